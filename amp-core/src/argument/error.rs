@@ -1,0 +1,294 @@
+use std::error::Error;
+use std::fmt;
+
+use crate::boxes::{BoxError, Value};
+use crate::shorten::Shortened;
+
+/// The cause of an error that an argument of a user's own reports.
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// A value that cannot be written, and which argument it is.
+///
+/// It fails the one call or answer that it belongs to. Nothing of that was sent, and the
+/// connection goes on.
+#[derive(Debug)]
+pub struct EncodeError {
+    path: Path,
+    kind: EncodeErrorKind,
+}
+
+/// What is wrong with a value that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeErrorKind {
+    /// The pair or the whole does not fit into a box.
+    #[error(transparent)]
+    Box(#[from] BoxError),
+    /// An element of a list is longer than 65 535 bytes.
+    #[error("element {index} has {len} bytes, over the limit of 65535")]
+    ElementTooLong {
+        /// Which element, counted from 0.
+        index: usize,
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// `None` stands where AMP has no way to say that nothing is there: in a list.
+    #[error("an absent value has no form here")]
+    Absent,
+    /// The connection's transport cannot carry such an attachment, or there is no connection.
+    #[error("{what} cannot be sent over this transport")]
+    NotCarried {
+        /// What was to be sent.
+        what: &'static str,
+    },
+    /// The value has no form on the wire.
+    #[error("{what} cannot be written: {seen}")]
+    Unwritable {
+        /// What the value should have been.
+        what: &'static str,
+        /// The value, shortened.
+        seen: Shortened,
+    },
+    /// What an argument of a user's own reports.
+    #[error("{0}")]
+    Custom(#[source] Cause),
+}
+
+impl EncodeError {
+    /// The error of an argument of one's own.
+    pub fn custom(cause: impl Into<Cause>) -> Self {
+        EncodeErrorKind::Custom(cause.into()).into()
+    }
+
+    /// `what` cannot be sent over the connection's transport.
+    pub(crate) fn not_carried(what: &'static str) -> Self {
+        EncodeErrorKind::NotCarried { what }.into()
+    }
+
+    /// The same error, inside of the argument `name`.
+    pub fn at(mut self, name: impl fmt::Display) -> Self {
+        self.path.prepend(name);
+        self
+    }
+
+    /// The argument it is about, from the outermost: `points[3].label`. Empty when it is about
+    /// none in particular.
+    pub fn argument(&self) -> &str {
+        &self.path.0
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> &EncodeErrorKind {
+        &self.kind
+    }
+}
+
+impl From<EncodeErrorKind> for EncodeError {
+    fn from(kind: EncodeErrorKind) -> Self {
+        Self { path: Path::default(), kind }
+    }
+}
+
+impl From<BoxError> for EncodeError {
+    fn from(error: BoxError) -> Self {
+        EncodeErrorKind::Box(error).into()
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.path, self.kind)
+    }
+}
+
+impl Error for EncodeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+/// Received bytes that are not what an argument expects, and which argument it is.
+///
+/// It fails the one call that it belongs to.
+#[derive(Debug)]
+pub struct DecodeError {
+    path: Path,
+    kind: DecodeErrorKind,
+}
+
+/// What is wrong with a received value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeErrorKind {
+    /// The key is not there and the argument is not optional.
+    #[error("missing")]
+    Missing,
+    /// The bytes are not the form of such a value.
+    #[error("{seen} is not {expected}")]
+    Malformed {
+        /// What was expected, with its article: `an Integer`.
+        expected: &'static str,
+        /// The value, shortened.
+        seen: Shortened,
+    },
+    /// The value is well formed, and too large or too small for its Rust type.
+    #[error("{seen} does not fit into {expected}")]
+    OutOfRange {
+        /// The Rust type.
+        expected: &'static str,
+        /// The value, shortened.
+        seen: Shortened,
+    },
+    /// A list ends in the middle of an element.
+    #[error("the list ends in the middle of element {index}")]
+    Truncated {
+        /// Which element, counted from 0.
+        index: usize,
+    },
+    /// A list does not have as many elements as its Rust type.
+    #[error("{seen} elements where {expected} are expected")]
+    WrongLength {
+        /// How many there must be.
+        expected: usize,
+        /// How many there are.
+        seen: usize,
+    },
+    /// A box inside of a value is not one.
+    #[error(transparent)]
+    Box(#[from] BoxError),
+    /// Bytes follow where one box should be all.
+    #[error("{len} bytes follow the box")]
+    Trailing {
+        /// How many.
+        len: usize,
+    },
+    /// The connection's transport cannot carry such an attachment, or there is no connection.
+    #[error("{what} cannot be received over this transport")]
+    NotCarried {
+        /// What was to be received.
+        what: &'static str,
+    },
+    /// No attachment with this ordinal is there to take.
+    #[error("{}", unclaimable_message(*ordinal, *received))]
+    Unclaimable {
+        /// The ordinal, counted from 0.
+        ordinal: u64,
+        /// How many have arrived on the connection so far.
+        received: u64,
+    },
+    /// What an argument of a user's own reports.
+    #[error("{0}")]
+    Custom(#[source] Cause),
+}
+
+impl DecodeError {
+    /// The error of an argument of one's own.
+    pub fn custom(cause: impl Into<Cause>) -> Self {
+        DecodeErrorKind::Custom(cause.into()).into()
+    }
+
+    /// `value` is not `expected`, which has its article: `an Integer`.
+    pub fn malformed(expected: &'static str, value: Value<'_>) -> Self {
+        DecodeErrorKind::Malformed { expected, seen: value.shortened() }.into()
+    }
+
+    /// `value` does not fit into the Rust type `expected`.
+    pub fn out_of_range(expected: &'static str, value: Value<'_>) -> Self {
+        DecodeErrorKind::OutOfRange { expected, seen: value.shortened() }.into()
+    }
+
+    /// The key is missing.
+    pub fn missing() -> Self {
+        DecodeErrorKind::Missing.into()
+    }
+
+    pub(crate) fn not_carried(what: &'static str) -> Self {
+        DecodeErrorKind::NotCarried { what }.into()
+    }
+
+    pub(crate) fn unclaimable(ordinal: u64, received: u64) -> Self {
+        DecodeErrorKind::Unclaimable { ordinal, received }.into()
+    }
+
+    /// The same error, inside of the argument `name`.
+    pub fn at(mut self, name: impl fmt::Display) -> Self {
+        self.path.prepend(name);
+        self
+    }
+
+    /// The argument it is about, from the outermost: `points[3].label`. Empty when it is about
+    /// none in particular.
+    pub fn argument(&self) -> &str {
+        &self.path.0
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> &DecodeErrorKind {
+        &self.kind
+    }
+}
+
+impl From<DecodeErrorKind> for DecodeError {
+    fn from(kind: DecodeErrorKind) -> Self {
+        Self { path: Path::default(), kind }
+    }
+}
+
+impl From<BoxError> for DecodeError {
+    fn from(error: BoxError) -> Self {
+        DecodeErrorKind::Box(error).into()
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.path, self.kind)
+    }
+}
+
+impl Error for DecodeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+fn unclaimable_message(ordinal: u64, received: u64) -> String {
+    if ordinal < received {
+        format!("attachment {ordinal} was already taken")
+    } else {
+        format!("attachment {ordinal} has not arrived: {received} have")
+    }
+}
+
+/// Where in a box a value is: `points[3].label`.
+#[derive(Debug, Default)]
+struct Path(String);
+
+impl Path {
+    fn prepend(&mut self, name: impl fmt::Display) {
+        let dot = if self.0.is_empty() || self.0.starts_with('[') { "" } else { "." };
+        self.0 = format!("{name}{dot}{}", self.0);
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "argument {}: ", self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_where_they_are() {
+        let error = DecodeError::malformed("an Integer", Value::from(&b"x"[..]))
+            .at("label")
+            .at("[3]")
+            .at("points");
+        assert_eq!(error.argument(), "points[3].label");
+        assert_eq!(error.to_string(), r#"argument points[3].label: "x" is not an Integer"#);
+        assert_eq!(DecodeError::missing().to_string(), "missing");
+    }
+}

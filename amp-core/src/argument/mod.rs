@@ -1,0 +1,31 @@
+//! Arguments: one value of a command, and its form on the wire.
+//!
+//! | Rust | AMP |
+//! |---|---|
+//! | `i8`..`i128`, `u8`..`u128`, `isize`, `usize`, `NonZero*` | Integer |
+//! | [`Bytes`](bytes::Bytes), `Vec<u8>`, `[u8; N]` | String |
+//! | `String`, `Box<str>`, `Cow<str>`, `char` | Unicode |
+//! | `f64`, `f32` | Float |
+//! | `bool` | Boolean |
+//! | `Vec<T>`, the other collections of `std` | ListOf |
+//! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
+//! | `Option<T>` | optional: no key when it is `None` |
+//!
+//! Anything else becomes an argument by implementing [`Argument`].
+
+mod attachment;
+mod boolean;
+mod error;
+mod float;
+mod integer;
+mod list;
+mod optional;
+mod proto;
+mod string;
+mod traits;
+mod unicode;
+
+pub use attachment::{Attachment, AttachmentKind, Attachments};
+pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+pub use proto::{Extensions, PeerAddress, Proto};
+pub use traits::Argument;

@@ -1,0 +1,138 @@
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::attachment::NoAttachments;
+use super::{Attachment, AttachmentKind, Attachments, DecodeError, EncodeError};
+
+/// The connection that a value is encoded for, or that it came from: what Twisted's
+/// `toStringProto` and `fromStringProto` get as `proto`.
+pub struct Proto<'a> {
+    attachments: &'a mut dyn Attachments,
+    address: &'a PeerAddress,
+    extensions: &'a Extensions,
+}
+
+impl<'a> Proto<'a> {
+    /// The context of a connection.
+    pub fn new(
+        attachments: &'a mut dyn Attachments,
+        address: &'a PeerAddress,
+        extensions: &'a Extensions,
+    ) -> Self {
+        Self { attachments, address, extensions }
+    }
+
+    /// Runs `f` with the context of no connection: no peer, no data, no attachments.
+    pub fn detached<R>(f: impl FnOnce(&mut Proto<'_>) -> R) -> R {
+        let extensions = Extensions::default();
+        f(&mut Proto::new(&mut NoAttachments, &PeerAddress::Unknown, &extensions))
+    }
+
+    /// The peer's address.
+    pub fn peer_address(&self) -> &PeerAddress {
+        self.address
+    }
+
+    /// The value of type `T` that was attached to the connection as its data.
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.extensions.get()
+    }
+
+    /// Sends an attachment beside the box that is being encoded, and returns the ordinal by which
+    /// the box must name it.
+    ///
+    /// # Errors
+    ///
+    /// When the connection's transport carries no attachments, or none of this kind.
+    pub fn attach(
+        &mut self,
+        kind: AttachmentKind,
+        attachment: Attachment,
+    ) -> Result<u64, EncodeError> {
+        if self.attachments.kind() != Some(kind) || !kind.fits(&attachment) {
+            return Err(EncodeError::not_carried(kind.name()));
+        }
+        self.attachments.attach(attachment)
+    }
+
+    /// Takes the received attachment with this ordinal.
+    ///
+    /// # Errors
+    ///
+    /// When the connection's transport carries no attachments of this kind, when none with this
+    /// ordinal has arrived, or when it was taken before.
+    pub fn claim(&mut self, kind: AttachmentKind, ordinal: u64) -> Result<Attachment, DecodeError> {
+        if self.attachments.kind() != Some(kind) {
+            return Err(DecodeError::not_carried(kind.name()));
+        }
+        let attachment = self.attachments.claim(ordinal)?;
+        if kind.fits(&attachment) {
+            Ok(attachment)
+        } else {
+            Err(DecodeError::not_carried(kind.name()))
+        }
+    }
+}
+
+impl fmt::Debug for Proto<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proto").field("peer_address", self.address).finish_non_exhaustive()
+    }
+}
+
+/// Where the other side of a connection is, as the transport reports it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PeerAddress {
+    /// The transport does not know.
+    #[default]
+    Unknown,
+    /// An internet address.
+    Socket(SocketAddr),
+    /// A name of the transport's own, such as the path of a socket. It may be empty: the clients
+    /// of a Unix socket have no name.
+    Name(Arc<str>),
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeerAddress::Unknown => f.write_str("unknown"),
+            PeerAddress::Socket(address) => address.fmt(f),
+            PeerAddress::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl From<SocketAddr> for PeerAddress {
+    fn from(address: SocketAddr) -> Self {
+        PeerAddress::Socket(address)
+    }
+}
+
+/// The data of one connection: at most one value of each type.
+#[derive(Clone, Default)]
+pub struct Extensions {
+    values: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl Extensions {
+    /// Sets the value of its type, in place of the one before.
+    pub fn insert<T: Any + Send + Sync>(&mut self, value: T) {
+        self.values.insert(TypeId::of::<T>(), Arc::new(value));
+    }
+
+    /// The value of type `T`.
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.values.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Extensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extensions").field("len", &self.values.len()).finish()
+    }
+}

@@ -1,0 +1,128 @@
+use super::{DecodeError, EncodeError, Proto};
+use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
+
+/// One value of a command or a response: how it is written to a box and read from one.
+///
+/// An argument of your own implements the two string hooks, which make and read the value of its
+/// key:
+///
+/// ```
+/// use amp_core::{Argument, DecodeError, EncodeError, Proto, Value, ValueWriter};
+///
+/// /// A temperature, on the wire as text such as `21.5 C`.
+/// struct Celsius(f64);
+///
+/// impl Argument for Celsius {
+///     fn to_string_proto(
+///         &self,
+///         _proto: &mut Proto<'_>,
+///         out: &mut ValueWriter<'_>,
+///     ) -> Result<(), EncodeError> {
+///         use std::fmt::Write;
+///         write!(out, "{} C", self.0).map_err(EncodeError::custom)
+///     }
+///
+///     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+///         let Some(number) = value.strip_suffix(b" C") else {
+///             return Err(DecodeError::malformed("a temperature in C", value));
+///         };
+///         f64::from_string_proto(number.into(), proto).map(Celsius)
+///     }
+/// }
+/// ```
+///
+/// `proto` is the connection that the value is written for or came from: its peer's address, its
+/// data, and the attachments that travel beside its bytes.
+///
+/// The hooks run on the task that calls or answers, with nothing locked, and must not block.
+/// A hook that panics fails its call; whatever it wrote is not sent.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an AMP argument",
+    label = "cannot be a value in a box",
+    note = "a struct becomes one with `#[derive(Arguments)]`; for any other type implement `amp_core::Argument`"
+)]
+pub trait Argument: Sized {
+    /// Appends the value's bytes to `out`.
+    ///
+    /// # Errors
+    ///
+    /// When this value has no form on the wire, or when the connection cannot carry it. The call
+    /// or the answer then fails, nothing of it is sent, and the connection goes on.
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError>;
+
+    /// Reads the value from its bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not the form of a value of this type.
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError>;
+
+    /// Writes the argument to a box: one pair, unless this hook is implemented. An argument may
+    /// need several keys, which should begin with `name`, or none at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`to_string_proto`](Argument::to_string_proto), and when the pair does not fit into a
+    /// box.
+    #[inline]
+    fn to_box(
+        &self,
+        name: &str,
+        out: &mut BoxWriter<'_>,
+        proto: &mut Proto<'_>,
+    ) -> Result<(), EncodeError> {
+        out.put_with(name.as_bytes(), |out| self.to_string_proto(proto, out))
+            .map_err(|error| error.at(name))
+    }
+
+    /// Reads the argument from a box: the value of `name`, unless this hook is implemented.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_string_proto`](Argument::from_string_proto), and when the key is missing.
+    #[inline]
+    fn from_box(
+        name: &str,
+        input: &mut BoxReader<'_>,
+        proto: &mut Proto<'_>,
+    ) -> Result<Self, DecodeError> {
+        match input.take(name) {
+            Some(value) => Self::from_string_proto(value, proto).map_err(|error| error.at(name)),
+            None => Err(DecodeError::missing().at(name)),
+        }
+    }
+
+    /// Whether the argument is there at all, which decides what an `Option` of it is. An argument
+    /// that implements [`from_box`](Argument::from_box) for other keys than `name` implements this
+    /// as well.
+    fn is_in(name: &str, input: &BoxReader<'_>) -> bool {
+        input.ampbox().contains_key(name)
+    }
+
+    /// Writes a list of such values: a `ListOf`, unless the type has a list form of its own, as
+    /// bytes and boxes have.
+    #[doc(hidden)]
+    fn list_to_string_proto<'a>(
+        items: impl ExactSizeIterator<Item = &'a Self>,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError>
+    where
+        Self: 'a,
+    {
+        super::list::write_list_of(items, proto, out)
+    }
+
+    /// Reads what [`list_to_string_proto`](Argument::list_to_string_proto) writes.
+    #[doc(hidden)]
+    fn list_from_string_proto(
+        value: Value<'_>,
+        proto: &mut Proto<'_>,
+    ) -> Result<Vec<Self>, DecodeError> {
+        super::list::read_list_of(value, proto)
+    }
+}

@@ -1,0 +1,210 @@
+use bytes::{Bytes, BytesMut};
+
+use super::amp_box::{AmpBox, Index, Pair};
+use super::{BoxError, BoxLimits};
+
+/// Finds the boxes in a stream of bytes, however it is cut into pieces.
+///
+/// It remembers how far it has looked, so the work is linear in the bytes even when they come one
+/// at a time. Keep one decoder to one stream. After an error it must not be used any more: where
+/// the next box begins is unknown.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: BoxLimits,
+    /// Where the next pair of the unfinished box begins.
+    at: usize,
+    needed: usize,
+    index: Index,
+    sorted: bool,
+}
+
+impl Decoder {
+    /// A decoder that holds received boxes to `limits`.
+    pub fn new(limits: BoxLimits) -> Self {
+        Self { limits, at: 0, needed: 2, index: Index::new(), sorted: true }
+    }
+
+    /// Takes the next box off the front of `buffer`, which must begin where the last one ended
+    /// and must only have grown since the last call. `None` means that the box is not all there.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a box, or one over a limit; before it is all there if that is
+    /// already certain.
+    pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<AmpBox>, BoxError> {
+        Ok(match self.scan(buffer)? {
+            Some(end) => Some(self.finish(buffer.split_to(end).freeze())),
+            None => None,
+        })
+    }
+
+    /// How many bytes must be in the buffer before [`decode`](Decoder::decode) gets any further:
+    /// all of the box's next pair and its end, as far as their lengths are known.
+    pub fn needed(&self) -> usize {
+        self.needed
+    }
+
+    /// Goes on through `bytes`; where the box ends, if it does.
+    pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, BoxError> {
+        loop {
+            let key = self.at + 2;
+            self.needed = key;
+            let Some(key_len) = length_at(bytes, self.at) else {
+                // One byte is enough to tell that a key is too long, or that this is not AMP.
+                return match bytes.get(self.at) {
+                    Some(&high) if high != 0 => {
+                        Err(BoxError::KeyTooLong { len: usize::from(high) << 8 })
+                    }
+                    _ => Ok(None),
+                };
+            };
+            if key_len == 0 {
+                self.check_length(key)?;
+                return Ok(Some(key));
+            }
+            let Ok(key_len) = u8::try_from(key_len) else {
+                return Err(BoxError::KeyTooLong { len: key_len.into() });
+            };
+            if self.index.len() >= self.limits.max_pairs {
+                return Err(BoxError::TooManyPairs { limit: self.limits.max_pairs });
+            }
+            // Whatever comes, the box has an end of two bytes.
+            let value = key + usize::from(key_len) + 2;
+            self.needed = value + 2;
+            self.check_length(self.needed)?;
+            let Some(value_len) = length_at(bytes, value - 2) else {
+                return Ok(None);
+            };
+            let end = value + usize::from(value_len);
+            self.needed = end + 2;
+            self.check_length(self.needed)?;
+            if bytes.len() < end {
+                return Ok(None);
+            }
+            self.push(bytes, key_len, value_len)?;
+            self.at = end;
+        }
+    }
+
+    /// The box that [`scan`](Decoder::scan) found to be all of `data`.
+    pub(super) fn finish(&mut self, data: Bytes) -> AmpBox {
+        let sorted = std::mem::replace(&mut self.sorted, true);
+        self.at = 0;
+        self.needed = 2;
+        AmpBox::received(data, std::mem::take(&mut self.index), sorted)
+    }
+
+    fn push(&mut self, bytes: &[u8], key_len: u8, value_len: u16) -> Result<(), BoxError> {
+        let Ok(key) = u32::try_from(self.at + 2) else {
+            return Err(BoxError::BoxTooLong { seen: self.at, limit: u32::MAX as usize });
+        };
+        let pair = Pair { key, value_len, key_len };
+        if let Some(last) = self.index.last() {
+            self.sorted &= last.key(bytes) < pair.key(bytes);
+        }
+        self.index.push(pair);
+        Ok(())
+    }
+
+    fn check_length(&self, seen: usize) -> Result<(), BoxError> {
+        let limit = self.limits.max_bytes;
+        if seen > limit { Err(BoxError::BoxTooLong { seen, limit }) } else { Ok(()) }
+    }
+}
+
+/// The two-byte length at `at`, if it is all there.
+fn length_at(bytes: &[u8], at: usize) -> Option<u16> {
+    let length = bytes.get(at..at + 2)?;
+    Some(u16::from_be_bytes([length[0], length[1]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &[u8] = b"\0\x04_ask\0\x011\0\x08_command\0\x03Sum\0\x01a\0\0\0\0\0\x01b\0\x012\0\0";
+
+    fn decode_all(decoder: &mut Decoder, buffer: &mut BytesMut) -> Vec<Bytes> {
+        std::iter::from_fn(|| decoder.decode(buffer).unwrap()).map(|b| b.to_bytes()).collect()
+    }
+
+    fn limited(
+        max_bytes: usize,
+        max_pairs: usize,
+        bytes: &[u8],
+    ) -> Result<Option<AmpBox>, BoxError> {
+        Decoder::new(BoxLimits { max_bytes, max_pairs }).decode(&mut BytesMut::from(bytes))
+    }
+
+    #[test]
+    fn every_cut_gives_the_same_boxes() {
+        for first in 0..=TWO.len() {
+            for second in first..=TWO.len() {
+                let mut decoder = Decoder::new(BoxLimits::default());
+                let mut buffer = BytesMut::new();
+                let mut boxes = Vec::new();
+                for piece in [&TWO[..first], &TWO[first..second], &TWO[second..]] {
+                    buffer.extend_from_slice(piece);
+                    boxes.extend(decode_all(&mut decoder, &mut buffer));
+                }
+                assert_eq!(boxes.concat(), TWO, "cut at {first} and {second}");
+                assert_eq!(boxes.len(), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn needed_is_never_more_than_the_box_and_always_more_than_there_is() {
+        let end = TWO.len() - 8;
+        for cut in 0..end {
+            let mut decoder = Decoder::new(BoxLimits::default());
+            let mut buffer = BytesMut::from(&TWO[..cut]);
+            assert!(decoder.decode(&mut buffer).unwrap().is_none());
+            assert!((cut + 1..=end).contains(&decoder.needed()), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_key_over_the_limit_is_told_by_its_first_byte() {
+        let error = limited(1000, 10, b"G").unwrap_err();
+        assert_eq!(error, BoxError::KeyTooLong { len: 0x4700 });
+        assert_eq!(limited(1000, 10, b"GET").unwrap_err(), BoxError::KeyTooLong { len: 0x4745 });
+        assert_eq!(limited(1000, 10, b"\x01\0").unwrap_err(), BoxError::KeyTooLong { len: 256 });
+    }
+
+    #[test]
+    fn limits_are_exact_and_name_themselves() {
+        let bytes = b"\0\x01a\0\x0213\0\x01b\0\x0281\0\0";
+        assert!(limited(bytes.len(), 2, bytes).unwrap().is_some());
+        let error = limited(bytes.len() - 1, 2, bytes).unwrap_err();
+        assert_eq!(error.to_string(), "a box of at least 16 bytes is over the limit of 15");
+        let error = limited(bytes.len(), 1, bytes).unwrap_err();
+        assert_eq!(error.to_string(), "a box of more than 1 pairs is over the limit");
+        // Known before the value is there, and before it is all read.
+        let error = limited(100, 9, b"\0\x01a\xff\xff").unwrap_err();
+        assert_eq!(error, BoxError::BoxTooLong { seen: 65_542, limit: 100 });
+    }
+
+    #[test]
+    fn an_empty_box_is_a_box() {
+        assert!(limited(2, 0, b"\0\0").unwrap().unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_byte_at_a_time_is_not_quadratic() {
+        let pairs: Vec<_> = (0..10_000).map(|n| (format!("{n:05}"), "v")).collect();
+        let bytes = AmpBox::from_pairs(pairs).unwrap().to_bytes();
+        let mut decoder = Decoder::new(BoxLimits::default());
+        let mut buffer = BytesMut::with_capacity(bytes.len());
+        let mut looked_at = 0;
+        for &byte in &bytes {
+            buffer.extend_from_slice(&[byte]);
+            let before = decoder.at;
+            if let Some(ampbox) = decoder.decode(&mut buffer).unwrap() {
+                assert_eq!(ampbox.len(), 10_000);
+            }
+            looked_at += decoder.at.saturating_sub(before);
+        }
+        assert!(looked_at <= bytes.len());
+    }
+}

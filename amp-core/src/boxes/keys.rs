@@ -1,0 +1,29 @@
+//! The keys that the protocol reserves for itself.
+
+/// The tag of a call that wants an answer.
+pub const ASK: &[u8] = b"_ask";
+/// The tag of the call that this box answers.
+pub const ANSWER: &[u8] = b"_answer";
+/// The tag of the call that this box fails.
+pub const ERROR: &[u8] = b"_error";
+/// The name of the command that is called.
+pub const COMMAND: &[u8] = b"_command";
+/// What kind of failure it was, for programs.
+pub const ERROR_CODE: &[u8] = b"_error_code";
+/// What kind of failure it was, for people: UTF-8.
+pub const ERROR_DESCRIPTION: &[u8] = b"_error_description";
+
+/// All reserved keys, in the order in which they are written.
+///
+/// They come before every argument; some peers insist on `_ask` before `_command`.
+pub const RESERVED: [&[u8]; 6] = [ASK, ANSWER, ERROR, COMMAND, ERROR_CODE, ERROR_DESCRIPTION];
+
+/// The error code of a failure that the command does not declare.
+pub const UNKNOWN: &str = "UNKNOWN";
+/// The error code of a call that no responder answers to.
+pub const UNHANDLED: &str = "UNHANDLED";
+
+/// Whether `key` is one of [`RESERVED`].
+pub fn is_reserved(key: &[u8]) -> bool {
+    key.first() == Some(&b'_') && RESERVED.contains(&key)
+}

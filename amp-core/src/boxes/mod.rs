@@ -1,0 +1,26 @@
+//! Boxes: what AMP puts on the wire.
+//!
+//! A box is a sequence of key/value pairs of bytes. Each key is 1 to 255 bytes long and each
+//! value 0 to 65 535; both are preceded by their length as two big-endian bytes, and two NUL
+//! bytes end the box. Nothing in this layer knows of commands, of time, or of sockets.
+
+mod amp_box;
+#[cfg(feature = "tokio")]
+mod codec;
+mod decoder;
+mod error;
+pub mod keys;
+mod limits;
+mod reader;
+mod value;
+mod writer;
+
+pub use amp_box::AmpBox;
+#[cfg(feature = "tokio")]
+pub use codec::BoxCodec;
+pub use decoder::Decoder;
+pub use error::BoxError;
+pub use limits::{BoxLimits, MAX_KEY, MAX_VALUE};
+pub use reader::BoxReader;
+pub use value::Value;
+pub use writer::{BoxWriter, ValueWriter};

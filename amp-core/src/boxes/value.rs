@@ -1,0 +1,77 @@
+use bytes::Bytes;
+use std::fmt;
+use std::ops::{Deref, Range};
+
+use crate::shorten::Shortened;
+
+/// The bytes of one received value, borrowed from the box that they came in.
+///
+/// It reads as a byte slice. [`to_bytes`](Value::to_bytes) keeps it beyond the box without
+/// copying.
+#[derive(Clone, Copy)]
+pub struct Value<'a> {
+    bytes: &'a [u8],
+    /// The buffer that `bytes` is a part of, where there is one to share.
+    shared: Option<&'a Bytes>,
+}
+
+impl<'a> Value<'a> {
+    /// A value inside `buffer`.
+    pub(crate) fn within(buffer: &'a Bytes, bytes: &'a [u8]) -> Self {
+        Self { bytes, shared: Some(buffer) }
+    }
+
+    /// The bytes, for as long as the box lives.
+    pub fn as_slice(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The bytes, on their own. They are shared with the box where the box was received, and
+    /// copied otherwise.
+    pub fn to_bytes(&self) -> Bytes {
+        match self.shared {
+            Some(buffer) => buffer.slice_ref(self.bytes),
+            None => Bytes::copy_from_slice(self.bytes),
+        }
+    }
+
+    /// A part of the value, which shares what the value shares.
+    ///
+    /// # Panics
+    ///
+    /// When `range` is not inside the value.
+    pub fn part(&self, range: Range<usize>) -> Value<'a> {
+        Value { bytes: &self.bytes[range], shared: self.shared }
+    }
+
+    /// The beginning of the value, for messages.
+    pub fn shortened(&self) -> Shortened {
+        Shortened::new(self.bytes)
+    }
+}
+
+impl Deref for Value<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { bytes, shared: None }
+    }
+}
+
+impl<'a> From<&'a Bytes> for Value<'a> {
+    fn from(bytes: &'a Bytes) -> Self {
+        Self::within(bytes, bytes)
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shortened().fmt(f)
+    }
+}

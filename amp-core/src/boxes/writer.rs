@@ -1,0 +1,274 @@
+use bytes::{BufMut, BytesMut};
+use std::fmt;
+
+use super::amp_box::{check_key, check_value};
+use super::{AmpBox, BoxError, keys};
+use crate::shorten::Shortened;
+
+/// Takes the bytes of one value that is being encoded: they can only be appended to.
+#[derive(Debug)]
+pub struct ValueWriter<'a> {
+    out: &'a mut BytesMut,
+    start: usize,
+}
+
+impl<'a> ValueWriter<'a> {
+    /// A writer that appends to `out`.
+    pub fn new(out: &'a mut BytesMut) -> Self {
+        let start = out.len();
+        Self { out, start }
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub fn put_slice(&mut self, bytes: &[u8]) {
+        self.out.put_slice(bytes);
+    }
+
+    /// How many bytes were appended so far.
+    pub fn len(&self) -> usize {
+        self.out.len() - self.start
+    }
+
+    /// Whether no byte was appended so far.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends what `write` appends, preceded by its length: an element of a `ListOf`.
+    ///
+    /// # Errors
+    ///
+    /// What `write` fails with, and when it appends more than 65 535 bytes: `too_long` makes the
+    /// error of their number. Nothing is then left of the element.
+    #[inline]
+    pub fn put_prefixed<E>(
+        &mut self,
+        write: impl FnOnce(&mut ValueWriter<'_>) -> Result<(), E>,
+        too_long: impl FnOnce(usize) -> E,
+    ) -> Result<(), E> {
+        let length = self.out.len();
+        self.out.put_u16(0);
+        let mut element = ValueWriter::new(self.out);
+        let written = write(&mut element).and_then(|()| {
+            let len = element.len();
+            u16::try_from(len).map_err(|_| too_long(len))
+        });
+        match written {
+            Ok(len) => self.out[length..length + 2].copy_from_slice(&len.to_be_bytes()),
+            Err(error) => {
+                self.out.truncate(length);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a whole box, its end included: an element of an `AmpList`.
+    ///
+    /// # Errors
+    ///
+    /// What `write` fails with, and when a key comes twice. Nothing is then left of the box.
+    pub fn put_box<E: From<BoxError>>(
+        &mut self,
+        write: impl FnOnce(&mut BoxWriter<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut writer = BoxWriter::new(self.out);
+        write(&mut writer)?;
+        writer.finish()?;
+        self.out.put_u16(0);
+        Ok(())
+    }
+}
+
+/// Formatted text is appended as UTF-8, so `write!` works.
+impl fmt::Write for ValueWriter<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Writes the pairs of one box that is being encoded.
+///
+/// Arguments put their pairs in any order; they end up sorted by key, as Twisted writes them.
+/// A writer that fails, or that is dropped half-way, leaves its buffer as it found it.
+#[derive(Debug)]
+pub struct BoxWriter<'a> {
+    out: &'a mut BytesMut,
+    /// Where this box's pairs begin in `out`.
+    start: usize,
+    /// Where the key of the last pair is in `out`.
+    last_key: std::ops::Range<usize>,
+    sorted: bool,
+    finished: bool,
+}
+
+impl<'a> BoxWriter<'a> {
+    /// A writer that appends to `out`.
+    pub fn new(out: &'a mut BytesMut) -> Self {
+        let start = out.len();
+        Self { out, start, last_key: start..start, sorted: true, finished: false }
+    }
+
+    /// Appends a pair whose value is what `write` appends.
+    ///
+    /// # Errors
+    ///
+    /// What `write` fails with, and when the key or the value is too long, or the key is empty
+    /// or reserved. Nothing is then left of the pair.
+    #[inline]
+    pub fn put_with<E: From<BoxError>>(
+        &mut self,
+        key: &[u8],
+        write: impl FnOnce(&mut ValueWriter<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let key_len = check_key(key)?;
+        if keys::is_reserved(key) {
+            return Err(BoxError::ReservedKey { key: Shortened::new(key) }.into());
+        }
+        let pair = self.out.len();
+        self.out.put_u16(key_len.into());
+        self.out.put_slice(key);
+        let key_end = self.out.len();
+        let too_long = |len| BoxError::ValueTooLong { key: Shortened::new(key), len }.into();
+        if let Err(error) = ValueWriter::new(self.out).put_prefixed(write, too_long) {
+            self.out.truncate(pair);
+            return Err(error);
+        }
+        self.sorted &= self.out[self.last_key.clone()] < *key;
+        self.last_key = pair + 2..key_end;
+        Ok(())
+    }
+
+    /// Appends a pair.
+    ///
+    /// # Errors
+    ///
+    /// As [`put_with`](BoxWriter::put_with).
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), BoxError> {
+        check_value(key, value.len())?;
+        self.put_with(key, |out| {
+            out.put_slice(value);
+            Ok(())
+        })
+    }
+
+    /// Appends all pairs of a box.
+    ///
+    /// # Errors
+    ///
+    /// When one of its keys is reserved.
+    pub fn put_box(&mut self, ampbox: &AmpBox) -> Result<(), BoxError> {
+        ampbox.iter().try_for_each(|(key, value)| self.put(key, value))
+    }
+
+    /// Brings the pairs into order. The box's end is left to write.
+    ///
+    /// # Errors
+    ///
+    /// When a key comes twice.
+    pub fn finish(mut self) -> Result<(), BoxError> {
+        if !self.sorted {
+            self.sort()?;
+        }
+        self.finished = true;
+        Ok(())
+    }
+
+    #[cold]
+    fn sort(&mut self) -> Result<(), BoxError> {
+        let mut pairs = Vec::new();
+        let mut rest = &self.out[self.start..];
+        while !rest.is_empty() {
+            let key_len = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+            let value_len = u16::from_be_bytes([rest[key_len + 2], rest[key_len + 3]]);
+            let (pair, others) = rest.split_at(4 + key_len + usize::from(value_len));
+            pairs.push((&pair[2..2 + key_len], pair));
+            rest = others;
+        }
+        pairs.sort_unstable_by_key(|(key, _)| *key);
+        if let Some(twice) = pairs.windows(2).find(|two| two[0].0 == two[1].0) {
+            return Err(BoxError::DuplicateKey { key: Shortened::new(twice[0].0) });
+        }
+        let sorted: Vec<u8> = pairs.into_iter().flat_map(|(_, pair)| pair).copied().collect();
+        self.out[self.start..].copy_from_slice(&sorted);
+        Ok(())
+    }
+}
+
+impl Drop for BoxWriter<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.out.truncate(self.start);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(pairs: &[(&str, &str)]) -> Result<Vec<u8>, BoxError> {
+        let mut out = BytesMut::from("before");
+        let mut writer = BoxWriter::new(&mut out);
+        let result = pairs
+            .iter()
+            .try_for_each(|(key, value)| writer.put(key.as_bytes(), value.as_bytes()))
+            .and_then(|()| writer.finish());
+        match result {
+            Ok(()) => Ok(out[6..].to_vec()),
+            Err(error) => {
+                assert_eq!(out, "before", "a failed box leaves nothing behind");
+                Err(error)
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_are_sorted_whatever_the_order_they_come_in() {
+        let sorted = written(&[("a", "1"), ("b", ""), ("c", "333")]).unwrap();
+        assert_eq!(sorted, b"\0\x01a\0\x011\0\x01b\0\0\0\x01c\0\x03333");
+        assert_eq!(written(&[("c", "333"), ("a", "1"), ("b", "")]).unwrap(), sorted);
+    }
+
+    #[test]
+    fn keys_that_cannot_be_written_are_refused() {
+        assert_eq!(written(&[("a", "1"), ("", "2")]), Err(BoxError::EmptyKey));
+        let long = "k".repeat(256);
+        assert_eq!(written(&[(&long, "2")]), Err(BoxError::KeyTooLong { len: 256 }));
+        for key in ["_ask", "_answer", "_error_code"] {
+            let error = written(&[(key, "1")]).unwrap_err();
+            assert_eq!(error.to_string(), format!("the key \"{key}\" is the protocol's own"));
+        }
+        let key = Shortened::new("b");
+        let twice = Err(BoxError::DuplicateKey { key });
+        assert_eq!(written(&[("b", "1"), ("a", "2"), ("b", "3")]), twice);
+        assert_eq!(written(&[("b", "1"), ("b", "3")]), twice);
+    }
+
+    #[test]
+    fn values_end_at_65535_bytes() {
+        let mut out = BytesMut::new();
+        let mut writer = BoxWriter::new(&mut out);
+        writer.put(b"a", &[7; 65_535]).unwrap();
+        let error = writer.put(b"b", &[7; 65_536]).unwrap_err();
+        assert_eq!(error, BoxError::ValueTooLong { key: Shortened::new("b"), len: 65_536 });
+        let error = writer.put_with::<BoxError>(b"c", |out| {
+            out.put_slice(&[7; 65_536]);
+            Ok(())
+        });
+        assert!(matches!(error, Err(BoxError::ValueTooLong { len: 65_536, .. })));
+        writer.finish().unwrap();
+        assert_eq!(out.len(), 65_535 + 5, "what failed left nothing behind");
+    }
+
+    #[test]
+    fn whole_boxes_can_be_appended() {
+        let mut out = BytesMut::new();
+        let mut writer = BoxWriter::new(&mut out);
+        writer.put_box(&AmpBox::from_pairs([("b", "2"), ("a", "1")]).unwrap()).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(&out[..], b"\0\x01a\0\x011\0\x01b\0\x012");
+    }
+}

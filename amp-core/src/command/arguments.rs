@@ -1,0 +1,100 @@
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, keys};
+
+/// Named arguments: a command's, a response's, the elements' of an `AmpList`, or a group that
+/// several commands share.
+///
+/// Derive it; `#[derive(Command)]` implements it too.
+///
+/// ```
+/// use amp_core::Arguments;
+///
+/// #[derive(Arguments, Debug, PartialEq)]
+/// struct Point {
+///     x: i64,
+///     y: f64,
+///     label: Option<String>,
+/// }
+///
+/// let point = Point { x: 1, y: 0.5, label: None };
+/// let bytes = point.encode()?;
+/// assert_eq!(&bytes[..], b"\0\x01x\0\x011\0\x01y\0\x030.5\0\0");
+/// assert_eq!(Point::decode(bytes)?, point);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a set of named AMP arguments",
+    note = "derive it: `#[derive(amp_core::Arguments)]`"
+)]
+pub trait Arguments: Sized {
+    /// Writes each argument to the box.
+    ///
+    /// # Errors
+    ///
+    /// When a value cannot be written; the error names its argument.
+    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError>;
+
+    /// Reads each argument from the box.
+    ///
+    /// # Errors
+    ///
+    /// When an argument is missing or its value is not what it must be; the error names it.
+    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError>;
+
+    /// The arguments as one box on the wire, for a queue or a database: without a connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`to_box`](Arguments::to_box), and where an argument needs a connection.
+    fn encode(&self) -> Result<Bytes, EncodeError> {
+        let mut out = BytesMut::new();
+        let mut writer = BoxWriter::new(&mut out);
+        Proto::detached(|proto| self.to_box(&mut writer, proto))?;
+        writer.finish()?;
+        out.put_u16(0);
+        Ok(out.freeze())
+    }
+
+    /// Reads what [`encode`](Arguments::encode) writes: one box and nothing behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_box`](Arguments::from_box), and when the bytes are not one box within the
+    /// default [`BoxLimits`].
+    fn decode(mut bytes: Bytes) -> Result<Self, DecodeError> {
+        let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
+        if !bytes.is_empty() {
+            return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
+        }
+        let mut reader = BoxReader::new(&ampbox);
+        Proto::detached(|proto| Self::from_box(&mut reader, proto))
+    }
+}
+
+/// No arguments at all.
+impl Arguments for () {
+    fn to_box(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Ok(())
+    }
+}
+
+/// Any arguments, as they are on the wire.
+impl Arguments for AmpBox {
+    fn to_box(&self, out: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
+        Ok(out.put_box(self)?)
+    }
+
+    fn from_box(input: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        let mut all = input.ampbox().clone();
+        for key in keys::RESERVED {
+            all.remove(key);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,60 @@
+use std::convert::Infallible;
+use std::error::Error;
+
+/// The errors that a command declares: Twisted's `errors` and `fatalErrors`.
+///
+/// Derive it for an enum whose variants are the errors. What is displayed is the description on
+/// the wire.
+///
+/// ```
+/// use amp_core::CommandError;
+///
+/// #[derive(CommandError, Debug, PartialEq, thiserror::Error)]
+/// enum DivideError {
+///     #[error("division by zero")]
+///     ZeroDivision,
+///     #[error("{0}")]
+///     #[amp(code = "FIRE", fatal)]
+///     OnFire(String),
+/// }
+///
+/// assert_eq!(DivideError::ZeroDivision.code(), "ZERO_DIVISION");
+/// let received = DivideError::from_wire(b"FIRE", "it burns");
+/// assert_eq!(received, Some(DivideError::OnFire("it burns".into())));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a set of declared AMP errors",
+    note = "derive it for an enum: `#[derive(amp_core::CommandError)]`"
+)]
+pub trait CommandError: Error + Send + Sync + 'static {
+    /// The code on the wire.
+    fn code(&self) -> &str;
+
+    /// The error's text for people, which is sent as UTF-8. A text over 65 535 bytes is cut.
+    fn description(&self) -> String {
+        self.to_string()
+    }
+
+    /// Whether the connection is closed once this error was answered.
+    fn is_fatal(&self) -> bool {
+        false
+    }
+
+    /// The error with this code, or `None` when it is not one of these.
+    fn from_wire(code: &[u8], description: &str) -> Option<Self>
+    where
+        Self: Sized;
+}
+
+/// The errors of a command that declares none.
+pub type NoError = Infallible;
+
+impl CommandError for Infallible {
+    fn code(&self) -> &str {
+        match *self {}
+    }
+
+    fn from_wire(_: &[u8], _: &str) -> Option<Self> {
+        None
+    }
+}

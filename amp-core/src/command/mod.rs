@@ -1,0 +1,9 @@
+//! Commands: typed calls, their responses and their errors.
+
+mod arguments;
+mod error;
+mod traits;
+
+pub use arguments::Arguments;
+pub use error::{CommandError, NoError};
+pub use traits::{Command, OneWay};

@@ -1,0 +1,52 @@
+use super::{Arguments, CommandError};
+
+/// A call that one side makes of the other: its name, its arguments, its response, its errors.
+///
+/// Derive it. The attributes of the derive are documented there.
+///
+/// ```
+/// use amp_core::{Arguments, Command};
+///
+/// /// Adds two integers.
+/// #[derive(Command)]
+/// #[amp(response = Total)]
+/// struct Sum {
+///     a: i64,
+///     b: i64,
+/// }
+///
+/// #[derive(Arguments)]
+/// struct Total {
+///     total: i64,
+/// }
+///
+/// assert_eq!(Sum::NAME, "Sum");
+/// assert!(Sum::REQUIRES_ANSWER);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an AMP command",
+    note = "derive it: `#[derive(amp_core::Command)]`"
+)]
+pub trait Command: Arguments + Send + 'static {
+    /// The name on the wire.
+    const NAME: &'static str;
+
+    /// Whether the caller wants an answer: Twisted's `requiresAnswer`. Commands for which it is
+    /// false implement [`OneWay`] as well.
+    const REQUIRES_ANSWER: bool = true;
+
+    /// What a successful answer holds; `()` for nothing.
+    type Response: Arguments + Send + 'static;
+
+    /// The errors that the command declares; [`NoError`](crate::NoError) when it declares none.
+    type Error: CommandError;
+}
+
+/// A command that wants no answer: Twisted's `requiresAnswer = False`.
+///
+/// `#[derive(Command)]` with `#[amp(one_way)]` implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a one-way command",
+    note = "mark it `#[amp(one_way)]`, or call it with `call_remote` and await the answer"
+)]
+pub trait OneWay: Command<Response = ()> {}

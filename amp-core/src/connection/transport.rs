@@ -1,0 +1,118 @@
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::poll_read_buf;
+
+use crate::argument::{Attachment, AttachmentKind, PeerAddress};
+
+/// What a connection runs over: a stream of bytes, and perhaps attachments beside them.
+///
+/// Anything that is [`AsyncRead`] and [`AsyncWrite`] is one already, by
+/// [`Connection::new`](crate::Connection::new). Implement this trait to carry attachments; over
+/// Unix sockets, `amp_unix` has done so.
+///
+/// The methods are polled by one task, which owns the transport. `poll_receive` and `poll_send`
+/// are polled independently of each other, and each must arrange for a wake-up of its own when it
+/// returns `Pending`.
+pub trait Transport: Send + 'static {
+    /// Receives bytes into the spare capacity of `buffer`, which is not empty, and appends the
+    /// attachments that came with them, or before them, to `attachments`, in order.
+    ///
+    /// Resolves to the number of bytes; 0 means that the peer will send nothing more.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke, or when attachments were lost and ordinals no longer match. The
+    /// connection then ends with this error as its reason.
+    fn poll_receive(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        attachments: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Sends some of `bytes`, which are not empty, and resolves to how many were taken; at least
+    /// one.
+    ///
+    /// The attachments are those that the bytes name. Each is taken off the front of
+    /// `attachments` when it is sent. No byte may be sent before the attachments that it could
+    /// name: that is, send all attachments with the first byte, or, when there are too many,
+    /// one byte at a time until they are sent.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke. The connection then ends with this error as its reason.
+    fn poll_send(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        attachments: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Hands everything that was sent to the peer, where the transport holds something back.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Tells the peer that nothing more will be sent. Receiving goes on.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Which attachments are carried; none unless this is implemented.
+    fn attachment_kind(&self) -> Option<AttachmentKind> {
+        None
+    }
+
+    /// Where the other side is, if that is known.
+    fn peer_address(&self) -> PeerAddress {
+        PeerAddress::Unknown
+    }
+}
+
+/// A plain stream of bytes.
+#[derive(Debug)]
+pub(super) struct ByteStream<S>(pub(super) Pin<Box<S>>);
+
+impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteStream<S> {
+    fn poll_receive(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        _: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        poll_read_buf(self.0.as_mut(), cx, buffer)
+    }
+
+    fn poll_send(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        _: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        let sent = match bytes {
+            [one] => ready!(self.0.as_mut().poll_write(cx, one))?,
+            many => ready!(self.0.as_mut().poll_write_vectored(cx, many))?,
+        };
+        if sent == 0 {
+            Poll::Ready(Err(io::ErrorKind::WriteZero.into()))
+        } else {
+            Poll::Ready(Ok(sent))
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,54 @@
+//! Values in messages: what a peer sent may be long, secret at its end, or not text.
+
+use std::fmt;
+
+/// How many bytes of a value a message shows.
+const SHOWN: usize = 40;
+
+/// The beginning of some bytes, as text, for a message.
+///
+/// At most 40 bytes are kept; what is not printable ASCII is escaped. It is displayed as
+/// `"abc"`, or as `"abc..." (1234 bytes)` when it was longer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shortened {
+    head: Box<[u8]>,
+    len: usize,
+}
+
+impl Shortened {
+    /// Keeps the beginning of `bytes`.
+    pub fn new(bytes: impl AsRef<[u8]>) -> Self {
+        let bytes = bytes.as_ref();
+        Self { head: bytes[..bytes.len().min(SHOWN)].into(), len: bytes.len() }
+    }
+}
+
+impl fmt::Display for Shortened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = self.head.escape_ascii();
+        if self.head.len() == self.len {
+            write!(f, "\"{head}\"")
+        } else {
+            write!(f, "\"{head}...\" ({} bytes)", self.len)
+        }
+    }
+}
+
+impl fmt::Debug for Shortened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shortened;
+
+    #[test]
+    fn long_values_are_cut_and_say_how_long_they_were() {
+        assert_eq!(Shortened::new("abc").to_string(), r#""abc""#);
+        assert_eq!(Shortened::new(b"a\0\xff\"").to_string(), r#""a\x00\xff\"""#);
+        let long = Shortened::new("x".repeat(41)).to_string();
+        assert_eq!(long, format!("\"{}...\" (41 bytes)", "x".repeat(40)));
+    }
+}

@@ -1,0 +1,1 @@
+//! AMP over Unix sockets.
