@@ -6,14 +6,28 @@ pub mod boxes;
 pub mod command;
 #[cfg(feature = "tokio")]
 pub mod connection;
+pub mod proto;
+#[cfg(feature = "tokio")]
+pub mod responder;
+#[cfg(feature = "tokio")]
+pub mod server;
 mod shorten;
+#[cfg(feature = "tokio")]
+pub mod testing;
 
 pub use argument::{Argument, DecodeError, EncodeError, PeerAddress, Proto};
 pub use argument::{Attachment, AttachmentKind};
-pub use boxes::{AmpBox, BoxError, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter, keys};
+pub use boxes::{
+    AmpBox, BoxError, BoxLimits, BoxReader, BoxWriter, Decoder, Value, ValueWriter, keys,
+};
 pub use command::{Arguments, Command, CommandError, NoError, OneWay};
 #[cfg(feature = "tokio")]
-pub use connection::Transport;
+pub use connection::{CallError, CloseReason, Connection, FailurePolicy, Limits, Peer, Transport};
+pub use proto::RemoteError;
+#[cfg(feature = "tokio")]
+pub use responder::{Context, Failure, Respond, Responders, StringCallReceived, StringResponder};
+#[cfg(feature = "tokio")]
+pub use server::{Listener, connect_tcp, serve, serve_with};
 pub use shorten::Shortened;
 
 #[cfg(feature = "derive")]

@@ -20,7 +20,7 @@ pub struct AttachmentKind {
 
 impl AttachmentKind {
     /// Attachments of type `T`, called `name` in messages: `"a file descriptor"`.
-    pub const fn of<T: Any>(name: &'static str) -> Self {
+    pub fn of<T: Any>(name: &'static str) -> Self {
         Self { id: TypeId::of::<T>(), name }
     }
 

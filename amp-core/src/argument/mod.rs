@@ -25,6 +25,7 @@ mod string;
 mod traits;
 mod unicode;
 
+pub(crate) use attachment::Unclaimed;
 pub use attachment::{Attachment, AttachmentKind, Attachments};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use proto::{Extensions, PeerAddress, Proto};

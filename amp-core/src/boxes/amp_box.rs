@@ -48,12 +48,12 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) fn key<'a>(&self, data: &'a [u8]) -> &'a [u8] {
+    pub(super) fn key(self, data: &[u8]) -> &[u8] {
         let at = self.key as usize;
         &data[at..at + usize::from(self.key_len)]
     }
 
-    pub(super) fn value<'a>(&self, data: &'a [u8]) -> &'a [u8] {
+    pub(super) fn value(self, data: &[u8]) -> &[u8] {
         let at = self.key as usize + usize::from(self.key_len) + 2;
         &data[at..at + usize::from(self.value_len)]
     }

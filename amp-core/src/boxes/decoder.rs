@@ -32,10 +32,8 @@ impl Decoder {
     /// When the bytes are not a box, or one over a limit; before it is all there if that is
     /// already certain.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<AmpBox>, BoxError> {
-        Ok(match self.scan(buffer)? {
-            Some(end) => Some(self.finish(buffer.split_to(end).freeze())),
-            None => None,
-        })
+        let end = self.scan(buffer)?;
+        Ok(end.map(|end| self.finish(buffer.split_to(end).freeze())))
     }
 
     /// How many bytes must be in the buffer before [`decode`](Decoder::decode) gets any further:

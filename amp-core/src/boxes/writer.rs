@@ -251,11 +251,12 @@ mod tests {
     fn values_end_at_65535_bytes() {
         let mut out = BytesMut::new();
         let mut writer = BoxWriter::new(&mut out);
-        writer.put(b"a", &[7; 65_535]).unwrap();
-        let error = writer.put(b"b", &[7; 65_536]).unwrap_err();
+        let bytes = vec![7; 65_536];
+        writer.put(b"a", &bytes[1..]).unwrap();
+        let error = writer.put(b"b", &bytes).unwrap_err();
         assert_eq!(error, BoxError::ValueTooLong { key: Shortened::new("b"), len: 65_536 });
         let error = writer.put_with::<BoxError>(b"c", |out| {
-            out.put_slice(&[7; 65_536]);
+            out.put_slice(&bytes);
             Ok(())
         });
         assert!(matches!(error, Err(BoxError::ValueTooLong { len: 65_536, .. })));

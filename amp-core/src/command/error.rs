@@ -3,8 +3,8 @@ use std::error::Error;
 
 /// The errors that a command declares: Twisted's `errors` and `fatalErrors`.
 ///
-/// Derive it for an enum whose variants are the errors. What is displayed is the description on
-/// the wire.
+/// Derive it for an enum whose variants are the errors. What an error displays is its description
+/// on the wire: UTF-8, cut at 65 535 bytes.
 ///
 /// ```
 /// use amp_core::CommandError;
@@ -29,11 +29,6 @@ use std::error::Error;
 pub trait CommandError: Error + Send + Sync + 'static {
     /// The code on the wire.
     fn code(&self) -> &str;
-
-    /// The error's text for people, which is sent as UTF-8. A text over 65 535 bytes is cut.
-    fn description(&self) -> String {
-        self.to_string()
-    }
 
     /// Whether the connection is closed once this error was answered.
     fn is_fatal(&self) -> bool {

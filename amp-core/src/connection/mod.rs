@@ -1,5 +1,16 @@
 //! Connections: one driver task that owns the stream, and the handle that calls.
 
+mod builder;
+mod call;
+mod driver;
+mod error;
+mod peer;
+mod shared;
 mod transport;
 
+pub use builder::{Connection, FailurePolicy, Limits};
+pub use call::{Call, StringCall};
+pub use error::{CallError, CloseReason};
+pub use peer::Peer;
+pub(crate) use shared::{Encoded, Shared};
 pub use transport::Transport;

@@ -1,0 +1,234 @@
+use bytes::Bytes;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::Sleep;
+
+use super::error::CallError;
+use super::peer::Peer;
+use super::shared::{Encoded, Shared};
+use crate::argument::EncodeError;
+use crate::boxes::{AmpBox, BoxError, BoxReader, MAX_VALUE};
+use crate::command::{Arguments, Command, CommandError, NoError};
+use crate::proto::{CallId, RemoteError};
+use crate::shorten::Shortened;
+
+/// A call of a typed command: await it for the response.
+///
+/// [`Peer::call_remote`] makes it, and describes errors and cancel safety.
+#[must_use = "a call is not made before it is awaited"]
+pub struct Call<C: Command> {
+    command: Option<C>,
+    exchange: Exchange,
+}
+
+impl<C: Command> Call<C> {
+    pub(super) fn new(peer: Peer, command: C) -> Self {
+        Self { command: Some(command), exchange: Exchange::new(peer) }
+    }
+
+    /// How long the call may take, from its first poll on, in place of the connection's own
+    /// [`call_timeout`](crate::Connection::call_timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.exchange.timeout = Some(timeout);
+        self
+    }
+}
+
+// The command is never pinned: it is encoded, and dropped.
+impl<C: Command> Unpin for Call<C> {}
+
+impl<C: Command> Future for Call<C> {
+    type Output = Result<C::Response, CallError<C::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { command, exchange } = &mut *self;
+        let answer = ready!(exchange.poll(cx, C::NAME.as_bytes(), |shared| {
+            // There is a command until it was sent.
+            let command = command.take();
+            shared.encode(|out, proto| match &command {
+                Some(command) => command.to_box(out, proto),
+                None => Ok(()),
+            })
+        }));
+        Poll::Ready(match answer.map_err(CallError::widen)? {
+            Ok(ampbox) => exchange.peer.shared().decode(&ampbox).map_err(CallError::Decode),
+            Err(error) => Err(match C::Error::from_wire(&error.code, &error.description) {
+                Some(declared) => CallError::Command(declared),
+                None => CallError::Remote(error),
+            }),
+        })
+    }
+}
+
+impl<C: Command> fmt::Debug for Call<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("command", &C::NAME).finish_non_exhaustive()
+    }
+}
+
+/// A call of a command by its name: await it for the answer's box.
+///
+/// [`Peer::call_remote_string`] makes it.
+#[must_use = "a call is not made before it is awaited"]
+pub struct StringCall {
+    command: Bytes,
+    arguments: Result<AmpBox, BoxError>,
+    exchange: Exchange,
+}
+
+impl StringCall {
+    pub(super) fn new(peer: Peer, command: &[u8], arguments: Result<AmpBox, BoxError>) -> Self {
+        let command = Bytes::copy_from_slice(command);
+        Self { command, arguments, exchange: Exchange::new(peer) }
+    }
+
+    /// How long the call may take: see [`Call::timeout`].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.exchange.timeout = Some(timeout);
+        self
+    }
+}
+
+impl Future for StringCall {
+    type Output = Result<AmpBox, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { command, arguments, exchange } = &mut *self;
+        let answer = ready!(exchange.poll(cx, command, |shared| {
+            let arguments = std::mem::replace(arguments, Ok(AmpBox::new()))?;
+            check_command(command)?;
+            shared.encode(|out, _| Ok(out.put_box(&arguments)?))
+        }));
+        let ampbox = answer?.map_err(CallError::Remote)?;
+        let answer =
+            crate::Proto::detached(|proto| AmpBox::from_box(&mut BoxReader::new(&ampbox), proto));
+        Poll::Ready(answer.map_err(CallError::Decode))
+    }
+}
+
+impl fmt::Debug for StringCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let command = Shortened::new(&self.command);
+        f.debug_struct("StringCall").field("command", &command).finish_non_exhaustive()
+    }
+}
+
+/// Whether a command's name fits into a value.
+pub(super) fn check_command(command: &[u8]) -> Result<(), EncodeError> {
+    if command.len() > MAX_VALUE {
+        let key = Shortened::new(crate::boxes::keys::COMMAND);
+        return Err(BoxError::ValueTooLong { key, len: command.len() }.into());
+    }
+    Ok(())
+}
+
+/// One call on its way: it waits for room, is sent, and waits for its answer.
+struct Exchange {
+    peer: Peer,
+    stage: Stage,
+    timeout: Option<Duration>,
+    /// Runs from the first poll on, where there is a timeout.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+enum Stage {
+    New,
+    WaitingForRoom(Pin<Box<OwnedNotified>>),
+    Sent(CallId),
+    Over,
+}
+
+impl Exchange {
+    fn new(peer: Peer) -> Self {
+        Self { peer, stage: Stage::New, timeout: None, deadline: None }
+    }
+
+    /// `encode` is called at most once, when the box can be queued.
+    ///
+    /// A call that is over stays pending for ever, as a future that is polled again after it was
+    /// ready may.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        command: &[u8],
+        encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>,
+    ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
+        let Self { peer, stage, timeout, deadline } = self;
+        let shared = peer.shared();
+        loop {
+            match stage {
+                Stage::New => match shared.room() {
+                    Ok(None) => break,
+                    Ok(Some(room)) => *stage = Stage::WaitingForRoom(Box::pin(room)),
+                    Err(reason) => {
+                        *stage = Stage::Over;
+                        return Poll::Ready(Err(CallError::Closed(reason)));
+                    }
+                },
+                Stage::WaitingForRoom(room) => match room.as_mut().poll(cx) {
+                    Poll::Ready(()) => *stage = Stage::New,
+                    Poll::Pending => return poll_deadline(shared, stage, *timeout, deadline, cx),
+                },
+                Stage::Sent(id) => {
+                    let mut state = shared.lock();
+                    if let Some(answer) = state.core.take_answer(*id) {
+                        *stage = Stage::Over;
+                        return Poll::Ready(Ok(answer));
+                    }
+                    if let Some(reason) = state.phase.refusal() {
+                        let reason = reason.clone();
+                        state.core.forget(*id);
+                        *stage = Stage::Over;
+                        return Poll::Ready(Err(CallError::Closed(reason)));
+                    }
+                    if let Some(waiter) = state.core.waiter_mut(*id) {
+                        waiter.clone_from(cx.waker());
+                    }
+                    drop(state);
+                    return poll_deadline(shared, stage, *timeout, deadline, cx);
+                }
+                Stage::Over => return Poll::Pending,
+            }
+        }
+        // Whatever goes wrong from here on, the call is over.
+        *stage = Stage::Over;
+        let encoded = encode(shared).map_err(CallError::Encode)?;
+        let sent = encoded.commit(shared, |state, body| match state.phase.refusal() {
+            Some(reason) => Err(CallError::Closed(reason.clone())),
+            None => Ok(state.core.call(command, body, cx.waker().clone())?),
+        });
+        *stage = Stage::Sent(sent?);
+        poll_deadline(shared, stage, *timeout, deadline, cx)
+    }
+}
+
+/// Ends the call when its time is over.
+fn poll_deadline<T>(
+    shared: &Shared,
+    stage: &mut Stage,
+    timeout: Option<Duration>,
+    deadline: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, CallError<NoError>>> {
+    let Some(after) = timeout.or(shared.settings.call_timeout) else {
+        return Poll::Pending;
+    };
+    let deadline = deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
+    ready!(deadline.as_mut().poll(cx));
+    if let Stage::Sent(id) = std::mem::replace(stage, Stage::Over) {
+        shared.lock().core.forget(id);
+    }
+    Poll::Ready(Err(CallError::Timeout { after }))
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Stage::Sent(id) = self.stage {
+            self.peer.shared().lock().core.forget(id);
+        }
+    }
+}

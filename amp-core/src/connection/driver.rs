@@ -1,0 +1,439 @@
+//! The one task that owns the stream of a connection.
+
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io::IoSlice;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::time::Sleep;
+
+use super::error::CloseReason;
+use super::peer::Peer;
+use super::shared::{Phase, Shared};
+use super::transport::Transport;
+use crate::argument::Attachment;
+use crate::boxes::{AmpBox, Decoder};
+use crate::proto::{Event, IncomingCall, Outgoing, ProtocolError};
+use crate::responder::{Locator, Question, Undeclared};
+
+/// How many bytes a read asks for at first, and at most. It asks for more when it gets all it
+/// asked for.
+const READ_MIN: usize = 8 << 10;
+const READ_MAX: usize = 256 << 10;
+
+/// How many reads or writes follow each other before other tasks have their turn.
+const TURNS: usize = 32;
+
+/// How many slices one write takes.
+const SLICES: usize = 32;
+
+/// Drives one connection: a future that resolves when it has ended, to the reason.
+///
+/// Who wakes it: the transport, when there is something to read or room to write; whoever queues
+/// a box, closes the connection or ends a responder, through [`Shared::update`]; the timer that
+/// limits the end.
+pub(crate) struct Driver {
+    transport: Pin<Box<dyn Transport>>,
+    shared: Arc<Shared>,
+    locator: Arc<Locator>,
+    input: Input,
+    /// What was taken off the queue and is being written.
+    writing: Outgoing,
+    /// Whether what was written has yet to be flushed.
+    unflushed: bool,
+    /// Whether the driver has let the other tasks run once since it last wrote.
+    yielded: bool,
+    /// Set once nothing can be written any more. What the peer sent before it went is still read.
+    broken: Option<Broken>,
+    ending: Option<Ending>,
+}
+
+struct Input {
+    buffer: BytesMut,
+    decoder: Decoder,
+    attachments: Vec<Attachment>,
+    /// How many bytes the next read asks for.
+    ask: usize,
+    boxes: Vec<AmpBox>,
+    calls: VecDeque<IncomingCall>,
+    wakers: Vec<Waker>,
+}
+
+struct Broken {
+    reason: CloseReason,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// How the connection ends, once that has begun.
+struct Ending {
+    reason: CloseReason,
+    deadline: Pin<Box<Sleep>>,
+    /// Whether running responders may still answer.
+    finish_responders: bool,
+    /// Whether the peer was told that nothing more will be sent.
+    shut_down: bool,
+    /// Whether the peer has closed its side.
+    peer_done: bool,
+}
+
+/// What is left to do for one part of the driver.
+enum Progress {
+    /// It waits, and will be woken.
+    Waiting,
+    /// It is worth another look.
+    More,
+}
+
+impl Driver {
+    pub(super) fn new(
+        transport: Pin<Box<dyn Transport>>,
+        shared: Arc<Shared>,
+        locator: Arc<Locator>,
+    ) -> Self {
+        let input = Input {
+            buffer: BytesMut::new(),
+            decoder: Decoder::new(shared.settings.limits.boxes),
+            attachments: Vec::new(),
+            ask: READ_MIN,
+            boxes: Vec::new(),
+            calls: VecDeque::new(),
+            wakers: Vec::new(),
+        };
+        Self {
+            transport,
+            shared,
+            locator,
+            input,
+            writing: Outgoing::default(),
+            unflushed: false,
+            yielded: false,
+            broken: None,
+            ending: None,
+        }
+    }
+
+    /// Reads, and deals with what was read, until there is nothing to read.
+    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
+        for _ in 0..TURNS {
+            if !self.may_read() {
+                return Ok(Progress::Waiting);
+            }
+            let Poll::Ready(received) = self.poll_receive(cx) else {
+                return Ok(Progress::Waiting);
+            };
+            if received? == 0 {
+                let received = self.input.buffer.len();
+                return Err(match received {
+                    0 => CloseReason::Peer,
+                    _ => CloseReason::Truncated { received },
+                });
+            }
+            self.handle_received()?;
+            if self.shared.lock().phase.refusal().is_some() {
+                // What comes later than the failure that closes the connection is not answered.
+                return Ok(Progress::More);
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    /// Whether another call may be received now: see
+    /// [`Limits::running_responders`](super::Limits::running_responders).
+    fn may_read(&self) -> bool {
+        let mut state = self.shared.lock();
+        state.running < self.shared.settings.limits.running_responders
+            || state.core.outstanding() > 0
+            || !state.core.outgoing().is_empty()
+            || !self.writing.is_empty()
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        let Input { buffer, decoder, attachments, ask, .. } = &mut self.input;
+        let missing = decoder.needed().saturating_sub(buffer.len());
+        let room = missing.max(*ask);
+        // A reserve that moves what is there costs more than a short read, so half is enough.
+        if buffer.capacity() - buffer.len() < missing.max(room / 2) {
+            buffer.reserve(room);
+        }
+        let room = buffer.capacity() - buffer.len();
+        let received = ready!(self.transport.as_mut().poll_receive(cx, buffer, attachments))?;
+        if received == room && *ask < READ_MAX {
+            *ask *= 2;
+        }
+        Poll::Ready(Ok(received))
+    }
+
+    /// Decodes what was read, gives answers to their calls, and starts responders.
+    fn handle_received(&mut self) -> Result<(), CloseReason> {
+        self.receive_attachments()?;
+        let decoded = self.decode();
+        // Answers first: they wake callers, and free places among the outstanding calls.
+        self.input.wakers.drain(..).for_each(Waker::wake);
+        while let Some(call) = self.input.calls.pop_front() {
+            self.start_responder(&call)?;
+        }
+        Ok(decoded?)
+    }
+
+    fn receive_attachments(&mut self) -> Result<(), CloseReason> {
+        if self.input.attachments.is_empty() {
+            return Ok(());
+        }
+        let limit = self.shared.settings.limits.unclaimed_attachments;
+        let mut unclaimed = self.shared.unclaimed();
+        self.input.attachments.drain(..).for_each(|attachment| unclaimed.receive(attachment));
+        if unclaimed.len() > limit {
+            return Err(CloseReason::Limit { what: "unclaimed attachments", limit });
+        }
+        Ok(())
+    }
+
+    /// The boxes before a mistake are good; the mistake ends the connection after them.
+    fn decode(&mut self) -> Result<(), ProtocolError> {
+        let Input { buffer, decoder, boxes, calls, wakers, .. } = &mut self.input;
+        let decoded = loop {
+            match decoder.decode(buffer) {
+                Ok(Some(ampbox)) => boxes.push(ampbox),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        let mut state = self.shared.lock();
+        for ampbox in boxes.drain(..) {
+            match state.core.handle_box(ampbox)? {
+                Event::Answered(waker) => wakers.push(waker),
+                Event::Called(call) => calls.push_back(call),
+                Event::Ignored => tracing::debug!("ignored an answer to no outstanding call"),
+            }
+        }
+        Ok(decoded?)
+    }
+
+    /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
+    fn start_responder(&mut self, call: &IncomingCall) -> Result<(), CloseReason> {
+        let question = Question::new(Peer::new(Arc::clone(&self.shared)), call);
+        let running = self.shared.lock().running;
+        let limit = self.shared.settings.limits.running_responders_max;
+        if running >= limit {
+            let one_way = call.tag().is_none();
+            question.fail_undeclared(&Undeclared::TooMany { running });
+            if one_way {
+                return Err(CloseReason::Limit { what: "running responders", limit });
+            }
+            return Ok(());
+        }
+        let locator = &self.locator;
+        // The responder that panics drops its question, which is answered by that.
+        let started = catch_unwind(AssertUnwindSafe(|| {
+            let mut responding = locator.respond(question, call.command(), call.ampbox())?;
+            let mut cx = Context::from_waker(Waker::noop());
+            responding.as_mut().poll(&mut cx).is_pending().then_some(responding)
+        }));
+        if let Ok(Some(responding)) = started {
+            let running = Running::new(Arc::clone(&self.shared));
+            tokio::spawn(async move {
+                let _running = running;
+                responding.await;
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes until nothing is queued, or the transport takes no more.
+    fn poll_writing(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
+        if self.broken.is_some() {
+            return Ok(Progress::Waiting);
+        }
+        for _ in 0..TURNS {
+            if self.writing.is_empty() {
+                let mut state = self.shared.lock();
+                let waiting = state.core.outgoing().len();
+                if waiting == 0 {
+                    break;
+                }
+                // Others are about to call too: what they queue goes out with the same write.
+                // A lone call has nobody to wait for.
+                if state.core.outstanding() > 1 && !self.yielded {
+                    self.yielded = true;
+                    cx.waker().wake_by_ref();
+                    return Ok(Progress::Waiting);
+                }
+                self.yielded = false;
+                state.core.outgoing().take(&mut self.writing);
+                if std::mem::take(&mut state.waiting_for_room) {
+                    self.shared.room.notify_waiters();
+                }
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let (count, attachments) = self.writing.parts(&mut slices);
+            let sent = self.transport.as_mut().poll_send(cx, &slices[..count], attachments);
+            let Poll::Ready(sent) = sent else {
+                return self.check_send_queue();
+            };
+            self.writing.advance(sent?);
+            self.unflushed = true;
+        }
+        if !self.writing.is_empty() {
+            return Ok(Progress::More);
+        }
+        if self.unflushed
+            && let Poll::Ready(flushed) = self.transport.as_mut().poll_flush(cx)
+        {
+            flushed?;
+            self.unflushed = false;
+        }
+        Ok(Progress::Waiting)
+    }
+
+    fn deadline(&self) -> Pin<Box<Sleep>> {
+        Box::pin(tokio::time::sleep(self.shared.settings.limits.close_timeout))
+    }
+
+    fn check_send_queue(&self) -> Result<Progress, CloseReason> {
+        let limit = self.shared.settings.limits.send_queue_max;
+        if self.shared.lock().core.outgoing().len() + self.writing.len() > limit {
+            return Err(CloseReason::Limit { what: "bytes waiting to be sent", limit });
+        }
+        Ok(Progress::Waiting)
+    }
+
+    /// Ends the connection properly: what is queued is sent, the peer is told that nothing more
+    /// will come, and what it still sends is read and dropped. Closing a socket with unread bytes
+    /// would reset the connection, and the peer might lose what was just sent.
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(ending) = &mut self.ending else { return Poll::Pending };
+        if ending.deadline.as_mut().poll(cx).is_ready() {
+            tracing::debug!("the connection did not end in time");
+            return Poll::Ready(());
+        }
+        while !ending.peer_done {
+            let Input { buffer, attachments, .. } = &mut self.input;
+            buffer.clear();
+            buffer.reserve(READ_MIN);
+            match self.transport.as_mut().poll_receive(cx, buffer, attachments) {
+                Poll::Ready(Ok(received)) => ending.peer_done = received == 0,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+            attachments.clear();
+        }
+        let finishing = ending.finish_responders && self.shared.lock().running > 0;
+        if !finishing && !ending.shut_down && self.writing.is_empty() && !self.unflushed {
+            match self.transport.as_mut().poll_shutdown(cx) {
+                Poll::Ready(Ok(())) => ending.shut_down = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+        }
+        if ending.shut_down && ending.peer_done { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Waits for [`Shared::update`], unless there is something to do already.
+    fn park(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.shared.lock();
+        let to_write =
+            self.writing.is_empty() && self.broken.is_none() && !state.core.outgoing().is_empty();
+        let to_close = self.ending.is_none() && state.phase.refusal().is_some();
+        let park = !to_close && (!to_write || self.yielded);
+        if park && !self.yielded {
+            state.driver = Some(cx.waker().clone());
+        }
+        park
+    }
+
+    /// Fails everything that is outstanding, for the same reason.
+    fn end(&mut self, reason: CloseReason) -> CloseReason {
+        let reason = self.shared.end(reason);
+        tracing::debug!(%reason, "the connection has ended");
+        reason
+    }
+}
+
+impl Future for Driver {
+    type Output = CloseReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let this = &mut *self;
+        loop {
+            let mut more = false;
+            if this.ending.is_none() {
+                let mut peer_done = false;
+                match this.poll_reading(cx) {
+                    Ok(progress) => more = matches!(progress, Progress::More),
+                    Err(reason @ CloseReason::Io(_)) => return Poll::Ready(this.end(reason)),
+                    Err(reason) => {
+                        peer_done =
+                            matches!(reason, CloseReason::Peer | CloseReason::Truncated { .. });
+                        this.shared.close(reason, false);
+                    }
+                }
+                let phase = this.shared.lock().phase.clone();
+                if let Phase::Closing { reason, finish_responders } = phase {
+                    let deadline = this.deadline();
+                    let shut_down = this.broken.is_some();
+                    this.ending =
+                        Some(Ending { reason, deadline, finish_responders, shut_down, peer_done });
+                }
+            }
+            match this.poll_writing(cx) {
+                Ok(progress) => more |= matches!(progress, Progress::More),
+                Err(reason) => match &this.ending {
+                    Some(Ending { reason, .. }) => {
+                        let reason = reason.clone();
+                        return Poll::Ready(this.end(reason));
+                    }
+                    None if matches!(reason, CloseReason::Io(_)) => {
+                        let deadline = this.deadline();
+                        this.broken = Some(Broken { reason, deadline });
+                        more = true;
+                    }
+                    None => return Poll::Ready(this.end(reason)),
+                },
+            }
+            if let Some(Broken { reason, deadline }) = &mut this.broken
+                && deadline.as_mut().poll(cx).is_ready()
+            {
+                let reason = reason.clone();
+                return Poll::Ready(this.end(reason));
+            }
+            if this.poll_ending(cx).is_ready()
+                && let Some(Ending { reason, .. }) = this.ending.take()
+            {
+                return Poll::Ready(this.end(reason));
+            }
+            if more {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if this.park(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// A driver that is dropped before its time ends the connection.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.end(CloseReason::Local);
+    }
+}
+
+/// Counts a responder that has been started and is not done.
+struct Running(Arc<Shared>);
+
+impl Running {
+    fn new(shared: Arc<Shared>) -> Self {
+        shared.lock().running += 1;
+        Self(shared)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.update(|state| state.running -= 1);
+    }
+}

@@ -1,0 +1,121 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::argument::{DecodeError, EncodeError};
+use crate::command::NoError;
+use crate::proto::{ProtocolError, RemoteError, TooManyCalls};
+
+/// Why a call did not give a response.
+///
+/// `E` are the errors that the command declares.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError<E = NoError> {
+    /// The peer answered with an error that the command declares.
+    #[error(transparent)]
+    Command(E),
+    /// The peer answered with an error that the command does not declare, such as `UNHANDLED` or
+    /// `UNKNOWN`.
+    #[error(transparent)]
+    Remote(RemoteError),
+    /// An argument cannot be written. Nothing was sent.
+    #[error("the call cannot be written: {0}")]
+    Encode(#[source] EncodeError),
+    /// The answer is not what the command declares as its response.
+    #[error("the answer cannot be read: {0}")]
+    Decode(#[source] DecodeError),
+    /// No answer came in time. If one comes later it is ignored; the peer may well have acted.
+    #[error("no answer within {after:?}")]
+    Timeout {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Too many calls are outstanding. Nothing was sent.
+    #[error(transparent)]
+    TooManyCalls(#[from] TooManyCalls),
+    /// The connection ended before the answer came. The peer may have acted, unless the
+    /// connection had ended before the call was made.
+    #[error("the connection is closed: {0}")]
+    Closed(#[source] CloseReason),
+}
+
+impl<E> CallError<E> {
+    /// Whether no answer came in time.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, CallError::Timeout { .. })
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, CallError::Closed(_))
+    }
+
+    /// Whether the peer has no responder for the command.
+    pub fn is_unhandled(&self) -> bool {
+        matches!(self, CallError::Remote(error) if error.is_unhandled())
+    }
+}
+
+impl CallError<NoError> {
+    /// The same error of a command that declares some.
+    pub(super) fn widen<E>(self) -> CallError<E> {
+        match self {
+            CallError::Command(never) => match never {},
+            CallError::Remote(error) => CallError::Remote(error),
+            CallError::Encode(error) => CallError::Encode(error),
+            CallError::Decode(error) => CallError::Decode(error),
+            CallError::Timeout { after } => CallError::Timeout { after },
+            CallError::TooManyCalls(error) => CallError::TooManyCalls(error),
+            CallError::Closed(reason) => CallError::Closed(reason),
+        }
+    }
+}
+
+/// Why a connection ended. Every outstanding call fails with the same.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This side closed it: by [`Peer::close`](crate::Peer::close), by dropping the last
+    /// [`Peer`](crate::Peer), or because its server was told to stop.
+    #[error("closed by this side")]
+    Local,
+    /// The peer closed it, between two boxes.
+    #[error("closed by the peer")]
+    Peer,
+    /// The peer closed it in the middle of a box.
+    #[error("closed by the peer, {received} bytes into a box")]
+    Truncated {
+        /// How many bytes of the box had arrived.
+        received: usize,
+    },
+    /// The stream broke.
+    #[error("{0}")]
+    Io(#[source] Arc<io::Error>),
+    /// The peer does not keep to the protocol.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// A responder failed, and that ends the connection: the error is fatal, or the policy is
+    /// [`FailurePolicy::Close`](crate::FailurePolicy::Close).
+    #[error("closed after {command} failed with {code}")]
+    Failed {
+        /// The command, as text.
+        command: Arc<str>,
+        /// The code that was answered, or that would have been.
+        code: Arc<str>,
+    },
+    /// The peer went over a limit that protects this side.
+    #[error("the peer went over the limit of {limit} {what}")]
+    Limit {
+        /// What there were too many of.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl From<io::Error> for CloseReason {
+    fn from(error: io::Error) -> Self {
+        CloseReason::Io(Arc::new(error))
+    }
+}

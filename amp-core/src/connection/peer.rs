@@ -1,0 +1,191 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use super::call::{Call, StringCall};
+use super::error::{CallError, CloseReason};
+use super::shared::{Phase, Shared};
+use crate::argument::PeerAddress;
+use crate::boxes::AmpBox;
+use crate::command::{Command, OneWay};
+use crate::proto::Counters;
+
+/// The other side of a connection: the handle that calls it.
+///
+/// Clones are cheap and stand for the same connection, which closes when the last of them is
+/// dropped. A responder gets one in its [`Context`](crate::Context), so both sides can call.
+pub struct Peer {
+    shared: Arc<Shared>,
+}
+
+impl Peer {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        shared.add_handle();
+        Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Calls the peer. Nothing is sent before the future is awaited.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]. A call that fails leaves the connection as it is.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that was dropped before its first poll has sent nothing. After that the call may
+    /// have been sent, and be acted upon; its answer is ignored.
+    pub fn call_remote<C: Command>(&self, command: C) -> Call<C> {
+        const { assert!(C::REQUIRES_ANSWER, "a one-way command is sent with `Peer::notify`") };
+        Call::new(self.clone(), command)
+    }
+
+    /// Sends a command that wants no answer. Resolves once the command is queued; that it
+    /// arrives is as certain as with any bytes written to a socket, and that it succeeds is not
+    /// known at all.
+    ///
+    /// Commands keep their order: a call made after this one is read by the peer after it.
+    ///
+    /// # Errors
+    ///
+    /// When an argument cannot be written, or when the connection has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that was dropped has either queued the command or not; it never queues a part.
+    pub async fn notify<C: OneWay>(&self, command: C) -> Result<(), CallError> {
+        let send = |shared: &Shared| {
+            shared.encode(|out, proto| command.to_box(out, proto)).map(|encoded| {
+                encoded.commit(shared, |state, body| state.notify(C::NAME.as_bytes(), body))
+            })
+        };
+        self.when_room(send).await
+    }
+
+    /// Calls a command by its name, with arguments as they are on the wire: Twisted's
+    /// `callRemoteString`. The answer is the box, without the protocol's own keys.
+    ///
+    /// Errors and cancel safety are those of [`call_remote`](Peer::call_remote).
+    pub fn call_remote_string<K, V>(
+        &self,
+        command: impl AsRef<[u8]>,
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> StringCall
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        StringCall::new(self.clone(), command.as_ref(), AmpBox::from_pairs(arguments))
+    }
+
+    /// Sends a command by its name that wants no answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify`](Peer::notify), whose cancel safety it has too.
+    pub async fn notify_string<K, V>(
+        &self,
+        command: impl AsRef<[u8]>,
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(), CallError>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let command = command.as_ref();
+        let arguments = AmpBox::from_pairs(arguments);
+        let send = |shared: &Shared| {
+            let arguments = arguments.as_ref().map_err(Clone::clone)?;
+            super::call::check_command(command)?;
+            shared
+                .encode(|out, _| Ok(out.put_box(arguments)?))
+                .map(|encoded| encoded.commit(shared, |state, body| state.notify(command, body)))
+        };
+        self.when_room(send).await
+    }
+
+    /// Closes the connection and waits until it has ended. Calls that are outstanding fail with
+    /// [`CloseReason::Local`]; what is queued is still sent.
+    ///
+    /// It takes no longer than [`Limits::close_timeout`](crate::Limits::close_timeout).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the connection closing.
+    pub async fn close(&self) {
+        self.shared.close(CloseReason::Local, false);
+        self.closed().await;
+    }
+
+    /// Resolves when the connection has ended, to the reason.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn closed(&self) -> CloseReason {
+        loop {
+            let ended = self.shared.ended.notified();
+            if let Phase::Ended(reason) = &self.shared.lock().phase {
+                return reason.clone();
+            }
+            ended.await;
+        }
+    }
+
+    /// Whether no more calls can be made: the connection has ended, or is about to.
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().phase.refusal().is_some()
+    }
+
+    /// Where the peer is.
+    pub fn peer_address(&self) -> &PeerAddress {
+        &self.shared.address
+    }
+
+    /// The value of type `T` that was given to [`Connection::data`](crate::Connection::data).
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.shared.extensions.get()
+    }
+
+    /// What happened on the connection so far.
+    pub fn counters(&self) -> Counters {
+        self.shared.lock().core.counters()
+    }
+
+    /// Whether both are handles of one connection.
+    pub fn same_connection(&self, other: &Peer) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Sends once the queue has room.
+    async fn when_room(
+        &self,
+        send: impl FnOnce(&Shared) -> Result<Result<(), CloseReason>, crate::EncodeError>,
+    ) -> Result<(), CallError> {
+        while let Some(room) = self.shared.room().map_err(CallError::Closed)? {
+            room.await;
+        }
+        send(&self.shared).map_err(CallError::Encode)?.map_err(CallError::Closed)
+    }
+}
+
+impl Clone for Peer {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared))
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.shared.remove_handle();
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("address", self.peer_address()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,301 @@
+//! What the driver, the callers and the responders of one connection share.
+
+use bytes::BytesMut;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+
+use super::builder::Settings;
+use super::error::CloseReason;
+use crate::argument::{
+    Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Extensions, PeerAddress,
+    Proto, Unclaimed,
+};
+use crate::boxes::{AmpBox, BoxReader, BoxWriter};
+use crate::command::Arguments;
+use crate::proto::{Body, Core, CoreLimits, Outgoing};
+
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// The ordinal of the next attachment to be sent. Locked from the first attachment of a box
+    /// until that box is queued, so that ordinals have the order of the wire. It is locked before
+    /// `state`, never while that is locked.
+    next_ordinal: Mutex<u64>,
+    unclaimed: Mutex<Unclaimed>,
+    pub(super) attachment_kind: Option<AttachmentKind>,
+    pub(super) address: PeerAddress,
+    pub(super) extensions: Extensions,
+    pub(crate) settings: Settings,
+    /// How many [`Peer`](super::Peer)s there are. The connection closes when there are none.
+    handles: AtomicUsize,
+    /// Notified when the queue has room again.
+    pub(super) room: Arc<Notify>,
+    /// Notified when the connection has ended.
+    pub(super) ended: Notify,
+}
+
+pub(crate) struct State {
+    pub(super) core: Core<Waker>,
+    pub(super) phase: Phase,
+    /// The driver, while it waits for something to do.
+    pub(super) driver: Option<Waker>,
+    /// How many responders have been started and are not done.
+    pub(super) running: usize,
+    /// Whether a caller waits for room.
+    pub(super) waiting_for_room: bool,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    Open,
+    /// No more calls are made. What is queued is still sent, and, when `finish_responders`, what
+    /// the running responders answer.
+    Closing {
+        reason: CloseReason,
+        finish_responders: bool,
+    },
+    Ended(CloseReason),
+}
+
+impl Phase {
+    /// Why no call can be made, if none can.
+    pub(super) fn refusal(&self) -> Option<&CloseReason> {
+        match self {
+            Phase::Open => None,
+            Phase::Closing { reason, .. } | Phase::Ended(reason) => Some(reason),
+        }
+    }
+}
+
+/// The arguments of a box that were encoded for one connection, and that nothing has queued yet.
+pub(crate) struct Encoded<'a> {
+    body: Body,
+    /// Held while there are attachments: see [`Shared::next_ordinal`].
+    ordinals: Option<MutexGuard<'a, u64>>,
+}
+
+thread_local! {
+    /// Boxes are encoded into a buffer that stays with the thread, and copied to the queue.
+    static SCRATCH: Cell<Option<BytesMut>> = const { Cell::new(None) };
+}
+
+/// A scratch buffer over this size, in bytes, is not kept.
+const KEPT_SCRATCH: usize = 64 << 10;
+
+impl Shared {
+    pub(super) fn new(
+        settings: Settings,
+        attachment_kind: Option<AttachmentKind>,
+        address: PeerAddress,
+        extensions: Extensions,
+    ) -> Self {
+        let limits = CoreLimits { outstanding_calls: settings.limits.outstanding_calls };
+        let state = State {
+            core: Core::new(limits),
+            phase: Phase::Open,
+            driver: None,
+            running: 0,
+            waiting_for_room: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            next_ordinal: Mutex::default(),
+            unclaimed: Mutex::default(),
+            attachment_kind,
+            address,
+            extensions,
+            settings,
+            handles: AtomicUsize::new(0),
+            room: Arc::default(),
+            ended: Notify::new(),
+        }
+    }
+
+    /// No code of a user runs under this lock, and no panic can leave the state half changed: a
+    /// poisoned lock is as good as any.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn unclaimed(&self) -> MutexGuard<'_, Unclaimed> {
+        self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Encodes arguments on the caller's task, with nothing locked that anyone else needs.
+    pub(crate) fn encode(
+        &self,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<Encoded<'_>, EncodeError> {
+        let mut scratch = SCRATCH.take().unwrap_or_default();
+        let mut staging = Staging { shared: self, ordinals: None, attachments: Vec::new() };
+        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
+        let mut writer = BoxWriter::new(&mut scratch);
+        let written = write(&mut writer, &mut proto)
+            .and_then(|()| writer.finish().map_err(EncodeError::from));
+        let Staging { ordinals, attachments, .. } = staging;
+        let encoded = Encoded { body: Body { pairs: scratch, attachments }, ordinals };
+        written.map(|()| encoded)
+    }
+
+    /// Decodes what a box holds, claiming the attachments that it names.
+    pub(crate) fn decode<A: Arguments>(&self, ampbox: &AmpBox) -> Result<A, DecodeError> {
+        let mut staging = Staging { shared: self, ordinals: None, attachments: Vec::new() };
+        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
+        A::from_box(&mut BoxReader::new(ampbox), &mut proto)
+    }
+
+    /// Changes the state, then wakes the driver if it waits and there is something for it to do.
+    pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        let driver = state.driver.take();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        result
+    }
+
+    /// A future that resolves when the queue has room, or `None` when it has.
+    pub(super) fn room(&self) -> Result<Option<OwnedNotified>, CloseReason> {
+        let room = Arc::clone(&self.room).notified_owned();
+        let mut state = self.lock();
+        if let Some(reason) = state.phase.refusal() {
+            return Err(reason.clone());
+        }
+        if state.core.outgoing().len() < self.settings.limits.send_queue {
+            return Ok(None);
+        }
+        state.waiting_for_room = true;
+        Ok(Some(room))
+    }
+
+    /// Begins to close, unless that has begun for another reason.
+    pub(crate) fn close(&self, reason: CloseReason, finish_responders: bool) {
+        self.update(|state| {
+            if matches!(state.phase, Phase::Open) {
+                tracing::debug!(%reason, "closing the connection");
+                state.phase = Phase::Closing { reason, finish_responders };
+                state.wake_callers();
+            }
+        });
+        self.room.notify_waiters();
+    }
+
+    /// The connection has ended: everything that waits for it is told so. The reason is the first
+    /// one there was.
+    pub(super) fn end(&self, reason: CloseReason) -> CloseReason {
+        let mut state = self.lock();
+        let reason = match &state.phase {
+            Phase::Open => reason,
+            Phase::Closing { reason, .. } | Phase::Ended(reason) => reason.clone(),
+        };
+        state.phase = Phase::Ended(reason.clone());
+        state.wake_callers();
+        *state.core.outgoing() = Outgoing::default();
+        drop(state);
+        self.unclaimed().clear();
+        self.room.notify_waiters();
+        self.ended.notify_waiters();
+        reason
+    }
+
+    pub(super) fn add_handle(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn remove_handle(&self) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close(CloseReason::Local, false);
+        }
+    }
+}
+
+impl State {
+    /// Queues a command that wants no answer.
+    pub(super) fn notify(&mut self, command: &[u8], body: &mut Body) -> Result<(), CloseReason> {
+        if let Some(reason) = self.phase.refusal() {
+            return Err(reason.clone());
+        }
+        self.core.notify(command, body);
+        Ok(())
+    }
+
+    /// Queues an answer; one that comes when the connection has ended is dropped.
+    pub(crate) fn answer(&mut self, tag: &[u8], body: &mut Body) {
+        if !matches!(self.phase, Phase::Ended(_)) {
+            self.core.answer(tag, body);
+        }
+    }
+
+    /// Queues a failure; one that comes when the connection has ended is dropped.
+    pub(crate) fn fail(&mut self, tag: &[u8], code: &[u8], description: &str) {
+        if !matches!(self.phase, Phase::Ended(_)) {
+            self.core.fail(tag, code, description);
+        }
+    }
+
+    /// Makes every call look at the phase again.
+    pub(super) fn wake_callers(&mut self) {
+        self.core.waiters().for_each(|waiter| waiter.wake_by_ref());
+    }
+}
+
+impl Encoded<'_> {
+    /// Queues the box: `put` gives it to the core. Not to be called with the state locked.
+    pub(crate) fn commit<R>(
+        mut self,
+        shared: &Shared,
+        put: impl FnOnce(&mut State, &mut Body) -> R,
+    ) -> R {
+        let count = self.body.attachments.len() as u64;
+        let result = shared.update(|state| put(state, &mut self.body));
+        // Whoever did not queue the box left its attachments where they are.
+        if self.body.attachments.is_empty()
+            && let Some(next_ordinal) = &mut self.ordinals
+        {
+            **next_ordinal += count;
+        }
+        result
+    }
+}
+
+impl Drop for Encoded<'_> {
+    fn drop(&mut self) {
+        let mut scratch = std::mem::take(&mut self.body.pairs);
+        if scratch.capacity() <= KEPT_SCRATCH {
+            scratch.clear();
+            SCRATCH.set(Some(scratch));
+        }
+    }
+}
+
+/// The attachments of one box while that is encoded or decoded.
+struct Staging<'a> {
+    shared: &'a Shared,
+    ordinals: Option<MutexGuard<'a, u64>>,
+    attachments: Vec<Attachment>,
+}
+
+impl Attachments for Staging<'_> {
+    fn kind(&self) -> Option<AttachmentKind> {
+        self.shared.attachment_kind
+    }
+
+    fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {
+        let next_ordinal = self.ordinals.get_or_insert_with(|| {
+            self.shared.next_ordinal.lock().unwrap_or_else(PoisonError::into_inner)
+        });
+        let ordinal = **next_ordinal + self.attachments.len() as u64;
+        self.attachments.push(attachment);
+        Ok(ordinal)
+    }
+
+    fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
+        self.shared.unclaimed().claim(ordinal)
+    }
+}

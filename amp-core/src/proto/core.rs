@@ -1,0 +1,246 @@
+use bytes::{BufMut, BytesMut};
+use smallvec::SmallVec;
+
+use super::calls::{CallId, Calls, Tagged, write_tag};
+use super::{Body, Outgoing, ProtocolError, RemoteError, TooManyCalls};
+use crate::boxes::{AmpBox, MAX_VALUE, keys};
+
+/// One side of a connection: its outstanding calls, and what it has to send.
+///
+/// Each outstanding call keeps a `W`, which says who waits for its answer: a waker, a channel,
+/// or nothing.
+#[derive(Debug)]
+pub struct Core<W> {
+    calls: Calls<Waiting<W>>,
+    outgoing: Outgoing,
+    counters: Counters,
+}
+
+/// What a core holds at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoreLimits {
+    /// Calls that wait for their answers at once, at most 2^31. 65 536 by default.
+    pub outstanding_calls: usize,
+}
+
+impl Default for CoreLimits {
+    fn default() -> Self {
+        Self { outstanding_calls: 1 << 16 }
+    }
+}
+
+/// How a call ended on the other side.
+pub type Answer = Result<AmpBox, RemoteError>;
+
+#[derive(Debug)]
+enum Waiting<W> {
+    For(W),
+    Done(Answer),
+}
+
+/// What a received box means.
+#[derive(Debug)]
+pub enum Event<W> {
+    /// An outstanding call has its answer, which [`Core::take_answer`] hands out. This is who
+    /// waited for it.
+    Answered(W),
+    /// The peer calls.
+    Called(IncomingCall),
+    /// An answer to a call that is no longer outstanding, or that never was. It is counted.
+    Ignored,
+}
+
+/// What happened on one side of a connection, counted from its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Calls made, one-way ones included.
+    pub calls_sent: u64,
+    /// Calls received, one-way ones included.
+    pub calls_received: u64,
+    /// Answers received to calls that had been given up: dropped, or timed out.
+    pub late_answers: u64,
+    /// Answers received to calls that were never made, or that had been answered before.
+    pub unknown_answers: u64,
+}
+
+/// A call that was received.
+#[derive(Debug)]
+pub struct IncomingCall {
+    ampbox: AmpBox,
+}
+
+/// The tag of a call, kept apart from its box so as not to keep that in memory.
+pub(crate) type Tag = SmallVec<[u8; 16]>;
+
+impl IncomingCall {
+    /// The name of the command.
+    pub fn command(&self) -> &[u8] {
+        self.ampbox.get(keys::COMMAND).unwrap_or_default()
+    }
+
+    /// The tag that the answer must have, or `None` when there must be no answer.
+    pub fn tag(&self) -> Option<&[u8]> {
+        self.ampbox.get(keys::ASK)
+    }
+
+    /// The whole box, reserved keys included.
+    pub fn ampbox(&self) -> &AmpBox {
+        &self.ampbox
+    }
+}
+
+impl<W> Core<W> {
+    /// A side that has sent and received nothing yet.
+    pub fn new(limits: CoreLimits) -> Self {
+        Self {
+            calls: Calls::new(limits.outstanding_calls),
+            outgoing: Outgoing::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Queues a call that wants an answer.
+    ///
+    /// # Errors
+    ///
+    /// When too many calls are outstanding. Nothing is queued then.
+    pub fn call(
+        &mut self,
+        command: &[u8],
+        body: &mut Body,
+        waiter: W,
+    ) -> Result<CallId, TooManyCalls> {
+        let id = self.calls.insert(Waiting::For(waiter))?;
+        let tag = self.calls.tag(id);
+        self.counters.calls_sent += 1;
+        let head = |out: &mut BytesMut| {
+            put_reserved(out, keys::ASK, write_tag(tag, &mut [0; 16]));
+            put_reserved(out, keys::COMMAND, command);
+        };
+        self.outgoing.push(head, body);
+        Ok(id)
+    }
+
+    /// Queues a call that wants no answer.
+    pub fn notify(&mut self, command: &[u8], body: &mut Body) {
+        self.counters.calls_sent += 1;
+        self.outgoing.push(|out| put_reserved(out, keys::COMMAND, command), body);
+    }
+
+    /// Queues the answer to the call with this tag.
+    pub fn answer(&mut self, tag: &[u8], body: &mut Body) {
+        self.outgoing.push(|out| put_reserved(out, keys::ANSWER, tag), body);
+    }
+
+    /// Queues the failure of the call with this tag. A code or a description that is too long
+    /// for a value is cut.
+    pub fn fail(&mut self, tag: &[u8], code: &[u8], description: &str) {
+        let code = &code[..code.len().min(MAX_VALUE)];
+        let mut end = description.len().min(MAX_VALUE);
+        while !description.is_char_boundary(end) {
+            end -= 1;
+        }
+        let head = |out: &mut BytesMut| {
+            put_reserved(out, keys::ERROR, tag);
+            put_reserved(out, keys::ERROR_CODE, code);
+            put_reserved(out, keys::ERROR_DESCRIPTION, &description.as_bytes()[..end]);
+        };
+        self.outgoing.push(head, &mut Body::default());
+    }
+
+    /// What the received box means.
+    ///
+    /// # Errors
+    ///
+    /// When it means nothing, which ends the connection.
+    pub fn handle_box(&mut self, ampbox: AmpBox) -> Result<Event<W>, ProtocolError> {
+        if let Some(tag) = ampbox.get(keys::ANSWER) {
+            let tagged = self.calls.find(tag);
+            return Ok(self.answered(tagged, || Ok(ampbox)));
+        }
+        if let Some(tag) = ampbox.get(keys::ERROR) {
+            let tagged = self.calls.find(tag);
+            return Ok(self.answered(tagged, || Err(RemoteError::of(&ampbox))));
+        }
+        if ampbox.contains_key(keys::COMMAND) {
+            self.counters.calls_received += 1;
+            return Ok(Event::Called(IncomingCall { ampbox }));
+        }
+        Err(ProtocolError::NoKind { pairs: ampbox.len() })
+    }
+
+    fn answered(&mut self, tagged: Tagged, answer: impl FnOnce() -> Answer) -> Event<W> {
+        match tagged {
+            Tagged::Outstanding(id) => {
+                if let Some(waiting @ Waiting::For(_)) = self.calls.get_mut(id)
+                    && let Waiting::For(waiter) =
+                        std::mem::replace(waiting, Waiting::Done(answer()))
+                {
+                    return Event::Answered(waiter);
+                }
+                self.counters.unknown_answers += 1;
+            }
+            Tagged::Past => self.counters.late_answers += 1,
+            Tagged::Unknown => self.counters.unknown_answers += 1,
+        }
+        Event::Ignored
+    }
+
+    /// Takes the answer of a call, once it is there. The call is then over.
+    pub fn take_answer(&mut self, id: CallId) -> Option<Answer> {
+        if !matches!(self.calls.get_mut(id)?, Waiting::Done(_)) {
+            return None;
+        }
+        match self.calls.remove(id)? {
+            Waiting::Done(answer) => Some(answer),
+            Waiting::For(_) => None,
+        }
+    }
+
+    /// Who waits for the answer of a call that has none yet.
+    pub fn waiter_mut(&mut self, id: CallId) -> Option<&mut W> {
+        match self.calls.get_mut(id)? {
+            Waiting::For(waiter) => Some(waiter),
+            Waiting::Done(_) => None,
+        }
+    }
+
+    /// Gives up a call: its answer, should one come, is ignored.
+    pub fn forget(&mut self, id: CallId) {
+        self.calls.remove(id);
+    }
+
+    /// Who waits for an answer that has not come.
+    pub fn waiters(&mut self) -> impl Iterator<Item = &mut W> {
+        self.calls.values_mut().filter_map(|waiting| match waiting {
+            Waiting::For(waiter) => Some(waiter),
+            Waiting::Done(_) => None,
+        })
+    }
+
+    /// How many calls are outstanding.
+    pub fn outstanding(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// What is to be sent.
+    pub fn outgoing(&mut self) -> &mut Outgoing {
+        &mut self.outgoing
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// Writes a pair whose lengths are known to fit: the protocol's own.
+fn put_reserved(out: &mut BytesMut, key: &[u8], value: &[u8]) {
+    debug_assert!(value.len() <= MAX_VALUE);
+    for part in [key, value] {
+        #[allow(clippy::cast_possible_truncation, reason = "checked where it came from")]
+        out.put_u16(part.len() as u16);
+        out.put_slice(part);
+    }
+}

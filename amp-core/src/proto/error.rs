@@ -1,0 +1,64 @@
+use bytes::Bytes;
+use std::borrow::Cow;
+
+use crate::boxes::{AmpBox, BoxError, keys};
+
+/// A peer that does not keep to the protocol. It ends the connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The bytes received are not a box within the limits.
+    #[error("not a box: {0}")]
+    Box(#[from] BoxError),
+    /// The box is neither a call nor an answer nor an error.
+    #[error("a box of {pairs} pairs has none of the keys _answer, _error and _command")]
+    NoKind {
+        /// How many pairs it has.
+        pairs: usize,
+    },
+}
+
+/// More calls were to be outstanding than the limit allows. Only the one call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{limit} calls are outstanding already, which is the limit")]
+pub struct TooManyCalls {
+    /// The limit, in calls.
+    pub limit: usize,
+}
+
+/// An error that a peer answered with: what `_error_code` and `_error_description` say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the peer answered {}: {description}", self.code_text())]
+pub struct RemoteError {
+    /// The code, for programs. It compares with text: `error.code == "UNHANDLED"`.
+    pub code: Bytes,
+    /// The description, for people. Empty when the peer sent none; what is not UTF-8 is replaced.
+    pub description: String,
+}
+
+impl RemoteError {
+    /// An error with this code and description.
+    pub fn new(code: impl Into<Bytes>, description: impl Into<String>) -> Self {
+        Self { code: code.into(), description: description.into() }
+    }
+
+    /// Whether the peer has no responder for the command: `UNHANDLED`.
+    pub fn is_unhandled(&self) -> bool {
+        self.code == keys::UNHANDLED
+    }
+
+    /// Whether the peer failed in a way that the command does not declare: `UNKNOWN`.
+    pub fn is_unknown(&self) -> bool {
+        self.code == keys::UNKNOWN
+    }
+
+    pub(super) fn of(ampbox: &AmpBox) -> Self {
+        let code = ampbox.value(keys::ERROR_CODE).map(|code| code.to_bytes());
+        let description = ampbox.get(keys::ERROR_DESCRIPTION).unwrap_or_default();
+        Self::new(code.unwrap_or_default(), String::from_utf8_lossy(description))
+    }
+
+    fn code_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.code)
+    }
+}

@@ -1,0 +1,44 @@
+//! The protocol without any input or output: tags, outstanding calls, what is to be sent.
+//!
+//! [`Core`] is one side of one connection. Boxes that were received go in
+//! ([`handle_box`](Core::handle_box)), events come out; calls and answers go in, and bytes to send
+//! come out ([`outgoing`](Core::outgoing)). It knows no sockets, no clocks and no tasks, so it
+//! runs in a thread that blocks as well as in a test that cuts its bytes anywhere.
+//!
+//! ```
+//! use amp_core::proto::{Body, Core, CoreLimits, Event};
+//! use amp_core::{AmpBox, BoxLimits, Decoder};
+//! use bytes::BytesMut;
+//!
+//! let (mut asking, mut answering) = (Core::<()>::new(CoreLimits::default()), Core::<()>::new(CoreLimits::default()));
+//!
+//! // One side calls,
+//! let id = asking.call(b"Ping", &mut Body::default(), ())?;
+//! let mut wire = BytesMut::from(&asking.outgoing().take_bytes()[..]);
+//! assert_eq!(&wire[..], b"\0\x04_ask\0\x011\0\x08_command\0\x04Ping\0\0");
+//!
+//! // the other one answers,
+//! let mut decoder = Decoder::new(BoxLimits::default());
+//! let ampbox = decoder.decode(&mut wire)?.unwrap();
+//! let Event::Called(call) = answering.handle_box(ampbox)? else { panic!() };
+//! assert_eq!(call.command(), b"Ping");
+//! answering.answer(call.tag().unwrap(), &mut Body::default());
+//! let mut wire = BytesMut::from(&answering.outgoing().take_bytes()[..]);
+//!
+//! // and the answer finds its call.
+//! let ampbox = decoder.decode(&mut wire)?.unwrap();
+//! assert!(matches!(asking.handle_box(ampbox)?, Event::Answered(())));
+//! assert!(asking.take_answer(id).unwrap().is_ok());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod calls;
+mod core;
+mod error;
+mod outgoing;
+
+pub(crate) use self::core::Tag;
+pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
+pub use calls::CallId;
+pub use error::{ProtocolError, RemoteError, TooManyCalls};
+pub use outgoing::{Body, Outgoing};

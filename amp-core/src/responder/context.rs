@@ -1,0 +1,52 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::argument::PeerAddress;
+use crate::connection::Peer;
+
+/// What a responder knows beside the arguments of a call: the state that its set of responders
+/// shares, and the peer that called.
+pub struct Context<S = ()> {
+    state: Arc<S>,
+    peer: Peer,
+}
+
+impl<S> Context<S> {
+    pub(super) fn new(state: Arc<S>, peer: Peer) -> Self {
+        Self { state, peer }
+    }
+
+    /// The state given to [`Responders::new`](crate::Responders::new), shared by all connections
+    /// that these responders answer.
+    pub fn state(&self) -> &S {
+        &self.state
+    }
+
+    /// The peer that called, to call it back.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Where the peer is.
+    pub fn peer_address(&self) -> &PeerAddress {
+        self.peer.peer_address()
+    }
+
+    /// The connection's own data of type `T`: see [`Connection::data`](crate::Connection::data).
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.peer.get()
+    }
+}
+
+impl<S> Clone for Context<S> {
+    fn clone(&self) -> Self {
+        Self { state: Arc::clone(&self.state), peer: self.peer.clone() }
+    }
+}
+
+impl<S> fmt::Debug for Context<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}

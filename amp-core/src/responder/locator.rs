@@ -1,0 +1,39 @@
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::Question;
+use crate::boxes::AmpBox;
+
+/// A responder at work, or `None` when it is already done.
+pub(crate) type Responding = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
+
+/// A responder whose command is known only to itself.
+pub(super) trait AnyResponder: Send + Sync {
+    fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding;
+}
+
+/// Finds the responder for the name of a command.
+#[derive(Clone, Default)]
+pub(crate) struct Locator {
+    pub(super) by_name: HashMap<Bytes, Arc<dyn AnyResponder>>,
+    pub(super) fallback: Option<Arc<dyn AnyResponder>>,
+}
+
+impl Locator {
+    /// Starts to answer. The responder's own code runs in here, and may panic.
+    pub(crate) fn respond(
+        &self,
+        question: Question,
+        command: &[u8],
+        ampbox: &AmpBox,
+    ) -> Responding {
+        let Some(responder) = self.by_name.get(command).or(self.fallback.as_ref()) else {
+            question.fail_unhandled();
+            return None;
+        };
+        responder.respond(question, command, ampbox)
+    }
+}

@@ -1,0 +1,134 @@
+use std::sync::Arc;
+
+use super::failure::BoxedError;
+use crate::argument::{DecodeError, EncodeError};
+use crate::boxes::{AmpBox, keys};
+use crate::command::{Arguments, CommandError};
+use crate::connection::{CloseReason, Encoded, FailurePolicy, Peer, Shared};
+use crate::proto::{IncomingCall, Tag};
+use crate::shorten::Shortened;
+
+/// A call that was received and is being answered.
+///
+/// It is answered exactly once: a question that is dropped, because its responder panicked or
+/// because the runtime shut down, is answered with `UNKNOWN`.
+pub(crate) struct Question {
+    peer: Peer,
+    /// `None` when the peer wants no answer.
+    tag: Option<Tag>,
+    /// For messages.
+    command: Shortened,
+    answered: bool,
+}
+
+impl Question {
+    pub(crate) fn new(peer: Peer, call: &IncomingCall) -> Self {
+        let tag = call.tag().map(Tag::from_slice);
+        Self { peer, tag, command: Shortened::new(call.command()), answered: false }
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The arguments of the call. When they cannot be read the call is answered, and there is
+    /// nothing more to do.
+    pub(super) fn decode<A: Arguments>(self, ampbox: &AmpBox) -> Option<(Self, A)> {
+        match self.peer.shared().decode(ampbox) {
+            Ok(arguments) => Some((self, arguments)),
+            Err(error) => {
+                self.fail_undeclared(&Undeclared::Decode(error));
+                None
+            }
+        }
+    }
+
+    pub(super) fn answer(self, response: &impl Arguments) {
+        self.answer_with(|shared| shared.encode(|out, proto| response.to_box(out, proto)));
+    }
+
+    pub(super) fn answer_box(self, response: &AmpBox) {
+        self.answer_with(|shared| shared.encode(|out, _| Ok(out.put_box(response)?)));
+    }
+
+    fn answer_with(mut self, encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>) {
+        let shared = Arc::clone(self.peer.shared());
+        match encode(&shared) {
+            Ok(encoded) => {
+                self.answered = true;
+                if let Some(tag) = &self.tag {
+                    encoded.commit(&shared, |state, body| state.answer(tag, body));
+                }
+            }
+            Err(error) => self.fail_undeclared(&Undeclared::Encode(error)),
+        }
+    }
+
+    /// Fails with an error that the command declares.
+    pub(super) fn fail(mut self, error: &impl CommandError) {
+        let (code, fatal) = (error.code().as_bytes(), error.is_fatal());
+        self.finish(code, &error.to_string(), fatal);
+    }
+
+    /// Fails with a code of a raw responder's choice.
+    pub(super) fn fail_with(mut self, code: &[u8], description: &str) {
+        self.finish(code, description, false);
+    }
+
+    pub(crate) fn fail_unhandled(mut self) {
+        tracing::debug!(command = %self.command, "no responder for a call");
+        let description = format!("Unhandled Command: {}", self.command);
+        self.finish(keys::UNHANDLED.as_bytes(), &description, false);
+    }
+
+    pub(crate) fn fail_undeclared(mut self, error: &Undeclared) {
+        self.undeclared(error);
+    }
+
+    fn undeclared(&mut self, error: &Undeclared) {
+        tracing::warn!(command = %self.command, %error, "a call failed");
+        let close = self.policy() == FailurePolicy::Close;
+        self.finish(keys::UNKNOWN.as_bytes(), "Unknown Error", close);
+    }
+
+    fn finish(&mut self, code: &[u8], description: &str, close: bool) {
+        self.answered = true;
+        let shared = self.peer.shared();
+        if let Some(tag) = &self.tag {
+            shared.update(|state| state.fail(tag, code, description));
+        }
+        // A failure that cannot be answered is an undeclared one, whatever it is.
+        if close || (self.tag.is_none() && self.policy() == FailurePolicy::Close) {
+            let command = self.command.to_string().into();
+            let code = String::from_utf8_lossy(code).into();
+            shared.close(CloseReason::Failed { command, code }, false);
+        }
+    }
+
+    fn policy(&self) -> FailurePolicy {
+        self.peer.shared().settings.policy
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.undeclared(&Undeclared::Dropped);
+        }
+    }
+}
+
+/// Why a call failed in a way that its command does not declare.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Undeclared {
+    #[error("{0}")]
+    Decode(DecodeError),
+    #[error("the response cannot be written: {0}")]
+    Encode(EncodeError),
+    #[error("{0}")]
+    Responder(BoxedError),
+    #[error("the responder panicked or was dropped")]
+    Dropped,
+    #[error("{running} responders are running, which is the limit")]
+    TooMany { running: usize },
+}

@@ -1,0 +1,234 @@
+use bytes::Bytes;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::locator::{AnyResponder, Locator, Responding};
+use super::question::{Question, Undeclared};
+use super::string::{OfStrings, StringResponder};
+use super::{Context, Failure};
+use crate::boxes::AmpBox;
+use crate::command::Command;
+use crate::shorten::Shortened;
+
+/// A set of responders, each for one command, and the state that they share.
+///
+/// ```
+/// use amp_core::{Arguments, Command, Context, NoError, Responders};
+/// use std::sync::atomic::{AtomicI64, Ordering};
+///
+/// #[derive(Command)]
+/// #[amp(response = Total)]
+/// struct Add {
+///     n: i64,
+/// }
+///
+/// #[derive(Arguments)]
+/// struct Total {
+///     total: i64,
+/// }
+///
+/// async fn add(context: Context<AtomicI64>, Add { n }: Add) -> Result<Total, NoError> {
+///     Ok(Total { total: context.state().fetch_add(n, Ordering::Relaxed) + n })
+/// }
+///
+/// let responders = Responders::new(AtomicI64::new(0)).respond(add);
+/// ```
+///
+/// Clones share the state. A responder starts to run on the connection's own task, and moves to
+/// a task of its own once it has to wait; so it must not block. It runs to its end even when the
+/// caller is gone.
+pub struct Responders<S = ()> {
+    state: Arc<S>,
+    locator: Arc<Locator>,
+}
+
+/// A command that a struct answers: an alternative to passing functions.
+///
+/// ```
+/// use amp_core::{Arguments, Command, Context, NoError, Respond, Responders};
+///
+/// # #[derive(Command)] #[amp(response = Total)] struct Sum { a: i64, b: i64 }
+/// # #[derive(Arguments)] struct Total { total: i64 }
+/// struct Calculator;
+///
+/// impl Respond<Sum> for Calculator {
+///     async fn respond(_: Context<Self>, Sum { a, b }: Sum) -> Result<Total, NoError> {
+///         Ok(Total { total: a + b })
+///     }
+/// }
+///
+/// let responders = Responders::new(Calculator).command::<Sum>();
+/// ```
+pub trait Respond<C: Command>: Send + Sync + Sized + 'static {
+    /// Answers one call.
+    fn respond(
+        context: Context<Self>,
+        command: C,
+    ) -> impl Future<Output = Result<C::Response, C::Error>> + Send;
+}
+
+impl<S: Send + Sync + 'static> Responders<S> {
+    /// An empty set that shares `state`; `()` when there is nothing to share.
+    pub fn new(state: S) -> Self {
+        Self { state: Arc::new(state), locator: Arc::default() }
+    }
+
+    /// Adds a responder for the command `C`, in place of one that it had before.
+    ///
+    /// It can fail with the errors that the command declares. For one that can fail in other
+    /// ways as well, see [`try_respond`](Responders::try_respond).
+    pub fn respond<C, F, R>(self, responder: F) -> Self
+    where
+        C: Command,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<C::Response, C::Error>> + Send + 'static,
+    {
+        self.typed(move |context, command| {
+            let response = responder(context, command);
+            async { response.await.map_err(Failure::Declared) }
+        })
+    }
+
+    /// Adds a responder for the command `C` that can fail in ways that the command does not
+    /// declare: with [`Failure`], `?` works on any error.
+    pub fn try_respond<C, F, R>(self, responder: F) -> Self
+    where
+        C: Command,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<C::Response, Failure<C::Error>>> + Send + 'static,
+    {
+        self.typed(responder)
+    }
+
+    /// Adds the responder that the state itself is for the command `C`.
+    pub fn command<C: Command>(self) -> Self
+    where
+        S: Respond<C>,
+    {
+        self.respond(|context, command: C| S::respond(context, command))
+    }
+
+    /// Adds a responder for the command of this name that works on boxes as they are on the
+    /// wire, in place of one that it had before.
+    pub fn respond_string(
+        self,
+        command: impl AsRef<[u8]>,
+        responder: impl StringResponder,
+    ) -> Self {
+        let command = Bytes::copy_from_slice(command.as_ref());
+        self.add(command, Arc::new(OfStrings(Arc::new(responder))))
+    }
+
+    /// Sets the responder for all commands that have none: a proxy, say.
+    pub fn fallback(mut self, responder: impl StringResponder) -> Self {
+        let fallback = Arc::new(OfStrings(Arc::new(responder)));
+        Arc::make_mut(&mut self.locator).fallback = Some(fallback);
+        self
+    }
+
+    /// Adds the responders of another set, which keep the state of theirs.
+    ///
+    /// # Errors
+    ///
+    /// When both sets have a responder for one command, or both have a fallback.
+    pub fn merge<T>(mut self, other: Responders<T>) -> Result<Self, Clash> {
+        let locator = Arc::make_mut(&mut self.locator);
+        let Locator { by_name, fallback } = Arc::unwrap_or_clone(other.locator);
+        for (name, responder) in by_name {
+            if locator.by_name.contains_key(&name) {
+                return Err(Clash { command: Some(Shortened::new(name)) });
+            }
+            locator.by_name.insert(name, responder);
+        }
+        if let Some(fallback) = fallback
+            && locator.fallback.replace(fallback).is_some()
+        {
+            return Err(Clash { command: None });
+        }
+        Ok(self)
+    }
+
+    fn typed<C, F, R>(self, responder: F) -> Self
+    where
+        C: Command,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<C::Response, Failure<C::Error>>> + Send + 'static,
+    {
+        let state = Arc::clone(&self.state);
+        let typed = Typed { state, responder, command: PhantomData::<fn(C)> };
+        self.add(Bytes::from_static(C::NAME.as_bytes()), Arc::new(typed))
+    }
+
+    fn add(mut self, command: Bytes, responder: Arc<dyn AnyResponder>) -> Self {
+        Arc::make_mut(&mut self.locator).by_name.insert(command, responder);
+        self
+    }
+}
+
+impl<S> Responders<S> {
+    pub(crate) fn into_locator(self) -> Arc<Locator> {
+        self.locator
+    }
+}
+
+impl<S> Clone for Responders<S> {
+    fn clone(&self) -> Self {
+        Self { state: Arc::clone(&self.state), locator: Arc::clone(&self.locator) }
+    }
+}
+
+impl<S> fmt::Debug for Responders<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let commands = self.locator.by_name.keys().map(Shortened::new);
+        f.debug_set().entries(commands).finish()
+    }
+}
+
+/// Two sets of responders that cannot be one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("both sets have a responder for {}", self.what())]
+pub struct Clash {
+    /// The command that both answer, shortened; `None` for the fallback.
+    pub command: Option<Shortened>,
+}
+
+impl Clash {
+    fn what(&self) -> String {
+        match &self.command {
+            Some(command) => format!("the command {command}"),
+            None => "all other commands".to_owned(),
+        }
+    }
+}
+
+/// The responder of a typed command.
+struct Typed<S, F, C> {
+    state: Arc<S>,
+    responder: F,
+    command: PhantomData<fn(C)>,
+}
+
+impl<S, F, R, C> AnyResponder for Typed<S, F, C>
+where
+    S: Send + Sync + 'static,
+    C: Command,
+    F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<C::Response, Failure<C::Error>>> + Send + 'static,
+{
+    fn respond(&self, question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
+        let (question, command) = question.decode(ampbox)?;
+        let context = Context::new(Arc::clone(&self.state), question.peer().clone());
+        let response = (self.responder)(context, command);
+        Some(Box::pin(async move {
+            match response.await {
+                Ok(response) => question.answer(&response),
+                Err(Failure::Declared(error)) => question.fail(&error),
+                Err(Failure::Undeclared(error)) => {
+                    question.fail_undeclared(&Undeclared::Responder(error));
+                }
+            }
+        }))
+    }
+}

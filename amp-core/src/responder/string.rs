@@ -1,0 +1,73 @@
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::future::Future;
+use std::sync::Arc;
+
+use super::locator::{AnyResponder, Responding};
+use super::question::Question;
+use crate::boxes::AmpBox;
+use crate::connection::Peer;
+use crate::proto::RemoteError;
+
+/// A call as it is on the wire, for a responder that does not know its command.
+#[derive(Debug)]
+pub struct StringCallReceived {
+    /// The name of the command.
+    pub command: Bytes,
+    /// The arguments, without the protocol's own keys.
+    pub arguments: AmpBox,
+    /// The peer that calls.
+    pub peer: Peer,
+}
+
+/// Answers calls by their names, with boxes as they are on the wire: what a proxy needs.
+///
+/// An `async` function or closure of a [`StringCallReceived`] is one.
+///
+/// ```
+/// use amp_core::{AmpBox, RemoteError, Responders, StringCallReceived};
+///
+/// async fn echo(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+///     Ok(call.arguments)
+/// }
+///
+/// let responders = Responders::new(()).respond_string("Echo", echo);
+/// ```
+#[async_trait]
+pub trait StringResponder: Send + Sync + 'static {
+    /// Answers one call.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the peer is to be answered with as the error.
+    async fn respond(&self, call: StringCallReceived) -> Result<AmpBox, RemoteError>;
+}
+
+#[async_trait]
+impl<F, R> StringResponder for F
+where
+    F: Fn(StringCallReceived) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<AmpBox, RemoteError>> + Send,
+{
+    async fn respond(&self, call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+        self(call).await
+    }
+}
+
+/// A [`StringResponder`] among the others.
+pub(super) struct OfStrings<R>(pub(super) Arc<R>);
+
+impl<R: StringResponder> AnyResponder for OfStrings<R> {
+    fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
+        let command = Bytes::copy_from_slice(command);
+        let (question, arguments) = question.decode(ampbox)?;
+        let call = StringCallReceived { command, arguments, peer: question.peer().clone() };
+        let responder = Arc::clone(&self.0);
+        Some(Box::pin(async move {
+            match responder.respond(call).await {
+                Ok(response) => question.answer_box(&response),
+                Err(RemoteError { code, description }) => question.fail_with(&code, &description),
+            }
+        }))
+    }
+}
