@@ -1,3 +1,4 @@
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 use super::failure::BoxedError;
@@ -16,15 +17,15 @@ pub(crate) struct Question {
     peer: Peer,
     /// `None` when the peer wants no answer.
     tag: Option<Tag>,
-    /// For messages.
-    command: Shortened,
+    /// For messages. Most names fit in without an allocation.
+    command: SmallVec<[u8; 32]>,
     answered: bool,
 }
 
 impl Question {
     pub(crate) fn new(peer: Peer, call: &IncomingCall) -> Self {
         let tag = call.tag().map(Tag::from_slice);
-        Self { peer, tag, command: Shortened::new(call.command()), answered: false }
+        Self { peer, tag, command: SmallVec::from_slice(call.command()), answered: false }
     }
 
     pub(crate) fn peer(&self) -> &Peer {
@@ -76,8 +77,9 @@ impl Question {
     }
 
     pub(crate) fn fail_unhandled(mut self) {
-        tracing::debug!(command = %self.command, "no responder for a call");
-        let description = format!("Unhandled Command: {}", self.command);
+        tracing::debug!(command = %self.command(), "no responder for a call");
+        // Python's way to show bytes, as Twisted puts it.
+        let description = format!("Unhandled Command: b'{}'", self.command.escape_ascii());
         self.finish(keys::UNHANDLED.as_bytes(), &description, false);
     }
 
@@ -86,7 +88,7 @@ impl Question {
     }
 
     fn undeclared(&mut self, error: &Undeclared) {
-        tracing::warn!(command = %self.command, %error, "a call failed");
+        tracing::warn!(command = %self.command(), %error, "a call failed");
         let close = self.policy() == FailurePolicy::Close;
         self.finish(keys::UNKNOWN.as_bytes(), "Unknown Error", close);
     }
@@ -99,10 +101,14 @@ impl Question {
         }
         // A failure that cannot be answered is an undeclared one, whatever it is.
         if close || (self.tag.is_none() && self.policy() == FailurePolicy::Close) {
-            let command = self.command.to_string().into();
+            let command = self.command().to_string().into();
             let code = String::from_utf8_lossy(code).into();
             shared.close(CloseReason::Failed { command, code }, false);
         }
+    }
+
+    fn command(&self) -> Shortened {
+        Shortened::new(&self.command)
     }
 
     fn policy(&self) -> FailurePolicy {

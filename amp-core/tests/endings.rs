@@ -1,0 +1,131 @@
+//! How connections end: for which reason, and that every call hears of it once.
+
+mod support;
+
+use amp_core::testing::pair;
+use amp_core::{CallError, CloseReason, Connection, Limits, Responders};
+use std::sync::Arc;
+use std::time::Duration;
+use support::{Script, echoing, gated, numbered};
+use tokio::sync::Semaphore;
+
+#[tokio::test]
+async fn thousands_of_outstanding_calls_fail_once_each_when_the_peer_goes() {
+    let (peer, mut script) = Script::start(|connection| connection);
+    let calls: Vec<_> = (0..5000)
+        .map(|n| {
+            let peer = peer.clone();
+            tokio::spawn(async move { peer.call_remote_string("A", numbered(n)).await })
+        })
+        .collect();
+    for _ in 0..5000 {
+        script.expect_call("A").await;
+    }
+    drop(script);
+    for call in calls {
+        let error = call.await.unwrap().unwrap_err();
+        assert!(matches!(error, CallError::Closed(CloseReason::Peer)), "{error}");
+    }
+    assert_eq!(peer.closed().await.to_string(), "closed by the peer");
+    let error = peer.call_remote_string("A", numbered(1)).await.unwrap_err();
+    assert!(error.is_closed());
+    assert!(peer.notify_string("A", numbered(1)).await.unwrap_err().is_closed());
+}
+
+#[tokio::test]
+async fn an_end_within_a_box_says_so() {
+    let (peer, mut script) = Script::start(|connection| connection);
+    script.send(b"\0\x01a\0").await;
+    drop(script);
+    assert_eq!(peer.closed().await.to_string(), "closed by the peer, 4 bytes into a box");
+}
+
+#[tokio::test]
+async fn answers_that_came_before_the_end_are_delivered() {
+    let (peer, mut script) = Script::start(|connection| connection);
+    let call = tokio::spawn(async move { peer.call_remote_string("A", numbered(1)).await });
+    let tag = script.expect_call("A").await;
+    script.send_box([("_answer", &*tag), ("x", "y")]).await;
+    drop(script);
+    assert_eq!(call.await.unwrap().unwrap().get("x"), Some(&b"y"[..]));
+}
+
+#[tokio::test]
+async fn dropping_the_last_peer_sends_what_is_queued_and_closes() {
+    let (peer, mut script) = Script::start(|connection| connection);
+    let other = peer.clone();
+    drop(peer);
+    other.notify_string("Last", numbered(1)).await.unwrap();
+    drop(other);
+    script.expect([("_command", "Last"), ("n", "1")]).await;
+    assert_eq!(script.receive().await, None);
+}
+
+#[tokio::test]
+async fn closing_fails_the_calls_of_this_side_and_ends_both() {
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Responders::new(()).respond_string("Slow", gated(gate));
+    let (near, far) = pair(echoing(), slow);
+    let call = tokio::spawn({
+        let near = near.clone();
+        async move { near.call_remote_string("Slow", numbered(1)).await.unwrap_err() }
+    });
+    // The peer has it once it has answered something that was sent later.
+    while near.counters().calls_sent == 0 {
+        tokio::task::yield_now().await;
+    }
+    near.close().await;
+    let error = call.await.unwrap();
+    assert!(matches!(error, CallError::Closed(CloseReason::Local)), "{error}");
+    assert!(matches!(far.closed().await, CloseReason::Peer));
+    assert!(near.is_closed() && far.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_close_holds_the_end_up_for_the_close_timeout_only() {
+    let limits = Limits { close_timeout: Duration::from_secs(3), ..Limits::default() };
+    let (peer, script) = Script::with_room(10, |connection| connection.limits(limits));
+    // More than fits: it can never be flushed.
+    peer.notify_string("Note", [("text", "x".repeat(1000))]).await.unwrap();
+    let before = tokio::time::Instant::now();
+    peer.close().await;
+    assert_eq!(before.elapsed(), Duration::from_secs(3), "of virtual time");
+    drop(script);
+}
+
+#[test]
+fn a_driver_that_is_dropped_fails_the_calls() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let (of_the_driver, of_the_call) = (runtime().unwrap(), runtime().unwrap());
+    let (stream, _other) = tokio::io::duplex(100);
+    let peer = of_the_driver.block_on(async { Connection::new(stream).spawn() });
+    let call = of_the_call.spawn({
+        let peer = peer.clone();
+        async move { peer.call_remote_string("A", numbered(1)).await.unwrap_err() }
+    });
+    while peer.counters().calls_sent == 0 {
+        std::thread::yield_now();
+    }
+    drop(of_the_driver);
+    assert!(of_the_call.block_on(call).unwrap().is_closed());
+    let error = of_the_call.block_on(peer.call_remote_string("A", numbered(1)).into_future());
+    assert!(error.unwrap_err().is_closed());
+}
+
+#[tokio::test]
+async fn a_running_responder_that_outlives_its_connection_does_no_harm() {
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let (peer, mut script) = Script::start(|connection| connection.responders(slow));
+    script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
+    script.send_box([("_ask", "2"), ("_command", "Sync")]).await;
+    script.receive().await;
+    drop(script);
+    peer.closed().await;
+    // It still runs to its end: the gate has no permit left afterwards.
+    gate.add_permits(1);
+    while gate.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,258 @@
+//! What is bounded, what happens at each bound, and that nothing comes to a stop there.
+
+mod support;
+
+use amp_core::{AmpBox, RemoteError, StringCallReceived};
+use amp_core::{CallError, Connection, FailurePolicy, Limits, Peer, Responders};
+use std::sync::Arc;
+use support::{Script, echo, echoing, gated, numbered};
+use tokio::sync::Semaphore;
+
+/// Calls back `Echo` on the peer that called, and answers with what it said.
+async fn call_back(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    let pairs: Vec<_> =
+        call.arguments.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
+    let answer = call.peer.call_remote_string("Echo", pairs).await;
+    answer.map_err(|error| RemoteError::new("CALL_BACK", error.to_string()))
+}
+
+fn limited(limits: Limits) -> impl Fn(Connection) -> Connection {
+    move |connection| connection.limits(limits)
+}
+
+#[tokio::test]
+async fn both_sides_write_more_than_fits_between_them() {
+    let (near, far) = tokio::io::duplex(64);
+    let limits = Limits { send_queue: 100, ..Limits::default() };
+    let start = |stream| Connection::new(stream).limits(limits).responders(echoing()).spawn();
+    let (near, far) = (start(near), start(far));
+    let payload = "x".repeat(10_000);
+    let calls = (0..60).map(|n| {
+        let peer = if n % 2 == 0 { near.clone() } else { far.clone() };
+        let payload = payload.clone();
+        tokio::spawn(async move {
+            let answer = peer.call_remote_string("Echo", [("text", &payload)]).await.unwrap();
+            assert_eq!(answer.get("text"), Some(payload.as_bytes()));
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn both_sides_call_back_with_all_responders_busy() {
+    let responders =
+        || Responders::new(()).respond_string("Back", call_back).respond_string("Echo", echo);
+    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let (near, far) = tokio::io::duplex(100);
+    let start = |stream| Connection::new(stream).limits(limits).responders(responders()).spawn();
+    let (near, far) = (start(near), start(far));
+    let calls = (0..100).map(|n| {
+        let peer = if n % 2 == 0 { near.clone() } else { far.clone() };
+        tokio::spawn(async move {
+            let answer = peer.call_remote_string("Back", numbered(n)).await.unwrap();
+            assert_eq!(answer, AmpBox::from_pairs(numbered(n)).unwrap());
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_calls_too_much_is_not_read_from() {
+    let gate = Arc::new(Semaphore::new(0));
+    let responders = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let limits = Limits { running_responders: 3, ..Limits::default() };
+    let prepare = |connection: Connection| connection.limits(limits).responders(responders);
+    // So little room that each call is read on its own.
+    let (peer, mut script) = Script::with_room(40, prepare);
+    let call = |tag: usize| {
+        let pairs = [("_ask", tag.to_string()), ("_command", "Slow".into())];
+        AmpBox::from_pairs(pairs).unwrap().to_bytes()
+    };
+    for tag in 0..3 {
+        script.send(&call(tag)).await;
+    }
+    // Reading stops once three run; what is sent after that stays in the pipe until it is full.
+    let rest: Vec<u8> = (3..20).flat_map(call).collect();
+    tokio::select! {
+        biased;
+        () = script.send(&rest) => panic!("the connection read on"),
+        () = settled() => {}
+    }
+    assert!(peer.counters().calls_received < 20);
+    gate.add_permits(20);
+    assert!(script.receive().await.is_some());
+}
+
+#[tokio::test]
+async fn beyond_the_last_limit_a_call_is_refused_and_a_one_way_call_ends_the_connection() {
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let limits = Limits { running_responders: 1, running_responders_max: 2, ..Limits::default() };
+    let prepare = |connection: Connection| connection.limits(limits).responders(slow);
+    let (peer, mut script) = Script::start(prepare);
+    // While this call is outstanding, reading has to go on.
+    let _call = tokio::spawn({
+        let peer = peer.clone();
+        async move { peer.call_remote_string("Wait", numbered(1)).await }
+    });
+    script.expect_call("Wait").await;
+    for tag in ["1", "2", "3"] {
+        script.send_box([("_ask", tag), ("_command", "Slow")]).await;
+    }
+    let description = ("_error_description", "Unknown Error");
+    script.expect([("_error", "3"), ("_error_code", "UNKNOWN"), description]).await;
+    script.send_box([("_command", "Slow")]).await;
+    assert_eq!(script.receive().await, None);
+    drop(script);
+    let reason = peer.closed().await;
+    assert_eq!(reason.to_string(), "the peer went over the limit of 2 running responders");
+}
+
+#[tokio::test]
+async fn too_many_outstanding_calls_fail_on_their_own() {
+    let limits = Limits { outstanding_calls: 2, ..Limits::default() };
+    let (peer, mut script) = Script::start(limited(limits));
+    let call = |peer: &Peer| {
+        let peer = peer.clone();
+        tokio::spawn(async move { peer.call_remote_string("A", numbered(1)).await })
+    };
+    let first = call(&peer);
+    let tag = script.expect_call("A").await;
+    let _second = call(&peer);
+    script.expect_call("A").await;
+    let error = peer.call_remote_string("A", numbered(1)).await.unwrap_err();
+    assert!(matches!(error, CallError::TooManyCalls(_)));
+    assert_eq!(error.to_string(), "2 calls are outstanding already, which is the limit");
+    script.send_box([("_answer", &*tag)]).await;
+    first.await.unwrap().unwrap();
+    let _third = call(&peer);
+    script.expect_call("A").await;
+}
+
+#[tokio::test]
+async fn a_full_send_queue_stops_the_callers() {
+    let limits = Limits { send_queue: 1000, ..Limits::default() };
+    let (peer, mut script) = Script::with_room(10, limited(limits));
+    let note = || {
+        let peer = peer.clone();
+        async move { peer.notify_string("Note", [("text", "x".repeat(500))]).await.unwrap() }
+    };
+    let mut queued = 0;
+    // The peer reads nothing: sooner or later there is no more room.
+    loop {
+        tokio::select! {
+            biased;
+            () = note() => queued += 1,
+            () = settled() => break,
+        }
+    }
+    assert!((2..10).contains(&queued), "{queued} boxes of 500 bytes were queued");
+    let waiting = tokio::spawn(note());
+    for _ in 0..=queued {
+        assert!(script.receive().await.is_some());
+    }
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_never_reads_its_answers_is_cut_off() {
+    let limits = Limits { send_queue_max: 50_000, ..Limits::default() };
+    let prepare = |connection: Connection| connection.limits(limits).responders(echoing());
+    let (peer, mut script) = Script::with_room(100, prepare);
+    let text = "x".repeat(10_000);
+    let call = [("_ask", "1"), ("_command", "Echo"), ("text", &*text)];
+    let call = AmpBox::from_pairs(call).unwrap().to_bytes();
+    let reason = tokio::select! {
+        () = async { loop { script.send(&call).await } } => unreachable!(),
+        reason = peer.closed() => reason,
+    };
+    let message = "the peer went over the limit of 50000 bytes waiting to be sent";
+    assert_eq!(reason.to_string(), message);
+}
+
+#[tokio::test]
+async fn a_box_over_a_limit_ends_the_connection_with_its_name() {
+    let mut limits = Limits::default();
+    limits.boxes.max_bytes = 100;
+    limits.boxes.max_pairs = 3;
+    for (bytes, message) in [
+        (&b"\0\x01a\0\x80"[..], "not a box: a box of at least 135 bytes is over the limit of 100"),
+        (
+            b"\0\x01a\0\0\0\x01b\0\0\0\x01c\0\0\0\x01d",
+            "not a box: a box of more than 3 pairs is over the limit",
+        ),
+        (b"GET / HTTP/1.1", "not a box: a key of 18245 bytes is over the limit of 255"),
+        (b"\0\0", "a box of 0 pairs has none of the keys _answer, _error and _command"),
+        (
+            b"\0\x01a\0\x01b\0\0",
+            "a box of 1 pairs has none of the keys _answer, _error and _command",
+        ),
+    ] {
+        let (peer, mut script) = Script::start(limited(limits));
+        let call = tokio::spawn({
+            let peer = peer.clone();
+            async move { peer.call_remote_string("A", numbered(1)).await.unwrap_err() }
+        });
+        script.expect_call("A").await;
+        // What came before the mistake is still answered.
+        script.send_box([("_ask", "1"), ("_command", "A")]).await;
+        script.send(bytes).await;
+        assert_eq!(script.receive().await.unwrap().get("_error"), Some(&b"1"[..]));
+        assert_eq!(script.receive().await, None);
+        drop(script);
+        assert_eq!(peer.closed().await.to_string(), message);
+        assert_eq!(call.await.unwrap().to_string(), format!("the connection is closed: {message}"));
+    }
+}
+
+#[tokio::test]
+async fn policies_differ_in_what_follows_a_failure() {
+    async fn panics(_: StringCallReceived) -> Result<AmpBox, RemoteError> {
+        panic!("a bug in a responder")
+    }
+    for policy in [FailurePolicy::Stay, FailurePolicy::Close] {
+        let responders = echoing().respond_string("Bug", panics);
+        let prepare = |connection: Connection| connection.policy(policy).responders(responders);
+        let (peer, mut script) = Script::start(prepare);
+        // One write: the second call is in the buffer when the first one fails.
+        let calls = [
+            AmpBox::from_pairs([("_ask", "1"), ("_command", "Bug")]).unwrap().to_bytes(),
+            AmpBox::from_pairs([("_ask", "2"), ("_command", "Echo")]).unwrap().to_bytes(),
+        ];
+        script.send(&calls.concat()).await;
+        let description = ("_error_description", "Unknown Error");
+        script.expect([("_error", "1"), ("_error_code", "UNKNOWN"), description]).await;
+        script.expect([("_answer", "2")]).await;
+        if policy == FailurePolicy::Stay {
+            // A one-way call that fails is no reason either.
+            script.send_box([("_command", "Bug")]).await;
+            script.send_box([("_command", "Nope")]).await;
+            script.send_box([("_ask", "3"), ("_command", "Echo")]).await;
+            script.expect([("_answer", "3")]).await;
+        } else {
+            assert_eq!(script.receive().await, None);
+            drop(script);
+            let reason = peer.closed().await.to_string();
+            assert_eq!(reason, "closed after \"Bug\" failed with UNKNOWN");
+        }
+    }
+    for command in ["Bug", "Nope"] {
+        let responders = echoing().respond_string("Bug", panics);
+        let prepare =
+            |connection: Connection| connection.policy(FailurePolicy::Close).responders(responders);
+        let (_peer, mut script) = Script::start(prepare);
+        script.send_box([("_command", command)]).await;
+        assert_eq!(script.receive().await, None, "one way, {command}");
+    }
+}
+
+/// Resolves when every other task of this single-threaded runtime waits for something.
+async fn settled() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,102 @@
+//! What several test programs need; each of them uses a part.
+#![allow(dead_code, reason = "every test program compiles this file for itself")]
+
+use amp_core::StringCallReceived;
+use amp_core::{AmpBox, BoxLimits, Connection, Decoder, Peer, RemoteError, Responders};
+use bytes::BytesMut;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::Semaphore;
+
+/// Answers with the arguments.
+pub(crate) async fn echo(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    Ok(call.arguments)
+}
+
+pub(crate) fn echoing() -> Responders {
+    Responders::new(()).respond_string("Echo", echo)
+}
+
+/// A responder that waits until the gate gives it a permit, and then echoes.
+pub(crate) fn gated(
+    gate: Arc<Semaphore>,
+) -> impl Fn(
+    StringCallReceived,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<AmpBox, RemoteError>> + Send>>
++ Send
++ Sync {
+    move |call| {
+        let gate = Arc::clone(&gate);
+        Box::pin(async move {
+            gate.acquire().await.expect("the gate stays open").forget();
+            Ok(call.arguments)
+        })
+    }
+}
+
+/// One pair of arguments.
+pub(crate) fn numbered(n: usize) -> [(&'static str, String); 1] {
+    [("n", n.to_string())]
+}
+
+/// The other end of a connection, which speaks bytes.
+pub(crate) struct Script {
+    stream: DuplexStream,
+    buffer: BytesMut,
+    decoder: Decoder,
+}
+
+impl Script {
+    /// A connection as `prepare` says, and the script at its other end.
+    pub(crate) fn start(prepare: impl FnOnce(Connection) -> Connection) -> (Peer, Self) {
+        Self::with_room(1 << 20, prepare)
+    }
+
+    /// With room for so many bytes between the two.
+    pub(crate) fn with_room(
+        room: usize,
+        prepare: impl FnOnce(Connection) -> Connection,
+    ) -> (Peer, Self) {
+        let (near, stream) = tokio::io::duplex(room);
+        let peer = prepare(Connection::new(near)).spawn();
+        let decoder = Decoder::new(BoxLimits::default());
+        (peer, Self { stream, buffer: BytesMut::new(), decoder })
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("the connection reads");
+    }
+
+    pub(crate) async fn send_box<const N: usize>(&mut self, pairs: [(&str, &str); N]) {
+        let ampbox = AmpBox::from_pairs(pairs).expect("a box");
+        self.send(&ampbox.to_bytes()).await;
+    }
+
+    /// The next box, or `None` at the end of the stream.
+    pub(crate) async fn receive(&mut self) -> Option<AmpBox> {
+        loop {
+            if let Some(ampbox) = self.decoder.decode(&mut self.buffer).expect("a box") {
+                return Some(ampbox);
+            }
+            let received = self.stream.read_buf(&mut self.buffer).await.expect("the stream works");
+            if received == 0 {
+                assert!(self.buffer.is_empty(), "the stream ends within a box");
+                return None;
+            }
+        }
+    }
+
+    /// Receives a box and checks all of it.
+    pub(crate) async fn expect<const N: usize>(&mut self, pairs: [(&str, &str); N]) {
+        let expected = AmpBox::from_pairs(pairs).expect("a box");
+        assert_eq!(self.receive().await, Some(expected));
+    }
+
+    /// Receives a call and gives its tag.
+    pub(crate) async fn expect_call(&mut self, command: &str) -> String {
+        let ampbox = self.receive().await.expect("a call");
+        assert_eq!(ampbox.get("_command"), Some(command.as_bytes()));
+        String::from_utf8(ampbox.get("_ask").expect("a tag").to_vec()).expect("our tags are text")
+    }
+}
