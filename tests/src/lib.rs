@@ -1,1 +1,13 @@
-//! Test support.
+//! Support for tests that talk to another process: a Twisted peer, or one of our own.
+
+mod address;
+mod peer;
+mod process;
+mod python;
+mod raw_client;
+
+pub use address::{Address, Transport};
+pub use peer::Peer;
+pub use process::{DEADLINE, Finished, Process};
+pub use python::Python;
+pub use raw_client::RawClient;
