@@ -137,11 +137,18 @@ async def echoes(peer, command, **values):
 
 SCENARIOS = {}
 LATER = {}
+UNIX_ONLY = set()
 
 
 def scenario(function):
     SCENARIOS[function.__name__.replace("_", "-")] = function
     return function
+
+
+def unix_only(function):
+    """A scenario that is left out on other sockets, which carry no descriptors."""
+    UNIX_ONLY.add(function.__name__.replace("_", "-"))
+    return scenario(function)
 
 
 def later(function):
@@ -352,7 +359,7 @@ def file_of(content):
     return file
 
 
-@scenario
+@unix_only
 async def file_size(peer):
     files = [file_of(b"x" * size) for size in [0, 1, 100000]]
     # All at once: each ordinal has to find its own descriptor.
@@ -363,7 +370,7 @@ async def file_size(peer):
     await still_open(peer)
 
 
-@scenario
+@unix_only
 async def open_temporary(peer):
     contents = [b"", b"x", b"\0\xff" * 30000]
     calls = [peer.callRemote(c.OpenTemporary, content=content) for content in contents]
@@ -372,7 +379,7 @@ async def open_temporary(peer):
             check("what the descriptor reads", content, file.read())
 
 
-@scenario
+@unix_only
 async def concatenate_files(peer):
     for contents in [[], [b"a"], [b"first, ", b"", b"second, ", b"third"]]:
         files = [file_of(content) for content in contents]
@@ -519,6 +526,8 @@ def chosen():
             sys.exit("no scenario %s; there are %s" % (name, ", ".join(known)))
     if options.scenario:
         return {options.scenario: known[options.scenario]}
+    if not options.address.startswith("unix:"):
+        skipped.extend(UNIX_ONLY)
     wanted = known if options.later else SCENARIOS
     return {name: function for name, function in wanted.items() if name not in skipped}
 
