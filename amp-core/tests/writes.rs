@@ -1,0 +1,81 @@
+//! How many writes a connection needs: each is a system call.
+
+mod support;
+
+use amp_core::Connection;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use support::{echoing, numbered};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+
+/// A stream that counts what is written to it.
+struct Counting {
+    stream: DuplexStream,
+    writes: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Makes so many rounds of so many calls at once; how many writes the callers' side and the
+/// answering side needed.
+async fn writes(rounds: usize, at_once: usize) -> (usize, usize) {
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let counters = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+    let counting = |stream, side: usize| Counting { stream, writes: Arc::clone(&counters[side]) };
+    let peer = Connection::new(counting(near, 0)).spawn();
+    let _far = Connection::new(counting(far, 1)).responders(echoing()).spawn();
+    for _ in 0..rounds {
+        let calls: Vec<_> = (0..at_once)
+            .map(|n| {
+                let peer = peer.clone();
+                tokio::spawn(async move { peer.call_remote_string("Echo", numbered(n)).await })
+            })
+            .collect();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+    }
+    (counters[0].load(Ordering::Relaxed), counters[1].load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn a_lone_call_is_one_write_on_each_side() {
+    assert_eq!(writes(10, 1).await, (10, 10));
+}
+
+#[tokio::test]
+async fn calls_made_at_once_share_a_write() {
+    let (asking, answering) = writes(10, 1000).await;
+    assert!(asking <= 20, "{asking} writes for 10 times 1000 calls");
+    assert!(answering <= 20, "{answering} writes for 10 times 1000 answers");
+}
