@@ -22,6 +22,8 @@ mod list;
 mod optional;
 mod proto;
 mod string;
+#[cfg(test)]
+mod testing;
 mod traits;
 mod unicode;
 

@@ -1,0 +1,56 @@
+//! What the tests of the argument types share.
+
+use std::fmt::Debug;
+
+use bytes::BytesMut;
+
+use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
+use crate::boxes::{Value, ValueWriter};
+
+pub(super) fn try_encode<T: Argument>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    let mut out = BytesMut::new();
+    let mut writer = ValueWriter::new(&mut out);
+    Proto::detached(|proto| value.to_string_proto(proto, &mut writer))?;
+    Ok(out.into())
+}
+
+pub(super) fn encode<T: Argument>(value: &T) -> Vec<u8> {
+    try_encode(value).expect("the value has a form on the wire")
+}
+
+pub(super) fn decode<T: Argument>(bytes: &[u8]) -> Result<T, DecodeError> {
+    Proto::detached(|proto| T::from_string_proto(Value::from(bytes), proto))
+}
+
+/// `value` is written as `wire`, and read from it.
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "most values are made where they are passed")]
+pub(super) fn assert_wire<T: Argument + PartialEq + Debug>(value: T, wire: impl AsRef<[u8]>) {
+    let wire = wire.as_ref();
+    assert_eq!(encode(&value).escape_ascii().to_string(), wire.escape_ascii().to_string());
+    assert_eq!(decode::<T>(wire).unwrap(), value);
+}
+
+/// What is written for `value` is read as `value`.
+#[track_caller]
+pub(super) fn assert_round_trip<T: Argument + PartialEq + Debug>(value: &T) {
+    assert_eq!(decode::<T>(&encode(value)).unwrap(), *value);
+}
+
+#[track_caller]
+pub(super) fn assert_malformed<T: Argument + Debug>(bytes: &[u8], what: &str) {
+    let error = decode::<T>(bytes).unwrap_err();
+    match error.kind() {
+        DecodeErrorKind::Malformed { expected, .. } => assert_eq!(*expected, what),
+        _ => panic!("{:?} is refused with {error}", bytes.escape_ascii().to_string()),
+    }
+}
+
+#[track_caller]
+pub(super) fn assert_out_of_range<T: Argument + Debug>(bytes: &[u8], rust_type: &str) {
+    let error = decode::<T>(bytes).unwrap_err();
+    match error.kind() {
+        DecodeErrorKind::OutOfRange { expected, .. } => assert_eq!(*expected, rust_type),
+        _ => panic!("{:?} is refused with {error}", bytes.escape_ascii().to_string()),
+    }
+}
