@@ -54,3 +54,64 @@ pub(super) fn read_list_of<T: Argument>(
     }
     Ok(items)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use crate::argument::testing::{assert_wire, decode, encode, try_encode};
+    use crate::argument::{DecodeErrorKind, EncodeErrorKind};
+
+    #[test]
+    fn elements_are_preceded_by_their_lengths() {
+        assert_wire(Vec::<i64>::new(), "");
+        assert_wire(vec![1_i64, -20], "\0\x011\0\x03-20");
+        assert_wire(vec![String::new(), String::new()], "\0\0\0\0");
+        assert_wire(vec![vec![true], vec![]], "\0\x06\0\x04True\0\0");
+        let long = "x".repeat(65_535);
+        assert_eq!(encode(&vec![long.clone()]), [b"\xff\xff", long.as_bytes()].concat());
+    }
+
+    #[test]
+    fn a_list_that_is_cut_short_is_refused() {
+        for (wire, at) in
+            [(&b"\0"[..], 0), (b"\0\x01", 0), (b"\0\x011\0", 1), (b"\0\x011\0\x022", 1)]
+        {
+            let error = decode::<Vec<String>>(wire).unwrap_err();
+            let DecodeErrorKind::Truncated { index } = error.kind() else { panic!("{error}") };
+            assert_eq!(*index, at);
+        }
+    }
+
+    #[test]
+    fn errors_name_the_element() {
+        let error = decode::<Vec<Vec<i64>>>(b"\0\0\0\x06\0\x011\0\x01x").unwrap_err();
+        assert_eq!(error.argument(), "[1][1]");
+        let error = try_encode(&vec![String::new(), "x".repeat(65_536)]).unwrap_err();
+        assert_eq!(error.argument(), "[1]");
+        assert!(matches!(error.kind(), EncodeErrorKind::ElementTooLong { index: 1, len: 65_536 }));
+        let error = try_encode(&vec![Some(1), None]).unwrap_err();
+        assert!(matches!(error.kind(), EncodeErrorKind::Absent));
+    }
+
+    #[test]
+    fn a_value_of_empty_elements_is_bounded() {
+        let wire = vec![0; 65_534];
+        assert_eq!(decode::<Vec<String>>(&wire).unwrap().len(), 32_767);
+    }
+
+    proptest! {
+        #[test]
+        fn any_list_comes_back(list in vec(vec(".{0,9}", 0..5), 0..9)) {
+            assert_wire(list.clone(), encode(&list));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            if let Ok(list) = decode::<Vec<Vec<u8>>>(&bytes) {
+                assert_wire(list, bytes);
+            }
+        }
+    }
+}

@@ -15,6 +15,7 @@
 
 mod attachment;
 mod boolean;
+mod collections;
 mod error;
 mod float;
 mod integer;

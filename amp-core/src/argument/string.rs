@@ -1,1 +1,95 @@
-//! string
+//! String, which in AMP means bytes: the bytes themselves.
+//!
+//! `Vec<u8>`, `[u8; N]`, `Box<[u8]>` and the other collections of `u8` are Strings too: they are
+//! lists whose elements are [bytes](super::integer).
+
+use bytes::Bytes;
+
+use super::{Argument, DecodeError, EncodeError, Proto};
+use crate::boxes::{Value, ValueWriter};
+
+/// A String: any bytes. They share the memory of the box that they were received in, all of
+/// which is kept for as long as they are.
+impl Argument for Bytes {
+    #[inline]
+    fn to_string_proto(
+        &self,
+        _proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        out.put_slice(self);
+        Ok(())
+    }
+
+    #[inline]
+    fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Ok(value.to_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use crate::argument::testing::{assert_round_trip, assert_wire, decode};
+    use crate::argument::{Argument, DecodeErrorKind, Proto};
+    use crate::boxes::Value;
+
+    #[test]
+    fn strings_are_their_bytes() {
+        for bytes in [&b""[..], b"abc", b"\0\xff\n", b"\0\x01x"] {
+            assert_wire(Bytes::copy_from_slice(bytes), bytes);
+            assert_wire(bytes.to_vec(), bytes);
+            assert_wire(Box::<[u8]>::from(bytes), bytes);
+        }
+        assert_wire(*b"abc", "abc");
+        assert_wire([0_u8; 0], "");
+    }
+
+    #[test]
+    fn an_array_has_exactly_its_length() {
+        for wrong in ["", "ab", "abcd"] {
+            let error = decode::<[u8; 3]>(wrong.as_bytes()).unwrap_err();
+            let DecodeErrorKind::WrongLength { expected: 3, seen } = error.kind() else {
+                panic!("{error}")
+            };
+            assert_eq!(*seen, wrong.len());
+        }
+    }
+
+    #[test]
+    fn received_bytes_are_not_copied() {
+        let buffer = Bytes::from_static(b"before and after");
+        let value = Value::from(&buffer).part(7..10);
+        let bytes = Proto::detached(|proto| Bytes::from_string_proto(value, proto)).unwrap();
+        assert_eq!(bytes, "and");
+        assert_eq!(bytes.as_ptr(), buffer[7..].as_ptr());
+    }
+
+    #[test]
+    fn lists_of_strings_are_lists() {
+        assert_wire(vec![Bytes::from("ab"), Bytes::new()], "\0\x02ab\0\0");
+        assert_wire(vec![b"ab".to_vec(), vec![]], "\0\x02ab\0\0");
+        assert_wire([*b"ab", *b"cd"], "\0\x02ab\0\x02cd");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_back(bytes: Vec<u8>) {
+            assert_wire(Bytes::from(bytes.clone()), &bytes);
+            assert_wire(bytes.clone(), &bytes);
+        }
+
+        #[test]
+        fn long_ones_come_back(len in 0..70_000_usize, byte: u8) {
+            assert_round_trip(&vec![byte; len]);
+        }
+
+        #[test]
+        fn any_bytes_are_an_array_or_refused(bytes: Vec<u8>, array: [u8; 16]) {
+            assert_wire(array, array);
+            prop_assert_eq!(decode::<[u8; 5]>(&bytes).is_ok(), bytes.len() == 5);
+        }
+    }
+}
