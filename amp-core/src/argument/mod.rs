@@ -13,6 +13,7 @@
 //!
 //! Anything else becomes an argument by implementing [`Argument`].
 
+pub(crate) mod amp_list;
 mod attachment;
 mod boolean;
 mod collections;

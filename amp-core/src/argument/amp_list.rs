@@ -1,0 +1,77 @@
+//! Boxes inside of a value: `AmpList`, and a single box. What `#[derive(Arguments)]` expands to
+//! calls these.
+
+use super::{DecodeError, DecodeErrorKind, EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxError, BoxLimits, BoxReader, Value, ValueWriter};
+use crate::command::Arguments;
+
+/// Writes `item` as one box, its end included.
+///
+/// # Errors
+///
+/// As [`Arguments::to_box`], and when two arguments have one key.
+pub fn write_box<T: Arguments>(
+    item: &T,
+    proto: &mut Proto<'_>,
+    out: &mut ValueWriter<'_>,
+) -> Result<(), EncodeError> {
+    out.put_box(|out| item.to_box(out, proto))
+}
+
+/// Reads a value that is one box and nothing behind it.
+///
+/// # Errors
+///
+/// As [`Arguments::from_box`], and when the value is not one box.
+pub fn read_box<T: Arguments>(value: Value<'_>, proto: &mut Proto<'_>) -> Result<T, DecodeError> {
+    let mut bytes = value.to_bytes();
+    let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
+    if !bytes.is_empty() {
+        return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
+    }
+    T::from_box(&mut BoxReader::new(&ampbox), proto)
+}
+
+/// Writes the boxes of `items` one after another.
+///
+/// # Errors
+///
+/// As [`write_box`]; the error says which item it is.
+pub fn write_amp_list<'a, T: Arguments + 'a>(
+    items: impl Iterator<Item = &'a T>,
+    proto: &mut Proto<'_>,
+    out: &mut ValueWriter<'_>,
+) -> Result<(), EncodeError> {
+    for (index, item) in items.enumerate() {
+        write_box(item, proto, out).map_err(|error| error.at(format_args!("[{index}]")))?;
+    }
+    Ok(())
+}
+
+/// Reads boxes until the value ends. They share its memory.
+///
+/// # Errors
+///
+/// As [`Arguments::from_box`], and when a box is malformed or cut short; the error says which
+/// item it is.
+pub fn read_amp_list<T: Arguments>(
+    value: Value<'_>,
+    proto: &mut Proto<'_>,
+) -> Result<Vec<T>, DecodeError> {
+    let mut bytes = value.to_bytes();
+    let mut items = Vec::new();
+    while !bytes.is_empty() {
+        let index = items.len();
+        let ampbox = match AmpBox::parse(&mut bytes, BoxLimits::default()) {
+            Ok(ampbox) => ampbox,
+            Err(BoxError::Truncated { .. }) => {
+                return Err(DecodeErrorKind::Truncated { index }.into());
+            }
+            Err(error) => return Err(DecodeError::from(error).at(format_args!("[{index}]"))),
+        };
+        let item = T::from_box(&mut BoxReader::new(&ampbox), proto)
+            .map_err(|error| error.at(format_args!("[{index}]")))?;
+        items.push(item);
+    }
+    Ok(items)
+}
