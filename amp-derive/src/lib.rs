@@ -1,18 +1,269 @@
 //! The derive macros of `amp-core`, which re-exports them.
-use proc_macro::TokenStream;
 
-/// Implements `amp_core::Command` and `amp_core::Arguments` for a struct with named fields.
+mod ast;
+mod attributes;
+mod check;
+mod code_name;
+mod expand_arguments;
+mod expand_command;
+mod expand_error;
+mod expand_field;
+mod generics;
+mod mistakes;
+
+use proc_macro::TokenStream;
+use quote::quote;
+use syn::{DeriveInput, parse_macro_input};
+
+use crate::ast::{CommandAttributes, ErrorEnum, Struct};
+use crate::expand_arguments::Bodies;
+use crate::mistakes::Mistakes;
+
+/// Implements [`Command`] and [`Arguments`] for a struct with named fields, or with none.
+///
+/// Each field is an argument, and its type implements [`Argument`]. Arguments are written sorted
+/// by their wire names, whatever the order of the fields.
+///
+/// ```
+/// use amp_core::{Arguments, Command, CommandError};
+///
+/// /// Puts a note on a page.
+/// #[derive(Command)]
+/// #[amp(name = "Annotate", response = Annotated, error = AnnotateError)]
+/// struct AddNote {
+///     page: u32,
+///     text: String,
+///     /// Not on the wire when it is `None`.
+///     color: Option<String>,
+/// }
+///
+/// #[derive(Arguments)]
+/// struct Annotated {
+///     id: u64,
+/// }
+///
+/// #[derive(CommandError, Debug, thiserror::Error)]
+/// enum AnnotateError {
+///     #[error("there is no such page")]
+///     NoSuchPage,
+/// }
+///
+/// let bytes = AddNote { page: 3, text: "sic".to_owned(), color: None }.encode()?;
+/// assert_eq!(AddNote::NAME, "Annotate");
+/// assert_eq!(&bytes[..], b"\0\x04page\0\x013\0\x04text\0\x03sic\0\0");
+/// # Ok::<(), amp_core::EncodeError>(())
+/// ```
+///
+/// # Attributes of the struct
+///
+/// | `#[amp(...)]` | Meaning | Without it |
+/// |---|---|---|
+/// | `name = "text"` | the command's name on the wire | the struct's name |
+/// | `response = Type` | what a successful answer holds: a type that derives [`Arguments`] | `()` |
+/// | `error = Type` | the declared errors: a type that derives [`CommandError`] | `NoError` |
+/// | `one_way` | no answer is wanted; implements [`OneWay`] | an answer is wanted |
+/// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
+///
+/// # Attributes of a field
+///
+/// | `#[amp(...)]` | Meaning | Without it |
+/// |---|---|---|
+/// | `rename = "text"` | the wire name: 1 to 255 bytes | the field's name |
+/// | `flatten` | the field's type derives [`Arguments`]; they are written beside the others | |
+/// | `with = "path"` | the functions `to_string_proto` and `from_string_proto` of a module or a type make and read the value | the type's [`Argument`] |
+/// | `default` | a missing key is `Default::default()` | an error, or `None` |
+/// | `default = "path"` | a missing key is what this function returns | an error, or `None` |
+///
+/// `flatten` stands alone; the others go together. The functions of `with` have the signatures
+/// below, `T` being the field's type. When that is written `Option<U>`, they get and return `U`,
+/// and the argument is optional.
+///
+/// ```
+/// use amp_core::{Arguments, Command};
+/// use std::time::Duration;
+///
+/// #[derive(Command)]
+/// #[amp(one_way)]
+/// struct Snooze {
+///     #[amp(rename = "snooze-for", with = "seconds")]
+///     time: Duration,
+///     #[amp(default = "once")]
+///     times: u8,
+///     #[amp(flatten)]
+///     sender: Sender,
+/// }
+///
+/// /// What several commands have in common.
+/// #[derive(Arguments)]
+/// struct Sender {
+///     user: String,
+/// }
+///
+/// fn once() -> u8 {
+///     1
+/// }
+///
+/// mod seconds {
+///     use amp_core::{Argument, DecodeError, EncodeError, Proto, Value, ValueWriter};
+///     use std::time::Duration;
+///
+///     pub fn to_string_proto(
+///         time: &Duration,
+///         proto: &mut Proto<'_>,
+///         out: &mut ValueWriter<'_>,
+///     ) -> Result<(), EncodeError> {
+///         time.as_secs().to_string_proto(proto, out)
+///     }
+///
+///     pub fn from_string_proto(
+///         value: Value<'_>,
+///         proto: &mut Proto<'_>,
+///     ) -> Result<Duration, DecodeError> {
+///         u64::from_string_proto(value, proto).map(Duration::from_secs)
+///     }
+/// }
+///
+/// let snooze = Snooze {
+///     time: Duration::from_secs(90),
+///     times: 2,
+///     sender: Sender { user: "ann".to_owned() },
+/// };
+/// let bytes = snooze.encode()?;
+/// assert_eq!(&bytes[..], b"\0\x0asnooze-for\0\x0290\0\x05times\0\x012\0\x04user\0\x03ann\0\0");
+/// # Ok::<(), amp_core::EncodeError>(())
+/// ```
+///
+/// # Generics
+///
+/// Type parameters are bound by what the fields they appear in need ([`Argument`], or
+/// [`Arguments`] under `flatten`) and, as a command goes from task to task, by `Send + 'static`.
+///
+/// [`Argument`]: https://docs.rs/amp-core/latest/amp_core/trait.Argument.html
+/// [`Arguments`]: https://docs.rs/amp-core/latest/amp_core/trait.Arguments.html
+/// [`Command`]: https://docs.rs/amp-core/latest/amp_core/trait.Command.html
+/// [`CommandError`]: https://docs.rs/amp-core/latest/amp_core/trait.CommandError.html
+/// [`OneWay`]: https://docs.rs/amp-core/latest/amp_core/trait.OneWay.html
 #[proc_macro_derive(Command, attributes(amp))]
-pub fn derive_command(_: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn derive_command(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    let mut mistakes = Mistakes::default();
+    let item = Struct::parse(&input, "Command", &mut mistakes);
+    let attributes = CommandAttributes::parse(&input, &mut mistakes);
+    check::arguments(&item, &mut mistakes);
+    check::command(&attributes, &mut mistakes);
+
+    let bodies = Bodies::unless(&mistakes);
+    let arguments = expand_arguments::arguments(&item, &attributes.krate, bodies);
+    let command = expand_command::command(&item, &attributes);
+    let errors = mistakes.into_compile_errors();
+    quote!(#arguments #command #errors).into()
 }
-/// Implements `amp_core::Arguments` and `amp_core::Argument` for a struct with named fields.
+
+/// Implements [`Arguments`] for a struct with named fields, or with none: a response, or a group
+/// of arguments that commands share with `flatten`.
+///
+/// It implements [`Argument`] as well, so that such structs stand in a value: one as its box, and
+/// a `Vec` of them as an `AmpList`.
+///
+/// ```
+/// use amp_core::Arguments;
+///
+/// #[derive(Arguments, Debug, PartialEq)]
+/// struct Line {
+///     points: Vec<Point>,
+/// }
+///
+/// #[derive(Arguments, Debug, PartialEq)]
+/// struct Point {
+///     x: i64,
+///     y: i64,
+/// }
+///
+/// let line = Line { points: vec![Point { x: 1, y: 2 }, Point { x: 3, y: 4 }] };
+/// assert_eq!(Line::decode(line.encode()?)?, line);
+///
+/// // The value of `points` is cut short, in the middle of its second box.
+/// let cut = &b"\0\x06points\0\x10\0\x01x\0\x011\0\x01y\0\x012\0\0\0\x01\0\0"[..];
+/// let error = Line::decode(cut.into()).unwrap_err();
+/// assert_eq!(error.to_string(), "argument points: the list ends in the middle of element 1");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Attributes
+///
+/// Those of the struct; a field has the same as in `#[derive(Command)]`, where they are
+/// explained: `rename`, `flatten`, `with` and `default`.
+///
+/// | `#[amp(...)]` | Meaning | Without it |
+/// |---|---|---|
+/// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
+///
+/// [`Argument`]: https://docs.rs/amp-core/latest/amp_core/trait.Argument.html
+/// [`Arguments`]: https://docs.rs/amp-core/latest/amp_core/trait.Arguments.html
 #[proc_macro_derive(Arguments, attributes(amp))]
-pub fn derive_arguments(_: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn derive_arguments(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    let mut mistakes = Mistakes::default();
+    let item = Struct::parse(&input, "Arguments", &mut mistakes);
+    let krate = ast::arguments_crate(&input, &mut mistakes);
+    check::arguments(&item, &mut mistakes);
+
+    let bodies = Bodies::unless(&mistakes);
+    let arguments = expand_arguments::arguments(&item, &krate, bodies);
+    let argument = expand_arguments::argument(&item, &krate);
+    let errors = mistakes.into_compile_errors();
+    quote!(#arguments #argument #errors).into()
 }
-/// Implements `amp_core::CommandError` for an enum.
+
+/// Implements [`CommandError`] for an enum whose variants are the errors that a command declares.
+///
+/// A variant has no field, or one without a name which takes the description that was received:
+/// its type is `String`, or implements `From<String>`. What the enum displays is the description
+/// that is sent.
+///
+/// ```
+/// use amp_core::CommandError;
+///
+/// #[derive(CommandError, Debug, PartialEq, thiserror::Error)]
+/// enum TransferError {
+///     #[error("no such account")]
+///     NoSuchAccount,
+///     #[error("{0}")]
+///     #[amp(code = "REFUSED", fatal)]
+///     Refused(String),
+/// }
+///
+/// assert_eq!(TransferError::NoSuchAccount.code(), "NO_SUCH_ACCOUNT");
+/// let refused = TransferError::Refused("closed on Sundays".to_owned());
+/// assert!(refused.is_fatal());
+/// assert_eq!(TransferError::from_wire(b"REFUSED", "closed on Sundays"), Some(refused));
+/// assert_eq!(TransferError::from_wire(b"OTHER", ""), None);
+/// ```
+///
+/// # Attributes of the enum
+///
+/// | `#[amp(...)]` | Meaning | Without it |
+/// |---|---|---|
+/// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
+///
+/// # Attributes of a variant
+///
+/// | `#[amp(...)]` | Meaning | Without it |
+/// |---|---|---|
+/// | `code = "text"` | the code on the wire | the variant's name in upper case, its words joined by `_` |
+/// | `fatal` | the connection is closed once this error was answered | it goes on |
+///
+/// The codes `UNKNOWN` and `UNHANDLED` are AMP's own: a variant of such a name needs a `code`.
+///
+/// [`CommandError`]: https://docs.rs/amp-core/latest/amp_core/trait.CommandError.html
 #[proc_macro_derive(CommandError, attributes(amp))]
-pub fn derive_command_error(_: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn derive_command_error(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    let mut mistakes = Mistakes::default();
+    let item = ErrorEnum::parse(&input, &mut mistakes);
+    check::error_enum(&item, &mut mistakes);
+
+    let command_error = expand_error::command_error(&item, Bodies::unless(&mistakes));
+    let errors = mistakes.into_compile_errors();
+    quote!(#command_error #errors).into()
 }

@@ -1,0 +1,228 @@
+//! The items that are derived for, as their authors meant them.
+
+use syn::ext::IdentExt;
+use syn::{
+    Attribute, Data, DeriveInput, ExprPath, Fields, Generics, Ident, LitStr, Path, Type,
+    parse_quote,
+};
+
+use crate::attributes::{self, Known};
+use crate::mistakes::Mistakes;
+
+/// A struct of named arguments.
+pub(crate) struct Struct<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) generics: &'a Generics,
+    pub(crate) fields: Vec<Field<'a>>,
+}
+
+/// One field of it.
+pub(crate) struct Field<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) ty: &'a Type,
+    pub(crate) wire_name: LitStr,
+    pub(crate) flatten: bool,
+    pub(crate) with: Option<ExprPath>,
+    pub(crate) default: Option<DefaultValue>,
+    /// The names of the attributes that it has.
+    pub(crate) attributes: Vec<Ident>,
+}
+
+/// What a field is when its key is missing.
+pub(crate) enum DefaultValue {
+    /// `Default::default()`.
+    OfType,
+    /// What this function returns.
+    Of(ExprPath),
+}
+
+/// What `#[derive(Command)]` is told about the whole struct.
+pub(crate) struct CommandAttributes {
+    pub(crate) krate: Path,
+    pub(crate) name: LitStr,
+    pub(crate) one_way: bool,
+    pub(crate) response: Option<Type>,
+    pub(crate) error: Option<Type>,
+}
+
+/// An enum of declared errors.
+pub(crate) struct ErrorEnum<'a> {
+    pub(crate) krate: Path,
+    pub(crate) ident: &'a Ident,
+    pub(crate) generics: &'a Generics,
+    pub(crate) variants: Vec<Variant<'a>>,
+}
+
+/// One error.
+pub(crate) struct Variant<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) code: LitStr,
+    pub(crate) fatal: bool,
+    /// The type of the field that takes the description.
+    pub(crate) description: Option<&'a Type>,
+}
+
+impl<'a> Struct<'a> {
+    /// `derived` is the derive's name.
+    pub(crate) fn parse(input: &'a DeriveInput, derived: &str, mistakes: &mut Mistakes) -> Self {
+        let mut fields = Vec::new();
+        let wrong = format!("`{derived}` is derived for structs with named fields");
+        match &input.data {
+            Data::Struct(data) => match &data.fields {
+                Fields::Named(named) => {
+                    fields.extend(named.named.iter().filter_map(|f| Field::parse(f, mistakes)));
+                }
+                Fields::Unnamed(unnamed) => {
+                    mistakes.at(unnamed, wrong + ": each argument needs a name");
+                }
+                Fields::Unit => {}
+            },
+            Data::Enum(data) => mistakes.at(data.enum_token, wrong + ", not for enums"),
+            Data::Union(data) => mistakes.at(data.union_token, wrong + ", not for unions"),
+        }
+        Self { ident: &input.ident, generics: &input.generics, fields }
+    }
+}
+
+impl<'a> Field<'a> {
+    /// `None` for a field without a name.
+    fn parse(field: &'a syn::Field, mistakes: &mut Mistakes) -> Option<Self> {
+        const KNOWN: Known =
+            Known { place: "a field", items: &["rename", "flatten", "with", "default"] };
+
+        let ident = field.ident.as_ref()?;
+        let mut parsed = Self {
+            ident,
+            ty: &field.ty,
+            wire_name: name_of(ident),
+            flatten: false,
+            with: None,
+            default: None,
+            attributes: Vec::new(),
+        };
+        attributes::read(&field.attrs, &KNOWN, mistakes, |name, input| {
+            parsed.attributes.push(name.clone());
+            match name.to_string().as_str() {
+                "rename" => parsed.wire_name = attributes::string(name, input)?,
+                "with" => parsed.with = Some(attributes::path(name, input)?),
+                "default" if input.peek(syn::Token![=]) => {
+                    parsed.default = Some(DefaultValue::Of(attributes::path(name, input)?));
+                }
+                "default" => parsed.default = Some(DefaultValue::OfType),
+                _ => {
+                    attributes::flag(name, input)?;
+                    parsed.flatten = true;
+                }
+            }
+            Ok(())
+        });
+        Some(parsed)
+    }
+}
+
+impl CommandAttributes {
+    pub(crate) fn parse(input: &DeriveInput, mistakes: &mut Mistakes) -> Self {
+        const KNOWN: Known =
+            Known { place: "a command", items: &["name", "response", "error", "one_way", "crate"] };
+
+        let mut parsed = Self {
+            krate: default_crate(),
+            name: name_of(&input.ident),
+            one_way: false,
+            response: None,
+            error: None,
+        };
+        attributes::read(&input.attrs, &KNOWN, mistakes, |name, input| {
+            match name.to_string().as_str() {
+                "name" => parsed.name = attributes::string(name, input)?,
+                "response" => parsed.response = Some(attributes::ty(name, input)?),
+                "error" => parsed.error = Some(attributes::ty(name, input)?),
+                "crate" => parsed.krate = attributes::crate_path(name, input)?,
+                _ => {
+                    attributes::flag(name, input)?;
+                    parsed.one_way = true;
+                }
+            }
+            Ok(())
+        });
+        parsed
+    }
+}
+
+impl<'a> ErrorEnum<'a> {
+    pub(crate) fn parse(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Self {
+        const KNOWN: Known = Known { place: "an enum of errors", items: &["crate"] };
+        const WRONG: &str = "`CommandError` is derived for enums, whose variants are the errors";
+
+        let krate = read_crate(&input.attrs, &KNOWN, mistakes);
+        let mut variants = Vec::new();
+        match &input.data {
+            Data::Enum(data) => {
+                variants.extend(data.variants.iter().map(|v| Variant::parse(v, mistakes)));
+            }
+            Data::Struct(data) => mistakes.at(data.struct_token, WRONG),
+            Data::Union(data) => mistakes.at(data.union_token, WRONG),
+        }
+        Self { krate, ident: &input.ident, generics: &input.generics, variants }
+    }
+}
+
+impl<'a> Variant<'a> {
+    fn parse(variant: &'a syn::Variant, mistakes: &mut Mistakes) -> Self {
+        const KNOWN: Known = Known { place: "an error", items: &["code", "fatal"] };
+        const OF_DESCRIPTION: Known = Known { place: "an error's description", items: &[] };
+
+        let ident = &variant.ident;
+        let code = crate::code_name::screaming_snake_case(&ident.unraw().to_string());
+        let code = LitStr::new(&code, ident.span());
+        let mut parsed = Self { ident, code, fatal: false, description: None };
+        attributes::read(&variant.attrs, &KNOWN, mistakes, |name, input| {
+            if name == "code" {
+                parsed.code = attributes::string(name, input)?;
+            } else {
+                attributes::flag(name, input)?;
+                parsed.fatal = true;
+            }
+            Ok(())
+        });
+        match &variant.fields {
+            Fields::Unit => {}
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
+                parsed.description = fields.unnamed.first().map(|field| &field.ty);
+            }
+            fields => mistakes.at(
+                fields,
+                "an error has no field, or one without a name, which takes the description",
+            ),
+        }
+        for field in &variant.fields {
+            attributes::read(&field.attrs, &OF_DESCRIPTION, mistakes, |_, _| Ok(()));
+        }
+        parsed
+    }
+}
+
+/// What `#[derive(Arguments)]` is told about the whole struct.
+pub(crate) fn arguments_crate(input: &DeriveInput, mistakes: &mut Mistakes) -> Path {
+    const KNOWN: Known = Known { place: "a struct of arguments", items: &["crate"] };
+    read_crate(&input.attrs, &KNOWN, mistakes)
+}
+
+/// Reads the attributes of an item that only has `crate`.
+fn read_crate(attributes: &[Attribute], known: &Known, mistakes: &mut Mistakes) -> Path {
+    let mut krate = default_crate();
+    attributes::read(attributes, known, mistakes, |name, input| {
+        krate = attributes::crate_path(name, input)?;
+        Ok(())
+    });
+    krate
+}
+
+fn default_crate() -> Path {
+    parse_quote!(::amp_core)
+}
+
+/// The name on the wire of what has this name in the code.
+fn name_of(ident: &Ident) -> LitStr {
+    LitStr::new(&ident.unraw().to_string(), ident.span())
+}

@@ -1,0 +1,144 @@
+//! How one field is written to a box and read from one.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::spanned::Spanned;
+use syn::{ExprPath, GenericArgument, Ident, LitByteStr, Path, PathArguments, Type};
+
+use crate::ast::{DefaultValue, Field};
+
+/// The code of one field.
+pub(crate) struct FieldCode {
+    /// A statement in `to_box`.
+    pub(crate) write: TokenStream,
+    /// An expression in `from_box`.
+    pub(crate) read: TokenStream,
+}
+
+/// Expands `field`.
+pub(crate) fn expand(field: &Field<'_>, krate: &Path) -> FieldCode {
+    match &field.with {
+        _ if field.flatten => flattened(field, krate),
+        Some(codec) => with(field, codec, krate),
+        None => plain(field, krate),
+    }
+}
+
+/// Where the compiler reports that the field's type is not an argument, with names of ours.
+fn span_of(ty: &Type) -> Span {
+    ty.span().resolved_at(Span::mixed_site())
+}
+
+fn plain(field: &Field<'_>, krate: &Path) -> FieldCode {
+    let Field { ident, ty, wire_name, .. } = field;
+    let span = span_of(ty);
+    let argument = quote_spanned!(span=> <#ty as #krate::__private::Argument>);
+    let write = quote_spanned! {span=>
+        #argument::to_box(&self.#ident, #wire_name, out, proto)?;
+    };
+    let mut read = quote_spanned!(span=> #argument::from_box(#wire_name, input, proto)?);
+    if let Some(default) = default_of(field) {
+        read = quote_spanned! {span=>
+            if #argument::is_in(#wire_name, input) { #read } else { #default }
+        };
+    }
+    FieldCode { write, read }
+}
+
+fn flattened(field: &Field<'_>, krate: &Path) -> FieldCode {
+    let Field { ident, ty, .. } = field;
+    let span = span_of(ty);
+    let arguments = quote_spanned!(span=> <#ty as #krate::__private::Arguments>);
+    FieldCode {
+        write: quote_spanned!(span=> #arguments::to_box(&self.#ident, out, proto)?;),
+        read: quote_spanned!(span=> #arguments::from_box(input, proto)?),
+    }
+}
+
+fn with(field: &Field<'_>, codec: &ExprPath, krate: &Path) -> FieldCode {
+    let Field { ident, ty, wire_name, .. } = field;
+    let optional = inside_option(ty);
+    let key = LitByteStr::new(wire_name.value().as_bytes(), wire_name.span());
+    // The functions are looked up where the codec's path is written.
+    let to_string_proto = Ident::new("to_string_proto", codec.span());
+    let from_string_proto = Ident::new("from_string_proto", codec.span());
+
+    let span = Span::mixed_site();
+    let write_value = |value: TokenStream| {
+        quote_spanned! {span=>
+            #krate::__private::BoxWriter::put_with::<#krate::__private::EncodeError>(
+                out,
+                #key,
+                |out| #codec::#to_string_proto(#value, proto, out),
+            )
+            .map_err(|error| error.at(#wire_name))?;
+        }
+    };
+    let write = if optional.is_some() {
+        let write_some = write_value(quote_spanned!(span=> value));
+        quote_spanned! {span=>
+            if let ::core::option::Option::Some(value) = &self.#ident {
+                #write_some
+            }
+        }
+    } else {
+        write_value(quote_spanned!(span=> &self.#ident))
+    };
+
+    let value_ty = optional.unwrap_or(ty);
+    let value = quote_spanned! {span=>
+        ::core::result::Result::<#value_ty, #krate::__private::DecodeError>::map_err(
+            #codec::#from_string_proto(value, proto),
+            |error| error.at(#wire_name),
+        )?
+    };
+    let (value, absent) = match optional {
+        None => (
+            value,
+            quote_spanned! {span=>
+                return ::core::result::Result::Err(
+                    #krate::__private::DecodeError::missing().at(#wire_name),
+                )
+            },
+        ),
+        Some(_) => (
+            quote_spanned!(span=> ::core::option::Option::Some(#value)),
+            quote_spanned!(span=> ::core::option::Option::None),
+        ),
+    };
+    let absent = default_of(field).unwrap_or(absent);
+    let read = quote_spanned! {span=>
+        match #krate::__private::BoxReader::take(input, #wire_name) {
+            ::core::option::Option::Some(value) => #value,
+            ::core::option::Option::None => #absent,
+        }
+    };
+    FieldCode { write, read }
+}
+
+fn default_of(field: &Field<'_>) -> Option<TokenStream> {
+    let ty = field.ty;
+    Some(match field.default.as_ref()? {
+        DefaultValue::OfType => {
+            quote_spanned!(span_of(ty)=> <#ty as ::core::default::Default>::default())
+        }
+        DefaultValue::Of(function) => quote_spanned!(function.span()=> #function()),
+    })
+}
+
+/// `U` of a type that is written `Option<U>`.
+fn inside_option(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::Group(group) => inside_option(&group.elem),
+        Type::Paren(paren) => inside_option(&paren.elem),
+        Type::Path(path) => {
+            let last = path.path.segments.last().filter(|last| last.ident == "Option")?;
+            let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+            match arguments.args.first()? {
+                GenericArgument::Type(inner) if arguments.args.len() == 1 => Some(inner),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}

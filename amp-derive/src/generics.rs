@@ -1,0 +1,55 @@
+//! The bounds that the fields of a generic struct need.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Generics, Path, TypeParam, WherePredicate, parse_quote};
+
+use crate::ast::{DefaultValue, Field, Struct};
+
+/// The generics of `item`, each type parameter bound to what the fields it is in require.
+pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path) -> Generics {
+    let mut bounds: Vec<WherePredicate> = Vec::new();
+    for TypeParam { ident: param, .. } in item.generics.type_params() {
+        let mentioned = |field: &&Field<'_>| mentions(field.ty.to_token_stream(), param);
+        let fields: Vec<_> = item.fields.iter().filter(mentioned).collect();
+        if fields.iter().any(|field| !field.flatten && field.with.is_none()) {
+            bounds.push(parse_quote!(#param: #krate::__private::Argument));
+        }
+        if fields.iter().any(|field| field.flatten) {
+            bounds.push(parse_quote!(#param: #krate::__private::Arguments));
+        }
+        for field in fields {
+            if let (Some(DefaultValue::OfType), ty) = (&field.default, field.ty) {
+                bounds.push(parse_quote!(#ty: ::core::default::Default));
+            }
+        }
+    }
+    with_bounds(item.generics.clone(), bounds)
+}
+
+/// The same for a command, which must be able to go to another task.
+pub(crate) fn of_command(item: &Struct<'_>, krate: &Path) -> Generics {
+    let mut bounds: Vec<WherePredicate> = Vec::new();
+    for TypeParam { ident: param, .. } in item.generics.type_params() {
+        bounds.push(parse_quote!(#param: ::core::marker::Send + 'static));
+    }
+    if item.generics.lifetimes().next().is_some() {
+        bounds.push(parse_quote!(Self: 'static));
+    }
+    with_bounds(of_arguments(item, krate), bounds)
+}
+
+fn with_bounds(mut generics: Generics, bounds: Vec<WherePredicate>) -> Generics {
+    if !bounds.is_empty() {
+        generics.make_where_clause().predicates.extend(bounds);
+    }
+    generics
+}
+
+fn mentions(tokens: TokenStream, param: &Ident) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == *param,
+        TokenTree::Group(group) => mentions(group.stream(), param),
+        _ => false,
+    })
+}
