@@ -18,11 +18,13 @@ pub(crate) struct Known {
 impl Known {
     fn unknown(&self, name: &Ident) -> syn::Error {
         let Known { place, items } = self;
-        let message = if items.is_empty() {
-            format!("unknown attribute `{name}`: {place} has no `amp` attributes")
-        } else {
-            let items = items.join("`, `");
-            format!("unknown attribute `{name}` of {place}, did you mean one of `{items}`?")
+        let message = match items {
+            [] => format!("unknown attribute `{name}`: {place} has no `amp` attributes"),
+            [only] => format!("unknown attribute `{name}` of {place}, did you mean `{only}`?"),
+            _ => {
+                let items = items.join("`, `");
+                format!("unknown attribute `{name}` of {place}, did you mean one of `{items}`?")
+            }
         };
         syn::Error::new(name.span(), message)
     }

@@ -26,7 +26,7 @@ pub(crate) fn arguments(item: &Struct<'_>, mistakes: &mut Mistakes) {
             Some(other) => mistakes.at(
                 &field.wire_name,
                 format_args!(
-                    "the wire name `{}` is that of `{}` already",
+                    "the wire name `{}` is that of the field `{}` already",
                     field.wire_name.value(),
                     other.ident
                 ),
@@ -67,7 +67,7 @@ pub(crate) fn error_enum(item: &ErrorEnum<'_>, mistakes: &mut Mistakes) {
         if let Some(other) = item.variants[..at].iter().find(|other| other.code.value() == code) {
             mistakes.at(
                 &variant.code,
-                format_args!("the code `{code}` is that of `{}` already", other.ident),
+                format_args!("the code `{code}` is that of the error `{}` already", other.ident),
             );
         }
     }
@@ -115,5 +115,97 @@ fn reserved_code(code: &str) -> Option<&'static str> {
         "UNKNOWN" => Some("failures that a command does not declare"),
         "UNHANDLED" => Some("calls that nothing responds to"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::{DeriveInput, Ident, parse_quote};
+
+    use super::*;
+
+    fn of_struct(input: &DeriveInput) -> String {
+        let mut mistakes = Mistakes::default();
+        let item = Struct::parse(input, "Command", &mut mistakes);
+        arguments(&item, &mut mistakes);
+        command(&CommandAttributes::parse(input, &mut mistakes), &mut mistakes);
+        mistakes.into_compile_errors().to_string()
+    }
+
+    fn of_enum(input: &DeriveInput) -> String {
+        let mut mistakes = Mistakes::default();
+        error_enum(&ErrorEnum::parse(input, &mut mistakes), &mut mistakes);
+        mistakes.into_compile_errors().to_string()
+    }
+
+    #[test]
+    fn names_end_at_the_limits_of_the_protocol() {
+        let fits = "n".repeat(65_535);
+        let long = "n".repeat(65_536);
+        assert_eq!(
+            of_struct(&parse_quote!(
+                #[amp(name = #fits)]
+                struct A;
+            )),
+            ""
+        );
+        let mistakes = of_struct(&parse_quote!(
+            #[amp(name = #long)]
+            struct A;
+        ));
+        assert!(mistakes.contains("a command's name of 65536 bytes is over"), "{mistakes}");
+        assert_eq!(
+            of_enum(&parse_quote!(
+                enum E {
+                    #[amp(code = #fits)]
+                    A,
+                }
+            )),
+            ""
+        );
+        let mistakes = of_enum(&parse_quote!(
+            enum E {
+                #[amp(code = #long)]
+                A,
+            }
+        ));
+        assert!(mistakes.contains("an error's code of 65536 bytes is over"), "{mistakes}");
+
+        // A name is counted in bytes.
+        let fits = "ß".repeat(127) + "s";
+        let long = "ß".repeat(128);
+        assert_eq!(
+            of_struct(&parse_quote!(
+                struct A {
+                    #[amp(rename = #fits)]
+                    a: u8,
+                }
+            )),
+            ""
+        );
+        let mistakes = of_struct(&parse_quote!(
+            struct A {
+                #[amp(rename = #long)]
+                a: u8,
+            }
+        ));
+        assert!(mistakes.contains("a wire name of 256 bytes is over"), "{mistakes}");
+    }
+
+    #[test]
+    fn names_that_were_not_given_are_checked_as_well() {
+        let long = Ident::new(&"n".repeat(256), proc_macro2::Span::call_site());
+        let item = parse_quote!(struct A { #long: u8, #[amp(flatten)] _ask: u8 });
+        let mistakes = of_struct(&item);
+        assert!(mistakes.contains("a wire name of 256 bytes is over"), "{mistakes}");
+        assert!(!mistakes.contains("_ask"), "what is flattened has no name: {mistakes}");
+        assert!(
+            of_enum(&parse_quote!(
+                enum E {
+                    Unhandled,
+                }
+            ))
+            .contains("the code `UNHANDLED` is AMP's own")
+        );
     }
 }
