@@ -1,0 +1,260 @@
+//! What the derive macros expand to lives with any names and lints around it.
+
+#![deny(
+    warnings,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_lifetimes,
+    single_use_lifetimes,
+    missing_debug_implementations,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+// The opposite of `unreachable_pub`.
+#![allow(clippy::redundant_pub_crate)]
+
+/// Everything that an expansion could mean by a short name is something else here.
+mod shadowed {
+    #![allow(dead_code, non_camel_case_types, unused_imports, unused_macros)]
+
+    macro_rules! matches {
+        ($($any:tt)*) => {
+            compile_error!("the user's own macro")
+        };
+    }
+    macro_rules! unreachable {
+        ($($any:tt)*) => {
+            compile_error!("the user's own macro")
+        };
+    }
+
+    use self::Not as Result;
+    use self::Not as Option;
+    use self::Not as String;
+    use self::Not as Vec;
+    use self::Not as Default;
+    use self::Not as From;
+    use self::Not as Send;
+    use self::Not as Argument;
+    use self::Not as bool;
+    use self::Not as str;
+    use self::Not as u8;
+    use self::{not as Ok, not as Err, not as Some, not as None};
+
+    pub(crate) struct Not;
+    pub(crate) const fn not() {}
+    mod core {}
+    mod std {}
+    mod bytes {}
+
+    /// A group.
+    #[derive(Debug, amp_core::Arguments)]
+    pub(crate) struct Group {
+        /// The same name as a parameter of the expansion.
+        pub(crate) out: i64,
+    }
+
+    /// A command.
+    #[derive(Debug, amp_core::Command)]
+    #[amp(response = Group, error = Failure)]
+    pub(crate) struct Everything {
+        /// A parameter of the expansion.
+        pub(crate) input: i64,
+        /// A parameter of the expansion.
+        pub(crate) proto: i64,
+        /// A local of the expansion.
+        #[amp(with = "codec")]
+        pub(crate) error: i64,
+        /// A local of the expansion.
+        #[amp(with = "codec")]
+        pub(crate) value: ::std::option::Option<i64>,
+        /// Another name.
+        #[amp(default)]
+        pub(crate) self_: i64,
+        /// A list.
+        pub(crate) code: ::std::vec::Vec<i64>,
+        /// A list of boxes.
+        pub(crate) description: ::std::vec::Vec<Group>,
+        /// More.
+        #[amp(flatten)]
+        pub(crate) krate: Group,
+    }
+
+    /// A command that is not answered.
+    #[derive(Debug, amp_core::Command)]
+    #[amp(one_way)]
+    pub(crate) struct Unit;
+
+    /// Its errors.
+    #[derive(Debug, amp_core::CommandError)]
+    pub(crate) enum Failure {
+        /// The same name as a variant of the prelude.
+        None,
+        /// The same name as a variant of the prelude.
+        #[amp(fatal)]
+        Ok(::std::string::String),
+    }
+
+    impl ::std::fmt::Display for Failure {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            ::std::fmt::Formatter::write_str(f, "failed")
+        }
+    }
+
+    impl ::std::error::Error for Failure {}
+
+    mod codec {
+        use amp_core::{Argument, DecodeError, EncodeError, Proto, Value, ValueWriter};
+
+        #[allow(clippy::trivially_copy_pass_by_ref)]
+        pub(crate) fn to_string_proto(
+            number: &i64,
+            proto: &mut Proto<'_>,
+            out: &mut ValueWriter<'_>,
+        ) -> Result<(), EncodeError> {
+            number.to_string_proto(proto, out)
+        }
+
+        pub(crate) fn from_string_proto(
+            value: Value<'_>,
+            proto: &mut Proto<'_>,
+        ) -> Result<i64, DecodeError> {
+            i64::from_string_proto(value, proto)
+        }
+    }
+}
+
+/// The items come from a macro, and so do the names of their fields.
+mod generated {
+    macro_rules! command {
+        ($name:ident, $field:ident: $ty:ty, $wire:literal, $with:ty) => {
+            #[derive(Debug, amp_core::Command)]
+            #[amp(name = $wire, response = $with)]
+            pub(crate) struct $name {
+                pub(crate) own: i64,
+                pub(crate) $field: $ty,
+                #[amp(with = "super::generated::codec")]
+                pub(crate) coded: Option<$ty>,
+            }
+        };
+    }
+
+    command!(Generated, field: String, "generated", super::shadowed::Group);
+
+    pub(crate) mod codec {
+        use amp_core::{Argument, DecodeError, EncodeError, Proto, Value, ValueWriter};
+
+        pub(crate) fn to_string_proto(
+            text: &str,
+            proto: &mut Proto<'_>,
+            out: &mut ValueWriter<'_>,
+        ) -> Result<(), EncodeError> {
+            text.to_owned().to_string_proto(proto, out)
+        }
+
+        pub(crate) fn from_string_proto(
+            value: Value<'_>,
+            proto: &mut Proto<'_>,
+        ) -> Result<String, DecodeError> {
+            String::from_string_proto(value, proto)
+        }
+    }
+}
+
+/// A crate that re-exports `amp-core` under another name.
+mod facade {
+    pub(crate) mod inner {
+        pub(crate) use amp_core as amp;
+    }
+
+    #[derive(Debug, amp_core::Command)]
+    #[amp(crate = "self::inner::amp", response = Reply, error = Failure)]
+    pub(crate) struct Call {
+        pub(crate) replies: Vec<Reply>,
+    }
+
+    #[derive(Debug, amp_core::Arguments)]
+    #[amp(crate = "inner::amp")]
+    pub(crate) struct Reply {
+        pub(crate) id: i64,
+    }
+
+    #[derive(Debug, amp_core::CommandError)]
+    #[amp(crate = "crate::facade::inner::amp")]
+    pub(crate) enum Failure {
+        Broken,
+    }
+
+    impl std::fmt::Display for Failure {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            match self {
+                Self::Broken => f.write_str("broken"),
+            }
+        }
+    }
+
+    impl std::error::Error for Failure {}
+}
+
+/// A field that its author is about to remove.
+mod deprecated {
+    #[derive(Debug, amp_core::Command)]
+    pub(crate) struct Old {
+        #[deprecated]
+        pub(crate) gone: i64,
+    }
+}
+
+use amp_core::{Arguments, Command, CommandError};
+
+#[test]
+fn names_of_the_expansion_meet_no_others() {
+    use shadowed::{Everything, Failure, Group, Unit};
+
+    let everything = Everything {
+        input: 1,
+        proto: 2,
+        error: 3,
+        value: Some(4),
+        self_: 5,
+        code: vec![6],
+        description: vec![Group { out: 7 }],
+        krate: Group { out: 8 },
+    };
+    let bytes = everything.encode().unwrap();
+    let keys = ["code", "description", "error", "input", "out", "proto", "self_", "value"];
+    let ampbox = amp_core::AmpBox::parse(&mut bytes.clone(), amp_core::BoxLimits::default());
+    assert!(ampbox.unwrap().iter().map(|(key, _)| key).eq(keys.map(str::as_bytes)));
+    let read = Everything::decode(bytes).unwrap();
+    assert_eq!(format!("{read:?}"), format!("{everything:?}"));
+    assert_eq!(Unit::NAME, "Unit");
+    assert!(matches!(Failure::from_wire(b"OK", "fine"), Some(Failure::Ok(text)) if text == "fine"));
+    assert!(Failure::Ok(String::new()).is_fatal());
+    assert!(!Failure::None.is_fatal());
+}
+
+#[test]
+fn items_may_come_from_a_macro() {
+    use generated::Generated;
+
+    let generated = Generated { own: 1, field: "f".into(), coded: None };
+    let bytes = generated.encode().unwrap();
+    assert_eq!(&bytes[..], b"\0\x05field\0\x01f\0\x03own\0\x011\0\0");
+    assert_eq!(Generated::NAME, "generated");
+}
+
+#[test]
+fn amp_core_may_have_another_name() {
+    use facade::{Call, Failure, Reply};
+
+    let bytes = Call { replies: vec![Reply { id: 1 }] }.encode().unwrap();
+    assert_eq!(Call::decode(bytes).unwrap().replies[0].id, 1);
+    assert_eq!(Failure::Broken.code(), "BROKEN");
+}
+
+#[test]
+fn deprecated_fields_warn_only_where_they_are_used() {
+    assert_eq!(deprecated::Old::NAME, "Old");
+}
