@@ -1,6 +1,7 @@
 //! What the derive macros expand to: the bytes on the wire, and what is read from them.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use amp_core::argument::{DecodeErrorKind, EncodeErrorKind};
@@ -153,6 +154,46 @@ fn a_command_is_its_arguments_sorted_by_their_names() {
     ]);
     assert_eq!(post().encode().unwrap(), bytes);
     assert_eq!(Post::decode(bytes).unwrap(), post());
+}
+
+#[test]
+fn arguments_are_written_in_the_order_that_the_box_has() {
+    thread_local! {
+        static TURN: Cell<u8> = const { Cell::new(b'0') };
+    }
+
+    /// When it is written, counted from 0.
+    struct Turn;
+
+    impl Argument for Turn {
+        fn to_string_proto(
+            &self,
+            _: &mut Proto<'_>,
+            out: &mut ValueWriter<'_>,
+        ) -> Result<(), EncodeError> {
+            let turn = TURN.get();
+            TURN.set(turn + 1);
+            out.put_slice(&[turn]);
+            Ok(())
+        }
+
+        fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+            Ok(Self)
+        }
+    }
+
+    #[derive(Arguments)]
+    struct Turns {
+        b: Turn,
+        #[amp(rename = "B")]
+        z: Turn,
+        #[amp(rename = "c")]
+        a: Turn,
+        r#as: Turn,
+    }
+
+    let bytes = Turns { b: Turn, z: Turn, a: Turn, r#as: Turn }.encode().unwrap();
+    assert_eq!(bytes, wire(&[("B", b"0"), ("as", b"1"), ("b", b"2"), ("c", b"3")]));
 }
 
 #[test]

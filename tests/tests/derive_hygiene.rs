@@ -163,16 +163,38 @@ mod generated {
     }
 }
 
-/// A crate that re-exports `amp-core` under another name.
+/// A crate that re-exports `amp-core` under another name. A few things are its own, to be told
+/// apart from those of `::amp_core`.
 mod facade {
     pub(crate) mod inner {
-        pub(crate) use amp_core as amp;
+        pub(crate) mod amp {
+            pub(crate) mod __private {
+                pub(crate) use amp_core::__private::*;
+
+                pub(crate) trait OneWay {}
+
+                pub(crate) trait CommandError: Sized {
+                    fn code(&self) -> &str;
+                    fn from_wire(code: &[u8], description: &str) -> Option<Self>;
+                }
+
+                #[allow(clippy::unnecessary_wraps)]
+                pub(crate) fn write_box<T>(
+                    _: &T,
+                    _: &mut Proto<'_>,
+                    out: &mut ValueWriter<'_>,
+                ) -> Result<(), EncodeError> {
+                    out.put_slice(b"of the facade");
+                    Ok(())
+                }
+            }
+        }
     }
 
     #[derive(Debug, amp_core::Command)]
-    #[amp(crate = "self::inner::amp", response = Reply, error = Failure)]
+    #[amp(crate = "self::inner::amp", one_way)]
     pub(crate) struct Call {
-        pub(crate) replies: Vec<Reply>,
+        pub(crate) reply: Reply,
     }
 
     #[derive(Debug, amp_core::Arguments)]
@@ -186,25 +208,54 @@ mod facade {
     pub(crate) enum Failure {
         Broken,
     }
+}
+
+/// What its author is about to remove, and allows where it is still used.
+mod deprecated {
+    #[derive(Debug, amp_core::Command)]
+    #[amp(response = Gone)]
+    pub(crate) struct Old {
+        #[deprecated]
+        pub(crate) gone: i64,
+        #[allow(deprecated)]
+        pub(crate) group: Gone,
+        #[allow(deprecated)]
+        #[amp(default, rename = "group2")]
+        pub(crate) optional: Option<Gone>,
+    }
+
+    #[deprecated]
+    #[derive(Debug, amp_core::Arguments)]
+    pub(crate) struct Gone {
+        pub(crate) id: i64,
+    }
+
+    #[derive(Debug, amp_core::CommandError)]
+    pub(crate) enum Failure {
+        #[deprecated]
+        Gone,
+        #[allow(deprecated)]
+        Described(Text),
+    }
+
+    #[deprecated]
+    #[derive(Debug)]
+    pub(crate) struct Text;
+
+    #[allow(deprecated)]
+    impl From<String> for Text {
+        fn from(_: String) -> Self {
+            Self
+        }
+    }
 
     impl std::fmt::Display for Failure {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            match self {
-                Self::Broken => f.write_str("broken"),
-            }
+            f.write_str("failed")
         }
     }
 
     impl std::error::Error for Failure {}
-}
-
-/// A field that its author is about to remove.
-mod deprecated {
-    #[derive(Debug, amp_core::Command)]
-    pub(crate) struct Old {
-        #[deprecated]
-        pub(crate) gone: i64,
-    }
 }
 
 use amp_core::{Arguments, Command, CommandError};
@@ -247,14 +298,21 @@ fn items_may_come_from_a_macro() {
 
 #[test]
 fn amp_core_may_have_another_name() {
+    use facade::inner::amp::__private::{CommandError, OneWay};
     use facade::{Call, Failure, Reply};
 
-    let bytes = Call { replies: vec![Reply { id: 1 }] }.encode().unwrap();
-    assert_eq!(Call::decode(bytes).unwrap().replies[0].id, 1);
-    assert_eq!(Failure::Broken.code(), "BROKEN");
+    const fn one_way<C: OneWay>(call: C) -> C {
+        call
+    }
+
+    let call = one_way(Call { reply: Reply { id: 1 } });
+    assert_eq!(&call.encode().unwrap()[..], b"\0\x05reply\0\x0dof the facade\0\0");
+    assert_eq!(CommandError::code(&Failure::Broken), "BROKEN");
+    assert!(<Failure as CommandError>::from_wire(b"BROKEN", "").is_some());
 }
 
 #[test]
-fn deprecated_fields_warn_only_where_they_are_used() {
+fn what_is_deprecated_warns_only_where_it_is_used() {
     assert_eq!(deprecated::Old::NAME, "Old");
+    assert!(deprecated::Failure::from_wire(b"GONE", "").is_some());
 }
