@@ -311,7 +311,7 @@ fn errors_go_to_codes_and_back() {
     let refused = PostError::LockedOut("go away".into());
     assert_eq!(refused.code(), "locked-out");
     assert!(refused.is_fatal());
-    assert_eq!(refused.description(), "go away");
+    assert_eq!(refused.to_string(), "go away");
     assert_eq!(PostError::from_wire(b"locked-out", "go away"), Some(refused));
 
     assert_eq!(PostError::QuotaExceeded.code(), "QUOTA_EXCEEDED");

@@ -206,10 +206,6 @@ impl DecodeError {
         DecodeErrorKind::NotCarried { what }.into()
     }
 
-    pub(crate) fn unclaimable(ordinal: u64, received: u64) -> Self {
-        DecodeErrorKind::Unclaimable { ordinal, received }.into()
-    }
-
     /// The same error, inside of the argument `name`.
     pub fn at(mut self, name: impl fmt::Display) -> Self {
         self.path.prepend(name);

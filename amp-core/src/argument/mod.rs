@@ -29,7 +29,6 @@ mod testing;
 mod traits;
 mod unicode;
 
-pub(crate) use attachment::Unclaimed;
 pub use attachment::{Attachment, AttachmentKind, Attachments};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use proto::{Extensions, PeerAddress, Proto};

@@ -7,6 +7,7 @@ mod error;
 mod peer;
 mod shared;
 mod transport;
+mod unclaimed;
 
 pub use builder::{Connection, FailurePolicy, Limits};
 pub use call::{Call, StringCall};

@@ -10,9 +10,10 @@ use tokio::sync::futures::OwnedNotified;
 
 use super::builder::Settings;
 use super::error::CloseReason;
+use super::unclaimed::Unclaimed;
 use crate::argument::{
     Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Extensions, PeerAddress,
-    Proto, Unclaimed,
+    Proto,
 };
 use crate::boxes::{AmpBox, BoxReader, BoxWriter};
 use crate::command::Arguments;

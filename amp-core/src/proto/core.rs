@@ -1,5 +1,4 @@
 use bytes::{BufMut, BytesMut};
-use smallvec::SmallVec;
 
 use super::calls::{CallId, Calls, Tagged, write_tag};
 use super::{Body, Outgoing, ProtocolError, RemoteError, TooManyCalls};
@@ -69,9 +68,6 @@ pub struct Counters {
 pub struct IncomingCall {
     ampbox: AmpBox,
 }
-
-/// The tag of a call, kept apart from its box so as not to keep that in memory.
-pub(crate) type Tag = SmallVec<[u8; 16]>;
 
 impl IncomingCall {
     /// The name of the command.

@@ -37,7 +37,6 @@ mod core;
 mod error;
 mod outgoing;
 
-pub(crate) use self::core::Tag;
 pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
 pub use calls::CallId;
 pub use error::{ProtocolError, RemoteError, TooManyCalls};

@@ -6,7 +6,7 @@ use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::{AmpBox, keys};
 use crate::command::{Arguments, CommandError};
 use crate::connection::{CloseReason, Encoded, FailurePolicy, Peer, Shared};
-use crate::proto::{IncomingCall, Tag};
+use crate::proto::IncomingCall;
 use crate::shorten::Shortened;
 
 /// A call that was received and is being answered.
@@ -15,8 +15,8 @@ use crate::shorten::Shortened;
 /// because the runtime shut down, is answered with `UNKNOWN`.
 pub(crate) struct Question {
     peer: Peer,
-    /// `None` when the peer wants no answer.
-    tag: Option<Tag>,
+    /// `None` when the peer wants no answer. A copy, so as not to keep the call's box in memory.
+    tag: Option<SmallVec<[u8; 16]>>,
     /// For messages. Most names fit in without an allocation.
     command: SmallVec<[u8; 32]>,
     answered: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Question {
 
 impl Question {
     pub(crate) fn new(peer: Peer, call: &IncomingCall) -> Self {
-        let tag = call.tag().map(Tag::from_slice);
+        let tag = call.tag().map(SmallVec::from_slice);
         Self { peer, tag, command: SmallVec::from_slice(call.command()), answered: false }
     }
 
