@@ -1,1 +1,33 @@
-//! AMP over Unix sockets.
+//! AMP over Unix sockets, with file descriptors as arguments.
+//!
+//! - [`Descriptor`] is the argument: an open file, socket or pipe that is handed to the peer.
+//! - [`IUnixTransport`] is what a transport implements to carry descriptors. tokio's
+//!   [`UnixStream`](tokio::net::UnixStream) does, and [`UnixTransport`] makes each of them a
+//!   transport for `amp_core`.
+//! - [`UnixSocketListener`] binds the socket of a server, open to nobody else by default, and
+//!   [`PeerCredentials`] says who connected.
+//! - [`socket`] sends and receives descriptors on any Unix socket, for a transport of your own.
+//!
+//! # Who owns a descriptor
+//!
+//! A descriptor that is sent belongs to the connection from the moment that its box is queued. It
+//! stays open until the kernel has taken it, and is closed then, or when the connection ends.
+//! A descriptor that is received belongs to the [`Descriptor`] that names it, and is closed with
+//! it. One that nothing names is closed with the connection.
+
+mod adapter;
+mod conversions;
+mod credentials;
+mod descriptor;
+mod error;
+mod listener;
+pub mod socket;
+mod stream;
+mod transport;
+
+pub use adapter::UnixTransport;
+pub use credentials::PeerCredentials;
+pub use descriptor::Descriptor;
+pub use error::DescriptorError;
+pub use listener::UnixSocketListener;
+pub use transport::IUnixTransport;

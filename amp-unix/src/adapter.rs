@@ -1,0 +1,112 @@
+use amp_core::{Attachment, AttachmentKind, PeerAddress, Transport};
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use crate::IUnixTransport;
+
+/// Anything that implements [`IUnixTransport`] as a [`Transport`], over which descriptors travel
+/// as attachments.
+#[derive(Debug)]
+pub struct UnixTransport<T> {
+    inner: T,
+    /// What has just been received; empty between two calls, and kept for its allocation.
+    received: Vec<OwnedFd>,
+}
+
+impl<T: IUnixTransport> UnixTransport<T> {
+    /// A connection's transport over `inner`.
+    pub fn new(inner: T) -> Self {
+        Self { inner, received: Vec::new() }
+    }
+
+    /// What it is made of.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
+    /// What it is made of, to look at.
+    pub fn inner(&self) -> &T {
+        &self.inner
+    }
+}
+
+/// The methods of [`IUnixTransport`] do not ask for the transport to be pinned.
+impl<T> Unpin for UnixTransport<T> {}
+
+impl<T: IUnixTransport> Transport for UnixTransport<T> {
+    fn poll_receive(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        attachments: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let result = this.inner.poll_receive(cx, buffer, &mut this.received);
+        if let Poll::Ready(Err(_)) = result {
+            this.received.clear();
+        }
+        attachments.extend(this.received.drain(..).map(|fd| Arc::new(fd) as Attachment));
+        result
+    }
+
+    /// Sends all descriptors with the first byte, as far as they fit beside one message. What does
+    /// not fit goes ahead with one byte for each message. That never sends the last byte of a box
+    /// before its descriptors, because a box spends several bytes on naming each of them.
+    fn poll_send(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        attachments: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        if attachments.is_empty() {
+            return self.inner.poll_send(cx, bytes, &[]);
+        }
+        let count = attachments.len().min(self.inner.max_descriptors());
+        let descriptors =
+            attachments.iter().take(count).map(descriptor).collect::<io::Result<Vec<_>>>()?;
+        let sent = if count == attachments.len() {
+            ready!(self.inner.poll_send(cx, bytes, &descriptors))?
+        } else {
+            ready!(self.inner.poll_send(cx, &[first_byte(bytes)], &descriptors))?
+        };
+        // Closes those that nobody else holds.
+        attachments.drain(..count);
+        Poll::Ready(Ok(sent))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_shutdown(cx)
+    }
+
+    fn attachment_kind(&self) -> Option<AttachmentKind> {
+        Some(attachment_kind())
+    }
+
+    fn peer_address(&self) -> PeerAddress {
+        self.inner.peer_address()
+    }
+}
+
+/// The attachments of a Unix transport.
+pub(crate) fn attachment_kind() -> AttachmentKind {
+    AttachmentKind::of::<OwnedFd>("a file descriptor")
+}
+
+fn descriptor(attachment: &Attachment) -> io::Result<BorrowedFd<'_>> {
+    attachment.downcast_ref::<OwnedFd>().map(AsFd::as_fd).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, "an attachment is not a file descriptor")
+    })
+}
+
+fn first_byte<'a>(bytes: &'a [IoSlice<'_>]) -> IoSlice<'a> {
+    IoSlice::new(bytes.iter().find_map(|slice| slice.get(..1)).unwrap_or_default())
+}

@@ -1,0 +1,111 @@
+//! What a [`Descriptor`] is made from, and what it becomes.
+
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+use tokio::net;
+
+use crate::Descriptor;
+
+/// # Panics
+///
+/// When a box that names the descriptor still waits to be sent, so that it must be duplicated, and
+/// this process may have no more open files. [`Descriptor::into_owned`] returns that as an error.
+/// It cannot happen to a received one.
+impl From<Descriptor> for OwnedFd {
+    fn from(descriptor: Descriptor) -> Self {
+        descriptor.into_owned().expect("a descriptor that is being sent should be duplicable")
+    }
+}
+
+/// Types that own a descriptor.
+macro_rules! owners {
+    ($($owner:ty),* $(,)?) => {$(
+        impl From<$owner> for Descriptor {
+            fn from(owner: $owner) -> Self {
+                OwnedFd::from(owner).into()
+            }
+        }
+
+        becomes!($owner);
+    )*};
+}
+
+/// Types that can own any descriptor.
+macro_rules! becomes {
+    ($owner:ty) => {
+        /// # Panics
+        ///
+        /// As the conversion to an [`OwnedFd`].
+        impl From<Descriptor> for $owner {
+            fn from(descriptor: Descriptor) -> Self {
+                OwnedFd::from(descriptor).into()
+            }
+        }
+    };
+}
+
+owners!(
+    File,
+    TcpStream,
+    TcpListener,
+    UdpSocket,
+    UnixStream,
+    UnixListener,
+    UnixDatagram,
+    PipeReader,
+    PipeWriter,
+    ChildStdin,
+    ChildStdout,
+    ChildStderr,
+);
+becomes!(Stdio);
+
+/// Types of tokio, which must leave or enter the runtime, and the types of `std` they go through.
+macro_rules! through_std {
+    ($($tokio:ty, $std:ty;)*) => {$(
+        /// The open file stays in non-blocking mode, for the peer as well.
+        ///
+        /// # Errors
+        ///
+        /// When it cannot be taken out of the runtime.
+        impl TryFrom<$tokio> for Descriptor {
+            type Error = io::Error;
+
+            fn try_from(owner: $tokio) -> io::Result<Self> {
+                owner.into_std().map(Self::from)
+            }
+        }
+
+        /// Puts the open file into non-blocking mode, for the peer as well.
+        ///
+        /// # Errors
+        ///
+        /// When it is not such a socket, or as [`Descriptor::into_owned`].
+        ///
+        /// # Panics
+        ///
+        /// Outside of a tokio runtime with I/O enabled.
+        impl TryFrom<Descriptor> for $tokio {
+            type Error = io::Error;
+
+            fn try_from(descriptor: Descriptor) -> io::Result<Self> {
+                let owner = <$std>::from(descriptor.into_owned()?);
+                owner.set_nonblocking(true)?;
+                Self::from_std(owner)
+            }
+        }
+    )*};
+}
+
+through_std!(
+    net::TcpStream, TcpStream;
+    net::TcpListener, TcpListener;
+    net::UdpSocket, UdpSocket;
+    net::UnixStream, UnixStream;
+    net::UnixListener, UnixListener;
+    net::UnixDatagram, UnixDatagram;
+);

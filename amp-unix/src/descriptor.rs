@@ -1,0 +1,105 @@
+use amp_core::{Argument, DecodeError, EncodeError, Proto, Value, ValueWriter};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use crate::adapter::attachment_kind;
+
+/// An open file descriptor as an argument: AMP's Descriptor.
+///
+/// It is made from anything that owns one, with `From` (and `TryFrom` for tokio's types), or from
+/// anything that has one, with [`duplicate`](Descriptor::duplicate). It becomes what the receiver
+/// takes it for in the same way:
+///
+/// ```no_run
+/// # use amp_unix::Descriptor;
+/// # fn main() -> std::io::Result<()> {
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let descriptor = Descriptor::from(listener);
+/// // ... and on the other side of a connection:
+/// let listener = std::net::TcpListener::from(descriptor);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Whether it is one is not checked: the first use of a file as a socket fails.
+///
+/// The peer's descriptor is another one for the same open file. Both share its position and its
+/// flags, such as non-blocking mode, which tokio's types turn on.
+///
+/// # On the wire
+///
+/// The descriptor travels beside the bytes. The box holds its ordinal as an Integer: descriptors
+/// are counted in each direction of a connection, from 0. A connection whose transport carries no
+/// descriptors refuses it, on either side.
+///
+/// A list of descriptors is a `ListOf` ordinals. A Twisted peer cannot read or send one: there,
+/// `ListOf(Descriptor())` writes numbers that mean nothing to the other side.
+///
+/// # When it is closed
+///
+/// Once a box is queued that names it, the connection holds the descriptor open until it is really
+/// sent, or until the connection ends. The `Descriptor` itself may be dropped at once. A received
+/// one is closed when it is dropped.
+pub struct Descriptor(Arc<OwnedFd>);
+
+impl Descriptor {
+    /// A new descriptor for the same open file (`dup`), which is close-on-exec.
+    ///
+    /// # Errors
+    ///
+    /// When this process may have no more open files.
+    pub fn duplicate(open: impl AsFd) -> io::Result<Self> {
+        open.as_fd().try_clone_to_owned().map(Self::from)
+    }
+
+    /// The descriptor on its own.
+    ///
+    /// While a box that names it waits to be sent, this is a duplicate. A received one never is.
+    ///
+    /// # Errors
+    ///
+    /// When it must be duplicated, and this process may have no more open files.
+    pub fn into_owned(self) -> io::Result<OwnedFd> {
+        Arc::try_unwrap(self.0).or_else(|shared| shared.try_clone())
+    }
+}
+
+impl From<OwnedFd> for Descriptor {
+    fn from(fd: OwnedFd) -> Self {
+        Self(Arc::new(fd))
+    }
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Descriptor").field(&self.0.as_raw_fd()).finish()
+    }
+}
+
+impl Argument for Descriptor {
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        let ordinal = proto.attach(attachment_kind(), Arc::clone(&self.0) as _)?;
+        ordinal.to_string_proto(proto, out)
+    }
+
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        let ordinal = u64::from_string_proto(value, proto)?;
+        let attachment = proto.claim(attachment_kind(), ordinal)?;
+        match attachment.downcast() {
+            Ok(fd) => Ok(Self(fd)),
+            Err(_) => Err(DecodeError::malformed("a file descriptor", value)),
+        }
+    }
+}

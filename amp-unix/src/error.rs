@@ -1,0 +1,38 @@
+use std::io;
+
+/// What can happen to descriptors on their way, beside the errors of the socket itself.
+///
+/// Each ends the connection: descriptors are counted in each direction, and with one missing
+/// every later one would be taken for another. A transport returns it as an [`io::Error`], from
+/// which [`io::Error::downcast`] gets it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DescriptorError {
+    /// The kernel could not deliver all descriptors of a message (`MSG_CTRUNC`), most often
+    /// because this process may have no more open files. Those that did arrive were closed.
+    #[error(
+        "file descriptors were lost on arrival, perhaps at the limit on open files \
+         (RLIMIT_NOFILE): later ones can no longer be told apart"
+    )]
+    Lost,
+    /// A message was longer than the buffer that it was received into (`MSG_TRUNC`), and its end
+    /// is gone. Its descriptors were closed. It cannot happen on a stream of bytes.
+    #[error("a message was longer than the {room} bytes there were for it")]
+    Truncated {
+        /// The length of the buffer in bytes.
+        room: usize,
+    },
+    /// More descriptors of this user are on their way, sent and not yet received, than a process
+    /// may have open (`ETOOMANYREFS`, a rule of Linux).
+    #[error(
+        "too many file descriptors are on their way: this user's processes have sent more than \
+         RLIMIT_NOFILE that were not received yet"
+    )]
+    TooManyInFlight,
+}
+
+impl From<DescriptorError> for io::Error {
+    fn from(error: DescriptorError) -> Self {
+        io::Error::other(error)
+    }
+}

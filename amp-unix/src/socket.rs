@@ -1,0 +1,231 @@
+//! One message on a Unix socket: bytes, with file descriptors beside them.
+//!
+//! What works on any Unix socket, for transports of your own. Nothing here ever blocks, whatever
+//! mode the socket is in. All of this workspace's `unsafe` is in this file, and what differs between
+//! operating systems in sending and receiving.
+//!
+//! # Operating systems
+//!
+//! Tested on Linux. For the others this was written by their manuals and only compiled:
+//!
+//! - macOS has no `MSG_CMSG_CLOEXEC`: close-on-exec is set right after a descriptor was received,
+//!   and a program that another thread starts just then inherits it.
+//! - macOS has no `MSG_NOSIGNAL`: Rust's runtime ignores `SIGPIPE`, and `std` and tokio set
+//!   `SO_NOSIGPIPE` on the sockets that they make. A socket of other origin in a program that
+//!   turned `SIGPIPE` on again needs that option.
+//! - macOS and the BSDs end a message before one that carries descriptors as well as behind it, so
+//!   that a short one does not mean that nothing more waits. [`Moved::exhausted`] is never
+//!   claimed there.
+//! - The BSDs may refuse fewer than [`MAX_DESCRIPTORS`] in one message, where the buffers of the
+//!   socket are small.
+#![allow(unsafe_code)]
+
+use bytes::BytesMut;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown};
+use std::io::{self, IoSlice};
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use crate::DescriptorError;
+
+/// How many descriptors Linux takes in one message (`SCM_MAX_FD`); one more is `EINVAL`.
+pub const MAX_DESCRIPTORS: usize = 253;
+
+/// How many slices of bytes go in one message. The kernel allows more (`IOV_MAX`), but copies and
+/// checks them each time, also those that then do not fit.
+const MAX_SLICES: usize = 64;
+
+/// Room for the control data of one message, in words, which align it: [`MAX_DESCRIPTORS`] take
+/// about a kilobyte. The rest is for what options of the socket add, such as credentials.
+const CONTROL_WORDS: usize = 4096 / size_of::<usize>();
+
+#[cfg(not(target_vendor = "apple"))]
+const RECEIVE_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+#[cfg(target_vendor = "apple")]
+const RECEIVE_FLAGS: libc::c_int = libc::MSG_DONTWAIT;
+
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL);
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT;
+
+/// Whether a message shorter than what was offered means that the next call would block.
+const SHORT_IS_EXHAUSTED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// What one call moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// How many bytes.
+    pub bytes: usize,
+    /// Whether nothing more can be moved now on a stream socket: the same call again would say
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), and one that waits for readiness need not make
+    /// it. `false` means that it is not known.
+    pub exhausted: bool,
+}
+
+/// Receives one message: bytes into the spare capacity of `buffer`, which must not be empty, and
+/// the descriptors that came with them to the end of `descriptors`. They are close-on-exec.
+///
+/// 0 bytes mean that the peer sends nothing more.
+///
+/// # Errors
+///
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there, the other errors of `recvmsg`,
+/// and [`DescriptorError::Lost`] or [`DescriptorError::Truncated`], after which the socket is of
+/// no more use. Neither `buffer` nor `descriptors` has grown then.
+pub fn receive(
+    socket: impl AsFd,
+    buffer: &mut BytesMut,
+    descriptors: &mut Vec<OwnedFd>,
+) -> io::Result<Moved> {
+    let spare = buffer.spare_capacity_mut();
+    let room = spare.len();
+    if room == 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room to receive bytes into"));
+    }
+    let mut slice = libc::iovec { iov_base: spare.as_mut_ptr().cast(), iov_len: room };
+    let mut control = [MaybeUninit::<usize>::uninit(); CONTROL_WORDS];
+    // SAFETY: a `msghdr` is made of integers and pointers, for all of which zero is a value.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = &raw mut slice;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+
+    let bytes = retry(|| {
+        // SAFETY: `message` points to `slice` and `control`, which live on and are borrowed by
+        // nothing else. The kernel writes no more than the lengths that it is given, and memory
+        // that it writes need not be initialized before.
+        unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut message, RECEIVE_FLAGS) }
+    })?;
+
+    // Before anything else can fail: from here on they are closed if it does.
+    let before = descriptors.len();
+    // SAFETY: `recvmsg` has just filled `message`, whose control buffer is still alive, and this
+    // is the only time that it is read.
+    unsafe { take_descriptors(&message, descriptors) };
+    let lost = if message.msg_flags & libc::MSG_CTRUNC != 0 {
+        Some(DescriptorError::Lost)
+    } else if message.msg_flags & libc::MSG_TRUNC != 0 {
+        Some(DescriptorError::Truncated { room })
+    } else {
+        None
+    };
+    if let Some(error) = lost {
+        descriptors.truncate(before);
+        return Err(error.into());
+    }
+
+    // SAFETY: the kernel has written this many bytes to the spare capacity, and without
+    // `MSG_TRUNC` it never reports more than it was given room for.
+    unsafe { buffer.set_len(buffer.len() + bytes) };
+    // A message ends behind one that carried control data, also when more waits.
+    let exhausted = 0 < bytes && bytes < room && message.msg_controllen == 0;
+    Ok(Moved { bytes, exhausted: exhausted && SHORT_IS_EXHAUSTED })
+}
+
+/// Sends one message: some of `bytes`, which must not be empty, from the first, and all of
+/// `descriptors`, at most [`MAX_DESCRIPTORS`], with the first byte.
+///
+/// When at least one byte was sent, all descriptors were, and may be closed here.
+///
+/// # Errors
+///
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is no room,
+/// [`WriteZero`](io::ErrorKind::WriteZero) when there are no bytes to send,
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) when there are too many descriptors,
+/// [`DescriptorError::TooManyInFlight`], and the other errors of `sendmsg`. Nothing was sent then.
+pub fn send(
+    socket: impl AsFd,
+    bytes: &[IoSlice<'_>],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<Moved> {
+    let bytes = &bytes[..bytes.len().min(MAX_SLICES)];
+    let offered: usize = bytes.iter().map(|slice| slice.len()).sum();
+    if offered == 0 {
+        // The kernel would take this, and drop the descriptors.
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let control = if numbers.is_empty() { &[][..] } else { &rights };
+    let sent = loop {
+        let fd = socket.as_fd().as_raw_fd();
+        match nix::sys::socket::sendmsg::<()>(fd, bytes, control, SEND_FLAGS, None) {
+            Ok(sent) => break sent,
+            Err(Errno::EINTR) => {}
+            Err(Errno::ETOOMANYREFS) => return Err(DescriptorError::TooManyInFlight.into()),
+            Err(error) => return Err(error.into()),
+        }
+    };
+    Ok(Moved { bytes: sent, exhausted: sent < offered && SHORT_IS_EXHAUSTED })
+}
+
+/// Tells the peer that nothing more will be sent.
+///
+/// # Errors
+///
+/// Those of `shutdown`.
+pub fn shutdown(socket: impl AsFd) -> io::Result<()> {
+    Ok(nix::sys::socket::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write)?)
+}
+
+/// Calls until it was not a signal that interrupted the call.
+fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
+    loop {
+        if let Ok(count) = usize::try_from(call()) {
+            return Ok(count);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Takes ownership of every descriptor in the control data of a received message.
+///
+/// `nix` has a safe way to read control data, but it refuses data that was truncated and leaves
+/// open what had arrived.
+///
+/// # Safety
+///
+/// `message` was filled by `recvmsg`, its control buffer is alive and aligned for a `cmsghdr`, and
+/// this is called once for it.
+#[allow(clippy::unnecessary_cast, reason = "these lengths are narrower on other systems")]
+unsafe fn take_descriptors(message: &libc::msghdr, descriptors: &mut Vec<OwnedFd>) {
+    let end = message.msg_control as usize + message.msg_controllen as usize;
+    // SAFETY: `message` has a control buffer, of which the kernel has written the first
+    // `msg_controllen` bytes.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !header.is_null() {
+        // SAFETY: the kernel has written a whole header here, or the macros would have returned
+        // null. Data follows it.
+        let (head, data) = unsafe { (header.read(), libc::CMSG_DATA(header)) };
+        if head.cmsg_level == libc::SOL_SOCKET && head.cmsg_type == libc::SCM_RIGHTS {
+            // Where data was truncated, some systems leave the length that it should have had.
+            let data_end = (header as usize + head.cmsg_len as usize).min(end);
+            let count = data_end.saturating_sub(data as usize) / size_of::<RawFd>();
+            for index in 0..count {
+                // SAFETY: the index is inside of the data that the kernel has written.
+                let number = unsafe { data.cast::<[u8; size_of::<RawFd>()]>().add(index).read() };
+                // SAFETY: the descriptor is new and open, and nothing else owns it.
+                let fd = unsafe { OwnedFd::from_raw_fd(RawFd::from_ne_bytes(number)) };
+                #[cfg(target_vendor = "apple")]
+                set_close_on_exec(&fd);
+                descriptors.push(fd);
+            }
+        }
+        // SAFETY: `header` is inside of the control buffer of `message`.
+        header = unsafe { libc::CMSG_NXTHDR(message, header) };
+    }
+}
+
+/// It cannot fail for an open descriptor.
+#[cfg(target_vendor = "apple")]
+fn set_close_on_exec(fd: &OwnedFd) {
+    // SAFETY: the descriptor is open, and this command takes one integer.
+    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+}

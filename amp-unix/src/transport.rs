@@ -1,0 +1,191 @@
+use amp_core::PeerAddress;
+use bytes::BytesMut;
+use std::io::{self, IoSlice};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::task::{Context, Poll};
+
+use crate::socket::MAX_DESCRIPTORS;
+
+/// A stream of bytes that carries file descriptors beside them: what Twisted calls by the same
+/// name.
+///
+/// [`UnixTransport`](crate::UnixTransport) makes anything that implements it a transport for
+/// connections, over which [`Descriptor`](crate::Descriptor) works. tokio's
+/// [`UnixStream`](tokio::net::UnixStream) implements it.
+///
+/// # What a connection relies on
+///
+/// - **Order.** Bytes arrive in the order in which they were sent, and descriptors in the order in
+///   which they were sent. AMP names a descriptor by its place in that order and by nothing else.
+/// - **Never late.** A descriptor arrives with the first byte that it was sent with, or before it,
+///   and never after it. It may arrive together with bytes that were sent before it.
+/// - **Never lost.** When a descriptor may have been lost, receiving fails, for good.
+/// - **Wake-ups.** A method that returns [`Poll::Pending`] has arranged for the task of its
+///   context to be woken when it is worth calling again. Receiving and sending are polled by one
+///   task, but independently: each needs a wake-up of its own, and neither may wait for the other.
+///
+/// # Implementing it
+///
+/// Over a socket, [`socket::receive`](crate::socket::receive) and
+/// [`socket::send`](crate::socket::send) do what the kernel asks for. This is a transport over a
+/// socket of any type that keeps the order, and all that one needs:
+///
+/// ```
+/// use amp_unix::{IUnixTransport, socket};
+/// use bytes::BytesMut;
+/// use std::io::{self, IoSlice};
+/// use std::os::fd::{BorrowedFd, OwnedFd};
+/// use std::task::{Context, Poll, ready};
+/// use tokio::io::unix::AsyncFd;
+///
+/// /// The socket must be in non-blocking mode.
+/// struct AnySocket(AsyncFd<OwnedFd>);
+///
+/// impl IUnixTransport for AnySocket {
+///     fn poll_receive(
+///         &mut self,
+///         cx: &mut Context<'_>,
+///         buffer: &mut BytesMut,
+///         descriptors: &mut Vec<OwnedFd>,
+///     ) -> Poll<io::Result<usize>> {
+///         loop {
+///             let mut ready = ready!(self.0.poll_read_ready(cx))?;
+///             let receive = |socket: &AsyncFd<_>| socket::receive(socket, buffer, descriptors);
+///             if let Ok(result) = ready.try_io(receive) {
+///                 return Poll::Ready(result.map(|moved| moved.bytes));
+///             }
+///         }
+///     }
+///
+///     fn poll_send(
+///         &mut self,
+///         cx: &mut Context<'_>,
+///         bytes: &[IoSlice<'_>],
+///         descriptors: &[BorrowedFd<'_>],
+///     ) -> Poll<io::Result<usize>> {
+///         loop {
+///             let mut ready = ready!(self.0.poll_write_ready(cx))?;
+///             let send = |socket: &AsyncFd<_>| socket::send(socket, bytes, descriptors);
+///             if let Ok(result) = ready.try_io(send) {
+///                 return Poll::Ready(result.map(|moved| moved.bytes));
+///             }
+///         }
+///     }
+///
+///     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         Poll::Ready(socket::shutdown(&self.0))
+///     }
+/// }
+/// ```
+pub trait IUnixTransport: Send + 'static {
+    /// Receives some bytes, and the descriptors that came with them.
+    ///
+    /// Appends the bytes to `buffer`, whose spare capacity is not empty, and appends the
+    /// descriptors to `descriptors`, in the order in which they were sent. Resolves to the number
+    /// of bytes. That is at least one until the peer will send nothing more, and 0 from then on.
+    ///
+    /// Descriptors may be appended whatever is returned, so that a transport on which they come
+    /// apart from bytes need not keep them. On an error they are closed.
+    ///
+    /// A descriptor that is appended must be close-on-exec, or every program that this process
+    /// starts inherits it. Ask the kernel to set that as it arrives (`MSG_CMSG_CLOEXEC`): done
+    /// later, a program may start in between.
+    ///
+    /// A plain `read` on a Unix socket drops the descriptors that wait in it, without a word: use
+    /// `recvmsg`, always.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke, and [`DescriptorError::Lost`](crate::DescriptorError::Lost) when a
+    /// descriptor may have been lost. The connection then ends with this error as its reason. An
+    /// interruption by a signal is no error, but a reason to try again.
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Sends some of `bytes`, of which there is at least one, and all of `descriptors`, of which
+    /// there are at most [`max_descriptors`](Self::max_descriptors) and mostly none.
+    ///
+    /// Resolves to the number of bytes that were taken, from the first; at least one. All
+    /// descriptors were taken with them, so that the caller may close its own. When nothing can
+    /// be taken now the result is `Pending`, and no descriptor was taken either. The next call may
+    /// then come with other bytes and descriptors than this one.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke, or the descriptors cannot be sent. The connection then ends with
+    /// this error as its reason. No signal may be raised (`SIGPIPE`).
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Poll<io::Result<usize>>;
+
+    /// Hands to the peer what was taken and held back; nothing, unless this is implemented.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke.
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands over what was held back, and tells the peer that nothing more will be sent.
+    /// Receiving goes on.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// How many descriptors one call of [`poll_send`](Self::poll_send) takes; at least one. It is
+    /// what Linux takes in one message, unless this is implemented.
+    fn max_descriptors(&self) -> usize {
+        MAX_DESCRIPTORS
+    }
+
+    /// Where the other side is; unknown unless this is implemented.
+    fn peer_address(&self) -> PeerAddress {
+        PeerAddress::Unknown
+    }
+}
+
+impl<T: IUnixTransport + ?Sized> IUnixTransport for Box<T> {
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Poll<io::Result<usize>> {
+        (**self).poll_receive(cx, buffer, descriptors)
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Poll<io::Result<usize>> {
+        (**self).poll_send(cx, bytes, descriptors)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_shutdown(cx)
+    }
+
+    fn max_descriptors(&self) -> usize {
+        (**self).max_descriptors()
+    }
+
+    fn peer_address(&self) -> PeerAddress {
+        (**self).peer_address()
+    }
+}
