@@ -27,8 +27,8 @@ use crate::socket::MAX_DESCRIPTORS;
 /// # Implementing it
 ///
 /// Over a socket, [`socket::receive`](crate::socket::receive) and
-/// [`socket::send`](crate::socket::send) do what the kernel asks for. This is a transport over a
-/// socket of any type that keeps the order, and all that one needs:
+/// [`socket::send`](crate::socket::send) do what the kernel asks for. This is a transport over
+/// sockets that keep messages apart, which is all that one needs:
 ///
 /// ```
 /// use amp_unix::{IUnixTransport, socket};
@@ -36,23 +36,35 @@ use crate::socket::MAX_DESCRIPTORS;
 /// use std::io::{self, IoSlice};
 /// use std::os::fd::{BorrowedFd, OwnedFd};
 /// use std::task::{Context, Poll, ready};
-/// use tokio::io::unix::AsyncFd;
+/// use tokio::io::Interest;
+/// use tokio::net::UnixStream;
 ///
-/// /// The socket must be in non-blocking mode.
-/// struct AnySocket(AsyncFd<OwnedFd>);
+/// /// A `SOCK_SEQPACKET` socket. `UnixStream` only waits for it, which it can for any socket.
+/// struct Packets(UnixStream);
 ///
-/// impl IUnixTransport for AnySocket {
+/// impl Packets {
+///     fn new(socket: OwnedFd) -> io::Result<Self> {
+///         let socket = std::os::unix::net::UnixStream::from(socket);
+///         socket.set_nonblocking(true)?;
+///         UnixStream::from_std(socket).map(Self)
+///     }
+/// }
+///
+/// impl IUnixTransport for Packets {
 ///     fn poll_receive(
 ///         &mut self,
 ///         cx: &mut Context<'_>,
 ///         buffer: &mut BytesMut,
 ///         descriptors: &mut Vec<OwnedFd>,
 ///     ) -> Poll<io::Result<usize>> {
+///         // Room for the longest message: what does not fit is lost.
+///         buffer.reserve(64 * 1024);
 ///         loop {
-///             let mut ready = ready!(self.0.poll_read_ready(cx))?;
-///             let receive = |socket: &AsyncFd<_>| socket::receive(socket, buffer, descriptors);
-///             if let Ok(result) = ready.try_io(receive) {
-///                 return Poll::Ready(result.map(|moved| moved.bytes));
+///             ready!(self.0.poll_read_ready(cx))?;
+///             let receive = || socket::receive(&self.0, buffer, descriptors);
+///             match self.0.try_io(Interest::READABLE, receive) {
+///                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+///                 result => return Poll::Ready(result.map(|moved| moved.bytes)),
 ///             }
 ///         }
 ///     }
@@ -63,11 +75,15 @@ use crate::socket::MAX_DESCRIPTORS;
 ///         bytes: &[IoSlice<'_>],
 ///         descriptors: &[BorrowedFd<'_>],
 ///     ) -> Poll<io::Result<usize>> {
+///         // No longer message than the other side has room for.
+///         let first = bytes.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+///         let message = [IoSlice::new(&first[..first.len().min(64 * 1024)])];
 ///         loop {
-///             let mut ready = ready!(self.0.poll_write_ready(cx))?;
-///             let send = |socket: &AsyncFd<_>| socket::send(socket, bytes, descriptors);
-///             if let Ok(result) = ready.try_io(send) {
-///                 return Poll::Ready(result.map(|moved| moved.bytes));
+///             ready!(self.0.poll_write_ready(cx))?;
+///             let send = || socket::send(&self.0, &message, descriptors);
+///             match self.0.try_io(Interest::WRITABLE, send) {
+///                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+///                 result => return Poll::Ready(result.map(|moved| moved.bytes)),
 ///             }
 ///         }
 ///     }

@@ -1,0 +1,210 @@
+//! `Descriptor` as an argument, and what it is made from and becomes.
+
+mod support;
+
+use amp_core::argument::{Attachments, Extensions};
+use amp_core::{Argument, Attachment, AttachmentKind, DecodeError, EncodeError};
+use amp_core::{PeerAddress, Proto, Value, ValueWriter};
+use amp_unix::Descriptor;
+use bytes::BytesMut;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::process::{Command, Stdio};
+use support::{tag, tagged};
+
+/// One connection that gets back what it sends.
+struct Loopback {
+    kind: Option<AttachmentKind>,
+    attachments: Vec<Option<Attachment>>,
+}
+
+impl Attachments for Loopback {
+    fn kind(&self) -> Option<AttachmentKind> {
+        self.kind
+    }
+
+    fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {
+        self.attachments.push(Some(attachment));
+        Ok(self.attachments.len() as u64 - 1)
+    }
+
+    fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
+        let index = usize::try_from(ordinal).unwrap();
+        let attachment = self.attachments.get_mut(index).and_then(Option::take);
+        attachment.ok_or_else(|| DecodeError::custom("not there"))
+    }
+}
+
+impl Loopback {
+    fn new() -> Self {
+        let kind = AttachmentKind::of::<OwnedFd>("a file descriptor");
+        Self { kind: Some(kind), attachments: Vec::new() }
+    }
+
+    fn encode(&mut self, value: &impl Argument) -> Result<BytesMut, EncodeError> {
+        let extensions = Extensions::default();
+        let mut proto = Proto::new(self, &PeerAddress::Unknown, &extensions);
+        let mut out = BytesMut::new();
+        value.to_string_proto(&mut proto, &mut ValueWriter::new(&mut out))?;
+        Ok(out)
+    }
+
+    fn decode<T: Argument>(&mut self, bytes: &[u8]) -> Result<T, DecodeError> {
+        let extensions = Extensions::default();
+        let mut proto = Proto::new(self, &PeerAddress::Unknown, &extensions);
+        T::from_string_proto(Value::from(bytes), &mut proto)
+    }
+}
+
+#[test]
+fn it_is_an_ordinal_in_the_box() {
+    let mut connection = Loopback::new();
+    for n in 0..12 {
+        let bytes = connection.encode(&Descriptor::from(tagged(n))).unwrap();
+        assert_eq!(bytes, n.to_string());
+    }
+    for n in [11, 0, 5] {
+        let descriptor: Descriptor = connection.decode(n.to_string().as_bytes()).unwrap();
+        assert_eq!(tag(&descriptor), n);
+    }
+    assert_eq!(connection.decode::<Descriptor>(b"0").unwrap_err().to_string(), "not there");
+}
+
+#[test]
+fn a_list_of_them_has_the_ordinals() {
+    let mut connection = Loopback::new();
+    let list: Vec<_> = (7..9).map(|n| Descriptor::from(tagged(n))).collect();
+    let bytes = connection.encode(&list).unwrap();
+    assert_eq!(&bytes[..], b"\0\x010\0\x011");
+    let list: Vec<Descriptor> = connection.decode(&bytes).unwrap();
+    assert_eq!(list.iter().map(tag).collect::<Vec<_>>(), [7, 8]);
+}
+
+#[test]
+fn an_ordinal_that_is_no_number_is_refused() {
+    let error = Loopback::new().decode::<Descriptor>(b"stdin").unwrap_err();
+    assert!(error.to_string().starts_with(r#""stdin" is not"#), "{error}");
+}
+
+#[test]
+fn a_connection_without_descriptors_says_so() {
+    let other_kinds = [None, Some(AttachmentKind::of::<u8>("a number"))];
+    for kind in other_kinds {
+        let mut connection = Loopback { kind, attachments: Vec::new() };
+        let error = connection.encode(&Descriptor::from(tagged(1))).unwrap_err();
+        assert_eq!(error.to_string(), "a file descriptor cannot be sent over this transport");
+        let error = connection.decode::<Descriptor>(b"0").unwrap_err();
+        assert_eq!(error.to_string(), "a file descriptor cannot be received over this transport");
+        assert!(connection.attachments.is_empty());
+    }
+}
+
+#[test]
+fn a_received_one_is_the_descriptor_itself() {
+    let mut connection = Loopback::new();
+    let fd = tagged(1);
+    let number = fd.as_raw_fd();
+    let bytes = connection.encode(&Descriptor::from(fd)).unwrap();
+    let descriptor: Descriptor = connection.decode(&bytes).unwrap();
+    assert_eq!(format!("{descriptor:?}"), format!("Descriptor({number})"));
+    assert_eq!(descriptor.into_owned().unwrap().as_raw_fd(), number);
+}
+
+#[test]
+fn one_that_waits_to_be_sent_is_duplicated() {
+    let mut connection = Loopback::new();
+    let fd = tagged(1);
+    let number = fd.as_raw_fd();
+    let descriptor = Descriptor::from(fd);
+    connection.encode(&descriptor).unwrap();
+    let duplicate = OwnedFd::from(descriptor);
+    assert_ne!(duplicate.as_raw_fd(), number);
+    assert_eq!(tag(duplicate), 1);
+    let waiting = connection.attachments[0].take().unwrap().downcast::<OwnedFd>().unwrap();
+    assert_eq!((waiting.as_raw_fd(), tag(&*waiting)), (number, 1));
+}
+
+#[test]
+fn anything_open_can_be_duplicated() {
+    let file = File::from(tagged(4));
+    let descriptor = Descriptor::duplicate(&file).unwrap();
+    drop(file);
+    assert_eq!(tag(Descriptor::duplicate(&descriptor).unwrap()), 4);
+}
+
+#[test]
+fn files_and_pipes_go_through_it() {
+    let file = File::from(Descriptor::from(File::from(tagged(3))));
+    assert_eq!(tag(&file), 3);
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut writer = std::io::PipeWriter::from(Descriptor::from(writer));
+    writer.write_all(b"through").unwrap();
+    drop(writer);
+    let mut text = String::new();
+    std::io::PipeReader::from(Descriptor::from(reader)).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "through");
+}
+
+#[test]
+fn sockets_go_through_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::from(Descriptor::from(listener));
+    let stream = TcpStream::from(Descriptor::from(TcpStream::connect(address).unwrap()));
+    assert_eq!(listener.accept().unwrap().1, stream.local_addr().unwrap());
+
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = udp.local_addr().unwrap();
+    assert_eq!(UdpSocket::from(Descriptor::from(udp)).local_addr().unwrap(), address);
+
+    let (a, mut b) = UnixStream::pair().unwrap();
+    UnixStream::from(Descriptor::from(a)).write_all(b"x").unwrap();
+    b.read_exact(&mut [0]).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::from(Descriptor::from(UnixListener::bind(&path).unwrap()));
+    let _client = UnixStream::connect(&path).unwrap();
+    listener.accept().unwrap();
+
+    let (a, b) = UnixDatagram::pair().unwrap();
+    UnixDatagram::from(Descriptor::from(a)).send(b"x").unwrap();
+    assert_eq!(b.recv(&mut [0]).unwrap(), 1);
+}
+
+#[test]
+fn a_childs_pipes_go_through_it() {
+    let file = Descriptor::duplicate(tagged(6)).unwrap();
+    let mut seek = File::from(Descriptor::duplicate(&file).unwrap());
+    std::io::Seek::rewind(&mut seek).unwrap();
+    let mut cat =
+        Command::new("cat").stdin(Stdio::from(file)).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = File::from(Descriptor::from(cat.stdout.take().unwrap()));
+    let mut text = String::new();
+    stdout.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "6");
+    cat.wait().unwrap();
+}
+
+#[tokio::test]
+async fn sockets_of_tokio_go_through_it() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = Descriptor::try_from(listener).unwrap();
+    // As if it came from a peer that is not in non-blocking mode.
+    let listener = TcpListener::from(listener);
+    listener.set_nonblocking(false).unwrap();
+    let listener = tokio::net::TcpListener::try_from(Descriptor::from(listener)).unwrap();
+    let connecting = tokio::net::TcpStream::connect(address);
+    let (client, server) = tokio::join!(connecting, listener.accept());
+    let client = Descriptor::try_from(client.unwrap()).unwrap();
+    let client = tokio::net::TcpStream::try_from(client).unwrap();
+    assert_eq!(client.local_addr().unwrap(), server.unwrap().1);
+
+    let not_a_socket = Descriptor::from(tagged(1));
+    assert!(tokio::net::UnixListener::try_from(not_a_socket).is_err());
+}

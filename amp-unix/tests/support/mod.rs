@@ -1,0 +1,125 @@
+//! What several tests need: a transport driven by hand, files that can be told apart, and tests
+//! that have a process of their own.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use amp_core::{Attachment, Transport};
+use bytes::BytesMut;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::process::Command;
+use std::sync::Arc;
+
+/// How much room a receive buffer has.
+pub(crate) const ROOM: usize = 64 * 1024;
+
+/// An open file that holds `tag`.
+pub(crate) fn tagged(tag: usize) -> OwnedFd {
+    let mut file = tempfile::tempfile().unwrap();
+    write!(file, "{tag}").unwrap();
+    file.into()
+}
+
+/// What the file behind `fd` holds.
+pub(crate) fn tag(fd: impl AsFd) -> usize {
+    let mut file = File::from(fd.as_fd().try_clone_to_owned().unwrap());
+    let mut content = String::new();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file.read_to_string(&mut content).unwrap();
+    content.parse().unwrap()
+}
+
+/// Files tagged by `tags`, to be sent.
+pub(crate) fn attachments(tags: impl IntoIterator<Item = usize>) -> VecDeque<Attachment> {
+    tags.into_iter().map(|n| Arc::new(tagged(n)) as Attachment).collect()
+}
+
+/// The tags of received files.
+pub(crate) fn tags(attachments: &[Attachment]) -> Vec<usize> {
+    attachments.iter().map(|a| tag(a.downcast_ref::<OwnedFd>().unwrap())).collect()
+}
+
+pub(crate) async fn send_some(
+    transport: &mut (impl Transport + Unpin),
+    bytes: &[u8],
+    attachments: &mut VecDeque<Attachment>,
+) -> io::Result<usize> {
+    let slices = [IoSlice::new(bytes)];
+    poll_fn(|cx| Pin::new(&mut *transport).poll_send(cx, &slices, attachments)).await
+}
+
+pub(crate) async fn send_all(
+    transport: &mut (impl Transport + Unpin),
+    mut bytes: &[u8],
+    mut attachments: VecDeque<Attachment>,
+) {
+    while !bytes.is_empty() {
+        let sent = send_some(transport, bytes, &mut attachments).await.unwrap();
+        bytes = &bytes[sent..];
+    }
+    assert!(attachments.is_empty());
+}
+
+pub(crate) async fn receive_some(
+    transport: &mut (impl Transport + Unpin),
+    buffer: &mut BytesMut,
+    attachments: &mut Vec<Attachment>,
+) -> io::Result<usize> {
+    buffer.reserve(ROOM);
+    poll_fn(|cx| Pin::new(&mut *transport).poll_receive(cx, buffer, attachments)).await
+}
+
+/// Receives until there are `len` bytes.
+pub(crate) async fn receive_all(
+    transport: &mut (impl Transport + Unpin),
+    len: usize,
+) -> (BytesMut, Vec<Attachment>) {
+    let (mut buffer, mut attachments) = (BytesMut::new(), Vec::new());
+    while buffer.len() < len {
+        let before = buffer.len();
+        let count = receive_some(transport, &mut buffer, &mut attachments).await.unwrap();
+        assert_eq!(buffer.len(), before + count);
+        assert_ne!(count, 0, "the stream ended after {before} bytes");
+    }
+    (buffer, attachments)
+}
+
+/// How many descriptors this process has open.
+pub(crate) fn open_descriptors() -> usize {
+    std::fs::read_dir("/dev/fd").unwrap().count()
+}
+
+/// Sets how many descriptors this process may have open.
+pub(crate) fn limit_open_files(limit: u64) {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, limit.min(hard), hard).unwrap();
+}
+
+/// Runs `body`, which is all of the test `name`, in a process of its own: what it does to the
+/// process touches no other test, and no other test opens descriptors while it counts them.
+pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
+    const CHILD: &str = "AMP_UNIX_TEST_CHILD";
+    const DONE: &str = "the test's own process got to its end";
+    if std::env::var_os(CHILD).is_some() {
+        body();
+        println!("{DONE}");
+        return;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stdout.contains(DONE), "{stdout}\n{stderr}");
+}
+
+/// Runs a future on this thread.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
+}
