@@ -6,7 +6,9 @@ use amp_core::{Attachment, PeerAddress, Transport};
 use amp_unix::{UnixSocketListener, UnixTransport};
 use bytes::BytesMut;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::stat::fstat;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -171,6 +173,60 @@ async fn a_stream_that_is_known_to_be_exhausted_is_not_asked_again() {
     );
 }
 
+/// Two threads, so that events come at any moment. A lost wake-up would hang this.
+#[test]
+fn no_wake_up_is_lost() {
+    const MESSAGES: usize = 20_000;
+    let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+    let transport = |stream: std::os::unix::net::UnixStream| {
+        stream.set_nonblocking(true).unwrap();
+        UnixTransport::new(UnixStream::from_std(stream).unwrap())
+    };
+    let files: Vec<Attachment> = attachments(0..7).into();
+    let inode = |file: &Attachment| fstat(file.downcast_ref::<OwnedFd>().unwrap()).unwrap().st_ino;
+    let inodes: Vec<_> = files.iter().map(inode).collect();
+    let length = |message: usize| 1 + message * 31 % 3000;
+
+    let sender = std::thread::spawn(move || {
+        support::block_on(async {
+            let mut transport = transport(here);
+            let mut files = files.iter().cycle();
+            for message in 0..MESSAGES {
+                let descriptors = files.by_ref().take(message % 4).cloned().collect();
+                send_all(&mut transport, &vec![1; length(message)], descriptors).await;
+            }
+        });
+    });
+    support::block_on(async {
+        let mut transport = transport(there);
+        let (mut bytes, mut descriptors) = (0, Vec::new());
+        let mut expected = inodes.iter().cycle();
+        loop {
+            let mut buffer = BytesMut::new();
+            match receive_some(&mut transport, &mut buffer, &mut descriptors).await.unwrap() {
+                0 => break,
+                count => bytes += count,
+            }
+            for descriptor in descriptors.drain(..) {
+                assert_eq!(Some(&inode(&descriptor)), expected.next());
+            }
+        }
+        assert_eq!(bytes, (0..MESSAGES).map(length).sum());
+    });
+    sender.join().unwrap();
+}
+
+/// The kernel then puts credentials beside each message, before its descriptors.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn other_control_data_takes_no_room_from_descriptors() {
+    let (mut here, mut there) = pair();
+    setsockopt(there.inner(), sockopt::PassCred, &true).unwrap();
+    send_all(&mut here, b"x", attachments(0..253)).await;
+    let (_, descriptors) = receive_all(&mut there, 1).await;
+    assert_eq!(tags(&descriptors), (0..253).collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn an_attachment_that_is_no_descriptor_is_refused() {
     let (mut here, mut there) = pair();
@@ -196,13 +252,27 @@ async fn shutting_down_ends_one_direction() {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_gone_is_an_error_and_no_signal() {
+async fn a_peer_that_is_gone_is_an_error() {
     let (mut here, there) = pair();
     drop(there);
     let mut queue = attachments([1]);
     let error = send_some(&mut here, b"x", &mut queue).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     assert_eq!(queue.len(), 1);
+}
+
+/// Rust's runtime ignores the signal, but a program may turn it on again. While it is blocked,
+/// one that was raised is pending for the thread.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_peer_that_is_gone_raises_no_signal() {
+    SigSet::from(Signal::SIGPIPE).thread_block().unwrap();
+    let (mut here, there) = pair();
+    drop(there);
+    send_some(&mut here, b"x", &mut VecDeque::new()).await.unwrap_err();
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:")).unwrap();
+    assert_eq!(pending.trim(), "0000000000000000");
 }
 
 #[tokio::test]
