@@ -38,7 +38,7 @@ unicode! {
     String: String::from;
     Box<str>: Box::from;
     Arc<str>: Arc::from;
-    Cow<'static, str>: |text: &str| Cow::Owned(text.to_owned());
+    Cow<'_, str>: |text: &str| Cow::Owned(text.to_owned());
 }
 
 /// Unicode: exactly one code point, not fewer and not more.
