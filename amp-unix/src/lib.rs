@@ -1,11 +1,12 @@
 //! AMP over Unix sockets, with file descriptors as arguments.
 //!
+//! - [`connect`] makes a connection, and [`UnixSocketListener`] is what a server listens on.
 //! - [`Descriptor`] is the argument: an open file, socket or pipe that is handed to the peer.
 //! - [`IUnixTransport`] is what a transport implements to carry descriptors. tokio's
 //!   [`UnixStream`](tokio::net::UnixStream) does, and [`UnixTransport`] makes each of them a
 //!   transport for `amp_core`.
-//! - [`UnixSocketListener`] binds the socket of a server, open to nobody else by default, and
-//!   [`PeerCredentials`] says who connected.
+//! - A server's socket is open to nobody else by default, and [`PeerCredentials`] says who
+//!   connected.
 //! - [`socket`] sends and receives descriptors on any Unix socket, for a transport of your own.
 //!
 //! # Who owns a descriptor
@@ -16,6 +17,7 @@
 //! it. One that nothing names is closed with the connection.
 
 mod adapter;
+mod connect;
 mod conversions;
 mod credentials;
 mod descriptor;
@@ -26,6 +28,7 @@ mod stream;
 mod transport;
 
 pub use adapter::UnixTransport;
+pub use connect::{connect, connection, connection_over};
 pub use credentials::PeerCredentials;
 pub use descriptor::Descriptor;
 pub use error::DescriptorError;

@@ -1,0 +1,45 @@
+use amp_core::{Connection, Listener};
+use std::io;
+use std::path::Path;
+use tokio::net::UnixStream;
+
+use crate::{IUnixTransport, PeerCredentials, UnixSocketListener, UnixTransport};
+
+/// A connection over a transport that carries descriptors.
+///
+/// Over a Unix socket, [`connection`] adds who the peer is.
+pub fn connection_over(transport: impl IUnixTransport) -> Connection {
+    Connection::with_transport(UnixTransport::new(transport))
+}
+
+/// A connection over a Unix socket. The peer's [`PeerCredentials`] are data of the connection:
+/// `context.get::<PeerCredentials>()`.
+///
+/// # Errors
+///
+/// When the system does not say who the peer is, as when the socket is not connected.
+pub fn connection(stream: UnixStream) -> io::Result<Connection> {
+    let credentials = PeerCredentials::of(&stream)?;
+    Ok(connection_over(stream).data(credentials))
+}
+
+/// Connects to the server that listens at `path`.
+///
+/// [`spawn`](Connection::spawn) starts it, and gives the [`Peer`](amp_core::Peer) to call.
+///
+/// # Errors
+///
+/// When nobody listens there, or this user may not connect.
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves nothing behind.
+pub async fn connect(path: impl AsRef<Path>) -> io::Result<Connection> {
+    connection(UnixStream::connect(path).await?)
+}
+
+impl Listener for UnixSocketListener {
+    async fn accept(&mut self) -> io::Result<Connection> {
+        connection(UnixSocketListener::accept(self).await?)
+    }
+}
