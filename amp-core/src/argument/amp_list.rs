@@ -29,7 +29,7 @@ pub fn read_box<T: Arguments>(value: Value<'_>, proto: &mut Proto<'_>) -> Result
     if !bytes.is_empty() {
         return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
     }
-    T::from_box(&mut BoxReader::new(&ampbox), proto)
+    proto.nested(|proto| T::from_box(&mut BoxReader::new(&ampbox), proto))
 }
 
 /// Writes the boxes of `items` one after another.
@@ -69,7 +69,8 @@ pub fn read_amp_list<T: Arguments>(
             }
             Err(error) => return Err(DecodeError::from(error).at(format_args!("[{index}]"))),
         };
-        let item = T::from_box(&mut BoxReader::new(&ampbox), proto)
+        let item = proto
+            .nested(|proto| T::from_box(&mut BoxReader::new(&ampbox), proto))
             .map_err(|error| error.at(format_args!("[{index}]")))?;
         items.push(item);
     }

@@ -162,6 +162,12 @@ pub enum DecodeErrorKind {
         /// How many.
         len: usize,
     },
+    /// Boxes are nested in the values of boxes too often.
+    #[error("boxes are nested more than {limit} deep")]
+    TooDeep {
+        /// How deep they may be.
+        limit: usize,
+    },
     /// The connection's transport cannot carry such an attachment, or there is no connection.
     #[error("{what} cannot be received over this transport")]
     NotCarried {

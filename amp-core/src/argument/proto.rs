@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::attachment::NoAttachments;
-use super::{Attachment, AttachmentKind, Attachments, DecodeError, EncodeError};
+use super::{Attachment, AttachmentKind, Attachments, DecodeError, DecodeErrorKind, EncodeError};
+
+/// How many boxes may be around one that is inside of a value. A schema that contains itself
+/// would let a peer choose how deep the stack gets: one value has room for 9 000 levels.
+const MAX_NESTING: usize = 64;
 
 /// The connection that a value is encoded for, or that it came from: what Twisted's
 /// `toStringProto` and `fromStringProto` get as `proto`.
@@ -13,6 +17,8 @@ pub struct Proto<'a> {
     attachments: &'a mut dyn Attachments,
     address: &'a PeerAddress,
     extensions: &'a Extensions,
+    /// How many boxes inside of values are being read.
+    nesting: usize,
 }
 
 impl<'a> Proto<'a> {
@@ -22,13 +28,27 @@ impl<'a> Proto<'a> {
         address: &'a PeerAddress,
         extensions: &'a Extensions,
     ) -> Self {
-        Self { attachments, address, extensions }
+        Self { attachments, address, extensions, nesting: 0 }
     }
 
     /// Runs `f` with the context of no connection: no peer, no data, no attachments.
     pub fn detached<R>(f: impl FnOnce(&mut Proto<'_>) -> R) -> R {
         let extensions = Extensions::default();
         f(&mut Proto::new(&mut NoAttachments, &PeerAddress::Unknown, &extensions))
+    }
+
+    /// Runs `read` for a box that is inside of a value.
+    pub(super) fn nested<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        if self.nesting == MAX_NESTING {
+            return Err(DecodeErrorKind::TooDeep { limit: MAX_NESTING }.into());
+        }
+        self.nesting += 1;
+        let read = read(self);
+        self.nesting -= 1;
+        read
     }
 
     /// The peer's address.
