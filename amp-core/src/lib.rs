@@ -1,5 +1,95 @@
 //! AMP, the Asynchronous Messaging Protocol: boxes of key/value pairs, calls and answers in both
-//! directions over one connection, typed commands.
+//! directions over one connection, typed commands. It is what Twisted's `twisted.protocols.amp`
+//! speaks, byte for byte.
+//!
+//! # Commands
+//!
+//! A command is a struct; its fields are the arguments. It names its response and its errors.
+//!
+//! ```
+//! use amp_core::{Arguments, Command, CommandError};
+//!
+//! #[derive(Command)]
+//! #[amp(response = Quotient, error = DivideError)]
+//! struct Divide {
+//!     numerator: i64,
+//!     denominator: i64,
+//! }
+//!
+//! #[derive(Arguments, Debug, PartialEq)]
+//! struct Quotient {
+//!     result: f64,
+//! }
+//!
+//! #[derive(CommandError, Debug, thiserror::Error)]
+//! enum DivideError {
+//!     #[error("division by zero")]
+//!     ZeroDivision,
+//! }
+//! ```
+//!
+//! [`argument`] has the table of types that a field can have. `#[amp(...)]` renames, flattens and
+//! gives defaults: see the derive macros [`Command`](macro@Command),
+//! [`Arguments`](macro@Arguments) and [`CommandError`](macro@CommandError).
+//!
+//! # Calling and answering
+//!
+//! [`Responders`] answer; a [`Peer`] is called. A [`Connection`] is made over TCP, over any
+//! stream, or over a [`Transport`] of your own, and both ends may do both.
+//!
+//! ```
+//! # use amp_core::{Arguments, Command, CommandError};
+//! # #[derive(Command)]
+//! # #[amp(response = Quotient, error = DivideError)]
+//! # struct Divide { numerator: i64, denominator: i64 }
+//! # #[derive(Arguments, Debug, PartialEq)]
+//! # struct Quotient { result: f64 }
+//! # #[derive(CommandError, Debug, thiserror::Error)]
+//! # enum DivideError { #[error("division by zero")] ZeroDivision }
+//! use amp_core::{CallError, Context, Responders, connect_tcp, serve};
+//!
+//! async fn divide(_: Context, command: Divide) -> Result<Quotient, DivideError> {
+//!     match command.denominator {
+//!         0 => Err(DivideError::ZeroDivision),
+//!         denominator => Ok(Quotient { result: command.numerator as f64 / denominator as f64 }),
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! let server = serve(listener, Responders::new(()).respond(divide));
+//! tokio::spawn(async { server.await });
+//!
+//! let peer = connect_tcp(address).await?;
+//! let Quotient { result } = peer.call_remote(Divide { numerator: 3, denominator: 4 }).await?;
+//! assert_eq!(result, 0.75);
+//!
+//! let error = peer.call_remote(Divide { numerator: 3, denominator: 0 }).await.unwrap_err();
+//! assert!(matches!(error, CallError::Command(DivideError::ZeroDivision)));
+//! # Ok(()) }
+//! ```
+//!
+//! # What goes wrong, and what follows
+//!
+//! - A value that cannot be written fails its one call with an [`EncodeError`] before anything
+//!   is sent.
+//! - A call that fails on the other side is a [`CallError`]: typed for the errors that the command
+//!   declares, a [`RemoteError`] otherwise.
+//! - A connection that ends fails every outstanding call with the same [`CloseReason`].
+//! - A peer that calls wrongly is answered with an error; whether the connection goes on is the
+//!   [`FailurePolicy`].
+//! - A peer that does not keep to the protocol, or goes over one of the [`Limits`], loses the
+//!   connection.
+//!
+//! # Without a connection
+//!
+//! [`Arguments::encode`] and [`Arguments::decode`] turn commands to bytes and back, for queues and
+//! databases. [`proto`] is the protocol without input and output, for other runtimes than tokio.
+//! Both need none of this crate's features: `default-features = false`.
+
+#![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
 
 pub mod argument;
 pub mod boxes;

@@ -154,7 +154,7 @@ async fn run_until(connection: Connection, mut stopped: watch::Receiver<()>) {
         // The server holds the sending side, and drops it to stop.
         _ = stopped.changed() => {}
     }
-    peer.shared().close(CloseReason::Local, true);
+    peer.shared().close(&CloseReason::Local, true);
     driver.await;
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
-use super::error::CallError;
+use super::error::{CallError, CloseReason};
 use super::peer::Peer;
 use super::shared::{Encoded, Shared};
 use crate::argument::EncodeError;
@@ -174,22 +174,11 @@ impl Exchange {
                     Poll::Pending => return poll_deadline(shared, stage, *timeout, deadline, cx),
                 },
                 Stage::Sent(id) => {
-                    let mut state = shared.lock();
-                    if let Some(answer) = state.core.take_answer(*id) {
-                        *stage = Stage::Over;
-                        return Poll::Ready(Ok(answer));
-                    }
-                    if let Some(reason) = state.phase.refusal() {
-                        let reason = reason.clone();
-                        state.core.forget(*id);
-                        *stage = Stage::Over;
-                        return Poll::Ready(Err(CallError::Closed(reason)));
-                    }
-                    if let Some(waiter) = state.core.waiter_mut(*id) {
-                        waiter.clone_from(cx.waker());
-                    }
-                    drop(state);
-                    return poll_deadline(shared, stage, *timeout, deadline, cx);
+                    let Poll::Ready(ended) = poll_answer(shared, *id, cx) else {
+                        return poll_deadline(shared, stage, *timeout, deadline, cx);
+                    };
+                    *stage = Stage::Over;
+                    return Poll::Ready(ended.map_err(CallError::Closed));
                 }
                 Stage::Over => return Poll::Pending,
             }
@@ -197,13 +186,50 @@ impl Exchange {
         // Whatever goes wrong from here on, the call is over.
         *stage = Stage::Over;
         let encoded = encode(shared).map_err(CallError::Encode)?;
+        let waker = cx.waker().clone();
         let sent = encoded.commit(shared, |state, body| match state.phase.refusal() {
             Some(reason) => Err(CallError::Closed(reason.clone())),
-            None => Ok(state.core.call(command, body, cx.waker().clone())?),
+            None => Ok(state.core.call(command, body, waker)?),
         });
         *stage = Stage::Sent(sent?);
         poll_deadline(shared, stage, *timeout, deadline, cx)
     }
+}
+
+/// The answer, or why there will be none. An answer that has arrived counts, even if the
+/// connection has ended since.
+fn poll_answer(
+    shared: &Shared,
+    id: CallId,
+    cx: &Context<'_>,
+) -> Poll<Result<Result<AmpBox, RemoteError>, CloseReason>> {
+    let mut state = shared.lock();
+    if let Some(answer) = state.core.take_answer(id) {
+        return Poll::Ready(Ok(answer));
+    }
+    if let Some(reason) = state.phase.refusal() {
+        let reason = reason.clone();
+        let waiter = state.core.forget(id);
+        drop(state);
+        drop(waiter);
+        return Poll::Ready(Err(reason));
+    }
+    match state.core.waiter_mut(id) {
+        Some(waiter) if !waiter.will_wake(cx.waker()) => {}
+        _ => return Poll::Pending,
+    }
+    // The task has changed. Wakers are cloned and dropped with nothing locked.
+    drop(state);
+    let mut waker = cx.waker().clone();
+    let mut state = shared.lock();
+    if let Some(waiter) = state.core.waiter_mut(id) {
+        std::mem::swap(waiter, &mut waker);
+        drop(state);
+        return Poll::Pending;
+    }
+    // The answer came in between, or the end did.
+    drop(state);
+    poll_answer(shared, id, cx)
 }
 
 /// Ends the call when its time is over.
@@ -220,7 +246,7 @@ fn poll_deadline<T>(
     let deadline = deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
     ready!(deadline.as_mut().poll(cx));
     if let Stage::Sent(id) = std::mem::replace(stage, Stage::Over) {
-        shared.lock().core.forget(id);
+        forget(shared, id);
     }
     Poll::Ready(Err(CallError::Timeout { after }))
 }
@@ -228,7 +254,12 @@ fn poll_deadline<T>(
 impl Drop for Exchange {
     fn drop(&mut self) {
         if let Stage::Sent(id) = self.stage {
-            self.peer.shared().lock().core.forget(id);
+            forget(self.peer.shared(), id);
         }
     }
+}
+
+fn forget(shared: &Shared, id: CallId) {
+    // The waker is dropped once the lock is.
+    let _waiter = { shared.lock().core.forget(id) };
 }

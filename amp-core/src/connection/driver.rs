@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 use super::error::CloseReason;
 use super::peer::Peer;
 use super::shared::{Phase, Shared};
-use super::transport::Transport;
+use super::transport::{NoTransport, Transport};
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
 use crate::proto::{Event, IncomingCall, Outgoing, ProtocolError};
@@ -201,15 +201,22 @@ impl Driver {
                 Err(error) => break Err(error),
             }
         };
-        let mut state = self.shared.lock();
-        for ampbox in boxes.drain(..) {
-            match state.core.handle_box(ampbox)? {
-                Event::Answered(waker) => wakers.push(waker),
-                Event::Called(call) => calls.push_back(call),
-                Event::Ignored => tracing::debug!("ignored an answer to no outstanding call"),
-            }
+        let mut ignored = 0;
+        let handled = {
+            let mut state = self.shared.lock();
+            boxes.drain(..).try_for_each(|ampbox| {
+                match state.core.handle_box(ampbox)? {
+                    Event::Answered(waker) => wakers.push(waker),
+                    Event::Called(call) => calls.push_back(call),
+                    Event::Ignored => ignored += 1,
+                }
+                Ok(())
+            })
+        };
+        if ignored > 0 {
+            tracing::debug!(ignored, "ignored answers to calls that are not outstanding");
         }
-        Ok(decoded?)
+        handled.and(decoded.map_err(ProtocolError::from))
     }
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
@@ -245,6 +252,8 @@ impl Driver {
     /// Writes until nothing is queued, or the transport takes no more.
     fn poll_writing(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
         if self.broken.is_some() {
+            let unsent = std::mem::take(self.shared.lock().core.outgoing());
+            drop(unsent);
             return Ok(Progress::Waiting);
         }
         for _ in 0..TURNS {
@@ -309,7 +318,13 @@ impl Driver {
             tracing::debug!("the connection did not end in time");
             return Poll::Ready(());
         }
+        let mut turns = TURNS;
         while !ending.peer_done {
+            if turns == 0 {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            turns -= 1;
             let Input { buffer, attachments, .. } = &mut self.input;
             buffer.clear();
             buffer.reserve(READ_MIN);
@@ -338,7 +353,8 @@ impl Driver {
             self.writing.is_empty() && self.broken.is_none() && !state.core.outgoing().is_empty();
         let to_close = self.ending.is_none() && state.phase.refusal().is_some();
         let park = !to_close && (!to_write || self.yielded);
-        if park && !self.yielded {
+        if park && !self.yielded && !state.driver.as_ref().is_some_and(|d| d.will_wake(cx.waker()))
+        {
             state.driver = Some(cx.waker().clone());
         }
         park
@@ -346,6 +362,8 @@ impl Driver {
 
     /// Fails everything that is outstanding, for the same reason.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
+        // Whoever hears of the end finds the stream closed.
+        self.transport = Box::pin(NoTransport);
         let reason = self.shared.end(reason);
         tracing::debug!(%reason, "the connection has ended");
         reason
@@ -367,7 +385,7 @@ impl Future for Driver {
                     Err(reason) => {
                         peer_done =
                             matches!(reason, CloseReason::Peer | CloseReason::Truncated { .. });
-                        this.shared.close(reason, false);
+                        this.shared.close(&reason, false);
                     }
                 }
                 let phase = this.shared.lock().phase.clone();

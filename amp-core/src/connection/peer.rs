@@ -116,7 +116,7 @@ impl Peer {
     ///
     /// Dropping the future leaves the connection closing.
     pub async fn close(&self) {
-        self.shared.close(CloseReason::Local, false);
+        self.shared.close(&CloseReason::Local, false);
         self.closed().await;
     }
 

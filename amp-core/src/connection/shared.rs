@@ -17,7 +17,7 @@ use crate::argument::{
 };
 use crate::boxes::{AmpBox, BoxReader, BoxWriter};
 use crate::command::Arguments;
-use crate::proto::{Body, Core, CoreLimits, Outgoing};
+use crate::proto::{Body, Core, CoreLimits};
 
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -116,8 +116,8 @@ impl Shared {
         }
     }
 
-    /// No code of a user runs under this lock, and no panic can leave the state half changed: a
-    /// poisoned lock is as good as any.
+    /// No code of a user runs under this lock, wakers and log subscribers included: it might come
+    /// back here. No panic can leave the state half changed, so a poisoned lock is as good as any.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,15 +176,19 @@ impl Shared {
     }
 
     /// Begins to close, unless that has begun for another reason.
-    pub(crate) fn close(&self, reason: CloseReason, finish_responders: bool) {
-        self.update(|state| {
-            if matches!(state.phase, Phase::Open) {
-                tracing::debug!(%reason, "closing the connection");
-                state.phase = Phase::Closing { reason, finish_responders };
-                state.wake_callers();
+    pub(crate) fn close(&self, reason: &CloseReason, finish_responders: bool) {
+        let callers = self.update(|state| {
+            if state.phase.refusal().is_some() {
+                return None;
             }
+            state.phase = Phase::Closing { reason: reason.clone(), finish_responders };
+            Some(state.callers())
         });
-        self.room.notify_waiters();
+        if let Some(callers) = callers {
+            tracing::debug!(%reason, "closing the connection");
+            callers.into_iter().for_each(Waker::wake);
+            self.room.notify_waiters();
+        }
     }
 
     /// The connection has ended: everything that waits for it is told so. The reason is the first
@@ -196,10 +200,12 @@ impl Shared {
             Phase::Closing { reason, .. } | Phase::Ended(reason) => reason.clone(),
         };
         state.phase = Phase::Ended(reason.clone());
-        state.wake_callers();
-        *state.core.outgoing() = Outgoing::default();
+        let callers = state.callers();
+        let unsent = std::mem::take(state.core.outgoing());
         drop(state);
-        self.unclaimed().clear();
+        let unclaimed = std::mem::take(&mut *self.unclaimed());
+        drop((unsent, unclaimed));
+        callers.into_iter().for_each(Waker::wake);
         self.room.notify_waiters();
         self.ended.notify_waiters();
         reason
@@ -211,7 +217,7 @@ impl Shared {
 
     pub(super) fn remove_handle(&self) {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.close(CloseReason::Local, false);
+            self.close(&CloseReason::Local, false);
         }
     }
 }
@@ -240,9 +246,9 @@ impl State {
         }
     }
 
-    /// Makes every call look at the phase again.
-    pub(super) fn wake_callers(&mut self) {
-        self.core.waiters().for_each(|waiter| waiter.wake_by_ref());
+    /// Who is to be woken to look at the phase again.
+    fn callers(&mut self) -> Vec<Waker> {
+        self.core.waiters().map(|waiter| waiter.clone()).collect()
     }
 }
 

@@ -116,3 +116,34 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteStream<S> {
         self.0.as_mut().poll_shutdown(cx)
     }
 }
+
+/// What a connection has when it has ended.
+pub(super) struct NoTransport;
+
+impl Transport for NoTransport {
+    fn poll_receive(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut BytesMut,
+        _: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(0))
+    }
+
+    fn poll_send(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &[IoSlice<'_>],
+        _: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

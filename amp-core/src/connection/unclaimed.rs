@@ -27,11 +27,6 @@ impl Unclaimed {
             .remove(&ordinal)
             .ok_or_else(|| DecodeErrorKind::Unclaimable { ordinal, received: self.received }.into())
     }
-
-    /// Drops all of them.
-    pub(super) fn clear(&mut self) {
-        self.waiting.clear();
-    }
 }
 
 #[cfg(test)]

@@ -202,9 +202,12 @@ impl<W> Core<W> {
         }
     }
 
-    /// Gives up a call: its answer, should one come, is ignored.
-    pub fn forget(&mut self, id: CallId) {
-        self.calls.remove(id);
+    /// Gives up a call: its answer, should one come, is ignored. Returns who waited for it.
+    pub fn forget(&mut self, id: CallId) -> Option<W> {
+        match self.calls.remove(id)? {
+            Waiting::For(waiter) => Some(waiter),
+            Waiting::Done(_) => None,
+        }
     }
 
     /// Who waits for an answer that has not come.

@@ -103,7 +103,7 @@ impl Question {
         if close || (self.tag.is_none() && self.policy() == FailurePolicy::Close) {
             let command = self.command().to_string().into();
             let code = String::from_utf8_lossy(code).into();
-            shared.close(CloseReason::Failed { command, code }, false);
+            shared.close(&CloseReason::Failed { command, code }, false);
         }
     }
 
