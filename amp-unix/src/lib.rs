@@ -15,6 +15,10 @@
 //! stays open until the kernel has taken it, and is closed then, or when the connection ends.
 //! A descriptor that is received belongs to the [`Descriptor`] that names it, and is closed with
 //! it. One that nothing names is closed with the connection.
+//!
+//! On systems that are not Unix this crate is empty.
+
+#![cfg(unix)]
 
 mod adapter;
 mod connect;

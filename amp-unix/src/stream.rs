@@ -93,3 +93,39 @@ fn abstract_name(address: &SocketAddr) -> Option<&[u8]> {
 fn abstract_name(_: &SocketAddr) -> Option<&[u8]> {
     None
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// The runtime's worker sees the event while the operation goes on in the test's thread.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn an_event_that_comes_during_an_operation_is_not_lost() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let (signal, later) = UnixStream::pair().unwrap();
+        let (seen, is_seen) = mpsc::channel();
+        tokio::spawn(async move {
+            later.readable().await.unwrap();
+            seen.send(()).unwrap();
+        });
+        here.writable().await.unwrap();
+        signal.writable().await.unwrap();
+        here.try_write(b"first").unwrap();
+        there.readable().await.unwrap();
+
+        let result = try_once(&there, Interest::READABLE, || {
+            let mut buffer = BytesMut::with_capacity(100);
+            let moved = socket::receive(&there, &mut buffer, &mut Vec::new())?;
+            assert!(moved.exhausted);
+            here.try_write(b"second")?;
+            // Events are seen in the order in which they come.
+            signal.try_write(b"!")?;
+            is_seen.recv().unwrap();
+            Ok(moved)
+        });
+        assert_eq!(result.unwrap().unwrap(), 5);
+        assert!(there.try_io(Interest::READABLE, || Ok(())).is_ok(), "more is there");
+    }
+}

@@ -2,11 +2,11 @@
 
 mod support;
 
-use amp_unix::{DescriptorError, UnixTransport, socket};
+use amp_unix::{DescriptorError, UnixTransport};
 use bytes::BytesMut;
-use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use nix::libc::rlim_t;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use support::{attachments, receive_some, send_all};
 
 /// Whatever number of the descriptors still fits under the limit, none stays open.
@@ -39,7 +39,7 @@ fn descriptors_lost_to_the_limit_on_open_files_end_the_stream_and_are_closed() {
 }
 
 /// Opens descriptors until every number below `limit` is taken.
-fn fill(limit: u64) -> Vec<OwnedFd> {
+fn fill(limit: rlim_t) -> Vec<OwnedFd> {
     support::limit_open_files(limit);
     let stdin = io::stdin();
     let fillers = std::iter::from_fn(|| stdin.as_fd().try_clone_to_owned().ok()).collect();
@@ -53,6 +53,10 @@ fn fill(limit: u64) -> Vec<OwnedFd> {
 fn too_many_descriptors_on_their_way_are_an_error_that_says_so() {
     let name = "too_many_descriptors_on_their_way_are_an_error_that_says_so";
     support::in_own_process(name, || {
+        use amp_unix::socket;
+        use std::io::IoSlice;
+        use std::os::unix::net::UnixStream;
+
         if nix::unistd::geteuid().is_root() {
             nix::unistd::setuid(54_321.into()).unwrap();
         }
@@ -61,8 +65,8 @@ fn too_many_descriptors_on_their_way_are_an_error_that_says_so() {
         let file = there.as_fd();
         let mut sent = 0;
         let error = loop {
-            match send(&here, &[file; 50]) {
-                Ok(()) => sent += 50,
+            match socket::send(&here, &[IoSlice::new(b"x")], &[file; 50]) {
+                Ok(_) => sent += 50,
                 Err(error) => break error,
             }
         };
@@ -72,8 +76,4 @@ fn too_many_descriptors_on_their_way_are_an_error_that_says_so() {
         let error = error.downcast::<DescriptorError>().unwrap();
         assert_eq!(error, DescriptorError::TooManyInFlight);
     });
-}
-
-fn send(socket: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    socket::send(socket, &[IoSlice::new(b"x")], descriptors).map(drop)
 }

@@ -98,9 +98,13 @@ impl IUnixTransport for Packets {
 }
 
 fn packets() -> (Packets, Packets) {
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let (a, b) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
-    let packets = |fd| Packets(tokio::net::UnixStream::from_std(UnixStream::from(fd)).unwrap());
+    let (family, flags) = (AddressFamily::Unix, SockFlag::empty());
+    let (a, b) = socketpair(family, SockType::SeqPacket, None, flags).unwrap();
+    let packets = |fd| {
+        let socket = UnixStream::from(fd);
+        socket.set_nonblocking(true).unwrap();
+        Packets(tokio::net::UnixStream::from_std(socket).unwrap())
+    };
     (packets(a), packets(b))
 }
 

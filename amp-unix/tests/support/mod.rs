@@ -4,6 +4,7 @@
 
 use amp_core::{Attachment, Transport};
 use bytes::BytesMut;
+use nix::libc::rlim_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -94,7 +95,7 @@ pub(crate) fn open_descriptors() -> usize {
 }
 
 /// Sets how many descriptors this process may have open.
-pub(crate) fn limit_open_files(limit: u64) {
+pub(crate) fn limit_open_files(limit: rlim_t) {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, limit.min(hard), hard).unwrap();
 }
