@@ -11,3 +11,8 @@ pub use peer::Peer;
 pub use process::{DEADLINE, Finished, Process};
 pub use python::Python;
 pub use raw_client::RawClient;
+
+/// The README's program, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
