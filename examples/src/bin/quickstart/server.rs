@@ -1,0 +1,127 @@
+//! The side that listens: a responder for each command, and a socket.
+
+use amp_core::{Connection, Context, Failure, Listener, NoError, Responders};
+use amp_unix::UnixSocketListener;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::sync::Mutex;
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+
+use crate::address::Address;
+use crate::commands::{
+    CallBack, ConcatenateFiles, Content, CountNotes, Divide, DivideError, Note, NoteCount,
+    OpenFile, OpenTemporary, Quotient, Sum, Total,
+};
+
+/// What the responders share, whichever connection a call comes from.
+#[derive(Default)]
+pub(crate) struct Notes(Mutex<Vec<String>>);
+
+/// The responders of all commands. Which command each answers is the type of its argument.
+pub(crate) fn responders() -> Responders<Notes> {
+    Responders::new(Notes::default())
+        .respond(sum)
+        .respond(divide)
+        .respond(note)
+        .respond(count_notes)
+        .try_respond(call_back)
+        .try_respond(open_temporary)
+        .try_respond(concatenate_files)
+}
+
+/// For any state, so that the client can answer with it too.
+pub(crate) async fn sum<S>(_: Context<S>, Sum { a, b }: Sum) -> Result<Total, NoError> {
+    Ok(Total { total: i128::from(a) + i128::from(b) })
+}
+
+async fn divide(
+    _: Context<Notes>,
+    Divide { numerator, denominator }: Divide,
+) -> Result<Quotient, DivideError> {
+    if denominator == 0 {
+        return Err(DivideError::ZeroDivision);
+    }
+    Ok(Quotient { result: f64::from(numerator) / f64::from(denominator) })
+}
+
+async fn note(context: Context<Notes>, Note { text }: Note) -> Result<(), NoError> {
+    context.state().0.lock().unwrap().push(text);
+    Ok(())
+}
+
+async fn count_notes(context: Context<Notes>, _: CountNotes) -> Result<NoteCount, NoError> {
+    Ok(NoteCount { count: context.state().0.lock().unwrap().len() })
+}
+
+/// `?` takes any error: see [`Failure`]. The caller is told only that the call failed.
+async fn call_back(
+    context: Context<Notes>,
+    CallBack { a, b }: CallBack,
+) -> Result<Total, Failure<NoError>> {
+    Ok(context.peer().call_remote(Sum { a, b }).await?)
+}
+
+/// A responder must not block, so what uses files runs on a thread for that.
+async fn open_temporary(
+    _: Context<Notes>,
+    OpenTemporary { content }: OpenTemporary,
+) -> Result<OpenFile, Failure<NoError>> {
+    let file = spawn_blocking(move || temporary_file(&content)).await??;
+    Ok(OpenFile { file: file.into() })
+}
+
+async fn concatenate_files(
+    _: Context<Notes>,
+    ConcatenateFiles { files }: ConcatenateFiles,
+) -> Result<Content, Failure<NoError>> {
+    let content = spawn_blocking(move || {
+        let mut content = Vec::new();
+        for OpenFile { file } in files {
+            File::from(file).read_to_end(&mut content)?;
+        }
+        io::Result::Ok(content)
+    });
+    Ok(Content { content: content.await?? })
+}
+
+/// An open file with this content, to be read from its start. A file that is handed over keeps
+/// its position.
+pub(crate) fn temporary_file(content: &[u8]) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Accepts clients at either kind of address.
+pub(crate) enum AnyListener {
+    Unix(UnixSocketListener),
+    Tcp(TcpListener),
+}
+
+pub(crate) async fn listen(address: &Address) -> io::Result<AnyListener> {
+    Ok(match address {
+        Address::Unix(path) => AnyListener::Unix(UnixSocketListener::bind(path)?),
+        Address::Tcp(address) => AnyListener::Tcp(TcpListener::bind(address).await?),
+    })
+}
+
+impl AnyListener {
+    /// Where it listens. The system has chosen the port where 0 was asked for.
+    pub(crate) fn address(&self) -> io::Result<Address> {
+        Ok(match self {
+            Self::Unix(listener) => Address::Unix(listener.path().to_owned()),
+            Self::Tcp(listener) => Address::Tcp(listener.local_addr()?.to_string()),
+        })
+    }
+}
+
+impl Listener for AnyListener {
+    async fn accept(&mut self) -> io::Result<Connection> {
+        match self {
+            Self::Unix(listener) => Listener::accept(listener).await,
+            Self::Tcp(listener) => Listener::accept(listener).await,
+        }
+    }
+}
