@@ -108,9 +108,7 @@ async fn both() -> Result<(), AnyError> {
 }
 
 async fn serve(address: &Address) -> Result<(), AnyError> {
-    let listener = server::listen(address)
-        .await
-        .map_err(|error| format!("cannot listen at {address}: {error}"))?;
+    let listener = server::listen(address).await?;
     println!("server: listening at {}, until Ctrl-C", listener.address()?);
     amp_core::serve(listener, server::responders())
         .shutdown_on(async {

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 
+use crate::AnyError;
 use crate::address::Address;
 use crate::commands::{
     CallBack, ConcatenateFiles, Content, CountNotes, Divide, DivideError, Note, NoteCount,
@@ -100,11 +101,12 @@ pub(crate) enum AnyListener {
     Tcp(TcpListener),
 }
 
-pub(crate) async fn listen(address: &Address) -> io::Result<AnyListener> {
-    Ok(match address {
-        Address::Unix(path) => AnyListener::Unix(UnixSocketListener::bind(path)?),
-        Address::Tcp(address) => AnyListener::Tcp(TcpListener::bind(address).await?),
-    })
+pub(crate) async fn listen(address: &Address) -> Result<AnyListener, AnyError> {
+    let listener = match address {
+        Address::Unix(path) => UnixSocketListener::bind(path).map(AnyListener::Unix),
+        Address::Tcp(address) => TcpListener::bind(address).await.map(AnyListener::Tcp),
+    };
+    listener.map_err(|error| format!("cannot listen at {address}: {error}").into())
 }
 
 impl AnyListener {
