@@ -112,8 +112,9 @@ async fn serve(address: &Address) -> Result<(), AnyError> {
     println!("server: listening at {}, until Ctrl-C", listener.address()?);
     amp_core::serve(listener, server::responders())
         .shutdown_on(async {
-            // A system that cannot tell about Ctrl-C ends the process by itself.
-            let _ = ctrl_c().await;
+            if let Err(error) = ctrl_c().await {
+                eprintln!("quickstart: cannot wait for Ctrl-C: {error}");
+            }
         })
         .await;
     println!("server: stopped");
