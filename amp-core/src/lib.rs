@@ -106,7 +106,7 @@ mod shorten;
 pub mod testing;
 
 pub use argument::{Argument, DecodeError, EncodeError, PeerAddress, Proto};
-pub use argument::{Attachment, AttachmentKind};
+pub use argument::{Attachment, AttachmentKind, DecodeErrorKind, EncodeErrorKind};
 pub use boxes::{
     AmpBox, BoxError, BoxLimits, BoxReader, BoxWriter, Decoder, Value, ValueWriter, keys,
 };

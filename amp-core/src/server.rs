@@ -64,6 +64,21 @@ pub async fn connect_tcp(address: impl ToSocketAddrs) -> io::Result<Peer> {
 /// amp_core::serve(listener, Responders::new(())).await;
 /// # Ok(()) }
 /// ```
+///
+/// On a task of its own, and until it is told to stop:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+/// # use amp_core::Responders;
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let server = amp_core::serve(listener, Responders::new(())).shutdown_on(stopped);
+/// let server = tokio::spawn(server.into_future());
+/// // ...
+/// drop(stop);
+/// server.await?;
+/// # Ok(()) }
+/// ```
 pub fn serve<L: Listener, S: Send + Sync + 'static>(
     listener: L,
     responders: Responders<S>,
@@ -91,11 +106,14 @@ pub struct Serve<L> {
 }
 
 impl<L: Listener> Serve<L> {
-    /// Stops the server when `signal` resolves: it accepts no more, running responders finish and
+    /// Stops the server when `signal` resolves, to whatever: it accepts no more, running responders finish and
     /// their answers are sent, and the connections are closed, each within its
     /// [`close_timeout`](crate::Limits::close_timeout). Then the server's future resolves.
-    pub fn shutdown_on(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.shutdown = Box::pin(signal);
+    pub fn shutdown_on<F>(mut self, signal: F) -> Self
+    where
+        F: Future + Send + 'static,
+    {
+        self.shutdown = Box::pin(async { drop(signal.await) });
         self
     }
 

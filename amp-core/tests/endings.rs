@@ -7,6 +7,7 @@ use amp_core::{CallError, CloseReason, Connection, Limits, Responders};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Script, echoing, gated, numbered};
+use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 
 #[tokio::test]
@@ -127,5 +128,48 @@ async fn a_running_responder_that_outlives_its_connection_does_no_harm() {
     gate.add_permits(1);
     while gate.available_permits() > 0 {
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_over_two_pipes_ends_both() {
+    let (reader, other_writer) = tokio::io::duplex(1000);
+    let (mut other_reader, writer) = tokio::io::duplex(1000);
+    let peer = Connection::from_halves(reader, Unending(writer)).spawn();
+    let closing = tokio::spawn(async move { peer.close().await });
+    // What is written ends although the pipe's own shutdown does nothing, as that of a child's
+    // standard input does.
+    let mut rest = Vec::new();
+    other_reader.read_to_end(&mut rest).await.unwrap();
+    drop(other_writer);
+    let before = tokio::time::Instant::now();
+    closing.await.unwrap();
+    assert_eq!(before.elapsed(), Duration::ZERO, "of virtual time");
+}
+
+/// Ends only when it is dropped.
+struct Unending<W>(W);
+
+impl<W: tokio::io::AsyncWrite + Unpin> tokio::io::AsyncWrite for Unending<W> {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        std::pin::Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
     }
 }

@@ -16,7 +16,7 @@ async fn start(responders: Responders) -> (SocketAddr, oneshot::Sender<()>, Join
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = serve(listener, responders).shutdown_on(async { drop(stopped.await) });
+    let server = serve(listener, responders).shutdown_on(stopped);
     (address, stop, tokio::spawn(server.into_future()))
 }
 
@@ -70,7 +70,7 @@ async fn a_server_stops_in_spite_of_a_client_that_does_not_close() {
     let (near, far) = tokio::io::duplex(100);
     let (stop, stopped) = oneshot::channel::<()>();
     let server = serve(Prepared(vec![Ok(far)]), echoing());
-    let server = tokio::spawn(server.shutdown_on(async { drop(stopped.await) }).into_future());
+    let server = tokio::spawn(server.shutdown_on(stopped).into_future());
     tokio::task::yield_now().await;
     stop.send(()).unwrap();
     let before = tokio::time::Instant::now();

@@ -22,7 +22,8 @@ use crate::mistakes::Mistakes;
 /// Implements [`Command`] and [`Arguments`] for a struct with named fields, or with none.
 ///
 /// Each field is an argument, and its type implements [`Argument`]. Arguments are written sorted
-/// by their wire names, whatever the order of the fields.
+/// by their wire names, whatever the order of the fields, and are read in that order too: of two
+/// arguments that are wrong, the error names the one that comes first.
 ///
 /// ```
 /// use amp_core::{Arguments, Command, CommandError};

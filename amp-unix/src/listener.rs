@@ -58,6 +58,12 @@ impl UnixSocketListener {
     /// Outside of a tokio runtime with I/O enabled.
     pub fn bind_with_mode(path: impl AsRef<Path>, mode: u32) -> io::Result<Self> {
         let path = path.as_ref();
+        Self::bind_at(path, mode).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen at {}: {error}", path.display()))
+        })
+    }
+
+    fn bind_at(path: &Path, mode: u32) -> io::Result<Self> {
         let socket = UnixSocket::new_stream()?;
         if let Err(error) = socket.bind(path) {
             if error.kind() != io::ErrorKind::AddrInUse || !remove_stale(path)? {

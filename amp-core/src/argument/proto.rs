@@ -112,8 +112,8 @@ pub enum PeerAddress {
     Unknown,
     /// An internet address.
     Socket(SocketAddr),
-    /// A name of the transport's own, such as the path of a socket. It may be empty: the clients
-    /// of a Unix socket have no name.
+    /// A name of the transport's own, such as the path of a socket. It may be empty, and is
+    /// displayed as `unnamed` then: the clients of a Unix socket have no name.
     Name(Arc<str>),
 }
 
@@ -122,6 +122,7 @@ impl fmt::Display for PeerAddress {
         match self {
             PeerAddress::Unknown => f.write_str("unknown"),
             PeerAddress::Socket(address) => address.fmt(f),
+            PeerAddress::Name(name) if name.is_empty() => f.write_str("unnamed"),
             PeerAddress::Name(name) => f.write_str(name),
         }
     }

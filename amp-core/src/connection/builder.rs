@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, ToSocketAddrs};
 
 use super::CloseReason;
 use super::driver::Driver;
+use super::halves::Halves;
 use super::peer::Peer;
 use super::shared::Shared;
 use super::transport::{ByteStream, Transport};
@@ -105,12 +106,27 @@ pub enum FailurePolicy {
 }
 
 impl Connection {
-    /// A connection over a stream of bytes: a socket, a pipe, a TLS stream, half of a
+    /// A connection over a stream of bytes: a socket, a TLS stream, half of a
     /// [`duplex`](tokio::io::duplex).
     ///
-    /// Over a Unix socket, `amp_unix` makes connections that carry file descriptors as well.
+    /// Its `poll_shutdown` must let the peer see the end, or closing takes all of
+    /// [`Limits::close_timeout`]. That of a pipe does not: see
+    /// [`from_halves`](Connection::from_halves).
+    ///
+    /// A Unix socket given to this function carries no file descriptors, and drops those that the
+    /// peer sends: for them, use `amp_unix::connection`.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         Self::with_transport(ByteStream(Box::pin(stream)))
+    }
+
+    /// A connection over two streams, each for one direction: the pipes of a child process, or
+    /// this process's standard input and output. The writer is dropped when nothing more is to be
+    /// sent, since a pipe ends when it is closed and not before.
+    pub fn from_halves(
+        reader: impl AsyncRead + Send + 'static,
+        writer: impl AsyncWrite + Send + 'static,
+    ) -> Self {
+        Self::new(Halves::new(reader, writer))
     }
 
     /// A connection over a transport of one's own.
@@ -188,7 +204,8 @@ impl Connection {
 
     /// Starts the connection on a task of its own.
     ///
-    /// The connection closes when the last clone of the [`Peer`] is dropped.
+    /// The connection closes when the last clone of the [`Peer`] is dropped. A program that ends
+    /// right after that may end before the last boxes are sent: await [`Peer::close`] first.
     ///
     /// # Panics
     ///

@@ -4,6 +4,7 @@ mod builder;
 mod call;
 mod driver;
 mod error;
+mod halves;
 mod peer;
 mod shared;
 mod transport;

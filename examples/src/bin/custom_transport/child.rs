@@ -2,57 +2,9 @@
 
 use amp_core::{Arguments, Command, Connection, Context, NoError, Responders};
 use std::env;
-use std::io;
-use std::pin::Pin;
 use std::process::{self, Stdio};
-use std::task::{self, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::process::{ChildStdin, ChildStdout};
 
 use crate::AnyError;
-
-/// What the parent reads from and writes to.
-///
-/// `tokio::io::join(stdout, stdin)` is nearly that. But the child sees the end of a pipe once it is
-/// closed, and to shut down a `ChildStdin` does not close it.
-struct Pipes {
-    stdout: ChildStdout,
-    /// `None` when nothing more is to be written.
-    stdin: Option<ChildStdin>,
-}
-
-impl AsyncRead for Pipes {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdout).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Pipes {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.stdin {
-            Some(stdin) => Pin::new(stdin).poll_write(cx, bytes),
-            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        }
-    }
-
-    /// Nothing is held back.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        self.stdin = None;
-        Poll::Ready(Ok(()))
-    }
-}
 
 /// Asks a process who it is.
 #[derive(Command)]
@@ -70,8 +22,10 @@ async fn identify(_: Context, _: Identify) -> Result<Identity, NoError> {
 
 /// The child: it answers over its standard input and output until the parent closes them.
 pub(crate) async fn serve() {
-    let stream = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
-    Connection::new(stream).responders(Responders::new(()).respond(identify)).run().await;
+    Connection::from_halves(tokio::io::stdin(), tokio::io::stdout())
+        .responders(Responders::new(()).respond(identify))
+        .run()
+        .await;
 }
 
 pub(crate) async fn demonstrate() -> Result<(), AnyError> {
@@ -82,7 +36,8 @@ pub(crate) async fn demonstrate() -> Result<(), AnyError> {
         .kill_on_drop(true)
         .spawn()?;
     let stdout = child.stdout.take().ok_or("the child's output is not piped")?;
-    let peer = Connection::new(Pipes { stdout, stdin: child.stdin.take() }).spawn();
+    let stdin = child.stdin.take().ok_or("the child's input is not piped")?;
+    let peer = Connection::from_halves(stdout, stdin).spawn();
 
     let Identity { pid } = peer.call_remote(Identify {}).await?;
     if Some(pid) != child.id() {
