@@ -1,5 +1,8 @@
+use amp_core::Connection;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// What a peer listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,41 @@ impl Address {
             Transport::Tcp => Self::Tcp(text.into()),
         }
     }
+
+    /// Connects, to call what listens there.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn connect(&self) -> io::Result<Connection> {
+        match self {
+            Self::Unix(path) => amp_unix::connect(path).await,
+            Self::Tcp(address) => Connection::connect_tcp(address.as_str()).await,
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = UnknownAddress;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAddress> {
+        match text.split_once(':') {
+            Some(("unix", path)) => Ok(Self::Unix(path.into())),
+            Some(("tcp", address)) => Ok(Self::Tcp(address.into())),
+            _ => Err(UnknownAddress { text: text.into() }),
+        }
+    }
+}
+
+/// Text that is no [`Address`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an address is unix:PATH or tcp:HOST:PORT, not {text:?}")]
+pub struct UnknownAddress {
+    text: String,
 }
 
 impl fmt::Display for Address {

@@ -1,12 +1,14 @@
-//! Support for tests that talk to another process: a Twisted peer, or one of our own.
+//! Support for tests that talk to another process, a Twisted peer or one of our own, and what the
+//! programs of this package share.
 
 mod address;
+pub mod commands;
 mod peer;
 mod process;
 mod python;
 mod raw_client;
 
-pub use address::{Address, Transport};
+pub use address::{Address, Transport, UnknownAddress};
 pub use peer::Peer;
 pub use process::{DEADLINE, Finished, Process};
 pub use python::Python;

@@ -1,0 +1,66 @@
+//! Our peer of the compliance suite, the counterpart of `python/peer.py`.
+//!
+//! It prints `listening ADDRESS` on standard output once it accepts connections, and serves the
+//! commands of the suite until it gets SIGTERM or SIGINT.
+
+mod options;
+mod responders;
+
+use amp_core::{Connection, serve_with};
+use amp_tests::Address;
+use amp_unix::UnixSocketListener;
+use std::env;
+use std::io;
+use std::process::ExitCode;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::options::{Options, USAGE};
+use crate::responders::Notes;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = match Options::parse(env::args_os().skip(1)) {
+        Ok(options) => options,
+        Err(mistake) => {
+            eprintln!("{mistake}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match serve(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cannot serve: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(Options { listen, policy }: Options) -> io::Result<()> {
+    // Before anybody is told that this listens, and may send a signal.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let responders = responders::all();
+    let prepare = move |connection: Connection| {
+        connection.responders(responders.clone()).policy(policy).data(Notes::default())
+    };
+    match listen {
+        Address::Unix(path) => {
+            let listener = UnixSocketListener::bind(&path)?;
+            println!("listening {}", path.display());
+            serve_with(listener, prepare).shutdown_on(stop).await;
+        }
+        Address::Tcp(address) => {
+            let listener = TcpListener::bind(address).await?;
+            println!("listening {}", listener.local_addr()?);
+            serve_with(listener, prepare).shutdown_on(stop).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+use amp_core::FailurePolicy;
+use amp_tests::Address;
+use std::ffi::OsString;
+
+pub(crate) const USAGE: &str =
+    "usage: compliance-peer --listen unix:PATH|tcp:HOST:PORT [--policy stay|close]";
+
+/// What the command line says.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) listen: Address,
+    pub(crate) policy: FailurePolicy,
+}
+
+impl Options {
+    /// Reads the arguments behind the program's name; the error is for people.
+    pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let mut arguments = arguments.map(|argument| {
+            argument
+                .into_string()
+                .map_err(|argument| format!("{} is not UTF-8", argument.display()))
+        });
+        let mut listen = None;
+        // Twisted's, since a run with either peer is to go the same way.
+        let mut policy = FailurePolicy::Close;
+        while let Some(option) = arguments.next() {
+            let option = option?;
+            let mut value = || arguments.next().unwrap_or_else(|| Err(format!("{option} what?")));
+            match option.as_str() {
+                "--listen" => {
+                    let address = value()?.parse();
+                    listen = Some(
+                        address.map_err(|error: amp_tests::UnknownAddress| error.to_string())?,
+                    );
+                }
+                "--policy" => policy = policy_named(&value()?)?,
+                _ => return Err(format!("there is no option {option}")),
+            }
+        }
+        let listen = listen.ok_or("--listen is missing")?;
+        Ok(Self { listen, policy })
+    }
+}
+
+fn policy_named(name: &str) -> Result<FailurePolicy, String> {
+    match name {
+        "stay" => Ok(FailurePolicy::Stay),
+        "close" => Ok(FailurePolicy::Close),
+        _ => Err(format!("a policy is stay or close, not {name:?}")),
+    }
+}

@@ -1,0 +1,128 @@
+use amp_core::{Context, Failure, NoError, Responders};
+use amp_tests::commands::{
+    CallBack, Concatenate, ConcatenateFiles, Concatenated, Content, Count, CountNotes, Divide,
+    DivideError, EchoLists, EchoScalars, Fail, FailError, FileSize, NoNumber, Note, OpenTemporary,
+    Opened, Quotient, Size, Sum, Total, Wait, Waited,
+};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+
+/// How many notes came over a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(AtomicUsize);
+
+/// One for every command of the suite that is built so far. `WhoAmI`, `SwitchToEcho` and
+/// `StartTLS` belong here as well.
+pub(crate) fn all() -> Responders {
+    Responders::new(())
+        .try_respond(sum)
+        .respond(divide)
+        .respond(concatenate)
+        .respond(echo_scalars)
+        .respond(echo_lists)
+        .try_respond(fail)
+        .respond(note)
+        .respond(count_notes)
+        .try_respond(wait)
+        .try_respond(call_back)
+        .try_respond(file_size)
+        .try_respond(open_temporary)
+        .try_respond(concatenate_files)
+}
+
+async fn sum(_: Context, Sum { a, b }: Sum) -> Result<Total, Failure<NoError>> {
+    match a.checked_add(b) {
+        Some(total) => Ok(Total { total }),
+        None => Err(Failure::Undeclared("the sum does not fit into 128 bits".into())),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "so it is in the quotient")]
+async fn divide(_: Context, command: Divide) -> Result<Quotient, DivideError> {
+    if command.denominator == 0 {
+        return Err(DivideError::ZeroDivision);
+    }
+    Ok(Quotient { result: command.numerator as f64 / command.denominator as f64 })
+}
+
+async fn concatenate(_: Context, command: Concatenate) -> Result<Concatenated, NoError> {
+    Ok(Concatenated { both: command.left_hand + &command.right_hand })
+}
+
+async fn echo_scalars(_: Context, scalars: EchoScalars) -> Result<EchoScalars, NoError> {
+    Ok(scalars)
+}
+
+async fn echo_lists(_: Context, lists: EchoLists) -> Result<EchoLists, NoError> {
+    Ok(lists)
+}
+
+async fn fail(_: Context, Fail { how, text }: Fail) -> Result<NoNumber, Failure<FailError>> {
+    match how.as_str() {
+        "friendly" => Err(Failure::Declared(FailError::Friendly(text))),
+        "deadly" => Err(Failure::Declared(FailError::Deadly(text))),
+        "bad-response" => Ok(NoNumber { number: 0 }),
+        _ => Err(Failure::Undeclared(text.into())),
+    }
+}
+
+/// Never waits, so that a note is counted before the next call is looked at.
+async fn note(context: Context, _: Note) -> Result<(), NoError> {
+    notes(&context).fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+async fn count_notes(context: Context, _: CountNotes) -> Result<Count, NoError> {
+    Ok(Count { count: notes(&context).load(Ordering::Relaxed) })
+}
+
+fn notes(context: &Context) -> &AtomicUsize {
+    let Notes(count) = context.get().expect("each connection has its notes");
+    count
+}
+
+async fn wait(_: Context, Wait { seconds, token }: Wait) -> Result<Waited, Failure<NoError>> {
+    tokio::time::sleep(Duration::try_from_secs_f64(seconds)?).await;
+    Ok(Waited { token })
+}
+
+async fn call_back(
+    context: Context,
+    CallBack { a, b }: CallBack,
+) -> Result<Total, Failure<NoError>> {
+    Ok(context.peer().call_remote(Sum { a, b }).await?)
+}
+
+async fn file_size(_: Context, FileSize { file }: FileSize) -> Result<Size, Failure<NoError>> {
+    Ok(Size { size: File::from(file).metadata()?.len() })
+}
+
+async fn open_temporary(
+    _: Context,
+    OpenTemporary { content }: OpenTemporary,
+) -> Result<Opened, Failure<NoError>> {
+    let write = move || {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&content)?;
+        file.rewind()?;
+        Ok(Opened { file: file.into() })
+    };
+    spawn_blocking(write).await?
+}
+
+async fn concatenate_files(
+    _: Context,
+    ConcatenateFiles { files }: ConcatenateFiles,
+) -> Result<Content, Failure<NoError>> {
+    let read = move || {
+        let mut content = Vec::new();
+        for Opened { file } in files {
+            File::from(file).read_to_end(&mut content)?;
+        }
+        Ok(Content { content: content.into() })
+    };
+    spawn_blocking(read).await?
+}
