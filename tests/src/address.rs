@@ -85,3 +85,22 @@ impl fmt::Display for Address {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_comes_back() {
+        for text in ["unix:/some/where: else", "unix:socket", "tcp:127.0.0.1:0", "tcp:[::1]:7"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        for text in ["", "unix", "/socket", "Unix:socket", "127.0.0.1:0"] {
+            let error = text.parse::<Address>().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("an address is unix:PATH or tcp:HOST:PORT, not {text:?}")
+            );
+        }
+    }
+}

@@ -1,3 +1,5 @@
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -21,8 +23,8 @@ pub struct Process {
 /// A process that ended by itself.
 #[derive(Debug)]
 pub struct Finished {
-    /// Whether its exit code was 0.
-    pub success: bool,
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
     /// The lines of its standard output.
     pub stdout: Vec<String>,
     /// All of its standard error.
@@ -74,6 +76,17 @@ impl Process {
         }
     }
 
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    ///
+    /// When that is not possible.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.id().try_into().expect("the kernel counts processes with this type");
+        // It has not been waited for, so its id is no other's.
+        kill(Pid::from_raw(id), signal).expect("a child can be signalled");
+    }
+
     /// Waits until it ends by itself.
     ///
     /// # Panics
@@ -82,7 +95,7 @@ impl Process {
     pub fn finish(mut self, deadline: Instant) -> Finished {
         let stdout = std::iter::from_fn(|| self.line(deadline)).collect();
         let status = self.child.wait().expect("a child can be waited for");
-        Finished { success: status.success(), stdout, stderr: self.stderr() }
+        Finished { code: status.code(), stdout, stderr: self.stderr() }
     }
 
     /// All that it wrote to standard error; it must have ended.
@@ -118,10 +131,10 @@ mod tests {
     fn output_and_exit_code_are_seen() {
         let finished =
             shell("echo one; echo two; echo three >&2; exit 1").finish(Instant::now() + DEADLINE);
-        assert!(!finished.success);
+        assert_eq!(finished.code, Some(1));
         assert_eq!(finished.stdout, ["one", "two"]);
         assert_eq!(finished.stderr, "three\n");
-        assert!(shell("true").finish(Instant::now() + DEADLINE).success);
+        assert_eq!(shell("true").finish(Instant::now() + DEADLINE).code, Some(0));
     }
 
     #[test]

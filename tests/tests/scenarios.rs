@@ -29,6 +29,6 @@ fn twisted_calls(python: &Python, peer: &Peer) -> Vec<String> {
     client.arg(peer.address().to_string());
     let finished = Process::start(client).finish(Instant::now() + 3 * DEADLINE);
     let lines = finished.stdout.join("\n");
-    assert!(finished.success, "{lines}\n{}", finished.stderr);
+    assert_eq!(finished.code, Some(0), "{lines}\n{}", finished.stderr);
     finished.stdout
 }
