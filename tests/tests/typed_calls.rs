@@ -1,0 +1,426 @@
+//! Typed calls of a peer of the compliance suite: the same program of calls for Twisted's peer and
+//! for our own.
+
+mod support;
+
+use amp_core::argument::EncodeErrorKind;
+use amp_core::{
+    BoxError, CallError, CloseReason, Command, FailurePolicy, NoError, Peer, Responders,
+};
+use amp_tests::commands::{
+    CallBack, Concatenate, ConcatenateFiles, Content, Count, CountNotes, Divide, DivideError,
+    EchoLists, EchoScalars, Fail, FailError, FileSize, Note, OpenTemporary, Opened, Point, Polygon,
+    Size, Sum, Total, Wait, Waited,
+};
+use amp_tests::{Address, DEADLINE, Transport};
+use amp_unix::Descriptor;
+use bytes::Bytes;
+use std::fmt::Debug;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use support::{ours, twisted};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+#[tokio::test]
+async fn twisted_over_a_unix_socket() {
+    let peer = twisted(Transport::Unix);
+    call_everything(peer.address(), FailurePolicy::Close).await;
+    pass_descriptors(peer.address()).await;
+}
+
+#[tokio::test]
+async fn twisted_over_tcp() {
+    let peer = twisted(Transport::Tcp);
+    call_everything(peer.address(), FailurePolicy::Close).await;
+    pass_no_descriptors(peer.address(), FailurePolicy::Close).await;
+}
+
+#[tokio::test]
+async fn ours_over_a_unix_socket() {
+    let peer = ours(Transport::Unix, FailurePolicy::Close);
+    call_everything(peer.address(), FailurePolicy::Close).await;
+    pass_descriptors(peer.address()).await;
+}
+
+#[tokio::test]
+async fn ours_over_tcp() {
+    let peer = ours(Transport::Tcp, FailurePolicy::Close);
+    call_everything(peer.address(), FailurePolicy::Close).await;
+    pass_no_descriptors(peer.address(), FailurePolicy::Close).await;
+}
+
+#[tokio::test]
+async fn ours_that_stays() {
+    let peer = ours(Transport::Tcp, FailurePolicy::Stay);
+    call_everything(peer.address(), FailurePolicy::Stay).await;
+    pass_no_descriptors(peer.address(), FailurePolicy::Stay).await;
+}
+
+/// The program of calls that needs no descriptors, with a peer of this policy.
+async fn call_everything(address: &Address, policy: FailurePolicy) {
+    sum(&connected(address).await).await;
+    divide(&connected(address).await).await;
+    concatenate(&connected(address).await).await;
+    echo_scalars(&connected(address).await).await;
+    echo_long_values(&connected(address).await).await;
+    echo_lists(&connected(address).await).await;
+    fail_in_declared_ways(&connected(address).await).await;
+    for how in ["undeclared", "bad-response"] {
+        let peer = connected(address).await;
+        fails_unknown(&peer, Fail { how: how.into(), text: "secret".into() }, policy).await;
+    }
+    notes(&connected(address).await).await;
+    answers_overtake(&connected(address).await).await;
+    call_back(&connected(address).await).await;
+    call_back_unanswered(address, policy).await;
+    unhandled(&connected(address).await).await;
+}
+
+async fn pass_descriptors(address: &Address) {
+    file_size(&connected(address).await).await;
+    open_temporary(&connected(address).await).await;
+    concatenate_files(&connected(address).await).await;
+    many_files(&connected(address).await).await;
+}
+
+/// Where the transport carries no descriptors, both sides say so.
+async fn pass_no_descriptors(address: &Address, policy: FailurePolicy) {
+    let peer = connected(address).await;
+    let error = peer.call_remote(FileSize { file: file_of(b"") }).await.unwrap_err();
+    let CallError::Encode(error) = error else { panic!("{error:?}") };
+    assert!(matches!(error.kind(), EncodeErrorKind::NotCarried { .. }), "{error:?}");
+    assert_eq!(error.argument(), "file");
+    still_open(&peer).await;
+
+    fails_unknown(&peer, OpenTemporary { content: Bytes::new() }, policy).await;
+    let peer = connected(address).await;
+    let error = peer.call_remote_string("FileSize", [("file", "0")]).await.unwrap_err();
+    assert_unknown(&error);
+    after_unknown(&peer, policy).await;
+}
+
+/// A connection of its own, whose calls all have a deadline, and which answers `Sum`.
+async fn connected(address: &Address) -> Peer {
+    let responders = Responders::new(())
+        .respond(|_, Sum { a, b }: Sum| async move { Ok(Total { total: a + b }) });
+    let connection = address.connect().await.expect("the peer listens");
+    connection.responders(responders).call_timeout(DEADLINE).spawn()
+}
+
+async fn sum(peer: &Peer) {
+    let pairs = [(13, 81), (-5, 5), (i128::MAX, 0), (i128::MIN, 0), (i128::MIN, i128::MAX)];
+    for (a, b) in pairs {
+        assert_eq!(peer.call_remote(Sum { a, b }).await.unwrap(), Total { total: a + b });
+    }
+    let mut calls = JoinSet::new();
+    for a in 0..1000 {
+        let peer = peer.clone();
+        calls.spawn(async move {
+            assert_eq!(peer.call_remote(Sum { a, b: 1 }).await.unwrap().total, a + 1);
+        });
+    }
+    calls.join_all().await;
+}
+
+async fn divide(peer: &Peer) {
+    for (numerator, denominator, quotient) in [(1, 4, 0.25), (-6, 3, -2.0), (2, 3, 2.0 / 3.0)] {
+        let answer = peer.call_remote(Divide { numerator, denominator }).await.unwrap();
+        assert_eq!(answer.result.to_bits(), f64::to_bits(quotient));
+    }
+    let error = peer.call_remote(Divide { numerator: 1, denominator: 0 }).await.unwrap_err();
+    assert!(matches!(error, CallError::Command(DivideError::ZeroDivision)), "{error:?}");
+    still_open(peer).await;
+}
+
+async fn concatenate(peer: &Peer) {
+    for (left, right) in [("foo", "bar"), ("", ""), ("Grüße, ", "世界 🦀"), ("a\0b", "\n")] {
+        let call = Concatenate { left_hand: left.into(), right_hand: right.into() };
+        let answer = peer.call_remote(call).await.unwrap();
+        assert_eq!(answer.both, format!("{left}{right}"));
+    }
+}
+
+async fn echo_scalars(peer: &Peer) {
+    let all = EchoScalars {
+        integer: Some(-7),
+        string: Some(Bytes::from_static(b"\0\xff")),
+        unicode: Some("ü".into()),
+        float: Some(1.5e-7),
+        boolean: Some(true),
+    };
+    // Each subset, and what is there once full and once empty.
+    for subset in 0..32 {
+        let has = |bit: u32| subset & (1 << bit) != 0;
+        let some = EchoScalars {
+            integer: all.integer.filter(|_| has(0)),
+            string: all.string.clone().filter(|_| has(1)),
+            unicode: all.unicode.clone().filter(|_| has(2)),
+            float: all.float.filter(|_| has(3)),
+            boolean: all.boolean.filter(|_| has(4)),
+        };
+        echoes(peer, some.clone()).await;
+        echoes(
+            peer,
+            EchoScalars {
+                integer: some.integer.and(Some(0)),
+                string: some.string.and(Some(Bytes::new())),
+                unicode: some.unicode.and(Some(String::new())),
+                float: some.float.and(Some(-0.0)),
+                boolean: some.boolean.and(Some(false)),
+            },
+        )
+        .await;
+    }
+    for integer in [i128::MAX, i128::MIN, i128::from(i64::MAX) + 1] {
+        echoes(peer, EchoScalars { integer: Some(integer), ..EchoScalars::default() }).await;
+    }
+    for float in [0.1, 1e15, 1e16, 5e-324, f64::MAX, f64::NEG_INFINITY, f64::NAN] {
+        echoes(peer, EchoScalars { float: Some(float), ..EchoScalars::default() }).await;
+    }
+}
+
+async fn echo_long_values(peer: &Peer) {
+    let of = |length| EchoScalars {
+        string: Some(vec![0xa5; length].into()),
+        unicode: Some("x".repeat(length)),
+        ..EchoScalars::default()
+    };
+    echoes(peer, of(65_535)).await;
+    let error = peer.call_remote(of(65_536)).await.unwrap_err();
+    let CallError::Encode(error) = error else { panic!("{error:?}") };
+    let kind = error.kind();
+    assert!(matches!(kind, EncodeErrorKind::Box(BoxError::ValueTooLong { len: 65_536, .. })));
+    still_open(peer).await;
+}
+
+async fn echo_lists(peer: &Peer) {
+    let point = |x, y, label: Option<&str>| Point { x, y, label: label.map(str::to_owned) };
+    let corners = vec![point(0, 0.0, None), point(1, -0.5, Some("ü")), point(-1, 1e16, Some(""))];
+    let polygons = vec![
+        Polygon { name: "triangle".into(), points: corners.clone() },
+        Polygon { name: String::new(), points: Vec::new() },
+        Polygon { name: "point".into(), points: vec![point(i128::MIN, f64::INFINITY, None)] },
+    ];
+    let full = EchoLists {
+        integers: Some(vec![0, -1, i128::MAX, i128::MIN]),
+        strings: Some(vec![Bytes::new(), Bytes::from_static(b"\0\xff"), vec![b'x'; 5000].into()]),
+        texts: Some(vec![String::new(), "Grüße 世界 🦀".into()]),
+        floats: Some(vec![0.0, -0.0, 0.1, f64::NEG_INFINITY]),
+        booleans: Some(vec![true, false, true]),
+        nested: Some(vec![vec![1], vec![], vec![2, -3]]),
+        points: Some(corners),
+        polygons: Some(polygons),
+    };
+    echoes(peer, full.clone()).await;
+    echoes(peer, EchoLists::default()).await;
+    let empty = EchoLists {
+        integers: Some(Vec::new()),
+        strings: Some(Vec::new()),
+        texts: Some(Vec::new()),
+        floats: Some(Vec::new()),
+        booleans: Some(Vec::new()),
+        nested: Some(Vec::new()),
+        points: Some(Vec::new()),
+        polygons: Some(Vec::new()),
+    };
+    echoes(peer, empty).await;
+    echoes(peer, EchoLists { nested: Some(vec![vec![]]), ..EchoLists::default() }).await;
+    echoes(peer, EchoLists { polygons: full.polygons, ..EchoLists::default() }).await;
+    echoes(peer, EchoLists { integers: Some((0..5000).collect()), ..EchoLists::default() }).await;
+    let long = vec![Bytes::from(vec![b'y'; 65_533])];
+    echoes(peer, EchoLists { strings: Some(long), ..EchoLists::default() }).await;
+}
+
+async fn echoes<C>(peer: &Peer, sent: C)
+where
+    C: Command<Response = C, Error = NoError> + Clone + Debug,
+{
+    let answer = peer.call_remote(sent.clone()).await.unwrap();
+    // As text, 0.0 is not -0.0, and NaN is itself.
+    assert_eq!(format!("{answer:?}"), format!("{sent:?}"));
+}
+
+async fn fail_in_declared_ways(peer: &Peer) {
+    for text in ["no", "", "Grüße 世界"] {
+        let error = failure(peer, "friendly", text).await;
+        let CallError::Command(FailError::Friendly(seen)) = error else { panic!("{error:?}") };
+        assert_eq!(seen, text);
+    }
+    still_open(peer).await;
+    let error = failure(peer, "deadly", "good-bye").await;
+    let CallError::Command(FailError::Deadly(seen)) = error else { panic!("{error:?}") };
+    assert_eq!(seen, "good-bye");
+    closed_by_peer(peer).await;
+}
+
+async fn failure(peer: &Peer, how: &str, text: &str) -> CallError<FailError> {
+    let call = peer.call_remote(Fail { how: how.into(), text: text.into() });
+    call.await.expect_err("`Fail` always does")
+}
+
+/// A call that fails in a way that its command does not declare, and what follows it.
+async fn fails_unknown<C: Command>(peer: &Peer, call: C, policy: FailurePolicy)
+where
+    C::Response: Debug,
+{
+    assert_unknown(&peer.call_remote(call).await.unwrap_err());
+    after_unknown(peer, policy).await;
+}
+
+fn assert_unknown<E: Debug>(error: &CallError<E>) {
+    let CallError::Remote(error) = error else { panic!("{error:?}") };
+    assert!(error.is_unknown(), "{error:?}");
+    assert_eq!(error.description, "Unknown Error");
+}
+
+async fn after_unknown(peer: &Peer, policy: FailurePolicy) {
+    match policy {
+        FailurePolicy::Stay => still_open(peer).await,
+        FailurePolicy::Close => closed_by_peer(peer).await,
+    }
+}
+
+async fn notes(peer: &Peer) {
+    for n in 0..100 {
+        peer.notify(Note { text: format!("note {n}") }).await.unwrap();
+    }
+    assert_eq!(peer.call_remote(CountNotes).await.unwrap(), Count { count: 100 });
+    peer.notify(Note { text: String::new() }).await.unwrap();
+    assert_eq!(peer.call_remote(CountNotes).await.unwrap(), Count { count: 101 });
+}
+
+async fn answers_overtake(peer: &Peer) {
+    let wait = |seconds, token: String| Wait { seconds, token: token.into() };
+    let never = peer.clone();
+    let never = tokio::spawn(async move {
+        never.call_remote(wait(36_000.0, "never".into())).timeout(10 * DEADLINE).await
+    });
+    let mut calls = JoinSet::new();
+    for n in 0..100 {
+        let peer = peer.clone();
+        calls.spawn(async move {
+            // Every other one waits, and the next one overtakes it.
+            let seconds = if n % 2 == 0 { 0.01 } else { 0.0 };
+            let answer = peer.call_remote(wait(seconds, format!("{n}"))).await.unwrap();
+            assert_eq!(answer, Waited { token: format!("{n}").into() });
+        });
+    }
+    calls.join_all().await;
+    assert!(!never.is_finished());
+    peer.close().await;
+    let error = never.await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::Closed(CloseReason::Local)), "{error:?}");
+}
+
+async fn call_back(peer: &Peer) {
+    let mut calls = JoinSet::new();
+    for a in 0..100 {
+        let peer = peer.clone();
+        calls.spawn(async move {
+            let answer = peer.call_remote(CallBack { a, b: i128::MIN }).await.unwrap();
+            assert_eq!(answer.total, a + i128::MIN);
+        });
+    }
+    calls.join_all().await;
+}
+
+/// A peer that calls back a side without responders.
+async fn call_back_unanswered(address: &Address, policy: FailurePolicy) {
+    let connection = address.connect().await.expect("the peer listens");
+    let peer = connection.call_timeout(DEADLINE).spawn();
+    fails_unknown(&peer, CallBack { a: 1, b: 2 }, policy).await;
+}
+
+async fn unhandled(peer: &Peer) {
+    #[derive(Command)]
+    struct NobodyKnows;
+
+    let error = peer.call_remote(NobodyKnows).await.unwrap_err();
+    assert!(error.is_unhandled(), "{error:?}");
+    let error = peer.call_remote_string("Nobody knows", [("a", "1")]).await.unwrap_err();
+    assert!(error.is_unhandled(), "{error:?}");
+    still_open(peer).await;
+}
+
+async fn file_size(peer: &Peer) {
+    for size in [0, 1, 100_000] {
+        let answer = peer.call_remote(FileSize { file: file_of(&vec![b'x'; size]) }).await;
+        assert_eq!(answer.unwrap(), Size { size: size as u64 });
+    }
+}
+
+async fn open_temporary(peer: &Peer) {
+    for content in [Bytes::new(), Bytes::from_static(b"x"), vec![0xff; 60_000].into()] {
+        let answer = peer.call_remote(OpenTemporary { content: content.clone() }).await.unwrap();
+        assert_eq!(read(answer.file), content);
+    }
+}
+
+async fn concatenate_files(peer: &Peer) {
+    let lists: [&[&str]; 4] = [&[], &["a"], &["first, ", "", "second, ", "third"], &["x"; 250]];
+    for contents in lists {
+        let files = contents.iter().map(|content| Opened { file: file_of(content.as_bytes()) });
+        let answer = peer.call_remote(ConcatenateFiles { files: files.collect() }).await.unwrap();
+        assert_eq!(answer, Content { content: contents.concat().into() });
+    }
+}
+
+/// Descriptors both ways at the same time, among boxes that take many writes: each must arrive
+/// with the box that names it.
+async fn many_files(peer: &Peer) {
+    // Few enough for the 1024 open files that a process may have on many systems.
+    let mut calls = JoinSet::new();
+    for n in 0..100 {
+        let peer = peer.clone();
+        calls.spawn(async move {
+            let (first, second) = (format!("first of {n}, "), format!("second of {n}"));
+            let files =
+                [&first, &second].map(|content| Opened { file: file_of(content.as_bytes()) });
+            let answer = peer.call_remote(ConcatenateFiles { files: files.into() }).await.unwrap();
+            assert_eq!(answer.content, format!("{first}{second}"));
+        });
+    }
+    for n in 0..100 {
+        let peer = peer.clone();
+        calls.spawn(async move {
+            let content = Bytes::from(format!("file {n}"));
+            let answer =
+                peer.call_remote(OpenTemporary { content: content.clone() }).await.unwrap();
+            assert_eq!(read(answer.file), content);
+        });
+    }
+    for n in 0..50 {
+        let peer = peer.clone();
+        calls.spawn(async move {
+            let string = Some(vec![n; 65_535].into());
+            echoes(&peer, EchoScalars { string, ..EchoScalars::default() }).await;
+        });
+    }
+    calls.join_all().await;
+}
+
+async fn still_open(peer: &Peer) {
+    assert_eq!(peer.call_remote(Sum { a: 13, b: 81 }).await.unwrap(), Total { total: 94 });
+}
+
+async fn closed_by_peer(peer: &Peer) {
+    let reason = timeout(DEADLINE, peer.closed()).await.expect("the peer should close");
+    assert!(matches!(reason, CloseReason::Peer), "{reason:?}");
+    let error = peer.call_remote(Sum { a: 1, b: 2 }).await.unwrap_err();
+    assert!(error.is_closed(), "{error:?}");
+}
+
+/// A file that holds `content`, at its start.
+fn file_of(content: &[u8]) -> Descriptor {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(content).unwrap();
+    file.rewind().unwrap();
+    file.into()
+}
+
+fn read(file: Descriptor) -> Vec<u8> {
+    let mut content = Vec::new();
+    File::from(file).read_to_end(&mut content).unwrap();
+    content
+}
