@@ -6,7 +6,7 @@ mod support;
 use amp_core::{AmpBox, BoxLimits, FailurePolicy};
 use amp_tests::{Address, Peer, RawClient, Transport};
 use bytes::Bytes;
-use std::fmt::Write;
+use std::thread;
 use support::{ours, twisted};
 
 #[test]
@@ -441,20 +441,25 @@ fn answers() -> Vec<Case> {
     ]
 }
 
-/// Holds every conversation with a peer, and names all that went another way.
+/// Holds every conversation with a peer, all at once so that those that fail by hanging share one
+/// deadline, and names all that went another way.
 fn hold_with(peer: &Peer, kind: Kind) {
     let cases = cases();
-    let mut failures = String::new();
-    for case in &cases {
-        let steps = match (kind, &case.ours) {
-            (Kind::Ours(_), Some(ours)) => ours,
-            _ => &case.steps,
+    let address = peer.address();
+    let failures: Vec<String> = thread::scope(|scope| {
+        let hold = |case: &Case| {
+            let steps = match (kind, &case.ours) {
+                (Kind::Ours(_), Some(ours)) => ours,
+                _ => &case.steps,
+            };
+            let seen = hold(address, steps, kind).err()?;
+            Some(format!("{}: {seen}", case.name))
         };
-        if let Err(seen) = hold(peer.address(), steps, kind) {
-            writeln!(failures, "{}: {seen}", case.name).unwrap();
-        }
-    }
-    assert!(failures.is_empty(), "of {} conversations these failed:\n{failures}", cases.len());
+        let held: Vec<_> = cases.iter().map(|case| scope.spawn(move || hold(case))).collect();
+        held.into_iter().filter_map(|held| held.join().expect("it does not panic")).collect()
+    });
+    let (count, failures) = (cases.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "of {count} conversations these failed:\n{failures}");
 }
 
 fn hold(address: &Address, steps: &[Step], kind: Kind) -> Result<(), String> {
