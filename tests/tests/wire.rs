@@ -455,8 +455,8 @@ fn hold_with(peer: &Peer, kind: Kind) {
             let seen = hold(address, steps, kind).err()?;
             Some(format!("{}: {seen}", case.name))
         };
-        let held: Vec<_> = cases.iter().map(|case| scope.spawn(move || hold(case))).collect();
-        held.into_iter().filter_map(|held| held.join().expect("it does not panic")).collect()
+        let started: Vec<_> = cases.iter().map(|case| scope.spawn(move || hold(case))).collect();
+        started.into_iter().filter_map(|case| case.join().expect("it does not panic")).collect()
     });
     let (count, failures) = (cases.len(), failures.join("\n"));
     assert!(failures.is_empty(), "of {count} conversations these failed:\n{failures}");
