@@ -26,6 +26,7 @@ use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, keys};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a set of named AMP arguments",
+    label = "cannot be the contents of a box",
     note = "derive it: `#[derive(amp_core::Arguments)]`"
 )]
 pub trait Arguments: Sized {

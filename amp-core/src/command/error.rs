@@ -24,6 +24,7 @@ use std::error::Error;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a set of declared AMP errors",
+    label = "has no codes on the wire",
     note = "derive it for an enum: `#[derive(amp_core::CommandError)]`"
 )]
 pub trait CommandError: Error + Send + Sync + 'static {

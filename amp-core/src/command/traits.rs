@@ -25,6 +25,7 @@ use super::{Arguments, CommandError};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an AMP command",
+    label = "cannot be called",
     note = "derive it: `#[derive(amp_core::Command)]`"
 )]
 pub trait Command: Arguments + Send + 'static {
@@ -47,6 +48,7 @@ pub trait Command: Arguments + Send + 'static {
 /// `#[derive(Command)]` with `#[amp(one_way)]` implements it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a one-way command",
+    label = "wants an answer",
     note = "mark it `#[amp(one_way)]`, or call it with `call_remote` and await the answer"
 )]
 pub trait OneWay: Command<Response = ()> {}
