@@ -166,9 +166,11 @@ async fn a_peer_that_never_reads_its_answers_is_cut_off() {
     let text = "x".repeat(10_000);
     let call = [("_ask", "1"), ("_command", "Echo"), ("text", &*text)];
     let call = AmpBox::from_pairs(call).unwrap().to_bytes();
+    // In this order: once the connection has ended, sending fails.
     let reason = tokio::select! {
-        () = async { loop { script.send(&call).await } } => unreachable!(),
+        biased;
         reason = peer.closed() => reason,
+        () = async { loop { script.send(&call).await } } => unreachable!(),
     };
     let message = "the peer went over the limit of 50000 bytes waiting to be sent";
     assert_eq!(reason.to_string(), message);

@@ -27,6 +27,13 @@ pub enum Failure<E> {
     Undeclared(BoxedError),
 }
 
+impl<E> Failure<E> {
+    /// A failure that the command does not declare, from a text or an error.
+    pub fn undeclared(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure::Undeclared(cause.into())
+    }
+}
+
 impl<E, X: Error + Send + Sync + 'static> From<X> for Failure<E> {
     fn from(error: X) -> Self {
         Failure::Undeclared(error.into())
