@@ -335,8 +335,14 @@ impl Driver {
             }
             attachments.clear();
         }
-        let finishing = ending.finish_responders && self.shared.lock().running > 0;
-        if !finishing && !ending.shut_down && self.writing.is_empty() && !self.unflushed {
+        if !ending.shut_down && self.writing.is_empty() && !self.unflushed {
+            let mut state = self.shared.lock();
+            // A responder queues its answer before it is done. The driver may have let other
+            // tasks run rather than write what is queued.
+            if ending.finish_responders && state.running > 0 || !state.core.outgoing().is_empty() {
+                return Poll::Pending;
+            }
+            drop(state);
             match self.transport.as_mut().poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => ending.shut_down = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
