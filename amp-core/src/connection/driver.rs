@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use super::error::CloseReason;
 use super::peer::Peer;
-use super::shared::{Phase, Shared};
+use super::shared::{Phase, Shared, State};
 use super::transport::{NoTransport, Transport};
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
@@ -46,6 +46,8 @@ pub(crate) struct Driver {
     unflushed: bool,
     /// Whether the driver has let the other tasks run once since it last wrote.
     yielded: bool,
+    /// Whether the last look at [`may_read`](Driver::may_read) said no.
+    paused: bool,
     /// Set once nothing can be written any more. What the peer sent before it went is still read.
     broken: Option<Broken>,
     ending: Option<Ending>,
@@ -71,7 +73,7 @@ struct Broken {
 struct Ending {
     reason: CloseReason,
     deadline: Pin<Box<Sleep>>,
-    /// Whether running responders may still answer.
+    /// Whether running responders may still answer. No longer so once none was seen to run.
     finish_responders: bool,
     /// Whether the peer was told that nothing more will be sent.
     shut_down: bool,
@@ -110,6 +112,7 @@ impl Driver {
             writing: Outgoing::default(),
             unflushed: false,
             yielded: false,
+            paused: false,
             broken: None,
             ending: None,
         }
@@ -118,7 +121,8 @@ impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
     fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
         for _ in 0..TURNS {
-            if !self.may_read() {
+            self.paused = !self.may_read(&mut self.shared.lock());
+            if self.paused {
                 return Ok(Progress::Waiting);
             }
             let Poll::Ready(received) = self.poll_receive(cx) else {
@@ -142,8 +146,7 @@ impl Driver {
 
     /// Whether another call may be received now: see
     /// [`Limits::running_responders`](super::Limits::running_responders).
-    fn may_read(&self) -> bool {
-        let mut state = self.shared.lock();
+    fn may_read(&self, state: &mut State) -> bool {
         state.running < self.shared.settings.limits.running_responders
             || state.core.outstanding() > 0
             || !state.core.outgoing().is_empty()
@@ -335,14 +338,14 @@ impl Driver {
             }
             attachments.clear();
         }
-        if !ending.shut_down && self.writing.is_empty() && !self.unflushed {
+        let sent = {
             let mut state = self.shared.lock();
-            // A responder queues its answer before it is done. The driver may have let other
+            ending.finish_responders &= state.running > 0;
+            // A responder queues its answer before it is done. And the driver may have let other
             // tasks run rather than write what is queued.
-            if ending.finish_responders && state.running > 0 || !state.core.outgoing().is_empty() {
-                return Poll::Pending;
-            }
-            drop(state);
+            state.core.outgoing().is_empty() && self.writing.is_empty() && !self.unflushed
+        };
+        if sent && !ending.finish_responders && !ending.shut_down {
             match self.transport.as_mut().poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => ending.shut_down = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
@@ -352,13 +355,17 @@ impl Driver {
         if ending.shut_down && ending.peer_done { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Waits for [`Shared::update`], unless there is something to do already.
+    /// Waits for [`Shared::update`], unless there is something to do already: an update that came
+    /// while the driver was at work has woken nobody.
     fn park(&self, cx: &Context<'_>) -> bool {
         let mut state = self.shared.lock();
         let to_write =
             self.writing.is_empty() && self.broken.is_none() && !state.core.outgoing().is_empty();
-        let to_close = self.ending.is_none() && state.phase.refusal().is_some();
-        let park = !to_close && (!to_write || self.yielded);
+        let to_go_on = match &self.ending {
+            None => state.phase.refusal().is_some() || self.paused && self.may_read(&mut state),
+            Some(ending) => ending.finish_responders && state.running == 0,
+        };
+        let park = !to_go_on && (!to_write || self.yielded);
         if park && !self.yielded && !state.driver.as_ref().is_some_and(|d| d.will_wake(cx.waker()))
         {
             state.driver = Some(cx.waker().clone());
@@ -459,5 +466,53 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.update(|state| state.running -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::{Connection, Limits};
+    use std::pin::pin;
+
+    fn start() -> (Peer, Driver, tokio::io::DuplexStream) {
+        let (near, far) = tokio::io::duplex(1000);
+        let limits = Limits { running_responders: 1, ..Limits::default() };
+        let (peer, driver) = Connection::new(near).limits(limits).start();
+        (peer, driver, far)
+    }
+
+    /// What another thread does while the driver is at work, step by step.
+    #[tokio::test]
+    async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_waits() {
+        let mut cx = Context::from_waker(Waker::noop());
+
+        let (peer, mut driver, _far) = start();
+        let _running = Running::new(Arc::clone(&driver.shared));
+        assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
+        let mut call = pin!(peer.call_remote_string("A", [("a", "b")]));
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+        assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+        assert!(!driver.park(&cx), "the answer must be read");
+
+        let (_peer, mut driver, _far) = start();
+        let running = Running::new(Arc::clone(&driver.shared));
+        assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
+        drop(running);
+        assert!(!driver.park(&cx), "the next call may be read");
+    }
+
+    #[tokio::test]
+    async fn an_end_goes_on_when_the_last_responder_is_done_before_the_driver_waits() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let (_peer, mut driver, _far) = start();
+        let running = Running::new(Arc::clone(&driver.shared));
+        driver.shared.close(&CloseReason::Local, true);
+        assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+        assert!(driver.poll_ending(&mut cx).is_pending());
+        drop(running);
+        assert!(!driver.park(&cx));
+        assert!(driver.poll_ending(&mut cx).is_pending());
+        assert!(driver.park(&cx), "the peer has yet to close");
     }
 }
