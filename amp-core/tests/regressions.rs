@@ -2,10 +2,13 @@
 
 mod support;
 
+use amp_core::Responders;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use support::{Script, numbered};
+use support::{Script, gated, numbered};
+use tokio::sync::Semaphore;
 
 /// Polls once, with nobody to be woken.
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
@@ -25,4 +28,29 @@ async fn what_is_queued_is_sent_before_the_end_while_calls_are_outstanding() {
     script.expect_call("A").await;
     script.expect_call("A").await;
     assert_eq!(script.receive().await, None);
+}
+
+/// Lets all other tasks of this single-threaded runtime run until each waits for something.
+async fn settled() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The answer was written to a stream that had been shut down. That failed, and the connection
+/// ended at once, with the peer's bytes unread: a socket is reset by that.
+#[tokio::test]
+async fn an_answer_that_comes_after_the_shutdown_does_not_break_the_end() {
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let (peer, mut script) = Script::start(|connection| connection.responders(slow));
+    script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
+    settled().await;
+    assert!(poll_once(pin!(peer.close())).is_pending());
+    assert_eq!(script.receive().await, None, "the connection sends nothing more");
+    gate.add_permits(1);
+    settled().await;
+    script.send_box([("_ask", "2"), ("_command", "Slow")]).await;
+    drop(script);
+    assert_eq!(peer.closed().await.to_string(), "closed by this side");
 }

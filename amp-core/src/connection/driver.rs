@@ -254,7 +254,8 @@ impl Driver {
 
     /// Writes until nothing is queued, or the transport takes no more.
     fn poll_writing(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
-        if self.broken.is_some() {
+        let shut_down = self.ending.as_ref().is_some_and(|ending| ending.shut_down);
+        if self.broken.is_some() || shut_down {
             let unsent = std::mem::take(self.shared.lock().core.outgoing());
             drop(unsent);
             return Ok(Progress::Waiting);
@@ -359,8 +360,7 @@ impl Driver {
     /// while the driver was at work has woken nobody.
     fn park(&self, cx: &Context<'_>) -> bool {
         let mut state = self.shared.lock();
-        let to_write =
-            self.writing.is_empty() && self.broken.is_none() && !state.core.outgoing().is_empty();
+        let to_write = self.writing.is_empty() && !state.core.outgoing().is_empty();
         let to_go_on = match &self.ending {
             None => state.phase.refusal().is_some() || self.paused && self.may_read(&mut state),
             Some(ending) => ending.finish_responders && state.running == 0,
