@@ -2,11 +2,11 @@
 
 mod support;
 
-use amp_core::Responders;
+use amp_core::{Limits, Responders};
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use support::{Script, gated, numbered};
 use tokio::sync::Semaphore;
 
@@ -53,4 +53,28 @@ async fn an_answer_that_comes_after_the_shutdown_does_not_break_the_end() {
     script.send_box([("_ask", "2"), ("_command", "Slow")]).await;
     drop(script);
     assert_eq!(peer.closed().await.to_string(), "closed by this side");
+}
+
+/// Callers that waited for room were woken with the state locked.
+#[tokio::test]
+async fn a_waker_that_uses_the_connection_can_wait_for_room() {
+    struct Looks(amp_core::Peer, Mutex<usize>);
+
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            assert!(!self.0.is_closed());
+            *self.1.lock().unwrap() += 1;
+        }
+    }
+
+    let limits = Limits { send_queue: 1, ..Limits::default() };
+    let (peer, mut script) = Script::start(|connection| connection.limits(limits));
+    peer.notify_string("A", numbered(1)).await.unwrap();
+    let looks = Arc::new(Looks(peer.clone(), Mutex::new(0)));
+    let mut waiting = pin!(peer.notify_string("A", numbered(2)));
+    let waker = Waker::from(Arc::clone(&looks));
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    script.expect([("_command", "A"), ("n", "1")]).await;
+    assert_eq!(*looks.1.lock().unwrap(), 1);
+    assert!(poll_once(waiting).is_ready());
 }

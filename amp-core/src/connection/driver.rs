@@ -276,7 +276,9 @@ impl Driver {
                 }
                 self.yielded = false;
                 state.core.outgoing().take(&mut self.writing);
-                if std::mem::take(&mut state.waiting_for_room) {
+                let waiting_for_room = std::mem::take(&mut state.waiting_for_room);
+                drop(state);
+                if waiting_for_room {
                     self.shared.room.notify_waiters();
                 }
             }
