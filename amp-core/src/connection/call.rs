@@ -222,7 +222,9 @@ fn poll_answer(
     drop(state);
     let mut waker = cx.waker().clone();
     let mut state = shared.lock();
-    if let Some(waiter) = state.core.waiter_mut(id) {
+    if state.phase.refusal().is_none()
+        && let Some(waiter) = state.core.waiter_mut(id)
+    {
         std::mem::swap(waiter, &mut waker);
         drop(state);
         return Poll::Pending;
@@ -262,4 +264,43 @@ impl Drop for Exchange {
 fn forget(shared: &Shared, id: CallId) {
     // The waker is dropped once the lock is.
     let _waiter = { shared.lock().core.forget(id) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Connection;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Barrier};
+    use std::task::{Wake, Waker};
+
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_call_that_changes_its_task_while_the_connection_ends_is_woken() {
+        for _ in 0..2000 {
+            let (peer, driver) = Connection::new(tokio::io::duplex(100).0).start();
+            let mut call = pin!(peer.call_remote_string("A", [("a", "b")]));
+            assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            let both = Barrier::new(2);
+            let woken = Arc::new(Woken(AtomicBool::new(false)));
+            let pending = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    both.wait();
+                    drop(driver);
+                });
+                let waker = Waker::from(Arc::clone(&woken));
+                both.wait();
+                call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending()
+            });
+            assert!(!pending || woken.0.load(Ordering::SeqCst), "nobody polls the call again");
+        }
+    }
 }
