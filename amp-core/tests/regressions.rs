@@ -2,12 +2,12 @@
 
 mod support;
 
-use amp_core::{Limits, Responders};
+use amp_core::{Connection, Limits, Responders};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use support::{Script, gated, numbered};
+use support::{Script, echoing, gated, numbered};
 use tokio::sync::Semaphore;
 
 /// Polls once, with nobody to be woken.
@@ -77,4 +77,21 @@ async fn a_waker_that_uses_the_connection_can_wait_for_room() {
     script.expect([("_command", "A"), ("n", "1")]).await;
     assert_eq!(*looks.1.lock().unwrap(), 1);
     assert!(poll_once(waiting).is_ready());
+}
+
+/// A limit of no bytes and no responders is one that nothing ever fits.
+#[tokio::test]
+async fn limits_of_zero_let_one_thing_pass_at_a_time() {
+    let limits = Limits { send_queue: 0, running_responders: 0, ..Limits::default() };
+    let prepare = |connection: Connection| connection.limits(limits).responders(echoing());
+    let (peer, mut script) = Script::start(prepare);
+    let mut note = pin!(peer.notify_string("A", numbered(1)));
+    assert!(poll_once(note.as_mut()).is_ready());
+    script.expect([("_command", "A"), ("n", "1")]).await;
+    script.send_box([("_ask", "1"), ("_command", "Echo")]).await;
+    tokio::select! {
+        biased;
+        () = script.expect([("_answer", "1")]) => {}
+        () = settled() => panic!("nothing is read"),
+    }
 }

@@ -177,9 +177,12 @@ impl Connection {
         self
     }
 
-    /// What the connection holds at most.
+    /// What the connection holds at most. It has to get on: a responder can always run, and bytes
+    /// can always be queued when none are.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.settings.limits = limits;
+        let running_responders = limits.running_responders.max(1);
+        let send_queue = limits.send_queue.max(1);
+        self.settings.limits = Limits { running_responders, send_queue, ..limits };
         self
     }
 
