@@ -2,6 +2,7 @@
 
 mod support;
 
+use amp_core::{AmpBox, RemoteError, StringCallReceived};
 use amp_core::{Connection, Limits, Responders};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -93,5 +94,28 @@ async fn limits_of_zero_let_one_thing_pass_at_a_time() {
         biased;
         () = script.expect([("_answer", "1")]) => {}
         () = settled() => panic!("nothing is read"),
+    }
+}
+
+/// All calls of one read were answered before the first answer was written: small calls with large
+/// answers filled the memory, and cut off a peer that did read.
+#[tokio::test]
+async fn answers_to_calls_that_come_together_are_sent_as_they_are_made() {
+    async fn large(_: StringCallReceived) -> Result<AmpBox, RemoteError> {
+        Ok(AmpBox::from_pairs([("text", "x".repeat(10_000))]).unwrap())
+    }
+    let large = Responders::new(()).respond_string("Large", large);
+    let limits = Limits { send_queue: 10_000, send_queue_max: 50_000, ..Limits::default() };
+    let prepare = |connection: Connection| connection.limits(limits).responders(large);
+    let (_peer, mut script) = Script::with_room(10_000, prepare);
+    let call = |tag: usize| {
+        let pairs = [("_ask", tag.to_string()), ("_command", "Large".into())];
+        AmpBox::from_pairs(pairs).unwrap().to_bytes()
+    };
+    let calls: Vec<u8> = (0..100).flat_map(call).collect();
+    script.send(&calls).await;
+    for tag in 0..100 {
+        let answer = script.receive().await.expect("an answer");
+        assert_eq!(answer.get("_answer"), Some(tag.to_string().as_bytes()));
     }
 }

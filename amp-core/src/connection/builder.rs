@@ -62,11 +62,13 @@ pub struct Limits {
     /// Responders that run at once when reading has to go on. 65 536 by default. A call over it
     /// is answered with `UNKNOWN`; a one-way call over it ends the connection.
     pub running_responders_max: usize,
-    /// Bytes that wait to be sent before callers have to wait for room. 1 MiB by default. Boxes
-    /// are never cut, so a few more bytes may wait.
+    /// Bytes that wait to be sent before callers have to wait for room, and before responders of
+    /// further calls of the peer have to wait to be started. 1 MiB by default. Boxes are never
+    /// cut, so a few more bytes may wait.
     pub send_queue: usize,
-    /// Bytes that wait to be sent at all, answers included. 64 MiB by default. Over it, the peer
-    /// calls without reading what it is answered, and the connection ends.
+    /// Bytes that wait to be sent at all, answers included, together with the calls that are not
+    /// answered yet because of them. 64 MiB by default. Over it, the peer calls without reading
+    /// what it is answered, and the connection ends.
     pub send_queue_max: usize,
     /// Attachments that were received and that no argument has claimed. 1024 by default. Over
     /// it, the connection ends.

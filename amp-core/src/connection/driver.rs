@@ -60,7 +60,10 @@ struct Input {
     /// How many bytes the next read asks for.
     ask: usize,
     boxes: Vec<AmpBox>,
+    /// Calls that are not answered yet because there are enough bytes to be sent.
     calls: VecDeque<IncomingCall>,
+    /// How many bytes `calls` have.
+    calls_len: usize,
     wakers: Vec<Waker>,
 }
 
@@ -102,6 +105,7 @@ impl Driver {
             ask: READ_MIN,
             boxes: Vec::new(),
             calls: VecDeque::new(),
+            calls_len: 0,
             wakers: Vec::new(),
         };
         Self {
@@ -121,6 +125,10 @@ impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
     fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
         for _ in 0..TURNS {
+            if !self.input.calls.is_empty() && self.writing.is_empty() {
+                // What their answers wait behind is sent first.
+                return Ok(Progress::More);
+            }
             self.paused = !self.may_read(&mut self.shared.lock());
             if self.paused {
                 return Ok(Progress::Waiting);
@@ -128,7 +136,8 @@ impl Driver {
             let Poll::Ready(received) = self.poll_receive(cx) else {
                 return Ok(Progress::Waiting);
             };
-            if received? == 0 {
+            let received = received?;
+            if received == 0 {
                 let received = self.input.buffer.len();
                 return Err(match received {
                     0 => CloseReason::Peer,
@@ -136,6 +145,7 @@ impl Driver {
                 });
             }
             self.handle_received()?;
+            self.check_send_queue()?;
             if self.shared.lock().phase.refusal().is_some() {
                 // What comes later than the failure that closes the connection is not answered.
                 return Ok(Progress::More);
@@ -175,10 +185,25 @@ impl Driver {
         let decoded = self.decode();
         // Answers first: they wake callers, and free places among the outstanding calls.
         self.input.wakers.drain(..).for_each(Waker::wake);
-        while let Some(call) = self.input.calls.pop_front() {
+        self.start_responders()?;
+        Ok(decoded?)
+    }
+
+    /// Starts the responders of the calls that were received. Most of them answer at once, so this
+    /// stops while there is enough to be sent.
+    fn start_responders(&mut self) -> Result<(), CloseReason> {
+        while self.may_start()
+            && let Some(call) = self.input.calls.pop_front()
+        {
+            self.input.calls_len -= call.ampbox().encoded_len();
             self.start_responder(&call)?;
         }
-        Ok(decoded?)
+        Ok(())
+    }
+
+    fn may_start(&self) -> bool {
+        let limit = self.shared.settings.limits.send_queue;
+        !self.input.calls.is_empty() && self.shared.lock().core.outgoing().len() < limit
     }
 
     fn receive_attachments(&mut self) -> Result<(), CloseReason> {
@@ -196,7 +221,7 @@ impl Driver {
 
     /// The boxes before a mistake are good; the mistake ends the connection after them.
     fn decode(&mut self) -> Result<(), ProtocolError> {
-        let Input { buffer, decoder, boxes, calls, wakers, .. } = &mut self.input;
+        let Input { buffer, decoder, boxes, calls, calls_len, wakers, .. } = &mut self.input;
         let decoded = loop {
             match decoder.decode(buffer) {
                 Ok(Some(ampbox)) => boxes.push(ampbox),
@@ -210,7 +235,10 @@ impl Driver {
             boxes.drain(..).try_for_each(|ampbox| {
                 match state.core.handle_box(ampbox)? {
                     Event::Answered(waker) => wakers.push(waker),
-                    Event::Called(call) => calls.push_back(call),
+                    Event::Called(call) => {
+                        *calls_len += call.ampbox().encoded_len();
+                        calls.push_back(call);
+                    }
                     Event::Ignored => ignored += 1,
                 }
                 Ok(())
@@ -286,12 +314,14 @@ impl Driver {
             let (count, attachments) = self.writing.parts(&mut slices);
             let sent = self.transport.as_mut().poll_send(cx, &slices[..count], attachments);
             let Poll::Ready(sent) = sent else {
-                return self.check_send_queue();
+                self.check_send_queue()?;
+                return Ok(Progress::Waiting);
             };
             self.writing.advance(sent?);
             self.unflushed = true;
         }
         if !self.writing.is_empty() {
+            self.check_send_queue()?;
             return Ok(Progress::More);
         }
         if self.unflushed
@@ -307,12 +337,15 @@ impl Driver {
         Box::pin(tokio::time::sleep(self.shared.settings.limits.close_timeout))
     }
 
-    fn check_send_queue(&self) -> Result<Progress, CloseReason> {
+    /// Whether too much waits while the transport takes no more. Calls that are not answered
+    /// because of that count too.
+    fn check_send_queue(&self) -> Result<(), CloseReason> {
         let limit = self.shared.settings.limits.send_queue_max;
-        if self.shared.lock().core.outgoing().len() + self.writing.len() > limit {
+        let waiting = self.shared.lock().core.outgoing().len() + self.input.calls_len;
+        if !self.writing.is_empty() && waiting + self.writing.len() > limit {
             return Err(CloseReason::Limit { what: "bytes waiting to be sent", limit });
         }
-        Ok(Progress::Waiting)
+        Ok(())
     }
 
     /// Ends the connection properly: what is queued is sent, the peer is told that nothing more
@@ -343,10 +376,12 @@ impl Driver {
         }
         let sent = {
             let mut state = self.shared.lock();
-            ending.finish_responders &= state.running > 0;
+            let answered = self.input.calls.is_empty();
+            ending.finish_responders &= state.running > 0 || !answered;
             // A responder queues its answer before it is done. And the driver may have let other
             // tasks run rather than write what is queued.
-            state.core.outgoing().is_empty() && self.writing.is_empty() && !self.unflushed
+            let written = self.writing.is_empty() && !self.unflushed;
+            answered && written && state.core.outgoing().is_empty()
         };
         if sent && !ending.finish_responders && !ending.shut_down {
             match self.transport.as_mut().poll_shutdown(cx) {
@@ -365,7 +400,9 @@ impl Driver {
         let to_write = self.writing.is_empty() && !state.core.outgoing().is_empty();
         let to_go_on = match &self.ending {
             None => state.phase.refusal().is_some() || self.paused && self.may_read(&mut state),
-            Some(ending) => ending.finish_responders && state.running == 0,
+            Some(ending) => {
+                ending.finish_responders && state.running == 0 && self.input.calls.is_empty()
+            }
         };
         let park = !to_go_on && (!to_write || self.yielded);
         if park && !self.yielded && !state.driver.as_ref().is_some_and(|d| d.will_wake(cx.waker()))
@@ -392,6 +429,9 @@ impl Future for Driver {
         let this = &mut *self;
         loop {
             let mut more = false;
+            if let Err(reason) = this.start_responders() {
+                this.shared.close(&reason, false);
+            }
             if this.ending.is_none() {
                 let mut peer_done = false;
                 match this.poll_reading(cx) {
@@ -426,6 +466,7 @@ impl Future for Driver {
                     None => return Poll::Ready(this.end(reason)),
                 },
             }
+            more |= this.may_start();
             if let Some(Broken { reason, deadline }) = &mut this.broken
                 && deadline.as_mut().poll(cx).is_ready()
             {
