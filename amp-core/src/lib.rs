@@ -110,9 +110,11 @@ pub use argument::{Attachment, AttachmentKind, DecodeErrorKind, EncodeErrorKind}
 pub use boxes::{
     AmpBox, BoxError, BoxLimits, BoxReader, BoxWriter, Decoder, Value, ValueWriter, keys,
 };
-pub use command::{Arguments, Command, CommandError, NoError, OneWay};
+pub use command::{Arguments, Command, CommandError, NoError, OneWay, ProtocolSwitch};
 #[cfg(feature = "tokio")]
-pub use connection::{CallError, CloseReason, Connection, FailurePolicy, Limits, Peer, Transport};
+pub use connection::{
+    CallError, CloseReason, Connection, FailurePolicy, Limits, Peer, Switched, Transport,
+};
 pub use proto::RemoteError;
 #[cfg(feature = "tokio")]
 pub use responder::{Context, Failure, Respond, Responders, StringCallReceived, StringResponder};

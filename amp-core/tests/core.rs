@@ -54,7 +54,7 @@ impl Side {
                     (b"Note", None) => self.notes += 1,
                     other => panic!("{other:?}"),
                 },
-                Event::Ignored => panic!("nothing was made up"),
+                Event::Switched(_) | Event::Ignored => panic!("nothing was made up"),
             }
         }
     }

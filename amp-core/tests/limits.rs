@@ -5,7 +5,7 @@ mod support;
 use amp_core::{AmpBox, RemoteError, StringCallReceived};
 use amp_core::{CallError, Connection, FailurePolicy, Limits, Peer, Responders};
 use std::sync::Arc;
-use support::{Script, echo, echoing, gated, numbered};
+use support::{Script, echo, echoing, gated, numbered, settled};
 use tokio::sync::Semaphore;
 
 /// Calls back `Echo` on the peer that called, and answers with what it said.
@@ -249,12 +249,5 @@ async fn policies_differ_in_what_follows_a_failure() {
         let (_peer, mut script) = Script::start(prepare);
         script.send_box([("_command", command)]).await;
         assert_eq!(script.receive().await, None, "one way, {command}");
-    }
-}
-
-/// Resolves when every other task of this single-threaded runtime waits for something.
-async fn settled() {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
     }
 }

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use support::{Script, echoing, gated, numbered};
+use support::{Script, echoing, gated, numbered, settled};
 use tokio::sync::Semaphore;
 
 /// Polls once, with nobody to be woken.
@@ -29,13 +29,6 @@ async fn what_is_queued_is_sent_before_the_end_while_calls_are_outstanding() {
     script.expect_call("A").await;
     script.expect_call("A").await;
     assert_eq!(script.receive().await, None);
-}
-
-/// Lets all other tasks of this single-threaded runtime run until each waits for something.
-async fn settled() {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// The answer was written to a stream that had been shut down. That failed, and the connection

@@ -6,4 +6,4 @@ mod traits;
 
 pub use arguments::Arguments;
 pub use error::{CommandError, NoError};
-pub use traits::{Command, OneWay};
+pub use traits::{Command, OneWay, ProtocolSwitch};

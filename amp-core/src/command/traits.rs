@@ -43,6 +43,17 @@ pub trait Command: Arguments + Send + 'static {
     type Error: CommandError;
 }
 
+/// A command that asks for a protocol switch: Twisted's `ProtocolSwitchCommand`.
+///
+/// [`Peer::switch_protocol`](crate::Peer::switch_protocol) asks, and
+/// [`Responders::respond_switch`](crate::Responders::respond_switch) agrees or refuses.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a command that switches the protocol",
+    label = "does not switch the protocol",
+    note = "say so: `impl amp_core::ProtocolSwitch for {Self} {{}}`"
+)]
+pub trait ProtocolSwitch: Command<Response = ()> {}
+
 /// A command that wants no answer: Twisted's `requiresAnswer = False`.
 ///
 /// `#[derive(Command)]` with `#[amp(one_way)]` implements it.

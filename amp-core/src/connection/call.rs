@@ -9,7 +9,7 @@ use tokio::time::Sleep;
 
 use super::error::{CallError, CloseReason};
 use super::peer::Peer;
-use super::shared::{Encoded, Shared};
+use super::shared::{Encoded, HandedOver, Shared};
 use crate::argument::EncodeError;
 use crate::boxes::{AmpBox, BoxError, BoxReader, MAX_VALUE};
 use crate::command::{Arguments, Command, CommandError, NoError};
@@ -127,8 +127,10 @@ pub(super) fn check_command(command: &[u8]) -> Result<(), EncodeError> {
 }
 
 /// One call on its way: it waits for room, is sent, and waits for its answer.
-struct Exchange {
+pub(super) struct Exchange {
     peer: Peer,
+    /// Whether it asks for a protocol switch.
+    switch: bool,
     stage: Stage,
     timeout: Option<Duration>,
     /// Runs from the first poll on, where there is a timeout.
@@ -144,20 +146,28 @@ enum Stage {
 
 impl Exchange {
     fn new(peer: Peer) -> Self {
-        Self { peer, stage: Stage::New, timeout: None, deadline: None }
+        Self { peer, switch: false, stage: Stage::New, timeout: None, deadline: None }
+    }
+
+    /// A call that asks for a protocol switch. When the peer agrees, the driver hands over the
+    /// stream.
+    pub(super) fn for_switch(peer: Peer) -> Self {
+        let mut exchange = Self::new(peer);
+        exchange.switch = true;
+        exchange
     }
 
     /// `encode` is called at most once, when the box can be queued.
     ///
     /// A call that is over stays pending for ever, as a future that is polled again after it was
     /// ready may.
-    fn poll(
+    pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         command: &[u8],
         encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>,
     ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
-        let Self { peer, stage, timeout, deadline } = self;
+        let Self { peer, switch, stage, timeout, deadline } = self;
         let shared = peer.shared();
         loop {
             match stage {
@@ -189,6 +199,11 @@ impl Exchange {
         let waker = cx.waker().clone();
         let sent = encoded.commit(shared, |state, body| match state.phase.refusal() {
             Some(reason) => Err(CallError::Closed(reason.clone())),
+            None if *switch => {
+                let id = state.core.ask_switch(command, body, waker)?;
+                state.handed_over = HandedOver::Wanted;
+                Ok(id)
+            }
             None => Ok(state.core.call(command, body, waker)?),
         });
         *stage = Stage::Sent(sent?);
@@ -262,8 +277,12 @@ impl Drop for Exchange {
 }
 
 fn forget(shared: &Shared, id: CallId) {
-    // The waker is dropped once the lock is.
-    let _waiter = { shared.lock().core.forget(id) };
+    // What is dropped is dropped once the lock is.
+    let _dropped = {
+        let mut state = shared.lock();
+        let stream = state.core.is_switch(id).then(|| std::mem::take(&mut state.handed_over));
+        (state.core.forget(id), stream)
+    };
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use tokio::time::Sleep;
 
 use super::error::CloseReason;
 use super::peer::Peer;
-use super::shared::{Phase, Shared, State};
+use super::shared::{HandedOver, Phase, Shared, State, Switch};
+use super::switched::Switched;
 use super::transport::{NoTransport, Transport};
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
@@ -50,7 +51,19 @@ pub(crate) struct Driver {
     paused: bool,
     /// Set once nothing can be written any more. What the peer sent before it went is still read.
     broken: Option<Broken>,
+    switching: Switching,
     ending: Option<Ending>,
+}
+
+/// Whether a protocol switch is being made. From the box that asks for it, or that agrees to it,
+/// bytes are not read as boxes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Switching {
+    No,
+    /// The peer has asked for it, and the responder has not decided.
+    Asked,
+    /// Both sides agree. Once what is queued is sent, the stream is handed over.
+    Agreed,
 }
 
 struct Input {
@@ -118,6 +131,7 @@ impl Driver {
             yielded: false,
             paused: false,
             broken: None,
+            switching: Switching::No,
             ending: None,
         }
     }
@@ -125,6 +139,9 @@ impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
     fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
         for _ in 0..TURNS {
+            if self.switching != Switching::No {
+                return Ok(Progress::Waiting);
+            }
             if !self.input.calls.is_empty() && self.writing.is_empty() {
                 // What their answers wait behind is sent first.
                 return Ok(Progress::More);
@@ -221,21 +238,51 @@ impl Driver {
 
     /// The boxes before a mistake are good; the mistake ends the connection after them.
     fn decode(&mut self) -> Result<(), ProtocolError> {
-        let Input { buffer, decoder, boxes, calls, calls_len, wakers, .. } = &mut self.input;
-        let decoded = loop {
-            match decoder.decode(buffer) {
-                Ok(Some(ampbox)) => boxes.push(ampbox),
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
+        // Behind a box that switches the protocol there are no boxes. Where one is to be expected
+        // each box is looked at before the next is decoded.
+        let expected = self.locator.has_switches() || self.shared.lock().core.is_switching();
+        let most = if expected { 1 } else { usize::MAX };
+        loop {
+            let Input { buffer, decoder, boxes, .. } = &mut self.input;
+            let decoded = loop {
+                if boxes.len() == most {
+                    break Ok(true);
+                }
+                match decoder.decode(buffer) {
+                    Ok(Some(ampbox)) => boxes.push(ampbox),
+                    Ok(None) => break Ok(false),
+                    Err(error) => break Err(error),
+                }
+            };
+            self.handle_boxes()?;
+            if !decoded? || self.switching != Switching::No {
+                return Ok(());
             }
-        };
+        }
+    }
+
+    /// Sorts out what was decoded: answers to their calls, calls to be answered.
+    fn handle_boxes(&mut self) -> Result<(), ProtocolError> {
+        let Self { shared, locator, switching, input, .. } = self;
+        let Input { boxes, calls, calls_len, wakers, .. } = input;
         let mut ignored = 0;
         let handled = {
-            let mut state = self.shared.lock();
+            let mut state = shared.lock();
             boxes.drain(..).try_for_each(|ampbox| {
                 match state.core.handle_box(ampbox)? {
                     Event::Answered(waker) => wakers.push(waker),
+                    Event::Switched(waker) => {
+                        wakers.extend(waker);
+                        *switching = Switching::Agreed;
+                    }
                     Event::Called(call) => {
+                        if locator.is_switch(&call) {
+                            if state.core.is_switching() {
+                                return Err(ProtocolError::SwitchesCross);
+                            }
+                            state.switch = Switch::Deciding;
+                            *switching = Switching::Asked;
+                        }
                         *calls_len += call.ampbox().encoded_len();
                         calls.push_back(call);
                     }
@@ -247,12 +294,55 @@ impl Driver {
         if ignored > 0 {
             tracing::debug!(ignored, "ignored answers to calls that are not outstanding");
         }
-        handled.and(decoded.map_err(ProtocolError::from))
+        handled
+    }
+
+    /// Goes on with a protocol switch that the peer has asked for, once that is decided: when it
+    /// is refused, boxes follow.
+    fn poll_decision(&mut self) -> Result<(), CloseReason> {
+        if self.switching != Switching::Asked {
+            return Ok(());
+        }
+        self.switching = match self.shared.lock().switch {
+            Switch::Deciding => return Ok(()),
+            Switch::Accepted(_) => Switching::Agreed,
+            Switch::None => Switching::No,
+        };
+        if self.switching == Switching::No { self.handle_received() } else { Ok(()) }
+    }
+
+    /// Hands the stream over, once everything before the switch is sent.
+    fn poll_hand_over(&mut self) -> Poll<CloseReason> {
+        let agreed = self.switching == Switching::Agreed && self.broken.is_none();
+        let written = self.writing.is_empty() && !self.unflushed;
+        if !agreed || !written || !self.shared.lock().core.outgoing().is_empty() {
+            return Poll::Pending;
+        }
+        let transport = std::mem::replace(&mut self.transport, Box::pin(NoTransport));
+        let Input { buffer, attachments, .. } = &mut self.input;
+        let mut received = self.shared.take_unclaimed();
+        received.append(attachments);
+        let switched = Switched::new(transport, std::mem::take(buffer), received);
+        let mut state = self.shared.lock();
+        let switch = std::mem::take(&mut state.switch);
+        if let Switch::Accepted(successor) = switch {
+            drop(state);
+            tokio::spawn(async move { successor(switched).await });
+        } else if matches!(state.handed_over, HandedOver::Wanted) {
+            state.handed_over = HandedOver::Done(switched);
+            drop(state);
+        } else {
+            // Nobody waits for it: the stream is closed.
+            drop(state);
+            drop(switched);
+        }
+        Poll::Ready(self.end(CloseReason::Switched))
     }
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
     fn start_responder(&mut self, call: &IncomingCall) -> Result<(), CloseReason> {
-        let question = Question::new(Peer::new(Arc::clone(&self.shared)), call);
+        let asks_switch = self.locator.is_switch(call);
+        let question = Question::new(Peer::new(Arc::clone(&self.shared)), call, asks_switch);
         let running = self.shared.lock().running;
         let limit = self.shared.settings.limits.running_responders_max;
         if running >= limit {
@@ -399,7 +489,12 @@ impl Driver {
         let mut state = self.shared.lock();
         let to_write = self.writing.is_empty() && !state.core.outgoing().is_empty();
         let to_go_on = match &self.ending {
-            None => state.phase.refusal().is_some() || self.paused && self.may_read(&mut state),
+            None => {
+                state.phase.refusal().is_some()
+                    || self.paused && self.may_read(&mut state)
+                    || self.switching == Switching::Asked
+                        && !matches!(state.switch, Switch::Deciding)
+            }
             Some(ending) => {
                 ending.finish_responders && state.running == 0 && self.input.calls.is_empty()
             }
@@ -434,7 +529,7 @@ impl Future for Driver {
             }
             if this.ending.is_none() {
                 let mut peer_done = false;
-                match this.poll_reading(cx) {
+                match this.poll_decision().and_then(|()| this.poll_reading(cx)) {
                     Ok(progress) => more = matches!(progress, Progress::More),
                     Err(reason @ CloseReason::Io(_)) => return Poll::Ready(this.end(reason)),
                     Err(reason) => {
@@ -467,6 +562,11 @@ impl Future for Driver {
                 },
             }
             more |= this.may_start();
+            if this.ending.is_none()
+                && let Poll::Ready(reason) = this.poll_hand_over()
+            {
+                return Poll::Ready(reason);
+            }
             if let Some(Broken { reason, deadline }) = &mut this.broken
                 && deadline.as_mut().poll(cx).is_ready()
             {

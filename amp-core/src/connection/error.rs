@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::argument::{DecodeError, EncodeError};
 use crate::command::NoError;
-use crate::proto::{ProtocolError, RemoteError, TooManyCalls};
+use crate::proto::{ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
 
 /// Why a call did not give a response.
 ///
@@ -34,6 +34,9 @@ pub enum CallError<E = NoError> {
     /// Too many calls are outstanding. Nothing was sent.
     #[error(transparent)]
     TooManyCalls(#[from] TooManyCalls),
+    /// A protocol switch was asked for while another one is under way. Nothing was sent.
+    #[error("a protocol switch is under way")]
+    SwitchUnderWay,
     /// The connection ended before the answer came. The peer may have acted, unless the
     /// connection had ended before the call was made.
     #[error("the connection is closed: {0}")]
@@ -67,7 +70,17 @@ impl CallError<NoError> {
             CallError::Decode(error) => CallError::Decode(error),
             CallError::Timeout { after } => CallError::Timeout { after },
             CallError::TooManyCalls(error) => CallError::TooManyCalls(error),
+            CallError::SwitchUnderWay => CallError::SwitchUnderWay,
             CallError::Closed(reason) => CallError::Closed(reason),
+        }
+    }
+}
+
+impl<E> From<SwitchRefused> for CallError<E> {
+    fn from(refused: SwitchRefused) -> Self {
+        match refused {
+            SwitchRefused::UnderWay => CallError::SwitchUnderWay,
+            SwitchRefused::TooManyCalls(error) => CallError::TooManyCalls(error),
         }
     }
 }
@@ -104,6 +117,9 @@ pub enum CloseReason {
         /// The code that was answered, or that would have been.
         code: Arc<str>,
     },
+    /// The connection speaks another protocol now: a protocol switch has succeeded.
+    #[error("the connection has switched to another protocol")]
+    Switched,
     /// The peer went over a limit that protects this side.
     #[error("the peer went over the limit of {limit} {what}")]
     Limit {

@@ -7,6 +7,8 @@ mod error;
 mod halves;
 mod peer;
 mod shared;
+mod switch;
+mod switched;
 mod transport;
 mod unclaimed;
 
@@ -14,5 +16,6 @@ pub use builder::{Connection, FailurePolicy, Limits};
 pub use call::{Call, StringCall};
 pub use error::{CallError, CloseReason};
 pub use peer::Peer;
-pub(crate) use shared::{Encoded, Shared};
+pub(crate) use shared::{Encoded, Shared, Successor};
+pub use switched::Switched;
 pub use transport::Transport;

@@ -2,6 +2,8 @@
 
 use bytes::BytesMut;
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -10,6 +12,7 @@ use tokio::sync::futures::OwnedNotified;
 
 use super::builder::Settings;
 use super::error::CloseReason;
+use super::switched::Switched;
 use super::unclaimed::Unclaimed;
 use crate::argument::{
     Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Extensions, PeerAddress,
@@ -47,6 +50,35 @@ pub(crate) struct State {
     pub(super) running: usize,
     /// Whether a caller waits for room.
     pub(super) waiting_for_room: bool,
+    /// The protocol switch that the peer has asked for.
+    pub(super) switch: Switch,
+    /// The stream after a protocol switch that this side has asked for.
+    pub(super) handed_over: HandedOver,
+}
+
+/// What was decided about a protocol switch that the peer has asked for.
+#[derive(Default)]
+pub(super) enum Switch {
+    #[default]
+    None,
+    /// Its responder has not decided yet.
+    Deciding,
+    /// What speaks from now on.
+    Accepted(Successor),
+}
+
+/// What speaks on a connection after a protocol switch.
+pub(crate) type Successor =
+    Box<dyn FnOnce(Switched) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// Where the stream goes after a protocol switch that this side has asked for.
+#[derive(Default)]
+pub(super) enum HandedOver {
+    /// Nobody waits for it: it is closed.
+    #[default]
+    Unwanted,
+    Wanted,
+    Done(Switched),
 }
 
 /// How far a connection has come.
@@ -101,6 +133,8 @@ impl Shared {
             driver: None,
             running: 0,
             waiting_for_room: false,
+            switch: Switch::None,
+            handed_over: HandedOver::Unwanted,
         };
         Self {
             state: Mutex::new(state),
@@ -124,6 +158,26 @@ impl Shared {
 
     pub(super) fn unclaimed(&self) -> MutexGuard<'_, Unclaimed> {
         self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the stream that was handed over, if it was.
+    pub(super) fn take_handed_over(&self) -> HandedOver {
+        let mut state = self.lock();
+        match &state.handed_over {
+            HandedOver::Done(_) => std::mem::take(&mut state.handed_over),
+            HandedOver::Unwanted | HandedOver::Wanted => HandedOver::Unwanted,
+        }
+    }
+
+    /// Nobody waits for the stream any more. One that is there already is closed.
+    pub(super) fn forget_switch(&self) {
+        let _stream = { std::mem::take(&mut self.lock().handed_over) };
+    }
+
+    /// Takes the attachments that nothing has claimed.
+    pub(super) fn take_unclaimed(&self) -> Vec<Attachment> {
+        let unclaimed = std::mem::take(&mut *self.unclaimed());
+        unclaimed.into_attachments()
     }
 
     /// Encodes arguments on the caller's task, with nothing locked that anyone else needs.
@@ -168,7 +222,7 @@ impl Shared {
         if let Some(reason) = state.phase.refusal() {
             return Err(reason.clone());
         }
-        if state.core.outgoing().len() < self.settings.limits.send_queue {
+        if state.core.queued() < self.settings.limits.send_queue {
             return Ok(None);
         }
         state.waiting_for_room = true;
@@ -244,6 +298,27 @@ impl State {
         if !matches!(self.phase, Phase::Ended(_)) {
             self.core.fail(tag, code, description);
         }
+    }
+
+    /// Agrees to a protocol switch; or gives back what it would have been to, and says why not.
+    pub(crate) fn accept_switch(
+        &mut self,
+        tag: &[u8],
+        successor: Successor,
+    ) -> Result<(), (Successor, String)> {
+        if let Some(reason) = self.phase.refusal() {
+            return Err((successor, reason.to_string()));
+        }
+        match self.core.accept_switch(tag) {
+            Ok(()) => self.switch = Switch::Accepted(successor),
+            Err(error) => return Err((successor, error.to_string())),
+        }
+        Ok(())
+    }
+
+    /// The peer's switch was not agreed to: the boxes go on.
+    pub(crate) fn refuse_switch(&mut self) {
+        self.switch = Switch::None;
     }
 
     /// Who is to be woken to look at the phase again.

@@ -22,6 +22,11 @@ impl Unclaimed {
         self.waiting.len()
     }
 
+    /// All that are waiting, in the order in which they came.
+    pub(super) fn into_attachments(self) -> Vec<Attachment> {
+        self.waiting.into_values().collect()
+    }
+
     pub(super) fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
         self.waiting
             .remove(&ordinal)

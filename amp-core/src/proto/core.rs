@@ -1,7 +1,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::calls::{CallId, Calls, Tagged, write_tag};
-use super::{Body, Outgoing, ProtocolError, RemoteError, TooManyCalls};
+use super::{Body, Outgoing, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
 use crate::boxes::{AmpBox, MAX_VALUE, keys};
 
 /// One side of a connection: its outstanding calls, and what it has to send.
@@ -12,7 +12,19 @@ use crate::boxes::{AmpBox, MAX_VALUE, keys};
 pub struct Core<W> {
     calls: Calls<Waiting<W>>,
     outgoing: Outgoing,
+    /// What is queued while nothing may be sent: behind a protocol switch.
+    held: Option<Outgoing>,
+    /// The protocol switch that this side has asked for.
+    asked_switch: Option<AskedSwitch>,
     counters: Counters,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct AskedSwitch {
+    id: CallId,
+    /// Whether nobody waits for the answer any more. It says all the same which protocol the
+    /// peer speaks.
+    abandoned: bool,
 }
 
 /// What a core holds at most.
@@ -43,6 +55,9 @@ pub enum Event<W> {
     /// An outstanding call has its answer, which [`Core::take_answer`] hands out. This is who
     /// waited for it.
     Answered(W),
+    /// The peer has agreed to the switch that was asked for: what it sends from here on is of
+    /// another protocol. This is who waited for it, if anyone still does.
+    Switched(Option<W>),
     /// The peer calls.
     Called(IncomingCall),
     /// An answer to a call that is no longer outstanding, or that never was. It is counted.
@@ -92,6 +107,8 @@ impl<W> Core<W> {
         Self {
             calls: Calls::new(limits.outstanding_calls),
             outgoing: Outgoing::default(),
+            held: None,
+            asked_switch: None,
             counters: Counters::default(),
         }
     }
@@ -114,19 +131,55 @@ impl<W> Core<W> {
             put_reserved(out, keys::ASK, write_tag(tag, &mut [0; 16]));
             put_reserved(out, keys::COMMAND, command);
         };
-        self.outgoing.push(head, body);
+        self.queue().push(head, body);
         Ok(id)
+    }
+
+    /// Queues a call that asks for a protocol switch. What is queued behind it is held back until
+    /// the answer comes: for good, if the peer agrees, and until then otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When too many calls are outstanding, or a switch is under way. Nothing is queued then.
+    pub fn ask_switch(
+        &mut self,
+        command: &[u8],
+        body: &mut Body,
+        waiter: W,
+    ) -> Result<CallId, SwitchRefused> {
+        if self.held.is_some() {
+            return Err(SwitchRefused::UnderWay);
+        }
+        let id = self.call(command, body, waiter)?;
+        self.asked_switch = Some(AskedSwitch { id, abandoned: false });
+        self.held = Some(Outgoing::default());
+        Ok(id)
+    }
+
+    /// Agrees to the switch that the peer has asked for with this tag. The answer is the last box
+    /// that is sent: what is queued behind it is held back for good.
+    ///
+    /// # Errors
+    ///
+    /// When a switch is under way. Nothing is queued then.
+    pub fn accept_switch(&mut self, tag: &[u8]) -> Result<(), SwitchRefused> {
+        if self.held.is_some() {
+            return Err(SwitchRefused::UnderWay);
+        }
+        self.answer(tag, &mut Body::default());
+        self.held = Some(Outgoing::default());
+        Ok(())
     }
 
     /// Queues a call that wants no answer.
     pub fn notify(&mut self, command: &[u8], body: &mut Body) {
         self.counters.calls_sent += 1;
-        self.outgoing.push(|out| put_reserved(out, keys::COMMAND, command), body);
+        self.queue().push(|out| put_reserved(out, keys::COMMAND, command), body);
     }
 
     /// Queues the answer to the call with this tag.
     pub fn answer(&mut self, tag: &[u8], body: &mut Body) {
-        self.outgoing.push(|out| put_reserved(out, keys::ANSWER, tag), body);
+        self.queue().push(|out| put_reserved(out, keys::ANSWER, tag), body);
     }
 
     /// Queues the failure of the call with this tag. A code or a description that is too long
@@ -142,7 +195,7 @@ impl<W> Core<W> {
             put_reserved(out, keys::ERROR_CODE, code);
             put_reserved(out, keys::ERROR_DESCRIPTION, &description.as_bytes()[..end]);
         };
-        self.outgoing.push(head, &mut Body::default());
+        self.queue().push(head, &mut Body::default());
     }
 
     /// What the received box means.
@@ -168,6 +221,9 @@ impl<W> Core<W> {
 
     fn answered(&mut self, tagged: Tagged, answer: impl FnOnce() -> Answer) -> Event<W> {
         match tagged {
+            Tagged::Outstanding(id) if self.is_switch(id) => {
+                return self.switch_answered(answer());
+            }
             Tagged::Outstanding(id) => {
                 if let Some(waiting @ Waiting::For(_)) = self.calls.get_mut(id)
                     && let Waiting::For(waiter) =
@@ -181,6 +237,34 @@ impl<W> Core<W> {
             Tagged::Unknown => self.counters.unknown_answers += 1,
         }
         Event::Ignored
+    }
+
+    fn switch_answered(&mut self, answer: Answer) -> Event<W> {
+        let Some(AskedSwitch { id, abandoned }) = self.asked_switch.take() else {
+            return Event::Ignored;
+        };
+        let refused = answer.is_err();
+        if refused && let Some(held) = self.held.take() {
+            self.outgoing.append(held);
+        }
+        let waiter = if abandoned {
+            self.calls.remove(id);
+            None
+        } else {
+            match self
+                .calls
+                .get_mut(id)
+                .map(|waiting| std::mem::replace(waiting, Waiting::Done(answer)))
+            {
+                Some(Waiting::For(waiter)) => Some(waiter),
+                Some(Waiting::Done(_)) | None => None,
+            }
+        };
+        match waiter {
+            Some(waiter) if refused => Event::Answered(waiter),
+            None if refused => Event::Ignored,
+            waiter => Event::Switched(waiter),
+        }
     }
 
     /// Takes the answer of a call, once it is there. The call is then over.
@@ -204,6 +288,12 @@ impl<W> Core<W> {
 
     /// Gives up a call: its answer, should one come, is ignored. Returns who waited for it.
     pub fn forget(&mut self, id: CallId) -> Option<W> {
+        if let Some(asked) = &mut self.asked_switch
+            && asked.id == id
+        {
+            asked.abandoned = true;
+            return None;
+        }
         match self.calls.remove(id)? {
             Waiting::For(waiter) => Some(waiter),
             Waiting::Done(_) => None,
@@ -221,6 +311,25 @@ impl<W> Core<W> {
     /// How many calls are outstanding.
     pub fn outstanding(&self) -> usize {
         self.calls.len()
+    }
+
+    /// Whether a protocol switch that this side asked for is not answered yet.
+    pub fn is_switching(&self) -> bool {
+        self.asked_switch.is_some()
+    }
+
+    /// Whether this call asks for a protocol switch and is not answered yet.
+    pub fn is_switch(&self, id: CallId) -> bool {
+        self.asked_switch.is_some_and(|asked| asked.id == id)
+    }
+
+    /// How many bytes are queued: those to be sent, and those that are held back.
+    pub fn queued(&self) -> usize {
+        self.outgoing.len() + self.held.as_ref().map_or(0, Outgoing::len)
+    }
+
+    fn queue(&mut self) -> &mut Outgoing {
+        self.held.as_mut().unwrap_or(&mut self.outgoing)
     }
 
     /// What is to be sent.

@@ -16,6 +16,10 @@ pub enum ProtocolError {
         /// How many pairs it has.
         pairs: usize,
     },
+    /// The peer asks for a protocol switch after this side has asked for one. Neither may answer:
+    /// what it sends could be taken for the other protocol.
+    #[error("both sides ask for a protocol switch at once")]
+    SwitchesCross,
 }
 
 /// More calls were to be outstanding than the limit allows. Only the one call fails.
@@ -24,6 +28,18 @@ pub enum ProtocolError {
 pub struct TooManyCalls {
     /// The limit, in calls.
     pub limit: usize,
+}
+
+/// A protocol switch that cannot be made now. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SwitchRefused {
+    /// Another one is under way.
+    #[error("a protocol switch is under way")]
+    UnderWay,
+    /// Too many calls are outstanding.
+    #[error(transparent)]
+    TooManyCalls(#[from] TooManyCalls),
 }
 
 /// An error that a peer answered with: what `_error_code` and `_error_description` say.

@@ -39,5 +39,5 @@ mod outgoing;
 
 pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
 pub use calls::CallId;
-pub use error::{ProtocolError, RemoteError, TooManyCalls};
+pub use error::{ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
 pub use outgoing::{Body, Outgoing};

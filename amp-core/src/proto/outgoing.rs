@@ -105,6 +105,16 @@ impl Outgoing {
         bytes
     }
 
+    /// Moves everything of `other` behind what is there.
+    pub(super) fn append(&mut self, other: Outgoing) {
+        self.segments.push_back(self.tail.split().freeze());
+        self.segments.extend(other.segments);
+        self.tail = other.tail;
+        self.attachments.extend(other.attachments);
+        self.len += other.len;
+        self.boxes += other.boxes;
+    }
+
     /// Puts a box in: what `head` writes, then the body, which is left empty.
     pub(super) fn push(&mut self, head: impl FnOnce(&mut BytesMut), body: &mut Body) {
         let before = self.tail.len();

@@ -6,12 +6,18 @@ use std::sync::Arc;
 
 use super::Question;
 use crate::boxes::AmpBox;
+use crate::proto::IncomingCall;
 
 /// A responder at work, or `None` when it is already done.
 pub(crate) type Responding = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 /// A responder whose command is known only to itself.
 pub(super) trait AnyResponder: Send + Sync {
+    /// Whether it can agree to a protocol switch.
+    fn is_switch(&self) -> bool {
+        false
+    }
+
     fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding;
 }
 
@@ -20,9 +26,23 @@ pub(super) trait AnyResponder: Send + Sync {
 pub(crate) struct Locator {
     pub(super) by_name: HashMap<Bytes, Arc<dyn AnyResponder>>,
     pub(super) fallback: Option<Arc<dyn AnyResponder>>,
+    /// Whether any of the responders can agree to a protocol switch.
+    pub(super) has_switches: bool,
 }
 
 impl Locator {
+    /// Whether any call may lead to a protocol switch.
+    pub(crate) fn has_switches(&self) -> bool {
+        self.has_switches
+    }
+
+    /// Whether this call may lead to a protocol switch.
+    pub(crate) fn is_switch(&self, call: &IncomingCall) -> bool {
+        self.has_switches
+            && call.tag().is_some()
+            && self.by_name.get(call.command()).is_some_and(|responder| responder.is_switch())
+    }
+
     /// Starts to answer. The responder's own code runs in here, and may panic.
     pub(crate) fn respond(
         &self,

@@ -5,7 +5,7 @@ use super::failure::BoxedError;
 use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::{AmpBox, keys};
 use crate::command::{Arguments, CommandError};
-use crate::connection::{CloseReason, Encoded, FailurePolicy, Peer, Shared};
+use crate::connection::{CloseReason, Encoded, FailurePolicy, Peer, Shared, Successor};
 use crate::proto::IncomingCall;
 use crate::shorten::Shortened;
 
@@ -19,13 +19,16 @@ pub(crate) struct Question {
     tag: Option<SmallVec<[u8; 16]>>,
     /// For messages. Most names fit in without an allocation.
     command: SmallVec<[u8; 32]>,
+    /// Whether it asks for a protocol switch, and nothing is read until that is decided.
+    asks_switch: bool,
     answered: bool,
 }
 
 impl Question {
-    pub(crate) fn new(peer: Peer, call: &IncomingCall) -> Self {
+    pub(crate) fn new(peer: Peer, call: &IncomingCall, asks_switch: bool) -> Self {
         let tag = call.tag().map(SmallVec::from_slice);
-        Self { peer, tag, command: SmallVec::from_slice(call.command()), answered: false }
+        let command = SmallVec::from_slice(call.command());
+        Self { peer, tag, command, asks_switch, answered: false }
     }
 
     pub(crate) fn peer(&self) -> &Peer {
@@ -65,6 +68,20 @@ impl Question {
         }
     }
 
+    /// Agrees to the protocol switch.
+    pub(super) fn accept_switch(mut self, successor: Successor) {
+        let accepted = match &self.tag {
+            Some(tag) if self.asks_switch => {
+                self.peer.shared().update(|state| state.accept_switch(tag, successor))
+            }
+            _ => Err((successor, "no answer is wanted that could agree to it".to_owned())),
+        };
+        match accepted {
+            Ok(()) => self.answered = true,
+            Err((_, why)) => self.undeclared(&Undeclared::Switch(why)),
+        }
+    }
+
     /// Fails with an error that the command declares.
     pub(super) fn fail(mut self, error: &impl CommandError) {
         let (code, fatal) = (error.code().as_bytes(), error.is_fatal());
@@ -97,7 +114,12 @@ impl Question {
         self.answered = true;
         let shared = self.peer.shared();
         if let Some(tag) = &self.tag {
-            shared.update(|state| state.fail(tag, code, description));
+            shared.update(|state| {
+                state.fail(tag, code, description);
+                if self.asks_switch {
+                    state.refuse_switch();
+                }
+            });
         }
         // A failure that cannot be answered is an undeclared one, whatever it is.
         if close || (self.tag.is_none() && self.policy() == FailurePolicy::Close) {
@@ -133,6 +155,8 @@ pub(crate) enum Undeclared {
     Encode(EncodeError),
     #[error("{0}")]
     Responder(BoxedError),
+    #[error("the protocol switch cannot be made: {0}")]
+    Switch(String),
     #[error("the responder panicked or was dropped")]
     Dropped,
     #[error("{running} responders are running, which is the limit")]

@@ -9,7 +9,8 @@ use super::question::{Question, Undeclared};
 use super::string::{OfStrings, StringResponder};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
-use crate::command::Command;
+use crate::command::{Command, ProtocolSwitch};
+use crate::connection::Switched;
 use crate::shorten::Shortened;
 
 /// A set of responders, each for one command, and the state that they share.
@@ -135,7 +136,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// When both sets have a responder for one command, or both have a fallback.
     pub fn merge<T>(mut self, other: Responders<T>) -> Result<Self, Clash> {
         let locator = Arc::make_mut(&mut self.locator);
-        let Locator { by_name, fallback } = Arc::unwrap_or_clone(other.locator);
+        let Locator { by_name, fallback, has_switches } = Arc::unwrap_or_clone(other.locator);
+        locator.has_switches |= has_switches;
         for (name, responder) in by_name {
             if locator.by_name.contains_key(&name) {
                 return Err(Clash { command: Some(Shortened::new(name)) });
@@ -148,6 +150,41 @@ impl<S: Send + Sync + 'static> Responders<S> {
             return Err(Clash { command: None });
         }
         Ok(self)
+    }
+
+    /// Adds a responder for the command `C` that agrees to a protocol switch by returning what
+    /// speaks from then on: a closure that gets the stream, and runs on a task of its own once
+    /// the answer is sent. An error refuses the switch, and the connection goes on.
+    ///
+    /// Until it has decided nothing more is read from the peer.
+    ///
+    /// ```
+    /// use amp_core::{Command, NoError, ProtocolSwitch, Responders, Switched};
+    ///
+    /// #[derive(Command)]
+    /// struct SwitchToEcho {}
+    ///
+    /// impl ProtocolSwitch for SwitchToEcho {}
+    ///
+    /// let responders = Responders::new(()).respond_switch(|_, _: SwitchToEcho| async {
+    ///     Ok(|stream: Switched| async {
+    ///         let (mut reader, mut writer) = tokio::io::split(stream);
+    ///         let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    ///     })
+    /// });
+    /// ```
+    pub fn respond_switch<C, F, R, H, G>(mut self, responder: F) -> Self
+    where
+        C: ProtocolSwitch,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<H, C::Error>> + Send + 'static,
+        H: FnOnce(Switched) -> G + Send + 'static,
+        G: Future<Output = ()> + Send + 'static,
+    {
+        Arc::make_mut(&mut self.locator).has_switches = true;
+        let state = Arc::clone(&self.state);
+        let switching = Switching { state, responder, command: PhantomData::<fn(C)> };
+        self.add(Bytes::from_static(C::NAME.as_bytes()), Arc::new(switching))
     }
 
     fn typed<C, F, R>(self, responder: F) -> Self
@@ -228,6 +265,42 @@ where
                 Err(Failure::Undeclared(error)) => {
                     question.fail_undeclared(&Undeclared::Responder(error));
                 }
+            }
+        }))
+    }
+}
+
+/// The responder of a command that switches the protocol.
+struct Switching<S, F, C> {
+    state: Arc<S>,
+    responder: F,
+    command: PhantomData<fn(C)>,
+}
+
+impl<S, F, R, C, H, G> AnyResponder for Switching<S, F, C>
+where
+    S: Send + Sync + 'static,
+    C: ProtocolSwitch,
+    F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<H, C::Error>> + Send + 'static,
+    H: FnOnce(Switched) -> G + Send + 'static,
+    G: Future<Output = ()> + Send + 'static,
+{
+    fn is_switch(&self) -> bool {
+        true
+    }
+
+    fn respond(&self, question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
+        let (question, command) = question.decode(ampbox)?;
+        let context = Context::new(Arc::clone(&self.state), question.peer().clone());
+        let decision = (self.responder)(context, command);
+        Some(Box::pin(async move {
+            match decision.await {
+                Ok(successor) => {
+                    let successor = Box::new(move |stream| Box::pin(successor(stream)) as _);
+                    question.accept_switch(successor);
+                }
+                Err(error) => question.fail(&error),
             }
         }))
     }

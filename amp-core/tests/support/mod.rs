@@ -99,4 +99,25 @@ impl Script {
         assert_eq!(ampbox.get("_command"), Some(command.as_bytes()));
         String::from_utf8(ampbox.get("_ask").expect("a tag").to_vec()).expect("our tags are text")
     }
+
+    /// Receives so many bytes, which are not boxes.
+    pub(crate) async fn receive_bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            let received = self.stream.read_buf(&mut self.buffer).await.expect("the stream works");
+            assert_ne!(received, 0, "the stream ends after {:?}", self.buffer);
+        }
+        self.buffer.split_to(count).to_vec()
+    }
+
+    /// Sends nothing more.
+    pub(crate) async fn finish(&mut self) {
+        self.stream.shutdown().await.expect("the stream works");
+    }
+}
+
+/// Lets all other tasks of this single-threaded runtime run until each waits for something.
+pub(crate) async fn settled() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
 }

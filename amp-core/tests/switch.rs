@@ -1,0 +1,277 @@
+//! Protocol switches: from which byte on the other protocol is spoken, and what becomes of the
+//! calls.
+
+mod support;
+
+use amp_core::{
+    AmpBox, CallError, CloseReason, Command, CommandError, Connection, Peer, ProtocolSwitch,
+    Responders, Switched,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use support::{Script, echo, numbered};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+#[derive(Command, Clone)]
+#[amp(error = NotToday)]
+struct SwitchToEcho {
+    refuse: bool,
+}
+
+impl ProtocolSwitch for SwitchToEcho {}
+
+#[derive(CommandError, Debug, PartialEq, thiserror::Error)]
+enum NotToday {
+    #[error("not today")]
+    NotToday,
+}
+
+/// Writes back what it reads, in capitals.
+async fn shout(mut stream: Switched) {
+    let mut buffer = vec![0; 100];
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        buffer[..read].make_ascii_uppercase();
+        stream.write_all(&buffer[..read]).await.unwrap();
+    }
+}
+
+fn switching() -> Responders {
+    Responders::new(()).respond_string("Echo", echo).respond_switch(
+        |_, SwitchToEcho { refuse }| async move {
+            if refuse { Err(NotToday::NotToday) } else { Ok(shout) }
+        },
+    )
+}
+
+fn ask(tag: &str, refuse: &str) -> Vec<u8> {
+    let pairs = [("_ask", tag), ("_command", "SwitchToEcho"), ("refuse", refuse)];
+    AmpBox::from_pairs(pairs).unwrap().to_bytes().to_vec()
+}
+
+fn start_switch(peer: &Peer) -> JoinHandle<Result<Switched, CallError<NotToday>>> {
+    let peer = peer.clone();
+    tokio::spawn(async move { peer.switch_protocol(SwitchToEcho { refuse: false }).await })
+}
+
+fn start_call(peer: &Peer, command: &'static str) -> JoinHandle<Result<AmpBox, CallError>> {
+    let peer = peer.clone();
+    tokio::spawn(async move { peer.call_remote_string(command, numbered(1)).await })
+}
+
+#[tokio::test]
+async fn what_comes_behind_the_call_belongs_to_the_other_protocol_wherever_it_is_cut() {
+    let mut bytes = AmpBox::from_pairs([("_ask", "0"), ("_command", "Echo")]).unwrap().to_bytes();
+    let mut wire = std::mem::take(&mut bytes).to_vec();
+    wire.extend(ask("1", "False"));
+    // What could be taken for boxes, and what could not.
+    wire.extend(b"\0\x05_error\0\x01x\0\0hello");
+    for cut in 0..=wire.len() {
+        let (peer, mut script) = Script::start(|connection| connection.responders(switching()));
+        script.send(&wire[..cut]).await;
+        support::settled().await;
+        script.send(&wire[cut..]).await;
+        script.expect([("_answer", "0")]).await;
+        script.expect([("_answer", "1")]).await;
+        let shouted = script.receive_bytes(18).await;
+        assert_eq!(shouted, b"\0\x05_ERROR\0\x01X\0\0HELLO", "cut at {cut}");
+        assert_eq!(peer.closed().await.to_string(), SWITCHED);
+        assert!(peer.call_remote_string("A", numbered(1)).await.unwrap_err().is_closed());
+    }
+}
+
+const SWITCHED: &str = "the connection has switched to another protocol";
+
+#[tokio::test]
+async fn a_switch_that_is_refused_leaves_the_boxes_behind_it() {
+    let (_peer, mut script) = Script::start(|connection| connection.responders(switching()));
+    let echo = AmpBox::from_pairs([("_ask", "2"), ("_command", "Echo")]).unwrap().to_bytes();
+    let wire = [&ask("1", "True")[..], &echo, &ask("3", "maybe"), &echo, &ask("4", "False")];
+    script.send(&wire.concat()).await;
+    let error = [("_error_code", "NOT_TODAY"), ("_error_description", "not today")];
+    script.expect([("_error", "1"), error[0], error[1]]).await;
+    script.expect([("_answer", "2")]).await;
+    let error = [("_error_code", "UNKNOWN"), ("_error_description", "Unknown Error")];
+    script.expect([("_error", "3"), error[0], error[1]]).await;
+    script.expect([("_answer", "2")]).await;
+    script.expect([("_answer", "4")]).await;
+    script.send(b"x").await;
+    assert_eq!(script.receive_bytes(1).await, b"X");
+}
+
+#[tokio::test]
+async fn answers_that_come_after_the_switch_are_not_sent() {
+    let gate = Arc::new(Semaphore::new(0));
+    let responders = switching().respond_string("Slow", support::gated(Arc::clone(&gate)));
+    let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
+    script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
+    script.send(&ask("2", "False")).await;
+    script.expect([("_answer", "2")]).await;
+    gate.add_permits(1);
+    support::settled().await;
+    script.send(b"x").await;
+    assert_eq!(script.receive_bytes(1).await, b"X");
+}
+
+#[tokio::test]
+async fn the_asking_side_reads_what_came_with_the_answer() {
+    let (peer, mut script) = Script::start(|connection| connection);
+    let outstanding = start_call(&peer, "Outstanding");
+    script.expect_call("Outstanding").await;
+    let switch = start_switch(&peer);
+    let tag = script.expect_call("SwitchToEcho").await;
+    let meanwhile = start_call(&peer, "Meanwhile");
+    support::settled().await;
+    let answer = AmpBox::from_pairs([("_answer", &*tag)]).unwrap().to_bytes();
+    script.send(&[&answer[..], b"\0\0not boxes"].concat()).await;
+    let mut stream = switch.await.unwrap().unwrap();
+    let mut read = vec![0; 11];
+    stream.read_exact(&mut read).await.unwrap();
+    assert_eq!(read, b"\0\0not boxes");
+    // Nothing came between the call and this.
+    stream.write_all(b"raw").await.unwrap();
+    assert_eq!(script.receive_bytes(3).await, b"raw");
+    for call in [outstanding, meanwhile] {
+        let error = call.await.unwrap().unwrap_err();
+        assert!(matches!(error, CallError::Closed(CloseReason::Switched)), "{error}");
+    }
+    assert!(matches!(peer.closed().await, CloseReason::Switched));
+    drop(stream);
+    assert_eq!(script.receive().await, None, "the stream is the new protocol's to close");
+}
+
+#[tokio::test]
+async fn what_waited_for_a_refused_switch_is_sent_after_it() {
+    let (peer, mut script) = Script::start(|connection| connection.responders(switching()));
+    let switch = start_switch(&peer);
+    let tag = script.expect_call("SwitchToEcho").await;
+    let call = start_call(&peer, "Meanwhile");
+    script.send_box([("_ask", "9"), ("_command", "Echo")]).await;
+    support::settled().await;
+    let error = peer.switch_protocol(SwitchToEcho { refuse: false }).await.unwrap_err();
+    assert!(matches!(error, CallError::SwitchUnderWay), "{error}");
+    script.send_box([("_error", &*tag), ("_error_code", "NOT_TODAY")]).await;
+    let error = switch.await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::Command(NotToday::NotToday)), "{error}");
+    let tag = script.expect_call("Meanwhile").await;
+    script.expect([("_answer", "9")]).await;
+    script.send_box([("_answer", &*tag)]).await;
+    call.await.unwrap().unwrap();
+    // And it can be asked for again.
+    let switch = start_switch(&peer);
+    let tag = script.expect_call("SwitchToEcho").await;
+    script.send_box([("_answer", &*tag)]).await;
+    switch.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn both_ends_of_ours_switch() {
+    let (near, far) = tokio::io::duplex(100);
+    let asking = Connection::new(near).spawn();
+    let answering = Connection::new(far).responders(switching()).spawn();
+    let error = asking.switch_protocol(SwitchToEcho { refuse: true }).await.unwrap_err();
+    assert!(matches!(error, CallError::Command(NotToday::NotToday)), "{error}");
+    let stream = asking.switch_protocol(SwitchToEcho { refuse: false }).await.unwrap();
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let text = "what is said ".repeat(1000);
+    let said = text.clone();
+    tokio::spawn(async move {
+        writer.write_all(said.as_bytes()).await.unwrap();
+        writer.shutdown().await.unwrap();
+    });
+    let mut heard = String::new();
+    reader.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, text.to_uppercase());
+    assert_eq!(answering.closed().await.to_string(), SWITCHED);
+}
+
+#[tokio::test]
+async fn two_sides_that_ask_at_once_are_both_told() {
+    let (peer, mut script) = Script::start(|connection| connection.responders(switching()));
+    let switch = start_switch(&peer);
+    script.expect_call("SwitchToEcho").await;
+    script.send(&ask("1", "False")).await;
+    let error = switch.await.unwrap().unwrap_err();
+    let message = "the connection is closed: both sides ask for a protocol switch at once";
+    assert_eq!(error.to_string(), message);
+}
+
+#[tokio::test]
+async fn a_switch_that_nobody_waits_for_closes_the_stream_if_it_is_agreed_to() {
+    let (peer, mut script) = Script::start(|connection| connection);
+    let switch = start_switch(&peer);
+    let tag = script.expect_call("SwitchToEcho").await;
+    switch.abort();
+    assert!(switch.await.unwrap_err().is_cancelled());
+    script.send_box([("_answer", &*tag)]).await;
+    assert_eq!(script.receive().await, None);
+    assert_eq!(peer.closed().await.to_string(), SWITCHED);
+
+    let (peer, mut script) = Script::start(|connection| connection);
+    let switch = start_switch(&peer);
+    let tag = script.expect_call("SwitchToEcho").await;
+    switch.abort();
+    assert!(switch.await.unwrap_err().is_cancelled());
+    script.send_box([("_error", &*tag), ("_error_code", "NOT_TODAY")]).await;
+    let call = start_call(&peer, "After");
+    let tag = script.expect_call("After").await;
+    script.send_box([("_answer", &*tag)]).await;
+    call.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_takes_too_long_is_given_up() {
+    let timeout = Duration::from_secs(9);
+    let (peer, mut script) = Script::start(|connection| connection.call_timeout(timeout));
+    let error = peer.switch_protocol(SwitchToEcho { refuse: false }).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    let tag = script.expect_call("SwitchToEcho").await;
+    script.send_box([("_answer", &*tag)]).await;
+    assert_eq!(script.receive().await, None);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_fails_the_switch() {
+    let (peer, mut script) = Script::start(|connection| connection);
+    let switch = start_switch(&peer);
+    script.expect_call("SwitchToEcho").await;
+    drop(script);
+    let error = switch.await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::Closed(CloseReason::Peer)), "{error}");
+    let error = peer.switch_protocol(SwitchToEcho { refuse: false }).await.unwrap_err();
+    assert!(error.is_closed(), "{error}");
+}
+
+#[tokio::test]
+async fn a_peer_that_is_gone_when_it_is_decided_leaves_an_ended_stream() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (ended, end) = tokio::sync::oneshot::channel();
+    let ended = Arc::new(std::sync::Mutex::new(Some(ended)));
+    let waiting = Arc::clone(&gate);
+    let responders = Responders::new(()).respond_switch(move |_, _: SwitchToEcho| {
+        let (waiting, ended) = (Arc::clone(&waiting), Arc::clone(&ended));
+        async move {
+            waiting.acquire().await.unwrap().forget();
+            Ok(move |mut stream: Switched| async move {
+                let mut rest = Vec::new();
+                stream.read_to_end(&mut rest).await.unwrap();
+                ended.lock().unwrap().take().unwrap().send(rest).unwrap();
+            })
+        }
+    });
+    let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
+    script.send(&[&ask("1", "False")[..], b"last words"].concat()).await;
+    script.finish().await;
+    support::settled().await;
+    gate.add_permits(1);
+    assert_eq!(end.await.unwrap(), b"last words");
+}
+
+#[tokio::test]
+async fn a_switch_without_a_tag_cannot_be_agreed_to() {
+    let (_peer, mut script) = Script::start(|connection| connection.responders(switching()));
+    script.send_box([("_command", "SwitchToEcho"), ("refuse", "False")]).await;
+    script.send_box([("_ask", "1"), ("_command", "Echo")]).await;
+    script.expect([("_answer", "1")]).await;
+}
