@@ -4,11 +4,14 @@ mod support;
 
 use amp_core::{AmpBox, RemoteError, StringCallReceived};
 use amp_core::{Connection, Limits, Responders};
+use bytes::Bytes;
 use std::future::Future;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use support::{Script, echoing, gated, numbered, settled};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::Semaphore;
 
 /// Polls once, with nobody to be woken.
@@ -110,5 +113,40 @@ async fn answers_to_calls_that_come_together_are_sent_as_they_are_made() {
     for tag in 0..100 {
         let answer = script.receive().await.expect("an answer");
         assert_eq!(answer.get("_answer"), Some(tag.to_string().as_bytes()));
+    }
+}
+
+/// A peer that always had more to say kept all other tasks waiting until 7 MB were dealt with.
+#[tokio::test]
+async fn a_peer_that_floods_leaves_other_tasks_their_turn() {
+    fn note() -> Bytes {
+        AmpBox::from_pairs([("_command", "Note")]).unwrap().to_bytes()
+    }
+
+    struct Flood(Bytes);
+
+    impl AsyncRead for Flood {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            while buffer.remaining() > 0 {
+                let count = buffer.remaining().min(self.0.len());
+                buffer.put_slice(&self.0.split_to(count));
+                if self.0.is_empty() {
+                    self.0 = note();
+                }
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    let peer = Connection::from_halves(Flood(note()), tokio::io::sink()).spawn();
+    for _ in 0..10 {
+        let before = peer.counters().calls_received;
+        tokio::task::yield_now().await;
+        let calls = peer.counters().calls_received - before;
+        assert!(calls * note().len() as u64 <= 1 << 20, "{calls} calls in one turn");
     }
 }

@@ -25,7 +25,8 @@ use crate::responder::{Locator, Question, Undeclared};
 const READ_MIN: usize = 8 << 10;
 const READ_MAX: usize = 256 << 10;
 
-/// How many reads or writes follow each other before other tasks have their turn.
+/// How many reads or writes follow each other before other tasks have their turn; reads of
+/// [`READ_MAX`] bytes together at most, and then the one that went over it.
 const TURNS: usize = 32;
 
 /// How many slices one write takes.
@@ -138,6 +139,7 @@ impl Driver {
 
     /// Reads, and deals with what was read, until there is nothing to read.
     fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
+        let mut turn = 0;
         for _ in 0..TURNS {
             if self.switching != Switching::No {
                 return Ok(Progress::Waiting);
@@ -166,6 +168,10 @@ impl Driver {
             if self.shared.lock().phase.refusal().is_some() {
                 // What comes later than the failure that closes the connection is not answered.
                 return Ok(Progress::More);
+            }
+            turn += received;
+            if turn >= READ_MAX {
+                break;
             }
         }
         Ok(Progress::More)
