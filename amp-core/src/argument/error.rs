@@ -49,6 +49,12 @@ pub enum EncodeErrorKind {
         /// The value, shortened.
         seen: Shortened,
     },
+    /// A value of such a type cannot stand where it does.
+    #[error("{what} has no form on the wire")]
+    NoForm {
+        /// What has none.
+        what: &'static str,
+    },
     /// What an argument of a user's own reports.
     #[error("{0}")]
     Custom(#[source] Cause),
@@ -181,6 +187,12 @@ pub enum DecodeErrorKind {
         ordinal: u64,
         /// How many have arrived on the connection so far.
         received: u64,
+    },
+    /// A value of such a type cannot stand where it does.
+    #[error("{what} has no form on the wire")]
+    NoForm {
+        /// What has none.
+        what: &'static str,
     },
     /// What an argument of a user's own reports.
     #[error("{0}")]

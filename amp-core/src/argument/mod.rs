@@ -10,6 +10,7 @@
 //! | `Vec<T>`, the other collections of `std` | ListOf |
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
 //! | `Option<T>` | optional: no key when it is `None` |
+//! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length |
 //!
 //! Anything else becomes an argument by implementing [`Argument`].
 
@@ -20,6 +21,7 @@ mod collections;
 mod error;
 mod float;
 mod integer;
+mod large;
 mod list;
 mod optional;
 mod proto;
@@ -28,8 +30,10 @@ mod string;
 mod testing;
 mod traits;
 mod unicode;
+mod wrapper;
 
 pub use attachment::{Attachment, AttachmentKind, Attachments};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+pub use large::{Continued, Numbered};
 pub use proto::{Extensions, PeerAddress, Proto};
 pub use traits::Argument;

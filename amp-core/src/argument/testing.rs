@@ -2,10 +2,10 @@
 
 use std::fmt::Debug;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
-use crate::boxes::{Value, ValueWriter};
+use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
 
 pub(super) fn try_encode<T: Argument>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut out = BytesMut::new();
@@ -20,6 +20,21 @@ pub(super) fn encode<T: Argument>(value: &T) -> Vec<u8> {
 
 pub(super) fn decode<T: Argument>(bytes: &[u8]) -> Result<T, DecodeError> {
     Proto::detached(|proto| T::from_string_proto(Value::from(bytes), proto))
+}
+
+/// The box whose only argument is `value`.
+pub(super) fn to_ampbox<T: Argument>(name: &str, value: &T) -> Result<AmpBox, EncodeError> {
+    let mut out = BytesMut::new();
+    let mut writer = BoxWriter::new(&mut out);
+    Proto::detached(|proto| value.to_box(name, &mut writer, proto))?;
+    writer.finish()?;
+    out.put_u16(0);
+    let limits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
+    Ok(AmpBox::parse(&mut out.freeze(), limits).expect("a box was written"))
+}
+
+pub(super) fn from_ampbox<T: Argument>(name: &str, ampbox: &AmpBox) -> Result<T, DecodeError> {
+    Proto::detached(|proto| T::from_box(name, &mut BoxReader::new(ampbox), proto))
 }
 
 /// `value` is written as `wire`, and read from it.

@@ -1,0 +1,356 @@
+//! Arguments over several keys: for values that are longer than the 65 535 bytes of one.
+//!
+//! AMP itself has no such thing. Its users have found two schemes, which do not read each other.
+//! In both the value is cut into parts of 65 535 bytes, and a part that is missing is the end:
+//! what comes after a gap are keys like any others that are not known. So it is with the peers
+//! that speak them.
+//!
+//! All parts of a value are in one box, so [`BoxLimits`](crate::BoxLimits) bounds them.
+
+use bytes::BytesMut;
+
+use super::wrapper::wrapper;
+use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Proto};
+use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
+
+/// An argument over the keys `name.0`, `name.1`, and so on: what Calendar Server's twext and
+/// Flocker call a big argument.
+///
+/// ```
+/// use amp_core::Arguments;
+/// use amp_core::argument::Numbered;
+///
+/// #[derive(Arguments)]
+/// struct Backup {
+///     image: Numbered<Vec<u8>>,
+/// }
+///
+/// let short = Backup { image: b"short".to_vec().into() };
+/// assert_eq!(&short.encode()?[..], b"\0\x07image.0\0\x05short\0\0");
+///
+/// let long = Backup { image: vec![7; 1_000_000].into() };
+/// assert_eq!(Backup::decode(long.encode()?)?.image.len(), 1_000_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// An empty value has no key at all. So `Option<Numbered<T>>` reads an empty value as `None`.
+///
+/// It is a field's own type, or inside of `Option`, `Box` or `Arc`. Elsewhere, in a list say, it
+/// has no keys to spread over, and both encoding and decoding fail; a list goes inside of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Numbered<T>(pub T);
+
+/// An argument over the keys `name`, `name.2`, `name.3`, and so on: the community's `BigString`,
+/// which clj-amp speaks too.
+///
+/// A value of up to 65 535 bytes is written as it would be without the wrapper.
+///
+/// ```
+/// use amp_core::Arguments;
+/// use amp_core::argument::Continued;
+///
+/// #[derive(Arguments)]
+/// struct Page {
+///     text: Continued<String>,
+/// }
+///
+/// let page = Page { text: "short".to_owned().into() };
+/// assert_eq!(&page.encode()?[..], b"\0\x04text\0\x05short\0\0");
+/// # Ok::<(), amp_core::EncodeError>(())
+/// ```
+///
+/// It is a field's own type, or inside of `Option`, `Box` or `Arc`. Elsewhere, in a list say, it
+/// has no keys to spread over, and both encoding and decoding fail; a list goes inside of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Continued<T>(pub T);
+
+wrapper!(Numbered);
+wrapper!(Continued);
+
+macro_rules! over_several_keys {
+    ($wrapper:ident, $scheme:expr) => {
+        impl<T: Argument> Argument for $wrapper<T> {
+            fn to_string_proto(
+                &self,
+                _proto: &mut Proto<'_>,
+                _out: &mut ValueWriter<'_>,
+            ) -> Result<(), EncodeError> {
+                Err(EncodeErrorKind::NoForm { what: INSIDE }.into())
+            }
+
+            fn from_string_proto(
+                _value: Value<'_>,
+                _proto: &mut Proto<'_>,
+            ) -> Result<Self, DecodeError> {
+                Err(DecodeErrorKind::NoForm { what: INSIDE }.into())
+            }
+
+            fn to_box(
+                &self,
+                name: &str,
+                out: &mut BoxWriter<'_>,
+                proto: &mut Proto<'_>,
+            ) -> Result<(), EncodeError> {
+                $scheme.write(&self.0, name, out, proto).map_err(|error| error.at(name))
+            }
+
+            fn from_box(
+                name: &str,
+                input: &mut BoxReader<'_>,
+                proto: &mut Proto<'_>,
+            ) -> Result<Self, DecodeError> {
+                $scheme.read(name, input, proto).map(Self).map_err(|error| error.at(name))
+            }
+
+            fn is_in(name: &str, input: &BoxReader<'_>) -> bool {
+                input.ampbox().contains_key($scheme.key(name, 0))
+            }
+        }
+    };
+}
+
+over_several_keys!(Numbered, Scheme::FromZero);
+over_several_keys!(Continued, Scheme::PlainFirst);
+
+/// What cannot be read or written by the string hooks.
+const INSIDE: &str = "an argument over several keys, inside of another value,";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    FromZero,
+    PlainFirst,
+}
+
+impl Scheme {
+    /// The key of a part, counted from 0.
+    fn key(self, name: &str, part: usize) -> String {
+        match (self, part) {
+            (Scheme::FromZero, _) => format!("{name}.{part}"),
+            (Scheme::PlainFirst, 0) => name.to_owned(),
+            (Scheme::PlainFirst, _) => format!("{name}.{}", part + 1),
+        }
+    }
+
+    fn write<T: Argument>(
+        self,
+        value: &T,
+        name: &str,
+        out: &mut BoxWriter<'_>,
+        proto: &mut Proto<'_>,
+    ) -> Result<(), EncodeError> {
+        let mut whole = BytesMut::new();
+        value.to_string_proto(proto, &mut ValueWriter::new(&mut whole))?;
+        if whole.is_empty() && self == Scheme::PlainFirst {
+            return Ok(out.put(name.as_bytes(), b"")?);
+        }
+        let mut parts: Vec<(String, &[u8])> = whole
+            .chunks(MAX_VALUE)
+            .enumerate()
+            .map(|(part, bytes)| (self.key(name, part), bytes))
+            .collect();
+        // `name.10` is before `name.2` in a box. In that order its writer has nothing to sort.
+        parts.sort_unstable();
+        for (key, bytes) in parts {
+            out.put(key.as_bytes(), bytes)?;
+        }
+        Ok(())
+    }
+
+    fn read<T: Argument>(
+        self,
+        name: &str,
+        input: &mut BoxReader<'_>,
+        proto: &mut Proto<'_>,
+    ) -> Result<T, DecodeError> {
+        let mut parts = Vec::new();
+        while let Some(part) = input.take(self.key(name, parts.len())) {
+            parts.push(part);
+        }
+        match parts[..] {
+            [] if self == Scheme::PlainFirst => Err(DecodeError::missing()),
+            // A type that has no empty form cannot have been written without a key.
+            [] => T::from_string_proto(Value::from(&b""[..]), proto)
+                .map_err(|_| DecodeError::missing()),
+            [only] => T::from_string_proto(only, proto),
+            _ => {
+                let mut whole = BytesMut::with_capacity(parts.iter().map(|part| part.len()).sum());
+                for part in &parts {
+                    whole.extend_from_slice(part);
+                }
+                T::from_string_proto(Value::from(&whole.freeze()), proto)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use bytes::{BufMut, Bytes};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::argument::testing::{from_ampbox, to_ampbox};
+    use crate::boxes::{AmpBox, BoxError, BoxLimits};
+
+    fn keys(ampbox: &AmpBox) -> Vec<(&str, usize)> {
+        ampbox.iter().map(|(key, value)| (str::from_utf8(key).unwrap(), value.len())).collect()
+    }
+
+    #[test]
+    fn parts_are_numbered_from_zero() {
+        let ampbox = |len| to_ampbox("a", &Numbered(vec![b'x'; len])).unwrap();
+        assert_eq!(keys(&ampbox(0)), []);
+        assert_eq!(&ampbox(1).to_bytes()[..], b"\0\x03a.0\0\x01x\0\0");
+        assert_eq!(keys(&ampbox(65_535)), [("a.0", 65_535)]);
+        assert_eq!(keys(&ampbox(65_536)), [("a.0", 65_535), ("a.1", 1)]);
+        assert_eq!(keys(&ampbox(131_071)), [("a.0", 65_535), ("a.1", 65_535), ("a.2", 1)]);
+    }
+
+    #[test]
+    fn parts_are_counted_from_two_behind_the_plain_one() {
+        let ampbox = |len| to_ampbox("a", &Continued(vec![b'x'; len])).unwrap();
+        assert_eq!(&ampbox(0).to_bytes()[..], b"\0\x01a\0\0\0\0");
+        assert_eq!(&ampbox(1).to_bytes()[..], b"\0\x01a\0\x01x\0\0");
+        assert_eq!(keys(&ampbox(65_535)), [("a", 65_535)]);
+        assert_eq!(keys(&ampbox(65_536)), [("a", 65_535), ("a.2", 1)]);
+        assert_eq!(keys(&ampbox(131_071)), [("a", 65_535), ("a.2", 65_535), ("a.3", 1)]);
+    }
+
+    #[test]
+    fn parts_of_any_length_are_put_together() {
+        let ampbox = AmpBox::from_pairs([("a.0", "1"), ("a.1", ""), ("a.2", "23")]).unwrap();
+        assert_eq!(from_ampbox::<Numbered<i64>>("a", &ampbox).unwrap(), Numbered(123));
+        let ampbox = AmpBox::from_pairs([("a", "1"), ("a.2", ""), ("a.3", "23")]).unwrap();
+        assert_eq!(from_ampbox::<Continued<i64>>("a", &ampbox).unwrap(), Continued(123));
+    }
+
+    #[test]
+    fn a_gap_is_the_end() {
+        let ampbox = AmpBox::from_pairs([
+            ("a.0", "1"),
+            ("a.2", "2"),
+            ("b", "1"),
+            ("b.1", "x"),
+            ("b.3", "2"),
+        ])
+        .unwrap();
+        assert_eq!(from_ampbox::<Numbered<i64>>("a", &ampbox).unwrap(), Numbered(1));
+        assert_eq!(from_ampbox::<Continued<i64>>("b", &ampbox).unwrap(), Continued(1));
+    }
+
+    #[test]
+    fn what_is_absent_is_none_or_empty_or_missing() {
+        let empty = AmpBox::new();
+        assert_eq!(from_ampbox::<Option<Numbered<i64>>>("a", &empty).unwrap(), None);
+        assert_eq!(from_ampbox::<Option<Continued<i64>>>("a", &empty).unwrap(), None);
+        assert_eq!(from_ampbox::<Numbered<String>>("a", &empty).unwrap(), Numbered::default());
+        let error = from_ampbox::<Numbered<i64>>("a", &empty).unwrap_err();
+        assert_eq!(error.to_string(), "argument a: missing");
+        let error = from_ampbox::<Continued<String>>("a", &empty).unwrap_err();
+        assert_eq!(error.to_string(), "argument a: missing");
+
+        // Keys of the other scheme are not this argument's.
+        let plain = AmpBox::from_pairs([("a", "1"), ("a.2", "2")]).unwrap();
+        assert_eq!(from_ampbox::<Option<Numbered<i64>>>("a", &plain).unwrap(), None);
+        let numbered = AmpBox::from_pairs([("a.0", "1"), ("a.1", "2")]).unwrap();
+        assert_eq!(from_ampbox::<Option<Continued<i64>>>("a", &numbered).unwrap(), None);
+
+        let some = to_ampbox("a", &Some(Numbered(5))).unwrap();
+        assert_eq!(from_ampbox::<Option<Numbered<i64>>>("a", &some).unwrap(), Some(Numbered(5)));
+        assert_eq!(to_ampbox("a", &None::<Numbered<i64>>).unwrap(), empty);
+        let empty_one = to_ampbox("a", &Some(Continued(String::new()))).unwrap();
+        let read = from_ampbox::<Option<Continued<String>>>("a", &empty_one).unwrap();
+        assert_eq!(read, Some(Continued::default()));
+    }
+
+    #[test]
+    fn errors_name_the_argument() {
+        let ampbox = AmpBox::from_pairs([("a.0", "1"), ("a.1", "x")]).unwrap();
+        let error = from_ampbox::<Numbered<i64>>("a", &ampbox).unwrap_err();
+        assert_eq!(error.to_string(), r#"argument a: "1x" is not an Integer"#);
+
+        let name = "n".repeat(254);
+        assert!(to_ampbox(&name, &Continued(vec![0_u8; 65_535])).is_ok());
+        let error = to_ampbox(&name, &Continued(vec![0_u8; 65_536])).unwrap_err();
+        assert_eq!(error.argument(), name);
+        assert!(matches!(error.kind(), EncodeErrorKind::Box(BoxError::KeyTooLong { len: 256 })));
+    }
+
+    #[test]
+    fn there_are_no_keys_inside_of_another_value() {
+        let error = to_ampbox("a", &vec![Numbered(1), Numbered(2)]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "argument a[0]: an argument over several keys, inside of another value, has no form \
+             on the wire"
+        );
+        let ampbox = AmpBox::from_pairs([("a", "\0\x011")]).unwrap();
+        let error = from_ampbox::<Vec<Continued<i64>>>("a", &ampbox).unwrap_err();
+        assert!(matches!(error.kind(), DecodeErrorKind::NoForm { .. }));
+        assert!(to_ampbox("a", &Numbered(Continued(1))).is_err());
+    }
+
+    #[test]
+    fn one_part_is_not_copied() {
+        let mut wire = Bytes::from_static(b"\0\x03a.0\0\x03abc\0\0");
+        let start = wire.as_ptr();
+        let ampbox = AmpBox::parse(&mut wire, BoxLimits::default()).unwrap();
+        let Numbered(bytes) = from_ampbox::<Numbered<Bytes>>("a", &ampbox).unwrap();
+        assert_eq!(bytes.as_ptr(), start.wrapping_add(7));
+    }
+
+    #[test]
+    fn sixteen_mebibytes_come_back() {
+        let bytes: Bytes = (0..16 << 20).map(|n: u32| n.to_le_bytes()[1]).collect();
+        let ampbox = to_ampbox("a", &Numbered(bytes.clone())).unwrap();
+        assert_eq!(ampbox.len(), 257);
+        assert!(from_ampbox::<Numbered<Bytes>>("a", &ampbox).unwrap().0 == bytes);
+        let ampbox = to_ampbox("a", &Continued(bytes.clone())).unwrap();
+        assert!(from_ampbox::<Continued<Bytes>>("a", &ampbox).unwrap().0 == bytes);
+    }
+
+    #[test]
+    fn as_many_keys_as_there_may_be_take_no_time() {
+        let limit = BoxLimits::default().max_pairs;
+        let mut wire = BytesMut::new();
+        for part in (0..limit).rev() {
+            let key = format!("a.{part}");
+            wire.put_u16(key.len().try_into().unwrap());
+            wire.put_slice(key.as_bytes());
+            wire.put_slice(b"\0\x01x");
+        }
+        wire.put_u16(0);
+        let start = Instant::now();
+        let ampbox = AmpBox::parse(&mut wire.freeze(), BoxLimits::default()).unwrap();
+        let Numbered(read) = from_ampbox::<Numbered<String>>("a", &ampbox).unwrap();
+        assert_eq!(read.len(), limit);
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    }
+
+    proptest! {
+        #[test]
+        fn any_length_comes_back(len in 0..300_000_usize, byte: u8) {
+            let bytes = vec![byte; len];
+            let numbered = Numbered(bytes.clone());
+            let ampbox = to_ampbox("a", &numbered).unwrap();
+            prop_assert_eq!(ampbox.len(), len.div_ceil(65_535));
+            prop_assert!(from_ampbox::<Numbered<Vec<u8>>>("a", &ampbox).unwrap() == numbered);
+            let continued = Continued(bytes);
+            let ampbox = to_ampbox("a", &continued).unwrap();
+            prop_assert_eq!(ampbox.len(), len.div_ceil(65_535).max(1));
+            prop_assert!(from_ampbox::<Continued<Vec<u8>>>("a", &ampbox).unwrap() == continued);
+        }
+
+        #[test]
+        fn any_other_argument_goes_inside(list: Vec<Vec<i64>>, text: String) {
+            let numbered = Numbered(list);
+            let ampbox = to_ampbox("a", &numbered).unwrap();
+            prop_assert_eq!(from_ampbox::<Numbered<Vec<Vec<i64>>>>("a", &ampbox).unwrap(), numbered);
+            let continued = Continued(text);
+            let ampbox = to_ampbox("a", &continued).unwrap();
+            prop_assert_eq!(from_ampbox::<Continued<String>>("a", &ampbox).unwrap(), continued);
+        }
+    }
+}
