@@ -174,6 +174,12 @@ pub enum DecodeErrorKind {
         /// How deep they may be.
         limit: usize,
     },
+    /// A compressed value is too long once it is inflated.
+    #[error("the value inflates to more than {limit} bytes")]
+    TooLong {
+        /// How many bytes it may be.
+        limit: usize,
+    },
     /// The connection's transport cannot carry such an attachment, or there is no connection.
     #[error("{what} cannot be received over this transport")]
     NotCarried {

@@ -11,6 +11,7 @@
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
 //! | `Option<T>` | optional: no key when it is `None` |
 //! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length |
+//! | `Zlib<T>` (feature `zlib`) | a `T`, compressed |
 //!
 //! Anything else becomes an argument by implementing [`Argument`].
 
@@ -31,9 +32,13 @@ mod testing;
 mod traits;
 mod unicode;
 mod wrapper;
+#[cfg(feature = "zlib")]
+mod zlib;
 
 pub use attachment::{Attachment, AttachmentKind, Attachments};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use large::{Continued, Numbered};
 pub use proto::{Extensions, PeerAddress, Proto};
 pub use traits::Argument;
+#[cfg(feature = "zlib")]
+pub use zlib::Zlib;

@@ -1,0 +1,200 @@
+//! Compressed arguments: the whole value as a zlib stream, as in MAAS.
+
+use std::io::Write;
+
+use bytes::{Bytes, BytesMut};
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
+
+use super::wrapper::wrapper;
+use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
+use crate::boxes::{Value, ValueWriter};
+
+/// An argument whose value is compressed: a zlib stream of the value that it would have without
+/// this wrapper.
+///
+/// A received value may inflate to at most `LIMIT` bytes, 16 MiB by default; it is refused as soon
+/// as it goes beyond. This is for each value, so a peer that may send a list of these can make it
+/// inflate to so many bytes for each element. What is sent has no limit here.
+///
+/// The compressed value still has to fit into 65 535 bytes. Where it might not, spread it over
+/// several keys: `Numbered<Zlib<T>>`.
+///
+/// ```
+/// use amp_core::Arguments;
+/// use amp_core::argument::{Numbered, Zlib};
+///
+/// #[derive(Arguments)]
+/// struct Leases {
+///     addresses: Zlib<Vec<String>>,
+///     log: Numbered<Zlib<String, { 64 << 20 }>>,
+/// }
+///
+/// let addresses = vec!["10.0.0.1".to_owned(); 10_000];
+/// let leases = Leases { addresses: addresses.into(), log: Zlib(String::new()).into() };
+/// let bytes = leases.encode()?;
+/// assert!(bytes.len() < 1000);
+/// assert_eq!(Leases::decode(bytes)?.addresses.len(), 10_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Zlib<T, const LIMIT: usize = 16_777_216>(pub T);
+
+wrapper!(Zlib, const LIMIT);
+
+impl<T: Argument, const LIMIT: usize> Argument for Zlib<T, LIMIT> {
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        let mut plain = BytesMut::new();
+        self.0.to_string_proto(proto, &mut ValueWriter::new(&mut plain))?;
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        let compressed = encoder.write_all(&plain).and_then(|()| encoder.finish());
+        out.put_slice(&compressed.map_err(EncodeError::custom)?);
+        Ok(())
+    }
+
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        let plain = inflate(value, LIMIT)?;
+        T::from_string_proto(Value::from(&plain), proto).map(Self)
+    }
+}
+
+/// The least room, in bytes, that is made to inflate into.
+const ROOM: usize = 4096;
+
+/// Takes at most three times `limit` of memory, while what there is moves to a larger place.
+///
+/// Python ignores what follows the stream. Here it is an error, as it would be lost.
+fn inflate(value: Value<'_>, limit: usize) -> Result<Bytes, DecodeError> {
+    let malformed = || DecodeError::malformed("a zlib stream", value);
+    let mut plain = Vec::new();
+    let mut decompress = Decompress::new(true);
+    let mut rest = value.as_slice();
+    loop {
+        // One byte above the limit tells whether there are more.
+        let allowed = limit.saturating_add(1) - plain.len();
+        plain.reserve_exact(plain.len().max(ROOM).min(allowed));
+        let (taken, made) = (decompress.total_in(), plain.len());
+        let status = decompress
+            .decompress_vec(rest, &mut plain, FlushDecompress::None)
+            .map_err(|_| malformed())?;
+        if plain.len() > limit {
+            return Err(DecodeErrorKind::TooLong { limit }.into());
+        }
+        // All of `rest` is in memory, so what was taken of it is a `usize` too.
+        let taken = usize::try_from(decompress.total_in() - taken).unwrap_or(rest.len());
+        rest = &rest[taken..];
+        match status {
+            Status::StreamEnd if rest.is_empty() => return Ok(plain.into()),
+            Status::StreamEnd => return Err(malformed()),
+            // There was room, so the stream is cut short.
+            _ if taken == 0 && plain.len() == made => return Err(malformed()),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::argument::testing::{
+        assert_malformed, assert_round_trip, decode, encode, from_ampbox, to_ampbox,
+    };
+    use crate::argument::{Continued, Numbered};
+
+    /// What `zlib.compress` of Python gives for a text, at some level.
+    const OF_PYTHON: [(&str, &[u8]); 4] = [
+        ("", b"x\x9c\x03\x00\x00\x00\x00\x01"),
+        ("hello hello hello hello", b"x\x9c\xcbH\xcd\xc9\xc9W\xc8@'\x01h\x03\x08\xb1"),
+        ("hello", b"x\x01\x01\x05\x00\xfa\xffhello\x06,\x02\x15"),
+        ("abcabcabc", b"x\xdaKLJN\x04#\x00\x11=\x03s"),
+    ];
+
+    #[test]
+    fn what_python_compressed_is_read() {
+        for (text, compressed) in OF_PYTHON {
+            assert_eq!(decode::<Zlib<String>>(compressed).unwrap().0, text);
+        }
+    }
+
+    #[test]
+    fn other_bytes_are_refused() {
+        let whole = encode::<Zlib<String>>(&Zlib("hello hello".repeat(1000)));
+        for end in 0..whole.len() {
+            assert_malformed::<Zlib<String>>(&whole[..end], "a zlib stream");
+        }
+        assert_malformed::<Zlib<String>>(&[&whole[..], b"x"].concat(), "a zlib stream");
+        assert_malformed::<Zlib<String>>(b"hello", "a zlib stream");
+        let mut damaged = whole.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert_malformed::<Zlib<String>>(&damaged, "a zlib stream");
+        assert_malformed::<Zlib<i64>>(OF_PYTHON[2].1, "an Integer");
+    }
+
+    #[test]
+    fn the_limit_is_exact_and_names_itself() {
+        for len in [0_usize, 1, 4095, 4096, 4097, 10_000] {
+            let compressed = encode::<Zlib<Vec<u8>>>(&Zlib(vec![0; len]));
+            let read = inflate(Value::from(&compressed[..]), len).unwrap();
+            assert_eq!(read.len(), len);
+            if len > 0 {
+                let error = inflate(Value::from(&compressed[..]), len - 1).unwrap_err();
+                let message = format!("the value inflates to more than {} bytes", len - 1);
+                assert_eq!(error.to_string(), message);
+            }
+        }
+        let seventeen = encode::<Zlib<Vec<u8>>>(&Zlib(vec![0; 17 << 20]));
+        assert!(seventeen.len() < 65_535, "which fits into one value");
+        let error = decode::<Zlib<Vec<u8>>>(&seventeen).unwrap_err();
+        assert!(matches!(error.kind(), DecodeErrorKind::TooLong { limit: 16_777_216 }));
+        assert!(decode::<Zlib<Vec<u8>, { 17 << 20 }>>(&seventeen).is_ok());
+        assert!(decode::<Zlib<Vec<u8>, { usize::MAX }>>(&seventeen).is_ok());
+    }
+
+    #[test]
+    fn a_bomb_is_not_inflated_beyond_the_limit() {
+        // The same megabyte of zeros 16 384 times: 16 GiB.
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&vec![0; 1 << 20]).unwrap();
+        encoder.flush().unwrap();
+        let (header, zeros) = encoder.get_ref().split_at(2);
+        let bomb = [header, &zeros.repeat(1 << 14)].concat();
+        let ampbox = to_ampbox("a", &Numbered(bomb)).unwrap();
+        let error = from_ampbox::<Numbered<Zlib<Bytes>>>("a", &ampbox).unwrap_err();
+        let message = "argument a: the value inflates to more than 16777216 bytes";
+        assert_eq!(error.to_string(), message);
+    }
+
+    #[test]
+    fn it_goes_inside_of_lists_and_of_several_keys() {
+        assert_round_trip(&vec![Zlib::<_, 100>("a".to_owned()), Zlib(String::new())]);
+        let noise: Vec<u8> =
+            (0..200_000_u32).map(|n| (n.wrapping_mul(n) / 7).to_le_bytes()[1]).collect();
+        let numbered = Numbered(Zlib::<_, 200_000>(noise.clone()));
+        let ampbox = to_ampbox("a", &numbered).unwrap();
+        assert!(ampbox.len() > 1, "it hardly gets shorter");
+        assert!(from_ampbox::<Numbered<Zlib<_, 200_000>>>("a", &ampbox).unwrap() == numbered);
+        let continued = Continued(Zlib::<_, 200_000>(noise));
+        let ampbox = to_ampbox("a", &continued).unwrap();
+        assert!(from_ampbox::<Continued<Zlib<_, 200_000>>>("a", &ampbox).unwrap() == continued);
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_comes_back(list: Vec<String>, len in 0..100_000_usize, byte: u8) {
+            assert_round_trip(&Zlib::<_, 1_000_000>(list));
+            assert_round_trip(&Zlib::<_, 100_000>(vec![byte; len]));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let _ = decode::<Zlib<Vec<u8>>>(&bytes);
+            let _ = decode::<Zlib<Vec<u8>>>(&[b"x\x9c", &bytes[..]].concat());
+        }
+    }
+}
