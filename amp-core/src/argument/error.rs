@@ -180,6 +180,12 @@ pub enum DecodeErrorKind {
         /// How many bytes it may be.
         limit: usize,
     },
+    /// The argument is data of the connection, which has none of that type.
+    #[error("the connection has no data of type {expected}")]
+    NoData {
+        /// The Rust type.
+        expected: &'static str,
+    },
     /// The connection's transport cannot carry such an attachment, or there is no connection.
     #[error("{what} cannot be received over this transport")]
     NotCarried {

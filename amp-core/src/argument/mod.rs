@@ -12,6 +12,7 @@
 //! | `Option<T>` | optional: no key when it is `None` |
 //! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length |
 //! | `Zlib<T>` (feature `zlib`) | a `T`, compressed |
+//! | [`FromConnection<T>`], [`PeerAddress`] | nothing: it is taken from the connection |
 //!
 //! Anything else becomes an argument by implementing [`Argument`].
 
@@ -21,6 +22,7 @@ mod boolean;
 mod collections;
 mod error;
 mod float;
+mod from_connection;
 mod integer;
 mod large;
 mod list;
@@ -37,6 +39,7 @@ mod zlib;
 
 pub use attachment::{Attachment, AttachmentKind, Attachments};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+pub use from_connection::FromConnection;
 pub use large::{Continued, Numbered};
 pub use proto::{Extensions, PeerAddress, Proto};
 pub use traits::Argument;
