@@ -105,7 +105,7 @@ mod shorten;
 #[cfg(feature = "tokio")]
 pub mod testing;
 
-pub use argument::{Argument, DecodeError, EncodeError, PeerAddress, Proto};
+pub use argument::{Argument, DecodeError, EncodeError, PeerAddress, Proto, UnknownKeys};
 pub use argument::{Attachment, AttachmentKind, DecodeErrorKind, EncodeErrorKind};
 pub use boxes::{
     AmpBox, BoxError, BoxLimits, BoxReader, BoxWriter, Decoder, Value, ValueWriter, keys,

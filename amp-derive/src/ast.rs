@@ -41,8 +41,15 @@ pub(crate) struct CommandAttributes {
     pub(crate) krate: Path,
     pub(crate) name: LitStr,
     pub(crate) one_way: bool,
+    pub(crate) strict: bool,
     pub(crate) response: Option<Type>,
     pub(crate) error: Option<Type>,
+}
+
+/// What `#[derive(Arguments)]` is told about the whole struct.
+pub(crate) struct ArgumentsAttributes {
+    pub(crate) krate: Path,
+    pub(crate) strict: bool,
 }
 
 /// An enum of declared errors.
@@ -122,13 +129,16 @@ impl<'a> Field<'a> {
 
 impl CommandAttributes {
     pub(crate) fn parse(input: &DeriveInput, mistakes: &mut Mistakes) -> Self {
-        const KNOWN: Known =
-            Known { place: "a command", items: &["name", "response", "error", "one_way", "crate"] };
+        const KNOWN: Known = Known {
+            place: "a command",
+            items: &["name", "response", "error", "one_way", "strict", "crate"],
+        };
 
         let mut parsed = Self {
             krate: default_crate(),
             name: name_of(&input.ident),
             one_way: false,
+            strict: false,
             response: None,
             error: None,
         };
@@ -138,10 +148,32 @@ impl CommandAttributes {
                 "response" => parsed.response = Some(attributes::ty(name, input)?),
                 "error" => parsed.error = Some(attributes::ty(name, input)?),
                 "crate" => parsed.krate = attributes::crate_path(name, input)?,
+                "strict" => {
+                    attributes::flag(name, input)?;
+                    parsed.strict = true;
+                }
                 _ => {
                     attributes::flag(name, input)?;
                     parsed.one_way = true;
                 }
+            }
+            Ok(())
+        });
+        parsed
+    }
+}
+
+impl ArgumentsAttributes {
+    pub(crate) fn parse(input: &DeriveInput, mistakes: &mut Mistakes) -> Self {
+        const KNOWN: Known = Known { place: "a struct of arguments", items: &["strict", "crate"] };
+
+        let mut parsed = Self { krate: default_crate(), strict: false };
+        attributes::read(&input.attrs, &KNOWN, mistakes, |name, input| {
+            if name == "crate" {
+                parsed.krate = attributes::crate_path(name, input)?;
+            } else {
+                attributes::flag(name, input)?;
+                parsed.strict = true;
             }
             Ok(())
         });
@@ -200,12 +232,6 @@ impl<'a> Variant<'a> {
         }
         parsed
     }
-}
-
-/// What `#[derive(Arguments)]` is told about the whole struct.
-pub(crate) fn arguments_crate(input: &DeriveInput, mistakes: &mut Mistakes) -> Path {
-    const KNOWN: Known = Known { place: "a struct of arguments", items: &["crate"] };
-    read_crate(&input.attrs, &KNOWN, mistakes)
 }
 
 /// Reads the attributes of an item that only has `crate`.

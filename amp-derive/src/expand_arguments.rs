@@ -29,7 +29,12 @@ impl Bodies {
 }
 
 /// Implements `Arguments`.
-pub(crate) fn arguments(item: &Struct<'_>, krate: &Path, bodies: Bodies) -> TokenStream {
+pub(crate) fn arguments(
+    item: &Struct<'_>,
+    krate: &Path,
+    strict: bool,
+    bodies: Bodies,
+) -> TokenStream {
     let span = Span::mixed_site();
     let ident = item.ident;
     let generics = generics::of_arguments(item, krate);
@@ -42,6 +47,8 @@ pub(crate) fn arguments(item: &Struct<'_>, krate: &Path, bodies: Bodies) -> Toke
         let name = |name| syn::Ident::new(name, span).into_token_stream();
         (name("input"), name("out"), name("proto"))
     };
+    let strict =
+        strict.then(|| quote_spanned!(span=> const STRICT: ::core::primitive::bool = true;));
     let (to_box, from_box) = match bodies {
         Bodies::Working => bodies_of(item, krate),
         Bodies::Stubs => {
@@ -54,6 +61,8 @@ pub(crate) fn arguments(item: &Struct<'_>, krate: &Path, bodies: Bodies) -> Toke
         #[automatically_derived]
         #[allow(deprecated)]
         impl #impl_generics #krate::__private::Arguments for #ident #ty_generics #where_clause {
+            #strict
+
             fn to_box(
                 &self,
                 #out: &mut #krate::__private::BoxWriter<'_>,

@@ -9,7 +9,7 @@ use crate::generics;
 
 /// Implements `Command`, and `OneWay` for a command that wants no answer.
 pub(crate) fn command(item: &Struct<'_>, attributes: &CommandAttributes) -> TokenStream {
-    let CommandAttributes { krate, name, one_way, response, error } = attributes;
+    let CommandAttributes { krate, name, one_way, strict: _, response, error } = attributes;
     let ident = item.ident;
     let generics = generics::of_command(item, krate);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();

@@ -15,7 +15,7 @@ use proc_macro::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, parse_macro_input};
 
-use crate::ast::{CommandAttributes, ErrorEnum, Struct};
+use crate::ast::{ArgumentsAttributes, CommandAttributes, ErrorEnum, Struct};
 use crate::expand_arguments::Bodies;
 use crate::mistakes::Mistakes;
 
@@ -63,6 +63,7 @@ use crate::mistakes::Mistakes;
 /// | `response = Type` | what a successful answer holds: a type that derives [`Arguments`] | `()` |
 /// | `error = Type` | the declared errors: a type that derives [`CommandError`] | `NoError` |
 /// | `one_way` | no answer is wanted; implements [`OneWay`] | an answer is wanted |
+/// | `strict` | a call with a key that is no argument's is refused | such a key is ignored, unless the connection refuses it |
 /// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
 ///
 /// # Attributes of a field
@@ -154,7 +155,8 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
     check::command(&attributes, &mut mistakes);
 
     let bodies = Bodies::unless(&mistakes);
-    let arguments = expand_arguments::arguments(&item, &attributes.krate, bodies);
+    let CommandAttributes { krate, strict, .. } = &attributes;
+    let arguments = expand_arguments::arguments(&item, krate, *strict, bodies);
     let command = expand_command::command(&item, &attributes);
     let errors = mistakes.into_compile_errors();
     quote!(#arguments #command #errors).into()
@@ -197,6 +199,7 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
+/// | `strict` | a box with a key that is no argument's is refused | such a key is ignored, unless the connection refuses it |
 /// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
 ///
 /// [`Argument`]: https://docs.rs/amp-core/latest/amp_core/trait.Argument.html
@@ -206,11 +209,11 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     let mut mistakes = Mistakes::default();
     let item = Struct::parse(&input, "Arguments", &mut mistakes);
-    let krate = ast::arguments_crate(&input, &mut mistakes);
+    let ArgumentsAttributes { krate, strict } = ArgumentsAttributes::parse(&input, &mut mistakes);
     check::arguments(&item, &mut mistakes);
 
     let bodies = Bodies::unless(&mistakes);
-    let arguments = expand_arguments::arguments(&item, &krate, bodies);
+    let arguments = expand_arguments::arguments(&item, &krate, strict, bodies);
     let argument = expand_arguments::argument(&item, &krate);
     let errors = mistakes.into_compile_errors();
     quote!(#arguments #argument #errors).into()

@@ -2,8 +2,8 @@
 //! calls these.
 
 use super::{DecodeError, DecodeErrorKind, EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxError, BoxLimits, BoxReader, Value, ValueWriter};
-use crate::command::Arguments;
+use crate::boxes::{AmpBox, BoxError, BoxLimits, Value, ValueWriter};
+use crate::command::{Arguments, read_arguments};
 
 /// Writes `item` as one box, its end included.
 ///
@@ -29,7 +29,7 @@ pub fn read_box<T: Arguments>(value: Value<'_>, proto: &mut Proto<'_>) -> Result
     if !bytes.is_empty() {
         return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
     }
-    proto.nested(|proto| T::from_box(&mut BoxReader::new(&ampbox), proto))
+    proto.nested(|proto| read_arguments(&ampbox, proto))
 }
 
 /// Writes the boxes of `items` one after another.
@@ -70,7 +70,7 @@ pub fn read_amp_list<T: Arguments>(
             Err(error) => return Err(DecodeError::from(error).at(format_args!("[{index}]"))),
         };
         let item = proto
-            .nested(|proto| T::from_box(&mut BoxReader::new(&ampbox), proto))
+            .nested(|proto| read_arguments(&ampbox, proto))
             .map_err(|error| error.at(format_args!("[{index}]")))?;
         items.push(item);
     }

@@ -129,6 +129,13 @@ pub enum DecodeErrorKind {
     /// The key is not there and the argument is not optional.
     #[error("missing")]
     Missing,
+    /// The box has a key that is no argument's, and such keys are
+    /// [rejected](super::UnknownKeys::Reject).
+    #[error("the key {key} is unknown")]
+    UnknownKey {
+        /// The first such key, shortened.
+        key: Shortened,
+    },
     /// The bytes are not the form of such a value.
     #[error("{seen} is not {expected}")]
     Malformed {

@@ -3,7 +3,7 @@
 //! AMP itself has no such thing. Its users have found two schemes, which do not read each other.
 //! In both the value is cut into parts of 65 535 bytes, and a part that is missing is the end:
 //! what comes after a gap are keys like any others that are not known. So it is with the peers
-//! that speak them.
+//! that speak them. Where [unknown keys are rejected](super::UnknownKeys), so are these.
 //!
 //! All parts of a value are in one box, so [`BoxLimits`](crate::BoxLimits) bounds them.
 

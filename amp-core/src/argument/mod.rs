@@ -33,6 +33,7 @@ mod string;
 mod testing;
 mod traits;
 mod unicode;
+mod unknown_keys;
 mod wrapper;
 #[cfg(feature = "zlib")]
 mod zlib;
@@ -43,5 +44,6 @@ pub use from_connection::FromConnection;
 pub use large::{Continued, Numbered};
 pub use proto::{Extensions, PeerAddress, Proto};
 pub use traits::Argument;
+pub use unknown_keys::UnknownKeys;
 #[cfg(feature = "zlib")]
 pub use zlib::Zlib;

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::attachment::NoAttachments;
-use super::{Attachment, AttachmentKind, Attachments, DecodeError, DecodeErrorKind, EncodeError};
+use super::{
+    Attachment, AttachmentKind, Attachments, DecodeError, DecodeErrorKind, EncodeError, UnknownKeys,
+};
 
 /// How many boxes may be around one that is inside of a value. A schema that contains itself
 /// would let a peer choose how deep the stack gets: one value has room for 9 000 levels.
@@ -17,18 +19,25 @@ pub struct Proto<'a> {
     attachments: &'a mut dyn Attachments,
     address: &'a PeerAddress,
     extensions: &'a Extensions,
+    unknown_keys: UnknownKeys,
     /// How many boxes inside of values are being read.
     nesting: usize,
 }
 
 impl<'a> Proto<'a> {
-    /// The context of a connection.
+    /// The context of a connection, which ignores unknown keys.
     pub fn new(
         attachments: &'a mut dyn Attachments,
         address: &'a PeerAddress,
         extensions: &'a Extensions,
     ) -> Self {
-        Self { attachments, address, extensions, nesting: 0 }
+        Self { attachments, address, extensions, unknown_keys: UnknownKeys::Ignore, nesting: 0 }
+    }
+
+    /// The same, with another way to deal with unknown keys.
+    pub fn with_unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
+        self.unknown_keys = unknown_keys;
+        self
     }
 
     /// Runs `f` with the context of no connection: no peer, no data, no attachments.
@@ -49,6 +58,11 @@ impl<'a> Proto<'a> {
         let read = read(self);
         self.nesting -= 1;
         read
+    }
+
+    /// How the connection deals with unknown keys.
+    pub fn unknown_keys(&self) -> UnknownKeys {
+        self.unknown_keys
     }
 
     /// The peer's address.

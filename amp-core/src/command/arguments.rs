@@ -1,7 +1,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto};
+use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto, UnknownKeys};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, keys};
+use crate::shorten::Shortened;
 
 /// Named arguments: a command's, a response's, the elements' of an `AmpList`, or a group that
 /// several commands share.
@@ -30,6 +31,13 @@ use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, keys};
     note = "derive it: `#[derive(amp_core::Arguments)]`"
 )]
 pub trait Arguments: Sized {
+    /// Whether a box is refused that has a key beside these arguments and the protocol's own. A
+    /// connection may be told to refuse all such boxes: see
+    /// [`UnknownKeys`](crate::argument::UnknownKeys).
+    ///
+    /// It is asked of what a box is read as, not of what is flattened into that.
+    const STRICT: bool = false;
+
     /// Writes each argument to the box.
     ///
     /// # Errors
@@ -69,9 +77,23 @@ pub trait Arguments: Sized {
         if !bytes.is_empty() {
             return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
         }
-        let mut reader = BoxReader::new(&ampbox);
-        Proto::detached(|proto| Self::from_box(&mut reader, proto))
+        Proto::detached(|proto| read_arguments(&ampbox, proto))
     }
+}
+
+/// Reads all that is in `ampbox`: the one place that knows which keys are left over.
+pub(crate) fn read_arguments<T: Arguments>(
+    ampbox: &AmpBox,
+    proto: &mut Proto<'_>,
+) -> Result<T, DecodeError> {
+    let mut reader = BoxReader::new(ampbox);
+    let arguments = T::from_box(&mut reader, proto)?;
+    if (T::STRICT || proto.unknown_keys() == UnknownKeys::Reject)
+        && let Some(key) = reader.untaken()
+    {
+        return Err(DecodeErrorKind::UnknownKey { key: Shortened::new(key) }.into());
+    }
+    Ok(arguments)
 }
 
 /// No arguments at all.
@@ -92,7 +114,7 @@ impl Arguments for AmpBox {
     }
 
     fn from_box(input: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        let mut all = input.ampbox().clone();
+        let mut all = input.take_all().clone();
         for key in keys::RESERVED {
             all.remove(key);
         }

@@ -13,7 +13,7 @@ use super::halves::Halves;
 use super::peer::Peer;
 use super::shared::Shared;
 use super::transport::{ByteStream, Transport};
-use crate::argument::{Extensions, PeerAddress};
+use crate::argument::{Extensions, PeerAddress, UnknownKeys};
 use crate::boxes::BoxLimits;
 use crate::responder::{Locator, Responders};
 
@@ -44,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) policy: FailurePolicy,
     pub(crate) call_timeout: Option<Duration>,
+    pub(crate) unknown_keys: UnknownKeys,
 }
 
 /// What a connection holds at most. Each limit has an error of its own that names it.
@@ -191,6 +192,14 @@ impl Connection {
     /// How long each call may take that does not say otherwise. No end by default.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.settings.call_timeout = Some(timeout);
+        self
+    }
+
+    /// What becomes of a call or an answer with a key that its command does not know.
+    /// [`UnknownKeys::Ignore`] by default; commands that are
+    /// [`STRICT`](crate::Arguments::STRICT) refuse such a box either way.
+    pub fn unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
+        self.settings.unknown_keys = unknown_keys;
         self
     }
 

@@ -18,8 +18,8 @@ use crate::argument::{
     Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Extensions, PeerAddress,
     Proto,
 };
-use crate::boxes::{AmpBox, BoxReader, BoxWriter};
-use crate::command::Arguments;
+use crate::boxes::{AmpBox, BoxWriter};
+use crate::command::{Arguments, read_arguments};
 use crate::proto::{Body, Core, CoreLimits};
 
 pub(crate) struct Shared {
@@ -199,8 +199,9 @@ impl Shared {
     /// Decodes what a box holds, claiming the attachments that it names.
     pub(crate) fn decode<A: Arguments>(&self, ampbox: &AmpBox) -> Result<A, DecodeError> {
         let mut staging = Staging { shared: self, ordinals: None, attachments: Vec::new() };
-        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
-        A::from_box(&mut BoxReader::new(ampbox), &mut proto)
+        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
+            .with_unknown_keys(self.settings.unknown_keys);
+        read_arguments(ampbox, &mut proto)
     }
 
     /// Changes the state, then wakes the driver if it waits and there is something for it to do.

@@ -10,7 +10,7 @@ struct Unknown {
 }
 
 #[derive(Arguments)]
-#[amp(response = Unknown)]
+#[amp(response = Unknown, strict = true)]
 struct OfAnother {
     #[amp(name = "b")]
     a: i64,
