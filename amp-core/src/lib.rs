@@ -86,7 +86,8 @@
 //! # Without a connection
 //!
 //! [`Arguments::encode`] and [`Arguments::decode`] turn commands to bytes and back, for queues and
-//! databases. [`proto`] is the protocol without input and output, for other runtimes than tokio.
+//! databases; with the feature `serde`, `amp_core::serde` does it for any type that serde knows.
+//! [`proto`] is the protocol without input and output, for other runtimes than tokio.
 //! Both need none of this crate's features: `default-features = false`.
 
 #![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
@@ -99,6 +100,8 @@ pub mod connection;
 pub mod proto;
 #[cfg(feature = "tokio")]
 pub mod responder;
+#[cfg(feature = "serde")]
+pub mod serde;
 #[cfg(feature = "tokio")]
 pub mod server;
 mod shorten;

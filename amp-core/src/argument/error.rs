@@ -35,6 +35,12 @@ pub enum EncodeErrorKind {
     /// `None` stands where AMP has no way to say that nothing is there: in a list.
     #[error("an absent value has no form here")]
     Absent,
+    /// Boxes and lists are nested in each other too often.
+    #[error("boxes are nested more than {limit} deep")]
+    TooDeep {
+        /// How deep they may be.
+        limit: usize,
+    },
     /// The connection's transport cannot carry such an attachment, or there is no connection.
     #[error("{what} cannot be sent over this transport")]
     NotCarried {

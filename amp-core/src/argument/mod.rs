@@ -42,6 +42,8 @@ pub use attachment::{Attachment, AttachmentKind, Attachments};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use from_connection::FromConnection;
 pub use large::{Continued, Numbered};
+#[cfg(feature = "serde")]
+pub(crate) use proto::MAX_NESTING;
 pub use proto::{Extensions, PeerAddress, Proto};
 pub use traits::Argument;
 pub use unknown_keys::UnknownKeys;

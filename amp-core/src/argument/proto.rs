@@ -11,7 +11,7 @@ use super::{
 
 /// How many boxes may be around one that is inside of a value. A schema that contains itself
 /// would let a peer choose how deep the stack gets: one value has room for 9 000 levels.
-const MAX_NESTING: usize = 64;
+pub(crate) const MAX_NESTING: usize = 64;
 
 /// The connection that a value is encoded for, or that it came from: what Twisted's
 /// `toStringProto` and `fromStringProto` get as `proto`.

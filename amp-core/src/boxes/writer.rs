@@ -75,9 +75,13 @@ impl<'a> ValueWriter<'a> {
     ) -> Result<(), E> {
         let mut writer = BoxWriter::new(self.out);
         write(&mut writer)?;
-        writer.finish()?;
-        self.out.put_u16(0);
-        Ok(())
+        Ok(writer.end()?)
+    }
+
+    /// Begins a whole box, which [`BoxWriter::end`] ends.
+    #[cfg(feature = "serde")]
+    pub(crate) fn begin_box(&mut self) -> BoxWriter<'_> {
+        BoxWriter::new(self.out)
     }
 }
 
@@ -169,6 +173,17 @@ impl<'a> BoxWriter<'a> {
     ///
     /// When a key comes twice.
     pub fn finish(mut self) -> Result<(), BoxError> {
+        self.settle()
+    }
+
+    /// Brings the pairs into order, and writes the box's end.
+    pub(crate) fn end(mut self) -> Result<(), BoxError> {
+        self.settle()?;
+        self.out.put_u16(0);
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), BoxError> {
         if !self.sorted {
             self.sort()?;
         }

@@ -1,0 +1,102 @@
+//! Whole boxes to and from any type that `serde` knows, for those who have no schema of
+//! [`Arguments`](crate::Arguments).
+//!
+//! ```
+//! use amp_core::serde::{from_box, to_box};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, Debug, PartialEq)]
+//! struct Note {
+//!     page: u32,
+//!     text: String,
+//!     color: Option<Color>,
+//!     marks: Vec<Mark>,
+//! }
+//!
+//! #[derive(Serialize, Deserialize, Debug, PartialEq)]
+//! #[serde(rename_all = "lowercase")]
+//! enum Color {
+//!     Red,
+//!     Green,
+//! }
+//!
+//! #[derive(Serialize, Deserialize, Debug, PartialEq)]
+//! struct Mark {
+//!     line: u32,
+//! }
+//!
+//! let note = Note {
+//!     page: 3,
+//!     text: "sic".to_owned(),
+//!     color: Some(Color::Green),
+//!     marks: vec![Mark { line: 7 }],
+//! };
+//! let ampbox = to_box(&note)?;
+//! assert_eq!(ampbox.get("page"), Some(&b"3"[..]));
+//! assert_eq!(ampbox.get("color"), Some(&b"green"[..]));
+//! assert_eq!(ampbox.get("marks"), Some(&b"\0\x04line\0\x017\0\0"[..]));
+//! assert_eq!(from_box::<Note>(&ampbox)?, note);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The values are the same bytes as those of the [typed arguments](crate::argument):
+//!
+//! | serde | AMP |
+//! |---|---|
+//! | a struct, a map whose keys are text or bytes, a unit, at the top | the box |
+//! | the same inside of another | a box as a value |
+//! | an integer of any width | Integer |
+//! | a float | Float |
+//! | a boolean | Boolean |
+//! | a character, text, an enum's variant without data | Unicode |
+//! | bytes | String |
+//! | a sequence, a tuple | ListOf |
+//! | a sequence of structs, maps or units | AmpList |
+//! | `Some` | what is inside |
+//! | `None` | no key; an error in a list |
+//! | a newtype struct | what is inside |
+//!
+//! - An enum's variant with data, and a map with other keys, are errors.
+//! - `serde` takes `Vec<u8>` for a sequence of numbers, so it is a ListOf of Integers. Where a
+//!   typed argument would be a String, use the crate `serde_bytes`, or `bytes::Bytes`.
+//! - Types with a form for people and another one for machines use that for people: an
+//!   `IpAddr` is text.
+//! - Values do not say what they are. What asks to be told, such as `#[serde(flatten)]`,
+//!   `#[serde(untagged)]` and `serde_json::Value`, is told that they are text, or bytes where
+//!   they are not UTF-8.
+//! - The protocol's own keys cannot be written, and are not read.
+//!
+//! An [`AmpBox`] implements `Serialize` and `Deserialize` itself, for other formats: as a map of
+//! bytes to bytes. In formats for people, such as JSON, keys and values that are UTF-8 are text
+//! instead. JSON has no way to write a key that is not.
+
+mod amp_box;
+mod de;
+mod error;
+mod key;
+mod ser;
+
+use ::serde::Serialize;
+use ::serde::de::DeserializeOwned;
+
+use crate::argument::{DecodeError, EncodeError};
+use crate::boxes::AmpBox;
+
+/// The box that `value` is.
+///
+/// # Errors
+///
+/// When `value`, or something inside of it, has no form on the wire, or does not fit into a box;
+/// the error names the field.
+pub fn to_box<T: Serialize + ?Sized>(value: &T) -> Result<AmpBox, EncodeError> {
+    ser::to_box(value)
+}
+
+/// The value that `ampbox` is.
+///
+/// # Errors
+///
+/// When a field is missing or its value is not what it must be; the error names the field.
+pub fn from_box<T: DeserializeOwned>(ampbox: &AmpBox) -> Result<T, DecodeError> {
+    T::deserialize(de::BoxDeserializer::new(ampbox))
+}
