@@ -97,6 +97,7 @@ pub mod boxes;
 pub mod command;
 #[cfg(feature = "tokio")]
 pub mod connection;
+mod error;
 pub mod proto;
 #[cfg(feature = "tokio")]
 pub mod responder;
@@ -115,9 +116,8 @@ pub use boxes::{
 };
 pub use command::{Arguments, Command, CommandError, NoError, OneWay, ProtocolSwitch};
 #[cfg(feature = "tokio")]
-pub use connection::{
-    CallError, CloseReason, Connection, FailurePolicy, Limits, Peer, Switched, Transport,
-};
+pub use connection::{Connection, FailurePolicy, Limits, Peer, Switched, Transport};
+pub use error::{CallError, CloseReason};
 pub use proto::RemoteError;
 #[cfg(feature = "tokio")]
 pub use responder::{Context, Failure, Respond, Responders, StringCallReceived, StringResponder};

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
-use super::error::{CallError, CloseReason};
 use super::peer::Peer;
 use super::shared::{Encoded, HandedOver, Shared};
 use crate::argument::EncodeError;
 use crate::boxes::{AmpBox, BoxError, BoxReader, MAX_VALUE};
 use crate::command::{Arguments, Command, CommandError, NoError};
+use crate::error::{CallError, CloseReason};
 use crate::proto::{CallId, RemoteError};
 use crate::shorten::Shortened;
 

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::time::Sleep;
 
-use super::error::CloseReason;
 use super::peer::Peer;
 use super::shared::{HandedOver, Phase, Shared, State, Switch};
 use super::switched::Switched;
 use super::transport::{NoTransport, Transport};
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
+use crate::error::CloseReason;
 use crate::proto::{Event, IncomingCall, Outgoing, ProtocolError};
 use crate::responder::{Locator, Question, Undeclared};
 

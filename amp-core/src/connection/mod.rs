@@ -3,7 +3,6 @@
 mod builder;
 mod call;
 mod driver;
-mod error;
 mod halves;
 mod peer;
 mod shared;
@@ -12,9 +11,9 @@ mod switched;
 mod transport;
 mod unclaimed;
 
+pub use crate::error::{CallError, CloseReason};
 pub use builder::{Connection, FailurePolicy, Limits};
 pub use call::{Call, StringCall};
-pub use error::{CallError, CloseReason};
 pub use peer::Peer;
 pub(crate) use shared::{Encoded, Shared, Successor};
 pub use switched::Switched;

@@ -3,11 +3,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::call::{Call, StringCall};
-use super::error::{CallError, CloseReason};
 use super::shared::{Phase, Shared};
 use crate::argument::PeerAddress;
 use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
+use crate::error::{CallError, CloseReason};
 use crate::proto::Counters;
 
 /// The other side of a connection: the handle that calls it.

@@ -11,7 +11,6 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
 use super::builder::Settings;
-use super::error::CloseReason;
 use super::switched::Switched;
 use super::unclaimed::Unclaimed;
 use crate::argument::{
@@ -20,6 +19,7 @@ use crate::argument::{
 };
 use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
+use crate::error::CloseReason;
 use crate::proto::{Body, Core, CoreLimits};
 
 pub(crate) struct Shared {

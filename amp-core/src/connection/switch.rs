@@ -1,11 +1,11 @@
 use std::future::poll_fn;
 
 use super::call::Exchange;
-use super::error::{CallError, CloseReason};
 use super::peer::Peer;
 use super::shared::{HandedOver, Phase, Shared};
 use super::switched::Switched;
 use crate::command::{CommandError, ProtocolSwitch};
+use crate::error::{CallError, CloseReason};
 
 impl Peer {
     /// Asks for a protocol switch, and gives the stream once the peer has agreed: from then on

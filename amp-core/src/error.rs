@@ -1,3 +1,5 @@
+//! How a call ends without a response, and a connection altogether.
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,9 +62,10 @@ impl<E> CallError<E> {
     }
 }
 
+#[cfg(feature = "tokio")]
 impl CallError<NoError> {
     /// The same error of a command that declares some.
-    pub(super) fn widen<E>(self) -> CallError<E> {
+    pub(crate) fn widen<E>(self) -> CallError<E> {
         match self {
             CallError::Command(never) => match never {},
             CallError::Remote(error) => CallError::Remote(error),
