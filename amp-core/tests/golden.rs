@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use amp_core::argument::DecodeErrorKind;
+use amp_core::argument::{Decimal, DecimalKind, DecodeErrorKind};
 use amp_core::{Argument, DecodeError, Proto, Value, ValueWriter};
 use bytes::BytesMut;
 
@@ -58,6 +58,53 @@ fn text_is_read_as_python_reads_it() {
             let read = read.unwrap();
             assert_eq!(read.as_bytes(), unescape(text), "{received}");
             assert_eq!(encode(&read), unescape(text), "{received}");
+        }
+    }
+}
+
+#[test]
+fn decimals_are_written_as_python_writes_them() {
+    for (parts, written) in recorded("str") {
+        let [sign, digits, exponent] = *parts.split(' ').collect::<Vec<_>>() else { panic!() };
+        let read: Decimal = decode(written.as_bytes()).unwrap();
+        assert_eq!(encode(&read), written.as_bytes());
+        assert_eq!(read.is_negative(), sign == "1", "{written}");
+        match exponent {
+            "F" => assert_eq!(read.kind(), DecimalKind::Infinite),
+            "n" => assert_eq!((read.kind(), read.digits()), (DecimalKind::QuietNan, digits)),
+            "N" => assert_eq!((read.kind(), read.digits()), (DecimalKind::SignallingNan, digits)),
+            exponent => {
+                let exponent = exponent.parse().unwrap();
+                let number = Decimal::from_parts(sign == "1", digits, exponent).unwrap();
+                assert_eq!(number, read, "{written}");
+                assert_eq!((number.digits(), number.exponent()), (digits, exponent));
+            }
+        }
+    }
+}
+
+#[test]
+fn decimals_of_floats_are_those_of_python() {
+    for (bits, written) in recorded("exact") {
+        assert_eq!(Decimal::from(float(bits)).to_string(), written);
+    }
+}
+
+#[test]
+fn decimals_are_read_as_python_reads_them() {
+    for (received, written) in recorded("decimal") {
+        let read = decode::<Decimal>(&unescape(received));
+        if written == "error" {
+            let error = read.expect_err(received);
+            assert!(
+                matches!(
+                    error.kind(),
+                    DecodeErrorKind::Malformed { .. } | DecodeErrorKind::OutOfRange { .. }
+                ),
+                "{error}"
+            );
+        } else {
+            assert_eq!(read.unwrap().to_string(), written, "{received}");
         }
     }
 }

@@ -183,7 +183,7 @@ fn without_underscores(text: &[u8]) -> Option<SmallVec<[u8; 64]>> {
 }
 
 /// Reads a float without underscores and white space. The time is linear in the length.
-fn read_plain(text: &[u8]) -> Option<f64> {
+pub(super) fn read_plain(text: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(text).ok()?;
     let number: f64 = text.parse().ok()?;
     Some(if text.len() < LONG { number } else { with_far_exponent(text, number) })

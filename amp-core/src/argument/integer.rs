@@ -156,14 +156,15 @@ fn read_any(value: Value<'_>) -> Result<Number, DecodeError> {
     if after_digit { Ok(Number { negative, magnitude }) } else { Err(malformed()) }
 }
 
-struct Number {
-    negative: bool,
+/// An integer that may be of any Rust type.
+pub(super) struct Number {
+    pub(super) negative: bool,
     /// `None` when it is above all Rust types.
-    magnitude: Option<u128>,
+    pub(super) magnitude: Option<u128>,
 }
 
 impl Number {
-    fn fit<T: TryFrom<i128> + TryFrom<u128>>(self) -> Option<T> {
+    pub(super) fn fit<T: TryFrom<i128> + TryFrom<u128>>(self) -> Option<T> {
         if self.negative {
             0_i128.checked_sub_unsigned(self.magnitude?)?.try_into().ok()
         } else {

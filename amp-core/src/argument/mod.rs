@@ -7,6 +7,7 @@
 //! | `String`, `Box<str>`, `Cow<str>`, `char` | Unicode |
 //! | `f64`, `f32` | Float |
 //! | `bool` | Boolean |
+//! | [`Decimal`] | Decimal |
 //! | `Vec<T>`, the other collections of `std` | ListOf |
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
 //! | `Option<T>` | optional: no key when it is `None` |
@@ -20,6 +21,7 @@ pub(crate) mod amp_list;
 mod attachment;
 mod boolean;
 mod collections;
+mod decimal;
 mod error;
 mod float;
 mod from_connection;
@@ -39,6 +41,7 @@ mod wrapper;
 mod zlib;
 
 pub use attachment::{Attachment, AttachmentKind, Attachments};
+pub use decimal::{Decimal, DecimalError, DecimalKind};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use from_connection::FromConnection;
 pub use large::{Continued, Numbered};

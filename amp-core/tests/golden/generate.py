@@ -2,21 +2,29 @@
 
     python3 generate.py > numbers.tsv
 
-Twisted's Integer reads with `int`, its Float reads with `float` and writes with `repr`, its
-Unicode reads with `bytes.decode`. A row is one of
+The Python must have Twisted. Twisted's Integer reads with `int`, its Float reads with `float` and
+writes with `repr`, its Unicode reads with `bytes.decode`. A row is one of
 
-    repr     the bits of a float, hexadecimal    what is written
-    float    what is received                    the bits, hexadecimal, or `error`
-    int      what is received                    the number, or `error`
-    unicode  what is received                    the text as UTF-8, or `error`
+    repr      the bits of a float, hexadecimal    what is written
+    float     what is received                    the bits, hexadecimal, or `error`
+    int       what is received                    the number, or `error`
+    unicode   what is received                    the text as UTF-8, or `error`
+    str       sign, digits and exponent           what is written for this Decimal
+    exact     the bits of a float, hexadecimal    `str(Decimal(float))`
+    decimal   what is received                    what is written for the same, or `error`
+    datetime  what is received                    what is written for the same, or `error`
 
 Received bytes and text are printable ASCII, and all others are escaped: `\\x09`. Every NaN has
-the bits of `float("nan")`.
+the bits of `float("nan")`. A sign is 0 or 1; an exponent is `F` in an infinity, and `n` and `N` in
+a quiet and a signalling NaN, as in Python's `DecimalTuple`.
 """
 
+import decimal
 import math
 import random
 import struct
+
+from twisted.protocols import amp
 
 
 def bits(number):
@@ -42,7 +50,7 @@ def row(*columns):
 def read(kind, received, function, write):
     try:
         result = write(function(received))
-    except ValueError:
+    except (ValueError, OverflowError, decimal.InvalidOperation):
         result = "error"
     row(kind, escape(received), result)
 
@@ -97,6 +105,78 @@ inf|Inf|INF|-inf|+inf|infinity|INFINITY|iNfInItY|-Infinity|infinit|infinityy|inf
 123456789012345678901234567890|0.000000000000000000000000000000000000001|00000.5|-0.0|-0e0|0e-5
 """
 
+DECIMALS = b"""
+1|1.0|123.4500|1E+2|1.5E+2|1E-7|0.000001|-0|1E+999999|Infinity|-Infinity|NaN|-NaN|sNaN|-sNaN|NaN123
+_1__0_|-_1|_-1|1_e_5|1e_5|1e+_5|1._5|N_aN|_i_n_f_|s_NaN_1_2|_|__|_ 1|1 _|_1 _|00.00|007.50|0E+3|0E-7
+0E+999999999999999999|0E+1000000000000000000|0E-1999999999999999997|0E-1999999999999999998
+1E+999999999999999999|1E+1000000000000000000|1E-1999999999999999997|1E-1999999999999999998
+10E+999999999999999998|10E+999999999999999999|10E-1999999999999999998|0.1E+1000000000000000000
+0.0E+1000000000000000000|0.0E-1999999999999999997|1.5E-1999999999999999996|1.5E-1999999999999999997
+1E+9999999999999999999999|1E-9999999999999999999999|0E+9999999999999999999|1E+0000000000000000000000005
+1E9223372036854775807|1E9223372036854775808|1E-9223372036854775808|1E-9223372036854775809
+NaN0|NaN00|NaN00123|nan 1|nan-1|nan+1|NaN1.0|NaN1e5|sNaN0|SNAN7|+snan|ssnan|qnan|snanx|s|sn|n|+NaN
+123456789012345678901234567890123456789.0123456789|99999999999999999999E-30|0.0000001|0.00000123
+1e+-5|1e--5|e|E5|.|..|1..2|.1.|1.e|+.5e-3|-.5|5.|-5.E-0|0.|.0|.00|0.0e0|00e00|1e0|1e-0|1e+0|++1|+ 1
+"""
+
+
+def decimals(rng):
+    """Signs, digits and exponents."""
+    for exponent in [*range(-12, 5), 17, -99, 999999, -999999]:
+        for digits in ["0", "1", "7", "10", "100", "123", "123456789"]:
+            yield 0, digits, exponent
+    for _ in range(200):
+        digits = str(rng.randrange(10 ** rng.randrange(1, 40)))
+        yield rng.randrange(2), digits, rng.choice([rng.randrange(-60, 9), rng.randrange(-(10**18), 9 * 10**17)])
+    for kind in "nN":
+        for digits in ["", "1", "10", "123", "9" * 40]:
+            yield 0, digits, kind
+            yield 1, digits, kind
+    yield 0, "0", "F"
+    yield 1, "0", "F"
+
+
+DATES = b"""
+2010-06-25T16:46:37.000001-05:30|2010-06-25T16:46:37.000001+05:30|2010-06-25T16:46:37.000000-00:00
+2010-06-25T16:46:37.000000+00:00|0001-01-01T00:00:00.000000-00:00|9999-12-31T23:59:59.999999+23:59
+0000-01-01T00:00:00.000000-00:00|2010-00-01T00:00:00.000000-00:00|2010-13-01T00:00:00.000000-00:00
+2010-01-00T00:00:00.000000-00:00|2010-01-32T00:00:00.000000-00:00|2010-04-31T00:00:00.000000-00:00
+2010-02-29T00:00:00.000000-00:00|2012-02-29T00:00:00.000000-00:00|2012-02-30T00:00:00.000000-00:00
+1900-02-29T00:00:00.000000-00:00|2000-02-29T00:00:00.000000-00:00|2100-02-29T00:00:00.000000-00:00
+2010-06-25T24:00:00.000000-00:00|2010-06-25T23:60:00.000000-00:00|2010-06-25T23:59:60.000000-00:00
+2010-06-25T00:00:00.000000+23:59|2010-06-25T00:00:00.000000+24:00|2010-06-25T00:00:00.000000-24:00
+2010-06-25T00:00:00.000000-23:59|2010-06-25T00:00:00.000000+00:99|2010-06-25T00:00:00.000000+22:99
+2010-06-25T00:00:00.000000+23:60|2010-06-25T00:00:00.000000-99:99|2010-06-25T00:00:00.000000+-1:30
+2010-06-25T00:00:00.000000--1:30|2010-06-25T00:00:00.000000+01:-9|2010-06-25T00:00:00.000000+00:-0
+2010-06-25T00:00:00.000000 00:00|2010-06-25T00:00:00.000000Z00:00|2010-06-25T00:00:00.000000x00:00
+2010/06/25 16.46.37,000001-05.30|2010x06x25x16x46x37x000001+05x30|2010006002501604603700000010-05:30
++201-06-25T16:46:37.000001-05:30|-201-06-25T16:46:37.000001-05:30| 201-06-25T16:46:37.000001-05:30
+201 -06-25T16:46:37.000001-05:30|2_10-06-25T16:46:37.000001-05:30|_210-06-25T16:46:37.000001-05:30
+2010-+6- 5T1 :+4: 7.1_0_01-+5:3 |2010--6-25T16:46:37.000001-05:30|2010-06--0T16:46:37.000001-05:30
+2010-06-25T-0:-0:-0.-00000--0:-0|2010-06-25T16:46:-1.000001-05:30|2010-06-25T16:46:37.-00001-05:30
+2010-06-25T16:46:37.     1-05:30|2010-06-25T16:46:37.0x0001-05:30|2010-06-25T16:46:37.000001-0a:30
+2010-06-25T16:46:37.000001-05:3|2010-06-25T16:46:37.000001-05:300||2010-06-25T16:46:37.000001-0530
+2010-06-25T16:46:37Z|2010-06-25T16:46:37.000001Z|2010-06-25|2010-06-25T16:46:37.000001
+2010-  -25T16:46:37.000001-05:30|____-06-25T16:46:37.000001-05:30|2010-06-25T1_:46:37.000001-05:30
+"""
+
+
+def dates(rng):
+    for line in DATES.strip().splitlines():
+        yield from line.split(b"|")
+    usual = b"2010-06-25T16:46:37.000001-05:30"
+    for at in range(32):
+        for other in [b"0", b"9", b"-", b"+", b" ", b"_", b"\0", b"\x1c", b"\x0b", b"\xff", b"x"]:
+            yield usual[:at] + other + usual[at + 1 :]
+    yield usual[:30] + b"\xc3\xa9"
+    yield usual[:4] + b"\xc3\xa9" + usual[5:]
+    for _ in range(200):
+        yield b"%04i-%02i-%02iT%02i:%02i:%02i.%06i%s%02i:%02i" % (
+            rng.randrange(1, 10000), rng.randrange(1, 13), rng.randrange(1, 32), rng.randrange(24),
+            rng.randrange(60), rng.randrange(60), rng.randrange(10**6), rng.choice([b"+", b"-"]),
+            rng.randrange(24), rng.randrange(60),
+        )
+
 
 def main():
     rng = random.Random(2024)
@@ -120,6 +200,17 @@ def main():
         b"\xf4\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xfe", b"\xff",
     ]:
         read("unicode", received, bytes.decode, lambda text: escape(text.encode()))
+    for sign, digits, exponent in decimals(rng):
+        written = str(decimal.Decimal((sign, tuple(map(int, digits)), exponent)))
+        row("str", "%d %s %s" % (sign, digits, exponent), written)
+    for number in [*floats(rng)][::8]:
+        row("exact", bits(number), str(decimal.Decimal(number)))
+    values = numbers + [value for line in DECIMALS.strip().splitlines() for value in line.split(b"|")]
+    values += ["".join(rng.choices("0123_+-.eE nNaAsSiIfF", k=rng.randrange(1, 8))).encode() for _ in range(300)]
+    for received in dict.fromkeys(values):
+        read("decimal", received, amp.Decimal().fromString, lambda value: amp.Decimal().toString(value).decode())
+    for received in dict.fromkeys(dates(rng)):
+        read("datetime", received, amp.DateTime().fromString, lambda value: amp.DateTime().toString(value).decode())
 
 
 if __name__ == "__main__":
