@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use amp_core::argument::{Decimal, DecimalKind, DecodeErrorKind};
+use amp_core::argument::{DateTime, Decimal, DecimalKind, DecodeErrorKind};
 use amp_core::{Argument, DecodeError, Proto, Value, ValueWriter};
 use bytes::BytesMut;
 
@@ -105,6 +105,20 @@ fn decimals_are_read_as_python_reads_them() {
             );
         } else {
             assert_eq!(read.unwrap().to_string(), written, "{received}");
+        }
+    }
+}
+
+#[test]
+fn dates_are_read_and_written_as_twisted_does() {
+    for (received, written) in recorded("datetime") {
+        let read = decode::<DateTime>(&unescape(received));
+        if written == "error" {
+            assert_malformed(received, &read);
+        } else {
+            let read = read.expect(received);
+            assert_eq!(encode(&read), written.as_bytes(), "{received}");
+            assert_eq!(decode::<DateTime>(written.as_bytes()).unwrap(), read, "{received}");
         }
     }
 }

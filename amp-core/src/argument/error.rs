@@ -72,6 +72,11 @@ impl EncodeError {
         EncodeErrorKind::Custom(cause.into()).into()
     }
 
+    /// `seen` is not `what` it should be, which has its article, and has no form on the wire.
+    pub(crate) fn unwritable(what: &'static str, seen: impl AsRef<[u8]>) -> Self {
+        EncodeErrorKind::Unwritable { what, seen: Shortened::new(seen) }.into()
+    }
+
     /// `what` cannot be sent over the connection's transport.
     pub(crate) fn not_carried(what: &'static str) -> Self {
         EncodeErrorKind::NotCarried { what }.into()

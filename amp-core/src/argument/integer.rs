@@ -98,8 +98,9 @@ pub(super) fn trim(text: &[u8]) -> &[u8] {
     &text[start..end]
 }
 
+/// Reads an Integer for a type that messages call `rust_type`.
 #[inline]
-fn read<T>(value: Value<'_>, rust_type: &'static str) -> Result<T, DecodeError>
+pub(super) fn read<T>(value: Value<'_>, rust_type: &'static str) -> Result<T, DecodeError>
 where
     T: TryFrom<i64> + TryFrom<i128> + TryFrom<u128>,
 {

@@ -8,6 +8,7 @@
 //! | `f64`, `f32` | Float |
 //! | `bool` | Boolean |
 //! | [`Decimal`] | Decimal |
+//! | [`DateTime`] | DateTime |
 //! | `Vec<T>`, the other collections of `std` | ListOf |
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
 //! | `Option<T>` | optional: no key when it is `None` |
@@ -21,6 +22,7 @@ pub(crate) mod amp_list;
 mod attachment;
 mod boolean;
 mod collections;
+mod date_time;
 mod decimal;
 mod error;
 mod float;
@@ -41,6 +43,7 @@ mod wrapper;
 mod zlib;
 
 pub use attachment::{Attachment, AttachmentKind, Attachments};
+pub use date_time::DateTime;
 pub use decimal::{Decimal, DecimalError, DecimalKind};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use from_connection::FromConnection;

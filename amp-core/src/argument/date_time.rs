@@ -1,0 +1,278 @@
+//! `DateTime`: a date and a time of day with a fixed offset from UTC, in exactly 32 bytes:
+//! `2010-06-25T16:46:37.000001-05:30`.
+//!
+//! What is written is exactly what Twisted writes, which gives UTC a minus: `-00:00`. What is read
+//! is what Twisted reads, by position: each number as Python's `int` reads it, so that ` 7`, `+7`
+//! and `1_0` are numbers, and any ASCII in the place of a separator. A date or a time that does
+//! not exist is refused, and so is an offset of a day or more.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::integer;
+use super::{Argument, DecodeError, EncodeError, Proto};
+use crate::boxes::{Value, ValueWriter};
+
+/// A point in time, as a date and a time of day with the offset that they have from UTC.
+///
+/// It is the argument for those who use no crate for dates. It knows no calendar beyond whether a
+/// date exists; the features `chrono`, `jiff` and `time` make arguments of those crates' types.
+///
+/// ```
+/// use amp_core::argument::DateTime;
+///
+/// let sent = DateTime {
+///     year: 2010,
+///     month: 6,
+///     day: 25,
+///     hour: 16,
+///     minute: 46,
+///     second: 37,
+///     microsecond: 1,
+///     offset: -330,
+/// };
+/// assert_eq!(sent.to_string(), "2010-06-25T16:46:37.000001-05:30");
+/// ```
+///
+/// Two of them are equal when all their fields are. One that does not exist, such as the 30th of
+/// February, cannot be written and is never read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DateTime {
+    /// From 1 to 9999.
+    pub year: u16,
+    /// From 1 to 12.
+    pub month: u8,
+    /// From 1 to 31, as far as the month goes.
+    pub day: u8,
+    /// From 0 to 23.
+    pub hour: u8,
+    /// From 0 to 59.
+    pub minute: u8,
+    /// From 0 to 59: AMP has no leap seconds.
+    pub second: u8,
+    /// From 0 to 999 999.
+    pub microsecond: u32,
+    /// What the time of day is ahead of UTC, in minutes: from -1439 to 1439.
+    pub offset: i16,
+}
+
+impl DateTime {
+    /// Whether there is such a date and time.
+    fn exists(&self) -> bool {
+        (1..=9999).contains(&self.year)
+            && (1..=self.days_of_month()).contains(&self.day)
+            && self.hour < 24
+            && self.minute < 60
+            && self.second < 60
+            && self.microsecond < 1_000_000
+            && self.offset.unsigned_abs() < 24 * 60
+    }
+
+    /// 0 when there is no such month.
+    fn days_of_month(&self) -> u8 {
+        let leap_year = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        match self.month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 if leap_year => 29,
+            2 => 28,
+            _ => 0,
+        }
+    }
+}
+
+/// A `DateTime`.
+impl Argument for DateTime {
+    fn to_string_proto(
+        &self,
+        _proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        use fmt::Write;
+        if !self.exists() {
+            return Err(EncodeError::unwritable("a DateTime", self.to_string()));
+        }
+        write!(out, "{self}").map_err(EncodeError::custom)
+    }
+
+    fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        read(value).filter(Self::exists).ok_or_else(|| DecodeError::malformed("a DateTime", value))
+    }
+}
+
+/// The form on the wire.
+impl fmt::Display for DateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { year, month, day, hour, minute, second, microsecond, offset } = self;
+        let sign = if *offset > 0 { '+' } else { '-' };
+        let (hours, minutes) = (offset.unsigned_abs() / 60, offset.unsigned_abs() % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        write!(f, ".{microsecond:06}{sign}{hours:02}:{minutes:02}")
+    }
+}
+
+/// The fields by their positions. They may be those of a date that does not exist.
+fn read(value: Value<'_>) -> Option<DateTime> {
+    if value.len() != 32 || !value.is_ascii() {
+        return None;
+    }
+    // The hours and the minutes of the offset have signs of their own beside that of the whole.
+    let offset = field::<i16>(value, 27..29)? * 60 + field::<i16>(value, 30..32)?;
+    Some(DateTime {
+        year: field(value, 0..4)?,
+        month: field(value, 5..7)?,
+        day: field(value, 8..10)?,
+        hour: field(value, 11..13)?,
+        minute: field(value, 14..16)?,
+        second: field(value, 17..19)?,
+        microsecond: field(value, 20..26)?,
+        offset: match value[26] {
+            b'+' => offset,
+            b'-' => -offset,
+            _ => return None,
+        },
+    })
+}
+
+fn field<T>(value: Value<'_>, at: Range<usize>) -> Option<T>
+where
+    T: TryFrom<i64> + TryFrom<i128> + TryFrom<u128>,
+{
+    integer::read(value.part(at), "").ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::argument::testing::{assert_malformed, assert_wire, decode, encode, try_encode};
+
+    const USUAL: DateTime = DateTime {
+        year: 2010,
+        month: 6,
+        day: 25,
+        hour: 16,
+        minute: 46,
+        second: 37,
+        microsecond: 1,
+        offset: -330,
+    };
+
+    #[test]
+    fn dates_are_32_bytes() {
+        assert_wire(USUAL, "2010-06-25T16:46:37.000001-05:30");
+        assert_wire(DateTime { offset: 330, ..USUAL }, "2010-06-25T16:46:37.000001+05:30");
+        assert_wire(DateTime { offset: -5, ..USUAL }, "2010-06-25T16:46:37.000001-00:05");
+        assert_wire(DateTime { offset: 1439, ..USUAL }, "2010-06-25T16:46:37.000001+23:59");
+        assert_wire(DateTime { year: 1, ..USUAL }, "0001-06-25T16:46:37.000001-05:30");
+        let last = DateTime { microsecond: 999_999, second: 59, ..USUAL };
+        assert_wire(last, "2010-06-25T16:46:59.999999-05:30");
+    }
+
+    #[test]
+    fn utc_is_written_with_a_minus_and_read_with_any_sign() {
+        let utc = DateTime { offset: 0, ..USUAL };
+        assert_wire(utc, "2010-06-25T16:46:37.000001-00:00");
+        assert_eq!(decode::<DateTime>(b"2010-06-25T16:46:37.000001+00:00").unwrap(), utc);
+    }
+
+    #[test]
+    fn fields_are_read_by_their_positions() {
+        for received in [
+            &b"2010/06/25 16.46.37,000001-05.30"[..],
+            b"2010\x0006\x0025\x0016\x0046\x0037\x00000001-05\x7f30",
+        ] {
+            assert_eq!(decode::<DateTime>(received).unwrap(), USUAL);
+        }
+        let read = decode::<DateTime>(b"+201- 6-2\x09T-0:+1:3 .0_0_01+-1:30").unwrap();
+        let expected = DateTime {
+            year: 201,
+            month: 6,
+            day: 2,
+            hour: 0,
+            minute: 1,
+            second: 3,
+            microsecond: 1,
+            offset: -30,
+        };
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn what_does_not_exist_is_neither_written_nor_read() {
+        for date in [
+            DateTime { year: 0, ..USUAL },
+            DateTime { month: 0, ..USUAL },
+            DateTime { month: 13, ..USUAL },
+            DateTime { day: 0, ..USUAL },
+            DateTime { day: 31, ..USUAL },
+            DateTime { month: 2, day: 29, ..USUAL },
+            DateTime { month: 2, day: 29, year: 1900, ..USUAL },
+            DateTime { hour: 24, ..USUAL },
+            DateTime { minute: 60, ..USUAL },
+            DateTime { second: 60, ..USUAL },
+            DateTime { offset: 1440, ..USUAL },
+            DateTime { offset: -1440, ..USUAL },
+        ] {
+            let text = date.to_string();
+            let error = try_encode(&date).unwrap_err();
+            assert_eq!(error.to_string(), format!("a DateTime cannot be written: \"{text}\""));
+            assert_malformed::<DateTime>(text.as_bytes(), "a DateTime");
+        }
+        for date in [
+            DateTime { microsecond: 1_000_000, ..USUAL },
+            DateTime { year: 10_000, ..USUAL },
+            DateTime { offset: i16::MIN, ..USUAL },
+        ] {
+            try_encode(&date).unwrap_err();
+        }
+        for year in [2000, 2012] {
+            let date = DateTime { month: 2, day: 29, year, ..USUAL };
+            assert_wire(date, format!("{year}-02-29T16:46:37.000001-05:30"));
+        }
+    }
+
+    #[test]
+    fn what_twisted_refuses_is_refused() {
+        let others = [
+            "",
+            "2010-06-25",
+            "2010-06-25T16:46:37.000001Z",
+            "2010-06-25T16:46:37.000001-05:3",
+            "2010-06-25T16:46:37.000001-05:300",
+            "2010-06-25T16:46:37.00000105:30:",
+            "2010-06-25T16:46:37.000001x05:30",
+            "2010-06-25T16:46:37.0x0001-05:30",
+            "2010-06-25T16:46:-1.000001-05:30",
+            "2010-06-25T  :46:37.000001-05:30",
+            "2010\u{e9}6-25T16:46:37.000001-05:30",
+            "2010-06-25T16:46:37.000001-99:99",
+        ];
+        for other in others {
+            assert_malformed::<DateTime>(other.as_bytes(), "a DateTime");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_date_comes_back(
+            (year, month, day) in (1..=9999_u16, 1..=12_u8, 1..=28_u8),
+            (hour, minute, second) in (..24_u8, ..60_u8, ..60_u8),
+            (microsecond, offset) in (..1_000_000_u32, -1439..=1439_i16),
+        ) {
+            let date = DateTime { year, month, day, hour, minute, second, microsecond, offset };
+            let wire = encode(&date);
+            prop_assert_eq!(wire.len(), 32);
+            assert_wire(date, wire);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, near in "[-+_ 0-9]{32}") {
+            let _ = decode::<DateTime>(&bytes);
+            if let Ok(date) = decode::<DateTime>(near.as_bytes()) {
+                assert_wire(date, date.to_string());
+            }
+        }
+    }
+}
