@@ -70,7 +70,8 @@ impl DateTime {
 
     /// 0 when there is no such month.
     fn days_of_month(&self) -> u8 {
-        let leap_year = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let leap_year =
+            self.year.is_multiple_of(if self.year.is_multiple_of(100) { 400 } else { 4 });
         match self.month {
             1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
             4 | 6 | 9 | 11 => 30,
@@ -90,7 +91,7 @@ impl Argument for DateTime {
     ) -> Result<(), EncodeError> {
         use fmt::Write;
         if !self.exists() {
-            return Err(EncodeError::unwritable("a DateTime", self.to_string()));
+            return Err(EncodeError::unwritable("a date that does not exist", self.to_string()));
         }
         write!(out, "{self}").map_err(EncodeError::custom)
     }
@@ -217,7 +218,10 @@ mod tests {
         ] {
             let text = date.to_string();
             let error = try_encode(&date).unwrap_err();
-            assert_eq!(error.to_string(), format!("a DateTime cannot be written: \"{text}\""));
+            assert_eq!(
+                error.to_string(),
+                format!("a date that does not exist cannot be written: \"{text}\"")
+            );
             assert_malformed::<DateTime>(text.as_bytes(), "a DateTime");
         }
         for date in [

@@ -50,7 +50,7 @@ pub enum EncodeErrorKind {
     /// The value has no form on the wire.
     #[error("{what} cannot be written: {seen}")]
     Unwritable {
-        /// What the value should have been.
+        /// What it is, with its article and, where it is not plain, why: `a path that is not UTF-8`.
         what: &'static str,
         /// The value, shortened.
         seen: Shortened,
@@ -72,7 +72,7 @@ impl EncodeError {
         EncodeErrorKind::Custom(cause.into()).into()
     }
 
-    /// `seen` is not `what` it should be, which has its article, and has no form on the wire.
+    /// `seen`, which is `what`, has no form on the wire.
     pub(crate) fn unwritable(what: &'static str, seen: impl AsRef<[u8]>) -> Self {
         EncodeErrorKind::Unwritable { what, seen: Shortened::new(seen) }.into()
     }

@@ -8,7 +8,9 @@
 //! | `f64`, `f32` | Float |
 //! | `bool` | Boolean |
 //! | [`Decimal`] | Decimal |
-//! | [`DateTime`] | DateTime |
+//! | [`DateTime`] | `DateTime` |
+//! | `PathBuf` | Path |
+//! | `IpAddr`, `SocketAddr`, and those of one version | Unicode: what they display |
 //! | `Vec<T>`, the other collections of `std` | ListOf |
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
 //! | `Option<T>` | optional: no key when it is `None` |
@@ -18,12 +20,14 @@
 //!
 //! Anything else becomes an argument by implementing [`Argument`].
 
+mod address;
 pub(crate) mod amp_list;
 mod attachment;
 mod boolean;
 mod collections;
 mod date_time;
 mod decimal;
+mod displayed;
 mod error;
 mod float;
 mod from_connection;
@@ -31,6 +35,7 @@ mod integer;
 mod large;
 mod list;
 mod optional;
+mod path;
 mod proto;
 mod string;
 #[cfg(test)]

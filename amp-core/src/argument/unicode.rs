@@ -63,7 +63,7 @@ impl Argument for char {
     }
 }
 
-fn text(value: Value<'_>) -> Result<&str, DecodeError> {
+pub(super) fn text(value: Value<'_>) -> Result<&str, DecodeError> {
     std::str::from_utf8(value.as_slice()).map_err(|_| DecodeError::malformed("UTF-8 text", value))
 }
 

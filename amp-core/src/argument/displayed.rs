@@ -1,0 +1,30 @@
+//! Types whose form on the wire is what they display: Unicode.
+
+/// Implements `Argument` for types that are read with `FromStr`: each is given with its name in
+/// messages, which has its article.
+macro_rules! displayed {
+    ($($(#[$docs:meta])* $displayed:ty: $name:literal;)*) => { $(
+        $(#[$docs])*
+        impl $crate::argument::Argument for $displayed {
+            fn to_string_proto(
+                &self,
+                _proto: &mut $crate::argument::Proto<'_>,
+                out: &mut $crate::boxes::ValueWriter<'_>,
+            ) -> Result<(), $crate::argument::EncodeError> {
+                use std::fmt::Write;
+                write!(out, "{self}").map_err($crate::argument::EncodeError::custom)
+            }
+
+            fn from_string_proto(
+                value: $crate::boxes::Value<'_>,
+                _proto: &mut $crate::argument::Proto<'_>,
+            ) -> Result<Self, $crate::argument::DecodeError> {
+                let text = std::str::from_utf8(value.as_slice()).ok();
+                text.and_then(|text| text.parse().ok())
+                    .ok_or_else(|| $crate::argument::DecodeError::malformed($name, value))
+            }
+        }
+    )* };
+}
+
+pub(super) use displayed;
