@@ -42,11 +42,11 @@ const MIN_EXPONENT: i64 = -1_999_999_999_999_999_997;
 /// and each NaN equals itself.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Decimal {
-    negative: bool,
+    pub(super) negative: bool,
     kind: DecimalKind,
     /// Without zeros in front. Never empty in a finite number.
     digits: String,
-    exponent: i64,
+    pub(super) exponent: i64,
 }
 
 /// What a [`Decimal`] is.

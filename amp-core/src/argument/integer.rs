@@ -135,7 +135,7 @@ fn read_short(text: &[u8]) -> Option<i64> {
 
 /// Reads everything that Python reads. The time is linear in the length.
 #[cold]
-fn read_any(value: Value<'_>) -> Result<Number, DecodeError> {
+pub(super) fn read_any(value: Value<'_>) -> Result<Number, DecodeError> {
     let malformed = || DecodeError::malformed("an Integer", value);
     let (negative, digits) = match trim(value.as_slice()) {
         [b'-', digits @ ..] => (true, digits),
@@ -222,7 +222,7 @@ mod tests {
             ("0000000000000000000000000000000000000000000000000000000000001", 1),
         ] {
             assert_eq!(decode::<i64>(wire.as_bytes()).unwrap(), number, "{wire:?}");
-            assert_eq!(decode::<i16>(wire.as_bytes()).unwrap(), number.try_into().unwrap());
+            assert_eq!(decode::<i16>(wire.as_bytes()).unwrap(), i16::try_from(number).unwrap());
         }
         assert_eq!(decode::<u8>(b"-0").unwrap(), 0);
     }

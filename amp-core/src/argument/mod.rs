@@ -3,14 +3,23 @@
 //! | Rust | AMP |
 //! |---|---|
 //! | `i8`..`i128`, `u8`..`u128`, `isize`, `usize`, `NonZero*` | Integer |
+//! | `BigInt`, `BigUint` of `num_bigint` (feature `num-bigint`) | Integer of any size |
 //! | [`Bytes`](bytes::Bytes), `Vec<u8>`, `[u8; N]` | String |
 //! | `String`, `Box<str>`, `Cow<str>`, `char` | Unicode |
 //! | `f64`, `f32` | Float |
 //! | `bool` | Boolean |
 //! | [`Decimal`] | Decimal |
+//! | `rust_decimal::Decimal` (feature `rust_decimal`) | Decimal |
 //! | [`DateTime`] | `DateTime` |
+//! | `chrono::DateTime` of `FixedOffset` and `Utc` (feature `chrono`) | `DateTime` |
+//! | `jiff::Zoned`, `jiff::Timestamp` (feature `jiff`) | `DateTime` |
+//! | `time::OffsetDateTime` (feature `time`) | `DateTime` |
 //! | `PathBuf` | Path |
 //! | `IpAddr`, `SocketAddr`, and those of one version | Unicode: what they display |
+//! | `IpNet`, `Ipv4Net`, `Ipv6Net` of `ipnet` (feature `ipnet`) | Unicode |
+//! | `url::Url` (feature `url`) | Unicode |
+//! | `uuid::Uuid` (feature `uuid`) | Unicode; `UuidBytes` is a String, `UuidInteger` an Integer |
+//! | `Json<T>` of any type that serde knows (feature `json`) | Unicode |
 //! | `Vec<T>`, the other collections of `std` | ListOf |
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
 //! | `Option<T>` | optional: no key when it is `None` |
@@ -30,8 +39,11 @@ mod decimal;
 mod displayed;
 mod error;
 mod float;
+mod foreign;
 mod from_connection;
 mod integer;
+#[cfg(feature = "json")]
+mod json;
 mod large;
 mod list;
 mod optional;
@@ -51,7 +63,11 @@ pub use attachment::{Attachment, AttachmentKind, Attachments};
 pub use date_time::DateTime;
 pub use decimal::{Decimal, DecimalError, DecimalKind};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+#[cfg(feature = "uuid")]
+pub use foreign::{UuidBytes, UuidInteger};
 pub use from_connection::FromConnection;
+#[cfg(feature = "json")]
+pub use json::Json;
 pub use large::{Continued, Numbered};
 #[cfg(feature = "serde")]
 pub(crate) use proto::MAX_NESTING;

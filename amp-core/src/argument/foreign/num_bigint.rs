@@ -1,0 +1,134 @@
+//! The integers of `num-bigint`: Integers of any size that fits into a value.
+//!
+//! The time is quadratic in the number of digits, and bounded since a value has at most 65 535.
+//! Python reads and writes at most 4300 digits unless it is told otherwise
+//! (`sys.set_int_max_str_digits`).
+
+use num_bigint::{BigInt, BigUint};
+
+use crate::argument::integer::{read_any, trim};
+use crate::argument::{Argument, DecodeError, EncodeError, Proto};
+use crate::boxes::{Value, ValueWriter};
+
+/// An Integer of any size.
+impl Argument for BigInt {
+    fn to_string_proto(
+        &self,
+        _proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        out.put_slice(self.to_str_radix(10).as_bytes());
+        Ok(())
+    }
+
+    fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        let number = read_any(value)?;
+        if let Some(number) = number.fit::<i128>() {
+            return Ok(number.into());
+        }
+        let digits = BigInt::parse_bytes(trim(value.as_slice()), 10);
+        digits.ok_or_else(|| DecodeError::malformed("an Integer", value))
+    }
+}
+
+/// An Integer of any size. A negative one is an error.
+impl Argument for BigUint {
+    fn to_string_proto(
+        &self,
+        _proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        out.put_slice(self.to_str_radix(10).as_bytes());
+        Ok(())
+    }
+
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        let number = BigInt::from_string_proto(value, proto)?;
+        number.try_into().map_err(|_| DecodeError::out_of_range("BigUint", value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::argument::testing::{
+        assert_malformed, assert_out_of_range, assert_wire, decode, encode,
+    };
+
+    #[test]
+    fn integers_are_decimal() {
+        for number in [0, 1, -1, i128::MIN, i128::MAX] {
+            assert_wire(BigInt::from(number), number.to_string());
+        }
+        for number in [0, 1, u128::MAX] {
+            assert_wire(BigUint::from(number), number.to_string());
+        }
+        let digits = format!("9{}", "0123456789".repeat(100));
+        assert_wire(digits.parse::<BigUint>().unwrap(), &digits);
+        assert_wire(digits.parse::<BigInt>().unwrap(), &digits);
+        assert_wire(-digits.parse::<BigInt>().unwrap(), format!("-{digits}"));
+    }
+
+    #[test]
+    fn integers_are_read_as_python_reads_them() {
+        let huge = BigInt::from(10).pow(50);
+        let digits = huge.to_string();
+        let split = format!("{}_{}", &digits[..1], &digits[1..]);
+        for received in [
+            format!("+{digits}"),
+            format!(" {digits}\n"),
+            format!("000{digits}"),
+            split.clone(),
+            format!("0_0{split}"),
+        ] {
+            assert_eq!(decode::<BigInt>(received.as_bytes()).unwrap(), huge, "{received}");
+            assert_eq!(BigInt::from(decode::<BigUint>(received.as_bytes()).unwrap()), huge);
+        }
+        assert_eq!(decode::<BigInt>(format!("-{split}").as_bytes()).unwrap(), -huge);
+        for other in [
+            format!("{digits}_"),
+            format!("_{digits}"),
+            format!("+-{digits}"),
+            format!("-+{digits}"),
+            format!("{digits}__0"),
+            format!("- {digits}"),
+            format!("{digits}.0"),
+            format!("0x{digits}"),
+            String::new(),
+        ] {
+            assert_malformed::<BigInt>(other.as_bytes(), "an Integer");
+            assert_malformed::<BigUint>(other.as_bytes(), "an Integer");
+        }
+        assert_out_of_range::<BigUint>(format!("-{digits}").as_bytes(), "BigUint");
+        assert_eq!(decode::<BigUint>(b"-0").unwrap(), BigUint::default());
+    }
+
+    #[test]
+    fn the_longest_values_take_little_time() {
+        let start = Instant::now();
+        let digits = "7".repeat(65_535);
+        let number: BigInt = decode(digits.as_bytes()).unwrap();
+        let read = start.elapsed();
+        assert_eq!(encode(&number), digits.as_bytes());
+        let both = start.elapsed();
+        assert!(both < Duration::from_secs(5), "{read:?} to read, {both:?} in all");
+    }
+
+    proptest! {
+        #[test]
+        fn any_integer_comes_back(digits in "-?[1-9][0-9]{0,200}", bytes: Vec<u8>) {
+            assert_wire(digits.parse::<BigInt>().unwrap(), &digits);
+            let _ = decode::<BigInt>(&bytes);
+        }
+
+        #[test]
+        fn small_integers_are_those_of_the_core(near in "[-+_0-9 ]{0,12}") {
+            let big = decode::<BigInt>(near.as_bytes()).ok();
+            prop_assert_eq!(big, decode::<i64>(near.as_bytes()).ok().map(BigInt::from));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! JSON in a value: Unicode.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::unicode::text;
+use super::{Argument, DecodeError, EncodeError, Proto};
+use crate::boxes::{Value, ValueWriter};
+use crate::shorten::Shortened;
+
+/// Any type that `serde` knows, as JSON in a Unicode argument.
+///
+/// It is written without white space. Twisted has no such argument: there it is an
+/// `amp.Unicode()`, with `json.loads` and `json.dumps` around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Json<T>(pub T);
+
+impl<T: Serialize + DeserializeOwned> Argument for Json<T> {
+    fn to_string_proto(
+        &self,
+        _proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        out.put_slice(&serde_json::to_vec(&self.0).map_err(EncodeError::custom)?);
+        Ok(())
+    }
+
+    fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        serde_json::from_str(text(value)?)
+            .map(Self)
+            .map_err(|cause| DecodeError::custom(JsonError { seen: value.shortened(), cause }))
+    }
+}
+
+/// What `serde_json` says about a received value, and the value.
+#[derive(Debug, thiserror::Error)]
+#[error("{seen} is not the JSON of such a value: {cause}")]
+struct JsonError {
+    seen: Shortened,
+    #[source]
+    cause: serde_json::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde_json::Value as AnyJson;
+
+    use super::*;
+    use crate::argument::testing::{assert_malformed, assert_wire, decode, encode, try_encode};
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Point {
+        x: i64,
+        label: Option<String>,
+    }
+
+    #[test]
+    fn values_are_json() {
+        let point = Point { x: -1, label: Some("\u{e9}\n".into()) };
+        assert_wire(Json(point), "{\"x\":-1,\"label\":\"\u{e9}\\n\"}");
+        assert_wire(Json(vec![1, 2]), "[1,2]");
+        assert_wire(Json(()), "null");
+        assert_wire(vec![Json(1), Json(22)], "\0\x011\0\x0222");
+        let spaced = decode::<Json<Point>>(b" { \"x\" : 5 }\n").unwrap();
+        assert_eq!(spaced, Json(Point { x: 5, label: None }));
+    }
+
+    #[test]
+    fn what_is_not_such_json_is_refused() {
+        for (received, message) in [
+            ("{\"x\":", "\"{\\\"x\\\":\" is not the JSON of such a value: EOF while parsing"),
+            ("[]1", "is not the JSON of such a value: "),
+            ("{\"x\":\"1\"}", "invalid type: string \"1\", expected i64"),
+            ("{\"label\":\"1\"}", "missing field `x`"),
+        ] {
+            let error = decode::<Json<Point>>(received.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(message), "{error}");
+        }
+        assert_malformed::<Json<AnyJson>>(b"\"\xff\"", "UTF-8 text");
+        let deep = "[".repeat(65_535);
+        decode::<Json<AnyJson>>(deep.as_bytes()).unwrap_err();
+    }
+
+    #[test]
+    fn what_has_no_json_is_an_error_of_encoding() {
+        let map = BTreeMap::from([(vec![1], 2)]);
+        assert_eq!(try_encode(&Json(map)).unwrap_err().to_string(), "key must be a string");
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_comes_back(x: i64, label: Option<String>) {
+            let wire = encode(&Json(Point { x, label: label.clone() }));
+            assert_wire(Json(Point { x, label }), wire);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, near in "[\\[\\]{}\":,0-9 a]{0,20}") {
+            let _ = decode::<Json<AnyJson>>(&bytes);
+            let _ = decode::<Json<Point>>(near.as_bytes());
+        }
+    }
+}
