@@ -126,7 +126,7 @@ pub use server::{Listener, connect_tcp, serve, serve_with};
 pub use shorten::Shortened;
 
 #[cfg(feature = "derive")]
-pub use amp_derive::{Arguments, Command, CommandError};
+pub use amp_derive::{Argument, Arguments, Command, CommandError};
 
 /// What the derive macros expand to. Not for use by hand: it may change at any time.
 #[doc(hidden)]

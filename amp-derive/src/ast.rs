@@ -69,6 +69,20 @@ pub(crate) struct Variant<'a> {
     pub(crate) description: Option<&'a Type>,
 }
 
+/// An enum whose value is a text out of a fixed set.
+pub(crate) struct ChoiceEnum<'a> {
+    pub(crate) krate: Path,
+    pub(crate) ident: &'a Ident,
+    pub(crate) generics: &'a Generics,
+    pub(crate) choices: Vec<Choice<'a>>,
+}
+
+/// One variant of it.
+pub(crate) struct Choice<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) text: LitStr,
+}
+
 impl<'a> Struct<'a> {
     /// `derived` is the derive's name.
     pub(crate) fn parse(input: &'a DeriveInput, derived: &str, mistakes: &mut Mistakes) -> Self {
@@ -229,6 +243,40 @@ impl<'a> Variant<'a> {
         }
         for field in &variant.fields {
             attributes::read(&field.attrs, &OF_DESCRIPTION, mistakes, |_, _| Ok(()));
+        }
+        parsed
+    }
+}
+
+impl<'a> ChoiceEnum<'a> {
+    pub(crate) fn parse(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Self {
+        const KNOWN: Known = Known { place: "an enum of texts", items: &["crate"] };
+        const WRONG: &str = "`Argument` is derived for enums; for structs derive `Arguments`";
+
+        let krate = read_crate(&input.attrs, &KNOWN, mistakes);
+        let mut choices = Vec::new();
+        match &input.data {
+            Data::Enum(data) => {
+                choices.extend(data.variants.iter().map(|v| Choice::parse(v, mistakes)));
+            }
+            Data::Struct(data) => mistakes.at(data.struct_token, WRONG),
+            Data::Union(data) => mistakes.at(data.union_token, WRONG),
+        }
+        Self { krate, ident: &input.ident, generics: &input.generics, choices }
+    }
+}
+
+impl<'a> Choice<'a> {
+    fn parse(variant: &'a syn::Variant, mistakes: &mut Mistakes) -> Self {
+        const KNOWN: Known = Known { place: "a variant", items: &["rename"] };
+
+        let mut parsed = Self { ident: &variant.ident, text: name_of(&variant.ident) };
+        attributes::read(&variant.attrs, &KNOWN, mistakes, |name, input| {
+            parsed.text = attributes::string(name, input)?;
+            Ok(())
+        });
+        if !matches!(variant.fields, Fields::Unit) {
+            mistakes.at(&variant.fields, "a variant is a text on the wire, and cannot have fields");
         }
         parsed
     }

@@ -2,7 +2,7 @@
 
 use syn::LitStr;
 
-use crate::ast::{CommandAttributes, ErrorEnum, Field, Struct};
+use crate::ast::{ChoiceEnum, CommandAttributes, ErrorEnum, Field, Struct};
 use crate::mistakes::Mistakes;
 
 /// The longest key, in bytes: a rule of the protocol.
@@ -73,6 +73,23 @@ pub(crate) fn error_enum(item: &ErrorEnum<'_>, mistakes: &mut Mistakes) {
     }
 }
 
+/// Checks the texts of an enum's variants.
+pub(crate) fn choices(item: &ChoiceEnum<'_>, mistakes: &mut Mistakes) {
+    if item.choices.is_empty() && mistakes.is_empty() {
+        mistakes.at(item.ident, "an argument needs a variant: without one it has no value");
+    }
+    for (at, choice) in item.choices.iter().enumerate() {
+        let text = choice.text.value();
+        length("a variant's text", &choice.text, MAX_VALUE, mistakes);
+        if let Some(other) = item.choices[..at].iter().find(|other| other.text.value() == text) {
+            mistakes.at(
+                &choice.text,
+                format_args!("the text `{text}` is that of the variant `{}` already", other.ident),
+            );
+        }
+    }
+}
+
 fn stands_alone(field: &Field<'_>, mistakes: &mut Mistakes) {
     for attribute in field.attributes.iter().filter(|attribute| *attribute != "flatten") {
         mistakes.at(
@@ -99,13 +116,19 @@ fn wire_name(name: &LitStr, mistakes: &mut Mistakes) {
 }
 
 fn text(what: &str, text: &LitStr, limit: usize, mistakes: &mut Mistakes) {
-    match text.value().len() {
-        0 => mistakes.at(text, format_args!("{what} cannot be empty")),
-        len if len > limit => mistakes.at(
+    if text.value().is_empty() {
+        mistakes.at(text, format_args!("{what} cannot be empty"));
+    }
+    length(what, text, limit, mistakes);
+}
+
+fn length(what: &str, text: &LitStr, limit: usize, mistakes: &mut Mistakes) {
+    let len = text.value().len();
+    if len > limit {
+        mistakes.at(
             text,
             format_args!("{what} of {len} bytes is over the protocol's limit of {limit}"),
-        ),
-        _ => {}
+        );
     }
 }
 
@@ -170,6 +193,21 @@ mod tests {
             }
         ));
         assert!(mistakes.contains("an error's code of 65536 bytes is over"), "{mistakes}");
+
+        let of_choices = |text: &str| {
+            let input = parse_quote!(
+                enum E {
+                    #[amp(rename = #text)]
+                    A,
+                }
+            );
+            let mut mistakes = Mistakes::default();
+            choices(&ChoiceEnum::parse(&input, &mut mistakes), &mut mistakes);
+            mistakes.into_compile_errors().to_string()
+        };
+        assert_eq!(of_choices(&fits), "");
+        let mistakes = of_choices(&long);
+        assert!(mistakes.contains("a variant's text of 65536 bytes is over"), "{mistakes}");
 
         // A name is counted in bytes.
         let fits = "ß".repeat(127) + "s";

@@ -5,6 +5,7 @@ mod attributes;
 mod check;
 mod code_name;
 mod expand_arguments;
+mod expand_choice;
 mod expand_command;
 mod expand_error;
 mod expand_field;
@@ -15,7 +16,7 @@ use proc_macro::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, parse_macro_input};
 
-use crate::ast::{ArgumentsAttributes, CommandAttributes, ErrorEnum, Struct};
+use crate::ast::{ArgumentsAttributes, ChoiceEnum, CommandAttributes, ErrorEnum, Struct};
 use crate::expand_arguments::Bodies;
 use crate::mistakes::Mistakes;
 
@@ -270,4 +271,55 @@ pub fn derive_command_error(input: TokenStream) -> TokenStream {
     let command_error = expand_error::command_error(&item, Bodies::unless(&mistakes));
     let errors = mistakes.into_compile_errors();
     quote!(#command_error #errors).into()
+}
+
+/// Implements [`Argument`] for an enum without fields: Unicode out of a fixed set.
+///
+/// A variant is its name on the wire, exactly as it is written in the code, unless it is renamed.
+/// Any other text is an error that names those that there are. Twisted has no such argument: there
+/// it is an `amp.Unicode()`.
+///
+/// ```
+/// use amp_core::{Argument, Arguments, Command};
+///
+/// #[derive(Argument)]
+/// enum Color {
+///     Red,
+///     #[amp(rename = "dark-blue")]
+///     DarkBlue,
+/// }
+///
+/// #[derive(Command)]
+/// struct Paint {
+///     color: Color,
+/// }
+///
+/// let bytes = Paint { color: Color::DarkBlue }.encode()?;
+/// assert_eq!(&bytes[..], b"\0\x05color\0\x09dark-blue\0\0");
+/// # Ok::<(), amp_core::EncodeError>(())
+/// ```
+///
+/// # Attributes of the enum
+///
+/// | `#[amp(...)]` | Meaning | Without it |
+/// |---|---|---|
+/// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
+///
+/// # Attributes of a variant
+///
+/// | `#[amp(...)]` | Meaning | Without it |
+/// |---|---|---|
+/// | `rename = "text"` | the text on the wire | the variant's name |
+///
+/// [`Argument`]: https://docs.rs/amp-core/latest/amp_core/trait.Argument.html
+#[proc_macro_derive(Argument, attributes(amp))]
+pub fn derive_argument(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    let mut mistakes = Mistakes::default();
+    let item = ChoiceEnum::parse(&input, &mut mistakes);
+    check::choices(&item, &mut mistakes);
+
+    let argument = expand_choice::argument(&item, Bodies::unless(&mistakes));
+    let errors = mistakes.into_compile_errors();
+    quote!(#argument #errors).into()
 }

@@ -87,6 +87,15 @@ mod shadowed {
     #[amp(one_way)]
     pub(crate) struct Unit;
 
+    /// A text.
+    #[derive(Debug, amp_core::Argument)]
+    pub(crate) enum Choice {
+        /// The same name as a variant of the prelude.
+        None,
+        /// The same name as a variant of the prelude.
+        Ok,
+    }
+
     /// Its errors.
     #[derive(Debug, amp_core::CommandError)]
     pub(crate) enum Failure {
@@ -230,6 +239,13 @@ mod deprecated {
         pub(crate) id: i64,
     }
 
+    #[derive(Debug, amp_core::Argument)]
+    pub(crate) enum Choice {
+        #[deprecated]
+        Gone,
+        Here,
+    }
+
     #[derive(Debug, amp_core::CommandError)]
     pub(crate) enum Failure {
         #[deprecated]
@@ -258,11 +274,17 @@ mod deprecated {
     impl std::error::Error for Failure {}
 }
 
-use amp_core::{Arguments, Command, CommandError};
+use amp_core::{Argument, Arguments, Command, CommandError, Proto, ValueWriter};
+
+fn written(value: &impl Argument) -> bytes::BytesMut {
+    let mut out = bytes::BytesMut::new();
+    Proto::detached(|proto| value.to_string_proto(proto, &mut ValueWriter::new(&mut out))).unwrap();
+    out
+}
 
 #[test]
 fn names_of_the_expansion_meet_no_others() {
-    use shadowed::{Everything, Failure, Group, Unit};
+    use shadowed::{Choice, Everything, Failure, Group, Unit};
 
     let everything = Everything {
         input: 1,
@@ -281,6 +303,7 @@ fn names_of_the_expansion_meet_no_others() {
     let read = Everything::decode(bytes).unwrap();
     assert_eq!(format!("{read:?}"), format!("{everything:?}"));
     assert_eq!(Unit::NAME, "Unit");
+    assert_eq!([written(&Choice::None), written(&Choice::Ok)], ["None", "Ok"]);
     assert!(matches!(Failure::from_wire(b"OK", "fine"), Some(Failure::Ok(text)) if text == "fine"));
     assert!(Failure::Ok(String::new()).is_fatal());
     assert!(!Failure::None.is_fatal());
@@ -315,4 +338,5 @@ fn amp_core_may_have_another_name() {
 fn what_is_deprecated_warns_only_where_it_is_used() {
     assert_eq!(deprecated::Old::NAME, "Old");
     assert!(deprecated::Failure::from_wire(b"GONE", "").is_some());
+    assert_eq!(written(&deprecated::Choice::Here), "Here");
 }

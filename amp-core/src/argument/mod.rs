@@ -22,6 +22,7 @@
 //! | `Json<T>` of any type that serde knows (feature `json`) | Unicode |
 //! | `Vec<T>`, the other collections of `std` | ListOf |
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
+//! | an enum that derives [`Argument`](macro@crate::Argument) | Unicode out of a fixed set |
 //! | `Option<T>` | optional: no key when it is `None` |
 //! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length |
 //! | `Zlib<T>` (feature `zlib`) | a `T`, compressed |

@@ -39,7 +39,7 @@ use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an AMP argument",
     label = "cannot be a value in a box",
-    note = "a struct becomes one with `#[derive(Arguments)]`; for any other type implement `amp_core::Argument`"
+    note = "a struct becomes one with `#[derive(Arguments)]`, and an enum without fields with `#[derive(Argument)]`; for any other type implement `amp_core::Argument`"
 )]
 pub trait Argument: Sized {
     /// Appends the value's bytes to `out`.
