@@ -45,6 +45,11 @@ fn integers_are_read_as_python_reads_them() {
         check_integer::<u64>(received, number);
         check_integer::<u128>(received, number);
         check_integer::<usize>(received, number);
+        #[cfg(feature = "num-bigint")]
+        {
+            check_integer::<num_bigint::BigInt>(received, number);
+            check_integer::<num_bigint::BigUint>(received, number);
+        }
     }
 }
 
@@ -119,6 +124,26 @@ fn dates_are_read_and_written_as_twisted_does() {
             let read = read.expect(received);
             assert_eq!(encode(&read), written.as_bytes(), "{received}");
             assert_eq!(decode::<DateTime>(written.as_bytes()).unwrap(), read, "{received}");
+        }
+        #[cfg(feature = "chrono")]
+        check_date::<chrono::DateTime<chrono::FixedOffset>>(received, written);
+        #[cfg(feature = "jiff")]
+        check_date::<jiff::Zoned>(received, written);
+        #[cfg(feature = "time")]
+        check_date::<time::OffsetDateTime>(received, written);
+    }
+}
+
+#[cfg(any(feature = "chrono", feature = "jiff", feature = "time"))]
+fn check_date<T: Argument + Debug>(received: &str, written: &str) {
+    let read = decode::<T>(&unescape(received));
+    match &read {
+        Ok(read) => assert_eq!(encode(read), written.as_bytes(), "{received}"),
+        Err(_) if written == "error" => assert_malformed(received, &read),
+        Err(error) => {
+            // The last day that these crates can hold depends on the offset.
+            assert!(matches!(error.kind(), DecodeErrorKind::OutOfRange { .. }), "{error}");
+            assert!(written.starts_with("9999-12-3"), "{error}");
         }
     }
 }

@@ -2,8 +2,8 @@
 //! calls these.
 
 use super::{DecodeError, DecodeErrorKind, EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxError, BoxLimits, Value, ValueWriter};
-use crate::command::{Arguments, read_arguments};
+use crate::boxes::{AmpBox, BoxError, BoxLimits, BoxReader, Value, ValueWriter};
+use crate::command::{Arguments, read_arguments, read_keys};
 
 /// Writes `item` as one box, its end included.
 ///
@@ -58,10 +58,25 @@ pub fn read_amp_list<T: Arguments>(
     value: Value<'_>,
     proto: &mut Proto<'_>,
 ) -> Result<Vec<T>, DecodeError> {
-    let mut bytes = value.to_bytes();
     let mut items = Vec::new();
+    read_boxes(value, proto, T::STRICT, |input, proto| {
+        items.push(T::from_box(input, proto)?);
+        Ok(())
+    })?;
+    Ok(items)
+}
+
+/// Hands the boxes in `value` to `read`, one after another. When `strict`, a key that it leaves
+/// is an error.
+pub(super) fn read_boxes(
+    value: Value<'_>,
+    proto: &mut Proto<'_>,
+    strict: bool,
+    mut read: impl FnMut(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    let mut bytes = value.to_bytes();
+    let mut index = 0;
     while !bytes.is_empty() {
-        let index = items.len();
         let ampbox = match AmpBox::parse(&mut bytes, BoxLimits::default()) {
             Ok(ampbox) => ampbox,
             Err(BoxError::Truncated { .. }) => {
@@ -69,10 +84,10 @@ pub fn read_amp_list<T: Arguments>(
             }
             Err(error) => return Err(DecodeError::from(error).at(format_args!("[{index}]"))),
         };
-        let item = proto
-            .nested(|proto| read_arguments(&ampbox, proto))
+        proto
+            .nested(|proto| read_keys(&ampbox, proto, strict, &mut read))
             .map_err(|error| error.at(format_args!("[{index}]")))?;
-        items.push(item);
+        index += 1;
     }
-    Ok(items)
+    Ok(())
 }

@@ -177,6 +177,9 @@ pub enum DecodeErrorKind {
         /// How many there are.
         seen: usize,
     },
+    /// A map has two entries with one key.
+    #[error("the key is that of an earlier entry")]
+    DuplicateKey,
     /// A box inside of a value is not one.
     #[error(transparent)]
     Box(#[from] BoxError),

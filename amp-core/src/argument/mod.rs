@@ -23,6 +23,7 @@
 //! | `Vec<T>`, the other collections of `std` | ListOf |
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
 //! | an enum that derives [`Argument`](macro@crate::Argument) | Unicode out of a fixed set |
+//! | `BTreeMap<K, V>`, `HashMap<K, V>` | AmpList of boxes with the keys `key` and `value` |
 //! | `Option<T>` | optional: no key when it is `None` |
 //! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length |
 //! | `Zlib<T>` (feature `zlib`) | a `T`, compressed |
@@ -47,6 +48,7 @@ mod integer;
 mod json;
 mod large;
 mod list;
+mod map;
 mod optional;
 mod path;
 mod proto;

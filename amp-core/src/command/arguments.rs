@@ -86,9 +86,20 @@ pub(crate) fn read_arguments<T: Arguments>(
     ampbox: &AmpBox,
     proto: &mut Proto<'_>,
 ) -> Result<T, DecodeError> {
+    read_keys(ampbox, proto, T::STRICT, T::from_box)
+}
+
+/// Reads `ampbox` with `read`. A key that it leaves is an error when `strict`, or when the
+/// connection is.
+pub(crate) fn read_keys<T>(
+    ampbox: &AmpBox,
+    proto: &mut Proto<'_>,
+    strict: bool,
+    read: impl FnOnce(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
     let mut reader = BoxReader::new(ampbox);
-    let arguments = T::from_box(&mut reader, proto)?;
-    if (T::STRICT || proto.unknown_keys() == UnknownKeys::Reject)
+    let arguments = read(&mut reader, proto)?;
+    if (strict || proto.unknown_keys() == UnknownKeys::Reject)
         && let Some(key) = reader.untaken()
     {
         return Err(DecodeErrorKind::UnknownKey { key: Shortened::new(key) }.into());

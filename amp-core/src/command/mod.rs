@@ -5,6 +5,6 @@ mod error;
 mod traits;
 
 pub use arguments::Arguments;
-pub(crate) use arguments::read_arguments;
+pub(crate) use arguments::{read_arguments, read_keys};
 pub use error::{CommandError, NoError};
 pub use traits::{Command, OneWay, ProtocolSwitch};
