@@ -5,7 +5,7 @@ mod support;
 use amp_core::{AmpBox, RemoteError, StringCallReceived};
 use amp_core::{Connection, Limits, Responders};
 use bytes::Bytes;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
@@ -119,11 +119,8 @@ async fn answers_to_calls_that_come_together_are_sent_as_they_are_made() {
 /// A peer that always had more to say kept all other tasks waiting until 7 MB were dealt with.
 #[tokio::test]
 async fn a_peer_that_floods_leaves_other_tasks_their_turn() {
-    fn note() -> Bytes {
-        AmpBox::from_pairs([("_command", "Note")]).unwrap().to_bytes()
-    }
-
-    struct Flood(Bytes);
+    /// The same calls again and again, and what of them was not read yet.
+    struct Flood(Bytes, Bytes);
 
     impl AsyncRead for Flood {
         fn poll_read(
@@ -132,21 +129,34 @@ async fn a_peer_that_floods_leaves_other_tasks_their_turn() {
             buffer: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
             while buffer.remaining() > 0 {
-                let count = buffer.remaining().min(self.0.len());
-                buffer.put_slice(&self.0.split_to(count));
-                if self.0.is_empty() {
-                    self.0 = note();
+                if self.1.is_empty() {
+                    self.1 = self.0.clone();
                 }
+                let count = buffer.remaining().min(self.1.len());
+                buffer.put_slice(&self.1.split_to(count));
             }
             Poll::Ready(Ok(()))
         }
     }
 
-    let peer = Connection::from_halves(Flood(note()), tokio::io::sink()).spawn();
-    for _ in 0..10 {
-        let before = peer.counters().calls_received;
-        tokio::task::yield_now().await;
-        let calls = peer.counters().calls_received - before;
-        assert!(calls * note().len() as u64 <= 1 << 20, "{calls} calls in one turn");
-    }
+    let note = AmpBox::from_pairs([("_command", "Note")]).unwrap().to_bytes();
+    let note_len = note.len() as u64;
+    let flood = Flood(Bytes::from(note.repeat(10_000)), Bytes::new());
+    let peer = Connection::from_halves(flood, tokio::io::sink()).spawn();
+    let other = peer.clone();
+    let turns = async move {
+        for _ in 0..3 {
+            let before = other.counters().calls_received;
+            // Unlike tokio's `yield_now`, to the end of the queue and no further.
+            let mut queued = false;
+            poll_fn(|cx| {
+                cx.waker().wake_by_ref();
+                if std::mem::replace(&mut queued, true) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            let calls = other.counters().calls_received - before;
+            assert!(calls * note_len <= 1 << 20, "{calls} calls in one turn");
+        }
+    };
+    tokio::spawn(turns).await.unwrap();
 }

@@ -453,18 +453,21 @@ impl Driver {
             tracing::debug!("the connection did not end in time");
             return Poll::Ready(());
         }
-        let mut turns = TURNS;
+        let (mut reads, mut turn) = (0, 0);
         while !ending.peer_done {
-            if turns == 0 {
+            if reads == TURNS || turn >= READ_MAX {
                 cx.waker().wake_by_ref();
                 break;
             }
-            turns -= 1;
+            reads += 1;
             let Input { buffer, attachments, .. } = &mut self.input;
             buffer.clear();
             buffer.reserve(READ_MIN);
             match self.transport.as_mut().poll_receive(cx, buffer, attachments) {
-                Poll::Ready(Ok(received)) => ending.peer_done = received == 0,
+                Poll::Ready(Ok(received)) => {
+                    turn += received;
+                    ending.peer_done = received == 0;
+                }
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => break,
             }
