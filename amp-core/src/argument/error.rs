@@ -189,8 +189,8 @@ pub enum DecodeErrorKind {
         /// How many.
         len: usize,
     },
-    /// Boxes are nested in the values of boxes too often.
-    #[error("boxes are nested more than {limit} deep")]
+    /// Boxes and lists are nested in each other's values too often.
+    #[error("lists or boxes are nested more than {limit} deep")]
     TooDeep {
         /// How deep they may be.
         limit: usize,

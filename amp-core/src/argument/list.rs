@@ -48,7 +48,8 @@ pub(super) fn read_list_of<T: Argument>(
         if at > value.len() {
             return Err(cut());
         }
-        let item = T::from_string_proto(value.part(start..at), proto)
+        let item = proto
+            .nested(|proto| T::from_string_proto(value.part(start..at), proto))
             .map_err(|error| error.at(format_args!("[{index}]")))?;
         items.push(item);
     }
@@ -60,8 +61,8 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    use super::*;
     use crate::argument::testing::{assert_wire, decode, encode, try_encode};
-    use crate::argument::{DecodeErrorKind, EncodeErrorKind};
 
     #[test]
     fn elements_are_preceded_by_their_lengths() {
@@ -93,6 +94,36 @@ mod tests {
         assert!(matches!(error.kind(), EncodeErrorKind::ElementTooLong { index: 1, len: 65_536 }));
         let error = try_encode(&vec![Some(1), None]).unwrap_err();
         assert!(matches!(error.kind(), EncodeErrorKind::Absent));
+    }
+
+    /// A type that contains itself, as a user's own may.
+    #[derive(Debug)]
+    struct Tree(Vec<Tree>);
+
+    impl Argument for Tree {
+        fn to_string_proto(
+            &self,
+            proto: &mut Proto<'_>,
+            out: &mut ValueWriter<'_>,
+        ) -> Result<(), EncodeError> {
+            self.0.to_string_proto(proto, out)
+        }
+
+        fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+            Vec::from_string_proto(value, proto).map(Self)
+        }
+    }
+
+    #[test]
+    fn a_peer_does_not_choose_how_deep_lists_nest() {
+        let nested = |depth: u16| -> Vec<u8> {
+            (0..depth).rev().flat_map(|inner| (inner * 2).to_be_bytes()).collect()
+        };
+        assert_eq!(decode::<Tree>(&nested(64)).unwrap().0.len(), 1);
+        for depth in [65, 32_767] {
+            let error = decode::<Tree>(&nested(depth)).unwrap_err();
+            assert!(matches!(error.kind(), DecodeErrorKind::TooDeep { limit: 64 }), "{error}");
+        }
     }
 
     #[test]

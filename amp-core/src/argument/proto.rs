@@ -9,8 +9,8 @@ use super::{
     Attachment, AttachmentKind, Attachments, DecodeError, DecodeErrorKind, EncodeError, UnknownKeys,
 };
 
-/// How many boxes may be around one that is inside of a value. A schema that contains itself
-/// would let a peer choose how deep the stack gets: one value has room for 9 000 levels.
+/// How many boxes and lists may be around a value. A schema that contains itself would let a peer
+/// choose how deep the stack gets: one value has room for 32 000 levels.
 pub(crate) const MAX_NESTING: usize = 64;
 
 /// The connection that a value is encoded for, or that it came from: what Twisted's
@@ -20,7 +20,7 @@ pub struct Proto<'a> {
     address: &'a PeerAddress,
     extensions: &'a Extensions,
     unknown_keys: UnknownKeys,
-    /// How many boxes inside of values are being read.
+    /// How many boxes and lists inside of values are being read.
     nesting: usize,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Proto<'a> {
         f(&mut Proto::new(&mut NoAttachments, &PeerAddress::Unknown, &extensions))
     }
 
-    /// Runs `read` for a box that is inside of a value.
+    /// Runs `read` for a box or an element that is inside of a value.
     pub(super) fn nested<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
