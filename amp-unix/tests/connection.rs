@@ -2,9 +2,12 @@
 
 mod support;
 
-use amp_core::{Arguments, Command, Responders};
-use amp_unix::Descriptor;
-use support::{tag, tagged};
+use amp_core::{AmpBox, Arguments, Command, Responders};
+use amp_unix::{Descriptor, UnixTransport};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use support::{attachments, receive_all, send_all, tag, tagged};
 use tokio::net::UnixStream;
 
 /// Gives back what it gets, in the opposite order.
@@ -42,4 +45,35 @@ fn a_call_and_its_answer_carry_any_number_of_descriptors_and_leave_none_open() {
         });
         assert_eq!(support::open_descriptors(), before);
     });
+}
+
+/// Asks for one file.
+#[derive(Command, Debug)]
+#[amp(response = Opened)]
+struct Open;
+
+#[derive(Arguments, Debug)]
+struct Opened {
+    file: Descriptor,
+}
+
+#[tokio::test]
+async fn an_answer_that_came_with_the_end_has_its_descriptor() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let peer = amp_unix::connection(near).unwrap().spawn();
+    let call = tokio::spawn({
+        let peer = peer.clone();
+        async move { peer.call_remote(Open).await }
+    });
+    let mut far = UnixTransport::new(far);
+    receive_all(&mut far, 1).await;
+    let answer = AmpBox::from_pairs([("_answer", "1"), ("file", "0")]).unwrap().to_bytes();
+    let (mut unnamed, other) = std::io::pipe().unwrap();
+    let mut attachments = attachments([7]);
+    attachments.push_back(Arc::new(OwnedFd::from(other)));
+    send_all(&mut far, &answer, attachments).await;
+    drop(far);
+    assert_eq!(tag(call.await.unwrap().unwrap().file), 7);
+    peer.closed().await;
+    assert_eq!(unnamed.read(&mut [0]).unwrap(), 0, "what nothing named is closed");
 }

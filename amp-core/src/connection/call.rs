@@ -2,13 +2,14 @@ use bytes::Bytes;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::MutexGuard;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
 use super::peer::Peer;
-use super::shared::{Encoded, HandedOver, Shared};
+use super::shared::{Encoded, HandedOver, Shared, State};
 use crate::argument::EncodeError;
 use crate::boxes::{AmpBox, BoxError, BoxReader, MAX_VALUE};
 use crate::command::{Arguments, Command, CommandError, NoError};
@@ -141,6 +142,8 @@ enum Stage {
     New,
     WaitingForRoom(Pin<Box<OwnedNotified>>),
     Sent(CallId),
+    /// The answer was taken, and whoever took it may claim the attachments that it names.
+    Answered,
     Over,
 }
 
@@ -187,10 +190,10 @@ impl Exchange {
                     let Poll::Ready(ended) = poll_answer(shared, *id, cx) else {
                         return poll_deadline(shared, stage, *timeout, deadline, cx);
                     };
-                    *stage = Stage::Over;
+                    *stage = if ended.is_ok() { Stage::Answered } else { Stage::Over };
                     return Poll::Ready(ended.map_err(CallError::Closed));
                 }
-                Stage::Over => return Poll::Pending,
+                Stage::Answered | Stage::Over => return Poll::Pending,
             }
         }
         // Whatever goes wrong from here on, the call is over.
@@ -220,13 +223,14 @@ fn poll_answer(
 ) -> Poll<Result<Result<AmpBox, RemoteError>, CloseReason>> {
     let mut state = shared.lock();
     if let Some(answer) = state.core.take_answer(id) {
+        if shared.attachment_kind.is_some() {
+            state.decoding += 1;
+        }
         return Poll::Ready(Ok(answer));
     }
     if let Some(reason) = state.phase.refusal() {
         let reason = reason.clone();
-        let waiter = state.core.forget(id);
-        drop(state);
-        drop(waiter);
+        forget(shared, state, id);
         return Poll::Ready(Err(reason));
     }
     match state.core.waiter_mut(id) {
@@ -263,26 +267,31 @@ fn poll_deadline<T>(
     let deadline = deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
     ready!(deadline.as_mut().poll(cx));
     if let Stage::Sent(id) = std::mem::replace(stage, Stage::Over) {
-        forget(shared, id);
+        forget(shared, shared.lock(), id);
     }
     Poll::Ready(Err(CallError::Timeout { after }))
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if let Stage::Sent(id) = self.stage {
-            forget(self.peer.shared(), id);
+        let shared = self.peer.shared();
+        match self.stage {
+            Stage::Sent(id) => forget(shared, shared.lock(), id),
+            Stage::Answered if shared.attachment_kind.is_some() => {
+                let mut state = shared.lock();
+                state.decoding -= 1;
+                shared.release(state);
+            }
+            _ => {}
         }
     }
 }
 
-fn forget(shared: &Shared, id: CallId) {
+fn forget(shared: &Shared, mut state: MutexGuard<'_, State>, id: CallId) {
     // What is dropped is dropped once the lock is.
-    let _dropped = {
-        let mut state = shared.lock();
-        let stream = state.core.is_switch(id).then(|| std::mem::take(&mut state.handed_over));
-        (state.core.forget(id), stream)
-    };
+    let stream = state.core.is_switch(id).then(|| std::mem::take(&mut state.handed_over));
+    let _dropped = (state.core.forget(id), stream);
+    shared.release(state);
 }
 
 #[cfg(test)]

@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(super) switch: Switch,
     /// The stream after a protocol switch that this side has asked for.
     pub(super) handed_over: HandedOver,
+    /// How many calls have taken their answers and may still claim attachments.
+    pub(super) decoding: usize,
 }
 
 /// What was decided about a protocol switch that the peer has asked for.
@@ -135,6 +137,7 @@ impl Shared {
             waiting_for_room: false,
             switch: Switch::None,
             handed_over: HandedOver::Unwanted,
+            decoding: 0,
         };
         Self {
             state: Mutex::new(state),
@@ -257,13 +260,25 @@ impl Shared {
         state.phase = Phase::Ended(reason.clone());
         let callers = state.callers();
         let unsent = std::mem::take(state.core.outgoing());
-        drop(state);
-        let unclaimed = std::mem::take(&mut *self.unclaimed());
-        drop((unsent, unclaimed));
+        self.release(state);
+        drop(unsent);
         callers.into_iter().for_each(Waker::wake);
         self.room.notify_waiters();
         self.ended.notify_waiters();
         reason
+    }
+
+    /// Drops the attachments that nobody can claim any more: those of a connection that has ended,
+    /// once the callers have what answers there were.
+    pub(super) fn release(&self, state: MutexGuard<'_, State>) {
+        let over = matches!(state.phase, Phase::Ended(_))
+            && state.core.outstanding() == 0
+            && state.decoding == 0;
+        drop(state);
+        if over {
+            let unclaimed = std::mem::take(&mut *self.unclaimed());
+            drop(unclaimed);
+        }
     }
 
     pub(super) fn add_handle(&self) {
