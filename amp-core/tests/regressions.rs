@@ -3,13 +3,15 @@
 mod support;
 
 use amp_core::{AmpBox, RemoteError, StringCallReceived};
-use amp_core::{Connection, Limits, Responders};
-use bytes::Bytes;
+use amp_core::{Attachment, Connection, Limits, Responders, Transport};
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 use support::{Script, echoing, gated, numbered, settled};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::Semaphore;
@@ -159,4 +161,43 @@ async fn a_peer_that_floods_leaves_other_tasks_their_turn() {
         }
     };
     tokio::spawn(turns).await.unwrap();
+}
+
+/// The connection went on trying for ever.
+#[tokio::test]
+async fn a_transport_that_takes_nothing_ends_the_connection() {
+    struct Full;
+
+    impl Transport for Full {
+        fn poll_receive(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut BytesMut,
+            _: &mut Vec<Attachment>,
+        ) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_send(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[IoSlice<'_>],
+            _: &mut VecDeque<Attachment>,
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(0))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    let limits = Limits { close_timeout: Duration::ZERO, ..Limits::default() };
+    let peer = Connection::with_transport(Full).limits(limits).spawn();
+    let error = peer.call_remote_string("A", numbered(1)).await.unwrap_err();
+    assert_eq!(error.to_string(), "the connection is closed: write zero");
 }

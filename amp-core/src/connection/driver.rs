@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -186,7 +186,7 @@ impl Driver {
             || !self.writing.is_empty()
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Input { buffer, decoder, attachments, ask, .. } = &mut self.input;
         let missing = decoder.needed().saturating_sub(buffer.len());
         let room = missing.max(*ask);
@@ -413,7 +413,10 @@ impl Driver {
                 self.check_send_queue()?;
                 return Ok(Progress::Waiting);
             };
-            self.writing.advance(sent?);
+            match sent? {
+                0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                sent => self.writing.advance(sent),
+            }
             self.unflushed = true;
         }
         if !self.writing.is_empty() {

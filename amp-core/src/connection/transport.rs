@@ -2,7 +2,7 @@ use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
@@ -44,7 +44,8 @@ pub trait Transport: Send + 'static {
     ///
     /// # Errors
     ///
-    /// When the stream broke. The connection then ends with this error as its reason.
+    /// When the stream broke. The connection then ends with this error as its reason, as it does
+    /// when no byte is taken.
     fn poll_send(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -97,14 +98,9 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteStream<S> {
         bytes: &[IoSlice<'_>],
         _: &mut VecDeque<Attachment>,
     ) -> Poll<io::Result<usize>> {
-        let sent = match bytes {
-            [one] => ready!(self.0.as_mut().poll_write(cx, one))?,
-            many => ready!(self.0.as_mut().poll_write_vectored(cx, many))?,
-        };
-        if sent == 0 {
-            Poll::Ready(Err(io::ErrorKind::WriteZero.into()))
-        } else {
-            Poll::Ready(Ok(sent))
+        match bytes {
+            [one] => self.0.as_mut().poll_write(cx, one),
+            many => self.0.as_mut().poll_write_vectored(cx, many),
         }
     }
 
