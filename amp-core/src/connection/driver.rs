@@ -188,6 +188,10 @@ impl Driver {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Input { buffer, decoder, attachments, ask, .. } = &mut self.input;
+        // What a large box needed is not kept for the small ones that follow.
+        if buffer.is_empty() && buffer.capacity() > 2 * READ_MAX {
+            *buffer = BytesMut::new();
+        }
         let missing = decoder.needed().saturating_sub(buffer.len());
         let room = missing.max(*ask);
         // A reserve that moves what is there costs more than a short read, so half is enough.
@@ -669,5 +673,21 @@ mod tests {
         assert!(!driver.park(&cx));
         assert!(driver.poll_ending(&mut cx).is_pending());
         assert!(driver.park(&cx), "the peer has yet to close");
+    }
+    #[tokio::test]
+    async fn the_room_of_a_large_box_is_not_kept() {
+        let (_peer, mut driver, _far) = start();
+        let value = vec![0; 65_535];
+        let mut pairs: Vec<_> = (0..80).map(|n| (format!("{n:02}"), &value[..])).collect();
+        pairs.push(("_answer".into(), b"none"));
+        let bytes = AmpBox::from_pairs(pairs).unwrap().to_bytes();
+        for piece in bytes.chunks(100_000) {
+            driver.input.buffer.extend_from_slice(piece);
+            driver.handle_received().unwrap();
+        }
+        assert_eq!(driver.shared.lock().core.counters().unknown_answers, 1);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
+        assert!(driver.input.buffer.capacity() <= 2 * READ_MAX);
     }
 }
