@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::argument::{DecodeError, EncodeError};
-use crate::command::NoError;
+use crate::command::{CommandError, NoError};
 use crate::proto::{ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
 
 /// Why a call did not give a response.
@@ -62,7 +62,16 @@ impl<E> CallError<E> {
     }
 }
 
-#[cfg(feature = "tokio")]
+impl<E: CommandError> CallError<E> {
+    /// What the peer answered with: declared, or not.
+    pub(crate) fn of(error: RemoteError) -> Self {
+        match E::from_wire(&error.code, &error.description) {
+            Some(declared) => CallError::Command(declared),
+            None => CallError::Remote(error),
+        }
+    }
+}
+
 impl CallError<NoError> {
     /// The same error of a command that declares some.
     pub(crate) fn widen<E>(self) -> CallError<E> {

@@ -87,12 +87,13 @@
 //!
 //! [`Arguments::encode`] and [`Arguments::decode`] turn commands to bytes and back, for queues and
 //! databases; with the feature `serde`, `amp_core::serde` does it for any type that serde knows.
-//! [`proto`] is the protocol without input and output, for other runtimes than tokio.
-//! Both need none of this crate's features: `default-features = false`.
+//! [`blocking`] has a client for threads. [`proto`] is the protocol without input and output, for
+//! other runtimes than tokio. All of it needs no tokio: `default-features = false`.
 
 #![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
 
 pub mod argument;
+pub mod blocking;
 pub mod boxes;
 pub mod command;
 #[cfg(feature = "tokio")]

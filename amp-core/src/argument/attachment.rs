@@ -57,7 +57,7 @@ pub trait Attachments {
 
 /// For values that are encoded and decoded without a connection.
 #[derive(Debug)]
-pub(super) struct NoAttachments;
+pub(crate) struct NoAttachments;
 
 impl Attachments for NoAttachments {
     fn kind(&self) -> Option<AttachmentKind> {

@@ -62,6 +62,7 @@ mod wrapper;
 #[cfg(feature = "zlib")]
 mod zlib;
 
+pub(crate) use attachment::NoAttachments;
 pub use attachment::{Attachment, AttachmentKind, Attachments};
 pub use date_time::DateTime;
 pub use decimal::{Decimal, DecimalError, DecimalKind};

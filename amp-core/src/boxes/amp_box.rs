@@ -280,7 +280,7 @@ pub(super) fn check_key(key: &[u8]) -> Result<u8, BoxError> {
 }
 
 /// The length of the value of `key`, where it can be written.
-pub(super) fn check_value(key: &[u8], len: usize) -> Result<u16, BoxError> {
+pub(crate) fn check_value(key: &[u8], len: usize) -> Result<u16, BoxError> {
     const { assert!(MAX_VALUE == u16::MAX as usize) };
     u16::try_from(len).map_err(|_| BoxError::ValueTooLong { key: Shortened::new(key), len })
 }

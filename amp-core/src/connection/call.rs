@@ -12,7 +12,7 @@ use super::peer::Peer;
 use super::shared::{Encoded, HandedOver, Shared, State};
 use crate::argument::EncodeError;
 use crate::boxes::{AmpBox, BoxError, BoxReader, MAX_VALUE};
-use crate::command::{Arguments, Command, CommandError, NoError};
+use crate::command::{Arguments, Command, NoError};
 use crate::error::{CallError, CloseReason};
 use crate::proto::{CallId, RemoteError};
 use crate::shorten::Shortened;
@@ -57,10 +57,7 @@ impl<C: Command> Future for Call<C> {
         }));
         Poll::Ready(match answer.map_err(CallError::widen)? {
             Ok(ampbox) => exchange.peer.shared().decode(&ampbox).map_err(CallError::Decode),
-            Err(error) => Err(match C::Error::from_wire(&error.code, &error.description) {
-                Some(declared) => CallError::Command(declared),
-                None => CallError::Remote(error),
-            }),
+            Err(error) => Err(CallError::of(error)),
         })
     }
 }

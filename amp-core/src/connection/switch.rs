@@ -4,7 +4,7 @@ use super::call::Exchange;
 use super::peer::Peer;
 use super::shared::{HandedOver, Phase, Shared};
 use super::switched::Switched;
-use crate::command::{CommandError, ProtocolSwitch};
+use crate::command::ProtocolSwitch;
 use crate::error::{CallError, CloseReason};
 
 impl Peer {
@@ -38,10 +38,7 @@ impl Peer {
         .await;
         match answer.map_err(CallError::widen)? {
             Ok(_) => Wanted(self.shared()).stream().await.map_err(CallError::Closed),
-            Err(error) => Err(match C::Error::from_wire(&error.code, &error.description) {
-                Some(declared) => CallError::Command(declared),
-                None => CallError::Remote(error),
-            }),
+            Err(error) => Err(CallError::of(error)),
         }
     }
 }

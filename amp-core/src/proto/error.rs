@@ -58,6 +58,13 @@ impl RemoteError {
         Self { code: code.into(), description: description.into() }
     }
 
+    /// What a call is answered with that has no responder, in Twisted's words.
+    pub fn unhandled(command: impl AsRef<[u8]>) -> Self {
+        // Python's way to show bytes.
+        let command = command.as_ref().escape_ascii();
+        Self::new(keys::UNHANDLED, format!("Unhandled Command: b'{command}'"))
+    }
+
     /// Whether the peer has no responder for the command: `UNHANDLED`.
     pub fn is_unhandled(&self) -> bool {
         self.code == keys::UNHANDLED

@@ -6,7 +6,7 @@ use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::{AmpBox, keys};
 use crate::command::{Arguments, CommandError};
 use crate::connection::{CloseReason, Encoded, FailurePolicy, Peer, Shared, Successor};
-use crate::proto::IncomingCall;
+use crate::proto::{IncomingCall, RemoteError};
 use crate::shorten::Shortened;
 
 /// A call that was received and is being answered.
@@ -95,9 +95,8 @@ impl Question {
 
     pub(crate) fn fail_unhandled(mut self) {
         tracing::debug!(command = %self.command(), "no responder for a call");
-        // Python's way to show bytes, as Twisted puts it.
-        let description = format!("Unhandled Command: b'{}'", self.command.escape_ascii());
-        self.finish(keys::UNHANDLED.as_bytes(), &description, false);
+        let RemoteError { code, description } = RemoteError::unhandled(&self.command);
+        self.finish(&code, &description, false);
     }
 
     pub(crate) fn fail_undeclared(mut self, error: &Undeclared) {

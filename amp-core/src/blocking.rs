@@ -1,0 +1,346 @@
+//! A client without a runtime: it calls, and waits.
+
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use crate::argument::{
+    DecodeError, EncodeError, Extensions, NoAttachments, PeerAddress, Proto, UnknownKeys,
+};
+use crate::boxes::{AmpBox, BoxLimits, BoxWriter, Decoder, check_value, keys};
+use crate::command::{Arguments, Command, NoError, OneWay, read_arguments};
+use crate::error::{CallError, CloseReason};
+use crate::proto::{
+    Answer, Body, CallId, Core, CoreLimits, Event, IncomingCall, ProtocolError, RemoteError,
+};
+
+/// A connection over any stream that blocks: a socket, a child's pipes, a serial line. It makes
+/// one call at a time.
+///
+/// ```no_run
+/// use amp_core::blocking::Client;
+/// use amp_core::{Arguments, Command};
+/// use std::time::Duration;
+///
+/// #[derive(Command)]
+/// #[amp(response = Total)]
+/// struct Sum {
+///     a: i64,
+///     b: i64,
+/// }
+///
+/// #[derive(Arguments)]
+/// struct Total {
+///     total: i64,
+/// }
+///
+/// let mut client = Client::connect_tcp("127.0.0.1:1234")?;
+/// client.stream().set_read_timeout(Some(Duration::from_secs(5)))?;
+/// let Total { total } = client.call(&Sum { a: 13, b: 81 })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What it does not do
+///
+/// - It reads only while it waits for an answer. What the peer calls meanwhile is answered by the
+///   [`responder`](Client::responder), or with `UNHANDLED`; what it calls at other times waits
+///   for the next call.
+/// - It does not read while it writes. A peer that does not either, and that sends as much as the
+///   buffers between the two hold, makes both wait for ever, or until a timeout of the stream.
+/// - It carries no attachments: an argument that needs one is an error.
+///
+/// # Timeouts
+///
+/// Those are the stream's own, such as [`TcpStream::set_read_timeout`], and count for each read
+/// and each write. The call then fails with [`CallError::Timeout`] and the connection goes on:
+/// a late answer is ignored, and what was not sent of the call is sent with the next one.
+pub struct Client<S> {
+    stream: S,
+    core: Core<()>,
+    decoder: Decoder,
+    /// What was received and not decoded yet.
+    received: BytesMut,
+    responder: Box<Responder>,
+    address: PeerAddress,
+    extensions: Extensions,
+    unknown_keys: UnknownKeys,
+    /// Why no call can be made any more.
+    ended: Option<CloseReason>,
+}
+
+type Responder = dyn FnMut(&[u8], AmpBox) -> Result<AmpBox, RemoteError> + Send;
+
+/// How much is read at least, and at most, in bytes.
+const READ: (usize, usize) = (8 << 10, 256 << 10);
+
+impl Client<TcpStream> {
+    /// Connects to a TCP server. Small boxes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// When the connection cannot be made.
+    pub fn connect_tcp(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        let address = stream.peer_addr()?.into();
+        Ok(Self { address, ..Self::new(stream) })
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// A client over a stream that is connected.
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            core: Core::new(CoreLimits { outstanding_calls: 1 }),
+            decoder: Decoder::new(BoxLimits::default()),
+            received: BytesMut::new(),
+            responder: Box::new(|command, _| Err(RemoteError::unhandled(command))),
+            address: PeerAddress::Unknown,
+            extensions: Extensions::default(),
+            unknown_keys: UnknownKeys::Ignore,
+            ended: None,
+        }
+    }
+
+    /// How large a received box may be. Over it, the connection ends.
+    pub fn limits(mut self, limits: BoxLimits) -> Self {
+        self.decoder = Decoder::new(limits);
+        self
+    }
+
+    /// What becomes of an answer with a key that its command does not know.
+    pub fn unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
+        self.unknown_keys = unknown_keys;
+        self
+    }
+
+    /// What answers the peer's calls while this side waits for an answer. It gets the command's
+    /// name and the arguments; for a command that it does not know it returns
+    /// [`RemoteError::unhandled`]. What it returns for a one-way command is ignored.
+    pub fn responder(
+        mut self,
+        responder: impl FnMut(&[u8], AmpBox) -> Result<AmpBox, RemoteError> + Send + 'static,
+    ) -> Self {
+        self.responder = Box::new(responder);
+        self
+    }
+
+    /// The stream, to set its timeouts or to shut it down.
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// Calls the peer, and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]. Only with [`CallError::Closed`] has the connection ended.
+    pub fn call<C: Command>(&mut self, command: &C) -> Result<C::Response, CallError<C::Error>> {
+        const { assert!(C::REQUIRES_ANSWER, "a one-way command is sent with `Client::notify`") };
+        let body = self.encode(|out, proto| command.to_box(out, proto)).map_err(CallError::Encode);
+        match self.exchange(C::NAME.as_bytes(), body?).map_err(CallError::widen)? {
+            Ok(ampbox) => self.decode(&ampbox).map_err(CallError::Decode),
+            Err(error) => Err(CallError::of(error)),
+        }
+    }
+
+    /// Sends a command that wants no answer.
+    ///
+    /// # Errors
+    ///
+    /// When an argument cannot be written, when the command was not all sent in time, and when
+    /// the connection has ended.
+    pub fn notify<C: OneWay>(&mut self, command: &C) -> Result<(), CallError> {
+        let body = self.encode(|out, proto| command.to_box(out, proto));
+        self.queue(body.map_err(CallError::Encode)?, |core, body| {
+            core.notify(C::NAME.as_bytes(), body);
+            Ok(())
+        })?;
+        let started = Instant::now();
+        self.send().map_err(|stopped| self.stop(stopped, started))
+    }
+
+    /// Calls a command by its name, with arguments as they are on the wire, and waits for the
+    /// answer: the box, without the protocol's own keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Client::call).
+    pub fn call_string<K, V>(
+        &mut self,
+        command: impl AsRef<[u8]>,
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<AmpBox, CallError>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let command = command.as_ref();
+        let body = self.encode(|out, _| {
+            check_value(keys::COMMAND, command.len())?;
+            Ok(out.put_box(&AmpBox::from_pairs(arguments)?)?)
+        });
+        let answer = self.exchange(command, body.map_err(CallError::Encode)?)?;
+        self.decode(&answer.map_err(CallError::Remote)?).map_err(CallError::Decode)
+    }
+
+    fn exchange(&mut self, command: &[u8], body: Body) -> Result<Answer, CallError> {
+        let id = self.queue(body, |core, body| Ok(core.call(command, body, ())?))?;
+        let started = Instant::now();
+        self.wait(id).map_err(|stopped| {
+            self.core.forget(id);
+            self.stop(stopped, started)
+        })
+    }
+
+    fn queue<R>(
+        &mut self,
+        mut body: Body,
+        put: impl FnOnce(&mut Core<()>, &mut Body) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
+        match &self.ended {
+            Some(reason) => Err(CallError::Closed(reason.clone())),
+            None => put(&mut self.core, &mut body),
+        }
+    }
+
+    /// What it means for a call that the stream has stopped.
+    fn stop(&mut self, stopped: Stopped, started: Instant) -> CallError<NoError> {
+        match stopped {
+            Stopped::TimedOut => CallError::Timeout { after: started.elapsed() },
+            Stopped::Ended(reason) => {
+                self.ended = Some(reason.clone());
+                CallError::Closed(reason)
+            }
+        }
+    }
+
+    /// Sends what is queued, and answers the peer's calls until the answer to this one comes.
+    fn wait(&mut self, id: CallId) -> Result<Answer, Stopped> {
+        loop {
+            self.send()?;
+            while let Some(ampbox) = self.decoder.decode(&mut self.received)? {
+                if let Event::Called(call) = self.core.handle_box(ampbox)? {
+                    self.respond(&call);
+                    self.send()?;
+                }
+                if let Some(answer) = self.core.take_answer(id) {
+                    return Ok(answer);
+                }
+            }
+            self.receive()?;
+        }
+    }
+
+    /// Answers a call of the peer.
+    fn respond(&mut self, call: &IncomingCall) {
+        let arguments = self.decode(call.ampbox()).map_err(|_| unknown());
+        let response = arguments.and_then(|arguments| (self.responder)(call.command(), arguments));
+        let Some(tag) = call.tag() else { return };
+        let encoded = response.and_then(|response| {
+            self.encode(|out, _| Ok(out.put_box(&response)?)).map_err(|_| unknown())
+        });
+        match encoded {
+            Ok(mut body) => self.core.answer(tag, &mut body),
+            Err(RemoteError { code, description }) => self.core.fail(tag, &code, &description),
+        }
+    }
+
+    fn encode(
+        &self,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<Body, EncodeError> {
+        let mut body = Body::default();
+        let mut writer = BoxWriter::new(&mut body.pairs);
+        let mut none = NoAttachments;
+        write(&mut writer, &mut Proto::new(&mut none, &self.address, &self.extensions))?;
+        writer.finish()?;
+        Ok(body)
+    }
+
+    fn decode<A: Arguments>(&self, ampbox: &AmpBox) -> Result<A, DecodeError> {
+        let mut none = NoAttachments;
+        let mut proto = Proto::new(&mut none, &self.address, &self.extensions)
+            .with_unknown_keys(self.unknown_keys);
+        read_arguments(ampbox, &mut proto)
+    }
+
+    /// Sends all that is queued.
+    fn send(&mut self) -> Result<(), Stopped> {
+        let outgoing = self.core.outgoing();
+        if outgoing.is_empty() {
+            return Ok(());
+        }
+        while !outgoing.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 16];
+            let (count, _) = outgoing.parts(&mut slices);
+            match self.stream.write_vectored(&slices[..count]) {
+                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(sent) => outgoing.advance(sent),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(self.stream.flush()?)
+    }
+
+    /// Reads what there is, and waits for it.
+    fn receive(&mut self) -> Result<(), Stopped> {
+        let before = self.received.len();
+        let (least, most) = READ;
+        let room = self.decoder.needed().saturating_sub(before).clamp(least, most);
+        self.received.resize(before + room, 0);
+        let read = loop {
+            match self.stream.read(&mut self.received[before..]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.received.truncate(before + *read.as_ref().unwrap_or(&0));
+        match (read?, before) {
+            (0, 0) => Err(Stopped::Ended(CloseReason::Peer)),
+            (0, received) => Err(Stopped::Ended(CloseReason::Truncated { received })),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<S> fmt::Debug for Client<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("peer_address", &self.address)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a call is answered with that fails in a way that its command does not declare.
+fn unknown() -> RemoteError {
+    RemoteError::new(keys::UNKNOWN, "Unknown Error")
+}
+
+/// Why the stream is not waited for any longer.
+enum Stopped {
+    TimedOut,
+    Ended(CloseReason),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // Which of them it is depends on the system.
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Stopped::TimedOut,
+            _ => Stopped::Ended(error.into()),
+        }
+    }
+}
+
+impl<E: Into<ProtocolError>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Stopped::Ended(CloseReason::Protocol(error.into()))
+    }
+}

@@ -1,0 +1,390 @@
+//! The client that blocks: over scripted streams, and over TCP.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use amp_core::argument::EncodeErrorKind;
+use amp_core::blocking::Client;
+use amp_core::proto::ProtocolError;
+use amp_core::{
+    AmpBox, Argument, Arguments, Attachment, AttachmentKind, BoxError, BoxLimits, BoxReader,
+    BoxWriter, CallError, CloseReason, Command, CommandError, DecodeError, EncodeError, Proto,
+    RemoteError, UnknownKeys, Value, ValueWriter, keys,
+};
+
+#[derive(Command)]
+#[amp(response = Total, error = SumError)]
+struct Sum {
+    a: i64,
+    b: i64,
+}
+
+#[derive(Arguments, Debug, PartialEq)]
+struct Total {
+    total: i64,
+}
+
+#[derive(CommandError, Debug, PartialEq, thiserror::Error)]
+enum SumError {
+    #[error("overflow")]
+    Overflow,
+}
+
+#[derive(Command)]
+#[amp(one_way)]
+struct Note {
+    text: String,
+}
+
+const SUM: Sum = Sum { a: 13, b: 81 };
+
+/// A stream that gives what it was told to, and keeps what is written to it.
+#[derive(Default)]
+struct Script {
+    reads: VecDeque<io::Result<Vec<u8>>>,
+    /// How much each write takes, or how it fails. After them, everything is taken.
+    writes: VecDeque<io::Result<usize>>,
+    written: Vec<u8>,
+    flushed: usize,
+}
+
+impl Script {
+    /// Each read gives the bytes of one of these; then the stream ends.
+    fn of(reads: &[&[u8]]) -> Self {
+        Self { reads: reads.iter().map(|bytes| Ok(bytes.to_vec())).collect(), ..Self::default() }
+    }
+}
+
+impl Read for Script {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        assert_eq!(self.flushed, self.written.len(), "who waits has sent everything");
+        let Some(read) = self.reads.pop_front() else { return Ok(0) };
+        let mut bytes = read?;
+        let count = bytes.len().min(out.len());
+        out[..count].copy_from_slice(&bytes[..count]);
+        if count < bytes.len() {
+            self.reads.push_front(Ok(bytes.split_off(count)));
+        }
+        Ok(count)
+    }
+}
+
+impl Write for Script {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.writes.pop_front().unwrap_or(Ok(bytes.len()))?.min(bytes.len());
+        self.written.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.flushed = self.written.len();
+        Ok(())
+    }
+}
+
+fn wire(pairs: &[(&str, &str)]) -> Vec<u8> {
+    AmpBox::from_pairs(pairs.iter().copied()).unwrap().to_bytes().to_vec()
+}
+
+fn total(tag: &str, total: &str) -> Vec<u8> {
+    wire(&[("_answer", tag), ("total", total)])
+}
+
+fn sum(tag: &str) -> Vec<u8> {
+    wire(&[("_ask", tag), ("_command", "Sum"), ("a", "13"), ("b", "81")])
+}
+
+#[test]
+fn calls_are_answered_however_the_bytes_come() {
+    let answers = [total("1", "94"), total("2", "5")].concat();
+    for cut in 0..=answers.len() {
+        let mut client = Client::new(Script::of(&[&answers[..cut], &answers[cut..]]));
+        if cut == 0 || cut == answers.len() {
+            // An empty read would be the end.
+            client = Client::new(Script::of(&[&answers]));
+        }
+        assert_eq!(client.call(&SUM).unwrap(), Total { total: 94 });
+        assert_eq!(client.call(&SUM).unwrap(), Total { total: 5 });
+        assert_eq!(client.stream().written, [sum("1"), sum("2")].concat());
+    }
+}
+
+#[test]
+fn errors_are_typed_where_they_are_declared() {
+    let declared = wire(&[("_error", "1"), ("_error_code", "OVERFLOW")]);
+    let other = wire(&[("_error", "2"), ("_error_code", "UNHANDLED")]);
+    let wrong = total("3", "x");
+    let mut client = Client::new(Script::of(&[&declared, &other, &wrong, &total("4", "1")]));
+    let error = client.call(&SUM).unwrap_err();
+    assert!(matches!(error, CallError::Command(SumError::Overflow)));
+    assert!(client.call(&SUM).unwrap_err().is_unhandled());
+    let error = client.call(&SUM).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the answer cannot be read: argument total: \"x\" is not an Integer"
+    );
+    assert!(client.call(&SUM).is_ok(), "the connection has gone on");
+}
+
+#[test]
+fn commands_can_be_called_by_name() {
+    let answer = wire(&[("_answer", "1"), ("x", "y")]);
+    let mut client = Client::new(Script::of(&[&answer]));
+    let answer = client.call_string("Sum", [("a", "13"), ("b", "81")]).unwrap();
+    assert_eq!(answer, AmpBox::from_pairs([("x", "y")]).unwrap());
+    assert_eq!(client.stream().written, sum("1"));
+
+    let name = "n".repeat(65_536);
+    for error in [
+        client.call_string(&name, [("a", "1")]).unwrap_err(),
+        client.call_string("Sum", [("a", &name)]).unwrap_err(),
+        client.call_string("Sum", [("_ask", "1")]).unwrap_err(),
+        client.call_string("Sum", [("a", "1"), ("a", "2")]).unwrap_err(),
+    ] {
+        assert!(matches!(error, CallError::Encode(_)), "{error}");
+    }
+    assert_eq!(client.stream().written, sum("1"), "nothing more was sent");
+}
+
+#[test]
+fn one_way_commands_are_sent_and_not_waited_for() {
+    let mut client = Client::new(Script::default());
+    client.notify(&Note { text: "x".to_owned() }).unwrap();
+    assert_eq!(client.stream().written, wire(&[("_command", "Note"), ("text", "x")]));
+    assert_eq!(client.stream().flushed, client.stream().written.len());
+}
+
+#[test]
+fn calls_of_the_peer_are_unhandled_unless_somebody_answers_them() {
+    let call = wire(&[("_ask", "p"), ("_command", "Echo"), ("x", "1")]);
+    let one_way = wire(&[("_command", "Echo"), ("x", "2")]);
+    let reads: &[&[u8]] = &[&[&call[..], &one_way].concat(), &call, &total("1", "94")];
+
+    let mut client = Client::new(Script::of(reads));
+    client.call(&SUM).unwrap();
+    let unhandled = wire(&[
+        ("_error", "p"),
+        ("_error_code", "UNHANDLED"),
+        ("_error_description", "Unhandled Command: b'Echo'"),
+    ]);
+    assert_eq!(client.stream().written, [sum("1"), unhandled.clone(), unhandled].concat());
+
+    let (seen, calls) = std::sync::mpsc::channel();
+    let mut client = Client::new(Script::of(reads)).responder(move |command, arguments| {
+        seen.send((command.to_vec(), arguments.clone())).unwrap();
+        Ok(arguments)
+    });
+    client.call(&SUM).unwrap();
+    let echoed = wire(&[("_answer", "p"), ("x", "1")]);
+    assert_eq!(client.stream().written, [sum("1"), echoed.clone(), echoed].concat());
+    drop(client);
+    let calls: Vec<_> = calls.iter().collect();
+    assert_eq!(calls.len(), 3);
+    assert_eq!(calls[1].0, b"Echo");
+    assert_eq!(calls[1].1, AmpBox::from_pairs([("x", "2")]).unwrap());
+}
+
+#[test]
+fn a_responder_that_fails_is_answered_for() {
+    let reads = [
+        wire(&[("_ask", "a"), ("_command", "Fail")]),
+        wire(&[("_ask", "b"), ("_command", "Wrong")]),
+        total("1", "94"),
+    ]
+    .concat();
+    let mut client = Client::new(Script::of(&[&reads])).responder(|command, _| match command {
+        b"Fail" => Err(RemoteError::new("NO", "not today")),
+        _ => Ok(AmpBox::from_pairs([("_ask", "reserved")]).unwrap()),
+    });
+    client.call(&SUM).unwrap();
+    let failed =
+        wire(&[("_error", "a"), ("_error_code", "NO"), ("_error_description", "not today")]);
+    let unknown = wire(&[
+        ("_error", "b"),
+        ("_error_code", keys::UNKNOWN),
+        ("_error_description", "Unknown Error"),
+    ]);
+    assert_eq!(client.stream().written, [sum("1"), failed, unknown].concat());
+}
+
+#[test]
+fn every_end_has_its_reason_and_stays() {
+    let check = |script: Script, is_reason: fn(&CloseReason) -> bool| {
+        let mut client = Client::new(script).limits(BoxLimits { max_bytes: 100, max_pairs: 10 });
+        for _ in 0..2 {
+            let CallError::Closed(reason) = client.call(&SUM).unwrap_err() else { panic!() };
+            assert!(is_reason(&reason), "{reason}");
+            let error = client.notify(&Note { text: String::new() });
+            assert!(error.unwrap_err().is_closed());
+        }
+        assert!(sum("1").starts_with(&client.stream().written), "nothing is sent afterwards");
+    };
+    check(Script::default(), |reason| matches!(reason, CloseReason::Peer));
+    check(Script::of(&[b"\0\x01a"]), |reason| {
+        matches!(reason, CloseReason::Truncated { received: 3 })
+    });
+    check(Script::of(&[b"HTTP/1.1 400 Bad Request"]), |reason| {
+        matches!(reason, CloseReason::Protocol(ProtocolError::Box(BoxError::KeyTooLong { .. })))
+    });
+    check(Script::of(&[b"\0\x01a\xff\xff"]), |reason| {
+        matches!(
+            reason,
+            CloseReason::Protocol(ProtocolError::Box(BoxError::BoxTooLong { limit: 100, .. }))
+        )
+    });
+    check(Script::of(&[b"\0\0"]), |reason| {
+        matches!(reason, CloseReason::Protocol(ProtocolError::NoKind { pairs: 0 }))
+    });
+    let mut broken = Script::default();
+    broken.reads.push_back(Err(ErrorKind::ConnectionReset.into()));
+    check(
+        broken,
+        |reason| matches!(reason, CloseReason::Io(error) if error.kind() == ErrorKind::ConnectionReset),
+    );
+    let mut full = Script::default();
+    full.writes.extend([Ok(5), Ok(0)]);
+    check(
+        full,
+        |reason| matches!(reason, CloseReason::Io(error) if error.kind() == ErrorKind::WriteZero),
+    );
+}
+
+#[test]
+fn a_timeout_costs_one_call() {
+    for kind in [ErrorKind::WouldBlock, ErrorKind::TimedOut] {
+        let late = total("1", "1");
+        let mut script = Script::of(&[&late[..7]]);
+        script.reads.push_back(Err(kind.into()));
+        script.reads.push_back(Ok([&late[7..], &total("2", "2")].concat()));
+        let mut client = Client::new(script);
+        assert!(client.call(&SUM).unwrap_err().is_timeout());
+        assert_eq!(client.call(&SUM).unwrap(), Total { total: 2 });
+
+        // Half of a call was sent; the next one sends the other half first.
+        let mut script = Script::of(&[&total("2", "2")]);
+        script.writes.extend([Ok(5), Err(kind.into())]);
+        let mut client = Client::new(script);
+        assert!(client.call(&SUM).unwrap_err().is_timeout());
+        assert_eq!(client.stream().written, sum("1")[..5]);
+        assert_eq!(client.call(&SUM).unwrap(), Total { total: 2 });
+        assert_eq!(client.stream().written, [sum("1"), sum("2")].concat());
+    }
+}
+
+#[test]
+fn an_interrupted_stream_is_tried_again() {
+    let mut script = Script::of(&[]);
+    script.reads.push_back(Err(ErrorKind::Interrupted.into()));
+    script.reads.push_back(Ok(total("1", "94")));
+    script.writes.extend([Ok(3), Err(ErrorKind::Interrupted.into()), Ok(1)]);
+    let mut client = Client::new(script);
+    assert_eq!(client.call(&SUM).unwrap(), Total { total: 94 });
+    assert_eq!(client.stream().written, sum("1"));
+}
+
+#[test]
+fn unknown_keys_can_be_refused() {
+    let answer = wire(&[("_answer", "1"), ("more", ""), ("total", "1")]);
+    assert!(Client::new(Script::of(&[&answer])).call(&SUM).is_ok());
+    let mut client = Client::new(Script::of(&[&answer])).unknown_keys(UnknownKeys::Reject);
+    assert!(matches!(client.call(&SUM), Err(CallError::Decode(_))));
+}
+
+/// An argument that travels beside the bytes.
+struct Beside;
+
+impl Argument for Beside {
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        _: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        let attachment: Attachment = std::sync::Arc::new(());
+        proto.attach(AttachmentKind::of::<()>("a thing"), attachment).map(|_| ())
+    }
+
+    fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Ok(Beside)
+    }
+
+    fn from_box(_: &str, _: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Ok(Beside)
+    }
+
+    fn to_box(
+        &self,
+        name: &str,
+        out: &mut BoxWriter<'_>,
+        proto: &mut Proto<'_>,
+    ) -> Result<(), EncodeError> {
+        out.put_with(name.as_bytes(), |out| self.to_string_proto(proto, out))
+    }
+}
+
+#[derive(Command)]
+struct Take {
+    thing: Beside,
+}
+
+#[test]
+fn attachments_are_refused() {
+    let mut client = Client::new(Script::default());
+    let CallError::Encode(error) = client.call(&Take { thing: Beside }).unwrap_err() else {
+        panic!()
+    };
+    assert!(matches!(error.kind(), EncodeErrorKind::NotCarried { what: "a thing" }));
+    assert!(client.stream().written.is_empty());
+}
+
+#[test]
+fn large_boxes_go_both_ways_over_tcp() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let echo = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut call = Vec::new();
+        // The end of a box, after values that have no two zeros in a row.
+        while !call.ends_with(b"\0\0") {
+            let mut bytes = [0; 10_000];
+            let count = stream.read(&mut bytes).unwrap();
+            call.extend_from_slice(&bytes[..count]);
+        }
+        let mut call = AmpBox::parse(&mut call.into(), BoxLimits::default()).unwrap();
+        let tag = call.value("_ask").unwrap().to_bytes();
+        call.insert("_answer", tag).unwrap();
+        stream.write_all(&call.to_bytes()).unwrap();
+    });
+    let pairs: Vec<_> = (0..100).map(|n| (format!("k{n}"), vec![b'x'; 65_000])).collect();
+    let mut client = Client::connect_tcp(address).unwrap();
+    client.stream().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let answer = client.call_string("Echo", pairs.clone()).unwrap();
+    assert_eq!(answer.len(), 100);
+    assert!(pairs.iter().all(|(key, value)| answer.get(key) == Some(value)));
+    echo.join().unwrap();
+    let client: Client<TcpStream> = client;
+    assert!(client.stream().nodelay().unwrap());
+    assert!(format!("{client:?}").contains("127.0.0.1"));
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn it_calls_a_server_of_this_crate() {
+    use amp_core::{Context, Responders, serve};
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let responders = Responders::new(()).respond(|_: Context, Sum { a, b }: Sum| async move {
+        a.checked_add(b).map(|total| Total { total }).ok_or(SumError::Overflow)
+    });
+    runtime.spawn(async { serve(listener, responders).await });
+
+    let mut client = Client::connect_tcp(address).unwrap();
+    assert_eq!(client.call(&SUM).unwrap(), Total { total: 94 });
+    let error = client.call(&Sum { a: i64::MAX, b: 1 }).unwrap_err();
+    assert!(matches!(error, CallError::Command(SumError::Overflow)));
+    assert!(client.call_string("Nope", [("", ""); 0]).unwrap_err().is_unhandled());
+}
