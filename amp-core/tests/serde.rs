@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use amp_core::argument::{DecodeErrorKind, EncodeErrorKind};
 use amp_core::serde::{from_box, to_box};
-use amp_core::{AmpBox, Arguments, BoxError, BoxLimits};
+use amp_core::{AmpBox, Argument, Arguments, BoxError, BoxLimits};
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::option;
@@ -47,6 +48,17 @@ struct Both {
     #[expect(clippy::vec_box, reason = "typed arguments see through it, and so must serde")]
     boxed: Vec<Box<Inner>>,
     some: Vec<Option<Inner>>,
+    color: Color,
+    path: PathBuf,
+    address: IpAddr,
+}
+
+#[derive(Argument, Serialize, Deserialize, Debug, Clone, PartialEq)]
+enum Color {
+    Red,
+    #[serde(rename = "dark green")]
+    #[amp(rename = "dark green")]
+    DarkGreen,
 }
 
 #[derive(Arguments, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -85,10 +97,14 @@ prop_compose! {
         lists_of_many in vec(vec(inner(), 0..3), 0..3),
         boxed in vec(inner().prop_map(Box::new), 0..3),
         some in vec(inner().prop_map(Some), 0..3),
+        color in prop_oneof![Just(Color::Red), Just(Color::DarkGreen)],
+        path in "[a-z/]{0,9}",
+        address: IpAddr,
     ) -> Both {
         Both {
             tiny, byte, short, int, long, size, huge, vast, float, narrow, flag, letter, text,
             bytes, absent, maybe_empty, list, deep, array, one, many, lists_of_many, boxed, some,
+            color, path: path.into(), address,
         }
     }
 }
