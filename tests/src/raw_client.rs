@@ -68,8 +68,7 @@ impl RawClient {
     pub fn receive(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             let before = Bytes::copy_from_slice(&self.received);
-            let decoded = self.decoder.decode(&mut self.received);
-            if decoded.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?.is_some() {
+            if self.decoder.decode(&mut self.received)?.is_some() {
                 return Ok(Some(before.slice(..before.len() - self.received.len())));
             }
             if self.read()? == 0 {

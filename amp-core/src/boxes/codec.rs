@@ -55,12 +55,6 @@ impl codec::Encoder<AmpBox> for BoxCodec {
     }
 }
 
-impl From<BoxError> for io::Error {
-    fn from(error: BoxError) -> Self {
-        io::Error::new(io::ErrorKind::InvalidData, error)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,3 +1,5 @@
+use std::io;
+
 use super::limits::{MAX_KEY, MAX_VALUE};
 use crate::shorten::Shortened;
 
@@ -55,4 +57,12 @@ pub enum BoxError {
         /// How many bytes of the box there are.
         seen: usize,
     },
+}
+
+/// For streams and codecs whose errors are those of input and output: the kind is
+/// [`InvalidData`](io::ErrorKind::InvalidData).
+impl From<BoxError> for io::Error {
+    fn from(error: BoxError) -> Self {
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
 }
