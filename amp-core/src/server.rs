@@ -106,8 +106,8 @@ pub struct Serve<L> {
 }
 
 impl<L: Listener> Serve<L> {
-    /// Stops the server when `signal` resolves, to whatever: it accepts no more, running responders finish and
-    /// their answers are sent, and the connections are closed, each within its
+    /// Stops the server when `signal` resolves, to whatever: it accepts no more, running responders
+    /// finish and their answers are sent, and the connections are closed, each within its
     /// [`close_timeout`](crate::Limits::close_timeout). Then the server's future resolves.
     pub fn shutdown_on<F>(mut self, signal: F) -> Self
     where

@@ -1,8 +1,8 @@
 //! One message on a Unix socket: bytes, with file descriptors beside them.
 //!
 //! What works on any Unix socket, for transports of your own. Nothing here ever blocks, whatever
-//! mode the socket is in. All of this workspace's `unsafe` is in this file, and what differs between
-//! operating systems in sending and receiving.
+//! mode the socket is in. All of this workspace's `unsafe` is in this file, and what differs
+//! between operating systems in sending and receiving.
 //!
 //! # Operating systems
 //!

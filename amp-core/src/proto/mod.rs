@@ -10,7 +10,8 @@
 //! use amp_core::{AmpBox, BoxLimits, Decoder};
 //! use bytes::BytesMut;
 //!
-//! let (mut asking, mut answering) = (Core::<()>::new(CoreLimits::default()), Core::<()>::new(CoreLimits::default()));
+//! let mut asking = Core::<()>::new(CoreLimits::default());
+//! let mut answering = Core::<()>::new(CoreLimits::default());
 //!
 //! // One side calls,
 //! let id = asking.call(b"Ping", &mut Body::default(), ())?;
