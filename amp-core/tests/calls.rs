@@ -210,17 +210,17 @@ async fn a_dropped_call_is_forgotten_at_every_stage() {
     // Before it was polled: nothing is sent.
     drop(peer.call_remote_string("Never", numbered(1)));
     // After it was queued and before the driver had a chance to write it: it is sent.
-    let mut call = tokio_test_poll(peer.call_remote_string("Queued", numbered(2)));
+    let mut call = by_hand(peer.call_remote_string("Queued", numbered(2)));
     assert!(call.poll_once().is_none());
     drop(call);
     let queued = script.expect_call("Queued").await;
     // After it was written.
-    let mut call = tokio_test_poll(peer.call_remote_string("Written", numbered(3)));
+    let mut call = by_hand(peer.call_remote_string("Written", numbered(3)));
     assert!(call.poll_once().is_none());
     let written = script.expect_call("Written").await;
     drop(call);
     // After its answer came.
-    let mut call = tokio_test_poll(peer.call_remote_string("Answered", numbered(4)));
+    let mut call = by_hand(peer.call_remote_string("Answered", numbered(4)));
     assert!(call.poll_once().is_none());
     let answered = script.expect_call("Answered").await;
     script.send_box([("_answer", &answered)]).await;
@@ -228,7 +228,7 @@ async fn a_dropped_call_is_forgotten_at_every_stage() {
     script.receive().await;
     drop(call);
     // Their late answers reach nobody, least of all the next call.
-    let mut call = tokio_test_poll(peer.call_remote_string("Next", numbered(5)));
+    let mut call = by_hand(peer.call_remote_string("Next", numbered(5)));
     assert!(call.poll_once().is_none());
     for tag in [queued, written, answered] {
         script.send_box([("_answer", &*tag), ("n", "late")]).await;
@@ -242,7 +242,7 @@ async fn a_dropped_call_is_forgotten_at_every_stage() {
 /// A future that is polled by hand.
 struct ByHand<F>(std::pin::Pin<Box<F>>);
 
-fn tokio_test_poll<F: Future>(future: F) -> ByHand<F> {
+fn by_hand<F: Future>(future: F) -> ByHand<F> {
     ByHand(Box::pin(future))
 }
 
