@@ -1,11 +1,10 @@
 //! What Python writes and reads, as `golden/generate.py` recorded it.
 
-use std::fmt::{Debug, Display};
-use std::str::FromStr;
-
 use amp_core::argument::{DateTime, Decimal, DecimalKind, DecodeErrorKind};
 use amp_core::{Argument, DecodeError, Proto, Value, ValueWriter};
 use bytes::BytesMut;
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
 
 const RECORDED: &str = include_str!("golden/numbers.tsv");
 

@@ -1,15 +1,14 @@
 //! What the derive macros expand to: the bytes on the wire, and what is read from them.
 
-use std::borrow::Cow;
-use std::cell::Cell;
-use std::fmt;
-
 use amp_core::argument::{DecodeErrorKind, EncodeErrorKind};
 use amp_core::{
     Argument, Arguments, BoxError, Command, CommandError, DecodeError, EncodeError, NoError,
     OneWay, Proto, Value, ValueWriter,
 };
 use bytes::{BufMut, Bytes, BytesMut};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
 
 /// One box with the pairs in the order given.
 fn wire(pairs: &[(&str, &[u8])]) -> Bytes {
