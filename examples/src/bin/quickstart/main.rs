@@ -87,10 +87,8 @@ async fn both() -> Result<(), AnyError> {
     println!("server: listening at {address}");
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = amp_core::serve(listener, server::responders()).shutdown_on(async {
-        // Resolves, to an error, when `stop` is dropped.
-        let _ = stopped.await;
-    });
+    // `stopped` resolves, to an error, when `stop` is dropped.
+    let server = amp_core::serve(listener, server::responders()).shutdown_on(stopped);
     let server = tokio::spawn(server.into_future());
 
     let mut client = Command::new(env::current_exe()?);
