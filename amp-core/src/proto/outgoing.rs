@@ -29,7 +29,6 @@ pub struct Outgoing {
     tail: BytesMut,
     attachments: VecDeque<Attachment>,
     len: usize,
-    boxes: u64,
 }
 
 impl Outgoing {
@@ -41,11 +40,6 @@ impl Outgoing {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    /// How many boxes were put in since the last [`take`](Outgoing::take).
-    pub fn boxes(&self) -> u64 {
-        self.boxes
     }
 
     /// The bytes that come first, in as many of `slices` as are needed or there are; how many
@@ -91,7 +85,6 @@ impl Outgoing {
     pub fn take(&mut self, to: &mut Outgoing) {
         debug_assert!(to.is_empty() && to.attachments.is_empty());
         std::mem::swap(self, to);
-        self.boxes = 0;
     }
 
     /// Takes all bytes at once, and drops the attachments.
@@ -112,7 +105,6 @@ impl Outgoing {
         self.tail = other.tail;
         self.attachments.extend(other.attachments);
         self.len += other.len;
-        self.boxes += other.boxes;
     }
 
     /// Puts a box in: what `head` writes, then the body, which is left empty.
@@ -131,7 +123,6 @@ impl Outgoing {
             self.segments.push_back(body.pairs.split().freeze());
         }
         self.attachments.extend(body.attachments.drain(..));
-        self.boxes += 1;
     }
 }
 
