@@ -35,14 +35,11 @@ impl<'a> ValueWriter<'a> {
         self.len() == 0
     }
 
-    /// Appends what `write` appends, preceded by its length: an element of a `ListOf`.
-    ///
-    /// # Errors
-    ///
-    /// What `write` fails with, and when it appends more than 65 535 bytes: `too_long` makes the
-    /// error of their number. Nothing is then left of the element.
+    /// Appends what `write` appends, preceded by its length: a pair's value, or an element of a
+    /// `ListOf`. Over [`MAX_VALUE`](super::MAX_VALUE) bytes, `too_long` makes the error of their
+    /// number. On an error nothing is left of it.
     #[inline]
-    pub fn put_prefixed<E>(
+    pub(crate) fn put_prefixed<E>(
         &mut self,
         write: impl FnOnce(&mut ValueWriter<'_>) -> Result<(), E>,
         too_long: impl FnOnce(usize) -> E,
