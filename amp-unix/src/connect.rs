@@ -1,9 +1,9 @@
-use amp_core::{Connection, Listener};
+use amp_core::Connection;
 use std::io;
 use std::path::Path;
 use tokio::net::UnixStream;
 
-use crate::{IUnixTransport, PeerCredentials, UnixSocketListener, UnixTransport};
+use crate::{IUnixTransport, PeerCredentials, UnixTransport};
 
 /// A connection over a transport that carries descriptors.
 ///
@@ -36,10 +36,4 @@ pub fn connection(stream: UnixStream) -> io::Result<Connection> {
 /// Dropping the future leaves nothing behind.
 pub async fn connect(path: impl AsRef<Path>) -> io::Result<Connection> {
     connection(UnixStream::connect(path).await?)
-}
-
-impl Listener for UnixSocketListener {
-    async fn accept(&mut self) -> io::Result<Connection> {
-        connection(UnixSocketListener::accept(self).await?)
-    }
 }

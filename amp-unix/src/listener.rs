@@ -1,3 +1,4 @@
+use amp_core::{Connection, Listener};
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -6,6 +7,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
+
+use crate::connection;
 
 /// How many connections may wait to be accepted. The kernel's own bound (`somaxconn` on Linux) is
 /// often lower and then counts.
@@ -112,6 +115,12 @@ impl UnixSocketListener {
         let Self { mut file, listener } = self;
         file.leave = true;
         listener
+    }
+}
+
+impl Listener for UnixSocketListener {
+    async fn accept(&mut self) -> io::Result<Connection> {
+        connection(UnixSocketListener::accept(self).await?)
     }
 }
 
