@@ -25,11 +25,6 @@ impl<T: IUnixTransport> UnixTransport<T> {
     }
 
     /// What it is made of.
-    pub fn into_inner(self) -> T {
-        self.inner
-    }
-
-    /// What it is made of, to look at.
     pub fn inner(&self) -> &T {
         &self.inner
     }

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 use crate::connection;
@@ -93,16 +92,6 @@ impl UnixSocketListener {
     /// Nothing is lost when the future is dropped: the client waits on.
     pub async fn accept(&self) -> io::Result<UnixStream> {
         self.listener.accept().await.map(|(stream, _)| stream)
-    }
-
-    /// The next client, polled. Only the task that polled last is woken.
-    ///
-    /// # Errors
-    ///
-    /// As [`accept`](Self::accept).
-    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<UnixStream>> {
-        let (stream, _) = ready!(self.listener.poll_accept(cx))?;
-        Poll::Ready(Ok(stream))
     }
 
     /// Where it listens.
