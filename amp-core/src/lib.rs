@@ -90,6 +90,7 @@
 //! [`blocking`] has a client for threads. [`proto`] is the protocol without input and output, for
 //! other runtimes than tokio. All of it needs no tokio: `default-features = false`.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
 
 pub mod argument;

@@ -1,5 +1,7 @@
 //! The derive macros of `amp-core`, which re-exports them.
 
+#![forbid(unsafe_code)]
+
 mod ast;
 mod attributes;
 mod check;
