@@ -340,6 +340,11 @@ async def call_back(peer):
     check("CallBack", [{"total": n + 1} for n in range(50)], answers)
 
 
+@scenario
+async def who_am_i(peer):
+    check("WhoAmI", {"peer": str(peer.transport.getHost())}, await peer.callRemote(c.WhoAmI))
+
+
 class NobodyKnows(amp.Command):
     pass
 
@@ -432,11 +437,6 @@ async def echo_datetimes(peer):
 async def echo_paths(peer):
     for value in ["/", "/tmp/Grüße", "/a b/c"]:
         await echoes(peer, c.EchoScalars, path=FilePath(value))
-
-
-@later
-async def who_am_i(peer):
-    check("WhoAmI", {"peer": str(peer.transport.getHost())}, await peer.callRemote(c.WhoAmI))
 
 
 class Collector(protocol.Protocol):

@@ -221,6 +221,18 @@ pub struct CallBack {
     pub b: i128,
 }
 
+/// Tells the asking side where it is, as the answering side sees it.
+#[derive(Command, Clone, Debug)]
+#[amp(response = Who)]
+pub struct WhoAmI;
+
+/// The address of the asking side.
+#[derive(Arguments, Debug, PartialEq)]
+pub struct Who {
+    /// As Twisted displays it: `IPv4Address(type='TCP', host='127.0.0.1', port=1234)`.
+    pub peer: String,
+}
+
 /// Tells how long the file behind a descriptor is.
 #[derive(Command, Debug)]
 #[amp(response = Size)]

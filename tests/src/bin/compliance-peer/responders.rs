@@ -1,11 +1,12 @@
-use amp_core::{Context, Failure, NoError, Responders};
+use amp_core::{Context, Failure, NoError, PeerAddress, Responders};
 use amp_tests::commands::{
     CallBack, Concatenate, ConcatenateFiles, Concatenated, Content, Count, CountNotes, Divide,
     DivideError, EchoLists, EchoScalars, Fail, FailError, FileSize, NoNumber, Note, OpenTemporary,
-    Opened, Quotient, Size, Sum, Total, Wait, Waited,
+    Opened, Quotient, Size, Sum, Total, Wait, Waited, Who, WhoAmI,
 };
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -14,8 +15,8 @@ use tokio::task::spawn_blocking;
 #[derive(Debug, Default)]
 pub(crate) struct Notes(AtomicUsize);
 
-/// One for every command of the suite that is built so far. `WhoAmI`, `SwitchToEcho` and
-/// `StartTLS` belong here as well.
+/// One for every command of the suite that is built so far. `SwitchToEcho` and `StartTLS` belong
+/// here as well.
 pub(crate) fn all() -> Responders {
     Responders::new(())
         .try_respond(sum)
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Responders {
         .respond(count_notes)
         .try_respond(wait)
         .try_respond(call_back)
+        .respond(who_am_i)
         .try_respond(file_size)
         .try_respond(open_temporary)
         .try_respond(concatenate_files)
@@ -94,6 +96,17 @@ async fn call_back(
     CallBack { a, b }: CallBack,
 ) -> Result<Total, Failure<NoError>> {
     Ok(context.peer().call_remote(Sum { a, b }).await?)
+}
+
+async fn who_am_i(context: Context, _: WhoAmI) -> Result<Who, NoError> {
+    let peer = match context.peer_address() {
+        PeerAddress::Socket(SocketAddr::V4(peer)) => {
+            format!("IPv4Address(type='TCP', host='{}', port={})", peer.ip(), peer.port())
+        }
+        PeerAddress::Name(path) if path.is_empty() => "UNIXAddress(None)".to_owned(),
+        other => other.to_string(),
+    };
+    Ok(Who { peer })
 }
 
 async fn file_size(_: Context, FileSize { file }: FileSize) -> Result<Size, Failure<NoError>> {
