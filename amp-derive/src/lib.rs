@@ -1,4 +1,5 @@
-//! The derive macros of `amp-core`, which re-exports them.
+//! The derive macros of `amp-core`, which re-exports them and where they are to be read: their links
+//! go there.
 
 #![forbid(unsafe_code)]
 
@@ -143,11 +144,11 @@ use crate::mistakes::Mistakes;
 /// Type parameters are bound by what the fields they appear in need ([`Argument`], or
 /// [`Arguments`] under `flatten`) and, as a command goes from task to task, by `Send + 'static`.
 ///
-/// [`Argument`]: https://docs.rs/amp-core/latest/amp_core/trait.Argument.html
-/// [`Arguments`]: https://docs.rs/amp-core/latest/amp_core/trait.Arguments.html
-/// [`Command`]: https://docs.rs/amp-core/latest/amp_core/trait.Command.html
-/// [`CommandError`]: https://docs.rs/amp-core/latest/amp_core/trait.CommandError.html
-/// [`OneWay`]: https://docs.rs/amp-core/latest/amp_core/trait.OneWay.html
+/// [`Argument`]: ../amp_core/trait.Argument.html
+/// [`Arguments`]: ../amp_core/trait.Arguments.html
+/// [`Command`]: ../amp_core/trait.Command.html
+/// [`CommandError`]: ../amp_core/trait.CommandError.html
+/// [`OneWay`]: ../amp_core/trait.OneWay.html
 #[proc_macro_derive(Command, attributes(amp))]
 pub fn derive_command(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -205,8 +206,8 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 /// | `strict` | a box with a key that is no argument's is refused | such a key is ignored, unless the connection refuses it |
 /// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
 ///
-/// [`Argument`]: https://docs.rs/amp-core/latest/amp_core/trait.Argument.html
-/// [`Arguments`]: https://docs.rs/amp-core/latest/amp_core/trait.Arguments.html
+/// [`Argument`]: ../amp_core/trait.Argument.html
+/// [`Arguments`]: ../amp_core/trait.Arguments.html
 #[proc_macro_derive(Arguments, attributes(amp))]
 pub fn derive_arguments(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -262,7 +263,7 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
 ///
 /// The codes `UNKNOWN` and `UNHANDLED` are AMP's own: a variant of such a name needs a `code`.
 ///
-/// [`CommandError`]: https://docs.rs/amp-core/latest/amp_core/trait.CommandError.html
+/// [`CommandError`]: ../amp_core/trait.CommandError.html
 #[proc_macro_derive(CommandError, attributes(amp))]
 pub fn derive_command_error(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -313,7 +314,7 @@ pub fn derive_command_error(input: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `rename = "text"` | the text on the wire | the variant's name |
 ///
-/// [`Argument`]: https://docs.rs/amp-core/latest/amp_core/trait.Argument.html
+/// [`Argument`]: ../amp_core/trait.Argument.html
 #[proc_macro_derive(Argument, attributes(amp))]
 pub fn derive_argument(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
