@@ -111,20 +111,30 @@ mod shorten;
 #[cfg(feature = "tokio")]
 pub mod testing;
 
+#[doc(inline)]
 pub use argument::{Argument, DecodeError, EncodeError, PeerAddress, Proto, UnknownKeys};
+#[doc(inline)]
 pub use argument::{Attachment, AttachmentKind, DecodeErrorKind, EncodeErrorKind};
+#[doc(inline)]
 pub use boxes::{
     AmpBox, BoxError, BoxLimits, BoxReader, BoxWriter, Decoder, Value, ValueWriter, keys,
 };
+#[doc(inline)]
 pub use command::{Arguments, Command, CommandError, NoError, OneWay, ProtocolSwitch};
 #[cfg(feature = "tokio")]
+#[doc(inline)]
 pub use connection::{Connection, FailurePolicy, Limits, Peer, Switched, Transport};
+#[doc(inline)]
 pub use error::{CallError, CloseReason};
+#[doc(inline)]
 pub use proto::RemoteError;
 #[cfg(feature = "tokio")]
+#[doc(inline)]
 pub use responder::{Context, Failure, Respond, Responders, StringCallReceived, StringResponder};
 #[cfg(feature = "tokio")]
+#[doc(inline)]
 pub use server::{Listener, connect_tcp, serve, serve_with};
+#[doc(inline)]
 pub use shorten::Shortened;
 
 #[cfg(feature = "derive")]
