@@ -110,6 +110,8 @@ pub mod server;
 mod shorten;
 #[cfg(feature = "tokio")]
 pub mod testing;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 #[doc(inline)]
 pub use argument::{Argument, DecodeError, EncodeError, PeerAddress, Proto, UnknownKeys};

@@ -1,0 +1,87 @@
+use std::sync::Arc;
+use tokio_rustls::rustls::client::WantsClientCert;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, ServerConfig, WantsVerifier};
+
+use super::verify::ClientVerifier;
+use super::{Authorities, Identity, TlsConfigError};
+
+/// For a client that trusts the servers that `authorities` vouch for, under the name that it
+/// connects to. `identity` is what it shows to a server that asks for a certificate.
+///
+/// # Errors
+///
+/// When certificate and key do not belong together, or cannot be used.
+pub fn client_config(
+    authorities: &Authorities,
+    identity: Option<Identity>,
+) -> Result<Arc<ClientConfig>, TlsConfigError> {
+    let builder = client_builder()?.with_root_certificates(Arc::clone(authorities.roots()));
+    with_identity(builder, identity).map(Arc::new)
+}
+
+/// For a server that shows `identity` to its clients.
+///
+/// # Errors
+///
+/// When certificate and key do not belong together, or cannot be used.
+pub fn server_config(
+    identity: Identity,
+    clients: ClientCertificates,
+) -> Result<Arc<ServerConfig>, TlsConfigError> {
+    let provider = provider();
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsConfigError::Provider)?;
+    let verifier = match clients {
+        ClientCertificates::NotAsked => None,
+        ClientCertificates::Optional(authorities) => Some((authorities, false)),
+        ClientCertificates::Required(authorities) => Some((authorities, true)),
+    };
+    let builder = match verifier {
+        None => builder.with_no_client_auth(),
+        Some((authorities, required)) => {
+            let verifier = ClientVerifier::new(authorities, required, &provider)?;
+            builder.with_client_cert_verifier(Arc::new(verifier))
+        }
+    };
+    let (chain, key) = identity.into_parts();
+    builder.with_single_cert(chain, key).map(Arc::new).map_err(TlsConfigError::Identity)
+}
+
+/// Whether a server asks its clients for certificates.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum ClientCertificates {
+    /// It does not.
+    #[default]
+    NotAsked,
+    /// A client may come without one. One that it shows must be signed by one of these
+    /// authorities, or be one of them.
+    Optional(Authorities),
+    /// A client must show one, and it must be signed by one of these authorities, or be one of
+    /// them. This is what Twisted does when it is given authorities.
+    Required(Authorities),
+}
+
+pub(super) fn client_builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsConfigError>
+{
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(TlsConfigError::Provider)
+}
+
+pub(super) fn with_identity(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    identity: Option<Identity>,
+) -> Result<ClientConfig, TlsConfigError> {
+    let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
+    let (chain, key) = identity.into_parts();
+    builder.with_client_auth_cert(chain, key).map_err(TlsConfigError::Identity)
+}
+
+/// The one that the process has installed, or else the one that this crate is built with: a
+/// program where another crate brings a second one has no default, and rustls would panic.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(ring::default_provider()))
+}

@@ -1,0 +1,112 @@
+//! Clients that check less than a client should, because that is all that their Twisted peers can
+//! be checked for.
+//!
+//! Use [`client_config`](super::client_config) wherever the server has a certificate for its name.
+
+use std::sync::Arc;
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+
+use super::config::{client_builder, provider, with_identity};
+use super::verify::{Signatures, verify_server};
+use super::{Authorities, Identity, TlsConfigError};
+
+/// For a client that trusts every server that one of `authorities` vouches for, **whatever its
+/// name**. A certificate that is itself one of them is trusted too. This is what Twisted's AMP
+/// does.
+///
+/// Whoever has any certificate of these authorities, a client's perhaps, can stand in for every
+/// server. That is in order only where all who have one are trusted alike. With a public authority
+/// it would be worth nothing.
+///
+/// The server is not told the name that the client connects to.
+///
+/// # Errors
+///
+/// When certificate and key do not belong together, or cannot be used.
+pub fn client_config_any_name(
+    authorities: &Authorities,
+    identity: Option<Identity>,
+) -> Result<Arc<ClientConfig>, TlsConfigError> {
+    unnamed(Some(authorities.clone()), identity)
+}
+
+/// For a client that trusts **every server**, such as a Twisted server that has made itself a
+/// certificate for this one run.
+///
+/// Nobody can listen who does nothing else. But whoever can change what is sent on the way can
+/// stand in for the server, and read and write everything. Use it where nobody can, or where the
+/// certificate is compared afterwards with one that is known, by
+/// [`PeerCertificates`](super::PeerCertificates), before anything is sent.
+///
+/// # Errors
+///
+/// When certificate and key do not belong together, or cannot be used.
+pub fn client_config_any_server(
+    identity: Option<Identity>,
+) -> Result<Arc<ClientConfig>, TlsConfigError> {
+    unnamed(None, identity)
+}
+
+fn unnamed(
+    authorities: Option<Authorities>,
+    identity: Option<Identity>,
+) -> Result<Arc<ClientConfig>, TlsConfigError> {
+    let signatures = Signatures(provider().signature_verification_algorithms);
+    let verifier = Arc::new(UnnamedVerifier { authorities, signatures });
+    let builder = client_builder()?.dangerous().with_custom_certificate_verifier(verifier);
+    let mut config = with_identity(builder, identity)?;
+    config.enable_sni = false;
+    // Sessions are kept by name, and the name means nothing here.
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// Verifies servers of any name: those that an authority vouches for, or all if there are none.
+#[derive(Debug)]
+struct UnnamedVerifier {
+    authorities: Option<Authorities>,
+    signatures: Signatures,
+}
+
+impl ServerCertVerifier for UnnamedVerifier {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Some(authorities) = &self.authorities {
+            verify_server(authorities, own, chain, now, &self.signatures.0)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.signatures.verify_tls12(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.signatures.verify_tls13(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.signatures.schemes()
+    }
+}

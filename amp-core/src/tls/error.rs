@@ -1,0 +1,92 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_rustls::rustls;
+use tokio_rustls::rustls::pki_types::pem;
+
+use crate::shorten::Shortened;
+
+/// Why there is no TLS connection.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The server cannot be reached.
+    #[error("cannot connect: {0}")]
+    Connect(#[source] Arc<io::Error>),
+    /// This is neither a DNS name nor an IP address.
+    #[error("{name:?} is not the name of a server")]
+    ServerName {
+        /// What was given as the name.
+        name: Box<str>,
+    },
+    /// The two sides did not agree: a certificate is not good enough for the other side, there is
+    /// no version of TLS that both have, or what came is not TLS at all.
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(#[from] rustls::Error),
+    /// The stream broke or ended during the handshake.
+    #[error("the stream broke during the TLS handshake: {0}")]
+    Io(#[source] Arc<io::Error>),
+    /// The handshake was not done in time.
+    #[error("no TLS connection within {after:?}")]
+    Timeout {
+        /// How long was waited.
+        after: Duration,
+    },
+}
+
+impl TlsError {
+    pub(super) fn in_handshake(error: io::Error) -> Self {
+        match error.downcast::<rustls::Error>() {
+            Ok(error) => Self::Handshake(error),
+            Err(error) => Self::Io(Arc::new(error)),
+        }
+    }
+
+    /// Whether the handshake took too long.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout { .. })
+    }
+}
+
+/// Why certificates and keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsConfigError {
+    /// The text is not PEM.
+    #[error("cannot read PEM: {}", describe(.0))]
+    Pem(#[source] pem::Error),
+    /// The PEM text does not have this.
+    #[error("there is no {what} in the PEM text")]
+    Missing {
+        /// What was to be read.
+        what: &'static str,
+    },
+    /// A certificate cannot be an authority.
+    #[error("authority {number} of the PEM text cannot be used: {source}")]
+    Authority {
+        /// Which certificate of the text, counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        source: rustls::Error,
+    },
+    /// Certificate and key cannot be used: they may not belong together, or be of a kind that
+    /// rustls does not support.
+    #[error("the certificate and its key cannot be used: {0}")]
+    Identity(#[source] rustls::Error),
+    /// The provider of cryptography that this process has installed cannot be used.
+    #[error("the provider of cryptography cannot be used: {0}")]
+    Provider(#[source] rustls::Error),
+}
+
+/// The message of the error, with text where that has numbers.
+fn describe(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!("a section has no end; it should be {}", Shortened::new(end_marker))
+        }
+        pem::Error::IllegalSectionStart { line } => {
+            format!("a section begins with {}", Shortened::new(line))
+        }
+        error => error.to_string(),
+    }
+}

@@ -1,0 +1,195 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use super::{PeerCertificates, TlsError};
+use crate::argument::PeerAddress;
+use crate::connection::Connection;
+
+/// How long a handshake may take unless something else is asked for.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a server goes on reading from a client that it refuses, and how much.
+const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_BYTES: u64 = 64 << 10;
+
+/// Connects to a TLS server over TCP. Small boxes are sent at once (`TCP_NODELAY`).
+///
+/// `server_name` is what the server's certificate must be for: a DNS name or an IP address, without
+/// a port.
+pub fn connect<'a>(
+    address: impl ToSocketAddrs + Send + 'a,
+    server_name: &str,
+    config: Arc<ClientConfig>,
+) -> Handshake<'a> {
+    let role = Role::client(server_name, config);
+    Handshake::new(async move {
+        let role = role?;
+        let connected = async {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            let address = stream.peer_addr()?;
+            Ok((stream, address))
+        };
+        let (stream, address) =
+            connected.await.map_err(|error| TlsError::Connect(Arc::new(error)))?;
+        Ok(connection(shake(stream, role).await?, address.into()))
+    })
+}
+
+/// The client's side of TLS over a stream that is connected.
+///
+/// `server_name` is what the server's certificate must be for: a DNS name or an IP address.
+pub fn client(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    server_name: &str,
+    config: Arc<ClientConfig>,
+) -> Handshake<'static> {
+    let role = Role::client(server_name, config);
+    Handshake::new(async { Ok(connection(shake(stream, role?).await?, PeerAddress::Unknown)) })
+}
+
+/// The server's side of TLS over a stream that is connected. For all clients of a listener, see
+/// [`TlsListener`](super::TlsListener).
+pub fn server(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    config: Arc<ServerConfig>,
+) -> Handshake<'static> {
+    let role = Role::Server(config);
+    Handshake::new(async { Ok(connection(shake(stream, role).await?, PeerAddress::Unknown)) })
+}
+
+/// A TLS connection that is about to be made: await it. Nothing is done before.
+///
+/// # Errors
+///
+/// See [`TlsError`].
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the stream.
+#[must_use = "a handshake does nothing before it is awaited"]
+pub struct Handshake<'a> {
+    future: HandshakeFuture<'a>,
+    timeout: Duration,
+}
+
+type HandshakeFuture<'a> = Pin<Box<dyn Future<Output = Result<Connection, TlsError>> + Send + 'a>>;
+
+impl<'a> Handshake<'a> {
+    fn new(future: impl Future<Output = Result<Connection, TlsError>> + Send + 'a) -> Self {
+        Self { future: Box::pin(future), timeout: TIMEOUT }
+    }
+
+    /// How long it may take, connecting to the server included. 10 seconds by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl<'a> IntoFuture for Handshake<'a> {
+    type Output = Result<Connection, TlsError>;
+    type IntoFuture = HandshakeFuture<'a>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(within(self.timeout, self.future))
+    }
+}
+
+impl fmt::Debug for Handshake<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// Which side of a handshake this is.
+#[derive(Clone, Debug)]
+pub(crate) enum Role {
+    Client(ServerName<'static>, Arc<ClientConfig>),
+    Server(Arc<ServerConfig>),
+}
+
+impl Role {
+    pub(crate) fn client(name: &str, config: Arc<ClientConfig>) -> Result<Self, TlsError> {
+        match ServerName::try_from(name) {
+            Ok(name) => Ok(Self::Client(name.to_owned(), config)),
+            Err(_) => Err(TlsError::ServerName { name: name.into() }),
+        }
+    }
+}
+
+/// A stream after its handshake, and what the peer has shown in it.
+pub(crate) type Shaken<S> = (TlsStream<S>, Option<PeerCertificates>);
+
+/// The handshake over any stream, with a deadline.
+pub(crate) async fn handshake<S>(
+    stream: S,
+    role: Role,
+    timeout: Duration,
+) -> Result<Shaken<S>, TlsError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    within(timeout, shake(stream, role)).await
+}
+
+/// A connection over what a handshake gave.
+pub(super) fn connection<S>((stream, certificates): Shaken<S>, address: PeerAddress) -> Connection
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = Connection::new(stream).peer_address(address);
+    match certificates {
+        Some(certificates) => connection.data(certificates),
+        None => connection,
+    }
+}
+
+async fn shake<S>(stream: S, role: Role) -> Result<Shaken<S>, TlsError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let stream = match role {
+        Role::Client(name, config) => {
+            let connecting = TlsConnector::from(config).connect(name, stream);
+            TlsStream::from(connecting.await.map_err(TlsError::in_handshake)?)
+        }
+        Role::Server(config) => {
+            match TlsAcceptor::from(config).accept(stream).into_fallible().await {
+                Ok(stream) => TlsStream::from(stream),
+                Err((error, stream)) => {
+                    say_farewell(stream).await;
+                    return Err(TlsError::in_handshake(error));
+                }
+            }
+        }
+    };
+    let certificates = PeerCertificates::of(stream.get_ref().1);
+    Ok((stream, certificates))
+}
+
+/// Lets the client see the alert that says why it is refused. It may be sending already, and a
+/// socket that is closed with unread bytes resets the connection, which loses the alert.
+async fn say_farewell<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let drained = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(FAREWELL_BYTES), &mut tokio::io::sink()).await
+    };
+    // It has been refused either way.
+    let _ = tokio::time::timeout(FAREWELL, drained).await;
+}
+
+async fn within<T>(
+    after: Duration,
+    future: impl Future<Output = Result<T, TlsError>>,
+) -> Result<T, TlsError> {
+    tokio::time::timeout(after, future).await.unwrap_or(Err(TlsError::Timeout { after }))
+}

@@ -1,0 +1,125 @@
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::rustls::ServerConfig;
+
+use super::handshake::{Role, TIMEOUT, connection, handshake};
+use crate::argument::PeerAddress;
+use crate::connection::Connection;
+use crate::server::Listener;
+
+/// Accepts streams: a [`TcpListener`], or something of your own.
+pub trait AcceptStream: Send + 'static {
+    /// What it accepts.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Waits for the next stream, and says where its other end is.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be accepted; see [`Listener::accept`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future must not lose a stream that a later call could accept: it is dropped
+    /// often.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Stream, PeerAddress)>> + Send;
+}
+
+impl AcceptStream for TcpListener {
+    type Stream = tokio::net::TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(Self::Stream, PeerAddress)> {
+        let (stream, address) = TcpListener::accept(self).await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, address.into()))
+    }
+}
+
+/// Accepts TLS connections, to be given to [`serve`](crate::serve).
+///
+/// Handshakes go on beside each other and beside accepting, so a client that is slow, or that never
+/// says anything, holds nobody up. One that fails is logged at debug level and ends that stream.
+/// When the listener is dropped they end.
+pub struct TlsListener<L> {
+    listener: L,
+    config: Arc<ServerConfig>,
+    timeout: Duration,
+    max_handshakes: usize,
+    /// Each gives a connection unless it failed.
+    handshakes: JoinSet<Option<Connection>>,
+}
+
+impl<L: AcceptStream> TlsListener<L> {
+    /// Accepts what `listener` does, and does the handshake.
+    pub fn new(listener: L, config: Arc<ServerConfig>) -> Self {
+        let handshakes = JoinSet::new();
+        Self { listener, config, timeout: TIMEOUT, max_handshakes: 1024, handshakes }
+    }
+
+    /// How long a handshake may take. 10 seconds by default.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How many handshakes may be under way at once, at least one. 1024 by default. At this number
+    /// no more streams are accepted until one of them is done, or has taken too long.
+    pub fn max_handshakes(mut self, max: usize) -> Self {
+        self.max_handshakes = max.max(1);
+        self
+    }
+}
+
+impl<L: AcceptStream> Listener for TlsListener<L> {
+    async fn accept(&mut self) -> io::Result<Connection> {
+        loop {
+            let room = self.handshakes.len() < self.max_handshakes;
+            tokio::select! {
+                Some(done) = self.handshakes.join_next() => match done {
+                    Ok(Some(connection)) => return Ok(connection),
+                    Ok(None) => {}
+                    // A verifier or resolver of the user's has panicked.
+                    Err(error) => tracing::error!(%error, "a TLS handshake failed"),
+                },
+                accepted = self.listener.accept(), if room => {
+                    let (stream, address) = accepted?;
+                    let config = Arc::clone(&self.config);
+                    self.handshakes.spawn(accepted_connection(stream, address, config, self.timeout));
+                }
+            }
+        }
+    }
+}
+
+impl<L: fmt::Debug> fmt::Debug for TlsListener<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsListener")
+            .field("listener", &self.listener)
+            .field("handshakes", &self.handshakes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+async fn accepted_connection<S>(
+    stream: S,
+    address: PeerAddress,
+    config: Arc<ServerConfig>,
+    timeout: Duration,
+) -> Option<Connection>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match handshake(stream, Role::Server(config), timeout).await {
+        Ok(shaken) => Some(connection(shaken, address)),
+        Err(error) => {
+            tracing::debug!(peer = %address, %error, "a TLS handshake failed");
+            None
+        }
+    }
+}

@@ -1,0 +1,603 @@
+//! TLS from the start of a connection: who is trusted, how handshakes fail, how connections end.
+
+mod support;
+
+use amp_core::tls::rustls::ServerConfig;
+use amp_core::tls::rustls::{AlertDescription, CertificateError, ClientConfig, Error};
+use amp_core::tls::{
+    self, AcceptStream, Authorities, ClientCertificates, Identity, PeerCertificates,
+    TlsConfigError, TlsError, TlsListener, dangerous,
+};
+use amp_core::{AmpBox, Arguments, CloseReason, Command, Connection, Context, Listener, Peer};
+use amp_core::{PeerAddress, Responders, serve};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use support::{echoing, numbered};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+#[tokio::test]
+async fn a_server_and_its_clients_call_over_tcp() {
+    let authority = Authority::new();
+    let server = authority.identity("localhost");
+    let address =
+        serve_tls(tls::server_config(server, ClientCertificates::NotAsked).unwrap()).await;
+    let config = tls::client_config(&authority.trusted(), None).unwrap();
+    let peer = tls::connect(address, "localhost", config).await.unwrap().spawn();
+    assert_eq!(peer.peer_address().to_string(), address.to_string());
+    let answer = peer.call_remote_string("Echo", numbered(7)).await.unwrap();
+    assert_eq!(answer.get("n"), Some(&b"7"[..]));
+    let shown = peer.get::<PeerCertificates>().expect("the server shows its certificate");
+    assert_eq!(shown.chain().len(), 1);
+    assert_eq!(shown.own(), &shown.chain()[0]);
+    let address = peer.call_remote_string("Who", numbered(1)).await.unwrap();
+    assert_eq!(address.get("certificates"), Some(&b"0"[..]));
+    assert!(address.get("address").unwrap().starts_with(b"127.0.0.1:"));
+}
+
+#[tokio::test]
+async fn an_ip_address_is_a_name_too() {
+    let authority = Authority::new();
+    let server = no_clients(authority.identity("127.0.0.1"));
+    let client = tls::client_config(&authority.trusted(), None).unwrap();
+    let (client, server) = handshake(client, "127.0.0.1", server).await;
+    client.unwrap();
+    server.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_name_is_said() {
+    let config = tls::client_config(&Authority::new().trusted(), None).unwrap();
+    for name in ["", "with space", "host:1234"] {
+        let error = tls::client(tokio::io::duplex(1).0, name, Arc::clone(&config)).await;
+        let error = error.unwrap_err();
+        assert!(matches!(&error, TlsError::ServerName { name: said } if **said == *name));
+        assert_eq!(error.to_string(), format!("{name:?} is not the name of a server"));
+        let error = tls::connect("127.0.0.1:1", name, Arc::clone(&config)).await.unwrap_err();
+        assert!(matches!(error, TlsError::ServerName { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_said() {
+    let config = tls::client_config(&Authority::new().trusted(), None).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let error = tls::connect(address, "localhost", config).await.unwrap_err();
+    assert!(matches!(&error, TlsError::Connect(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_of_another_authority_is_refused() {
+    let server = no_clients(Authority::stranger().identity("localhost"));
+    let client = tls::client_config(&Authority::new().trusted(), None).unwrap();
+    let (client, server) = handshake(client, "localhost", server).await;
+    assert_certificate(client, &CertificateError::UnknownIssuer);
+    assert!(matches!(server, Err(TlsError::Handshake(Error::AlertReceived(_)))), "{server:?}");
+}
+
+#[tokio::test]
+async fn a_server_of_another_name_is_refused() {
+    let authority = Authority::new();
+    let server = no_clients(authority.identity("localhost"));
+    let client = tls::client_config(&authority.trusted(), None).unwrap();
+    let (client, _) = handshake(client, "elsewhere.example", server).await;
+    let error = client.unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            TlsError::Handshake(Error::InvalidCertificate(
+                CertificateError::NotValidForNameContext { .. }
+            ))
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_expired_is_refused() {
+    let authority = Authority::new();
+    let mut params = params("localhost");
+    params.not_after = date_time_ymd(2020, 2, 29);
+    let server = no_clients(authority.sign(&params));
+    let client = tls::client_config(&authority.trusted(), None).unwrap();
+    let (client, _) = handshake(client, "localhost", server).await;
+    assert!(
+        matches!(
+            client,
+            Err(TlsError::Handshake(Error::InvalidCertificate(
+                CertificateError::ExpiredContext { .. }
+            )))
+        ),
+        "{client:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_certificate_reaches_the_responders() {
+    let authority = Authority::new();
+    let server = authority.identity("localhost");
+    for clients in [
+        ClientCertificates::Required(authority.trusted()),
+        ClientCertificates::Optional(authority.trusted()),
+    ] {
+        let server = tls::server_config(server.clone(), clients).unwrap();
+        let identity = authority.identity("a client");
+        let own = identity.clone().into_parts().0.remove(0);
+        let client = tls::client_config(&authority.trusted(), Some(identity)).unwrap();
+        let (client, server) = handshake(client, "localhost", server).await;
+        let server = server.unwrap().responders(who()).spawn();
+        let client = client.unwrap().spawn();
+        assert_eq!(server.get::<PeerCertificates>().unwrap().own(), &own);
+        let who = client.call_remote_string("Who", numbered(1)).await.unwrap();
+        assert_eq!(who.get("certificates"), Some(&b"1"[..]));
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_a_certificate_is_served_where_that_is_optional() {
+    let authority = Authority::new();
+    let clients = ClientCertificates::Optional(authority.trusted());
+    let server = tls::server_config(authority.identity("localhost"), clients).unwrap();
+    let client = tls::client_config(&authority.trusted(), None).unwrap();
+    let (client, server) = handshake(client, "localhost", server).await;
+    let server = server.unwrap().responders(who()).spawn();
+    let client = client.unwrap().spawn();
+    assert!(server.get::<PeerCertificates>().is_none());
+    let who = client.call_remote_string("Who", numbered(1)).await.unwrap();
+    assert_eq!(who.get("certificates"), Some(&b"0"[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_without_the_certificate_that_is_required_is_refused_and_told() {
+    let authority = Authority::new();
+    let clients = ClientCertificates::Required(authority.trusted());
+    let server = tls::server_config(authority.identity("localhost"), clients).unwrap();
+    let client = tls::client_config(&authority.trusted(), None).unwrap();
+    let (client, server) = handshake(client, "localhost", server).await;
+    let error = server.unwrap_err();
+    assert!(matches!(error, TlsError::Handshake(Error::NoCertificatesPresented)), "{error}");
+    let reason = client.unwrap().spawn().closed().await;
+    assert_alert(&reason, AlertDescription::CertificateRequired);
+}
+
+#[tokio::test]
+async fn a_client_of_another_authority_is_refused_and_told_even_while_it_sends() {
+    let authority = Authority::new();
+    let clients = ClientCertificates::Required(authority.trusted());
+    let address = serve_tls(tls::server_config(authority.identity("localhost"), clients).unwrap());
+    let address = address.await;
+    let stranger = Authority::stranger().identity("a client");
+    let config = tls::client_config(&authority.trusted(), Some(stranger)).unwrap();
+    let peer = tls::connect(address, "localhost", config).await.unwrap().spawn();
+    // What is sent here is never read, which must not reset the connection.
+    let call = peer.call_remote_string("Echo", [("n", "x".repeat(50_000))]).await;
+    assert!(call.unwrap_err().is_closed());
+    assert_alert(&peer.closed().await, AlertDescription::UnknownCA);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_stalls_ends_at_its_deadline() {
+    let authority = Authority::new();
+    let client = tls::client_config(&authority.trusted(), None).unwrap();
+    let server = no_clients(authority.identity("localhost"));
+    let (stream, _silent) = tokio::io::duplex(1 << 16);
+    let before = tokio::time::Instant::now();
+    let error = tls::client(stream, "localhost", client).await.unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!(error.to_string(), "no TLS connection within 10s");
+    assert_eq!(before.elapsed(), Duration::from_secs(10), "of virtual time");
+    let (stream, _silent) = tokio::io::duplex(1 << 16);
+    let error = tls::server(stream, server).timeout(Duration::from_secs(3)).await.unwrap_err();
+    assert!(matches!(error, TlsError::Timeout { after } if after == Duration::from_secs(3)));
+    assert_eq!(before.elapsed(), Duration::from_secs(13), "of virtual time");
+}
+
+#[tokio::test]
+async fn what_is_not_tls_is_an_error_on_both_sides() {
+    let authority = Authority::new();
+    let config = no_clients(authority.identity("localhost"));
+    let (stream, mut other) = tokio::io::duplex(1 << 16);
+    other.write_all(b"\0\x04_ask\0\x011\0\x08_command\0\x03Sum\0\0").await.unwrap();
+    let server = tokio::spawn(tls::server(stream, config).into_future());
+    let mut alert = Vec::new();
+    other.read_to_end(&mut alert).await.unwrap();
+    assert_eq!(alert[..1], [21], "an alert");
+    drop(other);
+    let error = server.await.unwrap().unwrap_err();
+    assert!(matches!(error, TlsError::Handshake(Error::InvalidMessage(_))), "{error}");
+
+    let (stream, mut other) = tokio::io::duplex(1 << 16);
+    other.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    let config = tls::client_config(&authority.trusted(), None).unwrap();
+    let error = tls::client(stream, "localhost", config).await.unwrap_err();
+    assert!(matches!(error, TlsError::Handshake(Error::InvalidMessage(_))), "{error}");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_in_the_handshake_is_an_error_on_both_sides() {
+    let authority = Authority::new();
+    let config = no_clients(authority.identity("localhost"));
+    let (stream, other) = tokio::io::duplex(1 << 16);
+    drop(other);
+    let error = tls::server(stream, config).await.unwrap_err();
+    assert!(matches!(error, TlsError::Io(_)), "{error}");
+    let config = tls::client_config(&authority.trusted(), None).unwrap();
+    let (stream, mut other) = tokio::io::duplex(1 << 16);
+    other.shutdown().await.unwrap();
+    let error = tls::client(stream, "localhost", config).await.unwrap_err();
+    assert!(matches!(error, TlsError::Io(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_client_that_stalls_holds_nobody_up() {
+    let authority = Authority::new();
+    let config = no_clients(authority.identity("localhost"));
+    let (clients, streams) = mpsc::unbounded_channel();
+    let mut listener = TlsListener::new(Streams(streams), config);
+    let (stalled, stream) = tokio::io::duplex(1 << 16);
+    clients.send(stream).unwrap();
+    let (garbage, stream) = tokio::io::duplex(1 << 16);
+    drop(garbage);
+    clients.send(stream).unwrap();
+    for _ in 0..3 {
+        let (stream, other) = tokio::io::duplex(1 << 16);
+        clients.send(other).unwrap();
+        let config = tls::client_config(&authority.trusted(), None).unwrap();
+        let client = tokio::spawn(tls::client(stream, "localhost", config).into_future());
+        let server = listener.accept().await.unwrap().responders(echoing()).spawn();
+        let client = client.await.unwrap().unwrap().spawn();
+        assert_eq!(server.peer_address(), &PeerAddress::Name("memory".into()));
+        client.call_remote_string("Echo", numbered(1)).await.unwrap();
+    }
+    drop(stalled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn handshakes_under_way_are_bounded_in_number_and_time() {
+    let authority = Authority::new();
+    let config = no_clients(authority.identity("localhost"));
+    let (clients, streams) = mpsc::unbounded_channel();
+    let listener = TlsListener::new(Streams(streams), config);
+    let mut listener = listener.max_handshakes(2).handshake_timeout(Duration::from_secs(5));
+    let mut stalled = Vec::new();
+    for _ in 0..3 {
+        let (client, stream) = tokio::io::duplex(1 << 16);
+        clients.send(stream).unwrap();
+        stalled.push(client);
+    }
+    let before = tokio::time::Instant::now();
+    // The first two are given up after 5 seconds, and only then is the third accepted.
+    let accepting = tokio::spawn(async move { listener.accept().await.map(drop) });
+    for client in &mut stalled {
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    }
+    assert_eq!(before.elapsed(), Duration::from_secs(10), "of virtual time");
+    accepting.abort();
+}
+
+#[tokio::test]
+async fn large_boxes_go_both_ways_at_once_through_little_room() {
+    let authority = Authority::new();
+    let server = no_clients(authority.identity("localhost"));
+    let client = tls::client_config(&authority.trusted(), None).unwrap();
+    let (near, far) = tokio::io::duplex(500);
+    let server = tokio::spawn(tls::server(far, server).into_future());
+    let client = tls::client(near, "localhost", client).await.unwrap();
+    let client = client.responders(echoing()).spawn();
+    let server = server.await.unwrap().unwrap().responders(echoing()).spawn();
+    let calls = [&client, &server].map(|peer| {
+        let calls = (0..3).map(|n: u8| {
+            let peer = peer.clone();
+            tokio::spawn(async move {
+                let value = vec![n; 65_000];
+                let pairs = (0..5).map(|key| (format!("key{key}"), value.clone()));
+                let pairs: Vec<_> = pairs.collect();
+                let answer = peer.call_remote_string("Echo", pairs.clone()).await.unwrap();
+                assert_eq!(answer, AmpBox::from_pairs(pairs).unwrap());
+            })
+        });
+        calls.collect::<Vec<_>>()
+    });
+    for call in calls.into_iter().flatten() {
+        call.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn closing_ends_tls_properly() {
+    let (client, server) = connected().await;
+    client.close().await;
+    assert!(matches!(server.closed().await, CloseReason::Peer));
+    let (client, server) = connected().await;
+    server.close().await;
+    assert!(matches!(client.closed().await, CloseReason::Peer));
+}
+
+#[tokio::test]
+async fn an_end_without_close_notify_is_not_taken_for_a_proper_one() {
+    let authority = Authority::new();
+    let server = no_clients(authority.identity("localhost"));
+    let client = tls::client_config(&authority.trusted(), None).unwrap();
+    let (near, relay) = tokio::io::duplex(1 << 16);
+    let (far, other_relay) = tokio::io::duplex(1 << 16);
+    let relaying = tokio::spawn(async move {
+        let (mut relay, mut other_relay) = (relay, other_relay);
+        let _ = tokio::io::copy_bidirectional(&mut relay, &mut other_relay).await;
+    });
+    let server = tokio::spawn(tls::server(far, server).into_future());
+    let client = tls::client(near, "localhost", client).await.unwrap().spawn();
+    let server = server.await.unwrap().unwrap().responders(echoing()).spawn();
+    client.call_remote_string("Echo", numbered(1)).await.unwrap();
+    relaying.abort();
+    for peer in [client, server] {
+        let reason = peer.closed().await;
+        let CloseReason::Io(error) = &reason else { panic!("{reason:?}") };
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn any_name_will_do_if_that_is_asked_for_but_not_any_authority() {
+    let authority = Authority::new();
+    let server = no_clients(authority.identity("localhost"));
+    let config = dangerous::client_config_any_name(&authority.trusted(), None).unwrap();
+    let (client, _) = handshake(config, "elsewhere.example", Arc::clone(&server)).await;
+    client.unwrap();
+    let config = dangerous::client_config_any_name(&Authority::stranger().trusted(), None).unwrap();
+    let (client, _) = handshake(config, "localhost", Arc::clone(&server)).await;
+    assert_certificate(client, &CertificateError::UnknownIssuer);
+    let config = dangerous::client_config_any_server(None).unwrap();
+    let (client, _) = handshake(config, "elsewhere.example", server).await;
+    client.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_is_its_own_authority_will_do_while_it_is_valid() {
+    let mut valid = params("itself");
+    valid.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut expired = valid.clone();
+    expired.not_after = date_time_ymd(2020, 1, 1);
+    let mut too_early = valid.clone();
+    too_early.not_before = date_time_ymd(2060, 1, 1);
+    for (params, good) in [(&valid, true), (&expired, false), (&too_early, false)] {
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        let itself = Authorities::from_pem(&pem).unwrap();
+        let identity = Identity::from_pem(pem + &key.serialize_pem()).unwrap();
+        let clients = ClientCertificates::Required(itself.clone());
+        let authority = Authority::new();
+
+        let config = dangerous::client_config_any_name(&itself, None).unwrap();
+        let server = no_clients(identity.clone());
+        let (client, _) = handshake(config, "elsewhere.example", server).await;
+        assert_eq!(client.is_ok(), good, "a server's: {client:?}");
+
+        let server = tls::server_config(authority.identity("localhost"), clients).unwrap();
+        let config = tls::client_config(&authority.trusted(), Some(identity)).unwrap();
+        let (_, server) = handshake(config, "localhost", server).await;
+        assert_eq!(server.is_ok(), good, "a client's: {server:?}");
+    }
+}
+
+/// Whoever has a certificate but not its key is refused, also where any certificate will do.
+#[tokio::test]
+async fn a_server_without_the_key_of_its_certificate_is_refused() {
+    let authority = Authority::new();
+    let (chain, _) = authority.identity("localhost").into_parts();
+    let (_, key) = authority.identity("localhost").into_parts();
+    let server = no_clients(authority.identity("localhost"));
+    let key = server.crypto_provider().key_provider.load_private_key(key).unwrap();
+    let certified = tls::rustls::sign::CertifiedKey::new(chain, key);
+    let server = ServerConfig::builder_with_provider(Arc::clone(server.crypto_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(tls::rustls::sign::SingleCertAndKey::from(certified)));
+    let server = Arc::new(server);
+    for config in [
+        dangerous::client_config_any_server(None).unwrap(),
+        dangerous::client_config_any_name(&authority.trusted(), None).unwrap(),
+        tls::client_config(&authority.trusted(), None).unwrap(),
+    ] {
+        let (client, _) = handshake(config, "localhost", Arc::clone(&server)).await;
+        assert_certificate(client, &CertificateError::BadSignature);
+    }
+}
+
+#[test]
+fn pem_that_is_no_good_says_what_is_missing() {
+    let authority = Authority::new();
+    let (certificate, key) = (&authority.pem, KeyPair::generate().unwrap().serialize_pem());
+    let missing = |what| format!("there is no {what} in the PEM text");
+    for (pem, message) in [
+        (String::new(), missing("certificate")),
+        (key.clone(), missing("certificate")),
+        (certificate.clone(), missing("private key")),
+        (
+            format!("{certificate}{}", key.replace("PRIVATE", "ENCRYPTED PRIVATE")),
+            missing("private key"),
+        ),
+    ] {
+        assert_eq!(Identity::from_pem(pem).unwrap_err().to_string(), message);
+    }
+    let cut = certificate.replace("-----END CERTIFICATE-----", "");
+    let error = Identity::from_pem(&cut).unwrap_err().to_string();
+    let message = "cannot read PEM: a section has no end; it should be \"CERTIFICATE\"";
+    assert_eq!(error, message);
+    let cut = certificate.clone() + &key.replace("-----END PRIVATE KEY-----", "");
+    let error = Identity::from_pem(&cut).unwrap_err().to_string();
+    let message = "cannot read PEM: a section has no end; it should be \"PRIVATE KEY\"";
+    assert_eq!(error, message);
+
+    let error = Authorities::from_pem("").unwrap_err().to_string();
+    assert_eq!(error, missing("authority's certificate"));
+    let bad =
+        format!("{certificate}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let error = Authorities::from_pem(bad).unwrap_err();
+    assert!(matches!(error, TlsConfigError::Authority { number: 2, .. }), "{error}");
+}
+
+#[test]
+fn a_key_of_another_certificate_is_said() {
+    let pem = Authority::new().pem + &KeyPair::generate().unwrap().serialize_pem();
+    let identity = Identity::from_pem(pem).unwrap();
+    let error = tls::server_config(identity.clone(), ClientCertificates::NotAsked).unwrap_err();
+    assert!(matches!(error, TlsConfigError::Identity(_)), "{error}");
+    let trusted = Authority::new().trusted();
+    let error = tls::client_config(&trusted, Some(identity)).unwrap_err();
+    assert!(matches!(error, TlsConfigError::Identity(_)), "{error}");
+}
+
+#[test]
+fn key_and_certificates_may_come_in_any_order() {
+    let authority = Authority::new();
+    let key = KeyPair::generate().unwrap();
+    let own = params("localhost").signed_by(&key, &authority.issuer).unwrap().pem();
+    let key = key.serialize_pem();
+    for pem in [
+        format!("{key}{own}{}", authority.pem),
+        format!("{own}{key}{}", authority.pem),
+        format!("what this is\n{own}{}{key}", authority.pem),
+    ] {
+        let identity = Identity::from_pem(pem).unwrap();
+        assert_eq!(identity.clone().into_parts().0.len(), 2);
+        no_clients(identity);
+    }
+}
+
+/// Makes certificates and signs them.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        Self::named("an authority")
+    }
+
+    /// One whose name is not that of the others.
+    fn stranger() -> Self {
+        Self::named("a strange authority")
+    }
+
+    fn named(name: &str) -> Self {
+        let mut params = params(name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    fn trusted(&self) -> Authorities {
+        Authorities::from_pem(&self.pem).unwrap()
+    }
+
+    fn identity(&self, name: &str) -> Identity {
+        self.sign(&params(name))
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Identity::from_pem(certificate.pem() + &key.serialize_pem()).unwrap()
+    }
+}
+
+/// A certificate of this name, valid now.
+fn params(name: &str) -> CertificateParams {
+    let names = if name.contains(' ') { vec![] } else { vec![name.to_owned()] };
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+/// For a server that asks for no certificates.
+fn no_clients(identity: Identity) -> Arc<ServerConfig> {
+    tls::server_config(identity, ClientCertificates::NotAsked).unwrap()
+}
+
+/// Both sides' results of a handshake in memory.
+async fn handshake(
+    client: Arc<ClientConfig>,
+    name: &str,
+    server: Arc<ServerConfig>,
+) -> (Result<Connection, TlsError>, Result<Connection, TlsError>) {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let server = tokio::spawn(tls::server(far, server).into_future());
+    let client = tls::client(near, name, client).await;
+    (client, server.await.unwrap())
+}
+
+/// Two ends of a connection; the first is the client.
+async fn connected() -> (Peer, Peer) {
+    let authority = Authority::new();
+    let server = no_clients(authority.identity("localhost"));
+    let client = tls::client_config(&authority.trusted(), None).unwrap();
+    let (client, server) = handshake(client, "localhost", server).await;
+    (client.unwrap().spawn(), server.unwrap().spawn())
+}
+
+/// A server on a free port.
+async fn serve_tls(config: Arc<ServerConfig>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let responders = echoing().merge(who()).unwrap();
+    tokio::spawn(serve(TlsListener::new(listener, config), responders).into_future());
+    address
+}
+
+/// Accepts what a test sends it.
+struct Streams(mpsc::UnboundedReceiver<DuplexStream>);
+
+impl AcceptStream for Streams {
+    type Stream = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<(DuplexStream, PeerAddress)> {
+        match self.0.recv().await {
+            Some(stream) => Ok((stream, PeerAddress::Name("memory".into()))),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// What a responder knows of the peer that calls.
+#[derive(Command)]
+#[amp(response = You)]
+struct Who {}
+
+#[derive(Arguments)]
+struct You {
+    address: String,
+    certificates: u32,
+}
+
+fn who() -> Responders {
+    Responders::new(()).respond(|context: Context, _: Who| async move {
+        let shown = context.get::<PeerCertificates>().map_or(0, |shown| shown.chain().len());
+        let certificates = shown.try_into().unwrap();
+        Ok(You { address: context.peer_address().to_string(), certificates })
+    })
+}
+
+/// The handshake failed because of the certificate that the other side has shown.
+fn assert_certificate(result: Result<Connection, TlsError>, expected: &CertificateError) {
+    let error = result.unwrap_err();
+    let TlsError::Handshake(Error::InvalidCertificate(certificate)) = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(certificate, expected);
+}
+
+/// The connection ended because the other side said this.
+fn assert_alert(reason: &CloseReason, expected: AlertDescription) {
+    let CloseReason::Io(error) = reason else { panic!("{reason:?}") };
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    assert_eq!(inner, Some(&Error::AlertReceived(expected)));
+}
