@@ -22,7 +22,7 @@ const LONG: usize = 30_000;
 async fn ours_calls_twisted_and_shows_the_certificate_that_it_wants() {
     let files = Files::new();
     let server = serve(&["--identity", files.server(), "--authorities", files.authority()]);
-    let identity = Identity::from_pem(files.read(files.client())).unwrap();
+    let identity = Identity::from_pem(read(files.client())).unwrap();
     let config = tls::client_config(&files.trusted(), Some(identity)).unwrap();
     let connect = || tls::connect(address(&server), "localhost", config.clone()).into_future();
 
@@ -68,7 +68,7 @@ async fn ours_calls_twisted_that_has_signed_its_certificate_itself() {
     let files = Files::new();
     let itself = files.self_signed("server");
     let server = serve(&["--identity", &itself]);
-    let identity = files.read(&itself);
+    let identity = read(&itself);
     let known = Authorities::from_pem(&identity).unwrap();
     for config in [
         dangerous::client_config_any_name(&known, None).unwrap(),
@@ -99,7 +99,7 @@ async fn twisted_calls_ours_and_shows_the_certificate_that_it_wants() {
     let (reason, certificates) = connection.expect("Twisted is accepted");
     assert_eq!(finished.stdout, ["94", "True", "ConnectionDone"], "{}", finished.stderr);
     assert!(matches!(reason, CloseReason::Peer), "{reason:?}");
-    let own = Identity::from_pem(files.read(files.client())).unwrap().into_parts().0.remove(0);
+    let own = Identity::from_pem(read(files.client())).unwrap().into_parts().0.remove(0);
     assert_eq!(certificates.expect("Twisted shows a certificate").own(), &own);
 }
 
@@ -107,7 +107,7 @@ async fn twisted_calls_ours_and_shows_the_certificate_that_it_wants() {
 async fn twisted_calls_ours_with_a_certificate_that_it_has_signed_itself() {
     let files = Files::new();
     let itself = files.self_signed("client");
-    let known = Authorities::from_pem(files.read(&itself)).unwrap();
+    let known = Authorities::from_pem(read(&itself)).unwrap();
     let clients = ClientCertificates::Required(known);
     let (finished, connection) = twisted_calls(&files, clients, &itself, &[]).await;
     assert_eq!(finished.stdout, ["94", "True", "ConnectionDone"], "{}", finished.stderr);
@@ -145,7 +145,7 @@ async fn twisted_calls(
     identity: &str,
     options: &[&str],
 ) -> (Finished, Option<(CloseReason, Option<PeerCertificates>)>) {
-    let server = Identity::from_pem(files.read(files.server())).unwrap();
+    let server = Identity::from_pem(read(files.server())).unwrap();
     let config = tls::server_config(server, clients).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = python().program("tls.py");
@@ -255,13 +255,13 @@ impl Files {
         path
     }
 
-    fn read(&self, path: &str) -> Vec<u8> {
-        std::fs::read(path).unwrap()
-    }
-
     fn trusted(&self) -> Authorities {
-        Authorities::from_pem(self.read(self.authority())).unwrap()
+        Authorities::from_pem(read(self.authority())).unwrap()
     }
+}
+
+fn read(path: &str) -> Vec<u8> {
+    std::fs::read(path).unwrap()
 }
 
 fn params(name: &str) -> CertificateParams {

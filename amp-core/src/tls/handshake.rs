@@ -14,7 +14,7 @@ use crate::argument::PeerAddress;
 use crate::connection::Connection;
 
 /// How long a handshake may take unless something else is asked for.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a server goes on reading from a client that it refuses, and how much.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -129,7 +129,7 @@ impl Role {
 /// A stream after its handshake, and what the peer has shown in it.
 pub(crate) type Shaken<S> = (TlsStream<S>, Option<PeerCertificates>);
 
-/// The handshake over any stream, with a deadline.
+/// The handshake over any stream, with a deadline. A stream whose handshake failed is gone.
 pub(crate) async fn handshake<S>(
     stream: S,
     role: Role,

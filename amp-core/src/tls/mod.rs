@@ -51,7 +51,7 @@ mod certificates;
 mod config;
 pub mod dangerous;
 mod error;
-mod handshake;
+pub(crate) mod handshake;
 mod listener;
 mod verify;
 mod x509;
