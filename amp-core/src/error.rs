@@ -39,6 +39,9 @@ pub enum CallError<E = NoError> {
     /// A protocol switch was asked for while another one is under way. Nothing was sent.
     #[error("a protocol switch is under way")]
     SwitchUnderWay,
+    /// `StartTLS` was called on a connection on which it has succeeded before. Nothing was sent.
+    #[error("TLS has been started before")]
+    TlsStarted,
     /// The connection ended before the answer came. The peer may have acted, unless the
     /// connection had ended before the call was made.
     #[error("the connection is closed: {0}")]
@@ -83,6 +86,7 @@ impl CallError<NoError> {
             CallError::Timeout { after } => CallError::Timeout { after },
             CallError::TooManyCalls(error) => CallError::TooManyCalls(error),
             CallError::SwitchUnderWay => CallError::SwitchUnderWay,
+            CallError::TlsStarted => CallError::TlsStarted,
             CallError::Closed(reason) => CallError::Closed(reason),
         }
     }
@@ -101,6 +105,10 @@ impl<E> From<SwitchRefused> for CallError<E> {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
+    /// `StartTLS` was agreed to, and TLS could not be started.
+    #[cfg(feature = "tls")]
+    #[error("TLS could not be started: {0}")]
+    Tls(#[source] crate::tls::TlsError),
     /// This side closed it: by [`Peer::close`](crate::Peer::close), by dropping the last
     /// [`Peer`](crate::Peer), or because its server was told to stop.
     #[error("closed by this side")]

@@ -2,7 +2,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::attachment::NoAttachments;
 use super::{
@@ -152,6 +152,8 @@ impl From<SocketAddr> for PeerAddress {
 #[derive(Clone, Default)]
 pub struct Extensions {
     values: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// What became known while the connection was open.
+    late: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Extensions {
@@ -162,12 +164,23 @@ impl Extensions {
 
     /// The value of type `T`.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.values.get(&TypeId::of::<T>())?.downcast_ref()
+        match self.values.get(&TypeId::of::<T>()) {
+            Some(value) => value.downcast_ref(),
+            None => self.late.get()?.downcast_ref(),
+        }
+    }
+
+    /// Adds a value of a type that has none yet: once, and while others look at the rest.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn add_late(&self, value: Arc<dyn Any + Send + Sync>) {
+        // There is one upgrade at most.
+        let _ = self.late.set(value);
     }
 }
 
 impl fmt::Debug for Extensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Extensions").field("len", &self.values.len()).finish()
+        let len = self.values.len() + usize::from(self.late.get().is_some());
+        f.debug_struct("Extensions").field("len", &len).finish_non_exhaustive()
     }
 }

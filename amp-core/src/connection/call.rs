@@ -127,8 +127,8 @@ pub(super) fn check_command(command: &[u8]) -> Result<(), EncodeError> {
 /// One call on its way: it waits for room, is sent, and waits for its answer.
 pub(super) struct Exchange {
     peer: Peer,
-    /// Whether it asks for a protocol switch.
-    switch: bool,
+    /// Where the stream goes, when it asks for a protocol switch.
+    switch: Option<HandedOver>,
     stage: Stage,
     timeout: Option<Duration>,
     /// Runs from the first poll on, where there is a timeout.
@@ -146,14 +146,14 @@ enum Stage {
 
 impl Exchange {
     fn new(peer: Peer) -> Self {
-        Self { peer, switch: false, stage: Stage::New, timeout: None, deadline: None }
+        Self { peer, switch: None, stage: Stage::New, timeout: None, deadline: None }
     }
 
     /// A call that asks for a protocol switch. When the peer agrees, the driver hands over the
     /// stream.
-    pub(super) fn for_switch(peer: Peer) -> Self {
+    pub(super) fn for_switch(peer: Peer, stream: HandedOver) -> Self {
         let mut exchange = Self::new(peer);
-        exchange.switch = true;
+        exchange.switch = Some(stream);
         exchange
     }
 
@@ -197,14 +197,19 @@ impl Exchange {
         *stage = Stage::Over;
         let encoded = encode(shared).map_err(CallError::Encode)?;
         let waker = cx.waker().clone();
-        let sent = encoded.commit(shared, |state, body| match state.phase.refusal() {
-            Some(reason) => Err(CallError::Closed(reason.clone())),
-            None if *switch => {
-                let id = state.core.ask_switch(command, body, waker)?;
-                state.handed_over = HandedOver::Wanted;
-                Ok(id)
+        let sent = encoded.commit(shared, |state, body| {
+            if let Some(reason) = state.phase.refusal() {
+                return Err(CallError::Closed(reason.clone()));
             }
-            None => Ok(state.core.call(command, body, waker)?),
+            let Some(stream) = switch else {
+                return Ok(state.core.call(command, body, waker)?);
+            };
+            if state.upgraded && matches!(stream, HandedOver::Upgrade(_)) {
+                return Err(CallError::TlsStarted);
+            }
+            let id = state.core.ask_switch(command, body, waker)?;
+            state.handed_over = std::mem::take(stream);
+            Ok(id)
         });
         *stage = Stage::Sent(sent?);
         poll_deadline(shared, stage, *timeout, deadline, cx)

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::time::Sleep;
 
 use super::peer::Peer;
-use super::shared::{HandedOver, Phase, Shared, State, Switch};
+use super::shared::{HandedOver, Phase, Shared, State, Switch, Then, Upgraded, Upgrading};
 use super::switched::Switched;
 use super::transport::{NoTransport, Transport};
 use crate::argument::Attachment;
@@ -53,6 +53,7 @@ pub(crate) struct Driver {
     /// Set once nothing can be written any more. What the peer sent before it went is still read.
     broken: Option<Broken>,
     switching: Switching,
+    upgrading: Option<Upgrading>,
     ending: Option<Ending>,
 }
 
@@ -65,6 +66,8 @@ enum Switching {
     Asked,
     /// Both sides agree. Once what is queued is sent, the stream is handed over.
     Agreed,
+    /// Another transport is being made of the stream.
+    Upgrading,
 }
 
 struct Input {
@@ -133,6 +136,7 @@ impl Driver {
             paused: false,
             broken: None,
             switching: Switching::No,
+            upgrading: None,
             ending: None,
         }
     }
@@ -328,25 +332,55 @@ impl Driver {
         if !agreed || !written || !self.shared.lock().core.outgoing().is_empty() {
             return Poll::Pending;
         }
-        let transport = std::mem::replace(&mut self.transport, Box::pin(NoTransport));
-        let Input { buffer, attachments, .. } = &mut self.input;
-        let mut received = self.shared.take_unclaimed();
-        received.append(attachments);
-        let switched = Switched::new(transport, std::mem::take(buffer), received);
-        let mut state = self.shared.lock();
-        let switch = std::mem::take(&mut state.switch);
-        if let Switch::Accepted(successor) = switch {
-            drop(state);
-            tokio::spawn(async move { successor(switched).await });
-        } else if matches!(state.handed_over, HandedOver::Wanted) {
-            state.handed_over = HandedOver::Done(switched);
-            drop(state);
+        let (switch, handed_over) = {
+            let mut state = self.shared.lock();
+            let switch = std::mem::take(&mut state.switch);
+            let upgrades = matches!(state.handed_over, HandedOver::Upgrade(_));
+            (switch, upgrades.then(|| std::mem::take(&mut state.handed_over)))
+        };
+        let successor = match (switch, handed_over) {
+            (Switch::Accepted(Then::Upgrade(upgrade)), _)
+            | (_, Some(HandedOver::Upgrade(upgrade))) => {
+                // The attachments that were received stay with the connection.
+                let stream = self.take_stream(Vec::new());
+                self.upgrading = Some(upgrade(stream));
+                self.switching = Switching::Upgrading;
+                return Poll::Pending;
+            }
+            (Switch::Accepted(Then::HandOver(successor)), _) => Some(successor),
+            _ => None,
+        };
+        let mut attachments = self.shared.take_unclaimed();
+        attachments.append(&mut self.input.attachments);
+        let stream = self.take_stream(attachments);
+        if let Some(successor) = successor {
+            tokio::spawn(async move { successor(stream).await });
         } else {
-            // Nobody waits for it: the stream is closed.
-            drop(state);
-            drop(switched);
+            self.shared.hand_over(stream);
         }
         Poll::Ready(self.end(CloseReason::Switched))
+    }
+
+    /// The stream, with what was read of it and is not a box.
+    fn take_stream(&mut self, attachments: Vec<Attachment>) -> Switched {
+        let transport = std::mem::replace(&mut self.transport, Box::pin(NoTransport));
+        Switched::new(transport, std::mem::take(&mut self.input.buffer), attachments)
+    }
+
+    /// Goes on over another transport once that is made.
+    fn poll_upgrade(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
+        let Some(upgrading) = &mut self.upgrading else {
+            return Ok(Progress::Waiting);
+        };
+        let Poll::Ready(upgraded) = upgrading.as_mut().poll(cx) else {
+            return Ok(Progress::Waiting);
+        };
+        self.upgrading = None;
+        let Upgraded { transport, data } = upgraded?;
+        self.transport = transport;
+        self.switching = Switching::No;
+        self.shared.upgraded(data);
+        Ok(Progress::More)
     }
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
@@ -582,6 +616,10 @@ impl Future for Driver {
                 && let Poll::Ready(reason) = this.poll_hand_over()
             {
                 return Poll::Ready(reason);
+            }
+            match this.poll_upgrade(cx) {
+                Ok(progress) => more |= matches!(progress, Progress::More),
+                Err(reason) => return Poll::Ready(this.end(reason)),
             }
             if let Some(Broken { reason, deadline }) = &mut this.broken
                 && deadline.as_mut().poll(cx).is_ready()

@@ -15,6 +15,10 @@ pub use crate::error::{CallError, CloseReason};
 pub use builder::{Connection, FailurePolicy, Limits};
 pub use call::{Call, StringCall};
 pub use peer::Peer;
-pub(crate) use shared::{Encoded, Shared, Successor};
+pub(crate) use shared::{Encoded, Shared, Then};
+#[cfg(feature = "tls")]
+pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;
+#[cfg(feature = "tls")]
+pub(crate) use transport::ByteStream;
 pub use transport::Transport;

@@ -127,11 +127,11 @@ impl Peer {
     /// Dropping the future loses nothing.
     pub async fn closed(&self) -> CloseReason {
         loop {
-            let ended = self.shared.ended.notified();
+            let changed = self.shared.changed.notified();
             if let Phase::Ended(reason) = &self.shared.lock().phase {
                 return reason.clone();
             }
-            ended.await;
+            changed.await;
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the driver, the callers and the responders of one connection share.
 
 use bytes::BytesMut;
+use std::any::Any;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use tokio::sync::futures::OwnedNotified;
 
 use super::builder::Settings;
 use super::switched::Switched;
+use super::transport::Transport;
 use super::unclaimed::Unclaimed;
 use crate::argument::{
     Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Extensions, PeerAddress,
@@ -37,8 +39,8 @@ pub(crate) struct Shared {
     handles: AtomicUsize,
     /// Notified when the queue has room again.
     pub(super) room: Arc<Notify>,
-    /// Notified when the connection has ended.
-    pub(super) ended: Notify,
+    /// Notified when the connection has ended, or goes on over another transport.
+    pub(super) changed: Notify,
 }
 
 pub(crate) struct State {
@@ -54,6 +56,8 @@ pub(crate) struct State {
     pub(super) switch: Switch,
     /// The stream after a protocol switch that this side has asked for.
     pub(super) handed_over: HandedOver,
+    /// Whether the transport was replaced by another one: at most once.
+    pub(super) upgraded: bool,
     /// How many calls have taken their answers and may still claim attachments.
     pub(super) decoding: usize,
 }
@@ -65,8 +69,29 @@ pub(super) enum Switch {
     None,
     /// Its responder has not decided yet.
     Deciding,
-    /// What speaks from now on.
-    Accepted(Successor),
+    /// What follows.
+    Accepted(Then),
+}
+
+/// What follows a switch that both sides have agreed to.
+pub(crate) enum Then {
+    /// Another protocol.
+    HandOver(Successor),
+    /// Boxes again, over another transport.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "TLS is the only one"))]
+    Upgrade(Upgrade),
+}
+
+/// Makes another transport out of the stream of a connection: TLS.
+pub(crate) type Upgrade = Box<dyn FnOnce(Switched) -> Upgrading + Send>;
+
+pub(crate) type Upgrading = Pin<Box<dyn Future<Output = Result<Upgraded, CloseReason>> + Send>>;
+
+/// What an upgrade gives.
+pub(crate) struct Upgraded {
+    pub(crate) transport: Pin<Box<dyn Transport>>,
+    /// Data of the connection from now on.
+    pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What speaks on a connection after a protocol switch.
@@ -81,6 +106,9 @@ pub(super) enum HandedOver {
     Unwanted,
     Wanted,
     Done(Switched),
+    /// It is not handed over: the connection goes on over another transport.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "TLS is the only one"))]
+    Upgrade(Upgrade),
 }
 
 /// How far a connection has come.
@@ -137,6 +165,7 @@ impl Shared {
             waiting_for_room: false,
             switch: Switch::None,
             handed_over: HandedOver::Unwanted,
+            upgraded: false,
             decoding: 0,
         };
         Self {
@@ -149,7 +178,7 @@ impl Shared {
             settings,
             handles: AtomicUsize::new(0),
             room: Arc::default(),
-            ended: Notify::new(),
+            changed: Notify::new(),
         }
     }
 
@@ -163,12 +192,38 @@ impl Shared {
         self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Goes on over the transport that an upgrade gave.
+    pub(super) fn upgraded(&self, data: Option<Arc<dyn Any + Send + Sync>>) {
+        if let Some(data) = data {
+            self.extensions.add_late(data);
+        }
+        {
+            let mut state = self.lock();
+            state.upgraded = true;
+            state.core.resume();
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Hands the stream to whoever asked for the switch. When nobody waits for it, it is closed.
+    pub(super) fn hand_over(&self, stream: Switched) {
+        let mut state = self.lock();
+        if matches!(state.handed_over, HandedOver::Wanted) {
+            state.handed_over = HandedOver::Done(stream);
+        } else {
+            drop(state);
+            drop(stream);
+        }
+    }
+
     /// Takes the stream that was handed over, if it was.
     pub(super) fn take_handed_over(&self) -> HandedOver {
         let mut state = self.lock();
         match &state.handed_over {
             HandedOver::Done(_) => std::mem::take(&mut state.handed_over),
-            HandedOver::Unwanted | HandedOver::Wanted => HandedOver::Unwanted,
+            HandedOver::Unwanted | HandedOver::Wanted | HandedOver::Upgrade(_) => {
+                HandedOver::Unwanted
+            }
         }
     }
 
@@ -264,7 +319,7 @@ impl Shared {
         drop(unsent);
         callers.into_iter().for_each(Waker::wake);
         self.room.notify_waiters();
-        self.ended.notify_waiters();
+        self.changed.notify_waiters();
         reason
     }
 
@@ -317,17 +372,16 @@ impl State {
     }
 
     /// Agrees to a protocol switch; or gives back what it would have been to, and says why not.
-    pub(crate) fn accept_switch(
-        &mut self,
-        tag: &[u8],
-        successor: Successor,
-    ) -> Result<(), (Successor, String)> {
+    pub(crate) fn accept_switch(&mut self, tag: &[u8], then: Then) -> Result<(), (Then, String)> {
         if let Some(reason) = self.phase.refusal() {
-            return Err((successor, reason.to_string()));
+            return Err((then, reason.to_string()));
+        }
+        if self.upgraded && matches!(then, Then::Upgrade(_)) {
+            return Err((then, "TLS has been started before".to_owned()));
         }
         match self.core.accept_switch(tag) {
-            Ok(()) => self.switch = Switch::Accepted(successor),
-            Err(error) => return Err((successor, error.to_string())),
+            Ok(()) => self.switch = Switch::Accepted(then),
+            Err(error) => return Err((then, error.to_string())),
         }
         Ok(())
     }
@@ -381,7 +435,8 @@ struct Staging<'a> {
 
 impl Attachments for Staging<'_> {
     fn kind(&self) -> Option<AttachmentKind> {
-        self.shared.attachment_kind
+        // What replaces a transport is a stream of bytes.
+        if self.shared.lock().upgraded { None } else { self.shared.attachment_kind }
     }
 
     fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {

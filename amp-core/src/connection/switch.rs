@@ -29,7 +29,64 @@ impl Peer {
         &self,
         command: C,
     ) -> Result<Switched, CallError<C::Error>> {
-        let mut exchange = Exchange::for_switch(self.clone());
+        self.ask_switch(command, HandedOver::Wanted).await?;
+        Wanted(self.shared()).stream().await.map_err(CallError::Closed)
+    }
+
+    /// Asks for TLS on this connection, by [`StartTls`](crate::tls::StartTls) or by a command of
+    /// one's own that extends it. Resolves when the handshake is done: what is sent from then on
+    /// is protected, and the peer's certificates are data of the connection
+    /// ([`PeerCertificates`](crate::tls::PeerCertificates)).
+    ///
+    /// `role` is which side of TLS this side is. In Twisted the side that connected is the client,
+    /// and the side that accepted is the server, whoever asks.
+    ///
+    /// Until the handshake is done nothing else is sent: calls and answers wait, and are sent
+    /// protected. When the peer refuses they are sent as they were, and the connection goes on in
+    /// clear text: a refusal is an error, and it is for the caller to close the connection.
+    /// Attachments cannot be sent afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`call_remote`](Peer::call_remote); [`CallError::SwitchUnderWay`] while a switch is,
+    /// [`CallError::TlsStarted`] the second time, and [`CallError::Closed`] with
+    /// [`CloseReason::Tls`] when the handshake fails, which ends the connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once the call is sent, the peer decides: if it agrees and the future was dropped before
+    /// the answer came, the connection is closed.
+    #[cfg(feature = "tls")]
+    pub async fn start_tls<C: ProtocolSwitch>(
+        &self,
+        command: C,
+        role: crate::tls::Role,
+    ) -> Result<(), CallError<C::Error>> {
+        let upgrade = crate::tls::upgrade(role);
+        self.ask_switch(command, HandedOver::Upgrade(upgrade)).await?;
+        loop {
+            // Made before the look, so that a change in between is not missed.
+            let changed = self.shared().changed.notified();
+            {
+                let state = self.shared().lock();
+                if state.upgraded {
+                    return Ok(());
+                }
+                if let Phase::Ended(reason) = &state.phase {
+                    return Err(CallError::Closed(reason.clone()));
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Asks for a switch after which the stream goes where `stream` says.
+    async fn ask_switch<C: ProtocolSwitch>(
+        &self,
+        command: C,
+        stream: HandedOver,
+    ) -> Result<(), CallError<C::Error>> {
+        let mut exchange = Exchange::for_switch(self.clone(), stream);
         let answer = poll_fn(|cx| {
             exchange.poll(cx, C::NAME.as_bytes(), |shared| {
                 shared.encode(|out, proto| command.to_box(out, proto))
@@ -37,7 +94,7 @@ impl Peer {
         })
         .await;
         match answer.map_err(CallError::widen)? {
-            Ok(_) => Wanted(self.shared()).stream().await.map_err(CallError::Closed),
+            Ok(_) => Ok(()),
             Err(error) => Err(CallError::of(error)),
         }
     }
@@ -50,14 +107,14 @@ impl Wanted<'_> {
     async fn stream(self) -> Result<Switched, CloseReason> {
         loop {
             // Made before the look, so that an end in between is not missed.
-            let ended = self.0.ended.notified();
+            let changed = self.0.changed.notified();
             if let HandedOver::Done(switched) = self.0.take_handed_over() {
                 return Ok(switched);
             }
             if let Phase::Ended(reason) = &self.0.lock().phase {
                 return Err(reason.clone());
             }
-            ended.await;
+            changed.await;
         }
     }
 }

@@ -80,7 +80,7 @@ pub trait Transport: Send + 'static {
 
 /// A plain stream of bytes.
 #[derive(Debug)]
-pub(super) struct ByteStream<S>(pub(super) Pin<Box<S>>);
+pub(crate) struct ByteStream<S>(pub(crate) Pin<Box<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteStream<S> {
     fn poll_receive(

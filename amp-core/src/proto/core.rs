@@ -136,7 +136,7 @@ impl<W> Core<W> {
     }
 
     /// Queues a call that asks for a protocol switch. What is queued behind it is held back until
-    /// the answer comes: for good, if the peer agrees, and until then otherwise.
+    /// the peer refuses, or until [`resume`](Core::resume).
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl<W> Core<W> {
     }
 
     /// Agrees to the switch that the peer has asked for with this tag. The answer is the last box
-    /// that is sent: what is queued behind it is held back for good.
+    /// that is sent: what is queued behind it is held back until [`resume`](Core::resume).
     ///
     /// # Errors
     ///
@@ -239,13 +239,20 @@ impl<W> Core<W> {
         Event::Ignored
     }
 
+    /// Goes on with boxes after a switch, over another transport: what was held back can be sent.
+    pub fn resume(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.outgoing.append(held);
+        }
+    }
+
     fn switch_answered(&mut self, answer: Answer) -> Event<W> {
         let Some(AskedSwitch { id, abandoned }) = self.asked_switch.take() else {
             return Event::Ignored;
         };
         let refused = answer.is_err();
-        if refused && let Some(held) = self.held.take() {
-            self.outgoing.append(held);
+        if refused {
+            self.resume();
         }
         let waiter = if abandoned {
             self.calls.remove(id);

@@ -5,7 +5,7 @@ use super::failure::BoxedError;
 use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::{AmpBox, keys};
 use crate::command::{Arguments, CommandError};
-use crate::connection::{CloseReason, Encoded, FailurePolicy, Peer, Shared, Successor};
+use crate::connection::{CloseReason, Encoded, FailurePolicy, Peer, Shared, Then};
 use crate::proto::{IncomingCall, RemoteError};
 use crate::shorten::Shortened;
 
@@ -69,12 +69,12 @@ impl Question {
     }
 
     /// Agrees to the protocol switch.
-    pub(super) fn accept_switch(mut self, successor: Successor) {
+    pub(super) fn accept_switch(mut self, then: Then) {
         let accepted = match &self.tag {
             Some(tag) if self.asks_switch => {
-                self.peer.shared().update(|state| state.accept_switch(tag, successor))
+                self.peer.shared().update(|state| state.accept_switch(tag, then))
             }
-            _ => Err((successor, "no answer is wanted that could agree to it".to_owned())),
+            _ => Err((then, "no answer is wanted that could agree to it".to_owned())),
         };
         match accepted {
             Ok(()) => self.answered = true,

@@ -10,7 +10,7 @@ use super::string::{OfStrings, StringResponder};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
 use crate::command::{Command, ProtocolSwitch};
-use crate::connection::Switched;
+use crate::connection::{Switched, Then};
 use crate::shorten::Shortened;
 
 /// A set of responders, each for one command, and the state that they share.
@@ -173,7 +173,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///     })
     /// });
     /// ```
-    pub fn respond_switch<C, F, R, H, G>(mut self, responder: F) -> Self
+    pub fn respond_switch<C, F, R, H, G>(self, responder: F) -> Self
     where
         C: ProtocolSwitch,
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
@@ -181,9 +181,51 @@ impl<S: Send + Sync + 'static> Responders<S> {
         H: FnOnce(Switched) -> G + Send + 'static,
         G: Future<Output = ()> + Send + 'static,
     {
+        self.switching(responder, |successor| {
+            Then::HandOver(Box::new(move |stream| Box::pin(successor(stream))))
+        })
+    }
+
+    /// Adds a responder for [`StartTls`](crate::tls::StartTls), or for a command of one's own that
+    /// extends it. It agrees to TLS by returning which side of it this side is, and how; an error
+    /// refuses it.
+    ///
+    /// TLS is started once on a connection; after that a call is answered with `UNKNOWN`. Without
+    /// this responder it is answered with `UNHANDLED`: there is no TLS without a certificate.
+    ///
+    /// ```no_run
+    /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// use amp_core::Responders;
+    /// use amp_core::tls::{self, ClientCertificates, Identity, Role, StartTls};
+    ///
+    /// let identity = Identity::from_pem(std::fs::read("server.pem")?)?;
+    /// let config = tls::server_config(identity, ClientCertificates::NotAsked)?;
+    /// let responders = Responders::new(()).respond_start_tls(move |_, _: StartTls| {
+    ///     let config = config.clone();
+    ///     async { Ok(Role::Server(config)) }
+    /// });
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn respond_start_tls<C, F, R>(self, responder: F) -> Self
+    where
+        C: ProtocolSwitch,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<crate::tls::Role, C::Error>> + Send + 'static,
+    {
+        self.switching(responder, |role| Then::Upgrade(crate::tls::upgrade(role)))
+    }
+
+    fn switching<C, F, R, D>(mut self, responder: F, then: fn(D) -> Then) -> Self
+    where
+        C: ProtocolSwitch,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<D, C::Error>> + Send + 'static,
+        D: Send + 'static,
+    {
         Arc::make_mut(&mut self.locator).has_switches = true;
         let state = Arc::clone(&self.state);
-        let switching = Switching { state, responder, command: PhantomData::<fn(C)> };
+        let switching = Switching { state, responder, then, command: PhantomData::<fn(C)> };
         self.add(Bytes::from_static(C::NAME.as_bytes()), Arc::new(switching))
     }
 
@@ -270,21 +312,21 @@ where
     }
 }
 
-/// The responder of a command that switches the protocol.
-struct Switching<S, F, C> {
+/// The responder of a command that switches the protocol, which decides by a `D`.
+struct Switching<S, F, C, D> {
     state: Arc<S>,
     responder: F,
+    then: fn(D) -> Then,
     command: PhantomData<fn(C)>,
 }
 
-impl<S, F, R, C, H, G> AnyResponder for Switching<S, F, C>
+impl<S, F, R, C, D> AnyResponder for Switching<S, F, C, D>
 where
     S: Send + Sync + 'static,
     C: ProtocolSwitch,
     F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<H, C::Error>> + Send + 'static,
-    H: FnOnce(Switched) -> G + Send + 'static,
-    G: Future<Output = ()> + Send + 'static,
+    R: Future<Output = Result<D, C::Error>> + Send + 'static,
+    D: Send + 'static,
 {
     fn is_switch(&self) -> bool {
         true
@@ -294,12 +336,10 @@ where
         let (question, command) = question.decode(ampbox)?;
         let context = Context::new(Arc::clone(&self.state), question.peer().clone());
         let decision = (self.responder)(context, command);
+        let then = self.then;
         Some(Box::pin(async move {
             match decision.await {
-                Ok(successor) => {
-                    let successor = Box::new(move |stream| Box::pin(successor(stream)) as _);
-                    question.accept_switch(successor);
-                }
+                Ok(decision) => question.accept_switch(then(decision)),
                 Err(error) => question.fail(&error),
             }
         }))

@@ -112,17 +112,32 @@ impl fmt::Debug for Handshake<'_> {
 
 /// Which side of a handshake this is.
 #[derive(Clone, Debug)]
-pub(crate) enum Role {
+#[non_exhaustive]
+pub enum Role {
+    /// The client, and what the server's certificate must be for.
     Client(ServerName<'static>, Arc<ClientConfig>),
+    /// The server.
     Server(Arc<ServerConfig>),
 }
 
 impl Role {
-    pub(crate) fn client(name: &str, config: Arc<ClientConfig>) -> Result<Self, TlsError> {
+    /// The client of the server with this name: a DNS name or an IP address.
+    ///
+    /// # Errors
+    ///
+    /// When it is neither.
+    pub fn client(name: &str, config: Arc<ClientConfig>) -> Result<Self, TlsError> {
         match ServerName::try_from(name) {
             Ok(name) => Ok(Self::Client(name.to_owned(), config)),
             Err(_) => Err(TlsError::ServerName { name: name.into() }),
         }
+    }
+
+    /// The client of a server whose name does not matter, with a configuration of
+    /// [`dangerous`](super::dangerous).
+    pub fn client_any_name(config: Arc<ClientConfig>) -> Self {
+        // An address is never sent to the server.
+        Self::Client(ServerName::from(std::net::Ipv4Addr::UNSPECIFIED), config)
     }
 }
 

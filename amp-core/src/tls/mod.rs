@@ -1,4 +1,5 @@
-//! TLS from the start of a connection, by [`rustls`]. This is the feature `tls`.
+//! TLS, by [`rustls`]: from the start of a connection, or started under way ([`StartTls`]). This
+//! is the feature `tls`.
 //!
 //! A client and a server whose certificates come from a private authority, as PEM files. In Twisted
 //! the same files are read by `ssl.PrivateCertificate.loadPEM` and `ssl.Certificate.loadPEM`.
@@ -53,12 +54,15 @@ pub mod dangerous;
 mod error;
 pub(crate) mod handshake;
 mod listener;
+mod start;
 mod verify;
 mod x509;
 
 pub use certificates::{Authorities, Identity, PeerCertificates};
 pub use config::{ClientCertificates, client_config, server_config};
 pub use error::{TlsConfigError, TlsError};
-pub use handshake::{Handshake, client, connect, server};
+pub use handshake::{Handshake, Role, client, connect, server};
 pub use listener::{AcceptStream, TlsListener};
+pub use start::StartTls;
+pub(crate) use start::upgrade;
 pub use tokio_rustls::rustls;

@@ -1,0 +1,265 @@
+//! `StartTLS`: from which byte on everything is protected, and what becomes of the calls.
+
+mod support;
+
+use amp_core::tls::{
+    self, Authorities, ClientCertificates, Identity, PeerCertificates, Role, StartTls, TlsError,
+    dangerous,
+};
+use amp_core::{
+    AmpBox, CallError, CloseReason, Command, CommandError, Connection, Context, Peer,
+    ProtocolSwitch, Responders,
+};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task;
+use support::{Script, echo, numbered};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+
+/// A certificate that vouches for itself, with its key, as PEM.
+struct Certificate {
+    certificate: String,
+    key: String,
+}
+
+impl Certificate {
+    fn new() -> Self {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        Self { certificate: cert.pem(), key: signing_key.serialize_pem() }
+    }
+
+    fn server(&self) -> Role {
+        let identity = Identity::from_pem(self.certificate.clone() + &self.key).unwrap();
+        Role::Server(tls::server_config(identity, ClientCertificates::NotAsked).unwrap())
+    }
+
+    /// Trusts this certificate and no other.
+    fn client(&self) -> Role {
+        let trusted = Authorities::from_pem(&self.certificate).unwrap();
+        Role::client_any_name(dangerous::client_config_any_name(&trusted, None).unwrap())
+    }
+}
+
+/// Answers `StartTLS` with this role, and `Echo` and `Certificates`.
+fn starting(role: Role) -> Responders {
+    let responders = Responders::new(()).respond_string("Echo", echo);
+    responders.respond_start_tls(move |_, _: StartTls| {
+        let role = role.clone();
+        async { Ok(role) }
+    })
+}
+
+fn pair(near: Responders, far: Responders) -> (Peer, Peer) {
+    amp_core::testing::pair(near, far)
+}
+
+#[tokio::test]
+async fn either_side_asks_and_either_is_the_client() {
+    let certificate = Certificate::new();
+    for asking_is_client in [true, false] {
+        let (client, server) = (certificate.client(), certificate.server());
+        let (asking, answering) =
+            if asking_is_client { (client, server) } else { (server, client) };
+        let (near, far) = pair(starting(asking.clone()), starting(answering));
+        near.call_remote_string("Echo", numbered(1)).await.unwrap();
+        near.start_tls(StartTls, asking.clone()).await.unwrap();
+        for peer in [&near, &far] {
+            let long = "x".repeat(60_000);
+            let answer = peer.call_remote_string("Echo", [("text", &long)]).await.unwrap();
+            assert_eq!(answer.get("text"), Some(long.as_bytes()));
+        }
+        let client = if asking_is_client { &near } else { &far };
+        assert!(client.get::<PeerCertificates>().is_some(), "the server has shown one");
+        let error = near.start_tls(StartTls, asking).await.unwrap_err();
+        assert_eq!(error.to_string(), "TLS has been started before");
+        near.close().await;
+        assert!(matches!(far.closed().await, CloseReason::Peer));
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_meanwhile_is_protected() {
+    let certificate = Certificate::new();
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let recording = Recording { stream: near, sent: Arc::clone(&sent) };
+    let near = Connection::new(recording).spawn();
+    let _far = Connection::new(far).responders(starting(certificate.server())).spawn();
+    let start = near.start_tls(StartTls, certificate.client());
+    // Polled in this order: the call is queued behind the switch.
+    let (started, answer) =
+        tokio::join!(biased; start, near.call_remote_string("Echo", [("text", "a secret")]));
+    started.unwrap();
+    assert_eq!(answer.unwrap().get("text"), Some(&b"a secret"[..]));
+    let sent = sent.lock().unwrap();
+    assert!(sent.starts_with(b"\0\x04_ask\0\x011\0\x08_command\0\x08StartTLS\0\0"));
+    assert!(!sent.windows(8).any(|bytes| bytes == b"a secret"), "it was sent in clear text");
+}
+
+/// The bytes of a call in clear text.
+fn evil() -> Vec<u8> {
+    let call = AmpBox::from_pairs([("_ask", "66"), ("_command", "Echo")]).unwrap();
+    call.to_bytes().to_vec()
+}
+
+#[tokio::test]
+async fn clear_text_behind_the_call_is_never_read_as_boxes() {
+    let responders = starting(Certificate::new().server());
+    let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+    let ask = AmpBox::from_pairs([("_ask", "1"), ("_command", "StartTLS")]).unwrap();
+    script.send(&[&ask.to_bytes()[..], &evil()].concat()).await;
+    script.expect([("_answer", "1")]).await;
+    let reason = peer.closed().await;
+    assert!(matches!(reason, CloseReason::Tls(TlsError::Handshake(_))), "{reason:?}");
+    assert_eq!(peer.counters().calls_received, 1);
+}
+
+#[tokio::test]
+async fn clear_text_behind_the_answer_is_never_read_as_boxes() {
+    let certificate = Certificate::new();
+    let responders = starting(certificate.server());
+    let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+    let starting = tokio::spawn({
+        let (peer, role) = (peer.clone(), certificate.client());
+        async move { peer.start_tls(StartTls, role).await }
+    });
+    let tag = script.expect_call("StartTLS").await;
+    let answer = AmpBox::from_pairs([("_answer", tag)]).unwrap();
+    script.send(&[&answer.to_bytes()[..], &evil()].concat()).await;
+    let error = starting.await.unwrap().unwrap_err();
+    let CallError::Closed(CloseReason::Tls(TlsError::Handshake(_))) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(peer.counters().calls_received, 0);
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_fails_all_calls_for_that_reason() {
+    let (near, _far) = pair(
+        Responders::new(()),
+        starting(Certificate::new().server()).respond_string("Never", |_| std::future::pending()),
+    );
+    let outstanding = tokio::spawn({
+        let near = near.clone();
+        async move { near.call_remote_string("Never", numbered(1)).await }
+    });
+    support::settled().await;
+    let error = near.start_tls(StartTls, Certificate::new().client()).await.unwrap_err();
+    for error in [error, outstanding.await.unwrap().unwrap_err()] {
+        let CallError::Closed(CloseReason::Tls(TlsError::Handshake(_))) = error else {
+            panic!("{error:?}");
+        };
+    }
+    let reason = near.closed().await.to_string();
+    assert!(reason.starts_with("TLS could not be started: "), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_agrees_and_says_nothing_is_given_up() {
+    let (peer, mut script) = Script::start(|connection| connection);
+    let starting = tokio::spawn({
+        let (peer, role) = (peer.clone(), Certificate::new().client());
+        async move { peer.start_tls(StartTls, role).await }
+    });
+    let tag = script.expect_call("StartTLS").await;
+    script.send_box([("_answer", &*tag)]).await;
+    let error = starting.await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, CallError::Closed(CloseReason::Tls(TlsError::Timeout { .. }))),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_certificate_there_is_no_tls_and_the_connection_goes_on() {
+    let (near, _far) = pair(Responders::new(()), support::echoing());
+    let error = near.start_tls(StartTls, Certificate::new().client()).await.unwrap_err();
+    assert!(error.is_unhandled(), "{error}");
+    near.call_remote_string("Echo", numbered(1)).await.unwrap();
+}
+
+/// Starts TLS for those who know the word.
+#[derive(Command)]
+#[amp(name = "start-tls-please", error = WrongWord)]
+struct StartWithWord {
+    word: String,
+}
+
+impl ProtocolSwitch for StartWithWord {}
+
+#[derive(CommandError, Debug, thiserror::Error)]
+enum WrongWord {
+    #[error("that is not the word")]
+    WrongWord,
+}
+
+#[tokio::test]
+async fn a_command_of_ones_own_can_start_tls() {
+    let certificate = Certificate::new();
+    let role = certificate.server();
+    let responders =
+        Responders::new(()).respond_string("Echo", echo).respond_start_tls(
+            move |_: Context, command: StartWithWord| {
+                let role = role.clone();
+                async move {
+                    if command.word == "sesame" { Ok(role) } else { Err(WrongWord::WrongWord) }
+                }
+            },
+        );
+    let (near, _far) = pair(Responders::new(()), responders);
+    let command = StartWithWord { word: "please".to_owned() };
+    let error = near.start_tls(command, certificate.client()).await.unwrap_err();
+    assert!(matches!(error, CallError::Command(WrongWord::WrongWord)), "{error}");
+    near.call_remote_string("Echo", numbered(1)).await.unwrap();
+    let command = StartWithWord { word: "sesame".to_owned() };
+    near.start_tls(command, certificate.client()).await.unwrap();
+    near.call_remote_string("Echo", numbered(1)).await.unwrap();
+    assert!(near.get::<PeerCertificates>().is_some());
+}
+
+/// Keeps a copy of what is written.
+struct Recording {
+    stream: DuplexStream,
+    sent: Arc<Mutex<Vec<u8>>>,
+}
+
+impl AsyncRead for Recording {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> task::Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Recording {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        bytes: &[u8],
+    ) -> task::Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let task::Poll::Ready(Ok(count)) = written {
+            self.sent.lock().unwrap().extend_from_slice(&bytes[..count]);
+        }
+        written
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> task::Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> task::Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
