@@ -395,10 +395,15 @@ async def concatenate_files(peer):
             file.close()
 
 
-@later
+@scenario
 async def echo_huge_integers(peer):
-    for value in [2**128, -(2**128), 10**4000]:
+    values = [2**128, -(2**128), 10**4000]
+    for value in values:
         await echoes(peer, c.EchoScalars, integer=value)
+    await echoes(peer, c.EchoLists, integers=values)
+    await echoes(peer, c.EchoLists, nested=[values, []])
+    answer = await peer.callRemote(c.Sum, a=10**4000, b=-(2**128))
+    check("10**4000 - 2**128", {"total": 10**4000 - 2**128}, answer)
 
 
 DECIMALS = [
@@ -417,7 +422,7 @@ DATETIMES = [
 ]
 
 
-@later
+@scenario
 async def echo_decimals(peer):
     for value in DECIMALS:
         await echoes(peer, c.EchoScalars, decimal=value)
@@ -425,7 +430,7 @@ async def echo_decimals(peer):
     await echoes(peer, c.EchoLists, decimals=DECIMALS)
 
 
-@later
+@scenario
 async def echo_datetimes(peer):
     for value in DATETIMES:
         await echoes(peer, c.EchoScalars, datetime=value)
@@ -433,7 +438,7 @@ async def echo_datetimes(peer):
     await echoes(peer, c.EchoLists, datetimes=DATETIMES)
 
 
-@later
+@scenario
 async def echo_paths(peer):
     for value in ["/", "/tmp/Grüße", "/a b/c"]:
         await echoes(peer, c.EchoScalars, path=FilePath(value))
@@ -453,7 +458,7 @@ class Collector(protocol.Protocol):
             self.complete.callback(self.received)
 
 
-@later
+@scenario
 async def switch_to_echo(peer):
     sent = bytes(range(256)) * 1000
     collector = Collector(len(sent))
@@ -463,7 +468,7 @@ async def switch_to_echo(peer):
     check("the echo", sent, await collector.complete)
 
 
-@later
+@scenario
 async def switch_refused(peer):
     factory = protocol.ClientFactory.forProtocol(lambda: Collector(1))
     call = peer.callRemote(c.SwitchToEcho, factory, refuse=True)

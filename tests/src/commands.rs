@@ -1,25 +1,28 @@
 //! The commands of the compliance suite, whose names on the wire are those of
 //! `python/commands.py`.
 
-use amp_core::{Arguments, Command, CommandError};
+use amp_core::argument::{DateTime, Decimal};
+use amp_core::{Arguments, Command, CommandError, ProtocolSwitch};
 use amp_unix::Descriptor;
 use bytes::Bytes;
+use num_bigint::BigInt;
+use std::path::PathBuf;
 
 /// Adds two integers.
 #[derive(Command, Clone, Debug)]
 #[amp(response = Total)]
 pub struct Sum {
     /// One.
-    pub a: i128,
+    pub a: BigInt,
     /// The other.
-    pub b: i128,
+    pub b: BigInt,
 }
 
 /// What two integers are together.
 #[derive(Arguments, Debug, PartialEq)]
 pub struct Total {
     /// The sum.
-    pub total: i128,
+    pub total: BigInt,
 }
 
 /// Divides one integer by another.
@@ -71,7 +74,7 @@ pub struct Concatenated {
 #[amp(response = EchoScalars)]
 pub struct EchoScalars {
     /// An Integer.
-    pub integer: Option<i128>,
+    pub integer: Option<BigInt>,
     /// A String.
     pub string: Option<Bytes>,
     /// A Unicode.
@@ -80,6 +83,12 @@ pub struct EchoScalars {
     pub float: Option<f64>,
     /// A Boolean.
     pub boolean: Option<bool>,
+    /// A Decimal.
+    pub decimal: Option<Decimal>,
+    /// A `DateTime`.
+    pub datetime: Option<DateTime>,
+    /// A Path.
+    pub path: Option<PathBuf>,
 }
 
 /// [`EchoScalars`] for lists.
@@ -87,7 +96,7 @@ pub struct EchoScalars {
 #[amp(response = EchoLists)]
 pub struct EchoLists {
     /// A `ListOf` Integer.
-    pub integers: Option<Vec<i128>>,
+    pub integers: Option<Vec<BigInt>>,
     /// A `ListOf` String.
     pub strings: Option<Vec<Bytes>>,
     /// A `ListOf` Unicode.
@@ -96,8 +105,12 @@ pub struct EchoLists {
     pub floats: Option<Vec<f64>>,
     /// A `ListOf` Boolean.
     pub booleans: Option<Vec<bool>>,
+    /// A `ListOf` Decimal.
+    pub decimals: Option<Vec<Decimal>>,
+    /// A `ListOf` `DateTime`.
+    pub datetimes: Option<Vec<DateTime>>,
     /// A `ListOf` `ListOf` Integer.
-    pub nested: Option<Vec<Vec<i128>>>,
+    pub nested: Option<Vec<Vec<BigInt>>>,
     /// An `AmpList`.
     pub points: Option<Vec<Point>>,
     /// An `AmpList` with another inside.
@@ -108,7 +121,7 @@ pub struct EchoLists {
 #[derive(Arguments, Clone, Debug, PartialEq)]
 pub struct Point {
     /// To the right.
-    pub x: i128,
+    pub x: BigInt,
     /// Up.
     pub y: f64,
     /// What is written beside it.
@@ -216,9 +229,9 @@ pub struct Waited {
 #[amp(response = Total)]
 pub struct CallBack {
     /// For the sum.
-    pub a: i128,
+    pub a: BigInt,
     /// For the sum.
-    pub b: i128,
+    pub b: BigInt,
 }
 
 /// Tells the asking side where it is, as the answering side sees it.
@@ -231,6 +244,24 @@ pub struct WhoAmI;
 pub struct Who {
     /// As Twisted displays it: `IPv4Address(type='TCP', host='127.0.0.1', port=1234)`.
     pub peer: String,
+}
+
+/// Makes the answering side echo every byte from its answer on.
+#[derive(Command, Clone, Debug)]
+#[amp(error = SwitchError)]
+pub struct SwitchToEcho {
+    /// Whether it is to be refused.
+    pub refuse: Option<bool>,
+}
+
+impl ProtocolSwitch for SwitchToEcho {}
+
+/// Why there is no switch.
+#[derive(CommandError, Debug, PartialEq, thiserror::Error)]
+pub enum SwitchError {
+    /// It was asked to be refused; carries the description.
+    #[error("{0}")]
+    Friendly(String),
 }
 
 /// Tells how long the file behind a descriptor is.

@@ -28,7 +28,10 @@ async fn ours_calls_twisted_and_shows_the_certificate_that_it_wants() {
 
     let peer = connect().await.unwrap().spawn();
     assert!(peer.get::<PeerCertificates>().is_some());
-    assert_eq!(peer.call_remote(Sum { a: 13, b: 81 }).await.unwrap(), Total { total: 94 });
+    assert_eq!(
+        peer.call_remote(Sum { a: 13.into(), b: 81.into() }).await.unwrap(),
+        Total { total: 94.into() }
+    );
     let (left_hand, right_hand) = ("x".repeat(LONG), "y".repeat(LONG));
     let both = left_hand.clone() + &right_hand;
     let answer = peer.call_remote(Concatenate { left_hand, right_hand }).await.unwrap();
@@ -45,7 +48,7 @@ async fn ours_calls_twisted_and_shows_the_certificate_that_it_wants() {
     assert_broken(&peer.closed().await);
 
     let peer = connect().await.unwrap().spawn();
-    peer.call_remote(Sum { a: 1, b: 1 }).await.unwrap();
+    peer.call_remote(Sum { a: 1.into(), b: 1.into() }).await.unwrap();
     drop(server);
     assert_broken(&peer.closed().await);
 }
@@ -75,7 +78,10 @@ async fn ours_calls_twisted_that_has_signed_its_certificate_itself() {
         dangerous::client_config_any_server(None).unwrap(),
     ] {
         let peer = tls::connect(address(&server), "localhost", config).await.unwrap().spawn();
-        assert_eq!(peer.call_remote(Sum { a: 13, b: 81 }).await.unwrap(), Total { total: 94 });
+        assert_eq!(
+            peer.call_remote(Sum { a: 13.into(), b: 81.into() }).await.unwrap(),
+            Total { total: 94.into() }
+        );
     }
     for config in [
         dangerous::client_config_any_name(&files.trusted(), None).unwrap(),

@@ -3,22 +3,24 @@
 
 mod support;
 
-use amp_core::argument::EncodeErrorKind;
+use amp_core::argument::{DateTime, Decimal, EncodeErrorKind};
 use amp_core::{
     BoxError, CallError, CloseReason, Command, FailurePolicy, NoError, Peer, Responders,
 };
 use amp_tests::commands::{
     CallBack, Concatenate, ConcatenateFiles, Content, Count, CountNotes, Divide, DivideError,
     EchoLists, EchoScalars, Fail, FailError, FileSize, Note, OpenTemporary, Opened, Point, Polygon,
-    Size, Sum, Total, Wait, Waited,
+    Size, Sum, SwitchError, SwitchToEcho, Total, Wait, Waited, Who, WhoAmI,
 };
 use amp_tests::{Address, DEADLINE, Transport};
 use amp_unix::Descriptor;
 use bytes::Bytes;
+use num_bigint::BigInt;
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use support::{ours, twisted};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -75,9 +77,12 @@ async fn call_everything(address: &Address, policy: FailurePolicy) {
     call_back(&connected(address).await).await;
     call_back_unanswered(address, policy).await;
     unhandled(&connected(address).await).await;
+    switch_to_echo(&connected(address).await).await;
+    switch_refused(&connected(address).await).await;
 }
 
 async fn pass_descriptors(address: &Address) {
+    who_am_i(&connected(address).await, "UNIXAddress(").await;
     file_size(&connected(address).await).await;
     open_temporary(&connected(address).await).await;
     concatenate_files(&connected(address).await).await;
@@ -87,6 +92,7 @@ async fn pass_descriptors(address: &Address) {
 /// Where the transport carries no descriptors, both sides say so.
 async fn pass_no_descriptors(address: &Address, policy: FailurePolicy) {
     let peer = connected(address).await;
+    who_am_i(&peer, "IPv4Address(type='TCP', host='127.0.0.1', port=").await;
     let error = peer.call_remote(FileSize { file: file_of(b"") }).await.unwrap_err();
     let CallError::Encode(error) = error else { panic!("{error:?}") };
     assert!(matches!(error.kind(), EncodeErrorKind::NotCarried { .. }), "{error:?}");
@@ -109,15 +115,19 @@ async fn connected(address: &Address) -> Peer {
 }
 
 async fn sum(peer: &Peer) {
-    let pairs = [(13, 81), (-5, 5), (i128::MAX, 0), (i128::MIN, 0), (i128::MIN, i128::MAX)];
-    for (a, b) in pairs {
-        assert_eq!(peer.call_remote(Sum { a, b }).await.unwrap(), Total { total: a + b });
+    let pairs = [(13, 81), (-5, 5), (i128::MAX, 0), (i128::MIN, i128::MIN), (i128::MIN, i128::MAX)];
+    let huge = BigInt::from(10).pow(4000);
+    let pairs = pairs.map(|(a, b)| (a.into(), b.into())).into_iter();
+    for (a, b) in pairs.chain([(huge, BigInt::from(-1))]) {
+        let total = &a + &b;
+        assert_eq!(peer.call_remote(Sum { a, b }).await.unwrap(), Total { total });
     }
     let mut calls = JoinSet::new();
     for a in 0..1000 {
         let peer = peer.clone();
         calls.spawn(async move {
-            assert_eq!(peer.call_remote(Sum { a, b: 1 }).await.unwrap().total, a + 1);
+            let call = Sum { a: a.into(), b: 1.into() };
+            assert_eq!(peer.call_remote(call).await.unwrap().total, (a + 1).into());
         });
     }
     calls.join_all().await;
@@ -143,41 +153,95 @@ async fn concatenate(peer: &Peer) {
 
 async fn echo_scalars(peer: &Peer) {
     let all = EchoScalars {
-        integer: Some(-7),
+        integer: Some((-7).into()),
         string: Some(Bytes::from_static(b"\0\xff")),
         unicode: Some("ü".into()),
         float: Some(1.5e-7),
         boolean: Some(true),
+        decimal: Some(decimal("-1.50")),
+        datetime: Some(DATE_TIME),
+        path: Some("/tmp/Grüße".into()),
     };
     // Each subset, and what is there once full and once empty.
-    for subset in 0..32 {
+    for subset in 0..256 {
         let has = |bit: u32| subset & (1 << bit) != 0;
         let some = EchoScalars {
-            integer: all.integer.filter(|_| has(0)),
+            integer: all.integer.clone().filter(|_| has(0)),
             string: all.string.clone().filter(|_| has(1)),
             unicode: all.unicode.clone().filter(|_| has(2)),
             float: all.float.filter(|_| has(3)),
             boolean: all.boolean.filter(|_| has(4)),
+            decimal: all.decimal.clone().filter(|_| has(5)),
+            datetime: all.datetime.filter(|_| has(6)),
+            path: all.path.clone().filter(|_| has(7)),
         };
         echoes(peer, some.clone()).await;
         echoes(
             peer,
             EchoScalars {
-                integer: some.integer.and(Some(0)),
+                integer: some.integer.and(Some(BigInt::ZERO)),
                 string: some.string.and(Some(Bytes::new())),
                 unicode: some.unicode.and(Some(String::new())),
                 float: some.float.and(Some(-0.0)),
                 boolean: some.boolean.and(Some(false)),
+                decimal: some.decimal.and(Some(decimal("-0"))),
+                datetime: some.datetime.and(Some(DateTime { offset: 0, ..DATE_TIME })),
+                path: some.path.and(Some("/".into())),
             },
         )
         .await;
     }
-    for integer in [i128::MAX, i128::MIN, i128::from(i64::MAX) + 1] {
+    for integer in integers() {
         echoes(peer, EchoScalars { integer: Some(integer), ..EchoScalars::default() }).await;
     }
     for float in [0.1, 1e15, 1e16, 5e-324, f64::MAX, f64::NEG_INFINITY, f64::NAN] {
         echoes(peer, EchoScalars { float: Some(float), ..EchoScalars::default() }).await;
     }
+    for decimal in decimals() {
+        echoes(peer, EchoScalars { decimal: Some(decimal), ..EchoScalars::default() }).await;
+    }
+    for datetime in date_times() {
+        echoes(peer, EchoScalars { datetime: Some(datetime), ..EchoScalars::default() }).await;
+    }
+}
+
+fn integers() -> Vec<BigInt> {
+    let huge = BigInt::from(10).pow(4000);
+    vec![BigInt::ZERO, (-1).into(), i64::MAX.into(), i128::MAX.into(), -&huge, huge + 7]
+}
+
+fn decimal(text: &str) -> Decimal {
+    text.parse().expect("it is a Decimal")
+}
+
+fn decimals() -> Vec<Decimal> {
+    let all = "0 -0 1 1.0 123.4500 1E+2 1.5E+2 1E-7 0.000001 0E-7 1E+999999 Infinity -Infinity \
+               NaN -NaN sNaN -sNaN NaN123 -sNaN7";
+    all.split_whitespace().map(decimal).collect()
+}
+
+const DATE_TIME: DateTime = DateTime {
+    year: 2010,
+    month: 6,
+    day: 25,
+    hour: 16,
+    minute: 46,
+    second: 37,
+    microsecond: 1,
+    offset: -330,
+};
+
+fn date_times() -> Vec<DateTime> {
+    vec![
+        DATE_TIME,
+        DateTime { offset: 0, ..DATE_TIME },
+        DateTime { offset: -1, ..DATE_TIME },
+        DateTime { offset: 840, ..DATE_TIME },
+        DateTime { year: 2000, month: 2, day: 29, microsecond: 999_999, ..DATE_TIME },
+        // In UTC, the first is before the year 1 and the second behind the year 9999.
+        DateTime { year: 1, month: 1, day: 1, hour: 0, offset: 1439, ..DATE_TIME },
+        DateTime { year: 9999, month: 12, day: 31, hour: 23, offset: -1439, ..DATE_TIME },
+    ]
 }
 
 async fn echo_long_values(peer: &Peer) {
@@ -195,7 +259,10 @@ async fn echo_long_values(peer: &Peer) {
 }
 
 async fn echo_lists(peer: &Peer) {
-    let point = |x, y, label: Option<&str>| Point { x, y, label: label.map(str::to_owned) };
+    let point = |x: i128, y, label: Option<&str>| {
+        let label = label.map(str::to_owned);
+        Point { x: x.into(), y, label }
+    };
     let corners = vec![point(0, 0.0, None), point(1, -0.5, Some("ü")), point(-1, 1e16, Some(""))];
     let polygons = vec![
         Polygon { name: "triangle".into(), points: corners.clone() },
@@ -203,12 +270,14 @@ async fn echo_lists(peer: &Peer) {
         Polygon { name: "point".into(), points: vec![point(i128::MIN, f64::INFINITY, None)] },
     ];
     let full = EchoLists {
-        integers: Some(vec![0, -1, i128::MAX, i128::MIN]),
+        integers: Some(integers()),
         strings: Some(vec![Bytes::new(), Bytes::from_static(b"\0\xff"), vec![b'x'; 5000].into()]),
         texts: Some(vec![String::new(), "Grüße 世界 🦀".into()]),
         floats: Some(vec![0.0, -0.0, 0.1, f64::NEG_INFINITY]),
         booleans: Some(vec![true, false, true]),
-        nested: Some(vec![vec![1], vec![], vec![2, -3]]),
+        decimals: Some(decimals()),
+        datetimes: Some(date_times()),
+        nested: Some(vec![vec![1.into()], vec![], integers()]),
         points: Some(corners),
         polygons: Some(polygons),
     };
@@ -220,6 +289,8 @@ async fn echo_lists(peer: &Peer) {
         texts: Some(Vec::new()),
         floats: Some(Vec::new()),
         booleans: Some(Vec::new()),
+        decimals: Some(Vec::new()),
+        datetimes: Some(Vec::new()),
         nested: Some(Vec::new()),
         points: Some(Vec::new()),
         polygons: Some(Vec::new()),
@@ -227,7 +298,8 @@ async fn echo_lists(peer: &Peer) {
     echoes(peer, empty).await;
     echoes(peer, EchoLists { nested: Some(vec![vec![]]), ..EchoLists::default() }).await;
     echoes(peer, EchoLists { polygons: full.polygons, ..EchoLists::default() }).await;
-    echoes(peer, EchoLists { integers: Some((0..5000).collect()), ..EchoLists::default() }).await;
+    let many = (0..5000).map(BigInt::from).collect();
+    echoes(peer, EchoLists { integers: Some(many), ..EchoLists::default() }).await;
     let long = vec![Bytes::from(vec![b'y'; 65_533])];
     echoes(peer, EchoLists { strings: Some(long), ..EchoLists::default() }).await;
 }
@@ -318,8 +390,9 @@ async fn call_back(peer: &Peer) {
     for a in 0..100 {
         let peer = peer.clone();
         calls.spawn(async move {
-            let answer = peer.call_remote(CallBack { a, b: i128::MIN }).await.unwrap();
-            assert_eq!(answer.total, a + i128::MIN);
+            let call = CallBack { a: a.into(), b: i128::MIN.into() };
+            let answer = peer.call_remote(call).await.unwrap();
+            assert_eq!(answer.total, (a + i128::MIN).into());
         });
     }
     calls.join_all().await;
@@ -329,7 +402,7 @@ async fn call_back(peer: &Peer) {
 async fn call_back_unanswered(address: &Address, policy: FailurePolicy) {
     let connection = address.connect().await.expect("the peer listens");
     let peer = connection.call_timeout(DEADLINE).spawn();
-    fails_unknown(&peer, CallBack { a: 1, b: 2 }, policy).await;
+    fails_unknown(&peer, CallBack { a: 1.into(), b: 2.into() }, policy).await;
 }
 
 async fn unhandled(peer: &Peer) {
@@ -341,6 +414,56 @@ async fn unhandled(peer: &Peer) {
     let error = peer.call_remote_string("Nobody knows", [("a", "1")]).await.unwrap_err();
     assert!(error.is_unhandled(), "{error:?}");
     still_open(peer).await;
+}
+
+async fn switch_to_echo(peer: &Peer) {
+    let asked = peer.clone();
+    let unanswered = tokio::spawn(async move {
+        asked.call_remote(Wait { seconds: 36_000.0, token: Bytes::new() }).await
+    });
+    still_open(peer).await;
+    let stream = peer.switch_protocol(SwitchToEcho { refuse: None }).await.unwrap();
+    let error = unanswered.await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::Closed(CloseReason::Switched)), "{error:?}");
+    let reason = timeout(DEADLINE, peer.closed()).await.expect("the switch ends the calls");
+    assert!(matches!(reason, CloseReason::Switched), "{reason:?}");
+
+    // More than the sockets hold, so that it must be written and read at once. Some of it looks
+    // like boxes.
+    let sent = [&b"\0\0\0\x04_ask"[..], &[0xff; 100], &b"bytes ".repeat(500_000)].concat();
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut received = vec![0; sent.len()];
+    let echo =
+        async { tokio::try_join!(writer.write_all(&sent), reader.read_exact(&mut received)) };
+    timeout(DEADLINE, echo).await.expect("the peer should echo").unwrap();
+    assert!(received == sent, "the echo differs");
+    writer.shutdown().await.unwrap();
+    let mut more = Vec::new();
+    let end = timeout(DEADLINE, reader.read_to_end(&mut more)).await;
+    end.expect("the peer should end what we ended").unwrap();
+    assert!(more.is_empty(), "{more:?}");
+}
+
+async fn switch_refused(peer: &Peer) {
+    for _ in 0..2 {
+        let error = peer.switch_protocol(SwitchToEcho { refuse: Some(true) }).await.unwrap_err();
+        let CallError::Command(error) = error else { panic!("{error:?}") };
+        assert_eq!(error, SwitchError::Friendly("not today".into()));
+        still_open(peer).await;
+    }
+    let mut stream = peer.switch_protocol(SwitchToEcho { refuse: Some(false) }).await.unwrap();
+    let mut received = [0; 5];
+    let echo = async {
+        stream.write_all(b"hello").await?;
+        stream.read_exact(&mut received).await
+    };
+    timeout(DEADLINE, echo).await.expect("the peer should echo").unwrap();
+    assert_eq!(&received, b"hello");
+}
+
+async fn who_am_i(peer: &Peer, expected: &str) {
+    let Who { peer } = peer.call_remote(WhoAmI).await.unwrap();
+    assert!(peer.starts_with(expected), "{peer}");
 }
 
 async fn file_size(peer: &Peer) {
@@ -401,13 +524,14 @@ async fn many_files(peer: &Peer) {
 }
 
 async fn still_open(peer: &Peer) {
-    assert_eq!(peer.call_remote(Sum { a: 13, b: 81 }).await.unwrap(), Total { total: 94 });
+    let call = Sum { a: 13.into(), b: 81.into() };
+    assert_eq!(peer.call_remote(call).await.unwrap(), Total { total: 94.into() });
 }
 
 async fn closed_by_peer(peer: &Peer) {
     let reason = timeout(DEADLINE, peer.closed()).await.expect("the peer should close");
     assert!(matches!(reason, CloseReason::Peer), "{reason:?}");
-    let error = peer.call_remote(Sum { a: 1, b: 2 }).await.unwrap_err();
+    let error = peer.call_remote(Sum { a: 1.into(), b: 2.into() }).await.unwrap_err();
     assert!(error.is_closed(), "{error:?}");
 }
 

@@ -1,25 +1,25 @@
-use amp_core::{Context, Failure, NoError, PeerAddress, Responders};
+use amp_core::{Context, Failure, NoError, PeerAddress, Responders, Switched};
 use amp_tests::commands::{
     CallBack, Concatenate, ConcatenateFiles, Concatenated, Content, Count, CountNotes, Divide,
     DivideError, EchoLists, EchoScalars, Fail, FailError, FileSize, NoNumber, Note, OpenTemporary,
-    Opened, Quotient, Size, Sum, Total, Wait, Waited, Who, WhoAmI,
+    Opened, Quotient, Size, Sum, SwitchError, SwitchToEcho, Total, Wait, Waited, Who, WhoAmI,
 };
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::task::spawn_blocking;
 
 /// How many notes came over a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(AtomicUsize);
 
-/// One for every command of the suite that is built so far. `SwitchToEcho` and `StartTLS` belong
-/// here as well.
+/// One for every command of the suite but `StartTLS`.
 pub(crate) fn all() -> Responders {
     Responders::new(())
-        .try_respond(sum)
+        .respond(sum)
         .respond(divide)
         .respond(concatenate)
         .respond(echo_scalars)
@@ -30,16 +30,19 @@ pub(crate) fn all() -> Responders {
         .try_respond(wait)
         .try_respond(call_back)
         .respond(who_am_i)
+        .respond_switch(|_, SwitchToEcho { refuse }| async move {
+            match refuse {
+                Some(true) => Err(SwitchError::Friendly("not today".into())),
+                _ => Ok(echo),
+            }
+        })
         .try_respond(file_size)
         .try_respond(open_temporary)
         .try_respond(concatenate_files)
 }
 
-async fn sum(_: Context, Sum { a, b }: Sum) -> Result<Total, Failure<NoError>> {
-    match a.checked_add(b) {
-        Some(total) => Ok(Total { total }),
-        None => Err(Failure::Undeclared("the sum does not fit into 128 bits".into())),
-    }
+async fn sum(_: Context, Sum { a, b }: Sum) -> Result<Total, NoError> {
+    Ok(Total { total: a + b })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "so it is in the quotient")]
@@ -107,6 +110,14 @@ async fn who_am_i(context: Context, _: WhoAmI) -> Result<Who, NoError> {
         other => other.to_string(),
     };
     Ok(Who { peer })
+}
+
+/// Ends when the other side does. One that vanishes is no failure of ours.
+async fn echo(stream: Switched) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    if tokio::io::copy(&mut reader, &mut writer).await.is_ok() {
+        let _ = writer.shutdown().await;
+    }
 }
 
 async fn file_size(_: Context, FileSize { file }: FileSize) -> Result<Size, Failure<NoError>> {
