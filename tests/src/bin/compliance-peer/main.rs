@@ -5,6 +5,7 @@
 
 mod options;
 mod responders;
+mod start_tls;
 
 use amp_core::{Connection, serve_with};
 use amp_tests::Address;
@@ -36,7 +37,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve(Options { listen, policy }: Options) -> io::Result<()> {
+async fn serve(Options { listen, policy, tls }: Options) -> io::Result<()> {
     // Before anybody is told that this listens, and may send a signal.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -46,7 +47,11 @@ async fn serve(Options { listen, policy }: Options) -> io::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
-    let responders = responders::all();
+    let mut responders = responders::all();
+    if let Some(certificate_and_key) = tls {
+        let start_tls = start_tls::responder(&std::fs::read(certificate_and_key)?)?;
+        responders = responders.merge(start_tls).map_err(io::Error::other)?;
+    }
     let prepare = move |connection: Connection| {
         connection.responders(responders.clone()).policy(policy).data(Notes::default())
     };

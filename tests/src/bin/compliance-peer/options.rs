@@ -1,15 +1,18 @@
 use amp_core::FailurePolicy;
 use amp_tests::Address;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-pub(crate) const USAGE: &str =
-    "usage: compliance-peer --listen unix:PATH|tcp:HOST:PORT [--policy stay|close]";
+pub(crate) const USAGE: &str = "usage: compliance-peer --listen unix:PATH|tcp:HOST:PORT \
+     [--policy stay|close] [--tls CERT_AND_KEY.pem]";
 
 /// What the command line says.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) listen: Address,
     pub(crate) policy: FailurePolicy,
+    /// The certificate and key for `StartTLS`; without it, there is none.
+    pub(crate) tls: Option<PathBuf>,
 }
 
 impl Options {
@@ -21,6 +24,7 @@ impl Options {
                 .map_err(|argument| format!("{} is not UTF-8", argument.display()))
         });
         let mut listen = None;
+        let mut tls = None;
         // Twisted's, since a run with either peer is to go the same way.
         let mut policy = FailurePolicy::Close;
         while let Some(option) = arguments.next() {
@@ -33,12 +37,13 @@ impl Options {
                         address.map_err(|error: amp_tests::UnknownAddress| error.to_string())?,
                     );
                 }
+                "--tls" => tls = Some(value()?.into()),
                 "--policy" => policy = policy_named(&value()?)?,
                 _ => return Err(format!("there is no option {option}")),
             }
         }
         let listen = listen.ok_or("--listen is missing")?;
-        Ok(Self { listen, policy })
+        Ok(Self { listen, policy, tls })
     }
 }
 
