@@ -78,6 +78,10 @@ impl<'a> Proto<'a> {
     /// Sends an attachment beside the box that is being encoded, and returns the ordinal by which
     /// the box must name it.
     ///
+    /// From the first attachment of a box until that is queued, other boxes with attachments wait
+    /// on this connection, since ordinals have the order of the wire. So a hook that has attached
+    /// something must not wait for another box with attachments on the same connection.
+    ///
     /// # Errors
     ///
     /// When the connection's transport carries no attachments, or none of this kind.

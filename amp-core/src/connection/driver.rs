@@ -44,6 +44,8 @@ pub(crate) struct Driver {
     input: Input,
     /// What was taken off the queue and is being written.
     writing: Outgoing,
+    /// How many bytes were written since the beginning.
+    written: u64,
     /// Whether what was written has yet to be flushed.
     unflushed: bool,
     /// Whether the driver has let the other tasks run once since it last wrote.
@@ -131,6 +133,7 @@ impl Driver {
             locator,
             input,
             writing: Outgoing::default(),
+            written: 0,
             unflushed: false,
             yielded: false,
             paused: false,
@@ -385,6 +388,9 @@ impl Driver {
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
     fn start_responder(&mut self, call: &IncomingCall) -> Result<(), CloseReason> {
+        if let Some(locator) = self.shared.lock().replaced.take() {
+            self.locator = locator;
+        }
         let asks_switch = self.locator.is_switch(call);
         let question = Question::new(Peer::new(Arc::clone(&self.shared)), call, asks_switch);
         let running = self.shared.lock().running;
@@ -438,6 +444,7 @@ impl Driver {
                 }
                 self.yielded = false;
                 state.core.outgoing().take(&mut self.writing);
+                state.taken += self.writing.len() as u64;
                 let waiting_for_room = std::mem::take(&mut state.waiting_for_room);
                 drop(state);
                 if waiting_for_room {
@@ -453,7 +460,10 @@ impl Driver {
             };
             match sent? {
                 0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
-                sent => self.writing.advance(sent),
+                sent => {
+                    self.writing.advance(sent);
+                    self.written += sent as u64;
+                }
             }
             self.unflushed = true;
         }
@@ -466,8 +476,24 @@ impl Driver {
         {
             flushed?;
             self.unflushed = false;
+            self.start_what_waited();
         }
         Ok(Progress::Waiting)
+    }
+
+    /// Starts what was to run when an answer has been written.
+    fn start_what_waited(&mut self) {
+        loop {
+            let after = {
+                let mut state = self.shared.lock();
+                match state.after.front() {
+                    Some((position, _)) if *position <= self.written => state.after.pop_front(),
+                    _ => None,
+                }
+            };
+            let Some((_, after)) = after else { return };
+            tokio::spawn(after);
+        }
     }
 
     fn deadline(&self) -> Pin<Box<Sleep>> {

@@ -15,7 +15,7 @@ pub use crate::error::{CallError, CloseReason};
 pub use builder::{Connection, FailurePolicy, Limits};
 pub use call::{Call, StringCall};
 pub use peer::Peer;
-pub(crate) use shared::{Encoded, Shared, Then};
+pub(crate) use shared::{After, Encoded, Shared, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;

@@ -9,6 +9,7 @@ use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
 use crate::error::{CallError, CloseReason};
 use crate::proto::Counters;
+use crate::responder::Responders;
 
 /// The other side of a connection: the handle that calls it.
 ///
@@ -68,7 +69,13 @@ impl Peer {
     /// Calls a command by its name, with arguments as they are on the wire: Twisted's
     /// `callRemoteString`. The answer is the box, without the protocol's own keys.
     ///
-    /// Errors and cancel safety are those of [`call_remote`](Peer::call_remote).
+    /// # Errors
+    ///
+    /// As [`call_remote`](Peer::call_remote), but no error is typed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call_remote`](Peer::call_remote).
     pub fn call_remote_string<K, V>(
         &self,
         command: impl AsRef<[u8]>,
@@ -85,7 +92,11 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// As [`notify`](Peer::notify), whose cancel safety it has too.
+    /// As [`notify`](Peer::notify).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`notify`](Peer::notify).
     pub async fn notify_string<K, V>(
         &self,
         command: impl AsRef<[u8]>,
@@ -138,6 +149,13 @@ impl Peer {
     /// Whether no more calls can be made: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
         self.shared.lock().phase.refusal().is_some()
+    }
+
+    /// Replaces what answers the peer's calls on this connection: after a login, say. It holds
+    /// from the next call on whose responder is started. A responder that replaces the set before
+    /// it first waits does so before any call that the peer sent behind its own.
+    pub fn replace_responders<S>(&self, responders: Responders<S>) {
+        let _replaced = { self.shared.lock().replaced.replace(responders.into_locator()) };
     }
 
     /// Where the peer is.

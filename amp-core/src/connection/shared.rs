@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 use std::any::Any;
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +24,7 @@ use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
 use crate::error::CloseReason;
 use crate::proto::{Body, Core, CoreLimits};
+use crate::responder::Locator;
 
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -58,6 +60,12 @@ pub(crate) struct State {
     pub(super) handed_over: HandedOver,
     /// Whether the transport was replaced by another one: at most once.
     pub(super) upgraded: bool,
+    /// What answers from the next call on, when that was replaced.
+    pub(super) replaced: Option<Arc<Locator>>,
+    /// How many bytes the driver has taken from the queue.
+    pub(super) taken: u64,
+    /// What runs once so many bytes are written: the later ones behind.
+    pub(super) after: VecDeque<(u64, After)>,
     /// How many calls have taken their answers and may still claim attachments.
     pub(super) decoding: usize,
 }
@@ -93,6 +101,9 @@ pub(crate) struct Upgraded {
     /// Data of the connection from now on.
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
 }
+
+/// What runs when an answer has been written.
+pub(crate) type After = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What speaks on a connection after a protocol switch.
 pub(crate) type Successor =
@@ -166,6 +177,9 @@ impl Shared {
             switch: Switch::None,
             handed_over: HandedOver::Unwanted,
             upgraded: false,
+            replaced: None,
+            taken: 0,
+            after: VecDeque::new(),
             decoding: 0,
         };
         Self {
@@ -315,8 +329,9 @@ impl Shared {
         state.phase = Phase::Ended(reason.clone());
         let callers = state.callers();
         let unsent = std::mem::take(state.core.outgoing());
+        let unwritten = std::mem::take(&mut state.after);
         self.release(state);
-        drop(unsent);
+        drop((unsent, unwritten));
         callers.into_iter().for_each(Waker::wake);
         self.room.notify_waiters();
         self.changed.notify_waiters();
@@ -362,6 +377,22 @@ impl State {
         if !matches!(self.phase, Phase::Ended(_)) {
             self.core.answer(tag, body);
         }
+    }
+
+    /// Queues an answer, and what runs when that is written; both are dropped when the connection
+    /// has ended.
+    pub(crate) fn answer_then(
+        &mut self,
+        tag: &[u8],
+        body: &mut Body,
+        after: After,
+    ) -> Option<After> {
+        if matches!(self.phase, Phase::Ended(_)) {
+            return Some(after);
+        }
+        self.core.answer(tag, body);
+        self.after.push_back((self.taken + self.core.queued() as u64, after));
+        None
     }
 
     /// Queues a failure; one that comes when the connection has ended is dropped.

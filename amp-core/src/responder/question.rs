@@ -1,11 +1,14 @@
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::failure::BoxedError;
 use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::{AmpBox, keys};
 use crate::command::{Arguments, CommandError};
-use crate::connection::{CloseReason, Encoded, FailurePolicy, Peer, Shared, Then};
+use crate::connection::{After, CloseReason, Encoded, FailurePolicy, Peer, Shared, Then};
 use crate::proto::{IncomingCall, RemoteError};
 use crate::shorten::Shortened;
 
@@ -49,6 +52,24 @@ impl Question {
 
     pub(super) fn answer(self, response: &impl Arguments) {
         self.answer_with(|shared| shared.encode(|out, proto| response.to_box(out, proto)));
+    }
+
+    /// Answers, and runs `after` once the answer has been written.
+    pub(super) fn answer_then(mut self, response: &impl Arguments, after: After) {
+        let shared = Arc::clone(self.peer.shared());
+        match (&self.tag, shared.encode(|out, proto| response.to_box(out, proto))) {
+            (Some(tag), Ok(encoded)) => {
+                self.answered = true;
+                let _late =
+                    encoded.commit(&shared, |state, body| state.answer_then(tag, body, after));
+            }
+            (None, Ok(_)) => {
+                // Nothing is to be written, so nothing is waited for.
+                self.answered = true;
+                tokio::spawn(after);
+            }
+            (_, Err(error)) => self.fail_undeclared(&Undeclared::Encode(error)),
+        }
     }
 
     pub(super) fn answer_box(self, response: &AmpBox) {
@@ -104,9 +125,18 @@ impl Question {
     }
 
     fn undeclared(&mut self, error: &Undeclared) {
-        tracing::warn!(command = %self.command(), %error, "a call failed");
-        let close = self.policy() == FailurePolicy::Close;
-        self.finish(keys::UNKNOWN.as_bytes(), "Unknown Error", close);
+        let reference = next_reference();
+        let shown = format_args!("{reference:08x}");
+        tracing::warn!(command = %self.command(), reference = %shown, %error, "a call failed");
+        match self.policy() {
+            // What the peer is told says nothing of the cause, but where to look for it.
+            FailurePolicy::Stay => {
+                let description = format!("Unknown Error (reference {reference:08x})");
+                self.finish(keys::UNKNOWN.as_bytes(), &description, false);
+            }
+            // To the letter what Twisted says.
+            FailurePolicy::Close => self.finish(keys::UNKNOWN.as_bytes(), "Unknown Error", true),
+        }
     }
 
     fn finish(&mut self, code: &[u8], description: &str, close: bool) {
@@ -143,6 +173,16 @@ impl Drop for Question {
             self.undeclared(&Undeclared::Dropped);
         }
     }
+}
+
+/// A number that ties an answer to the event in this side's log. The first is random, so that the
+/// references of two runs are hardly ever the same.
+fn next_reference() -> u32 {
+    static FIRST: OnceLock<u32> = OnceLock::new();
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    #[allow(clippy::cast_possible_truncation, reason = "any part of it will do")]
+    let first = *FIRST.get_or_init(|| RandomState::new().build_hasher().finish() as u32);
+    first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Why a call failed in a way that its command does not declare.

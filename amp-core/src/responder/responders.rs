@@ -103,6 +103,34 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.typed(responder)
     }
 
+    /// Adds a responder for the command `C` that has something to run just after its answer has
+    /// been written: it returns the response and a future, which gets a task of its own.
+    ///
+    /// Written means handed to the transport and flushed, not received by the peer. The future
+    /// never runs when the connection ends before that, or when the call fails.
+    ///
+    /// ```
+    /// use amp_core::{Command, Context, NoError, Responders};
+    ///
+    /// #[derive(Command)]
+    /// struct Restart {}
+    ///
+    /// let responders = Responders::new(()).respond_then(|context: Context, _: Restart| async {
+    ///     Ok(((), async move { context.peer().close().await }))
+    /// });
+    /// ```
+    pub fn respond_then<C, F, R, A>(self, responder: F) -> Self
+    where
+        C: Command,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(C::Response, A), C::Error>> + Send + 'static,
+        A: Future<Output = ()> + Send + 'static,
+    {
+        let state = Arc::clone(&self.state);
+        let then = AndThen { state, responder, command: PhantomData::<fn(C)> };
+        self.add(Bytes::from_static(C::NAME.as_bytes()), Arc::new(then))
+    }
+
     /// Adds the responder that the state itself is for the command `C`.
     pub fn command<C: Command>(self) -> Self
     where
@@ -340,6 +368,34 @@ where
         Some(Box::pin(async move {
             match decision.await {
                 Ok(decision) => question.accept_switch(then(decision)),
+                Err(error) => question.fail(&error),
+            }
+        }))
+    }
+}
+
+/// The responder of a command that has something to do after its answer.
+struct AndThen<S, F, C> {
+    state: Arc<S>,
+    responder: F,
+    command: PhantomData<fn(C)>,
+}
+
+impl<S, F, R, C, A> AnyResponder for AndThen<S, F, C>
+where
+    S: Send + Sync + 'static,
+    C: Command,
+    F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<(C::Response, A), C::Error>> + Send + 'static,
+    A: Future<Output = ()> + Send + 'static,
+{
+    fn respond(&self, question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
+        let (question, command) = question.decode(ampbox)?;
+        let context = Context::new(Arc::clone(&self.state), question.peer().clone());
+        let response = (self.responder)(context, command);
+        Some(Box::pin(async move {
+            match response.await {
+                Ok((response, after)) => question.answer_then(&response, Box::pin(after)),
                 Err(error) => question.fail(&error),
             }
         }))

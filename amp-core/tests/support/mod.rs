@@ -93,6 +93,20 @@ impl Script {
         assert_eq!(self.receive().await, Some(expected));
     }
 
+    /// Receives the failure of a call that its command does not declare, and checks that it has
+    /// a reference.
+    pub(crate) async fn expect_unknown(&mut self, tag: &str) -> String {
+        let ampbox = self.receive().await.expect("a failure");
+        assert_eq!(ampbox.get("_error"), Some(tag.as_bytes()));
+        assert_eq!(ampbox.get("_error_code"), Some(&b"UNKNOWN"[..]));
+        let description = ampbox.get("_error_description").expect("a description").to_vec();
+        let description = String::from_utf8(description).expect("text");
+        let reference = description.strip_prefix("Unknown Error (reference ");
+        let reference = reference.and_then(|rest| rest.strip_suffix(")"));
+        assert!(reference.is_some_and(|reference| reference.len() == 8), "{description}");
+        description
+    }
+
     /// Receives a call and gives its tag.
     pub(crate) async fn expect_call(&mut self, command: &str) -> String {
         let ampbox = self.receive().await.expect("a call");

@@ -1,0 +1,146 @@
+//! Responders: replaced on a live connection, with something to do after the answer, and what is
+//! said where when they fail.
+
+mod support;
+
+use amp_core::{AmpBox, Command, Connection, Context, NoError, RemoteError, Responders};
+use amp_core::{Failure, StringCallReceived};
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex};
+use support::{Script, echo, echoing};
+use tokio::sync::oneshot;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+async fn log_in(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    if call.arguments.get("password") != Some(b"sesame") {
+        return Err(RemoteError::new("WRONG", "that is not it"));
+    }
+    call.peer.replace_responders(echoing());
+    Ok(AmpBox::new())
+}
+
+#[tokio::test]
+async fn a_login_replaces_the_responders_before_the_next_call() {
+    let login = Responders::new(()).respond_string("Login", log_in);
+    let (_peer, mut script) = Script::start(|connection| connection.responders(login));
+    let boxes = [
+        vec![("_ask", "1"), ("_command", "Echo")],
+        vec![("_ask", "2"), ("_command", "Login"), ("password", "guess")],
+        vec![("_ask", "3"), ("_command", "Echo")],
+        vec![("_ask", "4"), ("_command", "Login"), ("password", "sesame")],
+        vec![("_ask", "5"), ("_command", "Echo")],
+        vec![("_ask", "6"), ("_command", "Login"), ("password", "sesame")],
+    ];
+    // In one write, so that all of them are received before the first is answered.
+    let bytes = boxes.map(|pairs| AmpBox::from_pairs(pairs).unwrap().to_bytes());
+    script.send(&bytes.concat()).await;
+    for (tag, code) in [
+        ("1", Some("UNHANDLED")),
+        ("2", Some("WRONG")),
+        ("3", Some("UNHANDLED")),
+        ("4", None),
+        ("5", None),
+        ("6", Some("UNHANDLED")),
+    ] {
+        let answer = script.receive().await.unwrap();
+        assert_eq!(answer.get("_error_code"), code.map(str::as_bytes), "{tag}");
+        let key = if code.is_some() { "_error" } else { "_answer" };
+        assert_eq!(answer.get(key), Some(tag.as_bytes()));
+    }
+}
+
+#[derive(Command)]
+struct Last {}
+
+#[tokio::test]
+async fn what_follows_an_answer_runs_once_that_is_written() {
+    let responders = Responders::new(()).respond_string("Echo", echo).respond_then(
+        |context: Context, _: Last| async { Ok(((), async move { context.peer().close().await })) },
+    );
+    let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
+    script.send_box([("_ask", "1"), ("_command", "Echo")]).await;
+    script.send_box([("_ask", "2"), ("_command", "Last")]).await;
+    script.expect([("_answer", "1")]).await;
+    script.expect([("_answer", "2")]).await;
+    assert_eq!(script.receive().await, None, "closed after its answer");
+}
+
+#[tokio::test]
+async fn what_follows_an_answer_that_is_never_written_never_runs() {
+    let (run, ran) = oneshot::channel::<()>();
+    let run = Arc::new(Mutex::new(Some(run)));
+    let responders = Responders::new(()).respond_then(move |_, _: Last| {
+        let run = run.lock().unwrap().take();
+        async move { Ok(((), async move { run.unwrap().send(()).unwrap() })) }
+    });
+    // There is no room for the answer, and nobody reads it.
+    let (peer, mut script) =
+        Script::with_room(30, |connection: Connection| connection.responders(responders));
+    let tag = "t".repeat(100);
+    script.send_box([("_ask", &*tag), ("_command", "Last")]).await;
+    support::settled().await;
+    drop(script);
+    peer.closed().await;
+    assert!(ran.await.is_err(), "it was dropped");
+}
+
+/// Keeps the text of each event of this crate.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("amp_core")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields(event.metadata().level().to_string());
+        event.record(&mut fields);
+        self.0.lock().unwrap().push(fields.0);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+struct Fields(String);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+}
+
+#[test]
+fn an_undeclared_failure_has_a_reference_to_the_log() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let responders = Responders::new(()).try_respond(|_, _: Last| async {
+            Err::<(), Failure<NoError>>(Failure::undeclared("the disk is full"))
+        });
+        let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
+        let mut references = Vec::new();
+        for tag in ["1", "2"] {
+            script.send_box([("_ask", tag), ("_command", "Last")]).await;
+            let description = script.expect_unknown(tag).await;
+            let reference = description["Unknown Error (reference ".len()..][..8].to_owned();
+            let expected = format!(
+                "WARN message=a call failed command=\"Last\" reference={reference} \
+                 error=the disk is full"
+            );
+            assert!(log.0.lock().unwrap().contains(&expected), "{:?}", log.0);
+            references.push(reference);
+        }
+        assert_ne!(references[0], references[1]);
+    });
+}
