@@ -3,6 +3,7 @@
 
 mod address;
 pub mod commands;
+pub mod conversations;
 mod peer;
 mod process;
 mod python;

@@ -80,6 +80,20 @@ impl RawClient {
         }
     }
 
+    /// The next so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the connection ends before, and when nothing comes for [`DEADLINE`].
+    pub fn receive_bytes(&mut self, count: usize) -> io::Result<Bytes> {
+        while self.received.len() < count {
+            if self.read()? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.received.split_to(count).freeze())
+    }
+
     fn read(&mut self) -> io::Result<usize> {
         let mut piece = vec![0; 65_536];
         let read = match &mut self.stream {
