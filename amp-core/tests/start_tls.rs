@@ -8,7 +8,7 @@ use amp_core::tls::{
 };
 use amp_core::{
     AmpBox, CallError, CloseReason, Command, CommandError, Connection, Context, Peer,
-    ProtocolSwitch, Responders,
+    ProtocolSwitch, Responders, Switched,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::io;
@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task;
 use support::{Script, echo, numbered};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 /// A certificate that vouches for itself, with its key, as PEM.
 struct Certificate {
@@ -218,6 +218,31 @@ async fn a_command_of_ones_own_can_start_tls() {
     near.start_tls(command, certificate.client()).await.unwrap();
     near.call_remote_string("Echo", numbered(1)).await.unwrap();
     assert!(near.get::<PeerCertificates>().is_some());
+}
+
+#[derive(Command)]
+struct SwitchToText {}
+
+impl ProtocolSwitch for SwitchToText {}
+
+#[tokio::test]
+async fn tls_that_was_refused_does_not_take_the_place_of_a_later_switch() {
+    let responders = Responders::new(()).respond_switch(|_, _: SwitchToText| async {
+        Ok(|mut stream: Switched| async move { stream.write_all(b"text").await.unwrap() })
+    });
+    let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+    let starting = tokio::spawn(async move {
+        let role = Certificate::new().client();
+        let error = peer.start_tls(StartTls, role).await.unwrap_err();
+        assert!(error.is_unhandled(), "{error}");
+        peer
+    });
+    let tag = script.expect_call("StartTLS").await;
+    script.send_box([("_error", &*tag), ("_error_code", "UNHANDLED")]).await;
+    let _peer = starting.await.unwrap();
+    script.send_box([("_ask", "1"), ("_command", "SwitchToText")]).await;
+    script.expect([("_answer", "1")]).await;
+    assert_eq!(script.receive_bytes(4).await, b"text");
 }
 
 /// Keeps a copy of what is written.

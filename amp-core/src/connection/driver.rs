@@ -283,10 +283,17 @@ impl Driver {
         let Self { shared, locator, switching, input, .. } = self;
         let Input { boxes, calls, calls_len, wakers, .. } = input;
         let mut ignored = 0;
+        // Dropped once the lock is.
+        let mut refused = HandedOver::Unwanted;
         let handled = {
             let mut state = shared.lock();
             boxes.drain(..).try_for_each(|ampbox| {
-                match state.core.handle_box(ampbox)? {
+                let asked = state.core.is_switching();
+                let event = state.core.handle_box(ampbox)?;
+                if asked && !state.core.is_switching() && !matches!(event, Event::Switched(_)) {
+                    refused = std::mem::take(&mut state.handed_over);
+                }
+                match event {
                     Event::Answered(waker) => wakers.push(waker),
                     Event::Switched(waker) => {
                         wakers.extend(waker);
@@ -308,6 +315,7 @@ impl Driver {
                 Ok(())
             })
         };
+        drop(refused);
         if ignored > 0 {
             tracing::debug!(ignored, "ignored answers to calls that are not outstanding");
         }
