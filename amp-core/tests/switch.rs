@@ -4,8 +4,8 @@
 mod support;
 
 use amp_core::{
-    AmpBox, CallError, CloseReason, Command, CommandError, Connection, Peer, ProtocolSwitch,
-    Responders, Switched,
+    AmpBox, CallError, CloseReason, Command, CommandError, Connection, Limits, Peer,
+    ProtocolSwitch, Responders, Switched,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,6 +162,37 @@ async fn what_waited_for_a_refused_switch_is_sent_after_it() {
     let tag = script.expect_call("SwitchToEcho").await;
     script.send_box([("_answer", &*tag)]).await;
     switch.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn answers_that_wait_for_a_switch_are_limited() {
+    let limits = Limits { send_queue: 1000, send_queue_max: 10_000, ..Limits::default() };
+    let (peer, mut script) =
+        Script::start(|connection| connection.limits(limits).responders(switching()));
+    let switch = start_switch(&peer);
+    let tag = script.expect_call("SwitchToEcho").await;
+    let text = "x".repeat(900);
+    let call = [("_ask", "1"), ("_command", "Echo"), ("text", &text)];
+    for _ in 0..7 {
+        script.send_box(call).await;
+    }
+    support::settled().await;
+    script.send_box([("_error", &*tag), ("_error_code", "NOT_TODAY")]).await;
+    for _ in 0..7 {
+        script.expect([("_answer", "1"), call[2]]).await;
+    }
+    switch.await.unwrap().unwrap_err();
+
+    let switch = start_switch(&peer);
+    script.expect_call("SwitchToEcho").await;
+    for _ in 0..12 {
+        script.send_box(call).await;
+    }
+    support::settled().await;
+    assert!(peer.is_closed());
+    let message =
+        "the connection is closed: the peer went over the limit of 10000 bytes waiting to be sent";
+    assert_eq!(switch.await.unwrap().unwrap_err().to_string(), message);
 }
 
 #[tokio::test]

@@ -151,7 +151,9 @@ impl Driver {
             if self.switching != Switching::No {
                 return Ok(Progress::Waiting);
             }
-            if !self.input.calls.is_empty() && self.writing.is_empty() {
+            let sent_next =
+                self.writing.is_empty() && !self.shared.lock().core.outgoing().is_empty();
+            if sent_next && !self.input.calls.is_empty() {
                 // What their answers wait behind is sent first.
                 return Ok(Progress::More);
             }
@@ -236,8 +238,20 @@ impl Driver {
     }
 
     fn may_start(&self) -> bool {
+        if self.input.calls.is_empty() {
+            return false;
+        }
         let limit = self.shared.settings.limits.send_queue;
-        !self.input.calls.is_empty() && self.shared.lock().core.outgoing().len() < limit
+        let mut state = self.shared.lock();
+        // Once both sides agree to a switch, what came before it is begun before it is made. And
+        // what is held back when the connection ends is not sent at all.
+        let agreed = matches!(self.switching, Switching::Agreed | Switching::Upgrading);
+        let waiting = if agreed || self.ending.is_some() {
+            state.core.outgoing().len()
+        } else {
+            state.core.queued()
+        };
+        waiting < limit
     }
 
     fn receive_attachments(&mut self) -> Result<(), CloseReason> {
@@ -339,7 +353,7 @@ impl Driver {
     /// Hands the stream over, once everything before the switch is sent.
     fn poll_hand_over(&mut self) -> Poll<CloseReason> {
         let agreed = self.switching == Switching::Agreed && self.broken.is_none();
-        let written = self.writing.is_empty() && !self.unflushed;
+        let written = self.writing.is_empty() && !self.unflushed && self.input.calls.is_empty();
         if !agreed || !written || !self.shared.lock().core.outgoing().is_empty() {
             return Poll::Pending;
         }
@@ -486,6 +500,7 @@ impl Driver {
             self.unflushed = false;
             self.start_what_waited();
         }
+        self.check_send_queue()?;
         Ok(Progress::Waiting)
     }
 
@@ -508,12 +523,16 @@ impl Driver {
         Box::pin(tokio::time::sleep(self.shared.settings.limits.close_timeout))
     }
 
-    /// Whether too much waits while the transport takes no more. Calls that are not answered
-    /// because of that count too.
+    /// Whether too much waits while the transport takes no more, or while a protocol switch holds
+    /// it back. Calls that are not answered because of that count too.
     fn check_send_queue(&self) -> Result<(), CloseReason> {
         let limit = self.shared.settings.limits.send_queue_max;
-        let waiting = self.shared.lock().core.outgoing().len() + self.input.calls_len;
-        if !self.writing.is_empty() && waiting + self.writing.len() > limit {
+        let (queued, holds) = {
+            let state = self.shared.lock();
+            (state.core.queued(), state.core.holds())
+        };
+        let waiting = queued + self.writing.len() + self.input.calls_len;
+        if waiting > limit && (holds || !self.writing.is_empty()) {
             return Err(CloseReason::Limit { what: "bytes waiting to be sent", limit });
         }
         Ok(())

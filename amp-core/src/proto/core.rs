@@ -335,6 +335,11 @@ impl<W> Core<W> {
         self.outgoing.len() + self.held.as_ref().map_or(0, Outgoing::len)
     }
 
+    /// Whether what is queued is held back, because of a protocol switch.
+    pub fn holds(&self) -> bool {
+        self.held.is_some()
+    }
+
     fn queue(&mut self) -> &mut Outgoing {
         self.held.as_mut().unwrap_or(&mut self.outgoing)
     }
