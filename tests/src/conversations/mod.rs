@@ -20,7 +20,7 @@ mod calls;
 mod switch;
 mod values;
 
-use amp_core::{AmpBox, BoxLimits, FailurePolicy};
+use amp_core::{AmpBox, BoxLimits, FailurePolicy, keys};
 use bytes::Bytes;
 use std::fmt;
 use std::thread;
@@ -257,10 +257,24 @@ fn receive_bytes(client: &mut RawClient, expected: &[u8]) -> Result<(), String> 
 }
 
 fn next(client: &mut RawClient) -> Result<Option<Bytes>, String> {
-    client.receive().map_err(|error| format!("nothing received: {error}"))
+    let received = client.receive().map_err(|error| format!("nothing received: {error}"))?;
+    Ok(received.map(without_reference))
 }
 
 fn shown(bytes: &[u8]) -> String {
     let ampbox = AmpBox::parse(&mut Bytes::copy_from_slice(bytes), BoxLimits::default());
     format!("{:?}", ampbox.expect("it was received as a box, or made as one"))
+}
+
+/// The box without the reference to a log that a peer may put behind Twisted's `Unknown Error`. It
+/// is another one each time.
+fn without_reference(bytes: Bytes) -> Bytes {
+    let ampbox = AmpBox::parse(&mut bytes.clone(), BoxLimits::default());
+    let mut ampbox = ampbox.expect("it was received as a box");
+    let description = ampbox.get(keys::ERROR_DESCRIPTION).unwrap_or_default();
+    if !description.starts_with(b"Unknown Error (reference ") {
+        return bytes;
+    }
+    ampbox.insert(keys::ERROR_DESCRIPTION, "Unknown Error").expect("it fits");
+    ampbox.to_bytes()
 }
