@@ -218,11 +218,18 @@ impl Driver {
     /// Decodes what was read, gives answers to their calls, and starts responders.
     fn handle_received(&mut self) -> Result<(), CloseReason> {
         self.receive_attachments()?;
-        let decoded = self.decode();
-        // Answers first: they wake callers, and free places among the outstanding calls.
-        self.input.wakers.drain(..).for_each(Waker::wake);
-        self.start_responders()?;
-        Ok(decoded?)
+        loop {
+            let decoded = self.decode();
+            // Answers first: they wake callers, and free places among the outstanding calls.
+            self.input.wakers.drain(..).for_each(Waker::wake);
+            self.start_responders()?;
+            decoded?;
+            // A switch that is refused at once leaves the boxes behind it, and those are answered
+            // even if the refusal closes the connection.
+            if !self.is_switch_refused() {
+                return Ok(());
+            }
+        }
     }
 
     /// Starts the responders of the calls that were received. Most of them answer at once, so this
@@ -339,15 +346,20 @@ impl Driver {
     /// Goes on with a protocol switch that the peer has asked for, once that is decided: when it
     /// is refused, boxes follow.
     fn poll_decision(&mut self) -> Result<(), CloseReason> {
-        if self.switching != Switching::Asked {
-            return Ok(());
+        if self.is_switch_refused() { self.handle_received() } else { Ok(()) }
+    }
+
+    /// Whether a switch that the peer has asked for has just been refused.
+    fn is_switch_refused(&mut self) -> bool {
+        if self.switching == Switching::Asked {
+            self.switching = match self.shared.lock().switch {
+                Switch::Deciding => return false,
+                Switch::Accepted(_) => Switching::Agreed,
+                Switch::None => Switching::No,
+            };
+            return self.switching == Switching::No;
         }
-        self.switching = match self.shared.lock().switch {
-            Switch::Deciding => return Ok(()),
-            Switch::Accepted(_) => Switching::Agreed,
-            Switch::None => Switching::No,
-        };
-        if self.switching == Switching::No { self.handle_received() } else { Ok(()) }
+        false
     }
 
     /// Hands the stream over, once everything before the switch is sent.

@@ -91,13 +91,14 @@ impl Question {
 
     /// Agrees to the protocol switch.
     pub(super) fn accept_switch(mut self, then: Then) {
-        let accepted = match &self.tag {
-            Some(tag) if self.asks_switch => {
-                self.peer.shared().update(|state| state.accept_switch(tag, then))
-            }
-            _ => Err((then, "no answer is wanted that could agree to it".to_owned())),
+        let Some(tag) = &self.tag else {
+            // As in Twisted, nothing follows: without an answer the peer cannot know from which
+            // byte on the other protocol is spoken.
+            tracing::debug!(command = %self.command(), "a switch that wants no answer is not made");
+            self.answered = true;
+            return;
         };
-        match accepted {
+        match self.peer.shared().update(|state| state.accept_switch(tag, then)) {
             Ok(()) => self.answered = true,
             Err((_, why)) => self.undeclared(&Undeclared::Switch(why)),
         }

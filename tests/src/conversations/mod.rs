@@ -26,7 +26,7 @@ use std::fmt;
 use std::thread;
 
 use crate::{Address, RawClient};
-use Step::{ClosedOrStaying, Open, Receive, ReceiveBytes, ReceiveIfStaying, Send};
+use Step::{ClosedOrStaying, Open, Receive, ReceiveBytes, Send};
 
 /// Whose behaviour is expected of a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,8 +109,6 @@ enum Step {
     Send(Vec<u8>),
     /// These boxes come, byte for byte but in any order.
     Receive(Vec<Vec<u8>>),
-    /// [`Receive`] from a peer under the policy to stay.
-    ReceiveIfStaying(Vec<Vec<u8>>),
     /// These bytes come, which are no boxes.
     ReceiveBytes(Vec<u8>),
     /// Nothing more comes, and the peer closes the connection.
@@ -208,10 +206,7 @@ fn go_through(address: &Address, steps: &[Step], policy: FailurePolicy) -> Resul
             (Send(bytes), _) => {
                 client.send(bytes).map_err(|error| format!("not sent: {error}"))?;
             }
-            (Receive(boxes), _) | (ReceiveIfStaying(boxes), FailurePolicy::Stay) => {
-                receive(&mut client, boxes)?;
-            }
-            (ReceiveIfStaying(_), FailurePolicy::Close) => {}
+            (Receive(boxes), _) => receive(&mut client, boxes)?,
             (ReceiveBytes(bytes), _) => receive_bytes(&mut client, bytes)?,
             (Open, _) | (ClosedOrStaying, FailurePolicy::Stay) => {
                 // A peer that is about to close still answers what it has received by then, but

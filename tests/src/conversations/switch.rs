@@ -1,6 +1,6 @@
 //! The protocol switch: where the boxes end, and that they go on when it is refused.
 
-use super::Step::{ClosedOrStaying, Open, Receive, ReceiveBytes, ReceiveIfStaying, Send};
+use super::Step::{ClosedOrStaying, Open, Receive, ReceiveBytes, Send};
 use super::{Conversation, case, error, put, sum, total, unknown, wait};
 
 pub(super) fn switch() -> Vec<Conversation> {
@@ -77,20 +77,7 @@ pub(super) fn switch() -> Vec<Conversation> {
                 Receive(vec![unknown("1"), total("2"), total("3")]),
                 ClosedOrStaying,
             ],
-        )
-        .but_ours(
-            "behind a call for a switch nothing is read until it is decided, and then the \
-             connection closes",
-            [
-                Send([ask_to("1", "maybe"), sum("2"), sum("3")].concat()),
-                Receive(vec![unknown("1")]),
-                ReceiveIfStaying(vec![total("2"), total("3")]),
-                ClosedOrStaying,
-            ],
         ),
-        case("a switch that does not ask", [Send(silent.clone()), Open]).but_ours(
-            "nobody can be told from which byte on, so that it fails",
-            [Send(silent), ClosedOrStaying],
-        ),
+        case("a switch that does not ask", [Send(silent), Open]),
     ]
 }
