@@ -196,6 +196,30 @@ async fn answers_that_wait_for_a_switch_are_limited() {
 }
 
 #[tokio::test]
+async fn a_switch_is_not_asked_for_while_that_of_the_peer_is_decided() {
+    let gate = Arc::new(Semaphore::new(0));
+    let waiting = Arc::clone(&gate);
+    let responders = Responders::new(()).respond_switch(move |_, _: SwitchToEcho| {
+        let waiting = Arc::clone(&waiting);
+        async move {
+            waiting.acquire().await.unwrap().forget();
+            Ok(shout)
+        }
+    });
+    let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+    script.send(&ask("1", "False")).await;
+    support::settled().await;
+    let switch = start_switch(&peer);
+    support::settled().await;
+    gate.add_permits(1);
+    script.expect([("_answer", "1")]).await;
+    let error = switch.await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::SwitchUnderWay), "{error}");
+    script.send(b"x").await;
+    assert_eq!(script.receive_bytes(1).await, b"X");
+}
+
+#[tokio::test]
 async fn both_ends_of_ours_switch() {
     let (near, far) = tokio::io::duplex(100);
     let asking = Connection::new(near).spawn();

@@ -9,7 +9,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
 use super::peer::Peer;
-use super::shared::{Encoded, HandedOver, Shared, State};
+use super::shared::{Encoded, HandedOver, Shared, State, Switch};
 use crate::argument::EncodeError;
 use crate::boxes::{AmpBox, BoxError, BoxReader, MAX_VALUE};
 use crate::command::{Arguments, Command, NoError};
@@ -206,6 +206,9 @@ impl Exchange {
             };
             if state.upgraded && matches!(stream, HandedOver::Upgrade(_)) {
                 return Err(CallError::TlsStarted);
+            }
+            if !matches!(state.switch, Switch::None) {
+                return Err(CallError::SwitchUnderWay);
             }
             let id = state.core.ask_switch(command, body, waker)?;
             state.handed_over = std::mem::take(stream);
