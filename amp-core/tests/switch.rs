@@ -8,6 +8,7 @@ use amp_core::{
     ProtocolSwitch, Responders, Switched,
 };
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use support::{Script, echo, numbered};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -272,6 +273,20 @@ async fn a_switch_that_nobody_waits_for_closes_the_stream_if_it_is_agreed_to() {
     let tag = script.expect_call("After").await;
     script.send_box([("_answer", &*tag)]).await;
     call.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_dropped_before_it_is_taken_is_closed() {
+    let (peer, mut script) = Script::start(|connection| connection);
+    let mut switch = Box::pin(peer.switch_protocol(SwitchToEcho { refuse: false }));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(switch.as_mut().poll(&mut cx).is_pending());
+    let tag = script.expect_call("SwitchToEcho").await;
+    script.send_box([("_answer", &*tag)]).await;
+    assert_eq!(peer.closed().await.to_string(), SWITCHED);
+    drop(switch);
+    let end = tokio::time::timeout(Duration::from_secs(1), script.receive()).await;
+    assert_eq!(end, Ok(None), "the stream is still open");
 }
 
 #[tokio::test(start_paused = true)]

@@ -181,11 +181,27 @@ impl Exchange {
                 },
                 Stage::WaitingForRoom(room) => match room.as_mut().poll(cx) {
                     Poll::Ready(()) => *stage = Stage::New,
-                    Poll::Pending => return poll_deadline(shared, stage, *timeout, deadline, cx),
+                    Poll::Pending => {
+                        return poll_deadline(
+                            shared,
+                            stage,
+                            *timeout,
+                            deadline,
+                            switch.is_some(),
+                            cx,
+                        );
+                    }
                 },
                 Stage::Sent(id) => {
                     let Poll::Ready(ended) = poll_answer(shared, *id, cx) else {
-                        return poll_deadline(shared, stage, *timeout, deadline, cx);
+                        return poll_deadline(
+                            shared,
+                            stage,
+                            *timeout,
+                            deadline,
+                            switch.is_some(),
+                            cx,
+                        );
                     };
                     *stage = if ended.is_ok() { Stage::Answered } else { Stage::Over };
                     return Poll::Ready(ended.map_err(CallError::Closed));
@@ -215,7 +231,7 @@ impl Exchange {
             Ok(id)
         });
         *stage = Stage::Sent(sent?);
-        poll_deadline(shared, stage, *timeout, deadline, cx)
+        poll_deadline(shared, stage, *timeout, deadline, switch.is_some(), cx)
     }
 }
 
@@ -235,7 +251,7 @@ fn poll_answer(
     }
     if let Some(reason) = state.phase.refusal() {
         let reason = reason.clone();
-        forget(shared, state, id);
+        forget(shared, state, id, false);
         return Poll::Ready(Err(reason));
     }
     match state.core.waiter_mut(id) {
@@ -264,6 +280,7 @@ fn poll_deadline<T>(
     stage: &mut Stage,
     timeout: Option<Duration>,
     deadline: &mut Option<Pin<Box<Sleep>>>,
+    is_switch: bool,
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, CallError<NoError>>> {
     let Some(after) = timeout.or(shared.settings.call_timeout) else {
@@ -272,7 +289,7 @@ fn poll_deadline<T>(
     let deadline = deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
     ready!(deadline.as_mut().poll(cx));
     if let Stage::Sent(id) = std::mem::replace(stage, Stage::Over) {
-        forget(shared, shared.lock(), id);
+        forget(shared, shared.lock(), id, is_switch);
     }
     Poll::Ready(Err(CallError::Timeout { after }))
 }
@@ -281,7 +298,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let shared = self.peer.shared();
         match self.stage {
-            Stage::Sent(id) => forget(shared, shared.lock(), id),
+            Stage::Sent(id) => forget(shared, shared.lock(), id, self.switch.is_some()),
             Stage::Answered if shared.attachment_kind.is_some() => {
                 let mut state = shared.lock();
                 state.decoding -= 1;
@@ -292,10 +309,17 @@ impl Drop for Exchange {
     }
 }
 
-fn forget(shared: &Shared, mut state: MutexGuard<'_, State>, id: CallId) {
+fn forget(shared: &Shared, mut state: MutexGuard<'_, State>, id: CallId, is_switch: bool) {
     // What is dropped is dropped once the lock is.
-    let stream = state.core.is_switch(id).then(|| std::mem::take(&mut state.handed_over));
-    let _dropped = (state.core.forget(id), stream);
+    let unanswered = state.core.is_switch(id);
+    let answer = state.core.take_answer(id);
+    // Nobody wants the stream. When the peer refused, a stream may be wanted by another call. When
+    // it agreed to an upgrade, that is made.
+    let agreed = is_switch
+        && matches!(answer, Some(Ok(_)))
+        && !matches!(state.handed_over, HandedOver::Upgrade(_));
+    let stream = (unanswered || agreed).then(|| std::mem::take(&mut state.handed_over));
+    let _dropped = (state.core.forget(id), answer, stream);
     shared.release(state);
 }
 

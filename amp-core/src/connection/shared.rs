@@ -230,14 +230,18 @@ impl Shared {
         }
     }
 
-    /// Takes the stream that was handed over, if it was.
-    pub(super) fn take_handed_over(&self) -> HandedOver {
+    /// Takes the stream that was handed over, or says why none will be. One look at both: the
+    /// connection ends right after it has handed over the stream.
+    pub(super) fn take_handed_over(&self) -> Option<Result<Switched, CloseReason>> {
         let mut state = self.lock();
-        match &state.handed_over {
-            HandedOver::Done(_) => std::mem::take(&mut state.handed_over),
-            HandedOver::Unwanted | HandedOver::Wanted | HandedOver::Upgrade(_) => {
-                HandedOver::Unwanted
-            }
+        if matches!(state.handed_over, HandedOver::Done(_))
+            && let HandedOver::Done(stream) = std::mem::take(&mut state.handed_over)
+        {
+            return Some(Ok(stream));
+        }
+        match &state.phase {
+            Phase::Ended(reason) => Some(Err(reason.clone())),
+            Phase::Open | Phase::Closing { .. } => None,
         }
     }
 

@@ -108,11 +108,8 @@ impl Wanted<'_> {
         loop {
             // Made before the look, so that an end in between is not missed.
             let changed = self.0.changed.notified();
-            if let HandedOver::Done(switched) = self.0.take_handed_over() {
-                return Ok(switched);
-            }
-            if let Phase::Ended(reason) = &self.0.lock().phase {
-                return Err(reason.clone());
+            if let Some(handed_over) = self.0.take_handed_over() {
+                return handed_over;
             }
             changed.await;
         }
