@@ -4,14 +4,18 @@
 mod support;
 
 use amp_core::{
-    AmpBox, CallError, CloseReason, Command, CommandError, Connection, Limits, Peer,
-    ProtocolSwitch, Responders, Switched,
+    AmpBox, Attachment, CallError, CloseReason, Command, CommandError, Connection, Limits, Peer,
+    ProtocolSwitch, Responders, Switched, Transport,
 };
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use support::{Script, echo, numbered};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -343,4 +347,58 @@ async fn a_switch_without_a_tag_cannot_be_agreed_to() {
     script.send_box([("_command", "SwitchToEcho"), ("refuse", "False")]).await;
     script.send_box([("_ask", "1"), ("_command", "Echo")]).await;
     script.expect([("_answer", "1")]).await;
+}
+
+/// Receives an attachment with all bytes.
+struct Littered(DuplexStream);
+
+impl Transport for Littered {
+    fn poll_receive(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        attachments: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        let mut bytes = [0; 1000];
+        let mut read = ReadBuf::new(&mut bytes);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
+        buffer.extend_from_slice(read.filled());
+        attachments.push(Arc::new(()));
+        Poll::Ready(Ok(read.filled().len()))
+    }
+
+    fn poll_send(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        _: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn attachments_that_the_other_protocol_does_not_take_are_limited() {
+    let (near, mut far) = tokio::io::duplex(1000);
+    let limits = Limits { unclaimed_attachments: 3, ..Limits::default() };
+    let connection = Connection::with_transport(Littered(near));
+    let _peer = connection.limits(limits).responders(switching()).spawn();
+    far.write_all(&ask("1", "False")).await.unwrap();
+    let mut answer = [0; 14];
+    far.read_exact(&mut answer).await.unwrap();
+    let mut shouted = [0];
+    for _ in 0..2 {
+        far.write_all(b"x").await.unwrap();
+        assert_eq!(far.read(&mut shouted).await.unwrap(), 1);
+    }
+    far.write_all(b"x").await.unwrap();
+    assert_eq!(far.read(&mut shouted).await.unwrap(), 0, "the fourth attachment");
 }

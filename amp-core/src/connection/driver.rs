@@ -379,7 +379,7 @@ impl Driver {
             (Switch::Accepted(Then::Upgrade(upgrade)), _)
             | (_, Some(HandedOver::Upgrade(upgrade))) => {
                 // The attachments that were received stay with the connection.
-                let stream = self.take_stream(Vec::new());
+                let stream = self.take_stream(Vec::new(), 0);
                 self.upgrading = Some(upgrade(stream));
                 self.switching = Switching::Upgrading;
                 return Poll::Pending;
@@ -389,7 +389,8 @@ impl Driver {
         };
         let mut attachments = self.shared.take_unclaimed();
         attachments.append(&mut self.input.attachments);
-        let stream = self.take_stream(attachments);
+        let limit = self.shared.settings.limits.unclaimed_attachments;
+        let stream = self.take_stream(attachments, limit);
         if let Some(successor) = successor {
             tokio::spawn(async move { successor(stream).await });
         } else {
@@ -399,9 +400,9 @@ impl Driver {
     }
 
     /// The stream, with what was read of it and is not a box.
-    fn take_stream(&mut self, attachments: Vec<Attachment>) -> Switched {
+    fn take_stream(&mut self, attachments: Vec<Attachment>, limit: usize) -> Switched {
         let transport = std::mem::replace(&mut self.transport, Box::pin(NoTransport));
-        Switched::new(transport, std::mem::take(&mut self.input.buffer), attachments)
+        Switched::new(transport, std::mem::take(&mut self.input.buffer), attachments, limit)
     }
 
     /// Goes on over another transport once that is made.

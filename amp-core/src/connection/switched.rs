@@ -25,6 +25,8 @@ pub struct Switched {
     transport: Pin<Box<dyn Transport>>,
     read: BytesMut,
     attachments: Vec<Attachment>,
+    /// How many attachments may wait to be taken.
+    limit: usize,
 }
 
 impl Switched {
@@ -32,12 +34,14 @@ impl Switched {
         transport: Pin<Box<dyn Transport>>,
         read: BytesMut,
         attachments: Vec<Attachment>,
+        limit: usize,
     ) -> Self {
-        Self { transport, read, attachments }
+        Self { transport, read, attachments, limit }
     }
 
     /// Takes the attachments that were received and that no argument has claimed, in the order
-    /// in which they came. Those that come with later reads are added to them.
+    /// in which they came. Those that come with later reads are added to them; a read fails when
+    /// there are more than [`Limits::unclaimed_attachments`](crate::Limits::unclaimed_attachments).
     pub fn take_attachments(&mut self) -> Vec<Attachment> {
         std::mem::take(&mut self.attachments)
     }
@@ -55,10 +59,14 @@ impl AsyncRead for Switched {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { transport, read, attachments } = &mut *self;
+        let Self { transport, read, attachments, limit } = &mut *self;
         if read.is_empty() && buffer.remaining() > 0 {
             read.reserve(READ);
             ready!(transport.as_mut().poll_receive(cx, read, attachments))?;
+            if attachments.len() > *limit {
+                let message = format!("more than {limit} attachments were received and not taken");
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
+            }
         }
         let part = read.len().min(buffer.remaining());
         buffer.put_slice(&read[..part]);
