@@ -8,7 +8,7 @@ use amp_core::tls::{
 };
 use amp_core::{
     AmpBox, CallError, CloseReason, Command, CommandError, Connection, Context, Peer,
-    ProtocolSwitch, Responders, Switched,
+    ProtocolSwitch, Responders, StringCallReceived, Switched,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::io;
@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task;
 use support::{Script, echo, numbered};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 /// A certificate that vouches for itself, with its key, as PEM.
 struct Certificate {
@@ -218,6 +218,35 @@ async fn a_command_of_ones_own_can_start_tls() {
     near.start_tls(command, certificate.client()).await.unwrap();
     near.call_remote_string("Echo", numbered(1)).await.unwrap();
     assert!(near.get::<PeerCertificates>().is_some());
+}
+
+#[tokio::test]
+async fn what_is_queued_during_the_handshake_is_sent_before_the_end() {
+    let certificate = Certificate::new();
+    let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let responders = Responders::new(()).respond_string("Hear", move |_: StringCallReceived| {
+        sender.send(()).unwrap();
+        async { Ok(AmpBox::new()) }
+    });
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let near = Connection::new(near).spawn();
+    let starting = tokio::spawn({
+        let (near, role) = (near.clone(), certificate.client());
+        async move { near.start_tls(StartTls, role).await }
+    });
+    let mut call = [0; 31];
+    far.read_exact(&mut call).await.unwrap();
+    near.notify_string("Hear", numbered(1)).await.unwrap();
+    let answer = AmpBox::from_pairs([("_answer", "1")]).unwrap();
+    far.write_all(&answer.to_bytes()).await.unwrap();
+    support::settled().await;
+    let closing = tokio::spawn(async move { near.close().await });
+    support::settled().await;
+    let Role::Server(config) = certificate.server() else { panic!("it is a server") };
+    let _far = tls::server(far, config).await.unwrap().responders(responders).spawn();
+    assert_eq!(heard.recv().await, Some(()), "it was queued");
+    closing.await.unwrap();
+    assert!(starting.await.unwrap().is_ok());
 }
 
 #[derive(Command)]

@@ -560,6 +560,10 @@ impl Driver {
             tracing::debug!("the connection did not end in time");
             return Poll::Ready(());
         }
+        if self.switching == Switching::Upgrading {
+            // What is held back is sent once there is a transport.
+            return Poll::Pending;
+        }
         let (mut reads, mut turn) = (0, 0);
         while !ending.peer_done {
             if reads == TURNS || turn >= READ_MAX {
@@ -627,6 +631,7 @@ impl Driver {
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         // Whoever hears of the end finds the stream closed.
         self.transport = Box::pin(NoTransport);
+        self.upgrading = None;
         let reason = self.shared.end(reason);
         tracing::debug!(%reason, "the connection has ended");
         reason
