@@ -107,6 +107,11 @@ impl RawClient {
             }
             // A peer that closes with bytes unread resets the connection.
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(0),
+            // What systems call it when a deadline is over is of no help to people.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                let message = format!("nothing comes for {} s", DEADLINE.as_secs());
+                Err(io::Error::new(ErrorKind::TimedOut, message))
+            }
             Err(error) => Err(error),
         }
     }
