@@ -23,7 +23,7 @@ fn bad_arguments_are_answered_with_the_usage() {
         (&["--listen", "udp:localhost:1"], "not \"udp:localhost:1\""),
         (&["--listen", "tcp:127.0.0.1:0", "--policy"], "--policy what?"),
         (&["--listen", "tcp:127.0.0.1:0", "--policy", "go"], "not \"go\""),
-        (&["--listen", "tcp:127.0.0.1:0", "--tls"], "no option --tls"),
+        (&["--listen", "tcp:127.0.0.1:0", "--tls"], "--tls what?"),
         (&["listen"], "no option listen"),
     ];
     for (arguments, message) in mistakes {
