@@ -227,9 +227,17 @@ async def echo_no_scalars(peer):
 
 @scenario
 async def echo_all_scalars(peer):
-    await echoes(
-        peer, c.EchoScalars, integer=-7, string=b"\xff", unicode="ü", float=1.5, boolean=True
-    )
+    values = {
+        "integer": -7,
+        "string": b"\xff",
+        "unicode": "ü",
+        "float": 1.5,
+        "boolean": True,
+        "decimal": decimal.Decimal("1.50"),
+        "datetime": DATETIMES[0],
+        "path": FilePath("/tmp"),
+    }
+    await echoes(peer, c.EchoScalars, **values)
 
 
 @scenario

@@ -2,6 +2,7 @@
 //! programs of this package share.
 
 mod address;
+mod command_line;
 pub mod commands;
 pub mod conversations;
 mod peer;
@@ -10,6 +11,7 @@ mod python;
 mod raw_client;
 
 pub use address::{Address, Transport, UnknownAddress};
+pub use command_line::{arguments, policy_named};
 pub use peer::Peer;
 pub use process::{DEADLINE, Finished, Process};
 pub use python::Python;

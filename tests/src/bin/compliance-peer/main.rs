@@ -10,7 +10,6 @@ mod start_tls;
 use amp_core::{Connection, serve_with};
 use amp_tests::Address;
 use amp_unix::UnixSocketListener;
-use std::env;
 use std::io;
 use std::process::ExitCode;
 use tokio::net::TcpListener;
@@ -21,7 +20,7 @@ use crate::responders::Notes;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = match Options::parse(env::args_os().skip(1)) {
+    let options = match Options::parse() {
         Ok(options) => options,
         Err(mistake) => {
             eprintln!("{mistake}\n{USAGE}");

@@ -1,6 +1,5 @@
 use amp_core::FailurePolicy;
-use amp_tests::Address;
-use std::ffi::OsString;
+use amp_tests::{Address, policy_named};
 use std::path::PathBuf;
 
 pub(crate) const USAGE: &str = "usage: compliance-peer --listen unix:PATH|tcp:HOST:PORT \
@@ -17,12 +16,8 @@ pub(crate) struct Options {
 
 impl Options {
     /// Reads the arguments behind the program's name; the error is for people.
-    pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let mut arguments = arguments.map(|argument| {
-            argument
-                .into_string()
-                .map_err(|argument| format!("{} is not UTF-8", argument.display()))
-        });
+    pub(crate) fn parse() -> Result<Self, String> {
+        let mut arguments = amp_tests::arguments();
         let mut listen = None;
         let mut tls = None;
         // Twisted's, since a run with either peer is to go the same way.
@@ -44,13 +39,5 @@ impl Options {
         }
         let listen = listen.ok_or("--listen is missing")?;
         Ok(Self { listen, policy, tls })
-    }
-}
-
-fn policy_named(name: &str) -> Result<FailurePolicy, String> {
-    match name {
-        "stay" => Ok(FailurePolicy::Stay),
-        "close" => Ok(FailurePolicy::Close),
-        _ => Err(format!("a policy is stay or close, not {name:?}")),
     }
 }

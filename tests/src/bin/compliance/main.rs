@@ -7,13 +7,12 @@ mod options;
 
 use amp_tests::RawClient;
 use amp_tests::conversations::hold_all;
-use std::env;
 use std::process::ExitCode;
 
 use crate::options::{Options, USAGE};
 
 fn main() -> ExitCode {
-    let Options { address, expected } = match Options::parse(env::args_os().skip(1)) {
+    let Options { address, expected } = match Options::parse() {
         Ok(options) => options,
         Err(mistake) => {
             eprintln!("{mistake}\n{USAGE}");

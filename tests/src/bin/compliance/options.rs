@@ -1,7 +1,6 @@
 use amp_core::FailurePolicy;
 use amp_tests::conversations::{Expected, Standard};
-use amp_tests::{Address, UnknownAddress};
-use std::ffi::OsString;
+use amp_tests::{Address, UnknownAddress, policy_named};
 
 pub(crate) const USAGE: &str = "\
 usage: compliance unix:PATH|tcp:HOST:PORT [--policy close|stay] [--differences none|ours]
@@ -20,25 +19,15 @@ pub(crate) struct Options {
 
 impl Options {
     /// Reads the arguments behind the program's name; the error is for people.
-    pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let mut arguments = arguments.map(|argument| {
-            argument
-                .into_string()
-                .map_err(|argument| format!("{} is not UTF-8", argument.display()))
-        });
+    pub(crate) fn parse() -> Result<Self, String> {
+        let mut arguments = amp_tests::arguments();
         let mut address = None;
         let mut expected = Expected { standard: Standard::Twisted, policy: FailurePolicy::Close };
         while let Some(argument) = arguments.next() {
             let argument = argument?;
             let mut value = || arguments.next().unwrap_or_else(|| Err(format!("{argument} what?")));
             match argument.as_str() {
-                "--policy" => {
-                    expected.policy = match value()?.as_str() {
-                        "close" => FailurePolicy::Close,
-                        "stay" => FailurePolicy::Stay,
-                        name => return Err(format!("a policy is stay or close, not {name:?}")),
-                    }
-                }
+                "--policy" => expected.policy = policy_named(&value()?)?,
                 "--differences" => {
                     expected.standard = match value()?.as_str() {
                         "none" => Standard::Twisted,
