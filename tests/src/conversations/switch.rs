@@ -5,7 +5,11 @@ use super::{Conversation, case, error, put, sum, total, unknown, wait};
 
 pub(super) fn switch() -> Vec<Conversation> {
     let ask = |tag: &str| wire!["_ask" => tag, "_command" => "SwitchToEcho"];
-    let ask_to = |tag: &str, refuse: &str| wire!["_ask" => tag, "_command" => "SwitchToEcho", "refuse" => refuse];
+    let ask_to = |tag: &str, refuse: &str| {
+        let refuse = wire!["refuse" => refuse];
+        let ask = ask(tag);
+        [&ask[..ask.len() - 2], &refuse].concat()
+    };
     let agreed = |tag: &str| wire!["_answer" => tag];
     let refused = |tag: &str| error(tag, "FRIENDLY", "not today");
     let silent = wire!["_command" => "SwitchToEcho"];
