@@ -1,4 +1,4 @@
-use amp_core::{Argument, DecodeError, EncodeError, Proto, Value, ValueWriter};
+use amp_core::{Argument, Attachment, DecodeError, EncodeError, Proto, Value, ValueWriter};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -64,6 +64,11 @@ impl Descriptor {
     pub fn into_owned(self) -> io::Result<OwnedFd> {
         Arc::try_unwrap(self.0).or_else(|shared| shared.try_clone())
     }
+
+    /// What a Unix transport received; `None` if another transport did.
+    pub(crate) fn from_attachment(attachment: Attachment) -> Option<Self> {
+        attachment.downcast().ok().map(Self)
+    }
 }
 
 impl From<OwnedFd> for Descriptor {
@@ -97,9 +102,7 @@ impl Argument for Descriptor {
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         let ordinal = u64::from_string_proto(value, proto)?;
         let attachment = proto.claim(attachment_kind(), ordinal)?;
-        match attachment.downcast() {
-            Ok(fd) => Ok(Self(fd)),
-            Err(_) => Err(DecodeError::malformed("a file descriptor", value)),
-        }
+        Self::from_attachment(attachment)
+            .ok_or_else(|| DecodeError::malformed("a file descriptor", value))
     }
 }

@@ -7,6 +7,7 @@
 //!   transport for `amp_core`.
 //! - A server's socket is open to nobody else by default, and [`PeerCredentials`] says who
 //!   connected.
+//! - [`take_descriptors`] gives what came around a protocol switch and that nothing has named.
 //! - [`socket`] sends and receives descriptors on any Unix socket, for a transport of your own.
 //!
 //! # Who owns a descriptor
@@ -14,7 +15,7 @@
 //! A descriptor that is sent belongs to the connection from the moment that its box is queued. It
 //! stays open until the kernel has taken it, and is closed then, or when the connection ends.
 //! A descriptor that is received belongs to the [`Descriptor`] that names it, and is closed with
-//! it. One that nothing names is closed with the connection.
+//! it. One that nothing names is closed with the connection, or handed over by a protocol switch.
 //!
 //! On systems that are not Unix this crate is empty.
 
@@ -29,6 +30,7 @@ mod error;
 mod listener;
 pub mod socket;
 mod stream;
+mod switched;
 mod transport;
 
 pub use adapter::UnixTransport;
@@ -37,4 +39,5 @@ pub use credentials::PeerCredentials;
 pub use descriptor::Descriptor;
 pub use error::DescriptorError;
 pub use listener::UnixSocketListener;
+pub use switched::take_descriptors;
 pub use transport::IUnixTransport;

@@ -1,0 +1,17 @@
+use amp_core::Switched;
+
+use crate::Descriptor;
+
+/// Takes the descriptors that a connection received before its protocol switch and that no
+/// argument has claimed, and those that came with what was read from `stream` since, in the order
+/// in which they came.
+///
+/// Each is owned, as if an argument had named it. What is not taken is closed with `stream`.
+///
+/// A transport that is no [`UnixTransport`](crate::UnixTransport) may have attachments of another
+/// kind. They are taken too, and dropped:
+/// [`take_attachments`](amp_core::Switched::take_attachments) gives them.
+pub fn take_descriptors(stream: &mut Switched) -> Vec<Descriptor> {
+    let attachments = stream.take_attachments();
+    attachments.into_iter().filter_map(Descriptor::from_attachment).collect()
+}
