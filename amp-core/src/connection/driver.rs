@@ -480,8 +480,12 @@ impl Driver {
                 self.yielded = false;
                 state.core.outgoing().take(&mut self.writing);
                 state.taken += self.writing.len() as u64;
+                // What replaces a transport carries none. The boxes that name them were encoded
+                // before; the peer answers that it has not received them.
+                let uncarried = state.upgraded.then(|| self.writing.take_attachments());
                 let waiting_for_room = std::mem::take(&mut state.waiting_for_room);
                 drop(state);
+                drop(uncarried);
                 if waiting_for_room {
                     self.shared.room.notify_waiters();
                 }
@@ -741,6 +745,7 @@ impl Drop for Running {
 mod tests {
     use super::*;
     use crate::connection::{Connection, Limits};
+    use crate::proto::Body;
     use std::pin::pin;
 
     fn start() -> (Peer, Driver, tokio::io::DuplexStream) {
@@ -783,6 +788,27 @@ mod tests {
         assert!(driver.poll_ending(&mut cx).is_pending());
         assert!(driver.park(&cx), "the peer has yet to close");
     }
+
+    #[tokio::test]
+    async fn attachments_that_were_held_back_are_dropped_when_the_new_transport_has_none() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let (_peer, mut driver, _far) = start();
+        let attachment: Attachment = Arc::new(());
+        let dropped = Arc::downgrade(&attachment);
+        driver.shared.update(|state| {
+            let mut body = Body { attachments: vec![attachment], ..Body::default() };
+            state.core.ask_switch(b"A", &mut Body::default(), Waker::noop().clone()).unwrap();
+            state.core.notify(b"B", &mut body);
+        });
+        assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+        driver.shared.upgraded(None);
+        assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+        assert!(dropped.upgrade().is_none());
+        driver.shared.update(|state| state.core.notify(b"C", &mut Body::default()));
+        assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+        assert!(driver.writing.is_empty());
+    }
+
     #[tokio::test]
     async fn the_room_of_a_large_box_is_not_kept() {
         let (_peer, mut driver, _far) = start();

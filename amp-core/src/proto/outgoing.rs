@@ -98,6 +98,11 @@ impl Outgoing {
         bytes
     }
 
+    /// Takes the attachments and leaves the bytes, for a transport that carries none.
+    pub(crate) fn take_attachments(&mut self) -> VecDeque<Attachment> {
+        std::mem::take(&mut self.attachments)
+    }
+
     /// Moves everything of `other` behind what is there.
     pub(super) fn append(&mut self, other: Outgoing) {
         self.segments.push_back(self.tail.split().freeze());
