@@ -164,3 +164,18 @@ fn texts_of_errors_are_cut_to_what_fits() {
     // 65 535 is odd, and no character is cut in two.
     assert_eq!(ampbox.get("_error_description").unwrap().len(), 65_534);
 }
+
+#[test]
+fn a_switch_that_is_given_up_gives_back_who_waited_for_it() {
+    for (kind, agreed) in [("_answer", true), ("_error", false)] {
+        let mut core = Core::<&str>::new(CoreLimits::default());
+        let id = core.ask_switch(b"Switch", &mut Body::default(), "who asked").unwrap();
+        assert_eq!(core.forget(id), Some("who asked"));
+        assert_eq!(core.forget(id), None);
+        assert_eq!(core.waiters().count(), 0);
+        assert!(core.is_switching(), "the answer says which protocol the peer speaks");
+        let event = core.handle_box(AmpBox::from_pairs([(kind, "1")]).unwrap()).unwrap();
+        assert_eq!(matches!(event, Event::Switched(None)), agreed, "{event:?}");
+        assert_eq!((core.outstanding(), core.holds()), (0, agreed));
+    }
+}

@@ -15,16 +15,8 @@ pub struct Core<W> {
     /// What is queued while nothing may be sent: behind a protocol switch.
     held: Option<Outgoing>,
     /// The protocol switch that this side has asked for.
-    asked_switch: Option<AskedSwitch>,
+    asked_switch: Option<CallId>,
     counters: Counters,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct AskedSwitch {
-    id: CallId,
-    /// Whether nobody waits for the answer any more. It says all the same which protocol the
-    /// peer speaks.
-    abandoned: bool,
 }
 
 /// What a core holds at most.
@@ -46,6 +38,9 @@ pub type Answer = Result<AmpBox, RemoteError>;
 #[derive(Debug)]
 enum Waiting<W> {
     For(W),
+    /// Nobody waits for the answer to a protocol switch any more. It says all the same which
+    /// protocol the peer speaks.
+    Nobody,
     Done(Answer),
 }
 
@@ -151,7 +146,7 @@ impl<W> Core<W> {
             return Err(SwitchRefused::UnderWay);
         }
         let id = self.call(command, body, waiter)?;
-        self.asked_switch = Some(AskedSwitch { id, abandoned: false });
+        self.asked_switch = Some(id);
         self.held = Some(Outgoing::default());
         Ok(id)
     }
@@ -247,24 +242,19 @@ impl<W> Core<W> {
     }
 
     fn switch_answered(&mut self, answer: Answer) -> Event<W> {
-        let Some(AskedSwitch { id, abandoned }) = self.asked_switch.take() else {
+        let Some(id) = self.asked_switch.take() else {
             return Event::Ignored;
         };
         let refused = answer.is_err();
         if refused {
             self.resume();
         }
-        let waiter = if abandoned {
-            self.calls.remove(id);
-            None
-        } else {
-            match self
-                .calls
-                .get_mut(id)
-                .map(|waiting| std::mem::replace(waiting, Waiting::Done(answer)))
-            {
-                Some(Waiting::For(waiter)) => Some(waiter),
-                Some(Waiting::Done(_)) | None => None,
+        let waiting = self.calls.get_mut(id);
+        let waiter = match waiting.map(|w| std::mem::replace(w, Waiting::Done(answer))) {
+            Some(Waiting::For(waiter)) => Some(waiter),
+            Some(Waiting::Nobody | Waiting::Done(_)) | None => {
+                self.calls.remove(id);
+                None
             }
         };
         match waiter {
@@ -281,7 +271,7 @@ impl<W> Core<W> {
         }
         match self.calls.remove(id)? {
             Waiting::Done(answer) => Some(answer),
-            Waiting::For(_) => None,
+            Waiting::For(_) | Waiting::Nobody => None,
         }
     }
 
@@ -289,21 +279,20 @@ impl<W> Core<W> {
     pub fn waiter_mut(&mut self, id: CallId) -> Option<&mut W> {
         match self.calls.get_mut(id)? {
             Waiting::For(waiter) => Some(waiter),
-            Waiting::Done(_) => None,
+            Waiting::Nobody | Waiting::Done(_) => None,
         }
     }
 
     /// Gives up a call: its answer, should one come, is ignored. Returns who waited for it.
     pub fn forget(&mut self, id: CallId) -> Option<W> {
-        if let Some(asked) = &mut self.asked_switch
-            && asked.id == id
-        {
-            asked.abandoned = true;
-            return None;
-        }
-        match self.calls.remove(id)? {
+        let waiting = if self.is_switch(id) {
+            std::mem::replace(self.calls.get_mut(id)?, Waiting::Nobody)
+        } else {
+            self.calls.remove(id)?
+        };
+        match waiting {
             Waiting::For(waiter) => Some(waiter),
-            Waiting::Done(_) => None,
+            Waiting::Nobody | Waiting::Done(_) => None,
         }
     }
 
@@ -311,7 +300,7 @@ impl<W> Core<W> {
     pub fn waiters(&mut self) -> impl Iterator<Item = &mut W> {
         self.calls.values_mut().filter_map(|waiting| match waiting {
             Waiting::For(waiter) => Some(waiter),
-            Waiting::Done(_) => None,
+            Waiting::Nobody | Waiting::Done(_) => None,
         })
     }
 
@@ -327,7 +316,7 @@ impl<W> Core<W> {
 
     /// Whether this call asks for a protocol switch and is not answered yet.
     pub fn is_switch(&self, id: CallId) -> bool {
-        self.asked_switch.is_some_and(|asked| asked.id == id)
+        self.asked_switch == Some(id)
     }
 
     /// How many bytes are queued: those to be sent, and those that are held back.
