@@ -810,6 +810,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_held_back_at_the_end_is_dropped() {
+        let (_peer, driver, _far) = start();
+        let attachment: Attachment = Arc::new(());
+        let dropped = Arc::downgrade(&attachment);
+        driver.shared.update(|state| {
+            let mut body = Body { attachments: vec![attachment], ..Body::default() };
+            state.core.ask_switch(b"A", &mut Body::default(), Waker::noop().clone()).unwrap();
+            state.core.notify(b"B", &mut body);
+        });
+        drop(driver);
+        assert!(dropped.upgrade().is_none());
+    }
+
+    #[tokio::test]
     async fn the_room_of_a_large_box_is_not_kept() {
         let (_peer, mut driver, _far) = start();
         let value = vec![0; 65_535];

@@ -332,10 +332,14 @@ impl Shared {
         };
         state.phase = Phase::Ended(reason.clone());
         let callers = state.callers();
+        state.core.resume();
         let unsent = std::mem::take(state.core.outgoing());
         let unwritten = std::mem::take(&mut state.after);
+        let switch = std::mem::take(&mut state.switch);
+        let upgrade = matches!(state.handed_over, HandedOver::Upgrade(_))
+            .then(|| std::mem::take(&mut state.handed_over));
         self.release(state);
-        drop((unsent, unwritten));
+        drop((unsent, unwritten, switch, upgrade));
         callers.into_iter().for_each(Waker::wake);
         self.room.notify_waiters();
         self.changed.notify_waiters();

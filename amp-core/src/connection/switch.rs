@@ -24,7 +24,9 @@ impl Peer {
     /// # Cancel safety
     ///
     /// Once the call is sent, the peer decides which protocol is spoken: if it agrees and the
-    /// future was dropped, the connection is closed.
+    /// future was dropped, or its [`call_timeout`](crate::Connection::call_timeout) was over, the
+    /// connection is closed. Nothing else can be sent before the peer has answered, also after
+    /// such a timeout: where that is too long, close the connection.
     pub async fn switch_protocol<C: ProtocolSwitch>(
         &self,
         command: C,

@@ -184,7 +184,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// speaks from then on: a closure that gets the stream, and runs on a task of its own once
     /// the answer is sent. An error refuses the switch, and the connection goes on.
     ///
-    /// Until it has decided nothing more is read from the peer.
+    /// Until it has decided nothing more is read from the peer: so it must not wait for an answer
+    /// of that peer, and it does not notice when the peer goes.
     ///
     /// ```
     /// use amp_core::{Command, NoError, ProtocolSwitch, Responders, Switched};
