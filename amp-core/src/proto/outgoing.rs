@@ -99,7 +99,7 @@ impl Outgoing {
     }
 
     /// Takes the attachments and leaves the bytes, for a transport that carries none.
-    pub(crate) fn take_attachments(&mut self) -> VecDeque<Attachment> {
+    pub fn take_attachments(&mut self) -> VecDeque<Attachment> {
         std::mem::take(&mut self.attachments)
     }
 
