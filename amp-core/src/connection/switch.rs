@@ -2,7 +2,9 @@ use std::future::poll_fn;
 
 use super::call::Exchange;
 use super::peer::Peer;
-use super::shared::{HandedOver, Phase, Shared};
+#[cfg(feature = "tls")]
+use super::shared::Phase;
+use super::shared::{HandedOver, Shared};
 use super::switched::Switched;
 use crate::command::ProtocolSwitch;
 use crate::error::{CallError, CloseReason};
