@@ -402,3 +402,28 @@ async fn attachments_that_the_other_protocol_does_not_take_are_limited() {
     far.write_all(b"x").await.unwrap();
     assert_eq!(far.read(&mut shouted).await.unwrap(), 0, "the fourth attachment");
 }
+
+#[tokio::test]
+async fn responders_that_were_put_in_place_later_can_switch_from_the_next_read_on() {
+    async fn log_in(call: amp_core::StringCallReceived) -> Result<AmpBox, amp_core::RemoteError> {
+        call.peer.replace_responders(switching());
+        Ok(AmpBox::new())
+    }
+    let login = || Responders::new(()).respond_string("Login", log_in);
+    let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "Login")]).unwrap().to_bytes();
+
+    let (_peer, mut script) = Script::start(|connection| connection.responders(login()));
+    script.send(&call).await;
+    script.expect([("_answer", "1")]).await;
+    script.send(&[&ask("2", "False")[..], b"behind"].concat()).await;
+    script.expect([("_answer", "2")]).await;
+    assert_eq!(script.receive_bytes(6).await, b"BEHIND");
+
+    // Read together with the login, it was no switch when it was read.
+    let (_peer, mut script) = Script::start(|connection| connection.responders(login()));
+    script.send(&[&call[..], &ask("2", "False")].concat()).await;
+    script.expect([("_answer", "1")]).await;
+    script.expect_unknown("2").await;
+    script.send(&ask("3", "False")).await;
+    script.expect([("_answer", "3")]).await;
+}

@@ -98,6 +98,12 @@ impl Question {
             self.answered = true;
             return;
         };
+        if !self.asks_switch {
+            // It was read as any other call, and boxes may have been read behind it.
+            let why = "its responder was added after the call had been read".to_owned();
+            self.undeclared(&Undeclared::Switch(why));
+            return;
+        }
         match self.peer.shared().update(|state| state.accept_switch(tag, then)) {
             Ok(()) => self.answered = true,
             Err((_, why)) => self.undeclared(&Undeclared::Switch(why)),

@@ -1,0 +1,256 @@
+//! What comes in: boxes, the answers among them, and the calls to be answered.
+
+use bytes::BytesMut;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use super::super::peer::Peer;
+use super::super::shared::{HandedOver, State, Switch};
+use super::{Driver, Input, Progress, READ_MAX, Running, Switching, TURNS};
+use crate::error::CloseReason;
+use crate::proto::{Event, IncomingCall, ProtocolError};
+use crate::responder::{Question, Undeclared};
+
+impl Driver {
+    /// Reads, and deals with what was read, until there is nothing to read.
+    pub(super) fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
+        let mut turn = 0;
+        for _ in 0..TURNS {
+            if self.switching != Switching::No {
+                return Ok(Progress::Waiting);
+            }
+            let sent_next =
+                self.writing.is_empty() && !self.shared.lock().core.outgoing().is_empty();
+            if sent_next && !self.input.calls.is_empty() {
+                // What their answers wait behind is sent first.
+                return Ok(Progress::More);
+            }
+            self.paused = !self.may_read(&mut self.shared.lock());
+            if self.paused {
+                return Ok(Progress::Waiting);
+            }
+            let Poll::Ready(received) = self.poll_receive(cx) else {
+                return Ok(Progress::Waiting);
+            };
+            let received = received?;
+            if received == 0 {
+                let received = self.input.buffer.len();
+                return Err(match received {
+                    0 => CloseReason::Peer,
+                    _ => CloseReason::Truncated { received },
+                });
+            }
+            self.handle_received()?;
+            self.check_send_queue()?;
+            if self.shared.lock().phase.refusal().is_some() {
+                // What comes later than the failure that closes the connection is not answered.
+                return Ok(Progress::More);
+            }
+            turn += received;
+            if turn >= READ_MAX {
+                break;
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    /// Whether another call may be received now: see
+    /// [`Limits::running_responders`](super::Limits::running_responders).
+    pub(super) fn may_read(&self, state: &mut State) -> bool {
+        state.running < self.shared.settings.limits.running_responders
+            || state.core.outstanding() > 0
+            || !state.core.outgoing().is_empty()
+            || !self.writing.is_empty()
+    }
+
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Input { buffer, decoder, attachments, ask, .. } = &mut self.input;
+        // What a large box needed is not kept for the small ones that follow.
+        if buffer.is_empty() && buffer.capacity() > 2 * READ_MAX {
+            *buffer = BytesMut::new();
+        }
+        let missing = decoder.needed().saturating_sub(buffer.len());
+        let room = missing.max(*ask);
+        // A reserve that moves what is there costs more than a short read, so half is enough.
+        if buffer.capacity() - buffer.len() < missing.max(room / 2) {
+            buffer.reserve(room);
+        }
+        let room = buffer.capacity() - buffer.len();
+        let received = ready!(self.transport.as_mut().poll_receive(cx, buffer, attachments))?;
+        if received == room && *ask < READ_MAX {
+            *ask *= 2;
+        }
+        Poll::Ready(Ok(received))
+    }
+
+    /// Decodes what was read, gives answers to their calls, and starts responders.
+    pub(super) fn handle_received(&mut self) -> Result<(), CloseReason> {
+        self.receive_attachments()?;
+        loop {
+            let decoded = self.decode();
+            // Answers first: they wake callers, and free places among the outstanding calls.
+            self.input.wakers.drain(..).for_each(Waker::wake);
+            self.start_responders()?;
+            decoded?;
+            // A switch that is refused at once leaves the boxes behind it, and those are answered
+            // even if the refusal closes the connection.
+            if !self.is_switch_refused() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Starts the responders of the calls that were received. Most of them answer at once, so this
+    /// stops while there is enough to be sent.
+    pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
+        while self.may_start()
+            && let Some(call) = self.input.calls.pop_front()
+        {
+            self.input.calls_len -= call.ampbox().encoded_len();
+            self.start_responder(&call)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn may_start(&self) -> bool {
+        if self.input.calls.is_empty() {
+            return false;
+        }
+        let limit = self.shared.settings.limits.send_queue;
+        let mut state = self.shared.lock();
+        // Once both sides agree to a switch, what came before it is begun before it is made. And
+        // what is held back when the connection ends is not sent at all.
+        let agreed = matches!(self.switching, Switching::Agreed | Switching::Upgrading);
+        let waiting = if agreed || self.ending.is_some() {
+            state.core.outgoing().len()
+        } else {
+            state.core.queued()
+        };
+        waiting < limit
+    }
+
+    pub(super) fn receive_attachments(&mut self) -> Result<(), CloseReason> {
+        if self.input.attachments.is_empty() {
+            return Ok(());
+        }
+        let limit = self.shared.settings.limits.unclaimed_attachments;
+        let mut unclaimed = self.shared.unclaimed();
+        self.input.attachments.drain(..).for_each(|attachment| unclaimed.receive(attachment));
+        if unclaimed.len() > limit {
+            return Err(CloseReason::Limit { what: "unclaimed attachments", limit });
+        }
+        Ok(())
+    }
+
+    /// The boxes before a mistake are good; the mistake ends the connection after them.
+    pub(super) fn decode(&mut self) -> Result<(), ProtocolError> {
+        // Behind a box that switches the protocol there are no boxes. Where one is to be expected
+        // each box is looked at before the next is decoded.
+        self.look_for_responders();
+        let expected = self.locator.has_switches() || self.shared.lock().core.is_switching();
+        let most = if expected { 1 } else { usize::MAX };
+        loop {
+            let Input { buffer, decoder, boxes, .. } = &mut self.input;
+            let decoded = loop {
+                if boxes.len() == most {
+                    break Ok(true);
+                }
+                match decoder.decode(buffer) {
+                    Ok(Some(ampbox)) => boxes.push(ampbox),
+                    Ok(None) => break Ok(false),
+                    Err(error) => break Err(error),
+                }
+            };
+            self.handle_boxes()?;
+            if !decoded? || self.switching != Switching::No {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sorts out what was decoded: answers to their calls, calls to be answered.
+    pub(super) fn handle_boxes(&mut self) -> Result<(), ProtocolError> {
+        let Self { shared, locator, switching, input, .. } = self;
+        let Input { boxes, calls, calls_len, wakers, .. } = input;
+        let mut ignored = 0;
+        // Dropped once the lock is.
+        let mut refused = HandedOver::Unwanted;
+        let handled = {
+            let mut state = shared.lock();
+            boxes.drain(..).try_for_each(|ampbox| {
+                let asked = state.core.is_switching();
+                let event = state.core.handle_box(ampbox)?;
+                if asked && !state.core.is_switching() && !matches!(event, Event::Switched(_)) {
+                    refused = std::mem::take(&mut state.handed_over);
+                }
+                match event {
+                    Event::Answered(waker) => wakers.push(waker),
+                    Event::Switched(waker) => {
+                        wakers.extend(waker);
+                        *switching = Switching::Agreed;
+                    }
+                    Event::Called(call) => {
+                        if locator.is_switch(&call) {
+                            if state.core.is_switching() {
+                                return Err(ProtocolError::SwitchesCross);
+                            }
+                            state.switch = Switch::Deciding;
+                            *switching = Switching::Asked;
+                        }
+                        *calls_len += call.ampbox().encoded_len();
+                        calls.push_back(call);
+                    }
+                    Event::Ignored => ignored += 1,
+                }
+                Ok(())
+            })
+        };
+        drop(refused);
+        if ignored > 0 {
+            tracing::debug!(ignored, "ignored answers to calls that are not outstanding");
+        }
+        handled
+    }
+
+    /// Goes on with other responders, if they were replaced.
+    fn look_for_responders(&mut self) {
+        if let Some(locator) = self.shared.lock().replaced.take() {
+            self.locator = locator;
+        }
+    }
+
+    /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
+    pub(super) fn start_responder(&mut self, call: &IncomingCall) -> Result<(), CloseReason> {
+        self.look_for_responders();
+        // Behind a call that asks for a switch nothing is decoded: it is the last one.
+        let asks_switch = self.switching == Switching::Asked && self.input.calls.is_empty();
+        let question = Question::new(Peer::new(Arc::clone(&self.shared)), call, asks_switch);
+        let running = self.shared.lock().running;
+        let limit = self.shared.settings.limits.running_responders_max;
+        if running >= limit {
+            let one_way = call.tag().is_none();
+            question.fail_undeclared(&Undeclared::TooMany { running });
+            if one_way {
+                return Err(CloseReason::Limit { what: "running responders", limit });
+            }
+            return Ok(());
+        }
+        let locator = &self.locator;
+        // The responder that panics drops its question, which is answered by that.
+        let started = catch_unwind(AssertUnwindSafe(|| {
+            let mut responding = locator.respond(question, call.command(), call.ampbox())?;
+            let mut cx = Context::from_waker(Waker::noop());
+            responding.as_mut().poll(&mut cx).is_pending().then_some(responding)
+        }));
+        if let Ok(Some(responding)) = started {
+            let running = Running::new(Arc::clone(&self.shared));
+            tokio::spawn(async move {
+                let _running = running;
+                responding.await;
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+use super::*;
+use crate::connection::{Connection, Limits, Peer};
+use crate::proto::Body;
+use std::pin::pin;
+
+fn start() -> (Peer, Driver, tokio::io::DuplexStream) {
+    let (near, far) = tokio::io::duplex(1000);
+    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let (peer, driver) = Connection::new(near).limits(limits).start();
+    (peer, driver, far)
+}
+
+/// What another thread does while the driver is at work, step by step.
+#[tokio::test]
+async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_waits() {
+    let mut cx = Context::from_waker(Waker::noop());
+
+    let (peer, mut driver, _far) = start();
+    let _running = Running::new(Arc::clone(&driver.shared));
+    assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
+    let mut call = pin!(peer.call_remote_string("A", [("a", "b")]));
+    assert!(call.as_mut().poll(&mut cx).is_pending());
+    assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+    assert!(!driver.park(&cx), "the answer must be read");
+
+    let (_peer, mut driver, _far) = start();
+    let running = Running::new(Arc::clone(&driver.shared));
+    assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
+    drop(running);
+    assert!(!driver.park(&cx), "the next call may be read");
+}
+
+#[tokio::test]
+async fn an_end_goes_on_when_the_last_responder_is_done_before_the_driver_waits() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let (_peer, mut driver, _far) = start();
+    let running = Running::new(Arc::clone(&driver.shared));
+    driver.shared.close(&CloseReason::Local, true);
+    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    assert!(driver.poll_ending(&mut cx).is_pending());
+    drop(running);
+    assert!(!driver.park(&cx));
+    assert!(driver.poll_ending(&mut cx).is_pending());
+    assert!(driver.park(&cx), "the peer has yet to close");
+}
+
+#[tokio::test]
+async fn attachments_that_were_held_back_are_dropped_when_the_new_transport_has_none() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let (_peer, mut driver, _far) = start();
+    let attachment: Attachment = Arc::new(());
+    let dropped = Arc::downgrade(&attachment);
+    driver.shared.update(|state| {
+        let mut body = Body { attachments: vec![attachment], ..Body::default() };
+        state.core.ask_switch(b"A", &mut Body::default(), Waker::noop().clone()).unwrap();
+        state.core.notify(b"B", &mut body);
+    });
+    assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+    driver.shared.upgraded(None);
+    assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+    assert!(dropped.upgrade().is_none());
+    driver.shared.update(|state| state.core.notify(b"C", &mut Body::default()));
+    assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+    assert!(driver.writing.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_held_back_at_the_end_is_dropped() {
+    let (_peer, driver, _far) = start();
+    let attachment: Attachment = Arc::new(());
+    let dropped = Arc::downgrade(&attachment);
+    driver.shared.update(|state| {
+        let mut body = Body { attachments: vec![attachment], ..Body::default() };
+        state.core.ask_switch(b"A", &mut Body::default(), Waker::noop().clone()).unwrap();
+        state.core.notify(b"B", &mut body);
+    });
+    drop(driver);
+    assert!(dropped.upgrade().is_none());
+}
+
+#[tokio::test]
+async fn the_room_of_a_large_box_is_not_kept() {
+    let (_peer, mut driver, _far) = start();
+    let value = vec![0; 65_535];
+    let mut pairs: Vec<_> = (0..80).map(|n| (format!("{n:02}"), &value[..])).collect();
+    pairs.push(("_answer".into(), b"none"));
+    let bytes = AmpBox::from_pairs(pairs).unwrap().to_bytes();
+    for piece in bytes.chunks(100_000) {
+        driver.input.buffer.extend_from_slice(piece);
+        driver.handle_received().unwrap();
+    }
+    assert_eq!(driver.shared.lock().core.counters().unknown_answers, 1);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
+    assert!(driver.input.buffer.capacity() <= 2 * READ_MAX);
+}
