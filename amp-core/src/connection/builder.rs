@@ -47,7 +47,8 @@ pub(crate) struct Settings {
     pub(crate) unknown_keys: UnknownKeys,
 }
 
-/// What a connection holds at most. Each limit has an error of its own that names it.
+/// What a connection holds at most. Going over a limit slows a side down, or is an error that names
+/// the limit: each says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How large a received box may be. Over it, the connection ends.
