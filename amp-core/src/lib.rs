@@ -71,6 +71,12 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Changing the connection
+//!
+//! [`Peer::switch_protocol`] and [`Responders::respond_switch`] hand the stream over to another
+//! protocol. With the feature `tls`, `amp_core::tls` has TLS from the start, and `Peer::start_tls`
+//! under way. [`Peer::replace_responders`] changes what answers.
+//!
 //! # What goes wrong, and what follows
 //!
 //! - A value that cannot be written fails its one call with an [`EncodeError`] before anything
@@ -80,8 +86,8 @@
 //! - A connection that ends fails every outstanding call with the same [`CloseReason`].
 //! - A peer that calls wrongly is answered with an error; whether the connection goes on is the
 //!   [`FailurePolicy`].
-//! - A peer that does not keep to the protocol, or goes over one of the [`Limits`], loses the
-//!   connection.
+//! - A peer that does not keep to the protocol loses the connection. One that goes over the
+//!   [`Limits`] is made to wait, is answered with an error, or loses it: each limit says which.
 //!
 //! # Without a connection
 //!

@@ -13,7 +13,8 @@
 //! # Who owns a descriptor
 //!
 //! A descriptor that is sent belongs to the connection from the moment that its box is queued. It
-//! stays open until the kernel has taken it, and is closed then, or when the connection ends.
+//! stays open until the kernel has taken it, and is closed then, or when the connection ends or
+//! TLS is started on it, which carries no descriptors.
 //! A descriptor that is received belongs to the [`Descriptor`] that names it, and is closed with
 //! it. One that nothing names is closed with the connection, or handed over by a protocol switch.
 //!

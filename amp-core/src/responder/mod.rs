@@ -1,4 +1,4 @@
-//! Responders: what answers the calls of the peer.
+//! Responders: what answers the calls of the peer, and agrees to protocol switches.
 
 mod context;
 mod failure;
