@@ -1,6 +1,7 @@
-//! The integers of `num-bigint`: Integers of any size that fits into a value.
+//! The integers of `num-bigint`: Integers of any size that fits into one value.
 //!
-//! The time is quadratic in the number of digits, and bounded since a value has at most 65 535.
+//! The time is quadratic in the number of digits, so no more than 65 535 are read, which is what
+//! one value has room for: also inside of what can be longer, such as `Numbered` and `Zlib`.
 //! Python reads and writes at most 4300 digits unless it is told otherwise
 //! (`sys.set_int_max_str_digits`).
 
@@ -8,7 +9,7 @@ use num_bigint::{BigInt, BigUint};
 
 use crate::argument::integer::{read_any, trim};
 use crate::argument::{Argument, DecodeError, EncodeError, Proto};
-use crate::boxes::{Value, ValueWriter};
+use crate::boxes::{MAX_VALUE, Value, ValueWriter};
 
 /// An Integer of any size.
 impl Argument for BigInt {
@@ -26,7 +27,11 @@ impl Argument for BigInt {
         if let Some(number) = number.fit::<i128>() {
             return Ok(number.into());
         }
-        let digits = BigInt::parse_bytes(trim(value.as_slice()), 10);
+        let digits = trim(value.as_slice());
+        if digits.len() > MAX_VALUE {
+            return Err(DecodeError::out_of_range("BigInt", value));
+        }
+        let digits = BigInt::parse_bytes(digits, 10);
         digits.ok_or_else(|| DecodeError::malformed("an Integer", value))
     }
 }
@@ -116,6 +121,15 @@ mod tests {
         assert_eq!(encode(&number), digits.as_bytes());
         let both = start.elapsed();
         assert!(both < Duration::from_secs(5), "{read:?} to read, {both:?} in all");
+    }
+
+    #[test]
+    fn more_digits_than_a_value_has_room_for_are_refused() {
+        let start = Instant::now();
+        let digits = "7".repeat(4 << 20);
+        assert_out_of_range::<BigInt>(digits.as_bytes(), "BigInt");
+        assert_out_of_range::<BigUint>(digits.as_bytes(), "BigInt");
+        assert!(start.elapsed() < Duration::from_secs(5));
     }
 
     proptest! {
