@@ -531,3 +531,14 @@ fn a_box_of_a_box_is_the_same_box() {
     assert_eq!(from_box::<AmpBox>(&received).unwrap(), without);
     assert!(to_box(&received).is_err());
 }
+
+#[test]
+fn a_map_in_descending_order_becomes_a_box_in_little_time() {
+    let pairs: Vec<String> = (0..500_000).rev().map(|n| format!("\"{n:06}\":\"\"")).collect();
+    let json = format!("{{{}}}", pairs.join(","));
+    let start = std::time::Instant::now();
+    let ampbox: AmpBox = serde_json::from_str(&json).unwrap();
+    let took = start.elapsed();
+    assert_eq!(ampbox.len(), 500_000);
+    assert!(took < std::time::Duration::from_secs(4), "{took:?}");
+}

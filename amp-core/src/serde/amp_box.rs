@@ -54,8 +54,14 @@ impl<'de> Visitor<'de> for OfMap {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AmpBox, A::Error> {
-        let mut ampbox = AmpBox::new();
+        let mut pairs = Vec::new();
         while let Some((OwnedOctets(key), OwnedOctets(value))) = map.next_entry()? {
+            pairs.push((key, value));
+        }
+        // In order, each is put at the end. In another, each would move those behind it.
+        pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut ampbox = AmpBox::new();
+        for (key, value) in pairs {
             if ampbox.insert(&key, value).map_err(Error::custom)? {
                 let key = crate::Shortened::new(key);
                 return Err(Error::custom(crate::BoxError::DuplicateKey { key }));
