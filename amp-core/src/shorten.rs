@@ -40,6 +40,21 @@ impl fmt::Debug for Shortened {
     }
 }
 
+/// The beginning of a message of `serde`'s, which may have all of a value in it.
+#[cfg(any(feature = "serde", feature = "json"))]
+pub(crate) fn message(message: &impl fmt::Display) -> String {
+    const LONGEST: usize = 240;
+    let mut text = message.to_string();
+    if text.len() > LONGEST {
+        let is_end = |at: &usize| text.is_char_boundary(*at);
+        let end = (0..=LONGEST).rev().find(is_end).unwrap_or_default();
+        text.truncate(end);
+        text.push_str("...");
+        text.shrink_to_fit();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::Shortened;

@@ -542,3 +542,13 @@ fn a_map_in_descending_order_becomes_a_box_in_little_time() {
     assert_eq!(ampbox.len(), 500_000);
     assert!(took < std::time::Duration::from_secs(4), "{took:?}");
 }
+
+#[test]
+fn errors_show_no_more_than_the_beginning_of_a_value() {
+    #[derive(Debug, Deserialize)]
+    enum Color {}
+    let ampbox = AmpBox::from_pairs([("v", "\u{e9}".repeat(30_000))]).unwrap();
+    let error = from_box::<V<Color>>(&ampbox).unwrap_err().to_string();
+    assert!(error.starts_with("argument v: unknown variant `\u{e9}"), "{error}");
+    assert!(error.len() < 400, "{} bytes", error.len());
+}

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::unicode::text;
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
-use crate::shorten::Shortened;
+use crate::shorten::{self, Shortened};
 
 /// Any type that `serde` knows, as JSON in a Unicode argument.
 ///
@@ -26,19 +26,19 @@ impl<T: Serialize + DeserializeOwned> Argument for Json<T> {
     }
 
     fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        serde_json::from_str(text(value)?)
-            .map(Self)
-            .map_err(|cause| DecodeError::custom(JsonError { seen: value.shortened(), cause }))
+        serde_json::from_str(text(value)?).map(Self).map_err(|cause| {
+            let cause = shorten::message(&cause);
+            DecodeError::custom(JsonError { seen: value.shortened(), cause })
+        })
     }
 }
 
-/// What `serde_json` says about a received value, and the value.
+/// The beginnings of what `serde_json` says about a received value, and of the value.
 #[derive(Debug, thiserror::Error)]
 #[error("{seen} is not the JSON of such a value: {cause}")]
 struct JsonError {
     seen: Shortened,
-    #[source]
-    cause: serde_json::Error,
+    cause: String,
 }
 
 #[cfg(test)]
@@ -81,6 +81,9 @@ mod tests {
             assert!(error.to_string().contains(message), "{error}");
         }
         assert_malformed::<Json<AnyJson>>(b"\"\xff\"", "UTF-8 text");
+        let long = format!("\"{}\"", "x".repeat(60_000));
+        let error = decode::<Json<i64>>(long.as_bytes()).unwrap_err().to_string();
+        assert!(error.len() < 500, "{} bytes", error.len());
         let deep = "[".repeat(65_535);
         decode::<Json<AnyJson>>(deep.as_bytes()).unwrap_err();
     }

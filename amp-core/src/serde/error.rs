@@ -5,7 +5,7 @@ use std::fmt::Display;
 use ::serde::{de, ser};
 
 use crate::argument::{DecodeError, DecodeErrorKind, EncodeError};
-use crate::shorten::Shortened;
+use crate::shorten::{self, Shortened};
 
 impl ser::Error for EncodeError {
     fn custom<T: Display>(message: T) -> Self {
@@ -15,7 +15,7 @@ impl ser::Error for EncodeError {
 
 impl de::Error for DecodeError {
     fn custom<T: Display>(message: T) -> Self {
-        DecodeError::custom(message.to_string())
+        DecodeError::custom(shorten::message(&message))
     }
 
     fn missing_field(field: &'static str) -> Self {
