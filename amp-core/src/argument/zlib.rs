@@ -88,7 +88,11 @@ fn inflate(value: Value<'_>, limit: usize) -> Result<Bytes, DecodeError> {
         let taken = usize::try_from(decompress.total_in() - taken).unwrap_or(rest.len());
         rest = &rest[taken..];
         match status {
-            Status::StreamEnd if rest.is_empty() => return Ok(plain.into()),
+            Status::StreamEnd if rest.is_empty() => {
+                // It may be kept for long, and there may be many of them.
+                plain.shrink_to_fit();
+                return Ok(plain.into());
+            }
             Status::StreamEnd => return Err(malformed()),
             // There was room, so the stream is cut short.
             _ if taken == 0 && plain.len() == made => return Err(malformed()),
@@ -154,6 +158,12 @@ mod tests {
         assert!(matches!(error.kind(), DecodeErrorKind::TooLong { limit: 16_777_216 }));
         assert!(decode::<Zlib<Vec<u8>, { 17 << 20 }>>(&seventeen).is_ok());
         assert!(decode::<Zlib<Vec<u8>, { usize::MAX }>>(&seventeen).is_ok());
+    }
+
+    #[test]
+    fn a_short_value_keeps_little_memory() {
+        let read = inflate(Value::from(OF_PYTHON[2].1), 16_777_216).unwrap();
+        assert_eq!(read.try_into_mut().unwrap().capacity(), 5);
     }
 
     #[test]
