@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use super::integer::trim;
 use super::{Argument, DecodeError, EncodeError, Proto};
-use crate::boxes::{Value, ValueWriter};
+use crate::boxes::{MAX_VALUE, Value, ValueWriter};
 
 /// A Float.
 impl Argument for f64 {
@@ -35,7 +35,10 @@ impl Argument for f64 {
     }
 
     fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        read(trim(value.as_slice())).ok_or_else(|| DecodeError::malformed("a Float", value))
+        // Longer ones come out of several keys or of compressed values only, and what is exact
+        // here is so for those that fit into one.
+        let text = Some(trim(value.as_slice())).filter(|text| text.len() <= MAX_VALUE);
+        text.and_then(read).ok_or_else(|| DecodeError::malformed("a Float", value))
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Proto<'a> {
     unknown_keys: UnknownKeys,
     /// How many boxes and lists inside of values are being read.
     nesting: usize,
+    /// How many bytes the compressed values of this box have been inflated to.
+    #[cfg(feature = "zlib")]
+    pub(super) inflated: usize,
 }
 
 impl<'a> Proto<'a> {
@@ -31,7 +34,15 @@ impl<'a> Proto<'a> {
         address: &'a PeerAddress,
         extensions: &'a Extensions,
     ) -> Self {
-        Self { attachments, address, extensions, unknown_keys: UnknownKeys::Ignore, nesting: 0 }
+        Self {
+            attachments,
+            address,
+            extensions,
+            unknown_keys: UnknownKeys::Ignore,
+            nesting: 0,
+            #[cfg(feature = "zlib")]
+            inflated: 0,
+        }
     }
 
     /// The same, with another way to deal with unknown keys.

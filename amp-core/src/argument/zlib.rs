@@ -14,8 +14,9 @@ use crate::boxes::{Value, ValueWriter};
 /// this wrapper.
 ///
 /// A received value may inflate to at most `LIMIT` bytes, 16 MiB by default; it is refused as soon
-/// as it goes beyond. This is for each value, so a peer that may send a list of these can make it
-/// inflate to so many bytes for each element. What is sent has no limit here.
+/// as it goes beyond. All compressed values of one box, those in lists and inside of each other
+/// too, may inflate to 64 MiB together, or to `LIMIT` if that is more. What is sent has no limit
+/// here.
 ///
 /// The compressed value still has to fit into 65 535 bytes. Where it might not, spread it over
 /// several keys: `Numbered<Zlib<T>>`.
@@ -57,10 +58,16 @@ impl<T: Argument, const LIMIT: usize> Argument for Zlib<T, LIMIT> {
     }
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        let plain = inflate(value, LIMIT)?;
+        let left = MAX_TOGETHER.max(LIMIT).saturating_sub(proto.inflated);
+        let plain = inflate(value, LIMIT.min(left))?;
+        proto.inflated += plain.len();
         T::from_string_proto(Value::from(&plain), proto).map(Self)
     }
 }
+
+/// What the values of one box may inflate to, in bytes: without it, a list of values that are a few
+/// bytes each, or values inside of values, would multiply their limits.
+const MAX_TOGETHER: usize = 64 << 20;
 
 /// The least room, in bytes, that is made to inflate into.
 const ROOM: usize = 4096;
@@ -118,6 +125,16 @@ mod tests {
         ("hello", b"x\x01\x01\x05\x00\xfa\xffhello\x06,\x02\x15"),
         ("abcabcabc", b"x\xdaKLJN\x04#\x00\x11=\x03s"),
     ];
+
+    #[test]
+    fn the_values_of_one_box_have_a_limit_together() {
+        type Large = Zlib<Bytes, { 16 << 20 }>;
+        let one = Large::from(Bytes::from(vec![0; 16 << 20]));
+        assert_eq!(decode::<Vec<Large>>(&encode(&vec![one.clone(); 3])).unwrap().len(), 3);
+        let list = encode(&Zlib::<Vec<Large>>::from(vec![one; 5]));
+        let error = decode::<Zlib<Vec<Large>>>(&list).unwrap_err();
+        assert!(matches!(error.kind(), DecodeErrorKind::TooLong { .. }), "{error}");
+    }
 
     #[test]
     fn what_python_compressed_is_read() {
