@@ -133,12 +133,12 @@ impl Question {
 
     fn undeclared(&mut self, error: &Undeclared) {
         let reference = next_reference();
-        let shown = format_args!("{reference:08x}");
+        let shown = format!("{reference:08x}");
         tracing::warn!(command = %self.command(), reference = %shown, %error, "a call failed");
         match self.policy() {
             // What the peer is told says nothing of the cause, but where to look for it.
             FailurePolicy::Stay => {
-                let description = format!("Unknown Error (reference {reference:08x})");
+                let description = format!("Unknown Error (reference {shown})");
                 self.finish(keys::UNKNOWN.as_bytes(), &description, false);
             }
             // To the letter what Twisted says.
