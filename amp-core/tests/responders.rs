@@ -144,3 +144,33 @@ fn an_undeclared_failure_has_a_reference_to_the_log() {
         assert_ne!(references[0], references[1]);
     });
 }
+
+/// Looks at the connection when it is dropped.
+#[derive(Default)]
+struct Looking(Mutex<Option<amp_core::Peer>>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        if let Some(peer) = self.0.lock().unwrap().take() {
+            peer.counters();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_state_of_replaced_responders_can_use_the_connection_when_it_is_dropped() {
+    let looking = Arc::new(Looking::default());
+    let responders = Responders::new(Arc::clone(&looking)).respond(
+        |context: Context<Arc<Looking>>, _: Last| async move {
+            context.peer().replace_responders(echoing());
+            Ok(())
+        },
+    );
+    let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+    *looking.0.lock().unwrap() = Some(peer);
+    drop(looking);
+    script.send_box([("_ask", "1"), ("_command", "Last")]).await;
+    script.expect([("_answer", "1")]).await;
+    script.send_box([("_ask", "2"), ("_command", "Echo")]).await;
+    script.expect([("_answer", "2")]).await;
+}

@@ -214,20 +214,25 @@ impl Driver {
         handled
     }
 
-    /// Goes on with other responders, if they were replaced.
-    fn look_for_responders(&mut self) {
-        if let Some(locator) = self.shared.lock().replaced.take() {
+    /// Goes on with other responders, if they were replaced; says how many are running. Those that
+    /// were there before are dropped with nothing locked: their state is the user's.
+    fn look_for_responders(&mut self) -> usize {
+        let (replaced, running) = {
+            let mut state = self.shared.lock();
+            (state.replaced.take(), state.running)
+        };
+        if let Some(locator) = replaced {
             self.locator = locator;
         }
+        running
     }
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
     pub(super) fn start_responder(&mut self, call: &IncomingCall) -> Result<(), CloseReason> {
-        self.look_for_responders();
+        let running = self.look_for_responders();
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
         let asks_switch = self.switching == Switching::Asked && self.input.calls.is_empty();
         let question = Question::new(Peer::new(Arc::clone(&self.shared)), call, asks_switch);
-        let running = self.shared.lock().running;
         let limit = self.shared.settings.limits.running_responders_max;
         if running >= limit {
             let one_way = call.tag().is_none();
