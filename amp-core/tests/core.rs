@@ -41,7 +41,7 @@ impl Side {
         self.buffer.extend_from_slice(bytes);
         while let Some(ampbox) = self.decoder.decode(&mut self.buffer).unwrap() {
             match self.core.handle_box(ampbox).unwrap() {
-                Event::Answered(n) => {
+                Event::Answered { waiter: n, .. } => {
                     let answer = self.core.take_answer(self.calls[&n]).expect("it is there");
                     assert!(self.answers.insert(n, answer).is_none(), "answered once");
                 }
@@ -54,7 +54,9 @@ impl Side {
                     (b"Note", None) => self.notes += 1,
                     other => panic!("{other:?}"),
                 },
-                Event::Switched(_) | Event::Ignored => panic!("nothing was made up"),
+                Event::Switched(_) | Event::Late { .. } | Event::Ignored => {
+                    panic!("nothing was made up")
+                }
             }
         }
     }
@@ -146,11 +148,11 @@ fn a_call_that_was_given_up_is_answered_to_nobody() {
     assert!(near.call(b"A", &mut Body::default(), ()).is_err());
     near.forget(call);
     let answer = AmpBox::from_pairs([("_answer", "1")]).unwrap();
-    assert!(matches!(near.handle_box(answer.clone()), Ok(Event::Ignored)));
+    assert!(matches!(near.handle_box(answer.clone()), Ok(Event::Late { id, .. }) if id == call));
     assert_eq!(near.counters().late_answers, 1);
     // The next call, in the same place, has another tag.
     let next = near.call(b"A", &mut Body::default(), ()).unwrap();
-    assert!(matches!(near.handle_box(answer), Ok(Event::Ignored)));
+    assert!(matches!(near.handle_box(answer), Ok(Event::Late { id, .. }) if id == call));
     assert!(near.take_answer(next).is_none());
     assert!(near.waiter_mut(next).is_some());
 }

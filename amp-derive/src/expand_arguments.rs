@@ -4,7 +4,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::Path;
+use syn::{Ident, Path};
 
 use crate::ast::Struct;
 use crate::expand_field::{self, FieldCode};
@@ -44,7 +44,7 @@ pub(crate) fn arguments(
     let (input, out, proto) = if item.fields.is_empty() || bodies == Bodies::Stubs {
         (unused.clone(), unused.clone(), unused)
     } else {
-        let name = |name| syn::Ident::new(name, span).into_token_stream();
+        let name = |name| Ident::new(name, span).into_token_stream();
         (name("input"), name("out"), name("proto"))
     };
     let strict =
@@ -144,8 +144,13 @@ fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
         #(#writes)*
         ::core::result::Result::Ok(())
     };
+    // All are read before the first failure is looked at: what a box names beside its bytes is
+    // taken by whoever reads it, and is dropped with what was read.
+    let results: Vec<_> =
+        (0..fields.len()).map(|index| Ident::new(&format!("field_{index}"), span)).collect();
     let from_box = quote_spanned! {span=>
-        ::core::result::Result::Ok(Self { #(#idents: #reads,)* })
+        #(let #results = #reads;)*
+        ::core::result::Result::Ok(Self { #(#idents: #results?,)* })
     };
     (to_box, from_box)
 }

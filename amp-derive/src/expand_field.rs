@@ -11,7 +11,7 @@ use crate::ast::{DefaultValue, Field};
 pub(crate) struct FieldCode {
     /// A statement in `to_box`.
     pub(crate) write: TokenStream,
-    /// An expression in `from_box`.
+    /// An expression in `from_box`: the field, or why it cannot be read.
     pub(crate) read: TokenStream,
 }
 
@@ -36,10 +36,12 @@ fn plain(field: &Field<'_>, krate: &Path) -> FieldCode {
     let write = quote_spanned! {span=>
         #argument::to_box(&self.#ident, #wire_name, out, proto)?;
     };
-    let mut read = quote_spanned!(span=> #argument::from_box(#wire_name, input, proto)?);
+    let mut read = quote_spanned!(span=> #argument::from_box(#wire_name, input, proto));
     if let Some(default) = default_of(field) {
         read = quote_spanned! {span=>
-            if #argument::is_in(#wire_name, input) { #read } else { #default }
+            if #argument::is_in(#wire_name, input) {
+                #read
+            } else #default
         };
     }
     FieldCode { write, read }
@@ -51,7 +53,7 @@ fn flattened(field: &Field<'_>, krate: &Path) -> FieldCode {
     let arguments = quote_spanned!(span=> <#ty as #krate::__private::Arguments>);
     FieldCode {
         write: quote_spanned!(span=> #arguments::to_box(&self.#ident, out, proto)?;),
-        read: quote_spanned!(span=> #arguments::from_box(input, proto)?),
+        read: quote_spanned!(span=> #arguments::from_box(input, proto)),
     }
 }
 
@@ -90,20 +92,24 @@ fn with(field: &Field<'_>, codec: &ExprPath, krate: &Path) -> FieldCode {
         ::core::result::Result::<#value_ty, #krate::__private::DecodeError>::map_err(
             #codec::#from_string_proto(value, proto),
             |error| error.at(#wire_name),
-        )?
+        )
     };
     let (value, absent) = match optional {
         None => (
             value,
             quote_spanned! {span=>
-                return ::core::result::Result::Err(
+                ::core::result::Result::Err(
                     #krate::__private::DecodeError::missing().at(#wire_name),
                 )
             },
         ),
         Some(_) => (
-            quote_spanned!(span=> ::core::option::Option::Some(#value)),
-            quote_spanned!(span=> ::core::option::Option::None),
+            quote_spanned! {span=>
+                ::core::result::Result::map(#value, ::core::option::Option::Some)
+            },
+            quote_spanned! {span=>
+                ::core::result::Result::Ok(::core::option::Option::None)
+            },
         ),
     };
     let absent = default_of(field).unwrap_or(absent);
@@ -116,14 +122,20 @@ fn with(field: &Field<'_>, codec: &ExprPath, krate: &Path) -> FieldCode {
     FieldCode { write, read }
 }
 
+/// What the field is when its argument is absent: a block, so that the compiler compares the types
+/// of the default and of the field themselves.
 fn default_of(field: &Field<'_>) -> Option<TokenStream> {
     let ty = field.ty;
-    Some(match field.default.as_ref()? {
+    let default = match field.default.as_ref()? {
         DefaultValue::OfType => {
             quote_spanned!(span_of(ty)=> <#ty as ::core::default::Default>::default())
         }
         DefaultValue::Of(function) => quote_spanned!(function.span()=> #function()),
-    })
+    };
+    Some(quote_spanned! {Span::mixed_site()=> {
+        let default: #ty = #default;
+        ::core::result::Result::Ok(default)
+    }})
 }
 
 /// `U` of a type that is written `Option<U>`.

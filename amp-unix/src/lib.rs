@@ -15,8 +15,20 @@
 //! A descriptor that is sent belongs to the connection from the moment that its box is queued. It
 //! stays open until the kernel has taken it, and is closed then, or when the connection ends or
 //! TLS is started on it, which carries no descriptors.
+//!
 //! A descriptor that is received belongs to the [`Descriptor`] that names it, and is closed with
-//! it. One that nothing names is closed with the connection, or handed over by a protocol switch.
+//! it. One that nothing takes is closed too:
+//!
+//! - When the box that names it cannot be read, at once, with all others that the box names; and at
+//!   once when it is the answer to a call that was dropped or that has timed out.
+//! - When nothing reads its box as a command or a response, or when it is an argument that is not
+//!   known here, as soon as a later box is read that names another: ordinals have the order of
+//!   boxes, and nothing else tells which descriptors a box has brought.
+//! - When the connection ends. A protocol switch hands over those that are left.
+//!
+//! There may be as many unclaimed ones as
+//! [`Limits::unclaimed_attachments`](amp_core::Limits::unclaimed_attachments) says. One more ends
+//! the connection, with that as the reason.
 //!
 //! On systems that are not Unix this crate is empty.
 

@@ -75,19 +75,25 @@ pub(super) fn read_boxes(
     mut read: impl FnMut(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
     let mut bytes = value.to_bytes();
-    let mut index = 0;
-    while !bytes.is_empty() {
+    let mut failed = None;
+    for index in 0.. {
+        if bytes.is_empty() {
+            break;
+        }
         let ampbox = match AmpBox::parse(&mut bytes, BoxLimits::default()) {
             Ok(ampbox) => ampbox,
             Err(BoxError::Truncated { .. }) => {
-                return Err(DecodeErrorKind::Truncated { index }.into());
+                return Err(failed.unwrap_or_else(|| DecodeErrorKind::Truncated { index }.into()));
             }
-            Err(error) => return Err(DecodeError::from(error).at(format_args!("[{index}]"))),
+            Err(error) => {
+                let malformed = || DecodeError::from(error).at(format_args!("[{index}]"));
+                return Err(failed.unwrap_or_else(malformed));
+            }
         };
-        proto
+        let element = proto
             .nested(|proto| read_keys(&ampbox, proto, strict, &mut read))
-            .map_err(|error| error.at(format_args!("[{index}]")))?;
-        index += 1;
+            .map_err(|error| error.at(format_args!("[{index}]")));
+        proto.read_on(element, &mut failed)?;
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }

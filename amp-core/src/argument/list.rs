@@ -38,22 +38,27 @@ pub(super) fn read_list_of<T: Argument>(
     proto: &mut Proto<'_>,
 ) -> Result<Vec<T>, DecodeError> {
     let mut items = Vec::new();
+    let mut failed = None;
     let mut at = 0;
-    while at < value.len() {
-        let index = items.len();
+    for index in 0.. {
+        if at >= value.len() {
+            break;
+        }
         let cut = || DecodeError::from(DecodeErrorKind::Truncated { index });
-        let length = value.get(at..at + 2).ok_or_else(cut)?;
+        let Some(&[high, low]) = value.get(at..at + 2) else {
+            return Err(failed.unwrap_or_else(cut));
+        };
         let start = at + 2;
-        at = start + usize::from(u16::from_be_bytes([length[0], length[1]]));
+        at = start + usize::from(u16::from_be_bytes([high, low]));
         if at > value.len() {
-            return Err(cut());
+            return Err(failed.unwrap_or_else(cut));
         }
         let item = proto
             .nested(|proto| T::from_string_proto(value.part(start..at), proto))
-            .map_err(|error| error.at(format_args!("[{index}]")))?;
-        items.push(item);
+            .map_err(|error| error.at(format_args!("[{index}]")));
+        items.extend(proto.read_on(item, &mut failed)?);
     }
-    Ok(items)
+    failed.map_or(Ok(items), Err)
 }
 
 #[cfg(test)]

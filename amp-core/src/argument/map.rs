@@ -76,9 +76,8 @@ fn read<K: Argument, V: Argument>(
     mut insert: impl FnMut(K, V) -> bool,
 ) -> Result<(), DecodeError> {
     read_boxes(value, proto, false, |input, proto| {
-        let key = K::from_box("key", input, proto)?;
-        let value = V::from_box("value", input, proto)?;
-        if insert(key, value) { Ok(()) } else { Err(DecodeErrorKind::DuplicateKey.into()) }
+        let (key, value) = (K::from_box("key", input, proto), V::from_box("value", input, proto));
+        if insert(key?, value?) { Ok(()) } else { Err(DecodeErrorKind::DuplicateKey.into()) }
     })
 }
 

@@ -22,6 +22,9 @@ pub struct Proto<'a> {
     unknown_keys: UnknownKeys,
     /// How many boxes and lists inside of values are being read.
     nesting: usize,
+    /// Whether it matters that all values are looked at, and whether one was not.
+    watches_values: bool,
+    left_values: bool,
     /// How many bytes the compressed values of this box have been inflated to.
     #[cfg(feature = "zlib")]
     pub(super) inflated: usize,
@@ -40,6 +43,8 @@ impl<'a> Proto<'a> {
             extensions,
             unknown_keys: UnknownKeys::Ignore,
             nesting: 0,
+            watches_values: false,
+            left_values: false,
             #[cfg(feature = "zlib")]
             inflated: 0,
         }
@@ -69,6 +74,44 @@ impl<'a> Proto<'a> {
         let read = read(self);
         self.nesting -= 1;
         read
+    }
+
+    /// Notes from here on whether all values of a box are looked at. Those that are not may name
+    /// attachments.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn watch_values(&mut self) {
+        self.watches_values = true;
+    }
+
+    pub(crate) fn watches_values(&self) -> bool {
+        self.watches_values
+    }
+
+    /// There are values that nothing looks at.
+    pub(crate) fn leave_values(&mut self) {
+        self.left_values = true;
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn left_values(&self) -> bool {
+        self.left_values
+    }
+
+    /// An element of a list: none when it cannot be read and the rest must be read all the same.
+    /// Only what is read is claimed, and what is claimed and fails with the list is closed.
+    pub(super) fn read_on<T>(
+        &self,
+        element: Result<T, DecodeError>,
+        failed: &mut Option<DecodeError>,
+    ) -> Result<Option<T>, DecodeError> {
+        match element {
+            Ok(element) => Ok(Some(element)),
+            Err(error) if self.attachments.kind().is_none() => Err(error),
+            Err(error) => {
+                failed.get_or_insert(error);
+                Ok(None)
+            }
+        }
     }
 
     /// How the connection deals with unknown keys.

@@ -99,9 +99,14 @@ pub(crate) fn read_keys<T>(
 ) -> Result<T, DecodeError> {
     let mut reader = BoxReader::new(ampbox);
     let arguments = read(&mut reader, proto)?;
-    if (strict || proto.unknown_keys() == UnknownKeys::Reject)
+    let strict = strict || proto.unknown_keys() == UnknownKeys::Reject;
+    if (strict || proto.watches_values())
         && let Some(key) = reader.untaken()
     {
+        proto.leave_values();
+        if !strict {
+            return Ok(arguments);
+        }
         return Err(DecodeErrorKind::UnknownKey { key: Shortened::new(key) }.into());
     }
     Ok(arguments)
@@ -124,7 +129,8 @@ impl Arguments for AmpBox {
         Ok(out.put_box(self)?)
     }
 
-    fn from_box(input: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        proto.leave_values();
         let mut all = input.take_all().clone();
         for key in keys::RESERVED {
             all.remove(key);

@@ -1,16 +1,17 @@
 use bytes::Bytes;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::MutexGuard;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
 use super::peer::Peer;
-use super::shared::{Encoded, HandedOver, Shared, State, Switch};
-use crate::argument::EncodeError;
+use super::shared::{Encoded, HandedOver, Shared, Switch};
+use super::unclaimed::{BoxNumber, Discard};
+use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::{AmpBox, BoxError, BoxReader, MAX_VALUE};
 use crate::command::{Arguments, Command, NoError};
 use crate::error::{CallError, CloseReason};
@@ -28,7 +29,7 @@ pub struct Call<C: Command> {
 
 impl<C: Command> Call<C> {
     pub(super) fn new(peer: Peer, command: C) -> Self {
-        Self { command: Some(command), exchange: Exchange::new(peer) }
+        Self { command: Some(command), exchange: Exchange::new(peer, Some(discard::<C::Response>)) }
     }
 
     /// How long the call may take, from its first poll on, in place of the connection's own
@@ -56,7 +57,7 @@ impl<C: Command> Future for Call<C> {
             })
         }));
         Poll::Ready(match answer.map_err(CallError::widen)? {
-            Ok(ampbox) => exchange.peer.shared().decode(&ampbox).map_err(CallError::Decode),
+            Ok(ampbox) => exchange.decode(&ampbox).map_err(CallError::Decode),
             Err(error) => Err(CallError::of(error)),
         })
     }
@@ -81,7 +82,7 @@ pub struct StringCall {
 impl StringCall {
     pub(super) fn new(peer: Peer, command: &[u8], arguments: Result<AmpBox, BoxError>) -> Self {
         let command = Bytes::copy_from_slice(command);
-        Self { command, arguments, exchange: Exchange::new(peer) }
+        Self { command, arguments, exchange: Exchange::new(peer, None) }
     }
 
     /// How long the call may take: see [`Call::timeout`].
@@ -130,6 +131,10 @@ pub(super) struct Exchange {
     /// Where the stream goes, when it asks for a protocol switch.
     switch: Option<HandedOver>,
     stage: Stage,
+    /// How an answer that comes too late is discarded, where it may bring attachments.
+    discard: Option<Discard>,
+    /// Of the answer's box, from when that is taken until it is read.
+    number: Option<BoxNumber>,
     timeout: Option<Duration>,
     /// Runs from the first poll on, where there is a timeout.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -145,14 +150,22 @@ enum Stage {
 }
 
 impl Exchange {
-    fn new(peer: Peer) -> Self {
-        Self { peer, switch: None, stage: Stage::New, timeout: None, deadline: None }
+    fn new(peer: Peer, discard: Option<Discard>) -> Self {
+        Self {
+            peer,
+            switch: None,
+            stage: Stage::New,
+            discard,
+            number: None,
+            timeout: None,
+            deadline: None,
+        }
     }
 
     /// A call that asks for a protocol switch. When the peer agrees, the driver hands over the
     /// stream.
     pub(super) fn for_switch(peer: Peer, stream: HandedOver) -> Self {
-        let mut exchange = Self::new(peer);
+        let mut exchange = Self::new(peer, None);
         exchange.switch = Some(stream);
         exchange
     }
@@ -167,7 +180,17 @@ impl Exchange {
         command: &[u8],
         encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>,
     ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
-        let Self { peer, switch, stage, timeout, deadline } = self;
+        let answer = self.poll_answer(cx, command, encode);
+        if answer.is_pending() { self.poll_deadline(cx) } else { answer }
+    }
+
+    fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        command: &[u8],
+        encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>,
+    ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
+        let Self { peer, switch, stage, number, .. } = self;
         let shared = peer.shared();
         loop {
             match stage {
@@ -179,32 +202,16 @@ impl Exchange {
                         return Poll::Ready(Err(CallError::Closed(reason)));
                     }
                 },
-                Stage::WaitingForRoom(room) => match room.as_mut().poll(cx) {
-                    Poll::Ready(()) => *stage = Stage::New,
-                    Poll::Pending => {
-                        return poll_deadline(
-                            shared,
-                            stage,
-                            *timeout,
-                            deadline,
-                            switch.is_some(),
-                            cx,
-                        );
-                    }
-                },
+                Stage::WaitingForRoom(room) => {
+                    ready!(room.as_mut().poll(cx));
+                    *stage = Stage::New;
+                }
                 Stage::Sent(id) => {
-                    let Poll::Ready(ended) = poll_answer(shared, *id, cx) else {
-                        return poll_deadline(
-                            shared,
-                            stage,
-                            *timeout,
-                            deadline,
-                            switch.is_some(),
-                            cx,
-                        );
-                    };
+                    let ended = ready!(poll_answer(shared, *id, cx));
                     *stage = if ended.is_ok() { Stage::Answered } else { Stage::Over };
-                    return Poll::Ready(ended.map_err(CallError::Closed));
+                    let (answer, of_box) = ended.map_err(CallError::Closed)?;
+                    *number = of_box;
+                    return Poll::Ready(Ok(answer));
                 }
                 Stage::Answered | Stage::Over => return Poll::Pending,
             }
@@ -231,27 +238,88 @@ impl Exchange {
             Ok(id)
         });
         *stage = Stage::Sent(sent?);
-        poll_deadline(shared, stage, *timeout, deadline, switch.is_some(), cx)
+        Poll::Pending
+    }
+
+    /// Ends a call that is under way when its time is over.
+    fn poll_deadline<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<NoError>>> {
+        if matches!(self.stage, Stage::Answered | Stage::Over) {
+            return Poll::Pending;
+        }
+        let Some(after) = self.timeout.or(self.peer.shared().settings.call_timeout) else {
+            return Poll::Pending;
+        };
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
+        ready!(deadline.as_mut().poll(cx));
+        if let Stage::Sent(id) = std::mem::replace(&mut self.stage, Stage::Over) {
+            self.give_up(id);
+        }
+        Poll::Ready(Err(CallError::Timeout { after }))
+    }
+
+    /// Reads the answer that was taken.
+    fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Result<A, DecodeError> {
+        let answer = self.peer.shared().decode(ampbox, self.number);
+        self.number = None;
+        answer
+    }
+
+    /// Nobody waits for the answer any more.
+    fn give_up(&self, id: CallId) {
+        let shared = self.peer.shared();
+        // What is dropped is dropped once the lock is.
+        let mut state = shared.lock();
+        let unanswered = state.core.is_switch(id);
+        let answer = state.core.take_answer(id);
+        let number = state.unclaimed.take_answer(id);
+        // Nobody wants the stream. When the peer refused, a stream may be wanted by another call.
+        // When it agreed to an upgrade, that is made.
+        let agreed = self.switch.is_some()
+            && matches!(answer, Some(Ok(_)))
+            && !matches!(state.handed_over, HandedOver::Upgrade(_));
+        let stream = (unanswered || agreed).then(|| std::mem::take(&mut state.handed_over));
+        let waker = state.core.forget(id);
+        if waker.is_some()
+            && shared.attachment_kind.is_some()
+            && let Some(discard) = self.discard
+        {
+            state.unclaimed.give_up(id, discard);
+        }
+        drop(state);
+        if let Some(number) = number {
+            match (self.discard, answer) {
+                (Some(discard), Some(Ok(answer))) => discard(shared, &answer, number),
+                _ => shared.leave(number),
+            }
+        }
+        drop((stream, waker));
+        if shared.attachment_kind.is_some() {
+            Shared::release(shared.lock());
+        }
     }
 }
 
+/// An answer that was taken, and the number of its box.
+type Taken = (Result<AmpBox, RemoteError>, Option<BoxNumber>);
+
 /// The answer, or why there will be none. An answer that has arrived counts, even if the
 /// connection has ended since.
-fn poll_answer(
-    shared: &Shared,
-    id: CallId,
-    cx: &Context<'_>,
-) -> Poll<Result<Result<AmpBox, RemoteError>, CloseReason>> {
+fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Taken, CloseReason>> {
     let mut state = shared.lock();
     if let Some(answer) = state.core.take_answer(id) {
         if shared.attachment_kind.is_some() {
             state.decoding += 1;
         }
-        return Poll::Ready(Ok(answer));
+        let number = state.unclaimed.take_answer(id);
+        return Poll::Ready(Ok((answer, number)));
     }
     if let Some(reason) = state.phase.refusal() {
         let reason = reason.clone();
-        forget(shared, state, id, false);
+        // Dropped once the lock is.
+        let stream = state.core.is_switch(id).then(|| std::mem::take(&mut state.handed_over));
+        let waker = state.core.forget(id);
+        Shared::release(state);
+        drop((stream, waker));
         return Poll::Ready(Err(reason));
     }
     match state.core.waiter_mut(id) {
@@ -274,53 +342,35 @@ fn poll_answer(
     poll_answer(shared, id, cx)
 }
 
-/// Ends the call when its time is over.
-fn poll_deadline<T>(
-    shared: &Shared,
-    stage: &mut Stage,
-    timeout: Option<Duration>,
-    deadline: &mut Option<Pin<Box<Sleep>>>,
-    is_switch: bool,
-    cx: &mut Context<'_>,
-) -> Poll<Result<T, CallError<NoError>>> {
-    let Some(after) = timeout.or(shared.settings.call_timeout) else {
-        return Poll::Pending;
-    };
-    let deadline = deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
-    ready!(deadline.as_mut().poll(cx));
-    if let Stage::Sent(id) = std::mem::replace(stage, Stage::Over) {
-        forget(shared, shared.lock(), id, is_switch);
-    }
-    Poll::Ready(Err(CallError::Timeout { after }))
-}
-
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let shared = self.peer.shared();
         match self.stage {
-            Stage::Sent(id) => forget(shared, shared.lock(), id, self.switch.is_some()),
-            Stage::Answered if shared.attachment_kind.is_some() => {
-                let mut state = shared.lock();
-                state.decoding -= 1;
-                shared.release(state);
+            Stage::Sent(id) => self.give_up(id),
+            Stage::Answered => {
+                let shared = self.peer.shared();
+                if let Some(number) = self.number {
+                    shared.leave(number);
+                }
+                if shared.attachment_kind.is_some() {
+                    let mut state = shared.lock();
+                    state.decoding -= 1;
+                    Shared::release(state);
+                }
             }
             _ => {}
         }
     }
 }
 
-fn forget(shared: &Shared, mut state: MutexGuard<'_, State>, id: CallId, is_switch: bool) {
-    // What is dropped is dropped once the lock is.
-    let unanswered = state.core.is_switch(id);
-    let answer = state.core.take_answer(id);
-    // Nobody wants the stream. When the peer refused, a stream may be wanted by another call. When
-    // it agreed to an upgrade, that is made.
-    let agreed = is_switch
-        && matches!(answer, Some(Ok(_)))
-        && !matches!(state.handed_over, HandedOver::Upgrade(_));
-    let stream = (unanswered || agreed).then(|| std::mem::take(&mut state.handed_over));
-    let _dropped = (state.core.forget(id), answer, stream);
-    shared.release(state);
+/// Reads an answer that nobody waits for, and drops it with all it claims.
+fn discard<A: Arguments>(shared: &Shared, ampbox: &AmpBox, number: BoxNumber) {
+    // Reading is the user's code, and this may run in the driver or while a task unwinds.
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        drop(shared.decode::<A>(ampbox, Some(number)));
+    }));
+    if read.is_err() {
+        shared.leave(number);
+    }
 }
 
 #[cfg(test)]

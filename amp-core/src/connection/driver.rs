@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use super::shared::{Phase, Shared, Switch, Upgrading};
 use super::transport::{NoTransport, Transport};
+use super::unclaimed::BoxNumber;
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
 use crate::error::CloseReason;
@@ -80,7 +81,7 @@ struct Input {
     ask: usize,
     boxes: Vec<AmpBox>,
     /// Calls that are not answered yet because there are enough bytes to be sent.
-    calls: VecDeque<IncomingCall>,
+    calls: VecDeque<(IncomingCall, Option<BoxNumber>)>,
     /// How many bytes `calls` have.
     calls_len: usize,
     wakers: Vec<Waker>,

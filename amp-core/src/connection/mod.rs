@@ -22,3 +22,4 @@ pub use switched::Switched;
 #[cfg(feature = "tls")]
 pub(crate) use transport::ByteStream;
 pub use transport::Transport;
+pub(crate) use unclaimed::BoxNumber;

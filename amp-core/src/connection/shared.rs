@@ -15,7 +15,7 @@ use tokio::sync::futures::OwnedNotified;
 use super::builder::Settings;
 use super::switched::Switched;
 use super::transport::Transport;
-use super::unclaimed::Unclaimed;
+use super::unclaimed::{BoxNumber, Claimed, Unclaimed};
 use crate::argument::{
     Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Extensions, PeerAddress,
     Proto,
@@ -32,7 +32,6 @@ pub(crate) struct Shared {
     /// until that box is queued, so that ordinals have the order of the wire. It is locked before
     /// `state`, never while that is locked.
     next_ordinal: Mutex<u64>,
-    unclaimed: Mutex<Unclaimed>,
     pub(super) attachment_kind: Option<AttachmentKind>,
     pub(super) address: PeerAddress,
     pub(super) extensions: Extensions,
@@ -68,6 +67,7 @@ pub(crate) struct State {
     pub(super) after: VecDeque<(u64, After)>,
     /// How many calls have taken their answers and may still claim attachments.
     pub(super) decoding: usize,
+    pub(super) unclaimed: Unclaimed,
 }
 
 /// What was decided about a protocol switch that the peer has asked for.
@@ -181,11 +181,11 @@ impl Shared {
             taken: 0,
             after: VecDeque::new(),
             decoding: 0,
+            unclaimed: Unclaimed::default(),
         };
         Self {
             state: Mutex::new(state),
             next_ordinal: Mutex::default(),
-            unclaimed: Mutex::default(),
             attachment_kind,
             address,
             extensions,
@@ -200,10 +200,6 @@ impl Shared {
     /// back here. No panic can leave the state half changed, so a poisoned lock is as good as any.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn unclaimed(&self) -> MutexGuard<'_, Unclaimed> {
-        self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Goes on over the transport that an upgrade gave.
@@ -252,7 +248,7 @@ impl Shared {
 
     /// Takes the attachments that nothing has claimed.
     pub(super) fn take_unclaimed(&self) -> Vec<Attachment> {
-        let unclaimed = std::mem::take(&mut *self.unclaimed());
+        let unclaimed = std::mem::take(&mut self.lock().unclaimed);
         unclaimed.into_attachments()
     }
 
@@ -262,7 +258,7 @@ impl Shared {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Result<Encoded<'_>, EncodeError> {
         let mut scratch = SCRATCH.take().unwrap_or_default();
-        let mut staging = Staging { shared: self, ordinals: None, attachments: Vec::new() };
+        let mut staging = Staging::new(self);
         let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
         let mut writer = BoxWriter::new(&mut scratch);
         let written = write(&mut writer, &mut proto)
@@ -273,11 +269,37 @@ impl Shared {
     }
 
     /// Decodes what a box holds, claiming the attachments that it names.
-    pub(crate) fn decode<A: Arguments>(&self, ampbox: &AmpBox) -> Result<A, DecodeError> {
-        let mut staging = Staging { shared: self, ordinals: None, attachments: Vec::new() };
+    pub(crate) fn decode<A: Arguments>(
+        &self,
+        ampbox: &AmpBox,
+        number: Option<BoxNumber>,
+    ) -> Result<A, DecodeError> {
+        let mut staging = Staging::new(self);
         let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
             .with_unknown_keys(self.settings.unknown_keys);
-        read_arguments(ampbox, &mut proto)
+        if number.is_some() {
+            proto.watch_values();
+        }
+        let arguments = read_arguments(ampbox, &mut proto);
+        if let Some(number) = number {
+            let whole = arguments.is_ok() && !proto.left_values();
+            let claimed = staging.claimed;
+            self.done(number, claimed, whole);
+        }
+        arguments
+    }
+
+    /// Closes what nothing can claim any more, when nothing will read this box or it was read in
+    /// part.
+    pub(crate) fn leave(&self, number: BoxNumber) {
+        self.done(number, None, false);
+    }
+
+    fn done(&self, number: BoxNumber, claimed: Claimed, whole: bool) {
+        let dead = { self.lock().unclaimed.done(number, claimed, whole) };
+        if !dead.is_empty() {
+            tracing::debug!(count = dead.len(), "dropped attachments that nothing has claimed");
+        }
     }
 
     /// Changes the state, then wakes the driver if it waits and there is something for it to do.
@@ -338,7 +360,7 @@ impl Shared {
         let switch = std::mem::take(&mut state.switch);
         let upgrade = matches!(state.handed_over, HandedOver::Upgrade(_))
             .then(|| std::mem::take(&mut state.handed_over));
-        self.release(state);
+        Self::release(state);
         drop((unsent, unwritten, switch, upgrade));
         callers.into_iter().for_each(Waker::wake);
         self.room.notify_waiters();
@@ -348,15 +370,13 @@ impl Shared {
 
     /// Drops the attachments that nobody can claim any more: those of a connection that has ended,
     /// once the callers have what answers there were.
-    pub(super) fn release(&self, state: MutexGuard<'_, State>) {
+    pub(super) fn release(mut state: MutexGuard<'_, State>) {
         let over = matches!(state.phase, Phase::Ended(_))
             && state.core.outstanding() == 0
             && state.decoding == 0;
+        let unclaimed = over.then(|| std::mem::take(&mut state.unclaimed));
         drop(state);
-        if over {
-            let unclaimed = std::mem::take(&mut *self.unclaimed());
-            drop(unclaimed);
-        }
+        drop(unclaimed);
     }
 
     pub(super) fn add_handle(&self) {
@@ -470,12 +490,20 @@ struct Staging<'a> {
     shared: &'a Shared,
     ordinals: Option<MutexGuard<'a, u64>>,
     attachments: Vec<Attachment>,
+    claimed: Claimed,
+}
+
+impl<'a> Staging<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        Self { shared, ordinals: None, attachments: Vec::new(), claimed: None }
+    }
 }
 
 impl Attachments for Staging<'_> {
     fn kind(&self) -> Option<AttachmentKind> {
         // What replaces a transport is a stream of bytes.
-        if self.shared.lock().upgraded { None } else { self.shared.attachment_kind }
+        let kind = self.shared.attachment_kind?;
+        if self.shared.lock().upgraded { None } else { Some(kind) }
     }
 
     fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {
@@ -488,6 +516,9 @@ impl Attachments for Staging<'_> {
     }
 
     fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
-        self.shared.unclaimed().claim(ordinal)
+        let attachment = self.shared.lock().unclaimed.claim(ordinal)?;
+        let (lowest, highest) = self.claimed.unwrap_or((ordinal, ordinal));
+        self.claimed = Some((lowest.min(ordinal), highest.max(ordinal)));
+        Ok(attachment)
     }
 }

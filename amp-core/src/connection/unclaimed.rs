@@ -1,13 +1,65 @@
-use std::collections::BTreeMap;
+//! Attachments between their arrival and the argument that claims them.
+//!
+//! Most are claimed at once. The others must not stay until the connection ends: a connection may
+//! last for months. A box does not say which attachments it names, only whoever reads it as a
+//! command or a response finds out. So a box that nothing reads whole leaves attachments behind:
+//! a call without a responder, say, or one with an argument that is not known here. Which those are
+//! shows when a later box is read: ordinals have the order of boxes, so what lies below the ones
+//! that it claims, and above those that earlier boxes have claimed, belongs to the box between.
+//!
+//! Where every box is read whole, nothing is concluded from ordinals, and they may come in any
+//! order.
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::shared::Shared;
 use crate::argument::{Attachment, DecodeError, DecodeErrorKind};
+use crate::boxes::AmpBox;
+use crate::proto::CallId;
+
+/// How many boxes are remembered that may still claim something. When there are more, what has come
+/// so far stays until it is claimed.
+const MAX_BOXES: usize = 4096;
+
+/// How many calls are remembered that were given up while their answers may bring attachments.
+const MAX_GIVEN_UP: usize = 1024;
+
+/// Reads an answer that nobody waits for, and drops it with all it claims.
+pub(super) type Discard = fn(&Shared, &AmpBox, BoxNumber);
+
+/// A received box that may name an attachment, counted from the beginning of the connection.
+///
+/// A box that was received while no attachment waited has no number: an attachment never comes
+/// later than the box that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BoxNumber(u64);
+
+/// The lowest and the highest ordinal that a box has claimed, if any.
+pub(super) type Claimed = Option<(u64, u64)>;
 
 /// Attachments that were received and that nothing has claimed yet, by their ordinals.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Unclaimed {
     waiting: BTreeMap<u64, Attachment>,
     /// How many were received, which is the ordinal of the next.
     received: u64,
+    /// The boxes that may still claim something, and those behind the first of them.
+    boxes: VecDeque<Numbered>,
+    /// The number of the first of `boxes`.
+    first: u64,
+    /// One more than the highest ordinal that a box before `boxes` has claimed.
+    floor: u64,
+    /// From which ordinal on boxes that were not read whole may have left attachments behind.
+    left: Option<u64>,
+    /// The numbers of the boxes that are answers and were not taken yet.
+    answers: HashMap<CallId, BoxNumber>,
+    given_up: VecDeque<(CallId, Discard)>,
+}
+
+#[derive(Clone, Copy)]
+enum Numbered {
+    Unread,
+    Read { claimed: Claimed, whole: bool },
 }
 
 impl Unclaimed {
@@ -27,10 +79,97 @@ impl Unclaimed {
         self.waiting.into_values().collect()
     }
 
+    /// Counts a box that was received, if it may name an attachment.
+    pub(super) fn number(&mut self) -> Option<BoxNumber> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        if self.boxes.len() == MAX_BOXES {
+            self.forget_boxes();
+        }
+        self.boxes.push_back(Numbered::Unread);
+        Some(BoxNumber(self.first + self.boxes.len() as u64 - 1))
+    }
+
     pub(super) fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
         self.waiting
             .remove(&ordinal)
             .ok_or_else(|| DecodeErrorKind::Unclaimable { ordinal, received: self.received }.into())
+    }
+
+    /// A box is done with: it was read and has claimed what it claims, or nothing will read it.
+    /// Unless it was read `whole`, it may name others. Returns what nothing can claim any more.
+    pub(super) fn done(
+        &mut self,
+        number: BoxNumber,
+        claimed: Claimed,
+        whole: bool,
+    ) -> Vec<Attachment> {
+        let at = number.0.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        if let Some(place) = at.and_then(|at| self.boxes.get_mut(at)) {
+            *place = Numbered::Read { claimed, whole };
+        }
+        let mut dead = Vec::new();
+        while let Some(Numbered::Read { claimed, whole }) = self.boxes.front().copied() {
+            self.boxes.pop_front();
+            self.first += 1;
+            if let (Some(left), Some((lowest, _))) = (self.left, claimed)
+                && lowest >= left
+            {
+                self.remove(left, lowest, &mut dead);
+                self.left = None;
+            }
+            let before = self.floor;
+            self.floor = claimed.map_or(before, |(_, highest)| before.max(highest + 1));
+            if !whole {
+                self.remove(before, self.floor, &mut dead);
+                self.left.get_or_insert(self.floor);
+            }
+        }
+        if self.waiting.is_empty() {
+            // Whatever comes is named by boxes that come later still.
+            self.forget_boxes();
+        }
+        dead
+    }
+
+    /// Concludes nothing any more of what has come so far.
+    fn forget_boxes(&mut self) {
+        self.first += self.boxes.len() as u64;
+        self.boxes.clear();
+        self.floor = self.received;
+        self.left = None;
+    }
+
+    /// Removes those with ordinals from `from` to below `to`.
+    fn remove(&mut self, from: u64, to: u64, dead: &mut Vec<Attachment>) {
+        while let Some((&ordinal, _)) = self.waiting.range(from..to.max(from)).next() {
+            dead.extend(self.waiting.remove(&ordinal));
+        }
+    }
+
+    /// The box with this number is the answer to a call, and waits to be taken.
+    pub(super) fn answered(&mut self, id: CallId, number: BoxNumber) {
+        self.answers.insert(id, number);
+    }
+
+    /// The number of the box that was the answer to a call, if it has one.
+    pub(super) fn take_answer(&mut self, id: CallId) -> Option<BoxNumber> {
+        if self.answers.is_empty() { None } else { self.answers.remove(&id) }
+    }
+
+    /// Nobody waits for the answer to a call any more.
+    pub(super) fn give_up(&mut self, id: CallId, discard: Discard) {
+        if self.given_up.len() == MAX_GIVEN_UP {
+            self.given_up.pop_front();
+        }
+        self.given_up.push_back((id, discard));
+    }
+
+    /// How the answer to a call that was given up is discarded, if that is known.
+    pub(super) fn take_given_up(&mut self, id: CallId) -> Option<Discard> {
+        let at = self.given_up.iter().position(|(given_up, _)| *given_up == id)?;
+        self.given_up.remove(at).map(|(_, discard)| discard)
     }
 }
 
@@ -39,12 +178,36 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
+    fn holding(count: u8) -> Unclaimed {
+        let mut unclaimed = Unclaimed::default();
+        (0..count).for_each(|n| unclaimed.receive(Arc::new(n)));
+        unclaimed
+    }
+
+    fn numbers<const N: usize>(unclaimed: &mut Unclaimed) -> [BoxNumber; N] {
+        std::array::from_fn(|_| unclaimed.number().unwrap())
+    }
+
+    /// Reads a box that makes these claims, after which those in `dead` are gone.
+    fn read(
+        unclaimed: &mut Unclaimed,
+        number: BoxNumber,
+        claims: &[u64],
+        whole: bool,
+        dead: &[u8],
+    ) {
+        for ordinal in claims {
+            unclaimed.claim(*ordinal).unwrap();
+        }
+        let claimed = claims.iter().min().copied().zip(claims.iter().max().copied());
+        let dropped = unclaimed.done(number, claimed, whole);
+        let dropped = dropped.into_iter().map(|attachment| *attachment.downcast::<u8>().unwrap());
+        assert_eq!(dropped.collect::<Vec<_>>(), dead);
+    }
+
     #[test]
     fn attachments_are_claimed_once_and_in_any_order() {
-        let mut unclaimed = Unclaimed::default();
-        for n in 0..3_u8 {
-            unclaimed.receive(Arc::new(n));
-        }
+        let mut unclaimed = holding(3);
         let mut claim = |ordinal| unclaimed.claim(ordinal).map(|a| *a.downcast::<u8>().unwrap());
         assert_eq!(claim(2).unwrap(), 2);
         assert_eq!(claim(0).unwrap(), 0);
@@ -52,5 +215,99 @@ mod tests {
         let message = "attachment 3 has not arrived: 3 have";
         assert_eq!(claim(3).unwrap_err().to_string(), message);
         assert_eq!(unclaimed.len(), 1);
+    }
+
+    #[test]
+    fn boxes_that_are_read_whole_may_claim_in_any_order() {
+        let mut unclaimed = holding(4);
+        let [first, second, third] = numbers(&mut unclaimed);
+        read(&mut unclaimed, first, &[3], true, &[]);
+        read(&mut unclaimed, third, &[2], true, &[]);
+        read(&mut unclaimed, second, &[0, 1], true, &[]);
+        assert_eq!(unclaimed.len(), 0);
+    }
+
+    #[test]
+    fn what_a_box_left_behind_goes_when_a_later_one_claims() {
+        let mut unclaimed = holding(6);
+        let [first, unread, third, last] = numbers(&mut unclaimed);
+        read(&mut unclaimed, first, &[0], true, &[]);
+        read(&mut unclaimed, unread, &[], false, &[]);
+        read(&mut unclaimed, third, &[3], true, &[1, 2]);
+        // Those behind it were left by nobody.
+        read(&mut unclaimed, last, &[5], true, &[]);
+        assert!(unclaimed.claim(4).is_ok());
+    }
+
+    #[test]
+    fn nothing_goes_while_an_earlier_box_may_claim_it() {
+        let mut unclaimed = holding(3);
+        let [first, unread, last] = numbers(&mut unclaimed);
+        read(&mut unclaimed, unread, &[], false, &[]);
+        read(&mut unclaimed, last, &[2], true, &[]);
+        read(&mut unclaimed, first, &[0], true, &[1]);
+    }
+
+    #[test]
+    fn a_box_that_was_read_in_part_leaves_what_it_did_not_claim() {
+        let mut unclaimed = holding(7);
+        let [first, partly, last] = numbers(&mut unclaimed);
+        read(&mut unclaimed, first, &[0], true, &[]);
+        read(&mut unclaimed, partly, &[2, 4], false, &[1, 3]);
+        read(&mut unclaimed, last, &[6], true, &[5]);
+        assert_eq!(unclaimed.len(), 0);
+        // All over again, with ordinals that go on.
+        unclaimed.receive(Arc::new(7_u8));
+        let [next] = numbers(&mut unclaimed);
+        read(&mut unclaimed, next, &[7], true, &[]);
+    }
+
+    #[test]
+    fn one_box_after_another_may_be_left_unread() {
+        let mut unclaimed = holding(5);
+        let [a, b, c] = numbers(&mut unclaimed);
+        read(&mut unclaimed, a, &[], false, &[]);
+        read(&mut unclaimed, b, &[1], false, &[0]);
+        read(&mut unclaimed, c, &[4], true, &[2, 3]);
+    }
+
+    #[test]
+    fn a_box_is_not_numbered_when_nothing_waits() {
+        let mut unclaimed = Unclaimed::default();
+        assert_eq!(unclaimed.number(), None);
+        unclaimed.receive(Arc::new(0_u8));
+        assert!(unclaimed.number().is_some());
+        unclaimed.claim(0).unwrap();
+        assert_eq!(unclaimed.number(), None);
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound() {
+        let mut unclaimed = holding(3);
+        let first = unclaimed.number().unwrap();
+        let unread = unclaimed.number().unwrap();
+        unclaimed.done(unread, None, false);
+        for _ in 0..2 * MAX_BOXES {
+            let number = unclaimed.number().unwrap();
+            read(&mut unclaimed, number, &[], true, &[]);
+        }
+        assert!(unclaimed.boxes.len() <= MAX_BOXES);
+        // It was forgotten that something may have been left: nothing is dropped that might be
+        // wanted.
+        let number = unclaimed.number().unwrap();
+        read(&mut unclaimed, number, &[2], true, &[]);
+        read(&mut unclaimed, first, &[0], true, &[]);
+        assert!(unclaimed.claim(1).is_ok());
+
+        let discard: Discard = |_, _, _| ();
+        let mut core = crate::proto::Core::new(crate::proto::CoreLimits::default());
+        let mut call = || core.call(b"", &mut crate::proto::Body::default(), ()).unwrap();
+        let calls: Vec<_> = (0..=MAX_GIVEN_UP).map(|_| call()).collect();
+        for id in &calls {
+            unclaimed.give_up(*id, discard);
+        }
+        assert!(unclaimed.take_given_up(calls[0]).is_none());
+        assert!(unclaimed.take_given_up(calls[1]).is_some());
+        assert!(unclaimed.take_given_up(calls[1]).is_none());
     }
 }

@@ -40,7 +40,7 @@ enum Content<T> {
 pub(super) enum Tagged {
     Outstanding(CallId),
     /// A call that is done, or was given up.
-    Past,
+    Past(CallId),
     /// Nothing that was ever sent.
     Unknown,
 }
@@ -125,7 +125,9 @@ impl<T> Calls<T> {
                 Content::Used(_) => Tagged::Outstanding(CallId { slot, generation }),
                 Content::Free { .. } => Tagged::Unknown,
             },
-            Some(place) if generation < place.generation => Tagged::Past,
+            Some(place) if generation < place.generation => {
+                Tagged::Past(CallId { slot, generation })
+            }
             _ => Tagged::Unknown,
         }
     }
@@ -182,10 +184,10 @@ mod tests {
         let first = calls.insert("first").unwrap();
         let late = tag(&calls, first);
         assert_eq!(calls.remove(first), Some("first"));
-        assert_eq!(calls.find(&late), Tagged::Past);
+        assert_eq!(calls.find(&late), Tagged::Past(first));
         let second = calls.insert("second").unwrap();
         assert_ne!(tag(&calls, second), late);
-        assert_eq!(calls.find(&late), Tagged::Past);
+        assert_eq!(calls.find(&late), Tagged::Past(first));
         assert_eq!(calls.get_mut(first), None);
         assert_eq!(calls.remove(first), None);
         assert_eq!(calls.remove(second), Some("second"));

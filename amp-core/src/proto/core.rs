@@ -47,15 +47,26 @@ enum Waiting<W> {
 /// What a received box means.
 #[derive(Debug)]
 pub enum Event<W> {
-    /// An outstanding call has its answer, which [`Core::take_answer`] hands out. This is who
-    /// waited for it.
-    Answered(W),
+    /// An outstanding call has its answer, which [`Core::take_answer`] hands out.
+    Answered {
+        /// The call.
+        id: CallId,
+        /// Who waited for it.
+        waiter: W,
+    },
     /// The peer has agreed to the switch that was asked for: what it sends from here on is of
     /// another protocol. This is who waited for it, if anyone still does.
     Switched(Option<W>),
     /// The peer calls.
     Called(IncomingCall),
-    /// An answer to a call that is no longer outstanding, or that never was. It is counted.
+    /// An answer to a call that was given up, or was answered before. It is counted.
+    Late {
+        /// The call.
+        id: CallId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// An answer to a call that was never made, or that nobody is told of. It is counted.
     Ignored,
 }
 
@@ -224,11 +235,14 @@ impl<W> Core<W> {
                     && let Waiting::For(waiter) =
                         std::mem::replace(waiting, Waiting::Done(answer()))
                 {
-                    return Event::Answered(waiter);
+                    return Event::Answered { id, waiter };
                 }
                 self.counters.unknown_answers += 1;
             }
-            Tagged::Past => self.counters.late_answers += 1,
+            Tagged::Past(id) => {
+                self.counters.late_answers += 1;
+                return Event::Late { id, answer: answer() };
+            }
             Tagged::Unknown => self.counters.unknown_answers += 1,
         }
         Event::Ignored
@@ -258,7 +272,7 @@ impl<W> Core<W> {
             }
         };
         match waiter {
-            Some(waiter) if refused => Event::Answered(waiter),
+            Some(waiter) if refused => Event::Answered { id, waiter },
             None if refused => Event::Ignored,
             waiter => Event::Switched(waiter),
         }

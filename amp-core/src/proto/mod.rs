@@ -28,7 +28,7 @@
 //!
 //! // and the answer finds its call.
 //! let ampbox = decoder.decode(&mut wire)?.unwrap();
-//! assert!(matches!(asking.handle_box(ampbox)?, Event::Answered(())));
+//! assert!(matches!(asking.handle_box(ampbox)?, Event::Answered { .. }));
 //! assert!(asking.take_answer(id).unwrap().is_ok());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -8,7 +8,9 @@ use super::failure::BoxedError;
 use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::{AmpBox, keys};
 use crate::command::{Arguments, CommandError};
-use crate::connection::{After, CloseReason, Encoded, FailurePolicy, Peer, Shared, Then};
+use crate::connection::{
+    After, BoxNumber, CloseReason, Encoded, FailurePolicy, Peer, Shared, Then,
+};
 use crate::proto::{IncomingCall, RemoteError};
 use crate::shorten::Shortened;
 
@@ -22,16 +24,23 @@ pub(crate) struct Question {
     tag: Option<SmallVec<[u8; 16]>>,
     /// For messages. Most names fit in without an allocation.
     command: SmallVec<[u8; 32]>,
+    /// Of the call's box, until that is read.
+    number: Option<BoxNumber>,
     /// Whether it asks for a protocol switch, and nothing is read until that is decided.
     asks_switch: bool,
     answered: bool,
 }
 
 impl Question {
-    pub(crate) fn new(peer: Peer, call: &IncomingCall, asks_switch: bool) -> Self {
+    pub(crate) fn new(
+        peer: Peer,
+        call: &IncomingCall,
+        number: Option<BoxNumber>,
+        asks_switch: bool,
+    ) -> Self {
         let tag = call.tag().map(SmallVec::from_slice);
         let command = SmallVec::from_slice(call.command());
-        Self { peer, tag, command, asks_switch, answered: false }
+        Self { peer, tag, command, number, asks_switch, answered: false }
     }
 
     pub(crate) fn peer(&self) -> &Peer {
@@ -40,8 +49,10 @@ impl Question {
 
     /// The arguments of the call. When they cannot be read the call is answered, and there is
     /// nothing more to do.
-    pub(super) fn decode<A: Arguments>(self, ampbox: &AmpBox) -> Option<(Self, A)> {
-        match self.peer.shared().decode(ampbox) {
+    pub(super) fn decode<A: Arguments>(mut self, ampbox: &AmpBox) -> Option<(Self, A)> {
+        let arguments = self.peer.shared().decode(ampbox, self.number);
+        self.number = None;
+        match arguments {
             Ok(arguments) => Some((self, arguments)),
             Err(error) => {
                 self.fail_undeclared(&Undeclared::Decode(error));
@@ -176,6 +187,9 @@ impl Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.peer.shared().leave(number);
+        }
         if !self.answered {
             self.undeclared(&Undeclared::Dropped);
         }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::super::peer::Peer;
 use super::super::shared::{HandedOver, State, Switch};
+use super::super::unclaimed::BoxNumber;
 use super::{Driver, Input, Progress, READ_MAX, Running, Switching, TURNS};
 use crate::error::CloseReason;
 use crate::proto::{Event, IncomingCall, ProtocolError};
@@ -106,10 +107,10 @@ impl Driver {
     /// stops while there is enough to be sent.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
         while self.may_start()
-            && let Some(call) = self.input.calls.pop_front()
+            && let Some((call, number)) = self.input.calls.pop_front()
         {
             self.input.calls_len -= call.ampbox().encoded_len();
-            self.start_responder(&call)?;
+            self.start_responder(&call, number)?;
         }
         Ok(())
     }
@@ -136,9 +137,12 @@ impl Driver {
             return Ok(());
         }
         let limit = self.shared.settings.limits.unclaimed_attachments;
-        let mut unclaimed = self.shared.unclaimed();
-        self.input.attachments.drain(..).for_each(|attachment| unclaimed.receive(attachment));
-        if unclaimed.len() > limit {
+        let waiting = {
+            let unclaimed = &mut self.shared.lock().unclaimed;
+            self.input.attachments.drain(..).for_each(|attachment| unclaimed.receive(attachment));
+            unclaimed.len()
+        };
+        if waiting > limit {
             return Err(CloseReason::Limit { what: "unclaimed attachments", limit });
         }
         Ok(())
@@ -175,18 +179,25 @@ impl Driver {
         let Self { shared, locator, switching, input, .. } = self;
         let Input { boxes, calls, calls_len, wakers, .. } = input;
         let mut ignored = 0;
+        let mut unwanted = Vec::new();
         // Dropped once the lock is.
         let mut refused = HandedOver::Unwanted;
         let handled = {
             let mut state = shared.lock();
             boxes.drain(..).try_for_each(|ampbox| {
                 let asked = state.core.is_switching();
+                let number = state.unclaimed.number();
                 let event = state.core.handle_box(ampbox)?;
                 if asked && !state.core.is_switching() && !matches!(event, Event::Switched(_)) {
                     refused = std::mem::take(&mut state.handed_over);
                 }
                 match event {
-                    Event::Answered(waker) => wakers.push(waker),
+                    Event::Answered { id, waiter } => {
+                        if let Some(number) = number {
+                            state.unclaimed.answered(id, number);
+                        }
+                        wakers.push(waiter);
+                    }
                     Event::Switched(waker) => {
                         wakers.extend(waker);
                         *switching = Switching::Agreed;
@@ -200,14 +211,30 @@ impl Driver {
                             *switching = Switching::Asked;
                         }
                         *calls_len += call.ampbox().encoded_len();
-                        calls.push_back(call);
+                        calls.push_back((call, number));
                     }
-                    Event::Ignored => ignored += 1,
+                    Event::Late { id, answer } => {
+                        ignored += 1;
+                        let discard = state.unclaimed.take_given_up(id);
+                        if let Some(number) = number {
+                            unwanted.push((number, discard.zip(answer.ok())));
+                        }
+                    }
+                    Event::Ignored => {
+                        ignored += 1;
+                        unwanted.extend(number.map(|number| (number, None)));
+                    }
                 }
                 Ok(())
             })
         };
         drop(refused);
+        for (number, discard) in unwanted {
+            match discard {
+                Some((discard, answer)) => discard(shared, &answer, number),
+                None => shared.leave(number),
+            }
+        }
         if ignored > 0 {
             tracing::debug!(ignored, "ignored answers to calls that are not outstanding");
         }
@@ -228,11 +255,16 @@ impl Driver {
     }
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
-    pub(super) fn start_responder(&mut self, call: &IncomingCall) -> Result<(), CloseReason> {
+    pub(super) fn start_responder(
+        &mut self,
+        call: &IncomingCall,
+        number: Option<BoxNumber>,
+    ) -> Result<(), CloseReason> {
         let running = self.look_for_responders();
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
         let asks_switch = self.switching == Switching::Asked && self.input.calls.is_empty();
-        let question = Question::new(Peer::new(Arc::clone(&self.shared)), call, asks_switch);
+        let peer = Peer::new(Arc::clone(&self.shared));
+        let question = Question::new(peer, call, number, asks_switch);
         let limit = self.shared.settings.limits.running_responders_max;
         if running >= limit {
             let one_way = call.tag().is_none();
