@@ -1,0 +1,159 @@
+//! A server, and the way from one to the next:
+//!
+//! 1. The new server asks for the sockets with [`HandOver`], and begins to accept. The sockets stay
+//!    open all the time, so nobody who connects is turned away.
+//! 2. It tells the old one to [`Retire`], which then accepts no more.
+//! 3. The old one tells its clients that it is [`Moving`]. It answers whatever they still call,
+//!    until each of them has closed its connection.
+//! 4. Then the old one ends.
+//!
+//! If the new one fails before step 2, the old one goes on, and other servers may ask.
+
+use amp_core::{Connection, Context, Failure, Listener, NoError, Peer, Responders};
+use amp_unix::{UnixSocketListener, connection};
+use std::io;
+use std::path::Path;
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::AnyError;
+use crate::commands::{HandOver, Moving, Retire, Sockets, Sum, Total};
+
+/// How long a client may take to move. After that its connection is closed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long to wait when a connection cannot be accepted, for want of descriptors perhaps.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// The first server: it opens the sockets.
+pub(crate) async fn start(address: &str, control: &Path) -> Result<(), AnyError> {
+    let clients = TcpListener::bind(address).await?;
+    // Only this user may take over. The file stays when a server ends: its successor needs it.
+    let control = UnixSocketListener::bind(control)?.into_inner();
+    println!("listening at {}", clients.local_addr()?);
+    serve(Sockets { clients: clients.try_into()?, control: control.try_into()? }, None).await
+}
+
+/// A further server: it gets the sockets from the one before.
+pub(crate) async fn take_over(control: &Path) -> Result<(), AnyError> {
+    let predecessor = amp_unix::connect(control)
+        .await
+        .map_err(|error| format!("no server can be reached at {}: {error}", control.display()))?;
+    let predecessor = predecessor.call_timeout(PATIENCE).spawn();
+    let sockets = predecessor.call_remote(HandOver {}).await?;
+    serve(sockets, Some(predecessor)).await
+}
+
+/// Serves until another server has taken over, and all clients have gone there.
+async fn serve(sockets: Sockets, predecessor: Option<Peer>) -> Result<(), AnyError> {
+    let own = sockets.duplicate()?;
+    let (retire, retired) = oneshot::channel();
+    let clients = tokio::spawn(serve_clients(own.clients.try_into()?, retired));
+    if let Some(predecessor) = predecessor {
+        predecessor.call_remote(Retire {}).await?;
+        println!("server {}: has taken over", process::id());
+    }
+    hand_over(own.control.try_into()?, sockets).await;
+    drop(retire);
+    match clients.await? {
+        0 => Ok(()),
+        left => Err(format!("{left} clients have not moved within {PATIENCE:?}").into()),
+    }
+}
+
+/// Serves clients, and sends them away once the sender of `retired` is dropped. Says how many did
+/// not go.
+async fn serve_clients(mut listener: TcpListener, mut retired: oneshot::Receiver<()>) -> usize {
+    let responders = Responders::new(()).respond(sum);
+    let (move_on, moving) = watch::channel(());
+    let mut clients = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut retired => break,
+            Some(_) = clients.join_next() => {}
+            accepted = Listener::accept(&mut listener) => match accepted {
+                Ok(connection) => {
+                    let connection = connection.responders(responders.clone());
+                    clients.spawn(serve_client(connection, moving.clone()));
+                }
+                Err(error) => {
+                    eprintln!("server {}: cannot accept: {error}", process::id());
+                    sleep(ACCEPT_AGAIN).await;
+                }
+            }
+        }
+    }
+    // In this order, or a client that moves could come back to here.
+    drop(listener);
+    drop(move_on);
+    println!("server {}: accepts no more, {} clients are to move", process::id(), clients.len());
+    clients.join_all().await.into_iter().filter(|gone| !gone).count()
+}
+
+/// Serves one client, and sends it away once the sender of `moving` is dropped. Says whether it has
+/// gone by itself.
+async fn serve_client(connection: Connection, mut moving: watch::Receiver<()>) -> bool {
+    let client = connection.spawn();
+    tokio::select! {
+        _ = client.closed() => return true,
+        _ = moving.changed() => {}
+    }
+    let gone = async {
+        // This fails when the client is gone already.
+        let _ = client.notify(Moving {}).await;
+        client.closed().await;
+    };
+    let in_time = timeout(PATIENCE, gone).await.is_ok();
+    client.close().await;
+    in_time
+}
+
+async fn sum(_: Context, Sum { a, b }: Sum) -> Result<Total, NoError> {
+    sleep(Duration::from_millis(10)).await;
+    Ok(Total { total: a + b, pid: process::id() })
+}
+
+/// Gives the sockets to those that ask, until one of them has taken over.
+async fn hand_over(control: UnixListener, sockets: Sockets) {
+    let retired = Arc::new(Notify::new());
+    let retire = Arc::clone(&retired);
+    let responders = Responders::new(sockets)
+        .try_respond(give_sockets)
+        // Only after the answer: this ends the connection.
+        .respond_then(move |_, _: Retire| {
+            let retire = Arc::clone(&retire);
+            async { Ok(((), async move { retire.notify_one() })) }
+        });
+    // One after the other: two at once would both become servers, and only one is wanted.
+    let conversations = async {
+        loop {
+            match accept(&control).await {
+                Ok(connection) => {
+                    connection.responders(responders.clone()).run().await;
+                }
+                Err(error) => {
+                    eprintln!("server {}: cannot hand over: {error}", process::id());
+                    sleep(ACCEPT_AGAIN).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = conversations => {}
+        () = retired.notified() => {}
+    }
+}
+
+async fn give_sockets(context: Context<Sockets>, _: HandOver) -> Result<Sockets, Failure<NoError>> {
+    Ok(context.state().duplicate()?)
+}
+
+async fn accept(control: &UnixListener) -> io::Result<Connection> {
+    let (stream, _) = control.accept().await?;
+    connection(stream)
+}
