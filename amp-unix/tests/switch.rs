@@ -2,13 +2,14 @@
 
 mod support;
 
-use amp_core::{AmpBox, Command, Peer, ProtocolSwitch, Responders, Switched};
+use amp_core::{AmpBox, Command, Connection, Peer, ProtocolSwitch, Responders, Switched};
 use amp_unix::{Descriptor, UnixTransport, take_descriptors};
 use bytes::BytesMut;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Context;
 use std::time::Duration;
-use support::{attachments, receive_all, send_all, tag, tags};
+use support::{attachments, receive_all, send_all, tag, tagged, tags};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -171,5 +172,24 @@ fn what_comes_apart_has_its_descriptors() {
         };
         assert_eq!(poll_fn(receive).await.unwrap(), 1);
         assert_eq!(tags(&unclaimed), [0, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn what_is_handed_over_can_carry_boxes_again() {
+    without_leak("what_is_handed_over_can_carry_boxes_again", || async {
+        let (mut far, stream) = leave().await;
+        let (transport, read, received) = stream.into_parts();
+        assert_eq!((&read[..], tags(&received)), (&b"behind"[..], vec![0, 2, 3]));
+
+        let peer = Connection::with_transport(transport).spawn();
+        let call = tokio::spawn(async move {
+            peer.call_remote(Keep { file: tagged(7).into() }).await.unwrap();
+        });
+        let expected = ask("1", "Keep", &[("file", "0")]);
+        let (bytes, attachments) = receive_all(&mut far, expected.len()).await;
+        assert_eq!((&bytes[..], tags(&attachments)), (&expected[..], vec![7]));
+        send_all(&mut far, &answer("1"), VecDeque::new()).await;
+        call.await.unwrap();
     });
 }

@@ -3,7 +3,9 @@
 //! What is sent is the writing end of a pipe: the reading end sees the end of it once the last copy
 //! is closed, on either side.
 
-use amp_core::{Arguments, CallError, Command, Connection, Context, NoError, Peer, Responders};
+use amp_core::{
+    Arguments, CallError, Command, Connection, Context, Limits, NoError, Peer, Responders,
+};
 use amp_unix::{Descriptor, connection_over};
 use std::io::ErrorKind;
 use std::pin::Pin;
@@ -263,6 +265,33 @@ async fn an_argument_that_is_not_known_loses_its_own() {
         assert!(kept.is_open());
         drop(answer);
         kept.closed().await;
+    })
+    .await;
+}
+
+/// Far more answers bring descriptors at once than may be unclaimed. Callers take theirs as they
+/// come.
+#[tokio::test]
+async fn many_at_once_are_no_more_unclaimed_than_callers_leave_them() {
+    in_time(async {
+        let responders =
+            Responders::new(()).respond(|_, Keep { pipe }: Keep| async move { Ok(Kept { pipe }) });
+        let (here, there) = UnixStream::pair().unwrap();
+        let limits = Limits { unclaimed_attachments: 150, ..Limits::default() };
+        let _answering = connection_over(there).responders(responders).limits(limits).spawn();
+        let peer = connection_over(here).limits(limits).spawn();
+        let calls: Vec<_> = (0..400)
+            .map(|_| {
+                let peer = peer.clone();
+                tokio::spawn(async move {
+                    let (descriptor, _reader) = pipe();
+                    peer.call_remote(Keep { pipe: descriptor }).await.map(drop)
+                })
+            })
+            .collect();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
     })
     .await;
 }

@@ -1,6 +1,7 @@
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -75,6 +76,47 @@ pub trait Transport: Send + 'static {
     /// Where the other side is, if that is known.
     fn peer_address(&self) -> PeerAddress {
         PeerAddress::Unknown
+    }
+}
+
+/// A transport behind a pointer, such as the one that a [`Switched`](crate::Switched) comes apart
+/// into.
+impl<P> Transport for Pin<P>
+where
+    P: DerefMut<Target: Transport> + Unpin + Send + 'static,
+{
+    fn poll_receive(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        attachments: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().as_mut().poll_receive(cx, buffer, attachments)
+    }
+
+    fn poll_send(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        attachments: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().as_mut().poll_send(cx, bytes, attachments)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().as_mut().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().as_mut().poll_shutdown(cx)
+    }
+
+    fn attachment_kind(&self) -> Option<AttachmentKind> {
+        (**self).attachment_kind()
+    }
+
+    fn peer_address(&self) -> PeerAddress {
+        (**self).peer_address()
     }
 }
 

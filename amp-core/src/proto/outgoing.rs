@@ -10,6 +10,10 @@ const OWN_SEGMENT: usize = 16 << 10;
 /// An emptied buffer over this size, in bytes, is given back rather than kept for the next boxes.
 const KEPT: usize = 256 << 10;
 
+/// How many attachments are sent ahead of the boxes that name them, unless one box names more. The
+/// other side keeps what it has received and not claimed, and bounds it.
+const AHEAD: usize = 128;
+
 /// The arguments of a box that is about to be sent: encoded pairs without the box's end, and the
 /// attachments that they name.
 #[derive(Debug, Default)]
@@ -27,8 +31,23 @@ pub struct Outgoing {
     segments: VecDeque<Bytes>,
     /// Where small boxes are put one behind the other.
     tail: BytesMut,
-    attachments: VecDeque<Attachment>,
     len: usize,
+    /// How many bytes were sent since the beginning. Places are counted from there.
+    sent: u64,
+    /// The boxes that name attachments, and those attachments, without what is in `ahead`.
+    naming: VecDeque<Naming>,
+    attachments: VecDeque<Attachment>,
+    /// The attachments that go with the next byte.
+    ahead: VecDeque<Attachment>,
+    /// Where the first box begins whose attachments are not in `ahead` and were not sent with it.
+    ahead_until: u64,
+}
+
+/// A box that names attachments.
+#[derive(Debug)]
+struct Naming {
+    start: u64,
+    attachments: usize,
 }
 
 impl Outgoing {
@@ -43,15 +62,41 @@ impl Outgoing {
     }
 
     /// The bytes that come first, in as many of `slices` as are needed or there are; how many
-    /// those are, and the attachments.
+    /// those are, and the attachments that must be sent with the first of them.
     pub fn parts<'a>(
         &'a mut self,
         slices: &mut [IoSlice<'a>],
     ) -> (usize, &'a mut VecDeque<Attachment>) {
+        let mut room = self.send_ahead();
         let parts = self.segments.iter().map(|segment| &segment[..]).chain([&self.tail[..]]);
+        let parts = parts.map_while(|part| {
+            let part = &part[..part.len().min(room)];
+            room -= part.len();
+            (room > 0 || !part.is_empty()).then_some(part)
+        });
         let parts = parts.filter(|part| !part.is_empty());
         let count = parts.zip(slices).map(|(part, slice)| *slice = IoSlice::new(part)).count();
-        (count, &mut self.attachments)
+        (count, &mut self.ahead)
+    }
+
+    /// Says which attachments go with the next byte, and returns how many bytes may be sent before
+    /// it is others'.
+    fn send_ahead(&mut self) -> usize {
+        if self.sent >= self.ahead_until && self.ahead.is_empty() {
+            while let Some(next) = self.naming.front()
+                && (self.ahead.is_empty() || self.ahead.len() + next.attachments <= AHEAD)
+            {
+                self.ahead.extend(self.attachments.drain(..next.attachments));
+                self.naming.pop_front();
+            }
+        }
+        match self.naming.front() {
+            Some(next) => {
+                self.ahead_until = next.start;
+                usize::try_from(next.start - self.sent).unwrap_or(usize::MAX)
+            }
+            None => self.len,
+        }
     }
 
     /// Forgets the first `sent` bytes.
@@ -62,6 +107,7 @@ impl Outgoing {
     pub fn advance(&mut self, mut sent: usize) {
         assert!(sent <= self.len, "{sent} bytes sent of {}", self.len);
         self.len -= sent;
+        self.sent += sent as u64;
         while let Some(segment) = self.segments.front_mut() {
             let part = sent.min(segment.len());
             segment.advance(part);
@@ -83,7 +129,7 @@ impl Outgoing {
 
     /// Moves everything to `to`, which must be empty.
     pub fn take(&mut self, to: &mut Outgoing) {
-        debug_assert!(to.is_empty() && to.attachments.is_empty());
+        debug_assert!(to.is_empty() && to.attachments.is_empty() && to.ahead.is_empty());
         std::mem::swap(self, to);
     }
 
@@ -100,20 +146,33 @@ impl Outgoing {
 
     /// Takes the attachments and leaves the bytes, for a transport that carries none.
     pub fn take_attachments(&mut self) -> VecDeque<Attachment> {
-        std::mem::take(&mut self.attachments)
+        self.naming.clear();
+        let mut attachments = std::mem::take(&mut self.ahead);
+        attachments.append(&mut self.attachments);
+        attachments
     }
 
     /// Moves everything of `other` behind what is there.
     pub(super) fn append(&mut self, other: Outgoing) {
+        let end = self.sent + self.len as u64;
+        self.naming.extend(other.naming.into_iter().map(|Naming { start, attachments }| Naming {
+            start: end + (start - other.sent),
+            attachments,
+        }));
+        self.attachments.extend(other.attachments);
         self.segments.push_back(self.tail.split().freeze());
         self.segments.extend(other.segments);
         self.tail = other.tail;
-        self.attachments.extend(other.attachments);
         self.len += other.len;
     }
 
     /// Puts a box in: what `head` writes, then the body, which is left empty.
     pub(super) fn push(&mut self, head: impl FnOnce(&mut BytesMut), body: &mut Body) {
+        if !body.attachments.is_empty() {
+            let start = self.sent + self.len as u64;
+            self.naming.push_back(Naming { start, attachments: body.attachments.len() });
+            self.attachments.extend(body.attachments.drain(..));
+        }
         let before = self.tail.len();
         head(&mut self.tail);
         if body.pairs.len() < OWN_SEGMENT {
@@ -127,13 +186,13 @@ impl Outgoing {
             self.segments.push_back(self.tail.split().freeze());
             self.segments.push_back(body.pairs.split().freeze());
         }
-        self.attachments.extend(body.attachments.drain(..));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn body(size: usize) -> Body {
         Body { pairs: BytesMut::from(&vec![b'x'; size][..]), attachments: Vec::new() }
@@ -158,6 +217,48 @@ mod tests {
                 outgoing.advance(sent.len() - before);
             }
             assert!(sent == expected, "in steps of {step}");
+        }
+    }
+
+    /// However the bytes are cut: attachments keep their order, none comes after the first byte of
+    /// its box, and not many come before.
+    #[test]
+    fn attachments_go_a_little_ahead_of_their_boxes() {
+        for (step, counts) in [
+            (1, vec![1; 400]),
+            (7, vec![0, 3, 0, 100, 29, 100, 1, 0]),
+            (1000, vec![40; 30]),
+            (usize::MAX, vec![0, 1, 127, 128, 129, 1000, 2, 0, 5]),
+        ] {
+            let mut outgoing = Outgoing::default();
+            let mut held = Outgoing::default();
+            let mut starts = Vec::new();
+            for (index, count) in counts.iter().enumerate() {
+                let queue = if index < counts.len() / 2 { &mut outgoing } else { &mut held };
+                let attachments = (0..*count).map(|_| Arc::new(()) as Attachment).collect();
+                let mut body = Body { attachments, ..body(50) };
+                starts.extend(vec![index * 56; *count]);
+                queue.push(|out| out.put_slice(b"head"), &mut body);
+            }
+            outgoing.append(held);
+            let total = outgoing.len();
+            assert_eq!(total, counts.len() * 56);
+
+            let (mut sent, mut attached) = (0, 0);
+            while !outgoing.is_empty() {
+                let mut slices = [IoSlice::new(&[]); 3];
+                let (count, attachments) = outgoing.parts(&mut slices);
+                let bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+                attached += attachments.drain(..).count();
+                let taken = bytes.min(step);
+                sent += taken;
+                outgoing.advance(taken);
+                let due = starts.partition_point(|start| *start < sent);
+                assert!(attached >= due, "{attached} attachments and {sent} bytes");
+                let largest = *counts.iter().max().unwrap();
+                assert!(attached - due <= AHEAD.max(largest), "{attached} ahead of {due}");
+            }
+            assert_eq!((sent, attached), (total, starts.len()));
         }
     }
 

@@ -45,12 +45,18 @@ impl Driver {
             }
             self.handle_received()?;
             self.check_send_queue()?;
-            if self.shared.lock().phase.refusal().is_some() {
-                // What comes later than the failure that closes the connection is not answered.
-                return Ok(Progress::More);
-            }
+            let unclaimed = {
+                let state = self.shared.lock();
+                if state.phase.refusal().is_some() {
+                    // What comes later than the failure that closes the connection is not answered.
+                    return Ok(Progress::More);
+                }
+                state.unclaimed.len()
+            };
+            // Those who have just got their answers claim what these name before more is read.
+            let crowded = unclaimed > self.shared.settings.limits.unclaimed_attachments / 2;
             turn += received;
-            if turn >= READ_MAX {
+            if turn >= READ_MAX || crowded {
                 break;
             }
         }
