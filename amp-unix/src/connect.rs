@@ -3,7 +3,7 @@ use std::io;
 use std::path::Path;
 use tokio::net::UnixStream;
 
-use crate::{IUnixTransport, PeerCredentials, UnixTransport};
+use crate::{IUnixTransport, PeerCredentials, UnixTransport, name};
 
 /// A connection over a transport that carries descriptors.
 ///
@@ -23,7 +23,8 @@ pub fn connection(stream: UnixStream) -> io::Result<Connection> {
     Ok(connection_over(stream).data(credentials))
 }
 
-/// Connects to the server that listens at `path`.
+/// Connects to the server that listens at `path`, or on Linux and Android under an abstract name,
+/// which begins with a NUL byte: `"\0name"`.
 ///
 /// [`spawn`](Connection::spawn) starts it, and gives the [`Peer`](amp_core::Peer) to call.
 ///
@@ -35,5 +36,6 @@ pub fn connection(stream: UnixStream) -> io::Result<Connection> {
 ///
 /// Dropping the future leaves nothing behind.
 pub async fn connect(path: impl AsRef<Path>) -> io::Result<Connection> {
+    name::check(path.as_ref())?;
     connection(UnixStream::connect(path).await?)
 }

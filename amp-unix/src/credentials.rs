@@ -5,7 +5,43 @@ use tokio::net::UnixStream;
 /// server, when it began to listen.
 ///
 /// A peer cannot forge it. It may have changed its user since, or have handed the socket on to
-/// another process, and a process that has ended may have left its number to another.
+/// another process, and a process that has ended may have left its number to another: `pid` is for
+/// messages, and no ground to trust anyone.
+///
+/// On a connection of [`connection`](crate::connection), [`connect`](crate::connect) or a
+/// [`UnixSocketListener`](crate::UnixSocketListener), responders have them from their context, and
+/// the calling side from its peer (`peer.get::<PeerCredentials>()`):
+///
+/// ```
+/// use amp_core::{Command, CommandError, Context};
+/// use amp_unix::PeerCredentials;
+///
+/// /// Stops the service.
+/// #[derive(Command)]
+/// #[amp(error = Denied)]
+/// struct Stop {}
+///
+/// #[derive(CommandError, Debug, thiserror::Error)]
+/// enum Denied {
+///     #[error("only root may do this")]
+///     NotRoot,
+/// }
+///
+/// async fn stop(context: Context, _: Stop) -> Result<(), Denied> {
+///     match context.get::<PeerCredentials>() {
+///         Some(caller) if caller.uid == 0 => Ok(()),
+///         _ => Err(Denied::NotRoot),
+///     }
+/// }
+/// # let _ = amp_core::Responders::new(()).respond(stop);
+/// ```
+///
+/// As an argument that the connection fills in, they are
+/// [`FromConnection<PeerCredentials>`](amp_core::argument::FromConnection). Whole connections are
+/// refused with [`UnixSocketListener::admit`](crate::UnixSocketListener::admit).
+///
+/// They come from `SO_PEERCRED` on Linux and `getpeereid` on macOS and the BSDs. A user outside of
+/// this process's user namespace shows as Linux's overflow user, 65534 if nobody has changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PeerCredentials {

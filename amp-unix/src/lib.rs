@@ -6,7 +6,7 @@
 //!   [`UnixStream`](tokio::net::UnixStream) does, and [`UnixTransport`] makes each of them a
 //!   transport for `amp_core`.
 //! - A server's socket is open to nobody else by default, and [`PeerCredentials`] says who
-//!   connected.
+//!   connected: to responders, and to a listener that admits certain users.
 //! - [`take_descriptors`] gives what came around a protocol switch and that nothing has named.
 //! - [`socket`] sends and receives descriptors on any Unix socket, for a transport of your own.
 //!
@@ -41,6 +41,7 @@ mod credentials;
 mod descriptor;
 mod error;
 mod listener;
+mod name;
 pub mod socket;
 mod stream;
 mod switched;

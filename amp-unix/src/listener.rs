@@ -1,4 +1,6 @@
 use amp_core::{Connection, Listener};
+use nix::unistd::geteuid;
+use std::fmt;
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use crate::connection;
+use crate::{PeerCredentials, connection, name};
 
 /// How many connections may wait to be accepted. The kernel's own bound (`somaxconn` on Linux) is
 /// often lower and then counts.
@@ -16,13 +18,42 @@ const BACKLOG: u32 = 4096;
 /// A listening Unix socket, and the file that clients find it by.
 ///
 /// The file is open to its owner alone unless another mode is asked for, replaces one that a
-/// server left behind, and is removed when the listener is dropped.
-#[derive(Debug)]
+/// server left behind, and is removed when the listener is dropped. Over that,
+/// [`only_own_user`](Self::only_own_user) and [`admit`](Self::admit) choose by who connects.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("socket");
+/// # use amp_core::Responders;
+/// use amp_unix::UnixSocketListener;
+///
+/// let listener = UnixSocketListener::bind(&path)?.only_own_user();
+/// let server = amp_core::serve(listener, Responders::new(()));
+/// # Ok(()) }
+/// ```
+///
+/// # Abstract names
+///
+/// On Linux and Android a path that begins with a NUL byte is an abstract name, as it is in
+/// Twisted: `bind("\0name")`. There is no file, nothing is left behind, and nothing has to be
+/// removed: the name is free again once no process has the socket open. No mode guards it either:
+/// whoever is in the same network namespace may connect, or take the name before this server
+/// does. Who connected is then all that a server can go by, and
+/// who listens, all that a client can: [`PeerCredentials`].
+///
+/// # From elsewhere
+///
+/// A tokio [`UnixListener`] becomes one with `From`: one that was inherited, or that came as a
+/// [`Descriptor`](crate::Descriptor). Its file is not removed.
 pub struct UnixSocketListener {
     /// Dropped first: while the socket is open no other file can get the inode of this one.
     file: SocketFile,
     listener: UnixListener,
+    admit: Vec<Admit>,
 }
+
+type Admit = Box<dyn Fn(&PeerCredentials) -> bool + Send + Sync>;
 
 impl UnixSocketListener {
     /// Listens at `path`, for clients of the same user only: [`bind_with_mode`] with mode `0o600`.
@@ -48,12 +79,16 @@ impl UnixSocketListener {
     /// one at the same moment can both replace it, and the later one keeps the path. Where that
     /// may happen, start them under a lock.
     ///
+    /// An [abstract name](Self#abstract-names) has no mode.
+    ///
     /// # Errors
     ///
     /// [`AddrInUse`](io::ErrorKind::AddrInUse) when a server listens at `path`, or when something
     /// else than a socket is there;
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) when the path is longer than the kernel takes
-    /// (107 bytes on Linux, 103 on macOS and the BSDs); and the errors of the file system.
+    /// (107 bytes on Linux, 103 on macOS and the BSDs; an abstract name, 107 without its NUL byte),
+    /// or has a NUL byte inside; [`Unsupported`](io::ErrorKind::Unsupported) for an abstract name
+    /// on another system than Linux and Android; and the errors of the file system.
     ///
     /// # Panics
     ///
@@ -61,12 +96,17 @@ impl UnixSocketListener {
     pub fn bind_with_mode(path: impl AsRef<Path>, mode: u32) -> io::Result<Self> {
         let path = path.as_ref();
         Self::bind_at(path, mode).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot listen at {}: {error}", path.display()))
+            io::Error::new(error.kind(), format!("cannot listen at {}: {error}", name::shown(path)))
         })
     }
 
     fn bind_at(path: &Path, mode: u32) -> io::Result<Self> {
+        name::check(path)?;
         let socket = UnixSocket::new_stream()?;
+        if name::is_abstract(path) {
+            socket.bind(path)?;
+            return socket.listen(BACKLOG).map(Self::from);
+        }
         if let Err(error) = socket.bind(path) {
             if error.kind() != io::ErrorKind::AddrInUse || !remove_stale(path)? {
                 return Err(error);
@@ -77,10 +117,32 @@ impl UnixSocketListener {
         // Nobody can connect before `listen`, so the mode that the umask gave it never counts.
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         let listener = socket.listen(BACKLOG)?;
-        Ok(Self { file, listener })
+        Ok(Self { file, listener, admit: Vec::new() })
     }
 
-    /// The next client.
+    /// Serves those clients only whose effective user is that of this process: [`admit`]. Root is
+    /// another user too.
+    ///
+    /// [`admit`]: Self::admit
+    pub fn only_own_user(self) -> Self {
+        self.admit(|client| client.uid == geteuid().as_raw())
+    }
+
+    /// Serves those clients only that `admits` admits; asked for twice, those that both admit.
+    ///
+    /// The connection of another client is closed before anything is read from it, with a `tracing`
+    /// event at the level `WARN`, `a client was not admitted`, with the fields `uid`, `gid`, `pid`
+    /// and `path`. The same is done where the system does not say who a client is, with the field
+    /// `error`.
+    pub fn admit(
+        mut self,
+        admits: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.admit.push(Box::new(admits));
+        self
+    }
+
+    /// The next client that is admitted.
     ///
     /// # Errors
     ///
@@ -91,19 +153,53 @@ impl UnixSocketListener {
     ///
     /// Nothing is lost when the future is dropped: the client waits on.
     pub async fn accept(&self) -> io::Result<UnixStream> {
-        self.listener.accept().await.map(|(stream, _)| stream)
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            if self.admits(&stream) {
+                return Ok(stream);
+            }
+        }
     }
 
-    /// Where it listens.
+    fn admits(&self, stream: &UnixStream) -> bool {
+        if self.admit.is_empty() {
+            return true;
+        }
+        let path = name::shown(self.path());
+        match PeerCredentials::of(stream) {
+            Ok(client) => {
+                let admitted = self.admit.iter().all(|admits| admits(&client));
+                if !admitted {
+                    let PeerCredentials { uid, gid, pid } = client;
+                    tracing::warn!(uid, gid, pid, path, "a client was not admitted");
+                }
+                admitted
+            }
+            Err(error) => {
+                tracing::warn!(%error, path, "a client was not admitted");
+                false
+            }
+        }
+    }
+
+    /// Where it listens: a path, or an abstract name behind a NUL byte.
     pub fn path(&self) -> &Path {
         &self.file.path
     }
 
     /// The listener alone, to hand it to another process. The file stays, and nothing removes it.
+    /// Nothing is left of [`admit`](Self::admit).
     pub fn into_inner(self) -> UnixListener {
-        let Self { mut file, listener } = self;
-        file.leave = true;
+        let Self { mut file, listener, .. } = self;
+        file.identity = None;
         listener
+    }
+}
+
+impl From<UnixListener> for UnixSocketListener {
+    fn from(listener: UnixListener) -> Self {
+        let path = listener.local_addr().map(|address| name::of(&address)).unwrap_or_default();
+        Self { file: SocketFile { path, identity: None }, listener, admit: Vec::new() }
     }
 }
 
@@ -119,27 +215,34 @@ impl AsFd for UnixSocketListener {
     }
 }
 
+impl fmt::Debug for UnixSocketListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixSocketListener")
+            .field("path", &self.path())
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The file of a socket, which is removed on drop if it is still the same one.
-#[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
-    /// Its device and inode.
-    identity: (u64, u64),
-    leave: bool,
+    /// Its device and inode; `None` where there is nothing to remove.
+    identity: Option<(u64, u64)>,
 }
 
 impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
-        let identity = identity(&fs::symlink_metadata(path)?);
+        let identity = Some(identity(&fs::symlink_metadata(path)?));
         // The working directory may change before the file is removed.
-        Ok(Self { path: std::path::absolute(path)?, identity, leave: false })
+        Ok(Self { path: std::path::absolute(path)?, identity })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours = |found| identity(&found) == self.identity;
-        if !self.leave && fs::symlink_metadata(&self.path).is_ok_and(ours) {
+        let Some(ours) = self.identity else { return };
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == ours) {
             // Nobody is there to tell. The next server replaces it.
             let _ = fs::remove_file(&self.path);
         }

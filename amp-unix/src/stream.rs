@@ -6,10 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::UnixStream;
-use tokio::net::unix::SocketAddr;
 
-use crate::IUnixTransport;
 use crate::socket::{self, Moved};
+use crate::{IUnixTransport, name};
 
 impl IUnixTransport for UnixStream {
     fn poll_receive(
@@ -50,12 +49,7 @@ impl IUnixTransport for UnixStream {
     /// of a client.
     fn peer_address(&self) -> PeerAddress {
         let Ok(address) = self.peer_addr() else { return PeerAddress::Unknown };
-        let name = match (address.as_pathname(), abstract_name(&address)) {
-            (Some(path), _) => path.to_string_lossy().into_owned(),
-            (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)),
-            (None, None) => String::new(),
-        };
-        PeerAddress::Name(name.into())
+        PeerAddress::Name(name::shown(&name::of(&address)).into())
     }
 }
 
@@ -81,17 +75,6 @@ fn try_once(
         (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Some(Err(error)),
         (None, _) => None,
     }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn abstract_name(address: &SocketAddr) -> Option<&[u8]> {
-    address.as_abstract_name()
-}
-
-/// Only Linux has such names.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn abstract_name(_: &SocketAddr) -> Option<&[u8]> {
-    None
 }
 
 #[cfg(all(test, target_os = "linux"))]

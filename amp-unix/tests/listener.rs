@@ -2,6 +2,7 @@
 
 mod support;
 
+use amp_core::{Arguments, Command, Context, NoError, PeerAddress, Responders};
 use amp_unix::{PeerCredentials, UnixSocketListener};
 use nix::sys::stat::{Mode, umask};
 use std::fs;
@@ -9,7 +10,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 use tokio::net::{UnixSocket, UnixStream};
 
 fn folder() -> (TempDir, PathBuf) {
@@ -141,4 +144,127 @@ async fn the_file_stays_with_a_listener_that_is_handed_on() {
     UnixStream::connect(&path).await.unwrap();
     drop(listener);
     assert!(path.exists());
+}
+
+#[tokio::test]
+async fn a_path_with_a_nul_byte_inside_is_refused() {
+    let (folder, _) = folder();
+    let path = folder.path().join("a\0b");
+    let error = UnixSocketListener::bind(&path).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(error.to_string().ends_with("a path cannot contain a NUL byte"), "{error}");
+    let error = amp_unix::connect(&path).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_listener_from_elsewhere_has_its_path_and_leaves_its_file() {
+    let (_folder, path) = folder();
+    let listener = UnixSocketListener::from(tokio::net::UnixListener::bind(&path).unwrap());
+    assert_eq!(listener.path(), path);
+    let (client, server) = tokio::join!(UnixStream::connect(&path), listener.accept());
+    client.and(server).unwrap();
+    drop(listener);
+    assert!(path.exists());
+}
+
+/// What each of three clients gets of one byte that the listener's first connection is sent.
+async fn served(admit: impl FnOnce(UnixSocketListener) -> UnixSocketListener) -> [Vec<u8>; 3] {
+    let (_folder, path) = folder();
+    let listener = admit(UnixSocketListener::bind(&path).unwrap());
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(UnixStream::connect(&path).await.unwrap());
+    }
+    listener.accept().await.unwrap().try_write(b"x").unwrap();
+    // Ends those that nobody has accepted.
+    drop(listener);
+    let mut received = [const { Vec::new() }; 3];
+    for (client, bytes) in clients.iter_mut().zip(&mut received) {
+        let result = client.read_to_end(bytes).await;
+        assert!(result.is_ok() || bytes.is_empty());
+    }
+    received
+}
+
+/// Admits the client with this index.
+fn only(index: usize) -> impl Fn(&PeerCredentials) -> bool + Send + Sync {
+    let clients = AtomicUsize::new(0);
+    move |_| clients.fetch_add(1, Ordering::Relaxed) == index
+}
+
+#[tokio::test]
+async fn only_clients_that_are_admitted_are_served() {
+    for index in 0..3 {
+        let mut expected = [const { Vec::new() }; 3];
+        expected[index] = b"x".to_vec();
+        assert_eq!(served(|listener| listener.admit(only(index))).await, expected);
+        let both = served(|listener| listener.admit(only(index)).only_own_user()).await;
+        assert_eq!(both, expected);
+        let both = served(|listener| listener.only_own_user().admit(only(index))).await;
+        assert_eq!(both, expected);
+    }
+}
+
+/// Asks who is calling.
+#[derive(Command, Debug)]
+#[amp(response = Caller)]
+struct WhoAmI {}
+
+#[derive(Arguments, Debug)]
+struct Caller {
+    uid: u32,
+}
+
+async fn who_am_i(context: Context, _: WhoAmI) -> Result<Caller, NoError> {
+    Ok(Caller { uid: context.get::<PeerCredentials>().unwrap().uid })
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn an_abstract_name_is_served_and_is_free_again_afterwards() {
+    let name = format!("\0amp-unix-test-{}", std::process::id());
+    let shown = name.replace('\0', "@");
+    for _ in 0..2 {
+        let listener = UnixSocketListener::bind(&name).unwrap().only_own_user();
+        assert_eq!(listener.path(), Path::new(&name));
+        let error = UnixSocketListener::bind(&name).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&shown), "{error}");
+
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let responders = Responders::new(()).respond(who_am_i);
+        let server = amp_core::serve(listener, responders).shutdown_on(stopped);
+        let server = tokio::spawn(server.into_future());
+        let peer = amp_unix::connect(&name).await.unwrap().spawn();
+        assert_eq!(*peer.peer_address(), PeerAddress::Name(shown.clone().into()));
+        let Caller { uid } = peer.call_remote(WhoAmI {}).await.unwrap();
+        assert_eq!(uid, nix::unistd::geteuid().as_raw());
+        drop(stop);
+        server.await.unwrap();
+        let error = amp_unix::connect(&name).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn an_abstract_name_that_is_too_long_is_refused() {
+    for (length, fits) in [(107, true), (108, false)] {
+        let name = format!("\0{:x<length$}", std::process::id());
+        match UnixSocketListener::bind(&name) {
+            Ok(listener) => assert!(fits && listener.path() == Path::new(&name)),
+            Err(error) => assert!(!fits && error.kind() == io::ErrorKind::InvalidInput, "{error}"),
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[tokio::test]
+async fn abstract_names_are_refused_where_there_are_none() {
+    let error = UnixSocketListener::bind("\0name").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    let error = amp_unix::connect("\0name").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
 }
