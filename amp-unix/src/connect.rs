@@ -1,5 +1,6 @@
 use amp_core::Connection;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use tokio::net::UnixStream;
 
@@ -38,4 +39,63 @@ pub fn connection(stream: UnixStream) -> io::Result<Connection> {
 pub async fn connect(path: impl AsRef<Path>) -> io::Result<Connection> {
     name::check(path.as_ref())?;
     connection(UnixStream::connect(path).await?)
+}
+
+/// A connection to a child process that is about to be started, and the child's end of it. It
+/// carries descriptors, both ways.
+///
+/// The child gets its end as its standard input, and takes it with
+/// [`inherited::socket`](crate::inherited::socket):
+///
+/// ```no_run
+/// # use std::process::Command;
+/// # async fn f() -> std::io::Result<()> {
+/// let (connection, end) = amp_unix::socketpair()?;
+/// let child = Command::new("worker").stdin(end).spawn()?;
+/// let peer = connection.spawn();
+/// # Ok(()) }
+/// # async fn child() -> std::io::Result<()> {
+/// // In the child:
+/// let peer = amp_unix::inherited::socket(0)?.spawn();
+/// # Ok(()) }
+/// ```
+///
+/// A child that needs its standard input for something else gets its end under another number. The
+/// crate `command-fds` does that, without `unsafe`:
+///
+/// ```no_run
+/// # use std::process::Command;
+/// # async fn f() -> std::io::Result<()> {
+/// use command_fds::{CommandFdExt, FdMapping};
+///
+/// let (connection, end) = amp_unix::socketpair()?;
+/// let mut command = Command::new("worker");
+/// command.fd_mappings(vec![FdMapping { parent_fd: end, child_fd: 3 }]).expect("one number");
+/// let child = command.spawn()?;
+/// drop(command);
+/// # Ok(()) }
+/// ```
+///
+/// The `Command` owns the child's end here, and must be dropped: as long as anyone has that end
+/// open, this side does not see that the child is gone. Both ends are close-on-exec, so that no
+/// other program inherits them.
+///
+/// This side has no [`PeerCredentials`]: the kernel would name who made the pair, which is this
+/// process. A child in another language finds a plain blocking socket.
+///
+/// To connect two tasks of one process, use tokio's [`UnixStream::pair`] and [`connection`]; for a
+/// child with pipes, which carry no descriptors,
+/// [`Connection::from_halves`](amp_core::Connection::from_halves).
+///
+/// # Errors
+///
+/// When this process may have no more open files.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with I/O enabled.
+pub fn socketpair() -> io::Result<(Connection, OwnedFd)> {
+    let (near, far) = std::os::unix::net::UnixStream::pair()?;
+    near.set_nonblocking(true)?;
+    Ok((connection_over(UnixStream::from_std(near)?), far.into()))
 }

@@ -7,6 +7,8 @@
 //!   transport for `amp_core`.
 //! - A server's socket is open to nobody else by default, and [`PeerCredentials`] says who
 //!   connected: to responders, and to a listener that admits certain users.
+//! - [`socketpair`] connects a parent and its child process, and [`inherited`] takes what a process
+//!   was started with: pipes, sockets, and what systemd listens on for it ([`AnyListener`]).
 //! - [`take_descriptors`] gives what came around a protocol switch and that nothing has named.
 //! - [`socket`] sends and receives descriptors on any Unix socket, for a transport of your own.
 //!
@@ -35,11 +37,13 @@
 #![cfg(unix)]
 
 mod adapter;
+mod any_listener;
 mod connect;
 mod conversions;
 mod credentials;
 mod descriptor;
 mod error;
+pub mod inherited;
 mod listener;
 mod name;
 pub mod socket;
@@ -48,7 +52,8 @@ mod switched;
 mod transport;
 
 pub use adapter::UnixTransport;
-pub use connect::{connect, connection, connection_over};
+pub use any_listener::AnyListener;
+pub use connect::{connect, connection, connection_over, socketpair};
 pub use credentials::PeerCredentials;
 pub use descriptor::Descriptor;
 pub use error::DescriptorError;

@@ -1,8 +1,8 @@
 //! One message on a Unix socket: bytes, with file descriptors beside them.
 //!
 //! What works on any Unix socket, for transports of your own. Nothing here ever blocks, whatever
-//! mode the socket is in. All of this workspace's `unsafe` is in this file, and what differs
-//! between operating systems in sending and receiving.
+//! mode the socket is in. All of this workspace's `unsafe` is in this file, so also the taking of
+//! an inherited descriptor, and what differs between operating systems in sending and receiving.
 //!
 //! # Operating systems
 //!
@@ -24,6 +24,7 @@ use bytes::BytesMut;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown};
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -170,6 +171,44 @@ pub fn send(
 /// Those of `shutdown`.
 pub fn shutdown(socket: impl AsFd) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write)?)
+}
+
+/// Moves what is open under `number` to a new descriptor, and puts `/dev/null` there.
+///
+/// This is for what the process was started with, and refuses what is close-on-exec: that cannot
+/// have been inherited, so somebody here owns it.
+///
+/// The number is neither owned nor closed, whatever is passed: with a number that somebody owns in
+/// spite of that check, the owner finds another file in its place, and never closes a descriptor
+/// that is not its own.
+pub(crate) fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the command reads a flag of a number that need not be open, and uses no memory.
+    let flags = match Errno::result(unsafe { libc::fcntl(number, libc::F_GETFD) }) {
+        Err(Errno::EBADF) => return Err(io::Error::new(io::ErrorKind::NotFound, "not open")),
+        flags => flags?,
+    };
+    if flags & libc::FD_CLOEXEC != 0 {
+        let text = "not inherited, but opened by this process: it is close-on-exec";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    // SAFETY: the command takes one integer, and uses no memory.
+    let new = Errno::result(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: the descriptor is new and open, and nothing else owns it.
+    let taken = unsafe { OwnedFd::from_raw_fd(new) };
+    // SAFETY: the call uses no memory. It leaves `number` open, as whoever may own it expects, and
+    // what it closes there is open in `taken` as well.
+    while let Err(error) = Errno::result(unsafe { libc::dup2(null.as_raw_fd(), number) }) {
+        if error != Errno::EINTR {
+            return Err(error.into());
+        }
+    }
+    // The standard streams are what the programs that this one starts are to find open.
+    if number > libc::STDERR_FILENO {
+        // SAFETY: the command takes one integer, and uses no memory.
+        Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    }
+    Ok(taken)
 }
 
 /// Calls until it was not a signal that interrupted the call.
