@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 use tokio::net;
+use tokio::net::unix::pipe;
 
 use crate::Descriptor;
 
@@ -109,3 +110,40 @@ through_std!(
     net::UnixListener, UnixListener;
     net::UnixDatagram, UnixDatagram;
 );
+
+/// The ends of tokio's pipes, which have no type of `std` to go through.
+macro_rules! ends_of_pipes {
+    ($($end:ty),* $(,)?) => {$(
+        /// The pipe's end stays in non-blocking mode, for the peer as well.
+        ///
+        /// # Errors
+        ///
+        /// When it cannot be taken out of the runtime.
+        impl TryFrom<$end> for Descriptor {
+            type Error = io::Error;
+
+            fn try_from(end: $end) -> io::Result<Self> {
+                end.into_nonblocking_fd().map(Self::from)
+            }
+        }
+
+        /// Puts the pipe's end into non-blocking mode, for the peer as well.
+        ///
+        /// # Errors
+        ///
+        /// When it is not that end of a pipe, or as [`Descriptor::into_owned`].
+        ///
+        /// # Panics
+        ///
+        /// Outside of a tokio runtime with I/O enabled.
+        impl TryFrom<Descriptor> for $end {
+            type Error = io::Error;
+
+            fn try_from(descriptor: Descriptor) -> io::Result<Self> {
+                Self::from_owned_fd(descriptor.into_owned()?)
+            }
+        }
+    )*};
+}
+
+ends_of_pipes!(pipe::Sender, pipe::Receiver);

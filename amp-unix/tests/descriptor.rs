@@ -7,6 +7,7 @@ use amp_core::{Argument, Attachment, AttachmentKind, DecodeError, EncodeError};
 use amp_core::{PeerAddress, Proto, Value, ValueWriter};
 use amp_unix::Descriptor;
 use bytes::BytesMut;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -14,6 +15,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use support::{tag, tagged};
+use tokio::net::unix::pipe;
 
 /// One connection that gets back what it sends.
 struct Loopback {
@@ -205,6 +207,47 @@ async fn sockets_of_tokio_go_through_it() {
     let client = tokio::net::TcpStream::try_from(client).unwrap();
     assert_eq!(client.local_addr().unwrap(), server.unwrap().1);
 
+    let udp = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = udp.local_addr().unwrap();
+    let udp = tokio::net::UdpSocket::try_from(Descriptor::try_from(udp).unwrap()).unwrap();
+    assert_eq!(udp.local_addr().unwrap(), address);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = Descriptor::try_from(tokio::net::UnixListener::bind(&path).unwrap()).unwrap();
+    let listener = tokio::net::UnixListener::try_from(listener).unwrap();
+    let client = Descriptor::try_from(tokio::net::UnixStream::connect(&path).await.unwrap());
+    let client = tokio::net::UnixStream::try_from(client.unwrap()).unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    server.writable().await.unwrap();
+    server.try_write(b"x").unwrap();
+    client.readable().await.unwrap();
+    assert_eq!(client.try_read(&mut [0]).unwrap(), 1);
+
+    let (a, b) = tokio::net::UnixDatagram::pair().unwrap();
+    let a = tokio::net::UnixDatagram::try_from(Descriptor::try_from(a).unwrap()).unwrap();
+    a.send(b"x").await.unwrap();
+    assert_eq!(b.recv(&mut [0]).await.unwrap(), 1);
+
     let not_a_socket = Descriptor::from(tagged(1));
     assert!(tokio::net::UnixListener::try_from(not_a_socket).is_err());
+}
+
+#[tokio::test]
+async fn pipes_of_tokio_go_through_it() {
+    let (sender, receiver) = pipe::pipe().unwrap();
+    let sender = pipe::Sender::try_from(Descriptor::try_from(sender).unwrap()).unwrap();
+    let receiver = pipe::Receiver::try_from(Descriptor::try_from(receiver).unwrap()).unwrap();
+    sender.writable().await.unwrap();
+    sender.try_write(b"x").unwrap();
+    receiver.readable().await.unwrap();
+    assert_eq!(receiver.try_read(&mut [0]).unwrap(), 1);
+
+    // As if it came from a peer that is not in non-blocking mode.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let receiver = pipe::Receiver::try_from(Descriptor::from(reader)).unwrap();
+    let flags = OFlag::from_bits_retain(fcntl(&receiver, FcntlArg::F_GETFL).unwrap());
+    assert!(flags.contains(OFlag::O_NONBLOCK));
+    assert!(pipe::Receiver::try_from(Descriptor::from(writer)).is_err(), "it is the other end");
+    assert!(pipe::Sender::try_from(Descriptor::from(tagged(1))).is_err(), "it is a file");
 }
