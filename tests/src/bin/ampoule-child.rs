@@ -1,19 +1,21 @@
 //! A child for ampoule, the process pool made of Twisted and AMP, to start in place of its own.
 //!
-//! It reads calls from descriptor 3 and writes answers to descriptor 4. It serves ampoule's
-//! commands, and `Sum`, `Divide` and `CallBack` of the compliance suite. Its exit code is 0 if it
-//! was told to shut down.
+//! It reads calls from descriptor 3 and writes answers to descriptor 4, or as its arguments say:
+//! `ampoule-child --pipes 0 1` is a child with plain pipes. It serves ampoule's commands, and `Sum`,
+//! `Divide` and `CallBack` of the compliance suite. Its exit code is 0 if it was told to shut down.
 
 use amp_core::{
-    Arguments, CloseReason, Command, Connection, Context, Failure, NoError, ProtocolSwitch,
-    Responders, Switched,
+    Arguments, CloseReason, Command, Context, Failure, NoError, ProtocolSwitch, Responders,
+    Switched,
 };
 use amp_tests::commands::{CallBack, Divide, DivideError, Quotient, Sum, Total};
+use amp_unix::inherited;
 use bytes::Bytes;
+use std::env;
+use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tokio::io::AsyncWriteExt;
-use tokio::net::unix::pipe;
 
 /// Asks whether the child is there.
 #[derive(Command)]
@@ -45,15 +47,18 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(CloseReason::Switched) => ExitCode::SUCCESS,
         Ok(reason) => failure(&reason.to_string()),
-        Err(error) => failure(&format!("descriptors 3 and 4 should be pipes: {error}")),
+        Err(error) => failure(&error.to_string()),
     }
 }
 
-async fn run() -> io::Result<CloseReason> {
-    // By their names, which make descriptors that this program owns.
-    let reader = pipe::OpenOptions::new().open_receiver("/dev/fd/3")?;
-    let writer = pipe::OpenOptions::new().open_sender("/dev/fd/4")?;
-    Ok(Connection::from_halves(reader, writer).responders(responders()).run().await)
+async fn run() -> Result<CloseReason, Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (reader, writer) = match &arguments[..] {
+        [option, reader, writer] if option == "--pipes" => (reader.parse()?, writer.parse()?),
+        // ampoule's own arguments are for a child in Python.
+        _ => (3, 4),
+    };
+    Ok(inherited::pipes(reader, writer)?.responders(responders()).run().await)
 }
 
 fn responders() -> Responders {
