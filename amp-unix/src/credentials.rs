@@ -40,8 +40,9 @@ use tokio::net::UnixStream;
 /// [`FromConnection<PeerCredentials>`](amp_core::argument::FromConnection). Whole connections are
 /// refused with [`UnixSocketListener::admit`](crate::UnixSocketListener::admit).
 ///
-/// They come from `SO_PEERCRED` on Linux and `getpeereid` on macOS and the BSDs. A user outside of
-/// this process's user namespace shows as Linux's overflow user, 65534 if nobody has changed it.
+/// Where they come from is in [`socket`](crate::socket#operating-systems). On Linux, a user from
+/// outside of this process's user namespace shows as the overflow user, 65534 if nobody has changed
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PeerCredentials {

@@ -17,12 +17,10 @@
 //! prints to a standard output that was taken does not come between boxes, and whoever still uses
 //! the number finds nothing there that could be mistaken for his.
 //!
-//! Only what can have been inherited is taken: what is not close-on-exec, as all that Rust opens
-//! is. Take it at the start of the program. Until then, programs that this one starts
-//! inherit it too, and a library in C that opens a descriptor without that flag could be robbed of
-//! it by a wrong number.
-//!
-//! Run on Linux only. The system calls are those of POSIX, so that other systems should not differ.
+//! What is close-on-exec cannot have been inherited, and is not taken: that is everything that Rust
+//! opens. A library in C that opens a descriptor without that flag could be robbed of it by a wrong
+//! number. So take what is yours at the start of the program; until then, the programs that this
+//! one starts inherit it too.
 
 use amp_core::Connection;
 use nix::sys::socket::AddressFamily;

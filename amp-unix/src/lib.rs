@@ -32,7 +32,10 @@
 //! [`Limits::unclaimed_attachments`](amp_core::Limits::unclaimed_attachments) says. One more ends
 //! the connection, with that as the reason.
 //!
-//! On systems that are not Unix this crate is empty.
+//! # Operating systems
+//!
+//! It is tested on Linux. What differs on macOS and the BSDs, where it was only compiled, is listed
+//! in [`socket`](socket#operating-systems). On systems that are not Unix this crate is empty.
 
 #![cfg(unix)]
 

@@ -6,7 +6,8 @@
 //!
 //! # Operating systems
 //!
-//! Tested on Linux. For the others this was written by their manuals and only compiled:
+//! All of this crate was tested on Linux. For the others it was written by their manuals and only
+//! compiled. How messages differ:
 //!
 //! - macOS has no `MSG_CMSG_CLOEXEC`: close-on-exec is set right after a descriptor was received,
 //!   and a program that another thread starts just then inherits it.
@@ -18,6 +19,20 @@
 //!   claimed there.
 //! - The BSDs may refuse fewer than [`MAX_DESCRIPTORS`] in one message, where the buffers of the
 //!   socket are small.
+//!
+//! Around messages:
+//!
+//! - Abstract names exist on Linux and Android only. Elsewhere they are an error.
+//! - BSDs of old ignored the mode of a socket's file, and some systems still need no right to write
+//!   for connecting: there, the folder has to keep others out.
+//! - [`PeerCredentials`](crate::PeerCredentials) come from `SO_PEERCRED` on Linux, which knows them
+//!   for both ends of a socketpair too, and from `getpeereid` or its like on macOS and the BSDs,
+//!   where a peer that is gone already, or an end of a socketpair, may have none. FreeBSD does not
+//!   say which process it is.
+//! - macOS sets close-on-exec right after it has made or accepted a socket, as for received
+//!   descriptors.
+//! - What is done to [inherited](crate::inherited) descriptors is the same everywhere: `fcntl` and
+//!   `dup2`.
 #![allow(unsafe_code)]
 
 use bytes::BytesMut;
