@@ -2,6 +2,9 @@
 //! that have a process of their own.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod numbered;
+pub(crate) mod random;
+
 use amp_core::{Attachment, Transport};
 use bytes::BytesMut;
 use nix::libc::rlim_t;
