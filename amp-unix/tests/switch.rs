@@ -2,20 +2,16 @@
 
 mod support;
 
-use amp_core::{AmpBox, Command, Connection, Peer, ProtocolSwitch, Responders, Switched};
+use amp_core::{Command, Connection, Peer, ProtocolSwitch, Responders, Switched};
 use amp_unix::{Descriptor, UnixTransport, take_descriptors};
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Context;
-use std::time::Duration;
-use support::{attachments, receive_all, send_all, tag, tagged, tags};
+use support::{answer, ask, attachments, receive_all, send_all, tag, tagged, tags, without_leak};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
-
-/// Long enough for a machine that is busy with something else.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 #[derive(Command, Clone)]
 struct Leave;
@@ -29,24 +25,6 @@ struct Keep {
 }
 
 type Unix = UnixTransport<UnixStream>;
-
-/// Runs a test of its own that ends with as many open descriptors as it began with.
-fn without_leak<F: Future<Output = ()>>(name: &str, body: impl FnOnce() -> F) {
-    support::in_own_process(name, || {
-        let before = support::open_descriptors();
-        support::block_on(async { tokio::time::timeout(DEADLINE, body()).await.unwrap() });
-        assert_eq!(support::open_descriptors(), before);
-    });
-}
-
-fn ask(tag: &str, command: &str, arguments: &[(&str, &str)]) -> Vec<u8> {
-    let pairs = [("_ask", tag), ("_command", command)].into_iter().chain(arguments.iter().copied());
-    AmpBox::from_pairs(pairs).unwrap().to_bytes().to_vec()
-}
-
-fn answer(tag: &str) -> Vec<u8> {
-    AmpBox::from_pairs([("_answer", tag)]).unwrap().to_bytes().to_vec()
-}
 
 async fn expect(far: &mut Unix, expected: &[u8]) {
     assert_eq!(receive_all(far, expected.len()).await.0, expected);

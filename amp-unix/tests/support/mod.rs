@@ -5,7 +5,7 @@
 pub(crate) mod numbered;
 pub(crate) mod random;
 
-use amp_core::{Attachment, Transport};
+use amp_core::{AmpBox, Attachment, Transport};
 use bytes::BytesMut;
 use nix::libc::rlim_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -17,6 +17,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Long enough for a machine that is busy with something else.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How much room a receive buffer has.
 pub(crate) const ROOM: usize = 64 * 1024;
@@ -92,6 +96,17 @@ pub(crate) async fn receive_all(
     (buffer, attachments)
 }
 
+/// The box of a call.
+pub(crate) fn ask(tag: &str, command: &str, arguments: &[(&str, &str)]) -> Vec<u8> {
+    let pairs = [("_ask", tag), ("_command", command)].into_iter().chain(arguments.iter().copied());
+    AmpBox::from_pairs(pairs).unwrap().to_bytes().to_vec()
+}
+
+/// The box of an answer that says nothing.
+pub(crate) fn answer(tag: &str) -> Vec<u8> {
+    AmpBox::from_pairs([("_answer", tag)]).unwrap().to_bytes().to_vec()
+}
+
 /// How many descriptors this process has open.
 pub(crate) fn open_descriptors() -> usize {
     std::fs::read_dir("/dev/fd").unwrap().count()
@@ -128,4 +143,13 @@ pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
 /// Runs a future on this thread.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Runs a test of its own that ends with as many open descriptors as it began with.
+pub(crate) fn without_leak<F: Future<Output = ()>>(name: &str, body: impl FnOnce() -> F) {
+    in_own_process(name, || {
+        let before = open_descriptors();
+        block_on(async { tokio::time::timeout(DEADLINE, body()).await.unwrap() });
+        assert_eq!(open_descriptors(), before);
+    });
 }
