@@ -4,6 +4,7 @@
 
 pub(crate) mod numbered;
 pub(crate) mod random;
+pub(crate) mod script;
 
 use amp_core::{AmpBox, Attachment, Transport};
 use bytes::BytesMut;

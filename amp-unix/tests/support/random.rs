@@ -17,4 +17,9 @@ impl Random {
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
+
+    /// One of `choices`.
+    pub(crate) fn choose<const N: usize>(&mut self, choices: [usize; N]) -> usize {
+        choices[self.below(N)]
+    }
 }
