@@ -2,12 +2,21 @@
 
 mod support;
 
-use amp_unix::{DescriptorError, UnixTransport};
+use amp_core::argument::{DecodeError, EncodeError};
+use amp_core::{Argument, CloseReason, Command, Proto, Responders, Value, ValueWriter};
+use amp_unix::{Descriptor, DescriptorError, UnixTransport};
 use bytes::BytesMut;
-use nix::libc::rlim_t;
+use nix::libc::{self, rlim_t};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use support::{attachments, receive_some, send_all};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use support::numbered::{Far, number, numbered};
+use support::{ask, attachments, receive_some, send_all};
+use tokio::net::UnixStream;
+use tokio::sync::mpsc::unbounded_channel;
 
 /// Whatever number of the descriptors still fits under the limit, none stays open.
 #[test]
@@ -16,7 +25,7 @@ fn descriptors_lost_to_the_limit_on_open_files_end_the_stream_and_are_closed() {
     support::in_own_process(name, || {
         support::block_on(async {
             for fitting in [0, 1, 15] {
-                let (here, there) = tokio::net::UnixStream::pair().unwrap();
+                let (here, there) = UnixStream::pair().unwrap();
                 let (mut here, mut there) = (UnixTransport::new(here), UnixTransport::new(there));
                 send_all(&mut here, b"sixteen", attachments(0..16)).await;
 
@@ -36,6 +45,144 @@ fn descriptors_lost_to_the_limit_on_open_files_end_the_stream_and_are_closed() {
             }
         });
     });
+}
+
+/// Takes some descriptors.
+#[derive(Command, Debug)]
+struct Take {
+    files: Vec<Shared>,
+}
+
+/// A descriptor that its sender keeps.
+#[derive(Clone, Debug)]
+struct Shared(Arc<Descriptor>);
+
+impl Shared {
+    fn numbered(n: u64) -> Self {
+        Self(Arc::new(numbered(n)))
+    }
+
+    fn into_descriptor(self) -> Descriptor {
+        Arc::into_inner(self.0).unwrap()
+    }
+}
+
+impl Argument for Shared {
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        self.0.to_string_proto(proto, out)
+    }
+
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Descriptor::from_string_proto(value, proto).map(|descriptor| Self(Arc::new(descriptor)))
+    }
+}
+
+/// What a connection ended with.
+fn descriptor_error(reason: &CloseReason) -> DescriptorError {
+    let CloseReason::Io(error) = reason else { panic!("{reason:?}") };
+    assert_eq!(error.to_string(), reason.to_string());
+    *error.get_ref().unwrap().downcast_ref().unwrap()
+}
+
+/// What arrived before is answered, what came behind is not: it would be taken for another.
+#[test]
+fn a_connection_that_lost_descriptors_ends_and_says_so() {
+    let name = "a_connection_that_lost_descriptors_ends_and_says_so";
+    support::in_own_process(name, || {
+        support::block_on(async {
+            for fitting in 0..=16 {
+                let before = support::open_descriptors();
+                let (near, far) = UnixStream::pair().unwrap();
+                let mut far = Far::new(far);
+                far.send(&ask("1", "Take", &[("files", "\0\x010")]), 1).await;
+                let files: Vec<_> =
+                    (1..16).map(|n| format!("\0{}{n}", ["\x01", "\x02"][n / 10])).collect();
+                far.send(&ask("2", "Take", &[("files", &files.concat())]), 15).await;
+                far.send(&ask("3", "Take", &[("files", "\0\x0216")]), 1).await;
+
+                let (take, mut taken) = unbounded_channel();
+                let responders = Responders::new(()).respond(move |_, Take { files }| {
+                    let files = files.into_iter().map(Shared::into_descriptor).map(number);
+                    take.send(files.collect::<Vec<_>>()).unwrap();
+                    async { Ok(()) }
+                });
+                let peer = amp_unix::connection(near).unwrap().responders(responders).spawn();
+                let mut call = Box::pin(peer.call_remote(Take { files: Vec::new() }));
+                assert!(poll_once(&mut call).await.is_pending());
+                let fillers = fill(100);
+                support::limit_open_files(100 + fitting);
+                if fitting < 15 {
+                    let reason = peer.closed().await;
+                    support::limit_open_files(8192);
+                    assert_eq!(descriptor_error(&reason), DescriptorError::Lost);
+                    let error = call.await.unwrap_err();
+                    assert!(error.to_string().contains(&reason.to_string()), "{error}");
+                } else {
+                    for _ in 0..3 {
+                        far.receive().await.unwrap();
+                    }
+                    support::limit_open_files(8192);
+                    drop(call);
+                }
+                let taken: Vec<_> = std::iter::from_fn(|| taken.try_recv().ok()).collect();
+                let expected = [vec![0], (1..16).collect(), vec![16]];
+                let count = match fitting {
+                    0 => 0,
+                    1..15 => 1,
+                    _ => 3,
+                };
+                assert_eq!(taken, expected[..count], "{fitting} fit");
+                drop((far, fillers));
+                peer.closed().await;
+                assert_eq!(support::open_descriptors(), before, "{fitting} fit");
+            }
+        });
+    });
+}
+
+#[test]
+fn a_descriptor_that_cannot_be_duplicated_is_an_error_and_its_box_is_sent_all_the_same() {
+    let name =
+        "a_descriptor_that_cannot_be_duplicated_is_an_error_and_its_box_is_sent_all_the_same";
+    support::in_own_process(name, || {
+        support::block_on(async {
+            let before = support::open_descriptors();
+            let (near, far) = UnixStream::pair().unwrap();
+            let responders = Responders::new(()).respond(|_, Take { files }| async {
+                let files = files.into_iter().map(Shared::into_descriptor).map(number);
+                assert_eq!(files.collect::<Vec<_>>(), [5]);
+                Ok(())
+            });
+            let peer = amp_unix::connection(near).unwrap().spawn();
+            let far = amp_unix::connection(far).unwrap().responders(responders).spawn();
+            let kept = Shared::numbered(5);
+            let mut call = Box::pin(peer.call_remote(Take { files: vec![kept.clone()] }));
+            assert!(poll_once(&mut call).await.is_pending(), "it is queued, and not sent");
+
+            let fillers = fill(100);
+            support::limit_open_files(100);
+            let duplicate = Descriptor::duplicate(&*kept.0).unwrap_err();
+            let owned = kept.into_descriptor().into_owned().unwrap_err();
+            support::limit_open_files(8192);
+            drop(fillers);
+            for error in [duplicate, owned] {
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+            }
+            call.await.unwrap();
+            peer.close().await;
+            far.closed().await;
+            assert_eq!(support::open_descriptors(), before);
+        });
+    });
+}
+
+/// Polls once.
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
 }
 
 /// Opens descriptors until every number below `limit` is taken.
@@ -76,4 +223,62 @@ fn too_many_descriptors_on_their_way_are_an_error_that_says_so() {
         let error = error.downcast::<DescriptorError>().unwrap();
         assert_eq!(error, DescriptorError::TooManyInFlight);
     });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_that_sends_too_many_to_a_peer_that_does_not_read_ends_and_says_so() {
+    let name = "a_connection_that_sends_too_many_to_a_peer_that_does_not_read_ends_and_says_so";
+    support::in_own_process(name, || {
+        if nix::unistd::geteuid().is_root() {
+            nix::unistd::setuid(54_322.into()).unwrap();
+        }
+        support::limit_open_files(64);
+        let before = free();
+        for _ in 0..2 {
+            support::block_on(async {
+                // The peer is given a while to send what it has.
+                tokio::time::pause();
+                let (near, far) = UnixStream::pair().unwrap();
+                let peer = amp_unix::connection(near).unwrap().spawn();
+                let connected = free();
+                let mut calls = Vec::new();
+                // Each is sent before the next, so that few are open here.
+                while free() == connected && calls.len() < 200 {
+                    let files = vec![Shared::numbered(calls.len() as u64)];
+                    let mut call = Box::pin(peer.call_remote(Take { files }));
+                    assert!(poll_once(&mut call).await.is_pending());
+                    calls.push(call);
+                    settle().await;
+                }
+                // Other processes of this user may have sent some too.
+                assert!(calls.len() <= 66, "{}", calls.len());
+                let reason = peer.closed().await;
+                assert_eq!(descriptor_error(&reason), DescriptorError::TooManyInFlight);
+                for call in calls {
+                    let error = call.await.unwrap_err();
+                    assert!(error.to_string().contains(&reason.to_string()), "{error}");
+                }
+                drop(far);
+            });
+            // The next connection can send as many again.
+            assert_eq!(free(), before);
+        }
+    });
+}
+
+/// How many descriptors this process may still open. Unlike the list of those that are open, this
+/// can be had after a change of user.
+#[cfg(target_os = "linux")]
+fn free() -> usize {
+    let stdin = io::stdin();
+    std::iter::from_fn(|| stdin.as_fd().try_clone_to_owned().ok()).collect::<Vec<_>>().len()
+}
+
+/// Lets the other tasks get on.
+#[cfg(target_os = "linux")]
+async fn settle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
 }
