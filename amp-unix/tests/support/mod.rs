@@ -141,16 +141,18 @@ pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
     assert!(output.status.success() && stdout.contains(DONE), "{stdout}\n{stderr}");
 }
 
-/// Runs a future on this thread.
+/// Runs a future on this thread; it must not hang.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let timed = async { tokio::time::timeout(DEADLINE, future).await };
+    runtime.block_on(timed).expect("it should not hang")
 }
 
 /// Runs a test of its own that ends with as many open descriptors as it began with.
 pub(crate) fn without_leak<F: Future<Output = ()>>(name: &str, body: impl FnOnce() -> F) {
     in_own_process(name, || {
         let before = open_descriptors();
-        block_on(async { tokio::time::timeout(DEADLINE, body()).await.unwrap() });
+        block_on(async { body().await });
         assert_eq!(open_descriptors(), before);
     });
 }
