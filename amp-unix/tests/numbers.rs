@@ -5,9 +5,12 @@ mod support;
 use amp_core::{Arguments, Command, Peer, Responders};
 use amp_unix::Descriptor;
 use std::ops::Range;
+use support::DEADLINE;
 use support::numbered::{number, numbered};
 use tokio::net::UnixStream;
+use tokio::runtime::Builder;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// What fits beside one message, what just does not, and what takes several.
 const COUNTS: [u64; 5] = [1, 16, 253, 254, 1000];
@@ -126,9 +129,8 @@ fn any_number_in_any_place_keeps_its_order_and_none_stays_open() {
 fn boxes_of_many_callers_keep_their_own() {
     support::in_own_process("boxes_of_many_callers_keep_their_own", || {
         support::limit_open_files(20_000);
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        runtime.unwrap().block_on(async {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let all = async {
             let peers = peers();
             let mut calls = JoinSet::new();
             for n in 0..32 {
@@ -141,6 +143,7 @@ fn boxes_of_many_callers_keep_their_own() {
                 });
             }
             calls.join_all().await;
-        });
+        };
+        runtime.block_on(async { timeout(DEADLINE, all).await.unwrap() });
     });
 }

@@ -1,0 +1,252 @@
+//! Many descriptors through one connection, in both directions at once, while calls are dropped and
+//! fail to decode: each that arrives is the one that was sent, and none stays open.
+
+mod support;
+
+use amp_core::{Arguments, CallError, Command, Peer, Responders};
+use amp_unix::Descriptor;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+use support::DEADLINE;
+use support::numbered::{number, numbered};
+use support::random::Random;
+use tokio::net::UnixStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::timeout;
+
+/// How many calls are made, most of which pass four descriptors.
+const CALLS: u64 = 33_000;
+
+/// How many calls are in flight, half of them in each direction.
+const IN_FLIGHT: u64 = 64;
+
+/// Passes two descriptors, and gets two back.
+#[derive(Command, Debug)]
+#[amp(response = Passed)]
+struct Pass {
+    before: Descriptor,
+    call: u64,
+    after: Descriptor,
+}
+
+#[derive(Arguments, Debug)]
+struct Passed {
+    before: Descriptor,
+    call: u64,
+    after: Descriptor,
+}
+
+/// A `Pass` that cannot be decoded.
+#[derive(Command, Debug)]
+#[amp(name = "Pass", response = Passed)]
+struct Malformed {
+    before: Descriptor,
+    call: String,
+    after: Descriptor,
+}
+
+/// A call whose answer cannot be decoded, as its caller sees it.
+#[derive(Command, Debug)]
+#[amp(response = Passed)]
+struct Misanswer {
+    before: Descriptor,
+    call: u64,
+    after: Descriptor,
+}
+
+/// The same as its responder sees it.
+#[derive(Command, Debug)]
+#[amp(name = "Misanswer", response = Misanswered)]
+struct ToMisanswer {
+    before: Descriptor,
+    call: u64,
+    after: Descriptor,
+}
+
+#[derive(Arguments, Debug)]
+struct Misanswered {
+    before: Descriptor,
+    call: String,
+    after: Descriptor,
+}
+
+/// What both sides count.
+#[derive(Default)]
+struct Tally {
+    /// The number of the next call.
+    next: AtomicU64,
+    /// How many descriptors came to a responder or to a caller, and were the right ones.
+    right: AtomicU64,
+    /// How many were not.
+    wrong: AtomicU64,
+    dropped: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Tally {
+    /// Looks at the descriptors `index` and `index + 1` of a call.
+    fn check(&self, call: u64, index: u64, before: Descriptor, after: Descriptor) {
+        for (descriptor, index) in [(before, index), (after, index + 1)] {
+            let is_right = number(descriptor) == 4 * call + index;
+            let count = if is_right { &self.right } else { &self.wrong };
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn check_answer(&self, call: u64, passed: Passed) {
+        assert_eq!(passed.call, call);
+        self.check(call, 2, passed.before, passed.after);
+    }
+}
+
+fn responders(tally: &Arc<Tally>) -> Responders<Arc<Tally>> {
+    Responders::new(Arc::clone(tally))
+        .respond(|context, Pass { before, call, after }| {
+            let tally = Arc::clone(context.state());
+            async move {
+                if call % 3 == 0 {
+                    yield_now().await;
+                }
+                tally.check(call, 0, before, after);
+                let [before, after] = [2, 3].map(|index| numbered(4 * call + index));
+                Ok(Passed { before, call, after })
+            }
+        })
+        .respond(|context, ToMisanswer { before, call, after }| {
+            context.state().check(call, 0, before, after);
+            let [before, after] = [2, 3].map(|index| numbered(4 * call + index));
+            async move { Ok(Misanswered { before, call: "none".into(), after }) }
+        })
+}
+
+/// Calls until all calls are made.
+async fn call_on(peer: Peer, tally: Arc<Tally>, seed: u64) {
+    let mut random = Random::new(seed);
+    loop {
+        let call = tally.next.fetch_add(1, Ordering::Relaxed);
+        if call >= CALLS {
+            return;
+        }
+        let [before, after] = [0, 1].map(|index| numbered(4 * call + index));
+        match random.below(20) {
+            0 => {
+                let malformed = Malformed { before, call: "none".into(), after };
+                let error = peer.call_remote(malformed).await.unwrap_err();
+                assert!(matches!(error, CallError::Remote(_)), "{error:?}");
+                tally.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            1 => {
+                let misanswer = Misanswer { before, call, after };
+                let error = peer.call_remote(misanswer).await.unwrap_err();
+                assert!(matches!(error, CallError::Decode(_)), "{error:?}");
+                tally.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            2..=4 => {
+                let pass = Pass { before, call, after };
+                if let Some(passed) = begin(&peer, pass, &mut random).await {
+                    tally.check_answer(call, passed);
+                } else {
+                    tally.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            _ => {
+                let passed = peer.call_remote(Pass { before, call, after }).await.unwrap();
+                tally.check_answer(call, passed);
+            }
+        }
+    }
+}
+
+/// Begins a call and drops it before it is polled, after the first poll, or later, which may be
+/// too late; or lets it time out.
+async fn begin(peer: &Peer, pass: Pass, random: &mut Random) -> Option<Passed> {
+    let mut call = peer.call_remote(pass);
+    let polls = match random.below(4) {
+        0 => 0,
+        1 => 1,
+        2 => 2 + random.below(20),
+        _ => match call.timeout(Duration::ZERO).await {
+            Err(error) if error.is_timeout() => return None,
+            answer => return Some(answer.unwrap()),
+        },
+    };
+    for _ in 0..polls {
+        let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut call).poll(cx))).await;
+        if let Poll::Ready(answer) = polled {
+            return Some(answer.unwrap());
+        }
+        yield_now().await;
+    }
+    None
+}
+
+/// Calls once in each direction, with descriptors. What nobody could still claim is closed by then.
+async fn barrier(peers: &[Peer; 2], tally: &Tally) {
+    for (peer, call) in peers.iter().zip(CALLS..) {
+        let [before, after] = [0, 1].map(|index| numbered(4 * call + index));
+        let passed = peer.call_remote(Pass { before, call, after }).await.unwrap();
+        tally.check_answer(call, passed);
+    }
+    // A side answers once it is done with what it has sent before.
+    for peer in peers {
+        peer.call_remote_string("Nothing", [("", ""); 0]).await.unwrap_err();
+    }
+}
+
+async fn soak() {
+    let before = support::open_descriptors();
+    let tally = Arc::new(Tally::default());
+    let (here, there) = UnixStream::pair().unwrap();
+    let peers = [here, there]
+        .map(|stream| amp_unix::connection(stream).unwrap().responders(responders(&tally)).spawn());
+    let connected = support::open_descriptors();
+    assert_eq!(connected, before + 2);
+
+    let mut callers = JoinSet::new();
+    for seed in 0..IN_FLIGHT / 2 {
+        for (peer, seed) in peers.iter().zip([seed, !seed]) {
+            callers.spawn(call_on(peer.clone(), Arc::clone(&tally), seed));
+        }
+    }
+    callers.join_all().await;
+    barrier(&peers, &tally).await;
+    assert_eq!(support::open_descriptors(), connected, "while the connection is open");
+
+    for peer in &peers {
+        peer.close().await;
+    }
+    drop(peers);
+    assert_eq!(support::open_descriptors(), before, "after it is closed");
+
+    let Tally { right, wrong, dropped, failed, .. } = &*tally;
+    let [right, wrong, dropped, failed] =
+        [right, wrong, dropped, failed].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(wrong, 0);
+    assert!(right >= 100_000, "only {right} descriptors arrived");
+    assert!(dropped > CALLS / 11, "only {dropped} calls were dropped");
+    assert!(failed > CALLS / 11, "only {failed} calls failed to decode");
+}
+
+fn on(runtime: &Runtime) {
+    // Spawned, so that callers and drivers share the workers and nothing is on this thread.
+    runtime.block_on(async { tokio::spawn(timeout(DEADLINE, soak())).await.unwrap().unwrap() });
+}
+
+#[test]
+fn no_descriptor_is_lost_or_mixed_up_on_one_thread() {
+    support::in_own_process("no_descriptor_is_lost_or_mixed_up_on_one_thread", || {
+        on(&Builder::new_current_thread().enable_all().build().unwrap());
+    });
+}
+
+#[test]
+fn no_descriptor_is_lost_or_mixed_up_on_two_threads() {
+    support::in_own_process("no_descriptor_is_lost_or_mixed_up_on_two_threads", || {
+        on(&Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+    });
+}
