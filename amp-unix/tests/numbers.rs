@@ -133,7 +133,7 @@ fn boxes_of_many_callers_keep_their_own() {
         let all = async {
             let peers = peers();
             let mut calls = JoinSet::new();
-            for n in 0..32 {
+            for n in 0..64 {
                 let peer = peers[n % 2].clone();
                 calls.spawn(async move {
                     for round in 0..8 {
