@@ -1,0 +1,221 @@
+//! Descriptors where they cannot travel: each call that has one fails by itself and says why, and
+//! the connection goes on.
+
+use amp_core::argument::{DecodeErrorKind, EncodeErrorKind};
+use amp_core::tls::{self, Authorities, ClientCertificates, Identity, Role, StartTls, dangerous};
+use amp_core::{Arguments, CallError, Command, Connection, Peer, Responders, blocking, testing};
+use amp_unix::Descriptor;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use std::fmt::Debug;
+use std::io::{PipeReader, Read};
+use tokio::net::unix::pipe;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::task::spawn_blocking;
+
+/// Sends a descriptor.
+#[derive(Command, Debug)]
+struct Send {
+    file: Descriptor,
+}
+
+/// Is answered with a descriptor.
+#[derive(Command, Debug)]
+#[amp(response = File)]
+struct Fetch;
+
+#[derive(Arguments, Debug)]
+struct File {
+    file: Descriptor,
+}
+
+/// Is answered with an ordinal, beside which nothing comes.
+#[derive(Command, Debug)]
+#[amp(response = File)]
+struct Name;
+
+/// The same for its responder.
+#[derive(Command, Debug)]
+#[amp(name = "Name", response = Ordinal)]
+struct ToName;
+
+#[derive(Arguments, Debug)]
+struct Ordinal {
+    file: u64,
+}
+
+/// Has nothing to do with descriptors.
+#[derive(Command, Debug)]
+struct Ping;
+
+fn responders() -> Responders {
+    Responders::new(())
+        .respond(|_, Send { file }| async move {
+            drop(file);
+            Ok(())
+        })
+        .respond(|_, Fetch| async { Ok(File { file: file().0 }) })
+        .respond(|_, ToName| async { Ok(Ordinal { file: 0 }) })
+        .respond(|_, Ping| async { Ok(()) })
+}
+
+/// A descriptor, and what sees the end once it is closed.
+fn file() -> (Descriptor, PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (writer.into(), reader)
+}
+
+/// Both sides refuse to send descriptors and to receive them.
+async fn refuses(peer: &Peer) {
+    let (file, mut end) = file();
+    assert_not_sent(peer.call_remote(Send { file }).await);
+    assert_eq!(end.read(&mut [0]).unwrap(), 0, "it is closed");
+    assert_unknown(peer.call_remote_string("Send", [("file", "0")]).await);
+    assert_unknown(peer.call_remote(Fetch).await);
+    assert_not_received(peer.call_remote(Name).await);
+    peer.call_remote(Ping).await.unwrap();
+}
+
+fn assert_not_sent(result: Result<(), CallError>) {
+    let error = result.unwrap_err();
+    let CallError::Encode(encode) = &error else { panic!("{error:?}") };
+    assert!(matches!(encode.kind(), EncodeErrorKind::NotCarried { .. }), "{error:?}");
+    assert_eq!(encode.argument(), "file");
+    let message = error.to_string();
+    assert!(message.contains("a file descriptor cannot be sent over this transport"), "{message}");
+}
+
+fn assert_not_received(result: Result<File, CallError>) {
+    let error = result.unwrap_err();
+    let CallError::Decode(decode) = &error else { panic!("{error:?}") };
+    assert!(matches!(decode.kind(), DecodeErrorKind::NotCarried { .. }), "{error:?}");
+    assert_eq!(decode.argument(), "file");
+    let expected = "a file descriptor cannot be received over this transport";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+fn assert_unknown<T: Debug>(result: Result<T, CallError>) {
+    let error = result.unwrap_err();
+    let CallError::Remote(remote) = &error else { panic!("{error:?}") };
+    assert_eq!(remote.code, "UNKNOWN");
+}
+
+/// Two sides of this protocol, of which the first is called.
+fn pair(near: Connection, far: Connection) -> (Peer, Peer) {
+    (near.responders(responders()).spawn(), far.responders(responders()).spawn())
+}
+
+async fn tcp() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (near, listener.accept().await.unwrap().0)
+}
+
+#[tokio::test]
+async fn tcp_carries_none() {
+    let (near, far) = tcp().await;
+    let (near, far) = pair(Connection::tcp(near).unwrap(), Connection::tcp(far).unwrap());
+    refuses(&near).await;
+    refuses(&far).await;
+}
+
+#[tokio::test]
+async fn memory_carries_none() {
+    let (near, far) = testing::pair(responders(), responders());
+    refuses(&near).await;
+    refuses(&far).await;
+}
+
+#[tokio::test]
+async fn pipes_carry_none() {
+    let ((to_far, from_near), (to_near, from_far)) = (pipe::pipe().unwrap(), pipe::pipe().unwrap());
+    let near = Connection::from_halves(from_far, to_far);
+    let far = Connection::from_halves(from_near, to_near);
+    let (near, far) = pair(near, far);
+    refuses(&near).await;
+    refuses(&far).await;
+}
+
+#[tokio::test]
+async fn a_unix_socket_that_is_taken_for_a_plain_stream_carries_none() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let (near, far) = pair(Connection::new(near), Connection::new(far));
+    refuses(&near).await;
+    refuses(&far).await;
+}
+
+/// What comes is lost without a word, as the kernel has it, and the call that wanted it says so.
+#[tokio::test]
+async fn a_plain_stream_whose_peer_sends_descriptors_says_that_it_takes_none() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let (near, far) = pair(Connection::new(near), amp_unix::connection(far).unwrap());
+    assert_not_received(near.call_remote(Fetch).await);
+    near.call_remote(Ping).await.unwrap();
+    let (sent, mut end) = file();
+    assert_unknown(far.call_remote(Send { file: sent }).await);
+    assert_eq!(end.read(&mut [0]).unwrap(), 0, "it is closed");
+    assert_unknown(far.call_remote(Fetch).await);
+    far.call_remote(Ping).await.unwrap();
+}
+
+/// What each side of TLS is. The certificate vouches for itself.
+fn roles() -> (Role, Role) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let identity = Identity::from_pem(cert.pem() + &signing_key.serialize_pem()).unwrap();
+    let trusted = Authorities::from_pem(cert.pem()).unwrap();
+    let client = dangerous::client_config_any_name(&trusted, None).unwrap();
+    let server = tls::server_config(identity, ClientCertificates::NotAsked).unwrap();
+    (Role::client_any_name(client), Role::Server(server))
+}
+
+/// On a Unix socket they travel until then.
+#[tokio::test]
+async fn tls_carries_none() {
+    let (client, server) = roles();
+    let (near, far) = UnixStream::pair().unwrap();
+    let starting = responders().respond_start_tls(move |_, _: StartTls| {
+        let role = server.clone();
+        async { Ok(role) }
+    });
+    let near = amp_unix::connection(near).unwrap().responders(responders()).spawn();
+    let far = amp_unix::connection(far).unwrap().responders(starting).spawn();
+    for peer in [&near, &far] {
+        peer.call_remote(Send { file: file().0 }).await.unwrap();
+        peer.call_remote(Fetch).await.unwrap();
+    }
+    near.start_tls(StartTls, client).await.unwrap();
+    refuses(&near).await;
+    refuses(&far).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_blocking_client_carries_none() {
+    let (near, far) = tcp().await;
+    let near = near.into_std().unwrap();
+    near.set_nonblocking(false).unwrap();
+    let _far = Connection::tcp(far).unwrap().responders(responders()).spawn();
+    let client = blocking::Client::new(near);
+    spawn_blocking(move || refuses_blocking(client, assert_unknown)).await.unwrap();
+
+    let (near, far) = UnixStream::pair().unwrap();
+    let near = near.into_std().unwrap();
+    near.set_nonblocking(false).unwrap();
+    let _far = amp_unix::connection(far).unwrap().responders(responders()).spawn();
+    let client = blocking::Client::new(near);
+    // The other side can send one, which is lost.
+    spawn_blocking(move || refuses_blocking(client, assert_not_received)).await.unwrap();
+}
+
+fn refuses_blocking<S: std::io::Read + std::io::Write>(
+    mut client: blocking::Client<S>,
+    assert_not_fetched: fn(Result<File, CallError>),
+) {
+    let (file, mut end) = file();
+    let send = Send { file };
+    assert_not_sent(client.call(&send));
+    drop(send);
+    assert_eq!(end.read(&mut [0]).unwrap(), 0, "it is closed");
+    assert_not_fetched(client.call(&Fetch));
+    assert_not_received(client.call(&Name));
+    client.call(&Ping).unwrap();
+}
