@@ -16,7 +16,7 @@ use crate::responder::Responders;
 /// memory.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Accepts connections: a [`TcpListener`], `amp_unix::Listener`, or one of your own.
+/// Accepts connections: a [`TcpListener`], `amp_unix::UnixSocketListener`, or one of your own.
 pub trait Listener: Send + 'static {
     /// Waits for the next connection.
     ///
