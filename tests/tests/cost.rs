@@ -1,0 +1,278 @@
+//! What a call costs in figures that are the same on every machine and in every run: allocations,
+//! the bytes they ask for, and how often the socket is read and written.
+//!
+//! Both ends of a connection run on the thread of the test, so the figures are those of both sides
+//! together. A buffer that grows counts as another allocation.
+//!
+//! Each bound is a little above what was measured, which stands beside it: a change that goes over
+//! one has made every call dearer, and one that stays far below has earned a lower bound. To see
+//! what is measured: `cargo test -p amp-tests --test cost -- --nocapture`.
+
+use allocation_counter::{AllocationInfo, measure};
+use amp_core::argument::PeerAddress;
+use amp_core::{AmpBox, Arguments, BoxLimits, Command, NoError, Peer, Responders};
+use amp_unix::{Descriptor, IUnixTransport, connection_over};
+use bytes::{Bytes, BytesMut};
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use tokio::net::UnixStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+
+#[derive(Command, Clone)]
+#[amp(response = Total)]
+struct Sum {
+    a: i64,
+    b: i64,
+}
+
+#[derive(Arguments)]
+struct Total {
+    total: i64,
+}
+
+#[derive(Command)]
+#[amp(response = Echo)]
+struct Echo {
+    data: Bytes,
+}
+
+#[derive(Command)]
+struct PassFile {
+    file: Descriptor,
+}
+
+#[test]
+fn a_command_is_encoded_and_decoded() {
+    const TIMES: u64 = 100;
+    let sum = Sum { a: 13, b: 81 };
+    let bytes = sum.encode().unwrap();
+    let encode = measure(|| {
+        for _ in 0..TIMES {
+            drop(sum.encode().unwrap());
+        }
+    });
+    let decode = measure(|| {
+        for _ in 0..TIMES {
+            Sum::decode(bytes.clone()).unwrap();
+        }
+    });
+    // Measured: 2 and 24.
+    check("encode", encode, TIMES, 2.0, 24.0);
+    // Measured: 0.01 and 0.24, of the first one alone.
+    check("decode", decode, TIMES, 0.02, 0.5);
+}
+
+#[test]
+fn a_pair_that_is_received_is_not_allocated() {
+    let pairs = (0..1000).map(|n| (format!("key{n:05}"), "value"));
+    let bytes = AmpBox::from_pairs(pairs).unwrap().to_bytes();
+    let parse = measure(|| {
+        let ampbox = AmpBox::parse(&mut bytes.clone(), BoxLimits::default()).unwrap();
+        assert_eq!(ampbox.len(), 1000);
+    });
+    // Measured: 8 and 16 280. The index of the pairs grows by doubling, from room for 8.
+    check("box of 1000 pairs", parse, 1, 8.0, 17_000.0);
+}
+
+#[test]
+fn one_sum_at_a_time() {
+    let cost = Pair::new().cost(1, 1000, sum);
+    // Measured: 1.017, 274, 2 and 2.
+    let bounds = Bounds { allocations: 1.05, bytes: 300.0, writes: 2.0, reads: 2.0 };
+    cost.check("sum, 1 in flight", &bounds);
+}
+
+#[test]
+fn sums_with_64_in_flight() {
+    let cost = Pair::new().cost(64, 100, sum);
+    // Measured: 1.030, 263, 0.031 and 0.031.
+    let bounds = Bounds { allocations: 1.05, bytes: 290.0, writes: 0.04, reads: 0.04 };
+    cost.check("sum, 64 in flight", &bounds);
+}
+
+#[test]
+fn large_values_with_16_in_flight() {
+    let data = Bytes::from(vec![b'x'; 60_000]);
+    let cost = Pair::new().cost(16, 20, move |peer| {
+        let data = data.clone();
+        async move { assert_eq!(peer.call_remote(Echo { data }).await.unwrap().data.len(), 60_000) }
+    });
+    // Measured: 13.1, 423 885, 0.81 and 0.56.
+    let bounds = Bounds { allocations: 14.0, bytes: 450_000.0, writes: 0.9, reads: 0.65 };
+    cost.check("echo, 16 in flight", &bounds);
+}
+
+#[test]
+fn descriptors_with_16_in_flight() {
+    let null = Arc::new(File::open("/dev/null").unwrap());
+    let cost = Pair::new().cost(16, 100, move |peer| {
+        let file = Descriptor::duplicate(&*null).unwrap();
+        async move { peer.call_remote(PassFile { file }).await.unwrap() }
+    });
+    // Measured: 4.47, 313, 0.125 and 0.125.
+    let bounds = Bounds { allocations: 4.6, bytes: 340.0, writes: 0.15, reads: 0.15 };
+    cost.check("file, 16 in flight", &bounds);
+}
+
+async fn sum(peer: Peer) {
+    assert_eq!(peer.call_remote(Sum { a: 13, b: 81 }).await.unwrap().total, 94);
+}
+
+/// What a call may cost at most, on average and on both sides together. In the comments, what was
+/// measured stands in the same order.
+struct Bounds {
+    allocations: f64,
+    /// That the allocations ask for.
+    bytes: f64,
+    writes: f64,
+    reads: f64,
+}
+
+/// What a number of calls cost.
+struct Cost {
+    calls: u64,
+    allocations: AllocationInfo,
+    writes: u64,
+    reads: u64,
+}
+
+impl Cost {
+    fn check(&self, what: &str, bounds: &Bounds) {
+        check(what, self.allocations, self.calls, bounds.allocations, bounds.bytes);
+        at_most(what, "writes", self.writes, self.calls, bounds.writes);
+        at_most(what, "reads", self.reads, self.calls, bounds.reads);
+    }
+}
+
+fn check(what: &str, info: AllocationInfo, times: u64, allocations: f64, bytes: f64) {
+    at_most(what, "allocations", info.count_total, times, allocations);
+    at_most(what, "bytes", info.bytes_total, times, bytes);
+}
+
+#[allow(clippy::cast_precision_loss, reason = "these are small numbers")]
+fn at_most(what: &str, unit: &str, seen: u64, times: u64, bound: f64) {
+    let each = seen as f64 / times as f64;
+    println!("{what}: {each:.3} {unit} each, of {bound}");
+    assert!(each <= bound, "{what}: {each:.3} {unit} each, over the bound of {bound}");
+}
+
+/// Two ends of a connection over a socket, on a runtime of this thread.
+struct Pair {
+    runtime: Runtime,
+    peer: Peer,
+    moved: Arc<Moved>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let inside = runtime.enter();
+        let moved = Arc::new(Moved::default());
+        let (near, far) = UnixStream::pair().unwrap();
+        let counted = |stream| Counted { stream, moved: Arc::clone(&moved) };
+        let responders = Responders::new(())
+            .respond(|_, Sum { a, b }: Sum| async move { Ok(Total { total: a + b }) })
+            .respond(|_, echo: Echo| async move { Ok::<_, NoError>(echo) })
+            .respond(|_, _: PassFile| async { Ok(()) });
+        let far = connection_over(counted(far)).responders(responders);
+        tokio::spawn(far.run());
+        let peer = connection_over(counted(near)).spawn();
+        drop(inside);
+        Self { runtime, peer, moved }
+    }
+
+    /// What calls cost once everything has its size: each of `callers` makes so many, one after
+    /// the other.
+    fn cost<F>(
+        &self,
+        callers: u64,
+        each: u64,
+        call: impl Fn(Peer) -> F + Clone + Send + 'static,
+    ) -> Cost
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let run = || {
+            self.runtime.block_on(async {
+                let mut tasks = JoinSet::new();
+                for _ in 0..callers {
+                    let (peer, call) = (self.peer.clone(), call.clone());
+                    tasks.spawn(async move {
+                        for _ in 0..each {
+                            call(peer.clone()).await;
+                        }
+                    });
+                }
+                while let Some(done) = tasks.join_next().await {
+                    done.unwrap();
+                }
+            });
+        };
+        run();
+        let before = self.moved.so_far();
+        let allocations = measure(run);
+        let after = self.moved.so_far();
+        Cost {
+            calls: callers * each,
+            allocations,
+            writes: after.0 - before.0,
+            reads: after.1 - before.1,
+        }
+    }
+}
+
+/// How often the sockets of both ends were written to and read from.
+#[derive(Default)]
+struct Moved {
+    writes: AtomicU64,
+    reads: AtomicU64,
+}
+
+impl Moved {
+    fn so_far(&self) -> (u64, u64) {
+        (self.writes.load(Ordering::Relaxed), self.reads.load(Ordering::Relaxed))
+    }
+}
+
+/// A socket that counts what moves bytes.
+struct Counted {
+    stream: UnixStream,
+    moved: Arc<Moved>,
+}
+
+impl IUnixTransport for Counted {
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Poll<io::Result<usize>> {
+        let received = self.stream.poll_receive(cx, buffer, descriptors);
+        self.moved.reads.fetch_add(u64::from(received.is_ready()), Ordering::Relaxed);
+        received
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let sent = self.stream.poll_send(cx, bytes, descriptors);
+        self.moved.writes.fetch_add(u64::from(sent.is_ready()), Ordering::Relaxed);
+        sent
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_shutdown(cx)
+    }
+
+    fn peer_address(&self) -> PeerAddress {
+        self.stream.peer_address()
+    }
+}
