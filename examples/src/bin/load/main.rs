@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     let action = match arguments::parse(env::args_os().skip(1)) {
         Ok(action) => action,
         Err(error) => {
-            eprintln!("load: {error}\n\n{}", arguments::USAGE);
+            eprintln!("load: {error}\nload --help says how it is used");
             return ExitCode::from(2);
         }
     };

@@ -22,11 +22,14 @@ pub(crate) enum Server {
 
 impl Server {
     pub(crate) async fn listen(address: &Address) -> Result<Self, AnyError> {
-        let listener = match address {
-            Address::Unix(path) => UnixSocketListener::bind(path).map(Self::Unix),
-            Address::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
-        };
-        listener.map_err(|error| format!("cannot listen at {address}: {error}").into())
+        match address {
+            // Its errors say where.
+            Address::Unix(path) => Ok(Self::Unix(UnixSocketListener::bind(path)?)),
+            Address::Tcp(at) => match TcpListener::bind(at).await {
+                Ok(listener) => Ok(Self::Tcp(listener)),
+                Err(error) => Err(format!("cannot listen at {at}: {error}").into()),
+            },
+        }
     }
 
     /// Where it listens. The system has chosen the port where 0 was asked for.
