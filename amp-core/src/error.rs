@@ -150,8 +150,13 @@ pub enum CloseReason {
     },
 }
 
+/// An error that holds a reason is that reason; so a transport that is itself part of a connection
+/// can say how that one ended. Any other is [`CloseReason::Io`].
 impl From<io::Error> for CloseReason {
     fn from(error: io::Error) -> Self {
-        CloseReason::Io(Arc::new(error))
+        match error.downcast() {
+            Ok(reason) => reason,
+            Err(error) => CloseReason::Io(Arc::new(error)),
+        }
     }
 }

@@ -77,6 +77,10 @@
 //! protocol. With the feature `tls`, `amp_core::tls` has TLS from the start, and `Peer::start_tls`
 //! under way. [`Peer::replace_responders`] changes what answers.
 //!
+//! # Sharing a connection
+//!
+//! [`router`] puts many conversations on one connection, each with responders and an end of its own.
+//!
 //! # What goes wrong, and what follows
 //!
 //! - A value that cannot be written fails its one call with an [`EncodeError`] before anything
@@ -109,6 +113,8 @@ mod error;
 pub mod proto;
 #[cfg(feature = "tokio")]
 pub mod responder;
+#[cfg(feature = "tokio")]
+pub mod router;
 #[cfg(feature = "serde")]
 pub mod serde;
 #[cfg(feature = "tokio")]

@@ -12,6 +12,9 @@ pub const COMMAND: &[u8] = b"_command";
 pub const ERROR_CODE: &[u8] = b"_error_code";
 /// What kind of failure it was, for people: UTF-8.
 pub const ERROR_DESCRIPTION: &[u8] = b"_error_description";
+/// Which of many conversations on one connection the box belongs to. Not reserved: only
+/// connections that are [routed](crate::router) give it a meaning, as those of epsilon do.
+pub const ROUTE: &[u8] = b"_route";
 
 /// All reserved keys, in the order in which they are written.
 ///

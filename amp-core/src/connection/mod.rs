@@ -19,7 +19,6 @@ pub(crate) use shared::{After, Encoded, Shared, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;
-#[cfg(feature = "tls")]
 pub(crate) use transport::ByteStream;
 pub use transport::Transport;
 pub(crate) use unclaimed::BoxNumber;

@@ -1,0 +1,401 @@
+//! The one task that owns the stream of a routed connection.
+
+use bytes::{Buf, Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use tokio::time::Sleep;
+
+use super::RouterLimits;
+use super::shared::Shared;
+use super::table::{Delivered, RouteId};
+use super::wire::with_room;
+use crate::argument::Attachment;
+use crate::boxes::{AmpBox, Decoder};
+use crate::connection::{ByteStream, Transport};
+use crate::error::CloseReason;
+use crate::proto::ProtocolError;
+
+/// How many bytes a read asks for at least.
+const READ: usize = 64 << 10;
+
+/// How many reads or writes follow each other before other tasks have their turn.
+const TURNS: usize = 16;
+
+/// How many slices one write takes.
+const SLICES: usize = 32;
+
+/// Drives one routed connection: a future that resolves when it has ended, to the reason.
+///
+/// Who wakes it: the transport, when there is something to read or room to write; a route that
+/// queues a box, ends, or makes room; the last handle, when it is dropped; its timers.
+pub(super) struct Driver {
+    transport: Pin<Box<dyn Transport>>,
+    shared: Arc<Shared>,
+    limits: RouterLimits,
+    input: Input,
+    /// What was taken of the routes and is being written.
+    writing: VecDeque<Bytes>,
+    /// The routes that it was taken of, until it is written and flushed.
+    taken: Vec<RouteId>,
+    broken: Option<Broken>,
+    ending: Option<Ending>,
+}
+
+struct Input {
+    buffer: BytesMut,
+    decoder: Decoder,
+    attachments: Vec<Attachment>,
+    /// A box whose route has no room for it. Nothing is read before it is gone.
+    held: Option<Held>,
+    /// Whether a box came that had nowhere to go.
+    astray: bool,
+}
+
+struct Held {
+    ampbox: AmpBox,
+    route: RouteId,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// Nothing can be written any more. What the peer sent before it went is still read.
+struct Broken {
+    reason: CloseReason,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// How the connection ends, once that has begun.
+struct Ending {
+    reason: CloseReason,
+    deadline: Pin<Box<Sleep>>,
+    /// Whether the peer was told that nothing more will be sent.
+    shut_down: bool,
+    /// Whether the peer has closed its side.
+    peer_done: bool,
+}
+
+impl Driver {
+    pub(super) fn new(transport: Pin<Box<dyn Transport>>, shared: Arc<Shared>) -> Self {
+        let limits = RouterLimits::default();
+        let input = Input {
+            buffer: BytesMut::new(),
+            decoder: Decoder::new(with_room(limits.boxes)),
+            attachments: Vec::new(),
+            held: None,
+            astray: false,
+        };
+        Self {
+            transport,
+            shared,
+            limits,
+            input,
+            writing: VecDeque::new(),
+            taken: Vec::new(),
+            broken: None,
+            ending: None,
+        }
+    }
+
+    /// For a driver that was not polled yet.
+    pub(super) fn set_limits(&mut self, limits: RouterLimits) {
+        self.limits = limits;
+        self.input.decoder = Decoder::new(with_room(limits.boxes));
+    }
+
+    /// Looks whether this side wants the end, and takes note of who is to be woken when it does.
+    /// That comes before everything else, so that no change is missed.
+    fn look_for_close(&mut self, cx: &Context<'_>) {
+        let closing = {
+            let mut state = self.shared.lock();
+            if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
+                state.driver = Some(cx.waker().clone());
+            }
+            state.closing || state.is_abandoned()
+        };
+        if closing && self.ending.is_none() {
+            self.begin_ending(CloseReason::Local, false);
+        }
+    }
+
+    /// Reads and hands out what was read; whether it is worth another look.
+    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        self.poll_held(cx);
+        self.handle_received(cx)?;
+        for _ in 0..TURNS {
+            if self.input.held.is_some() {
+                return Ok(false);
+            }
+            let Poll::Ready(received) = self.poll_receive(cx) else { return Ok(false) };
+            if received? == 0 {
+                return Err(match self.input.buffer.len() {
+                    0 => CloseReason::Peer,
+                    received => CloseReason::Truncated { received },
+                });
+            }
+            self.handle_received(cx)?;
+        }
+        Ok(true)
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Input { buffer, decoder, attachments, .. } = &mut self.input;
+        // What a large box needed is not kept for the small ones that follow.
+        if buffer.is_empty() && buffer.capacity() > 4 * READ {
+            *buffer = BytesMut::new();
+        }
+        let missing = decoder.needed().saturating_sub(buffer.len());
+        if buffer.capacity() - buffer.len() < missing.max(READ / 2) {
+            buffer.reserve(missing.max(READ));
+        }
+        let received = self.transport.as_mut().poll_receive(cx, buffer, attachments);
+        if !attachments.is_empty() {
+            let dropped = attachments.len();
+            tracing::warn!(dropped, "a routed connection carries no attachments");
+            attachments.clear();
+        }
+        received
+    }
+
+    /// Hands out the boxes that were read, until one has to wait for its route.
+    fn handle_received(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        while self.input.held.is_none() {
+            let Input { buffer, decoder, .. } = &mut self.input;
+            let decoded = decoder.decode(buffer).map_err(ProtocolError::Box)?;
+            let Some(ampbox) = decoded else { break };
+            if let Some((route, ampbox)) = self.deliver(ampbox) {
+                let deadline = Box::pin(tokio::time::sleep(self.limits.stall_timeout));
+                self.input.held = Some(Held { ampbox, route, deadline });
+                self.poll_held(cx);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out the box that waits for its route, or ends that route when it has waited enough.
+    fn poll_held(&mut self, cx: &mut Context<'_>) {
+        let Some(Held { ampbox, route, mut deadline }) = self.input.held.take() else { return };
+        let Some((_, ampbox)) = self.deliver(ampbox) else { return };
+        if deadline.as_mut().poll(cx).is_pending() {
+            self.input.held = Some(Held { ampbox, route, deadline });
+            return;
+        }
+        let stalled = { self.shared.lock().table.stall(route, ampbox.encoded_len()) };
+        if let Some((error, wakers)) = stalled {
+            tracing::warn!(%error, "a route has ended");
+            wakers.into_iter().flatten().for_each(Waker::wake);
+        }
+    }
+
+    /// Gives a box to its route, or gives it back if that has no room.
+    fn deliver(&mut self, ampbox: AmpBox) -> Option<(RouteId, AmpBox)> {
+        let delivered = { self.shared.lock().table.deliver(ampbox) };
+        match delivered {
+            Delivered::To(waker) => waker.into_iter().for_each(Waker::wake),
+            Delivered::Nowhere if self.input.astray => tracing::debug!("{ASTRAY}"),
+            Delivered::Nowhere => {
+                // Once, since a peer could fill the log.
+                self.input.astray = true;
+                tracing::warn!("{ASTRAY}");
+            }
+            Delivered::Full(route, ampbox) => return Some((route, ampbox)),
+        }
+        None
+    }
+
+    /// Writes until nothing is queued, or the transport takes no more; whether it is worth another
+    /// look.
+    fn poll_writing(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut turns = 0;
+        loop {
+            if self.writing.is_empty() && !self.take_outbound() {
+                break;
+            }
+            if turns == TURNS {
+                return Ok(true);
+            }
+            turns += 1;
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = slices.len().min(self.writing.len());
+            for (slice, bytes) in slices.iter_mut().zip(&self.writing) {
+                *slice = IoSlice::new(bytes);
+            }
+            let none = &mut VecDeque::new();
+            match self.transport.as_mut().poll_send(cx, &slices[..count], none) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(sent) => self.advance(sent?),
+                Poll::Pending => return Ok(false),
+            }
+        }
+        if !self.taken.is_empty()
+            && let Poll::Ready(flushed) = self.transport.as_mut().poll_flush(cx)
+        {
+            flushed?;
+            let mut wakers = Vec::new();
+            self.shared.lock().table.written(&mut self.taken, &mut wakers);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+        Ok(false)
+    }
+
+    /// Takes what the routes have queued; whether there was anything.
+    fn take_outbound(&mut self) -> bool {
+        let mut wakers = Vec::new();
+        let Self { shared, writing, taken, .. } = self;
+        shared.lock().table.take_outbound(writing, taken, &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+        !writing.is_empty()
+    }
+
+    fn advance(&mut self, mut sent: usize) {
+        while let Some(first) = self.writing.front_mut() {
+            let part = sent.min(first.len());
+            first.advance(part);
+            sent -= part;
+            if !first.is_empty() {
+                break;
+            }
+            self.writing.pop_front();
+        }
+    }
+
+    /// Nothing more is handed out. What the routes have to send is still sent.
+    fn begin_ending(&mut self, reason: CloseReason, peer_done: bool) {
+        self.input.held = None;
+        let wakers = { self.shared.lock().table.end_receiving(&reason) };
+        wakers.into_iter().for_each(Waker::wake);
+        let shut_down = self.broken.is_some();
+        let reason = match &self.broken {
+            Some(broken) => broken.reason.clone(),
+            None => reason,
+        };
+        self.ending = Some(Ending { reason, deadline: self.deadline(), shut_down, peer_done });
+    }
+
+    /// Nothing more is sent. What has come is still handed out.
+    fn begin_broken(&mut self, error: io::Error) {
+        let reason = CloseReason::from(error);
+        let wakers = { self.shared.lock().table.end_sending(&reason) };
+        wakers.into_iter().for_each(Waker::wake);
+        self.writing.clear();
+        self.broken = Some(Broken { reason, deadline: self.deadline() });
+        if let Some(ending) = &mut self.ending {
+            ending.shut_down = true;
+        }
+    }
+
+    fn deadline(&self) -> Pin<Box<Sleep>> {
+        Box::pin(tokio::time::sleep(self.limits.close_timeout))
+    }
+
+    /// Ends the connection properly: what the routes queue until they are gone is sent, the peer is
+    /// told that nothing more will come, and what it still sends is read and dropped.
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if let Some(Broken { reason, deadline }) = &mut self.broken
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(reason.clone());
+        }
+        let Some(ending) = &mut self.ending else { return Poll::Pending };
+        if ending.deadline.as_mut().poll(cx).is_ready() {
+            tracing::debug!("the connection did not end in time");
+            return Poll::Ready(ending.reason.clone());
+        }
+        let mut reads = 0;
+        while !ending.peer_done {
+            if reads == TURNS {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            reads += 1;
+            let Input { buffer, attachments, .. } = &mut self.input;
+            buffer.clear();
+            buffer.reserve(READ);
+            match self.transport.as_mut().poll_receive(cx, buffer, attachments) {
+                Poll::Ready(Ok(received)) => ending.peer_done = received == 0,
+                Poll::Ready(Err(_)) => return Poll::Ready(ending.reason.clone()),
+                Poll::Pending => break,
+            }
+            attachments.clear();
+        }
+        let written = self.writing.is_empty() && self.taken.is_empty();
+        if written && !ending.shut_down && self.shared.lock().table.has_sent_all() {
+            match self.transport.as_mut().poll_shutdown(cx) {
+                Poll::Ready(Ok(())) => ending.shut_down = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(ending.reason.clone()),
+                Poll::Pending => {}
+            }
+        }
+        if ending.shut_down && ending.peer_done {
+            return Poll::Ready(ending.reason.clone());
+        }
+        Poll::Pending
+    }
+
+    /// Tells everybody that the connection has ended. The reason is the first one there was.
+    fn end(&mut self, reason: CloseReason) -> CloseReason {
+        // Whoever hears of the end finds the stream closed.
+        self.transport = Box::pin(ByteStream(Box::pin(tokio::io::empty())));
+        self.writing.clear();
+        let (reason, receiving, sending) = {
+            let mut state = self.shared.lock();
+            let reason = state.reason.get_or_insert(reason).clone();
+            let receiving = state.table.end_receiving(&reason);
+            (reason.clone(), receiving, state.table.end_sending(&reason))
+        };
+        receiving.into_iter().chain(sending).for_each(Waker::wake);
+        self.shared.ended.notify_waiters();
+        tracing::debug!(%reason, "a routed connection has ended");
+        reason
+    }
+}
+
+const ASTRAY: &str = "a box came for a route that is not bound";
+
+impl Future for Driver {
+    type Output = CloseReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let this = &mut *self;
+        this.look_for_close(cx);
+        let mut more = false;
+        if this.ending.is_none() {
+            match this.poll_reading(cx) {
+                Ok(again) => more = again,
+                Err(reason @ CloseReason::Io(_)) => return Poll::Ready(this.end(reason)),
+                Err(reason) => {
+                    let peer_done =
+                        matches!(reason, CloseReason::Peer | CloseReason::Truncated { .. });
+                    this.begin_ending(reason, peer_done);
+                }
+            }
+        }
+        if this.broken.is_none() {
+            match this.poll_writing(cx) {
+                Ok(again) => more |= again,
+                Err(error) => {
+                    this.begin_broken(error);
+                    more = true;
+                }
+            }
+        }
+        if let Poll::Ready(reason) = this.poll_ending(cx) {
+            return Poll::Ready(this.end(reason));
+        }
+        if more {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+/// A driver that is dropped before its time ends the connection.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.shared.lock().reason.is_none() {
+            self.end(CloseReason::Local);
+        }
+    }
+}

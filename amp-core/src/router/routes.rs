@@ -1,0 +1,85 @@
+use std::fmt;
+
+use super::shared::Handle;
+use super::{BoundRoute, RouteError, RouteName};
+use crate::error::CloseReason;
+
+/// Binds the routes of a connection, before it starts and while it runs. It can be cloned, and
+/// stored as the data of a connection over one of the routes, for responders that open others.
+///
+/// The connection closes when the last clone and the last route are dropped.
+#[derive(Clone)]
+pub struct Routes {
+    handle: Handle,
+}
+
+impl Routes {
+    pub(super) fn new(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    /// Binds a route to the name under which this side receives. From here on what comes for it
+    /// is kept; boxes that came before had nowhere to go and are lost. So what the peer uses
+    /// without being told is bound before the router is started.
+    ///
+    /// # Errors
+    ///
+    /// When the name is bound already or too long, when there are too many routes, and when the
+    /// connection has ended.
+    pub fn bind(&self, name: impl Into<RouteName>) -> Result<BoundRoute, RouteError> {
+        self.bind_name(name.into())
+    }
+
+    /// Binds a route to a name of its own, a number, for the peer to be told. No two routes of
+    /// this connection get the same.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many routes, and when the connection has ended.
+    pub fn bind_unused(&self) -> Result<BoundRoute, RouteError> {
+        let name = self.handle.shared().lock().table.unused_name();
+        self.bind_name(name)
+    }
+
+    fn bind_name(&self, name: RouteName) -> Result<BoundRoute, RouteError> {
+        let handle = self.handle.clone();
+        let id = handle.shared().lock().table.bind(&name)?;
+        Ok(BoundRoute::new(handle, id, name))
+    }
+
+    /// Closes the connection, and waits until it has ended. Every route is told so; a connection
+    /// over one sends what it has queued and is done. All of it has
+    /// [`RouterLimits::close_timeout`](super::RouterLimits::close_timeout).
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, the connection closes even when the future is dropped.
+    pub async fn close(&self) -> CloseReason {
+        self.handle.shared().lock().closing = true;
+        self.handle.shared().wake();
+        self.closed().await
+    }
+
+    /// Resolves when the connection has ended, to the reason. It is that of the connections over
+    /// its routes too, unless they ended before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn closed(&self) -> CloseReason {
+        let shared = self.handle.shared();
+        loop {
+            let ended = shared.ended.notified();
+            if let Some(reason) = &shared.lock().reason {
+                return reason.clone();
+            }
+            ended.await;
+        }
+    }
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routes").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,81 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use tokio::sync::Notify;
+
+use super::table::{Table, Wake};
+use crate::argument::PeerAddress;
+use crate::error::CloseReason;
+
+/// What the driver, the routes and their handles share.
+#[derive(Default)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// The connection has ended.
+    pub(super) ended: Notify,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) table: Table,
+    pub(super) address: PeerAddress,
+    /// The driver, which is woken by whatever it has to look at again.
+    pub(super) driver: Wake,
+    /// How many handles and routes there are.
+    handles: usize,
+    /// Whether this side has asked for the end.
+    pub(super) closing: bool,
+    pub(super) reason: Option<CloseReason>,
+}
+
+impl State {
+    /// Whether nobody is left who could want something of the connection.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.handles == 0
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // What is under the lock is consistent between any two statements that can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the driver.
+    pub(super) fn wake(&self) {
+        let driver = { self.lock().driver.take() };
+        driver.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Keeps the connection open.
+pub(super) struct Handle(Arc<Shared>);
+
+impl Handle {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        shared.lock().handles += 1;
+        Self(Arc::clone(shared))
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        Self::new(&self.0)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let abandoned = {
+            let mut state = self.0.lock();
+            state.handles -= 1;
+            state.is_abandoned()
+        };
+        if abandoned {
+            self.0.wake();
+        }
+    }
+}

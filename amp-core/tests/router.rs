@@ -1,0 +1,426 @@
+//! Many conversations on one connection.
+
+mod support;
+
+use amp_core::router::{Route, RouteError, RouteName, Router, RouterLimits, Routes};
+use amp_core::{
+    AmpBox, BoxLimits, CallError, CloseReason, Connection, Decoder, Limits, Peer, Responders,
+    Transport, keys,
+};
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use support::{echo, echoing, gated, numbered};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::Semaphore;
+
+/// Two routers on the ends of a stream with so much room, and what each has bound.
+fn pair(room: usize, limits: RouterLimits) -> (Router, Router) {
+    let (near, far) = tokio::io::duplex(room);
+    (Router::new(near).limits(limits), Router::new(far).limits(limits))
+}
+
+fn route(routes: &Routes, name: &str) -> Route {
+    routes.bind(name).unwrap().connect_to(name).unwrap()
+}
+
+fn echo_over(routes: &Routes, name: &str) -> Peer {
+    Connection::with_transport(route(routes, name)).responders(echoing()).spawn()
+}
+
+async fn expect_echo(peer: &Peer, n: usize) {
+    let answer = peer.call_remote_string("Echo", numbered(n)).await.unwrap();
+    assert_eq!(answer, AmpBox::from_pairs(numbered(n)).unwrap());
+}
+
+/// A routed connection whose peer is written by hand.
+struct Script {
+    stream: DuplexStream,
+    buffer: BytesMut,
+    decoder: Decoder,
+}
+
+impl Script {
+    fn start() -> (Routes, Self) {
+        let (near, stream) = tokio::io::duplex(1 << 20);
+        let decoder = Decoder::new(BoxLimits::default());
+        (Router::new(near).spawn(), Self { stream, buffer: BytesMut::new(), decoder })
+    }
+
+    async fn send<const N: usize>(&mut self, pairs: [(&str, &str); N]) {
+        let ampbox = AmpBox::from_pairs(pairs).unwrap();
+        self.stream.write_all(&ampbox.to_bytes()).await.unwrap();
+    }
+
+    /// The next box, or `None` at the end of the stream.
+    async fn receive(&mut self) -> Option<AmpBox> {
+        loop {
+            if let Some(ampbox) = self.decoder.decode(&mut self.buffer).unwrap() {
+                return Some(ampbox);
+            }
+            if self.stream.read_buf(&mut self.buffer).await.unwrap() == 0 {
+                assert!(self.buffer.is_empty());
+                return None;
+            }
+        }
+    }
+
+    /// The route and tag of the next box, which is a call.
+    async fn expect_call(&mut self) -> (Option<String>, String) {
+        let ampbox = self.receive().await.expect("a call");
+        let text = |key| ampbox.get(key).map(|value| String::from_utf8(value.to_vec()).unwrap());
+        (text(keys::ROUTE), text(keys::ASK).expect("a tag"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routes_call_in_both_directions_at_once() {
+    let (near, far) = pair(300, RouterLimits { send_queue: 50, ..RouterLimits::default() });
+    let names: Vec<_> = (0..8).map(|n| format!("route {n}")).collect();
+    let (near, far) = (near.spawn(), far.spawn());
+    // Both ends are bound before either calls.
+    let routes = names.iter().map(|name| [route(&near, name), route(&far, name)]);
+    let peers: Vec<_> = routes.collect::<Vec<_>>().into_iter().flatten().collect();
+    let peers = peers
+        .into_iter()
+        .map(|route| Connection::with_transport(route).responders(echoing()).spawn());
+    let calls: Vec<_> = peers
+        .flat_map(|peer| (0..100).map(move |n| (peer.clone(), n)))
+        .map(|(peer, n)| tokio::spawn(async move { expect_echo(&peer, n).await }))
+        .collect();
+    assert_eq!(calls.len(), 1600);
+    for call in calls {
+        call.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_names_of_both_directions_differ_and_the_default_route_has_none() {
+    let (routes, mut script) = Script::start();
+    let here = routes.bind("here").unwrap().connect_to("there").unwrap();
+    assert_eq!((here.name().as_str(), here.remote_name().as_str()), (Some("here"), Some("there")));
+    let named = Connection::with_transport(here).spawn();
+    let default = routes.bind(RouteName::DEFAULT).unwrap().connect_to(RouteName::DEFAULT).unwrap();
+    let default = Connection::with_transport(default).spawn();
+
+    let call = tokio::spawn(async move { named.call_remote_string("A", numbered(1)).await });
+    assert_eq!(script.expect_call().await, (Some("there".to_owned()), "1".to_owned()));
+    let other = tokio::spawn(async move { default.call_remote_string("A", numbered(1)).await });
+    assert_eq!(script.expect_call().await, (None, "1".to_owned()));
+    script.send([("_answer", "1"), ("of", "default")]).await;
+    assert_eq!(other.await.unwrap().unwrap().get("of"), Some(&b"default"[..]));
+    // The key may stand anywhere.
+    script.stream.write_all(b"\0\x07_answer\0\x011\0\x06_route\0\x04here\0\0").await.unwrap();
+    assert!(call.await.unwrap().unwrap().is_empty(), "the route is not among the arguments");
+}
+
+#[tokio::test]
+async fn what_comes_before_a_route_is_connected_is_kept() {
+    let (routes, mut script) = Script::start();
+    let bound = routes.bind_unused().unwrap();
+    assert_eq!(bound.name().as_str(), Some("0"));
+    script.send([("_route", "0"), ("_ask", "x"), ("_command", "Echo"), ("n", "1")]).await;
+    // It has been read when what comes behind it has been answered.
+    let _echo = echo_over(&routes, "echo");
+    script.send([("_route", "echo"), ("_ask", "y"), ("_command", "Echo")]).await;
+    assert_eq!(script.receive().await.unwrap().get("_answer"), Some(&b"y"[..]));
+    let route = bound.connect_to("theirs").unwrap();
+    let _peer = Connection::with_transport(route).responders(echoing()).spawn();
+    let answer = script.receive().await.unwrap();
+    let expected = [("_answer", "x"), ("_route", "theirs"), ("n", "1")];
+    assert_eq!(answer, AmpBox::from_pairs(expected).unwrap());
+}
+
+#[tokio::test]
+async fn boxes_for_unknown_routes_are_dropped_and_the_others_go_on() {
+    let (routes, mut script) = Script::start();
+    let _echo = echo_over(&routes, "echo");
+    for _ in 0..3 {
+        script.send([("_route", "unknown"), ("_ask", "1"), ("_command", "Echo")]).await;
+        script.send([("_ask", "1"), ("_command", "Echo")]).await;
+        script.send([("_route", "echo"), ("_ask", "2"), ("_command", "Echo")]).await;
+        assert_eq!(script.receive().await.unwrap().get("_answer"), Some(&b"2"[..]));
+    }
+}
+
+#[tokio::test]
+async fn a_route_closes_alone_and_its_name_can_be_used_again() {
+    let (routes, mut script) = Script::start();
+    let (one, other) = (echo_over(&routes, "one"), echo_over(&routes, "other"));
+    let call = tokio::spawn({
+        let one = one.clone();
+        async move { one.call_remote_string("A", numbered(1)).await }
+    });
+    script.expect_call().await;
+    let error = routes.bind("one").unwrap_err();
+    assert!(matches!(&error, RouteError::Bound { name } if name.as_str() == Some("one")));
+    one.close().await;
+    let error = call.await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::Closed(CloseReason::Local)), "{error}");
+
+    let again = echo_over(&routes, "one");
+    script.send([("_route", "one"), ("_ask", "1"), ("_command", "Echo"), ("n", "1")]).await;
+    assert_eq!(script.receive().await.unwrap().get("n"), Some(&b"1"[..]));
+    assert!(!again.is_closed() && !other.is_closed());
+}
+
+#[tokio::test]
+async fn what_a_route_has_queued_is_sent_before_it_closes() {
+    let (near, far) = tokio::io::duplex(64);
+    let routes = Router::new(near).spawn();
+    let peer = echo_over(&routes, "jobs");
+    for n in 0..50 {
+        peer.notify_string("Job", numbered(n)).await.unwrap();
+    }
+    drop(peer);
+    drop(routes);
+    let mut script = Script {
+        stream: far,
+        buffer: BytesMut::new(),
+        decoder: Decoder::new(BoxLimits::default()),
+    };
+    for n in 0..50 {
+        let ampbox = script.receive().await.unwrap();
+        assert_eq!(ampbox.get("n"), Some(n.to_string().as_bytes()));
+    }
+    // With the last route the connection ends.
+    assert!(script.receive().await.is_none());
+}
+
+#[tokio::test]
+async fn closing_ends_every_route_with_the_same_reason() {
+    let (near, far) = pair(1 << 16, RouterLimits::default());
+    let (near, far) = (near.spawn(), far.spawn());
+    let gate = Arc::new(Semaphore::new(0));
+    let waiting = |name| {
+        let responders = Responders::new(()).respond_string("Echo", gated(Arc::clone(&gate)));
+        Connection::with_transport(route(&far, name)).responders(responders).spawn()
+    };
+    let far_peers = ["a", "b"].map(waiting);
+    let peers = ["a", "b"].map(|name| echo_over(&near, name));
+    let calls = peers.clone().map(|peer| {
+        tokio::spawn(async move { peer.call_remote_string("Echo", numbered(1)).await })
+    });
+    for peer in &far_peers {
+        expect_echo(peer, 1).await;
+    }
+    let bound = near.bind("not connected").unwrap();
+    assert!(matches!(near.close().await, CloseReason::Local));
+    for call in calls {
+        let error = call.await.unwrap().unwrap_err();
+        assert!(matches!(error, CallError::Closed(CloseReason::Local)), "{error}");
+    }
+    for (peer, far_peer) in peers.iter().zip(&far_peers) {
+        assert!(matches!(peer.closed().await, CloseReason::Local));
+        assert!(matches!(far_peer.closed().await, CloseReason::Peer));
+    }
+    assert!(matches!(far.closed().await, CloseReason::Peer));
+    let error = near.bind("late").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the connection that the routes share is closed: closed by this side"
+    );
+    // What was bound before hears of it as well.
+    let late = Connection::with_transport(bound.connect_to("x").unwrap()).spawn();
+    assert!(matches!(late.closed().await, CloseReason::Local));
+}
+
+#[tokio::test]
+async fn answers_go_out_after_the_peer_has_closed_its_side() {
+    let (routes, mut script) = Script::start();
+    let _echo = echo_over(&routes, "echo");
+    script.send([("_route", "echo"), ("_ask", "1"), ("_command", "Echo")]).await;
+    script.stream.shutdown().await.unwrap();
+    assert_eq!(script.receive().await.unwrap().get("_answer"), Some(&b"1"[..]));
+    assert!(script.receive().await.is_none());
+    assert!(matches!(routes.closed().await, CloseReason::Peer));
+}
+
+#[tokio::test]
+async fn the_end_of_the_connection_is_that_of_each_route() {
+    let ends: [(&[u8], &str); 3] = [
+        (b"", "closed by the peer"),
+        (b"\0\x01a\0", "closed by the peer, 4 bytes into a box"),
+        (b"GET /", "not a box: a key of 18245 bytes is over the limit of 255"),
+    ];
+    for (last, expected) in ends {
+        let (routes, mut script) = Script::start();
+        let peers = ["a", "b"].map(|name| echo_over(&routes, name));
+        script.stream.write_all(last).await.unwrap();
+        drop(script);
+        for peer in peers {
+            assert_eq!(peer.closed().await.to_string(), expected);
+        }
+        assert_eq!(routes.closed().await.to_string(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_ends_the_routes() {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    // Reading waits for ever, writing fails.
+    let (reader, _writer) = tokio::io::simplex(64);
+    let stream = tokio::io::join(reader, near);
+    drop(far);
+    let limits = RouterLimits { close_timeout: Duration::ZERO, ..RouterLimits::default() };
+    let routes = Router::new(stream).limits(limits).spawn();
+    let peer = echo_over(&routes, "a");
+    let error = peer.call_remote_string("A", numbered(1)).await.unwrap_err();
+    assert!(matches!(error, CallError::Closed(CloseReason::Io(_))), "{error}");
+    assert!(matches!(routes.closed().await, CloseReason::Io(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_reads_nothing_ends_and_the_others_go_on() {
+    let limits = RouterLimits { receive_queue: 1000, ..RouterLimits::default() };
+    let (near, far) = pair(1 << 10, limits);
+    let (near, far) = (near.spawn(), far.spawn());
+    let stuck = route(&far, "stuck");
+    let _echo = echo_over(&far, "echo");
+    let (flood, peer) = (echo_over(&near, "stuck"), echo_over(&near, "echo"));
+    let start = tokio::time::Instant::now();
+    for n in 0..100 {
+        flood.notify_string("Flood", numbered(n)).await.unwrap();
+    }
+    expect_echo(&peer, 1).await;
+    assert_eq!(start.elapsed().as_secs(), limits.stall_timeout.as_secs());
+    expect_echo(&peer, 2).await;
+
+    let ended = Connection::with_transport(stuck).responders(echoing()).spawn().closed().await;
+    let CloseReason::Io(error) = ended else { panic!("{ended}") };
+    let inner = error.get_ref().and_then(|error| error.downcast_ref::<RouteError>());
+    assert!(
+        matches!(inner, Some(RouteError::Stalled { waiting: 1001.., limit: 1000, .. })),
+        "{error}"
+    );
+    assert!(!flood.is_closed(), "the peer does not hear of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_route_slows_its_peer_down_and_loses_nothing() {
+    let limits = RouterLimits { receive_queue: 100, ..RouterLimits::default() };
+    let (near, far) = pair(1 << 10, limits);
+    let (near, far) = (near.spawn(), far.spawn());
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Connection::with_transport(route(&far, "slow"))
+        .responders(Responders::new(()).respond_string("Echo", gated(Arc::clone(&gate))))
+        .limits(Limits { running_responders: 1, ..Limits::default() })
+        .spawn();
+    let peer = echo_over(&near, "slow");
+    let calls: Vec<_> = (0..200)
+        .map(|n| {
+            let peer = peer.clone();
+            tokio::spawn(async move { expect_echo(&peer, n).await })
+        })
+        .collect();
+    for call in calls {
+        // Less than the time after which the route would end, and much more in all.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        gate.add_permits(1);
+        call.await.unwrap();
+    }
+    assert!(!slow.is_closed());
+}
+
+#[tokio::test]
+async fn a_large_box_goes_through_little_room() {
+    let limits = RouterLimits { send_queue: 10, receive_queue: 10, ..RouterLimits::default() };
+    let (near, far) = pair(100, limits);
+    let (near, far) = (near.spawn(), far.spawn());
+    let _far = ["large", "small"].map(|name| echo_over(&far, name));
+    let [large, small] = ["large", "small"].map(|name| echo_over(&near, name));
+    let value = "v".repeat(60_000);
+    let pairs: Vec<_> = (0..20).map(|n| (format!("value.{n}"), value.clone())).collect();
+    let expected = AmpBox::from_pairs(pairs.clone()).unwrap();
+    let (answer, ()) =
+        tokio::join!(large.call_remote_string("Echo", pairs), expect_echo(&small, 1));
+    assert_eq!(answer.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_box_over_the_limit_of_one_route_ends_that_one() {
+    let (near, far) = pair(1 << 16, RouterLimits::default());
+    let (near, far) = (near.spawn(), far.spawn());
+    let boxes = BoxLimits { max_bytes: 100, max_pairs: 9 };
+    let strict = Connection::with_transport(route(&far, "strict"))
+        .limits(Limits { boxes, ..Limits::default() })
+        .spawn();
+    let _echo = echo_over(&far, "echo");
+    let [peer, other] = ["strict", "echo"].map(|name| echo_over(&near, name));
+    peer.notify_string("A", [("a", "x".repeat(101))]).await.unwrap();
+    let expected = "not a box: a box of at least 121 bytes is over the limit of 100";
+    assert_eq!(strict.closed().await.to_string(), expected);
+    expect_echo(&other, 1).await;
+}
+
+#[tokio::test]
+async fn a_route_carries_boxes_and_nothing_else() {
+    let (routes, _script) = Script::start();
+    let mut route = Box::pin(route(&routes, "a"));
+    assert!(route.attachment_kind().is_none());
+    let slices = [IoSlice::new(b"\x16\x03\x01")];
+    let sent = poll_fn(|cx| route.as_mut().poll_send(cx, &slices, &mut VecDeque::new())).await;
+    let expected = "a route carries boxes and nothing else: a key of 5635 bytes is over the limit \
+                    of 255";
+    assert_eq!(sent.unwrap_err().to_string(), expected);
+}
+
+#[tokio::test]
+async fn flushed_is_written_to_the_stream_and_shut_down_is_over() {
+    let (near, mut far) = tokio::io::duplex(4);
+    let routes = Router::new(near).spawn();
+    let mut route = Box::pin(route(&routes, "a"));
+    let slices = [IoSlice::new(b"\0\x01"), IoSlice::new(b"x\0\0\0\0\0")];
+    let sent = poll_fn(|cx| route.as_mut().poll_send(cx, &slices, &mut VecDeque::new())).await;
+    assert_eq!(sent.unwrap(), 8, "the beginning of a box is taken too");
+    tokio::task::yield_now().await;
+    assert!(!is_flushed(&mut route), "four bytes fit into the stream");
+    let mut read = [0; 18];
+    far.read_exact(&mut read).await.unwrap();
+    assert_eq!(&read, b"\0\x06_route\0\x01a\0\x01x\0\0\0\0");
+    poll_fn(|cx| route.as_mut().poll_shutdown(cx)).await.unwrap();
+    assert!(routes.bind("a").is_ok(), "the name was given back");
+    let received = poll_fn(|cx| {
+        route.as_mut().poll_receive(cx, &mut BytesMut::with_capacity(9), &mut Vec::new())
+    });
+    assert_eq!(received.await.unwrap(), 0);
+}
+
+fn is_flushed(route: &mut Pin<Box<Route>>) -> bool {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    route.as_mut().poll_flush(&mut cx).is_ready()
+}
+
+#[tokio::test]
+async fn a_router_that_is_never_started_ends_its_routes() {
+    let (not_started, _) = pair(64, RouterLimits::default());
+    let routes = not_started.routes();
+    let peer = echo_over(&routes, "a");
+    drop(not_started);
+    assert!(matches!(peer.closed().await, CloseReason::Local));
+    assert!(matches!(routes.close().await, CloseReason::Local));
+}
+
+#[tokio::test]
+async fn the_address_of_the_peer_is_that_of_each_route() {
+    let (near, _far) = tokio::io::duplex(64);
+    let address: std::net::SocketAddr = "192.0.2.1:7805".parse().unwrap();
+    let routes = Router::new(near).peer_address(address).spawn();
+    assert_eq!(echo_over(&routes, "a").peer_address(), &address.into());
+}
+
+#[tokio::test]
+async fn calls_by_name_reach_responders_of_their_own_route() {
+    let (near, far) = pair(1 << 16, RouterLimits::default());
+    let (near, far) = (near.spawn(), far.spawn());
+    let responders = Responders::new(()).respond_string("Other", echo);
+    let _far = Connection::with_transport(route(&far, "a")).responders(responders).spawn();
+    let _echo = echo_over(&far, "b");
+    let [a, b] = ["a", "b"].map(|name| echo_over(&near, name));
+    assert!(a.call_remote_string("Echo", numbered(1)).await.unwrap_err().is_unhandled());
+    expect_echo(&b, 1).await;
+}
