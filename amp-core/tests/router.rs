@@ -4,15 +4,17 @@ mod support;
 
 use amp_core::router::{Route, RouteError, RouteName, Router, RouterLimits, Routes};
 use amp_core::{
-    AmpBox, BoxLimits, CallError, CloseReason, Connection, Decoder, Limits, Peer, Responders,
-    Transport, keys,
+    AmpBox, Attachment, AttachmentKind, BoxLimits, CallError, CloseReason, Connection, Decoder,
+    Limits, Peer, Responders, Transport, keys,
 };
 use bytes::BytesMut;
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::io::IoSlice;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use support::{echo, echoing, gated, numbered};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -369,6 +371,68 @@ async fn a_route_carries_boxes_and_nothing_else() {
     assert_eq!(sent.unwrap_err().to_string(), expected);
 }
 
+/// A transport whose peer sends an attachment with each piece of bytes.
+struct Attaching {
+    stream: DuplexStream,
+    sent: Arc<AtomicUsize>,
+}
+
+/// Counts itself until it is dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Transport for Attaching {
+    fn poll_receive(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        attachments: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        let received = ready!(pin!(self.stream.read_buf(buffer)).poll(cx));
+        self.sent.fetch_add(1, Ordering::SeqCst);
+        attachments.push(Arc::new(Counted(Arc::clone(&self.sent))));
+        Poll::Ready(received)
+    }
+
+    fn poll_send(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        _: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        pin!(self.stream.write(&bytes[0])).poll(cx)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        pin!(self.stream.shutdown()).poll(cx)
+    }
+
+    fn attachment_kind(&self) -> Option<AttachmentKind> {
+        Some(AttachmentKind::of::<Counted>("a count"))
+    }
+}
+
+#[tokio::test]
+async fn attachments_that_a_peer_sends_are_dropped() {
+    let (stream, far) = tokio::io::duplex(1 << 10);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let routes = Router::with_transport(Attaching { stream, sent: Arc::clone(&sent) }).spawn();
+    let far = Router::new(far).spawn();
+    let _echo = echo_over(&far, "a");
+    let peer = echo_over(&routes, "a");
+    expect_echo(&peer, 1).await;
+    assert_eq!(sent.load(Ordering::SeqCst), 0);
+}
+
 #[tokio::test]
 async fn flushed_is_written_to_the_stream_and_shut_down_is_over() {
     let (near, mut far) = tokio::io::duplex(4);
@@ -391,7 +455,7 @@ async fn flushed_is_written_to_the_stream_and_shut_down_is_over() {
 }
 
 fn is_flushed(route: &mut Pin<Box<Route>>) -> bool {
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut cx = Context::from_waker(Waker::noop());
     route.as_mut().poll_flush(&mut cx).is_ready()
 }
 

@@ -1,7 +1,9 @@
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 use super::Routes;
 use super::driver::Driver;
@@ -61,6 +63,17 @@ impl Router {
     /// Routes over a stream of bytes, as [`Connection::new`](crate::Connection::new) takes.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         Self::with_transport(ByteStream(Box::pin(stream)))
+    }
+
+    /// Routes over a TCP stream that is connected. Small boxes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// When the stream is not connected any more.
+    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        let address = stream.peer_addr()?;
+        Ok(Self::new(stream).peer_address(address))
     }
 
     /// Routes over a transport of one's own. Attachments that the peer sends are dropped.

@@ -125,7 +125,6 @@ impl Transport for Route {
                 state.table.queue(*id, labelled)?;
                 state.driver.take()
             };
-            labelled.clear();
             driver.into_iter().for_each(Waker::wake);
         }
         Poll::Ready(Ok(taken))

@@ -203,14 +203,16 @@ impl Table {
         Poll::Ready(Ok(()))
     }
 
-    /// Queues whole boxes of a route.
-    pub(super) fn queue(&mut self, id: RouteId, boxes: &[u8]) -> io::Result<()> {
+    /// Queues whole boxes of a route; `boxes` is empty then.
+    pub(super) fn queue(&mut self, id: RouteId, boxes: &mut BytesMut) -> io::Result<()> {
         let route = self.sender(id)?;
-        let first = route.outbound.is_empty();
-        route.outbound.extend_from_slice(boxes);
-        if first {
+        if route.outbound.is_empty() {
+            std::mem::swap(&mut route.outbound, boxes);
             self.ready.push(id);
+        } else {
+            route.outbound.extend_from_slice(boxes);
         }
+        boxes.clear();
         Ok(())
     }
 
@@ -338,7 +340,10 @@ fn set(place: &mut Wake, waker: &Waker) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boxes::BoxLimits;
+    use crate::boxes::{BoxLimits, Decoder};
+    use crate::router::wire::Labeller;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn table(limits: RouterLimits) -> Table {
         Table { limits, ..Table::default() }
@@ -468,7 +473,7 @@ mod tests {
         assert!(matches!(table.deliver(held), Delivered::To(_)));
 
         deliver(&mut table, Some("slow"), "5");
-        table.queue(slow, b"\0\0").unwrap();
+        table.queue(slow, &mut b"\0\0"[..].into()).unwrap();
         let (error, _) = table.stall(slow, 12).unwrap();
         let expected = "the route \"slow\" was not read from for 5s, with 28 bytes waiting and a \
                         limit of 10";
@@ -488,7 +493,7 @@ mod tests {
         let (a, b, c) = (bind(&mut table, "a"), bind(&mut table, "b"), bind(&mut table, "c"));
         for (id, bytes) in [(b, "b1"), (a, "a1"), (b, "b2"), (c, "c1")] {
             assert!(table.poll_room(id, Waker::noop()).is_ready());
-            table.queue(id, bytes.as_bytes()).unwrap();
+            table.queue(id, &mut bytes.as_bytes().into()).unwrap();
         }
         assert!(table.poll_room(b, Waker::noop()).is_pending());
         assert!(table.poll_flush(a, Waker::noop()).is_pending());
@@ -520,14 +525,79 @@ mod tests {
         assert!(matches!(CloseReason::from(error), CloseReason::Truncated { received: 3 }));
         // Told once: what the route still has to send goes out, until it is done.
         assert!(matches!(receive(&mut table, id), Poll::Ready(Ok(0))));
-        table.queue(id, b"\0\0").unwrap();
+        table.queue(id, &mut b"\0\0"[..].into()).unwrap();
         assert!(!table.has_sent_all());
         assert!(matches!(table.bind(&"new".into()), Err(RouteError::Closed(_))));
         drop(table.unbind(id));
         assert!(table.has_sent_all(), "a route that is not connected sends nothing");
 
         table.end_sending(&CloseReason::Local);
-        let error = table.queue(other, b"\0\0").unwrap_err();
+        let error = table.queue(other, &mut b"\0\0"[..].into()).unwrap_err();
         assert!(matches!(CloseReason::from(error), CloseReason::Local));
+    }
+
+    proptest! {
+        /// What goes in at one end comes out at the other, whatever the order of sending, reading
+        /// and turns, and however the stream between the two is cut.
+        #[test]
+        fn each_route_keeps_its_boxes_in_order(
+            steps in vec((0usize..3, 0u8..4, 1usize..40), 0..200),
+        ) {
+            let limits =
+                RouterLimits { receive_queue: 30, send_queue: 30, ..RouterLimits::default() };
+            let (mut near, mut far) = (table(limits), table(limits));
+            let names = [RouteName::DEFAULT, "a".into(), "b".into()];
+            let ids = names.clone().map(|name| (bind(&mut near, &name), bind(&mut far, &name)));
+            let mut labellers = names.clone().map(|name| Labeller::new(&name));
+            let (mut sent, mut received) = ([0; 3].map(|_| Vec::new()), [0; 3].map(|_| Vec::new()));
+            let (mut stream, mut cut) = (VecDeque::new(), BytesMut::new());
+            let mut decoder = Decoder::new(BoxLimits::default());
+            let mut held = None;
+            // In the end everything is taken, carried and read.
+            let rest = (0..3000).map(|n| (n % 3, [1, 2, 3][n / 3 % 3], 1000));
+            for (at, step, size) in steps.into_iter().chain(rest) {
+                let (here, there) = ids[at];
+                match step {
+                    0 if near.poll_room(here, Waker::noop()).is_ready() => {
+                        let ampbox = AmpBox::from_pairs([("a", vec![b'x'; size])]).unwrap();
+                        sent[at].extend_from_slice(&ampbox.to_bytes());
+                        let mut out = BytesMut::new();
+                        labellers[at].push(&ampbox.to_bytes());
+                        labellers[at].label(&mut out).unwrap();
+                        near.queue(here, &mut out).unwrap();
+                    }
+                    1 => {
+                        let mut taken = Vec::new();
+                        near.take_outbound(&mut stream, &mut taken, &mut Vec::new());
+                        near.written(&mut taken, &mut Vec::new());
+                    }
+                    2 => {
+                        let Some(bytes) = stream.front_mut() else { continue };
+                        cut.extend_from_slice(&bytes.split_to(size.min(bytes.len())));
+                        if bytes.is_empty() {
+                            stream.pop_front();
+                        }
+                    }
+                    3 => {
+                        let mut buffer = BytesMut::with_capacity(size);
+                        let _ = far.poll_receive(there, Waker::noop(), &mut buffer);
+                        received[at].extend_from_slice(&buffer);
+                    }
+                    _ => {}
+                }
+                while let Some(ampbox) = held.take().or_else(|| decoder.decode(&mut cut).unwrap()) {
+                    match far.deliver(ampbox) {
+                        Delivered::To(_) => {}
+                        Delivered::Nowhere => prop_assert!(false, "every route is bound"),
+                        Delivered::Full(id, ampbox) => {
+                            prop_assert!(far.is_full(id));
+                            held = Some(ampbox);
+                            break;
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(received, sent);
+        }
     }
 }
