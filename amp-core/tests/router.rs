@@ -34,6 +34,12 @@ fn echo_over(routes: &Routes, name: &str) -> Peer {
     Connection::with_transport(route(routes, name)).responders(echoing()).spawn()
 }
 
+async fn send(route: &mut Pin<Box<Route>>, bytes: &[u8]) {
+    let slices = [IoSlice::new(bytes)];
+    let sent = poll_fn(|cx| route.as_mut().poll_send(cx, &slices, &mut VecDeque::new())).await;
+    assert_eq!(sent.unwrap(), bytes.len());
+}
+
 async fn expect_echo(peer: &Peer, n: usize) {
     let answer = peer.call_remote_string("Echo", numbered(n)).await.unwrap();
     assert_eq!(answer, AmpBox::from_pairs(numbered(n)).unwrap());
@@ -277,6 +283,42 @@ async fn a_stream_that_breaks_ends_the_routes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_to_be_sent_fails_when_the_stream_breaks() {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (reader, mut writer) = tokio::io::simplex(64);
+    drop(far);
+    let routes = Router::new(tokio::io::join(reader, near)).spawn();
+    let mut route = Box::pin(route(&routes, "a"));
+    let start = tokio::time::Instant::now();
+    send(&mut route, b"\0\0").await;
+    let flushed = poll_fn(|cx| route.as_mut().poll_flush(cx)).await;
+    assert_eq!(flushed.unwrap_err().to_string(), "broken pipe");
+    // What comes behind that is not the reason.
+    writer.shutdown().await.unwrap();
+    assert!(matches!(routes.closed().await, CloseReason::Io(_)));
+    assert!(start.elapsed().is_zero());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_to_be_sent_fails_when_its_route_ends() {
+    let limits = RouterLimits { receive_queue: 10, ..RouterLimits::default() };
+    let (near, mut far) = tokio::io::duplex(64);
+    let routes = Router::new(near).limits(limits).spawn();
+    let mut route = Box::pin(route(&routes, "a"));
+    let ampbox = AmpBox::from_pairs([("a", "x".repeat(100))]).unwrap();
+    send(&mut route, &ampbox.to_bytes()).await;
+    let flushed = tokio::spawn(poll_fn(move |cx| route.as_mut().poll_flush(cx)));
+    let received = AmpBox::from_pairs([("_route", "a"), ("a", "1")]).unwrap().to_bytes();
+    for _ in 0..3 {
+        far.write_all(&received).await.unwrap();
+    }
+    let error = flushed.await.unwrap().unwrap_err();
+    let expected =
+        "the route \"a\" was not read from for 5s, with 35 bytes waiting and a limit of 10";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_route_that_reads_nothing_ends_and_the_others_go_on() {
     let limits = RouterLimits { receive_queue: 1000, ..RouterLimits::default() };
     let (near, far) = pair(1 << 10, limits);
@@ -443,6 +485,9 @@ async fn flushed_is_written_to_the_stream_and_shut_down_is_over() {
     assert_eq!(sent.unwrap(), 8, "the beginning of a box is taken too");
     tokio::task::yield_now().await;
     assert!(!is_flushed(&mut route), "four bytes fit into the stream");
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(route.as_mut().poll_shutdown(&mut cx).is_pending());
+    assert!(routes.bind("a").is_err(), "the route is not over yet");
     let mut read = [0; 18];
     far.read_exact(&mut read).await.unwrap();
     assert_eq!(&read, b"\0\x06_route\0\x01a\0\x01x\0\0\0\0");
