@@ -115,12 +115,12 @@ pub mod proto;
 pub mod responder;
 #[cfg(feature = "tokio")]
 pub mod router;
+pub mod schema;
 #[cfg(feature = "serde")]
 pub mod serde;
 #[cfg(feature = "tokio")]
 pub mod server;
 mod shorten;
-#[cfg(feature = "tokio")]
 pub mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -161,4 +161,5 @@ pub mod __private {
     pub use crate::argument::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
     pub use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay};
+    pub use crate::schema::{BoxSchema, ErrorSchema, WireType, WireTypes};
 }

@@ -8,6 +8,7 @@ use syn::{Ident, Path};
 
 use crate::ast::Struct;
 use crate::expand_field::{self, FieldCode};
+use crate::expand_schema;
 use crate::generics;
 use crate::mistakes::Mistakes;
 
@@ -49,6 +50,7 @@ pub(crate) fn arguments(
     };
     let strict =
         strict.then(|| quote_spanned!(span=> const STRICT: ::core::primitive::bool = true;));
+    let schema = expand_schema::of_arguments(item, krate, bodies);
     let (to_box, from_box) = match bodies {
         Bodies::Working => bodies_of(item, krate),
         Bodies::Stubs => {
@@ -77,6 +79,8 @@ pub(crate) fn arguments(
             ) -> ::core::result::Result<Self, #krate::__private::DecodeError> {
                 #from_box
             }
+
+            #schema
         }
     }
 }
@@ -87,6 +91,7 @@ pub(crate) fn argument(item: &Struct<'_>, krate: &Path) -> TokenStream {
     let ident = item.ident;
     let generics = generics::of_arguments(item, krate);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    let wire_types = expand_schema::of_boxes(krate);
 
     quote_spanned! {span=>
         #[automatically_derived]
@@ -124,6 +129,8 @@ pub(crate) fn argument(item: &Struct<'_>, krate: &Path) -> TokenStream {
             ) -> ::core::result::Result<::std::vec::Vec<Self>, #krate::__private::DecodeError> {
                 #krate::__private::read_amp_list(value, proto)
             }
+
+            #wire_types
         }
     }
 }

@@ -6,6 +6,7 @@ use syn::LitByteStr;
 
 use crate::ast::{Choice, ChoiceEnum};
 use crate::expand_arguments::Bodies;
+use crate::expand_schema;
 
 /// How many bytes of the texts a message shows, of all of them and of each.
 const SHOWN: usize = 200;
@@ -16,6 +17,7 @@ pub(crate) fn argument(item: &ChoiceEnum<'_>, bodies: Bodies) -> TokenStream {
     let ChoiceEnum { krate, ident, generics, choices } = item;
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let span = Span::mixed_site();
+    let wire_type = expand_schema::of_choices(item);
 
     let (out, value, to_string_body, from_string_body) = match bodies {
         Bodies::Working => (
@@ -49,6 +51,8 @@ pub(crate) fn argument(item: &ChoiceEnum<'_>, bodies: Bodies) -> TokenStream {
             ) -> ::core::result::Result<Self, #krate::__private::DecodeError> {
                 #from_string_body
             }
+
+            #wire_type
         }
     }
 }

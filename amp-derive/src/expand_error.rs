@@ -7,6 +7,7 @@ use syn::spanned::Spanned;
 
 use crate::ast::{ErrorEnum, Variant};
 use crate::expand_arguments::Bodies;
+use crate::expand_schema;
 
 /// Implements `CommandError`.
 pub(crate) fn command_error(item: &ErrorEnum<'_>, bodies: Bodies) -> TokenStream {
@@ -14,6 +15,7 @@ pub(crate) fn command_error(item: &ErrorEnum<'_>, bodies: Bodies) -> TokenStream
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let span = Span::mixed_site();
 
+    let schema = expand_schema::of_errors(item);
     let described = variants.iter().any(|variant| variant.description.is_some());
     let working = bodies == Bodies::Working;
     let name = |used: bool, name: TokenStream| if used { name } else { quote_spanned!(span=> _) };
@@ -53,6 +55,8 @@ pub(crate) fn command_error(item: &ErrorEnum<'_>, bodies: Bodies) -> TokenStream
             ) -> ::core::option::Option<Self> {
                 #from_wire_body
             }
+
+            #schema
         }
     }
 }

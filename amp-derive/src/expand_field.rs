@@ -139,7 +139,7 @@ fn default_of(field: &Field<'_>) -> Option<TokenStream> {
 }
 
 /// `U` of a type that is written `Option<U>`.
-fn inside_option(ty: &Type) -> Option<&Type> {
+pub(crate) fn inside_option(ty: &Type) -> Option<&Type> {
     match ty {
         Type::Group(group) => inside_option(&group.elem),
         Type::Paren(paren) => inside_option(&paren.elem),

@@ -12,6 +12,7 @@ mod expand_choice;
 mod expand_command;
 mod expand_error;
 mod expand_field;
+mod expand_schema;
 mod generics;
 mod mistakes;
 

@@ -1,3 +1,4 @@
+use amp_core::schema::{WireType, WireTypes};
 use amp_core::{Argument, Attachment, DecodeError, EncodeError, Proto, Value, ValueWriter};
 use std::fmt;
 use std::io;
@@ -104,5 +105,9 @@ impl Argument for Descriptor {
         let attachment = proto.claim(attachment_kind(), ordinal)?;
         Self::from_attachment(attachment)
             .ok_or_else(|| DecodeError::malformed("a file descriptor", value))
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Descriptor")
     }
 }

@@ -185,6 +185,7 @@ mod facade {
                 pub(crate) trait CommandError: Sized {
                     fn code(&self) -> &str;
                     fn from_wire(code: &[u8], description: &str) -> Option<Self>;
+                    fn schema() -> Option<Vec<ErrorSchema>>;
                 }
 
                 #[allow(clippy::unnecessary_wraps)]
@@ -332,6 +333,8 @@ fn amp_core_may_have_another_name() {
     assert_eq!(&call.encode().unwrap()[..], b"\0\x05reply\0\x0dof the facade\0\0");
     assert_eq!(CommandError::code(&Failure::Broken), "BROKEN");
     assert!(<Failure as CommandError>::from_wire(b"BROKEN", "").is_some());
+    let errors = <Failure as CommandError>::schema().unwrap();
+    assert_eq!(errors[0].code, "BROKEN");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// A Boolean. It is written and read as exactly `True` or `False`: any other spelling is an
 /// error, as it is in Twisted.
@@ -23,6 +24,10 @@ impl Argument for bool {
             b"False" => Ok(false),
             _ => Err(DecodeError::malformed("a Boolean", value)),
         }
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Boolean")
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
+use crate::schema::{BoxSchema, WireType, WireTypes};
 
 macro_rules! collections {
     ($($(#[$docs:meta])* [$($generics:tt)*] $collection:ty;)*) => { $(
@@ -27,6 +28,10 @@ macro_rules! collections {
                 proto: &mut Proto<'_>,
             ) -> Result<Self, DecodeError> {
                 Ok(T::list_from_string_proto(value, proto)?.into_iter().collect())
+            }
+
+            fn wire_type(types: &mut WireTypes) -> WireType {
+                types.list_of::<T>()
             }
         }
     )* };
@@ -60,6 +65,10 @@ impl<T: Argument + Hash + Ord, S: BuildHasher + Default> Argument for HashSet<T,
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Ok(T::list_from_string_proto(value, proto)?.into_iter().collect())
     }
+
+    fn wire_type(types: &mut WireTypes) -> WireType {
+        types.list_of::<T>()
+    }
 }
 
 /// A list of exactly `N` elements: another number of them is an error. A `[u8; N]` is a String of
@@ -77,6 +86,10 @@ impl<T: Argument, const N: usize> Argument for [T; N] {
         T::list_from_string_proto(value, proto)?.try_into().map_err(|items: Vec<T>| {
             DecodeErrorKind::WrongLength { expected: N, seen: items.len() }.into()
         })
+    }
+
+    fn wire_type(types: &mut WireTypes) -> WireType {
+        types.list_of::<T>()
     }
 }
 
@@ -137,6 +150,21 @@ macro_rules! pointers {
             ) -> Result<Vec<Self>, DecodeError> {
                 let items = T::list_from_string_proto(value, proto)?;
                 Ok(items.into_iter().map($pointer::new).collect())
+            }
+
+            fn wire_type(types: &mut WireTypes) -> WireType {
+                types.of::<T>()
+            }
+
+            fn box_schema(
+                name: &str,
+                types: &mut WireTypes,
+            ) -> BoxSchema {
+                T::box_schema(name, types)
+            }
+
+            fn list_wire_type(types: &mut WireTypes) -> WireType {
+                types.list_of::<T>()
             }
         }
     )* };

@@ -12,6 +12,7 @@ use std::ops::Range;
 use super::integer;
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// A point in time, as a date and a time of day with the offset that they have from UTC.
 ///
@@ -98,6 +99,10 @@ impl Argument for DateTime {
 
     fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         read(value).filter(Self::exists).ok_or_else(|| DecodeError::malformed("a DateTime", value))
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("DateTime")
     }
 }
 

@@ -12,6 +12,7 @@ use super::float::read_plain;
 use super::integer::Number;
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// The greatest exponent of a [`Decimal`]'s first digit, which is that of Python on 64 bits.
 const MAX_ADJUSTED: i64 = 999_999_999_999_999_999;
@@ -172,6 +173,10 @@ impl Argument for Decimal {
             DecimalError::ExponentOutOfRange => DecodeError::out_of_range("Decimal", value),
             _ => DecodeError::malformed("a Decimal", value),
         })
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Decimal")
     }
 }
 

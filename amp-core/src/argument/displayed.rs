@@ -23,6 +23,10 @@ macro_rules! displayed {
                 text.and_then(|text| text.parse().ok())
                     .ok_or_else(|| $crate::argument::DecodeError::malformed($name, value))
             }
+
+            fn wire_type(_: &mut $crate::schema::WireTypes) -> $crate::schema::WireType {
+                $crate::schema::WireType::named("Unicode")
+            }
         }
     )* };
 }

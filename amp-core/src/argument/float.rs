@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use super::integer::trim;
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{MAX_VALUE, Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// A Float.
 impl Argument for f64 {
@@ -40,6 +41,10 @@ impl Argument for f64 {
         let text = Some(trim(value.as_slice())).filter(|text| text.len() <= MAX_VALUE);
         text.and_then(read).ok_or_else(|| DecodeError::malformed("a Float", value))
     }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Float")
+    }
 }
 
 /// A Float. Since AMP's has the precision of an `f64`, it is written as the `f64` of exactly its
@@ -62,6 +67,10 @@ impl Argument for f32 {
             return Err(DecodeError::out_of_range("f32", value));
         }
         Ok(narrow)
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Float")
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     Argument, DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, PeerAddress, Proto,
 };
 use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
+use crate::schema::{BoxSchema, WireTypes};
 
 /// An argument that is the connection's data of type `T`, such as who has logged in over it.
 /// Where the connection has none, decoding fails.
@@ -73,6 +74,13 @@ macro_rules! never_on_the_wire {
 
             fn is_in(_name: &str, _input: &BoxReader<'_>) -> bool {
                 true
+            }
+
+            fn box_schema(
+                _: &str,
+                _: &mut WireTypes,
+            ) -> BoxSchema {
+                BoxSchema::new()
             }
         }
     };

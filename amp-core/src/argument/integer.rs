@@ -10,6 +10,7 @@ use std::num::NonZero;
 
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 macro_rules! integers {
     ($($int:ident $({ $($list_hooks:tt)* })?)*) => { $(
@@ -34,6 +35,10 @@ macro_rules! integers {
             }
 
             $($($list_hooks)*)?
+
+            fn wire_type(_: &mut WireTypes) -> WireType {
+                WireType::named("Integer")
+            }
         }
 
         /// An Integer. Zero, and a number that does not fit into the type, are errors.
@@ -55,6 +60,10 @@ macro_rules! integers {
                 const NAME: &str = concat!("NonZero<", stringify!($int), ">");
                 let number: $int = read(value, NAME)?;
                 NonZero::new(number).ok_or_else(|| DecodeError::out_of_range(NAME, value))
+            }
+
+            fn wire_type(_: &mut WireTypes) -> WireType {
+                WireType::named("Integer")
             }
         }
     )* };
@@ -85,6 +94,10 @@ integers! {
             _proto: &mut Proto<'_>,
         ) -> Result<Vec<u8>, DecodeError> {
             Ok(value.to_vec())
+        }
+
+        fn list_wire_type(_: &mut WireTypes) -> WireType {
+            WireType::named("String")
         }
     }
     u16 u32 u64 u128 usize

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use super::unicode::text;
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 use crate::shorten::{self, Shortened};
 
 /// Any type that `serde` knows, as JSON in a Unicode argument.
@@ -30,6 +31,10 @@ impl<T: Serialize + DeserializeOwned> Argument for Json<T> {
             let cause = shorten::message(&cause);
             DecodeError::custom(JsonError { seen: value.shortened(), cause })
         })
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Json")
     }
 }
 

@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use super::wrapper::wrapper;
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Proto};
 use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// An argument over the keys `name.0`, `name.1`, and so on: what Calendar Server's twext and
 /// Flocker call a big argument.
@@ -104,6 +105,10 @@ macro_rules! over_several_keys {
 
             fn is_in(name: &str, input: &BoxReader<'_>) -> bool {
                 input.ampbox().contains_key($scheme.key(name, 0))
+            }
+
+            fn wire_type(types: &mut WireTypes) -> WireType {
+                types.of::<T>().in_form(stringify!($wrapper))
             }
         }
     };

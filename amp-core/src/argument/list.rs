@@ -2,6 +2,7 @@
 
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// A list: a `ListOf`, or an `AmpList` when the elements are
 /// [`Arguments`](crate::Arguments). An empty list is an empty value.
@@ -16,6 +17,10 @@ impl<T: Argument> Argument for Vec<T> {
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         T::list_from_string_proto(value, proto)
+    }
+
+    fn wire_type(types: &mut WireTypes) -> WireType {
+        types.list_of::<T>()
     }
 }
 

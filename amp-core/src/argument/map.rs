@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, Hash};
 use super::amp_list::read_boxes;
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{Inner, WireType, WireTypes};
 
 /// An `AmpList` of boxes with a `key` and a `value`, in ascending order of the keys. It is read in
 /// any order, and a key that comes twice is an error.
@@ -25,6 +26,10 @@ impl<K: Argument + Ord, V: Argument> Argument for BTreeMap<K, V> {
         let mut map = Self::new();
         read(value, proto, |key, value| map.insert(key, value).is_none())?;
         Ok(map)
+    }
+
+    fn wire_type(types: &mut WireTypes) -> WireType {
+        map_of::<K, V>(types)
     }
 }
 
@@ -51,6 +56,10 @@ where
         let mut map = Self::default();
         read(value, proto, |key, value| map.insert(key, value).is_none())?;
         Ok(map)
+    }
+
+    fn wire_type(types: &mut WireTypes) -> WireType {
+        map_of::<K, V>(types)
     }
 }
 
@@ -79,6 +88,15 @@ fn read<K: Argument, V: Argument>(
         let (key, value) = (K::from_box("key", input, proto), V::from_box("value", input, proto));
         if insert(key?, value?) { Ok(()) } else { Err(DecodeErrorKind::DuplicateKey.into()) }
     })
+}
+
+fn map_of<K: Argument, V: Argument>(types: &mut WireTypes) -> WireType {
+    let entry = types.within("", |types| {
+        let mut entry = K::box_schema("key", types);
+        entry.extend(V::box_schema("value", types));
+        entry
+    });
+    WireType::AmpList(Inner::Of(entry))
 }
 
 #[cfg(test)]

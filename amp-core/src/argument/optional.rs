@@ -2,6 +2,7 @@
 
 use super::{Argument, DecodeError, EncodeError, EncodeErrorKind, Proto};
 use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
+use crate::schema::{BoxSchema, WireType, WireTypes};
 
 /// An argument that may be absent. An empty value is not absent: it is decoded.
 ///
@@ -44,5 +45,13 @@ impl<T: Argument> Argument for Option<T> {
 
     fn is_in(name: &str, input: &BoxReader<'_>) -> bool {
         T::is_in(name, input)
+    }
+
+    fn box_schema(name: &str, types: &mut WireTypes) -> BoxSchema {
+        T::box_schema(name, types).optional()
+    }
+
+    fn wire_type(types: &mut WireTypes) -> WireType {
+        types.of::<T>()
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::unicode::text;
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// A Path. One that is not UTF-8 is an error of encoding.
 impl Argument for PathBuf {
@@ -27,6 +28,10 @@ impl Argument for PathBuf {
 
     fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         text(value).map(PathBuf::from)
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Path")
     }
 }
 

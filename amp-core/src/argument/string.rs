@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// A String: any bytes. They share the memory of the box that they were received in, all of
 /// which is kept for as long as they are.
@@ -24,6 +25,10 @@ impl Argument for Bytes {
     #[inline]
     fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Ok(value.to_bytes())
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("String")
     }
 }
 

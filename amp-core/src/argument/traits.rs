@@ -1,5 +1,6 @@
 use super::{DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
+use crate::schema::{BoxSchema, WireType, WireTypes};
 
 /// One value of a command or a response: how it is written to a box and read from one.
 ///
@@ -101,6 +102,27 @@ pub trait Argument: Sized {
     /// as well.
     fn is_in(name: &str, input: &BoxReader<'_>) -> bool {
         input.ampbox().contains_key(name)
+    }
+
+    /// What a value of this type is on the wire, for a [schema](crate::schema). Unless this is
+    /// implemented, all that is known of it is the type's path in the program.
+    ///
+    /// A type that is written as another one says so: `types.of::<String>()`. A form of its own has
+    /// a name that both sides agree on: `WireType::named("Celsius")`.
+    fn wire_type(_types: &mut WireTypes) -> WireType {
+        WireType::unknown::<Self>()
+    }
+
+    /// What the argument is in a box, for a [schema](crate::schema): one that is required, with the
+    /// [`wire_type`](Argument::wire_type), unless this is implemented.
+    fn box_schema(name: &str, types: &mut WireTypes) -> BoxSchema {
+        BoxSchema::required(name, types.of::<Self>())
+    }
+
+    /// What a list of such values is on the wire.
+    #[doc(hidden)]
+    fn list_wire_type(types: &mut WireTypes) -> WireType {
+        types.of::<Self>().in_form("ListOf")
     }
 
     /// Writes a list of such values: a `ListOf`, unless the type has a list form of its own, as

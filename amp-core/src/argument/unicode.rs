@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 macro_rules! unicode {
     ($($text:ty: $from_str:expr;)*) => { $(
@@ -29,6 +30,10 @@ macro_rules! unicode {
                 _proto: &mut Proto<'_>,
             ) -> Result<Self, DecodeError> {
                 text(value).map($from_str)
+            }
+
+            fn wire_type(_: &mut WireTypes) -> WireType {
+                WireType::named("Unicode")
             }
         }
     )* };
@@ -60,6 +65,10 @@ impl Argument for char {
             (Some(only), None) => Ok(only),
             _ => Err(DecodeError::malformed("one character", value)),
         }
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Unicode")
     }
 }
 

@@ -9,6 +9,7 @@ use flate2::{Compression, Decompress, FlushDecompress, Status};
 use super::wrapper::wrapper;
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// An argument whose value is compressed: a zlib stream of the value that it would have without
 /// this wrapper.
@@ -62,6 +63,10 @@ impl<T: Argument, const LIMIT: usize> Argument for Zlib<T, LIMIT> {
         let plain = inflate(value, LIMIT.min(left))?;
         proto.inflated += plain.len();
         T::from_string_proto(Value::from(&plain), proto).map(Self)
+    }
+
+    fn wire_type(types: &mut WireTypes) -> WireType {
+        types.of::<T>().in_form("Zlib")
     }
 }
 

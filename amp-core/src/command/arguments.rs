@@ -2,6 +2,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto, UnknownKeys};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, keys};
+use crate::schema::{BoxSchema, WireTypes};
 use crate::shorten::Shortened;
 
 /// Named arguments: a command's, a response's, the elements' of an `AmpList`, or a group that
@@ -51,6 +52,12 @@ pub trait Arguments: Sized {
     ///
     /// When an argument is missing or its value is not what it must be; the error names it.
     fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError>;
+
+    /// What the arguments are on the wire, for a [schema](crate::schema). Unless this is
+    /// implemented, as the derive does, all that is known of them is the type's path in the program.
+    fn schema(_types: &mut WireTypes) -> BoxSchema {
+        BoxSchema::unknown::<Self>()
+    }
 
     /// The arguments as one box on the wire, for a queue or a database: without a connection.
     ///
@@ -121,6 +128,10 @@ impl Arguments for () {
     fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Ok(())
     }
+
+    fn schema(_: &mut WireTypes) -> BoxSchema {
+        BoxSchema::new()
+    }
 }
 
 /// Any arguments, as they are on the wire.
@@ -136,5 +147,9 @@ impl Arguments for AmpBox {
             all.remove(key);
         }
         Ok(all)
+    }
+
+    fn schema(_: &mut WireTypes) -> BoxSchema {
+        BoxSchema { unknown: vec!["AmpBox".to_owned()], ..BoxSchema::new() }
     }
 }

@@ -1,6 +1,8 @@
 use std::convert::Infallible;
 use std::error::Error;
 
+use crate::schema::ErrorSchema;
+
 /// The errors that a command declares: Twisted's `errors` and `fatalErrors`.
 ///
 /// Derive it for an enum whose variants are the errors. What an error displays is its description
@@ -40,6 +42,15 @@ pub trait CommandError: Error + Send + Sync + 'static {
     fn from_wire(code: &[u8], description: &str) -> Option<Self>
     where
         Self: Sized;
+
+    /// All the errors that there are, for a [schema](crate::schema); `None` when they are not
+    /// known, as of an implementation by hand that does not say.
+    fn schema() -> Option<Vec<ErrorSchema>>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// The errors of a command that declares none.
@@ -52,5 +63,9 @@ impl CommandError for Infallible {
 
     fn from_wire(_: &[u8], _: &str) -> Option<Self> {
         None
+    }
+
+    fn schema() -> Option<Vec<ErrorSchema>> {
+        Some(Vec::new())
     }
 }

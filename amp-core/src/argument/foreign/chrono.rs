@@ -5,6 +5,7 @@ use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, TimeZone
 use super::date::{DateFields, read_date};
 use crate::argument::{self, Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// A `DateTime`. What is below a microsecond is cut off. An offset with seconds or of a day, a leap second,
 /// and a year outside of 1 to 9999 are errors of encoding.
@@ -36,6 +37,10 @@ impl Argument for DateTime<FixedOffset> {
             offset.from_local_datetime(&naive(date)?).single()
         })
     }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("DateTime")
+    }
 }
 
 /// A `DateTime`, written with the offset of UTC. It is read with any offset, as the same point in
@@ -52,6 +57,10 @@ impl Argument for DateTime<Utc> {
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         DateTime::<FixedOffset>::from_string_proto(value, proto).map(|date| date.to_utc())
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("DateTime")
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::{Timestamp, Zoned};
 use super::date::{DateFields, read_date};
 use crate::argument::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// A `DateTime`, with the offset that its time zone has at this point in time: the zone's name has
 /// no form on the wire. It is read with a time zone of this fixed offset. What is below a
@@ -37,6 +38,10 @@ impl Argument for Zoned {
             TimeZone::fixed(offset).to_zoned(civil.ok()?).ok()
         })
     }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("DateTime")
+    }
 }
 
 /// A `DateTime`, written with the offset of UTC. It is read with any offset, as the same point in
@@ -53,6 +58,10 @@ impl Argument for Timestamp {
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Zoned::from_string_proto(value, proto).map(|date| date.timestamp())
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("DateTime")
     }
 }
 

@@ -10,6 +10,7 @@ use num_bigint::{BigInt, BigUint};
 use crate::argument::integer::{read_any, trim};
 use crate::argument::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{MAX_VALUE, Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// An Integer of any size.
 impl Argument for BigInt {
@@ -34,6 +35,10 @@ impl Argument for BigInt {
         let digits = BigInt::parse_bytes(digits, 10);
         digits.ok_or_else(|| DecodeError::malformed("an Integer", value))
     }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Integer")
+    }
 }
 
 /// An Integer of any size. A negative one is an error.
@@ -50,6 +55,10 @@ impl Argument for BigUint {
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         let number = BigInt::from_string_proto(value, proto)?;
         number.try_into().map_err(|_| DecodeError::out_of_range("BigUint", value))
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Integer")
     }
 }
 

@@ -4,6 +4,7 @@ use rust_decimal::Decimal;
 
 use crate::argument::{self, Argument, DecimalError, DecimalKind, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// A Decimal. It has at most 28 digits behind the point and 96 bits without it: a number beyond
 /// that is an error, and so are infinities and NaNs. `1E+2` is read as `100`, which is the same
@@ -23,6 +24,10 @@ impl Argument for Decimal {
         let decimal = argument::Decimal::from_string_proto(value, proto)?;
         Self::try_from(&decimal)
             .map_err(|_| DecodeError::out_of_range("rust_decimal::Decimal", value))
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Decimal")
     }
 }
 

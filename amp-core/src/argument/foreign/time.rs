@@ -5,6 +5,7 @@ use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 use super::date::{DateFields, read_date};
 use crate::argument::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 /// A `DateTime`. What is below a microsecond is cut off. An offset with seconds or of a day, and a year outside
 /// of 1 to 9999 are errors of encoding.
@@ -39,6 +40,10 @@ impl Argument for OffsetDateTime {
             // What is beyond the last year in UTC would panic when it is converted to it.
             date.checked_to_offset(UtcOffset::UTC).map(|_| date)
         })
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("DateTime")
     }
 }
 

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::argument::displayed::displayed;
 use crate::argument::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
+use crate::schema::{WireType, WireTypes};
 
 displayed! {
     /// Unicode: `67e55044-10b1-426f-9247-bb680e5fe0c8`, as Python's `str(UUID)`. It is also read
@@ -36,6 +37,10 @@ impl Argument for UuidBytes {
             .map(Self)
             .map_err(|_| DecodeError::malformed("a UUID of 16 bytes", value))
     }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("String")
+    }
 }
 
 /// An Integer from 0 to 2^128 - 1.
@@ -50,6 +55,10 @@ impl Argument for UuidInteger {
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         u128::from_string_proto(value, proto).map(|number| Self(Uuid::from_u128(number)))
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Integer")
     }
 }
 

@@ -1,5 +1,3 @@
-//! For tests of what is built on this crate.
-
 use crate::connection::{Connection, Peer};
 use crate::responder::Responders;
 

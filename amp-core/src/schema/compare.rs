@@ -1,0 +1,221 @@
+//! What a change of a schema means to peers that know it as it was.
+//!
+//! One rule decides: a change breaks peers when this side accepts less than it did, promises less,
+//! or sends what they do not understand. Both sides are made of the same commands, so whatever is
+//! sent by one version is received by the other, in both directions.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType};
+
+/// One difference between two schemas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// Whether it breaks peers that know the schema as it was.
+    pub breaks: bool,
+    /// What has changed: `command Divide, argument digits`.
+    pub at: String,
+    /// How.
+    pub what: String,
+}
+
+impl Display for Change {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.what)
+    }
+}
+
+impl Schema {
+    /// What has changed since `old`, in the order of the commands.
+    ///
+    /// | Change | Breaks peers |
+    /// |---|---|
+    /// | a new command, or one that is gone | no; yes |
+    /// | a command that wants an answer and did not, or the reverse | yes |
+    /// | a new argument that is required | yes |
+    /// | a new argument that is optional or has a default | where boxes with other keys are refused |
+    /// | an argument that is gone | yes, also when it was optional: what peers send there is lost |
+    /// | required becomes default | no |
+    /// | required becomes optional | yes: peers need it |
+    /// | optional or default becomes required | yes: peers leave it out |
+    /// | optional becomes default, or the reverse | no |
+    /// | another type | yes |
+    /// | a new text that a value can be | in a response, as its caller has no say in it |
+    /// | a text that a value can no longer be | yes |
+    /// | `strict` that was not, or the reverse | yes; no |
+    /// | a new error | no: to older peers it is one that the command does not declare |
+    /// | an error that is gone or has another code | yes: an older peer's is not understood |
+    /// | an error that becomes fatal, or no longer is | yes; no |
+    ///
+    /// Another name of an argument is two changes: one is gone, and one is new. Arguments are those
+    /// of commands, of responses, and of boxes inside of them.
+    pub fn changes_since(&self, old: &Schema) -> Vec<Change> {
+        let mut changes = Changes::default();
+        for (name, command) in &old.commands {
+            let at = format!("command {name}");
+            match self.commands.get(name) {
+                Some(new) => changes.command(&at, command, new),
+                None => changes.breaking(&at, "it is gone, and peers may call it"),
+            }
+        }
+        for name in self.commands.keys().filter(|name| !old.commands.contains_key(*name)) {
+            changes.addition(&format!("command {name}"), "it is new");
+        }
+        changes.found
+    }
+}
+
+/// Who decides what is in a box.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Caller,
+    Responder,
+}
+
+#[derive(Default)]
+struct Changes {
+    found: Vec<Change>,
+}
+
+impl Changes {
+    fn breaking(&mut self, at: &str, what: impl Into<String>) {
+        self.push(true, at, what);
+    }
+
+    fn addition(&mut self, at: &str, what: impl Into<String>) {
+        self.push(false, at, what);
+    }
+
+    fn push(&mut self, breaks: bool, at: &str, what: impl Into<String>) {
+        self.found.push(Change { breaks, at: at.to_owned(), what: what.into() });
+    }
+
+    fn command(&mut self, at: &str, old: &CommandSchema, new: &CommandSchema) {
+        match (old.requires_answer, new.requires_answer) {
+            (true, false) => self.breaking(at, "it wants no answer, and did"),
+            (false, true) => self.breaking(at, "it wants an answer, and did not"),
+            _ => {}
+        }
+        self.boxes(at, "argument", &old.arguments, &new.arguments, Sender::Caller);
+        self.boxes(at, "response", &old.response, &new.response, Sender::Responder);
+        match (&old.errors, &new.errors) {
+            (Some(old), Some(new)) => self.errors(at, old, new),
+            (None, Some(_)) => self.addition(at, "its errors are known"),
+            (Some(_), None) => self.breaking(at, "its errors do not say what they are, and did"),
+            (None, None) => {}
+        }
+    }
+
+    fn errors(&mut self, at: &str, old: &[ErrorSchema], new: &[ErrorSchema]) {
+        for ErrorSchema { code, fatal } in old {
+            let at = format!("{at}, error {code}");
+            match new.iter().find(|error| error.code == *code) {
+                None => self.breaking(&at, "it is gone, and peers may answer with it"),
+                Some(new) if new.fatal && !fatal => {
+                    self.breaking(&at, "it closes the connection, and did not");
+                }
+                Some(new) if *fatal && !new.fatal => {
+                    self.addition(&at, "it does not close the connection, and did");
+                }
+                Some(_) => {}
+            }
+        }
+        for ErrorSchema { code, .. } in new {
+            if !old.iter().any(|error| error.code == *code) {
+                let what = "it is new; to older peers it is one that is not declared";
+                self.addition(&format!("{at}, error {code}"), what);
+            }
+        }
+    }
+
+    /// `kind` is what one of the arguments is called.
+    fn boxes(&mut self, at: &str, kind: &str, old: &BoxSchema, new: &BoxSchema, sender: Sender) {
+        let place = |name: &str| format!("{at}, {kind} {name}");
+        for was in &old.arguments {
+            let at = place(&was.name);
+            match new.arguments.iter().find(|argument| argument.name == was.name) {
+                None if was.presence == Presence::Optional => {
+                    self.breaking(&at, "it is gone, and what peers send there is lost");
+                }
+                None => self.breaking(&at, "it is gone, and peers send or need it"),
+                Some(is) => {
+                    self.presence(&at, was.presence, is.presence);
+                    self.wire_type(&at, &was.wire_type, &is.wire_type, sender);
+                }
+            }
+        }
+        for is in &new.arguments {
+            if old.arguments.iter().any(|argument| argument.name == is.name) {
+                continue;
+            }
+            let at = place(&is.name);
+            match is.presence {
+                Presence::Required => {
+                    self.breaking(&at, "it is new and required, and older peers do not send it");
+                }
+                _ if old.strict => {
+                    self.breaking(&at, "it is new, and older peers refuse a box with it");
+                }
+                Presence::Optional => self.addition(&at, "it is new and optional"),
+                Presence::Defaulted => self.addition(&at, "it is new and has a default"),
+            }
+        }
+        let at = match kind {
+            "argument" => format!("{at}, arguments"),
+            "response" => format!("{at}, response"),
+            _ => at.to_owned(),
+        };
+        match (old.strict, new.strict) {
+            (false, true) => self.breaking(&at, "a box with other keys is refused, and was not"),
+            (true, false) => self.addition(&at, "a box with other keys is not refused, and was"),
+            _ => {}
+        }
+        if old.unknown != new.unknown {
+            let [was, is] = [old, new].map(|schema| match &schema.unknown[..] {
+                [] => "known".to_owned(),
+                unknown => format!("only known as {}", unknown.join(", ")),
+            });
+            let what = format!("the keys were {was} and are {is}, which cannot be compared");
+            self.breaking(&at, what);
+        }
+    }
+
+    fn presence(&mut self, at: &str, old: Presence, new: Presence) {
+        use Presence::{Defaulted, Optional, Required};
+        match (old, new) {
+            (Required, Optional) => self.breaking(at, "it is optional, and older peers need it"),
+            (Optional | Defaulted, Required) => {
+                self.breaking(at, "it is required, and peers may leave it out");
+            }
+            (Required | Optional, Defaulted) => self.addition(at, "it has a default"),
+            (Defaulted, Optional) => self.addition(at, "it is optional, and had a default"),
+            (Required, Required) | (Optional, Optional) | (Defaulted, Defaulted) => {}
+        }
+    }
+
+    fn wire_type(&mut self, at: &str, old: &WireType, new: &WireType, sender: Sender) {
+        match (old, new) {
+            (WireType::OneOf(was), WireType::OneOf(is)) => self.texts(at, was, is, sender),
+            (WireType::Of(was, old), WireType::Of(is, new)) if was == is => {
+                self.wire_type(at, old, new, sender);
+            }
+            (WireType::Box(Inner::Of(old)), WireType::Box(Inner::Of(new)))
+            | (WireType::AmpList(Inner::Of(old)), WireType::AmpList(Inner::Of(new))) => {
+                self.boxes(at, "key", old, new, sender);
+            }
+            _ if old == new => {}
+            _ => self.breaking(at, format!("it was {old} and is {new}")),
+        }
+    }
+
+    fn texts(&mut self, at: &str, old: &[String], new: &[String], sender: Sender) {
+        for text in old.iter().filter(|text| !new.contains(text)) {
+            self.breaking(at, format!("it can no longer be {text:?}, which peers may send"));
+        }
+        for text in new.iter().filter(|text| !old.contains(text)) {
+            let what = format!("it can be {text:?}, which older peers refuse");
+            self.push(sender == Sender::Responder, at, what);
+        }
+    }
+}

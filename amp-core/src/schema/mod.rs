@@ -1,0 +1,75 @@
+//! What commands look like on the wire, as data: names, types, what may be missing, codes of
+//! errors.
+//!
+//! The derive macros know it, and the argument types of this crate do. It costs nothing where
+//! nobody asks. [`SchemaRecord`](crate::testing::SchemaRecord) keeps it in a file beside the tests,
+//! and fails the test when a change would break a peer.
+//!
+//! ```
+//! use amp_core::schema::Schema;
+//! use amp_core::{Arguments, Command, CommandError};
+//!
+//! #[derive(Command)]
+//! #[amp(response = Quotient, error = DivideError)]
+//! struct Divide {
+//!     numerator: i64,
+//!     denominator: i64,
+//!     digits: Option<u8>,
+//! }
+//!
+//! #[derive(Arguments)]
+//! struct Quotient {
+//!     result: f64,
+//! }
+//!
+//! #[derive(CommandError, Debug, thiserror::Error)]
+//! enum DivideError {
+//!     #[error("division by zero")]
+//!     ZeroDivision,
+//! }
+//!
+//! let text = "\
+//! command Divide
+//!   arguments
+//!     denominator: Integer
+//!     digits: Integer optional
+//!     numerator: Integer
+//!   response
+//!     result: Float
+//!   errors
+//!     ZERO_DIVISION
+//! ";
+//! let mut schema = Schema::default();
+//! schema.add::<Divide>();
+//! assert_eq!(schema.to_string(), text);
+//! assert_eq!(text.parse::<Schema>()?, schema);
+//! # Ok::<(), amp_core::schema::SchemaError>(())
+//! ```
+//!
+//! # The text
+//!
+//! A line for each argument, and lines two spaces deeper for what is inside of it. `optional` is an
+//! argument that may be left out; `default` is one that is always sent, and that may be missing in
+//! what is received. `^1` is the box that the line stands in, once more, and `^2` the one around
+//! that. `unknown` is a type that does not say what it is on the wire.
+//!
+//! # What it does not tell
+//!
+//! Which values a type has: the range of an integer, the length of an array, the zone of a date. An
+//! `i64` that becomes a `u8` is an `Integer` before and after. Neither does it see into the
+//! functions of `#[amp(with = "...")]`, nor into types that implement [`Argument`](crate::Argument)
+//! by hand and leave [`wire_type`](crate::Argument::wire_type) as it is: they are known by their
+//! paths in the program.
+
+mod compare;
+mod model;
+mod parse;
+mod text;
+mod types;
+
+pub use compare::Change;
+pub use model::{
+    ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+};
+pub use parse::SchemaError;
+pub use types::WireTypes;

@@ -1,0 +1,292 @@
+//! A schema from its text.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use super::text::is_plain;
+use super::{
+    ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+};
+
+/// A text that is not a schema.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct SchemaError {
+    /// Which line, counted from 1.
+    pub line: usize,
+    what: &'static str,
+}
+
+/// How deep lines and types may nest.
+const DEEPEST: usize = 64;
+
+impl FromStr for Schema {
+    type Err = SchemaError;
+
+    /// Reads what [`Display`](std::fmt::Display) writes. Empty lines and lines that begin with `#`
+    /// mean nothing.
+    fn from_str(text: &str) -> Result<Self, SchemaError> {
+        let mut lines = Vec::new();
+        for (at, line) in text.lines().enumerate() {
+            let words = line.trim_start_matches(' ');
+            if !words.trim().is_empty() && !words.starts_with('#') {
+                lines.push(Line { at: at + 1, indent: line.len() - words.len(), words });
+            }
+        }
+        let mut schema = Schema::default();
+        let mut rest = &lines[..];
+        while let Some((line, inside)) = next_block(&mut rest, 0)? {
+            let (name, command) = command(line, inside)?;
+            if schema.commands.insert(name, command).is_some() {
+                return Err(line.error("a command of this name is there already"));
+            }
+        }
+        Ok(schema)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    at: usize,
+    indent: usize,
+    words: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn error(self, what: &'static str) -> SchemaError {
+        SchemaError { line: self.at, what }
+    }
+
+    fn cursor(self) -> Cursor<'a> {
+        Cursor { line: self, rest: self.words.trim_end() }
+    }
+}
+
+/// Takes a line that stands at `indent`, and those below it that are inside of it.
+fn next_block<'l, 'a>(
+    rest: &mut &'l [Line<'a>],
+    indent: usize,
+) -> Result<Option<(Line<'a>, &'l [Line<'a>])>, SchemaError> {
+    let Some((first, below)) = rest.split_first() else { return Ok(None) };
+    if first.indent != indent || indent > 2 * DEEPEST {
+        return Err(first.error("it is indented too much or too little"));
+    }
+    let len = below.iter().take_while(|line| line.indent > indent).count();
+    let (inside, behind) = below.split_at(len);
+    *rest = behind;
+    Ok(Some((*first, inside)))
+}
+
+fn command(
+    line: Line<'_>,
+    mut inside: &[Line<'_>],
+) -> Result<(String, CommandSchema), SchemaError> {
+    let mut words = line.cursor();
+    words.expect("command ", "expected `command NAME`")?;
+    let name = words.word()?;
+    let requires_answer = !words.take(" one-way");
+    words.end()?;
+    let mut command = CommandSchema {
+        requires_answer,
+        arguments: BoxSchema::new(),
+        response: BoxSchema::new(),
+        errors: Some(Vec::new()),
+    };
+    while let Some((line, inside)) = next_block(&mut inside, 2)? {
+        let mut words = line.cursor();
+        if words.take("arguments") {
+            command.arguments = titled_box(words, inside)?;
+        } else if words.take("response") {
+            command.response = titled_box(words, inside)?;
+        } else if words.take("errors") {
+            command.errors = errors(words, inside)?;
+        } else {
+            return Err(line.error("expected `arguments`, `response` or `errors`"));
+        }
+    }
+    Ok((name, command))
+}
+
+fn titled_box(mut words: Cursor<'_>, inside: &[Line<'_>]) -> Result<BoxSchema, SchemaError> {
+    let strict = words.take(" strict");
+    words.end()?;
+    Ok(BoxSchema { strict, ..arguments(inside, 4)? })
+}
+
+fn errors(
+    mut words: Cursor<'_>,
+    mut inside: &[Line<'_>],
+) -> Result<Option<Vec<ErrorSchema>>, SchemaError> {
+    if words.take(" unknown") {
+        words.end()?;
+        return Ok(None);
+    }
+    words.end()?;
+    let mut errors = Vec::new();
+    while let Some((line, below)) = next_block(&mut inside, 4)? {
+        let mut words = line.cursor();
+        errors.push(ErrorSchema { code: words.word()?, fatal: words.take(" fatal") });
+        words.end()?;
+        nothing_inside(below)?;
+    }
+    errors.sort();
+    Ok(Some(errors))
+}
+
+fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, SchemaError> {
+    let mut schema = BoxSchema::new();
+    while let Some((line, below)) = next_block(&mut inside, indent)? {
+        let mut words = line.cursor();
+        if words.take("unknown(") {
+            schema.unknown.push(words.quoted()?);
+            words.expect(")", "expected `)`")?;
+            words.end()?;
+            nothing_inside(below)?;
+            continue;
+        }
+        let name = words.word()?;
+        words.expect(": ", "expected `NAME: TYPE`")?;
+        let mut inner = Some(arguments(below, indent + 2)?);
+        let wire_type = words.wire_type(&mut inner, 0)?;
+        if inner.is_some() {
+            nothing_inside(below)?;
+        }
+        let presence = if words.take(" optional") {
+            Presence::Optional
+        } else if words.take(" default") {
+            Presence::Defaulted
+        } else {
+            Presence::Required
+        };
+        words.end()?;
+        schema.arguments.push(ArgumentSchema { name, wire_type, presence });
+    }
+    schema.arguments.sort_by(|a, b| a.name.cmp(&b.name));
+    schema.unknown.sort();
+    Ok(schema)
+}
+
+fn nothing_inside(below: &[Line<'_>]) -> Result<(), SchemaError> {
+    match below.first() {
+        None => Ok(()),
+        Some(line) => Err(line.error("the line above has nothing inside of it")),
+    }
+}
+
+/// What is left of a line.
+struct Cursor<'a> {
+    line: Line<'a>,
+    rest: &'a str,
+}
+
+impl Cursor<'_> {
+    fn take(&mut self, text: &str) -> bool {
+        let rest = self.rest.strip_prefix(text);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn expect(&mut self, text: &str, what: &'static str) -> Result<(), SchemaError> {
+        if self.take(text) { Ok(()) } else { Err(self.line.error(what)) }
+    }
+
+    fn end(&self) -> Result<(), SchemaError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(self.line.error("there is too much in it")) }
+    }
+
+    fn word(&mut self) -> Result<String, SchemaError> {
+        if self.rest.starts_with('"') {
+            return self.quoted();
+        }
+        let end = self.rest.find(|c| !is_plain(c)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        if word.is_empty() {
+            return Err(self.line.error("expected a name"));
+        }
+        self.rest = rest;
+        Ok(word.to_owned())
+    }
+
+    fn quoted(&mut self) -> Result<String, SchemaError> {
+        let wrong = self.line.error("expected a text in quotes");
+        self.expect("\"", "expected a text in quotes")?;
+        let mut text = String::new();
+        let mut chars = self.rest.chars();
+        loop {
+            match chars.next().ok_or_else(|| wrong.clone())? {
+                '"' => break,
+                '\\' => match chars.next() {
+                    Some(c @ ('"' | '\\')) => text.push(c),
+                    Some('u') => {
+                        let (code, rest) = chars
+                            .as_str()
+                            .strip_prefix('{')
+                            .and_then(|rest| rest.split_once('}'))
+                            .ok_or_else(|| wrong.clone())?;
+                        let code = u32::from_str_radix(code, 16).ok();
+                        text.push(code.and_then(char::from_u32).ok_or_else(|| wrong.clone())?);
+                        chars = rest.chars();
+                    }
+                    _ => return Err(wrong),
+                },
+                c => text.push(c),
+            }
+        }
+        self.rest = chars.as_str();
+        Ok(text)
+    }
+
+    /// Takes `inner` for the box that the type is made of.
+    fn wire_type(
+        &mut self,
+        inner: &mut Option<BoxSchema>,
+        depth: usize,
+    ) -> Result<WireType, SchemaError> {
+        if depth > DEEPEST {
+            return Err(self.line.error("the type is too deep"));
+        }
+        if self.rest.starts_with('"') {
+            return Ok(WireType::Named(Cow::Owned(self.quoted()?)));
+        }
+        let name = self.word()?;
+        match name.as_str() {
+            "Box" => self.inner(inner).map(WireType::Box),
+            "AmpList" => self.inner(inner).map(WireType::AmpList),
+            "OneOf" => {
+                self.expect("(", "expected `OneOf(\"...\")`")?;
+                let mut texts = Vec::new();
+                while !self.take(")") {
+                    if !texts.is_empty() {
+                        self.expect(", ", "expected `, ` or `)`")?;
+                    }
+                    texts.push(self.quoted()?);
+                }
+                texts.sort();
+                Ok(WireType::OneOf(texts))
+            }
+            "unknown" => {
+                self.expect("(", "expected `unknown(\"...\")`")?;
+                let path = self.quoted()?;
+                self.expect(")", "expected `)`")?;
+                Ok(WireType::Unknown(path))
+            }
+            _ if self.take("(") => {
+                let wire_type = self.wire_type(inner, depth + 1)?;
+                self.expect(")", "expected `)`")?;
+                Ok(WireType::Of(Cow::Owned(name), Box::new(wire_type)))
+            }
+            _ => Ok(WireType::Named(Cow::Owned(name))),
+        }
+    }
+
+    fn inner(&mut self, inner: &mut Option<BoxSchema>) -> Result<Inner, SchemaError> {
+        if self.take("(^") {
+            let levels = self.word()?.parse().map_err(|_| self.line.error("expected `^NUMBER`"))?;
+            self.expect(")", "expected `)`")?;
+            return Ok(Inner::Outer(levels));
+        }
+        let strict = self.take(" strict");
+        let schema = inner.take().unwrap_or_default();
+        Ok(Inner::Of(BoxSchema { strict, ..schema }))
+    }
+}

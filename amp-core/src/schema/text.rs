@@ -1,0 +1,132 @@
+//! A schema as text.
+
+use std::fmt::{self, Display, Formatter, Write};
+
+use super::{
+    ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+};
+
+impl Display for Schema {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (at, (name, command)) in self.commands.iter().enumerate() {
+            if at > 0 {
+                writeln!(f)?;
+            }
+            write_command(f, name, command)?;
+        }
+        Ok(())
+    }
+}
+
+/// As it stands in the text, without the arguments of its boxes.
+impl Display for WireType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            WireType::Named(name) => write!(f, "{}", Word(name)),
+            WireType::OneOf(texts) => {
+                f.write_str("OneOf(")?;
+                for (at, text) in texts.iter().enumerate() {
+                    write!(f, "{}{}", if at == 0 { "" } else { ", " }, Quoted(text))?;
+                }
+                f.write_char(')')
+            }
+            WireType::Of(form, inner) => write!(f, "{}({inner})", Word(form)),
+            WireType::Box(inner) => write!(f, "Box{inner}"),
+            WireType::AmpList(inner) => write!(f, "AmpList{inner}"),
+            WireType::Unknown(path) => write!(f, "unknown({})", Quoted(path)),
+        }
+    }
+}
+
+impl Display for Inner {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Inner::Of(BoxSchema { strict: false, .. }) => Ok(()),
+            Inner::Of(_) => f.write_str(" strict"),
+            Inner::Outer(levels) => write!(f, "(^{levels})"),
+        }
+    }
+}
+
+fn write_command(f: &mut Formatter<'_>, name: &str, command: &CommandSchema) -> fmt::Result {
+    let CommandSchema { requires_answer, arguments, response, errors } = command;
+    writeln!(f, "command {}{}", Word(name), if *requires_answer { "" } else { " one-way" })?;
+    for (title, schema) in [("arguments", arguments), ("response", response)] {
+        if !schema.is_plain_and_empty() {
+            writeln!(f, "  {title}{}", if schema.strict { " strict" } else { "" })?;
+            write_box(f, schema, 4)?;
+        }
+    }
+    match errors.as_deref() {
+        None => writeln!(f, "  errors unknown"),
+        Some([]) => Ok(()),
+        Some(errors) => {
+            writeln!(f, "  errors")?;
+            for ErrorSchema { code, fatal } in errors {
+                writeln!(f, "    {}{}", Word(code), if *fatal { " fatal" } else { "" })?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn write_box(f: &mut Formatter<'_>, schema: &BoxSchema, indent: usize) -> fmt::Result {
+    for ArgumentSchema { name, wire_type, presence } in &schema.arguments {
+        let presence = match presence {
+            Presence::Required => "",
+            Presence::Optional => " optional",
+            Presence::Defaulted => " default",
+        };
+        writeln!(f, "{:indent$}{}: {wire_type}{presence}", "", Word(name))?;
+        if let Some(inner) = box_in(wire_type) {
+            write_box(f, inner, indent + 2)?;
+        }
+    }
+    for path in &schema.unknown {
+        writeln!(f, "{:indent$}unknown({})", "", Quoted(path))?;
+    }
+    Ok(())
+}
+
+/// The box that a value is made of.
+fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
+    match wire_type {
+        WireType::Of(_, inner) => box_in(inner),
+        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
+        _ => None,
+    }
+}
+
+/// A name, in quotes where it could be taken for something else.
+struct Word<'a>(&'a str);
+
+/// Whether the text can have this character outside of quotes.
+pub(super) fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+}
+
+impl Display for Word<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if !self.0.is_empty() && self.0.chars().all(is_plain) {
+            f.write_str(self.0)
+        } else {
+            write!(f, "{}", Quoted(self.0))
+        }
+    }
+}
+
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c if c.is_control() => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
+    }
+}

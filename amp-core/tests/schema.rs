@@ -1,0 +1,612 @@
+//! What commands say of their form on the wire, and which changes of it break peers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use amp_core::argument::{Continued, DateTime, Decimal, FromConnection, Numbered, PeerAddress};
+use amp_core::schema::{BoxSchema, Schema, WireType, WireTypes};
+use amp_core::{
+    AmpBox, Argument, Arguments, Command, CommandError, DecodeError, EncodeError, Proto, Value,
+    ValueWriter,
+};
+use bytes::Bytes;
+
+fn wire_type<T: Argument>() -> String {
+    WireTypes::default().of::<T>().to_string()
+}
+
+#[track_caller]
+fn assert_schema<C: Command>(expected: &str) {
+    let mut schema = Schema::default();
+    schema.add::<C>();
+    assert_eq!(schema.to_string(), expected);
+    assert_eq!(expected.parse::<Schema>().unwrap(), schema);
+}
+
+#[test]
+fn types_are_named_as_amp_names_them() {
+    for (seen, expected) in [
+        (wire_type::<i64>(), "Integer"),
+        (wire_type::<u8>(), "Integer"),
+        (wire_type::<NonZero<u16>>(), "Integer"),
+        (wire_type::<Bytes>(), "String"),
+        (wire_type::<Vec<u8>>(), "String"),
+        (wire_type::<[u8; 4]>(), "String"),
+        (wire_type::<Box<[u8]>>(), "String"),
+        (wire_type::<String>(), "Unicode"),
+        (wire_type::<Arc<str>>(), "Unicode"),
+        (wire_type::<char>(), "Unicode"),
+        (wire_type::<f32>(), "Float"),
+        (wire_type::<bool>(), "Boolean"),
+        (wire_type::<Decimal>(), "Decimal"),
+        (wire_type::<DateTime>(), "DateTime"),
+        (wire_type::<PathBuf>(), "Path"),
+        (wire_type::<IpAddr>(), "Unicode"),
+        (wire_type::<SocketAddr>(), "Unicode"),
+        (wire_type::<Vec<String>>(), "ListOf(Unicode)"),
+        (wire_type::<VecDeque<f64>>(), "ListOf(Float)"),
+        (wire_type::<BTreeSet<i64>>(), "ListOf(Integer)"),
+        (wire_type::<HashSet<i64>>(), "ListOf(Integer)"),
+        (wire_type::<[i64; 3]>(), "ListOf(Integer)"),
+        (wire_type::<Vec<Vec<Box<i64>>>>(), "ListOf(ListOf(Integer))"),
+        (wire_type::<Vec<Arc<u8>>>(), "String"),
+        (wire_type::<Vec<Point>>(), "AmpList"),
+        (wire_type::<Point>(), "Box"),
+        (wire_type::<BTreeMap<String, i64>>(), "AmpList"),
+        (wire_type::<Continued<String>>(), "Continued(Unicode)"),
+        (wire_type::<Color>(), "OneOf(\"Red\", \"dark-blue\")"),
+    ] {
+        assert_eq!(seen, expected);
+    }
+}
+
+#[cfg(feature = "zlib")]
+#[test]
+fn compressed_values_say_what_is_in_them() {
+    use amp_core::argument::Zlib;
+    assert_eq!(wire_type::<Numbered<Zlib<String, 99>>>(), "Numbered(Zlib(Unicode))");
+}
+
+#[derive(Argument)]
+enum Color {
+    #[amp(rename = "dark-blue")]
+    DarkBlue,
+    Red,
+}
+
+#[derive(Arguments)]
+struct Point {
+    x: i64,
+    y: Option<f64>,
+}
+
+#[derive(Command)]
+#[amp(name = "Draw it", response = Drawn, error = DrawError)]
+struct Draw {
+    #[amp(rename = "the-color")]
+    color: Color,
+    points: Vec<Point>,
+    #[amp(default)]
+    width: u32,
+    #[amp(default)]
+    title: Option<String>,
+    #[amp(with = "codec")]
+    angle: f64,
+    #[amp(with = "codec")]
+    turn: Option<f64>,
+    #[amp(flatten)]
+    who: Who,
+    image: Option<Numbered<Vec<u8>>>,
+    labels: HashMap<Color2, Vec<Point>>,
+    address: PeerAddress,
+    session: FromConnection<u64>,
+}
+
+type Color2 = String;
+
+#[derive(Arguments)]
+struct Who {
+    user: String,
+}
+
+#[derive(Arguments)]
+#[amp(strict)]
+struct Drawn {
+    inner: Strict,
+}
+
+#[derive(Arguments)]
+#[amp(strict)]
+struct Strict {
+    list: Vec<Vec<Strictly>>,
+}
+
+#[derive(Arguments)]
+#[amp(strict)]
+struct Strictly {}
+
+#[derive(CommandError, Debug, thiserror::Error)]
+enum DrawError {
+    #[error("no ink")]
+    NoInk,
+    #[error("{0}")]
+    #[amp(code = "ON FIRE", fatal)]
+    OnFire(String),
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "these are the signatures of a codec")]
+mod codec {
+    use super::*;
+
+    pub(super) fn to_string_proto(
+        value: &f64,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        value.to_string_proto(proto, out)
+    }
+
+    pub(super) fn from_string_proto(
+        value: Value<'_>,
+        proto: &mut Proto<'_>,
+    ) -> Result<f64, DecodeError> {
+        f64::from_string_proto(value, proto)
+    }
+}
+
+#[test]
+fn a_command_says_all_that_is_on_the_wire() {
+    assert_schema::<Draw>(
+        "\
+command \"Draw it\"
+  arguments
+    angle: unknown(\"codec\")
+    image: Numbered(String) optional
+    labels: AmpList
+      key: Unicode
+      value: AmpList
+        x: Integer
+        y: Float optional
+    points: AmpList
+      x: Integer
+      y: Float optional
+    the-color: OneOf(\"Red\", \"dark-blue\")
+    title: Unicode optional
+    turn: unknown(\"codec\") optional
+    user: Unicode
+    width: Integer default
+  response strict
+    inner: Box strict
+      list: ListOf(AmpList strict)
+  errors
+    NO_INK
+    \"ON FIRE\" fatal
+",
+    );
+}
+
+#[derive(Command)]
+#[amp(one_way, strict)]
+struct Log {}
+
+#[test]
+fn a_one_way_command_has_neither_response_nor_errors() {
+    assert_schema::<Log>("command Log one-way\n  arguments strict\n");
+}
+
+#[derive(Command)]
+#[amp(response = AmpBox, error = ByHandError)]
+struct ByHand {
+    opaque: Opaque,
+    celsius: Vec<Celsius>,
+}
+
+struct Opaque;
+
+impl Argument for Opaque {
+    fn to_string_proto(
+        &self,
+        _: &mut Proto<'_>,
+        _: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+}
+
+struct Celsius(f64);
+
+impl Argument for Celsius {
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        self.0.to_string_proto(proto, out)
+    }
+
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        f64::from_string_proto(value, proto).map(Self)
+    }
+
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("degrees Celsius")
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("by hand")]
+struct ByHandError;
+
+impl CommandError for ByHandError {
+    fn code(&self) -> &'static str {
+        "BY_HAND"
+    }
+
+    fn from_wire(code: &[u8], _: &str) -> Option<Self> {
+        (code == b"BY_HAND").then_some(Self)
+    }
+}
+
+#[test]
+fn what_does_not_say_what_it_is_is_known_by_its_path() {
+    assert_schema::<ByHand>(
+        "\
+command ByHand
+  arguments
+    celsius: ListOf(\"degrees Celsius\")
+    opaque: unknown(\"schema::Opaque\")
+  response
+    unknown(\"AmpBox\")
+  errors unknown
+",
+    );
+}
+
+#[derive(Command)]
+#[amp(response = Tree)]
+struct Plant {
+    tree: Tree,
+    turtles: Turtles,
+}
+
+#[derive(Arguments)]
+struct Tree {
+    children: Vec<Tree>,
+    twin: Option<Box<Tree>>,
+    leaves: Vec<Leaf>,
+}
+
+#[derive(Arguments)]
+struct Leaf {
+    on: Option<Box<Tree>>,
+}
+
+/// A type that contains itself without a box around it.
+struct Turtles(Vec<Turtles>);
+
+impl Argument for Turtles {
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        self.0.to_string_proto(proto, out)
+    }
+
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Vec::from_string_proto(value, proto).map(Self)
+    }
+
+    fn wire_type(types: &mut WireTypes) -> WireType {
+        types.of::<Vec<Turtles>>()
+    }
+}
+
+#[test]
+fn types_may_contain_themselves() {
+    assert_schema::<Plant>(
+        "\
+command Plant
+  arguments
+    tree: Box
+      children: AmpList(^1)
+      leaves: AmpList
+        on: Box(^2) optional
+      twin: Box(^1) optional
+    turtles: ListOf(ListOf(Itself))
+  response
+    children: AmpList(^1)
+    leaves: AmpList
+      on: Box(^2) optional
+    twin: Box(^1) optional
+",
+    );
+}
+
+#[test]
+fn a_type_asked_for_outside_of_a_schema_is_described_too() {
+    let schema = BoxSchema::of::<Point>();
+    let names: Vec<_> = schema.arguments.iter().map(|argument| argument.name.as_str()).collect();
+    assert_eq!(names, ["x", "y"]);
+}
+
+mod other {
+    #[derive(amp_core::Command)]
+    #[amp(one_way)]
+    pub(super) struct Log {
+        pub(super) text: String,
+    }
+}
+
+#[test]
+#[should_panic(expected = "two different commands are named \"Log\"")]
+fn two_commands_have_two_names() {
+    let mut schema = Schema::default();
+    schema.add::<Log>();
+    schema.add::<Log>();
+    schema.add::<other::Log>();
+}
+
+/// The changes from one schema to another, each with `!` before it when it breaks peers.
+fn changes(old: &str, new: &str) -> Vec<String> {
+    let (old, new): (Schema, Schema) = (old.parse().unwrap(), new.parse().unwrap());
+    assert_eq!(new.changes_since(&new), []);
+    let changes = new.changes_since(&old);
+    changes
+        .iter()
+        .map(|change| format!("{}{change}", ["", "! "][usize::from(change.breaks)]))
+        .collect()
+}
+
+/// The same for the command `C` with these lines in the box of its arguments, without its name.
+fn of_arguments(old: &str, new: &str) -> Vec<String> {
+    let command = |lines: &str| format!("command C\n  arguments{lines}\n");
+    let changes = changes(&command(old), &command(new));
+    changes.into_iter().map(|change| change.replace("command C, ", "")).collect()
+}
+
+#[test]
+fn commands_come_and_go() {
+    assert_eq!(changes("command A", "command A\ncommand B"), ["command B: it is new"]);
+    assert_eq!(
+        changes("command A\ncommand B", "command A"),
+        ["! command B: it is gone, and peers may call it"]
+    );
+    assert_eq!(
+        changes("command A", "command A one-way"),
+        ["! command A: it wants no answer, and did"]
+    );
+    assert_eq!(
+        changes("command A one-way", "command A"),
+        ["! command A: it wants an answer, and did not"]
+    );
+}
+
+#[test]
+fn arguments_come_and_go() {
+    let with = |presence: &str| format!("\n    a: Integer\n    b: Integer{presence}");
+    let without = "\n    a: Integer";
+    assert_eq!(
+        of_arguments(without, &with("")),
+        ["! argument b: it is new and required, and older peers do not send it"]
+    );
+    assert_eq!(of_arguments(without, &with(" optional")), ["argument b: it is new and optional"]);
+    assert_eq!(
+        of_arguments(without, &with(" default")),
+        ["argument b: it is new and has a default"]
+    );
+    for presence in ["", " default"] {
+        assert_eq!(
+            of_arguments(&with(presence), without),
+            ["! argument b: it is gone, and peers send or need it"]
+        );
+    }
+    assert_eq!(
+        of_arguments(&with(" optional"), without),
+        ["! argument b: it is gone, and what peers send there is lost"]
+    );
+    assert_eq!(
+        of_arguments(without, "\n    A: Integer"),
+        [
+            "! argument a: it is gone, and peers send or need it",
+            "! argument A: it is new and required, and older peers do not send it"
+        ]
+    );
+}
+
+#[test]
+fn strict_peers_refuse_what_is_new() {
+    for presence in ["optional", "default"] {
+        assert_eq!(
+            of_arguments(" strict", &format!(" strict\n    b: Integer {presence}")),
+            ["! argument b: it is new, and older peers refuse a box with it"]
+        );
+    }
+    assert_eq!(
+        changes("command C", "command C\n  arguments strict"),
+        ["! command C, arguments: a box with other keys is refused, and was not"]
+    );
+    assert_eq!(
+        changes("command C\n  response strict", "command C"),
+        ["command C, response: a box with other keys is not refused, and was"]
+    );
+}
+
+#[test]
+fn what_may_be_missing_changes() {
+    let a = |presence: &str| format!("\n    a: Integer{presence}");
+    let (required, optional, default) = (&a(""), &a(" optional"), &a(" default"));
+    let needed = "! argument a: it is optional, and older peers need it";
+    let left_out = "! argument a: it is required, and peers may leave it out";
+    assert_eq!(of_arguments(required, optional), [needed]);
+    assert_eq!(of_arguments(optional, required), [left_out]);
+    assert_eq!(of_arguments(default, required), [left_out]);
+    assert_eq!(of_arguments(required, default), ["argument a: it has a default"]);
+    assert_eq!(of_arguments(optional, default), ["argument a: it has a default"]);
+    assert_eq!(of_arguments(default, optional), ["argument a: it is optional, and had a default"]);
+}
+
+#[test]
+fn types_change() {
+    let a = |wire_type: &str| format!("\n    a: {wire_type}");
+    for (old, new, told) in [
+        ("Integer", "Float", "it was Integer and is Float"),
+        ("ListOf(Integer)", "ListOf(Float)", "it was Integer and is Float"),
+        ("ListOf(Integer)", "Integer", "it was ListOf(Integer) and is Integer"),
+        ("Zlib(String)", "Numbered(String)", "it was Zlib(String) and is Numbered(String)"),
+        ("Box", "AmpList", "it was Box and is AmpList"),
+        ("AmpList(^1)", "AmpList(^2)", "it was AmpList(^1) and is AmpList(^2)"),
+        ("unknown(\"a\")", "unknown(\"b\")", "it was unknown(\"a\") and is unknown(\"b\")"),
+        ("Unicode", "OneOf(\"a\")", "it was Unicode and is OneOf(\"a\")"),
+        ("OneOf(\"a\")", "Unicode", "it was OneOf(\"a\") and is Unicode"),
+        ("OneOf(\"a\", \"b\")", "OneOf(\"b\")", "it can no longer be \"a\", which peers may send"),
+    ] {
+        assert_eq!(of_arguments(&a(old), &a(new)), [format!("! argument a: {told}")]);
+    }
+}
+
+#[test]
+fn a_new_text_breaks_those_that_have_no_say_in_it() {
+    let told = "it can be \"b\", which older peers refuse";
+    let one = "\n    a: OneOf(\"a\")";
+    let two = "\n    a: OneOf(\"a\", \"b\")";
+    assert_eq!(of_arguments(one, two), [format!("argument a: {told}")]);
+    let response = |lines: &str| format!("command C\n  response{lines}");
+    assert_eq!(
+        changes(&response(one), &response(two)),
+        [format!("! command C, response a: {told}")]
+    );
+}
+
+#[test]
+fn responses_change_as_arguments_do() {
+    let response = |lines: &str| format!("command C\n  response{lines}");
+    let changes = |old: &str, new: &str| changes(&response(old), &response(new));
+    assert_eq!(
+        changes("\n    a: Integer", ""),
+        ["! command C, response a: it is gone, and peers send or need it"]
+    );
+    assert_eq!(
+        changes("\n    a: Integer", "\n    a: Integer optional"),
+        ["! command C, response a: it is optional, and older peers need it"]
+    );
+    assert_eq!(
+        changes("", "\n    a: Integer optional"),
+        ["command C, response a: it is new and optional"]
+    );
+}
+
+#[test]
+fn boxes_inside_change_too() {
+    let list = |strict: &str, lines: &str| format!("\n    a: ListOf(AmpList{strict}){lines}");
+    let (x, y) = ("\n      x: Integer", "\n      x: Integer\n      y: Float");
+    assert_eq!(
+        of_arguments(&list("", x), &list("", y)),
+        ["! argument a, key y: it is new and required, and older peers do not send it"]
+    );
+    assert_eq!(
+        of_arguments(&list("", y), &list("", x)),
+        ["! argument a, key y: it is gone, and peers send or need it"]
+    );
+    assert_eq!(
+        of_arguments(&list("", x), &list(" strict", x)),
+        ["! argument a: a box with other keys is refused, and was not"]
+    );
+}
+
+#[test]
+fn errors_come_and_go() {
+    let errors = |lines: &str| format!("command C\n  errors{lines}");
+    let changes = |old: &str, new: &str| changes(&errors(old), &errors(new));
+    let (one, two) = ("\n    A", "\n    A\n    B");
+    assert_eq!(
+        changes(one, two),
+        ["command C, error B: it is new; to older peers it is one that is not declared"]
+    );
+    let gone = "it is gone, and peers may answer with it";
+    assert_eq!(changes(two, one), [format!("! command C, error B: {gone}")]);
+    assert_eq!(
+        changes(one, "\n    AA"),
+        [
+            format!("! command C, error A: {gone}"),
+            "command C, error AA: it is new; to older peers it is one that is not declared".into()
+        ]
+    );
+    assert_eq!(
+        changes(one, "\n    A fatal"),
+        ["! command C, error A: it closes the connection, and did not"]
+    );
+    assert_eq!(
+        changes("\n    A fatal", one),
+        ["command C, error A: it does not close the connection, and did"]
+    );
+    assert_eq!(
+        changes(one, " unknown"),
+        ["! command C: its errors do not say what they are, and did"]
+    );
+    assert_eq!(changes(" unknown", one), ["command C: its errors are known"]);
+}
+
+#[test]
+fn what_is_not_known_cannot_be_compared() {
+    assert_eq!(
+        of_arguments("\n    unknown(\"a::B\")", "\n    unknown(\"a::C\")"),
+        ["! arguments: the keys were only known as a::B and are only known as a::C, \
+          which cannot be compared"]
+    );
+    assert_eq!(
+        of_arguments("", "\n    unknown(\"a::C\")"),
+        ["! arguments: the keys were known and are only known as a::C, which cannot be compared"]
+    );
+}
+
+#[test]
+fn texts_that_are_no_schema_are_refused() {
+    for (text, line, what) in [
+        ("Sum", 1, "expected `command NAME`"),
+        ("# a\n\ncommand", 3, "expected `command NAME`"),
+        ("command A B", 1, "there is too much in it"),
+        ("command A\ncommand A", 2, "a command of this name is there already"),
+        (" command A", 1, "it is indented too much or too little"),
+        ("command A\n    arguments", 2, "it is indented too much or too little"),
+        ("command A\n  argument", 2, "expected `arguments`, `response` or `errors`"),
+        ("command A\n  argumentss", 2, "there is too much in it"),
+        ("command A\n  arguments\n    a", 3, "expected `NAME: TYPE`"),
+        ("command A\n  arguments\n    a: ", 3, "expected `NAME: TYPE`"),
+        ("command A\n  arguments\n    a: Integer maybe", 3, "there is too much in it"),
+        ("command A\n  arguments\n    a: ListOf(Integer", 3, "expected `)`"),
+        ("command A\n  arguments\n    a: OneOf(\"a\" \"b\")", 3, "expected `, ` or `)`"),
+        ("command A\n  arguments\n    a: AmpList(^x)", 3, "expected `^NUMBER`"),
+        ("command A\n  arguments\n    \"a: Integer", 3, "expected a text in quotes"),
+        ("command A\n  arguments\n    \"\\u{110000}\": Integer", 3, "expected a text in quotes"),
+        (
+            "command A\n  arguments\n    a: Integer\n      b: Integer",
+            4,
+            "the line above has nothing inside of it",
+        ),
+        ("command A\n  errors\n    A\n      B", 4, "the line above has nothing inside of it"),
+        ("command A\n  errors unknown fatal", 2, "there is too much in it"),
+    ] {
+        let error = text.parse::<Schema>().unwrap_err();
+        assert_eq!(error.to_string(), format!("line {line}: {what}"), "{text}");
+    }
+    let deep = "ListOf(".repeat(100_000);
+    let error = format!("command A\n  arguments\n    a: {deep}").parse::<Schema>().unwrap_err();
+    assert_eq!(error.to_string(), "line 3: the type is too deep");
+}
+
+#[test]
+fn names_of_any_kind_come_back() {
+    let odd = "\"a b: \\\"c\\\\ \\u{0}\\u{a}\u{e9}\"";
+    let text = format!(
+        "command {odd}\n  arguments\n    {odd}: OneOf({odd}) default\n    \"unknown(\": Unicode\n  errors\n    {odd}\n"
+    );
+    assert_eq!(text.parse::<Schema>().unwrap().to_string(), text);
+}

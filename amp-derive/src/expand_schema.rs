@@ -1,0 +1,118 @@
+//! What an item says of its form on the wire: `schema`, `wire_type`, `list_wire_type`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::Path;
+use syn::spanned::Spanned;
+
+use crate::ast::{Choice, ChoiceEnum, ErrorEnum, Field, Struct, Variant};
+use crate::expand_arguments::Bodies;
+use crate::expand_field::inside_option;
+
+/// `Arguments::schema`.
+pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path, bodies: Bodies) -> Option<TokenStream> {
+    if bodies == Bodies::Stubs {
+        return None;
+    }
+    let span = Span::mixed_site();
+    let asks = |field: &Field<'_>| field.flatten || field.with.is_none();
+    let types = if item.fields.iter().any(asks) {
+        quote_spanned!(span=> types)
+    } else {
+        quote_spanned!(span=> _)
+    };
+    let (schema, fields) = match &item.fields[..] {
+        [] => (quote_spanned!(span=> #krate::__private::BoxSchema::new()), None),
+        fields => {
+            let fields = fields.iter().map(|field| of_field(field, krate));
+            let extend = quote_spanned! {span=>
+                let mut schema = #krate::__private::BoxSchema::new();
+                #(#krate::__private::BoxSchema::extend(&mut schema, #fields);)*
+            };
+            (quote_spanned!(span=> schema), Some(extend))
+        }
+    };
+    Some(quote_spanned! {span=>
+        fn schema(#types: &mut #krate::__private::WireTypes) -> #krate::__private::BoxSchema {
+            #fields
+            #schema
+        }
+    })
+}
+
+/// `Argument::wire_type` of a struct whose value is a box.
+pub(crate) fn of_boxes(krate: &Path) -> TokenStream {
+    let span = Span::mixed_site();
+    quote_spanned! {span=>
+        fn wire_type(
+            types: &mut #krate::__private::WireTypes,
+        ) -> #krate::__private::WireType {
+            #krate::__private::WireTypes::ampbox::<Self>(types)
+        }
+
+        fn list_wire_type(
+            types: &mut #krate::__private::WireTypes,
+        ) -> #krate::__private::WireType {
+            #krate::__private::WireTypes::amp_list::<Self>(types)
+        }
+    }
+}
+
+/// `Argument::wire_type` of an enum.
+pub(crate) fn of_choices(item: &ChoiceEnum<'_>) -> TokenStream {
+    let ChoiceEnum { krate, choices, .. } = item;
+    let span = Span::mixed_site();
+    let texts = choices.iter().map(|Choice { text, .. }| text);
+    quote_spanned! {span=>
+        fn wire_type(_: &mut #krate::__private::WireTypes) -> #krate::__private::WireType {
+            #krate::__private::WireType::one_of([#(#texts),*])
+        }
+    }
+}
+
+/// `CommandError::schema`.
+pub(crate) fn of_errors(item: &ErrorEnum<'_>) -> TokenStream {
+    let ErrorEnum { krate, variants, .. } = item;
+    let span = Span::mixed_site();
+    let errors = variants.iter().map(|Variant { code, fatal, .. }| {
+        quote_spanned!(span=> #krate::__private::ErrorSchema::new(#code, #fatal))
+    });
+    quote_spanned! {span=>
+        fn schema() -> ::core::option::Option<
+            ::std::vec::Vec<#krate::__private::ErrorSchema>,
+        > {
+            ::core::option::Option::Some(::std::vec![#(#errors),*])
+        }
+    }
+}
+
+/// The schema of what one field is in a box.
+fn of_field(field: &Field<'_>, krate: &Path) -> TokenStream {
+    let Field { ty, wire_name, .. } = field;
+    let span = ty.span().resolved_at(Span::mixed_site());
+    let mut schema = match &field.with {
+        _ if field.flatten => {
+            return quote_spanned!(span=> <#ty as #krate::__private::Arguments>::schema(types));
+        }
+        None => quote_spanned! {span=>
+            <#ty as #krate::__private::Argument>::box_schema(#wire_name, types)
+        },
+        Some(codec) => {
+            let path = codec.to_token_stream().to_string().replace(' ', "");
+            let optional = inside_option(ty).map(|_| quote_spanned!(span=> .optional()));
+            quote_spanned! {span=>
+                #krate::__private::BoxSchema::required(
+                    #wire_name,
+                    #krate::__private::WireType::Unknown(
+                        ::std::string::String::from(#path),
+                    ),
+                )
+                #optional
+            }
+        }
+    };
+    if field.default.is_some() {
+        schema = quote_spanned!(span=> #krate::__private::BoxSchema::with_default(#schema));
+    }
+    schema
+}
