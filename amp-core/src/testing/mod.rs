@@ -3,13 +3,29 @@
 //! | | |
 //! |---|---|
 //! | [`pair`] | two peers, connected in memory |
+//! | [`call`], [`call_string`], [`notify`] | a responder called with nothing beside it |
+//! | [`Script`] | a peer that expects certain calls, and answers, fails, or cuts the connection |
+//! | [`Golden`] | a file with the exact bytes of calls, answers and failures |
+//! | [`ask_box`], [`answer_box`], [`error_box`] | those bytes; [`read_ask_box`] and [`read_answer_box`] read them |
 //! | [`SchemaRecord`] | a file that says what the commands look like on the wire, and a test that fails when a change would break peers |
 
+mod boxes;
+#[cfg(feature = "tokio")]
+mod call;
+mod golden;
 #[cfg(feature = "tokio")]
 mod pair;
 mod record;
 mod schema_record;
+#[cfg(feature = "tokio")]
+mod script;
 
+pub use boxes::{answer_box, ask_box, error_box, read_answer_box, read_ask_box};
+#[cfg(feature = "tokio")]
+pub use call::{call, call_string, notify};
+pub use golden::Golden;
 #[cfg(feature = "tokio")]
 pub use pair::pair;
 pub use schema_record::SchemaRecord;
+#[cfg(feature = "tokio")]
+pub use script::{Expected, Running, Script};

@@ -1,0 +1,126 @@
+//! The boxes of a command, as the bytes that a connection sends and receives.
+
+use bytes::Bytes;
+
+use crate::argument::{DecodeError, EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxLimits, BoxWriter, keys};
+use crate::command::{Arguments, Command, CommandError, read_arguments};
+use crate::error::CallError;
+use crate::proto::{Body, Core, CoreLimits, RemoteError};
+use crate::shorten::Shortened;
+
+/// The tag of the boxes: the first one that a side gives.
+const TAG: &str = "1";
+
+/// The box of the first call that a side makes: its tag is `1`, and a one-way command has none.
+///
+/// ```
+/// use amp_core::Command;
+/// use amp_core::testing::{ask_box, read_ask_box};
+///
+/// #[derive(Command, Debug, PartialEq)]
+/// struct Greet {
+///     name: String,
+/// }
+///
+/// let greet = Greet { name: "Ann".to_owned() };
+/// let bytes = ask_box(&greet)?;
+/// assert_eq!(&bytes[..], b"\0\x04_ask\0\x011\0\x08_command\0\x05Greet\0\x04name\0\x03Ann\0\0");
+/// assert_eq!(read_ask_box::<Greet>(bytes)?, greet);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// When an argument cannot be written, or needs a connection.
+pub fn ask_box<C: Command>(command: &C) -> Result<Bytes, EncodeError> {
+    let mut body = body_of(command)?;
+    Ok(sent(|core| {
+        let name = C::NAME.as_bytes();
+        if C::REQUIRES_ANSWER {
+            // It is the only call, and one is always possible.
+            let _ = core.call(name, &mut body, ());
+        } else {
+            core.notify(name, &mut body);
+        }
+    }))
+}
+
+/// The box of the answer to the call of [`ask_box`].
+///
+/// # Errors
+///
+/// When an argument cannot be written, or needs a connection.
+pub fn answer_box<C: Command>(response: &C::Response) -> Result<Bytes, EncodeError> {
+    let mut body = body_of(response)?;
+    Ok(sent(|core| core.answer(TAG.as_bytes(), &mut body)))
+}
+
+/// The box of the failure of the call of [`ask_box`].
+pub fn error_box<C: Command>(error: &C::Error) -> Bytes {
+    sent(|core| core.fail(TAG.as_bytes(), error.code().as_bytes(), &error.to_string()))
+}
+
+/// Reads a call of the command `C`, with any tag.
+///
+/// # Errors
+///
+/// When the bytes are not one box, or not a call of this command, or when an argument cannot be
+/// read.
+pub fn read_ask_box<C: Command>(bytes: Bytes) -> Result<C, DecodeError> {
+    let ampbox = one_box(bytes)?;
+    let name = ampbox.get(keys::COMMAND).ok_or_else(|| DecodeError::missing().at("_command"))?;
+    if name != C::NAME.as_bytes() {
+        let seen = Shortened::new(name);
+        return Err(DecodeError::custom(format!("{seen} is not {:?}", C::NAME)).at("_command"));
+    }
+    match (ampbox.contains_key(keys::ASK), C::REQUIRES_ANSWER) {
+        (true, false) => Err(DecodeError::custom("the command wants no answer").at("_ask")),
+        (false, true) => Err(DecodeError::missing().at("_ask")),
+        _ => Proto::detached(|proto| read_arguments(&ampbox, proto)),
+    }
+}
+
+/// Reads what the command `C` is answered with, with any tag.
+///
+/// # Errors
+///
+/// What the answer fails the call with; and [`CallError::Decode`] when the bytes are not one box,
+/// or neither an answer nor a failure.
+pub fn read_answer_box<C: Command>(bytes: Bytes) -> Result<C::Response, CallError<C::Error>> {
+    let ampbox = one_box(bytes).map_err(CallError::Decode)?;
+    if ampbox.contains_key(keys::ERROR) {
+        let part = |key| ampbox.get(key).unwrap_or_default();
+        let description = String::from_utf8_lossy(part(keys::ERROR_DESCRIPTION));
+        let code = Bytes::copy_from_slice(part(keys::ERROR_CODE));
+        return Err(CallError::of(RemoteError::new(code, description)));
+    }
+    if !ampbox.contains_key(keys::ANSWER) {
+        return Err(CallError::Decode(DecodeError::missing().at("_answer")));
+    }
+    Proto::detached(|proto| read_arguments(&ampbox, proto)).map_err(CallError::Decode)
+}
+
+/// What a side sends that does this and nothing else.
+fn sent(act: impl FnOnce(&mut Core<()>)) -> Bytes {
+    let mut core = Core::new(CoreLimits { outstanding_calls: 1 });
+    act(&mut core);
+    core.outgoing().take_bytes().into()
+}
+
+pub(super) fn body_of(arguments: &impl Arguments) -> Result<Body, EncodeError> {
+    let mut body = Body::default();
+    let mut writer = BoxWriter::new(&mut body.pairs);
+    Proto::detached(|proto| arguments.to_box(&mut writer, proto))?;
+    writer.finish()?;
+    Ok(body)
+}
+
+fn one_box(mut bytes: Bytes) -> Result<AmpBox, DecodeError> {
+    let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
+    if bytes.is_empty() {
+        Ok(ampbox)
+    } else {
+        Err(crate::DecodeErrorKind::Trailing { len: bytes.len() }.into())
+    }
+}
