@@ -70,6 +70,39 @@ fn compressed_values_say_what_is_in_them() {
     assert_eq!(wire_type::<Numbered<Zlib<String, 99>>>(), "Numbered(Zlib(Unicode))");
 }
 
+/// Each is given with its feature.
+macro_rules! types_of_other_crates {
+    ($($feature:literal: $test:ident { $($ty:ty = $expected:literal),* })*) => { $(
+        #[cfg(feature = $feature)]
+        #[test]
+        fn $test() {
+            $(assert_eq!(wire_type::<$ty>(), $expected);)*
+        }
+    )* };
+}
+
+types_of_other_crates! {
+    "chrono": types_of_chrono {
+        chrono::DateTime<chrono::FixedOffset> = "DateTime",
+        chrono::DateTime<chrono::Utc> = "DateTime"
+    }
+    "ipnet": types_of_ipnet { ipnet::IpNet = "Unicode" }
+    "jiff": types_of_jiff { jiff::Zoned = "DateTime", jiff::Timestamp = "DateTime" }
+    "json": types_of_json { amp_core::argument::Json<Vec<i64>> = "Json" }
+    "num-bigint": types_of_num_bigint {
+        num_bigint::BigInt = "Integer",
+        num_bigint::BigUint = "Integer"
+    }
+    "rust_decimal": types_of_rust_decimal { rust_decimal::Decimal = "Decimal" }
+    "time": types_of_time { time::OffsetDateTime = "DateTime" }
+    "url": types_of_url { url::Url = "Unicode" }
+    "uuid": types_of_uuid {
+        uuid::Uuid = "Unicode",
+        amp_core::argument::UuidBytes = "String",
+        amp_core::argument::UuidInteger = "Integer"
+    }
+}
+
 #[derive(Argument)]
 enum Color {
     #[amp(rename = "dark-blue")]

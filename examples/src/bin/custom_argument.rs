@@ -9,6 +9,7 @@
 //! cargo run --bin custom_argument
 //! ```
 
+use amp_core::schema::{BoxSchema, WireType, WireTypes};
 use amp_core::{
     AmpBox, Argument, Arguments, BoxReader, BoxWriter, Command, Connection, Context, DecodeError,
     EncodeError, NoError, PeerAddress, Proto, Responders, Value, ValueWriter,
@@ -59,6 +60,11 @@ impl Argument for Celsius {
             return Err(DecodeError::malformed("a temperature such as `21.5 C`", value));
         };
         f64::from_string_proto(number.into(), proto).map(Celsius)
+    }
+
+    // For records of the schema: the name of a form that both sides have agreed on.
+    fn wire_type(_: &mut WireTypes) -> WireType {
+        WireType::named("Celsius")
     }
 }
 
@@ -111,6 +117,12 @@ impl Argument for Position {
     fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Err(DecodeError::custom("a position is no single value"))
     }
+
+    fn box_schema(name: &str, types: &mut WireTypes) -> BoxSchema {
+        let mut schema = BoxSchema::required(format!("{name}.latitude"), types.of::<f64>());
+        schema.extend(BoxSchema::required(format!("{name}.longitude"), types.of::<f64>()));
+        schema
+    }
 }
 
 /// Where a call comes from, as the side that answers it knows: the address of the peer, and the
@@ -154,6 +166,10 @@ impl Argument for Origin {
 
     fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Err(DecodeError::custom("an origin is never a value"))
+    }
+
+    fn box_schema(_: &str, _: &mut WireTypes) -> BoxSchema {
+        BoxSchema::new()
     }
 }
 
