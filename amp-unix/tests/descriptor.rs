@@ -251,6 +251,8 @@ async fn pipes_of_tokio_go_through_it() {
     assert!(flags.contains(OFlag::O_NONBLOCK));
     assert!(pipe::Receiver::try_from(Descriptor::from(writer)).is_err(), "it is the other end");
     assert!(pipe::Sender::try_from(Descriptor::from(tagged(1))).is_err(), "it is a file");
+}
+
 #[test]
 fn a_descriptor_says_what_it_is_on_the_wire() {
     let wire_type = WireTypes::default().of::<Vec<Descriptor>>();

@@ -526,8 +526,10 @@ impl Actor {
                 let shown = format!("{ampbox:?}");
                 return match self.core.handle_box(ampbox) {
                     Ok(Event::Called(call)) => Ok(Some(call)),
-                    Ok(Event::Answered(()) | Event::Switched(_)) => Ok(None),
-                    Ok(Event::Ignored) => Err(format!("an answer came to no call: {shown}")),
+                    Ok(Event::Answered { .. } | Event::Switched(_)) => Ok(None),
+                    Ok(Event::Late { .. } | Event::Ignored) => {
+                        Err(format!("an answer came to no call: {shown}"))
+                    }
                     Err(error) => Err(error.to_string()),
                 };
             }
