@@ -41,6 +41,7 @@ pub(crate) struct CommandAttributes {
     pub(crate) krate: Path,
     pub(crate) name: LitStr,
     pub(crate) one_way: bool,
+    pub(crate) idempotent: bool,
     pub(crate) strict: bool,
     pub(crate) response: Option<Type>,
     pub(crate) error: Option<Type>,
@@ -145,13 +146,14 @@ impl CommandAttributes {
     pub(crate) fn parse(input: &DeriveInput, mistakes: &mut Mistakes) -> Self {
         const KNOWN: Known = Known {
             place: "a command",
-            items: &["name", "response", "error", "one_way", "strict", "crate"],
+            items: &["name", "response", "error", "one_way", "idempotent", "strict", "crate"],
         };
 
         let mut parsed = Self {
             krate: default_crate(),
             name: name_of(&input.ident),
             one_way: false,
+            idempotent: false,
             strict: false,
             response: None,
             error: None,
@@ -165,6 +167,10 @@ impl CommandAttributes {
                 "strict" => {
                     attributes::flag(name, input)?;
                     parsed.strict = true;
+                }
+                "idempotent" => {
+                    attributes::flag(name, input)?;
+                    parsed.idempotent = true;
                 }
                 _ => {
                     attributes::flag(name, input)?;

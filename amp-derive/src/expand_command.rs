@@ -9,7 +9,8 @@ use crate::generics;
 
 /// Implements `Command`, and `OneWay` for a command that wants no answer.
 pub(crate) fn command(item: &Struct<'_>, attributes: &CommandAttributes) -> TokenStream {
-    let CommandAttributes { krate, name, one_way, strict: _, response, error } = attributes;
+    let CommandAttributes { krate, name, one_way, idempotent, strict: _, response, error } =
+        attributes;
     let ident = item.ident;
     let generics = generics::of_command(item, krate);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
@@ -27,6 +28,8 @@ pub(crate) fn command(item: &Struct<'_>, attributes: &CommandAttributes) -> Toke
             impl #impl_generics #krate::__private::OneWay for #ident #ty_generics #where_clause {}
         });
     }
+    let idempotent = idempotent
+        .then(|| quote_spanned!(span=> const IDEMPOTENT: ::core::primitive::bool = true;));
     let response = response.unwrap_or_else(|| parse_quote!(()));
     let error = error.unwrap_or_else(|| parse_quote!(#krate::__private::NoError));
 
@@ -36,6 +39,7 @@ pub(crate) fn command(item: &Struct<'_>, attributes: &CommandAttributes) -> Toke
         impl #impl_generics #krate::__private::Command for #ident #ty_generics #where_clause {
             const NAME: &'static ::core::primitive::str = #name;
             #requires_answer
+            #idempotent
             type Response = #response;
             type Error = #error;
         }

@@ -295,6 +295,16 @@ fn commands_are_described_by_their_attributes() {
 }
 
 #[test]
+fn only_a_command_that_says_so_may_be_sent_again() {
+    #[derive(Command)]
+    #[amp(idempotent, strict)]
+    struct Read {}
+
+    const { assert!(Read::IDEMPOTENT && Read::STRICT && Read::REQUIRES_ANSWER) };
+    const { assert!(!Post::IDEMPOTENT) };
+}
+
+#[test]
 fn a_struct_without_fields_is_an_empty_box() {
     #[derive(Arguments, Debug, PartialEq)]
     struct Nothing {}

@@ -36,6 +36,11 @@ pub trait Command: Arguments + Send + 'static {
     /// false implement [`OneWay`] as well.
     const REQUIRES_ANSWER: bool = true;
 
+    /// Whether a call that was sent, and whose connection was lost before the answer came, may be
+    /// sent again on another connection: the peer may then act on it twice. It is not on the
+    /// wire: only what sends calls again asks for it.
+    const IDEMPOTENT: bool = false;
+
     /// What a successful answer holds; `()` for nothing.
     type Response: Arguments + Send + 'static;
 
