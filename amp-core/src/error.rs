@@ -42,6 +42,11 @@ pub enum CallError<E = NoError> {
     /// `StartTLS` was called on a connection on which it has succeeded before. Nothing was sent.
     #[error("TLS has been started before")]
     TlsStarted,
+    /// A client that connects again is not connected, and the call did not wait for that, or not
+    /// long enough. Nothing was sent.
+    #[cfg(feature = "tokio")]
+    #[error(transparent)]
+    NotConnected(#[from] crate::reconnect::NotConnected),
     /// The connection ended before the answer came. The peer may have acted, unless the
     /// connection had ended before the call was made.
     #[error("the connection is closed: {0}")]
@@ -49,9 +54,16 @@ pub enum CallError<E = NoError> {
 }
 
 impl<E> CallError<E> {
-    /// Whether no answer came in time.
+    /// Whether no answer came in time, or no connection.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, CallError::Timeout { .. })
+        match self {
+            CallError::Timeout { .. } => true,
+            #[cfg(feature = "tokio")]
+            CallError::NotConnected(error) => {
+                matches!(error.kind(), crate::reconnect::NotConnectedKind::Waited { .. })
+            }
+            _ => false,
+        }
     }
 
     /// Whether the connection has ended.
@@ -87,6 +99,8 @@ impl CallError<NoError> {
             CallError::TooManyCalls(error) => CallError::TooManyCalls(error),
             CallError::SwitchUnderWay => CallError::SwitchUnderWay,
             CallError::TlsStarted => CallError::TlsStarted,
+            #[cfg(feature = "tokio")]
+            CallError::NotConnected(error) => CallError::NotConnected(error),
             CallError::Closed(reason) => CallError::Closed(reason),
         }
     }

@@ -87,7 +87,8 @@
 //!   is sent.
 //! - A call that fails on the other side is a [`CallError`]: typed for the errors that the command
 //!   declares, a [`RemoteError`] otherwise.
-//! - A connection that ends fails every outstanding call with the same [`CloseReason`].
+//! - A connection that ends fails every outstanding call with the same [`CloseReason`]. A
+//!   [`reconnect::Client`] makes another one.
 //! - A peer that calls wrongly is answered with an error; whether the connection goes on is the
 //!   [`FailurePolicy`].
 //! - A peer that does not keep to the protocol loses the connection. One that goes over the
@@ -111,6 +112,8 @@ pub mod command;
 pub mod connection;
 mod error;
 pub mod proto;
+#[cfg(feature = "tokio")]
+pub mod reconnect;
 #[cfg(feature = "tokio")]
 pub mod responder;
 #[cfg(feature = "tokio")]

@@ -38,7 +38,8 @@ pub trait Command: Arguments + Send + 'static {
 
     /// Whether a call that was sent, and whose connection was lost before the answer came, may be
     /// sent again on another connection: the peer may then act on it twice. It is not on the
-    /// wire: only what sends calls again asks for it.
+    /// wire: only what sends calls again asks for it, such as a
+    /// [`reconnect::Client`](crate::reconnect::Client).
     const IDEMPOTENT: bool = false;
 
     /// What a successful answer holds; `()` for nothing.

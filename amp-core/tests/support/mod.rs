@@ -59,9 +59,13 @@ impl Script {
         prepare: impl FnOnce(Connection) -> Connection,
     ) -> (Peer, Self) {
         let (near, stream) = tokio::io::duplex(room);
-        let peer = prepare(Connection::new(near)).spawn();
+        (prepare(Connection::new(near)).spawn(), Self::of(stream))
+    }
+
+    /// The other end of a stream on which there is a connection already.
+    pub(crate) fn of(stream: DuplexStream) -> Self {
         let decoder = Decoder::new(BoxLimits::default());
-        (peer, Self { stream, buffer: BytesMut::new(), decoder })
+        Self { stream, buffer: BytesMut::new(), decoder }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {

@@ -1,0 +1,172 @@
+use fastrand::Rng;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+use super::backoff::{Backoff, Waits};
+use super::client::{Client, Handle};
+use super::state::State;
+use super::supervisor::{Connect, OnConnect, Supervisor};
+use crate::connection::{Connection, Peer};
+use crate::responder::Responders;
+
+/// A [`Client`] that is about to start: how it connects, and what it does while it is not.
+#[must_use = "a client does nothing before it is spawned"]
+pub struct Builder {
+    connect: Connect,
+    on_connect: OnConnect,
+    prepare: Box<dyn FnMut(Connection) -> Connection + Send>,
+    backoff: Backoff,
+    attempt_timeout: Duration,
+    address: Option<Arc<str>>,
+    max_waiting: usize,
+    options: Options,
+}
+
+/// How a call is made, unless it says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    pub(super) wait: bool,
+    pub(super) timeout: Option<Duration>,
+    pub(super) max_repeats: u32,
+}
+
+impl Builder {
+    pub(super) fn new<F, R, E>(mut connect: F) -> Self
+    where
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output = Result<Connection, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Self {
+            connect: Box::new(move || {
+                let connection = connect();
+                Box::pin(async { connection.await.map_err(Into::into) })
+            }),
+            on_connect: Box::new(|_| Box::pin(std::future::ready(Ok(())))),
+            prepare: Box::new(|connection| connection),
+            backoff: Backoff::default(),
+            attempt_timeout: Duration::from_secs(10),
+            address: None,
+            max_waiting: 1024,
+            options: Options { wait: false, timeout: None, max_repeats: 3 },
+        }
+    }
+
+    /// What answers the peer's calls, on every connection.
+    pub fn responders<S: Send + Sync + 'static>(mut self, responders: Responders<S>) -> Self {
+        self.prepare = Box::new(move |connection| connection.responders(responders.clone()));
+        self
+    }
+
+    /// What makes a new connection ready: a login, a greeting, what the server has to know again.
+    /// No other call of the client is made before it has succeeded. When it fails the connection
+    /// is closed, and another one is made after a wait.
+    pub fn on_connect<F, R, E>(mut self, mut hook: F) -> Self
+    where
+        F: FnMut(Peer) -> R + Send + 'static,
+        R: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.on_connect = Box::new(move |peer| {
+            let ready = hook(peer);
+            Box::pin(async { ready.await.map_err(Into::into) })
+        });
+        self
+    }
+
+    /// How long connecting and the hook may take together. 10 seconds by default.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// How long to wait before connecting again.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Where the client connects to, for its errors and the log.
+    pub fn address(mut self, address: impl fmt::Display) -> Self {
+        self.address = Some(address.to_string().into());
+        self
+    }
+
+    /// Calls wait for the connection while there is none, unless they say otherwise with
+    /// [`Call::fail_fast`](super::Call::fail_fast). By default they fail at once.
+    pub fn wait(mut self) -> Self {
+        self.options.wait = true;
+        self
+    }
+
+    /// How long each call may take that does not say otherwise, from the start: waiting for a
+    /// connection, and being sent again, included. By default a call waits for a connection
+    /// without end, and then has the [`call_timeout`](Connection::call_timeout) of that.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// How many calls may wait for the connection at once. 1024 by default. Over it, a call fails
+    /// with [`CallError::NotConnected`](crate::CallError::NotConnected).
+    pub fn max_waiting(mut self, calls: usize) -> Self {
+        self.max_waiting = calls.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// How many times a call is sent again, at most, of a command that is
+    /// [`IDEMPOTENT`](crate::Command::IDEMPOTENT). 3 by default.
+    pub fn max_repeats(mut self, repeats: u32) -> Self {
+        self.options.max_repeats = repeats;
+        self
+    }
+
+    /// Starts the client, which connects at once, on a task of its own.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn(self) -> Client {
+        let (state, watched) = watch::channel(State::Connecting { attempt: 1, cause: None });
+        let (stop, stopped) = watch::channel(false);
+        let handle = Handle {
+            state: watched,
+            stop,
+            waiting: Semaphore::new(self.max_waiting),
+            max_waiting: self.max_waiting,
+            address: self.address.clone(),
+            options: self.options,
+        };
+        let supervisor = Supervisor {
+            connect: self.connect,
+            on_connect: self.on_connect,
+            prepare: self.prepare,
+            attempt_timeout: self.attempt_timeout,
+            reset_after: self.backoff.reset_after,
+            waits: Waits::new(self.backoff, Rng::new()),
+            address: self.address,
+        };
+        tokio::spawn(supervisor.run(state, stopped));
+        Client::new(handle)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("address", &self.address)
+            .field("backoff", &self.backoff)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("max_waiting", &self.max_waiting)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) type Boxed<T> =
+    Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send>>;

@@ -1,0 +1,138 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+use super::State;
+use crate::error::CloseReason;
+
+/// Why a [`Client`](super::Client) has no connection.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No connection could be made.
+    #[error("cannot connect: {0}")]
+    Connect(#[source] Arc<dyn Error + Send + Sync>),
+    /// A connection was made, and the [`on_connect`](super::Builder::on_connect) hook failed.
+    #[error("the connection could not be made ready: {0}")]
+    Hook(#[source] Arc<dyn Error + Send + Sync>),
+    /// Connecting and the hook together took too long.
+    #[error("the connection was not ready within {after:?}")]
+    Timeout {
+        /// The [`attempt_timeout`](super::Builder::attempt_timeout).
+        after: Duration,
+    },
+    /// The code that connects, or the hook, panicked.
+    #[error("the connection was not made ready: a panic")]
+    Panicked,
+    /// The connection was there, and ended.
+    #[error("the connection was lost: {0}")]
+    Lost(#[source] CloseReason),
+}
+
+/// A call that was not sent, because its [`Client`](super::Client) is not connected.
+#[derive(Clone, Debug)]
+pub struct NotConnected(Box<Details>);
+
+#[derive(Clone, Debug)]
+struct Details {
+    kind: NotConnectedKind,
+    address: Option<Arc<str>>,
+    next: Next,
+    cause: Option<ConnectError>,
+}
+
+/// What the client does about it.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Connecting { attempt: u32 },
+    Waiting { attempt: u32, wait: Duration },
+    Nothing,
+}
+
+/// Why a call did not wait for the connection, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotConnectedKind {
+    /// It was to fail at once.
+    FailFast,
+    /// It has waited for all of its time.
+    Waited {
+        /// The call's timeout.
+        after: Duration,
+    },
+    /// As many calls wait as may.
+    TooManyWaiting {
+        /// The limit, in calls: [`Builder::max_waiting`](super::Builder::max_waiting).
+        limit: usize,
+    },
+    /// The client is closed.
+    Closed,
+}
+
+impl NotConnected {
+    pub(super) fn new(kind: NotConnectedKind, address: Option<Arc<str>>, state: &State) -> Self {
+        let (next, cause) = match state {
+            State::Connecting { attempt, cause } => {
+                (Next::Connecting { attempt: *attempt }, cause.clone())
+            }
+            State::Waiting { attempt, until, cause } => {
+                let wait = until.saturating_duration_since(Instant::now());
+                (Next::Waiting { attempt: *attempt, wait }, Some(cause.clone()))
+            }
+            State::Connected(_) | State::Closed => (Next::Nothing, None),
+        };
+        Self(Box::new(Details { kind, address, next, cause }))
+    }
+
+    /// Says why the connection ended, where the client does not know yet.
+    pub(super) fn lost(mut self, reason: CloseReason) -> Self {
+        self.0.cause.get_or_insert(ConnectError::Lost(reason));
+        self
+    }
+
+    /// Why the call did not wait, or no longer.
+    pub fn kind(&self) -> NotConnectedKind {
+        self.0.kind
+    }
+
+    /// Why there is no connection: how the last attempt failed, or how the last connection ended.
+    /// `None` during the very first attempt, and when the client is closed.
+    pub fn cause(&self) -> Option<&ConnectError> {
+        self.0.cause.as_ref()
+    }
+}
+
+impl fmt::Display for NotConnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Details { kind, address, next, cause } = &*self.0;
+        f.write_str("not connected")?;
+        if let Some(address) = address {
+            write!(f, " to {address}")?;
+        }
+        match kind {
+            NotConnectedKind::FailFast => {}
+            NotConnectedKind::Waited { after } => write!(f, " within {after:?}")?,
+            NotConnectedKind::TooManyWaiting { limit } => {
+                write!(f, ", and {limit} calls wait for it already, which is the limit")?;
+            }
+            NotConnectedKind::Closed => f.write_str(": the client is closed")?,
+        }
+        match next {
+            Next::Connecting { attempt } => write!(f, ": attempt {attempt} is under way")?,
+            Next::Waiting { attempt, wait } => write!(f, ": attempt {attempt} is in {wait:.1?}")?,
+            Next::Nothing => {}
+        }
+        match cause {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for NotConnected {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.cause.as_ref().map(|cause| cause as _)
+    }
+}

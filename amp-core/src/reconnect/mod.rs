@@ -1,0 +1,60 @@
+//! A client whose connection comes back: it connects, makes the connection ready, and does so
+//! again whenever the connection is lost.
+//!
+//! ```
+//! use amp_core::reconnect::{Backoff, Client};
+//! use amp_core::{Command, Connection};
+//! # use amp_core::{Context, NoError, Responders};
+//! use std::time::Duration;
+//!
+//! #[derive(Command)]
+//! struct Hello {
+//!     version: u32,
+//! }
+//!
+//! /// May be sent again when the connection was lost before the answer came.
+//! #[derive(Command)]
+//! #[amp(idempotent)]
+//! struct Store {
+//!     key: String,
+//!     value: String,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = listener.local_addr()?;
+//! # let responders = Responders::new(())
+//! #     .respond(|_: Context, _: Hello| async { Ok::<_, NoError>(()) })
+//! #     .respond(|_: Context, _: Store| async { Ok::<_, NoError>(()) });
+//! # tokio::spawn(async { amp_core::serve(listener, responders).await });
+//! let client = Client::builder(move || Connection::connect_tcp(address))
+//!     .address(address)
+//!     .on_connect(|peer| async move { peer.call_remote(Hello { version: 3 }).await })
+//!     .backoff(Backoff { cap: Duration::from_secs(10), ..Backoff::default() })
+//!     .call_timeout(Duration::from_secs(30))
+//!     .wait()
+//!     .spawn();
+//!
+//! client.call_remote(Store { key: "a".into(), value: "b".into() }).await?;
+//! client.close().await;
+//! # Ok(()) }
+//! ```
+//!
+//! Nothing is sent twice unless it may be: a call whose connection was lost before the answer came
+//! is sent again only if its command is [`IDEMPOTENT`](crate::Command::IDEMPOTENT).
+
+mod backoff;
+mod builder;
+mod call;
+mod client;
+mod error;
+mod kept;
+mod state;
+mod supervisor;
+
+pub use backoff::{Backoff, Jitter};
+pub use builder::Builder;
+pub use call::{Call, Named, Notice, Typed};
+pub use client::Client;
+pub use error::{ConnectError, NotConnected, NotConnectedKind};
+pub use state::State;

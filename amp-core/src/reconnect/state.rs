@@ -1,0 +1,46 @@
+use tokio::time::Instant;
+
+use super::ConnectError;
+use crate::connection::Peer;
+
+/// How a [`Client`](super::Client) is connected.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum State {
+    /// A connection is being made, or made ready by the
+    /// [`on_connect`](super::Builder::on_connect) hook.
+    Connecting {
+        /// Which attempt this is, from 1, since the last connection that lasted.
+        attempt: u32,
+        /// Why there is no connection, unless this is the very first attempt.
+        cause: Option<ConnectError>,
+    },
+    /// There is a connection, and it is ready for calls.
+    Connected(Peer),
+    /// There is no connection, and the next attempt has to wait.
+    Waiting {
+        /// Which attempt comes next, from 2, since the last connection that lasted; 1 after one
+        /// that did.
+        attempt: u32,
+        /// When it begins.
+        until: Instant,
+        /// Why there is no connection.
+        cause: ConnectError,
+    },
+    /// There will be no connection any more: the client is closed.
+    Closed,
+}
+
+impl State {
+    /// The connection, if there is one that has not been lost since.
+    pub(super) fn peer(&self) -> Option<&Peer> {
+        match self {
+            State::Connected(peer) if !peer.is_closed() => Some(peer),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, State::Closed)
+    }
+}

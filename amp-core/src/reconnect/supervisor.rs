@@ -1,0 +1,154 @@
+//! The task that keeps a client connected.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::backoff::Waits;
+use super::builder::Boxed;
+use super::error::ConnectError;
+use super::state::State;
+use crate::connection::{CloseReason, Connection, Peer};
+
+pub(super) type Connect = Box<dyn FnMut() -> Boxed<Connection> + Send>;
+pub(super) type OnConnect = Box<dyn FnMut(Peer) -> Boxed<()> + Send>;
+
+pub(super) struct Supervisor {
+    pub(super) connect: Connect,
+    pub(super) on_connect: OnConnect,
+    pub(super) prepare: Box<dyn FnMut(Connection) -> Connection + Send>,
+    pub(super) attempt_timeout: Duration,
+    pub(super) reset_after: Duration,
+    pub(super) waits: Waits,
+    pub(super) address: Option<Arc<str>>,
+}
+
+impl Supervisor {
+    /// Runs until `stop` is true, or its sender gone. When it resolves, nothing of the client is
+    /// left: no connection, and no task.
+    pub(super) async fn run(
+        mut self,
+        state: watch::Sender<State>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut state = Published(state);
+        let mut drivers = JoinSet::new();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = self.keep_connected(&mut state, &mut drivers) => {}
+        }
+        // The connection was closed with what held it. Whoever waits for the end waits for that
+        // too.
+        state.publish(State::Closed);
+        while drivers.join_next().await.is_some() {}
+        tracing::debug!(address = self.shown_address(), "the client is closed");
+    }
+
+    /// Connects again and again. Dropped, it closes the connection that there is.
+    async fn keep_connected(&mut self, state: &mut Published, drivers: &mut JoinSet<CloseReason>) {
+        let mut attempt: u32 = 1;
+        let mut cause = None;
+        loop {
+            state.publish(State::Connecting { attempt, cause });
+            let lost = match self.connect(drivers).await {
+                Ok(connected) => {
+                    tracing::debug!(address = self.shown_address(), attempt, "connected");
+                    let since = Instant::now();
+                    state.publish(State::Connected(connected.0.clone()));
+                    let reason = connected.0.closed().await;
+                    if since.elapsed() >= self.reset_after {
+                        self.waits.reset();
+                        attempt = 0;
+                    }
+                    ConnectError::Lost(reason)
+                }
+                Err(error) => error,
+            };
+            attempt = attempt.saturating_add(1);
+            let wait = self.waits.next();
+            tracing::debug!(address = self.shown_address(), attempt, ?wait, cause = %lost, "not connected");
+            while drivers.try_join_next().is_some() {}
+            let until = later(wait);
+            state.publish(State::Waiting { attempt, until, cause: lost.clone() });
+            sleep_until(until).await;
+            cause = Some(lost);
+        }
+    }
+
+    /// Makes a connection and makes that ready.
+    async fn connect(
+        &mut self,
+        drivers: &mut JoinSet<CloseReason>,
+    ) -> Result<Connected, ConnectError> {
+        let Self { connect, on_connect, prepare, attempt_timeout, .. } = self;
+        let attempt = async {
+            let connection =
+                connect().await.map_err(|error| ConnectError::Connect(error.into()))?;
+            let (peer, driver) = prepare(connection).start();
+            let connected = Connected(peer.clone());
+            drivers.spawn(driver);
+            on_connect(peer).await.map_err(|error| ConnectError::Hook(error.into()))?;
+            Ok(connected)
+        };
+        let after = *attempt_timeout;
+        match timeout(after, caught(attempt)).await {
+            Ok(Some(done)) => done,
+            Ok(None) => Err(ConnectError::Panicked),
+            Err(_) => Err(ConnectError::Timeout { after }),
+        }
+    }
+
+    fn shown_address(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+}
+
+/// The state that the client's handles see.
+struct Published(watch::Sender<State>);
+
+impl Published {
+    fn publish(&mut self, state: State) {
+        // Dropped once the channel's own lock is released: the old state may be a connection.
+        let _old = self.0.send_replace(state);
+    }
+}
+
+impl Drop for Published {
+    /// Also when the runtime shuts down: nobody waits for a connection then.
+    fn drop(&mut self) {
+        self.publish(State::Closed);
+    }
+}
+
+/// A connection that is closed when this is dropped, whoever else has a handle of it.
+struct Connected(Peer);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.shared().close(&CloseReason::Local, false);
+    }
+}
+
+/// Runs code of the user's; `None` when that panics.
+async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(done)) => Poll::Ready(Some(done)),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+/// After `wait`, or in thirty years: tokio's own limit for what is too far away.
+fn later(wait: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(86400 * 365 * 30);
+    Instant::now() + wait.min(FAR)
+}
