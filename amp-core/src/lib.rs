@@ -127,6 +127,8 @@ mod shorten;
 pub mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 #[doc(inline)]
 pub use argument::{Argument, DecodeError, EncodeError, PeerAddress, Proto, UnknownKeys};

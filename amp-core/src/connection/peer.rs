@@ -178,6 +178,12 @@ impl Peer {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
+    /// A future that resolves when the queue has room, or `None` when it has.
+    #[cfg(feature = "tower")]
+    pub(crate) fn room(&self) -> Result<Option<tokio::sync::futures::OwnedNotified>, CloseReason> {
+        self.shared.room()
+    }
+
     /// Sends once the queue has room.
     async fn when_room(
         &self,

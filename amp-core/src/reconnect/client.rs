@@ -166,8 +166,8 @@ impl Client {
         wait: bool,
         deadline: Option<(Instant, std::time::Duration)>,
     ) -> Result<Peer, NotConnected> {
-        if let Some(peer) = self.handle.state.borrow().peer() {
-            return Ok(peer.clone());
+        if let Some(peer) = self.peer_now() {
+            return Ok(peer);
         }
         if !wait {
             return Err(self.not_connected(NotConnectedKind::FailFast));
@@ -186,8 +186,12 @@ impl Client {
         peer.ok_or_else(|| self.not_connected(NotConnectedKind::Closed))
     }
 
+    pub(crate) fn peer_now(&self) -> Option<Peer> {
+        self.handle.state.borrow().peer().cloned()
+    }
+
     /// Waits for a connection. `None` when there will be none.
-    async fn wait_for_peer(&self) -> Option<Peer> {
+    pub(crate) async fn wait_for_peer(&self) -> Option<Peer> {
         let mut state = self.handle.state.clone();
         let peer = state.wait_for(|state| state.is_closed() || state.peer().is_some()).await;
         // Lost again in between is no matter: whoever uses it comes back here.
@@ -197,7 +201,7 @@ impl Client {
         })
     }
 
-    pub(super) fn not_connected(&self, kind: NotConnectedKind) -> NotConnected {
+    pub(crate) fn not_connected(&self, kind: NotConnectedKind) -> NotConnected {
         let state = self.handle.state.borrow();
         let kind = if state.is_closed() { NotConnectedKind::Closed } else { kind };
         NotConnected::new(kind, self.handle.address.clone(), &state)

@@ -2,13 +2,19 @@
 
 mod context;
 mod failure;
+#[cfg(feature = "tower")]
+mod layer;
 mod locator;
 mod question;
 mod responders;
+#[cfg(feature = "tower")]
+mod service;
 mod string;
 
 pub use context::Context;
 pub use failure::Failure;
+#[cfg(feature = "tower")]
+pub use layer::{Answered, ReceivedCall, Run};
 pub(crate) use locator::Locator;
 pub(crate) use question::{Question, Undeclared};
 pub use responders::{Clash, Respond, Responders};

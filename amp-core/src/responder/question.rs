@@ -29,6 +29,9 @@ pub(crate) struct Question {
     /// Whether it asks for a protocol switch, and nothing is read until that is decided.
     asks_switch: bool,
     answered: bool,
+    /// Where it goes when it is dropped unanswered, while there are layers around its responder.
+    #[cfg(feature = "tower")]
+    home: Option<Box<super::layer::Home>>,
 }
 
 impl Question {
@@ -40,7 +43,16 @@ impl Question {
     ) -> Self {
         let tag = call.tag().map(SmallVec::from_slice);
         let command = SmallVec::from_slice(call.command());
-        Self { peer, tag, command, number, asks_switch, answered: false }
+        Self {
+            peer,
+            tag,
+            command,
+            number,
+            asks_switch,
+            answered: false,
+            #[cfg(feature = "tower")]
+            home: None,
+        }
     }
 
     pub(crate) fn peer(&self) -> &Peer {
@@ -159,6 +171,10 @@ impl Question {
 
     fn finish(&mut self, code: &[u8], description: &str, close: bool) {
         self.answered = true;
+        #[cfg(feature = "tower")]
+        if let Some(home) = &mut self.home {
+            home.failed(code);
+        }
         let shared = self.peer.shared();
         if let Some(tag) = &self.tag {
             shared.update(|state| {
@@ -185,8 +201,45 @@ impl Question {
     }
 }
 
+#[cfg(feature = "tower")]
+impl Question {
+    /// Dropped unanswered, it goes to `slot`.
+    pub(super) fn add_home(&mut self, slot: super::layer::Slot) {
+        self.home = Some(Box::new(super::layer::Home::new(slot, self.home.take())));
+    }
+
+    pub(super) fn requires_answer(&self) -> bool {
+        self.tag.is_some()
+    }
+
+    pub(super) fn asks_switch(&self) -> bool {
+        self.asks_switch
+    }
+
+    fn go_home(&mut self, home: super::layer::Home) {
+        if self.answered {
+            home.answered();
+            return;
+        }
+        self.answered = true;
+        home.come_back(|outer| Self {
+            peer: self.peer.clone(),
+            tag: self.tag.take(),
+            command: std::mem::take(&mut self.command),
+            number: self.number.take(),
+            asks_switch: self.asks_switch,
+            answered: false,
+            home: outer,
+        });
+    }
+}
+
 impl Drop for Question {
     fn drop(&mut self) {
+        #[cfg(feature = "tower")]
+        if let Some(home) = self.home.take() {
+            self.go_home(*home);
+        }
         if let Some(number) = self.number {
             self.peer.shared().leave(number);
         }

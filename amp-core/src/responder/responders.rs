@@ -42,7 +42,7 @@ use crate::shorten::Shortened;
 /// caller is gone.
 pub struct Responders<S = ()> {
     state: Arc<S>,
-    locator: Arc<Locator>,
+    pub(super) locator: Arc<Locator>,
 }
 
 /// A command that a struct answers: an alternative to passing functions.

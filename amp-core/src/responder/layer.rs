@@ -1,0 +1,286 @@
+//! Middleware around responders.
+//!
+//! The question travels with the call through the layers, to the responder. When they fail or give
+//! up instead, it comes back here by being dropped, and is answered with their error.
+
+use bytes::Bytes;
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::Responders;
+use super::locator::{AnyResponder, Locator, Responding};
+use super::question::{Question, Undeclared};
+use crate::boxes::{AmpBox, keys};
+use crate::connection::Peer;
+use crate::proto::RemoteError;
+use crate::shorten::Shortened;
+
+type BoxedError = Box<dyn Error + Send + Sync>;
+
+impl<S> Responders<S> {
+    /// Puts middleware around all the responders that the set has by now, the fallback included,
+    /// but not around those that are added later. What it limits, it limits for all of them
+    /// together, on all connections.
+    ///
+    /// The layer is given [`Run`], a service that answers a [`ReceivedCall`] with its responder,
+    /// and makes a service of the same of it: as tower's middleware does. Each call has a clone of
+    /// that service, which is waited for until it is ready.
+    ///
+    /// When the service fails, and its responder has not answered, the call is answered with the
+    /// code and description of the error if that is a [`RemoteError`], and is an undeclared failure
+    /// otherwise. A responder whose future the service drops, because it took too long, say, ends
+    /// there. A call that the service has handed to another task, as a buffer does, is answered
+    /// when that is done with it.
+    ///
+    /// A call that waits for the service counts as a running responder: see
+    /// [`Limits::running_responders`](crate::Limits::running_responders).
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Run>,
+        L::Service: Service<ReceivedCall, Response = Answered> + Clone + Send + 'static,
+        <L::Service as Service<ReceivedCall>>::Error: Into<Box<dyn Error + Send + Sync>>,
+        <L::Service as Service<ReceivedCall>>::Future: Send,
+    {
+        let service = Arc::new(Mutex::new(layer.layer(Run)));
+        let Locator { by_name, fallback, .. } = Arc::make_mut(&mut self.locator);
+        for responder in by_name.values_mut().chain(fallback) {
+            let inner = Arc::clone(responder);
+            *responder = Arc::new(Layered { responder: inner, service: Arc::clone(&service) });
+        }
+        self
+    }
+}
+
+/// A call that was received, on its way to its responder.
+///
+/// Dropped, it goes back to the layers before it that have not given up, and to the peer with the
+/// code `UNKNOWN` when there are none.
+pub struct ReceivedCall {
+    command: Bytes,
+    arguments: AmpBox,
+    question: Question,
+    responder: Arc<dyn AnyResponder>,
+    slot: Slot,
+}
+
+impl ReceivedCall {
+    /// The name of the command.
+    pub fn command(&self) -> &[u8] {
+        &self.command
+    }
+
+    /// The arguments, without the protocol's own keys.
+    pub fn arguments(&self) -> &AmpBox {
+        &self.arguments
+    }
+
+    /// The peer that calls.
+    pub fn peer(&self) -> &Peer {
+        self.question.peer()
+    }
+
+    /// Whether the peer wants an answer.
+    pub fn requires_answer(&self) -> bool {
+        self.question.requires_answer()
+    }
+
+    /// Answers in place of the responder. A call that asks for a protocol switch is failed: only
+    /// a responder can agree to that.
+    pub fn answer(self, response: &AmpBox) -> Answered {
+        if self.question.asks_switch() {
+            let why = "a layer has answered the call".to_owned();
+            self.question.fail_undeclared(&Undeclared::Switch(why));
+        } else {
+            self.question.answer_box(response);
+        }
+        self.slot.answered().unwrap_or(Answered { error_code: None })
+    }
+
+    /// Answers with an error in place of the responder.
+    pub fn fail(self, error: &RemoteError) -> Answered {
+        self.question.fail_with(&error.code, &error.description);
+        self.slot.answered().unwrap_or(Answered { error_code: None })
+    }
+}
+
+impl fmt::Debug for ReceivedCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceivedCall")
+            .field("command", &Shortened::new(&self.command))
+            .field("peer", self.peer())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says that a call was answered, and how: the answer itself has gone to the peer.
+#[derive(Debug)]
+pub struct Answered {
+    error_code: Option<Bytes>,
+}
+
+impl Answered {
+    /// The code of the error that the call was answered with; `None` when it succeeded.
+    pub fn error_code(&self) -> Option<&[u8]> {
+        self.error_code.as_deref()
+    }
+}
+
+/// The service that runs responders: the innermost one of all layers.
+///
+/// It succeeds whenever its responder has answered, be it with an error.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Run;
+
+impl Service<ReceivedCall> for Run {
+    type Response = Answered;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Answered, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: ReceivedCall) -> Self::Future {
+        Box::pin(async {
+            let ReceivedCall { command, arguments, question, responder, slot } = call;
+            if let Some(responding) = responder.respond(question, &command, &arguments) {
+                responding.await;
+            }
+            slot.answered().ok_or_else(|| "the responder is done and has not answered".into())
+        })
+    }
+}
+
+/// A responder with layers around it.
+struct Layered<V> {
+    responder: Arc<dyn AnyResponder>,
+    service: Arc<Mutex<V>>,
+}
+
+impl<V> AnyResponder for Layered<V>
+where
+    V: Service<ReceivedCall, Response = Answered> + Clone + Send + 'static,
+    V::Error: Into<BoxedError>,
+    V::Future: Send,
+{
+    fn is_switch(&self) -> bool {
+        self.responder.is_switch()
+    }
+
+    fn respond(&self, mut question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
+        let slot = Slot::default();
+        question.add_home(slot.clone());
+        let mut arguments = ampbox.clone();
+        for key in keys::RESERVED {
+            arguments.remove(key);
+        }
+        let call = ReceivedCall {
+            command: Bytes::copy_from_slice(command),
+            arguments,
+            question,
+            responder: Arc::clone(&self.responder),
+            slot: slot.clone(),
+        };
+        let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(Box::pin(async move {
+            let ready = poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into);
+            let ended = match ready {
+                Ok(()) => service.call(call).await.map_err(Into::into),
+                Err(error) => {
+                    drop(call);
+                    Err(error)
+                }
+            };
+            drop(service);
+            // What comes back otherwise is dropped with its slot, and answered by that.
+            if let Err(error) = ended
+                && let Some(question) = slot.take_back()
+            {
+                match error.downcast::<RemoteError>() {
+                    Ok(error) => question.fail_with(&error.code, &error.description),
+                    Err(error) => question.fail_undeclared(&Undeclared::Responder(error)),
+                }
+            }
+        }))
+    }
+}
+
+/// Where a question goes that is dropped unanswered, and the place behind that.
+pub(super) struct Home {
+    slot: Slot,
+    outer: Option<Box<Home>>,
+    /// What the question was answered with, if with an error.
+    error_code: Option<Bytes>,
+}
+
+impl Home {
+    pub(super) fn new(slot: Slot, outer: Option<Box<Home>>) -> Self {
+        Self { slot, outer, error_code: None }
+    }
+
+    pub(super) fn failed(&mut self, code: &[u8]) {
+        self.error_code = Some(Bytes::copy_from_slice(code));
+    }
+
+    /// The question was answered.
+    pub(super) fn answered(self) {
+        let Self { slot, outer, error_code } = self;
+        let mut outer = outer;
+        while let Some(home) = outer {
+            home.slot.set(Returned::Answered(error_code.clone()));
+            outer = home.outer;
+        }
+        slot.set(Returned::Answered(error_code));
+    }
+
+    /// The question was dropped: `back` makes another one of it, whose home is the place behind.
+    pub(super) fn come_back(self, back: impl FnOnce(Option<Box<Home>>) -> Question) {
+        let Self { slot, outer, .. } = self;
+        slot.set(Returned::Unanswered(back(outer)));
+    }
+}
+
+/// What has become of a question.
+#[derive(Clone, Default)]
+pub(super) struct Slot(Arc<Mutex<Returned>>);
+
+#[derive(Default)]
+enum Returned {
+    #[default]
+    No,
+    Unanswered(Question),
+    Answered(Option<Bytes>),
+}
+
+impl Slot {
+    fn set(&self, returned: Returned) {
+        let _old = std::mem::replace(
+            &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
+            returned,
+        );
+    }
+
+    /// How the question was answered; `None` while it is not.
+    fn answered(&self) -> Option<Answered> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Returned::Answered(error_code) => Some(Answered { error_code: error_code.clone() }),
+            Returned::No | Returned::Unanswered(_) => None,
+        }
+    }
+
+    /// Takes the question that has come back.
+    fn take_back(&self) -> Option<Question> {
+        let mut returned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::take(&mut *returned) {
+            Returned::Unanswered(question) => Some(question),
+            Returned::No | Returned::Answered(_) => None,
+        }
+    }
+}

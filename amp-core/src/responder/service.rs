@@ -1,0 +1,57 @@
+//! Services as responders.
+
+use std::error::Error;
+use std::future::poll_fn;
+use std::sync::{Mutex, PoisonError};
+use tower_service::Service;
+
+use super::{Context, Failure, Responders};
+use crate::command::{Command, CommandError};
+
+impl<S: Send + Sync + 'static> Responders<S> {
+    /// Adds a service as the responder for the command `C`. Its requests are what the other
+    /// responders get: a context and the command.
+    ///
+    /// Each call has a clone of its own, which is waited for until it is ready. An error of the
+    /// service's that is one of those that the command declares is answered with its code, any
+    /// other one is an undeclared failure: also where it is boxed, as tower's middleware does.
+    ///
+    /// ```
+    /// use amp_core::{Command, Context, NoError, Responders};
+    /// use tower::{ServiceBuilder, service_fn};
+    ///
+    /// #[derive(Command)]
+    /// struct Compact {}
+    ///
+    /// async fn compact(_: (Context, Compact)) -> Result<(), NoError> {
+    ///     Ok(())
+    /// }
+    ///
+    /// // One at a time.
+    /// let one = ServiceBuilder::new().concurrency_limit(1).service(service_fn(compact));
+    /// let responders = Responders::new(()).service::<Compact, _>(one);
+    /// ```
+    pub fn service<C, V>(self, service: V) -> Self
+    where
+        C: Command,
+        V: Service<(Context<S>, C), Response = C::Response> + Clone + Send + 'static,
+        V::Error: Into<Box<dyn Error + Send + Sync>>,
+        V::Future: Send,
+    {
+        let service = Mutex::new(service);
+        self.try_respond(move |context, command: C| {
+            let mut service = service.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            async move {
+                poll_fn(|cx| service.poll_ready(cx)).await.map_err(failure)?;
+                service.call((context, command)).await.map_err(failure)
+            }
+        })
+    }
+}
+
+fn failure<E: CommandError>(error: impl Into<Box<dyn Error + Send + Sync>>) -> Failure<E> {
+    match error.into().downcast::<E>() {
+        Ok(declared) => Failure::Declared(*declared),
+        Err(error) => Failure::Undeclared(error),
+    }
+}

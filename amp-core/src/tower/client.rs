@@ -1,0 +1,100 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tower_service::Service;
+
+use super::{RawCall, Waiting};
+use crate::boxes::AmpBox;
+use crate::command::{Command, NoError};
+use crate::error::CallError;
+use crate::reconnect::{Client, NotConnectedKind};
+
+/// The calls of a client that connects again, as a service of every command.
+///
+/// It is ready while the client is connected and the queue of what is to be sent has room, so a
+/// balancer calls others in the meantime, and comes back to it. It fails once the client is closed:
+/// for good. Ready keeps no place: a connection may be lost before the call is made, which then
+/// waits or fails at once, as the client's [`wait`](crate::reconnect::Builder::wait) says.
+pub struct ClientService {
+    client: Client,
+    waiting: Option<Waiting>,
+}
+
+impl ClientService {
+    /// A service that calls through this client.
+    pub fn new(client: Client) -> Self {
+        Self { client, waiting: None }
+    }
+
+    /// The client that it calls through.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn poll_connected<E>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<E>>> {
+        loop {
+            if let Some(waiting) = &mut self.waiting {
+                ready!(waiting.as_mut().poll(cx));
+                self.waiting = None;
+            }
+            let connected = self.client.peer_now().and_then(|peer| peer.room().ok());
+            match connected {
+                Some(None) => return Poll::Ready(Ok(())),
+                Some(Some(room)) => self.waiting = Some(Box::pin(room)),
+                None => {
+                    let error = self.client.not_connected(NotConnectedKind::FailFast);
+                    if error.kind() == NotConnectedKind::Closed {
+                        return Poll::Ready(Err(error.into()));
+                    }
+                    let client = self.client.clone();
+                    self.waiting = Some(Box::pin(async move {
+                        client.wait_for_peer().await;
+                    }));
+                }
+            }
+        }
+    }
+}
+
+impl<C: Command> Service<C> for ClientService {
+    type Response = C::Response;
+    type Error = CallError<C::Error>;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, CallError<C::Error>>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.poll_connected(cx)
+    }
+
+    fn call(&mut self, command: C) -> Self::Future {
+        self.client.call_remote(command).into_future()
+    }
+}
+
+impl Service<RawCall> for ClientService {
+    type Response = AmpBox;
+    type Error = CallError;
+    type Future = Pin<Box<dyn Future<Output = Result<AmpBox, CallError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.poll_connected::<NoError>(cx)
+    }
+
+    fn call(&mut self, call: RawCall) -> Self::Future {
+        let RawCall { command, arguments, idempotent } = call;
+        let call = self.client.call_remote_string(command, arguments.iter());
+        if idempotent { call.idempotent().into_future() } else { call.into_future() }
+    }
+}
+
+impl Clone for ClientService {
+    fn clone(&self) -> Self {
+        Self::new(self.client.clone())
+    }
+}
+
+impl fmt::Debug for ClientService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientService").field(&self.client).finish()
+    }
+}

@@ -1,0 +1,57 @@
+//! Calls and responders as services of [tower](https://docs.rs/tower), so that timeouts, retries,
+//! limits and load balancing come from there.
+//!
+//! Calls: [`PeerService`] and [`ClientService`] are services of every typed command, and of a
+//! [`RawCall`], which is any command by its name. Middleware that works for any request, as most
+//! of tower's does, wraps all commands at once; for what has to name its request, such as a buffer
+//! or a balancer, [`TypedCalls`] makes typed calls of raw ones.
+//!
+//! Responders: [`Responders::service`](crate::Responders::service) makes a service answer a
+//! command, and [`Responders::layer`](crate::Responders::layer) puts middleware around a whole set.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower::BoxError> {
+//! use amp_core::tower::PeerService;
+//! use amp_core::{Arguments, Command, Context, NoError, Responders, testing};
+//! use std::time::Duration;
+//! use tower::{ServiceBuilder, ServiceExt};
+//!
+//! #[derive(Command)]
+//! #[amp(response = Total)]
+//! struct Sum {
+//!     a: i64,
+//!     b: i64,
+//! }
+//!
+//! #[derive(Arguments, Debug, PartialEq)]
+//! struct Total {
+//!     total: i64,
+//! }
+//!
+//! // No more than 100 responders of this set run at once, and none for over a second.
+//! let responders = Responders::new(())
+//!     .respond(|_: Context, Sum { a, b }| async move { Ok::<_, NoError>(Total { total: a + b }) })
+//!     .layer(ServiceBuilder::new().concurrency_limit(100).timeout(Duration::from_secs(1)));
+//! let (peer, _there) = testing::pair(Responders::new(()), responders);
+//!
+//! let calls = ServiceBuilder::new()
+//!     .concurrency_limit(10)
+//!     .timeout(Duration::from_secs(2))
+//!     .service(PeerService::new(peer));
+//! assert_eq!(calls.oneshot(Sum { a: 1, b: 2 }).await?, Total { total: 3 });
+//! # Ok(()) }
+//! ```
+
+mod client;
+mod peer;
+mod raw;
+
+pub use crate::responder::{Answered, ReceivedCall, Run};
+pub use client::ClientService;
+pub use peer::PeerService;
+pub use raw::{RawCall, TypedCalls};
+
+use std::future::Future;
+use std::pin::Pin;
+
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;

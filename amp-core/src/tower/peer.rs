@@ -1,0 +1,86 @@
+use std::fmt;
+use std::task::{Context, Poll, ready};
+use tower_service::Service;
+
+use super::{RawCall, Waiting};
+use crate::boxes::AmpBox;
+use crate::command::{Command, NoError};
+use crate::connection::{Call, Peer, StringCall};
+use crate::error::CallError;
+
+/// The calls of one connection, as a service of every command.
+///
+/// It is ready while the queue of what is to be sent has room, and fails once the connection has
+/// ended: for good, so a balancer leaves it out. Ready keeps no place: when clones call at the same
+/// time, their calls may still have to wait for room. Too many outstanding calls are not waited
+/// for: that call fails with [`CallError::TooManyCalls`]. A `ConcurrencyLimit` of tower's waits.
+pub struct PeerService {
+    peer: Peer,
+    room: Option<Waiting>,
+}
+
+impl PeerService {
+    /// A service that calls this peer.
+    pub fn new(peer: Peer) -> Self {
+        Self { peer, room: None }
+    }
+
+    /// The peer that it calls.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    fn poll_room<E>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<E>>> {
+        loop {
+            if let Some(room) = &mut self.room {
+                ready!(room.as_mut().poll(cx));
+                self.room = None;
+            }
+            match self.peer.room() {
+                Ok(None) => return Poll::Ready(Ok(())),
+                Ok(Some(room)) => self.room = Some(Box::pin(room)),
+                Err(reason) => return Poll::Ready(Err(CallError::Closed(reason))),
+            }
+        }
+    }
+}
+
+impl<C: Command> Service<C> for PeerService {
+    type Response = C::Response;
+    type Error = CallError<C::Error>;
+    type Future = Call<C>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.poll_room(cx)
+    }
+
+    fn call(&mut self, command: C) -> Call<C> {
+        self.peer.call_remote(command)
+    }
+}
+
+impl Service<RawCall> for PeerService {
+    type Response = AmpBox;
+    type Error = CallError;
+    type Future = StringCall;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.poll_room::<NoError>(cx)
+    }
+
+    fn call(&mut self, call: RawCall) -> StringCall {
+        self.peer.call_remote_string(&call.command, call.arguments.iter())
+    }
+}
+
+impl Clone for PeerService {
+    fn clone(&self) -> Self {
+        Self::new(self.peer.clone())
+    }
+}
+
+impl fmt::Debug for PeerService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PeerService").field(&self.peer).finish()
+    }
+}

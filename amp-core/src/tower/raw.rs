@@ -1,0 +1,98 @@
+use bytes::Bytes;
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+use crate::argument::{EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxLimits};
+use crate::command::{Command, NoError, read_arguments};
+use crate::error::CallError;
+
+/// A call by its name, with its arguments as they are on the wire: one request for all commands.
+#[derive(Clone, Debug)]
+pub struct RawCall {
+    /// The name of the command.
+    pub command: Bytes,
+    /// The arguments, without the protocol's own keys.
+    pub arguments: AmpBox,
+    /// Whether it may be sent again when its connection was lost before the answer came: see
+    /// [`Command::IDEMPOTENT`].
+    pub idempotent: bool,
+}
+
+impl RawCall {
+    /// A call that is sent once.
+    pub fn new(command: impl Into<Bytes>, arguments: AmpBox) -> Self {
+        Self { command: command.into(), arguments, idempotent: false }
+    }
+
+    /// A call of a typed command.
+    ///
+    /// # Errors
+    ///
+    /// When an argument cannot be written, or needs a connection to be: a descriptor, say.
+    pub fn of<C: Command>(command: &C) -> Result<Self, EncodeError> {
+        const NO_LIMITS: BoxLimits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
+        let arguments = AmpBox::parse(&mut command.encode()?, NO_LIMITS)?;
+        let command = Bytes::from_static(C::NAME.as_bytes());
+        Ok(Self { command, arguments, idempotent: C::IDEMPOTENT })
+    }
+}
+
+/// Typed calls through a service of raw ones, which may be one for all commands: a balancer, say.
+///
+/// It fails with what `S` fails with. Where that is a [`CallError`], it becomes one of the command
+/// that was called, `CallError<C::Error>`, and can be downcast to that.
+#[derive(Clone, Debug)]
+pub struct TypedCalls<S>(S);
+
+impl<S> TypedCalls<S> {
+    /// Typed calls through `service`.
+    pub fn new(service: S) -> Self {
+        Self(service)
+    }
+}
+
+impl<S, C> Service<C> for TypedCalls<S>
+where
+    C: Command,
+    S: Service<RawCall, Response = AmpBox>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    S::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx).map_err(|error| typed::<C>(error.into()))
+    }
+
+    fn call(&mut self, command: C) -> Self::Future {
+        let call = match RawCall::of(&command) {
+            Ok(call) => self.0.call(call),
+            Err(error) => {
+                let error = CallError::<C::Error>::Encode(error);
+                return Box::pin(std::future::ready(Err(error.into())));
+            }
+        };
+        Box::pin(async {
+            let ampbox = call.await.map_err(|error| typed::<C>(error.into()))?;
+            Proto::detached(|proto| read_arguments(&ampbox, proto))
+                .map_err(|error| CallError::<C::Error>::Decode(error).into())
+        })
+    }
+}
+
+/// The error of a raw call as one of the command's.
+fn typed<C: Command>(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error + Send + Sync> {
+    match error.downcast::<CallError<NoError>>() {
+        Ok(error) => match *error {
+            CallError::Remote(error) => CallError::<C::Error>::of(error).into(),
+            other => other.widen::<C::Error>().into(),
+        },
+        Err(other) => other,
+    }
+}
