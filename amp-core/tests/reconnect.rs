@@ -506,6 +506,8 @@ async fn a_closed_client_fails_every_call() {
     for call in [once.await.unwrap(), again.await.unwrap()] {
         assert!(matches!(call, Err(CallError::Closed(CloseReason::Local))), "{call:?}");
     }
+    let error = not_connected(client.call_remote(Once { n: 3 }).fail_fast().await);
+    assert_eq!(error.kind(), NotConnectedKind::Closed);
     let error = not_connected(client.call_remote(Once { n: 3 }).await);
     assert_eq!(error.kind(), NotConnectedKind::Closed);
     assert_eq!(error.to_string(), "not connected to far:1: the client is closed");

@@ -409,12 +409,15 @@ async fn a_call_that_an_inner_layer_gave_up_is_answered_there() {
     let audit = Audit::default();
     let responders = Responders::new(())
         .respond_string("Slow", slow)
+        .respond_string("Echo", support::echo)
         .layer(TimeoutLayer::new(SECOND))
         .layer(audit.clone());
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
     script.send_box([("_command", "Slow"), ("_ask", "1")]).await;
     script.expect_unknown("1").await;
-    assert_eq!(*audit.seen.lock().unwrap(), ["Slow true UNKNOWN"]);
+    script.send_box([("_command", "Echo"), ("_ask", "2")]).await;
+    script.expect([("_answer", "2")]).await;
+    assert_eq!(*audit.seen.lock().unwrap(), ["Slow true UNKNOWN", "Echo true ok"]);
 
     // And the outer one gives up both.
     let responders = Responders::new(())
