@@ -221,7 +221,7 @@ impl Exchange {
         let encoded = encode(shared).map_err(CallError::Encode)?;
         let waker = cx.waker().clone();
         let sent = encoded.commit(shared, |state, body| {
-            if let Some(reason) = state.phase.refusal() {
+            if let Some(reason) = state.refusal() {
                 return Err(CallError::Closed(reason.clone()));
             }
             let Some(stream) = switch else {

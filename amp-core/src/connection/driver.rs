@@ -370,6 +370,8 @@ impl Future for Driver {
                     }
                     None if matches!(reason, CloseReason::Io(_)) => {
                         let deadline = this.deadline();
+                        this.shared.lock().broken = Some(reason.clone());
+                        this.shared.room.notify_waiters();
                         this.broken = Some(Broken { reason, deadline });
                         more = true;
                     }

@@ -148,7 +148,7 @@ impl Peer {
 
     /// Whether no more calls can be made: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
-        self.shared.lock().phase.refusal().is_some()
+        self.shared.lock().refusal().is_some()
     }
 
     /// Replaces what answers the peer's calls on this connection: after a login, say. It holds

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,6 +69,8 @@ pub(crate) struct State {
     /// How many calls have taken their answers and may still claim attachments.
     pub(super) decoding: usize,
     pub(super) unclaimed: Unclaimed,
+    /// Why nothing can be sent any more, while what the peer sent before is still read.
+    pub(super) broken: Option<CloseReason>,
 }
 
 /// What was decided about a protocol switch that the peer has asked for.
@@ -182,6 +185,7 @@ impl Shared {
             after: VecDeque::new(),
             decoding: 0,
             unclaimed: Unclaimed::default(),
+            broken: None,
         };
         Self {
             state: Mutex::new(state),
@@ -318,7 +322,7 @@ impl Shared {
     pub(super) fn room(&self) -> Result<Option<OwnedNotified>, CloseReason> {
         let room = Arc::clone(&self.room).notified_owned();
         let mut state = self.lock();
-        if let Some(reason) = state.phase.refusal() {
+        if let Some(reason) = state.refusal() {
             return Err(reason.clone());
         }
         if state.core.queued() < self.settings.limits.send_queue {
@@ -334,10 +338,11 @@ impl Shared {
             if state.phase.refusal().is_some() {
                 return None;
             }
+            let reason = state.first_reason(reason.clone());
             state.phase = Phase::Closing { reason: reason.clone(), finish_responders };
-            Some(state.callers())
+            Some((reason, state.callers()))
         });
-        if let Some(callers) = callers {
+        if let Some((reason, callers)) = callers {
             tracing::debug!(%reason, "closing the connection");
             callers.into_iter().for_each(Waker::wake);
             self.room.notify_waiters();
@@ -349,7 +354,7 @@ impl Shared {
     pub(super) fn end(&self, reason: CloseReason) -> CloseReason {
         let mut state = self.lock();
         let reason = match &state.phase {
-            Phase::Open => reason,
+            Phase::Open => state.first_reason(reason),
             Phase::Closing { reason, .. } | Phase::Ended(reason) => reason.clone(),
         };
         state.phase = Phase::Ended(reason.clone());
@@ -391,9 +396,25 @@ impl Shared {
 }
 
 impl State {
+    /// Why no call can be made, if none can.
+    pub(super) fn refusal(&self) -> Option<&CloseReason> {
+        self.phase.refusal().or(self.broken.as_ref())
+    }
+
+    /// Why the connection ends, when this is why it ends now. That the peer went is what follows
+    /// when nothing could be sent to it; when the stream broke because it went, it is the reason.
+    fn first_reason(&self, reason: CloseReason) -> CloseReason {
+        let went = matches!(reason, CloseReason::Peer | CloseReason::Truncated { .. });
+        match &self.broken {
+            Some(CloseReason::Io(error)) if went && is_of_peer(error) => reason,
+            Some(broken) if went => broken.clone(),
+            _ => reason,
+        }
+    }
+
     /// Queues a command that wants no answer.
     pub(super) fn notify(&mut self, command: &[u8], body: &mut Body) -> Result<(), CloseReason> {
-        if let Some(reason) = self.phase.refusal() {
+        if let Some(reason) = self.refusal() {
             return Err(reason.clone());
         }
         self.core.notify(command, body);
@@ -454,6 +475,12 @@ impl State {
     fn callers(&mut self) -> Vec<Waker> {
         self.core.waiters().map(|waiter| waiter.clone()).collect()
     }
+}
+
+/// Whether a write fails so because the peer has closed the stream.
+fn is_of_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
 impl Encoded<'_> {
