@@ -63,12 +63,21 @@ def check(descriptor, expected):
 
 
 class Peer(amp.AMP):
+    def __init__(self):
+        super().__init__()
+        self.answers = []
+
+    def connectionLost(self, reason):
+        super().connectionLost(reason)
+        for answer in self.answers:
+            os.close(answer)
+
     @Pass.responder
     def passed(self, number, file, filler):
         check(file, number)
         answer = file_of(number + 1)
-        # Twisted sends it later and never says when; keep it open for a while.
-        reactor.callLater(5, os.close, answer)
+        # Twisted sends it later and never says when.
+        self.answers.append(answer)
         return {"file": answer, "filler": filler}
 
     @PassBack.responder
