@@ -7,7 +7,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::task::spawn_blocking;
 
@@ -18,10 +17,10 @@ use crate::folder::Folder;
 /// Opens files of `folder` for a worker, which is this program with `arguments`, until it ends.
 pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> Result<(), AnyError> {
     let folder = Folder::new(folder)?;
-    let (here, there) = UnixStream::pair()?;
-    let mut worker = start_worker(there.into_std()?.into(), arguments)?;
+    let (connection, end) = amp_unix::socketpair()?;
+    let mut worker = start_worker(end, arguments)?;
     let responders = Responders::new(folder).try_respond(open);
-    amp_unix::connection(here)?.responders(responders).run().await;
+    connection.responders(responders).run().await;
 
     let status = worker.wait().await?;
     if status.success() { Ok(()) } else { Err(format!("the worker failed: {status}").into()) }

@@ -1,23 +1,18 @@
 //! The unprivileged side: all that it can read is what the helper opens for it.
 
 use amp_core::{CallError, Peer};
-use amp_unix::PeerCredentials;
+use amp_unix::{PeerCredentials, inherited};
 use nix::unistd::geteuid;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
-use std::os::unix::net;
 use std::path::Path;
-use tokio::net::UnixStream;
 
 use crate::AnyError;
 use crate::commands::{Open, OpenError, Opened};
 
 /// The helper, which is at the other end of the standard input.
 fn helper() -> io::Result<Peer> {
-    let socket = net::UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    socket.set_nonblocking(true)?;
-    Ok(amp_unix::connection(UnixStream::from_std(socket)?)?.spawn())
+    Ok(inherited::socket(0)?.spawn())
 }
 
 /// Writes the file of this name to the standard output.

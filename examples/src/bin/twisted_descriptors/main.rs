@@ -22,7 +22,7 @@ use std::os::fd::OwnedFd;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -54,10 +54,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), AnyError> {
-    let (here, there) = UnixStream::pair()?;
-    let mut process = start_twisted(there.into_std()?.into())?;
+    let (connection, end) = amp_unix::socketpair()?;
+    let mut process = start_twisted(end)?;
     let responders = Responders::new(()).try_respond(read_file);
-    let twisted = amp_unix::connection(here)?.responders(responders).spawn();
+    let twisted = connection.responders(responders).spawn();
 
     hand_over_pipe(&twisted).await?;
     hand_over_client(&twisted).await?;
