@@ -1,15 +1,56 @@
 //! AMP over Unix sockets, with file descriptors as arguments.
 //!
-//! - [`connect`] makes a connection, and [`UnixSocketListener`] is what a server listens on.
+//! ```
+//! use amp_core::{Arguments, Command, Context, NoError, Responders};
+//! use amp_unix::{Descriptor, UnixSocketListener};
+//! use std::fs::File;
+//! use std::io::{Read, pipe};
+//!
+//! /// Gives back the file that it gets.
+//! #[derive(Command)]
+//! #[amp(response = Kept)]
+//! struct Keep {
+//!     file: Descriptor,
+//! }
+//!
+//! #[derive(Arguments)]
+//! struct Kept {
+//!     file: Descriptor,
+//! }
+//!
+//! async fn keep(_: Context, Keep { file }: Keep) -> Result<Kept, NoError> {
+//!     Ok(Kept { file })
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("socket");
+//! let listener = UnixSocketListener::bind(&path)?;
+//! let server = amp_core::serve(listener, Responders::new(()).respond(keep));
+//! tokio::spawn(async { server.await });
+//!
+//! let peer = amp_unix::connect(&path).await?.spawn();
+//! let (mut reader, writer) = pipe()?;
+//! let Kept { file } = peer.call_remote(Keep { file: writer.into() }).await?;
+//! // It is the last one for that end of the pipe.
+//! drop(File::from(file));
+//! assert_eq!(reader.read(&mut [0])?, 0);
+//! # Ok(()) }
+//! ```
+//!
+//! - [`connect`] makes a connection, [`connection`] makes one over a socket that is connected
+//!   already, and [`UnixSocketListener`] is what a server listens on.
 //! - [`Descriptor`] is the argument: an open file, socket or pipe that is handed to the peer.
 //! - [`IUnixTransport`] is what a transport implements to carry descriptors. tokio's
-//!   [`UnixStream`](tokio::net::UnixStream) does, and [`UnixTransport`] makes each of them a
-//!   transport for `amp_core`.
+//!   [`UnixStream`](tokio::net::UnixStream) does. [`connection_over`] makes a connection over any
+//!   of them, and [`UnixTransport`] a transport for `amp_core`.
 //! - A server's socket is open to nobody else by default, and [`PeerCredentials`] says who
 //!   connected: to responders, and to a listener that admits certain users.
 //! - [`socketpair`] connects a parent and its child process, and [`inherited`] takes what a process
 //!   was started with: pipes, sockets, and what systemd listens on for it ([`AnyListener`]).
-//! - [`take_descriptors`] gives what came around a protocol switch and that nothing has named.
+//! - [`take_descriptors`] gives the descriptors that came around a protocol switch and that nothing
+//!   has named.
 //! - [`socket`] sends and receives descriptors on any Unix socket, for a transport of your own.
 //!
 //! # Who owns a descriptor
