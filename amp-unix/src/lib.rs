@@ -70,8 +70,9 @@
 //! - When the connection ends. A protocol switch hands over those that are left.
 //!
 //! There may be as many unclaimed ones as
-//! [`Limits::unclaimed_attachments`](amp_core::Limits::unclaimed_attachments) says. One more ends
-//! the connection, with that as the reason.
+//! [`Limits::unclaimed_attachments`](amp_core::Limits::unclaimed_attachments) says, 1024 by default.
+//! One more ends the connection, with that as the reason. All descriptors of a box come before its
+//! end, so no box can bring more than that either.
 //!
 //! # Operating systems
 //!
