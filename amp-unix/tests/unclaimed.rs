@@ -3,6 +3,8 @@
 //! What is sent is the writing end of a pipe: the reading end sees the end of it once the last copy
 //! is closed, on either side.
 
+mod support;
+
 use amp_core::{
     Arguments, CallError, Command, Connection, Context, Limits, NoError, Peer, Responders,
 };
@@ -12,6 +14,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
+use support::ask;
+use support::numbered::{Far, number};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::{self, Receiver};
 use tokio::sync::Notify;
@@ -291,6 +295,41 @@ async fn many_at_once_are_no_more_unclaimed_than_callers_leave_them() {
             .collect();
         for call in calls {
             call.await.unwrap().unwrap();
+        }
+    })
+    .await;
+}
+
+#[derive(Command)]
+#[amp(response = Measured)]
+struct Measure {
+    pipe: Descriptor,
+}
+
+#[derive(Arguments)]
+struct Measured {
+    number: u64,
+    much: Vec<u8>,
+}
+
+/// A peer may send its calls before it reads an answer. What they bring is more than may be
+/// unclaimed, and their answers are more than is queued before responders wait.
+#[tokio::test]
+async fn calls_that_wait_for_room_for_their_answers_do_not_leave_too_many_unclaimed() {
+    in_time(async {
+        let responders = Responders::new(()).respond(|_, Measure { pipe }: Measure| async move {
+            Ok(Measured { number: number(pipe), much: vec![0; 4000] })
+        });
+        let (here, there) = UnixStream::pair().unwrap();
+        let _answering = connection_over(there).responders(responders).spawn();
+        let mut far = Far::new(here);
+        for ordinal in 0..2000 {
+            let call = ask(&format!("{ordinal:x}"), "Measure", &[("pipe", &ordinal.to_string())]);
+            far.send(&call, 1).await;
+        }
+        for ordinal in 0..2000 {
+            let answer = far.receive().await.expect("the connection should go on");
+            assert_eq!(answer.get("number"), Some(ordinal.to_string().as_bytes()));
         }
     })
     .await;

@@ -66,7 +66,9 @@ pub struct Limits {
     pub running_responders_max: usize,
     /// Bytes that wait to be sent before callers have to wait for room, and before responders of
     /// further calls of the peer have to wait to be started. 1 MiB by default. Boxes are never
-    /// cut, so a few more bytes may wait.
+    /// cut, so a few more bytes may wait. And while more than three quarters of
+    /// [`unclaimed_attachments`](Self::unclaimed_attachments) wait, responders are started until
+    /// half of [`send_queue_max`](Self::send_queue_max) is queued, for they may claim them.
     pub send_queue: usize,
     /// Bytes that wait to be sent at all, answers included, together with the calls that are not
     /// answered yet because of them. 64 MiB by default. Over it, the peer calls without reading

@@ -110,7 +110,8 @@ impl Driver {
     }
 
     /// Starts the responders of the calls that were received. Most of them answer at once, so this
-    /// stops while there is enough to be sent.
+    /// stops while there is enough to be sent. Where the attachments that they bring come near to
+    /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
         while self.may_start()
             && let Some((call, number)) = self.input.calls.pop_front()
@@ -125,8 +126,15 @@ impl Driver {
         if self.input.calls.is_empty() {
             return false;
         }
-        let limit = self.shared.settings.limits.send_queue;
+        let limits = &self.shared.settings.limits;
         let mut state = self.shared.lock();
+        // A quarter is left for what the next message brings.
+        let crowded = state.unclaimed.len() > limits.unclaimed_attachments / 4 * 3;
+        let limit = if crowded {
+            limits.send_queue.max(limits.send_queue_max / 2)
+        } else {
+            limits.send_queue
+        };
         // Once both sides agree to a switch, what came before it is begun before it is made. And
         // what is held back when the connection ends is not sent at all.
         let agreed = matches!(self.switching, Switching::Agreed | Switching::Upgrading);
