@@ -60,8 +60,7 @@ impl<T: Argument, const LIMIT: usize> Argument for Zlib<T, LIMIT> {
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         let left = MAX_TOGETHER.max(LIMIT).saturating_sub(proto.inflated);
-        let plain = inflate(value, LIMIT.min(left))?;
-        proto.inflated += plain.len();
+        let plain = inflate(value, LIMIT.min(left), &mut proto.inflated)?;
         T::from_string_proto(Value::from(&plain), proto).map(Self)
     }
 
@@ -79,8 +78,11 @@ const ROOM: usize = 4096;
 
 /// Takes at most three times `limit` of memory, while what there is moves to a larger place.
 ///
+/// What was inflated is added to `inflated`, also when it is refused: the next value of a list may
+/// be read all the same.
+///
 /// Python ignores what follows the stream. Here it is an error, as it would be lost.
-fn inflate(value: Value<'_>, limit: usize) -> Result<Bytes, DecodeError> {
+fn inflate(value: Value<'_>, limit: usize, inflated: &mut usize) -> Result<Bytes, DecodeError> {
     let malformed = || DecodeError::malformed("a zlib stream", value);
     let mut plain = Vec::new();
     let mut decompress = Decompress::new(true);
@@ -90,9 +92,9 @@ fn inflate(value: Value<'_>, limit: usize) -> Result<Bytes, DecodeError> {
         let allowed = limit.saturating_add(1) - plain.len();
         plain.reserve_exact(plain.len().max(ROOM).min(allowed));
         let (taken, made) = (decompress.total_in(), plain.len());
-        let status = decompress
-            .decompress_vec(rest, &mut plain, FlushDecompress::None)
-            .map_err(|_| malformed())?;
+        let status = decompress.decompress_vec(rest, &mut plain, FlushDecompress::None);
+        *inflated += plain.len() - made;
+        let status = status.map_err(|_| malformed())?;
         if plain.len() > limit {
             return Err(DecodeErrorKind::TooLong { limit }.into());
         }
@@ -121,6 +123,7 @@ mod tests {
     use crate::argument::testing::{
         assert_malformed, assert_round_trip, decode, encode, from_ampbox, to_ampbox,
     };
+    use crate::argument::{Attachment, AttachmentKind, Attachments, Extensions, PeerAddress};
     use crate::argument::{Continued, Numbered};
 
     /// What `zlib.compress` of Python gives for a text, at some level.
@@ -139,6 +142,37 @@ mod tests {
         let list = encode(&Zlib::<Vec<Large>>::from(vec![one; 5]));
         let error = decode::<Zlib<Vec<Large>>>(&list).unwrap_err();
         assert!(matches!(error.kind(), DecodeErrorKind::TooLong { .. }), "{error}");
+    }
+
+    /// A connection that carries attachments reads on behind an element that it refuses.
+    struct Carries;
+
+    impl Attachments for Carries {
+        fn kind(&self) -> Option<AttachmentKind> {
+            Some(AttachmentKind::of::<()>("nothing"))
+        }
+
+        fn attach(&mut self, _: Attachment) -> Result<u64, EncodeError> {
+            Err(EncodeError::not_carried("nothing"))
+        }
+
+        fn claim(&mut self, _: u64) -> Result<Attachment, DecodeError> {
+            Err(DecodeError::not_carried("nothing"))
+        }
+    }
+
+    #[test]
+    fn values_that_are_refused_count_too() {
+        let too_long = encode(&Zlib::<Bytes>(vec![0; (1 << 20) + 1].into()));
+        let list = encode(&Zlib::<Vec<Bytes>>(vec![too_long.into(); 200]));
+        let (address, extensions) = (PeerAddress::Unknown, Extensions::default());
+        let mut attachments = Carries;
+        let mut proto = Proto::new(&mut attachments, &address, &extensions);
+        let value = Value::from(&list[..]);
+        let read = Zlib::<Vec<Zlib<Bytes, { 1 << 20 }>>>::from_string_proto(value, &mut proto);
+        assert!(matches!(read.unwrap_err().kind(), DecodeErrorKind::TooLong { limit: 1_048_576 }));
+        let most = MAX_TOGETHER + 200;
+        assert!((MAX_TOGETHER..=most).contains(&proto.inflated), "{} bytes", proto.inflated);
     }
 
     #[test]
@@ -166,10 +200,10 @@ mod tests {
     fn the_limit_is_exact_and_names_itself() {
         for len in [0_usize, 1, 4095, 4096, 4097, 10_000] {
             let compressed = encode::<Zlib<Vec<u8>>>(&Zlib(vec![0; len]));
-            let read = inflate(Value::from(&compressed[..]), len).unwrap();
+            let read = inflate(Value::from(&compressed[..]), len, &mut 0).unwrap();
             assert_eq!(read.len(), len);
             if len > 0 {
-                let error = inflate(Value::from(&compressed[..]), len - 1).unwrap_err();
+                let error = inflate(Value::from(&compressed[..]), len - 1, &mut 0).unwrap_err();
                 let message = format!("the value inflates to more than {} bytes", len - 1);
                 assert_eq!(error.to_string(), message);
             }
@@ -184,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_short_value_keeps_little_memory() {
-        let read = inflate(Value::from(OF_PYTHON[2].1), 16_777_216).unwrap();
+        let read = inflate(Value::from(OF_PYTHON[2].1), 16_777_216, &mut 0).unwrap();
         assert_eq!(read.try_into_mut().unwrap().capacity(), 5);
     }
 
