@@ -8,8 +8,11 @@ use amp_unix::Descriptor;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::fmt::Debug;
 use std::io::{PipeReader, Read};
+use std::pin::pin;
+use std::task::{Context, Waker};
 use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::spawn_blocking;
 
 /// Sends a descriptor.
@@ -186,6 +189,36 @@ async fn tls_carries_none() {
     near.start_tls(StartTls, client).await.unwrap();
     refuses(&near).await;
     refuses(&far).await;
+}
+
+/// An answer that came before TLS was started is taken by its caller afterwards.
+#[tokio::test]
+async fn what_came_before_tls_can_be_taken_and_nothing_else_stays_open() {
+    let (client, server) = roles();
+    let (near, far) = UnixStream::pair().unwrap();
+    let (given, mut ends) = unbounded_channel();
+    let starting = Responders::new(())
+        .respond(move |_, Fetch| {
+            let (file, end) = file();
+            given.send(end).unwrap();
+            async { Ok(File { file }) }
+        })
+        .respond_start_tls(move |_, _: StartTls| {
+            let role = server.clone();
+            async { Ok(role) }
+        });
+    let near = amp_unix::connection(near).unwrap().spawn();
+    let _far = amp_unix::connection(far).unwrap().responders(starting).spawn();
+    let mut fetch = pin!(near.call_remote(Fetch));
+    assert!(fetch.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    near.call_remote_string("Fetch", [("", ""); 0]).await.unwrap();
+    near.start_tls(StartTls, client).await.unwrap();
+
+    let file = fetch.await.unwrap();
+    let (mut fetched, mut left) = (ends.recv().await.unwrap(), ends.recv().await.unwrap());
+    drop(file);
+    assert_eq!(fetched.read(&mut [0]).unwrap(), 0, "it is closed");
+    assert_eq!(left.read(&mut [0]).unwrap(), 0, "it is closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -211,11 +211,13 @@ impl Shared {
         if let Some(data) = data {
             self.extensions.add_late(data);
         }
-        {
+        let dead = {
             let mut state = self.lock();
             state.upgraded = true;
             state.core.resume();
-        }
+            state.unclaimed.close()
+        };
+        drop(dead);
         self.changed.notify_waiters();
     }
 
@@ -278,7 +280,7 @@ impl Shared {
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
     ) -> Result<A, DecodeError> {
-        let mut staging = Staging::new(self);
+        let mut staging = Staging { received: number.is_some(), ..Staging::new(self) };
         let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
             .with_unknown_keys(self.settings.unknown_keys);
         if number.is_some() {
@@ -518,19 +520,21 @@ struct Staging<'a> {
     ordinals: Option<MutexGuard<'a, u64>>,
     attachments: Vec<Attachment>,
     claimed: Claimed,
+    /// Whether the box came while attachments waited, which it may claim.
+    received: bool,
 }
 
 impl<'a> Staging<'a> {
     fn new(shared: &'a Shared) -> Self {
-        Self { shared, ordinals: None, attachments: Vec::new(), claimed: None }
+        Self { shared, ordinals: None, attachments: Vec::new(), claimed: None, received: false }
     }
 }
 
 impl Attachments for Staging<'_> {
     fn kind(&self) -> Option<AttachmentKind> {
-        // What replaces a transport is a stream of bytes.
         let kind = self.shared.attachment_kind?;
-        if self.shared.lock().upgraded { None } else { Some(kind) }
+        // What replaces a transport is a stream of bytes. What came before it can be claimed.
+        if !self.received && self.shared.lock().upgraded { None } else { Some(kind) }
     }
 
     fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {

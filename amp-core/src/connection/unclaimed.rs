@@ -54,6 +54,8 @@ pub(super) struct Unclaimed {
     /// The numbers of the boxes that are answers and were not taken yet.
     answers: HashMap<CallId, BoxNumber>,
     given_up: VecDeque<(CallId, Discard)>,
+    /// Whether no more attachments come, and no more boxes that name some.
+    closed: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -81,7 +83,7 @@ impl Unclaimed {
 
     /// Counts a box that was received, if it may name an attachment.
     pub(super) fn number(&mut self) -> Option<BoxNumber> {
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() || self.closed {
             return None;
         }
         if self.boxes.len() == MAX_BOXES {
@@ -126,11 +128,30 @@ impl Unclaimed {
                 self.left.get_or_insert(self.floor);
             }
         }
+        if self.closed {
+            dead.extend(self.take_left());
+        }
         if self.waiting.is_empty() {
             // Whatever comes is named by boxes that come later still.
             self.forget_boxes();
         }
         dead
+    }
+
+    /// No more attachments come, and no more boxes that name some. Returns what nothing can claim
+    /// any more.
+    pub(super) fn close(&mut self) -> Vec<Attachment> {
+        self.closed = true;
+        self.take_left()
+    }
+
+    /// Takes what is left when the last box is done.
+    fn take_left(&mut self) -> Vec<Attachment> {
+        if self.boxes.is_empty() {
+            std::mem::take(&mut self.waiting).into_values().collect()
+        } else {
+            Vec::new()
+        }
     }
 
     /// Concludes nothing any more of what has come so far.

@@ -214,6 +214,7 @@ impl Driver {
                     }
                     Event::Switched(waker) => {
                         wakers.extend(waker);
+                        unwanted.extend(number.map(|number| (number, None)));
                         *switching = Switching::Agreed;
                     }
                     Event::Called(call) => {
