@@ -8,7 +8,10 @@ use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Context;
-use support::{answer, ask, attachments, receive_all, send_all, tag, tagged, tags, without_leak};
+use support::{
+    answer, ask, attachments, open_descriptors, receive_all, send_all, tag, tagged, tags,
+    without_leak,
+};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -169,5 +172,25 @@ fn what_is_handed_over_can_carry_boxes_again() {
         assert_eq!((&bytes[..], tags(&attachments)), (&expected[..], vec![7]));
         send_all(&mut far, &answer("1"), VecDeque::new()).await;
         call.await.unwrap();
+    });
+}
+
+/// The peer is there as long as somebody wants to know why the connection has ended.
+#[test]
+fn a_switch_without_an_answer_keeps_nothing_open() {
+    without_leak("a_switch_without_an_answer_keeps_nothing_open", || async {
+        let before = open_descriptors();
+        let (near, far) = UnixStream::pair().unwrap();
+        let peer = amp_unix::connection(near).unwrap().spawn();
+        let mut far = UnixTransport::new(far);
+        let (switched, ()) = tokio::join!(peer.switch_protocol(Leave), async {
+            receive_all(&mut far, ask("1", "Leave", &[]).len()).await;
+            // Of a call that is not outstanding.
+            send_all(&mut far, &answer("77"), attachments(0..3)).await;
+            drop(far);
+        });
+        assert!(switched.unwrap_err().is_closed());
+        peer.closed().await;
+        assert_eq!(open_descriptors(), before);
     });
 }

@@ -379,7 +379,7 @@ impl Shared {
     /// once the callers have what answers there were.
     pub(super) fn release(mut state: MutexGuard<'_, State>) {
         let over = matches!(state.phase, Phase::Ended(_))
-            && state.core.outstanding() == 0
+            && !state.core.is_awaited()
             && state.decoding == 0;
         let unclaimed = over.then(|| std::mem::take(&mut state.unclaimed));
         drop(state);

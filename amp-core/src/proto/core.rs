@@ -323,6 +323,14 @@ impl<W> Core<W> {
         self.calls.len()
     }
 
+    /// Whether anyone waits for an answer, or has yet to take one.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_awaited(&mut self) -> bool {
+        let switch = self.asked_switch.and_then(|id| self.calls.get_mut(id));
+        let nobody = switch.is_some_and(|waiting| matches!(waiting, Waiting::Nobody));
+        self.calls.len() > usize::from(nobody)
+    }
+
     /// Whether a protocol switch that this side asked for is not answered yet.
     pub fn is_switching(&self) -> bool {
         self.asked_switch.is_some()
