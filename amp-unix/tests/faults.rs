@@ -4,6 +4,8 @@ mod support;
 
 use amp_core::{Arguments, CallError, CloseReason, Command, PeerAddress, Responders};
 use amp_unix::{Descriptor, DescriptorError, IUnixTransport, connection_over};
+use amp_core::{Arguments, CallError, CloseReason, Command, Limits, PeerAddress, Responders};
+use amp_unix::{Descriptor, IUnixTransport, connection_over};
 use bytes::{Bytes, BytesMut};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io::{self, IoSlice};
@@ -11,11 +13,53 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use support::numbered::{Far, number, numbered};
 use support::random::Random;
 use support::{ask, without_leak};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
+
+/// A peer that sends descriptors, and never a byte.
+struct OnlyDescriptors;
+
+impl IUnixTransport for OnlyDescriptors {
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &mut BytesMut,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Poll<io::Result<usize>> {
+        assert!(support::open_descriptors() < 300, "nobody counts them");
+        descriptors.push(numbered(0).into_owned().unwrap());
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_send(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &[IoSlice<'_>],
+        _: &[BorrowedFd<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn descriptors_without_bytes_are_bounded_too() {
+    without_leak("descriptors_without_bytes_are_bounded_too", || async {
+        let close_timeout = Duration::from_millis(100);
+        let limits = Limits { unclaimed_attachments: 100, close_timeout, ..Limits::default() };
+        let peer = connection_over(OnlyDescriptors).limits(limits).spawn();
+        let reason = peer.closed().await;
+        assert!(matches!(reason, CloseReason::Limit { limit: 100, .. }), "{reason}");
+    });
+}
 
 /// Passes a descriptor among many bytes, and gets another.
 #[derive(Command, Debug)]

@@ -268,7 +268,9 @@ impl Driver {
             let Input { buffer, attachments, .. } = &mut self.input;
             buffer.clear();
             buffer.reserve(READ_MIN);
-            match self.transport.as_mut().poll_receive(cx, buffer, attachments) {
+            let received = self.transport.as_mut().poll_receive(cx, buffer, attachments);
+            attachments.clear();
+            match received {
                 Poll::Ready(Ok(received)) => {
                     turn += received;
                     ending.peer_done = received == 0;
@@ -276,7 +278,6 @@ impl Driver {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => break,
             }
-            attachments.clear();
         }
         let sent = {
             let mut state = self.shared.lock();

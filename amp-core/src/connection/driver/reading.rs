@@ -33,6 +33,8 @@ impl Driver {
                 return Ok(Progress::Waiting);
             }
             let Poll::Ready(received) = self.poll_receive(cx) else {
+                // They may come apart from bytes, and count then too.
+                self.receive_attachments()?;
                 return Ok(Progress::Waiting);
             };
             let received = received?;
