@@ -136,6 +136,9 @@ impl<'a> Proto<'a> {
     /// on this connection, since ordinals have the order of the wire. So a hook that has attached
     /// something must not wait for another box with attachments on the same connection.
     ///
+    /// Where a transport takes few at once, each byte of the box goes with some of them. A box that
+    /// has too few bytes for that ends the connection, so name each attachment on its own.
+    ///
     /// # Errors
     ///
     /// When the connection's transport carries no attachments, or none of this kind.

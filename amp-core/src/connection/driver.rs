@@ -192,6 +192,10 @@ impl Driver {
                 sent => {
                     self.writing.advance(sent);
                     self.written += sent as u64;
+                    if self.writing.lacks_bytes() {
+                        let text = "a box was sent before all the attachments that it names";
+                        return Err(io::Error::other(text).into());
+                    }
                 }
             }
             self.unflushed = true;

@@ -127,6 +127,13 @@ impl Outgoing {
         }
     }
 
+    /// Whether all bytes were sent that attachments could go with, and attachments are left: the
+    /// transport takes too few at once, or boxes name many in few bytes.
+    pub fn lacks_bytes(&self) -> bool {
+        let next = self.naming.front().map(|next| next.start);
+        !self.ahead.is_empty() && next.unwrap_or(self.sent + self.len as u64) == self.sent
+    }
+
     /// Moves everything to `to`, which must be empty.
     pub fn take(&mut self, to: &mut Outgoing) {
         debug_assert!(to.is_empty() && to.attachments.is_empty() && to.ahead.is_empty());
@@ -260,6 +267,30 @@ mod tests {
             }
             assert_eq!((sent, attached), (total, starts.len()));
         }
+    }
+
+    #[test]
+    fn attachments_that_no_byte_is_left_for_are_noticed() {
+        let attachments = || (0..3).map(|_| Arc::new(()) as Attachment).collect();
+        let mut outgoing = Outgoing::default();
+        for len in [200, 10] {
+            let attachments = (0..len).map(|_| Arc::new(()) as Attachment).collect();
+            outgoing.push(|_| (), &mut Body { attachments, ..body(98) });
+        }
+        for sent in 1..=100 {
+            let (_, ahead) = outgoing.parts(&mut [IoSlice::new(&[])]);
+            ahead.pop_front();
+            outgoing.advance(1);
+            assert_eq!(outgoing.lacks_bytes(), sent == 100);
+        }
+
+        let mut outgoing = Outgoing::default();
+        outgoing.push(|_| (), &mut Body { attachments: attachments(), ..body(0) });
+        outgoing.parts(&mut [IoSlice::new(&[])]).1.drain(..2);
+        outgoing.advance(2);
+        assert!(outgoing.lacks_bytes());
+        outgoing.parts(&mut []).1.clear();
+        assert!(!outgoing.lacks_bytes());
     }
 
     #[test]
