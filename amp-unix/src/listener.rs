@@ -1,10 +1,12 @@
 use amp_core::{Connection, Listener};
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::geteuid;
 use std::fmt;
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
@@ -115,7 +117,7 @@ impl UnixSocketListener {
         }
         let file = SocketFile::at(path)?;
         // Nobody can connect before `listen`, so the mode that the umask gave it never counts.
-        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        set_mode(path, mode)?;
         let listener = socket.listen(BACKLOG)?;
         Ok(Self { file, listener, admit: Vec::new() })
     }
@@ -224,6 +226,13 @@ impl fmt::Debug for UnixSocketListener {
     }
 }
 
+/// Whoever may write to the folder may have put a symbolic link in the place of the socket, to a
+/// file that this process may open to others and he may not: links are not followed.
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let mode = Mode::from_bits_truncate(mode as _);
+    Ok(fchmodat(AT_FDCWD, path, mode, FchmodatFlags::NoFollowSymlink)?)
+}
+
 /// The file of a socket, which is removed on drop if it is still the same one.
 struct SocketFile {
     path: PathBuf,
@@ -268,4 +277,24 @@ fn remove_stale(path: &Path) -> io::Result<bool> {
     }
     fs::remove_file(path)?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn the_mode_of_what_a_link_leads_to_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "").unwrap();
+        symlink(&file, &link).unwrap();
+        let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        set_mode(&file, 0o600).unwrap();
+        assert_eq!(mode(), 0o600);
+        // Some systems give the mode to the link.
+        let _ = set_mode(&link, 0o666);
+        assert_eq!(mode(), 0o600);
+    }
 }
