@@ -7,14 +7,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 
-use super::CloseReason;
 use super::driver::Driver;
 use super::halves::Halves;
+use super::limits::Limits;
 use super::peer::Peer;
+use super::policy::FailurePolicy;
 use super::shared::Shared;
 use super::transport::{ByteStream, Transport};
 use crate::argument::{Extensions, PeerAddress, UnknownKeys};
-use crate::boxes::BoxLimits;
+use crate::error::CloseReason;
 use crate::responder::{Locator, Responders};
 
 /// A connection that is about to start: a transport, and how to deal with what comes over it.
@@ -45,73 +46,6 @@ pub(crate) struct Settings {
     pub(crate) policy: FailurePolicy,
     pub(crate) call_timeout: Option<Duration>,
     pub(crate) unknown_keys: UnknownKeys,
-}
-
-/// What a connection holds at most. Going over a limit slows a side down, or is an error that names
-/// the limit: each says which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How large a received box may be. Over it, the connection ends.
-    pub boxes: BoxLimits,
-    /// Calls that wait for their answers at once, at most 2^31. 65 536 by default. Over it, a
-    /// call fails with [`CallError::TooManyCalls`](crate::CallError::TooManyCalls).
-    pub outstanding_calls: usize,
-    /// Responders that run at once. 1024 by default. At this number nothing more is read from
-    /// the peer until one of them is done; so a peer that calls too much is slowed down. Reading
-    /// goes on all the same while calls of this side are outstanding or something waits to be
-    /// sent, since the peer may be unable to go on before it is read from.
-    pub running_responders: usize,
-    /// Responders that run at once when reading has to go on. 65 536 by default. A call over it
-    /// is answered with `UNKNOWN`; a one-way call over it ends the connection.
-    pub running_responders_max: usize,
-    /// Bytes that wait to be sent before callers have to wait for room, and before responders of
-    /// further calls of the peer have to wait to be started. 1 MiB by default. Boxes are never
-    /// cut, so a few more bytes may wait. And while more than three quarters of
-    /// [`unclaimed_attachments`](Self::unclaimed_attachments) wait, responders are started until
-    /// half of [`send_queue_max`](Self::send_queue_max) is queued, for they may claim them.
-    pub send_queue: usize,
-    /// Bytes that wait to be sent at all, answers included, together with the calls that are not
-    /// answered yet because of them. 64 MiB by default. Over it, the peer calls without reading
-    /// what it is answered, and the connection ends.
-    pub send_queue_max: usize,
-    /// Attachments that were received and that no argument has claimed. 1024 by default. Over
-    /// it, the connection ends.
-    pub unclaimed_attachments: usize,
-    /// How long the end of a connection may take: sending what is queued, and waiting until the
-    /// peer has closed its side. 5 seconds by default.
-    pub close_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            boxes: BoxLimits::default(),
-            outstanding_calls: 1 << 16,
-            running_responders: 1024,
-            running_responders_max: 1 << 16,
-            send_queue: 1 << 20,
-            send_queue_max: 64 << 20,
-            unclaimed_attachments: 1024,
-            close_timeout: Duration::from_secs(5),
-        }
-    }
-}
-
-/// What becomes of a connection on which a responder fails with an error that its command does
-/// not declare, or on which a call cannot be decoded or its response not encoded.
-///
-/// The peer gets an answer with the code `UNKNOWN` either way. The cause stays on this side: it is
-/// in a `tracing` event at the level `WARN`, `a call failed`, with the fields `command`,
-/// `reference` and `error`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FailurePolicy {
-    /// It goes on. A one-way call that fails is logged. The answer's description is
-    /// `Unknown Error (reference 1f2e3d4c)`, with the reference of the event.
-    #[default]
-    Stay,
-    /// It is closed once the answer, and the answers to what had been received by then, are
-    /// sent; a one-way call that fails closes it too. This is what Twisted does.
-    Close,
 }
 
 impl Connection {

@@ -4,7 +4,9 @@ mod builder;
 mod call;
 mod driver;
 mod halves;
+mod limits;
 mod peer;
+mod policy;
 mod shared;
 mod switch;
 mod switched;
@@ -12,9 +14,11 @@ mod transport;
 mod unclaimed;
 
 pub use crate::error::{CallError, CloseReason};
-pub use builder::{Connection, FailurePolicy, Limits};
+pub use builder::Connection;
 pub use call::{Call, StringCall};
+pub use limits::Limits;
 pub use peer::Peer;
+pub use policy::FailurePolicy;
 pub(crate) use shared::{After, Encoded, Shared, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};

@@ -1,0 +1,53 @@
+use std::time::Duration;
+
+use crate::boxes::BoxLimits;
+
+/// What a connection holds at most. Going over a limit slows a side down, or is an error that names
+/// the limit: each says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How large a received box may be. Over it, the connection ends.
+    pub boxes: BoxLimits,
+    /// Calls that wait for their answers at once, at most 2^31. 65 536 by default. Over it, a
+    /// call fails with [`CallError::TooManyCalls`](crate::CallError::TooManyCalls).
+    pub outstanding_calls: usize,
+    /// Responders that run at once. 1024 by default. At this number nothing more is read from
+    /// the peer until one of them is done; so a peer that calls too much is slowed down. Reading
+    /// goes on all the same while calls of this side are outstanding or something waits to be
+    /// sent, since the peer may be unable to go on before it is read from.
+    pub running_responders: usize,
+    /// Responders that run at once when reading has to go on. 65 536 by default. A call over it
+    /// is answered with `UNKNOWN`; a one-way call over it ends the connection.
+    pub running_responders_max: usize,
+    /// Bytes that wait to be sent before callers have to wait for room, and before responders of
+    /// further calls of the peer have to wait to be started. 1 MiB by default. Boxes are never
+    /// cut, so a few more bytes may wait. And while more than three quarters of
+    /// [`unclaimed_attachments`](Self::unclaimed_attachments) wait, responders are started until
+    /// half of [`send_queue_max`](Self::send_queue_max) is queued, for they may claim them.
+    pub send_queue: usize,
+    /// Bytes that wait to be sent at all, answers included, together with the calls that are not
+    /// answered yet because of them. 64 MiB by default. Over it, the peer calls without reading
+    /// what it is answered, and the connection ends.
+    pub send_queue_max: usize,
+    /// Attachments that were received and that no argument has claimed. 1024 by default. Over
+    /// it, the connection ends.
+    pub unclaimed_attachments: usize,
+    /// How long the end of a connection may take: sending what is queued, and waiting until the
+    /// peer has closed its side. 5 seconds by default.
+    pub close_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            boxes: BoxLimits::default(),
+            outstanding_calls: 1 << 16,
+            running_responders: 1024,
+            running_responders_max: 1 << 16,
+            send_queue: 1 << 20,
+            send_queue_max: 64 << 20,
+            unclaimed_attachments: 1024,
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}
