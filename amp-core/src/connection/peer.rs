@@ -50,6 +50,9 @@ impl Peer {
     ///
     /// Commands keep their order: a call made after this one is read by the peer after it.
     ///
+    /// It waits for room in the queue for as long as that takes: the time that a call may take
+    /// ([`call_timeout`](crate::Connection::call_timeout)) does not apply.
+    ///
     /// # Errors
     ///
     /// When an argument cannot be written, or when the connection has ended.
@@ -149,6 +152,10 @@ impl Peer {
     /// Whether no more calls can be made: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
         self.shared.lock().refusal().is_some()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.shared.lock().phase, Phase::Ended(_))
     }
 
     /// Replaces what answers the peer's calls on this connection: after a login, say. It holds

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::argument::PeerAddress;
-use crate::connection::Peer;
+use crate::connection::{CloseReason, Peer};
 
 /// What a responder knows beside the arguments of a call: the state that its set of responders
 /// shares, and the peer that called.
@@ -31,6 +31,40 @@ impl<S> Context<S> {
     /// Where the peer is.
     pub fn peer_address(&self) -> &PeerAddress {
         self.peer.peer_address()
+    }
+
+    /// Resolves when the connection has ended, to the reason: an answer would reach nobody.
+    ///
+    /// A responder is not stopped then, nor when the caller gives up its call, which nothing on the
+    /// wire says. One that takes long, and is of no use to anyone else, looks for this itself:
+    ///
+    /// ```
+    /// use amp_core::{Command, Context, NoError, Responders};
+    ///
+    /// #[derive(Command)]
+    /// struct Render {}
+    ///
+    /// let responders = Responders::new(()).respond(|context: Context, _: Render| async move {
+    ///     let rendering = async { /* ... */ };
+    ///     tokio::select! {
+    ///         () = rendering => {}
+    ///         _ = context.closed() => {} // Whatever is answered here is dropped.
+    ///     }
+    ///     Ok::<(), NoError>(())
+    /// });
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn closed(&self) -> CloseReason {
+        self.peer.closed().await
+    }
+
+    /// Whether the connection has ended: for work that does not await, such as that of a blocking
+    /// task. While the connection is only closing, an answer may still be sent.
+    pub fn is_closed(&self) -> bool {
+        self.peer.has_ended()
     }
 
     /// The connection's own data of type `T`: see [`Connection::data`](crate::Connection::data).

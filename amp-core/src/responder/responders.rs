@@ -39,7 +39,7 @@ use crate::shorten::Shortened;
 ///
 /// Clones share the state. A responder starts to run on the connection's own task, and moves to
 /// a task of its own once it has to wait; so it must not block. It runs to its end even when the
-/// caller is gone.
+/// caller has given up or is gone; [`Context::closed`] tells it when the connection has ended.
 pub struct Responders<S = ()> {
     state: Arc<S>,
     pub(super) locator: Arc<Locator>,
