@@ -112,6 +112,80 @@ async fn beyond_the_last_limit_a_call_is_refused_and_a_one_way_call_ends_the_con
 }
 
 #[tokio::test]
+async fn the_bytes_of_running_calls_stop_the_reading_too() {
+    let gate = Arc::new(Semaphore::new(0));
+    let responders = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let limits = Limits { running_bytes: 5000, ..Limits::default() };
+    let prepare = |connection: Connection| connection.limits(limits).responders(responders);
+    // So little room that each call is read on its own.
+    let (peer, mut script) = Script::with_room(40, prepare);
+    let text = "x".repeat(2000);
+    let call = [("_ask", "1"), ("_command", "Slow"), ("text", &*text)];
+    let call = AmpBox::from_pairs(call).unwrap().to_bytes();
+    for _ in 0..3 {
+        script.send(&call).await;
+    }
+    tokio::select! {
+        biased;
+        () = script.send(&call) => panic!("the connection read on"),
+        () = settled() => {}
+    }
+    assert_eq!(peer.counters().calls_received, 3);
+    gate.add_permits(1);
+    assert!(script.receive().await.is_some());
+    settled().await;
+    // Less than the limit is being answered: it has read on, and stands within the next call.
+    gate.add_permits(2);
+    assert!(script.receive().await.is_some() && script.receive().await.is_some());
+}
+
+#[tokio::test]
+async fn both_sides_call_back_with_large_calls() {
+    let responders =
+        || Responders::new(()).respond_string("Back", call_back).respond_string("Echo", echo);
+    let limits = Limits { running_bytes: 1, ..Limits::default() };
+    let (near, far) = tokio::io::duplex(100);
+    let start = |stream| Connection::new(stream).limits(limits).responders(responders()).spawn();
+    let (near, far) = (start(near), start(far));
+    let calls = (0..40).map(|n| {
+        let peer = if n % 2 == 0 { near.clone() } else { far.clone() };
+        tokio::spawn(async move {
+            let text = "x".repeat(1000);
+            let answer = peer.call_remote_string("Back", [("text", &text)]).await.unwrap();
+            assert_eq!(answer.get("text"), Some(text.as_bytes()));
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_last_limit_of_bytes_a_call_is_refused_and_a_one_way_call_ends_the_connection() {
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let limits = Limits { running_bytes: 1, running_bytes_max: 1000, ..Limits::default() };
+    let prepare = |connection: Connection| connection.limits(limits).responders(slow);
+    let (peer, mut script) = Script::start(prepare);
+    // While this call is outstanding, reading has to go on.
+    let _call = tokio::spawn({
+        let peer = peer.clone();
+        async move { peer.call_remote_string("Wait", numbered(1)).await }
+    });
+    script.expect_call("Wait").await;
+    let text = "x".repeat(600);
+    for tag in ["1", "2", "3"] {
+        script.send_box([("_ask", tag), ("_command", "Slow"), ("text", &text)]).await;
+    }
+    script.expect_unknown("3").await;
+    script.send_box([("_command", "Slow")]).await;
+    assert_eq!(script.receive().await, None);
+    drop(script);
+    let reason = peer.closed().await.to_string();
+    assert_eq!(reason, "the peer went over the limit of 1000 bytes of calls being answered");
+}
+
+#[tokio::test]
 async fn too_many_outstanding_calls_fail_on_their_own() {
     let limits = Limits { outstanding_calls: 2, ..Limits::default() };
     let (peer, mut script) = Script::start(limited(limits));
@@ -155,6 +229,59 @@ async fn a_full_send_queue_stops_the_callers() {
         assert!(script.receive().await.is_some());
     }
     waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_send_queue_of_many_small_boxes_stops_the_callers() {
+    let limits = Limits { send_queue_boxes: 3, ..Limits::default() };
+    let (peer, mut script) = Script::with_room(10, limited(limits));
+    let note = || peer.notify_string("Note", numbered(1));
+    // The first is being written: it waits for the peer, and no longer in the queue.
+    note().await.unwrap();
+    settled().await;
+    for _ in 0..3 {
+        note().await.unwrap();
+    }
+    tokio::select! {
+        biased;
+        _ = note() => panic!("there is no room"),
+        () = settled() => {}
+    }
+    assert!(script.receive().await.is_some());
+    note().await.unwrap();
+    for _ in 0..4 {
+        assert!(script.receive().await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_does_not_wait_for_room_behind_calls() {
+    let limits = Limits { send_queue: 100, send_queue_boxes: 1, ..Limits::default() };
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let prepare = |connection: Connection| connection.limits(limits).responders(slow);
+    let (peer, mut script) = Script::with_room(20, prepare);
+    script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
+    settled().await;
+    let notes = tokio::spawn({
+        let peer = peer.clone();
+        async move {
+            for n in 0..100 {
+                peer.notify_string("Note", numbered(n)).await.unwrap();
+            }
+        }
+    });
+    settled().await;
+    // The queue is full, and most of the notes wait for room. The answer goes before them.
+    gate.add_permits(1);
+    settled().await;
+    let mut before = 0;
+    while script.receive().await.unwrap().get("_answer").is_none() {
+        before += 1;
+    }
+    assert!(before < 5, "{before} notes came before the answer");
+    drop(script);
+    notes.abort();
 }
 
 #[tokio::test]

@@ -120,12 +120,10 @@ impl Connection {
         self
     }
 
-    /// What the connection holds at most. It has to get on: a responder can always run, and bytes
+    /// What the connection holds at most. It has to get on: a responder can always run, and a box
     /// can always be queued when none are.
     pub fn limits(mut self, limits: Limits) -> Self {
-        let running_responders = limits.running_responders.max(1);
-        let send_queue = limits.send_queue.max(1);
-        self.settings.limits = Limits { running_responders, send_queue, ..limits };
+        self.settings.limits = limits.able_to_get_on();
         self
     }
 

@@ -80,11 +80,19 @@ struct Input {
     /// How many bytes the next read asks for.
     ask: usize,
     boxes: Vec<AmpBox>,
-    /// Calls that are not answered yet because there are enough bytes to be sent.
-    calls: VecDeque<(IncomingCall, Option<BoxNumber>)>,
+    /// Calls that are not answered yet because there is enough to be sent.
+    calls: VecDeque<Received>,
     /// How many bytes `calls` have.
     calls_len: usize,
     wakers: Vec<Waker>,
+}
+
+/// A call that was received.
+struct Received {
+    call: IncomingCall,
+    /// How many bytes its box has.
+    len: usize,
+    number: Option<BoxNumber>,
 }
 
 struct Broken {
@@ -422,19 +430,29 @@ impl Drop for Driver {
     }
 }
 
-/// Counts a responder that has been started and is not done.
-struct Running(Arc<Shared>);
+/// Counts a responder that has been started and is not done, and the bytes of its call.
+struct Running {
+    shared: Arc<Shared>,
+    len: usize,
+}
 
 impl Running {
-    fn new(shared: Arc<Shared>) -> Self {
-        shared.lock().running += 1;
-        Self(shared)
+    fn new(shared: Arc<Shared>, len: usize) -> Self {
+        {
+            let mut state = shared.lock();
+            state.running += 1;
+            state.running_bytes += len;
+        }
+        Self { shared, len }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.update(|state| state.running -= 1);
+        self.shared.update(|state| {
+            state.running -= 1;
+            state.running_bytes -= self.len;
+        });
     }
 }
 

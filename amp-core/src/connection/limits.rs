@@ -3,7 +3,25 @@ use std::time::Duration;
 use crate::boxes::BoxLimits;
 
 /// What a connection holds at most. Going over a limit slows a side down, or is an error that names
-/// the limit: each says which.
+/// the limit:
+///
+/// | limit | default | what happens there |
+/// |---|---|---|
+/// | [`boxes`](Limits::boxes), bytes | 17 MiB | the connection ends |
+/// | [`boxes`](Limits::boxes), pairs | 16 384 | the connection ends |
+/// | [`outstanding_calls`](Limits::outstanding_calls) | 65 536 | the call fails, and nothing is sent |
+/// | [`running_responders`](Limits::running_responders) | 1024 | the peer is not read from, unless that could stop both sides |
+/// | [`running_responders_max`](Limits::running_responders_max) | 65 536 | the peer's call is refused; a one-way call ends the connection |
+/// | [`running_bytes`](Limits::running_bytes) | 32 MiB | as at `running_responders` |
+/// | [`running_bytes_max`](Limits::running_bytes_max) | 256 MiB | as at `running_responders_max` |
+/// | [`send_queue`](Limits::send_queue), bytes | 1 MiB | callers wait, and so do the peer's calls |
+/// | [`send_queue_boxes`](Limits::send_queue_boxes) | 65 536 | as at `send_queue` |
+/// | [`send_queue_max`](Limits::send_queue_max), bytes | 64 MiB | the connection ends |
+/// | [`unclaimed_attachments`](Limits::unclaimed_attachments) | 1024 | the connection ends |
+/// | [`close_timeout`](Limits::close_timeout) | 5 s | the stream is dropped |
+///
+/// So a peer that reads slowly stops those who call it, and fills nothing. Answers never wait for
+/// room: they are queued at once, behind what is queued already and before the calls that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How large a received box may be. Over it, the connection ends.
@@ -19,6 +37,17 @@ pub struct Limits {
     /// Responders that run at once when reading has to go on. 65 536 by default. A call over it
     /// is answered with `UNKNOWN`; a one-way call over it ends the connection.
     pub running_responders_max: usize,
+    /// Bytes of the calls whose responders run, as they were on the wire. 32 MiB by default. At
+    /// this number nothing more is read, with the same exceptions as for
+    /// [`running_responders`](Limits::running_responders). The calls of one read are started
+    /// together, so a few more bytes may run.
+    pub running_bytes: usize,
+    /// Bytes of the calls whose responders run when reading has to go on. 256 MiB by default. A
+    /// call that comes when there are so many is answered with `UNKNOWN`; a one-way call over it ends the connection.
+    pub running_bytes_max: usize,
+    /// Boxes that wait to be sent before callers have to wait for room, and before responders of
+    /// further calls of the peer have to wait to be started. 65 536 by default.
+    pub send_queue_boxes: usize,
     /// Bytes that wait to be sent before callers have to wait for room, and before responders of
     /// further calls of the peer have to wait to be started. 1 MiB by default. Boxes are never
     /// cut, so a few more bytes may wait. And while more than three quarters of
@@ -44,10 +73,26 @@ impl Default for Limits {
             outstanding_calls: 1 << 16,
             running_responders: 1024,
             running_responders_max: 1 << 16,
+            running_bytes: 32 << 20,
+            running_bytes_max: 256 << 20,
+            send_queue_boxes: 1 << 16,
             send_queue: 1 << 20,
             send_queue_max: 64 << 20,
             unclaimed_attachments: 1024,
             close_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Limits {
+    /// Those that would bring a connection to a stop, were they zero, are at least one.
+    pub(super) fn able_to_get_on(self) -> Self {
+        Self {
+            running_responders: self.running_responders.max(1),
+            running_bytes: self.running_bytes.max(1),
+            send_queue: self.send_queue.max(1),
+            send_queue_boxes: self.send_queue_boxes.max(1),
+            ..self
         }
     }
 }

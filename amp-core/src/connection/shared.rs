@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
 use super::builder::Settings;
+use super::limits::Limits;
 use super::switched::Switched;
 use super::transport::Transport;
 use super::unclaimed::{BoxNumber, Claimed, Unclaimed};
@@ -52,6 +53,8 @@ pub(crate) struct State {
     pub(super) driver: Option<Waker>,
     /// How many responders have been started and are not done.
     pub(super) running: usize,
+    /// How many bytes their calls have.
+    pub(super) running_bytes: usize,
     /// Whether a caller waits for room.
     pub(super) waiting_for_room: bool,
     /// The protocol switch that the peer has asked for.
@@ -176,6 +179,7 @@ impl Shared {
             phase: Phase::Open,
             driver: None,
             running: 0,
+            running_bytes: 0,
             waiting_for_room: false,
             switch: Switch::None,
             handed_over: HandedOver::Unwanted,
@@ -327,7 +331,7 @@ impl Shared {
         if let Some(reason) = state.refusal() {
             return Err(reason.clone());
         }
-        if state.core.queued() < self.settings.limits.send_queue {
+        if state.has_room(&self.settings.limits) {
             return Ok(None);
         }
         state.waiting_for_room = true;
@@ -412,6 +416,11 @@ impl State {
             Some(broken) if went => broken.clone(),
             _ => reason,
         }
+    }
+
+    /// Whether more may be queued.
+    pub(super) fn has_room(&self, limits: &Limits) -> bool {
+        self.core.queued() < limits.send_queue && self.core.queued_boxes() < limits.send_queue_boxes
     }
 
     /// Queues a command that wants no answer.

@@ -346,6 +346,12 @@ impl<W> Core<W> {
         self.outgoing.len() + self.held.as_ref().map_or(0, Outgoing::len)
     }
 
+    /// How many boxes are queued: those to be sent, and those that are held back. See
+    /// [`Outgoing::boxes`].
+    pub fn queued_boxes(&self) -> usize {
+        self.outgoing.boxes() + self.held.as_ref().map_or(0, Outgoing::boxes)
+    }
+
     /// Whether what is queued is held back, because of a protocol switch.
     pub fn holds(&self) -> bool {
         self.held.is_some()

@@ -32,6 +32,8 @@ pub struct Outgoing {
     /// Where small boxes are put one behind the other.
     tail: BytesMut,
     len: usize,
+    /// How many boxes were put in since it was last empty.
+    boxes: usize,
     /// How many bytes were sent since the beginning. Places are counted from there.
     sent: u64,
     /// The boxes that name attachments, and those attachments, without what is in `ahead`.
@@ -59,6 +61,11 @@ impl Outgoing {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// How many boxes were put in since nothing waited. Those that are sent count until all are.
+    pub fn boxes(&self) -> usize {
+        self.boxes
     }
 
     /// The bytes that come first, in as many of `slices` as are needed or there are; how many
@@ -108,6 +115,9 @@ impl Outgoing {
         assert!(sent <= self.len, "{sent} bytes sent of {}", self.len);
         self.len -= sent;
         self.sent += sent as u64;
+        if self.len == 0 {
+            self.boxes = 0;
+        }
         while let Some(segment) = self.segments.front_mut() {
             let part = sent.min(segment.len());
             segment.advance(part);
@@ -171,6 +181,7 @@ impl Outgoing {
         self.segments.extend(other.segments);
         self.tail = other.tail;
         self.len += other.len;
+        self.boxes += other.boxes;
     }
 
     /// Puts a box in: what `head` writes, then the body, which is left empty.
@@ -180,6 +191,7 @@ impl Outgoing {
             self.naming.push_back(Naming { start, attachments: body.attachments.len() });
             self.attachments.extend(body.attachments.drain(..));
         }
+        self.boxes += 1;
         let before = self.tail.len();
         head(&mut self.tail);
         if body.pairs.len() < OWN_SEGMENT {

@@ -272,6 +272,6 @@ pub(crate) enum Undeclared {
     Switch(String),
     #[error("the responder panicked or was dropped")]
     Dropped,
-    #[error("{running} responders are running, which is the limit")]
-    TooMany { running: usize },
+    #[error("there are {limit} {what}, which is the limit")]
+    TooMany { what: &'static str, limit: usize },
 }

@@ -8,10 +8,9 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::super::peer::Peer;
 use super::super::shared::{HandedOver, State, Switch};
-use super::super::unclaimed::BoxNumber;
-use super::{Driver, Input, Progress, READ_MAX, Running, Switching, TURNS};
+use super::{Driver, Input, Progress, READ_MAX, Received, Running, Switching, TURNS};
 use crate::error::CloseReason;
-use crate::proto::{Event, IncomingCall, ProtocolError};
+use crate::proto::{Event, ProtocolError};
 use crate::responder::{Question, Undeclared};
 
 impl Driver {
@@ -68,7 +67,8 @@ impl Driver {
     /// Whether another call may be received now: see
     /// [`Limits::running_responders`](super::Limits::running_responders).
     pub(super) fn may_read(&self, state: &mut State) -> bool {
-        state.running < self.shared.settings.limits.running_responders
+        let limits = &self.shared.settings.limits;
+        state.running < limits.running_responders && state.running_bytes < limits.running_bytes
             || state.core.outstanding() > 0
             || !state.core.outgoing().is_empty()
             || !self.writing.is_empty()
@@ -116,10 +116,10 @@ impl Driver {
     /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
         while self.may_start()
-            && let Some((call, number)) = self.input.calls.pop_front()
+            && let Some(received) = self.input.calls.pop_front()
         {
-            self.input.calls_len -= call.ampbox().encoded_len();
-            self.start_responder(&call, number)?;
+            self.input.calls_len -= received.len;
+            self.start_responder(&received)?;
         }
         Ok(())
     }
@@ -140,12 +140,12 @@ impl Driver {
         // Once both sides agree to a switch, what came before it is begun before it is made. And
         // what is held back when the connection ends is not sent at all.
         let agreed = matches!(self.switching, Switching::Agreed | Switching::Upgrading);
-        let waiting = if agreed || self.ending.is_some() {
-            state.core.outgoing().len()
+        if agreed || self.ending.is_some() {
+            let outgoing = state.core.outgoing();
+            outgoing.len() < limits.send_queue && outgoing.boxes() < limits.send_queue_boxes
         } else {
-            state.core.queued()
-        };
-        waiting < limit
+            state.has_room(limits)
+        }
     }
 
     pub(super) fn receive_attachments(&mut self) -> Result<(), CloseReason> {
@@ -227,8 +227,9 @@ impl Driver {
                             state.switch = Switch::Deciding;
                             *switching = Switching::Asked;
                         }
-                        *calls_len += call.ampbox().encoded_len();
-                        calls.push_back((call, number));
+                        let len = call.ampbox().encoded_len();
+                        *calls_len += len;
+                        calls.push_back(Received { call, len, number });
                     }
                     Event::Late { id, answer } => {
                         ignored += 1;
@@ -258,12 +259,13 @@ impl Driver {
         handled
     }
 
-    /// Goes on with other responders, if they were replaced; says how many are running. Those that
-    /// were there before are dropped with nothing locked: their state is the user's.
-    fn look_for_responders(&mut self) -> usize {
+    /// Goes on with other responders, if they were replaced; says how many are running, and how many
+    /// bytes their calls have. Those that were there before are dropped with nothing locked: their
+    /// state is the user's.
+    fn look_for_responders(&mut self) -> (usize, usize) {
         let (replaced, running) = {
             let mut state = self.shared.lock();
-            (state.replaced.take(), state.running)
+            (state.replaced.take(), (state.running, state.running_bytes))
         };
         if let Some(locator) = replaced {
             self.locator = locator;
@@ -272,22 +274,26 @@ impl Driver {
     }
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
-    pub(super) fn start_responder(
-        &mut self,
-        call: &IncomingCall,
-        number: Option<BoxNumber>,
-    ) -> Result<(), CloseReason> {
-        let running = self.look_for_responders();
+    pub(super) fn start_responder(&mut self, received: &Received) -> Result<(), CloseReason> {
+        let Received { call, len, number } = received;
+        let (running, running_bytes) = self.look_for_responders();
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
         let asks_switch = self.switching == Switching::Asked && self.input.calls.is_empty();
         let peer = Peer::new(Arc::clone(&self.shared));
-        let question = Question::new(peer, call, number, asks_switch);
-        let limit = self.shared.settings.limits.running_responders_max;
-        if running >= limit {
+        let question = Question::new(peer, call, *number, asks_switch);
+        let limits = &self.shared.settings.limits;
+        let over = if running >= limits.running_responders_max {
+            Some(("running responders", limits.running_responders_max))
+        } else if running_bytes >= limits.running_bytes_max {
+            Some(("bytes of calls being answered", limits.running_bytes_max))
+        } else {
+            None
+        };
+        if let Some((what, limit)) = over {
             let one_way = call.tag().is_none();
-            question.fail_undeclared(&Undeclared::TooMany { running });
+            question.fail_undeclared(&Undeclared::TooMany { what, limit });
             if one_way {
-                return Err(CloseReason::Limit { what: "running responders", limit });
+                return Err(CloseReason::Limit { what, limit });
             }
             return Ok(());
         }
@@ -299,7 +305,7 @@ impl Driver {
             responding.as_mut().poll(&mut cx).is_pending().then_some(responding)
         }));
         if let Ok(Some(responding)) = started {
-            let running = Running::new(Arc::clone(&self.shared));
+            let running = Running::new(Arc::clone(&self.shared), *len);
             tokio::spawn(async move {
                 let _running = running;
                 responding.await;

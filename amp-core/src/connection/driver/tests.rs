@@ -16,7 +16,7 @@ async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_wai
     let mut cx = Context::from_waker(Waker::noop());
 
     let (peer, mut driver, _far) = start();
-    let _running = Running::new(Arc::clone(&driver.shared));
+    let _running = Running::new(Arc::clone(&driver.shared), 10);
     assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
     let mut call = pin!(peer.call_remote_string("A", [("a", "b")]));
     assert!(call.as_mut().poll(&mut cx).is_pending());
@@ -24,7 +24,7 @@ async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_wai
     assert!(!driver.park(&cx), "the answer must be read");
 
     let (_peer, mut driver, _far) = start();
-    let running = Running::new(Arc::clone(&driver.shared));
+    let running = Running::new(Arc::clone(&driver.shared), 10);
     assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
     drop(running);
     assert!(!driver.park(&cx), "the next call may be read");
@@ -34,7 +34,7 @@ async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_wai
 async fn an_end_goes_on_when_the_last_responder_is_done_before_the_driver_waits() {
     let mut cx = Context::from_waker(Waker::noop());
     let (_peer, mut driver, _far) = start();
-    let running = Running::new(Arc::clone(&driver.shared));
+    let running = Running::new(Arc::clone(&driver.shared), 10);
     driver.shared.close(&CloseReason::Local, true);
     assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
     assert!(driver.poll_ending(&mut cx).is_pending());
