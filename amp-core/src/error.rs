@@ -71,6 +71,28 @@ impl<E> CallError<E> {
         matches!(self, CallError::Closed(_))
     }
 
+    /// Whether the peer has certainly not acted upon the call: nothing was sent, or the peer said
+    /// so. Such a call may be made again without being acted upon twice.
+    ///
+    /// The peer says so when it has no responder for the command (`UNHANDLED`), and when it is about
+    /// to close the connection ([`CLOSING`](crate::keys::CLOSING)). A call that was outstanding when
+    /// the connection ended may have been acted upon.
+    pub fn is_not_acted_upon(&self) -> bool {
+        match self {
+            CallError::Encode(_)
+            | CallError::TooManyCalls(_)
+            | CallError::SwitchUnderWay
+            | CallError::TlsStarted => true,
+            #[cfg(feature = "tokio")]
+            CallError::NotConnected(_) => true,
+            CallError::Remote(error) => error.is_unhandled() || error.is_closing(),
+            CallError::Command(_)
+            | CallError::Decode(_)
+            | CallError::Timeout { .. }
+            | CallError::Closed(_) => false,
+        }
+    }
+
     /// Whether the peer has no responder for the command.
     pub fn is_unhandled(&self) -> bool {
         matches!(self, CallError::Remote(error) if error.is_unhandled())

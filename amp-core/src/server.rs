@@ -8,13 +8,15 @@ use std::time::Duration;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Sleep;
 
-use crate::connection::{CloseReason, Connection, Peer};
+use crate::connection::{Connection, Driver, Peer};
 use crate::responder::Responders;
 
 /// How long a server waits before it accepts again when it cannot, for want of descriptors or
-/// memory.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// memory: at first, and after further failures.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
+const ACCEPT_AGAIN_MAX: Duration = Duration::from_secs(1);
 
 /// Accepts connections: a [`TcpListener`], `amp_unix::UnixSocketListener`, or one of your own.
 pub trait Listener: Send + 'static {
@@ -23,12 +25,14 @@ pub trait Listener: Send + 'static {
     /// # Errors
     ///
     /// When it could not be accepted. The server tries again: at once if the error is about that
-    /// one connection, such as `ConnectionAborted`, and after a pause otherwise.
+    /// one connection, such as `ConnectionAborted`. Otherwise, such as for want of descriptors, after
+    /// a pause of 10 milliseconds, which doubles with each further failure up to a second, or as
+    /// soon as one of its connections has ended.
     ///
     /// # Cancel safety
     ///
-    /// A server drops the future when it is told to stop. Dropping it must not lose a connection
-    /// that a later call could accept.
+    /// A server drops the future whenever one of its connections ends, and when it is told to stop.
+    /// Dropping it must not lose a connection that a later call could accept.
     fn accept(&mut self) -> impl Future<Output = io::Result<Connection>> + Send;
 }
 
@@ -39,8 +43,9 @@ impl Listener for TcpListener {
     }
 }
 
-/// Connects to a TCP server to call it. For a connection that also answers calls, or with other
-/// settings, see [`Connection::connect_tcp`].
+/// Connects to a TCP server to call it: short for [`Connection::connect_tcp`] and
+/// [`spawn`](Connection::spawn). For a connection that also answers calls, or with other settings,
+/// use those.
 ///
 /// # Errors
 ///
@@ -92,23 +97,119 @@ pub fn serve_with<L: Listener>(
     listener: L,
     prepare: impl FnMut(Connection) -> Connection + Send + 'static,
 ) -> Serve<L> {
-    Serve { listener, prepare: Box::new(prepare), shutdown: Box::pin(std::future::pending()) }
+    Serve {
+        listener,
+        prepare: Box::new(prepare),
+        on_connect: Box::new(drop),
+        max_connections: usize::MAX,
+        drain_timeout: Duration::from_secs(5),
+        stop_accepting: Box::pin(std::future::pending()),
+        shutdown: Box::pin(std::future::pending()),
+    }
 }
+
+type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A server that is about to run: await it.
 ///
 /// It runs until it is told to stop, or for ever. Dropped, it ends its connections at once.
+///
+/// # How it stops
+///
+/// 1. When it is told to by [`stop_accepting_on`](Serve::stop_accepting_on), it drops its listener,
+///    and serves the clients that it has until they leave by themselves.
+/// 2. When it is told to by [`shutdown_on`](Serve::shutdown_on), it drops its listener if it still
+///    has it, and closes the connections gracefully: running responders finish, but within the
+///    [`drain_timeout`](Serve::drain_timeout), and their answers are sent. Calls that come
+///    meanwhile are answered with [`CLOSING`](crate::keys::CLOSING), so that their callers know
+///    that they may make them again elsewhere
+///    ([`CallError::is_not_acted_upon`](crate::CallError::is_not_acted_upon)). Each connection then
+///    has its [`close_timeout`](crate::Limits::close_timeout) to end.
+/// 3. Its future resolves when no connection is left.
+///
+/// A client whose call crosses the end of its connection cannot know what became of it. For no call
+/// to fail, stop accepting first and let clients leave: tell them with a command of your own, to
+/// those that [`on_connect`](Serve::on_connect) gave. One signal for both, with 20 seconds to leave:
+///
+/// ```
+/// # use amp_core::{Listener, server::Serve};
+/// # use std::time::Duration;
+/// # fn f<L: Listener>(server: Serve<L>, mut stop: tokio::sync::watch::Receiver<()>) {
+/// let mut stopped = stop.clone();
+/// let server = server
+///     .stop_accepting_on(async move { stop.changed().await })
+///     .shutdown_on(async move {
+///         let _ = stopped.changed().await;
+///         tokio::time::sleep(Duration::from_secs(20)).await;
+///     });
+/// # drop(server); }
+/// ```
 #[must_use = "a server does nothing before it is awaited"]
 pub struct Serve<L> {
     listener: L,
     prepare: Box<dyn FnMut(Connection) -> Connection + Send>,
-    shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+    on_connect: Box<dyn FnMut(Peer) + Send>,
+    max_connections: usize,
+    drain_timeout: Duration,
+    stop_accepting: Signal,
+    shutdown: Signal,
 }
 
 impl<L: Listener> Serve<L> {
-    /// Stops the server when `signal` resolves, to whatever: it accepts no more, running responders
-    /// finish and their answers are sent, and the connections are closed, each within its
-    /// [`close_timeout`](crate::Limits::close_timeout). Then the server's future resolves.
+    /// Calls `hook` with the [`Peer`] of each connection, when that has just been accepted: to call
+    /// clients that have not called, or to keep a list of them.
+    ///
+    /// A peer that is kept does not keep the connection open, but it takes memory:
+    /// [`Peer::closed`] says when it is of no use any more. The hook runs on the server's task, and
+    /// must not block; what has to wait gets a task of its own:
+    ///
+    /// ```no_run
+    /// # async fn f() -> std::io::Result<()> {
+    /// use amp_core::{Command, Responders};
+    ///
+    /// #[derive(Command)]
+    /// #[amp(one_way)]
+    /// struct Welcome {}
+    ///
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:1234").await?;
+    /// amp_core::serve(listener, Responders::new(()))
+    ///     .on_connect(|peer| {
+    ///         tokio::spawn(async move { peer.notify(Welcome {}).await });
+    ///     })
+    ///     .await;
+    /// # Ok(()) }
+    /// ```
+    pub fn on_connect(mut self, hook: impl FnMut(Peer) + Send + 'static) -> Self {
+        self.on_connect = Box::new(hook);
+        self
+    }
+
+    /// How many connections there may be at once, at least one. There is no limit by default. At
+    /// this number no more are accepted until one of them has ended: clients that connect
+    /// meanwhile wait in the backlog of the listening socket, and see a connection that is slow.
+    pub fn max_connections(mut self, max: usize) -> Self {
+        self.max_connections = max.max(1);
+        self
+    }
+
+    /// How long running responders may take to answer once the connections are being closed. 5
+    /// seconds by default.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Stops accepting when `signal` resolves, to whatever. The server goes on until its clients
+    /// have left.
+    pub fn stop_accepting_on<F>(mut self, signal: F) -> Self
+    where
+        F: Future + Send + 'static,
+    {
+        self.stop_accepting = Box::pin(async { drop(signal.await) });
+        self
+    }
+
+    /// Stops the server when `signal` resolves, to whatever: see [how it stops](Serve#how-it-stops).
     pub fn shutdown_on<F>(mut self, signal: F) -> Self
     where
         F: Future + Send + 'static,
@@ -118,34 +219,60 @@ impl<L: Listener> Serve<L> {
     }
 
     async fn run(self) {
-        let Self { mut listener, mut prepare, mut shutdown } = self;
+        let Self { mut listener, mut prepare, mut on_connect, .. } = self;
+        let Self { max_connections, drain_timeout, mut stop_accepting, mut shutdown, .. } = self;
         let (stop, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
-        loop {
+        // The pause after which it accepts again, once it could not.
+        let mut pause: Option<Pin<Box<Sleep>>> = None;
+        let mut next_pause = ACCEPT_AGAIN;
+        let told_to_close = loop {
+            let room = connections.len() < max_connections;
             let accepted = tokio::select! {
-                () = &mut shutdown => break,
-                Some(_) = connections.join_next() => continue,
-                accepted = listener.accept() => accepted,
+                () = &mut shutdown => break true,
+                () = &mut stop_accepting => break false,
+                Some(_) = connections.join_next() => {
+                    // What it had is free.
+                    pause = None;
+                    continue;
+                }
+                () = async { if let Some(pause) = &mut pause { pause.await } }, if pause.is_some() => {
+                    pause = None;
+                    continue;
+                }
+                accepted = listener.accept(), if room && pause.is_none() => accepted,
             };
             match accepted {
                 Ok(connection) => {
-                    connections.spawn(run_until(prepare(connection), stopped.clone()));
+                    next_pause = ACCEPT_AGAIN;
+                    let (peer, driver) = prepare(connection).start();
+                    on_connect(peer.clone());
+                    connections.spawn(run_until(peer, driver, stopped.clone(), drain_timeout));
                 }
                 Err(error) if concerns_one_connection(&error) => {
                     tracing::debug!(%error, "a connection was lost before it was accepted");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::select! {
-                        () = &mut shutdown => break,
-                        () = tokio::time::sleep(ACCEPT_AGAIN) => {}
-                    }
+                    tracing::warn!(%error, pause = ?next_pause, "cannot accept a connection");
+                    pause = Some(Box::pin(tokio::time::sleep(next_pause)));
+                    next_pause = (next_pause * 2).min(ACCEPT_AGAIN_MAX);
                 }
             }
+        };
+        drop(listener);
+        if !told_to_close {
+            tokio::select! {
+                () = &mut shutdown => {}
+                () = all_ended(&mut connections) => {}
+            }
         }
-        drop((listener, stop));
-        while connections.join_next().await.is_some() {}
+        drop(stop);
+        all_ended(&mut connections).await;
     }
+}
+
+async fn all_ended(connections: &mut JoinSet<()>) {
+    while connections.join_next().await.is_some() {}
 }
 
 impl<L: Listener> IntoFuture for Serve<L> {
@@ -164,15 +291,19 @@ impl<L: fmt::Debug> fmt::Debug for Serve<L> {
 }
 
 /// Runs a connection, and closes it when the server stops.
-async fn run_until(connection: Connection, mut stopped: watch::Receiver<()>) {
-    let (peer, driver) = connection.start();
+async fn run_until(
+    peer: Peer,
+    driver: Driver,
+    mut stopped: watch::Receiver<()>,
+    drain_timeout: Duration,
+) {
     let mut driver = pin!(driver);
     tokio::select! {
         _ = &mut driver => return,
         // The server holds the sending side, and drops it to stop.
         _ = stopped.changed() => {}
     }
-    peer.shared().close(&CloseReason::Local, true);
+    peer.shared().drain(drain_timeout);
     driver.await;
 }
 

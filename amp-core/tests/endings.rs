@@ -4,9 +4,10 @@ mod support;
 
 use amp_core::testing::pair;
 use amp_core::{CallError, CloseReason, Connection, Limits, Responders};
+use amp_core::{RemoteError, StringCallReceived};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Script, echoing, gated, numbered};
+use support::{Script, echoing, gated, numbered, settled};
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 
@@ -128,6 +129,93 @@ async fn a_running_responder_that_outlives_its_connection_does_no_harm() {
     gate.add_permits(1);
     while gate.available_permits() > 0 {
         tokio::task::yield_now().await;
+    }
+}
+
+/// Echoes through the peer once the gate gives a permit.
+fn calling_back(gate: &Arc<Semaphore>) -> Responders {
+    let gate = Arc::clone(gate);
+    Responders::new(()).respond_string("Back", move |call: StringCallReceived| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            let answer = call.peer.call_remote_string("Asked", numbered(1)).await;
+            answer.map_err(|error| RemoteError::new("FAILED", error.to_string()))
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_graceful_end_lets_responders_answer_and_refuses_further_calls() {
+    let gate = Arc::new(Semaphore::new(0));
+    let responders = calling_back(&gate).merge(echoing()).unwrap();
+    let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+    script.send_box([("_ask", "1"), ("_command", "Back")]).await;
+    settled().await;
+    let closing = tokio::spawn(async move { peer.close_gracefully(Duration::from_secs(9)).await });
+    settled().await;
+    script.send_box([("_ask", "2"), ("_command", "Echo")]).await;
+    let refused = script.receive().await.unwrap();
+    assert_eq!(refused.get("_error"), Some(&b"2"[..]));
+    assert_eq!(refused.get("_error_code"), Some(&b"CLOSING"[..]));
+    script.send_box([("_command", "Echo")]).await;
+    gate.add_permits(1);
+    // A responder may need the peer to answer.
+    let tag = script.expect_call("Asked").await;
+    script.send_box([("_answer", &*tag), ("x", "y")]).await;
+    script.expect([("_answer", "1"), ("x", "y")]).await;
+    assert_eq!(script.receive().await, None);
+    let before = tokio::time::Instant::now();
+    drop(script);
+    closing.await.unwrap();
+    assert_eq!(before.elapsed(), Duration::ZERO, "of virtual time");
+}
+
+#[tokio::test]
+async fn a_call_that_came_too_late_says_that_it_was_not_acted_upon() {
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let (near, far) = pair(Responders::new(()), slow);
+    let mut call = std::pin::pin!(near.call_remote_string("Slow", numbered(1)));
+    tokio::select! {
+        biased;
+        _ = &mut call => unreachable!("nothing has opened the gate"),
+        () = settled() => {}
+    }
+    let closing = tokio::spawn(async move { far.close_gracefully(Duration::MAX).await });
+    settled().await;
+    let error = near.call_remote_string("Slow", numbered(2)).await.unwrap_err();
+    assert!(error.is_not_acted_upon(), "{error}");
+    gate.add_permits(1);
+    assert_eq!(call.await.unwrap().get("n"), Some(&b"1"[..]));
+    closing.await.unwrap();
+    let error = near.closed().await;
+    assert!(matches!(error, CloseReason::Peer), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_graceful_end_waits_so_long_and_no_longer() {
+    let gate = Arc::new(Semaphore::new(0));
+    let within = Duration::from_secs(7);
+    for cut_short in [false, true] {
+        let (peer, mut script) =
+            Script::start(|connection| connection.responders(calling_back(&gate)));
+        script.send_box([("_ask", "1"), ("_command", "Back")]).await;
+        settled().await;
+        let before = tokio::time::Instant::now();
+        let closing = tokio::spawn({
+            let peer = peer.clone();
+            async move { peer.close_gracefully(within).await }
+        });
+        settled().await;
+        if cut_short {
+            tokio::spawn(async move { peer.close().await });
+        }
+        assert_eq!(script.receive().await, None);
+        let expected = if cut_short { Duration::ZERO } else { within };
+        assert_eq!(before.elapsed(), expected, "of virtual time");
+        drop(script);
+        closing.await.unwrap();
     }
 }
 

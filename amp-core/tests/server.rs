@@ -2,14 +2,19 @@
 
 mod support;
 
-use amp_core::{Connection, Limits, Listener, Responders, connect_tcp, serve, serve_with};
+use amp_core::{
+    CloseReason, Connection, Limits, Listener, Responders, connect_tcp, serve, serve_with,
+};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use support::{echoing, gated, numbered};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use support::{echoing, gated, numbered, settled};
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// A server on a free port, where it is, how to stop it, and when it has stopped.
 async fn start(responders: Responders) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
@@ -69,7 +74,9 @@ async fn a_server_stops_in_spite_of_a_client_that_does_not_close() {
     let limits = Limits::default();
     let (near, far) = tokio::io::duplex(100);
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = serve(Prepared(vec![Ok(far)]), echoing());
+    let (streams, listener) = scripted();
+    streams.send(Ok(far)).unwrap();
+    let server = serve(listener, echoing());
     let server = tokio::spawn(server.shutdown_on(stopped).into_future());
     tokio::task::yield_now().await;
     stop.send(()).unwrap();
@@ -79,21 +86,146 @@ async fn a_server_stops_in_spite_of_a_client_that_does_not_close() {
     drop(near);
 }
 
+#[tokio::test]
+async fn a_server_that_accepts_no_more_serves_its_clients_until_they_leave() {
+    let (streams, listener) = scripted();
+    let (near, far) = tokio::io::duplex(1000);
+    streams.send(Ok(far)).unwrap();
+    let (retire, retired) = oneshot::channel::<()>();
+    let server = serve(listener, echoing()).stop_accepting_on(retired);
+    let server = tokio::spawn(server.into_future());
+    let peer = Connection::new(near).spawn();
+    peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    drop(retire);
+    streams.closed().await;
+    for n in 0..10 {
+        peer.call_remote_string("Echo", numbered(n)).await.unwrap();
+    }
+    assert!(!server.is_finished());
+    peer.close().await;
+    server.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_do_not_leave_are_closed_when_the_server_is_told_to() {
+    let patience = Duration::from_secs(20);
+    let (streams, listener) = scripted();
+    let (near, far) = tokio::io::duplex(1000);
+    streams.send(Ok(far)).unwrap();
+    let (retire, retired) = oneshot::channel::<()>();
+    let server = serve(listener, echoing())
+        .stop_accepting_on(retired)
+        .shutdown_on(tokio::time::sleep(patience));
+    let server = tokio::spawn(server.into_future());
+    let peer = Connection::new(near).spawn();
+    peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    let before = Instant::now();
+    drop(retire);
+    assert!(matches!(peer.closed().await, CloseReason::Peer));
+    server.await.unwrap();
+    assert_eq!(before.elapsed(), patience, "of virtual time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn responders_of_a_server_have_so_long_to_answer() {
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Responders::new(()).respond_string("Slow", gated(gate));
+    let (streams, listener) = scripted();
+    let (near, far) = tokio::io::duplex(1000);
+    streams.send(Ok(far)).unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let timeout = Duration::from_secs(77);
+    let server = serve(listener, slow).shutdown_on(stopped).drain_timeout(timeout);
+    let server = tokio::spawn(server.into_future());
+    let peer = Connection::new(near).spawn();
+    let call = tokio::spawn(async move { peer.call_remote_string("Slow", numbered(1)).await });
+    settled().await;
+    let before = Instant::now();
+    drop(stop);
+    assert!(call.await.unwrap().unwrap_err().is_closed());
+    server.await.unwrap();
+    assert_eq!(before.elapsed(), timeout, "of virtual time");
+}
+
+#[tokio::test]
+async fn a_full_server_accepts_again_when_a_connection_has_ended() {
+    let (streams, listener) = scripted();
+    let (near_ends, far_ends): (Vec<_>, Vec<_>) = (0..3).map(|_| tokio::io::duplex(1000)).unzip();
+    for far in far_ends {
+        streams.send(Ok(far)).unwrap();
+    }
+    let accepted = Arc::clone(&listener.accepted);
+    tokio::spawn(serve(listener, echoing()).max_connections(2).into_future());
+    let mut peers: Vec<_> =
+        near_ends.into_iter().map(|near| Connection::new(near).spawn()).collect();
+    for peer in &peers[..2] {
+        peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    }
+    let third = peers.pop().unwrap();
+    let mut call = std::pin::pin!(third.call_remote_string("Echo", numbered(3)));
+    tokio::select! {
+        biased;
+        _ = &mut call => panic!("there are three connections"),
+        () = settled() => {}
+    }
+    assert_eq!(accepted.lock().unwrap().len(), 2);
+    peers.pop().unwrap().close().await;
+    assert!(call.await.is_ok());
+}
+
 #[tokio::test(start_paused = true)]
 async fn errors_of_accept_are_survived() {
+    let (streams, listener) = scripted();
+    let accepted = Arc::clone(&listener.accepted);
+    streams.send(Err(io::ErrorKind::ConnectionAborted.into())).unwrap();
+    // EMFILE and ENFILE: no more descriptors.
+    for errno in [24, 23].into_iter().cycle().take(9) {
+        streams.send(Err(io::Error::from_raw_os_error(errno))).unwrap();
+    }
     let (near, far) = tokio::io::duplex(100);
-    let errors = [
-        io::ErrorKind::ConnectionAborted.into(),
-        // EMFILE: no more descriptors.
-        io::Error::from_raw_os_error(24),
-        io::Error::other("anything"),
-    ];
-    let mut accepted: Vec<_> = errors.into_iter().map(Err).collect();
-    accepted.push(Ok(far));
-    accepted.reverse();
-    tokio::spawn(serve(Prepared(accepted), echoing()).into_future());
+    streams.send(Ok(far)).unwrap();
+    streams.send(Err(io::Error::other("anything"))).unwrap();
+    let start = Instant::now();
+    tokio::spawn(serve(listener, echoing()).into_future());
     let peer = Connection::new(near).spawn();
     assert!(peer.call_remote_string("Echo", numbered(1)).await.is_ok());
+    settled().await;
+    let pauses: Vec<_> = {
+        let accepted = accepted.lock().unwrap();
+        let times = std::iter::once(start).chain(accepted.iter().copied());
+        times.zip(accepted.iter()).map(|(before, after)| (*after - before).as_millis()).collect()
+    };
+    // An aborted connection says nothing of the next one. A success ends the backoff.
+    assert_eq!(pauses, [0, 0, 10, 20, 40, 80, 160, 320, 640, 1000, 1000, 0]);
+    let (near, far) = tokio::io::duplex(100);
+    streams.send(Ok(far)).unwrap();
+    // The pause is over at once when a connection ends: what was missing may be there.
+    peer.close().await;
+    let before = Instant::now();
+    let peer = Connection::new(near).spawn();
+    assert!(peer.call_remote_string("Echo", numbered(1)).await.is_ok());
+    assert_eq!(before.elapsed(), Duration::ZERO, "of virtual time");
+}
+
+#[tokio::test]
+async fn a_server_can_call_clients_that_have_not_called() {
+    let (streams, listener) = scripted();
+    let (peers, mut connected) = mpsc::unbounded_channel();
+    let server = serve(listener, Responders::new(())).on_connect(move |peer| {
+        peers.send(peer).unwrap();
+    });
+    tokio::spawn(server.into_future());
+    for n in 0..3 {
+        let (near, far) = tokio::io::duplex(1000);
+        streams.send(Ok(far)).unwrap();
+        let client = Connection::new(near).responders(echoing()).spawn();
+        let peer = connected.recv().await.unwrap();
+        let answer = peer.call_remote_string("Echo", numbered(n)).await.unwrap();
+        assert_eq!(answer.get("n"), Some(n.to_string().as_bytes()));
+        // Whoever keeps the peer hears of the end, and does not put it off.
+        client.close().await;
+        assert!(matches!(peer.closed().await, CloseReason::Peer));
+    }
 }
 
 #[tokio::test]
@@ -119,14 +251,23 @@ async fn each_connection_can_be_prepared() {
     }
 }
 
-/// Gives what it was made of, the last first, and then nothing more.
-struct Prepared(Vec<io::Result<tokio::io::DuplexStream>>);
+/// Accepts what is sent to it, and notes when it did.
+struct Scripted {
+    streams: mpsc::UnboundedReceiver<io::Result<DuplexStream>>,
+    accepted: Arc<Mutex<Vec<Instant>>>,
+}
 
-impl Listener for Prepared {
+fn scripted() -> (mpsc::UnboundedSender<io::Result<DuplexStream>>, Scripted) {
+    let (sender, streams) = mpsc::unbounded_channel();
+    (sender, Scripted { streams, accepted: Arc::default() })
+}
+
+impl Listener for Scripted {
     async fn accept(&mut self) -> io::Result<Connection> {
-        match self.0.pop() {
-            Some(accepted) => accepted.map(Connection::new),
-            None => std::future::pending().await,
-        }
+        let Some(accepted) = self.streams.recv().await else {
+            return std::future::pending().await;
+        };
+        self.accepted.lock().unwrap().push(Instant::now());
+        accepted.map(Connection::new)
     }
 }

@@ -27,7 +27,8 @@ pub fn connection(stream: UnixStream) -> io::Result<Connection> {
 /// Connects to the server that listens at `path`, or on Linux and Android under an abstract name,
 /// which begins with a NUL byte: `"\0name"`.
 ///
-/// [`spawn`](Connection::spawn) starts it, and gives the [`Peer`](amp_core::Peer) to call.
+/// [`spawn`](Connection::spawn) starts it, and gives the [`Peer`](amp_core::Peer) to call. This is
+/// to Unix sockets what [`Connection::connect_tcp`] is to TCP.
 ///
 /// # Errors
 ///

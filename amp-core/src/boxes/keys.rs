@@ -25,6 +25,9 @@ pub const RESERVED: [&[u8]; 6] = [ASK, ANSWER, ERROR, COMMAND, ERROR_CODE, ERROR
 pub const UNKNOWN: &str = "UNKNOWN";
 /// The error code of a call that no responder answers to.
 pub const UNHANDLED: &str = "UNHANDLED";
+/// The error code of a call that came when its connection was about to end, and that was not acted
+/// upon. This implementation's own: Twisted takes it for any code that a command does not declare.
+pub const CLOSING: &str = "CLOSING";
 
 /// Whether `key` is one of [`RESERVED`].
 pub fn is_reserved(key: &[u8]) -> bool {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::time::Sleep;
 
-use super::shared::{Phase, Shared, Switch, Upgrading};
+use super::shared::{Phase, Shared, State, Switch, Upgrading};
 use super::transport::{NoTransport, Transport};
 use super::unclaimed::BoxNumber;
 use crate::argument::Attachment;
@@ -36,8 +36,8 @@ const SLICES: usize = 32;
 /// Drives one connection: a future that resolves when it has ended, to the reason.
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; whoever queues
-/// a box, closes the connection or ends a responder, through [`Shared::update`]; the timer that
-/// limits the end.
+/// a box, closes the connection or ends a responder, through [`Shared::update`]; the timers that
+/// limit the end.
 pub(crate) struct Driver {
     transport: Pin<Box<dyn Transport>>,
     shared: Arc<Shared>,
@@ -57,6 +57,8 @@ pub(crate) struct Driver {
     broken: Option<Broken>,
     switching: Switching,
     upgrading: Option<Upgrading>,
+    /// Ends the time that running responders have before a graceful end.
+    draining: Option<Pin<Box<Sleep>>>,
     ending: Option<Ending>,
 }
 
@@ -104,8 +106,6 @@ struct Broken {
 struct Ending {
     reason: CloseReason,
     deadline: Pin<Box<Sleep>>,
-    /// Whether running responders may still answer. No longer so once none was seen to run.
-    finish_responders: bool,
     /// Whether the peer was told that nothing more will be sent.
     shut_down: bool,
     /// Whether the peer has closed its side.
@@ -149,6 +149,7 @@ impl Driver {
             broken: None,
             switching: Switching::No,
             upgrading: None,
+            draining: None,
             ending: None,
         }
     }
@@ -291,16 +292,12 @@ impl Driver {
                 Poll::Pending => break,
             }
         }
-        let sent = {
-            let mut state = self.shared.lock();
-            let answered = self.input.calls.is_empty();
-            ending.finish_responders &= state.running > 0 || !answered;
-            // A responder queues its answer before it is done. And the driver may have let other
-            // tasks run rather than write what is queued.
-            let written = self.writing.is_empty() && !self.unflushed;
-            answered && written && state.core.outgoing().is_empty()
-        };
-        if sent && !ending.finish_responders && !ending.shut_down {
+        // The driver may have let other tasks run rather than write what is queued.
+        let sent = self.input.calls.is_empty()
+            && self.writing.is_empty()
+            && !self.unflushed
+            && self.shared.lock().core.outgoing().is_empty();
+        if sent && !ending.shut_down {
             match self.transport.as_mut().poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => ending.shut_down = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
@@ -310,22 +307,40 @@ impl Driver {
         if ending.shut_down && ending.peer_done { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Closes the connection if it is to end gracefully and nothing is being answered any more, or
+    /// that takes too long.
+    fn poll_draining(&mut self, cx: &mut Context<'_>) {
+        let (within, drained) = {
+            let state = self.shared.lock();
+            (state.draining, self.is_drained(&state))
+        };
+        let Some(within) = within else { return };
+        let deadline = self.draining.get_or_insert_with(|| Box::pin(tokio::time::sleep(within)));
+        let too_late = deadline.as_mut().poll(cx).is_ready();
+        if too_late && !drained {
+            tracing::debug!(?within, "responders have not answered before a graceful end");
+        }
+        if drained || too_late {
+            self.shared.close(&CloseReason::Local);
+        }
+    }
+
+    /// Whether nothing is being answered. A responder queues its answer before it is done.
+    fn is_drained(&self, state: &State) -> bool {
+        state.running == 0 && self.input.calls.is_empty() && self.switching == Switching::No
+    }
+
     /// Waits for [`Shared::update`], unless there is something to do already: an update that came
     /// while the driver was at work has woken nobody.
     fn park(&self, cx: &Context<'_>) -> bool {
         let mut state = self.shared.lock();
         let to_write = self.writing.is_empty() && !state.core.outgoing().is_empty();
-        let to_go_on = match &self.ending {
-            None => {
-                state.phase.refusal().is_some()
-                    || self.paused && self.may_read(&mut state)
-                    || self.switching == Switching::Asked
-                        && !matches!(state.switch, Switch::Deciding)
-            }
-            Some(ending) => {
-                ending.finish_responders && state.running == 0 && self.input.calls.is_empty()
-            }
-        };
+        let to_go_on = self.ending.is_none()
+            && (state.phase.refusal().is_some()
+                || self.paused && self.may_read(&mut state)
+                || self.switching == Switching::Asked && !matches!(state.switch, Switch::Deciding)
+                || state.draining.is_some()
+                    && (self.draining.is_none() || self.is_drained(&state)));
         let park = !to_go_on && (!to_write || self.yielded);
         if park && !self.yielded && !state.driver.as_ref().is_some_and(|d| d.will_wake(cx.waker()))
         {
@@ -353,7 +368,7 @@ impl Future for Driver {
         loop {
             let mut more = false;
             if let Err(reason) = this.start_responders() {
-                this.shared.close(&reason, false);
+                this.shared.close(&reason);
             }
             if this.ending.is_none() {
                 let mut peer_done = false;
@@ -363,15 +378,21 @@ impl Future for Driver {
                     Err(reason) => {
                         peer_done =
                             matches!(reason, CloseReason::Peer | CloseReason::Truncated { .. });
-                        this.shared.close(&reason, false);
+                        this.shared.close(&reason);
                     }
                 }
-                let phase = this.shared.lock().phase.clone();
-                if let Phase::Closing { reason, finish_responders } = phase {
+                let (mut phase, draining) = {
+                    let state = this.shared.lock();
+                    (state.phase.clone(), state.draining.is_some())
+                };
+                if draining {
+                    this.poll_draining(cx);
+                    phase = this.shared.lock().phase.clone();
+                }
+                if let Phase::Closing(reason) = phase {
                     let deadline = this.deadline();
                     let shut_down = this.broken.is_some();
-                    this.ending =
-                        Some(Ending { reason, deadline, finish_responders, shut_down, peer_done });
+                    this.ending = Some(Ending { reason, deadline, shut_down, peer_done });
                 }
             }
             match this.poll_writing(cx) {

@@ -16,6 +16,7 @@ mod unclaimed;
 pub use crate::error::{CallError, CloseReason};
 pub use builder::Connection;
 pub use call::{Call, StringCall};
+pub(crate) use driver::Driver;
 pub use limits::Limits;
 pub use peer::Peer;
 pub use policy::FailurePolicy;

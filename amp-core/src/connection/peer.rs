@@ -1,6 +1,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::call::{Call, StringCall};
 use super::shared::{Phase, Shared};
@@ -130,7 +131,26 @@ impl Peer {
     ///
     /// Dropping the future leaves the connection closing.
     pub async fn close(&self) {
-        self.shared.close(&CloseReason::Local, false);
+        self.shared.close(&CloseReason::Local);
+        self.closed().await;
+    }
+
+    /// Closes the connection once the responders that run on it have answered, but `within` this
+    /// time; waits until it has ended.
+    ///
+    /// Calls that the peer makes from here on are answered with
+    /// [`CLOSING`](crate::keys::CLOSING), which says that they were not acted upon; one-way calls
+    /// are dropped. Calls of this side still go out, since a responder may need them to answer. Those
+    /// that are outstanding at the end fail as with [`close`](Peer::close).
+    ///
+    /// The end itself takes up to [`Limits::close_timeout`](crate::Limits::close_timeout) more. When
+    /// this is called again the first time given counts; [`close`](Peer::close) cuts it short.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the connection closing.
+    pub async fn close_gracefully(&self, within: Duration) {
+        self.shared.drain(within);
         self.closed().await;
     }
 

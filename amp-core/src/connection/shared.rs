@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(super) core: Core<Waker>,
     pub(super) phase: Phase,
+    /// Set when no more calls of the peer are answered: how long those that are may take.
+    pub(super) draining: Option<Duration>,
     /// The driver, while it waits for something to do.
     pub(super) driver: Option<Waker>,
     /// How many responders have been started and are not done.
@@ -132,12 +135,8 @@ pub(super) enum HandedOver {
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
     Open,
-    /// No more calls are made. What is queued is still sent, and, when `finish_responders`, what
-    /// the running responders answer.
-    Closing {
-        reason: CloseReason,
-        finish_responders: bool,
-    },
+    /// No more calls are made. What is queued is still sent.
+    Closing(CloseReason),
     Ended(CloseReason),
 }
 
@@ -146,7 +145,7 @@ impl Phase {
     pub(super) fn refusal(&self) -> Option<&CloseReason> {
         match self {
             Phase::Open => None,
-            Phase::Closing { reason, .. } | Phase::Ended(reason) => Some(reason),
+            Phase::Closing(reason) | Phase::Ended(reason) => Some(reason),
         }
     }
 }
@@ -177,6 +176,7 @@ impl Shared {
         let state = State {
             core: Core::new(limits),
             phase: Phase::Open,
+            draining: None,
             driver: None,
             running: 0,
             running_bytes: 0,
@@ -247,7 +247,7 @@ impl Shared {
         }
         match &state.phase {
             Phase::Ended(reason) => Some(Err(reason.clone())),
-            Phase::Open | Phase::Closing { .. } => None,
+            Phase::Open | Phase::Closing(_) => None,
         }
     }
 
@@ -339,13 +339,13 @@ impl Shared {
     }
 
     /// Begins to close, unless that has begun for another reason.
-    pub(crate) fn close(&self, reason: &CloseReason, finish_responders: bool) {
+    pub(crate) fn close(&self, reason: &CloseReason) {
         let callers = self.update(|state| {
             if state.phase.refusal().is_some() {
                 return None;
             }
             let reason = state.first_reason(reason.clone());
-            state.phase = Phase::Closing { reason: reason.clone(), finish_responders };
+            state.phase = Phase::Closing(reason.clone());
             Some((reason, state.callers()))
         });
         if let Some((reason, callers)) = callers {
@@ -355,13 +355,21 @@ impl Shared {
         }
     }
 
+    /// Closes once the running responders have answered, or this time is over. The first time that
+    /// is given counts.
+    pub(crate) fn drain(&self, within: Duration) {
+        self.update(|state| {
+            state.draining.get_or_insert(within);
+        });
+    }
+
     /// The connection has ended: everything that waits for it is told so. The reason is the first
     /// one there was.
     pub(super) fn end(&self, reason: CloseReason) -> CloseReason {
         let mut state = self.lock();
         let reason = match &state.phase {
             Phase::Open => state.first_reason(reason),
-            Phase::Closing { reason, .. } | Phase::Ended(reason) => reason.clone(),
+            Phase::Closing(reason) | Phase::Ended(reason) => reason.clone(),
         };
         state.phase = Phase::Ended(reason.clone());
         let callers = state.callers();
@@ -396,7 +404,7 @@ impl Shared {
 
     pub(super) fn remove_handle(&self) {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.close(&CloseReason::Local, false);
+            self.close(&CloseReason::Local);
         }
     }
 }

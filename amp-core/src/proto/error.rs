@@ -65,6 +65,17 @@ impl RemoteError {
         Self::new(keys::UNHANDLED, format!("Unhandled Command: b'{command}'"))
     }
 
+    /// What a call is answered with that comes when its connection is about to end.
+    pub fn closing() -> Self {
+        Self::new(keys::CLOSING, "The connection is closing; the call was not acted upon")
+    }
+
+    /// Whether the call came when the peer was about to close the connection: `CLOSING`. It was not
+    /// acted upon, and may be made again over another connection.
+    pub fn is_closing(&self) -> bool {
+        self.code == keys::CLOSING
+    }
+
     /// Whether the peer has no responder for the command: `UNHANDLED`.
     pub fn is_unhandled(&self) -> bool {
         self.code == keys::UNHANDLED

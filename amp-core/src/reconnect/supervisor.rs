@@ -132,7 +132,7 @@ struct Connected(Peer);
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        self.0.shared().close(&CloseReason::Local, false);
+        self.0.shared().close(&CloseReason::Local);
     }
 }
 

@@ -150,6 +150,17 @@ impl Question {
         self.finish(&code, &description, false);
     }
 
+    /// Refuses a call that came when the connection was about to end.
+    pub(crate) fn fail_closing(mut self) {
+        tracing::debug!(command = %self.command(), "a call came too late to be answered");
+        if self.tag.is_none() {
+            self.answered = true;
+            return;
+        }
+        let RemoteError { code, description } = RemoteError::closing();
+        self.finish(&code, &description, false);
+    }
+
     pub(crate) fn fail_undeclared(mut self, error: &Undeclared) {
         self.undeclared(error);
     }
@@ -188,7 +199,7 @@ impl Question {
         if close || (self.tag.is_none() && self.policy() == FailurePolicy::Close) {
             let command = self.command().to_string().into();
             let code = String::from_utf8_lossy(code).into();
-            shared.close(&CloseReason::Failed { command, code }, false);
+            shared.close(&CloseReason::Failed { command, code });
         }
     }
 

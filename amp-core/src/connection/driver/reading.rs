@@ -13,6 +13,14 @@ use crate::error::CloseReason;
 use crate::proto::{Event, ProtocolError};
 use crate::responder::{Question, Undeclared};
 
+/// What a connection answers already.
+struct Busy {
+    running: usize,
+    running_bytes: usize,
+    /// Whether it is about to end, and answers nothing more.
+    draining: bool,
+}
+
 impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
     pub(super) fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
@@ -259,28 +267,32 @@ impl Driver {
         handled
     }
 
-    /// Goes on with other responders, if they were replaced; says how many are running, and how many
-    /// bytes their calls have. Those that were there before are dropped with nothing locked: their
-    /// state is the user's.
-    fn look_for_responders(&mut self) -> (usize, usize) {
-        let (replaced, running) = {
+    /// Goes on with other responders, if they were replaced; says what there is to answer. Those
+    /// that were there before are dropped with nothing locked: their state is the user's.
+    fn look_for_responders(&mut self) -> Busy {
+        let (replaced, busy) = {
             let mut state = self.shared.lock();
-            (state.replaced.take(), (state.running, state.running_bytes))
+            let State { running, running_bytes, draining, .. } = *state;
+            (state.replaced.take(), Busy { running, running_bytes, draining: draining.is_some() })
         };
         if let Some(locator) = replaced {
             self.locator = locator;
         }
-        running
+        busy
     }
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
     pub(super) fn start_responder(&mut self, received: &Received) -> Result<(), CloseReason> {
         let Received { call, len, number } = received;
-        let (running, running_bytes) = self.look_for_responders();
+        let Busy { running, running_bytes, draining } = self.look_for_responders();
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
         let asks_switch = self.switching == Switching::Asked && self.input.calls.is_empty();
         let peer = Peer::new(Arc::clone(&self.shared));
         let question = Question::new(peer, call, *number, asks_switch);
+        if draining {
+            question.fail_closing();
+            return Ok(());
+        }
         let limits = &self.shared.settings.limits;
         let over = if running >= limits.running_responders_max {
             Some(("running responders", limits.running_responders_max))

@@ -35,13 +35,15 @@ async fn an_end_goes_on_when_the_last_responder_is_done_before_the_driver_waits(
     let mut cx = Context::from_waker(Waker::noop());
     let (_peer, mut driver, _far) = start();
     let running = Running::new(Arc::clone(&driver.shared), 10);
-    driver.shared.close(&CloseReason::Local, true);
+    driver.shared.drain(std::time::Duration::from_secs(1));
+    assert!(!driver.park(&cx), "the time begins to run");
     assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
-    assert!(driver.poll_ending(&mut cx).is_pending());
+    assert!(driver.ending.is_none());
+    driver.shared.lock().driver = None;
     drop(running);
     assert!(!driver.park(&cx));
-    assert!(driver.poll_ending(&mut cx).is_pending());
-    assert!(driver.park(&cx), "the peer has yet to close");
+    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    assert!(driver.ending.is_some(), "the peer has yet to close");
 }
 
 #[tokio::test]
