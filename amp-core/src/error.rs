@@ -176,6 +176,19 @@ pub enum CloseReason {
     /// The connection speaks another protocol now: a protocol switch has succeeded.
     #[error("the connection has switched to another protocol")]
     Switched,
+    /// Nothing was received for as long as
+    /// [`Connection::idle_timeout`](crate::Connection::idle_timeout) says.
+    #[error("nothing was received for {after:?}")]
+    Idle {
+        /// How long that was.
+        after: Duration,
+    },
+    /// A [`Connection::ping`](crate::Connection::ping) was not answered.
+    #[error("a ping was not answered within {after:?}")]
+    PingTimeout {
+        /// How long was waited.
+        after: Duration,
+    },
     /// The peer went over a limit that protects this side.
     #[error("the peer went over the limit of {limit} {what}")]
     Limit {

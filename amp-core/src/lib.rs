@@ -139,7 +139,7 @@ pub use boxes::{
     AmpBox, BoxError, BoxLimits, BoxReader, BoxWriter, Decoder, Value, ValueWriter, keys,
 };
 #[doc(inline)]
-pub use command::{Arguments, Command, CommandError, NoError, OneWay, ProtocolSwitch};
+pub use command::{Arguments, Command, CommandError, NoError, OneWay, Ping, ProtocolSwitch};
 #[cfg(feature = "tokio")]
 #[doc(inline)]
 pub use connection::{Connection, FailurePolicy, Limits, Peer, Switched, Transport};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 
-use super::driver::Driver;
+use super::driver::{Driver, Liveness, Pings};
 use super::halves::Halves;
 use super::limits::Limits;
 use super::peer::Peer;
@@ -15,6 +15,7 @@ use super::policy::FailurePolicy;
 use super::shared::Shared;
 use super::transport::{ByteStream, Transport};
 use crate::argument::{Extensions, PeerAddress, UnknownKeys};
+use crate::command::{Command, OneWay};
 use crate::error::CloseReason;
 use crate::responder::{Locator, Responders};
 
@@ -38,6 +39,7 @@ pub struct Connection {
     address: PeerAddress,
     extensions: Extensions,
     settings: Settings,
+    liveness: Liveness,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -80,6 +82,7 @@ impl Connection {
             locator: Arc::default(),
             extensions: Extensions::default(),
             settings: Settings::default(),
+            liveness: Liveness::default(),
         }
     }
 
@@ -133,6 +136,46 @@ impl Connection {
         self
     }
 
+    /// Closes the connection when nothing was received for so long, with
+    /// [`CloseReason::Idle`]. No end by default.
+    ///
+    /// Anything that comes counts, be it a part of a box. While this side does not read, because as
+    /// many responders run as may, or because a protocol switch is being made, no time passes.
+    pub fn idle_timeout(mut self, after: Duration) -> Self {
+        self.liveness.idle = Some(after);
+        self
+    }
+
+    /// Calls `command` every so often, and closes the connection with
+    /// [`CloseReason::PingTimeout`] when it is not answered within `timeout`. No pings by default.
+    ///
+    /// The first goes out when the connection has been there for as long as `every`, and each
+    /// further one so long after the answer to the one before. Any answer will do, `UNHANDLED` too.
+    /// Whatever else comes gives the answer as much time again: it may be behind a lot.
+    ///
+    /// ```
+    /// # use amp_core::{Connection, Ping};
+    /// # use std::time::Duration;
+    /// # fn f(connection: Connection) -> Connection {
+    /// connection.ping(Ping, Duration::from_secs(30), Duration::from_secs(10))
+    /// # }
+    /// ```
+    pub fn ping<C: Command>(mut self, command: C, every: Duration, timeout: Duration) -> Self {
+        const { assert!(C::REQUIRES_ANSWER, "a one-way command is for `Connection::heartbeat`") };
+        self.liveness.pings = Some(Pings::new(command, every, timeout));
+        self
+    }
+
+    /// Sends a one-way command every so often, for peers that have an idle limit. It is in place of
+    /// a [`ping`](Connection::ping). Nothing by default.
+    ///
+    /// Nothing is known of what becomes of it. So it takes an
+    /// [`idle_timeout`](Connection::idle_timeout) on this side too to learn that the peer is gone.
+    pub fn heartbeat<C: OneWay>(mut self, command: C, every: Duration) -> Self {
+        self.liveness.pings = Some(Pings::new(command, every, every));
+        self
+    }
+
     /// What becomes of a call or an answer with a key that its command does not know.
     /// [`UnknownKeys::Ignore`] by default; commands that are
     /// [`STRICT`](crate::Arguments::STRICT) refuse such a box either way.
@@ -183,7 +226,7 @@ impl Connection {
         let kind = self.transport.attachment_kind();
         let shared = Arc::new(Shared::new(self.settings, kind, self.address, self.extensions));
         let peer = Peer::new(Arc::clone(&shared));
-        (peer, Driver::new(self.transport, shared, self.locator))
+        (peer, Driver::new(self.transport, shared, self.locator, self.liveness))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one task that owns the stream of a connection.
 
+mod liveness;
 mod reading;
 mod switching;
 
@@ -11,6 +12,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::time::Sleep;
+
+use liveness::Watch;
+pub(crate) use liveness::{Liveness, Pings};
 
 use super::shared::{Phase, Shared, State, Switch, Upgrading};
 use super::transport::{NoTransport, Transport};
@@ -37,7 +41,7 @@ const SLICES: usize = 32;
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; whoever queues
 /// a box, closes the connection or ends a responder, through [`Shared::update`]; the timers that
-/// limit the end.
+/// limit the end, and those of [`Liveness`].
 pub(crate) struct Driver {
     transport: Pin<Box<dyn Transport>>,
     shared: Arc<Shared>,
@@ -51,8 +55,9 @@ pub(crate) struct Driver {
     unflushed: bool,
     /// Whether the driver has let the other tasks run once since it last wrote.
     yielded: bool,
-    /// Whether the last look at [`may_read`](Driver::may_read) said no.
-    paused: bool,
+    reading: Reading,
+    /// Whether the peer is alive, where somebody asks.
+    watch: Option<Box<Watch>>,
     /// Set once nothing can be written any more. What the peer sent before it went is still read.
     broken: Option<Broken>,
     switching: Switching,
@@ -73,6 +78,17 @@ enum Switching {
     Agreed,
     /// Another transport is being made of the stream.
     Upgrading,
+}
+
+/// How far the last attempt to read has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// There may be more to read.
+    Behind,
+    /// Nothing may be read: see [`Driver::may_read`].
+    Paused,
+    /// All there was is read.
+    Done,
 }
 
 struct Input {
@@ -125,6 +141,7 @@ impl Driver {
         transport: Pin<Box<dyn Transport>>,
         shared: Arc<Shared>,
         locator: Arc<Locator>,
+        liveness: Liveness,
     ) -> Self {
         let input = Input {
             buffer: BytesMut::new(),
@@ -145,7 +162,8 @@ impl Driver {
             written: 0,
             unflushed: false,
             yielded: false,
-            paused: false,
+            reading: Reading::Behind,
+            watch: Self::watch(liveness),
             broken: None,
             switching: Switching::No,
             upgrading: None,
@@ -337,7 +355,7 @@ impl Driver {
         let to_write = self.writing.is_empty() && !state.core.outgoing().is_empty();
         let to_go_on = self.ending.is_none()
             && (state.phase.refusal().is_some()
-                || self.paused && self.may_read(&mut state)
+                || self.reading == Reading::Paused && self.may_read(&mut state)
                 || self.switching == Switching::Asked && !matches!(state.switch, Switch::Deciding)
                 || state.draining.is_some()
                     && (self.draining.is_none() || self.is_drained(&state)));
@@ -354,6 +372,7 @@ impl Driver {
         // Whoever hears of the end finds the stream closed.
         self.transport = Box::pin(NoTransport);
         self.upgrading = None;
+        self.stop_watching();
         let reason = self.shared.end(reason);
         tracing::debug!(%reason, "the connection has ended");
         reason
@@ -381,6 +400,9 @@ impl Future for Driver {
                         this.shared.close(&reason);
                     }
                 }
+                if let Err(reason) = this.poll_watch(cx) {
+                    this.shared.close(&reason);
+                }
                 let (mut phase, draining) = {
                     let state = this.shared.lock();
                     (state.phase.clone(), state.draining.is_some())
@@ -392,6 +414,7 @@ impl Future for Driver {
                 if let Phase::Closing(reason) = phase {
                     let deadline = this.deadline();
                     let shut_down = this.broken.is_some();
+                    this.stop_watching();
                     this.ending = Some(Ending { reason, deadline, shut_down, peer_done });
                 }
             }

@@ -9,7 +9,7 @@ use super::question::{Question, Undeclared};
 use super::string::{OfStrings, StringResponder};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
-use crate::command::{Command, ProtocolSwitch};
+use crate::command::{Command, Ping, ProtocolSwitch};
 use crate::connection::{Switched, Then};
 use crate::shorten::Shortened;
 
@@ -155,6 +155,11 @@ impl<S: Send + Sync + 'static> Responders<S> {
         let fallback = Arc::new(OfStrings(Arc::new(responder)));
         Arc::make_mut(&mut self.locator).fallback = Some(fallback);
         self
+    }
+
+    /// Adds a responder for [`Ping`], which answers at once.
+    pub fn respond_ping(self) -> Self {
+        self.respond(|_, _: Ping| async { Ok(()) })
     }
 
     /// Adds the responders of another set, which keep the state of theirs.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::super::peer::Peer;
 use super::super::shared::{HandedOver, State, Switch};
-use super::{Driver, Input, Progress, READ_MAX, Received, Running, Switching, TURNS};
+use super::{Driver, Input, Progress, READ_MAX, Reading, Received, Running, Switching, TURNS};
 use crate::error::CloseReason;
 use crate::proto::{Event, ProtocolError};
 use crate::responder::{Question, Undeclared};
@@ -25,6 +25,7 @@ impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
     pub(super) fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
         let mut turn = 0;
+        self.reading = Reading::Behind;
         for _ in 0..TURNS {
             if self.switching != Switching::No {
                 return Ok(Progress::Waiting);
@@ -35,13 +36,14 @@ impl Driver {
                 // What their answers wait behind is sent first.
                 return Ok(Progress::More);
             }
-            self.paused = !self.may_read(&mut self.shared.lock());
-            if self.paused {
+            if !self.may_read(&mut self.shared.lock()) {
+                self.reading = Reading::Paused;
                 return Ok(Progress::Waiting);
             }
             let Poll::Ready(received) = self.poll_receive(cx) else {
                 // They may come apart from bytes, and count then too.
                 self.receive_attachments()?;
+                self.reading = Reading::Done;
                 return Ok(Progress::Waiting);
             };
             let received = received?;
@@ -51,6 +53,9 @@ impl Driver {
                     0 => CloseReason::Peer,
                     _ => CloseReason::Truncated { received },
                 });
+            }
+            if let Some(watch) = &mut self.watch {
+                watch.received();
             }
             self.handle_received()?;
             self.check_send_queue()?;
@@ -77,9 +82,14 @@ impl Driver {
     pub(super) fn may_read(&self, state: &mut State) -> bool {
         let limits = &self.shared.settings.limits;
         state.running < limits.running_responders && state.running_bytes < limits.running_bytes
-            || state.core.outstanding() > 0
+            || state.core.outstanding() > usize::from(self.awaits_ping())
             || !state.core.outgoing().is_empty()
             || !self.writing.is_empty()
+    }
+
+    /// Whether a ping is outstanding. Nothing has to wait for its answer.
+    fn awaits_ping(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.awaits_answer())
     }
 
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

@@ -1,0 +1,28 @@
+use super::{Arguments, Command, NoError};
+use crate::argument::{DecodeError, EncodeError, Proto};
+use crate::boxes::{BoxReader, BoxWriter};
+
+/// Asks whether the peer is there: a command named `Ping`, without arguments and with an empty
+/// response.
+///
+/// `Connection::ping` sends it every so often, and `Responders::respond_ping` answers it. Any
+/// command can take its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ping;
+
+impl Arguments for Ping {
+    fn to_box(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+}
+
+impl Command for Ping {
+    const NAME: &'static str = "Ping";
+
+    type Response = ();
+    type Error = NoError;
+}

@@ -1,0 +1,212 @@
+//! Whether the peer is alive: how long nothing may come from it, and pings.
+
+use std::pin::Pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::super::shared::Shared;
+use super::{Driver, Reading};
+use crate::command::{Command, NoError};
+use crate::error::{CallError, CloseReason};
+use crate::proto::CallId;
+
+/// Pings follow each other no faster, whatever was asked for: tokio's timers count milliseconds.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// What a connection does to learn whether its peer is alive.
+#[derive(Default)]
+pub(crate) struct Liveness {
+    pub(crate) idle: Option<Duration>,
+    pub(crate) pings: Option<Pings>,
+}
+
+pub(crate) struct Pings {
+    every: Duration,
+    /// How long the answer may take. Without an answer there is nothing to wait for.
+    timeout: Duration,
+    send: SendPing,
+}
+
+/// Queues a ping; gives the call if that wants an answer.
+type SendPing = Box<dyn Fn(&Shared) -> Result<Option<CallId>, CallError<NoError>> + Send>;
+
+impl Pings {
+    pub(crate) fn new<C: Command>(command: C, every: Duration, timeout: Duration) -> Self {
+        let send = move |shared: &Shared| {
+            let encoded = shared
+                .encode(|out, proto| command.to_box(out, proto))
+                .map_err(CallError::<NoError>::Encode)?;
+            encoded.commit(shared, |state, body| {
+                let name = C::NAME.as_bytes();
+                if !C::REQUIRES_ANSWER {
+                    state.core.notify(name, body);
+                    return Ok(None);
+                }
+                // Nobody is to be woken: whoever receives the answer looks for it.
+                Ok(Some(state.core.call(name, body, Waker::noop().clone())?))
+            })
+        };
+        Self { every: every.max(SHORTEST), timeout, send: Box::new(send) }
+    }
+}
+
+/// Watches the peer of one connection.
+pub(super) struct Watch {
+    /// When something was received last, as far as this side has looked.
+    received: Instant,
+    idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    pinging: Option<Pinging>,
+}
+
+struct Pinging {
+    pings: Pings,
+    /// Runs until the next ping, or until there must be an answer.
+    timer: Pin<Box<Sleep>>,
+    outstanding: Option<Outstanding>,
+}
+
+/// A ping that is not answered.
+struct Outstanding {
+    id: CallId,
+    /// The place of its end among all bytes that this side sends.
+    end: u64,
+    /// How many of them were written when the timer was last set.
+    written: u64,
+}
+
+impl Watch {
+    /// Whether a ping is among the calls that are outstanding.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.pinging.as_ref().is_some_and(|pinging| pinging.outstanding.is_some())
+    }
+
+    pub(super) fn received(&mut self) {
+        self.received = Instant::now();
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let Some((after, timer)) = &mut self.idle else { return Ok(()) };
+        // What was received since the timer was set puts it off only here, and not each time.
+        while timer.as_mut().poll(cx).is_ready() {
+            if self.received.elapsed() >= *after {
+                return Err(CloseReason::Idle { after: *after });
+            }
+            timer.as_mut().reset(self.received + *after);
+        }
+        Ok(())
+    }
+}
+
+impl Pinging {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+        received: Instant,
+        written: u64,
+    ) -> Result<(), CloseReason> {
+        let Self { pings: Pings { every, timeout, send }, timer, outstanding } = self;
+        if let Some(Outstanding { id, .. }) = outstanding
+            && take_answer(shared, *id)
+        {
+            *outstanding = None;
+            timer.as_mut().set(sleep(*every));
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            let Some(ping) = outstanding else {
+                *outstanding = send_ping(shared, send, written);
+                let next = if outstanding.is_some() { *timeout } else { *every };
+                timer.as_mut().set(sleep(next));
+                continue;
+            };
+            let left = timeout.saturating_sub(received.elapsed());
+            if !left.is_zero() {
+                // Whoever sends is alive. The answer may be behind what has come.
+                timer.as_mut().set(sleep(left));
+            } else if written < ping.end && written > ping.written {
+                // It is still on its way, and the peer takes what is before it.
+                timer.as_mut().set(sleep(*timeout));
+            } else {
+                return Err(CloseReason::PingTimeout { after: *timeout });
+            }
+            ping.written = written;
+        }
+        Ok(())
+    }
+}
+
+impl Driver {
+    pub(super) fn watch(liveness: Liveness) -> Option<Box<Watch>> {
+        let Liveness { idle, pings } = liveness;
+        if idle.is_none() && pings.is_none() {
+            return None;
+        }
+        let idle = idle.map(|after| (after, Box::pin(sleep(after))));
+        let pinging = pings.map(|pings| Pinging {
+            timer: Box::pin(sleep(pings.every)),
+            pings,
+            outstanding: None,
+        });
+        Some(Box::new(Watch { received: Instant::now(), idle, pinging }))
+    }
+
+    /// Fails when nothing has come for too long.
+    pub(super) fn poll_watch(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let Some(watch) = &mut self.watch else { return Ok(()) };
+        if self.broken.is_some() {
+            // The end has a reason already.
+            return Ok(());
+        }
+        if self.reading != Reading::Done {
+            // What has come and was not read may be from just now.
+            watch.received();
+        }
+        watch.poll_idle(cx)?;
+        match &mut watch.pinging {
+            Some(pinging) => pinging.poll(cx, &self.shared, watch.received, self.written),
+            None => Ok(()),
+        }
+    }
+
+    /// The timers end, and the ping that may be outstanding does.
+    pub(super) fn stop_watching(&mut self) {
+        if let Some(watch) = self.watch.take()
+            && let Some(Outstanding { id, .. }) = watch.pinging.and_then(|p| p.outstanding)
+            && !take_answer(&self.shared, id)
+        {
+            let waiter = self.shared.lock().core.forget(id);
+            drop(waiter);
+        }
+    }
+}
+
+/// Whether the ping was answered, with whatever. Then it is over.
+fn take_answer(shared: &Shared, id: CallId) -> bool {
+    let (answer, number) = {
+        let mut state = shared.lock();
+        (state.core.take_answer(id), state.unclaimed.take_answer(id))
+    };
+    if let Some(number) = number {
+        shared.leave(number);
+    }
+    answer.is_some()
+}
+
+fn send_ping(shared: &Shared, send: &SendPing, written: u64) -> Option<Outstanding> {
+    if shared.lock().core.holds() {
+        // It would be held back behind a protocol switch.
+        return None;
+    }
+    match send(shared) {
+        Ok(id) => {
+            let state = shared.lock();
+            let end = state.taken + state.core.queued() as u64;
+            id.map(|id| Outstanding { id, end, written })
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a ping cannot be sent");
+            None
+        }
+    }
+}

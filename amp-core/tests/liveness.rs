@@ -1,0 +1,233 @@
+//! Whether the peer is alive: idle limits, pings, heartbeats. All times are virtual.
+
+mod support;
+
+use amp_core::testing::pair;
+use amp_core::{AmpBox, CallError, CloseReason, Command, Connection, Limits, Peer, Ping};
+use amp_core::{NoError, ProtocolSwitch, Responders, Switched};
+use std::sync::Arc;
+use std::time::Duration;
+use support::{Script, echoing, gated, numbered, settled};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Command)]
+#[amp(one_way)]
+struct NoOp {}
+
+#[derive(Command)]
+struct SwitchToNothing {}
+
+impl ProtocolSwitch for SwitchToNothing {}
+
+fn idle(connection: Connection) -> Connection {
+    connection.idle_timeout(10 * SECOND)
+}
+
+fn pinging(connection: Connection) -> Connection {
+    connection.ping(Ping, 30 * SECOND, 10 * SECOND)
+}
+
+fn slow(gate: &Arc<Semaphore>) -> Responders {
+    Responders::new(()).respond_string("Slow", gated(Arc::clone(gate)))
+}
+
+/// Whether the connection is there for so long, and no longer.
+async fn lasts(peer: &Peer, seconds: u32) -> CloseReason {
+    let almost = seconds * SECOND * 9 / 10;
+    assert!(timeout(almost, until_closing(peer)).await.is_err(), "the end comes too early");
+    let rest = timeout(seconds * SECOND / 5, until_closing(peer)).await;
+    rest.expect("the end comes too late")
+}
+
+/// Why the peer cannot be called any more.
+async fn until_closing(peer: &Peer) -> CloseReason {
+    match peer.call_remote_string("Never", numbered(1)).await {
+        Err(CallError::Closed(reason)) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_given_up_and_every_call_fails_for_that_reason() {
+    let (peer, mut script) = Script::start(idle);
+    for byte in b"\0\x01a" {
+        sleep(9 * SECOND).await;
+        // A part of a box will do.
+        script.send(&[*byte]).await;
+    }
+    let calls: Vec<_> = (0..3)
+        .map(|n| {
+            let peer = peer.clone();
+            tokio::spawn(
+                async move { peer.call_remote_string("A", numbered(n)).await.unwrap_err() },
+            )
+        })
+        .collect();
+    let reason = lasts(&peer, 10).await;
+    assert!(matches!(reason, CloseReason::Idle { after } if after == 10 * SECOND), "{reason}");
+    for call in calls {
+        let message = "the connection is closed: nothing was received for 10s";
+        assert_eq!(call.await.unwrap().to_string(), message);
+    }
+    drop(script);
+    assert_eq!(peer.closed().await.to_string(), "nothing was received for 10s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_time_passes_while_this_side_does_not_read() {
+    let gate = Arc::new(Semaphore::new(0));
+    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let (peer, mut script) =
+        Script::start(|connection| idle(connection).limits(limits).responders(slow(&gate)));
+    script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
+    settled().await;
+    script.send_box([("_ask", "2"), ("_command", "Slow")]).await;
+    sleep(100 * SECOND).await;
+    assert!(!peer.is_closed());
+    assert_eq!(peer.counters().calls_received, 1);
+    gate.add_permits(2);
+    script.expect([("_answer", "1")]).await;
+    script.expect([("_answer", "2")]).await;
+    let before = Instant::now();
+    assert_eq!(script.receive().await, None);
+    assert_eq!(before.elapsed(), 10 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_go_out_and_any_answer_will_do() {
+    let (peer, mut script) = Script::start(pinging);
+    for round in 0..3 {
+        let before = Instant::now();
+        let tag = script.expect_call("Ping").await;
+        assert_eq!(before.elapsed(), 30 * SECOND);
+        sleep(9 * SECOND).await;
+        match round {
+            0 => script.send_box([("_answer", &*tag)]).await,
+            _ => script.send_box([("_error", &*tag), ("_error_code", "UNHANDLED")]).await,
+        }
+        settled().await;
+    }
+    script.expect_call("Ping").await;
+    let before = Instant::now();
+    assert_eq!(script.receive().await, None);
+    assert_eq!(before.elapsed(), 10 * SECOND);
+    drop(script);
+    let reason = peer.closed().await;
+    assert!(matches!(reason, CloseReason::PingTimeout { .. }));
+    assert_eq!(reason.to_string(), "a ping was not answered within 10s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_sides_that_ping_each_other_go_on() {
+    let (near, far) = tokio::io::duplex(1000);
+    let start = |stream| {
+        let responders = Responders::new(()).respond_ping();
+        idle(Connection::new(stream)).ping(Ping, 5 * SECOND, SECOND).responders(responders).spawn()
+    };
+    let (near, far) = (start(near), start(far));
+    sleep(1000 * SECOND).await;
+    assert!(!near.is_closed() && !far.is_closed());
+    assert!(near.counters().calls_received > 100);
+    // A ping does not keep a connection open that nobody wants.
+    drop(near);
+    assert!(matches!(far.closed().await, CloseReason::Peer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_sends_something_else_is_alive() {
+    let (peer, mut script) = Script::start(pinging);
+    let tag = script.expect_call("Ping").await;
+    for _ in 0..10 {
+        sleep(9 * SECOND).await;
+        script.send_box([("_command", "Busy")]).await;
+    }
+    sleep(9 * SECOND).await;
+    assert!(!peer.is_closed());
+    script.send_box([("_answer", &*tag)]).await;
+    // Answered: the next one is due.
+    let before = Instant::now();
+    script.expect_call("Ping").await;
+    assert_eq!(before.elapsed(), 30 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_has_its_time_from_when_it_is_on_its_way() {
+    for slowly in [true, false] {
+        let (peer, mut script) = Script::with_room(10, pinging);
+        peer.notify_string("Note", [("text", "x".repeat(100))]).await.unwrap();
+        sleep(30 * SECOND).await;
+        if slowly {
+            for _ in 0..11 {
+                sleep(9 * SECOND).await;
+                script.receive_bytes(10).await;
+            }
+            sleep(5 * SECOND).await;
+            assert!(!peer.is_closed());
+        } else {
+            let reason = lasts(&peer, 10).await;
+            assert!(matches!(reason, CloseReason::PingTimeout { .. }), "{reason}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_is_outstanding_does_not_make_this_side_read() {
+    let gate = Arc::new(Semaphore::new(0));
+    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let (peer, mut script) =
+        Script::start(|connection| pinging(connection).limits(limits).responders(slow(&gate)));
+    let tag = script.expect_call("Ping").await;
+    for ask in ["1", "2", "3"] {
+        script.send_box([("_ask", ask), ("_command", "Slow")]).await;
+        settled().await;
+    }
+    script.send_box([("_answer", &*tag)]).await;
+    // Its answer waits with the calls before it, for as long as that takes.
+    sleep(100 * SECOND).await;
+    assert_eq!(peer.counters().calls_received, 1);
+    assert!(!peer.is_closed());
+    gate.add_permits(3);
+    for ask in ["1", "2", "3"] {
+        script.expect([("_answer", ask)]).await;
+    }
+    script.expect_call("Ping").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_want_no_answer() {
+    let (peer, mut script) = Script::start(|connection| connection.heartbeat(NoOp {}, SECOND));
+    let before = Instant::now();
+    for _ in 0..100 {
+        script.expect([("_command", "NoOp")]).await;
+    }
+    assert_eq!(before.elapsed(), 100 * SECOND);
+    assert!(!peer.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_or_ended_once_another_protocol_is_spoken() {
+    let responders = Responders::new(()).respond_switch(|_, _: SwitchToNothing| async {
+        Ok::<_, NoError>(|mut stream: Switched| async move {
+            let mut bytes = Vec::new();
+            let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut bytes).await;
+        })
+    });
+    let (peer, mut script) =
+        Script::start(|connection| idle(pinging(connection)).responders(responders));
+    script.send_box([("_ask", "1"), ("_command", "SwitchToNothing")]).await;
+    script.expect([("_answer", "1")]).await;
+    assert!(matches!(peer.closed().await, CloseReason::Switched));
+    assert!(timeout(100 * SECOND, script.receive()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_being_asked_a_connection_waits_for_ever() {
+    let (near, far) = pair(echoing(), echoing());
+    sleep(1_000_000 * SECOND).await;
+    let answer = near.call_remote_string("Echo", numbered(1)).await.unwrap();
+    assert_eq!(answer, AmpBox::from_pairs(numbered(1)).unwrap());
+    assert_eq!(far.counters().calls_received, 1);
+}
