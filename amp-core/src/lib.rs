@@ -124,6 +124,8 @@ pub mod serde;
 #[cfg(feature = "tokio")]
 pub mod server;
 mod shorten;
+#[cfg(feature = "tokio")]
+pub mod tcp;
 pub mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;

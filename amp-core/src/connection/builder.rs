@@ -86,7 +86,8 @@ impl Connection {
         }
     }
 
-    /// Connects to a TCP server. Small boxes are sent at once (`TCP_NODELAY`).
+    /// Connects to a TCP server. Small boxes are sent at once (`TCP_NODELAY`). For keepalive, see
+    /// [`tcp`](crate::tcp).
     ///
     /// # Errors
     ///
