@@ -144,7 +144,8 @@ impl UnixSocketListener {
         self
     }
 
-    /// The next client that is admitted.
+    /// The next client that is admitted, as a stream. As a [`Connection`], it comes from
+    /// [`Listener::accept`].
     ///
     /// # Errors
     ///
@@ -154,7 +155,7 @@ impl UnixSocketListener {
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped: the client waits on.
-    pub async fn accept(&self) -> io::Result<UnixStream> {
+    pub async fn accept_stream(&self) -> io::Result<UnixStream> {
         loop {
             let (stream, _) = self.listener.accept().await?;
             if self.admits(&stream) {
@@ -207,7 +208,7 @@ impl From<UnixListener> for UnixSocketListener {
 
 impl Listener for UnixSocketListener {
     async fn accept(&mut self) -> io::Result<Connection> {
-        connection(UnixSocketListener::accept(self).await?)
+        connection(self.accept_stream().await?)
     }
 }
 
@@ -229,8 +230,33 @@ impl fmt::Debug for UnixSocketListener {
 /// Whoever may write to the folder may have put a symbolic link in the place of the socket, to a
 /// file that this process may open to others and he may not: links are not followed.
 fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    let mode = Mode::from_bits_truncate(mode as _);
-    Ok(fchmodat(AT_FDCWD, path, mode, FchmodatFlags::NoFollowSymlink)?)
+    let bits = Mode::from_bits_truncate(mode as _);
+    match fchmodat(AT_FDCWD, path, bits, FchmodatFlags::NoFollowSymlink) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::ENOSYS) => {
+            set_mode_of_opened(path, mode)
+        }
+        result => Ok(result?),
+    }
+}
+
+/// The same where the kernel or the C library is too old for that: Linux before 6.6 leaves it to
+/// the library, and glibc before 2.32 did not do it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_mode_of_opened(path: &Path, mode: u32) -> io::Result<()> {
+    use nix::fcntl::{OFlag, open};
+    use nix::sys::stat::{SFlag, fstat};
+    use std::fs::Permissions;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::PermissionsExt;
+
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = open(path, flags, Mode::empty())?;
+    if fstat(&opened)?.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFLNK.bits() {
+        return Err(nix::errno::Errno::ELOOP.into());
+    }
+    let opened = format!("/proc/self/fd/{}", opened.as_raw_fd());
+    fs::set_permissions(opened, Permissions::from_mode(mode))
 }
 
 /// The file of a socket, which is removed on drop if it is still the same one.
@@ -286,15 +312,20 @@ mod tests {
 
     #[test]
     fn the_mode_of_what_a_link_leads_to_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
-        fs::write(&file, "").unwrap();
-        symlink(&file, &link).unwrap();
-        let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
-        set_mode(&file, 0o600).unwrap();
-        assert_eq!(mode(), 0o600);
-        // Some systems give the mode to the link.
-        let _ = set_mode(&link, 0o666);
-        assert_eq!(mode(), 0o600);
+        for set in [set_mode, set_mode_of_opened] {
+            let folder = tempfile::tempdir().unwrap();
+            let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+            fs::write(&file, "").unwrap();
+            symlink(&file, &link).unwrap();
+            let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+            set(&file, 0o600).unwrap();
+            assert_eq!(mode(), 0o600);
+            // Some systems give the mode to the link.
+            let _ = set(&link, 0o666);
+            assert_eq!(mode(), 0o600);
+        }
     }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    use set_mode as set_mode_of_opened;
 }

@@ -2,8 +2,8 @@
 
 mod support;
 
-use amp_unix::{Descriptor, DescriptorError, IUnixTransport, connection_over};
 use amp_core::{Arguments, CallError, CloseReason, Command, Limits, PeerAddress, Responders};
+use amp_unix::{Descriptor, DescriptorError, IUnixTransport, connection_over};
 use bytes::{Bytes, BytesMut};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io::{self, IoSlice};

@@ -30,7 +30,7 @@ async fn clients_connect_and_are_known() {
     let (_folder, path) = folder();
     let listener = UnixSocketListener::bind(&path).unwrap();
     assert_eq!(listener.path(), path);
-    let (client, server) = tokio::join!(UnixStream::connect(&path), listener.accept());
+    let (client, server) = tokio::join!(UnixStream::connect(&path), listener.accept_stream());
     let (client, server) = (client.unwrap(), server.unwrap());
     for stream in [&client, &server] {
         let credentials = PeerCredentials::of(stream).unwrap();
@@ -75,7 +75,7 @@ async fn a_socket_that_was_left_behind_is_replaced() {
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists());
     let listener = UnixSocketListener::bind(&path).unwrap();
-    let (client, server) = tokio::join!(UnixStream::connect(&path), listener.accept());
+    let (client, server) = tokio::join!(UnixStream::connect(&path), listener.accept_stream());
     client.and(server).unwrap();
 }
 
@@ -163,7 +163,7 @@ async fn a_listener_from_elsewhere_has_its_path_and_leaves_its_file() {
     let (_folder, path) = folder();
     let listener = UnixSocketListener::from(tokio::net::UnixListener::bind(&path).unwrap());
     assert_eq!(listener.path(), path);
-    let (client, server) = tokio::join!(UnixStream::connect(&path), listener.accept());
+    let (client, server) = tokio::join!(UnixStream::connect(&path), listener.accept_stream());
     client.and(server).unwrap();
     drop(listener);
     assert!(path.exists());
@@ -177,7 +177,7 @@ async fn served(admit: impl FnOnce(UnixSocketListener) -> UnixSocketListener) ->
     for _ in 0..3 {
         clients.push(UnixStream::connect(&path).await.unwrap());
     }
-    listener.accept().await.unwrap().try_write(b"x").unwrap();
+    listener.accept_stream().await.unwrap().try_write(b"x").unwrap();
     // Ends those that nobody has accepted.
     drop(listener);
     let mut received = [const { Vec::new() }; 3];

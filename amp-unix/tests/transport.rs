@@ -250,7 +250,7 @@ async fn the_peer_is_named_by_the_path_of_its_socket() {
     let path = folder.path().join("socket");
     let listener = UnixSocketListener::bind(&path).unwrap();
     let client = UnixTransport::new(UnixStream::connect(&path).await.unwrap());
-    let server = UnixTransport::new(listener.accept().await.unwrap());
+    let server = UnixTransport::new(listener.accept_stream().await.unwrap());
     assert_eq!(client.peer_address(), PeerAddress::Name(path.to_str().unwrap().into()));
     assert_eq!(server.peer_address(), PeerAddress::Name("".into()));
 }

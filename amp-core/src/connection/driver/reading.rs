@@ -148,22 +148,20 @@ impl Driver {
         }
         let limits = &self.shared.settings.limits;
         let mut state = self.shared.lock();
-        // A quarter is left for what the next message brings.
-        let crowded = state.unclaimed.len() > limits.unclaimed_attachments / 4 * 3;
-        let limit = if crowded {
-            limits.send_queue.max(limits.send_queue_max / 2)
-        } else {
-            limits.send_queue
-        };
         // Once both sides agree to a switch, what came before it is begun before it is made. And
         // what is held back when the connection ends is not sent at all.
         let agreed = matches!(self.switching, Switching::Agreed | Switching::Upgrading);
-        if agreed || self.ending.is_some() {
+        let (bytes, boxes) = if agreed || self.ending.is_some() {
             let outgoing = state.core.outgoing();
-            outgoing.len() < limits.send_queue && outgoing.boxes() < limits.send_queue_boxes
+            (outgoing.len(), outgoing.boxes())
         } else {
-            state.has_room(limits)
+            (state.core.queued(), state.core.queued_boxes())
+        };
+        // A quarter is left for what the next message brings.
+        if state.unclaimed.len() > limits.unclaimed_attachments / 4 * 3 {
+            return bytes < limits.send_queue.max(limits.send_queue_max / 2);
         }
+        bytes < limits.send_queue && boxes < limits.send_queue_boxes
     }
 
     pub(super) fn receive_attachments(&mut self) -> Result<(), CloseReason> {

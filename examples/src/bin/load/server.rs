@@ -52,7 +52,7 @@ impl Server {
 impl Listener for Server {
     async fn accept(&mut self) -> io::Result<Connection> {
         match self {
-            Self::Unix(listener) => Ok(counted::unix(UnixSocketListener::accept(listener).await?)),
+            Self::Unix(listener) => Ok(counted::unix(listener.accept_stream().await?)),
             Self::Tcp(listener) => counted::tcp(TcpListener::accept(listener).await?.0),
         }
     }
