@@ -125,6 +125,9 @@ impl UnixSocketListener {
     /// Serves those clients only whose effective user is that of this process: [`admit`]. Root is
     /// another user too.
     ///
+    /// In a user namespace of Linux, all users that it does not map look like one, the overflow user
+    /// (65534). A process that is itself that user there admits all of them.
+    ///
     /// [`admit`]: Self::admit
     pub fn only_own_user(self) -> Self {
         self.admit(|client| client.uid == geteuid().as_raw())

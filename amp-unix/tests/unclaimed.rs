@@ -6,7 +6,8 @@
 mod support;
 
 use amp_core::{
-    Arguments, CallError, Command, Connection, Context, Limits, NoError, Peer, Responders,
+    Argument, Arguments, CallError, Command, Connection, Context, DecodeError, EncodeError, Limits,
+    NoError, Peer, Proto, Responders, Value, ValueWriter,
 };
 use amp_unix::{Descriptor, connection_over};
 use std::io::ErrorKind;
@@ -349,4 +350,50 @@ async fn an_answer_that_is_taken_as_a_box_loses_its_own_to_the_next_that_brings_
         drop(answer);
     })
     .await;
+}
+
+/// An argument that calls when it is dropped, with a descriptor, like its command before it.
+struct LastWords(Descriptor, Peer);
+
+impl Argument for LastWords {
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        self.0.to_string_proto(proto, out)
+    }
+
+    fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Err(DecodeError::custom("it is only sent"))
+    }
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        let (descriptor, _reader) = pipe();
+        send(&mut self.1.call_remote(Keep { pipe: descriptor }));
+    }
+}
+
+#[derive(Command)]
+#[amp(name = "Keep", response = Kept)]
+struct KeepLastWords {
+    pipe: LastWords,
+}
+
+#[test]
+fn a_command_is_dropped_with_nothing_locked() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (peer, _answering, _) = start();
+            let (descriptor, _reader) = pipe();
+            let command = KeepLastWords { pipe: LastWords(descriptor, peer.clone()) };
+            peer.call_remote(command).await.unwrap();
+        });
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(Duration::from_secs(60)).expect("the call waits for itself");
 }

@@ -48,14 +48,20 @@ impl<C: Command> Future for Call<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { command, exchange } = &mut *self;
-        let answer = ready!(exchange.poll(cx, C::NAME.as_bytes(), |shared| {
-            // There is a command until it was sent.
-            let command = command.take();
-            shared.encode(|out, proto| match &command {
+        let mut encoded = false;
+        let answer = exchange.poll(cx, C::NAME.as_bytes(), |shared| {
+            encoded = true;
+            // There is a command until it was encoded.
+            shared.encode(|out, proto| match command {
                 Some(command) => command.to_box(out, proto),
                 None => Ok(()),
             })
-        }));
+        });
+        if encoded {
+            // Here, where nothing is locked: it is the user's.
+            *command = None;
+        }
+        let answer = ready!(answer);
         Poll::Ready(match answer.map_err(CallError::widen)? {
             Ok(ampbox) => exchange.decode(&ampbox).map_err(CallError::Decode),
             Err(error) => Err(CallError::of(error)),
