@@ -41,18 +41,29 @@ pub(super) type Index = SmallVec<[Pair; 8]>;
 
 /// Where a pair is: its key at `key`, and its value two bytes behind that.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pair {
+pub(crate) struct Pair {
     pub(super) key: u32,
     pub(super) value_len: u16,
     pub(super) key_len: u8,
 }
 
+/// Where those pairs of a received box are that say what it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reserved {
+    pub(crate) ask: Option<Pair>,
+    pub(crate) answer: Option<Pair>,
+    pub(crate) error: Option<Pair>,
+    pub(crate) command: Option<Pair>,
+}
+
 impl Pair {
+    #[inline]
     pub(super) fn key(self, data: &[u8]) -> &[u8] {
         let at = self.key as usize;
         &data[at..at + usize::from(self.key_len)]
     }
 
+    #[inline]
     pub(super) fn value(self, data: &[u8]) -> &[u8] {
         let at = self.key as usize + usize::from(self.key_len) + 2;
         &data[at..at + usize::from(self.value_len)]
@@ -98,13 +109,10 @@ impl AmpBox {
     }
 
     /// `index` need not be sorted unless `sorted`, and may have keys twice.
+    #[inline]
     pub(super) fn received(data: Bytes, mut index: Index, sorted: bool) -> Self {
         if !sorted {
-            // The sort is stable, so the last of the pairs with one key is the one that came last.
-            index.sort_by(|a, b| a.key(&data).cmp(b.key(&data)));
-            index.reverse();
-            index.dedup_by(|a, b| a.key(&data) == b.key(&data));
-            index.reverse();
+            sort(&mut index, &data);
         }
         Self { data: Data::Received(data), index }
     }
@@ -200,11 +208,43 @@ impl AmpBox {
         out.freeze()
     }
 
+    /// How many bytes the box keeps in memory: those that it was received with.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Finds the pairs that say what the box is.
+    #[inline]
+    pub(crate) fn reserved(&self) -> Reserved {
+        let data = self.bytes();
+        let first = |pair: &Pair| data[pair.key as usize];
+        let start = self.index.partition_point(|pair| first(pair) < b'_');
+        let mut reserved = Reserved::default();
+        for pair in self.index[start..].iter().take_while(|pair| first(pair) == b'_') {
+            match pair.key(data) {
+                keys::ASK => reserved.ask = Some(*pair),
+                keys::ANSWER => reserved.answer = Some(*pair),
+                keys::ERROR => reserved.error = Some(*pair),
+                keys::COMMAND => reserved.command = Some(*pair),
+                _ => {}
+            }
+        }
+        reserved
+    }
+
+    /// The value of a pair of this box.
+    #[inline]
+    pub(crate) fn value_of(&self, pair: Pair) -> &[u8] {
+        pair.value(self.bytes())
+    }
+
     /// The key and value at a place of the index, for a reader that goes through it in order.
+    #[inline]
     pub(crate) fn key_at(&self, at: usize) -> Option<&[u8]> {
         Some(self.index.get(at)?.key(self.bytes()))
     }
 
+    #[inline]
     pub(crate) fn value_at(&self, at: usize) -> Value<'_> {
         let pair = self.index[at];
         match &self.data {
@@ -219,6 +259,7 @@ impl AmpBox {
         self.index.binary_search_by(|pair| pair.key(data).cmp(key))
     }
 
+    #[inline]
     fn bytes(&self) -> &[u8] {
         match &self.data {
             Data::Received(data) => data,
@@ -269,7 +310,18 @@ impl fmt::Debug for AmpBox {
     }
 }
 
+/// Brings the pairs of a received box into order. Of those with one key the last counts.
+#[cold]
+fn sort(index: &mut Index, data: &[u8]) {
+    // The sort is stable, so the last of the pairs with one key is the one that came last.
+    index.sort_by(|a, b| a.key(data).cmp(b.key(data)));
+    index.reverse();
+    index.dedup_by(|a, b| a.key(data) == b.key(data));
+    index.reverse();
+}
+
 /// The length of `key`, where it can be written.
+#[inline]
 pub(super) fn check_key(key: &[u8]) -> Result<u8, BoxError> {
     const { assert!(MAX_KEY == u8::MAX as usize) };
     match u8::try_from(key.len()) {
@@ -280,6 +332,7 @@ pub(super) fn check_key(key: &[u8]) -> Result<u8, BoxError> {
 }
 
 /// The length of the value of `key`, where it can be written.
+#[inline]
 pub(crate) fn check_value(key: &[u8], len: usize) -> Result<u16, BoxError> {
     const { assert!(MAX_VALUE == u16::MAX as usize) };
     u16::try_from(len).map_err(|_| BoxError::ValueTooLong { key: Shortened::new(key), len })

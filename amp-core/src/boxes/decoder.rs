@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::amp_box::{AmpBox, Index, Pair};
-use super::{BoxError, BoxLimits};
+use super::{BoxError, BoxLimits, keys};
 
 /// Finds the boxes in a stream of bytes, however it is cut into pieces.
 ///
@@ -85,6 +85,7 @@ impl Decoder {
     }
 
     /// The box that [`scan`](Decoder::scan) found to be all of `data`.
+    #[inline]
     pub(super) fn finish(&mut self, data: Bytes) -> AmpBox {
         let sorted = std::mem::replace(&mut self.sorted, true);
         self.at = 0;
@@ -92,18 +93,20 @@ impl Decoder {
         AmpBox::received(data, std::mem::take(&mut self.index), sorted)
     }
 
+    #[inline]
     fn push(&mut self, bytes: &[u8], key_len: u8, value_len: u16) -> Result<(), BoxError> {
         let Ok(key) = u32::try_from(self.at + 2) else {
             return Err(BoxError::BoxTooLong { seen: self.at, limit: u32::MAX as usize });
         };
         let pair = Pair { key, value_len, key_len };
         if let Some(last) = self.index.last() {
-            self.sorted &= last.key(bytes) < pair.key(bytes);
+            self.sorted &= keys::is_before(last.key(bytes), pair.key(bytes));
         }
         self.index.push(pair);
         Ok(())
     }
 
+    #[inline]
     fn check_length(&self, seen: usize) -> Result<(), BoxError> {
         let limit = self.limits.max_bytes;
         if seen > limit { Err(BoxError::BoxTooLong { seen, limit }) } else { Ok(()) }
@@ -111,6 +114,7 @@ impl Decoder {
 }
 
 /// The two-byte length at `at`, if it is all there.
+#[inline]
 fn length_at(bytes: &[u8], at: usize) -> Option<u16> {
     let length = bytes.get(at..at + 2)?;
     Some(u16::from_be_bytes([length[0], length[1]]))

@@ -30,6 +30,21 @@ pub const UNHANDLED: &str = "UNHANDLED";
 pub const CLOSING: &str = "CLOSING";
 
 /// Whether `key` is one of [`RESERVED`].
+#[inline]
 pub fn is_reserved(key: &[u8]) -> bool {
-    key.first() == Some(&b'_') && RESERVED.contains(&key)
+    matches!(key, ASK | ANSWER | ERROR | COMMAND | ERROR_CODE | ERROR_DESCRIPTION)
+}
+
+/// Whether `a` comes before `b`. Most keys differ in their first two bytes.
+#[inline]
+pub(crate) fn is_before(a: &[u8], b: &[u8]) -> bool {
+    if let ([a0, a1, ..], [b0, b1, ..]) = (a, b) {
+        let (a, b) = (u16::from_be_bytes([*a0, *a1]), u16::from_be_bytes([*b0, *b1]));
+        if a != b {
+            return a < b;
+        }
+    } else if a.first() != b.first() {
+        return a.first() < b.first();
+    }
+    a < b
 }

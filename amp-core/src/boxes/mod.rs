@@ -16,7 +16,7 @@ mod value;
 mod writer;
 
 pub use amp_box::AmpBox;
-pub(crate) use amp_box::check_value;
+pub(crate) use amp_box::{Pair, Reserved, check_value};
 #[cfg(feature = "tokio")]
 pub use codec::BoxCodec;
 pub use decoder::Decoder;

@@ -1,5 +1,3 @@
-use smallvec::SmallVec;
-
 use super::{AmpBox, Value, keys};
 
 /// Takes the values of a received box, key by key.
@@ -8,17 +6,22 @@ pub struct BoxReader<'a> {
     ampbox: &'a AmpBox,
     /// The place behind the last one taken: arguments are mostly taken in the order of keys.
     next: usize,
-    /// Which places were taken, a bit for each. What is beyond the end was not.
-    taken: SmallVec<[u64; 1]>,
+    /// Which of the first places were taken, a bit for each, and which of the others: there, what
+    /// is beyond the end was not.
+    taken: u64,
+    taken_beyond: Vec<u64>,
 }
 
 impl<'a> BoxReader<'a> {
     /// A reader of `ampbox`.
     pub fn new(ampbox: &'a AmpBox) -> Self {
-        Self { ampbox, next: 0, taken: SmallVec::new() }
+        let own = |at: &usize| ampbox.key_at(*at).is_some_and(keys::is_reserved);
+        let next = (0..keys::RESERVED.len()).take_while(own).count();
+        Self { ampbox, next, taken: 0, taken_beyond: Vec::new() }
     }
 
     /// The value of `key`. It can be taken more than once.
+    #[inline]
     pub fn take(&mut self, key: impl AsRef<[u8]>) -> Option<Value<'a>> {
         let key = key.as_ref();
         let at = match self.ampbox.key_at(self.next) {
@@ -26,25 +29,42 @@ impl<'a> BoxReader<'a> {
             _ => self.ampbox.find(key).ok()?,
         };
         self.next = at + 1;
-        let word = at / 64;
-        if word >= self.taken.len() {
-            self.taken.resize(word + 1, 0);
+        if at < 64 {
+            self.taken |= 1 << at;
+        } else {
+            self.take_beyond(at - 64);
         }
-        self.taken[word] |= 1 << (at % 64);
         Some(self.ampbox.value_at(at))
+    }
+
+    #[cold]
+    fn take_beyond(&mut self, at: usize) {
+        let word = at / 64;
+        if word >= self.taken_beyond.len() {
+            self.taken_beyond.resize(word + 1, 0);
+        }
+        self.taken_beyond[word] |= 1 << (at % 64);
+    }
+
+    fn is_taken(&self, at: usize) -> bool {
+        let (word, at) = match at.checked_sub(64) {
+            None => (self.taken, at),
+            Some(beyond) => (self.taken_beyond.get(beyond / 64).copied().unwrap_or(0), beyond % 64),
+        };
+        word >> at & 1 == 1
     }
 
     /// The whole box, all of whose keys are taken.
     pub fn take_all(&mut self) -> &'a AmpBox {
-        self.taken = SmallVec::from_elem(u64::MAX, self.ampbox.len().div_ceil(64));
+        self.taken = u64::MAX;
+        self.taken_beyond = vec![u64::MAX; self.ampbox.len().saturating_sub(64).div_ceil(64)];
         self.ampbox
     }
 
     /// The first key that was not taken. The protocol's own keys do not count.
     pub fn untaken(&self) -> Option<&'a [u8]> {
-        let is_taken = |at: usize| self.taken.get(at / 64).is_some_and(|w| w >> (at % 64) & 1 == 1);
         let mut keys = self.ampbox.iter().enumerate();
-        keys.find(|(at, (key, _))| !is_taken(*at) && !keys::is_reserved(key))
+        keys.find(|(at, (key, _))| !self.is_taken(*at) && !keys::is_reserved(key))
             .map(|(_, (key, _))| key)
     }
 

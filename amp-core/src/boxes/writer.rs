@@ -137,7 +137,7 @@ impl<'a> BoxWriter<'a> {
             self.out.truncate(pair);
             return Err(error);
         }
-        self.sorted &= self.out[self.last_key.clone()] < *key;
+        self.sorted &= keys::is_before(&self.out[self.last_key.clone()], key);
         self.last_key = pair + 2..key_end;
         Ok(())
     }

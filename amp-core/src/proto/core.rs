@@ -2,7 +2,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::calls::{CallId, Calls, Tagged, write_tag};
 use super::{Body, Outgoing, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
-use crate::boxes::{AmpBox, MAX_VALUE, keys};
+use crate::boxes::{AmpBox, MAX_VALUE, Pair, Reserved, keys};
 
 /// One side of a connection: its outstanding calls, and what it has to send.
 ///
@@ -88,17 +88,19 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct IncomingCall {
     ampbox: AmpBox,
+    command: Pair,
+    ask: Option<Pair>,
 }
 
 impl IncomingCall {
     /// The name of the command.
     pub fn command(&self) -> &[u8] {
-        self.ampbox.get(keys::COMMAND).unwrap_or_default()
+        self.ampbox.value_of(self.command)
     }
 
     /// The tag that the answer must have, or `None` when there must be no answer.
     pub fn tag(&self) -> Option<&[u8]> {
-        self.ampbox.get(keys::ASK)
+        self.ask.map(|ask| self.ampbox.value_of(ask))
     }
 
     /// The whole box, reserved keys included.
@@ -210,17 +212,18 @@ impl<W> Core<W> {
     ///
     /// When it means nothing, which ends the connection.
     pub fn handle_box(&mut self, ampbox: AmpBox) -> Result<Event<W>, ProtocolError> {
-        if let Some(tag) = ampbox.get(keys::ANSWER) {
-            let tagged = self.calls.find(tag);
+        let Reserved { ask, answer, error, command } = ampbox.reserved();
+        if let Some(tag) = answer {
+            let tagged = self.calls.find(ampbox.value_of(tag));
             return Ok(self.answered(tagged, || Ok(ampbox)));
         }
-        if let Some(tag) = ampbox.get(keys::ERROR) {
-            let tagged = self.calls.find(tag);
+        if let Some(tag) = error {
+            let tagged = self.calls.find(ampbox.value_of(tag));
             return Ok(self.answered(tagged, || Err(RemoteError::of(&ampbox))));
         }
-        if ampbox.contains_key(keys::COMMAND) {
+        if let Some(command) = command {
             self.counters.calls_received += 1;
-            return Ok(Event::Called(IncomingCall { ampbox }));
+            return Ok(Event::Called(IncomingCall { ampbox, command, ask }));
         }
         Err(ProtocolError::NoKind { pairs: ampbox.len() })
     }

@@ -243,7 +243,7 @@ impl Driver {
                             state.switch = Switch::Deciding;
                             *switching = Switching::Asked;
                         }
-                        let len = call.ampbox().encoded_len();
+                        let len = call.ampbox().size();
                         *calls_len += len;
                         calls.push_back(Received { call, len, number });
                     }
