@@ -44,18 +44,18 @@ impl Decoder {
 
     /// Goes on through `bytes`; where the box ends, if it does.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, BoxError> {
+        let mut at = self.at;
         loop {
-            let key = self.at + 2;
-            self.needed = key;
-            let Some(key_len) = length_at(bytes, self.at) else {
+            let Some(key_len) = length_at(bytes, at) else {
                 // One byte is enough to tell that a key is too long, or that this is not AMP.
-                return match bytes.get(self.at) {
+                return match bytes.get(at) {
                     Some(&high) if high != 0 => {
                         Err(BoxError::KeyTooLong { len: usize::from(high) << 8 })
                     }
-                    _ => Ok(None),
+                    _ => Ok(self.wait(at, at + 2)),
                 };
             };
+            let key = at + 2;
             if key_len == 0 {
                 self.check_length(key)?;
                 return Ok(Some(key));
@@ -68,20 +68,30 @@ impl Decoder {
             }
             // Whatever comes, the box has an end of two bytes.
             let value = key + usize::from(key_len) + 2;
-            self.needed = value + 2;
-            self.check_length(self.needed)?;
             let Some(value_len) = length_at(bytes, value - 2) else {
-                return Ok(None);
+                self.check_length(value + 2)?;
+                return Ok(self.wait(at, value + 2));
             };
             let end = value + usize::from(value_len);
-            self.needed = end + 2;
-            self.check_length(self.needed)?;
-            if bytes.len() < end {
-                return Ok(None);
+            if end + 2 > self.limits.max_bytes {
+                // What was certain before the value's length was is said first.
+                self.check_length(value + 2)?;
+                self.check_length(end + 2)?;
             }
-            self.push(bytes, key_len, value_len)?;
-            self.at = end;
+            if bytes.len() < end {
+                return Ok(self.wait(at, end + 2));
+            }
+            self.push(bytes, key, key_len, value_len)?;
+            at = end;
         }
+    }
+
+    /// There must be `needed` bytes before the pair at `at` can be read.
+    #[cold]
+    fn wait(&mut self, at: usize, needed: usize) -> Option<usize> {
+        self.at = at;
+        self.needed = needed;
+        None
     }
 
     /// The box that [`scan`](Decoder::scan) found to be all of `data`.
@@ -94,9 +104,15 @@ impl Decoder {
     }
 
     #[inline]
-    fn push(&mut self, bytes: &[u8], key_len: u8, value_len: u16) -> Result<(), BoxError> {
-        let Ok(key) = u32::try_from(self.at + 2) else {
-            return Err(BoxError::BoxTooLong { seen: self.at, limit: u32::MAX as usize });
+    fn push(
+        &mut self,
+        bytes: &[u8],
+        key: usize,
+        key_len: u8,
+        value_len: u16,
+    ) -> Result<(), BoxError> {
+        let Ok(key) = u32::try_from(key) else {
+            return Err(BoxError::BoxTooLong { seen: key, limit: u32::MAX as usize });
         };
         let pair = Pair { key, value_len, key_len };
         if let Some(last) = self.index.last() {

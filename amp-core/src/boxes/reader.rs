@@ -15,7 +15,8 @@ pub struct BoxReader<'a> {
 impl<'a> BoxReader<'a> {
     /// A reader of `ampbox`.
     pub fn new(ampbox: &'a AmpBox) -> Self {
-        let own = |at: &usize| ampbox.key_at(*at).is_some_and(keys::is_reserved);
+        // The protocol's own keys mostly come before the arguments.
+        let own = |at: &usize| ampbox.key_at(*at).is_some_and(|key| key.first() == Some(&b'_'));
         let next = (0..keys::RESERVED.len()).take_while(own).count();
         Self { ampbox, next, taken: 0, taken_beyond: Vec::new() }
     }

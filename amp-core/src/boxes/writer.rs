@@ -128,18 +128,39 @@ impl<'a> BoxWriter<'a> {
         if keys::is_reserved(key) {
             return Err(BoxError::ReservedKey { key: Shortened::new(key) }.into());
         }
+        let pair = self.begin_pair(key, key_len);
+        let value = self.out.len();
+        let written = write(&mut ValueWriter::new(self.out)).and_then(|()| {
+            let len = self.out.len() - value;
+            check_value(key, len).map_err(E::from)
+        });
+        match written {
+            Ok(len) => {
+                self.end_pair(pair, key, len);
+                Ok(())
+            }
+            Err(error) => {
+                self.out.truncate(pair);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes a key and room for the length of its value; where the pair begins.
+    fn begin_pair(&mut self, key: &[u8], key_len: u8) -> usize {
         let pair = self.out.len();
+        self.out.reserve(key.len() + 4);
         self.out.put_u16(key_len.into());
         self.out.put_slice(key);
-        let key_end = self.out.len();
-        let too_long = |len| BoxError::ValueTooLong { key: Shortened::new(key), len }.into();
-        if let Err(error) = ValueWriter::new(self.out).put_prefixed(write, too_long) {
-            self.out.truncate(pair);
-            return Err(error);
-        }
+        self.out.put_u16(0);
+        pair
+    }
+
+    fn end_pair(&mut self, pair: usize, key: &[u8], value_len: u16) {
+        let key_end = pair + 2 + key.len();
+        self.out[key_end..key_end + 2].copy_from_slice(&value_len.to_be_bytes());
         self.sorted &= keys::is_before(&self.out[self.last_key.clone()], key);
         self.last_key = pair + 2..key_end;
-        Ok(())
     }
 
     /// Appends a pair.

@@ -65,7 +65,7 @@ pub trait Arguments: Sized {
     ///
     /// As [`to_box`](Arguments::to_box), and where an argument needs a connection.
     fn encode(&self) -> Result<Bytes, EncodeError> {
-        let mut out = BytesMut::new();
+        let mut out = BytesMut::with_capacity(64);
         let mut writer = BoxWriter::new(&mut out);
         Proto::detached(|proto| self.to_box(&mut writer, proto))?;
         writer.finish()?;

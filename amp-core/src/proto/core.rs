@@ -376,8 +376,10 @@ impl<W> Core<W> {
 }
 
 /// Writes a pair whose lengths are known to fit: the protocol's own.
+#[inline]
 fn put_reserved(out: &mut BytesMut, key: &[u8], value: &[u8]) {
     debug_assert!(value.len() <= MAX_VALUE);
+    out.reserve(4 + key.len() + value.len());
     for part in [key, value] {
         #[allow(clippy::cast_possible_truncation, reason = "checked where it came from")]
         out.put_u16(part.len() as u16);
