@@ -326,12 +326,17 @@ impl Shared {
 
     /// A future that resolves when the queue has room, or `None` when it has.
     pub(super) fn room(&self) -> Result<Option<OwnedNotified>, CloseReason> {
+        let is_full = |state: &State| match state.refusal() {
+            Some(reason) => Err(reason.clone()),
+            None => Ok(!state.has_room(&self.settings.limits)),
+        };
+        if !is_full(&self.lock())? {
+            return Ok(None);
+        }
+        // From before the second look on, so that no room is missed that comes in between.
         let room = Arc::clone(&self.room).notified_owned();
         let mut state = self.lock();
-        if let Some(reason) = state.refusal() {
-            return Err(reason.clone());
-        }
-        if state.has_room(&self.settings.limits) {
+        if !is_full(&state)? {
             return Ok(None);
         }
         state.waiting_for_room = true;

@@ -100,16 +100,19 @@ impl Question {
     }
 
     fn answer_with(mut self, encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>) {
-        let shared = Arc::clone(self.peer.shared());
-        match encode(&shared) {
+        let Self { peer, tag, answered, .. } = &mut self;
+        let shared = peer.shared();
+        let error = match encode(shared) {
             Ok(encoded) => {
-                self.answered = true;
-                if let Some(tag) = &self.tag {
-                    encoded.commit(&shared, |state, body| state.answer(tag, body));
+                *answered = true;
+                if let Some(tag) = tag {
+                    encoded.commit(shared, |state, body| state.answer(tag, body));
                 }
+                return;
             }
-            Err(error) => self.fail_undeclared(&Undeclared::Encode(error)),
-        }
+            Err(error) => error,
+        };
+        self.fail_undeclared(&Undeclared::Encode(error));
     }
 
     /// Agrees to the protocol switch.

@@ -11,14 +11,22 @@ use super::super::shared::{HandedOver, State, Switch};
 use super::{Driver, Input, Progress, READ_MAX, Reading, Received, Running, Switching, TURNS};
 use crate::error::CloseReason;
 use crate::proto::{Event, ProtocolError};
-use crate::responder::{Question, Undeclared};
+use crate::responder::{Locator, Question, Undeclared};
 
 /// What a connection answers already.
+#[derive(Clone, Copy)]
 struct Busy {
     running: usize,
     running_bytes: usize,
     /// Whether it is about to end, and answers nothing more.
     draining: bool,
+}
+
+impl Busy {
+    fn of(state: &State) -> Self {
+        let State { running, running_bytes, ref draining, .. } = *state;
+        Self { running, running_bytes, draining: draining.is_some() }
+    }
 }
 
 impl Driver {
@@ -133,21 +141,31 @@ impl Driver {
     /// stops while there is enough to be sent. Where the attachments that they bring come near to
     /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
-        while self.may_start()
-            && let Some(received) = self.input.calls.pop_front()
-        {
-            self.input.calls_len -= received.len;
-            self.start_responder(&received)?;
+        while !self.input.calls.is_empty() {
+            let (may_start, replaced, busy) = {
+                let mut state = self.shared.lock();
+                (self.has_room(&mut state), state.replaced.take(), Busy::of(&state))
+            };
+            self.replace_responders(replaced);
+            if !may_start {
+                break;
+            }
+            if let Some(received) = self.input.calls.pop_front() {
+                self.input.calls_len -= received.len;
+                self.start_responder(&received, busy)?;
+            }
         }
         Ok(())
     }
 
+    /// Whether a call waits whose responder may start.
     pub(super) fn may_start(&self) -> bool {
-        if self.input.calls.is_empty() {
-            return false;
-        }
+        !self.input.calls.is_empty() && self.has_room(&mut self.shared.lock())
+    }
+
+    /// Whether so little is to be sent that another responder may start.
+    fn has_room(&self, state: &mut State) -> bool {
         let limits = &self.shared.settings.limits;
-        let mut state = self.shared.lock();
         // Once both sides agree to a switch, what came before it is begun before it is made. And
         // what is held back when the connection ends is not sent at all.
         let agreed = matches!(self.switching, Switching::Agreed | Switching::Upgrading);
@@ -184,8 +202,12 @@ impl Driver {
     pub(super) fn decode(&mut self) -> Result<(), ProtocolError> {
         // Behind a box that switches the protocol there are no boxes. Where one is to be expected
         // each box is looked at before the next is decoded.
-        self.look_for_responders();
-        let expected = self.locator.has_switches() || self.shared.lock().core.is_switching();
+        let (replaced, is_switching) = {
+            let mut state = self.shared.lock();
+            (state.replaced.take(), state.core.is_switching())
+        };
+        self.replace_responders(replaced);
+        let expected = self.locator.has_switches() || is_switching;
         let most = if expected { 1 } else { usize::MAX };
         loop {
             let Input { buffer, decoder, boxes, .. } = &mut self.input;
@@ -275,24 +297,18 @@ impl Driver {
         handled
     }
 
-    /// Goes on with other responders, if they were replaced; says what there is to answer. Those
-    /// that were there before are dropped with nothing locked: their state is the user's.
-    fn look_for_responders(&mut self) -> Busy {
-        let (replaced, busy) = {
-            let mut state = self.shared.lock();
-            let State { running, running_bytes, draining, .. } = *state;
-            (state.replaced.take(), Busy { running, running_bytes, draining: draining.is_some() })
-        };
+    /// Goes on with other responders, if they were replaced. Not to be called with the state
+    /// locked: those that were there before are dropped, and their state is the user's.
+    fn replace_responders(&mut self, replaced: Option<Arc<Locator>>) {
         if let Some(locator) = replaced {
             self.locator = locator;
         }
-        busy
     }
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
-    pub(super) fn start_responder(&mut self, received: &Received) -> Result<(), CloseReason> {
+    fn start_responder(&mut self, received: &Received, busy: Busy) -> Result<(), CloseReason> {
         let Received { call, len, number } = received;
-        let Busy { running, running_bytes, draining } = self.look_for_responders();
+        let Busy { running, running_bytes, draining } = busy;
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
         let asks_switch = self.switching == Switching::Asked && self.input.calls.is_empty();
         let peer = Peer::new(Arc::clone(&self.shared));
