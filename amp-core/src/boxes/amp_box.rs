@@ -238,6 +238,12 @@ impl AmpBox {
         pair.value(self.bytes())
     }
 
+    /// A copy that does not keep the received buffer in memory, which is larger than the box.
+    pub(crate) fn unshared(&self) -> Self {
+        let data = Data::Received(Bytes::copy_from_slice(self.bytes()));
+        Self { data, index: self.index.clone() }
+    }
+
     /// The key and value at a place of the index, for a reader that goes through it in order.
     #[inline]
     pub(crate) fn key_at(&self, at: usize) -> Option<&[u8]> {

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
 use super::builder::Settings;
+use super::lanes::Lanes;
 use super::limits::Limits;
 use super::switched::Switched;
 use super::transport::Transport;
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     /// until that box is queued, so that ordinals have the order of the wire. It is locked before
     /// `state`, never while that is locked.
     next_ordinal: Mutex<u64>,
+    pub(super) lanes: Lanes,
     pub(super) attachment_kind: Option<AttachmentKind>,
     pub(super) address: PeerAddress,
     pub(super) extensions: Extensions,
@@ -194,6 +196,7 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             next_ordinal: Mutex::default(),
+            lanes: Lanes::default(),
             attachment_kind,
             address,
             extensions,
@@ -386,6 +389,7 @@ impl Shared {
             .then(|| std::mem::take(&mut state.handed_over));
         Self::release(state);
         drop((unsent, unwritten, switch, upgrade));
+        self.lanes.end();
         callers.into_iter().for_each(Waker::wake);
         self.room.notify_waiters();
         self.changed.notify_waiters();

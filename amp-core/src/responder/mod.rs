@@ -2,6 +2,7 @@
 
 mod context;
 mod failure;
+mod lane;
 #[cfg(feature = "tower")]
 mod layer;
 mod locator;

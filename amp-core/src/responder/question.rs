@@ -59,6 +59,15 @@ impl Question {
         &self.peer
     }
 
+    pub(super) fn requires_answer(&self) -> bool {
+        self.tag.is_some()
+    }
+
+    /// The connection has ended before the call was begun: nobody hears of it.
+    pub(super) fn never_begun(mut self) {
+        self.finish(keys::UNKNOWN.as_bytes(), "", false);
+    }
+
     /// The arguments of the call. When they cannot be read the call is answered, and there is
     /// nothing more to do.
     pub(super) fn decode<A: Arguments>(mut self, ampbox: &AmpBox) -> Option<(Self, A)> {
@@ -220,10 +229,6 @@ impl Question {
     /// Dropped unanswered, it goes to `slot`.
     pub(super) fn add_home(&mut self, slot: super::layer::Slot) {
         self.home = Some(Box::new(super::layer::Home::new(slot, self.home.take())));
-    }
-
-    pub(super) fn requires_answer(&self) -> bool {
-        self.tag.is_some()
     }
 
     pub(super) fn asks_switch(&self) -> bool {

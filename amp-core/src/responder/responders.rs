@@ -41,7 +41,7 @@ use crate::shorten::Shortened;
 /// a task of its own once it has to wait; so it must not block. It runs to its end even when the
 /// caller has given up or is gone; [`Context::closed`] tells it when the connection has ended.
 pub struct Responders<S = ()> {
-    state: Arc<S>,
+    pub(super) state: Arc<S>,
     pub(super) locator: Arc<Locator>,
 }
 

@@ -1,0 +1,144 @@
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+use super::Responders;
+use super::locator::{AnyResponder, Locator, Responding};
+use super::question::Question;
+use crate::boxes::AmpBox;
+use crate::connection::{LaneId, Lanes, Place};
+
+impl<S: Send + Sync + 'static> Responders<S> {
+    /// Puts the responders that the set has so far, the fallback included, in one lane: of the
+    /// calls that they answer on one connection, each is begun when the one before it has been
+    /// answered, in the order in which they were received. Without that, responders run
+    /// concurrently.
+    ///
+    /// One-way commands of the lane keep their place among its calls. Other commands are not held
+    /// up, and the lane of another connection is another one.
+    ///
+    /// ```
+    /// use amp_core::{Command, Context, NoError, Responders};
+    /// use std::sync::Mutex;
+    ///
+    /// #[derive(Command)]
+    /// #[amp(one_way)]
+    /// struct Append {
+    ///     line: String,
+    /// }
+    ///
+    /// #[derive(Command)]
+    /// struct Clear {}
+    ///
+    /// # #[derive(Command)]
+    /// # struct Status {}
+    /// type Lines = Mutex<Vec<String>>;
+    ///
+    /// async fn append(context: Context<Lines>, Append { line }: Append) -> Result<(), NoError> {
+    ///     context.state().lock().unwrap().push(line);
+    ///     Ok(())
+    /// }
+    ///
+    /// # async fn clear(_: Context<Lines>, _: Clear) -> Result<(), NoError> { Ok(()) }
+    /// # async fn status(_: Context<Lines>, _: Status) -> Result<(), NoError> { Ok(()) }
+    /// // `status` is added later, and is answered while the others wait for each other.
+    /// let responders =
+    ///     Responders::new(Lines::default()).respond(append).respond(clear).in_order().respond(status);
+    /// ```
+    ///
+    /// # What to know of lanes
+    ///
+    /// - A call that waits in a lane counts as a running responder:
+    ///   [`Limits::running_responders`](crate::Limits::running_responders) bounds both together.
+    ///   It is decoded when it is begun.
+    /// - A responder that fails or panics does not hold up those behind it. One that never ends
+    ///   does, for as long as the connection lasts and, for one-way commands, for ever.
+    /// - **A responder must not wait for something that comes through its own lane.** When it
+    ///   calls the peer, and the peer, to answer that, makes a call of the same lane, then that
+    ///   call waits for the responder and the responder for it: neither ever ends, unless a
+    ///   [timeout](crate::Connection::call_timeout) ends one of them.
+    /// - A [protocol switch](Responders::respond_switch) in a lane is decided when its turn comes,
+    ///   and nothing is read before that. So no responder of that lane may wait for an answer of
+    ///   the peer.
+    /// - A [ping](Responders::respond_ping) should be answered outside of the lane, or a peer that
+    ///   waits for it may take this side for gone.
+    /// - When the connection has ended, calls that still wait are dropped without being begun:
+    ///   their callers know that they have no answer. One-way commands that were received are
+    ///   begun, in their order.
+    /// - A set that [replaces](crate::Peer::replace_responders) another one shares its lanes if it
+    ///   was made from a clone of the same set.
+    pub fn in_order(mut self) -> Self {
+        let lane = LaneId::new();
+        let Locator { by_name, fallback, .. } = Arc::make_mut(&mut self.locator);
+        for responder in by_name.values_mut().chain(fallback) {
+            *responder = Arc::new(InLane { lane, responder: Arc::clone(responder) });
+        }
+        self
+    }
+
+    /// Adds responders that share one lane, as [`in_order`](Responders::in_order) describes it.
+    /// `add` gets an empty set with the state of this one.
+    ///
+    /// ```
+    /// # use amp_core::{Command, Context, NoError, Responders};
+    /// # #[derive(Command)] struct Create {}
+    /// # #[derive(Command)] struct Delete {}
+    /// # #[derive(Command)] struct Status {}
+    /// # async fn create(_: Context, _: Create) -> Result<(), NoError> { Ok(()) }
+    /// # async fn delete(_: Context, _: Delete) -> Result<(), NoError> { Ok(()) }
+    /// # async fn status(_: Context, _: Status) -> Result<(), NoError> { Ok(()) }
+    /// let responders = Responders::new(())
+    ///     .lane(|lane| lane.respond(create).respond(delete))
+    ///     .respond(status);
+    /// ```
+    pub fn lane(mut self, add: impl FnOnce(Self) -> Self) -> Self {
+        let empty = Self { state: Arc::clone(&self.state), locator: Arc::default() };
+        let added = Arc::unwrap_or_clone(add(empty).in_order().locator);
+        let locator = Arc::make_mut(&mut self.locator);
+        locator.has_switches |= added.has_switches;
+        locator.by_name.extend(added.by_name);
+        locator.fallback = added.fallback.or(locator.fallback.take());
+        self
+    }
+}
+
+/// A responder that waits for its turn.
+struct InLane {
+    lane: LaneId,
+    responder: Arc<dyn AnyResponder>,
+}
+
+impl AnyResponder for InLane {
+    fn is_switch(&self) -> bool {
+        self.responder.is_switch()
+    }
+
+    fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
+        let place = Lanes::enter(question.peer().shared(), self.lane, question.requires_answer());
+        match place {
+            Place::First(turn) => {
+                let responding = self.responder.respond(question, command, ampbox)?;
+                Some(Box::pin(async move {
+                    // Passed on after the responder is gone, also when that panics.
+                    let _turn = turn;
+                    responding.await;
+                }))
+            }
+            Place::Behind(turn) => {
+                let responder = Arc::clone(&self.responder);
+                let command: SmallVec<[u8; 32]> = SmallVec::from_slice(command);
+                let ampbox = ampbox.unshared();
+                Some(Box::pin(async move {
+                    let Ok(_turn) = turn.await else {
+                        question.never_begun();
+                        return;
+                    };
+                    let responding = responder.respond(question, &command, &ampbox);
+                    drop((command, ampbox));
+                    if let Some(responding) = responding {
+                        responding.await;
+                    }
+                }))
+            }
+        }
+    }
+}
