@@ -111,6 +111,8 @@ pub mod command;
 #[cfg(feature = "tokio")]
 pub mod connection;
 mod error;
+#[cfg(feature = "tokio")]
+pub mod observing;
 pub mod proto;
 #[cfg(feature = "tokio")]
 pub mod reconnect;
@@ -147,6 +149,9 @@ pub use command::{Arguments, Command, CommandError, NoError, OneWay, Ping, Proto
 pub use connection::{Connection, FailurePolicy, Limits, Peer, Switched, Transport};
 #[doc(inline)]
 pub use error::{CallError, CloseReason};
+#[cfg(feature = "tokio")]
+#[doc(inline)]
+pub use observing::WireLog;
 #[doc(inline)]
 pub use proto::RemoteError;
 #[cfg(feature = "tokio")]

@@ -238,7 +238,14 @@ impl AmpBox {
         pair.value(self.bytes())
     }
 
+    /// The bytes of a box that was received, as they were on the wire.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn wire_bytes(&self) -> &[u8] {
+        self.bytes()
+    }
+
     /// A copy that does not keep the received buffer in memory, which is larger than the box.
+    #[cfg(feature = "tokio")]
     pub(crate) fn unshared(&self) -> Self {
         let data = Data::Received(Bytes::copy_from_slice(self.bytes()));
         Self { data, index: self.index.clone() }

@@ -17,6 +17,7 @@ use super::transport::{ByteStream, Transport};
 use crate::argument::{Extensions, PeerAddress, UnknownKeys};
 use crate::command::{Command, OneWay};
 use crate::error::CloseReason;
+use crate::observing::WireLog;
 use crate::responder::{Locator, Responders};
 
 /// A connection that is about to start: a transport, and how to deal with what comes over it.
@@ -48,6 +49,7 @@ pub(crate) struct Settings {
     pub(crate) policy: FailurePolicy,
     pub(crate) call_timeout: Option<Duration>,
     pub(crate) unknown_keys: UnknownKeys,
+    pub(crate) wire_log: Option<WireLog>,
 }
 
 impl Connection {
@@ -182,6 +184,12 @@ impl Connection {
     /// [`STRICT`](crate::Arguments::STRICT) refuse such a box either way.
     pub fn unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
         self.settings.unknown_keys = unknown_keys;
+        self
+    }
+
+    /// Logs every box that is sent or received. None is by default.
+    pub fn wire_log(mut self, log: WireLog) -> Self {
+        self.settings.wire_log = Some(log);
         self
     }
 

@@ -203,6 +203,9 @@ impl Driver {
                 let waiting_for_room = std::mem::take(&mut state.waiting_for_room);
                 drop(state);
                 drop(uncarried);
+                if let Some(log) = &self.shared.settings.wire_log {
+                    log.sent(&self.shared.address, self.writing.bytes());
+                }
                 if waiting_for_room {
                     self.shared.room.notify_waiters();
                 }

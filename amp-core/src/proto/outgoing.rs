@@ -86,6 +86,12 @@ impl Outgoing {
         (count, &mut self.ahead)
     }
 
+    /// All bytes that wait, in parts that cut no pair of a box unless some of it was sent.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.segments.iter().map(|segment| &segment[..]).chain([&self.tail[..]])
+    }
+
     /// Says which attachments go with the next byte, and returns how many bytes may be sent before
     /// it is others'.
     fn send_ahead(&mut self) -> usize {

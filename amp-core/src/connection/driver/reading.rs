@@ -221,6 +221,9 @@ impl Driver {
                     Err(error) => break Err(error),
                 }
             };
+            if let Some(log) = &self.shared.settings.wire_log {
+                log.received(&self.shared.address, &self.input.boxes);
+            }
             self.handle_boxes()?;
             if !decoded? || self.switching != Switching::No {
                 return Ok(());
