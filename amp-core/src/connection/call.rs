@@ -15,6 +15,7 @@ use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::{AmpBox, BoxError, BoxReader, MAX_VALUE};
 use crate::command::{Arguments, Command, NoError};
 use crate::error::{CallError, CloseReason};
+use crate::observing::{Side, Watch};
 use crate::proto::{CallId, RemoteError};
 use crate::shorten::Shortened;
 
@@ -29,7 +30,8 @@ pub struct Call<C: Command> {
 
 impl<C: Command> Call<C> {
     pub(super) fn new(peer: Peer, command: C) -> Self {
-        Self { command: Some(command), exchange: Exchange::new(peer, Some(discard::<C::Response>)) }
+        let exchange = Exchange::new(peer, true, Some(discard::<C::Response>));
+        Self { command: Some(command), exchange }
     }
 
     /// How long the call may take, from its first poll on, in place of the connection's own
@@ -88,7 +90,7 @@ pub struct StringCall {
 impl StringCall {
     pub(super) fn new(peer: Peer, command: &[u8], arguments: Result<AmpBox, BoxError>) -> Self {
         let command = Bytes::copy_from_slice(command);
-        Self { command, arguments, exchange: Exchange::new(peer, None) }
+        Self { command, arguments, exchange: Exchange::new(peer, false, None) }
     }
 
     /// How long the call may take: see [`Call::timeout`].
@@ -111,6 +113,7 @@ impl Future for StringCall {
         let ampbox = answer?.map_err(CallError::Remote)?;
         let answer =
             crate::Proto::detached(|proto| AmpBox::from_box(&mut BoxReader::new(&ampbox), proto));
+        exchange.ended(answer.is_ok());
         Poll::Ready(answer.map_err(CallError::Decode))
     }
 }
@@ -144,6 +147,10 @@ pub(super) struct Exchange {
     timeout: Option<Duration>,
     /// Runs from the first poll on, where there is a timeout.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Whether the command is the program's own, not a name.
+    typed: bool,
+    /// From the first poll on.
+    watch: Option<Watch>,
 }
 
 enum Stage {
@@ -156,7 +163,7 @@ enum Stage {
 }
 
 impl Exchange {
-    fn new(peer: Peer, discard: Option<Discard>) -> Self {
+    fn new(peer: Peer, typed: bool, discard: Option<Discard>) -> Self {
         Self {
             peer,
             switch: None,
@@ -165,13 +172,15 @@ impl Exchange {
             number: None,
             timeout: None,
             deadline: None,
+            typed,
+            watch: None,
         }
     }
 
     /// A call that asks for a protocol switch. When the peer agrees, the driver hands over the
     /// stream.
     pub(super) fn for_switch(peer: Peer, stream: HandedOver) -> Self {
-        let mut exchange = Self::new(peer, None);
+        let mut exchange = Self::new(peer, true, None);
         exchange.switch = Some(stream);
         exchange
     }
@@ -186,8 +195,16 @@ impl Exchange {
         command: &[u8],
         encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>,
     ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
-        let answer = self.poll_answer(cx, command, encode);
-        if answer.is_pending() { self.poll_deadline(cx) } else { answer }
+        let Self { watch, typed, peer, .. } = self;
+        watch.get_or_insert_with(|| Watch::new(Side::Asking, command, *typed, peer.peer_address()));
+        let mut answer = self.poll_answer(cx, command, encode);
+        if answer.is_pending() {
+            answer = self.poll_deadline(cx);
+        }
+        if let (Poll::Ready(answer), Some(watch)) = (&answer, &mut self.watch) {
+            watch.end_unless_answered(answer);
+        }
+        answer
     }
 
     fn poll_answer(
@@ -196,7 +213,7 @@ impl Exchange {
         command: &[u8],
         encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>,
     ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
-        let Self { peer, switch, stage, number, .. } = self;
+        let Self { peer, switch, stage, number, watch, .. } = self;
         let shared = peer.shared();
         loop {
             match stage {
@@ -243,7 +260,11 @@ impl Exchange {
             state.handed_over = std::mem::take(stream);
             Ok(id)
         });
-        *stage = Stage::Sent(sent?);
+        let id = sent?;
+        *stage = Stage::Sent(id);
+        if let Some(watch) = watch {
+            watch.tag(|| format!("{:x}", shared.lock().core.tag(id)));
+        }
         Poll::Pending
     }
 
@@ -267,7 +288,15 @@ impl Exchange {
     fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Result<A, DecodeError> {
         let answer = self.peer.shared().decode(ampbox, self.number);
         self.number = None;
+        self.ended(answer.is_ok());
         answer
+    }
+
+    /// The answer was read, or is not what the command says.
+    pub(super) fn ended(&mut self, readable: bool) {
+        if let Some(watch) = &mut self.watch {
+            watch.end_read(readable);
+        }
     }
 
     /// Nobody waits for the answer any more.

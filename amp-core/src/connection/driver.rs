@@ -65,6 +65,8 @@ pub(crate) struct Driver {
     /// Ends the time that running responders have before a graceful end.
     draining: Option<Pin<Box<Sleep>>>,
     ending: Option<Ending>,
+    #[cfg(feature = "metrics")]
+    measured: crate::observing::MeasuredConnection,
 }
 
 /// Whether a protocol switch is being made. From the box that asks for it, or that agrees to it,
@@ -169,6 +171,8 @@ impl Driver {
             upgrading: None,
             draining: None,
             ending: None,
+            #[cfg(feature = "metrics")]
+            measured: crate::observing::MeasuredConnection::new(),
         }
     }
 
@@ -370,6 +374,12 @@ impl Driver {
         park
     }
 
+    #[cfg(feature = "metrics")]
+    fn report(&mut self) {
+        let counters = self.shared.lock().core.counters();
+        self.measured.report(counters);
+    }
+
     /// Fails everything that is outstanding, for the same reason.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         // Whoever hears of the end finds the stream closed.
@@ -377,6 +387,8 @@ impl Driver {
         self.upgrading = None;
         self.stop_watching();
         let reason = self.shared.end(reason);
+        #[cfg(feature = "metrics")]
+        self.report();
         tracing::debug!(%reason, "the connection has ended");
         reason
     }
@@ -464,6 +476,8 @@ impl Future for Driver {
                 return Poll::Pending;
             }
             if this.park(cx) {
+                #[cfg(feature = "metrics")]
+                this.report();
                 return Poll::Pending;
             }
         }

@@ -9,6 +9,7 @@ use crate::argument::PeerAddress;
 use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
 use crate::error::{CallError, CloseReason};
+use crate::observing::{Outcome, Side, Watch};
 use crate::proto::Counters;
 use crate::responder::Responders;
 
@@ -67,7 +68,7 @@ impl Peer {
                 encoded.commit(shared, |state, body| state.notify(C::NAME.as_bytes(), body))
             })
         };
-        self.when_room(send).await
+        self.when_room(C::NAME.as_bytes(), true, send).await
     }
 
     /// Calls a command by its name, with arguments as they are on the wire: Twisted's
@@ -119,7 +120,7 @@ impl Peer {
                 .encode(|out, _| Ok(out.put_box(arguments)?))
                 .map(|encoded| encoded.commit(shared, |state, body| state.notify(command, body)))
         };
-        self.when_room(send).await
+        self.when_room(command, false, send).await
     }
 
     /// Closes the connection and waits until it has ended. Calls that are outstanding fail with
@@ -211,15 +212,30 @@ impl Peer {
         self.shared.room()
     }
 
-    /// Sends once the queue has room.
+    /// Sends a command that wants no answer once the queue has room.
     async fn when_room(
         &self,
+        command: &[u8],
+        typed: bool,
         send: impl FnOnce(&Shared) -> Result<Result<(), CloseReason>, crate::EncodeError>,
     ) -> Result<(), CallError> {
-        while let Some(room) = self.shared.room().map_err(CallError::Closed)? {
-            room.await;
+        let mut watch = Watch::new(Side::Asking, command, typed, self.peer_address());
+        let queued = async {
+            while let Some(room) = self.shared.room().map_err(CallError::Closed)? {
+                room.await;
+            }
+            send(&self.shared).map_err(CallError::Encode)?.map_err(CallError::Closed)
         }
-        send(&self.shared).map_err(CallError::Encode)?.map_err(CallError::Closed)
+        .await;
+        watch.end(
+            match &queued {
+                Ok(()) => Outcome::Sent,
+                Err(CallError::Closed(_)) => Outcome::Closed,
+                Err(_) => Outcome::NotSent,
+            },
+            None,
+        );
+        queued
     }
 }
 

@@ -98,7 +98,10 @@ impl Peer {
         })
         .await;
         match answer.map_err(CallError::widen)? {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                exchange.ended(true);
+                Ok(())
+            }
             Err(error) => Err(CallError::of(error)),
         }
     }

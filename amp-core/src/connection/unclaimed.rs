@@ -11,6 +11,7 @@
 //! order.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroU64;
 
 use super::shared::Shared;
 use crate::argument::{Attachment, DecodeError, DecodeErrorKind};
@@ -32,7 +33,18 @@ pub(super) type Discard = fn(&Shared, &AmpBox, BoxNumber);
 /// A box that was received while no attachment waited has no number: an attachment never comes
 /// later than the box that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BoxNumber(u64);
+pub(crate) struct BoxNumber(NonZeroU64);
+
+impl BoxNumber {
+    /// Whoever answers a call keeps one, if there is one, in the space of the number alone.
+    fn new(number: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(number))
+    }
+
+    fn get(self) -> u64 {
+        self.0.get() - 1
+    }
+}
 
 /// The lowest and the highest ordinal that a box has claimed, if any.
 pub(super) type Claimed = Option<(u64, u64)>;
@@ -90,7 +102,7 @@ impl Unclaimed {
             self.forget_boxes();
         }
         self.boxes.push_back(Numbered::Unread);
-        Some(BoxNumber(self.first + self.boxes.len() as u64 - 1))
+        Some(BoxNumber::new(self.first + self.boxes.len() as u64 - 1))
     }
 
     pub(super) fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
@@ -107,7 +119,7 @@ impl Unclaimed {
         claimed: Claimed,
         whole: bool,
     ) -> Vec<Attachment> {
-        let at = number.0.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        let at = number.get().checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         if let Some(place) = at.and_then(|at| self.boxes.get_mut(at)) {
             *place = Numbered::Read { claimed, whole };
         }

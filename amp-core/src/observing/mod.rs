@@ -1,5 +1,99 @@
-//! Seeing what happens on connections.
+//! Seeing what happens on connections: spans and events of `tracing`, counters, metrics, and a log
+//! of the boxes.
+//!
+//! All names, fields and words below are stable: one that changes is a breaking change. Values of
+//! arguments are in none of it, but for a [`WireLog`] that somebody asked for.
+//!
+//! # A span for each call
+//!
+//! Each side has a span for each call: its name is `call`, its target `amp_core::call`, its level
+//! `DEBUG`. Where nobody subscribes to that, a call costs one look at the level.
+//!
+//! | field | |
+//! |---|---|
+//! | `side` | `asking` or `answering` |
+//! | `command` | the name of the command, escaped, at most 80 bytes of it |
+//! | `peer` | the address of the peer |
+//! | `tag` | the tag; one-way commands have none |
+//! | `outcome` | see below; there from when the call is over |
+//! | `code` | the error code, of a call that failed; escaped and cut as `command` is |
+//! | `duration_us` | microseconds from the first poll of the call, or from when it was received, until it was over |
+//!
+//! | outcome | side | |
+//! |---|---|---|
+//! | `answered` | both | the responder has succeeded; a protocol switch was agreed to |
+//! | `failed` | both | it was answered with an error, whose code is `code`; or, one-way, would have been |
+//! | `sent` | asking | a one-way command was queued |
+//! | `done` | answering | a one-way command was dealt with |
+//! | `unreadable` | asking | the answer is not what the command says |
+//! | `not_sent` | asking | it could not be written, or a limit was reached |
+//! | `timed_out` | asking | its time was over |
+//! | `closed` | both | the connection has ended; on the answering side, before the call was begun |
+//! | `dropped` | asking | its future was dropped |
+//!
+//! The span of a responder is entered whenever that runs, be it on a task of its own, so its own
+//! events and spans are within it. The span of a call is a child of the span in which it was first
+//! polled.
+//!
+//! # Events
+//!
+//! | level | message | fields | target |
+//! |---|---|---|---|
+//! | `ERROR` | `a TLS handshake failed` (it panicked) | `error` | `amp_core::tls` |
+//! | `WARN` | `a call failed` in a way that its command does not declare | `command`, `reference`, `error` | `amp_core::responder` |
+//! | `WARN` | `a ping cannot be sent` | `error` | `amp_core::connection` |
+//! | `WARN` | `cannot accept a connection` | `error`, `pause` | `amp_core::server` |
+//! | `WARN` | `a route has ended` because it stalled | `error` | `amp_core::router` |
+//! | `WARN` | `a routed connection carries no attachments` | `dropped` | `amp_core::router` |
+//! | `WARN` | `a box lost its argument _route, which routes use themselves` | | `amp_core::router` |
+//! | `WARN` the first time, then `DEBUG` | `a box came for a route that is not bound` | | `amp_core::router` |
+//! | `DEBUG` | `a connection was lost before it was accepted` | `error` | `amp_core::server` |
+//! | `DEBUG` | `a TLS handshake failed` | `peer`, `error` | `amp_core::tls` |
+//! | `DEBUG` | `no responder for a call` | `command` | `amp_core::responder` |
+//! | `DEBUG` | `a call came too late to be answered` | `command` | `amp_core::responder` |
+//! | `DEBUG` | `a switch that wants no answer is not made` | `command` | `amp_core::responder` |
+//! | `DEBUG` | `ignored answers to calls that are not outstanding` | `ignored` | `amp_core::connection` |
+//! | `DEBUG` | `dropped attachments that nothing has claimed` | `count` | `amp_core::connection` |
+//! | `DEBUG` | `closing the connection` | `reason` | `amp_core::connection` |
+//! | `DEBUG` | `responders have not answered before a graceful end` | `within` | `amp_core::connection` |
+//! | `DEBUG` | `the connection did not end in time` | | `amp_core::connection`, `amp_core::router` |
+//! | `DEBUG` | `the connection has ended` | `reason` | `amp_core::connection` |
+//! | `DEBUG` | `a routed connection has ended` | `reason` | `amp_core::router` |
+//! | `DEBUG` | `connected` | `address`, `attempt` | `amp_core::reconnect` |
+//! | `DEBUG` | `not connected` | `address`, `attempt`, `wait`, `cause` | `amp_core::reconnect` |
+//! | `DEBUG` | `the client is closed` | `address` | `amp_core::reconnect` |
+//! | `TRACE` | a line of a [`WireLog`] | `peer` | `amp_core::wire` |
+//!
+//! A target is what targets begin with: there may be more behind it.
+//!
+//! # Counters
+//!
+//! [`Peer::counters`](crate::Peer::counters) are those of one connection. They cost nothing.
+//!
+//! # Metrics
+//!
+//! With the feature `metrics`, the recorder of the crate [`metrics`](https://docs.rs/metrics) gets
+//! these, of all connections of the process together. Install it before the first connection.
+//!
+//! | name | | labels |
+//! |---|---|---|
+//! | `amp_calls_total` | counter: calls that are over | `side`, `command`, `outcome` |
+//! | `amp_call_duration_seconds` | histogram | `side`, `command` |
+//! | `amp_calls_running` | gauge: on the side `asking`, calls that are not over; on the side `answering`, responders that have not answered | `side` |
+//! | `amp_connections_open` | gauge | |
+//! | `amp_boxes_total`, `amp_bytes_total` | counters: boxes, and their bytes | `direction`: `sent` or `received` |
+//! | `amp_late_answers_total`, `amp_unknown_answers_total` | counters: see [`Counters`](crate::proto::Counters) | |
+//!
+//! `side` and `outcome` are those of the spans. `command` is a name that the program itself knows:
+//! that of a typed call, or one with a responder. All others are `(other)`, since a peer could make
+//! up any number of names: calls by name, and what the fallback answers.
 
+#[cfg(feature = "metrics")]
+mod metrics;
+mod watch;
 mod wire_log;
 
+#[cfg(feature = "metrics")]
+pub(crate) use metrics::MeasuredConnection;
+pub(crate) use watch::{Outcome, Side, Watch};
 pub use wire_log::WireLog;

@@ -78,10 +78,26 @@ pub struct Counters {
     pub calls_sent: u64,
     /// Calls received, one-way ones included.
     pub calls_received: u64,
+    /// Answers made to calls of the peer that have succeeded.
+    pub answers_sent: u64,
+    /// Answers received that say so, late and unknown ones included.
+    pub answers_received: u64,
+    /// Answers made to calls of the peer that have failed.
+    pub errors_sent: u64,
+    /// Answers received that say so, late and unknown ones included.
+    pub errors_received: u64,
     /// Answers received to calls that had been given up: dropped, or timed out.
     pub late_answers: u64,
     /// Answers received to calls that were never made, or that had been answered before.
     pub unknown_answers: u64,
+    /// Boxes queued to be sent.
+    pub boxes_sent: u64,
+    /// Boxes received.
+    pub boxes_received: u64,
+    /// Bytes that the boxes sent have.
+    pub bytes_sent: u64,
+    /// Bytes that the boxes received have.
+    pub bytes_received: u64,
 }
 
 /// A call that was received.
@@ -139,7 +155,7 @@ impl<W> Core<W> {
             put_reserved(out, keys::ASK, write_tag(tag, &mut [0; 16]));
             put_reserved(out, keys::COMMAND, command);
         };
-        self.queue().push(head, body);
+        self.push(head, body);
         Ok(id)
     }
 
@@ -182,12 +198,13 @@ impl<W> Core<W> {
     /// Queues a call that wants no answer.
     pub fn notify(&mut self, command: &[u8], body: &mut Body) {
         self.counters.calls_sent += 1;
-        self.queue().push(|out| put_reserved(out, keys::COMMAND, command), body);
+        self.push(|out| put_reserved(out, keys::COMMAND, command), body);
     }
 
     /// Queues the answer to the call with this tag.
     pub fn answer(&mut self, tag: &[u8], body: &mut Body) {
-        self.queue().push(|out| put_reserved(out, keys::ANSWER, tag), body);
+        self.counters.answers_sent += 1;
+        self.push(|out| put_reserved(out, keys::ANSWER, tag), body);
     }
 
     /// Queues the failure of the call with this tag. A code or a description that is too long
@@ -203,7 +220,8 @@ impl<W> Core<W> {
             put_reserved(out, keys::ERROR_CODE, code);
             put_reserved(out, keys::ERROR_DESCRIPTION, &description.as_bytes()[..end]);
         };
-        self.queue().push(head, &mut Body::default());
+        self.counters.errors_sent += 1;
+        self.push(head, &mut Body::default());
     }
 
     /// What the received box means.
@@ -212,12 +230,16 @@ impl<W> Core<W> {
     ///
     /// When it means nothing, which ends the connection.
     pub fn handle_box(&mut self, ampbox: AmpBox) -> Result<Event<W>, ProtocolError> {
+        self.counters.boxes_received += 1;
+        self.counters.bytes_received += ampbox.wire_len() as u64;
         let Reserved { ask, answer, error, command } = ampbox.reserved();
         if let Some(tag) = answer {
+            self.counters.answers_received += 1;
             let tagged = self.calls.find(ampbox.value_of(tag));
             return Ok(self.answered(tagged, || Ok(ampbox)));
         }
         if let Some(tag) = error {
+            self.counters.errors_received += 1;
             let tagged = self.calls.find(ampbox.value_of(tag));
             return Ok(self.answered(tagged, || Err(RemoteError::of(&ampbox))));
         }
@@ -292,6 +314,12 @@ impl<W> Core<W> {
         }
     }
 
+    /// The number that a call's tag is, in hexadecimal.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn tag(&self, id: CallId) -> u64 {
+        self.calls.tag(id)
+    }
+
     /// Who waits for the answer of a call that has none yet.
     pub fn waiter_mut(&mut self, id: CallId) -> Option<&mut W> {
         match self.calls.get_mut(id)? {
@@ -360,8 +388,13 @@ impl<W> Core<W> {
         self.held.is_some()
     }
 
-    fn queue(&mut self) -> &mut Outgoing {
-        self.held.as_mut().unwrap_or(&mut self.outgoing)
+    /// Puts a box behind what is queued.
+    fn push(&mut self, head: impl FnOnce(&mut BytesMut), body: &mut Body) {
+        let queue = self.held.as_mut().unwrap_or(&mut self.outgoing);
+        let before = queue.len();
+        queue.push(head, body);
+        self.counters.boxes_sent += 1;
+        self.counters.bytes_sent += (queue.len() - before) as u64;
     }
 
     /// What is to be sent.

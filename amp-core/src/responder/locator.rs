@@ -46,14 +46,20 @@ impl Locator {
     /// Starts to answer. The responder's own code runs in here, and may panic.
     pub(crate) fn respond(
         &self,
-        question: Question,
+        #[cfg_attr(not(feature = "metrics"), expect(unused_mut, reason = "for the label"))]
+        mut question: Question,
         command: &[u8],
         ampbox: &AmpBox,
     ) -> Responding {
-        let Some(responder) = self.by_name.get(command).or(self.fallback.as_ref()) else {
+        if let Some(responder) = self.by_name.get(command) {
+            #[cfg(feature = "metrics")]
+            question.known();
+            return responder.respond(question, command, ampbox);
+        }
+        let Some(fallback) = &self.fallback else {
             question.fail_unhandled();
             return None;
         };
-        responder.respond(question, command, ampbox)
+        fallback.respond(question, command, ampbox)
     }
 }

@@ -3,6 +3,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use tracing::Span;
 
 use super::failure::BoxedError;
 use crate::argument::{DecodeError, EncodeError};
@@ -11,6 +12,7 @@ use crate::command::{Arguments, CommandError};
 use crate::connection::{
     After, BoxNumber, CloseReason, Encoded, FailurePolicy, Peer, Shared, Then,
 };
+use crate::observing::{Outcome, Side, Watch};
 use crate::proto::{IncomingCall, RemoteError};
 use crate::shorten::Shortened;
 
@@ -29,6 +31,7 @@ pub(crate) struct Question {
     /// Whether it asks for a protocol switch, and nothing is read until that is decided.
     asks_switch: bool,
     answered: bool,
+    watch: Watch,
     /// Where it goes when it is dropped unanswered, while there are layers around its responder.
     #[cfg(feature = "tower")]
     home: Option<Box<super::layer::Home>>,
@@ -41,7 +44,11 @@ impl Question {
         number: Option<BoxNumber>,
         asks_switch: bool,
     ) -> Self {
-        let tag = call.tag().map(SmallVec::from_slice);
+        let watch = Watch::new(Side::Answering, call.command(), false, peer.peer_address());
+        let tag = call.tag().map(|tag| {
+            watch.tag(|| tag.escape_ascii());
+            SmallVec::from_slice(tag)
+        });
         let command = SmallVec::from_slice(call.command());
         Self {
             peer,
@@ -50,6 +57,7 @@ impl Question {
             number,
             asks_switch,
             answered: false,
+            watch,
             #[cfg(feature = "tower")]
             home: None,
         }
@@ -59,12 +67,24 @@ impl Question {
         &self.peer
     }
 
+    /// The span that its responder runs in.
+    pub(crate) fn span(&self) -> Span {
+        self.watch.span()
+    }
+
+    /// Its command has a responder of its own.
+    #[cfg(feature = "metrics")]
+    pub(super) fn known(&mut self) {
+        self.watch.known(&self.command);
+    }
+
     pub(super) fn requires_answer(&self) -> bool {
         self.tag.is_some()
     }
 
     /// The connection has ended before the call was begun: nobody hears of it.
     pub(super) fn never_begun(mut self) {
+        self.watch.end(Outcome::Closed, None);
         self.finish(keys::UNKNOWN.as_bytes(), "", false);
     }
 
@@ -94,10 +114,12 @@ impl Question {
                 self.answered = true;
                 let _late =
                     encoded.commit(&shared, |state, body| state.answer_then(tag, body, after));
+                self.watch.end(Outcome::Answered, None);
             }
             (None, Ok(_)) => {
                 // Nothing is to be written, so nothing is waited for.
                 self.answered = true;
+                self.watch.end(Outcome::Done, None);
                 tokio::spawn(after);
             }
             (_, Err(error)) => self.fail_undeclared(&Undeclared::Encode(error)),
@@ -109,14 +131,18 @@ impl Question {
     }
 
     fn answer_with(mut self, encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>) {
-        let Self { peer, tag, answered, .. } = &mut self;
+        let Self { peer, tag, answered, watch, .. } = &mut self;
         let shared = peer.shared();
         let error = match encode(shared) {
             Ok(encoded) => {
                 *answered = true;
-                if let Some(tag) = tag {
+                let outcome = if let Some(tag) = tag {
                     encoded.commit(shared, |state, body| state.answer(tag, body));
-                }
+                    Outcome::Answered
+                } else {
+                    Outcome::Done
+                };
+                watch.end(outcome, None);
                 return;
             }
             Err(error) => error,
@@ -131,6 +157,7 @@ impl Question {
             // byte on the other protocol is spoken.
             tracing::debug!(command = %self.command(), "a switch that wants no answer is not made");
             self.answered = true;
+            self.watch.end(Outcome::Done, None);
             return;
         };
         if !self.asks_switch {
@@ -140,7 +167,10 @@ impl Question {
             return;
         }
         match self.peer.shared().update(|state| state.accept_switch(tag, then)) {
-            Ok(()) => self.answered = true,
+            Ok(()) => {
+                self.answered = true;
+                self.watch.end(Outcome::Answered, None);
+            }
             Err((_, why)) => self.undeclared(&Undeclared::Switch(why)),
         }
     }
@@ -207,6 +237,7 @@ impl Question {
                 }
             });
         }
+        self.watch.end(Outcome::Failed, Some(code));
         // A failure that cannot be answered is an undeclared one, whatever it is.
         if close || (self.tag.is_none() && self.policy() == FailurePolicy::Close) {
             let command = self.command().to_string().into();
@@ -248,6 +279,7 @@ impl Question {
             number: self.number.take(),
             asks_switch: self.asks_switch,
             answered: false,
+            watch: std::mem::take(&mut self.watch),
             home: outer,
         });
     }

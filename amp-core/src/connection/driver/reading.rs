@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use tracing::Instrument;
 
 use super::super::peer::Peer;
 use super::super::shared::{HandedOver, State, Switch};
@@ -337,18 +338,21 @@ impl Driver {
             return Ok(());
         }
         let locator = &self.locator;
+        let span = question.span();
         // The responder that panics drops its question, which is answered by that.
         let started = catch_unwind(AssertUnwindSafe(|| {
+            let _entered = span.enter();
             let mut responding = locator.respond(question, call.command(), call.ampbox())?;
             let mut cx = Context::from_waker(Waker::noop());
             responding.as_mut().poll(&mut cx).is_pending().then_some(responding)
         }));
         if let Ok(Some(responding)) = started {
             let running = Running::new(Arc::clone(&self.shared), *len);
-            tokio::spawn(async move {
+            let responding = async move {
                 let _running = running;
                 responding.await;
-            });
+            };
+            tokio::spawn(responding.instrument(span));
         }
         Ok(())
     }

@@ -1,0 +1,186 @@
+use std::fmt;
+use std::time::Instant;
+use tracing::Span;
+use tracing::field::{Empty, display};
+
+use crate::argument::PeerAddress;
+use crate::error::CallError;
+use crate::proto::RemoteError;
+
+/// One call, watched on one side from its beginning to its end. Nothing but a look at what is
+/// enabled is done when nobody watches.
+#[derive(Default)]
+pub(crate) struct Watch(Option<Box<Watched>>);
+
+struct Watched {
+    span: Span,
+    started: Instant,
+    ended: bool,
+    #[cfg(feature = "metrics")]
+    measured: super::metrics::MeasuredCall,
+}
+
+/// Which side of a call this side is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Asking,
+    Answering,
+}
+
+/// What became of a call. The words are documented, and stay.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Answered,
+    Failed,
+    /// One-way commands only: queued on the asking side.
+    Sent,
+    /// One-way commands only: dealt with on the answering side.
+    Done,
+    Unreadable,
+    NotSent,
+    TimedOut,
+    Closed,
+    Dropped,
+}
+
+impl Side {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Side::Asking => "asking",
+            Side::Answering => "answering",
+        }
+    }
+}
+
+impl Outcome {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Outcome::Answered => "answered",
+            Outcome::Failed => "failed",
+            Outcome::Sent => "sent",
+            Outcome::Done => "done",
+            Outcome::Unreadable => "unreadable",
+            Outcome::NotSent => "not_sent",
+            Outcome::TimedOut => "timed_out",
+            Outcome::Closed => "closed",
+            Outcome::Dropped => "dropped",
+        }
+    }
+}
+
+impl Watch {
+    /// A call begins. Whether its command is one of the program's own, or a name that came from
+    /// elsewhere, is `known`.
+    pub(crate) fn new(side: Side, command: &[u8], known: bool, peer: &PeerAddress) -> Self {
+        let span = tracing::debug_span!(
+            target: "amp_core::call",
+            "call",
+            side = side.word(),
+            command = %Plain(command),
+            %peer,
+            tag = Empty,
+            outcome = Empty,
+            code = Empty,
+            duration_us = Empty,
+        );
+        if span.is_disabled() && !cfg!(feature = "metrics") {
+            return Self(None);
+        }
+        #[cfg(feature = "metrics")]
+        let measured = super::metrics::MeasuredCall::new(side, known.then_some(command));
+        #[cfg(not(feature = "metrics"))]
+        let _ = known;
+        Self(Some(Box::new(Watched {
+            span,
+            started: Instant::now(),
+            ended: false,
+            #[cfg(feature = "metrics")]
+            measured,
+        })))
+    }
+
+    /// The call's span, or one that is disabled.
+    pub(crate) fn span(&self) -> Span {
+        self.0.as_ref().map_or_else(Span::none, |watched| watched.span.clone())
+    }
+
+    /// The command is one of the program's own.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn known(&mut self, command: &[u8]) {
+        if let Some(watched) = &mut self.0 {
+            watched.measured.known(command);
+        }
+    }
+
+    /// The call has a tag.
+    pub(crate) fn tag<T: fmt::Display>(&self, tag: impl FnOnce() -> T) {
+        if let Some(watched) = &self.0
+            && !watched.span.is_disabled()
+        {
+            watched.span.record("tag", display(tag()));
+        }
+    }
+
+    /// The call is over, unless it was before.
+    pub(crate) fn end(&mut self, outcome: Outcome, code: Option<&[u8]>) {
+        if let Some(watched) = &mut self.0 {
+            watched.end(outcome, code);
+        }
+        self.0 = None;
+    }
+
+    /// The call is over, unless it has an answer that is still to be read.
+    pub(crate) fn end_unless_answered<T>(
+        &mut self,
+        ended: &Result<Result<T, RemoteError>, CallError>,
+    ) {
+        match ended {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => self.end(Outcome::Failed, Some(&error.code)),
+            Err(CallError::Closed(_)) => self.end(Outcome::Closed, None),
+            Err(CallError::Timeout { .. }) => self.end(Outcome::TimedOut, None),
+            Err(_) => self.end(Outcome::NotSent, None),
+        }
+    }
+
+    /// The answer was read.
+    pub(crate) fn end_read(&mut self, readable: bool) {
+        self.end(if readable { Outcome::Answered } else { Outcome::Unreadable }, None);
+    }
+}
+
+impl Watched {
+    fn end(&mut self, outcome: Outcome, code: Option<&[u8]>) {
+        self.ended = true;
+        let duration = self.started.elapsed();
+        if !self.span.is_disabled() {
+            self.span.record("outcome", outcome.word());
+            if let Some(code) = code {
+                self.span.record("code", display(Plain(code)));
+            }
+            let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+            self.span.record("duration_us", micros);
+        }
+        #[cfg(feature = "metrics")]
+        self.measured.end(outcome, duration);
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(Outcome::Dropped, None);
+        }
+    }
+}
+
+/// A name as it is, but for what is not printable ASCII; no more than the beginning of a long one.
+pub(super) struct Plain<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 80;
+        write!(f, "{}", self.0[..self.0.len().min(SHOWN)].escape_ascii())?;
+        if self.0.len() > SHOWN { f.write_str("...") } else { Ok(()) }
+    }
+}
