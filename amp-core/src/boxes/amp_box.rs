@@ -238,14 +238,6 @@ impl AmpBox {
         pair.value(self.bytes())
     }
 
-    /// How many bytes the box has, or had when it was received.
-    pub(crate) fn wire_len(&self) -> usize {
-        match &self.data {
-            Data::Received(data) => data.len(),
-            Data::Built(_) => self.encoded_len(),
-        }
-    }
-
     /// The bytes of a box that was received, as they were on the wire.
     #[cfg(feature = "tokio")]
     pub(crate) fn wire_bytes(&self) -> &[u8] {

@@ -231,7 +231,7 @@ impl<W> Core<W> {
     /// When it means nothing, which ends the connection.
     pub fn handle_box(&mut self, ampbox: AmpBox) -> Result<Event<W>, ProtocolError> {
         self.counters.boxes_received += 1;
-        self.counters.bytes_received += ampbox.wire_len() as u64;
+        self.counters.bytes_received += ampbox.size() as u64;
         let Reserved { ask, answer, error, command } = ampbox.reserved();
         if let Some(tag) = answer {
             self.counters.answers_received += 1;
