@@ -4,7 +4,7 @@ mod support;
 
 use amp_core::argument::{DecodeError, EncodeError};
 use amp_core::{Argument, CloseReason, Command, Proto, Responders, Value, ValueWriter};
-use amp_unix::{Descriptor, DescriptorError, UnixTransport};
+use amp_unix::{Descriptor, DescriptorError, UnixSocketListener, UnixTransport};
 use bytes::BytesMut;
 use nix::libc::{self, rlim_t};
 use std::future::poll_fn;
@@ -281,4 +281,43 @@ async fn settle() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
+}
+
+/// What makes descriptors without a message: each is an error at the limit, leaves nothing behind,
+/// and works again later.
+#[test]
+fn nothing_is_lost_where_no_more_files_can_be_opened() {
+    support::in_own_process("nothing_is_lost_where_no_more_files_can_be_opened", || {
+        support::block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("socket");
+            let listener = UnixSocketListener::bind(&path).unwrap();
+            let client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+            let file = Descriptor::from(support::tagged(1));
+            let before = support::open_descriptors();
+
+            let fillers = fill(100);
+            support::limit_open_files(100);
+            let errors = [
+                listener.accept_stream().await.map(drop).unwrap_err(),
+                amp_unix::socketpair().map(drop).unwrap_err(),
+                amp_unix::inherited::take(0).map(drop).unwrap_err(),
+                Descriptor::duplicate(&file).map(drop).unwrap_err(),
+            ];
+            support::limit_open_files(8192);
+            drop(fillers);
+            let reason = io::Error::from_raw_os_error(libc::EMFILE).to_string();
+            for error in errors {
+                assert!(error.to_string().ends_with(&reason), "{error}");
+            }
+            assert_eq!(support::open_descriptors(), before);
+
+            let served = listener.accept_stream().await.unwrap();
+            let pair = amp_unix::socketpair().unwrap();
+            let inherited = amp_unix::inherited::take(0).unwrap();
+            let duplicate = Descriptor::duplicate(&file).unwrap();
+            assert_eq!(support::tag(&duplicate), 1);
+            drop((served, client, pair, inherited, duplicate));
+        });
+    });
 }
