@@ -68,7 +68,7 @@ use crate::mistakes::Mistakes;
 /// | `response = Type` | what a successful answer holds: a type that derives [`Arguments`] | `()` |
 /// | `error = Type` | the declared errors: a type that derives [`CommandError`] | `NoError` |
 /// | `one_way` | no answer is wanted; implements [`OneWay`] | an answer is wanted |
-/// | `idempotent` | a call may be sent again when its connection is lost: see [`Command::IDEMPOTENT`] | it is sent once |
+/// | `idempotent` | a call may be sent again when its connection is lost: see `Command::IDEMPOTENT` | it is sent once |
 /// | `strict` | a call with a key that is no argument's is refused | such a key is ignored, unless the connection refuses it |
 /// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
 ///
