@@ -380,6 +380,33 @@ async fn a_call_that_was_lost_and_cannot_be_sent_again_in_time_says_that_it_was_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_was_lost_and_finds_no_place_again_says_that_it_was_sent() {
+    let (near, mut accepted) = mpsc::unbounded_channel();
+    let mut places = [2, 1].into_iter();
+    let client = Client::builder(move || {
+        let (here, there) = tokio::io::duplex(1 << 16);
+        near.send(Script::of(there)).unwrap();
+        let outstanding_calls = places.next().unwrap();
+        let limits = Limits { outstanding_calls, ..Limits::default() };
+        async move { Ok::<_, NoError>(Connection::new(here).limits(limits)) }
+    })
+    .wait()
+    .spawn();
+    let one = started(client.call_remote(Again { n: 1 })).await;
+    let other = started(client.call_remote(Again { n: 2 })).await;
+    let mut first = accepted.recv().await.unwrap();
+    first.expect_call("Again").await;
+    first.expect_call("Again").await;
+    drop(first);
+
+    let mut second = accepted.recv().await.unwrap();
+    answer(&mut second, "Again").await;
+    let mut ended = [one.await.unwrap(), other.await.unwrap()];
+    ended.sort_by_key(Result::is_err);
+    assert!(matches!(&ended, [Ok(_), Err(CallError::Closed(CloseReason::Peer))]), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn so_many_calls_wait_and_no_more() {
     let (client, mut net) =
         Net::client([Does::Refuse, Does::Accept], |builder| builder.wait().max_waiting(2));

@@ -227,6 +227,10 @@ async fn make<K: Attempts>(call: Call<K>) -> Result<K::Output, CallError<K::Erro
             Err(CallError::Timeout { after }) => {
                 return Err(CallError::Timeout { after: timeout.unwrap_or(after) });
             }
+            // These say that nothing was sent, which holds of the last attempt alone.
+            Err(error @ (CallError::TooManyCalls(_) | CallError::Encode(_))) => {
+                return Err(lost.map_or(error, CallError::Closed));
+            }
             ended => return ended,
         };
         if kind.may_be_sent() {
