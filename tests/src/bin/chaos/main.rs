@@ -1,0 +1,142 @@
+//! A server and its clients under everything that can go wrong: connections that are cut at any
+//! byte, that stall, or end on one side; clients that drop their calls or do not wait long enough;
+//! a server that goes and comes back, gracefully or not; responders that panic, calls and answers
+//! that cannot be decoded, calls that nothing responds to; and peers that flood, read slowly, or
+//! speak no AMP. Calls go in both directions, over Unix sockets and TCP, with large values and with
+//! descriptors. Some clients connect again by themselves, with `amp_core::reconnect`.
+//!
+//! ```text
+//! cargo run --release --bin chaos -- --clients 200 --seconds 60
+//! ```
+//!
+//! What must hold:
+//!
+//! - Each call ends, with its own answer or an error that it may end with.
+//! - A call that was answered was acted upon once. No other call was acted upon twice, unless it is
+//!   idempotent, and none that its caller knows was not sent.
+//! - A descriptor that arrives is the one that was passed.
+//! - What is sent behind a one-way command on one connection is read behind it.
+//! - No connection between the well-behaved ends for a breach of the protocol, and nothing panics
+//!   that is not asked to.
+//! - After each of four rounds, as many tasks and descriptors are left as there were before it; and
+//!   after the last, no more memory than after the second, but for 16 MiB and 256 KiB for each client.
+//!
+//! A seed gives the same plan again: see `plan.rs` for what is planned, and what is not.
+
+mod call;
+mod client;
+mod commands;
+mod hooligan;
+mod ledger;
+mod line;
+mod options;
+mod pipes;
+mod plan;
+mod report;
+mod resources;
+mod round;
+mod server;
+mod stream;
+mod watchdog;
+mod world;
+
+use std::io;
+use std::panic;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::options::{Options, USAGE};
+use crate::report::{Group, Tally, Violations};
+use crate::resources::resident_mib;
+use crate::server::Deliberate;
+use crate::watchdog::Watchdog;
+use crate::world::{Progress, World};
+
+/// How long anything may take that the faults let go on. They last two seconds at most; the rest is
+/// for a machine that is very busy.
+pub(crate) const HANGS_AFTER: Duration = Duration::from_secs(40);
+
+/// Everything is set up and taken down so often. The allocator keeps some of what is free, and has
+/// settled by the second time; the memory that is left after the last is held to that.
+const ROUNDS: u32 = 4;
+
+/// How long everything may take, beside the time that was asked for.
+const GRACE: Duration = Duration::from_secs(600);
+
+fn main() -> ExitCode {
+    let options = match Options::parse() {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(mistake) => return nothing_run(&format!("{mistake}\n{USAGE}")),
+    };
+    if let Err(mistake) = resources::raise_limit(options.clients) {
+        return nothing_run(&mistake);
+    }
+    println!("chaos {options}");
+    let (tally, violations) = <(Arc<Tally>, Arc<Violations>)>::default();
+    report_panics(&violations);
+    let begun = Instant::now();
+    if let Err(error) = run(options, &tally, &violations) {
+        return nothing_run(&error.to_string());
+    }
+    print!("{tally}");
+    let answered = tally.total(Group::Outcomes);
+    println!("{answered} outcomes in {:.1?}; {} violations", begun.elapsed(), violations.count());
+    if violations.count() == 0 {
+        return ExitCode::SUCCESS;
+    }
+    println!("the same plan again: chaos {options}");
+    ExitCode::FAILURE
+}
+
+fn nothing_run(mistake: &str) -> ExitCode {
+    eprintln!("chaos: {mistake}");
+    ExitCode::from(2)
+}
+
+fn run(options: Options, tally: &Arc<Tally>, violations: &Arc<Violations>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let progress = Arc::new(Progress::default());
+    let _watchdog = Watchdog::new(options.time + GRACE, Arc::clone(&progress));
+    let mut left = Vec::new();
+    for number in 1..=ROUNDS {
+        let folder = tempfile::tempdir()?;
+        let world = World::new(
+            options.seed,
+            number,
+            options.clients,
+            folder.path(),
+            tally,
+            violations,
+            &progress,
+        );
+        runtime
+            .block_on(async { tokio::spawn(round::run(world, options.time / ROUNDS)).await })??;
+        if let Some((resident, most)) = resident_mib() {
+            println!("after round {number}: {resident} MiB resident, {most} MiB at most so far");
+            left.push(resident);
+        }
+    }
+    if let [_, settled, .., last] = left[..]
+        && last > settled + resources::tolerance_mib(options.clients)
+    {
+        violations.add(format!("{last} MiB are left, and {settled} were after round 2"));
+    }
+    Ok(())
+}
+
+/// A panic that nobody has asked for is a violation, wherever it is caught.
+fn report_panics(violations: &Arc<Violations>) {
+    let violations = Arc::clone(violations);
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !panic.payload().is::<Deliberate>() {
+            print(panic);
+            violations.add(panic);
+        }
+    }));
+}
