@@ -17,7 +17,7 @@ use crate::pipes::holding;
 use crate::plan::For;
 use crate::report::Group;
 use crate::stream::Stream;
-use crate::world::World;
+use crate::world::{Stage, World};
 
 /// How long one of them keeps at one thing.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,7 +38,10 @@ pub(crate) async fn run(world: Arc<World>, number: u32) {
         let book = world.hooligans_book(number);
         let mut hooligan = Hooligan { world: &world, book, random: of_deed };
         // That the server closes the connection is right, and that it makes one wait is too.
-        let _ = timeout(PATIENCE, hooligan.does(deed, &server)).await;
+        tokio::select! {
+            _ = timeout(PATIENCE, hooligan.does(deed, &server)) => {}
+            () = world.reaches(Stage::ServerAlone) => {}
+        }
     }
 }
 

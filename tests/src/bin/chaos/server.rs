@@ -26,7 +26,7 @@ use crate::ledger::CallId;
 use crate::pipes::{held, holding};
 use crate::plan::{ClientKind, ClientPlan, For, LifePlan};
 use crate::report::Group;
-use crate::world::{World, kind_of_end};
+use crate::world::{Stage, World, kind_of_end};
 
 /// What a responder panics with when it is asked to.
 pub(crate) struct Deliberate;
@@ -53,7 +53,7 @@ pub(crate) async fn run(world: Arc<World>) -> io::Result<()> {
         servers.spawn(serve_with(tcp, prepare(&world)).shutdown_on(signal(stopped)).into_future());
         tokio::select! {
             () = sleep(life.up) => {}
-            () = world.nobody() => {}
+            () = world.reaches(Stage::Nobody) => {}
         }
 
         world.set_server(None);
@@ -69,7 +69,7 @@ pub(crate) async fn run(world: Arc<World>) -> io::Result<()> {
         servers.shutdown().await;
         tokio::select! {
             () = sleep(life.down) => {}
-            () = world.nobody() => {}
+            () = world.reaches(Stage::Nobody) => {}
         }
     }
     Ok(())

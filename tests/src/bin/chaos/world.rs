@@ -117,10 +117,10 @@ impl World {
         *self.stage.borrow() == Stage::Nobody
     }
 
-    /// Resolves when the server is to come to an end.
-    pub(crate) async fn nobody(&self) {
+    /// Resolves when the round is as far as that.
+    pub(crate) async fn reaches(&self, stage: Stage) {
         // The sender is here.
-        let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Nobody).await;
+        let _ = self.stage.subscribe().wait_for(|reached| *reached >= stage).await;
     }
 
     pub(crate) fn count(&self, group: Group, what: &str) {
