@@ -43,8 +43,8 @@ impl Held {
     }
 }
 
-/// How much more memory may be resident after the last round than after the second: the allocator
-/// does not give back all that is free, and what it keeps depends on how the rounds went.
+/// How much more memory may be resident after the last round than after any other: what the
+/// allocator keeps of what is free depends on how a round went.
 pub(crate) fn tolerance_mib(clients: u32) -> u64 {
     16 + u64::from(clients) / 4
 }
