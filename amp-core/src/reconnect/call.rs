@@ -227,8 +227,8 @@ async fn make<K: Attempts>(call: Call<K>) -> Result<K::Output, CallError<K::Erro
             Err(CallError::Timeout { after }) => {
                 return Err(CallError::Timeout { after: timeout.unwrap_or(after) });
             }
-            // These say that nothing was sent, which holds of the last attempt alone.
-            Err(error @ (CallError::TooManyCalls(_) | CallError::Encode(_))) => {
+            // That holds of the last attempt alone.
+            Err(error) if error.is_not_acted_upon() => {
                 return Err(lost.map_or(error, CallError::Closed));
             }
             ended => return ended,
