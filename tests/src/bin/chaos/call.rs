@@ -214,6 +214,7 @@ impl Caller {
             }
             Err(CallError::NotConnected(_)) if reconnects => self.never(id, "not connected"),
             Err(CallError::TooManyCalls(_)) if self.plan.tight => self.never(id, "too many calls"),
+            Err(CallError::Remote(error)) if error.is_closing() => self.never(id, "CLOSING"),
             Err(CallError::Closed(reason)) => match kind_of_end(reason) {
                 (kind, true) => Ok(kind),
                 (_, false) => Err(format!("{id} ended with its connection: {reason}")),

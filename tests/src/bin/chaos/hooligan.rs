@@ -129,8 +129,9 @@ impl Hooligan<'_> {
             }
             buffer.unsplit(received.split());
             while let Some(answer) = decoder.decode(&mut buffer).map_err(io::Error::other)? {
-                let tag = answer.get("_answer").unwrap_or_default();
-                let right = outstanding.remove(tag).is_some_and(|id| is_answer(&answer, id, WANT));
+                let tag = answer.get("_answer").or(answer.get("_error")).unwrap_or_default();
+                let right =
+                    outstanding.remove(tag).is_some_and(|id| self.may_end(&answer, id, WANT));
                 if !right {
                     self.world.violation(format!("a slow reader was sent {answer:?}"));
                 }
@@ -171,6 +172,14 @@ impl Hooligan<'_> {
         stream.send_all(&call[..len]).await?;
         sleep(Duration::from_millis(self.random.u64(..2000))).await;
         Ok(())
+    }
+
+    /// Whether it is the call's own answer; or says, when the server goes, that there was none.
+    fn may_end(&self, answer: &AmpBox, id: CallId, want: usize) -> bool {
+        match answer.get("_error_code") {
+            None => Done::decode(answer.to_bytes()).is_ok_and(|done| done.is_of(id.0, want)),
+            Some(code) => code == b"CLOSING" && self.world.ledger.not_acted(id).is_ok(),
+        }
     }
 
     /// A new call, and its bytes. It is answered by the server as anybody's.
@@ -214,10 +223,6 @@ async fn await_end(stream: &Stream) -> io::Result<()> {
             return Ok(());
         }
     }
-}
-
-fn is_answer(answer: &AmpBox, id: CallId, want: usize) -> bool {
-    Done::decode(answer.to_bytes()).is_ok_and(|done| done.is_of(id.0, want))
 }
 
 fn encoded(pairs: &[(&str, &str)]) -> Vec<u8> {
