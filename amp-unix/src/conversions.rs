@@ -13,9 +13,9 @@ use crate::Descriptor;
 
 /// # Panics
 ///
-/// When a box that names the descriptor still waits to be sent, so that it must be duplicated, and
-/// this process may have no more open files. [`Descriptor::into_owned`] returns that as an error.
-/// It cannot happen to a received one.
+/// When there is a clone of the descriptor, or a box that names it still waits to be sent, so that it
+/// must be duplicated, and this process may have no more open files. [`Descriptor::into_owned`]
+/// returns that as an error. It cannot happen to one that was just received.
 impl From<Descriptor> for OwnedFd {
     fn from(descriptor: Descriptor) -> Self {
         descriptor.into_owned().expect("a descriptor that is being sent should be duplicable")

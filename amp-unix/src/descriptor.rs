@@ -43,6 +43,12 @@ use crate::adapter::attachment_kind;
 /// Once a box is queued that names it, the connection holds the descriptor open until it is really
 /// sent, or until the connection ends. The `Descriptor` itself may be dropped at once. A received
 /// one is closed when it is dropped.
+///
+/// # Sending one often
+///
+/// A clone is the same descriptor, not a new one for the same open file: no system call is made for
+/// it, and it is closed with the last clone. So what is sent with many calls is cloned for each.
+#[derive(Clone)]
 pub struct Descriptor(Arc<OwnedFd>);
 
 impl Descriptor {
@@ -57,7 +63,8 @@ impl Descriptor {
 
     /// The descriptor on its own.
     ///
-    /// While a box that names it waits to be sent, this is a duplicate. A received one never is.
+    /// While there is a clone of it, or a box that names it waits to be sent, this is a duplicate.
+    /// One that was just received is never one.
     ///
     /// # Errors
     ///

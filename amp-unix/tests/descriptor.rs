@@ -12,7 +12,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use support::{tag, tagged};
@@ -251,6 +251,27 @@ async fn pipes_of_tokio_go_through_it() {
     assert!(flags.contains(OFlag::O_NONBLOCK));
     assert!(pipe::Receiver::try_from(Descriptor::from(writer)).is_err(), "it is the other end");
     assert!(pipe::Sender::try_from(Descriptor::from(tagged(1))).is_err(), "it is a file");
+}
+
+#[test]
+fn a_clone_is_the_same_descriptor_until_one_is_taken_out() {
+    let descriptor = Descriptor::from(tagged(1));
+    let clone = descriptor.clone();
+    let number = descriptor.as_fd().as_raw_fd();
+    assert_eq!(clone.as_fd().as_raw_fd(), number);
+
+    let taken = OwnedFd::from(clone);
+    assert_ne!(taken.as_raw_fd(), number, "the other is still there");
+    assert_eq!(tag(&taken), 1);
+    assert_eq!(OwnedFd::from(descriptor).as_raw_fd(), number, "it was the last");
+
+    let mut connection = Loopback::new();
+    let descriptor = Descriptor::from(tagged(2));
+    for n in 0..2 {
+        assert_eq!(connection.encode(&descriptor.clone()).unwrap(), n.to_string());
+    }
+    let sent: Descriptor = connection.decode(b"1").unwrap();
+    assert_eq!(tag(&sent), 2);
 }
 
 #[test]

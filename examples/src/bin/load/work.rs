@@ -55,7 +55,7 @@ const KINDS: usize = 16;
 pub(crate) enum Load {
     Sum,
     Echo(Vec<Bytes>),
-    Fd(Vec<File>),
+    Fd(Vec<Descriptor>),
     Pairs(Vec<(Vec<(String, String)>, AmpBox)>),
     List(Vec<Vec<Point>>),
 }
@@ -65,7 +65,10 @@ impl Load {
         Ok(match work {
             Work::Sum => Self::Sum,
             Work::Echo { bytes } => Self::Echo(texts(bytes)),
-            Work::Fd => Self::Fd((0..KINDS).map(file).collect::<io::Result<_>>()?),
+            Work::Fd => {
+                let files = (0..KINDS).map(|kind| file(kind).map(Descriptor::from));
+                Self::Fd(files.collect::<io::Result<_>>()?)
+            }
             Work::Pairs { pairs } => Self::Pairs(
                 (0..KINDS)
                     .map(|kind| {
@@ -102,7 +105,7 @@ impl Load {
                 check(string.as_ref() == Some(sent), || "the bytes are not those sent".to_owned())
             }
             Self::Fd(files) => {
-                let file = Descriptor::duplicate(&files[kind])?;
+                let file = files[kind].clone();
                 let Size { size } = peer.call_remote(FileSize { file }).await?;
                 check(size == size_of_kind(kind), || {
                     format!("a file of {} bytes has not {size}", size_of_kind(kind))
