@@ -183,7 +183,14 @@ impl Peer {
     /// from the next call on whose responder is started. A responder that replaces the set before
     /// it first waits does so before any call that the peer sent behind its own.
     pub fn replace_responders<S>(&self, responders: Responders<S>) {
-        let _replaced = { self.shared.lock().replaced.replace(responders.into_locator()) };
+        let locator = responders.into_locator();
+        let _dropped = {
+            let mut state = self.shared.lock();
+            match state.phase {
+                Phase::Ended(_) => Some(locator),
+                Phase::Open | Phase::Closing(_) => state.replaced.replace(locator),
+            }
+        };
     }
 
     /// Where the peer is.

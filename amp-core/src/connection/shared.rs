@@ -68,7 +68,8 @@ pub(crate) struct State {
     pub(super) handed_over: HandedOver,
     /// Whether the transport was replaced by another one: at most once.
     pub(super) upgraded: bool,
-    /// What answers from the next call on, when that was replaced.
+    /// What answers from the next call on, when that was replaced. `None` once the connection has
+    /// ended: it may hold a [`Peer`](super::Peer), and that this.
     pub(super) replaced: Option<Arc<Locator>>,
     /// How many bytes the driver has taken from the queue.
     pub(super) taken: u64,
@@ -385,10 +386,12 @@ impl Shared {
         let unsent = std::mem::take(state.core.outgoing());
         let unwritten = std::mem::take(&mut state.after);
         let switch = std::mem::take(&mut state.switch);
+        let replaced = state.replaced.take();
+        let driver = state.driver.take();
         let upgrade = matches!(state.handed_over, HandedOver::Upgrade(_))
             .then(|| std::mem::take(&mut state.handed_over));
         Self::release(state);
-        drop((unsent, unwritten, switch, upgrade));
+        drop((unsent, unwritten, switch, replaced, driver, upgrade));
         self.lanes.end();
         callers.into_iter().for_each(Waker::wake);
         self.room.notify_waiters();

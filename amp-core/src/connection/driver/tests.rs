@@ -96,3 +96,26 @@ async fn the_room_of_a_large_box_is_not_kept() {
     assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
     assert!(driver.input.buffer.capacity() <= 2 * READ_MAX);
 }
+
+#[tokio::test]
+async fn responders_that_answer_nothing_more_are_dropped_with_the_connection() {
+    // As a session does that knows whom it is of.
+    let log_in = |peer: &Peer| {
+        let session = Arc::new(peer.clone());
+        let dropped = Arc::downgrade(&session);
+        peer.replace_responders(crate::Responders::new(()).respond_string("A", move |_| {
+            let peer = Arc::clone(&session);
+            async move { Err(crate::RemoteError::new("A", peer.peer_address().to_string())) }
+        }));
+        dropped
+    };
+    let (peer, driver, _far) = start();
+    let before = log_in(&peer);
+    drop(driver);
+    assert!(before.upgrade().is_none());
+    let after = log_in(&peer);
+    assert!(after.upgrade().is_none());
+    let shared = Arc::downgrade(peer.shared());
+    drop(peer);
+    assert!(shared.upgrade().is_none());
+}
