@@ -102,8 +102,8 @@ struct Input {
     boxes: Vec<AmpBox>,
     /// Calls that are not answered yet because there is enough to be sent.
     calls: VecDeque<Received>,
-    /// How many bytes `calls` have.
-    calls_len: usize,
+    /// How many bytes `calls` take: see [`Received::size`].
+    calls_size: usize,
     wakers: Vec<Waker>,
 }
 
@@ -113,6 +113,14 @@ struct Received {
     /// How many bytes its box has.
     len: usize,
     number: Option<BoxNumber>,
+}
+
+impl Received {
+    /// How many bytes it takes: those of its box, and what it is in memory, which is many times as
+    /// much for a call without arguments.
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.len
+    }
 }
 
 struct Broken {
@@ -152,7 +160,7 @@ impl Driver {
             ask: READ_MIN,
             boxes: Vec::new(),
             calls: VecDeque::new(),
-            calls_len: 0,
+            calls_size: 0,
             wakers: Vec::new(),
         };
         Self {
@@ -276,7 +284,7 @@ impl Driver {
             let state = self.shared.lock();
             (state.core.queued(), state.core.holds())
         };
-        let waiting = queued + self.writing.len() + self.input.calls_len;
+        let waiting = queued + self.writing.len() + self.input.calls_size;
         if waiting > limit && (holds || !self.writing.is_empty()) {
             return Err(CloseReason::Limit { what: "bytes waiting to be sent", limit });
         }

@@ -1,6 +1,7 @@
 //! What comes in: boxes, the answers among them, and the calls to be answered.
 
 use bytes::BytesMut;
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,6 +14,10 @@ use super::{Driver, Input, Progress, READ_MAX, Reading, Received, Running, Switc
 use crate::error::CloseReason;
 use crate::proto::{Event, ProtocolError};
 use crate::responder::{Locator, Question, Undeclared};
+
+/// How many boxes are decoded before they are sorted out. Many small ones take more memory than
+/// what they were read into.
+const AT_ONCE: usize = 1024;
 
 /// What a connection answers already.
 #[derive(Clone, Copy)]
@@ -152,9 +157,14 @@ impl Driver {
                 break;
             }
             if let Some(received) = self.input.calls.pop_front() {
-                self.input.calls_len -= received.len;
+                self.input.calls_size -= received.size();
                 self.start_responder(&received, busy)?;
             }
+        }
+        // What a flood of calls needed is not kept.
+        let calls = &mut self.input.calls;
+        if calls.is_empty() && calls.capacity() * size_of::<Received>() > 4 * READ_MAX {
+            *calls = VecDeque::new();
         }
         Ok(())
     }
@@ -209,7 +219,7 @@ impl Driver {
         };
         self.replace_responders(replaced);
         let expected = self.locator.has_switches() || is_switching;
-        let most = if expected { 1 } else { usize::MAX };
+        let most = if expected { 1 } else { AT_ONCE };
         loop {
             let Input { buffer, decoder, boxes, .. } = &mut self.input;
             let decoded = loop {
@@ -235,7 +245,7 @@ impl Driver {
     /// Sorts out what was decoded: answers to their calls, calls to be answered.
     pub(super) fn handle_boxes(&mut self) -> Result<(), ProtocolError> {
         let Self { shared, locator, switching, input, .. } = self;
-        let Input { boxes, calls, calls_len, wakers, .. } = input;
+        let Input { boxes, calls, calls_size, wakers, .. } = input;
         let mut ignored = 0;
         let mut unwanted = Vec::new();
         // Dropped once the lock is.
@@ -270,8 +280,9 @@ impl Driver {
                             *switching = Switching::Asked;
                         }
                         let len = call.ampbox().size();
-                        *calls_len += len;
-                        calls.push_back(Received { call, len, number });
+                        let received = Received { call, len, number };
+                        *calls_size += received.size();
+                        calls.push_back(received);
                     }
                     Event::Late { id, answer } => {
                         ignored += 1;

@@ -97,6 +97,30 @@ async fn the_room_of_a_large_box_is_not_kept() {
     assert!(driver.input.buffer.capacity() <= 2 * READ_MAX);
 }
 
+/// A call takes more memory than its few bytes on the wire.
+#[tokio::test]
+async fn small_calls_that_are_not_answered_yet_take_no_more_memory_than_the_limit_says() {
+    use tokio::io::AsyncWriteExt;
+
+    let (near, mut far) = tokio::io::duplex(8 << 10);
+    let send_queue_max = 1 << 20;
+    let limits = Limits { send_queue: 1, send_queue_max, ..Limits::default() };
+    let (_peer, mut driver) = Connection::new(near).limits(limits).start();
+    let call = b"\0\x04_ask\0\x011\0\x08_command\0\0\0\0".repeat(1000);
+    let flood = async { while far.write_all(&call).await.is_ok() {} };
+    let mut flood = pin!(flood);
+    let mut most = 0;
+    std::future::poll_fn(|cx| {
+        let _ = flood.as_mut().poll(cx);
+        let polled = Pin::new(&mut driver).poll(cx).is_ready();
+        most = most.max(driver.input.calls.len() * size_of::<Received>());
+        // Nobody reads: once it ends, it waits for that.
+        if polled || driver.ending.is_some() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    assert!(most < send_queue_max, "{most} bytes of calls wait");
+}
+
 #[tokio::test]
 async fn responders_that_answer_nothing_more_are_dropped_with_the_connection() {
     // As a session does that knows whom it is of.
