@@ -21,6 +21,12 @@ impl Shortened {
         let bytes = bytes.as_ref();
         Self { head: bytes[..bytes.len().min(SHOWN)].into(), len: bytes.len() }
     }
+
+    /// Keeps only how many bytes there were.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn hide(&mut self) {
+        self.head = Box::default();
+    }
 }
 
 impl fmt::Display for Shortened {

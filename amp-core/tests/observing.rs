@@ -253,6 +253,9 @@ async fn each_way_a_call_can_end_has_its_word() {
 
     script.send_box([("_ask", "\n"), ("_command", "Näh")]).await;
     script.receive().await.unwrap();
+    let long = "x".repeat(60_000);
+    script.send_box([("_ask", &*long), ("_command", "Measure"), ("text", "")]).await;
+    script.receive().await.unwrap();
     script.send_box([("_ask", "9"), ("_command", "Measure"), ("text", "\u{0}")]).await;
     script.receive().await.unwrap();
     let (closed, ()) = tokio::join!(peer.call_remote_string("Late", numbered(1)), async {
@@ -261,6 +264,7 @@ async fn each_way_a_call_can_end_has_its_word() {
     });
     closed.unwrap_err();
     let spans = seen.spans();
+    let long = format!("answering command=Measure outcome=answered tag={}...", "x".repeat(80));
     let expected = [
         "asking command=Measure outcome=timed_out tag=1",
         "asking command=Measure outcome=not_sent",
@@ -268,6 +272,7 @@ async fn each_way_a_call_can_end_has_its_word() {
         "asking command=Note outcome=not_sent",
         "asking command=Measure outcome=unreadable tag=20001",
         "answering code=UNHANDLED command=N\\xc3\\xa4h outcome=failed tag=\\n",
+        &long,
         "answering command=Measure outcome=answered tag=9",
         "asking command=Late outcome=closed tag=30001",
     ];

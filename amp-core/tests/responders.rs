@@ -145,6 +145,32 @@ fn an_undeclared_failure_has_a_reference_to_the_log() {
     });
 }
 
+#[test]
+fn the_log_of_a_call_that_cannot_be_decoded_does_not_show_the_value() {
+    #[derive(Command)]
+    struct Unlock {
+        #[allow(dead_code, reason = "it is never decoded")]
+        pin: u16,
+    }
+
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let responders = Responders::new(()).respond(|_, _: Unlock| async { Ok::<_, NoError>(()) });
+        let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
+        for (pin, error) in [
+            ("sesame", "argument pin: \"...\" (6 bytes) is not an Integer"),
+            ("1234567", "argument pin: \"...\" (7 bytes) does not fit into u16"),
+        ] {
+            script.send_box([("_ask", "1"), ("_command", "Unlock"), ("pin", pin)]).await;
+            script.expect_unknown("1").await;
+            let event = log.0.lock().unwrap().pop().unwrap();
+            assert!(event.ends_with(&format!("error={error}")), "{event}");
+        }
+    });
+}
+
 /// Looks at the connection when it is dropped.
 #[derive(Default)]
 struct Looking(Mutex<Option<amp_core::Peer>>);

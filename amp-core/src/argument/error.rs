@@ -263,6 +263,17 @@ impl DecodeError {
         self
     }
 
+    /// The same error without the value, which a log should not have.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn hide_value(mut self) -> Self {
+        if let DecodeErrorKind::Malformed { seen, .. } | DecodeErrorKind::OutOfRange { seen, .. } =
+            &mut self.kind
+        {
+            seen.hide();
+        }
+        self
+    }
+
     /// The argument it is about, from the outermost: `points[3].label`. Empty when it is about
     /// none in particular.
     pub fn argument(&self) -> &str {

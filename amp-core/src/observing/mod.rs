@@ -2,7 +2,8 @@
 //! of the boxes.
 //!
 //! All names, fields and words below are stable: one that changes is a breaking change. Values of
-//! arguments are in none of it, but for a [`WireLog`] that somebody asked for.
+//! arguments are in none of it, but for a [`WireLog`] that somebody asked for, and for what errors
+//! that are not of this crate say: those of a responder, of JSON, of an argument of one's own.
 //!
 //! # A span for each call
 //!
@@ -14,7 +15,7 @@
 //! | `side` | `asking` or `answering` |
 //! | `command` | the name of the command, escaped, at most 80 bytes of it |
 //! | `peer` | the address of the peer |
-//! | `tag` | the tag; one-way commands have none |
+//! | `tag` | the tag, escaped and cut as `command` is; one-way commands have none |
 //! | `outcome` | see below; there from when the call is over |
 //! | `code` | the error code, of a call that failed; escaped and cut as `command` is |
 //! | `duration_us` | microseconds from the first poll of the call, or from when it was received, until it was over |
@@ -95,5 +96,5 @@ mod wire_log;
 
 #[cfg(feature = "metrics")]
 pub(crate) use metrics::MeasuredConnection;
-pub(crate) use watch::{Outcome, Side, Watch};
+pub(crate) use watch::{Outcome, Plain, Side, Watch};
 pub use wire_log::WireLog;

@@ -175,7 +175,7 @@ impl Drop for Watched {
 }
 
 /// A name as it is, but for what is not printable ASCII; no more than the beginning of a long one.
-pub(super) struct Plain<'a>(pub(super) &'a [u8]);
+pub(crate) struct Plain<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

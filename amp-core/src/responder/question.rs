@@ -12,7 +12,7 @@ use crate::command::{Arguments, CommandError};
 use crate::connection::{
     After, BoxNumber, CloseReason, Encoded, FailurePolicy, Peer, Shared, Then,
 };
-use crate::observing::{Outcome, Side, Watch};
+use crate::observing::{Outcome, Plain, Side, Watch};
 use crate::proto::{IncomingCall, RemoteError};
 use crate::shorten::Shortened;
 
@@ -46,7 +46,7 @@ impl Question {
     ) -> Self {
         let watch = Watch::new(Side::Answering, call.command(), false, peer.peer_address());
         let tag = call.tag().map(|tag| {
-            watch.tag(|| tag.escape_ascii());
+            watch.tag(|| Plain(tag));
             SmallVec::from_slice(tag)
         });
         let command = SmallVec::from_slice(call.command());
@@ -96,7 +96,7 @@ impl Question {
         match arguments {
             Ok(arguments) => Some((self, arguments)),
             Err(error) => {
-                self.fail_undeclared(&Undeclared::Decode(error));
+                self.fail_undeclared(&Undeclared::Decode(error.hide_value()));
                 None
             }
         }
