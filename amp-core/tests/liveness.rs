@@ -231,3 +231,23 @@ async fn without_being_asked_a_connection_waits_for_ever() {
     assert_eq!(answer, AmpBox::from_pairs(numbered(1)).unwrap());
     assert_eq!(far.counters().calls_received, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stops_reading_before_its_switch_is_made_is_given_up() {
+    let responders = echoing()
+        .respond_switch(|_, SwitchToNothing {}| async { Ok::<_, NoError>(|_: Switched| async {}) });
+    for prepare in [idle, pinging] {
+        let responders = responders.clone();
+        let (peer, mut script) =
+            Script::with_room(500, |connection| prepare(connection).responders(responders));
+        let text = "x".repeat(1000);
+        script.send_box([("_ask", "1"), ("_command", "Echo"), ("text", &*text)]).await;
+        script.send_box([("_ask", "2"), ("_command", "SwitchToNothing")]).await;
+        let ended = timeout(100 * SECOND, until_closing(&peer)).await;
+        let reason = ended.expect("it waits for ever");
+        assert!(
+            matches!(reason, CloseReason::Idle { .. } | CloseReason::PingTimeout { .. }),
+            "{reason}"
+        );
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::shared::Shared;
-use super::{Driver, Reading};
+use super::{Driver, Reading, Switching};
 use crate::command::{Command, NoError};
 use crate::error::{CallError, CloseReason};
 use crate::proto::CallId;
@@ -55,6 +55,8 @@ impl Pings {
 pub(super) struct Watch {
     /// When something was received last, as far as this side has looked.
     received: Instant,
+    /// How many bytes were written by the last look, before a switch that is agreed to.
+    leaving: Option<u64>,
     idle: Option<(Duration, Pin<Box<Sleep>>)>,
     pinging: Option<Pinging>,
 }
@@ -105,6 +107,7 @@ impl Pinging {
         shared: &Shared,
         received: Instant,
         written: u64,
+        leaving: bool,
     ) -> Result<(), CloseReason> {
         let Self { pings: Pings { every, timeout, send }, timer, outstanding } = self;
         if let Some(Outstanding { id, .. }) = outstanding
@@ -115,6 +118,10 @@ impl Pinging {
         }
         while timer.as_mut().poll(cx).is_ready() {
             let Some(ping) = outstanding else {
+                if leaving && received.elapsed() >= every.saturating_add(*timeout) {
+                    // A ping would be held back.
+                    return Err(CloseReason::PingTimeout { after: *timeout });
+                }
                 *outstanding = send_ping(shared, send, written);
                 let next = if outstanding.is_some() { *timeout } else { *every };
                 timer.as_mut().set(sleep(next));
@@ -148,7 +155,7 @@ impl Driver {
             pings,
             outstanding: None,
         });
-        Some(Box::new(Watch { received: Instant::now(), idle, pinging }))
+        Some(Box::new(Watch { received: Instant::now(), leaving: None, idle, pinging }))
     }
 
     /// Fails when nothing has come for too long.
@@ -158,13 +165,24 @@ impl Driver {
             // The end has a reason already.
             return Ok(());
         }
-        if self.reading != Reading::Done {
+        let leaving = (self.switching == Switching::Agreed).then_some(self.written);
+        let before = std::mem::replace(&mut watch.leaving, leaving);
+        let alive = if leaving.is_some() {
+            // Nothing more is read: what is left is that the peer takes what is sent.
+            leaving != before
+        } else {
             // What has come and was not read may be from just now.
+            self.reading != Reading::Done
+        };
+        if alive {
             watch.received();
         }
         watch.poll_idle(cx)?;
         match &mut watch.pinging {
-            Some(pinging) => pinging.poll(cx, &self.shared, watch.received, self.written),
+            Some(pinging) => {
+                let leaving = leaving.is_some();
+                pinging.poll(cx, &self.shared, watch.received, self.written, leaving)
+            }
             None => Ok(()),
         }
     }
