@@ -97,6 +97,25 @@ async fn before_the_login_there_is_no_other_command() {
     }
 }
 
+/// The limits on running responders do not help here: while this side waits for an answer it reads
+/// on, and starts tens of thousands.
+#[tokio::test]
+async fn one_proof_is_asked_for_at_a_time() {
+    let (here, there) = streams();
+    let login = tokio::spawn(start(Side::Listening, here, SECRET));
+    let silent = none().respond(|_, _: Authenticate| std::future::pending());
+    let peer = there.responders(silent).spawn();
+    let ask = || peer.call_remote(Authenticate { message: [1; 16] });
+    tokio::select! {
+        biased;
+        _ = ask() => panic!("nobody has proved anything"),
+        refused = ask() => {
+            assert!(matches!(refused, Err(CallError::Command(AuthenticateError::Refused))));
+        }
+    }
+    login.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_does_not_log_in_in_time_is_cut_off() {
     for side in [Side::Connecting, Side::Listening] {

@@ -21,6 +21,7 @@ use amp_core::{
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -95,7 +96,12 @@ pub(crate) async fn log_in<S: Send + Sync + 'static>(
 ) -> Result<Peer, LoginError> {
     let (may_prove, _) = watch::channel(side == Side::Connecting);
     let (proved, _) = watch::channel(false);
-    let login = Login { secret: Arc::clone(secret), may_prove: may_prove.subscribe(), proved };
+    let login = Login {
+        secret: Arc::clone(secret),
+        may_prove: may_prove.subscribe(),
+        proved,
+        asked: AtomicBool::new(false),
+    };
     let mut has_proved = login.proved.subscribe();
 
     let before = Responders::new(login).respond_then(prove);
@@ -131,6 +137,9 @@ struct Login {
     secret: Arc<Secret>,
     may_prove: watch::Receiver<bool>,
     proved: watch::Sender<bool>,
+    /// Whether a call waits until this side may prove itself. One does at most: this side waits for
+    /// an answer too, reads on because of that, and would keep any number.
+    asked: AtomicBool,
 }
 
 /// Answers with the proof, and tells once that is on its way.
@@ -139,6 +148,9 @@ async fn prove(
     Authenticate { message }: Authenticate,
 ) -> Result<(Proof, impl Future<Output = ()> + Send), AuthenticateError> {
     let mut may_prove = context.state().may_prove.clone();
+    if !*may_prove.borrow() && context.state().asked.swap(true, Ordering::Relaxed) {
+        return Err(AuthenticateError::Refused);
+    }
     // It fails when the login has.
     may_prove.wait_for(|may| *may).await.map_err(|_| AuthenticateError::Refused)?;
     let proof = context.state().secret.prove(message).ok_or(AuthenticateError::Refused)?;
