@@ -293,6 +293,39 @@ async fn a_call_is_not_sent_twice_unless_it_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_is_refused_by_a_closing_peer_goes_to_the_next_connection() {
+    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
+    let once = started(client.call_remote(Once { n: 1 }).max_repeats(0)).await;
+    let string = started(client.call_remote_string("Once", [("n", "2")])).await;
+    let brief = started(client.call_remote(Once { n: 3 }).timeout(SECOND)).await;
+    let fast = started(client.call_remote(Once { n: 4 }).fail_fast()).await;
+    let mut first = net.accept().await;
+    for _ in 0..4 {
+        let tag = first.expect_call("Once").await;
+        first.send_box([("_error", tag.as_str()), ("_error_code", "CLOSING")]).await;
+    }
+    assert!(matches!(fast.await.unwrap(), Err(CallError::Remote(error)) if error.is_closing()));
+    let error = not_connected(brief.await.unwrap());
+    assert_eq!(error.kind(), NotConnectedKind::Waited { after: SECOND });
+    first.finish().await;
+    assert_eq!(first.receive().await, None, "nothing came again on this connection");
+
+    // The two come in any order.
+    let mut second = net.accept().await;
+    for _ in 0..2 {
+        let call = second.receive().await.expect("a call");
+        let text = |key| std::str::from_utf8(call.get(key).expect("a value")).expect("text");
+        if text("n") == "1" {
+            second.send_box([("_answer", text("_ask")), ("n", "1")]).await;
+        }
+    }
+    assert_eq!(once.await.unwrap().unwrap(), Value { n: 1 });
+    drop(second);
+    // This time nobody says that it was not acted upon.
+    assert!(matches!(string.await.unwrap(), Err(CallError::Closed(CloseReason::Peer))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_was_never_sent_is_sent_later() {
     let plan = [Does::AcceptNarrow(8), Does::Accept];
     let (near, mut accepted) = mpsc::unbounded_channel();

@@ -215,8 +215,9 @@ async fn make<K: Attempts>(call: Call<K>) -> Result<K::Output, CallError<K::Erro
     let deadline = timeout.and_then(|timeout| Some((started.checked_add(timeout)?, timeout)));
     let mut repeats = 0;
     let mut lost = None;
+    let mut closing = None;
     loop {
-        let peer = match client.peer(wait, deadline).await {
+        let peer = match client.peer(closing.take(), wait, deadline).await {
             Ok(peer) => peer,
             // That it may have been acted upon weighs more than that it is not sent again.
             Err(error) => return Err(lost.map_or(error.into(), CallError::Closed)),
@@ -226,6 +227,10 @@ async fn make<K: Attempts>(call: Call<K>) -> Result<K::Output, CallError<K::Erro
             Err(CallError::Closed(reason)) => reason,
             Err(CallError::Timeout { after }) => {
                 return Err(CallError::Timeout { after: timeout.unwrap_or(after) });
+            }
+            Err(CallError::Remote(error)) if wait && error.is_closing() => {
+                closing = Some(peer);
+                continue;
             }
             // That holds of the last attempt alone.
             Err(error) if error.is_not_acted_upon() => {

@@ -61,7 +61,9 @@ impl Client {
     /// A call that was sent, and whose connection was lost before the answer came, fails with
     /// [`CallError::Closed`](crate::CallError::Closed). It is sent again, on the next connection,
     /// only if its command is [`IDEMPOTENT`](Command::IDEMPOTENT) and the call waits for
-    /// connections, within its timeout and at most [`Builder::max_repeats`] times.
+    /// connections, within its timeout and at most [`Builder::max_repeats`] times. A call that
+    /// the peer refuses because it is about to close the connection was not acted upon, so one
+    /// that waits for connections is sent again on the next one, whatever its command.
     ///
     /// # Errors
     ///
@@ -160,13 +162,17 @@ impl Client {
         self.handle.options
     }
 
-    /// The connection for a call that has until `deadline`; `after` is how long that is.
+    /// The connection for a call that has until `deadline`; `after` is how long that is. The next
+    /// one where the peer is `closing` the one that there is.
     pub(super) async fn peer(
         &self,
+        closing: Option<Peer>,
         wait: bool,
         deadline: Option<(Instant, std::time::Duration)>,
     ) -> Result<Peer, NotConnected> {
-        if let Some(peer) = self.peer_now() {
+        if closing.is_none()
+            && let Some(peer) = self.peer_now()
+        {
             return Ok(peer);
         }
         if !wait {
@@ -176,10 +182,16 @@ impl Client {
             let limit = self.handle.max_waiting;
             return Err(self.not_connected(NotConnectedKind::TooManyWaiting { limit }));
         };
+        let waits = async {
+            if let Some(closing) = closing {
+                closing.closed().await;
+            }
+            self.wait_for_peer().await
+        };
         let peer = match deadline {
-            None => self.wait_for_peer().await,
+            None => waits.await,
             Some((deadline, after)) => {
-                let waited = timeout_at(deadline, self.wait_for_peer()).await;
+                let waited = timeout_at(deadline, waits).await;
                 waited.map_err(|_| self.not_connected(NotConnectedKind::Waited { after }))?
             }
         };
