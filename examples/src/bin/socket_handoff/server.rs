@@ -9,7 +9,7 @@
 //!
 //! If the new one fails before step 2, the old one goes on, and other servers may ask.
 
-use amp_core::{Connection, Context, Failure, Listener, NoError, Peer, Responders};
+use amp_core::{Connection, Context, Failure, NoError, Peer, Responders};
 use amp_unix::{UnixSocketListener, connection};
 use std::io;
 use std::path::Path;
@@ -17,17 +17,16 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Notify, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::AnyError;
 use crate::commands::{HandOver, Moving, Retire, Sockets, Sum, Total};
 
-/// How long a client may take to move. After that its connection is closed.
+/// How long the clients may take to move. After that their connections are closed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long to wait when a connection cannot be accepted, for want of descriptors perhaps.
+/// How long to wait when a new server cannot be accepted, for want of descriptors perhaps.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// The first server: it opens the sockets.
@@ -52,7 +51,7 @@ pub(crate) async fn take_over(control: &Path) -> Result<(), AnyError> {
 /// Serves until another server has taken over, and all clients have gone there.
 async fn serve(sockets: Sockets, predecessor: Option<Peer>) -> Result<(), AnyError> {
     let own = sockets.duplicate()?;
-    let (retire, retired) = oneshot::channel();
+    let (retire, retired) = watch::channel(());
     let clients = tokio::spawn(serve_clients(own.clients.try_into()?, retired));
     if let Some(predecessor) = predecessor {
         predecessor.call_remote(Retire {}).await?;
@@ -60,57 +59,34 @@ async fn serve(sockets: Sockets, predecessor: Option<Peer>) -> Result<(), AnyErr
     }
     hand_over(own.control.try_into()?, sockets).await;
     drop(retire);
-    match clients.await? {
-        0 => Ok(()),
-        left => Err(format!("{left} clients have not moved within {PATIENCE:?}").into()),
+    println!("server {}: accepts no more, its clients are to move", process::id());
+    match timeout(PATIENCE, clients).await {
+        Ok(served) => Ok(served?),
+        Err(_) => Err(format!("some clients have not moved within {PATIENCE:?}").into()),
     }
 }
 
-/// Serves clients, and sends them away once the sender of `retired` is dropped. Says how many did
-/// not go.
-async fn serve_clients(mut listener: TcpListener, mut retired: oneshot::Receiver<()>) -> usize {
-    let responders = Responders::new(()).respond(sum);
-    let (move_on, moving) = watch::channel(());
-    let mut clients = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = &mut retired => break,
-            Some(_) = clients.join_next() => {}
-            accepted = Listener::accept(&mut listener) => match accepted {
-                Ok(connection) => {
-                    let connection = connection.responders(responders.clone());
-                    clients.spawn(serve_client(connection, moving.clone()));
-                }
-                Err(error) => {
-                    eprintln!("server {}: cannot accept: {error}", process::id());
-                    sleep(ACCEPT_AGAIN).await;
-                }
-            }
+/// Serves clients, until the sender of `retired` is dropped and all of them have gone.
+async fn serve_clients(listener: TcpListener, mut retired: watch::Receiver<()>) {
+    let moving = retired.clone();
+    amp_core::serve(listener, Responders::new(()).respond(sum))
+        .on_connect(move |client| {
+            tokio::spawn(send_away(client, moving.clone()));
+        })
+        .stop_accepting_on(async move { retired.changed().await })
+        .await;
+}
+
+/// Tells a client to move, once the sender of `moving` is dropped. One that comes after that, as
+/// this server stops accepting, is told at once.
+async fn send_away(client: Peer, mut moving: watch::Receiver<()>) {
+    tokio::select! {
+        _ = client.closed() => {}
+        _ = moving.changed() => {
+            // This fails when the client is gone already.
+            let _ = client.notify(Moving {}).await;
         }
     }
-    // In this order, or a client that moves could come back to here.
-    drop(listener);
-    drop(move_on);
-    println!("server {}: accepts no more, {} clients are to move", process::id(), clients.len());
-    clients.join_all().await.into_iter().filter(|gone| !gone).count()
-}
-
-/// Serves one client, and sends it away once the sender of `moving` is dropped. Says whether it has
-/// gone by itself.
-async fn serve_client(connection: Connection, mut moving: watch::Receiver<()>) -> bool {
-    let client = connection.spawn();
-    tokio::select! {
-        _ = client.closed() => return true,
-        _ = moving.changed() => {}
-    }
-    let gone = async {
-        // This fails when the client is gone already.
-        let _ = client.notify(Moving {}).await;
-        client.closed().await;
-    };
-    let in_time = timeout(PATIENCE, gone).await.is_ok();
-    client.close().await;
-    in_time
 }
 
 async fn sum(_: Context, Sum { a, b }: Sum) -> Result<Total, NoError> {
