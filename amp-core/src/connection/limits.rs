@@ -43,7 +43,8 @@ pub struct Limits {
     /// together, so a few more bytes may run.
     pub running_bytes: usize,
     /// Bytes of the calls whose responders run when reading has to go on. 256 MiB by default. A
-    /// call that comes when there are so many is answered with `UNKNOWN`; a one-way call over it ends the connection.
+    /// call that comes when there are so many is answered with `UNKNOWN`; a one-way call over it
+    /// ends the connection.
     pub running_bytes_max: usize,
     /// Boxes that wait to be sent before callers have to wait for room, and before responders of
     /// further calls of the peer have to wait to be started. 65 536 by default.

@@ -62,9 +62,8 @@ impl WireLog {
     ///
     /// The parts of a value over several keys, `name.1` or `name.2`, are hidden with it. A list of
     /// boxes that has such an argument inside is hidden as a whole. What the value of another
-    /// argument holds in a form of its own (JSON, something compressed, a list that is cut into parts)
-    /// is not looked into: name
-    /// that argument.
+    /// argument holds in a form of its own (JSON, something compressed, a list that is cut into
+    /// parts) is not looked into: name that argument.
     pub fn hide<K: AsRef<[u8]>>(mut self, arguments: impl IntoIterator<Item = K>) -> Self {
         self.hidden.extend(arguments.into_iter().map(|name| name.as_ref().to_vec()));
         self
