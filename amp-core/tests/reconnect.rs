@@ -293,24 +293,21 @@ async fn a_call_is_not_sent_twice_unless_it_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_refused_by_a_closing_peer_goes_to_the_next_connection() {
+async fn a_client_leaves_a_connection_that_the_peer_is_closing() {
     let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
+    let before = started(client.call_remote(Once { n: 0 })).await;
     let once = started(client.call_remote(Once { n: 1 }).max_repeats(0)).await;
     let string = started(client.call_remote_string("Once", [("n", "2")])).await;
-    let brief = started(client.call_remote(Once { n: 3 }).timeout(SECOND)).await;
     let fast = started(client.call_remote(Once { n: 4 }).fail_fast()).await;
     let mut first = net.accept().await;
-    for _ in 0..4 {
+    let earlier = first.expect_call("Once").await;
+    for _ in 0..3 {
         let tag = first.expect_call("Once").await;
         first.send_box([("_error", tag.as_str()), ("_error_code", "CLOSING")]).await;
     }
     assert!(matches!(fast.await.unwrap(), Err(CallError::Remote(error)) if error.is_closing()));
-    let error = not_connected(brief.await.unwrap());
-    assert_eq!(error.kind(), NotConnectedKind::Waited { after: SECOND });
-    first.finish().await;
-    assert_eq!(first.receive().await, None, "nothing came again on this connection");
 
-    // The two come in any order.
+    // The first connection is still open. The two come in any order.
     let mut second = net.accept().await;
     for _ in 0..2 {
         let call = second.receive().await.expect("a call");
@@ -320,9 +317,39 @@ async fn a_call_that_is_refused_by_a_closing_peer_goes_to_the_next_connection() 
         }
     }
     assert_eq!(once.await.unwrap().unwrap(), Value { n: 1 });
+    first.send_box([("_answer", earlier.as_str()), ("n", "0")]).await;
+    assert_eq!(before.await.unwrap().unwrap(), Value { n: 0 });
+    assert_eq!(first.receive().await, None, "nothing came again, and nobody needs it any more");
+    first.finish().await;
     drop(second);
     // This time nobody says that it was not acted upon.
     assert!(matches!(string.await.unwrap(), Err(CallError::Closed(CloseReason::Peer))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_client_closes_what_it_has_left_too() {
+    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
+    let before = started(client.call_remote(Once { n: 0 })).await;
+    let again = started(client.call_remote(Once { n: 1 })).await;
+    let mut first = net.accept().await;
+    first.expect_call("Once").await;
+    let tag = first.expect_call("Once").await;
+    first.send_box([("_error", tag.as_str()), ("_error_code", "CLOSING")]).await;
+    let mut second = net.accept().await;
+    second.expect_call("Once").await;
+
+    let closing = started({
+        let client = client.clone();
+        async move { client.close().await }
+    })
+    .await;
+    for call in [before, again] {
+        assert!(matches!(call.await.unwrap(), Err(CallError::Closed(CloseReason::Local))));
+    }
+    assert_eq!(first.receive().await, None);
+    assert_eq!(second.receive().await, None);
+    drop((first, second));
+    closing.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
@@ -134,11 +134,13 @@ impl Builder {
     pub fn spawn(self) -> Client {
         let (state, watched) = watch::channel(State::Connecting { attempt: 1, cause: None });
         let (stop, stopped) = watch::channel(false);
+        let (closing, is_closing) = watch::channel(Weak::new());
         let handle = Handle {
             state: watched,
             stop,
             waiting: Semaphore::new(self.max_waiting),
             max_waiting: self.max_waiting,
+            closing,
             address: self.address.clone(),
             options: self.options,
         };
@@ -150,6 +152,7 @@ impl Builder {
             reset_after: self.backoff.reset_after,
             waits: Waits::new(self.backoff, Rng::new()),
             address: self.address,
+            closing: is_closing,
         };
         tokio::spawn(supervisor.run(state, stopped));
         Client::new(handle)

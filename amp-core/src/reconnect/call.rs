@@ -228,8 +228,12 @@ async fn make<K: Attempts>(call: Call<K>) -> Result<K::Output, CallError<K::Erro
             Err(CallError::Timeout { after }) => {
                 return Err(CallError::Timeout { after: timeout.unwrap_or(after) });
             }
-            Err(CallError::Remote(error)) if wait && error.is_closing() => {
-                closing = Some(peer);
+            Err(CallError::Remote(error)) if error.is_closing() => {
+                let left = client.leave(&peer);
+                if !wait {
+                    return Err(lost.map_or(CallError::Remote(error), CallError::Closed));
+                }
+                closing = Some(left);
                 continue;
             }
             // That holds of the last attempt alone.

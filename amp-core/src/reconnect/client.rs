@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -11,7 +11,7 @@ use super::error::{NotConnected, NotConnectedKind};
 use super::state::State;
 use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
-use crate::connection::{Connection, Peer};
+use crate::connection::{Connection, Peer, Shared};
 
 /// A client that connects again when its connection is lost.
 ///
@@ -26,6 +26,8 @@ pub(super) struct Handle {
     pub(super) state: watch::Receiver<State>,
     /// The supervisor stops when this is true, or gone.
     pub(super) stop: watch::Sender<bool>,
+    /// The connection that the peer is about to close, for the supervisor to leave.
+    pub(super) closing: watch::Sender<Weak<Shared>>,
     /// One permit for each call that may wait for the connection.
     pub(super) waiting: Semaphore,
     pub(super) max_waiting: usize,
@@ -63,8 +65,7 @@ impl Client {
     /// only if its command is [`IDEMPOTENT`](Command::IDEMPOTENT) and the call waits for
     /// connections, within its timeout and at most [`Builder::max_repeats`] times. A call that
     /// the peer refuses because it is about to close the connection was not acted upon, so one
-    /// that waits for connections is sent again on the next one, whatever its command.
-    ///
+    /// that waits for connections is sent again on the next one, whatever its command.    ///
     /// # Errors
     ///
     /// As [`Peer::call_remote`], and [`CallError::NotConnected`](crate::CallError::NotConnected)
@@ -162,11 +163,11 @@ impl Client {
         self.handle.options
     }
 
-    /// The connection for a call that has until `deadline`; `after` is how long that is. The next
-    /// one where the peer is `closing` the one that there is.
+    /// The connection for a call that has until `deadline`; `after` is how long that is. Another
+    /// one than that which the peer is `closing`.
     pub(super) async fn peer(
         &self,
-        closing: Option<Peer>,
+        closing: Option<Weak<Shared>>,
         wait: bool,
         deadline: Option<(Instant, std::time::Duration)>,
     ) -> Result<Peer, NotConnected> {
@@ -182,12 +183,7 @@ impl Client {
             let limit = self.handle.max_waiting;
             return Err(self.not_connected(NotConnectedKind::TooManyWaiting { limit }));
         };
-        let waits = async {
-            if let Some(closing) = closing {
-                closing.closed().await;
-            }
-            self.wait_for_peer().await
-        };
+        let waits = self.wait_for_other(closing.unwrap_or_default());
         let peer = match deadline {
             None => waits.await,
             Some((deadline, after)) => {
@@ -198,14 +194,34 @@ impl Client {
         peer.ok_or_else(|| self.not_connected(NotConnectedKind::Closed))
     }
 
+    /// The peer is about to close this connection, and answers no more calls: the client leaves it.
+    pub(super) fn leave(&self, peer: &Peer) -> Weak<Shared> {
+        let closing = Arc::downgrade(peer.shared());
+        self.handle.closing.send_if_modified(|known| {
+            let is_new = !known.ptr_eq(&closing);
+            if is_new {
+                known.clone_from(&closing);
+            }
+            is_new
+        });
+        closing
+    }
+
     pub(crate) fn peer_now(&self) -> Option<Peer> {
         self.handle.state.borrow().peer().cloned()
     }
 
     /// Waits for a connection. `None` when there will be none.
     pub(crate) async fn wait_for_peer(&self) -> Option<Peer> {
+        self.wait_for_other(Weak::new()).await
+    }
+
+    /// Waits for a connection that is not this one. `None` when there will be none.
+    async fn wait_for_other(&self, closing: Weak<Shared>) -> Option<Peer> {
+        let is_other = |peer: &Peer| Arc::as_ptr(peer.shared()) != closing.as_ptr();
         let mut state = self.handle.state.clone();
-        let peer = state.wait_for(|state| state.is_closed() || state.peer().is_some()).await;
+        let peer =
+            state.wait_for(|state| state.is_closed() || state.peer().is_some_and(is_other)).await;
         // Lost again in between is no matter: whoever uses it comes back here.
         peer.ok().and_then(|state| match &*state {
             State::Connected(peer) => Some(peer.clone()),

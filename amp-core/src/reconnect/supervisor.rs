@@ -1,9 +1,9 @@
 //! The task that keeps a client connected.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use super::backoff::Waits;
 use super::builder::Boxed;
 use super::error::ConnectError;
 use super::state::State;
-use crate::connection::{CloseReason, Connection, Peer};
+use crate::connection::{CloseReason, Connection, Peer, Shared};
 
 pub(super) type Connect = Box<dyn FnMut() -> Boxed<Connection> + Send>;
 pub(super) type OnConnect = Box<dyn FnMut(Peer) -> Boxed<()> + Send>;
@@ -27,6 +27,8 @@ pub(super) struct Supervisor {
     pub(super) reset_after: Duration,
     pub(super) waits: Waits,
     pub(super) address: Option<Arc<str>>,
+    /// The connection that the peer is about to close, by what calls were told.
+    pub(super) closing: watch::Receiver<Weak<Shared>>,
 }
 
 impl Supervisor {
@@ -55,14 +57,24 @@ impl Supervisor {
     async fn keep_connected(&mut self, state: &mut Published, drivers: &mut JoinSet<CloseReason>) {
         let mut attempt: u32 = 1;
         let mut cause = None;
+        // Those that their peers are about to close.
+        let mut left: Vec<CloseOnDrop> = Vec::new();
         loop {
             state.publish(State::Connecting { attempt, cause });
             let lost = match self.connect(drivers).await {
-                Ok(connected) => {
+                Ok((peer, close_on_drop)) => {
                     tracing::debug!(address = self.shown_address(), attempt, "connected");
                     let since = Instant::now();
-                    state.publish(State::Connected(connected.0.clone()));
-                    let reason = connected.0.closed().await;
+                    state.publish(State::Connected(peer.clone()));
+                    let reason = tokio::select! {
+                        reason = peer.closed() => reason,
+                        () = is_closing(&mut self.closing, &peer) => {
+                            // What it was called for before, it still answers.
+                            left.retain(|connection| connection.0.strong_count() > 0);
+                            left.push(close_on_drop);
+                            CloseReason::Peer
+                        }
+                    };
                     if since.elapsed() >= self.reset_after {
                         self.waits.reset();
                         attempt = 0;
@@ -86,16 +98,16 @@ impl Supervisor {
     async fn connect(
         &mut self,
         drivers: &mut JoinSet<CloseReason>,
-    ) -> Result<Connected, ConnectError> {
+    ) -> Result<(Peer, CloseOnDrop), ConnectError> {
         let Self { connect, on_connect, prepare, attempt_timeout, .. } = self;
         let attempt = async {
             let connection =
                 connect().await.map_err(|error| ConnectError::Connect(error.into()))?;
             let (peer, driver) = prepare(connection).start();
-            let connected = Connected(peer.clone());
+            let close_on_drop = CloseOnDrop(Arc::downgrade(peer.shared()));
             drivers.spawn(driver);
-            on_connect(peer).await.map_err(|error| ConnectError::Hook(error.into()))?;
-            Ok(connected)
+            on_connect(peer.clone()).await.map_err(|error| ConnectError::Hook(error.into()))?;
+            Ok((peer, close_on_drop))
         };
         let after = *attempt_timeout;
         match timeout(after, caught(attempt)).await {
@@ -127,12 +139,23 @@ impl Drop for Published {
     }
 }
 
-/// A connection that is closed when this is dropped, whoever else has a handle of it.
-struct Connected(Peer);
+/// A connection that is closed when this is dropped, whoever has a handle of it.
+struct CloseOnDrop(Weak<Shared>);
 
-impl Drop for Connected {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.0.shared().close(&CloseReason::Local);
+        if let Some(shared) = self.0.upgrade() {
+            shared.close(&CloseReason::Local);
+        }
+    }
+}
+
+/// Resolves when a call was told that the peer is about to close this connection.
+async fn is_closing(closing: &mut watch::Receiver<Weak<Shared>>, peer: &Peer) {
+    let is_this = |closing: &Weak<Shared>| closing.as_ptr() == Arc::as_ptr(peer.shared());
+    if closing.wait_for(is_this).await.is_err() {
+        // There are no handles any more, so the supervisor is about to stop.
+        pending::<()>().await;
     }
 }
 

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::login::{Authenticate, LoginError, Secret, Side, log_in};
 
@@ -86,7 +87,15 @@ async fn serve(listener: TcpListener, secret: Arc<Secret>, deadline: Duration) -
         if logins.len() >= AT_ONCE {
             logins.join_next().await;
         }
-        let (stream, _) = listener.accept().await?;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            // For want of files, perhaps. Those who are connected go on.
+            Err(error) => {
+                println!("server: cannot accept: {error}");
+                sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
         while logins.try_join_next().is_some() {}
         let secret = Arc::clone(&secret);
         logins.spawn(async move {
