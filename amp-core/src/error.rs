@@ -183,6 +183,12 @@ pub enum CloseReason {
         /// How long that was.
         after: Duration,
     },
+    /// The peer has not logged in in time: see `amp_core::login`.
+    #[error("the peer has not logged in within {within:?}")]
+    NoLogin {
+        /// How long it had.
+        within: Duration,
+    },
     /// A [`Connection::ping`](crate::Connection::ping) was not answered.
     #[error("a ping was not answered within {after:?}")]
     PingTimeout {

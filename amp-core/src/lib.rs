@@ -111,6 +111,8 @@ pub mod command;
 #[cfg(feature = "tokio")]
 pub mod connection;
 mod error;
+#[cfg(feature = "login")]
+pub mod login;
 #[cfg(feature = "tokio")]
 pub mod observing;
 pub mod proto;

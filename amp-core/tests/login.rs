@@ -1,0 +1,101 @@
+//! Logins: what is answered before one and after it, and what becomes of a peer that makes none.
+
+use amp_core::login::{Login, same_secret};
+use amp_core::{
+    CallError, CloseReason, Command, CommandError, Connection, Context, NoError, Peer, Responders,
+};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const WITHIN: Duration = Duration::from_secs(5);
+
+#[derive(Command, Debug)]
+#[amp(error = Refused)]
+struct Authenticate {
+    password: String,
+}
+
+#[derive(CommandError, Debug, thiserror::Error)]
+enum Refused {
+    #[error("the password is wrong")]
+    WrongPassword,
+}
+
+#[derive(Command, Debug)]
+struct Work {}
+
+async fn authenticate(context: Context<Login>, call: Authenticate) -> Result<(), Refused> {
+    if !same_secret(call.password.as_bytes(), b"xyzzy") {
+        return Err(Refused::WrongPassword);
+    }
+    let after = Responders::new(()).respond(|_, _: Work| async { Ok::<_, NoError>(()) });
+    context.state().succeed(context.peer(), after);
+    Ok(())
+}
+
+fn start() -> (Peer, Peer, Login) {
+    let login = Login::within(WITHIN);
+    let (near, far) = tokio::io::duplex(1000);
+    let before = Responders::new(login.clone()).respond(authenticate);
+    let server = Connection::new(far).responders(before).spawn();
+    login.clone().watch(server.clone());
+    (Connection::new(near).spawn(), server, login)
+}
+
+async fn log_in(peer: &Peer, password: &str) -> Result<(), CallError<Refused>> {
+    peer.call_remote(Authenticate { password: password.to_owned() }).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_logs_in_is_answered_other_calls_and_stays() {
+    let (client, server, login) = start();
+    assert!(client.call_remote(Work {}).await.unwrap_err().is_unhandled());
+    assert!(matches!(
+        log_in(&client, "plugh").await,
+        Err(CallError::Command(Refused::WrongPassword))
+    ));
+    assert!(!login.has_succeeded());
+    assert!(client.call_remote(Work {}).await.unwrap_err().is_unhandled());
+
+    log_in(&client, "xyzzy").await.unwrap();
+    assert!(login.has_succeeded());
+    client.call_remote(Work {}).await.unwrap();
+    assert!(log_in(&client, "xyzzy").await.unwrap_err().is_unhandled(), "that was before");
+    sleep(2 * WITHIN).await;
+    assert!(!server.is_closed());
+    client.call_remote(Work {}).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_log_in_in_time_loses_the_connection() {
+    let (client, server, _) = start();
+    let since = Instant::now();
+    sleep(WITHIN / 2).await;
+    log_in(&client, "plugh").await.unwrap_err();
+    let reason = server.closed().await;
+    assert!(matches!(reason, CloseReason::NoLogin { within: WITHIN }), "{reason}");
+    assert_eq!(reason.to_string(), "the peer has not logged in within 5s");
+    assert_eq!(since.elapsed(), WITHIN);
+    assert!(matches!(client.closed().await, CloseReason::Peer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_watch_ends_with_the_connection() {
+    let (client, server, _) = start();
+    let tasks = tokio::runtime::Handle::current().metrics();
+    client.close().await;
+    server.closed().await;
+    while tasks.num_alive_tasks() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn secrets_are_the_same_or_not() {
+    for (a, b) in [("", ""), ("xyzzy", "xyzzy")] {
+        assert!(same_secret(a.as_bytes(), b.as_bytes()));
+    }
+    for (a, b) in [("", "x"), ("xyzzy", "xyzzx"), ("xyzzy", "xyzz"), ("ayzzy", "xyzzy")] {
+        assert!(!same_secret(a.as_bytes(), b.as_bytes()));
+    }
+}
