@@ -93,10 +93,14 @@ async fn routes_call_in_both_directions_at_once() {
     // Both ends are bound before either calls.
     let routes = names.iter().map(|name| [route(&near, name), route(&far, name)]);
     let peers: Vec<_> = routes.collect::<Vec<_>>().into_iter().flatten().collect();
-    let peers = peers
+    // Kept until all is answered: a route that closes does not tell the other end.
+    let peers: Vec<_> = peers
         .into_iter()
-        .map(|route| Connection::with_transport(route).responders(echoing()).spawn());
+        .map(|route| Connection::with_transport(route).responders(echoing()).spawn())
+        .collect();
     let calls: Vec<_> = peers
+        .iter()
+        .cloned()
         .flat_map(|peer| (0..100).map(move |n| (peer.clone(), n)))
         .map(|(peer, n)| tokio::spawn(async move { expect_echo(&peer, n).await }))
         .collect();

@@ -41,6 +41,12 @@ impl Held {
         let descriptors = fs::read_dir(folder)?.count();
         Ok(Self { descriptors, tasks: Handle::current().metrics().num_alive_tasks() })
     }
+
+    /// Whether no more is held than `before`. A task that had just ended may have been counted then,
+    /// so there may be fewer now.
+    pub(crate) fn is_within(self, before: Self) -> bool {
+        self.descriptors == before.descriptors && self.tasks <= before.tasks
+    }
 }
 
 /// How much more memory may be resident after the last round than after any other: what the

@@ -67,11 +67,11 @@ pub(crate) async fn run(world: Arc<World>, time: Duration) -> io::Result<()> {
 async fn given_back(world: &World, before: Held) -> io::Result<()> {
     let deadline = Instant::now() + HANGS_AFTER;
     let mut after = Held::now()?;
-    while after != before && Instant::now() < deadline {
+    while !after.is_within(before) && Instant::now() < deadline {
         sleep(Duration::from_millis(20)).await;
         after = Held::now()?;
     }
-    if after != before {
+    if !after.is_within(before) {
         world.violation(format!("{before:?} before the round, and {after:?} after it"));
     }
     Ok(())
