@@ -7,6 +7,7 @@ use amp_core::{CallError, Connection, FailurePolicy, Limits, Peer, Responders};
 use std::sync::Arc;
 use support::{Script, echo, echoing, gated, numbered, settled};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 /// Calls back `Echo` on the peer that called, and answers with what it said.
 async fn call_back(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
@@ -87,6 +88,17 @@ async fn a_peer_that_calls_too_much_is_not_read_from() {
     assert!(script.receive().await.is_some());
 }
 
+/// Makes a call that is not answered. While it is outstanding, reading has to go on.
+async fn wait_for_an_answer(
+    peer: &Peer,
+    script: &mut Script,
+) -> JoinHandle<Result<AmpBox, CallError>> {
+    let peer = peer.clone();
+    let call = tokio::spawn(async move { peer.call_remote_string("Wait", numbered(1)).await });
+    script.expect_call("Wait").await;
+    call
+}
+
 #[tokio::test]
 async fn beyond_the_last_limit_a_call_is_refused_and_a_one_way_call_ends_the_connection() {
     let gate = Arc::new(Semaphore::new(0));
@@ -94,12 +106,7 @@ async fn beyond_the_last_limit_a_call_is_refused_and_a_one_way_call_ends_the_con
     let limits = Limits { running_responders: 1, running_responders_max: 2, ..Limits::default() };
     let prepare = |connection: Connection| connection.limits(limits).responders(slow);
     let (peer, mut script) = Script::start(prepare);
-    // While this call is outstanding, reading has to go on.
-    let _call = tokio::spawn({
-        let peer = peer.clone();
-        async move { peer.call_remote_string("Wait", numbered(1)).await }
-    });
-    script.expect_call("Wait").await;
+    let _call = wait_for_an_answer(&peer, &mut script).await;
     for tag in ["1", "2", "3"] {
         script.send_box([("_ask", tag), ("_command", "Slow")]).await;
     }
@@ -167,12 +174,7 @@ async fn beyond_the_last_limit_of_bytes_a_call_is_refused_and_a_one_way_call_end
     let limits = Limits { running_bytes: 1, running_bytes_max: 1000, ..Limits::default() };
     let prepare = |connection: Connection| connection.limits(limits).responders(slow);
     let (peer, mut script) = Script::start(prepare);
-    // While this call is outstanding, reading has to go on.
-    let _call = tokio::spawn({
-        let peer = peer.clone();
-        async move { peer.call_remote_string("Wait", numbered(1)).await }
-    });
-    script.expect_call("Wait").await;
+    let _call = wait_for_an_answer(&peer, &mut script).await;
     let text = "x".repeat(600);
     for tag in ["1", "2", "3"] {
         script.send_box([("_ask", tag), ("_command", "Slow"), ("text", &text)]).await;

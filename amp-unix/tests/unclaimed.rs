@@ -146,6 +146,12 @@ fn send(call: &mut (impl Future + Unpin)) {
     assert!(Pin::new(call).poll(&mut cx).is_pending());
 }
 
+/// Sends a pipe and gets it back.
+async fn keep(peer: &Peer) -> (Kept, Pipe) {
+    let (descriptor, reader) = pipe();
+    (peer.call_remote(Keep { pipe: descriptor }).await.unwrap(), reader)
+}
+
 /// A descriptor that stays open would hang the test.
 async fn in_time(test: impl Future<Output = ()>) {
     tokio::time::timeout(Duration::from_secs(60), test).await.expect("a descriptor stays open");
@@ -200,8 +206,7 @@ async fn the_answer_to_a_call_that_was_dropped_closes_what_it_brings() {
         drop(call);
         server.may_answer.notify_one();
         // It comes before that of a later call; and the server holds the reader by then.
-        let (descriptor, _reader) = pipe();
-        peer.call_remote(Keep { pipe: descriptor }).await.unwrap();
+        keep(&peer).await;
         let reader = server.given.lock().unwrap().pop().unwrap();
         reader.closed().await;
 
@@ -227,8 +232,7 @@ async fn an_answer_that_was_not_taken_is_closed_with_its_call() {
         let mut call = peer.call_remote(Give {});
         send(&mut call);
         // Its answer is behind the other one.
-        let (descriptor, _reader) = pipe();
-        peer.call_remote(Keep { pipe: descriptor }).await.unwrap();
+        keep(&peer).await;
         let reader = server.given.lock().unwrap().pop().unwrap();
         assert!(reader.is_open());
         drop(call);
@@ -248,8 +252,7 @@ async fn a_call_without_a_responder_loses_its_own_to_the_next_call_that_brings_o
             let error = peer.call_remote(Unknown { pipe: descriptor }).await.unwrap_err();
             assert!(error.is_unhandled(), "{error}");
 
-            let (descriptor, kept) = pipe();
-            let answer = peer.call_remote(Keep { pipe: descriptor }).await.unwrap();
+            let (answer, kept) = keep(&peer).await;
             unknown.closed().await;
             assert!(kept.is_open());
             drop(answer);
@@ -288,14 +291,11 @@ async fn many_at_once_are_no_more_unclaimed_than_callers_leave_them() {
         let calls: Vec<_> = (0..400)
             .map(|_| {
                 let peer = peer.clone();
-                tokio::spawn(async move {
-                    let (descriptor, _reader) = pipe();
-                    peer.call_remote(Keep { pipe: descriptor }).await.map(drop)
-                })
+                tokio::spawn(async move { drop(keep(&peer).await) })
             })
             .collect();
         for call in calls {
-            call.await.unwrap().unwrap();
+            call.await.unwrap();
         }
     })
     .await;
@@ -343,8 +343,7 @@ async fn an_answer_that_is_taken_as_a_box_loses_its_own_to_the_next_that_brings_
         server.may_answer.notify_one();
         let answer = peer.call_remote_string("Give", [("", ""); 0]).await.unwrap();
         assert_eq!(answer.get("pipe"), Some(&b"0"[..]));
-        let (descriptor, _reader) = pipe();
-        let answer = peer.call_remote(Keep { pipe: descriptor }).await.unwrap();
+        let (answer, _reader) = keep(&peer).await;
         let reader = server.given.lock().unwrap().pop().unwrap();
         reader.closed().await;
         drop(answer);

@@ -44,13 +44,15 @@ impl Driver {
             if self.switching != Switching::No {
                 return Ok(Progress::Waiting);
             }
-            let sent_next =
-                self.writing.is_empty() && !self.shared.lock().core.outgoing().is_empty();
-            if sent_next && !self.input.calls.is_empty() {
+            let (queued, may_read) = {
+                let mut state = self.shared.lock();
+                (!state.core.outgoing().is_empty(), self.may_read(&mut state))
+            };
+            if queued && self.writing.is_empty() && !self.input.calls.is_empty() {
                 // What their answers wait behind is sent first.
                 return Ok(Progress::More);
             }
-            if !self.may_read(&mut self.shared.lock()) {
+            if !may_read {
                 self.reading = Reading::Paused;
                 return Ok(Progress::Waiting);
             }
