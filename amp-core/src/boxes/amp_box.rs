@@ -1,9 +1,14 @@
-use bytes::{BufMut, Bytes, BytesMut};
-use smallvec::SmallVec;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use std::cmp::Ordering;
 use std::fmt;
+use std::iter::FusedIterator;
+use std::num::NonZero;
+use std::slice;
 
 use super::decoder::Decoder;
+use super::indexed::Indexed;
 use super::limits::{MAX_KEY, MAX_VALUE};
+use super::pair::{Pair, Walk};
 use super::{BoxError, BoxLimits, Value, keys};
 use crate::shorten::Shortened;
 
@@ -22,30 +27,25 @@ use crate::shorten::Shortened;
 /// assert_eq!(&request.to_bytes()[..], b"\0\x01a\0\x0213\0\x01b\0\x0281\0\0");
 /// # Ok::<(), amp_core::BoxError>(())
 /// ```
-#[derive(Clone, Default)]
-pub struct AmpBox {
-    data: Data,
-    /// Where the pairs are in `data`, sorted by key.
-    index: Index,
-}
-
-/// The bytes behind a box. They may hold more than the pairs of the index.
 #[derive(Clone)]
-enum Data {
-    Received(Bytes),
-    Built(BytesMut),
+pub struct AmpBox {
+    form: Form,
 }
 
-/// Boxes are small: up to eight pairs need no allocation of their own.
-pub(super) type Index = SmallVec<[Pair; 8]>;
-
-/// Where a pair is: its key at `key`, and its value two bytes behind that.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pair {
-    pub(super) key: u32,
-    pub(super) value_len: u16,
-    pub(super) key_len: u8,
+/// A box is moved several times on its way, so it is small: what most boxes do without is on the
+/// heap.
+#[derive(Clone)]
+enum Form {
+    /// At most [`MOST_PLAIN`] pairs as they are on the wire, sorted by key, each key once. What
+    /// follows them is nothing, or the box's end.
+    Plain(Bytes),
+    Indexed(Box<Indexed>),
 }
+
+const _: () = assert!(size_of::<AmpBox>() == size_of::<Bytes>());
+
+/// So few pairs are gone through as fast as they would be searched.
+const MOST_PLAIN: usize = 16;
 
 /// Where those pairs of a received box are that say what it is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,24 +56,10 @@ pub(crate) struct Reserved {
     pub(crate) command: Option<Pair>,
 }
 
-impl Pair {
-    #[inline]
-    pub(super) fn key(self, data: &[u8]) -> &[u8] {
-        let at = self.key as usize;
-        &data[at..at + usize::from(self.key_len)]
-    }
-
-    #[inline]
-    pub(super) fn value(self, data: &[u8]) -> &[u8] {
-        let at = self.key as usize + usize::from(self.key_len) + 2;
-        &data[at..at + usize::from(self.value_len)]
-    }
-}
-
 impl AmpBox {
     /// An empty box.
     pub fn new() -> Self {
-        Self::default()
+        Self { form: Form::Plain(Bytes::new()) }
     }
 
     /// A box of the given pairs.
@@ -101,53 +87,55 @@ impl AmpBox {
     ///
     /// When the bytes are not a box within `limits`, or not yet a whole one.
     pub fn parse(bytes: &mut Bytes, limits: BoxLimits) -> Result<Self, BoxError> {
-        let mut decoder = Decoder::new(limits);
-        let Some(end) = decoder.scan(bytes)? else {
-            return Err(BoxError::Truncated { seen: bytes.len() });
-        };
-        Ok(decoder.finish(bytes.split_to(end)))
+        match Decoder::new(limits).scan(bytes)? {
+            Some(found) => Ok(found.ampbox(bytes.split_to(found.end))),
+            None => Err(BoxError::Truncated { seen: bytes.len() }),
+        }
     }
 
-    /// `index` need not be sorted unless `sorted`, and may have keys twice.
+    /// A box that a decoder has found to be all of `data`. `sorted` if each key is before the next.
     #[inline]
-    pub(super) fn received(data: Bytes, mut index: Index, sorted: bool) -> Self {
-        if !sorted {
-            sort(&mut index, &data);
-        }
-        Self { data: Data::Received(data), index }
+    pub(super) fn received(data: Bytes, pairs: usize, sorted: bool) -> Self {
+        let form = if sorted && pairs <= MOST_PLAIN {
+            Form::Plain(data)
+        } else {
+            Form::Indexed(Box::new(Indexed::received(data, pairs, sorted)))
+        };
+        Self { form }
     }
 
     /// How many pairs the box has, those with reserved keys included.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.pairs().len()
     }
 
     /// Whether the box has no pair.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.pairs().next().is_none()
     }
 
     /// The value of `key`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {
-        let at = self.find(key.as_ref()).ok()?;
-        Some(self.index[at].value(self.bytes()))
+        let key = key.as_ref();
+        match &self.form {
+            Form::Plain(data) => find(data, key).map(|found| found.value),
+            Form::Indexed(indexed) => indexed.find(key).ok().map(|at| indexed.value(at)),
+        }
     }
 
     /// The value of `key`, to be decoded or kept.
     pub fn value(&self, key: impl AsRef<[u8]>) -> Option<Value<'_>> {
-        let at = self.find(key.as_ref()).ok()?;
-        Some(self.value_at(at))
+        self.get(key).map(|value| self.share(value))
     }
 
     /// Whether the box has a pair with this key.
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> bool {
-        self.find(key.as_ref()).is_ok()
+        self.get(key).is_some()
     }
 
     /// The pairs, sorted by the bytes of their keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        let data = self.bytes();
-        self.index.iter().map(move |pair| (pair.key(data), pair.value(data)))
+        self.pairs()
     }
 
     /// Sets the value of `key`, and says whether it had one before.
@@ -164,23 +152,25 @@ impl AmpBox {
         let (key, value) = (key.as_ref(), value.as_ref());
         let key_len = check_key(key)?;
         let value_len = check_value(key, value.len())?;
-        let place = self.find(key);
-        let data = self.data.built(&mut self.index);
-        let Ok(at) = u32::try_from(data.len() + 2) else {
-            return Err(BoxError::BoxTooLong { seen: data.len(), limit: u32::MAX as usize });
-        };
-        put_pair(data, key, value);
-        let pair = Pair { key: at, value_len, key_len };
-        match place {
-            Ok(at) => self.index[at] = pair,
-            Err(at) => self.index.insert(at, pair),
-        }
-        Ok(place.is_ok())
+        self.indexed().insert(key, key_len, value, value_len)
     }
 
     /// Removes the pair with this key, and says whether there was one.
     pub fn remove(&mut self, key: impl AsRef<[u8]>) -> bool {
-        self.find(key.as_ref()).map(|at| self.index.remove(at)).is_ok()
+        let key = key.as_ref();
+        if let Form::Plain(data) = &mut self.form {
+            // The protocol's own keys, which are what is mostly removed, come first.
+            let mut walk = Walk::new(data);
+            if walk.next_if(key).is_some() {
+                let len = data.len() - walk.rest().len();
+                data.advance(len);
+                return true;
+            }
+            if find(data, key).is_none() {
+                return false;
+            }
+        }
+        self.indexed().remove(key)
     }
 
     /// Writes the box: the reserved keys first, in the order of [`keys::RESERVED`], then the
@@ -197,8 +187,7 @@ impl AmpBox {
 
     /// How many bytes [`encode`](AmpBox::encode) writes.
     pub fn encoded_len(&self) -> usize {
-        let pair = |pair: &Pair| 4 + usize::from(pair.key_len) + usize::from(pair.value_len);
-        self.index.iter().map(pair).sum::<usize>() + 2
+        self.pairs().map(|(key, value)| 4 + key.len() + value.len()).sum::<usize>() + 2
     }
 
     /// The box as it is on the wire.
@@ -216,17 +205,13 @@ impl AmpBox {
     /// Finds the pairs that say what the box is.
     #[inline]
     pub(crate) fn reserved(&self) -> Reserved {
-        let data = self.bytes();
-        let first = |pair: &Pair| data[pair.key as usize];
-        let start = self.index.partition_point(|pair| first(pair) < b'_');
         let mut reserved = Reserved::default();
-        for pair in self.index[start..].iter().take_while(|pair| first(pair) == b'_') {
-            match pair.key(data) {
-                keys::ASK => reserved.ask = Some(*pair),
-                keys::ANSWER => reserved.answer = Some(*pair),
-                keys::ERROR => reserved.error = Some(*pair),
-                keys::COMMAND => reserved.command = Some(*pair),
-                _ => {}
+        match &self.form {
+            Form::Plain(data) => reserved.note(data, Walk::new(data).places()),
+            Form::Indexed(indexed) => {
+                let data = indexed.bytes();
+                let start = indexed.index().partition_point(|pair| pair.key(data)[0] < b'_');
+                reserved.note(data, indexed.index()[start..].iter().copied());
             }
         }
         reserved
@@ -247,63 +232,91 @@ impl AmpBox {
     /// A copy that does not keep the received buffer in memory, which is larger than the box.
     #[cfg(feature = "tokio")]
     pub(crate) fn unshared(&self) -> Self {
-        let data = Data::Received(Bytes::copy_from_slice(self.bytes()));
-        Self { data, index: self.index.clone() }
+        let form = match &self.form {
+            Form::Plain(data) => Form::Plain(Bytes::copy_from_slice(data)),
+            Form::Indexed(indexed) => Form::Indexed(Box::new(indexed.unshared())),
+        };
+        Self { form }
     }
 
-    /// The key and value at a place of the index, for a reader that goes through it in order.
+    /// The pairs, sorted by the bytes of their keys.
     #[inline]
-    pub(crate) fn key_at(&self, at: usize) -> Option<&[u8]> {
-        Some(self.index.get(at)?.key(self.bytes()))
-    }
-
-    #[inline]
-    pub(crate) fn value_at(&self, at: usize) -> Value<'_> {
-        let pair = self.index[at];
-        match &self.data {
-            Data::Received(data) => Value::within(data, pair.value(data)),
-            Data::Built(data) => Value::from(pair.value(data)),
+    pub(crate) fn pairs(&self) -> Pairs<'_> {
+        match &self.form {
+            Form::Plain(data) => Pairs::Plain(Walk::new(data)),
+            Form::Indexed(indexed) => Pairs::Indexed(indexed.bytes(), indexed.index().iter()),
         }
     }
 
-    /// The place of `key` in the index, or where it would be.
-    pub(crate) fn find(&self, key: &[u8]) -> Result<usize, usize> {
-        let data = self.bytes();
-        self.index.binary_search_by(|pair| pair.key(data).cmp(key))
+    /// A value of this box, to be decoded or kept.
+    #[inline]
+    pub(crate) fn share<'a>(&'a self, value: &'a [u8]) -> Value<'a> {
+        let received = match &self.form {
+            Form::Plain(data) => Some(data),
+            Form::Indexed(indexed) => indexed.received_bytes(),
+        };
+        received.map_or_else(|| Value::from(value), |data| Value::within(data, value))
+    }
+
+    /// Finds `key` for a reader, which goes on behind it.
+    pub(super) fn find(&self, key: &[u8]) -> Option<Found<'_>> {
+        match &self.form {
+            Form::Plain(data) => find(data, key),
+            Form::Indexed(indexed) => {
+                let at = indexed.find(key).ok()?;
+                let behind = Pairs::Indexed(indexed.bytes(), indexed.index()[at + 1..].iter());
+                Some(Found { at, value: indexed.value(at), behind })
+            }
+        }
+    }
+
+    /// The box in a form that can be changed.
+    fn indexed(&mut self) -> &mut Indexed {
+        if let Form::Plain(data) = &mut self.form {
+            let data = std::mem::take(data);
+            let pairs = Walk::new(&data).count();
+            self.form = Form::Indexed(Box::new(Indexed::received(data, pairs, true)));
+        }
+        match &mut self.form {
+            Form::Indexed(indexed) => indexed,
+            Form::Plain(_) => unreachable!("it was replaced above"),
+        }
     }
 
     #[inline]
     fn bytes(&self) -> &[u8] {
-        match &self.data {
-            Data::Received(data) => data,
-            Data::Built(data) => data,
+        match &self.form {
+            Form::Plain(data) => data,
+            Form::Indexed(indexed) => indexed.bytes(),
         }
     }
 }
 
-impl Data {
-    /// The bytes as a buffer that can grow. What was received is copied, pair by pair.
-    fn built(&mut self, index: &mut Index) -> &mut BytesMut {
-        if let Data::Received(received) = self {
-            let mut copy = BytesMut::with_capacity(received.len() + 64);
-            for pair in index.iter_mut() {
-                let (key, value) = (pair.key(received), pair.value(received));
-                // No more than was received, whose places fit as well.
-                pair.key = u32::try_from(copy.len() + 2).unwrap_or(u32::MAX);
-                put_pair(&mut copy, key, value);
+impl Reserved {
+    /// Notes the reserved ones of pairs that are sorted by key.
+    #[inline]
+    fn note(&mut self, data: &[u8], pairs: impl Iterator<Item = Pair>) {
+        for pair in pairs {
+            let key = pair.key(data);
+            match key[0].cmp(&b'_') {
+                Ordering::Less => continue,
+                Ordering::Equal => {}
+                Ordering::Greater => return,
             }
-            *self = Data::Built(copy);
-        }
-        match self {
-            Data::Built(data) => data,
-            Data::Received(_) => unreachable!("it was replaced above"),
+            match key {
+                keys::ASK => self.ask = Some(pair),
+                keys::ANSWER => self.answer = Some(pair),
+                keys::ERROR => self.error = Some(pair),
+                keys::COMMAND => self.command = Some(pair),
+                _ => {}
+            }
         }
     }
 }
 
-impl Default for Data {
+impl Default for AmpBox {
     fn default() -> Self {
-        Data::Built(BytesMut::new())
+        Self::new()
     }
 }
 
@@ -323,23 +336,90 @@ impl fmt::Debug for AmpBox {
     }
 }
 
-/// Brings the pairs of a received box into order. Of those with one key the last counts.
-#[cold]
-fn sort(index: &mut Index, data: &[u8]) {
-    // The sort is stable, so the last of the pairs with one key is the one that came last.
-    index.sort_by(|a, b| a.key(data).cmp(b.key(data)));
-    index.reverse();
-    index.dedup_by(|a, b| a.key(data) == b.key(data));
-    index.reverse();
+/// Where a pair is among those of its box.
+pub(super) struct Found<'a> {
+    pub(super) at: usize,
+    pub(super) value: &'a [u8],
+    pub(super) behind: Pairs<'a>,
+}
+
+/// The pairs of a box, or the last of them, sorted by the bytes of their keys.
+#[derive(Clone)]
+pub(crate) enum Pairs<'a> {
+    Plain(Walk<'a>),
+    Indexed(&'a [u8], slice::Iter<'a, Pair>),
+}
+
+impl<'a> Pairs<'a> {
+    /// Goes by the next pair if its key may be the protocol's own.
+    #[inline]
+    pub(super) fn next_if_own(&mut self) -> bool {
+        let mut behind = self.clone();
+        let own = behind.next().is_some_and(|(key, _)| key.first() == Some(&b'_'));
+        if own {
+            *self = behind;
+        }
+        own
+    }
+
+    /// The value of the next pair, which is gone by only if its key is `key`.
+    #[inline]
+    pub(super) fn next_if(&mut self, key: &[u8]) -> Option<&'a [u8]> {
+        match self {
+            Pairs::Plain(walk) => walk.next_if(key),
+            Pairs::Indexed(data, index) => {
+                let pair = index.as_slice().first().filter(|pair| pair.key(data) == key)?;
+                index.next();
+                Some(pair.value(data))
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Pairs::Plain(walk) => walk.next(),
+            Pairs::Indexed(data, index) => {
+                index.next().map(|pair| (pair.key(data), pair.value(data)))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = match self {
+            Pairs::Plain(walk) => walk.clone().count(),
+            Pairs::Indexed(_, index) => index.len(),
+        };
+        (len, Some(len))
+    }
+}
+
+impl ExactSizeIterator for Pairs<'_> {}
+
+impl FusedIterator for Pairs<'_> {}
+
+#[inline]
+fn find<'a>(data: &'a [u8], key: &[u8]) -> Option<Found<'a>> {
+    let mut walk = Walk::new(data);
+    for at in 0.. {
+        if let Some(value) = walk.next_if(key) {
+            return Some(Found { at, value, behind: Pairs::Plain(walk) });
+        }
+        walk.next()?;
+    }
+    None
 }
 
 /// The length of `key`, where it can be written.
 #[inline]
-pub(super) fn check_key(key: &[u8]) -> Result<u8, BoxError> {
+pub(super) fn check_key(key: &[u8]) -> Result<NonZero<u8>, BoxError> {
     const { assert!(MAX_KEY == u8::MAX as usize) };
     match u8::try_from(key.len()) {
-        Ok(0) => Err(BoxError::EmptyKey),
-        Ok(len) => Ok(len),
+        Ok(len) => NonZero::new(len).ok_or(BoxError::EmptyKey),
         Err(_) => Err(BoxError::KeyTooLong { len: key.len() }),
     }
 }
@@ -352,7 +432,7 @@ pub(crate) fn check_value(key: &[u8], len: usize) -> Result<u16, BoxError> {
 }
 
 /// Writes a pair whose lengths were checked.
-fn put_pair(out: &mut BytesMut, key: &[u8], value: &[u8]) {
+pub(super) fn put_pair(out: &mut BytesMut, key: &[u8], value: &[u8]) {
     debug_assert!(key.len() <= MAX_KEY && value.len() <= MAX_VALUE);
     for part in [key, value] {
         #[allow(clippy::cast_possible_truncation, reason = "checked by whoever made the pair")]
@@ -364,6 +444,7 @@ fn put_pair(out: &mut BytesMut, key: &[u8], value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boxes::BoxReader;
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -428,7 +509,139 @@ mod tests {
         assert_eq!(value.as_ptr(), start.wrapping_add(5));
     }
 
+    #[test]
+    fn only_few_pairs_in_order_do_without_an_index() {
+        let wire = |keys: &[String]| {
+            let pair = |key: &String| [b"\0\x04", key.as_bytes(), b"\0\0"].concat();
+            let pairs = keys.iter().map(pair).collect::<Vec<_>>();
+            Bytes::from([&pairs.concat()[..], b"\0\0"].concat())
+        };
+        let keys: Vec<_> = (0..=MOST_PLAIN).map(|n| format!("k{n:03}")).collect();
+        let is_plain = |keys: &[String]| {
+            let ampbox = AmpBox::parse(&mut wire(keys), BoxLimits::default()).unwrap();
+            matches!(ampbox.form, Form::Plain(_))
+        };
+        assert!(is_plain(&[]));
+        assert!(is_plain(&keys[1..]));
+        assert!(!is_plain(&keys), "a peer chooses how many pairs there are");
+        assert!(!is_plain(&[keys[1].clone(), keys[0].clone()]));
+        assert!(!is_plain(&[keys[0].clone(), keys[0].clone()]));
+    }
+
+    /// Work that grows with the square of the pairs would not come to an end.
+    #[test]
+    fn many_pairs_in_the_worst_order_are_linear_work() {
+        let keys: Vec<_> = (0..200_000).rev().map(|n| format!("{n:06}")).collect();
+        let mut wire = BytesMut::new();
+        for key in &keys {
+            put_pair(&mut wire, key.as_bytes(), b"");
+        }
+        wire.put_u16(0);
+        let limits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
+        let ampbox = AmpBox::parse(&mut wire.freeze(), limits).unwrap();
+        assert_eq!(ampbox.len(), keys.len());
+        let mut reader = BoxReader::new(&ampbox);
+        for key in &keys {
+            assert!(reader.take(key).is_some());
+        }
+        assert_eq!(reader.untaken(), None);
+    }
+
+    #[test]
+    fn what_is_removed_from_the_front_takes_no_copy() {
+        let mut ampbox =
+            parse(b"\0\x04_ask\0\x011\0\x08_command\0\x03Sum\0\x01a\0\x012\0\0").unwrap();
+        for key in keys::RESERVED {
+            ampbox.remove(key);
+        }
+        assert!(matches!(ampbox.form, Form::Plain(_)));
+        assert_eq!(&ampbox.to_bytes()[..], b"\0\x01a\0\x012\0\0");
+        assert!(ampbox.remove("a"));
+        assert!(ampbox.is_empty());
+        assert_eq!(ampbox, AmpBox::new());
+    }
+
+    /// Keys that are alike, that are the protocol's own, and that come before and after those.
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        let own = proptest::sample::select(&keys::RESERVED[..]).prop_map(<[u8]>::to_vec);
+        prop_oneof![1 => own, 4 => "[A_ab]{1,3}".prop_map(String::into_bytes)]
+    }
+
+    fn pair() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+        (key(), vec(any::<u8>(), 0..5))
+    }
+
+    fn assert_same(ampbox: &AmpBox, map: &BTreeMap<Vec<u8>, Vec<u8>>) {
+        let pairs = map.iter().map(|(key, value)| (&key[..], &value[..]));
+        assert_eq!(ampbox.len(), map.len());
+        assert_eq!(ampbox.is_empty(), map.is_empty());
+        assert!(ampbox.iter().eq(pairs.clone()), "{ampbox:?} {map:?}");
+        assert_eq!(*ampbox, AmpBox::from_pairs(pairs).unwrap());
+        let wire = ampbox.to_bytes();
+        assert_eq!(wire.len(), ampbox.encoded_len());
+        assert_eq!(AmpBox::parse(&mut wire.clone(), BoxLimits::default()).unwrap(), *ampbox);
+        let reserved = ampbox.reserved();
+        for (found, key) in [
+            (reserved.ask, keys::ASK),
+            (reserved.answer, keys::ANSWER),
+            (reserved.error, keys::ERROR),
+            (reserved.command, keys::COMMAND),
+        ] {
+            let found = found.map(|pair| ampbox.value_of(pair));
+            assert_eq!(found, map.get(key).map(Vec::as_slice), "{key:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_box_is_a_map_of_the_last_values(
+            pairs in vec(pair(), 0..40),
+            is_sorted in any::<bool>(),
+            is_unique in any::<bool>(),
+            asked in vec(key(), 0..60),
+            changes in vec((key(), proptest::option::of(vec(any::<u8>(), 0..5))), 0..10),
+        ) {
+            let mut pairs = pairs;
+            if is_sorted || is_unique {
+                pairs.sort();
+            }
+            if is_unique {
+                pairs.dedup_by(|a, b| a.0 == b.0);
+            }
+            let mut wire = BytesMut::new();
+            for (key, value) in &pairs {
+                put_pair(&mut wire, key, value);
+            }
+            wire.put_u16(0);
+            let mut map: BTreeMap<_, _> = pairs.into_iter().collect();
+            let mut ampbox = AmpBox::parse(&mut wire.freeze(), BoxLimits::default()).unwrap();
+            assert_same(&ampbox, &map);
+            assert_same(&ampbox.unshared(), &map);
+
+            let mut reader = BoxReader::new(&ampbox);
+            let mut left = map.clone();
+            left.retain(|key, _| !keys::is_reserved(key));
+            for key in &asked {
+                let value = map.get(key).map(Vec::as_slice);
+                prop_assert_eq!(ampbox.get(key), value);
+                prop_assert_eq!(ampbox.value(key).map(|value| value.as_slice()), value);
+                prop_assert_eq!(ampbox.contains_key(key), value.is_some());
+                prop_assert_eq!(reader.take(key).map(|value| value.as_slice()), value);
+                left.remove(key);
+                prop_assert_eq!(reader.untaken(), left.keys().next().map(Vec::as_slice));
+            }
+
+            for (key, value) in changes {
+                if let Some(value) = value {
+                    let was = ampbox.insert(&key, &value).unwrap();
+                    prop_assert_eq!(was, map.insert(key, value).is_some());
+                } else {
+                    prop_assert_eq!(ampbox.remove(&key), map.remove(&key).is_some());
+                }
+                assert_same(&ampbox, &map);
+            }
+        }
+
         #[test]
         fn what_is_written_is_read_again(
             pairs in btree_map(vec(any::<u8>(), 1..=255), vec(any::<u8>(), 0..600), 0..30)

@@ -1,6 +1,7 @@
 use bytes::{Bytes, BytesMut};
+use std::ops::Range;
 
-use super::amp_box::{AmpBox, Index, Pair};
+use super::amp_box::AmpBox;
 use super::{BoxError, BoxLimits, keys};
 
 /// Finds the boxes in a stream of bytes, however it is cut into pieces.
@@ -11,17 +12,42 @@ use super::{BoxError, BoxLimits, keys};
 #[derive(Debug)]
 pub struct Decoder {
     limits: BoxLimits,
-    /// Where the next pair of the unfinished box begins.
-    at: usize,
+    seen: Seen,
     needed: usize,
-    index: Index,
+}
+
+/// What is known of the unfinished box.
+#[derive(Debug)]
+struct Seen {
+    /// Where its next pair begins.
+    at: usize,
+    pairs: usize,
+    /// Where the key of the last one is.
+    last_key: Range<usize>,
+    /// Whether each key is before the next.
     sorted: bool,
+}
+
+/// A box that is all there.
+pub(super) struct Found {
+    /// Where it ends.
+    pub(super) end: usize,
+    pairs: usize,
+    sorted: bool,
+}
+
+impl Found {
+    /// The box, of which `data` is all.
+    #[inline]
+    pub(super) fn ampbox(&self, data: Bytes) -> AmpBox {
+        AmpBox::received(data, self.pairs, self.sorted)
+    }
 }
 
 impl Decoder {
     /// A decoder that holds received boxes to `limits`.
     pub fn new(limits: BoxLimits) -> Self {
-        Self { limits, at: 0, needed: 2, index: Index::new(), sorted: true }
+        Self { limits, seen: Seen::default(), needed: 2 }
     }
 
     /// Takes the next box off the front of `buffer`, which must begin where the last one ended
@@ -32,8 +58,8 @@ impl Decoder {
     /// When the bytes are not a box, or one over a limit; before it is all there if that is
     /// already certain.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<AmpBox>, BoxError> {
-        let end = self.scan(buffer)?;
-        Ok(end.map(|end| self.finish(buffer.split_to(end).freeze())))
+        let found = self.scan(buffer)?;
+        Ok(found.map(|found| found.ampbox(buffer.split_to(found.end).freeze())))
     }
 
     /// How many bytes must be in the buffer before [`decode`](Decoder::decode) gets any further:
@@ -42,84 +68,61 @@ impl Decoder {
         self.needed
     }
 
-    /// Goes on through `bytes`; where the box ends, if it does.
-    pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, BoxError> {
-        let mut at = self.at;
-        loop {
-            let Some(key_len) = length_at(bytes, at) else {
+    /// Goes on through `bytes`; the box that they begin with, if it is all there.
+    pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<Option<Found>, BoxError> {
+        let Seen { mut at, mut pairs, last_key, mut sorted } = std::mem::take(&mut self.seen);
+        let mut last_start = last_key.start;
+        let mut last_key = &bytes[last_key];
+        let mut rest = &bytes[at..];
+        let needed = loop {
+            let [high, key_len, ref behind @ ..] = *rest else {
                 // One byte is enough to tell that a key is too long, or that this is not AMP.
-                return match bytes.get(at) {
+                match rest.first() {
                     Some(&high) if high != 0 => {
-                        Err(BoxError::KeyTooLong { len: usize::from(high) << 8 })
+                        return Err(BoxError::KeyTooLong { len: usize::from(high) << 8 });
                     }
-                    _ => Ok(self.wait(at, at + 2)),
-                };
+                    _ => break at + 2,
+                }
             };
-            let key = at + 2;
-            if key_len == 0 {
-                self.check_length(key)?;
-                return Ok(Some(key));
+            if high != 0 {
+                let len = u16::from_be_bytes([high, key_len]).into();
+                return Err(BoxError::KeyTooLong { len });
             }
-            let Ok(key_len) = u8::try_from(key_len) else {
-                return Err(BoxError::KeyTooLong { len: key_len.into() });
-            };
-            if self.index.len() >= self.limits.max_pairs {
+            if key_len == 0 {
+                self.check_length(at + 2)?;
+                self.needed = 2;
+                return Ok(Some(Found { end: at + 2, pairs, sorted }));
+            }
+            if pairs >= self.limits.max_pairs {
                 return Err(BoxError::TooManyPairs { limit: self.limits.max_pairs });
             }
             // Whatever comes, the box has an end of two bytes.
-            let value = key + usize::from(key_len) + 2;
-            let Some(value_len) = length_at(bytes, value - 2) else {
-                self.check_length(value + 2)?;
-                return Ok(self.wait(at, value + 2));
+            let least = at + 4 + usize::from(key_len) + 2;
+            let lengths = behind.split_at_checked(key_len.into());
+            let Some((key, &[high, low, ref value @ ..])) = lengths else {
+                self.check_length(least)?;
+                break least;
             };
-            let end = value + usize::from(value_len);
-            if end + 2 > self.limits.max_bytes {
+            let value_len = usize::from(u16::from_be_bytes([high, low]));
+            if least + value_len > self.limits.max_bytes {
                 // What was certain before the value's length was is said first.
-                self.check_length(value + 2)?;
-                self.check_length(end + 2)?;
+                self.check_length(least)?;
+                self.check_length(least + value_len)?;
             }
-            if bytes.len() < end {
-                return Ok(self.wait(at, end + 2));
+            let Some(behind) = value.get(value_len..) else { break least + value_len };
+            if u32::try_from(at + 2).is_err() {
+                return Err(BoxError::BoxTooLong { seen: at + 2, limit: u32::MAX as usize });
             }
-            self.push(bytes, key, key_len, value_len)?;
-            at = end;
-        }
-    }
-
-    /// There must be `needed` bytes before the pair at `at` can be read.
-    #[cold]
-    fn wait(&mut self, at: usize, needed: usize) -> Option<usize> {
-        self.at = at;
-        self.needed = needed;
-        None
-    }
-
-    /// The box that [`scan`](Decoder::scan) found to be all of `data`.
-    #[inline]
-    pub(super) fn finish(&mut self, data: Bytes) -> AmpBox {
-        let sorted = std::mem::replace(&mut self.sorted, true);
-        self.at = 0;
-        self.needed = 2;
-        AmpBox::received(data, std::mem::take(&mut self.index), sorted)
-    }
-
-    #[inline]
-    fn push(
-        &mut self,
-        bytes: &[u8],
-        key: usize,
-        key_len: u8,
-        value_len: u16,
-    ) -> Result<(), BoxError> {
-        let Ok(key) = u32::try_from(key) else {
-            return Err(BoxError::BoxTooLong { seen: key, limit: u32::MAX as usize });
+            sorted &= keys::is_before(last_key, key);
+            (last_start, last_key) = (at + 2, key);
+            pairs += 1;
+            at = least + value_len - 2;
+            rest = behind;
         };
-        let pair = Pair { key, value_len, key_len };
-        if let Some(last) = self.index.last() {
-            self.sorted &= keys::is_before(last.key(bytes), pair.key(bytes));
-        }
-        self.index.push(pair);
-        Ok(())
+        let last_key = last_start..last_start + last_key.len();
+        self.seen = Seen { at, pairs, last_key, sorted };
+        self.needed = needed;
+        Ok(None)
     }
 
     #[inline]
@@ -129,11 +132,10 @@ impl Decoder {
     }
 }
 
-/// The two-byte length at `at`, if it is all there.
-#[inline]
-fn length_at(bytes: &[u8], at: usize) -> Option<u16> {
-    let length = bytes.get(at..at + 2)?;
-    Some(u16::from_be_bytes([length[0], length[1]]))
+impl Default for Seen {
+    fn default() -> Self {
+        Self { at: 0, pairs: 0, last_key: 0..0, sorted: true }
+    }
 }
 
 #[cfg(test)]
@@ -216,15 +218,21 @@ mod tests {
             let mut buffer = BytesMut::from(&bytes[..cut]);
             assert!(decoder.decode(&mut buffer).unwrap().is_none());
             // Whoever looked at these lengths again would refuse them.
-            for pair in &decoder.index {
-                let key = pair.key as usize;
-                let value = key + usize::from(pair.key_len) + 2;
-                buffer[key - 2..key].fill(0xff);
+            let mut at = 0;
+            while at < decoder.seen.at {
+                let value = at + 4 + usize::from(bytes[at + 1]);
+                buffer[at..at + 2].fill(0xff);
                 buffer[value - 2..value].fill(0xff);
+                at = value + usize::from(bytes[value - 1]);
             }
             buffer.extend_from_slice(&bytes[cut..]);
-            let ampbox = decoder.decode(&mut buffer).unwrap().expect("it is all there");
-            assert_eq!(ampbox.to_bytes(), bytes, "cut at {cut}");
+            let found = decoder.scan(&buffer).unwrap().expect("it is all there");
+            assert_eq!(
+                (found.end, found.pairs, found.sorted),
+                (bytes.len(), 3, true),
+                "cut at {cut}"
+            );
+            assert_eq!(decoder.needed(), 2);
         }
     }
 }

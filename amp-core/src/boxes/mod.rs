@@ -9,19 +9,24 @@ mod amp_box;
 mod codec;
 mod decoder;
 mod error;
+mod indexed;
 pub mod keys;
 mod limits;
+mod pair;
 mod reader;
 mod value;
 mod writer;
 
 pub use amp_box::AmpBox;
-pub(crate) use amp_box::{Pair, Reserved, check_value};
+#[cfg(feature = "serde")]
+pub(crate) use amp_box::Pairs;
+pub(crate) use amp_box::{Reserved, check_value};
 #[cfg(feature = "tokio")]
 pub use codec::BoxCodec;
 pub use decoder::Decoder;
 pub use error::BoxError;
 pub use limits::{BoxLimits, MAX_KEY, MAX_VALUE};
+pub(crate) use pair::Pair;
 pub use reader::BoxReader;
 pub use value::Value;
 pub use writer::{BoxWriter, ValueWriter};

@@ -1,10 +1,14 @@
+use std::fmt;
+
+use super::amp_box::Pairs;
 use super::{AmpBox, Value, keys};
 
 /// Takes the values of a received box, key by key.
-#[derive(Debug)]
 pub struct BoxReader<'a> {
     ampbox: &'a AmpBox,
-    /// The place behind the last one taken: arguments are mostly taken in the order of keys.
+    /// What is behind the last one taken: arguments are mostly taken in the order of keys.
+    behind: Pairs<'a>,
+    /// The place of the first of them.
     next: usize,
     /// Which of the first places were taken, a bit for each, and which of the others: there, what
     /// is beyond the end was not.
@@ -14,28 +18,40 @@ pub struct BoxReader<'a> {
 
 impl<'a> BoxReader<'a> {
     /// A reader of `ampbox`.
+    #[inline]
     pub fn new(ampbox: &'a AmpBox) -> Self {
+        let mut behind = ampbox.pairs();
+        let mut next = 0;
         // The protocol's own keys mostly come before the arguments.
-        let own = |at: &usize| ampbox.key_at(*at).is_some_and(|key| key.first() == Some(&b'_'));
-        let next = (0..keys::RESERVED.len()).take_while(own).count();
-        Self { ampbox, next, taken: 0, taken_beyond: Vec::new() }
+        while next < keys::RESERVED.len() && behind.next_if_own() {
+            next += 1;
+        }
+        Self { ampbox, behind, next, taken: 0, taken_beyond: Vec::new() }
     }
 
     /// The value of `key`. It can be taken more than once.
     #[inline]
     pub fn take(&mut self, key: impl AsRef<[u8]>) -> Option<Value<'a>> {
         let key = key.as_ref();
-        let at = match self.ampbox.key_at(self.next) {
-            Some(next) if next == key => self.next,
-            _ => self.ampbox.find(key).ok()?,
+        let value = match self.behind.next_if(key) {
+            Some(value) => value,
+            None => self.seek(key)?,
         };
-        self.next = at + 1;
-        if at < 64 {
-            self.taken |= 1 << at;
+        if self.next < 64 {
+            self.taken |= 1 << self.next;
         } else {
-            self.take_beyond(at - 64);
+            self.take_beyond(self.next - 64);
         }
-        Some(self.ampbox.value_at(at))
+        self.next += 1;
+        Some(self.ampbox.share(value))
+    }
+
+    /// Goes behind `key`; its value. The place is left at the one of `key`.
+    fn seek(&mut self, key: &[u8]) -> Option<&'a [u8]> {
+        let found = self.ampbox.find(key)?;
+        self.behind = found.behind;
+        self.next = found.at;
+        Some(found.value)
     }
 
     #[cold]
@@ -72,6 +88,12 @@ impl<'a> BoxReader<'a> {
     /// The box that is read. Looking into it takes nothing.
     pub fn ampbox(&self) -> &'a AmpBox {
         self.ampbox
+    }
+}
+
+impl fmt::Debug for BoxReader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoxReader").field("ampbox", self.ampbox).finish_non_exhaustive()
     }
 }
 

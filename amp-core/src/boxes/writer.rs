@@ -128,7 +128,7 @@ impl<'a> BoxWriter<'a> {
         if keys::is_reserved(key) {
             return Err(BoxError::ReservedKey { key: Shortened::new(key) }.into());
         }
-        let pair = self.begin_pair(key, key_len);
+        let pair = self.begin_pair(key, key_len.get());
         let value = self.out.len();
         let written = write(&mut ValueWriter::new(self.out)).and_then(|()| {
             let len = self.out.len() - value;

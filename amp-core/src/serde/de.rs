@@ -5,7 +5,7 @@ use ::serde::{Deserializer, forward_to_deserialize_any};
 
 use super::key::KeyDeserializer;
 use crate::argument::{Argument, DecodeError, DecodeErrorKind, MAX_NESTING, Proto};
-use crate::boxes::{AmpBox, BoxError, BoxLimits, Value, keys};
+use crate::boxes::{AmpBox, BoxError, BoxLimits, Pairs, Value, keys};
 
 /// Reads a box that is not inside of a value.
 pub(super) struct BoxDeserializer<'a> {
@@ -23,7 +23,7 @@ impl<'de> Deserializer<'de> for BoxDeserializer<'_> {
     type Error = DecodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_map(PairAccess { ampbox: self.ampbox, next: 0, level: 1 })
+        visitor.visit_map(PairAccess::new(self.ampbox, 1))
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -76,10 +76,23 @@ fn deeper(level: usize) -> Result<usize, DecodeError> {
 /// The pairs of a box.
 struct PairAccess<'a> {
     ampbox: &'a AmpBox,
-    /// The place of the pair that comes next.
-    next: usize,
+    /// The pair that comes next.
+    next: Option<(&'a [u8], &'a [u8])>,
+    behind: Pairs<'a>,
     /// In how many boxes, and lists inside of lists, its values are.
     level: usize,
+}
+
+impl<'a> PairAccess<'a> {
+    fn new(ampbox: &'a AmpBox, level: usize) -> Self {
+        let mut pairs = Self { ampbox, next: None, behind: ampbox.pairs(), level };
+        pairs.go_on();
+        pairs
+    }
+
+    fn go_on(&mut self) {
+        self.next = self.behind.find(|(key, _)| !keys::is_reserved(key));
+    }
 }
 
 impl<'de> MapAccess<'de> for PairAccess<'_> {
@@ -89,23 +102,16 @@ impl<'de> MapAccess<'de> for PairAccess<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
-        while let Some(key) = self.ampbox.key_at(self.next) {
-            if !keys::is_reserved(key) {
-                return seed.deserialize(KeyDeserializer(key)).map(Some);
-            }
-            self.next += 1;
-        }
-        Ok(None)
+        self.next.map(|(key, _)| seed.deserialize(KeyDeserializer(key))).transpose()
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(
         &mut self,
         seed: V,
     ) -> Result<V::Value, DecodeError> {
-        let at = self.next;
-        let Some(key) = self.ampbox.key_at(at) else { return Err(DecodeError::missing()) };
-        self.next += 1;
-        let value = ValueDeserializer::new(self.ampbox.value_at(at), self.level, false);
+        let Some((key, value)) = self.next else { return Err(DecodeError::missing()) };
+        self.go_on();
+        let value = ValueDeserializer::new(self.ampbox.share(value), self.level, false);
         seed.deserialize(value).map_err(|error| error.at(key.escape_ascii()))
     }
 }
@@ -234,7 +240,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let level = deeper(self.level)?;
-        visitor.visit_map(PairAccess { ampbox: &self.ampbox()?, next: 0, level })
+        visitor.visit_map(PairAccess::new(&self.ampbox()?, level))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -452,7 +458,7 @@ impl<'de> Deserializer<'de> for ElementDeserializer<'_, '_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let level = deeper(self.list.level)?;
-        visitor.visit_map(PairAccess { ampbox: &self.list.ampbox()?, next: 0, level })
+        visitor.visit_map(PairAccess::new(&self.list.ampbox()?, level))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

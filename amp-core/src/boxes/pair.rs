@@ -1,0 +1,110 @@
+use std::iter::FusedIterator;
+use std::num::NonZero;
+
+/// Where a pair is: its key at `key`, and its value two bytes behind that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair {
+    key: u32,
+    value_len: u16,
+    key_len: NonZero<u8>,
+}
+
+impl Pair {
+    /// A pair whose key is at `key` of its buffer. None where that is beyond what an index reaches.
+    #[inline]
+    pub(super) fn new(key: usize, key_len: NonZero<u8>, value_len: u16) -> Option<Self> {
+        Some(Self { key: u32::try_from(key).ok()?, value_len, key_len })
+    }
+
+    /// Tells that the key is at `key` after its buffer was copied. No place beyond what an index
+    /// reaches comes of that.
+    pub(super) fn move_to(&mut self, key: usize) {
+        self.key = u32::try_from(key).unwrap_or(u32::MAX);
+    }
+
+    #[inline]
+    pub(super) fn key(self, data: &[u8]) -> &[u8] {
+        let at = self.key as usize;
+        &data[at..at + usize::from(self.key_len.get())]
+    }
+
+    #[inline]
+    pub(super) fn value(self, data: &[u8]) -> &[u8] {
+        let at = self.key as usize + usize::from(self.key_len.get()) + 2;
+        &data[at..at + usize::from(self.value_len)]
+    }
+}
+
+/// Goes through the pairs of a box on the wire, which a decoder has been through before. It stops
+/// at the box's end, and where the bytes end.
+#[derive(Clone)]
+pub(crate) struct Walk<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Walk<'a> {
+    #[inline]
+    pub(super) fn new(data: &'a [u8]) -> Self {
+        Self { rest: data }
+    }
+
+    /// What was not gone through.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The value of the next pair, which is gone by only if its key is `key`.
+    #[inline]
+    pub(super) fn next_if(&mut self, key: &[u8]) -> Option<&'a [u8]> {
+        let (length, rest) = self.rest.split_first_chunk::<2>()?;
+        if usize::from(length[1]) != key.len() {
+            return None;
+        }
+        let (next, rest) = rest.split_at_checked(key.len())?;
+        if next != key || key.is_empty() {
+            return None;
+        }
+        let (value, rest) = split_value(rest)?;
+        self.rest = rest;
+        Some(value)
+    }
+
+    /// The places of the pairs, in the buffer that all of them begin.
+    #[inline]
+    pub(super) fn places(mut self) -> impl Iterator<Item = Pair> {
+        let len = self.rest.len();
+        std::iter::from_fn(move || {
+            let key = len - self.rest.len() + 2;
+            let (name, value) = self.next()?;
+            let key_len = NonZero::new(u8::try_from(name.len()).ok()?)?;
+            Pair::new(key, key_len, u16::try_from(value.len()).ok()?)
+        })
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        // The first byte of the length is always NUL.
+        let (length, rest) = self.rest.split_first_chunk::<2>()?;
+        if length[1] == 0 {
+            return None;
+        }
+        let (key, rest) = rest.split_at_checked(usize::from(length[1]))?;
+        let (value, rest) = split_value(rest)?;
+        self.rest = rest;
+        Some((key, value))
+    }
+}
+
+impl FusedIterator for Walk<'_> {}
+
+/// The value that `rest` begins with, and what is behind it.
+#[inline]
+fn split_value(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+}
