@@ -2,7 +2,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::attachment::NoAttachments;
 use super::{
@@ -58,8 +58,8 @@ impl<'a> Proto<'a> {
 
     /// Runs `f` with the context of no connection: no peer, no data, no attachments.
     pub fn detached<R>(f: impl FnOnce(&mut Proto<'_>) -> R) -> R {
-        let extensions = Extensions::default();
-        f(&mut Proto::new(&mut NoAttachments, &PeerAddress::Unknown, &extensions))
+        static EXTENSIONS: LazyLock<Extensions> = LazyLock::new(Extensions::default);
+        f(&mut Proto::new(&mut NoAttachments, &PeerAddress::Unknown, &EXTENSIONS))
     }
 
     /// Runs `read` for a box or an element that is inside of a value.

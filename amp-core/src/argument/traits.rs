@@ -85,7 +85,8 @@ pub trait Argument: Sized {
     /// # Errors
     ///
     /// As [`from_string_proto`](Argument::from_string_proto), and when the key is missing.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "the name is a constant where it is called")]
+    #[inline(always)]
     fn from_box(
         name: &str,
         input: &mut BoxReader<'_>,
@@ -93,7 +94,7 @@ pub trait Argument: Sized {
     ) -> Result<Self, DecodeError> {
         match input.take(name) {
             Some(value) => Self::from_string_proto(value, proto).map_err(|error| error.at(name)),
-            None => Err(DecodeError::missing().at(name)),
+            None => Err(missing(name)),
         }
     }
 
@@ -147,4 +148,9 @@ pub trait Argument: Sized {
     ) -> Result<Vec<Self>, DecodeError> {
         super::list::read_list_of(value, proto)
     }
+}
+
+#[cold]
+fn missing(name: &str) -> DecodeError {
+    DecodeError::missing().at(name)
 }

@@ -251,22 +251,35 @@ impl AmpBox {
     /// A value of this box, to be decoded or kept.
     #[inline]
     pub(crate) fn share<'a>(&'a self, value: &'a [u8]) -> Value<'a> {
-        let received = match &self.form {
-            Form::Plain(data) => Some(data),
-            Form::Indexed(indexed) => indexed.received_bytes(),
-        };
-        received.map_or_else(|| Value::from(value), |data| Value::within(data, value))
+        Value::new(value, self.received_bytes())
     }
 
-    /// Finds `key` for a reader, which goes on behind it.
-    pub(super) fn find(&self, key: &[u8]) -> Option<Found<'_>> {
+    /// The pairs as on the wire, for a reader: none where an index is needed to find one.
+    #[inline]
+    pub(super) fn plain(&self) -> Walk<'_> {
+        match &self.form {
+            Form::Plain(data) => Walk::new(data),
+            Form::Indexed(_) => Walk::default(),
+        }
+    }
+
+    /// Finds `key` for a reader, which tries the place `likely` of an index first.
+    pub(super) fn find(&self, key: &[u8], likely: usize) -> Option<Found<'_>> {
         match &self.form {
             Form::Plain(data) => find(data, key),
             Form::Indexed(indexed) => {
-                let at = indexed.find(key).ok()?;
-                let behind = Pairs::Indexed(indexed.bytes(), indexed.index()[at + 1..].iter());
-                Some(Found { at, value: indexed.value(at), behind })
+                let at = indexed.find_near(key, likely)?;
+                Some(Found { at, value: indexed.value(at), behind: Walk::default() })
             }
+        }
+    }
+
+    /// The bytes that values are shared with.
+    #[inline]
+    pub(super) fn received_bytes(&self) -> Option<&Bytes> {
+        match &self.form {
+            Form::Plain(data) => Some(data),
+            Form::Indexed(indexed) => indexed.received_bytes(),
         }
     }
 
@@ -336,11 +349,13 @@ impl fmt::Debug for AmpBox {
     }
 }
 
-/// Where a pair is among those of its box.
+/// A pair that was found.
 pub(super) struct Found<'a> {
+    /// Its place among those of its box.
     pub(super) at: usize,
     pub(super) value: &'a [u8],
-    pub(super) behind: Pairs<'a>,
+    /// What is behind it as on the wire, where that can be gone through.
+    pub(super) behind: Walk<'a>,
 }
 
 /// The pairs of a box, or the last of them, sorted by the bytes of their keys.
@@ -348,32 +363,6 @@ pub(super) struct Found<'a> {
 pub(crate) enum Pairs<'a> {
     Plain(Walk<'a>),
     Indexed(&'a [u8], slice::Iter<'a, Pair>),
-}
-
-impl<'a> Pairs<'a> {
-    /// Goes by the next pair if its key may be the protocol's own.
-    #[inline]
-    pub(super) fn next_if_own(&mut self) -> bool {
-        let mut behind = self.clone();
-        let own = behind.next().is_some_and(|(key, _)| key.first() == Some(&b'_'));
-        if own {
-            *self = behind;
-        }
-        own
-    }
-
-    /// The value of the next pair, which is gone by only if its key is `key`.
-    #[inline]
-    pub(super) fn next_if(&mut self, key: &[u8]) -> Option<&'a [u8]> {
-        match self {
-            Pairs::Plain(walk) => walk.next_if(key),
-            Pairs::Indexed(data, index) => {
-                let pair = index.as_slice().first().filter(|pair| pair.key(data) == key)?;
-                index.next();
-                Some(pair.value(data))
-            }
-        }
-    }
 }
 
 impl<'a> Iterator for Pairs<'a> {
@@ -407,7 +396,7 @@ fn find<'a>(data: &'a [u8], key: &[u8]) -> Option<Found<'a>> {
     let mut walk = Walk::new(data);
     for at in 0.. {
         if let Some(value) = walk.next_if(key) {
-            return Some(Found { at, value, behind: Pairs::Plain(walk) });
+            return Some(Found { at, value, behind: walk });
         }
         walk.next()?;
     }

@@ -55,6 +55,14 @@ impl Indexed {
         self.index.binary_search_by(|pair| pair.key(data).cmp(key))
     }
 
+    /// The place of `key` in the index, which is probably `likely`.
+    pub(super) fn find_near(&self, key: &[u8], likely: usize) -> Option<usize> {
+        match self.index.get(likely) {
+            Some(pair) if pair.key(self.bytes()) == key => Some(likely),
+            _ => self.find(key).ok(),
+        }
+    }
+
     /// The value at a place of the index.
     pub(super) fn value(&self, at: usize) -> &[u8] {
         self.index[at].value(self.bytes())

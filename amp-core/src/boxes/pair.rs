@@ -37,7 +37,7 @@ impl Pair {
 
 /// Goes through the pairs of a box on the wire, which a decoder has been through before. It stops
 /// at the box's end, and where the bytes end.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Walk<'a> {
     rest: &'a [u8],
 }
@@ -57,17 +57,24 @@ impl<'a> Walk<'a> {
     /// The value of the next pair, which is gone by only if its key is `key`.
     #[inline]
     pub(super) fn next_if(&mut self, key: &[u8]) -> Option<&'a [u8]> {
-        let (length, rest) = self.rest.split_first_chunk::<2>()?;
-        if usize::from(length[1]) != key.len() {
+        let (head, rest) = self.rest.split_at_checked(key.len() + 4)?;
+        if usize::from(head[1]) != key.len() || head[2..key.len() + 2] != *key {
             return None;
         }
-        let (next, rest) = rest.split_at_checked(key.len())?;
-        if next != key || key.is_empty() {
-            return None;
-        }
-        let (value, rest) = split_value(rest)?;
+        let value_len = u16::from_be_bytes([head[key.len() + 2], head[key.len() + 3]]);
+        let (value, rest) = rest.split_at_checked(value_len.into())?;
         self.rest = rest;
         Some(value)
+    }
+
+    /// Goes by the pairs that come next and whose keys may be the protocol's own; their number.
+    #[inline]
+    pub(super) fn skip_own(&mut self) -> usize {
+        let mut skipped = 0;
+        while self.rest.get(2) == Some(&b'_') && self.next().is_some() {
+            skipped += 1;
+        }
+        skipped
     }
 
     /// The places of the pairs, in the buffer that all of them begin.
@@ -94,17 +101,11 @@ impl<'a> Iterator for Walk<'a> {
             return None;
         }
         let (key, rest) = rest.split_at_checked(usize::from(length[1]))?;
-        let (value, rest) = split_value(rest)?;
+        let (value_len, rest) = rest.split_first_chunk::<2>()?;
+        let (value, rest) = rest.split_at_checked(u16::from_be_bytes(*value_len).into())?;
         self.rest = rest;
         Some((key, value))
     }
 }
 
 impl FusedIterator for Walk<'_> {}
-
-/// The value that `rest` begins with, and what is behind it.
-#[inline]
-fn split_value(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = rest.split_first_chunk::<2>()?;
-    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
-}

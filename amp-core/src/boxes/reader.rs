@@ -1,14 +1,17 @@
+use bytes::Bytes;
 use std::fmt;
 
-use super::amp_box::Pairs;
+use super::pair::Walk;
 use super::{AmpBox, Value, keys};
 
 /// Takes the values of a received box, key by key.
 pub struct BoxReader<'a> {
     ampbox: &'a AmpBox,
-    /// What is behind the last one taken: arguments are mostly taken in the order of keys.
-    behind: Pairs<'a>,
-    /// The place of the first of them.
+    shared: Option<&'a Bytes>,
+    /// What is behind the last one taken, as on the wire: arguments are mostly taken in the order
+    /// of keys. Nothing, if that cannot be gone through.
+    behind: Walk<'a>,
+    /// The place behind the last one taken.
     next: usize,
     /// Which of the first places were taken, a bit for each, and which of the others: there, what
     /// is beyond the end was not.
@@ -20,38 +23,37 @@ impl<'a> BoxReader<'a> {
     /// A reader of `ampbox`.
     #[inline]
     pub fn new(ampbox: &'a AmpBox) -> Self {
-        let mut behind = ampbox.pairs();
-        let mut next = 0;
-        // The protocol's own keys mostly come before the arguments.
-        while next < keys::RESERVED.len() && behind.next_if_own() {
-            next += 1;
-        }
-        Self { ampbox, behind, next, taken: 0, taken_beyond: Vec::new() }
+        let mut behind = ampbox.plain();
+        // They mostly come before the arguments.
+        let next = behind.skip_own();
+        let shared = ampbox.received_bytes();
+        Self { ampbox, shared, behind, next, taken: 0, taken_beyond: Vec::new() }
     }
 
     /// The value of `key`. It can be taken more than once.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "little is left of it where the key is a constant")]
+    #[inline(always)]
     pub fn take(&mut self, key: impl AsRef<[u8]>) -> Option<Value<'a>> {
         let key = key.as_ref();
-        let value = match self.behind.next_if(key) {
-            Some(value) => value,
-            None => self.seek(key)?,
-        };
-        if self.next < 64 {
-            self.taken |= 1 << self.next;
-        } else {
-            self.take_beyond(self.next - 64);
-        }
+        let Some(value) = self.behind.next_if(key) else { return self.seek(key) };
+        // What can be gone through has few pairs.
+        self.taken |= 1 << self.next;
         self.next += 1;
-        Some(self.ampbox.share(value))
+        Some(Value::new(value, self.shared))
     }
 
-    /// Goes behind `key`; its value. The place is left at the one of `key`.
-    fn seek(&mut self, key: &[u8]) -> Option<&'a [u8]> {
-        let found = self.ampbox.find(key)?;
+    /// Takes the value of a key that is not next on the wire.
+    #[inline(never)]
+    fn seek(&mut self, key: &[u8]) -> Option<Value<'a>> {
+        let found = self.ampbox.find(key, self.next)?;
         self.behind = found.behind;
-        self.next = found.at;
-        Some(found.value)
+        self.next = found.at + 1;
+        if found.at < 64 {
+            self.taken |= 1 << found.at;
+        } else {
+            self.take_beyond(found.at - 64);
+        }
+        Some(Value::new(found.value, self.shared))
     }
 
     #[cold]

@@ -16,9 +16,10 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// A value inside `buffer`.
-    pub(crate) fn within(buffer: &'a Bytes, bytes: &'a [u8]) -> Self {
-        Self { bytes, shared: Some(buffer) }
+    /// A value inside of `shared`, if there is a buffer to share.
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8], shared: Option<&'a Bytes>) -> Self {
+        Self { bytes, shared }
     }
 
     /// The bytes, for as long as the box lives.
@@ -66,7 +67,7 @@ impl<'a> From<&'a [u8]> for Value<'a> {
 
 impl<'a> From<&'a Bytes> for Value<'a> {
     fn from(bytes: &'a Bytes) -> Self {
-        Self::within(bytes, bytes)
+        Self { bytes, shared: Some(bytes) }
     }
 }
 
