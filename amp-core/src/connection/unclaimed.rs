@@ -10,7 +10,7 @@
 //! Where every box is read whole, nothing is concluded from ordinals, and they may come in any
 //! order.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU64;
 
 use super::shared::Shared;
@@ -24,6 +24,9 @@ const MAX_BOXES: usize = 4096;
 
 /// How many calls are remembered that were given up while their answers may bring attachments.
 const MAX_GIVEN_UP: usize = 1024;
+
+/// Emptied queues with room for more than this are not kept.
+const KEPT: usize = 128;
 
 /// Reads an answer that nobody waits for, and drops it with all it claims.
 pub(super) type Discard = fn(&Shared, &AmpBox, BoxNumber);
@@ -52,7 +55,9 @@ pub(super) type Claimed = Option<(u64, u64)>;
 /// Attachments that were received and that nothing has claimed yet, by their ordinals.
 #[derive(Default)]
 pub(super) struct Unclaimed {
-    waiting: BTreeMap<u64, Attachment>,
+    /// In the order of ordinals. It is mostly the first that is claimed. Where one further in is,
+    /// others have to move, but the connection's limit keeps them few.
+    waiting: VecDeque<(u64, Attachment)>,
     /// How many were received, which is the ordinal of the next.
     received: u64,
     /// The boxes that may still claim something, and those behind the first of them.
@@ -79,7 +84,7 @@ enum Numbered {
 impl Unclaimed {
     /// Keeps an attachment that has just arrived.
     pub(super) fn receive(&mut self, attachment: Attachment) {
-        self.waiting.insert(self.received, attachment);
+        self.waiting.push_back((self.received, attachment));
         self.received += 1;
     }
 
@@ -90,7 +95,7 @@ impl Unclaimed {
 
     /// All that are waiting, in the order in which they came.
     pub(super) fn into_attachments(self) -> Vec<Attachment> {
-        self.waiting.into_values().collect()
+        self.waiting.into_iter().map(|(_, attachment)| attachment).collect()
     }
 
     /// Counts a box that was received, if it may name an attachment.
@@ -106,9 +111,17 @@ impl Unclaimed {
     }
 
     pub(super) fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
-        self.waiting
-            .remove(&ordinal)
-            .ok_or_else(|| DecodeErrorKind::Unclaimable { ordinal, received: self.received }.into())
+        let found = match self.waiting.front() {
+            Some((first, _)) if *first == ordinal => self.waiting.pop_front(),
+            _ => match self.waiting.binary_search_by_key(&ordinal, |(waiting, _)| *waiting) {
+                Ok(at) => self.waiting.remove(at),
+                Err(_) => None,
+            },
+        };
+        match found {
+            Some((_, attachment)) => Ok(attachment),
+            None => Err(DecodeErrorKind::Unclaimable { ordinal, received: self.received }.into()),
+        }
     }
 
     /// A box is done with: it was read and has claimed what it claims, or nothing will read it.
@@ -160,7 +173,7 @@ impl Unclaimed {
     /// Takes what is left when the last box is done.
     fn take_left(&mut self) -> Vec<Attachment> {
         if self.boxes.is_empty() {
-            std::mem::take(&mut self.waiting).into_values().collect()
+            self.waiting.drain(..).map(|(_, attachment)| attachment).collect()
         } else {
             Vec::new()
         }
@@ -172,13 +185,15 @@ impl Unclaimed {
         self.boxes.clear();
         self.floor = self.received;
         self.left = None;
+        self.boxes.shrink_to(KEPT);
+        self.waiting.shrink_to(KEPT);
     }
 
     /// Removes those with ordinals from `from` to below `to`.
     fn remove(&mut self, from: u64, to: u64, dead: &mut Vec<Attachment>) {
-        while let Some((&ordinal, _)) = self.waiting.range(from..to.max(from)).next() {
-            dead.extend(self.waiting.remove(&ordinal));
-        }
+        let place = |ordinal| self.waiting.partition_point(|(waiting, _)| *waiting < ordinal);
+        let places = place(from)..place(to.max(from));
+        dead.extend(self.waiting.drain(places).map(|(_, attachment)| attachment));
     }
 
     /// The box with this number is the answer to a call, and waits to be taken.
@@ -312,6 +327,29 @@ mod tests {
         assert!(unclaimed.number().is_some());
         unclaimed.claim(0).unwrap();
         assert_eq!(unclaimed.number(), None);
+    }
+
+    #[test]
+    fn those_between_others_can_be_claimed_or_dropped() {
+        let mut unclaimed = holding(10);
+        for ordinal in [6, 1, 8] {
+            unclaimed.claim(ordinal).unwrap();
+        }
+        let [unread, last] = numbers(&mut unclaimed);
+        read(&mut unclaimed, unread, &[], false, &[]);
+        read(&mut unclaimed, last, &[7, 9], true, &[0, 2, 3, 4, 5]);
+        assert_eq!(unclaimed.len(), 0);
+    }
+
+    #[test]
+    fn the_room_that_many_needed_is_not_kept() {
+        let mut unclaimed = holding(200);
+        let boxes: [_; 200] = numbers(&mut unclaimed);
+        for (ordinal, number) in boxes.into_iter().enumerate() {
+            assert!(unclaimed.waiting.capacity() > KEPT && unclaimed.boxes.capacity() > KEPT);
+            read(&mut unclaimed, number, &[ordinal as u64], true, &[]);
+        }
+        assert!(unclaimed.waiting.capacity() <= KEPT && unclaimed.boxes.capacity() <= KEPT);
     }
 
     #[test]
