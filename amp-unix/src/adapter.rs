@@ -1,5 +1,6 @@
 use amp_core::{Attachment, AttachmentKind, PeerAddress, Transport};
 use bytes::BytesMut;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -62,13 +63,17 @@ impl<T: IUnixTransport> Transport for UnixTransport<T> {
             return self.inner.poll_send(cx, bytes, &[]);
         }
         let count = attachments.len().min(self.inner.max_descriptors());
-        let descriptors =
-            attachments.iter().take(count).map(descriptor).collect::<io::Result<Vec<_>>>()?;
+        // A connection seldom sends more at once.
+        let mut descriptors = SmallVec::<[BorrowedFd<'_>; 128]>::new();
+        for attachment in attachments.iter().take(count) {
+            descriptors.push(descriptor(attachment)?);
+        }
         let sent = if count == attachments.len() {
             ready!(self.inner.poll_send(cx, bytes, &descriptors))?
         } else {
             ready!(self.inner.poll_send(cx, &[first_byte(bytes)], &descriptors))?
         };
+        drop(descriptors);
         // Closes those that nobody else holds.
         attachments.drain(..count);
         Poll::Ready(Ok(sent))

@@ -38,7 +38,7 @@
 use bytes::BytesMut;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown};
+use nix::sys::socket::Shutdown;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
@@ -57,15 +57,18 @@ const MAX_SLICES: usize = 64;
 /// about a kilobyte. The rest is for what options of the socket add, such as credentials.
 const CONTROL_WORDS: usize = 4096 / size_of::<usize>();
 
+/// Room for the control data of one message that is sent, in words.
+const SENT_CONTROL_WORDS: usize = control_space(MAX_DESCRIPTORS).div_ceil(size_of::<usize>());
+
 #[cfg(not(target_vendor = "apple"))]
 const RECEIVE_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
 #[cfg(target_vendor = "apple")]
 const RECEIVE_FLAGS: libc::c_int = libc::MSG_DONTWAIT;
 
 #[cfg(not(target_vendor = "apple"))]
-const SEND_FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL);
+const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 #[cfg(target_vendor = "apple")]
-const SEND_FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT;
+const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT;
 
 /// Whether a message shorter than what was offered means that the next call would block.
 const SHORT_IS_EXHAUSTED: bool = cfg!(any(target_os = "linux", target_os = "android"));
@@ -164,18 +167,29 @@ pub fn send(
         // The kernel would take this, and drop the descriptors.
         return Err(io::ErrorKind::WriteZero.into());
     }
-    let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-    let rights = [ControlMessage::ScmRights(&numbers)];
-    let control = if numbers.is_empty() { &[][..] } else { &rights };
-    let sent = loop {
-        let fd = socket.as_fd().as_raw_fd();
-        match nix::sys::socket::sendmsg::<()>(fd, bytes, control, SEND_FLAGS, None) {
-            Ok(sent) => break sent,
-            Err(Errno::EINTR) => {}
-            Err(Errno::ETOOMANYREFS) => return Err(DescriptorError::TooManyInFlight.into()),
-            Err(error) => return Err(error.into()),
-        }
-    };
+    if descriptors.len() > MAX_DESCRIPTORS {
+        let text =
+            format!("{} descriptors in one message, of {MAX_DESCRIPTORS}", descriptors.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let mut control = [MaybeUninit::<usize>::uninit(); SENT_CONTROL_WORDS];
+    // SAFETY: a `msghdr` is made of integers and pointers, for all of which zero is a value.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    // An `IoSlice` is laid out as an `iovec`, which has a pointer that is not const.
+    message.msg_iov = bytes.as_ptr().cast_mut().cast();
+    message.msg_iovlen = bytes.len() as _;
+    if !descriptors.is_empty() {
+        put_descriptors(&mut message, &mut control, descriptors);
+    }
+    let sent = retry(|| {
+        // SAFETY: `message` points to `bytes` and to what was put into `control`, both of which
+        // live on. The kernel reads no more than the lengths that it is given, and writes nothing.
+        unsafe { libc::sendmsg(socket.as_fd().as_raw_fd(), &raw const message, SEND_FLAGS) }
+    });
+    let sent = sent.map_err(|error| match error.raw_os_error() {
+        Some(libc::ETOOMANYREFS) => DescriptorError::TooManyInFlight.into(),
+        _ => error,
+    })?;
     Ok(Moved { bytes: sent, exhausted: sent < offered && SHORT_IS_EXHAUSTED })
 }
 
@@ -235,6 +249,41 @@ fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
+        }
+    }
+}
+
+/// The length of the control data that carries so many descriptors, in bytes.
+#[allow(clippy::cast_possible_truncation, reason = "there are few")]
+const fn control_space(descriptors: usize) -> usize {
+    // SAFETY: this is arithmetic.
+    unsafe { libc::CMSG_SPACE((descriptors * size_of::<RawFd>()) as _) as usize }
+}
+
+/// Puts descriptors into `control`, as what `message` carries: at least one of them, and at most
+/// [`MAX_DESCRIPTORS`].
+#[allow(clippy::cast_possible_truncation, reason = "there are few")]
+fn put_descriptors(
+    message: &mut libc::msghdr,
+    control: &mut [MaybeUninit<usize>; SENT_CONTROL_WORDS],
+    descriptors: &[BorrowedFd<'_>],
+) {
+    let space = control_space(descriptors.len());
+    // There may be gaps between what is written below, and the kernel reads those too.
+    control[..space.div_ceil(size_of::<usize>())].fill(MaybeUninit::new(0));
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = space as _;
+    // SAFETY: `message` has a control buffer of `msg_controllen` bytes, which lie in `control`:
+    // the slice above ends no earlier. They have room for a header and the data behind it, and are
+    // aligned for a header. The data is not, and is written as bytes.
+    unsafe {
+        let header = libc::CMSG_FIRSTHDR(message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of_val(descriptors) as _) as _;
+        let data = libc::CMSG_DATA(header).cast::<[u8; size_of::<RawFd>()]>();
+        for (index, descriptor) in descriptors.iter().enumerate() {
+            data.add(index).write(descriptor.as_raw_fd().to_ne_bytes());
         }
     }
 }
