@@ -11,7 +11,7 @@ use super::{DecodeError, EncodeError};
 pub type Attachment = Arc<dyn Any + Send + Sync>;
 
 /// Which attachments a transport carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct AttachmentKind {
     id: TypeId,
     name: &'static str,
@@ -33,6 +33,15 @@ impl AttachmentKind {
         (**attachment).type_id() == self.id
     }
 }
+
+/// The type decides. The name is for messages.
+impl PartialEq for AttachmentKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for AttachmentKind {}
 
 /// Where the hooks of an argument leave attachments to send and find those that were received.
 pub trait Attachments {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -38,6 +38,9 @@ pub(crate) struct Shared {
     next_ordinal: Mutex<u64>,
     pub(super) lanes: Lanes,
     pub(super) attachment_kind: Option<AttachmentKind>,
+    /// Whether the transport carries no attachments of that kind any more: what replaces one is a
+    /// stream of bytes.
+    bytes_only: AtomicBool,
     pub(super) address: PeerAddress,
     pub(super) extensions: Extensions,
     pub(crate) settings: Settings,
@@ -163,6 +166,9 @@ pub(crate) struct Encoded<'a> {
 thread_local! {
     /// Boxes are encoded into a buffer that stays with the thread, and copied to the queue.
     static SCRATCH: Cell<Option<BytesMut>> = const { Cell::new(None) };
+
+    /// So are attachments, if there are any.
+    static ATTACHED: Cell<Vec<Attachment>> = const { Cell::new(Vec::new()) };
 }
 
 /// A scratch buffer over this size, in bytes, is not kept.
@@ -199,6 +205,7 @@ impl Shared {
             next_ordinal: Mutex::default(),
             lanes: Lanes::default(),
             attachment_kind,
+            bytes_only: AtomicBool::new(false),
             address,
             extensions,
             settings,
@@ -222,6 +229,7 @@ impl Shared {
         let dead = {
             let mut state = self.lock();
             state.upgraded = true;
+            self.bytes_only.store(true, Ordering::Relaxed);
             state.core.resume();
             state.unclaimed.close()
         };
@@ -540,6 +548,13 @@ impl Drop for Encoded<'_> {
             scratch.clear();
             SCRATCH.set(Some(scratch));
         }
+        if self.ordinals.is_some() {
+            let mut attachments = std::mem::take(&mut self.body.attachments);
+            if attachments.capacity() * size_of::<Attachment>() <= KEPT_SCRATCH {
+                attachments.clear();
+                ATTACHED.set(attachments);
+            }
+        }
     }
 }
 
@@ -562,12 +577,14 @@ impl<'a> Staging<'a> {
 impl Attachments for Staging<'_> {
     fn kind(&self) -> Option<AttachmentKind> {
         let kind = self.shared.attachment_kind?;
-        // What replaces a transport is a stream of bytes. What came before it can be claimed.
-        if !self.received && self.shared.lock().upgraded { None } else { Some(kind) }
+        // What came before the transport was replaced can be claimed.
+        let carried = self.received || !self.shared.bytes_only.load(Ordering::Relaxed);
+        carried.then_some(kind)
     }
 
     fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {
         let next_ordinal = self.ordinals.get_or_insert_with(|| {
+            self.attachments = ATTACHED.take();
             self.shared.next_ordinal.lock().unwrap_or_else(PoisonError::into_inner)
         });
         let ordinal = **next_ordinal + self.attachments.len() as u64;
