@@ -5,13 +5,16 @@ mod address;
 mod command_line;
 pub mod commands;
 pub mod conversations;
+mod counted;
 mod peer;
 mod process;
 mod python;
 mod raw_client;
+pub mod workload;
 
 pub use address::{Address, Transport, UnknownAddress};
 pub use command_line::{arguments, policy_named};
+pub use counted::{Count, Counted, Counts};
 pub use peer::Peer;
 pub use process::{DEADLINE, Finished, Process};
 pub use python::Python;

@@ -9,42 +9,16 @@
 //! what is measured: `cargo test -p amp-tests --test cost -- --nocapture`.
 
 use allocation_counter::{AllocationInfo, measure};
-use amp_core::argument::PeerAddress;
-use amp_core::{AmpBox, Arguments, BoxLimits, Command, NoError, Peer, Responders};
-use amp_unix::{Descriptor, IUnixTransport, connection_over};
-use bytes::{Bytes, BytesMut};
+use amp_core::{AmpBox, Arguments, BoxLimits, Peer};
+use amp_tests::workload::{Echo, PassFile, Sum, responders};
+use amp_tests::{Counted, Counts};
+use amp_unix::{Descriptor, connection_over};
+use bytes::Bytes;
 use std::fs::File;
-use std::io::{self, IoSlice};
-use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
-
-#[derive(Command, Clone)]
-#[amp(response = Total)]
-struct Sum {
-    a: i64,
-    b: i64,
-}
-
-#[derive(Arguments)]
-struct Total {
-    total: i64,
-}
-
-#[derive(Command)]
-#[amp(response = Echo)]
-struct Echo {
-    data: Bytes,
-}
-
-#[derive(Command)]
-struct PassFile {
-    file: Descriptor,
-}
 
 #[test]
 fn a_command_is_encoded_and_decoded() {
@@ -165,25 +139,20 @@ fn at_most(what: &str, unit: &str, seen: u64, times: u64, bound: f64) {
 struct Pair {
     runtime: Runtime,
     peer: Peer,
-    moved: Arc<Moved>,
+    counts: Arc<Counts>,
 }
 
 impl Pair {
     fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let inside = runtime.enter();
-        let moved = Arc::new(Moved::default());
+        let counts = Arc::default();
         let (near, far) = UnixStream::pair().unwrap();
-        let counted = |stream| Counted { stream, moved: Arc::clone(&moved) };
-        let responders = Responders::new(())
-            .respond(|_, Sum { a, b }: Sum| async move { Ok(Total { total: a + b }) })
-            .respond(|_, echo: Echo| async move { Ok::<_, NoError>(echo) })
-            .respond(|_, _: PassFile| async { Ok(()) });
-        let far = connection_over(counted(far)).responders(responders);
+        let far = connection_over(Counted::new(far, &counts)).responders(responders());
         tokio::spawn(far.run());
-        let peer = connection_over(counted(near)).spawn();
+        let peer = connection_over(Counted::new(near, &counts)).spawn();
         drop(inside);
-        Self { runtime, peer, moved }
+        Self { runtime, peer, counts }
     }
 
     /// What calls cost once everything has its size: each of `callers` makes so many, one after
@@ -214,65 +183,13 @@ impl Pair {
             });
         };
         run();
-        let before = self.moved.so_far();
+        let (writes, reads) = (self.counts.writes.get(), self.counts.reads.get());
         let allocations = measure(run);
-        let after = self.moved.so_far();
         Cost {
             calls: callers * each,
             allocations,
-            writes: after.0 - before.0,
-            reads: after.1 - before.1,
+            writes: self.counts.writes.get() - writes,
+            reads: self.counts.reads.get() - reads,
         }
-    }
-}
-
-/// How often the sockets of both ends were written to and read from.
-#[derive(Default)]
-struct Moved {
-    writes: AtomicU64,
-    reads: AtomicU64,
-}
-
-impl Moved {
-    fn so_far(&self) -> (u64, u64) {
-        (self.writes.load(Ordering::Relaxed), self.reads.load(Ordering::Relaxed))
-    }
-}
-
-/// A socket that counts what moves bytes.
-struct Counted {
-    stream: UnixStream,
-    moved: Arc<Moved>,
-}
-
-impl IUnixTransport for Counted {
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        descriptors: &mut Vec<OwnedFd>,
-    ) -> Poll<io::Result<usize>> {
-        let received = self.stream.poll_receive(cx, buffer, descriptors);
-        self.moved.reads.fetch_add(u64::from(received.is_ready()), Ordering::Relaxed);
-        received
-    }
-
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let sent = self.stream.poll_send(cx, bytes, descriptors);
-        self.moved.writes.fetch_add(u64::from(sent.is_ready()), Ordering::Relaxed);
-        sent
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_shutdown(cx)
-    }
-
-    fn peer_address(&self) -> PeerAddress {
-        self.stream.peer_address()
     }
 }
