@@ -234,8 +234,9 @@ impl Connection {
     pub(crate) fn start(self) -> (Peer, Driver) {
         let kind = self.transport.attachment_kind();
         let shared = Arc::new(Shared::new(self.settings, kind, self.address, self.extensions));
-        let peer = Peer::new(Arc::clone(&shared));
-        (peer, Driver::new(self.transport, shared, self.locator, self.liveness))
+        let peer = Peer::new(shared);
+        let driver = Driver::new(self.transport, &peer, self.locator, self.liveness);
+        (peer, driver)
     }
 }
 

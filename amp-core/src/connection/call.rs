@@ -9,10 +9,10 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
 use super::peer::Peer;
-use super::shared::{Encoded, HandedOver, Shared, Switch};
+use super::shared::{HandedOver, Phase, Shared, Switch};
 use super::unclaimed::{BoxNumber, Discard};
-use crate::argument::{DecodeError, EncodeError};
-use crate::boxes::{AmpBox, BoxError, BoxReader, MAX_VALUE};
+use crate::argument::{DecodeError, EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxError, BoxReader, BoxWriter, MAX_VALUE};
 use crate::command::{Arguments, Command, NoError};
 use crate::error::{CallError, CloseReason};
 use crate::observing::{Side, Watch};
@@ -51,13 +51,10 @@ impl<C: Command> Future for Call<C> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { command, exchange } = &mut *self;
         let mut encoded = false;
-        let answer = exchange.poll(cx, C::NAME.as_bytes(), |shared| {
+        let answer = exchange.poll(cx, C::NAME.as_bytes(), |out, proto| {
             encoded = true;
             // There is a command until it was encoded.
-            shared.encode(|out, proto| match command {
-                Some(command) => command.to_box(out, proto),
-                None => Ok(()),
-            })
+            command.as_ref().map_or(Ok(()), |command| command.to_box(out, proto))
         });
         if encoded {
             // Here, where nothing is locked: it is the user's.
@@ -105,10 +102,10 @@ impl Future for StringCall {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { command, arguments, exchange } = &mut *self;
-        let answer = ready!(exchange.poll(cx, command, |shared| {
+        let answer = ready!(exchange.poll(cx, command, |out, _| {
             let arguments = std::mem::replace(arguments, Ok(AmpBox::new()))?;
             check_command(command)?;
-            shared.encode(|out, _| Ok(out.put_box(&arguments)?))
+            Ok(out.put_box(&arguments)?)
         }));
         let ampbox = answer?.map_err(CallError::Remote)?;
         let answer =
@@ -138,7 +135,7 @@ pub(super) fn check_command(command: &[u8]) -> Result<(), EncodeError> {
 pub(super) struct Exchange {
     peer: Peer,
     /// Where the stream goes, when it asks for a protocol switch.
-    switch: Option<HandedOver>,
+    switch: Option<Box<HandedOver>>,
     stage: Stage,
     /// How an answer that comes too late is discarded, where it may bring attachments.
     discard: Option<Discard>,
@@ -157,7 +154,8 @@ enum Stage {
     New,
     WaitingForRoom(Pin<Box<OwnedNotified>>),
     Sent(CallId),
-    /// The answer was taken, and whoever took it may claim the attachments that it names.
+    /// The answer was taken, and whoever took it may claim the attachments that it names. Other
+    /// answers are over when they are taken.
     Answered,
     Over,
 }
@@ -181,11 +179,11 @@ impl Exchange {
     /// stream.
     pub(super) fn for_switch(peer: Peer, stream: HandedOver) -> Self {
         let mut exchange = Self::new(peer, true, None);
-        exchange.switch = Some(stream);
+        exchange.switch = Some(Box::new(stream));
         exchange
     }
 
-    /// `encode` is called at most once, when the box can be queued.
+    /// `write` is called at most once, when the box can be queued.
     ///
     /// A call that is over stays pending for ever, as a future that is polled again after it was
     /// ready may.
@@ -193,11 +191,11 @@ impl Exchange {
         &mut self,
         cx: &mut Context<'_>,
         command: &[u8],
-        encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
         let Self { watch, typed, peer, .. } = self;
         watch.get_or_insert_with(|| Watch::new(Side::Asking, command, *typed, peer.peer_address()));
-        let mut answer = self.poll_answer(cx, command, encode);
+        let mut answer = self.poll_answer(cx, command, write);
         if answer.is_pending() {
             answer = self.poll_deadline(cx);
         }
@@ -211,7 +209,7 @@ impl Exchange {
         &mut self,
         cx: &mut Context<'_>,
         command: &[u8],
-        encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
         let Self { peer, switch, stage, number, watch, .. } = self;
         let shared = peer.shared();
@@ -231,9 +229,12 @@ impl Exchange {
                 }
                 Stage::Sent(id) => {
                     let ended = ready!(poll_answer(shared, *id, cx));
-                    *stage = if ended.is_ok() { Stage::Answered } else { Stage::Over };
+                    *stage = Stage::Over;
                     let (answer, of_box) = ended.map_err(CallError::Closed)?;
-                    *number = of_box;
+                    if of_box.is_some() {
+                        *stage = Stage::Answered;
+                        *number = of_box;
+                    }
                     return Poll::Ready(Ok(answer));
                 }
                 Stage::Answered | Stage::Over => return Poll::Pending,
@@ -241,26 +242,25 @@ impl Exchange {
         }
         // Whatever goes wrong from here on, the call is over.
         *stage = Stage::Over;
-        let encoded = encode(shared).map_err(CallError::Encode)?;
         let waker = cx.waker().clone();
-        let sent = encoded.commit(shared, |state, body| {
+        let sent = shared.send(write, |state, body| {
             if let Some(reason) = state.refusal() {
                 return Err(CallError::Closed(reason.clone()));
             }
             let Some(stream) = switch else {
                 return Ok(state.core.call(command, body, waker)?);
             };
-            if state.upgraded && matches!(stream, HandedOver::Upgrade(_)) {
+            if state.upgraded && matches!(**stream, HandedOver::Upgrade(_)) {
                 return Err(CallError::TlsStarted);
             }
             if !matches!(state.switch, Switch::None) {
                 return Err(CallError::SwitchUnderWay);
             }
             let id = state.core.ask_switch(command, body, waker)?;
-            state.handed_over = std::mem::take(stream);
+            state.handed_over = std::mem::take(&mut **stream);
             Ok(id)
         });
-        let id = sent?;
+        let id = sent.map_err(CallError::Encode)??;
         *stage = Stage::Sent(id);
         if let Some(watch) = watch {
             watch.tag(|| format!("{:x}", shared.lock().core.tag(id)));
@@ -342,10 +342,12 @@ type Taken = (Result<AmpBox, RemoteError>, Option<BoxNumber>);
 fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Taken, CloseReason>> {
     let mut state = shared.lock();
     if let Some(answer) = state.core.take_answer(id) {
-        if shared.attachment_kind.is_some() {
-            state.decoding += 1;
-        }
         let number = state.unclaimed.take_answer(id);
+        if number.is_some() {
+            state.decoding += 1;
+        } else if matches!(state.phase, Phase::Ended(_)) {
+            Shared::release(state);
+        }
         return Poll::Ready(Ok((answer, number)));
     }
     if let Some(reason) = state.phase.refusal() {
@@ -386,11 +388,9 @@ impl Drop for Exchange {
                 if let Some(number) = self.number {
                     shared.leave(number);
                 }
-                if shared.attachment_kind.is_some() {
-                    let mut state = shared.lock();
-                    state.decoding -= 1;
-                    Shared::release(state);
-                }
+                let mut state = shared.lock();
+                state.decoding -= 1;
+                Shared::release(state);
             }
             _ => {}
         }

@@ -9,13 +9,14 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use tokio::time::Sleep;
 
 use liveness::Watch;
 pub(crate) use liveness::{Liveness, Pings};
 
+use super::peer::{Handle, Peer};
 use super::shared::{Phase, Shared, State, Switch, Upgrading};
 use super::transport::{NoTransport, Transport};
 use super::unclaimed::BoxNumber;
@@ -45,6 +46,8 @@ const SLICES: usize = 32;
 pub(crate) struct Driver {
     transport: Pin<Box<dyn Transport>>,
     shared: Arc<Shared>,
+    /// Of the peer that responders are given.
+    handle: Weak<Handle>,
     locator: Arc<Locator>,
     input: Input,
     /// What was taken off the queue and is being written.
@@ -149,10 +152,11 @@ enum Progress {
 impl Driver {
     pub(super) fn new(
         transport: Pin<Box<dyn Transport>>,
-        shared: Arc<Shared>,
+        peer: &Peer,
         locator: Arc<Locator>,
         liveness: Liveness,
     ) -> Self {
+        let shared = Arc::clone(peer.shared());
         let input = Input {
             buffer: BytesMut::new(),
             decoder: Decoder::new(shared.settings.limits.boxes),
@@ -166,6 +170,7 @@ impl Driver {
         Self {
             transport,
             shared,
+            handle: peer.handle(),
             locator,
             input,
             writing: Outgoing::default(),
@@ -407,6 +412,10 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = &mut *self;
+        // Until it parks again it is at work, and need not be woken: responders that answer at once
+        // would do that to each other.
+        let waker = { this.shared.lock().driver.take() };
+        drop(waker);
         loop {
             let mut more = false;
             if let Err(reason) = this.start_responders() {
@@ -450,8 +459,7 @@ impl Future for Driver {
                     }
                     None if matches!(reason, CloseReason::Io(_)) => {
                         let deadline = this.deadline();
-                        this.shared.lock().broken = Some(reason.clone());
-                        this.shared.room.notify_waiters();
+                        this.shared.break_off(reason.clone());
                         this.broken = Some(Broken { reason, deadline });
                         more = true;
                     }
@@ -507,18 +515,17 @@ struct Running {
 
 impl Running {
     fn new(shared: Arc<Shared>, len: usize) -> Self {
-        {
-            let mut state = shared.lock();
+        shared.tell(|state| {
             state.running += 1;
             state.running_bytes += len;
-        }
+        });
         Self { shared, len }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shared.update(|state| {
+        self.shared.tell(|state| {
             state.running -= 1;
             state.running_bytes -= self.len;
         });

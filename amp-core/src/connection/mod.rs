@@ -22,7 +22,7 @@ pub(crate) use lanes::{LaneId, Lanes, Place};
 pub use limits::Limits;
 pub use peer::Peer;
 pub use policy::FailurePolicy;
-pub(crate) use shared::{After, Encoded, Shared, Then};
+pub(crate) use shared::{After, Shared, State, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;

@@ -1,6 +1,6 @@
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::call::{Call, StringCall};
@@ -17,18 +17,37 @@ use crate::responder::Responders;
 ///
 /// Clones are cheap and stand for the same connection, which closes when the last of them is
 /// dropped. A responder gets one in its [`Context`](crate::Context), so both sides can call.
+#[derive(Clone)]
 pub struct Peer {
+    handle: Arc<Handle>,
+}
+
+/// Keeps a connection open. It closes with the last peer.
+pub(crate) struct Handle {
     shared: Arc<Shared>,
 }
 
 impl Peer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        shared.add_handle();
-        Self { shared }
+        Self { handle: Arc::new(Handle { shared }) }
+    }
+
+    /// The peer of a call that was received: `recent` stays with the driver from call to call.
+    pub(super) fn recent(shared: &Arc<Shared>, recent: &mut Weak<Handle>) -> Self {
+        if let Some(handle) = recent.upgrade() {
+            return Self { handle };
+        }
+        let peer = Self::new(Arc::clone(shared));
+        *recent = Arc::downgrade(&peer.handle);
+        peer
+    }
+
+    pub(super) fn handle(&self) -> Weak<Handle> {
+        Arc::downgrade(&self.handle)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+        &self.handle.shared
     }
 
     /// Calls the peer. Nothing is sent before the future is awaited.
@@ -64,9 +83,10 @@ impl Peer {
     /// A future that was dropped has either queued the command or not; it never queues a part.
     pub async fn notify<C: OneWay>(&self, command: C) -> Result<(), CallError> {
         let send = |shared: &Shared| {
-            shared.encode(|out, proto| command.to_box(out, proto)).map(|encoded| {
-                encoded.commit(shared, |state, body| state.notify(C::NAME.as_bytes(), body))
-            })
+            shared.send(
+                |out, proto| command.to_box(out, proto),
+                |state, body| state.notify(C::NAME.as_bytes(), body),
+            )
         };
         self.when_room(C::NAME.as_bytes(), true, send).await
     }
@@ -116,9 +136,10 @@ impl Peer {
         let send = |shared: &Shared| {
             let arguments = arguments.as_ref().map_err(Clone::clone)?;
             super::call::check_command(command)?;
-            shared
-                .encode(|out, _| Ok(out.put_box(arguments)?))
-                .map(|encoded| encoded.commit(shared, |state, body| state.notify(command, body)))
+            shared.send(
+                |out, _| Ok(out.put_box(arguments)?),
+                |state, body| state.notify(command, body),
+            )
         };
         self.when_room(command, false, send).await
     }
@@ -132,7 +153,7 @@ impl Peer {
     ///
     /// Dropping the future leaves the connection closing.
     pub async fn close(&self) {
-        self.shared.close(&CloseReason::Local);
+        self.shared().close(&CloseReason::Local);
         self.closed().await;
     }
 
@@ -151,7 +172,7 @@ impl Peer {
     ///
     /// Dropping the future leaves the connection closing.
     pub async fn close_gracefully(&self, within: Duration) {
-        self.shared.drain(within);
+        self.shared().drain(within);
         self.closed().await;
     }
 
@@ -162,8 +183,8 @@ impl Peer {
     /// Dropping the future loses nothing.
     pub async fn closed(&self) -> CloseReason {
         loop {
-            let changed = self.shared.changed.notified();
-            if let Phase::Ended(reason) = &self.shared.lock().phase {
+            let changed = self.shared().changed.notified();
+            if let Phase::Ended(reason) = &self.shared().lock().phase {
                 return reason.clone();
             }
             changed.await;
@@ -172,11 +193,11 @@ impl Peer {
 
     /// Whether no more calls can be made: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
-        self.shared.lock().refusal().is_some()
+        self.shared().lock().refusal().is_some()
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.shared.lock().phase, Phase::Ended(_))
+        matches!(self.shared().lock().phase, Phase::Ended(_))
     }
 
     /// Replaces what answers the peer's calls on this connection: after a login, say. It holds
@@ -184,39 +205,39 @@ impl Peer {
     /// it first waits does so before any call that the peer sent behind its own.
     pub fn replace_responders<S>(&self, responders: Responders<S>) {
         let locator = responders.into_locator();
-        let _dropped = {
-            let mut state = self.shared.lock();
-            match state.phase {
-                Phase::Ended(_) => Some(locator),
-                Phase::Open | Phase::Closing(_) => state.replaced.replace(locator),
+        // Dropped once the lock is.
+        let mut dropped = Some(locator);
+        self.shared().tell(|state| {
+            if !matches!(state.phase, Phase::Ended(_)) {
+                std::mem::swap(&mut state.replaced, &mut dropped);
             }
-        };
+        });
     }
 
     /// Where the peer is.
     pub fn peer_address(&self) -> &PeerAddress {
-        &self.shared.address
+        &self.shared().address
     }
 
     /// The value of type `T` that was given to [`Connection::data`](crate::Connection::data).
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.shared.extensions.get()
+        self.shared().extensions.get()
     }
 
     /// What happened on the connection so far.
     pub fn counters(&self) -> Counters {
-        self.shared.lock().core.counters()
+        self.shared().lock().core.counters()
     }
 
     /// Whether both are handles of one connection.
     pub fn same_connection(&self, other: &Peer) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+        Arc::ptr_eq(self.shared(), other.shared())
     }
 
     /// A future that resolves when the queue has room, or `None` when it has.
     #[cfg(feature = "tower")]
     pub(crate) fn room(&self) -> Result<Option<tokio::sync::futures::OwnedNotified>, CloseReason> {
-        self.shared.room()
+        self.shared().room()
     }
 
     /// Sends a command that wants no answer once the queue has room.
@@ -228,10 +249,10 @@ impl Peer {
     ) -> Result<(), CallError> {
         let mut watch = Watch::new(Side::Asking, command, typed, self.peer_address());
         let queued = async {
-            while let Some(room) = self.shared.room().map_err(CallError::Closed)? {
+            while let Some(room) = self.shared().room().map_err(CallError::Closed)? {
                 room.await;
             }
-            send(&self.shared).map_err(CallError::Encode)?.map_err(CallError::Closed)
+            send(self.shared()).map_err(CallError::Encode)?.map_err(CallError::Closed)
         }
         .await;
         watch.end(
@@ -246,15 +267,9 @@ impl Peer {
     }
 }
 
-impl Clone for Peer {
-    fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.shared))
-    }
-}
-
-impl Drop for Peer {
+impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.remove_handle();
+        self.shared.close(&CloseReason::Local);
     }
 }
 

@@ -1,13 +1,12 @@
 //! What the driver, the callers and the responders of one connection share.
 
-use bytes::BytesMut;
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -44,8 +43,12 @@ pub(crate) struct Shared {
     pub(super) address: PeerAddress,
     pub(super) extensions: Extensions,
     pub(crate) settings: Settings,
-    /// How many [`Peer`](super::Peer)s there are. The connection closes when there are none.
-    handles: AtomicUsize,
+    /// Whether whoever wants to queue something has to look at the state first: there was no room
+    /// when something was last queued, or no calls are made any more.
+    crowded: AtomicBool,
+    /// Whether something has changed that the driver looks at before it starts a responder, since
+    /// it has last looked.
+    news: AtomicBool,
     /// Notified when the queue has room again.
     pub(super) room: Arc<Notify>,
     /// Notified when the connection has ended, or goes on over another transport.
@@ -156,19 +159,9 @@ impl Phase {
     }
 }
 
-/// The arguments of a box that were encoded for one connection, and that nothing has queued yet.
-pub(crate) struct Encoded<'a> {
-    body: Body,
-    /// Held while there are attachments: see [`Shared::next_ordinal`].
-    ordinals: Option<MutexGuard<'a, u64>>,
-}
-
 thread_local! {
-    /// Boxes are encoded into a buffer that stays with the thread, and copied to the queue.
-    static SCRATCH: Cell<Option<BytesMut>> = const { Cell::new(None) };
-
-    /// So are attachments, if there are any.
-    static ATTACHED: Cell<Vec<Attachment>> = const { Cell::new(Vec::new()) };
+    /// Boxes are encoded into buffers that stay with the thread, and copied to the queue.
+    static SCRATCH: Cell<Option<Body>> = const { Cell::new(None) };
 }
 
 /// A scratch buffer over this size, in bytes, is not kept.
@@ -209,7 +202,8 @@ impl Shared {
             address,
             extensions,
             settings,
-            handles: AtomicUsize::new(0),
+            crowded: AtomicBool::new(false),
+            news: AtomicBool::new(true),
             room: Arc::default(),
             changed: Notify::new(),
         }
@@ -274,20 +268,46 @@ impl Shared {
         unclaimed.into_attachments()
     }
 
-    /// Encodes arguments on the caller's task, with nothing locked that anyone else needs.
-    pub(crate) fn encode(
+    /// Encodes arguments on the caller's task, with nothing locked that anyone else needs; then
+    /// `put` gives them to the core. Not to be called with the state locked.
+    pub(crate) fn send<R>(
         &self,
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-    ) -> Result<Encoded<'_>, EncodeError> {
-        let mut scratch = SCRATCH.take().unwrap_or_default();
-        let mut staging = Staging::new(self);
+        put: impl FnOnce(&mut State, &mut Body) -> R,
+    ) -> Result<R, EncodeError> {
+        let mut body = SCRATCH.take().unwrap_or_default();
+        let mut staging = Staging::new(self, &mut body.attachments);
         let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
-        let mut writer = BoxWriter::new(&mut scratch);
+        let mut writer = BoxWriter::new(&mut body.pairs);
         let written = write(&mut writer, &mut proto)
             .and_then(|()| writer.finish().map_err(EncodeError::from));
-        let Staging { ordinals, attachments, .. } = staging;
-        let encoded = Encoded { body: Body { pairs: scratch, attachments }, ordinals };
-        written.map(|()| encoded)
+        let Staging { ordinals, .. } = staging;
+        let put = written.map(|()| {
+            let count = body.attachments.len() as u64;
+            let result = self.update(|state| put(state, &mut body));
+            // Whoever did not queue the box left its attachments where they are.
+            if body.attachments.is_empty()
+                && let Some(mut next_ordinal) = ordinals
+            {
+                *next_ordinal += count;
+            }
+            result
+        });
+        let Body { pairs, attachments } = &mut body;
+        attachments.clear();
+        pairs.clear();
+        if pairs.capacity().max(attachments.capacity() * size_of::<Attachment>()) <= KEPT_SCRATCH {
+            SCRATCH.set(Some(body));
+        }
+        put
+    }
+
+    /// Encodes arguments that are not sent, for what may be wrong with them.
+    pub(crate) fn send_nothing(
+        &self,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        self.send(write, |_, _| ())
     }
 
     /// Decodes what a box holds, claiming the attachments that it names.
@@ -296,7 +316,8 @@ impl Shared {
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
     ) -> Result<A, DecodeError> {
-        let mut staging = Staging { received: number.is_some(), ..Staging::new(self) };
+        let mut none = Vec::new();
+        let mut staging = Staging { received: number.is_some(), ..Staging::new(self, &mut none) };
         let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
             .with_unknown_keys(self.settings.unknown_keys);
         if number.is_some() {
@@ -328,6 +349,11 @@ impl Shared {
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
+        if !self.crowded.load(Ordering::Relaxed)
+            && !matches!(state.has_room(&self.settings.limits), Ok(true))
+        {
+            self.crowded.store(true, Ordering::Relaxed);
+        }
         let driver = state.driver.take();
         drop(state);
         if let Some(driver) = driver {
@@ -337,20 +363,27 @@ impl Shared {
     }
 
     /// A future that resolves when the queue has room, or `None` when it has.
+    #[inline]
     pub(super) fn room(&self) -> Result<Option<OwnedNotified>, CloseReason> {
-        let is_full = |state: &State| match state.refusal() {
-            Some(reason) => Err(reason.clone()),
-            None => Ok(!state.has_room(&self.settings.limits)),
+        // What changes right after this look is no other than what changes right after one that
+        // locks.
+        if self.crowded.load(Ordering::Relaxed) { self.look_for_room() } else { Ok(None) }
+    }
+
+    #[cold]
+    fn look_for_room(&self) -> Result<Option<OwnedNotified>, CloseReason> {
+        let has_room = || {
+            let state = self.lock();
+            let has_room = state.has_room(&self.settings.limits).map_err(CloseReason::clone)?;
+            self.crowded.store(!has_room, Ordering::Relaxed);
+            Ok::<_, CloseReason>((!has_room).then_some(state))
         };
-        if !is_full(&self.lock())? {
+        if has_room()?.is_none() {
             return Ok(None);
         }
         // From before the second look on, so that no room is missed that comes in between.
         let room = Arc::clone(&self.room).notified_owned();
-        let mut state = self.lock();
-        if !is_full(&state)? {
-            return Ok(None);
-        }
+        let Some(mut state) = has_room()? else { return Ok(None) };
         state.waiting_for_room = true;
         Ok(Some(room))
     }
@@ -372,10 +405,17 @@ impl Shared {
         }
     }
 
+    /// Nothing can be sent any more, while what the peer sent before is still read.
+    pub(super) fn break_off(&self, reason: CloseReason) {
+        self.lock().broken = Some(reason);
+        self.crowded.store(true, Ordering::Relaxed);
+        self.room.notify_waiters();
+    }
+
     /// Closes once the running responders have answered, or this time is over. The first time that
     /// is given counts.
     pub(crate) fn drain(&self, within: Duration) {
-        self.update(|state| {
+        self.tell(|state| {
             state.draining.get_or_insert(within);
         });
     }
@@ -389,6 +429,7 @@ impl Shared {
             Phase::Closing(reason) | Phase::Ended(reason) => reason.clone(),
         };
         state.phase = Phase::Ended(reason.clone());
+        self.crowded.store(true, Ordering::Relaxed);
         let callers = state.callers();
         state.core.resume();
         let unsent = std::mem::take(state.core.outgoing());
@@ -418,14 +459,24 @@ impl Shared {
         drop(unclaimed);
     }
 
-    pub(super) fn add_handle(&self) {
-        self.handles.fetch_add(1, Ordering::Relaxed);
+    /// Whether a responder may be started as the one before it, without a look at the state.
+    pub(super) fn is_as_before(&self) -> bool {
+        !self.crowded.load(Ordering::Relaxed) && !self.news.load(Ordering::Relaxed)
     }
 
-    pub(super) fn remove_handle(&self) {
-        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.close(&CloseReason::Local);
-        }
+    /// The driver looks at the state.
+    pub(super) fn look(&self) -> MutexGuard<'_, State> {
+        let state = self.lock();
+        self.news.store(false, Ordering::Relaxed);
+        state
+    }
+
+    /// Changes what the driver looks at before it starts a responder.
+    pub(super) fn tell(&self, change: impl FnOnce(&mut State)) {
+        self.update(|state| {
+            change(state);
+            self.news.store(true, Ordering::Relaxed);
+        });
     }
 }
 
@@ -446,9 +497,13 @@ impl State {
         }
     }
 
-    /// Whether more may be queued.
-    pub(super) fn has_room(&self, limits: &Limits) -> bool {
-        self.core.queued() < limits.send_queue && self.core.queued_boxes() < limits.send_queue_boxes
+    /// Whether another call may be queued now, or why none will be.
+    fn has_room(&self, limits: &Limits) -> Result<bool, &CloseReason> {
+        match self.refusal() {
+            Some(reason) => Err(reason),
+            None => Ok(self.core.queued() < limits.send_queue
+                && self.core.queued_boxes() < limits.send_queue_boxes),
+        }
     }
 
     /// Queues a command that wants no answer.
@@ -522,59 +577,24 @@ fn is_of_peer(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
-impl Encoded<'_> {
-    /// Queues the box: `put` gives it to the core. Not to be called with the state locked.
-    pub(crate) fn commit<R>(
-        mut self,
-        shared: &Shared,
-        put: impl FnOnce(&mut State, &mut Body) -> R,
-    ) -> R {
-        let count = self.body.attachments.len() as u64;
-        let result = shared.update(|state| put(state, &mut self.body));
-        // Whoever did not queue the box left its attachments where they are.
-        if self.body.attachments.is_empty()
-            && let Some(next_ordinal) = &mut self.ordinals
-        {
-            **next_ordinal += count;
-        }
-        result
-    }
-}
-
-impl Drop for Encoded<'_> {
-    fn drop(&mut self) {
-        let mut scratch = std::mem::take(&mut self.body.pairs);
-        if scratch.capacity() <= KEPT_SCRATCH {
-            scratch.clear();
-            SCRATCH.set(Some(scratch));
-        }
-        if self.ordinals.is_some() {
-            let mut attachments = std::mem::take(&mut self.body.attachments);
-            if attachments.capacity() * size_of::<Attachment>() <= KEPT_SCRATCH {
-                attachments.clear();
-                ATTACHED.set(attachments);
-            }
-        }
-    }
-}
-
 /// The attachments of one box while that is encoded or decoded.
-struct Staging<'a> {
+struct Staging<'a, 'b> {
     shared: &'a Shared,
+    /// Locked from the first attachment on.
     ordinals: Option<MutexGuard<'a, u64>>,
-    attachments: Vec<Attachment>,
+    attachments: &'b mut Vec<Attachment>,
     claimed: Claimed,
     /// Whether the box came while attachments waited, which it may claim.
     received: bool,
 }
 
-impl<'a> Staging<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        Self { shared, ordinals: None, attachments: Vec::new(), claimed: None, received: false }
+impl<'a, 'b> Staging<'a, 'b> {
+    fn new(shared: &'a Shared, attachments: &'b mut Vec<Attachment>) -> Self {
+        Self { shared, ordinals: None, attachments, claimed: None, received: false }
     }
 }
 
-impl Attachments for Staging<'_> {
+impl Attachments for Staging<'_, '_> {
     fn kind(&self) -> Option<AttachmentKind> {
         let kind = self.shared.attachment_kind?;
         // What came before the transport was replaced can be claimed.
@@ -584,7 +604,6 @@ impl Attachments for Staging<'_> {
 
     fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {
         let next_ordinal = self.ordinals.get_or_insert_with(|| {
-            self.attachments = ATTACHED.take();
             self.shared.next_ordinal.lock().unwrap_or_else(PoisonError::into_inner)
         });
         let ordinal = **next_ordinal + self.attachments.len() as u64;

@@ -92,9 +92,7 @@ impl Peer {
     ) -> Result<(), CallError<C::Error>> {
         let mut exchange = Exchange::for_switch(self.clone(), stream);
         let answer = poll_fn(|cx| {
-            exchange.poll(cx, C::NAME.as_bytes(), |shared| {
-                shared.encode(|out, proto| command.to_box(out, proto))
-            })
+            exchange.poll(cx, C::NAME.as_bytes(), |out, proto| command.to_box(out, proto))
         })
         .await;
         match answer.map_err(CallError::widen)? {

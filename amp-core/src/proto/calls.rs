@@ -133,22 +133,26 @@ impl<T> Calls<T> {
     }
 }
 
-/// Writes `number` as lower-case hexadecimal digits at the end of `digits`.
-pub(super) fn write_tag(mut number: u64, digits: &mut [u8; 16]) -> &[u8] {
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b"0123456789abcdef"[(number & 15) as usize];
-        number >>= 4;
-        if number == 0 {
-            return &digits[start..];
-        }
+/// How many bytes a tag has at most.
+pub(super) const TAG_MAX: usize = 16;
+
+/// Writes `number` as lower-case hexadecimal digits at the beginning of `digits`, which has room
+/// for [`TAG_MAX`]; how many there are.
+#[inline]
+pub(super) fn write_tag(number: u64, digits: &mut [u8]) -> u8 {
+    #[allow(clippy::cast_possible_truncation, reason = "64 bits are 16 digits")]
+    let len = (u64::BITS - (number | 1).leading_zeros()).div_ceil(4) as u8;
+    let mut rest = number;
+    for digit in digits[..len.into()].iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(rest & 15) as usize];
+        rest >>= 4;
     }
+    len
 }
 
 /// Reads what [`write_tag`] writes, and nothing else.
 fn parse_tag(tag: &[u8]) -> Option<u64> {
-    if tag.is_empty() || tag.len() > 16 || (tag[0] == b'0' && tag.len() > 1) {
+    if tag.is_empty() || tag.len() > TAG_MAX || (tag[0] == b'0' && tag.len() > 1) {
         return None;
     }
     tag.iter().try_fold(0, |number, digit| match digit {
@@ -163,7 +167,9 @@ mod tests {
     use super::*;
 
     fn tag<T>(calls: &Calls<T>, id: CallId) -> Vec<u8> {
-        write_tag(calls.tag(id), &mut [0; 16]).to_vec()
+        let mut digits = [0; TAG_MAX];
+        let len = write_tag(calls.tag(id), &mut digits);
+        digits[..len.into()].to_vec()
     }
 
     #[test]

@@ -92,20 +92,27 @@ impl ReceivedCall {
 
     /// Answers in place of the responder. A call that asks for a protocol switch is failed: only
     /// a responder can agree to that.
-    pub fn answer(self, response: &AmpBox) -> Answered {
+    pub fn answer(mut self, response: &AmpBox) -> Answered {
         if self.question.asks_switch() {
             let why = "a layer has answered the call".to_owned();
             self.question.fail_undeclared(&Undeclared::Switch(why));
         } else {
             self.question.answer_box(response);
         }
-        self.slot.answered().unwrap_or(Answered { error_code: None })
+        self.answered()
     }
 
     /// Answers with an error in place of the responder.
-    pub fn fail(self, error: &RemoteError) -> Answered {
+    pub fn fail(mut self, error: &RemoteError) -> Answered {
         self.question.fail_with(&error.code, &error.description);
-        self.slot.answered().unwrap_or(Answered { error_code: None })
+        self.answered()
+    }
+
+    /// How the call was answered, which the question says when it is dropped.
+    fn answered(self) -> Answered {
+        let Self { question, slot, .. } = self;
+        drop(question);
+        slot.answered().unwrap_or(Answered { error_code: None })
     }
 }
 
@@ -201,7 +208,7 @@ where
             drop(service);
             // What comes back otherwise is dropped with its slot, and answered by that.
             if let Err(error) = ended
-                && let Some(question) = slot.take_back()
+                && let Some(mut question) = slot.take_back()
             {
                 match error.downcast::<RemoteError>() {
                     Ok(error) => question.fail_with(&error.code, &error.description),

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ pub(super) trait AnyResponder: Send + Sync {
 /// Finds the responder for the name of a command.
 #[derive(Clone, Default)]
 pub(crate) struct Locator {
-    pub(super) by_name: HashMap<Bytes, Arc<dyn AnyResponder>>,
+    /// Names are looked up that a peer chooses, but it puts none in: their hash need not be strong.
+    pub(super) by_name: FxHashMap<Bytes, Arc<dyn AnyResponder>>,
     pub(super) fallback: Option<Arc<dyn AnyResponder>>,
     /// Whether any of the responders can agree to a protocol switch.
     pub(super) has_switches: bool,

@@ -1,19 +1,17 @@
 use smallvec::SmallVec;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 use tracing::Span;
 
 use super::failure::BoxedError;
-use crate::argument::{DecodeError, EncodeError};
-use crate::boxes::{AmpBox, keys};
+use crate::argument::{DecodeError, EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxWriter, keys};
 use crate::command::{Arguments, CommandError};
-use crate::connection::{
-    After, BoxNumber, CloseReason, Encoded, FailurePolicy, Peer, Shared, Then,
-};
+use crate::connection::{After, BoxNumber, CloseReason, FailurePolicy, Peer, State, Then};
 use crate::observing::{Outcome, Plain, Side, Watch};
-use crate::proto::{IncomingCall, RemoteError};
+use crate::proto::{Body, IncomingCall, RemoteError};
 use crate::shorten::Shortened;
 
 /// A call that was received and is being answered.
@@ -90,11 +88,11 @@ impl Question {
 
     /// The arguments of the call. When they cannot be read the call is answered, and there is
     /// nothing more to do.
-    pub(super) fn decode<A: Arguments>(mut self, ampbox: &AmpBox) -> Option<(Self, A)> {
+    pub(super) fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Option<A> {
         let arguments = self.peer.shared().decode(ampbox, self.number);
         self.number = None;
         match arguments {
-            Ok(arguments) => Some((self, arguments)),
+            Ok(arguments) => Some(arguments),
             Err(error) => {
                 self.fail_undeclared(&Undeclared::Decode(error.hide_value()));
                 None
@@ -102,56 +100,61 @@ impl Question {
         }
     }
 
-    pub(super) fn answer(self, response: &impl Arguments) {
-        self.answer_with(|shared| shared.encode(|out, proto| response.to_box(out, proto)));
+    pub(super) fn answer(&mut self, response: &impl Arguments) {
+        self.answer_with(|out, proto| response.to_box(out, proto), State::answer);
     }
 
     /// Answers, and runs `after` once the answer has been written.
-    pub(super) fn answer_then(mut self, response: &impl Arguments, after: After) {
-        let shared = Arc::clone(self.peer.shared());
-        match (&self.tag, shared.encode(|out, proto| response.to_box(out, proto))) {
-            (Some(tag), Ok(encoded)) => {
-                self.answered = true;
-                let _late =
-                    encoded.commit(&shared, |state, body| state.answer_then(tag, body, after));
-                self.watch.end(Outcome::Answered, None);
-            }
-            (None, Ok(_)) => {
-                // Nothing is to be written, so nothing is waited for.
-                self.answered = true;
-                self.watch.end(Outcome::Done, None);
-                tokio::spawn(after);
-            }
-            (_, Err(error)) => self.fail_undeclared(&Undeclared::Encode(error)),
+    pub(super) fn answer_then(&mut self, response: &impl Arguments, after: After) {
+        let mut after = Some(after);
+        // One that is left is dropped with nothing locked.
+        let answered = self.answer_with(
+            |out, proto| response.to_box(out, proto),
+            |state, tag, body| {
+                after = after.take().and_then(|after| state.answer_then(tag, body, after));
+            },
+        );
+        if answered
+            && self.tag.is_none()
+            && let Some(after) = after
+        {
+            // Nothing is to be written, so nothing is waited for.
+            tokio::spawn(after);
         }
     }
 
-    pub(super) fn answer_box(self, response: &AmpBox) {
-        self.answer_with(|shared| shared.encode(|out, _| Ok(out.put_box(response)?)));
+    pub(super) fn answer_box(&mut self, response: &AmpBox) {
+        self.answer_with(|out, _| Ok(out.put_box(response)?), State::answer);
     }
 
-    fn answer_with(mut self, encode: impl FnOnce(&Shared) -> Result<Encoded<'_>, EncodeError>) {
-        let Self { peer, tag, answered, watch, .. } = &mut self;
+    fn answer_with(
+        &mut self,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+        put: impl FnOnce(&mut State, &[u8], &mut Body),
+    ) -> bool {
+        let Self { peer, tag, answered, watch, .. } = self;
         let shared = peer.shared();
-        let error = match encode(shared) {
-            Ok(encoded) => {
-                *answered = true;
-                let outcome = if let Some(tag) = tag {
-                    encoded.commit(shared, |state, body| state.answer(tag, body));
-                    Outcome::Answered
-                } else {
-                    Outcome::Done
-                };
-                watch.end(outcome, None);
-                return;
-            }
-            Err(error) => error,
+        let sent = if let Some(tag) = tag {
+            shared.send(write, |state, body| put(state, tag, body)).map(|()| Outcome::Answered)
+        } else {
+            // It is written all the same: what is wrong with it is worth knowing.
+            shared.send_nothing(write).map(|()| Outcome::Done)
         };
-        self.fail_undeclared(&Undeclared::Encode(error));
+        match sent {
+            Ok(outcome) => {
+                *answered = true;
+                watch.end(outcome, None);
+                true
+            }
+            Err(error) => {
+                self.fail_undeclared(&Undeclared::Encode(error));
+                false
+            }
+        }
     }
 
     /// Agrees to the protocol switch.
-    pub(super) fn accept_switch(mut self, then: Then) {
+    pub(super) fn accept_switch(&mut self, then: Then) {
         let Some(tag) = &self.tag else {
             // As in Twisted, nothing follows: without an answer the peer cannot know from which
             // byte on the other protocol is spoken.
@@ -163,7 +166,7 @@ impl Question {
         if !self.asks_switch {
             // It was read as any other call, and boxes may have been read behind it.
             let why = "its responder was added after the call had been read".to_owned();
-            self.undeclared(&Undeclared::Switch(why));
+            self.fail_undeclared(&Undeclared::Switch(why));
             return;
         }
         match self.peer.shared().update(|state| state.accept_switch(tag, then)) {
@@ -171,18 +174,18 @@ impl Question {
                 self.answered = true;
                 self.watch.end(Outcome::Answered, None);
             }
-            Err((_, why)) => self.undeclared(&Undeclared::Switch(why)),
+            Err((_, why)) => self.fail_undeclared(&Undeclared::Switch(why)),
         }
     }
 
     /// Fails with an error that the command declares.
-    pub(super) fn fail(mut self, error: &impl CommandError) {
+    pub(super) fn fail(&mut self, error: &impl CommandError) {
         let (code, fatal) = (error.code().as_bytes(), error.is_fatal());
         self.finish(code, &error.to_string(), fatal);
     }
 
     /// Fails with a code of a raw responder's choice.
-    pub(super) fn fail_with(mut self, code: &[u8], description: &str) {
+    pub(super) fn fail_with(&mut self, code: &[u8], description: &str) {
         self.finish(code, description, false);
     }
 
@@ -203,11 +206,7 @@ impl Question {
         self.finish(&code, &description, false);
     }
 
-    pub(crate) fn fail_undeclared(mut self, error: &Undeclared) {
-        self.undeclared(error);
-    }
-
-    fn undeclared(&mut self, error: &Undeclared) {
+    pub(crate) fn fail_undeclared(&mut self, error: &Undeclared) {
         let reference = next_reference();
         let shown = format!("{reference:08x}");
         tracing::warn!(command = %self.command(), reference = %shown, %error, "a call failed");
@@ -295,7 +294,7 @@ impl Drop for Question {
             self.peer.shared().leave(number);
         }
         if !self.answered {
-            self.undeclared(&Undeclared::Dropped);
+            self.fail_undeclared(&Undeclared::Dropped);
         }
     }
 }

@@ -1,8 +1,11 @@
 use bytes::Bytes;
+use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll, ready};
 
 use super::locator::{AnyResponder, Locator, Responding};
 use super::question::{Question, Undeclared};
@@ -86,10 +89,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
         R: Future<Output = Result<C::Response, C::Error>> + Send + 'static,
     {
-        self.typed(move |context, command| {
-            let response = responder(context, command);
-            async { response.await.map_err(Failure::Declared) }
-        })
+        self.typed(responder, |ended| ended.map_err(Failure::Declared))
     }
 
     /// Adds a responder for the command `C` that can fail in ways that the command does not
@@ -100,7 +100,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
         R: Future<Output = Result<C::Response, Failure<C::Error>>> + Send + 'static,
     {
-        self.typed(responder)
+        self.typed(responder, |ended| ended)
     }
 
     /// Adds a responder for the command `C` that has something to run just after its answer has
@@ -263,14 +263,14 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.add(Bytes::from_static(C::NAME.as_bytes()), Arc::new(switching))
     }
 
-    fn typed<C, F, R>(self, responder: F) -> Self
+    fn typed<C, F, R>(self, responder: F, ended: Ended<C, R::Output>) -> Self
     where
         C: Command,
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<C::Response, Failure<C::Error>>> + Send + 'static,
+        R: Future<Output: 'static> + Send + 'static,
     {
         let state = Arc::clone(&self.state);
-        let typed = Typed { state, responder, command: PhantomData::<fn(C)> };
+        let typed = Typed { state, responder, ended };
         self.add(Bytes::from_static(C::NAME.as_bytes()), Arc::new(typed))
     }
 
@@ -316,33 +316,65 @@ impl Clash {
     }
 }
 
+/// What a responder has ended with, as what the call is answered with.
+type Ended<C, O> = fn(O) -> Result<<C as Command>::Response, Failure<<C as Command>::Error>>;
+
 /// The responder of a typed command.
-struct Typed<S, F, C> {
+struct Typed<S, F, C: Command, O> {
     state: Arc<S>,
     responder: F,
-    command: PhantomData<fn(C)>,
+    ended: Ended<C, O>,
 }
 
-impl<S, F, R, C> AnyResponder for Typed<S, F, C>
+impl<S, F, R, C> AnyResponder for Typed<S, F, C, R::Output>
 where
     S: Send + Sync + 'static,
     C: Command,
     F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<C::Response, Failure<C::Error>>> + Send + 'static,
+    R: Future<Output: 'static> + Send + 'static,
 {
-    fn respond(&self, question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
-        let (question, command) = question.decode(ampbox)?;
+    fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
+        let command = question.decode(ampbox)?;
         let context = Context::new(Arc::clone(&self.state), question.peer().clone());
-        let response = (self.responder)(context, command);
-        Some(Box::pin(async move {
-            match response.await {
-                Ok(response) => question.answer(&response),
-                Err(Failure::Declared(error)) => question.fail(&error),
-                Err(Failure::Undeclared(error)) => {
-                    question.fail_undeclared(&Undeclared::Responder(error));
-                }
+        let responding = Some((self.responder)(context, command));
+        let question = Some(question);
+        Some(Box::pin(Answering::<R, C> { responding, question, ended: self.ended }))
+    }
+}
+
+pin_project! {
+    /// A responder at work. An async block would hold its future twice: once as it was made, and
+    /// once where it is awaited.
+    struct Answering<R: Future, C: Command> {
+        // `None` once it is done, and likewise the question once it is answered.
+        #[pin]
+        responding: Option<R>,
+        question: Option<Question>,
+        ended: Ended<C, R::Output>,
+    }
+}
+
+impl<R: Future, C: Command> Future for Answering<R, C> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let responding = this.responding.as_mut().as_pin_mut();
+        let (Some(responding), Some(question)) = (responding, this.question.as_mut()) else {
+            return Poll::Ready(());
+        };
+        let ended = ready!(responding.poll(cx));
+        // What it holds is free before the peer hears of its end.
+        this.responding.set(None);
+        match (this.ended)(ended) {
+            Ok(response) => question.answer(&response),
+            Err(Failure::Declared(error)) => question.fail(&error),
+            Err(Failure::Undeclared(error)) => {
+                question.fail_undeclared(&Undeclared::Responder(error));
             }
-        }))
+        }
+        *this.question = None;
+        Poll::Ready(())
     }
 }
 
@@ -366,8 +398,8 @@ where
         true
     }
 
-    fn respond(&self, question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
-        let (question, command) = question.decode(ampbox)?;
+    fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
+        let command = question.decode(ampbox)?;
         let context = Context::new(Arc::clone(&self.state), question.peer().clone());
         let decision = (self.responder)(context, command);
         let then = self.then;
@@ -395,8 +427,8 @@ where
     R: Future<Output = Result<(C::Response, A), C::Error>> + Send + 'static,
     A: Future<Output = ()> + Send + 'static,
 {
-    fn respond(&self, question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
-        let (question, command) = question.decode(ampbox)?;
+    fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
+        let command = question.decode(ampbox)?;
         let context = Context::new(Arc::clone(&self.state), question.peer().clone());
         let response = (self.responder)(context, command);
         Some(Box::pin(async move {

@@ -58,9 +58,9 @@ where
 pub(super) struct OfStrings<R>(pub(super) Arc<R>);
 
 impl<R: StringResponder> AnyResponder for OfStrings<R> {
-    fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
+    fn respond(&self, mut question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
         let command = Bytes::copy_from_slice(command);
-        let (question, arguments) = question.decode(ampbox)?;
+        let arguments = question.decode(ampbox)?;
         let call = StringCallReceived { command, arguments, peer: question.peer().clone() };
         let responder = Arc::clone(&self.0);
         Some(Box::pin(async move {

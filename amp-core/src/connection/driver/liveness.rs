@@ -5,11 +5,11 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::super::shared::Shared;
+use super::super::shared::{Shared, State};
 use super::{Driver, Reading, Switching};
 use crate::command::{Command, NoError};
 use crate::error::{CallError, CloseReason};
-use crate::proto::CallId;
+use crate::proto::{Body, CallId};
 
 /// Pings follow each other no faster, whatever was asked for: tokio's timers count milliseconds.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -34,10 +34,7 @@ type SendPing = Box<dyn Fn(&Shared) -> Result<Option<CallId>, CallError<NoError>
 impl Pings {
     pub(crate) fn new<C: Command>(command: C, every: Duration, timeout: Duration) -> Self {
         let send = move |shared: &Shared| {
-            let encoded = shared
-                .encode(|out, proto| command.to_box(out, proto))
-                .map_err(CallError::<NoError>::Encode)?;
-            encoded.commit(shared, |state, body| {
+            let put = |state: &mut State, body: &mut Body| {
                 let name = C::NAME.as_bytes();
                 if !C::REQUIRES_ANSWER {
                     state.core.notify(name, body);
@@ -45,7 +42,9 @@ impl Pings {
                 }
                 // Nobody is to be woken: whoever receives the answer looks for it.
                 Ok(Some(state.core.call(name, body, Waker::noop().clone())?))
-            })
+            };
+            let sent = shared.send(|out, proto| command.to_box(out, proto), put);
+            sent.map_err(CallError::Encode)?
         };
         Self { every: every.max(SHORTEST), timeout, send: Box::new(send) }
     }

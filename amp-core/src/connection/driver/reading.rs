@@ -19,6 +19,9 @@ use crate::responder::{Locator, Question, Undeclared};
 /// what they were read into.
 const AT_ONCE: usize = 1024;
 
+/// How many boxes are sorted out while callers wait for the lock.
+const AT_ONE_LOCK: usize = 32;
+
 /// What a connection answers already.
 #[derive(Clone, Copy)]
 struct Busy {
@@ -149,15 +152,22 @@ impl Driver {
     /// stops while there is enough to be sent. Where the attachments that they bring come near to
     /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
+        let mut known = None;
         while !self.input.calls.is_empty() {
-            let (may_start, replaced, busy) = {
-                let mut state = self.shared.lock();
-                (self.has_room(&mut state), state.replaced.take(), Busy::of(&state))
+            let busy = match known {
+                Some(busy) if self.shared.is_as_before() => busy,
+                _ => {
+                    let (may_start, replaced, busy) = {
+                        let mut state = self.shared.look();
+                        (self.has_room(&mut state), state.replaced.take(), Busy::of(&state))
+                    };
+                    self.replace_responders(replaced);
+                    if !may_start {
+                        break;
+                    }
+                    *known.insert(busy)
+                }
             };
-            self.replace_responders(replaced);
-            if !may_start {
-                break;
-            }
             if let Some(received) = self.input.calls.pop_front() {
                 self.input.calls_size -= received.size();
                 self.start_responder(&received, busy)?;
@@ -252,9 +262,11 @@ impl Driver {
         let mut unwanted = Vec::new();
         // Dropped once the lock is.
         let mut refused = HandedOver::Unwanted;
-        let handled = {
+        let mut boxes = boxes.drain(..);
+        let mut handled = Ok(());
+        while handled.is_ok() && boxes.len() > 0 {
             let mut state = shared.lock();
-            boxes.drain(..).try_for_each(|ampbox| {
+            handled = boxes.by_ref().take(AT_ONE_LOCK).try_for_each(|ampbox| {
                 let asked = state.core.is_switching();
                 let number = state.unclaimed.number();
                 let event = state.core.handle_box(ampbox)?;
@@ -299,9 +311,9 @@ impl Driver {
                     }
                 }
                 Ok(())
-            })
-        };
-        drop(refused);
+            });
+        }
+        drop((boxes, refused));
         for (number, discard) in unwanted {
             match discard {
                 Some((discard, answer)) => discard(shared, &answer, number),
@@ -328,8 +340,8 @@ impl Driver {
         let Busy { running, running_bytes, draining } = busy;
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
         let asks_switch = self.switching == Switching::Asked && self.input.calls.is_empty();
-        let peer = Peer::new(Arc::clone(&self.shared));
-        let question = Question::new(peer, call, *number, asks_switch);
+        let peer = Peer::recent(&self.shared, &mut self.handle);
+        let mut question = Question::new(peer, call, *number, asks_switch);
         if draining {
             question.fail_closing();
             return Ok(());

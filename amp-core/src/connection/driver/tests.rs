@@ -1,7 +1,11 @@
 use super::*;
 use crate::connection::{Connection, Limits, Peer};
 use crate::proto::Body;
+use crate::responder::Responders;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+use tokio::io::AsyncWriteExt;
 
 fn start() -> (Peer, Driver, tokio::io::DuplexStream) {
     let (near, far) = tokio::io::duplex(1000);
@@ -28,6 +32,34 @@ async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_wai
     assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
     drop(running);
     assert!(!driver.park(&cx), "the next call may be read");
+}
+
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// On a runtime of several threads a driver that wakes itself wakes another thread for nothing.
+#[tokio::test]
+async fn responders_that_answer_at_once_do_not_wake_the_driver_that_runs_them() {
+    let (near, mut far) = tokio::io::duplex(1000);
+    let responders = Responders::new(()).respond_ping();
+    let (peer, mut driver) = Connection::new(near).responders(responders).start();
+    let count = Arc::new(Wakes(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&count));
+    let mut cx = Context::from_waker(&waker);
+    for round in 1..=3 {
+        assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+        let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "Ping")]).unwrap().to_bytes();
+        far.write_all(&call.repeat(3)).await.unwrap();
+        assert_eq!(count.0.load(Ordering::SeqCst), round, "the bytes wake it");
+    }
+    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    assert_eq!(peer.counters().answers_sent, 9);
+    assert_eq!(count.0.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
