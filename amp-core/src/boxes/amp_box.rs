@@ -207,7 +207,11 @@ impl AmpBox {
     pub(crate) fn reserved(&self) -> Reserved {
         let mut reserved = Reserved::default();
         match &self.form {
-            Form::Plain(data) => reserved.note(data, Walk::new(data).places()),
+            Form::Plain(data) => {
+                if !reserved.note_usual(data) {
+                    reserved.note(data, Walk::new(data).places());
+                }
+            }
             Form::Indexed(indexed) => {
                 let data = indexed.bytes();
                 let start = indexed.index().partition_point(|pair| pair.key(data)[0] < b'_');
@@ -306,6 +310,25 @@ impl AmpBox {
 }
 
 impl Reserved {
+    /// Notes what most boxes begin with: the tag of an answer, behind which nothing counts, or that
+    /// of a call and the command. Whether it is one of these, and has nothing else that is reserved.
+    #[inline]
+    fn note_usual(&mut self, data: &[u8]) -> bool {
+        let mut walk = Walk::new(data);
+        if let Some(answer) = walk.next_place_if(data, keys::ANSWER) {
+            self.answer = Some(answer);
+            return true;
+        }
+        if let Some(ask) = walk.next_place_if(data, keys::ASK)
+            && let Some(command) = walk.next_place_if(data, keys::COMMAND)
+            && walk.rest().get(2) != Some(&b'_')
+        {
+            (self.ask, self.command) = (Some(ask), Some(command));
+            return true;
+        }
+        false
+    }
+
     /// Notes the reserved ones of pairs that are sorted by key.
     #[inline]
     fn note(&mut self, data: &[u8], pairs: impl Iterator<Item = Pair>) {
@@ -461,6 +484,26 @@ mod tests {
             b"\0\x04_ask\0\x01f\0\x08_command\0\x03Sum\0\x01Z\0\x012\0\x01a\0\x011\0\0";
         assert_eq!(bytes, wire);
         assert_eq!(bytes.len(), ampbox.encoded_len());
+    }
+
+    #[test]
+    fn what_a_box_is_does_not_depend_on_how_that_is_found() {
+        let keys = ["A", "_a", "_answer", "_ask", "_command", "_error", "_error_code", "_z", "a"];
+        for chosen in 0..1_u32 << keys.len() {
+            let pairs = (0..keys.len()).filter(|at| chosen >> at & 1 == 1);
+            let mut bytes = BytesMut::new();
+            pairs.for_each(|at| put_pair(&mut bytes, keys[at].as_bytes(), &vec![b'v'; at]));
+            bytes.put_u16(0);
+            let ampbox = AmpBox::parse(&mut bytes.freeze(), BoxLimits::default()).unwrap();
+            let found = ampbox.reserved();
+            let value = |pair: Option<Pair>| pair.map(|pair| ampbox.value_of(pair));
+            assert_eq!(value(found.answer), ampbox.get(keys::ANSWER));
+            if found.answer.is_none() {
+                assert_eq!(value(found.ask), ampbox.get(keys::ASK));
+                assert_eq!(value(found.command), ampbox.get(keys::COMMAND));
+                assert_eq!(value(found.error), ampbox.get(keys::ERROR));
+            }
+        }
     }
 
     #[test]

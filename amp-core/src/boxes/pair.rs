@@ -67,6 +67,16 @@ impl<'a> Walk<'a> {
         Some(value)
     }
 
+    /// The place of the next pair in `data`, where the walk began, which is gone by only if its key
+    /// is `key`.
+    #[inline]
+    pub(super) fn next_place_if(&mut self, data: &[u8], key: &[u8]) -> Option<Pair> {
+        let at = data.len() - self.rest.len() + 2;
+        let value = self.next_if(key)?;
+        let key_len = NonZero::new(u8::try_from(key.len()).ok()?)?;
+        Pair::new(at, key_len, u16::try_from(value.len()).ok()?)
+    }
+
     /// Goes by the pairs that come next and whose keys may be the protocol's own; their number.
     #[inline]
     pub(super) fn skip_own(&mut self) -> usize {

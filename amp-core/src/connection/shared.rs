@@ -1,7 +1,8 @@
 //! What the driver, the callers and the responders of one connection share.
 
+use bytes::BytesMut;
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
@@ -161,7 +162,7 @@ impl Phase {
 
 thread_local! {
     /// Boxes are encoded into buffers that stay with the thread, and copied to the queue.
-    static SCRATCH: Cell<Option<Body>> = const { Cell::new(None) };
+    static SCRATCH: RefCell<Body> = RefCell::default();
 }
 
 /// A scratch buffer over this size, in bytes, is not kept.
@@ -275,31 +276,36 @@ impl Shared {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
         put: impl FnOnce(&mut State, &mut Body) -> R,
     ) -> Result<R, EncodeError> {
-        let mut body = SCRATCH.take().unwrap_or_default();
-        let mut staging = Staging::new(self, &mut body.attachments);
+        SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+            Ok(mut body) => self.send_from(&mut body, write, put),
+            // A hook that encodes a box on its own, while one is being encoded.
+            Err(_) => self.send_from(&mut Body::default(), write, put),
+        })
+    }
+
+    fn send_from<R>(
+        &self,
+        body: &mut Body,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+        put: impl FnOnce(&mut State, &mut Body) -> R,
+    ) -> Result<R, EncodeError> {
+        let body = Emptied(body);
+        let Body { pairs, attachments } = &mut *body.0;
+        let mut staging = Staging::new(self, attachments);
         let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
-        let mut writer = BoxWriter::new(&mut body.pairs);
-        let written = write(&mut writer, &mut proto)
-            .and_then(|()| writer.finish().map_err(EncodeError::from));
-        let Staging { ordinals, .. } = staging;
-        let put = written.map(|()| {
-            let count = body.attachments.len() as u64;
-            let result = self.update(|state| put(state, &mut body));
-            // Whoever did not queue the box left its attachments where they are.
-            if body.attachments.is_empty()
-                && let Some(mut next_ordinal) = ordinals
-            {
-                *next_ordinal += count;
-            }
-            result
-        });
-        let Body { pairs, attachments } = &mut body;
-        attachments.clear();
-        pairs.clear();
-        if pairs.capacity().max(attachments.capacity() * size_of::<Attachment>()) <= KEPT_SCRATCH {
-            SCRATCH.set(Some(body));
+        let mut writer = BoxWriter::new(pairs);
+        write(&mut writer, &mut proto)?;
+        writer.finish()?;
+        let Staging { ordinals, attachments, .. } = staging;
+        let count = attachments.len() as u64;
+        let result = self.update(|state| put(state, body.0));
+        // Whoever did not queue the box left its attachments where they are.
+        if body.0.attachments.is_empty()
+            && let Some(mut next_ordinal) = ordinals
+        {
+            *next_ordinal += count;
         }
-        put
+        Ok(result)
     }
 
     /// Encodes arguments that are not sent, for what may be wrong with them.
@@ -477,6 +483,23 @@ impl Shared {
             change(state);
             self.news.store(true, Ordering::Relaxed);
         });
+    }
+}
+
+/// What was encoded into it is dropped with this, however it ends.
+struct Emptied<'a>(&'a mut Body);
+
+impl Drop for Emptied<'_> {
+    fn drop(&mut self) {
+        let Body { pairs, attachments } = &mut *self.0;
+        pairs.clear();
+        attachments.clear();
+        if pairs.capacity() > KEPT_SCRATCH {
+            *pairs = BytesMut::new();
+        }
+        if attachments.capacity() * size_of::<Attachment>() > KEPT_SCRATCH {
+            *attachments = Vec::new();
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::responder::{Locator, Question, Undeclared};
 const AT_ONCE: usize = 1024;
 
 /// How many boxes are sorted out while callers wait for the lock.
-const AT_ONE_LOCK: usize = 32;
+const AT_ONE_LOCK: usize = 8;
 
 /// What a connection answers already.
 #[derive(Clone, Copy)]
