@@ -172,6 +172,25 @@ pub fn send(
             format!("{} descriptors in one message, of {MAX_DESCRIPTORS}", descriptors.len());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
+    let sent = match (bytes, descriptors) {
+        // The kernel takes this faster than the same as a message.
+        ([one], []) => retry(|| {
+            // SAFETY: the slice lives on, and the kernel only reads it.
+            unsafe {
+                libc::send(socket.as_fd().as_raw_fd(), one.as_ptr().cast(), one.len(), SEND_FLAGS)
+            }
+        }),
+        _ => send_message(socket.as_fd(), bytes, descriptors),
+    }?;
+    Ok(Moved { bytes: sent, exhausted: sent < offered && SHORT_IS_EXHAUSTED })
+}
+
+/// Sends bytes, and at most [`MAX_DESCRIPTORS`] with them. Returns how many bytes were sent.
+fn send_message(
+    socket: BorrowedFd<'_>,
+    bytes: &[IoSlice<'_>],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
     let mut control = [MaybeUninit::<usize>::uninit(); SENT_CONTROL_WORDS];
     // SAFETY: a `msghdr` is made of integers and pointers, for all of which zero is a value.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
@@ -184,13 +203,12 @@ pub fn send(
     let sent = retry(|| {
         // SAFETY: `message` points to `bytes` and to what was put into `control`, both of which
         // live on. The kernel reads no more than the lengths that it is given, and writes nothing.
-        unsafe { libc::sendmsg(socket.as_fd().as_raw_fd(), &raw const message, SEND_FLAGS) }
+        unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, SEND_FLAGS) }
     });
-    let sent = sent.map_err(|error| match error.raw_os_error() {
+    sent.map_err(|error| match error.raw_os_error() {
         Some(libc::ETOOMANYREFS) => DescriptorError::TooManyInFlight.into(),
         _ => error,
-    })?;
-    Ok(Moved { bytes: sent, exhausted: sent < offered && SHORT_IS_EXHAUSTED })
+    })
 }
 
 /// Tells the peer that nothing more will be sent.
