@@ -132,25 +132,21 @@ impl Unclaimed {
         claimed: Claimed,
         whole: bool,
     ) -> Vec<Attachment> {
-        let at = number.get().checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        if let Some(place) = at.and_then(|at| self.boxes.get_mut(at)) {
-            *place = Numbered::Read { claimed, whole };
-        }
         let mut dead = Vec::new();
-        while let Some(Numbered::Read { claimed, whole }) = self.boxes.front().copied() {
-            self.boxes.pop_front();
-            self.first += 1;
-            if let (Some(left), Some((lowest, _))) = (self.left, claimed)
-                && lowest >= left
-            {
-                self.remove(left, lowest, &mut dead);
-                self.left = None;
+        match number.get().checked_sub(self.first) {
+            // Most boxes are read in the order in which they came.
+            Some(0) if self.boxes.pop_front().is_some() => {
+                self.settle(claimed, whole, &mut dead);
+                while let Some(Numbered::Read { claimed, whole }) = self.boxes.front().copied() {
+                    self.boxes.pop_front();
+                    self.settle(claimed, whole, &mut dead);
+                }
             }
-            let before = self.floor;
-            self.floor = claimed.map_or(before, |(_, highest)| before.max(highest + 1));
-            if !whole {
-                self.remove(before, self.floor, &mut dead);
-                self.left.get_or_insert(self.floor);
+            at => {
+                let at = at.and_then(|at| usize::try_from(at).ok());
+                if let Some(place) = at.and_then(|at| self.boxes.get_mut(at)) {
+                    *place = Numbered::Read { claimed, whole };
+                }
             }
         }
         if self.closed {
@@ -161,6 +157,23 @@ impl Unclaimed {
             self.forget_boxes();
         }
         dead
+    }
+
+    /// The first of the boxes, which was taken off, is done with.
+    fn settle(&mut self, claimed: Claimed, whole: bool, dead: &mut Vec<Attachment>) {
+        self.first += 1;
+        if let (Some(left), Some((lowest, _))) = (self.left, claimed)
+            && lowest >= left
+        {
+            self.remove(left, lowest, dead);
+            self.left = None;
+        }
+        let before = self.floor;
+        self.floor = claimed.map_or(before, |(_, highest)| before.max(highest + 1));
+        if !whole {
+            self.remove(before, self.floor, dead);
+            self.left.get_or_insert(self.floor);
+        }
     }
 
     /// No more attachments come, and no more boxes that name some. Returns what nothing can claim
