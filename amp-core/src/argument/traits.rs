@@ -69,7 +69,8 @@ pub trait Argument: Sized {
     ///
     /// As [`to_string_proto`](Argument::to_string_proto), and when the pair does not fit into a
     /// box.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "the name is a constant where it is called")]
+    #[inline(always)]
     fn to_box(
         &self,
         name: &str,

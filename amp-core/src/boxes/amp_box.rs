@@ -440,7 +440,12 @@ pub(super) fn check_key(key: &[u8]) -> Result<NonZero<u8>, BoxError> {
 #[inline]
 pub(crate) fn check_value(key: &[u8], len: usize) -> Result<u16, BoxError> {
     const { assert!(MAX_VALUE == u16::MAX as usize) };
-    u16::try_from(len).map_err(|_| BoxError::ValueTooLong { key: Shortened::new(key), len })
+    u16::try_from(len).map_err(|_| value_too_long(key, len))
+}
+
+#[cold]
+fn value_too_long(key: &[u8], len: usize) -> BoxError {
+    BoxError::ValueTooLong { key: Shortened::new(key), len }
 }
 
 /// Writes a pair whose lengths were checked.

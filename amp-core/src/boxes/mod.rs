@@ -14,6 +14,7 @@ pub mod keys;
 mod limits;
 mod pair;
 mod reader;
+pub(crate) mod scratch;
 mod value;
 mod writer;
 

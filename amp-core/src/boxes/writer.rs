@@ -99,8 +99,9 @@ pub struct BoxWriter<'a> {
     out: &'a mut BytesMut,
     /// Where this box's pairs begin in `out`.
     start: usize,
-    /// Where the key of the last pair is in `out`.
+    /// Where the key of the last pair is in `out`, and its first bytes.
     last_key: std::ops::Range<usize>,
+    last_prefix: u64,
     sorted: bool,
     finished: bool,
 }
@@ -109,7 +110,7 @@ impl<'a> BoxWriter<'a> {
     /// A writer that appends to `out`.
     pub fn new(out: &'a mut BytesMut) -> Self {
         let start = out.len();
-        Self { out, start, last_key: start..start, sorted: true, finished: false }
+        Self { out, start, last_key: start..start, last_prefix: 0, sorted: true, finished: false }
     }
 
     /// Appends a pair whose value is what `write` appends.
@@ -118,7 +119,8 @@ impl<'a> BoxWriter<'a> {
     ///
     /// What `write` fails with, and when the key or the value is too long, or the key is empty
     /// or reserved. Nothing is then left of the pair.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "little is left of it where the key is a constant")]
+    #[inline(always)]
     pub fn put_with<E: From<BoxError>>(
         &mut self,
         key: &[u8],
@@ -128,7 +130,8 @@ impl<'a> BoxWriter<'a> {
         if keys::is_reserved(key) {
             return Err(BoxError::ReservedKey { key: Shortened::new(key) }.into());
         }
-        let pair = self.begin_pair(key, key_len.get());
+        let pair = self.out.len();
+        put_head(self.out, key, key_len.get());
         let value = self.out.len();
         let written = write(&mut ValueWriter::new(self.out)).and_then(|()| {
             let len = self.out.len() - value;
@@ -136,7 +139,13 @@ impl<'a> BoxWriter<'a> {
         });
         match written {
             Ok(len) => {
-                self.end_pair(pair, key, len);
+                self.out[value - 2..value].copy_from_slice(&len.to_be_bytes());
+                let prefix = keys::prefix(key);
+                if self.last_prefix >= prefix {
+                    self.sorted &= self.out[self.last_key.clone()] < *key;
+                }
+                self.last_key = pair + 2..value - 2;
+                self.last_prefix = prefix;
                 Ok(())
             }
             Err(error) => {
@@ -144,23 +153,6 @@ impl<'a> BoxWriter<'a> {
                 Err(error)
             }
         }
-    }
-
-    /// Writes a key and room for the length of its value; where the pair begins.
-    fn begin_pair(&mut self, key: &[u8], key_len: u8) -> usize {
-        let pair = self.out.len();
-        self.out.reserve(key.len() + 4);
-        self.out.put_u16(key_len.into());
-        self.out.put_slice(key);
-        self.out.put_u16(0);
-        pair
-    }
-
-    fn end_pair(&mut self, pair: usize, key: &[u8], value_len: u16) {
-        let key_end = pair + 2 + key.len();
-        self.out[key_end..key_end + 2].copy_from_slice(&value_len.to_be_bytes());
-        self.sorted &= keys::is_before(&self.out[self.last_key.clone()], key);
-        self.last_key = pair + 2..key_end;
     }
 
     /// Appends a pair.
@@ -230,6 +222,23 @@ impl<'a> BoxWriter<'a> {
     }
 }
 
+/// Writes a key and room for the length of its value: a short key at one stroke.
+#[inline]
+fn put_head(out: &mut BytesMut, key: &[u8], key_len: u8) {
+    let mut head = [0; 32];
+    let len = key.len() + 4;
+    if len <= head.len() {
+        head[1] = key_len;
+        head[2..len - 2].copy_from_slice(key);
+        out.put_slice(&head[..len]);
+    } else {
+        out.reserve(len);
+        out.put_u16(key_len.into());
+        out.put_slice(key);
+        out.put_u16(0);
+    }
+}
+
 impl Drop for BoxWriter<'_> {
     fn drop(&mut self) {
         if !self.finished {
@@ -241,6 +250,9 @@ impl Drop for BoxWriter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn written(pairs: &[(&str, &str)]) -> Result<Vec<u8>, BoxError> {
         let mut out = BytesMut::from("before");
@@ -295,6 +307,27 @@ mod tests {
         assert!(matches!(error, Err(BoxError::ValueTooLong { len: 65_536, .. })));
         writer.finish().unwrap();
         assert_eq!(out.len(), 65_535 + 5, "what failed left nothing behind");
+    }
+
+    proptest! {
+        #[test]
+        fn any_keys_are_sorted_by_their_bytes(
+            keys in vec("(long key )?[\\x00ab]{1,12}|[ab]{27,31}", 0..12)
+        ) {
+            let pairs: Vec<_> = keys.iter().map(|key| (key.as_str(), "1")).collect();
+            let sorted: BTreeSet<_> = keys.iter().collect();
+            match written(&pairs) {
+                Ok(bytes) => {
+                    let pair = |key: &&String| {
+                        [&[0, u8::try_from(key.len()).unwrap()], key.as_bytes(), b"\0\x011"].concat()
+                    };
+                    prop_assert_eq!(bytes, sorted.iter().map(pair).collect::<Vec<_>>().concat());
+                    prop_assert_eq!(sorted.len(), keys.len());
+                }
+                Err(BoxError::DuplicateKey { .. }) => prop_assert!(sorted.len() < keys.len()),
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     #[test]

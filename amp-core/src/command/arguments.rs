@@ -1,7 +1,7 @@
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto, UnknownKeys};
-use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, keys};
+use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, keys, scratch};
 use crate::schema::{BoxSchema, WireTypes};
 use crate::shorten::Shortened;
 
@@ -65,12 +65,14 @@ pub trait Arguments: Sized {
     ///
     /// As [`to_box`](Arguments::to_box), and where an argument needs a connection.
     fn encode(&self) -> Result<Bytes, EncodeError> {
-        let mut out = BytesMut::with_capacity(64);
+        let mut out = scratch::take();
         let mut writer = BoxWriter::new(&mut out);
         Proto::detached(|proto| self.to_box(&mut writer, proto))?;
-        writer.finish()?;
-        out.put_u16(0);
-        Ok(out.freeze())
+        writer.end()?;
+        // What is kept for long is not kept in a buffer that is larger.
+        let bytes = Bytes::copy_from_slice(&out);
+        scratch::keep(out);
+        Ok(bytes)
     }
 
     /// Reads what [`encode`](Arguments::encode) writes: one box and nothing behind it.
