@@ -255,7 +255,7 @@ impl<S: Read + Write> Client<S> {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Result<Body, EncodeError> {
         let mut body = Body::default();
-        let mut writer = BoxWriter::new(&mut body.pairs);
+        let mut writer = body.writer();
         let mut none = NoAttachments;
         write(&mut writer, &mut Proto::new(&mut none, &self.address, &self.extensions))?;
         writer.finish()?;

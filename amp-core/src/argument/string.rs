@@ -9,8 +9,14 @@ use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
+/// A received value may keep a box of this size, in bytes, and a larger one if it is at least a
+/// quarter of it. So what a peer sends in one argument of a large box does not keep the others.
+const KEPT_BOX: usize = 128 << 10;
+
 /// A String: any bytes. They share the memory of the box that they were received in, all of
-/// which is kept for as long as they are.
+/// which is kept for as long as they are; but out of a box of more than 128 KiB, what is less than
+/// a quarter of it is copied. From 32 KiB on they are also [sent](ValueWriter::put_bytes) without
+/// being copied.
 impl Argument for Bytes {
     #[inline]
     fn to_string_proto(
@@ -18,13 +24,16 @@ impl Argument for Bytes {
         _proto: &mut Proto<'_>,
         out: &mut ValueWriter<'_>,
     ) -> Result<(), EncodeError> {
-        out.put_slice(self);
+        out.put_bytes(self);
         Ok(())
     }
 
     #[inline]
     fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        Ok(value.to_bytes())
+        Ok(match value.kept() {
+            kept if kept > KEPT_BOX && value.len() < kept / 4 => Bytes::copy_from_slice(&value),
+            _ => value.to_bytes(),
+        })
     }
 
     fn wire_type(_: &mut WireTypes) -> WireType {
@@ -37,6 +46,7 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
+    use super::KEPT_BOX;
     use crate::argument::testing::{assert_round_trip, assert_wire, decode};
     use crate::argument::{Argument, DecodeErrorKind, Proto};
     use crate::boxes::Value;
@@ -70,6 +80,22 @@ mod tests {
         let bytes = Proto::detached(|proto| Bytes::from_string_proto(value, proto)).unwrap();
         assert_eq!(bytes, "and");
         assert_eq!(bytes.as_ptr(), buffer[7..].as_ptr());
+    }
+
+    #[test]
+    fn a_large_box_is_not_kept_for_a_small_part_of_it() {
+        for (len, part, kept) in [
+            (KEPT_BOX, 1, true),
+            (KEPT_BOX + 4, 32_768, false),
+            (KEPT_BOX + 4, 32_769, true),
+            (KEPT_BOX * 10, 65_535, false),
+        ] {
+            let buffer = Bytes::from(vec![b'x'; len]);
+            let value = Value::from(&buffer).part(0..part);
+            let bytes = Proto::detached(|proto| Bytes::from_string_proto(value, proto)).unwrap();
+            assert_eq!(bytes, value[..]);
+            assert_eq!(bytes.as_ptr() == buffer.as_ptr(), kept, "{part} of {len}");
+        }
     }
 
     #[test]

@@ -36,6 +36,11 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// How many bytes are kept for as long as [`to_bytes`](Value::to_bytes) are, if they are shared.
+    pub(crate) fn kept(&self) -> usize {
+        self.shared.map_or(0, Bytes::len)
+    }
+
     /// A part of the value, which shares what the value shares.
     ///
     /// # Panics

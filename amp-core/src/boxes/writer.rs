@@ -1,33 +1,48 @@
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
 
 use super::amp_box::{check_key, check_value};
+use super::output::{Mark, Output, Segments};
 use super::{AmpBox, BoxError, keys};
 use crate::shorten::Shortened;
 
 /// Takes the bytes of one value that is being encoded: they can only be appended to.
 #[derive(Debug)]
 pub struct ValueWriter<'a> {
-    out: &'a mut BytesMut,
-    start: usize,
+    out: Output<'a>,
+    start: Mark,
 }
 
 impl<'a> ValueWriter<'a> {
     /// A writer that appends to `out`.
     pub fn new(out: &'a mut BytesMut) -> Self {
-        let start = out.len();
+        Self::over(Output::new(out, None))
+    }
+
+    #[inline]
+    fn over(out: Output<'a>) -> Self {
+        let start = out.mark();
         Self { out, start }
     }
 
-    /// Appends bytes.
+    /// Appends bytes, which are copied.
     #[inline]
     pub fn put_slice(&mut self, bytes: &[u8]) {
-        self.out.put_slice(bytes);
+        self.out.buffer.put_slice(bytes);
+    }
+
+    /// Appends bytes, which need not be copied: in a box that a connection sends, those of 32 KiB
+    /// and more stay where they are, and the memory that they are part of is kept until they are
+    /// sent. Smaller ones are copied, and so are all inside of a value that has a form of its own,
+    /// such as a compressed one, or that goes into a buffer.
+    #[inline]
+    pub fn put_bytes(&mut self, bytes: &Bytes) {
+        self.out.put_bytes(bytes);
     }
 
     /// How many bytes were appended so far.
     pub fn len(&self) -> usize {
-        self.out.len() - self.start
+        self.out.len_since(self.start)
     }
 
     /// Whether no byte was appended so far.
@@ -44,21 +59,24 @@ impl<'a> ValueWriter<'a> {
         write: impl FnOnce(&mut ValueWriter<'_>) -> Result<(), E>,
         too_long: impl FnOnce(usize) -> E,
     ) -> Result<(), E> {
-        let length = self.out.len();
-        self.out.put_u16(0);
-        let mut element = ValueWriter::new(self.out);
+        let before = self.out.mark();
+        self.out.buffer.put_u16(0);
+        let mut element = ValueWriter::over(self.out.reborrow());
         let written = write(&mut element).and_then(|()| {
             let len = element.len();
             u16::try_from(len).map_err(|_| too_long(len))
         });
         match written {
-            Ok(len) => self.out[length..length + 2].copy_from_slice(&len.to_be_bytes()),
+            Ok(len) => {
+                let length = before.buffer..before.buffer + 2;
+                self.out.buffer[length].copy_from_slice(&len.to_be_bytes());
+                Ok(())
+            }
             Err(error) => {
-                self.out.truncate(length);
-                return Err(error);
+                self.out.truncate(before);
+                Err(error)
             }
         }
-        Ok(())
     }
 
     /// Appends a whole box, its end included: an element of an `AmpList`.
@@ -70,7 +88,7 @@ impl<'a> ValueWriter<'a> {
         &mut self,
         write: impl FnOnce(&mut BoxWriter<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut writer = BoxWriter::new(self.out);
+        let mut writer = BoxWriter::over(self.out.reborrow());
         write(&mut writer)?;
         Ok(writer.end()?)
     }
@@ -78,7 +96,7 @@ impl<'a> ValueWriter<'a> {
     /// Begins a whole box, which [`BoxWriter::end`] ends.
     #[cfg(feature = "serde")]
     pub(crate) fn begin_box(&mut self) -> BoxWriter<'_> {
-        BoxWriter::new(self.out)
+        BoxWriter::over(self.out.reborrow())
     }
 }
 
@@ -96,10 +114,10 @@ impl fmt::Write for ValueWriter<'_> {
 /// A writer that fails, or that is dropped half-way, leaves its buffer as it found it.
 #[derive(Debug)]
 pub struct BoxWriter<'a> {
-    out: &'a mut BytesMut,
-    /// Where this box's pairs begin in `out`.
-    start: usize,
-    /// Where the key of the last pair is in `out`, and its first bytes.
+    out: Output<'a>,
+    /// Where this box's pairs begin.
+    start: Mark,
+    /// Where the key of the last pair is in the buffer, and its first bytes.
     last_key: std::ops::Range<usize>,
     last_prefix: u64,
     sorted: bool,
@@ -109,8 +127,20 @@ pub struct BoxWriter<'a> {
 impl<'a> BoxWriter<'a> {
     /// A writer that appends to `out`.
     pub fn new(out: &'a mut BytesMut) -> Self {
-        let start = out.len();
-        Self { out, start, last_key: start..start, last_prefix: 0, sorted: true, finished: false }
+        Self::over(Output::new(out, None))
+    }
+
+    /// A writer that appends to `out`, but for large values that need not be copied, which it
+    /// appends to `segments`.
+    pub(crate) fn sharing(out: &'a mut BytesMut, segments: &'a mut Segments) -> Self {
+        Self::over(Output::new(out, Some(segments)))
+    }
+
+    #[inline]
+    fn over(out: Output<'a>) -> Self {
+        let start = out.mark();
+        let last_key = start.buffer..start.buffer;
+        Self { out, start, last_key, last_prefix: 0, sorted: true, finished: false }
     }
 
     /// Appends a pair whose value is what `write` appends.
@@ -130,21 +160,23 @@ impl<'a> BoxWriter<'a> {
         if keys::is_reserved(key) {
             return Err(BoxError::ReservedKey { key: Shortened::new(key) }.into());
         }
-        let pair = self.out.len();
-        put_head(self.out, key, key_len.get());
-        let value = self.out.len();
-        let written = write(&mut ValueWriter::new(self.out)).and_then(|()| {
-            let len = self.out.len() - value;
+        let pair = self.out.mark();
+        put_head(self.out.buffer, key, key_len.get());
+        let at = self.out.buffer.len();
+        let mut value = ValueWriter::over(self.out.reborrow());
+        let written = write(&mut value).and_then(|()| {
+            let len = value.len();
             check_value(key, len).map_err(E::from)
         });
         match written {
             Ok(len) => {
-                self.out[value - 2..value].copy_from_slice(&len.to_be_bytes());
+                let out = &mut *self.out.buffer;
+                out[at - 2..at].copy_from_slice(&len.to_be_bytes());
                 let prefix = keys::prefix(key);
                 if self.last_prefix >= prefix {
-                    self.sorted &= self.out[self.last_key.clone()] < *key;
+                    self.sorted &= out[self.last_key.clone()] < *key;
                 }
-                self.last_key = pair + 2..value - 2;
+                self.last_key = pair.buffer + 2..at - 2;
                 self.last_prefix = prefix;
                 Ok(())
             }
@@ -189,7 +221,7 @@ impl<'a> BoxWriter<'a> {
     /// Brings the pairs into order, and writes the box's end.
     pub(crate) fn end(mut self) -> Result<(), BoxError> {
         self.settle()?;
-        self.out.put_u16(0);
+        self.out.buffer.put_u16(0);
         Ok(())
     }
 
@@ -203,8 +235,10 @@ impl<'a> BoxWriter<'a> {
 
     #[cold]
     fn sort(&mut self) -> Result<(), BoxError> {
+        self.out.flatten(self.start);
+        let unsorted = &mut self.out.buffer[self.start.buffer..];
         let mut pairs = Vec::new();
-        let mut rest = &self.out[self.start..];
+        let mut rest = &*unsorted;
         while !rest.is_empty() {
             let key_len = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
             let value_len = u16::from_be_bytes([rest[key_len + 2], rest[key_len + 3]]);
@@ -217,7 +251,7 @@ impl<'a> BoxWriter<'a> {
             return Err(BoxError::DuplicateKey { key: Shortened::new(twice[0].0) });
         }
         let sorted: Vec<u8> = pairs.into_iter().flat_map(|(_, pair)| pair).copied().collect();
-        self.out[self.start..].copy_from_slice(&sorted);
+        unsorted.copy_from_slice(&sorted);
         Ok(())
     }
 }
@@ -250,6 +284,8 @@ impl Drop for BoxWriter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boxes::Segment;
+    use crate::boxes::output::SHARED;
     use proptest::collection::vec;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
@@ -337,5 +373,119 @@ mod tests {
         writer.put_box(&AmpBox::from_pairs([("b", "2"), ("a", "1")]).unwrap()).unwrap();
         writer.finish().unwrap();
         assert_eq!(&out[..], b"\0\x01a\0\x011\0\x01b\0\x012");
+    }
+
+    /// What a box looks like on the wire.
+    fn flattened(out: &BytesMut, segments: &Segments) -> Vec<u8> {
+        let mut flat = Vec::new();
+        let mut from = 0;
+        for segment in segments {
+            flat.extend_from_slice(&out[from..segment.at]);
+            flat.extend_from_slice(&segment.bytes);
+            from = segment.at;
+        }
+        flat.extend_from_slice(&out[from..]);
+        flat
+    }
+
+    fn put_bytes(writer: &mut BoxWriter<'_>, key: &str, bytes: &Bytes) -> Result<(), BoxError> {
+        writer.put_with(key.as_bytes(), |out| {
+            out.put_slice(b"<");
+            out.put_bytes(bytes);
+            out.put_slice(b">");
+            assert_eq!(out.len(), bytes.len() + 2);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn large_values_stay_where_they_are() {
+        let small = Bytes::from(vec![b's'; SHARED - 1]);
+        let large = Bytes::from(vec![b'l'; SHARED]);
+        let (mut expected, mut out, mut segments) = Default::default();
+        let mut copying = BoxWriter::new(&mut expected);
+        let mut sharing = BoxWriter::sharing(&mut out, &mut segments);
+        for writer in [&mut copying, &mut sharing] {
+            put_bytes(writer, "a", &small).unwrap();
+            put_bytes(writer, "b", &large).unwrap();
+            put_bytes(writer, "c", &Bytes::new()).unwrap();
+            put_bytes(writer, "d", &large).unwrap();
+        }
+        copying.finish().unwrap();
+        sharing.finish().unwrap();
+        assert!(segments.iter().all(|segment| segment.bytes.as_ptr() == large.as_ptr()));
+        assert_eq!(segments.len(), 2);
+        assert!(flattened(&out, &segments) == expected);
+    }
+
+    #[test]
+    fn pairs_are_sorted_with_values_that_stayed_where_they_are() {
+        let values: Vec<_> = (1..=3).map(|n| Bytes::from(vec![n; SHARED])).collect();
+        let written = |order: [usize; 3]| {
+            let (mut out, mut segments) = (BytesMut::from("before"), Segments::new());
+            segments.push(Segment { at: 6, bytes: values[0].clone() });
+            let mut writer = BoxWriter::sharing(&mut out, &mut segments);
+            for at in order {
+                put_bytes(&mut writer, ["a", "b", "c"][at], &values[at]).unwrap();
+            }
+            writer.finish().unwrap();
+            assert_eq!(segments[0].at, 6, "what was there before is left alone");
+            flattened(&out, &segments)
+        };
+        let sorted = written([0, 1, 2]);
+        for order in [[0, 2, 1], [2, 1, 0], [1, 2, 0]] {
+            assert!(written(order) == sorted, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_and_limits_count_values_that_stayed_where_they_are() {
+        let half = Bytes::from(vec![1; SHARED]);
+        let (mut out, mut segments) = (BytesMut::new(), Segments::new());
+        let mut writer = BoxWriter::sharing(&mut out, &mut segments);
+        let twice = |out: &mut ValueWriter<'_>| {
+            out.put_bytes(&half);
+            out.put_bytes(&half);
+            Ok(())
+        };
+        let error = writer.put_with(b"a", twice).unwrap_err();
+        assert_eq!(error, BoxError::ValueTooLong { key: Shortened::new("a"), len: 2 * SHARED });
+        let prefixed = |out: &mut ValueWriter<'_>| {
+            out.put_prefixed(twice, |len| BoxError::BoxTooLong { seen: len, limit: 0 })
+        };
+        let error = writer.put_with(b"a", prefixed).unwrap_err();
+        assert_eq!(error, BoxError::BoxTooLong { seen: 2 * SHARED, limit: 0 });
+        writer
+            .put_with::<BoxError>(b"a", |out| {
+                // Nothing of the first is left, so that the second fits.
+                out.put_prefixed(twice, |len| BoxError::BoxTooLong { seen: len, limit: 0 })
+                    .unwrap_err();
+                out.put_box(|out| {
+                    put_bytes(out, "z", &half)?;
+                    put_bytes(out, "y", &Bytes::new())
+                })
+            })
+            .unwrap();
+        writer.finish().unwrap();
+        let inner = [b"\0\x01y\0\x02<>\0\x01z\x80\x02<", &half[..], b">\0\0"].concat();
+        let len = u16::try_from(inner.len()).unwrap().to_be_bytes();
+        assert!(flattened(&out, &segments) == [b"\0\x01a", &len[..], &inner].concat());
+    }
+
+    #[test]
+    fn a_box_that_fails_leaves_no_value_behind() {
+        let large = Bytes::from(vec![1; SHARED]);
+        let (mut out, mut segments) = (BytesMut::new(), Segments::new());
+        let mut writer = BoxWriter::sharing(&mut out, &mut segments);
+        put_bytes(&mut writer, "a", &large).unwrap();
+        writer
+            .put_with(b"b", |out| {
+                out.put_bytes(&large);
+                Err(BoxError::EmptyKey)
+            })
+            .unwrap_err();
+        drop(writer);
+        assert!(out.is_empty() && segments.is_empty());
+        assert!(large.is_unique());
     }
 }

@@ -1,6 +1,5 @@
 //! What the driver, the callers and the responders of one connection share.
 
-use bytes::BytesMut;
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -24,7 +23,7 @@ use crate::argument::{
     Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Extensions, PeerAddress,
     Proto,
 };
-use crate::boxes::{AmpBox, BoxWriter};
+use crate::boxes::{AmpBox, BoxWriter, Segment};
 use crate::command::{Arguments, read_arguments};
 use crate::error::CloseReason;
 use crate::proto::{Body, Core, CoreLimits};
@@ -290,10 +289,10 @@ impl Shared {
         put: impl FnOnce(&mut State, &mut Body) -> R,
     ) -> Result<R, EncodeError> {
         let body = Emptied(body);
-        let Body { pairs, attachments } = &mut *body.0;
+        let Body { pairs, segments, attachments } = &mut *body.0;
         let mut staging = Staging::new(self, attachments);
         let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
-        let mut writer = BoxWriter::new(pairs);
+        let mut writer = BoxWriter::sharing(pairs, segments);
         write(&mut writer, &mut proto)?;
         writer.finish()?;
         let Staging { ordinals, attachments, .. } = staging;
@@ -491,14 +490,14 @@ struct Emptied<'a>(&'a mut Body);
 
 impl Drop for Emptied<'_> {
     fn drop(&mut self) {
-        let Body { pairs, attachments } = &mut *self.0;
+        let Body { pairs, segments, attachments } = &mut *self.0;
         pairs.clear();
+        segments.clear();
         attachments.clear();
-        if pairs.capacity() > KEPT_SCRATCH {
-            *pairs = BytesMut::new();
-        }
-        if attachments.capacity() * size_of::<Attachment>() > KEPT_SCRATCH {
-            *attachments = Vec::new();
+        let of_lists = segments.capacity() * size_of::<Segment>()
+            + attachments.capacity() * size_of::<Attachment>();
+        if pairs.capacity() + of_lists > KEPT_SCRATCH {
+            *self.0 = Body::default();
         }
     }
 }

@@ -82,15 +82,15 @@ impl WireLog {
     pub(crate) fn received(&self, peer: &PeerAddress, boxes: &[AmpBox]) {
         if self.is_read() {
             for ampbox in boxes {
-                self.log("received", peer, [ampbox.wire_bytes()]);
+                self.log("received", peer, ampbox.wire_bytes());
             }
         }
     }
 
-    /// Logs boxes that are about to be sent. Their bytes are in parts that cut no pair.
+    /// Logs boxes that are about to be sent. Their bytes are in parts, which may be cut anywhere.
     pub(crate) fn sent<'a>(&self, peer: &PeerAddress, parts: impl Iterator<Item = &'a [u8]>) {
         if self.is_read() {
-            self.log("sent", peer, parts);
+            self.log("sent", peer, &parts.collect::<Vec<_>>().concat());
         }
     }
 
@@ -98,27 +98,20 @@ impl WireLog {
         self.to.is_some() || tracing::enabled!(target: TARGET, Level::TRACE)
     }
 
-    fn log<'a>(
-        &self,
-        direction: &str,
-        peer: &PeerAddress,
-        parts: impl IntoIterator<Item = &'a [u8]>,
-    ) {
+    fn log(&self, direction: &str, peer: &PeerAddress, mut boxes: &[u8]) {
         let mut pairs = Vec::new();
-        for mut part in parts {
-            while !part.is_empty() {
-                if let Some(pair) = take_pair(&mut part) {
-                    pairs.push(pair);
-                    continue;
-                }
-                let line = Line { direction, pairs: &pairs, hidden: &self.hidden };
-                if let Some(lines) = &self.to {
-                    lines(peer, &line.to_string());
-                } else {
-                    tracing::trace!(target: TARGET, %peer, "{line}");
-                }
-                pairs.clear();
+        while !boxes.is_empty() {
+            if let Some(pair) = take_pair(&mut boxes) {
+                pairs.push(pair);
+                continue;
             }
+            let line = Line { direction, pairs: &pairs, hidden: &self.hidden };
+            if let Some(lines) = &self.to {
+                lines(peer, &line.to_string());
+            } else {
+                tracing::trace!(target: TARGET, %peer, "{line}");
+            }
+            pairs.clear();
         }
     }
 }
@@ -347,11 +340,12 @@ mod tests {
         let one = bytes(&[(b"_answer", b"1"), (b"a", b"b")]);
         let two = bytes(&[(b"_answer", b"2")]);
         let all = [one.clone(), two].concat();
-        // Between the pairs of the first.
-        let (first, second) = all.split_at(12);
         let prefix = PeerAddress::Unknown.to_string();
         let expected =
             [format!("{prefix} sent answer 1 a=\"b\""), format!("{prefix} sent answer 2")];
-        assert_eq!(lines(WireLog::new(), &[first, second, &[]]), expected);
+        for cut in 0..=all.len() {
+            let (first, second) = all.split_at(cut);
+            assert_eq!(lines(WireLog::new(), &[first, second, &[]]), expected, "cut at {cut}");
+        }
     }
 }

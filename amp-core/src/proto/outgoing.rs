@@ -3,8 +3,9 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use crate::argument::Attachment;
+use crate::boxes::{BoxWriter, Segment, Segments};
 
-/// From this size on, in bytes, a body is sent from where it is rather than copied.
+/// From this size on, in bytes, pairs are sent from where they are rather than copied.
 const OWN_SEGMENT: usize = 16 << 10;
 
 /// An emptied buffer over this size, in bytes, is given back rather than kept for the next boxes.
@@ -18,10 +19,20 @@ const AHEAD: usize = 128;
 /// attachments that they name.
 #[derive(Debug, Default)]
 pub struct Body {
-    /// The pairs, as a [`BoxWriter`](crate::BoxWriter) leaves them.
+    /// The pairs, as a [`BoxWriter`] leaves them.
     pub pairs: BytesMut,
+    /// The values that are not copied into `pairs`.
+    pub(crate) segments: Segments,
     /// The attachments, in the order of their ordinals.
     pub attachments: Vec<Attachment>,
+}
+
+impl Body {
+    /// A writer of the pairs. Unlike one over `pairs` alone, it leaves large values where they are:
+    /// see [`put_bytes`](crate::ValueWriter::put_bytes).
+    pub fn writer(&mut self) -> BoxWriter<'_> {
+        BoxWriter::sharing(&mut self.pairs, &mut self.segments)
+    }
 }
 
 /// What waits to be sent: bytes, and the attachments that they name.
@@ -86,7 +97,7 @@ impl Outgoing {
         (count, &mut self.ahead)
     }
 
-    /// All bytes that wait, in parts that cut no pair of a box unless some of it was sent.
+    /// All bytes that wait, in parts that may cut a pair of a box.
     #[cfg(feature = "tokio")]
     pub(crate) fn bytes(&self) -> impl Iterator<Item = &[u8]> {
         self.segments.iter().map(|segment| &segment[..]).chain([&self.tail[..]])
@@ -200,17 +211,44 @@ impl Outgoing {
         self.boxes += 1;
         let before = self.tail.len();
         head(&mut self.tail);
-        if body.pairs.len() < OWN_SEGMENT {
+        self.len += self.tail.len() - before;
+        body.pairs.put_u16(0);
+        if body.segments.is_empty() && body.pairs.len() < OWN_SEGMENT {
             self.tail.put_slice(&body.pairs);
-            self.tail.put_u16(0);
-            self.len += self.tail.len() - before;
+            self.len += body.pairs.len();
             body.pairs.clear();
         } else {
-            body.pairs.put_u16(0);
-            self.len += self.tail.len() - before + body.pairs.len();
-            self.segments.push_back(self.tail.split().freeze());
-            self.segments.push_back(body.pairs.split().freeze());
+            self.push_segments(body);
         }
+    }
+
+    /// Puts a body in of which some is sent from where it is.
+    fn push_segments(&mut self, body: &mut Body) {
+        let mut before = 0;
+        for Segment { at, bytes } in body.segments.drain(..) {
+            self.push_pairs(&mut body.pairs, at - before);
+            self.push_segment(bytes);
+            before = at;
+        }
+        let left = body.pairs.len();
+        self.push_pairs(&mut body.pairs, left);
+    }
+
+    /// Puts the first `len` bytes of `pairs` in, which are taken off.
+    fn push_pairs(&mut self, pairs: &mut BytesMut, len: usize) {
+        if len < OWN_SEGMENT {
+            self.tail.put_slice(&pairs[..len]);
+            self.len += len;
+            pairs.advance(len);
+        } else {
+            self.push_segment(pairs.split_to(len).freeze());
+        }
+    }
+
+    fn push_segment(&mut self, bytes: Bytes) {
+        self.len += bytes.len();
+        self.segments.push_back(self.tail.split().freeze());
+        self.segments.push_back(bytes);
     }
 }
 
@@ -220,7 +258,20 @@ mod tests {
     use std::sync::Arc;
 
     fn body(size: usize) -> Body {
-        Body { pairs: BytesMut::from(&vec![b'x'; size][..]), attachments: Vec::new() }
+        Body { pairs: BytesMut::from(&vec![b'x'; size][..]), ..Body::default() }
+    }
+
+    /// Values of these sizes between pairs of these sizes, of which there is one more.
+    fn body_with_values(pairs: &[usize], values: &[usize]) -> Body {
+        let mut body = body(0);
+        for (index, size) in pairs.iter().enumerate() {
+            body.pairs.put_bytes(b'x', *size);
+            if let Some(size) = values.get(index) {
+                let bytes = Bytes::from(vec![b'v'; *size]);
+                body.segments.push(Segment { at: body.pairs.len(), bytes });
+            }
+        }
+        body
     }
 
     #[test]
@@ -233,6 +284,48 @@ mod tests {
                 expected.extend([b"head", &vec![b'x'; size][..], b"\0\0"].concat());
             }
             assert_eq!(outgoing.len(), expected.len());
+            let mut sent: Vec<u8> = Vec::new();
+            while !outgoing.is_empty() {
+                let mut slices = [IoSlice::new(&[]); 3];
+                let (count, _) = outgoing.parts(&mut slices);
+                let before = sent.len();
+                sent.extend(slices[..count].iter().flat_map(|slice| slice.iter()).take(step));
+                outgoing.advance(sent.len() - before);
+            }
+            assert!(sent == expected, "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn values_leave_from_where_they_are_between_the_pairs() {
+        let large = OWN_SEGMENT + 1;
+        let bodies = [
+            (&[4, 0][..], &[60_000][..]),
+            (&[4, 4, 0], &[60_000, 1]),
+            (&[0, 0, 5], &[3, 3]),
+            (&[large, 4, large], &[7, 8]),
+            (&[1], &[]),
+            (&[0, large], &[5]),
+        ];
+        for step in [1000, 70_000] {
+            let mut outgoing = Outgoing::default();
+            let mut expected = Vec::new();
+            for (pairs, values) in bodies {
+                let mut body = body_with_values(pairs, values);
+                let shared: Vec<_> = body.segments.iter().map(|s| s.bytes.as_ptr()).collect();
+                expected.extend(b"head");
+                for (index, size) in pairs.iter().enumerate() {
+                    expected.extend(vec![b'x'; *size]);
+                    expected.extend(vec![b'v'; values.get(index).copied().unwrap_or_default()]);
+                }
+                expected.extend([0, 0]);
+                outgoing.push(|out| out.put_slice(b"head"), &mut body);
+                assert!(body.pairs.is_empty() && body.segments.is_empty());
+                assert_eq!(outgoing.len(), expected.len());
+                let waits = |ptr| outgoing.segments.iter().any(|s| s.as_ptr() == ptr);
+                assert!(shared.into_iter().all(waits), "nothing was copied");
+            }
+            assert!(outgoing.bytes().collect::<Vec<_>>().concat() == expected);
             let mut sent: Vec<u8> = Vec::new();
             while !outgoing.is_empty() {
                 let mut slices = [IoSlice::new(&[]); 3];
@@ -261,7 +354,7 @@ mod tests {
             for (index, count) in counts.iter().enumerate() {
                 let queue = if index < counts.len() / 2 { &mut outgoing } else { &mut held };
                 let attachments = (0..*count).map(|_| Arc::new(()) as Attachment).collect();
-                let mut body = Body { attachments, ..body(50) };
+                let mut body = Body { attachments, ..body_with_values(&[20, 10], &[20]) };
                 starts.extend(vec![index * 56; *count]);
                 queue.push(|out| out.put_slice(b"head"), &mut body);
             }
