@@ -1,5 +1,6 @@
 //! The one task that owns the stream of a connection.
 
+mod buffers;
 mod liveness;
 mod reading;
 mod switching;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use tokio::time::Sleep;
 
+use buffers::Buffers;
 use liveness::Watch;
 pub(crate) use liveness::{Liveness, Pings};
 
@@ -98,6 +100,7 @@ enum Reading {
 
 struct Input {
     buffer: BytesMut,
+    buffers: Buffers,
     decoder: Decoder,
     attachments: Vec<Attachment>,
     /// How many bytes the next read asks for.
@@ -159,6 +162,7 @@ impl Driver {
         let shared = Arc::clone(peer.shared());
         let input = Input {
             buffer: BytesMut::new(),
+            buffers: Buffers::default(),
             decoder: Decoder::new(shared.settings.limits.boxes),
             attachments: Vec::new(),
             ask: READ_MIN,

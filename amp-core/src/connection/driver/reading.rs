@@ -1,6 +1,5 @@
 //! What comes in: boxes, the answers among them, and the calls to be answered.
 
-use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +9,9 @@ use tracing::Instrument;
 
 use super::super::peer::Peer;
 use super::super::shared::{HandedOver, State, Switch};
-use super::{Driver, Input, Progress, READ_MAX, Reading, Received, Running, Switching, TURNS};
+use super::{
+    Driver, Input, Progress, READ_MAX, READ_MIN, Reading, Received, Running, Switching, TURNS,
+};
 use crate::error::CloseReason;
 use crate::proto::{Event, ProtocolError};
 use crate::responder::{Locator, Question, Undeclared};
@@ -112,19 +113,19 @@ impl Driver {
     }
 
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Input { buffer, decoder, attachments, ask, .. } = &mut self.input;
-        // What a large box needed is not kept for the small ones that follow.
-        if buffer.is_empty() && buffer.capacity() > 2 * READ_MAX {
-            *buffer = BytesMut::new();
-        }
+        let Input { buffer, buffers, decoder, attachments, ask, .. } = &mut self.input;
         let missing = decoder.needed().saturating_sub(buffer.len());
         let room = missing.max(*ask);
         // A reserve that moves what is there costs more than a short read, so half is enough.
         if buffer.capacity() - buffer.len() < missing.max(room / 2) {
-            buffer.reserve(room);
+            buffers.make_room(buffer, missing, room);
         }
         let room = buffer.capacity() - buffer.len();
-        let received = ready!(self.transport.as_mut().poll_receive(cx, buffer, attachments))?;
+        let received = self.transport.as_mut().poll_receive(cx, buffer, attachments);
+        if received.is_pending() && buffers.poll_release(cx, buffer) {
+            *ask = READ_MIN;
+        }
+        let received = ready!(received)?;
         if received == room && *ask < READ_MAX {
             *ask *= 2;
         }
@@ -233,13 +234,18 @@ impl Driver {
         let expected = self.locator.has_switches() || is_switching;
         let most = if expected { 1 } else { AT_ONCE };
         loop {
-            let Input { buffer, decoder, boxes, .. } = &mut self.input;
+            let Input { buffer, buffers, decoder, boxes, .. } = &mut self.input;
             let decoded = loop {
                 if boxes.len() == most {
                     break Ok(true);
                 }
                 match decoder.decode(buffer) {
-                    Ok(Some(ampbox)) => boxes.push(ampbox),
+                    Ok(Some(ampbox)) => {
+                        if ampbox.size() > READ_MAX {
+                            buffers.leave(buffer);
+                        }
+                        boxes.push(ampbox);
+                    }
                     Ok(None) => break Ok(false),
                     Err(error) => break Err(error),
                 }

@@ -129,6 +129,32 @@ async fn the_room_of_a_large_box_is_not_kept() {
     assert!(driver.input.buffer.capacity() <= 2 * READ_MAX);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_keeps_no_large_buffers() {
+    use tokio::io::AsyncWriteExt;
+
+    let (near, mut far) = tokio::io::duplex(1 << 20);
+    let (_peer, mut driver) = Connection::new(near).start();
+    let value = vec![0; 65_535];
+    let answer = AmpBox::from_pairs([("_answer", &b"none"[..]), ("data", &value)]).unwrap();
+    for _ in 0..3 {
+        far.write_all(&answer.to_bytes().repeat(15)).await.unwrap();
+        std::future::poll_fn(|cx| {
+            assert!(Pin::new(&mut driver).poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        assert_eq!(driver.input.ask, READ_MAX, "much has come in");
+        // Time goes on where nothing but timers is left to wake anyone.
+        let released = std::future::poll_fn(|cx| {
+            assert!(Pin::new(&mut driver).poll(cx).is_pending());
+            if driver.input.ask == READ_MIN { Poll::Ready(()) } else { Poll::Pending }
+        });
+        released.await;
+        assert!(driver.input.buffer.capacity() <= READ_MIN);
+    }
+}
+
 /// A call takes more memory than its few bytes on the wire.
 #[tokio::test]
 async fn small_calls_that_are_not_answered_yet_take_no_more_memory_than_the_limit_says() {

@@ -1,0 +1,244 @@
+//! The buffers that a connection receives into.
+//!
+//! Received values are parts of the buffer that they came in, so a full one cannot be used again
+//! before they are gone. Large ones are worth waiting for: the kernel makes each page of a fresh one
+//! when it is first written, which takes about as long as to receive into it.
+
+use bytes::BytesMut;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
+use std::time::Duration;
+use tokio::time::Sleep;
+
+/// From this size on, in bytes, a buffer is worth using again.
+const LARGE: usize = 64 << 10;
+
+/// How many bytes the large buffers have that values may keep. When they keep so many, a buffer is
+/// made no larger than what is to be received, so that a value cannot keep many times its size.
+const LARGE_MAX: usize = 2 << 20;
+
+/// What a buffer has at least while values keep large ones, in bytes.
+const SMALL: usize = 16 << 10;
+
+/// How long large buffers are there to be used again, so that a connection on which nothing happens
+/// keeps none.
+const KEPT: Duration = Duration::from_secs(1);
+
+/// The large buffers of a connection, beside the one that is received into.
+#[derive(Default)]
+pub(super) struct Buffers {
+    /// Handles without bytes, with the sizes of what they are handles of. Values may be in there.
+    large: Vec<(BytesMut, usize)>,
+    /// The size of the buffer that is received into, as it was made or has grown.
+    size: usize,
+    /// Ends the time that large buffers are kept.
+    until: Option<Pin<Box<Sleep>>>,
+}
+
+impl Buffers {
+    /// Makes room for at least `least` more bytes behind those in `buffer`, and for `wanted` bytes
+    /// altogether where those can be had. What is in there may move into another buffer.
+    pub(super) fn make_room(&mut self, buffer: &mut BytesMut, least: usize, wanted: usize) {
+        let len = buffer.len();
+        let wanted = wanted.max(len + least);
+        if !buffer.try_reclaim(wanted - len) {
+            if let Some((free, size)) = self.take(wanted) {
+                self.replace(buffer, free, size);
+            } else {
+                let size = if self.has_room(wanted) { wanted } else { SMALL.max(len + least) };
+                self.grow(buffer, size);
+            }
+        }
+        if self.size >= LARGE {
+            self.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(KEPT)));
+        }
+    }
+
+    /// The rest of `buffer` moves away from a box that was larger than buffers are: its memory is
+    /// not kept by what comes behind it.
+    pub(super) fn leave(&mut self, buffer: &mut BytesMut) {
+        *buffer = BytesMut::from(&buffer[..]);
+        self.size = buffer.capacity();
+    }
+
+    /// A large buffer of at least this size that no value is in any more, and its size.
+    fn take(&mut self, least: usize) -> Option<(BytesMut, usize)> {
+        let is_free =
+            |(buffer, size): &mut (BytesMut, usize)| *size >= least && buffer.try_reclaim(*size);
+        let free = self.large.iter_mut().position(is_free)?;
+        Some(self.large.remove(free))
+    }
+
+    /// Gives `buffer` this size, or another one in its place.
+    fn grow(&mut self, buffer: &mut BytesMut, size: usize) {
+        let more = size - buffer.len().min(size);
+        if buffer.try_reclaim(more) {
+            return;
+        }
+        if buffer.capacity() == self.size {
+            // Nothing was taken from it. That a box is larger than it is costs a move for each
+            // doubling.
+            buffer.reserve(more);
+            self.size = buffer.capacity();
+        } else {
+            self.replace(buffer, BytesMut::with_capacity(size), size);
+        }
+    }
+
+    fn replace(&mut self, buffer: &mut BytesMut, mut by: BytesMut, size: usize) {
+        by.extend_from_slice(buffer);
+        let last = std::mem::replace(buffer, by);
+        let last_size = std::mem::replace(&mut self.size, size);
+        self.keep(last, last_size);
+    }
+
+    /// Keeps a buffer that was received into.
+    fn keep(&mut self, mut buffer: BytesMut, size: usize) {
+        if size >= LARGE && self.has_room(size) {
+            buffer.clear();
+            self.large.push((buffer, size));
+        }
+    }
+
+    fn has_room(&self, size: usize) -> bool {
+        size < LARGE || self.large.iter().map(|(_, size)| size).sum::<usize>() + size <= LARGE_MAX
+    }
+
+    /// Whether the time is over that large buffers are kept; they are then given up. What is
+    /// received from now on goes into small ones again, if it is not much.
+    pub(super) fn poll_release(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> bool {
+        let Some(until) = &mut self.until else { return false };
+        if until.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.until = None;
+        self.large = Vec::new();
+        if buffer.is_empty() {
+            *buffer = BytesMut::new();
+            self.size = 0;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::task::Waker;
+
+    const WANTED: usize = 4 * LARGE;
+
+    /// Fills `buffer`, all but what is not a whole value, and takes the values.
+    fn values(buffer: &mut BytesMut, partial: usize) -> Bytes {
+        buffer.resize(buffer.capacity(), b'v');
+        let values = buffer.split_to(buffer.len() - partial);
+        buffer.fill(b'p');
+        values.freeze()
+    }
+
+    fn release(buffers: &mut Buffers, buffer: &mut BytesMut) -> bool {
+        buffers.poll_release(&mut Context::from_waker(Waker::noop()), buffer)
+    }
+
+    #[tokio::test]
+    async fn a_buffer_is_used_again_once_its_values_are_gone() {
+        let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
+        buffers.make_room(&mut buffer, 2, WANTED);
+        let (first, size) = (buffer.as_ptr(), buffer.capacity());
+        let kept = values(&mut buffer, 3);
+        buffers.make_room(&mut buffer, 2, WANTED);
+        assert_ne!(buffer.as_ptr(), first, "values are in there");
+        assert_eq!(&buffer[..], b"ppp");
+        let second = buffer.as_ptr();
+        drop(values(&mut buffer, 4));
+        buffers.make_room(&mut buffer, 2, WANTED);
+        assert_eq!(buffer.as_ptr(), second, "nothing is in there");
+        assert_eq!(&buffer[..], b"pppp");
+        let also_kept = values(&mut buffer, 5);
+        drop(kept);
+        buffers.make_room(&mut buffer, 2, WANTED);
+        assert_eq!((buffer.as_ptr(), buffer.capacity()), (first, size));
+        assert_eq!(&buffer[..], b"ppppp");
+        assert!(also_kept[4..].iter().all(|byte| *byte == b'v'));
+    }
+
+    /// However long they keep them, and whoever has sent them.
+    #[tokio::test]
+    async fn values_keep_few_bytes_beside_their_own() {
+        let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
+        let mut kept = Vec::new();
+        let mut made = 0;
+        for _ in 0..100 {
+            buffers.make_room(&mut buffer, 2, WANTED);
+            made += buffer.capacity();
+            buffer.resize(buffer.capacity(), b'v');
+            kept.push(buffer.split().split_to(20).freeze());
+        }
+        assert!(made <= LARGE_MAX + WANTED + 100 * SMALL, "{made} bytes for {} values", kept.len());
+        assert!(buffers.large.len() <= LARGE_MAX / WANTED);
+        kept.clear();
+        buffers.make_room(&mut buffer, 2, WANTED);
+        assert_eq!(buffer.capacity(), WANTED);
+    }
+
+    #[tokio::test]
+    async fn what_has_to_be_received_fits_however_many_values_are_kept() {
+        let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
+        let mut kept = Vec::new();
+        for partial in (0..40).map(|n| n * 2000) {
+            buffers.make_room(&mut buffer, 65_000, WANTED);
+            assert!(buffer.capacity() - buffer.len() >= 65_000);
+            kept.push(values(&mut buffer, partial));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_box_moves_seldom() {
+        let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
+        let mut sizes = Vec::new();
+        while buffer.len() < 64 * WANTED {
+            buffers.make_room(&mut buffer, 2, WANTED);
+            sizes.push(buffer.capacity());
+            buffer.resize(buffer.capacity(), 0);
+        }
+        assert!(sizes.len() <= 8, "{sizes:?}");
+        let ampbox = buffer.split_to(buffer.len() - 3);
+        buffers.leave(&mut buffer);
+        assert!(buffer.capacity() < SMALL && buffer.len() == 3);
+        drop(ampbox);
+        buffers.make_room(&mut buffer, 2, WANTED);
+        assert_eq!(buffer.capacity(), WANTED);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_buffers_are_given_up_after_a_while() {
+        let later = KEPT + Duration::from_millis(1);
+        let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
+        buffers.make_room(&mut buffer, 2, LARGE - 1);
+        assert!(buffers.until.is_none(), "nothing to give up");
+        let small = values(&mut buffer, 3);
+        for _ in 0..3 {
+            buffers.make_room(&mut buffer, 2, WANTED);
+            let kept = values(&mut buffer, 3);
+            buffers.make_room(&mut buffer, 2, WANTED);
+            assert_eq!(buffers.large.len(), 1);
+            assert!(!release(&mut buffers, &mut buffer));
+            tokio::time::advance(later).await;
+            assert!(release(&mut buffers, &mut buffer));
+            assert!(buffers.large.is_empty());
+            assert_eq!(buffer, "ppp", "what was received stays");
+            drop(values(&mut buffer, 3));
+            drop(kept);
+        }
+        buffers.make_room(&mut buffer, 2, WANTED);
+        assert!(!release(&mut buffers, &mut buffer));
+        buffer.clear();
+        tokio::time::advance(later).await;
+        assert!(release(&mut buffers, &mut buffer));
+        assert_eq!(buffer.capacity(), 0);
+        assert!(!release(&mut buffers, &mut buffer), "nothing is left to give up");
+        drop(small);
+    }
+}
