@@ -5,7 +5,7 @@ use std::iter::FusedIterator;
 use std::num::NonZero;
 use std::slice;
 
-use super::decoder::Decoder;
+use super::decoder::Found;
 use super::indexed::Indexed;
 use super::limits::{MAX_KEY, MAX_VALUE};
 use super::pair::{Pair, Walk};
@@ -87,10 +87,8 @@ impl AmpBox {
     ///
     /// When the bytes are not a box within `limits`, or not yet a whole one.
     pub fn parse(bytes: &mut Bytes, limits: BoxLimits) -> Result<Self, BoxError> {
-        match Decoder::new(limits).scan(bytes)? {
-            Some(found) => Ok(found.ampbox(bytes.split_to(found.end))),
-            None => Err(BoxError::Truncated { seen: bytes.len() }),
-        }
+        let found = Found::first(bytes, limits)?;
+        Ok(found.ampbox(bytes.split_to(found.end())))
     }
 
     /// A box that a decoder has found to be all of `data`. `sorted` if each key is before the next.
@@ -268,12 +266,12 @@ impl AmpBox {
     }
 
     /// Finds `key` for a reader, which tries the place `likely` of an index first.
-    pub(super) fn find(&self, key: &[u8], likely: usize) -> Option<Found<'_>> {
+    pub(super) fn find(&self, key: &[u8], likely: usize) -> Option<FoundPair<'_>> {
         match &self.form {
             Form::Plain(data) => find(data, key),
             Form::Indexed(indexed) => {
                 let at = indexed.find_near(key, likely)?;
-                Some(Found { at, value: indexed.value(at), behind: Walk::default() })
+                Some(FoundPair { at, value: indexed.value(at), behind: Walk::default() })
             }
         }
     }
@@ -373,7 +371,7 @@ impl fmt::Debug for AmpBox {
 }
 
 /// A pair that was found.
-pub(super) struct Found<'a> {
+pub(super) struct FoundPair<'a> {
     /// Its place among those of its box.
     pub(super) at: usize,
     pub(super) value: &'a [u8],
@@ -415,11 +413,11 @@ impl ExactSizeIterator for Pairs<'_> {}
 impl FusedIterator for Pairs<'_> {}
 
 #[inline]
-fn find<'a>(data: &'a [u8], key: &[u8]) -> Option<Found<'a>> {
+fn find<'a>(data: &'a [u8], key: &[u8]) -> Option<FoundPair<'a>> {
     let mut walk = Walk::new(data);
     for at in 0.. {
         if let Some(value) = walk.next_if(key) {
-            return Some(Found { at, value, behind: walk });
+            return Some(FoundPair { at, value, behind: walk });
         }
         walk.next()?;
     }

@@ -28,18 +28,30 @@ struct Seen {
     sorted: bool,
 }
 
-/// A box that is all there.
-pub(super) struct Found {
+/// A box that is all there. It becomes an [`AmpBox`] only where that is needed, so that its bytes
+/// are moved as little as can be.
+pub(crate) struct Found {
     /// Where it ends.
-    pub(super) end: usize,
+    end: usize,
     pairs: usize,
     sorted: bool,
 }
 
 impl Found {
+    /// The box at the beginning of `bytes`, which must be all there.
+    pub(crate) fn first(bytes: &[u8], limits: BoxLimits) -> Result<Self, BoxError> {
+        let found = Decoder::new(limits).scan(bytes)?;
+        found.ok_or(BoxError::Truncated { seen: bytes.len() })
+    }
+
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
     /// The box, of which `data` is all.
     #[inline]
-    pub(super) fn ampbox(&self, data: Bytes) -> AmpBox {
+    pub(crate) fn ampbox(&self, data: Bytes) -> AmpBox {
         AmpBox::received(data, self.pairs, self.sorted)
     }
 }

@@ -26,6 +26,7 @@ pub(crate) use amp_box::{Reserved, check_value};
 #[cfg(feature = "tokio")]
 pub use codec::BoxCodec;
 pub use decoder::Decoder;
+pub(crate) use decoder::Found;
 pub use error::BoxError;
 pub use limits::{BoxLimits, MAX_KEY, MAX_VALUE};
 pub(crate) use output::{Segment, Segments};

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto, UnknownKeys};
-use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, keys, scratch};
+use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Found, keys, scratch};
 use crate::schema::{BoxSchema, WireTypes};
 use crate::shorten::Shortened;
 
@@ -81,11 +81,12 @@ pub trait Arguments: Sized {
     ///
     /// As [`from_box`](Arguments::from_box), and when the bytes are not one box within the
     /// default [`BoxLimits`].
-    fn decode(mut bytes: Bytes) -> Result<Self, DecodeError> {
-        let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
-        if !bytes.is_empty() {
-            return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
+    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        let found = Found::first(&bytes, BoxLimits::default())?;
+        if found.end() < bytes.len() {
+            return Err(DecodeErrorKind::Trailing { len: bytes.len() - found.end() }.into());
         }
+        let ampbox = found.ampbox(bytes);
         Proto::detached(|proto| read_arguments(&ampbox, proto))
     }
 }
