@@ -33,22 +33,31 @@ pub(super) struct Mark {
 }
 
 impl<'a> Output<'a> {
+    #[inline]
     pub(super) fn new(buffer: &'a mut BytesMut, segments: Option<&'a mut Segments>) -> Self {
         Self { buffer, segments }
     }
 
+    #[inline]
     pub(super) fn reborrow(&mut self) -> Output<'_> {
         Output { buffer: self.buffer, segments: self.segments.as_deref_mut() }
     }
 
+    #[inline]
     pub(super) fn mark(&self) -> Mark {
-        Mark { buffer: self.buffer.len(), segments: self.segments().len() }
+        Mark { buffer: self.buffer.len(), segments: self.segments.as_deref().map_or(0, Vec::len) }
     }
 
     /// How many bytes were written since `mark`.
+    #[inline]
     pub(super) fn len_since(&self, mark: Mark) -> usize {
-        let shared: usize = self.segments()[mark.segments..].iter().map(|s| s.bytes.len()).sum();
-        self.buffer.len() - mark.buffer + shared
+        let copied = self.buffer.len() - mark.buffer;
+        match &self.segments {
+            Some(segments) if segments.len() > mark.segments => {
+                copied + segments[mark.segments..].iter().map(|s| s.bytes.len()).sum::<usize>()
+            }
+            _ => copied,
+        }
     }
 
     /// Takes back what was written since `mark`.
@@ -59,6 +68,7 @@ impl<'a> Output<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn put_bytes(&mut self, bytes: &Bytes) {
         match &mut self.segments {
             Some(segments) if bytes.len() >= SHARED => {
@@ -83,9 +93,5 @@ impl<'a> Output<'a> {
             from = at;
         }
         self.buffer.put_slice(&copied[from..]);
-    }
-
-    fn segments(&self) -> &[Segment] {
-        self.segments.as_deref().map_or(&[], Vec::as_slice)
     }
 }
