@@ -257,6 +257,7 @@ impl Exchange {
                 return Err(CallError::SwitchUnderWay);
             }
             let id = state.core.ask_switch(command, body, waker)?;
+            shared.note_event();
             state.handed_over = std::mem::take(&mut **stream);
             Ok(id)
         });

@@ -18,6 +18,7 @@ use buffers::Buffers;
 use liveness::Watch;
 pub(crate) use liveness::{Liveness, Pings};
 
+use super::limits::Limits;
 use super::peer::{Handle, Peer};
 use super::shared::{Phase, Shared, State, Switch, Upgrading};
 use super::transport::{NoTransport, Transport};
@@ -51,6 +52,8 @@ pub(crate) struct Driver {
     /// Of the peer that responders are given.
     handle: Weak<Handle>,
     locator: Arc<Locator>,
+    /// As it was when the driver last looked.
+    busy: Busy,
     input: Input,
     /// What was taken off the queue and is being written.
     writing: Outgoing,
@@ -58,6 +61,8 @@ pub(crate) struct Driver {
     written: u64,
     /// Whether what was written has yet to be flushed.
     unflushed: bool,
+    /// Whether anything is to run when what is being written has been written.
+    awaited: bool,
     /// Whether the driver has let the other tasks run once since it last wrote.
     yielded: bool,
     reading: Reading,
@@ -176,10 +181,12 @@ impl Driver {
             shared,
             handle: peer.handle(),
             locator,
+            busy: Busy::default(),
             input,
             writing: Outgoing::default(),
             written: 0,
             unflushed: false,
+            awaited: false,
             yielded: false,
             reading: Reading::Behind,
             watch: Self::watch(liveness),
@@ -222,6 +229,7 @@ impl Driver {
                 // before; the peer answers that it has not received them.
                 let uncarried = state.upgraded.then(|| self.writing.take_attachments());
                 let waiting_for_room = std::mem::take(&mut state.waiting_for_room);
+                self.awaited |= !state.after.is_empty();
                 drop(state);
                 drop(uncarried);
                 if let Some(log) = &self.shared.settings.wire_log {
@@ -250,6 +258,10 @@ impl Driver {
                 }
             }
             self.unflushed = true;
+            if self.writing.is_empty() {
+                // What has been queued since then keeps the driver from waiting.
+                break;
+            }
         }
         if !self.writing.is_empty() {
             self.check_send_queue()?;
@@ -260,7 +272,9 @@ impl Driver {
         {
             flushed?;
             self.unflushed = false;
-            self.start_what_waited();
+            if self.awaited {
+                self.start_what_waited();
+            }
         }
         self.check_send_queue()?;
         Ok(Progress::Waiting)
@@ -271,6 +285,7 @@ impl Driver {
         loop {
             let after = {
                 let mut state = self.shared.lock();
+                self.awaited = !state.after.is_empty();
                 match state.after.front() {
                     Some((position, _)) if *position <= self.written => state.after.pop_front(),
                     _ => None,
@@ -288,6 +303,10 @@ impl Driver {
     /// Whether too much waits while the transport takes no more, or while a protocol switch holds
     /// it back. Calls that are not answered because of that count too.
     fn check_send_queue(&self) -> Result<(), CloseReason> {
+        if self.writing.is_empty() && !self.shared.is_eventful() {
+            // Nothing is held back.
+            return Ok(());
+        }
         let limit = self.shared.settings.limits.send_queue_max;
         let (queued, holds) = {
             let state = self.shared.lock();
@@ -439,19 +458,15 @@ impl Future for Driver {
                 if let Err(reason) = this.poll_watch(cx) {
                     this.shared.close(&reason);
                 }
-                let (mut phase, draining) = {
-                    let state = this.shared.lock();
-                    (state.phase.clone(), state.draining.is_some())
-                };
-                if draining {
+                if this.shared.is_eventful() {
                     this.poll_draining(cx);
-                    phase = this.shared.lock().phase.clone();
-                }
-                if let Phase::Closing(reason) = phase {
-                    let deadline = this.deadline();
-                    let shut_down = this.broken.is_some();
-                    this.stop_watching();
-                    this.ending = Some(Ending { reason, deadline, shut_down, peer_done });
+                    let phase = this.shared.lock().phase.clone();
+                    if let Phase::Closing(reason) = phase {
+                        let deadline = this.deadline();
+                        let shut_down = this.broken.is_some();
+                        this.stop_watching();
+                        this.ending = Some(Ending { reason, deadline, shut_down, peer_done });
+                    }
                 }
             }
             match this.poll_writing(cx) {
@@ -508,6 +523,27 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.end(CloseReason::Local);
+    }
+}
+
+/// What a connection answers already.
+#[derive(Clone, Copy, Default)]
+struct Busy {
+    running: usize,
+    running_bytes: usize,
+    /// Whether it is about to end, and answers nothing more.
+    draining: bool,
+}
+
+impl Busy {
+    fn of(state: &State) -> Self {
+        let State { running, running_bytes, ref draining, .. } = *state;
+        Self { running, running_bytes, draining: draining.is_some() }
+    }
+
+    /// Whether as many responders run as may before no more calls are read.
+    fn is_full(self, limits: &Limits) -> bool {
+        self.running >= limits.running_responders || self.running_bytes >= limits.running_bytes
     }
 }
 

@@ -49,6 +49,9 @@ pub(crate) struct Shared {
     /// Whether something has changed that the driver looks at before it starts a responder, since
     /// it has last looked.
     news: AtomicBool,
+    /// Whether something has happened that most connections see only at their ends, if ever: one
+    /// is closing, draining, broken, or has begun to switch the protocol. Only the state says what.
+    eventful: AtomicBool,
     /// Notified when the queue has room again.
     pub(super) room: Arc<Notify>,
     /// Notified when the connection has ended, or goes on over another transport.
@@ -204,6 +207,7 @@ impl Shared {
             settings,
             crowded: AtomicBool::new(false),
             news: AtomicBool::new(true),
+            eventful: AtomicBool::new(false),
             room: Arc::default(),
             changed: Notify::new(),
         }
@@ -401,6 +405,7 @@ impl Shared {
             }
             let reason = state.first_reason(reason.clone());
             state.phase = Phase::Closing(reason.clone());
+            self.note_event();
             Some((reason, state.callers()))
         });
         if let Some((reason, callers)) = callers {
@@ -413,6 +418,7 @@ impl Shared {
     /// Nothing can be sent any more, while what the peer sent before is still read.
     pub(super) fn break_off(&self, reason: CloseReason) {
         self.lock().broken = Some(reason);
+        self.note_event();
         self.crowded.store(true, Ordering::Relaxed);
         self.room.notify_waiters();
     }
@@ -422,6 +428,7 @@ impl Shared {
     pub(crate) fn drain(&self, within: Duration) {
         self.tell(|state| {
             state.draining.get_or_insert(within);
+            self.note_event();
         });
     }
 
@@ -464,15 +471,33 @@ impl Shared {
         drop(unclaimed);
     }
 
-    /// Whether a responder may be started as the one before it, without a look at the state.
-    pub(super) fn is_as_before(&self) -> bool {
-        !self.crowded.load(Ordering::Relaxed) && !self.news.load(Ordering::Relaxed)
+    /// Whether there was room when something was last queued.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        self.news.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is more to the state than calls and answers. What is noted before the driver
+    /// is woken, or before it last looked whether it may wait, it sees.
+    pub(super) fn is_eventful(&self) -> bool {
+        self.eventful.load(Ordering::Relaxed)
+    }
+
+    /// Notes that there is. To be called with the state locked, or before the driver is woken.
+    pub(crate) fn note_event(&self) {
+        self.eventful.store(true, Ordering::Relaxed);
     }
 
     /// The driver looks at the state.
     pub(super) fn look(&self) -> MutexGuard<'_, State> {
         let state = self.lock();
         self.news.store(false, Ordering::Relaxed);
+        if let Ok(has_room) = state.has_room(&self.settings.limits) {
+            self.crowded.store(!has_room, Ordering::Relaxed);
+        }
         state
     }
 

@@ -169,7 +169,12 @@ impl Question {
             self.fail_undeclared(&Undeclared::Switch(why));
             return;
         }
-        match self.peer.shared().update(|state| state.accept_switch(tag, then)) {
+        let shared = self.peer.shared();
+        let accepted = shared.update(|state| {
+            shared.note_event();
+            state.accept_switch(tag, then)
+        });
+        match accepted {
             Ok(()) => {
                 self.answered = true;
                 self.watch.end(Outcome::Answered, None);

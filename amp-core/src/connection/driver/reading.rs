@@ -10,11 +10,11 @@ use tracing::Instrument;
 use super::super::peer::Peer;
 use super::super::shared::{HandedOver, State, Switch};
 use super::{
-    Driver, Input, Progress, READ_MAX, READ_MIN, Reading, Received, Running, Switching, TURNS,
+    Busy, Driver, Input, Progress, READ_MAX, READ_MIN, Reading, Received, Running, Switching, TURNS,
 };
 use crate::error::CloseReason;
 use crate::proto::{Event, ProtocolError};
-use crate::responder::{Locator, Question, Undeclared};
+use crate::responder::{Question, Undeclared};
 
 /// How many boxes are decoded before they are sorted out. Many small ones take more memory than
 /// what they were read into.
@@ -22,22 +22,6 @@ const AT_ONCE: usize = 1024;
 
 /// How many boxes are sorted out while callers wait for the lock.
 const AT_ONE_LOCK: usize = 8;
-
-/// What a connection answers already.
-#[derive(Clone, Copy)]
-struct Busy {
-    running: usize,
-    running_bytes: usize,
-    /// Whether it is about to end, and answers nothing more.
-    draining: bool,
-}
-
-impl Busy {
-    fn of(state: &State) -> Self {
-        let State { running, running_bytes, ref draining, .. } = *state;
-        Self { running, running_bytes, draining: draining.is_some() }
-    }
-}
 
 impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
@@ -48,17 +32,22 @@ impl Driver {
             if self.switching != Switching::No {
                 return Ok(Progress::Waiting);
             }
-            let (queued, may_read) = {
-                let mut state = self.shared.lock();
-                (!state.core.outgoing().is_empty(), self.may_read(&mut state))
-            };
-            if queued && self.writing.is_empty() && !self.input.calls.is_empty() {
-                // What their answers wait behind is sent first.
-                return Ok(Progress::More);
-            }
-            if !may_read {
-                self.reading = Reading::Paused;
-                return Ok(Progress::Waiting);
+            let usual = self.input.calls.is_empty()
+                && !self.shared.has_news()
+                && !self.busy.is_full(&self.shared.settings.limits);
+            if !usual {
+                let (queued, may_read) = {
+                    let mut state = self.shared.lock();
+                    (!state.core.outgoing().is_empty(), self.may_read(&mut state))
+                };
+                if queued && self.writing.is_empty() && !self.input.calls.is_empty() {
+                    // What their answers wait behind is sent first.
+                    return Ok(Progress::More);
+                }
+                if !may_read {
+                    self.reading = Reading::Paused;
+                    return Ok(Progress::Waiting);
+                }
             }
             let Poll::Ready(received) = self.poll_receive(cx) else {
                 // They may come apart from bytes, and count then too.
@@ -77,18 +66,20 @@ impl Driver {
             if let Some(watch) = &mut self.watch {
                 watch.received();
             }
+            let attached = !self.input.attachments.is_empty();
             self.handle_received()?;
             self.check_send_queue()?;
-            let unclaimed = {
+            let mut crowded = false;
+            if attached || self.shared.is_eventful() {
                 let state = self.shared.lock();
                 if state.phase.refusal().is_some() {
                     // What comes later than the failure that closes the connection is not answered.
                     return Ok(Progress::More);
                 }
-                state.unclaimed.len()
-            };
-            // Those who have just got their answers claim what these name before more is read.
-            let crowded = unclaimed > self.shared.settings.limits.unclaimed_attachments / 2;
+                // Those who have just got their answers claim what these name before more is read.
+                let limit = self.shared.settings.limits.unclaimed_attachments;
+                crowded = state.unclaimed.len() > limit / 2;
+            }
             turn += received;
             if turn >= READ_MAX || crowded {
                 break;
@@ -100,8 +91,7 @@ impl Driver {
     /// Whether another call may be received now: see
     /// [`Limits::running_responders`](super::Limits::running_responders).
     pub(super) fn may_read(&self, state: &mut State) -> bool {
-        let limits = &self.shared.settings.limits;
-        state.running < limits.running_responders && state.running_bytes < limits.running_bytes
+        !Busy::of(state).is_full(&self.shared.settings.limits)
             || state.core.outstanding() > usize::from(self.awaits_ping())
             || !state.core.outgoing().is_empty()
             || !self.writing.is_empty()
@@ -153,25 +143,16 @@ impl Driver {
     /// stops while there is enough to be sent. Where the attachments that they bring come near to
     /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
-        let mut known = None;
         while !self.input.calls.is_empty() {
-            let busy = match known {
-                Some(busy) if self.shared.is_as_before() => busy,
-                _ => {
-                    let (may_start, replaced, busy) = {
-                        let mut state = self.shared.look();
-                        (self.has_room(&mut state), state.replaced.take(), Busy::of(&state))
-                    };
-                    self.replace_responders(replaced);
-                    if !may_start {
-                        break;
-                    }
-                    *known.insert(busy)
+            if self.shared.is_crowded() || self.shared.has_news() {
+                self.look();
+                if !self.may_start() {
+                    break;
                 }
-            };
+            }
             if let Some(received) = self.input.calls.pop_front() {
                 self.input.calls_size -= received.size();
-                self.start_responder(&received, busy)?;
+                self.start_responder(&received)?;
             }
         }
         // What a flood of calls needed is not kept.
@@ -180,6 +161,19 @@ impl Driver {
             *calls = VecDeque::new();
         }
         Ok(())
+    }
+
+    /// Looks at what has changed: what calls are answered by, and how much goes on already.
+    fn look(&mut self) {
+        let replaced = {
+            let mut state = self.shared.look();
+            self.busy = Busy::of(&state);
+            state.replaced.take()
+        };
+        // Those that were there before are dropped here, and their state is the user's.
+        if let Some(locator) = replaced {
+            self.locator = locator;
+        }
     }
 
     /// Whether a call waits whose responder may start.
@@ -226,12 +220,11 @@ impl Driver {
     pub(super) fn decode(&mut self) -> Result<(), ProtocolError> {
         // Behind a box that switches the protocol there are no boxes. Where one is to be expected
         // each box is looked at before the next is decoded.
-        let (replaced, is_switching) = {
-            let mut state = self.shared.lock();
-            (state.replaced.take(), state.core.is_switching())
-        };
-        self.replace_responders(replaced);
-        let expected = self.locator.has_switches() || is_switching;
+        if self.shared.has_news() {
+            self.look();
+        }
+        let expected = self.locator.has_switches()
+            || self.shared.is_eventful() && self.shared.lock().core.is_switching();
         let most = if expected { 1 } else { AT_ONCE };
         loop {
             let Input { buffer, buffers, decoder, boxes, .. } = &mut self.input;
@@ -332,18 +325,10 @@ impl Driver {
         handled
     }
 
-    /// Goes on with other responders, if they were replaced. Not to be called with the state
-    /// locked: those that were there before are dropped, and their state is the user's.
-    fn replace_responders(&mut self, replaced: Option<Arc<Locator>>) {
-        if let Some(locator) = replaced {
-            self.locator = locator;
-        }
-    }
-
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
-    fn start_responder(&mut self, received: &Received, busy: Busy) -> Result<(), CloseReason> {
+    fn start_responder(&mut self, received: &Received) -> Result<(), CloseReason> {
         let Received { call, len, number } = received;
-        let Busy { running, running_bytes, draining } = busy;
+        let Busy { running, running_bytes, draining } = self.busy;
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
         let asks_switch = self.switching == Switching::Asked && self.input.calls.is_empty();
         let peer = Peer::recent(&self.shared, &mut self.handle);
