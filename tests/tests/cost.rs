@@ -64,8 +64,9 @@ fn one_sum_at_a_time() {
 #[test]
 fn sums_with_64_in_flight() {
     let cost = Pair::new().cost(64, 100, sum);
-    // Measured: 1.030, 207, 0.031 and 0.031.
-    let bounds = Bounds { allocations: 1.05, bytes: 220.0, writes: 0.04, reads: 0.04 };
+    // Measured: 1.031, 207, 0.047 and 0.031. A side that has many answers to give out lets those
+    // who got the first ones call before it goes on, and writes twice.
+    let bounds = Bounds { allocations: 1.05, bytes: 220.0, writes: 0.05, reads: 0.04 };
     cost.check("sum, 64 in flight", &bounds);
 }
 

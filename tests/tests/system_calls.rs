@@ -36,9 +36,10 @@ fn one_sum_at_a_time() {
 #[test]
 fn sums_with_64_in_flight() {
     let cost = Sides::new().cost(64, 100, sum);
-    // Measured: 0.063 and 0.047, which are 4 and 3 for all 64. So many callers are more tasks than
-    // a runtime serves without looking for more.
-    cost.check("sum, 64 in flight", 0.065, 0.047);
+    // Measured: 0.078 and 0.047, which are 5 and 3 for all 64. The caller's side writes once more
+    // than it could, to let the other side begin earlier; and so many callers are more tasks than a
+    // runtime serves without looking for more.
+    cost.check("sum, 64 in flight", 0.08, 0.047);
 }
 
 #[test]

@@ -116,6 +116,8 @@ struct Input {
     /// How many bytes `calls` take: see [`Received::size`].
     calls_size: usize,
     wakers: Vec<Waker>,
+    /// Whether there may be more boxes in the buffer, which wait for the driver's next turn.
+    left: bool,
 }
 
 /// A call that was received.
@@ -175,6 +177,7 @@ impl Driver {
             calls: VecDeque::new(),
             calls_size: 0,
             wakers: Vec::new(),
+            left: false,
         };
         Self {
             transport,

@@ -17,11 +17,13 @@ use crate::proto::{Event, ProtocolError};
 use crate::responder::{Question, Undeclared};
 
 /// How many boxes are decoded before they are sorted out. Many small ones take more memory than
-/// what they were read into.
-const AT_ONCE: usize = 1024;
-
-/// How many boxes are sorted out while callers wait for the lock.
-const AT_ONE_LOCK: usize = 8;
+/// what they were read into, and callers wait for the lock while they are sorted.
+///
+/// When so many calls have their answers, those who made them have their turn before the next
+/// boxes. What they call next is sent while others still wait: so both sides are at work at once.
+/// And a few tasks have run before another thread of the runtime comes to share them, which costs
+/// more than it gains when all that they do is to call.
+const AT_ONCE: usize = 16;
 
 impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
@@ -32,39 +34,10 @@ impl Driver {
             if self.switching != Switching::No {
                 return Ok(Progress::Waiting);
             }
-            let usual = self.input.calls.is_empty()
-                && !self.shared.has_news()
-                && !self.busy.is_full(&self.shared.settings.limits);
-            if !usual {
-                let (queued, may_read) = {
-                    let mut state = self.shared.lock();
-                    (!state.core.outgoing().is_empty(), self.may_read(&mut state))
-                };
-                if queued && self.writing.is_empty() && !self.input.calls.is_empty() {
-                    // What their answers wait behind is sent first.
-                    return Ok(Progress::More);
-                }
-                if !may_read {
-                    self.reading = Reading::Paused;
-                    return Ok(Progress::Waiting);
-                }
-            }
-            let Poll::Ready(received) = self.poll_receive(cx) else {
-                // They may come apart from bytes, and count then too.
-                self.receive_attachments()?;
-                self.reading = Reading::Done;
-                return Ok(Progress::Waiting);
-            };
-            let received = received?;
-            if received == 0 {
-                let received = self.input.buffer.len();
-                return Err(match received {
-                    0 => CloseReason::Peer,
-                    _ => CloseReason::Truncated { received },
-                });
-            }
-            if let Some(watch) = &mut self.watch {
-                watch.received();
+            if !std::mem::take(&mut self.input.left)
+                && let Some(progress) = self.poll_more(cx, &mut turn)?
+            {
+                return Ok(progress);
             }
             let attached = !self.input.attachments.is_empty();
             self.handle_received()?;
@@ -80,12 +53,55 @@ impl Driver {
                 let limit = self.shared.settings.limits.unclaimed_attachments;
                 crowded = state.unclaimed.len() > limit / 2;
             }
-            turn += received;
-            if turn >= READ_MAX || crowded {
+            if turn >= READ_MAX || crowded || self.input.left {
                 break;
             }
         }
         Ok(Progress::More)
+    }
+
+    /// Receives more bytes, which `turn` counts; or says how to go on without.
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        turn: &mut usize,
+    ) -> Result<Option<Progress>, CloseReason> {
+        let usual = self.input.calls.is_empty()
+            && !self.shared.has_news()
+            && !self.busy.is_full(&self.shared.settings.limits);
+        if !usual {
+            let (queued, may_read) = {
+                let mut state = self.shared.lock();
+                (!state.core.outgoing().is_empty(), self.may_read(&mut state))
+            };
+            if queued && self.writing.is_empty() && !self.input.calls.is_empty() {
+                // What their answers wait behind is sent first.
+                return Ok(Some(Progress::More));
+            }
+            if !may_read {
+                self.reading = Reading::Paused;
+                return Ok(Some(Progress::Waiting));
+            }
+        }
+        let Poll::Ready(received) = self.poll_receive(cx) else {
+            // They may come apart from bytes, and count then too.
+            self.receive_attachments()?;
+            self.reading = Reading::Done;
+            return Ok(Some(Progress::Waiting));
+        };
+        let received = received?;
+        if received == 0 {
+            let received = self.input.buffer.len();
+            return Err(match received {
+                0 => CloseReason::Peer,
+                _ => CloseReason::Truncated { received },
+            });
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.received();
+        }
+        *turn += received;
+        Ok(None)
     }
 
     /// Whether another call may be received now: see
@@ -250,6 +266,10 @@ impl Driver {
             if !decoded? || self.switching != Switching::No {
                 return Ok(());
             }
+            if self.input.wakers.len() >= AT_ONCE && !self.input.buffer.is_empty() {
+                self.input.left = true;
+                return Ok(());
+            }
         }
     }
 
@@ -261,11 +281,9 @@ impl Driver {
         let mut unwanted = Vec::new();
         // Dropped once the lock is.
         let mut refused = HandedOver::Unwanted;
-        let mut boxes = boxes.drain(..);
-        let mut handled = Ok(());
-        while handled.is_ok() && boxes.len() > 0 {
+        let handled = {
             let mut state = shared.lock();
-            handled = boxes.by_ref().take(AT_ONE_LOCK).try_for_each(|ampbox| {
+            boxes.drain(..).try_for_each(|ampbox| {
                 let asked = state.core.is_switching();
                 let number = state.unclaimed.number();
                 let event = state.core.handle_box(ampbox)?;
@@ -310,9 +328,9 @@ impl Driver {
                     }
                 }
                 Ok(())
-            });
-        }
-        drop((boxes, refused));
+            })
+        };
+        drop(refused);
         for (number, discard) in unwanted {
             match discard {
                 Some((discard, answer)) => discard(shared, &answer, number),

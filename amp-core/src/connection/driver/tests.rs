@@ -62,6 +62,35 @@ async fn responders_that_answer_at_once_do_not_wake_the_driver_that_runs_them() 
     assert_eq!(count.0.load(Ordering::SeqCst), 3);
 }
 
+/// Both that many answers came at once, and that the peer went right after them.
+#[tokio::test]
+async fn answers_are_given_out_in_turns_and_none_is_lost_when_the_peer_goes() {
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let (peer, mut driver) = Connection::new(near).start();
+    let count = Arc::new(Wakes(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&count));
+    let mut none = Context::from_waker(Waker::noop());
+    let no_pairs: [(&str, &str); 0] = [];
+    let mut calls: Vec<_> = (0..40).map(|_| peer.call_remote_string("A", no_pairs)).collect();
+    for call in &mut calls {
+        assert!(Pin::new(call).poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    for tag in 1..=40 {
+        let answer = AmpBox::from_pairs([("_answer", format!("{tag:x}"))]).unwrap();
+        far.write_all(&answer.to_bytes()).await.unwrap();
+    }
+    drop(far);
+    for turns in [16, 32] {
+        assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
+        assert_eq!(count.0.load(Ordering::SeqCst), turns);
+    }
+    while Pin::new(&mut driver).poll(&mut none).is_pending() {}
+    assert_eq!(count.0.load(Ordering::SeqCst), 40);
+    for mut call in calls {
+        assert!(matches!(Pin::new(&mut call).poll(&mut none), Poll::Ready(Ok(_))));
+    }
+}
+
 #[tokio::test]
 async fn an_end_goes_on_when_the_last_responder_is_done_before_the_driver_waits() {
     let mut cx = Context::from_waker(Waker::noop());
