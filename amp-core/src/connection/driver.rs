@@ -118,6 +118,8 @@ struct Input {
     wakers: Vec<Waker>,
     /// Whether there may be more boxes in the buffer, which wait for the driver's next turn.
     left: bool,
+    /// How many attachments nothing had claimed when boxes were last sorted out.
+    unclaimed: usize,
 }
 
 /// A call that was received.
@@ -178,6 +180,7 @@ impl Driver {
             calls_size: 0,
             wakers: Vec::new(),
             left: false,
+            unclaimed: 0,
         };
         Self {
             transport,

@@ -39,19 +39,18 @@ impl Driver {
             {
                 return Ok(progress);
             }
-            let attached = !self.input.attachments.is_empty();
             self.handle_received()?;
             self.check_send_queue()?;
-            let mut crowded = false;
-            if attached || self.shared.is_eventful() {
+            let many = self.shared.settings.limits.unclaimed_attachments / 2;
+            let mut crowded = self.input.unclaimed > many;
+            if crowded || self.shared.is_eventful() {
                 let state = self.shared.lock();
                 if state.phase.refusal().is_some() {
                     // What comes later than the failure that closes the connection is not answered.
                     return Ok(Progress::More);
                 }
                 // Those who have just got their answers claim what these name before more is read.
-                let limit = self.shared.settings.limits.unclaimed_attachments;
-                crowded = state.unclaimed.len() > limit / 2;
+                crowded = state.unclaimed.len() > many;
             }
             if turn >= READ_MAX || crowded || self.input.left {
                 break;
@@ -276,13 +275,14 @@ impl Driver {
     /// Sorts out what was decoded: answers to their calls, calls to be answered.
     pub(super) fn handle_boxes(&mut self) -> Result<(), ProtocolError> {
         let Self { shared, locator, switching, input, .. } = self;
-        let Input { boxes, calls, calls_size, wakers, .. } = input;
+        let Input { boxes, calls, calls_size, wakers, unclaimed, .. } = input;
         let mut ignored = 0;
         let mut unwanted = Vec::new();
         // Dropped once the lock is.
         let mut refused = HandedOver::Unwanted;
         let handled = {
             let mut state = shared.lock();
+            *unclaimed = state.unclaimed.len();
             boxes.drain(..).try_for_each(|ampbox| {
                 let asked = state.core.is_switching();
                 let number = state.unclaimed.number();

@@ -230,3 +230,76 @@ async fn responders_that_answer_nothing_more_are_dropped_with_the_connection() {
     drop(peer);
     assert!(shared.upgrade().is_none());
 }
+
+fn outstanding(peer: &Peer, count: usize) -> Vec<crate::connection::StringCall> {
+    let no_pairs: [(&str, &str); 0] = [];
+    let mut calls: Vec<_> = (0..count).map(|_| peer.call_remote_string("A", no_pairs)).collect();
+    for call in &mut calls {
+        assert!(Pin::new(call).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    calls
+}
+
+fn answers(tags: std::ops::RangeInclusive<usize>) -> Vec<u8> {
+    let answer = |tag| AmpBox::from_pairs([("_answer", format!("{tag:x}"))]).unwrap().to_bytes();
+    tags.map(answer).collect::<Vec<_>>().concat()
+}
+
+/// Gives what it was given, one by one: bytes, and how many attachments come with them.
+struct Script(VecDeque<(Vec<u8>, usize)>);
+
+impl Transport for Script {
+    fn poll_receive(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        attachments: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        let Some((bytes, count)) = self.0.pop_front() else { return Poll::Pending };
+        buffer.extend_from_slice(&bytes);
+        attachments.extend((0..count).map(|n| Arc::new(n) as Attachment));
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_send(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        _: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.iter().map(|part| part.len()).sum()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Those whose answers name attachments have their turn before more attachments come: also when
+/// the answer was given out later than these came, or its end came without any.
+#[tokio::test]
+async fn attachments_are_claimed_before_more_are_received() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let answer = answers(1..=1);
+    let late = vec![(answers(1..=17), 6), (answers(18..=18), 6)];
+    let apart = vec![(answer[..5].to_vec(), 6), (answer[5..].to_vec(), 0), (answers(2..=2), 6)];
+    for (script, naming) in [(late, 17), (apart, 1)] {
+        let limits = Limits { unclaimed_attachments: 10, ..Limits::default() };
+        let connection = Connection::with_transport(Script(script.into())).limits(limits);
+        let (peer, mut driver) = connection.start();
+        let _calls = outstanding(&peer, 18);
+        for _ in 0..10 {
+            assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+            assert!(driver.ending.is_none(), "over the limit");
+            if peer.counters().answers_received >= naming {
+                // Whoever got the answer claims what it names.
+                drop(driver.shared.take_unclaimed());
+            }
+        }
+        assert_eq!(peer.counters().answers_received, if naming == 1 { 2 } else { 18 });
+    }
+}
