@@ -392,9 +392,13 @@ impl Driver {
         }
     }
 
-    /// Whether nothing is being answered. A responder queues its answer before it is done.
+    /// Whether nothing is being answered, and nothing that was read has yet to be looked at. A
+    /// responder queues its answer before it is done.
     fn is_drained(&self, state: &State) -> bool {
-        state.running == 0 && self.input.calls.is_empty() && self.switching == Switching::No
+        state.running == 0
+            && self.input.calls.is_empty()
+            && !self.input.left
+            && self.switching == Switching::No
     }
 
     /// Waits for [`Shared::update`], unless there is something to do already: an update that came

@@ -303,3 +303,22 @@ async fn attachments_are_claimed_before_more_are_received() {
         assert_eq!(peer.counters().answers_received, if naming == 1 { 2 } else { 18 });
     }
 }
+
+#[tokio::test]
+async fn what_was_received_with_many_answers_is_dealt_with_before_a_graceful_end() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let (peer, mut driver, mut far) = start();
+    let calls = outstanding(&peer, 40);
+    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    far.write_all(&answers(1..=40)).await.unwrap();
+    let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "B")]).unwrap();
+    far.write_all(&call.to_bytes()).await.unwrap();
+    driver.shared.drain(std::time::Duration::from_secs(1));
+    while driver.ending.is_none() {
+        assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    }
+    assert_eq!(peer.counters().errors_sent, 1, "the call is answered");
+    for mut call in calls {
+        assert!(matches!(Pin::new(&mut call).poll(&mut cx), Poll::Ready(Ok(_))));
+    }
+}
