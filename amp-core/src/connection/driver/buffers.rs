@@ -45,12 +45,13 @@ impl Buffers {
         if !buffer.try_reclaim(wanted - len) {
             if let Some((free, size)) = self.take(wanted) {
                 self.replace(buffer, free, size);
-            } else {
-                let size = if self.has_room(wanted) { wanted } else { SMALL.max(len + least) };
-                self.grow(buffer, size);
+            } else if self.has_room(wanted) {
+                self.grow(buffer, wanted);
+            } else if buffer.capacity() - len < least.max(SMALL / 2) {
+                self.grow(buffer, SMALL.max(len + least));
             }
         }
-        if self.size >= LARGE {
+        if self.size >= LARGE || !self.large.is_empty() {
             self.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(KEPT)));
         }
     }
@@ -183,6 +184,28 @@ mod tests {
         assert_eq!(buffer.capacity(), WANTED);
     }
 
+    /// A buffer of this size is filled by many short reads, not one by each of them.
+    #[tokio::test]
+    async fn short_reads_share_a_small_buffer() {
+        let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
+        let mut kept = Vec::new();
+        while buffers.has_room(WANTED) || buffer.capacity() > SMALL {
+            buffers.make_room(&mut buffer, 2, WANTED);
+            kept.push(values(&mut buffer, 0));
+        }
+        let mut made = 0;
+        for _ in 0..100 {
+            let end = buffer.as_ptr_range().end;
+            buffers.make_room(&mut buffer, 2, WANTED);
+            if buffer.as_ptr_range().end != end {
+                made += buffer.capacity();
+            }
+            buffer.extend_from_slice(&[b'v'; 100]);
+            kept.push(buffer.split().freeze());
+        }
+        assert!(made <= 2 * SMALL, "{made} bytes for {} bytes of values", 100 * 100);
+    }
+
     #[tokio::test]
     async fn what_has_to_be_received_fits_however_many_values_are_kept() {
         let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
@@ -240,5 +263,21 @@ mod tests {
         assert_eq!(buffer.capacity(), 0);
         assert!(!release(&mut buffers, &mut buffer), "nothing is left to give up");
         drop(small);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_buffer_that_a_small_one_replaces_is_given_up_too() {
+        let later = KEPT + Duration::from_millis(1);
+        let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
+        buffers.make_room(&mut buffer, 2, WANTED);
+        let kept = values(&mut buffer, 3);
+        tokio::time::advance(later).await;
+        assert!(release(&mut buffers, &mut buffer));
+        buffers.make_room(&mut buffer, 2, SMALL);
+        assert_eq!((buffers.size, buffers.large.len()), (SMALL, 1));
+        drop(kept);
+        tokio::time::advance(later).await;
+        assert!(release(&mut buffers, &mut buffer));
+        assert!(buffers.large.is_empty());
     }
 }
