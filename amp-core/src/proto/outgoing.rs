@@ -11,6 +11,9 @@ const OWN_SEGMENT: usize = 16 << 10;
 /// An emptied buffer over this size, in bytes, is given back rather than kept for the next boxes.
 const KEPT: usize = 256 << 10;
 
+/// Pairs of more than this size, in bytes, leave no buffer behind for the next box.
+const KEPT_PAIRS: usize = 64 << 10;
+
 /// How many attachments are sent ahead of the boxes that name them, unless one box names more. The
 /// other side keeps what it has received and not claimed, and bounds it.
 const AHEAD: usize = 128;
@@ -146,7 +149,8 @@ impl Outgoing {
         }
         self.tail.advance(sent);
         if self.tail.is_empty() {
-            if self.tail.capacity() > KEPT {
+            // It may be the end of a larger one, of which the rest was sent on its own.
+            if self.tail.try_reclaim(KEPT + 1) {
                 self.tail = BytesMut::new();
             } else {
                 self.tail.clear();
@@ -224,14 +228,18 @@ impl Outgoing {
 
     /// Puts a body in of which some is sent from where it is.
     fn push_segments(&mut self, body: &mut Body) {
+        let all = body.pairs.len();
         let mut before = 0;
         for Segment { at, bytes } in body.segments.drain(..) {
             self.push_pairs(&mut body.pairs, at - before);
             self.push_segment(bytes);
             before = at;
         }
-        let left = body.pairs.len();
-        self.push_pairs(&mut body.pairs, left);
+        self.push_pairs(&mut body.pairs, all - before);
+        if all > KEPT_PAIRS {
+            // What is left of the buffer would keep all of its memory, however small it looks.
+            body.pairs = BytesMut::new();
+        }
     }
 
     /// Puts the first `len` bytes of `pairs` in, which are taken off.
@@ -408,9 +416,29 @@ mod tests {
     fn a_large_buffer_is_not_kept() {
         let mut outgoing = Outgoing::default();
         for _ in 0..40 {
-            outgoing.push(|_| (), &mut body(OWN_SEGMENT - 1));
+            outgoing.push(|_| (), &mut body(OWN_SEGMENT - 3));
         }
         outgoing.advance(outgoing.len());
         assert!(outgoing.tail.capacity() <= KEPT);
+
+        // Nor what is left of it behind a part that was sent on its own.
+        for _ in 0..60 {
+            outgoing.push(|_| (), &mut body(OWN_SEGMENT - 3));
+        }
+        outgoing.push(|_| (), &mut body(OWN_SEGMENT));
+        outgoing.advance(outgoing.len());
+        assert!(!outgoing.tail.try_reclaim(KEPT + 1));
+    }
+
+    #[test]
+    fn a_body_does_not_keep_what_was_sent_from_where_it_was() {
+        let large = KEPT_PAIRS + 1;
+        for (pairs, values) in [(&[large][..], &[][..]), (&[large, 5], &[7])] {
+            let mut outgoing = Outgoing::default();
+            let mut body = body_with_values(pairs, values);
+            outgoing.push(|_| (), &mut body);
+            outgoing.advance(outgoing.len());
+            assert!(!body.pairs.try_reclaim(large));
+        }
     }
 }
