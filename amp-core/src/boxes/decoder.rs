@@ -28,34 +28,6 @@ struct Seen {
     sorted: bool,
 }
 
-/// A box that is all there. It becomes an [`AmpBox`] only where that is needed, so that its bytes
-/// are moved as little as can be.
-pub(crate) struct Found {
-    /// Where it ends.
-    end: usize,
-    pairs: usize,
-    sorted: bool,
-}
-
-impl Found {
-    /// The box at the beginning of `bytes`, which must be all there.
-    pub(crate) fn first(bytes: &[u8], limits: BoxLimits) -> Result<Self, BoxError> {
-        let found = Decoder::new(limits).scan(bytes)?;
-        found.ok_or(BoxError::Truncated { seen: bytes.len() })
-    }
-
-    #[inline]
-    pub(crate) fn end(&self) -> usize {
-        self.end
-    }
-
-    /// The box, of which `data` is all.
-    #[inline]
-    pub(crate) fn ampbox(&self, data: Bytes) -> AmpBox {
-        AmpBox::received(data, self.pairs, self.sorted)
-    }
-}
-
 impl Decoder {
     /// A decoder that holds received boxes to `limits`.
     pub fn new(limits: BoxLimits) -> Self {
@@ -147,6 +119,34 @@ impl Decoder {
 impl Default for Seen {
     fn default() -> Self {
         Self { at: 0, pairs: 0, last_key: 0..0, sorted: true }
+    }
+}
+
+/// A box that is all there. It becomes an [`AmpBox`] only where that is needed, so that its bytes
+/// are moved as little as can be.
+pub(crate) struct Found {
+    /// Where it ends.
+    end: usize,
+    pairs: usize,
+    sorted: bool,
+}
+
+impl Found {
+    /// The box at the beginning of `bytes`, which must be all there.
+    pub(crate) fn first(bytes: &[u8], limits: BoxLimits) -> Result<Self, BoxError> {
+        let found = Decoder::new(limits).scan(bytes)?;
+        found.ok_or(BoxError::Truncated { seen: bytes.len() })
+    }
+
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// The box, of which `data` is all.
+    #[inline]
+    pub(crate) fn ampbox(&self, data: Bytes) -> AmpBox {
+        AmpBox::received(data, self.pairs, self.sorted)
     }
 }
 
