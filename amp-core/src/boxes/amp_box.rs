@@ -1,7 +1,6 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::cmp::Ordering;
 use std::fmt;
-use std::iter::FusedIterator;
 use std::num::NonZero;
 use std::slice;
 
@@ -409,8 +408,6 @@ impl<'a> Iterator for Pairs<'a> {
 }
 
 impl ExactSizeIterator for Pairs<'_> {}
-
-impl FusedIterator for Pairs<'_> {}
 
 #[inline]
 fn find<'a>(data: &'a [u8], key: &[u8]) -> Option<FoundPair<'a>> {

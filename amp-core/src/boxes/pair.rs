@@ -1,4 +1,3 @@
-use std::iter::FusedIterator;
 use std::num::NonZero;
 
 /// Where a pair is: its key at `key`, and its value two bytes behind that.
@@ -117,5 +116,3 @@ impl<'a> Iterator for Walk<'a> {
         Some((key, value))
     }
 }
-
-impl FusedIterator for Walk<'_> {}
