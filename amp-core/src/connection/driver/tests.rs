@@ -160,8 +160,6 @@ async fn the_room_of_a_large_box_is_not_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_keeps_no_large_buffers() {
-    use tokio::io::AsyncWriteExt;
-
     let (near, mut far) = tokio::io::duplex(1 << 20);
     let (_peer, mut driver) = Connection::new(near).start();
     let value = vec![0; 65_535];
@@ -187,8 +185,6 @@ async fn an_idle_connection_keeps_no_large_buffers() {
 /// A call takes more memory than its few bytes on the wire.
 #[tokio::test]
 async fn small_calls_that_are_not_answered_yet_take_no_more_memory_than_the_limit_says() {
-    use tokio::io::AsyncWriteExt;
-
     let (near, mut far) = tokio::io::duplex(8 << 10);
     let send_queue_max = 1 << 20;
     let limits = Limits { send_queue: 1, send_queue_max, ..Limits::default() };
