@@ -49,7 +49,8 @@ pub(crate) fn is_before(a: &[u8], b: &[u8]) -> bool {
     a < b
 }
 
-/// The first bytes of `key` as a number. Of two keys, the one with the smaller number comes first.
+/// The first bytes of `key` as a number. Of two keys with different numbers, the one with the
+/// smaller number comes first.
 #[inline]
 pub(super) fn prefix(key: &[u8]) -> u64 {
     let mut first = [0; 8];

@@ -137,11 +137,11 @@ impl<W> Core<W> {
         }
     }
 
-    /// Queues a call that wants an answer.
+    /// Queues a call that wants an answer. The body is left empty.
     ///
     /// # Errors
     ///
-    /// When too many calls are outstanding. Nothing is queued then.
+    /// When too many calls are outstanding. Nothing is queued then, and the body is as it was.
     pub fn call(
         &mut self,
         command: &[u8],
@@ -156,11 +156,12 @@ impl<W> Core<W> {
     }
 
     /// Queues a call that asks for a protocol switch. What is queued behind it is held back until
-    /// the peer refuses, or until [`resume`](Core::resume).
+    /// the peer refuses, or until [`resume`](Core::resume). The body is left empty.
     ///
     /// # Errors
     ///
-    /// When too many calls are outstanding, or a switch is under way. Nothing is queued then.
+    /// When too many calls are outstanding, or a switch is under way. Nothing is queued then, and
+    /// the body is as it was.
     pub fn ask_switch(
         &mut self,
         command: &[u8],
@@ -191,13 +192,13 @@ impl<W> Core<W> {
         Ok(())
     }
 
-    /// Queues a call that wants no answer.
+    /// Queues a call that wants no answer. The body is left empty.
     pub fn notify(&mut self, command: &[u8], body: &mut Body) {
         self.counters.calls_sent += 1;
         self.push(|out| put_reserved(out, keys::COMMAND, command), body);
     }
 
-    /// Queues the answer to the call with this tag.
+    /// Queues the answer to the call with this tag. The body is left empty.
     pub fn answer(&mut self, tag: &[u8], body: &mut Body) {
         self.counters.answers_sent += 1;
         self.push(|out| put_answer(out, tag), body);
