@@ -45,7 +45,7 @@ const SLICES: usize = 32;
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; whoever queues
 /// a box, closes the connection or ends a responder, through [`Shared::update`]; the timers that
-/// limit the end, and those of [`Liveness`].
+/// limit the end, those of [`Liveness`], and the one of [`Buffers`].
 pub(crate) struct Driver {
     transport: Pin<Box<dyn Transport>>,
     shared: Arc<Shared>,
