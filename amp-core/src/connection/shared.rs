@@ -273,7 +273,7 @@ impl Shared {
     }
 
     /// Encodes arguments on the caller's task, with nothing locked that anyone else needs; then
-    /// `put` gives them to the core. Not to be called with the state locked.
+    /// `put` gives them to the core, or leaves them. Not to be called with the state locked.
     pub(crate) fn send<R>(
         &self,
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
@@ -309,14 +309,6 @@ impl Shared {
             *next_ordinal += count;
         }
         Ok(result)
-    }
-
-    /// Encodes arguments that are not sent, for what may be wrong with them.
-    pub(crate) fn send_nothing(
-        &self,
-        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        self.send(write, |_, _| ())
     }
 
     /// Decodes what a box holds, claiming the attachments that it names.
@@ -417,9 +409,12 @@ impl Shared {
 
     /// Nothing can be sent any more, while what the peer sent before is still read.
     pub(super) fn break_off(&self, reason: CloseReason) {
-        self.lock().broken = Some(reason);
-        self.note_event();
-        self.crowded.store(true, Ordering::Relaxed);
+        {
+            let mut state = self.lock();
+            state.broken = Some(reason);
+            self.note_event();
+            self.crowded.store(true, Ordering::Relaxed);
+        }
         self.room.notify_waiters();
     }
 
@@ -471,22 +466,24 @@ impl Shared {
         drop(unclaimed);
     }
 
-    /// Whether there was room when something was last queued.
+    /// Whether the driver has to look for room before it starts a responder.
     pub(super) fn is_crowded(&self) -> bool {
         self.crowded.load(Ordering::Relaxed)
     }
 
+    /// Whether something has changed that the driver looks at before it starts a responder.
     pub(super) fn has_news(&self) -> bool {
         self.news.load(Ordering::Relaxed)
     }
 
-    /// Whether there is more to the state than calls and answers. What is noted before the driver
-    /// is woken, or before it last looked whether it may wait, it sees.
+    /// Whether there is more to the state than calls and answers. The driver sees what was noted
+    /// before it was woken, or before it last looked whether it may wait.
     pub(super) fn is_eventful(&self) -> bool {
         self.eventful.load(Ordering::Relaxed)
     }
 
-    /// Notes that there is. To be called with the state locked, or before the driver is woken.
+    /// Notes that there is more to the state than calls and answers. To be called with the state
+    /// locked.
     pub(crate) fn note_event(&self) {
         self.eventful.store(true, Ordering::Relaxed);
     }

@@ -138,7 +138,7 @@ impl Question {
             shared.send(write, |state, body| put(state, tag, body)).map(|()| Outcome::Answered)
         } else {
             // It is written all the same: what is wrong with it is worth knowing.
-            shared.send_nothing(write).map(|()| Outcome::Done)
+            shared.send(write, |_, _| ()).map(|()| Outcome::Done)
         };
         match sent {
             Ok(outcome) => {

@@ -71,9 +71,9 @@ impl Buffers {
         Some(self.large.remove(free))
     }
 
-    /// Gives `buffer` this size, or another one in its place.
+    /// Gives `buffer` this size, or another one in its place. What is in there fits.
     fn grow(&mut self, buffer: &mut BytesMut, size: usize) {
-        let more = size - buffer.len().min(size);
+        let more = size - buffer.len();
         if buffer.try_reclaim(more) {
             return;
         }
