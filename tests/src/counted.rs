@@ -41,8 +41,8 @@ impl Counted {
         Self { stream, counts: Arc::clone(counts) }
     }
 
-    /// Whether tokio takes the socket for ready. Then, and only then, it asks the kernel: what is
-    /// to change that is looked for between tasks.
+    /// Whether tokio takes the socket for ready. Then, and only then, it asks the kernel. What it
+    /// takes it for does not change before it has asked: for that it looks between tasks.
     fn is_ready(&self, interest: Interest) -> bool {
         self.stream.try_io(interest, || Ok(())).is_ok()
     }

@@ -58,8 +58,8 @@ pub struct Limits {
     /// half of [`send_queue_max`](Self::send_queue_max) is queued, for they may claim them.
     pub send_queue: usize,
     /// Bytes that wait to be sent at all, answers included, together with the calls that are not
-    /// answered yet because of them, which count with what they take in memory. 64 MiB by default. Over it, the peer calls without reading
-    /// what it is answered, and the connection ends.
+    /// answered yet because of them, which count with what they take in memory. 64 MiB by default.
+    /// Over it, the peer calls without reading what it is answered, and the connection ends.
     pub send_queue_max: usize,
     /// Attachments that were received and that no argument has claimed. 1024 by default. Over
     /// it, the connection ends.

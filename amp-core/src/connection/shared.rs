@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     news: AtomicBool,
     /// Whether something has happened that most connections see only at their ends, if ever: one
     /// is closing, draining, broken, or has begun to switch the protocol. Only the state says what.
+    /// It stays set.
     eventful: AtomicBool,
     /// Notified when the queue has room again.
     pub(super) room: Arc<Notify>,

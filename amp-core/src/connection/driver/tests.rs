@@ -62,7 +62,7 @@ async fn responders_that_answer_at_once_do_not_wake_the_driver_that_runs_them() 
     assert_eq!(count.0.load(Ordering::SeqCst), 3);
 }
 
-/// Both that many answers came at once, and that the peer went right after them.
+/// That the peer has gone is read only after the answers that wait for a later turn.
 #[tokio::test]
 async fn answers_are_given_out_in_turns_and_none_is_lost_when_the_peer_goes() {
     let (near, mut far) = tokio::io::duplex(1 << 16);
