@@ -2,7 +2,7 @@
 //! are cut, the same is said.
 
 use amp_core::proto::{Body, CallId, Core, CoreLimits, Event};
-use amp_core::{AmpBox, BoxLimits, BoxWriter, Decoder, RemoteError};
+use amp_core::{AmpBox, BoxLimits, Decoder, RemoteError};
 use bytes::BytesMut;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -64,7 +64,7 @@ impl Side {
 
 fn body<const N: usize, V: AsRef<[u8]>>(pairs: [(&str, V); N]) -> Body {
     let mut body = Body::default();
-    let mut writer = BoxWriter::new(&mut body.pairs);
+    let mut writer = body.writer();
     for (key, value) in pairs {
         writer.put(key.as_bytes(), value.as_ref()).unwrap();
     }

@@ -23,7 +23,7 @@ const AHEAD: usize = 128;
 #[derive(Debug, Default)]
 pub struct Body {
     /// The pairs, as a [`BoxWriter`] leaves them.
-    pub pairs: BytesMut,
+    pub(crate) pairs: BytesMut,
     /// The values that are not copied into `pairs`.
     pub(crate) segments: Segments,
     /// The attachments, in the order of their ordinals.
@@ -31,8 +31,8 @@ pub struct Body {
 }
 
 impl Body {
-    /// A writer of the pairs. Unlike one over `pairs` alone, it leaves large values where they are:
-    /// see [`put_bytes`](crate::ValueWriter::put_bytes).
+    /// A writer of the pairs, which leaves large values where they are: see
+    /// [`put_bytes`](crate::ValueWriter::put_bytes).
     pub fn writer(&mut self) -> BoxWriter<'_> {
         BoxWriter::sharing(&mut self.pairs, &mut self.segments)
     }

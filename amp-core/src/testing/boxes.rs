@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::argument::{DecodeError, EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxLimits, BoxWriter, keys};
+use crate::boxes::{AmpBox, BoxLimits, keys};
 use crate::command::{Arguments, Command, CommandError, read_arguments};
 use crate::error::CallError;
 use crate::proto::{Body, Core, CoreLimits, RemoteError};
@@ -110,7 +110,7 @@ fn sent(act: impl FnOnce(&mut Core<()>)) -> Bytes {
 
 pub(super) fn body_of(arguments: &impl Arguments) -> Result<Body, EncodeError> {
     let mut body = Body::default();
-    let mut writer = BoxWriter::new(&mut body.pairs);
+    let mut writer = body.writer();
     Proto::detached(|proto| arguments.to_box(&mut writer, proto))?;
     writer.finish()?;
     Ok(body)
