@@ -168,8 +168,8 @@ pub fn send(
         return Err(io::ErrorKind::WriteZero.into());
     }
     if descriptors.len() > MAX_DESCRIPTORS {
-        let text =
-            format!("{} descriptors in one message, of {MAX_DESCRIPTORS}", descriptors.len());
+        let count = descriptors.len();
+        let text = format!("{count} descriptors are over the limit of {MAX_DESCRIPTORS}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let sent = match (bytes, descriptors) {

@@ -127,12 +127,14 @@ impl Question {
         self.answer_with(|out, _| Ok(out.put_box(response)?), State::answer);
     }
 
+    /// Answers with what `write` writes, and says whether that could be encoded.
     fn answer_with(
         &mut self,
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
         put: impl FnOnce(&mut State, &[u8], &mut Body),
     ) -> bool {
         let Self { peer, tag, answered, watch, .. } = self;
+        debug_assert!(!*answered, "a call is answered once");
         let shared = peer.shared();
         let sent = if let Some(tag) = tag {
             shared.send(write, |state, body| put(state, tag, body)).map(|()| Outcome::Answered)
@@ -227,6 +229,7 @@ impl Question {
     }
 
     fn finish(&mut self, code: &[u8], description: &str, close: bool) {
+        debug_assert!(!self.answered, "a call is answered once");
         self.answered = true;
         #[cfg(feature = "tower")]
         if let Some(home) = &mut self.home {
