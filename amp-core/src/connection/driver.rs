@@ -208,8 +208,7 @@ impl Driver {
 
     /// Writes until nothing is queued, or the transport takes no more.
     fn poll_writing(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
-        let shut_down = self.ending.as_ref().is_some_and(|ending| ending.shut_down);
-        if self.broken.is_some() || shut_down {
+        if self.sends_nothing() {
             let unsent = std::mem::take(self.shared.lock().core.outgoing());
             drop(unsent);
             return Ok(Progress::Waiting);
@@ -286,6 +285,11 @@ impl Driver {
         Ok(Progress::Waiting)
     }
 
+    /// Whether nothing is sent any more.
+    fn sends_nothing(&self) -> bool {
+        self.broken.is_some() || self.ending.as_ref().is_some_and(|ending| ending.shut_down)
+    }
+
     /// Starts what was to run when an answer has been written.
     fn start_what_waited(&mut self) {
         loop {
@@ -313,16 +317,18 @@ impl Driver {
             // Nothing is held back.
             return Ok(());
         }
-        let limit = self.shared.settings.limits.send_queue_max;
-        let (queued, holds) = {
-            let state = self.shared.lock();
-            (state.core.queued(), state.core.holds())
-        };
-        let waiting = queued + self.writing.len() + self.input.calls_size;
-        if waiting > limit && (holds || !self.writing.is_empty()) {
+        let too_much = self.holds_too_much(&self.shared.lock());
+        if too_much {
+            let limit = self.shared.settings.limits.send_queue_max;
             return Err(CloseReason::Limit { what: "bytes waiting to be sent", limit });
         }
         Ok(())
+    }
+
+    fn holds_too_much(&self, state: &State) -> bool {
+        let waiting = state.core.queued() + self.writing.len() + self.input.calls_size;
+        waiting > self.shared.settings.limits.send_queue_max
+            && (state.core.holds() || !self.writing.is_empty())
     }
 
     /// Ends the connection properly: what is queued is sent, the peer is told that nothing more
@@ -412,7 +418,8 @@ impl Driver {
                 || self.switching == Switching::Asked && !matches!(state.switch, Switch::Deciding)
                 || state.draining.is_some()
                     && (self.draining.is_none() || self.is_drained(&state)));
-        let park = !to_go_on && (!to_write || self.yielded);
+        let to_end = !self.sends_nothing() && self.holds_too_much(&state);
+        let park = !to_go_on && !to_end && (!to_write || self.yielded);
         if park && !self.yielded && !state.driver.as_ref().is_some_and(|d| d.will_wake(cx.waker()))
         {
             state.driver = Some(cx.waker().clone());

@@ -318,3 +318,24 @@ async fn what_was_received_with_many_answers_is_dealt_with_before_a_graceful_end
         assert!(matches!(Pin::new(&mut call).poll(&mut cx), Poll::Ready(Ok(_))));
     }
 }
+
+/// Whoever queues it while the driver is at work wakes nobody.
+#[tokio::test]
+async fn too_much_that_waits_ends_the_connection_when_it_comes_before_the_driver_waits() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let (near, _far) = tokio::io::duplex(10);
+    let limits = Limits { send_queue_max: 1000, ..Limits::default() };
+    let (_peer, mut driver) = Connection::new(near).limits(limits).start();
+    let notify = |driver: &Driver, size: usize| {
+        let mut body = Body { pairs: BytesMut::from(&vec![0; size][..]), ..Body::default() };
+        driver.shared.update(|state| state.core.notify(b"A", &mut body));
+    };
+    notify(&driver, 100);
+    assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+    notify(&driver, 1000);
+    assert!(!driver.park(&cx), "the limit is passed");
+    assert!(matches!(
+        Pin::new(&mut driver).poll(&mut cx),
+        Poll::Ready(CloseReason::Limit { limit: 1000, .. })
+    ));
+}
