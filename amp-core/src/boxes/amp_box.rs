@@ -46,7 +46,8 @@ const _: () = assert!(size_of::<AmpBox>() == size_of::<Bytes>());
 /// So few pairs are gone through as fast as they would be searched.
 const MOST_PLAIN: usize = 16;
 
-/// Where those pairs of a received box are that say what it is.
+/// Where those pairs of a received box are that say what it is. Beside the tag of an answer, the
+/// others need not be noted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reserved {
     pub(crate) ask: Option<Pair>,
@@ -619,8 +620,10 @@ mod tests {
             (reserved.error, keys::ERROR),
             (reserved.command, keys::COMMAND),
         ] {
-            let found = found.map(|pair| ampbox.value_of(pair));
-            assert_eq!(found, map.get(key).map(Vec::as_slice), "{key:?}");
+            if key == keys::ANSWER || reserved.answer.is_none() {
+                let found = found.map(|pair| ampbox.value_of(pair));
+                assert_eq!(found, map.get(key).map(Vec::as_slice), "{key:?}");
+            }
         }
     }
 
