@@ -27,8 +27,8 @@ impl<'a> Value<'a> {
         self.bytes
     }
 
-    /// The bytes, on their own. They are shared with the box where the box was received, and
-    /// copied otherwise.
+    /// The bytes, on their own. Where the box was received they share the buffer that it came in,
+    /// and are copied otherwise.
     pub fn to_bytes(&self) -> Bytes {
         match self.shared {
             Some(buffer) => buffer.slice_ref(self.bytes),
@@ -36,7 +36,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// How many bytes are kept for as long as [`to_bytes`](Value::to_bytes) are, if they are shared.
+    /// How many bytes the box has that is kept for as long as [`to_bytes`](Value::to_bytes) are, if
+    /// they are shared.
     pub(crate) fn kept(&self) -> usize {
         self.shared.map_or(0, Bytes::len)
     }

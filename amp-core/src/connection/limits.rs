@@ -52,8 +52,8 @@ pub struct Limits {
     /// Bytes that wait to be sent before callers have to wait for room, and before responders of
     /// further calls of the peer have to wait to be started. 1 MiB by default. Boxes are never
     /// cut, so a few more bytes may wait. A received value that is sent on without being
-    /// [copied](crate::ValueWriter::put_bytes) keeps more than it counts while it waits: the box
-    /// that it came in, which is at most four times as large. And while more than three quarters of
+    /// [copied](crate::ValueWriter::put_bytes) keeps more than it counts while it waits: the buffer
+    /// that it came in. And while more than three quarters of
     /// [`unclaimed_attachments`](Self::unclaimed_attachments) wait, responders are started until
     /// half of [`send_queue_max`](Self::send_queue_max) is queued, for they may claim them.
     pub send_queue: usize,

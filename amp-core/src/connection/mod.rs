@@ -9,6 +9,7 @@ mod limits;
 mod peer;
 mod policy;
 mod shared;
+mod staging;
 mod switch;
 mod switched;
 mod transport;

@@ -1,7 +1,6 @@
 //! What the driver, the callers and the responders of one connection share.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
@@ -18,13 +17,8 @@ use super::lanes::Lanes;
 use super::limits::Limits;
 use super::switched::Switched;
 use super::transport::Transport;
-use super::unclaimed::{BoxNumber, Claimed, Unclaimed};
-use crate::argument::{
-    Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Extensions, PeerAddress,
-    Proto,
-};
-use crate::boxes::{AmpBox, BoxWriter, Segment};
-use crate::command::{Arguments, read_arguments};
+use super::unclaimed::Unclaimed;
+use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::error::CloseReason;
 use crate::proto::{Body, Core, CoreLimits};
 use crate::responder::Locator;
@@ -34,12 +28,12 @@ pub(crate) struct Shared {
     /// The ordinal of the next attachment to be sent. Locked from the first attachment of a box
     /// until that box is queued, so that ordinals have the order of the wire. It is locked before
     /// `state`, never while that is locked.
-    next_ordinal: Mutex<u64>,
+    pub(super) next_ordinal: Mutex<u64>,
     pub(super) lanes: Lanes,
     pub(super) attachment_kind: Option<AttachmentKind>,
     /// Whether the transport carries no attachments of that kind any more: what replaces one is a
     /// stream of bytes.
-    bytes_only: AtomicBool,
+    pub(super) bytes_only: AtomicBool,
     pub(super) address: PeerAddress,
     pub(super) extensions: Extensions,
     pub(crate) settings: Settings,
@@ -163,14 +157,6 @@ impl Phase {
     }
 }
 
-thread_local! {
-    /// Boxes are encoded into buffers that stay with the thread, and copied to the queue.
-    static SCRATCH: RefCell<Body> = RefCell::default();
-}
-
-/// A scratch buffer over this size, in bytes, is not kept.
-const KEPT_SCRATCH: usize = 64 << 10;
-
 impl Shared {
     pub(super) fn new(
         settings: Settings,
@@ -271,80 +257,6 @@ impl Shared {
     pub(super) fn take_unclaimed(&self) -> Vec<Attachment> {
         let unclaimed = std::mem::take(&mut self.lock().unclaimed);
         unclaimed.into_attachments()
-    }
-
-    /// Encodes arguments on the caller's task, with nothing locked that anyone else needs; then
-    /// `put` gives them to the core, or leaves them. Not to be called with the state locked.
-    pub(crate) fn send<R>(
-        &self,
-        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-        put: impl FnOnce(&mut State, &mut Body) -> R,
-    ) -> Result<R, EncodeError> {
-        SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-            Ok(mut body) => self.send_from(&mut body, write, put),
-            // A hook that encodes a box on its own, while one is being encoded.
-            Err(_) => self.send_from(&mut Body::default(), write, put),
-        })
-    }
-
-    fn send_from<R>(
-        &self,
-        body: &mut Body,
-        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-        put: impl FnOnce(&mut State, &mut Body) -> R,
-    ) -> Result<R, EncodeError> {
-        let body = Emptied(body);
-        let Body { pairs, segments, attachments } = &mut *body.0;
-        let mut staging = Staging::new(self, attachments);
-        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
-        let mut writer = BoxWriter::sharing(pairs, segments);
-        write(&mut writer, &mut proto)?;
-        writer.finish()?;
-        let Staging { ordinals, attachments, .. } = staging;
-        let count = attachments.len() as u64;
-        let result = self.update(|state| put(state, body.0));
-        // Whoever did not queue the box left its attachments where they are.
-        if body.0.attachments.is_empty()
-            && let Some(mut next_ordinal) = ordinals
-        {
-            *next_ordinal += count;
-        }
-        Ok(result)
-    }
-
-    /// Decodes what a box holds, claiming the attachments that it names.
-    pub(crate) fn decode<A: Arguments>(
-        &self,
-        ampbox: &AmpBox,
-        number: Option<BoxNumber>,
-    ) -> Result<A, DecodeError> {
-        let mut none = Vec::new();
-        let mut staging = Staging { received: number.is_some(), ..Staging::new(self, &mut none) };
-        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
-            .with_unknown_keys(self.settings.unknown_keys);
-        if number.is_some() {
-            proto.watch_values();
-        }
-        let arguments = read_arguments(ampbox, &mut proto);
-        if let Some(number) = number {
-            let whole = arguments.is_ok() && !proto.left_values();
-            let claimed = staging.claimed;
-            self.done(number, claimed, whole);
-        }
-        arguments
-    }
-
-    /// Closes what nothing can claim any more, when nothing will read this box or it was read in
-    /// part.
-    pub(crate) fn leave(&self, number: BoxNumber) {
-        self.done(number, None, false);
-    }
-
-    fn done(&self, number: BoxNumber, claimed: Claimed, whole: bool) {
-        let dead = { self.lock().unclaimed.done(number, claimed, whole) };
-        if !dead.is_empty() {
-            tracing::debug!(count = dead.len(), "dropped attachments that nothing has claimed");
-        }
     }
 
     /// Changes the state, then wakes the driver if it waits and there is something for it to do.
@@ -508,23 +420,6 @@ impl Shared {
     }
 }
 
-/// What was encoded into it is dropped with this, however it ends.
-struct Emptied<'a>(&'a mut Body);
-
-impl Drop for Emptied<'_> {
-    fn drop(&mut self) {
-        let Body { pairs, segments, attachments } = &mut *self.0;
-        pairs.clear();
-        segments.clear();
-        attachments.clear();
-        let of_lists = segments.capacity() * size_of::<Segment>()
-            + attachments.capacity() * size_of::<Attachment>();
-        if pairs.capacity() + of_lists > KEPT_SCRATCH {
-            *self.0 = Body::default();
-        }
-    }
-}
-
 impl State {
     /// Why no call can be made, if none can.
     pub(super) fn refusal(&self) -> Option<&CloseReason> {
@@ -620,46 +515,4 @@ impl State {
 fn is_of_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
-}
-
-/// The attachments of one box while that is encoded or decoded.
-struct Staging<'a, 'b> {
-    shared: &'a Shared,
-    /// Locked from the first attachment on.
-    ordinals: Option<MutexGuard<'a, u64>>,
-    attachments: &'b mut Vec<Attachment>,
-    claimed: Claimed,
-    /// Whether the box came while attachments waited, which it may claim.
-    received: bool,
-}
-
-impl<'a, 'b> Staging<'a, 'b> {
-    fn new(shared: &'a Shared, attachments: &'b mut Vec<Attachment>) -> Self {
-        Self { shared, ordinals: None, attachments, claimed: None, received: false }
-    }
-}
-
-impl Attachments for Staging<'_, '_> {
-    fn kind(&self) -> Option<AttachmentKind> {
-        let kind = self.shared.attachment_kind?;
-        // What came before the transport was replaced can be claimed.
-        let carried = self.received || !self.shared.bytes_only.load(Ordering::Relaxed);
-        carried.then_some(kind)
-    }
-
-    fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {
-        let next_ordinal = self.ordinals.get_or_insert_with(|| {
-            self.shared.next_ordinal.lock().unwrap_or_else(PoisonError::into_inner)
-        });
-        let ordinal = **next_ordinal + self.attachments.len() as u64;
-        self.attachments.push(attachment);
-        Ok(ordinal)
-    }
-
-    fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
-        let attachment = self.shared.lock().unclaimed.claim(ordinal)?;
-        let (lowest, highest) = self.claimed.unwrap_or((ordinal, ordinal));
-        self.claimed = Some((lowest.min(ordinal), highest.max(ordinal)));
-        Ok(attachment)
-    }
 }

@@ -47,7 +47,6 @@ impl Locator {
     /// Starts to answer. The responder's own code runs in here, and may panic.
     pub(crate) fn respond(
         &self,
-        #[cfg_attr(not(feature = "metrics"), expect(unused_mut, reason = "for the label"))]
         mut question: Question,
         command: &[u8],
         ampbox: &AmpBox,

@@ -196,14 +196,14 @@ impl Question {
         self.finish(code, description, false);
     }
 
-    pub(crate) fn fail_unhandled(mut self) {
+    pub(crate) fn fail_unhandled(&mut self) {
         tracing::debug!(command = %self.command(), "no responder for a call");
         let RemoteError { code, description } = RemoteError::unhandled(&self.command);
         self.finish(&code, &description, false);
     }
 
     /// Refuses a call that came when the connection was about to end.
-    pub(crate) fn fail_closing(mut self) {
+    pub(crate) fn fail_closing(&mut self) {
         tracing::debug!(command = %self.command(), "a call came too late to be answered");
         if self.tag.is_none() {
             self.answered = true;

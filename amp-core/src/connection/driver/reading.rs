@@ -18,12 +18,13 @@ use crate::responder::{Question, Undeclared};
 
 /// How many boxes are decoded before they are sorted out. Many small ones take more memory than
 /// what they were read into, and callers wait for the lock while they are sorted.
-///
+const AT_ONCE: usize = 16;
+
 /// When so many calls have their answers, those who made them have their turn before the next
 /// boxes. What they call next is sent while others still wait: so both sides are at work at once.
 /// And a few tasks have run before another thread of the runtime comes to share them, which costs
 /// more than it gains when all that they do is to call.
-const AT_ONCE: usize = 16;
+pub(super) const ANSWERS_AT_ONCE: usize = 16;
 
 impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
@@ -265,7 +266,7 @@ impl Driver {
             if !decoded? || self.switching != Switching::No {
                 return Ok(());
             }
-            if self.input.wakers.len() >= AT_ONCE && !self.input.buffer.is_empty() {
+            if self.input.wakers.len() >= ANSWERS_AT_ONCE && !self.input.buffer.is_empty() {
                 self.input.left = true;
                 return Ok(());
             }

@@ -80,9 +80,9 @@ async fn answers_are_given_out_in_turns_and_none_is_lost_when_the_peer_goes() {
         far.write_all(&answer.to_bytes()).await.unwrap();
     }
     drop(far);
-    for turns in [16, 32] {
+    for turn in 1..=2 {
         assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
-        assert_eq!(count.0.load(Ordering::SeqCst), turns);
+        assert_eq!(count.0.load(Ordering::SeqCst), turn * reading::ANSWERS_AT_ONCE);
     }
     while Pin::new(&mut driver).poll(&mut none).is_pending() {}
     assert_eq!(count.0.load(Ordering::SeqCst), 40);

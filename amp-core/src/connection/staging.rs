@@ -1,0 +1,195 @@
+//! Boxes on their way out of a call or an answer, and into one: their arguments and attachments.
+
+use std::cell::RefCell;
+use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
+
+use super::shared::{Shared, State};
+use super::unclaimed::{BoxNumber, Claimed};
+use crate::argument::{Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxWriter, Segment};
+use crate::command::{Arguments, read_arguments};
+use crate::proto::Body;
+
+thread_local! {
+    /// Boxes are encoded into buffers that stay with the thread, and copied to the queue.
+    static SCRATCH: RefCell<Body> = RefCell::default();
+}
+
+/// A scratch buffer over this size, in bytes, is not kept.
+const KEPT_SCRATCH: usize = 64 << 10;
+
+impl Shared {
+    /// Encodes arguments on the caller's task, with nothing locked that anyone else needs; then
+    /// `put` gives them to the core, or leaves them. Not to be called with the state locked.
+    pub(crate) fn send<R>(
+        &self,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+        put: impl FnOnce(&mut State, &mut Body) -> R,
+    ) -> Result<R, EncodeError> {
+        if SCRATCH.try_with(|_| ()).is_err() {
+            // The thread ends, and one of its values sends something as it is dropped.
+            return self.send_from(&mut Body::default(), write, put);
+        }
+        SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+            Ok(mut body) => self.send_from(&mut body, write, put),
+            // A hook that encodes a box on its own, while one is being encoded.
+            Err(_) => self.send_from(&mut Body::default(), write, put),
+        })
+    }
+
+    fn send_from<R>(
+        &self,
+        body: &mut Body,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+        put: impl FnOnce(&mut State, &mut Body) -> R,
+    ) -> Result<R, EncodeError> {
+        let body = Emptied(body);
+        let Body { pairs, segments, attachments } = &mut *body.0;
+        let mut staging = Staging::new(self, attachments);
+        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
+        let mut writer = BoxWriter::sharing(pairs, segments);
+        write(&mut writer, &mut proto)?;
+        writer.finish()?;
+        let Staging { ordinals, attachments, .. } = staging;
+        let count = attachments.len() as u64;
+        let result = self.update(|state| put(state, body.0));
+        // Whoever did not queue the box left its attachments where they are.
+        if body.0.attachments.is_empty()
+            && let Some(mut next_ordinal) = ordinals
+        {
+            *next_ordinal += count;
+        }
+        Ok(result)
+    }
+
+    /// Decodes what a box holds, claiming the attachments that it names.
+    pub(crate) fn decode<A: Arguments>(
+        &self,
+        ampbox: &AmpBox,
+        number: Option<BoxNumber>,
+    ) -> Result<A, DecodeError> {
+        let mut none = Vec::new();
+        let mut staging = Staging { received: number.is_some(), ..Staging::new(self, &mut none) };
+        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
+            .with_unknown_keys(self.settings.unknown_keys);
+        if number.is_some() {
+            proto.watch_values();
+        }
+        let arguments = read_arguments(ampbox, &mut proto);
+        if let Some(number) = number {
+            let whole = arguments.is_ok() && !proto.left_values();
+            let claimed = staging.claimed;
+            self.done(number, claimed, whole);
+        }
+        arguments
+    }
+
+    /// Closes what nothing can claim any more, when nothing will read this box or it was read in
+    /// part.
+    pub(crate) fn leave(&self, number: BoxNumber) {
+        self.done(number, None, false);
+    }
+
+    fn done(&self, number: BoxNumber, claimed: Claimed, whole: bool) {
+        let dead = { self.lock().unclaimed.done(number, claimed, whole) };
+        if !dead.is_empty() {
+            tracing::debug!(count = dead.len(), "dropped attachments that nothing has claimed");
+        }
+    }
+}
+
+/// What was encoded into it is dropped with this, however it ends.
+struct Emptied<'a>(&'a mut Body);
+
+impl Drop for Emptied<'_> {
+    fn drop(&mut self) {
+        let Body { pairs, segments, attachments } = &mut *self.0;
+        pairs.clear();
+        segments.clear();
+        attachments.clear();
+        let of_lists = segments.capacity() * size_of::<Segment>()
+            + attachments.capacity() * size_of::<Attachment>();
+        if pairs.capacity() + of_lists > KEPT_SCRATCH {
+            *self.0 = Body::default();
+        }
+    }
+}
+
+/// The attachments of one box while that is encoded or decoded.
+struct Staging<'a, 'b> {
+    shared: &'a Shared,
+    /// Locked from the first attachment on.
+    ordinals: Option<MutexGuard<'a, u64>>,
+    attachments: &'b mut Vec<Attachment>,
+    claimed: Claimed,
+    /// Whether the box came while attachments waited, which it may claim.
+    received: bool,
+}
+
+impl<'a, 'b> Staging<'a, 'b> {
+    fn new(shared: &'a Shared, attachments: &'b mut Vec<Attachment>) -> Self {
+        Self { shared, ordinals: None, attachments, claimed: None, received: false }
+    }
+}
+
+impl Attachments for Staging<'_, '_> {
+    fn kind(&self) -> Option<AttachmentKind> {
+        let kind = self.shared.attachment_kind?;
+        // What came before the transport was replaced can be claimed.
+        let carried = self.received || !self.shared.bytes_only.load(Ordering::Relaxed);
+        carried.then_some(kind)
+    }
+
+    fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {
+        let next_ordinal = self.ordinals.get_or_insert_with(|| {
+            self.shared.next_ordinal.lock().unwrap_or_else(PoisonError::into_inner)
+        });
+        let ordinal = **next_ordinal + self.attachments.len() as u64;
+        self.attachments.push(attachment);
+        Ok(ordinal)
+    }
+
+    fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
+        let attachment = self.shared.lock().unclaimed.claim(ordinal)?;
+        let (lowest, highest) = self.claimed.unwrap_or((ordinal, ordinal));
+        self.claimed = Some((lowest.min(ordinal), highest.max(ordinal)));
+        Ok(attachment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::{Connection, Peer};
+
+    /// Which of a thread's values goes first depends on which was used first.
+    #[test]
+    fn a_thread_may_end_that_sends_to_the_last() {
+        struct AtTheEnd(Peer);
+
+        impl Drop for AtTheEnd {
+            fn drop(&mut self) {
+                send(&self.0);
+            }
+        }
+
+        thread_local!(static AT_THE_END: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) });
+
+        fn send(peer: &Peer) {
+            let put = |state: &mut State, body: &mut Body| state.core.notify(b"A", body);
+            peer.shared().send(|out, _| Ok(out.put(b"a", b"1")?), put).unwrap();
+        }
+
+        let (peer, _driver) = Connection::new(tokio::io::duplex(100).0).start();
+        let last = peer.clone();
+        let thread = std::thread::spawn(move || {
+            AT_THE_END.with(|value| {
+                send(&last);
+                value.replace(Some(AtTheEnd(last)));
+            });
+        });
+        thread.join().unwrap();
+        assert_eq!(peer.counters().calls_sent, 2);
+    }
+}
