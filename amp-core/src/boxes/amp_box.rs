@@ -1,5 +1,4 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use std::cmp::Ordering;
 use std::fmt;
 use std::num::NonZero;
 use std::slice;
@@ -8,7 +7,7 @@ use super::decoder::Found;
 use super::indexed::Indexed;
 use super::limits::{MAX_KEY, MAX_VALUE};
 use super::pair::{Pair, Walk};
-use super::{BoxError, BoxLimits, Value, keys};
+use super::{BoxError, BoxLimits, Reserved, Value, keys};
 use crate::shorten::Shortened;
 
 /// One box: a map from keys to values, both of them bytes.
@@ -45,16 +44,6 @@ const _: () = assert!(size_of::<AmpBox>() == size_of::<Bytes>());
 
 /// So few pairs are gone through as fast as they would be searched.
 const MOST_PLAIN: usize = 16;
-
-/// Where those pairs of a received box are that say what it is. Beside the tag of an answer, the
-/// others need not be noted.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Reserved {
-    pub(crate) ask: Option<Pair>,
-    pub(crate) answer: Option<Pair>,
-    pub(crate) error: Option<Pair>,
-    pub(crate) command: Option<Pair>,
-}
 
 impl AmpBox {
     /// An empty box.
@@ -203,20 +192,10 @@ impl AmpBox {
     /// Finds the pairs that say what the box is.
     #[inline]
     pub(crate) fn reserved(&self) -> Reserved {
-        let mut reserved = Reserved::default();
         match &self.form {
-            Form::Plain(data) => {
-                if !reserved.note_usual(data) {
-                    reserved.note(data, Walk::new(data).places());
-                }
-            }
-            Form::Indexed(indexed) => {
-                let data = indexed.bytes();
-                let start = indexed.index().partition_point(|pair| pair.key(data)[0] < b'_');
-                reserved.note(data, indexed.index()[start..].iter().copied());
-            }
+            Form::Plain(data) => Reserved::on_the_wire(data),
+            Form::Indexed(indexed) => Reserved::in_index(indexed.bytes(), indexed.index()),
         }
-        reserved
     }
 
     /// The value of a pair of this box.
@@ -303,47 +282,6 @@ impl AmpBox {
         match &self.form {
             Form::Plain(data) => data,
             Form::Indexed(indexed) => indexed.bytes(),
-        }
-    }
-}
-
-impl Reserved {
-    /// Notes what most boxes begin with: the tag of an answer, behind which nothing counts, or that
-    /// of a call and the command. Whether it is one of these, and has nothing else that is reserved.
-    #[inline]
-    fn note_usual(&mut self, data: &[u8]) -> bool {
-        let mut walk = Walk::new(data);
-        if let Some(answer) = walk.next_place_if(data, keys::ANSWER) {
-            self.answer = Some(answer);
-            return true;
-        }
-        if let Some(ask) = walk.next_place_if(data, keys::ASK)
-            && let Some(command) = walk.next_place_if(data, keys::COMMAND)
-            && walk.rest().get(2) != Some(&b'_')
-        {
-            (self.ask, self.command) = (Some(ask), Some(command));
-            return true;
-        }
-        false
-    }
-
-    /// Notes the reserved ones of pairs that are sorted by key.
-    #[inline]
-    fn note(&mut self, data: &[u8], pairs: impl Iterator<Item = Pair>) {
-        for pair in pairs {
-            let key = pair.key(data);
-            match key[0].cmp(&b'_') {
-                Ordering::Less => continue,
-                Ordering::Equal => {}
-                Ordering::Greater => return,
-            }
-            match key {
-                keys::ASK => self.ask = Some(pair),
-                keys::ANSWER => self.answer = Some(pair),
-                keys::ERROR => self.error = Some(pair),
-                keys::COMMAND => self.command = Some(pair),
-                _ => {}
-            }
         }
     }
 }

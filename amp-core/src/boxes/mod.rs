@@ -15,6 +15,7 @@ mod limits;
 mod output;
 mod pair;
 mod reader;
+mod reserved;
 pub(crate) mod scratch;
 mod value;
 mod writer;
@@ -22,7 +23,7 @@ mod writer;
 pub use amp_box::AmpBox;
 #[cfg(feature = "serde")]
 pub(crate) use amp_box::Pairs;
-pub(crate) use amp_box::{Reserved, check_value};
+pub(crate) use amp_box::check_value;
 #[cfg(feature = "tokio")]
 pub use codec::BoxCodec;
 pub use decoder::Decoder;
@@ -32,5 +33,6 @@ pub use limits::{BoxLimits, MAX_KEY, MAX_VALUE};
 pub(crate) use output::{Segment, Segments};
 pub(crate) use pair::Pair;
 pub use reader::BoxReader;
+pub(crate) use reserved::Reserved;
 pub use value::Value;
 pub use writer::{BoxWriter, ValueWriter};
