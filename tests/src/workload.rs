@@ -1,6 +1,6 @@
 //! What is called where calls are measured.
 
-use amp_core::{Arguments, Command, NoError, Responders};
+use amp_core::{Arguments, Command, NoError, Peer, Responders};
 use amp_unix::Descriptor;
 use bytes::Bytes;
 
@@ -42,4 +42,34 @@ pub fn responders() -> Responders<()> {
         .respond(|_, Sum { a, b }: Sum| async move { Ok(Total { total: a + b }) })
         .respond(|_, echo: Echo| async move { Ok::<_, NoError>(echo) })
         .respond(|_, _: PassFile| async { Ok(()) })
+}
+
+/// Adds two integers, and sees that they are added.
+///
+/// # Panics
+///
+/// When the call fails.
+pub async fn sum(peer: Peer) {
+    assert_eq!(peer.call_remote(Sum { a: 13, b: 81 }).await.unwrap().total, 94);
+}
+
+/// Sends 60 000 bytes there and back, and sees that they come.
+///
+/// # Panics
+///
+/// When the call fails.
+pub async fn echo(peer: Peer, data: Bytes) {
+    assert_eq!(peer.call_remote(Echo { data }).await.unwrap().data.len(), 60_000);
+}
+
+/// Says what each of `calls` has cost, which may be no more than `bound`.
+///
+/// # Panics
+///
+/// When it is.
+#[allow(clippy::cast_precision_loss, reason = "these are small numbers")]
+pub fn at_most(what: &str, unit: &str, seen: u64, calls: u64, bound: f64) {
+    let each = seen as f64 / calls as f64;
+    println!("{what}: {each:.4} {unit} each, of {bound}");
+    assert!(each <= bound, "{what}: {each:.4} {unit} each, over the bound of {bound}");
 }

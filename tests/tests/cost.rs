@@ -10,7 +10,7 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use amp_core::{AmpBox, Arguments, BoxLimits, Peer};
-use amp_tests::workload::{Echo, PassFile, Sum, responders};
+use amp_tests::workload::{PassFile, Sum, at_most, echo, responders, sum};
 use amp_tests::{Counted, Counts};
 use amp_unix::{Descriptor, connection_over};
 use bytes::Bytes;
@@ -73,10 +73,7 @@ fn sums_with_64_in_flight() {
 #[test]
 fn large_values_with_16_in_flight() {
     let data = Bytes::from(vec![b'x'; 60_000]);
-    let cost = Pair::new().cost(16, 20, move |peer| {
-        let data = data.clone();
-        async move { assert_eq!(peer.call_remote(Echo { data }).await.unwrap().data.len(), 60_000) }
-    });
+    let cost = Pair::new().cost(16, 20, move |peer| echo(peer, data.clone()));
     // Measured: 6.92, 399, 0.81 and 0.78.
     let bounds = Bounds { allocations: 7.3, bytes: 450.0, writes: 0.9, reads: 0.85 };
     cost.check("echo, 16 in flight", &bounds);
@@ -92,10 +89,6 @@ fn descriptors_with_16_in_flight() {
     // Measured: 3.03, 216, 0.125 and 0.125.
     let bounds = Bounds { allocations: 3.1, bytes: 235.0, writes: 0.15, reads: 0.15 };
     cost.check("file, 16 in flight", &bounds);
-}
-
-async fn sum(peer: Peer) {
-    assert_eq!(peer.call_remote(Sum { a: 13, b: 81 }).await.unwrap().total, 94);
 }
 
 /// What a call may cost at most, on average and on both sides together. In the comments, what was
@@ -127,13 +120,6 @@ impl Cost {
 fn check(what: &str, info: AllocationInfo, times: u64, allocations: f64, bytes: f64) {
     at_most(what, "allocations", info.count_total, times, allocations);
     at_most(what, "bytes", info.bytes_total, times, bytes);
-}
-
-#[allow(clippy::cast_precision_loss, reason = "these are small numbers")]
-fn at_most(what: &str, unit: &str, seen: u64, times: u64, bound: f64) {
-    let each = seen as f64 / times as f64;
-    println!("{what}: {each:.3} {unit} each, of {bound}");
-    assert!(each <= bound, "{what}: {each:.3} {unit} each, over the bound of {bound}");
 }
 
 /// Two ends of a connection over a socket, on a runtime of this thread.

@@ -11,7 +11,7 @@
 #![cfg(target_os = "linux")]
 
 use amp_core::Peer;
-use amp_tests::workload::{Echo, PassFile, Sum, responders};
+use amp_tests::workload::{PassFile, at_most, echo, responders, sum};
 use amp_tests::{Count, Counted, Counts};
 use amp_unix::{Descriptor, connection_over};
 use bytes::Bytes;
@@ -45,10 +45,7 @@ fn sums_with_64_in_flight() {
 #[test]
 fn large_values_with_16_in_flight() {
     let data = Bytes::from(vec![b'x'; 60_000]);
-    let cost = Sides::new().cost(16, 20, move |peer| {
-        let data = data.clone();
-        async move { assert_eq!(peer.call_remote(Echo { data }).await.unwrap().data.len(), 60_000) }
-    });
+    let cost = Sides::new().cost(16, 20, move |peer| echo(peer, data.clone()));
     // Measured: 0.89 and 1.03. It depends on how many bytes the system lets wait in a socket.
     cost.check("echo, 16 in flight", 1.5, 1.5);
 }
@@ -65,10 +62,6 @@ fn descriptors_with_16_in_flight() {
     cost.check("file, 16 in flight", 0.19, 1.25);
 }
 
-async fn sum(peer: Peer) {
-    assert_eq!(peer.call_remote(Sum { a: 13, b: 81 }).await.unwrap().total, 94);
-}
-
 /// The system calls that a number of calls cost.
 struct Cost {
     calls: u64,
@@ -79,15 +72,8 @@ struct Cost {
 impl Cost {
     /// What a call may cost at most, on average.
     fn check(&self, what: &str, caller: f64, answerer: f64) {
-        self.check_side(what, "caller", self.caller, caller);
-        self.check_side(what, "answerer", self.answerer, answerer);
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "these are small numbers")]
-    fn check_side(&self, what: &str, side: &str, seen: u64, bound: f64) {
-        let each = seen as f64 / self.calls as f64;
-        println!("{what}: {each:.4} system calls of the {side} for each, of {bound}");
-        assert!(each <= bound, "{what}: {each:.4} system calls of the {side}, over {bound}");
+        at_most(what, "system calls of the caller", self.caller, self.calls, caller);
+        at_most(what, "system calls of the answerer", self.answerer, self.calls, answerer);
     }
 }
 

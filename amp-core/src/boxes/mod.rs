@@ -16,7 +16,6 @@ mod output;
 mod pair;
 mod reader;
 mod reserved;
-pub(crate) mod scratch;
 mod value;
 mod writer;
 

@@ -1,7 +1,8 @@
 use bytes::Bytes;
 
 use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto, UnknownKeys};
-use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Found, keys, scratch};
+use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Found, keys};
+use crate::proto::Body;
 use crate::schema::{BoxSchema, WireTypes};
 use crate::shorten::Shortened;
 
@@ -65,14 +66,13 @@ pub trait Arguments: Sized {
     ///
     /// As [`to_box`](Arguments::to_box), and where an argument needs a connection.
     fn encode(&self) -> Result<Bytes, EncodeError> {
-        let mut out = scratch::take();
-        let mut writer = BoxWriter::new(&mut out);
-        Proto::detached(|proto| self.to_box(&mut writer, proto))?;
-        writer.end()?;
-        // What is kept for long is not kept in a buffer that is larger.
-        let bytes = Bytes::copy_from_slice(&out);
-        scratch::keep(out);
-        Ok(bytes)
+        Body::scratch(|Body { pairs, .. }| {
+            let mut writer = BoxWriter::new(pairs);
+            Proto::detached(|proto| self.to_box(&mut writer, proto))?;
+            writer.end()?;
+            // What is kept for long is not kept in a buffer that is larger.
+            Ok(Bytes::copy_from_slice(pairs))
+        })
     }
 
     /// Reads what [`encode`](Arguments::encode) writes: one box and nothing behind it.

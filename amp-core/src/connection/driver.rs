@@ -125,8 +125,6 @@ struct Input {
 /// A call that was received.
 struct Received {
     call: IncomingCall,
-    /// How many bytes its box has.
-    len: usize,
     number: Option<BoxNumber>,
 }
 
@@ -134,7 +132,7 @@ impl Received {
     /// How many bytes it takes: those of its box, and what it is in memory, which is many times as
     /// much for a call without arguments.
     fn size(&self) -> usize {
-        size_of::<Self>() + self.len
+        size_of::<Self>() + self.call.ampbox().size()
     }
 }
 

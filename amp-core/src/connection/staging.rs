@@ -1,23 +1,14 @@
 //! Boxes on their way out of a call or an answer, and into one: their arguments and attachments.
 
-use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::shared::{Shared, State};
 use super::unclaimed::{BoxNumber, Claimed};
 use crate::argument::{Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxWriter, Segment};
+use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
 use crate::proto::Body;
-
-thread_local! {
-    /// Boxes are encoded into buffers that stay with the thread, and copied to the queue.
-    static SCRATCH: RefCell<Body> = RefCell::default();
-}
-
-/// A scratch buffer over this size, in bytes, is not kept.
-const KEPT_SCRATCH: usize = 64 << 10;
 
 impl Shared {
     /// Encodes arguments on the caller's task, with nothing locked that anyone else needs; then
@@ -27,40 +18,24 @@ impl Shared {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
         put: impl FnOnce(&mut State, &mut Body) -> R,
     ) -> Result<R, EncodeError> {
-        if SCRATCH.try_with(|_| ()).is_err() {
-            // The thread ends, and one of its values sends something as it is dropped.
-            return self.send_from(&mut Body::default(), write, put);
-        }
-        SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-            Ok(mut body) => self.send_from(&mut body, write, put),
-            // A hook that encodes a box on its own, while one is being encoded.
-            Err(_) => self.send_from(&mut Body::default(), write, put),
+        Body::scratch(|body| {
+            let Body { pairs, segments, attachments } = &mut *body;
+            let mut staging = Staging::new(self, attachments);
+            let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
+            let mut writer = BoxWriter::sharing(pairs, segments);
+            write(&mut writer, &mut proto)?;
+            writer.finish()?;
+            let Staging { ordinals, attachments, .. } = staging;
+            let count = attachments.len() as u64;
+            let result = self.update(|state| put(state, body));
+            // Whoever did not queue the box left its attachments where they are.
+            if body.attachments.is_empty()
+                && let Some(mut next_ordinal) = ordinals
+            {
+                *next_ordinal += count;
+            }
+            Ok(result)
         })
-    }
-
-    fn send_from<R>(
-        &self,
-        body: &mut Body,
-        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-        put: impl FnOnce(&mut State, &mut Body) -> R,
-    ) -> Result<R, EncodeError> {
-        let body = Emptied(body);
-        let Body { pairs, segments, attachments } = &mut *body.0;
-        let mut staging = Staging::new(self, attachments);
-        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
-        let mut writer = BoxWriter::sharing(pairs, segments);
-        write(&mut writer, &mut proto)?;
-        writer.finish()?;
-        let Staging { ordinals, attachments, .. } = staging;
-        let count = attachments.len() as u64;
-        let result = self.update(|state| put(state, body.0));
-        // Whoever did not queue the box left its attachments where they are.
-        if body.0.attachments.is_empty()
-            && let Some(mut next_ordinal) = ordinals
-        {
-            *next_ordinal += count;
-        }
-        Ok(result)
     }
 
     /// Decodes what a box holds, claiming the attachments that it names.
@@ -95,23 +70,6 @@ impl Shared {
         let dead = { self.lock().unclaimed.done(number, claimed, whole) };
         if !dead.is_empty() {
             tracing::debug!(count = dead.len(), "dropped attachments that nothing has claimed");
-        }
-    }
-}
-
-/// What was encoded into it is dropped with this, however it ends.
-struct Emptied<'a>(&'a mut Body);
-
-impl Drop for Emptied<'_> {
-    fn drop(&mut self) {
-        let Body { pairs, segments, attachments } = &mut *self.0;
-        pairs.clear();
-        segments.clear();
-        attachments.clear();
-        let of_lists = segments.capacity() * size_of::<Segment>()
-            + attachments.capacity() * size_of::<Attachment>();
-        if pairs.capacity() + of_lists > KEPT_SCRATCH {
-            *self.0 = Body::default();
         }
     }
 }
@@ -162,6 +120,7 @@ impl Attachments for Staging<'_, '_> {
 mod tests {
     use super::*;
     use crate::connection::{Connection, Peer};
+    use std::cell::RefCell;
 
     /// Which of a thread's values goes first depends on which was used first.
     #[test]

@@ -33,12 +33,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod body;
 mod calls;
 mod core;
 mod error;
 mod outgoing;
 
 pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
+pub use body::Body;
 pub use calls::CallId;
 pub use error::{ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
-pub use outgoing::{Body, Outgoing};
+pub use outgoing::Outgoing;

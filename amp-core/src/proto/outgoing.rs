@@ -2,8 +2,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+use super::Body;
 use crate::argument::Attachment;
-use crate::boxes::{BoxWriter, Segment, Segments};
+use crate::boxes::Segment;
 
 /// From this size on, in bytes, pairs are sent from where they are rather than copied.
 const OWN_SEGMENT: usize = 16 << 10;
@@ -17,26 +18,6 @@ const KEPT_PAIRS: usize = 64 << 10;
 /// How many attachments are sent ahead of the boxes that name them, unless one box names more. The
 /// other side keeps what it has received and not claimed, and bounds it.
 const AHEAD: usize = 128;
-
-/// The arguments of a box that is about to be sent: encoded pairs without the box's end, and the
-/// attachments that they name.
-#[derive(Debug, Default)]
-pub struct Body {
-    /// The pairs, as a [`BoxWriter`] leaves them.
-    pub(crate) pairs: BytesMut,
-    /// The values that are not copied into `pairs`.
-    pub(crate) segments: Segments,
-    /// The attachments, in the order of their ordinals.
-    pub attachments: Vec<Attachment>,
-}
-
-impl Body {
-    /// A writer of the pairs, which leaves large values where they are: see
-    /// [`put_bytes`](crate::ValueWriter::put_bytes).
-    pub fn writer(&mut self) -> BoxWriter<'_> {
-        BoxWriter::sharing(&mut self.pairs, &mut self.segments)
-    }
-}
 
 /// What waits to be sent: bytes, and the attachments that they name.
 #[derive(Debug, Default)]
@@ -282,6 +263,19 @@ mod tests {
         body
     }
 
+    /// Takes all bytes, at most `step` at a time.
+    fn send(outgoing: &mut Outgoing, step: usize) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while !outgoing.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let (count, _) = outgoing.parts(&mut slices);
+            let before = sent.len();
+            sent.extend(slices[..count].iter().flat_map(|slice| slice.iter()).take(step));
+            outgoing.advance(sent.len() - before);
+        }
+        sent
+    }
+
     #[test]
     fn bytes_leave_in_order_however_they_are_taken() {
         for step in [1, 3, 1000, 20_000, 100_000] {
@@ -292,15 +286,7 @@ mod tests {
                 expected.extend([b"head", &vec![b'x'; size][..], b"\0\0"].concat());
             }
             assert_eq!(outgoing.len(), expected.len());
-            let mut sent: Vec<u8> = Vec::new();
-            while !outgoing.is_empty() {
-                let mut slices = [IoSlice::new(&[]); 3];
-                let (count, _) = outgoing.parts(&mut slices);
-                let before = sent.len();
-                sent.extend(slices[..count].iter().flat_map(|slice| slice.iter()).take(step));
-                outgoing.advance(sent.len() - before);
-            }
-            assert!(sent == expected, "in steps of {step}");
+            assert!(send(&mut outgoing, step) == expected, "in steps of {step}");
         }
     }
 
@@ -334,15 +320,7 @@ mod tests {
                 assert!(shared.into_iter().all(waits), "nothing was copied");
             }
             assert!(outgoing.bytes().collect::<Vec<_>>().concat() == expected);
-            let mut sent: Vec<u8> = Vec::new();
-            while !outgoing.is_empty() {
-                let mut slices = [IoSlice::new(&[]); 3];
-                let (count, _) = outgoing.parts(&mut slices);
-                let before = sent.len();
-                sent.extend(slices[..count].iter().flat_map(|slice| slice.iter()).take(step));
-                outgoing.advance(sent.len() - before);
-            }
-            assert!(sent == expected, "in steps of {step}");
+            assert!(send(&mut outgoing, step) == expected, "in steps of {step}");
         }
     }
 

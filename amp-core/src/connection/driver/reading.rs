@@ -311,8 +311,7 @@ impl Driver {
                             state.switch = Switch::Deciding;
                             *switching = Switching::Asked;
                         }
-                        let len = call.ampbox().size();
-                        let received = Received { call, len, number };
+                        let received = Received { call, number };
                         *calls_size += received.size();
                         calls.push_back(received);
                     }
@@ -346,7 +345,7 @@ impl Driver {
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
     fn start_responder(&mut self, received: &Received) -> Result<(), CloseReason> {
-        let Received { call, len, number } = received;
+        let Received { call, number } = received;
         let Busy { running, running_bytes, draining } = self.busy;
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
         let asks_switch = self.switching == Switching::Asked && self.input.calls.is_empty();
@@ -382,7 +381,7 @@ impl Driver {
             responding.as_mut().poll(&mut cx).is_pending().then_some(responding)
         }));
         if let Ok(Some(responding)) = started {
-            let running = Running::new(Arc::clone(&self.shared), *len);
+            let running = Running::new(Arc::clone(&self.shared), call.ampbox().size());
             let responding = async move {
                 let _running = running;
                 responding.await;
