@@ -23,7 +23,7 @@ mod values;
 use amp_core::{AmpBox, BoxLimits, FailurePolicy, keys};
 use bytes::Bytes;
 use std::fmt;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
@@ -79,7 +79,12 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Holds every conversation with the peer at this address, all at once so that those that fail by
+/// How many conversations are held at once. A peer that is slow to accept has no more of them waiting
+/// than Twisted's backlog for TCP takes, which is 50: beyond that, Linux may reset a connection that
+/// it has already said to be open.
+const AT_ONCE: usize = 40;
+
+/// Holds every conversation with the peer at this address, many at once so that those that fail by
 /// hanging share one deadline. The outcomes are in the order of the table.
 ///
 /// # Panics
@@ -88,24 +93,31 @@ impl fmt::Display for Outcome {
 pub fn hold_all(address: &Address, expected: Expected) -> Vec<Outcome> {
     // A read that gets nothing gives up before; this is for peers that send a byte now and then.
     let deadline = Instant::now() + 2 * DEADLINE;
-    let start = |conversation: Conversation| {
-        let (name, address) = (conversation.name, address.clone());
-        let (done, outcome) = mpsc::channel();
+    let conversations = all();
+    let not_finished = |conversation: &Conversation| {
+        let seen = format!("not finished within {} s", 2 * DEADLINE.as_secs());
+        Outcome { name: conversation.name, difference: None, result: Err(seen) }
+    };
+    let mut outcomes: Vec<_> = conversations.iter().map(not_finished).collect();
+
+    let waiting = Arc::new(Mutex::new(conversations.into_iter().enumerate()));
+    let (done, finished) = mpsc::channel();
+    for _ in 0..AT_ONCE {
+        let (address, waiting, done) = (address.clone(), Arc::clone(&waiting), done.clone());
+        let next = move || waiting.lock().expect("nothing panics with it").next();
         thread::spawn(move || {
-            // Nobody listens any more once the deadline is over.
-            let _ = done.send(hold(&address, &conversation, expected));
+            while let Some((at, conversation)) = next() {
+                // Nobody listens any more once the deadline is over.
+                let _ = done.send((at, hold(&address, &conversation, expected)));
+            }
         });
-        (name, outcome)
-    };
-    let started: Vec<_> = all().into_iter().map(start).collect();
-    let finish = |(name, outcome): (&'static str, Receiver<Outcome>)| {
-        let left = deadline.saturating_duration_since(Instant::now());
-        outcome.recv_timeout(left).unwrap_or_else(|_| {
-            let seen = format!("not finished within {} s", 2 * DEADLINE.as_secs());
-            Outcome { name, difference: None, result: Err(seen) }
-        })
-    };
-    started.into_iter().map(finish).collect()
+    }
+    drop(done);
+    let left = || deadline.saturating_duration_since(Instant::now());
+    while let Ok((at, outcome)) = finished.recv_timeout(left()) {
+        outcomes[at] = outcome;
+    }
+    outcomes
 }
 
 /// A conversation on a connection of its own.
