@@ -87,6 +87,10 @@ impl<T: IUnixTransport> Transport for UnixTransport<T> {
         self.inner.poll_shutdown(cx)
     }
 
+    fn sends_on_any_task(&self) -> bool {
+        self.inner.sends_on_any_task()
+    }
+
     fn attachment_kind(&self) -> Option<AttachmentKind> {
         Some(attachment_kind())
     }

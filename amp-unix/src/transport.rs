@@ -23,6 +23,7 @@ use crate::socket::MAX_DESCRIPTORS;
 /// - **Wake-ups.** A method that returns [`Poll::Pending`] has arranged for the task of its
 ///   context to be woken when it is worth calling again. Receiving and sending are polled by one
 ///   task, but independently: each needs a wake-up of its own, and neither may wait for the other.
+///   A caller's task sends only where [`sends_on_any_task`](Self::sends_on_any_task) says so.
 ///
 /// # Implementing it
 ///
@@ -158,6 +159,14 @@ pub trait IUnixTransport: Send + 'static {
     /// When the stream broke.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Whether [`poll_send`](Self::poll_send) and [`poll_flush`](Self::poll_flush) may be called on
+    /// the task of a caller too, which saves a lone call a wake-up: see
+    /// [`Transport::sends_on_any_task`](amp_core::Transport::sends_on_any_task). No unless this is
+    /// implemented.
+    fn sends_on_any_task(&self) -> bool {
+        false
+    }
+
     /// How many descriptors one call of [`poll_send`](Self::poll_send) takes; at least one. It is
     /// what Linux takes in one message, unless this is implemented.
     fn max_descriptors(&self) -> usize {
@@ -195,6 +204,10 @@ impl<T: IUnixTransport + ?Sized> IUnixTransport for Box<T> {
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         (**self).poll_shutdown(cx)
+    }
+
+    fn sends_on_any_task(&self) -> bool {
+        (**self).sends_on_any_task()
     }
 
     fn max_descriptors(&self) -> usize {

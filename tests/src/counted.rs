@@ -97,6 +97,10 @@ impl IUnixTransport for Counted {
         self.stream.poll_shutdown(cx)
     }
 
+    fn sends_on_any_task(&self) -> bool {
+        self.stream.sends_on_any_task()
+    }
+
     fn peer_address(&self) -> PeerAddress {
         self.stream.peer_address()
     }

@@ -243,7 +243,7 @@ impl Exchange {
         // Whatever goes wrong from here on, the call is over.
         *stage = Stage::Over;
         let waker = cx.waker().clone();
-        let sent = shared.send(write, |state, body| {
+        let sent = shared.send_call(write, |state, body| {
             if let Some(reason) = state.refusal() {
                 return Err(CallError::Closed(reason.clone()));
             }

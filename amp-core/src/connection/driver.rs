@@ -8,7 +8,6 @@ mod switching;
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -19,6 +18,7 @@ use liveness::Watch;
 pub(crate) use liveness::{Liveness, Pings};
 
 use super::limits::Limits;
+use super::line::Line;
 use super::peer::{Handle, Peer};
 use super::shared::{Phase, Shared, State, Switch, Upgrading};
 use super::transport::{NoTransport, Transport};
@@ -26,7 +26,7 @@ use super::unclaimed::BoxNumber;
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
 use crate::error::CloseReason;
-use crate::proto::{IncomingCall, Outgoing};
+use crate::proto::IncomingCall;
 use crate::responder::Locator;
 
 /// How many bytes a read asks for at first, and at most. It asks for more when it gets all it
@@ -38,16 +38,19 @@ const READ_MAX: usize = 256 << 10;
 /// [`READ_MAX`] bytes together at most, and then the one that went over it.
 const TURNS: usize = 32;
 
-/// How many slices one write takes.
-const SLICES: usize = 32;
-
 /// Drives one connection: a future that resolves when it has ended, to the reason.
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; whoever queues
 /// a box, closes the connection or ends a responder, through [`Shared::update`]; the timers that
 /// limit the end, those of [`Liveness`], and the one of [`Buffers`].
 pub(crate) struct Driver {
-    transport: Pin<Box<dyn Transport>>,
+    /// While the line is left to callers, one in its place that leads nowhere.
+    line: Box<Line>,
+    /// That one, while the driver has the line, once there was need for it.
+    stand_in: Option<Box<Line>>,
+    lending: Lending,
+    /// As it was when the driver last waited, unless that is with the state.
+    waker: Option<Waker>,
     shared: Arc<Shared>,
     /// Of the peer that responders are given.
     handle: Weak<Handle>,
@@ -55,12 +58,6 @@ pub(crate) struct Driver {
     /// As it was when the driver last looked.
     busy: Busy,
     input: Input,
-    /// What was taken off the queue and is being written.
-    writing: Outgoing,
-    /// How many bytes were written since the beginning.
-    written: u64,
-    /// Whether what was written has yet to be flushed.
-    unflushed: bool,
     /// Whether anything is to run when what is being written has been written.
     awaited: bool,
     /// Whether the driver has let the other tasks run once since it last wrote.
@@ -101,6 +98,23 @@ enum Reading {
     Paused,
     /// All there was is read.
     Done,
+}
+
+/// Whether callers may write while the driver waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lending {
+    /// Not over this transport.
+    Never,
+    /// The driver has the line.
+    Kept,
+    /// The line is with the state, or a caller has it.
+    Lent,
+}
+
+impl Lending {
+    fn over(transport: &Pin<Box<dyn Transport>>) -> Self {
+        if transport.sends_on_any_task() { Self::Kept } else { Self::Never }
+    }
 }
 
 struct Input {
@@ -181,15 +195,15 @@ impl Driver {
             unclaimed: 0,
         };
         Self {
-            transport,
+            lending: Lending::over(&transport),
+            line: Line::new(transport),
+            stand_in: None,
+            waker: None,
             shared,
             handle: peer.handle(),
             locator,
             busy: Busy::default(),
             input,
-            writing: Outgoing::default(),
-            written: 0,
-            unflushed: false,
             awaited: false,
             yielded: false,
             reading: Reading::Behind,
@@ -211,11 +225,17 @@ impl Driver {
             drop(unsent);
             return Ok(Progress::Waiting);
         }
+        if let Some(error) = self.line.failed.take() {
+            return Err(error.into());
+        }
         for _ in 0..TURNS {
-            if self.writing.is_empty() {
+            if self.line.writing.is_empty() {
+                if !self.shared.has_queued() {
+                    break;
+                }
                 let mut state = self.shared.lock();
-                let waiting = state.core.outgoing().len();
-                if waiting == 0 {
+                if state.core.outgoing().is_empty() {
+                    self.shared.note_queued(false);
                     break;
                 }
                 // Others are about to call too: what they queue goes out with the same write.
@@ -226,55 +246,38 @@ impl Driver {
                     return Ok(Progress::Waiting);
                 }
                 self.yielded = false;
-                state.core.outgoing().take(&mut self.writing);
-                state.taken += self.writing.len() as u64;
+                state.take_queued(&mut self.line.writing);
+                self.shared.note_queued(false);
                 // What replaces a transport carries none. The boxes that name them were encoded
                 // before; the peer answers that it has not received them.
-                let uncarried = state.upgraded.then(|| self.writing.take_attachments());
+                let uncarried = state.upgraded.then(|| self.line.writing.take_attachments());
                 let waiting_for_room = std::mem::take(&mut state.waiting_for_room);
                 self.awaited |= !state.after.is_empty();
                 drop(state);
                 drop(uncarried);
-                if let Some(log) = &self.shared.settings.wire_log {
-                    log.sent(&self.shared.address, self.writing.bytes());
-                }
+                self.shared.log_sent(&self.line.writing);
                 if waiting_for_room {
                     self.shared.room.notify_waiters();
                 }
             }
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let (count, attachments) = self.writing.parts(&mut slices);
-            let sent = self.transport.as_mut().poll_send(cx, &slices[..count], attachments);
-            let Poll::Ready(sent) = sent else {
+            let Poll::Ready(written) = self.line.poll_write(cx) else {
                 self.check_send_queue()?;
                 return Ok(Progress::Waiting);
             };
-            match sent? {
-                0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
-                sent => {
-                    self.writing.advance(sent);
-                    self.written += sent as u64;
-                    if self.writing.lacks_bytes() {
-                        let text = "a box was sent before all the attachments that it names";
-                        return Err(io::Error::other(text).into());
-                    }
-                }
-            }
-            self.unflushed = true;
-            if self.writing.is_empty() {
+            written?;
+            if self.line.writing.is_empty() {
                 // What has been queued since then keeps the driver from waiting.
                 break;
             }
         }
-        if !self.writing.is_empty() {
+        if !self.line.writing.is_empty() {
             self.check_send_queue()?;
             return Ok(Progress::More);
         }
-        if self.unflushed
-            && let Poll::Ready(flushed) = self.transport.as_mut().poll_flush(cx)
+        if self.line.unflushed
+            && let Poll::Ready(flushed) = self.line.poll_flush(cx)
         {
             flushed?;
-            self.unflushed = false;
             if self.awaited {
                 self.start_what_waited();
             }
@@ -295,7 +298,9 @@ impl Driver {
                 let mut state = self.shared.lock();
                 self.awaited = !state.after.is_empty();
                 match state.after.front() {
-                    Some((position, _)) if *position <= self.written => state.after.pop_front(),
+                    Some((position, _)) if *position <= self.line.written => {
+                        state.after.pop_front()
+                    }
                     _ => None,
                 }
             };
@@ -311,7 +316,7 @@ impl Driver {
     /// Whether too much waits while the transport takes no more, or while a protocol switch holds
     /// it back. Calls that are not answered because of that count too.
     fn check_send_queue(&self) -> Result<(), CloseReason> {
-        if self.writing.is_empty() && !self.shared.is_eventful() {
+        if self.line.writing.is_empty() && !self.shared.is_eventful() {
             // Nothing is held back.
             return Ok(());
         }
@@ -324,9 +329,9 @@ impl Driver {
     }
 
     fn holds_too_much(&self, state: &State) -> bool {
-        let waiting = state.core.queued() + self.writing.len() + self.input.calls_size;
+        let waiting = state.core.queued() + self.line.writing.len() + self.input.calls_size;
         waiting > self.shared.settings.limits.send_queue_max
-            && (state.core.holds() || !self.writing.is_empty())
+            && (state.core.holds() || !self.line.writing.is_empty())
     }
 
     /// Ends the connection properly: what is queued is sent, the peer is told that nothing more
@@ -352,7 +357,7 @@ impl Driver {
             let Input { buffer, attachments, .. } = &mut self.input;
             buffer.clear();
             buffer.reserve(READ_MIN);
-            let received = self.transport.as_mut().poll_receive(cx, buffer, attachments);
+            let received = self.line.transport.as_mut().poll_receive(cx, buffer, attachments);
             attachments.clear();
             match received {
                 Poll::Ready(Ok(received)) => {
@@ -365,11 +370,11 @@ impl Driver {
         }
         // The driver may have let other tasks run rather than write what is queued.
         let sent = self.input.calls.is_empty()
-            && self.writing.is_empty()
-            && !self.unflushed
+            && self.line.writing.is_empty()
+            && !self.line.unflushed
             && self.shared.lock().core.outgoing().is_empty();
         if sent && !ending.shut_down {
-            match self.transport.as_mut().poll_shutdown(cx) {
+            match self.line.transport.as_mut().poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => ending.shut_down = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => {}
@@ -405,11 +410,35 @@ impl Driver {
             && self.switching == Switching::No
     }
 
+    /// Goes to work: from here on nobody else has the line, and nobody wakes the driver, since it
+    /// looks at everything before it waits. Not while a caller has the line, who wakes the driver
+    /// when that is back.
+    fn go_to_work(&mut self, cx: &Context<'_>) -> bool {
+        // Dropped once the lock is.
+        let _stale;
+        let mut state = self.shared.lock();
+        if self.lending == Lending::Lent {
+            let Some(line) = state.line.take() else {
+                _stale = state.driver.replace(cx.waker().clone());
+                state.missed = true;
+                return false;
+            };
+            self.stand_in = Some(std::mem::replace(&mut self.line, line));
+            self.lending = Lending::Kept;
+        }
+        if let Some(waker) = state.driver.take() {
+            _stale = self.waker.replace(waker);
+        }
+        true
+    }
+
     /// Waits for [`Shared::update`], unless there is something to do already: an update that came
     /// while the driver was at work has woken nobody.
-    fn park(&self, cx: &Context<'_>) -> bool {
+    fn park(&mut self, cx: &Context<'_>) -> bool {
         let mut state = self.shared.lock();
-        let to_write = self.writing.is_empty() && !state.core.outgoing().is_empty();
+        let queued = !state.core.outgoing().is_empty();
+        self.shared.note_queued(queued);
+        let to_write = self.line.writing.is_empty() && queued;
         let to_go_on = self.ending.is_none()
             && (state.phase.refusal().is_some()
                 || self.reading == Reading::Paused && self.may_read(&mut state)
@@ -418,9 +447,15 @@ impl Driver {
                     && (self.draining.is_none() || self.is_drained(&state)));
         let to_end = !self.sends_nothing() && self.holds_too_much(&state);
         let park = !to_go_on && !to_end && (!to_write || self.yielded);
-        if park && !self.yielded && !state.driver.as_ref().is_some_and(|d| d.will_wake(cx.waker()))
-        {
-            state.driver = Some(cx.waker().clone());
+        if park && !self.yielded {
+            let waker = self.waker.take().filter(|waker| waker.will_wake(cx.waker()));
+            state.driver = Some(waker.unwrap_or_else(|| cx.waker().clone()));
+            state.missed = false;
+            if self.lending == Lending::Kept && !self.shared.is_eventful() {
+                let stand_in = self.stand_in.take().unwrap_or_else(Line::dead);
+                state.line = Some(std::mem::replace(&mut self.line, stand_in));
+                self.lending = Lending::Lent;
+            }
         }
         park
     }
@@ -434,7 +469,9 @@ impl Driver {
     /// Fails everything that is outstanding, for the same reason.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         // Whoever hears of the end finds the stream closed.
-        self.transport = Box::pin(NoTransport);
+        let line = { self.shared.lock().line.take() };
+        drop(line);
+        self.line.transport = Box::pin(NoTransport);
         self.upgrading = None;
         self.stop_watching();
         let reason = self.shared.end(reason);
@@ -450,10 +487,9 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = &mut *self;
-        // Until it parks again it is at work, and need not be woken: responders that answer at once
-        // would do that to each other.
-        let waker = { this.shared.lock().driver.take() };
-        drop(waker);
+        if !this.go_to_work(cx) {
+            return Poll::Pending;
+        }
         loop {
             let mut more = false;
             if let Err(reason) = this.start_responders() {

@@ -6,6 +6,7 @@ mod driver;
 mod halves;
 mod lanes;
 mod limits;
+mod line;
 mod peer;
 mod policy;
 mod shared;

@@ -15,12 +15,13 @@ use tokio::sync::futures::OwnedNotified;
 use super::builder::Settings;
 use super::lanes::Lanes;
 use super::limits::Limits;
+use super::line::{Line, Loan};
 use super::switched::Switched;
 use super::transport::Transport;
 use super::unclaimed::Unclaimed;
 use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::error::CloseReason;
-use crate::proto::{Body, Core, CoreLimits};
+use crate::proto::{Body, Core, CoreLimits, Outgoing};
 use crate::responder::Locator;
 
 pub(crate) struct Shared {
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     /// Whether something has changed that the driver looks at before it starts a responder, since
     /// it has last looked.
     news: AtomicBool,
+    /// Whether something waits to be written. The driver corrects it before it waits.
+    queued: AtomicBool,
     /// Whether something has happened that most connections see only at their ends, if ever: one
     /// is closing, draining, broken, or has begun to switch the protocol. Only the state says what.
     /// It stays set.
@@ -60,6 +63,10 @@ pub(crate) struct State {
     pub(super) draining: Option<Duration>,
     /// The driver, while it waits for something to do.
     pub(super) driver: Option<Waker>,
+    /// The stream, while the driver waits and no caller has it, where callers may.
+    pub(super) line: Option<Box<Line>>,
+    /// Whether something has changed while there was no driver to be woken.
+    pub(super) missed: bool,
     /// How many responders have been started and are not done.
     pub(super) running: usize,
     /// How many bytes their calls have.
@@ -170,6 +177,8 @@ impl Shared {
             phase: Phase::Open,
             draining: None,
             driver: None,
+            line: None,
+            missed: false,
             running: 0,
             running_bytes: 0,
             waiting_for_room: false,
@@ -194,6 +203,7 @@ impl Shared {
             settings,
             crowded: AtomicBool::new(false),
             news: AtomicBool::new(true),
+            queued: AtomicBool::new(false),
             eventful: AtomicBool::new(false),
             room: Arc::default(),
             changed: Notify::new(),
@@ -216,6 +226,7 @@ impl Shared {
             state.upgraded = true;
             self.bytes_only.store(true, Ordering::Relaxed);
             state.core.resume();
+            self.note_queued(true);
             state.unclaimed.close()
         };
         drop(dead);
@@ -261,6 +272,14 @@ impl Shared {
 
     /// Changes the state, then wakes the driver if it waits and there is something for it to do.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        self.update_or_borrow(|state| (change(state), None)).0
+    }
+
+    /// Changes the state, then wakes the driver if it waits, unless `change` has borrowed the line.
+    pub(super) fn update_or_borrow<'a, R>(
+        &'a self,
+        change: impl FnOnce(&mut State) -> (R, Option<Loan<'a>>),
+    ) -> (R, Option<Loan<'a>>) {
         let mut state = self.lock();
         let result = change(&mut state);
         if !self.crowded.load(Ordering::Relaxed)
@@ -268,12 +287,26 @@ impl Shared {
         {
             self.crowded.store(true, Ordering::Relaxed);
         }
+        if !self.queued.load(Ordering::Relaxed) && !state.core.outgoing().is_empty() {
+            self.queued.store(true, Ordering::Relaxed);
+        }
         let driver = state.driver.take();
+        state.missed |= driver.is_none() && result.1.is_none();
         drop(state);
         if let Some(driver) = driver {
             driver.wake();
         }
         result
+    }
+
+    /// Whether something was queued since the driver last took it all.
+    pub(super) fn has_queued(&self) -> bool {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether something is queued. To be called with the state locked.
+    pub(super) fn note_queued(&self, queued: bool) {
+        self.queued.store(queued, Ordering::Relaxed);
     }
 
     /// A future that resolves when the queue has room, or `None` when it has.
@@ -356,11 +389,11 @@ impl Shared {
         let unwritten = std::mem::take(&mut state.after);
         let switch = std::mem::take(&mut state.switch);
         let replaced = state.replaced.take();
-        let driver = state.driver.take();
+        let (driver, line) = (state.driver.take(), state.line.take());
         let upgrade = matches!(state.handed_over, HandedOver::Upgrade(_))
             .then(|| std::mem::take(&mut state.handed_over));
         Self::release(state);
-        drop((unsent, unwritten, switch, replaced, driver, upgrade));
+        drop((unsent, unwritten, switch, replaced, driver, line, upgrade));
         self.lanes.end();
         callers.into_iter().for_each(Waker::wake);
         self.room.notify_waiters();
@@ -444,6 +477,12 @@ impl State {
             None => Ok(self.core.queued() < limits.send_queue
                 && self.core.queued_boxes() < limits.send_queue_boxes),
         }
+    }
+
+    /// Takes all that is queued, to be written.
+    pub(super) fn take_queued(&mut self, writing: &mut Outgoing) {
+        self.core.outgoing().take(writing);
+        self.taken += writing.len() as u64;
     }
 
     /// Queues a command that wants no answer.

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
+use super::line::Loan;
 use super::shared::{Shared, State};
 use super::unclaimed::{BoxNumber, Claimed};
 use crate::argument::{Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Proto};
@@ -18,6 +19,32 @@ impl Shared {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
         put: impl FnOnce(&mut State, &mut Body) -> R,
     ) -> Result<R, EncodeError> {
+        self.queue(write, |state, body| (put(state, body), None)).map(|(result, _)| result)
+    }
+
+    /// As [`send`](Self::send), for a call: when nothing else could share the write, it is written
+    /// here.
+    pub(super) fn send_call<R>(
+        &self,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+        put: impl FnOnce(&mut State, &mut Body) -> R,
+    ) -> Result<R, EncodeError> {
+        let put = |state: &mut State, body: &mut Body| {
+            let result = put(state, body);
+            (result, self.borrow_line(state))
+        };
+        let (result, loan) = self.queue(write, put)?;
+        if let Some(loan) = loan {
+            loan.write();
+        }
+        Ok(result)
+    }
+
+    fn queue<'a, R>(
+        &'a self,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+        put: impl FnOnce(&mut State, &mut Body) -> (R, Option<Loan<'a>>),
+    ) -> Result<(R, Option<Loan<'a>>), EncodeError> {
         Body::scratch(|body| {
             let Body { pairs, segments, attachments } = &mut *body;
             let mut staging = Staging::new(self, attachments);
@@ -27,7 +54,7 @@ impl Shared {
             writer.finish()?;
             let Staging { ordinals, attachments, .. } = staging;
             let count = attachments.len() as u64;
-            let result = self.update(|state| put(state, body));
+            let result = self.update_or_borrow(|state| put(state, body));
             // Whoever did not queue the box left its attachments where they are.
             if body.attachments.is_empty()
                 && let Some(mut next_ordinal) = ordinals

@@ -1,4 +1,5 @@
 use bytes::BytesMut;
+use std::any::TypeId;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::DerefMut;
@@ -15,9 +16,10 @@ use crate::argument::{Attachment, AttachmentKind, PeerAddress};
 /// [`Connection::new`](crate::Connection::new). Implement this trait to carry attachments; over
 /// Unix sockets, `amp_unix` has done so.
 ///
-/// The methods are polled by one task, which owns the transport. `poll_receive` and `poll_send`
-/// are polled independently of each other, and each must arrange for a wake-up of its own when it
-/// returns `Pending`.
+/// The methods are polled by one task, which owns the transport, unless it
+/// [`sends_on_any_task`](Transport::sends_on_any_task). `poll_receive` and `poll_send` are polled
+/// independently of each other, and each must arrange for a wake-up of its own when it returns
+/// `Pending`.
 pub trait Transport: Send + 'static {
     /// Receives bytes into the spare capacity of `buffer`, which is not empty, and appends the
     /// attachments that came with them, or before them, to `attachments`, in order.
@@ -68,6 +70,17 @@ pub trait Transport: Send + 'static {
     /// When the stream broke.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Whether [`poll_send`](Transport::poll_send) and [`poll_flush`](Transport::poll_flush) may be
+    /// called on the task of a caller too, and not only on the one that owns the transport.
+    ///
+    /// While that one waits, a call that has nobody to share a write with then goes out at once,
+    /// which saves a wake-up. The context is still that of the owner, and never are two methods
+    /// called at a time. But a call may be polled on any thread: they must not need the context of a
+    /// runtime, as the making of a timer does, nor take long. No unless this is implemented.
+    fn sends_on_any_task(&self) -> bool {
+        false
+    }
+
     /// Which attachments are carried; none unless this is implemented.
     fn attachment_kind(&self) -> Option<AttachmentKind> {
         None
@@ -109,6 +122,10 @@ where
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().as_mut().poll_shutdown(cx)
+    }
+
+    fn sends_on_any_task(&self) -> bool {
+        (**self).sends_on_any_task()
     }
 
     fn attachment_kind(&self) -> Option<AttachmentKind> {
@@ -153,6 +170,21 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteStream<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.as_mut().poll_shutdown(cx)
     }
+
+    /// tokio's sockets only ask the kernel.
+    fn sends_on_any_task(&self) -> bool {
+        is_socket::<S>()
+    }
+}
+
+/// Whether it is one of tokio's sockets.
+fn is_socket<S: 'static>() -> bool {
+    let this = TypeId::of::<S>();
+    #[cfg(unix)]
+    if this == TypeId::of::<tokio::net::UnixStream>() {
+        return true;
+    }
+    this == TypeId::of::<tokio::net::TcpStream>()
 }
 
 /// What a connection has when it has ended.

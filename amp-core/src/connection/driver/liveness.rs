@@ -164,7 +164,7 @@ impl Driver {
             // The end has a reason already.
             return Ok(());
         }
-        let leaving = (self.switching == Switching::Agreed).then_some(self.written);
+        let leaving = (self.switching == Switching::Agreed).then_some(self.line.written);
         let before = std::mem::replace(&mut watch.leaving, leaving);
         let alive = if leaving.is_some() {
             // Nothing more is read: what is left is that the peer takes what is sent.
@@ -180,7 +180,7 @@ impl Driver {
         match &mut watch.pinging {
             Some(pinging) => {
                 let leaving = leaving.is_some();
-                pinging.poll(cx, &self.shared, watch.received, self.written, leaving)
+                pinging.poll(cx, &self.shared, watch.received, self.line.written, leaving)
             }
             None => Ok(()),
         }

@@ -74,7 +74,7 @@ impl Driver {
                 let mut state = self.shared.lock();
                 (!state.core.outgoing().is_empty(), self.may_read(&mut state))
             };
-            if queued && self.writing.is_empty() && !self.input.calls.is_empty() {
+            if queued && self.line.writing.is_empty() && !self.input.calls.is_empty() {
                 // What their answers wait behind is sent first.
                 return Ok(Some(Progress::More));
             }
@@ -110,7 +110,7 @@ impl Driver {
         !Busy::of(state).is_full(&self.shared.settings.limits)
             || state.core.outstanding() > usize::from(self.awaits_ping())
             || !state.core.outgoing().is_empty()
-            || !self.writing.is_empty()
+            || !self.line.writing.is_empty()
     }
 
     /// Whether a ping is outstanding. Nothing has to wait for its answer.
@@ -127,7 +127,7 @@ impl Driver {
             buffers.make_room(buffer, missing, room);
         }
         let room = buffer.capacity() - buffer.len();
-        let received = self.transport.as_mut().poll_receive(cx, buffer, attachments);
+        let received = self.line.transport.as_mut().poll_receive(cx, buffer, attachments);
         if received.is_pending() && buffers.poll_release(cx, buffer) {
             *ask = READ_MIN;
         }
@@ -284,7 +284,7 @@ impl Driver {
         let handled = {
             let mut state = shared.lock();
             *unclaimed = state.unclaimed.len();
-            boxes.drain(..).try_for_each(|ampbox| {
+            let handled = boxes.drain(..).try_for_each(|ampbox| {
                 let asked = state.core.is_switching();
                 let number = state.unclaimed.number();
                 let event = state.core.handle_box(ampbox)?;
@@ -328,7 +328,12 @@ impl Driver {
                     }
                 }
                 Ok(())
-            })
+            });
+            // A switch that was refused sets free what it held back.
+            if !state.core.outgoing().is_empty() {
+                shared.note_queued(true);
+            }
+            handled
         };
         drop(refused);
         for (number, discard) in unwanted {

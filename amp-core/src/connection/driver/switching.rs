@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use super::super::shared::{HandedOver, Switch, Then, Upgraded};
 use super::super::switched::Switched;
 use super::super::transport::NoTransport;
-use super::{Driver, Progress, Switching};
+use super::{Driver, Lending, Progress, Switching};
 use crate::argument::Attachment;
 use crate::error::CloseReason;
 
@@ -32,7 +32,8 @@ impl Driver {
     /// Hands the stream over, once everything before the switch is sent.
     pub(super) fn poll_hand_over(&mut self) -> Poll<CloseReason> {
         let agreed = self.switching == Switching::Agreed && self.broken.is_none();
-        let written = self.writing.is_empty() && !self.unflushed && self.input.calls.is_empty();
+        let written =
+            self.line.writing.is_empty() && !self.line.unflushed && self.input.calls.is_empty();
         if !agreed || !written || !self.shared.lock().core.outgoing().is_empty() {
             return Poll::Pending;
         }
@@ -68,7 +69,7 @@ impl Driver {
 
     /// The stream, with what was read of it and is not a box.
     pub(super) fn take_stream(&mut self, attachments: Vec<Attachment>, limit: usize) -> Switched {
-        let transport = std::mem::replace(&mut self.transport, Box::pin(NoTransport));
+        let transport = std::mem::replace(&mut self.line.transport, Box::pin(NoTransport));
         Switched::new(transport, std::mem::take(&mut self.input.buffer), attachments, limit)
     }
 
@@ -82,7 +83,8 @@ impl Driver {
         };
         self.upgrading = None;
         let Upgraded { transport, data } = upgraded?;
-        self.transport = transport;
+        self.lending = Lending::over(&transport);
+        self.line.transport = transport;
         self.switching = Switching::No;
         self.shared.upgraded(data);
         Ok(Progress::More)

@@ -2,6 +2,7 @@ use super::*;
 use crate::connection::{Connection, Limits, Peer};
 use crate::proto::Body;
 use crate::responder::Responders;
+use std::io::{self, IoSlice};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
@@ -124,7 +125,7 @@ async fn attachments_that_were_held_back_are_dropped_when_the_new_transport_has_
     assert!(dropped.upgrade().is_none());
     driver.shared.update(|state| state.core.notify(b"C", &mut Body::default()));
     assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
-    assert!(driver.writing.is_empty());
+    assert!(driver.line.writing.is_empty());
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
-use amp_core::{Connection, PeerAddress};
+use amp_core::{Attachment, Connection, PeerAddress, Transport};
 use amp_unix::IUnixTransport;
 use bytes::BytesMut;
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 use tokio::net::{TcpStream, UnixStream};
+use tokio_util::io::poll_read_buf;
 
 /// How many times this process has written to any of its connections: system calls that took at
 /// least one byte.
@@ -27,7 +29,7 @@ pub(crate) fn unix(stream: UnixStream) -> Connection {
 pub(crate) fn tcp(stream: TcpStream) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     let address = stream.peer_addr()?;
-    Ok(Connection::new(Counted(stream)).peer_address(address))
+    Ok(Connection::with_transport(Counted(stream)).peer_address(address))
 }
 
 /// A stream that counts how many times it is written to, and is what it is made of otherwise.
@@ -67,6 +69,10 @@ impl<S: IUnixTransport> IUnixTransport for Counted<S> {
         self.0.poll_shutdown(cx)
     }
 
+    fn sends_on_any_task(&self) -> bool {
+        self.0.sends_on_any_task()
+    }
+
     fn max_descriptors(&self) -> usize {
         self.0.max_descriptors()
     }
@@ -76,35 +82,23 @@ impl<S: IUnixTransport> IUnixTransport for Counted<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(
+impl Transport for Counted<TcpStream> {
+    fn poll_receive(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
+        buffer: &mut BytesMut,
+        _: &mut Vec<Attachment>,
     ) -> Poll<io::Result<usize>> {
-        count(Pin::new(&mut self.0).poll_write(cx, bytes))
+        poll_read_buf(Pin::new(&mut self.0), cx, buffer)
     }
 
-    fn poll_write_vectored(
+    fn poll_send(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
+        _: &mut VecDeque<Attachment>,
     ) -> Poll<io::Result<usize>> {
         count(Pin::new(&mut self.0).poll_write_vectored(cx, bytes))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -113,5 +107,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn sends_on_any_task(&self) -> bool {
+        true
     }
 }

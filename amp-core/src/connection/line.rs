@@ -1,0 +1,152 @@
+//! The stream of a connection and what is being written to it, which go from hand to hand.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use super::shared::{Phase, Shared, State};
+use super::transport::{NoTransport, Transport};
+use crate::proto::Outgoing;
+
+/// How many slices one write takes.
+const SLICES: usize = 32;
+
+/// Whoever has it may write: the driver, or a caller while the driver waits.
+pub(super) struct Line {
+    pub(super) transport: Pin<Box<dyn Transport>>,
+    /// What was taken off the queue and is being written.
+    pub(super) writing: Outgoing,
+    /// How many bytes were written since the beginning.
+    pub(super) written: u64,
+    /// Whether what was written has yet to be flushed.
+    pub(super) unflushed: bool,
+    /// What went wrong when a caller wrote.
+    pub(super) failed: Option<io::Error>,
+}
+
+impl Line {
+    pub(super) fn new(transport: Pin<Box<dyn Transport>>) -> Box<Self> {
+        let writing = Outgoing::default();
+        Box::new(Self { transport, writing, written: 0, unflushed: false, failed: None })
+    }
+
+    /// A line that leads nowhere.
+    pub(super) fn dead() -> Box<Self> {
+        Self::new(Box::pin(NoTransport))
+    }
+
+    /// Writes some of what is being written, which is not empty.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let (count, attachments) = self.writing.parts(&mut slices);
+        let sent = ready!(self.transport.as_mut().poll_send(cx, &slices[..count], attachments))?;
+        if sent == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.writing.advance(sent);
+        self.written += sent as u64;
+        self.unflushed = true;
+        if self.writing.lacks_bytes() {
+            let text = "a box was sent before all the attachments that it names";
+            return Poll::Ready(Err(io::Error::other(text)));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Flushes what was written, if that is yet to be done.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed {
+            ready!(self.transport.as_mut().poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A line that a caller has borrowed from a driver that waits, with a box to be written.
+///
+/// Waking the driver for it would take longer than the write. Whatever cannot be done at once is
+/// left to the driver, and so is what others want of it in the meantime.
+pub(super) struct Loan<'a> {
+    shared: &'a Shared,
+    /// `None` once it was given back.
+    line: Option<Box<Line>>,
+    /// The driver's. What the transport has to wait for wakes the driver, not the caller.
+    driver: Option<Waker>,
+    /// Whether everything is written; `None` until that was tried.
+    done: Option<bool>,
+}
+
+impl Shared {
+    /// Takes the only box in the queue, which is a call, and the line to write it to, when nobody
+    /// else is about to queue one that could share the write.
+    pub(super) fn borrow_line(&self, state: &mut State) -> Option<Loan<'_>> {
+        let alone = state.core.outgoing().boxes() == 1 && state.core.outstanding() == 1;
+        let watched = state.waiting_for_room || !state.after.is_empty();
+        if !alone || watched || self.is_eventful() || state.driver.is_none() {
+            return None;
+        }
+        let idle = |line: &mut Box<Line>| line.writing.is_empty() && !line.unflushed;
+        let mut line = state.line.take_if(idle)?;
+        state.take_queued(&mut line.writing);
+        state.missed = false;
+        Some(Loan { shared: self, line: Some(line), driver: state.driver.take(), done: None })
+    }
+
+    /// Tells the log what is about to be written.
+    pub(super) fn log_sent(&self, writing: &Outgoing) {
+        if let Some(log) = &self.settings.wire_log {
+            log.sent(&self.address, writing.bytes());
+        }
+    }
+}
+
+impl Loan<'_> {
+    /// Writes the box, and gives the line back.
+    pub(super) fn write(mut self) {
+        let Self { shared, line: Some(line), driver: Some(driver), done } = &mut self else {
+            return;
+        };
+        shared.log_sent(&line.writing);
+        let mut cx = Context::from_waker(driver);
+        let written = match line.poll_write(&mut cx) {
+            Poll::Ready(Ok(())) if line.writing.is_empty() => line.poll_flush(&mut cx),
+            Poll::Ready(Ok(())) => Poll::Pending,
+            other => other,
+        };
+        *done = Some(matches!(written, Poll::Ready(Ok(()))));
+        if let Poll::Ready(Err(error)) = written {
+            line.failed = Some(error);
+        }
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        let Self { shared, line, driver, done } = self;
+        if let (Some(line), None) = (&mut *line, &*done) {
+            line.failed = Some(io::Error::other("the transport panicked"));
+        }
+        let woken = {
+            let mut state = shared.lock();
+            if matches!(state.phase, Phase::Ended(_)) {
+                // Dropped once the lock is.
+                None
+            } else {
+                state.line = line.take();
+                // The driver may have come meanwhile, on another task even.
+                if state.driver.is_none() {
+                    state.driver = driver.take();
+                }
+                let left = *done != Some(true) || state.missed;
+                if left { state.driver.take() } else { None }
+            }
+        };
+        if let Some(driver) = woken {
+            driver.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+use super::*;
+use crate::argument::Attachment;
+use crate::connection::call::StringCall;
+use crate::connection::{Connection, Driver, Limits, Peer};
+use crate::error::{CallError, CloseReason};
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Wake;
+
+/// What becomes of one attempt to send so many bytes.
+type Sending = Box<dyn FnOnce(usize) -> Poll<io::Result<usize>> + Send>;
+
+/// The other side of a transport that takes everything, unless it was told otherwise.
+#[derive(Default)]
+struct Far {
+    sent: Mutex<Vec<u8>>,
+    next: Mutex<VecDeque<Sending>>,
+    receives: AtomicUsize,
+}
+
+struct Near(Arc<Far>);
+
+impl Transport for Near {
+    fn poll_receive(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut BytesMut,
+        _: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        self.0.receives.fetch_add(1, Ordering::SeqCst);
+        Poll::Pending
+    }
+
+    fn poll_send(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        _: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        let bytes: Vec<u8> = bytes.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let next = self.0.next.lock().unwrap().pop_front();
+        let sent = ready!(next.map_or(Poll::Ready(Ok(bytes.len())), |next| next(bytes.len())))?;
+        self.0.sent.lock().unwrap().extend_from_slice(&bytes[..sent]);
+        Poll::Ready(Ok(sent))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn sends_on_any_task(&self) -> bool {
+        true
+    }
+}
+
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A connection whose driver runs when it is told to.
+struct Sides {
+    far: Arc<Far>,
+    peer: Peer,
+    driver: Arc<Mutex<Option<Driver>>>,
+    wakes: Arc<Wakes>,
+}
+
+impl Sides {
+    fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
+        let far = Arc::new(Far::default());
+        let connection = Connection::with_transport(Near(Arc::clone(&far))).limits(limits);
+        let (peer, driver) = connection.start();
+        let driver = Arc::new(Mutex::new(Some(driver)));
+        let sides = Self { far, peer, driver, wakes: Arc::new(Wakes(AtomicUsize::new(0))) };
+        sides.drive();
+        sides
+    }
+
+    fn drive(&self) {
+        drive(&self.driver, &Waker::from(Arc::clone(&self.wakes)));
+    }
+
+    fn next(&self, sending: impl FnOnce(usize) -> Poll<io::Result<usize>> + Send + 'static) {
+        self.far.next.lock().unwrap().push_back(Box::new(sending));
+    }
+
+    fn wakes(&self) -> usize {
+        self.wakes.0.load(Ordering::SeqCst)
+    }
+
+    /// How many boxes were sent, the last of them whole.
+    fn sent(&self) -> usize {
+        let sent = self.far.sent.lock().unwrap();
+        assert!(sent.is_empty() || sent.ends_with(CALL_BEHIND_TAG));
+        sent.windows(CALL_BEHIND_TAG.len()).filter(|bytes| *bytes == CALL_BEHIND_TAG).count()
+    }
+
+    /// Why nothing can be sent any more.
+    fn broken(&self) -> String {
+        self.peer.shared().lock().refusal().map(ToString::to_string).unwrap_or_default()
+    }
+}
+
+fn drive(driver: &Mutex<Option<Driver>>, waker: &Waker) {
+    let mut driver = driver.lock().unwrap();
+    let driver = Pin::new(driver.as_mut().expect("it was not dropped"));
+    assert!(driver.poll(&mut Context::from_waker(waker)).is_pending());
+}
+
+const CALL_BEHIND_TAG: &[u8] = b"\0\x08_command\0\x01A\0\0";
+
+/// A call that was polled once, and so is on its way.
+fn call(peer: &Peer) -> StringCall {
+    let no_pairs: [(&str, &str); 0] = [];
+    let mut call = peer.call_remote_string("A", no_pairs);
+    assert!(poll(&mut call).is_pending());
+    call
+}
+
+fn poll(call: &mut StringCall) -> Poll<<StringCall as Future>::Output> {
+    Pin::new(call).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[tokio::test]
+async fn a_lone_call_is_written_without_the_driver_and_another_by_it() {
+    let sides = Sides::new();
+    let first = call(&sides.peer);
+    assert_eq!((sides.sent(), sides.wakes()), (1, 0));
+    let second = call(&sides.peer);
+    assert_eq!((sides.sent(), sides.wakes()), (1, 1));
+    sides.drive();
+    // It lets others call too before it writes.
+    assert_eq!((sides.sent(), sides.wakes()), (1, 2));
+    sides.drive();
+    assert_eq!((sides.sent(), sides.wakes()), (2, 2));
+    drop((first, second));
+    let _third = call(&sides.peer);
+    assert_eq!((sides.sent(), sides.wakes()), (3, 2));
+}
+
+#[tokio::test]
+async fn a_driver_that_has_something_to_write_writes() {
+    let sides = Sides::new();
+    let mut notified = std::pin::pin!(sides.peer.notify_string("A", [("a", "b")]));
+    assert!(notified.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!(sides.wakes(), 1);
+    let _call = call(&sides.peer);
+    assert_eq!((sides.far.sent.lock().unwrap().len(), sides.wakes()), (0, 1));
+    sides.drive();
+    assert!(sides.far.sent.lock().unwrap().ends_with(CALL_BEHIND_TAG));
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_writes_nothing() {
+    let sides = Sides::with(Limits { outstanding_calls: 1, ..Limits::default() });
+    let _call = call(&sides.peer);
+    let mut refused = sides.peer.call_remote_string("A", [("a", "b")]);
+    sides.next(|len| panic!("{len} bytes are written"));
+    assert!(matches!(poll(&mut refused), Poll::Ready(Err(CallError::TooManyCalls { .. }))));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_at_once_is_left_to_the_driver() {
+    for taken in [Poll::Pending, Poll::Ready(3)] {
+        let sides = Sides::new();
+        sides.next(move |_| taken.map(Ok));
+        let _call = call(&sides.peer);
+        assert_eq!(sides.wakes(), 1);
+        sides.drive();
+        assert_eq!((sides.sent(), sides.wakes()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_fails_breaks_the_connection_as_one_of_the_driver_does() {
+    let sides = Sides::new();
+    sides.next(|_| Poll::Ready(Err(io::Error::other("no more"))));
+    let _call = call(&sides.peer);
+    assert_eq!(sides.wakes(), 1);
+    sides.drive();
+    assert!(sides.broken().ends_with("no more"), "{}", sides.broken());
+}
+
+#[tokio::test]
+async fn a_transport_that_panics_breaks_the_connection() {
+    let sides = Sides::new();
+    sides.next(|_| panic!("a mistake in a transport"));
+    assert!(catch_unwind(AssertUnwindSafe(|| call(&sides.peer))).is_err());
+    assert_eq!(sides.wakes(), 1);
+    sides.drive();
+    assert!(sides.broken().ends_with("the transport panicked"), "{}", sides.broken());
+}
+
+#[tokio::test]
+async fn a_driver_that_comes_while_a_caller_writes_has_its_turn_behind_it() {
+    let sides = Sides::new();
+    // Where it comes may be another task than the one it was in.
+    let other = Arc::new(Wakes(AtomicUsize::new(0)));
+    let (driver, waker) = (Arc::clone(&sides.driver), Waker::from(Arc::clone(&other)));
+    let (far, before) = (Arc::clone(&sides.far), sides.far.receives.load(Ordering::SeqCst));
+    sides.next(move |len| {
+        drive(&driver, &waker);
+        assert_eq!(far.receives.load(Ordering::SeqCst), before);
+        Poll::Ready(Ok(len))
+    });
+    let _call = call(&sides.peer);
+    assert_eq!((other.0.load(Ordering::SeqCst), sides.wakes(), sides.sent()), (1, 0, 1));
+    sides.drive();
+    assert!(sides.far.receives.load(Ordering::SeqCst) > before);
+}
+
+#[tokio::test]
+async fn what_is_queued_while_a_caller_writes_is_written_by_the_driver() {
+    let sides = Sides::new();
+    let (peer, calls) = (sides.peer.clone(), Arc::new(Mutex::new(Vec::new())));
+    let during = Arc::clone(&calls);
+    sides.next(move |len| {
+        during.lock().unwrap().push(call(&peer));
+        Poll::Ready(Ok(len))
+    });
+    let _call = call(&sides.peer);
+    assert_eq!((sides.sent(), sides.wakes()), (1, 1));
+    sides.drive();
+    sides.drive();
+    assert_eq!(sides.sent(), 2);
+}
+
+#[tokio::test]
+async fn a_driver_that_is_dropped_while_a_caller_writes_leaves_nothing_behind() {
+    let sides = Sides::new();
+    let driver = Arc::clone(&sides.driver);
+    sides.next(move |len| {
+        drop(driver.lock().unwrap().take());
+        Poll::Ready(Ok(len))
+    });
+    let mut call = call(&sides.peer);
+    assert!(
+        matches!(poll(&mut call), Poll::Ready(Err(error)) if error.to_string().contains("closed"))
+    );
+    assert_eq!(Arc::strong_count(&sides.far), 1, "the transport is dropped");
+}
+
+#[tokio::test]
+async fn a_driver_that_is_dropped_while_it_waits_leaves_nothing_behind() {
+    let sides = Sides::new();
+    drop(sides.driver.lock().unwrap().take());
+    assert_eq!(Arc::strong_count(&sides.far), 1, "the transport is dropped");
+    let mut call = sides.peer.call_remote_string("A", [("a", "b")]);
+    assert!(matches!(poll(&mut call), Poll::Ready(Err(CallError::Closed(_)))));
+    assert!(matches!(sides.peer.closed().await, CloseReason::Local));
+}
