@@ -188,3 +188,15 @@ fn boxes_and_bytes_are_counted_of_all_connections_together() {
         assert_eq!(kept.counter("amp_late_answers_total"), 0);
     });
 }
+
+#[test]
+fn a_call_that_its_caller_has_written_is_counted_before_its_answer() {
+    recorded(async |kept| {
+        let (near, _far) = tokio::net::UnixStream::pair().unwrap();
+        let peer = Connection::new(near).spawn();
+        settled().await;
+        let _call = tokio::spawn(async move { peer.call_remote(Ping {}).await });
+        settled().await;
+        assert_eq!(kept.counter("amp_boxes_total direction=sent"), 1);
+    });
+}

@@ -45,12 +45,12 @@ impl IUnixTransport for UnixStream {
         AsyncWrite::poll_shutdown(Pin::new(self), cx)
     }
 
-    /// The path that the peer is bound to, an abstract name with `@` before it, or the empty name
-    /// of a client.
     fn sends_on_any_task(&self) -> bool {
         true
     }
 
+    /// The path that the peer is bound to, an abstract name with `@` before it, or the empty name
+    /// of a client.
     fn peer_address(&self) -> PeerAddress {
         let Ok(address) = self.peer_addr() else { return PeerAddress::Unknown };
         PeerAddress::Name(name::shown(&name::of(&address)).into())

@@ -72,8 +72,6 @@ pub(crate) struct Driver {
     /// Ends the time that running responders have before a graceful end.
     draining: Option<Pin<Box<Sleep>>>,
     ending: Option<Ending>,
-    #[cfg(feature = "metrics")]
-    measured: crate::observing::MeasuredConnection,
 }
 
 /// Whether a protocol switch is being made. From the box that asks for it, or that agrees to it,
@@ -132,6 +130,8 @@ struct Input {
     wakers: Vec<Waker>,
     /// Whether there may be more boxes in the buffer, which wait for the driver's next turn.
     left: bool,
+    /// How many answers are given out before that: see [`reading::ANSWERS_AT_ONCE`].
+    turn: usize,
     /// How many attachments nothing had claimed when boxes were last sorted out.
     unclaimed: usize,
 }
@@ -192,6 +192,7 @@ impl Driver {
             calls_size: 0,
             wakers: Vec::new(),
             left: false,
+            turn: *reading::ANSWERS_AT_ONCE.end(),
             unclaimed: 0,
         };
         Self {
@@ -213,8 +214,6 @@ impl Driver {
             upgrading: None,
             draining: None,
             ending: None,
-            #[cfg(feature = "metrics")]
-            measured: crate::observing::MeasuredConnection::new(),
         }
     }
 
@@ -255,7 +254,9 @@ impl Driver {
                 self.awaited |= !state.after.is_empty();
                 drop(state);
                 drop(uncarried);
-                self.shared.log_sent(&self.line.writing);
+                if let Some(log) = &self.shared.settings.wire_log {
+                    log.sent(&self.shared.address, self.line.writing.bytes());
+                }
                 if waiting_for_room {
                     self.shared.room.notify_waiters();
                 }
@@ -435,6 +436,8 @@ impl Driver {
     /// Waits for [`Shared::update`], unless there is something to do already: an update that came
     /// while the driver was at work has woken nobody.
     fn park(&mut self, cx: &Context<'_>) -> bool {
+        // Dropped once the lock is.
+        let _stale;
         let mut state = self.shared.lock();
         let queued = !state.core.outgoing().is_empty();
         self.shared.note_queued(queued);
@@ -448,10 +451,18 @@ impl Driver {
         let to_end = !self.sends_nothing() && self.holds_too_much(&state);
         let park = !to_go_on && !to_end && (!to_write || self.yielded);
         if park && !self.yielded {
-            let waker = self.waker.take().filter(|waker| waker.will_wake(cx.waker()));
-            state.driver = Some(waker.unwrap_or_else(|| cx.waker().clone()));
+            let waker = match self.waker.take() {
+                Some(waker) if waker.will_wake(cx.waker()) => waker,
+                other => {
+                    _stale = other;
+                    cx.waker().clone()
+                }
+            };
+            state.driver = Some(waker);
             state.missed = false;
-            if self.lending == Lending::Kept && !self.shared.is_eventful() {
+            // A reader that has paused is to hear of a call: from then on it may read.
+            let waits = self.reading == Reading::Done && !self.shared.is_eventful();
+            if self.lending == Lending::Kept && waits {
                 let stand_in = self.stand_in.take().unwrap_or_else(Line::dead);
                 state.line = Some(std::mem::replace(&mut self.line, stand_in));
                 self.lending = Lending::Lent;
@@ -460,23 +471,19 @@ impl Driver {
         park
     }
 
-    #[cfg(feature = "metrics")]
-    fn report(&mut self) {
-        let counters = self.shared.lock().core.counters();
-        self.measured.report(counters);
-    }
-
     /// Fails everything that is outstanding, for the same reason.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
-        // Whoever hears of the end finds the stream closed.
-        let line = { self.shared.lock().line.take() };
-        drop(line);
+        // Whoever hears of the end finds the stream closed, unless a caller is just writing to it,
+        // who closes it then.
+        if let Some(line) = { self.shared.lock().line.take() } {
+            self.line = line;
+        }
         self.line.transport = Box::pin(NoTransport);
         self.upgrading = None;
         self.stop_watching();
         let reason = self.shared.end(reason);
         #[cfg(feature = "metrics")]
-        self.report();
+        self.line.report(&self.shared);
         tracing::debug!(%reason, "the connection has ended");
         reason
     }
@@ -561,9 +568,9 @@ impl Future for Driver {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
+            #[cfg(feature = "metrics")]
+            this.line.report(&this.shared);
             if this.park(cx) {
-                #[cfg(feature = "metrics")]
-                this.report();
                 return Poll::Pending;
             }
         }

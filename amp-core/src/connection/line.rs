@@ -22,17 +22,42 @@ pub(super) struct Line {
     pub(super) unflushed: bool,
     /// What went wrong when a caller wrote.
     pub(super) failed: Option<io::Error>,
+    /// `None` in a line that leads nowhere.
+    #[cfg(feature = "metrics")]
+    measured: Option<crate::observing::MeasuredConnection>,
 }
 
 impl Line {
     pub(super) fn new(transport: Pin<Box<dyn Transport>>) -> Box<Self> {
-        let writing = Outgoing::default();
-        Box::new(Self { transport, writing, written: 0, unflushed: false, failed: None })
+        let mut line = Self::dead();
+        line.transport = transport;
+        #[cfg(feature = "metrics")]
+        {
+            line.measured = Some(crate::observing::MeasuredConnection::new());
+        }
+        line
     }
 
     /// A line that leads nowhere.
     pub(super) fn dead() -> Box<Self> {
-        Self::new(Box::pin(NoTransport))
+        Box::new(Self {
+            transport: Box::pin(NoTransport),
+            writing: Outgoing::default(),
+            written: 0,
+            unflushed: false,
+            failed: None,
+            #[cfg(feature = "metrics")]
+            measured: None,
+        })
+    }
+
+    /// Reports what has happened on the connection.
+    #[cfg(feature = "metrics")]
+    pub(super) fn report(&mut self, shared: &Shared) {
+        if let Some(measured) = &mut self.measured {
+            let counters = { shared.lock().core.counters() };
+            measured.report(counters);
+        }
     }
 
     /// Writes some of what is being written, which is not empty.
@@ -82,8 +107,10 @@ impl Shared {
     /// else is about to queue one that could share the write.
     pub(super) fn borrow_line(&self, state: &mut State) -> Option<Loan<'_>> {
         let alone = state.core.outgoing().boxes() == 1 && state.core.outstanding() == 1;
-        let watched = state.waiting_for_room || !state.after.is_empty();
-        if !alone || watched || self.is_eventful() || state.driver.is_none() {
+        // What a log does, and how long it takes, is no caller's business.
+        let watched = self.settings.wire_log.is_some();
+        let awaited = state.waiting_for_room || !state.after.is_empty();
+        if !alone || watched || awaited || self.is_eventful() || state.driver.is_none() {
             return None;
         }
         let idle = |line: &mut Box<Line>| line.writing.is_empty() && !line.unflushed;
@@ -91,13 +118,6 @@ impl Shared {
         state.take_queued(&mut line.writing);
         state.missed = false;
         Some(Loan { shared: self, line: Some(line), driver: state.driver.take(), done: None })
-    }
-
-    /// Tells the log what is about to be written.
-    pub(super) fn log_sent(&self, writing: &Outgoing) {
-        if let Some(log) = &self.settings.wire_log {
-            log.sent(&self.address, writing.bytes());
-        }
     }
 }
 
@@ -107,7 +127,6 @@ impl Loan<'_> {
         let Self { shared, line: Some(line), driver: Some(driver), done } = &mut self else {
             return;
         };
-        shared.log_sent(&line.writing);
         let mut cx = Context::from_waker(driver);
         let written = match line.poll_write(&mut cx) {
             Poll::Ready(Ok(())) if line.writing.is_empty() => line.poll_flush(&mut cx),
@@ -118,6 +137,8 @@ impl Loan<'_> {
         if let Poll::Ready(Err(error)) = written {
             line.failed = Some(error);
         }
+        #[cfg(feature = "metrics")]
+        line.report(shared);
     }
 }
 

@@ -216,6 +216,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether nobody has the lock.
+    #[cfg(test)]
+    pub(super) fn try_lock(&self) -> bool {
+        self.state.try_lock().is_ok()
+    }
+
     /// Goes on over the transport that an upgrade gave.
     pub(super) fn upgraded(&self, data: Option<Arc<dyn Any + Send + Sync>>) {
         if let Some(data) = data {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -20,11 +21,11 @@ use crate::responder::{Question, Undeclared};
 /// what they were read into, and callers wait for the lock while they are sorted.
 const AT_ONCE: usize = 16;
 
-/// When so many calls have their answers, those who made them have their turn before the next
-/// boxes. What they call next is sent while others still wait: so both sides are at work at once.
-/// And a few tasks have run before another thread of the runtime comes to share them, which costs
-/// more than it gains when all that they do is to call.
-pub(super) const ANSWERS_AT_ONCE: usize = 16;
+/// When half of the calls have their answers, but at least and at most so many, those who made them
+/// have their turn before the next boxes. What they call next is sent while others still wait: so
+/// both sides are at work at once. And a few tasks have run before another thread of the runtime
+/// comes to share them, which costs more than it gains when all that they do is to call.
+pub(super) const ANSWERS_AT_ONCE: RangeInclusive<usize> = 8..=16;
 
 impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
@@ -241,7 +242,7 @@ impl Driver {
         }
         let expected = self.locator.has_switches()
             || self.shared.is_eventful() && self.shared.lock().core.is_switching();
-        let most = if expected { 1 } else { AT_ONCE };
+        let most = if expected { 1 } else { AT_ONCE.min(self.input.turn) };
         loop {
             let Input { buffer, buffers, decoder, boxes, .. } = &mut self.input;
             let decoded = loop {
@@ -266,7 +267,7 @@ impl Driver {
             if !decoded? || self.switching != Switching::No {
                 return Ok(());
             }
-            if self.input.wakers.len() >= ANSWERS_AT_ONCE && !self.input.buffer.is_empty() {
+            if self.input.wakers.len() >= self.input.turn && !self.input.buffer.is_empty() {
                 self.input.left = true;
                 return Ok(());
             }
@@ -276,7 +277,7 @@ impl Driver {
     /// Sorts out what was decoded: answers to their calls, calls to be answered.
     pub(super) fn handle_boxes(&mut self) -> Result<(), ProtocolError> {
         let Self { shared, locator, switching, input, .. } = self;
-        let Input { boxes, calls, calls_size, wakers, unclaimed, .. } = input;
+        let Input { boxes, calls, calls_size, wakers, unclaimed, turn, .. } = input;
         let mut ignored = 0;
         let mut unwanted = Vec::new();
         // Dropped once the lock is.
@@ -284,6 +285,12 @@ impl Driver {
         let handled = {
             let mut state = shared.lock();
             *unclaimed = state.unclaimed.len();
+            let (least, most) = ANSWERS_AT_ONCE.into_inner();
+            // Who waits for nothing has no answers to give out.
+            *turn = match state.core.outstanding() {
+                0 => most,
+                outstanding => (outstanding / 2).clamp(least, most),
+            };
             let handled = boxes.drain(..).try_for_each(|ampbox| {
                 let asked = state.core.is_switching();
                 let number = state.unclaimed.number();

@@ -3,6 +3,7 @@ use crate::argument::Attachment;
 use crate::connection::call::StringCall;
 use crate::connection::{Connection, Driver, Limits, Peer};
 use crate::error::{CallError, CloseReason};
+use crate::observing::WireLog;
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -79,13 +80,17 @@ struct Sides {
 
 impl Sides {
     fn new() -> Self {
-        Self::with(Limits::default())
+        Self::with(|connection| connection)
     }
 
-    fn with(limits: Limits) -> Self {
+    fn with_limits(limits: Limits) -> Self {
+        Self::with(|connection| connection.limits(limits))
+    }
+
+    fn with(configure: impl FnOnce(Connection) -> Connection) -> Self {
         let far = Arc::new(Far::default());
-        let connection = Connection::with_transport(Near(Arc::clone(&far))).limits(limits);
-        let (peer, driver) = connection.start();
+        let connection = Connection::with_transport(Near(Arc::clone(&far)));
+        let (peer, driver) = configure(connection).start();
         let driver = Arc::new(Mutex::new(Some(driver)));
         let sides = Self { far, peer, driver, wakes: Arc::new(Wakes(AtomicUsize::new(0))) };
         sides.drive();
@@ -168,11 +173,26 @@ async fn a_driver_that_has_something_to_write_writes() {
 
 #[tokio::test]
 async fn a_call_that_is_refused_writes_nothing() {
-    let sides = Sides::with(Limits { outstanding_calls: 1, ..Limits::default() });
+    let sides = Sides::with_limits(Limits { outstanding_calls: 1, ..Limits::default() });
     let _call = call(&sides.peer);
     let mut refused = sides.peer.call_remote_string("A", [("a", "b")]);
     sides.next(|len| panic!("{len} bytes are written"));
     assert!(matches!(poll(&mut refused), Poll::Ready(Err(CallError::TooManyCalls { .. }))));
+}
+
+/// It is the user's, and may do what a caller's task is not made for.
+#[tokio::test]
+async fn the_log_is_written_by_the_driver() {
+    let lines = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&lines);
+    let log = WireLog::new().to(move |_, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    let sides = Sides::with(|connection| connection.wire_log(log));
+    let _call = call(&sides.peer);
+    assert_eq!((sides.sent(), sides.wakes(), lines.load(Ordering::SeqCst)), (0, 1, 0));
+    sides.drive();
+    assert_eq!((sides.sent(), sides.wakes(), lines.load(Ordering::SeqCst)), (1, 1, 1));
 }
 
 #[tokio::test]
@@ -264,4 +284,47 @@ async fn a_driver_that_is_dropped_while_it_waits_leaves_nothing_behind() {
     let mut call = sides.peer.call_remote_string("A", [("a", "b")]);
     assert!(matches!(poll(&mut call), Poll::Ready(Err(CallError::Closed(_)))));
     assert!(matches!(sides.peer.closed().await, CloseReason::Local));
+}
+
+/// A reader pauses while enough responders run and this side waits for nothing.
+#[tokio::test]
+async fn a_driver_that_has_paused_reading_hears_of_a_call() {
+    let sides = Sides::with_limits(Limits { running_responders: 1, ..Limits::default() });
+    sides.peer.shared().tell(|state| state.running += 1);
+    sides.drive();
+    let (wakes, receives) = (sides.wakes(), sides.far.receives.load(Ordering::SeqCst));
+    let _call = call(&sides.peer);
+    assert_eq!(sides.wakes(), wakes + 1);
+    sides.drive();
+    assert!(sides.far.receives.load(Ordering::SeqCst) > receives);
+}
+
+/// As with anything else, a waker's last reference may hold what locks the state.
+#[tokio::test]
+async fn wakers_are_dropped_with_nothing_locked() {
+    struct Holds(Peer);
+
+    impl Wake for Holds {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Holds {
+        fn drop(&mut self) {
+            assert!(self.0.shared().try_lock(), "the state is locked");
+        }
+    }
+
+    let sides = Sides::new();
+    let holding = || Waker::from(Arc::new(Holds(sides.peer.clone())));
+    drive(&sides.driver, &holding());
+    drive(&sides.driver, &holding());
+    let (driver, wakers) = (Arc::clone(&sides.driver), [holding(), holding()]);
+    sides.next(move |len| {
+        for waker in wakers {
+            drive(&driver, &waker);
+        }
+        Poll::Ready(Ok(len))
+    });
+    let _call = call(&sides.peer);
+    sides.drive();
 }
