@@ -189,6 +189,7 @@ fn boxes_and_bytes_are_counted_of_all_connections_together() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_call_that_its_caller_has_written_is_counted_before_its_answer() {
     recorded(async |kept| {

@@ -41,8 +41,9 @@ const TURNS: usize = 32;
 /// Drives one connection: a future that resolves when it has ended, to the reason.
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; whoever queues
-/// a box, closes the connection or ends a responder, through [`Shared::update`]; the timers that
-/// limit the end, those of [`Liveness`], and the one of [`Buffers`].
+/// a box, closes the connection or ends a responder, through [`Shared::update`]; a caller that has
+/// borrowed its line and leaves it something to do; the timers that limit the end, those of
+/// [`Liveness`], and the one of [`Buffers`].
 pub(crate) struct Driver {
     /// While the line is left to callers, one in its place that leads nowhere.
     line: Box<Line>,
@@ -107,12 +108,6 @@ enum Lending {
     Kept,
     /// The line is with the state, or a caller has it.
     Lent,
-}
-
-impl Lending {
-    fn over(transport: &Pin<Box<dyn Transport>>) -> Self {
-        if transport.sends_on_any_task() { Self::Kept } else { Self::Never }
-    }
 }
 
 struct Input {
@@ -192,11 +187,11 @@ impl Driver {
             calls_size: 0,
             wakers: Vec::new(),
             left: false,
-            turn: *reading::ANSWERS_AT_ONCE.end(),
+            turn: *reading::ANSWERS_AT_ONCE.start(),
             unclaimed: 0,
         };
         Self {
-            lending: Lending::over(&transport),
+            lending: if transport.sends_on_any_task() { Lending::Kept } else { Lending::Never },
             line: Line::new(transport),
             stand_in: None,
             waker: None,
@@ -412,10 +407,10 @@ impl Driver {
     }
 
     /// Goes to work: from here on nobody else has the line, and nobody wakes the driver, since it
-    /// looks at everything before it waits. Not while a caller has the line, who wakes the driver
+    /// looks at everything before it waits. `false` while a caller has the line, who wakes the driver
     /// when that is back.
     fn go_to_work(&mut self, cx: &Context<'_>) -> bool {
-        // Dropped once the lock is.
+        // Declared before the lock, so dropped after it.
         let _stale;
         let mut state = self.shared.lock();
         if self.lending == Lending::Lent {
@@ -434,9 +429,9 @@ impl Driver {
     }
 
     /// Waits for [`Shared::update`], unless there is something to do already: an update that came
-    /// while the driver was at work has woken nobody.
+    /// while the driver was at work has woken nobody. Whether it waits.
     fn park(&mut self, cx: &Context<'_>) -> bool {
-        // Dropped once the lock is.
+        // Declared before the lock, so dropped after it.
         let _stale;
         let mut state = self.shared.lock();
         let queued = !state.core.outgoing().is_empty();
@@ -460,7 +455,8 @@ impl Driver {
             };
             state.driver = Some(waker);
             state.missed = false;
-            // A reader that has paused is to hear of a call: from then on it may read.
+            // A reader that has paused is to hear of a call: from then on it may read. And where a
+            // switch was asked for, or has replaced the transport, only the driver writes.
             let waits = self.reading == Reading::Done && !self.shared.is_eventful();
             if self.lending == Lending::Kept && waits {
                 let stand_in = self.stand_in.take().unwrap_or_else(Line::dead);
@@ -568,6 +564,7 @@ impl Future for Driver {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
+            // Before it waits: then the line may be a caller's.
             #[cfg(feature = "metrics")]
             this.line.report(&this.shared);
             if this.park(cx) {

@@ -22,7 +22,7 @@ pub(super) struct Line {
     pub(super) unflushed: bool,
     /// What went wrong when a caller wrote.
     pub(super) failed: Option<io::Error>,
-    /// `None` in a line that leads nowhere.
+    /// Whoever has written reports it. `None` in a line that leads nowhere.
     #[cfg(feature = "metrics")]
     measured: Option<crate::observing::MeasuredConnection>,
 }
@@ -98,54 +98,73 @@ pub(super) struct Loan<'a> {
     line: Option<Box<Line>>,
     /// The driver's. What the transport has to wait for wakes the driver, not the caller.
     driver: Option<Waker>,
-    /// Whether everything is written; `None` until that was tried.
-    done: Option<bool>,
+    written: Written,
+}
+
+/// How far a caller has come with a box.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// The transport has not returned.
+    Unknown,
+    /// The driver goes on.
+    InPart,
+    All,
 }
 
 impl Shared {
     /// Takes the only box in the queue, which is a call, and the line to write it to, when nobody
     /// else is about to queue one that could share the write.
     pub(super) fn borrow_line(&self, state: &mut State) -> Option<Loan<'_>> {
+        state.line.as_ref()?;
         let alone = state.core.outgoing().boxes() == 1 && state.core.outstanding() == 1;
         // What a log does, and how long it takes, is no caller's business.
         let watched = self.settings.wire_log.is_some();
-        let awaited = state.waiting_for_room || !state.after.is_empty();
-        if !alone || watched || awaited || self.is_eventful() || state.driver.is_none() {
+        if !alone || watched || self.is_eventful() || state.driver.is_none() {
             return None;
         }
         let idle = |line: &mut Box<Line>| line.writing.is_empty() && !line.unflushed;
         let mut line = state.line.take_if(idle)?;
         state.take_queued(&mut line.writing);
         state.missed = false;
-        Some(Loan { shared: self, line: Some(line), driver: state.driver.take(), done: None })
+        Some(Loan {
+            shared: self,
+            line: Some(line),
+            driver: state.driver.take(),
+            written: Written::Unknown,
+        })
     }
 }
 
 impl Loan<'_> {
     /// Writes the box, and gives the line back.
     pub(super) fn write(mut self) {
-        let Self { shared, line: Some(line), driver: Some(driver), done } = &mut self else {
+        let Self { line: Some(line), driver: Some(driver), written, .. } = &mut self else {
             return;
         };
         let mut cx = Context::from_waker(driver);
-        let written = match line.poll_write(&mut cx) {
+        let result = match line.poll_write(&mut cx) {
             Poll::Ready(Ok(())) if line.writing.is_empty() => line.poll_flush(&mut cx),
             Poll::Ready(Ok(())) => Poll::Pending,
             other => other,
         };
-        *done = Some(matches!(written, Poll::Ready(Ok(()))));
-        if let Poll::Ready(Err(error)) = written {
+        *written = match result {
+            Poll::Ready(Ok(())) => Written::All,
+            _ => Written::InPart,
+        };
+        if let Poll::Ready(Err(error)) = result {
             line.failed = Some(error);
         }
         #[cfg(feature = "metrics")]
-        line.report(shared);
+        if let Some(line) = &mut self.line {
+            line.report(self.shared);
+        }
     }
 }
 
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
-        let Self { shared, line, driver, done } = self;
-        if let (Some(line), None) = (&mut *line, &*done) {
+        let Self { shared, line, driver, written } = self;
+        if let (Some(line), Written::Unknown) = (&mut *line, *written) {
             line.failed = Some(io::Error::other("the transport panicked"));
         }
         let woken = {
@@ -159,7 +178,7 @@ impl Drop for Loan<'_> {
                 if state.driver.is_none() {
                     state.driver = driver.take();
                 }
-                let left = *done != Some(true) || state.missed;
+                let left = *written != Written::All || state.missed;
                 if left { state.driver.take() } else { None }
             }
         };

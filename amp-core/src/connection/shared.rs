@@ -15,7 +15,7 @@ use tokio::sync::futures::OwnedNotified;
 use super::builder::Settings;
 use super::lanes::Lanes;
 use super::limits::Limits;
-use super::line::{Line, Loan};
+use super::line::Line;
 use super::switched::Switched;
 use super::transport::Transport;
 use super::unclaimed::Unclaimed;
@@ -63,7 +63,7 @@ pub(crate) struct State {
     pub(super) draining: Option<Duration>,
     /// The driver, while it waits for something to do.
     pub(super) driver: Option<Waker>,
-    /// The stream, while the driver waits and no caller has it, where callers may.
+    /// The stream, while the driver waits and no caller has it, where callers may write.
     pub(super) line: Option<Box<Line>>,
     /// Whether something has changed while there was no driver to be woken.
     pub(super) missed: bool,
@@ -216,9 +216,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nobody has the lock.
     #[cfg(test)]
-    pub(super) fn try_lock(&self) -> bool {
+    pub(super) fn is_unlocked(&self) -> bool {
         self.state.try_lock().is_ok()
     }
 
@@ -278,16 +277,15 @@ impl Shared {
 
     /// Changes the state, then wakes the driver if it waits and there is something for it to do.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        self.update_or_borrow(|state| (change(state), None)).0
-    }
-
-    /// Changes the state, then wakes the driver if it waits, unless `change` has borrowed the line.
-    pub(super) fn update_or_borrow<'a, R>(
-        &'a self,
-        change: impl FnOnce(&mut State) -> (R, Option<Loan<'a>>),
-    ) -> (R, Option<Loan<'a>>) {
         let mut state = self.lock();
         let result = change(&mut state);
+        self.wake_driver(state);
+        result
+    }
+
+    /// Unlocks the state, which was changed, and wakes the driver if that waits.
+    #[inline]
+    pub(super) fn wake_driver(&self, mut state: MutexGuard<'_, State>) {
         if !self.crowded.load(Ordering::Relaxed)
             && !matches!(state.has_room(&self.settings.limits), Ok(true))
         {
@@ -297,12 +295,11 @@ impl Shared {
             self.queued.store(true, Ordering::Relaxed);
         }
         let driver = state.driver.take();
-        state.missed |= driver.is_none() && result.1.is_none();
+        state.missed |= driver.is_none();
         drop(state);
         if let Some(driver) = driver {
             driver.wake();
         }
-        result
     }
 
     /// Whether something was queued since the driver last took it all.

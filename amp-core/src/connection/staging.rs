@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
-use super::line::Loan;
 use super::shared::{Shared, State};
 use super::unclaimed::{BoxNumber, Claimed};
 use crate::argument::{Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Proto};
@@ -19,7 +18,7 @@ impl Shared {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
         put: impl FnOnce(&mut State, &mut Body) -> R,
     ) -> Result<R, EncodeError> {
-        self.queue(write, |state, body| (put(state, body), None)).map(|(result, _)| result)
+        self.queue(write, |body| self.update(|state| put(state, body)))
     }
 
     /// As [`send`](Self::send), for a call: when nothing else could share the write, it is written
@@ -29,22 +28,27 @@ impl Shared {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
         put: impl FnOnce(&mut State, &mut Body) -> R,
     ) -> Result<R, EncodeError> {
-        let put = |state: &mut State, body: &mut Body| {
-            let result = put(state, body);
-            (result, self.borrow_line(state))
-        };
-        let (result, loan) = self.queue(write, put)?;
+        let mut loan = None;
+        let result = self.queue(write, |body| {
+            let mut state = self.lock();
+            let result = put(&mut state, body);
+            loan = self.borrow_line(&mut state);
+            if loan.is_none() {
+                self.wake_driver(state);
+            }
+            result
+        })?;
         if let Some(loan) = loan {
             loan.write();
         }
         Ok(result)
     }
 
-    fn queue<'a, R>(
-        &'a self,
+    fn queue<R>(
+        &self,
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-        put: impl FnOnce(&mut State, &mut Body) -> (R, Option<Loan<'a>>),
-    ) -> Result<(R, Option<Loan<'a>>), EncodeError> {
+        put: impl FnOnce(&mut Body) -> R,
+    ) -> Result<R, EncodeError> {
         Body::scratch(|body| {
             let Body { pairs, segments, attachments } = &mut *body;
             let mut staging = Staging::new(self, attachments);
@@ -54,7 +58,7 @@ impl Shared {
             writer.finish()?;
             let Staging { ordinals, attachments, .. } = staging;
             let count = attachments.len() as u64;
-            let result = self.update_or_borrow(|state| put(state, body));
+            let result = put(body);
             // Whoever did not queue the box left its attachments where they are.
             if body.attachments.is_empty()
                 && let Some(mut next_ordinal) = ordinals

@@ -76,7 +76,8 @@ pub trait Transport: Send + 'static {
     /// While that one waits, a call that has nobody to share a write with then goes out at once,
     /// which saves a wake-up. The context is still that of the owner, and never are two methods
     /// called at a time. But a call may be polled on any thread: they must not need the context of a
-    /// runtime, as the making of a timer does, nor take long. No unless this is implemented.
+    /// runtime, as the making of a timer does, nor take long. When the owner is dropped while a caller
+    /// sends, the transport is dropped there too. No unless this is implemented.
     fn sends_on_any_task(&self) -> bool {
         false
     }
@@ -187,7 +188,7 @@ fn is_socket<S: 'static>() -> bool {
     this == TypeId::of::<tokio::net::TcpStream>()
 }
 
-/// What a connection has when it has ended.
+/// What a connection has when it has ended, and its driver while callers may have the other one.
 pub(super) struct NoTransport;
 
 impl Transport for NoTransport {

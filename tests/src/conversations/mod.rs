@@ -84,18 +84,20 @@ impl fmt::Display for Outcome {
 /// it has already said to be open.
 const AT_ONCE: usize = 40;
 
-/// Holds every conversation with the peer at this address, many at once so that those that fail by
-/// hanging share one deadline. The outcomes are in the order of the table.
+/// Holds every conversation with the peer at this address, many at once so that few deadlines pass
+/// when many fail by hanging. The outcomes are in the order of the table.
 ///
 /// # Panics
 ///
 /// When a thread cannot be started.
 pub fn hold_all(address: &Address, expected: Expected) -> Vec<Outcome> {
-    // A read that gets nothing gives up before; this is for peers that send a byte now and then.
-    let deadline = Instant::now() + 2 * DEADLINE;
     let conversations = all();
+    // A read that gets nothing gives up before; this is for peers that send a byte now and then.
+    let rounds = u32::try_from(conversations.len().div_ceil(AT_ONCE)).unwrap_or(u32::MAX);
+    let time = DEADLINE * (rounds + 1);
+    let deadline = Instant::now() + time;
     let not_finished = |conversation: &Conversation| {
-        let seen = format!("not finished within {} s", 2 * DEADLINE.as_secs());
+        let seen = format!("not finished within {} s", time.as_secs());
         Outcome { name: conversation.name, difference: None, result: Err(seen) }
     };
     let mut outcomes: Vec<_> = conversations.iter().map(not_finished).collect();
@@ -107,8 +109,10 @@ pub fn hold_all(address: &Address, expected: Expected) -> Vec<Outcome> {
         let next = move || waiting.lock().expect("nothing panics with it").next();
         thread::spawn(move || {
             while let Some((at, conversation)) = next() {
-                // Nobody listens any more once the deadline is over.
-                let _ = done.send((at, hold(&address, &conversation, expected)));
+                if done.send((at, hold(&address, &conversation, expected))).is_err() {
+                    // Nobody listens any more once the deadline is over.
+                    return;
+                }
             }
         });
     }

@@ -21,8 +21,8 @@ use crate::responder::{Question, Undeclared};
 /// what they were read into, and callers wait for the lock while they are sorted.
 const AT_ONCE: usize = 16;
 
-/// When half of the calls have their answers, but at least and at most so many, those who made them
-/// have their turn before the next boxes. What they call next is sent while others still wait: so
+/// When half of the outstanding calls have their answers, but at least and at most so many, those who
+/// made them have their turn before the next boxes. What they call next is sent while others still wait: so
 /// both sides are at work at once. And a few tasks have run before another thread of the runtime
 /// comes to share them, which costs more than it gains when all that they do is to call.
 pub(super) const ANSWERS_AT_ONCE: RangeInclusive<usize> = 8..=16;
@@ -242,8 +242,9 @@ impl Driver {
         }
         let expected = self.locator.has_switches()
             || self.shared.is_eventful() && self.shared.lock().core.is_switching();
-        let most = if expected { 1 } else { AT_ONCE.min(self.input.turn) };
         loop {
+            let turn = self.input.turn.saturating_sub(self.input.wakers.len());
+            let most = if expected { 1 } else { turn.clamp(1, AT_ONCE) };
             let Input { buffer, buffers, decoder, boxes, .. } = &mut self.input;
             let decoded = loop {
                 if boxes.len() == most {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use super::super::shared::{HandedOver, Switch, Then, Upgraded};
 use super::super::switched::Switched;
 use super::super::transport::NoTransport;
-use super::{Driver, Lending, Progress, Switching};
+use super::{Driver, Progress, Switching};
 use crate::argument::Attachment;
 use crate::error::CloseReason;
 
@@ -83,7 +83,6 @@ impl Driver {
         };
         self.upgrading = None;
         let Upgraded { transport, data } = upgraded?;
-        self.lending = Lending::over(&transport);
         self.line.transport = transport;
         self.switching = Switching::No;
         self.shared.upgraded(data);

@@ -109,6 +109,7 @@ impl Transport for Counted<TcpStream> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 
+    /// As on a connection over the stream itself.
     fn sends_on_any_task(&self) -> bool {
         true
     }
