@@ -8,7 +8,8 @@
 //! # A span for each call
 //!
 //! Each side has a span for each call: its name is `call`, its target `amp_core::call`, its level
-//! `DEBUG`. Where nobody subscribes to that, a call costs one look at the level.
+//! `DEBUG`. Where nobody subscribes to that, a call costs one look at the level: tracing's feature
+//! `log` hands on events, and no such spans.
 //!
 //! | field | |
 //! |---|---|

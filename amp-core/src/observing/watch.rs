@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Instant;
-use tracing::Span;
 use tracing::field::{Empty, display};
+use tracing::{Level, Span};
 
 use crate::argument::PeerAddress;
 use crate::error::CallError;
@@ -72,17 +72,23 @@ impl Watch {
     /// A call begins. Whether its command is one of the program's own, or a name that came from
     /// elsewhere, is `known`.
     pub(crate) fn new(side: Side, command: &[u8], known: bool, peer: &PeerAddress) -> Self {
-        let span = tracing::debug_span!(
-            target: "amp_core::call",
-            "call",
-            side = side.word(),
-            command = %Plain(command),
-            %peer,
-            tag = Empty,
-            outcome = Empty,
-            code = Empty,
-            duration_us = Empty,
-        );
+        // Where no level of this kind is wanted, tracing's feature `log` still writes out all fields,
+        // and then throws them away.
+        let span = if tracing::level_enabled!(Level::DEBUG) {
+            tracing::debug_span!(
+                target: "amp_core::call",
+                "call",
+                side = side.word(),
+                command = %Plain(command),
+                %peer,
+                tag = Empty,
+                outcome = Empty,
+                code = Empty,
+                duration_us = Empty,
+            )
+        } else {
+            Span::none()
+        };
         if span.is_disabled() && !cfg!(feature = "metrics") {
             return Self(None);
         }
