@@ -224,12 +224,8 @@ impl Driver {
         }
         for _ in 0..TURNS {
             if self.line.writing.is_empty() {
-                if !self.shared.has_queued() {
-                    break;
-                }
                 let mut state = self.shared.lock();
                 if state.core.outgoing().is_empty() {
-                    self.shared.note_queued(false);
                     break;
                 }
                 // Others are about to call too: what they queue goes out with the same write.
@@ -241,7 +237,6 @@ impl Driver {
                 }
                 self.yielded = false;
                 state.take_queued(&mut self.line.writing);
-                self.shared.note_queued(false);
                 // What replaces a transport carries none. The boxes that name them were encoded
                 // before; the peer answers that it has not received them.
                 let uncarried = state.upgraded.then(|| self.line.writing.take_attachments());
@@ -434,9 +429,7 @@ impl Driver {
         // Declared before the lock, so dropped after it.
         let _stale;
         let mut state = self.shared.lock();
-        let queued = !state.core.outgoing().is_empty();
-        self.shared.note_queued(queued);
-        let to_write = self.line.writing.is_empty() && queued;
+        let to_write = self.line.writing.is_empty() && !state.core.outgoing().is_empty();
         let to_go_on = self.ending.is_none()
             && (state.phase.refusal().is_some()
                 || self.reading == Reading::Paused && self.may_read(&mut state)
@@ -454,7 +447,6 @@ impl Driver {
                 }
             };
             state.driver = Some(waker);
-            state.missed = false;
             // A reader that has paused is to hear of a call: from then on it may read. And where a
             // switch was asked for, or has replaced the transport, only the driver writes.
             let waits = self.reading == Reading::Done && !self.shared.is_eventful();

@@ -44,8 +44,6 @@ pub(crate) struct Shared {
     /// Whether something has changed that the driver looks at before it starts a responder, since
     /// it has last looked.
     news: AtomicBool,
-    /// Whether something waits to be written. The driver corrects it before it waits.
-    queued: AtomicBool,
     /// Whether something has happened that most connections see only at their ends, if ever: one
     /// is closing, draining, broken, or has begun to switch the protocol. Only the state says what.
     /// It stays set.
@@ -65,7 +63,8 @@ pub(crate) struct State {
     pub(super) driver: Option<Waker>,
     /// The stream, while the driver waits and no caller has it, where callers may write.
     pub(super) line: Option<Box<Line>>,
-    /// Whether something has changed while there was no driver to be woken.
+    /// Whether something has changed while there was no driver to be woken, since a caller has taken
+    /// the stream.
     pub(super) missed: bool,
     /// How many responders have been started and are not done.
     pub(super) running: usize,
@@ -203,7 +202,6 @@ impl Shared {
             settings,
             crowded: AtomicBool::new(false),
             news: AtomicBool::new(true),
-            queued: AtomicBool::new(false),
             eventful: AtomicBool::new(false),
             room: Arc::default(),
             changed: Notify::new(),
@@ -231,7 +229,6 @@ impl Shared {
             state.upgraded = true;
             self.bytes_only.store(true, Ordering::Relaxed);
             state.core.resume();
-            self.note_queued(true);
             state.unclaimed.close()
         };
         drop(dead);
@@ -291,25 +288,12 @@ impl Shared {
         {
             self.crowded.store(true, Ordering::Relaxed);
         }
-        if !self.queued.load(Ordering::Relaxed) && !state.core.outgoing().is_empty() {
-            self.queued.store(true, Ordering::Relaxed);
-        }
         let driver = state.driver.take();
         state.missed |= driver.is_none();
         drop(state);
         if let Some(driver) = driver {
             driver.wake();
         }
-    }
-
-    /// Whether something was queued since the driver last took it all.
-    pub(super) fn has_queued(&self) -> bool {
-        self.queued.load(Ordering::Relaxed)
-    }
-
-    /// Notes whether something is queued. To be called with the state locked.
-    pub(super) fn note_queued(&self, queued: bool) {
-        self.queued.store(queued, Ordering::Relaxed);
     }
 
     /// A future that resolves when the queue has room, or `None` when it has.

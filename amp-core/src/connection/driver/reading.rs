@@ -292,7 +292,7 @@ impl Driver {
                 0 => most,
                 outstanding => (outstanding / 2).clamp(least, most),
             };
-            let handled = boxes.drain(..).try_for_each(|ampbox| {
+            boxes.drain(..).try_for_each(|ampbox| {
                 let asked = state.core.is_switching();
                 let number = state.unclaimed.number();
                 let event = state.core.handle_box(ampbox)?;
@@ -336,12 +336,7 @@ impl Driver {
                     }
                 }
                 Ok(())
-            });
-            // A switch that was refused sets free what it held back.
-            if !state.core.outgoing().is_empty() {
-                shared.note_queued(true);
-            }
-            handled
+            })
         };
         drop(refused);
         for (number, discard) in unwanted {
