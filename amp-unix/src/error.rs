@@ -22,6 +22,19 @@ pub enum DescriptorError {
         /// The length of the buffer in bytes.
         room: usize,
     },
+    /// A message brought control data of a kind that is not known here, which may have opened
+    /// descriptors that nothing owns. An option that was set on the socket asks the kernel for it;
+    /// a peer cannot send any.
+    #[error(
+        "control data of an unknown kind came with a message (level {level}, type {kind}), and may \
+         have opened descriptors: an option of the socket asks for it"
+    )]
+    UnknownControlData {
+        /// Its level: `SOL_SOCKET`, say.
+        level: i32,
+        /// Its type.
+        kind: i32,
+    },
     /// More descriptors of this user are on their way, sent and not yet received, than a process
     /// may have open (`ETOOMANYREFS`, a rule of Linux).
     #[error(

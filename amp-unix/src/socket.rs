@@ -54,7 +54,9 @@ pub const MAX_DESCRIPTORS: usize = 253;
 const MAX_SLICES: usize = 64;
 
 /// Room for the control data of one message, in words, which align it: [`MAX_DESCRIPTORS`] take
-/// about a kilobyte. The rest is for what options of the socket add, such as credentials.
+/// about a kilobyte. The rest is for what options of the socket add: credentials and a pidfd take 56
+/// bytes, and a security label as many as it has. Linux puts descriptors behind the label, and so
+/// would cut them where it leaves no room.
 const CONTROL_WORDS: usize = 4096 / size_of::<usize>();
 
 /// Room for the control data of one message that is sent, in words.
@@ -89,11 +91,17 @@ pub struct Moved {
 ///
 /// 0 bytes mean that the peer sends nothing more.
 ///
+/// Options of the socket, which an accepted one inherits from the one that listens, make the kernel
+/// add other control data to each message. It is looked at only for what it may leave open: the pidfd
+/// of `SO_PASSPIDFD` (systemd's `PassPIDFD=`) is closed, and credentials, security labels and
+/// timestamps carry nothing.
+///
 /// # Errors
 ///
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there, the other errors of `recvmsg`,
-/// and [`DescriptorError::Lost`] or [`DescriptorError::Truncated`], after which the socket is of
-/// no more use. Neither `buffer` nor `descriptors` has grown then.
+/// and [`DescriptorError::Lost`], [`DescriptorError::Truncated`] or
+/// [`DescriptorError::UnknownControlData`], after which the socket is of no more use. Neither
+/// `buffer` nor `descriptors` has grown then.
 pub fn receive(
     socket: impl AsFd,
     buffer: &mut BytesMut,
@@ -124,13 +132,13 @@ pub fn receive(
     let before = descriptors.len();
     // SAFETY: `recvmsg` has just filled `message`, whose control buffer is still alive, and this
     // is the only time that it is read.
-    unsafe { take_descriptors(&message, descriptors) };
+    let unknown = unsafe { take_descriptors(&message, descriptors) };
     let lost = if message.msg_flags & libc::MSG_CTRUNC != 0 {
         Some(DescriptorError::Lost)
     } else if message.msg_flags & libc::MSG_TRUNC != 0 {
         Some(DescriptorError::Truncated { room })
     } else {
-        None
+        unknown.map(|(level, kind)| DescriptorError::UnknownControlData { level, kind })
     };
     if let Some(error) = lost {
         descriptors.truncate(before);
@@ -306,7 +314,9 @@ fn put_descriptors(
     }
 }
 
-/// Takes ownership of every descriptor in the control data of a received message.
+/// Takes ownership of every descriptor in the control data of a received message: those that the
+/// peer has sent, to the end of `descriptors`, and those that the kernel has added, which are closed.
+/// Returns the level and the type of what may have carried others.
 ///
 /// `nix` has a safe way to read control data, but it refuses data that was truncated and leaves
 /// open what had arrived.
@@ -316,7 +326,11 @@ fn put_descriptors(
 /// `message` was filled by `recvmsg`, its control buffer is alive and aligned for a `cmsghdr`, and
 /// this is called once for it.
 #[allow(clippy::unnecessary_cast, reason = "these lengths are narrower on other systems")]
-unsafe fn take_descriptors(message: &libc::msghdr, descriptors: &mut Vec<OwnedFd>) {
+unsafe fn take_descriptors(
+    message: &libc::msghdr,
+    descriptors: &mut Vec<OwnedFd>,
+) -> Option<(libc::c_int, libc::c_int)> {
+    let mut unknown = None;
     let end = message.msg_control as usize + message.msg_controllen as usize;
     // SAFETY: `message` has a control buffer, of which the kernel has written the first
     // `msg_controllen` bytes.
@@ -325,22 +339,77 @@ unsafe fn take_descriptors(message: &libc::msghdr, descriptors: &mut Vec<OwnedFd
         // SAFETY: the kernel has written a whole header here, or the macros would have returned
         // null. Data follows it.
         let (head, data) = unsafe { (header.read(), libc::CMSG_DATA(header)) };
-        if head.cmsg_level == libc::SOL_SOCKET && head.cmsg_type == libc::SCM_RIGHTS {
+        let carries = Carries::of(head.cmsg_level, head.cmsg_type);
+        if carries == Carries::Descriptors || carries == Carries::Pidfd {
             // Where data was truncated, some systems leave the length that it should have had.
             let data_end = (header as usize + head.cmsg_len as usize).min(end);
             let count = data_end.saturating_sub(data as usize) / size_of::<RawFd>();
             for index in 0..count {
                 // SAFETY: the index is inside of the data that the kernel has written.
                 let number = unsafe { data.cast::<[u8; size_of::<RawFd>()]>().add(index).read() };
+                let number = RawFd::from_ne_bytes(number);
+                if number < 0 {
+                    // A pidfd that could not be opened is an error's number instead.
+                    continue;
+                }
                 // SAFETY: the descriptor is new and open, and nothing else owns it.
-                let fd = unsafe { OwnedFd::from_raw_fd(RawFd::from_ne_bytes(number)) };
+                let fd = unsafe { OwnedFd::from_raw_fd(number) };
                 #[cfg(target_vendor = "apple")]
                 set_close_on_exec(&fd);
-                descriptors.push(fd);
+                if carries == Carries::Descriptors {
+                    descriptors.push(fd);
+                }
             }
+        } else if carries == Carries::Unknown {
+            unknown.get_or_insert((head.cmsg_level, head.cmsg_type));
         }
         // SAFETY: `header` is inside of the control buffer of `message`.
         header = unsafe { libc::CMSG_NXTHDR(message, header) };
+    }
+    unknown
+}
+
+/// What a piece of control data leaves open in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carries {
+    /// What the peer has sent.
+    Descriptors,
+    /// One for the process that has sent the message, which nobody here has asked for.
+    Pidfd,
+    Nothing,
+    Unknown,
+}
+
+impl Carries {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn of(level: libc::c_int, kind: libc::c_int) -> Self {
+        // The C library knows neither, nor the last.
+        const SCM_SECURITY: libc::c_int = 3;
+        const SCM_PIDFD: libc::c_int = 4;
+        const SCM_INQ: libc::c_int = 84;
+        match (level, kind) {
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => Self::Descriptors,
+            (libc::SOL_SOCKET, SCM_PIDFD) => Self::Pidfd,
+            (
+                libc::SOL_SOCKET,
+                libc::SCM_CREDENTIALS
+                | SCM_SECURITY
+                | SCM_INQ
+                | libc::SCM_TIMESTAMP
+                | libc::SCM_TIMESTAMPNS
+                | libc::SCM_TIMESTAMPING,
+            ) => Self::Nothing,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// By the manuals, `SCM_RIGHTS` alone carries any.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn of(level: libc::c_int, kind: libc::c_int) -> Self {
+        match (level, kind) {
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => Self::Descriptors,
+            _ => Self::Nothing,
+        }
     }
 }
 
@@ -349,4 +418,64 @@ unsafe fn take_descriptors(message: &libc::msghdr, descriptors: &mut Vec<OwnedFd
 fn set_close_on_exec(fd: &OwnedFd) {
     // SAFETY: the descriptor is open, and this command takes one integer.
     unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+    use std::os::fd::IntoRawFd;
+
+    /// What the kernel would write for these.
+    fn control(parts: &[(libc::c_int, libc::c_int, &[RawFd])]) -> (Vec<usize>, usize) {
+        let mut bytes = Vec::new();
+        for (level, kind, numbers) in parts {
+            let len = size_of::<libc::cmsghdr>() + size_of_val(*numbers);
+            bytes.extend(len.to_ne_bytes());
+            bytes.extend(level.to_ne_bytes());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(numbers.iter().flat_map(|number| number.to_ne_bytes()));
+            bytes.resize(bytes.len().next_multiple_of(size_of::<usize>()), 0);
+        }
+        let words = bytes.chunks_exact(size_of::<usize>());
+        let words = words.map(|word| usize::from_ne_bytes(word.try_into().unwrap())).collect();
+        (words, bytes.len())
+    }
+
+    fn take(parts: &[(libc::c_int, libc::c_int, &[RawFd])]) -> (usize, Option<(i32, i32)>) {
+        let (mut words, len) = control(parts);
+        // SAFETY: a `msghdr` is made of integers and pointers, for all of which zero is a value.
+        let mut message: libc::msghdr = unsafe { mem::zeroed() };
+        message.msg_control = words.as_mut_ptr().cast();
+        message.msg_controllen = len as _;
+        let mut taken = Vec::new();
+        // SAFETY: the control buffer is what the kernel would have written, and its numbers are
+        // those of open descriptors that nothing else owns.
+        let unknown = unsafe { take_descriptors(&message, &mut taken) };
+        (taken.len(), unknown)
+    }
+
+    #[test]
+    fn whatever_is_in_control_data_is_taken_closed_or_named() {
+        let pipe = || {
+            let (reader, writer) = std::io::pipe().unwrap();
+            (reader, OwnedFd::from(writer).into_raw_fd())
+        };
+        let pipes: Vec<_> = (0..4).map(|_| pipe()).collect();
+        let [a, b, c, d] = [0, 1, 2, 3].map(|index: usize| pipes[index].1);
+        let (level, rights, pidfd) = (libc::SOL_SOCKET, libc::SCM_RIGHTS, 4);
+        let parts: [(_, _, &[RawFd]); 7] = [
+            (level, libc::SCM_CREDENTIALS, &[1, 2, 3]),
+            (level, rights, &[a, b]),
+            (level, pidfd, &[c]),
+            (level, pidfd, &[-libc::EMFILE]),
+            (level, 99, &[7]),
+            (libc::IPPROTO_IP, 8, &[0, 0]),
+            (level, rights, &[d]),
+        ];
+        assert_eq!(take(&parts), (3, Some((level, 99))));
+        for (mut reader, _) in pipes {
+            assert_eq!(io::Read::read(&mut reader, &mut [0]).unwrap(), 0, "it is closed");
+        }
+        assert_eq!(take(&parts[..1]), (0, None));
+    }
 }

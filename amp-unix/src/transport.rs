@@ -109,7 +109,8 @@ pub trait IUnixTransport: Send + 'static {
     /// later, a program may start in between.
     ///
     /// A plain `read` on a Unix socket drops the descriptors that wait in it, without a word: use
-    /// `recvmsg`, always.
+    /// `recvmsg`, always. And close what the kernel adds: with `SO_PASSPIDFD` each message opens a
+    /// descriptor for its sender (`SCM_PIDFD`).
     ///
     /// # Errors
     ///
