@@ -7,8 +7,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep};
 
-use crate::IUnixTransport;
+use crate::{DescriptorError, IUnixTransport};
 
 /// Anything that implements [`IUnixTransport`] as a [`Transport`], over which descriptors travel
 /// as attachments.
@@ -17,17 +20,62 @@ pub struct UnixTransport<T> {
     inner: T,
     /// What has just been received; empty between two calls, and kept for its allocation.
     received: Vec<OwnedFd>,
+    /// Where it was made, which is where the timer of `crowded` runs.
+    runtime: Option<Handle>,
+    /// Set while too many descriptors are on their way.
+    crowded: Option<Box<Crowded>>,
+}
+
+/// How long a connection waits while too many descriptors are on their way.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it waits before it tries again to send some.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A wait until fewer descriptors are on their way, of which no event tells.
+#[derive(Debug)]
+struct Crowded {
+    pause: Pin<Box<Sleep>>,
+    /// When this is an error.
+    deadline: Instant,
 }
 
 impl<T: IUnixTransport> UnixTransport<T> {
     /// A connection's transport over `inner`.
     pub fn new(inner: T) -> Self {
-        Self { inner, received: Vec::new() }
+        Self { inner, received: Vec::new(), runtime: Handle::try_current().ok(), crowded: None }
     }
 
     /// What it is made of.
     pub fn inner(&self) -> &T {
         &self.inner
+    }
+
+    /// Waits for a while, or says that it has waited for long enough. `Ready` means that another
+    /// attempt is due.
+    fn poll_crowded(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DescriptorError>> {
+        let crowded = match &mut self.crowded {
+            Some(crowded) => {
+                if Instant::now() >= crowded.deadline {
+                    self.crowded = None;
+                    return Poll::Ready(Err(DescriptorError::TooManyInFlight));
+                }
+                crowded.pause.as_mut().reset(Instant::now() + PAUSE);
+                crowded
+            }
+            none => {
+                // A caller may send on any thread, where no timer can be made.
+                let runtime = self.runtime.clone().or_else(|| Handle::try_current().ok());
+                let Some(runtime) = runtime else {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                };
+                let _entered = runtime.enter();
+                let deadline = Instant::now() + PATIENCE;
+                none.insert(Box::new(Crowded { pause: Box::pin(sleep(PAUSE)), deadline }))
+            }
+        };
+        crowded.pause.as_mut().poll(cx).map(Ok)
     }
 }
 
@@ -62,17 +110,24 @@ impl<T: IUnixTransport> Transport for UnixTransport<T> {
         if attachments.is_empty() {
             return self.inner.poll_send(cx, bytes, &[]);
         }
+        if let Some(crowded) = &mut self.crowded {
+            ready!(crowded.pause.as_mut().poll(cx));
+        }
         let count = attachments.len().min(self.inner.max_descriptors());
         // A connection seldom sends more at once.
         let mut descriptors = SmallVec::<[BorrowedFd<'_>; 128]>::new();
         for attachment in attachments.iter().take(count) {
             descriptors.push(descriptor(attachment)?);
         }
-        let sent = if count == attachments.len() {
-            ready!(self.inner.poll_send(cx, bytes, &descriptors))?
-        } else {
-            ready!(self.inner.poll_send(cx, &[first_byte(bytes)], &descriptors))?
+        let first = [first_byte(bytes)];
+        let bytes = if count == attachments.len() { bytes } else { &first };
+        let sent = loop {
+            match ready!(self.inner.poll_send(cx, bytes, &descriptors)) {
+                Err(error) if is_too_many_in_flight(&error) => ready!(self.poll_crowded(cx))?,
+                result => break result?,
+            }
         };
+        self.crowded = None;
         drop(descriptors);
         // Closes those that nobody else holds.
         attachments.drain(..count);
@@ -109,6 +164,11 @@ fn descriptor(attachment: &Attachment) -> io::Result<BorrowedFd<'_>> {
     attachment.downcast_ref::<OwnedFd>().map(AsFd::as_fd).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "an attachment is not a file descriptor")
     })
+}
+
+fn is_too_many_in_flight(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    error == Some(&DescriptorError::TooManyInFlight)
 }
 
 fn first_byte<'a>(bytes: &'a [IoSlice<'_>]) -> IoSlice<'a> {

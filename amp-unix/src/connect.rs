@@ -2,7 +2,9 @@ use amp_core::Connection;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 
 use crate::{IUnixTransport, PeerCredentials, UnixTransport, name};
 
@@ -24,22 +26,60 @@ pub fn connection(stream: UnixStream) -> io::Result<Connection> {
     Ok(connection_over(stream).data(credentials))
 }
 
+/// How long [`connect`] waits for room in a server's backlog.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it waits between two attempts, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+
 /// Connects to the server that listens at `path`, or on Linux and Android under an abstract name,
 /// which begins with a NUL byte: `"\0name"`.
 ///
 /// [`spawn`](Connection::spawn) starts it, and gives the [`Peer`](amp_core::Peer) to call. This is
 /// to Unix sockets what [`Connection::connect_tcp`] is to TCP.
 ///
+/// While as many clients wait to be accepted as the server's backlog holds, this waits for room, as
+/// a blocking `connect` does. No event says that there is room, so it tries again, every 20
+/// milliseconds, for 10 seconds at most. Who wants to wait for less uses
+/// [`tokio::time::timeout`].
+///
 /// # Errors
 ///
-/// When nobody listens there, or this user may not connect.
+/// When nobody listens there, or this user may not connect;
+/// [`TimedOut`](io::ErrorKind::TimedOut) when the backlog stays full; and those of
+/// [`connection`]. Each names the path.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with I/O and time enabled.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future leaves nothing behind.
 pub async fn connect(path: impl AsRef<Path>) -> io::Result<Connection> {
-    name::check(path.as_ref())?;
-    connection(UnixStream::connect(path).await?)
+    let path = path.as_ref();
+    let connected = async { connection(stream_to(path).await?) };
+    connected.await.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot connect to {}: {error}", name::shown(path)))
+    })
+}
+
+async fn stream_to(path: &Path) -> io::Result<UnixStream> {
+    name::check(path)?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = PAUSES.0;
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+        if Instant::now() >= deadline {
+            let text = format!("its backlog has been full for {PATIENCE:?}");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+        tokio::time::sleep(pause).await;
+        pause = PAUSES.1.min(2 * pause);
+    }
 }
 
 /// A connection to a child process that is about to be started, and the child's end of it. It

@@ -36,7 +36,8 @@ pub enum DescriptorError {
         kind: i32,
     },
     /// More descriptors of this user are on their way, sent and not yet received, than a process
-    /// may have open (`ETOOMANYREFS`, a rule of Linux).
+    /// may have open (`ETOOMANYREFS`, a rule of Linux). A connection waits until there are fewer, for
+    /// 10 seconds at most, and ends then.
     #[error(
         "too many file descriptors are on their way: this user's processes have sent more than \
          RLIMIT_NOFILE that were not received yet"

@@ -135,7 +135,9 @@ pub trait IUnixTransport: Send + 'static {
     /// # Errors
     ///
     /// When the stream broke, or the descriptors cannot be sent. The connection then ends with
-    /// this error as its reason. No signal may be raised (`SIGPIPE`).
+    /// this error as its reason. Only
+    /// [`DescriptorError::TooManyInFlight`](crate::DescriptorError::TooManyInFlight) is waited for:
+    /// this is called again, for up to 10 seconds. No signal may be raised (`SIGPIPE`).
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,

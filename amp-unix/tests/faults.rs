@@ -3,7 +3,7 @@
 mod support;
 
 use amp_core::{Arguments, CallError, CloseReason, Command, Limits, PeerAddress, Responders};
-use amp_unix::{Descriptor, DescriptorError, IUnixTransport, connection_over};
+use amp_unix::{Descriptor, IUnixTransport, connection_over};
 use bytes::{Bytes, BytesMut};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io::{self, IoSlice};
@@ -197,53 +197,4 @@ fn a_full_buffer_and_a_slow_reader_mix_nothing_up() {
             peer.close().await;
         }
     });
-}
-
-/// Sends nothing, for the kernel takes no more descriptors of this user.
-struct Full(UnixStream);
-
-impl IUnixTransport for Full {
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        descriptors: &mut Vec<OwnedFd>,
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_receive(cx, buffer, descriptors)
-    }
-
-    fn poll_send(
-        &mut self,
-        _: &mut Context<'_>,
-        _: &[IoSlice<'_>],
-        _: &[BorrowedFd<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Err(DescriptorError::TooManyInFlight.into()))
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_shutdown(cx)
-    }
-}
-
-/// What the peer sent before is still read. But no call is accepted any more, and the reason stays
-/// the reason when the peer goes too.
-#[tokio::test]
-async fn a_connection_that_cannot_send_says_why() {
-    let (near, far) = UnixStream::pair().unwrap();
-    let peer = connection_over(Full(near)).spawn();
-    let call = |n| peer.call_remote(Pass { n, file: numbered(n), filler: Bytes::new() });
-    let first = tokio::spawn(call(0));
-    while !peer.is_closed() {
-        tokio::task::yield_now().await;
-    }
-    let why = |error| match error {
-        CallError::Closed(CloseReason::Io(error)) => error.to_string(),
-        error => panic!("{error}"),
-    };
-    let reason = DescriptorError::TooManyInFlight.to_string();
-    assert_eq!(why(call(1).await.unwrap_err()), reason);
-    drop(far);
-    assert_eq!(why(first.await.unwrap().unwrap_err()), reason);
-    assert_eq!(peer.closed().await.to_string(), reason);
 }
