@@ -194,7 +194,7 @@ impl Exchange {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
         let Self { watch, typed, peer, .. } = self;
-        watch.get_or_insert_with(|| Watch::new(Side::Asking, command, *typed, peer.peer_address()));
+        watch.get_or_insert_with(|| peer.shared().watch(Side::Asking, command, *typed));
         let mut answer = self.poll_answer(cx, command, write);
         if answer.is_pending() {
             answer = self.poll_deadline(cx);

@@ -9,7 +9,7 @@ use crate::argument::PeerAddress;
 use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
 use crate::error::{CallError, CloseReason};
-use crate::observing::{Outcome, Side, Watch};
+use crate::observing::{Outcome, Side};
 use crate::proto::Counters;
 use crate::responder::Responders;
 
@@ -247,7 +247,7 @@ impl Peer {
         typed: bool,
         send: impl FnOnce(&Shared) -> Result<Result<(), CloseReason>, crate::EncodeError>,
     ) -> Result<(), CallError> {
-        let mut watch = Watch::new(Side::Asking, command, typed, self.peer_address());
+        let mut watch = self.shared().watch(Side::Asking, command, typed);
         let queued = async {
             while let Some(room) = self.shared().room().map_err(CallError::Closed)? {
                 room.await;

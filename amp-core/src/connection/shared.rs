@@ -21,6 +21,7 @@ use super::transport::Transport;
 use super::unclaimed::Unclaimed;
 use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::error::CloseReason;
+use crate::observing::{Measures, Side, Watch};
 use crate::proto::{Body, Core, CoreLimits, Outgoing};
 use crate::responder::Locator;
 
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(super) bytes_only: AtomicBool,
     pub(super) address: PeerAddress,
     pub(super) extensions: Extensions,
+    pub(crate) measures: Measures,
     pub(crate) settings: Settings,
     /// Whether whoever wants to queue something has to look at the state first: there was no room
     /// when something was last queued, or no calls are made any more.
@@ -199,6 +201,7 @@ impl Shared {
             bytes_only: AtomicBool::new(false),
             address,
             extensions,
+            measures: Measures::new(),
             settings,
             crowded: AtomicBool::new(false),
             news: AtomicBool::new(true),
@@ -217,6 +220,11 @@ impl Shared {
     #[cfg(test)]
     pub(super) fn is_unlocked(&self) -> bool {
         self.state.try_lock().is_ok()
+    }
+
+    /// Watches a call from its beginning: see [`Watch::new`].
+    pub(crate) fn watch(&self, side: Side, command: &[u8], known: bool) -> Watch {
+        Watch::new(side, command, known, &self.address, &self.measures)
     }
 
     /// Goes on over the transport that an upgrade gave.

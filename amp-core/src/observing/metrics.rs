@@ -1,4 +1,6 @@
-use metrics::{Counter, Gauge, SharedString, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
+use rustc_hash::FxHashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::watch::{Outcome, Side};
@@ -7,38 +9,118 @@ use crate::proto::Counters;
 /// The label of all commands whose names came from elsewhere: there is no end to those.
 const OTHER: SharedString = SharedString::const_str("(other)");
 
+/// What is measured of the calls of one connection. A recorder is asked for each metric once, since
+/// finding one by its labels costs many times what recording does.
+pub(crate) struct Measures {
+    asking: MeasuredSide,
+    answering: MeasuredSide,
+}
+
+struct MeasuredSide {
+    side: Side,
+    running: Gauge,
+    other: Arc<MeasuredCommand>,
+    /// Of the names that the program itself knows, so no peer can make it grow.
+    commands: RwLock<FxHashMap<Box<[u8]>, Arc<MeasuredCommand>>>,
+}
+
+/// The metrics of one command on one side.
+struct MeasuredCommand {
+    side: Side,
+    label: SharedString,
+    duration: Histogram,
+    /// Each is asked for when it is needed, so that what never happens is no metric.
+    outcomes: [OnceLock<Counter>; Outcome::COUNT],
+}
+
 /// What is measured of one call.
 pub(super) struct MeasuredCall {
-    side: Side,
-    command: SharedString,
+    command: Arc<MeasuredCommand>,
     running: Gauge,
 }
 
-impl MeasuredCall {
-    pub(super) fn new(side: Side, known: Option<&[u8]>) -> Self {
-        let running = gauge!("amp_calls_running", "side" => side.word());
-        running.increment(1.0);
-        Self { side, command: known.map_or(OTHER, label), running }
+impl Measures {
+    pub(crate) fn new() -> Self {
+        Self {
+            asking: MeasuredSide::new(Side::Asking),
+            answering: MeasuredSide::new(Side::Answering),
+        }
     }
 
-    pub(super) fn known(&mut self, command: &[u8]) {
-        self.command = label(command);
+    /// A call begins. Its command has a label of its own if that is `known`.
+    pub(super) fn call(&self, side: Side, known: Option<&[u8]>) -> MeasuredCall {
+        let measured = self.of(side);
+        measured.running.increment(1.0);
+        let command =
+            known.map_or_else(|| Arc::clone(&measured.other), |name| measured.named(name));
+        MeasuredCall { command, running: measured.running.clone() }
     }
 
-    /// To be called once.
-    pub(super) fn end(&mut self, outcome: Outcome, duration: Duration) {
-        let (side, command) = (self.side.word(), std::mem::replace(&mut self.command, OTHER));
-        self.running.decrement(1.0);
-        histogram!("amp_call_duration_seconds", "side" => side, "command" => command.clone())
-            .record(duration);
-        let outcome = outcome.word();
-        counter!("amp_calls_total", "side" => side, "command" => command, "outcome" => outcome)
-            .increment(1);
+    /// The command of a call that has begun is known after all.
+    pub(super) fn known(&self, call: &mut MeasuredCall, command: &[u8]) {
+        call.command = self.of(call.command.side).named(command);
+    }
+
+    fn of(&self, side: Side) -> &MeasuredSide {
+        match side {
+            Side::Asking => &self.asking,
+            Side::Answering => &self.answering,
+        }
     }
 }
 
-fn label(command: &[u8]) -> SharedString {
-    String::from_utf8_lossy(command).into_owned().into()
+impl MeasuredSide {
+    fn new(side: Side) -> Self {
+        Self {
+            side,
+            running: gauge!("amp_calls_running", "side" => side.word()),
+            other: Arc::new(MeasuredCommand::new(side, OTHER)),
+            commands: RwLock::default(),
+        }
+    }
+
+    fn named(&self, name: &[u8]) -> Arc<MeasuredCommand> {
+        let commands = self.commands.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(command) = commands.get(name) {
+            return Arc::clone(command);
+        }
+        drop(commands);
+        // A recorder is the user's code, so it is asked while nothing is locked. Two that ask at the
+        // same time get handles of the same metrics.
+        let label = String::from_utf8_lossy(name).into_owned();
+        let command = Arc::new(MeasuredCommand::new(self.side, label.into()));
+        let mut commands = self.commands.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(commands.entry(name.into()).or_insert(command))
+    }
+}
+
+impl MeasuredCommand {
+    fn new(side: Side, label: SharedString) -> Self {
+        let duration = histogram!(
+            "amp_call_duration_seconds", "side" => side.word(), "command" => label.clone()
+        );
+        Self { side, label, duration, outcomes: Default::default() }
+    }
+
+    fn outcome(&self, outcome: Outcome) -> &Counter {
+        self.outcomes[outcome as usize].get_or_init(|| {
+            counter!(
+                "amp_calls_total",
+                "side" => self.side.word(),
+                "command" => self.label.clone(),
+                "outcome" => outcome.word()
+            )
+        })
+    }
+}
+
+impl MeasuredCall {
+    /// To be called once.
+    pub(super) fn end(&self, outcome: Outcome, duration: Duration) {
+        self.running.decrement(1.0);
+        self.command.duration.record(duration);
+        self.command.outcome(outcome).increment(1);
+    }
 }
 
 /// What is measured of one connection, from its beginning until this is dropped.

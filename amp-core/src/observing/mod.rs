@@ -75,7 +75,8 @@
 //! # Metrics
 //!
 //! With the feature `metrics`, the recorder of the crate [`metrics`](https://docs.rs/metrics) gets
-//! these, of all connections of the process together. Install it before the first connection.
+//! these, of all connections of the process together. Install it before the first connection: each
+//! connection asks it once for what it then records.
 //!
 //! | name | | labels |
 //! |---|---|---|
@@ -96,6 +97,17 @@ mod watch;
 mod wire_log;
 
 #[cfg(feature = "metrics")]
-pub(crate) use metrics::MeasuredConnection;
+pub(crate) use metrics::{MeasuredConnection, Measures};
 pub(crate) use watch::{Outcome, Plain, Side, Watch};
 pub use wire_log::WireLog;
+
+/// Nothing is measured of calls without the feature `metrics`.
+#[cfg(not(feature = "metrics"))]
+pub(crate) struct Measures;
+
+#[cfg(not(feature = "metrics"))]
+impl Measures {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+}

@@ -3,6 +3,7 @@ use std::time::Instant;
 use tracing::field::{Empty, display};
 use tracing::{Level, Span};
 
+use super::Measures;
 use crate::argument::PeerAddress;
 use crate::error::CallError;
 use crate::proto::RemoteError;
@@ -43,6 +44,12 @@ pub(crate) enum Outcome {
     Dropped,
 }
 
+#[cfg(feature = "metrics")]
+impl Outcome {
+    /// How many there are. `Dropped` is the last.
+    pub(super) const COUNT: usize = Outcome::Dropped as usize + 1;
+}
+
 impl Side {
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -71,7 +78,13 @@ impl Outcome {
 impl Watch {
     /// A call begins. Whether its command is one of the program's own, or a name that came from
     /// elsewhere, is `known`.
-    pub(crate) fn new(side: Side, command: &[u8], known: bool, peer: &PeerAddress) -> Self {
+    pub(crate) fn new(
+        side: Side,
+        command: &[u8],
+        known: bool,
+        peer: &PeerAddress,
+        measures: &Measures,
+    ) -> Self {
         // Where no level of this kind is wanted, tracing's feature `log` still writes out all fields,
         // and then throws them away.
         let span = if tracing::level_enabled!(Level::DEBUG) {
@@ -93,9 +106,9 @@ impl Watch {
             return Self(None);
         }
         #[cfg(feature = "metrics")]
-        let measured = super::metrics::MeasuredCall::new(side, known.then_some(command));
+        let measured = measures.call(side, known.then_some(command));
         #[cfg(not(feature = "metrics"))]
-        let _ = known;
+        let _ = (known, measures);
         Self(Some(Box::new(Watched {
             span,
             started: Instant::now(),
@@ -112,9 +125,9 @@ impl Watch {
 
     /// The command is one of the program's own.
     #[cfg(feature = "metrics")]
-    pub(crate) fn known(&mut self, command: &[u8]) {
+    pub(crate) fn known(&mut self, command: &[u8], measures: &Measures) {
         if let Some(watched) = &mut self.0 {
-            watched.measured.known(command);
+            measures.known(&mut watched.measured, command);
         }
     }
 

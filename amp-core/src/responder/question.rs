@@ -42,7 +42,7 @@ impl Question {
         number: Option<BoxNumber>,
         asks_switch: bool,
     ) -> Self {
-        let watch = Watch::new(Side::Answering, call.command(), false, peer.peer_address());
+        let watch = peer.shared().watch(Side::Answering, call.command(), false);
         let tag = call.tag().map(|tag| {
             watch.tag(|| Plain(tag));
             SmallVec::from_slice(tag)
@@ -73,7 +73,7 @@ impl Question {
     /// Its command has a responder of its own.
     #[cfg(feature = "metrics")]
     pub(super) fn known(&mut self) {
-        self.watch.known(&self.command);
+        self.watch.known(&self.command, &self.peer.shared().measures);
     }
 
     pub(super) fn requires_answer(&self) -> bool {
