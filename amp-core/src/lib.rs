@@ -122,6 +122,8 @@ pub mod reconnect;
 pub mod responder;
 #[cfg(feature = "tokio")]
 pub mod router;
+#[cfg(feature = "tokio")]
+mod runtime;
 pub mod schema;
 #[cfg(feature = "serde")]
 pub mod serde;

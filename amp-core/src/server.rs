@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 
 use crate::connection::{Connection, Driver, Peer};
 use crate::responder::Responders;
+use crate::runtime;
 
 /// How long a server waits before it accepts again when it cannot, for want of descriptors or
 /// memory: at first, and after further failures.
@@ -144,6 +145,9 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///     });
 /// # drop(server); }
 /// ```
+/// # Panics
+///
+/// When it is first polled outside of a tokio runtime with time enabled.
 #[must_use = "a server does nothing before it is awaited"]
 pub struct Serve<L> {
     listener: L,
@@ -219,6 +223,7 @@ impl<L: Listener> Serve<L> {
     }
 
     async fn run(self) {
+        runtime::with_timers();
         let Self { mut listener, mut prepare, mut on_connect, .. } = self;
         let Self { max_connections, drain_timeout, mut stop_accepting, mut shutdown, .. } = self;
         let (stop, stopped) = watch::channel(());

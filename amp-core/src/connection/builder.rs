@@ -19,6 +19,7 @@ use crate::command::{Command, OneWay};
 use crate::error::CloseReason;
 use crate::observing::WireLog;
 use crate::responder::{Locator, Responders};
+use crate::runtime;
 
 /// A connection that is about to start: a transport, and how to deal with what comes over it.
 ///
@@ -213,7 +214,8 @@ impl Connection {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime with time enabled.
+    #[track_caller]
     pub fn spawn(self) -> Peer {
         let (peer, driver) = self.start();
         tokio::spawn(driver);
@@ -226,14 +228,22 @@ impl Connection {
     /// # Cancel safety
     ///
     /// Dropping the future ends the connection at once: what is queued is lost.
+    ///
+    /// # Panics
+    ///
+    /// When it is first polled outside of a tokio runtime with time enabled.
     pub async fn run(self) -> CloseReason {
         let (_peer, driver) = self.start();
         driver.await
     }
 
+    /// Panics outside of a runtime with timers.
+    #[track_caller]
     pub(crate) fn start(self) -> (Peer, Driver) {
+        let runtime = runtime::with_timers();
         let kind = self.transport.attachment_kind();
-        let shared = Arc::new(Shared::new(self.settings, kind, self.address, self.extensions));
+        let Self { settings, address, extensions, .. } = self;
+        let shared = Arc::new(Shared::new(settings, kind, address, extensions, runtime));
         let peer = Peer::new(shared);
         let driver = Driver::new(self.transport, &peer, self.locator, self.liveness);
         (peer, driver)

@@ -274,10 +274,11 @@ impl Exchange {
         if matches!(self.stage, Stage::Answered | Stage::Over) {
             return Poll::Pending;
         }
-        let Some(after) = self.timeout.or(self.peer.shared().settings.call_timeout) else {
+        let shared = self.peer.shared();
+        let Some(after) = self.timeout.or(shared.settings.call_timeout) else {
             return Poll::Pending;
         };
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
+        let deadline = self.deadline.get_or_insert_with(|| shared.sleep(after));
         ready!(deadline.as_mut().poll(cx));
         if let Stage::Sent(id) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.give_up(id);
@@ -426,8 +427,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_call_that_changes_its_task_while_the_connection_ends_is_woken() {
+    #[tokio::test]
+    async fn a_call_that_changes_its_task_while_the_connection_ends_is_woken() {
         for _ in 0..2000 {
             let (peer, driver) = Connection::new(tokio::io::duplex(100).0).start();
             let mut call = pin!(peer.call_remote_string("A", [("a", "b")]));

@@ -122,8 +122,8 @@ mod tests {
     use super::*;
     use crate::connection::Connection;
 
-    #[test]
-    fn a_turn_that_many_do_not_want_any_more_goes_to_the_next_that_does() {
+    #[tokio::test]
+    async fn a_turn_that_many_do_not_want_any_more_goes_to_the_next_that_does() {
         let (peer, _driver) = Connection::new(tokio::io::duplex(100).0).start();
         let lane = LaneId::new();
         let enter = || Lanes::enter(peer.shared(), lane, true);

@@ -50,7 +50,8 @@ impl Peer {
         &self.handle.shared
     }
 
-    /// Calls the peer. Nothing is sent before the future is awaited.
+    /// Calls the peer. Nothing is sent before the future is awaited, which may be anywhere: a
+    /// timeout of the call is kept by the runtime of the connection.
     ///
     /// # Errors
     ///

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Sleep, Timeout, sleep, timeout};
 
 use super::builder::Settings;
 use super::lanes::Lanes;
@@ -40,6 +42,8 @@ pub(crate) struct Shared {
     pub(super) extensions: Extensions,
     pub(crate) measures: Measures,
     pub(crate) settings: Settings,
+    /// Where the connection was started. It has the timers of calls, which may be polled anywhere.
+    pub(crate) runtime: Handle,
     /// Whether whoever wants to queue something has to look at the state first: there was no room
     /// when something was last queued, or no calls are made any more.
     crowded: AtomicBool,
@@ -171,6 +175,7 @@ impl Shared {
         attachment_kind: Option<AttachmentKind>,
         address: PeerAddress,
         extensions: Extensions,
+        runtime: Handle,
     ) -> Self {
         let limits = CoreLimits { outstanding_calls: settings.limits.outstanding_calls };
         let state = State {
@@ -203,6 +208,7 @@ impl Shared {
             extensions,
             measures: Measures::new(),
             settings,
+            runtime,
             crowded: AtomicBool::new(false),
             news: AtomicBool::new(true),
             eventful: AtomicBool::new(false),
@@ -225,6 +231,18 @@ impl Shared {
     /// Watches a call from its beginning: see [`Watch::new`].
     pub(crate) fn watch(&self, side: Side, command: &[u8], known: bool) -> Watch {
         Watch::new(side, command, known, &self.address, &self.measures)
+    }
+
+    /// A timer, also outside of a runtime.
+    pub(super) fn sleep(&self, after: Duration) -> Pin<Box<Sleep>> {
+        let _entered = self.runtime.enter();
+        Box::pin(sleep(after))
+    }
+
+    /// A future that has so much time, also outside of a runtime.
+    pub(crate) fn timeout<F: Future>(&self, after: Duration, future: F) -> Timeout<F> {
+        let _entered = self.runtime.enter();
+        timeout(after, future)
     }
 
     /// Goes on over the transport that an upgrade gave.

@@ -154,8 +154,8 @@ mod tests {
     use std::cell::RefCell;
 
     /// Which of a thread's values goes first depends on which was used first.
-    #[test]
-    fn a_thread_may_end_that_sends_to_the_last() {
+    #[tokio::test]
+    async fn a_thread_may_end_that_sends_to_the_last() {
         struct AtTheEnd(Peer);
 
         impl Drop for AtTheEnd {

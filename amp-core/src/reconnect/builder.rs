@@ -13,6 +13,7 @@ use super::state::State;
 use super::supervisor::{Connect, OnConnect, Supervisor};
 use crate::connection::{Connection, Peer};
 use crate::responder::Responders;
+use crate::runtime;
 
 /// A [`Client`] that is about to start: how it connects, and what it does while it is not.
 #[must_use = "a client does nothing before it is spawned"]
@@ -130,8 +131,10 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime with time enabled.
+    #[track_caller]
     pub fn spawn(self) -> Client {
+        let runtime = runtime::with_timers();
         let (state, watched) = watch::channel(State::Connecting { attempt: 1, cause: None });
         let (stop, stopped) = watch::channel(false);
         let (closing, is_closing) = watch::channel(Weak::new());
@@ -143,6 +146,7 @@ impl Builder {
             closing,
             address: self.address.clone(),
             options: self.options,
+            runtime: runtime.clone(),
         };
         let supervisor = Supervisor {
             connect: self.connect,
@@ -154,7 +158,7 @@ impl Builder {
             address: self.address,
             closing: is_closing,
         };
-        tokio::spawn(supervisor.run(state, stopped));
+        runtime.spawn(supervisor.run(state, stopped));
         Client::new(handle)
     }
 }

@@ -3,7 +3,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::builder::Options;
 use super::client::Client;
@@ -148,7 +148,10 @@ impl<C: OneWay> Attempts for Notice<C> {
     async fn attempt(&mut self, peer: &Peer, left: Option<Duration>) -> Result<(), CallError> {
         let sent = peer.notify(self.0.clone());
         match left {
-            Some(after) => timeout(after, sent).await.unwrap_or(Err(CallError::Timeout { after })),
+            Some(after) => {
+                let sent = peer.shared().timeout(after, sent).await;
+                sent.unwrap_or(Err(CallError::Timeout { after }))
+            }
             None => sent.await,
         }
     }

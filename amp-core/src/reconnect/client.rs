@@ -2,6 +2,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Weak};
+use tokio::runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -33,6 +34,8 @@ pub(super) struct Handle {
     pub(super) max_waiting: usize,
     pub(super) address: Option<Arc<str>>,
     pub(super) options: Options,
+    /// Where the client was started. It has the timers of calls, which may be polled anywhere.
+    pub(super) runtime: runtime::Handle,
 }
 
 impl Client {
@@ -187,8 +190,11 @@ impl Client {
         let peer = match deadline {
             None => waits.await,
             Some((deadline, after)) => {
-                let waited = timeout_at(deadline, waits).await;
-                waited.map_err(|_| self.not_connected(NotConnectedKind::Waited { after }))?
+                let waited = {
+                    let _entered = self.handle.runtime.enter();
+                    timeout_at(deadline, waits)
+                };
+                waited.await.map_err(|_| self.not_connected(NotConnectedKind::Waited { after }))?
             }
         };
         peer.ok_or_else(|| self.not_connected(NotConnectedKind::Closed))

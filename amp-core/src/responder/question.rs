@@ -119,7 +119,7 @@ impl Question {
             && let Some(after) = after
         {
             // Nothing is to be written, so nothing is waited for.
-            tokio::spawn(after);
+            self.peer.shared().runtime.spawn(after);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::argument::PeerAddress;
 use crate::boxes::BoxLimits;
 use crate::connection::{ByteStream, Transport};
 use crate::error::CloseReason;
+use crate::runtime;
 
 /// A connection that many conversations are about to share: see the [module](super).
 ///
@@ -110,10 +111,12 @@ impl Router {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime with time enabled.
+    #[track_caller]
     pub fn spawn(self) -> Routes {
+        let runtime = runtime::with_timers();
         let routes = self.routes();
-        tokio::spawn(self.driver);
+        runtime.spawn(self.driver);
         routes
     }
 
@@ -123,7 +126,12 @@ impl Router {
     /// # Cancel safety
     ///
     /// Dropping the future ends the connection at once: what is queued is lost.
+    ///
+    /// # Panics
+    ///
+    /// When it is first polled outside of a tokio runtime with time enabled.
     pub async fn run(self) -> CloseReason {
+        runtime::with_timers();
         self.driver.await
     }
 }
