@@ -6,7 +6,8 @@ use amp_core::reconnect::{
     Backoff, Builder, Client, ConnectError, Jitter, NotConnected, NotConnectedKind, State,
 };
 use amp_core::{
-    Arguments, CallError, CloseReason, Command, Connection, Limits, NoError, Responders,
+    Arguments, CallError, CloseReason, Command, Connection, Failure, FailurePolicy, Limits,
+    NoError, Ping, Responders,
 };
 use std::collections::VecDeque;
 use std::error::Error;
@@ -70,6 +71,15 @@ impl Net {
         plan: impl IntoIterator<Item = Does>,
         prepare: impl FnOnce(Builder) -> Builder,
     ) -> (Client, Self) {
+        Self::client_over(plan, |connection| connection, prepare)
+    }
+
+    /// One whose connections are as `settings` says.
+    fn client_over(
+        plan: impl IntoIterator<Item = Does>,
+        settings: fn(Connection) -> Connection,
+        prepare: impl FnOnce(Builder) -> Builder,
+    ) -> (Client, Self) {
         let plan = Mutex::new(plan.into_iter().collect::<VecDeque<_>>());
         let plan = Arc::new(plan);
         let (accept, accepted) = mpsc::unbounded_channel();
@@ -89,7 +99,7 @@ impl Net {
                 };
                 let (near, far) = tokio::io::duplex(room);
                 let _ = accept.send(Script::of(far));
-                Ok(Connection::new(near))
+                Ok(settings(Connection::new(near)))
             }
         };
         let backoff = Backoff {
@@ -623,4 +633,70 @@ fn a_runtime_that_ends_ends_the_client() {
         not_connected(client.call_remote(Once { n: 1 }).await)
     });
     assert_eq!(error.kind(), NotConnectedKind::Closed);
+}
+
+/// The last connection has a peer that does not close its side, so its end takes all of its time.
+#[tokio::test(start_paused = true)]
+async fn the_next_attempt_does_not_wait_for_the_end_of_the_last_connection() {
+    type Settings = fn(Connection) -> Connection;
+    let idle: Settings = |connection| connection.idle_timeout(30 * SECOND);
+    let pinging: Settings = |connection| connection.ping(Ping, 20 * SECOND, 10 * SECOND);
+    let strict: Settings = |connection| {
+        let fails = |_, Hello {}| async { Err(Failure::<NoError>::undeclared("it fails")) };
+        let responders = Responders::new(()).try_respond(fails);
+        connection.responders(responders).policy(FailurePolicy::Close)
+    };
+    let hello = [("_command", "Hello")];
+    let hello = amp_core::AmpBox::from_pairs(hello).unwrap().to_bytes().to_vec();
+    for (settings, sent, said) in [
+        (idle, Vec::new(), "nothing was received for 30s"),
+        (pinging, Vec::new(), "a ping was not answered within 10s"),
+        (strict, vec![0xff; 4], "a key of 65535 bytes"),
+        (strict, hello, "closed after \"Hello\" failed with UNKNOWN"),
+    ] {
+        let (client, mut net) =
+            Net::client_over([Does::Accept, Does::Accept], settings, Builder::wait);
+        let mut first = net.accept().await;
+        let last = client.connected().await.unwrap();
+        if sent.is_empty() {
+            tokio::time::sleep(30 * SECOND).await;
+        } else {
+            first.send(&sent).await;
+        }
+        settled().await;
+        let began = Instant::now();
+        let State::Waiting { until, cause: ConnectError::Lost(reason), .. } = client.state() else {
+            panic!("{said}: {:?}", client.state());
+        };
+        assert!(reason.to_string().contains(said), "{reason}");
+        assert_eq!(until, began + SECOND);
+        last.call_remote(Once { n: 0 }).await.unwrap_err();
+
+        let call = started(client.call_remote(Once { n: 1 })).await;
+        let mut second = net.accept().await;
+        assert_eq!(began.elapsed(), SECOND);
+        answer(&mut second, "Once").await;
+        assert_eq!(call.await.unwrap().unwrap(), Value { n: 1 });
+        assert!(matches!(client.state(), State::Connected(_)));
+        assert_eq!(last.closed().await.to_string(), reason.to_string());
+        assert_eq!(began.elapsed(), Limits::default().close_timeout);
+        client.close().await;
+    }
+}
+
+/// A hook that waits for something else than an answer.
+#[tokio::test(start_paused = true)]
+async fn a_hook_does_not_hold_up_a_client_whose_connection_is_lost() {
+    let (client, mut net) = Net::client([Does::Accept], |builder| {
+        builder.on_connect(|_| std::future::pending::<Result<(), io::Error>>())
+    });
+    let began = Instant::now();
+    drop(net.accept().await);
+    settled().await;
+    let state = client.state();
+    assert!(
+        matches!(&state, State::Waiting { cause: ConnectError::Lost(CloseReason::Peer), .. }),
+        "{state:?}"
+    );
+    assert_eq!(began.elapsed(), Duration::ZERO);
 }

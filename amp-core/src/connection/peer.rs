@@ -192,6 +192,19 @@ impl Peer {
         }
     }
 
+    /// Resolves when no more calls can be made, to the reason: the connection has ended, or is about
+    /// to.
+    pub(crate) async fn closing(&self) -> CloseReason {
+        let shared = self.shared();
+        loop {
+            let room = shared.room.notified();
+            if let Some(reason) = shared.lock().refusal() {
+                return reason.clone();
+            }
+            room.await;
+        }
+    }
+
     /// Whether no more calls can be made: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
         self.shared().lock().refusal().is_some()

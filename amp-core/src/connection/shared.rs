@@ -54,7 +54,7 @@ pub(crate) struct Shared {
     /// is closing, draining, broken, or has begun to switch the protocol. Only the state says what.
     /// It stays set.
     eventful: AtomicBool,
-    /// Notified when the queue has room again.
+    /// Notified when the queue has room again, and when it will have none any more.
     pub(super) room: Arc<Notify>,
     /// Notified when the connection has ended, or goes on over another transport.
     pub(super) changed: Notify,

@@ -66,7 +66,8 @@ impl Builder {
 
     /// What makes a new connection ready: a login, a greeting, what the server has to know again.
     /// No other call of the client is made before it has succeeded. When it fails the connection
-    /// is closed, and another one is made after a wait.
+    /// is closed, and another one is made after a wait. When the connection is lost meanwhile, the
+    /// hook is dropped.
     pub fn on_connect<F, R, E>(mut self, mut hook: F) -> Self
     where
         F: FnMut(Peer) -> R + Send + 'static,

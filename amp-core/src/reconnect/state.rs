@@ -15,7 +15,8 @@ pub enum State {
         /// Why there is no connection, unless this is the very first attempt.
         cause: Option<ConnectError>,
     },
-    /// There is a connection, and it is ready for calls.
+    /// There is a connection, and it is ready for calls. From when it begins to end, for whatever
+    /// reason, it is not this any more: the next one is made while it ends.
     Connected(Peer),
     /// There is no connection, and the next attempt has to wait.
     Waiting {

@@ -57,7 +57,7 @@ impl Supervisor {
     async fn keep_connected(&mut self, state: &mut Published, drivers: &mut JoinSet<CloseReason>) {
         let mut attempt: u32 = 1;
         let mut cause = None;
-        // Those that their peers are about to close.
+        // Those that end by themselves.
         let mut left: Vec<CloseOnDrop> = Vec::new();
         loop {
             state.publish(State::Connecting { attempt, cause });
@@ -67,14 +67,13 @@ impl Supervisor {
                     let since = Instant::now();
                     state.publish(State::Connected(peer.clone()));
                     let reason = tokio::select! {
-                        reason = peer.closed() => reason,
-                        () = is_closing(&mut self.closing, &peer) => {
-                            // What it was called for before, it still answers.
-                            left.retain(|connection| connection.0.strong_count() > 0);
-                            left.push(close_on_drop);
-                            CloseReason::Peer
-                        }
+                        reason = peer.closing() => reason,
+                        () = is_closing(&mut self.closing, &peer) => CloseReason::Peer,
                     };
+                    // What it was called for before, it still answers, and its own calls may still
+                    // be answered. How long its end takes is nothing to wait for.
+                    left.retain(|connection| connection.0.strong_count() > 0);
+                    left.push(close_on_drop);
                     if since.elapsed() >= self.reset_after {
                         self.waits.reset();
                         attempt = 0;
@@ -106,7 +105,14 @@ impl Supervisor {
             let (peer, driver) = prepare(connection).start();
             let close_on_drop = CloseOnDrop(Arc::downgrade(peer.shared()));
             drivers.spawn(driver);
-            on_connect(peer.clone()).await.map_err(|error| ConnectError::Hook(error.into()))?;
+            // A hook that finds out by itself says more than that there is no connection.
+            tokio::select! {
+                biased;
+                ready = on_connect(peer.clone()) => {
+                    ready.map_err(|error| ConnectError::Hook(error.into()))?;
+                }
+                reason = peer.closing() => return Err(ConnectError::Lost(reason)),
+            }
             Ok((peer, close_on_drop))
         };
         let after = *attempt_timeout;
