@@ -144,7 +144,7 @@ impl<S: Read + Write> Client<S> {
         let body = self.encode(|out, proto| command.to_box(out, proto)).map_err(CallError::Encode);
         match self.exchange(C::NAME.as_bytes(), body?).map_err(CallError::widen)? {
             Ok(ampbox) => self.decode(&ampbox).map_err(CallError::Decode),
-            Err(error) => Err(CallError::of(error)),
+            Err(error) => Err(CallError::of(error, C::NAME.as_bytes())),
         }
     }
 
@@ -185,7 +185,8 @@ impl<S: Read + Write> Client<S> {
             Ok(out.put_box(&AmpBox::from_pairs(arguments)?)?)
         });
         let answer = self.exchange(command, body.map_err(CallError::Encode)?)?;
-        self.decode(&answer.map_err(CallError::Remote)?).map_err(CallError::Decode)
+        let ampbox = answer.map_err(|error| CallError::of(error, command))?;
+        self.decode(&ampbox).map_err(CallError::Decode)
     }
 
     fn exchange(&mut self, command: &[u8], body: Body) -> Result<Answer, CallError> {
@@ -246,7 +247,7 @@ impl<S: Read + Write> Client<S> {
         });
         match encoded {
             Ok(mut body) => self.core.answer(tag, &mut body),
-            Err(RemoteError { code, description }) => self.core.fail(tag, &code, &description),
+            Err(error) => self.core.fail(tag, &error.code, &error.description),
         }
     }
 

@@ -71,13 +71,15 @@ impl<E> CallError<E> {
         matches!(self, CallError::Closed(_))
     }
 
-    /// Whether the peer has certainly not acted upon the call: nothing was sent, or the peer said
-    /// so. Such a call may be made again without being acted upon twice.
+    /// Whether the call may be made again without being acted upon twice: nothing was sent, or the
+    /// peer has certainly not acted upon it.
     ///
-    /// The peer says so when it has no responder for the command (`UNHANDLED`), and when it is about
-    /// to close the connection ([`CLOSING`](crate::keys::CLOSING)). A call that was outstanding when
-    /// the connection ended may have been acted upon.
-    pub fn is_not_acted_upon(&self) -> bool {
+    /// The peer says so when it has no responder for the command
+    /// ([`RemoteError::is_unhandled`]), and when it refuses calls because it is about to close the
+    /// connection ([`RemoteError::is_closing`]). What it says is certain for itself alone: when the
+    /// peer is a proxy that hands on what another one has answered, it has acted. A call that was
+    /// outstanding when the connection ended may have been acted upon.
+    pub fn is_safe_to_retry(&self) -> bool {
         match self {
             CallError::Encode(_)
             | CallError::TooManyCalls(_)
@@ -85,7 +87,7 @@ impl<E> CallError<E> {
             | CallError::TlsStarted => true,
             #[cfg(feature = "tokio")]
             CallError::NotConnected(_) => true,
-            CallError::Remote(error) => error.is_unhandled() || error.is_closing(),
+            CallError::Remote(error) => error.is_not_acted_upon(),
             CallError::Command(_)
             | CallError::Decode(_)
             | CallError::Timeout { .. }
@@ -93,18 +95,23 @@ impl<E> CallError<E> {
         }
     }
 
-    /// Whether the peer has no responder for the command.
+    /// Whether the peer has no responder for the command: see [`RemoteError::is_unhandled`].
     pub fn is_unhandled(&self) -> bool {
         matches!(self, CallError::Remote(error) if error.is_unhandled())
     }
 }
 
 impl<E: CommandError> CallError<E> {
-    /// What the peer answered with: declared, or not.
-    pub(crate) fn of(error: RemoteError) -> Self {
+    /// What the peer answered a call of this command with. A code that the command declares is
+    /// always the command's; but what the peer's connection says before any responder is asked is
+    /// not the command's, whatever its code.
+    pub(crate) fn of(error: RemoteError, command: &[u8]) -> Self {
+        if error.is_closing() {
+            return CallError::Remote(error);
+        }
         match E::from_wire(&error.code, &error.description) {
             Some(declared) => CallError::Command(declared),
-            None => CallError::Remote(error),
+            None => CallError::Remote(error.answering(command)),
         }
     }
 }

@@ -124,7 +124,7 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///    [`drain_timeout`](Serve::drain_timeout), and their answers are sent. Calls that come
 ///    meanwhile are answered with [`CLOSING`](crate::keys::CLOSING), so that their callers know
 ///    that they may make them again elsewhere
-///    ([`CallError::is_not_acted_upon`](crate::CallError::is_not_acted_upon)). Each connection then
+///    ([`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry)). Each connection then
 ///    has its [`close_timeout`](crate::Limits::close_timeout) to end.
 /// 3. Its future resolves when no connection is left.
 ///

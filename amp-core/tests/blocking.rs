@@ -115,7 +115,8 @@ fn calls_are_answered_however_the_bytes_come() {
 #[test]
 fn errors_are_typed_where_they_are_declared() {
     let declared = wire(&[("_error", "1"), ("_error_code", "OVERFLOW")]);
-    let other = wire(&[("_error", "2"), ("_error_code", "UNHANDLED")]);
+    let description = ("_error_description", "Unhandled Command: b'Sum'");
+    let other = wire(&[("_error", "2"), ("_error_code", "UNHANDLED"), description]);
     let wrong = total("3", "x");
     let mut client = Client::new(Script::of(&[&declared, &other, &wrong, &total("4", "1")]));
     let error = client.call(&SUM).unwrap_err();

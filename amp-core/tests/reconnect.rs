@@ -139,6 +139,12 @@ async fn answer(script: &mut Script, command: &str) {
     script.send_box([("_answer", text("_ask")), ("n", text("n"))]).await;
 }
 
+/// Refuses a call, as a connection does that is about to end.
+async fn refuse(script: &mut Script, tag: &str) {
+    let code = ("_error_code", "CLOSING");
+    script.send_box([("_error", tag), code, ("_not_acted_upon", "True")]).await;
+}
+
 fn not_connected<T: std::fmt::Debug, E: std::fmt::Debug>(
     ended: Result<T, CallError<E>>,
 ) -> NotConnected {
@@ -306,14 +312,14 @@ async fn a_call_is_not_sent_twice_unless_it_may_be() {
 async fn a_client_leaves_a_connection_that_the_peer_is_closing() {
     let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
     let before = started(client.call_remote(Once { n: 0 })).await;
-    let once = started(client.call_remote(Once { n: 1 }).max_repeats(0)).await;
+    let once = started(client.call_remote(Once { n: 1 })).await;
     let string = started(client.call_remote_string("Once", [("n", "2")])).await;
     let fast = started(client.call_remote(Once { n: 4 }).fail_fast()).await;
     let mut first = net.accept().await;
     let earlier = first.expect_call("Once").await;
     for _ in 0..3 {
         let tag = first.expect_call("Once").await;
-        first.send_box([("_error", tag.as_str()), ("_error_code", "CLOSING")]).await;
+        refuse(&mut first, &tag).await;
     }
     assert!(matches!(fast.await.unwrap(), Err(CallError::Remote(error)) if error.is_closing()));
 
@@ -344,7 +350,7 @@ async fn a_closed_client_closes_what_it_has_left_too() {
     let mut first = net.accept().await;
     first.expect_call("Once").await;
     let tag = first.expect_call("Once").await;
-    first.send_box([("_error", tag.as_str()), ("_error_code", "CLOSING")]).await;
+    refuse(&mut first, &tag).await;
     let mut second = net.accept().await;
     second.expect_call("Once").await;
 

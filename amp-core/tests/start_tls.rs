@@ -267,7 +267,8 @@ async fn tls_that_was_refused_does_not_take_the_place_of_a_later_switch() {
         peer
     });
     let tag = script.expect_call("StartTLS").await;
-    script.send_box([("_error", &*tag), ("_error_code", "UNHANDLED")]).await;
+    let description = ("_error_description", "Unhandled Command: b'StartTLS'");
+    script.send_box([("_error", &*tag), ("_error_code", "UNHANDLED"), description]).await;
     let _peer = starting.await.unwrap();
     script.send_box([("_ask", "1"), ("_command", "SwitchToText")]).await;
     script.expect([("_answer", "1")]).await;

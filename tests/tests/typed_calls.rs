@@ -5,7 +5,8 @@ mod support;
 
 use amp_core::argument::{DateTime, Decimal, EncodeErrorKind};
 use amp_core::{
-    BoxError, CallError, CloseReason, Command, FailurePolicy, NoError, Peer, Responders,
+    BoxError, CallError, CloseReason, Command, FailurePolicy, NoError, Peer, RemoteError,
+    Responders,
 };
 use amp_tests::commands::{
     CallBack, Concatenate, ConcatenateFiles, Content, Count, CountNotes, Divide, DivideError,
@@ -412,8 +413,15 @@ async fn unhandled(peer: &Peer) {
 
     let error = peer.call_remote(NobodyKnows).await.unwrap_err();
     assert!(error.is_unhandled(), "{error:?}");
-    let error = peer.call_remote_string("Nobody knows", [("a", "1")]).await.unwrap_err();
-    assert!(error.is_unhandled(), "{error:?}");
+    // Whatever the name, it is shown as Python shows bytes.
+    let ascii = (0..=127).map(|byte: u8| vec![byte]);
+    let others = ["Nobody knows", "", "it's", "\"it\"", "'\"", "\"'", r"\'", "\r\n\t\0\x7f"];
+    for name in ascii.chain(others.map(|name| name.as_bytes().to_vec())) {
+        let error = peer.call_remote_string(&name, [("a", "1")]).await.unwrap_err();
+        assert!(error.is_unhandled() && error.is_safe_to_retry(), "{error:?}");
+        let CallError::Remote(error) = error else { panic!("{error:?}") };
+        assert_eq!(error, RemoteError::unhandled(&name));
+    }
     still_open(peer).await;
 }
 

@@ -63,7 +63,7 @@ impl<C: Command> Future for Call<C> {
         let answer = ready!(answer);
         Poll::Ready(match answer.map_err(CallError::widen)? {
             Ok(ampbox) => exchange.decode(&ampbox).map_err(CallError::Decode),
-            Err(error) => Err(CallError::of(error)),
+            Err(error) => Err(CallError::of(error, C::NAME.as_bytes())),
         })
     }
 }
@@ -107,7 +107,7 @@ impl Future for StringCall {
             check_command(command)?;
             Ok(out.put_box(&arguments)?)
         }));
-        let ampbox = answer?.map_err(CallError::Remote)?;
+        let ampbox = answer?.map_err(|error| CallError::of(error, command))?;
         let answer =
             crate::Proto::detached(|proto| AmpBox::from_box(&mut BoxReader::new(&ampbox), proto));
         exchange.ended(answer.is_ok());

@@ -537,6 +537,14 @@ impl State {
         }
     }
 
+    /// Queues a refusal because the connection is about to end; one that comes when it has ended is
+    /// dropped.
+    pub(crate) fn refuse(&mut self, tag: &[u8]) {
+        if !matches!(self.phase, Phase::Ended(_)) {
+            self.core.refuse(tag);
+        }
+    }
+
     /// Agrees to a protocol switch; or gives back what it would have been to, and says why not.
     pub(crate) fn accept_switch(&mut self, tag: &[u8], then: Then) -> Result<(), (Then, String)> {
         if let Some(reason) = self.phase.refusal() {

@@ -100,7 +100,7 @@ impl Peer {
                 exchange.ended(true);
                 Ok(())
             }
-            Err(error) => Err(CallError::of(error)),
+            Err(error) => Err(CallError::of(error, C::NAME.as_bytes())),
         }
     }
 }

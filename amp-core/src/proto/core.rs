@@ -207,6 +207,18 @@ impl<W> Core<W> {
     /// Queues the failure of the call with this tag. A code or a description that is too long
     /// for a value is cut.
     pub fn fail(&mut self, tag: &[u8], code: &[u8], description: &str) {
+        self.push_failure(tag, code, description, false);
+    }
+
+    /// Queues the refusal of the call with this tag, because the connection is about to end: it was
+    /// certainly not acted upon, which [`NOT_ACTED_UPON`](keys::NOT_ACTED_UPON) says. No failure of
+    /// a command is marked so, whatever its code.
+    pub fn refuse(&mut self, tag: &[u8]) {
+        const WHY: &str = "The connection is closing; the call was not acted upon";
+        self.push_failure(tag, keys::CLOSING.as_bytes(), WHY, true);
+    }
+
+    fn push_failure(&mut self, tag: &[u8], code: &[u8], description: &str, not_acted_upon: bool) {
         let code = &code[..code.len().min(MAX_VALUE)];
         let mut end = description.len().min(MAX_VALUE);
         while !description.is_char_boundary(end) {
@@ -216,6 +228,9 @@ impl<W> Core<W> {
             put_reserved(out, keys::ERROR, tag);
             put_reserved(out, keys::ERROR_CODE, code);
             put_reserved(out, keys::ERROR_DESCRIPTION, &description.as_bytes()[..end]);
+            if not_acted_upon {
+                put_reserved(out, keys::NOT_ACTED_UPON, b"True");
+            }
         };
         self.counters.errors_sent += 1;
         self.push(head, &mut Body::default());

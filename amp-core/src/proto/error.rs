@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use std::borrow::Cow;
 
-use crate::boxes::{AmpBox, BoxError, keys};
+use crate::boxes::{AmpBox, BoxError, MAX_VALUE, keys};
 
 /// A peer that does not keep to the protocol. It ends the connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,42 +43,53 @@ pub enum SwitchRefused {
 }
 
 /// An error that a peer answered with: what `_error_code` and `_error_description` say.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// Two are equal when both of these are. One that was received also knows whether it makes certain
+/// that the call was not acted upon. Whoever hands it on, as what their own call is answered with,
+/// does not hand that on: they have acted.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the peer answered {}: {description}", self.code_text())]
 pub struct RemoteError {
     /// The code, for programs. It compares with text: `error.code == "UNHANDLED"`.
     pub code: Bytes,
     /// The description, for people. Empty when the peer sent none; what is not UTF-8 is replaced.
     pub description: String,
+    not_acted_upon: bool,
 }
 
 impl RemoteError {
     /// An error with this code and description.
     pub fn new(code: impl Into<Bytes>, description: impl Into<String>) -> Self {
-        Self { code: code.into(), description: description.into() }
+        Self { code: code.into(), description: description.into(), not_acted_upon: false }
     }
 
-    /// What a call is answered with that has no responder, in Twisted's words.
+    /// What a call is answered with that has no responder, in Twisted's words: the command is shown
+    /// as Python shows bytes.
     pub fn unhandled(command: impl AsRef<[u8]>) -> Self {
-        // Python's way to show bytes.
-        let command = command.as_ref().escape_ascii();
-        Self::new(keys::UNHANDLED, format!("Unhandled Command: b'{command}'"))
+        let description = format!("{UNHANDLED}b{}", python_repr(command.as_ref()));
+        Self { not_acted_upon: true, ..Self::new(keys::UNHANDLED, description) }
     }
 
-    /// What a call is answered with that comes when its connection is about to end.
-    pub fn closing() -> Self {
-        Self::new(keys::CLOSING, "The connection is closing; the call was not acted upon")
-    }
-
-    /// Whether the call came when the peer was about to close the connection: `CLOSING`. It was not
-    /// acted upon, and may be made again over another connection.
+    /// Whether the peer has refused the call because it was about to close the connection: the code
+    /// is `CLOSING`, and the peer's connection says beside it that the call was not acted upon. It
+    /// may be made again over another connection.
+    ///
+    /// The code alone does not count: a command may have one of its own that is called so.
     pub fn is_closing(&self) -> bool {
-        self.code == keys::CLOSING
+        self.not_acted_upon && self.code == keys::CLOSING
     }
 
-    /// Whether the peer has no responder for the command: `UNHANDLED`.
+    /// Whether the peer has no responder for the command: the code is `UNHANDLED`, and the
+    /// description is Twisted's, with the name of the command that was called.
+    ///
+    /// The code alone does not count: MAAS, for one, answers all its failures with it.
     pub fn is_unhandled(&self) -> bool {
-        self.code == keys::UNHANDLED
+        self.not_acted_upon && self.code == keys::UNHANDLED
+    }
+
+    /// Whether it makes certain that the peer has not acted upon the call.
+    pub(crate) fn is_not_acted_upon(&self) -> bool {
+        self.not_acted_upon
     }
 
     /// Whether the peer failed in a way that the command does not declare: `UNKNOWN`.
@@ -86,13 +97,119 @@ impl RemoteError {
         self.code == keys::UNKNOWN
     }
 
-    pub(super) fn of(ampbox: &AmpBox) -> Self {
+    /// The error of a box that was received.
+    pub(crate) fn of(ampbox: &AmpBox) -> Self {
         let code = ampbox.value(keys::ERROR_CODE).map(|code| code.to_bytes());
         let description = ampbox.get(keys::ERROR_DESCRIPTION).unwrap_or_default();
-        Self::new(code.unwrap_or_default(), String::from_utf8_lossy(description))
+        let not_acted_upon = ampbox.get(keys::NOT_ACTED_UPON) == Some(b"True");
+        let error = Self::new(code.unwrap_or_default(), String::from_utf8_lossy(description));
+        Self { not_acted_upon, ..error }
+    }
+
+    /// The error that a call of this command was answered with.
+    pub(crate) fn answering(mut self, command: &[u8]) -> Self {
+        self.not_acted_upon |= self.code == keys::UNHANDLED && self.says_unhandled(command);
+        self
+    }
+
+    /// Whether the description is what Twisted says of a command that it has no responder for. On
+    /// Python 2 that shows bytes without the `b`.
+    fn says_unhandled(&self, command: &[u8]) -> bool {
+        let Some(shown) = self.description.strip_prefix(UNHANDLED) else { return false };
+        let expected = format!("b{}", python_repr(command));
+        // What is too long for a value is cut.
+        let room = MAX_VALUE - UNHANDLED.len();
+        shown == &expected[..expected.len().min(room)]
+            || shown == &expected[1..expected.len().min(room + 1)]
     }
 
     fn code_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.code)
+    }
+}
+
+impl PartialEq for RemoteError {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.code, &self.description) == (&other.code, &other.description)
+    }
+}
+
+impl Eq for RemoteError {}
+
+/// What Twisted says of a command that it has no responder for, before the name of that.
+const UNHANDLED: &str = "Unhandled Command: ";
+
+/// Bytes as Python shows them, but for the `b` before the quotes. The quotes are those that leave
+/// less to escape.
+fn python_repr(bytes: &[u8]) -> String {
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
+    let mut shown = String::with_capacity(bytes.len() + 2);
+    shown.push(quote);
+    for &byte in bytes {
+        match byte {
+            b'\'' | b'"' if char::from(byte) != quote => shown.push(char::from(byte)),
+            _ => shown.extend(byte.escape_ascii().map(char::from)),
+        }
+    }
+    shown.push(quote);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_as_python_shows_them() {
+        let all: Vec<u8> = (0..=255).collect();
+        let escaped: Vec<_> = (0..=31).chain(127..=255).map(|n| format!("\\x{n:02x}")).collect();
+        let (low, high) = escaped.split_at(32);
+        let low = low.concat().replace("\\x09\\x0a", "\\t\\n").replace("\\x0d", "\\r");
+        let text: String = (' '..='~').collect();
+        let text = text.replace('\\', r"\\").replace('\'', r"\'");
+        assert_eq!(python_repr(&all), format!("'{low}{text}{}'", high.concat()));
+        for (bytes, shown) in [
+            (&b""[..], "''"),
+            (b"'", r#""'""#),
+            (b"\"", r#"'"'"#),
+            (b"'\"", r#"'\'"'"#),
+            (b"it's\n", r#""it's\n""#),
+        ] {
+            assert_eq!(python_repr(bytes), shown);
+        }
+    }
+
+    #[test]
+    fn only_what_twisted_says_is_unhandled() {
+        let is_unhandled = |code: &'static str, description: &str| {
+            RemoteError::new(code, description).answering(b"Nope").is_unhandled()
+        };
+        assert!(is_unhandled("UNHANDLED", "Unhandled Command: b'Nope'"));
+        assert!(is_unhandled("UNHANDLED", "Unhandled Command: 'Nope'"), "on Python 2");
+        for description in [
+            "",
+            "Unhandled Command: ",
+            "Unhandled Command: b",
+            "Unhandled Command: Nope",
+            "Unhandled Command: b'Other'",
+            "Unhandled Command: b'Nope",
+            "Unhandled Command: b'Nope' ",
+            "Unknown Error [rack-1:pid=3:cmd=Nope:ref=9d01]: boom",
+        ] {
+            assert!(!is_unhandled("UNHANDLED", description), "{description}");
+        }
+        assert!(!is_unhandled("UNKNOWN", "Unhandled Command: b'Nope'"));
+    }
+
+    #[test]
+    fn a_name_that_is_cut_is_still_that_of_the_command() {
+        for len in [65_510, 65_513, 65_514, 65_515, 65_535] {
+            let command = vec![b'n'; len];
+            let mut description = RemoteError::unhandled(&command).description;
+            description.truncate(MAX_VALUE);
+            let error = RemoteError::new(keys::UNHANDLED, description);
+            assert!(error.clone().answering(&command).is_unhandled(), "{len}");
+            assert!(!error.answering(&command[1..len / 2]).is_unhandled(), "{len}");
+        }
     }
 }

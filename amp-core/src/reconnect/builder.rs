@@ -121,8 +121,11 @@ impl Builder {
         self
     }
 
-    /// How many times a call is sent again, at most, of a command that is
-    /// [`IDEMPOTENT`](crate::Command::IDEMPOTENT). 3 by default.
+    /// How many times a call is sent again, at most. 3 by default. It is sent again when its
+    /// connection was lost, if its command is [`IDEMPOTENT`](crate::Command::IDEMPOTENT); and
+    /// whatever its command, when the peer has refused it because it was about to close the
+    /// connection. Each time there is another connection, made after a wait of the
+    /// [`backoff`](Builder::backoff).
     pub fn max_repeats(mut self, repeats: u32) -> Self {
         self.options.max_repeats = repeats;
         self

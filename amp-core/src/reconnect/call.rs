@@ -82,8 +82,8 @@ impl<K> Call<K> {
         self
     }
 
-    /// How many times the call may be sent again, at most, if its command is idempotent at all:
-    /// in place of [`Builder::max_repeats`](super::Builder::max_repeats).
+    /// How many times the call may be sent again, at most, in place of
+    /// [`Builder::max_repeats`](super::Builder::max_repeats).
     pub fn max_repeats(mut self, repeats: u32) -> Self {
         self.options.max_repeats = repeats;
         self
@@ -233,14 +233,15 @@ async fn make<K: Attempts>(call: Call<K>) -> Result<K::Output, CallError<K::Erro
             }
             Err(CallError::Remote(error)) if error.is_closing() => {
                 let left = client.leave(&peer);
-                if !wait {
+                if !wait || repeats == max_repeats {
                     return Err(lost.map_or(CallError::Remote(error), CallError::Closed));
                 }
+                repeats += 1;
                 closing = Some(left);
                 continue;
             }
             // That holds of the last attempt alone.
-            Err(error) if error.is_not_acted_upon() => {
+            Err(error) if error.is_safe_to_retry() => {
                 return Err(lost.map_or(error, CallError::Closed));
             }
             ended => return ended,

@@ -198,7 +198,7 @@ impl Question {
 
     pub(crate) fn fail_unhandled(&mut self) {
         tracing::debug!(command = %self.command(), "no responder for a call");
-        let RemoteError { code, description } = RemoteError::unhandled(&self.command);
+        let RemoteError { code, description, .. } = RemoteError::unhandled(&self.command);
         self.finish(&code, &description, false);
     }
 
@@ -209,8 +209,7 @@ impl Question {
             self.answered = true;
             return;
         }
-        let RemoteError { code, description } = RemoteError::closing();
-        self.finish(&code, &description, false);
+        self.finish_by(keys::CLOSING.as_bytes(), false, State::refuse);
     }
 
     pub(crate) fn fail_undeclared(&mut self, error: &Undeclared) {
@@ -229,6 +228,10 @@ impl Question {
     }
 
     fn finish(&mut self, code: &[u8], description: &str, close: bool) {
+        self.finish_by(code, close, |state, tag| state.fail(tag, code, description));
+    }
+
+    fn finish_by(&mut self, code: &[u8], close: bool, fail: impl FnOnce(&mut State, &[u8])) {
         debug_assert!(!self.answered, "a call is answered once");
         self.answered = true;
         #[cfg(feature = "tower")]
@@ -238,7 +241,7 @@ impl Question {
         let shared = self.peer.shared();
         if let Some(tag) = &self.tag {
             shared.update(|state| {
-                state.fail(tag, code, description);
+                fail(state, tag);
                 if self.asks_switch {
                     state.refuse_switch();
                 }

@@ -66,7 +66,7 @@ impl<R: StringResponder> AnyResponder for OfStrings<R> {
         Some(Box::pin(async move {
             match responder.respond(call).await {
                 Ok(response) => question.answer_box(&response),
-                Err(RemoteError { code, description }) => question.fail_with(&code, &description),
+                Err(error) => question.fail_with(&error.code, &error.description),
             }
         }))
     }

@@ -90,10 +90,7 @@ pub fn read_ask_box<C: Command>(bytes: Bytes) -> Result<C, DecodeError> {
 pub fn read_answer_box<C: Command>(bytes: Bytes) -> Result<C::Response, CallError<C::Error>> {
     let ampbox = one_box(bytes).map_err(CallError::Decode)?;
     if ampbox.contains_key(keys::ERROR) {
-        let part = |key| ampbox.get(key).unwrap_or_default();
-        let description = String::from_utf8_lossy(part(keys::ERROR_DESCRIPTION));
-        let code = Bytes::copy_from_slice(part(keys::ERROR_CODE));
-        return Err(CallError::of(RemoteError::new(code, description)));
+        return Err(CallError::of(RemoteError::of(&ampbox), C::NAME.as_bytes()));
     }
     if !ampbox.contains_key(keys::ANSWER) {
         return Err(CallError::Decode(DecodeError::missing().at("_answer")));

@@ -132,6 +132,7 @@ enum Reply {
         code: String,
         description: String,
     },
+    Refuse,
     Never,
     Raw(Vec<u8>),
     /// So many bytes of the answer, and the end of the connection.
@@ -311,6 +312,12 @@ impl<C: Command> Expected<C> {
     pub fn fail_with(self, code: &str, description: &str) -> Script {
         let (code, description) = (code.to_owned(), description.to_owned());
         self.reply(Reply::Fail { code, description })
+    }
+
+    /// Refuses the call, as a connection does that is about to end:
+    /// [`RemoteError::is_closing`] is true of it.
+    pub fn refuse(self) -> Script {
+        self.reply(Reply::Refuse)
     }
 
     /// Does not answer at all.
@@ -495,6 +502,7 @@ impl Actor {
             Reply::Fail { code, description } => {
                 self.core.fail(tag, code.as_bytes(), &description);
             }
+            Reply::Refuse => self.core.refuse(tag),
             Reply::Never => {}
             Reply::Raw(bytes) => return self.send(&bytes).await,
             Reply::CutAnswer(len, mut body) => {
@@ -575,7 +583,7 @@ fn shown(call: &IncomingCall) -> String {
 }
 
 fn failed(error: &RemoteError) -> String {
-    let RemoteError { code, description } = error;
+    let RemoteError { code, description, .. } = error;
     format!("failed with {}, {description:?}", String::from_utf8_lossy(code))
 }
 

@@ -90,7 +90,7 @@ where
 fn typed<C: Command>(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error + Send + Sync> {
     match error.downcast::<CallError<NoError>>() {
         Ok(error) => match *error {
-            CallError::Remote(error) => CallError::<C::Error>::of(error).into(),
+            CallError::Remote(error) => CallError::<C::Error>::of(error, C::NAME.as_bytes()).into(),
             other => other.widen::<C::Error>().into(),
         },
         Err(other) => other,

@@ -178,7 +178,11 @@ impl Hooligan<'_> {
     fn may_end(&self, answer: &AmpBox, id: CallId, want: usize) -> bool {
         match answer.get("_error_code") {
             None => Done::decode(answer.to_bytes()).is_ok_and(|done| done.is_of(id.0, want)),
-            Some(code) => code == b"CLOSING" && self.world.ledger.not_acted(id).is_ok(),
+            Some(code) => {
+                code == b"CLOSING"
+                    && answer.get("_not_acted_upon") == Some(b"True")
+                    && self.world.ledger.not_acted(id).is_ok()
+            }
         }
     }
 
