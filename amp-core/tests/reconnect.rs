@@ -648,7 +648,7 @@ async fn the_next_attempt_does_not_wait_for_the_end_of_the_last_connection() {
     let idle: Settings = |connection| connection.idle_timeout(30 * SECOND);
     let pinging: Settings = |connection| connection.ping(Ping, 20 * SECOND, 10 * SECOND);
     let strict: Settings = |connection| {
-        let fails = |_, Hello {}| async { Err(Failure::<NoError>::undeclared("it fails")) };
+        let fails = |_, Hello {}| async { Err(Failure::<NoError>::other("it fails")) };
         let responders = Responders::new(()).try_respond(fails);
         connection.responders(responders).policy(FailurePolicy::Close)
     };

@@ -3,9 +3,14 @@
 
 mod support;
 
-use amp_core::{AmpBox, Command, Connection, Context, NoError, RemoteError, Responders};
-use amp_core::{Failure, StringCallReceived};
+use amp_core::{
+    AmpBox, CallError, Command, CommandError, Connection, Context, Failure, NoError, RemoteError,
+    Responders, StringCallReceived, testing,
+};
+use anyhow::Context as _;
+use std::error::Error;
 use std::fmt::{self, Write};
+use std::io;
 use std::sync::{Arc, Mutex};
 use support::{Script, echo, echoing};
 use tokio::sync::oneshot;
@@ -86,6 +91,94 @@ async fn what_follows_an_answer_that_is_never_written_never_runs() {
     assert!(ran.await.is_err(), "it was dropped");
 }
 
+#[derive(Command)]
+#[amp(error = ReadError)]
+struct Read {
+    how: String,
+}
+
+#[derive(CommandError, Debug, PartialEq, thiserror::Error)]
+enum ReadError {
+    #[error("{0}")]
+    NotFound(String),
+    #[error("the disk is gone")]
+    #[amp(fatal)]
+    DiskGone,
+}
+
+fn not_found() -> ReadError {
+    ReadError::NotFound("there is no book".to_owned())
+}
+
+/// An error of a library, with a cause.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open the index")]
+struct Wrapped(#[source] ReadError);
+
+/// Fails with the error that is declared, in this way.
+async fn read(_: Context, Read { how }: Read) -> Result<(), Failure<ReadError>> {
+    type Boxed = Box<dyn Error + Send + Sync>;
+    match &*how {
+        "itself" => Err(not_found())?,
+        "boxed" => Err(Boxed::from(not_found()))?,
+        "boxed twice" => Err(Boxed::from(Boxed::from(not_found())))?,
+        "wrapped" => Err(Wrapped(not_found()))?,
+        "context" => Err(not_found()).context("while opening the index")?,
+        "contexts" => Err(anyhow::Error::from(not_found())).context("one").context("another")?,
+        "other" => return Err(Failure::other(not_found())),
+        "anyhow, asked" => {
+            let error = anyhow::Error::from(not_found());
+            Err(error.downcast().map_or_else(Failure::other, Failure::Declared))
+        }?,
+        "anyhow" => Err(anyhow::Error::from(not_found()))?,
+        "io" => Err(io::Error::other("the disk is full"))?,
+        "anyhow, other" => Err(anyhow::anyhow!("the disk is full"))?,
+        "text" => Err("the disk is full")?,
+        "fatal" => Err(ReadError::DiskGone).context("while opening the index")?,
+        _ => {}
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_declared_error_keeps_its_code_whichever_way_it_came() {
+    let responders = Responders::new(()).try_respond(read);
+    let ended = async |how: &str| testing::call(&responders, Read { how: how.to_owned() }).await;
+    let ways = [
+        "itself",
+        "boxed",
+        "boxed twice",
+        "wrapped",
+        "context",
+        "contexts",
+        "other",
+        "anyhow, asked",
+    ];
+    for how in ways {
+        let ended = ended(how).await;
+        let Err(CallError::Command(error)) = ended else { panic!("{how}: {ended:?}") };
+        // With its own description: what was added is not for the peer.
+        assert_eq!(error, not_found(), "{how}");
+    }
+    for how in ["io", "anyhow, other", "text"] {
+        let ended = ended(how).await;
+        assert!(matches!(&ended, Err(CallError::Remote(error)) if error.is_unknown()), "{how}");
+    }
+    // It does not say what it was made of, once it is boxed.
+    let ended = ended("anyhow").await;
+    assert!(matches!(&ended, Err(CallError::Remote(error)) if error.is_unknown()), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_fatal_error_is_fatal_also_as_a_cause() {
+    let responders = Responders::new(()).try_respond(read);
+    let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
+    script.send_box([("_ask", "1"), ("_command", "Read"), ("how", "fatal")]).await;
+    let description = ("_error_description", "the disk is gone");
+    script.expect([("_error", "1"), ("_error_code", "DISK_GONE"), description]).await;
+    assert_eq!(script.receive().await, None);
+}
+
 /// Keeps the text of each event of this crate.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
@@ -126,7 +219,7 @@ fn an_undeclared_failure_has_a_reference_to_the_log() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let responders = Responders::new(()).try_respond(|_, _: Last| async {
-            Err::<(), Failure<NoError>>(Failure::undeclared("the disk is full"))
+            Err::<(), Failure<NoError>>(Failure::other("the disk is full"))
         });
         let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
         let mut references = Vec::new();

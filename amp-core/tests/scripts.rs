@@ -277,7 +277,7 @@ async fn responders_are_called_in_memory() {
     assert!(matches!(error, Err(CallError::Command(SumError::TooLarge))));
     assert!(testing::call(&none(), Ping {}).await.unwrap_err().is_unhandled());
     let broken = none().try_respond(|_, _: Ping| async {
-        Err::<(), Failure<NoError>>(Failure::undeclared("a secret"))
+        Err::<(), Failure<NoError>>(Failure::other("a secret"))
     });
     let Err(CallError::Remote(error)) = testing::call(&broken, Ping {}).await else { panic!() };
     assert!(error.is_unknown() && !error.description.contains("secret"), "{error}");

@@ -52,6 +52,7 @@
 //! | `DEBUG` | `a connection was lost before it was accepted` | `error` | `amp_core::server` |
 //! | `DEBUG` | `a TLS handshake failed` | `peer`, `error` | `amp_core::tls` |
 //! | `DEBUG` | `no responder for a call` | `command` | `amp_core::responder` |
+//! | `DEBUG` | `a call failed as declared`, by a cause of the error | `command`, `error` | `amp_core::responder` |
 //! | `DEBUG` | `a call came too late to be answered` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `a switch that wants no answer is not made` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `ignored answers to calls that are not outstanding` | `ignored` | `amp_core::connection` |

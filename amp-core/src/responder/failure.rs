@@ -1,41 +1,86 @@
 use std::error::Error;
+use std::iter::successors;
 
 pub(super) type BoxedError = Box<dyn Error + Send + Sync>;
 
 /// How a responder failed that may fail in ways its command does not declare.
 ///
-/// `?` turns any error into an undeclared failure:
+/// `?` makes one of any error, of a `Box<dyn Error + Send + Sync>`, of an `anyhow::Error`, and of a
+/// text. If that is an error which the command declares, or one of its causes is, the call is
+/// answered with the declared one: with its code and its description.
 ///
 /// ```
 /// use amp_core::{CommandError, Failure};
 ///
+/// #[derive(CommandError, Debug, thiserror::Error)]
+/// enum ReadError {
+///     #[error("no such file")]
+///     NoSuchFile,
+/// }
+///
+/// fn check(path: &str) -> Result<(), ReadError> {
+///     if path.is_empty() { Err(ReadError::NoSuchFile) } else { Ok(()) }
+/// }
+///
+/// fn read(path: &str) -> Result<String, Failure<ReadError>> {
+///     check(path)?; // is answered with NO_SUCH_FILE
+///     Ok(std::fs::read_to_string(path)?) // with UNKNOWN
+/// }
+/// # assert!(matches!(read("").unwrap_err().declared(), Some(ReadError::NoSuchFile)));
+/// # assert!(read("/no/such/file").unwrap_err().declared().is_none());
+/// ```
+///
+/// A cause is looked for because context is for this side: whoever adds `while opening the index` to
+/// a declared error says more of it to those who read the log, and nothing else to the caller. Nothing
+/// of what stands around the declared error goes to the peer.
+///
+/// An `anyhow::Error` does not say what it was made of once it is boxed, which `?` does. A declared
+/// error is found in it below a context that was added, and otherwise where it is asked for before:
+///
+/// ```
+/// # use amp_core::{CommandError, Failure};
 /// # #[derive(CommandError, Debug, thiserror::Error)]
 /// # enum ReadError { #[error("no such file")] NoSuchFile }
+/// # fn check(path: &str) -> anyhow::Result<()> { Err(ReadError::NoSuchFile)? }
 /// fn read(path: &str) -> Result<String, Failure<ReadError>> {
-///     if path.is_empty() {
-///         return Err(Failure::Declared(ReadError::NoSuchFile));
-///     }
+///     check(path).map_err(|error| error.downcast().map_or_else(Failure::other, Failure::Declared))?;
 ///     Ok(std::fs::read_to_string(path)?)
 /// }
+/// # assert!(matches!(read("").unwrap_err().declared(), Some(ReadError::NoSuchFile)));
 /// ```
 #[derive(Debug)]
 pub enum Failure<E> {
     /// With an error that the command declares: it is answered with its code.
     Declared(E),
-    /// With any other error: it is logged here and answered with `UNKNOWN`, and the connection's
+    /// With any other error. Unless the command declares it or one of its causes, it is logged here
+    /// and answered with `UNKNOWN`, and the connection's
     /// [`FailurePolicy`](crate::FailurePolicy) says what follows.
-    Undeclared(BoxedError),
+    Other(Box<dyn Error + Send + Sync>),
 }
 
 impl<E> Failure<E> {
-    /// A failure that the command does not declare, from a text or an error.
-    pub fn undeclared(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Failure::Undeclared(cause.into())
+    /// A failure from any error or a text, as `?` makes it.
+    pub fn other(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure::Other(cause.into())
     }
 }
 
-impl<E, X: Error + Send + Sync + 'static> From<X> for Failure<E> {
+impl<E: Error + 'static> Failure<E> {
+    /// The error that the command declares: this one, or the first of its causes that is one.
+    pub fn declared(&self) -> Option<&E> {
+        match self {
+            Failure::Declared(error) => Some(error),
+            Failure::Other(error) => {
+                let error: &(dyn Error + 'static) = &**error;
+                successors(Some(error), |&error| error.source())
+                    .find_map(|error| error.downcast_ref::<E>())
+            }
+        }
+    }
+}
+
+impl<E, X: Into<Box<dyn Error + Send + Sync>>> From<X> for Failure<E> {
     fn from(error: X) -> Self {
-        Failure::Undeclared(error.into())
+        Failure::Other(error.into())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tracing::Span;
 
-use super::failure::BoxedError;
+use super::failure::{BoxedError, Failure};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxWriter, keys};
 use crate::command::{Arguments, CommandError};
@@ -189,6 +189,21 @@ impl Question {
     pub(super) fn fail(&mut self, error: &impl CommandError) {
         let (code, fatal) = (error.code().as_bytes(), error.is_fatal());
         self.finish(code, &error.to_string(), fatal);
+    }
+
+    /// Fails as a responder has.
+    pub(super) fn fail_as<E: CommandError>(&mut self, failure: Failure<E>) {
+        if let Some(error) = failure.declared() {
+            if let Failure::Other(whole) = &failure
+                && !whole.is::<E>()
+            {
+                // What it is wrapped in is said nowhere else.
+                tracing::debug!(command = %self.command(), error = %whole, "a call failed as declared");
+            }
+            self.fail(error);
+        } else if let Failure::Other(error) = failure {
+            self.fail_undeclared(&Undeclared::Responder(error));
+        }
     }
 
     /// Fails with a code of a raw responder's choice.

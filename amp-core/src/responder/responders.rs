@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
 use super::locator::{AnyResponder, Locator, Responding};
-use super::question::{Question, Undeclared};
+use super::question::Question;
 use super::string::{OfStrings, StringResponder};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
@@ -93,7 +93,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     }
 
     /// Adds a responder for the command `C` that can fail in ways that the command does not
-    /// declare: with [`Failure`], `?` works on any error.
+    /// declare: with [`Failure`], `?` works on any error, and one that it does declare keeps its code.
     pub fn try_respond<C, F, R>(self, responder: F) -> Self
     where
         C: Command,
@@ -368,10 +368,7 @@ impl<R: Future, C: Command> Future for Answering<R, C> {
         this.responding.set(None);
         match (this.ended)(ended) {
             Ok(response) => question.answer(&response),
-            Err(Failure::Declared(error)) => question.fail(&error),
-            Err(Failure::Undeclared(error)) => {
-                question.fail_undeclared(&Undeclared::Responder(error));
-            }
+            Err(failure) => question.fail_as(failure),
         }
         *this.question = None;
         Poll::Ready(())

@@ -5,16 +5,16 @@ use std::future::poll_fn;
 use std::sync::{Mutex, PoisonError};
 use tower_service::Service;
 
-use super::{Context, Failure, Responders};
-use crate::command::{Command, CommandError};
+use super::{Context, Responders};
+use crate::command::Command;
 
 impl<S: Send + Sync + 'static> Responders<S> {
     /// Adds a service as the responder for the command `C`. Its requests are what the other
     /// responders get: a context and the command.
     ///
     /// Each call has a clone of its own, which is waited for until it is ready. An error of the
-    /// service's that is one of those that the command declares is answered with its code, any
-    /// other one is an undeclared failure: also where it is boxed, as tower's middleware does.
+    /// service's is answered as a [`Failure`](crate::Failure) made of it, boxed as it may be by
+    /// tower's middleware: with its code if the command declares it.
     ///
     /// ```
     /// use amp_core::{Command, Context, NoError, Responders};
@@ -42,16 +42,9 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.try_respond(move |context, command: C| {
             let mut service = service.lock().unwrap_or_else(PoisonError::into_inner).clone();
             async move {
-                poll_fn(|cx| service.poll_ready(cx)).await.map_err(failure)?;
-                service.call((context, command)).await.map_err(failure)
+                poll_fn(|cx| service.poll_ready(cx)).await?;
+                Ok(service.call((context, command)).await?)
             }
         })
-    }
-}
-
-fn failure<E: CommandError>(error: impl Into<Box<dyn Error + Send + Sync>>) -> Failure<E> {
-    match error.into().downcast::<E>() {
-        Ok(declared) => Failure::Declared(*declared),
-        Err(error) => Failure::Undeclared(error),
     }
 }

@@ -69,7 +69,7 @@ fn responders() -> Responders<()> {
 }
 
 async fn sum(_: Context, Sum { a, b }: Sum) -> Result<Total, Failure<NoError>> {
-    let total = a.checked_add(b).ok_or_else(|| Failure::undeclared("the total does not fit"))?;
+    let total = a.checked_add(b).ok_or_else(|| Failure::other("the total does not fit"))?;
     Ok(Total { total })
 }
 

@@ -70,7 +70,7 @@ async fn fail(_: Context, Fail { how, text }: Fail) -> Result<NoNumber, Failure<
         "friendly" => Err(Failure::Declared(FailError::Friendly(text))),
         "deadly" => Err(Failure::Declared(FailError::Deadly(text))),
         "bad-response" => Ok(NoNumber { number: 0 }),
-        _ => Err(Failure::Undeclared(text.into())),
+        _ => Err(Failure::Other(text.into())),
     }
 }
 
