@@ -6,7 +6,9 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use amp_core::argument::{Continued, DateTime, Decimal, FromConnection, Numbered, PeerAddress};
+use amp_core::argument::{
+    Continued, DateTime, Decimal, FromConnection, Numbered, Packed, PeerAddress,
+};
 use amp_core::schema::{BoxSchema, Schema, WireType, WireTypes};
 use amp_core::{
     AmpBox, Argument, Arguments, Command, CommandError, DecodeError, EncodeError, Proto, Value,
@@ -46,6 +48,7 @@ fn types_are_named_as_amp_names_them() {
         (wire_type::<PathBuf>(), "Path"),
         (wire_type::<IpAddr>(), "Unicode"),
         (wire_type::<SocketAddr>(), "Unicode"),
+        (wire_type::<Packed<IpAddr>>(), "IpAddressBytes"),
         (wire_type::<Vec<String>>(), "ListOf(Unicode)"),
         (wire_type::<VecDeque<f64>>(), "ListOf(Float)"),
         (wire_type::<BTreeSet<i64>>(), "ListOf(Integer)"),
@@ -66,8 +69,9 @@ fn types_are_named_as_amp_names_them() {
 #[cfg(feature = "zlib")]
 #[test]
 fn compressed_values_say_what_is_in_them() {
-    use amp_core::argument::Zlib;
+    use amp_core::argument::{ContinuedZlib, Zlib};
     assert_eq!(wire_type::<Numbered<Zlib<String, 99>>>(), "Numbered(Zlib(Unicode))");
+    assert_eq!(wire_type::<ContinuedZlib<String>>(), "ContinuedZlib(Unicode)");
 }
 
 /// Each is given with its feature.
@@ -86,7 +90,10 @@ types_of_other_crates! {
         chrono::DateTime<chrono::FixedOffset> = "DateTime",
         chrono::DateTime<chrono::Utc> = "DateTime"
     }
-    "ipnet": types_of_ipnet { ipnet::IpNet = "Unicode" }
+    "ipnet": types_of_ipnet {
+        ipnet::IpNet = "Unicode",
+        Packed<ipnet::IpNet> = "IpNetworkBytes"
+    }
     "jiff": types_of_jiff { jiff::Zoned = "DateTime", jiff::Timestamp = "DateTime" }
     "json": types_of_json { amp_core::argument::Json<Vec<i64>> = "Json" }
     "num-bigint": types_of_num_bigint {

@@ -1,7 +1,11 @@
 //! JSON in a value: Unicode.
 
+use std::io;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 use super::unicode::text;
 use super::{Argument, DecodeError, EncodeError, Proto};
@@ -11,7 +15,9 @@ use crate::shorten::{self, Shortened};
 
 /// Any type that `serde` knows, as JSON in a Unicode argument.
 ///
-/// It is written without white space. Twisted has no such argument: there it is an
+/// It is written without white space and in ASCII, with the escapes of Python's `json.dumps`
+/// (`\\u00e9`, and two of them for what lies above U+FFFF), because there are peers that decode
+/// nothing else. It is read with escapes and without. Twisted has no such argument: there it is an
 /// `amp.Unicode()`, with `json.loads` and `json.dumps` around it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Json<T>(pub T);
@@ -22,7 +28,10 @@ impl<T: Serialize + DeserializeOwned> Argument for Json<T> {
         _proto: &mut Proto<'_>,
         out: &mut ValueWriter<'_>,
     ) -> Result<(), EncodeError> {
-        out.put_slice(&serde_json::to_vec(&self.0).map_err(EncodeError::custom)?);
+        let mut text = Vec::new();
+        let mut serializer = Serializer::with_formatter(&mut text, Ascii);
+        self.0.serialize(&mut serializer).map_err(EncodeError::custom)?;
+        out.put_slice(&text);
         Ok(())
     }
 
@@ -35,6 +44,49 @@ impl<T: Serialize + DeserializeOwned> Argument for Json<T> {
 
     fn wire_type(_: &mut WireTypes) -> WireType {
         WireType::named("Json")
+    }
+}
+
+/// Writes what is not printable ASCII as `\u` and the four digits of each of its UTF-16 code units.
+///
+/// Line ends and other control characters are escaped by `serde_json` already, as Python does it,
+/// but for U+007F.
+struct Ascii;
+
+impl Ascii {
+    fn write<W: ?Sized + io::Write>(writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(|c| c > '~') {
+            let (printable, other) = rest.split_at(at);
+            writer.write_all(printable.as_bytes())?;
+            let mut chars = other.chars();
+            if let Some(c) = chars.next() {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+            rest = chars.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        Self::write(writer, fragment)
+    }
+
+    /// JSON that was made elsewhere: only its texts can have what is not ASCII.
+    fn write_raw_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        Self::write(writer, fragment)
     }
 }
 
@@ -66,12 +118,36 @@ mod tests {
     #[test]
     fn values_are_json() {
         let point = Point { x: -1, label: Some("\u{e9}\n".into()) };
-        assert_wire(Json(point), "{\"x\":-1,\"label\":\"\u{e9}\\n\"}");
+        assert_wire(Json(point), r#"{"x":-1,"label":"\u00e9\n"}"#);
         assert_wire(Json(vec![1, 2]), "[1,2]");
         assert_wire(Json(()), "null");
         assert_wire(vec![Json(1), Json(22)], "\0\x011\0\x0222");
         let spaced = decode::<Json<Point>>(b" { \"x\" : 5 }\n").unwrap();
         assert_eq!(spaced, Json(Point { x: 5, label: None }));
+    }
+
+    #[test]
+    fn values_are_ascii_and_read_with_escapes_or_without() {
+        for (text, escaped) in [
+            (" ~", " ~"),
+            ("\u{7f}\u{80}", r"\u007f\u0080"),
+            ("\u{e9}x\u{e9}", r"\u00e9x\u00e9"),
+            ("\u{d7ff}\u{e000}\u{ffff}", r"\ud7ff\ue000\uffff"),
+            ("\u{10000}\u{1f600}\u{10ffff}", r"\ud800\udc00\ud83d\ude00\udbff\udfff"),
+            ("\0\u{1f}\u{8}\u{c}\t\r\n\"\\/", r#"\u0000\u001f\b\f\t\r\n\"\\/"#),
+        ] {
+            assert_wire(Json(text.to_owned()), format!("\"{escaped}\""));
+            assert_wire(
+                Json(BTreeMap::from([(text.to_owned(), 1)])),
+                format!("{{\"{escaped}\":1}}"),
+            );
+        }
+        for plain in ["\"\u{e9}\u{1f600}\"", r#""\u00E9\uD83D\uDE00""#] {
+            assert_eq!(decode::<Json<String>>(plain.as_bytes()).unwrap().0, "\u{e9}\u{1f600}");
+        }
+        for half in [r#""\ud83d""#, r#""\ude00\ud83d""#, r#""\u00e""#] {
+            decode::<Json<String>>(half.as_bytes()).unwrap_err();
+        }
     }
 
     #[test]
@@ -103,6 +179,7 @@ mod tests {
         #[test]
         fn any_value_comes_back(x: i64, label: Option<String>) {
             let wire = encode(&Json(Point { x, label: label.clone() }));
+            prop_assert!(wire.is_ascii());
             assert_wire(Json(Point { x, label }), wire);
         }
 

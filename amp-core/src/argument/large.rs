@@ -1,18 +1,18 @@
 //! Arguments over several keys: for values that are longer than the 65 535 bytes of one.
 //!
-//! AMP itself has no such thing. Its users have found two schemes, which do not read each other.
-//! In both the value is cut into parts of 65 535 bytes, and a part that is missing is the end:
-//! what comes after a gap are keys like any others that are not known. So it is with the peers
-//! that speak them. Where [unknown keys are rejected](super::UnknownKeys), so are these.
+//! AMP itself has no such thing. Its users have found three schemes, which do not read each other:
+//! the two that are here, and one that also compresses each part, `ContinuedZlib`. In all of them
+//! the value is cut into parts of 65 535 bytes, and a part that is missing is the end: what comes
+//! after a gap are keys like any others that are not known. So it is with the peers that speak
+//! them. Where [unknown keys are rejected](super::UnknownKeys), so are these.
 //!
 //! All parts of a value are in one box, so [`BoxLimits`](crate::BoxLimits) bounds them.
 
 use bytes::BytesMut;
 
 use super::wrapper::wrapper;
-use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Proto};
+use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
-use crate::schema::{WireType, WireTypes};
 
 /// An argument over the keys `name.0`, `name.1`, and so on: what Calendar Server's twext and
 /// Flocker call a big argument.
@@ -68,67 +68,74 @@ pub struct Continued<T>(pub T);
 wrapper!(Numbered);
 wrapper!(Continued);
 
+/// Implements `Argument` for a wrapper by a scheme: what has the methods of [`Scheme`].
 macro_rules! over_several_keys {
     ($wrapper:ident, $scheme:expr) => {
-        impl<T: Argument> Argument for $wrapper<T> {
+        impl<T: $crate::argument::Argument> $crate::argument::Argument for $wrapper<T> {
             fn to_string_proto(
                 &self,
-                _proto: &mut Proto<'_>,
-                _out: &mut ValueWriter<'_>,
-            ) -> Result<(), EncodeError> {
-                Err(EncodeErrorKind::NoForm { what: INSIDE }.into())
+                _proto: &mut $crate::argument::Proto<'_>,
+                _out: &mut $crate::boxes::ValueWriter<'_>,
+            ) -> Result<(), $crate::argument::EncodeError> {
+                let what = $crate::argument::large::INSIDE;
+                Err($crate::argument::EncodeErrorKind::NoForm { what }.into())
             }
 
             fn from_string_proto(
-                _value: Value<'_>,
-                _proto: &mut Proto<'_>,
-            ) -> Result<Self, DecodeError> {
-                Err(DecodeErrorKind::NoForm { what: INSIDE }.into())
+                _value: $crate::boxes::Value<'_>,
+                _proto: &mut $crate::argument::Proto<'_>,
+            ) -> Result<Self, $crate::argument::DecodeError> {
+                let what = $crate::argument::large::INSIDE;
+                Err($crate::argument::DecodeErrorKind::NoForm { what }.into())
             }
 
             fn to_box(
                 &self,
                 name: &str,
-                out: &mut BoxWriter<'_>,
-                proto: &mut Proto<'_>,
-            ) -> Result<(), EncodeError> {
+                out: &mut $crate::boxes::BoxWriter<'_>,
+                proto: &mut $crate::argument::Proto<'_>,
+            ) -> Result<(), $crate::argument::EncodeError> {
                 $scheme.write(&self.0, name, out, proto).map_err(|error| error.at(name))
             }
 
             fn from_box(
                 name: &str,
-                input: &mut BoxReader<'_>,
-                proto: &mut Proto<'_>,
-            ) -> Result<Self, DecodeError> {
+                input: &mut $crate::boxes::BoxReader<'_>,
+                proto: &mut $crate::argument::Proto<'_>,
+            ) -> Result<Self, $crate::argument::DecodeError> {
                 $scheme.read(name, input, proto).map(Self).map_err(|error| error.at(name))
             }
 
-            fn is_in(name: &str, input: &BoxReader<'_>) -> bool {
+            fn is_in(name: &str, input: &$crate::boxes::BoxReader<'_>) -> bool {
                 input.ampbox().contains_key($scheme.key(name, 0))
             }
 
-            fn wire_type(types: &mut WireTypes) -> WireType {
+            fn wire_type(types: &mut $crate::schema::WireTypes) -> $crate::schema::WireType {
                 types.of::<T>().in_form(stringify!($wrapper))
             }
         }
     };
 }
 
+#[cfg(feature = "zlib")]
+pub(super) use over_several_keys;
+
 over_several_keys!(Numbered, Scheme::FromZero);
 over_several_keys!(Continued, Scheme::PlainFirst);
 
 /// What cannot be read or written by the string hooks.
-const INSIDE: &str = "an argument over several keys, inside of another value,";
+pub(super) const INSIDE: &str = "an argument over several keys, inside of another value,";
 
+/// Which keys the parts of a value have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scheme {
+pub(super) enum Scheme {
     FromZero,
     PlainFirst,
 }
 
 impl Scheme {
     /// The key of a part, counted from 0.
-    fn key(self, name: &str, part: usize) -> String {
+    pub(super) fn key(self, name: &str, part: usize) -> String {
         match (self, part) {
             (Scheme::FromZero, _) => format!("{name}.{part}"),
             (Scheme::PlainFirst, 0) => name.to_owned(),
@@ -148,17 +155,33 @@ impl Scheme {
         if whole.is_empty() && self == Scheme::PlainFirst {
             return Ok(out.put(name.as_bytes(), b"")?);
         }
-        let mut parts: Vec<(String, &[u8])> = whole
-            .chunks(MAX_VALUE)
-            .enumerate()
-            .map(|(part, bytes)| (self.key(name, part), bytes))
-            .collect();
+        self.put_parts(whole.chunks(MAX_VALUE), name, out)
+    }
+
+    /// Writes the parts of a value, each under its key.
+    pub(super) fn put_parts<B: AsRef<[u8]>>(
+        self,
+        parts: impl IntoIterator<Item = B>,
+        name: &str,
+        out: &mut BoxWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        let parts = parts.into_iter().enumerate();
+        let mut parts: Vec<_> = parts.map(|(part, bytes)| (self.key(name, part), bytes)).collect();
         // `name.10` is before `name.2` in a box. In that order its writer has nothing to sort.
-        parts.sort_unstable();
+        parts.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         for (key, bytes) in parts {
-            out.put(key.as_bytes(), bytes)?;
+            out.put(key.as_bytes(), bytes.as_ref())?;
         }
         Ok(())
+    }
+
+    /// Takes the parts of a value, up to the first that is missing.
+    pub(super) fn take_parts<'a>(self, name: &str, input: &mut BoxReader<'a>) -> Vec<Value<'a>> {
+        let mut parts = Vec::new();
+        while let Some(part) = input.take(self.key(name, parts.len())) {
+            parts.push(part);
+        }
+        parts
     }
 
     fn read<T: Argument>(
@@ -167,10 +190,7 @@ impl Scheme {
         input: &mut BoxReader<'_>,
         proto: &mut Proto<'_>,
     ) -> Result<T, DecodeError> {
-        let mut parts = Vec::new();
-        while let Some(part) = input.take(self.key(name, parts.len())) {
-            parts.push(part);
-        }
+        let parts = self.take_parts(name, input);
         match parts[..] {
             [] if self == Scheme::PlainFirst => Err(DecodeError::missing()),
             // A type that has no empty form cannot have been written without a key.
@@ -197,6 +217,7 @@ mod tests {
 
     use super::*;
     use crate::argument::testing::{from_ampbox, to_ampbox};
+    use crate::argument::{DecodeErrorKind, EncodeErrorKind};
     use crate::boxes::{AmpBox, BoxError, BoxLimits};
 
     fn keys(ampbox: &AmpBox) -> Vec<(&str, usize)> {

@@ -17,9 +17,10 @@
 //! | `PathBuf` | Path |
 //! | `IpAddr`, `SocketAddr`, and those of one version | Unicode: what they display |
 //! | `IpNet`, `Ipv4Net`, `Ipv6Net` of `ipnet` (feature `ipnet`) | Unicode |
+//! | [`Packed<A>`] of an IP address or network | String of 4 or 16 bytes; of 5 or 17 with the prefix length |
 //! | `url::Url` (feature `url`) | Unicode |
 //! | `uuid::Uuid` (feature `uuid`) | Unicode; `UuidBytes` is a String, `UuidInteger` an Integer |
-//! | `Json<T>` of any type that serde knows (feature `json`) | Unicode |
+//! | `Json<T>` of any type that serde knows (feature `json`) | Unicode: JSON in ASCII |
 //! | `Vec<T>`, the other collections of `std` | ListOf |
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
 //! | an enum that derives [`Argument`](macro@crate::Argument) | Unicode out of a fixed set |
@@ -27,6 +28,7 @@
 //! | `Option<T>` | optional: no key when it is `None` |
 //! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length |
 //! | `Zlib<T>` (feature `zlib`) | a `T`, compressed |
+//! | `ContinuedZlib<T>` (feature `zlib`) | a `T` over several keys, each of them compressed |
 //! | [`FromConnection<T>`], [`PeerAddress`] | nothing: it is taken from the connection |
 //!
 //! Anything else becomes an argument by implementing [`Argument`].
@@ -36,6 +38,8 @@ pub(crate) mod amp_list;
 mod attachment;
 mod boolean;
 mod collections;
+#[cfg(feature = "zlib")]
+mod continued_zlib;
 mod date_time;
 mod decimal;
 mod displayed;
@@ -50,6 +54,7 @@ mod large;
 mod list;
 mod map;
 mod optional;
+mod packed;
 mod path;
 mod proto;
 mod string;
@@ -64,6 +69,8 @@ mod zlib;
 
 pub(crate) use attachment::NoAttachments;
 pub use attachment::{Attachment, AttachmentKind, Attachments};
+#[cfg(feature = "zlib")]
+pub use continued_zlib::ContinuedZlib;
 pub use date_time::DateTime;
 pub use decimal::{Decimal, DecimalError, DecimalKind};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
@@ -73,6 +80,7 @@ pub use from_connection::FromConnection;
 #[cfg(feature = "json")]
 pub use json::Json;
 pub use large::{Continued, Numbered};
+pub use packed::Packed;
 #[cfg(feature = "serde")]
 pub(crate) use proto::MAX_NESTING;
 pub use proto::{Extensions, PeerAddress, Proto};

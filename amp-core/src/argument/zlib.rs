@@ -52,15 +52,13 @@ impl<T: Argument, const LIMIT: usize> Argument for Zlib<T, LIMIT> {
     ) -> Result<(), EncodeError> {
         let mut plain = BytesMut::new();
         self.0.to_string_proto(proto, &mut ValueWriter::new(&mut plain))?;
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-        let compressed = encoder.write_all(&plain).and_then(|()| encoder.finish());
-        out.put_slice(&compressed.map_err(EncodeError::custom)?);
+        out.put_slice(&compress(&plain, Compression::default())?);
         Ok(())
     }
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         let left = MAX_TOGETHER.max(LIMIT).saturating_sub(proto.inflated);
-        let plain = inflate(value, LIMIT.min(left), &mut proto.inflated)?;
+        let plain = inflate(&[value], LIMIT.min(left), &mut proto.inflated)?;
         T::from_string_proto(Value::from(&plain), proto).map(Self)
     }
 
@@ -71,29 +69,57 @@ impl<T: Argument, const LIMIT: usize> Argument for Zlib<T, LIMIT> {
 
 /// What the values of one box may inflate to, in bytes: without it, a list of values that are a few
 /// bytes each, or values inside of values, would multiply their limits.
-const MAX_TOGETHER: usize = 64 << 20;
+pub(super) const MAX_TOGETHER: usize = 64 << 20;
 
 /// The least room, in bytes, that is made to inflate into.
 const ROOM: usize = 4096;
 
+/// Compresses `plain` as a whole.
+pub(super) fn compress(plain: &[u8], level: Compression) -> Result<Vec<u8>, EncodeError> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), level);
+    encoder.write_all(plain).and_then(|()| encoder.finish()).map_err(EncodeError::custom)
+}
+
+/// Inflates `parts`, each of which is a stream of its own, one after another.
+///
 /// Takes at most three times `limit` of memory, while what there is moves to a larger place.
 ///
 /// What was inflated is added to `inflated`, also when it is refused: the next value of a list may
 /// be read all the same.
-///
-/// Python ignores what follows the stream. Here it is an error, as it would be lost.
-fn inflate(value: Value<'_>, limit: usize, inflated: &mut usize) -> Result<Bytes, DecodeError> {
-    let malformed = || DecodeError::malformed("a zlib stream", value);
+pub(super) fn inflate(
+    parts: &[Value<'_>],
+    limit: usize,
+    inflated: &mut usize,
+) -> Result<Bytes, DecodeError> {
     let mut plain = Vec::new();
     let mut decompress = Decompress::new(true);
-    let mut rest = value.as_slice();
+    for part in parts {
+        decompress.reset(true);
+        let made = plain.len();
+        let read = inflate_part(*part, &mut decompress, limit, &mut plain);
+        *inflated += plain.len() - made;
+        read?;
+    }
+    // It may be kept for long, and there may be many of them.
+    plain.shrink_to_fit();
+    Ok(plain.into())
+}
+
+/// Python ignores what follows the stream. Here it is an error, as it would be lost.
+fn inflate_part(
+    part: Value<'_>,
+    decompress: &mut Decompress,
+    limit: usize,
+    plain: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    let malformed = || DecodeError::malformed("a zlib stream", part);
+    let mut rest = part.as_slice();
     loop {
         // One byte above the limit tells whether there are more.
         let allowed = limit.saturating_add(1) - plain.len();
         plain.reserve_exact(plain.len().max(ROOM).min(allowed));
         let (taken, made) = (decompress.total_in(), plain.len());
-        let status = decompress.decompress_vec(rest, &mut plain, FlushDecompress::None);
-        *inflated += plain.len() - made;
+        let status = decompress.decompress_vec(rest, plain, FlushDecompress::None);
         let status = status.map_err(|_| malformed())?;
         if plain.len() > limit {
             return Err(DecodeErrorKind::TooLong { limit }.into());
@@ -102,11 +128,7 @@ fn inflate(value: Value<'_>, limit: usize, inflated: &mut usize) -> Result<Bytes
         let taken = usize::try_from(decompress.total_in() - taken).unwrap_or(rest.len());
         rest = &rest[taken..];
         match status {
-            Status::StreamEnd if rest.is_empty() => {
-                // It may be kept for long, and there may be many of them.
-                plain.shrink_to_fit();
-                return Ok(plain.into());
-            }
+            Status::StreamEnd if rest.is_empty() => return Ok(()),
             Status::StreamEnd => return Err(malformed()),
             // There was room, so the stream is cut short.
             _ if taken == 0 && plain.len() == made => return Err(malformed()),
@@ -200,10 +222,10 @@ mod tests {
     fn the_limit_is_exact_and_names_itself() {
         for len in [0_usize, 1, 4095, 4096, 4097, 10_000] {
             let compressed = encode::<Zlib<Vec<u8>>>(&Zlib(vec![0; len]));
-            let read = inflate(Value::from(&compressed[..]), len, &mut 0).unwrap();
+            let read = inflate(&[Value::from(&compressed[..])], len, &mut 0).unwrap();
             assert_eq!(read.len(), len);
             if len > 0 {
-                let error = inflate(Value::from(&compressed[..]), len - 1, &mut 0).unwrap_err();
+                let error = inflate(&[Value::from(&compressed[..])], len - 1, &mut 0).unwrap_err();
                 let message = format!("the value inflates to more than {} bytes", len - 1);
                 assert_eq!(error.to_string(), message);
             }
@@ -218,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_short_value_keeps_little_memory() {
-        let read = inflate(Value::from(OF_PYTHON[2].1), 16_777_216, &mut 0).unwrap();
+        let read = inflate(&[Value::from(OF_PYTHON[2].1)], 16_777_216, &mut 0).unwrap();
         assert_eq!(read.try_into_mut().unwrap().capacity(), 5);
     }
 
