@@ -95,7 +95,7 @@ impl<S: Read + Write> Client<S> {
     pub fn new(stream: S) -> Self {
         Self {
             stream,
-            core: Core::new(CoreLimits { outstanding_calls: 1 }),
+            core: core(BoxLimits::default()),
             decoder: Decoder::new(BoxLimits::default()),
             received: BytesMut::new(),
             responder: Box::new(|command, _| Err(RemoteError::unhandled(command))),
@@ -106,9 +106,13 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// How large a received box may be. Over it, the connection ends.
+    /// How large a box may be. A received one over it ends the connection; a call that would be
+    /// over it fails, and nothing is sent.
+    ///
+    /// To be set before the first call.
     pub fn limits(mut self, limits: BoxLimits) -> Self {
         self.decoder = Decoder::new(limits);
+        self.core = core(limits);
         self
     }
 
@@ -157,8 +161,7 @@ impl<S: Read + Write> Client<S> {
     pub fn notify<C: OneWay>(&mut self, command: &C) -> Result<(), CallError> {
         let body = self.encode(|out, proto| command.to_box(out, proto));
         self.queue(body.map_err(CallError::Encode)?, |core, body| {
-            core.notify(C::NAME.as_bytes(), body);
-            Ok(())
+            core.notify(C::NAME.as_bytes(), body).map_err(|error| CallError::Encode(error.into()))
         })?;
         let started = Instant::now();
         self.send().map_err(|stopped| self.stop(stopped, started))
@@ -245,9 +248,10 @@ impl<S: Read + Write> Client<S> {
         let encoded = response.and_then(|response| {
             self.encode(|out, _| Ok(out.put_box(&response)?)).map_err(|_| unknown())
         });
-        match encoded {
-            Ok(mut body) => self.core.answer(tag, &mut body),
-            Err(error) => self.core.fail(tag, &error.code, &error.description),
+        let answered =
+            encoded.and_then(|mut body| self.core.answer(tag, &mut body).map_err(|_| unknown()));
+        if let Err(error) = answered {
+            self.core.fail(tag, &error.code, &error.description);
         }
     }
 
@@ -317,6 +321,11 @@ impl<S> fmt::Debug for Client<S> {
             .field("ended", &self.ended)
             .finish_non_exhaustive()
     }
+}
+
+/// One call is outstanding at a time.
+fn core(boxes: BoxLimits) -> Core<()> {
+    Core::new(CoreLimits { outstanding_calls: 1, boxes })
 }
 
 /// What a call is answered with that fails in a way that its command does not declare.

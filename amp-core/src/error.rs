@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::argument::{DecodeError, EncodeError};
 use crate::command::{CommandError, NoError};
-use crate::proto::{ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
+use crate::proto::{NotQueued, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
 
 /// Why a call did not give a response.
 ///
@@ -21,7 +21,8 @@ pub enum CallError<E = NoError> {
     /// `UNKNOWN`.
     #[error(transparent)]
     Remote(RemoteError),
-    /// An argument cannot be written. Nothing was sent.
+    /// An argument cannot be written, or the call is over a limit of this side
+    /// ([`BoxLimits`](crate::BoxLimits)). Nothing was sent.
     #[error("the call cannot be written: {0}")]
     Encode(#[source] EncodeError),
     /// The answer is not what the command declares as its response.
@@ -139,7 +140,16 @@ impl<E> From<SwitchRefused> for CallError<E> {
     fn from(refused: SwitchRefused) -> Self {
         match refused {
             SwitchRefused::UnderWay => CallError::SwitchUnderWay,
-            SwitchRefused::TooManyCalls(error) => CallError::TooManyCalls(error),
+            SwitchRefused::NotQueued(error) => error.into(),
+        }
+    }
+}
+
+impl<E> From<NotQueued> for CallError<E> {
+    fn from(error: NotQueued) -> Self {
+        match error {
+            NotQueued::TooManyCalls(error) => CallError::TooManyCalls(error),
+            NotQueued::TooLarge(error) => CallError::Encode(error.into()),
         }
     }
 }

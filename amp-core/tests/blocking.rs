@@ -389,3 +389,31 @@ fn it_calls_a_server_of_this_crate() {
     assert!(matches!(error, CallError::Command(SumError::Overflow)));
     assert!(client.call_string("Nope", [("", ""); 0]).unwrap_err().is_unhandled());
 }
+
+#[test]
+fn what_is_over_the_limits_is_never_sent() {
+    let limits = BoxLimits { max_bytes: 100, max_pairs: 4 };
+    let called = wire(&[("_ask", "a"), ("_command", "Large")]);
+    let unknown = wire(&[
+        ("_error", "a"),
+        ("_error_code", keys::UNKNOWN),
+        ("_error_description", "Unknown Error"),
+    ]);
+    let answer = wire(&[("_answer", "1"), ("total", "94")]);
+    let mut client = Client::new(Script::of(&[&called, &answer]))
+        .limits(limits)
+        .responder(|_, _| Ok(AmpBox::from_pairs([("x", "x".repeat(100))]).unwrap()));
+    for (error, len) in [
+        (client.notify(&Note { text: "x".repeat(104) }).unwrap_err(), 130),
+        (client.call_string("A", [("x", "x".repeat(99))]).unwrap_err(), 128),
+    ] {
+        assert!(matches!(error, CallError::Encode(_)), "{error}");
+        let message = format!("a box of at least {len} bytes is over the limit of 100");
+        assert!(error.to_string().ends_with(&message), "{error}");
+    }
+    let error = client.call_string("A", ["a", "b", "c"].map(|key| (key, ""))).unwrap_err();
+    assert!(error.to_string().ends_with("a box of at least 5 pairs is over the limit of 4"));
+    assert!(client.stream().written.is_empty());
+    client.call(&SUM).unwrap();
+    assert_eq!(client.stream().written, [sum("1"), unknown].concat());
+}

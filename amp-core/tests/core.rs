@@ -48,7 +48,7 @@ impl Side {
                 Event::Called(call) => match (call.command(), call.tag()) {
                     (b"Echo", Some(tag)) => {
                         let n = call.ampbox().get("n").unwrap();
-                        self.core.answer(tag, &mut body([("n", n)]));
+                        self.core.answer(tag, &mut body([("n", n)])).unwrap();
                     }
                     (b"Fail", Some(tag)) => self.core.fail(tag, b"NO", "no"),
                     (b"Note", None) => self.notes += 1,
@@ -93,7 +93,7 @@ fn conversation() -> (Side, Side) {
     for n in 0..20 {
         near.call("Echo", n);
         far.call("Fail", n);
-        near.core.notify(b"Note", &mut Body::default());
+        near.core.notify(b"Note", &mut Body::default()).unwrap();
     }
     (near, far)
 }
@@ -143,7 +143,7 @@ proptest! {
 
 #[test]
 fn a_call_that_was_given_up_is_answered_to_nobody() {
-    let mut near = Core::new(CoreLimits { outstanding_calls: 1 });
+    let mut near = Core::new(CoreLimits { outstanding_calls: 1, ..CoreLimits::default() });
     let call = near.call(b"A", &mut Body::default(), ()).unwrap();
     assert!(near.call(b"A", &mut Body::default(), ()).is_err());
     near.forget(call);

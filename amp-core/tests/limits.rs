@@ -2,8 +2,11 @@
 
 mod support;
 
-use amp_core::{AmpBox, RemoteError, StringCallReceived};
-use amp_core::{CallError, Connection, FailurePolicy, Limits, Peer, Responders};
+use amp_core::argument::{Continued, Numbered};
+use amp_core::{AmpBox, Arguments, BoxLimits, BoxWriter, Command, EncodeError, NoError, Proto};
+use amp_core::{BoxReader, CallError, Connection, DecodeError, FailurePolicy, Limits, Peer};
+use amp_core::{OneWay, RemoteError, Responders, StringCallReceived};
+use bytes::Bytes;
 use std::sync::Arc;
 use support::{Script, echo, echoing, gated, numbered, settled};
 use tokio::sync::Semaphore;
@@ -313,7 +316,7 @@ async fn a_box_over_a_limit_ends_the_connection_with_its_name() {
         (&b"\0\x01a\0\x80"[..], "not a box: a box of at least 135 bytes is over the limit of 100"),
         (
             b"\0\x01a\0\0\0\x01b\0\0\0\x01c\0\0\0\x01d",
-            "not a box: a box of more than 3 pairs is over the limit",
+            "not a box: a box of at least 4 pairs is over the limit of 3",
         ),
         (b"GET / HTTP/1.1", "not a box: a key of 18245 bytes is over the limit of 255"),
         (b"\0\0", "a box of 0 pairs has none of the keys _answer, _error and _command"),
@@ -382,4 +385,128 @@ async fn policies_differ_in_what_follows_a_failure() {
         script.send_box([("_command", command)]).await;
         assert_eq!(script.receive().await, None, "one way, {command}");
     }
+}
+
+/// Answers with as many bytes as it is asked for.
+async fn bytes(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    let len = call.arguments.get("len").unwrap_or_default();
+    let len: usize = str::from_utf8(len).unwrap().parse().unwrap();
+    Ok(AmpBox::from_pairs([("x", vec![b'x'; len])]).unwrap())
+}
+
+/// Of a call with the tag 1 to 9 of a command with a name of one byte, one pair with a key and a
+/// value of `len` bytes, on the wire.
+fn call_len(len: usize) -> usize {
+    "\0\x04_ask\0\x011\0\x08_command\0\x01A\0\x01x\0\0\0\0".len() + len
+}
+
+#[tokio::test]
+async fn a_call_over_the_limits_is_never_sent() {
+    let boxes = BoxLimits { max_bytes: 200, max_pairs: 4 };
+    let (near, far) = tokio::io::duplex(1 << 16);
+    // So tags are short.
+    let limits = Limits { boxes, outstanding_calls: 1, ..Limits::default() };
+    let near = Connection::new(near).limits(limits).spawn();
+    let responders = Responders::new(()).respond_string("A", echo);
+    let _far = Connection::new(far).responders(responders).spawn();
+    let most = 200 - call_len(0);
+    let call = |len| near.call_remote_string("A", [("x", "x".repeat(len))]);
+    assert_eq!(call(most - 1).await.unwrap().get("x").unwrap().len(), most - 1);
+
+    let refused = |error: CallError, message: &str| {
+        assert!(matches!(error, CallError::Encode(_)), "{error}");
+        assert!(error.to_string().contains(message), "{error}");
+    };
+    let message = "a box of at least 201 bytes is over the limit of 200";
+    refused(call(most + 1).await.unwrap_err(), message);
+    // Without a tag and its key there is room for as much more.
+    let more = most + "\0\x04_ask\0\x011".len();
+    near.notify_string("A", [("x", "x".repeat(more))]).await.unwrap();
+    let error = near.notify_string("A", [("x", "x".repeat(more + 1))]).await.unwrap_err();
+    refused(error, message);
+
+    let pairs = |count: usize| (0..count).map(|n| (n.to_string(), "")).collect::<Vec<_>>();
+    assert_eq!(near.call_remote_string("A", pairs(2)).await.unwrap().len(), 2);
+    let message = "a box of at least 5 pairs is over the limit of 4";
+    refused(near.call_remote_string("A", pairs(3)).await.unwrap_err(), message);
+    near.notify_string("A", pairs(3)).await.unwrap();
+    refused(near.notify_string("A", pairs(4)).await.unwrap_err(), message);
+    assert_eq!(near.counters().calls_sent, 4);
+    call(1).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_over_the_limits_is_an_error_answer() {
+    let boxes = BoxLimits { max_bytes: 200, max_pairs: 4 };
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let responders = Responders::new(()).respond_string("Bytes", bytes);
+    let far = Connection::new(far).limits(Limits { boxes, ..Limits::default() });
+    let _far = far.responders(responders).spawn();
+    let near = Connection::new(near).spawn();
+    let most = 200 - "\0\x07_answer\0\x011\0\x01x\0\0\0\0".len();
+    for (len, fits) in [(most, true), (most + 1, false), (60_000, false), (1, true)] {
+        let answer = near.call_remote_string("Bytes", [("len", len.to_string())]).await;
+        if fits {
+            assert_eq!(answer.unwrap().get("x").unwrap().len(), len);
+        } else {
+            let CallError::Remote(error) = answer.unwrap_err() else { panic!() };
+            assert!(error.is_unknown(), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_is_cut_to_the_limits() {
+    let boxes = BoxLimits { max_bytes: 200, max_pairs: 4 };
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let fail = |_| async { Err(RemoteError::new("CODE", "x".repeat(1000))) };
+    let responders = Responders::new(()).respond_string("Fail", fail);
+    let far = Connection::new(far).limits(Limits { boxes, ..Limits::default() });
+    let _far = far.responders(responders).spawn();
+    let near = Connection::new(near).limits(Limits { boxes, ..Limits::default() }).spawn();
+    let error = near.call_remote_string("Fail", [("", ""); 0]).await.unwrap_err();
+    let CallError::Remote(error) = error else { panic!("{error}") };
+    assert!((100..200).contains(&error.description.len()), "{error}");
+}
+
+/// A typed command, which is as large as it is told to be.
+struct Large(usize);
+
+impl Arguments for Large {
+    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+        use amp_core::Argument;
+        let bytes = Bytes::from(vec![0; self.0]);
+        Continued(bytes.clone()).to_box("a", out, proto)?;
+        Numbered(bytes.slice(..1)).to_box("b", out, proto)
+    }
+
+    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Ok(Self(0))
+    }
+}
+
+impl Command for Large {
+    const NAME: &'static str = "Large";
+    const REQUIRES_ANSWER: bool = false;
+
+    type Response = ();
+    type Error = NoError;
+}
+
+impl OneWay for Large {}
+
+#[tokio::test]
+async fn a_value_over_the_default_limits_costs_one_call() {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let _far = Connection::new(far).responders(echoing()).spawn();
+    let near = Connection::new(near).spawn();
+    let error = near.notify(Large(18 << 20)).await.unwrap_err();
+    assert!(matches!(error, CallError::Encode(_)), "{error}");
+    assert!(error.to_string().ends_with("is over the limit of 17825792"), "{error}");
+    near.notify(Large(1 << 20)).await.unwrap();
+    near.call_remote_string("Echo", numbered(1)).await.unwrap();
+
+    let error = Large(18 << 20).encode().unwrap_err();
+    assert!(error.to_string().ends_with("is over the limit of 17825792"), "{error}");
+    assert!(Large(16 << 20).encode().is_ok());
 }

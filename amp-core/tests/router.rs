@@ -406,6 +406,20 @@ async fn a_box_over_the_limit_of_one_route_ends_that_one() {
 }
 
 #[tokio::test]
+async fn a_connection_over_a_route_sends_no_box_over_the_limit_of_the_router() {
+    let boxes = BoxLimits { max_bytes: 100, max_pairs: 9 };
+    let limits = RouterLimits { boxes, ..RouterLimits::default() };
+    let (near, far) = pair(1 << 16, limits);
+    let (near, far) = (near.spawn(), far.spawn());
+    let _echo = echo_over(&far, "echo");
+    let peer = echo_over(&near, "echo");
+    let error = peer.notify_string("A", [("a", "x".repeat(101))]).await.unwrap_err();
+    let expected = "a box of at least 121 bytes is over the limit of 100";
+    assert!(error.to_string().ends_with(expected), "{error}");
+    expect_echo(&peer, 1).await;
+}
+
+#[tokio::test]
 async fn a_route_carries_boxes_and_nothing_else() {
     let (routes, _script) = Script::start();
     let mut route = Box::pin(route(&routes, "a"));

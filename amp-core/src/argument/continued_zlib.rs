@@ -50,6 +50,7 @@ const LIMIT: usize = 16 << 20;
 /// The scheme: that of `Continued`, with compressed parts.
 struct Compressed;
 
+#[expect(clippy::unused_self, reason = "it has the methods of `Scheme`")]
 impl Compressed {
     fn key(&self, name: &str, part: usize) -> String {
         Scheme::PlainFirst.key(name, part)

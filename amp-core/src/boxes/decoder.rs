@@ -78,7 +78,7 @@ impl Decoder {
                 return Ok(Some(Found { end: at + 2, pairs, sorted }));
             }
             if pairs >= self.limits.max_pairs {
-                return Err(BoxError::TooManyPairs { limit: self.limits.max_pairs });
+                return Err(self.limits.too_many_pairs(pairs + 1));
             }
             // Whatever comes, the box has an end of two bytes.
             let least = at + 4 + usize::from(key_len) + 2;
@@ -111,8 +111,7 @@ impl Decoder {
 
     #[inline]
     fn check_length(&self, seen: usize) -> Result<(), BoxError> {
-        let limit = self.limits.max_bytes;
-        if seen > limit { Err(BoxError::BoxTooLong { seen, limit }) } else { Ok(()) }
+        if seen > self.limits.max_bytes { Err(self.limits.too_long(seen)) } else { Ok(()) }
     }
 }
 
@@ -211,7 +210,7 @@ mod tests {
         let error = limited(bytes.len() - 1, 2, bytes).unwrap_err();
         assert_eq!(error.to_string(), "a box of at least 16 bytes is over the limit of 15");
         let error = limited(bytes.len(), 1, bytes).unwrap_err();
-        assert_eq!(error.to_string(), "a box of more than 1 pairs is over the limit");
+        assert_eq!(error.to_string(), "a box of at least 2 pairs is over the limit of 1");
         // Known before the value is there, and before it is all read.
         let error = limited(100, 9, b"\0\x01a\xff\xff").unwrap_err();
         assert_eq!(error, BoxError::BoxTooLong { seen: 65_542, limit: 100 });

@@ -46,8 +46,10 @@ pub enum BoxError {
         limit: usize,
     },
     /// A box is over [`BoxLimits::max_pairs`](crate::BoxLimits::max_pairs).
-    #[error("a box of more than {limit} pairs is over the limit")]
+    #[error("a box of at least {seen} pairs is over the limit of {limit}")]
     TooManyPairs {
+        /// The pairs it would have, as far as they are known.
+        seen: usize,
         /// The limit in pairs.
         limit: usize,
     },

@@ -4,11 +4,17 @@ pub const MAX_KEY: usize = 255;
 /// The longest value, in bytes. A rule of the protocol: its length is two bytes.
 pub const MAX_VALUE: usize = 65_535;
 
-/// How large a received box may be.
+use super::BoxError;
+
+/// How large a box may be.
 ///
 /// The protocol itself sets no end to a box, so a peer that never finishes one would fill the
-/// memory. A box that goes over a limit is a [`BoxError`](crate::BoxError), which ends the
+/// memory. A received box that goes over a limit is a [`BoxError`](crate::BoxError), which ends the
 /// connection, since what follows cannot be made sense of.
+///
+/// A side holds what it sends to its own limits too: the peer would most likely refuse a larger box,
+/// and with it the connection and all calls on it. So the call or the answer that would be over a
+/// limit fails before anything of it is sent, and the connection goes on.
 ///
 /// Decoded, a box takes about as much memory as on the wire, with one exception: an element of an
 /// `AmpList` whose arguments are all optional is two bytes on the wire, and the whole struct in
@@ -21,6 +27,38 @@ pub struct BoxLimits {
     pub max_bytes: usize,
     /// Pairs of one box, those with reserved keys included. 16 384 by default.
     pub max_pairs: usize,
+}
+
+impl BoxLimits {
+    /// Whether a box of so many bytes and pairs is within the limits.
+    pub(crate) fn check(self, bytes: usize, pairs: usize) -> Result<(), BoxError> {
+        if bytes > self.max_bytes {
+            return Err(self.too_long(bytes));
+        }
+        if pairs > self.max_pairs {
+            return Err(self.too_many_pairs(pairs));
+        }
+        Ok(())
+    }
+
+    /// The limits that keep both these and `other`.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            max_bytes: self.max_bytes.min(other.max_bytes),
+            max_pairs: self.max_pairs.min(other.max_pairs),
+        }
+    }
+
+    #[cold]
+    pub(super) fn too_long(self, seen: usize) -> BoxError {
+        BoxError::BoxTooLong { seen, limit: self.max_bytes }
+    }
+
+    #[cold]
+    pub(super) fn too_many_pairs(self, seen: usize) -> BoxError {
+        BoxError::TooManyPairs { seen, limit: self.max_pairs }
+    }
 }
 
 impl Default for BoxLimits {

@@ -122,6 +122,9 @@ pub struct BoxWriter<'a> {
     last_prefix: u64,
     sorted: bool,
     finished: bool,
+    pairs: usize,
+    /// Where the number of pairs goes in the end.
+    count: Option<&'a mut usize>,
 }
 
 impl<'a> BoxWriter<'a> {
@@ -131,16 +134,31 @@ impl<'a> BoxWriter<'a> {
     }
 
     /// A writer that appends to `out`, but for large values that need not be copied, which it
-    /// appends to `segments`.
-    pub(crate) fn sharing(out: &'a mut BytesMut, segments: &'a mut Segments) -> Self {
-        Self::over(Output::new(out, Some(segments)))
+    /// appends to `segments`. It adds the number of its pairs to `count`.
+    pub(crate) fn sharing(
+        out: &'a mut BytesMut,
+        segments: &'a mut Segments,
+        count: &'a mut usize,
+    ) -> Self {
+        let mut writer = Self::over(Output::new(out, Some(segments)));
+        writer.count = Some(count);
+        writer
     }
 
     #[inline]
     fn over(out: Output<'a>) -> Self {
         let start = out.mark();
         let last_key = start.buffer..start.buffer;
-        Self { out, start, last_key, last_prefix: 0, sorted: true, finished: false }
+        Self {
+            out,
+            start,
+            last_key,
+            last_prefix: 0,
+            sorted: true,
+            finished: false,
+            pairs: 0,
+            count: None,
+        }
     }
 
     /// Appends a pair whose value is what `write` appends.
@@ -177,6 +195,7 @@ impl<'a> BoxWriter<'a> {
                     self.sorted &= out[self.last_key.clone()] < *key;
                 }
                 self.last_key = pair.buffer + 2..at - 2;
+                self.pairs += 1;
                 self.last_prefix = prefix;
                 Ok(())
             }
@@ -209,6 +228,11 @@ impl<'a> BoxWriter<'a> {
         ampbox.iter().try_for_each(|(key, value)| self.put(key, value))
     }
 
+    /// How many pairs were appended.
+    pub(crate) fn pairs(&self) -> usize {
+        self.pairs
+    }
+
     /// Brings the pairs into order. The box's end is left to write.
     ///
     /// # Errors
@@ -230,6 +254,9 @@ impl<'a> BoxWriter<'a> {
             self.sort()?;
         }
         self.finished = true;
+        if let Some(count) = &mut self.count {
+            **count += self.pairs;
+        }
         Ok(())
     }
 
@@ -404,7 +431,8 @@ mod tests {
         let large = Bytes::from(vec![b'l'; SHARED]);
         let (mut expected, mut out, mut segments) = Default::default();
         let mut copying = BoxWriter::new(&mut expected);
-        let mut sharing = BoxWriter::sharing(&mut out, &mut segments);
+        let mut count = 0;
+        let mut sharing = BoxWriter::sharing(&mut out, &mut segments, &mut count);
         for writer in [&mut copying, &mut sharing] {
             put_bytes(writer, "a", &small).unwrap();
             put_bytes(writer, "b", &large).unwrap();
@@ -413,6 +441,7 @@ mod tests {
         }
         copying.finish().unwrap();
         sharing.finish().unwrap();
+        assert_eq!(count, 4);
         assert!(segments.iter().all(|segment| segment.bytes.as_ptr() == large.as_ptr()));
         assert_eq!(segments.len(), 2);
         assert!(flattened(&out, &segments) == expected);
@@ -424,7 +453,8 @@ mod tests {
         let written = |order: [usize; 3]| {
             let (mut out, mut segments) = (BytesMut::from("before"), Segments::new());
             segments.push(Segment { at: 6, bytes: values[0].clone() });
-            let mut writer = BoxWriter::sharing(&mut out, &mut segments);
+            let mut count = 0;
+            let mut writer = BoxWriter::sharing(&mut out, &mut segments, &mut count);
             for at in order {
                 put_bytes(&mut writer, ["a", "b", "c"][at], &values[at]).unwrap();
             }
@@ -442,7 +472,8 @@ mod tests {
     fn lengths_and_limits_count_values_that_stayed_where_they_are() {
         let half = Bytes::from(vec![1; SHARED]);
         let (mut out, mut segments) = (BytesMut::new(), Segments::new());
-        let mut writer = BoxWriter::sharing(&mut out, &mut segments);
+        let mut count = 0;
+        let mut writer = BoxWriter::sharing(&mut out, &mut segments, &mut count);
         let twice = |out: &mut ValueWriter<'_>| {
             out.put_bytes(&half);
             out.put_bytes(&half);
@@ -476,7 +507,8 @@ mod tests {
     fn a_box_that_fails_leaves_no_value_behind() {
         let large = Bytes::from(vec![1; SHARED]);
         let (mut out, mut segments) = (BytesMut::new(), Segments::new());
-        let mut writer = BoxWriter::sharing(&mut out, &mut segments);
+        let mut count = 0;
+        let mut writer = BoxWriter::sharing(&mut out, &mut segments, &mut count);
         put_bytes(&mut writer, "a", &large).unwrap();
         writer
             .put_with(b"b", |out| {

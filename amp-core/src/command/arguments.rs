@@ -64,12 +64,15 @@ pub trait Arguments: Sized {
     ///
     /// # Errors
     ///
-    /// As [`to_box`](Arguments::to_box), and where an argument needs a connection.
+    /// As [`to_box`](Arguments::to_box), where an argument needs a connection, and when the box is
+    /// over the default [`BoxLimits`]: [`decode`](Arguments::decode) would refuse it.
     fn encode(&self) -> Result<Bytes, EncodeError> {
         Body::scratch(|Body { pairs, .. }| {
             let mut writer = BoxWriter::new(pairs);
             Proto::detached(|proto| self.to_box(&mut writer, proto))?;
+            let count = writer.pairs();
             writer.end()?;
+            BoxLimits::default().check(pairs.len(), count)?;
             // What is kept for long is not kept in a buffer that is larger.
             Ok(Bytes::copy_from_slice(pairs))
         })

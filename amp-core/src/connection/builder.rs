@@ -242,8 +242,10 @@ impl Connection {
     pub(crate) fn start(self) -> (Peer, Driver) {
         let runtime = runtime::with_timers();
         let kind = self.transport.attachment_kind();
+        let boxes = self.transport.box_limits();
         let Self { settings, address, extensions, .. } = self;
-        let shared = Arc::new(Shared::new(settings, kind, address, extensions, runtime));
+        let shared = Shared::new(settings, kind, boxes, address, extensions, runtime);
+        let shared = Arc::new(shared);
         let peer = Peer::new(shared);
         let driver = Driver::new(self.transport, &peer, self.locator, self.liveness);
         (peer, driver)

@@ -7,8 +7,8 @@ use crate::boxes::BoxLimits;
 ///
 /// | limit | default | what happens there |
 /// |---|---|---|
-/// | [`boxes`](Limits::boxes), bytes | 17 MiB | the connection ends |
-/// | [`boxes`](Limits::boxes), pairs | 16 384 | the connection ends |
+/// | [`boxes`](Limits::boxes), bytes | 17 MiB | the connection ends; a call or an answer of this side fails, and nothing is sent |
+/// | [`boxes`](Limits::boxes), pairs | 16 384 | as above |
 /// | [`outstanding_calls`](Limits::outstanding_calls) | 65 536 | the call fails, and nothing is sent |
 /// | [`running_responders`](Limits::running_responders) | 1024 | the peer is not read from, unless that could stop both sides |
 /// | [`running_responders_max`](Limits::running_responders_max) | 65 536 | the peer's call is refused; a one-way call ends the connection |
@@ -24,7 +24,9 @@ use crate::boxes::BoxLimits;
 /// room: they are queued at once, behind what is queued already and before the calls that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How large a received box may be. Over it, the connection ends.
+    /// How large a box may be. A received one over it ends the connection. A call of this side that
+    /// would be over it fails with [`CallError::Encode`](crate::CallError::Encode) and is not sent,
+    /// and an answer becomes the answer `UNKNOWN`.
     pub boxes: BoxLimits,
     /// Calls that wait for their answers at once, at most 2^31. 65 536 by default. Over it, a
     /// call fails with [`CallError::TooManyCalls`](crate::CallError::TooManyCalls).

@@ -77,7 +77,8 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// When an argument cannot be written, or when the connection has ended.
+    /// When an argument cannot be written, when the command is over a limit of this side
+    /// ([`BoxLimits`](crate::BoxLimits)), or when the connection has ended.
     ///
     /// # Cancel safety
     ///
@@ -259,14 +260,14 @@ impl Peer {
         &self,
         command: &[u8],
         typed: bool,
-        send: impl FnOnce(&Shared) -> Result<Result<(), CloseReason>, crate::EncodeError>,
+        send: impl FnOnce(&Shared) -> Result<Result<(), CallError>, crate::EncodeError>,
     ) -> Result<(), CallError> {
         let mut watch = self.shared().watch(Side::Asking, command, typed);
         let queued = async {
             while let Some(room) = self.shared().room().map_err(CallError::Closed)? {
                 room.await;
             }
-            send(self.shared()).map_err(CallError::Encode)?.map_err(CallError::Closed)
+            send(self.shared()).map_err(CallError::Encode)?
         }
         .await;
         watch.end(

@@ -22,7 +22,8 @@ use super::switched::Switched;
 use super::transport::Transport;
 use super::unclaimed::Unclaimed;
 use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
-use crate::error::CloseReason;
+use crate::boxes::{BoxError, BoxLimits};
+use crate::error::{CallError, CloseReason};
 use crate::observing::{Measures, Side, Watch};
 use crate::proto::{Body, Core, CoreLimits, Outgoing};
 use crate::responder::Locator;
@@ -173,11 +174,13 @@ impl Shared {
     pub(super) fn new(
         settings: Settings,
         attachment_kind: Option<AttachmentKind>,
+        transport_limits: BoxLimits,
         address: PeerAddress,
         extensions: Extensions,
         runtime: Handle,
     ) -> Self {
-        let limits = CoreLimits { outstanding_calls: settings.limits.outstanding_calls };
+        let Limits { outstanding_calls, boxes, .. } = settings.limits;
+        let limits = CoreLimits { outstanding_calls, boxes: boxes.and(transport_limits) };
         let state = State {
             core: Core::new(limits),
             phase: Phase::Open,
@@ -499,35 +502,33 @@ impl State {
     }
 
     /// Queues a command that wants no answer.
-    pub(super) fn notify(&mut self, command: &[u8], body: &mut Body) -> Result<(), CloseReason> {
+    pub(super) fn notify(&mut self, command: &[u8], body: &mut Body) -> Result<(), CallError> {
         if let Some(reason) = self.refusal() {
-            return Err(reason.clone());
+            return Err(CallError::Closed(reason.clone()));
         }
-        self.core.notify(command, body);
-        Ok(())
+        self.core.notify(command, body).map_err(|error| CallError::Encode(error.into()))
     }
 
     /// Queues an answer; one that comes when the connection has ended is dropped.
-    pub(crate) fn answer(&mut self, tag: &[u8], body: &mut Body) {
-        if !matches!(self.phase, Phase::Ended(_)) {
-            self.core.answer(tag, body);
-        }
+    pub(crate) fn answer(&mut self, tag: &[u8], body: &mut Body) -> Result<(), BoxError> {
+        if matches!(self.phase, Phase::Ended(_)) { Ok(()) } else { self.core.answer(tag, body) }
     }
 
-    /// Queues an answer, and what runs when that is written; both are dropped when the connection
-    /// has ended.
+    /// Queues an answer, and what runs when that is written. It stays where it is when the answer
+    /// is over a limit, and when the connection has ended.
     pub(crate) fn answer_then(
         &mut self,
         tag: &[u8],
         body: &mut Body,
-        after: After,
-    ) -> Option<After> {
+        after: &mut Option<After>,
+    ) -> Result<(), BoxError> {
         if matches!(self.phase, Phase::Ended(_)) {
-            return Some(after);
+            return Ok(());
         }
-        self.core.answer(tag, body);
-        self.after.push_back((self.taken + self.core.queued() as u64, after));
-        None
+        self.core.answer(tag, body)?;
+        let written = self.taken + self.core.queued() as u64;
+        self.after.extend(after.take().map(|after| (written, after)));
+        Ok(())
     }
 
     /// Queues a failure; one that comes when the connection has ended is dropped.

@@ -50,10 +50,10 @@ impl Shared {
         put: impl FnOnce(&mut Body) -> R,
     ) -> Result<R, EncodeError> {
         Body::scratch(|body| {
-            let Body { pairs, segments, attachments } = &mut *body;
+            let Body { pairs, segments, attachments, count } = &mut *body;
             let mut staging = Staging::new(self, attachments);
             let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
-            let mut writer = BoxWriter::sharing(pairs, segments);
+            let mut writer = BoxWriter::sharing(pairs, segments, count);
             write(&mut writer, &mut proto)?;
             writer.finish()?;
             let Staging { ordinals, attachments, .. } = staging;
@@ -168,7 +168,7 @@ mod tests {
 
         fn send(peer: &Peer) {
             let put = |state: &mut State, body: &mut Body| state.core.notify(b"A", body);
-            peer.shared().send(|out, _| Ok(out.put(b"a", b"1")?), put).unwrap();
+            peer.shared().send(|out, _| Ok(out.put(b"a", b"1")?), put).unwrap().unwrap();
         }
 
         let (peer, _driver) = Connection::new(tokio::io::duplex(100).0).start();

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
 use crate::argument::{Attachment, AttachmentKind, PeerAddress};
+use crate::boxes::BoxLimits;
 
 /// What a connection runs over: a stream of bytes, and perhaps attachments beside them.
 ///
@@ -87,6 +88,12 @@ pub trait Transport: Send + 'static {
         None
     }
 
+    /// How large a box may be that is sent over this transport, where that is less than the
+    /// connection's own limits say. Nothing is less unless this is implemented.
+    fn box_limits(&self) -> BoxLimits {
+        BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX }
+    }
+
     /// Where the other side is, if that is known.
     fn peer_address(&self) -> PeerAddress {
         PeerAddress::Unknown
@@ -127,6 +134,10 @@ where
 
     fn sends_on_any_task(&self) -> bool {
         (**self).sends_on_any_task()
+    }
+
+    fn box_limits(&self) -> BoxLimits {
+        (**self).box_limits()
     }
 
     fn attachment_kind(&self) -> Option<AttachmentKind> {

@@ -14,6 +14,8 @@ pub struct Body {
     pub(crate) segments: Segments,
     /// The attachments, in the order of their ordinals.
     pub attachments: Vec<Attachment>,
+    /// How many pairs were written.
+    pub(crate) count: usize,
 }
 
 thread_local! {
@@ -45,7 +47,14 @@ impl Body {
     /// A writer of the pairs, which leaves large values where they are: see
     /// [`put_bytes`](crate::ValueWriter::put_bytes).
     pub fn writer(&mut self) -> BoxWriter<'_> {
-        BoxWriter::sharing(&mut self.pairs, &mut self.segments)
+        BoxWriter::sharing(&mut self.pairs, &mut self.segments, &mut self.count)
+    }
+
+    /// How many bytes the pairs have on the wire.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        let shared = self.segments.iter().map(|segment| segment.bytes.len());
+        self.pairs.len() + shared.sum::<usize>()
     }
 }
 
@@ -54,10 +63,11 @@ struct Emptied<'a>(&'a mut Body);
 
 impl Drop for Emptied<'_> {
     fn drop(&mut self) {
-        let Body { pairs, segments, attachments } = &mut *self.0;
+        let Body { pairs, segments, attachments, count } = &mut *self.0;
         pairs.clear();
         segments.clear();
         attachments.clear();
+        *count = 0;
         let of_lists = segments.capacity() * size_of::<Segment>()
             + attachments.capacity() * size_of::<Attachment>();
         if pairs.capacity() + of_lists > KEPT {

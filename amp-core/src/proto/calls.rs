@@ -75,6 +75,15 @@ impl<T> Calls<T> {
         Ok(CallId { slot, generation: 0 })
     }
 
+    /// The tag of the call that is inserted next.
+    #[inline]
+    pub(super) fn next_tag(&self) -> u64 {
+        #[allow(clippy::cast_possible_truncation, reason = "the limit is at most 2^31")]
+        let slot = self.free.unwrap_or(self.slots.len() as u32);
+        let generation = self.slots.get(slot as usize).map_or(0, |slot| slot.generation);
+        self.tag(CallId { slot, generation })
+    }
+
     pub(super) fn get_mut(&mut self, id: CallId) -> Option<&mut T> {
         match self.slots.get_mut(id.slot as usize) {
             Some(Slot { generation, content: Content::Used(value) })

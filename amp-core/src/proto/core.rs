@@ -1,8 +1,8 @@
 use bytes::{BufMut, BytesMut};
 
 use super::calls::{CallId, Calls, TAG_MAX, Tagged, write_tag};
-use super::{Body, Outgoing, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
-use crate::boxes::{AmpBox, MAX_VALUE, Pair, Reserved, keys};
+use super::{Body, NotQueued, Outgoing, ProtocolError, RemoteError, SwitchRefused};
+use crate::boxes::{AmpBox, BoxError, BoxLimits, MAX_VALUE, Pair, Reserved, keys};
 
 /// One side of a connection: its outstanding calls, and what it has to send.
 ///
@@ -11,6 +11,8 @@ use crate::boxes::{AmpBox, MAX_VALUE, Pair, Reserved, keys};
 #[derive(Debug)]
 pub struct Core<W> {
     calls: Calls<Waiting<W>>,
+    /// How large a box may be that this side sends.
+    boxes: BoxLimits,
     outgoing: Outgoing,
     /// What is queued while nothing may be sent: behind a protocol switch.
     held: Option<Outgoing>,
@@ -24,11 +26,13 @@ pub struct Core<W> {
 pub struct CoreLimits {
     /// Calls that wait for their answers at once, at most 2^31. 65 536 by default.
     pub outstanding_calls: usize,
+    /// How large a box may be that is sent.
+    pub boxes: BoxLimits,
 }
 
 impl Default for CoreLimits {
     fn default() -> Self {
-        Self { outstanding_calls: 1 << 16 }
+        Self { outstanding_calls: 1 << 16, boxes: BoxLimits::default() }
     }
 }
 
@@ -130,6 +134,7 @@ impl<W> Core<W> {
     pub fn new(limits: CoreLimits) -> Self {
         Self {
             calls: Calls::new(limits.outstanding_calls),
+            boxes: limits.boxes,
             outgoing: Outgoing::default(),
             held: None,
             asked_switch: None,
@@ -141,13 +146,15 @@ impl<W> Core<W> {
     ///
     /// # Errors
     ///
-    /// When too many calls are outstanding. Nothing is queued then, and the body is as it was.
+    /// When too many calls are outstanding, or the box would be over a limit. Nothing is queued
+    /// then, and the body is as it was.
     pub fn call(
         &mut self,
         command: &[u8],
         body: &mut Body,
         waiter: W,
-    ) -> Result<CallId, TooManyCalls> {
+    ) -> Result<CallId, NotQueued> {
+        self.check(call_len(self.calls.next_tag(), command), 2, body)?;
         let id = self.calls.insert(Waiting::For(waiter))?;
         let tag = self.calls.tag(id);
         self.counters.calls_sent += 1;
@@ -160,8 +167,7 @@ impl<W> Core<W> {
     ///
     /// # Errors
     ///
-    /// When too many calls are outstanding, or a switch is under way. Nothing is queued then, and
-    /// the body is as it was.
+    /// As [`call`](Core::call), and when a switch is under way.
     pub fn ask_switch(
         &mut self,
         command: &[u8],
@@ -187,25 +193,39 @@ impl<W> Core<W> {
         if self.held.is_some() {
             return Err(SwitchRefused::UnderWay);
         }
-        self.answer(tag, &mut Body::default());
+        self.counters.answers_sent += 1;
+        self.push(|out| put_answer(out, tag), &mut Body::default());
         self.held = Some(Outgoing::default());
         Ok(())
     }
 
     /// Queues a call that wants no answer. The body is left empty.
-    pub fn notify(&mut self, command: &[u8], body: &mut Body) {
+    ///
+    /// # Errors
+    ///
+    /// When the box would be over a limit. Nothing is queued then, and the body is as it was.
+    pub fn notify(&mut self, command: &[u8], body: &mut Body) -> Result<(), BoxError> {
+        self.check(reserved_len(keys::COMMAND, command), 1, body)?;
         self.counters.calls_sent += 1;
         self.push(|out| put_reserved(out, keys::COMMAND, command), body);
+        Ok(())
     }
 
     /// Queues the answer to the call with this tag. The body is left empty.
-    pub fn answer(&mut self, tag: &[u8], body: &mut Body) {
+    ///
+    /// # Errors
+    ///
+    /// When the box would be over a limit. Nothing is queued then, and the body is as it was: the
+    /// call still wants an answer.
+    pub fn answer(&mut self, tag: &[u8], body: &mut Body) -> Result<(), BoxError> {
+        self.check(reserved_len(keys::ANSWER, tag), 1, body)?;
         self.counters.answers_sent += 1;
         self.push(|out| put_answer(out, tag), body);
+        Ok(())
     }
 
     /// Queues the failure of the call with this tag. A code or a description that is too long
-    /// for a value is cut.
+    /// for a value is cut, and so is a description that does not fit into the box.
     pub fn fail(&mut self, tag: &[u8], code: &[u8], description: &str) {
         self.push_failure(tag, code, description, false);
     }
@@ -220,7 +240,13 @@ impl<W> Core<W> {
 
     fn push_failure(&mut self, tag: &[u8], code: &[u8], description: &str, not_acted_upon: bool) {
         let code = &code[..code.len().min(MAX_VALUE)];
-        let mut end = description.len().min(MAX_VALUE);
+        let others = reserved_len(keys::ERROR, tag)
+            + reserved_len(keys::ERROR_CODE, code)
+            + reserved_len(keys::ERROR_DESCRIPTION, b"")
+            + if not_acted_upon { reserved_len(keys::NOT_ACTED_UPON, b"True") } else { 0 }
+            + END;
+        let room = self.boxes.max_bytes.saturating_sub(others);
+        let mut end = description.len().min(MAX_VALUE).min(room);
         while !description.is_char_boundary(end) {
             end -= 1;
         }
@@ -400,6 +426,12 @@ impl<W> Core<W> {
         self.held.is_some()
     }
 
+    /// Whether a box is within the limits, whose own pairs have `head_len` bytes.
+    #[inline]
+    fn check(&self, head_len: usize, head_pairs: usize, body: &Body) -> Result<(), BoxError> {
+        self.boxes.check(head_len + body.len() + END, head_pairs + body.count)
+    }
+
     /// Puts a box behind what is queued.
     fn push(&mut self, head: impl FnOnce(&mut BytesMut), body: &mut Body) {
         let queue = self.held.as_mut().unwrap_or(&mut self.outgoing);
@@ -418,6 +450,15 @@ impl<W> Core<W> {
     pub fn counters(&self) -> Counters {
         self.counters
     }
+}
+
+/// The bytes of a box's end.
+const END: usize = 2;
+
+/// How many bytes [`put_reserved`] writes.
+#[inline]
+fn reserved_len(key: &[u8], value: &[u8]) -> usize {
+    4 + key.len() + value.len()
 }
 
 /// Writes a pair whose lengths are known to fit: the protocol's own.
@@ -447,6 +488,13 @@ fn put_call(out: &mut BytesMut, tag: u64, command: &[u8]) {
     head[end - 2..end].copy_from_slice(&(command.len() as u16).to_be_bytes());
     out.put_slice(&head[..end]);
     out.put_slice(command);
+}
+
+/// How many bytes [`put_call`] writes.
+#[inline]
+fn call_len(tag: u64, command: &[u8]) -> usize {
+    let tag_len = (u64::BITS - tag.leading_zeros()).div_ceil(4) as usize;
+    reserved_len(keys::ASK, b"") + tag_len + reserved_len(keys::COMMAND, command)
 }
 
 /// Writes the tag of an answer.
@@ -485,6 +533,7 @@ mod tests {
                 put_reserved(&mut pairs, keys::ASK, format!("{tag:x}").as_bytes());
                 put_reserved(&mut pairs, keys::COMMAND, &command);
                 assert_eq!(head, pairs);
+                assert_eq!(call_len(tag, &command), pairs.len());
             }
         }
     }

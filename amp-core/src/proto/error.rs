@@ -30,16 +30,28 @@ pub struct TooManyCalls {
     pub limit: usize,
 }
 
+/// A call that was not queued. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotQueued {
+    /// Too many calls are outstanding.
+    #[error(transparent)]
+    TooManyCalls(#[from] TooManyCalls),
+    /// Its box would be over a limit of this side.
+    #[error(transparent)]
+    TooLarge(#[from] BoxError),
+}
+
 /// A protocol switch that cannot be made now. Nothing was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SwitchRefused {
     /// Another one is under way.
     #[error("a protocol switch is under way")]
     UnderWay,
-    /// Too many calls are outstanding.
+    /// The call that asks for it was not queued.
     #[error(transparent)]
-    TooManyCalls(#[from] TooManyCalls),
+    NotQueued(#[from] NotQueued),
 }
 
 /// An error that a peer answered with: what `_error_code` and `_error_description` say.

@@ -23,7 +23,7 @@
 //! let ampbox = decoder.decode(&mut wire)?.unwrap();
 //! let Event::Called(call) = answering.handle_box(ampbox)? else { panic!() };
 //! assert_eq!(call.command(), b"Ping");
-//! answering.answer(call.tag().unwrap(), &mut Body::default());
+//! answering.answer(call.tag().unwrap(), &mut Body::default())?;
 //! let mut wire = BytesMut::from(&answering.outgoing().take_bytes()[..]);
 //!
 //! // and the answer finds its call.
@@ -42,5 +42,5 @@ mod outgoing;
 pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
 pub use body::Body;
 pub use calls::CallId;
-pub use error::{ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
+pub use error::{NotQueued, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
 pub use outgoing::Outgoing;

@@ -198,6 +198,7 @@ impl Outgoing {
         head(&mut self.tail);
         self.len += self.tail.len() - before;
         body.pairs.put_u16(0);
+        body.count = 0;
         if body.segments.is_empty() && body.pairs.len() < OWN_SEGMENT {
             self.tail.put_slice(&body.pairs);
             self.len += body.pairs.len();

@@ -7,7 +7,7 @@ use tracing::Span;
 
 use super::failure::{BoxedError, Failure};
 use crate::argument::{DecodeError, EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxWriter, keys};
+use crate::boxes::{AmpBox, BoxError, BoxWriter, keys};
 use crate::command::{Arguments, CommandError};
 use crate::connection::{After, BoxNumber, CloseReason, FailurePolicy, Peer, State, Then};
 use crate::observing::{Outcome, Plain, Side, Watch};
@@ -110,9 +110,7 @@ impl Question {
         // One that is left is dropped with nothing locked.
         let answered = self.answer_with(
             |out, proto| response.to_box(out, proto),
-            |state, tag, body| {
-                after = after.take().and_then(|after| state.answer_then(tag, body, after));
-            },
+            |state, tag, body| state.answer_then(tag, body, &mut after),
         );
         if answered
             && self.tag.is_none()
@@ -131,13 +129,14 @@ impl Question {
     fn answer_with(
         &mut self,
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-        put: impl FnOnce(&mut State, &[u8], &mut Body),
+        put: impl FnOnce(&mut State, &[u8], &mut Body) -> Result<(), BoxError>,
     ) -> bool {
         let Self { peer, tag, answered, watch, .. } = self;
         debug_assert!(!*answered, "a call is answered once");
         let shared = peer.shared();
         let sent = if let Some(tag) = tag {
-            shared.send(write, |state, body| put(state, tag, body)).map(|()| Outcome::Answered)
+            let sent = shared.send(write, |state, body| put(state, tag, body));
+            sent.and_then(|put| Ok(put.map(|()| Outcome::Answered)?))
         } else {
             // It is written all the same: what is wrong with it is worth knowing.
             shared.send(write, |_, _| ()).map(|()| Outcome::Done)

@@ -28,7 +28,8 @@ pub struct Router {
 pub struct RouterLimits {
     /// How large a received box may be; room for its `_route` is added. Over it, the connection
     /// ends and all routes with it. What is larger than the limit of the connection over the route
-    /// ends that one only, so this is the largest of them.
+    /// ends that one only, so this is the largest of them. A connection over a route sends no
+    /// larger box either.
     pub boxes: BoxLimits,
     /// Routes that are bound at once. 1024 by default. Over it, binding fails.
     pub routes: usize,

@@ -10,6 +10,7 @@ use super::table::{RouteId, check_length};
 use super::wire::Labeller;
 use super::{RouteError, RouteName};
 use crate::argument::{Attachment, PeerAddress};
+use crate::boxes::BoxLimits;
 use crate::connection::Transport;
 
 /// A route that has a name on this side, and does not know where to send yet. What comes for it
@@ -138,6 +139,11 @@ impl Transport for Route {
         ready!(self.as_mut().poll_flush(cx))?;
         self.binding.unbind();
         Poll::Ready(Ok(()))
+    }
+
+    /// A box that is larger would end the connection of all routes.
+    fn box_limits(&self) -> BoxLimits {
+        self.binding.handle.shared().lock().table.limits.boxes
     }
 
     fn peer_address(&self) -> PeerAddress {

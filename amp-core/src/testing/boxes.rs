@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use crate::argument::{DecodeError, EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxLimits, keys};
+use crate::boxes::{AmpBox, BoxError, BoxLimits, keys};
 use crate::command::{Arguments, Command, CommandError, read_arguments};
 use crate::error::CallError;
-use crate::proto::{Body, Core, CoreLimits, RemoteError};
+use crate::proto::{Body, Core, CoreLimits, NotQueued, RemoteError};
 use crate::shorten::Shortened;
 
 /// The tag of the boxes: the first one that a side gives.
@@ -35,15 +35,17 @@ const TAG: &str = "1";
 /// When an argument cannot be written, or needs a connection.
 pub fn ask_box<C: Command>(command: &C) -> Result<Bytes, EncodeError> {
     let mut body = body_of(command)?;
-    Ok(sent(|core| {
-        let name = C::NAME.as_bytes();
-        if C::REQUIRES_ANSWER {
-            // It is the only call, and one is always possible.
-            let _ = core.call(name, &mut body, ());
-        } else {
-            core.notify(name, &mut body);
+    let name = C::NAME.as_bytes();
+    sent(|core| {
+        if !C::REQUIRES_ANSWER {
+            return core.notify(name, &mut body);
         }
-    }))
+        match core.call(name, &mut body, ()) {
+            Err(NotQueued::TooLarge(error)) => Err(error),
+            // It is the only call, and one is always possible.
+            Err(NotQueued::TooManyCalls(_)) | Ok(_) => Ok(()),
+        }
+    })
 }
 
 /// The box of the answer to the call of [`ask_box`].
@@ -53,12 +55,14 @@ pub fn ask_box<C: Command>(command: &C) -> Result<Bytes, EncodeError> {
 /// When an argument cannot be written, or needs a connection.
 pub fn answer_box<C: Command>(response: &C::Response) -> Result<Bytes, EncodeError> {
     let mut body = body_of(response)?;
-    Ok(sent(|core| core.answer(TAG.as_bytes(), &mut body)))
+    sent(|core| core.answer(TAG.as_bytes(), &mut body))
 }
 
 /// The box of the failure of the call of [`ask_box`].
 pub fn error_box<C: Command>(error: &C::Error) -> Bytes {
-    sent(|core| core.fail(TAG.as_bytes(), error.code().as_bytes(), &error.to_string()))
+    let mut core = Core::<()>::new(CoreLimits::default());
+    core.fail(TAG.as_bytes(), error.code().as_bytes(), &error.to_string());
+    core.outgoing().take_bytes().into()
 }
 
 /// Reads a call of the command `C`, with any tag.
@@ -99,10 +103,10 @@ pub fn read_answer_box<C: Command>(bytes: Bytes) -> Result<C::Response, CallErro
 }
 
 /// What a side sends that does this and nothing else.
-fn sent(act: impl FnOnce(&mut Core<()>)) -> Bytes {
-    let mut core = Core::new(CoreLimits { outstanding_calls: 1 });
-    act(&mut core);
-    core.outgoing().take_bytes().into()
+fn sent(act: impl FnOnce(&mut Core<()>) -> Result<(), BoxError>) -> Result<Bytes, EncodeError> {
+    let mut core = Core::new(CoreLimits::default());
+    act(&mut core)?;
+    Ok(core.outgoing().take_bytes().into())
 }
 
 pub(super) fn body_of(arguments: &impl Arguments) -> Result<Body, EncodeError> {

@@ -123,7 +123,7 @@ pub async fn notify<S, C: OneWay>(
     let (_caller, called): (DuplexStream, Peer) = (here, Connection::new(there).spawn());
     let mut ampbox = AmpBox::new();
     let mut core = Core::<()>::new(CoreLimits::default());
-    core.notify(C::NAME.as_bytes(), &mut body_of(&command)?);
+    core.notify(C::NAME.as_bytes(), &mut body_of(&command)?)?;
     let mut bytes = core.outgoing().take_bytes().into();
     if let Ok(parsed) = AmpBox::parse(&mut bytes, crate::BoxLimits::default()) {
         ampbox = parsed;

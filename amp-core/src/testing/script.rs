@@ -227,7 +227,8 @@ impl Script {
     #[track_caller]
     pub fn notify<C: OneWay>(self, command: &C) -> Self {
         let mut core = Core::<()>::new(CoreLimits::default());
-        core.notify(C::NAME.as_bytes(), &mut written(C::NAME, body_of(command)));
+        let queued = core.notify(C::NAME.as_bytes(), &mut written(C::NAME, body_of(command)));
+        written(C::NAME, queued.map_err(Into::into));
         self.then(Step::Send(core.outgoing().take_bytes()))
     }
 
@@ -498,7 +499,9 @@ impl Actor {
 
     async fn reply(&mut self, tag: &[u8], reply: Reply) -> Result<(), String> {
         match reply {
-            Reply::Answer(mut body) => self.core.answer(tag, &mut body),
+            Reply::Answer(mut body) => {
+                self.core.answer(tag, &mut body).map_err(|error| error.to_string())?;
+            }
             Reply::Fail { code, description } => {
                 self.core.fail(tag, code.as_bytes(), &description);
             }
@@ -506,7 +509,7 @@ impl Actor {
             Reply::Never => {}
             Reply::Raw(bytes) => return self.send(&bytes).await,
             Reply::CutAnswer(len, mut body) => {
-                self.core.answer(tag, &mut body);
+                self.core.answer(tag, &mut body).map_err(|error| error.to_string())?;
                 let bytes = self.core.outgoing().take_bytes();
                 self.send(&bytes[..len.min(bytes.len())]).await?;
                 self.stream = None;

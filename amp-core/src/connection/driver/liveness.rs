@@ -37,7 +37,7 @@ impl Pings {
             let put = |state: &mut State, body: &mut Body| {
                 let name = C::NAME.as_bytes();
                 if !C::REQUIRES_ANSWER {
-                    state.core.notify(name, body);
+                    state.notify(name, body)?;
                     return Ok(None);
                 }
                 // Nobody is to be woken: whoever receives the answer looks for it.

@@ -123,13 +123,13 @@ async fn attachments_that_were_held_back_are_dropped_when_the_new_transport_has_
     driver.shared.update(|state| {
         let mut body = Body { attachments: vec![attachment], ..Body::default() };
         state.core.ask_switch(b"A", &mut Body::default(), Waker::noop().clone()).unwrap();
-        state.core.notify(b"B", &mut body);
+        state.core.notify(b"B", &mut body).unwrap();
     });
     assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
     driver.shared.upgraded(None);
     assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
     assert!(dropped.upgrade().is_none());
-    driver.shared.update(|state| state.core.notify(b"C", &mut Body::default()));
+    driver.shared.update(|state| state.core.notify(b"C", &mut Body::default())).unwrap();
     assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
     assert!(driver.line.writing.is_empty());
 }
@@ -142,7 +142,7 @@ async fn what_is_held_back_at_the_end_is_dropped() {
     driver.shared.update(|state| {
         let mut body = Body { attachments: vec![attachment], ..Body::default() };
         state.core.ask_switch(b"A", &mut Body::default(), Waker::noop().clone()).unwrap();
-        state.core.notify(b"B", &mut body);
+        state.core.notify(b"B", &mut body).unwrap();
     });
     drop(driver);
     assert!(dropped.upgrade().is_none());
@@ -335,7 +335,7 @@ async fn too_much_that_waits_ends_the_connection_when_it_comes_before_the_driver
     let (_peer, mut driver) = Connection::new(near).limits(limits).start();
     let notify = |driver: &Driver, size: usize| {
         let mut body = Body { pairs: BytesMut::from(&vec![0; size][..]), ..Body::default() };
-        driver.shared.update(|state| state.core.notify(b"A", &mut body));
+        driver.shared.update(|state| state.core.notify(b"A", &mut body)).unwrap();
     };
     notify(&driver, 100);
     assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
