@@ -128,6 +128,9 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///    has its [`close_timeout`](crate::Limits::close_timeout) to end.
 /// 3. Its future resolves when no connection is left.
 ///
+/// A responder may tell it to stop, but not wait until it has: the server waits for the responder,
+/// and both for the end of the `drain_timeout`.
+///
 /// A client whose call crosses the end of its connection cannot know what became of it. For no call
 /// to fail, stop accepting first and let clients leave: tell them with a command of your own, to
 /// those that [`on_connect`](Serve::on_connect) gave. One signal for both, with 20 seconds to leave:

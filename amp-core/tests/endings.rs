@@ -3,8 +3,9 @@
 mod support;
 
 use amp_core::testing::pair;
-use amp_core::{CallError, CloseReason, Connection, Limits, Responders};
+use amp_core::{AmpBox, CallError, CloseReason, Connection, Limits, Peer, Responders};
 use amp_core::{RemoteError, StringCallReceived};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Script, echoing, gated, numbered, settled};
@@ -217,6 +218,103 @@ async fn a_graceful_end_waits_so_long_and_no_longer() {
         drop(script);
         closing.await.unwrap();
     }
+}
+
+/// A set whose commands close their connection gracefully in ways of their own, and then answer.
+fn ending_gracefully() -> Responders {
+    async fn end<F: Future<Output = ()>>(
+        call: StringCallReceived,
+        end: impl FnOnce(Peer) -> F,
+    ) -> Result<AmpBox, RemoteError> {
+        end(call.peer).await;
+        Ok(call.arguments)
+    }
+    async fn gracefully(peer: Peer) {
+        peer.close_gracefully(WITHIN).await;
+    }
+    async fn later(peer: Peer) {
+        tokio::task::yield_now().await;
+        gracefully(peer).await;
+    }
+    let all = Responders::new(())
+        .respond_string("AtOnce", |call| end(call, gracefully))
+        .respond_string("Later", |call| end(call, later))
+        .respond_string("BesideOthers", |call| {
+            end(call, |peer| async {
+                tokio::join!(later(peer.clone()), gracefully(peer), std::future::ready(()));
+            })
+        })
+        .respond_string("OnATask", |call| {
+            end(call, |peer| async { tokio::spawn(gracefully(peer)).await.unwrap() })
+        });
+    let own = Responders::new(())
+        .respond_string("OnItsOwnTask", |call| end(call, gracefully))
+        .on_own_tasks();
+    let lane =
+        Responders::new(()).respond_string("InALane", |call| end(call, gracefully)).in_order();
+    let all = all.merge(own).unwrap().merge(lane).unwrap();
+    #[cfg(feature = "tower")]
+    let all = {
+        let layered = Responders::new(())
+            .respond_string("InMiddleware", |call| end(call, later))
+            .layer(tower::buffer::BufferLayer::new(10));
+        all.merge(layered).unwrap()
+    };
+    all
+}
+
+/// How long a graceful end may take here, at most.
+const WITHIN: Duration = Duration::from_secs(100);
+
+#[tokio::test(start_paused = true)]
+async fn a_responder_that_ends_its_connection_gracefully_answers_first() {
+    let mut commands =
+        vec!["AtOnce", "Later", "BesideOthers", "OnItsOwnTask", "InALane", "OnATask"];
+    if cfg!(feature = "tower") {
+        commands.push("InMiddleware");
+    }
+    for command in commands {
+        let (near, _far) = pair(Responders::new(()), ending_gracefully());
+        let before = tokio::time::Instant::now();
+        // Two of them wait for neither themselves nor each other.
+        let call = || near.call_remote_string(command, numbered(1));
+        let (first, second) = tokio::join!(call(), call());
+        assert!(matches!(near.closed().await, CloseReason::Peer));
+        if command == "OnATask" {
+            // Whose task that is, nothing can tell.
+            assert_eq!(before.elapsed(), WITHIN);
+            continue;
+        }
+        assert_eq!(before.elapsed(), Duration::ZERO, "{command}: of virtual time");
+        assert_eq!(first.unwrap(), AmpBox::from_pairs(numbered(1)).unwrap());
+        match second {
+            Ok(_) => {}
+            Err(CallError::Remote(error)) => assert!(error.is_closing(), "{command}: {error}"),
+            Err(error) => panic!("{command}: {error}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_responder_waits_for_the_graceful_end_of_another_connection() {
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let (asking, other) = pair(Responders::new(()), slow);
+    let call = tokio::spawn(async move { asking.call_remote_string("Slow", numbered(1)).await });
+    let responders = Responders::new(()).respond_string("End", move |call: StringCallReceived| {
+        let other = other.clone();
+        async move {
+            other.close_gracefully(WITHIN).await;
+            Ok::<_, RemoteError>(call.arguments)
+        }
+    });
+    let (near, _far) = pair(Responders::new(()), responders);
+    let ended = tokio::spawn(async move { near.call_remote_string("End", numbered(2)).await });
+    settled().await;
+    assert!(!ended.is_finished());
+    gate.add_permits(1);
+    call.await.unwrap().unwrap();
+    ended.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,6 +20,7 @@ pub(crate) use liveness::{Liveness, Pings};
 use super::limits::Limits;
 use super::line::Line;
 use super::peer::{Handle, Peer};
+use super::polling::Polling;
 use super::shared::{Phase, Shared, State, Switch, Upgrading};
 use super::transport::{NoTransport, Transport};
 use super::unclaimed::BoxNumber;
@@ -616,6 +617,23 @@ impl Drop for Running {
             state.running -= 1;
             state.running_bytes -= self.len;
         });
+    }
+}
+
+/// A responder that has to wait, on a task of its own.
+struct OnTask {
+    responding: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Dropped after the responder.
+    running: Running,
+}
+
+impl Future for OnTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { responding, running } = &mut *self;
+        let _polling = Polling::by_task(&running.shared);
+        responding.as_mut().poll(cx)
     }
 }
 

@@ -9,6 +9,7 @@ mod limits;
 mod line;
 mod peer;
 mod policy;
+mod polling;
 mod shared;
 mod staging;
 mod switch;
@@ -24,6 +25,9 @@ pub(crate) use lanes::{LaneId, Lanes, Place};
 pub use limits::Limits;
 pub use peer::Peer;
 pub use policy::FailurePolicy;
+#[cfg(feature = "tower")]
+pub(crate) use polling::Polling;
+pub(crate) use polling::is_within_driver;
 pub(crate) use shared::{After, Shared, State, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};

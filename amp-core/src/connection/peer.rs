@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::call::{Call, StringCall};
+use super::polling::is_within_responder;
 use super::shared::{Phase, Shared};
 use crate::argument::PeerAddress;
 use crate::boxes::AmpBox;
@@ -151,6 +152,11 @@ impl Peer {
     ///
     /// It takes no longer than [`Limits::close_timeout`](crate::Limits::close_timeout).
     ///
+    /// A responder that awaits this is still running when the connection has ended, and answers
+    /// nobody. To close the connection with or after its answer, it awaits
+    /// [`close_gracefully`](Peer::close_gracefully), or leaves the closing to
+    /// [`respond_then`](crate::Responders::respond_then).
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the connection closing.
@@ -170,12 +176,23 @@ impl Peer {
     /// The end itself takes up to [`Limits::close_timeout`](crate::Limits::close_timeout) more. When
     /// this is called again the first time given counts; [`close`](Peer::close) cuts it short.
     ///
+    /// # In a responder
+    ///
+    /// The end waits for all responders that run on the connection. One of them that awaits this
+    /// would wait for itself; so there it resolves at once, and the connection ends when the
+    /// responder has answered. The same holds of all that the responder itself polls, but a task
+    /// that it has spawned is not known to be its own: when it awaits a task that awaits this, both
+    /// wait until the time is over. So does one that awaits [`closed`](Peer::closed), or the end of
+    /// its [server](crate::server::Serve), meanwhile.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the connection closing.
     pub async fn close_gracefully(&self, within: Duration) {
         self.shared().drain(within);
-        self.closed().await;
+        if !is_within_responder(self.shared()) {
+            self.closed().await;
+        }
     }
 
     /// Resolves when the connection has ended, to the reason.

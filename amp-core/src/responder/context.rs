@@ -23,7 +23,9 @@ impl<S> Context<S> {
         &self.state
     }
 
-    /// The peer that called, to call it back.
+    /// The peer that called, to call it back. The answer is awaited: a responder that blocks its
+    /// thread until it is there may wait for ever
+    /// ([`Responders::on_own_tasks`](crate::Responders::on_own_tasks)).
     pub fn peer(&self) -> &Peer {
         &self.peer
     }

@@ -2,7 +2,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 use super::Responders;
-use super::locator::{AnyResponder, Locator, Responding};
+use super::locator::{AnyResponder, Locator, Responding, Wrap};
 use super::question::Question;
 use crate::boxes::AmpBox;
 use crate::connection::{LaneId, Lanes, Place};
@@ -110,6 +110,10 @@ struct InLane {
 impl AnyResponder for InLane {
     fn is_switch(&self) -> bool {
         self.responder.is_switch()
+    }
+
+    fn around(&self, make: Wrap<'_>) -> Option<Arc<dyn AnyResponder>> {
+        Some(Arc::new(Self { lane: self.lane, responder: make(&self.responder) }))
     }
 
     fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {

@@ -7,17 +7,17 @@ use bytes::Bytes;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Responders;
-use super::locator::{AnyResponder, Locator, Responding};
+use super::locator::{AnyResponder, Locator, Responding, Wrap};
 use super::question::{Question, Undeclared};
 use crate::boxes::{AmpBox, keys};
-use crate::connection::Peer;
+use crate::connection::{Peer, Polling};
 use crate::proto::RemoteError;
 use crate::shorten::Shortened;
 
@@ -155,12 +155,20 @@ impl Service<ReceivedCall> for Run {
     }
 
     fn call(&mut self, call: ReceivedCall) -> Self::Future {
-        Box::pin(async {
-            let ReceivedCall { command, arguments, question, responder, slot } = call;
-            if let Some(responding) = responder.respond(question, &command, &arguments) {
-                responding.await;
-            }
-            slot.answered().ok_or_else(|| "the responder is done and has not answered".into())
+        let shared = Arc::clone(call.peer().shared());
+        Box::pin(async move {
+            let mut running = pin!(async {
+                let ReceivedCall { command, arguments, question, responder, slot } = call;
+                if let Some(responding) = responder.respond(question, &command, &arguments) {
+                    responding.await;
+                }
+                slot.answered().ok_or_else(|| "the responder is done and has not answered".into())
+            });
+            poll_fn(|cx| {
+                let _polling = Polling::by_middleware(&shared);
+                running.as_mut().poll(cx)
+            })
+            .await
         })
     }
 }
@@ -179,6 +187,11 @@ where
 {
     fn is_switch(&self) -> bool {
         self.responder.is_switch()
+    }
+
+    fn around(&self, make: Wrap<'_>) -> Option<Arc<dyn AnyResponder>> {
+        let service = Arc::clone(&self.service);
+        Some(Arc::new(Self { responder: make(&self.responder), service }))
     }
 
     fn respond(&self, mut question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {

@@ -11,11 +11,20 @@ use crate::proto::IncomingCall;
 /// A responder at work, or `None` when it is already done.
 pub(crate) type Responding = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
+/// Makes a responder of another one.
+pub(super) type Wrap<'a> = &'a dyn Fn(&Arc<dyn AnyResponder>) -> Arc<dyn AnyResponder>;
+
 /// A responder whose command is known only to itself.
 pub(super) trait AnyResponder: Send + Sync {
     /// Whether it can agree to a protocol switch.
     fn is_switch(&self) -> bool {
         false
+    }
+
+    /// The same around what `make` makes of the responder in it; `None` unless it is around another
+    /// one.
+    fn around(&self, _make: Wrap<'_>) -> Option<Arc<dyn AnyResponder>> {
+        None
     }
 
     fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding;

@@ -6,6 +6,7 @@ mod lane;
 #[cfg(feature = "tower")]
 mod layer;
 mod locator;
+mod own_task;
 mod question;
 mod responders;
 #[cfg(feature = "tower")]

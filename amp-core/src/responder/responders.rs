@@ -41,7 +41,8 @@ use crate::shorten::Shortened;
 /// ```
 ///
 /// Clones share the state. A responder starts to run on the connection's own task, and moves to
-/// a task of its own once it has to wait; so it must not block. It runs to its end even when the
+/// a task of its own once it has to wait; so it must not block, unless the set runs
+/// [`on_own_tasks`](Responders::on_own_tasks). It runs to its end even when the
 /// caller has given up or is gone; [`Context::closed`] tells it when the connection has ended.
 pub struct Responders<S = ()> {
     pub(super) state: Arc<S>,

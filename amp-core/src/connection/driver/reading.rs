@@ -9,9 +9,11 @@ use std::task::{Context, Poll, Waker, ready};
 use tracing::Instrument;
 
 use super::super::peer::Peer;
+use super::super::polling::Polling;
 use super::super::shared::{HandedOver, State, Switch};
 use super::{
-    Busy, Driver, Input, Progress, READ_MAX, READ_MIN, Reading, Received, Running, Switching, TURNS,
+    Busy, Driver, Input, OnTask, Progress, READ_MAX, READ_MIN, Reading, Received, Running,
+    Switching, TURNS,
 };
 use crate::error::CloseReason;
 use crate::proto::{Event, ProtocolError};
@@ -384,17 +386,14 @@ impl Driver {
         // The responder that panics drops its question, which is answered by that.
         let started = catch_unwind(AssertUnwindSafe(|| {
             let _entered = span.enter();
+            let _polling = Polling::by_driver(&self.shared);
             let mut responding = locator.respond(question, call.command(), call.ampbox())?;
             let mut cx = Context::from_waker(Waker::noop());
             responding.as_mut().poll(&mut cx).is_pending().then_some(responding)
         }));
         if let Ok(Some(responding)) = started {
             let running = Running::new(Arc::clone(&self.shared), call.ampbox().size());
-            let responding = async move {
-                let _running = running;
-                responding.await;
-            };
-            tokio::spawn(responding.instrument(span));
+            tokio::spawn(OnTask { responding, running }.instrument(span));
         }
         Ok(())
     }

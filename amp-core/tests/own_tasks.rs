@@ -1,0 +1,197 @@
+//! Responders that run on tasks of their own from the beginning, and may block their thread.
+
+use amp_core::testing::pair;
+use amp_core::{
+    AmpBox, Arguments, Command, Context, Failure, NoError, Peer, ProtocolSwitch, RemoteError,
+    Responders, StringCallReceived, Switched,
+};
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
+
+/// Longer than any of these tests takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Command)]
+struct Back {}
+
+#[derive(Command)]
+struct Relay {}
+
+#[derive(Command)]
+struct Block {}
+
+#[derive(Command)]
+struct Release {}
+
+#[derive(Command)]
+#[amp(one_way)]
+struct Note {
+    n: usize,
+}
+
+#[derive(Command)]
+#[amp(response = Task)]
+struct Where {}
+
+#[derive(Command)]
+#[amp(response = Task)]
+struct WhereElse {}
+
+#[derive(Arguments, PartialEq, Debug)]
+struct Task {
+    id: String,
+}
+
+/// What releases, and who waits for it.
+type State = (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
+
+#[derive(Command)]
+struct Switch {}
+
+impl ProtocolSwitch for Switch {}
+
+/// Calls the peer back, and blocks the thread until it has answered.
+fn call_back(peer: &Peer) {
+    block_in_place(|| Handle::current().block_on(peer.call_remote(Back {}))).unwrap();
+}
+
+async fn relay(context: Context, _: Relay) -> Result<(), NoError> {
+    call_back(context.peer());
+    Ok(())
+}
+
+async fn relay_string(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    call_back(&call.peer);
+    Ok(AmpBox::new())
+}
+
+/// A set for which calling back is a way to wait for ever, unless it does so on a task of its own.
+fn sets() -> Vec<(&'static str, Responders)> {
+    let empty = || Responders::new(());
+    let own = || empty().respond(relay).on_own_tasks();
+    let all = vec![
+        ("a responder", own()),
+        ("twice", own().on_own_tasks()),
+        (
+            "one that may fail",
+            empty().try_respond(|context: Context, _: Relay| async move {
+                call_back(context.peer());
+                Ok::<(), Failure<NoError>>(())
+            }),
+        ),
+        (
+            "one that does something afterwards",
+            empty().respond_then(|context: Context, _: Relay| async move {
+                call_back(context.peer());
+                Ok::<_, NoError>(((), async {}))
+            }),
+        ),
+        (
+            "a function that is not async",
+            empty().respond(|context: Context, _: Relay| {
+                call_back(context.peer());
+                std::future::ready(Ok::<(), NoError>(()))
+            }),
+        ),
+        ("one by its name", empty().respond_string("Relay", relay_string).on_own_tasks()),
+        ("a fallback", empty().fallback(relay_string).on_own_tasks()),
+        ("a part of a set", empty().respond_ping().merge(own()).unwrap()),
+        ("a lane of them", own().in_order()),
+        ("those of a lane", empty().respond(relay).in_order().on_own_tasks()),
+        ("a lane among others", empty().lane(|lane| lane.respond(relay).on_own_tasks())),
+    ];
+    #[cfg(feature = "tower")]
+    let all = {
+        use tower::limit::ConcurrencyLimitLayer;
+        let mut all = all;
+        let limit = || ConcurrencyLimitLayer::new(10);
+        all.push(("middleware around them", own().layer(limit())));
+        all.push(("within middleware", empty().respond(relay).layer(limit()).on_own_tasks()));
+        all
+    };
+    all.into_iter().map(|(what, set)| (what, set.on_own_tasks())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_responder_may_block_its_thread_until_the_peer_has_answered() {
+    for (what, set) in sets() {
+        let answering = Responders::new(()).respond(|_, _: Back| async { Ok::<(), NoError>(()) });
+        let (peer, _there) = pair(answering, set);
+        let answer = tokio::time::timeout(PATIENCE, peer.call_remote(Relay {})).await;
+        answer.expect(what).expect(what);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_responder_that_blocks_its_thread_does_not_hold_up_the_others() {
+    let (release, blocked) = mpsc::channel();
+    let state = (release, Mutex::new(blocked));
+    let responders = Responders::new(state)
+        .respond(|context: Context<State>, _: Block| async move {
+            context.state().1.lock().unwrap().recv().unwrap();
+            Ok::<(), NoError>(())
+        })
+        .on_own_tasks()
+        .respond(|context: Context<State>, _: Release| async move {
+            context.state().0.send(()).unwrap();
+            Ok::<(), NoError>(())
+        });
+    let (peer, _there) = pair(Responders::new(()), responders);
+    let both = async { tokio::join!(peer.call_remote(Block {}), peer.call_remote(Release {})) };
+    let (block, release) = tokio::time::timeout(PATIENCE, both).await.expect("it holds them up");
+    block.unwrap();
+    release.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_keeps_its_order() {
+    const NOTES: usize = 1000;
+    type Notes = Mutex<Vec<usize>>;
+    async fn note(context: Context<Notes>, note: Note) -> Result<(), NoError> {
+        context.state().lock().unwrap().push(note.n);
+        Ok(())
+    }
+    async fn last(context: Context<Notes>, _: Back) -> Result<(), NoError> {
+        let notes = context.state().lock().unwrap();
+        assert!(notes.iter().copied().eq(0..NOTES), "they were begun in another order");
+        Ok(())
+    }
+    let set = || Responders::new(Notes::default()).respond(note).respond(last);
+    for set in [set().in_order().on_own_tasks(), set().on_own_tasks().in_order()] {
+        let (peer, _there) = pair(Responders::new(()), set);
+        for n in 0..NOTES {
+            peer.notify(Note { n }).await.unwrap();
+        }
+        peer.call_remote(Back {}).await.unwrap();
+    }
+}
+
+/// The driver is a task of its own too.
+#[tokio::test]
+async fn each_begins_on_a_task_of_its_own_if_it_is_told_so() {
+    fn task() -> Task {
+        Task { id: tokio::task::id().to_string() }
+    }
+    let (decided, switched) = mpsc::channel();
+    let own = Responders::new(decided)
+        .respond(|_, _: WhereElse| async { Ok::<_, NoError>(task()) })
+        .respond_switch(|context: Context<mpsc::Sender<Task>>, _: Switch| async move {
+            context.state().send(task()).unwrap();
+            Ok::<_, NoError>(|_: Switched| async {})
+        })
+        .on_own_tasks();
+    let responders = Responders::new(())
+        .respond(|_, _: Where| async { Ok::<_, NoError>(task()) })
+        .merge(own)
+        .unwrap();
+    let (peer, _there) = pair(Responders::new(()), responders);
+    let driver = peer.call_remote(Where {}).await.unwrap();
+    assert_eq!(peer.call_remote(Where {}).await.unwrap(), driver);
+    let first = peer.call_remote(WhereElse {}).await.unwrap();
+    let second = peer.call_remote(WhereElse {}).await.unwrap();
+    assert!(first != driver && second != driver && first != second);
+    peer.switch_protocol(Switch {}).await.unwrap();
+    assert_ne!(switched.recv().unwrap(), driver);
+}
