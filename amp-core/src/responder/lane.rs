@@ -2,7 +2,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 use super::Responders;
-use super::locator::{AnyResponder, Locator, Responding, Wrap};
+use super::locator::{AnyResponder, Responding, Wrap};
 use super::question::Question;
 use crate::boxes::AmpBox;
 use crate::connection::{LaneId, Lanes, Place};
@@ -68,10 +68,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///   was made from a clone of the same set.
     pub fn in_order(mut self) -> Self {
         let lane = LaneId::new();
-        let Locator { by_name, fallback, .. } = Arc::make_mut(&mut self.locator);
-        for responder in by_name.values_mut().chain(fallback) {
-            *responder = Arc::new(InLane { lane, responder: Arc::clone(responder) });
-        }
+        Arc::make_mut(&mut self.locator)
+            .wrap(&|responder| Arc::new(InLane { lane, responder: Arc::clone(responder) }));
         self
     }
 
@@ -90,13 +88,17 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///     .lane(|lane| lane.respond(create).respond(delete))
     ///     .respond(status);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// When this set has a responder for another command of the same name.
+    #[track_caller]
     pub fn lane(mut self, add: impl FnOnce(Self) -> Self) -> Self {
         let empty = Self { state: Arc::clone(&self.state), locator: Arc::default() };
         let added = Arc::unwrap_or_clone(add(empty).in_order().locator);
-        let locator = Arc::make_mut(&mut self.locator);
-        locator.has_switches |= added.has_switches;
-        locator.by_name.extend(added.by_name);
-        locator.fallback = added.fallback.or(locator.fallback.take());
+        if let Err(clash) = Arc::make_mut(&mut self.locator).add_all(added) {
+            clash.panic();
+        }
         self
     }
 }

@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Responders;
-use super::locator::{AnyResponder, Locator, Responding, Wrap};
+use super::locator::{AnyResponder, Responding, Wrap};
 use super::question::{Question, Undeclared};
 use crate::boxes::{AmpBox, keys};
 use crate::connection::{Peer, Polling};
@@ -48,11 +48,10 @@ impl<S> Responders<S> {
         <L::Service as Service<ReceivedCall>>::Future: Send,
     {
         let service = Arc::new(Mutex::new(layer.layer(Run)));
-        let Locator { by_name, fallback, .. } = Arc::make_mut(&mut self.locator);
-        for responder in by_name.values_mut().chain(fallback) {
-            let inner = Arc::clone(responder);
-            *responder = Arc::new(Layered { responder: inner, service: Arc::clone(&service) });
-        }
+        Arc::make_mut(&mut self.locator).wrap(&|responder| {
+            let responder = Arc::clone(responder);
+            Arc::new(Layered { responder, service: Arc::clone(&service) })
+        });
         self
     }
 }

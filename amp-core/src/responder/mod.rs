@@ -1,5 +1,6 @@
 //! Responders: what answers the calls of the peer, and agrees to protocol switches.
 
+mod clash;
 mod context;
 mod failure;
 mod lane;
@@ -13,11 +14,12 @@ mod responders;
 mod service;
 mod string;
 
+pub use clash::Clash;
 pub use context::Context;
 pub use failure::Failure;
 #[cfg(feature = "tower")]
 pub use layer::{Answered, ReceivedCall, Run};
 pub(crate) use locator::Locator;
 pub(crate) use question::{Question, Undeclared};
-pub use responders::{Clash, Respond, Responders};
+pub use responders::{Respond, Responders};
 pub use string::{StringCallReceived, StringResponder};

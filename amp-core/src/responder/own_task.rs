@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::Responders;
-use super::locator::{AnyResponder, Locator, Responding, Wrap};
+use super::locator::{AnyResponder, Responding, Wrap};
 use super::question::Question;
 use crate::boxes::AmpBox;
 use crate::connection::is_within_driver;
@@ -58,10 +58,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// - A responder that [replaces](crate::Peer::replace_responders) the set does so at some time
     ///   after calls that the peer sent behind its own, however soon it does it.
     pub fn on_own_tasks(mut self) -> Self {
-        let Locator { by_name, fallback, .. } = Arc::make_mut(&mut self.locator);
-        for responder in by_name.values_mut().chain(fallback) {
-            *responder = on_own_task(responder);
-        }
+        Arc::make_mut(&mut self.locator).wrap(&on_own_task);
         self
     }
 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
+use super::clash::{Clash, Origin};
 use super::locator::{AnyResponder, Locator, Responding};
 use super::question::Question;
 use super::string::{OfStrings, StringResponder};
@@ -84,6 +85,12 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///
     /// It can fail with the errors that the command declares. For one that can fail in other
     /// ways as well, see [`try_respond`](Responders::try_respond).
+    ///
+    /// # Panics
+    ///
+    /// When the set has a responder for another command of the same name: of another type, or known
+    /// [by its name](Responders::respond_string) only. The others that add one do so too.
+    #[track_caller]
     pub fn respond<C, F, R>(self, responder: F) -> Self
     where
         C: Command,
@@ -95,6 +102,11 @@ impl<S: Send + Sync + 'static> Responders<S> {
 
     /// Adds a responder for the command `C` that can fail in ways that the command does not
     /// declare: with [`Failure`], `?` works on any error, and one that it does declare keeps its code.
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
     pub fn try_respond<C, F, R>(self, responder: F) -> Self
     where
         C: Command,
@@ -120,6 +132,11 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///     Ok(((), async move { context.peer().close().await }))
     /// });
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
     pub fn respond_then<C, F, R, A>(self, responder: F) -> Self
     where
         C: Command,
@@ -129,10 +146,15 @@ impl<S: Send + Sync + 'static> Responders<S> {
     {
         let state = Arc::clone(&self.state);
         let then = AndThen { state, responder, command: PhantomData::<fn(C)> };
-        self.add(Bytes::from_static(C::NAME.as_bytes()), Arc::new(then))
+        self.add_typed::<C>(Arc::new(then))
     }
 
     /// Adds the responder that the state itself is for the command `C`.
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
     pub fn command<C: Command>(self) -> Self
     where
         S: Respond<C>,
@@ -142,23 +164,33 @@ impl<S: Send + Sync + 'static> Responders<S> {
 
     /// Adds a responder for the command of this name that works on boxes as they are on the
     /// wire, in place of one that it had before.
+    ///
+    /// # Panics
+    ///
+    /// When the set has a responder for a typed command of this name.
+    #[track_caller]
     pub fn respond_string(
         self,
         command: impl AsRef<[u8]>,
         responder: impl StringResponder,
     ) -> Self {
         let command = Bytes::copy_from_slice(command.as_ref());
-        self.add(command, Arc::new(OfStrings(Arc::new(responder))))
+        self.add(command, Origin::Name, Arc::new(OfStrings(Arc::new(responder))))
     }
 
     /// Sets the responder for all commands that have none: a proxy, say.
     pub fn fallback(mut self, responder: impl StringResponder) -> Self {
         let fallback = Arc::new(OfStrings(Arc::new(responder)));
-        Arc::make_mut(&mut self.locator).fallback = Some(fallback);
+        Arc::make_mut(&mut self.locator).set_fallback(fallback);
         self
     }
 
     /// Adds a responder for [`Ping`], which answers at once.
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
     pub fn respond_ping(self) -> Self {
         self.respond(|_, _: Ping| async { Ok(()) })
     }
@@ -169,20 +201,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///
     /// When both sets have a responder for one command, or both have a fallback.
     pub fn merge<T>(mut self, other: Responders<T>) -> Result<Self, Clash> {
-        let locator = Arc::make_mut(&mut self.locator);
-        let Locator { by_name, fallback, has_switches } = Arc::unwrap_or_clone(other.locator);
-        locator.has_switches |= has_switches;
-        for (name, responder) in by_name {
-            if locator.by_name.contains_key(&name) {
-                return Err(Clash { command: Some(Shortened::new(name)) });
-            }
-            locator.by_name.insert(name, responder);
-        }
-        if let Some(fallback) = fallback
-            && locator.fallback.replace(fallback).is_some()
-        {
-            return Err(Clash { command: None });
-        }
+        Arc::make_mut(&mut self.locator).merge(Arc::unwrap_or_clone(other.locator))?;
         Ok(self)
     }
 
@@ -208,6 +227,11 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///     })
     /// });
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
     pub fn respond_switch<C, F, R, H, G>(self, responder: F) -> Self
     where
         C: ProtocolSwitch,
@@ -241,7 +265,12 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// });
     /// # Ok(()) }
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
     #[cfg(feature = "tls")]
+    #[track_caller]
     pub fn respond_start_tls<C, F, R>(self, responder: F) -> Self
     where
         C: ProtocolSwitch,
@@ -251,19 +280,20 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.switching(responder, |role| Then::Upgrade(crate::tls::upgrade(role)))
     }
 
-    fn switching<C, F, R, D>(mut self, responder: F, then: fn(D) -> Then) -> Self
+    #[track_caller]
+    fn switching<C, F, R, D>(self, responder: F, then: fn(D) -> Then) -> Self
     where
         C: ProtocolSwitch,
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
         R: Future<Output = Result<D, C::Error>> + Send + 'static,
         D: Send + 'static,
     {
-        Arc::make_mut(&mut self.locator).has_switches = true;
         let state = Arc::clone(&self.state);
         let switching = Switching { state, responder, then, command: PhantomData::<fn(C)> };
-        self.add(Bytes::from_static(C::NAME.as_bytes()), Arc::new(switching))
+        self.add_typed::<C>(Arc::new(switching))
     }
 
+    #[track_caller]
     fn typed<C, F, R>(self, responder: F, ended: Ended<C, R::Output>) -> Self
     where
         C: Command,
@@ -272,11 +302,19 @@ impl<S: Send + Sync + 'static> Responders<S> {
     {
         let state = Arc::clone(&self.state);
         let typed = Typed { state, responder, ended };
-        self.add(Bytes::from_static(C::NAME.as_bytes()), Arc::new(typed))
+        self.add_typed::<C>(Arc::new(typed))
     }
 
-    fn add(mut self, command: Bytes, responder: Arc<dyn AnyResponder>) -> Self {
-        Arc::make_mut(&mut self.locator).by_name.insert(command, responder);
+    #[track_caller]
+    fn add_typed<C: Command>(self, responder: Arc<dyn AnyResponder>) -> Self {
+        self.add(Bytes::from_static(C::NAME.as_bytes()), Origin::of::<C>(), responder)
+    }
+
+    #[track_caller]
+    fn add(mut self, command: Bytes, origin: Origin, responder: Arc<dyn AnyResponder>) -> Self {
+        if let Err(clash) = Arc::make_mut(&mut self.locator).add(command, origin, responder) {
+            clash.panic();
+        }
         self
     }
 }
@@ -295,25 +333,8 @@ impl<S> Clone for Responders<S> {
 
 impl<S> fmt::Debug for Responders<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let commands = self.locator.by_name.keys().map(Shortened::new);
+        let commands = self.locator.names().map(Shortened::new);
         f.debug_set().entries(commands).finish()
-    }
-}
-
-/// Two sets of responders that cannot be one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("both sets have a responder for {}", self.what())]
-pub struct Clash {
-    /// The command that both answer, shortened; `None` for the fallback.
-    pub command: Option<Shortened>,
-}
-
-impl Clash {
-    fn what(&self) -> String {
-        match &self.command {
-            Some(command) => format!("the command {command}"),
-            None => "all other commands".to_owned(),
-        }
     }
 }
 

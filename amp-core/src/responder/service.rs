@@ -31,6 +31,11 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// let one = ServiceBuilder::new().concurrency_limit(1).service(service_fn(compact));
     /// let responders = Responders::new(()).service::<Compact, _>(one);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
     pub fn service<C, V>(self, service: V) -> Self
     where
         C: Command,

@@ -107,7 +107,8 @@ impl Schema {
     pub fn add<C: Command>(&mut self) {
         let new = CommandSchema::of::<C>();
         if let Some(other) = self.commands.insert(C::NAME.to_owned(), new.clone()) {
-            assert!(other == new, "two different commands are named {:?}", C::NAME);
+            let seen = type_name::<C>();
+            assert!(other == new, "two different commands are named {:?}, one is {seen}", C::NAME);
         }
     }
 
