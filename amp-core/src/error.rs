@@ -34,6 +34,10 @@ pub enum CallError<E = NoError> {
         /// How long was waited.
         after: Duration,
     },
+    /// The system, or the peer's, does not take an attachment of the call, such as a file descriptor.
+    /// Nothing was sent.
+    #[error("the call was not sent: {0}")]
+    NotSent(#[source] Arc<io::Error>),
     /// Too many calls are outstanding. Nothing was sent.
     #[error(transparent)]
     TooManyCalls(#[from] TooManyCalls),
@@ -83,6 +87,7 @@ impl<E> CallError<E> {
     pub fn is_safe_to_retry(&self) -> bool {
         match self {
             CallError::Encode(_)
+            | CallError::NotSent(_)
             | CallError::TooManyCalls(_)
             | CallError::SwitchUnderWay
             | CallError::TlsStarted => true,
@@ -126,6 +131,7 @@ impl CallError<NoError> {
             CallError::Encode(error) => CallError::Encode(error),
             CallError::Decode(error) => CallError::Decode(error),
             CallError::Timeout { after } => CallError::Timeout { after },
+            CallError::NotSent(error) => CallError::NotSent(error),
             CallError::TooManyCalls(error) => CallError::TooManyCalls(error),
             CallError::SwitchUnderWay => CallError::SwitchUnderWay,
             CallError::TlsStarted => CallError::TlsStarted,

@@ -150,7 +150,9 @@ pub use boxes::{
 pub use command::{Arguments, Command, CommandError, NoError, OneWay, Ping, ProtocolSwitch};
 #[cfg(feature = "tokio")]
 #[doc(inline)]
-pub use connection::{Connection, FailurePolicy, Limits, Peer, Switched, Transport};
+pub use connection::{
+    Connection, FailurePolicy, Limits, Peer, RefusedAttachment, Switched, Transport,
+};
 #[doc(inline)]
 pub use error::{CallError, CloseReason};
 #[cfg(feature = "tokio")]

@@ -1,9 +1,11 @@
-use amp_core::{Attachment, AttachmentKind, PeerAddress, Transport};
+use amp_core::{Attachment, AttachmentKind, PeerAddress, RefusedAttachment, Transport};
 use bytes::BytesMut;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,7 +13,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::{DescriptorError, IUnixTransport};
+use crate::{DescriptorError, IUnixTransport, socket};
 
 /// Anything that implements [`IUnixTransport`] as a [`Transport`], over which descriptors travel
 /// as attachments.
@@ -124,6 +126,9 @@ impl<T: IUnixTransport> Transport for UnixTransport<T> {
         let sent = loop {
             match ready!(self.inner.poll_send(cx, bytes, &descriptors)) {
                 Err(error) if is_too_many_in_flight(&error) => ready!(self.poll_crowded(cx))?,
+                Err(error) if is_refusal(&error) => {
+                    return Poll::Ready(Err(refused(&descriptors, &error).into()));
+                }
                 result => break result?,
             }
         };
@@ -164,6 +169,33 @@ fn descriptor(attachment: &Attachment) -> io::Result<BorrowedFd<'_>> {
     attachment.downcast_ref::<OwnedFd>().map(AsFd::as_fd).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "an attachment is not a file descriptor")
     })
+}
+
+/// Whether a message with descriptors fails so because of them, and not of the stream.
+fn is_refusal(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
+}
+
+/// Which of these descriptors the kernel refuses to send, or that it refuses to send any to this
+/// peer. It does not say, so each is sent over a socket of its own, which no peer has a say in.
+fn refused(descriptors: &[BorrowedFd<'_>], error: &io::Error) -> RefusedAttachment {
+    if let Ok((near, _far)) = UnixStream::pair() {
+        for (index, descriptor) in descriptors.iter().enumerate() {
+            match socket::send(&near, &[IoSlice::new(b"x")], &[*descriptor]) {
+                Err(error) if is_refusal(&error) => {
+                    let text = format!("the kernel does not send this file descriptor: {error}");
+                    let error = io::Error::new(error.kind(), text);
+                    // Harmless, and open to whoever can open a file.
+                    let Ok(null) = File::open("/dev/null") else { break };
+                    return RefusedAttachment::one(index, error, Arc::new(OwnedFd::from(null)));
+                }
+                _ => {}
+            }
+        }
+    }
+    let text = format!("no file descriptor can be sent to the peer: {error}");
+    RefusedAttachment::all(io::Error::new(error.kind(), text))
 }
 
 fn is_too_many_in_flight(error: &io::Error) -> bool {

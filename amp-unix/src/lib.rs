@@ -59,6 +59,11 @@
 //! stays open until the kernel has taken it, and is closed then, or when the connection ends or
 //! TLS is started on it, which carries no descriptors.
 //!
+//! One that the kernel does not take fails its call, with
+//! [`CallError::NotSent`](amp_core::CallError::NotSent), and is closed: an `io_uring`, say, or any, when
+//! the peer's socket has `SO_PASSRIGHTS` off. Where boxes with other descriptors wait behind that
+//! one, the peer receives `/dev/null` in its place, which nothing names: descriptors are counted.
+//!
 //! A descriptor that is received belongs to the [`Descriptor`] that names it, and is closed with
 //! it. One that nothing takes is closed too:
 //!

@@ -134,10 +134,19 @@ pub trait IUnixTransport: Send + 'static {
     ///
     /// # Errors
     ///
-    /// When the stream broke, or the descriptors cannot be sent. The connection then ends with
-    /// this error as its reason. Only
-    /// [`DescriptorError::TooManyInFlight`](crate::DescriptorError::TooManyInFlight) is waited for:
-    /// this is called again, for up to 10 seconds. No signal may be raised (`SIGPIPE`).
+    /// When the stream broke. The connection then ends with this error as its reason. No signal may
+    /// be raised (`SIGPIPE`).
+    ///
+    /// Two kinds of errors mean that the descriptors cannot be sent, over a stream that is well:
+    ///
+    /// - [`DescriptorError::TooManyInFlight`](crate::DescriptorError::TooManyInFlight) is waited for:
+    ///   this is called again, for up to 10 seconds.
+    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied),
+    ///   [`InvalidInput`](io::ErrorKind::InvalidInput) and
+    ///   [`Unsupported`](io::ErrorKind::Unsupported), where there are descriptors, are refusals. The
+    ///   one that the kernel refuses fails its call, with
+    ///   [`CallError::NotSent`](amp_core::CallError::NotSent); where the kernel would take each of
+    ///   them, all calls fail that wait to be sent and have some. A message of bytes alone goes on.
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,

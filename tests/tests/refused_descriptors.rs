@@ -252,3 +252,75 @@ fn refuses_blocking<S: std::io::Read + std::io::Write>(
     assert_not_received(client.call(&Name));
     client.call(&Ping).unwrap();
 }
+
+/// What stands for a descriptor that the kernel does not send: it makes the test anew, with the
+/// number of an `io_uring` in the environment.
+const WITH_IO_URING: &str = "
+import ctypes, os, sys
+fd = ctypes.CDLL(None, use_errno=True).syscall(425, 4, ctypes.create_string_buffer(120))
+if fd < 0:
+    print('skipped: no io_uring here:', os.strerror(ctypes.get_errno()))
+    sys.exit()
+os.set_inheritable(fd, True)
+os.environ['IO_URING'] = str(fd)
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+/// Calls that are sent together: one whose descriptor the kernel refuses fails alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_io_uring_fails_its_call_alone() {
+    let name = "an_io_uring_fails_its_call_alone";
+    let Some(ring) = std::env::var_os("IO_URING") else {
+        let output = std::process::Command::new("python3")
+            .args(["-c", WITH_IO_URING])
+            .arg(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture"])
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let skipped = stdout.contains("skipped: ");
+        println!("{}", if skipped { &stdout[..] } else { "" });
+        let ran = stdout.contains("1 passed");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && (skipped || ran), "{stdout}{stderr}");
+        return;
+    };
+    let ring = amp_unix::inherited::take(ring.to_str().unwrap().parse().unwrap()).unwrap();
+    let ring = Descriptor::from(ring);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (near, far) = UnixStream::pair().unwrap();
+        let (near, far) =
+            pair(amp_unix::connection(near).unwrap(), amp_unix::connection(far).unwrap());
+        let passing = |file| near.call_remote(Send { file });
+        let refused = |result: Result<(), CallError>| {
+            let error = result.unwrap_err();
+            assert!(matches!(error, CallError::NotSent(_)), "{error:?}");
+            let expected = "the call was not sent: the kernel does not send this file descriptor: \
+                            Invalid argument (os error 22)";
+            assert_eq!(error.to_string(), expected);
+        };
+        for _ in 0..3 {
+            refused(passing(ring.clone()).await);
+            let ((first, first_end), (second, second_end)) = (file(), file());
+            let sent = tokio::join!(
+                passing(first),
+                passing(ring.clone()),
+                near.call_remote(Fetch),
+                passing(second),
+                passing(ring.clone()),
+            );
+            for result in [sent.0, sent.3] {
+                result.unwrap();
+            }
+            sent.2.unwrap();
+            refused(sent.1);
+            refused(sent.4);
+            for mut end in [first_end, second_end] {
+                assert_eq!(end.read(&mut [0]).unwrap(), 0, "it has arrived, and is closed");
+            }
+        }
+        far.call_remote(Fetch).await.unwrap();
+    });
+}

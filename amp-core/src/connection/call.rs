@@ -14,7 +14,7 @@ use super::unclaimed::{BoxNumber, Discard};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxReader, BoxWriter, MAX_VALUE};
 use crate::command::{Arguments, Command, NoError};
-use crate::error::{CallError, CloseReason};
+use crate::error::CallError;
 use crate::observing::{Side, Watch};
 use crate::proto::{CallId, RemoteError};
 use crate::shorten::Shortened;
@@ -230,7 +230,7 @@ impl Exchange {
                 Stage::Sent(id) => {
                     let ended = ready!(poll_answer(shared, *id, cx));
                     *stage = Stage::Over;
-                    let (answer, of_box) = ended.map_err(CallError::Closed)?;
+                    let (answer, of_box) = ended?;
                     if of_box.is_some() {
                         *stage = Stage::Answered;
                         *number = of_box;
@@ -316,6 +316,7 @@ impl Exchange {
             && !matches!(state.handed_over, HandedOver::Upgrade(_));
         let stream = (unanswered || agreed).then(|| std::mem::take(&mut state.handed_over));
         let waker = state.core.forget(id);
+        let unsent = state.take_unsent(id);
         if waker.is_some()
             && shared.attachment_kind.is_some()
             && let Some(discard) = self.discard
@@ -329,7 +330,7 @@ impl Exchange {
                 _ => shared.leave(number),
             }
         }
-        drop((stream, waker));
+        drop((stream, waker, unsent));
         if shared.attachment_kind.is_some() {
             Shared::release(shared.lock());
         }
@@ -341,7 +342,7 @@ type Taken = (Result<AmpBox, RemoteError>, Option<BoxNumber>);
 
 /// The answer, or why there will be none. An answer that has arrived counts, even if the
 /// connection has ended since.
-fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Taken, CloseReason>> {
+fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Taken, CallError>> {
     let mut state = shared.lock();
     if let Some(answer) = state.core.take_answer(id) {
         let number = state.unclaimed.take_answer(id);
@@ -352,6 +353,9 @@ fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Tak
         }
         return Poll::Ready(Ok((answer, number)));
     }
+    if let Some(error) = state.take_unsent(id) {
+        return Poll::Ready(Err(CallError::NotSent(error)));
+    }
     if let Some(reason) = state.phase.refusal() {
         let reason = reason.clone();
         // Dropped once the lock is.
@@ -359,7 +363,7 @@ fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Tak
         let waker = state.core.forget(id);
         Shared::release(state);
         drop((stream, waker));
-        return Poll::Ready(Err(reason));
+        return Poll::Ready(Err(CallError::Closed(reason)));
     }
     match state.core.waiter_mut(id) {
         Some(waiter) if !waiter.will_wake(cx.waker()) => {}

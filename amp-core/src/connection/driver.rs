@@ -3,6 +3,7 @@
 mod buffers;
 mod liveness;
 mod reading;
+mod refusing;
 mod switching;
 
 use bytes::BytesMut;
@@ -220,8 +221,10 @@ impl Driver {
             drop(unsent);
             return Ok(Progress::Waiting);
         }
-        if let Some(error) = self.line.failed.take() {
-            return Err(error.into());
+        if let Some(error) = self.line.failed.take()
+            && !self.take_back(cx, error)?
+        {
+            return Ok(Progress::Waiting);
         }
         for _ in 0..TURNS {
             if self.line.writing.is_empty() {
@@ -256,7 +259,12 @@ impl Driver {
                 self.check_send_queue()?;
                 return Ok(Progress::Waiting);
             };
-            written?;
+            if let Err(error) = written {
+                if self.take_back(cx, error)? {
+                    continue;
+                }
+                return Ok(Progress::Waiting);
+            }
             if self.line.writing.is_empty() {
                 // What has been queued since then keeps the driver from waiting.
                 break;

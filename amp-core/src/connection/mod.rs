@@ -33,5 +33,5 @@ pub(crate) use shared::{After, Shared, State, Then};
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;
 pub(crate) use transport::ByteStream;
-pub use transport::Transport;
+pub use transport::{RefusedAttachment, Transport};
 pub(crate) use unclaimed::BoxNumber;

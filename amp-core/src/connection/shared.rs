@@ -25,7 +25,7 @@ use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{BoxError, BoxLimits};
 use crate::error::{CallError, CloseReason};
 use crate::observing::{Measures, Side, Watch};
-use crate::proto::{Body, Core, CoreLimits, Outgoing};
+use crate::proto::{Body, CallId, Core, CoreLimits, Outgoing};
 use crate::responder::Locator;
 
 pub(crate) struct Shared {
@@ -95,6 +95,8 @@ pub(crate) struct State {
     /// How many calls have taken their answers and may still claim attachments.
     pub(super) decoding: usize,
     pub(super) unclaimed: Unclaimed,
+    /// The calls that were not sent because an attachment was refused, until they are told.
+    pub(super) unsent: Vec<(CallId, Arc<io::Error>)>,
     /// Why nothing can be sent any more, while what the peer sent before is still read.
     pub(super) broken: Option<CloseReason>,
 }
@@ -199,6 +201,7 @@ impl Shared {
             after: VecDeque::new(),
             decoding: 0,
             unclaimed: Unclaimed::default(),
+            unsent: Vec::new(),
             broken: None,
         };
         Self {
@@ -544,6 +547,12 @@ impl State {
         if !matches!(self.phase, Phase::Ended(_)) {
             self.core.refuse(tag);
         }
+    }
+
+    /// Why a call was not sent, if an attachment of it was refused. It is over then.
+    pub(super) fn take_unsent(&mut self, id: CallId) -> Option<Arc<io::Error>> {
+        let at = self.unsent.iter().position(|(unsent, _)| *unsent == id)?;
+        Some(self.unsent.swap_remove(at).1)
     }
 
     /// Agrees to a protocol switch; or gives back what it would have been to, and says why not.

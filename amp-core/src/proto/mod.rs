@@ -44,3 +44,8 @@ pub use body::Body;
 pub use calls::CallId;
 pub use error::{NotQueued, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
 pub use outgoing::Outgoing;
+
+#[cfg(feature = "tokio")]
+pub(crate) use self::core::Unsent;
+#[cfg(feature = "tokio")]
+pub(crate) use outgoing::Removed;
