@@ -279,7 +279,9 @@ fn what_is_absent_has_no_key() {
         assert!(to_box(&absent).unwrap().is_empty());
         assert_eq!(from_box::<V<Option<New<i64>>>>(&AmpBox::new()).unwrap(), absent);
     }
-    assert!(to_box(&V { v: Some(None::<i64>) }).unwrap().is_empty());
+    let error = to_box(&V { v: Some(None::<i64>) }).unwrap_err();
+    let message = "argument v: an absent value inside of `Some` would be read as `None`";
+    assert_eq!(error.to_string(), message);
     assert!(to_box(&V { v: New(None::<i64>) }).unwrap().is_empty());
     assert_refused(vec![Some(1), None], "argument v[1]: an absent value has no form here");
     assert_refused(V { v: vec![None::<i64>] }, "argument v.v[0]: an absent value has no form here");

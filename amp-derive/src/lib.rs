@@ -80,7 +80,7 @@ use crate::mistakes::Mistakes;
 /// | `flatten` | the field's type derives [`Arguments`]; they are written beside the others | |
 /// | `with = "path"` | the functions `to_string_proto` and `from_string_proto` of a module or a type make and read the value | the type's [`Argument`] |
 /// | `default` | a missing key is `Default::default()` | an error, or `None` |
-/// | `default = "path"` | a missing key is what this function returns | an error, or `None` |
+/// | `default = "path"` | a missing key is what this function returns; so a `None`, which has no key, is read as that | an error, or `None` |
 ///
 /// `flatten` stands alone; the others go together. The functions of `with` have the signatures
 /// below, `T` being the field's type. When that is written `Option<U>`, they get and return `U`,

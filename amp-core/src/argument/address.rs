@@ -18,7 +18,8 @@ displayed! {
     SocketAddr: "a socket address";
     /// Unicode: `192.0.2.1:80`.
     SocketAddrV4: "an IPv4 socket address";
-    /// Unicode: `[2001:db8::1]:80`, or `[fe80::1%2]:80` with a scope.
+    /// Unicode: `[2001:db8::1]:80`, or `[fe80::1%2]:80` with a scope. The flow information is not
+    /// written, and zero when it is read.
     SocketAddrV6: "an IPv6 socket address";
 }
 

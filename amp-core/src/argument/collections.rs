@@ -133,6 +133,10 @@ macro_rules! pointers {
                 T::is_in(name, input)
             }
 
+            fn is_absent(&self) -> bool {
+                T::is_absent(self)
+            }
+
             fn list_to_string_proto<'a>(
                 items: impl ExactSizeIterator<Item = &'a Self>,
                 proto: &mut Proto<'_>,

@@ -8,11 +8,13 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
 use super::integer;
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
+use crate::shorten::Shortened;
 
 /// A point in time, as a date and a time of day with the offset that they have from UTC.
 ///
@@ -33,6 +35,7 @@ use crate::schema::{WireType, WireTypes};
 ///     offset: -330,
 /// };
 /// assert_eq!(sent.to_string(), "2010-06-25T16:46:37.000001-05:30");
+/// assert_eq!("2010-06-25T16:46:37.000001-05:30".parse(), Ok(sent));
 /// ```
 ///
 /// Two of them are equal when all their fields are. One that does not exist, such as the 30th of
@@ -98,7 +101,7 @@ impl Argument for DateTime {
     }
 
     fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        read(value).filter(Self::exists).ok_or_else(|| DecodeError::malformed("a DateTime", value))
+        read(value).ok_or_else(|| DecodeError::malformed("a DateTime", value))
     }
 
     fn wire_type(_: &mut WireTypes) -> WireType {
@@ -117,14 +120,31 @@ impl fmt::Display for DateTime {
     }
 }
 
-/// The fields by their positions. They may be those of a date that does not exist.
+/// A text that is not a [`DateTime`], or one that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{seen} is not a DateTime")]
+pub struct DateTimeError {
+    /// The text, shortened.
+    seen: Shortened,
+}
+
+/// Reads what is read from the wire, which is what is displayed.
+impl FromStr for DateTime {
+    type Err = DateTimeError;
+
+    fn from_str(text: &str) -> Result<Self, DateTimeError> {
+        read(text.as_bytes().into()).ok_or_else(|| DateTimeError { seen: Shortened::new(text) })
+    }
+}
+
+/// Reads the fields by their positions.
 fn read(value: Value<'_>) -> Option<DateTime> {
     if value.len() != 32 || !value.is_ascii() {
         return None;
     }
     // The hours and the minutes of the offset have signs of their own beside that of the whole.
     let offset = field::<i16>(value, 27..29)? * 60 + field::<i16>(value, 30..32)?;
-    Some(DateTime {
+    let date = DateTime {
         year: field(value, 0..4)?,
         month: field(value, 5..7)?,
         day: field(value, 8..10)?,
@@ -137,7 +157,8 @@ fn read(value: Value<'_>) -> Option<DateTime> {
             b'-' => -offset,
             _ => return None,
         },
-    })
+    };
+    date.exists().then_some(date)
 }
 
 fn field<T>(value: Value<'_>, at: Range<usize>) -> Option<T>
@@ -228,6 +249,7 @@ mod tests {
                 format!("a date that does not exist cannot be written: \"{text}\"")
             );
             assert_malformed::<DateTime>(text.as_bytes(), "a DateTime");
+            text.parse::<DateTime>().unwrap_err();
         }
         for date in [
             DateTime { microsecond: 1_000_000, ..USUAL },
@@ -260,6 +282,8 @@ mod tests {
         ];
         for other in others {
             assert_malformed::<DateTime>(other.as_bytes(), "a DateTime");
+            let error = other.parse::<DateTime>().unwrap_err();
+            assert_eq!(error.to_string(), format!("{} is not a DateTime", Shortened::new(other)));
         }
     }
 
@@ -273,6 +297,7 @@ mod tests {
             let date = DateTime { year, month, day, hour, minute, second, microsecond, offset };
             let wire = encode(&date);
             prop_assert_eq!(wire.len(), 32);
+            prop_assert_eq!(date.to_string().parse(), Ok(date));
             assert_wire(date, wire);
         }
 

@@ -35,6 +35,9 @@ pub enum EncodeErrorKind {
     /// `None` stands where AMP has no way to say that nothing is there: in a list.
     #[error("an absent value has no form here")]
     Absent,
+    /// `Some(None)`, which is written as `None` is, and would be read as that.
+    #[error("an absent value inside of `Some` would be read as `None`")]
+    SomeAbsent,
     /// Boxes and lists are nested in each other too often.
     #[error("boxes are nested more than {limit} deep")]
     TooDeep {

@@ -17,7 +17,8 @@ use crate::shorten::{self, Shortened};
 ///
 /// It is written without white space and in ASCII, with the escapes of Python's `json.dumps`
 /// (`\\u00e9`, and two of them for what lies above U+FFFF), because there are peers that decode
-/// nothing else. It is read with escapes and without. Twisted has no such argument: there it is an
+/// nothing else. It is read with escapes and without. JSON has no infinities and NaNs, which are
+/// written as `null`, and one `null` for each `None` of an `Option<Option<T>>`. Twisted has no such argument: there it is an
 /// `amp.Unicode()`, with `json.loads` and `json.dumps` around it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Json<T>(pub T);

@@ -71,7 +71,7 @@ pub(crate) use attachment::NoAttachments;
 pub use attachment::{Attachment, AttachmentKind, Attachments};
 #[cfg(feature = "zlib")]
 pub use continued_zlib::ContinuedZlib;
-pub use date_time::DateTime;
+pub use date_time::{DateTime, DateTimeError};
 pub use decimal::{Decimal, DecimalError, DecimalKind};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 #[cfg(feature = "uuid")]

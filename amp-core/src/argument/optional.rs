@@ -6,7 +6,8 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
 
 /// An argument that may be absent. An empty value is not absent: it is decoded.
 ///
-/// In a list, where there is no key to leave out, `None` is an error of encoding.
+/// In a list, where there is no key to leave out, `None` is an error of encoding. So is
+/// `Some(None)` of an `Option<Option<T>>`: there is one way to be absent.
 impl<T: Argument> Argument for Option<T> {
     fn to_string_proto(
         &self,
@@ -30,9 +31,16 @@ impl<T: Argument> Argument for Option<T> {
         proto: &mut Proto<'_>,
     ) -> Result<(), EncodeError> {
         match self {
+            Some(value) if value.is_absent() => {
+                Err(EncodeError::from(EncodeErrorKind::SomeAbsent).at(name))
+            }
             Some(value) => value.to_box(name, out, proto),
             None => Ok(()),
         }
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
     }
 
     fn from_box(
@@ -53,5 +61,32 @@ impl<T: Argument> Argument for Option<T> {
 
     fn wire_type(types: &mut WireTypes) -> WireType {
         types.of::<T>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::argument::testing::{from_ampbox, to_ampbox};
+    use crate::argument::{DateTime, FromConnection};
+
+    #[test]
+    fn there_is_one_way_to_be_absent() {
+        let message = "argument a: an absent value inside of `Some` would be read as `None`";
+        for error in [
+            to_ampbox("a", &Some(None::<i64>)).unwrap_err(),
+            to_ampbox("a", &Some(Box::new(None::<DateTime>))).unwrap_err(),
+            to_ampbox("a", &Box::new(Some(Arc::new(Box::new(None::<i64>))))).unwrap_err(),
+            to_ampbox("a", &Some(Some(None::<i64>))).unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), message);
+        }
+        for value in [Some(Some(5)), None] {
+            let ampbox = to_ampbox("a", &value).unwrap();
+            assert_eq!(from_ampbox::<Option<Option<i64>>>("a", &ampbox).unwrap(), value);
+        }
+        // It comes from the connection, wherever it stands.
+        assert!(to_ampbox("a", &Some(FromConnection(1))).unwrap().is_empty());
     }
 }

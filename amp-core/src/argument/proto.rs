@@ -179,6 +179,8 @@ impl fmt::Debug for Proto<'_> {
 }
 
 /// Where the other side of a connection is, as the transport reports it.
+///
+/// It is displayed for people, and not read from text: a name may look like an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerAddress {

@@ -106,6 +106,12 @@ pub trait Argument: Sized {
         input.ampbox().contains_key(name)
     }
 
+    /// Whether this value is none at all, and nothing is written for it.
+    #[doc(hidden)]
+    fn is_absent(&self) -> bool {
+        false
+    }
+
     /// What a value of this type is on the wire, for a [schema](crate::schema). Unless this is
     /// implemented, all that is known of it is the type's path in the program.
     ///

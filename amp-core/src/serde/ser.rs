@@ -128,8 +128,16 @@ impl<'a, 'w> Serializer for ValueSerializer<'a, 'w> {
     /// Whoever reads an optional element of a list does not know yet whether it is a box. So it
     /// is an element of a `ListOf` either way, as it is with typed arguments.
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Form, EncodeError> {
-        value.serialize(self)?;
-        Ok(Form::Plain)
+        match value.serialize(self) {
+            Ok(_) => Ok(Form::Plain),
+            Err(error)
+                if matches!(error.kind(), EncodeErrorKind::Absent)
+                    && error.argument().is_empty() =>
+            {
+                Err(EncodeErrorKind::SomeAbsent.into())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn serialize_unit(self) -> Result<Form, EncodeError> {
