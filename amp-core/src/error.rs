@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::argument::{DecodeError, EncodeError};
 use crate::command::{CommandError, NoError};
 use crate::proto::{NotQueued, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
+use crate::report::Escaped;
 
 /// Why a call did not give a response.
 ///
@@ -23,10 +24,10 @@ pub enum CallError<E = NoError> {
     Remote(RemoteError),
     /// An argument cannot be written, or the call is over a limit of this side
     /// ([`BoxLimits`](crate::BoxLimits)). Nothing was sent.
-    #[error("the call cannot be written: {0}")]
+    #[error("the call cannot be written")]
     Encode(#[source] EncodeError),
     /// The answer is not what the command declares as its response.
-    #[error("the answer cannot be read: {0}")]
+    #[error("the answer cannot be read")]
     Decode(#[source] DecodeError),
     /// No answer came in time. If one comes later it is ignored; the peer may well have acted.
     #[error("no answer within {after:?}")]
@@ -54,7 +55,7 @@ pub enum CallError<E = NoError> {
     NotConnected(#[from] crate::reconnect::NotConnected),
     /// The connection ended before the answer came. The peer may have acted, unless the
     /// connection had ended before the call was made.
-    #[error("the connection is closed: {0}")]
+    #[error("the connection is closed")]
     Closed(#[source] CloseReason),
 }
 
@@ -166,7 +167,7 @@ impl<E> From<NotQueued> for CallError<E> {
 pub enum CloseReason {
     /// `StartTLS` was agreed to, and TLS could not be started.
     #[cfg(feature = "tls")]
-    #[error("TLS could not be started: {0}")]
+    #[error("TLS could not be started")]
     Tls(#[source] crate::tls::TlsError),
     /// This side closed it: by [`Peer::close`](crate::Peer::close), by dropping the last
     /// [`Peer`](crate::Peer), or because its server was told to stop.
@@ -182,14 +183,14 @@ pub enum CloseReason {
         received: usize,
     },
     /// The stream broke.
-    #[error("{0}")]
-    Io(#[source] Arc<io::Error>),
+    #[error(transparent)]
+    Io(Arc<io::Error>),
     /// The peer does not keep to the protocol.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// A responder failed, and that ends the connection: the error is fatal, or the policy is
     /// [`FailurePolicy::Close`](crate::FailurePolicy::Close).
-    #[error("closed after {command} failed with {code}")]
+    #[error("closed after {command} failed with {}", Escaped(code))]
     Failed {
         /// The command, as text.
         command: Arc<str>,

@@ -115,9 +115,12 @@ mod error;
 pub mod login;
 #[cfg(feature = "tokio")]
 pub mod observing;
+#[cfg(feature = "tokio")]
+mod panics;
 pub mod proto;
 #[cfg(feature = "tokio")]
 pub mod reconnect;
+mod report;
 #[cfg(feature = "tokio")]
 pub mod responder;
 #[cfg(feature = "tokio")]
@@ -160,6 +163,8 @@ pub use error::{CallError, CloseReason};
 pub use observing::WireLog;
 #[doc(inline)]
 pub use proto::RemoteError;
+#[doc(inline)]
+pub use report::Report;
 #[cfg(feature = "tokio")]
 #[doc(inline)]
 pub use responder::{Context, Failure, Respond, Responders, StringCallReceived, StringResponder};
@@ -172,12 +177,15 @@ pub use shorten::Shortened;
 #[cfg(feature = "derive")]
 pub use amp_derive::{Argument, Arguments, Command, CommandError};
 
-/// What the derive macros expand to. Not for use by hand: it may change at any time.
+/// What the derive macros expand to, and what `amp-unix` shares. Not for use by hand: it may change
+/// at any time.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::argument::amp_list::{read_amp_list, read_box, write_amp_list, write_box};
     pub use crate::argument::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
     pub use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay};
+    #[cfg(feature = "tokio")]
+    pub use crate::observing::Restraint;
     pub use crate::schema::{BoxSchema, ErrorSchema, WireType, WireTypes};
 }

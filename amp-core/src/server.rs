@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
 use crate::connection::{Connection, Driver, Peer};
+use crate::observing::Restraint;
+use crate::report::Report;
 use crate::responder::Responders;
 use crate::runtime;
 
@@ -234,6 +236,7 @@ impl<L: Listener> Serve<L> {
         // The pause after which it accepts again, once it could not.
         let mut pause: Option<Pin<Box<Sleep>>> = None;
         let mut next_pause = ACCEPT_AGAIN;
+        let refusals = Restraint::default();
         let told_to_close = loop {
             let room = connections.len() < max_connections;
             let accepted = tokio::select! {
@@ -258,10 +261,16 @@ impl<L: Listener> Serve<L> {
                     connections.spawn(run_until(peer, driver, stopped.clone(), drain_timeout));
                 }
                 Err(error) if concerns_one_connection(&error) => {
-                    tracing::debug!(%error, "a connection was lost before it was accepted");
+                    tracing::debug!(error = %Report(&error), "a connection was lost before it was accepted");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, pause = ?next_pause, "cannot accept a connection");
+                    let error = Report(&error);
+                    if let Some(unsaid) = refusals.admit() {
+                        let unsaid = (unsaid > 0).then_some(unsaid);
+                        tracing::warn!(%error, pause = ?next_pause, unsaid, "cannot accept a connection");
+                    } else {
+                        tracing::debug!(%error, pause = ?next_pause, "cannot accept a connection");
+                    }
                     pause = Some(Box::pin(tokio::time::sleep(next_pause)));
                     next_pause = (next_pause * 2).min(ACCEPT_AGAIN_MAX);
                 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+#[cfg(any(feature = "serde", feature = "json"))]
+use crate::report::Escaped;
+
 /// How many bytes of a value a message shows.
 const SHOWN: usize = 40;
 
@@ -50,7 +53,7 @@ impl fmt::Debug for Shortened {
 #[cfg(any(feature = "serde", feature = "json"))]
 pub(crate) fn message(message: &impl fmt::Display) -> String {
     const LONGEST: usize = 240;
-    let mut text = message.to_string();
+    let mut text = Escaped(message).to_string();
     if text.len() > LONGEST {
         let is_end = |at: &usize| text.is_char_boundary(*at);
         let end = (0..=LONGEST).rev().find(is_end).unwrap_or_default();

@@ -124,7 +124,7 @@ fn errors_are_typed_where_they_are_declared() {
     assert!(client.call(&SUM).unwrap_err().is_unhandled());
     let error = client.call(&SUM).unwrap_err();
     assert_eq!(
-        error.to_string(),
+        amp_core::Report(&error).to_string(),
         "the answer cannot be read: argument total: \"x\" is not an Integer"
     );
     assert!(client.call(&SUM).is_ok(), "the connection has gone on");
@@ -228,7 +228,13 @@ fn every_end_has_its_reason_and_stays() {
         matches!(reason, CloseReason::Truncated { received: 3 })
     });
     check(Script::of(&[b"HTTP/1.1 400 Bad Request"]), |reason| {
-        matches!(reason, CloseReason::Protocol(ProtocolError::Box(BoxError::KeyTooLong { .. })))
+        matches!(
+            reason,
+            CloseReason::Protocol(ProtocolError::Box(BoxError::NotAmp {
+                protocol: Some("HTTP"),
+                ..
+            }))
+        )
     });
     check(Script::of(&[b"\0\x01a\xff\xff"]), |reason| {
         matches!(
@@ -409,10 +415,14 @@ fn what_is_over_the_limits_is_never_sent() {
     ] {
         assert!(matches!(error, CallError::Encode(_)), "{error}");
         let message = format!("a box of at least {len} bytes is over the limit of 100");
-        assert!(error.to_string().ends_with(&message), "{error}");
+        assert!(amp_core::Report(&error).to_string().ends_with(&message), "{error}");
     }
     let error = client.call_string("A", ["a", "b", "c"].map(|key| (key, ""))).unwrap_err();
-    assert!(error.to_string().ends_with("a box of at least 5 pairs is over the limit of 4"));
+    assert!(
+        amp_core::Report(&error)
+            .to_string()
+            .ends_with("a box of at least 5 pairs is over the limit of 4")
+    );
     assert!(client.stream().written.is_empty());
     client.call(&SUM).unwrap();
     assert_eq!(client.stream().written, [sum("1"), unknown].concat());

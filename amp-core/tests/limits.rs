@@ -5,7 +5,7 @@ mod support;
 use amp_core::argument::{Continued, Numbered};
 use amp_core::{AmpBox, Arguments, BoxLimits, BoxWriter, Command, EncodeError, NoError, Proto};
 use amp_core::{BoxReader, CallError, Connection, DecodeError, FailurePolicy, Limits, Peer};
-use amp_core::{OneWay, RemoteError, Responders, StringCallReceived};
+use amp_core::{OneWay, RemoteError, Report, Responders, StringCallReceived};
 use bytes::Bytes;
 use std::sync::Arc;
 use support::{Script, echo, echoing, gated, numbered, settled};
@@ -313,12 +313,12 @@ async fn a_box_over_a_limit_ends_the_connection_with_its_name() {
     limits.boxes.max_bytes = 100;
     limits.boxes.max_pairs = 3;
     for (bytes, message) in [
-        (&b"\0\x01a\0\x80"[..], "not a box: a box of at least 135 bytes is over the limit of 100"),
+        (&b"\0\x01a\0\x80"[..], "a box of at least 135 bytes is over the limit of 100"),
         (
             b"\0\x01a\0\0\0\x01b\0\0\0\x01c\0\0\0\x01d",
-            "not a box: a box of at least 4 pairs is over the limit of 3",
+            "a box of at least 4 pairs is over the limit of 3",
         ),
-        (b"GET / HTTP/1.1", "not a box: a key of 18245 bytes is over the limit of 255"),
+        (b"GET / HTTP/1.1", "not AMP: it begins with \"GET / HTTP/1.1\", as HTTP does"),
         (b"\0\0", "a box of 0 pairs has none of the keys _answer, _error and _command"),
         (
             b"\0\x01a\0\x01b\0\0",
@@ -338,7 +338,9 @@ async fn a_box_over_a_limit_ends_the_connection_with_its_name() {
         assert_eq!(script.receive().await, None);
         drop(script);
         assert_eq!(peer.closed().await.to_string(), message);
-        assert_eq!(call.await.unwrap().to_string(), format!("the connection is closed: {message}"));
+        let error = call.await.unwrap();
+        let expected = format!("the connection is closed: {message}");
+        assert_eq!(Report(&error).to_string(), expected);
     }
 }
 
@@ -415,7 +417,7 @@ async fn a_call_over_the_limits_is_never_sent() {
 
     let refused = |error: CallError, message: &str| {
         assert!(matches!(error, CallError::Encode(_)), "{error}");
-        assert!(error.to_string().contains(message), "{error}");
+        assert!(amp_core::Report(&error).to_string().contains(message), "{error}");
     };
     let message = "a box of at least 201 bytes is over the limit of 200";
     refused(call(most + 1).await.unwrap_err(), message);
@@ -502,11 +504,17 @@ async fn a_value_over_the_default_limits_costs_one_call() {
     let near = Connection::new(near).spawn();
     let error = near.notify(Large(18 << 20)).await.unwrap_err();
     assert!(matches!(error, CallError::Encode(_)), "{error}");
-    assert!(error.to_string().ends_with("is over the limit of 17825792"), "{error}");
+    assert!(
+        amp_core::Report(&error).to_string().ends_with("is over the limit of 17825792"),
+        "{error}"
+    );
     near.notify(Large(1 << 20)).await.unwrap();
     near.call_remote_string("Echo", numbered(1)).await.unwrap();
 
     let error = Large(18 << 20).encode().unwrap_err();
-    assert!(error.to_string().ends_with("is over the limit of 17825792"), "{error}");
+    assert!(
+        amp_core::Report(&error).to_string().ends_with("is over the limit of 17825792"),
+        "{error}"
+    );
     assert!(Large(16 << 20).encode().is_ok());
 }

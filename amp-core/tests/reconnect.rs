@@ -189,13 +189,13 @@ async fn without_a_connection_a_call_fails_at_once_and_says_why() {
     let error = not_connected(client.call_remote(Once { n: 1 }).await);
     let text = "not connected to far:1: attempt 2 is in 500.0ms: \
                 the connection was not ready within 5s";
-    assert_eq!(error.to_string(), text);
+    assert_eq!(amp_core::Report(&error).to_string(), text);
 
     tokio::time::sleep(SECOND).await;
     assert_eq!(net.attempts(), 2);
     let error = not_connected(client.call_remote_string("Once", [("n", "1")]).await);
     let text = "not connected to far:1: attempt 3 is in 1.5s: cannot connect: connection refused";
-    assert_eq!(error.to_string(), text);
+    assert_eq!(amp_core::Report(&error).to_string(), text);
     let cause = error.source().expect("a cause");
     assert_eq!(cause.source().expect("its cause").to_string(), "connection refused");
 }
@@ -237,7 +237,10 @@ async fn a_hook_that_fails_closes_its_connection() {
     settled().await;
     match client.state() {
         State::Waiting { attempt: 2, cause: error @ ConnectError::Hook(_), .. } => {
-            assert_eq!(error.to_string(), "the connection could not be made ready: no login");
+            assert_eq!(
+                amp_core::Report(&error).to_string(),
+                "the connection could not be made ready: no login"
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -271,7 +274,10 @@ async fn a_hook_that_panics_is_an_attempt_that_failed() {
     assert_eq!(net.accept().await.receive().await, None);
     settled().await;
     let state = client.state();
-    assert!(matches!(state, State::Waiting { cause: ConnectError::Panicked, .. }), "{state:?}");
+    let State::Waiting { cause: ConnectError::Panicked { text }, .. } = &state else {
+        panic!("{state:?}")
+    };
+    assert!(text.starts_with("the hook"), "{text}");
     client.connected().await.unwrap();
 }
 
@@ -434,7 +440,7 @@ async fn waiting_ends_with_the_time_of_the_call() {
     assert_eq!(error.kind(), NotConnectedKind::Waited { after: 2 * SECOND });
     let text = "not connected to far:1 within 2s: attempt 3 is in 1.0s: \
                 cannot connect: connection refused";
-    assert_eq!(error.to_string(), text);
+    assert_eq!(amp_core::Report(&error).to_string(), text);
 
     // Of three seconds one goes by without a connection, and two without an answer.
     let call = client.call_remote(Once { n: 2 }).timeout(3 * SECOND);
@@ -492,7 +498,7 @@ async fn so_many_calls_wait_and_no_more() {
     assert_eq!(error.kind(), NotConnectedKind::TooManyWaiting { limit: 2 });
     let text = "not connected to far:1, and 2 calls wait for it already, which is the limit: \
                 attempt 2 is in 1.0s: cannot connect: connection refused";
-    assert_eq!(error.to_string(), text);
+    assert_eq!(amp_core::Report(&error).to_string(), text);
 
     // One that gives up leaves its place.
     second.abort();

@@ -199,5 +199,5 @@ async fn a_transport_that_takes_nothing_ends_the_connection() {
     let limits = Limits { close_timeout: Duration::ZERO, ..Limits::default() };
     let peer = Connection::with_transport(Full).limits(limits).spawn();
     let error = peer.call_remote_string("A", numbered(1)).await.unwrap_err();
-    assert_eq!(error.to_string(), "the connection is closed: write zero");
+    assert_eq!(amp_core::Report(&error).to_string(), "the connection is closed: write zero");
 }

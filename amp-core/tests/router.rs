@@ -5,7 +5,7 @@ mod support;
 use amp_core::router::{Route, RouteError, RouteName, Router, RouterLimits, Routes};
 use amp_core::{
     AmpBox, Attachment, AttachmentKind, BoxLimits, CallError, CloseReason, Connection, Decoder,
-    Limits, Peer, Responders, Transport, keys,
+    Limits, Peer, Report, Responders, Transport, keys,
 };
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -233,7 +233,7 @@ async fn closing_ends_every_route_with_the_same_reason() {
     assert!(matches!(far.closed().await, CloseReason::Peer));
     let error = near.bind("late").unwrap_err();
     assert_eq!(
-        error.to_string(),
+        Report(&error).to_string(),
         "the connection that the routes share is closed: closed by this side"
     );
     // What was bound before hears of it as well.
@@ -257,7 +257,7 @@ async fn the_end_of_the_connection_is_that_of_each_route() {
     let ends: [(&[u8], &str); 3] = [
         (b"", "closed by the peer"),
         (b"\0\x01a\0", "closed by the peer, 4 bytes into a box"),
-        (b"GET /", "not a box: a key of 18245 bytes is over the limit of 255"),
+        (b"GET /", "not AMP: it begins with \"GET /\", as HTTP does"),
     ];
     for (last, expected) in ends {
         let (routes, mut script) = Script::start();
@@ -400,7 +400,7 @@ async fn a_box_over_the_limit_of_one_route_ends_that_one() {
     let _echo = echo_over(&far, "echo");
     let [peer, other] = ["strict", "echo"].map(|name| echo_over(&near, name));
     peer.notify_string("A", [("a", "x".repeat(101))]).await.unwrap();
-    let expected = "not a box: a box of at least 121 bytes is over the limit of 100";
+    let expected = "a box of at least 121 bytes is over the limit of 100";
     assert_eq!(strict.closed().await.to_string(), expected);
     expect_echo(&other, 1).await;
 }
@@ -415,7 +415,7 @@ async fn a_connection_over_a_route_sends_no_box_over_the_limit_of_the_router() {
     let peer = echo_over(&near, "echo");
     let error = peer.notify_string("A", [("a", "x".repeat(101))]).await.unwrap_err();
     let expected = "a box of at least 121 bytes is over the limit of 100";
-    assert!(error.to_string().ends_with(expected), "{error}");
+    assert!(amp_core::Report(&error).to_string().ends_with(expected), "{error}");
     expect_echo(&peer, 1).await;
 }
 
@@ -426,9 +426,9 @@ async fn a_route_carries_boxes_and_nothing_else() {
     assert!(route.attachment_kind().is_none());
     let slices = [IoSlice::new(b"\x16\x03\x01")];
     let sent = poll_fn(|cx| route.as_mut().poll_send(cx, &slices, &mut VecDeque::new())).await;
-    let expected = "a route carries boxes and nothing else: a key of 5635 bytes is over the limit \
-                    of 255";
-    assert_eq!(sent.unwrap_err().to_string(), expected);
+    let expected = "a route carries boxes and nothing else: not AMP: it begins with \
+                    \"\\x16\\x03\\x01\", as TLS does";
+    assert_eq!(Report(&sent.unwrap_err()).to_string(), expected);
 }
 
 /// A transport whose peer sends an attachment with each piece of bytes.

@@ -153,7 +153,7 @@ async fn a_handshake_that_fails_fails_all_calls_for_that_reason() {
             panic!("{error:?}");
         };
     }
-    let reason = near.closed().await.to_string();
+    let reason = amp_core::Report(&near.closed().await).to_string();
     assert!(reason.starts_with("TLS could not be started: "), "{reason}");
 }
 

@@ -1,3 +1,4 @@
+use amp_core::__private::Restraint;
 use amp_core::{Connection, Listener};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
@@ -53,6 +54,8 @@ pub struct UnixSocketListener {
     file: SocketFile,
     listener: UnixListener,
     admit: Vec<Admit>,
+    /// Of the events that tell of clients which are not.
+    refusals: Restraint,
 }
 
 type Admit = Box<dyn Fn(&PeerCredentials) -> bool + Send + Sync>;
@@ -119,7 +122,7 @@ impl UnixSocketListener {
         // Nobody can connect before `listen`, so the mode that the umask gave it never counts.
         set_mode(path, mode)?;
         let listener = socket.listen(BACKLOG)?;
-        Ok(Self { file, listener, admit: Vec::new() })
+        Ok(Self { file, listener, admit: Vec::new(), refusals: Restraint::default() })
     }
 
     /// Serves those clients only whose effective user is that of this process: [`admit`]. Root is
@@ -138,7 +141,8 @@ impl UnixSocketListener {
     /// The connection of another client is closed before anything is read from it, with a `tracing`
     /// event at the level `WARN`, `a client was not admitted`, with the fields `uid`, `gid`, `pid`
     /// and `path`. The same is done where the system does not say who a client is, with the field
-    /// `error`.
+    /// `error`. At most five such events follow each other at once, and then one a second, which says
+    /// in the field `unsaid` how many were left out; those are at the level `DEBUG`.
     pub fn admit(
         mut self,
         admits: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,
@@ -177,12 +181,22 @@ impl UnixSocketListener {
                 let admitted = self.admit.iter().all(|admits| admits(&client));
                 if !admitted {
                     let PeerCredentials { uid, gid, pid } = client;
-                    tracing::warn!(uid, gid, pid, path, "a client was not admitted");
+                    if let Some(unsaid) = self.refusals.admit() {
+                        let unsaid = (unsaid > 0).then_some(unsaid);
+                        tracing::warn!(uid, gid, pid, path, unsaid, "a client was not admitted");
+                    } else {
+                        tracing::debug!(uid, gid, pid, path, "a client was not admitted");
+                    }
                 }
                 admitted
             }
             Err(error) => {
-                tracing::warn!(%error, path, "a client was not admitted");
+                if let Some(unsaid) = self.refusals.admit() {
+                    let unsaid = (unsaid > 0).then_some(unsaid);
+                    tracing::warn!(%error, path, unsaid, "a client was not admitted");
+                } else {
+                    tracing::debug!(%error, path, "a client was not admitted");
+                }
                 false
             }
         }
@@ -205,7 +219,8 @@ impl UnixSocketListener {
 impl From<UnixListener> for UnixSocketListener {
     fn from(listener: UnixListener) -> Self {
         let path = listener.local_addr().map(|address| name::of(&address)).unwrap_or_default();
-        Self { file: SocketFile { path, identity: None }, listener, admit: Vec::new() }
+        let file = SocketFile { path, identity: None };
+        Self { file, listener, admit: Vec::new(), refusals: Restraint::default() }
     }
 }
 

@@ -83,7 +83,7 @@ fn assert_not_sent(result: Result<(), CallError>) {
     let CallError::Encode(encode) = &error else { panic!("{error:?}") };
     assert!(matches!(encode.kind(), EncodeErrorKind::NotCarried { .. }), "{error:?}");
     assert_eq!(encode.argument(), "file");
-    let message = error.to_string();
+    let message = amp_core::Report(&error).to_string();
     assert!(message.contains("a file descriptor cannot be sent over this transport"), "{message}");
 }
 
@@ -93,7 +93,7 @@ fn assert_not_received(result: Result<File, CallError>) {
     assert!(matches!(decode.kind(), DecodeErrorKind::NotCarried { .. }), "{error:?}");
     assert_eq!(decode.argument(), "file");
     let expected = "a file descriptor cannot be received over this transport";
-    assert!(error.to_string().contains(expected), "{error}");
+    assert!(amp_core::Report(&error).to_string().contains(expected), "{error}");
 }
 
 fn assert_unknown<T: Debug>(result: Result<T, CallError>) {

@@ -216,5 +216,8 @@ async fn answers_are_boxes_too() {
     assert_eq!(peer.call_remote(Short { total: 1, more: 2 }).await.unwrap(), Total { total: 1 });
     let peer = connect(UnknownKeys::Ignore, UnknownKeys::Reject);
     let error = peer.call_remote(Short { total: 1, more: 2 }).await.unwrap_err();
-    assert_eq!(error.to_string(), "the answer cannot be read: the key \"more\" is unknown");
+    assert_eq!(
+        amp_core::Report(&error).to_string(),
+        "the answer cannot be read: the key \"more\" is unknown"
+    );
 }

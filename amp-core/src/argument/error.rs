@@ -64,9 +64,9 @@ pub enum EncodeErrorKind {
         /// What has none.
         what: &'static str,
     },
-    /// What an argument of a user's own reports.
-    #[error("{0}")]
-    Custom(#[source] Cause),
+    /// What an argument of a user's own reports, in its own words.
+    #[error(transparent)]
+    Custom(Cause),
 }
 
 impl EncodeError {
@@ -230,9 +230,9 @@ pub enum DecodeErrorKind {
         /// What has none.
         what: &'static str,
     },
-    /// What an argument of a user's own reports.
-    #[error("{0}")]
-    Custom(#[source] Cause),
+    /// What an argument of a user's own reports, in its own words.
+    #[error(transparent)]
+    Custom(Cause),
 }
 
 impl DecodeError {

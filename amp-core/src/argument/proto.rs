@@ -8,6 +8,7 @@ use super::attachment::NoAttachments;
 use super::{
     Attachment, AttachmentKind, Attachments, DecodeError, DecodeErrorKind, EncodeError, UnknownKeys,
 };
+use crate::report::Escaped;
 
 /// How many boxes and lists may be around a value. A schema that contains itself would let a peer
 /// choose how deep the stack gets: one value has room for 32 000 levels.
@@ -200,7 +201,7 @@ impl fmt::Display for PeerAddress {
             PeerAddress::Unknown => f.write_str("unknown"),
             PeerAddress::Socket(address) => address.fmt(f),
             PeerAddress::Name(name) if name.is_empty() => f.write_str("unnamed"),
-            PeerAddress::Name(name) => f.write_str(name),
+            PeerAddress::Name(name) => Escaped(name).fmt(f),
         }
     }
 }

@@ -62,15 +62,12 @@ impl Decoder {
             let [high, key_len, ref behind @ ..] = *rest else {
                 // One byte is enough to tell that a key is too long, or that this is not AMP.
                 match rest.first() {
-                    Some(&high) if high != 0 => {
-                        return Err(BoxError::KeyTooLong { len: usize::from(high) << 8 });
-                    }
+                    Some(&high) if high != 0 => return Err(key_too_long(bytes, at)),
                     _ => break at + 2,
                 }
             };
             if high != 0 {
-                let len = u16::from_be_bytes([high, key_len]).into();
-                return Err(BoxError::KeyTooLong { len });
+                return Err(key_too_long(bytes, at));
             }
             if key_len == 0 {
                 self.check_length(at + 2)?;
@@ -113,6 +110,16 @@ impl Decoder {
     fn check_length(&self, seen: usize) -> Result<(), BoxError> {
         if seen > self.limits.max_bytes { Err(self.limits.too_long(seen)) } else { Ok(()) }
     }
+}
+
+/// Whose length is at `at`, and more than a byte has room for.
+#[cold]
+fn key_too_long(bytes: &[u8], at: usize) -> BoxError {
+    if at == 0 {
+        return BoxError::no_box(bytes);
+    }
+    let low = bytes.get(at + 1).copied().unwrap_or_default();
+    BoxError::KeyTooLong { len: u16::from_be_bytes([bytes[at], low]).into() }
 }
 
 impl Default for Seen {
@@ -197,10 +204,30 @@ mod tests {
 
     #[test]
     fn a_key_over_the_limit_is_told_by_its_first_byte() {
-        let error = limited(1000, 10, b"G").unwrap_err();
-        assert_eq!(error, BoxError::KeyTooLong { len: 0x4700 });
-        assert_eq!(limited(1000, 10, b"GET").unwrap_err(), BoxError::KeyTooLong { len: 0x4745 });
-        assert_eq!(limited(1000, 10, b"\x01\0").unwrap_err(), BoxError::KeyTooLong { len: 256 });
+        assert_eq!(limited(1000, 10, b"\x01").unwrap_err(), BoxError::KeyTooLong { len: 256 });
+        assert_eq!(limited(1000, 10, b"\x01\x02").unwrap_err(), BoxError::KeyTooLong { len: 258 });
+        let second = b"\0\x01a\0\0GET";
+        assert_eq!(limited(1000, 10, second).unwrap_err(), BoxError::KeyTooLong { len: 0x4745 });
+    }
+
+    #[test]
+    fn what_is_not_amp_is_named() {
+        let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(60));
+        let cut = format!("\"GET /{}...\" (74 bytes), as HTTP does", "x".repeat(35));
+        for (bytes, begins) in [
+            (&b"G"[..], r#""G""#),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n", r#""GET / HTTP/1.1", as HTTP does"#),
+            (b"HTTP/1.1 400 Bad Request\r\n", r#""HTTP/1.1 400 Bad Request", as HTTP does"#),
+            (long.as_bytes(), &cut),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", r#""SSH-2.0-OpenSSH_9.6", as SSH does"#),
+            (b"\x16\x03\x01\x02\0\x01", r#""\x16\x03\x01\x02\x00\x01", as TLS does"#),
+            (b"\x15\x03\x03\0\x02\x02F", r#""\x15\x03\x03\x00\x02\x02F", as TLS does"#),
+            (b"Traceback (most\n", r#""Traceback (most""#),
+            (b"\xff\x1b[2J", r#""\xff\x1b[2J""#),
+        ] {
+            let error = limited(1000, 10, bytes).unwrap_err().to_string();
+            assert_eq!(error, format!("not AMP: it begins with {begins}"));
+        }
     }
 
     #[test]

@@ -7,8 +7,15 @@ use crate::shorten::Shortened;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BoxError {
-    /// A key is longer than [`MAX_KEY`] bytes. In received bytes, most often the peer does not
-    /// speak AMP: the first byte of a box is always NUL.
+    /// The bytes are of another protocol, or text: the first byte of a box is always NUL.
+    #[error("not AMP: it begins with {beginning}{}", as_of(*protocol))]
+    NotAmp {
+        /// The first line of what stands where a box should, shortened.
+        beginning: Shortened,
+        /// The protocol that it looks like: HTTP, SSH or TLS.
+        protocol: Option<&'static str>,
+    },
+    /// A key is longer than [`MAX_KEY`] bytes.
     #[error("a key of {len} bytes is over the limit of {MAX_KEY}")]
     KeyTooLong {
         /// The key's length in bytes.
@@ -59,6 +66,46 @@ pub enum BoxError {
         /// How many bytes of the box there are.
         seen: usize,
     },
+}
+
+impl BoxError {
+    /// What these bytes are, which should begin a box and whose first one is not NUL.
+    pub(super) fn no_box(bytes: &[u8]) -> Self {
+        const HTTP: [&[u8]; 11] = [
+            b"HTTP/",
+            b"GET ",
+            b"POST ",
+            b"HEAD ",
+            b"PUT ",
+            b"PRI ",
+            b"PATCH ",
+            b"TRACE ",
+            b"DELETE ",
+            b"OPTIONS ",
+            b"CONNECT ",
+        ];
+        // A record of TLS begins with its kind, and 3 for all versions.
+        let protocol = match bytes {
+            [0x14..=0x17, 3, ..] => Some("TLS"),
+            [b'S', b'S', b'H', b'-', ..] => Some("SSH"),
+            _ => HTTP.iter().any(|word| bytes.starts_with(word)).then_some("HTTP"),
+        };
+        match bytes {
+            // A peer that speaks AMP may have made this of a key that is a little too long.
+            [high @ ..0x20, rest @ ..] if protocol.is_none() => {
+                let low = rest.first().copied().unwrap_or_default();
+                BoxError::KeyTooLong { len: u16::from_be_bytes([*high, low]).into() }
+            }
+            _ => {
+                let line = bytes.split(|byte| b"\r\n".contains(byte)).next().unwrap_or_default();
+                BoxError::NotAmp { beginning: Shortened::new(line), protocol }
+            }
+        }
+    }
+}
+
+fn as_of(protocol: Option<&str>) -> String {
+    protocol.map(|protocol| format!(", as {protocol} does")).unwrap_or_default()
 }
 
 /// For streams and codecs whose errors are those of input and output: the kind is

@@ -29,6 +29,7 @@ use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
 use crate::error::CloseReason;
 use crate::proto::IncomingCall;
+use crate::report::Report;
 use crate::responder::Locator;
 
 /// How many bytes a read asks for at first, and at most. It asks for more when it gets all it
@@ -481,7 +482,11 @@ impl Driver {
         let reason = self.shared.end(reason);
         #[cfg(feature = "metrics")]
         self.line.report(&self.shared);
-        tracing::debug!(%reason, "the connection has ended");
+        match self.shared.failures.take_unsaid() {
+            0 => {}
+            unsaid => tracing::warn!(unsaid, "more calls failed"),
+        }
+        tracing::debug!(reason = %Report(&reason), "the connection has ended");
         reason
     }
 }
@@ -578,7 +583,9 @@ impl Future for Driver {
 /// A driver that is dropped before its time ends the connection.
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.end(CloseReason::Local);
+        if !matches!(self.shared.lock().phase, Phase::Ended(_)) {
+            self.end(CloseReason::Local);
+        }
     }
 }
 

@@ -24,8 +24,9 @@ use super::unclaimed::Unclaimed;
 use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{BoxError, BoxLimits};
 use crate::error::{CallError, CloseReason};
-use crate::observing::{Measures, Side, Watch};
+use crate::observing::{Measures, Restraint, Side, Watch};
 use crate::proto::{Body, CallId, Core, CoreLimits, Outgoing};
+use crate::report::Report;
 use crate::responder::Locator;
 
 pub(crate) struct Shared {
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     eventful: AtomicBool,
     /// Notified when the queue has room again, and when it will have none any more.
     pub(super) room: Arc<Notify>,
+    /// Of the events that tell of failed calls.
+    pub(crate) failures: Restraint,
     /// Notified when the connection has ended, or goes on over another transport.
     pub(super) changed: Notify,
 }
@@ -219,6 +222,7 @@ impl Shared {
             news: AtomicBool::new(true),
             eventful: AtomicBool::new(false),
             room: Arc::default(),
+            failures: Restraint::default(),
             changed: Notify::new(),
         }
     }
@@ -366,7 +370,7 @@ impl Shared {
             Some((reason, state.callers()))
         });
         if let Some((reason, callers)) = callers {
-            tracing::debug!(%reason, "closing the connection");
+            tracing::debug!(reason = %Report(&reason), "closing the connection");
             callers.into_iter().for_each(Waker::wake);
             self.room.notify_waiters();
         }
@@ -558,14 +562,14 @@ impl State {
     /// Agrees to a protocol switch; or gives back what it would have been to, and says why not.
     pub(crate) fn accept_switch(&mut self, tag: &[u8], then: Then) -> Result<(), (Then, String)> {
         if let Some(reason) = self.phase.refusal() {
-            return Err((then, reason.to_string()));
+            return Err((then, Report(reason).to_string()));
         }
         if self.upgraded && matches!(then, Then::Upgrade(_)) {
             return Err((then, "TLS has been started before".to_owned()));
         }
         match self.core.accept_switch(tag) {
             Ok(()) => self.switch = Switch::Accepted(then),
-            Err(error) => return Err((then, error.to_string())),
+            Err(error) => return Err((then, Report(&error).to_string())),
         }
         Ok(())
     }

@@ -39,20 +39,29 @@
 //!
 //! # Events
 //!
+//! A field that is an error has all its causes, as [`Report`](crate::Report) shows them: on one line,
+//! with control characters escaped.
+//!
+//! A peer can cause any number of some events. Those with the field `unsaid` are said five times at
+//! most for a connection or a listener, and then once a second: `unsaid` is how many were left out
+//! since the last one. Those left out are events of the same message at the level `DEBUG`.
+//!
 //! | level | message | fields | target |
 //! |---|---|---|---|
-//! | `ERROR` | `a TLS handshake failed` (it panicked) | `error` | `amp_core::tls` |
-//! | `WARN` | `a call failed` in a way that its command does not declare | `command`, `reference`, `error` | `amp_core::responder` |
+//! | `ERROR` | `a TLS handshake failed` (it panicked) | `error`, `unsaid` | `amp_core::tls` |
+//! | `WARN` | `a call failed` in a way that its command does not declare | `command`, `reference`, `error`, `unsaid` | `amp_core::responder` |
+//! | `WARN` | `more calls failed` on a connection that has ended than were said | `unsaid` | `amp_core::connection` |
 //! | `WARN` | `a ping cannot be sent` | `error` | `amp_core::connection` |
-//! | `WARN` | `cannot accept a connection` | `error`, `pause` | `amp_core::server` |
+//! | `WARN` | `cannot accept a connection` | `error`, `pause`, `unsaid` | `amp_core::server` |
 //! | `WARN` | `a route has ended` because it stalled | `error` | `amp_core::router` |
-//! | `WARN` | `a routed connection carries no attachments` | `dropped` | `amp_core::router` |
-//! | `WARN` | `a box lost its argument _route, which routes use themselves` | | `amp_core::router` |
+//! | `WARN` | `a routed connection carries no attachments` | `dropped`, `unsaid` | `amp_core::router` |
+//! | `WARN` | `a box lost its argument _route, which routes use themselves` | `unsaid` | `amp_core::router` |
 //! | `WARN` the first time, then `DEBUG` | `a box came for a route that is not bound` | | `amp_core::router` |
 //! | `DEBUG` | `a connection was lost before it was accepted` | `error` | `amp_core::server` |
 //! | `DEBUG` | `a TLS handshake failed` | `peer`, `error` | `amp_core::tls` |
 //! | `DEBUG` | `no responder for a call` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `a call failed as declared`, by a cause of the error | `command`, `error` | `amp_core::responder` |
+//! | `DEBUG` | `a responder was dropped before it had answered`, as when the runtime shuts down | `command`, `reference` | `amp_core::responder` |
 //! | `DEBUG` | `a call came too late to be answered` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `a switch that wants no answer is not made` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `ignored answers to calls that are not outstanding` | `ignored` | `amp_core::connection` |
@@ -94,11 +103,14 @@
 
 #[cfg(feature = "metrics")]
 mod metrics;
+mod restraint;
 mod watch;
 mod wire_log;
 
 #[cfg(feature = "metrics")]
 pub(crate) use metrics::{MeasuredConnection, Measures};
+#[doc(hidden)]
+pub use restraint::Restraint;
 pub(crate) use watch::{Outcome, Plain, Side, Watch};
 pub use wire_log::WireLog;
 

@@ -2,13 +2,14 @@ use bytes::Bytes;
 use std::borrow::Cow;
 
 use crate::boxes::{AmpBox, BoxError, MAX_VALUE, keys};
+use crate::report::Escaped;
 
 /// A peer that does not keep to the protocol. It ends the connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
     /// The bytes received are not a box within the limits.
-    #[error("not a box: {0}")]
+    #[error(transparent)]
     Box(#[from] BoxError),
     /// The box is neither a call nor an answer nor an error.
     #[error("a box of {pairs} pairs has none of the keys _answer, _error and _command")]
@@ -59,8 +60,10 @@ pub enum SwitchRefused {
 /// Two are equal when both of these are. One that was received also knows whether it makes certain
 /// that the call was not acted upon. Whoever hands it on, as what their own call is answered with,
 /// does not hand that on: they have acted.
+///
+/// Where it is displayed, line ends and other control characters are escaped.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the peer answered {}: {description}", self.code_text())]
+#[error("the peer answered {}: {}", Escaped(self.code_text()), Escaped(description))]
 pub struct RemoteError {
     /// The code, for programs. It compares with text: `error.code == "UNHANDLED"`.
     pub code: Bytes,

@@ -6,16 +6,17 @@ use tokio::time::Instant;
 
 use super::State;
 use crate::error::CloseReason;
+use crate::report::Escaped;
 
 /// Why a [`Client`](super::Client) has no connection.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// No connection could be made.
-    #[error("cannot connect: {0}")]
+    #[error("cannot connect")]
     Connect(#[source] Arc<dyn Error + Send + Sync>),
     /// A connection was made, and the [`on_connect`](super::Builder::on_connect) hook failed.
-    #[error("the connection could not be made ready: {0}")]
+    #[error("the connection could not be made ready")]
     Hook(#[source] Arc<dyn Error + Send + Sync>),
     /// Connecting and the hook together took too long.
     #[error("the connection was not ready within {after:?}")]
@@ -24,10 +25,13 @@ pub enum ConnectError {
         after: Duration,
     },
     /// The code that connects, or the hook, panicked.
-    #[error("the connection was not made ready: a panic")]
-    Panicked,
+    #[error("the connection was not made ready: a panic: {}", Escaped(text))]
+    Panicked {
+        /// What it panicked with, as far as that is text.
+        text: Arc<str>,
+    },
     /// The connection was there, and ended.
-    #[error("the connection was lost: {0}")]
+    #[error("the connection was lost")]
     Lost(#[source] CloseReason),
 }
 
@@ -106,7 +110,7 @@ impl NotConnected {
 
 impl fmt::Display for NotConnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Details { kind, address, next, cause } = &*self.0;
+        let Details { kind, address, next, cause: _ } = &*self.0;
         f.write_str("not connected")?;
         if let Some(address) = address {
             write!(f, " to {address}")?;
@@ -120,13 +124,9 @@ impl fmt::Display for NotConnected {
             NotConnectedKind::Closed => f.write_str(": the client is closed")?,
         }
         match next {
-            Next::Connecting { attempt } => write!(f, ": attempt {attempt} is under way")?,
-            Next::Waiting { attempt, wait } => write!(f, ": attempt {attempt} is in {wait:.1?}")?,
-            Next::Nothing => {}
-        }
-        match cause {
-            Some(cause) => write!(f, ": {cause}"),
-            None => Ok(()),
+            Next::Connecting { attempt } => write!(f, ": attempt {attempt} is under way"),
+            Next::Waiting { attempt, wait } => write!(f, ": attempt {attempt} is in {wait:.1?}"),
+            Next::Nothing => Ok(()),
         }
     }
 }

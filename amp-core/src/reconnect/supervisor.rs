@@ -1,10 +1,7 @@
 //! The task that keeps a client connected.
 
-use std::future::{Future, pending, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::future::pending;
 use std::sync::{Arc, Weak};
-use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,6 +12,8 @@ use super::builder::Boxed;
 use super::error::ConnectError;
 use super::state::State;
 use crate::connection::{CloseReason, Connection, Peer, Shared};
+use crate::panics::caught_future;
+use crate::report::Report;
 
 pub(super) type Connect = Box<dyn FnMut() -> Boxed<Connection> + Send>;
 pub(super) type OnConnect = Box<dyn FnMut(Peer) -> Boxed<()> + Send>;
@@ -84,7 +83,7 @@ impl Supervisor {
             };
             attempt = attempt.saturating_add(1);
             let wait = self.waits.next();
-            tracing::debug!(address = self.shown_address(), attempt, ?wait, cause = %lost, "not connected");
+            tracing::debug!(address = self.shown_address(), attempt, ?wait, cause = %Report(&lost), "not connected");
             while drivers.try_join_next().is_some() {}
             let until = later(wait);
             state.publish(State::Waiting { attempt, until, cause: lost.clone() });
@@ -116,9 +115,9 @@ impl Supervisor {
             Ok((peer, close_on_drop))
         };
         let after = *attempt_timeout;
-        match timeout(after, caught(attempt)).await {
-            Ok(Some(done)) => done,
-            Ok(None) => Err(ConnectError::Panicked),
+        match timeout(after, caught_future(attempt)).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(panic)) => Err(ConnectError::Panicked { text: panic.text.into() }),
             Err(_) => Err(ConnectError::Timeout { after }),
         }
     }
@@ -163,17 +162,6 @@ async fn is_closing(closing: &mut watch::Receiver<Weak<Shared>>, peer: &Peer) {
         // There are no handles any more, so the supervisor is about to stop.
         pending::<()>().await;
     }
-}
-
-/// Runs code of the user's; `None` when that panics.
-async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(done)) => Poll::Ready(Some(done)),
-        Err(_) => Poll::Ready(None),
-    })
-    .await
 }
 
 /// After `wait`, or in thirty years: tokio's own limit for what is too far away.

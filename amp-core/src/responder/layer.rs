@@ -18,6 +18,7 @@ use super::locator::{AnyResponder, Responding, Wrap};
 use super::question::{Question, Undeclared};
 use crate::boxes::{AmpBox, keys};
 use crate::connection::{Peer, Polling};
+use crate::panics::caught_future;
 use crate::proto::RemoteError;
 use crate::shorten::Shortened;
 
@@ -207,24 +208,25 @@ where
             responder: Arc::clone(&self.responder),
             slot: slot.clone(),
         };
-        let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let service = Arc::clone(&self.service);
         Some(Box::pin(async move {
-            let ready = poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into);
-            let ended = match ready {
-                Ok(()) => service.call(call).await.map_err(Into::into),
-                Err(error) => {
-                    drop(call);
-                    Err(error)
-                }
-            };
-            drop(service);
+            let ended = caught_future(async {
+                let mut service = service.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into)?;
+                service.call(call).await.map_err(Into::into)
+            })
+            .await;
             // What comes back otherwise is dropped with its slot, and answered by that.
-            if let Err(error) = ended
-                && let Some(mut question) = slot.take_back()
-            {
-                match error.downcast::<RemoteError>() {
-                    Ok(error) => question.fail_with(&error.code, &error.description),
-                    Err(error) => question.fail_undeclared(&Undeclared::Responder(error)),
+            let error = match ended {
+                Ok(Ok(_)) => return,
+                Ok(Err(error)) => Ok(error),
+                Err(panic) => Err(panic),
+            };
+            if let Some(mut question) = slot.take_back() {
+                match error.map(|error: BoxedError| error.downcast::<RemoteError>()) {
+                    Ok(Ok(error)) => question.fail_with(&error.code, &error.description),
+                    Ok(Err(error)) => question.fail_undeclared(&Undeclared::Responder(error)),
+                    Err(panic) => question.fail_undeclared(&Undeclared::Panicked(panic)),
                 }
             }
         }))

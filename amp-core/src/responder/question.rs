@@ -1,5 +1,6 @@
 use smallvec::SmallVec;
 use std::collections::hash_map::RandomState;
+use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +12,9 @@ use crate::boxes::{AmpBox, BoxError, BoxWriter, keys};
 use crate::command::{Arguments, CommandError};
 use crate::connection::{After, BoxNumber, CloseReason, FailurePolicy, Peer, State, Then};
 use crate::observing::{Outcome, Plain, Side, Watch};
+use crate::panics::{Panic, caught, caught_future};
 use crate::proto::{Body, IncomingCall, RemoteError};
+use crate::report::Report;
 use crate::shorten::Shortened;
 
 /// A call that was received and is being answered.
@@ -89,7 +92,13 @@ impl Question {
     /// The arguments of the call. When they cannot be read the call is answered, and there is
     /// nothing more to do.
     pub(super) fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Option<A> {
-        let arguments = self.peer.shared().decode(ampbox, self.number);
+        let arguments = match caught(|| self.peer.shared().decode(ampbox, self.number)) {
+            Ok(arguments) => arguments,
+            Err(panic) => {
+                self.fail_undeclared(&Undeclared::Panicked(panic));
+                return None;
+            }
+        };
         self.number = None;
         match arguments {
             Ok(arguments) => Some(arguments),
@@ -98,6 +107,18 @@ impl Question {
                 None
             }
         }
+    }
+
+    /// Runs code of the responder; when that panics the call fails, and there is nothing more to do.
+    pub(super) fn caught<T>(&mut self, run: impl FnOnce() -> T) -> Option<T> {
+        let done = caught(run);
+        done.map_err(|panic| self.fail_undeclared(&Undeclared::Panicked(panic))).ok()
+    }
+
+    /// As [`caught`](Self::caught), for a future.
+    pub(super) async fn caught_future<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        let done = caught_future(future).await;
+        done.map_err(|panic| self.fail_undeclared(&Undeclared::Panicked(panic))).ok()
     }
 
     pub(super) fn answer(&mut self, response: &impl Arguments) {
@@ -134,21 +155,24 @@ impl Question {
         let Self { peer, tag, answered, watch, .. } = self;
         debug_assert!(!*answered, "a call is answered once");
         let shared = peer.shared();
-        let sent = if let Some(tag) = tag {
-            let sent = shared.send(write, |state, body| put(state, tag, body));
-            sent.and_then(|put| Ok(put.map(|()| Outcome::Answered)?))
-        } else {
-            // It is written all the same: what is wrong with it is worth knowing.
-            shared.send(write, |_, _| ()).map(|()| Outcome::Done)
-        };
-        match sent {
+        let sent = caught(|| {
+            if let Some(tag) = tag {
+                let sent = shared.send(write, |state, body| put(state, tag, body));
+                sent.and_then(|put| Ok(put.map(|()| Outcome::Answered)?))
+            } else {
+                // It is written all the same: what is wrong with it is worth knowing.
+                shared.send(write, |_, _| ()).map(|()| Outcome::Done)
+            }
+        });
+        let sent = sent.map_err(Undeclared::Panicked);
+        match sent.and_then(|sent| sent.map_err(Undeclared::Encode)) {
             Ok(outcome) => {
                 *answered = true;
                 watch.end(outcome, None);
                 true
             }
             Err(error) => {
-                self.fail_undeclared(&Undeclared::Encode(error));
+                self.fail_undeclared(&error);
                 false
             }
         }
@@ -197,7 +221,8 @@ impl Question {
                 && !whole.is::<E>()
             {
                 // What it is wrapped in is said nowhere else.
-                tracing::debug!(command = %self.command(), error = %whole, "a call failed as declared");
+                let (command, error) = (self.command(), Report(&**whole));
+                tracing::debug!(%command, %error, "a call failed as declared");
             }
             self.fail(error);
         } else if let Failure::Other(error) = failure {
@@ -229,7 +254,7 @@ impl Question {
     pub(crate) fn fail_undeclared(&mut self, error: &Undeclared) {
         let reference = next_reference();
         let shown = format!("{reference:08x}");
-        tracing::warn!(command = %self.command(), reference = %shown, %error, "a call failed");
+        self.log(&shown, error);
         match self.policy() {
             // What the peer is told says nothing of the cause, but where to look for it.
             FailurePolicy::Stay => {
@@ -238,6 +263,19 @@ impl Question {
             }
             // To the letter what Twisted says.
             FailurePolicy::Close => self.finish(keys::UNKNOWN.as_bytes(), "Unknown Error", true),
+        }
+    }
+
+    /// A peer can make any number of calls fail.
+    fn log(&self, reference: &str, error: &Undeclared) {
+        let command = self.command();
+        if matches!(error, Undeclared::Dropped) {
+            tracing::debug!(%command, %reference, "a responder was dropped before it had answered");
+        } else if let Some(unsaid) = self.peer.shared().failures.admit() {
+            let unsaid = (unsaid > 0).then_some(unsaid);
+            tracing::warn!(%command, %reference, %error, unsaid, "a call failed");
+        } else {
+            tracing::debug!(%command, %reference, %error, "a call failed");
         }
     }
 
@@ -319,7 +357,13 @@ impl Drop for Question {
             self.peer.shared().leave(number);
         }
         if !self.answered {
-            self.fail_undeclared(&Undeclared::Dropped);
+            // Responders are dropped when the runtime shuts down.
+            let panicking = std::thread::panicking();
+            self.fail_undeclared(if panicking {
+                &Undeclared::Unwound
+            } else {
+                &Undeclared::Dropped
+            });
         }
     }
 }
@@ -337,15 +381,20 @@ fn next_reference() -> u32 {
 /// Why a call failed in a way that its command does not declare.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Undeclared {
-    #[error("{0}")]
+    #[error("{}", Report(.0))]
     Decode(DecodeError),
-    #[error("the response cannot be written: {0}")]
+    #[error("the response cannot be written: {}", Report(.0))]
     Encode(EncodeError),
-    #[error("{0}")]
+    #[error("{}", Report(&**.0))]
     Responder(BoxedError),
     #[error("the protocol switch cannot be made: {0}")]
     Switch(String),
-    #[error("the responder panicked or was dropped")]
+    #[error("{0}")]
+    Panicked(Panic),
+    /// By a panic that was not caught where it happened.
+    #[error("a panic")]
+    Unwound,
+    #[error("the responder was dropped")]
     Dropped,
     #[error("there are {limit} {what}, which is the limit")]
     TooMany { what: &'static str, limit: usize },

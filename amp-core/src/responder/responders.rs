@@ -5,16 +5,17 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll, ready};
+use std::task::{self, Poll};
 
 use super::clash::{Clash, Origin};
 use super::locator::{AnyResponder, Locator, Responding};
-use super::question::Question;
+use super::question::{Question, Undeclared};
 use super::string::{OfStrings, StringResponder};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
 use crate::command::{Command, Ping, ProtocolSwitch};
 use crate::connection::{Switched, Then};
+use crate::panics::caught;
 use crate::shorten::Shortened;
 
 /// A set of responders, each for one command, and the state that they share.
@@ -358,7 +359,7 @@ where
     fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
         let command = question.decode(ampbox)?;
         let context = Context::new(Arc::clone(&self.state), question.peer().clone());
-        let responding = Some((self.responder)(context, command));
+        let responding = Some(question.caught(|| (self.responder)(context, command))?);
         let question = Some(question);
         Some(Box::pin(Answering::<R, C> { responding, question, ended: self.ended }))
     }
@@ -385,12 +386,17 @@ impl<R: Future, C: Command> Future for Answering<R, C> {
         let (Some(responding), Some(question)) = (responding, this.question.as_mut()) else {
             return Poll::Ready(());
         };
-        let ended = ready!(responding.poll(cx));
+        let polled = caught(|| responding.poll(cx));
+        if matches!(polled, Ok(Poll::Pending)) {
+            return Poll::Pending;
+        }
         // What it holds is free before the peer hears of its end.
         this.responding.set(None);
-        match (this.ended)(ended) {
-            Ok(response) => question.answer(&response),
-            Err(failure) => question.fail_as(failure),
+        match polled.map(|ended| ended.map(this.ended)) {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(Ok(response))) => question.answer(&response),
+            Ok(Poll::Ready(Err(failure))) => question.fail_as(failure),
+            Err(panic) => question.fail_undeclared(&Undeclared::Panicked(panic)),
         }
         *this.question = None;
         Poll::Ready(())
@@ -420,12 +426,13 @@ where
     fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
         let command = question.decode(ampbox)?;
         let context = Context::new(Arc::clone(&self.state), question.peer().clone());
-        let decision = (self.responder)(context, command);
+        let decision = question.caught(|| (self.responder)(context, command))?;
         let then = self.then;
         Some(Box::pin(async move {
-            match decision.await {
-                Ok(decision) => question.accept_switch(then(decision)),
-                Err(error) => question.fail(&error),
+            match question.caught_future(decision).await {
+                Some(Ok(decision)) => question.accept_switch(then(decision)),
+                Some(Err(error)) => question.fail(&error),
+                None => {}
             }
         }))
     }
@@ -449,11 +456,12 @@ where
     fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
         let command = question.decode(ampbox)?;
         let context = Context::new(Arc::clone(&self.state), question.peer().clone());
-        let response = (self.responder)(context, command);
+        let response = question.caught(|| (self.responder)(context, command))?;
         Some(Box::pin(async move {
-            match response.await {
-                Ok((response, after)) => question.answer_then(&response, Box::pin(after)),
-                Err(error) => question.fail(&error),
+            match question.caught_future(response).await {
+                Some(Ok((response, after))) => question.answer_then(&response, Box::pin(after)),
+                Some(Err(error)) => question.fail(&error),
+                None => {}
             }
         }))
     }

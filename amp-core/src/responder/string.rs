@@ -64,9 +64,10 @@ impl<R: StringResponder> AnyResponder for OfStrings<R> {
         let call = StringCallReceived { command, arguments, peer: question.peer().clone() };
         let responder = Arc::clone(&self.0);
         Some(Box::pin(async move {
-            match responder.respond(call).await {
-                Ok(response) => question.answer_box(&response),
-                Err(error) => question.fail_with(&error.code, &error.description),
+            match question.caught_future(async { responder.respond(call).await }).await {
+                Some(Ok(response)) => question.answer_box(&response),
+                Some(Err(error)) => question.fail_with(&error.code, &error.description),
+                None => {}
             }
         }))
     }

@@ -17,7 +17,9 @@ use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
 use crate::connection::{ByteStream, Transport};
 use crate::error::CloseReason;
+use crate::observing::Restraint;
 use crate::proto::ProtocolError;
+use crate::report::Report;
 
 /// How many bytes a read asks for at least.
 const READ: usize = 64 << 10;
@@ -53,6 +55,8 @@ struct Input {
     held: Option<Held>,
     /// Whether a box came that had nowhere to go.
     astray: bool,
+    /// Of the events that tell of attachments, which no route carries.
+    uncarried: Restraint,
 }
 
 struct Held {
@@ -86,6 +90,7 @@ impl Driver {
             attachments: Vec::new(),
             held: None,
             astray: false,
+            uncarried: Restraint::default(),
         };
         Self {
             transport,
@@ -141,7 +146,7 @@ impl Driver {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Input { buffer, decoder, attachments, .. } = &mut self.input;
+        let Input { buffer, decoder, attachments, uncarried, .. } = &mut self.input;
         // What a large box needed is not kept for the small ones that follow.
         if buffer.is_empty() && buffer.capacity() > 4 * READ {
             *buffer = BytesMut::new();
@@ -153,7 +158,13 @@ impl Driver {
         let received = self.transport.as_mut().poll_receive(cx, buffer, attachments);
         if !attachments.is_empty() {
             let dropped = attachments.len();
-            tracing::warn!(dropped, "a routed connection carries no attachments");
+            // Each message of the peer may bring some.
+            if let Some(unsaid) = uncarried.admit() {
+                let unsaid = (unsaid > 0).then_some(unsaid);
+                tracing::warn!(dropped, unsaid, "{UNCARRIED}");
+            } else {
+                tracing::debug!(dropped, "{UNCARRIED}");
+            }
             attachments.clear();
         }
         received
@@ -184,7 +195,7 @@ impl Driver {
         }
         let stalled = { self.shared.lock().table.stall(route, ampbox.encoded_len()) };
         if let Some((error, wakers)) = stalled {
-            tracing::warn!(%error, "a route has ended");
+            tracing::warn!(error = %Report(&error), "a route has ended");
             wakers.into_iter().flatten().for_each(Waker::wake);
         }
     }
@@ -347,10 +358,12 @@ impl Driver {
         };
         receiving.into_iter().chain(sending).for_each(Waker::wake);
         self.shared.ended.notify_waiters();
-        tracing::debug!(%reason, "a routed connection has ended");
+        tracing::debug!(reason = %Report(&reason), "a routed connection has ended");
         reason
     }
 }
+
+const UNCARRIED: &str = "a routed connection carries no attachments";
 
 const ASTRAY: &str = "a box came for a route that is not bound";
 

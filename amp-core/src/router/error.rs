@@ -31,7 +31,7 @@ pub enum RouteError {
         limit: usize,
     },
     /// The connection that the routes share has ended, or is about to.
-    #[error("the connection that the routes share is closed: {0}")]
+    #[error("the connection that the routes share is closed")]
     Closed(#[source] CloseReason),
     /// Nobody read what came for this route, and the other routes had to wait for that.
     #[error(
@@ -49,7 +49,7 @@ pub enum RouteError {
         after: Duration,
     },
     /// Something other than boxes was to be sent over the route: another protocol, or TLS.
-    #[error("a route carries boxes and nothing else: {0}")]
+    #[error("a route carries boxes and nothing else")]
     NotBoxes(#[from] BoxError),
 }
 

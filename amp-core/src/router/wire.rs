@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::RouteName;
 use crate::boxes::{BoxError, BoxLimits, Decoder, MAX_VALUE, keys};
+use crate::observing::Restraint;
 
 /// How much larger a box gets by its `_route`, at most: two lengths, the key, and the value.
 const ROOM: usize = 4 + keys::ROUTE.len() + MAX_VALUE;
@@ -25,6 +26,8 @@ pub(super) struct Labeller {
     decoder: Decoder,
     /// The beginning of a box that is not all there.
     partial: BytesMut,
+    /// Of the events that tell of arguments which a box has lost.
+    lost: Restraint,
 }
 
 impl Labeller {
@@ -39,7 +42,12 @@ impl Labeller {
         }
         // What this side sends is held to nothing but what the peer allows.
         let limits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
-        Self { pair: pair.freeze(), decoder: Decoder::new(limits), partial: BytesMut::new() }
+        Self {
+            pair: pair.freeze(),
+            decoder: Decoder::new(limits),
+            partial: BytesMut::new(),
+            lost: Restraint::default(),
+        }
     }
 
     /// Takes the next bytes of the stream.
@@ -56,7 +64,13 @@ impl Labeller {
     pub(super) fn label(&mut self, out: &mut BytesMut) -> Result<(), BoxError> {
         while let Some(mut ampbox) = self.decoder.decode(&mut self.partial)? {
             if ampbox.remove(keys::ROUTE) {
-                tracing::warn!("a box lost its argument _route, which routes use themselves");
+                const LOST: &str = "a box lost its argument _route, which routes use themselves";
+                // A peer may have chosen it, where boxes are passed on.
+                if let Some(unsaid) = self.lost.admit() {
+                    tracing::warn!(unsaid = (unsaid > 0).then_some(unsaid), "{LOST}");
+                } else {
+                    tracing::debug!("{LOST}");
+                }
             }
             out.reserve(self.pair.len() + ampbox.encoded_len());
             out.put_slice(&self.pair);
@@ -70,6 +84,7 @@ impl Labeller {
 mod tests {
     use super::*;
     use crate::boxes::AmpBox;
+    use crate::shorten::Shortened;
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
 
@@ -108,7 +123,10 @@ mod tests {
 
     #[test]
     fn what_is_not_a_box_is_an_error() {
-        assert_eq!(label("jobs", &[b"GET /"]), Err(BoxError::KeyTooLong { len: 0x4745 }));
+        assert_eq!(
+            label("jobs", &[b"GET /"]),
+            Err(BoxError::NotAmp { beginning: Shortened::new("GET /"), protocol: Some("HTTP") })
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::boxes::{AmpBox, BoxLimits, BoxReader, Decoder};
 use crate::command::{Arguments, Command, CommandError, OneWay, read_arguments};
 use crate::connection::{Connection, Peer};
 use crate::proto::{Body, Core, CoreLimits, Event, IncomingCall, RemoteError};
+use crate::report::Report;
 use crate::responder::Responders;
 use crate::shorten::Shortened;
 
@@ -533,7 +534,9 @@ impl Actor {
     async fn receive(&mut self) -> Result<Option<IncomingCall>, String> {
         loop {
             let received = self.decoder.decode(&mut self.buffer);
-            if let Some(ampbox) = received.map_err(|error| format!("no box came: {error}"))? {
+            if let Some(ampbox) =
+                received.map_err(|error| format!("no box came: {}", Report(&error)))?
+            {
                 let shown = format!("{ampbox:?}");
                 return match self.core.handle_box(ampbox) {
                     Ok(Event::Called(call)) => Ok(Some(call)),
@@ -541,7 +544,7 @@ impl Actor {
                     Ok(Event::Late { .. } | Event::Ignored) => {
                         Err(format!("an answer came to no call: {shown}"))
                     }
-                    Err(error) => Err(error.to_string()),
+                    Err(error) => Err(Report(&error).to_string()),
                 };
             }
             let stream = self.stream.as_mut().ok_or("it had ended the connection")?;
@@ -581,13 +584,13 @@ impl ExpectedCall {
 
 /// A call for messages.
 fn shown(call: &IncomingCall) -> String {
-    let name = String::from_utf8_lossy(call.command());
+    let name = call.command().escape_ascii();
     format!("{name} {:?}", without_reserved(call.ampbox()))
 }
 
 fn failed(error: &RemoteError) -> String {
     let RemoteError { code, description, .. } = error;
-    format!("failed with {}, {description:?}", String::from_utf8_lossy(code))
+    format!("failed with {}, {description:?}", code.escape_ascii())
 }
 
 fn without_reserved(ampbox: &AmpBox) -> AmpBox {
@@ -601,7 +604,7 @@ fn box_of(name: &str, arguments: &impl Arguments) -> AmpBox {
     let mut bytes = written(name, arguments.encode());
     match AmpBox::parse(&mut bytes, BoxLimits::default()) {
         Ok(ampbox) => ampbox,
-        Err(error) => panic!("{name} is over the limits of a box: {error}"),
+        Err(error) => panic!("{name} is over the limits of a box: {}", Report(&error)),
     }
 }
 
@@ -609,13 +612,13 @@ fn box_of(name: &str, arguments: &impl Arguments) -> AmpBox {
 fn written<T>(name: &str, encoded: Result<T, EncodeError>) -> T {
     match encoded {
         Ok(encoded) => encoded,
-        Err(error) => panic!("{name} cannot be written without a connection: {error}"),
+        Err(error) => panic!("{name} cannot be written without a connection: {}", Report(&error)),
     }
 }
 
 fn read<C: Command>(arguments: &AmpBox) -> Result<C, String> {
     Proto::detached(|proto| read_arguments(arguments, proto))
-        .map_err(|error| format!("cannot be read: {error}"))
+        .map_err(|error| format!("cannot be read: {}", Report(&error)))
 }
 
 /// Whether both are the same; else in which keys they are not.

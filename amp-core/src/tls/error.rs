@@ -11,7 +11,7 @@ use crate::shorten::Shortened;
 #[non_exhaustive]
 pub enum TlsError {
     /// The server cannot be reached.
-    #[error("cannot connect: {0}")]
+    #[error("cannot connect")]
     Connect(#[source] Arc<io::Error>),
     /// This is neither a DNS name nor an IP address.
     #[error("{name:?} is not the name of a server")]
@@ -21,10 +21,10 @@ pub enum TlsError {
     },
     /// The two sides did not agree: a certificate is not good enough for the other side, there is
     /// no version of TLS that both have, or what came is not TLS at all.
-    #[error("the TLS handshake failed: {0}")]
+    #[error("the TLS handshake failed")]
     Handshake(#[from] rustls::Error),
     /// The stream broke or ended during the handshake.
-    #[error("the stream broke during the TLS handshake: {0}")]
+    #[error("the stream broke during the TLS handshake")]
     Io(#[source] Arc<io::Error>),
     /// The handshake was not done in time.
     #[error("no TLS connection within {after:?}")]
@@ -54,7 +54,7 @@ impl TlsError {
 pub enum TlsConfigError {
     /// The text is not PEM.
     #[error("cannot read PEM: {}", describe(.0))]
-    Pem(#[source] pem::Error),
+    Pem(pem::Error),
     /// The PEM text does not have this.
     #[error("there is no {what} in the PEM text")]
     Missing {
@@ -62,7 +62,7 @@ pub enum TlsConfigError {
         what: &'static str,
     },
     /// A certificate cannot be an authority.
-    #[error("authority {number} of the PEM text cannot be used: {source}")]
+    #[error("authority {number} of the PEM text cannot be used")]
     Authority {
         /// Which certificate of the text, counted from 1.
         number: usize,
@@ -71,10 +71,10 @@ pub enum TlsConfigError {
     },
     /// Certificate and key cannot be used: they may not belong together, or be of a kind that
     /// rustls does not support.
-    #[error("the certificate and its key cannot be used: {0}")]
+    #[error("the certificate and its key cannot be used")]
     Identity(#[source] rustls::Error),
     /// The provider of cryptography that this process has installed cannot be used.
-    #[error("the provider of cryptography cannot be used: {0}")]
+    #[error("the provider of cryptography cannot be used")]
     Provider(#[source] rustls::Error),
 }
 

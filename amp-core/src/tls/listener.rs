@@ -11,6 +11,8 @@ use tokio_rustls::rustls::ServerConfig;
 use super::handshake::{Role, TIMEOUT, connection, handshake};
 use crate::argument::PeerAddress;
 use crate::connection::Connection;
+use crate::observing::Restraint;
+use crate::report::Report;
 use crate::server::Listener;
 
 /// Accepts streams: a [`TcpListener`], or something of your own.
@@ -53,13 +55,16 @@ pub struct TlsListener<L> {
     max_handshakes: usize,
     /// Each gives a connection unless it failed.
     handshakes: JoinSet<Option<Connection>>,
+    /// Of the events that tell of them.
+    panics: Restraint,
 }
 
 impl<L: AcceptStream> TlsListener<L> {
     /// Accepts what `listener` does, and does the handshake.
     pub fn new(listener: L, config: Arc<ServerConfig>) -> Self {
         let handshakes = JoinSet::new();
-        Self { listener, config, timeout: TIMEOUT, max_handshakes: 1024, handshakes }
+        let panics = Restraint::default();
+        Self { listener, config, timeout: TIMEOUT, max_handshakes: 1024, handshakes, panics }
     }
 
     /// How long a handshake may take. 10 seconds by default.
@@ -85,7 +90,15 @@ impl<L: AcceptStream> Listener for TlsListener<L> {
                     Ok(Some(connection)) => return Ok(connection),
                     Ok(None) => {}
                     // A verifier or resolver of the user's has panicked.
-                    Err(error) => tracing::error!(%error, "a TLS handshake failed"),
+                    Err(error) => {
+                        let error = Report(&error);
+                        if let Some(unsaid) = self.panics.admit() {
+                            let unsaid = (unsaid > 0).then_some(unsaid);
+                            tracing::error!(%error, unsaid, "a TLS handshake failed");
+                        } else {
+                            tracing::debug!(%error, "a TLS handshake failed");
+                        }
+                    }
                 },
                 accepted = self.listener.accept(), if room => {
                     let (stream, address) = accepted?;
@@ -118,7 +131,7 @@ where
     match handshake(stream, Role::Server(config), timeout).await {
         Ok(shaken) => Some(connection(shaken, address)),
         Err(error) => {
-            tracing::debug!(peer = %address, %error, "a TLS handshake failed");
+            tracing::debug!(peer = %address, error = %Report(&error), "a TLS handshake failed");
             None
         }
     }

@@ -10,6 +10,7 @@ use super::{Driver, Reading, Switching};
 use crate::command::{Command, NoError};
 use crate::error::{CallError, CloseReason};
 use crate::proto::{Body, CallId};
+use crate::report::Report;
 
 /// Pings follow each other no faster, whatever was asked for: tokio's timers count milliseconds.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -222,7 +223,7 @@ fn send_ping(shared: &Shared, send: &SendPing, written: u64) -> Option<Outstandi
             id.map(|id| Outstanding { id, end, written })
         }
         Err(error) => {
-            tracing::warn!(%error, "a ping cannot be sent");
+            tracing::warn!(error = %Report(&error), "a ping cannot be sent");
             None
         }
     }

@@ -56,8 +56,8 @@ async fn connect(address: &Address, connections: usize) -> Result<Vec<Peer>, Any
     for number in 1..=connections {
         let connection = connection(address).await.map_err(|error| match number {
             1 => format!(
-                "cannot connect to {address}: {error}\n\
-                 Is the server running? Start it with: load serve {address}"
+                "cannot connect to {address}: {error}; is the server running? Start it with: load \
+                 serve {address}"
             ),
             _ => format!("cannot make connection {number} of {connections}: {error}"),
         })?;

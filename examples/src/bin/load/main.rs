@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     match run(action) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("load: {error}");
+            eprintln!("load: {}", amp_core::Report(&*error));
             ExitCode::FAILURE
         }
     }

@@ -165,7 +165,8 @@ pub(crate) fn explain(error: AnyError, work: Work) -> AnyError {
         return error;
     }
     format!(
-        "{error}\nThe server has to answer the command of --work {}: see commands.rs",
+        "{}; the server has to answer the command of --work {}: see commands.rs",
+        amp_core::Report(&*error),
         work.name()
     )
     .into()

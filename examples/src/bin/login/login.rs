@@ -54,9 +54,9 @@ pub(crate) enum LoginError {
     WrongSecret,
     #[error("no login within {0:?}")]
     Timeout(Duration),
-    #[error("no login: {0}")]
+    #[error("no login")]
     Call(#[from] CallError<AuthenticateError>),
-    #[error("there are no random numbers: {0}")]
+    #[error("there are no random numbers")]
     Random(#[from] getrandom::Error),
     #[error(transparent)]
     Clash(#[from] amp_core::responder::Clash),

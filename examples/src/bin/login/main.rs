@@ -11,7 +11,8 @@
 mod login;
 
 use amp_core::{
-    Arguments, CallError, CloseReason, Command, Connection, Context, NoError, Peer, Responders,
+    Arguments, CallError, CloseReason, Command, Connection, Context, NoError, Peer, Report,
+    Responders,
 };
 use std::error::Error;
 use std::future::pending;
@@ -105,7 +106,7 @@ async fn serve(listener: TcpListener, secret: Arc<Secret>, deadline: Duration) -
                 Ok(peer) => {
                     tokio::spawn(async move { peer.closed().await });
                 }
-                Err(error) => println!("server: {error}"),
+                Err(error) => println!("server: {}", Report(&error)),
             }
             io::Result::Ok(())
         });

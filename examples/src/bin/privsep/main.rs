@@ -72,7 +72,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("privsep: {error}");
+            eprintln!("privsep: {}", amp_core::Report(&*error));
             ExitCode::FAILURE
         }
     }

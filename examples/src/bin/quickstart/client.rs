@@ -1,7 +1,7 @@
 //! The side that connects: it makes every call, and checks what comes back.
 
 use amp_core::argument::EncodeErrorKind;
-use amp_core::{CallError, Connection, Peer, Responders};
+use amp_core::{CallError, Connection, Peer, Report, Responders};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
@@ -18,8 +18,8 @@ use crate::server::{sum, temporary_file};
 pub(crate) async fn run(address: &Address) -> Result<(), AnyError> {
     let connection = connect(address).await.map_err(|error| {
         format!(
-            "cannot connect to {address}: {error}\n\
-             Is the server running? Start it with: quickstart serve {address}"
+            "cannot connect to {address}: {error}; is the server running? Start it with: \
+             quickstart serve {address}"
         )
     })?;
     // The client answers as well: the server calls it back.
@@ -117,7 +117,9 @@ async fn refused_descriptor(peer: &Peer) -> Result<(), AnyError> {
             println!("client: ConcatenateFiles is refused: {error}");
             Ok(())
         }
-        Err(error) => Err(format!("ConcatenateFiles should fail otherwise: {error}").into()),
+        Err(error) => {
+            Err(format!("ConcatenateFiles should fail otherwise: {}", Report(&error)).into())
+        }
         Ok(_) => Err("ConcatenateFiles should fail over TCP".into()),
     }
 }

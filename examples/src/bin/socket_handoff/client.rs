@@ -1,6 +1,6 @@
 //! Clients that call all the time, and follow the server from process to process.
 
-use amp_core::{Connection, Context, NoError, Peer, Responders};
+use amp_core::{Connection, Context, NoError, Peer, Report, Responders};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -148,7 +148,7 @@ async fn call(server: watch::Receiver<Option<Peer>>, tally: watch::Sender<Tally>
         match checked_sum(&server, n).await {
             Ok(pid) => tally.send_modify(|tally| *tally.answered.entry(pid).or_default() += 1),
             Err(error) => {
-                let error = error.to_string();
+                let error = Report(&*error).to_string();
                 tally.send_modify(|tally| *tally.failed.entry(error).or_default() += 1);
                 return;
             }

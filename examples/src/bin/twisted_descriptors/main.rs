@@ -14,7 +14,7 @@
 mod commands;
 mod python;
 
-use amp_core::{Context, Failure, NoError, Peer, Responders};
+use amp_core::{Context, Failure, NoError, Peer, Report, Responders};
 use std::error::Error;
 use std::fs::File;
 use std::io;
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
     match timeout(DEADLINE, run()).await {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("twisted_descriptors: {error}");
+            eprintln!("twisted_descriptors: {}", Report(&*error));
             ExitCode::FAILURE
         }
         Err(_) => {

@@ -1,6 +1,6 @@
 //! One call after the other, and whether each ended as it may.
 
-use amp_core::{CallError, Command, CommandError};
+use amp_core::{CallError, Command, CommandError, Report};
 use amp_tests::Transport;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -217,7 +217,7 @@ impl Caller {
             Err(CallError::Remote(error)) if error.is_closing() => self.never(id, "CLOSING"),
             Err(CallError::Closed(reason)) => match kind_of_end(reason) {
                 (kind, true) => Ok(kind),
-                (_, false) => Err(format!("{id} ended with its connection: {reason}")),
+                (_, false) => Err(format!("{id} ended with its connection: {}", Report(reason))),
             },
             _ => return None,
         })

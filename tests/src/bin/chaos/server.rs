@@ -1,7 +1,7 @@
 //! The server: what it answers with, and how it comes and goes.
 
 use amp_core::{
-    CloseReason, Connection, Context, Failure, FailurePolicy, Limits, NoError, Responders,
+    CloseReason, Connection, Context, Failure, FailurePolicy, Limits, NoError, Report, Responders,
     serve_with,
 };
 use amp_tests::{Address, Transport};
@@ -169,7 +169,10 @@ fn ended(world: &World, client: u32, reason: &CloseReason) {
     let (kind, is_right) = kind_of_end(reason);
     world.count(Group::Ends, kind);
     if !is_right {
-        world.violation(format!("the server ended a connection of client {client}: {reason}"));
+        world.violation(format!(
+            "the server ended a connection of client {client}: {}",
+            Report(reason)
+        ));
     }
 }
 

@@ -1,0 +1,48 @@
+//! Panics of a user's code that runs in a task which others share.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use crate::report::Escaped;
+
+/// What somebody's code panicked with, as text.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("a panic: {}", Escaped(text))]
+pub(crate) struct Panic {
+    pub(crate) text: Box<str>,
+}
+
+impl Panic {
+    pub(crate) fn of(payload: &(dyn Any + Send)) -> Self {
+        let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+            (Some(text), _) => text,
+            (None, Some(text)) => text.as_str(),
+            (None, None) => "with something other than text",
+        };
+        Self { text: text.into() }
+    }
+}
+
+/// Runs code of a user's.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let panic = Panic::of(&*payload);
+        // A payload's own drop is the user's too.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        panic
+    })
+}
+
+/// Polls code of a user's until it is done, or panics.
+pub(crate) async fn caught_future<T>(future: impl Future<Output = T>) -> Result<T, Panic> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match caught(|| future.as_mut().poll(cx)) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(done)) => Poll::Ready(Ok(done)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}

@@ -1,0 +1,325 @@
+//! What errors say, and how they are said.
+
+use amp_core::argument::{Decimal, DecimalError};
+use amp_core::boxes::BoxError;
+use amp_core::proto::{NotQueued, ProtocolError, SwitchRefused, TooManyCalls};
+use amp_core::reconnect::{self, ConnectError};
+use amp_core::responder::Clash;
+use amp_core::router::{RouteError, RouteName};
+use amp_core::schema::Schema;
+use amp_core::tls::{TlsConfigError, TlsError};
+use amp_core::{
+    CallError, CloseReason, CommandError, Connection, DecodeError, DecodeErrorKind, EncodeError,
+    EncodeErrorKind, PeerAddress, RemoteError, Report, Responders, Shortened, StringCallReceived,
+};
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio_rustls::rustls;
+use tokio_rustls::rustls::pki_types::pem;
+
+/// An error of a user's, which has a cause of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("the shelf is empty")]
+struct Outer(#[source] Inner);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the van broke down")]
+struct Inner;
+
+#[derive(CommandError, Debug, thiserror::Error)]
+enum Declared {
+    #[error("out of stock")]
+    #[amp(code = "STOCK")]
+    OutOfStock(#[source] Missing),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("nobody has ordered any")]
+struct Missing(String);
+
+impl From<String> for Missing {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl AsRef<str> for Missing {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+const AFTER: Duration = Duration::from_secs(3);
+
+fn of_io() -> Arc<io::Error> {
+    Arc::new(io::Error::other(Outer(Inner)))
+}
+
+fn box_errors() -> Vec<BoxError> {
+    let key = Shortened::new("key");
+    vec![
+        BoxError::NotAmp { beginning: key.clone(), protocol: Some("HTTP") },
+        BoxError::KeyTooLong { len: 256 },
+        BoxError::EmptyKey,
+        BoxError::ReservedKey { key: key.clone() },
+        BoxError::ValueTooLong { key: key.clone(), len: 70_000 },
+        BoxError::DuplicateKey { key },
+        BoxError::BoxTooLong { seen: 5, limit: 4 },
+        BoxError::TooManyPairs { seen: 5, limit: 4 },
+        BoxError::Truncated { seen: 3 },
+    ]
+}
+
+fn protocol_errors() -> Vec<ProtocolError> {
+    let of_boxes = box_errors().into_iter().map(ProtocolError::Box);
+    of_boxes.chain([ProtocolError::NoKind { pairs: 2 }, ProtocolError::SwitchesCross]).collect()
+}
+
+fn encode_errors() -> Vec<EncodeError> {
+    let what = "a thing";
+    let of_boxes = box_errors().into_iter().map(EncodeErrorKind::Box);
+    let kinds = of_boxes.chain([
+        EncodeErrorKind::ElementTooLong { index: 1, len: 70_000 },
+        EncodeErrorKind::Absent,
+        EncodeErrorKind::TooDeep { limit: 5 },
+        EncodeErrorKind::NotCarried { what },
+        EncodeErrorKind::Unwritable { what, seen: Shortened::new("x") },
+        EncodeErrorKind::NoForm { what },
+        EncodeErrorKind::Custom(Outer(Inner).into()),
+    ]);
+    kinds.map(|kind| EncodeError::from(kind).at("name")).collect()
+}
+
+fn decode_errors() -> Vec<DecodeError> {
+    let (what, seen) = ("a thing", Shortened::new("x"));
+    let of_boxes = box_errors().into_iter().map(DecodeErrorKind::Box);
+    let kinds = of_boxes.chain([
+        DecodeErrorKind::Missing,
+        DecodeErrorKind::UnknownKey { key: seen.clone() },
+        DecodeErrorKind::Malformed { expected: what, seen: seen.clone() },
+        DecodeErrorKind::OutOfRange { expected: what, seen },
+        DecodeErrorKind::Truncated { index: 1 },
+        DecodeErrorKind::WrongLength { expected: 1, seen: 2 },
+        DecodeErrorKind::DuplicateKey,
+        DecodeErrorKind::Trailing { len: 1 },
+        DecodeErrorKind::TooDeep { limit: 5 },
+        DecodeErrorKind::TooLong { limit: 5 },
+        DecodeErrorKind::NoData { expected: what },
+        DecodeErrorKind::NotCarried { what },
+        DecodeErrorKind::Unclaimable { ordinal: 1, received: 0 },
+        DecodeErrorKind::NoForm { what },
+        DecodeErrorKind::Custom(Outer(Inner).into()),
+    ]);
+    kinds.map(|kind| DecodeError::from(kind).at("name")).collect()
+}
+
+fn tls_errors() -> Vec<TlsError> {
+    vec![
+        TlsError::Connect(of_io()),
+        TlsError::ServerName { name: "a b".into() },
+        TlsError::Handshake(rustls::Error::DecryptError),
+        TlsError::Io(of_io()),
+        TlsError::Timeout { after: AFTER },
+    ]
+}
+
+fn close_reasons() -> Vec<CloseReason> {
+    let of_tls = tls_errors().into_iter().map(CloseReason::Tls);
+    let of_protocol = protocol_errors().into_iter().map(CloseReason::Protocol);
+    let of_routes = route_errors(CloseReason::Local).into_iter().map(io::Error::from);
+    of_tls
+        .chain(of_protocol)
+        .chain(of_routes.map(CloseReason::from))
+        .chain([
+            CloseReason::Local,
+            CloseReason::Peer,
+            CloseReason::Truncated { received: 3 },
+            CloseReason::Io(of_io()),
+            CloseReason::Failed { command: "Sum".into(), code: "UNKNOWN".into() },
+            CloseReason::Switched,
+            CloseReason::Idle { after: AFTER },
+            CloseReason::NoLogin { within: AFTER },
+            CloseReason::PingTimeout { after: AFTER },
+            CloseReason::Limit { what: "calls", limit: 3 },
+        ])
+        .collect()
+}
+
+fn route_errors(reason: CloseReason) -> Vec<RouteError> {
+    let name = RouteName::from("jobs");
+    let stalled = RouteError::Stalled { name: name.clone(), waiting: 1, limit: 2, after: AFTER };
+    let mut errors = vec![
+        RouteError::Bound { name },
+        RouteError::NameTooLong { len: 70_000 },
+        RouteError::TooMany { limit: 3 },
+        RouteError::Closed(reason),
+        stalled,
+    ];
+    errors.extend(box_errors().into_iter().map(RouteError::NotBoxes));
+    errors
+}
+
+fn connect_errors() -> Vec<ConnectError> {
+    let mut errors = vec![
+        ConnectError::Connect(Arc::new(Outer(Inner))),
+        ConnectError::Hook(Arc::new(Outer(Inner))),
+        ConnectError::Timeout { after: AFTER },
+        ConnectError::Panicked { text: "a text".into() },
+    ];
+    errors.extend(close_reasons().into_iter().map(ConnectError::Lost));
+    errors
+}
+
+async fn not_connected() -> CallError {
+    let client = reconnect::Client::builder(async || Err::<Connection, _>(Outer(Inner))).spawn();
+    loop {
+        let calling = client.call_remote_string("A", [("a", "b")]);
+        let Err(error @ CallError::NotConnected(_)) = calling.await else { panic!("connected") };
+        if error.source().is_some() {
+            return error;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn call_errors() -> Vec<CallError<Declared>> {
+    let missing = Declared::OutOfStock(Missing("Sunday".to_owned()));
+    let CallError::NotConnected(not_connected) = not_connected().await else { panic!() };
+    let mut errors = vec![
+        CallError::Command(missing),
+        CallError::Remote(RemoteError::new("A", "b")),
+        CallError::Timeout { after: AFTER },
+        CallError::TooManyCalls(TooManyCalls { limit: 3 }),
+        CallError::SwitchUnderWay,
+        CallError::TlsStarted,
+        CallError::NotConnected(not_connected),
+    ];
+    errors.extend(encode_errors().into_iter().map(CallError::Encode));
+    errors.extend(decode_errors().into_iter().map(CallError::Decode));
+    errors.extend(close_reasons().into_iter().map(CallError::Closed));
+    errors
+}
+
+fn tls_config_errors() -> Vec<TlsConfigError> {
+    let end_marker = b"END".to_vec();
+    vec![
+        TlsConfigError::Pem(pem::Error::MissingSectionEnd { end_marker }),
+        TlsConfigError::Pem(pem::Error::NoItemsFound),
+        TlsConfigError::Missing { what: "key" },
+        TlsConfigError::Authority { number: 1, source: rustls::Error::DecryptError },
+        TlsConfigError::Identity(rustls::Error::DecryptError),
+        TlsConfigError::Provider(rustls::Error::DecryptError),
+    ]
+}
+
+fn clash() -> Clash {
+    let set = || {
+        Responders::new(()).respond_string("A", async |call: StringCallReceived| Ok(call.arguments))
+    };
+    set().merge(set()).err().expect("two responders of one name")
+}
+
+async fn all() -> Vec<Box<dyn Error>> {
+    fn boxed<E: Error + 'static>(errors: Vec<E>) -> impl Iterator<Item = Box<dyn Error>> {
+        errors.into_iter().map(|error| Box::new(error) as _)
+    }
+    let switches = vec![
+        SwitchRefused::UnderWay,
+        SwitchRefused::NotQueued(NotQueued::TooManyCalls(TooManyCalls { limit: 3 })),
+    ];
+    // The connection that routes share is not itself a route.
+    let reasons =
+        close_reasons().into_iter().filter(|reason| !matches!(reason, CloseReason::Io(_)));
+    boxed(box_errors())
+        .chain(boxed(protocol_errors()))
+        .chain(boxed(switches))
+        .chain(boxed(box_errors().into_iter().map(NotQueued::TooLarge).collect()))
+        .chain(boxed(encode_errors()))
+        .chain(boxed(decode_errors()))
+        .chain(boxed(tls_errors()))
+        .chain(boxed(tls_config_errors()))
+        .chain(boxed(close_reasons()))
+        .chain(boxed(reasons.flat_map(route_errors).collect()))
+        .chain(boxed(connect_errors()))
+        .chain(boxed(call_errors().await))
+        .chain(boxed(vec![clash()]))
+        .chain(boxed(vec!["x".parse::<Decimal>().unwrap_err(), DecimalError::ExponentOutOfRange]))
+        .chain(boxed(vec!["x".parse::<Schema>().unwrap_err()]))
+        .collect()
+}
+
+#[tokio::test]
+async fn no_error_repeats_what_its_source_says() {
+    for error in all().await {
+        let mut error: &dyn Error = &*error;
+        while let Some(source) = error.source() {
+            let (text, of_source) = (error.to_string(), source.to_string());
+            assert!(!text.contains(&of_source), "{text:?} has {of_source:?} in it: {error:?}");
+            error = source;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_report_says_everything_once_on_one_line() {
+    for error in all().await {
+        let report = Report(&*error).to_string();
+        let mut error: Option<&dyn Error> = Some(&*error);
+        while let Some(part) = error {
+            assert_eq!(report.matches(&part.to_string()).count(), 1, "{report}: {part}");
+            error = part.source();
+        }
+    }
+    let lost = ConnectError::Hook(Arc::new(CallError::<Declared>::Closed(CloseReason::Tls(
+        TlsError::Io(of_io()),
+    ))));
+    let expected = "the connection could not be made ready: the connection is closed: TLS could \
+                    not be started: the stream broke during the TLS handshake: the shelf is empty: \
+                    the van broke down";
+    assert_eq!(Report(&lost).to_string(), expected);
+}
+
+#[test]
+fn what_a_peer_wrote_is_escaped_where_it_is_displayed() {
+    let text = "\u{1b}[2Jfirst\r\nsecond\u{202e}caf\u{e9}";
+    let shown = r"\u{1b}[2Jfirst\r\nsecond\u{202e}caf\u{e9}".replace(r"\u{e9}", "\u{e9}");
+    let remote = RemoteError::new(text, text);
+    assert_eq!(remote.to_string(), format!("the peer answered {shown}: {shown}"));
+    assert_eq!(remote.description, text);
+    let call: CallError = CallError::Remote(remote);
+    assert_eq!(Report(&call).to_string(), format!("the peer answered {shown}: {shown}"));
+    let failed = CloseReason::Failed { command: "Sum".into(), code: text.into() };
+    assert_eq!(failed.to_string(), format!("closed after Sum failed with {shown}"));
+    assert_eq!(PeerAddress::Name(text.into()).to_string(), shown);
+    let of_user = DecodeError::custom(text);
+    assert_eq!(Report(&of_user).to_string(), shown);
+    let panicked = ConnectError::Panicked { text: text.into() };
+    let expected = format!("the connection was not made ready: a panic: {shown}");
+    assert_eq!(panicked.to_string(), expected);
+    let route = RouteError::Bound { name: text.into() };
+    assert!(!route.to_string().contains(char::is_control));
+}
+
+#[tokio::test]
+async fn whoever_speaks_another_protocol_is_told_apart() {
+    for (said, named) in [
+        (&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], r#""GET / HTTP/1.1", as HTTP does"#),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", r#""SSH-2.0-OpenSSH_9.6", as SSH does"#),
+        (b"\x16\x03\x01\0\xa5\x01\0", r#""\x16\x03\x01\x00\xa5\x01\x00", as TLS does"#),
+    ] {
+        let (here, mut there) = tokio::io::duplex(1 << 10);
+        let peer = Connection::new(here).spawn();
+        let call = tokio::spawn({
+            let peer = peer.clone();
+            async move { peer.call_remote_string("A", [("a", "b")]).await }
+        });
+        there.write_all(said).await.unwrap();
+        drop(there);
+        let error = call.await.unwrap().unwrap_err();
+        let expected = format!("the connection is closed: not AMP: it begins with {named}");
+        assert_eq!(Report(&error).to_string(), expected);
+    }
+}

@@ -1,0 +1,253 @@
+//! What is logged, and how much of it.
+
+mod support;
+
+use amp_core::{
+    AmpBox, Argument, Arguments, Command, Connection, Context, DecodeError, EncodeError, Failure,
+    NoError, Peer, Proto, ProtocolSwitch, RemoteError, Responders, StringCallReceived, Value,
+    ValueWriter,
+};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use support::{Script, echoing, settled};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+/// An event: its level, its message, and its fields.
+type Said = (Level, String, BTreeMap<&'static str, String>);
+
+/// Keeps the events of this crate.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<Said>>>);
+
+impl Log {
+    fn subscribe() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let guard = set_default(log.clone());
+        (log, guard)
+    }
+
+    /// Those of a level, with their fields.
+    fn at(&self, level: Level) -> Vec<(String, BTreeMap<&'static str, String>)> {
+        let said = self.0.lock().unwrap();
+        let those = said.iter().filter(|(of, ..)| *of == level);
+        those.map(|(_, message, fields)| (message.clone(), fields.clone())).collect()
+    }
+
+    fn count(&self, message: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|(_, said, _)| said == message).count()
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && metadata.target().starts_with("amp_core")
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let message = fields.0.remove("message").unwrap_or_default();
+        self.0.lock().unwrap().push((*event.metadata().level(), message, fields.0));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[derive(Default)]
+struct Fields(BTreeMap<&'static str, String>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+#[derive(Command)]
+#[amp(response = Done)]
+struct Work {}
+
+#[derive(Arguments)]
+struct Done {
+    result: Fragile,
+}
+
+/// An argument that panics where it is told to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fragile {
+    Plain,
+    PanicsWhenRead,
+    PanicsWhenWritten,
+}
+
+impl Argument for Fragile {
+    fn to_string_proto(
+        &self,
+        _: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        assert!(*self != Fragile::PanicsWhenWritten, "broken when written");
+        out.put_slice(if *self == Fragile::Plain { b"plain" } else { b"read" });
+        Ok(())
+    }
+
+    fn from_string_proto(value: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        assert!(value.as_slice() != b"read", "broken when read");
+        Ok(Fragile::Plain)
+    }
+}
+
+#[derive(Command)]
+struct Take {
+    #[allow(dead_code, reason = "it is never read")]
+    value: Fragile,
+}
+
+#[derive(Command)]
+struct Change {}
+
+impl ProtocolSwitch for Change {}
+
+const PLAIN: Result<Done, NoError> = Ok(Done { result: Fragile::Plain });
+
+/// Calls over a connection in memory, and gives what was said as a warning.
+async fn warned(responders: Responders, command: &str, value: &str) -> Vec<String> {
+    let (log, _guard) = Log::subscribe();
+    let (here, there) = tokio::io::duplex(1 << 16);
+    let _answering = Connection::new(there).responders(responders).spawn();
+    let peer = Connection::new(here).spawn();
+    let error = peer.call_remote_string(command, [("value", value)]).await.unwrap_err();
+    let amp_core::CallError::Remote(error) = error else { panic!("{error:?}") };
+    assert!(error.is_unknown());
+    let warnings = log.at(Level::WARN);
+    for (message, fields) in &warnings {
+        assert_eq!(message, "a call failed");
+        assert!(error.description.contains(fields["reference"].trim_matches('"')), "{fields:?}");
+    }
+    warnings.into_iter().map(|(_, mut fields)| fields.remove("error").unwrap()).collect()
+}
+
+async fn string(_: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    tokio::task::yield_now().await;
+    panic!("broken\nstring")
+}
+
+#[tokio::test]
+async fn what_a_responder_panicked_with_is_said_in_the_event_of_its_call() {
+    let at_once = |_: Context, _: Work| -> std::future::Ready<Result<Done, NoError>> {
+        panic!("broken at {}", "once")
+    };
+    let first = |_: Context, _: Work| async { if true { panic!("broken first") } else { PLAIN } };
+    let later = |_: Context, _: Work| async {
+        tokio::task::yield_now().await;
+        if true { panic!("broken later") } else { PLAIN }
+    };
+    let written = |_: Context, _: Work| async {
+        Ok::<_, NoError>(Done { result: Fragile::PanicsWhenWritten })
+    };
+    let then = |_: Context, _: Work| async {
+        assert!(std::hint::black_box(false), "broken, then");
+        Ok::<_, NoError>((Done { result: Fragile::PanicsWhenRead }, async {}))
+    };
+    let taken = |_: Context, _: Take| async { Ok::<_, NoError>(()) };
+    let switched = |_: Context, _: Change| async {
+        assert!(std::hint::black_box(false), "broken switch");
+        Ok(|_: amp_core::Switched| async {})
+    };
+    let set = || Responders::new(());
+    for (responders, command, value, expected) in [
+        (set().respond(at_once), "Work", "", "a panic: broken at once"),
+        (set().respond(first), "Work", "", "a panic: broken first"),
+        (set().respond(later), "Work", "", "a panic: broken later"),
+        (set().respond(written), "Work", "", "a panic: broken when written"),
+        (set().respond_then(then), "Work", "", "a panic: broken, then"),
+        (set().respond(taken), "Take", "read", "a panic: broken when read"),
+        (set().respond_switch(switched), "Change", "", "a panic: broken switch"),
+        (set().respond_string("S", string), "S", "", r"a panic: broken\nstring"),
+        (set().respond(later).in_order(), "Work", "", "a panic: broken later"),
+    ] {
+        assert_eq!(warned(responders, command, value).await, [expected]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_failing_calls_says_a_few_lines_and_how_many_there_were() {
+    let (log, _guard) = Log::subscribe();
+    let fail =
+        |_: Context, _: Work| async { Err::<Done, Failure<NoError>>(Failure::other("no luck")) };
+    let responders = Responders::new(()).try_respond(fail);
+    let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+    for round in 0..20_u32 {
+        for number in 0..100 {
+            let tag = (round * 100 + number).to_string();
+            script.send_box([("_ask", tag.as_str()), ("_command", "Work")]).await;
+            script.receive().await.expect("an answer");
+        }
+    }
+    let warnings = log.at(Level::WARN);
+    assert!((1..=10).contains(&warnings.len()), "{} warnings", warnings.len());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    script.send_box([("_ask", "a"), ("_command", "Work")]).await;
+    script.receive().await.expect("an answer");
+    let unsaid = (2000 - warnings.len()).to_string();
+    assert_eq!(log.at(Level::WARN).last().unwrap().1["unsaid"], unsaid);
+    for tag in ["b", "c"] {
+        script.send_box([("_ask", tag), ("_command", "Work")]).await;
+        script.receive().await.expect("an answer");
+    }
+    drop(script);
+    peer.closed().await;
+    assert_eq!(log.count("more calls failed"), 1);
+    assert_eq!(log.at(Level::WARN).last().unwrap().1["unsaid"], "2");
+}
+
+#[tokio::test]
+async fn a_connection_ends_once() {
+    let (log, _guard) = Log::subscribe();
+    for dropped in [false, true] {
+        let (here, there) = tokio::io::duplex(1 << 10);
+        let running = tokio::spawn(Connection::new(here).responders(echoing()).run());
+        tokio::task::yield_now().await;
+        if dropped {
+            running.abort();
+        } else {
+            drop(there);
+        }
+        let _ = running.await;
+    }
+    assert_eq!(log.count("the connection has ended"), 2);
+}
+
+#[test]
+fn responders_that_run_when_the_program_ends_are_not_a_warning() {
+    let (log, _guard) = Log::subscribe();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let waiting = |_: Context, _: Work| std::future::pending::<Result<Done, NoError>>();
+    let _peers: [Peer; 2] = runtime.block_on(async {
+        let responders = Responders::new(()).respond(waiting);
+        let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+        for tag in ["1", "2", "3"] {
+            script.send_box([("_ask", tag), ("_command", "Work")]).await;
+        }
+        settled().await;
+        assert_eq!(peer.counters().calls_received, 3);
+        [peer.clone(), peer]
+    });
+    drop(runtime);
+    assert_eq!(log.at(Level::WARN), []);
+    assert_eq!(log.count("a responder was dropped before it had answered"), 3);
+}
