@@ -52,6 +52,12 @@ use crate::proto::{
 ///   buffers between the two hold, makes both wait for ever, or until a timeout of the stream.
 /// - It carries no attachments: an argument that needs one is an error.
 ///
+/// # Signals
+///
+/// A write to a stream whose other end is gone raises `SIGPIPE`. The runtime of Rust, and that of
+/// Python, have it ignored; in a library that another program loads, let that ignore it, or it ends
+/// the process.
+///
 /// # Timeouts
 ///
 /// Those are the stream's own, such as [`TcpStream::set_read_timeout`], and count for each read

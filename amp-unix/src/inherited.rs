@@ -76,6 +76,9 @@ pub fn take(number: RawFd) -> io::Result<OwnedFd> {
 ///
 /// They are put into non-blocking mode, as they must be then for whoever else has the same end.
 ///
+/// Writing to a pipe that nobody reads raises `SIGPIPE`, which the runtime of Rust has ignored: see
+/// [`Connection::from_halves`].
+///
 /// # Errors
 ///
 /// As [`take`]; and [`InvalidInput`](io::ErrorKind::InvalidInput) when one is not a pipe, or is the

@@ -423,7 +423,60 @@ fn set_close_on_exec(fd: &OwnedFd) {
 #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
 mod tests {
     use super::*;
+    use amp_core::Connection;
+    use std::io::Write;
     use std::os::fd::IntoRawFd;
+    use tokio::net::{TcpStream, UnixStream};
+
+    /// As in a library that a program loads which is not Rust's. This is a process of its own, since
+    /// it would end.
+    #[test]
+    fn a_write_to_a_socket_whose_other_end_is_gone_raises_no_signal() {
+        const NAME: &str =
+            "socket::tests::a_write_to_a_socket_whose_other_end_is_gone_raises_no_signal";
+        const CHILD: &str = "AMP_UNIX_SIGPIPE";
+        if std::env::var_os(CHILD).is_some() {
+            // SAFETY: no other thread of this process changes what signals do.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(write_to_what_is_gone());
+            return;
+        }
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([NAME, "--exact", "--nocapture", "--test-threads=1"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {stdout}{stderr}", output.status);
+        assert!(stdout.contains("1 passed"), "{stdout}");
+    }
+
+    async fn write_to_what_is_gone() {
+        let unix = || UnixStream::pair().unwrap().0;
+        let tcp = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            drop(listener.accept().unwrap());
+            // The first is answered with a reset. `std` has these raise no signal.
+            while stream.write(b"x").is_ok() {}
+            stream.set_nonblocking(true).unwrap();
+            TcpStream::from_std(stream).unwrap()
+        };
+        // What is written in one slice, and in several.
+        for len in [1, 50_000] {
+            for connection in [
+                Connection::new(unix()),
+                crate::connection(unix()).unwrap(),
+                Connection::new(tcp()),
+            ] {
+                let peer = connection.spawn();
+                let call = peer.call_remote_string("A", [("a", vec![0; len])]);
+                assert!(call.await.unwrap_err().is_closed());
+            }
+        }
+    }
 
     /// What the kernel would write for these.
     fn control(parts: &[(libc::c_int, libc::c_int, &[RawFd])]) -> (Vec<usize>, usize) {

@@ -67,9 +67,23 @@ impl Connection {
         Self::with_transport(ByteStream(Box::pin(stream)))
     }
 
-    /// A connection over two streams, each for one direction: the pipes of a child process, or
-    /// this process's standard input and output. The writer is dropped when nothing more is to be
-    /// sent, since a pipe ends when it is closed and not before.
+    /// A connection over two streams, each for one direction: the pipes of a child process. The
+    /// writer is dropped when nothing more is to be sent, since a pipe ends when it is closed and not
+    /// before.
+    ///
+    /// On Unix, use the pipes of tokio: those of `tokio::process`, and `tokio::net::unix::pipe`. A
+    /// process that was started with its pipes, as its standard input and output or under other
+    /// numbers, takes them with `amp_unix::inherited::pipes`. Not with `tokio::io::stdin`: that
+    /// reads on a thread, whose read nothing ends, so that the process does not end before its parent
+    /// has sent something more or closed the pipe; and whatever anyone prints comes between the boxes.
+    ///
+    /// # Signals
+    ///
+    /// A write to a pipe that nobody reads any more raises `SIGPIPE`. Where that is ignored, as the
+    /// runtime of Rust has it in every program with a `main` in Rust, and that of Python too, the write
+    /// fails and the connection ends. Elsewhere, as in a library that a program in C loads, it ends the
+    /// process: let the program ignore the signal, with `signal(SIGPIPE, SIG_IGN)`. No flag of a write
+    /// to a pipe prevents it. Writes to tokio's sockets raise none.
     pub fn from_halves(
         reader: impl AsyncRead + Send + 'static,
         writer: impl AsyncWrite + Send + 'static,

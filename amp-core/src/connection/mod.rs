@@ -10,6 +10,7 @@ mod line;
 mod peer;
 mod policy;
 mod polling;
+mod quiet;
 mod shared;
 mod staging;
 mod switch;
@@ -28,6 +29,8 @@ pub use policy::FailurePolicy;
 #[cfg(feature = "tower")]
 pub(crate) use polling::Polling;
 pub(crate) use polling::is_within_driver;
+#[cfg(feature = "tls")]
+pub(crate) use quiet::Quiet;
 pub(crate) use shared::{After, Shared, State, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};

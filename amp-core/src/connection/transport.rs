@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
+use super::quiet;
 use crate::argument::{Attachment, AttachmentKind, PeerAddress};
 use crate::boxes::BoxLimits;
 
@@ -218,10 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteStream<S> {
         bytes: &[IoSlice<'_>],
         _: &mut VecDeque<Attachment>,
     ) -> Poll<io::Result<usize>> {
-        match bytes {
-            [one] => self.0.as_mut().poll_write(cx, one),
-            many => self.0.as_mut().poll_write_vectored(cx, many),
-        }
+        quiet::poll_write(self.0.as_mut(), cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

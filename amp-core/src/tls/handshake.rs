@@ -11,7 +11,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::{PeerCertificates, TlsError};
 use crate::argument::PeerAddress;
-use crate::connection::Connection;
+use crate::connection::{Connection, Quiet};
 
 /// How long a handshake may take unless something else is asked for.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -142,7 +142,7 @@ impl Role {
 }
 
 /// A stream after its handshake, and what the peer has shown in it.
-pub(crate) type Shaken<S> = (TlsStream<S>, Option<PeerCertificates>);
+pub(crate) type Shaken<S> = (TlsStream<Quiet<S>>, Option<PeerCertificates>);
 
 /// The handshake over any stream, with a deadline. A stream whose handshake failed is gone.
 pub(crate) async fn handshake<S>(
@@ -151,7 +151,7 @@ pub(crate) async fn handshake<S>(
     timeout: Duration,
 ) -> Result<Shaken<S>, TlsError>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     within(timeout, shake(stream, role)).await
 }
@@ -170,8 +170,9 @@ where
 
 async fn shake<S>(stream: S, role: Role) -> Result<Shaken<S>, TlsError>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
+    let stream = Quiet(stream);
     let stream = match role {
         Role::Client(name, config) => {
             let connecting = TlsConnector::from(config).connect(name, stream);

@@ -20,12 +20,12 @@ async fn identify(_: Context, _: Identify) -> Result<Identity, NoError> {
     Ok(Identity { pid: process::id() })
 }
 
-/// The child: it answers over its standard input and output until the parent closes them.
-pub(crate) async fn serve() {
-    Connection::from_halves(tokio::io::stdin(), tokio::io::stdout())
-        .responders(Responders::new(()).respond(identify))
-        .run()
-        .await;
+/// The child: it answers over its standard input and output until the parent closes them. They are
+/// taken, so that nothing that is printed comes between the boxes.
+pub(crate) async fn serve() -> Result<(), AnyError> {
+    let connection = amp_unix::inherited::pipes(0, 1)?;
+    connection.responders(Responders::new(()).respond(identify)).run().await;
+    Ok(())
 }
 
 pub(crate) async fn demonstrate() -> Result<(), AnyError> {

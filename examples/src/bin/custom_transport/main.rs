@@ -25,8 +25,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 async fn main() -> Result<(), AnyError> {
     // This program is its own child.
     if env::args().nth(1).as_deref() == Some("child") {
-        child::serve().await;
-        return Ok(());
+        return child::serve().await;
     }
     let both = async {
         #[cfg(not(target_vendor = "apple"))]
