@@ -315,6 +315,18 @@ async fn a_call_is_not_sent_twice_unless_it_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn any_call_can_be_marked_as_one_that_may_be_sent_twice() {
+    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
+    let once = started(client.call_remote(Once { n: 1 }).idempotent()).await;
+    net.accept().await.expect_call("Once").await;
+    let mut second = net.accept().await;
+    answer(&mut second, "Once").await;
+    assert_eq!(once.await.unwrap().unwrap(), Value { n: 1 });
+    client.notify(Note { n: 2 }).idempotent().await.unwrap();
+    assert_eq!(second.receive().await.unwrap().get("n"), Some(&b"2"[..]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_leaves_a_connection_that_the_peer_is_closing() {
     let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
     let before = started(client.call_remote(Once { n: 0 })).await;

@@ -88,6 +88,14 @@ impl<K> Call<K> {
         self.options.max_repeats = repeats;
         self
     }
+
+    /// The call may be sent again when its connection was lost before the answer came: the peer
+    /// may act on it twice. A call of a command that is
+    /// [`IDEMPOTENT`](Command::IDEMPOTENT) may be anyway.
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
 }
 
 impl<C> Call<Typed<C>> {
@@ -110,13 +118,6 @@ impl Call<Named> {
     ) -> Self {
         let command = Bytes::copy_from_slice(command);
         Self::new(client, Named { command, arguments, sent: false }, false)
-    }
-
-    /// The call may be sent again when its connection was lost before the answer came: the peer
-    /// may act on it twice.
-    pub fn idempotent(mut self) -> Self {
-        self.idempotent = true;
-        self
     }
 }
 
