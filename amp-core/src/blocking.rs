@@ -63,6 +63,7 @@ use crate::proto::{
 /// Those are the stream's own, such as [`TcpStream::set_read_timeout`], and count for each read
 /// and each write. The call then fails with [`CallError::Timeout`] and the connection goes on:
 /// a late answer is ignored, and what was not sent of the call is sent with the next one.
+#[must_use = "the connection is closed when its client is dropped"]
 pub struct Client<S> {
     stream: S,
     core: Core<()>,

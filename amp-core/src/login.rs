@@ -109,6 +109,7 @@ impl Login {
 
 /// Whether two secrets are the same, in a time that says nothing of where they differ. It may say
 /// that they have different lengths.
+#[must_use = "it only says whether they are the same"]
 pub fn same_secret(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }

@@ -52,6 +52,7 @@ pub fn set_keepalive(stream: &TcpStream, after: Duration, interval: Duration) ->
 /// A TCP listener whose streams have keepalive, to be given to [`serve`](crate::serve) or to a
 /// `TlsListener`.
 #[derive(Debug)]
+#[must_use = "nothing is accepted before a server has the listener"]
 pub struct KeepaliveListener {
     listener: TcpListener,
     after: Duration,

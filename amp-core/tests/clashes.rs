@@ -106,7 +106,7 @@ fn a_clash_says_where_it_is() {
         }
     }));
     let made = std::panic::catch_unwind(|| {
-        getting("a")(none()).lane(|lane| lane.respond(get_file));
+        drop(getting("a")(none()).lane(|lane| lane.respond(get_file)));
     });
     std::panic::set_hook(hook);
     assert!(made.is_err());

@@ -192,6 +192,6 @@ async fn each_begins_on_a_task_of_its_own_if_it_is_told_so() {
     let first = peer.call_remote(WhereElse {}).await.unwrap();
     let second = peer.call_remote(WhereElse {}).await.unwrap();
     assert!(first != driver && second != driver && first != second);
-    peer.switch_protocol(Switch {}).await.unwrap();
+    drop(peer.switch_protocol(Switch {}).await.unwrap());
     assert_ne!(switched.recv().unwrap(), driver);
 }

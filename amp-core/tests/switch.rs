@@ -166,7 +166,7 @@ async fn what_waited_for_a_refused_switch_is_sent_after_it() {
     let switch = start_switch(&peer);
     let tag = script.expect_call("SwitchToEcho").await;
     script.send_box([("_answer", &*tag)]).await;
-    switch.await.unwrap().unwrap();
+    drop(switch.await.unwrap().unwrap());
 }
 
 #[tokio::test]

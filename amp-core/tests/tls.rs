@@ -50,8 +50,8 @@ async fn an_ip_address_is_a_name_too() {
     let server = no_clients(authority.identity("127.0.0.1"));
     let client = tls::client_config(&authority.trusted(), None).unwrap();
     let (client, server) = handshake(client, "127.0.0.1", server).await;
-    client.unwrap();
-    server.unwrap();
+    drop(client.unwrap());
+    drop(server.unwrap());
 }
 
 #[tokio::test]
@@ -355,13 +355,13 @@ async fn any_name_will_do_if_that_is_asked_for_but_not_any_authority() {
     let server = no_clients(authority.identity("localhost"));
     let config = dangerous::client_config_any_name(&authority.trusted(), None).unwrap();
     let (client, _) = handshake(config, "elsewhere.example", Arc::clone(&server)).await;
-    client.unwrap();
+    drop(client.unwrap());
     let config = dangerous::client_config_any_name(&Authority::stranger().trusted(), None).unwrap();
     let (client, _) = handshake(config, "localhost", Arc::clone(&server)).await;
     assert_certificate(client, &CertificateError::UnknownIssuer);
     let config = dangerous::client_config_any_server(None).unwrap();
     let (client, _) = handshake(config, "elsewhere.example", server).await;
-    client.unwrap();
+    drop(client.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -408,7 +408,7 @@ async fn a_server_without_the_key_of_its_certificate_is_refused() {
             ] {
                 let (client, _) = handshake(config, "localhost", Arc::clone(&server)).await;
                 if good {
-                    client.unwrap();
+                    drop(client.unwrap());
                 } else {
                     assert_certificate(client, &CertificateError::BadSignature);
                 }
@@ -436,7 +436,7 @@ async fn a_client_without_the_key_of_its_certificate_is_refused() {
             let (_client, accepted) =
                 handshake(Arc::new(client), "localhost", Arc::clone(&server)).await;
             if good {
-                accepted.unwrap();
+                drop(accepted.unwrap());
             } else {
                 assert_certificate(accepted, &CertificateError::BadSignature);
             }

@@ -29,6 +29,7 @@ use crate::UnixSocketListener;
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
+#[must_use = "nobody listens any more when this is dropped"]
 pub enum AnyListener {
     /// A Unix socket. Its file is not removed.
     Unix(UnixSocketListener),

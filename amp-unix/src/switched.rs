@@ -11,6 +11,7 @@ use crate::Descriptor;
 /// A transport that is no [`UnixTransport`](crate::UnixTransport) may have attachments of another
 /// kind. They are taken too, and dropped:
 /// [`take_attachments`](amp_core::Switched::take_attachments) gives them.
+#[must_use = "descriptors are closed when they are dropped"]
 pub fn take_descriptors(stream: &mut Switched) -> Vec<Descriptor> {
     let attachments = stream.take_attachments();
     attachments.into_iter().filter_map(Descriptor::from_attachment).collect()

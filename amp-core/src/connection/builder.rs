@@ -35,6 +35,7 @@ use crate::runtime;
 ///     .spawn();
 /// # Ok(()) }
 /// ```
+#[must_use = "a connection does nothing before it is spawned or run"]
 pub struct Connection {
     transport: Pin<Box<dyn Transport>>,
     locator: Arc<Locator>,
@@ -230,6 +231,7 @@ impl Connection {
     ///
     /// Outside of a tokio runtime with time enabled.
     #[track_caller]
+    #[must_use = "the connection closes when its last peer is dropped; `run` is for a side that only answers"]
     pub fn spawn(self) -> Peer {
         let (peer, driver) = self.start();
         tokio::spawn(driver);

@@ -21,6 +21,7 @@ const READ: usize = 16 << 10;
 ///
 /// Reads and writes are those of [`AsyncRead`] and [`AsyncWrite`]: dropping a future of them loses
 /// nothing.
+#[must_use = "the stream is closed when this is dropped"]
 pub struct Switched {
     transport: Pin<Box<dyn Transport>>,
     read: BytesMut,
@@ -42,6 +43,7 @@ impl Switched {
     /// Takes the attachments that were received and that no argument has claimed, in the order
     /// in which they came. Those that come with later reads are added to them; a read fails when
     /// there are more than [`Limits::unclaimed_attachments`](crate::Limits::unclaimed_attachments).
+    #[must_use = "attachments are closed when they are dropped"]
     pub fn take_attachments(&mut self) -> Vec<Attachment> {
         std::mem::take(&mut self.attachments)
     }

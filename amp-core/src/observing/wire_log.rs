@@ -44,6 +44,7 @@ const SHOWN: usize = 40;
 /// to the transport. A box that is never sent, because the connection ends, is not logged. Nor is
 /// what is spoken after a protocol switch.
 #[derive(Clone, Default)]
+#[must_use = "nothing is logged before a connection has the log"]
 pub struct WireLog {
     hidden: BTreeSet<Vec<u8>>,
     to: Option<Arc<Lines>>,

@@ -137,6 +137,7 @@ impl Builder {
     ///
     /// Outside of a tokio runtime with time enabled.
     #[track_caller]
+    #[must_use = "the client stops when its last handle is dropped"]
     pub fn spawn(self) -> Client {
         let runtime = runtime::with_timers();
         let (state, watched) = watch::channel(State::Connecting { attempt: 1, cause: None });

@@ -46,6 +46,7 @@ use crate::shorten::Shortened;
 /// a task of its own once it has to wait; so it must not block, unless the set runs
 /// [`on_own_tasks`](Responders::on_own_tasks). It runs to its end even when the
 /// caller has given up or is gone; [`Context::closed`] tells it when the connection has ended.
+#[must_use = "responders answer nothing before a connection or a server has them"]
 pub struct Responders<S = ()> {
     pub(super) state: Arc<S>,
     pub(super) locator: Arc<Locator>,

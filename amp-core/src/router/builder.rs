@@ -17,6 +17,7 @@ use crate::runtime;
 /// A connection that many conversations are about to share: see the [module](super).
 ///
 /// It is driven by [`spawn`](Router::spawn) or [`run`](Router::run). Dropping it ends its routes.
+#[must_use = "a router does nothing before it is spawned or run"]
 pub struct Router {
     driver: Driver,
     shared: Arc<Shared>,

@@ -59,6 +59,7 @@ impl BoundRoute {
 ///
 /// It carries boxes and nothing else: attachments are refused when they are encoded, and a
 /// protocol switch or `StartTLS` ends the route with [`RouteError::NotBoxes`].
+#[must_use = "the route ends when this is dropped"]
 pub struct Route {
     binding: Binding,
     name: RouteName,

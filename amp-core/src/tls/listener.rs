@@ -48,6 +48,7 @@ impl AcceptStream for TcpListener {
 /// Handshakes go on beside each other and beside accepting, so a client that is slow, or that never
 /// says anything, holds nobody up. One that fails is logged at debug level and ends that stream.
 /// When the listener is dropped they end.
+#[must_use = "nothing is accepted before a server has the listener"]
 pub struct TlsListener<L> {
     listener: L,
     config: Arc<ServerConfig>,
