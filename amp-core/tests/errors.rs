@@ -219,7 +219,7 @@ fn clash() -> Clash {
     let set = || {
         Responders::new(()).respond_string("A", async |call: StringCallReceived| Ok(call.arguments))
     };
-    set().merge(set()).err().expect("two responders of one name")
+    set().merge(set()).expect_err("two responders of one name")
 }
 
 async fn all() -> Vec<Box<dyn Error>> {
