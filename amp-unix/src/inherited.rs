@@ -7,8 +7,7 @@
 //!   on for this service.
 //! - [`take`] takes anything else.
 //!
-//! The parent's side is [`socketpair`](crate::socketpair) or
-//! [`Connection::from_halves`](amp_core::Connection::from_halves).
+//! The parent's side is [`child_pipes`](crate::child_pipes) or [`socketpair`](crate::socketpair).
 //!
 //! # Each can be taken once
 //!

@@ -47,8 +47,8 @@
 //!   of them, and [`UnixTransport`] a transport for `amp_core`.
 //! - A server's socket is open to nobody else by default, and [`PeerCredentials`] says who
 //!   connected: to responders, and to a listener that admits certain users.
-//! - [`socketpair`] connects a parent and its child process, and [`inherited`] takes what a process
-//!   was started with: pipes, sockets, and what systemd listens on for it ([`AnyListener`]).
+//! - [`socketpair`] connects a parent and its child process by a socket, and [`child_pipes`] by two
+//!   pipes; [`inherited`] takes what a process was started with: pipes, sockets, and what systemd listens on for it ([`AnyListener`]).
 //! - [`take_descriptors`] gives the descriptors that came around a protocol switch and that nothing
 //!   has named.
 //! - [`socket`] sends and receives descriptors on any Unix socket, for a transport of your own.
@@ -103,7 +103,7 @@ mod transport;
 
 pub use adapter::UnixTransport;
 pub use any_listener::AnyListener;
-pub use connect::{connect, connection, connection_over, socketpair};
+pub use connect::{ChildPipes, child_pipes, connect, connection, connection_over, socketpair};
 pub use credentials::PeerCredentials;
 pub use descriptor::Descriptor;
 pub use error::DescriptorError;

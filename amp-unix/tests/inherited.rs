@@ -5,9 +5,9 @@
 mod support;
 
 use amp_core::{Arguments, CloseReason, Command, Connection, Context, NoError, Responders};
-use amp_unix::{AnyListener, Descriptor, PeerCredentials, inherited};
+use amp_unix::{AnyListener, ChildPipes, Descriptor, PeerCredentials, inherited};
 use command_fds::{CommandFdExt, FdMapping};
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use std::env;
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,7 +16,6 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{self, Child, Stdio};
 use support::{block_on, in_own_process, tag, tagged};
-use tokio::net::unix::pipe;
 
 /// Asks a child who it is, and who it thinks its parent is.
 #[derive(Command)]
@@ -132,22 +131,49 @@ fn a_child_reads_from_3_and_writes_to_4() {
         return;
     }
     block_on(async {
-        let (to_child, near) = io::pipe().unwrap();
-        let (far, from_child) = io::pipe().unwrap();
-        let mut command = child("a_child_reads_from_3_and_writes_to_4");
-        let mappings = [(to_child.into(), 3), (from_child.into(), 4)]
-            .map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
-        command.fd_mappings(mappings.into()).unwrap();
-        let child = command.spawn().unwrap();
-        // It owns the child's ends.
-        drop(command);
-        let reader = pipe::Receiver::from_owned_fd(far.into()).unwrap();
-        let writer = pipe::Sender::from_owned_fd(near.into()).unwrap();
-        let peer = Connection::from_halves(reader, writer).spawn();
+        let (connection, ends) = amp_unix::child_pipes().unwrap();
+        let child = with_pipes(child("a_child_reads_from_3_and_writes_to_4"), ends);
+        let peer = connection.spawn();
         let Identity { pid, parent } = peer.call_remote(Identify {}).await.unwrap();
         assert_eq!((pid, parent), (child.id(), None));
         peer.close().await;
         end(child);
+    });
+}
+
+/// Starts a program that reads from 3 and writes to 4. The command, which owns the child's ends, is
+/// dropped.
+fn with_pipes(mut command: process::Command, ends: ChildPipes) -> Child {
+    let mappings = [(ends.reader, 3), (ends.writer, 4)]
+        .map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
+    command.fd_mappings(mappings.into()).unwrap();
+    command.spawn().unwrap()
+}
+
+/// Another program, started while all four ends are open, does not keep any.
+#[test]
+fn no_other_program_inherits_the_ends_of_pipes() {
+    if is_child() {
+        drop((inherited::take(3).unwrap(), inherited::take(4).unwrap()));
+        return;
+    }
+    block_on(async {
+        let (connection, ends) = amp_unix::child_pipes().unwrap();
+        for end in [&ends.reader, &ends.writer] {
+            assert_eq!(fcntl(end, FcntlArg::F_GETFD).unwrap(), FdFlag::FD_CLOEXEC.bits());
+            let flags = OFlag::from_bits_retain(fcntl(end, FcntlArg::F_GETFL).unwrap());
+            assert!(!flags.contains(OFlag::O_NONBLOCK), "{flags:?}");
+        }
+        let mut other = process::Command::new("cat");
+        let mut other = other.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let child = with_pipes(child("no_other_program_inherits_the_ends_of_pipes"), ends);
+        // The end is seen although the other one still runs.
+        let reason = connection.run().await;
+        assert!(matches!(reason, CloseReason::Peer), "{reason}");
+        end(child);
+        assert!(other.try_wait().unwrap().is_none());
+        drop(other.stdin.take());
+        end(other);
     });
 }
 

@@ -1,8 +1,10 @@
 //! ampoule, the process pool made of Twisted and AMP: as the parent of ours, and as our child.
 
-use amp_core::{AmpBox, CallError, CloseReason, Connection, Peer, Responders};
+use amp_core::{AmpBox, CallError, CloseReason, Peer, Responders};
 use amp_tests::commands::{CallBack, Divide, DivideError, Sum, Total};
 use amp_tests::{DEADLINE, Process, Python};
+use amp_unix::ChildPipes;
+use command_fds::{CommandFdExt, FdMapping};
 use std::ffi::OsStr;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -89,20 +91,21 @@ async fn a_child_that_fails_to_answer_a_ping_is_gone() {
 fn start() -> (Peer, Child) {
     let module = python().program("ampoule_child.py");
     let interpreter = module.get_program();
-    let mut command = Command::new("sh");
-    // What it prints by mistake must not come between answers.
-    command.args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >&2", "sh"]).arg(interpreter);
+    let (connection, ChildPipes { reader, writer }) = amp_unix::child_pipes().unwrap();
+    let mappings =
+        [(reader, 3), (writer, 4)].map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
+    let mut command = Command::new(interpreter);
+    command.fd_mappings(mappings.into()).unwrap();
     command.args(["-c", &bootstrap(interpreter), "select", "ampoule_child.Child"]);
     // With `-c`, modules are looked for where the program runs.
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/python"));
     command.env_remove("PYTHONPATH").env_remove("PYTHONHOME").env("PYTHONDONTWRITEBYTECODE", "1");
     let mut command = tokio::process::Command::from(command);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().unwrap();
-    let (reader, writer) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let child = command.spawn().unwrap();
     let responders = Responders::new(())
         .respond(|_, Sum { a, b }: Sum| async move { Ok(Total { total: a + b }) });
-    (Connection::from_halves(reader, writer).responders(responders).spawn(), child)
+    (connection.responders(responders).spawn(), child)
 }
 
 /// The program that ampoule gives to Python.

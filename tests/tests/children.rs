@@ -3,10 +3,9 @@
 use amp_core::{AmpBox, CallError, CloseReason, Connection, Peer, Responders};
 use amp_tests::DEADLINE;
 use amp_tests::commands::{CallBack, Divide, DivideError, Sum, Total};
+use amp_unix::ChildPipes;
 use command_fds::{CommandFdExt, FdMapping};
-use std::io;
 use std::process::{Command, Output, Stdio};
-use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::time::timeout;
 
@@ -21,18 +20,15 @@ async fn a_child_answers_over_its_standard_input_and_output() {
 
 #[tokio::test]
 async fn a_child_answers_over_3_and_4() {
-    let (to_child, near) = io::pipe().unwrap();
-    let (far, from_child) = io::pipe().unwrap();
-    let mappings = [(to_child.into(), 3), (from_child.into(), 4)]
-        .map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
+    let (connection, ChildPipes { reader, writer }) = amp_unix::child_pipes().unwrap();
+    let mappings =
+        [(reader, 3), (writer, 4)].map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
     let mut command = Command::new(env!("CARGO_BIN_EXE_ampoule-child"));
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     command.fd_mappings(mappings.into()).unwrap();
     // It is dropped with the child's ends, which it owns.
     let child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
-    let reader = pipe::Receiver::from_owned_fd(far.into()).unwrap();
-    let writer = pipe::Sender::from_owned_fd(near.into()).unwrap();
-    until_shutdown(Connection::from_halves(reader, writer), child).await;
+    until_shutdown(connection, child).await;
 }
 
 #[tokio::test]

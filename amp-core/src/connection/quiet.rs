@@ -8,7 +8,9 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
+#[cfg(feature = "tls")]
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// Writes some of `bytes`, which are not empty.
 pub(super) fn poll_write<S: AsyncWrite + 'static>(
