@@ -110,6 +110,8 @@ pub mod boxes;
 pub mod command;
 #[cfg(feature = "tokio")]
 pub mod connection;
+#[cfg(feature = "tokio")]
+mod dial;
 mod error;
 #[cfg(feature = "login")]
 pub mod login;
@@ -187,5 +189,7 @@ pub mod __private {
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay};
     #[cfg(feature = "tokio")]
     pub use crate::observing::Restraint;
+    #[cfg(feature = "tokio")]
+    pub use crate::panics::caught;
     pub use crate::schema::{BoxSchema, ErrorSchema, WireType, WireTypes};
 }

@@ -11,12 +11,13 @@ use crate::report::Escaped;
 /// What somebody's code panicked with, as text.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("a panic: {}", Escaped(text))]
-pub(crate) struct Panic {
-    pub(crate) text: Box<str>,
+pub struct Panic {
+    /// What it said, as it is.
+    pub text: Box<str>,
 }
 
 impl Panic {
-    pub(crate) fn of(payload: &(dyn Any + Send)) -> Self {
+    fn of(payload: &(dyn Any + Send)) -> Self {
         let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
             (Some(text), _) => text,
             (None, Some(text)) => text.as_str(),
@@ -27,7 +28,11 @@ impl Panic {
 }
 
 /// Runs code of a user's.
-pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+///
+/// # Errors
+///
+/// When that panics.
+pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let panic = Panic::of(&*payload);
         // A payload's own drop is the user's too.

@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 
 use crate::connection::{Connection, Driver, Peer};
 use crate::observing::Restraint;
+use crate::panics::{caught, caught_future};
 use crate::report::Report;
 use crate::responder::Responders;
 use crate::runtime;
@@ -96,6 +97,9 @@ pub fn serve<L: Listener, S: Send + Sync + 'static>(
 
 /// Serves every connection that `listener` accepts as `prepare` says, which is called for each:
 /// with responders, limits, data of its own.
+///
+/// A panic of `prepare`, of [`on_connect`](Serve::on_connect) or of the listener costs the one
+/// connection that it happens for, unless the program is built with `panic = "abort"`.
 pub fn serve_with<L: Listener>(
     listener: L,
     prepare: impl FnMut(Connection) -> Connection + Send + 'static,
@@ -112,6 +116,15 @@ pub fn serve_with<L: Listener>(
 }
 
 type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A signal that panics is given: nobody could give it any more.
+fn given<F: Future + Send + 'static>(signal: F) -> Signal {
+    Box::pin(async {
+        if let Err(error) = caught_future(signal).await {
+            tracing::error!(%error, "a signal to a server failed");
+        }
+    })
+}
 
 /// A server that is about to run: await it.
 ///
@@ -208,22 +221,22 @@ impl<L: Listener> Serve<L> {
         self
     }
 
-    /// Stops accepting when `signal` resolves, to whatever. The server goes on until its clients
+    /// Stops accepting when `signal` resolves, to whatever, or panics. The server goes on until its clients
     /// have left.
     pub fn stop_accepting_on<F>(mut self, signal: F) -> Self
     where
         F: Future + Send + 'static,
     {
-        self.stop_accepting = Box::pin(async { drop(signal.await) });
+        self.stop_accepting = given(signal);
         self
     }
 
-    /// Stops the server when `signal` resolves, to whatever: see [how it stops](Serve#how-it-stops).
+    /// Stops the server when `signal` resolves, to whatever, or panics: see [how it stops](Serve#how-it-stops).
     pub fn shutdown_on<F>(mut self, signal: F) -> Self
     where
         F: Future + Send + 'static,
     {
-        self.shutdown = Box::pin(async { drop(signal.await) });
+        self.shutdown = given(signal);
         self
     }
 
@@ -236,7 +249,7 @@ impl<L: Listener> Serve<L> {
         // The pause after which it accepts again, once it could not.
         let mut pause: Option<Pin<Box<Sleep>>> = None;
         let mut next_pause = ACCEPT_AGAIN;
-        let refusals = Restraint::default();
+        let (refusals, panics) = (Restraint::default(), Restraint::default());
         let told_to_close = loop {
             let room = connections.len() < max_connections;
             let accepted = tokio::select! {
@@ -251,14 +264,32 @@ impl<L: Listener> Serve<L> {
                     pause = None;
                     continue;
                 }
-                accepted = listener.accept(), if room && pause.is_none() => accepted,
+                accepted = caught_future(listener.accept()), if room && pause.is_none() => {
+                    accepted.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+                }
             };
             match accepted {
                 Ok(connection) => {
                     next_pause = ACCEPT_AGAIN;
-                    let (peer, driver) = prepare(connection).start();
-                    on_connect(peer.clone());
-                    connections.spawn(run_until(peer, driver, stopped.clone(), drain_timeout));
+                    let begun = caught(|| {
+                        let (peer, driver) = prepare(connection).start();
+                        on_connect(peer.clone());
+                        (peer, driver)
+                    });
+                    match begun {
+                        Ok((peer, driver)) => {
+                            let running = run_until(peer, driver, stopped.clone(), drain_timeout);
+                            connections.spawn(running);
+                        }
+                        Err(error) => {
+                            if let Some(unsaid) = panics.admit() {
+                                let unsaid = (unsaid > 0).then_some(unsaid);
+                                tracing::warn!(%error, unsaid, "a connection was dropped");
+                            } else {
+                                tracing::debug!(%error, "a connection was dropped");
+                            }
+                        }
+                    }
                 }
                 Err(error) if concerns_one_connection(&error) => {
                     tracing::debug!(error = %Report(&error), "a connection was lost before it was accepted");

@@ -1,7 +1,18 @@
-//! TCP's own way to notice that a peer is gone: keepalive.
+//! TCP's own ways to notice that a peer is gone: keepalive, and a limit for what is not acknowledged.
 //!
-//! It costs no boxes and wants nothing of the peer. It notices a machine or a network that is gone,
+//! They cost no boxes and want nothing of the peer. They notice a machine or a network that is gone,
 //! and not a process that hangs: for that, see [`Connection::ping`](crate::Connection::ping).
+//!
+//! What is noticed, and when, is the system's to decide:
+//!
+//! | a network that is gone | is noticed |
+//! |---|---|
+//! | while all that was sent is acknowledged | by [keepalive](set_keepalive), after `after` and some times `interval`: 9 on Linux and Android unless the system is told otherwise, and a number of their own on others |
+//! | while something is not acknowledged, which was sent when the network was gone or just before | on Linux, Android and Fuchsia, [after the time that is set](set_user_timeout); without that, and on other systems, when TCP gives up to send it again: on Linux after about 15 minutes (924 seconds at least), on others after a time of their own, which is minutes on most |
+//!
+//! No probe is sent while something is not acknowledged, so keepalive alone does not help a
+//! connection whose calls are under way when the network goes: set both, or use pings, whose limit is
+//! of the program's own clock on every system.
 
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -13,7 +24,8 @@ use crate::server::Listener;
 
 /// Lets the system probe the peer once nothing has come from it for `after`, and then at each
 /// `interval`. When some probes have got no answer (on Linux 9, unless the system is told
-/// otherwise), the stream fails, and with it the connection.
+/// otherwise), the stream fails, and with it the connection. While bytes that were sent are not
+/// acknowledged, there are no probes: see the [module](self).
 ///
 /// Systems count in whole seconds, and want at least one. OpenBSD, and others that are rare, use
 /// times of their own.
@@ -49,6 +61,28 @@ pub fn set_keepalive(stream: &TcpStream, after: Duration, interval: Duration) ->
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
+/// Lets the stream fail, and with it the connection, when something that was sent was not acknowledged
+/// for so long (`TCP_USER_TIMEOUT`, RFC 5482), or when a peer has had no room for so long for what is
+/// to be sent.
+///
+/// So it also ends the connection of a peer that is there and reads nothing. Keepalive then gives up
+/// after this time too, in place of a number of probes: give it no less than `after` and one
+/// `interval`. The system counts in milliseconds.
+///
+/// # Errors
+///
+/// When the stream is not connected any more, or the time is over 49 days.
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+pub fn set_user_timeout(stream: &TcpStream, timeout: Duration) -> io::Result<()> {
+    // Zero would be the system's own time, which is longer than any that somebody wants.
+    let timeout = timeout.max(Duration::from_millis(1));
+    if u32::try_from(timeout.as_millis()).is_err() {
+        let text = format!("a TCP user timeout of {timeout:?} is over the limit of {}ms", u32::MAX);
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    SockRef::from(stream).set_tcp_user_timeout(Some(timeout))
+}
+
 /// A TCP listener whose streams have keepalive, to be given to [`serve`](crate::serve) or to a
 /// `TlsListener`.
 #[derive(Debug)]
@@ -57,17 +91,36 @@ pub struct KeepaliveListener {
     listener: TcpListener,
     after: Duration,
     interval: Duration,
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    user_timeout: Option<Duration>,
 }
 
 impl KeepaliveListener {
     /// Accepts what `listener` does, with [`set_keepalive`].
     pub fn new(listener: TcpListener, after: Duration, interval: Duration) -> Self {
-        Self { listener, after, interval }
+        Self {
+            listener,
+            after,
+            interval,
+            #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+            user_timeout: None,
+        }
+    }
+
+    /// How long something that was sent may be without an acknowledgement: [`set_user_timeout`].
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    pub fn user_timeout(mut self, timeout: Duration) -> Self {
+        self.user_timeout = Some(timeout);
+        self
     }
 
     async fn accept_stream(&self) -> io::Result<TcpStream> {
         let (stream, _) = self.listener.accept().await?;
         set_keepalive(&stream, self.after, self.interval)?;
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        if let Some(timeout) = self.user_timeout {
+            set_user_timeout(&stream, timeout)?;
+        }
         Ok(stream)
     }
 }
@@ -110,5 +163,38 @@ mod tests {
             #[cfg(target_os = "linux")]
             assert_eq!(socket.tcp_keepalive_interval().unwrap(), interval);
         }
+    }
+
+    /// What reaches `far` is as lost as what is sent into a network that is gone.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_network_that_goes_while_a_call_is_under_way_is_noticed() {
+        let second = Duration::from_secs(1);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut listener =
+            KeepaliveListener::new(listener, second, second).user_timeout(second / 2);
+        let served = Listener::accept(&mut listener).await.unwrap().spawn();
+        assert!(served.call_remote_string("A", [("a", "b")]).timeout(second / 4).await.is_err());
+        let drop_all = socket2::SockFilter::new(6, 0, 0, 0);
+        SockRef::from(&near).attach_filter(&[drop_all]).unwrap();
+        let call = served.call_remote_string("A", [("a", "b")]);
+        let ended = tokio::time::timeout(60 * second, call).await;
+        let Err(crate::CallError::Closed(crate::CloseReason::Io(error))) = ended.unwrap() else {
+            panic!("the connection goes on");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_time_that_the_system_cannot_count_is_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let error = set_user_timeout(&near, Duration::from_secs(5_000_000)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        set_user_timeout(&near, Duration::ZERO).unwrap();
+        let set = SockRef::from(&near).tcp_user_timeout().unwrap();
+        assert_eq!(set, Some(Duration::from_millis(1)));
     }
 }

@@ -255,19 +255,91 @@ async fn each_connection_can_be_prepared() {
 struct Scripted {
     streams: mpsc::UnboundedReceiver<io::Result<DuplexStream>>,
     accepted: Arc<Mutex<Vec<Instant>>>,
+    /// Before which connection it panics once, counted from 1.
+    panics_at: Option<usize>,
 }
 
 fn scripted() -> (mpsc::UnboundedSender<io::Result<DuplexStream>>, Scripted) {
     let (sender, streams) = mpsc::unbounded_channel();
-    (sender, Scripted { streams, accepted: Arc::default() })
+    (sender, Scripted { streams, accepted: Arc::default(), panics_at: None })
 }
 
 impl Listener for Scripted {
     async fn accept(&mut self) -> io::Result<Connection> {
+        if self.panics_at == Some(self.accepted.lock().unwrap().len() + 1) {
+            self.panics_at = None;
+            panic!("the listener");
+        }
         let Some(accepted) = self.streams.recv().await else {
             return std::future::pending().await;
         };
         self.accepted.lock().unwrap().push(Instant::now());
         accepted.map(Connection::new)
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_before_a_connection_is_served_costs_that_one() {
+    let (streams, mut listener) = scripted();
+    listener.panics_at = Some(3);
+    let mut ends = (0..4).map(|_| tokio::io::duplex(1000));
+    let mut connect = || {
+        let (near, far) = ends.next().unwrap();
+        streams.send(Ok(far)).unwrap();
+        Connection::new(near).spawn()
+    };
+    let mut prepared = 0;
+    let mut connected = 0;
+    let server = serve_with(listener, move |connection| {
+        prepared += 1;
+        assert!(prepared != 1, "the first cannot be prepared");
+        connection.responders(echoing())
+    });
+    let server = server.on_connect(move |_| {
+        connected += 1;
+        assert!(connected != 1, "the second cannot be kept");
+    });
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = server.shutdown_on(async move {
+        let _ = stopped.await;
+        panic!("the signal");
+    });
+    let server = tokio::spawn(server.into_future());
+    for _ in 0..2 {
+        let error = connect().call_remote_string("Echo", numbered(1)).await.unwrap_err();
+        assert!(error.is_closed(), "{error:?}");
+    }
+    // The listener panics before it gives the next.
+    for peer in [connect(), connect()] {
+        peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    }
+    drop(stop);
+    server.await.unwrap();
+}
+
+/// A listening socket with no room for further clients: what they send is as lost as what is sent to
+/// a machine that is gone.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_dead_address_does_not_hold_up_the_next() {
+    use socket2::{Domain, Socket, Type};
+
+    let (live, _stop, _server) = start(echoing()).await;
+    let dead = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    dead.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    dead.listen(0).unwrap();
+    let at = dead.local_addr().unwrap();
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            client.set_nonblocking(true).unwrap();
+            let _ = client.connect(&at);
+            client
+        })
+        .collect();
+    let addresses = [at.as_socket().unwrap(), live];
+    let connected = tokio::time::timeout(Duration::from_secs(15), connect_tcp(&addresses[..]));
+    let peer = connected.await.expect("no hang").unwrap();
+    peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    drop(clients);
 }

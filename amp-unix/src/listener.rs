@@ -1,4 +1,4 @@
-use amp_core::__private::Restraint;
+use amp_core::__private::{Restraint, caught};
 use amp_core::{Connection, Listener};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
@@ -141,8 +141,8 @@ impl UnixSocketListener {
     ///
     /// The connection of another client is closed before anything is read from it, with a `tracing`
     /// event at the level `WARN`, `a client was not admitted`, with the fields `uid`, `gid`, `pid`
-    /// and `path`. The same is done where the system does not say who a client is, with the field
-    /// `error`. At most five such events follow each other at once, and then one a second, which says
+    /// and `path`. The same is done where the system does not say who a client is, and where `admits`
+    /// panics, with the field `error`. At most five such events follow each other at once, and then one a second, which says
     /// in the field `unsaid` how many were left out; those are at the level `DEBUG`.
     pub fn admit(
         mut self,
@@ -179,17 +179,19 @@ impl UnixSocketListener {
         let path = name::shown(self.path());
         match PeerCredentials::of(stream) {
             Ok(client) => {
-                let admitted = self.admit.iter().all(|admits| admits(&client));
-                if !admitted {
+                let admitted = caught(|| self.admit.iter().all(|admits| admits(&client)));
+                if !matches!(admitted, Ok(true)) {
                     let PeerCredentials { uid, gid, pid } = client;
+                    let error = admitted.as_ref().err().map(tracing::field::display);
                     if let Some(unsaid) = self.refusals.admit() {
                         let unsaid = (unsaid > 0).then_some(unsaid);
-                        tracing::warn!(uid, gid, pid, path, unsaid, "a client was not admitted");
+                        let message = "a client was not admitted";
+                        tracing::warn!(uid, gid, pid, path, error, unsaid, "{message}");
                     } else {
-                        tracing::debug!(uid, gid, pid, path, "a client was not admitted");
+                        tracing::debug!(uid, gid, pid, path, error, "a client was not admitted");
                     }
                 }
-                admitted
+                matches!(admitted, Ok(true))
             }
             Err(error) => {
                 if let Some(unsaid) = self.refusals.admit() {

@@ -207,6 +207,16 @@ async fn only_clients_that_are_admitted_are_served() {
     }
 }
 
+#[tokio::test]
+async fn a_panic_over_one_client_refuses_that_one() {
+    let clients = AtomicUsize::new(0);
+    let admit = move |_: &PeerCredentials| {
+        assert!(clients.fetch_add(1, Ordering::Relaxed) != 0, "the first is nobody");
+        true
+    };
+    assert_eq!(served(|listener| listener.admit(admit)).await, [&b""[..], b"x", b""]);
+}
+
 /// Asks who is calling.
 #[derive(Command, Debug)]
 #[amp(response = Caller)]

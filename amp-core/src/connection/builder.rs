@@ -16,6 +16,7 @@ use super::shared::Shared;
 use super::transport::{ByteStream, Transport};
 use crate::argument::{Extensions, PeerAddress, UnknownKeys};
 use crate::command::{Command, OneWay};
+use crate::dial;
 use crate::error::CloseReason;
 use crate::observing::WireLog;
 use crate::responder::{Locator, Responders};
@@ -107,15 +108,20 @@ impl Connection {
     /// Connects to a TCP server. Small boxes are sent at once (`TCP_NODELAY`). For keepalive, see
     /// [`tcp`](crate::tcp).
     ///
+    /// When the host has several addresses, they are tried as RFC 8305 says: those of IPv6 and IPv4 in
+    /// turn, each 250 milliseconds after the one before or as soon as that has failed, until one
+    /// answers. So an address that is dead costs little. How long that may take altogether is not
+    /// bounded here, but by the system, which may try for minutes.
+    ///
     /// # Errors
     ///
-    /// When the connection cannot be made.
+    /// When the connection cannot be made: with the errors of all addresses, if there are several.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn connect_tcp(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::tcp(TcpStream::connect(address).await?)
+        Self::tcp(dial::connect(address).await?)
     }
 
     /// A connection over a TCP stream that is connected. Small boxes are sent at once

@@ -49,10 +49,12 @@
 //! | level | message | fields | target |
 //! |---|---|---|---|
 //! | `ERROR` | `a TLS handshake failed` (it panicked) | `error`, `unsaid` | `amp_core::tls` |
+//! | `ERROR` | `a signal to a server failed` (it panicked) | `error` | `amp_core::server` |
 //! | `WARN` | `a call failed` in a way that its command does not declare | `command`, `reference`, `error`, `unsaid` | `amp_core::responder` |
 //! | `WARN` | `more calls failed` on a connection that has ended than were said | `unsaid` | `amp_core::connection` |
 //! | `WARN` | `a ping cannot be sent` | `error` | `amp_core::connection` |
 //! | `WARN` | `cannot accept a connection` | `error`, `pause`, `unsaid` | `amp_core::server` |
+//! | `WARN` | `a connection was dropped` by a server, since `prepare` or `on_connect` panicked | `error`, `unsaid` | `amp_core::server` |
 //! | `WARN` | `a route has ended` because it stalled | `error` | `amp_core::router` |
 //! | `WARN` | `a routed connection carries no attachments` | `dropped`, `unsaid` | `amp_core::router` |
 //! | `WARN` | `a box lost its argument _route, which routes use themselves` | `unsaid` | `amp_core::router` |

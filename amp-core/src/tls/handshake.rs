@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio::net::ToSocketAddrs;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -12,6 +12,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use super::{PeerCertificates, TlsError};
 use crate::argument::PeerAddress;
 use crate::connection::{Connection, Quiet};
+use crate::dial;
 
 /// How long a handshake may take unless something else is asked for.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,7 +21,8 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(1);
 const FAREWELL_BYTES: u64 = 64 << 10;
 
-/// Connects to a TLS server over TCP. Small boxes are sent at once (`TCP_NODELAY`).
+/// Connects to a TLS server over TCP, to any of its addresses as
+/// [`Connection::connect_tcp`] does. Small boxes are sent at once (`TCP_NODELAY`).
 ///
 /// `server_name` is what the server's certificate must be for: a DNS name or an IP address, without
 /// a port.
@@ -33,7 +35,7 @@ pub fn connect<'a>(
     Handshake::new(async move {
         let role = role?;
         let connected = async {
-            let stream = TcpStream::connect(address).await?;
+            let stream = dial::connect(address).await?;
             stream.set_nodelay(true)?;
             let address = stream.peer_addr()?;
             Ok((stream, address))
