@@ -5,6 +5,7 @@ mod support;
 
 use amp_core::{AmpBox, Arguments, CallError, CloseReason, Command, Peer, Responders};
 use amp_unix::Descriptor;
+use std::error::Error as _;
 use support::numbered::{Far, number};
 use support::{ask, without_leak};
 use tokio::net::UnixStream;
@@ -198,7 +199,7 @@ fn a_peer_whose_descriptors_nobody_claims_ends_the_connection() {
         let message = reason.to_string();
         assert!(message.contains("unclaimed attachments") && message.contains("1024"), "{message}");
         let error = call.await.unwrap_err();
-        assert!(error.to_string().contains(&message), "{error}");
+        assert_eq!(error.source().unwrap().to_string(), message);
         assert!(sides.taken.try_recv().is_err());
         // The streams of both sides are closed as well.
         assert_eq!(support::open_descriptors(), sides.idle - 2);
