@@ -77,23 +77,70 @@ async fn a_silent_peer_is_given_up_and_every_call_fails_for_that_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_time_passes_while_this_side_does_not_read() {
+async fn time_passes_while_as_many_responders_run_as_may() {
     let gate = Arc::new(Semaphore::new(0));
     let limits = Limits { running_responders: 1, ..Limits::default() };
     let (peer, mut script) =
         Script::start(|connection| idle(connection).limits(limits).responders(slow(&gate)));
-    script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
-    settled().await;
-    script.send_box([("_ask", "2"), ("_command", "Slow")]).await;
-    sleep(100 * SECOND).await;
-    assert!(!peer.is_closed());
-    assert_eq!(peer.counters().calls_received, 1);
-    gate.add_permits(2);
+    for ask in ["1", "2", "3"] {
+        script.send_box([("_ask", ask), ("_command", "Slow")]).await;
+        settled().await;
+    }
+    sleep(9 * SECOND).await;
+    assert_eq!((peer.counters().calls_received, peer.running_responders()), (3, 1));
+    gate.add_permits(1);
     script.expect([("_answer", "1")]).await;
-    script.expect([("_answer", "2")]).await;
+    assert_eq!(peer.running_responders(), 1);
+    // That was no sign of life of the peer's.
+    sleep(2 * SECOND).await;
+    assert!(matches!(until_closing(&peer).await, CloseReason::Idle { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_there_is_not_given_up_for_what_was_not_read() {
+    let gate = Arc::new(Semaphore::new(0));
+    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let text = "x".repeat(1000);
+    for (prepare, pings) in [(idle as fn(Connection) -> Connection, false), (pinging, true)] {
+        let responders = slow(&gate);
+        let (peer, mut script) =
+            Script::start(|connection| prepare(connection).limits(limits).responders(responders));
+        for _ in 0..500 {
+            script.send_box([("_command", "Slow"), ("text", &*text)]).await;
+        }
+        if pings {
+            let tag = script.expect_call("Ping").await;
+            script.send_box([("_answer", &*tag)]).await;
+            // The answer is found in time, far behind, and the next ping goes out.
+            script.expect_call("Ping").await;
+        } else {
+            // What is read is later than its last byte was sent.
+            sleep(30 * SECOND).await;
+        }
+        assert!(!peer.is_closed());
+        assert!(peer.running_responders() < 10, "those of the first read");
+        until_closing(&peer).await;
+        assert_eq!(peer.counters().calls_received, 500);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_goes_while_as_many_responders_run_as_may_is_noticed_within_a_second() {
+    let gate = Arc::new(Semaphore::new(0));
+    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let (peer, mut script) =
+        Script::start(|connection| connection.limits(limits).responders(slow(&gate)));
+    for ask in ["1", "2", "3"] {
+        script.send_box([("_ask", ask), ("_command", "Slow")]).await;
+        settled().await;
+    }
+    sleep(10 * SECOND).await;
     let before = Instant::now();
-    assert_eq!(script.receive().await, None);
-    assert_eq!(before.elapsed(), 10 * SECOND);
+    drop(script);
+    assert!(matches!(peer.closed().await, CloseReason::Peer));
+    assert!(before.elapsed() < SECOND);
+    // What had come before it went is begun.
+    assert_eq!(peer.running_responders(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,7 +221,7 @@ async fn a_ping_has_its_time_from_when_it_is_on_its_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ping_that_is_outstanding_does_not_make_this_side_read() {
+async fn a_ping_is_answered_while_as_many_responders_run_as_may_and_begins_no_more() {
     let gate = Arc::new(Semaphore::new(0));
     let limits = Limits { running_responders: 1, ..Limits::default() };
     let (peer, mut script) =
@@ -185,15 +232,19 @@ async fn a_ping_that_is_outstanding_does_not_make_this_side_read() {
         settled().await;
     }
     script.send_box([("_answer", &*tag)]).await;
-    // Its answer waits with the calls before it, for as long as that takes.
-    sleep(100 * SECOND).await;
-    assert_eq!(peer.counters().calls_received, 1);
-    assert!(!peer.is_closed());
+    // Its answer was behind the calls.
+    let tag = script.expect_call("Ping").await;
+    assert_eq!((peer.counters().calls_received, peer.running_responders()), (3, 1));
+    script.send_box([("_answer", &*tag)]).await;
     gate.add_permits(3);
     for ask in ["1", "2", "3"] {
         script.expect([("_answer", ask)]).await;
     }
+    // And without an answer the peer is given up, though no responder is done.
+    script.send_box([("_ask", "4"), ("_command", "Slow")]).await;
     script.expect_call("Ping").await;
+    assert_eq!(peer.running_responders(), 1);
+    assert!(matches!(lasts(&peer, 10).await, CloseReason::PingTimeout { .. }));
 }
 
 #[tokio::test(start_paused = true)]

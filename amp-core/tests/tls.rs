@@ -14,7 +14,7 @@ use amp_core::tls::{
     TlsConfigError, TlsError, TlsListener, dangerous,
 };
 use amp_core::{AmpBox, Arguments, CloseReason, Command, Connection, Context, Listener, Peer};
-use amp_core::{PeerAddress, Responders, serve};
+use amp_core::{Limits, PeerAddress, RemoteError, Responders, serve, serve_with};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use std::io;
 use std::net::SocketAddr;
@@ -314,6 +314,31 @@ async fn large_boxes_go_both_ways_at_once_through_little_room() {
     for call in calls.into_iter().flatten() {
         call.await.unwrap();
     }
+}
+
+/// Its end is behind more calls than are read ahead.
+#[tokio::test]
+async fn a_client_that_goes_is_noticed_behind_what_is_not_read() {
+    let authority = Authority::new();
+    let config = no_clients(authority.identity("localhost"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (accepted, mut peers) = mpsc::unbounded_channel();
+    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let server = serve_with(TlsListener::new(listener, config), move |connection| {
+        let endless = |_| std::future::pending::<Result<AmpBox, RemoteError>>();
+        let responders = Responders::new(()).respond_string("Wait", endless);
+        connection.limits(limits).responders(responders)
+    });
+    tokio::spawn(server.on_connect(move |peer| accepted.send(peer).unwrap()).into_future());
+    let config = tls::client_config(&authority.trusted(), None).unwrap();
+    let client = tls::connect(address, "localhost", config).await.unwrap().spawn();
+    for n in 0..3000 {
+        client.notify_string("Wait", numbered(n)).await.unwrap();
+    }
+    let there = peers.recv().await.unwrap();
+    tokio::join!(client.close(), there.closed());
+    assert!(there.counters().calls_received < 3000);
 }
 
 #[tokio::test]

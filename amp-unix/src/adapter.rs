@@ -151,6 +151,10 @@ impl<T: IUnixTransport> Transport for UnixTransport<T> {
         self.inner.sends_on_any_task()
     }
 
+    fn has_peer_closed(&self) -> bool {
+        self.inner.has_peer_closed()
+    }
+
     fn attachment_kind(&self) -> Option<AttachmentKind> {
         Some(attachment_kind())
     }

@@ -1,9 +1,10 @@
 use amp_core::PeerAddress;
 use bytes::BytesMut;
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::UnixStream;
 
@@ -47,6 +48,12 @@ impl IUnixTransport for UnixStream {
 
     fn sends_on_any_task(&self) -> bool {
         true
+    }
+
+    fn has_peer_closed(&self) -> bool {
+        let ready = pin!(self.ready(Interest::READABLE));
+        let ready = ready.poll(&mut Context::from_waker(Waker::noop()));
+        matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }
 
     /// The path that the peer is bound to, an abstract name with `@` before it, or the empty name

@@ -179,6 +179,13 @@ pub trait IUnixTransport: Send + 'static {
         false
     }
 
+    /// Whether the peer has closed its side, as far as that is known without receiving what came
+    /// before: see [`Transport::has_peer_closed`](amp_core::Transport::has_peer_closed). No unless
+    /// this is implemented.
+    fn has_peer_closed(&self) -> bool {
+        false
+    }
+
     /// How many descriptors one call of [`poll_send`](Self::poll_send) takes; at least one. It is
     /// what Linux takes in one message, unless this is implemented.
     fn max_descriptors(&self) -> usize {
@@ -220,6 +227,10 @@ impl<T: IUnixTransport + ?Sized> IUnixTransport for Box<T> {
 
     fn sends_on_any_task(&self) -> bool {
         (**self).sends_on_any_task()
+    }
+
+    fn has_peer_closed(&self) -> bool {
+        (**self).has_peer_closed()
     }
 
     fn max_descriptors(&self) -> usize {

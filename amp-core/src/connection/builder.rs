@@ -66,7 +66,7 @@ impl Connection {
     /// A Unix socket given to this function carries no file descriptors, and drops those that the
     /// peer sends: for them, use `amp_unix::connection`.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
-        Self::with_transport(ByteStream(Box::pin(stream)))
+        Self::with_transport(ByteStream::new(stream))
     }
 
     /// A connection over two streams, each for one direction: the pipes of a child process. The
@@ -164,8 +164,10 @@ impl Connection {
     /// Closes the connection when nothing was received for so long, with
     /// [`CloseReason::Idle`]. No end by default.
     ///
-    /// Anything that comes counts, be it a part of a box. While this side does not read, because as
-    /// many responders run as may, or because a protocol switch is being made, no time passes.
+    /// Anything that comes counts, be it a part of a box. While as many responders run as may, this
+    /// side reads ahead to see it: see
+    /// [`Limits::running_responders`](crate::Limits::running_responders). While a protocol switch is
+    /// being made, no time passes.
     pub fn idle_timeout(mut self, after: Duration) -> Self {
         self.liveness.idle = Some(after);
         self

@@ -2,8 +2,10 @@
 
 mod buffers;
 mod liveness;
+mod paused;
 mod reading;
 mod refusing;
+mod running;
 mod switching;
 
 use bytes::BytesMut;
@@ -17,11 +19,11 @@ use tokio::time::Sleep;
 use buffers::Buffers;
 use liveness::Watch;
 pub(crate) use liveness::{Liveness, Pings};
+use paused::Lookout;
+use running::{Busy, OnTask, Running};
 
-use super::limits::Limits;
 use super::line::Line;
 use super::peer::{Handle, Peer};
-use super::polling::Polling;
 use super::shared::{Phase, Shared, State, Switch, Upgrading};
 use super::transport::{NoTransport, Transport};
 use super::unclaimed::BoxNumber;
@@ -69,6 +71,8 @@ pub(crate) struct Driver {
     reading: Reading,
     /// Whether the peer is alive, where somebody asks.
     watch: Option<Box<Watch>>,
+    /// Whether it is there, while it is not read from.
+    lookout: Option<Lookout>,
     /// Set once nothing can be written any more. What the peer sent before it went is still read.
     broken: Option<Broken>,
     switching: Switching,
@@ -121,10 +125,12 @@ struct Input {
     /// How many bytes the next read asks for.
     ask: usize,
     boxes: Vec<AmpBox>,
-    /// Calls that are not answered yet because there is enough to be sent.
+    /// Calls that are not answered yet because there is enough to be sent, or that were read ahead.
     calls: VecDeque<Received>,
     /// How many bytes `calls` take: see [`Received::size`].
     calls_size: usize,
+    /// How many bytes may be read ahead while as many responders run as may; see [`paused`].
+    ahead: usize,
     wakers: Vec<Waker>,
     /// Whether there may be more boxes in the buffer, which wait for the driver's next turn.
     left: bool,
@@ -132,6 +138,13 @@ struct Input {
     turn: usize,
     /// How many attachments nothing had claimed when boxes were last sorted out.
     unclaimed: usize,
+}
+
+impl Input {
+    /// How many bytes wait that were received and are not dealt with.
+    fn waiting(&self) -> usize {
+        self.calls_size + self.buffer.len()
+    }
 }
 
 /// A call that was received.
@@ -188,6 +201,7 @@ impl Driver {
             boxes: Vec::new(),
             calls: VecDeque::new(),
             calls_size: 0,
+            ahead: 0,
             wakers: Vec::new(),
             left: false,
             turn: *reading::ANSWERS_AT_ONCE.start(),
@@ -207,6 +221,7 @@ impl Driver {
             yielded: false,
             reading: Reading::Behind,
             watch: Self::watch(liveness),
+            lookout: None,
             broken: None,
             switching: Switching::No,
             upgrading: None,
@@ -443,6 +458,7 @@ impl Driver {
         let to_go_on = self.ending.is_none()
             && (state.phase.refusal().is_some()
                 || self.reading == Reading::Paused && self.may_read(&mut state)
+                || self.may_start_with(&mut state)
                 || self.switching == Switching::Asked && !matches!(state.switch, Switch::Deciding)
                 || state.draining.is_some()
                     && (self.draining.is_none() || self.is_drained(&state)));
@@ -457,9 +473,11 @@ impl Driver {
                 }
             };
             state.driver = Some(waker);
-            // A reader that has paused is to hear of a call: from then on it may read. And where a
-            // switch was asked for, or has replaced the transport, only the driver writes.
-            let waits = self.reading == Reading::Done && !self.shared.is_eventful();
+            // A reader that has paused is to hear of a call: from then on it may read, and begin
+            // what it has read ahead. And where a switch was asked for, or has replaced the
+            // transport, only the driver writes.
+            let paused = self.reading != Reading::Done || !self.input.calls.is_empty();
+            let waits = !paused && !self.shared.is_eventful();
             if self.lending == Lending::Kept && waits {
                 let stand_in = self.stand_in.take().unwrap_or_else(Line::dead);
                 state.line = Some(std::mem::replace(&mut self.line, stand_in));
@@ -515,8 +533,13 @@ impl Future for Driver {
                         this.shared.close(&reason);
                     }
                 }
-                if let Err(reason) = this.poll_watch(cx) {
-                    this.shared.close(&reason);
+                match this.poll_watch(cx) {
+                    Ok(progress) => more |= matches!(progress, Progress::More),
+                    Err(reason) => this.shared.close(&reason),
+                }
+                match this.poll_lookout(cx) {
+                    Ok(progress) => more |= matches!(progress, Progress::More),
+                    Err(reason) => this.shared.close(&reason),
                 }
                 if this.shared.is_eventful() {
                     this.poll_draining(cx);
@@ -586,69 +609,6 @@ impl Drop for Driver {
         if !matches!(self.shared.lock().phase, Phase::Ended(_)) {
             self.end(CloseReason::Local);
         }
-    }
-}
-
-/// What a connection answers already.
-#[derive(Clone, Copy, Default)]
-struct Busy {
-    running: usize,
-    running_bytes: usize,
-    /// Whether it is about to end, and answers nothing more.
-    draining: bool,
-}
-
-impl Busy {
-    fn of(state: &State) -> Self {
-        let State { running, running_bytes, ref draining, .. } = *state;
-        Self { running, running_bytes, draining: draining.is_some() }
-    }
-
-    /// Whether as many responders run as may before no more calls are read.
-    fn is_full(self, limits: &Limits) -> bool {
-        self.running >= limits.running_responders || self.running_bytes >= limits.running_bytes
-    }
-}
-
-/// Counts a responder that has been started and is not done, and the bytes of its call.
-struct Running {
-    shared: Arc<Shared>,
-    len: usize,
-}
-
-impl Running {
-    fn new(shared: Arc<Shared>, len: usize) -> Self {
-        shared.tell(|state| {
-            state.running += 1;
-            state.running_bytes += len;
-        });
-        Self { shared, len }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.shared.tell(|state| {
-            state.running -= 1;
-            state.running_bytes -= self.len;
-        });
-    }
-}
-
-/// A responder that has to wait, on a task of its own.
-struct OnTask {
-    responding: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// Dropped after the responder.
-    running: Running,
-}
-
-impl Future for OnTask {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { responding, running } = &mut *self;
-        let _polling = Polling::by_task(&running.shared);
-        responding.as_mut().poll(cx)
     }
 }
 

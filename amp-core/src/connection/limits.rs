@@ -10,7 +10,7 @@ use crate::boxes::BoxLimits;
 /// | [`boxes`](Limits::boxes), bytes | 17 MiB | the connection ends; a call or an answer of this side fails, and nothing is sent |
 /// | [`boxes`](Limits::boxes), pairs | 16 384 | as above |
 /// | [`outstanding_calls`](Limits::outstanding_calls) | 65 536 | the call fails, and nothing is sent |
-/// | [`running_responders`](Limits::running_responders) | 1024 | the peer is not read from, unless that could stop both sides |
+/// | [`running_responders`](Limits::running_responders) | 1024 | the peer is not read from, but for a little ahead, unless that could stop both sides |
 /// | [`running_responders_max`](Limits::running_responders_max) | 65 536 | the peer's call is refused; a one-way call ends the connection |
 /// | [`running_bytes`](Limits::running_bytes) | 32 MiB | as at `running_responders` |
 /// | [`running_bytes_max`](Limits::running_bytes_max) | 256 MiB | as at `running_responders_max` |
@@ -35,6 +35,13 @@ pub struct Limits {
     /// the peer until one of them is done; so a peer that calls too much is slowed down. Reading
     /// goes on all the same while calls of this side are outstanding or something waits to be
     /// sent, since the peer may be unable to go on before it is read from.
+    ///
+    /// When nothing could be read for 200 milliseconds, 64 KiB are read ahead, whose calls wait; so
+    /// the end of a peer is seen. They count with what they take in memory. When that is not enough to
+    /// tell whether the peer is alive, by the [`idle_timeout`](crate::Connection::idle_timeout) or a
+    /// [`ping`](crate::Connection::ping), it is twice as much each time, up to
+    /// [`running_bytes`](Limits::running_bytes). A peer that has gone and had sent more ends its
+    /// connection within a second as well, over sockets and TLS over them; what it had sent is lost.
     pub running_responders: usize,
     /// Responders that run at once when reading has to go on. 65 536 by default. A call over it
     /// is answered with `UNKNOWN`; a one-way call over it ends the connection.

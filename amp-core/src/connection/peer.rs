@@ -261,6 +261,12 @@ impl Peer {
         self.shared().lock().core.counters()
     }
 
+    /// How many responders run on the connection at the moment that have had to wait. It goes on to
+    /// count once the connection has ended.
+    pub fn running_responders(&self) -> usize {
+        self.shared().lock().running
+    }
+
     /// Whether both are handles of one connection.
     pub fn same_connection(&self, other: &Peer) -> bool {
         Arc::ptr_eq(self.shared(), other.shared())

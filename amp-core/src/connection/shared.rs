@@ -24,7 +24,7 @@ use super::unclaimed::Unclaimed;
 use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{BoxError, BoxLimits};
 use crate::error::{CallError, CloseReason};
-use crate::observing::{Measures, Restraint, Side, Watch};
+use crate::observing::{self, Measures, Restraint, Side, Watch};
 use crate::proto::{Body, CallId, Core, CoreLimits, Outgoing};
 use crate::report::Report;
 use crate::responder::Locator;
@@ -404,7 +404,9 @@ impl Shared {
             Phase::Open => state.first_reason(reason),
             Phase::Closing(reason) | Phase::Ended(reason) => reason.clone(),
         };
-        state.phase = Phase::Ended(reason.clone());
+        let before = std::mem::replace(&mut state.phase, Phase::Ended(reason.clone()));
+        let outliving = if matches!(before, Phase::Ended(_)) { 0 } else { state.running };
+        observing::outliving::add(outliving);
         self.crowded.store(true, Ordering::Relaxed);
         let callers = state.callers();
         state.core.resume();
@@ -416,6 +418,8 @@ impl Shared {
         let upgrade = matches!(state.handed_over, HandedOver::Upgrade(_))
             .then(|| std::mem::take(&mut state.handed_over));
         Self::release(state);
+        #[cfg(feature = "metrics")]
+        observing::outliving::report(outliving);
         drop((unsent, unwritten, switch, replaced, driver, line, upgrade));
         self.lanes.end();
         callers.into_iter().for_each(Waker::wake);

@@ -53,6 +53,10 @@ impl Switched {
     pub fn into_parts(self) -> (Pin<Box<dyn Transport>>, Bytes, Vec<Attachment>) {
         (self.transport, self.read.freeze(), self.attachments)
     }
+
+    pub(super) fn has_peer_closed(&self) -> bool {
+        self.transport.has_peer_closed()
+    }
 }
 
 impl AsyncRead for Switched {

@@ -1,16 +1,19 @@
 use bytes::BytesMut;
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::ops::DerefMut;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, Ready};
+use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use super::quiet;
+use super::switched::Switched;
 use crate::argument::{Attachment, AttachmentKind, PeerAddress};
 use crate::boxes::BoxLimits;
 
@@ -84,6 +87,17 @@ pub trait Transport: Send + 'static {
     /// runtime, as the making of a timer does, nor take long. When the owner is dropped while a caller
     /// sends, the transport is dropped there too. No unless this is implemented.
     fn sends_on_any_task(&self) -> bool {
+        false
+    }
+
+    /// Whether the peer has closed its side, or the stream broke, as far as that is known without
+    /// receiving what came before. No unless this is implemented.
+    ///
+    /// A connection asks several times a second while it does not receive, because as many
+    /// responders run as may, and ends when the answer stays yes. A transport that does not know is
+    /// received from a little further, and so are all others; a peer that has sent more than that
+    /// before it went is then noticed only when responders are done.
+    fn has_peer_closed(&self) -> bool {
         false
     }
 
@@ -190,6 +204,10 @@ where
         (**self).box_limits()
     }
 
+    fn has_peer_closed(&self) -> bool {
+        (**self).has_peer_closed()
+    }
+
     fn attachment_kind(&self) -> Option<AttachmentKind> {
         (**self).attachment_kind()
     }
@@ -201,7 +219,22 @@ where
 
 /// A plain stream of bytes.
 #[derive(Debug)]
-pub(crate) struct ByteStream<S>(pub(crate) Pin<Box<S>>);
+pub(crate) struct ByteStream<S> {
+    stream: Pin<Box<S>>,
+    /// What it runs over, or itself: the socket, if there is one.
+    under: fn(&S) -> &dyn Any,
+}
+
+impl<S: 'static> ByteStream<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self::over(stream, |stream| stream)
+    }
+
+    /// A stream that runs over another one.
+    pub(crate) fn over(stream: S, under: fn(&S) -> &dyn Any) -> Self {
+        Self { stream: Box::pin(stream), under }
+    }
+}
 
 impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteStream<S> {
     fn poll_receive(
@@ -210,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteStream<S> {
         buffer: &mut BytesMut,
         _: &mut Vec<Attachment>,
     ) -> Poll<io::Result<usize>> {
-        poll_read_buf(self.0.as_mut(), cx, buffer)
+        poll_read_buf(self.stream.as_mut(), cx, buffer)
     }
 
     fn poll_send(
@@ -219,21 +252,47 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteStream<S> {
         bytes: &[IoSlice<'_>],
         _: &mut VecDeque<Attachment>,
     ) -> Poll<io::Result<usize>> {
-        quiet::poll_write(self.0.as_mut(), cx, bytes)
+        quiet::poll_write(self.stream.as_mut(), cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_flush(cx)
+        self.stream.as_mut().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_shutdown(cx)
+        self.stream.as_mut().poll_shutdown(cx)
     }
 
     /// tokio's sockets only ask the kernel.
     fn sends_on_any_task(&self) -> bool {
         is_socket::<S>()
     }
+
+    fn has_peer_closed(&self) -> bool {
+        has_closed((self.under)(&self.stream))
+    }
+}
+
+/// Whether the other side has closed a stream that is a socket, as far as the runtime has heard.
+fn has_closed(stream: &dyn Any) -> bool {
+    let readable = Interest::READABLE;
+    if let Some(stream) = stream.downcast_ref::<TcpStream>() {
+        return is_closed(stream.ready(readable));
+    }
+    #[cfg(unix)]
+    if let Some(stream) = stream.downcast_ref::<tokio::net::UnixStream>() {
+        return is_closed(stream.ready(readable));
+    }
+    match stream.downcast_ref::<Switched>() {
+        Some(stream) => stream.has_peer_closed(),
+        None => false,
+    }
+}
+
+/// Looks once at what is known of a socket.
+fn is_closed(ready: impl Future<Output = io::Result<Ready>>) -> bool {
+    let ready = pin!(ready).poll(&mut Context::from_waker(Waker::noop()));
+    matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }
 
 /// Whether it is one of tokio's sockets.
@@ -243,7 +302,7 @@ fn is_socket<S: 'static>() -> bool {
     if this == TypeId::of::<tokio::net::UnixStream>() {
         return true;
     }
-    this == TypeId::of::<tokio::net::TcpStream>()
+    this == TypeId::of::<TcpStream>()
 }
 
 /// What a connection has when it has ended, and its driver while callers may have the other one.

@@ -30,7 +30,7 @@
 //! | `unreadable` | asking | the answer is not what the command says |
 //! | `not_sent` | asking | it could not be written, or a limit was reached |
 //! | `timed_out` | asking | its time was over |
-//! | `closed` | both | the connection has ended; on the answering side, before the call was begun |
+//! | `closed` | both | the connection has ended; on the answering side, before the call was begun, or before it was answered by a responder that ends with its connection |
 //! | `dropped` | asking | its future was dropped |
 //!
 //! The span of a responder is entered whenever that runs, be it on a task of its own, so its own
@@ -96,6 +96,7 @@
 //! | `amp_call_duration_seconds` | histogram | `side`, `command` |
 //! | `amp_calls_running` | gauge: on the side `asking`, calls that are not over; on the side `answering`, responders that have not answered | `side` |
 //! | `amp_connections_open` | gauge | |
+//! | `amp_responders_outliving` | gauge: see [`outliving_responders`] | |
 //! | `amp_boxes_total`, `amp_bytes_total` | counters: boxes, and their bytes | `direction`: `sent` or `received` |
 //! | `amp_late_answers_total`, `amp_unknown_answers_total` | counters: see [`Counters`](crate::proto::Counters) | |
 //!
@@ -105,12 +106,14 @@
 
 #[cfg(feature = "metrics")]
 mod metrics;
+pub(crate) mod outliving;
 mod restraint;
 mod watch;
 mod wire_log;
 
 #[cfg(feature = "metrics")]
 pub(crate) use metrics::{MeasuredConnection, Measures};
+pub use outliving::outliving_responders;
 #[doc(hidden)]
 pub use restraint::Restraint;
 pub(crate) use watch::{Outcome, Plain, Side, Watch};

@@ -134,10 +134,8 @@ impl AnyResponder for InLane {
                 let command: SmallVec<[u8; 32]> = SmallVec::from_slice(command);
                 let ampbox = ampbox.unshared();
                 Some(Box::pin(async move {
-                    let Ok(_turn) = turn.await else {
-                        question.never_begun();
-                        return;
-                    };
+                    // When the connection has ended there is none, and nobody to hear of it.
+                    let Ok(_turn) = turn.await else { return };
                     let responding = responder.respond(question, &command, &ampbox);
                     drop((command, ampbox));
                     if let Some(responding) = responding {

@@ -13,6 +13,7 @@ mod responders;
 #[cfg(feature = "tower")]
 mod service;
 mod string;
+mod with_connection;
 
 pub use clash::Clash;
 pub use context::Context;

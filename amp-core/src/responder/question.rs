@@ -83,12 +83,6 @@ impl Question {
         self.tag.is_some()
     }
 
-    /// The connection has ended before the call was begun: nobody hears of it.
-    pub(super) fn never_begun(mut self) {
-        self.watch.end(Outcome::Closed, None);
-        self.finish(keys::UNKNOWN.as_bytes(), "", false);
-    }
-
     /// The arguments of the call. When they cannot be read the call is answered, and there is
     /// nothing more to do.
     pub(super) fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Option<A> {
@@ -356,9 +350,16 @@ impl Drop for Question {
         if let Some(number) = self.number {
             self.peer.shared().leave(number);
         }
-        if !self.answered {
+        if self.answered {
+            return;
+        }
+        let panicking = std::thread::panicking();
+        if !panicking && self.peer.has_ended() {
+            // Nobody is left to be answered, so it was not begun, or not gone on with.
+            self.watch.end(Outcome::Closed, None);
+            self.finish(keys::UNKNOWN.as_bytes(), "", false);
+        } else {
             // Responders are dropped when the runtime shuts down.
-            let panicking = std::thread::panicking();
             self.fail_undeclared(if panicking {
                 &Undeclared::Unwound
             } else {

@@ -65,7 +65,7 @@ impl Default for RouterLimits {
 impl Router {
     /// Routes over a stream of bytes, as [`Connection::new`](crate::Connection::new) takes.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
-        Self::with_transport(ByteStream(Box::pin(stream)))
+        Self::with_transport(ByteStream::new(stream))
     }
 
     /// Routes over a TCP stream that is connected. Small boxes are sent at once (`TCP_NODELAY`).

@@ -348,7 +348,7 @@ impl Driver {
     /// Tells everybody that the connection has ended. The reason is the first one there was.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         // Whoever hears of the end finds the stream closed.
-        self.transport = Box::pin(ByteStream(Box::pin(tokio::io::empty())));
+        self.transport = Box::pin(ByteStream::new(tokio::io::empty()));
         self.writing.clear();
         let (reason, receiving, sending) = {
             let mut state = self.shared.lock();

@@ -147,6 +147,10 @@ impl Transport for Route {
         self.binding.handle.shared().lock().table.limits.boxes
     }
 
+    fn has_peer_closed(&self) -> bool {
+        self.binding.handle.shared().lock().table.has_ended(self.binding.id)
+    }
+
     fn peer_address(&self) -> PeerAddress {
         self.binding.handle.shared().lock().address.clone()
     }

@@ -159,6 +159,12 @@ impl Table {
         Some((error, [route.reader.take(), route.writer.take()]))
     }
 
+    /// Whether nothing more comes for a route, whatever it has not read.
+    pub(super) fn has_ended(&self, id: RouteId) -> bool {
+        self.received_all.is_some()
+            || self.routes.get(&id).is_none_or(|route| route.ended.is_some())
+    }
+
     /// Moves received bytes into the spare capacity of `buffer`; 0 bytes when no more will come.
     pub(super) fn poll_receive(
         &mut self,

@@ -11,7 +11,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::{PeerCertificates, TlsError};
 use crate::argument::PeerAddress;
-use crate::connection::{Connection, Quiet};
+use crate::connection::{ByteStream, Connection, Quiet, Transport};
 use crate::dial;
 
 /// How long a handshake may take unless something else is asked for.
@@ -163,11 +163,19 @@ pub(super) fn connection<S>((stream, certificates): Shaken<S>, address: PeerAddr
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let connection = Connection::new(stream).peer_address(address);
+    let connection = Connection::with_transport(transport(stream)).peer_address(address);
     match certificates {
         Some(certificates) => connection.data(certificates),
         None => connection,
     }
+}
+
+/// A transport over what a handshake gave.
+pub(super) fn transport<S>(stream: TlsStream<Quiet<S>>) -> impl Transport
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    ByteStream::over(stream, |stream| &stream.get_ref().0.0)
 }
 
 async fn shake<S>(stream: S, role: Role) -> Result<Shaken<S>, TlsError>

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use super::handshake::{Role, TIMEOUT, handshake};
+use super::handshake::{Role, TIMEOUT, handshake, transport};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter};
 use crate::command::{Arguments, Command, NoError, ProtocolSwitch};
-use crate::connection::{ByteStream, Upgrade, Upgraded};
+use crate::connection::{Upgrade, Upgraded};
 use crate::error::CloseReason;
 
 /// Asks for TLS on a connection that began in clear text: Twisted's `StartTLS`.
@@ -52,7 +52,7 @@ pub(crate) fn upgrade(role: Role) -> Upgrade {
             let (stream, certificates) =
                 handshake(stream, role, TIMEOUT).await.map_err(CloseReason::Tls)?;
             Ok(Upgraded {
-                transport: Box::pin(ByteStream(Box::pin(stream))),
+                transport: Box::pin(transport(stream)),
                 data: certificates.map(|certificates| Arc::new(certificates) as _),
             })
         })

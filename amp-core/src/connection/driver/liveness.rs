@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::shared::{Shared, State};
-use super::{Driver, Reading, Switching};
+use super::{Driver, Progress, Reading, Switching};
 use crate::command::{Command, NoError};
 use crate::error::{CallError, CloseReason};
 use crate::proto::{Body, CallId};
@@ -159,7 +159,19 @@ impl Driver {
     }
 
     /// Fails when nothing has come for too long.
-    pub(super) fn poll_watch(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+    pub(super) fn poll_watch(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
+        match self.poll_timers(cx) {
+            Err(_) if self.look_further() => {
+                if let Some(watch) = &mut self.watch {
+                    watch.received();
+                }
+                Ok(Progress::More)
+            }
+            alive => alive.map(|()| Progress::Waiting),
+        }
+    }
+
+    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
         let Some(watch) = &mut self.watch else { return Ok(()) };
         if self.broken.is_some() {
             // The end has a reason already.
@@ -171,8 +183,10 @@ impl Driver {
             // Nothing more is read: what is left is that the peer takes what is sent.
             leaving != before
         } else {
-            // What has come and was not read may be from just now.
-            self.reading != Reading::Done
+            // What is about to be read may be from just now. What waits behind calls is read right
+            // after them.
+            let waits = self.switching == Switching::No && !self.input.calls.is_empty();
+            self.reading == Reading::Behind && !waits
         };
         if alive {
             watch.received();

@@ -72,7 +72,9 @@ impl Driver {
         let usual = self.input.calls.is_empty()
             && !self.shared.has_news()
             && !self.busy.is_full(&self.shared.settings.limits);
-        if !usual {
+        if usual {
+            self.input.ahead = 0;
+        } else {
             let (queued, may_read) = {
                 let mut state = self.shared.lock();
                 (!state.core.outgoing().is_empty(), self.may_read(&mut state))
@@ -105,20 +107,6 @@ impl Driver {
         }
         *turn += received;
         Ok(None)
-    }
-
-    /// Whether another call may be received now: see
-    /// [`Limits::running_responders`](super::Limits::running_responders).
-    pub(super) fn may_read(&self, state: &mut State) -> bool {
-        !Busy::of(state).is_full(&self.shared.settings.limits)
-            || state.core.outstanding() > usize::from(self.awaits_ping())
-            || !state.core.outgoing().is_empty()
-            || !self.line.writing.is_empty()
-    }
-
-    /// Whether a ping is outstanding. Nothing has to wait for its answer.
-    fn awaits_ping(&self) -> bool {
-        self.watch.as_ref().is_some_and(|watch| watch.awaits_answer())
     }
 
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -163,7 +151,7 @@ impl Driver {
     /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
         while !self.input.calls.is_empty() {
-            if self.shared.is_crowded() || self.shared.has_news() {
+            if self.shared.is_crowded() || self.shared.has_news() || self.input.ahead > 0 {
                 self.look();
                 if !self.may_start() {
                     break;
@@ -197,7 +185,11 @@ impl Driver {
 
     /// Whether a call waits whose responder may start.
     pub(super) fn may_start(&self) -> bool {
-        !self.input.calls.is_empty() && self.has_room(&mut self.shared.lock())
+        !self.input.calls.is_empty() && self.may_start_with(&mut self.shared.lock())
+    }
+
+    pub(super) fn may_start_with(&self, state: &mut State) -> bool {
+        !self.input.calls.is_empty() && !self.holds_back(state) && self.has_room(state)
     }
 
     /// Whether so little is to be sent that another responder may start.
@@ -393,7 +385,7 @@ impl Driver {
         }));
         if let Ok(Some(responding)) = started {
             let running = Running::new(Arc::clone(&self.shared), call.ampbox().size());
-            tokio::spawn(OnTask { responding, running }.instrument(span));
+            tokio::spawn(OnTask::new(responding, running).instrument(span));
         }
         Ok(())
     }

@@ -1,0 +1,100 @@
+//! What is done while nothing is read, because as many responders run as may.
+//!
+//! A peer that calls too much is slowed down by not being read from. But then nobody sees that it has
+//! gone, and a responder that waits for just that waits for ever. So after a while a little is read
+//! ahead, and its calls wait to be begun. What is behind those, only the transport may know of.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::super::shared::State;
+use super::{Busy, Driver, Progress, Reading, Switching};
+use crate::error::CloseReason;
+
+/// How often a paused driver looks for its peer. It needs three looks to be sure that one has gone
+/// which had sent too much to be read ahead, and that takes less than a second.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How many bytes are read ahead at first, together with what the calls among them take in memory.
+const AHEAD: usize = 64 << 10;
+
+/// Looks for the peer every now and then.
+pub(super) struct Lookout {
+    timer: Pin<Box<Sleep>>,
+    /// Whether the peer had gone at the last look.
+    gone: bool,
+}
+
+impl Driver {
+    /// Whether another call may be received now: see
+    /// [`Limits::running_responders`](crate::Limits::running_responders).
+    pub(super) fn may_read(&self, state: &mut State) -> bool {
+        !self.is_full(state)
+            || self.must_go_on(state)
+            || !state.core.outgoing().is_empty()
+            || self.input.waiting() < self.input.ahead
+    }
+
+    /// Whether a call that was read ahead has to wait.
+    pub(super) fn holds_back(&self, state: &State) -> bool {
+        self.input.ahead > 0 && self.is_full(state) && !self.must_go_on(state)
+    }
+
+    fn is_full(&self, state: &State) -> bool {
+        Busy::of(state).is_full(&self.shared.settings.limits)
+    }
+
+    /// Whether calls are begun although as many run as may: the peer may be unable to go on
+    /// otherwise, or nothing of this will run for long.
+    fn must_go_on(&self, state: &State) -> bool {
+        state.core.outstanding() > usize::from(self.awaits_ping())
+            || !self.line.writing.is_empty()
+            || state.draining.is_some()
+            || self.ending.is_some()
+            || self.switching != Switching::No
+    }
+
+    /// Whether a ping is outstanding. Nothing has to wait for its answer.
+    fn awaits_ping(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.awaits_answer())
+    }
+
+    /// Reads ahead once nothing was read for a while, and ends the connection when the peer has gone
+    /// and nothing goes on. What it had sent and was not read is lost.
+    pub(super) fn poll_lookout(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
+        if self.reading != Reading::Paused {
+            self.lookout = None;
+            return Ok(Progress::Waiting);
+        }
+        let timer = || Box::pin(sleep(LOOK_EVERY));
+        let lookout = self.lookout.get_or_insert_with(|| Lookout { timer: timer(), gone: false });
+        while lookout.timer.as_mut().poll(cx).is_ready() {
+            lookout.timer.as_mut().reset(Instant::now() + LOOK_EVERY);
+            if self.input.ahead == 0 {
+                self.input.ahead = AHEAD;
+                return Ok(Progress::More);
+            }
+            let gone = self.line.transport.has_peer_closed();
+            if gone && lookout.gone {
+                return Err(CloseReason::Peer);
+            }
+            lookout.gone = gone;
+        }
+        Ok(Progress::Waiting)
+    }
+
+    /// Reads further ahead, if that may be: the answer that shows that the peer is alive may be
+    /// behind its calls.
+    pub(super) fn look_further(&mut self) -> bool {
+        if self.reading != Reading::Paused {
+            return false;
+        }
+        let most = self.shared.settings.limits.running_bytes.max(AHEAD);
+        let further = (self.input.ahead * 2).clamp(AHEAD, most);
+        let before = std::mem::replace(&mut self.input.ahead, further);
+        further > before
+    }
+}

@@ -1,0 +1,88 @@
+//! Responders that have to wait, on tasks of their own.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::super::limits::Limits;
+use super::super::polling::Polling;
+use super::super::shared::{Phase, Shared, State};
+use crate::observing::outliving;
+
+/// What a connection answers already.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Busy {
+    pub(super) running: usize,
+    pub(super) running_bytes: usize,
+    /// Whether it is about to end, and answers nothing more.
+    pub(super) draining: bool,
+}
+
+impl Busy {
+    pub(super) fn of(state: &State) -> Self {
+        let State { running, running_bytes, ref draining, .. } = *state;
+        Self { running, running_bytes, draining: draining.is_some() }
+    }
+
+    /// Whether as many responders run as may before no more calls are read.
+    pub(super) fn is_full(self, limits: &Limits) -> bool {
+        self.running >= limits.running_responders || self.running_bytes >= limits.running_bytes
+    }
+}
+
+/// A responder that has to wait.
+pub(super) struct OnTask {
+    responding: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Dropped after the responder.
+    running: Running,
+}
+
+impl OnTask {
+    pub(super) fn new(
+        responding: Pin<Box<dyn Future<Output = ()> + Send>>,
+        running: Running,
+    ) -> Self {
+        Self { responding, running }
+    }
+}
+
+impl Future for OnTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { responding, running } = &mut *self;
+        let _polling = Polling::by_task(&running.shared);
+        responding.as_mut().poll(cx)
+    }
+}
+
+/// Counts a responder that has been started and is not done, and the bytes of its call.
+pub(super) struct Running {
+    shared: Arc<Shared>,
+    len: usize,
+}
+
+impl Running {
+    pub(super) fn new(shared: Arc<Shared>, len: usize) -> Self {
+        shared.tell(|state| {
+            state.running += 1;
+            state.running_bytes += len;
+        });
+        Self { shared, len }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut outlived = false;
+        self.shared.tell(|state| {
+            state.running -= 1;
+            state.running_bytes -= self.len;
+            outlived = matches!(state.phase, Phase::Ended(_));
+        });
+        if outlived {
+            outliving::remove();
+        }
+    }
+}

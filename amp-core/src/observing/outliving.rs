@@ -1,0 +1,43 @@
+//! Responders that run although their connections have ended.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Of all connections of the process.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// How many responders of this process run at the moment although their connections have ended.
+///
+/// A responder is not stopped by that, so a peer that calls, goes, and comes again leaves some
+/// behind each time: at most [`running_responders`](crate::Limits::running_responders) for each
+/// connection, unless responders call back. No limit of a connection bounds how many there are
+/// altogether. A server may stop accepting, or complain, when there are too many; a set whose
+/// responders [end with their connection](crate::Responders::end_with_connection) leaves none.
+pub fn outliving_responders() -> usize {
+    COUNT.load(Ordering::Relaxed)
+}
+
+/// A connection has ended while so many ran.
+pub(crate) fn add(count: usize) {
+    COUNT.fetch_add(count, Ordering::Relaxed);
+}
+
+/// One of them is done.
+pub(crate) fn remove() {
+    COUNT.fetch_sub(1, Ordering::Relaxed);
+    #[cfg(feature = "metrics")]
+    gauge().decrement(1.0);
+}
+
+/// Reports those of a connection. Not to be called with anything locked.
+#[cfg(feature = "metrics")]
+pub(crate) fn report(count: usize) {
+    if count > 0 {
+        #[allow(clippy::cast_precision_loss, reason = "that many do not fit into memory")]
+        gauge().increment(count as f64);
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn gauge() -> metrics::Gauge {
+    metrics::gauge!("amp_responders_outliving")
+}

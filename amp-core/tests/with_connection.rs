@@ -1,0 +1,114 @@
+//! Responders that end with their connection, and those that outlive it.
+
+mod support;
+
+use amp_core::observing::outliving_responders;
+use amp_core::testing::pair;
+use amp_core::{AmpBox, CallError, RemoteError, Responders, StringCallReceived};
+use std::sync::Arc;
+use support::{Script, echo, gated, numbered, settled};
+use tokio::sync::{Mutex, Semaphore, mpsc};
+
+/// All tests of the process are counted together.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// Says the name of the command when it is dropped.
+struct Dropped(mpsc::UnboundedSender<String>, String);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let _ = self.0.send(std::mem::take(&mut self.1));
+    }
+}
+
+/// Commands that never answer.
+fn endless(names: &[&str], dropped: &mpsc::UnboundedSender<String>) -> Responders {
+    names.iter().fold(Responders::new(()), |set, name| {
+        let dropped = dropped.clone();
+        set.respond_string(name, move |call: StringCallReceived| {
+            let command = String::from_utf8(call.command.to_vec()).unwrap();
+            let dropped = Dropped(dropped.clone(), command);
+            async move {
+                let _dropped = dropped;
+                std::future::pending::<Result<AmpBox, RemoteError>>().await
+            }
+        })
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_may_end_with_its_connection() {
+    let _alone = ALONE.lock().await;
+    let (dropped, mut drops) = mpsc::unbounded_channel();
+    let ending = endless(&["Plain"], &dropped)
+        .merge(endless(&["OwnTask"], &dropped).on_own_tasks())
+        .unwrap()
+        .merge(endless(&["Lane", "Behind"], &dropped).in_order())
+        .unwrap()
+        .respond_string("Echo", echo);
+    #[cfg(feature = "tower")]
+    let ending = ending
+        .merge(endless(&["Layer"], &dropped).layer(tower::limit::ConcurrencyLimitLayer::new(9)))
+        .unwrap();
+    let ending = ending.end_with_connection();
+    let set = ending.merge(endless(&["Outlives"], &dropped)).unwrap();
+    let (peer, mut script) = Script::start(|connection| connection.responders(set));
+    let mut expected = vec!["Lane", "OwnTask", "Plain"];
+    if cfg!(feature = "tower") {
+        expected.insert(1, "Layer");
+    }
+    for command in expected.iter().copied().chain(["Outlives"]) {
+        script.send_box([("_ask", command), ("_command", command)]).await;
+    }
+    // Its turn never comes.
+    script.send_box([("_command", "Behind")]).await;
+    script.send_box([("_ask", "E"), ("_command", "Echo")]).await;
+    script.expect([("_answer", "E")]).await;
+    settled().await;
+    assert!(drops.try_recv().is_err(), "they run as long as the connection is there");
+    assert_eq!(peer.running_responders(), expected.len() + 2);
+    drop(script);
+    peer.closed().await;
+    settled().await;
+    let mut ended = Vec::new();
+    while let Ok(command) = drops.try_recv() {
+        ended.push(command);
+    }
+    ended.sort();
+    assert_eq!(ended, expected);
+    assert_eq!((peer.running_responders(), outliving_responders()), (1, 1));
+    // The other one ends with the runtime.
+}
+
+#[tokio::test]
+async fn those_that_outlive_their_connections_are_counted() {
+    let _alone = ALONE.lock().await;
+    let before = outliving_responders();
+    let gate = Arc::new(Semaphore::new(0));
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+        let (near, far) = pair(Responders::new(()), slow);
+        let call = |n| near.call_remote_string("Slow", numbered(n));
+        let (first, second) = (call(1), call(2));
+        let closing = async {
+            settled().await;
+            near.close().await;
+        };
+        let (first, second, ()) = tokio::join!(first, second, closing);
+        assert!(matches!((first, second), (Err(CallError::Closed(_)), Err(CallError::Closed(_)))));
+        far.closed().await;
+        peers.push(far);
+    }
+    assert_eq!(outliving_responders() - before, 6);
+    assert!(peers.iter().all(|peer| peer.running_responders() == 2));
+    gate.add_permits(5);
+    while gate.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    settled().await;
+    assert_eq!(outliving_responders() - before, 1);
+    gate.add_permits(1);
+    settled().await;
+    assert_eq!(outliving_responders(), before);
+}
