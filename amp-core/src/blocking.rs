@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
@@ -37,8 +37,7 @@ use crate::proto::{
 ///     total: i64,
 /// }
 ///
-/// let mut client = Client::connect_tcp("127.0.0.1:1234")?;
-/// client.stream().set_read_timeout(Some(Duration::from_secs(5)))?;
+/// let mut client = Client::connect_tcp("127.0.0.1:1234")?.call_timeout(Duration::from_secs(5));
 /// let Total { total } = client.call(&Sum { a: 13, b: 81 })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -60,9 +59,11 @@ use crate::proto::{
 ///
 /// # Timeouts
 ///
-/// Those are the stream's own, such as [`TcpStream::set_read_timeout`], and count for each read
-/// and each write. The call then fails with [`CallError::Timeout`] and the connection goes on:
-/// a late answer is ignored, and what was not sent of the call is sent with the next one.
+/// [`call_timeout`](Client::call_timeout) is how long a call may take altogether, whatever else the
+/// peer sends meanwhile. The stream's own, such as [`TcpStream::set_read_timeout`], count for each read
+/// and each write, so a peer that sends a byte now and then can make a call last for ever. Either way
+/// the call fails with [`CallError::Timeout`] and the connection goes on: a late answer is ignored, and
+/// what was not sent of the call is sent with the next one.
 #[must_use = "the connection is closed when its client is dropped"]
 pub struct Client<S> {
     stream: S,
@@ -74,8 +75,43 @@ pub struct Client<S> {
     address: PeerAddress,
     extensions: Extensions,
     unknown_keys: UnknownKeys,
+    timeout: Option<Timeout<S>>,
+    /// When the call that is being made must be over.
+    deadline: Option<Instant>,
     /// Why no call can be made any more.
     ended: Option<CloseReason>,
+}
+
+/// How long each call may take, and how the stream is told.
+struct Timeout<S> {
+    after: Duration,
+    limit: fn(&S, Duration) -> io::Result<()>,
+}
+
+/// A stream that can be told how long a read or a write may block.
+pub trait LimitBlocking {
+    /// Lets each further read and write fail with [`ErrorKind::WouldBlock`] or
+    /// [`ErrorKind::TimedOut`] when it has blocked for so long, which is at least a millisecond.
+    ///
+    /// # Errors
+    ///
+    /// When the stream refuses that.
+    fn limit_blocking(&self, timeout: Duration) -> io::Result<()>;
+}
+
+impl LimitBlocking for TcpStream {
+    fn limit_blocking(&self, timeout: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(timeout))?;
+        self.set_write_timeout(Some(timeout))
+    }
+}
+
+#[cfg(unix)]
+impl LimitBlocking for std::os::unix::net::UnixStream {
+    fn limit_blocking(&self, timeout: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(timeout))?;
+        self.set_write_timeout(Some(timeout))
+    }
 }
 
 type Responder = dyn FnMut(&[u8], AmpBox) -> Result<AmpBox, RemoteError> + Send;
@@ -109,8 +145,23 @@ impl<S: Read + Write> Client<S> {
             address: PeerAddress::Unknown,
             extensions: Extensions::default(),
             unknown_keys: UnknownKeys::Ignore,
+            timeout: None,
+            deadline: None,
             ended: None,
         }
+    }
+
+    /// How long each call may take, and each command that is sent with [`notify`](Client::notify).
+    /// By default there is no limit but the stream's own timeouts, which this replaces.
+    ///
+    /// The time holds whatever the peer sends meanwhile, and is looked at before each read and write
+    /// and each box. A [`responder`](Client::responder) of this side is not interrupted.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self
+    where
+        S: LimitBlocking,
+    {
+        self.timeout = Some(Timeout { after: timeout, limit: S::limit_blocking });
+        self
     }
 
     /// How large a box may be. A received one over it ends the connection; a call that would be
@@ -170,7 +221,7 @@ impl<S: Read + Write> Client<S> {
         self.queue(body.map_err(CallError::Encode)?, |core, body| {
             core.notify(C::NAME.as_bytes(), body).map_err(|error| CallError::Encode(error.into()))
         })?;
-        let started = Instant::now();
+        let started = self.start();
         self.send().map_err(|stopped| self.stop(stopped, started))
     }
 
@@ -201,7 +252,7 @@ impl<S: Read + Write> Client<S> {
 
     fn exchange(&mut self, command: &[u8], body: Body) -> Result<Answer, CallError> {
         let id = self.queue(body, |core, body| Ok(core.call(command, body, ())?))?;
-        let started = Instant::now();
+        let started = self.start();
         self.wait(id).map_err(|stopped| {
             self.core.forget(id);
             self.stop(stopped, started)
@@ -217,6 +268,28 @@ impl<S: Read + Write> Client<S> {
             Some(reason) => Err(CallError::Closed(reason.clone())),
             None => put(&mut self.core, &mut body),
         }
+    }
+
+    /// A call begins.
+    fn start(&mut self) -> Instant {
+        let now = Instant::now();
+        self.deadline = self.timeout.as_ref().and_then(|timeout| now.checked_add(timeout.after));
+        now
+    }
+
+    /// How long the call may still take.
+    fn left(&self) -> Result<Option<Duration>, Stopped> {
+        let Some(deadline) = self.deadline else { return Ok(None) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(Stopped::TimedOut) } else { Ok(Some(left)) }
+    }
+
+    /// Looks whether there is time to read or to write, and lets the stream take no longer.
+    fn before_blocking(&self) -> Result<(), Stopped> {
+        if let (Some(left), Some(timeout)) = (self.left()?, &self.timeout) {
+            (timeout.limit)(&self.stream, left.max(Duration::from_millis(1)))?;
+        }
+        Ok(())
     }
 
     /// What it means for a call that the stream has stopped.
@@ -242,6 +315,7 @@ impl<S: Read + Write> Client<S> {
                 if let Some(answer) = self.core.take_answer(id) {
                     return Ok(answer);
                 }
+                self.left()?;
             }
             self.receive()?;
         }
@@ -283,11 +357,12 @@ impl<S: Read + Write> Client<S> {
 
     /// Sends all that is queued.
     fn send(&mut self) -> Result<(), Stopped> {
-        let outgoing = self.core.outgoing();
-        if outgoing.is_empty() {
+        if self.core.outgoing().is_empty() {
             return Ok(());
         }
-        while !outgoing.is_empty() {
+        while !self.core.outgoing().is_empty() {
+            self.before_blocking()?;
+            let outgoing = self.core.outgoing();
             let mut slices = [IoSlice::new(&[]); 16];
             let (count, _) = outgoing.parts(&mut slices);
             match self.stream.write_vectored(&slices[..count]) {
@@ -307,6 +382,10 @@ impl<S: Read + Write> Client<S> {
         let room = self.decoder.needed().saturating_sub(before).clamp(least, most);
         self.received.resize(before + room, 0);
         let read = loop {
+            if let Err(stopped) = self.before_blocking() {
+                self.received.truncate(before);
+                return Err(stopped);
+            }
             match self.stream.read(&mut self.received[before..]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 read => break read,

@@ -219,8 +219,8 @@ pub enum CloseReason {
         /// How long was waited.
         after: Duration,
     },
-    /// The peer went over a limit that protects this side.
-    #[error("the peer went over the limit of {limit} {what}")]
+    /// The connection went over a limit that protects this side.
+    #[error("the connection went over the limit of {limit} {what}")]
     Limit {
         /// What there were too many of.
         what: &'static str,

@@ -427,3 +427,28 @@ fn what_is_over_the_limits_is_never_sent() {
     client.call(&SUM).unwrap();
     assert_eq!(client.stream().written, [sum("1"), unknown].concat());
 }
+
+/// One byte at a time, boxes that are no answer: each read has something before its own timeout.
+#[test]
+fn a_peer_that_sends_other_things_does_not_put_off_the_end_of_a_call() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let trickling = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let note = AmpBox::from_pairs([("_command", "Note")]).unwrap().to_bytes();
+        for byte in note.iter().cycle() {
+            if stream.write_all(&[*byte]).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let timeout = Duration::from_millis(200);
+    let mut client = Client::connect_tcp(address).unwrap().call_timeout(timeout);
+    for _ in 0..2 {
+        let error = client.call(&SUM).unwrap_err();
+        assert!(matches!(error, CallError::Timeout { after } if after >= timeout), "{error:?}");
+    }
+    drop(client);
+    trickling.join().unwrap();
+}

@@ -8,6 +8,7 @@ use amp_core::{BoxReader, CallError, Connection, DecodeError, FailurePolicy, Lim
 use amp_core::{OneWay, RemoteError, Report, Responders, StringCallReceived};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use support::{Script, echo, echoing, gated, numbered, settled};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -118,7 +119,7 @@ async fn beyond_the_last_limit_a_call_is_refused_and_a_one_way_call_ends_the_con
     assert_eq!(script.receive().await, None);
     drop(script);
     let reason = peer.closed().await;
-    assert_eq!(reason.to_string(), "the peer went over the limit of 2 running responders");
+    assert_eq!(reason.to_string(), "the connection went over the limit of 2 running responders");
 }
 
 #[tokio::test]
@@ -187,7 +188,7 @@ async fn beyond_the_last_limit_of_bytes_a_call_is_refused_and_a_one_way_call_end
     assert_eq!(script.receive().await, None);
     drop(script);
     let reason = peer.closed().await.to_string();
-    assert_eq!(reason, "the peer went over the limit of 1000 bytes of calls being answered");
+    assert_eq!(reason, "the connection went over the limit of 1000 bytes of calls being answered");
 }
 
 #[tokio::test]
@@ -291,7 +292,7 @@ async fn an_answer_does_not_wait_for_room_behind_calls() {
 
 #[tokio::test]
 async fn a_peer_that_never_reads_its_answers_is_cut_off() {
-    let limits = Limits { send_queue_max: 50_000, ..Limits::default() };
+    let limits = Limits { send_queue: 50_000, send_queue_max: 50_000, ..Limits::default() };
     let prepare = |connection: Connection| connection.limits(limits).responders(echoing());
     let (peer, mut script) = Script::with_room(100, prepare);
     let text = "x".repeat(10_000);
@@ -303,7 +304,7 @@ async fn a_peer_that_never_reads_its_answers_is_cut_off() {
         reason = peer.closed() => reason,
         () = async { loop { script.send(&call).await } } => unreachable!(),
     };
-    let message = "the peer went over the limit of 50000 bytes waiting to be sent";
+    let message = "the connection went over the limit of 50000 bytes waiting to be sent";
     assert_eq!(reason.to_string(), message);
 }
 
@@ -517,4 +518,51 @@ async fn a_value_over_the_default_limits_costs_one_call() {
         "{error}"
     );
     assert!(Large(16 << 20).encode().is_ok());
+}
+
+#[test]
+#[should_panic(expected = "a send_queue of 11 bytes is over the send_queue_max of 10")]
+fn a_queue_that_is_larger_than_the_connection_bears_is_refused() {
+    let mut limits = Limits::default();
+    (limits.send_queue, limits.send_queue_max) = (11, 10);
+    let _ = Connection::new(tokio::io::empty()).limits(limits);
+}
+
+/// Who waits looks again when it is its turn, and not whenever anybody's is.
+#[tokio::test]
+async fn thousands_that_wait_for_room_are_told_one_after_the_other() {
+    const CALLERS: usize = 2000;
+    let mut limits = Limits::default();
+    limits.send_queue_boxes = 4;
+    let (peer, mut script) = Script::start(limited(limits));
+    let polls = Arc::new(AtomicUsize::new(0));
+    let calls: Vec<_> = (0..CALLERS)
+        .map(|n| {
+            let (peer, polls) = (peer.clone(), Arc::clone(&polls));
+            tokio::spawn(async move {
+                let mut call = std::pin::pin!(peer.call_remote_string("A", numbered(n)));
+                std::future::poll_fn(|cx| {
+                    polls.fetch_add(1, Ordering::Relaxed);
+                    call.as_mut().poll(cx)
+                })
+                .await
+            })
+        })
+        .collect();
+    // Some that give up in between do not hold up the others.
+    settled().await;
+    calls.iter().step_by(3).for_each(JoinHandle::abort);
+    let mut answered = 0;
+    while !calls.iter().all(JoinHandle::is_finished) {
+        let call = script.receive().await.expect("a call");
+        let Some(tag) = call.get("_ask") else { panic!("{call:?}") };
+        let tag = String::from_utf8(tag.to_vec()).unwrap();
+        script.send_box([("_answer", tag.as_str())]).await;
+        answered += 1;
+        if answered % 2 == 0 {
+            settled().await;
+        }
+    }
+    let polls = polls.load(Ordering::Relaxed);
+    assert!(polls <= 5 * CALLERS, "{polls} polls for {CALLERS} calls");
 }

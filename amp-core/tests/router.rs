@@ -551,3 +551,39 @@ async fn calls_by_name_reach_responders_of_their_own_route() {
     assert!(a.call_remote_string("Echo", numbered(1)).await.unwrap_err().is_unhandled());
     expect_echo(&b, 1).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn limits_of_zero_let_one_box_after_the_other_through() {
+    let mut limits = RouterLimits::default();
+    (limits.receive_queue, limits.send_queue) = (0, 0);
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let near = Router::new(near).limits(limits).spawn();
+    let far = Router::new(far).limits(limits).spawn();
+    let _echoing = echo_over(&far, "a");
+    let peer = echo_over(&near, "a");
+    for n in 0..3 {
+        expect_echo(&peer, n).await;
+    }
+    // Nobody reads this one: the second box that comes is over its limit.
+    let mut unread = Box::pin(route(&near, "b"));
+    let sending = echo_over(&far, "b");
+    for _ in 0..2 {
+        sending.notify_string("A", [("a", "b")]).await.unwrap();
+    }
+    let ended = poll_fn(|cx| {
+        let sent = unread.as_mut().poll_flush(cx);
+        cx.waker().wake_by_ref();
+        match sent {
+            Poll::Ready(Err(error)) => Poll::Ready(error),
+            _ => Poll::Pending,
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let error = ended.await.to_string();
+    assert!(error.ends_with("and a limit of 0"), "{error}");
+    expect_echo(&peer, 4).await;
+
+    limits.routes = 0;
+    let routes = Router::new(tokio::io::duplex(1).0).limits(limits).spawn();
+    assert!(matches!(routes.bind("a"), Err(RouteError::TooMany { limit: 0 })));
+}

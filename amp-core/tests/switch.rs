@@ -195,8 +195,7 @@ async fn answers_that_wait_for_a_switch_are_limited() {
     }
     support::settled().await;
     assert!(peer.is_closed());
-    let message =
-        "the connection is closed: the peer went over the limit of 10000 bytes waiting to be sent";
+    let message = "the connection is closed: the connection went over the limit of 10000 bytes waiting to be sent";
     assert_eq!(amp_core::Report(&switch.await.unwrap().unwrap_err()).to_string(), message);
 }
 

@@ -36,7 +36,8 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
 /// data, and the attachments that travel beside its bytes.
 ///
 /// The hooks run on the task that calls or answers, with nothing locked, and must not block.
-/// A hook that panics fails its call; whatever it wrote is not sent.
+/// A hook that panics fails its call, unless the program is built with `panic = "abort"`; whatever it
+/// wrote is not sent.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an AMP argument",
     label = "cannot be a value in a box",

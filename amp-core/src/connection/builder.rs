@@ -150,6 +150,12 @@ impl Connection {
 
     /// What the connection holds at most. It has to get on: a responder can always run, and a box
     /// can always be queued when none are.
+    ///
+    /// # Panics
+    ///
+    /// When [`send_queue`](Limits::send_queue) is over [`send_queue_max`](Limits::send_queue_max): this
+    /// side's own calls would end the connection.
+    #[track_caller]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits.able_to_get_on();
         self

@@ -213,9 +213,10 @@ impl Exchange {
     ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
         let Self { peer, switch, stage, number, watch, .. } = self;
         let shared = peer.shared();
+        let mut waited = false;
         loop {
             match stage {
-                Stage::New => match shared.room() {
+                Stage::New => match shared.room(waited) {
                     Ok(None) => break,
                     Ok(Some(room)) => *stage = Stage::WaitingForRoom(Box::pin(room)),
                     Err(reason) => {
@@ -225,6 +226,7 @@ impl Exchange {
                 },
                 Stage::WaitingForRoom(room) => {
                     ready!(room.as_mut().poll(cx));
+                    waited = true;
                     *stage = Stage::New;
                 }
                 Stage::Sent(id) => {

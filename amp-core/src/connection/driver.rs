@@ -268,7 +268,7 @@ impl Driver {
                     log.sent(&self.shared.address, self.line.writing.bytes());
                 }
                 if waiting_for_room {
-                    self.shared.room.notify_waiters();
+                    self.shared.room.notify_one();
                 }
             }
             let Poll::Ready(written) = self.line.poll_write(cx) else {

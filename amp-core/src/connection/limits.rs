@@ -98,7 +98,13 @@ impl Default for Limits {
 
 impl Limits {
     /// Those that would bring a connection to a stop, were they zero, are at least one.
+    #[track_caller]
     pub(super) fn able_to_get_on(self) -> Self {
+        let Self { send_queue, send_queue_max, .. } = self;
+        assert!(
+            send_queue <= send_queue_max,
+            "a send_queue of {send_queue} bytes is over the send_queue_max of {send_queue_max}"
+        );
         Self {
             running_responders: self.running_responders.max(1),
             running_bytes: self.running_bytes.max(1),

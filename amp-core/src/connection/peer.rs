@@ -215,11 +215,11 @@ impl Peer {
     pub(crate) async fn closing(&self) -> CloseReason {
         let shared = self.shared();
         loop {
-            let room = shared.room.notified();
+            let refusing = shared.refusing.notified();
             if let Some(reason) = shared.lock().refusal() {
                 return reason.clone();
             }
-            room.await;
+            refusing.await;
         }
     }
 
@@ -272,10 +272,14 @@ impl Peer {
         Arc::ptr_eq(self.shared(), other.shared())
     }
 
-    /// A future that resolves when the queue has room, or `None` when it has.
+    /// A future that resolves when the queue may have room, or `None` when it has: see
+    /// [`Shared::room`].
     #[cfg(feature = "tower")]
-    pub(crate) fn room(&self) -> Result<Option<tokio::sync::futures::OwnedNotified>, CloseReason> {
-        self.shared().room()
+    pub(crate) fn room(
+        &self,
+        waited: bool,
+    ) -> Result<Option<tokio::sync::futures::OwnedNotified>, CloseReason> {
+        self.shared().room(waited)
     }
 
     /// Sends a command that wants no answer once the queue has room.
@@ -287,8 +291,10 @@ impl Peer {
     ) -> Result<(), CallError> {
         let mut watch = self.shared().watch(Side::Asking, command, typed);
         let queued = async {
-            while let Some(room) = self.shared().room().map_err(CallError::Closed)? {
+            let mut waited = false;
+            while let Some(room) = self.shared().room(waited).map_err(CallError::Closed)? {
                 room.await;
+                waited = true;
             }
             send(self.shared()).map_err(CallError::Encode)?
         }

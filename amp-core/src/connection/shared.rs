@@ -57,7 +57,12 @@ pub(crate) struct Shared {
     /// It stays set.
     eventful: AtomicBool,
     /// Notified when the queue has room again, and when it will have none any more.
+    ///
+    /// One of those who wait is told when there is room, and tells the next once it has found some. If
+    /// all were told, each of thousands would look again whenever a few can go.
     pub(super) room: Arc<Notify>,
+    /// Notified when no more calls can be made.
+    pub(super) refusing: Notify,
     /// Of the events that tell of failed calls.
     pub(crate) failures: Restraint,
     /// Notified when the connection has ended, or goes on over another transport.
@@ -222,6 +227,7 @@ impl Shared {
             news: AtomicBool::new(true),
             eventful: AtomicBool::new(false),
             room: Arc::default(),
+            refusing: Notify::new(),
             failures: Restraint::default(),
             changed: Notify::new(),
         }
@@ -332,12 +338,23 @@ impl Shared {
         }
     }
 
-    /// A future that resolves when the queue has room, or `None` when it has.
+    /// A future that resolves when the queue may have room, or `None` when it has. Whoever has
+    /// `waited` for such a future looks again by this, and lets the next one look.
     #[inline]
-    pub(super) fn room(&self) -> Result<Option<OwnedNotified>, CloseReason> {
+    pub(super) fn room(&self, waited: bool) -> Result<Option<OwnedNotified>, CloseReason> {
         // What changes right after this look is no other than what changes right after one that
         // locks.
-        if self.crowded.load(Ordering::Relaxed) { self.look_for_room() } else { Ok(None) }
+        let room = if self.crowded.load(Ordering::Relaxed) { self.look_for_room()? } else { None };
+        if waited && room.is_none() {
+            self.room.notify_one();
+        }
+        Ok(room)
+    }
+
+    /// Nobody waits for room any more: there will be none.
+    fn refuse_all(&self) {
+        self.room.notify_waiters();
+        self.refusing.notify_waiters();
     }
 
     #[cold]
@@ -372,7 +389,7 @@ impl Shared {
         if let Some((reason, callers)) = callers {
             tracing::debug!(reason = %Report(&reason), "closing the connection");
             callers.into_iter().for_each(Waker::wake);
-            self.room.notify_waiters();
+            self.refuse_all();
         }
     }
 
@@ -384,7 +401,7 @@ impl Shared {
             self.note_event();
             self.crowded.store(true, Ordering::Relaxed);
         }
-        self.room.notify_waiters();
+        self.refuse_all();
     }
 
     /// Closes once the running responders have answered, or this time is over. The first time that
@@ -423,7 +440,7 @@ impl Shared {
         drop((unsent, unwritten, switch, replaced, driver, line, upgrade));
         self.lanes.end();
         callers.into_iter().for_each(Waker::wake);
-        self.room.notify_waiters();
+        self.refuse_all();
         self.changed.notify_waiters();
         reason
     }

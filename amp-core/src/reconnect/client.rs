@@ -42,7 +42,8 @@ impl Client {
     /// A client that gets each connection from `connect`, over whatever that likes: TCP, a Unix
     /// socket, TLS.
     ///
-    /// A panic of `connect`, or of the hook, is an attempt that failed.
+    /// A panic of `connect`, or of the hook, is an attempt that failed, unless the program is built with
+    /// `panic = "abort"`.
     pub fn builder<F, R, E>(connect: F) -> Builder
     where
         F: FnMut() -> R + Send + 'static,

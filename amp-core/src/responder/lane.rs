@@ -50,7 +50,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// - A call that waits in a lane counts as a running responder:
     ///   [`Limits::running_responders`](crate::Limits::running_responders) bounds both together.
     ///   It is decoded when it is begun.
-    /// - A responder that fails or panics does not hold up those behind it. One that never ends
+    /// - A responder that fails or panics (in a program that is not built with `panic = "abort"`) does
+    ///   not hold up those behind it. One that never ends
     ///   does, for as long as the connection lasts and, for one-way commands, for ever.
     /// - **A responder must not wait for something that comes through its own lane.** When it
     ///   calls the peer, and the peer, to answer that, makes a call of the same lane, then that

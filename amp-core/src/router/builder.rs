@@ -87,11 +87,9 @@ impl Router {
         Self { driver, shared }
     }
 
-    /// What the connection holds at most. A queue can always take one box.
+    /// What the connection holds at most. A queue can always take one box, also where its limit is
+    /// zero.
     pub fn limits(mut self, limits: RouterLimits) -> Self {
-        let receive_queue = limits.receive_queue.max(1);
-        let send_queue = limits.send_queue.max(1);
-        let limits = RouterLimits { receive_queue, send_queue, ..limits };
         self.shared.lock().table.limits = limits;
         self.driver.set_limits(limits);
         self

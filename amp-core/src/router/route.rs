@@ -13,6 +13,9 @@ use crate::argument::{Attachment, PeerAddress};
 use crate::boxes::BoxLimits;
 use crate::connection::Transport;
 
+/// How many bytes a route takes at once whose queue has room for nothing but the box that is sent.
+const PIECE: usize = 8 << 10;
+
 /// A route that has a name on this side, and does not know where to send yet. What comes for it
 /// is kept, within [`RouterLimits::receive_queue`](super::RouterLimits::receive_queue).
 ///
@@ -112,7 +115,10 @@ impl Transport for Route {
         let limit = {
             let mut state = shared.lock();
             ready!(state.table.poll_room(*id, cx.waker()))?;
-            state.table.limits.send_queue
+            match state.table.limits.send_queue {
+                0 => PIECE,
+                limit => limit,
+            }
         };
         let mut taken = 0;
         for slice in bytes {

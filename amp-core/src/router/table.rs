@@ -132,7 +132,7 @@ impl Table {
         if route.ended.is_some() {
             return Delivered::To(None);
         }
-        if route.inbound.len() >= self.limits.receive_queue {
+        if is_over(route.inbound.len(), self.limits.receive_queue) {
             return Delivered::Full(id, ampbox);
         }
         ampbox.remove(keys::ROUTE);
@@ -143,7 +143,7 @@ impl Table {
     /// Whether the queue of a route is too full for another box.
     pub(super) fn is_full(&self, id: RouteId) -> bool {
         let limit = self.limits.receive_queue;
-        self.routes.get(&id).is_some_and(|route| route.inbound.len() >= limit)
+        self.routes.get(&id).is_some_and(|route| is_over(route.inbound.len(), limit))
     }
 
     /// Ends a route whose queue stayed full, for a box of `len` bytes to get past.
@@ -202,7 +202,7 @@ impl Table {
     pub(super) fn poll_room(&mut self, id: RouteId, waker: &Waker) -> Poll<io::Result<()>> {
         let limit = self.limits.send_queue;
         let route = self.sender(id)?;
-        if route.outbound.len() >= limit {
+        if is_over(route.outbound.len(), limit) {
             set(&mut route.writer, waker);
             return Poll::Pending;
         }
@@ -341,6 +341,11 @@ fn set(place: &mut Wake, waker: &Waker) {
     if !place.as_ref().is_some_and(|there| there.will_wake(waker)) {
         *place = Some(waker.clone());
     }
+}
+
+/// Whether a queue with so many bytes takes no further box: an empty one takes any.
+fn is_over(waiting: usize, limit: usize) -> bool {
+    waiting > 0 && waiting >= limit
 }
 
 #[cfg(test)]

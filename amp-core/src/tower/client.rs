@@ -33,12 +33,14 @@ impl ClientService {
     }
 
     fn poll_connected<E>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<E>>> {
+        let mut waited = false;
         loop {
             if let Some(waiting) = &mut self.waiting {
                 ready!(waiting.as_mut().poll(cx));
                 self.waiting = None;
+                waited = true;
             }
-            let connected = self.client.peer_now().and_then(|peer| peer.room().ok());
+            let connected = self.client.peer_now().and_then(|peer| peer.room(waited).ok());
             match connected {
                 Some(None) => return Poll::Ready(Ok(())),
                 Some(Some(room)) => self.waiting = Some(Box::pin(room)),

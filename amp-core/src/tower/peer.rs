@@ -31,12 +31,14 @@ impl PeerService {
     }
 
     fn poll_room<E>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<E>>> {
+        let mut waited = false;
         loop {
             if let Some(room) = &mut self.room {
                 ready!(room.as_mut().poll(cx));
                 self.room = None;
+                waited = true;
             }
-            match self.peer.room() {
+            match self.peer.room(waited) {
                 Ok(None) => return Poll::Ready(Ok(())),
                 Ok(Some(room)) => self.room = Some(Box::pin(room)),
                 Err(reason) => return Poll::Ready(Err(CallError::Closed(reason))),

@@ -48,7 +48,7 @@ impl Driver {
         let writing = &mut self.line.writing;
         writing.append(queued);
         if waiting_for_room {
-            shared.room.notify_waiters();
+            shared.room.notify_one();
         }
 
         let waited = writing.attachments() + held;

@@ -331,7 +331,7 @@ async fn what_was_received_with_many_answers_is_dealt_with_before_a_graceful_end
 async fn too_much_that_waits_ends_the_connection_when_it_comes_before_the_driver_waits() {
     let mut cx = Context::from_waker(Waker::noop());
     let (near, _far) = tokio::io::duplex(10);
-    let limits = Limits { send_queue_max: 1000, ..Limits::default() };
+    let limits = Limits { send_queue: 1000, send_queue_max: 1000, ..Limits::default() };
     let (_peer, mut driver) = Connection::new(near).limits(limits).start();
     let notify = |driver: &Driver, size: usize| {
         let mut body = Body { pairs: BytesMut::from(&vec![0; size][..]), ..Body::default() };
