@@ -517,9 +517,13 @@ async def connected(function):
             peer.transport.abortConnection()
 
 
+def hung(*_):
+    raise Unexpected("nothing within %d s" % DEADLINE)
+
+
 async def run(name, function):
     held = defer.ensureDeferred(connected(function))
-    held.addTimeout(DEADLINE, reactor, lambda *_: Unexpected("nothing within %d s" % DEADLINE))
+    held.addTimeout(DEADLINE, reactor, hung)
     try:
         await held
     except Exception as error:
