@@ -104,6 +104,28 @@ async fn a_switch_that_is_refused_leaves_the_boxes_behind_it() {
     assert_eq!(script.receive_bytes(1).await, b"X");
 }
 
+/// Whoever decides on the switch holds the connection, and lets go of it when that is agreed to.
+#[tokio::test]
+async fn a_switch_that_was_agreed_to_is_made_when_nobody_holds_the_connection_any_more() {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let responders = Responders::new(()).respond_switch(move |_, SwitchToEcho { .. }| {
+        let opened = Arc::clone(&opened);
+        async move {
+            opened.acquire().await.unwrap().forget();
+            Ok(shout)
+        }
+    });
+    let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+    script.send(&ask("1", "False")).await;
+    support::settled().await;
+    drop(peer);
+    gate.add_permits(1);
+    script.expect([("_answer", "1")]).await;
+    script.send(b"x").await;
+    assert_eq!(script.receive_bytes(1).await, b"X");
+}
+
 #[tokio::test]
 async fn answers_that_come_after_the_switch_are_not_sent() {
     let gate = Arc::new(Semaphore::new(0));

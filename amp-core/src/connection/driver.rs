@@ -559,7 +559,10 @@ impl Future for Driver {
                         let reason = reason.clone();
                         return Poll::Ready(this.end(reason));
                     }
-                    None if matches!(reason, CloseReason::Io(_)) => {
+                    // Where a switch was agreed to there are no more boxes to be read.
+                    None if matches!(reason, CloseReason::Io(_))
+                        && this.switching != Switching::Agreed =>
+                    {
                         let deadline = this.deadline();
                         this.shared.break_off(reason.clone());
                         this.broken = Some(Broken { reason, deadline });

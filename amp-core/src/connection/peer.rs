@@ -313,7 +313,7 @@ impl Peer {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.close(&CloseReason::Local);
+        self.shared.abandon();
     }
 }
 

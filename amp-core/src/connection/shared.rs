@@ -393,6 +393,15 @@ impl Shared {
         }
     }
 
+    /// Closes because nobody holds the connection any more; but not when the stream is about to be
+    /// handed over, to somebody who does.
+    pub(super) fn abandon(&self) {
+        let agreed = matches!(self.lock().switch, Switch::Accepted(Then::HandOver(_)));
+        if !agreed {
+            self.close(&CloseReason::Local);
+        }
+    }
+
     /// Nothing can be sent any more, while what the peer sent before is still read.
     pub(super) fn break_off(&self, reason: CloseReason) {
         {
