@@ -177,8 +177,8 @@ impl Exchange {
 
     /// A call that asks for a protocol switch. When the peer agrees, the driver hands over the
     /// stream.
-    pub(super) fn for_switch(peer: Peer, stream: HandedOver) -> Self {
-        let mut exchange = Self::new(peer, true, None);
+    pub(super) fn for_switch(peer: Peer, typed: bool, stream: HandedOver) -> Self {
+        let mut exchange = Self::new(peer, typed, None);
         exchange.switch = Some(Box::new(stream));
         exchange
     }

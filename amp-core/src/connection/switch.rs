@@ -6,7 +6,9 @@ use super::peer::Peer;
 use super::shared::Phase;
 use super::shared::{HandedOver, Shared};
 use super::switched::Switched;
-use crate::command::ProtocolSwitch;
+use crate::argument::{EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxWriter};
+use crate::command::{CommandError, ProtocolSwitch};
 use crate::error::{CallError, CloseReason};
 
 impl Peer {
@@ -33,7 +35,42 @@ impl Peer {
         &self,
         command: C,
     ) -> Result<Switched, CallError<C::Error>> {
-        self.ask_switch(command, HandedOver::Wanted).await?;
+        let exchange = Exchange::for_switch(self.clone(), true, HandedOver::Wanted);
+        ask_switch(exchange, C::NAME.as_bytes(), |out, proto| command.to_box(out, proto)).await?;
+        Wanted(self.shared()).stream().await.map_err(CallError::Closed)
+    }
+
+    /// Asks for a protocol switch by the name of its command, with arguments as they are on the wire:
+    /// as [`switch_protocol`](Peer::switch_protocol), for a command whose type is not known.
+    ///
+    /// The peer has to know the command as one that switches: an answer to any other is not told
+    /// from one that agrees, and the stream is handed over all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`switch_protocol`](Peer::switch_protocol), but no error is typed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`switch_protocol`](Peer::switch_protocol).
+    pub async fn switch_protocol_string<K, V>(
+        &self,
+        command: impl AsRef<[u8]>,
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Switched, CallError>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let command = command.as_ref();
+        let arguments = AmpBox::from_pairs(arguments);
+        let exchange = Exchange::for_switch(self.clone(), false, HandedOver::Wanted);
+        ask_switch(exchange, command, |out, _| {
+            let arguments = arguments.as_ref().map_err(Clone::clone)?;
+            super::call::check_command(command)?;
+            Ok(out.put_box(arguments)?)
+        })
+        .await?;
         Wanted(self.shared()).stream().await.map_err(CallError::Closed)
     }
 
@@ -67,7 +104,8 @@ impl Peer {
         role: crate::tls::Role,
     ) -> Result<(), CallError<C::Error>> {
         let upgrade = crate::tls::upgrade(role);
-        self.ask_switch(command, HandedOver::Upgrade(upgrade)).await?;
+        let exchange = Exchange::for_switch(self.clone(), true, HandedOver::Upgrade(upgrade));
+        ask_switch(exchange, C::NAME.as_bytes(), |out, proto| command.to_box(out, proto)).await?;
         loop {
             // Made before the look, so that a change in between is not missed.
             let changed = self.shared().changed.notified();
@@ -83,25 +121,21 @@ impl Peer {
             changed.await;
         }
     }
+}
 
-    /// Asks for a switch after which the stream goes where `stream` says.
-    async fn ask_switch<C: ProtocolSwitch>(
-        &self,
-        command: C,
-        stream: HandedOver,
-    ) -> Result<(), CallError<C::Error>> {
-        let mut exchange = Exchange::for_switch(self.clone(), stream);
-        let answer = poll_fn(|cx| {
-            exchange.poll(cx, C::NAME.as_bytes(), |out, proto| command.to_box(out, proto))
-        })
-        .await;
-        match answer.map_err(CallError::widen)? {
-            Ok(_) => {
-                exchange.ended(true);
-                Ok(())
-            }
-            Err(error) => Err(CallError::of(error, C::NAME.as_bytes())),
+/// Asks for a switch, and waits until the peer has agreed.
+async fn ask_switch<E: CommandError>(
+    mut exchange: Exchange,
+    command: &[u8],
+    write: impl Fn(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+) -> Result<(), CallError<E>> {
+    let answer = poll_fn(|cx| exchange.poll(cx, command, &write)).await;
+    match answer.map_err(CallError::widen)? {
+        Ok(_) => {
+            exchange.ended(true);
+            Ok(())
         }
+        Err(error) => Err(CallError::of(error, command)),
     }
 }
 

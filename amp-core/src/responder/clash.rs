@@ -7,11 +7,13 @@ use crate::shorten::Shortened;
 /// Two sets of responders that cannot be one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("both sets have a responder for {}", self.what())]
-#[non_exhaustive]
-pub struct Clash {
-    /// The command that both answer, shortened; `None` for the fallback.
-    pub command: Option<Shortened>,
-    origins: Option<[Origin; 2]>,
+pub struct Clash(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Command(Shortened, [Origin; 2]),
+    /// Both are fallbacks, for this.
+    Fallback(&'static str),
 }
 
 /// What a responder was added for. It is replaced by another one for the same, and by no other.
@@ -30,24 +32,32 @@ impl Origin {
 }
 
 impl Clash {
-    /// Both sets have a fallback.
-    pub(super) fn of_fallbacks() -> Self {
-        Self { command: None, origins: None }
+    /// Both sets have a fallback for this.
+    pub(super) fn of_fallbacks(what: &'static str) -> Self {
+        Self(Kind::Fallback(what))
     }
 
     /// Both have a responder for the command of this name.
     pub(super) fn of_command(name: &[u8], origins: [Origin; 2]) -> Self {
-        Self { command: Some(Shortened::new(name)), origins: Some(origins) }
+        Self(Kind::Command(Shortened::new(name), origins))
+    }
+
+    /// The command that both answer, shortened; `None` for a fallback.
+    pub fn command(&self) -> Option<&Shortened> {
+        match &self.0 {
+            Kind::Command(command, _) => Some(command),
+            Kind::Fallback(_) => None,
+        }
     }
 
     /// What both answer, and what each of them was added for.
     fn what(&self) -> String {
-        let Some(command) = &self.command else { return "all other commands".to_owned() };
-        match self.origins {
-            Some([one, other]) if one != other => {
+        match &self.0 {
+            Kind::Command(command, [one, other]) if one != other => {
                 format!("the command {command}, one for {one} and one for {other}")
             }
-            _ => format!("the command {command}"),
+            Kind::Command(command, _) => format!("the command {command}"),
+            Kind::Fallback(what) => (*what).to_owned(),
         }
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::Question;
 use super::clash::{Clash, Origin};
-use crate::boxes::AmpBox;
-use crate::proto::IncomingCall;
+use crate::boxes::{AmpBox, Reserved};
+use crate::panics::caught;
 
 /// A responder at work, or `None` when it is already done.
 pub(crate) type Responding = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
@@ -37,6 +37,7 @@ pub(crate) struct Locator {
     /// Names are looked up that a peer chooses, but it puts none in: their hash need not be strong.
     by_name: FxHashMap<Bytes, Named>,
     fallback: Option<Arc<dyn AnyResponder>>,
+    fallback_switch: Option<FallbackSwitch>,
     /// Whether any of the responders can agree to a protocol switch.
     has_switches: bool,
 }
@@ -46,6 +47,30 @@ pub(crate) struct Locator {
 struct Named {
     origin: Origin,
     responder: Arc<dyn AnyResponder>,
+}
+
+/// Says by the name of a command whether that switches the protocol.
+type IsSwitch = dyn Fn(&[u8]) -> bool + Send + Sync;
+
+/// The responder for protocol switches that have none by name, and what says which those are.
+#[derive(Clone)]
+pub(super) struct FallbackSwitch {
+    is_switch: Arc<IsSwitch>,
+    responder: Arc<dyn AnyResponder>,
+}
+
+impl FallbackSwitch {
+    pub(super) fn new(
+        is_switch: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+        responder: Arc<dyn AnyResponder>,
+    ) -> Self {
+        Self { is_switch: Arc::new(is_switch), responder }
+    }
+
+    /// Whether a call of this command, which wants an answer, asks for a switch.
+    fn is_for(&self, command: &[u8]) -> bool {
+        caught(|| (self.is_switch)(command)).unwrap_or(false)
+    }
 }
 
 impl Locator {
@@ -70,12 +95,19 @@ impl Locator {
         self.fallback = Some(responder);
     }
 
+    pub(super) fn set_fallback_switch(&mut self, fallback: FallbackSwitch) {
+        self.fallback_switch = Some(fallback);
+        self.has_switches = true;
+    }
+
     /// Adds those of another one, in place of those for the same.
     pub(super) fn add_all(&mut self, other: Self) -> Result<(), Clash> {
         for (command, Named { origin, responder }) in other.by_name {
             self.add(command, origin, responder)?;
         }
         self.fallback = other.fallback.or(self.fallback.take());
+        self.fallback_switch = other.fallback_switch.or(self.fallback_switch.take());
+        self.has_switches |= self.fallback_switch.is_some();
         Ok(())
     }
 
@@ -87,7 +119,10 @@ impl Locator {
             }
         }
         if self.fallback.is_some() && other.fallback.is_some() {
-            return Err(Clash::of_fallbacks());
+            return Err(Clash::of_fallbacks("all other commands"));
+        }
+        if self.fallback_switch.is_some() && other.fallback_switch.is_some() {
+            return Err(Clash::of_fallbacks("all other protocol switches"));
         }
         self.add_all(other)
     }
@@ -95,7 +130,8 @@ impl Locator {
     /// Makes another responder of each.
     pub(super) fn wrap(&mut self, make: Wrap<'_>) {
         let by_name = self.by_name.values_mut().map(|named| &mut named.responder);
-        for responder in by_name.chain(&mut self.fallback) {
+        let switch = self.fallback_switch.as_mut().map(|switch| &mut switch.responder);
+        for responder in by_name.chain(&mut self.fallback).chain(switch) {
             *responder = make(responder);
         }
     }
@@ -110,11 +146,21 @@ impl Locator {
         self.has_switches
     }
 
-    /// Whether this call may lead to a protocol switch.
-    pub(crate) fn is_switch(&self, call: &IncomingCall) -> bool {
-        self.has_switches
-            && call.tag().is_some()
-            && self.by_name.get(call.command()).is_some_and(|named| named.responder.is_switch())
+    /// Whether this box is a call that may lead to a protocol switch. Code of a user's may say so.
+    pub(crate) fn is_switch(&self, ampbox: &AmpBox) -> bool {
+        if !self.has_switches {
+            return false;
+        }
+        let Reserved { ask: Some(_), answer: None, error: None, command: Some(command) } =
+            ampbox.reserved()
+        else {
+            return false;
+        };
+        let command = ampbox.value_of(command);
+        match self.by_name.get(command) {
+            Some(named) => named.responder.is_switch(),
+            None => self.fallback_switch.as_ref().is_some_and(|switch| switch.is_for(command)),
+        }
     }
 
     /// Starts to answer. The responder's own code runs in here, and may panic.
@@ -128,6 +174,12 @@ impl Locator {
             #[cfg(feature = "metrics")]
             question.known();
             return named.responder.respond(question, command, ampbox);
+        }
+        if question.requires_answer()
+            && let Some(switch) = &self.fallback_switch
+            && switch.is_for(command)
+        {
+            return switch.responder.respond(question, command, ampbox);
         }
         let Some(fallback) = &self.fallback else {
             question.fail_unhandled();

@@ -13,6 +13,7 @@ mod responders;
 #[cfg(feature = "tower")]
 mod service;
 mod string;
+mod switch;
 mod with_connection;
 
 pub use clash::Clash;

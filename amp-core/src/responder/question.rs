@@ -146,9 +146,17 @@ impl Question {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
         put: impl FnOnce(&mut State, &[u8], &mut Body) -> Result<(), BoxError>,
     ) -> bool {
-        let Self { peer, tag, answered, watch, .. } = self;
+        let Self { peer, tag, asks_switch, answered, watch, .. } = self;
         debug_assert!(!*answered, "a call is answered once");
         let shared = peer.shared();
+        let put = |state: &mut State, tag: &[u8], body: &mut Body| {
+            let put = put(state, tag, body);
+            if *asks_switch && put.is_ok() {
+                // A responder that makes no switches has taken the place of the one that does.
+                state.refuse_switch();
+            }
+            put
+        };
         let sent = caught(|| {
             if let Some(tag) = tag {
                 let sent = shared.send(write, |state, body| put(state, tag, body));

@@ -13,8 +13,7 @@ use super::question::{Question, Undeclared};
 use super::string::{OfStrings, StringResponder};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
-use crate::command::{Command, Ping, ProtocolSwitch};
-use crate::connection::{Switched, Then};
+use crate::command::{Command, Ping};
 use crate::panics::caught;
 use crate::shorten::Shortened;
 
@@ -180,7 +179,38 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.add(command, Origin::Name, Arc::new(OfStrings(Arc::new(responder))))
     }
 
-    /// Sets the responder for all commands that have none: a proxy, say.
+    /// Sets the responder for all commands that have none: a proxy, say. It learns whether a call
+    /// wants an answer, and so can pass on one that does not. For calls that ask for a protocol
+    /// switch there is [`fallback_switch`](Responders::fallback_switch).
+    ///
+    /// ```
+    /// use amp_core::{AmpBox, CallError, Peer, RemoteError, Responders, StringCallReceived};
+    ///
+    /// /// Passes on all calls, and hands on how they end.
+    /// fn proxy_of(backend: Peer) -> Responders {
+    ///     Responders::new(()).fallback(move |call: StringCallReceived| {
+    ///         let backend = backend.clone();
+    ///         async move {
+    ///             let arguments = call.arguments.iter();
+    ///             if call.requires_answer {
+    ///                 let answer = backend.call_remote_string(&call.command, arguments).await;
+    ///                 answer.map_err(handed_on)
+    ///             } else {
+    ///                 let queued = backend.notify_string(&call.command, arguments).await;
+    ///                 queued.map(|()| AmpBox::new()).map_err(handed_on)
+    ///             }
+    ///         }
+    ///     })
+    /// }
+    ///
+    /// fn handed_on(error: CallError) -> RemoteError {
+    ///     match error {
+    ///         CallError::Remote(error) => error,
+    ///         _ => RemoteError::new("UNKNOWN", "the backend has not answered"),
+    ///     }
+    /// }
+    /// # drop(proxy_of);
+    /// ```
     pub fn fallback(mut self, responder: impl StringResponder) -> Self {
         let fallback = Arc::new(OfStrings(Arc::new(responder)));
         Arc::make_mut(&mut self.locator).set_fallback(fallback);
@@ -207,94 +237,6 @@ impl<S: Send + Sync + 'static> Responders<S> {
         Ok(self)
     }
 
-    /// Adds a responder for the command `C` that agrees to a protocol switch by returning what
-    /// speaks from then on: a closure that gets the stream, and runs on a task of its own once
-    /// the answer is sent. An error refuses the switch, and the connection goes on.
-    ///
-    /// Until it has decided nothing more is read from the peer: so it must not wait for an answer
-    /// of that peer, and it does not notice when the peer goes.
-    ///
-    /// ```
-    /// use amp_core::{Command, NoError, ProtocolSwitch, Responders, Switched};
-    ///
-    /// #[derive(Command)]
-    /// struct SwitchToEcho {}
-    ///
-    /// impl ProtocolSwitch for SwitchToEcho {}
-    ///
-    /// let responders = Responders::new(()).respond_switch(|_, _: SwitchToEcho| async {
-    ///     Ok(|stream: Switched| async {
-    ///         let (mut reader, mut writer) = tokio::io::split(stream);
-    ///         let _ = tokio::io::copy(&mut reader, &mut writer).await;
-    ///     })
-    /// });
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// As [`respond`](Responders::respond).
-    #[track_caller]
-    pub fn respond_switch<C, F, R, H, G>(self, responder: F) -> Self
-    where
-        C: ProtocolSwitch,
-        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<H, C::Error>> + Send + 'static,
-        H: FnOnce(Switched) -> G + Send + 'static,
-        G: Future<Output = ()> + Send + 'static,
-    {
-        self.switching(responder, |successor| {
-            Then::HandOver(Box::new(move |stream| Box::pin(successor(stream))))
-        })
-    }
-
-    /// Adds a responder for [`StartTls`](crate::tls::StartTls), or for a command of one's own that
-    /// extends it. It agrees to TLS by returning which side of it this side is, and how; an error
-    /// refuses it.
-    ///
-    /// TLS is started once on a connection; after that a call is answered with `UNKNOWN`. Without
-    /// this responder it is answered with `UNHANDLED`: there is no TLS without a certificate.
-    ///
-    /// ```no_run
-    /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
-    /// use amp_core::Responders;
-    /// use amp_core::tls::{self, ClientCertificates, Identity, Role, StartTls};
-    ///
-    /// let identity = Identity::from_pem(std::fs::read("server.pem")?)?;
-    /// let config = tls::server_config(identity, ClientCertificates::NotAsked)?;
-    /// let responders = Responders::new(()).respond_start_tls(move |_, _: StartTls| {
-    ///     let config = config.clone();
-    ///     async { Ok(Role::Server(config)) }
-    /// });
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// As [`respond`](Responders::respond).
-    #[cfg(feature = "tls")]
-    #[track_caller]
-    pub fn respond_start_tls<C, F, R>(self, responder: F) -> Self
-    where
-        C: ProtocolSwitch,
-        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<crate::tls::Role, C::Error>> + Send + 'static,
-    {
-        self.switching(responder, |role| Then::Upgrade(crate::tls::upgrade(role)))
-    }
-
-    #[track_caller]
-    fn switching<C, F, R, D>(self, responder: F, then: fn(D) -> Then) -> Self
-    where
-        C: ProtocolSwitch,
-        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<D, C::Error>> + Send + 'static,
-        D: Send + 'static,
-    {
-        let state = Arc::clone(&self.state);
-        let switching = Switching { state, responder, then, command: PhantomData::<fn(C)> };
-        self.add_typed::<C>(Arc::new(switching))
-    }
-
     #[track_caller]
     fn typed<C, F, R>(self, responder: F, ended: Ended<C, R::Output>) -> Self
     where
@@ -308,12 +250,17 @@ impl<S: Send + Sync + 'static> Responders<S> {
     }
 
     #[track_caller]
-    fn add_typed<C: Command>(self, responder: Arc<dyn AnyResponder>) -> Self {
+    pub(super) fn add_typed<C: Command>(self, responder: Arc<dyn AnyResponder>) -> Self {
         self.add(Bytes::from_static(C::NAME.as_bytes()), Origin::of::<C>(), responder)
     }
 
     #[track_caller]
-    fn add(mut self, command: Bytes, origin: Origin, responder: Arc<dyn AnyResponder>) -> Self {
+    pub(super) fn add(
+        mut self,
+        command: Bytes,
+        origin: Origin,
+        responder: Arc<dyn AnyResponder>,
+    ) -> Self {
         if let Err(clash) = Arc::make_mut(&mut self.locator).add(command, origin, responder) {
             clash.panic();
         }
@@ -401,41 +348,6 @@ impl<R: Future, C: Command> Future for Answering<R, C> {
         }
         *this.question = None;
         Poll::Ready(())
-    }
-}
-
-/// The responder of a command that switches the protocol, which decides by a `D`.
-struct Switching<S, F, C, D> {
-    state: Arc<S>,
-    responder: F,
-    then: fn(D) -> Then,
-    command: PhantomData<fn(C)>,
-}
-
-impl<S, F, R, C, D> AnyResponder for Switching<S, F, C, D>
-where
-    S: Send + Sync + 'static,
-    C: ProtocolSwitch,
-    F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<D, C::Error>> + Send + 'static,
-    D: Send + 'static,
-{
-    fn is_switch(&self) -> bool {
-        true
-    }
-
-    fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
-        let command = question.decode(ampbox)?;
-        let context = Context::new(Arc::clone(&self.state), question.peer().clone());
-        let decision = question.caught(|| (self.responder)(context, command))?;
-        let then = self.then;
-        Some(Box::pin(async move {
-            match question.caught_future(decision).await {
-                Some(Ok(decision)) => question.accept_switch(then(decision)),
-                Some(Err(error)) => question.fail(&error),
-                None => {}
-            }
-        }))
     }
 }
 

@@ -11,13 +11,28 @@ use crate::proto::RemoteError;
 
 /// A call as it is on the wire, for a responder that does not know its command.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct StringCallReceived {
     /// The name of the command.
     pub command: Bytes,
     /// The arguments, without the protocol's own keys.
     pub arguments: AmpBox,
+    /// Whether the peer wants an answer. If it does not, nothing that is returned goes anywhere.
+    pub requires_answer: bool,
     /// The peer that calls.
     pub peer: Peer,
+}
+
+impl StringCallReceived {
+    /// The call of a question; when it cannot be read that is answered.
+    pub(super) fn of(question: &mut Question, command: &[u8], ampbox: &AmpBox) -> Option<Self> {
+        Some(Self {
+            command: Bytes::copy_from_slice(command),
+            arguments: question.decode(ampbox)?,
+            requires_answer: question.requires_answer(),
+            peer: question.peer().clone(),
+        })
+    }
 }
 
 /// Answers calls by their names, with boxes as they are on the wire: what a proxy needs.
@@ -59,9 +74,7 @@ pub(super) struct OfStrings<R>(pub(super) Arc<R>);
 
 impl<R: StringResponder> AnyResponder for OfStrings<R> {
     fn respond(&self, mut question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
-        let command = Bytes::copy_from_slice(command);
-        let arguments = question.decode(ampbox)?;
-        let call = StringCallReceived { command, arguments, peer: question.peer().clone() };
+        let call = StringCallReceived::of(&mut question, command, ampbox)?;
         let responder = Arc::clone(&self.0);
         Some(Box::pin(async move {
             match question.caught_future(async { responder.respond(call).await }).await {

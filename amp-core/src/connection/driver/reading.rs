@@ -275,6 +275,9 @@ impl Driver {
         let Input { boxes, calls, calls_size, wakers, unclaimed, turn, .. } = input;
         let mut ignored = 0;
         let mut unwanted = Vec::new();
+        // A user's code may say so, so it is asked while nothing is locked. Where it may be true
+        // there is one box at a time.
+        let asks_switch = boxes.first().is_some_and(|ampbox| locator.is_switch(ampbox));
         // Dropped once the lock is.
         let mut refused = HandedOver::Unwanted;
         let handled = {
@@ -306,7 +309,7 @@ impl Driver {
                         *switching = Switching::Agreed;
                     }
                     Event::Called(call) => {
-                        if locator.is_switch(&call) {
+                        if asks_switch {
                             if state.core.is_switching() {
                                 return Err(ProtocolError::SwitchesCross);
                             }

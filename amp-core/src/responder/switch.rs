@@ -1,0 +1,248 @@
+//! Responders that agree to protocol switches.
+
+use bytes::Bytes;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::clash::Origin;
+use super::locator::{AnyResponder, FallbackSwitch, Responding};
+use super::question::Question;
+use super::string::StringCallReceived;
+use super::{Context, Responders};
+use crate::boxes::AmpBox;
+use crate::command::ProtocolSwitch;
+use crate::connection::{Switched, Then};
+use crate::proto::RemoteError;
+
+impl<S: Send + Sync + 'static> Responders<S> {
+    /// Adds a responder for the command `C` that agrees to a protocol switch by returning what
+    /// speaks from then on: a closure that gets the stream, and runs on a task of its own once
+    /// the answer is sent. An error refuses the switch, and the connection goes on.
+    ///
+    /// Until it has decided nothing more is read from the peer: so it must not wait for an answer
+    /// of that peer, and it does not notice when the peer goes.
+    ///
+    /// ```
+    /// use amp_core::{Command, NoError, ProtocolSwitch, Responders, Switched};
+    ///
+    /// #[derive(Command)]
+    /// struct SwitchToEcho {}
+    ///
+    /// impl ProtocolSwitch for SwitchToEcho {}
+    ///
+    /// let responders = Responders::new(()).respond_switch(|_, _: SwitchToEcho| async {
+    ///     Ok(|stream: Switched| async {
+    ///         let (mut reader, mut writer) = tokio::io::split(stream);
+    ///         let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    ///     })
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
+    pub fn respond_switch<C, F, R, H, G>(self, responder: F) -> Self
+    where
+        C: ProtocolSwitch,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<H, C::Error>> + Send + 'static,
+        H: FnOnce(Switched) -> G + Send + 'static,
+        G: Future<Output = ()> + Send + 'static,
+    {
+        self.switching(responder, hand_over)
+    }
+
+    /// Adds a responder for the command of this name that agrees to a protocol switch, as
+    /// [`respond_switch`](Responders::respond_switch) does, without knowing the command's type. An
+    /// error refuses the switch, and the connection goes on.
+    ///
+    /// It is asked too when a call of that name wants no answer. Then no switch can follow, since the
+    /// peer would not know from which byte on; see [`StringCallReceived::requires_answer`].
+    ///
+    /// A proxy asks its backend, with [`Peer::switch_protocol_string`](crate::Peer::switch_protocol_string),
+    /// and then copies what either side sends:
+    ///
+    /// ```
+    /// use amp_core::{CallError, Peer, RemoteError, Responders, StringCallReceived, Switched};
+    ///
+    /// # fn proxy_of(backend: Peer) -> Responders {
+    /// Responders::new(()).respond_switch_string("SwitchToEcho", move |call: StringCallReceived| {
+    ///     let backend = backend.clone();
+    ///     async move {
+    ///         let switch = backend.switch_protocol_string(&call.command, call.arguments.iter());
+    ///         let mut there = switch.await.map_err(|error| match error {
+    ///             CallError::Remote(error) => error,
+    ///             _ => RemoteError::new("UNKNOWN", "the backend has not answered"),
+    ///         })?;
+    ///         Ok(move |mut here: Switched| async move {
+    ///             let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
+    ///         })
+    ///     }
+    /// })
+    /// # }
+    /// # drop(proxy_of);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the set has a responder for a typed command of this name.
+    #[track_caller]
+    pub fn respond_switch_string<F, R, H, G>(self, command: impl AsRef<[u8]>, responder: F) -> Self
+    where
+        F: Fn(StringCallReceived) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<H, RemoteError>> + Send + 'static,
+        H: FnOnce(Switched) -> G + Send + 'static,
+        G: Future<Output = ()> + Send + 'static,
+    {
+        let command = Bytes::copy_from_slice(command.as_ref());
+        self.add(command, Origin::Name, Arc::new(ByName { responder }))
+    }
+
+    /// Sets the responder for protocol switches that have none, beside the
+    /// [`fallback`](Responders::fallback) for all other commands. It decides as that of
+    /// [`respond_switch_string`](Responders::respond_switch_string) does.
+    ///
+    /// `is_switch` says by the name of a command whether a call of it asks for a switch. Nothing on
+    /// the wire does: the call of a switch is like any other, and so is an answer that agrees. What
+    /// is read behind a call for which it is true waits until that is answered; so it is not to be
+    /// true of ordinary commands. It runs on the connection's own task, for each call that has no
+    /// responder of its own and wants an answer, and must not block. When it panics, the call counts
+    /// as an ordinary one.
+    pub fn fallback_switch<F, R, H, G>(
+        mut self,
+        is_switch: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+        responder: F,
+    ) -> Self
+    where
+        F: Fn(StringCallReceived) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<H, RemoteError>> + Send + 'static,
+        H: FnOnce(Switched) -> G + Send + 'static,
+        G: Future<Output = ()> + Send + 'static,
+    {
+        let fallback = FallbackSwitch::new(is_switch, Arc::new(ByName { responder }));
+        Arc::make_mut(&mut self.locator).set_fallback_switch(fallback);
+        self
+    }
+
+    /// Adds a responder for [`StartTls`](crate::tls::StartTls), or for a command of one's own that
+    /// extends it. It agrees to TLS by returning which side of it this side is, and how; an error
+    /// refuses it.
+    ///
+    /// TLS is started once on a connection; after that a call is answered with `UNKNOWN`. Without
+    /// this responder it is answered with `UNHANDLED`: there is no TLS without a certificate.
+    ///
+    /// ```no_run
+    /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// use amp_core::Responders;
+    /// use amp_core::tls::{self, ClientCertificates, Identity, Role, StartTls};
+    ///
+    /// let identity = Identity::from_pem(std::fs::read("server.pem")?)?;
+    /// let config = tls::server_config(identity, ClientCertificates::NotAsked)?;
+    /// let responders = Responders::new(()).respond_start_tls(move |_, _: StartTls| {
+    ///     let config = config.clone();
+    ///     async { Ok(Role::Server(config)) }
+    /// });
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[cfg(feature = "tls")]
+    #[track_caller]
+    pub fn respond_start_tls<C, F, R>(self, responder: F) -> Self
+    where
+        C: ProtocolSwitch,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<crate::tls::Role, C::Error>> + Send + 'static,
+    {
+        self.switching(responder, |role| Then::Upgrade(crate::tls::upgrade(role)))
+    }
+
+    #[track_caller]
+    fn switching<C, F, R, D>(self, responder: F, then: fn(D) -> Then) -> Self
+    where
+        C: ProtocolSwitch,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<D, C::Error>> + Send + 'static,
+        D: Send + 'static,
+    {
+        let state = Arc::clone(&self.state);
+        let switching = Switching { state, responder, then, command: PhantomData::<fn(C)> };
+        self.add_typed::<C>(Arc::new(switching))
+    }
+}
+
+fn hand_over<H, G>(successor: H) -> Then
+where
+    H: FnOnce(Switched) -> G + Send + 'static,
+    G: Future<Output = ()> + Send + 'static,
+{
+    Then::HandOver(Box::new(move |stream| Box::pin(successor(stream))))
+}
+
+/// The responder of a command that switches the protocol, which decides by a `D`.
+struct Switching<S, F, C, D> {
+    state: Arc<S>,
+    responder: F,
+    then: fn(D) -> Then,
+    command: PhantomData<fn(C)>,
+}
+
+impl<S, F, R, C, D> AnyResponder for Switching<S, F, C, D>
+where
+    S: Send + Sync + 'static,
+    C: ProtocolSwitch,
+    F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<D, C::Error>> + Send + 'static,
+    D: Send + 'static,
+{
+    fn is_switch(&self) -> bool {
+        true
+    }
+
+    fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
+        let command = question.decode(ampbox)?;
+        let context = Context::new(Arc::clone(&self.state), question.peer().clone());
+        let decision = question.caught(|| (self.responder)(context, command))?;
+        let then = self.then;
+        Some(Box::pin(async move {
+            match question.caught_future(decision).await {
+                Some(Ok(decision)) => question.accept_switch(then(decision)),
+                Some(Err(error)) => question.fail(&error),
+                None => {}
+            }
+        }))
+    }
+}
+
+/// The responder of a command that switches the protocol, by its name.
+struct ByName<F> {
+    responder: F,
+}
+
+impl<F, R, H, G> AnyResponder for ByName<F>
+where
+    F: Fn(StringCallReceived) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<H, RemoteError>> + Send + 'static,
+    H: FnOnce(Switched) -> G + Send + 'static,
+    G: Future<Output = ()> + Send + 'static,
+{
+    fn is_switch(&self) -> bool {
+        true
+    }
+
+    fn respond(&self, mut question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
+        let call = StringCallReceived::of(&mut question, command, ampbox)?;
+        let decision = question.caught(|| (self.responder)(call))?;
+        Some(Box::pin(async move {
+            match question.caught_future(decision).await {
+                Some(Ok(successor)) => question.accept_switch(hand_over(successor)),
+                Some(Err(error)) => question.fail_with(&error.code, &error.description),
+                None => {}
+            }
+        }))
+    }
+}

@@ -1,0 +1,307 @@
+//! A proxy, which knows no command: it passes on calls that want no answer and protocol switches, and
+//! hands on how calls end.
+
+mod support;
+
+use amp_core::testing::pair;
+use amp_core::{
+    AmpBox, CallError, CloseReason, Command, CommandError, Connection, Context, NoError, Peer,
+    ProtocolSwitch, RemoteError, Responders, StringCallReceived, Switched,
+};
+use std::sync::{Arc, Mutex};
+use support::{Script, echo, numbered, settled};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+
+#[derive(Command)]
+#[amp(error = NotToday)]
+struct SwitchToEcho {
+    refuse: bool,
+}
+
+impl ProtocolSwitch for SwitchToEcho {}
+
+#[derive(CommandError, Debug, PartialEq, thiserror::Error)]
+enum NotToday {
+    #[error("not today, {0}")]
+    NotToday(String),
+}
+
+#[derive(Command)]
+#[amp(one_way)]
+struct Note {
+    text: String,
+}
+
+#[derive(Command)]
+#[amp(response = AmpBox)]
+struct Notes {}
+
+fn handed_on(error: CallError) -> RemoteError {
+    match error {
+        CallError::Remote(error) => error,
+        other => RemoteError::new("UNKNOWN", other.to_string()),
+    }
+}
+
+async fn pass_on(backend: Peer, call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    let arguments = call.arguments.iter();
+    if call.requires_answer {
+        backend.call_remote_string(&call.command, arguments).await.map_err(handed_on)
+    } else {
+        let queued = backend.notify_string(&call.command, arguments).await;
+        queued.map(|()| AmpBox::new()).map_err(handed_on)
+    }
+}
+
+/// What speaks once both connections have switched.
+type Joined = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn pass_on_switch(
+    backend: Peer,
+    call: StringCallReceived,
+) -> Result<impl FnOnce(Switched) -> Joined + Send + 'static, RemoteError> {
+    let switch = backend.switch_protocol_string(&call.command, call.arguments.iter());
+    let mut there = switch.await.map_err(handed_on)?;
+    Ok(move |mut here: Switched| -> Joined {
+        Box::pin(async move { drop(copy_bidirectional(&mut here, &mut there).await) })
+    })
+}
+
+/// Passes on everything, and knows switches by how their names begin.
+fn fallbacks(backend: Peer) -> Responders {
+    let other = backend.clone();
+    Responders::new(()).fallback(move |call| pass_on(backend.clone(), call)).fallback_switch(
+        |command| command.starts_with(b"SwitchTo"),
+        move |call| pass_on_switch(other.clone(), call),
+    )
+}
+
+/// Passes on everything, and knows one switch by its name.
+fn by_name(backend: Peer) -> Responders {
+    let other = backend.clone();
+    Responders::new(())
+        .fallback(move |call| pass_on(backend.clone(), call))
+        .respond_switch_string("SwitchToEcho", move |call| pass_on_switch(other.clone(), call))
+}
+
+/// Writes back what it reads, in capitals, after a greeting.
+async fn shout(mut stream: Switched) {
+    stream.write_all(b"hello ").await.unwrap();
+    let mut buffer = vec![0; 100];
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        buffer[..read].make_ascii_uppercase();
+        stream.write_all(&buffer[..read]).await.unwrap();
+    }
+}
+
+/// A backend that knows its commands.
+fn backend() -> Responders<Mutex<Vec<String>>> {
+    Responders::new(Mutex::default())
+        .respond_string("Echo", echo)
+        .respond(async |context: Context<Mutex<Vec<String>>>, Note { text }: Note| {
+            context.state().lock().unwrap().push(text);
+            Ok::<_, NoError>(())
+        })
+        .respond(async |context: Context<Mutex<Vec<String>>>, Notes {}: Notes| {
+            let notes = context.state().lock().unwrap().join(" ");
+            Ok::<_, NoError>(AmpBox::from_pairs([("notes", notes)]).unwrap())
+        })
+        .respond_switch(|_, SwitchToEcho { refuse }| async move {
+            if refuse { Err(NotToday::NotToday("it is late".to_owned())) } else { Ok(shout) }
+        })
+}
+
+/// A client of a proxy of a backend.
+fn proxied(proxy_of: fn(Peer) -> Responders) -> Peer {
+    let (here, there) = pair(Responders::new(()), backend());
+    let (client, proxy) = pair(Responders::new(()), proxy_of(here));
+    tokio::spawn(async move { tokio::join!(there.closed(), proxy.closed()) });
+    client
+}
+
+#[tokio::test]
+async fn calls_that_want_no_answer_are_passed_on_without_one() {
+    let (backend, mut script) = Script::start(|connection| connection);
+    let (client, _proxy) = pair(Responders::new(()), fallbacks(backend));
+    client.notify(Note { text: "a".to_owned() }).await.unwrap();
+    script.expect([("_command", "Note"), ("text", "a")]).await;
+    // Such a switch cannot be made, by anybody.
+    client.notify_string("SwitchToEcho", numbered(1)).await.unwrap();
+    script.expect([("_command", "SwitchToEcho"), ("n", "1")]).await;
+    assert_eq!(client.counters().answers_received + client.counters().errors_received, 0);
+
+    let client = proxied(fallbacks);
+    for text in ["b", "c"] {
+        client.notify(Note { text: text.to_owned() }).await.unwrap();
+    }
+    let notes = client.call_remote(Notes {}).await.unwrap();
+    assert_eq!(notes.get("notes"), Some(&b"b c"[..]));
+}
+
+#[tokio::test]
+async fn a_switch_is_passed_on_with_the_bytes_behind_it_in_both_directions() {
+    for proxy_of in [fallbacks, by_name] {
+        let client = proxied(proxy_of);
+        let mut stream = client.switch_protocol(SwitchToEcho { refuse: false }).await.unwrap();
+        stream.write_all(b"and back").await.unwrap();
+        let mut text = [0; 14];
+        stream.read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"hello AND BACK");
+        // The end is passed on too.
+        stream.shutdown().await.unwrap();
+        assert_eq!(stream.read(&mut text).await.unwrap(), 0);
+        assert!(matches!(client.closed().await, CloseReason::Switched));
+    }
+}
+
+#[tokio::test]
+async fn bytes_right_behind_the_call_and_the_answer_go_through_wherever_they_are_cut() {
+    // What could be taken for boxes, and what could not.
+    const UP: &[u8] = b"\0\x05_error\0\x01x\0\0up";
+    const DOWN: &[u8] = b"\0\x08_command\0\x01x\0\0down";
+    let ask = [("_ask", "7"), ("_command", "SwitchToEcho"), ("x", "y")];
+    let ask = AmpBox::from_pairs(ask).unwrap().to_bytes();
+    let wire = [&ask[..], UP].concat();
+    for cut in 0..=wire.len() {
+        let (backend, mut there) = Script::start(|connection| connection);
+        let (_proxy, mut here) =
+            Script::start(|connection| connection.responders(fallbacks(backend)));
+        here.send(&wire[..cut]).await;
+        settled().await;
+        here.send(&wire[cut..]).await;
+        let call = there.receive().await.unwrap();
+        assert_eq!(call.get("x"), Some(&b"y"[..]));
+        let tag = std::str::from_utf8(call.get("_ask").unwrap()).unwrap();
+        let answer = AmpBox::from_pairs([("_answer", tag)]).unwrap().to_bytes();
+        there.send(&[&answer[..], DOWN].concat()).await;
+        here.expect([("_answer", "7")]).await;
+        assert_eq!(here.receive_bytes(DOWN.len()).await, DOWN, "cut at {cut}");
+        assert_eq!(there.receive_bytes(UP.len()).await, UP, "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_switch_leaves_both_connections_and_keeps_its_error() {
+    for proxy_of in [fallbacks, by_name] {
+        let client = proxied(proxy_of);
+        let refused = client.switch_protocol(SwitchToEcho { refuse: true }).await.unwrap_err();
+        let expected = NotToday::NotToday("not today, it is late".to_owned());
+        assert!(matches!(refused, CallError::Command(error) if error == expected));
+        let answer = client.call_remote_string("Echo", numbered(1)).await.unwrap();
+        assert_eq!(answer.get("n"), Some(&b"1"[..]));
+        let error = client.call_remote_string("Nope", numbered(1)).await.unwrap_err();
+        assert!(error.is_unhandled(), "{error}");
+        let refused = client.switch_protocol_string("SwitchToEcho", [("refuse", "maybe")]).await;
+        assert!(matches!(&refused, Err(CallError::Remote(error)) if error.is_unknown()));
+        // And then it is made.
+        let stream = client.switch_protocol_string("SwitchToEcho", [("refuse", "False")]).await;
+        let mut text = [0; 6];
+        stream.unwrap().read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"hello ");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_whose_client_or_backend_goes_lets_go_of_the_other() {
+    let began = tokio::time::Instant::now();
+    // The backend goes while it is asked.
+    let (backend, mut there) = Script::start(|connection| connection);
+    let (client, _proxy) = pair(Responders::new(()), fallbacks(backend));
+    let asking = client.clone();
+    let asking = tokio::spawn(async move {
+        asking.switch_protocol_string("SwitchToEcho", numbered(1)).await.map(drop)
+    });
+    there.expect_call("SwitchToEcho").await;
+    drop(there);
+    let error = asking.await.unwrap().unwrap_err();
+    assert!(matches!(&error, CallError::Remote(error) if error.is_unknown()), "{error}");
+    assert!(!client.is_closed());
+
+    // The client goes while the backend is asked, which then agrees.
+    let (backend, mut there) = Script::start(|connection| connection);
+    let (proxy, mut here) = Script::start(|connection| connection.responders(fallbacks(backend)));
+    here.send_box([("_ask", "1"), ("_command", "SwitchToEcho")]).await;
+    let tag = there.expect_call("SwitchToEcho").await;
+    drop((here, proxy));
+    there.send_box([("_answer", &*tag)]).await;
+    assert_eq!(there.receive().await, None, "the stream of the backend is closed");
+    assert_eq!(began.elapsed(), std::time::Duration::ZERO, "at once");
+}
+
+/// Switches of names that are not known before, beside calls that are not held up.
+#[tokio::test]
+async fn what_is_no_switch_by_its_name_is_read_on() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let responders = Responders::new(())
+        .fallback(async |call: StringCallReceived| {
+            if call.command == "Never" { std::future::pending().await } else { Ok(call.arguments) }
+        })
+        .respond_string("Known", echo)
+        .fallback_switch(
+            move |command| {
+                seen.lock().unwrap().push(String::from_utf8(command.to_vec()).unwrap());
+                assert_ne!(command, b"Panic", "the user's code");
+                command == b"Switch"
+            },
+            async |call: StringCallReceived| {
+                assert!(call.requires_answer);
+                Ok::<fn(Switched) -> std::future::Ready<()>, _>(|_| std::future::ready(()))
+            },
+        );
+    let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+    let call = |tag, command| AmpBox::from_pairs([("_ask", tag), ("_command", command)]).unwrap();
+    let one_way = AmpBox::from_pairs([("_command", "Switch")]).unwrap();
+    let boxes = [call("1", "Never"), call("2", "Other"), call("3", "Panic"), call("4", "Known")];
+    let wire: Vec<_> = boxes.into_iter().chain([one_way, call("5", "Switch")]).collect();
+    let wire = wire.iter().flat_map(|ampbox| ampbox.to_bytes().to_vec()).collect::<Vec<_>>();
+    script.send(&wire).await;
+    for tag in ["2", "3", "4", "5"] {
+        script.expect([("_answer", tag)]).await;
+    }
+    assert!(matches!(peer.closed().await, CloseReason::Switched));
+    let asked = asked.lock().unwrap().clone();
+    assert!(!asked.contains(&"Known".to_owned()), "it has a responder of its own: {asked:?}");
+}
+
+/// The set was replaced between the call and its answer: by one for which it is no switch.
+#[tokio::test]
+async fn a_switch_whose_responder_was_replaced_by_an_ordinary_one_leaves_the_boxes() {
+    let replaced = Responders::new(()).fallback(echo);
+    let responders = Responders::new(())
+        .respond_string("Login", move |call: StringCallReceived| {
+            call.peer.replace_responders(replaced.clone());
+            async { Ok(AmpBox::new()) }
+        })
+        .respond_switch_string("Switch", async |_: StringCallReceived| {
+            Ok::<fn(Switched) -> std::future::Ready<()>, _>(|_| panic!("it was replaced"))
+        });
+    let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
+    let call = |tag, command| {
+        AmpBox::from_pairs([("_ask", tag), ("_command", command)]).unwrap().to_bytes()
+    };
+    script.send(&[call("1", "Login"), call("2", "Switch"), call("3", "Other")].concat()).await;
+    for tag in ["1", "2", "3"] {
+        script.expect([("_answer", tag)]).await;
+    }
+}
+
+#[tokio::test]
+async fn sets_with_a_fallback_for_switches_clash() {
+    let set = || {
+        let (peer, _) = pair(Responders::new(()), Responders::new(()));
+        Responders::new(())
+            .fallback_switch(|_| true, move |call| pass_on_switch(peer.clone(), call))
+    };
+    let clash = set().merge(set()).unwrap_err();
+    let expected = "both sets have a responder for all other protocol switches";
+    assert_eq!(clash.to_string(), expected);
+    assert!(clash.command().is_none());
+    let (_peer, mut script) = Script::start(|connection: Connection| {
+        connection.responders(Responders::new(()).merge(set()).unwrap().in_order())
+    });
+    script.send_box([("_ask", "1"), ("_command", "Any")]).await;
+    // Its own peer is gone.
+    let refused = script.receive().await.unwrap();
+    assert_eq!(refused.get("_error_code"), Some(&b"UNKNOWN"[..]));
+}
