@@ -19,17 +19,22 @@
 //! enum Refused {
 //!     #[error("the password is wrong")]
 //!     WrongPassword,
+//!     #[error("too many passwords were wrong")]
+//!     TooManyAttempts,
 //! }
 //! # #[derive(Command)]
 //! # struct Work {}
 //! # async fn work(_: Context, _: Work) -> Result<(), amp_core::NoError> { Ok(()) }
 //!
 //! async fn authenticate(context: Context<Login>, call: Authenticate) -> Result<(), Refused> {
+//!     // Waits, if others have failed.
+//!     let attempt = context.state().attempt(context.peer()).await;
+//!     let attempt = attempt.map_err(|_| Refused::TooManyAttempts)?;
 //!     if !same_secret(&call.password, b"xyzzy") {
-//!         return Err(Refused::WrongPassword);
+//!         return Err(Refused::WrongPassword); // Dropped, the attempt has failed.
 //!     }
 //!     // What was registered before is not answered any more, and this is.
-//!     context.state().succeed(context.peer(), Responders::new(()).respond(work));
+//!     attempt.succeed(Responders::new(()).respond(work));
 //!     Ok(())
 //! }
 //!
@@ -48,16 +53,27 @@
 //! # }
 //! ```
 //!
-//! A peer that has not logged in can still call what there is as often as the connection's
-//! [`Limits`](crate::Limits) let it. Give it small ones where a login takes long.
+//! Attempts are made one after the other, each after a pause that doubles with each failure, and there
+//! are few on a connection: then that is closed. A peer can make another connection; how many there may
+//! be is the server's to say ([`max_connections`](crate::server::Serve::max_connections)). What else
+//! there is before the login, a peer can call as often as the connection's
+//! [`Limits`](crate::Limits) let it, for as long as the login may take.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep_until};
 
 use crate::connection::{CloseReason, Peer};
 use crate::responder::Responders;
+
+/// How long an attempt waits when the one before it has failed. It doubles with each failure.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long the answers to the last attempt may take, before the connection is closed.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The login of the peer of one connection. Clones are the same login.
 ///
@@ -65,25 +81,79 @@ use crate::responder::Responders;
 #[derive(Clone, Debug)]
 pub struct Login {
     within: Duration,
-    succeeded: Arc<watch::Sender<bool>>,
+    limit: usize,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    succeeded: watch::Sender<bool>,
+    /// Has one permit, for whose turn it is. It is closed when there is nothing more to attempt.
+    turn: Arc<Semaphore>,
+    /// How many attempts wait, are made, or have failed.
+    begun: AtomicUsize,
+    failed: Mutex<Failed>,
+}
+
+#[derive(Debug, Default)]
+struct Failed {
+    count: usize,
+    last: Option<Instant>,
 }
 
 impl Login {
-    /// A login that has to succeed within this time, from [`watch`](Login::watch) on.
+    /// A login that has to succeed within this time, from [`watch`](Login::watch) on, and with the
+    /// fifth [attempt](Login::attempts) at last.
     pub fn within(within: Duration) -> Self {
-        Self { within, succeeded: Arc::new(watch::Sender::new(false)) }
+        let shared = Shared {
+            succeeded: watch::Sender::new(false),
+            turn: Arc::new(Semaphore::new(1)),
+            begun: AtomicUsize::new(0),
+            failed: Mutex::default(),
+        };
+        Self { within, limit: 5, shared: Arc::new(shared) }
     }
 
-    /// The peer has logged in: from the next call on `responders` answer it, in place of those that
-    /// did before. See [`Peer::replace_responders`].
-    pub fn succeed<S>(&self, peer: &Peer, responders: Responders<S>) {
-        peer.replace_responders(responders);
-        self.succeeded.send_replace(true);
+    /// How many attempts there may be, at least one. 5 by default.
+    pub fn attempts(mut self, limit: usize) -> Self {
+        self.limit = limit.max(1);
+        self
+    }
+
+    /// Begins an attempt, whose secret may be looked at when this resolves: before the costly part.
+    ///
+    /// Attempts of one connection are made one at a time. One that follows a failure waits for a pause
+    /// of 250 milliseconds, which doubles with each further one. An attempt has failed when it is
+    /// dropped. When the last one has, the connection is closed as by
+    /// [`Peer::close_gracefully`], so that its answer is still sent.
+    ///
+    /// # Errors
+    ///
+    /// When as many attempts as there may be have been begun, those that wait included, and when the
+    /// peer has logged in.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped before it has resolved is no attempt.
+    pub async fn attempt(&self, peer: &Peer) -> Result<Attempt, NoMoreAttempts> {
+        let Self { limit, shared, .. } = self;
+        let refused = NoMoreAttempts { limit: *limit };
+        let mut begun = Begun::new(shared, *limit).ok_or(refused)?;
+        let turn = Arc::clone(&shared.turn).acquire_owned().await.map_err(|_| refused)?;
+        let pause = {
+            let failed = shared.failed();
+            failed.last.map(|last| last + PAUSE * 2_u32.saturating_pow(failed.pauses()))
+        };
+        if let Some(pause) = pause {
+            sleep_until(pause).await;
+        }
+        begun.counts = true;
+        Ok(Attempt { login: self.clone(), peer: peer.clone(), succeeded: false, _turn: turn })
     }
 
     /// Whether the peer has logged in.
     pub fn has_succeeded(&self) -> bool {
-        *self.succeeded.borrow()
+        *self.shared.succeeded.borrow()
     }
 
     /// Closes the connection when its peer has not logged in in time, with
@@ -93,9 +163,9 @@ impl Login {
     ///
     /// Outside of a tokio runtime with time enabled.
     pub fn watch(self, peer: Peer) {
-        let Self { within, succeeded } = self;
+        let Self { within, shared, .. } = self;
         tokio::spawn(async move {
-            let mut succeeded = succeeded.subscribe();
+            let mut succeeded = shared.succeeded.subscribe();
             tokio::select! {
                 _ = succeeded.wait_for(|succeeded| *succeeded) => {}
                 _ = peer.closed() => {}
@@ -105,6 +175,96 @@ impl Login {
             }
         });
     }
+}
+
+impl Shared {
+    fn failed(&self) -> std::sync::MutexGuard<'_, Failed> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Failed {
+    /// How many times the pause has doubled.
+    fn pauses(&self) -> u32 {
+        u32::try_from(self.count.saturating_sub(1)).unwrap_or(u32::MAX).min(16)
+    }
+}
+
+/// Counts an attempt; one that was given up before its turn does not count.
+struct Begun<'a> {
+    begun: &'a AtomicUsize,
+    counts: bool,
+}
+
+impl<'a> Begun<'a> {
+    fn new(shared: &'a Shared, limit: usize) -> Option<Self> {
+        let begun = &shared.begun;
+        let within = |count| (count < limit).then_some(count + 1);
+        begun.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).ok()?;
+        Some(Self { begun, counts: false })
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.counts {
+            self.begun.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// An attempt to log in, which is the only one of its connection at this time. It has failed when it
+/// is dropped.
+#[derive(Debug)]
+#[must_use = "an attempt that is dropped has failed"]
+pub struct Attempt {
+    login: Login,
+    peer: Peer,
+    succeeded: bool,
+    /// Dropped last, so that whoever is next sees what became of this one.
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Attempt {
+    /// The peer has logged in: from the next call on `responders` answer it, in place of those that
+    /// did before. See [`Peer::replace_responders`].
+    pub fn succeed<S>(mut self, responders: Responders<S>) {
+        self.succeeded = true;
+        self.peer.replace_responders(responders);
+        let shared = &self.login.shared;
+        shared.turn.close();
+        shared.succeeded.send_replace(true);
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.succeeded {
+            return;
+        }
+        let Login { limit, shared, .. } = &self.login;
+        let spent = {
+            let mut failed = shared.failed();
+            failed.count += 1;
+            failed.last = Some(Instant::now());
+            failed.count >= *limit
+        };
+        if spent {
+            shared.turn.close();
+            let peer = self.peer.peer_address();
+            tracing::debug!(%peer, attempts = *limit, "a peer has failed to log in");
+            self.peer.shared().drain(FAREWELL);
+        }
+    }
+}
+
+/// No attempt to log in may be made any more: the peer has made as many as it may, or has logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no attempt to log in may be made any more; {limit} are the limit")]
+#[non_exhaustive]
+pub struct NoMoreAttempts {
+    /// How many there may be on a connection.
+    pub limit: usize,
 }
 
 /// Whether two secrets are the same, in a time that says nothing of where they differ. It may say

@@ -19,17 +19,21 @@ struct Authenticate {
 enum Refused {
     #[error("the password is wrong")]
     WrongPassword,
+    #[error("too many passwords were wrong")]
+    TooManyAttempts,
 }
 
 #[derive(Command, Debug)]
 struct Work {}
 
 async fn authenticate(context: Context<Login>, call: Authenticate) -> Result<(), Refused> {
+    let attempt = context.state().attempt(context.peer()).await;
+    let attempt = attempt.map_err(|_| Refused::TooManyAttempts)?;
     if !same_secret(call.password.as_bytes(), b"xyzzy") {
         return Err(Refused::WrongPassword);
     }
     let after = Responders::new(()).respond(|_, _: Work| async { Ok::<_, NoError>(()) });
-    context.state().succeed(context.peer(), after);
+    attempt.succeed(after);
     Ok(())
 }
 
@@ -88,6 +92,57 @@ async fn the_watch_ends_with_the_connection() {
     while tasks.num_alive_tasks() > 0 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_few_and_each_waits_longer_than_the_last() {
+    let (client, server, login) = start();
+    let start = Instant::now();
+    let mut answered = Vec::new();
+    for _ in 0..5 {
+        let error = log_in(&client, "plugh").await.unwrap_err();
+        assert!(matches!(error, CallError::Command(Refused::WrongPassword)), "{error:?}");
+        answered.push(start.elapsed().as_millis());
+    }
+    assert_eq!(answered, [0, 250, 750, 1750, 3750]);
+    assert!(matches!(server.closed().await, CloseReason::Local));
+    assert!(log_in(&client, "xyzzy").await.is_err());
+    assert!(!login.has_succeeded());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_attempts_is_as_few_as_any() {
+    let (client, server, login) = start();
+    let attempts: Vec<_> = (0..1000)
+        .map(|n| {
+            let (client, password) = (client.clone(), if n < 990 { "plugh" } else { "xyzzy" });
+            tokio::spawn(async move { log_in(&client, password).await })
+        })
+        .collect();
+    let (mut wrong, mut refused) = (0, 0);
+    for attempt in attempts {
+        match attempt.await.unwrap() {
+            Err(CallError::Command(Refused::WrongPassword)) => wrong += 1,
+            Err(CallError::Command(Refused::TooManyAttempts)) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((wrong, refused), (5, 995));
+    server.closed().await;
+    assert!(!login.has_succeeded());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_given_up_before_its_turn_is_none() {
+    let (client, server, login) = start();
+    log_in(&client, "plugh").await.unwrap_err();
+    for _ in 0..10 {
+        let attempt = login.attempt(&server);
+        assert!(tokio::time::timeout(Duration::from_millis(10), attempt).await.is_err());
+    }
+    log_in(&client, "xyzzy").await.unwrap();
+    client.call_remote(Work {}).await.unwrap();
+    assert_eq!(login.attempt(&server).await.err().unwrap().limit, 5);
 }
 
 #[test]

@@ -64,6 +64,7 @@
 //! | `DEBUG` | `no responder for a call` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `a call failed as declared`, by a cause of the error | `command`, `error` | `amp_core::responder` |
 //! | `DEBUG` | `a responder was dropped before it had answered`, as when the runtime shuts down | `command`, `reference` | `amp_core::responder` |
+//! | `DEBUG` | `a peer has failed to log in` as often as it may | `peer`, `attempts` | `amp_core::login` |
 //! | `DEBUG` | `a call came too late to be answered` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `a switch that wants no answer is not made` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `ignored answers to calls that are not outstanding` | `ignored` | `amp_core::connection` |
