@@ -71,6 +71,8 @@ async fn it_ends(peer: &Peer, mut switched: Switched) -> Result<(), Box<dyn std:
     #[expect(unused_must_use)]
     Client::builder(|| async { Ok::<_, NoError>(Connection::new(stream())) }).spawn();
     #[expect(unused_must_use)]
+    Router::new(stream()).spawn();
+    #[expect(unused_must_use)]
     blocking::Client::connect_tcp("127.0.0.1:1")?;
     let routes = Router::new(stream()).routes();
     #[expect(unused_must_use)]

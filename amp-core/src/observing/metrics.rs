@@ -20,7 +20,7 @@ struct MeasuredSide {
     side: Side,
     running: Gauge,
     other: Arc<MeasuredCommand>,
-    /// Of the names that the program itself knows, so no peer can make it grow.
+    /// These are names that the program itself knows, so no peer can make them more.
     commands: RwLock<FxHashMap<Box<[u8]>, Arc<MeasuredCommand>>>,
 }
 
@@ -85,8 +85,8 @@ impl MeasuredSide {
             return Arc::clone(command);
         }
         drop(commands);
-        // A recorder is the user's code, so it is asked while nothing is locked. Two that ask at the
-        // same time get handles of the same metrics.
+        // A recorder is the user's code, so here as in `outcome` it is asked while nothing is locked.
+        // Two that ask at the same time get handles of the same metrics.
         let label = String::from_utf8_lossy(name).into_owned();
         let command = Arc::new(MeasuredCommand::new(self.side, label.into()));
         let mut commands = self.commands.write().unwrap_or_else(PoisonError::into_inner);
@@ -103,14 +103,17 @@ impl MeasuredCommand {
     }
 
     fn outcome(&self, outcome: Outcome) -> &Counter {
-        self.outcomes[outcome as usize].get_or_init(|| {
-            counter!(
-                "amp_calls_total",
-                "side" => self.side.word(),
-                "command" => self.label.clone(),
-                "outcome" => outcome.word()
-            )
-        })
+        let kept = &self.outcomes[outcome as usize];
+        if let Some(counter) = kept.get() {
+            return counter;
+        }
+        let counter = counter!(
+            "amp_calls_total",
+            "side" => self.side.word(),
+            "command" => self.label.clone(),
+            "outcome" => outcome.word()
+        );
+        kept.get_or_init(|| counter)
     }
 }
 

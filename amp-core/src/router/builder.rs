@@ -112,6 +112,7 @@ impl Router {
     /// # Panics
     ///
     /// Outside of a tokio runtime with time enabled.
+    #[must_use = "the connection closes when its last routes are dropped"]
     #[track_caller]
     pub fn spawn(self) -> Routes {
         let runtime = runtime::with_timers();
