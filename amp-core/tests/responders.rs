@@ -126,6 +126,8 @@ async fn read(_: Context, Read { how }: Read) -> Result<(), Failure<ReadError>> 
         "context" => Err(not_found()).context("while opening the index")?,
         "contexts" => Err(anyhow::Error::from(not_found())).context("one").context("another")?,
         "other" => return Err(Failure::other(not_found())),
+        "called" => Err(CallError::Command(not_found()))?,
+        "called, context" => Err(CallError::Command(not_found())).context("at the backend")?,
         "anyhow, asked" => {
             let error = anyhow::Error::from(not_found());
             Err(error.downcast().map_or_else(Failure::other, Failure::Declared))
@@ -153,6 +155,8 @@ async fn a_declared_error_keeps_its_code_whichever_way_it_came() {
         "contexts",
         "other",
         "anyhow, asked",
+        "called",
+        "called, context",
     ];
     for how in ways {
         let ended = ended(how).await;

@@ -105,8 +105,6 @@ impl Watch {
         if span.is_disabled() && !cfg!(feature = "metrics") {
             return Self(None);
         }
-        #[cfg(feature = "metrics")]
-        let measured = measures.call(side, known.then_some(command));
         #[cfg(not(feature = "metrics"))]
         let _ = (known, measures);
         Self(Some(Box::new(Watched {
@@ -114,7 +112,7 @@ impl Watch {
             started: Instant::now(),
             ended: false,
             #[cfg(feature = "metrics")]
-            measured,
+            measured: measures.call(side, known.then_some(command)),
         })))
     }
 

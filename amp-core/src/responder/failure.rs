@@ -1,6 +1,8 @@
 use std::error::Error;
 use std::iter::successors;
 
+use crate::error::CallError;
+
 pub(super) type BoxedError = Box<dyn Error + Send + Sync>;
 
 /// How a responder failed that may fail in ways its command does not declare.
@@ -29,6 +31,9 @@ pub(super) type BoxedError = Box<dyn Error + Send + Sync>;
 /// # assert!(matches!(read("").unwrap_err().declared(), Some(ReadError::NoSuchFile)));
 /// # assert!(read("/no/such/file").unwrap_err().declared().is_none());
 /// ```
+///
+/// So a responder that makes the same call elsewhere hands on by `?` what that declares: the error of a
+/// [`CallError::Command`].
 ///
 /// A cause is looked for because context is for this side: whoever adds `while opening the index` to
 /// a declared error says more of it to those who read the log, and nothing else to the caller. Nothing
@@ -73,9 +78,18 @@ impl<E: Error + 'static> Failure<E> {
             Failure::Other(error) => {
                 let error: &(dyn Error + 'static) = &**error;
                 successors(Some(error), |&error| error.source())
-                    .find_map(|error| error.downcast_ref::<E>())
+                    .find_map(|error| error.downcast_ref::<E>().or_else(|| answered(error)))
             }
         }
+    }
+}
+
+/// The error that another call was answered with: a [`CallError`] shows it as itself, and so not
+/// among its causes.
+fn answered<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    match error.downcast_ref() {
+        Some(CallError::Command(error)) => Some(error),
+        _ => None,
     }
 }
 
