@@ -80,11 +80,11 @@ impl<E> CallError<E> {
     /// Whether the call may be made again without being acted upon twice: nothing was sent, or the
     /// peer has certainly not acted upon it.
     ///
-    /// The peer says so when it has no responder for the command
-    /// ([`RemoteError::is_unhandled`]), and when it refuses calls because it is about to close the
-    /// connection ([`RemoteError::is_closing`]). What it says is certain for itself alone: when the
-    /// peer is a proxy that hands on what another one has answered, it has acted. A call that was
-    /// outstanding when the connection ended may have been acted upon.
+    /// The peer says so when it refuses calls because it is about to close the connection
+    /// ([`RemoteError::is_closing`]): that is certain, and no proxy hands it on. And it says so when
+    /// it has no responder for the command ([`RemoteError::is_unhandled`]): there a proxy may hand on
+    /// what its backend has said, and has passed on the call before. A call that was outstanding when
+    /// the connection ended may have been acted upon.
     pub fn is_safe_to_retry(&self) -> bool {
         match self {
             CallError::Encode(_)

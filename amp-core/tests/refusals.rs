@@ -324,6 +324,25 @@ async fn a_proxy_that_hands_on_a_refusal_has_acted_itself() {
     }
 }
 
+/// Its words are Twisted's, and are handed on as they are: the backend has no responder.
+#[tokio::test]
+async fn a_proxy_hands_on_that_its_backend_has_no_responder() {
+    for (pairs, unhandled) in [(UNHANDLED, true), (OF_ANOTHER, false), (OF_MAAS, false)] {
+        let (backend, script) = Script::start(|connection| connection);
+        tokio::spawn(fail_all(script, pairs));
+        let (client, _proxy) =
+            amp_core::testing::pair(Responders::new(()), proxy_of(backend.clone()));
+        let error = client.call_remote(Plain {}).await.unwrap_err();
+        assert_eq!(error.is_unhandled(), unhandled, "{error}");
+        assert_eq!(error.is_safe_to_retry(), unhandled, "{error}");
+
+        let responders = proxy_of(backend);
+        let (_proxy, mut script) = Script::start(|connection| connection.responders(responders));
+        script.send_box([("_ask", "7"), ("_command", "Enter")]).await;
+        assert_eq!(script.receive().await.unwrap().to_bytes(), failure(b"7", pairs));
+    }
+}
+
 #[tokio::test]
 async fn what_a_proxy_hands_on_keeps_its_client_at_the_proxy() {
     let (backend, script) = Script::start(|connection| connection);

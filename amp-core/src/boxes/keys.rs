@@ -12,10 +12,10 @@ pub const COMMAND: &[u8] = b"_command";
 pub const ERROR_CODE: &[u8] = b"_error_code";
 /// What kind of failure it was, for people: UTF-8.
 pub const ERROR_DESCRIPTION: &[u8] = b"_error_description";
-/// Beside the code of an error: says, with the value `True`, that the call was certainly not acted
-/// upon by the side that sends the box. This implementation's own; peers that do not know it ignore
-/// it. Not reserved: nobody else puts anything into the box of an error, so arguments of this name
-/// are as good as any.
+/// Says, with the value `True` beside the code of an error, that the side which sends the box has
+/// certainly not acted upon the call. This implementation's own; peers that do not know the key
+/// ignore it. It is not reserved, since boxes of errors have no arguments: a command may have an
+/// argument of this name.
 pub const NOT_ACTED_UPON: &[u8] = b"_not_acted_upon";
 /// Which of many conversations on one connection the box belongs to. Not reserved: only
 /// connections that are [routed](crate::router) give it a meaning, as those of epsilon do.
@@ -31,8 +31,9 @@ pub const UNKNOWN: &str = "UNKNOWN";
 /// The error code of a call that no responder answers to.
 pub const UNHANDLED: &str = "UNHANDLED";
 /// The error code of a call that came when its connection was about to end. This implementation's
-/// own: Twisted takes it for any code that a command does not declare. A command may declare it too,
-/// and a responder may answer with it: only beside [`NOT_ACTED_UPON`] is it the connection's.
+/// own; to Twisted it is a code like any other that a command does not declare. A command may declare
+/// it, and a responder may answer with it: it is the connection's only where [`NOT_ACTED_UPON`] is
+/// beside it.
 pub const CLOSING: &str = "CLOSING";
 
 /// Whether `key` is one of [`RESERVED`].

@@ -97,7 +97,9 @@ impl RemoteError {
     /// Whether the peer has no responder for the command: the code is `UNHANDLED`, and the
     /// description is Twisted's, with the name of the command that was called.
     ///
-    /// The code alone does not count: MAAS, for one, answers all its failures with it.
+    /// The code alone does not count: MAAS, for one, answers all its failures with it. Behind a proxy
+    /// that passes calls on under their names, and hands on how they fail, it is the backend that has
+    /// no responder; the proxy itself has one.
     pub fn is_unhandled(&self) -> bool {
         self.not_acted_upon && self.code == keys::UNHANDLED
     }

@@ -40,7 +40,7 @@ impl Labeller {
                 pair.put_slice(part);
             }
         }
-        // What this side sends is held to nothing but what the peer allows.
+        // The connection over the route has held its boxes to the limits before it sent them.
         let limits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
         Self {
             pair: pair.freeze(),
