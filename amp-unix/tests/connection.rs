@@ -2,7 +2,7 @@
 
 mod support;
 
-use amp_core::{AmpBox, Arguments, Command, Responders};
+use amp_core::{AmpBox, Arguments, Command, Limits, Responders};
 use amp_unix::{Descriptor, UnixTransport};
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -30,12 +30,18 @@ fn a_call_and_its_answer_carry_any_number_of_descriptors_and_leave_none_open() {
         let before = support::open_descriptors();
         support::block_on(async {
             let (near, far) = UnixStream::pair().unwrap();
-            let peer = amp_unix::connection(near).unwrap().spawn();
+            let limits = Limits {
+                unclaimed_attachments: 1024,
+                attachments_in_all: 4096,
+                ..Limits::default()
+            };
+            let peer = amp_unix::connection(near).unwrap().limits(limits).spawn();
             let responders = Responders::new(()).respond(|_, Turn { mut files }| async move {
                 files.reverse();
                 Ok(Turned { files })
             });
-            let _far = amp_unix::connection(far).unwrap().responders(responders).spawn();
+            let far = amp_unix::connection(far).unwrap().responders(responders).limits(limits);
+            let _far = far.spawn();
             for count in [1, 16, 253, 254, 1000] {
                 let files = (0..count).map(|n| tagged(n).into()).collect();
                 let Turned { files } = peer.call_remote(Turn { files }).await.unwrap();

@@ -2,7 +2,7 @@
 
 mod support;
 
-use amp_core::{Arguments, Command, Peer, Responders};
+use amp_core::{Arguments, Command, Limits, Peer, Responders};
 use amp_unix::Descriptor;
 use std::ops::Range;
 use support::DEADLINE;
@@ -98,10 +98,12 @@ fn responders() -> Responders {
     })
 }
 
-fn peers() -> [Peer; 2] {
+fn peers(limits: Limits) -> [Peer; 2] {
     let (here, there) = UnixStream::pair().unwrap();
-    [here, there]
-        .map(|stream| amp_unix::connection(stream).unwrap().responders(responders()).spawn())
+    [here, there].map(|stream| {
+        let connection = amp_unix::connection(stream).unwrap().limits(limits);
+        connection.responders(responders()).spawn()
+    })
 }
 
 #[test]
@@ -111,7 +113,11 @@ fn any_number_in_any_place_keeps_its_order_and_none_stays_open() {
         support::limit_open_files(8192);
         support::block_on(async {
             let before = support::open_descriptors();
-            let peers = peers();
+            let peers = peers(Limits {
+                unclaimed_attachments: 1024,
+                attachments_in_all: 2048,
+                ..Limits::default()
+            });
             for count in COUNTS {
                 for peer in &peers {
                     pass(peer, 1_000_000 * count, count).await;
@@ -131,7 +137,7 @@ fn boxes_of_many_callers_keep_their_own() {
         support::limit_open_files(20_000);
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let all = async {
-            let peers = peers();
+            let peers = peers(Limits::default());
             let mut calls = JoinSet::new();
             for n in 0..64 {
                 let peer = peers[n % 2].clone();

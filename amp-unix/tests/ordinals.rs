@@ -185,9 +185,9 @@ fn a_peer_whose_descriptors_nobody_claims_ends_the_connection() {
             _ = &mut call => panic!("nobody has answered"),
             call = sides.far.receive() => assert!(call.is_some()),
         }
-        for n in 1..=11 {
+        for n in 1..=3 {
             sides.far.send(&ask("1", "Nobody", &[]), 100).await;
-            if n <= 10 {
+            if n <= 2 {
                 let answer = sides.far.receive().await.unwrap();
                 assert_eq!(answer.get("_error_code").unwrap(), b"UNHANDLED");
             }
@@ -195,9 +195,9 @@ fn a_peer_whose_descriptors_nobody_claims_ends_the_connection() {
         assert!(sides.far.receive().await.is_none());
         drop(sides.far);
         let reason = sides.near.closed().await;
-        assert!(matches!(reason, CloseReason::Limit { limit: 1024, .. }), "{reason:?}");
+        assert!(matches!(reason, CloseReason::Limit { limit: 256, .. }), "{reason:?}");
         let message = reason.to_string();
-        assert!(message.contains("unclaimed attachments") && message.contains("1024"), "{message}");
+        assert!(message.contains("unclaimed attachments") && message.contains("256"), "{message}");
         let error = call.await.unwrap_err();
         assert_eq!(error.source().unwrap().to_string(), message);
         assert!(sides.taken.try_recv().is_err());

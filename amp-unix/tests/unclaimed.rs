@@ -285,7 +285,9 @@ async fn many_at_once_are_no_more_unclaimed_than_callers_leave_them() {
         let responders =
             Responders::new(()).respond(|_, Keep { pipe }: Keep| async move { Ok(Kept { pipe }) });
         let (here, there) = UnixStream::pair().unwrap();
-        let limits = Limits { unclaimed_attachments: 150, ..Limits::default() };
+        // Other tests of this process have some too.
+        let limits =
+            Limits { unclaimed_attachments: 150, attachments_in_all: 4096, ..Limits::default() };
         let _answering = connection_over(there).responders(responders).limits(limits).spawn();
         let peer = connection_over(here).limits(limits).spawn();
         let calls: Vec<_> = (0..400)
@@ -322,7 +324,8 @@ async fn calls_that_wait_for_room_for_their_answers_do_not_leave_too_many_unclai
             Ok(Measured { number: number(pipe), much: vec![0; 4000] })
         });
         let (here, there) = UnixStream::pair().unwrap();
-        let _answering = connection_over(there).responders(responders).spawn();
+        let limits = Limits { attachments_in_all: 4096, ..Limits::default() };
+        let _answering = connection_over(there).responders(responders).limits(limits).spawn();
         let mut far = Far::new(here);
         for ordinal in 0..2000 {
             let call = ask(&format!("{ordinal:x}"), "Measure", &[("pipe", &ordinal.to_string())]);

@@ -315,7 +315,7 @@ impl Error for DecodeError {
 
 fn unclaimable_message(ordinal: u64, received: u64) -> String {
     if ordinal < received {
-        format!("attachment {ordinal} was already taken")
+        format!("attachment {ordinal} was already taken, or has waited for too long")
     } else {
         format!("attachment {ordinal} has not arrived: {received} have")
     }

@@ -47,8 +47,8 @@ const TURNS: usize = 32;
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; whoever queues
 /// a box, closes the connection or ends a responder, through [`Shared::update`]; a caller that has
-/// borrowed its line and leaves it something to do; the timers that limit the end, those of
-/// [`Liveness`], and the one of [`Buffers`].
+/// borrowed its line and leaves it something to do; the timers that limit the end and the age of
+/// attachments, those of [`Liveness`], and the one of [`Buffers`].
 pub(crate) struct Driver {
     /// While the line is left to callers, one in its place that leads nowhere.
     line: Box<Line>,
@@ -77,6 +77,8 @@ pub(crate) struct Driver {
     broken: Option<Broken>,
     switching: Switching,
     upgrading: Option<Upgrading>,
+    /// Ends the time that attachments may wait, while there may be any.
+    aging: Option<Pin<Box<Sleep>>>,
     /// Ends the time that running responders have before a graceful end.
     draining: Option<Pin<Box<Sleep>>>,
     ending: Option<Ending>,
@@ -225,6 +227,7 @@ impl Driver {
             broken: None,
             switching: Switching::No,
             upgrading: None,
+            aging: None,
             draining: None,
             ending: None,
         }
@@ -571,6 +574,7 @@ impl Future for Driver {
                     None => return Poll::Ready(this.end(reason)),
                 },
             }
+            this.poll_aging(cx);
             more |= this.may_start();
             if this.ending.is_none()
                 && let Poll::Ready(reason) = this.poll_hand_over()

@@ -17,7 +17,9 @@ use crate::boxes::BoxLimits;
 /// | [`send_queue`](Limits::send_queue), bytes | 1 MiB | callers wait, and so do the peer's calls |
 /// | [`send_queue_boxes`](Limits::send_queue_boxes) | 65 536 | as at `send_queue` |
 /// | [`send_queue_max`](Limits::send_queue_max), bytes | 64 MiB | the connection ends |
-/// | [`unclaimed_attachments`](Limits::unclaimed_attachments) | 1024 | the connection ends |
+/// | [`unclaimed_attachments`](Limits::unclaimed_attachments) | 256 | the connection ends; a call whose responder would hold more is refused |
+/// | [`attachments_in_all`](Limits::attachments_in_all) | 256 | those that wait longest are dropped; a call whose responder would hold more is refused |
+/// | [`unclaimed_timeout`](Limits::unclaimed_timeout) | 60 s | the attachment is dropped |
 /// | [`close_timeout`](Limits::close_timeout) | 5 s | the stream is dropped |
 ///
 /// So a peer that reads slowly stops those who call it, and fills nothing. Answers never wait for
@@ -70,9 +72,31 @@ pub struct Limits {
     /// answered yet because of them, which count with what they take in memory. 64 MiB by default.
     /// Over it, the peer calls without reading what it is answered, and the connection ends.
     pub send_queue_max: usize,
-    /// Attachments that were received and that no argument has claimed. 1024 by default. Over
-    /// it, the connection ends.
+    /// Attachments, such as open files, that were received and that no argument has claimed. 256 by
+    /// default. Over it, the connection ends, and they are dropped at once.
+    ///
+    /// As many may be held by the responders that run, which have claimed them. A call that would
+    /// bring more is answered with `UNKNOWN`, and what it brought is dropped at once.
+    ///
+    /// No box can name more than that. A peer that runs this implementation sends at most 64 ahead
+    /// of their boxes, unless one box names more, and Twisted sends them with their boxes; so four times as
+    /// many leave room, and are a quarter of the 1024 files that a process may have open on most
+    /// systems.
     pub unclaimed_attachments: usize,
+    /// Attachments that all connections of this process hold together, those that no argument has
+    /// claimed and those that running responders hold. 256 by default. When a connection receives one
+    /// over it, those are dropped that have waited longest for a box that names them, whichever
+    /// connection has them. A call that brings more than responders may hold in all is answered with
+    /// `UNKNOWN`.
+    ///
+    /// The limit that counts is that of the connection that receives. An attachment that holds up the
+    /// end of its own connection, because it is the other end, costs two files; so the default leaves
+    /// a process half of 1024. Where a process may have more open, and peers are trusted to pass
+    /// many, raise both.
+    pub attachments_in_all: usize,
+    /// How long an attachment may wait for a box that names it, and that for whoever reads it, before
+    /// it is dropped. 60 seconds by default. Who reads the box later finds it gone, and the call fails.
+    pub unclaimed_timeout: Duration,
     /// How long the end of a connection may take: sending what is queued, and waiting until the
     /// peer has closed its side. 5 seconds by default.
     pub close_timeout: Duration,
@@ -90,7 +114,9 @@ impl Default for Limits {
             send_queue_boxes: 1 << 16,
             send_queue: 1 << 20,
             send_queue_max: 64 << 20,
-            unclaimed_attachments: 1024,
+            unclaimed_attachments: 256,
+            attachments_in_all: 256,
+            unclaimed_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
         }
     }

@@ -1,5 +1,6 @@
 //! Connections: one driver task that owns the stream, and the handle that calls.
 
+mod all_held;
 mod builder;
 mod call;
 mod driver;

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Sleep, Timeout, sleep, timeout};
 
+use super::all_held::Claims;
 use super::builder::Settings;
 use super::lanes::Lanes;
 use super::limits::Limits;
@@ -103,6 +104,8 @@ pub(crate) struct State {
     /// How many calls have taken their answers and may still claim attachments.
     pub(super) decoding: usize,
     pub(super) unclaimed: Unclaimed,
+    /// What the calls have claimed that are being answered.
+    pub(super) claims: Claims,
     /// The calls that were not sent because an attachment was refused, until they are told.
     pub(super) unsent: Vec<(CallId, Arc<io::Error>)>,
     /// Why nothing can be sent any more, while what the peer sent before is still read.
@@ -209,6 +212,7 @@ impl Shared {
             after: VecDeque::new(),
             decoding: 0,
             unclaimed: Unclaimed::default(),
+            claims: Claims::default(),
             unsent: Vec::new(),
             broken: None,
         };

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
+use super::limits::Limits;
 use super::shared::{Shared, State};
 use super::unclaimed::{BoxNumber, Claimed};
 use crate::argument::{Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Proto};
@@ -75,6 +76,15 @@ impl Shared {
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
     ) -> Result<A, DecodeError> {
+        self.read(ampbox, number).0
+    }
+
+    /// Decodes what a box holds, and says how many attachments were claimed.
+    fn read<A: Arguments>(
+        &self,
+        ampbox: &AmpBox,
+        number: Option<BoxNumber>,
+    ) -> (Result<A, DecodeError>, usize) {
         let mut none = Vec::new();
         let mut staging = Staging { received: number.is_some(), ..Staging::new(self, &mut none) };
         let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
@@ -83,12 +93,34 @@ impl Shared {
             proto.watch_values();
         }
         let arguments = read_arguments(ampbox, &mut proto);
+        let left_values = proto.left_values();
+        let Staging { claimed, claims, .. } = staging;
         if let Some(number) = number {
-            let whole = arguments.is_ok() && !proto.left_values();
-            let claimed = staging.claimed;
+            let whole = arguments.is_ok() && !left_values;
             self.done(number, claimed, whole);
         }
-        arguments
+        (arguments, claims)
+    }
+
+    /// As [`decode`](Self::decode), for a call: what it claims counts until it is answered. Over the
+    /// limit it is dropped, and that is the error.
+    pub(crate) fn decode_call<A: Arguments>(
+        &self,
+        ampbox: &AmpBox,
+        number: Option<BoxNumber>,
+    ) -> Result<A, DecodeError> {
+        let (arguments, count) = self.read(ampbox, number);
+        let (Some(number), Ok(_)) = (number, &arguments) else { return arguments };
+        let Limits { unclaimed_attachments, attachments_in_all, .. } = self.settings.limits;
+        let added =
+            self.lock().claims.add(number, count, unclaimed_attachments, attachments_in_all);
+        match added {
+            Ok(()) => arguments,
+            Err((what, limit)) => {
+                drop(arguments);
+                Err(DecodeError::custom(format!("there are {limit} {what}, which is the limit")))
+            }
+        }
     }
 
     /// Closes what nothing can claim any more, when nothing will read this box or it was read in
@@ -112,13 +144,15 @@ struct Staging<'a, 'b> {
     ordinals: Option<MutexGuard<'a, u64>>,
     attachments: &'b mut Vec<Attachment>,
     claimed: Claimed,
+    /// How many it has claimed.
+    claims: usize,
     /// Whether the box came while attachments waited, which it may claim.
     received: bool,
 }
 
 impl<'a, 'b> Staging<'a, 'b> {
     fn new(shared: &'a Shared, attachments: &'b mut Vec<Attachment>) -> Self {
-        Self { shared, ordinals: None, attachments, claimed: None, received: false }
+        Self { shared, ordinals: None, attachments, claimed: None, claims: 0, received: false }
     }
 }
 
@@ -141,6 +175,7 @@ impl Attachments for Staging<'_, '_> {
 
     fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
         let attachment = self.shared.lock().unclaimed.claim(ordinal)?;
+        self.claims += 1;
         let (lowest, highest) = self.claimed.unwrap_or((ordinal, ordinal));
         self.claimed = Some((lowest.min(ordinal), highest.max(ordinal)));
         Ok(attachment)

@@ -8,11 +8,15 @@
 //! that it claims, and above those that earlier boxes have claimed, belongs to the box between.
 //!
 //! Where every box is read whole, nothing is concluded from ordinals, and they may come in any
-//! order.
+//! order. Whatever is left waits for a while, and is dropped then: what nothing names may be the other
+//! end of this very connection, which would never end.
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU64;
+use std::time::Duration;
+use tokio::time::Instant;
 
+use super::all_held::WaitingCount;
 use super::shared::Shared;
 use crate::argument::{Attachment, DecodeError, DecodeErrorKind};
 use crate::boxes::AmpBox;
@@ -35,7 +39,7 @@ pub(super) type Discard = fn(&Shared, &AmpBox, BoxNumber);
 ///
 /// A box that was received while no attachment waited has no number: an attachment never comes
 /// later than the box that names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct BoxNumber(NonZeroU64);
 
 impl BoxNumber {
@@ -52,12 +56,23 @@ impl BoxNumber {
 /// The lowest and the highest ordinal that a box has claimed, if any.
 pub(super) type Claimed = Option<(u64, u64)>;
 
+/// An attachment that was received and that nothing has claimed.
+struct Waiting {
+    ordinal: u64,
+    since: Instant,
+    attachment: Attachment,
+}
+
 /// Attachments that were received and that nothing has claimed yet, by their ordinals.
 #[derive(Default)]
 pub(super) struct Unclaimed {
     /// In the order of ordinals. It is mostly the first that is claimed. Where one further in is,
     /// others have to move, but the connection's limit keeps them few.
-    waiting: VecDeque<(u64, Attachment)>,
+    waiting: VecDeque<Waiting>,
+    /// How many those are, for all connections together.
+    count: WaitingCount,
+    /// Whether it is known where they are to be looked for, when there are too many in all.
+    registered: bool,
     /// How many were received, which is the ordinal of the next.
     received: u64,
     /// The boxes that may still claim something, and those behind the first of them.
@@ -82,10 +97,39 @@ enum Numbered {
 }
 
 impl Unclaimed {
-    /// Keeps an attachment that has just arrived.
-    pub(super) fn receive(&mut self, attachment: Attachment) {
-        self.waiting.push_back((self.received, attachment));
-        self.received += 1;
+    /// Keeps attachments that have just arrived. Whether these are the first.
+    pub(super) fn receive(
+        &mut self,
+        attachments: impl IntoIterator<Item = Attachment>,
+        since: Instant,
+    ) -> bool {
+        for attachment in attachments {
+            self.waiting.push_back(Waiting { ordinal: self.received, since, attachment });
+            self.received += 1;
+        }
+        self.count.set(self.waiting.len());
+        !std::mem::replace(&mut self.registered, true)
+    }
+
+    /// Since when they wait, the longest first.
+    pub(super) fn since(&self) -> impl Iterator<Item = Instant> {
+        self.waiting.iter().map(|waiting| waiting.since)
+    }
+
+    /// Takes those that have waited since `until` or longer.
+    pub(super) fn take_until(&mut self, until: Instant) -> Vec<Attachment> {
+        let count = self.waiting.partition_point(|waiting| waiting.since <= until);
+        let taken = self.waiting.drain(..count).map(|waiting| waiting.attachment).collect();
+        self.count.set(self.waiting.len());
+        taken
+    }
+
+    /// Takes those that have waited for so long, and says how much longer the next may wait.
+    pub(super) fn expire(&mut self, after: Duration) -> (Vec<Attachment>, Option<Duration>) {
+        let now = Instant::now();
+        let expired = now.checked_sub(after).map(|until| self.take_until(until));
+        let next = self.since().next().map(|since| after.saturating_sub(now - since));
+        (expired.unwrap_or_default(), next)
     }
 
     /// How many are waiting.
@@ -95,7 +139,7 @@ impl Unclaimed {
 
     /// All that are waiting, in the order in which they came.
     pub(super) fn into_attachments(self) -> Vec<Attachment> {
-        self.waiting.into_iter().map(|(_, attachment)| attachment).collect()
+        self.waiting.into_iter().map(|waiting| waiting.attachment).collect()
     }
 
     /// Counts a box that was received, if it may name an attachment.
@@ -112,14 +156,15 @@ impl Unclaimed {
 
     pub(super) fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
         let found = match self.waiting.front() {
-            Some((first, _)) if *first == ordinal => self.waiting.pop_front(),
-            _ => match self.waiting.binary_search_by_key(&ordinal, |(waiting, _)| *waiting) {
+            Some(first) if first.ordinal == ordinal => self.waiting.pop_front(),
+            _ => match self.waiting.binary_search_by_key(&ordinal, |waiting| waiting.ordinal) {
                 Ok(at) => self.waiting.remove(at),
                 Err(_) => None,
             },
         };
+        self.count.set(self.waiting.len());
         match found {
-            Some((_, attachment)) => Ok(attachment),
+            Some(found) => Ok(found.attachment),
             None => Err(DecodeErrorKind::Unclaimable { ordinal, received: self.received }.into()),
         }
     }
@@ -185,11 +230,14 @@ impl Unclaimed {
 
     /// Takes what is left when the last box is done.
     fn take_left(&mut self) -> Vec<Attachment> {
-        if self.boxes.is_empty() {
-            self.waiting.drain(..).map(|(_, attachment)| attachment).collect()
-        } else {
-            Vec::new()
-        }
+        if self.boxes.is_empty() { self.take_all() } else { Vec::new() }
+    }
+
+    /// Takes all that wait: boxes that name them find nothing.
+    pub(super) fn take_all(&mut self) -> Vec<Attachment> {
+        let all = self.waiting.drain(..).map(|waiting| waiting.attachment).collect();
+        self.count.set(0);
+        all
     }
 
     /// Concludes nothing any more of what has come so far.
@@ -204,9 +252,10 @@ impl Unclaimed {
 
     /// Removes those with ordinals from `from` to below `to`.
     fn remove(&mut self, from: u64, to: u64, dead: &mut Vec<Attachment>) {
-        let place = |ordinal| self.waiting.partition_point(|(waiting, _)| *waiting < ordinal);
+        let place = |ordinal| self.waiting.partition_point(|waiting| waiting.ordinal < ordinal);
         let places = place(from)..place(to.max(from));
-        dead.extend(self.waiting.drain(places).map(|(_, attachment)| attachment));
+        dead.extend(self.waiting.drain(places).map(|waiting| waiting.attachment));
+        self.count.set(self.waiting.len());
     }
 
     /// The box with this number is the answer to a call, and waits to be taken.
@@ -241,7 +290,7 @@ mod tests {
 
     fn holding(count: u8) -> Unclaimed {
         let mut unclaimed = Unclaimed::default();
-        (0..count).for_each(|n| unclaimed.receive(Arc::new(n)));
+        unclaimed.receive((0..count).map(|n| Arc::new(n) as Attachment), Instant::now());
         unclaimed
     }
 
@@ -272,7 +321,8 @@ mod tests {
         let mut claim = |ordinal| unclaimed.claim(ordinal).map(|a| *a.downcast::<u8>().unwrap());
         assert_eq!(claim(2).unwrap(), 2);
         assert_eq!(claim(0).unwrap(), 0);
-        assert_eq!(claim(0).unwrap_err().to_string(), "attachment 0 was already taken");
+        let message = "attachment 0 was already taken, or has waited for too long";
+        assert_eq!(claim(0).unwrap_err().to_string(), message);
         let message = "attachment 3 has not arrived: 3 have";
         assert_eq!(claim(3).unwrap_err().to_string(), message);
         assert_eq!(unclaimed.len(), 1);
@@ -318,7 +368,7 @@ mod tests {
         read(&mut unclaimed, last, &[6], true, &[5]);
         assert_eq!(unclaimed.len(), 0);
         // All over again, with ordinals that go on.
-        unclaimed.receive(Arc::new(7_u8));
+        unclaimed.receive([Arc::new(7_u8) as Attachment], Instant::now());
         let [next] = numbers(&mut unclaimed);
         read(&mut unclaimed, next, &[7], true, &[]);
     }
@@ -336,7 +386,7 @@ mod tests {
     fn a_box_is_not_numbered_when_nothing_waits() {
         let mut unclaimed = Unclaimed::default();
         assert_eq!(unclaimed.number(), None);
-        unclaimed.receive(Arc::new(0_u8));
+        unclaimed.receive([Arc::new(0_u8) as Attachment], Instant::now());
         assert!(unclaimed.number().is_some());
         unclaimed.claim(0).unwrap();
         assert_eq!(unclaimed.number(), None);

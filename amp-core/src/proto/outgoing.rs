@@ -19,7 +19,7 @@ const KEPT_PAIRS: usize = 64 << 10;
 
 /// How many attachments are sent ahead of the boxes that name them, unless one box names more. The
 /// other side keeps what it has received and not claimed, and bounds it.
-const AHEAD: usize = 128;
+const AHEAD: usize = 64;
 
 /// What waits to be sent: bytes, and the attachments that they name.
 #[derive(Debug, Default)]
@@ -479,7 +479,7 @@ mod tests {
             (1, vec![1; 400]),
             (7, vec![0, 3, 0, 100, 29, 100, 1, 0]),
             (1000, vec![40; 30]),
-            (usize::MAX, vec![0, 1, 127, 128, 129, 1000, 2, 0, 5]),
+            (usize::MAX, vec![0, 1, 63, 64, 65, 127, 128, 129, 1000, 2, 0, 5]),
         ] {
             let mut outgoing = Outgoing::default();
             let mut held = Outgoing::default();

@@ -86,7 +86,7 @@ impl Question {
     /// The arguments of the call. When they cannot be read the call is answered, and there is
     /// nothing more to do.
     pub(super) fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Option<A> {
-        let arguments = match caught(|| self.peer.shared().decode(ampbox, self.number)) {
+        let arguments = match caught(|| self.peer.shared().decode_call(ampbox, self.number)) {
             Ok(arguments) => arguments,
             Err(panic) => {
                 self.fail_undeclared(&Undeclared::Panicked(panic));

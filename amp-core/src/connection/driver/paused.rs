@@ -35,7 +35,7 @@ impl Driver {
         !self.is_full(state)
             || self.must_go_on(state)
             || !state.core.outgoing().is_empty()
-            || self.input.waiting() < self.input.ahead
+            || self.input.waiting() < self.input.ahead && !self.is_crowded_by(state.unclaimed.len())
     }
 
     /// Whether a call that was read ahead has to wait.

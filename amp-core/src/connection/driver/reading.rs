@@ -6,8 +6,10 @@ use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
+use super::super::all_held;
 use super::super::peer::Peer;
 use super::super::polling::Polling;
 use super::super::shared::{HandedOver, State, Switch};
@@ -45,8 +47,7 @@ impl Driver {
             }
             self.handle_received()?;
             self.check_send_queue()?;
-            let many = self.shared.settings.limits.unclaimed_attachments / 2;
-            let mut crowded = self.input.unclaimed > many;
+            let mut crowded = self.is_crowded_by(self.input.unclaimed);
             if crowded || self.shared.is_eventful() {
                 let state = self.shared.lock();
                 if state.phase.refusal().is_some() {
@@ -54,7 +55,7 @@ impl Driver {
                     return Ok(Progress::More);
                 }
                 // Those who have just got their answers claim what these name before more is read.
-                crowded = state.unclaimed.len() > many;
+                crowded = self.is_crowded_by(state.unclaimed.len());
             }
             if turn >= READ_MAX || crowded || self.input.left {
                 break;
@@ -205,7 +206,10 @@ impl Driver {
             (state.core.queued(), state.core.queued_boxes())
         };
         // A quarter is left for what the next message brings.
-        if state.unclaimed.len() > limits.unclaimed_attachments / 4 * 3 {
+        let waiting = state.unclaimed.len();
+        if waiting > limits.unclaimed_attachments / 4 * 3
+            || waiting > 0 && all_held::count() > limits.attachments_in_all / 4 * 3
+        {
             return bytes < limits.send_queue.max(limits.send_queue_max / 2);
         }
         bytes < limits.send_queue && boxes < limits.send_queue_boxes
@@ -215,16 +219,48 @@ impl Driver {
         if self.input.attachments.is_empty() {
             return Ok(());
         }
-        let limit = self.shared.settings.limits.unclaimed_attachments;
-        let waiting = {
+        let limits = &self.shared.settings.limits;
+        let limit = limits.unclaimed_attachments;
+        let now = Instant::now();
+        let (first, over) = {
             let unclaimed = &mut self.shared.lock().unclaimed;
-            self.input.attachments.drain(..).for_each(|attachment| unclaimed.receive(attachment));
-            unclaimed.len()
+            let first = unclaimed.receive(self.input.attachments.drain(..), now);
+            (first, (unclaimed.len() > limit).then(|| unclaimed.take_all()))
         };
-        if waiting > limit {
+        if let Some(over) = over {
+            tracing::debug!(count = over.len(), "dropped attachments that nothing has claimed");
             return Err(CloseReason::Limit { what: "unclaimed attachments", limit });
         }
+        if first {
+            all_held::register(&self.shared);
+        }
+        all_held::make_room(limits.attachments_in_all, now);
+        self.aging.get_or_insert_with(|| Box::pin(sleep(limits.unclaimed_timeout)));
         Ok(())
+    }
+
+    /// Whether so many attachments wait that they should be claimed before more are received.
+    pub(super) fn is_crowded_by(&self, waiting: usize) -> bool {
+        let limits = &self.shared.settings.limits;
+        waiting > limits.unclaimed_attachments / 2
+            || waiting > 0 && all_held::count() > limits.attachments_in_all / 2
+    }
+
+    /// Drops the attachments that have waited for too long.
+    pub(super) fn poll_aging(&mut self, cx: &mut Context<'_>) {
+        while let Some(timer) = &mut self.aging
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            let after = self.shared.settings.limits.unclaimed_timeout;
+            let (dead, next) = { self.shared.lock().unclaimed.expire(after) };
+            match next {
+                Some(next) => timer.as_mut().set(sleep(next)),
+                None => self.aging = None,
+            }
+            if !dead.is_empty() {
+                tracing::debug!(count = dead.len(), "dropped attachments that nothing has claimed");
+            }
+        }
     }
 
     /// The boxes before a mistake are good; the mistake ends the connection after them.
@@ -387,8 +423,10 @@ impl Driver {
             responding.as_mut().poll(&mut cx).is_pending().then_some(responding)
         }));
         if let Ok(Some(responding)) = started {
-            let running = Running::new(Arc::clone(&self.shared), call.ampbox().size());
+            let running = Running::new(Arc::clone(&self.shared), call.ampbox().size(), *number);
             tokio::spawn(OnTask::new(responding, running).instrument(span));
+        } else if let Some(number) = number {
+            self.shared.lock().claims.remove(*number);
         }
         Ok(())
     }

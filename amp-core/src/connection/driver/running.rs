@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use super::super::limits::Limits;
 use super::super::polling::Polling;
 use super::super::shared::{Phase, Shared, State};
+use super::super::unclaimed::BoxNumber;
 use crate::observing::outliving;
 
 /// What a connection answers already.
@@ -57,19 +58,21 @@ impl Future for OnTask {
     }
 }
 
-/// Counts a responder that has been started and is not done, and the bytes of its call.
+/// Counts a responder that has been started and is not done, and the bytes of its call, and what that
+/// has claimed.
 pub(super) struct Running {
     shared: Arc<Shared>,
     len: usize,
+    number: Option<BoxNumber>,
 }
 
 impl Running {
-    pub(super) fn new(shared: Arc<Shared>, len: usize) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>) -> Self {
         shared.tell(|state| {
             state.running += 1;
             state.running_bytes += len;
         });
-        Self { shared, len }
+        Self { shared, len, number }
     }
 }
 
@@ -79,6 +82,9 @@ impl Drop for Running {
         self.shared.tell(|state| {
             state.running -= 1;
             state.running_bytes -= self.len;
+            if let Some(number) = self.number {
+                state.claims.remove(number);
+            }
             outlived = matches!(state.phase, Phase::Ended(_));
         });
         if outlived {

@@ -21,7 +21,7 @@ async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_wai
     let mut cx = Context::from_waker(Waker::noop());
 
     let (peer, mut driver, _far) = start();
-    let _running = Running::new(Arc::clone(&driver.shared), 10);
+    let _running = Running::new(Arc::clone(&driver.shared), 10, None);
     assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
     let mut call = pin!(peer.call_remote_string("A", [("a", "b")]));
     assert!(call.as_mut().poll(&mut cx).is_pending());
@@ -29,7 +29,7 @@ async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_wai
     assert!(!driver.park(&cx), "the answer must be read");
 
     let (_peer, mut driver, _far) = start();
-    let running = Running::new(Arc::clone(&driver.shared), 10);
+    let running = Running::new(Arc::clone(&driver.shared), 10, None);
     assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
     drop(running);
     assert!(!driver.park(&cx), "the next call may be read");
@@ -102,7 +102,7 @@ async fn give_out_answers(count: usize, turn: usize) {
 async fn an_end_goes_on_when_the_last_responder_is_done_before_the_driver_waits() {
     let mut cx = Context::from_waker(Waker::noop());
     let (_peer, mut driver, _far) = start();
-    let running = Running::new(Arc::clone(&driver.shared), 10);
+    let running = Running::new(Arc::clone(&driver.shared), 10, None);
     driver.shared.drain(std::time::Duration::from_secs(1));
     assert!(!driver.park(&cx), "the time begins to run");
     assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
