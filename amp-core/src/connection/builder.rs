@@ -61,7 +61,7 @@ impl Connection {
     ///
     /// Its `poll_shutdown` must let the peer see the end, or closing takes all of
     /// [`Limits::close_timeout`]. That of a pipe does not: see
-    /// [`from_halves`](Connection::from_halves).
+    /// [`from_halves`](Connection::from_halves), which also says when writing raises `SIGPIPE`.
     ///
     /// A Unix socket given to this function carries no file descriptors, and drops those that the
     /// peer sends: for them, use `amp_unix::connection`.
@@ -85,7 +85,12 @@ impl Connection {
     /// runtime of Rust has it in every program with a `main` in Rust, and that of Python too, the write
     /// fails and the connection ends. Elsewhere, as in a library that a program in C loads, it ends the
     /// process: let the program ignore the signal, with `signal(SIGPIPE, SIG_IGN)`. No flag of a write
-    /// to a pipe prevents it. Writes to tokio's sockets raise none.
+    /// to a pipe prevents it.
+    ///
+    /// A write to a socket of tokio's raises none: to the socket itself, to its `OwnedWriteHalf`, and
+    /// under the TLS of this crate. A socket inside of another stream, such as a `BufStream`, the halves
+    /// of `tokio::io::split` or a TLS stream made elsewhere, is written to as that stream likes: there
+    /// too, let the program ignore the signal.
     pub fn from_halves(
         reader: impl AsyncRead + Send + 'static,
         writer: impl AsyncWrite + Send + 'static,

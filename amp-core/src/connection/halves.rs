@@ -3,6 +3,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::quiet;
+
 /// One stream out of two.
 pub(super) struct Halves<R, W> {
     reader: Pin<Box<R>>,
@@ -26,14 +28,14 @@ impl<R: AsyncRead, W> AsyncRead for Halves<R, W> {
     }
 }
 
-impl<R, W: AsyncWrite> AsyncWrite for Halves<R, W> {
+impl<R, W: AsyncWrite + 'static> AsyncWrite for Halves<R, W> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.writer {
-            Some(writer) => writer.as_mut().poll_write(cx, bytes),
+            Some(writer) => quiet::poll_write(writer.as_mut(), cx, &[IoSlice::new(bytes)]),
             None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
@@ -44,7 +46,7 @@ impl<R, W: AsyncWrite> AsyncWrite for Halves<R, W> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut self.writer {
-            Some(writer) => writer.as_mut().poll_write_vectored(cx, bytes),
+            Some(writer) => quiet::poll_write(writer.as_mut(), cx, bytes),
             None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }

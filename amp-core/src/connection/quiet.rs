@@ -4,6 +4,9 @@
 //! runtime of Rust has that ignored, but a program that is not Rust's from its beginning may not:
 //! there it ends the process. `std` tells some of its writes not to, and never those of several
 //! slices.
+//!
+//! Only a stream that is known to be a socket can be told, or the half of one. A wrapper of one,
+//! which keeps its stream to itself, writes as it likes.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -83,13 +86,13 @@ mod socket {
     use std::io::{self, IoSlice};
     use std::task::{Context, Poll, ready};
     use tokio::io::Interest;
-    use tokio::net::{TcpStream, UnixStream};
+    use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
     /// Whether a write of less than was offered means that the next would block, as tokio has it
     /// too.
     const SHORT_IS_FULL: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-    /// One of tokio's sockets.
+    /// One of tokio's sockets, or what one of their halves writes to.
     pub(super) enum Socket<'a> {
         Tcp(&'a TcpStream),
         Unix(&'a UnixStream),
@@ -101,7 +104,14 @@ mod socket {
             if let Some(stream) = stream.downcast_ref() {
                 return Some(Self::Tcp(stream));
             }
-            stream.downcast_ref().map(Self::Unix)
+            if let Some(stream) = stream.downcast_ref() {
+                return Some(Self::Unix(stream));
+            }
+            if let Some(half) = stream.downcast_ref::<tcp::OwnedWriteHalf>() {
+                return Some(Self::Tcp(half.as_ref()));
+            }
+            let half = stream.downcast_ref::<unix::OwnedWriteHalf>()?;
+            Some(Self::Unix(half.as_ref()))
         }
 
         pub(super) fn poll_write(
