@@ -133,6 +133,8 @@ async fn read(_: Context, Read { how }: Read) -> Result<(), Failure<ReadError>> 
             Err(error.downcast().map_or_else(Failure::other, Failure::Declared))
         }?,
         "anyhow" => Err(anyhow::Error::from(not_found()))?,
+        "in io" => Err(io::Error::other(not_found()))?,
+        "in io, wrapped" => Err(io::Error::other(Wrapped(not_found())))?,
         "io" => Err(io::Error::other("the disk is full"))?,
         "anyhow, other" => Err(anyhow::anyhow!("the disk is full"))?,
         "text" => Err("the disk is full")?,
@@ -157,6 +159,8 @@ async fn a_declared_error_keeps_its_code_whichever_way_it_came() {
         "anyhow, asked",
         "called",
         "called, context",
+        "in io",
+        "in io, wrapped",
     ];
     for how in ways {
         let ended = ended(how).await;

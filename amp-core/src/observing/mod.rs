@@ -63,7 +63,7 @@
 //! | `DEBUG` | `a TLS handshake failed` | `peer`, `error` | `amp_core::tls` |
 //! | `DEBUG` | `no responder for a call` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `a call failed as declared`, by a cause of the error | `command`, `error` | `amp_core::responder` |
-//! | `DEBUG` | `a responder was dropped before it had answered`, as when the runtime shuts down | `command`, `reference` | `amp_core::responder` |
+//! | `DEBUG` | `a responder was dropped before it had answered`, as when the runtime shuts down | `command`; `reference`, if the peer was answered | `amp_core::responder` |
 //! | `DEBUG` | `a peer has failed to log in` as often as it may | `peer`, `attempts` | `amp_core::login` |
 //! | `DEBUG` | `a call came too late to be answered` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `a switch that wants no answer is not made` | `command` | `amp_core::responder` |
@@ -89,7 +89,8 @@
 //!
 //! With the feature `metrics`, the recorder of the crate [`metrics`](https://docs.rs/metrics) gets
 //! these, of all connections of the process together. Install it before the first connection: each
-//! connection asks it once for what it then records.
+//! connection asks it once for what it then records. So it must not forget metrics that were idle for a
+//! while, as some recorders can be told to.
 //!
 //! | name | | labels |
 //! |---|---|---|

@@ -1,4 +1,5 @@
 use std::error::Error;
+use std::io;
 use std::iter::successors;
 
 use crate::error::CallError;
@@ -77,10 +78,19 @@ impl<E: Error + 'static> Failure<E> {
             Failure::Declared(error) => Some(error),
             Failure::Other(error) => {
                 let error: &(dyn Error + 'static) = &**error;
-                successors(Some(error), |&error| error.source())
+                successors(Some(error), |&error| below(error))
                     .find_map(|error| error.downcast_ref::<E>().or_else(|| answered(error)))
             }
         }
+    }
+}
+
+/// The error that this one is about. An `io::Error` that was made of another shows that as itself,
+/// and so not among its causes.
+fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
     }
 }
 

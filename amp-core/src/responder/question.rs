@@ -364,6 +364,8 @@ impl Drop for Question {
         let panicking = std::thread::panicking();
         if !panicking && self.peer.has_ended() {
             // Nobody is left to be answered, so it was not begun, or not gone on with.
+            let command = self.command();
+            tracing::debug!(%command, "a responder was dropped before it had answered");
             self.watch.end(Outcome::Closed, None);
             self.finish(keys::UNKNOWN.as_bytes(), "", false);
         } else {
