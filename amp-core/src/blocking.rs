@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use crate::argument::budget::LEAST;
 use crate::argument::{
     DecodeError, EncodeError, Extensions, NoAttachments, PeerAddress, Proto, UnknownKeys,
 };
@@ -78,6 +79,7 @@ pub struct Client<S> {
     timeout: Option<Timeout<S>>,
     /// When the call that is being made must be over.
     deadline: Option<Instant>,
+    decoded_bytes: usize,
     /// Why no call can be made any more.
     ended: Option<CloseReason>,
 }
@@ -147,6 +149,7 @@ impl<S: Read + Write> Client<S> {
             unknown_keys: UnknownKeys::Ignore,
             timeout: None,
             deadline: None,
+            decoded_bytes: LEAST,
             ended: None,
         }
     }
@@ -171,6 +174,13 @@ impl<S: Read + Write> Client<S> {
     pub fn limits(mut self, limits: BoxLimits) -> Self {
         self.decoder = Decoder::new(limits);
         self.core = core(limits);
+        self
+    }
+
+    /// How many bytes of memory that what is decoded of one box may take. 256 KiB by default, and 18
+    /// for each byte of the box if that is more. What needs more is an error of the one call.
+    pub fn decoded_bytes(mut self, decoded_bytes: usize) -> Self {
+        self.decoded_bytes = decoded_bytes;
         self
     }
 
@@ -351,7 +361,8 @@ impl<S: Read + Write> Client<S> {
     fn decode<A: Arguments>(&self, ampbox: &AmpBox) -> Result<A, DecodeError> {
         let mut none = NoAttachments;
         let mut proto = Proto::new(&mut none, &self.address, &self.extensions)
-            .with_unknown_keys(self.unknown_keys);
+            .with_unknown_keys(self.unknown_keys)
+            .with_decoded_bytes(self.decoded_bytes);
         read_arguments(ampbox, &mut proto)
     }
 

@@ -138,6 +138,7 @@ pub mod serde;
 #[cfg(feature = "tokio")]
 pub mod server;
 mod shorten;
+mod stack;
 #[cfg(feature = "tokio")]
 pub mod tcp;
 pub mod testing;

@@ -2,10 +2,11 @@
 
 mod support;
 
+use amp_core::Argument;
 use amp_core::argument::{Continued, Numbered};
 use amp_core::{AmpBox, Arguments, BoxLimits, BoxWriter, Command, EncodeError, NoError, Proto};
 use amp_core::{BoxReader, CallError, Connection, DecodeError, FailurePolicy, Limits, Peer};
-use amp_core::{OneWay, RemoteError, Report, Responders, StringCallReceived};
+use amp_core::{OneWay, RemoteError, Report, Responders, StringCallReceived, Value, ValueWriter};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -477,7 +478,6 @@ struct Large(usize);
 
 impl Arguments for Large {
     fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
-        use amp_core::Argument;
         let bytes = Bytes::from(vec![0; self.0]);
         Continued(bytes.clone()).to_box("a", out, proto)?;
         Numbered(bytes.slice(..1)).to_box("b", out, proto)
@@ -565,4 +565,103 @@ async fn thousands_that_wait_for_room_are_told_one_after_the_other() {
     }
     let polls = polls.load(Ordering::Relaxed);
     assert!(polls <= 5 * CALLERS, "{polls} polls for {CALLERS} calls");
+}
+
+/// An element of a list that is 2 bytes on the wire and 512 in memory.
+struct Fat {
+    _room: [u64; 64],
+}
+
+impl Argument for Fat {
+    fn to_string_proto(
+        &self,
+        _: &mut Proto<'_>,
+        _: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { _room: [0; 64] })
+    }
+}
+
+struct Fats(Vec<Fat>);
+
+impl Arguments for Fats {
+    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+        self.0.to_box("fats", out, proto)
+    }
+
+    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Vec::from_box("fats", input, proto).map(Self)
+    }
+}
+
+impl Command for Fats {
+    const NAME: &'static str = "Fats";
+
+    type Response = ();
+    type Error = NoError;
+}
+
+#[tokio::test]
+async fn what_running_calls_take_once_they_are_decoded_stops_the_reading() {
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = {
+        let gate = Arc::clone(&gate);
+        move |_: amp_core::Context, _: Fats| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                Ok::<_, NoError>(())
+            }
+        }
+    };
+    let mut limits = Limits::default();
+    limits.running_bytes = 60_000;
+    let responders = Responders::new(()).respond(slow);
+    let prepare = |connection: Connection| connection.limits(limits).responders(responders);
+    let (peer, mut script) = Script::with_room(40, prepare);
+    let fats = [0; 100];
+    let call = [("_ask", &b"1"[..]), ("_command", b"Fats"), ("fats", &fats)];
+    let call = AmpBox::from_pairs(call).unwrap().to_bytes();
+    for _ in 0..3 {
+        script.send(&call).await;
+    }
+    tokio::select! {
+        biased;
+        () = script.send(&call) => panic!("the connection read on"),
+        () = settled() => {}
+    }
+    assert_eq!(peer.counters().calls_received, 3);
+    gate.add_permits(1);
+    assert!(script.receive().await.is_some());
+    settled().await;
+    // What the first one took is free again, so the fourth is read.
+    gate.add_permits(2);
+    assert!(script.receive().await.is_some() && script.receive().await.is_some());
+}
+
+#[tokio::test]
+async fn what_takes_too_much_once_it_is_decoded_costs_one_call() {
+    let respond = |_: amp_core::Context, fats: Fats| async move {
+        assert_eq!(fats.0.len(), 100);
+        Ok::<_, NoError>(())
+    };
+    let mut limits = Limits::default();
+    limits.decoded_bytes = 51_200;
+    let responders = Responders::new(()).respond(respond);
+    let prepare = |connection: Connection| connection.limits(limits).responders(responders);
+    let (_peer, mut script) = Script::start(prepare);
+    for (tag, count, fits) in [("1", 100, true), ("2", 101, false), ("3", 100, true)] {
+        let fats = vec![0; count * 2];
+        let call = [("_ask", tag.as_bytes()), ("_command", b"Fats"), ("fats", &fats)];
+        script.send(&AmpBox::from_pairs(call).unwrap().to_bytes()).await;
+        if fits {
+            script.expect([("_answer", tag)]).await;
+        } else {
+            script.expect_unknown(tag).await;
+        }
+    }
 }

@@ -433,14 +433,24 @@ fn nesting_is_limited_as_with_typed_arguments() {
     let deepest = tree(64).encode().unwrap();
     assert_eq!(to_box(&tree(64)).unwrap().to_bytes(), deepest);
     assert_eq!(from_box::<Tree>(&parse(deepest)).unwrap(), tree(64));
+    // By hand, as no tree that is so deep is written.
+    let bytes_of = |depth| (0..depth).fold(wire_tree(b""), |inner: Bytes, _| wire_tree(&inner));
+    assert_eq!(bytes_of(64), tree(64).encode().unwrap());
     for too_deep in [65, 200] {
-        let bytes = tree(too_deep).encode().unwrap();
+        let error = tree(too_deep).encode().unwrap_err();
+        assert!(matches!(error.kind(), EncodeErrorKind::TooDeep { limit: 64 }));
+        let bytes = bytes_of(too_deep);
         let error = Tree::decode(bytes.clone()).unwrap_err();
         assert!(matches!(error.kind(), DecodeErrorKind::TooDeep { limit: 64 }));
         let error = from_box::<Tree>(&parse(bytes)).unwrap_err();
         assert!(matches!(error.kind(), DecodeErrorKind::TooDeep { limit: 64 }));
         assert!(to_box(&tree(too_deep)).is_err());
     }
+}
+
+/// A box of a tree with these children.
+fn wire_tree(children: &[u8]) -> Bytes {
+    AmpBox::from_pairs([("children", children)]).unwrap().to_bytes()
 }
 
 /// Lists inside of lists, and nothing else: one value has room for 32 767 levels.

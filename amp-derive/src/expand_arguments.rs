@@ -152,12 +152,20 @@ fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
         ::core::result::Result::Ok(())
     };
     // All are read before the first failure is looked at: what a box names beside its bytes is
-    // taken by whoever reads it, and is dropped with what was read.
+    // taken by whoever reads it, and is dropped with what was read. Without optimisation a `?` takes
+    // more of the stack than the field, once for each.
     let results: Vec<_> =
         (0..fields.len()).map(|index| Ident::new(&format!("field_{index}"), span)).collect();
     let from_box = quote_spanned! {span=>
         #(let #results = #reads;)*
-        ::core::result::Result::Ok(Self { #(#idents: #results?,)* })
+        ::core::result::Result::Ok(Self {
+            #(#idents: match #results {
+                ::core::result::Result::Ok(field) => field,
+                ::core::result::Result::Err(error) => {
+                    return ::core::result::Result::Err(error);
+                }
+            },)*
+        })
     };
     (to_box, from_box)
 }

@@ -2,6 +2,7 @@
 //! programs of this package share.
 
 mod address;
+pub mod amplification;
 mod command_line;
 pub mod commands;
 pub mod conversations;

@@ -15,7 +15,7 @@ pub fn write_box<T: Arguments>(
     proto: &mut Proto<'_>,
     out: &mut ValueWriter<'_>,
 ) -> Result<(), EncodeError> {
-    out.put_box(|out| item.to_box(out, proto))
+    out.put_box(|out| proto.nested(|proto| item.to_box(out, proto)))
 }
 
 /// Reads a value that is one box and nothing behind it.
@@ -58,24 +58,57 @@ pub fn read_amp_list<T: Arguments>(
     value: Value<'_>,
     proto: &mut Proto<'_>,
 ) -> Result<Vec<T>, DecodeError> {
+    let count = count_boxes(&value);
     let mut items = Vec::new();
-    read_boxes(value, proto, T::STRICT, |input, proto| {
-        items.push(T::from_box(input, proto)?);
+    let paid = proto.spend_for::<T>(count);
+    if paid.is_ok() {
+        items.reserve_exact(count);
+    }
+    read_boxes(value, proto, paid, T::STRICT, |input, proto, refused| {
+        // In few places at a time: it may be large, and the list inside of another one.
+        match T::from_box(input, proto) {
+            Ok(item) if !refused => items.push(item),
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     })?;
     Ok(items)
 }
 
-/// Hands the boxes in `value` to `read`, one after another. When `strict`, a key that it leaves
-/// is an error.
+/// How many boxes a value has, an unfinished one included.
+pub(super) fn count_boxes(value: &[u8]) -> usize {
+    let mut rest = value;
+    let mut count = 0;
+    let mut begun = false;
+    while let Some((&[high, low], behind)) = rest.split_first_chunk() {
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        begun = true;
+        rest = behind;
+        if len == 0 {
+            count += 1;
+            begun = false;
+            continue;
+        }
+        let value = rest.get(len..).and_then(<[u8]>::split_first_chunk);
+        let Some((&[high, low], behind)) = value else { break };
+        rest = behind.get(usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default();
+    }
+    count + usize::from(begun)
+}
+
+/// Hands the boxes in `value` to `read`, one after another, and whether they are refused already:
+/// `paid` says whether there is room for them. When `strict`, a key that it leaves is an error.
 pub(super) fn read_boxes(
     value: Value<'_>,
     proto: &mut Proto<'_>,
+    paid: Result<(), DecodeError>,
     strict: bool,
-    mut read: impl FnMut(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<(), DecodeError>,
+    mut read: impl FnMut(&mut BoxReader<'_>, &mut Proto<'_>, bool) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
     let mut bytes = value.to_bytes();
     let mut failed = None;
+    proto.read_on(paid, &mut failed)?;
     for index in 0.. {
         if bytes.is_empty() {
             break;
@@ -90,8 +123,11 @@ pub(super) fn read_boxes(
                 return Err(failed.unwrap_or_else(malformed));
             }
         };
+        let refused = failed.is_some();
         let element = proto
-            .nested(|proto| read_keys(&ampbox, proto, strict, &mut read))
+            .nested(|proto| {
+                read_keys(&ampbox, proto, strict, |input, proto| read(input, proto, refused))
+            })
             .map_err(|error| error.at(format_args!("[{index}]")));
         proto.read_on(element, &mut failed)?;
     }

@@ -7,12 +7,18 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
+use super::budget::{table_size, tree_size};
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
 use crate::schema::{BoxSchema, WireType, WireTypes};
 
+/// The bytes that an `Arc` has in front of what it points to.
+const COUNTS: usize = size_of::<Arc<()>>() * 2;
+
+/// Implements `Argument` for collections, given how many bytes each takes beside the `Vec` that it
+/// is made of, for a number of elements and the size of one.
 macro_rules! collections {
-    ($($(#[$docs:meta])* [$($generics:tt)*] $collection:ty;)*) => { $(
+    ($($(#[$docs:meta])* [$($generics:tt)*] $collection:ty, $size:expr;)*) => { $(
         $(#[$docs])*
         impl<$($generics)*> Argument for $collection {
             fn to_string_proto(
@@ -27,7 +33,10 @@ macro_rules! collections {
                 value: Value<'_>,
                 proto: &mut Proto<'_>,
             ) -> Result<Self, DecodeError> {
-                Ok(T::list_from_string_proto(value, proto)?.into_iter().collect())
+                let items = T::list_from_string_proto(value, proto)?;
+                let size: fn(usize, usize) -> usize = $size;
+                proto.spend(size(items.len(), size_of::<T>()))?;
+                Ok(items.into_iter().collect())
             }
 
             fn wire_type(types: &mut WireTypes) -> WireType {
@@ -39,14 +48,14 @@ macro_rules! collections {
 
 collections! {
     /// A list.
-    [T: Argument] VecDeque<T>;
+    [T: Argument] VecDeque<T>, |_, _| 0;
     /// A list.
-    [T: Argument] Box<[T]>;
+    [T: Argument] Box<[T]>, |_, _| 0;
     /// A list.
-    [T: Argument] Arc<[T]>;
+    [T: Argument] Arc<[T]>, |len, size| COUNTS + len * size;
     /// A list in ascending order. It is read in any order, and what comes more than once is in
     /// the set once.
-    [T: Argument + Ord] BTreeSet<T>;
+    [T: Argument + Ord] BTreeSet<T>, |len, size| tree_size(len, size) + len * size;
 }
 
 /// A list. It is written in ascending order, so that equal sets are the same bytes. It is read in
@@ -63,7 +72,9 @@ impl<T: Argument + Hash + Ord, S: BuildHasher + Default> Argument for HashSet<T,
     }
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        Ok(T::list_from_string_proto(value, proto)?.into_iter().collect())
+        let items = T::list_from_string_proto(value, proto)?;
+        proto.spend(table_size(items.len(), size_of::<T>()))?;
+        Ok(items.into_iter().collect())
     }
 
     fn wire_type(types: &mut WireTypes) -> WireType {
@@ -109,6 +120,7 @@ macro_rules! pointers {
                 value: Value<'_>,
                 proto: &mut Proto<'_>,
             ) -> Result<Self, DecodeError> {
+                proto.spend(COUNTS + size_of::<T>())?;
                 T::from_string_proto(value, proto).map($pointer::new)
             }
 
@@ -126,7 +138,10 @@ macro_rules! pointers {
                 input: &mut BoxReader<'_>,
                 proto: &mut Proto<'_>,
             ) -> Result<Self, DecodeError> {
-                T::from_box(name, input, proto).map($pointer::new)
+                let paid = proto.spend(COUNTS + size_of::<T>());
+                let pointed_to = T::from_box(name, input, proto);
+                paid.map_err(|error| error.at(name))?;
+                pointed_to.map($pointer::new)
             }
 
             fn is_in(name: &str, input: &BoxReader<'_>) -> bool {
@@ -153,6 +168,8 @@ macro_rules! pointers {
                 proto: &mut Proto<'_>,
             ) -> Result<Vec<Self>, DecodeError> {
                 let items = T::list_from_string_proto(value, proto)?;
+                let size = COUNTS + size_of::<T>() + size_of::<Self>();
+                proto.spend(items.len().saturating_mul(size))?;
                 Ok(items.into_iter().map($pointer::new).collect())
             }
 

@@ -1,13 +1,12 @@
 //! An argument over several keys whose parts are compressed, each on its own, as in Evennia.
 
-use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 
+use super::EncodeError;
 use super::large::{Scheme, over_several_keys};
 use super::wrapper::wrapper;
-use super::zlib::{MAX_TOGETHER, compress, inflate};
-use super::{Argument, DecodeError, EncodeError, Proto};
-use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
+use super::zlib::compress;
+use crate::boxes::MAX_VALUE;
 
 /// An argument over the keys `name`, `name.2`, `name.3`, and so on, each of whose values is
 /// compressed with zlib: what Evennia calls `Compressed`.
@@ -24,17 +23,16 @@ use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
 ///     packed_data: ContinuedZlib<Vec<u8>>,
 /// }
 ///
-/// let message = Message { packed_data: vec![7; 1_000_000].into() };
+/// let message = Message { packed_data: vec![7; 80_000].into() };
 /// let bytes = message.encode()?;
-/// assert!(bytes.len() < 2500);
-/// assert_eq!(Message::decode(bytes)?.packed_data.len(), 1_000_000);
+/// assert!(bytes.len() < 250);
+/// assert_eq!(Message::decode(bytes)?.packed_data.len(), 80_000);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// A part that does not get shorter, and would be over 65 535 bytes once it is compressed, is cut
-/// in halves; parts of any length are read. What is received may inflate to 16 MiB, and
-/// is refused as soon as it goes beyond; and to 64 MiB together with the other compressed values of
-/// the box, as with [`Zlib`](super::Zlib).
+/// in halves; parts of any length are read. What is received may inflate as far as with
+/// [`Zlib`](super::Zlib).
 ///
 /// It is a field's own type, or inside of `Option`, `Box` or `Arc`. Elsewhere, in a list say, it
 /// has no keys to spread over, and both encoding and decoding fail; a list goes inside of it.
@@ -42,50 +40,10 @@ use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
 pub struct ContinuedZlib<T>(pub T);
 
 wrapper!(ContinuedZlib);
-over_several_keys!(ContinuedZlib, Compressed);
+over_several_keys!(ContinuedZlib, Scheme::Compressed);
 
-/// What a value may inflate to, in bytes.
-const LIMIT: usize = 16 << 20;
-
-/// The scheme: that of `Continued`, with compressed parts.
-struct Compressed;
-
-#[expect(clippy::unused_self, reason = "it has the methods of `Scheme`")]
-impl Compressed {
-    fn key(&self, name: &str, part: usize) -> String {
-        Scheme::PlainFirst.key(name, part)
-    }
-
-    fn write<T: Argument>(
-        &self,
-        value: &T,
-        name: &str,
-        out: &mut BoxWriter<'_>,
-        proto: &mut Proto<'_>,
-    ) -> Result<(), EncodeError> {
-        let mut whole = BytesMut::new();
-        value.to_string_proto(proto, &mut ValueWriter::new(&mut whole))?;
-        Scheme::PlainFirst.put_parts(compressed_parts(&whole)?, name, out)
-    }
-
-    fn read<T: Argument>(
-        &self,
-        name: &str,
-        input: &mut BoxReader<'_>,
-        proto: &mut Proto<'_>,
-    ) -> Result<T, DecodeError> {
-        let parts = Scheme::PlainFirst.take_parts(name, input);
-        if parts.is_empty() {
-            return Err(DecodeError::missing());
-        }
-        let left = MAX_TOGETHER.saturating_sub(proto.inflated);
-        let whole: Bytes = inflate(&parts, LIMIT.min(left), &mut proto.inflated)?;
-        T::from_string_proto(Value::from(&whole), proto)
-    }
-}
-
-/// An empty value is one part.
-fn compressed_parts(whole: &[u8]) -> Result<Vec<Vec<u8>>, EncodeError> {
+/// The parts of `whole`, each compressed on its own. An empty value is one part.
+pub(super) fn compressed_parts(whole: &[u8]) -> Result<Vec<Vec<u8>>, EncodeError> {
     let mut parts = Vec::new();
     let mut rest = whole;
     while !rest.is_empty() || parts.is_empty() {
@@ -106,7 +64,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::argument::testing::{from_ampbox, to_ampbox};
+    use crate::argument::testing::{decode, from_ampbox, to_ampbox};
     use crate::argument::{Continued, DecodeErrorKind, EncodeErrorKind, Zlib};
     use crate::boxes::AmpBox;
 
@@ -127,7 +85,7 @@ mod tests {
 
     /// The keys of a box, and to how many bytes their values inflate.
     fn lengths(ampbox: &AmpBox) -> Vec<(&str, usize)> {
-        let inflated = |part: &[u8]| inflate(&[Value::from(part)], 65_535, &mut 0).unwrap().len();
+        let inflated = |part: &[u8]| decode::<Zlib<Vec<u8>>>(part).unwrap().len();
         let pairs = ampbox.iter();
         pairs.map(|(key, part)| (str::from_utf8(key).unwrap(), inflated(part))).collect()
     }
@@ -159,7 +117,7 @@ mod tests {
         }
         let first: Zlib<Vec<u8>> = from_ampbox("a", &ampbox(65_536)).unwrap();
         assert_eq!(first.0.len(), 65_535, "each part is a stream of its own");
-        let whole = to_ampbox("a", &Continued(Zlib::<_, 100_000>(vec![b'x'; 65_536]))).unwrap();
+        let whole = to_ampbox("a", &Continued(Zlib(vec![b'x'; 65_536]))).unwrap();
         assert_eq!(whole.len(), 1, "which is another scheme");
     }
 
@@ -211,13 +169,18 @@ mod tests {
     }
 
     #[test]
-    fn all_parts_have_one_limit() {
-        let most = ContinuedZlib(Bytes::from(vec![0; LIMIT]));
-        let ampbox = to_ampbox("a", &most).unwrap();
-        assert!(from_ampbox::<ContinuedZlib<Bytes>>("a", &ampbox).unwrap() == most);
-        let ampbox = to_ampbox("a", &ContinuedZlib(Bytes::from(vec![0; LIMIT + 1]))).unwrap();
-        let error = from_ampbox::<ContinuedZlib<Bytes>>("a", &ampbox).unwrap_err();
-        assert!(matches!(error.kind(), DecodeErrorKind::TooLong { limit: LIMIT }), "{error}");
+    fn all_parts_have_one_budget() {
+        for (len, fits) in [(90_000, true), (300_000, false), (10_000_000, false)] {
+            let value = ContinuedZlib(vec![0_u8; len]);
+            let ampbox = to_ampbox("a", &value).unwrap();
+            match from_ampbox::<ContinuedZlib<Vec<u8>>>("a", &ampbox) {
+                Ok(read) => assert!(fits && read == value),
+                Err(error) => {
+                    assert!(!fits, "{error}");
+                    assert!(matches!(error.kind(), DecodeErrorKind::TooMuchMemory { .. }));
+                }
+            }
+        }
     }
 
     proptest! {

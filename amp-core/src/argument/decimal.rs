@@ -168,7 +168,9 @@ impl Argument for Decimal {
         write!(out, "{self}").map_err(EncodeError::custom)
     }
 
-    fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        // The digits, and a copy of them without underscores or point.
+        proto.spend(value.len() * 2)?;
         read(value.as_slice()).map_err(|error| match error {
             DecimalError::ExponentOutOfRange => DecodeError::out_of_range("Decimal", value),
             _ => DecodeError::malformed("a Decimal", value),

@@ -1,9 +1,10 @@
 //! Types whose form on the wire is what they display: Unicode.
 
 /// Implements `Argument` for types that are read with `FromStr`: each is given with its name in
-/// messages, which has its article.
+/// messages, which has its article, and with the bytes of memory that are allocated for each byte of
+/// its text.
 macro_rules! displayed {
-    ($($(#[$docs:meta])* $displayed:ty: $name:literal;)*) => { $(
+    ($($(#[$docs:meta])* $displayed:ty: $name:literal $(, $per_byte:literal for each byte)?;)*) => { $(
         $(#[$docs])*
         impl $crate::argument::Argument for $displayed {
             fn to_string_proto(
@@ -19,6 +20,7 @@ macro_rules! displayed {
                 value: $crate::boxes::Value<'_>,
                 _proto: &mut $crate::argument::Proto<'_>,
             ) -> Result<Self, $crate::argument::DecodeError> {
+                $(_proto.spend(value.len() * $per_byte)?;)?
                 let text = std::str::from_utf8(value.as_slice()).ok();
                 text.and_then(|text| text.parse().ok())
                     .ok_or_else(|| $crate::argument::DecodeError::malformed($name, value))

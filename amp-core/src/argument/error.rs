@@ -13,8 +13,7 @@ type Cause = Box<dyn Error + Send + Sync>;
 /// connection goes on.
 #[derive(Debug)]
 pub struct EncodeError {
-    path: Path,
-    kind: EncodeErrorKind,
+    inner: Box<Inner<EncodeErrorKind>>,
 }
 
 /// What is wrong with a value that cannot be written.
@@ -58,6 +57,12 @@ pub enum EncodeErrorKind {
         /// The value, shortened.
         seen: Shortened,
     },
+    /// Boxes and lists are nested in each other so that writing them takes too much stack.
+    #[error("boxes are nested so deep that they take more than {limit} bytes of stack")]
+    TooMuchStack {
+        /// How many bytes it may take.
+        limit: usize,
+    },
     /// A value of such a type cannot stand where it does.
     #[error("{what} has no form on the wire")]
     NoForm {
@@ -87,25 +92,25 @@ impl EncodeError {
 
     /// The same error, inside of the argument `name`.
     pub fn at(mut self, name: impl fmt::Display) -> Self {
-        self.path.prepend(name);
+        self.inner.path.prepend(name);
         self
     }
 
     /// The argument it is about, from the outermost: `points[3].label`. Empty when it is about
     /// none in particular.
     pub fn argument(&self) -> &str {
-        &self.path.0
+        &self.inner.path.0
     }
 
     /// What is wrong.
     pub fn kind(&self) -> &EncodeErrorKind {
-        &self.kind
+        &self.inner.kind
     }
 }
 
 impl From<EncodeErrorKind> for EncodeError {
     fn from(kind: EncodeErrorKind) -> Self {
-        Self { path: Path::default(), kind }
+        Self { inner: Box::new(Inner { path: Path::default(), kind }) }
     }
 }
 
@@ -117,13 +122,13 @@ impl From<BoxError> for EncodeError {
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.path, self.kind)
+        write!(f, "{}{}", self.inner.path, self.inner.kind)
     }
 }
 
 impl Error for EncodeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.kind.source()
+        self.inner.kind.source()
     }
 }
 
@@ -132,8 +137,7 @@ impl Error for EncodeError {
 /// It fails the one call that it belongs to.
 #[derive(Debug)]
 pub struct DecodeError {
-    path: Path,
-    kind: DecodeErrorKind,
+    inner: Box<Inner<DecodeErrorKind>>,
 }
 
 /// What is wrong with a received value.
@@ -198,10 +202,18 @@ pub enum DecodeErrorKind {
         /// How deep they may be.
         limit: usize,
     },
-    /// A compressed value is too long once it is inflated.
-    #[error("the value inflates to more than {limit} bytes")]
-    TooLong {
-        /// How many bytes it may be.
+    /// Boxes and lists are nested in each other's values so that reading them takes too much stack:
+    /// fewer levels than [`TooDeep`](Self::TooDeep) says, of structs with many fields.
+    #[error("lists or boxes are nested so deep that they take more than {limit} bytes of stack")]
+    TooMuchStack {
+        /// How many bytes it may take.
+        limit: usize,
+    },
+    /// What is made of a box would take more memory than
+    /// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes) allows for one of that length.
+    #[error("what is decoded takes more than {limit} bytes of memory")]
+    TooMuchMemory {
+        /// How many bytes it may take.
         limit: usize,
     },
     /// The argument is data of the connection, which has none of that type.
@@ -262,7 +274,7 @@ impl DecodeError {
 
     /// The same error, inside of the argument `name`.
     pub fn at(mut self, name: impl fmt::Display) -> Self {
-        self.path.prepend(name);
+        self.inner.path.prepend(name);
         self
     }
 
@@ -270,7 +282,7 @@ impl DecodeError {
     #[cfg(feature = "tokio")]
     pub(crate) fn hide_value(mut self) -> Self {
         if let DecodeErrorKind::Malformed { seen, .. } | DecodeErrorKind::OutOfRange { seen, .. } =
-            &mut self.kind
+            &mut self.inner.kind
         {
             seen.hide();
         }
@@ -280,18 +292,18 @@ impl DecodeError {
     /// The argument it is about, from the outermost: `points[3].label`. Empty when it is about
     /// none in particular.
     pub fn argument(&self) -> &str {
-        &self.path.0
+        &self.inner.path.0
     }
 
     /// What is wrong.
     pub fn kind(&self) -> &DecodeErrorKind {
-        &self.kind
+        &self.inner.kind
     }
 }
 
 impl From<DecodeErrorKind> for DecodeError {
     fn from(kind: DecodeErrorKind) -> Self {
-        Self { path: Path::default(), kind }
+        Self { inner: Box::new(Inner { path: Path::default(), kind }) }
     }
 }
 
@@ -303,13 +315,13 @@ impl From<BoxError> for DecodeError {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.path, self.kind)
+        write!(f, "{}{}", self.inner.path, self.inner.kind)
     }
 }
 
 impl Error for DecodeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.kind.source()
+        self.inner.kind.source()
     }
 }
 
@@ -319,6 +331,14 @@ fn unclaimable_message(ordinal: u64, received: u64) -> String {
     } else {
         format!("attachment {ordinal} has not arrived: {received} have")
     }
+}
+
+/// What an error holds, on the heap: results are then as small as what they are mostly, and so are the
+/// frames of functions that have one for each field.
+#[derive(Debug)]
+struct Inner<K> {
+    path: Path,
+    kind: K,
 }
 
 /// Where in a box a value is: `points[3].label`.

@@ -91,8 +91,9 @@ integers! {
 
         fn list_from_string_proto(
             value: Value<'_>,
-            _proto: &mut Proto<'_>,
+            proto: &mut Proto<'_>,
         ) -> Result<Vec<u8>, DecodeError> {
+            proto.spend(value.len())?;
             Ok(value.to_vec())
         }
 

@@ -4,40 +4,48 @@ use std::io;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Serializer;
 use serde_json::ser::Formatter;
+use serde_json::{Deserializer, Serializer};
 
+use super::metered::Meter;
 use super::unicode::text;
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 use crate::shorten::{self, Shortened};
+use crate::stack;
 
 /// Any type that `serde` knows, as JSON in a Unicode argument.
 ///
 /// It is written without white space and in ASCII, with the escapes of Python's `json.dumps`
-/// (`\\u00e9`, and two of them for what lies above U+FFFF), because there are peers that decode
+/// (`\u00e9`, and two of them for what lies above U+FFFF), because there are peers that decode
 /// nothing else. It is read with escapes and without. JSON has no infinities and NaNs, which are
-/// written as `null`, and one `null` for each `None` of an `Option<Option<T>>`. Twisted has no such argument: there it is an
-/// `amp.Unicode()`, with `json.loads` and `json.dumps` around it.
+/// written as `null`, and one `null` for each `None` of an `Option<Option<T>>`. Twisted has no such
+/// argument: there it is an `amp.Unicode()`, with `json.loads` and `json.dumps` around it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Json<T>(pub T);
 
 impl<T: Serialize + DeserializeOwned> Argument for Json<T> {
     fn to_string_proto(
         &self,
-        _proto: &mut Proto<'_>,
+        proto: &mut Proto<'_>,
         out: &mut ValueWriter<'_>,
     ) -> Result<(), EncodeError> {
         let mut text = Vec::new();
-        let mut serializer = Serializer::with_formatter(&mut text, Ascii);
+        let formatter = Ascii { depth: 0, base: proto.stack() };
+        let mut serializer = Serializer::with_formatter(&mut text, formatter);
         self.0.serialize(&mut serializer).map_err(EncodeError::custom)?;
         out.put_slice(&text);
         Ok(())
     }
 
-    fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        serde_json::from_str(text(value)?).map(Self).map_err(|cause| {
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        let mut text = Deserializer::from_str(text(value)?);
+        let base = proto.stack();
+        let meter = Meter::new(proto.budget(), base);
+        let read = T::deserialize(meter.deserializer::<T, _>(&mut text));
+        let read = read.and_then(|read| text.end().map(|()| Self(read)));
+        meter.outcome(read, proto.budget())?.map_err(|cause| {
             let cause = shorten::message(&cause);
             DecodeError::custom(JsonError { seen: value.shortened(), cause })
         })
@@ -52,9 +60,32 @@ impl<T: Serialize + DeserializeOwned> Argument for Json<T> {
 ///
 /// Line ends and other control characters are escaped by `serde_json` already, as Python does it,
 /// but for U+007F.
-struct Ascii;
+struct Ascii {
+    /// In how many arrays and objects the next value is.
+    depth: usize,
+    /// Where the stack was at the beginning.
+    base: usize,
+}
+
+/// How deep arrays and objects are nested that `serde_json` reads.
+const MAX_DEPTH: usize = 127;
 
 impl Ascii {
+    /// What no peer could read is not written.
+    fn begin<W: ?Sized + io::Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
+        if self.depth == MAX_DEPTH || stack::is_exhausted(self.base) {
+            let depth = self.depth;
+            return Err(io::Error::other(format!("JSON is nested more than {depth} deep")));
+        }
+        self.depth += 1;
+        writer.write_all(bracket)
+    }
+
+    fn end<W: ?Sized + io::Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth -= 1;
+        writer.write_all(bracket)
+    }
+
     fn write<W: ?Sized + io::Write>(writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
         while let Some(at) = rest.find(|c| c > '~') {
@@ -73,6 +104,22 @@ impl Ascii {
 }
 
 impl Formatter for Ascii {
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.begin(writer, b"[")
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.end(writer, b"]")
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.begin(writer, b"{")
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.end(writer, b"}")
+    }
+
     fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,
@@ -148,6 +195,22 @@ mod tests {
         }
         for half in [r#""\ud83d""#, r#""\ude00\ud83d""#, r#""\u00e""#] {
             decode::<Json<String>>(half.as_bytes()).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_no_deeper_than_what_is_read() {
+        let nested = |depth| (0..depth).fold(AnyJson::Null, |inner, _| AnyJson::from(vec![inner]));
+        for (depth, fits) in [(126, true), (127, true), (128, false), (200, false)] {
+            let text = format!("{}null{}", "[".repeat(depth), "]".repeat(depth));
+            assert_eq!(decode::<Json<AnyJson>>(text.as_bytes()).is_ok(), fits, "{depth}");
+            match try_encode(&Json(nested(depth))) {
+                Ok(written) => assert!(fits && written == text.as_bytes()),
+                Err(error) => {
+                    assert!(!fits, "{error}");
+                    assert_eq!(error.to_string(), "JSON is nested more than 127 deep");
+                }
+            }
         }
     }
 

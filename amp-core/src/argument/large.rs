@@ -10,7 +10,11 @@
 
 use bytes::BytesMut;
 
+#[cfg(feature = "zlib")]
+use super::continued_zlib::compressed_parts;
 use super::wrapper::wrapper;
+#[cfg(feature = "zlib")]
+use super::zlib::read_inflated;
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
 
@@ -68,7 +72,7 @@ pub struct Continued<T>(pub T);
 wrapper!(Numbered);
 wrapper!(Continued);
 
-/// Implements `Argument` for a wrapper by a scheme: what has the methods of [`Scheme`].
+/// Implements `Argument` for a wrapper by its [`Scheme`].
 macro_rules! over_several_keys {
     ($wrapper:ident, $scheme:expr) => {
         impl<T: $crate::argument::Argument> $crate::argument::Argument for $wrapper<T> {
@@ -129,8 +133,13 @@ pub(super) const INSIDE: &str = "an argument over several keys, inside of anothe
 /// Which keys the parts of a value have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scheme {
+    /// `name.0`, `name.1`
     FromZero,
+    /// `name`, `name.2`
     PlainFirst,
+    /// The same, with each part compressed.
+    #[cfg(feature = "zlib")]
+    Compressed,
 }
 
 impl Scheme {
@@ -138,12 +147,12 @@ impl Scheme {
     pub(super) fn key(self, name: &str, part: usize) -> String {
         match (self, part) {
             (Scheme::FromZero, _) => format!("{name}.{part}"),
-            (Scheme::PlainFirst, 0) => name.to_owned(),
-            (Scheme::PlainFirst, _) => format!("{name}.{}", part + 1),
+            (_, 0) => name.to_owned(),
+            _ => format!("{name}.{}", part + 1),
         }
     }
 
-    fn write<T: Argument>(
+    pub(super) fn write<T: Argument>(
         self,
         value: &T,
         name: &str,
@@ -152,6 +161,10 @@ impl Scheme {
     ) -> Result<(), EncodeError> {
         let mut whole = BytesMut::new();
         value.to_string_proto(proto, &mut ValueWriter::new(&mut whole))?;
+        #[cfg(feature = "zlib")]
+        if self == Scheme::Compressed {
+            return self.put_parts(compressed_parts(&whole)?, name, out);
+        }
         if whole.is_empty() && self == Scheme::PlainFirst {
             return Ok(out.put(name.as_bytes(), b"")?);
         }
@@ -159,7 +172,7 @@ impl Scheme {
     }
 
     /// Writes the parts of a value, each under its key.
-    pub(super) fn put_parts<B: AsRef<[u8]>>(
+    fn put_parts<B: AsRef<[u8]>>(
         self,
         parts: impl IntoIterator<Item = B>,
         name: &str,
@@ -176,33 +189,47 @@ impl Scheme {
     }
 
     /// Takes the parts of a value, up to the first that is missing.
-    pub(super) fn take_parts<'a>(self, name: &str, input: &mut BoxReader<'a>) -> Vec<Value<'a>> {
+    fn take_parts<'a>(
+        self,
+        name: &str,
+        input: &mut BoxReader<'a>,
+        proto: &mut Proto<'_>,
+    ) -> Result<Vec<Value<'a>>, DecodeError> {
         let mut parts = Vec::new();
         while let Some(part) = input.take(self.key(name, parts.len())) {
             parts.push(part);
         }
-        parts
+        // While they move to a larger place there are up to three for each.
+        proto.spend_for::<[Value<'_>; 3]>(parts.len())?;
+        Ok(parts)
     }
 
-    fn read<T: Argument>(
+    pub(super) fn read<T: Argument>(
         self,
         name: &str,
         input: &mut BoxReader<'_>,
         proto: &mut Proto<'_>,
     ) -> Result<T, DecodeError> {
-        let parts = self.take_parts(name, input);
+        let parts = self.take_parts(name, input, proto)?;
         match parts[..] {
-            [] if self == Scheme::PlainFirst => Err(DecodeError::missing()),
+            [] if self != Scheme::FromZero => Err(DecodeError::missing()),
+            #[cfg(feature = "zlib")]
+            _ if self == Scheme::Compressed => read_inflated(&parts, proto),
             // A type that has no empty form cannot have been written without a key.
             [] => T::from_string_proto(Value::from(&b""[..]), proto)
                 .map_err(|_| DecodeError::missing()),
             [only] => T::from_string_proto(only, proto),
             _ => {
-                let mut whole = BytesMut::with_capacity(parts.iter().map(|part| part.len()).sum());
+                let len = parts.iter().map(|part| part.len()).sum();
+                proto.spend(len)?;
+                let mut whole = BytesMut::with_capacity(len);
                 for part in &parts {
                     whole.extend_from_slice(part);
                 }
-                T::from_string_proto(Value::from(&whole.freeze()), proto)
+                let whole = whole.freeze();
+                let read = T::from_string_proto(Value::from(&whole), proto);
+                proto.done_with(&whole);
+                read
             }
         }
     }

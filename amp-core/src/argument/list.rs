@@ -31,8 +31,9 @@ pub(super) fn write_list_of<'a, T: Argument + 'a>(
 ) -> Result<(), EncodeError> {
     for (index, item) in items.enumerate() {
         let too_long = |len| EncodeErrorKind::ElementTooLong { index, len }.into();
-        out.put_prefixed(|out| item.to_string_proto(proto, out), too_long)
-            .map_err(|error| error.at(format_args!("[{index}]")))?;
+        let write =
+            |out: &mut ValueWriter<'_>| proto.nested(|proto| item.to_string_proto(proto, out));
+        out.put_prefixed(write, too_long).map_err(|error| error.at(format_args!("[{index}]")))?;
     }
     Ok(())
 }
@@ -42,8 +43,11 @@ pub(super) fn read_list_of<T: Argument>(
     value: Value<'_>,
     proto: &mut Proto<'_>,
 ) -> Result<Vec<T>, DecodeError> {
-    let mut items = Vec::new();
+    let count = count_elements(&value);
     let mut failed = None;
+    let paid = proto.spend_for::<T>(count);
+    let room = proto.read_on(paid, &mut failed)?.map(|()| count);
+    let mut items = Vec::with_capacity(room.unwrap_or(0));
     let mut at = 0;
     for index in 0.. {
         if at >= value.len() {
@@ -61,9 +65,24 @@ pub(super) fn read_list_of<T: Argument>(
         let item = proto
             .nested(|proto| T::from_string_proto(value.part(start..at), proto))
             .map_err(|error| error.at(format_args!("[{index}]")));
-        items.extend(proto.read_on(item, &mut failed)?);
+        let item = proto.read_on(item, &mut failed)?;
+        // There is no room for them when the list is refused already.
+        if failed.is_none() {
+            items.extend(item);
+        }
     }
     failed.map_or(Ok(items), Err)
+}
+
+/// How many elements a `ListOf` has, an unfinished one included.
+fn count_elements(value: &[u8]) -> usize {
+    let mut rest = value;
+    let mut count = 0;
+    while let Some((&[high, low], behind)) = rest.split_first_chunk() {
+        count += 1;
+        rest = behind.get(usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default();
+    }
+    count
 }
 
 #[cfg(test)]

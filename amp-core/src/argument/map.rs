@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
-use super::amp_list::read_boxes;
+use super::amp_list::{count_boxes, read_boxes};
+use super::budget::{table_size, tree_size};
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{Inner, WireType, WireTypes};
@@ -24,7 +25,9 @@ impl<K: Argument + Ord, V: Argument> Argument for BTreeMap<K, V> {
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         let mut map = Self::new();
-        read(value, proto, |key, value| map.insert(key, value).is_none())?;
+        let size = tree_size(count_boxes(&value), size_of::<K>() + size_of::<V>());
+        let paid = proto.spend(size);
+        read(value, proto, paid, |key, value| map.insert(key, value).is_none())?;
         Ok(map)
     }
 
@@ -53,8 +56,11 @@ where
     }
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        let mut map = Self::default();
-        read(value, proto, |key, value| map.insert(key, value).is_none())?;
+        let count = count_boxes(&value);
+        let paid = proto.spend(table_size(count, size_of::<(K, V)>()));
+        let room = if paid.is_ok() { count } else { 0 };
+        let mut map = Self::with_capacity_and_hasher(room, S::default());
+        read(value, proto, paid, |key, value| map.insert(key, value).is_none())?;
         Ok(map)
     }
 
@@ -70,23 +76,32 @@ fn write<'a, K: Argument + 'a, V: Argument + 'a>(
 ) -> Result<(), EncodeError> {
     for (index, (key, value)) in entries.enumerate() {
         out.put_box(|out| {
-            key.to_box("key", out, proto)?;
-            value.to_box("value", out, proto)
+            proto.nested(|proto| {
+                key.to_box("key", out, proto)?;
+                value.to_box("value", out, proto)
+            })
         })
         .map_err(|error: EncodeError| error.at(format_args!("[{index}]")))?;
     }
     Ok(())
 }
 
-/// Hands the entries to `insert`, which says whether the key is a new one.
+/// Hands the entries to `insert`, which says whether the key is a new one. `paid` says whether there
+/// is room for them.
 fn read<K: Argument, V: Argument>(
     value: Value<'_>,
     proto: &mut Proto<'_>,
+    paid: Result<(), DecodeError>,
     mut insert: impl FnMut(K, V) -> bool,
 ) -> Result<(), DecodeError> {
-    read_boxes(value, proto, false, |input, proto| {
+    read_boxes(value, proto, paid, false, |input, proto, refused| {
         let (key, value) = (K::from_box("key", input, proto), V::from_box("value", input, proto));
-        if insert(key?, value?) { Ok(()) } else { Err(DecodeErrorKind::DuplicateKey.into()) }
+        let (key, value) = (key?, value?);
+        if refused || insert(key, value) {
+            Ok(())
+        } else {
+            Err(DecodeErrorKind::DuplicateKey.into())
+        }
     })
 }
 

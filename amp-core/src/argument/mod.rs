@@ -37,6 +37,7 @@ mod address;
 pub(crate) mod amp_list;
 mod attachment;
 mod boolean;
+pub(crate) mod budget;
 mod collections;
 #[cfg(feature = "zlib")]
 mod continued_zlib;
@@ -53,6 +54,8 @@ mod json;
 mod large;
 mod list;
 mod map;
+#[cfg(any(feature = "json", feature = "serde"))]
+pub(crate) mod metered;
 mod optional;
 mod packed;
 mod path;

@@ -26,7 +26,8 @@ impl Argument for PathBuf {
         Ok(())
     }
 
-    fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        proto.spend(value.len())?;
         text(value).map(PathBuf::from)
     }
 

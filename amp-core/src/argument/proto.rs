@@ -4,11 +4,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use bytes::Bytes;
+
 use super::attachment::NoAttachments;
-use super::{
-    Attachment, AttachmentKind, Attachments, DecodeError, DecodeErrorKind, EncodeError, UnknownKeys,
-};
+use super::budget::{self, Budget};
+use super::{Attachment, AttachmentKind, Attachments, UnknownKeys};
+use super::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+use crate::boxes::AmpBox;
 use crate::report::Escaped;
+use crate::stack::{self, MAX_STACK};
 
 /// How many boxes and lists may be around a value. A schema that contains itself would let a peer
 /// choose how deep the stack gets: one value has room for 32 000 levels.
@@ -21,14 +25,14 @@ pub struct Proto<'a> {
     address: &'a PeerAddress,
     extensions: &'a Extensions,
     unknown_keys: UnknownKeys,
-    /// How many boxes and lists inside of values are being read.
+    /// How many boxes and lists inside of values are being read or written.
     nesting: usize,
+    /// Where the stack was when the outermost of them began.
+    stack: usize,
+    budget: Budget,
     /// Whether it matters that all values are looked at, and whether one was not.
     watches_values: bool,
     left_values: bool,
-    /// How many bytes the compressed values of this box have been inflated to.
-    #[cfg(feature = "zlib")]
-    pub(super) inflated: usize,
 }
 
 impl<'a> Proto<'a> {
@@ -44,10 +48,10 @@ impl<'a> Proto<'a> {
             extensions,
             unknown_keys: UnknownKeys::Ignore,
             nesting: 0,
+            stack: 0,
+            budget: Budget::new(budget::LEAST),
             watches_values: false,
             left_values: false,
-            #[cfg(feature = "zlib")]
-            inflated: 0,
         }
     }
 
@@ -57,24 +61,88 @@ impl<'a> Proto<'a> {
         self
     }
 
+    /// The same, with another limit to the memory that is made of a box: see
+    /// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes).
+    pub fn with_decoded_bytes(mut self, decoded_bytes: usize) -> Self {
+        self.budget = Budget::new(decoded_bytes);
+        self
+    }
+
     /// Runs `f` with the context of no connection: no peer, no data, no attachments.
     pub fn detached<R>(f: impl FnOnce(&mut Proto<'_>) -> R) -> R {
         static EXTENSIONS: LazyLock<Extensions> = LazyLock::new(Extensions::default);
         f(&mut Proto::new(&mut NoAttachments, &PeerAddress::Unknown, &EXTENSIONS))
     }
 
-    /// Runs `read` for a box or an element that is inside of a value.
-    pub(super) fn nested<T>(
+    /// Spends `bytes` of what decoding a box may take in memory. The hooks of an argument that
+    /// allocates more than the arguments which it is made of say so here, before they allocate.
+    ///
+    /// Lists, maps, texts and compressed values do so themselves. What they spend on a struct is its
+    /// size, for each element of the list that it is in.
+    ///
+    /// # Errors
+    ///
+    /// When so much is not left: see [`Limits::decoded_bytes`](crate::Limits::decoded_bytes).
+    #[inline]
+    pub fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        self.budget.spend(bytes)
+    }
+
+    /// As [`spend`](Self::spend), for so many elements of a type.
+    #[inline]
+    pub(super) fn spend_for<T>(&mut self, elements: usize) -> Result<(), DecodeError> {
+        self.budget.spend(elements.saturating_mul(size_of::<T>()))
+    }
+
+    #[cfg(any(feature = "json", feature = "serde", feature = "zlib"))]
+    pub(super) fn budget(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    /// Gives back what was spent on `bytes` that something was read from, unless that shares them.
+    pub(super) fn done_with(&mut self, bytes: &Bytes) {
+        if bytes.is_unique() {
+            self.budget.give_back(bytes.len());
+        }
+    }
+
+    /// How many bytes of memory were spent on what the box holds.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn spent(&self) -> usize {
+        self.budget.spent()
+    }
+
+    /// Begins to read a box, unless it is inside of another one's value.
+    #[inline]
+    pub(crate) fn begin(&mut self, ampbox: &AmpBox) {
+        if self.nesting == 0 {
+            self.budget.begin(ampbox.size(), ampbox.index_size());
+        }
+    }
+
+    /// Runs `act` for a box or an element that is inside of a value.
+    pub(super) fn nested<T, E: From<TooDeep>>(
         &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
-    ) -> Result<T, DecodeError> {
-        if self.nesting == MAX_NESTING {
-            return Err(DecodeErrorKind::TooDeep { limit: MAX_NESTING }.into());
+        act: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if self.nesting == 0 {
+            self.stack = stack::position();
+        } else if self.nesting == MAX_NESTING {
+            return Err(TooDeep::Levels.into());
+        } else if stack::is_exhausted(self.stack) {
+            return Err(TooDeep::Stack.into());
         }
         self.nesting += 1;
-        let read = read(self);
+        let result = act(self);
         self.nesting -= 1;
-        read
+        result
+    }
+
+    /// Where the stack was when the outermost of the boxes and lists began that are around this
+    /// value.
+    #[cfg(feature = "json")]
+    pub(super) fn stack(&self) -> usize {
+        if self.nesting == 0 { stack::position() } else { self.stack }
     }
 
     /// Notes from here on whether all values of a box are looked at. Those that are not may name
@@ -170,6 +238,32 @@ impl<'a> Proto<'a> {
         } else {
             Err(DecodeError::not_carried(kind.name()))
         }
+    }
+}
+
+/// Boxes and lists are nested too deep.
+pub(crate) enum TooDeep {
+    /// There are too many of them.
+    Levels,
+    /// They take too much of the stack.
+    Stack,
+}
+
+impl From<TooDeep> for DecodeError {
+    fn from(deep: TooDeep) -> Self {
+        Self::from(match deep {
+            TooDeep::Levels => DecodeErrorKind::TooDeep { limit: MAX_NESTING },
+            TooDeep::Stack => DecodeErrorKind::TooMuchStack { limit: MAX_STACK },
+        })
+    }
+}
+
+impl From<TooDeep> for EncodeError {
+    fn from(deep: TooDeep) -> Self {
+        Self::from(match deep {
+            TooDeep::Levels => EncodeErrorKind::TooDeep { limit: MAX_NESTING },
+            TooDeep::Stack => EncodeErrorKind::TooMuchStack { limit: MAX_STACK },
+        })
     }
 }
 

@@ -31,11 +31,13 @@ impl Argument for Bytes {
     }
 
     #[inline]
-    fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        Ok(match value.kept() {
-            kept if kept > KEPT_BOX && value.len() < kept / 4 => Bytes::copy_from_slice(&value),
-            _ => value.to_bytes(),
-        })
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        let kept = value.kept();
+        if kept > 0 && (kept <= KEPT_BOX || value.len() >= kept / 4) {
+            return Ok(value.to_bytes());
+        }
+        proto.spend(value.len())?;
+        Ok(Bytes::copy_from_slice(&value))
     }
 
     fn wire_type(_: &mut WireTypes) -> WireType {

@@ -34,7 +34,10 @@ pub(super) fn to_ampbox<T: Argument>(name: &str, value: &T) -> Result<AmpBox, En
 }
 
 pub(super) fn from_ampbox<T: Argument>(name: &str, ampbox: &AmpBox) -> Result<T, DecodeError> {
-    Proto::detached(|proto| T::from_box(name, &mut BoxReader::new(ampbox), proto))
+    Proto::detached(|proto| {
+        proto.begin(ampbox);
+        T::from_box(name, &mut BoxReader::new(ampbox), proto)
+    })
 }
 
 /// `value` is written as `wire`, and read from it.

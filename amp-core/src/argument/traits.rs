@@ -71,7 +71,7 @@ pub trait Argument: Sized {
     /// As [`to_string_proto`](Argument::to_string_proto), and when the pair does not fit into a
     /// box.
     #[allow(clippy::inline_always, reason = "the name is a constant where it is called")]
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn to_box(
         &self,
         name: &str,
@@ -88,7 +88,7 @@ pub trait Argument: Sized {
     ///
     /// As [`from_string_proto`](Argument::from_string_proto), and when the key is missing.
     #[allow(clippy::inline_always, reason = "the name is a constant where it is called")]
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn from_box(
         name: &str,
         input: &mut BoxReader<'_>,

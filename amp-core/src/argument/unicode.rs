@@ -27,9 +27,11 @@ macro_rules! unicode {
             #[inline]
             fn from_string_proto(
                 value: Value<'_>,
-                _proto: &mut Proto<'_>,
+                proto: &mut Proto<'_>,
             ) -> Result<Self, DecodeError> {
-                text(value).map($from_str)
+                let text = text(value)?;
+                proto.spend(text.len())?;
+                Ok($from_str(text))
             }
 
             fn wire_type(_: &mut WireTypes) -> WireType {
@@ -43,7 +45,11 @@ unicode! {
     String: String::from;
     Box<str>: Box::from;
     Arc<str>: Arc::from;
-    Cow<'_, str>: |text: &str| Cow::Owned(text.to_owned());
+    Cow<'_, str>: owned;
+}
+
+fn owned(text: &str) -> Cow<'static, str> {
+    Cow::Owned(text.to_owned())
 }
 
 /// Unicode: exactly one code point, not fewer and not more.

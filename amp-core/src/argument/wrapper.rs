@@ -1,14 +1,14 @@
 //! What all wrappers of an argument have: they are made from what they wrap, and read as it.
 
 macro_rules! wrapper {
-    ($wrapper:ident $(, const $LIMIT:ident)?) => {
-        impl<T $(, const $LIMIT: usize)?> From<T> for $wrapper<T $(, $LIMIT)?> {
+    ($wrapper:ident) => {
+        impl<T> From<T> for $wrapper<T> {
             fn from(value: T) -> Self {
                 Self(value)
             }
         }
 
-        impl<T $(, const $LIMIT: usize)?> std::ops::Deref for $wrapper<T $(, $LIMIT)?> {
+        impl<T> std::ops::Deref for $wrapper<T> {
             type Target = T;
 
             fn deref(&self) -> &T {
@@ -16,7 +16,7 @@ macro_rules! wrapper {
             }
         }
 
-        impl<T $(, const $LIMIT: usize)?> std::ops::DerefMut for $wrapper<T $(, $LIMIT)?> {
+        impl<T> std::ops::DerefMut for $wrapper<T> {
             fn deref_mut(&mut self) -> &mut T {
                 &mut self.0
             }

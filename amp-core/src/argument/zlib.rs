@@ -7,17 +7,17 @@ use flate2::write::ZlibEncoder;
 use flate2::{Compression, Decompress, FlushDecompress, Status};
 
 use super::wrapper::wrapper;
-use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
+use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
-/// An argument whose value is compressed: a zlib stream of the value that it would have without
-/// this wrapper.
+/// Another argument, whose value is compressed with zlib, as in MAAS.
 ///
-/// A received value may inflate to at most `LIMIT` bytes, 16 MiB by default; it is refused as soon
-/// as it goes beyond. All compressed values of one box, those in lists and inside of each other
-/// too, may inflate to 64 MiB together, or to `LIMIT` if that is more. What is sent has no limit
-/// here.
+/// What is received may inflate to no more than decoding may take in memory, of which what it
+/// inflates to and what is made of that are parts: see
+/// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes). A value of some hundred KiB, or one that
+/// inflates to less than about ten times its length, is always within that; for more, raise the
+/// limit where such values are read. What is sent has no limit here.
 ///
 /// The compressed value still has to fit into 65 535 bytes. Where it might not, spread it over
 /// several keys: `Numbered<Zlib<T>>`.
@@ -29,22 +29,22 @@ use crate::schema::{WireType, WireTypes};
 /// #[derive(Arguments)]
 /// struct Leases {
 ///     addresses: Zlib<Vec<String>>,
-///     log: Numbered<Zlib<String, { 64 << 20 }>>,
+///     log: Numbered<Zlib<String>>,
 /// }
 ///
-/// let addresses = vec!["10.0.0.1".to_owned(); 10_000];
-/// let leases = Leases { addresses: addresses.into(), log: Zlib(String::new()).into() };
+/// let addresses = (0..1000).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect();
+/// let leases = Leases { addresses: Zlib(addresses), log: Zlib(String::new()).into() };
 /// let bytes = leases.encode()?;
-/// assert!(bytes.len() < 1000);
-/// assert_eq!(Leases::decode(bytes)?.addresses.len(), 10_000);
+/// assert!(bytes.len() < 4000);
+/// assert_eq!(Leases::decode(bytes)?.addresses.len(), 1000);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Zlib<T, const LIMIT: usize = 16_777_216>(pub T);
+pub struct Zlib<T>(pub T);
 
-wrapper!(Zlib, const LIMIT);
+wrapper!(Zlib);
 
-impl<T: Argument, const LIMIT: usize> Argument for Zlib<T, LIMIT> {
+impl<T: Argument> Argument for Zlib<T> {
     fn to_string_proto(
         &self,
         proto: &mut Proto<'_>,
@@ -57,9 +57,7 @@ impl<T: Argument, const LIMIT: usize> Argument for Zlib<T, LIMIT> {
     }
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        let left = MAX_TOGETHER.max(LIMIT).saturating_sub(proto.inflated);
-        let plain = inflate(&[value], LIMIT.min(left), &mut proto.inflated)?;
-        T::from_string_proto(Value::from(&plain), proto).map(Self)
+        read_inflated(&[value], proto).map(Self)
     }
 
     fn wire_type(types: &mut WireTypes) -> WireType {
@@ -67,12 +65,11 @@ impl<T: Argument, const LIMIT: usize> Argument for Zlib<T, LIMIT> {
     }
 }
 
-/// What the values of one box may inflate to, in bytes: without it, a list of values that are a few
-/// bytes each, or values inside of values, would multiply their limits.
-pub(super) const MAX_TOGETHER: usize = 64 << 20;
-
 /// The least room, in bytes, that is made to inflate into.
 const ROOM: usize = 4096;
+
+/// What inflating itself takes, in bytes.
+const STATE: usize = 48 << 10;
 
 /// Compresses `plain` as a whole.
 pub(super) fn compress(plain: &[u8], level: Compression) -> Result<Vec<u8>, EncodeError> {
@@ -80,50 +77,51 @@ pub(super) fn compress(plain: &[u8], level: Compression) -> Result<Vec<u8>, Enco
     encoder.write_all(plain).and_then(|()| encoder.finish()).map_err(EncodeError::custom)
 }
 
-/// Inflates `parts`, each of which is a stream of its own, one after another.
-///
-/// Takes at most three times `limit` of memory, while what there is moves to a larger place.
-///
-/// What was inflated is added to `inflated`, also when it is refused: the next value of a list may
-/// be read all the same.
-pub(super) fn inflate(
+/// Inflates `parts`, each of which is a stream of its own, and reads what they are together.
+pub(super) fn read_inflated<T: Argument>(
     parts: &[Value<'_>],
-    limit: usize,
-    inflated: &mut usize,
-) -> Result<Bytes, DecodeError> {
+    proto: &mut Proto<'_>,
+) -> Result<T, DecodeError> {
+    let plain = inflate(parts, proto)?;
+    let read = T::from_string_proto(Value::from(&plain), proto);
+    proto.done_with(&plain);
+    read
+}
+
+/// Inflates `parts`, each of which is a stream of its own, one after another.
+fn inflate(parts: &[Value<'_>], proto: &mut Proto<'_>) -> Result<Bytes, DecodeError> {
+    proto.spend(STATE)?;
     let mut plain = Vec::new();
     let mut decompress = Decompress::new(true);
     for part in parts {
         decompress.reset(true);
-        let made = plain.len();
-        let read = inflate_part(*part, &mut decompress, limit, &mut plain);
-        *inflated += plain.len() - made;
-        read?;
+        inflate_part(*part, &mut decompress, &mut plain, proto)?;
     }
+    proto.budget().give_back(STATE + plain.capacity() - plain.len());
     // It may be kept for long, and there may be many of them.
     plain.shrink_to_fit();
     Ok(plain.into())
 }
 
+/// What was inflated stays spent when it is refused: the next value of a list may be read all the
+/// same.
+///
 /// Python ignores what follows the stream. Here it is an error, as it would be lost.
 fn inflate_part(
     part: Value<'_>,
     decompress: &mut Decompress,
-    limit: usize,
     plain: &mut Vec<u8>,
+    proto: &mut Proto<'_>,
 ) -> Result<(), DecodeError> {
     let malformed = || DecodeError::malformed("a zlib stream", part);
     let mut rest = part.as_slice();
     loop {
-        // One byte above the limit tells whether there are more.
-        let allowed = limit.saturating_add(1) - plain.len();
-        plain.reserve_exact(plain.len().max(ROOM).min(allowed));
+        if plain.len() == plain.capacity() {
+            make_room(plain, proto)?;
+        }
         let (taken, made) = (decompress.total_in(), plain.len());
         let status = decompress.decompress_vec(rest, plain, FlushDecompress::None);
         let status = status.map_err(|_| malformed())?;
-        if plain.len() > limit {
-            return Err(DecodeErrorKind::TooLong { limit }.into());
-        }
         // All of `rest` is in memory, so what was taken of it is a `usize` too.
         let taken = usize::try_from(decompress.total_in() - taken).unwrap_or(rest.len());
         rest = &rest[taken..];
@@ -137,6 +135,20 @@ fn inflate_part(
     }
 }
 
+/// Moves what was inflated to a place of twice the size, or as large as may be. While it moves there
+/// are both.
+fn make_room(plain: &mut Vec<u8>, proto: &mut Proto<'_>) -> Result<(), DecodeError> {
+    let before = plain.capacity();
+    let after = (before * 2).max(ROOM).min(proto.budget().left());
+    if after <= before {
+        return Err(proto.budget().refuse());
+    }
+    proto.spend(after)?;
+    plain.reserve_exact(after - plain.len());
+    proto.budget().give_back(before);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -146,7 +158,7 @@ mod tests {
         assert_malformed, assert_round_trip, decode, encode, from_ampbox, to_ampbox,
     };
     use crate::argument::{Attachment, AttachmentKind, Attachments, Extensions, PeerAddress};
-    use crate::argument::{Continued, Numbered};
+    use crate::argument::{Continued, DecodeErrorKind, NoAttachments, Numbered};
 
     /// What `zlib.compress` of Python gives for a text, at some level.
     const OF_PYTHON: [(&str, &[u8]); 4] = [
@@ -157,13 +169,20 @@ mod tests {
     ];
 
     #[test]
-    fn the_values_of_one_box_have_a_limit_together() {
-        type Large = Zlib<Bytes, { 16 << 20 }>;
-        let one = Large::from(Bytes::from(vec![0; 16 << 20]));
-        assert_eq!(decode::<Vec<Large>>(&encode(&vec![one.clone(); 3])).unwrap().len(), 3);
-        let list = encode(&Zlib::<Vec<Large>>::from(vec![one; 5]));
-        let error = decode::<Zlib<Vec<Large>>>(&list).unwrap_err();
-        assert!(matches!(error.kind(), DecodeErrorKind::TooLong { .. }), "{error}");
+    fn the_values_of_one_box_have_a_budget_together() {
+        let one = Zlib(vec![0_u8; 50_000]);
+        let list = to_ampbox("a", &vec![one.clone(); 3]).unwrap();
+        assert_eq!(from_ampbox::<Vec<Zlib<Vec<u8>>>>("a", &list).unwrap().len(), 3);
+        let many = to_ampbox("a", &vec![Zlib(vec![true; 1000]); 50]).unwrap();
+        let read = from_ampbox::<Vec<Zlib<Vec<bool>>>>("a", &many).unwrap();
+        assert_eq!(read.len(), 50, "what was inflated is given back once it was read");
+        let list = to_ampbox("a", &vec![one.clone(); 7]).unwrap();
+        let error = from_ampbox::<Vec<Zlib<Vec<u8>>>>("a", &list).unwrap_err();
+        let message = "what is decoded takes more than 262144 bytes of memory";
+        assert_eq!(error.to_string(), format!("argument a[3]: {message}"));
+        let inside = to_ampbox("a", &Zlib(vec![one; 7])).unwrap();
+        let error = from_ampbox::<Zlib<Vec<Zlib<Vec<u8>>>>>("a", &inside).unwrap_err();
+        assert!(matches!(error.kind(), DecodeErrorKind::TooMuchMemory { .. }), "{error}");
     }
 
     /// A connection that carries attachments reads on behind an element that it refuses.
@@ -185,16 +204,15 @@ mod tests {
 
     #[test]
     fn values_that_are_refused_count_too() {
-        let too_long = encode(&Zlib::<Bytes>(vec![0; (1 << 20) + 1].into()));
-        let list = encode(&Zlib::<Vec<Bytes>>(vec![too_long.into(); 200]));
+        let too_long = encode(&Zlib(vec![0_u8; 1 << 20]));
+        let list = encode(&vec![Bytes::from(too_long); 50]);
         let (address, extensions) = (PeerAddress::Unknown, Extensions::default());
         let mut attachments = Carries;
         let mut proto = Proto::new(&mut attachments, &address, &extensions);
         let value = Value::from(&list[..]);
-        let read = Zlib::<Vec<Zlib<Bytes, { 1 << 20 }>>>::from_string_proto(value, &mut proto);
-        assert!(matches!(read.unwrap_err().kind(), DecodeErrorKind::TooLong { limit: 1_048_576 }));
-        let most = MAX_TOGETHER + 200;
-        assert!((MAX_TOGETHER..=most).contains(&proto.inflated), "{} bytes", proto.inflated);
+        let read = Vec::<Zlib<Bytes>>::from_string_proto(value, &mut proto);
+        assert!(matches!(read.unwrap_err().kind(), DecodeErrorKind::TooMuchMemory { .. }));
+        assert!(proto.budget().left() < STATE, "what is left does not do for another one");
     }
 
     #[test]
@@ -206,7 +224,7 @@ mod tests {
 
     #[test]
     fn other_bytes_are_refused() {
-        let whole = encode::<Zlib<String>>(&Zlib("hello hello".repeat(1000)));
+        let whole = encode(&Zlib("hello hello".repeat(1000)));
         for end in 0..whole.len() {
             assert_malformed::<Zlib<String>>(&whole[..end], "a zlib stream");
         }
@@ -219,33 +237,37 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_exact_and_names_itself() {
-        for len in [0_usize, 1, 4095, 4096, 4097, 10_000] {
-            let compressed = encode::<Zlib<Vec<u8>>>(&Zlib(vec![0; len]));
-            let read = inflate(&[Value::from(&compressed[..])], len, &mut 0).unwrap();
-            assert_eq!(read.len(), len);
-            if len > 0 {
-                let error = inflate(&[Value::from(&compressed[..])], len - 1, &mut 0).unwrap_err();
-                let message = format!("the value inflates to more than {} bytes", len - 1);
-                assert_eq!(error.to_string(), message);
-            }
+    fn the_budget_is_named_and_can_be_raised() {
+        for len in [0_usize, 1, 4095, 4096, 4097, 10_000, 100_000] {
+            let value = Zlib(vec![0_u8; len]);
+            let ampbox = to_ampbox("a", &value).unwrap();
+            assert_eq!(from_ampbox::<Zlib<Vec<u8>>>("a", &ampbox).unwrap(), value);
         }
-        let seventeen = encode::<Zlib<Vec<u8>>>(&Zlib(vec![0; 17 << 20]));
-        assert!(seventeen.len() < 65_535, "which fits into one value");
-        let error = decode::<Zlib<Vec<u8>>>(&seventeen).unwrap_err();
-        assert!(matches!(error.kind(), DecodeErrorKind::TooLong { limit: 16_777_216 }));
-        assert!(decode::<Zlib<Vec<u8>, { 17 << 20 }>>(&seventeen).is_ok());
-        assert!(decode::<Zlib<Vec<u8>, { usize::MAX }>>(&seventeen).is_ok());
+        let seventeen = to_ampbox("a", &Zlib(vec![0_u8; 17 << 20])).unwrap();
+        assert!(seventeen.size() < 65_535, "which fits into one value");
+        let error = from_ampbox::<Zlib<Vec<u8>>>("a", &seventeen).unwrap_err();
+        assert!(matches!(error.kind(), DecodeErrorKind::TooMuchMemory { .. }), "{error}");
+        let (address, extensions) = (PeerAddress::Unknown, Extensions::default());
+        for (decoded_bytes, fits) in [(30 << 20, false), (70 << 20, true), (usize::MAX, true)] {
+            let mut none = NoAttachments;
+            let proto = Proto::new(&mut none, &address, &extensions);
+            let mut proto = proto.with_decoded_bytes(decoded_bytes);
+            proto.begin(&seventeen);
+            let value = seventeen.value("a").unwrap();
+            let read = Zlib::<Vec<u8>>::from_string_proto(value, &mut proto);
+            assert_eq!(read.is_ok(), fits, "{decoded_bytes}");
+        }
     }
 
     #[test]
     fn a_short_value_keeps_little_memory() {
-        let read = inflate(&[Value::from(OF_PYTHON[2].1)], 16_777_216, &mut 0).unwrap();
+        let hello = Value::from(OF_PYTHON[2].1);
+        let read = Proto::detached(|proto| inflate(&[hello], proto)).unwrap();
         assert_eq!(read.try_into_mut().unwrap().capacity(), 5);
     }
 
     #[test]
-    fn a_bomb_is_not_inflated_beyond_the_limit() {
+    fn a_bomb_is_not_inflated_beyond_the_budget() {
         // The same megabyte of zeros 16 384 times: 16 GiB.
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&vec![0; 1 << 20]).unwrap();
@@ -254,29 +276,31 @@ mod tests {
         let bomb = [header, &zeros.repeat(1 << 14)].concat();
         let ampbox = to_ampbox("a", &Numbered(bomb)).unwrap();
         let error = from_ampbox::<Numbered<Zlib<Bytes>>>("a", &ampbox).unwrap_err();
-        let message = "argument a: the value inflates to more than 16777216 bytes";
+        let limit = ampbox.size() * 18;
+        let message =
+            format!("argument a: what is decoded takes more than {limit} bytes of memory");
         assert_eq!(error.to_string(), message);
     }
 
     #[test]
     fn it_goes_inside_of_lists_and_of_several_keys() {
-        assert_round_trip(&vec![Zlib::<_, 100>("a".to_owned()), Zlib(String::new())]);
+        assert_round_trip(&vec![Zlib("a".to_owned()), Zlib(String::new())]);
         let noise: Vec<u8> =
             (0..200_000_u32).map(|n| (n.wrapping_mul(n) / 7).to_le_bytes()[1]).collect();
-        let numbered = Numbered(Zlib::<_, 200_000>(noise.clone()));
+        let numbered = Numbered(Zlib(noise.clone()));
         let ampbox = to_ampbox("a", &numbered).unwrap();
         assert!(ampbox.len() > 1, "it hardly gets shorter");
-        assert!(from_ampbox::<Numbered<Zlib<_, 200_000>>>("a", &ampbox).unwrap() == numbered);
-        let continued = Continued(Zlib::<_, 200_000>(noise));
+        assert!(from_ampbox::<Numbered<Zlib<_>>>("a", &ampbox).unwrap() == numbered);
+        let continued = Continued(Zlib(noise));
         let ampbox = to_ampbox("a", &continued).unwrap();
-        assert!(from_ampbox::<Continued<Zlib<_, 200_000>>>("a", &ampbox).unwrap() == continued);
+        assert!(from_ampbox::<Continued<Zlib<_>>>("a", &ampbox).unwrap() == continued);
     }
 
     proptest! {
         #[test]
         fn any_value_comes_back(list: Vec<String>, len in 0..100_000_usize, byte: u8) {
-            assert_round_trip(&Zlib::<_, 1_000_000>(list));
-            assert_round_trip(&Zlib::<_, 100_000>(vec![byte; len]));
+            assert_round_trip(&Zlib(list));
+            assert_round_trip(&Zlib(vec![byte; len]));
         }
 
         #[test]

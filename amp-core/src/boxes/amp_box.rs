@@ -189,6 +189,15 @@ impl AmpBox {
         self.bytes().len()
     }
 
+    /// How many bytes an index of the pairs takes.
+    #[inline]
+    pub(crate) fn index_size(&self) -> usize {
+        match &self.form {
+            Form::Plain(_) => 0,
+            Form::Indexed(indexed) => size_of_val(indexed.index()),
+        }
+    }
+
     /// Finds the pairs that say what the box is.
     #[inline]
     pub(crate) fn reserved(&self) -> Reserved {

@@ -16,10 +16,8 @@ use super::BoxError;
 /// and with it the connection and all calls on it. So the call or the answer that would be over a
 /// limit fails before anything of it is sent, and the connection goes on.
 ///
-/// Decoded, a box takes about as much memory as on the wire, with one exception: an element of an
-/// `AmpList` whose arguments are all optional is two bytes on the wire, and the whole struct in
-/// memory. Values of 65 535 bytes have at most 32 767 such elements each; where a list is spread
-/// over several keys, `max_bytes` is what bounds it.
+/// How much memory decoding makes of a box is bounded too: see
+/// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoxLimits {
     /// Bytes of one box on the wire, its lengths and its end included. 17 MiB by default: room

@@ -32,7 +32,7 @@ impl<'a> BoxReader<'a> {
 
     /// The value of `key`. It can be taken more than once.
     #[allow(clippy::inline_always, reason = "little is left of it where the key is a constant")]
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn take(&mut self, key: impl AsRef<[u8]>) -> Option<Value<'a>> {
         let key = key.as_ref();
         let Some(value) = self.behind.next_if(key) else { return self.seek(key) };

@@ -168,7 +168,7 @@ impl<'a> BoxWriter<'a> {
     /// What `write` fails with, and when the key or the value is too long, or the key is empty
     /// or reserved. Nothing is then left of the pair.
     #[allow(clippy::inline_always, reason = "little is left of it where the key is a constant")]
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn put_with<E: From<BoxError>>(
         &mut self,
         key: &[u8],

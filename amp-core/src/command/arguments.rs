@@ -110,6 +110,7 @@ pub(crate) fn read_keys<T>(
     strict: bool,
     read: impl FnOnce(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<T, DecodeError>,
 ) -> Result<T, DecodeError> {
+    proto.begin(ampbox);
     let mut reader = BoxReader::new(ampbox);
     let arguments = read(&mut reader, proto)?;
     let strict = strict || proto.unknown_keys() == UnknownKeys::Reject;

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::argument::budget::LEAST as DECODED_BYTES;
 use crate::boxes::BoxLimits;
 
 /// What a connection holds at most. Going over a limit slows a side down, or is an error that names
@@ -9,6 +10,7 @@ use crate::boxes::BoxLimits;
 /// |---|---|---|
 /// | [`boxes`](Limits::boxes), bytes | 17 MiB | the connection ends; a call or an answer of this side fails, and nothing is sent |
 /// | [`boxes`](Limits::boxes), pairs | 16 384 | as above |
+/// | [`decoded_bytes`](Limits::decoded_bytes) | 256 KiB | the peer's call is refused; a call of this side fails with the answer |
 /// | [`outstanding_calls`](Limits::outstanding_calls) | 65 536 | the call fails, and nothing is sent |
 /// | [`running_responders`](Limits::running_responders) | 1024 | the peer is not read from, but for a little ahead, unless that could stop both sides |
 /// | [`running_responders_max`](Limits::running_responders_max) | 65 536 | the peer's call is refused; a one-way call ends the connection |
@@ -30,6 +32,13 @@ pub struct Limits {
     /// would be over it fails with [`CallError::Encode`](crate::CallError::Encode) and is not sent,
     /// and an answer becomes the answer `UNKNOWN`.
     pub boxes: BoxLimits,
+    /// Bytes of memory that what is decoded of one box may take. 256 KiB by default, and 18 for each
+    /// byte of the box if that is more. Lists, maps, texts and what compressed values inflate to
+    /// count, and so does what JSON becomes. What needs more is refused with
+    /// [`DecodeErrorKind::TooMuchMemory`](crate::DecodeErrorKind::TooMuchMemory): lists of structs that
+    /// have many fields and few values, and compressed values that are many times shorter than what
+    /// they hold. Where a peer is trusted with those, raise it.
+    pub decoded_bytes: usize,
     /// Calls that wait for their answers at once, at most 2^31. 65 536 by default. Over it, a
     /// call fails with [`CallError::TooManyCalls`](crate::CallError::TooManyCalls).
     pub outstanding_calls: usize,
@@ -48,7 +57,8 @@ pub struct Limits {
     /// Responders that run at once when reading has to go on. 65 536 by default. A call over it
     /// is answered with `UNKNOWN`; a one-way call over it ends the connection.
     pub running_responders_max: usize,
-    /// Bytes of the calls whose responders run, as they were on the wire. 32 MiB by default. At
+    /// Bytes of the calls whose responders run, as they were on the wire, or of the memory that was
+    /// spent on [decoding](Limits::decoded_bytes) them where that is more. 32 MiB by default. At
     /// this number nothing more is read, with the same exceptions as for
     /// [`running_responders`](Limits::running_responders). The calls of one read are started
     /// together, so a few more bytes may run.
@@ -106,6 +116,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             boxes: BoxLimits::default(),
+            decoded_bytes: DECODED_BYTES,
             outstanding_calls: 1 << 16,
             running_responders: 1024,
             running_responders_max: 1 << 16,

@@ -84,8 +84,8 @@ pub(crate) struct State {
     pub(super) missed: bool,
     /// How many responders have been started and are not done.
     pub(super) running: usize,
-    /// How many bytes their calls have.
-    pub(super) running_bytes: usize,
+    /// How many bytes their calls have: on the wire, or once they are decoded if that is more.
+    pub(crate) running_bytes: usize,
     /// Whether a caller waits for room.
     pub(super) waiting_for_room: bool,
     /// The protocol switch that the peer has asked for.
@@ -502,7 +502,7 @@ impl Shared {
     }
 
     /// Changes what the driver looks at before it starts a responder.
-    pub(super) fn tell(&self, change: impl FnOnce(&mut State)) {
+    pub(crate) fn tell(&self, change: impl FnOnce(&mut State)) {
         self.update(|state| {
             change(state);
             self.news.store(true, Ordering::Relaxed);

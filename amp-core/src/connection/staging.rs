@@ -79,46 +79,49 @@ impl Shared {
         self.read(ampbox, number).0
     }
 
-    /// Decodes what a box holds, and says how many attachments were claimed.
+    /// Decodes what a box holds, and says how many attachments were claimed, and how many bytes of
+    /// memory were spent.
     fn read<A: Arguments>(
         &self,
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
-    ) -> (Result<A, DecodeError>, usize) {
+    ) -> (Result<A, DecodeError>, usize, usize) {
         let mut none = Vec::new();
         let mut staging = Staging { received: number.is_some(), ..Staging::new(self, &mut none) };
         let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
-            .with_unknown_keys(self.settings.unknown_keys);
+            .with_unknown_keys(self.settings.unknown_keys)
+            .with_decoded_bytes(self.settings.limits.decoded_bytes);
         if number.is_some() {
             proto.watch_values();
         }
         let arguments = read_arguments(ampbox, &mut proto);
-        let left_values = proto.left_values();
+        let (left_values, spent) = (proto.left_values(), proto.spent());
         let Staging { claimed, claims, .. } = staging;
         if let Some(number) = number {
             let whole = arguments.is_ok() && !left_values;
             self.done(number, claimed, whole);
         }
-        (arguments, claims)
+        (arguments, claims, spent)
     }
 
     /// As [`decode`](Self::decode), for a call: what it claims counts until it is answered. Over the
-    /// limit it is dropped, and that is the error.
+    /// limit it is dropped, and that is the error. Says how many bytes of memory were spent.
     pub(crate) fn decode_call<A: Arguments>(
         &self,
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
-    ) -> Result<A, DecodeError> {
-        let (arguments, count) = self.read(ampbox, number);
-        let (Some(number), Ok(_)) = (number, &arguments) else { return arguments };
+    ) -> (Result<A, DecodeError>, usize) {
+        let (arguments, count, spent) = self.read(ampbox, number);
+        let (Some(number), Ok(_)) = (number, &arguments) else { return (arguments, spent) };
         let Limits { unclaimed_attachments, attachments_in_all, .. } = self.settings.limits;
         let added =
             self.lock().claims.add(number, count, unclaimed_attachments, attachments_in_all);
         match added {
-            Ok(()) => arguments,
+            Ok(()) => (arguments, spent),
             Err((what, limit)) => {
                 drop(arguments);
-                Err(DecodeError::custom(format!("there are {limit} {what}, which is the limit")))
+                let message = format!("there are {limit} {what}, which is the limit");
+                (Err(DecodeError::custom(message)), 0)
             }
         }
     }

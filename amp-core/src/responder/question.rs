@@ -17,6 +17,10 @@ use crate::proto::{Body, IncomingCall, RemoteError};
 use crate::report::Report;
 use crate::shorten::Shortened;
 
+/// A call that takes so few bytes more once it is decoded is counted as it was on the wire: most do,
+/// and need not lock the state for it.
+const UNCOUNTED: usize = 1024;
+
 /// A call that was received and is being answered.
 ///
 /// It is answered exactly once: a question that is dropped, because its responder panicked or
@@ -32,6 +36,8 @@ pub(crate) struct Question {
     /// Whether it asks for a protocol switch, and nothing is read until that is decided.
     asks_switch: bool,
     answered: bool,
+    /// How many bytes more the call takes once it is decoded, as far as they are counted.
+    decoded: usize,
     watch: Watch,
     /// Where it goes when it is dropped unanswered, while there are layers around its responder.
     #[cfg(feature = "tower")]
@@ -58,6 +64,7 @@ impl Question {
             number,
             asks_switch,
             answered: false,
+            decoded: 0,
             watch,
             #[cfg(feature = "tower")]
             home: None,
@@ -86,14 +93,20 @@ impl Question {
     /// The arguments of the call. When they cannot be read the call is answered, and there is
     /// nothing more to do.
     pub(super) fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Option<A> {
-        let arguments = match caught(|| self.peer.shared().decode_call(ampbox, self.number)) {
-            Ok(arguments) => arguments,
+        let decoded = caught(|| self.peer.shared().decode_call(ampbox, self.number));
+        let (arguments, spent) = match decoded {
+            Ok(decoded) => decoded,
             Err(panic) => {
                 self.fail_undeclared(&Undeclared::Panicked(panic));
                 return None;
             }
         };
         self.number = None;
+        let more = spent.saturating_sub(ampbox.size());
+        if more > UNCOUNTED && arguments.is_ok() {
+            self.decoded = more;
+            self.peer.shared().tell(|state| state.running_bytes += more);
+        }
         match arguments {
             Ok(arguments) => Some(arguments),
             Err(error) => {
@@ -343,6 +356,7 @@ impl Question {
             number: self.number.take(),
             asks_switch: self.asks_switch,
             answered: false,
+            decoded: std::mem::take(&mut self.decoded),
             watch: std::mem::take(&mut self.watch),
             home: outer,
         });
@@ -357,6 +371,9 @@ impl Drop for Question {
         }
         if let Some(number) = self.number {
             self.peer.shared().leave(number);
+        }
+        if self.decoded > 0 {
+            self.peer.shared().tell(|state| state.running_bytes -= self.decoded);
         }
         if self.answered {
             return;

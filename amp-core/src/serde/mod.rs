@@ -81,8 +81,11 @@ mod ser;
 use ::serde::Serialize;
 use ::serde::de::DeserializeOwned;
 
+use crate::argument::budget::{self, Budget};
+use crate::argument::metered::Meter;
 use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::AmpBox;
+use crate::stack;
 
 /// The box that `value` is.
 ///
@@ -98,7 +101,14 @@ pub fn to_box<T: Serialize + ?Sized>(value: &T) -> Result<AmpBox, EncodeError> {
 ///
 /// # Errors
 ///
-/// When a field is missing or its value is not what it must be; the error names the field.
+/// When a field is missing or its value is not what it must be; the error names the field. And when
+/// the value would take more memory than a box of this length may, which is 256 KiB or 18 bytes for
+/// each of its bytes, whichever is more.
 pub fn from_box<T: DeserializeOwned>(ampbox: &AmpBox) -> Result<T, DecodeError> {
-    T::deserialize(de::BoxDeserializer::new(ampbox))
+    let mut budget = Budget::new(budget::LEAST);
+    budget.begin(ampbox.size(), ampbox.index_size());
+    let meter = Meter::new(&budget, stack::position());
+    let read = T::deserialize(meter.deserializer::<T, _>(de::BoxDeserializer::new(ampbox)));
+    let place = read.as_ref().map_or_else(|error| error.argument().to_owned(), |_| String::new());
+    meter.outcome(read, &mut budget).map_err(|error| error.at(place))?
 }

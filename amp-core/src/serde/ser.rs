@@ -11,10 +11,12 @@ use bytes::BytesMut;
 use super::key::KeySerializer;
 use crate::argument::{Argument, EncodeError, EncodeErrorKind, MAX_NESTING, Proto};
 use crate::boxes::{AmpBox, BoxLimits, BoxWriter, ValueWriter};
+use crate::stack::{self, MAX_STACK};
 
 pub(super) fn to_box<T: Serialize + ?Sized>(value: &T) -> Result<AmpBox, EncodeError> {
     let mut out = BytesMut::new();
-    let top = ValueSerializer { out: &mut ValueWriter::new(&mut out), level: 0, listed: false };
+    let depth = Depth { level: 0, base: stack::position() };
+    let top = ValueSerializer { out: &mut ValueWriter::new(&mut out), depth, listed: false };
     match value.serialize(top)? {
         Form::Box => {
             let limits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
@@ -40,8 +42,7 @@ enum Form {
 /// Writes one value.
 struct ValueSerializer<'a, 'w> {
     out: &'a mut ValueWriter<'w>,
-    /// In how many boxes, and lists inside of lists, the value is.
-    level: usize,
+    depth: Depth,
     /// Whether the value is an element of a list.
     listed: bool,
 }
@@ -58,17 +59,32 @@ impl<'a> ValueSerializer<'a, '_> {
     }
 
     fn begin_box(self) -> Result<PairsSerializer<'a>, EncodeError> {
-        let level = deeper(self.level)?;
-        Ok(PairsSerializer { out: self.out.begin_box(), level, key: Vec::new() })
+        let depth = self.depth.deeper()?;
+        Ok(PairsSerializer { out: self.out.begin_box(), depth, key: Vec::new() })
     }
 }
 
-fn deeper(level: usize) -> Result<usize, EncodeError> {
-    // The outermost box is not inside of anything.
-    if level > MAX_NESTING {
-        return Err(EncodeErrorKind::TooDeep { limit: MAX_NESTING }.into());
+/// How deep a value is.
+#[derive(Clone, Copy)]
+struct Depth {
+    /// In how many boxes, and lists inside of lists, it is.
+    level: usize,
+    /// Where the stack was at the beginning.
+    base: usize,
+}
+
+impl Depth {
+    fn deeper(self) -> Result<Self, EncodeError> {
+        let Self { level, base } = self;
+        // The outermost box is not inside of anything.
+        if level > MAX_NESTING {
+            return Err(EncodeErrorKind::TooDeep { limit: MAX_NESTING }.into());
+        }
+        if stack::is_exhausted(base) {
+            return Err(EncodeErrorKind::TooMuchStack { limit: MAX_STACK }.into());
+        }
+        Ok(Self { level: level + 1, base })
     }
-    Ok(level + 1)
 }
 
 macro_rules! arguments {
@@ -176,8 +192,8 @@ impl<'a, 'w> Serializer for ValueSerializer<'a, 'w> {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, EncodeError> {
-        let level = if self.listed { deeper(self.level)? } else { self.level };
-        Ok(ListSerializer { out: self.out, level, form: None, index: 0 })
+        let depth = if self.listed { self.depth.deeper()? } else { self.depth };
+        Ok(ListSerializer { out: self.out, depth, form: None, index: 0 })
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, EncodeError> {
@@ -228,7 +244,7 @@ impl<'a, 'w> Serializer for ValueSerializer<'a, 'w> {
 /// Writes the elements of a list.
 struct ListSerializer<'a, 'w> {
     out: &'a mut ValueWriter<'w>,
-    level: usize,
+    depth: Depth,
     /// What the first element turned out to be, and all must be.
     form: Option<Form>,
     index: usize,
@@ -246,9 +262,9 @@ impl ListSerializer<'_, '_> {
         element: &T,
         index: usize,
     ) -> Result<(), EncodeError> {
-        let level = self.level;
+        let depth = self.depth;
         let serialize = |out: &mut ValueWriter<'_>| {
-            element.serialize(ValueSerializer { out, level, listed: true })
+            element.serialize(ValueSerializer { out, depth, listed: true })
         };
         let too_long = |len| EncodeErrorKind::ElementTooLong { index, len }.into();
         let mixed = || no_form("a list of boxes and of other values");
@@ -308,16 +324,16 @@ lists! {
 /// Writes the pairs of a box.
 struct PairsSerializer<'a> {
     out: BoxWriter<'a>,
-    level: usize,
+    depth: Depth,
     /// The key of a map whose value comes next.
     key: Vec<u8>,
 }
 
 impl PairsSerializer<'_> {
     fn put<T: Serialize + ?Sized>(&mut self, key: &[u8], value: &T) -> Result<(), EncodeError> {
-        let level = self.level;
+        let depth = self.depth;
         let put = self.out.put_with(key, |out| {
-            value.serialize(ValueSerializer { out, level, listed: false }).map(|_| ())
+            value.serialize(ValueSerializer { out, depth, listed: false }).map(|_| ())
         });
         match put {
             // The value itself is absent, not something inside of it.

@@ -23,7 +23,9 @@ impl Argument for BigInt {
         Ok(())
     }
 
-    fn from_string_proto(value: Value<'_>, _proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        // Room for four digits of 64 bits at least.
+        proto.spend(4 * size_of::<u64>())?;
         let number = read_any(value)?;
         if let Some(number) = number.fit::<i128>() {
             return Ok(number.into());
@@ -32,6 +34,7 @@ impl Argument for BigInt {
         if digits.len() > MAX_VALUE {
             return Err(DecodeError::out_of_range("BigInt", value));
         }
+        proto.spend(digits.len())?;
         let digits = BigInt::parse_bytes(digits, 10);
         digits.ok_or_else(|| DecodeError::malformed("an Integer", value))
     }

@@ -7,7 +7,7 @@ use crate::argument::displayed::displayed;
 displayed! {
     /// Unicode: an absolute URL, in the form that the URL Standard gives it, which may not be the
     /// one that was received.
-    Url: "a URL";
+    Url: "a URL", 6 for each byte;
 }
 
 #[cfg(test)]

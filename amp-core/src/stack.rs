@@ -1,0 +1,23 @@
+//! How much stack decoding and encoding take.
+//!
+//! How deep values nest is for the peer to choose, within a limit; how large the frames of one level
+//! are is for the compiler, and without optimisation they are large. So both are bounded.
+
+use std::hint::black_box;
+use std::ptr;
+
+/// How many bytes of stack the values inside of a box may take: half of what a thread has, by default
+/// of `std` and of tokio.
+pub(crate) const MAX_STACK: usize = 1 << 20;
+
+/// About where the stack is.
+#[inline(never)]
+pub(crate) fn position() -> usize {
+    let here = 0_u8;
+    ptr::from_ref(black_box(&here)).addr()
+}
+
+/// Whether more of the stack was taken since `base` than may be.
+pub(crate) fn is_exhausted(base: usize) -> bool {
+    position().abs_diff(base) > MAX_STACK
+}
