@@ -129,6 +129,8 @@ mod report;
 #[cfg(feature = "tokio")]
 pub mod responder;
 #[cfg(feature = "tokio")]
+mod restraint;
+#[cfg(feature = "tokio")]
 pub mod router;
 #[cfg(feature = "tokio")]
 mod runtime;
@@ -192,8 +194,10 @@ pub mod __private {
     pub use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay};
     #[cfg(feature = "tokio")]
-    pub use crate::observing::Restraint;
-    #[cfg(feature = "tokio")]
     pub use crate::panics::caught;
+    #[cfg(feature = "tokio")]
+    pub use crate::restraint::{Restraint, restrained};
     pub use crate::schema::{BoxSchema, ErrorSchema, WireType, WireTypes};
+    #[cfg(feature = "tokio")]
+    pub use tracing;
 }

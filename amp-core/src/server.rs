@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
@@ -11,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
 use crate::connection::{Connection, Driver, Peer};
-use crate::observing::Restraint;
 use crate::panics::{caught, caught_future};
 use crate::report::Report;
 use crate::responder::Responders;
+use crate::restraint::{Restraint, restrained};
 use crate::runtime;
 
 /// How long a server waits before it accepts again when it cannot, for want of descriptors or
@@ -250,6 +251,8 @@ impl<L: Listener> Serve<L> {
         let mut pause: Option<Pin<Box<Sleep>>> = None;
         let mut next_pause = ACCEPT_AGAIN;
         let (refusals, panics) = (Restraint::default(), Restraint::default());
+        // A peer may connect any number of times.
+        let failures = Arc::<Restraint>::default();
         let told_to_close = loop {
             let room = connections.len() < max_connections;
             let accepted = tokio::select! {
@@ -272,7 +275,8 @@ impl<L: Listener> Serve<L> {
                 Ok(connection) => {
                     next_pause = ACCEPT_AGAIN;
                     let begun = caught(|| {
-                        let (peer, driver) = prepare(connection).start();
+                        let connection = prepare(connection).failures(Arc::clone(&failures));
+                        let (peer, driver) = connection.start();
                         on_connect(peer.clone());
                         (peer, driver)
                     });
@@ -282,12 +286,7 @@ impl<L: Listener> Serve<L> {
                             connections.spawn(running);
                         }
                         Err(error) => {
-                            if let Some(unsaid) = panics.admit() {
-                                let unsaid = (unsaid > 0).then_some(unsaid);
-                                tracing::warn!(%error, unsaid, "a connection was dropped");
-                            } else {
-                                tracing::debug!(%error, "a connection was dropped");
-                            }
+                            restrained!(panics, warn, "a connection was dropped", %error);
                         }
                     }
                 }
@@ -296,12 +295,7 @@ impl<L: Listener> Serve<L> {
                 }
                 Err(error) => {
                     let error = Report(&error);
-                    if let Some(unsaid) = refusals.admit() {
-                        let unsaid = (unsaid > 0).then_some(unsaid);
-                        tracing::warn!(%error, pause = ?next_pause, unsaid, "cannot accept a connection");
-                    } else {
-                        tracing::debug!(%error, pause = ?next_pause, "cannot accept a connection");
-                    }
+                    restrained!(refusals, warn, "cannot accept a connection", %error, pause = ?next_pause);
                     pause = Some(Box::pin(tokio::time::sleep(next_pause)));
                     next_pause = (next_pause * 2).min(ACCEPT_AGAIN_MAX);
                 }
@@ -316,6 +310,10 @@ impl<L: Listener> Serve<L> {
         }
         drop(stop);
         all_ended(&mut connections).await;
+        match failures.take_unsaid() {
+            0 => {}
+            unsaid => tracing::warn!(unsaid, "more calls failed"),
+        }
     }
 }
 

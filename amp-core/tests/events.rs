@@ -4,14 +4,17 @@ mod support;
 
 use amp_core::{
     AmpBox, Argument, Arguments, Command, Connection, Context, DecodeError, EncodeError, Failure,
-    NoError, Peer, Proto, ProtocolSwitch, RemoteError, Responders, StringCallReceived, Value,
-    ValueWriter,
+    Listener, NoError, Peer, Proto, ProtocolSwitch, RemoteError, Responders, StringCallReceived,
+    Value, ValueWriter, serve,
 };
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Script, echoing, settled};
+use tokio::io::DuplexStream;
+use tokio::sync::{mpsc, oneshot};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{DefaultGuard, set_default};
@@ -213,6 +216,50 @@ async fn a_flood_of_failing_calls_says_a_few_lines_and_how_many_there_were() {
     peer.closed().await;
     assert_eq!(log.count("more calls failed"), 1);
     assert_eq!(log.at(Level::WARN).last().unwrap().1["unsaid"], "2");
+}
+
+/// Accepts what a test sends it.
+struct Streams(mpsc::UnboundedReceiver<DuplexStream>);
+
+impl Listener for Streams {
+    async fn accept(&mut self) -> io::Result<Connection> {
+        match self.0.recv().await {
+            Some(stream) => Ok(Connection::new(stream)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A peer that connects again and again is one peer.
+#[tokio::test(start_paused = true)]
+async fn the_connections_of_a_server_say_a_few_lines_together() {
+    let (log, _guard) = Log::subscribe();
+    let fail =
+        |_: Context, _: Work| async { Err::<Done, Failure<NoError>>(Failure::other("no luck")) };
+    let responders = Responders::new(()).try_respond(fail);
+    let (connect, streams) = mpsc::unbounded_channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async { drop(stopped.await) };
+    let server =
+        tokio::spawn(serve(Streams(streams), responders).shutdown_on(shutdown).into_future());
+    for _ in 0..100 {
+        let (near, far) = tokio::io::duplex(1 << 10);
+        connect.send(far).unwrap();
+        let mut script = Script::of(near);
+        for tag in ["1", "2", "3"] {
+            script.send_box([("_ask", tag), ("_command", "Work")]).await;
+            script.receive().await.expect("an answer");
+        }
+    }
+    settled().await;
+    let said = log.at(Level::WARN).len();
+    assert!((1..=10).contains(&said), "{said} warnings");
+    drop(stop);
+    server.await.unwrap();
+    let warnings = log.at(Level::WARN);
+    assert_eq!(warnings.len(), said + 1);
+    assert_eq!(warnings[said].0, "more calls failed");
+    assert_eq!(warnings[said].1["unsaid"], (300 - said).to_string());
 }
 
 #[tokio::test]

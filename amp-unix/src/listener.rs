@@ -1,4 +1,4 @@
-use amp_core::__private::{Restraint, caught};
+use amp_core::__private::{Restraint, caught, restrained};
 use amp_core::{Connection, Listener};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
@@ -183,23 +183,22 @@ impl UnixSocketListener {
                 if !matches!(admitted, Ok(true)) {
                     let PeerCredentials { uid, gid, pid } = client;
                     let error = admitted.as_ref().err().map(tracing::field::display);
-                    if let Some(unsaid) = self.refusals.admit() {
-                        let unsaid = (unsaid > 0).then_some(unsaid);
-                        let message = "a client was not admitted";
-                        tracing::warn!(uid, gid, pid, path, error, unsaid, "{message}");
-                    } else {
-                        tracing::debug!(uid, gid, pid, path, error, "a client was not admitted");
-                    }
+                    let refusals = &self.refusals;
+                    restrained!(
+                        refusals,
+                        warn,
+                        "a client was not admitted",
+                        uid,
+                        gid,
+                        pid,
+                        path,
+                        error
+                    );
                 }
                 matches!(admitted, Ok(true))
             }
             Err(error) => {
-                if let Some(unsaid) = self.refusals.admit() {
-                    let unsaid = (unsaid > 0).then_some(unsaid);
-                    tracing::warn!(%error, path, unsaid, "a client was not admitted");
-                } else {
-                    tracing::debug!(%error, path, "a client was not admitted");
-                }
+                restrained!(self.refusals, warn, "a client was not admitted", %error, path);
                 false
             }
         }

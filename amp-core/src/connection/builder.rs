@@ -20,6 +20,7 @@ use crate::dial;
 use crate::error::CloseReason;
 use crate::observing::WireLog;
 use crate::responder::{Locator, Responders};
+use crate::restraint::Restraint;
 use crate::runtime;
 
 /// A connection that is about to start: a transport, and how to deal with what comes over it.
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) call_timeout: Option<Duration>,
     pub(crate) unknown_keys: UnknownKeys,
     pub(crate) wire_log: Option<WireLog>,
+    /// Of the events that tell of failed calls.
+    pub(crate) failures: Arc<Restraint>,
 }
 
 impl Connection {
@@ -238,6 +241,12 @@ impl Connection {
     /// ([`Peer::get`](crate::Peer::get)) and arguments ([`Proto::get`](crate::Proto::get)).
     pub fn data<T: Any + Send + Sync>(mut self, value: T) -> Self {
         self.extensions.insert(value);
+        self
+    }
+
+    /// Shares what restrains the events of failed calls with other connections.
+    pub(crate) fn failures(mut self, failures: Arc<Restraint>) -> Self {
+        self.settings.failures = failures;
         self
     }
 

@@ -503,9 +503,13 @@ impl Driver {
         let reason = self.shared.end(reason);
         #[cfg(feature = "metrics")]
         self.line.report(&self.shared);
-        match self.shared.failures.take_unsaid() {
-            0 => {}
-            unsaid => tracing::warn!(unsaid, "more calls failed"),
+        let failures = &self.shared.settings.failures;
+        // A server says it of all its connections together.
+        if Arc::strong_count(failures) == 1 {
+            match failures.take_unsaid() {
+                0 => {}
+                unsaid => tracing::warn!(unsaid, "more calls failed"),
+            }
         }
         tracing::debug!(reason = %Report(&reason), "the connection has ended");
         reason

@@ -25,7 +25,7 @@ use super::unclaimed::Unclaimed;
 use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{BoxError, BoxLimits};
 use crate::error::{CallError, CloseReason};
-use crate::observing::{self, Measures, Restraint, Side, Watch};
+use crate::observing::{self, Measures, Side, Watch};
 use crate::proto::{Body, CallId, Core, CoreLimits, Outgoing};
 use crate::report::Report;
 use crate::responder::Locator;
@@ -64,8 +64,6 @@ pub(crate) struct Shared {
     pub(super) room: Arc<Notify>,
     /// Notified when no more calls can be made.
     pub(super) refusing: Notify,
-    /// Of the events that tell of failed calls.
-    pub(crate) failures: Restraint,
     /// Notified when the connection has ended, or goes on over another transport.
     pub(super) changed: Notify,
 }
@@ -232,7 +230,6 @@ impl Shared {
             eventful: AtomicBool::new(false),
             room: Arc::default(),
             refusing: Notify::new(),
-            failures: Restraint::default(),
             changed: Notify::new(),
         }
     }

@@ -43,15 +43,16 @@
 //! with control characters escaped.
 //!
 //! A peer can cause any number of some events. Those with the field `unsaid` are said five times at
-//! most for a connection or a listener, and then once a second: `unsaid` is how many were left out
-//! since the last one. Those left out are events of the same message at the level `DEBUG`.
+//! most for a connection, for all connections of a server together, or for a listener, and then once
+//! a second: `unsaid` is how many were left out since the last one. Those left out are events of the
+//! same message at the level `DEBUG`.
 //!
 //! | level | message | fields | target |
 //! |---|---|---|---|
 //! | `ERROR` | `a TLS handshake failed` (it panicked) | `error`, `unsaid` | `amp_core::tls` |
 //! | `ERROR` | `a signal to a server failed` (it panicked) | `error` | `amp_core::server` |
 //! | `WARN` | `a call failed` in a way that its command does not declare | `command`, `reference`, `error`, `unsaid` | `amp_core::responder` |
-//! | `WARN` | `more calls failed` on a connection that has ended than were said | `unsaid` | `amp_core::connection` |
+//! | `WARN` | `more calls failed` on a connection, or all those of a server, than were said before the end | `unsaid` | `amp_core::connection`, `amp_core::server` |
 //! | `WARN` | `a ping cannot be sent` | `error` | `amp_core::connection` |
 //! | `WARN` | `cannot accept a connection` | `error`, `pause`, `unsaid` | `amp_core::server` |
 //! | `WARN` | `a connection was dropped` by a server, since `prepare` or `on_connect` panicked | `error`, `unsaid` | `amp_core::server` |
@@ -109,15 +110,12 @@
 #[cfg(feature = "metrics")]
 mod metrics;
 pub(crate) mod outliving;
-mod restraint;
 mod watch;
 mod wire_log;
 
 #[cfg(feature = "metrics")]
 pub(crate) use metrics::{MeasuredConnection, Measures};
 pub use outliving::outliving_responders;
-#[doc(hidden)]
-pub use restraint::Restraint;
 pub(crate) use watch::{Outcome, Plain, Side, Watch};
 pub use wire_log::WireLog;
 

@@ -15,6 +15,7 @@ use crate::observing::{Outcome, Plain, Side, Watch};
 use crate::panics::{Panic, caught, caught_future};
 use crate::proto::{Body, IncomingCall, RemoteError};
 use crate::report::Report;
+use crate::restraint::restrained;
 use crate::shorten::Shortened;
 
 /// A call that takes so few bytes more once it is decoded is counted as it was on the wire: most do,
@@ -286,12 +287,10 @@ impl Question {
         let command = self.command();
         if matches!(error, Undeclared::Dropped) {
             tracing::debug!(%command, %reference, "a responder was dropped before it had answered");
-        } else if let Some(unsaid) = self.peer.shared().failures.admit() {
-            let unsaid = (unsaid > 0).then_some(unsaid);
-            tracing::warn!(%command, %reference, %error, unsaid, "a call failed");
-        } else {
-            tracing::debug!(%command, %reference, %error, "a call failed");
+            return;
         }
+        let failures = &self.peer.shared().settings.failures;
+        restrained!(failures, warn, "a call failed", %command, %reference, %error);
     }
 
     fn finish(&mut self, code: &[u8], description: &str, close: bool) {

@@ -17,9 +17,9 @@ use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
 use crate::connection::{ByteStream, Transport};
 use crate::error::CloseReason;
-use crate::observing::Restraint;
 use crate::proto::ProtocolError;
 use crate::report::Report;
+use crate::restraint::{Restraint, restrained};
 
 /// How many bytes a read asks for at least.
 const READ: usize = 64 << 10;
@@ -159,12 +159,7 @@ impl Driver {
         if !attachments.is_empty() {
             let dropped = attachments.len();
             // Each message of the peer may bring some.
-            if let Some(unsaid) = uncarried.admit() {
-                let unsaid = (unsaid > 0).then_some(unsaid);
-                tracing::warn!(dropped, unsaid, "{UNCARRIED}");
-            } else {
-                tracing::debug!(dropped, "{UNCARRIED}");
-            }
+            restrained!(uncarried, warn, "a routed connection carries no attachments", dropped);
             attachments.clear();
         }
         received
@@ -362,8 +357,6 @@ impl Driver {
         reason
     }
 }
-
-const UNCARRIED: &str = "a routed connection carries no attachments";
 
 const ASTRAY: &str = "a box came for a route that is not bound";
 

@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::RouteName;
 use crate::boxes::{BoxError, BoxLimits, Decoder, MAX_VALUE, keys};
-use crate::observing::Restraint;
+use crate::restraint::{Restraint, restrained};
 
 /// How much larger a box gets by its `_route`, at most: two lengths, the key, and the value.
 const ROOM: usize = 4 + keys::ROUTE.len() + MAX_VALUE;
@@ -64,13 +64,13 @@ impl Labeller {
     pub(super) fn label(&mut self, out: &mut BytesMut) -> Result<(), BoxError> {
         while let Some(mut ampbox) = self.decoder.decode(&mut self.partial)? {
             if ampbox.remove(keys::ROUTE) {
-                const LOST: &str = "a box lost its argument _route, which routes use themselves";
                 // A peer may have chosen it, where boxes are passed on.
-                if let Some(unsaid) = self.lost.admit() {
-                    tracing::warn!(unsaid = (unsaid > 0).then_some(unsaid), "{LOST}");
-                } else {
-                    tracing::debug!("{LOST}");
-                }
+                let lost = &self.lost;
+                restrained!(
+                    lost,
+                    warn,
+                    "a box lost its argument _route, which routes use themselves"
+                );
             }
             out.reserve(self.pair.len() + ampbox.encoded_len());
             out.put_slice(&self.pair);

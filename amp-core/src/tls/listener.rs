@@ -11,8 +11,8 @@ use tokio_rustls::rustls::ServerConfig;
 use super::handshake::{Role, TIMEOUT, connection, handshake};
 use crate::argument::PeerAddress;
 use crate::connection::Connection;
-use crate::observing::Restraint;
 use crate::report::Report;
+use crate::restraint::{Restraint, restrained};
 use crate::server::Listener;
 
 /// Accepts streams: a [`TcpListener`], or something of your own.
@@ -93,12 +93,7 @@ impl<L: AcceptStream> Listener for TlsListener<L> {
                     // A verifier or resolver of the user's has panicked.
                     Err(error) => {
                         let error = Report(&error);
-                        if let Some(unsaid) = self.panics.admit() {
-                            let unsaid = (unsaid > 0).then_some(unsaid);
-                            tracing::error!(%error, unsaid, "a TLS handshake failed");
-                        } else {
-                            tracing::debug!(%error, "a TLS handshake failed");
-                        }
+                        restrained!(self.panics, error, "a TLS handshake failed", %error);
                     }
                 },
                 accepted = self.listener.accept(), if room => {

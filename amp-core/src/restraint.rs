@@ -1,3 +1,5 @@
+//! Events that a peer can cause any number of, and that must not fill the log.
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -8,7 +10,25 @@ const BURST: u32 = 5;
 /// How long it takes until one more may.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Keeps a kind of event from filling the log, of which a peer can cause any number.
+/// Says an event at a level, with the number of those left out before it as the field `unsaid`; or at
+/// the level `DEBUG`, where as many of its kind as may be were said already.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __restrained {
+    ($restraint:expr, $level:ident, $message:literal $(, $($fields:tt)+)?) => {
+        match $restraint.allow() {
+            Some(unsaid) => {
+                let unsaid = (unsaid > 0).then_some(unsaid);
+                $crate::__private::tracing::$level!($($($fields)+,)? unsaid, $message)
+            }
+            None => $crate::__private::tracing::debug!($($($fields)+,)? $message),
+        }
+    };
+}
+
+pub use __restrained as restrained;
+
+/// Counts the events of a kind, and says which of them may be seen.
 #[derive(Debug, Default)]
 pub struct Restraint(Mutex<Spent>);
 
@@ -23,8 +43,8 @@ struct Spent {
 impl Restraint {
     /// Whether the event may be said aloud: `Some` with the number of those before it that were
     /// not, since the last one that was.
-    pub fn admit(&self) -> Option<u64> {
-        self.admit_at(Instant::now())
+    pub fn allow(&self) -> Option<u64> {
+        self.allow_at(Instant::now())
     }
 
     /// How many events were not said aloud since the last one that was. They are forgotten with this.
@@ -32,7 +52,7 @@ impl Restraint {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).unsaid)
     }
 
-    fn admit_at(&self, now: Instant) -> Option<u64> {
+    fn allow_at(&self, now: Instant) -> Option<u64> {
         let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = spent.since.unwrap_or(now);
         let over = now.saturating_duration_since(since).as_secs() / EVERY.as_secs();
@@ -56,7 +76,7 @@ mod tests {
     fn a_flood_says_a_few_events_and_then_one_a_second_and_how_many_it_left_out() {
         let restraint = Restraint::default();
         let start = Instant::now();
-        let at = |millis| restraint.admit_at(start + Duration::from_millis(millis));
+        let at = |millis| restraint.allow_at(start + Duration::from_millis(millis));
         for _ in 0..BURST {
             assert_eq!(at(0), Some(0));
         }
@@ -77,12 +97,12 @@ mod tests {
         let restraint = Restraint::default();
         let start = Instant::now();
         for second in 0..1000 {
-            assert_eq!(restraint.admit_at(start + Duration::from_secs(second)), Some(0));
+            assert_eq!(restraint.allow_at(start + Duration::from_secs(second)), Some(0));
         }
         let much_later = start + Duration::from_secs(1 << 33);
         for _ in 0..BURST {
-            assert_eq!(restraint.admit_at(much_later), Some(0));
+            assert_eq!(restraint.allow_at(much_later), Some(0));
         }
-        assert_eq!(restraint.admit_at(much_later), None);
+        assert_eq!(restraint.allow_at(much_later), None);
     }
 }
