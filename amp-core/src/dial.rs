@@ -120,10 +120,12 @@ mod tests {
         ([0x2001, 0xdb8, 0, 0, 0, 0, 0, last], 1).into()
     }
 
-    /// What becomes of the attempt at each address, and after how many milliseconds; and when each
-    /// began.
+    /// After how many milliseconds an attempt is over, and how.
+    type Attempt = (u64, Result<(), io::ErrorKind>);
+
+    /// What becomes of the attempt at each address, `None` where that is nothing; and when each began.
     async fn dial(
-        plan: &[(SocketAddr, Option<(u64, Result<(), io::ErrorKind>)>)],
+        plan: &[(SocketAddr, Option<Attempt>)],
     ) -> (io::Result<SocketAddr>, Vec<(SocketAddr, u128)>) {
         let (start, began) = (Instant::now(), RefCell::new(Vec::new()));
         let addresses = plan.iter().map(|(address, _)| *address).collect();

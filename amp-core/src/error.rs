@@ -207,6 +207,13 @@ pub enum CloseReason {
         /// How long that was.
         after: Duration,
     },
+    /// The peer has not finished a box in time: see [`Limits::box_timeout`](crate::Limits::box_timeout)
+    /// and [`Connection::first_box_timeout`](crate::Connection::first_box_timeout).
+    #[error("no box was finished within {after:?}")]
+    BoxTimeout {
+        /// How long it had.
+        after: Duration,
+    },
     /// The peer has not logged in in time: see `amp_core::login`.
     #[error("the peer has not logged in within {within:?}")]
     NoLogin {

@@ -1,5 +1,33 @@
 //! Servers: accept connections and serve them until told to stop.
+//!
+//! # What a server can cost
+//!
+//! Whoever can connect can fill what is bounded here, and nothing else. These are the defaults:
+//!
+//! | | one connection | all connections of a server together |
+//! |---|---|---|
+//! | connections, and so descriptors | | by how many descriptors the process may have, 384 of 1024: [`max_connections`](Serve::max_connections) |
+//! | descriptors that were passed | 256 unclaimed, and 256 held by responders: [`unclaimed_attachments`](crate::Limits::unclaimed_attachments) | 256 of each, for all of the process: [`attachments_in_all`](crate::Limits::attachments_in_all) |
+//! | calls being answered | 8192: [`running_responders_max`](crate::Limits::running_responders_max) | 65 536: [`max_running_responders`](Serve::max_running_responders) |
+//! | bytes of those calls | 64 MiB: [`running_bytes_max`](crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
+//! | bytes of a box that is not finished | 17 MiB: [`boxes`](crate::Limits::boxes) | |
+//! | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](crate::Limits::send_queue_max) | |
+//! | what is not counted, in bytes: buffers, small boxes and answers | 64 KiB, and a few more for the connection itself | as many for each |
+//! | how long a box may be unfinished | 60 to 120 seconds: [`box_timeout`](crate::Limits::box_timeout) | |
+//! | how long a peer may say nothing | for ever, unless [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) is set | |
+//! | how long a connection takes to end | 5 seconds, or one if the peer is to blame: [`close_timeout`](crate::Limits::close_timeout) | |
+//! | TLS handshakes | 10 seconds each: `TlsListener::handshake_timeout` | 1024 at once: `TlsListener::max_handshakes` |
+//! | routes of a [`Router`](crate::router::Router) | 1024, each with 1 MiB received and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as many for each: routers are not counted |
+//!
+//! A connection may hold as much of what is counted for all as is left: one alone half of it, two a
+//! third each. A connection over that, or over a limit of its own, waits, is refused a call, or ends,
+//! as at its own limits. So those that hold little get on beside some that hold all they can.
+//!
+//! Not bounded are what responders make of their calls, how long they take, and what runs after an
+//! answer.
 
+#[cfg(unix)]
+use nix::sys::resource::{Resource, getrlimit};
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -11,7 +39,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
-use crate::connection::{Connection, Driver, Peer};
+use crate::connection::{Connection, Driver, Peer, Together};
 use crate::panics::{caught, caught_future};
 use crate::report::Report;
 use crate::responder::Responders;
@@ -109,7 +137,9 @@ pub fn serve_with<L: Listener>(
         listener,
         prepare: Box::new(prepare),
         on_connect: Box::new(drop),
-        max_connections: usize::MAX,
+        max_connections: None,
+        max_bytes: 512 << 20,
+        max_running_responders: 1 << 16,
         drain_timeout: Duration::from_secs(5),
         stop_accepting: Box::pin(std::future::pending()),
         shutdown: Box::pin(std::future::pending()),
@@ -172,7 +202,10 @@ pub struct Serve<L> {
     listener: L,
     prepare: Box<dyn FnMut(Connection) -> Connection + Send>,
     on_connect: Box<dyn FnMut(Peer) + Send>,
-    max_connections: usize,
+    /// `None` for as many as there may be descriptors for.
+    max_connections: Option<usize>,
+    max_bytes: usize,
+    max_running_responders: usize,
     drain_timeout: Duration,
     stop_accepting: Signal,
     shutdown: Signal,
@@ -207,11 +240,33 @@ impl<L: Listener> Serve<L> {
         self
     }
 
-    /// How many connections there may be at once, at least one. There is no limit by default. At
-    /// this number no more are accepted until one of them has ended: clients that connect
+    /// How many connections there may be at once, at least one. By default three quarters of the
+    /// descriptors that the process may have when the server is started (`RLIMIT_NOFILE`), after 512
+    /// are taken off for those that peers may pass, and a quarter of all of them at least. The rest is
+    /// for the program itself. There is no limit where the system has none. At this number no more are accepted until one of them has ended: clients that connect
     /// meanwhile wait in the backlog of the listening socket, and see a connection that is slow.
     pub fn max_connections(mut self, max: usize) -> Self {
-        self.max_connections = max.max(1);
+        self.max_connections = Some(max.max(1));
+        self
+    }
+
+    /// How many bytes the server may hold for all its connections together: of calls that are being
+    /// answered, of boxes that are not finished, and of what waits to be sent. 512 MiB by default.
+    /// What a connection holds of the latter two is not counted up to 64 KiB.
+    ///
+    /// A connection that holds more than what is left for all ends with
+    /// [`CloseReason::Limit`](crate::CloseReason::Limit), or is not read from, if it is its calls.
+    pub fn max_bytes(mut self, max: usize) -> Self {
+        self.max_bytes = max;
+        self
+    }
+
+    /// How many responders may run at once for all connections together, of those that have to wait.
+    /// 65 536 by default. A connection with as many as are left for all is not read from, as at
+    /// [`running_responders`](crate::Limits::running_responders); when none are left a call is refused,
+    /// as at [`running_responders_max`](crate::Limits::running_responders_max).
+    pub fn max_running_responders(mut self, max: usize) -> Self {
+        self.max_running_responders = max;
         self
     }
 
@@ -244,7 +299,10 @@ impl<L: Listener> Serve<L> {
     async fn run(self) {
         runtime::with_timers();
         let Self { mut listener, mut prepare, mut on_connect, .. } = self;
-        let Self { max_connections, drain_timeout, mut stop_accepting, mut shutdown, .. } = self;
+        let Self { max_connections, max_bytes, max_running_responders, .. } = self;
+        let Self { drain_timeout, mut stop_accepting, mut shutdown, .. } = self;
+        let max_connections = max_connections.unwrap_or_else(connections_by_descriptors);
+        let together = Arc::new(Together::new(max_bytes, max_running_responders));
         let (stop, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
         // The pause after which it accepts again, once it could not.
@@ -275,7 +333,9 @@ impl<L: Listener> Serve<L> {
                 Ok(connection) => {
                     next_pause = ACCEPT_AGAIN;
                     let begun = caught(|| {
-                        let connection = prepare(connection).failures(Arc::clone(&failures));
+                        let connection = prepare(connection)
+                            .failures(Arc::clone(&failures))
+                            .together(Arc::clone(&together));
                         let (peer, driver) = connection.start();
                         on_connect(peer.clone());
                         (peer, driver)
@@ -315,6 +375,16 @@ impl<L: Listener> Serve<L> {
             unsaid => tracing::warn!(unsaid, "more calls failed"),
         }
     }
+}
+
+/// How many connections leave descriptors for what peers pass, and for the program.
+fn connections_by_descriptors() -> usize {
+    #[cfg(unix)]
+    if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let most = (limit.saturating_sub(512) / 4 * 3).max(limit / 4).max(1);
+        return usize::try_from(most).unwrap_or(usize::MAX);
+    }
+    usize::MAX
 }
 
 async fn all_ended(connections: &mut JoinSet<()>) {

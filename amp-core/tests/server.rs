@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{echoing, gated, numbered, settled};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -342,4 +342,190 @@ async fn a_dead_address_does_not_hold_up_the_next() {
     let peer = connected.await.expect("no hang").unwrap();
     peer.call_remote_string("Echo", numbered(1)).await.unwrap();
     drop(clients);
+}
+
+/// The beginning of a box: `len` bytes of it.
+fn unfinished(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0, 1, b'a'];
+    let mut number = 0_u32;
+    bytes.extend([0xff, 0xff]);
+    while bytes.len() < len {
+        bytes.extend(vec![b'x'; 0xffff]);
+        number += 1;
+        bytes.extend([0, 4]);
+        bytes.extend(number.to_be_bytes());
+        bytes.extend([0xff, 0xff]);
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_connections_together_hold_no_more_than_the_server_may() {
+    const EACH: usize = 300 << 10;
+    let (streams, listener) = scripted();
+    let (peers, mut connected) = mpsc::unbounded_channel();
+    let server = serve(listener, echoing()).max_bytes(1 << 20).on_connect(move |peer| {
+        peers.send(peer).unwrap();
+    });
+    tokio::spawn(server.into_future());
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        let (mut near, far) = tokio::io::duplex(1 << 20);
+        streams.send(Ok(far)).unwrap();
+        near.write_all(&unfinished(EACH)).await.unwrap();
+        held.push((near, connected.recv().await.unwrap()));
+    }
+    settled().await;
+    let open = held.iter().filter(|(_, peer)| !peer.is_closed()).count();
+    assert!((1..=3).contains(&open), "{open} hold {EACH} bytes each");
+    for (_, peer) in held.iter().filter(|(_, peer)| peer.is_closed()) {
+        let expected =
+            "the connection went over the limit of 1048576 bytes held for all connections";
+        assert_eq!(peer.closed().await.to_string(), expected);
+    }
+    // Somebody who holds little gets on beside them, and there is room again when they have gone.
+    let (near, far) = tokio::io::duplex(1 << 20);
+    streams.send(Ok(far)).unwrap();
+    let peer = Connection::new(near).spawn();
+    peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    drop(held);
+    settled().await;
+    let large = [("n", "x".repeat(60_000)), ("m", "x".repeat(60_000)), ("o", "x".repeat(60_000))];
+    peer.call_remote_string("Echo", large).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_connection_leaves_responders_for_the_others() {
+    let gate = Arc::new(Semaphore::new(0));
+    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let (streams, listener) = scripted();
+    let server = serve(listener, slow.merge(echoing()).unwrap()).max_running_responders(8);
+    tokio::spawn(server.into_future());
+    let connect = || {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        streams.send(Ok(far)).unwrap();
+        Connection::new(near).spawn()
+    };
+    let (greedy, other) = (connect(), connect());
+    let calls: Vec<_> = (0..20)
+        .map(|n| {
+            let greedy = greedy.clone();
+            tokio::spawn(async move { greedy.call_remote_string("Slow", numbered(n)).await })
+        })
+        .collect();
+    settled().await;
+    let call = tokio::spawn(async move { other.call_remote_string("Slow", numbered(1)).await });
+    settled().await;
+    assert!(!call.is_finished(), "it is being answered");
+    gate.add_permits(21);
+    call.await.unwrap().unwrap();
+    let answers = futures_all(calls).await;
+    assert!(answers.iter().all(|ok| *ok), "the others waited: {answers:?}");
+}
+
+async fn futures_all<T, E>(calls: Vec<JoinHandle<Result<T, E>>>) -> Vec<bool> {
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(call.await.unwrap().is_ok());
+    }
+    answers
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_box_that_is_never_finished_ends_the_connection_in_time() {
+    let second = Duration::from_secs(1);
+    let (mut near, far) = tokio::io::duplex(1000);
+    let peer = Connection::new(far).responders(echoing()).spawn();
+    let start = Instant::now();
+    let call = [("_ask", "1"), ("_command", "Echo")];
+    let call = amp_core::AmpBox::from_pairs(call).unwrap().to_bytes();
+    // What is finished in time may come in any number of pieces, for any time.
+    for _ in 0..10 {
+        for byte in &call {
+            near.write_all(&[*byte]).await.unwrap();
+            tokio::time::sleep(second).await;
+        }
+    }
+    assert!(!peer.is_closed());
+    let begun = Instant::now();
+    while !peer.is_closed() && begun.elapsed() < 200 * second {
+        // A byte now and then does not help.
+        let _ = near.write_all(&[0, 1, b'a', 0xff, 0xff][..1]).await;
+        let _ = near.write_all(&[1, b'a', 0xff, 0xff]).await;
+        tokio::time::sleep(10 * second).await;
+        let _ = near.write_all(&[b'x'; 10]).await;
+    }
+    let reason = peer.closed().await;
+    assert!(
+        matches!(reason, CloseReason::BoxTimeout { after } if after == 60 * second),
+        "{reason}"
+    );
+    assert!(begun.elapsed() <= 131 * second, "{:?}", begun.elapsed());
+    assert!(start.elapsed() > 200 * second);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_says_nothing_is_left_where_that_is_asked_for() {
+    let second = Duration::from_secs(1);
+    let connect = || {
+        let (near, far) = tokio::io::duplex(1000);
+        (near, Connection::new(far).responders(echoing()).first_box_timeout(5 * second).spawn())
+    };
+    let (mut silent, peer) = connect();
+    silent.write_all(&[0]).await.unwrap();
+    let start = Instant::now();
+    let reason = peer.closed().await;
+    assert_eq!(reason.to_string(), "no box was finished within 5s");
+    assert!(start.elapsed() < 7 * second);
+    let (near, peer) = connect();
+    Connection::new(near).spawn().call_remote_string("Echo", numbered(1)).await.unwrap();
+    let (near, kept) = connect();
+    let client = Connection::new(near).spawn();
+    client.call_remote_string("Echo", numbered(1)).await.unwrap();
+    tokio::time::sleep(100 * second).await;
+    assert!(peer.is_closed() && !kept.is_closed(), "one was closed by its client");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_breaks_the_protocol_is_not_read_from_for_long() {
+    let (mut near, far) = tokio::io::duplex(64 << 10);
+    let peer = Connection::new(far).spawn();
+    near.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut sent = 0;
+    let junk = vec![b'x'; 16 << 10];
+    while let Ok(Ok(())) =
+        tokio::time::timeout(Duration::from_secs(10), near.write_all(&junk)).await
+    {
+        sent += junk.len();
+    }
+    assert!(sent < 1 << 20, "{sent} bytes were read");
+    assert!(matches!(peer.closed().await, CloseReason::Protocol(_)));
+}
+
+#[tokio::test]
+async fn a_server_has_no_more_connections_than_it_may_have_descriptors() {
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    let limit = usize::try_from(limit.unwrap().0).unwrap();
+    let many = (limit.saturating_sub(512) / 4 * 3).max(limit / 4);
+    if many > 4096 {
+        // It would take as many streams.
+        return;
+    }
+    let (streams, listener) = scripted();
+    let accepted = Arc::clone(&listener.accepted);
+    tokio::spawn(serve(listener, echoing()).into_future());
+    let near: Vec<_> = (0..many + 5)
+        .map(|_| {
+            let (near, far) = tokio::io::duplex(10);
+            streams.send(Ok(far)).unwrap();
+            near
+        })
+        .collect();
+    while accepted.lock().unwrap().len() < many {
+        tokio::task::yield_now().await;
+    }
+    settled().await;
+    assert_eq!(accepted.lock().unwrap().len(), many);
+    drop(near);
 }

@@ -13,6 +13,7 @@ use super::limits::Limits;
 use super::peer::Peer;
 use super::policy::FailurePolicy;
 use super::shared::Shared;
+use super::together::Together;
 use super::transport::{ByteStream, Transport};
 use crate::argument::{Extensions, PeerAddress, UnknownKeys};
 use crate::command::{Command, OneWay};
@@ -56,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) wire_log: Option<WireLog>,
     /// Of the events that tell of failed calls.
     pub(crate) failures: Arc<Restraint>,
+    /// What the connections of the same server hold together.
+    pub(crate) together: Option<Arc<Together>>,
 }
 
 impl Connection {
@@ -187,6 +190,13 @@ impl Connection {
         self
     }
 
+    /// Closes the connection when its peer has not sent a whole box within this time from its
+    /// beginning, with [`CloseReason::BoxTimeout`]. No end by default: a client may wait to be called.
+    pub fn first_box_timeout(mut self, after: Duration) -> Self {
+        self.liveness.first_box = Some(after);
+        self
+    }
+
     /// Calls `command` every so often, and closes the connection with
     /// [`CloseReason::PingTimeout`] when it is not answered within `timeout`. No pings by default.
     ///
@@ -283,6 +293,12 @@ impl Connection {
 
     /// Panics outside of a runtime with timers.
     #[track_caller]
+    /// The connection is one of a server's.
+    pub(crate) fn together(mut self, together: Arc<Together>) -> Self {
+        self.settings.together = Some(together);
+        self
+    }
+
     pub(crate) fn start(self) -> (Peer, Driver) {
         let runtime = runtime::with_timers();
         let kind = self.transport.attachment_kind();

@@ -1,12 +1,15 @@
 //! The one task that owns the stream of a connection.
 
 mod buffers;
+mod ending;
+mod held;
 mod liveness;
 mod paused;
 mod reading;
 mod refusing;
 mod running;
 mod switching;
+mod unfinished;
 
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -17,14 +20,17 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Sleep;
 
 use buffers::Buffers;
+use ending::Ending;
 use liveness::Watch;
 pub(crate) use liveness::{Liveness, Pings};
 use paused::Lookout;
 use running::{Busy, OnTask, Running};
+use unfinished::Unfinished;
 
 use super::line::Line;
 use super::peer::{Handle, Peer};
 use super::shared::{Phase, Shared, State, Switch, Upgrading};
+use super::together::Share;
 use super::transport::{NoTransport, Transport};
 use super::unclaimed::BoxNumber;
 use crate::argument::Attachment;
@@ -72,6 +78,9 @@ pub(crate) struct Driver {
     /// Whether the peer is alive, where somebody asks.
     watch: Option<Box<Watch>>,
     /// Whether it is there, while it is not read from.
+    unfinished: Option<Unfinished>,
+    /// How many bytes are held for the peer, as far as the server knows.
+    held: Share,
     lookout: Option<Lookout>,
     /// Set once nothing can be written any more. What the peer sent before it went is still read.
     broken: Option<Broken>,
@@ -140,6 +149,8 @@ struct Input {
     turn: usize,
     /// How many attachments nothing had claimed when boxes were last sorted out.
     unclaimed: usize,
+    /// How many boxes were decoded.
+    decoded: u64,
 }
 
 impl Input {
@@ -168,16 +179,6 @@ struct Broken {
     deadline: Pin<Box<Sleep>>,
 }
 
-/// How the connection ends, once that has begun.
-struct Ending {
-    reason: CloseReason,
-    deadline: Pin<Box<Sleep>>,
-    /// Whether the peer was told that nothing more will be sent.
-    shut_down: bool,
-    /// Whether the peer has closed its side.
-    peer_done: bool,
-}
-
 /// What is left to do for one part of the driver.
 enum Progress {
     /// It waits, and will be woken.
@@ -194,6 +195,7 @@ impl Driver {
         liveness: Liveness,
     ) -> Self {
         let shared = Arc::clone(peer.shared());
+        let held = Share::new(shared.settings.together.clone());
         let input = Input {
             buffer: BytesMut::new(),
             buffers: Buffers::default(),
@@ -208,6 +210,7 @@ impl Driver {
             left: false,
             turn: *reading::ANSWERS_AT_ONCE.start(),
             unclaimed: 0,
+            decoded: 0,
         };
         Self {
             lending: if transport.sends_on_any_task() { Lending::Kept } else { Lending::Never },
@@ -223,6 +226,8 @@ impl Driver {
             yielded: false,
             reading: Reading::Behind,
             watch: Self::watch(liveness),
+            unfinished: None,
+            held,
             lookout: None,
             broken: None,
             switching: Switching::No,
@@ -301,6 +306,9 @@ impl Driver {
                 self.start_what_waited();
             }
         }
+        if self.line.writing.is_large() {
+            self.input.buffers.release_later(cx);
+        }
         self.check_send_queue()?;
         Ok(Progress::Waiting)
     }
@@ -351,82 +359,6 @@ impl Driver {
         let waiting = state.core.queued() + self.line.writing.len() + self.input.calls_size;
         waiting > self.shared.settings.limits.send_queue_max
             && (state.core.holds() || !self.line.writing.is_empty())
-    }
-
-    /// Ends the connection properly: what is queued is sent, the peer is told that nothing more
-    /// will come, and what it still sends is read and dropped. Closing a socket with unread bytes
-    /// would reset the connection, and the peer might lose what was just sent.
-    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(ending) = &mut self.ending else { return Poll::Pending };
-        if ending.deadline.as_mut().poll(cx).is_ready() {
-            tracing::debug!("the connection did not end in time");
-            return Poll::Ready(());
-        }
-        if self.switching == Switching::Upgrading {
-            // What is held back is sent once there is a transport.
-            return Poll::Pending;
-        }
-        let (mut reads, mut turn) = (0, 0);
-        while !ending.peer_done {
-            if reads == TURNS || turn >= READ_MAX {
-                cx.waker().wake_by_ref();
-                break;
-            }
-            reads += 1;
-            let Input { buffer, attachments, .. } = &mut self.input;
-            buffer.clear();
-            buffer.reserve(READ_MIN);
-            let received = self.line.transport.as_mut().poll_receive(cx, buffer, attachments);
-            attachments.clear();
-            match received {
-                Poll::Ready(Ok(received)) => {
-                    turn += received;
-                    ending.peer_done = received == 0;
-                }
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-        }
-        // The driver may have let other tasks run rather than write what is queued.
-        let sent = self.input.calls.is_empty()
-            && self.line.writing.is_empty()
-            && !self.line.unflushed
-            && self.shared.lock().core.outgoing().is_empty();
-        if sent && !ending.shut_down {
-            match self.line.transport.as_mut().poll_shutdown(cx) {
-                Poll::Ready(Ok(())) => ending.shut_down = true,
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => {}
-            }
-        }
-        if ending.shut_down && ending.peer_done { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    /// Closes the connection if it is to end gracefully and nothing is being answered any more, or
-    /// that takes too long.
-    fn poll_draining(&mut self, cx: &mut Context<'_>) {
-        let (within, drained) = {
-            let state = self.shared.lock();
-            (state.draining, self.is_drained(&state))
-        };
-        let Some(within) = within else { return };
-        let deadline = self.draining.get_or_insert_with(|| Box::pin(tokio::time::sleep(within)));
-        let too_late = deadline.as_mut().poll(cx).is_ready();
-        if too_late && !drained {
-            tracing::debug!(?within, "responders have not answered before a graceful end");
-        }
-        if drained || too_late {
-            self.shared.close(&CloseReason::Local);
-        }
-    }
-
-    /// Whether nothing is being answered, and nothing that was read has yet to be looked at. A
-    /// responder queues its answer before it is done.
-    fn is_drained(&self, state: &State) -> bool {
-        state.running == 0
-            && self.input.calls.is_empty()
-            && !self.input.left
-            && self.switching == Switching::No
     }
 
     /// Goes to work: from here on nobody else has the line, and nobody wakes the driver, since it
@@ -544,6 +476,9 @@ impl Future for Driver {
                     Ok(progress) => more |= matches!(progress, Progress::More),
                     Err(reason) => this.shared.close(&reason),
                 }
+                if let Err(reason) = this.poll_unfinished(cx).and_then(|()| this.check_held()) {
+                    this.shared.close(&reason);
+                }
                 match this.poll_lookout(cx) {
                     Ok(progress) => more |= matches!(progress, Progress::More),
                     Err(reason) => this.shared.close(&reason),
@@ -552,10 +487,8 @@ impl Future for Driver {
                     this.poll_draining(cx);
                     let phase = this.shared.lock().phase.clone();
                     if let Phase::Closing(reason) = phase {
-                        let deadline = this.deadline();
-                        let shut_down = this.broken.is_some();
                         this.stop_watching();
-                        this.ending = Some(Ending { reason, deadline, shut_down, peer_done });
+                        this.begin_ending(reason, peer_done);
                     }
                 }
             }

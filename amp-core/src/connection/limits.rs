@@ -13,16 +13,19 @@ use crate::boxes::BoxLimits;
 /// | [`decoded_bytes`](Limits::decoded_bytes) | 256 KiB | the peer's call is refused; a call of this side fails with the answer |
 /// | [`outstanding_calls`](Limits::outstanding_calls) | 65 536 | the call fails, and nothing is sent |
 /// | [`running_responders`](Limits::running_responders) | 1024 | the peer is not read from, but for a little ahead, unless that could stop both sides |
-/// | [`running_responders_max`](Limits::running_responders_max) | 65 536 | the peer's call is refused; a one-way call ends the connection |
+/// | [`running_responders_max`](Limits::running_responders_max) | 8192 | the peer's call is refused; a one-way call ends the connection |
 /// | [`running_bytes`](Limits::running_bytes) | 32 MiB | as at `running_responders` |
-/// | [`running_bytes_max`](Limits::running_bytes_max) | 256 MiB | as at `running_responders_max` |
+/// | [`running_bytes_max`](Limits::running_bytes_max) | 64 MiB | as at `running_responders_max` |
 /// | [`send_queue`](Limits::send_queue), bytes | 1 MiB | callers wait, and so do the peer's calls |
 /// | [`send_queue_boxes`](Limits::send_queue_boxes) | 65 536 | as at `send_queue` |
 /// | [`send_queue_max`](Limits::send_queue_max), bytes | 64 MiB | the connection ends |
 /// | [`unclaimed_attachments`](Limits::unclaimed_attachments) | 256 | the connection ends; a call whose responder would hold more is refused |
 /// | [`attachments_in_all`](Limits::attachments_in_all) | 256 | those that wait longest are dropped; a call whose responder would hold more is refused |
 /// | [`unclaimed_timeout`](Limits::unclaimed_timeout) | 60 s | the attachment is dropped |
+/// | [`box_timeout`](Limits::box_timeout) | 60 s | the connection ends |
 /// | [`close_timeout`](Limits::close_timeout) | 5 s | the stream is dropped |
+///
+/// What all connections of a server may hold together is the [server's](crate::server) to say.
 ///
 /// So a peer that reads slowly stops those who call it, and fills nothing. Answers never wait for
 /// room: they are queued at once, behind what is queued already and before the calls that wait.
@@ -54,7 +57,9 @@ pub struct Limits {
     /// [`running_bytes`](Limits::running_bytes). A peer that has gone and had sent more ends its
     /// connection within a second as well, over sockets and TLS over them; what it had sent is lost.
     pub running_responders: usize,
-    /// Responders that run at once when reading has to go on. 65 536 by default. A call over it
+    /// Responders that run at once when reading has to go on, which a peer can bring about: it needs
+    /// only to leave its answers unread. So this is the bound, and the other one is what honest peers
+    /// see. 8192 by default. A call over it
     /// is answered with `UNKNOWN`; a one-way call over it ends the connection.
     pub running_responders_max: usize,
     /// Bytes of the calls whose responders run, as they were on the wire, or of the memory that was
@@ -63,7 +68,8 @@ pub struct Limits {
     /// [`running_responders`](Limits::running_responders). The calls of one read are started
     /// together, so a few more bytes may run.
     pub running_bytes: usize,
-    /// Bytes of the calls whose responders run when reading has to go on. 256 MiB by default. A
+    /// Bytes of the calls whose responders run when reading has to go on: the bound, as
+    /// [`running_responders_max`](Limits::running_responders_max) is. 64 MiB by default. A
     /// call that comes when there are so many is answered with `UNKNOWN`; a one-way call over it
     /// ends the connection.
     pub running_bytes_max: usize,
@@ -107,8 +113,15 @@ pub struct Limits {
     /// How long an attachment may wait for a box that names it, and that for whoever reads it, before
     /// it is dropped. 60 seconds by default. Who reads the box later finds it gone, and the call fails.
     pub unclaimed_timeout: Duration,
+    /// How long a peer may take to finish a box that it has begun, while it is read from. 60 seconds by
+    /// default. It is looked at so often, so it may be twice as long. Over it, the connection ends with
+    /// [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout).
+    pub box_timeout: Duration,
     /// How long the end of a connection may take: sending what is queued, and waiting until the
-    /// peer has closed its side. 5 seconds by default.
+    /// peer has closed its side. 5 seconds by default. When the peer is to blame for the end, because it
+    /// does not keep to the protocol or has gone over a limit, it takes a second at most. What the peer
+    /// goes on to send meanwhile is read and dropped, but no more than 16 MiB of it, and 256 KiB if it
+    /// is to blame.
     pub close_timeout: Duration,
 }
 
@@ -119,15 +132,16 @@ impl Default for Limits {
             decoded_bytes: DECODED_BYTES,
             outstanding_calls: 1 << 16,
             running_responders: 1024,
-            running_responders_max: 1 << 16,
+            running_responders_max: 1 << 13,
             running_bytes: 32 << 20,
-            running_bytes_max: 256 << 20,
+            running_bytes_max: 64 << 20,
             send_queue_boxes: 1 << 16,
             send_queue: 1 << 20,
             send_queue_max: 64 << 20,
             unclaimed_attachments: 256,
             attachments_in_all: 256,
             unclaimed_timeout: Duration::from_secs(60),
+            box_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
         }
     }

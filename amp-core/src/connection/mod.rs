@@ -16,6 +16,7 @@ mod shared;
 mod staging;
 mod switch;
 mod switched;
+mod together;
 mod transport;
 mod unclaimed;
 
@@ -36,6 +37,7 @@ pub(crate) use shared::{After, Shared, State, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;
+pub(crate) use together::Together;
 pub(crate) use transport::ByteStream;
 pub use transport::{RefusedAttachment, Transport};
 pub(crate) use unclaimed::BoxNumber;

@@ -14,6 +14,10 @@ const OWN_SEGMENT: usize = 16 << 10;
 /// An emptied buffer over this size, in bytes, is given back rather than kept for the next boxes.
 const KEPT: usize = 256 << 10;
 
+/// An emptied buffer over this size, in bytes, is given back after a while.
+#[cfg(feature = "tokio")]
+const KEPT_IDLE: usize = 16 << 10;
+
 /// Pairs of more than this size, in bytes, leave no buffer behind for the next box.
 const KEPT_PAIRS: usize = 64 << 10;
 
@@ -118,6 +122,21 @@ impl Outgoing {
         let parts = parts.filter(|part| !part.is_empty());
         let count = parts.zip(slices).map(|(part, slice)| *slice = IoSlice::new(part)).count();
         (count, &mut self.ahead)
+    }
+
+    /// Whether it keeps a large buffer for further boxes, and none waits.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_large(&mut self) -> bool {
+        self.is_empty() && self.tail.try_reclaim(KEPT_IDLE + 1)
+    }
+
+    /// Gives back what it keeps for further boxes, if none waits.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn release(&mut self) {
+        if self.is_empty() {
+            self.tail = BytesMut::new();
+            self.segments = VecDeque::new();
+        }
     }
 
     /// All bytes that wait, in parts that may cut a pair of a box.

@@ -58,6 +58,16 @@ impl Buffers {
         }
     }
 
+    /// Lets large buffers be given up after a while, as after those that were received into: those of
+    /// what was sent are, too.
+    pub(super) fn release_later(&mut self, cx: &mut Context<'_>) {
+        if self.until.is_none() {
+            let until = self.until.insert(Box::pin(tokio::time::sleep(KEPT)));
+            // It wakes whoever waits for it from now on.
+            let _ = until.as_mut().poll(cx);
+        }
+    }
+
     /// What is in `buffer` moves to one of just its size, away from a box that was larger than
     /// buffers are, or from a buffer that is given up: it does not keep their memory.
     pub(super) fn leave(&mut self, buffer: &mut BytesMut) {

@@ -1,7 +1,7 @@
 //! Whether the peer is alive: how long nothing may come from it, and pings.
 
 use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -19,6 +19,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[derive(Default)]
 pub(crate) struct Liveness {
     pub(crate) idle: Option<Duration>,
+    pub(crate) first_box: Option<Duration>,
     pub(crate) pings: Option<Pings>,
 }
 
@@ -58,6 +59,8 @@ pub(super) struct Watch {
     /// How many bytes were written by the last look, before a switch that is agreed to.
     leaving: Option<u64>,
     idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    /// Runs until the first box has come.
+    first_box: Option<(Duration, Pin<Box<Sleep>>)>,
     pinging: Option<Pinging>,
 }
 
@@ -97,6 +100,19 @@ impl Watch {
             timer.as_mut().reset(self.received + *after);
         }
         Ok(())
+    }
+}
+
+impl Watch {
+    fn poll_first_box(&mut self, cx: &mut Context<'_>, decoded: u64) -> Result<(), CloseReason> {
+        if decoded > 0 {
+            self.first_box = None;
+        }
+        let Some((after, timer)) = &mut self.first_box else { return Ok(()) };
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(CloseReason::BoxTimeout { after: *after }),
+            Poll::Pending => Ok(()),
+        }
     }
 }
 
@@ -145,17 +161,18 @@ impl Pinging {
 
 impl Driver {
     pub(super) fn watch(liveness: Liveness) -> Option<Box<Watch>> {
-        let Liveness { idle, pings } = liveness;
-        if idle.is_none() && pings.is_none() {
+        let Liveness { idle, first_box, pings } = liveness;
+        if idle.is_none() && first_box.is_none() && pings.is_none() {
             return None;
         }
         let idle = idle.map(|after| (after, Box::pin(sleep(after))));
+        let first_box = first_box.map(|after| (after, Box::pin(sleep(after))));
         let pinging = pings.map(|pings| Pinging {
             timer: Box::pin(sleep(pings.every)),
             pings,
             outstanding: None,
         });
-        Some(Box::new(Watch { received: Instant::now(), leaving: None, idle, pinging }))
+        Some(Box::new(Watch { received: Instant::now(), leaving: None, idle, first_box, pinging }))
     }
 
     /// Fails when nothing has come for too long.
@@ -191,6 +208,7 @@ impl Driver {
         if alive {
             watch.received();
         }
+        watch.poll_first_box(cx, self.input.decoded)?;
         watch.poll_idle(cx)?;
         match &mut watch.pinging {
             Some(pinging) => {

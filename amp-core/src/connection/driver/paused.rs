@@ -6,11 +6,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::shared::State;
+use super::super::together::Together;
 use super::{Busy, Driver, Progress, Reading, Switching};
 use crate::error::CloseReason;
 
@@ -38,13 +40,18 @@ impl Driver {
             || self.input.waiting() < self.input.ahead && !self.is_crowded_by(state.unclaimed.len())
     }
 
-    /// Whether a call that was read ahead has to wait.
+    /// Whether a call has to wait that was read ahead, or for which others of the server's connections
+    /// leave no room.
     pub(super) fn holds_back(&self, state: &State) -> bool {
-        self.input.ahead > 0 && self.is_full(state) && !self.must_go_on(state)
+        let settings = &self.shared.settings;
+        let leaves_none = |all: &Arc<Together>| all.is_full_for(state.running, state.running_bytes);
+        let full = self.input.ahead > 0 && self.is_full(state)
+            || settings.together.as_ref().is_some_and(leaves_none);
+        full && !self.must_go_on(state)
     }
 
     fn is_full(&self, state: &State) -> bool {
-        Busy::of(state).is_full(&self.shared.settings.limits)
+        Busy::of(state).is_full(&self.shared.settings)
     }
 
     /// Whether calls are begun although as many run as may: the peer may be unable to go on

@@ -72,7 +72,7 @@ impl Driver {
     ) -> Result<Option<Progress>, CloseReason> {
         let usual = self.input.calls.is_empty()
             && !self.shared.has_news()
-            && !self.busy.is_full(&self.shared.settings.limits);
+            && !self.busy.is_full(&self.shared.settings);
         if usual {
             self.input.ahead = 0;
         } else {
@@ -122,6 +122,8 @@ impl Driver {
         let received = self.line.transport.as_mut().poll_receive(cx, buffer, attachments);
         if received.is_pending() && buffers.poll_release(cx, buffer) {
             *ask = READ_MIN;
+            self.line.writing.release();
+            self.shared.lock().core.outgoing().release();
         }
         let received = ready!(received)?;
         if received == room && *ask < READ_MAX {
@@ -275,7 +277,8 @@ impl Driver {
         loop {
             let turn = self.input.turn.saturating_sub(self.input.wakers.len());
             let most = if expected { 1 } else { turn.clamp(1, AT_ONCE) };
-            let Input { buffer, buffers, decoder, boxes, .. } = &mut self.input;
+            let Input { buffer, buffers, decoder, boxes, decoded: decoded_boxes, .. } =
+                &mut self.input;
             let decoded = loop {
                 if boxes.len() == most {
                     break Ok(true);
@@ -286,6 +289,7 @@ impl Driver {
                             buffers.leave(buffer);
                         }
                         boxes.push(ampbox);
+                        *decoded_boxes += 1;
                     }
                     Ok(None) => break Ok(false),
                     Err(error) => break Err(error),
@@ -402,7 +406,7 @@ impl Driver {
         } else if running_bytes >= limits.running_bytes_max {
             Some(("bytes of calls being answered", limits.running_bytes_max))
         } else {
-            None
+            self.shared.settings.together.as_ref().and_then(|together| together.reached())
         };
         if let Some((what, limit)) = over {
             let one_way = call.tag().is_none();

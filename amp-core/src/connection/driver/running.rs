@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::super::limits::Limits;
+use super::super::builder::Settings;
 use super::super::polling::Polling;
 use super::super::shared::{Phase, Shared, State};
 use super::super::unclaimed::BoxNumber;
@@ -27,8 +27,12 @@ impl Busy {
     }
 
     /// Whether as many responders run as may before no more calls are read.
-    pub(super) fn is_full(self, limits: &Limits) -> bool {
-        self.running >= limits.running_responders || self.running_bytes >= limits.running_bytes
+    pub(super) fn is_full(self, settings: &Settings) -> bool {
+        let Self { running, running_bytes, .. } = self;
+        let limits = &settings.limits;
+        running >= limits.running_responders
+            || running_bytes >= limits.running_bytes
+            || settings.together.as_ref().is_some_and(|all| all.is_full_for(running, running_bytes))
     }
 }
 
@@ -72,6 +76,9 @@ impl Running {
             state.running += 1;
             state.running_bytes += len;
         });
+        if let Some(together) = &shared.settings.together {
+            together.begin_call(len);
+        }
         Self { shared, len, number }
     }
 }
@@ -87,6 +94,9 @@ impl Drop for Running {
             }
             outlived = matches!(state.phase, Phase::Ended(_));
         });
+        if let Some(together) = &self.shared.settings.together {
+            together.end_call(self.len);
+        }
         if outlived {
             outliving::remove();
         }

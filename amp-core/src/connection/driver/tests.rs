@@ -346,3 +346,40 @@ async fn too_much_that_waits_ends_the_connection_when_it_comes_before_the_driver
         Poll::Ready(CloseReason::Limit { limit: 1000, .. })
     ));
 }
+
+/// Nor are those of what was sent.
+#[tokio::test(start_paused = true)]
+async fn the_buffers_of_a_burst_are_not_kept() {
+    let (near, mut far) = tokio::io::duplex(1 << 20);
+    let (peer, driver) = Connection::new(near).start();
+    let shared = Arc::clone(peer.shared());
+    let driver = std::cell::RefCell::new(driver);
+    let poll = || {
+        let mut driver = driver.borrow_mut();
+        let _ = Pin::new(&mut *driver).poll(&mut Context::from_waker(Waker::noop()));
+    };
+    for _ in 0..4 {
+        for _ in 0..12 {
+            let mut body = Body { pairs: BytesMut::from(&[0; 12_000][..]), ..Body::default() };
+            shared.update(|state| state.core.notify(b"A", &mut body)).unwrap();
+        }
+        poll();
+        poll();
+    }
+    let mut received = vec![0; 500_000];
+    tokio::io::AsyncReadExt::read_exact(&mut far, &mut received).await.unwrap();
+    poll();
+    assert!(driver.borrow_mut().line.writing.is_empty());
+    let is_kept = || {
+        let queued = shared.lock().core.outgoing().is_large();
+        let mut driver = driver.borrow_mut();
+        let mut lent = shared.lock();
+        queued
+            || driver.line.writing.is_large()
+            || lent.line.as_mut().is_some_and(|line| line.writing.is_large())
+    };
+    assert!(is_kept(), "it may be of use again");
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    poll();
+    assert!(!is_kept());
+}
