@@ -140,7 +140,7 @@ impl<S: Read + Write> Client<S> {
     pub fn new(stream: S) -> Self {
         Self {
             stream,
-            core: core(BoxLimits::default()),
+            core: Core::new(CoreLimits { outstanding_calls: 1, boxes: BoxLimits::default() }),
             decoder: Decoder::new(BoxLimits::default()),
             received: BytesMut::new(),
             responder: Box::new(|command, _| Err(RemoteError::unhandled(command))),
@@ -169,11 +169,10 @@ impl<S: Read + Write> Client<S> {
 
     /// How large a box may be. A received one over it ends the connection; a call that would be
     /// over it fails, and nothing is sent.
-    ///
-    /// To be set before the first call.
     pub fn limits(mut self, limits: BoxLimits) -> Self {
+        // A box that has begun is looked at from its beginning again.
         self.decoder = Decoder::new(limits);
-        self.core = core(limits);
+        self.core.limit_boxes(limits);
         self
     }
 
@@ -421,10 +420,6 @@ impl<S> fmt::Debug for Client<S> {
 }
 
 /// One call is outstanding at a time.
-fn core(boxes: BoxLimits) -> Core<()> {
-    Core::new(CoreLimits { outstanding_calls: 1, boxes })
-}
-
 /// What a call is answered with that fails in a way that its command does not declare.
 fn unknown() -> RemoteError {
     RemoteError::new(keys::UNKNOWN, "Unknown Error")

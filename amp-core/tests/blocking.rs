@@ -282,6 +282,18 @@ fn a_timeout_costs_one_call() {
 }
 
 #[test]
+fn limits_that_are_set_late_do_not_give_a_late_answer_to_another_call() {
+    let late = total("1", "1");
+    let mut script = Script::of(&[&late[..7]]);
+    script.reads.push_back(Err(ErrorKind::TimedOut.into()));
+    script.reads.push_back(Ok([&late[7..], &total("2", "2")].concat()));
+    let mut client = Client::new(script);
+    assert!(client.call(&SUM).unwrap_err().is_timeout());
+    let mut client = client.limits(BoxLimits::default());
+    assert_eq!(client.call(&SUM).unwrap(), Total { total: 2 });
+}
+
+#[test]
 fn an_interrupted_stream_is_tried_again() {
     let mut script = Script::of(&[]);
     script.reads.push_back(Err(ErrorKind::Interrupted.into()));

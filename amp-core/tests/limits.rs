@@ -8,8 +8,10 @@ use amp_core::{AmpBox, Arguments, BoxLimits, BoxWriter, Command, EncodeError, No
 use amp_core::{BoxReader, CallError, Connection, DecodeError, FailurePolicy, Limits, Peer};
 use amp_core::{OneWay, RemoteError, Report, Responders, StringCallReceived, Value, ValueWriter};
 use bytes::Bytes;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use support::{Script, echo, echoing, gated, numbered, settled};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -664,4 +666,32 @@ async fn what_takes_too_much_once_it_is_decoded_costs_one_call() {
             script.expect_unknown(tag).await;
         }
     }
+}
+
+/// It was told of the room, and does not look.
+#[tokio::test(start_paused = true)]
+async fn who_is_kept_and_not_polled_does_not_hold_up_those_behind_it() {
+    let mut limits = Limits::default();
+    limits.send_queue = 1;
+    let (peer, mut script) = Script::with_room(100, limited(limits));
+    let large = "x".repeat(5000);
+    let mut kept = Vec::new();
+    // The second one fills the queue behind what is being written.
+    for (command, value) in [("First", &*large), ("Second", &*large), ("Kept", "b")] {
+        let mut call = Box::pin(peer.call_remote_string(command, [("a", value)]));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+        kept.push(call);
+        settled().await;
+    }
+    let behind = tokio::spawn({
+        let peer = peer.clone();
+        async move { peer.call_remote_string("Behind", [("a", "b")]).await }
+    });
+    for command in ["First", "Second", "Behind"] {
+        let call = tokio::time::timeout(Duration::from_secs(60), script.receive()).await;
+        let call = call.expect("no wait for who does not look").expect("a call");
+        assert_eq!(call.get("_command"), Some(command.as_bytes()));
+    }
+    behind.abort();
 }

@@ -7,6 +7,7 @@ mod liveness;
 mod paused;
 mod reading;
 mod refusing;
+mod room;
 mod running;
 mod switching;
 mod unfinished;
@@ -24,6 +25,7 @@ use ending::Ending;
 use liveness::Watch;
 pub(crate) use liveness::{Liveness, Pings};
 use paused::Lookout;
+use room::Queueing;
 use running::{Busy, OnTask, Running};
 use unfinished::Unfinished;
 
@@ -79,6 +81,9 @@ pub(crate) struct Driver {
     watch: Option<Box<Watch>>,
     /// Whether it is there, while it is not read from.
     unfinished: Option<Unfinished>,
+    /// Whether somebody was told of room since the driver has last looked at those who wait for it.
+    told_of_room: bool,
+    queueing: Option<Queueing>,
     /// How many bytes are held for the peer, as far as the server knows.
     held: Share,
     lookout: Option<Lookout>,
@@ -227,6 +232,8 @@ impl Driver {
             reading: Reading::Behind,
             watch: Self::watch(liveness),
             unfinished: None,
+            told_of_room: false,
+            queueing: None,
             held,
             lookout: None,
             broken: None,
@@ -276,7 +283,7 @@ impl Driver {
                     log.sent(&self.shared.address, self.line.writing.bytes());
                 }
                 if waiting_for_room {
-                    self.shared.room.notify_one();
+                    self.tell_of_room();
                 }
             }
             let Poll::Ready(written) = self.line.poll_write(cx) else {
@@ -512,6 +519,7 @@ impl Future for Driver {
                 },
             }
             this.poll_aging(cx);
+            this.poll_room(cx);
             more |= this.may_start();
             if this.ending.is_none()
                 && let Poll::Ready(reason) = this.poll_hand_over()

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -62,6 +62,7 @@ pub(crate) struct Shared {
     /// One of those who wait is told when there is room, and tells the next once it has found some. If
     /// all were told, each of thousands would look again whenever a few can go.
     pub(super) room: Arc<Notify>,
+    room_passed: AtomicU64,
     /// Notified when no more calls can be made.
     pub(super) refusing: Notify,
     /// Notified when the connection has ended, or goes on over another transport.
@@ -229,6 +230,7 @@ impl Shared {
             news: AtomicBool::new(true),
             eventful: AtomicBool::new(false),
             room: Arc::default(),
+            room_passed: AtomicU64::new(0),
             refusing: Notify::new(),
             changed: Notify::new(),
         }
@@ -347,9 +349,15 @@ impl Shared {
         // locks.
         let room = if self.crowded.load(Ordering::Relaxed) { self.look_for_room()? } else { None };
         if waited && room.is_none() {
+            self.room_passed.fetch_add(1, Ordering::Relaxed);
             self.room.notify_one();
         }
         Ok(room)
+    }
+
+    /// How often somebody who has waited for room has told the next one.
+    pub(super) fn room_passed(&self) -> u64 {
+        self.room_passed.load(Ordering::Relaxed)
     }
 
     /// Nobody waits for room any more: there will be none.

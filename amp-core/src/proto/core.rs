@@ -160,6 +160,11 @@ impl<W> Core<W> {
         }
     }
 
+    /// How large a box may be that is sent from now on.
+    pub fn limit_boxes(&mut self, boxes: BoxLimits) {
+        self.boxes = boxes;
+    }
+
     /// Queues a call that wants an answer. The body is left empty.
     ///
     /// # Errors

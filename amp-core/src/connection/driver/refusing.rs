@@ -45,11 +45,11 @@ impl Driver {
         if let Some(log) = &shared.settings.wire_log {
             log.sent(&shared.address, queued.bytes());
         }
+        if waiting_for_room {
+            self.tell_of_room();
+        }
         let writing = &mut self.line.writing;
         writing.append(queued);
-        if waiting_for_room {
-            shared.room.notify_one();
-        }
 
         let waited = writing.attachments() + held;
         let alone = one.filter(|_| held == 0);
