@@ -488,6 +488,32 @@ async fn a_peer_that_says_nothing_is_left_where_that_is_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_may_be_anybody_is_held_to_less() {
+    let second = Duration::from_secs(1);
+    let connect = || {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        (near, Connection::new(far).responders(echoing()).untrusted_peer().spawn())
+    };
+    let (_silent, peer) = connect();
+    assert_eq!(peer.closed().await.to_string(), "no box was finished within 15s");
+
+    let (near, peer) = connect();
+    let client = Connection::new(near).spawn();
+    client.call_remote_string("Echo", numbered(1)).await.unwrap();
+    let start = Instant::now();
+    assert_eq!(peer.closed().await.to_string(), "nothing was received for 120s");
+    assert!(start.elapsed() >= 100 * second);
+
+    let (near, peer) = connect();
+    let client = Connection::new(near).spawn();
+    let value = vec![b'v'; 60_000];
+    let large = (0..18).map(|number| (format!("key{number}"), value.clone()));
+    client.call_remote_string("Echo", large).await.unwrap_err();
+    let reason = peer.closed().await;
+    assert!(matches!(reason, CloseReason::Protocol(_)), "{reason:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_breaks_the_protocol_is_not_read_from_for_long() {
     let (mut near, far) = tokio::io::duplex(64 << 10);
     let peer = Connection::new(far).spawn();

@@ -197,6 +197,29 @@ impl Connection {
         self
     }
 
+    /// Settings for a peer that may be anybody, as on the open internet: [`Limits::untrusted`], a first
+    /// box within 15 seconds ([`first_box_timeout`](Connection::first_box_timeout)), and something every
+    /// 2 minutes ([`idle_timeout`](Connection::idle_timeout)). Whatever is set behind this holds in
+    /// its place. What a server holds of all its connections is bounded by
+    /// [the server](crate::server#what-a-server-can-cost).
+    ///
+    /// ```no_run
+    /// # async fn f(listener: tokio::net::TcpListener) {
+    /// use amp_core::Responders;
+    ///
+    /// let responders = Responders::new(());
+    /// amp_core::serve_with(listener, move |connection| {
+    ///     connection.untrusted_peer().responders(responders.clone())
+    /// })
+    /// .await;
+    /// # }
+    /// ```
+    pub fn untrusted_peer(self) -> Self {
+        self.limits(Limits::untrusted())
+            .first_box_timeout(Duration::from_secs(15))
+            .idle_timeout(Duration::from_secs(120))
+    }
+
     /// Calls `command` every so often, and closes the connection with
     /// [`CloseReason::PingTimeout`] when it is not answered within `timeout`. No pings by default.
     ///

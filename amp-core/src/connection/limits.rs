@@ -148,6 +148,38 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Limits for a peer that may be anybody: a connection holds a few megabytes at worst, where it
+    /// may hold about a hundred by [default](Limits::default). Boxes are of 1 MiB and 1024 pairs at
+    /// most. [`Connection::untrusted_peer`](crate::Connection::untrusted_peer) sets them, and what else
+    /// is right for such a peer.
+    ///
+    /// ```
+    /// # use amp_core::Limits;
+    /// let limits = Limits::untrusted();
+    /// assert_eq!((limits.running_responders, limits.running_responders_max), (64, 256));
+    /// assert_eq!((limits.running_bytes, limits.running_bytes_max), (1 << 20, 4 << 20));
+    /// assert_eq!((limits.send_queue, limits.send_queue_max), (256 << 10, 4 << 20));
+    /// assert_eq!(limits.unclaimed_attachments, 16);
+    /// assert_eq!(limits.box_timeout.as_secs(), 15);
+    /// ```
+    pub fn untrusted() -> Self {
+        Self {
+            boxes: BoxLimits { max_bytes: 1 << 20, max_pairs: 1024 },
+            running_responders: 64,
+            running_responders_max: 256,
+            running_bytes: 1 << 20,
+            running_bytes_max: 4 << 20,
+            send_queue_boxes: 1024,
+            send_queue: 256 << 10,
+            send_queue_max: 4 << 20,
+            unclaimed_attachments: 16,
+            unclaimed_timeout: Duration::from_secs(15),
+            box_timeout: Duration::from_secs(15),
+            close_timeout: Duration::from_secs(2),
+            ..Self::default()
+        }
+    }
+
     /// Those that would bring a connection to a stop, were they zero, are at least one.
     #[track_caller]
     pub(super) fn able_to_get_on(self) -> Self {
