@@ -37,7 +37,7 @@ pub enum CallError<E = NoError> {
     },
     /// The system, or the peer's, does not take an attachment of the call, such as a file descriptor.
     /// Nothing was sent.
-    #[error("the call was not sent: {0}")]
+    #[error("the call was not sent")]
     NotSent(#[source] Arc<io::Error>),
     /// Too many calls are outstanding. Nothing was sent.
     #[error(transparent)]

@@ -195,6 +195,7 @@ async fn call_errors() -> Vec<CallError<Declared>> {
         CallError::Command(missing),
         CallError::Remote(RemoteError::new("A", "b")),
         CallError::Timeout { after: AFTER },
+        CallError::NotSent(of_io()),
         CallError::TooManyCalls(TooManyCalls { limit: 3 }),
         CallError::SwitchUnderWay,
         CallError::TlsStarted,

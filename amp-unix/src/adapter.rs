@@ -2,7 +2,6 @@ use amp_core::{Attachment, AttachmentKind, PeerAddress, RefusedAttachment, Trans
 use bytes::BytesMut;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -124,7 +123,13 @@ impl<T: IUnixTransport> Transport for UnixTransport<T> {
         let first = [first_byte(bytes)];
         let bytes = if count == attachments.len() { bytes } else { &first };
         let sent = loop {
-            match ready!(self.inner.poll_send(cx, bytes, &descriptors)) {
+            let polled = self.inner.poll_send(cx, bytes, &descriptors);
+            let Poll::Ready(result) = polled else {
+                // It waits for something else.
+                self.crowded = None;
+                return Poll::Pending;
+            };
+            match result {
                 Err(error) if is_too_many_in_flight(&error) => ready!(self.poll_crowded(cx))?,
                 Err(error) if is_refusal(&error) => {
                     return Poll::Ready(Err(refused(&descriptors, &error).into()));
@@ -184,21 +189,31 @@ fn is_refusal(error: &io::Error) -> bool {
 /// Which of these descriptors the kernel refuses to send, or that it refuses to send any to this
 /// peer. It does not say, so each is sent over a socket of its own, which no peer has a say in.
 fn refused(descriptors: &[BorrowedFd<'_>], error: &io::Error) -> RefusedAttachment {
-    if let Ok((near, _far)) = UnixStream::pair() {
+    // What has arrived at the far end is closed with that. The near one is harmless then: it gives
+    // nothing and takes nothing.
+    let pair = UnixStream::pair();
+    if let Ok((near, _far)) = &pair {
         for (index, descriptor) in descriptors.iter().enumerate() {
-            match socket::send(&near, &[IoSlice::new(b"x")], &[*descriptor]) {
+            match socket::send(near, &[IoSlice::new(b"x")], &[*descriptor]) {
                 Err(error) if is_refusal(&error) => {
                     let text = format!("the kernel does not send this file descriptor: {error}");
                     let error = io::Error::new(error.kind(), text);
-                    // Harmless, and open to whoever can open a file.
-                    let Ok(null) = File::open("/dev/null") else { break };
-                    return RefusedAttachment::one(index, error, Arc::new(OwnedFd::from(null)));
+                    let stand_in = pair.map(|(near, _far)| OwnedFd::from(near));
+                    return match stand_in {
+                        Ok(stand_in) => RefusedAttachment::one(index, error, Arc::new(stand_in)),
+                        Err(_) => RefusedAttachment::all(error),
+                    };
                 }
                 _ => {}
             }
         }
     }
-    let text = format!("no file descriptor can be sent to the peer: {error}");
+    let what = match pair {
+        Ok(_) => "no file descriptor can be sent to the peer",
+        // It cannot be found out which, or whether all.
+        Err(_) => "a file descriptor cannot be sent",
+    };
+    let text = format!("{what}: {error}");
     RefusedAttachment::all(io::Error::new(error.kind(), text))
 }
 

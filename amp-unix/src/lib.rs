@@ -62,7 +62,7 @@
 //! One that the kernel does not take fails its call, with
 //! [`CallError::NotSent`](amp_core::CallError::NotSent), and is closed: an `io_uring`, say, or any, when
 //! the peer's socket has `SO_PASSRIGHTS` off. Where boxes with other descriptors wait behind that
-//! one, the peer receives `/dev/null` in its place, which nothing names: descriptors are counted.
+//! one, the peer receives a closed socket in its place, which nothing names: descriptors are counted.
 //!
 //! A descriptor that is received belongs to the [`Descriptor`] that names it, and is closed with
 //! it. One that nothing takes is closed too:
@@ -94,6 +94,7 @@
 
 mod adapter;
 mod any_listener;
+mod children;
 mod connect;
 mod conversions;
 mod credentials;
@@ -109,7 +110,8 @@ mod transport;
 
 pub use adapter::UnixTransport;
 pub use any_listener::AnyListener;
-pub use connect::{ChildPipes, child_pipes, connect, connection, connection_over, socketpair};
+pub use children::{ChildPipes, child_pipes, socketpair};
+pub use connect::{connect, connection, connection_over};
 pub use credentials::PeerCredentials;
 pub use descriptor::Descriptor;
 pub use error::DescriptorError;

@@ -383,10 +383,14 @@ enum Carries {
 impl Carries {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn of(level: libc::c_int, kind: libc::c_int) -> Self {
-        // The C library knows neither, nor the last.
+        // The C library knows none of these.
         const SCM_SECURITY: libc::c_int = 3;
         const SCM_PIDFD: libc::c_int = 4;
         const SCM_INQ: libc::c_int = 84;
+        // The timestamps of systems with 32 bits whose times have 64.
+        const SCM_TIMESTAMP_NEW: libc::c_int = 63;
+        const SCM_TIMESTAMPNS_NEW: libc::c_int = 64;
+        const SCM_TIMESTAMPING_NEW: libc::c_int = 65;
         match (level, kind) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => Self::Descriptors,
             (libc::SOL_SOCKET, SCM_PIDFD) => Self::Pidfd,
@@ -397,7 +401,10 @@ impl Carries {
                 | SCM_INQ
                 | libc::SCM_TIMESTAMP
                 | libc::SCM_TIMESTAMPNS
-                | libc::SCM_TIMESTAMPING,
+                | libc::SCM_TIMESTAMPING
+                | SCM_TIMESTAMP_NEW
+                | SCM_TIMESTAMPNS_NEW
+                | SCM_TIMESTAMPING_NEW,
             ) => Self::Nothing,
             _ => Self::Unknown,
         }

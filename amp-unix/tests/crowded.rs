@@ -10,12 +10,15 @@ use bytes::BytesMut;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use support::numbered::{number, numbered};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Listens with a backlog that holds few.
 fn listen(path: &Path) -> UnixListener {
@@ -33,12 +36,6 @@ async fn clients_wait_for_room_in_the_backlog() {
     for _ in 0..300 {
         let path = path.clone();
         clients.spawn(async move { amp_unix::connect(&path).await.map(drop) });
-    }
-    // Each has tried once.
-    while let Ok(Some(client)) =
-        tokio::time::timeout(Duration::from_millis(1), clients.join_next()).await
-    {
-        client.unwrap().unwrap();
     }
     let accepting = async {
         loop {
@@ -182,6 +179,85 @@ async fn a_connection_that_cannot_send_for_long_says_why() {
     assert_eq!(peer.closed().await.to_string(), reason);
 }
 
+/// Too many are on their way; then the socket is full for 30 seconds, since the peer does not read;
+/// then too many are on their way again.
+struct Alternating(UnixStream, usize, Option<Pin<Box<Sleep>>>);
+
+impl IUnixTransport for Alternating {
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_receive(cx, buffer, descriptors)
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.1 {
+            0 | 2 => {
+                self.1 += 1;
+                Poll::Ready(Err(DescriptorError::TooManyInFlight.into()))
+            }
+            1 => {
+                let full = self.2.get_or_insert_with(|| Box::pin(sleep(Duration::from_secs(30))));
+                ready!(full.as_mut().poll(cx));
+                self.1 = 2;
+                self.poll_send(cx, bytes, descriptors)
+            }
+            _ => self.0.poll_send(cx, bytes, descriptors),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
+    }
+}
+
+/// What it waits for meanwhile does not count.
+#[tokio::test(start_paused = true)]
+async fn each_wait_for_others_has_its_own_time() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let peer = connection_over(Alternating(near, 0, None)).spawn();
+    let _far = amp_unix::connection(far).unwrap().responders(take()).spawn();
+    let began = Instant::now();
+    peer.call_remote(Take { n: 1, file: numbered(1) }).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(30));
+}
+
+/// Counts how often something is to be sent.
+struct Counting(UnixStream, Arc<AtomicUsize>);
+
+impl IUnixTransport for Counting {
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_receive(cx, buffer, descriptors)
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.poll_send(cx, bytes, descriptors)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
+    }
+}
+
 /// Linux counts what a user has sent and nobody has received yet, unless it is root.
 #[test]
 fn a_call_goes_out_once_others_have_received_what_was_on_its_way() {
@@ -197,12 +273,12 @@ fn a_call_goes_out_once_others_have_received_what_was_on_its_way() {
             while socket::send(&filling, &[IoSlice::new(b"x")], &files).is_ok() {}
 
             let (near, far) = UnixStream::pair().unwrap();
-            let peer = amp_unix::connection(near).unwrap().spawn();
-            let far = amp_unix::connection(far).unwrap().responders(take()).spawn();
+            let attempts = Arc::<AtomicUsize>::default();
+            let peer = connection_over(Counting(near, Arc::clone(&attempts))).spawn();
+            let _far = amp_unix::connection(far).unwrap().responders(take()).spawn();
             let call = tokio::spawn(peer.call_remote(Take { n: 7, file: numbered(7) }));
-            // It has tried: the peer has not been called.
-            while far.counters().calls_received == 0 && peer.counters().calls_sent == 0 {
-                tokio::task::yield_now().await;
+            while attempts.load(Ordering::Relaxed) < 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
             assert!(!call.is_finished());
             drop((filling, filled));

@@ -399,3 +399,25 @@ fn a_command_is_dropped_with_nothing_locked() {
     });
     is_done.recv_timeout(Duration::from_secs(60)).expect("the call waits for itself");
 }
+
+/// Whoever made a call may not look for its answer, and keep it.
+#[tokio::test]
+async fn a_peer_that_is_gone_leaves_nothing_open_whatever_waits_for_it() {
+    in_time(async {
+        let (near, far) = UnixStream::pair().unwrap();
+        let peer = connection_over(near).spawn();
+        let mut call = peer.call_remote(Give {});
+        send(&mut call);
+        let mut far = amp_unix::UnixTransport::new(far);
+        let (descriptor, reader) = pipe();
+        let attachment = std::sync::Arc::new(descriptor.into_owned().unwrap());
+        let attachments = [attachment as amp_core::Attachment].into();
+        support::send_all(&mut far, &ask("1", "Nobody", &[]), attachments).await;
+        support::receive_all(&mut far, 20).await;
+        assert!(reader.is_open());
+        drop(far);
+        reader.closed().await;
+        assert!(call.await.unwrap_err().is_closed());
+    })
+    .await;
+}

@@ -3,7 +3,9 @@
 
 use amp_core::argument::{DecodeErrorKind, EncodeErrorKind};
 use amp_core::tls::{self, Authorities, ClientCertificates, Identity, Role, StartTls, dangerous};
-use amp_core::{Arguments, CallError, Command, Connection, Peer, Responders, blocking, testing};
+use amp_core::{
+    Arguments, CallError, Command, Connection, Peer, Report, Responders, blocking, testing,
+};
 use amp_unix::Descriptor;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::fmt::Debug;
@@ -299,7 +301,7 @@ fn an_io_uring_fails_its_call_alone() {
             assert!(matches!(error, CallError::NotSent(_)), "{error:?}");
             let expected = "the call was not sent: the kernel does not send this file descriptor: \
                             Invalid argument (os error 22)";
-            assert_eq!(error.to_string(), expected);
+            assert_eq!(Report(&error).to_string(), expected);
         };
         for _ in 0..3 {
             refused(passing(ring.clone()).await);

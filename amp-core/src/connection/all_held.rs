@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use tokio::time::Instant;
 
 use super::shared::Shared;
 use super::unclaimed::BoxNumber;
+use crate::restraint::{Restraint, restrained};
 
 /// How many nothing has claimed.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
@@ -20,6 +21,9 @@ static CLAIMED: AtomicUsize = AtomicUsize::new(0);
 
 /// The connections that have received any.
 static HOLDERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+
+/// Peers can have any number dropped.
+static DROPS: LazyLock<Restraint> = LazyLock::new(Restraint::default);
 
 /// One connection's part of [`WAITING`].
 #[derive(Default)]
@@ -128,9 +132,5 @@ pub(super) fn make_room(in_all: usize, now: Instant) {
         dead.append(&mut holder.lock().unclaimed.take_until(until));
     }
     let count = dead.len();
-    tracing::warn!(
-        count,
-        in_all,
-        "dropped attachments that have waited longest: there are too many"
-    );
+    restrained!(DROPS, warn, "dropped attachments that have waited longest", count, in_all);
 }

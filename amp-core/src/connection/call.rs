@@ -318,7 +318,7 @@ impl Exchange {
             && !matches!(state.handed_over, HandedOver::Upgrade(_));
         let stream = (unanswered || agreed).then(|| std::mem::take(&mut state.handed_over));
         let waker = state.core.forget(id);
-        let unsent = state.take_unsent(id);
+        let refused = state.take_refused(id);
         if waker.is_some()
             && shared.attachment_kind.is_some()
             && let Some(discard) = self.discard
@@ -332,7 +332,7 @@ impl Exchange {
                 _ => shared.leave(number),
             }
         }
-        drop((stream, waker, unsent));
+        drop((stream, waker, refused));
         if shared.attachment_kind.is_some() {
             Shared::release(shared.lock());
         }
@@ -355,7 +355,7 @@ fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Tak
         }
         return Poll::Ready(Ok((answer, number)));
     }
-    if let Some(error) = state.take_unsent(id) {
+    if let Some(error) = state.take_refused(id) {
         return Poll::Ready(Err(CallError::NotSent(error)));
     }
     if let Some(reason) = state.phase.refusal() {

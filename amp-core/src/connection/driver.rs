@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use tokio::time::Sleep;
@@ -253,7 +254,7 @@ impl Driver {
             return Ok(Progress::Waiting);
         }
         if let Some(error) = self.line.failed.take()
-            && !self.take_back(cx, error)?
+            && !self.take_back(error)?
         {
             return Ok(Progress::Waiting);
         }
@@ -291,7 +292,7 @@ impl Driver {
                 return Ok(Progress::Waiting);
             };
             if let Err(error) = written {
-                if self.take_back(cx, error)? {
+                if self.take_back(error)? {
                     continue;
                 }
                 return Ok(Progress::Waiting);
@@ -405,7 +406,11 @@ impl Driver {
                 || state.draining.is_some()
                     && (self.draining.is_none() || self.is_drained(&state)));
         let to_end = !self.sends_nothing() && self.holds_too_much(&state);
-        let park = !to_go_on && !to_end && (!to_write || self.yielded);
+        // The box that it waited for is encoded.
+        let to_take_back = self.line.failed.is_some()
+            && !self.sends_nothing()
+            && !self.shared.ordinals_wanted.load(Ordering::SeqCst);
+        let park = !to_go_on && !to_end && !to_take_back && (!to_write || self.yielded);
         if park && !self.yielded {
             let waker = match self.waker.take() {
                 Some(waker) if waker.will_wake(cx.waker()) => waker,

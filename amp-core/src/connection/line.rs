@@ -64,6 +64,7 @@ impl Line {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let (count, attachments) = self.writing.parts(&mut slices);
+        debug_assert!(count > 0, "something is being written");
         let sent = ready!(self.transport.as_mut().poll_send(cx, &slices[..count], attachments))?;
         if sent == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));

@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     /// until that box is queued, so that ordinals have the order of the wire. It is locked before
     /// `state`, never while that is locked.
     pub(super) next_ordinal: Mutex<u64>,
+    /// Whether the driver waits until that is unlocked, and is to be woken then.
+    pub(super) ordinals_wanted: AtomicBool,
     pub(super) lanes: Lanes,
     pub(super) attachment_kind: Option<AttachmentKind>,
     /// Whether the transport carries no attachments of that kind any more: what replaces one is a
@@ -106,7 +108,7 @@ pub(crate) struct State {
     /// What the calls have claimed that are being answered.
     pub(super) claims: Claims,
     /// The calls that were not sent because an attachment was refused, until they are told.
-    pub(super) unsent: Vec<(CallId, Arc<io::Error>)>,
+    pub(super) refused: Vec<(CallId, Arc<io::Error>)>,
     /// Why nothing can be sent any more, while what the peer sent before is still read.
     pub(super) broken: Option<CloseReason>,
 }
@@ -212,12 +214,13 @@ impl Shared {
             decoding: 0,
             unclaimed: Unclaimed::default(),
             claims: Claims::default(),
-            unsent: Vec::new(),
+            refused: Vec::new(),
             broken: None,
         };
         Self {
             state: Mutex::new(state),
             next_ordinal: Mutex::default(),
+            ordinals_wanted: AtomicBool::new(false),
             lanes: Lanes::default(),
             attachment_kind,
             bytes_only: AtomicBool::new(false),
@@ -467,7 +470,7 @@ impl Shared {
     /// once the callers have what answers there were.
     pub(super) fn release(mut state: MutexGuard<'_, State>) {
         let over = matches!(state.phase, Phase::Ended(_))
-            && !state.core.is_awaited()
+            && !state.unclaimed.has_answers()
             && state.decoding == 0;
         let unclaimed = over.then(|| std::mem::take(&mut state.unclaimed));
         drop(state);
@@ -593,9 +596,9 @@ impl State {
     }
 
     /// Why a call was not sent, if an attachment of it was refused. It is over then.
-    pub(super) fn take_unsent(&mut self, id: CallId) -> Option<Arc<io::Error>> {
-        let at = self.unsent.iter().position(|(unsent, _)| *unsent == id)?;
-        Some(self.unsent.swap_remove(at).1)
+    pub(super) fn take_refused(&mut self, id: CallId) -> Option<Arc<io::Error>> {
+        let at = self.refused.iter().position(|(refused, _)| *refused == id)?;
+        Some(self.refused.swap_remove(at).1)
     }
 
     /// Agrees to a protocol switch; or gives back what it would have been to, and says why not.

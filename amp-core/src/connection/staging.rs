@@ -62,9 +62,9 @@ impl Shared {
             let result = put(body);
             // Whoever did not queue the box left its attachments where they are.
             if body.attachments.is_empty()
-                && let Some(mut next_ordinal) = ordinals
+                && let Some(mut ordinals) = ordinals
             {
-                *next_ordinal += count;
+                ordinals.give_out(count);
             }
             Ok(result)
         })
@@ -144,7 +144,7 @@ impl Shared {
 struct Staging<'a, 'b> {
     shared: &'a Shared,
     /// Locked from the first attachment on.
-    ordinals: Option<MutexGuard<'a, u64>>,
+    ordinals: Option<Ordinals<'a>>,
     attachments: &'b mut Vec<Attachment>,
     claimed: Claimed,
     /// How many it has claimed.
@@ -159,6 +159,40 @@ impl<'a, 'b> Staging<'a, 'b> {
     }
 }
 
+/// The ordinals of the attachments to be sent, which nobody else gives out.
+struct Ordinals<'a> {
+    shared: &'a Shared,
+    /// `None` once that is unlocked.
+    next: Option<MutexGuard<'a, u64>>,
+}
+
+impl<'a> Ordinals<'a> {
+    fn lock(shared: &'a Shared) -> Self {
+        let next = shared.next_ordinal.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { shared, next: Some(next) }
+    }
+
+    fn next(&self) -> u64 {
+        self.next.as_ref().map_or(0, |next| **next)
+    }
+
+    fn give_out(&mut self, count: u64) {
+        if let Some(next) = &mut self.next {
+            **next += count;
+        }
+    }
+}
+
+impl Drop for Ordinals<'_> {
+    fn drop(&mut self) {
+        self.next = None;
+        // Looked at once it is unlocked, and set before the driver looks whether it is locked.
+        if self.shared.ordinals_wanted.swap(false, Ordering::SeqCst) {
+            self.shared.update(|_| ());
+        }
+    }
+}
+
 impl Attachments for Staging<'_, '_> {
     fn kind(&self) -> Option<AttachmentKind> {
         let kind = self.shared.attachment_kind?;
@@ -168,10 +202,8 @@ impl Attachments for Staging<'_, '_> {
     }
 
     fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {
-        let next_ordinal = self.ordinals.get_or_insert_with(|| {
-            self.shared.next_ordinal.lock().unwrap_or_else(PoisonError::into_inner)
-        });
-        let ordinal = **next_ordinal + self.attachments.len() as u64;
+        let ordinals = self.ordinals.get_or_insert_with(|| Ordinals::lock(self.shared));
+        let ordinal = ordinals.next() + self.attachments.len() as u64;
         self.attachments.push(attachment);
         Ok(ordinal)
     }

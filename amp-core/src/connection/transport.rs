@@ -122,8 +122,9 @@ pub trait Transport: Send + 'static {
 ///
 /// [`Transport::poll_send`] returns it as an [`io::Error`], and has sent nothing then. The box that
 /// names it is taken out of what is to be sent, with all its attachments: a call fails with
-/// [`CallError::NotSent`](crate::CallError::NotSent), an answer becomes the error `UNKNOWN`, and of a
-/// one-way call the log tells. The connection goes on. It ends when the beginning of the box was
+/// [`CallError::NotSent`](crate::CallError::NotSent), an answer becomes the error `UNKNOWN` with a
+/// reference to the log, as any failure that its command does not declare, and of a one-way call the log
+/// tells. The connection goes on. It ends when the beginning of the box was
 /// sent already, with attachments that did not fit beside one message.
 #[derive(Debug)]
 pub struct RefusedAttachment {
@@ -135,7 +136,8 @@ pub struct RefusedAttachment {
 impl RefusedAttachment {
     /// The attachment at `index` is refused. Where attachments of later boxes wait, `stand_in`
     /// is sent in place of each that the box names, for they would be taken for others otherwise;
-    /// the peer finds nothing that names it.
+    /// the peer finds nothing that names it. This implementation drops it after a while, and Twisted
+    /// keeps it until the connection ends.
     pub fn one(index: usize, error: io::Error, stand_in: Attachment) -> Self {
         Self { error, one: Some((index, stand_in)) }
     }

@@ -268,6 +268,11 @@ impl Unclaimed {
         if self.answers.is_empty() { None } else { self.answers.remove(&id) }
     }
 
+    /// Whether an answer that may name some has yet to be taken.
+    pub(super) fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// Nobody waits for the answer to a call any more.
     pub(super) fn give_up(&mut self, id: CallId, discard: Discard) {
         if self.given_up.len() == MAX_GIVEN_UP {

@@ -41,7 +41,8 @@ const SHOWN: usize = 40;
 /// function instead.
 ///
 /// A box is logged when it has been read as a whole, before it is acted upon; or when it is handed
-/// to the transport. A box that is never sent, because the connection ends, is not logged. Nor is
+/// to the transport. A box that is never sent, because the connection ends, is not logged; one whose
+/// attachments the transport then refuses is, with an event that they were. Nor is
 /// what is spoken after a protocol switch.
 #[derive(Clone, Default)]
 #[must_use = "nothing is logged before a connection has the log"]

@@ -1,10 +1,14 @@
+#[cfg(feature = "tokio")]
+mod removing;
+
 use bytes::{BufMut, BytesMut};
 
 use super::calls::{CallId, Calls, TAG_MAX, Tagged, write_tag};
-#[cfg(feature = "tokio")]
-use super::outgoing::Removed;
 use super::{Body, NotQueued, Outgoing, ProtocolError, RemoteError, SwitchRefused};
 use crate::boxes::{AmpBox, BoxError, BoxLimits, MAX_VALUE, Pair, Reserved, keys};
+
+#[cfg(feature = "tokio")]
+pub(crate) use removing::WasRemoved;
 
 /// One side of a connection: its outstanding calls, and what it has to send.
 ///
@@ -74,22 +78,6 @@ pub enum Event<W> {
     },
     /// An answer to a call that was never made, or that nobody is told of. It is counted.
     Ignored,
-}
-
-/// What a box was that is not sent.
-#[cfg(feature = "tokio")]
-#[derive(Debug)]
-pub(crate) enum Unsent<W> {
-    /// A call, which is over.
-    Call {
-        id: CallId,
-        /// Who waited for its answer, if anyone did.
-        waiter: Option<W>,
-        /// Whether it has asked for a protocol switch.
-        asked_switch: bool,
-    },
-    /// An answer, or a call that wants none.
-    Other,
 }
 
 /// What happened on one side of a connection, counted from its beginning.
@@ -415,14 +403,6 @@ impl<W> Core<W> {
         self.calls.len()
     }
 
-    /// Whether anyone waits for an answer, or has yet to take one.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn is_awaited(&mut self) -> bool {
-        let switch = self.asked_switch.and_then(|id| self.calls.get_mut(id));
-        let nobody = switch.is_some_and(|waiting| matches!(waiting, Waiting::Nobody));
-        self.calls.len() > usize::from(nobody)
-    }
-
     /// Whether a protocol switch that this side asked for is not answered yet.
     pub fn is_switching(&self) -> bool {
         self.asked_switch.is_some()
@@ -462,46 +442,6 @@ impl<W> Core<W> {
         queue.push(head, body);
         self.counters.boxes_sent += 1;
         self.counters.bytes_sent += (queue.len() - before) as u64;
-    }
-
-    /// Takes all boxes out that are held back and name attachments, the last first.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn remove_held(&mut self) -> Vec<Removed> {
-        self.held.as_mut().and_then(Outgoing::remove_all).unwrap_or_default()
-    }
-
-    /// How many attachments of boxes that are held back wait.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn held_attachments(&self) -> usize {
-        self.held.as_ref().map_or(0, Outgoing::attachments)
-    }
-
-    /// A box was taken out of what is to be sent. In place of an answer the failure `description` is
-    /// queued.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn unsent(&mut self, removed: &Removed, description: &str) -> Unsent<W> {
-        match removed.first_pair() {
-            Some((keys::ASK, tag)) => match self.calls.find(tag) {
-                Tagged::Outstanding(id) => {
-                    let asked_switch = self.is_switch(id);
-                    if asked_switch {
-                        self.asked_switch = None;
-                        self.resume();
-                    }
-                    let waiter = match self.calls.remove(id) {
-                        Some(Waiting::For(waiter)) => Some(waiter),
-                        Some(Waiting::Nobody | Waiting::Done(_)) | None => None,
-                    };
-                    Unsent::Call { id, waiter, asked_switch }
-                }
-                Tagged::Past(_) | Tagged::Unknown => Unsent::Other,
-            },
-            Some((keys::ANSWER, tag)) => {
-                self.fail(tag, keys::UNKNOWN.as_bytes(), description);
-                Unsent::Other
-            }
-            _ => Unsent::Other,
-        }
     }
 
     /// What is to be sent.

@@ -46,6 +46,6 @@ pub use error::{NotQueued, ProtocolError, RemoteError, SwitchRefused, TooManyCal
 pub use outgoing::Outgoing;
 
 #[cfg(feature = "tokio")]
-pub(crate) use self::core::Unsent;
+pub(crate) use self::core::WasRemoved;
 #[cfg(feature = "tokio")]
 pub(crate) use outgoing::Removed;

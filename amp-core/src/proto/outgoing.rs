@@ -1,3 +1,6 @@
+#[cfg(feature = "tokio")]
+mod removing;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -5,8 +8,9 @@ use std::io::IoSlice;
 use super::Body;
 use crate::argument::Attachment;
 use crate::boxes::Segment;
+
 #[cfg(feature = "tokio")]
-use crate::boxes::{MAX_KEY, MAX_VALUE};
+pub(crate) use removing::Removed;
 
 /// From this size on, in bytes, pairs are sent from where they are rather than copied.
 const OWN_SEGMENT: usize = 16 << 10;
@@ -56,38 +60,6 @@ struct Naming {
     #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "a driver takes boxes out"))]
     len: usize,
     attachments: usize,
-}
-
-/// A box that was taken out again.
-#[cfg(feature = "tokio")]
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Removed {
-    /// How many bytes were before it, without those of the boxes that were removed before it.
-    pub(crate) before: usize,
-    /// How many bytes it had.
-    pub(crate) len: usize,
-    /// Its first bytes, so many that the first pair is among them.
-    head: Vec<u8>,
-}
-
-#[cfg(feature = "tokio")]
-impl Removed {
-    /// How long the first pair of a box may be, in bytes.
-    const HEAD: usize = 2 + MAX_KEY + 2 + MAX_VALUE;
-
-    /// The first pair: a box that is a call with an answer begins with its tag, and so does an
-    /// answer.
-    pub(crate) fn first_pair(&self) -> Option<(&[u8], &[u8])> {
-        let (key, rest) = split_part(&self.head)?;
-        Some((key, split_part(rest)?.0))
-    }
-}
-
-/// Splits off a part that has its length before it.
-#[cfg(feature = "tokio")]
-fn split_part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = bytes.split_first_chunk()?;
-    rest.split_at_checked(u16::from_be_bytes(*len).into())
 }
 
 impl Outgoing {
@@ -212,99 +184,6 @@ impl Outgoing {
         !self.ahead.is_empty() && next.unwrap_or(self.sent + self.len as u64) == self.sent
     }
 
-    /// How many attachments wait.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn attachments(&self) -> usize {
-        self.ahead.len() + self.attachments.len()
-    }
-
-    /// Takes the box out that names the attachment at `index` of [`parts`](Self::parts). Where others
-    /// come behind the attachments that it names, `stand_in` is sent for each of those, so that the
-    /// others keep their ordinals.
-    ///
-    /// `None`, and nothing is done, when a part of the box was sent.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn remove(&mut self, index: usize, stand_in: &Attachment) -> Option<Removed> {
-        let sent = self.sent_ahead();
-        let mut end = 0;
-        let at = self.ahead_of.iter().position(|naming| {
-            end += naming.attachments;
-            sent + index < end
-        })?;
-        let Naming { start, len, attachments } = self.ahead_of[at];
-        if start < self.sent || len == 0 {
-            return None;
-        }
-        self.ahead_of[at].len = 0;
-        let places = (end - attachments).saturating_sub(sent)..end - sent;
-        let removed = self.cut(start, len);
-        if places.end == self.ahead.len() && self.naming.is_empty() {
-            self.ahead_of[at].attachments -= places.len();
-            self.ahead.truncate(places.start);
-            return Some(removed);
-        }
-        self.ahead.range_mut(places).for_each(|place| *place = Attachment::clone(stand_in));
-        if self.naming.front().is_some_and(|next| next.start == self.sent) {
-            // Nothing is left that those could go with, but what has to come with the next box.
-            self.bring_ahead();
-        }
-        Some(removed)
-    }
-
-    /// Takes all boxes out that name attachments which were not sent, the last first, and drops those
-    /// attachments.
-    ///
-    /// `None` when a part of one was sent: then nothing more can be.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn remove_all(&mut self) -> Option<Vec<Removed>> {
-        let mut sent = self.sent_ahead();
-        let mut unsent = std::mem::take(&mut self.ahead_of);
-        unsent.retain(|naming| {
-            let is_sent = naming.attachments <= sent;
-            sent = sent.saturating_sub(naming.attachments);
-            !is_sent && naming.len > 0
-        });
-        unsent.extend(self.naming.drain(..));
-        self.ahead.clear();
-        self.attachments.clear();
-        if unsent.iter().any(|naming| naming.start < self.sent) {
-            return None;
-        }
-        Some(unsent.iter().rev().map(|naming| self.cut(naming.start, naming.len)).collect())
-    }
-
-    /// How many attachments of the boxes in `ahead_of` were sent.
-    #[cfg(feature = "tokio")]
-    fn sent_ahead(&self) -> usize {
-        let all: usize = self.ahead_of.iter().map(|naming| naming.attachments).sum();
-        all - self.ahead.len()
-    }
-
-    /// Takes a box out, of which nothing was sent.
-    #[cfg(feature = "tokio")]
-    fn cut(&mut self, start: u64, len: usize) -> Removed {
-        let before = usize::try_from(start - self.sent).unwrap_or(usize::MAX);
-        let (mut kept, mut gone) = (before, len);
-        let mut head = Vec::new();
-        let tail = self.tail.split().freeze();
-        for mut rest in std::mem::take(&mut self.segments).into_iter().chain([tail]) {
-            let first = rest.split_to(kept.min(rest.len()));
-            kept -= first.len();
-            let removed = rest.split_to(gone.min(rest.len()));
-            gone -= removed.len();
-            head.extend_from_slice(&removed[..removed.len().min(Removed::HEAD - head.len())]);
-            self.segments.extend([first, rest].into_iter().filter(|part| !part.is_empty()));
-        }
-        self.len -= len;
-        self.boxes = if self.len == 0 { 0 } else { self.boxes - 1 };
-        for naming in self.naming.iter_mut().chain(&mut self.ahead_of) {
-            if naming.start > start {
-                naming.start -= len as u64;
-            }
-        }
-        Removed { before, len, head }
-    }
-
     /// Moves everything to `to`, which must be empty.
     pub fn take(&mut self, to: &mut Outgoing) {
         debug_assert!(to.is_empty() && to.attachments.is_empty() && to.ahead.is_empty());
@@ -411,12 +290,12 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    fn body(size: usize) -> Body {
+    pub(super) fn body(size: usize) -> Body {
         Body { pairs: BytesMut::from(&vec![b'x'; size][..]), ..Body::default() }
     }
 
     /// Values of these sizes between pairs of these sizes, of which there is one more.
-    fn body_with_values(pairs: &[usize], values: &[usize]) -> Body {
+    pub(super) fn body_with_values(pairs: &[usize], values: &[usize]) -> Body {
         let mut body = body(0);
         for (index, size) in pairs.iter().enumerate() {
             body.pairs.put_bytes(b'x', *size);
@@ -554,118 +433,6 @@ mod tests {
         assert!(outgoing.lacks_bytes());
         outgoing.parts(&mut []).1.clear();
         assert!(!outgoing.lacks_bytes());
-    }
-
-    /// Four boxes of 42 bytes, of which each but the first names two attachments.
-    #[cfg(feature = "tokio")]
-    fn naming_two() -> Outgoing {
-        let mut outgoing = Outgoing::default();
-        for n in 0..4_u8 {
-            let count = if n == 0 { 0 } else { 2 };
-            let attachments = (0..count).map(|i| Arc::new(10 * n + i) as Attachment).collect();
-            let mut body = Body { attachments, ..body_with_values(&[20, 0], &[10]) };
-            let head = [0, 4, b'_', b'a', b's', b'k', 0, 1, n, 0];
-            outgoing.push(|out| out.put_slice(&head), &mut body);
-        }
-        outgoing
-    }
-
-    /// The tags of the boxes that are left, and the attachments that go with them.
-    #[cfg(feature = "tokio")]
-    fn left(mut outgoing: Outgoing) -> (Vec<u8>, Vec<u8>) {
-        let (mut bytes, mut numbers) = (Vec::new(), Vec::new());
-        while !outgoing.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 20];
-            let (count, attachments) = outgoing.parts(&mut slices);
-            assert!(count > 0);
-            numbers.extend(attachments.drain(..).map(|a| *a.downcast::<u8>().unwrap()));
-            let before = bytes.len();
-            bytes.extend(slices[..count].iter().flat_map(|slice| slice.iter()).copied());
-            outgoing.advance(bytes.len() - before);
-            assert!(!outgoing.lacks_bytes());
-        }
-        assert_eq!((outgoing.attachments(), outgoing.boxes()), (0, 0));
-        (bytes.chunks(42).map(|ampbox| ampbox[8]).collect(), numbers)
-    }
-
-    #[cfg(feature = "tokio")]
-    #[test]
-    fn a_box_is_taken_out_and_its_attachments_are_replaced_where_others_follow() {
-        let stand_in = Arc::new(99_u8) as Attachment;
-        for (index, tag, before, rest, numbers) in [
-            (0, 1, 42, [0, 2, 3], &[99, 99, 20, 21, 30, 31][..]),
-            (3, 2, 84, [0, 1, 3], &[10, 11, 99, 99, 30, 31]),
-            (5, 3, 126, [0, 1, 2], &[10, 11, 20, 21]),
-        ] {
-            let mut outgoing = naming_two();
-            outgoing.parts(&mut []);
-            let removed = outgoing.remove(index, &stand_in).unwrap();
-            assert_eq!((removed.before, removed.len), (before, 42));
-            assert_eq!(removed.first_pair().unwrap(), (&b"_ask"[..], &[tag][..]));
-            assert_eq!(left(outgoing), (rest.to_vec(), numbers.to_vec()));
-        }
-    }
-
-    #[cfg(feature = "tokio")]
-    #[test]
-    fn what_was_sent_of_the_attachments_is_kept_in_step() {
-        let stand_in = Arc::new(99_u8) as Attachment;
-        for (sent, numbers) in [(1, &[99, 20, 21, 30, 31][..]), (3, &[99, 30, 31])] {
-            let mut outgoing = naming_two();
-            outgoing.parts(&mut []).1.drain(..sent);
-            outgoing.advance(1);
-            outgoing.remove(0, &stand_in).unwrap();
-            let (_, attachments) = outgoing.parts(&mut []);
-            let left = attachments.drain(..).map(|a| *a.downcast::<u8>().unwrap());
-            assert_eq!(left.collect::<Vec<_>>(), numbers);
-        }
-    }
-
-    #[cfg(feature = "tokio")]
-    #[test]
-    fn all_boxes_that_name_attachments_are_taken_out() {
-        let mut outgoing = naming_two();
-        outgoing.parts(&mut []);
-        let removed = outgoing.remove_all().unwrap();
-        let places: Vec<_> = removed.iter().map(|removed| removed.before).collect();
-        assert_eq!(places, [126, 84, 42]);
-        assert_eq!(left(outgoing), (vec![0], vec![]));
-
-        // What has all its attachments sent goes on.
-        let mut outgoing = naming_two();
-        outgoing.parts(&mut []).1.drain(..3);
-        let removed = outgoing.remove_all().unwrap();
-        assert_eq!(removed.len(), 2);
-        assert_eq!(left(outgoing), (vec![0, 1], vec![]));
-    }
-
-    #[cfg(feature = "tokio")]
-    #[test]
-    fn a_box_of_which_a_part_was_sent_is_not_taken_out() {
-        let stand_in = Arc::new(99_u8) as Attachment;
-        let mut outgoing = naming_two();
-        outgoing.advance(42);
-        outgoing.parts(&mut []).1.drain(..1);
-        outgoing.advance(1);
-        assert_eq!(outgoing.remove(0, &stand_in), None);
-        assert!(outgoing.remove(1, &stand_in).is_some());
-        assert_eq!(outgoing.remove_all(), None);
-    }
-
-    #[cfg(feature = "tokio")]
-    #[test]
-    fn stand_ins_go_with_the_next_box_where_nothing_is_before_it() {
-        let stand_in = Arc::new(99_u8) as Attachment;
-        let mut outgoing = Outgoing::default();
-        for len in [100, 100] {
-            let attachments = (0..len).map(|_| Arc::new(1_u8) as Attachment).collect();
-            outgoing.push(|_| (), &mut Body { attachments, ..body(98) });
-        }
-        outgoing.parts(&mut []);
-        outgoing.remove(5, &stand_in).unwrap();
-        let mut slices = [IoSlice::new(&[])];
-        assert_eq!(outgoing.parts(&mut slices).1.len(), 200);
-        assert_eq!(slices[0].len(), 100);
     }
 
     #[test]

@@ -22,6 +22,6 @@ pub use failure::Failure;
 #[cfg(feature = "tower")]
 pub use layer::{Answered, ReceivedCall, Run};
 pub(crate) use locator::Locator;
-pub(crate) use question::{Question, Undeclared};
+pub(crate) use question::{Question, Undeclared, next_reference};
 pub use responders::{Respond, Responders};
 pub use string::{StringCallReceived, StringResponder};

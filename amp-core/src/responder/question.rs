@@ -397,7 +397,7 @@ impl Drop for Question {
 
 /// A number that ties an answer to the event in this side's log. The first is random, so that the
 /// references of two runs are hardly ever the same.
-fn next_reference() -> u32 {
+pub(crate) fn next_reference() -> u32 {
     static FIRST: OnceLock<u32> = OnceLock::new();
     static COUNT: AtomicU32 = AtomicU32::new(0);
     #[allow(clippy::cast_possible_truncation, reason = "any part of it will do")]

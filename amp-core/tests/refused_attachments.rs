@@ -1,0 +1,310 @@
+//! A transport that refuses single attachments: their boxes are not sent, and the others keep their
+//! ordinals.
+
+use amp_core::argument::{AttachmentKind, DecodeError, EncodeError};
+use amp_core::{
+    AmpBox, Argument, Attachment, BoxLimits, CallError, Command, Connection, Decoder, OneWay, Peer,
+    Proto, RefusedAttachment, Transport, Value, ValueWriter,
+};
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+/// What is sent in place of what is refused.
+const STAND_IN: u64 = 0;
+
+/// From this number on, attachments are refused.
+const REFUSED: u64 = 100;
+
+/// A number that travels beside the bytes.
+#[derive(Clone, Copy, Debug)]
+struct Beside(u64);
+
+impl Argument for Beside {
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        let ordinal = proto.attach(kind(), Arc::new(self.0))?;
+        ordinal.to_string_proto(proto, out)
+    }
+
+    fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Err(DecodeError::custom("it is only sent"))
+    }
+}
+
+fn kind() -> AttachmentKind {
+    AttachmentKind::of::<u64>("a number")
+}
+
+#[derive(Command, Debug)]
+struct Pass {
+    beside: Beside,
+}
+
+#[derive(Command, Debug)]
+struct Notice {
+    beside: Beside,
+}
+
+impl OneWay for Notice {}
+
+/// What was sent.
+#[derive(Default)]
+struct Sent {
+    bytes: BytesMut,
+    attachments: Vec<u64>,
+    /// Whether nothing can be sent yet.
+    full: bool,
+    sender: Option<Waker>,
+}
+
+/// Receives nothing.
+struct Recording {
+    sent: Arc<Mutex<Sent>>,
+    on_any_task: bool,
+}
+
+impl Transport for Recording {
+    fn poll_receive(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut BytesMut,
+        _: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_send(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        attachments: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        let mut sent = self.sent.lock().unwrap();
+        if sent.full {
+            sent.sender = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let numbers: Vec<u64> = attachments.iter().map(|a| *a.downcast_ref().unwrap()).collect();
+        if let Some(index) = numbers.iter().position(|number| *number >= REFUSED) {
+            let error = io::Error::other("it is too large");
+            return Poll::Ready(Err(
+                RefusedAttachment::one(index, error, Arc::new(STAND_IN)).into()
+            ));
+        }
+        attachments.clear();
+        sent.attachments.extend(numbers);
+        bytes.iter().for_each(|slice| sent.bytes.extend_from_slice(slice));
+        Poll::Ready(Ok(bytes.iter().map(|slice| slice.len()).sum()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn sends_on_any_task(&self) -> bool {
+        self.on_any_task
+    }
+
+    fn attachment_kind(&self) -> Option<AttachmentKind> {
+        Some(kind())
+    }
+}
+
+/// A side, and what it has sent.
+struct Side {
+    peer: Peer,
+    sent: Arc<Mutex<Sent>>,
+}
+
+impl Side {
+    fn new(on_any_task: bool) -> Self {
+        let sent = Arc::<Mutex<Sent>>::default();
+        let transport = Recording { sent: Arc::clone(&sent), on_any_task };
+        Self { peer: Connection::with_transport(transport).spawn(), sent }
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap()
+    }
+
+    /// A call that is queued, but has no answer.
+    fn pass(&self, number: u64) -> tokio::task::JoinHandle<Result<(), CallError>> {
+        tokio::spawn(self.peer.call_remote(Pass { beside: Beside(number) }))
+    }
+
+    async fn refuses(&self, number: u64) {
+        assert_not_sent(self.pass(number).await.unwrap());
+    }
+
+    /// What is sent by now, as soon as there are so many boxes: their ordinals, and the attachments.
+    /// And nothing counts that is not.
+    async fn sends(&self, boxes: usize) -> (Vec<String>, Vec<u64>) {
+        loop {
+            let (bytes, attachments) = {
+                let sent = self.sent();
+                (sent.bytes.clone(), sent.attachments.clone())
+            };
+            let mut rest = bytes.clone();
+            let mut decoder = Decoder::new(BoxLimits::default());
+            let found: Vec<AmpBox> =
+                std::iter::from_fn(|| decoder.decode(&mut rest).unwrap()).collect();
+            if found.len() < boxes {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let counters = self.peer.counters();
+            assert_eq!(counters.calls_sent, boxes as u64);
+            assert_eq!(counters.boxes_sent, boxes as u64);
+            assert_eq!(counters.bytes_sent, bytes.len() as u64);
+            let ordinal =
+                |ampbox: &AmpBox| String::from_utf8_lossy(ampbox.get("beside").unwrap()).into();
+            return (found.iter().map(ordinal).collect(), attachments);
+        }
+    }
+}
+
+fn assert_not_sent(result: Result<(), CallError>) {
+    let error = result.unwrap_err();
+    let CallError::NotSent(cause) = &error else { panic!("{error:?}") };
+    assert_eq!(cause.to_string(), "it is too large");
+    assert!(error.is_safe_to_retry());
+}
+
+#[tokio::test]
+async fn one_that_is_refused_alone_leaves_no_trace() {
+    for on_any_task in [false, true] {
+        let side = Side::new(on_any_task);
+        for _ in 0..3 {
+            side.refuses(REFUSED).await;
+        }
+        side.peer.notify(Notice { beside: Beside(REFUSED) }).await.unwrap();
+        let _call = side.pass(5);
+        assert_eq!(side.sends(1).await, (vec!["0".to_owned()], vec![5]));
+        side.refuses(REFUSED).await;
+        side.peer.notify(Notice { beside: Beside(6) }).await.unwrap();
+        let expected = (vec!["0".to_owned(), "1".to_owned()], vec![5, 6]);
+        assert_eq!(side.sends(2).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn one_before_others_has_a_stand_in_and_the_last_has_none() {
+    for on_any_task in [false, true] {
+        let side = Side::new(on_any_task);
+        let _first = side.pass(1);
+        let refused = side.pass(REFUSED);
+        let _third = side.pass(3);
+        let last = side.pass(REFUSED + 1);
+        assert_not_sent(refused.await.unwrap());
+        assert_not_sent(last.await.unwrap());
+        let expected = (vec!["0".to_owned(), "2".to_owned()], vec![1, STAND_IN, 3]);
+        assert_eq!(side.sends(2).await, expected);
+        let _next = side.pass(4);
+        let (ordinals, attachments) = side.sends(3).await;
+        assert_eq!((&ordinals[2][..], attachments[3]), ("3", 4));
+    }
+}
+
+/// Nothing stands in for the first when the second is not sent either.
+#[tokio::test]
+async fn several_that_are_refused_together_leave_no_trace() {
+    for on_any_task in [false, true] {
+        let side = Side::new(on_any_task);
+        let _first = side.pass(1);
+        let refused = [REFUSED, REFUSED + 1, REFUSED + 2].map(|number| side.pass(number));
+        for call in refused {
+            assert_not_sent(call.await.unwrap());
+        }
+        assert_eq!(side.sends(1).await, (vec!["0".to_owned()], vec![1]));
+        for number in 4..8 {
+            let _next = side.pass(number);
+            let (ordinals, attachments) = side.sends(usize::try_from(number).unwrap() - 2).await;
+            assert_eq!(*attachments.last().unwrap(), number);
+            assert_eq!(*ordinals.last().unwrap(), (number - 3).to_string());
+        }
+    }
+}
+
+/// A number that takes its time to be encoded.
+#[derive(Debug)]
+struct Slow(Beside, Sender<()>, Mutex<Receiver<bool>>);
+
+impl Argument for Slow {
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        self.0.to_string_proto(proto, out)?;
+        self.1.send(()).unwrap();
+        let goes_well = self.2.lock().unwrap().recv().unwrap();
+        if goes_well { Ok(()) } else { Err(EncodeError::custom("it is no good")) }
+    }
+
+    fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Err(DecodeError::custom("it is only sent"))
+    }
+}
+
+#[derive(Command, Debug)]
+struct PassSlowly {
+    beside: Slow,
+}
+
+/// Its ordinal is given out already when the one before it is refused. The driver waits for it, and
+/// not by blocking.
+#[tokio::test]
+async fn a_box_that_is_being_encoded_is_waited_for() {
+    for goes_well in [true, false] {
+        let side = Side::new(false);
+        side.sent().full = true;
+        let refused = side.pass(REFUSED);
+        while side.sent().sender.is_none() {
+            tokio::task::yield_now().await;
+        }
+        let (begun, has_begun) = channel();
+        let (end, may_end) = channel();
+        let peer = side.peer.clone();
+        let encoding = std::thread::spawn(move || {
+            let beside = Slow(Beside(7), begun, Mutex::new(may_end));
+            let mut call = std::pin::pin!(peer.call_remote(PassSlowly { beside }));
+            let mut cx = Context::from_waker(Waker::noop());
+            let polled = call.as_mut().poll(&mut cx);
+            assert_eq!(polled.is_pending(), goes_well);
+        });
+        has_begun.recv().unwrap();
+        let sender = {
+            let mut sent = side.sent();
+            sent.full = false;
+            sent.sender.take().unwrap()
+        };
+        sender.wake();
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!refused.is_finished());
+        end.send(goes_well).unwrap();
+        assert_not_sent(refused.await.unwrap());
+        encoding.join().unwrap();
+        if goes_well {
+            // Nobody waits for its answer any more; it was sent all the same.
+            let expected = (vec!["1".to_owned()], vec![STAND_IN, 7]);
+            assert_eq!(side.sends(1).await, expected);
+        } else {
+            let _next = side.pass(8);
+            assert_eq!(side.sends(1).await, (vec!["0".to_owned()], vec![8]));
+        }
+    }
+}
