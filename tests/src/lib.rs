@@ -3,6 +3,7 @@
 
 mod address;
 pub mod amplification;
+pub mod bounds;
 mod command_line;
 pub mod commands;
 pub mod conversations;
