@@ -101,7 +101,9 @@ impl Transport for Recording {
         }
         attachments.clear();
         sent.attachments.extend(numbers);
-        bytes.iter().for_each(|slice| sent.bytes.extend_from_slice(slice));
+        for slice in bytes {
+            sent.bytes.extend_from_slice(slice);
+        }
         Poll::Ready(Ok(bytes.iter().map(|slice| slice.len()).sum()))
     }
 

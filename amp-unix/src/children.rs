@@ -45,7 +45,7 @@ use crate::connection_over;
 /// open, this side does not see that the child is gone. Both ends are close-on-exec, so that no
 /// other program inherits them.
 ///
-/// This side has no [`PeerCredentials`]: the kernel would name who made the pair, which is this
+/// This side has no [`PeerCredentials`](crate::PeerCredentials): the kernel would name who made the pair, which is this
 /// process. A child in another language finds a plain blocking socket.
 ///
 /// To connect two tasks of one process, use tokio's [`UnixStream::pair`] and [`connection`](crate::connection); for a

@@ -51,16 +51,13 @@ impl Driver {
         if let Some(log) = &shared.settings.wire_log {
             log.sent(&shared.address, queued.bytes());
         }
-        let removed = match one {
-            Some((index, stand_in)) => {
-                writing.append(queued);
-                writing.remove(index, &stand_in).map(|removed| vec![removed])
-            }
-            None => {
-                let removed = writing.remove_all();
-                writing.append(queued);
-                removed
-            }
+        let removed = if let Some((index, stand_in)) = one {
+            writing.append(queued);
+            writing.remove(index, &stand_in).map(|removed| vec![removed])
+        } else {
+            let removed = writing.remove_all();
+            writing.append(queued);
+            removed
         };
         if waiting_for_room {
             self.tell_of_room();
