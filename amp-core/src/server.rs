@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | connections, and so descriptors | | by how many descriptors the process may have, 384 of 1024: [`max_connections`](Serve::max_connections) |
 //! | descriptors that were passed | 256 unclaimed, and 256 held by responders: [`unclaimed_attachments`](crate::Limits::unclaimed_attachments) | 256 of each, for all of the process: [`attachments_in_all`](crate::Limits::attachments_in_all) |
-//! | calls being answered | 8192: [`running_responders_max`](crate::Limits::running_responders_max) | 65 536: [`max_running_responders`](Serve::max_running_responders) |
+//! | calls being answered | 8192: [`running_responders_max`](crate::Limits::running_responders_max) | 65 536, and 16 for each connection: [`max_running_responders`](Serve::max_running_responders) |
 //! | bytes of those calls | 64 MiB: [`running_bytes_max`](crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
 //! | bytes of a box that is not finished | 17 MiB: [`boxes`](crate::Limits::boxes) | |
 //! | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](crate::Limits::send_queue_max) | |
@@ -264,7 +264,9 @@ impl<L: Listener> Serve<L> {
     /// How many responders may run at once for all connections together, of those that have to wait.
     /// 65 536 by default. A connection with as many as are left for all is not read from, as at
     /// [`running_responders`](crate::Limits::running_responders); when none are left a call is refused,
-    /// as at [`running_responders_max`](crate::Limits::running_responders_max).
+    /// as at [`running_responders_max`](crate::Limits::running_responders_max), but for those of a
+    /// connection that runs fewer than 16, of less than 64 KiB: who calls now and then is answered
+    /// whatever others do.
     pub fn max_running_responders(mut self, max: usize) -> Self {
         self.max_running_responders = max;
         self

@@ -9,6 +9,10 @@ use crate::error::CloseReason;
 /// to do with each other.
 pub(super) const UNCOUNTED: usize = 64 << 10;
 
+/// How many calls of each connection are answered whatever others do: so those who take all there is
+/// do not stop those who call now and then.
+const SPARED: usize = 16;
+
 /// What the connections of one server hold, and may hold at most.
 ///
 /// Whoever holds much leaves room for others: a connection may have as much as is left for all. So
@@ -44,8 +48,12 @@ impl Together {
         calls > 0 && (calls >= calls_left || bytes >= bytes_left)
     }
 
-    /// The limit that is reached, if one is: what of, and how much.
-    pub(super) fn reached(&self) -> Option<(&'static str, usize)> {
+    /// The limit that is reached for a connection that answers so many calls, of so many bytes, if one
+    /// is: what of, and how much.
+    pub(super) fn reached(&self, calls: usize, bytes: usize) -> Option<(&'static str, usize)> {
+        if calls < SPARED && bytes < UNCOUNTED {
+            return None;
+        }
         match self.left() {
             (0, _) => Some(("running responders of all connections", self.calls_max)),
             (_, 0) => Some(("bytes held for all connections", self.bytes_max)),
@@ -146,13 +154,13 @@ mod tests {
         assert!(together.is_full_for(5, 50));
         assert!(!together.is_full_for(4, 40) && !together.is_full_for(0, 0));
         (0..5).for_each(|_| together.begin_call(10));
-        assert_eq!(together.reached(), Some(("running responders of all connections", 10)));
-        assert!(
-            !together.is_full_for(0, 0),
-            "who has none is refused, and does not wait for others"
-        );
+        let reached = Some(("running responders of all connections", 10));
+        assert_eq!(together.reached(SPARED, 0), reached);
+        assert_eq!(together.reached(1, UNCOUNTED), reached);
+        assert_eq!(together.reached(SPARED - 1, UNCOUNTED - 1), None);
+        assert!(!together.is_full_for(0, 0), "who has none does not wait for others");
         (0..10).for_each(|_| together.end_call(10));
         together.begin_call(1000);
-        assert_eq!(together.reached(), Some(("bytes held for all connections", 1000)));
+        assert_eq!(together.reached(SPARED, 0), Some(("bytes held for all connections", 1000)));
     }
 }

@@ -406,7 +406,8 @@ impl Driver {
         } else if running_bytes >= limits.running_bytes_max {
             Some(("bytes of calls being answered", limits.running_bytes_max))
         } else {
-            self.shared.settings.together.as_ref().and_then(|together| together.reached())
+            let together = self.shared.settings.together.as_ref();
+            together.and_then(|together| together.reached(running, running_bytes))
         };
         if let Some((what, limit)) = over {
             let one_way = call.tag().is_none();
