@@ -6,9 +6,9 @@
 use std::hint::black_box;
 use std::ptr;
 
-/// How many bytes of stack the values inside of a box may take: half of what a thread has, by default
-/// of `std` and of tokio.
-pub(crate) const MAX_STACK: usize = 1 << 20;
+/// How many bytes of stack the values inside of a box may take: half of the 2 MiB that a thread has by
+/// default of `std` and of tokio, or of the 1 MiB of a program's first thread on Windows.
+pub(crate) const MAX_STACK: usize = if cfg!(windows) { 512 << 10 } else { 1 << 20 };
 
 /// About where the stack is.
 #[inline(never)]

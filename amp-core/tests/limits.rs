@@ -534,8 +534,7 @@ fn a_queue_that_is_larger_than_the_connection_bears_is_refused() {
 #[tokio::test]
 async fn thousands_that_wait_for_room_are_told_one_after_the_other() {
     const CALLERS: usize = 2000;
-    let mut limits = Limits::default();
-    limits.send_queue_boxes = 4;
+    let limits = Limits { send_queue_boxes: 4, ..Limits::default() };
     let (peer, mut script) = Script::start(limited(limits));
     let polls = Arc::new(AtomicUsize::new(0));
     let calls: Vec<_> = (0..CALLERS)
@@ -620,8 +619,7 @@ async fn what_running_calls_take_once_they_are_decoded_stops_the_reading() {
             }
         }
     };
-    let mut limits = Limits::default();
-    limits.running_bytes = 60_000;
+    let limits = Limits { running_bytes: 60_000, ..Limits::default() };
     let responders = Responders::new(()).respond(slow);
     let prepare = |connection: Connection| connection.limits(limits).responders(responders);
     let (peer, mut script) = Script::with_room(40, prepare);
@@ -651,8 +649,7 @@ async fn what_takes_too_much_once_it_is_decoded_costs_one_call() {
         assert_eq!(fats.0.len(), 100);
         Ok::<_, NoError>(())
     };
-    let mut limits = Limits::default();
-    limits.decoded_bytes = 51_200;
+    let limits = Limits { decoded_bytes: 51_200, ..Limits::default() };
     let responders = Responders::new(()).respond(respond);
     let prepare = |connection: Connection| connection.limits(limits).responders(responders);
     let (_peer, mut script) = Script::start(prepare);
@@ -671,8 +668,7 @@ async fn what_takes_too_much_once_it_is_decoded_costs_one_call() {
 /// It was told of the room, and does not look.
 #[tokio::test(start_paused = true)]
 async fn who_is_kept_and_not_polled_does_not_hold_up_those_behind_it() {
-    let mut limits = Limits::default();
-    limits.send_queue = 1;
+    let limits = Limits { send_queue: 1, ..Limits::default() };
     let (peer, mut script) = Script::with_room(100, limited(limits));
     let large = "x".repeat(5000);
     let mut kept = Vec::new();

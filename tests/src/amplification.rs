@@ -64,7 +64,7 @@ impl Case {
     /// Tries values of many lengths, so that some of them use up the budget and are read. What the
     /// box lacks is filled with a key that nobody knows.
     fn figure(&self, sent: usize, measure: &dyn Fn(&mut dyn FnMut()) -> usize) -> Figure {
-        const STEPS: usize = 16;
+        const STEPS: usize = 8;
         let most = if self.inflates { sent * 20 } else { sent - 200 };
         let mut figure = Figure { what: self.what, sent, peak: 0, taken: Duration::ZERO };
         for step in 1..=STEPS {

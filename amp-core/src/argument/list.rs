@@ -90,8 +90,14 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    use std::cell::Cell;
+    use std::collections::{BTreeMap, HashMap};
+    use std::fmt::Debug;
+
     use super::*;
-    use crate::argument::testing::{assert_wire, decode, encode, try_encode};
+    use crate::argument::testing::{Carries, assert_wire, decode, encode, try_encode};
+    use crate::argument::{Attachments, Extensions, NoAttachments, PeerAddress};
+    use crate::boxes::AmpBox;
 
     #[test]
     fn elements_are_preceded_by_their_lengths() {
@@ -122,6 +128,7 @@ mod tests {
         assert_eq!(error.argument(), "[1]");
         assert!(matches!(error.kind(), EncodeErrorKind::ElementTooLong { index: 1, len: 65_536 }));
         let error = try_encode(&vec![Some(1), None]).unwrap_err();
+        assert_eq!(error.argument(), "[1]");
         assert!(matches!(error.kind(), EncodeErrorKind::Absent));
     }
 
@@ -153,6 +160,56 @@ mod tests {
             let error = decode::<Tree>(&nested(depth)).unwrap_err();
             assert!(matches!(error.kind(), DecodeErrorKind::TooDeep { limit: 64 }), "{error}");
         }
+    }
+
+    /// Two bytes on the wire, and 512 in memory. Counts how often it was read.
+    #[derive(Debug)]
+    struct Fat {
+        _room: [u64; 64],
+    }
+
+    thread_local!(static READ: Cell<usize> = const { Cell::new(0) });
+
+    impl Argument for Fat {
+        fn to_string_proto(
+            &self,
+            _: &mut Proto<'_>,
+            _: &mut ValueWriter<'_>,
+        ) -> Result<(), EncodeError> {
+            Ok(())
+        }
+
+        fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+            READ.set(READ.get() + 1);
+            Ok(Self { _room: [0; 64] })
+        }
+    }
+
+    /// How often elements of an `L` are read that are too many. Those that name attachments are
+    /// claimed by being read.
+    fn read_of<L: Argument + Debug>(wire: &[u8], attachments: &mut dyn Attachments) -> usize {
+        READ.set(0);
+        let (address, extensions) = (PeerAddress::Unknown, Extensions::default());
+        let mut proto = Proto::new(attachments, &address, &extensions);
+        let error = L::from_string_proto(Value::from(wire), &mut proto).unwrap_err();
+        assert!(matches!(error.kind(), DecodeErrorKind::TooMuchMemory { .. }), "{error}");
+        READ.get()
+    }
+
+    #[test]
+    fn a_list_that_takes_too_much_is_read_where_it_may_name_attachments() {
+        let list = [0; 6000];
+        assert_eq!(read_of::<Vec<Fat>>(&list, &mut NoAttachments), 0);
+        assert_eq!(read_of::<Vec<Fat>>(&list, &mut Carries), 3000);
+        assert_eq!(read_of::<Vec<Box<Fat>>>(&list, &mut Carries), 3000);
+        let entry = |n: usize| {
+            let pairs = [("key", n.to_string()), ("value", String::new())];
+            AmpBox::from_pairs(pairs).unwrap().to_bytes()
+        };
+        let map: Vec<u8> = (0..3000).flat_map(entry).collect();
+        assert_eq!(read_of::<HashMap<i64, Fat>>(&map, &mut NoAttachments), 0);
+        assert_eq!(read_of::<HashMap<i64, Fat>>(&map, &mut Carries), 3000);
+        assert_eq!(read_of::<BTreeMap<i64, Fat>>(&map, &mut Carries), 3000);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Proto<'a> {
     /// Whether it matters that all values are looked at, and whether one was not.
     watches_values: bool,
     left_values: bool,
+    #[cfg(feature = "zlib")]
+    pub(super) inflater: super::zlib::Inflater,
 }
 
 impl<'a> Proto<'a> {
@@ -52,6 +54,8 @@ impl<'a> Proto<'a> {
             budget: Budget::new(budget::LEAST),
             watches_values: false,
             left_values: false,
+            #[cfg(feature = "zlib")]
+            inflater: None,
         }
     }
 

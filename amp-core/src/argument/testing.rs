@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use bytes::{BufMut, BytesMut};
 
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
+use super::{Attachment, AttachmentKind, Attachments};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
 
 pub(super) fn try_encode<T: Argument>(value: &T) -> Result<Vec<u8>, EncodeError> {
@@ -70,5 +71,22 @@ pub(super) fn assert_out_of_range<T: Argument + Debug>(bytes: &[u8], rust_type: 
     match error.kind() {
         DecodeErrorKind::OutOfRange { expected, .. } => assert_eq!(*expected, rust_type),
         _ => panic!("{:?} is refused with {error}", bytes.escape_ascii().to_string()),
+    }
+}
+
+/// A connection that carries attachments: what it refuses is read to the end all the same.
+pub(super) struct Carries;
+
+impl Attachments for Carries {
+    fn kind(&self) -> Option<AttachmentKind> {
+        Some(AttachmentKind::of::<()>("nothing"))
+    }
+
+    fn attach(&mut self, _: Attachment) -> Result<u64, EncodeError> {
+        Err(EncodeError::not_carried("nothing"))
+    }
+
+    fn claim(&mut self, _: u64) -> Result<Attachment, DecodeError> {
+        Err(DecodeError::not_carried("nothing"))
     }
 }

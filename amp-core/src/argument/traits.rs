@@ -35,6 +35,9 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
 /// `proto` is the connection that the value is written for or came from: its peer's address, its
 /// data, and the attachments that travel beside its bytes.
 ///
+/// What is read comes from a peer, who may mean harm: a hook that makes many bytes of few spends them
+/// first, with [`Proto::spend`].
+///
 /// The hooks run on the task that calls or answers, with nothing locked, and must not block.
 /// A hook that panics fails its call, unless the program is built with `panic = "abort"`; whatever it
 /// wrote is not sent.

@@ -71,6 +71,13 @@ const ROOM: usize = 4096;
 /// What inflating itself takes, in bytes.
 const STATE: usize = 48 << 10;
 
+/// What each stream takes of the budget beside what it inflates to. A stream of a few bytes takes
+/// microseconds to begin, so this bounds the time.
+const BEGIN: usize = 1 << 10;
+
+/// What inflates the values of one box, one after another, from the first of them on.
+pub(super) type Inflater = Option<Box<Decompress>>;
+
 /// Compresses `plain` as a whole.
 pub(super) fn compress(plain: &[u8], level: Compression) -> Result<Vec<u8>, EncodeError> {
     let mut encoder = ZlibEncoder::new(Vec::new(), level);
@@ -90,14 +97,21 @@ pub(super) fn read_inflated<T: Argument>(
 
 /// Inflates `parts`, each of which is a stream of its own, one after another.
 fn inflate(parts: &[Value<'_>], proto: &mut Proto<'_>) -> Result<Bytes, DecodeError> {
-    proto.spend(STATE)?;
+    let mut inflater = if let Some(inflater) = proto.inflater.take() {
+        inflater
+    } else {
+        proto.spend(STATE)?;
+        Box::new(Decompress::new(true))
+    };
     let mut plain = Vec::new();
-    let mut decompress = Decompress::new(true);
-    for part in parts {
-        decompress.reset(true);
-        inflate_part(*part, &mut decompress, &mut plain, proto)?;
-    }
-    proto.budget().give_back(STATE + plain.capacity() - plain.len());
+    let all = parts.iter().try_for_each(|part| {
+        proto.spend(BEGIN)?;
+        inflater.reset(true);
+        inflate_part(*part, &mut inflater, &mut plain, proto)
+    });
+    proto.inflater = Some(inflater);
+    all?;
+    proto.budget().give_back(plain.capacity() - plain.len());
     // It may be kept for long, and there may be many of them.
     plain.shrink_to_fit();
     Ok(plain.into())
@@ -155,10 +169,10 @@ mod tests {
 
     use super::*;
     use crate::argument::testing::{
-        assert_malformed, assert_round_trip, decode, encode, from_ampbox, to_ampbox,
+        Carries, assert_malformed, assert_round_trip, decode, encode, from_ampbox, to_ampbox,
     };
-    use crate::argument::{Attachment, AttachmentKind, Attachments, Extensions, PeerAddress};
     use crate::argument::{Continued, DecodeErrorKind, NoAttachments, Numbered};
+    use crate::argument::{Extensions, PeerAddress};
 
     /// What `zlib.compress` of Python gives for a text, at some level.
     const OF_PYTHON: [(&str, &[u8]); 4] = [
@@ -185,21 +199,12 @@ mod tests {
         assert!(matches!(error.kind(), DecodeErrorKind::TooMuchMemory { .. }), "{error}");
     }
 
-    /// A connection that carries attachments reads on behind an element that it refuses.
-    struct Carries;
-
-    impl Attachments for Carries {
-        fn kind(&self) -> Option<AttachmentKind> {
-            Some(AttachmentKind::of::<()>("nothing"))
-        }
-
-        fn attach(&mut self, _: Attachment) -> Result<u64, EncodeError> {
-            Err(EncodeError::not_carried("nothing"))
-        }
-
-        fn claim(&mut self, _: u64) -> Result<Attachment, DecodeError> {
-            Err(DecodeError::not_carried("nothing"))
-        }
+    #[test]
+    fn the_streams_of_one_box_are_counted() {
+        let many = |count| to_ampbox("a", &vec![Zlib(Vec::<u8>::new()); count]).unwrap();
+        assert!(from_ampbox::<Vec<Zlib<Vec<u8>>>>("a", &many(200)).is_ok());
+        let error = from_ampbox::<Vec<Zlib<Vec<u8>>>>("a", &many(300)).unwrap_err();
+        assert!(matches!(error.kind(), DecodeErrorKind::TooMuchMemory { .. }), "{error}");
     }
 
     #[test]
@@ -212,7 +217,7 @@ mod tests {
         let value = Value::from(&list[..]);
         let read = Vec::<Zlib<Bytes>>::from_string_proto(value, &mut proto);
         assert!(matches!(read.unwrap_err().kind(), DecodeErrorKind::TooMuchMemory { .. }));
-        assert!(proto.budget().left() < STATE, "what is left does not do for another one");
+        assert!(proto.budget().left() < ROOM, "what is left does not do for another one");
     }
 
     #[test]
