@@ -1,24 +1,60 @@
 //! To whichever of a host's addresses answers: RFC 8305.
 
-use std::fmt::Write;
+use std::error::Error;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
 
-use crate::report::Report;
-
 /// How long an attempt has before the next address is tried beside it: RFC 8305, section 5.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+tokio::task_local! {
+    /// That of the client on whose behalf the task connects.
+    static ROUND: Round;
+}
+
+/// Where a client that connects again and again has come to among the addresses of its host.
+///
+/// One may accept, and be of no use: it fails in what comes after that, or ends at once. The next
+/// attempt then begins with the address behind it.
+#[derive(Clone, Default)]
+pub(crate) struct Round(Arc<Mutex<Option<SocketAddr>>>);
+
+impl Round {
+    /// Runs an attempt, whatever it connects to, and by whatever way of this crate over TCP.
+    pub(crate) async fn attempt<F: Future>(&self, attempt: F) -> F::Output {
+        ROUND.scope(self.clone(), attempt).await
+    }
+
+    /// The next attempt begins with the host's first address.
+    pub(crate) fn begin_again(&self) {
+        self.set(None);
+    }
+
+    /// The addresses behind the last one that was used come first.
+    fn order(&self, addresses: &mut [SocketAddr]) {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = addresses.iter().position(|address| Some(*address) == last) {
+            addresses.rotate_left(last + 1);
+        }
+    }
+
+    fn set(&self, used: Option<SocketAddr>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = used;
+    }
+}
 
 /// Connects to the first of the addresses that answers. Each is tried a little after the one before
 /// it, or at once when that has failed; the attempts that are left over are dropped.
 pub(crate) async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
     let addresses = lookup_host(address).await?.collect();
-    first_of(interleaved(addresses), TcpStream::connect).await
+    first_of(addresses, TcpStream::connect).await
 }
 
 async fn first_of<T, F>(
@@ -28,6 +64,9 @@ async fn first_of<T, F>(
 where
     F: Future<Output = io::Result<T>>,
 {
+    let round = ROUND.try_with(Round::clone).unwrap_or_default();
+    let mut addresses = interleaved(addresses);
+    round.order(&mut addresses);
     let mut addresses = addresses.into_iter();
     let mut attempts = Attempts { running: Vec::new(), failed: Vec::new() };
     loop {
@@ -45,7 +84,8 @@ where
                 () = tokio::time::sleep(ATTEMPT_DELAY) => None,
             }
         };
-        if let Some(connected) = connected {
+        if let Some((address, connected)) = connected {
+            round.set(Some(address));
             return Ok(connected);
         }
     }
@@ -57,12 +97,12 @@ struct Attempts<F> {
 }
 
 impl<T, F: Future<Output = io::Result<T>>> Attempts<F> {
-    /// Resolves when one has succeeded, or to `None` when one has failed.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+    /// Resolves to the address when one has succeeded, or to `None` when one has failed.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(SocketAddr, T)>> {
         for at in 0..self.running.len() {
             let (address, attempt) = &mut self.running[at];
             match attempt.as_mut().poll(cx) {
-                Poll::Ready(Ok(connected)) => return Poll::Ready(Some(connected)),
+                Poll::Ready(Ok(connected)) => return Poll::Ready(Some((*address, connected))),
                 Poll::Ready(Err(error)) => {
                     self.failed.push((*address, error));
                     self.running.remove(at);
@@ -76,20 +116,38 @@ impl<T, F: Future<Output = io::Result<T>>> Attempts<F> {
 
     /// Why all of them have failed: of one address, as the system says it.
     fn error(mut self) -> io::Error {
-        let Some((_, last)) = self.failed.last() else {
+        let Some((last, error)) = self.failed.pop() else {
             return io::Error::new(io::ErrorKind::InvalidInput, "the host has no address");
         };
-        if self.failed.len() == 1 {
-            return self.failed.swap_remove(0).1;
+        if self.failed.is_empty() {
+            return error;
         }
-        let kind = last.kind();
-        let mut text = "no address answers".to_owned();
-        for (at, (address, error)) in self.failed.iter().enumerate() {
-            let before = if at == 0 { ": " } else { "; " };
-            // A String takes whatever is written.
-            let _ = write!(text, "{before}{address}: {}", Report(error));
+        io::Error::new(error.kind(), NoneAnswers { before: self.failed, last, error })
+    }
+}
+
+/// No address of a host answers.
+#[derive(Debug)]
+struct NoneAnswers {
+    before: Vec<(SocketAddr, io::Error)>,
+    last: SocketAddr,
+    error: io::Error,
+}
+
+impl fmt::Display for NoneAnswers {
+    /// The last cause is left to whoever displays the source, and stands where it belongs then.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no address answers: ")?;
+        for (address, error) in &self.before {
+            write!(f, "{address}: {error}; ")?;
         }
-        io::Error::new(kind, text)
+        write!(f, "{}", self.last)
+    }
+}
+
+impl Error for NoneAnswers {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
     }
 }
 
@@ -108,6 +166,7 @@ fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Report;
     use std::cell::RefCell;
     use std::future::pending;
     use tokio::time::{Instant, sleep};
@@ -168,11 +227,37 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         let text =
             "no address answers: 192.0.2.1:1: connection refused; [2001:db8::1]:1: timed out";
-        assert_eq!(error.to_string(), text);
+        assert_eq!(Report(&error).to_string(), text);
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).unwrap();
+        assert_eq!(cause.kind(), io::ErrorKind::TimedOut);
         let (connected, _) = dial(&[(v4(1), refused)]).await;
         assert_eq!(connected.unwrap_err().to_string(), "connection refused");
         let (connected, _) = dial(&[]).await;
         assert_eq!(connected.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_begins_each_attempt_behind_the_address_that_was_used() {
+        let plan = [v6(1), v6(2), v4(1)].map(|address| (address, Some((10, Ok(())))));
+        let round = Round::default();
+        let used = async || round.attempt(dial(&plan)).await.0.unwrap();
+        assert_eq!([used().await, used().await, used().await], [v6(1), v4(1), v6(2)]);
+        assert_eq!([used().await, used().await], [v6(1), v4(1)]);
+        round.begin_again();
+        assert_eq!(used().await, v6(1));
+        // An address that the host has no more is as good as none.
+        round.set(Some(v4(9)));
+        assert_eq!(used().await, v6(1));
+        assert_eq!(dial(&plan).await.0.unwrap(), v6(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_does_not_answer_is_passed_over_in_a_round() {
+        let refused = Some((3, Err(io::ErrorKind::ConnectionRefused)));
+        let plan = [(v4(1), Some((10, Ok(())))), (v4(2), refused), (v4(3), Some((10, Ok(()))))];
+        let round = Round::default();
+        let used = async || round.attempt(dial(&plan)).await.0.unwrap();
+        assert_eq!([used().await, used().await, used().await], [v4(1), v4(3), v4(1)]);
     }
 
     #[test]

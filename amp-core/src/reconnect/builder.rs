@@ -12,6 +12,7 @@ use super::client::{Client, Handle};
 use super::state::State;
 use super::supervisor::{Connect, OnConnect, Supervisor};
 use crate::connection::{Connection, Peer};
+use crate::dial::Round;
 use crate::responder::Responders;
 use crate::runtime;
 
@@ -157,6 +158,7 @@ impl Builder {
             connect: self.connect,
             on_connect: self.on_connect,
             prepare: self.prepare,
+            round: Round::default(),
             attempt_timeout: self.attempt_timeout,
             reset_after: self.backoff.reset_after,
             waits: Waits::new(self.backoff, Rng::new()),

@@ -40,6 +40,12 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A host may have several addresses. When the one that was taken is of no use, because what comes
+//! after TCP fails (TLS, the hook) or because the connection does not last as long as
+//! [`Backoff::reset_after`], the next attempt by [`Connection::connect_tcp`](crate::Connection::connect_tcp)
+//! or `amp_core::tls::connect` begins with the address behind it. After a connection that lasted they
+//! are tried in their own order again.
+//!
 //! Nothing is sent twice unless it may be: a call whose connection was lost before the answer came
 //! is sent again only if its command is [`IDEMPOTENT`](crate::Command::IDEMPOTENT).
 

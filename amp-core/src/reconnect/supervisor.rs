@@ -12,6 +12,7 @@ use super::builder::Boxed;
 use super::error::ConnectError;
 use super::state::State;
 use crate::connection::{CloseReason, Connection, Peer, Shared};
+use crate::dial::Round;
 use crate::panics::caught_future;
 use crate::report::Report;
 
@@ -22,6 +23,8 @@ pub(super) struct Supervisor {
     pub(super) connect: Connect,
     pub(super) on_connect: OnConnect,
     pub(super) prepare: Box<dyn FnMut(Connection) -> Connection + Send>,
+    /// A host may have several addresses.
+    pub(super) round: Round,
     pub(super) attempt_timeout: Duration,
     pub(super) reset_after: Duration,
     pub(super) waits: Waits,
@@ -75,6 +78,7 @@ impl Supervisor {
                     left.push(close_on_drop);
                     if since.elapsed() >= self.reset_after {
                         self.waits.reset();
+                        self.round.begin_again();
                         attempt = 0;
                     }
                     ConnectError::Lost(reason)
@@ -97,10 +101,10 @@ impl Supervisor {
         &mut self,
         drivers: &mut JoinSet<CloseReason>,
     ) -> Result<(Peer, CloseOnDrop), ConnectError> {
-        let Self { connect, on_connect, prepare, attempt_timeout, .. } = self;
+        let Self { connect, on_connect, prepare, round, attempt_timeout, .. } = self;
         let attempt = async {
-            let connection =
-                connect().await.map_err(|error| ConnectError::Connect(error.into()))?;
+            let connection = round.attempt(connect()).await;
+            let connection = connection.map_err(|error| ConnectError::Connect(error.into()))?;
             let (peer, driver) = prepare(connection).start();
             let close_on_drop = CloseOnDrop(Arc::downgrade(peer.shared()));
             drivers.spawn(driver);
