@@ -54,12 +54,12 @@ pub(crate) async fn run(
 async fn connect(address: &Address, connections: usize) -> Result<Vec<Peer>, AnyError> {
     let mut peers = Vec::with_capacity(connections);
     for number in 1..=connections {
-        let connection = connection(address).await.map_err(|error| match number {
-            1 => format!(
-                "cannot connect to {address}: {error}; is the server running? Start it with: load \
-                 serve {address}"
-            ),
-            _ => format!("cannot make connection {number} of {connections}: {error}"),
+        let connection = connection(address).await.map_err(|error| {
+            let error = amp_core::Report(&error);
+            match number {
+                1 => format!("{error}; is the server running? Start it with: load serve {address}"),
+                _ => format!("connection {number} of {connections}: {error}"),
+            }
         })?;
         peers.push(connection.spawn());
     }

@@ -17,10 +17,8 @@ use crate::server::{sum, temporary_file};
 
 pub(crate) async fn run(address: &Address) -> Result<(), AnyError> {
     let connection = connect(address).await.map_err(|error| {
-        format!(
-            "cannot connect to {address}: {error}; is the server running? Start it with: \
-             quickstart serve {address}"
-        )
+        let error = Report(&error);
+        format!("{error}; is the server running? Start it with: quickstart serve {address}")
     })?;
     // The client answers as well: the server calls it back.
     let peer = connection

@@ -102,11 +102,14 @@ pub(crate) enum AnyListener {
 }
 
 pub(crate) async fn listen(address: &Address) -> Result<AnyListener, AnyError> {
-    let listener = match address {
-        Address::Unix(path) => UnixSocketListener::bind(path).map(AnyListener::Unix),
-        Address::Tcp(address) => TcpListener::bind(address).await.map(AnyListener::Tcp),
-    };
-    listener.map_err(|error| format!("cannot listen at {address}: {error}").into())
+    match address {
+        // Its errors say where.
+        Address::Unix(path) => Ok(AnyListener::Unix(UnixSocketListener::bind(path)?)),
+        Address::Tcp(at) => match TcpListener::bind(at).await {
+            Ok(listener) => Ok(AnyListener::Tcp(listener)),
+            Err(error) => Err(format!("cannot listen at {at}: {error}").into()),
+        },
+    }
 }
 
 impl AnyListener {

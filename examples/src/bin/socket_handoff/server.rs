@@ -9,7 +9,7 @@
 //!
 //! If the new one fails before step 2, the old one goes on, and other servers may ask.
 
-use amp_core::{Connection, Context, Failure, NoError, Peer, Responders};
+use amp_core::{Connection, Context, Failure, NoError, Peer, Report, Responders};
 use amp_unix::{UnixSocketListener, connection};
 use std::io;
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(crate) async fn start(address: &str, control: &Path) -> Result<(), AnyError>
 pub(crate) async fn take_over(control: &Path) -> Result<(), AnyError> {
     let predecessor = amp_unix::connect(control)
         .await
-        .map_err(|error| format!("no server can be reached at {}: {error}", control.display()))?;
+        .map_err(|error| format!("no server to take over from: {}", Report(&error)))?;
     let predecessor = predecessor.call_timeout(PATIENCE).spawn();
     let sockets = predecessor.call_remote(HandOver {}).await?;
     serve(sockets, Some(predecessor)).await
