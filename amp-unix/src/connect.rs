@@ -49,7 +49,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 ///
 /// When nobody listens there, or this user may not connect;
 /// [`TimedOut`](io::ErrorKind::TimedOut) when the backlog stays full; and those of
-/// [`connection`]. Each names the path.
+/// [`connection`]. Each names the path; its [`source`](std::error::Error::source) is the error of the
+/// system.
 ///
 /// # Panics
 ///
@@ -61,9 +62,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 pub async fn connect(path: impl AsRef<Path>) -> io::Result<Connection> {
     let path = path.as_ref();
     let connected = async { connection(stream_to(path).await?) };
-    connected.await.map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot connect to {}: {error}", name::shown(path)))
-    })
+    connected.await.map_err(|error| name::at_path("connect to", path, error))
 }
 
 async fn stream_to(path: &Path) -> io::Result<UnixStream> {

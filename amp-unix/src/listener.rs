@@ -94,16 +94,15 @@ impl UnixSocketListener {
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) when the path is longer than the kernel takes
     /// (107 bytes on Linux, 103 on macOS and the BSDs; an abstract name, 107 without its NUL byte),
     /// or has a NUL byte inside; [`Unsupported`](io::ErrorKind::Unsupported) for an abstract name
-    /// on another system than Linux and Android; and the errors of the file system.
+    /// on another system than Linux and Android; and the errors of the file system. Each names the
+    /// path; its [`source`](std::error::Error::source) is the error of the system.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime with I/O enabled.
     pub fn bind_with_mode(path: impl AsRef<Path>, mode: u32) -> io::Result<Self> {
         let path = path.as_ref();
-        Self::bind_at(path, mode).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot listen at {}: {error}", name::shown(path)))
-        })
+        Self::bind_at(path, mode).map_err(|error| name::at_path("listen at", path, error))
     }
 
     fn bind_at(path: &Path, mode: u32) -> io::Result<Self> {

@@ -46,6 +46,20 @@ pub(crate) fn shown(path: &Path) -> String {
     }
 }
 
+/// What cannot be done at a path. The reason is its source, as the system says it.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {}", shown(path))]
+struct AtPath {
+    what: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Adds to an error where it happened.
+pub(crate) fn at_path(what: &'static str, path: &Path, source: io::Error) -> io::Error {
+    io::Error::new(source.kind(), AtPath { what, path: path.into(), source })
+}
+
 fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }

@@ -2,9 +2,10 @@
 
 mod support;
 
-use amp_core::{Arguments, Command, Context, NoError, PeerAddress, Responders};
+use amp_core::{Arguments, Command, Context, NoError, PeerAddress, Report, Responders};
 use amp_unix::{PeerCredentials, UnixSocketListener};
 use nix::sys::stat::{Mode, umask};
+use std::error::Error;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -152,10 +153,29 @@ async fn a_path_with_a_nul_byte_inside_is_refused() {
     let path = folder.path().join("a\0b");
     let error = UnixSocketListener::bind(&path).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    assert!(error.to_string().ends_with("a path cannot contain a NUL byte"), "{error}");
+    assert!(Report(&error).to_string().ends_with("a path cannot contain a NUL byte"), "{error}");
     let error = amp_unix::connect(&path).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn the_error_of_the_system_is_the_cause_of_one_that_names_the_path() {
+    let (folder, _) = folder();
+    let path = folder.path().join("missing").join("socket");
+    let shown = path.display();
+    for (error, expected) in [
+        (amp_unix::connect(&path).await.map(drop), format!("cannot connect to {shown}")),
+        (UnixSocketListener::bind(&path).map(drop), format!("cannot listen at {shown}")),
+    ] {
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(error.to_string(), expected);
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        assert_eq!(cause.unwrap().raw_os_error(), Some(nix::libc::ENOENT));
+        let all = Report(&error).to_string();
+        assert_eq!(all, format!("{expected}: No such file or directory (os error 2)"));
+    }
 }
 
 #[tokio::test]
