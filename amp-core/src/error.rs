@@ -9,7 +9,7 @@ use crate::command::{CommandError, NoError};
 use crate::proto::{NotQueued, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
 use crate::report::Escaped;
 
-/// Why a call did not give a response.
+/// Why a call did not give a response. [`Report`](crate::Report) displays it with its causes.
 ///
 /// `E` are the errors that the command declares.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +161,8 @@ impl<E> From<NotQueued> for CallError<E> {
     }
 }
 
-/// Why a connection ended. Every outstanding call fails with the same.
+/// Why a connection ended. Every outstanding call fails with the same. [`Report`](crate::Report)
+/// displays it with its causes.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {

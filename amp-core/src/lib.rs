@@ -87,6 +87,7 @@
 //!   is sent.
 //! - A call that fails on the other side is a [`CallError`]: typed for the errors that the command
 //!   declares, a [`RemoteError`] otherwise.
+//! - An error says what went wrong, and its source says why: [`Report`] displays both, on one line.
 //! - A connection that ends fails every outstanding call with the same [`CloseReason`]. A
 //!   [`reconnect::Client`] makes another one.
 //! - A peer that calls wrongly is answered with an error; whether the connection goes on is the

@@ -84,6 +84,10 @@ impl Listener for TcpListener {
 ///
 /// When the connection cannot be made.
 ///
+/// # Panics
+///
+/// Outside of a tokio runtime with I/O and time enabled.
+///
 /// # Cancel safety
 ///
 /// Dropping the future leaves nothing behind.

@@ -427,7 +427,8 @@ fn what_is_over_the_limits_is_never_sent() {
     ] {
         assert!(matches!(error, CallError::Encode(_)), "{error}");
         let message = format!("a box of at least {len} bytes is over the limit of 100");
-        assert!(amp_core::Report(&error).to_string().ends_with(&message), "{error}");
+        let error = amp_core::Report(&error).to_string();
+        assert!(error.ends_with(&message), "{error}");
     }
     let error = client.call_string("A", ["a", "b", "c"].map(|key| (key, ""))).unwrap_err();
     assert!(

@@ -126,7 +126,13 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection cannot be made: with the errors of all addresses, if there are several.
+    /// When the connection cannot be made. If there are several addresses, the error of the last is the
+    /// [`source`](std::error::Error::source), and those of the others are in the text.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O enabled, and with time enabled if there are several
+    /// addresses.
     ///
     /// # Cancel safety
     ///

@@ -8,7 +8,8 @@ use super::State;
 use crate::error::CloseReason;
 use crate::report::Escaped;
 
-/// Why a [`Client`](super::Client) has no connection.
+/// Why a [`Client`](super::Client) has no connection. [`Report`](crate::Report) displays it with its
+/// causes.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {

@@ -74,6 +74,11 @@ pub fn server(
 ///
 /// See [`TlsError`].
 ///
+/// # Panics
+///
+/// When it is awaited outside of a tokio runtime with time enabled, and with I/O enabled if it is to
+/// [`connect`].
+///
 /// # Cancel safety
 ///
 /// Dropping the future closes the stream.
