@@ -247,8 +247,9 @@ impl<L: Listener> Serve<L> {
     /// How many connections there may be at once, at least one. By default three quarters of the
     /// descriptors that the process may have when the server is started (`RLIMIT_NOFILE`), after 512
     /// are taken off for those that peers may pass, and a quarter of all of them at least. The rest is
-    /// for the program itself. There is no limit where the system has none. At this number no more are accepted until one of them has ended: clients that connect
-    /// meanwhile wait in the backlog of the listening socket, and see a connection that is slow.
+    /// for the program itself. There is no limit where the system has none. At this number no more are
+    /// accepted until one of them has ended: clients that connect meanwhile wait in the backlog of the
+    /// listening socket, and see a connection that is slow.
     pub fn max_connections(mut self, max: usize) -> Self {
         self.max_connections = Some(max.max(1));
         self
@@ -293,7 +294,8 @@ impl<L: Listener> Serve<L> {
         self
     }
 
-    /// Stops the server when `signal` resolves, to whatever, or panics: see [how it stops](Serve#how-it-stops).
+    /// Stops the server when `signal` resolves, to whatever, or panics: see
+    /// [how it stops](Serve#how-it-stops).
     pub fn shutdown_on<F>(mut self, signal: F) -> Self
     where
         F: Future + Send + 'static,

@@ -98,12 +98,7 @@ pub struct KeepaliveListener {
 impl KeepaliveListener {
     /// Accepts what `listener` does, with [`set_keepalive`].
     pub fn new(listener: TcpListener, after: Duration, interval: Duration) -> Self {
-        Self {
-            listener,
-            after,
-            interval,
-            user_timeout: None,
-        }
+        Self { listener, after, interval, user_timeout: None }
     }
 
     /// How long something that was sent may be without an acknowledgement: [`set_user_timeout`].

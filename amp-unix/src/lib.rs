@@ -48,7 +48,8 @@
 //! - A server's socket is open to nobody else by default, and [`PeerCredentials`] says who
 //!   connected: to responders, and to a listener that admits certain users.
 //! - [`socketpair`] connects a parent and its child process by a socket, and [`child_pipes`] by two
-//!   pipes; [`inherited`] takes what a process was started with: pipes, sockets, and what systemd listens on for it ([`AnyListener`]).
+//!   pipes; [`inherited`] takes what a process was started with: pipes, sockets, and what systemd
+//!   listens on for it ([`AnyListener`]).
 //! - [`take_descriptors`] gives the descriptors that came around a protocol switch and that nothing
 //!   has named.
 //! - [`socket`] sends and receives descriptors on any Unix socket, for a transport of your own.

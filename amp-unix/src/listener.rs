@@ -55,7 +55,7 @@ pub struct UnixSocketListener {
     file: SocketFile,
     listener: UnixListener,
     admit: Vec<Admit>,
-    /// Of the events that tell of clients which are not.
+    /// Restrains the events that tell of clients which were not admitted.
     refusals: Restraint,
 }
 
@@ -141,8 +141,9 @@ impl UnixSocketListener {
     /// The connection of another client is closed before anything is read from it, with a `tracing`
     /// event at the level `WARN`, `a client was not admitted`, with the fields `uid`, `gid`, `pid`
     /// and `path`. The same is done where the system does not say who a client is, and where `admits`
-    /// panics, with the field `error`. At most five such events follow each other at once, and then one a second, which says
-    /// in the field `unsaid` how many were left out; those are at the level `DEBUG`.
+    /// panics, with the field `error`. At most five such events follow each other at once, and then
+    /// one a second, which says in the field `unsaid` how many were left out; those are at the level
+    /// `DEBUG`.
     pub fn admit(
         mut self,
         admits: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,

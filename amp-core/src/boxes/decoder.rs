@@ -112,7 +112,7 @@ impl Decoder {
     }
 }
 
-/// Whose length is at `at`, and more than a byte has room for.
+/// The error of a key whose length is at `at`, and more than a byte has room for.
 #[cold]
 fn key_too_long(bytes: &[u8], at: usize) -> BoxError {
     if at == 0 {

@@ -69,7 +69,7 @@ pub enum BoxError {
 }
 
 impl BoxError {
-    /// What these bytes are, which should begin a box and whose first one is not NUL.
+    /// The error of bytes that should begin a box, and whose first one is not NUL.
     pub(super) fn no_box(bytes: &[u8]) -> Self {
         const HTTP: [&[u8]; 11] = [
             b"HTTP/",

@@ -55,7 +55,7 @@ pub(crate) struct Settings {
     pub(crate) call_timeout: Option<Duration>,
     pub(crate) unknown_keys: UnknownKeys,
     pub(crate) wire_log: Option<WireLog>,
-    /// Of the events that tell of failed calls.
+    /// Restrains the events that tell of failed calls.
     pub(crate) failures: Arc<Restraint>,
     /// What the connections of the same server hold together.
     pub(crate) together: Option<Arc<Together>>,

@@ -32,7 +32,7 @@ pub use policy::FailurePolicy;
 pub(crate) use polling::Polling;
 pub(crate) use polling::is_within_driver;
 #[cfg(feature = "tls")]
-pub(crate) use quiet::Quiet;
+pub(crate) use quiet::NoSignal;
 pub(crate) use shared::{After, Shared, State, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};

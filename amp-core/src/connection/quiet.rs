@@ -31,12 +31,12 @@ pub(super) fn poll_write<S: AsyncWrite + 'static>(
     }
 }
 
-/// A stream that something else writes to: a TLS layer.
+/// A stream to which something else writes, a TLS layer, so that no signal is raised.
 #[cfg(feature = "tls")]
-pub(crate) struct Quiet<S>(pub(crate) S);
+pub(crate) struct NoSignal<S>(pub(crate) S);
 
 #[cfg(feature = "tls")]
-impl<S: AsyncRead + Unpin> AsyncRead for Quiet<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for NoSignal<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -47,7 +47,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Quiet<S> {
 }
 
 #[cfg(feature = "tls")]
-impl<S: AsyncWrite + Unpin + 'static> AsyncWrite for Quiet<S> {
+impl<S: AsyncWrite + Unpin + 'static> AsyncWrite for NoSignal<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -20,7 +20,7 @@ struct MeasuredSide {
     side: Side,
     running: Gauge,
     other: Arc<MeasuredCommand>,
-    /// These are names that the program itself knows, so no peer can make them more.
+    /// Only names that the program itself knows are kept here, so no peer can add any.
     commands: RwLock<FxHashMap<Box<[u8]>, Arc<MeasuredCommand>>>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Of all connections of the process.
+/// The number of such responders, of all connections of the process.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// How many responders of this process run at the moment although their connections have ended.

@@ -67,7 +67,8 @@ impl Client {
     /// A call that was sent, and whose connection was lost before the answer came, fails with
     /// [`CallError::Closed`](crate::CallError::Closed). It is sent again, on the next connection,
     /// only if its command is [`IDEMPOTENT`](Command::IDEMPOTENT), or the call itself is marked as
-    /// [`idempotent`](Call::idempotent), and the call waits for connections. A call that the peer refuses because it is about to close the connection
+    /// [`idempotent`](Call::idempotent), and the call waits for connections. A call that the peer
+    /// refuses because it is about to close the connection
     /// ([`RemoteError::is_closing`](crate::RemoteError::is_closing)) was not acted upon, so one that
     /// waits for connections is sent again on the next one, whatever its command. All of this is
     /// within the call's timeout, and at most [`Builder::max_repeats`] times.

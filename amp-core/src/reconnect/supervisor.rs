@@ -87,7 +87,8 @@ impl Supervisor {
             };
             attempt = attempt.saturating_add(1);
             let wait = self.waits.next();
-            tracing::debug!(address = self.shown_address(), attempt, ?wait, cause = %Report(&lost), "not connected");
+            let address = self.shown_address();
+            tracing::debug!(address, attempt, ?wait, cause = %Report(&lost), "not connected");
             while drivers.try_join_next().is_some() {}
             let until = later(wait);
             state.publish(State::Waiting { attempt, until, cause: lost.clone() });

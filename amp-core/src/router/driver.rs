@@ -55,7 +55,7 @@ struct Input {
     held: Option<Held>,
     /// Whether a box came that had nowhere to go.
     astray: bool,
-    /// Of the events that tell of attachments, which no route carries.
+    /// Restrains the events that tell of attachments, which no route carries.
     uncarried: Restraint,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Labeller {
     decoder: Decoder,
     /// The beginning of a box that is not all there.
     partial: BytesMut,
-    /// Of the events that tell of arguments which a box has lost.
+    /// Restrains the events that tell of arguments which a box has lost.
     lost: Restraint,
 }
 

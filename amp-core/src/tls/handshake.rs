@@ -11,7 +11,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::{PeerCertificates, TlsError};
 use crate::argument::PeerAddress;
-use crate::connection::{ByteStream, Connection, Quiet, Transport};
+use crate::connection::{ByteStream, Connection, NoSignal, Transport};
 use crate::dial;
 
 /// How long a handshake may take unless something else is asked for.
@@ -149,7 +149,7 @@ impl Role {
 }
 
 /// A stream after its handshake, and what the peer has shown in it.
-pub(crate) type Shaken<S> = (TlsStream<Quiet<S>>, Option<PeerCertificates>);
+pub(crate) type Shaken<S> = (TlsStream<NoSignal<S>>, Option<PeerCertificates>);
 
 /// The handshake over any stream, with a deadline. A stream whose handshake failed is gone.
 pub(crate) async fn handshake<S>(
@@ -176,7 +176,7 @@ where
 }
 
 /// A transport over what a handshake gave.
-pub(super) fn transport<S>(stream: TlsStream<Quiet<S>>) -> impl Transport
+pub(super) fn transport<S>(stream: TlsStream<NoSignal<S>>) -> impl Transport
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -187,7 +187,7 @@ async fn shake<S>(stream: S, role: Role) -> Result<Shaken<S>, TlsError>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let stream = Quiet(stream);
+    let stream = NoSignal(stream);
     let stream = match role {
         Role::Client(name, config) => {
             let connecting = TlsConnector::from(config).connect(name, stream);

@@ -54,9 +54,9 @@ pub struct TlsListener<L> {
     config: Arc<ServerConfig>,
     timeout: Duration,
     max_handshakes: usize,
-    /// Each gives a connection unless it failed.
+    /// Each gives a connection, unless the handshake fails.
     handshakes: JoinSet<Option<Connection>>,
-    /// Of the events that tell of them.
+    /// Restrains the events that tell of handshakes which panicked.
     panics: Restraint,
 }
 
