@@ -83,8 +83,8 @@
 //! One more ends the connection, with that as the reason, and closes them. All descriptors of a box
 //! come before its end, so no box can bring more than that either. As many may be held by running
 //! responders. Over all connections of the process,
-//! [`Limits::attachments_in_all`](amp_core::Limits::attachments_in_all) counts: what has waited
-//! longest is closed when there are more.
+//! [`Limits::attachments_in_all`](amp_core::Limits::attachments_in_all) counts: when there are
+//! more, some are closed of the connection that has most.
 //!
 //! # Operating systems
 //!

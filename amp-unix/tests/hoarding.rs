@@ -205,25 +205,31 @@ fn what_running_responders_hold_counts() {
 fn what_running_responders_hold_counts_over_all_connections() {
     without_leak("what_running_responders_hold_counts_over_all_connections", || async {
         let release = Arc::<Notify>::default();
-        let limits = Limits { attachments_in_all: 10, ..Limits::default() };
+        let limits = Limits { attachments_in_all: 20, ..Limits::default() };
         let pair = || {
             let (near, far) = UnixStream::pair().unwrap();
             let far = connection(far).unwrap().responders(holding(&release)).limits(limits);
             (connection(near).unwrap().spawn(), far.spawn())
         };
         let ((first, first_far), (second, _second_far)) = (pair(), pair());
-        let (one, readers) = hold(&first, 6).await;
-        let (other, _) = hold(&second, 4).await;
+        let (third, _third_far) = pair();
+        // More than a quarter of all, but half of all is free still.
+        let (one, readers) = hold(&first, 10).await;
         refused(&first, 1).await;
+        // Others have some, of which none has more than a quarter.
+        let (other, _) = hold(&second, 5).await;
         refused(&second, 1).await;
+        let (another, _) = hold(&third, 5).await;
+        refused(&third, 1).await;
         // What outlives its connection counts.
         first.close().await;
         first_far.closed().await;
         assert!(one.await.unwrap().unwrap_err().is_closed());
         assert!(readers.iter().all(is_open));
-        refused(&second, 1).await;
+        refused(&third, 1).await;
         release.notify_waiters();
         other.await.unwrap().unwrap();
+        another.await.unwrap().unwrap();
         for reader in &readers {
             closed(reader).await;
         }
@@ -233,7 +239,7 @@ fn what_running_responders_hold_counts_over_all_connections() {
     });
 }
 
-/// Whoever leaves them, the oldest go. What is claimed at once is none of those.
+/// Among those who have as many, the oldest go. What is claimed at once is none of those.
 #[test]
 fn the_oldest_go_when_all_connections_together_have_too_many() {
     without_leak("the_oldest_go_when_all_connections_together_have_too_many", || async {
@@ -268,6 +274,34 @@ fn the_oldest_go_when_all_connections_together_have_too_many() {
         // Those of the hoarder go with it, and the other one's stay.
         drop((far, readers));
         assert!(is_open(&youngest));
+    });
+}
+
+/// One client leaves as many as it can, and another, whose box is not there as a whole, loses nothing.
+#[test]
+fn whoever_has_most_loses_his_own() {
+    without_leak("whoever_has_most_loses_his_own", || async {
+        let limits = Limits { attachments_in_all: 40, ..Limits::default() };
+        let connect = || {
+            let (near, far) = UnixStream::pair().unwrap();
+            let responders = Responders::new(()).respond(|_, Take { file }| async {
+                drop(file);
+                Ok(())
+            });
+            let near = connection(near).unwrap().responders(responders).limits(limits).spawn();
+            (near, far)
+        };
+        let (_first, honest) = connect();
+        let mut honest = Far::new(honest);
+        let whole = ask("1", "Take", &[("file", "0")]);
+        honest.send(&whole[..10], 1).await;
+        let (_second, hoarder) = connect();
+        let mut hoarder = UnixTransport::new(hoarder);
+        for _ in 0..200 {
+            leave_pipe(&mut hoarder).await;
+        }
+        honest.send(&whole[10..], 0).await;
+        assert!(honest.receive().await.unwrap().contains_key("_answer"));
     });
 }
 

@@ -1,10 +1,13 @@
 //! The attachments that all connections of this process hold together. They count for more than a
 //! connection: open files, of which a process may have so many.
 //!
-//! When there are too many, those that have waited longest for a box that names them are dropped,
-//! whichever connection has them. What is wanted is claimed at once; so it is not what goes.
+//! When there are too many, those are dropped of whoever has most, the oldest first: what is wanted is
+//! claimed at once, and nobody loses what he has for another who has more.
 
-use std::collections::HashMap;
+#[cfg(unix)]
+use nix::sys::resource::{Resource, getrlimit};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use tokio::time::Instant;
@@ -68,6 +71,8 @@ impl Claims {
         if self.count + count > limit {
             return Err(("attachments of running responders", limit));
         }
+        // Nobody has more than a quarter of all while half of them are taken: others need some too.
+        let in_all = if self.count + count > in_all / 4 { in_all / 2 } else { in_all };
         if CLAIMED.fetch_add(count, Ordering::Relaxed) + count > in_all {
             CLAIMED.fetch_sub(count, Ordering::Relaxed);
             return Err(("attachments of running responders over all connections", in_all));
@@ -106,8 +111,13 @@ pub(super) fn register(shared: &Arc<Shared>) {
     holders.push(Arc::downgrade(shared));
 }
 
-/// Drops those that have waited longest when there are more than `in_all` with those that were
-/// received `now`, which stay; and then some more, so that this need not be done for each. Not to be
+/// Whether a connection on which so many wait adds to there being many in all. Who has few does not.
+pub(super) fn is_crowded_by(waiting: usize, in_all: usize) -> bool {
+    waiting > in_all / 8 && count() > in_all / 2
+}
+
+/// Drops some of those who have most when there are more than `in_all`, the oldest first, but none
+/// that were received `now`; and then some more, so that this need not be done for each. Not to be
 /// called with any state locked.
 pub(super) fn make_room(in_all: usize, now: Instant) {
     let waiting = WAITING.load(Ordering::Relaxed);
@@ -119,18 +129,42 @@ pub(super) fn make_room(in_all: usize, now: Instant) {
         let holders = HOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
         holders.iter().filter_map(Weak::upgrade).collect()
     };
-    let mut since = Vec::with_capacity(waiting);
-    for holder in &holders {
-        since.extend(holder.lock().unclaimed.since().filter(|since| *since < now));
+    let since: Vec<Vec<_>> = holders
+        .iter()
+        .map(|holder| holder.lock().unclaimed.since().filter(|since| *since < now).collect())
+        .collect();
+    // Each with how many it has, and since when the oldest of those waits.
+    let place = |index: usize, taken: usize| {
+        let oldest = since[index].get(taken)?;
+        Some((since[index].len() - taken, Reverse(*oldest), index))
+    };
+    let mut most: BinaryHeap<_> = (0..since.len()).filter_map(|index| place(index, 0)).collect();
+    let mut taken = vec![0; since.len()];
+    for _ in 0..waiting.saturating_sub((in_all / 4 * 3).saturating_sub(claimed)) {
+        let Some((_, _, index)) = most.pop() else { break };
+        taken[index] += 1;
+        most.extend(place(index, taken[index]));
     }
-    since.sort_unstable();
-    let kept = (in_all / 4 * 3).saturating_sub(claimed);
-    let dropped = waiting.saturating_sub(kept).min(since.len());
-    let Some(until) = dropped.checked_sub(1).map(|last| since[last]) else { return };
     let mut dead = Vec::new();
-    for holder in &holders {
-        dead.append(&mut holder.lock().unclaimed.take_until(until));
+    for (index, holder) in holders.iter().enumerate() {
+        if let Some(last) = taken[index].checked_sub(1) {
+            dead.append(&mut holder.lock().unclaimed.take_until(since[index][last]));
+        }
     }
     let count = dead.len();
-    restrained!(DROPS, warn, "dropped attachments that have waited longest", count, in_all);
+    restrained!(DROPS, warn, "dropped attachments of those who have most", count, in_all);
+}
+
+/// How many may be held together by default.
+pub(super) fn default_in_all() -> usize {
+    /// Where the system has no limit that is known here.
+    const FEW: usize = 256;
+    static IN_ALL: LazyLock<usize> = LazyLock::new(|| {
+        #[cfg(unix)]
+        if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            return usize::try_from(limit / 4).unwrap_or(usize::MAX).clamp(1, 1 << 16);
+        }
+        FEW
+    });
+    *IN_ALL
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::all_held::default_in_all;
 use crate::argument::budget::LEAST as DECODED_BYTES;
 use crate::boxes::BoxLimits;
 
@@ -20,7 +21,7 @@ use crate::boxes::BoxLimits;
 /// | [`send_queue_boxes`](Limits::send_queue_boxes) | 65 536 | as at `send_queue` |
 /// | [`send_queue_max`](Limits::send_queue_max), bytes | 64 MiB | the connection ends |
 /// | [`unclaimed_attachments`](Limits::unclaimed_attachments) | 256 | the connection ends; a call whose responder would hold more is refused |
-/// | [`attachments_in_all`](Limits::attachments_in_all) | 256 | those that wait longest are dropped; a call whose responder would hold more is refused |
+/// | [`attachments_in_all`](Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE` | those of whoever has most are dropped; a call whose responder would hold more is refused |
 /// | [`unclaimed_timeout`](Limits::unclaimed_timeout) | 60 s | the attachment is dropped |
 /// | [`box_timeout`](Limits::box_timeout) | 60 s | the connection ends |
 /// | [`close_timeout`](Limits::close_timeout) | 5 s | the stream is dropped |
@@ -100,15 +101,16 @@ pub struct Limits {
     /// systems.
     pub unclaimed_attachments: usize,
     /// Attachments that all connections of this process hold together, those that no argument has
-    /// claimed and those that running responders hold. 256 by default. When a connection receives one
-    /// over it, those are dropped that have waited longest for a box that names them, whichever
-    /// connection has them. A call that brings more than responders may hold in all is answered with
-    /// `UNKNOWN`.
+    /// claimed and those that running responders hold. By default a quarter of the files that the
+    /// process may have open when this is first asked for (`RLIMIT_NOFILE`): 256 of 1024. When a
+    /// connection receives one over it, some are dropped of those that wait for a box that names them:
+    /// those of the connection that has most, the oldest first. A call that brings more than responders
+    /// may hold in all is answered with `UNKNOWN`; those of one connection may hold a quarter of all, and
+    /// more only while less than half is taken.
     ///
     /// The limit that counts is that of the connection that receives. An attachment that holds up the
     /// end of its own connection, because it is the other end, costs two files; so the default leaves
-    /// a process half of 1024. Where a process may have more open, and peers are trusted to pass
-    /// many, raise both.
+    /// a process half of what it may have.
     pub attachments_in_all: usize,
     /// How long an attachment may wait for a box that names it, and that for whoever reads it, before
     /// it is dropped. 60 seconds by default. Who reads the box later finds it gone, and the call fails.
@@ -139,7 +141,7 @@ impl Default for Limits {
             send_queue: 1 << 20,
             send_queue_max: 64 << 20,
             unclaimed_attachments: 256,
-            attachments_in_all: 256,
+            attachments_in_all: default_in_all(),
             unclaimed_timeout: Duration::from_secs(60),
             box_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),

@@ -61,7 +61,7 @@
 //! | `WARN` | `a box lost its argument _route, which routes use themselves` | `unsaid` | `amp_core::router` |
 //! | `WARN` the first time, then `DEBUG` | `a box came for a route that is not bound` | | `amp_core::router` |
 //! | `WARN` | `attachments were refused` by the transport, and their boxes not sent | `boxes`, `reference`, `error`, `unsaid` | `amp_core::connection` |
-//! | `WARN` | `dropped attachments that have waited longest`, since all connections hold too many | `count`, `in_all`, `unsaid` | `amp_core::connection` |
+//! | `WARN` | `dropped attachments of those who have most`, since all connections hold too many | `count`, `in_all`, `unsaid` | `amp_core::connection` |
 //! | `DEBUG` | `a connection was lost before it was accepted` | `error` | `amp_core::server` |
 //! | `DEBUG` | `a TLS handshake failed` | `peer`, `error` | `amp_core::tls` |
 //! | `DEBUG` | `no responder for a call` | `command` | `amp_core::responder` |

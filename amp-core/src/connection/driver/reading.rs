@@ -210,7 +210,7 @@ impl Driver {
         // A quarter is left for what the next message brings.
         let waiting = state.unclaimed.len();
         if waiting > limits.unclaimed_attachments / 4 * 3
-            || waiting > 0 && all_held::count() > limits.attachments_in_all / 4 * 3
+            || all_held::is_crowded_by(waiting, limits.attachments_in_all)
         {
             return bytes < limits.send_queue.max(limits.send_queue_max / 2);
         }
@@ -245,7 +245,7 @@ impl Driver {
     pub(super) fn is_crowded_by(&self, waiting: usize) -> bool {
         let limits = &self.shared.settings.limits;
         waiting > limits.unclaimed_attachments / 2
-            || waiting > 0 && all_held::count() > limits.attachments_in_all / 2
+            || all_held::is_crowded_by(waiting, limits.attachments_in_all)
     }
 
     /// Drops the attachments that have waited for too long.
