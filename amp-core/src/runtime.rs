@@ -1,5 +1,8 @@
 //! The runtime that connections, clients and servers are started on.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::Context;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -15,4 +18,12 @@ use tokio::runtime::Handle;
 pub(crate) fn with_timers() -> Handle {
     drop(tokio::time::sleep(Duration::ZERO));
     Handle::current()
+}
+
+/// Wakes the task that is being polled once the runtime has run all others that can run and has
+/// looked at its sockets and timers. Waking it right now would put it before those.
+pub(crate) fn defer(cx: &mut Context<'_>) {
+    // Its waker stays with the runtime when the future is dropped.
+    let pending = pin!(tokio::task::yield_now()).poll(cx);
+    debug_assert!(pending.is_pending(), "it yields once");
 }

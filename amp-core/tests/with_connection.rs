@@ -4,9 +4,13 @@ mod support;
 
 use amp_core::observing::outliving_responders;
 use amp_core::testing::pair;
-use amp_core::{AmpBox, CallError, RemoteError, Responders, StringCallReceived};
+use amp_core::{
+    AmpBox, CallError, CloseReason, Connection, Limits, RemoteError, Responders, StringCallReceived,
+};
 use std::sync::Arc;
 use support::{Script, echo, gated, numbered, settled};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
 /// All tests of the process are counted together.
@@ -111,4 +115,47 @@ async fn those_that_outlive_their_connections_are_counted() {
     gate.add_permits(1);
     settled().await;
     assert_eq!(outliving_responders(), before);
+}
+
+#[tokio::test]
+async fn one_way_commands_of_a_peer_that_has_gone_are_begun_as_others_are_done() {
+    /// More than is read ahead, and few enough that a socket takes them.
+    const NOTICES: usize = 1200;
+    let _alone = ALONE.lock().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut there = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let limits = Limits { running_responders: 4, ..Limits::default() };
+    let here = Connection::tcp(listener.accept().await.unwrap().0).unwrap();
+    let peer = here.limits(limits).responders(slow).spawn();
+    for n in 0..NOTICES {
+        let number = n.to_string();
+        let call = AmpBox::from_pairs([("_command", "Slow"), ("n", &*number)]).unwrap();
+        there.write_all(&call.to_bytes()).await.unwrap();
+        let call = AmpBox::from_pairs([("_command", "Slow"), ("_ask", &*number)]).unwrap();
+        if n > NOTICES / 2 {
+            there.write_all(&call.to_bytes()).await.unwrap();
+        }
+    }
+    drop(there);
+    assert!(matches!(peer.closed().await, CloseReason::Peer));
+    let begun = peer.running_responders();
+    assert!(begun < 1000, "{begun} run at once");
+    gate.add_permits(begun - 4);
+    while peer.running_responders() > 4 {
+        tokio::task::yield_now().await;
+    }
+    for _ in begun..NOTICES {
+        gate.add_permits(1);
+        while gate.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(peer.running_responders() <= 4);
+    }
+    gate.add_permits(4);
+    while peer.running_responders() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((gate.available_permits(), outliving_responders()), (0, 0));
 }

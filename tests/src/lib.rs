@@ -12,6 +12,7 @@ mod peer;
 mod process;
 mod python;
 mod raw_client;
+pub mod starvation;
 pub mod workload;
 
 pub use address::{Address, Transport, UnknownAddress};

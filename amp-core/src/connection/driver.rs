@@ -3,12 +3,14 @@
 mod buffers;
 mod ending;
 mod held;
+mod leftover;
 mod liveness;
 mod paused;
 mod reading;
 mod refusing;
 mod room;
 mod running;
+mod stint;
 mod switching;
 mod unfinished;
 
@@ -27,7 +29,8 @@ use liveness::Watch;
 pub(crate) use liveness::{Liveness, Pings};
 use paused::Lookout;
 use room::Queueing;
-use running::{Busy, OnTask, Running};
+use running::{Busy, begin};
+use stint::Stint;
 use unfinished::Unfinished;
 
 use super::line::Line;
@@ -42,14 +45,15 @@ use crate::error::CloseReason;
 use crate::proto::IncomingCall;
 use crate::report::Report;
 use crate::responder::Locator;
+use crate::runtime;
 
 /// How many bytes a read asks for at first, and at most. It asks for more when it gets all it
 /// asked for.
 const READ_MIN: usize = 8 << 10;
 const READ_MAX: usize = 256 << 10;
 
-/// How many reads or writes follow each other before other tasks have their turn; reads of
-/// [`READ_MAX`] bytes together at most, and then the one that went over it.
+/// How many reads or writes follow each other before other tasks have their turn; see [`Stint`] for
+/// what else bounds them.
 const TURNS: usize = 32;
 
 /// Drives one connection: a future that resolves when it has ended, to the reason.
@@ -77,6 +81,7 @@ pub(crate) struct Driver {
     awaited: bool,
     /// Whether the driver has let the other tasks run once since it last wrote.
     yielded: bool,
+    stint: Stint,
     reading: Reading,
     /// Whether the peer is alive, where somebody asks.
     watch: Option<Box<Watch>>,
@@ -148,6 +153,8 @@ struct Input {
     calls_size: usize,
     /// How many bytes may be read ahead while as many responders run as may; see [`paused`].
     ahead: usize,
+    /// Whether nobody is left to be answered, although there may be more to read.
+    gone: bool,
     wakers: Vec<Waker>,
     /// Whether there may be more boxes in the buffer, which wait for the driver's next turn.
     left: bool,
@@ -212,6 +219,7 @@ impl Driver {
             calls: VecDeque::new(),
             calls_size: 0,
             ahead: 0,
+            gone: false,
             wakers: Vec::new(),
             left: false,
             turn: *reading::ANSWERS_AT_ONCE.start(),
@@ -230,6 +238,7 @@ impl Driver {
             input,
             awaited: false,
             yielded: false,
+            stint: Stint::default(),
             reading: Reading::Behind,
             watch: Self::watch(liveness),
             unfinished: None,
@@ -268,8 +277,7 @@ impl Driver {
                 // A lone call has nobody to wait for.
                 if state.core.outstanding() > 1 && !self.yielded {
                     self.yielded = true;
-                    cx.waker().wake_by_ref();
-                    return Ok(Progress::Waiting);
+                    return Ok(Progress::More);
                 }
                 self.yielded = false;
                 state.take_queued(&mut self.line.writing);
@@ -410,8 +418,8 @@ impl Driver {
         let to_take_back = self.line.failed.is_some()
             && !self.sends_nothing()
             && !self.shared.ordinals_wanted.load(Ordering::SeqCst);
-        let park = !to_go_on && !to_end && !to_take_back && (!to_write || self.yielded);
-        if park && !self.yielded {
+        let park = !to_go_on && !to_end && !to_take_back && !to_write;
+        if park {
             let waker = match self.waker.take() {
                 Some(waker) if waker.will_wake(cx.waker()) => waker,
                 other => {
@@ -468,6 +476,7 @@ impl Future for Driver {
         if !this.go_to_work(cx) {
             return Poll::Pending;
         }
+        this.stint.go_on();
         loop {
             let mut more = false;
             if let Err(reason) = this.start_responders() {
@@ -547,7 +556,12 @@ impl Future for Driver {
                 return Poll::Ready(this.end(reason));
             }
             if more {
-                cx.waker().wake_by_ref();
+                if this.stint.is_over() {
+                    this.stint.give_way();
+                    runtime::defer(cx);
+                } else {
+                    cx.waker().wake_by_ref();
+                }
                 return Poll::Pending;
             }
             // Before it waits: then the line may be a caller's.

@@ -56,7 +56,9 @@ pub struct Limits {
     /// tell whether the peer is alive, by the [`idle_timeout`](crate::Connection::idle_timeout) or a
     /// [`ping`](crate::Connection::ping), it is twice as much each time, up to
     /// [`running_bytes`](Limits::running_bytes). A peer that has gone and had sent more ends its
-    /// connection within a second as well, over sockets and TLS over them; what it had sent is lost.
+    /// connection within a second as well, over sockets and TLS over them. One-way commands that it
+    /// had sent are begun as responders are done, also once the connection has ended; calls that want
+    /// an answer are not.
     pub running_responders: usize,
     /// Responders that run at once when reading has to go on, which a peer can bring about: it needs
     /// only to leave its answers unread. So this is the bound, and the other one is what honest peers

@@ -87,6 +87,8 @@ pub(crate) struct State {
     pub(super) running: usize,
     /// How many bytes their calls have: on the wire, or once they are decoded if that is more.
     pub(crate) running_bytes: usize,
+    /// Who waits until fewer run, once the peer has gone.
+    pub(super) leftover: Option<Waker>,
     /// Whether a caller waits for room.
     pub(super) waiting_for_room: bool,
     /// The protocol switch that the peer has asked for.
@@ -204,6 +206,7 @@ impl Shared {
             missed: false,
             running: 0,
             running_bytes: 0,
+            leftover: None,
             waiting_for_room: false,
             switch: Switch::None,
             handed_over: HandedOver::Unwanted,

@@ -94,7 +94,7 @@ pub trait Transport: Send + 'static {
     /// receiving what came before. No unless this is implemented.
     ///
     /// A connection asks several times a second while it does not receive, because as many
-    /// responders run as may, and ends when the answer stays yes. A transport that does not know is
+    /// responders run as may, and receives all that there is when the answer stays yes. A transport that does not know is
     /// received from a little further, and so are all others; a peer that has sent more than that
     /// before it went is then noticed only when responders are done.
     fn has_peer_closed(&self) -> bool {

@@ -20,12 +20,13 @@ use crate::error::CloseReason;
 use crate::proto::ProtocolError;
 use crate::report::Report;
 use crate::restraint::{Restraint, restrained};
+use crate::runtime;
 
 /// How many bytes a read asks for at least.
 const READ: usize = 64 << 10;
 
 /// How many reads or writes follow each other before other tasks have their turn.
-const TURNS: usize = 16;
+const TURNS: usize = 4;
 
 /// How many slices one write takes.
 const SLICES: usize = 32;
@@ -312,7 +313,7 @@ impl Driver {
         let mut reads = 0;
         while !ending.peer_done {
             if reads == TURNS {
-                cx.waker().wake_by_ref();
+                runtime::defer(cx);
                 break;
             }
             reads += 1;
@@ -391,7 +392,7 @@ impl Future for Driver {
             return Poll::Ready(this.end(reason));
         }
         if more {
-            cx.waker().wake_by_ref();
+            runtime::defer(cx);
         }
         Poll::Pending
     }

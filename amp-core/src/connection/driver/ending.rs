@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 use super::super::shared::State;
-use super::{Driver, Input, READ_MAX, READ_MIN, Switching, TURNS};
+use super::{Driver, Input, READ_MIN, Switching, TURNS};
 use crate::error::CloseReason;
+use crate::runtime;
 
 /// How many bytes of the peer are read and dropped at the end: about as many as the buffers of both
 /// systems may hold when it hears of the end.
@@ -65,10 +66,11 @@ impl Driver {
             // What is held back is sent once there is a transport.
             return Poll::Pending;
         }
-        let (mut reads, mut turn) = (0, 0);
+        let mut reads = 0;
         while !ending.peer_done && ending.left > 0 {
-            if reads == TURNS || turn >= READ_MAX {
-                cx.waker().wake_by_ref();
+            if reads == TURNS || self.stint.is_over() {
+                self.stint.give_way();
+                runtime::defer(cx);
                 break;
             }
             reads += 1;
@@ -79,7 +81,7 @@ impl Driver {
             attachments.clear();
             match received {
                 Poll::Ready(Ok(received)) => {
-                    turn += received;
+                    self.stint.received_bytes(received);
                     ending.left = ending.left.saturating_sub(received);
                     ending.peer_done = received == 0;
                 }

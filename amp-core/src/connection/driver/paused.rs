@@ -69,8 +69,8 @@ impl Driver {
         self.watch.as_ref().is_some_and(|watch| watch.awaits_answer())
     }
 
-    /// Reads ahead once nothing was read for a while, and ends the connection when the peer has gone
-    /// and nothing goes on. What it had sent and was not read is lost.
+    /// Reads ahead once nothing was read for a while, and all that there is once the peer has gone
+    /// and nothing goes on: the end is behind that. Calls that want an answer are dropped then.
     pub(super) fn poll_lookout(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
         if self.reading != Reading::Paused {
             self.lookout = None;
@@ -85,12 +85,26 @@ impl Driver {
                 return Ok(Progress::More);
             }
             let gone = self.line.transport.has_peer_closed();
-            if gone && lookout.gone {
+            if !gone || !std::mem::replace(&mut lookout.gone, gone) {
+                lookout.gone = gone;
+                continue;
+            }
+            if self.input.gone {
+                // It has sent more than there is memory for.
+                self.leave_behind();
                 return Err(CloseReason::Peer);
             }
-            lookout.gone = gone;
+            // What the system has of it is all that comes. One-way commands are not lost.
+            self.input.gone = true;
+            self.input.ahead = self.furthest();
+            self.drop_unanswerable();
+            return Ok(Progress::More);
         }
         Ok(Progress::Waiting)
+    }
+
+    fn furthest(&self) -> usize {
+        self.shared.settings.limits.running_bytes.max(AHEAD)
     }
 
     /// Reads further ahead, if that may be: the answer that shows that the peer is alive may be
@@ -99,8 +113,7 @@ impl Driver {
         if self.reading != Reading::Paused {
             return false;
         }
-        let most = self.shared.settings.limits.running_bytes.max(AHEAD);
-        let further = (self.input.ahead * 2).clamp(AHEAD, most);
+        let further = (self.input.ahead * 2).clamp(AHEAD, self.furthest());
         let before = std::mem::replace(&mut self.input.ahead, further);
         further > before
     }

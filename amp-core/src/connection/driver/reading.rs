@@ -3,19 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::RangeInclusive;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::time::{Instant, sleep};
-use tracing::Instrument;
 
 use super::super::all_held;
 use super::super::peer::Peer;
-use super::super::polling::Polling;
 use super::super::shared::{HandedOver, State, Switch};
 use super::{
-    Busy, Driver, Input, OnTask, Progress, READ_MAX, READ_MIN, Reading, Received, Running,
-    Switching, TURNS,
+    Busy, Driver, Input, Progress, READ_MAX, READ_MIN, Reading, Received, Switching, TURNS, begin,
 };
 use crate::error::CloseReason;
 use crate::proto::{Event, ProtocolError};
@@ -34,14 +29,17 @@ pub(super) const ANSWERS_AT_ONCE: RangeInclusive<usize> = 8..=16;
 impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
     pub(super) fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
-        let mut turn = 0;
         self.reading = Reading::Behind;
+        let until = self.stint.bytes() + READ_MAX;
         for _ in 0..TURNS {
             if self.switching != Switching::No {
                 return Ok(Progress::Waiting);
             }
+            if self.stint.is_over() {
+                break;
+            }
             if !std::mem::take(&mut self.input.left)
-                && let Some(progress) = self.poll_more(cx, &mut turn)?
+                && let Some(progress) = self.poll_more(cx)?
             {
                 return Ok(progress);
             }
@@ -57,19 +55,15 @@ impl Driver {
                 // Those who have just got their answers claim what these name before more is read.
                 crowded = self.is_crowded_by(state.unclaimed.len());
             }
-            if turn >= READ_MAX || crowded || self.input.left {
+            if self.stint.bytes() >= until || crowded || self.input.left {
                 break;
             }
         }
         Ok(Progress::More)
     }
 
-    /// Receives more bytes, which `turn` counts; or says how to go on without.
-    fn poll_more(
-        &mut self,
-        cx: &mut Context<'_>,
-        turn: &mut usize,
-    ) -> Result<Option<Progress>, CloseReason> {
+    /// Receives more bytes, or says how to go on without.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Result<Option<Progress>, CloseReason> {
         let usual = self.input.calls.is_empty()
             && !self.shared.has_news()
             && !self.busy.is_full(&self.shared.settings);
@@ -93,10 +87,13 @@ impl Driver {
             // They may come apart from bytes, and count then too.
             self.receive_attachments()?;
             self.reading = Reading::Done;
+            // What comes next is seen only once others have had their turn.
+            self.stint.reset();
             return Ok(Some(Progress::Waiting));
         };
         let received = received?;
         if received == 0 {
+            self.leave_behind();
             let received = self.input.buffer.len();
             return Err(match received {
                 0 => CloseReason::Peer,
@@ -106,7 +103,7 @@ impl Driver {
         if let Some(watch) = &mut self.watch {
             watch.received();
         }
-        *turn += received;
+        self.stint.received_bytes(received);
         Ok(None)
     }
 
@@ -153,7 +150,7 @@ impl Driver {
     /// stops while there is enough to be sent. Where the attachments that they bring come near to
     /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
-        while !self.input.calls.is_empty() {
+        while !self.input.calls.is_empty() && !self.stint.is_over() {
             if self.shared.is_crowded() || self.shared.has_news() || self.input.ahead > 0 {
                 self.look();
                 if !self.may_start() {
@@ -162,7 +159,9 @@ impl Driver {
             }
             if let Some(received) = self.input.calls.pop_front() {
                 self.input.calls_size -= received.size();
+                self.stint.before_call();
                 self.start_responder(&received)?;
+                self.stint.after_call(received.call.ampbox().size());
             }
         }
         // What a flood of calls needed is not kept.
@@ -298,11 +297,13 @@ impl Driver {
             if let Some(log) = &self.shared.settings.wire_log {
                 log.received(&self.shared.address, &self.input.boxes);
             }
+            self.stint.received(self.input.boxes.len());
             self.handle_boxes()?;
             if !decoded? || self.switching != Switching::No {
                 return Ok(());
             }
-            if self.input.wakers.len() >= self.input.turn && !self.input.buffer.is_empty() {
+            let enough = self.input.wakers.len() >= self.input.turn || self.stint.is_over();
+            if enough && !self.input.buffer.is_empty() {
                 self.input.left = true;
                 return Ok(());
             }
@@ -312,7 +313,7 @@ impl Driver {
     /// Sorts out what was decoded: answers to their calls, calls to be answered.
     pub(super) fn handle_boxes(&mut self) -> Result<(), ProtocolError> {
         let Self { shared, locator, switching, input, .. } = self;
-        let Input { boxes, calls, calls_size, wakers, unclaimed, turn, .. } = input;
+        let Input { boxes, calls, calls_size, gone, wakers, unclaimed, turn, .. } = input;
         let mut ignored = 0;
         let mut unwanted = Vec::new();
         // A user's code may say so, so it is asked while nothing is locked. Where it may be true
@@ -347,6 +348,10 @@ impl Driver {
                         wakers.extend(waker);
                         unwanted.extend(number.map(|number| (number, None)));
                         *switching = Switching::Agreed;
+                    }
+                    // Nobody is there to be answered.
+                    Event::Called(call) if *gone && call.tag().is_some() => {
+                        unwanted.extend(number.map(|number| (number, None)));
                     }
                     Event::Called(call) => {
                         if asks_switch {
@@ -417,22 +422,7 @@ impl Driver {
             }
             return Ok(());
         }
-        let locator = &self.locator;
-        let span = question.span();
-        // The responder that panics drops its question, which is answered by that.
-        let started = catch_unwind(AssertUnwindSafe(|| {
-            let _entered = span.enter();
-            let _polling = Polling::by_driver(&self.shared);
-            let mut responding = locator.respond(question, call.command(), call.ampbox())?;
-            let mut cx = Context::from_waker(Waker::noop());
-            responding.as_mut().poll(&mut cx).is_pending().then_some(responding)
-        }));
-        if let Ok(Some(responding)) = started {
-            let running = Running::new(Arc::clone(&self.shared), call.ampbox().size(), *number);
-            tokio::spawn(OnTask::new(responding, running).instrument(span));
-        } else if let Some(number) = number {
-            self.shared.lock().claims.remove(*number);
-        }
+        begin(&self.shared, &self.locator, question, received);
         Ok(())
     }
 }

@@ -1,15 +1,19 @@
 //! Responders that have to wait, on tasks of their own.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use tracing::Instrument;
 
 use super::super::builder::Settings;
 use super::super::polling::Polling;
 use super::super::shared::{Phase, Shared, State};
 use super::super::unclaimed::BoxNumber;
+use super::Received;
 use crate::observing::outliving;
+use crate::responder::{Locator, Question};
 
 /// What a connection answers already.
 #[derive(Clone, Copy, Default)]
@@ -37,19 +41,10 @@ impl Busy {
 }
 
 /// A responder that has to wait.
-pub(super) struct OnTask {
+struct OnTask {
     responding: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Dropped after the responder.
     running: Running,
-}
-
-impl OnTask {
-    pub(super) fn new(
-        responding: Pin<Box<dyn Future<Output = ()> + Send>>,
-        running: Running,
-    ) -> Self {
-        Self { responding, running }
-    }
 }
 
 impl Future for OnTask {
@@ -59,6 +54,32 @@ impl Future for OnTask {
         let Self { responding, running } = &mut *self;
         let _polling = Polling::by_task(&running.shared);
         responding.as_mut().poll(cx)
+    }
+}
+
+/// Begins to answer a call, and leaves that to a task of its own if it has to wait.
+#[inline]
+pub(super) fn begin(
+    shared: &Arc<Shared>,
+    locator: &Locator,
+    question: Question,
+    received: &Received,
+) {
+    let Received { call, number } = received;
+    let span = question.span();
+    // The responder that panics drops its question, which is answered by that.
+    let started = catch_unwind(AssertUnwindSafe(|| {
+        let _entered = span.enter();
+        let _polling = Polling::by_driver(shared);
+        let mut responding = locator.respond(question, call.command(), call.ampbox())?;
+        let mut cx = Context::from_waker(Waker::noop());
+        responding.as_mut().poll(&mut cx).is_pending().then_some(responding)
+    }));
+    if let Ok(Some(responding)) = started {
+        let running = Running::new(Arc::clone(shared), call.ampbox().size(), *number);
+        tokio::spawn(OnTask { responding, running }.instrument(span));
+    } else if let Some(number) = number {
+        shared.lock().claims.remove(*number);
     }
 }
 
@@ -72,12 +93,19 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn new(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>) -> Self {
+        let mut outlives = false;
         shared.tell(|state| {
             state.running += 1;
             state.running_bytes += len;
+            outlives = matches!(state.phase, Phase::Ended(_));
         });
         if let Some(together) = &shared.settings.together {
             together.begin_call(len);
+        }
+        if outlives {
+            outliving::add(1);
+            #[cfg(feature = "metrics")]
+            outliving::report(1);
         }
         Self { shared, len, number }
     }
@@ -85,7 +113,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut outlived = false;
+        let (mut outlived, mut leftover) = (false, None);
         self.shared.tell(|state| {
             state.running -= 1;
             state.running_bytes -= self.len;
@@ -93,10 +121,12 @@ impl Drop for Running {
                 state.claims.remove(number);
             }
             outlived = matches!(state.phase, Phase::Ended(_));
+            leftover = state.leftover.take();
         });
         if let Some(together) = &self.shared.settings.together {
             together.end_call(self.len);
         }
+        leftover.into_iter().for_each(Waker::wake);
         if outlived {
             outliving::remove();
         }

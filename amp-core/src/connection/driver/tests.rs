@@ -1,3 +1,4 @@
+use super::running::Running;
 use super::*;
 use crate::connection::{Connection, Limits, Peer};
 use crate::proto::Body;

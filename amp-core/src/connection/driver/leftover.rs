@@ -1,0 +1,91 @@
+//! One-way commands of a peer that has gone, which wait until fewer responders run.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use super::super::peer::{Handle, Peer};
+use super::super::shared::Shared;
+use super::running::{Busy, begin};
+use super::{Driver, Received};
+use crate::responder::{Locator, Question};
+use crate::runtime;
+
+/// So many are begun before others have their turn.
+const AT_ONCE: usize = 64;
+
+/// What is to be begun of a connection that has ended.
+struct Leftover {
+    calls: VecDeque<Received>,
+    shared: Arc<Shared>,
+    handle: Weak<Handle>,
+    locator: Arc<Locator>,
+}
+
+impl Driver {
+    /// Nothing more comes from the peer. One-way commands that were read ahead are begun as before,
+    /// as responders are done, and nothing else of the connection waits for that.
+    pub(super) fn leave_behind(&mut self) {
+        let holds_back = { self.holds_back(&self.shared.lock()) };
+        if holds_back {
+            self.drop_unanswerable();
+            let calls = std::mem::take(&mut self.input.calls);
+            self.input.calls_size = 0;
+            if !calls.is_empty() {
+                let shared = Arc::clone(&self.shared);
+                let (handle, locator) = (self.handle.clone(), Arc::clone(&self.locator));
+                tokio::spawn(Leftover { calls, shared, handle, locator });
+            }
+        }
+    }
+
+    /// Drops the calls that were read ahead and that want an answer.
+    pub(super) fn drop_unanswerable(&mut self) {
+        let (unanswerable, left): (VecDeque<_>, _) = std::mem::take(&mut self.input.calls)
+            .into_iter()
+            .partition(|received| received.call.tag().is_some());
+        self.input.calls = left;
+        for received in unanswerable {
+            self.input.calls_size -= received.size();
+            if let Some(number) = received.number {
+                self.shared.leave(number);
+            }
+        }
+    }
+}
+
+impl Future for Leftover {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { calls, shared, handle, locator } = &mut *self;
+        for _ in 0..AT_ONCE {
+            if calls.is_empty() {
+                return Poll::Ready(());
+            }
+            let mut waker = Some(cx.waker().clone());
+            let full = {
+                let mut state = shared.lock();
+                let full = Busy::of(&state).is_full(&shared.settings);
+                if full {
+                    std::mem::swap(&mut state.leftover, &mut waker);
+                }
+                full
+            };
+            // Wakers are dropped with nothing locked.
+            drop(waker);
+            if full {
+                return Poll::Pending;
+            }
+            if let Some(received) = calls.pop_front() {
+                let Received { call, number } = &received;
+                let question = Question::new(Peer::recent(shared, handle), call, *number, false);
+                begin(shared, locator, question, &received);
+            }
+        }
+        runtime::defer(cx);
+        Poll::Pending
+    }
+}

@@ -1,0 +1,205 @@
+//! How much a driver does before others have their turn.
+//!
+//! A runtime looks at its sockets when it has nothing else to do, and every so many tasks. A driver
+//! that is never without work must say by itself that it has done enough, or whoever waits for a
+//! socket waits for dozens of its polls.
+
+use std::time::{Duration, Instant};
+
+/// How many boxes are received, and how many calls are begun, each at least. Where others had
+/// taken long when they last had their turn there are more of its kind, and it does less: nobody
+/// waits for longer than a round of all of them takes.
+const BOXES: usize = 512;
+const BOXES_AMONG_MANY: usize = 64;
+
+/// Others take long from here on. A look at the sockets alone takes a few microseconds.
+const LONG: Duration = Duration::from_micros(50);
+
+/// How many bytes are received; and then the rest of what went over it.
+const BYTES: usize = 1 << 20;
+
+/// Calls take long between two looks at the clock. Once may be because the thread has lost its
+/// processor; twice is enough.
+const TIME: Duration = Duration::from_millis(2);
+
+/// Calls of so many bytes, together, may take long: the clock is looked at behind them. A look
+/// costs too much to have one for each call.
+const LOOK_AFTER: usize = 1024;
+
+/// What a driver has done since others had their turn.
+pub(super) struct Stint {
+    /// How many boxes and calls it is.
+    most: usize,
+    boxes: usize,
+    calls: usize,
+    bytes: usize,
+    /// The bytes of the calls that were begun since the clock was looked at.
+    unlooked: usize,
+    /// When the clock was last looked at.
+    looked: Option<Instant>,
+    /// How often calls have taken long.
+    long: u32,
+    over: bool,
+    /// Whether the calls of the last one took too long. Then the first call counts too, which may
+    /// be all that there is time for.
+    slow: bool,
+    /// When others were given their turn, until it is over.
+    gave_way: Option<Instant>,
+}
+
+impl Default for Stint {
+    fn default() -> Self {
+        Self {
+            most: BOXES,
+            boxes: 0,
+            calls: 0,
+            bytes: 0,
+            unlooked: 0,
+            looked: None,
+            long: 0,
+            over: false,
+            slow: false,
+            gave_way: None,
+        }
+    }
+}
+
+impl Stint {
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// The driver waits, so others have their turn anyway.
+    #[inline]
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Others have their turn now.
+    pub(super) fn give_way(&mut self) {
+        let now = Instant::now();
+        *self = Self { slow: self.long > 0, gave_way: Some(now), ..Self::default() };
+    }
+
+    /// Others have had their turn, if it was given to them.
+    #[inline]
+    pub(super) fn go_on(&mut self) {
+        if let Some(gave_way) = self.gave_way.take()
+            && gave_way.elapsed() >= LONG
+        {
+            self.most = BOXES_AMONG_MANY;
+        }
+    }
+
+    /// How many bytes were received.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[inline]
+    pub(super) fn received_bytes(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.over |= self.bytes >= BYTES;
+    }
+
+    #[inline]
+    pub(super) fn received(&mut self, boxes: usize) {
+        self.boxes += boxes;
+        self.over |= self.boxes >= self.most;
+    }
+
+    #[inline]
+    pub(super) fn before_call(&mut self) {
+        if self.slow && self.looked.is_none() {
+            self.looked = Some(Instant::now());
+        }
+    }
+
+    /// A call of so many bytes was begun.
+    #[inline]
+    pub(super) fn after_call(&mut self, bytes: usize) {
+        self.calls += 1;
+        self.unlooked += bytes;
+        self.over |= self.calls >= self.most;
+        if self.unlooked >= LOOK_AFTER || self.slow {
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        self.unlooked = 0;
+        let now = Instant::now();
+        if self.looked.replace(now).is_some_and(|looked| now.duration_since(looked) >= TIME) {
+            self.long += 1;
+            self.over |= self.slow || self.long > 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stint(slow: bool) -> Stint {
+        Stint { slow, ..Stint::default() }
+    }
+
+    #[test]
+    fn boxes_calls_and_bytes_end_it() {
+        let mut many = Stint::default();
+        many.received(BOXES - 1);
+        assert!(!many.is_over());
+        many.received(1);
+        assert!(many.is_over());
+        many.give_way();
+        many.received_bytes(BYTES - 1);
+        (1..BOXES).for_each(|_| many.after_call(0));
+        assert!(!many.is_over());
+        many.after_call(0);
+        assert!(many.is_over());
+        many.give_way();
+        assert!(!many.is_over() && !many.slow);
+        many.received_bytes(BYTES);
+        assert!(many.is_over());
+        many.reset();
+        assert!(!many.is_over());
+    }
+
+    #[test]
+    fn it_is_shorter_where_others_take_long() {
+        let mut among_many = Stint::default();
+        among_many.give_way();
+        std::thread::sleep(LONG);
+        among_many.go_on();
+        among_many.received(BOXES_AMONG_MANY);
+        assert!(among_many.is_over());
+        among_many.reset();
+        among_many.received(BOXES_AMONG_MANY);
+        assert!(!among_many.is_over());
+    }
+
+    #[test]
+    fn a_large_call_that_takes_long_ends_it_and_then_each_of_them() {
+        let mut large = stint(false);
+        let work = || std::thread::sleep(TIME);
+        for _ in 0..3 {
+            assert!(!large.is_over());
+            large.before_call();
+            work();
+            large.after_call(LOOK_AFTER);
+        }
+        assert!(large.is_over());
+        large.give_way();
+        for _ in 0..3 {
+            large.before_call();
+            work();
+            large.after_call(1);
+            assert!(large.is_over());
+            large.give_way();
+        }
+        assert!(large.slow);
+        large.reset();
+        assert!(!large.slow, "it waits for calls");
+    }
+}
