@@ -92,8 +92,10 @@ pub struct KeepaliveListener {
     after: Duration,
     interval: Duration,
     /// With the function that sets it, which not every system has.
-    user_timeout: Option<(Duration, fn(&TcpStream, Duration) -> io::Result<()>)>,
+    user_timeout: Option<(Duration, SetTime)>,
 }
+
+type SetTime = fn(&TcpStream, Duration) -> io::Result<()>;
 
 impl KeepaliveListener {
     /// Accepts what `listener` does, with [`set_keepalive`].

@@ -46,8 +46,8 @@ fn none() -> Responders {
 
 /// What a set that cannot be made says, and where.
 fn clash(make: impl FnOnce() -> Responders) -> String {
-    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(make));
-    *made.unwrap_err().downcast::<String>().expect("a message")
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(make));
+    *ended.unwrap_err().downcast::<String>().expect("a message")
 }
 
 #[tokio::test]
@@ -78,10 +78,10 @@ async fn commands_of_one_name_are_told_apart_at_once() {
     assert_eq!(clash(|| users().in_order().respond(get_file)), types);
     let [one, other] = ["one for the type clashes::users::Get", "one for the name"];
     let start = "there are two responders for the command \"Get\"";
-    let named = clash(|| users().respond_string("Get", echo));
-    assert_eq!(named, format!("{start}, {one} and {other}"));
-    let typed = clash(|| getting("a")(none().respond_string("Get", echo)));
-    assert_eq!(typed, format!("{start}, {other} and {one}"));
+    let said = clash(|| users().respond_string("Get", echo));
+    assert_eq!(said, format!("{start}, {one} and {other}"));
+    let said = clash(|| getting("a")(none().respond_string("Get", echo)));
+    assert_eq!(said, format!("{start}, {other} and {one}"));
 
     let merged = users().merge(none().respond(get_file)).unwrap_err();
     let types = "both sets have a responder for the command \"Get\", one for the type \
