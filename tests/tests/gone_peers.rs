@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 /// How many peers there are at once, and how many calls are answered of each at once.
 const PEERS: usize = 10;
@@ -50,7 +50,7 @@ struct Server {
     runtime: Runtime,
     tcp: SocketAddr,
     folder: tempfile::TempDir,
-    peers: std::cell::RefCell<mpsc::UnboundedReceiver<Peer>>,
+    peers: Mutex<mpsc::UnboundedReceiver<Peer>>,
     accepted: mpsc::UnboundedSender<Peer>,
 }
 
@@ -90,7 +90,7 @@ impl Server {
         let all = async {
             let mut peers = Vec::new();
             for _ in 0..PEERS {
-                peers.push(self.peers.borrow_mut().recv().await.unwrap());
+                peers.push(self.peers.lock().await.recv().await.unwrap());
             }
             while peers.iter().any(|peer| peer.running_responders() < CALLS) {
                 tokio::task::yield_now().await;
