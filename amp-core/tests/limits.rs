@@ -5,7 +5,9 @@ mod support;
 use amp_core::Argument;
 use amp_core::argument::{Continued, Numbered};
 use amp_core::{AmpBox, Arguments, BoxLimits, BoxWriter, Command, EncodeError, NoError, Proto};
-use amp_core::{BoxReader, CallError, Connection, DecodeError, FailurePolicy, Limits, Peer};
+use amp_core::{
+    BoxReader, CallError, CloseReason, Connection, DecodeError, FailurePolicy, Limits, Peer,
+};
 use amp_core::{OneWay, RemoteError, Report, Responders, StringCallReceived, Value, ValueWriter};
 use bytes::Bytes;
 use std::future::Future;
@@ -93,6 +95,64 @@ async fn a_peer_that_calls_too_much_is_not_read_from() {
     assert!(peer.counters().calls_received < 20);
     gate.add_permits(20);
     assert!(script.receive().await.is_some());
+}
+
+/// Counts the calls that are begun, each of which then waits for the gate.
+fn counted(begun: &Arc<AtomicUsize>, gate: &Arc<Semaphore>) -> Responders {
+    let (begun, gate) = (Arc::clone(begun), Arc::clone(gate));
+    Responders::new(()).respond_string("Slow", move |call: StringCallReceived| {
+        begun.fetch_add(1, Ordering::SeqCst);
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Ok(call.arguments)
+        }
+    })
+}
+
+#[tokio::test]
+async fn the_calls_of_one_read_wait_too() {
+    let (begun, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let responders = counted(&begun, &gate);
+    let limits = Limits { running_responders: 4, ..Limits::default() };
+    let prepare = |connection: Connection| connection.limits(limits).responders(responders);
+    let (_peer, mut script) = Script::with_room(1 << 16, prepare);
+    let call = |tag: usize| {
+        let pairs = [("_ask", tag.to_string()), ("_command", "Slow".into())];
+        AmpBox::from_pairs(pairs).unwrap().to_bytes()
+    };
+    script.send(&(0..100).flat_map(call).collect::<Vec<u8>>()).await;
+    for done in 0..96 {
+        settled().await;
+        assert_eq!(begun.load(Ordering::SeqCst), done + 4);
+        gate.add_permits(1);
+        script.receive().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_are_not_all_begun_at_the_end() {
+    let (begun, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let responders = counted(&begun, &gate);
+    let limits = Limits { running_responders: 4, ..Limits::default() };
+    let prepare = |connection: Connection| {
+        let idle = std::time::Duration::from_secs(2);
+        connection.limits(limits).responders(responders).idle_timeout(idle)
+    };
+    let (peer, mut script) = Script::with_room(1 << 16, prepare);
+    let call = |tag: usize| {
+        let ask = (tag % 2 == 0).then(|| ("_ask", tag.to_string()));
+        let pairs = ask.into_iter().chain([("_command", "Slow".into())]);
+        AmpBox::from_pairs(pairs).unwrap().to_bytes()
+    };
+    script.send(&(0..100).flat_map(call).collect::<Vec<u8>>()).await;
+    let reason = peer.closed().await;
+    assert!(matches!(reason, CloseReason::Idle { .. }), "{reason:?}");
+    assert_eq!(begun.load(Ordering::SeqCst), 4);
+    // One-way commands were received, and are begun as others are done; who asked has gone.
+    gate.add_permits(100);
+    settled().await;
+    assert_eq!(begun.load(Ordering::SeqCst), 4 + 48);
 }
 
 /// Makes a call that is not answered. While it is outstanding, reading has to go on.

@@ -476,7 +476,6 @@ impl Future for Driver {
         if !this.go_to_work(cx) {
             return Poll::Pending;
         }
-        this.stint.go_on();
         loop {
             let mut more = false;
             if let Err(reason) = this.start_responders() {

@@ -57,6 +57,9 @@ impl Driver {
     /// would reset the connection, and the peer might lose what was just sent. But one that goes on
     /// sending is not read from for ever.
     pub(super) fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ending.is_some() {
+            self.leave_behind();
+        }
         let Some(ending) = &mut self.ending else { return Poll::Pending };
         if ending.deadline.as_mut().poll(cx).is_ready() {
             tracing::debug!("the connection did not end in time");

@@ -25,9 +25,13 @@ struct Leftover {
 }
 
 impl Driver {
-    /// Nothing more comes from the peer. One-way commands that were read ahead are begun as before,
-    /// as responders are done, and nothing else of the connection waits for that.
+    /// Nothing more comes from the peer, or this side has begun to end the connection. One-way commands
+    /// that have to wait are begun as before, as responders are done, and nothing else of the connection
+    /// waits for that.
     pub(super) fn leave_behind(&mut self) {
+        if self.input.calls.is_empty() {
+            return;
+        }
         let holds_back = { self.holds_back(&self.shared.lock()) };
         if holds_back {
             self.drop_unanswerable();

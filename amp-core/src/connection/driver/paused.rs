@@ -6,13 +6,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::shared::State;
-use super::super::together::Together;
 use super::{Busy, Driver, Progress, Reading, Switching};
 use crate::error::CloseReason;
 
@@ -40,14 +38,10 @@ impl Driver {
             || self.input.waiting() < self.input.ahead && !self.is_crowded_by(state.unclaimed.len())
     }
 
-    /// Whether a call has to wait that was read ahead, or for which others of the server's connections
-    /// leave no room.
+    /// Whether a call that was received has to wait: as many are being answered as may, or others of
+    /// the server's connections leave no room for it.
     pub(super) fn holds_back(&self, state: &State) -> bool {
-        let settings = &self.shared.settings;
-        let leaves_none = |all: &Arc<Together>| all.is_full_for(state.running, state.running_bytes);
-        let full = self.input.ahead > 0 && self.is_full(state)
-            || settings.together.as_ref().is_some_and(leaves_none);
-        full && !self.must_go_on(state)
+        self.is_full(state) && !self.must_go_on(state)
     }
 
     fn is_full(&self, state: &State) -> bool {
@@ -55,12 +49,11 @@ impl Driver {
     }
 
     /// Whether calls are begun although as many run as may: the peer may be unable to go on
-    /// otherwise, or nothing of this will run for long.
+    /// otherwise, or they are only to be refused.
     fn must_go_on(&self, state: &State) -> bool {
         state.core.outstanding() > usize::from(self.awaits_ping())
             || !self.line.writing.is_empty()
             || state.draining.is_some()
-            || self.ending.is_some()
             || self.switching != Switching::No
     }
 

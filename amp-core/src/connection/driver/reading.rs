@@ -151,7 +151,8 @@ impl Driver {
     /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
         while !self.input.calls.is_empty() && !self.stint.is_over() {
-            if self.shared.is_crowded() || self.shared.has_news() || self.input.ahead > 0 {
+            let full = self.busy.is_full(&self.shared.settings);
+            if full || self.shared.is_crowded() || self.shared.has_news() {
                 self.look();
                 if !self.may_start() {
                     break;

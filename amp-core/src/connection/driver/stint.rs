@@ -6,14 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How many boxes are received, and how many calls are begun, each at least. Where others had
-/// taken long when they last had their turn there are more of its kind, and it does less: nobody
-/// waits for longer than a round of all of them takes.
-const BOXES: usize = 512;
-const BOXES_AMONG_MANY: usize = 64;
-
-/// Others take long from here on. A look at the sockets alone takes a few microseconds.
-const LONG: Duration = Duration::from_micros(50);
+/// How many boxes are received, and how many calls are begun, each at least. Fewer would cut what many
+/// callers have sent at once into many writes of answers.
+const BOXES: usize = 1024;
 
 /// How many bytes are received; and then the rest of what went over it.
 const BYTES: usize = 1 << 20;
@@ -27,9 +22,8 @@ const TIME: Duration = Duration::from_millis(2);
 const LOOK_AFTER: usize = 1024;
 
 /// What a driver has done since others had their turn.
+#[derive(Default)]
 pub(super) struct Stint {
-    /// How many boxes and calls it is.
-    most: usize,
     boxes: usize,
     calls: usize,
     bytes: usize,
@@ -43,25 +37,6 @@ pub(super) struct Stint {
     /// Whether the calls of the last one took too long. Then the first call counts too, which may
     /// be all that there is time for.
     slow: bool,
-    /// When others were given their turn, until it is over.
-    gave_way: Option<Instant>,
-}
-
-impl Default for Stint {
-    fn default() -> Self {
-        Self {
-            most: BOXES,
-            boxes: 0,
-            calls: 0,
-            bytes: 0,
-            unlooked: 0,
-            looked: None,
-            long: 0,
-            over: false,
-            slow: false,
-            gave_way: None,
-        }
-    }
 }
 
 impl Stint {
@@ -78,18 +53,7 @@ impl Stint {
 
     /// Others have their turn now.
     pub(super) fn give_way(&mut self) {
-        let now = Instant::now();
-        *self = Self { slow: self.long > 0, gave_way: Some(now), ..Self::default() };
-    }
-
-    /// Others have had their turn, if it was given to them.
-    #[inline]
-    pub(super) fn go_on(&mut self) {
-        if let Some(gave_way) = self.gave_way.take()
-            && gave_way.elapsed() >= LONG
-        {
-            self.most = BOXES_AMONG_MANY;
-        }
+        *self = Self { slow: self.long > 0, ..Self::default() };
     }
 
     /// How many bytes were received.
@@ -106,7 +70,7 @@ impl Stint {
     #[inline]
     pub(super) fn received(&mut self, boxes: usize) {
         self.boxes += boxes;
-        self.over |= self.boxes >= self.most;
+        self.over |= self.boxes >= BOXES;
     }
 
     #[inline]
@@ -121,7 +85,7 @@ impl Stint {
     pub(super) fn after_call(&mut self, bytes: usize) {
         self.calls += 1;
         self.unlooked += bytes;
-        self.over |= self.calls >= self.most;
+        self.over |= self.calls >= BOXES;
         if self.unlooked >= LOOK_AFTER || self.slow {
             self.look();
         }
@@ -164,19 +128,6 @@ mod tests {
         assert!(many.is_over());
         many.reset();
         assert!(!many.is_over());
-    }
-
-    #[test]
-    fn it_is_shorter_where_others_take_long() {
-        let mut among_many = Stint::default();
-        among_many.give_way();
-        std::thread::sleep(LONG);
-        among_many.go_on();
-        among_many.received(BOXES_AMONG_MANY);
-        assert!(among_many.is_over());
-        among_many.reset();
-        among_many.received(BOXES_AMONG_MANY);
-        assert!(!among_many.is_over());
     }
 
     #[test]
