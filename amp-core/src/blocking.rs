@@ -176,7 +176,7 @@ impl<S: Read + Write> Client<S> {
         self
     }
 
-    /// How many bytes of memory that what is decoded of one box may take. 256 KiB by default, and 18
+    /// How many bytes of memory that what is decoded of one box may take. 1 MiB by default, and 18
     /// for each byte of the box if that is more. What needs more is an error of the one call.
     pub fn decoded_bytes(mut self, decoded_bytes: usize) -> Self {
         self.decoded_bytes = decoded_bytes;

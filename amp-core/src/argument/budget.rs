@@ -11,8 +11,11 @@ use crate::boxes::MAX_VALUE;
 /// text has 2 bytes on the wire and 24 in memory, one of five letters 7 and 29.
 const PER_BYTE: usize = 18;
 
-/// What may be made of a small box by default, in bytes.
-pub(crate) const LEAST: usize = 256 << 10;
+/// What may be made of a small box by default, in bytes. Compressed values, JSON, and rows of which
+/// most fields are empty take many times their length, and are honest: a hundred kilobytes of text
+/// are a few when they are compressed. What many such boxes take together, the bytes of running calls
+/// bound.
+pub(crate) const LEAST: usize = 1 << 20;
 
 /// How many bytes of memory the values of a box may take.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use bytes::{BufMut, BytesMut};
 
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
-use super::{Attachment, AttachmentKind, Attachments};
+use super::{Attachment, AttachmentKind, Attachments, Extensions, NoAttachments, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
 
 pub(super) fn try_encode<T: Argument>(value: &T) -> Result<Vec<u8>, EncodeError> {
@@ -34,11 +34,13 @@ pub(super) fn to_ampbox<T: Argument>(name: &str, value: &T) -> Result<AmpBox, En
     Ok(AmpBox::parse(&mut out.freeze(), limits).expect("a box was written"))
 }
 
+/// Reads the argument of a box from which 256 KiB of memory may be made, if it is small.
 pub(super) fn from_ampbox<T: Argument>(name: &str, ampbox: &AmpBox) -> Result<T, DecodeError> {
-    Proto::detached(|proto| {
-        proto.begin(ampbox);
-        T::from_box(name, &mut BoxReader::new(ampbox), proto)
-    })
+    let (mut none, data) = (NoAttachments, Extensions::default());
+    let mut proto =
+        Proto::new(&mut none, &PeerAddress::Unknown, &data).with_decoded_bytes(256 << 10);
+    proto.begin(ampbox);
+    T::from_box(name, &mut BoxReader::new(ampbox), &mut proto)
 }
 
 /// `value` is written as `wire`, and read from it.

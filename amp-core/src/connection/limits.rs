@@ -11,7 +11,7 @@ use crate::boxes::BoxLimits;
 /// |---|---|---|
 /// | [`boxes`](Limits::boxes), bytes | 17 MiB | the connection ends; a call or an answer of this side fails, and nothing is sent |
 /// | [`boxes`](Limits::boxes), pairs | 16 384 | as above |
-/// | [`decoded_bytes`](Limits::decoded_bytes) | 256 KiB | the peer's call is refused; a call of this side fails with the answer |
+/// | [`decoded_bytes`](Limits::decoded_bytes) | 1 MiB | the peer's call is refused; a call of this side fails with the answer |
 /// | [`outstanding_calls`](Limits::outstanding_calls) | 65 536 | the call fails, and nothing is sent |
 /// | [`running_responders`](Limits::running_responders) | 1024 | the peer is not read from, but for a little ahead, unless that could stop both sides |
 /// | [`running_responders_max`](Limits::running_responders_max) | 8192 | the peer's call is refused; a one-way call ends the connection |
@@ -36,7 +36,7 @@ pub struct Limits {
     /// would be over it fails with [`CallError::Encode`](crate::CallError::Encode) and is not sent,
     /// and an answer becomes the answer `UNKNOWN`.
     pub boxes: BoxLimits,
-    /// Bytes of memory that what is decoded of one box may take. 256 KiB by default, and 18 for each
+    /// Bytes of memory that what is decoded of one box may take. 1 MiB by default, and 18 for each
     /// byte of the box if that is more. Lists, maps, texts and what compressed values inflate to
     /// count, and so does what JSON becomes. What needs more is refused with
     /// [`DecodeErrorKind::TooMuchMemory`](crate::DecodeErrorKind::TooMuchMemory): lists of structs that

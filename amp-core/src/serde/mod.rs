@@ -102,7 +102,7 @@ pub fn to_box<T: Serialize + ?Sized>(value: &T) -> Result<AmpBox, EncodeError> {
 /// # Errors
 ///
 /// When a field is missing or its value is not what it must be; the error names the field. And when
-/// the value would take more memory than a box of this length may, which is 256 KiB or 18 bytes for
+/// the value would take more memory than a box of this length may, which is 1 MiB or 18 bytes for
 /// each of its bytes, whichever is more.
 pub fn from_box<T: DeserializeOwned>(ampbox: &AmpBox) -> Result<T, DecodeError> {
     let mut budget = Budget::new(budget::LEAST);
