@@ -141,7 +141,7 @@ async fn calls_that_wait_are_not_all_begun_at_the_end() {
     };
     let (peer, mut script) = Script::with_room(1 << 16, prepare);
     let call = |tag: usize| {
-        let ask = (tag % 2 == 0).then(|| ("_ask", tag.to_string()));
+        let ask = tag.is_multiple_of(2).then(|| ("_ask", tag.to_string()));
         let pairs = ask.into_iter().chain([("_command", "Slow".into())]);
         AmpBox::from_pairs(pairs).unwrap().to_bytes()
     };

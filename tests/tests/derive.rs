@@ -309,22 +309,22 @@ fn a_struct_without_fields_is_an_empty_box() {
     #[derive(Arguments, Debug, PartialEq)]
     struct Nothing {}
 
-    assert_eq!(&CountNotes.encode().unwrap()[..], b"\0\0");
-    assert_eq!(CountNotes::decode(wire(&[("a", b"1")])).unwrap(), CountNotes);
-    assert_eq!(&Nothing {}.encode().unwrap()[..], b"\0\0");
-    assert_eq!(Nothing::decode(wire(&[])).unwrap(), Nothing {});
-
     #[derive(Arguments, Debug, PartialEq)]
     struct Nothings {
         list: Vec<Nothing>,
         one: Option<Nothing>,
     }
 
+    assert_eq!(&CountNotes.encode().unwrap()[..], b"\0\0");
+    assert_eq!(CountNotes::decode(wire(&[("a", b"1")])).unwrap(), CountNotes);
+    assert_eq!(&Nothing {}.encode().unwrap()[..], b"\0\0");
+    assert_eq!(Nothing::decode(wire(&[])).unwrap(), Nothing {});
+
     for (count, one) in [(0, None), (2, None), (1, Some(Nothing {}))] {
         let list = (0..count).map(|_| Nothing {}).collect();
         let boxes = vec![0; 2 * count];
         let pairs = [("list", &boxes[..]), ("one", b"\0\0")];
-        let expected = wire(&pairs[..1 + usize::from(one.is_some())]);
+        let expected = wire(&pairs[..=usize::from(one.is_some())]);
         let nothings = Nothings { list, one };
         assert_eq!(nothings.encode().unwrap(), expected);
         assert_eq!(Nothings::decode(expected).unwrap(), nothings);
