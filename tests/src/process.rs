@@ -63,6 +63,11 @@ impl Process {
         Self { child, name, lines, stderr }
     }
 
+    /// Its process identifier.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line of its standard output, or `None` when there are no more.
     ///
     /// # Panics

@@ -1,0 +1,70 @@
+//! Connections that should have ended.
+
+use amp_core::AmpBox;
+use std::io::{self, Write};
+use std::time::Instant;
+
+use super::Figure;
+use crate::options::Options;
+use crate::target::{Target, fill, received};
+
+/// The bytes of so many calls of a command without arguments.
+pub(super) fn calls(command: &str, count: usize) -> Vec<u8> {
+    let call = |tag: usize| {
+        let tag = tag.to_string();
+        let pairs = [("_ask", tag.as_str()), ("_command", command)];
+        AmpBox::from_pairs(pairs).expect("they are short").to_bytes()
+    };
+    (0..count).flat_map(call).collect()
+}
+
+/// Clients that go while as many of their calls are being answered as may be.
+pub(super) fn gone(options: &Options) -> io::Result<Vec<Figure>> {
+    let mut target = Target::start()?;
+    let connections = options.pick(10, 100);
+    let calls = calls("Wait", 1100);
+    let (before, tasks) = (target.usage()?, target.status()?.tasks);
+    for _ in 0..connections {
+        let mut stream = target.connect()?;
+        stream.write_all(&calls)?;
+    }
+    let taken = target.given_back(tasks, before.descriptors)?.as_secs_f64();
+    let left = target.usage()?.descriptors.saturating_sub(before.descriptors);
+    Ok(vec![
+        Figure::new("time until gone clients are forgotten", taken, 2.0, "s"),
+        Figure::count("their descriptors left", left, 0.0),
+    ])
+}
+
+/// A client that sends what is no box, and goes on sending.
+pub(super) fn nonsense(options: &Options) -> io::Result<Vec<Figure>> {
+    let target = Target::start()?;
+    let mut stream = target.connect()?;
+    stream.write_all(b"\xff\xff not a box")?;
+    let most = options.pick(256 << 20, 4 << 30) as u64;
+    let taken = fill(&mut stream, &vec![0xff; 1 << 16], most)?;
+    let begun = Instant::now();
+    received(&mut stream)?;
+    let ended = begun.elapsed().as_secs_f64();
+    Ok(vec![
+        Figure::mib("read after a protocol error", taken, 2.0),
+        Figure::new("time until its end", ended, 10.0, "s"),
+    ])
+}
+
+/// Clients that begin a box and do not end it.
+pub(super) fn unfinished(options: &Options) -> io::Result<Vec<Figure>> {
+    let target = Target::start()?;
+    let before = target.usage()?;
+    // Nearly the largest box that there may be, in values of the largest size.
+    let value = [b"\x00\x01k\xff\xff".to_vec(), vec![b'v'; 0xffff]].concat();
+    let connections = options.pick(4, 64);
+    let mut streams = Vec::new();
+    for _ in 0..connections {
+        let mut stream = target.connect()?;
+        fill(&mut stream, &value, 16 << 20)?;
+        streams.push(stream);
+    }
+    let held = target.usage()?.resident.saturating_sub(before.resident) / connections as u64;
+    Ok(vec![Figure::mib("held for a box of each connection", held, 36.0)])
+}

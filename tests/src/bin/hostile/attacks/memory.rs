@@ -1,0 +1,85 @@
+//! Memory that a client makes the server hold.
+
+use amp_core::AmpBox;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use super::Figure;
+use super::ends::calls;
+use crate::options::Options;
+use crate::target::{Target, fill};
+
+/// After this time a connection is idle: large buffers are given back after about a second.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// One call that carries 60 000 bytes.
+fn large(command: &str) -> Vec<u8> {
+    let data = vec![b'd'; 60_000];
+    let pairs: [(&str, &[u8]); 3] =
+        [("_ask", b"1"), ("_command", command.as_bytes()), ("data", &data)];
+    AmpBox::from_pairs(pairs).expect("they fit").to_bytes().to_vec()
+}
+
+/// A client that calls for as long as it is read from, and whose calls take for ever.
+pub(super) fn unanswered(options: &Options) -> io::Result<Vec<Figure>> {
+    let target = Target::start()?;
+    let before = target.usage()?;
+    let mut figures = Vec::new();
+    for (what, piece) in [
+        ("held for large calls that are not answered", large("Keep")),
+        ("held for small calls that are not answered", calls("Wait", 1000)),
+    ] {
+        let mut streams = Vec::new();
+        let connections = options.pick(1, 4);
+        for _ in 0..connections {
+            let mut stream = target.connect()?;
+            fill(&mut stream, &piece, 1 << 30)?;
+            streams.push(stream);
+        }
+        let held = target.usage()?.resident.saturating_sub(before.resident);
+        figures.push(Figure::mib(what, held / connections as u64, 64.0));
+    }
+    Ok(figures)
+}
+
+/// A client that calls for as long as it is read from, and reads no answer.
+pub(super) fn unread(options: &Options) -> io::Result<Vec<Figure>> {
+    let target = Target::start()?;
+    let before = target.usage()?;
+    let connections = options.pick(1, 4);
+    let mut streams = Vec::new();
+    for _ in 0..connections {
+        let mut stream = target.connect()?;
+        fill(&mut stream, &large("Echo"), 1 << 30)?;
+        streams.push(stream);
+    }
+    let held = target.usage()?.resident.saturating_sub(before.resident);
+    Ok(vec![Figure::mib("held for answers that are not read", held / connections as u64, 64.0)])
+}
+
+/// Clients that have called much at once, read their answers, and do nothing more.
+pub(super) fn burst(options: &Options) -> io::Result<Vec<Figure>> {
+    let mut target = Target::start()?;
+    let connections = options.pick(20, 150);
+    // What the first ones make the process keep for all that come is not theirs.
+    let mut before = 0;
+    let mut streams = Vec::new();
+    for number in 0..2 * connections {
+        if number == connections {
+            std::thread::sleep(IDLE);
+            target.status()?;
+            before = target.usage()?.resident;
+        }
+        let mut stream = target.connect()?;
+        let mut writer = stream.try_clone()?;
+        let calls = large("Echo").repeat(16);
+        let writing = std::thread::spawn(move || io::Write::write_all(&mut writer, &calls));
+        let mut answers = vec![0; 16 * 60_000];
+        stream.read_exact(&mut answers)?;
+        writing.join().expect("it does not panic")?;
+        streams.push(stream);
+    }
+    std::thread::sleep(IDLE);
+    let held = target.usage()?.resident.saturating_sub(before) / connections as u64;
+    Ok(vec![Figure::mib("kept for an idle connection after a burst", held, 0.1)])
+}

@@ -1,0 +1,37 @@
+use amp_core::{Arguments, Command, CommandError};
+use bytes::Bytes;
+
+/// Says what the server holds.
+#[derive(Command)]
+#[amp(response = Held)]
+pub(crate) struct Status {}
+
+#[derive(Arguments, Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) tasks: u64,
+}
+
+/// Answers when its connection has ended.
+#[derive(Command)]
+pub(crate) struct Wait {}
+
+/// Keeps what it carries until its connection has ended.
+#[derive(Command)]
+pub(crate) struct Keep {
+    pub(crate) data: Bytes,
+}
+
+/// Logs in.
+#[derive(Command)]
+#[amp(error = Refused)]
+pub(crate) struct Authenticate {
+    pub(crate) password: Vec<u8>,
+}
+
+#[derive(CommandError, Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("too many passwords were wrong")]
+    TooManyAttempts,
+}

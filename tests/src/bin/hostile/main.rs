@@ -1,0 +1,65 @@
+//! What a hostile peer can do to a server at worst: attacks one that has its default settings, in a
+//! process of its own, and measures what that costs it. `SECURITY.md` has the table.
+//!
+//! ```text
+//! cargo run --release --bin hostile
+//! ```
+//!
+//! Each figure has a bound; one that is over it makes the exit code 1. With `--small` each attack is
+//! made with less, for machines that have other things to do; the bounds are the same.
+
+mod attacks;
+mod commands;
+mod options;
+mod server;
+mod target;
+
+use std::process::ExitCode;
+
+use crate::attacks::{ATTACKS, Figure};
+use crate::options::{Mode, Options, USAGE};
+
+fn main() -> ExitCode {
+    match Options::parse() {
+        Ok(Mode::Help) => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        Ok(Mode::Serve(path)) => match server::run(&path) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => nothing_run(&error.to_string()),
+        },
+        Ok(Mode::Attack(options)) => attack(&options),
+        Err(mistake) => nothing_run(&format!("{mistake}\n{USAGE}")),
+    }
+}
+
+fn nothing_run(mistake: &str) -> ExitCode {
+    eprintln!("hostile: {mistake}");
+    ExitCode::from(2)
+}
+
+fn attack(options: &Options) -> ExitCode {
+    println!("| attack | what it costs the server | seen | bound |\n|---|---|---|---|");
+    let mut over = 0;
+    for (name, attack) in ATTACKS {
+        if options.only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
+        let figures = match attack(options) {
+            Ok(figures) => figures,
+            Err(error) => return nothing_run(&format!("{name}: {error}")),
+        };
+        for figure in figures {
+            let Figure { what, seen, bound, unit } = &figure;
+            let mark = if figure.is_within() { "" } else { " **over**" };
+            over += usize::from(!figure.is_within());
+            println!("| {name} | {what} | {seen:.1} {unit}{mark} | {bound} {unit} |");
+        }
+    }
+    if over == 0 {
+        return ExitCode::SUCCESS;
+    }
+    println!("{over} figures are over their bounds");
+    ExitCode::FAILURE
+}

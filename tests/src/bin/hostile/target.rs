@@ -1,0 +1,140 @@
+//! The server under attack, as its attackers and its observer see it.
+
+use amp_core::blocking::Client;
+use amp_tests::{DEADLINE, Process};
+use std::env;
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+use crate::commands::{Held, Status};
+
+/// A server in a process of its own, which ends with this.
+pub(crate) struct Target {
+    path: PathBuf,
+    observer: Client<UnixStream>,
+    // Dropped in this order: the process is gone before its socket's folder is.
+    process: Process,
+    _folder: TempDir,
+}
+
+/// What the kernel says of a process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    pub(crate) descriptors: usize,
+    /// In bytes.
+    pub(crate) resident: u64,
+}
+
+impl Target {
+    pub(crate) fn start() -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("socket");
+        let mut command = Command::new(env::current_exe()?);
+        command.arg("--serve").arg(&path);
+        // What glibc keeps of freed memory is not the server's: so it gives back what is large.
+        command.env("MALLOC_MMAP_THRESHOLD_", "32768").env("MALLOC_ARENA_MAX", "1");
+        let mut process = Process::start(command);
+        if process.line(Instant::now() + DEADLINE).is_none() {
+            return Err(io::Error::other("the server does not start"));
+        }
+        let stream = UnixStream::connect(&path)?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        let mut target = Self { path, observer: Client::new(stream), process, _folder: folder };
+        // Its own connection is there from the beginning, so that it never counts.
+        target.status()?;
+        Ok(target)
+    }
+
+    /// Another connection, for an attacker: nothing is read from it, and a write that would have to
+    /// wait for more than a second is an error.
+    pub(crate) fn connect(&self) -> io::Result<UnixStream> {
+        Self::connect_at(&self.path)
+    }
+
+    /// One to what wants a login first.
+    pub(crate) fn connect_to_login(&self) -> io::Result<UnixStream> {
+        Self::connect_at(&login_path(&self.path))
+    }
+
+    fn connect_at(path: &Path) -> io::Result<UnixStream> {
+        let stream = UnixStream::connect(path)?;
+        stream.set_write_timeout(Some(Duration::from_secs(1)))?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        Ok(stream)
+    }
+
+    /// What the server says that it holds.
+    pub(crate) fn status(&mut self) -> io::Result<Held> {
+        self.observer.call(&Status {}).map_err(io::Error::other)
+    }
+
+    /// What the kernel says that the server uses.
+    pub(crate) fn usage(&self) -> io::Result<Usage> {
+        let folder = format!("/proc/{}", self.process.id());
+        let descriptors = fs::read_dir(format!("{folder}/fd"))?.count();
+        let status = fs::read_to_string(format!("{folder}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let kib =
+            kib.ok_or_else(|| io::Error::other("the kernel does not say what is resident"))?;
+        Ok(Usage { descriptors, resident: kib << 10 })
+    }
+
+    /// How long it takes until the server holds no more than `tasks` and `descriptors`.
+    pub(crate) fn given_back(&mut self, tasks: u64, descriptors: usize) -> io::Result<Duration> {
+        let begun = Instant::now();
+        while begun.elapsed() < DEADLINE {
+            if self.status()?.tasks <= tasks && self.usage()?.descriptors <= descriptors {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        Ok(begun.elapsed())
+    }
+}
+
+/// Writes until the other side takes no more for a second, or has closed. Returns how many bytes
+/// were taken, `most` at most.
+pub(crate) fn fill(stream: &mut UnixStream, piece: &[u8], most: u64) -> io::Result<u64> {
+    let mut taken = 0;
+    while taken < most {
+        match stream.write(piece) {
+            Ok(written) => {
+                taken += written as u64;
+                if written < piece.len() {
+                    break;
+                }
+            }
+            Err(error) if is_full(&error) || is_closed(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(taken)
+}
+
+/// What the other side sends until it has closed.
+pub(crate) fn received(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut received = Vec::new();
+    match stream.read_to_end(&mut received) {
+        Err(error) if !is_closed(&error) => Err(error),
+        _ => Ok(received),
+    }
+}
+
+/// Where the server at this path listens for those who have to log in.
+pub(crate) fn login_path(path: &Path) -> PathBuf {
+    path.with_extension("login")
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+}
