@@ -62,14 +62,14 @@ pub struct Limits {
     pub running_responders: usize,
     /// Responders that run at once when reading has to go on, which a peer can bring about: it needs
     /// only to leave its answers unread. So this is the bound, and the other one is what honest peers
-    /// see. 8192 by default. A call over it
-    /// is answered with `UNKNOWN`; a one-way call over it ends the connection.
+    /// see. 8192 by default. A call over it is answered with `UNKNOWN`; a one-way call over it ends the
+    /// connection.
     pub running_responders_max: usize,
     /// Bytes of the calls whose responders run, as they were on the wire, or of the memory that was
     /// spent on [decoding](Limits::decoded_bytes) them where that is more. 32 MiB by default. At
     /// this number nothing more is read, with the same exceptions as for
-    /// [`running_responders`](Limits::running_responders). The calls of one read are started
-    /// together, so a few more bytes may run.
+    /// [`running_responders`](Limits::running_responders), and calls that were read wait. The one that
+    /// goes over it is begun, so a few more bytes may run.
     pub running_bytes: usize,
     /// Bytes of the calls whose responders run when reading has to go on: the bound, as
     /// [`running_responders_max`](Limits::running_responders_max) is. 64 MiB by default. A
