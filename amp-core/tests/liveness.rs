@@ -8,6 +8,7 @@ use amp_core::{NoError, ProtocolSwitch, Responders, Switched};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Script, echoing, gated, numbered, settled};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -121,6 +122,36 @@ async fn a_peer_that_is_there_is_not_given_up_for_what_was_not_read() {
         assert!(peer.running_responders() < 10, "those of the first read");
         until_closing(&peer).await;
         assert_eq!(peer.counters().calls_received, 500);
+    }
+}
+
+/// However much there is to be read, only a few looks are taken at it: whether it was sent just now,
+/// nobody can tell.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_has_sent_without_end_is_given_up_in_a_few_times_the_timeout() {
+    for prepare in [
+        (|connection| connection.idle_timeout(2 * SECOND)) as fn(Connection) -> Connection,
+        |connection| connection.ping(Ping, SECOND, SECOND),
+    ] {
+        let gate = Arc::new(Semaphore::new(0));
+        let close_timeout = Duration::from_millis(1);
+        let limits = Limits { running_responders: 1, close_timeout, ..Limits::default() };
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let connection = prepare(Connection::new(near)).limits(limits);
+        let peer = connection.responders(slow(&gate)).spawn();
+        let text = "x".repeat(60_000);
+        let call = AmpBox::from_pairs([("_command", "Slow"), ("text", &*text)]).unwrap();
+        let bytes = call.to_bytes().repeat(1000);
+        let before = Instant::now();
+        let sending = tokio::spawn(async move { far.write_all(&bytes).await });
+        let reason = peer.closed().await;
+        assert!(
+            matches!(reason, CloseReason::Idle { .. } | CloseReason::PingTimeout { .. }),
+            "{reason}"
+        );
+        let taken = before.elapsed();
+        assert!(taken < 9 * SECOND, "{taken:?}");
+        sending.await.unwrap().expect_err("it never gets to the end");
     }
 }
 

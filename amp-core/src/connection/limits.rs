@@ -54,8 +54,10 @@ pub struct Limits {
     /// When nothing could be read for 200 milliseconds, 64 KiB are read ahead, whose calls wait; so
     /// the end of a peer is seen. They count with what they take in memory. When that is not enough to
     /// tell whether the peer is alive, by the [`idle_timeout`](crate::Connection::idle_timeout) or a
-    /// [`ping`](crate::Connection::ping), it is twice as much each time, up to
-    /// [`running_bytes`](Limits::running_bytes). A peer that has gone and had sent more ends its
+    /// [`ping`](crate::Connection::ping), it is eight times as much each time, up to the largest box
+    /// there may be, or 4 MiB if that is more, but no more than
+    /// [`running_bytes`](Limits::running_bytes): so a peer that has sent more than that is given up after
+    /// four times the timeout. A peer that has gone and had sent more ends its
     /// connection within a second as well, over sockets and TLS over them. One-way commands that it
     /// had sent are begun as responders are done, also once the connection has ended; calls that want
     /// an answer are not.

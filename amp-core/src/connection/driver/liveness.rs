@@ -178,12 +178,8 @@ impl Driver {
     /// Fails when nothing has come for too long.
     pub(super) fn poll_watch(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
         match self.poll_timers(cx) {
-            Err(_) if self.look_further() => {
-                if let Some(watch) = &mut self.watch {
-                    watch.received();
-                }
-                Ok(Progress::More)
-            }
+            // What it finds counts from now on, and when it finds nothing the time is over.
+            Err(_) if self.look_further() => Ok(Progress::More),
             alive => alive.map(|()| Progress::Waiting),
         }
     }

@@ -21,6 +21,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How many bytes are read ahead at first, together with what the calls among them take in memory.
 const AHEAD: usize = 64 << 10;
 
+/// How much farther each look is for a sign of life, and how far it may be in any case. One box may be
+/// larger than that; then that is how far.
+const FARTHER_TIMES: usize = 8;
+const FARTHER: usize = 4 << 20;
+
 /// Looks for the peer every now and then.
 pub(super) struct Lookout {
     timer: Pin<Box<Sleep>>,
@@ -101,13 +106,17 @@ impl Driver {
     }
 
     /// Reads further ahead, if that may be: the answer that shows that the peer is alive may be
-    /// behind its calls.
+    /// behind its calls. Each look is at much more than the one before it, since whoever asks waits as
+    /// long for each that finds something.
     pub(super) fn look_further(&mut self) -> bool {
         if self.reading != Reading::Paused {
             return false;
         }
-        let further = (self.input.ahead * 2).clamp(AHEAD, self.furthest());
-        let before = std::mem::replace(&mut self.input.ahead, further);
+        let largest = self.shared.settings.limits.boxes.max_bytes.max(FARTHER);
+        let furthest = self.furthest().min(largest);
+        let further = (self.input.ahead.max(AHEAD / FARTHER_TIMES) * FARTHER_TIMES).min(furthest);
+        let before = self.input.ahead;
+        self.input.ahead = before.max(further);
         further > before
     }
 }
