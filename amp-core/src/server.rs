@@ -7,7 +7,7 @@
 //! | | one connection | all connections of a server together |
 //! |---|---|---|
 //! | connections, and so descriptors | | by how many descriptors the process may have, 384 of 1024: [`max_connections`](Serve::max_connections) |
-//! | descriptors that were passed | 256 unclaimed, and 256 held by responders: [`unclaimed_attachments`](crate::Limits::unclaimed_attachments) | 256 of each, for all of the process: [`attachments_in_all`](crate::Limits::attachments_in_all) |
+//! | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024, of which responders hold three quarters at most: [`attachments_in_all`](crate::Limits::attachments_in_all) |
 //! | calls being answered | 8192: [`running_responders_max`](crate::Limits::running_responders_max) | 65 536, and 16 for each connection: [`max_running_responders`](Serve::max_running_responders) |
 //! | bytes of those calls | 64 MiB: [`running_bytes_max`](crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
 //! | bytes of a box that is not finished | 17 MiB: [`boxes`](crate::Limits::boxes) | |

@@ -79,7 +79,7 @@
 //! - When the connection ends. A protocol switch hands over those that are left.
 //!
 //! There may be as many unclaimed ones as
-//! [`Limits::unclaimed_attachments`](amp_core::Limits::unclaimed_attachments) says, 256 by default.
+//! [`Limits::unclaimed_attachments`](amp_core::Limits::unclaimed_attachments) says, 128 or 256 by default.
 //! One more ends the connection, with that as the reason, and closes them. All descriptors of a box
 //! come before its end, so no box can bring more than that either. As many may be held by running
 //! responders. Over all connections of the process,

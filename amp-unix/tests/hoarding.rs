@@ -201,41 +201,106 @@ fn what_running_responders_hold_counts() {
     });
 }
 
+/// As many as a call may bring that is held, up to `most`. Whether any.
+async fn hold_all(peer: &Peer, most: usize) -> usize {
+    let mut held = 0;
+    let mut count = most;
+    while count > 0 {
+        let (command, readers) = files(count);
+        let call = tokio::spawn(peer.call_remote(command));
+        let unhandled = peer.call_remote_string("Nobody", [("", ""); 0]).await.unwrap_err();
+        assert!(unhandled.is_unhandled());
+        if readers.iter().all(is_open) {
+            held += count;
+        } else {
+            assert!(call.await.unwrap().is_err());
+            count /= 2;
+        }
+    }
+    held
+}
+
 #[test]
 fn what_running_responders_hold_counts_over_all_connections() {
     without_leak("what_running_responders_hold_counts_over_all_connections", || async {
         let release = Arc::<Notify>::default();
-        let limits = Limits { attachments_in_all: 20, ..Limits::default() };
+        let limits = Limits { attachments_in_all: 64, ..Limits::default() };
         let pair = || {
             let (near, far) = UnixStream::pair().unwrap();
             let far = connection(far).unwrap().responders(holding(&release)).limits(limits);
             (connection(near).unwrap().spawn(), far.spawn())
         };
         let ((first, first_far), (second, _second_far)) = (pair(), pair());
-        let (third, _third_far) = pair();
-        // More than a quarter of all, but half of all is free still.
-        let (one, readers) = hold(&first, 10).await;
+        // One alone has half of all.
+        let (one, readers) = hold(&first, 32).await;
         refused(&first, 1).await;
-        // Others have some, of which none has more than a quarter.
-        let (other, _) = hold(&second, 5).await;
+        // Of the 48 that responders may hold a third is left: a ninth of that.
+        let (other, _) = hold(&second, 3).await;
         refused(&second, 1).await;
-        let (another, _) = hold(&third, 5).await;
-        refused(&third, 1).await;
         // What outlives its connection counts.
         first.close().await;
         first_far.closed().await;
         assert!(one.await.unwrap().unwrap_err().is_closed());
         assert!(readers.iter().all(is_open));
-        refused(&third, 1).await;
+        refused(&second, 1).await;
         release.notify_waiters();
         other.await.unwrap().unwrap();
-        another.await.unwrap().unwrap();
         for reader in &readers {
             closed(reader).await;
         }
-        let (last, _) = hold(&second, 9).await;
+        let (last, _) = hold(&second, 32).await;
         release.notify_waiters();
         last.await.unwrap().unwrap();
+    });
+}
+
+/// A dozen clients hold all they can, in responders and for boxes that they do not finish, and another
+/// still passes some, with its box and before it.
+#[test]
+fn those_who_hold_all_they_can_leave_some_for_others() {
+    without_leak("those_who_hold_all_they_can_leave_some_for_others", || async {
+        let release = Arc::<Notify>::default();
+        let limits = Limits { attachments_in_all: 256, ..Limits::default() };
+        let connect = || {
+            let (near, far) = UnixStream::pair().unwrap();
+            let take = |_, Take { file }| async {
+                drop(file);
+                Ok(())
+            };
+            let responders = holding(&release).respond(take);
+            let near = connection(near).unwrap().responders(responders).limits(limits).spawn();
+            (near, far)
+        };
+        let mut hostile = Vec::new();
+        let mut held = 0;
+        for _ in 0..12 {
+            let (near, far) = connect();
+            let peer = connection(far).unwrap().spawn();
+            held += hold_all(&peer, 128).await;
+            hostile.push((near, peer));
+        }
+        assert!(held < 192, "{held} are held");
+        let mut leaving = Vec::new();
+        let (_near, honest) = connect();
+        let mut honest = Far::new(honest);
+        let whole = ask("1", "Take", &[("file", "0")]);
+        honest.send(&whole[..10], 1).await;
+        for _ in 0..12 {
+            let (near, far) = connect();
+            let mut far = UnixTransport::new(far);
+            for _ in 0..30 {
+                leave_pipe(&mut far).await;
+            }
+            leaving.push((near, far));
+        }
+        honest.send(&whole[10..], 0).await;
+        assert!(honest.receive().await.unwrap().contains_key("_answer"));
+        let (near, far) = connect();
+        let honest = connection(far).unwrap().spawn();
+        let (call, _) = hold(&honest, 1).await;
+        release.notify_waiters();
+        call.await.unwrap().unwrap();
+        drop((near, hostile));
     });
 }
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use amp_core::{AmpBox, Arguments, CallError, CloseReason, Command, Peer, Responders};
+use amp_core::{AmpBox, Arguments, CallError, CloseReason, Command, Limits, Peer, Responders};
 use amp_unix::Descriptor;
 use std::error::Error as _;
 use support::numbered::{Far, number};
@@ -45,7 +45,8 @@ fn sides() -> Sides {
         take.send([file, other].map(number)).unwrap();
         async { Ok(()) }
     });
-    let near = amp_unix::connection(near).unwrap().responders(responders).spawn();
+    let limits = Limits { unclaimed_attachments: 256, ..Limits::default() };
+    let near = amp_unix::connection(near).unwrap().responders(responders).limits(limits).spawn();
     let idle = support::open_descriptors();
     Sides { near, far: Far::new(far), taken, idle }
 }

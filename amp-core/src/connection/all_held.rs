@@ -2,7 +2,9 @@
 //! connection: open files, of which a process may have so many.
 //!
 //! When there are too many, those are dropped of whoever has most, the oldest first: what is wanted is
-//! claimed at once, and nobody loses what he has for another who has more.
+//! claimed at once, and nobody loses what he has for another who has more. What responders hold cannot
+//! be taken from them, so the more there is of that, the less anyone may add: else a few would have
+//! all of it before the others come.
 
 #[cfg(unix)]
 use nix::sys::resource::{Resource, getrlimit};
@@ -71,11 +73,18 @@ impl Claims {
         if self.count + count > limit {
             return Err(("attachments of running responders", limit));
         }
-        // Nobody has more than a quarter of all while half of them are taken: others need some too.
-        let in_all = if self.count + count > in_all / 4 { in_all / 2 } else { in_all };
-        if CLAIMED.fetch_add(count, Ordering::Relaxed) + count > in_all {
+        let before = CLAIMED.fetch_add(count, Ordering::Relaxed);
+        let (most, share) = (most_claimed(in_all), share(in_all, before - self.count));
+        let over = if before + count > most {
+            Some(("attachments of running responders over all connections", most))
+        } else if self.count + count > share {
+            Some(("attachments of running responders, beside what others hold,", share))
+        } else {
+            None
+        };
+        if let Some(over) = over {
             CLAIMED.fetch_sub(count, Ordering::Relaxed);
-            return Err(("attachments of running responders over all connections", in_all));
+            return Err(over);
         }
         self.count += count;
         *self.by_box.entry(number).or_default() += count;
@@ -95,6 +104,22 @@ impl Drop for Claims {
     fn drop(&mut self) {
         CLAIMED.fetch_sub(self.count, Ordering::Relaxed);
     }
+}
+
+/// How many of `in_all` running responders may hold: the rest is for what waits.
+fn most_claimed(in_all: usize) -> usize {
+    in_all - in_all / 4
+}
+
+/// How many of `in_all` the responders of one connection may hold while those of others hold `others`:
+/// half of all, times the square of the share that is left. That is an eighth when half is left, and
+/// always one.
+fn share(in_all: usize, others: usize) -> usize {
+    let most = most_claimed(in_all);
+    let [half, most, left] =
+        [in_all / 2, most, most.saturating_sub(others)].map(|count| count.min(1 << 31) as u128);
+    let share = (half * left * left).checked_div(most * most).unwrap_or_default();
+    usize::try_from(share).unwrap_or(usize::MAX).max(1)
 }
 
 /// How many are held.
@@ -129,18 +154,23 @@ pub(super) fn make_room(in_all: usize, now: Instant) {
         let holders = HOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
         holders.iter().filter_map(Weak::upgrade).collect()
     };
-    let since: Vec<Vec<_>> = holders
+    let (since, claims): (Vec<Vec<_>>, Vec<_>) = holders
         .iter()
-        .map(|holder| holder.lock().unclaimed.since().filter(|since| *since < now).collect())
-        .collect();
+        .map(|holder| {
+            let state = holder.lock();
+            let since = state.unclaimed.since().filter(|since| *since < now).collect();
+            (since, state.claims.count)
+        })
+        .unzip();
     // Each with how many it has, and since when the oldest of those waits.
     let place = |index: usize, taken: usize| {
         let oldest = since[index].get(taken)?;
-        Some((since[index].len() - taken, Reverse(*oldest), index))
+        Some((claims[index] + since[index].len() - taken, Reverse(*oldest), index))
     };
     let mut most: BinaryHeap<_> = (0..since.len()).filter_map(|index| place(index, 0)).collect();
     let mut taken = vec![0; since.len()];
-    for _ in 0..waiting.saturating_sub((in_all / 4 * 3).saturating_sub(claimed)) {
+    let left = (in_all / 4 * 3).saturating_sub(claimed).max(in_all / 8);
+    for _ in 0..waiting.saturating_sub(left) {
         let Some((_, _, index)) = most.pop() else { break };
         taken[index] += 1;
         most.extend(place(index, taken[index]));
@@ -167,4 +197,27 @@ pub(super) fn default_in_all() -> usize {
         FEW
     });
     *IN_ALL
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_responders_hold_the_less_one_may_add() {
+        assert_eq!(most_claimed(256), 192);
+        let shares = [0, 96, 144, 168, 192, 200].map(|others| share(256, others));
+        assert_eq!(shares, [128, 32, 8, 2, 1, 1]);
+        assert_eq!([0, 1, 2, 7].map(|in_all| share(in_all, 0)), [1, 1, 1, 1]);
+        assert!(share(usize::MAX, 0) >= 1 << 31);
+    }
+
+    /// Each takes all it can, one after the other.
+    #[test]
+    fn a_few_do_not_have_all() {
+        for (in_all, few) in [(256, 30), (1024, 60), (1 << 16, 400)] {
+            let taken = (0..few).fold(0, |taken, _| taken + share(in_all, taken));
+            assert!(taken + 1 < most_claimed(in_all), "{taken} of {in_all}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::boxes::BoxLimits;
 /// | [`send_queue`](Limits::send_queue), bytes | 1 MiB | callers wait, and so do the peer's calls |
 /// | [`send_queue_boxes`](Limits::send_queue_boxes) | 65 536 | as at `send_queue` |
 /// | [`send_queue_max`](Limits::send_queue_max), bytes | 64 MiB | the connection ends |
-/// | [`unclaimed_attachments`](Limits::unclaimed_attachments) | 256 | the connection ends; a call whose responder would hold more is refused |
+/// | [`unclaimed_attachments`](Limits::unclaimed_attachments) | 128, or 256 by `RLIMIT_NOFILE` | the connection ends; a call whose responder would hold more is refused |
 /// | [`attachments_in_all`](Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE` | those of whoever has most are dropped; a call whose responder would hold more is refused |
 /// | [`unclaimed_timeout`](Limits::unclaimed_timeout) | 60 s | the attachment is dropped |
 /// | [`box_timeout`](Limits::box_timeout) | 60 s | the connection ends |
@@ -93,24 +93,30 @@ pub struct Limits {
     /// answered yet because of them, which count with what they take in memory. 64 MiB by default.
     /// Over it, the peer calls without reading what it is answered, and the connection ends.
     pub send_queue_max: usize,
-    /// Attachments, such as open files, that were received and that no argument has claimed. 256 by
-    /// default. Over it, the connection ends, and they are dropped at once.
+    /// Attachments, such as open files, that were received and that no argument has claimed. 128 by
+    /// default, and 256 where the process may have 2048 files open (`RLIMIT_NOFILE`) or more. Over it,
+    /// the connection ends, and they are dropped at once.
     ///
     /// As many may be held by the responders that run, which have claimed them. A call that would
     /// bring more is answered with `UNKNOWN`, and what it brought is dropped at once.
     ///
-    /// No box can name more than that. A peer that runs this implementation sends at most 64 ahead
-    /// of their boxes, unless one box names more, and Twisted sends them with their boxes; so four times as
-    /// many leave room, and are a quarter of the 1024 files that a process may have open on most
-    /// systems.
+    /// No box can name more than that; raise it, and
+    /// [`attachments_in_all`](Limits::attachments_in_all) with it, for boxes that do. A peer that runs
+    /// this implementation sends at most 64 ahead of their boxes, unless one box names more, and
+    /// Twisted sends them with their boxes; so twice as many leave room, and are an eighth of the 1024
+    /// files that a process may have open on most systems.
     pub unclaimed_attachments: usize,
     /// Attachments that all connections of this process hold together, those that no argument has
     /// claimed and those that running responders hold. By default a quarter of the files that the
     /// process may have open when this is first asked for (`RLIMIT_NOFILE`): 256 of 1024. When a
     /// connection receives one over it, some are dropped of those that wait for a box that names them:
-    /// those of the connection that has most, the oldest first. A call that brings more than responders
-    /// may hold in all is answered with `UNKNOWN`; those of one connection may hold a quarter of all, and
-    /// more only while less than half is taken.
+    /// those of the connection that has most, the oldest first.
+    ///
+    /// Running responders may hold three quarters of them. Those of one connection may hold half of all
+    /// while those of others hold none, an eighth when those of others hold half of what they may, a
+    /// 32nd when they hold three quarters of it, and one in any case: of 256, these are 128, 32, 8
+    /// and 1. A call that would bring more is answered with `UNKNOWN`. So it takes more than 30
+    /// connections to leave nothing of 256 to the others, and more where there are more.
     ///
     /// The limit that counts is that of the connection that receives. An attachment that holds up the
     /// end of its own connection, because it is the other end, costs two files; so the default leaves
@@ -144,7 +150,7 @@ impl Default for Limits {
             send_queue_boxes: 1 << 16,
             send_queue: 1 << 20,
             send_queue_max: 64 << 20,
-            unclaimed_attachments: 256,
+            unclaimed_attachments: (default_in_all() / 2).clamp(128, 256),
             attachments_in_all: default_in_all(),
             unclaimed_timeout: Duration::from_secs(60),
             box_timeout: Duration::from_secs(60),
