@@ -190,9 +190,9 @@ pub use amp_derive::{Argument, Arguments, Command, CommandError};
 /// at any time.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::argument::amp_list::{read_amp_list, read_box, write_amp_list, write_box};
     pub use crate::argument::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
     pub use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
+    pub use crate::command::amp_list::{read_amp_list, read_box, write_amp_list, write_box};
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay};
     #[cfg(feature = "tokio")]
     pub use crate::panics::caught;

@@ -130,7 +130,7 @@ fn tls_errors() -> Vec<TlsError> {
 }
 
 fn close_reasons() -> Vec<CloseReason> {
-    let of_tls = tls_errors().into_iter().map(CloseReason::Tls);
+    let of_tls = tls_errors().into_iter().map(|error| CloseReason::Tls(Arc::new(error)));
     let of_protocol = protocol_errors().into_iter().map(CloseReason::Protocol);
     let of_routes = route_errors(CloseReason::Local).into_iter().map(io::Error::from);
     of_tls
@@ -278,7 +278,7 @@ async fn a_report_says_everything_once_on_one_line() {
         }
     }
     let lost = ConnectError::Hook(Arc::new(CallError::<Declared>::Closed(CloseReason::Tls(
-        TlsError::Io(of_io()),
+        Arc::new(TlsError::Io(of_io())),
     ))));
     let expected = "the connection could not be made ready: the connection is closed: TLS could \
                     not be started: the stream broke during the TLS handshake: the shelf is empty: \

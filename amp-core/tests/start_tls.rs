@@ -105,6 +105,12 @@ fn evil() -> Vec<u8> {
     call.to_bytes().to_vec()
 }
 
+/// The cause of an end by a `StartTLS` that failed.
+fn tls_error(reason: &CloseReason) -> &TlsError {
+    let CloseReason::Tls(error) = reason else { panic!("{reason:?}") };
+    error.downcast_ref().expect("the cause is an error of TLS")
+}
+
 #[tokio::test]
 async fn clear_text_behind_the_call_is_never_read_as_boxes() {
     let responders = starting(Certificate::new().server());
@@ -113,7 +119,7 @@ async fn clear_text_behind_the_call_is_never_read_as_boxes() {
     script.send(&[&ask.to_bytes()[..], &evil()].concat()).await;
     script.expect([("_answer", "1")]).await;
     let reason = peer.closed().await;
-    assert!(matches!(reason, CloseReason::Tls(TlsError::Handshake(_))), "{reason:?}");
+    assert!(matches!(tls_error(&reason), TlsError::Handshake(_)), "{reason:?}");
     assert_eq!(peer.counters().calls_received, 1);
 }
 
@@ -130,9 +136,8 @@ async fn clear_text_behind_the_answer_is_never_read_as_boxes() {
     let answer = AmpBox::from_pairs([("_answer", tag)]).unwrap();
     script.send(&[&answer.to_bytes()[..], &evil()].concat()).await;
     let error = starting.await.unwrap().unwrap_err();
-    let CallError::Closed(CloseReason::Tls(TlsError::Handshake(_))) = error else {
-        panic!("{error:?}");
-    };
+    let CallError::Closed(reason) = error else { panic!("{error:?}") };
+    assert!(matches!(tls_error(&reason), TlsError::Handshake(_)), "{reason:?}");
     assert_eq!(peer.counters().calls_received, 0);
 }
 
@@ -149,9 +154,8 @@ async fn a_handshake_that_fails_fails_all_calls_for_that_reason() {
     support::settled().await;
     let error = near.start_tls(StartTls, Certificate::new().client()).await.unwrap_err();
     for error in [error, outstanding.await.unwrap().unwrap_err()] {
-        let CallError::Closed(CloseReason::Tls(TlsError::Handshake(_))) = error else {
-            panic!("{error:?}");
-        };
+        let CallError::Closed(reason) = error else { panic!("{error:?}") };
+        assert!(matches!(tls_error(&reason), TlsError::Handshake(_)), "{reason:?}");
     }
     let reason = amp_core::Report(&near.closed().await).to_string();
     assert!(reason.starts_with("TLS could not be started: "), "{reason}");
@@ -167,10 +171,8 @@ async fn a_peer_that_agrees_and_says_nothing_is_given_up() {
     let tag = script.expect_call("StartTLS").await;
     script.send_box([("_answer", &*tag)]).await;
     let error = starting.await.unwrap().unwrap_err();
-    assert!(
-        matches!(error, CallError::Closed(CloseReason::Tls(TlsError::Timeout { .. }))),
-        "{error:?}"
-    );
+    let CallError::Closed(reason) = error else { panic!("{error:?}") };
+    assert!(matches!(tls_error(&reason), TlsError::Timeout { .. }), "{reason:?}");
 }
 
 #[tokio::test]

@@ -7,27 +7,10 @@ use quote::{ToTokens, quote_spanned};
 use syn::{Ident, Path};
 
 use crate::ast::Struct;
+use crate::bodies::Bodies;
 use crate::expand_field::{self, FieldCode};
 use crate::expand_schema;
 use crate::generics;
-use crate::mistakes::Mistakes;
-
-/// How an item is expanded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bodies {
-    /// As its author meant it.
-    Working,
-    /// With mistakes, which the compiler reports: the impls are there so that it does not also
-    /// report that they are missing.
-    Stubs,
-}
-
-impl Bodies {
-    /// Stubs, if there are mistakes.
-    pub(crate) fn unless(mistakes: &Mistakes) -> Self {
-        if mistakes.is_empty() { Bodies::Working } else { Bodies::Stubs }
-    }
-}
 
 /// Implements `Arguments`.
 pub(crate) fn arguments(

@@ -5,7 +5,7 @@ use quote::quote_spanned;
 use syn::LitByteStr;
 
 use crate::ast::{Choice, ChoiceEnum};
-use crate::expand_arguments::Bodies;
+use crate::bodies::Bodies;
 use crate::expand_schema;
 
 /// How many bytes of the texts a message shows, of all of them and of each.

@@ -6,7 +6,7 @@ use syn::LitByteStr;
 use syn::spanned::Spanned;
 
 use crate::ast::{ErrorEnum, Variant};
-use crate::expand_arguments::Bodies;
+use crate::bodies::Bodies;
 use crate::expand_schema;
 
 /// Implements `CommandError`.

@@ -6,7 +6,7 @@ use syn::Path;
 use syn::spanned::Spanned;
 
 use crate::ast::{Choice, ChoiceEnum, ErrorEnum, Field, Struct, Variant};
-use crate::expand_arguments::Bodies;
+use crate::bodies::Bodies;
 use crate::expand_field::inside_option;
 
 /// `Arguments::schema`.

@@ -5,6 +5,7 @@
 
 mod ast;
 mod attributes;
+mod bodies;
 mod check;
 mod code_name;
 mod expand_arguments;
@@ -21,7 +22,7 @@ use quote::quote;
 use syn::{DeriveInput, parse_macro_input};
 
 use crate::ast::{ArgumentsAttributes, ChoiceEnum, CommandAttributes, ErrorEnum, Struct};
-use crate::expand_arguments::Bodies;
+use crate::bodies::Bodies;
 use crate::mistakes::Mistakes;
 
 /// Implements [`Command`] and [`Arguments`] for a struct with named fields, or with none.

@@ -106,7 +106,7 @@ fn read<K: Argument, V: Argument>(
 }
 
 fn map_of<K: Argument, V: Argument>(types: &mut WireTypes) -> WireType {
-    let entry = types.within("", |types| {
+    let entry = types.within_box("", |types| {
         let mut entry = K::box_schema("key", types);
         entry.extend(V::box_schema("value", types));
         entry

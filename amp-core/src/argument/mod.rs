@@ -34,7 +34,7 @@
 //! Anything else becomes an argument by implementing [`Argument`].
 
 mod address;
-pub(crate) mod amp_list;
+mod amp_list;
 mod attachment;
 mod boolean;
 pub(crate) mod budget;
@@ -66,10 +66,12 @@ mod testing;
 mod traits;
 mod unicode;
 mod unknown_keys;
+mod wire_types;
 mod wrapper;
 #[cfg(feature = "zlib")]
 mod zlib;
 
+pub(crate) use amp_list::{count_boxes, read_boxes, read_keys};
 pub(crate) use attachment::NoAttachments;
 pub use attachment::{Attachment, AttachmentKind, Attachments};
 #[cfg(feature = "zlib")]

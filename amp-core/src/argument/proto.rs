@@ -94,7 +94,7 @@ impl<'a> Proto<'a> {
 
     /// As [`spend`](Self::spend), for so many elements of a type.
     #[inline]
-    pub(super) fn spend_for<T>(&mut self, elements: usize) -> Result<(), DecodeError> {
+    pub(crate) fn spend_for<T>(&mut self, elements: usize) -> Result<(), DecodeError> {
         self.budget.spend(elements.saturating_mul(size_of::<T>()))
     }
 
@@ -125,7 +125,7 @@ impl<'a> Proto<'a> {
     }
 
     /// Runs `act` for a box or an element that is inside of a value.
-    pub(super) fn nested<T, E: From<TooDeep>>(
+    pub(crate) fn nested<T, E: From<TooDeep>>(
         &mut self,
         act: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {

@@ -1,12 +1,10 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::fmt;
-use std::num::NonZero;
-use std::slice;
 
-use super::decoder::Found;
 use super::indexed::Indexed;
-use super::limits::{MAX_KEY, MAX_VALUE};
-use super::pair::{Pair, Walk};
+use super::pair::{Pair, Walk, check_key, check_value, put_pair};
+use super::pairs::{FoundPair, Pairs, find};
+use super::scan::Found;
 use super::{BoxError, BoxLimits, Reserved, Value, keys};
 use crate::shorten::Shortened;
 
@@ -77,12 +75,13 @@ impl AmpBox {
     /// When the bytes are not a box within `limits`, or not yet a whole one.
     pub fn parse(bytes: &mut Bytes, limits: BoxLimits) -> Result<Self, BoxError> {
         let found = Found::first(bytes, limits)?;
-        Ok(found.ampbox(bytes.split_to(found.end())))
+        Ok(Self::found(&found, bytes.split_to(found.end)))
     }
 
-    /// A box that a decoder has found to be all of `data`. `sorted` if each key is before the next.
+    /// The box that was found to be all of `data`.
     #[inline]
-    pub(super) fn received(data: Bytes, pairs: usize, sorted: bool) -> Self {
+    pub(crate) fn found(found: &Found, data: Bytes) -> Self {
+        let Found { pairs, sorted, .. } = *found;
         let form = if sorted && pairs <= MOST_PLAIN {
             Form::Plain(data)
         } else {
@@ -129,8 +128,8 @@ impl AmpBox {
     ///
     /// # Errors
     ///
-    /// When the key is empty or over [`MAX_KEY`] bytes, or the value over [`MAX_VALUE`] bytes.
-    /// The box is then as it was.
+    /// When the key is empty or over [`MAX_KEY`](super::MAX_KEY) bytes, or the value over
+    /// [`MAX_VALUE`](super::MAX_VALUE) bytes. The box is then as it was.
     pub fn insert(
         &mut self,
         key: impl AsRef<[u8]>,
@@ -314,90 +313,6 @@ impl fmt::Debug for AmpBox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs = self.iter().map(|(key, value)| (Shortened::new(key), Shortened::new(value)));
         f.debug_map().entries(pairs).finish()
-    }
-}
-
-/// A pair that was found.
-pub(super) struct FoundPair<'a> {
-    /// Its place among those of its box.
-    pub(super) at: usize,
-    pub(super) value: &'a [u8],
-    /// What is behind it as on the wire, where that can be gone through.
-    pub(super) behind: Walk<'a>,
-}
-
-/// The pairs of a box, or the last of them, sorted by the bytes of their keys.
-#[derive(Clone)]
-pub(crate) enum Pairs<'a> {
-    Plain(Walk<'a>),
-    Indexed(&'a [u8], slice::Iter<'a, Pair>),
-}
-
-impl<'a> Iterator for Pairs<'a> {
-    type Item = (&'a [u8], &'a [u8]);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        match self {
-            Pairs::Plain(walk) => walk.next(),
-            Pairs::Indexed(data, index) => {
-                index.next().map(|pair| (pair.key(data), pair.value(data)))
-            }
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let len = match self {
-            Pairs::Plain(walk) => walk.clone().count(),
-            Pairs::Indexed(_, index) => index.len(),
-        };
-        (len, Some(len))
-    }
-}
-
-impl ExactSizeIterator for Pairs<'_> {}
-
-#[inline]
-fn find<'a>(data: &'a [u8], key: &[u8]) -> Option<FoundPair<'a>> {
-    let mut walk = Walk::new(data);
-    for at in 0.. {
-        if let Some(value) = walk.next_if(key) {
-            return Some(FoundPair { at, value, behind: walk });
-        }
-        walk.next()?;
-    }
-    None
-}
-
-/// The length of `key`, where it can be written.
-#[inline]
-pub(super) fn check_key(key: &[u8]) -> Result<NonZero<u8>, BoxError> {
-    const { assert!(MAX_KEY == u8::MAX as usize) };
-    match u8::try_from(key.len()) {
-        Ok(len) => NonZero::new(len).ok_or(BoxError::EmptyKey),
-        Err(_) => Err(BoxError::KeyTooLong { len: key.len() }),
-    }
-}
-
-/// The length of the value of `key`, where it can be written.
-#[inline]
-pub(crate) fn check_value(key: &[u8], len: usize) -> Result<u16, BoxError> {
-    const { assert!(MAX_VALUE == u16::MAX as usize) };
-    u16::try_from(len).map_err(|_| value_too_long(key, len))
-}
-
-#[cold]
-fn value_too_long(key: &[u8], len: usize) -> BoxError {
-    BoxError::ValueTooLong { key: Shortened::new(key), len }
-}
-
-/// Writes a pair whose lengths were checked.
-pub(super) fn put_pair(out: &mut BytesMut, key: &[u8], value: &[u8]) {
-    debug_assert!(key.len() <= MAX_KEY && value.len() <= MAX_VALUE);
-    for part in [key, value] {
-        #[allow(clippy::cast_possible_truncation, reason = "checked by whoever made the pair")]
-        out.put_u16(part.len() as u16);
-        out.put_slice(part);
     }
 }
 

@@ -1,8 +1,7 @@
-use bytes::{Bytes, BytesMut};
-use std::ops::Range;
+use bytes::BytesMut;
 
-use super::amp_box::AmpBox;
-use super::{BoxError, BoxLimits, keys};
+use super::scan::Scan;
+use super::{AmpBox, BoxError, BoxLimits};
 
 /// Finds the boxes in a stream of bytes, however it is cut into pieces.
 ///
@@ -11,27 +10,13 @@ use super::{BoxError, BoxLimits, keys};
 /// the next box begins is unknown.
 #[derive(Debug)]
 pub struct Decoder {
-    limits: BoxLimits,
-    seen: Seen,
-    needed: usize,
-}
-
-/// What is known of the unfinished box.
-#[derive(Debug)]
-struct Seen {
-    /// Where its next pair begins.
-    at: usize,
-    pairs: usize,
-    /// Where the key of the last one is.
-    last_key: Range<usize>,
-    /// Whether each key is before the next.
-    sorted: bool,
+    scan: Scan,
 }
 
 impl Decoder {
     /// A decoder that holds received boxes to `limits`.
     pub fn new(limits: BoxLimits) -> Self {
-        Self { limits, seen: Seen::default(), needed: 2 }
+        Self { scan: Scan::new(limits) }
     }
 
     /// Takes the next box off the front of `buffer`, which must begin where the last one ended
@@ -42,123 +27,21 @@ impl Decoder {
     /// When the bytes are not a box, or one over a limit; before it is all there if that is
     /// already certain.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<AmpBox>, BoxError> {
-        let found = self.scan(buffer)?;
-        Ok(found.map(|found| found.ampbox(buffer.split_to(found.end).freeze())))
+        let found = self.scan.next(buffer)?;
+        Ok(found.map(|found| AmpBox::found(&found, buffer.split_to(found.end).freeze())))
     }
 
     /// How many bytes must be in the buffer before [`decode`](Decoder::decode) gets any further:
     /// all of the box's next pair and its end, as far as their lengths are known.
     pub fn needed(&self) -> usize {
-        self.needed
-    }
-
-    /// Goes on through `bytes`; the box that they begin with, if it is all there.
-    pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<Option<Found>, BoxError> {
-        let Seen { mut at, mut pairs, last_key, mut sorted } = std::mem::take(&mut self.seen);
-        let mut last_start = last_key.start;
-        let mut last_key = &bytes[last_key];
-        let mut rest = &bytes[at..];
-        let needed = loop {
-            let [high, key_len, ref behind @ ..] = *rest else {
-                // One byte is enough to tell that a key is too long, or that this is not AMP.
-                match rest.first() {
-                    Some(&high) if high != 0 => return Err(key_too_long(bytes, at)),
-                    _ => break at + 2,
-                }
-            };
-            if high != 0 {
-                return Err(key_too_long(bytes, at));
-            }
-            if key_len == 0 {
-                self.check_length(at + 2)?;
-                self.needed = 2;
-                return Ok(Some(Found { end: at + 2, pairs, sorted }));
-            }
-            if pairs >= self.limits.max_pairs {
-                return Err(self.limits.too_many_pairs(pairs + 1));
-            }
-            // Whatever comes, the box has an end of two bytes.
-            let least = at + 4 + usize::from(key_len) + 2;
-            let lengths = behind.split_at_checked(key_len.into());
-            let Some((key, &[high, low, ref value @ ..])) = lengths else {
-                self.check_length(least)?;
-                break least;
-            };
-            let value_len = usize::from(u16::from_be_bytes([high, low]));
-            if least + value_len > self.limits.max_bytes {
-                // What was certain before the value's length was is said first.
-                self.check_length(least)?;
-                self.check_length(least + value_len)?;
-            }
-            let Some(behind) = value.get(value_len..) else { break least + value_len };
-            if u32::try_from(at + 2).is_err() {
-                return Err(BoxError::BoxTooLong { seen: at + 2, limit: u32::MAX as usize });
-            }
-            sorted &= keys::is_before(last_key, key);
-            (last_start, last_key) = (at + 2, key);
-            pairs += 1;
-            at = least + value_len - 2;
-            rest = behind;
-        };
-        let last_key = last_start..last_start + last_key.len();
-        self.seen = Seen { at, pairs, last_key, sorted };
-        self.needed = needed;
-        Ok(None)
-    }
-
-    #[inline]
-    fn check_length(&self, seen: usize) -> Result<(), BoxError> {
-        if seen > self.limits.max_bytes { Err(self.limits.too_long(seen)) } else { Ok(()) }
-    }
-}
-
-/// The error of a key whose length is at `at`, and more than a byte has room for.
-#[cold]
-fn key_too_long(bytes: &[u8], at: usize) -> BoxError {
-    if at == 0 {
-        return BoxError::no_box(bytes);
-    }
-    let low = bytes.get(at + 1).copied().unwrap_or_default();
-    BoxError::KeyTooLong { len: u16::from_be_bytes([bytes[at], low]).into() }
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self { at: 0, pairs: 0, last_key: 0..0, sorted: true }
-    }
-}
-
-/// A box that is all there. It becomes an [`AmpBox`] only where that is needed, so that its bytes
-/// are moved as little as can be.
-pub(crate) struct Found {
-    /// Where it ends.
-    end: usize,
-    pairs: usize,
-    sorted: bool,
-}
-
-impl Found {
-    /// The box at the beginning of `bytes`, which must be all there.
-    pub(crate) fn first(bytes: &[u8], limits: BoxLimits) -> Result<Self, BoxError> {
-        let found = Decoder::new(limits).scan(bytes)?;
-        found.ok_or(BoxError::Truncated { seen: bytes.len() })
-    }
-
-    #[inline]
-    pub(crate) fn end(&self) -> usize {
-        self.end
-    }
-
-    /// The box, of which `data` is all.
-    #[inline]
-    pub(crate) fn ampbox(&self, data: Bytes) -> AmpBox {
-        AmpBox::received(data, self.pairs, self.sorted)
+        self.scan.needed
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     const TWO: &[u8] = b"\0\x04_ask\0\x011\0\x08_command\0\x03Sum\0\x01a\0\0\0\0\0\x01b\0\x012\0\0";
 
@@ -246,31 +129,5 @@ mod tests {
     #[test]
     fn an_empty_box_is_a_box() {
         assert!(limited(2, 0, b"\0\0").unwrap().unwrap().is_empty());
-    }
-
-    #[test]
-    fn what_was_looked_at_is_not_looked_at_again() {
-        let bytes = AmpBox::from_pairs([("a", "13"), ("b", ""), ("c", "81")]).unwrap().to_bytes();
-        for cut in 0..bytes.len() {
-            let mut decoder = Decoder::new(BoxLimits::default());
-            let mut buffer = BytesMut::from(&bytes[..cut]);
-            assert!(decoder.decode(&mut buffer).unwrap().is_none());
-            // Whoever looked at these lengths again would refuse them.
-            let mut at = 0;
-            while at < decoder.seen.at {
-                let value = at + 4 + usize::from(bytes[at + 1]);
-                buffer[at..at + 2].fill(0xff);
-                buffer[value - 2..value].fill(0xff);
-                at = value + usize::from(bytes[value - 1]);
-            }
-            buffer.extend_from_slice(&bytes[cut..]);
-            let found = decoder.scan(&buffer).unwrap().expect("it is all there");
-            assert_eq!(
-                (found.end, found.pairs, found.sorted),
-                (bytes.len(), 3, true),
-                "cut at {cut}"
-            );
-            assert_eq!(decoder.needed(), 2);
-        }
     }
 }

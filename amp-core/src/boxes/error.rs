@@ -1,6 +1,6 @@
 use std::io;
 
-use super::limits::{MAX_KEY, MAX_VALUE};
+use super::lengths::{MAX_KEY, MAX_VALUE};
 use crate::shorten::Shortened;
 
 /// Bytes that are not a box, or a pair that cannot be put into one.

@@ -3,8 +3,7 @@ use smallvec::SmallVec;
 use std::num::NonZero;
 
 use super::BoxError;
-use super::amp_box::put_pair;
-use super::pair::{Pair, Walk};
+use super::pair::{Pair, Walk, put_pair};
 
 /// A box whose pairs are found by an index: one of many pairs, one that came unsorted, or one that
 /// was built.
@@ -26,7 +25,7 @@ enum Data {
 }
 
 impl Indexed {
-    /// A box of so many pairs, which a decoder has found in `data`. `sorted` if each key is before
+    /// A box of so many pairs, which were found in `data`. `sorted` if each key is before
     /// the next.
     #[cold]
     pub(super) fn received(data: Bytes, pairs: usize, sorted: bool) -> Self {

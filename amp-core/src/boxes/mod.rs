@@ -11,27 +11,30 @@ mod decoder;
 mod error;
 mod indexed;
 pub mod keys;
+mod lengths;
 mod limits;
 mod output;
 mod pair;
+mod pairs;
 mod reader;
 mod reserved;
+mod scan;
 mod value;
 mod writer;
 
 pub use amp_box::AmpBox;
-#[cfg(feature = "serde")]
-pub(crate) use amp_box::Pairs;
-pub(crate) use amp_box::check_value;
 #[cfg(feature = "tokio")]
 pub use codec::BoxCodec;
 pub use decoder::Decoder;
-pub(crate) use decoder::Found;
 pub use error::BoxError;
-pub use limits::{BoxLimits, MAX_KEY, MAX_VALUE};
+pub use lengths::{MAX_KEY, MAX_VALUE};
+pub use limits::BoxLimits;
 pub(crate) use output::{Segment, Segments};
-pub(crate) use pair::Pair;
+pub(crate) use pair::{Pair, check_value};
+#[cfg(feature = "serde")]
+pub(crate) use pairs::Pairs;
 pub use reader::BoxReader;
 pub(crate) use reserved::Reserved;
+pub(crate) use scan::Found;
 pub use value::Value;
 pub use writer::{BoxWriter, ValueWriter};

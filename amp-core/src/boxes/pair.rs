@@ -1,4 +1,9 @@
+use bytes::{BufMut, BytesMut};
 use std::num::NonZero;
+
+use super::BoxError;
+use super::lengths::{MAX_KEY, MAX_VALUE};
+use crate::shorten::Shortened;
 
 /// Where a pair is: its key at `key`, and its value two bytes behind that.
 #[derive(Clone, Copy, Debug)]
@@ -114,5 +119,37 @@ impl<'a> Iterator for Walk<'a> {
         let (value, rest) = rest.split_at_checked(u16::from_be_bytes(*value_len).into())?;
         self.rest = rest;
         Some((key, value))
+    }
+}
+
+/// The length of `key`, where it can be written.
+#[inline]
+pub(super) fn check_key(key: &[u8]) -> Result<NonZero<u8>, BoxError> {
+    const { assert!(MAX_KEY == u8::MAX as usize) };
+    match u8::try_from(key.len()) {
+        Ok(len) => NonZero::new(len).ok_or(BoxError::EmptyKey),
+        Err(_) => Err(BoxError::KeyTooLong { len: key.len() }),
+    }
+}
+
+/// The length of the value of `key`, where it can be written.
+#[inline]
+pub(crate) fn check_value(key: &[u8], len: usize) -> Result<u16, BoxError> {
+    const { assert!(MAX_VALUE == u16::MAX as usize) };
+    u16::try_from(len).map_err(|_| value_too_long(key, len))
+}
+
+#[cold]
+fn value_too_long(key: &[u8], len: usize) -> BoxError {
+    BoxError::ValueTooLong { key: Shortened::new(key), len }
+}
+
+/// Writes a pair whose lengths were checked.
+pub(super) fn put_pair(out: &mut BytesMut, key: &[u8], value: &[u8]) {
+    debug_assert!(key.len() <= MAX_KEY && value.len() <= MAX_VALUE);
+    for part in [key, value] {
+        #[allow(clippy::cast_possible_truncation, reason = "checked by whoever made the pair")]
+        out.put_u16(part.len() as u16);
+        out.put_slice(part);
     }
 }

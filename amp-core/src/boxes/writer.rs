@@ -1,8 +1,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
 
-use super::amp_box::{check_key, check_value};
 use super::output::{Mark, Output, Segments};
+use super::pair::{check_key, check_value};
 use super::{AmpBox, BoxError, keys};
 use crate::shorten::Shortened;
 

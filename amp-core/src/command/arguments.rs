@@ -1,10 +1,9 @@
 use bytes::Bytes;
 
-use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto, UnknownKeys};
+use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto, read_keys};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Found, keys};
 use crate::proto::Body;
 use crate::schema::{BoxSchema, WireTypes};
-use crate::shorten::Shortened;
 
 /// Named arguments: a command's, a response's, the elements' of an `AmpList`, or a group that
 /// several commands share.
@@ -86,10 +85,10 @@ pub trait Arguments: Sized {
     /// default [`BoxLimits`].
     fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
         let found = Found::first(&bytes, BoxLimits::default())?;
-        if found.end() < bytes.len() {
-            return Err(DecodeErrorKind::Trailing { len: bytes.len() - found.end() }.into());
+        if found.end < bytes.len() {
+            return Err(DecodeErrorKind::Trailing { len: bytes.len() - found.end }.into());
         }
-        let ampbox = found.ampbox(bytes);
+        let ampbox = AmpBox::found(&found, bytes);
         Proto::detached(|proto| read_arguments(&ampbox, proto))
     }
 }
@@ -100,30 +99,6 @@ pub(crate) fn read_arguments<T: Arguments>(
     proto: &mut Proto<'_>,
 ) -> Result<T, DecodeError> {
     read_keys(ampbox, proto, T::STRICT, T::from_box)
-}
-
-/// Reads `ampbox` with `read`. A key that it leaves is an error when `strict`, or when the
-/// connection is.
-pub(crate) fn read_keys<T>(
-    ampbox: &AmpBox,
-    proto: &mut Proto<'_>,
-    strict: bool,
-    read: impl FnOnce(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<T, DecodeError>,
-) -> Result<T, DecodeError> {
-    proto.begin(ampbox);
-    let mut reader = BoxReader::new(ampbox);
-    let arguments = read(&mut reader, proto)?;
-    let strict = strict || proto.unknown_keys() == UnknownKeys::Reject;
-    if (strict || proto.watches_values())
-        && let Some(key) = reader.untaken()
-    {
-        proto.leave_values();
-        if !strict {
-            return Ok(arguments);
-        }
-        return Err(DecodeErrorKind::UnknownKey { key: Shortened::new(key) }.into());
-    }
-    Ok(arguments)
 }
 
 /// No arguments at all.

@@ -1,12 +1,14 @@
 //! Commands: typed calls, their responses and their errors.
 
+pub(crate) mod amp_list;
 mod arguments;
 mod error;
 mod ping;
+mod schema;
 mod traits;
 
 pub use arguments::Arguments;
-pub(crate) use arguments::{read_arguments, read_keys};
+pub(crate) use arguments::read_arguments;
 pub use error::{CommandError, NoError};
 pub use ping::Ping;
 pub use traits::{Command, OneWay, ProtocolSwitch};

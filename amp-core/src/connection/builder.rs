@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 
+use super::byte_stream::ByteStream;
 use super::driver::{Driver, Liveness, Pings};
 use super::halves::Halves;
 use super::limits::Limits;
@@ -14,7 +15,7 @@ use super::peer::Peer;
 use super::policy::FailurePolicy;
 use super::shared::Shared;
 use super::together::Together;
-use super::transport::{ByteStream, Transport};
+use super::transport::Transport;
 use crate::argument::{Extensions, PeerAddress, UnknownKeys};
 use crate::command::{Command, OneWay};
 use crate::dial;

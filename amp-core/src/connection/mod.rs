@@ -2,6 +2,7 @@
 
 mod all_held;
 mod builder;
+mod byte_stream;
 mod call;
 mod driver;
 mod halves;
@@ -22,6 +23,7 @@ mod unclaimed;
 
 pub use crate::error::{CallError, CloseReason};
 pub use builder::Connection;
+pub(crate) use byte_stream::ByteStream;
 pub use call::{Call, StringCall};
 pub(crate) use driver::Driver;
 pub(crate) use lanes::{LaneId, Lanes, Place};
@@ -38,6 +40,5 @@ pub(crate) use shared::{After, Shared, State, Then};
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;
 pub(crate) use together::Together;
-pub(crate) use transport::ByteStream;
 pub use transport::{RefusedAttachment, Transport};
 pub(crate) use unclaimed::BoxNumber;

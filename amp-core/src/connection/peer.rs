@@ -12,7 +12,6 @@ use crate::command::{Command, OneWay};
 use crate::error::{CallError, CloseReason};
 use crate::observing::{Outcome, Side};
 use crate::proto::Counters;
-use crate::responder::Responders;
 
 /// The other side of a connection: the handle that calls it.
 ///
@@ -230,20 +229,6 @@ impl Peer {
 
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.shared().lock().phase, Phase::Ended(_))
-    }
-
-    /// Replaces what answers the peer's calls on this connection: after a login, say. It holds
-    /// from the next call on whose responder is started. A responder that replaces the set before
-    /// it first waits does so before any call that the peer sent behind its own.
-    pub fn replace_responders<S>(&self, responders: Responders<S>) {
-        let locator = responders.into_locator();
-        // Dropped once the lock is.
-        let mut dropped = Some(locator);
-        self.shared().tell(|state| {
-            if !matches!(state.phase, Phase::Ended(_)) {
-                std::mem::swap(&mut state.replaced, &mut dropped);
-            }
-        });
     }
 
     /// Where the peer is.

@@ -519,6 +519,17 @@ impl Shared {
             self.news.store(true, Ordering::Relaxed);
         });
     }
+
+    /// Lets these responders answer from the next call on.
+    pub(crate) fn replace_locator(&self, locator: Arc<Locator>) {
+        // The one that is not needed is dropped once the lock is.
+        let mut dropped = Some(locator);
+        self.tell(|state| {
+            if !matches!(state.phase, Phase::Ended(_)) {
+                std::mem::swap(&mut state.replaced, &mut dropped);
+            }
+        });
+    }
 }
 
 impl State {

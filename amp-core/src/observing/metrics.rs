@@ -3,7 +3,7 @@ use rustc_hash::FxHashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::watch::{Outcome, Side};
+use super::outcome::{Outcome, Side};
 use crate::proto::Counters;
 
 /// The label of all commands whose names came from elsewhere: there is no end to those.

@@ -111,14 +111,16 @@
 
 #[cfg(feature = "metrics")]
 mod metrics;
+mod outcome;
 pub(crate) mod outliving;
 mod watch;
 mod wire_log;
 
 #[cfg(feature = "metrics")]
 pub(crate) use metrics::{MeasuredConnection, Measures};
+pub(crate) use outcome::{Outcome, Side};
 pub use outliving::outliving_responders;
-pub(crate) use watch::{Outcome, Plain, Side, Watch};
+pub(crate) use watch::{Plain, Watch};
 pub use wire_log::WireLog;
 
 /// Nothing is measured of calls without the feature `metrics`.

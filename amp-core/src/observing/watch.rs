@@ -4,6 +4,7 @@ use tracing::field::{Empty, display};
 use tracing::{Level, Span};
 
 use super::Measures;
+use super::outcome::{Outcome, Side};
 use crate::argument::PeerAddress;
 use crate::error::CallError;
 use crate::proto::RemoteError;
@@ -19,60 +20,6 @@ struct Watched {
     ended: bool,
     #[cfg(feature = "metrics")]
     measured: super::metrics::MeasuredCall,
-}
-
-/// Which side of a call this side is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Asking,
-    Answering,
-}
-
-/// What became of a call. The words are documented, and stay.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Answered,
-    Failed,
-    /// One-way commands only: queued on the asking side.
-    Sent,
-    /// One-way commands only: dealt with on the answering side.
-    Done,
-    Unreadable,
-    NotSent,
-    TimedOut,
-    Closed,
-    Dropped,
-}
-
-#[cfg(feature = "metrics")]
-impl Outcome {
-    /// How many there are. `Dropped` is the last.
-    pub(super) const COUNT: usize = Outcome::Dropped as usize + 1;
-}
-
-impl Side {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Side::Asking => "asking",
-            Side::Answering => "answering",
-        }
-    }
-}
-
-impl Outcome {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Outcome::Answered => "answered",
-            Outcome::Failed => "failed",
-            Outcome::Sent => "sent",
-            Outcome::Done => "done",
-            Outcome::Unreadable => "unreadable",
-            Outcome::NotSent => "not_sent",
-            Outcome::TimedOut => "timed_out",
-            Outcome::Closed => "closed",
-            Outcome::Dropped => "dropped",
-        }
-    }
 }
 
 impl Watch {

@@ -7,12 +7,11 @@ use tokio::time::Instant;
 
 use super::builder::Options;
 use super::client::Client;
-use super::error::NotConnectedKind;
 use super::kept::Kept;
 use crate::boxes::{AmpBox, BoxError};
 use crate::command::{Command, NoError, OneWay};
 use crate::connection::Peer;
-use crate::error::CallError;
+use crate::error::{CallError, NotConnectedKind};
 use crate::shorten::Shortened;
 
 /// A call that a [`Client`] is about to make: await it for the outcome.

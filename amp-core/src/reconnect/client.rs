@@ -8,11 +8,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::builder::{Builder, Options};
 use super::call::{Call, Named, Notice, Typed};
-use super::error::{NotConnected, NotConnectedKind};
 use super::state::State;
 use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
 use crate::connection::{Connection, Peer, Shared};
+use crate::error::{NotConnected, NotConnectedKind};
 
 /// A client that connects again when its connection is lost.
 ///
@@ -242,7 +242,8 @@ impl Client {
     pub(crate) fn not_connected(&self, kind: NotConnectedKind) -> NotConnected {
         let state = self.handle.state.borrow();
         let kind = if state.is_closed() { NotConnectedKind::Closed } else { kind };
-        NotConnected::new(kind, self.handle.address.clone(), &state)
+        let (next, cause) = state.outlook();
+        NotConnected::new(kind, self.handle.address.clone(), next, cause)
     }
 }
 

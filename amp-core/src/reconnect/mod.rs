@@ -53,14 +53,13 @@ mod backoff;
 mod builder;
 mod call;
 mod client;
-mod error;
 mod kept;
 mod state;
 mod supervisor;
 
+pub use crate::error::{ConnectError, NotConnected, NotConnectedKind};
 pub use backoff::{Backoff, Jitter};
 pub use builder::Builder;
 pub use call::{Call, Named, Notice, Typed};
 pub use client::Client;
-pub use error::{ConnectError, NotConnected, NotConnectedKind};
 pub use state::State;

@@ -1,7 +1,7 @@
 use tokio::time::Instant;
 
-use super::ConnectError;
 use crate::connection::Peer;
+use crate::error::{ConnectError, Next};
 
 /// How a [`Client`](super::Client) is connected.
 #[derive(Clone, Debug)]
@@ -38,6 +38,20 @@ impl State {
         match self {
             State::Connected(peer) if !peer.is_closed() => Some(peer),
             _ => None,
+        }
+    }
+
+    /// What the client does next about a connection that is missing, and why it is.
+    pub(super) fn outlook(&self) -> (Next, Option<ConnectError>) {
+        match self {
+            State::Connecting { attempt, cause } => {
+                (Next::Connecting { attempt: *attempt }, cause.clone())
+            }
+            State::Waiting { attempt, until, cause } => {
+                let wait = until.saturating_duration_since(Instant::now());
+                (Next::Waiting { attempt: *attempt, wait }, Some(cause.clone()))
+            }
+            State::Connected(_) | State::Closed => (Next::Nothing, None),
         }
     }
 

@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::backoff::Waits;
 use super::builder::Boxed;
-use super::error::ConnectError;
 use super::state::State;
-use crate::connection::{CloseReason, Connection, Peer, Shared};
+use crate::connection::{Connection, Peer, Shared};
 use crate::dial::Round;
+use crate::error::{CloseReason, ConnectError};
 use crate::panics::caught_future;
 use crate::report::Report;
 

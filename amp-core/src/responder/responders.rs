@@ -14,6 +14,7 @@ use super::string::{OfStrings, StringResponder};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
 use crate::command::{Command, Ping};
+use crate::connection::Peer;
 use crate::panics::caught;
 use crate::shorten::Shortened;
 
@@ -271,6 +272,15 @@ impl<S: Send + Sync + 'static> Responders<S> {
 impl<S> Responders<S> {
     pub(crate) fn into_locator(self) -> Arc<Locator> {
         self.locator
+    }
+}
+
+impl Peer {
+    /// Replaces what answers the peer's calls on this connection: after a login, say. It holds
+    /// from the next call on whose responder is started. A responder that replaces the set before
+    /// it first waits does so before any call that the peer sent behind its own.
+    pub fn replace_responders<S>(&self, responders: Responders<S>) {
+        self.shared().replace_locator(responders.into_locator());
     }
 }
 

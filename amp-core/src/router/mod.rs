@@ -79,6 +79,7 @@
 mod builder;
 mod driver;
 mod error;
+mod limits;
 mod name;
 mod route;
 mod routes;
@@ -86,8 +87,9 @@ mod shared;
 mod table;
 mod wire;
 
-pub use builder::{Router, RouterLimits};
+pub use builder::Router;
 pub use error::RouteError;
+pub use limits::RouterLimits;
 pub use name::RouteName;
 pub use route::{BoundRoute, Route};
 pub use routes::Routes;

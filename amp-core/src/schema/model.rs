@@ -2,13 +2,10 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::WireTypes;
-use crate::command::{Arguments, Command, CommandError};
-
 /// The commands of a program, by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
-    pub(super) commands: BTreeMap<String, CommandSchema>,
+    pub(crate) commands: BTreeMap<String, CommandSchema>,
 }
 
 /// One command.
@@ -98,40 +95,9 @@ pub enum Inner {
 }
 
 impl Schema {
-    /// Adds the command `C`.
-    ///
-    /// # Panics
-    ///
-    /// When another command of this name is there.
-    #[track_caller]
-    pub fn add<C: Command>(&mut self) {
-        let new = CommandSchema::of::<C>();
-        if let Some(other) = self.commands.insert(C::NAME.to_owned(), new.clone()) {
-            let seen = type_name::<C>();
-            assert!(other == new, "two different commands are named {:?}, one is {seen}", C::NAME);
-        }
-    }
-
     /// The commands, by their names.
     pub fn commands(&self) -> impl Iterator<Item = (&str, &CommandSchema)> {
         self.commands.iter().map(|(name, command)| (name.as_str(), command))
-    }
-}
-
-impl CommandSchema {
-    /// That of the command `C`.
-    pub fn of<C: Command>() -> Self {
-        let errors = <C::Error as CommandError>::schema().map(|mut errors| {
-            errors.sort();
-            errors.dedup();
-            errors
-        });
-        Self {
-            requires_answer: C::REQUIRES_ANSWER,
-            arguments: BoxSchema::of::<C>(),
-            response: BoxSchema::of::<C::Response>(),
-            errors,
-        }
     }
 }
 
@@ -143,11 +109,6 @@ impl ErrorSchema {
 }
 
 impl BoxSchema {
-    /// That of the arguments `T`.
-    pub fn of<T: Arguments>() -> Self {
-        WireTypes::default().arguments::<T>()
-    }
-
     /// No arguments at all.
     pub fn new() -> Self {
         Self::default()

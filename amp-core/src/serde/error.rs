@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use ::serde::{de, ser};
 
-use crate::argument::{DecodeError, DecodeErrorKind, EncodeError};
+use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 use crate::shorten::{self, Shortened};
 
 impl ser::Error for EncodeError {
@@ -25,4 +25,9 @@ impl de::Error for DecodeError {
     fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
         DecodeErrorKind::UnknownKey { key: Shortened::new(field) }.into()
     }
+}
+
+/// The error of a value that has no form on the wire.
+pub(super) fn no_form(what: &'static str) -> EncodeError {
+    EncodeErrorKind::NoForm { what }.into()
 }

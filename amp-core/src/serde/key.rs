@@ -7,7 +7,7 @@ use ::serde::de::{IntoDeserializer, Visitor};
 use ::serde::ser::Impossible;
 use ::serde::{Deserializer, Serialize, Serializer, forward_to_deserialize_any};
 
-use super::ser::no_form;
+use super::error::no_form;
 use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::Value;
 

@@ -8,6 +8,7 @@ use ::serde::ser::{
 use ::serde::{Serialize, Serializer};
 use bytes::BytesMut;
 
+use super::error::no_form;
 use super::key::KeySerializer;
 use crate::argument::{Argument, EncodeError, EncodeErrorKind, MAX_NESTING, Proto};
 use crate::boxes::{AmpBox, BoxLimits, BoxWriter, ValueWriter};
@@ -24,10 +25,6 @@ pub(super) fn to_box<T: Serialize + ?Sized>(value: &T) -> Result<AmpBox, EncodeE
         }
         Form::Plain => Err(no_form("what is neither a struct nor a map, outside of one,")),
     }
-}
-
-pub(super) fn no_form(what: &'static str) -> EncodeError {
-    EncodeErrorKind::NoForm { what }.into()
 }
 
 const WITH_DATA: &str = "an enum's variant with data";

@@ -49,8 +49,9 @@ impl ProtocolSwitch for StartTls {}
 pub(crate) fn upgrade(role: Role) -> Upgrade {
     Box::new(move |stream| {
         Box::pin(async move {
+            let shaken = handshake(stream, role, TIMEOUT).await;
             let (stream, certificates) =
-                handshake(stream, role, TIMEOUT).await.map_err(CloseReason::Tls)?;
+                shaken.map_err(|error| CloseReason::Tls(Arc::new(error)))?;
             Ok(Upgraded {
                 transport: Box::pin(transport(stream)),
                 data: certificates.map(|certificates| Arc::new(certificates) as _),

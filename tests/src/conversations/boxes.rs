@@ -1,7 +1,8 @@
 //! What is a box and what is not, and tags.
 
-use super::Step::{Closed, Open, Receive, Send};
-use super::{Conversation, case, put, sum, total, wait};
+use super::conversation::Step::{Closed, Open, Receive, Send};
+use super::conversation::{Conversation, case};
+use super::wire::{sum, total, wait};
 
 pub(super) fn boxes() -> Vec<Conversation> {
     let extra = |key_len| {

@@ -1,9 +1,8 @@
 //! Calls, their failures, and answers.
 
-use super::Step::{Closed, ClosedOrStaying, Open, Receive, Send};
-use super::{
-    Conversation, Step, case, count, count_notes, error, fail, put, sum, total, unknown, wait,
-};
+use super::conversation::Step::{Closed, ClosedOrStaying, Open, Receive, Send};
+use super::conversation::{Conversation, Step, case};
+use super::wire::{count, count_notes, error, fail, sum, total, unknown, wait};
 
 pub(super) fn commands() -> Vec<Conversation> {
     let call = |command: &[u8]| wire!["_ask" => "1", "_command" => command];

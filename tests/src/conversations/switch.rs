@@ -1,7 +1,8 @@
 //! The protocol switch: where the boxes end, and that they go on when it is refused.
 
-use super::Step::{ClosedOrStaying, Open, Receive, ReceiveBytes, Send};
-use super::{Conversation, case, error, put, sum, total, unknown, wait};
+use super::conversation::Step::{ClosedOrStaying, Open, Receive, ReceiveBytes, Send};
+use super::conversation::{Conversation, case};
+use super::wire::{error, sum, total, unknown, wait};
 
 pub(super) fn switch() -> Vec<Conversation> {
     let ask = |tag: &str| wire!["_ask" => tag, "_command" => "SwitchToEcho"];

@@ -1,7 +1,8 @@
 //! Values of every type: which are read, as what they are written again, and which are refused.
 
-use super::Step::{ClosedOrStaying, Open, Receive, Send};
-use super::{Conversation, Step, case, put, unknown};
+use super::conversation::Step::{ClosedOrStaying, Open, Receive, Send};
+use super::conversation::{Conversation, Step, case};
+use super::wire::unknown;
 
 fn echo(command: &str, tag: &str, key: &str, value: &[u8]) -> Vec<u8> {
     wire!["_ask" => tag, "_command" => command, key => value]

@@ -11,11 +11,11 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use crate::HANGS_AFTER;
-use crate::client::{Ends, Handle};
 use crate::commands::{
     Act, CallBack, Done, Look, Misanswer, Misread, Missing, Panic, Pass, Passed, Refuse,
     RefuseError, Tell, content,
 };
+use crate::ends::{Ends, Handle};
 use crate::ledger::CallId;
 use crate::pipes::{held, holding};
 use crate::plan::{CallPlan, ClientKind, ClientPlan, Fate, For, Kind};

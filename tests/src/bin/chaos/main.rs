@@ -26,6 +26,7 @@
 mod call;
 mod client;
 mod commands;
+mod ends;
 mod hooligan;
 mod ledger;
 mod line;

@@ -10,13 +10,15 @@
 
 mod attacks;
 mod commands;
+mod figure;
 mod options;
 mod server;
 mod target;
 
 use std::process::ExitCode;
 
-use crate::attacks::{ATTACKS, Figure};
+use crate::attacks::ATTACKS;
+use crate::figure::Figure;
 use crate::options::{Mode, Options, USAGE};
 
 fn main() -> ExitCode {

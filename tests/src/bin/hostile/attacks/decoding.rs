@@ -3,7 +3,7 @@
 use amp_tests::amplification;
 use std::io;
 
-use super::Figure;
+use crate::figure::Figure;
 use crate::options::Options;
 
 /// For each type of argument, the box that makes the most memory of each byte: measured in this

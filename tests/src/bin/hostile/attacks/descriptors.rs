@@ -5,7 +5,7 @@ use amp_unix::socket;
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 
-use super::Figure;
+use crate::figure::Figure;
 use crate::options::Options;
 use crate::target::{Target, Usage};
 

@@ -4,7 +4,7 @@ use amp_core::AmpBox;
 use std::io::{self, Write};
 use std::time::Instant;
 
-use super::Figure;
+use crate::figure::Figure;
 use crate::options::Options;
 use crate::target::{Target, fill, received};
 

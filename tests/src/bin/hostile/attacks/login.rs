@@ -3,7 +3,7 @@
 use amp_core::AmpBox;
 use std::io::{self, Write};
 
-use super::Figure;
+use crate::figure::Figure;
 use crate::options::Options;
 use crate::target::{Target, received};
 

@@ -4,8 +4,8 @@ use amp_core::AmpBox;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use super::Figure;
 use super::ends::calls;
+use crate::figure::Figure;
 use crate::options::Options;
 use crate::target::{Target, fill};
 

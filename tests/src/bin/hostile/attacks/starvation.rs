@@ -4,7 +4,7 @@ use amp_tests::starvation::{Kind, measure};
 use std::io;
 use std::time::Duration;
 
-use super::Figure;
+use crate::figure::Figure;
 use crate::options::Options;
 
 /// How much longer the one waits than beside as many that flood a plain echo server.

@@ -1,13 +1,13 @@
-//! How a call ends without a response, and a connection altogether.
-
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::CloseReason;
+#[cfg(feature = "tokio")]
+use super::not_connected::{NotConnected, NotConnectedKind};
 use crate::argument::{DecodeError, EncodeError};
 use crate::command::{CommandError, NoError};
-use crate::proto::{NotQueued, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
-use crate::report::Escaped;
+use crate::proto::{NotQueued, RemoteError, SwitchRefused, TooManyCalls};
 
 /// Why a call did not give a response. [`Report`](crate::Report) displays it with its causes.
 ///
@@ -52,7 +52,7 @@ pub enum CallError<E = NoError> {
     /// long enough. Nothing was sent.
     #[cfg(feature = "tokio")]
     #[error(transparent)]
-    NotConnected(#[from] crate::reconnect::NotConnected),
+    NotConnected(#[from] NotConnected),
     /// The connection ended before the answer came. The peer may have acted, unless the
     /// connection had ended before the call was made.
     #[error("the connection is closed")]
@@ -66,7 +66,7 @@ impl<E> CallError<E> {
             CallError::Timeout { .. } => true,
             #[cfg(feature = "tokio")]
             CallError::NotConnected(error) => {
-                matches!(error.kind(), crate::reconnect::NotConnectedKind::Waited { .. })
+                matches!(error.kind(), NotConnectedKind::Waited { .. })
             }
             _ => false,
         }
@@ -157,93 +157,6 @@ impl<E> From<NotQueued> for CallError<E> {
         match error {
             NotQueued::TooManyCalls(error) => CallError::TooManyCalls(error),
             NotQueued::TooLarge(error) => CallError::Encode(error.into()),
-        }
-    }
-}
-
-/// Why a connection ended. Every outstanding call fails with the same. [`Report`](crate::Report)
-/// displays it with its causes.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// `StartTLS` was agreed to, and TLS could not be started.
-    #[cfg(feature = "tls")]
-    #[error("TLS could not be started")]
-    Tls(#[source] crate::tls::TlsError),
-    /// This side closed it: by [`Peer::close`](crate::Peer::close), by dropping the last
-    /// [`Peer`](crate::Peer), or because its server was told to stop.
-    #[error("closed by this side")]
-    Local,
-    /// The peer closed it, between two boxes.
-    #[error("closed by the peer")]
-    Peer,
-    /// The peer closed it in the middle of a box.
-    #[error("closed by the peer, {received} bytes into a box")]
-    Truncated {
-        /// How many bytes of the box had arrived.
-        received: usize,
-    },
-    /// The stream broke.
-    #[error(transparent)]
-    Io(Arc<io::Error>),
-    /// The peer does not keep to the protocol.
-    #[error(transparent)]
-    Protocol(#[from] ProtocolError),
-    /// A responder failed, and that ends the connection: the error is fatal, or the policy is
-    /// [`FailurePolicy::Close`](crate::FailurePolicy::Close).
-    #[error("closed after {command} failed with {}", Escaped(code))]
-    Failed {
-        /// The command, as text.
-        command: Arc<str>,
-        /// The code that was answered, or that would have been.
-        code: Arc<str>,
-    },
-    /// The connection speaks another protocol now: a protocol switch has succeeded.
-    #[error("the connection has switched to another protocol")]
-    Switched,
-    /// Nothing was received for as long as
-    /// [`Connection::idle_timeout`](crate::Connection::idle_timeout) says.
-    #[error("nothing was received for {after:?}")]
-    Idle {
-        /// How long that was.
-        after: Duration,
-    },
-    /// The peer has not finished a box in time: see [`Limits::box_timeout`](crate::Limits::box_timeout)
-    /// and [`Connection::first_box_timeout`](crate::Connection::first_box_timeout).
-    #[error("no box was finished within {after:?}")]
-    BoxTimeout {
-        /// How long it had.
-        after: Duration,
-    },
-    /// The peer has not logged in in time: see `amp_core::login`.
-    #[error("the peer has not logged in within {within:?}")]
-    NoLogin {
-        /// How long it had.
-        within: Duration,
-    },
-    /// A [`Connection::ping`](crate::Connection::ping) was not answered.
-    #[error("a ping was not answered within {after:?}")]
-    PingTimeout {
-        /// How long was waited.
-        after: Duration,
-    },
-    /// The connection went over a limit that protects this side.
-    #[error("the connection went over the limit of {limit} {what}")]
-    Limit {
-        /// What there were too many of.
-        what: &'static str,
-        /// The limit.
-        limit: usize,
-    },
-}
-
-/// An error that holds a reason is that reason; so a transport that is itself part of a connection
-/// can say how that one ended. Any other is [`CloseReason::Io`].
-impl From<io::Error> for CloseReason {
-    fn from(error: io::Error) -> Self {
-        match error.downcast() {
-            Ok(reason) => reason,
-            Err(error) => CloseReason::Io(Arc::new(error)),
         }
     }
 }

@@ -2,13 +2,11 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
-use super::State;
-use crate::error::CloseReason;
+use super::CloseReason;
 use crate::report::Escaped;
 
-/// Why a [`Client`](super::Client) has no connection. [`Report`](crate::Report) displays it with its
+/// Why a [`Client`](crate::reconnect::Client) has no connection. [`Report`](crate::Report) displays it with its
 /// causes.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,13 +14,13 @@ pub enum ConnectError {
     /// No connection could be made.
     #[error("cannot connect")]
     Connect(#[source] Arc<dyn Error + Send + Sync>),
-    /// A connection was made, and the [`on_connect`](super::Builder::on_connect) hook failed.
+    /// A connection was made, and the [`on_connect`](crate::reconnect::Builder::on_connect) hook failed.
     #[error("the connection could not be made ready")]
     Hook(#[source] Arc<dyn Error + Send + Sync>),
     /// Connecting and the hook together took too long.
     #[error("the connection was not ready within {after:?}")]
     Timeout {
-        /// The [`attempt_timeout`](super::Builder::attempt_timeout).
+        /// The [`attempt_timeout`](crate::reconnect::Builder::attempt_timeout).
         after: Duration,
     },
     /// The code that connects, or the hook, panicked.
@@ -36,7 +34,7 @@ pub enum ConnectError {
     Lost(#[source] CloseReason),
 }
 
-/// A call that was not sent, because its [`Client`](super::Client) is not connected.
+/// A call that was not sent, because its [`Client`](crate::reconnect::Client) is not connected.
 #[derive(Clone, Debug)]
 pub struct NotConnected(Box<Details>);
 
@@ -48,9 +46,9 @@ struct Details {
     cause: Option<ConnectError>,
 }
 
-/// What the client does about it.
+/// The next thing that the client does about it.
 #[derive(Clone, Copy, Debug)]
-enum Next {
+pub(crate) enum Next {
     Connecting { attempt: u32 },
     Waiting { attempt: u32, wait: Duration },
     Nothing,
@@ -69,7 +67,7 @@ pub enum NotConnectedKind {
     },
     /// As many calls wait as may.
     TooManyWaiting {
-        /// The limit, in calls: [`Builder::max_waiting`](super::Builder::max_waiting).
+        /// The limit, in calls: [`Builder::max_waiting`](crate::reconnect::Builder::max_waiting).
         limit: usize,
     },
     /// The client is closed.
@@ -77,22 +75,17 @@ pub enum NotConnectedKind {
 }
 
 impl NotConnected {
-    pub(super) fn new(kind: NotConnectedKind, address: Option<Arc<str>>, state: &State) -> Self {
-        let (next, cause) = match state {
-            State::Connecting { attempt, cause } => {
-                (Next::Connecting { attempt: *attempt }, cause.clone())
-            }
-            State::Waiting { attempt, until, cause } => {
-                let wait = until.saturating_duration_since(Instant::now());
-                (Next::Waiting { attempt: *attempt, wait }, Some(cause.clone()))
-            }
-            State::Connected(_) | State::Closed => (Next::Nothing, None),
-        };
+    pub(crate) fn new(
+        kind: NotConnectedKind,
+        address: Option<Arc<str>>,
+        next: Next,
+        cause: Option<ConnectError>,
+    ) -> Self {
         Self(Box::new(Details { kind, address, next, cause }))
     }
 
     /// Says why the connection ended, where the client does not know yet.
-    pub(super) fn lost(mut self, reason: CloseReason) -> Self {
+    pub(crate) fn lost(mut self, reason: CloseReason) -> Self {
         self.0.cause.get_or_insert(ConnectError::Lost(reason));
         self
     }

@@ -1,0 +1,71 @@
+//! How the schemas of commands are made.
+
+use std::any::type_name;
+
+use super::{Arguments, Command, CommandError};
+use crate::schema::{BoxSchema, CommandSchema, Inner, Schema, WireType, WireTypes};
+
+impl Schema {
+    /// Adds the command `C`.
+    ///
+    /// # Panics
+    ///
+    /// When another command of this name is there.
+    #[track_caller]
+    pub fn add<C: Command>(&mut self) {
+        let new = CommandSchema::of::<C>();
+        if let Some(other) = self.commands.insert(C::NAME.to_owned(), new.clone()) {
+            let seen = type_name::<C>();
+            assert!(other == new, "two different commands are named {:?}, one is {seen}", C::NAME);
+        }
+    }
+}
+
+impl CommandSchema {
+    /// Returns the schema of the command `C`.
+    pub fn of<C: Command>() -> Self {
+        let errors = <C::Error as CommandError>::schema().map(|mut errors| {
+            errors.sort();
+            errors.dedup();
+            errors
+        });
+        Self {
+            requires_answer: C::REQUIRES_ANSWER,
+            arguments: BoxSchema::of::<C>(),
+            response: BoxSchema::of::<C::Response>(),
+            errors,
+        }
+    }
+}
+
+impl BoxSchema {
+    /// Returns the schema of the arguments `T`.
+    pub fn of<T: Arguments>() -> Self {
+        WireTypes::default().arguments::<T>()
+    }
+}
+
+impl WireTypes {
+    /// Returns the type on the wire of a value that is one box of `T`.
+    pub fn ampbox<T: Arguments>(&mut self) -> WireType {
+        WireType::Box(self.inner::<T>())
+    }
+
+    /// Returns the type on the wire of an `AmpList` of `T`.
+    pub fn amp_list<T: Arguments>(&mut self) -> WireType {
+        WireType::AmpList(self.inner::<T>())
+    }
+
+    fn inner<T: Arguments>(&mut self) -> Inner {
+        match self.box_around(type_name::<T>()) {
+            Some(around) => Inner::Outer(around),
+            None => Inner::Of(self.arguments::<T>()),
+        }
+    }
+
+    fn arguments<T: Arguments>(&mut self) -> BoxSchema {
+        let mut schema = self.within_box(type_name::<T>(), T::schema);
+        schema.strict = T::STRICT;
+        schema
+    }
+}

@@ -1,0 +1,42 @@
+use std::time::Duration;
+
+use crate::boxes::BoxLimits;
+
+/// Limits of what a routed connection holds, beside what the connections over its routes hold by
+/// their own [`Limits`](crate::Limits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouterLimits {
+    /// How large a received box may be; room for its `_route` is added. Over it, the connection
+    /// ends and all routes with it. What is larger than the limit of the connection over the route
+    /// ends that one only, so this is the largest of them. A connection over a route sends no
+    /// larger box either.
+    pub boxes: BoxLimits,
+    /// Routes that are bound at once. 1024 by default. Over it, binding fails.
+    pub routes: usize,
+    /// Bytes that were received for a route and that it has not read. 1 MiB by default, for each
+    /// route. Over it nothing is read from the peer, which is thereby slowed down on all routes,
+    /// until the route is read from. Boxes are never cut, so a box more may wait.
+    pub receive_queue: usize,
+    /// How long the others wait for a route over `receive_queue`. 5 seconds by default. Then the
+    /// route ends with [`RouteError::Stalled`](super::RouteError::Stalled), and the others go on.
+    pub stall_timeout: Duration,
+    /// Bytes that a route has queued before it has to wait for room. 64 KiB by default, for each
+    /// route. Boxes are never cut, so a box more may wait.
+    pub send_queue: usize,
+    /// How long the end of the connection may take: sending what the routes have queued, and
+    /// waiting until the peer has closed its side. 5 seconds by default.
+    pub close_timeout: Duration,
+}
+
+impl Default for RouterLimits {
+    fn default() -> Self {
+        Self {
+            boxes: BoxLimits::default(),
+            routes: 1024,
+            receive_queue: 1 << 20,
+            stall_timeout: Duration::from_secs(5),
+            send_queue: 64 << 10,
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}
