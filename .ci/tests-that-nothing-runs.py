@@ -33,9 +33,9 @@ DOCTEST = re.compile(r"^(\S+\.rs) - .*\(line \d+\)")
 def module(file):
     """The module that a file is, as the names of its tests begin."""
     _package, kind, *parts = Path(file).with_suffix("").parts
-    if parts[0] == "bin":
+    if parts[:1] == ["bin"]:
         parts = parts[2:]
-    elif kind == "tests" and parts[0] != "support":
+    elif kind == "tests" and parts[:1] != ["support"]:
         # Each file there, or each folder with a `main.rs`, is a program of its own.
         parts = parts[1:]
     if parts and parts[-1] in ("lib", "main", "mod"):

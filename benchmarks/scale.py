@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What a call costs as its load grows, as a plot and as tables.
 
-    cargo build --release -p amp-examples --bin load
+    cargo build --release -p amp-examples --example load
     python3 benchmarks/scale.py [--rounds 5] [--seconds 1] [--only REGEX]
 
-Runs target/release/load in rounds over all sizes and takes the medians. The cost is the
+Runs target/release/examples/load in rounds over all sizes and takes the medians. The cost is the
 processor's time of both processes, which a busy machine changes less than calls per second.
 Writes scale.svg beside this file and prints the tables in Markdown.
 """
@@ -20,7 +20,7 @@ from html import escape
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LOAD = HERE.parent / "target/release/load"
+LOAD = HERE.parent / "target/release/examples/load"
 
 
 class Series:
@@ -186,7 +186,7 @@ def main():
     parser.add_argument("--only", default="", help="panels whose title has this in it")
     options = parser.parse_args()
     if not LOAD.exists():
-        parser.error("build it first: cargo build --release -p amp-examples --bin load")
+        parser.error("build it first: cargo build --release -p amp-examples --example load")
     panels = [panel for panel in PANELS if re.search(options.only, panel.title)]
     every = [(series, size) for panel in panels for series in panel.series for size in series.sizes]
     if not every or options.rounds < 1:

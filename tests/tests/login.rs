@@ -1,7 +1,7 @@
 //! The login of the example, with itself, with impostors, and with a Twisted peer that does it as
 //! MAAS does.
 
-#[path = "../../examples/src/bin/login/login.rs"]
+#[path = "../../examples/login/login.rs"]
 mod login;
 
 use std::pin::Pin;

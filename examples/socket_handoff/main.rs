@@ -7,15 +7,15 @@
 //! answered:
 //!
 //! ```text
-//! cargo run --bin socket_handoff
+//! cargo run --example socket_handoff
 //! ```
 //!
 //! By hand, each of these in a terminal of its own; the last as often as you like:
 //!
 //! ```text
-//! cargo run --bin socket_handoff serve 127.0.0.1:1234 /tmp/handoff.socket
-//! cargo run --bin socket_handoff call 127.0.0.1:1234
-//! cargo run --bin socket_handoff take-over /tmp/handoff.socket
+//! cargo run --example socket_handoff serve 127.0.0.1:1234 /tmp/handoff.socket
+//! cargo run --example socket_handoff call 127.0.0.1:1234
+//! cargo run --example socket_handoff take-over /tmp/handoff.socket
 //! ```
 //!
 //! Read `server.rs` for how one server takes over from another, and `client.rs` for how a client

@@ -2,7 +2,7 @@
 //! anything else.
 //!
 //! ```text
-//! cargo run --bin login
+//! cargo run --example login
 //! ```
 //!
 //! Read `login.rs`, which is what two programs of one's own would share. Here is a server that lets

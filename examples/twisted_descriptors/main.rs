@@ -3,7 +3,7 @@
 //! This program starts `peer.py` with a Unix socket as its standard input, and speaks AMP over that:
 //!
 //! ```text
-//! cargo run --bin twisted_descriptors
+//! cargo run --example twisted_descriptors
 //! ```
 //!
 //! It needs a Python that has Twisted, such as the one that the tests install. `AMP_PYTHON` names
@@ -32,7 +32,7 @@ use crate::commands::{Greet, ReadFile, SendFile, Text, WriteInto};
 type AnyError = Box<dyn Error + Send + Sync>;
 
 /// Twisted's side.
-const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/twisted_descriptors/peer.py");
+const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/twisted_descriptors/peer.py");
 
 /// How long it may take. It needs a second, most of it to start Python; this is for a machine that
 /// is very busy.

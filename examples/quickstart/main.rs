@@ -3,18 +3,18 @@
 //! Alone it runs both sides over a Unix socket in a temporary folder, and says what happens:
 //!
 //! ```text
-//! cargo run --bin quickstart
+//! cargo run --example quickstart
 //! ```
 //!
 //! To play with the two sides, run each in a terminal of its own. Descriptors travel over Unix
 //! sockets only; over TCP the client shows how they are refused.
 //!
 //! ```text
-//! cargo run --bin quickstart serve unix:/tmp/quickstart.socket
-//! cargo run --bin quickstart call unix:/tmp/quickstart.socket
+//! cargo run --example quickstart serve unix:/tmp/quickstart.socket
+//! cargo run --example quickstart call unix:/tmp/quickstart.socket
 //!
-//! cargo run --bin quickstart serve tcp:127.0.0.1:1234
-//! cargo run --bin quickstart call tcp:127.0.0.1:1234
+//! cargo run --example quickstart serve tcp:127.0.0.1:1234
+//! cargo run --example quickstart call tcp:127.0.0.1:1234
 //! ```
 //!
 //! Read `commands.rs` first, what the two sides say to each other; then `server.rs` and

@@ -10,13 +10,13 @@
 //! Alone it fills a temporary folder, and lets a worker try what it can get at:
 //!
 //! ```text
-//! cargo run --bin privsep
+//! cargo run --example privsep
 //! ```
 //!
 //! By hand, to read one file by way of a worker:
 //!
 //! ```text
-//! cargo run --bin privsep cat /etc hostname
+//! cargo run --example privsep cat /etc hostname
 //! ```
 //!
 //! Read `commands.rs` first, then `helper.rs`, with the policy in `folder.rs`, and `worker.rs`.

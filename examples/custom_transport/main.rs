@@ -6,7 +6,7 @@
 //!   and `AsyncWrite` is a transport.
 //!
 //! ```text
-//! cargo run --bin custom_transport
+//! cargo run --example custom_transport
 //! ```
 
 mod child;

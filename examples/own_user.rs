@@ -1,7 +1,7 @@
 //! A server that admits its own user only, and tells callers who they are.
 //!
 //! ```text
-//! cargo run --bin own_user
+//! cargo run --example own_user
 //! ```
 //!
 //! A socket's file already keeps others out, by its mode. Here everybody may reach it, as under an

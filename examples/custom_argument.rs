@@ -6,7 +6,7 @@
 //!   and with data of the connection.
 //!
 //! ```text
-//! cargo run --bin custom_argument
+//! cargo run --example custom_argument
 //! ```
 
 use amp_core::schema::{BoxSchema, WireType, WireTypes};

@@ -2,7 +2,7 @@
 //! started again. No call fails.
 //!
 //! ```text
-//! cargo run --bin balance
+//! cargo run --example balance
 //! ```
 //!
 //! - `calls.rs` has the client: a connection to each server that comes back by itself, tower's

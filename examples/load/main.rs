@@ -3,8 +3,8 @@
 //! A server and a client process that meet over a Unix socket, and one line of JSON about it:
 //!
 //! ```text
-//! cargo run --release --bin load -- run --work sum --in-flight 64 --seconds 5
-//! cargo run --release --bin load -- run tcp:127.0.0.1:0 --work echo --in-flight 16 --json
+//! cargo run --release --example load -- run --work sum --in-flight 64 --seconds 5
+//! cargo run --release --example load -- run tcp:127.0.0.1:0 --work echo --in-flight 16 --json
 //! ```
 //!
 //! Each side alone, which is how to load a server of another program: one that answers the command
@@ -12,8 +12,8 @@
 //! only of this program's own server, and is `null` of another.
 //!
 //! ```text
-//! cargo run --release --bin load -- serve unix:/tmp/load.socket
-//! cargo run --release --bin load -- call unix:/tmp/load.socket --work fd --in-flight 16
+//! cargo run --release --example load -- serve unix:/tmp/load.socket
+//! cargo run --release --example load -- call unix:/tmp/load.socket --work fd --in-flight 16
 //! ```
 //!
 //! `--paced` adds a caller that calls once a millisecond beside the others, and shows what a single
@@ -23,7 +23,7 @@
 //! cost of a call:
 //!
 //! ```text
-//! taskset --cpu-list 0 target/release/load run --work sum --in-flight 64
+//! taskset --cpu-list 0 target/release/examples/load run --work sum --in-flight 64
 //! ```
 //!
 //! Read `commands.rs` first, what is called; then `work.rs`, `measure.rs` and `client.rs`.
