@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | connections, and so descriptors | | by how many descriptors the process may have, 384 of 1024: [`max_connections`](Serve::max_connections) |
 //! | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024, of which responders hold three quarters at most: [`attachments_in_all`](crate::Limits::attachments_in_all) |
-//! | calls being answered | 8192: [`running_responders_max`](crate::Limits::running_responders_max) | 65 536, and 16 for each connection: [`max_running_responders`](Serve::max_running_responders) |
+//! | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](crate::Limits::running_responders_max) | 65 536, and 16 for each connection: [`max_running_responders`](Serve::max_running_responders) |
 //! | bytes of those calls | 64 MiB: [`running_bytes_max`](crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
 //! | bytes of a box that is not finished | 17 MiB: [`boxes`](crate::Limits::boxes) | |
 //! | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](crate::Limits::send_queue_max) | |
@@ -23,8 +23,7 @@
 //! third each. A connection over that, or over a limit of its own, waits, is refused a call, or ends,
 //! as at its own limits. So those that hold little get on beside some that hold all they can.
 //!
-//! Not bounded are what responders make of their calls, how long they take, and what runs after an
-//! answer.
+//! Not bounded are what responders make of their calls, and how long they take.
 
 #[cfg(unix)]
 use nix::sys::resource::{Resource, getrlimit};

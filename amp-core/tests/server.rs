@@ -2,8 +2,10 @@
 
 mod support;
 
+use amp_core::argument::Zlib;
 use amp_core::{
-    CloseReason, Connection, Limits, Listener, Responders, connect_tcp, serve, serve_with,
+    CloseReason, Command, Connection, Context, Limits, Listener, Responders, connect_tcp, serve,
+    serve_with,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -420,6 +422,40 @@ async fn one_connection_leaves_responders_for_the_others() {
     assert!(!call.is_finished(), "it is being answered");
     gate.add_permits(21);
     call.await.unwrap().unwrap();
+    let answers = futures_all(calls).await;
+    assert!(answers.iter().all(|ok| *ok), "the others waited: {answers:?}");
+}
+
+/// Holds what it was given until it may go on.
+#[derive(Command)]
+struct Unpack {
+    data: Zlib<Vec<u8>>,
+}
+
+/// What calls take once they are decoded counts, not only what they were on the wire.
+#[tokio::test(start_paused = true)]
+async fn what_calls_are_decoded_to_counts_over_all_connections() {
+    let gate = Arc::new(Semaphore::new(0));
+    let unpack = |context: Context<Arc<Semaphore>>, Unpack { data }: Unpack| async move {
+        context.state().acquire().await.unwrap().forget();
+        drop(data);
+        Ok(())
+    };
+    let (streams, listener) = scripted();
+    let server = serve(listener, Responders::new(Arc::clone(&gate)).respond(unpack));
+    let (peers, mut connected) = mpsc::unbounded_channel();
+    let server = server.max_bytes(4 << 20).on_connect(move |peer| peers.send(peer).unwrap());
+    tokio::spawn(server.into_future());
+    let (near, far) = tokio::io::duplex(1 << 20);
+    streams.send(Ok(far)).unwrap();
+    let peer = Connection::new(near).spawn();
+    let calls: Vec<_> = (0..20)
+        .map(|_| tokio::spawn(peer.call_remote(Unpack { data: Zlib(vec![0; 300_000]) })))
+        .collect();
+    settled().await;
+    let running = connected.recv().await.unwrap().running_responders();
+    assert!((3..=7).contains(&running), "{running} run");
+    gate.add_permits(20);
     let answers = futures_all(calls).await;
     assert!(answers.iter().all(|ok| *ok), "the others waited: {answers:?}");
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use amp_core::{CallError, CloseReason, Command, Limits, Peer, Responders};
+use amp_core::{CallError, CloseReason, Command, Context, Limits, NoError, Peer, Responders};
 use amp_unix::{Descriptor, UnixSocketListener, UnixTransport, connection};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -197,6 +197,38 @@ fn what_running_responders_hold_counts() {
                 call.await.unwrap().unwrap();
             }
             closed(&readers[0]).await;
+        }
+    });
+}
+
+/// What runs after an answer may keep what the call brought.
+#[test]
+fn what_is_held_after_an_answer_counts() {
+    without_leak("what_is_held_after_an_answer_counts", || async {
+        let release = Arc::<Notify>::default();
+        let limits = Limits { unclaimed_attachments: 10, ..Limits::default() };
+        let (near, far) = UnixStream::pair().unwrap();
+        let peer = connection(near).unwrap().spawn();
+        let responders = Responders::new(Arc::clone(&release)).respond_then(
+            |context: Context<Arc<Notify>>, Hold { files }: Hold| async move {
+                let keep = async move {
+                    context.state().notified().await;
+                    drop(files);
+                };
+                Ok::<_, NoError>(((), keep))
+            },
+        );
+        let _far = connection(far).unwrap().responders(responders).limits(limits).spawn();
+        for _ in 0..3 {
+            let (first, second) = (files(6), files(4));
+            peer.call_remote(first.0).await.unwrap();
+            refused(&peer, 5).await;
+            peer.call_remote(second.0).await.unwrap();
+            refused(&peer, 1).await;
+            release.notify_waiters();
+            for reader in first.1.iter().chain(&second.1) {
+                closed(reader).await;
+            }
         }
     });
 }

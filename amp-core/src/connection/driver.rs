@@ -29,6 +29,7 @@ use liveness::Watch;
 pub(crate) use liveness::{Liveness, Pings};
 use paused::Lookout;
 use room::Queueing;
+pub(crate) use running::following;
 use running::{Busy, begin};
 use stint::Stint;
 use unfinished::Unfinished;

@@ -46,7 +46,8 @@ pub struct Limits {
     /// Calls that wait for their answers at once, at most 2^31. 65 536 by default. Over it, a
     /// call fails with [`CallError::TooManyCalls`](crate::CallError::TooManyCalls).
     pub outstanding_calls: usize,
-    /// Responders that run at once. 1024 by default. At this number nothing more is read from
+    /// Responders that run at once, and what runs
+    /// [after their answers](crate::Responders::respond_then). 1024 by default. At this number nothing more is read from
     /// the peer until one of them is done; so a peer that calls too much is slowed down. Reading
     /// goes on all the same while calls of this side are outstanding or something waits to be
     /// sent, since the peer may be unable to go on before it is read from.

@@ -25,7 +25,7 @@ pub use crate::error::{CallError, CloseReason};
 pub use builder::Connection;
 pub(crate) use byte_stream::ByteStream;
 pub use call::{Call, StringCall};
-pub(crate) use driver::Driver;
+pub(crate) use driver::{Driver, following};
 pub(crate) use lanes::{LaneId, Lanes, Place};
 pub use limits::Limits;
 pub use peer::Peer;
@@ -35,7 +35,7 @@ pub(crate) use polling::Polling;
 pub(crate) use polling::is_within_driver;
 #[cfg(feature = "tls")]
 pub(crate) use quiet::NoSignal;
-pub(crate) use shared::{After, Shared, State, Then};
+pub(crate) use shared::{Shared, State, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;

@@ -85,7 +85,9 @@ pub(crate) struct State {
     pub(super) missed: bool,
     /// How many responders have been started and are not done.
     pub(super) running: usize,
-    /// How many bytes their calls have: on the wire, or once they are decoded if that is more.
+    /// How many futures run after an answer, or wait until that is written.
+    pub(super) following: usize,
+    /// How many bytes the calls of both have: on the wire, or once they are decoded if that is more.
     pub(crate) running_bytes: usize,
     /// Who waits until fewer run, once the peer has gone.
     pub(super) leftover: Option<Waker>,
@@ -205,6 +207,7 @@ impl Shared {
             line: None,
             missed: false,
             running: 0,
+            following: 0,
             running_bytes: 0,
             leftover: None,
             waiting_for_room: false,
@@ -446,7 +449,8 @@ impl Shared {
             Phase::Closing(reason) | Phase::Ended(reason) => reason.clone(),
         };
         let before = std::mem::replace(&mut state.phase, Phase::Ended(reason.clone()));
-        let outliving = if matches!(before, Phase::Ended(_)) { 0 } else { state.running };
+        let outliving =
+            if matches!(before, Phase::Ended(_)) { 0 } else { state.running + state.following };
         observing::outliving::add(outliving);
         self.crowded.store(true, Ordering::Relaxed);
         let callers = state.callers();

@@ -126,6 +126,21 @@ impl Shared {
         }
     }
 
+    /// A call that is being answered takes so many bytes more, now that it is decoded.
+    pub(crate) fn begin_decoded(&self, bytes: usize) {
+        self.tell(|state| state.running_bytes += bytes);
+        if let Some(together) = &self.settings.together {
+            together.add_bytes(bytes);
+        }
+    }
+
+    pub(crate) fn end_decoded(&self, bytes: usize) {
+        self.tell(|state| state.running_bytes -= bytes);
+        if let Some(together) = &self.settings.together {
+            together.remove_bytes(bytes);
+        }
+    }
+
     /// Closes what nothing can claim any more, when nothing will read this box or it was read in
     /// part.
     pub(crate) fn leave(&self, number: BoxNumber) {

@@ -33,11 +33,20 @@ impl Together {
     /// A call of so many bytes is being answered.
     pub(super) fn begin_call(&self, bytes: usize) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.add_bytes(bytes);
     }
 
     pub(super) fn end_call(&self, bytes: usize) {
         self.calls.fetch_sub(1, Ordering::Relaxed);
+        self.remove_bytes(bytes);
+    }
+
+    /// A call takes so many bytes more.
+    pub(super) fn add_bytes(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn remove_bytes(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 

@@ -10,7 +10,7 @@ use super::failure::{BoxedError, Failure};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxWriter, keys};
 use crate::command::{Arguments, CommandError};
-use crate::connection::{After, BoxNumber, CloseReason, FailurePolicy, Peer, State, Then};
+use crate::connection::{BoxNumber, CloseReason, FailurePolicy, Peer, State, Then, following};
 use crate::observing::{Outcome, Plain, Side, Watch};
 use crate::panics::{Panic, caught, caught_future};
 use crate::proto::{Body, IncomingCall, RemoteError};
@@ -34,6 +34,8 @@ pub(crate) struct Question {
     command: SmallVec<[u8; 32]>,
     /// Of the call's box, until that is read.
     number: Option<BoxNumber>,
+    /// Of the call's box, once that is read.
+    claimed: Option<BoxNumber>,
     /// Whether it asks for a protocol switch, and nothing is read until that is decided.
     asks_switch: bool,
     answered: bool,
@@ -63,6 +65,7 @@ impl Question {
             tag,
             command,
             number,
+            claimed: None,
             asks_switch,
             answered: false,
             decoded: 0,
@@ -102,11 +105,11 @@ impl Question {
                 return None;
             }
         };
-        self.number = None;
+        self.claimed = self.number.take();
         let more = spent.saturating_sub(ampbox.size());
         if more > UNCOUNTED && arguments.is_ok() {
             self.decoded = more;
-            self.peer.shared().tell(|state| state.running_bytes += more);
+            self.peer.shared().begin_decoded(more);
         }
         match arguments {
             Ok(arguments) => Some(arguments),
@@ -133,9 +136,16 @@ impl Question {
         self.answer_with(|out, proto| response.to_box(out, proto), State::answer);
     }
 
-    /// Answers, and runs `after` once the answer has been written.
-    pub(super) fn answer_then(&mut self, response: &impl Arguments, after: After) {
-        let mut after = Some(after);
+    /// Answers, and runs `after` once the answer has been written, which counts with `len` bytes of
+    /// the call and what that took to decode.
+    pub(super) fn answer_then(
+        &mut self,
+        response: &impl Arguments,
+        len: usize,
+        after: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let shared = self.peer.shared();
+        let mut after = Some(following(shared, len + self.decoded, self.claimed, after));
         // One that is left is dropped with nothing locked.
         let answered = self.answer_with(
             |out, proto| response.to_box(out, proto),
@@ -353,6 +363,7 @@ impl Question {
             tag: self.tag.take(),
             command: std::mem::take(&mut self.command),
             number: self.number.take(),
+            claimed: self.claimed,
             asks_switch: self.asks_switch,
             answered: false,
             decoded: std::mem::take(&mut self.decoded),
@@ -372,7 +383,7 @@ impl Drop for Question {
             self.peer.shared().leave(number);
         }
         if self.decoded > 0 {
-            self.peer.shared().tell(|state| state.running_bytes -= self.decoded);
+            self.peer.shared().end_decoded(self.decoded);
         }
         if self.answered {
             return;

@@ -124,6 +124,10 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// Written means handed to the transport and flushed, not received by the peer. The future
     /// never runs when the connection ends before that, or when the call fails.
     ///
+    /// Until it is done it counts among the responders that run
+    /// ([`Limits::running_responders`](crate::Limits::running_responders)), with the bytes of its call.
+    /// But a graceful end does not wait for it: it may be what waits for that.
+    ///
     /// ```
     /// use amp_core::{Command, Context, NoError, Responders};
     ///
@@ -380,9 +384,10 @@ where
         let command = question.decode(ampbox)?;
         let context = Context::new(Arc::clone(&self.state), question.peer().clone());
         let response = question.caught(|| (self.responder)(context, command))?;
+        let len = ampbox.size();
         Some(Box::pin(async move {
             match question.caught_future(response).await {
-                Some(Ok((response, after))) => question.answer_then(&response, Box::pin(after)),
+                Some(Ok((response, after))) => question.answer_then(&response, len, after),
                 Some(Err(error)) => question.fail(&error),
                 None => {}
             }

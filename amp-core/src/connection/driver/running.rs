@@ -1,4 +1,4 @@
-//! Responders that have to wait, on tasks of their own.
+//! Responders that have to wait, on tasks of their own, and what runs after their answers.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::super::builder::Settings;
 use super::super::polling::Polling;
-use super::super::shared::{Phase, Shared, State};
+use super::super::shared::{After, Phase, Shared, State};
 use super::super::unclaimed::BoxNumber;
 use super::Received;
 use crate::observing::outliving;
@@ -18,6 +18,7 @@ use crate::responder::{Locator, Question};
 /// What a connection answers already.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Busy {
+    /// With what runs after answers.
     pub(super) running: usize,
     pub(super) running_bytes: usize,
     /// Whether it is about to end, and answers nothing more.
@@ -26,8 +27,8 @@ pub(super) struct Busy {
 
 impl Busy {
     pub(super) fn of(state: &State) -> Self {
-        let State { running, running_bytes, ref draining, .. } = *state;
-        Self { running, running_bytes, draining: draining.is_some() }
+        let State { running, following, running_bytes, ref draining, .. } = *state;
+        Self { running: running + following, running_bytes, draining: draining.is_some() }
     }
 
     /// Whether as many responders run as may before no more calls are read.
@@ -52,7 +53,7 @@ impl Future for OnTask {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { responding, running } = &mut *self;
-        let _polling = Polling::by_task(&running.shared);
+        let _polling = Polling::by_task(&running.counted.shared);
         responding.as_mut().poll(cx)
     }
 }
@@ -86,16 +87,59 @@ pub(super) fn begin(
 /// Counts a responder that has been started and is not done, and the bytes of its call, and what that
 /// has claimed.
 pub(super) struct Running {
-    shared: Arc<Shared>,
-    len: usize,
+    counted: Counted,
     number: Option<BoxNumber>,
 }
 
 impl Running {
     pub(super) fn new(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>) -> Self {
+        Self { counted: Counted::new(shared, len, |state| &mut state.running), number }
+    }
+
+    /// Counts what runs after an answer instead.
+    fn after(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>) -> Self {
+        if let Some(number) = number {
+            shared.lock().claims.hold(number);
+        }
+        Self { counted: Counted::new(shared, len, |state| &mut state.following), number }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.counted.shared.lock().claims.remove(number);
+        }
+    }
+}
+
+/// What runs after an answer, which counts with so many bytes of its call, and what that has claimed,
+/// until it is done or dropped. A graceful end does not wait for it: it may wait for that end.
+pub(crate) fn following(
+    shared: &Arc<Shared>,
+    len: usize,
+    number: Option<BoxNumber>,
+    after: impl Future<Output = ()> + Send + 'static,
+) -> After {
+    let running = Running::after(Arc::clone(shared), len, number);
+    Box::pin(async move {
+        after.await;
+        drop(running);
+    })
+}
+
+/// One of those that a connection counts, until this is dropped.
+struct Counted {
+    shared: Arc<Shared>,
+    len: usize,
+    among: fn(&mut State) -> &mut usize,
+}
+
+impl Counted {
+    fn new(shared: Arc<Shared>, len: usize, among: fn(&mut State) -> &mut usize) -> Self {
         let mut outlives = false;
         shared.tell(|state| {
-            state.running += 1;
+            *among(state) += 1;
             state.running_bytes += len;
             outlives = matches!(state.phase, Phase::Ended(_));
         });
@@ -107,19 +151,16 @@ impl Running {
             #[cfg(feature = "metrics")]
             outliving::report(1);
         }
-        Self { shared, len, number }
+        Self { shared, len, among }
     }
 }
 
-impl Drop for Running {
+impl Drop for Counted {
     fn drop(&mut self) {
         let (mut outlived, mut leftover) = (false, None);
         self.shared.tell(|state| {
-            state.running -= 1;
+            *(self.among)(state) -= 1;
             state.running_bytes -= self.len;
-            if let Some(number) = self.number {
-                state.claims.remove(number);
-            }
             outlived = matches!(state.phase, Phase::Ended(_));
             leftover = state.leftover.take();
         });
