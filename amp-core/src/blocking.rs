@@ -39,7 +39,7 @@ use crate::proto::{
 /// }
 ///
 /// let mut client = Client::connect_tcp("127.0.0.1:1234")?.call_timeout(Duration::from_secs(5));
-/// let Total { total } = client.call(&Sum { a: 13, b: 81 })?;
+/// let Total { total } = client.call_remote(Sum { a: 13, b: 81 })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -210,7 +210,10 @@ impl<S: Read + Write> Client<S> {
     /// # Errors
     ///
     /// See [`CallError`]. Only with [`CallError::Closed`] has the connection ended.
-    pub fn call<C: Command>(&mut self, command: &C) -> Result<C::Response, CallError<C::Error>> {
+    pub fn call_remote<C: Command>(
+        &mut self,
+        command: C,
+    ) -> Result<C::Response, CallError<C::Error>> {
         const { assert!(C::REQUIRES_ANSWER, "a one-way command is sent with `Client::notify`") };
         let body = self.encode(|out, proto| command.to_box(out, proto)).map_err(CallError::Encode);
         match self.exchange(C::NAME.as_bytes(), body?).map_err(CallError::widen)? {
@@ -225,7 +228,7 @@ impl<S: Read + Write> Client<S> {
     ///
     /// When an argument cannot be written, when the command was not all sent in time, and when
     /// the connection has ended.
-    pub fn notify<C: OneWay>(&mut self, command: &C) -> Result<(), CallError> {
+    pub fn notify<C: OneWay>(&mut self, command: C) -> Result<(), CallError> {
         let body = self.encode(|out, proto| command.to_box(out, proto));
         self.queue(body.map_err(CallError::Encode)?, |core, body| {
             core.notify(C::NAME.as_bytes(), body).map_err(|error| CallError::Encode(error.into()))
@@ -239,8 +242,8 @@ impl<S: Read + Write> Client<S> {
     ///
     /// # Errors
     ///
-    /// As [`call`](Client::call).
-    pub fn call_string<K, V>(
+    /// As [`call_remote`](Client::call_remote).
+    pub fn call_by_name<K, V>(
         &mut self,
         command: impl AsRef<[u8]>,
         arguments: impl IntoIterator<Item = (K, V)>,

@@ -176,7 +176,7 @@ pub use proto::RemoteError;
 pub use report::Report;
 #[cfg(feature = "tokio")]
 #[doc(inline)]
-pub use responder::{Context, Failure, Respond, Responders, StringCallReceived, StringResponder};
+pub use responder::{Context, Failure, ReceivedCall, Respond, RespondByName, Responders};
 #[cfg(feature = "tokio")]
 #[doc(inline)]
 pub use server::{Listener, connect_tcp, serve, serve_with};

@@ -172,7 +172,7 @@ mod tests {
         let served = Listener::accept(&mut listener).await.unwrap().spawn();
         let drop_all = socket2::SockFilter::new(6, 0, 0, 0);
         SockRef::from(&near).attach_filter(&[drop_all]).unwrap();
-        let call = served.call_remote_string("A", [("a", "b")]);
+        let call = served.call_by_name("A", [("a", "b")]);
         let ended = tokio::time::timeout(60 * second, call).await;
         let Err(crate::CallError::Closed(crate::CloseReason::Io(error))) = ended.unwrap() else {
             panic!("the connection goes on");

@@ -83,7 +83,7 @@ async fn there_are_no_more_than_responders_may_run_at_all() {
     let gate = Arc::new(Semaphore::new(0));
     let limits = Limits { running_responders: 1, running_responders_max: 3, ..Limits::default() };
     let (peer, mut script) = start(limits, &gate);
-    let outstanding = tokio::spawn(peer.call_remote_string("Never", [("", ""); 0]));
+    let outstanding = tokio::spawn(peer.call_by_name("Never", [("", ""); 0]));
     script.expect_call("Never").await;
     for tag in 0..3 {
         call(&mut script, tag, 10).await;

@@ -106,8 +106,8 @@ fn calls_are_answered_however_the_bytes_come() {
             // An empty read would be the end.
             client = Client::new(Script::of(&[&answers]));
         }
-        assert_eq!(client.call(&SUM).unwrap(), Total { total: 94 });
-        assert_eq!(client.call(&SUM).unwrap(), Total { total: 5 });
+        assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });
+        assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 5 });
         assert_eq!(client.stream().written, [sum("1"), sum("2")].concat());
     }
 }
@@ -119,31 +119,31 @@ fn errors_are_typed_where_they_are_declared() {
     let other = wire(&[("_error", "2"), ("_error_code", "UNHANDLED"), description]);
     let wrong = total("3", "x");
     let mut client = Client::new(Script::of(&[&declared, &other, &wrong, &total("4", "1")]));
-    let error = client.call(&SUM).unwrap_err();
+    let error = client.call_remote(SUM).unwrap_err();
     assert!(matches!(error, CallError::Command(SumError::Overflow)));
-    assert!(client.call(&SUM).unwrap_err().is_unhandled());
-    let error = client.call(&SUM).unwrap_err();
+    assert!(client.call_remote(SUM).unwrap_err().is_unhandled());
+    let error = client.call_remote(SUM).unwrap_err();
     assert_eq!(
         amp_core::Report(&error).to_string(),
         "the answer cannot be read: argument total: \"x\" is not an Integer"
     );
-    assert!(client.call(&SUM).is_ok(), "the connection has gone on");
+    assert!(client.call_remote(SUM).is_ok(), "the connection has gone on");
 }
 
 #[test]
 fn commands_can_be_called_by_name() {
     let answer = wire(&[("_answer", "1"), ("x", "y")]);
     let mut client = Client::new(Script::of(&[&answer]));
-    let answer = client.call_string("Sum", [("a", "13"), ("b", "81")]).unwrap();
+    let answer = client.call_by_name("Sum", [("a", "13"), ("b", "81")]).unwrap();
     assert_eq!(answer, AmpBox::from_pairs([("x", "y")]).unwrap());
     assert_eq!(client.stream().written, sum("1"));
 
     let name = "n".repeat(65_536);
     for error in [
-        client.call_string(&name, [("a", "1")]).unwrap_err(),
-        client.call_string("Sum", [("a", &name)]).unwrap_err(),
-        client.call_string("Sum", [("_ask", "1")]).unwrap_err(),
-        client.call_string("Sum", [("a", "1"), ("a", "2")]).unwrap_err(),
+        client.call_by_name(&name, [("a", "1")]).unwrap_err(),
+        client.call_by_name("Sum", [("a", &name)]).unwrap_err(),
+        client.call_by_name("Sum", [("_ask", "1")]).unwrap_err(),
+        client.call_by_name("Sum", [("a", "1"), ("a", "2")]).unwrap_err(),
     ] {
         assert!(matches!(error, CallError::Encode(_)), "{error}");
     }
@@ -153,7 +153,7 @@ fn commands_can_be_called_by_name() {
 #[test]
 fn one_way_commands_are_sent_and_not_waited_for() {
     let mut client = Client::new(Script::default());
-    client.notify(&Note { text: "x".to_owned() }).unwrap();
+    client.notify(Note { text: "x".to_owned() }).unwrap();
     assert_eq!(client.stream().written, wire(&[("_command", "Note"), ("text", "x")]));
     assert_eq!(client.stream().flushed, client.stream().written.len());
 }
@@ -165,7 +165,7 @@ fn calls_of_the_peer_are_unhandled_unless_somebody_answers_them() {
     let reads: &[&[u8]] = &[&[&call[..], &one_way].concat(), &call, &total("1", "94")];
 
     let mut client = Client::new(Script::of(reads));
-    client.call(&SUM).unwrap();
+    client.call_remote(SUM).unwrap();
     let unhandled = wire(&[
         ("_error", "p"),
         ("_error_code", "UNHANDLED"),
@@ -178,7 +178,7 @@ fn calls_of_the_peer_are_unhandled_unless_somebody_answers_them() {
         seen.send((command.to_vec(), arguments.clone())).unwrap();
         Ok(arguments)
     });
-    client.call(&SUM).unwrap();
+    client.call_remote(SUM).unwrap();
     let echoed = wire(&[("_answer", "p"), ("x", "1")]);
     assert_eq!(client.stream().written, [sum("1"), echoed.clone(), echoed].concat());
     drop(client);
@@ -200,7 +200,7 @@ fn a_responder_that_fails_is_answered_for() {
         b"Fail" => Err(RemoteError::new("NO", "not today")),
         _ => Ok(AmpBox::from_pairs([("_ask", "reserved")]).unwrap()),
     });
-    client.call(&SUM).unwrap();
+    client.call_remote(SUM).unwrap();
     let failed =
         wire(&[("_error", "a"), ("_error_code", "NO"), ("_error_description", "not today")]);
     let unknown = wire(&[
@@ -216,9 +216,9 @@ fn every_end_has_its_reason_and_stays() {
     let check = |script: Script, is_reason: fn(&CloseReason) -> bool| {
         let mut client = Client::new(script).limits(BoxLimits { max_bytes: 100, max_pairs: 10 });
         for _ in 0..2 {
-            let CallError::Closed(reason) = client.call(&SUM).unwrap_err() else { panic!() };
+            let CallError::Closed(reason) = client.call_remote(SUM).unwrap_err() else { panic!() };
             assert!(is_reason(&reason), "{reason}");
-            let error = client.notify(&Note { text: String::new() });
+            let error = client.notify(Note { text: String::new() });
             assert!(error.unwrap_err().is_closed());
         }
         assert!(sum("1").starts_with(&client.stream().written), "nothing is sent afterwards");
@@ -267,16 +267,16 @@ fn a_timeout_costs_one_call() {
         script.reads.push_back(Err(kind.into()));
         script.reads.push_back(Ok([&late[7..], &total("2", "2")].concat()));
         let mut client = Client::new(script);
-        assert!(client.call(&SUM).unwrap_err().is_timeout());
-        assert_eq!(client.call(&SUM).unwrap(), Total { total: 2 });
+        assert!(client.call_remote(SUM).unwrap_err().is_timeout());
+        assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 2 });
 
         // Half of a call was sent; the next one sends the other half first.
         let mut script = Script::of(&[&total("2", "2")]);
         script.writes.extend([Ok(5), Err(kind.into())]);
         let mut client = Client::new(script);
-        assert!(client.call(&SUM).unwrap_err().is_timeout());
+        assert!(client.call_remote(SUM).unwrap_err().is_timeout());
         assert_eq!(client.stream().written, sum("1")[..5]);
-        assert_eq!(client.call(&SUM).unwrap(), Total { total: 2 });
+        assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 2 });
         assert_eq!(client.stream().written, [sum("1"), sum("2")].concat());
     }
 }
@@ -288,9 +288,9 @@ fn limits_that_are_set_late_do_not_give_a_late_answer_to_another_call() {
     script.reads.push_back(Err(ErrorKind::TimedOut.into()));
     script.reads.push_back(Ok([&late[7..], &total("2", "2")].concat()));
     let mut client = Client::new(script);
-    assert!(client.call(&SUM).unwrap_err().is_timeout());
+    assert!(client.call_remote(SUM).unwrap_err().is_timeout());
     let mut client = client.limits(BoxLimits::default());
-    assert_eq!(client.call(&SUM).unwrap(), Total { total: 2 });
+    assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 2 });
 }
 
 #[test]
@@ -300,16 +300,16 @@ fn an_interrupted_stream_is_tried_again() {
     script.reads.push_back(Ok(total("1", "94")));
     script.writes.extend([Ok(3), Err(ErrorKind::Interrupted.into()), Ok(1)]);
     let mut client = Client::new(script);
-    assert_eq!(client.call(&SUM).unwrap(), Total { total: 94 });
+    assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });
     assert_eq!(client.stream().written, sum("1"));
 }
 
 #[test]
 fn unknown_keys_can_be_refused() {
     let answer = wire(&[("_answer", "1"), ("more", ""), ("total", "1")]);
-    assert!(Client::new(Script::of(&[&answer])).call(&SUM).is_ok());
+    assert!(Client::new(Script::of(&[&answer])).call_remote(SUM).is_ok());
     let mut client = Client::new(Script::of(&[&answer])).unknown_keys(UnknownKeys::Reject);
-    assert!(matches!(client.call(&SUM), Err(CallError::Decode(_))));
+    assert!(matches!(client.call_remote(SUM), Err(CallError::Decode(_))));
 }
 
 /// An argument that travels beside the bytes.
@@ -351,7 +351,7 @@ struct Take {
 #[test]
 fn attachments_are_refused() {
     let mut client = Client::new(Script::default());
-    let CallError::Encode(error) = client.call(&Take { thing: Beside }).unwrap_err() else {
+    let CallError::Encode(error) = client.call_remote(Take { thing: Beside }).unwrap_err() else {
         panic!()
     };
     assert!(matches!(error.kind(), EncodeErrorKind::NotCarried { what: "a thing" }));
@@ -379,7 +379,7 @@ fn large_boxes_go_both_ways_over_tcp() {
     let pairs: Vec<_> = (0..100).map(|n| (format!("k{n}"), vec![b'x'; 65_000])).collect();
     let mut client = Client::connect_tcp(address).unwrap();
     client.stream().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let answer = client.call_string("Echo", pairs.clone()).unwrap();
+    let answer = client.call_by_name("Echo", pairs.clone()).unwrap();
     assert_eq!(answer.len(), 100);
     assert!(pairs.iter().all(|(key, value)| answer.get(key) == Some(value)));
     echo.join().unwrap();
@@ -402,10 +402,10 @@ fn it_calls_a_server_of_this_crate() {
     runtime.spawn(async { serve(listener, responders).await });
 
     let mut client = Client::connect_tcp(address).unwrap();
-    assert_eq!(client.call(&SUM).unwrap(), Total { total: 94 });
-    let error = client.call(&Sum { a: i64::MAX, b: 1 }).unwrap_err();
+    assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });
+    let error = client.call_remote(Sum { a: i64::MAX, b: 1 }).unwrap_err();
     assert!(matches!(error, CallError::Command(SumError::Overflow)));
-    assert!(client.call_string("Nope", [("", ""); 0]).unwrap_err().is_unhandled());
+    assert!(client.call_by_name("Nope", [("", ""); 0]).unwrap_err().is_unhandled());
 }
 
 #[test]
@@ -422,22 +422,22 @@ fn what_is_over_the_limits_is_never_sent() {
         .limits(limits)
         .responder(|_, _| Ok(AmpBox::from_pairs([("x", "x".repeat(100))]).unwrap()));
     for (error, len) in [
-        (client.notify(&Note { text: "x".repeat(104) }).unwrap_err(), 130),
-        (client.call_string("A", [("x", "x".repeat(99))]).unwrap_err(), 128),
+        (client.notify(Note { text: "x".repeat(104) }).unwrap_err(), 130),
+        (client.call_by_name("A", [("x", "x".repeat(99))]).unwrap_err(), 128),
     ] {
         assert!(matches!(error, CallError::Encode(_)), "{error}");
         let message = format!("a box of at least {len} bytes is over the limit of 100");
         let error = amp_core::Report(&error).to_string();
         assert!(error.ends_with(&message), "{error}");
     }
-    let error = client.call_string("A", ["a", "b", "c"].map(|key| (key, ""))).unwrap_err();
+    let error = client.call_by_name("A", ["a", "b", "c"].map(|key| (key, ""))).unwrap_err();
     assert!(
         amp_core::Report(&error)
             .to_string()
             .ends_with("a box of at least 5 pairs is over the limit of 4")
     );
     assert!(client.stream().written.is_empty());
-    client.call(&SUM).unwrap();
+    client.call_remote(SUM).unwrap();
     assert_eq!(client.stream().written, [sum("1"), unknown].concat());
 }
 
@@ -459,7 +459,7 @@ fn a_peer_that_sends_other_things_does_not_put_off_the_end_of_a_call() {
     let timeout = Duration::from_millis(200);
     let mut client = Client::connect_tcp(address).unwrap().call_timeout(timeout);
     for _ in 0..2 {
-        let error = client.call(&SUM).unwrap_err();
+        let error = client.call_remote(SUM).unwrap_err();
         assert!(matches!(error, CallError::Timeout { after } if after >= timeout), "{error:?}");
     }
     drop(client);

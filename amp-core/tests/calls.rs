@@ -3,7 +3,7 @@
 mod support;
 
 use amp_core::testing::pair;
-use amp_core::{AmpBox, CallError, FailurePolicy, RemoteError, Responders, StringCallReceived};
+use amp_core::{AmpBox, CallError, FailurePolicy, ReceivedCall, RemoteError, Responders};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Script, echo, echoing, gated, numbered};
@@ -15,7 +15,7 @@ async fn calls_go_both_ways_at_once() {
     let calls = (0..200).map(|n| {
         let peer = if n % 2 == 0 { near.clone() } else { far.clone() };
         tokio::spawn(async move {
-            let answer = peer.call_remote_string("Echo", numbered(n)).await.unwrap();
+            let answer = peer.call_by_name("Echo", numbered(n)).await.unwrap();
             assert_eq!(answer, AmpBox::from_pairs(numbered(n)).unwrap());
         })
     });
@@ -28,7 +28,7 @@ async fn calls_go_both_ways_at_once() {
 async fn a_call_is_these_bytes() {
     let (peer, mut script) = Script::start(|connection| connection);
     let call = tokio::spawn(async move {
-        let answer = peer.call_remote_string("Sum", [("b", "81"), ("a", "13")]).await;
+        let answer = peer.call_by_name("Sum", [("b", "81"), ("a", "13")]).await;
         (peer, answer)
     });
     let wire = b"\0\x04_ask\0\x011\0\x08_command\0\x03Sum\0\x01a\0\x0213\0\x01b\0\x0281\0\0";
@@ -36,7 +36,7 @@ async fn a_call_is_these_bytes() {
     script.send(b"\0\x07_answer\0\x011\0\x05total\0\x0294\0\0").await;
     let (peer, answer) = call.await.unwrap();
     assert_eq!(answer.unwrap(), AmpBox::from_pairs([("total", "94")]).unwrap());
-    peer.notify_string("Note", [("text", "")]).await.unwrap();
+    peer.notify_by_name("Note", [("text", "")]).await.unwrap();
     let wire = b"\0\x08_command\0\x04Note\0\x04text\0\0\0\0";
     assert_eq!(&script.receive().await.unwrap().to_bytes()[..], wire);
 }
@@ -57,8 +57,8 @@ async fn tags_of_the_peer_are_opaque_and_each_is_answered() {
 async fn answers_overtake_each_other() {
     let gate = Arc::new(Semaphore::new(0));
     let slow = Responders::new(())
-        .respond_string("Slow", gated(Arc::clone(&gate)))
-        .respond_string("Echo", echo);
+        .respond_by_name("Slow", gated(Arc::clone(&gate)))
+        .respond_by_name("Echo", echo);
     let (_peer, mut script) = Script::start(|connection| connection.responders(slow));
     script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
     script.send_box([("_ask", "2"), ("_command", "Echo")]).await;
@@ -70,7 +70,7 @@ async fn answers_overtake_each_other() {
 #[tokio::test]
 async fn the_kinds_of_boxes_have_an_order() {
     let (peer, mut script) = Script::start(|connection| connection.responders(echoing()));
-    let call = tokio::spawn(async move { peer.call_remote_string("A", numbered(1)).await });
+    let call = tokio::spawn(async move { peer.call_by_name("A", numbered(1)).await });
     let tag = script.expect_call("A").await;
     let all = [("_command", "Echo"), ("_ask", "7"), ("_error", &*tag), ("_answer", &*tag)];
     script.send_box(all).await;
@@ -84,7 +84,7 @@ async fn errors_are_typed_and_need_no_description() {
     let (peer, mut script) = Script::start(|connection| connection);
     let call = |peer: &amp_core::Peer| {
         let peer = peer.clone();
-        tokio::spawn(async move { peer.call_remote_string("A", numbered(1)).await.unwrap_err() })
+        tokio::spawn(async move { peer.call_by_name("A", numbered(1)).await.unwrap_err() })
     };
     let (first, tag) = (call(&peer), script.expect_call("A").await);
     script.send_box([("_error", &tag), ("_error_code", "NOPE")]).await;
@@ -113,28 +113,28 @@ async fn an_unhandled_command_is_answered_and_the_connection_stays() {
 
 #[tokio::test]
 async fn the_fallback_answers_what_no_other_responder_does() {
-    async fn name(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    async fn name(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
         if call.command == "Bad" {
             return Err(RemoteError::new("BAD", "so it is"));
         }
         Ok(AmpBox::from_pairs([("name", call.command)]).unwrap())
     }
     let (near, _far) = pair(echoing(), echoing().fallback(name));
-    let answer = near.call_remote_string("Echo", numbered(1)).await.unwrap();
+    let answer = near.call_by_name("Echo", numbered(1)).await.unwrap();
     assert_eq!(answer.get("n"), Some(&b"1"[..]));
-    let answer = near.call_remote_string("Other", numbered(1)).await.unwrap();
+    let answer = near.call_by_name("Other", numbered(1)).await.unwrap();
     assert_eq!(answer.get("name"), Some(&b"Other"[..]));
-    let error = near.call_remote_string("Bad", numbered(1)).await.unwrap_err();
+    let error = near.call_by_name("Bad", numbered(1)).await.unwrap_err();
     assert_eq!(error.to_string(), "the peer answered BAD: so it is");
 }
 
 #[tokio::test]
 async fn sets_of_responders_merge_unless_they_clash() {
-    let other = || Responders::new(7).respond_string("Other", echo);
+    let other = || Responders::new(7).respond_by_name("Other", echo);
     let merged = echoing().merge(other()).unwrap();
     let (near, _far) = pair(echoing(), merged);
-    assert!(near.call_remote_string("Other", numbered(1)).await.is_ok());
-    assert!(near.call_remote_string("Echo", numbered(1)).await.is_ok());
+    assert!(near.call_by_name("Other", numbered(1)).await.is_ok());
+    assert!(near.call_by_name("Echo", numbered(1)).await.is_ok());
     let clash = other().merge(other()).unwrap_err();
     assert_eq!(clash.to_string(), "both sets have a responder for the command \"Other\"");
     let clash = other().fallback(echo).merge(echoing().fallback(echo)).unwrap_err();
@@ -145,19 +145,19 @@ async fn sets_of_responders_merge_unless_they_clash() {
 async fn an_argument_that_does_not_fit_fails_one_call_and_sends_nothing() {
     let (peer, mut script) = Script::start(|connection| connection);
     let long = "x".repeat(65_536);
-    let error = peer.call_remote_string("A", [("text", &long)]).await.unwrap_err();
+    let error = peer.call_by_name("A", [("text", &long)]).await.unwrap_err();
     let message = "the call cannot be written: the value of \"text\" has 65536 bytes, over the \
                    limit of 65535";
     assert_eq!(amp_core::Report(&error).to_string(), message);
     for key in ["", "_ask", "_command", &"k".repeat(256)] {
-        let error = peer.call_remote_string("A", [(key, "")]).await.unwrap_err();
+        let error = peer.call_by_name("A", [(key, "")]).await.unwrap_err();
         assert!(matches!(error, CallError::Encode(_)), "{error}");
-        let error = peer.notify_string("A", [(key, "")]).await.unwrap_err();
+        let error = peer.notify_by_name("A", [(key, "")]).await.unwrap_err();
         assert!(matches!(error, CallError::Encode(_)), "{error}");
     }
-    let error = peer.call_remote_string(&long, [("a", "")]).await.unwrap_err();
+    let error = peer.call_by_name(&long, [("a", "")]).await.unwrap_err();
     assert!(matches!(error, CallError::Encode(_)), "{error}");
-    peer.notify_string("Next", numbered(1)).await.unwrap();
+    peer.notify_by_name("Next", numbered(1)).await.unwrap();
     script.expect([("_command", "Next"), ("n", "1")]).await;
 }
 
@@ -170,7 +170,7 @@ async fn answers_to_nothing_are_ignored_and_counted() {
     }
     let call = tokio::spawn({
         let peer = peer.clone();
-        async move { peer.call_remote_string("A", numbered(1)).await }
+        async move { peer.call_by_name("A", numbered(1)).await }
     });
     let tag = script.expect_call("A").await;
     script.send_box([("_answer", &*tag), ("n", "first")]).await;
@@ -189,11 +189,11 @@ async fn a_call_that_takes_too_long_fails_and_its_late_answer_is_ignored() {
     let prepare =
         |connection: amp_core::Connection| connection.call_timeout(Duration::from_secs(60));
     let (peer, mut script) = Script::start(prepare);
-    let call = peer.call_remote_string("A", numbered(1)).timeout(Duration::from_secs(2));
+    let call = peer.call_by_name("A", numbered(1)).timeout(Duration::from_secs(2));
     let error = call.await.unwrap_err();
     assert!(error.is_timeout());
     assert_eq!(error.to_string(), "no answer within 2s");
-    let error = peer.call_remote_string("B", numbered(1)).await.unwrap_err();
+    let error = peer.call_by_name("B", numbered(1)).await.unwrap_err();
     assert_eq!(error.to_string(), "no answer within 60s");
     let (a, b) = (script.expect_call("A").await, script.expect_call("B").await);
     script.send_box([("_answer", &a)]).await;
@@ -208,19 +208,19 @@ async fn a_call_that_takes_too_long_fails_and_its_late_answer_is_ignored() {
 async fn a_dropped_call_is_forgotten_at_every_stage() {
     let (peer, mut script) = Script::start(|connection| connection);
     // Before it was polled: nothing is sent.
-    drop(peer.call_remote_string("Never", numbered(1)));
+    drop(peer.call_by_name("Never", numbered(1)));
     // After it was queued and before the driver had a chance to write it: it is sent.
-    let mut call = by_hand(peer.call_remote_string("Queued", numbered(2)));
+    let mut call = by_hand(peer.call_by_name("Queued", numbered(2)));
     assert!(call.poll_once().is_none());
     drop(call);
     let queued = script.expect_call("Queued").await;
     // After it was written.
-    let mut call = by_hand(peer.call_remote_string("Written", numbered(3)));
+    let mut call = by_hand(peer.call_by_name("Written", numbered(3)));
     assert!(call.poll_once().is_none());
     let written = script.expect_call("Written").await;
     drop(call);
     // After its answer came.
-    let mut call = by_hand(peer.call_remote_string("Answered", numbered(4)));
+    let mut call = by_hand(peer.call_by_name("Answered", numbered(4)));
     assert!(call.poll_once().is_none());
     let answered = script.expect_call("Answered").await;
     script.send_box([("_answer", &answered)]).await;
@@ -228,7 +228,7 @@ async fn a_dropped_call_is_forgotten_at_every_stage() {
     script.receive().await;
     drop(call);
     // Their late answers reach nobody, least of all the next call.
-    let mut call = by_hand(peer.call_remote_string("Next", numbered(5)));
+    let mut call = by_hand(peer.call_by_name("Next", numbered(5)));
     assert!(call.poll_once().is_none());
     for tag in [queued, written, answered] {
         script.send_box([("_answer", &*tag), ("n", "late")]).await;

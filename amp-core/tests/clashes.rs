@@ -53,14 +53,14 @@ fn clash(make: impl FnOnce() -> Responders) -> String {
 #[tokio::test]
 async fn a_responder_replaces_one_of_the_same_command() {
     let found = async |responders: Responders| {
-        amp_core::testing::call(&responders, users::Get {}).await.unwrap().by
+        amp_core::testing::call_remote(&responders, users::Get {}).await.unwrap().by
     };
     assert_eq!(found(getting("b")(getting("a")(none()))).await, "b");
     assert_eq!(found(getting("a")(none()).lane(getting("b"))).await, "b");
     assert_eq!(found(getting("b")(none().lane(getting("a")))).await, "b");
     let named = none()
-        .respond_string("Get", echo)
-        .respond_string("Get", |_| async { Ok(AmpBox::from_pairs([("by", "b")]).unwrap()) });
+        .respond_by_name("Get", echo)
+        .respond_by_name("Get", |_| async { Ok(AmpBox::from_pairs([("by", "b")]).unwrap()) });
     assert_eq!(found(named).await, "b");
 }
 
@@ -78,9 +78,9 @@ async fn commands_of_one_name_are_told_apart_at_once() {
     assert_eq!(clash(|| users().in_order().respond(get_file)), types);
     let [one, other] = ["one for the type clashes::users::Get", "one for the name"];
     let start = "there are two responders for the command \"Get\"";
-    let said = clash(|| users().respond_string("Get", echo));
+    let said = clash(|| users().respond_by_name("Get", echo));
     assert_eq!(said, format!("{start}, {one} and {other}"));
-    let said = clash(|| getting("a")(none().respond_string("Get", echo)));
+    let said = clash(|| getting("a")(none().respond_by_name("Get", echo)));
     assert_eq!(said, format!("{start}, {other} and {one}"));
 
     let merged = users().merge(none().respond(get_file)).unwrap_err();

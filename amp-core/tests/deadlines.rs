@@ -18,16 +18,16 @@ struct Wait {}
 #[tokio::test(start_paused = true)]
 async fn a_responder_is_not_stopped_when_the_caller_gives_up() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let (near, _far) = pair(echoing(), slow.merge(echoing()).unwrap());
-    let error = near.call_remote_string("Slow", numbered(1)).timeout(SECOND).await.unwrap_err();
+    let error = near.call_by_name("Slow", numbered(1)).timeout(SECOND).await.unwrap_err();
     assert!(error.is_timeout());
     gate.add_permits(1);
     while near.counters().late_answers == 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(gate.available_permits(), 0);
-    near.call_remote_string("Nope", numbered(2)).await.unwrap_err();
+    near.call_by_name("Nope", numbered(2)).await.unwrap_err();
     assert!(!near.is_closed());
 }
 
@@ -36,18 +36,18 @@ async fn a_call_that_finds_no_room_in_time_is_never_sent() {
     let limits = amp_core::Limits { send_queue: 100, ..Default::default() };
     let (peer, mut script) =
         Script::with_room(10, |connection| connection.limits(limits).call_timeout(3 * SECOND));
-    let note = || peer.notify_string("Note", [("text", "x".repeat(200))]);
+    let note = || peer.notify_by_name("Note", [("text", "x".repeat(200))]);
     note().await.unwrap();
     settled().await;
     note().await.unwrap();
     let before = Instant::now();
-    let error = peer.call_remote_string("A", numbered(1)).await.unwrap_err();
+    let error = peer.call_by_name("A", numbered(1)).await.unwrap_err();
     assert!(matches!(error, CallError::Timeout { after } if after == 3 * SECOND), "{error}");
     assert_eq!(before.elapsed(), 3 * SECOND, "of virtual time");
     for _ in 0..2 {
         assert_eq!(script.receive().await.unwrap().get("_command"), Some(&b"Note"[..]));
     }
-    peer.notify_string("Last", numbered(1)).await.unwrap();
+    peer.notify_by_name("Last", numbered(1)).await.unwrap();
     script.expect([("_command", "Last"), ("n", "1")]).await;
     assert_eq!(peer.counters().calls_sent, 3);
 }

@@ -36,7 +36,7 @@ fn nothing_happens(peer: &Peer, client: &Client, listener: TcpListener) {
     #[expect(unused_must_use)]
     Connection::new(stream()).responders(responders());
     #[expect(unused_must_use)]
-    responders().respond_string("Echo", echo);
+    responders().respond_by_name("Echo", echo);
     #[expect(unused_must_use)]
     responders().lane(|lane| lane.fallback(echo));
     #[expect(unused_must_use)]
@@ -48,7 +48,7 @@ fn nothing_happens(peer: &Peer, client: &Client, listener: TcpListener) {
     #[expect(unused_must_use)]
     peer.call_remote(Other {});
     #[expect(unused_must_use)]
-    peer.call_remote_string("Other", [("a", "b")]).timeout(Duration::MAX);
+    peer.call_by_name("Other", [("a", "b")]).timeout(Duration::MAX);
     #[expect(unused_must_use)]
     peer.close();
     #[expect(unused_must_use)]
@@ -96,7 +96,7 @@ async fn a_connection_whose_peer_is_dropped_closes() {
     let (near, far) = duplex(100);
     let running = tokio::spawn(Connection::new(near).responders(echoing()).run());
     let peer = Connection::new(far).spawn();
-    peer.call_remote_string("Echo", [("a", "b")]).await.unwrap();
+    peer.call_by_name("Echo", [("a", "b")]).await.unwrap();
     drop(peer);
     assert!(matches!(running.await.unwrap(), CloseReason::Peer));
 }

@@ -4,7 +4,7 @@ mod support;
 
 use amp_core::testing::pair;
 use amp_core::{AmpBox, CallError, CloseReason, Connection, Limits, Peer, Responders};
-use amp_core::{RemoteError, StringCallReceived};
+use amp_core::{ReceivedCall, RemoteError};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ async fn thousands_of_outstanding_calls_fail_once_each_when_the_peer_goes() {
     let calls: Vec<_> = (0..5000)
         .map(|n| {
             let peer = peer.clone();
-            tokio::spawn(async move { peer.call_remote_string("A", numbered(n)).await })
+            tokio::spawn(async move { peer.call_by_name("A", numbered(n)).await })
         })
         .collect();
     for _ in 0..5000 {
@@ -30,9 +30,9 @@ async fn thousands_of_outstanding_calls_fail_once_each_when_the_peer_goes() {
         assert!(matches!(error, CallError::Closed(CloseReason::Peer)), "{error}");
     }
     assert_eq!(peer.closed().await.to_string(), "closed by the peer");
-    let error = peer.call_remote_string("A", numbered(1)).await.unwrap_err();
+    let error = peer.call_by_name("A", numbered(1)).await.unwrap_err();
     assert!(error.is_closed());
-    assert!(peer.notify_string("A", numbered(1)).await.unwrap_err().is_closed());
+    assert!(peer.notify_by_name("A", numbered(1)).await.unwrap_err().is_closed());
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn an_end_within_a_box_says_so() {
 #[tokio::test]
 async fn answers_that_came_before_the_end_are_delivered() {
     let (peer, mut script) = Script::start(|connection| connection);
-    let call = tokio::spawn(async move { peer.call_remote_string("A", numbered(1)).await });
+    let call = tokio::spawn(async move { peer.call_by_name("A", numbered(1)).await });
     let tag = script.expect_call("A").await;
     script.send_box([("_answer", &*tag), ("x", "y")]).await;
     drop(script);
@@ -58,7 +58,7 @@ async fn dropping_the_last_peer_sends_what_is_queued_and_closes() {
     let (peer, mut script) = Script::start(|connection| connection);
     let other = peer.clone();
     drop(peer);
-    other.notify_string("Last", numbered(1)).await.unwrap();
+    other.notify_by_name("Last", numbered(1)).await.unwrap();
     drop(other);
     script.expect([("_command", "Last"), ("n", "1")]).await;
     assert_eq!(script.receive().await, None);
@@ -67,11 +67,11 @@ async fn dropping_the_last_peer_sends_what_is_queued_and_closes() {
 #[tokio::test]
 async fn closing_fails_the_calls_of_this_side_and_ends_both() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(gate));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(gate));
     let (near, far) = pair(echoing(), slow);
     let call = tokio::spawn({
         let near = near.clone();
-        async move { near.call_remote_string("Slow", numbered(1)).await.unwrap_err() }
+        async move { near.call_by_name("Slow", numbered(1)).await.unwrap_err() }
     });
     // The peer has it once it has answered something that was sent later.
     while near.counters().calls_sent == 0 {
@@ -89,7 +89,7 @@ async fn a_peer_that_does_not_close_holds_the_end_up_for_the_close_timeout_only(
     let limits = Limits { close_timeout: Duration::from_secs(3), ..Limits::default() };
     let (peer, script) = Script::with_room(10, |connection| connection.limits(limits));
     // More than fits: it can never be flushed.
-    peer.notify_string("Note", [("text", "x".repeat(1000))]).await.unwrap();
+    peer.notify_by_name("Note", [("text", "x".repeat(1000))]).await.unwrap();
     let before = tokio::time::Instant::now();
     peer.close().await;
     assert_eq!(before.elapsed(), Duration::from_secs(3), "of virtual time");
@@ -105,21 +105,21 @@ fn a_driver_that_is_dropped_fails_the_calls() {
     let peer = of_the_driver.block_on(async { Connection::new(stream).spawn() });
     let call = of_the_call.spawn({
         let peer = peer.clone();
-        async move { peer.call_remote_string("A", numbered(1)).await.unwrap_err() }
+        async move { peer.call_by_name("A", numbered(1)).await.unwrap_err() }
     });
     while peer.counters().calls_sent == 0 {
         std::thread::yield_now();
     }
     drop(of_the_driver);
     assert!(of_the_call.block_on(call).unwrap().is_closed());
-    let error = of_the_call.block_on(peer.call_remote_string("A", numbered(1)).into_future());
+    let error = of_the_call.block_on(peer.call_by_name("A", numbered(1)).into_future());
     assert!(error.unwrap_err().is_closed());
 }
 
 #[tokio::test]
 async fn a_running_responder_that_outlives_its_connection_does_no_harm() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let (peer, mut script) = Script::start(|connection| connection.responders(slow));
     script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
     script.send_box([("_ask", "2"), ("_command", "Sync")]).await;
@@ -136,11 +136,11 @@ async fn a_running_responder_that_outlives_its_connection_does_no_harm() {
 /// Echoes through the peer once the gate gives a permit.
 fn calling_back(gate: &Arc<Semaphore>) -> Responders {
     let gate = Arc::clone(gate);
-    Responders::new(()).respond_string("Back", move |call: StringCallReceived| {
+    Responders::new(()).respond_by_name("Back", move |call: ReceivedCall| {
         let gate = Arc::clone(&gate);
         async move {
             gate.acquire().await.unwrap().forget();
-            let answer = call.peer.call_remote_string("Asked", numbered(1)).await;
+            let answer = call.peer.call_by_name("Asked", numbered(1)).await;
             answer.map_err(|error| RemoteError::new("FAILED", error.to_string()))
         }
     })
@@ -175,9 +175,9 @@ async fn a_graceful_end_lets_responders_answer_and_refuses_further_calls() {
 #[tokio::test]
 async fn a_call_that_came_too_late_says_that_it_was_not_acted_upon() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let (near, far) = pair(Responders::new(()), slow);
-    let mut call = std::pin::pin!(near.call_remote_string("Slow", numbered(1)));
+    let mut call = std::pin::pin!(near.call_by_name("Slow", numbered(1)));
     tokio::select! {
         biased;
         _ = &mut call => unreachable!("nothing has opened the gate"),
@@ -185,7 +185,7 @@ async fn a_call_that_came_too_late_says_that_it_was_not_acted_upon() {
     }
     let closing = tokio::spawn(async move { far.close_gracefully(Duration::MAX).await });
     settled().await;
-    let error = near.call_remote_string("Slow", numbered(2)).await.unwrap_err();
+    let error = near.call_by_name("Slow", numbered(2)).await.unwrap_err();
     assert!(error.is_safe_to_retry(), "{error}");
     gate.add_permits(1);
     assert_eq!(call.await.unwrap().get("n"), Some(&b"1"[..]));
@@ -223,7 +223,7 @@ async fn a_graceful_end_waits_so_long_and_no_longer() {
 /// A set whose commands close their connection gracefully in ways of their own, and then answer.
 fn ending_gracefully() -> Responders {
     async fn end<F: Future<Output = ()>>(
-        call: StringCallReceived,
+        call: ReceivedCall,
         end: impl FnOnce(Peer) -> F,
     ) -> Result<AmpBox, RemoteError> {
         end(call.peer).await;
@@ -237,26 +237,26 @@ fn ending_gracefully() -> Responders {
         gracefully(peer).await;
     }
     let all = Responders::new(())
-        .respond_string("AtOnce", |call| end(call, gracefully))
-        .respond_string("Later", |call| end(call, later))
-        .respond_string("BesideOthers", |call| {
+        .respond_by_name("AtOnce", |call| end(call, gracefully))
+        .respond_by_name("Later", |call| end(call, later))
+        .respond_by_name("BesideOthers", |call| {
             end(call, |peer| async {
                 tokio::join!(later(peer.clone()), gracefully(peer), std::future::ready(()));
             })
         })
-        .respond_string("OnATask", |call| {
+        .respond_by_name("OnATask", |call| {
             end(call, |peer| async { tokio::spawn(gracefully(peer)).await.unwrap() })
         });
     let own = Responders::new(())
-        .respond_string("OnItsOwnTask", |call| end(call, gracefully))
+        .respond_by_name("OnItsOwnTask", |call| end(call, gracefully))
         .on_own_tasks();
     let lane =
-        Responders::new(()).respond_string("InALane", |call| end(call, gracefully)).in_order();
+        Responders::new(()).respond_by_name("InALane", |call| end(call, gracefully)).in_order();
     let all = all.merge(own).unwrap().merge(lane).unwrap();
     #[cfg(feature = "tower")]
     let all = {
         let layered = Responders::new(())
-            .respond_string("InMiddleware", |call| end(call, later))
+            .respond_by_name("InMiddleware", |call| end(call, later))
             .layer(tower::buffer::BufferLayer::new(10));
         all.merge(layered).unwrap()
     };
@@ -277,7 +277,7 @@ async fn a_responder_that_ends_its_connection_gracefully_answers_first() {
         let (near, _far) = pair(Responders::new(()), ending_gracefully());
         let before = tokio::time::Instant::now();
         // Two of them wait for neither themselves nor each other.
-        let call = || near.call_remote_string(command, numbered(1));
+        let call = || near.call_by_name(command, numbered(1));
         let (first, second) = tokio::join!(call(), call());
         assert!(matches!(near.closed().await, CloseReason::Peer));
         if command == "OnATask" {
@@ -298,10 +298,10 @@ async fn a_responder_that_ends_its_connection_gracefully_answers_first() {
 #[tokio::test(start_paused = true)]
 async fn a_responder_waits_for_the_graceful_end_of_another_connection() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let (asking, other) = pair(Responders::new(()), slow);
-    let call = tokio::spawn(async move { asking.call_remote_string("Slow", numbered(1)).await });
-    let responders = Responders::new(()).respond_string("End", move |call: StringCallReceived| {
+    let call = tokio::spawn(async move { asking.call_by_name("Slow", numbered(1)).await });
+    let responders = Responders::new(()).respond_by_name("End", move |call: ReceivedCall| {
         let other = other.clone();
         async move {
             other.close_gracefully(WITHIN).await;
@@ -309,7 +309,7 @@ async fn a_responder_waits_for_the_graceful_end_of_another_connection() {
         }
     });
     let (near, _far) = pair(Responders::new(()), responders);
-    let ended = tokio::spawn(async move { near.call_remote_string("End", numbered(2)).await });
+    let ended = tokio::spawn(async move { near.call_by_name("End", numbered(2)).await });
     settled().await;
     assert!(!ended.is_finished());
     gate.add_permits(1);

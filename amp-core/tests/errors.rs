@@ -10,7 +10,7 @@ use amp_core::schema::Schema;
 use amp_core::tls::{TlsConfigError, TlsError};
 use amp_core::{
     CallError, CloseReason, CommandError, Connection, DecodeError, DecodeErrorKind, EncodeError,
-    EncodeErrorKind, PeerAddress, RemoteError, Report, Responders, Shortened, StringCallReceived,
+    EncodeErrorKind, PeerAddress, ReceivedCall, RemoteError, Report, Responders, Shortened,
 };
 use std::error::Error;
 use std::io;
@@ -179,7 +179,7 @@ fn connect_errors() -> Vec<ConnectError> {
 async fn not_connected() -> CallError {
     let client = reconnect::Client::builder(async || Err::<Connection, _>(Outer(Inner))).spawn();
     loop {
-        let calling = client.call_remote_string("A", [("a", "b")]);
+        let calling = client.call_by_name("A", [("a", "b")]);
         let Err(error @ CallError::NotConnected(_)) = calling.await else { panic!("connected") };
         if error.source().is_some() {
             return error;
@@ -220,9 +220,8 @@ fn tls_config_errors() -> Vec<TlsConfigError> {
 }
 
 fn clash() -> Clash {
-    let set = || {
-        Responders::new(()).respond_string("A", async |call: StringCallReceived| Ok(call.arguments))
-    };
+    let set =
+        || Responders::new(()).respond_by_name("A", async |call: ReceivedCall| Ok(call.arguments));
     set().merge(set()).expect_err("two responders of one name")
 }
 
@@ -318,7 +317,7 @@ async fn whoever_speaks_another_protocol_is_told_apart() {
         let peer = Connection::new(here).spawn();
         let call = tokio::spawn({
             let peer = peer.clone();
-            async move { peer.call_remote_string("A", [("a", "b")]).await }
+            async move { peer.call_by_name("A", [("a", "b")]).await }
         });
         there.write_all(said).await.unwrap();
         drop(there);

@@ -4,8 +4,8 @@ mod support;
 
 use amp_core::{
     AmpBox, Argument, Arguments, Command, Connection, Context, DecodeError, EncodeError, Failure,
-    Listener, NoError, Peer, Proto, ProtocolSwitch, RemoteError, Responders, StringCallReceived,
-    Value, ValueWriter, serve,
+    Listener, NoError, Peer, Proto, ProtocolSwitch, ReceivedCall, RemoteError, Responders, Value,
+    ValueWriter, serve,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -133,7 +133,7 @@ async fn warned(responders: Responders, command: &str, value: &str) -> Vec<Strin
     let (here, there) = tokio::io::duplex(1 << 16);
     let _answering = Connection::new(there).responders(responders).spawn();
     let peer = Connection::new(here).spawn();
-    let error = peer.call_remote_string(command, [("value", value)]).await.unwrap_err();
+    let error = peer.call_by_name(command, [("value", value)]).await.unwrap_err();
     let amp_core::CallError::Remote(error) = error else { panic!("{error:?}") };
     assert!(error.is_unknown());
     let warnings = log.at(Level::WARN);
@@ -144,7 +144,7 @@ async fn warned(responders: Responders, command: &str, value: &str) -> Vec<Strin
     warnings.into_iter().map(|(_, mut fields)| fields.remove("error").unwrap()).collect()
 }
 
-async fn string(_: StringCallReceived) -> Result<AmpBox, RemoteError> {
+async fn string(_: ReceivedCall) -> Result<AmpBox, RemoteError> {
     tokio::task::yield_now().await;
     panic!("broken\nstring")
 }
@@ -180,7 +180,7 @@ async fn what_a_responder_panicked_with_is_said_in_the_event_of_its_call() {
         (set().respond_then(then), "Work", "", "a panic: broken, then"),
         (set().respond(taken), "Take", "read", "a panic: broken when read"),
         (set().respond_switch(switched), "Change", "", "a panic: broken switch"),
-        (set().respond_string("S", string), "S", "", r"a panic: broken\nstring"),
+        (set().respond_by_name("S", string), "S", "", r"a panic: broken\nstring"),
         (set().respond(later).in_order(), "Work", "", "a panic: broken later"),
     ] {
         assert_eq!(warned(responders, command, value).await, [expected]);

@@ -2,9 +2,7 @@
 #![cfg(unix)]
 
 use amp_core::router::Router;
-use amp_core::{
-    AmpBox, Attachment, Connection, RemoteError, Responders, StringCallReceived, Transport,
-};
+use amp_core::{AmpBox, Attachment, Connection, ReceivedCall, RemoteError, Responders, Transport};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -63,7 +61,7 @@ async fn until_readable(count: &AtomicUsize, warm: usize) -> usize {
 /// Counts the calls, each of which takes the thread for so long.
 fn counting(answered: &Arc<AtomicUsize>, work: Option<Duration>) -> Responders {
     let answered = Arc::clone(answered);
-    Responders::new(()).respond_string("Count", move |_: StringCallReceived| {
+    Responders::new(()).respond_by_name("Count", move |_: ReceivedCall| {
         work.into_iter().for_each(std::thread::sleep);
         answered.fetch_add(1, Ordering::Relaxed);
         std::future::ready(Ok::<_, RemoteError>(AmpBox::new()))

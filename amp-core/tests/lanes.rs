@@ -100,7 +100,7 @@ fn in_lane(log: &Arc<Log>) -> Responders<Arc<Log>> {
         .respond(note)
         .respond(panic)
         .in_order()
-        .respond_string("Echo", echo)
+        .respond_by_name("Echo", echo)
 }
 
 fn start(log: &Arc<Log>) -> (Peer, Script) {
@@ -265,7 +265,7 @@ async fn two_lanes_of_one_connection_are_two() {
     let responders = Responders::new(Arc::clone(&log))
         .lane(|lane| lane.respond(wait).respond(note))
         .lane(|lane| lane.respond(work).fallback(echo))
-        .respond_string("Echo", echo);
+        .respond_by_name("Echo", echo);
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
     ask(&mut script, "1", "Wait", 1).await;
     script.send_box([("_command", "Note"), ("n", "2")]).await;

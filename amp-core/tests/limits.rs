@@ -8,7 +8,7 @@ use amp_core::{AmpBox, Arguments, BoxLimits, BoxWriter, Command, EncodeError, No
 use amp_core::{
     BoxReader, CallError, CloseReason, Connection, DecodeError, FailurePolicy, Limits, Peer,
 };
-use amp_core::{OneWay, RemoteError, Report, Responders, StringCallReceived, Value, ValueWriter};
+use amp_core::{OneWay, ReceivedCall, RemoteError, Report, Responders, Value, ValueWriter};
 use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// Calls back `Echo` on the peer that called, and answers with what it said.
-async fn call_back(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+async fn call_back(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     let pairs: Vec<_> =
         call.arguments.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
-    let answer = call.peer.call_remote_string("Echo", pairs).await;
+    let answer = call.peer.call_by_name("Echo", pairs).await;
     answer.map_err(|error| RemoteError::new("CALL_BACK", error.to_string()))
 }
 
@@ -41,7 +41,7 @@ async fn both_sides_write_more_than_fits_between_them() {
         let peer = if n % 2 == 0 { near.clone() } else { far.clone() };
         let payload = payload.clone();
         tokio::spawn(async move {
-            let answer = peer.call_remote_string("Echo", [("text", &payload)]).await.unwrap();
+            let answer = peer.call_by_name("Echo", [("text", &payload)]).await.unwrap();
             assert_eq!(answer.get("text"), Some(payload.as_bytes()));
         })
     });
@@ -53,7 +53,7 @@ async fn both_sides_write_more_than_fits_between_them() {
 #[tokio::test]
 async fn both_sides_call_back_with_all_responders_busy() {
     let responders =
-        || Responders::new(()).respond_string("Back", call_back).respond_string("Echo", echo);
+        || Responders::new(()).respond_by_name("Back", call_back).respond_by_name("Echo", echo);
     let limits = Limits { running_responders: 1, ..Limits::default() };
     let (near, far) = tokio::io::duplex(100);
     let start = |stream| Connection::new(stream).limits(limits).responders(responders()).spawn();
@@ -61,7 +61,7 @@ async fn both_sides_call_back_with_all_responders_busy() {
     let calls = (0..100).map(|n| {
         let peer = if n % 2 == 0 { near.clone() } else { far.clone() };
         tokio::spawn(async move {
-            let answer = peer.call_remote_string("Back", numbered(n)).await.unwrap();
+            let answer = peer.call_by_name("Back", numbered(n)).await.unwrap();
             assert_eq!(answer, AmpBox::from_pairs(numbered(n)).unwrap());
         })
     });
@@ -73,7 +73,7 @@ async fn both_sides_call_back_with_all_responders_busy() {
 #[tokio::test]
 async fn a_peer_that_calls_too_much_is_not_read_from() {
     let gate = Arc::new(Semaphore::new(0));
-    let responders = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let responders = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let limits = Limits { running_responders: 3, ..Limits::default() };
     let prepare = |connection: Connection| connection.limits(limits).responders(responders);
     // So little room that each call is read on its own.
@@ -100,7 +100,7 @@ async fn a_peer_that_calls_too_much_is_not_read_from() {
 /// Counts the calls that are begun, each of which then waits for the gate.
 fn counted(begun: &Arc<AtomicUsize>, gate: &Arc<Semaphore>) -> Responders {
     let (begun, gate) = (Arc::clone(begun), Arc::clone(gate));
-    Responders::new(()).respond_string("Slow", move |call: StringCallReceived| {
+    Responders::new(()).respond_by_name("Slow", move |call: ReceivedCall| {
         begun.fetch_add(1, Ordering::SeqCst);
         let gate = Arc::clone(&gate);
         async move {
@@ -161,7 +161,7 @@ async fn wait_for_an_answer(
     script: &mut Script,
 ) -> JoinHandle<Result<AmpBox, CallError>> {
     let peer = peer.clone();
-    let call = tokio::spawn(async move { peer.call_remote_string("Wait", numbered(1)).await });
+    let call = tokio::spawn(async move { peer.call_by_name("Wait", numbered(1)).await });
     script.expect_call("Wait").await;
     call
 }
@@ -169,7 +169,7 @@ async fn wait_for_an_answer(
 #[tokio::test]
 async fn beyond_the_last_limit_a_call_is_refused_and_a_one_way_call_ends_the_connection() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let limits = Limits { running_responders: 1, running_responders_max: 2, ..Limits::default() };
     let prepare = |connection: Connection| connection.limits(limits).responders(slow);
     let (peer, mut script) = Script::start(prepare);
@@ -188,7 +188,7 @@ async fn beyond_the_last_limit_a_call_is_refused_and_a_one_way_call_ends_the_con
 #[tokio::test]
 async fn the_bytes_of_running_calls_stop_the_reading_too() {
     let gate = Arc::new(Semaphore::new(0));
-    let responders = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let responders = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let limits = Limits { running_bytes: 5000, ..Limits::default() };
     let prepare = |connection: Connection| connection.limits(limits).responders(responders);
     // So little room that each call is read on its own.
@@ -216,7 +216,7 @@ async fn the_bytes_of_running_calls_stop_the_reading_too() {
 #[tokio::test]
 async fn both_sides_call_back_with_large_calls() {
     let responders =
-        || Responders::new(()).respond_string("Back", call_back).respond_string("Echo", echo);
+        || Responders::new(()).respond_by_name("Back", call_back).respond_by_name("Echo", echo);
     let limits = Limits { running_bytes: 1, ..Limits::default() };
     let (near, far) = tokio::io::duplex(100);
     let start = |stream| Connection::new(stream).limits(limits).responders(responders()).spawn();
@@ -225,7 +225,7 @@ async fn both_sides_call_back_with_large_calls() {
         let peer = if n % 2 == 0 { near.clone() } else { far.clone() };
         tokio::spawn(async move {
             let text = "x".repeat(1000);
-            let answer = peer.call_remote_string("Back", [("text", &text)]).await.unwrap();
+            let answer = peer.call_by_name("Back", [("text", &text)]).await.unwrap();
             assert_eq!(answer.get("text"), Some(text.as_bytes()));
         })
     });
@@ -237,7 +237,7 @@ async fn both_sides_call_back_with_large_calls() {
 #[tokio::test]
 async fn beyond_the_last_limit_of_bytes_a_call_is_refused_and_a_one_way_call_ends_the_connection() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let limits = Limits { running_bytes: 1, running_bytes_max: 1000, ..Limits::default() };
     let prepare = |connection: Connection| connection.limits(limits).responders(slow);
     let (peer, mut script) = Script::start(prepare);
@@ -260,13 +260,13 @@ async fn too_many_outstanding_calls_fail_on_their_own() {
     let (peer, mut script) = Script::start(limited(limits));
     let call = |peer: &Peer| {
         let peer = peer.clone();
-        tokio::spawn(async move { peer.call_remote_string("A", numbered(1)).await })
+        tokio::spawn(async move { peer.call_by_name("A", numbered(1)).await })
     };
     let first = call(&peer);
     let tag = script.expect_call("A").await;
     let _second = call(&peer);
     script.expect_call("A").await;
-    let error = peer.call_remote_string("A", numbered(1)).await.unwrap_err();
+    let error = peer.call_by_name("A", numbered(1)).await.unwrap_err();
     assert!(matches!(error, CallError::TooManyCalls(_)));
     assert_eq!(error.to_string(), "2 calls are outstanding already, which is the limit");
     script.send_box([("_answer", &*tag)]).await;
@@ -281,7 +281,7 @@ async fn a_full_send_queue_stops_the_callers() {
     let (peer, mut script) = Script::with_room(10, limited(limits));
     let note = || {
         let peer = peer.clone();
-        async move { peer.notify_string("Note", [("text", "x".repeat(500))]).await.unwrap() }
+        async move { peer.notify_by_name("Note", [("text", "x".repeat(500))]).await.unwrap() }
     };
     let mut queued = 0;
     // The peer reads nothing: sooner or later there is no more room.
@@ -304,7 +304,7 @@ async fn a_full_send_queue_stops_the_callers() {
 async fn a_send_queue_of_many_small_boxes_stops_the_callers() {
     let limits = Limits { send_queue_boxes: 3, ..Limits::default() };
     let (peer, mut script) = Script::with_room(10, limited(limits));
-    let note = || peer.notify_string("Note", numbered(1));
+    let note = || peer.notify_by_name("Note", numbered(1));
     // The first is being written: it waits for the peer, and no longer in the queue.
     note().await.unwrap();
     settled().await;
@@ -327,7 +327,7 @@ async fn a_send_queue_of_many_small_boxes_stops_the_callers() {
 async fn an_answer_does_not_wait_for_room_behind_calls() {
     let limits = Limits { send_queue: 100, send_queue_boxes: 1, ..Limits::default() };
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let prepare = |connection: Connection| connection.limits(limits).responders(slow);
     let (peer, mut script) = Script::with_room(20, prepare);
     script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
@@ -336,7 +336,7 @@ async fn an_answer_does_not_wait_for_room_behind_calls() {
         let peer = peer.clone();
         async move {
             for n in 0..100 {
-                peer.notify_string("Note", numbered(n)).await.unwrap();
+                peer.notify_by_name("Note", numbered(n)).await.unwrap();
             }
         }
     });
@@ -392,7 +392,7 @@ async fn a_box_over_a_limit_ends_the_connection_with_its_name() {
         let (peer, mut script) = Script::start(limited(limits));
         let call = tokio::spawn({
             let peer = peer.clone();
-            async move { peer.call_remote_string("A", numbered(1)).await.unwrap_err() }
+            async move { peer.call_by_name("A", numbered(1)).await.unwrap_err() }
         });
         script.expect_call("A").await;
         // What came before the mistake is still answered.
@@ -410,11 +410,11 @@ async fn a_box_over_a_limit_ends_the_connection_with_its_name() {
 
 #[tokio::test]
 async fn policies_differ_in_what_follows_a_failure() {
-    async fn panics(_: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    async fn panics(_: ReceivedCall) -> Result<AmpBox, RemoteError> {
         panic!("a bug in a responder")
     }
     for policy in [FailurePolicy::Stay, FailurePolicy::Close] {
-        let responders = echoing().respond_string("Bug", panics);
+        let responders = echoing().respond_by_name("Bug", panics);
         let prepare = |connection: Connection| connection.policy(policy).responders(responders);
         let (peer, mut script) = Script::start(prepare);
         // One write: the second call is in the buffer when the first one fails.
@@ -444,7 +444,7 @@ async fn policies_differ_in_what_follows_a_failure() {
         }
     }
     for command in ["Bug", "Nope"] {
-        let responders = echoing().respond_string("Bug", panics);
+        let responders = echoing().respond_by_name("Bug", panics);
         let prepare =
             |connection: Connection| connection.policy(FailurePolicy::Close).responders(responders);
         let (_peer, mut script) = Script::start(prepare);
@@ -454,7 +454,7 @@ async fn policies_differ_in_what_follows_a_failure() {
 }
 
 /// Answers with as many bytes as it is asked for.
-async fn bytes(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+async fn bytes(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     let len = call.arguments.get("len").unwrap_or_default();
     let len: usize = str::from_utf8(len).unwrap().parse().unwrap();
     Ok(AmpBox::from_pairs([("x", vec![b'x'; len])]).unwrap())
@@ -473,10 +473,10 @@ async fn a_call_over_the_limits_is_never_sent() {
     // So tags are short.
     let limits = Limits { boxes, outstanding_calls: 1, ..Limits::default() };
     let near = Connection::new(near).limits(limits).spawn();
-    let responders = Responders::new(()).respond_string("A", echo);
+    let responders = Responders::new(()).respond_by_name("A", echo);
     let _far = Connection::new(far).responders(responders).spawn();
     let most = 200 - call_len(0);
-    let call = |len| near.call_remote_string("A", [("x", "x".repeat(len))]);
+    let call = |len| near.call_by_name("A", [("x", "x".repeat(len))]);
     assert_eq!(call(most - 1).await.unwrap().get("x").unwrap().len(), most - 1);
 
     let refused = |error: CallError, message: &str| {
@@ -488,16 +488,16 @@ async fn a_call_over_the_limits_is_never_sent() {
     refused(call(most + 1).await.unwrap_err(), message);
     // Without a tag and its key there is room for as much more.
     let more = most + "\0\x04_ask\0\x011".len();
-    near.notify_string("A", [("x", "x".repeat(more))]).await.unwrap();
-    let error = near.notify_string("A", [("x", "x".repeat(more + 1))]).await.unwrap_err();
+    near.notify_by_name("A", [("x", "x".repeat(more))]).await.unwrap();
+    let error = near.notify_by_name("A", [("x", "x".repeat(more + 1))]).await.unwrap_err();
     refused(error, message);
 
     let pairs = |count: usize| (0..count).map(|n| (n.to_string(), "")).collect::<Vec<_>>();
-    assert_eq!(near.call_remote_string("A", pairs(2)).await.unwrap().len(), 2);
+    assert_eq!(near.call_by_name("A", pairs(2)).await.unwrap().len(), 2);
     let message = "a box of at least 5 pairs is over the limit of 4";
-    refused(near.call_remote_string("A", pairs(3)).await.unwrap_err(), message);
-    near.notify_string("A", pairs(3)).await.unwrap();
-    refused(near.notify_string("A", pairs(4)).await.unwrap_err(), message);
+    refused(near.call_by_name("A", pairs(3)).await.unwrap_err(), message);
+    near.notify_by_name("A", pairs(3)).await.unwrap();
+    refused(near.notify_by_name("A", pairs(4)).await.unwrap_err(), message);
     assert_eq!(near.counters().calls_sent, 4);
     call(1).await.unwrap();
 }
@@ -506,13 +506,13 @@ async fn a_call_over_the_limits_is_never_sent() {
 async fn an_answer_over_the_limits_is_an_error_answer() {
     let boxes = BoxLimits { max_bytes: 200, max_pairs: 4 };
     let (near, far) = tokio::io::duplex(1 << 16);
-    let responders = Responders::new(()).respond_string("Bytes", bytes);
+    let responders = Responders::new(()).respond_by_name("Bytes", bytes);
     let far = Connection::new(far).limits(Limits { boxes, ..Limits::default() });
     let _far = far.responders(responders).spawn();
     let near = Connection::new(near).spawn();
     let most = 200 - "\0\x07_answer\0\x011\0\x01x\0\0\0\0".len();
     for (len, fits) in [(most, true), (most + 1, false), (60_000, false), (1, true)] {
-        let answer = near.call_remote_string("Bytes", [("len", len.to_string())]).await;
+        let answer = near.call_by_name("Bytes", [("len", len.to_string())]).await;
         if fits {
             assert_eq!(answer.unwrap().get("x").unwrap().len(), len);
         } else {
@@ -527,11 +527,11 @@ async fn an_error_is_cut_to_the_limits() {
     let boxes = BoxLimits { max_bytes: 200, max_pairs: 4 };
     let (near, far) = tokio::io::duplex(1 << 16);
     let fail = |_| async { Err(RemoteError::new("CODE", "x".repeat(1000))) };
-    let responders = Responders::new(()).respond_string("Fail", fail);
+    let responders = Responders::new(()).respond_by_name("Fail", fail);
     let far = Connection::new(far).limits(Limits { boxes, ..Limits::default() });
     let _far = far.responders(responders).spawn();
     let near = Connection::new(near).limits(Limits { boxes, ..Limits::default() }).spawn();
-    let error = near.call_remote_string("Fail", [("", ""); 0]).await.unwrap_err();
+    let error = near.call_by_name("Fail", [("", ""); 0]).await.unwrap_err();
     let CallError::Remote(error) = error else { panic!("{error}") };
     assert!((100..200).contains(&error.description.len()), "{error}");
 }
@@ -571,7 +571,7 @@ async fn a_value_over_the_default_limits_costs_one_call() {
     let error = amp_core::Report(&error).to_string();
     assert!(error.ends_with("is over the limit of 17825792"), "{error}");
     near.notify(Large(1 << 20)).await.unwrap();
-    near.call_remote_string("Echo", numbered(1)).await.unwrap();
+    near.call_by_name("Echo", numbered(1)).await.unwrap();
 
     let error = Large(18 << 20).encode().unwrap_err();
     let error = amp_core::Report(&error).to_string();
@@ -598,7 +598,7 @@ async fn thousands_that_wait_for_room_are_told_one_after_the_other() {
         .map(|n| {
             let (peer, polls) = (peer.clone(), Arc::clone(&polls));
             tokio::spawn(async move {
-                let mut call = std::pin::pin!(peer.call_remote_string("A", numbered(n)));
+                let mut call = std::pin::pin!(peer.call_by_name("A", numbered(n)));
                 std::future::poll_fn(|cx| {
                     polls.fetch_add(1, Ordering::Relaxed);
                     call.as_mut().poll(cx)
@@ -731,7 +731,7 @@ async fn who_is_kept_and_not_polled_does_not_hold_up_those_behind_it() {
     let mut kept = Vec::new();
     // The second one fills the queue behind what is being written.
     for (command, value) in [("First", &*large), ("Second", &*large), ("Kept", "b")] {
-        let mut call = Box::pin(peer.call_remote_string(command, [("a", value)]));
+        let mut call = Box::pin(peer.call_by_name(command, [("a", value)]));
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(call.as_mut().poll(&mut cx).is_pending());
         kept.push(call);
@@ -739,7 +739,7 @@ async fn who_is_kept_and_not_polled_does_not_hold_up_those_behind_it() {
     }
     let behind = tokio::spawn({
         let peer = peer.clone();
-        async move { peer.call_remote_string("Behind", [("a", "b")]).await }
+        async move { peer.call_by_name("Behind", [("a", "b")]).await }
     });
     for command in ["First", "Second", "Behind"] {
         let call = tokio::time::timeout(Duration::from_secs(60), script.receive()).await;

@@ -32,7 +32,7 @@ fn pinging(connection: Connection) -> Connection {
 }
 
 fn slow(gate: &Arc<Semaphore>) -> Responders {
-    Responders::new(()).respond_string("Slow", gated(Arc::clone(gate)))
+    Responders::new(()).respond_by_name("Slow", gated(Arc::clone(gate)))
 }
 
 /// Whether the connection is there for so long, and no longer.
@@ -45,7 +45,7 @@ async fn lasts(peer: &Peer, seconds: u32) -> CloseReason {
 
 /// Why the peer cannot be called any more.
 async fn until_closing(peer: &Peer) -> CloseReason {
-    match peer.call_remote_string("Never", numbered(1)).await {
+    match peer.call_by_name("Never", numbered(1)).await {
         Err(CallError::Closed(reason)) => reason,
         other => panic!("{other:?}"),
     }
@@ -62,9 +62,7 @@ async fn a_silent_peer_is_given_up_and_every_call_fails_for_that_reason() {
     let calls: Vec<_> = (0..3)
         .map(|n| {
             let peer = peer.clone();
-            tokio::spawn(
-                async move { peer.call_remote_string("A", numbered(n)).await.unwrap_err() },
-            )
+            tokio::spawn(async move { peer.call_by_name("A", numbered(n)).await.unwrap_err() })
         })
         .collect();
     let reason = lasts(&peer, 10).await;
@@ -234,7 +232,7 @@ async fn a_peer_that_sends_something_else_is_alive() {
 async fn a_ping_has_its_time_from_when_it_is_on_its_way() {
     for slowly in [true, false] {
         let (peer, mut script) = Script::with_room(10, pinging);
-        peer.notify_string("Note", [("text", "x".repeat(100))]).await.unwrap();
+        peer.notify_by_name("Note", [("text", "x".repeat(100))]).await.unwrap();
         sleep(30 * SECOND).await;
         if slowly {
             for _ in 0..11 {
@@ -308,7 +306,7 @@ async fn nothing_is_sent_or_ended_once_another_protocol_is_spoken() {
 async fn without_being_asked_a_connection_waits_for_ever() {
     let (near, far) = pair(echoing(), echoing());
     sleep(1_000_000 * SECOND).await;
-    let answer = near.call_remote_string("Echo", numbered(1)).await.unwrap();
+    let answer = near.call_by_name("Echo", numbered(1)).await.unwrap();
     assert_eq!(answer, AmpBox::from_pairs(numbered(1)).unwrap());
     assert_eq!(far.counters().calls_received, 1);
 }

@@ -108,8 +108,8 @@ fn calls_are_counted_by_their_command_and_outcome() {
         far.call_remote(Ping {}).await.unwrap_err();
         // Names that somebody makes up are no labels, on neither side.
         for name in ["A", "B", "C"] {
-            near.call_remote_string(name, numbered(1)).await.unwrap();
-            far.notify_string(name, numbered(1)).await.unwrap();
+            near.call_by_name(name, numbered(1)).await.unwrap();
+            far.notify_by_name(name, numbered(1)).await.unwrap();
         }
         settled().await;
         let calls = [
@@ -134,7 +134,7 @@ fn what_is_under_way_goes_up_and_down() {
     recorded(async |kept| {
         let running = |side: &str| kept.gauge(&format!("amp_calls_running side={side}"));
         let gate = Arc::new(Semaphore::new(0));
-        let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+        let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
         let (peer, mut script) = start(slow);
         let open = kept.gauge("amp_connections_open");
         assert!((open - 1.0).abs() < f64::EPSILON, "{open}");

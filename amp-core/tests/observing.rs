@@ -258,7 +258,7 @@ async fn each_way_a_call_can_end_has_its_word() {
     script.receive().await.unwrap();
     script.send_box([("_ask", "9"), ("_command", "Measure"), ("text", "\u{0}")]).await;
     script.receive().await.unwrap();
-    let (closed, ()) = tokio::join!(peer.call_remote_string("Late", numbered(1)), async {
+    let (closed, ()) = tokio::join!(peer.call_by_name("Late", numbered(1)), async {
         script.expect_call("Late").await;
         drop(script);
     });
@@ -293,7 +293,7 @@ async fn a_level_that_is_not_enabled_has_no_spans() {
 async fn a_call_that_waits_in_a_lane_when_the_connection_ends_is_closed() {
     let (seen, _guard) = Seen::subscribe(Level::DEBUG);
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", support::gated(gate.clone())).in_order();
+    let slow = Responders::new(()).respond_by_name("Slow", support::gated(gate.clone())).in_order();
     let prepare = |connection: Connection| {
         connection.responders(slow).peer_address(PeerAddress::Name("unknown".into()))
     };
@@ -326,7 +326,7 @@ async fn boxes_bytes_and_answers_are_counted() {
         sent += script.receive().await.unwrap().encoded_len();
     }
     for error in [false, true] {
-        let (answer, ()) = tokio::join!(peer.call_remote_string("A", numbered(1)), async {
+        let (answer, ()) = tokio::join!(peer.call_by_name("A", numbered(1)), async {
             let call = script.receive().await.unwrap();
             sent += call.encoded_len();
             let tag = std::str::from_utf8(call.get("_ask").unwrap()).unwrap();

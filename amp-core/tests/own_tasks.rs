@@ -2,8 +2,8 @@
 
 use amp_core::testing::pair;
 use amp_core::{
-    AmpBox, Arguments, Command, Context, Failure, NoError, Peer, ProtocolSwitch, RemoteError,
-    Responders, StringCallReceived, Switched,
+    AmpBox, Arguments, Command, Context, Failure, NoError, Peer, ProtocolSwitch, ReceivedCall,
+    RemoteError, Responders, Switched,
 };
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
@@ -62,7 +62,7 @@ async fn relay(context: Context, _: Relay) -> Result<(), NoError> {
     Ok(())
 }
 
-async fn relay_string(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+async fn relay_by_name(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     call_back(&call.peer);
     Ok(AmpBox::new())
 }
@@ -95,8 +95,8 @@ fn sets() -> Vec<(&'static str, Responders)> {
                 std::future::ready(Ok::<(), NoError>(()))
             }),
         ),
-        ("one by its name", empty().respond_string("Relay", relay_string).on_own_tasks()),
-        ("a fallback", empty().fallback(relay_string).on_own_tasks()),
+        ("one by its name", empty().respond_by_name("Relay", relay_by_name).on_own_tasks()),
+        ("a fallback", empty().fallback(relay_by_name).on_own_tasks()),
         ("a part of a set", empty().respond_ping().merge(own()).unwrap()),
         ("a lane of them", own().in_order()),
         ("those of a lane", empty().respond(relay).in_order().on_own_tasks()),

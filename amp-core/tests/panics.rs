@@ -53,7 +53,7 @@ async fn a_listener_below_tls_that_panics_costs_no_handshake_and_no_server() {
     // The first is in its handshake when the listener panics.
     for stream in [near, later] {
         let peer = tls::client(stream, "far", config.clone()).await.unwrap().spawn();
-        let answer = peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+        let answer = peer.call_by_name("Echo", numbered(1)).await.unwrap();
         assert_eq!(answer.get("n"), Some(&b"1"[..]));
     }
 }
@@ -71,17 +71,17 @@ async fn a_wire_log_that_panics_costs_its_connection_alone() {
         Connection::new(near).spawn()
     };
     let (one, other) = (connected(), connected());
-    other.call_remote_string("Echo", numbered(1)).await.unwrap();
-    let error = one.call_remote_string("Broken", numbered(2)).await.unwrap_err();
+    other.call_by_name("Echo", numbered(1)).await.unwrap();
+    let error = one.call_by_name("Broken", numbered(2)).await.unwrap_err();
     assert!(matches!(error, CallError::Closed(CloseReason::Peer)), "{error:?}");
     for peer in [other, connected()] {
-        peer.call_remote_string("Echo", numbered(3)).await.unwrap();
+        peer.call_by_name("Echo", numbered(3)).await.unwrap();
     }
 
     // Its own calls fail, and do not wait for ever.
     let log = WireLog::new().to(|_, _| panic!("the log"));
     let (near, _far) = tokio::io::duplex(1 << 16);
     let peer = Connection::new(near).wire_log(log).spawn();
-    let error = peer.call_remote_string("Echo", numbered(4)).await.unwrap_err();
+    let error = peer.call_by_name("Echo", numbered(4)).await.unwrap_err();
     assert!(error.is_closed(), "{error:?}");
 }

@@ -6,7 +6,7 @@ mod support;
 use amp_core::testing::pair;
 use amp_core::{
     AmpBox, CallError, CloseReason, Command, CommandError, Connection, Context, NoError, Peer,
-    ProtocolSwitch, RemoteError, Responders, StringCallReceived, Switched,
+    ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched,
 };
 use std::sync::{Arc, Mutex};
 use support::{Script, echo, numbered, settled};
@@ -43,12 +43,12 @@ fn handed_on(error: CallError) -> RemoteError {
     }
 }
 
-async fn pass_on(backend: Peer, call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+async fn pass_on(backend: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     let arguments = call.arguments.iter();
     if call.requires_answer {
-        backend.call_remote_string(&call.command, arguments).await.map_err(handed_on)
+        backend.call_by_name(&call.command, arguments).await.map_err(handed_on)
     } else {
-        let queued = backend.notify_string(&call.command, arguments).await;
+        let queued = backend.notify_by_name(&call.command, arguments).await;
         queued.map(|()| AmpBox::new()).map_err(handed_on)
     }
 }
@@ -58,9 +58,9 @@ type Joined = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn pass_on_switch(
     backend: Peer,
-    call: StringCallReceived,
+    call: ReceivedCall,
 ) -> Result<impl FnOnce(Switched) -> Joined + Send + 'static, RemoteError> {
-    let switch = backend.switch_protocol_string(&call.command, call.arguments.iter());
+    let switch = backend.switch_protocol_by_name(&call.command, call.arguments.iter());
     let mut there = switch.await.map_err(handed_on)?;
     Ok(move |mut here: Switched| -> Joined {
         Box::pin(async move { drop(copy_bidirectional(&mut here, &mut there).await) })
@@ -81,7 +81,7 @@ fn by_name(backend: Peer) -> Responders {
     let other = backend.clone();
     Responders::new(())
         .fallback(move |call| pass_on(backend.clone(), call))
-        .respond_switch_string("SwitchToEcho", move |call| pass_on_switch(other.clone(), call))
+        .respond_switch_by_name("SwitchToEcho", move |call| pass_on_switch(other.clone(), call))
 }
 
 /// Writes back what it reads, in capitals, after a greeting.
@@ -97,7 +97,7 @@ async fn shout(mut stream: Switched) {
 /// A backend that knows its commands.
 fn backend() -> Responders<Mutex<Vec<String>>> {
     Responders::new(Mutex::default())
-        .respond_string("Echo", echo)
+        .respond_by_name("Echo", echo)
         .respond(async |context: Context<Mutex<Vec<String>>>, Note { text }: Note| {
             context.state().lock().unwrap().push(text);
             Ok::<_, NoError>(())
@@ -126,7 +126,7 @@ async fn calls_that_want_no_answer_are_passed_on_without_one() {
     client.notify(Note { text: "a".to_owned() }).await.unwrap();
     script.expect([("_command", "Note"), ("text", "a")]).await;
     // Such a switch cannot be made, by anybody.
-    client.notify_string("SwitchToEcho", numbered(1)).await.unwrap();
+    client.notify_by_name("SwitchToEcho", numbered(1)).await.unwrap();
     script.expect([("_command", "SwitchToEcho"), ("n", "1")]).await;
     assert_eq!(client.counters().answers_received + client.counters().errors_received, 0);
 
@@ -187,14 +187,14 @@ async fn a_refused_switch_leaves_both_connections_and_keeps_its_error() {
         let refused = client.switch_protocol(SwitchToEcho { refuse: true }).await.unwrap_err();
         let expected = NotToday::NotToday("not today, it is late".to_owned());
         assert!(matches!(refused, CallError::Command(error) if error == expected));
-        let answer = client.call_remote_string("Echo", numbered(1)).await.unwrap();
+        let answer = client.call_by_name("Echo", numbered(1)).await.unwrap();
         assert_eq!(answer.get("n"), Some(&b"1"[..]));
-        let error = client.call_remote_string("Nope", numbered(1)).await.unwrap_err();
+        let error = client.call_by_name("Nope", numbered(1)).await.unwrap_err();
         assert!(error.is_unhandled(), "{error}");
-        let refused = client.switch_protocol_string("SwitchToEcho", [("refuse", "maybe")]).await;
+        let refused = client.switch_protocol_by_name("SwitchToEcho", [("refuse", "maybe")]).await;
         assert!(matches!(&refused, Err(CallError::Remote(error)) if error.is_unknown()));
         // And then it is made.
-        let stream = client.switch_protocol_string("SwitchToEcho", [("refuse", "False")]).await;
+        let stream = client.switch_protocol_by_name("SwitchToEcho", [("refuse", "False")]).await;
         let mut text = [0; 6];
         stream.unwrap().read_exact(&mut text).await.unwrap();
         assert_eq!(&text, b"hello ");
@@ -209,7 +209,7 @@ async fn a_proxy_whose_client_or_backend_goes_lets_go_of_the_other() {
     let (client, _proxy) = pair(Responders::new(()), fallbacks(backend));
     let asking = client.clone();
     let asking = tokio::spawn(async move {
-        asking.switch_protocol_string("SwitchToEcho", numbered(1)).await.map(drop)
+        asking.switch_protocol_by_name("SwitchToEcho", numbered(1)).await.map(drop)
     });
     there.expect_call("SwitchToEcho").await;
     drop(there);
@@ -234,17 +234,17 @@ async fn what_is_no_switch_by_its_name_is_read_on() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&asked);
     let responders = Responders::new(())
-        .fallback(async |call: StringCallReceived| {
+        .fallback(async |call: ReceivedCall| {
             if call.command == "Never" { std::future::pending().await } else { Ok(call.arguments) }
         })
-        .respond_string("Known", echo)
+        .respond_by_name("Known", echo)
         .fallback_switch(
             move |command| {
                 seen.lock().unwrap().push(String::from_utf8(command.to_vec()).unwrap());
                 assert_ne!(command, b"Panic", "the user's code");
                 command == b"Switch"
             },
-            async |call: StringCallReceived| {
+            async |call: ReceivedCall| {
                 assert!(call.requires_answer);
                 Ok::<fn(Switched) -> std::future::Ready<()>, _>(|_| std::future::ready(()))
             },
@@ -269,11 +269,11 @@ async fn what_is_no_switch_by_its_name_is_read_on() {
 async fn a_switch_whose_responder_was_replaced_by_an_ordinary_one_leaves_the_boxes() {
     let replaced = Responders::new(()).fallback(echo);
     let responders = Responders::new(())
-        .respond_string("Login", move |call: StringCallReceived| {
+        .respond_by_name("Login", move |call: ReceivedCall| {
             call.peer.replace_responders(replaced.clone());
             async { Ok(AmpBox::new()) }
         })
-        .respond_switch_string("Switch", async |_: StringCallReceived| {
+        .respond_switch_by_name("Switch", async |_: ReceivedCall| {
             Ok::<fn(Switched) -> std::future::Ready<()>, _>(|_| panic!("it was replaced"))
         });
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));

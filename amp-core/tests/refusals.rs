@@ -5,8 +5,8 @@ mod support;
 use amp_core::reconnect::{Backoff, Client, Jitter};
 use amp_core::testing::{Script as Scripted, read_answer_box};
 use amp_core::{
-    AmpBox, CallError, Command, CommandError, Connection, NoError, RemoteError, Responders,
-    StringCallReceived, blocking,
+    AmpBox, CallError, Command, CommandError, Connection, NoError, ReceivedCall, RemoteError,
+    Responders, blocking,
 };
 use std::io::{self, Cursor, Read, Write};
 use std::sync::Arc;
@@ -111,7 +111,7 @@ async fn ends<C: Command>(
     }
     failing.abort();
     let mut client = blocking::Client::new(Canned(Cursor::new(failure(b"1", pairs).to_vec())));
-    check(client.call(&command()).map(drop).expect_err("it fails"));
+    check(client.call_remote(command()).map(drop).expect_err("it fails"));
     check(read_answer_box::<C>(failure(b"1", pairs)).map(drop).expect_err("it fails"));
 }
 
@@ -158,7 +158,7 @@ fn client(pairs: &'static [(&'static str, &'static str)]) -> (Client, Arc<Atomic
 #[tokio::test(start_paused = true)]
 async fn a_code_of_a_commands_own_is_no_refusal() {
     let (client, calls) = client(OWN);
-    let call = client.call_remote_string("Enter", [("a", "b")]).timeout(5 * SECOND);
+    let call = client.call_by_name("Enter", [("a", "b")]).timeout(5 * SECOND);
     let ended = call.await;
     assert_eq!(calls.load(Ordering::SeqCst), 1, "the call was acted upon: {ended:?}");
     let Err(CallError::Remote(error)) = ended else { panic!("{ended:?}") };
@@ -252,7 +252,7 @@ async fn a_call_that_is_always_refused_is_made_again_a_few_times_only() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_about_to_end_says_beside_the_code_that_it_has_not_acted() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let (peer, mut script) = Script::start(|connection| connection.responders(slow));
     script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
     settled().await;
@@ -268,10 +268,10 @@ async fn a_connection_that_is_about_to_end_says_beside_the_code_that_it_has_not_
 
 /// Hands on what another peer answers.
 fn proxy_of(backend: amp_core::Peer) -> Responders {
-    Responders::new(()).fallback(move |call: StringCallReceived| {
+    Responders::new(()).fallback(move |call: ReceivedCall| {
         let backend = backend.clone();
         async move {
-            let answer = backend.call_remote_string(&call.command, call.arguments.iter()).await;
+            let answer = backend.call_by_name(&call.command, call.arguments.iter()).await;
             answer.map_err(|error| match error {
                 CallError::Remote(error) => error,
                 other => RemoteError::new("UNKNOWN", other.to_string()),
@@ -284,7 +284,7 @@ fn proxy_of(backend: amp_core::Peer) -> Responders {
 async fn a_proxy_that_hands_on_a_refusal_has_acted_itself() {
     let (backend, script) = Script::start(|connection| connection);
     tokio::spawn(fail_all(script, REFUSED));
-    let error = backend.call_remote_string("Enter", [("a", "b")]).await.unwrap_err();
+    let error = backend.call_by_name("Enter", [("a", "b")]).await.unwrap_err();
     assert!(error.is_safe_to_retry());
 
     let responders = proxy_of(backend.clone());
@@ -296,14 +296,14 @@ async fn a_proxy_that_hands_on_a_refusal_has_acted_itself() {
     // The same of an error that middleware fails with, which is the call's answer too.
     #[cfg(feature = "tower")]
     {
-        use amp_core::tower::{ReceivedCall, Run};
+        use amp_core::tower::{LayeredCall, Run};
         let middleware = tower::layer::layer_fn(move |_: Run| {
             let backend = backend.clone();
-            tower::service_fn(move |call: ReceivedCall| {
+            tower::service_fn(move |call: LayeredCall| {
                 let backend = backend.clone();
                 async move {
                     let arguments = call.arguments().iter();
-                    match backend.call_remote_string(call.command(), arguments).await {
+                    match backend.call_by_name(call.command(), arguments).await {
                         Ok(_) => panic!("it fails"),
                         Err(CallError::Remote(error)) if call.command() == b"Fail" => {
                             Ok(call.fail(&error))

@@ -2,7 +2,7 @@
 
 mod support;
 
-use amp_core::{AmpBox, RemoteError, StringCallReceived};
+use amp_core::{AmpBox, ReceivedCall, RemoteError};
 use amp_core::{Attachment, Connection, Limits, Responders, Transport};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -26,8 +26,8 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 #[tokio::test]
 async fn what_is_queued_is_sent_before_the_end_while_calls_are_outstanding() {
     let (peer, mut script) = Script::start(|connection| connection);
-    let mut first = pin!(peer.call_remote_string("A", numbered(1)));
-    let mut second = pin!(peer.call_remote_string("A", numbered(2)));
+    let mut first = pin!(peer.call_by_name("A", numbered(1)));
+    let mut second = pin!(peer.call_by_name("A", numbered(2)));
     assert!(poll_once(first.as_mut()).is_pending());
     assert!(poll_once(second.as_mut()).is_pending());
     assert!(poll_once(pin!(peer.close())).is_pending());
@@ -41,7 +41,7 @@ async fn what_is_queued_is_sent_before_the_end_while_calls_are_outstanding() {
 #[tokio::test]
 async fn an_answer_that_comes_after_the_shutdown_does_not_break_the_end() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let (peer, mut script) = Script::start(|connection| connection.responders(slow));
     script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
     settled().await;
@@ -68,9 +68,9 @@ async fn a_waker_that_uses_the_connection_can_wait_for_room() {
 
     let limits = Limits { send_queue: 1, ..Limits::default() };
     let (peer, mut script) = Script::start(|connection| connection.limits(limits));
-    peer.notify_string("A", numbered(1)).await.unwrap();
+    peer.notify_by_name("A", numbered(1)).await.unwrap();
     let looks = Arc::new(Looks(peer.clone(), Mutex::new(0)));
-    let mut waiting = pin!(peer.notify_string("A", numbered(2)));
+    let mut waiting = pin!(peer.notify_by_name("A", numbered(2)));
     let waker = Waker::from(Arc::clone(&looks));
     assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     script.expect([("_command", "A"), ("n", "1")]).await;
@@ -84,7 +84,7 @@ async fn limits_of_zero_let_one_thing_pass_at_a_time() {
     let limits = Limits { send_queue: 0, running_responders: 0, ..Limits::default() };
     let prepare = |connection: Connection| connection.limits(limits).responders(echoing());
     let (peer, mut script) = Script::start(prepare);
-    let mut note = pin!(peer.notify_string("A", numbered(1)));
+    let mut note = pin!(peer.notify_by_name("A", numbered(1)));
     assert!(poll_once(note.as_mut()).is_ready());
     script.expect([("_command", "A"), ("n", "1")]).await;
     script.send_box([("_ask", "1"), ("_command", "Echo")]).await;
@@ -99,10 +99,10 @@ async fn limits_of_zero_let_one_thing_pass_at_a_time() {
 /// answers filled the memory, and cut off a peer that did read.
 #[tokio::test]
 async fn answers_to_calls_that_come_together_are_sent_as_they_are_made() {
-    async fn large(_: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    async fn large(_: ReceivedCall) -> Result<AmpBox, RemoteError> {
         Ok(AmpBox::from_pairs([("text", "x".repeat(10_000))]).unwrap())
     }
-    let large = Responders::new(()).respond_string("Large", large);
+    let large = Responders::new(()).respond_by_name("Large", large);
     let limits = Limits { send_queue: 10_000, send_queue_max: 50_000, ..Limits::default() };
     let prepare = |connection: Connection| connection.limits(limits).responders(large);
     let (_peer, mut script) = Script::with_room(10_000, prepare);
@@ -198,6 +198,6 @@ async fn a_transport_that_takes_nothing_ends_the_connection() {
 
     let limits = Limits { close_timeout: Duration::ZERO, ..Limits::default() };
     let peer = Connection::with_transport(Full).limits(limits).spawn();
-    let error = peer.call_remote_string("A", numbered(1)).await.unwrap_err();
+    let error = peer.call_by_name("A", numbered(1)).await.unwrap_err();
     assert_eq!(amp_core::Report(&error).to_string(), "the connection is closed: write zero");
 }

@@ -4,8 +4,8 @@
 mod support;
 
 use amp_core::{
-    AmpBox, CallError, Command, CommandError, Connection, Context, Failure, NoError, RemoteError,
-    Responders, StringCallReceived, testing,
+    AmpBox, CallError, Command, CommandError, Connection, Context, Failure, NoError, ReceivedCall,
+    RemoteError, Responders, testing,
 };
 use anyhow::Context as _;
 use std::error::Error;
@@ -18,7 +18,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-async fn log_in(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+async fn log_in(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     if call.arguments.get("password") != Some(b"sesame") {
         return Err(RemoteError::new("WRONG", "that is not it"));
     }
@@ -28,7 +28,7 @@ async fn log_in(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
 
 #[tokio::test]
 async fn a_login_replaces_the_responders_before_the_next_call() {
-    let login = Responders::new(()).respond_string("Login", log_in);
+    let login = Responders::new(()).respond_by_name("Login", log_in);
     let (_peer, mut script) = Script::start(|connection| connection.responders(login));
     let boxes = [
         vec![("_ask", "1"), ("_command", "Echo")],
@@ -61,7 +61,7 @@ struct Last {}
 
 #[tokio::test]
 async fn what_follows_an_answer_runs_once_that_is_written() {
-    let responders = Responders::new(()).respond_string("Echo", echo).respond_then(
+    let responders = Responders::new(()).respond_by_name("Echo", echo).respond_then(
         |context: Context, _: Last| async { Ok(((), async move { context.peer().close().await })) },
     );
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
@@ -147,7 +147,8 @@ async fn read(_: Context, Read { how }: Read) -> Result<(), Failure<ReadError>> 
 #[tokio::test]
 async fn a_declared_error_keeps_its_code_whichever_way_it_came() {
     let responders = Responders::new(()).try_respond(read);
-    let ended = async |how: &str| testing::call(&responders, Read { how: how.to_owned() }).await;
+    let ended =
+        async |how: &str| testing::call_remote(&responders, Read { how: how.to_owned() }).await;
     let ways = [
         "itself",
         "boxed",

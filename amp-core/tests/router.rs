@@ -41,7 +41,7 @@ async fn send(route: &mut Pin<Box<Route>>, bytes: &[u8]) {
 }
 
 async fn expect_echo(peer: &Peer, n: usize) {
-    let answer = peer.call_remote_string("Echo", numbered(n)).await.unwrap();
+    let answer = peer.call_by_name("Echo", numbered(n)).await.unwrap();
     assert_eq!(answer, AmpBox::from_pairs(numbered(n)).unwrap());
 }
 
@@ -119,9 +119,9 @@ async fn the_names_of_both_directions_differ_and_the_default_route_has_none() {
     let default = routes.bind(RouteName::DEFAULT).unwrap().connect_to(RouteName::DEFAULT).unwrap();
     let default = Connection::with_transport(default).spawn();
 
-    let call = tokio::spawn(async move { named.call_remote_string("A", numbered(1)).await });
+    let call = tokio::spawn(async move { named.call_by_name("A", numbered(1)).await });
     assert_eq!(script.expect_call().await, (Some("there".to_owned()), "1".to_owned()));
-    let other = tokio::spawn(async move { default.call_remote_string("A", numbered(1)).await });
+    let other = tokio::spawn(async move { default.call_by_name("A", numbered(1)).await });
     assert_eq!(script.expect_call().await, (None, "1".to_owned()));
     script.send([("_answer", "1"), ("of", "default")]).await;
     assert_eq!(other.await.unwrap().unwrap().get("of"), Some(&b"default"[..]));
@@ -165,7 +165,7 @@ async fn a_route_closes_alone_and_its_name_can_be_used_again() {
     let (one, other) = (echo_over(&routes, "one"), echo_over(&routes, "other"));
     let call = tokio::spawn({
         let one = one.clone();
-        async move { one.call_remote_string("A", numbered(1)).await }
+        async move { one.call_by_name("A", numbered(1)).await }
     });
     script.expect_call().await;
     let error = routes.bind("one").unwrap_err();
@@ -186,7 +186,7 @@ async fn what_a_route_has_queued_is_sent_before_it_closes() {
     let routes = Router::new(near).spawn();
     let peer = echo_over(&routes, "jobs");
     for n in 0..50 {
-        peer.notify_string("Job", numbered(n)).await.unwrap();
+        peer.notify_by_name("Job", numbered(n)).await.unwrap();
     }
     drop(peer);
     drop(routes);
@@ -209,14 +209,14 @@ async fn closing_ends_every_route_with_the_same_reason() {
     let (near, far) = (near.spawn(), far.spawn());
     let gate = Arc::new(Semaphore::new(0));
     let waiting = |name| {
-        let responders = Responders::new(()).respond_string("Echo", gated(Arc::clone(&gate)));
+        let responders = Responders::new(()).respond_by_name("Echo", gated(Arc::clone(&gate)));
         Connection::with_transport(route(&far, name)).responders(responders).spawn()
     };
     let far_peers = ["a", "b"].map(waiting);
     let peers = ["a", "b"].map(|name| echo_over(&near, name));
-    let calls = peers.clone().map(|peer| {
-        tokio::spawn(async move { peer.call_remote_string("Echo", numbered(1)).await })
-    });
+    let calls = peers
+        .clone()
+        .map(|peer| tokio::spawn(async move { peer.call_by_name("Echo", numbered(1)).await }));
     for peer in &far_peers {
         expect_echo(peer, 1).await;
     }
@@ -281,7 +281,7 @@ async fn a_stream_that_breaks_ends_the_routes() {
     let limits = RouterLimits { close_timeout: Duration::ZERO, ..RouterLimits::default() };
     let routes = Router::new(stream).limits(limits).spawn();
     let peer = echo_over(&routes, "a");
-    let error = peer.call_remote_string("A", numbered(1)).await.unwrap_err();
+    let error = peer.call_by_name("A", numbered(1)).await.unwrap_err();
     assert!(matches!(error, CallError::Closed(CloseReason::Io(_))), "{error}");
     assert!(matches!(routes.closed().await, CloseReason::Io(_)));
 }
@@ -332,7 +332,7 @@ async fn a_route_that_reads_nothing_ends_and_the_others_go_on() {
     let (flood, peer) = (echo_over(&near, "stuck"), echo_over(&near, "echo"));
     let start = tokio::time::Instant::now();
     for n in 0..100 {
-        flood.notify_string("Flood", numbered(n)).await.unwrap();
+        flood.notify_by_name("Flood", numbered(n)).await.unwrap();
     }
     expect_echo(&peer, 1).await;
     assert_eq!(start.elapsed().as_secs(), limits.stall_timeout.as_secs());
@@ -355,7 +355,7 @@ async fn a_slow_route_slows_its_peer_down_and_loses_nothing() {
     let (near, far) = (near.spawn(), far.spawn());
     let gate = Arc::new(Semaphore::new(0));
     let slow = Connection::with_transport(route(&far, "slow"))
-        .responders(Responders::new(()).respond_string("Echo", gated(Arc::clone(&gate))))
+        .responders(Responders::new(()).respond_by_name("Echo", gated(Arc::clone(&gate))))
         .limits(Limits { running_responders: 1, ..Limits::default() })
         .spawn();
     let peer = echo_over(&near, "slow");
@@ -384,8 +384,7 @@ async fn a_large_box_goes_through_little_room() {
     let value = "v".repeat(60_000);
     let pairs: Vec<_> = (0..20).map(|n| (format!("value.{n}"), value.clone())).collect();
     let expected = AmpBox::from_pairs(pairs.clone()).unwrap();
-    let (answer, ()) =
-        tokio::join!(large.call_remote_string("Echo", pairs), expect_echo(&small, 1));
+    let (answer, ()) = tokio::join!(large.call_by_name("Echo", pairs), expect_echo(&small, 1));
     assert_eq!(answer.unwrap(), expected);
 }
 
@@ -399,7 +398,7 @@ async fn a_box_over_the_limit_of_one_route_ends_that_one() {
         .spawn();
     let _echo = echo_over(&far, "echo");
     let [peer, other] = ["strict", "echo"].map(|name| echo_over(&near, name));
-    peer.notify_string("A", [("a", "x".repeat(101))]).await.unwrap();
+    peer.notify_by_name("A", [("a", "x".repeat(101))]).await.unwrap();
     let expected = "a box of at least 121 bytes is over the limit of 100";
     assert_eq!(strict.closed().await.to_string(), expected);
     expect_echo(&other, 1).await;
@@ -413,7 +412,7 @@ async fn a_connection_over_a_route_sends_no_box_over_the_limit_of_the_router() {
     let (near, far) = (near.spawn(), far.spawn());
     let _echo = echo_over(&far, "echo");
     let peer = echo_over(&near, "echo");
-    let error = peer.notify_string("A", [("a", "x".repeat(101))]).await.unwrap_err();
+    let error = peer.notify_by_name("A", [("a", "x".repeat(101))]).await.unwrap_err();
     let expected = "a box of at least 121 bytes is over the limit of 100";
     assert!(amp_core::Report(&error).to_string().ends_with(expected), "{error}");
     expect_echo(&peer, 1).await;
@@ -544,11 +543,11 @@ async fn the_address_of_the_peer_is_that_of_each_route() {
 async fn calls_by_name_reach_responders_of_their_own_route() {
     let (near, far) = pair(1 << 16, RouterLimits::default());
     let (near, far) = (near.spawn(), far.spawn());
-    let responders = Responders::new(()).respond_string("Other", echo);
+    let responders = Responders::new(()).respond_by_name("Other", echo);
     let _far = Connection::with_transport(route(&far, "a")).responders(responders).spawn();
     let _echo = echo_over(&far, "b");
     let [a, b] = ["a", "b"].map(|name| echo_over(&near, name));
-    assert!(a.call_remote_string("Echo", numbered(1)).await.unwrap_err().is_unhandled());
+    assert!(a.call_by_name("Echo", numbered(1)).await.unwrap_err().is_unhandled());
     expect_echo(&b, 1).await;
 }
 
@@ -568,7 +567,7 @@ async fn limits_of_zero_let_one_box_after_the_other_through() {
     let mut unread = Box::pin(route(&near, "b"));
     let sending = echo_over(&far, "b");
     for _ in 0..2 {
-        sending.notify_string("A", [("a", "b")]).await.unwrap();
+        sending.notify_by_name("A", [("a", "b")]).await.unwrap();
     }
     let ended = poll_fn(|cx| {
         let sent = unread.as_mut().poll_flush(cx);

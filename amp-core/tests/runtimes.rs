@@ -57,7 +57,7 @@ fn refused(what: &str, start: impl Future<Output = ()>) {
 #[test]
 fn calls_with_a_timeout_are_made_from_anywhere() {
     let (runtime, peer) = started();
-    let answer = block_on(peer.call_remote_string("Echo", numbered(1)).timeout(LONG));
+    let answer = block_on(peer.call_by_name("Echo", numbered(1)).timeout(LONG));
     assert_eq!(answer.unwrap(), AmpBox::from_pairs(numbered(1)).unwrap());
     let error = block_on(peer.call_remote(Wait {}).timeout(SHORT)).unwrap_err();
     assert!(matches!(error, CallError::Timeout { after: SHORT }), "{error}");
@@ -100,7 +100,7 @@ fn a_client_that_connects_again_is_called_from_anywhere() {
         let _entered = runtime.enter();
         Client::builder(connected).wait().call_timeout(LONG).spawn()
     };
-    block_on(client.call_remote_string("Echo", numbered(1)).into_future()).unwrap();
+    block_on(client.call_by_name("Echo", numbered(1)).into_future()).unwrap();
     block_on(client.notify(Note {}).into_future()).unwrap();
     block_on(client.close());
 }
@@ -108,12 +108,12 @@ fn a_client_that_connects_again_is_called_from_anywhere() {
 #[cfg(feature = "tower")]
 #[test]
 fn services_are_called_from_anywhere() {
-    use amp_core::tower::{PeerService, RawCall};
+    use amp_core::tower::{NamedRequest, PeerService};
     use tower::ServiceExt;
 
     let (_runtime, peer) = started();
     let arguments = AmpBox::from_pairs(numbered(1)).unwrap();
-    let call = PeerService::new(peer).oneshot(RawCall::new("Echo", arguments.clone()));
+    let call = PeerService::new(peer).oneshot(NamedRequest::new("Echo", arguments.clone()));
     assert_eq!(block_on(call).unwrap(), arguments);
 }
 
@@ -133,7 +133,7 @@ fn started() -> (Runtime, Peer) {
 /// A stream whose other end is answered, on the runtime that this is called on.
 fn answered() -> tokio::io::DuplexStream {
     let responders = Responders::new(())
-        .respond_string("Echo", echo)
+        .respond_by_name("Echo", echo)
         .respond(|_, _: Note| async { Ok::<(), NoError>(()) })
         .respond(|_: Context, _: Wait| std::future::pending::<Result<(), NoError>>());
     let (near, far) = tokio::io::duplex(1000);

@@ -174,7 +174,7 @@ async fn what_is_not_expected_fails_with_what_it_is() {
     );
     assert_eq!(
         fails(one(), async |peer| {
-            peer.notify_string("Sum", [("a", "1"), ("b", "2")]).await.unwrap();
+            peer.notify_by_name("Sum", [("a", "1"), ("b", "2")]).await.unwrap();
             peer.closed().await;
         })
         .await,
@@ -182,7 +182,7 @@ async fn what_is_not_expected_fails_with_what_it_is() {
     );
     assert_eq!(
         fails(one(), async |peer| {
-            let call = peer.call_remote_string("Sum", [("a", "1"), ("b", "2"), ("c", "")]);
+            let call = peer.call_by_name("Sum", [("a", "1"), ("b", "2"), ("c", "")]);
             assert!(call.await.is_err());
         })
         .await,
@@ -195,7 +195,7 @@ async fn what_is_not_expected_fails_with_what_it_is() {
     let log = Script::new().expect_notify(&Log { text: String::new() });
     assert_eq!(
         fails(log, async |peer| {
-            assert!(peer.call_remote_string("Log", [("text", "")]).await.is_err());
+            assert!(peer.call_by_name("Log", [("text", "")]).await.is_err());
         })
         .await,
         "step 1 expected Log {\"text\": \"\"}, and Log {\"text\": \"\"} came, which wants an answer"
@@ -209,7 +209,7 @@ async fn what_is_not_expected_fails_with_what_it_is() {
     let any = Script::new().expect_any::<Sum>().never_answer();
     assert_eq!(
         fails(any, async |peer| {
-            assert!(peer.call_remote_string("Sum", [("a", "1")]).await.is_err());
+            assert!(peer.call_by_name("Sum", [("a", "1")]).await.is_err());
         })
         .await,
         "step 1 expected Sum, and Sum {\"a\": \"1\"} came, \
@@ -272,19 +272,21 @@ async fn a_script_that_is_dropped_fails_as_well() {
 
 #[tokio::test]
 async fn responders_are_called_in_memory() {
-    assert_eq!(testing::call(&summing(), sum(1, 2)).await.unwrap(), total(3));
-    let error = testing::call(&summing(), sum(i64::MAX, 2)).await;
+    assert_eq!(testing::call_remote(&summing(), sum(1, 2)).await.unwrap(), total(3));
+    let error = testing::call_remote(&summing(), sum(i64::MAX, 2)).await;
     assert!(matches!(error, Err(CallError::Command(SumError::TooLarge))));
-    assert!(testing::call(&none(), Ping {}).await.unwrap_err().is_unhandled());
+    assert!(testing::call_remote(&none(), Ping {}).await.unwrap_err().is_unhandled());
     let broken = none().try_respond(|_, _: Ping| async {
         Err::<(), Failure<NoError>>(Failure::other("a secret"))
     });
-    let Err(CallError::Remote(error)) = testing::call(&broken, Ping {}).await else { panic!() };
+    let Err(CallError::Remote(error)) = testing::call_remote(&broken, Ping {}).await else {
+        panic!()
+    };
     assert!(error.is_unknown() && !error.description.contains("secret"), "{error}");
 
-    let answer = testing::call_string(&summing(), "Sum", [("a", "1"), ("b", "2")]).await.unwrap();
+    let answer = testing::call_by_name(&summing(), "Sum", [("a", "1"), ("b", "2")]).await.unwrap();
     assert_eq!(answer.get("total"), Some(&b"3"[..]));
-    let error = testing::call_string(&summing(), "Sum", [("a", "1")]).await.unwrap_err();
+    let error = testing::call_by_name(&summing(), "Sum", [("a", "1")]).await.unwrap_err();
     assert!(matches!(error, CallError::Remote(error) if error.is_unknown()));
 }
 
@@ -294,7 +296,7 @@ async fn a_responder_in_memory_calls_a_peer_that_answers_nothing() {
         assert!(context.peer().call_remote(Ping {}).await.unwrap_err().is_unhandled());
         Ok(())
     });
-    testing::call(&responders, Ping {}).await.unwrap();
+    testing::call_remote(&responders, Ping {}).await.unwrap();
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn many_clients_are_served_over_tcp() {
             assert_eq!(peer.peer_address().to_string(), address.to_string());
             for n in 0..20 {
                 let n = client * 100 + n;
-                let answer = peer.call_remote_string("Echo", numbered(n)).await.unwrap();
+                let answer = peer.call_by_name("Echo", numbered(n)).await.unwrap();
                 assert_eq!(answer.get("n"), Some(n.to_string().as_bytes()));
             }
         })
@@ -49,18 +49,18 @@ async fn many_clients_are_served_over_tcp() {
 #[tokio::test]
 async fn a_server_that_stops_lets_running_responders_answer() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let (address, stop, server) = start(slow.merge(echoing()).unwrap()).await;
     let peer = connect_tcp(address).await.unwrap();
     let call = tokio::spawn({
         let peer = peer.clone();
-        async move { peer.call_remote_string("Slow", numbered(7)).await }
+        async move { peer.call_by_name("Slow", numbered(7)).await }
     });
     while peer.counters().calls_sent == 0 {
         tokio::task::yield_now().await;
     }
     // Answered after the slow call was received: it runs by now.
-    peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    peer.call_by_name("Echo", numbered(1)).await.unwrap();
     stop.send(()).unwrap();
     while connect_tcp(address).await.is_ok() {
         tokio::task::yield_now().await;
@@ -97,11 +97,11 @@ async fn a_server_that_accepts_no_more_serves_its_clients_until_they_leave() {
     let server = serve(listener, echoing()).stop_accepting_on(retired);
     let server = tokio::spawn(server.into_future());
     let peer = Connection::new(near).spawn();
-    peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    peer.call_by_name("Echo", numbered(1)).await.unwrap();
     drop(retire);
     streams.closed().await;
     for n in 0..10 {
-        peer.call_remote_string("Echo", numbered(n)).await.unwrap();
+        peer.call_by_name("Echo", numbered(n)).await.unwrap();
     }
     assert!(!server.is_finished());
     peer.close().await;
@@ -120,7 +120,7 @@ async fn clients_that_do_not_leave_are_closed_when_the_server_is_told_to() {
         .shutdown_on(tokio::time::sleep(patience));
     let server = tokio::spawn(server.into_future());
     let peer = Connection::new(near).spawn();
-    peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    peer.call_by_name("Echo", numbered(1)).await.unwrap();
     let before = Instant::now();
     drop(retire);
     assert!(matches!(peer.closed().await, CloseReason::Peer));
@@ -131,7 +131,7 @@ async fn clients_that_do_not_leave_are_closed_when_the_server_is_told_to() {
 #[tokio::test(start_paused = true)]
 async fn responders_of_a_server_have_so_long_to_answer() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(gate));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(gate));
     let (streams, listener) = scripted();
     let (near, far) = tokio::io::duplex(1000);
     streams.send(Ok(far)).unwrap();
@@ -140,7 +140,7 @@ async fn responders_of_a_server_have_so_long_to_answer() {
     let server = serve(listener, slow).shutdown_on(stopped).drain_timeout(timeout);
     let server = tokio::spawn(server.into_future());
     let peer = Connection::new(near).spawn();
-    let call = tokio::spawn(async move { peer.call_remote_string("Slow", numbered(1)).await });
+    let call = tokio::spawn(async move { peer.call_by_name("Slow", numbered(1)).await });
     settled().await;
     let before = Instant::now();
     drop(stop);
@@ -161,10 +161,10 @@ async fn a_full_server_accepts_again_when_a_connection_has_ended() {
     let mut peers: Vec<_> =
         near_ends.into_iter().map(|near| Connection::new(near).spawn()).collect();
     for peer in &peers[..2] {
-        peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+        peer.call_by_name("Echo", numbered(1)).await.unwrap();
     }
     let third = peers.pop().unwrap();
-    let mut call = std::pin::pin!(third.call_remote_string("Echo", numbered(3)));
+    let mut call = std::pin::pin!(third.call_by_name("Echo", numbered(3)));
     tokio::select! {
         biased;
         _ = &mut call => panic!("there are three connections"),
@@ -190,7 +190,7 @@ async fn errors_of_accept_are_survived() {
     let start = Instant::now();
     tokio::spawn(serve(listener, echoing()).into_future());
     let peer = Connection::new(near).spawn();
-    assert!(peer.call_remote_string("Echo", numbered(1)).await.is_ok());
+    assert!(peer.call_by_name("Echo", numbered(1)).await.is_ok());
     settled().await;
     let pauses: Vec<_> = {
         let accepted = accepted.lock().unwrap();
@@ -205,7 +205,7 @@ async fn errors_of_accept_are_survived() {
     peer.close().await;
     let before = Instant::now();
     let peer = Connection::new(near).spawn();
-    assert!(peer.call_remote_string("Echo", numbered(1)).await.is_ok());
+    assert!(peer.call_by_name("Echo", numbered(1)).await.is_ok());
     assert_eq!(before.elapsed(), Duration::ZERO, "of virtual time");
 }
 
@@ -222,7 +222,7 @@ async fn a_server_can_call_clients_that_have_not_called() {
         streams.send(Ok(far)).unwrap();
         let client = Connection::new(near).responders(echoing()).spawn();
         let peer = connected.recv().await.unwrap();
-        let answer = peer.call_remote_string("Echo", numbered(n)).await.unwrap();
+        let answer = peer.call_by_name("Echo", numbered(n)).await.unwrap();
         assert_eq!(answer.get("n"), Some(n.to_string().as_bytes()));
         // Whoever keeps the peer hears of the end, and does not put it off.
         client.close().await;
@@ -236,11 +236,10 @@ async fn each_connection_can_be_prepared() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut accepted = 0;
-    let number =
-        Responders::new(()).respond_string("Number", |call: amp_core::StringCallReceived| {
-            let number = call.peer.get::<Number>().map_or(0, |number| number.0);
-            async move { Ok(amp_core::AmpBox::from_pairs(numbered(number)).unwrap()) }
-        });
+    let number = Responders::new(()).respond_by_name("Number", |call: amp_core::ReceivedCall| {
+        let number = call.peer.get::<Number>().map_or(0, |number| number.0);
+        async move { Ok(amp_core::AmpBox::from_pairs(numbered(number)).unwrap()) }
+    });
     let server = serve_with(listener, move |connection| {
         accepted += 1;
         connection.responders(number.clone()).data(Number(accepted))
@@ -248,7 +247,7 @@ async fn each_connection_can_be_prepared() {
     tokio::spawn(server.into_future());
     for n in 1..4 {
         let peer = connect_tcp(address).await.unwrap();
-        let answer = peer.call_remote_string("Number", numbered(0)).await.unwrap();
+        let answer = peer.call_by_name("Number", numbered(0)).await.unwrap();
         assert_eq!(answer, amp_core::AmpBox::from_pairs(numbered(n)).unwrap());
     }
 }
@@ -308,12 +307,12 @@ async fn a_panic_before_a_connection_is_served_costs_that_one() {
     });
     let server = tokio::spawn(server.into_future());
     for _ in 0..2 {
-        let error = connect().call_remote_string("Echo", numbered(1)).await.unwrap_err();
+        let error = connect().call_by_name("Echo", numbered(1)).await.unwrap_err();
         assert!(error.is_closed(), "{error:?}");
     }
     // The listener panics before it gives the next.
     for peer in [connect(), connect()] {
-        peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+        peer.call_by_name("Echo", numbered(1)).await.unwrap();
     }
     drop(stop);
     server.await.unwrap();
@@ -342,7 +341,7 @@ async fn a_dead_address_does_not_hold_up_the_next() {
     let addresses = [at.as_socket().unwrap(), live];
     let connected = tokio::time::timeout(Duration::from_secs(15), connect_tcp(&addresses[..]));
     let peer = connected.await.expect("no hang").unwrap();
-    peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    peer.call_by_name("Echo", numbered(1)).await.unwrap();
     drop(clients);
 }
 
@@ -390,17 +389,17 @@ async fn all_connections_together_hold_no_more_than_the_server_may() {
     let (near, far) = tokio::io::duplex(1 << 20);
     streams.send(Ok(far)).unwrap();
     let peer = Connection::new(near).spawn();
-    peer.call_remote_string("Echo", numbered(1)).await.unwrap();
+    peer.call_by_name("Echo", numbered(1)).await.unwrap();
     drop(held);
     settled().await;
     let large = [("n", "x".repeat(60_000)), ("m", "x".repeat(60_000)), ("o", "x".repeat(60_000))];
-    peer.call_remote_string("Echo", large).await.unwrap();
+    peer.call_by_name("Echo", large).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_connection_leaves_responders_for_the_others() {
     let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let (streams, listener) = scripted();
     let server = serve(listener, slow.merge(echoing()).unwrap()).max_running_responders(8);
     tokio::spawn(server.into_future());
@@ -413,11 +412,11 @@ async fn one_connection_leaves_responders_for_the_others() {
     let calls: Vec<_> = (0..20)
         .map(|n| {
             let greedy = greedy.clone();
-            tokio::spawn(async move { greedy.call_remote_string("Slow", numbered(n)).await })
+            tokio::spawn(async move { greedy.call_by_name("Slow", numbered(n)).await })
         })
         .collect();
     settled().await;
-    let call = tokio::spawn(async move { other.call_remote_string("Slow", numbered(1)).await });
+    let call = tokio::spawn(async move { other.call_by_name("Slow", numbered(1)).await });
     settled().await;
     assert!(!call.is_finished(), "it is being answered");
     gate.add_permits(21);
@@ -515,10 +514,10 @@ async fn a_peer_that_says_nothing_is_left_where_that_is_asked_for() {
     assert_eq!(reason.to_string(), "no box was finished within 5s");
     assert!(start.elapsed() < 7 * second);
     let (near, peer) = connect();
-    Connection::new(near).spawn().call_remote_string("Echo", numbered(1)).await.unwrap();
+    Connection::new(near).spawn().call_by_name("Echo", numbered(1)).await.unwrap();
     let (near, kept) = connect();
     let client = Connection::new(near).spawn();
-    client.call_remote_string("Echo", numbered(1)).await.unwrap();
+    client.call_by_name("Echo", numbered(1)).await.unwrap();
     tokio::time::sleep(100 * second).await;
     assert!(peer.is_closed() && !kept.is_closed(), "one was closed by its client");
 }
@@ -535,7 +534,7 @@ async fn a_peer_that_may_be_anybody_is_held_to_less() {
 
     let (near, peer) = connect();
     let client = Connection::new(near).spawn();
-    client.call_remote_string("Echo", numbered(1)).await.unwrap();
+    client.call_by_name("Echo", numbered(1)).await.unwrap();
     let start = Instant::now();
     assert_eq!(peer.closed().await.to_string(), "nothing was received for 120s");
     assert!(start.elapsed() >= 100 * second);
@@ -544,7 +543,7 @@ async fn a_peer_that_may_be_anybody_is_held_to_less() {
     let client = Connection::new(near).spawn();
     let value = vec![b'v'; 60_000];
     let large = (0..18).map(|number| (format!("key{number}"), value.clone()));
-    client.call_remote_string("Echo", large).await.unwrap_err();
+    client.call_by_name("Echo", large).await.unwrap_err();
     let reason = peer.closed().await;
     assert!(matches!(reason, CloseReason::Protocol(_)), "{reason:?}");
 }

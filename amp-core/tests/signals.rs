@@ -68,7 +68,7 @@ async fn no_signal_is_raised_by_what_a_connection_writes_to_a_socket() {
             // The far side of TLS does not end.
             let limits = Limits { close_timeout: Duration::ZERO, ..Limits::default() };
             let peer = connection.limits(limits).spawn();
-            let call = peer.call_remote_string("A", [("a", vec![0; len])]);
+            let call = peer.call_by_name("A", [("a", vec![0; len])]);
             let ended = call.await.unwrap_err();
             assert!(matches!(ended, CallError::Closed(_)), "{name}: {ended}");
             assert!(!is_raised(), "{name}");

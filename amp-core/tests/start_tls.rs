@@ -8,7 +8,7 @@ use amp_core::tls::{
 };
 use amp_core::{
     AmpBox, CallError, CloseReason, Command, CommandError, Connection, Context, Peer,
-    ProtocolSwitch, Responders, StringCallReceived, Switched,
+    ProtocolSwitch, ReceivedCall, Responders, Switched,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::io;
@@ -45,7 +45,7 @@ impl Certificate {
 
 /// Answers `StartTLS` with this role, and `Echo` and `Certificates`.
 fn starting(role: Role) -> Responders {
-    let responders = Responders::new(()).respond_string("Echo", echo);
+    let responders = Responders::new(()).respond_by_name("Echo", echo);
     responders.respond_start_tls(move |_, _: StartTls| {
         let role = role.clone();
         async { Ok(role) }
@@ -64,11 +64,11 @@ async fn either_side_asks_and_either_is_the_client() {
         let (asking, answering) =
             if asking_is_client { (client, server) } else { (server, client) };
         let (near, far) = pair(starting(asking.clone()), starting(answering));
-        near.call_remote_string("Echo", numbered(1)).await.unwrap();
+        near.call_by_name("Echo", numbered(1)).await.unwrap();
         near.start_tls(StartTls, asking.clone()).await.unwrap();
         for peer in [&near, &far] {
             let long = "x".repeat(60_000);
-            let answer = peer.call_remote_string("Echo", [("text", &long)]).await.unwrap();
+            let answer = peer.call_by_name("Echo", [("text", &long)]).await.unwrap();
             assert_eq!(answer.get("text"), Some(long.as_bytes()));
         }
         let client = if asking_is_client { &near } else { &far };
@@ -91,7 +91,7 @@ async fn what_is_sent_meanwhile_is_protected() {
     let start = near.start_tls(StartTls, certificate.client());
     // Polled in this order: the call is queued behind the switch.
     let (started, answer) =
-        tokio::join!(biased; start, near.call_remote_string("Echo", [("text", "a secret")]));
+        tokio::join!(biased; start, near.call_by_name("Echo", [("text", "a secret")]));
     started.unwrap();
     assert_eq!(answer.unwrap().get("text"), Some(&b"a secret"[..]));
     let sent = sent.lock().unwrap();
@@ -145,11 +145,11 @@ async fn clear_text_behind_the_answer_is_never_read_as_boxes() {
 async fn a_handshake_that_fails_fails_all_calls_for_that_reason() {
     let (near, _far) = pair(
         Responders::new(()),
-        starting(Certificate::new().server()).respond_string("Never", |_| std::future::pending()),
+        starting(Certificate::new().server()).respond_by_name("Never", |_| std::future::pending()),
     );
     let outstanding = tokio::spawn({
         let near = near.clone();
-        async move { near.call_remote_string("Never", numbered(1)).await }
+        async move { near.call_by_name("Never", numbered(1)).await }
     });
     support::settled().await;
     let error = near.start_tls(StartTls, Certificate::new().client()).await.unwrap_err();
@@ -180,7 +180,7 @@ async fn without_a_certificate_there_is_no_tls_and_the_connection_goes_on() {
     let (near, _far) = pair(Responders::new(()), support::echoing());
     let error = near.start_tls(StartTls, Certificate::new().client()).await.unwrap_err();
     assert!(error.is_unhandled(), "{error}");
-    near.call_remote_string("Echo", numbered(1)).await.unwrap();
+    near.call_by_name("Echo", numbered(1)).await.unwrap();
 }
 
 /// Starts TLS for those who know the word.
@@ -203,7 +203,7 @@ async fn a_command_of_ones_own_can_start_tls() {
     let certificate = Certificate::new();
     let role = certificate.server();
     let responders =
-        Responders::new(()).respond_string("Echo", echo).respond_start_tls(
+        Responders::new(()).respond_by_name("Echo", echo).respond_start_tls(
             move |_: Context, command: StartWithWord| {
                 let role = role.clone();
                 async move {
@@ -215,10 +215,10 @@ async fn a_command_of_ones_own_can_start_tls() {
     let command = StartWithWord { word: "please".to_owned() };
     let error = near.start_tls(command, certificate.client()).await.unwrap_err();
     assert!(matches!(error, CallError::Command(WrongWord::WrongWord)), "{error}");
-    near.call_remote_string("Echo", numbered(1)).await.unwrap();
+    near.call_by_name("Echo", numbered(1)).await.unwrap();
     let command = StartWithWord { word: "sesame".to_owned() };
     near.start_tls(command, certificate.client()).await.unwrap();
-    near.call_remote_string("Echo", numbered(1)).await.unwrap();
+    near.call_by_name("Echo", numbered(1)).await.unwrap();
     assert!(near.get::<PeerCertificates>().is_some());
 }
 
@@ -226,7 +226,7 @@ async fn a_command_of_ones_own_can_start_tls() {
 async fn what_is_queued_during_the_handshake_is_sent_before_the_end() {
     let certificate = Certificate::new();
     let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
-    let responders = Responders::new(()).respond_string("Hear", move |_: StringCallReceived| {
+    let responders = Responders::new(()).respond_by_name("Hear", move |_: ReceivedCall| {
         sender.send(()).unwrap();
         async { Ok(AmpBox::new()) }
     });
@@ -238,7 +238,7 @@ async fn what_is_queued_during_the_handshake_is_sent_before_the_end() {
     });
     let mut call = [0; 31];
     far.read_exact(&mut call).await.unwrap();
-    near.notify_string("Hear", numbered(1)).await.unwrap();
+    near.notify_by_name("Hear", numbered(1)).await.unwrap();
     let answer = AmpBox::from_pairs([("_answer", "1")]).unwrap();
     far.write_all(&answer.to_bytes()).await.unwrap();
     support::settled().await;

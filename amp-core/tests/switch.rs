@@ -43,7 +43,7 @@ async fn shout(mut stream: Switched) {
 }
 
 fn switching() -> Responders {
-    Responders::new(()).respond_string("Echo", echo).respond_switch(
+    Responders::new(()).respond_by_name("Echo", echo).respond_switch(
         |_, SwitchToEcho { refuse }| async move {
             if refuse { Err(NotToday::NotToday) } else { Ok(shout) }
         },
@@ -62,7 +62,7 @@ fn start_switch(peer: &Peer) -> JoinHandle<Result<Switched, CallError<NotToday>>
 
 fn start_call(peer: &Peer, command: &'static str) -> JoinHandle<Result<AmpBox, CallError>> {
     let peer = peer.clone();
-    tokio::spawn(async move { peer.call_remote_string(command, numbered(1)).await })
+    tokio::spawn(async move { peer.call_by_name(command, numbered(1)).await })
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn what_comes_behind_the_call_belongs_to_the_other_protocol_wherever_it_is
         let shouted = script.receive_bytes(18).await;
         assert_eq!(shouted, b"\0\x05_ERROR\0\x01X\0\0HELLO", "cut at {cut}");
         assert_eq!(peer.closed().await.to_string(), SWITCHED);
-        assert!(peer.call_remote_string("A", numbered(1)).await.unwrap_err().is_closed());
+        assert!(peer.call_by_name("A", numbered(1)).await.unwrap_err().is_closed());
     }
 }
 
@@ -129,7 +129,7 @@ async fn a_switch_that_was_agreed_to_is_made_when_nobody_holds_the_connection_an
 #[tokio::test]
 async fn answers_that_come_after_the_switch_are_not_sent() {
     let gate = Arc::new(Semaphore::new(0));
-    let responders = switching().respond_string("Slow", support::gated(Arc::clone(&gate)));
+    let responders = switching().respond_by_name("Slow", support::gated(Arc::clone(&gate)));
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
     script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
     script.send(&ask("2", "False")).await;
@@ -426,11 +426,11 @@ async fn attachments_that_the_other_protocol_does_not_take_are_limited() {
 
 #[tokio::test]
 async fn responders_that_were_put_in_place_later_can_switch_from_the_next_read_on() {
-    async fn log_in(call: amp_core::StringCallReceived) -> Result<AmpBox, amp_core::RemoteError> {
+    async fn log_in(call: amp_core::ReceivedCall) -> Result<AmpBox, amp_core::RemoteError> {
         call.peer.replace_responders(switching());
         Ok(AmpBox::new())
     }
-    let login = || Responders::new(()).respond_string("Login", log_in);
+    let login = || Responders::new(()).respond_by_name("Login", log_in);
     let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "Login")]).unwrap().to_bytes();
 
     let (_peer, mut script) = Script::start(|connection| connection.responders(login()));

@@ -34,12 +34,12 @@ async fn a_server_and_its_clients_call_over_tcp() {
     let config = tls::client_config(&authority.trusted(), None).unwrap();
     let peer = tls::connect(address, "localhost", config).await.unwrap().spawn();
     assert_eq!(peer.peer_address().to_string(), address.to_string());
-    let answer = peer.call_remote_string("Echo", numbered(7)).await.unwrap();
+    let answer = peer.call_by_name("Echo", numbered(7)).await.unwrap();
     assert_eq!(answer.get("n"), Some(&b"7"[..]));
     let shown = peer.get::<PeerCertificates>().expect("the server shows its certificate");
     assert_eq!(shown.chain().len(), 1);
     assert_eq!(shown.own(), &shown.chain()[0]);
-    let address = peer.call_remote_string("Who", numbered(1)).await.unwrap();
+    let address = peer.call_by_name("Who", numbered(1)).await.unwrap();
     assert_eq!(address.get("certificates"), Some(&b"0"[..]));
     assert!(address.get("address").unwrap().starts_with(b"127.0.0.1:"));
 }
@@ -139,7 +139,7 @@ async fn a_client_certificate_reaches_the_responders() {
         let server = server.unwrap().responders(who()).spawn();
         let client = client.unwrap().spawn();
         assert_eq!(server.get::<PeerCertificates>().unwrap().own(), &own);
-        let who = client.call_remote_string("Who", numbered(1)).await.unwrap();
+        let who = client.call_by_name("Who", numbered(1)).await.unwrap();
         assert_eq!(who.get("certificates"), Some(&b"1"[..]));
     }
 }
@@ -154,7 +154,7 @@ async fn a_client_without_a_certificate_is_served_where_that_is_optional() {
     let server = server.unwrap().responders(who()).spawn();
     let client = client.unwrap().spawn();
     assert!(server.get::<PeerCertificates>().is_none());
-    let who = client.call_remote_string("Who", numbered(1)).await.unwrap();
+    let who = client.call_by_name("Who", numbered(1)).await.unwrap();
     assert_eq!(who.get("certificates"), Some(&b"0"[..]));
 }
 
@@ -181,7 +181,7 @@ async fn a_client_of_another_authority_is_refused_and_told_even_while_it_sends()
     let config = tls::client_config(&authority.trusted(), Some(stranger)).unwrap();
     let peer = tls::connect(address, "localhost", config).await.unwrap().spawn();
     // What is sent here is never read, which must not reset the connection.
-    let call = peer.call_remote_string("Echo", [("n", "x".repeat(50_000))]).await;
+    let call = peer.call_by_name("Echo", [("n", "x".repeat(50_000))]).await;
     assert!(call.unwrap_err().is_closed());
     assert_alert(&peer.closed().await, AlertDescription::UnknownCA);
 }
@@ -260,7 +260,7 @@ async fn a_client_that_stalls_holds_nobody_up() {
         let server = listener.accept().await.unwrap().responders(echoing()).spawn();
         let client = client.await.unwrap().unwrap().spawn();
         assert_eq!(server.peer_address(), &PeerAddress::Name("memory".into()));
-        client.call_remote_string("Echo", numbered(1)).await.unwrap();
+        client.call_by_name("Echo", numbered(1)).await.unwrap();
     }
     drop(stalled);
 }
@@ -305,7 +305,7 @@ async fn large_boxes_go_both_ways_at_once_through_little_room() {
                 let value = vec![n; 65_000];
                 let pairs = (0..5).map(|key| (format!("key{key}"), value.clone()));
                 let pairs: Vec<_> = pairs.collect();
-                let answer = peer.call_remote_string("Echo", pairs.clone()).await.unwrap();
+                let answer = peer.call_by_name("Echo", pairs.clone()).await.unwrap();
                 assert_eq!(answer, AmpBox::from_pairs(pairs).unwrap());
             })
         });
@@ -327,14 +327,14 @@ async fn a_client_that_goes_is_noticed_behind_what_is_not_read() {
     let limits = Limits { running_responders: 1, ..Limits::default() };
     let server = serve_with(TlsListener::new(listener, config), move |connection| {
         let endless = |_| std::future::pending::<Result<AmpBox, RemoteError>>();
-        let responders = Responders::new(()).respond_string("Wait", endless);
+        let responders = Responders::new(()).respond_by_name("Wait", endless);
         connection.limits(limits).responders(responders)
     });
     tokio::spawn(server.on_connect(move |peer| accepted.send(peer).unwrap()).into_future());
     let config = tls::client_config(&authority.trusted(), None).unwrap();
     let client = tls::connect(address, "localhost", config).await.unwrap().spawn();
     for n in 0..3000 {
-        client.notify_string("Wait", numbered(n)).await.unwrap();
+        client.notify_by_name("Wait", numbered(n)).await.unwrap();
     }
     let there = peers.recv().await.unwrap();
     tokio::join!(client.close(), there.closed());
@@ -367,7 +367,7 @@ async fn an_end_without_close_notify_is_not_taken_for_a_proper_one() {
     let server = tokio::spawn(tls::server(far, server).into_future());
     let client = tls::client(near, "localhost", client).await.unwrap().spawn();
     let server = server.await.unwrap().unwrap().responders(echoing()).spawn();
-    client.call_remote_string("Echo", numbered(1)).await.unwrap();
+    client.call_by_name("Echo", numbered(1)).await.unwrap();
     relaying.abort();
     for peer in [client, server] {
         let reason = peer.closed().await;

@@ -3,10 +3,12 @@
 mod support;
 
 use amp_core::reconnect::{Backoff, Client, Jitter};
-use amp_core::tower::{Answered, ClientService, PeerService, RawCall, ReceivedCall, TypedCalls};
+use amp_core::tower::{
+    Answered, ClientService, LayeredCall, NamedRequest, PeerService, TypedCalls,
+};
 use amp_core::{
     AmpBox, Arguments, CallError, CloseReason, Command, CommandError, Connection, Context, Limits,
-    NoError, ProtocolSwitch, RemoteError, Responders, StringCallReceived, Switched, testing,
+    NoError, ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched, testing,
 };
 use std::future::{pending, poll_fn, ready};
 use std::pin::Pin;
@@ -52,7 +54,7 @@ fn peer_of(responders: Responders) -> (amp_core::Peer, amp_core::Peer) {
     testing::pair(Responders::new(()), responders)
 }
 
-async fn is_ready<S: Service<RawCall>>(service: &mut S) -> Option<Result<(), S::Error>> {
+async fn is_ready<S: Service<NamedRequest>>(service: &mut S) -> Option<Result<(), S::Error>> {
     poll_fn(|cx| {
         Poll::Ready(match service.poll_ready(cx) {
             Poll::Ready(ready) => Some(ready),
@@ -62,20 +64,20 @@ async fn is_ready<S: Service<RawCall>>(service: &mut S) -> Option<Result<(), S::
     .await
 }
 
-fn raw(command: &'static str, n: &str) -> RawCall {
-    RawCall::new(command, AmpBox::from_pairs([("n", n)]).unwrap())
+fn named(command: &'static str, n: &str) -> NamedRequest {
+    NamedRequest::new(command, AmpBox::from_pairs([("n", n)]).unwrap())
 }
 
 #[tokio::test]
-async fn a_peer_is_a_service_of_typed_and_raw_calls() {
+async fn a_peer_is_a_service_of_typed_calls_and_of_calls_by_name() {
     let (peer, _there) = peer_of(doubling());
     let calls = ServiceBuilder::new().concurrency_limit(1).service(PeerService::new(peer));
     assert_eq!(calls.clone().oneshot(Double { n: 4 }).await.unwrap(), Value { n: 8 });
     let error = calls.clone().oneshot(Double { n: i64::MAX }).await.unwrap_err();
     assert!(matches!(error, CallError::Command(ValueError::TooLarge)), "{error:?}");
-    let answer = calls.clone().oneshot(raw("Double", "5")).await.unwrap();
+    let answer = calls.clone().oneshot(named("Double", "5")).await.unwrap();
     assert_eq!(answer.get("n"), Some(&b"10"[..]));
-    let error = calls.oneshot(raw("Treble", "5")).await.unwrap_err();
+    let error = calls.oneshot(named("Treble", "5")).await.unwrap_err();
     assert!(error.is_unhandled());
 }
 
@@ -86,12 +88,12 @@ async fn a_peer_is_ready_while_the_queue_has_room_and_fails_when_it_is_closed() 
     let mut calls = PeerService::new(peer.clone());
     assert!(matches!(is_ready(&mut calls).await, Some(Ok(()))));
     // The driver has taken the first one and cannot write it; the second fills the queue.
-    peer.notify_string("A", [("a", "x".repeat(100))]).await.unwrap();
+    peer.notify_by_name("A", [("a", "x".repeat(100))]).await.unwrap();
     settled().await;
-    peer.notify_string("A", [("a", "x".repeat(100))]).await.unwrap();
+    peer.notify_by_name("A", [("a", "x".repeat(100))]).await.unwrap();
     assert!(is_ready(&mut calls).await.is_none());
     let waiting = tokio::spawn(async move {
-        ServiceExt::<RawCall>::ready(&mut calls).await?;
+        ServiceExt::<NamedRequest>::ready(&mut calls).await?;
         Ok::<_, CallError>(calls)
     });
     settled().await;
@@ -122,7 +124,7 @@ async fn a_client_is_ready_while_it_is_connected() {
     let mut calls = ClientService::new(client.clone());
     assert!(is_ready(&mut calls).await.is_none());
     let mut script = accepted.recv().await.unwrap();
-    ServiceExt::<RawCall>::ready(&mut calls).await.unwrap();
+    ServiceExt::<NamedRequest>::ready(&mut calls).await.unwrap();
     let call = tokio::spawn(Service::call(&mut calls, Double { n: 1 }));
     script.expect_call("Double").await;
     drop(script);
@@ -132,14 +134,16 @@ async fn a_client_is_ready_while_it_is_connected() {
     assert!(is_ready(&mut calls).await.is_none());
     let mut waiting = calls.clone();
     assert!(is_ready(&mut waiting).await.is_none());
-    let error = Service::call(&mut calls, raw("A", "1")).await.unwrap_err();
+    let error = Service::call(&mut calls, named("A", "1")).await.unwrap_err();
     assert!(matches!(error, CallError::NotConnected(_)), "{error:?}");
-    ServiceExt::<RawCall>::ready(&mut calls).await.unwrap();
-    ServiceExt::<RawCall>::ready(&mut waiting).await.unwrap();
+    ServiceExt::<NamedRequest>::ready(&mut calls).await.unwrap();
+    ServiceExt::<NamedRequest>::ready(&mut waiting).await.unwrap();
     drop(accepted.recv().await.unwrap());
     settled().await;
     let waiting =
-        tokio::spawn(async move { ServiceExt::<RawCall>::ready(&mut waiting).await.map(|_| ()) });
+        tokio::spawn(
+            async move { ServiceExt::<NamedRequest>::ready(&mut waiting).await.map(|_| ()) },
+        );
     settled().await;
     assert!(!waiting.is_finished());
     client.close().await;
@@ -149,7 +153,7 @@ async fn a_client_is_ready_while_it_is_connected() {
 }
 
 #[tokio::test]
-async fn typed_calls_go_through_a_service_of_raw_ones() {
+async fn typed_calls_go_through_a_service_of_calls_by_name() {
     let (peer, _there) = peer_of(doubling());
     // A buffer is for one type of request.
     let buffer = tower::buffer::Buffer::new(PeerService::new(peer), 10);
@@ -159,12 +163,13 @@ async fn typed_calls_go_through_a_service_of_raw_ones() {
     let error = error.downcast::<CallError<ValueError>>().unwrap();
     assert!(matches!(*error, CallError::Command(ValueError::TooLarge)), "{error:?}");
 
-    assert!(RawCall::of(&Double { n: 1 }).unwrap().idempotent);
-    assert!(!raw("Double", "1").idempotent);
-    let failing = service_fn(|_: RawCall| async { Err::<AmpBox, BoxError>("overloaded".into()) });
+    assert!(NamedRequest::of(&Double { n: 1 }).unwrap().idempotent);
+    assert!(!named("Double", "1").idempotent);
+    let failing =
+        service_fn(|_: NamedRequest| async { Err::<AmpBox, BoxError>("overloaded".into()) });
     let error = TypedCalls::new(failing).oneshot(Double { n: 1 }).await.unwrap_err();
     assert_eq!(error.to_string(), "overloaded");
-    let wrong = service_fn(|_: RawCall| async { Ok::<_, BoxError>(AmpBox::new()) });
+    let wrong = service_fn(|_: NamedRequest| async { Ok::<_, BoxError>(AmpBox::new()) });
     let error = TypedCalls::new(wrong).oneshot(Double { n: 1 }).await.unwrap_err();
     let error = error.downcast::<CallError<ValueError>>().unwrap();
     assert!(matches!(*error, CallError::Decode(_)), "{error:?}");
@@ -207,23 +212,23 @@ async fn a_service_is_a_responder() {
 async fn layers_limit_all_responders_together() {
     let gate = Arc::new(Semaphore::new(0));
     let responders = Responders::new(())
-        .respond_string("A", gated(Arc::clone(&gate)))
+        .respond_by_name("A", gated(Arc::clone(&gate)))
         .fallback(gated(Arc::clone(&gate)))
         .layer(ServiceBuilder::new().load_shed().concurrency_limit(2))
-        .respond_string("Free", support::echo);
+        .respond_by_name("Free", support::echo);
     let (peer, _there) = peer_of(responders.clone());
     let (other, _there) = peer_of(responders);
-    let first = tokio::spawn(peer.call_remote_string("A", [("n", "1")]));
-    let second = tokio::spawn(other.call_remote_string("B", [("n", "2")]));
+    let first = tokio::spawn(peer.call_by_name("A", [("n", "1")]));
+    let second = tokio::spawn(other.call_by_name("B", [("n", "2")]));
     settled().await;
-    let error = peer.call_remote_string("A", [("n", "3")]).await.unwrap_err();
+    let error = peer.call_by_name("A", [("n", "3")]).await.unwrap_err();
     let CallError::Remote(error) = error else { panic!("{error:?}") };
     assert!(error.is_unknown());
-    peer.call_remote_string("Free", [("n", "4")]).await.unwrap();
+    peer.call_by_name("Free", [("n", "4")]).await.unwrap();
     gate.add_permits(3);
     assert_eq!(first.await.unwrap().unwrap().get("n"), Some(&b"1"[..]));
     assert_eq!(second.await.unwrap().unwrap().get("n"), Some(&b"2"[..]));
-    peer.call_remote_string("A", [("n", "5")]).await.unwrap();
+    peer.call_by_name("A", [("n", "5")]).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,7 +241,7 @@ async fn a_layer_that_gives_up_says_why_and_ends_the_responder() {
     }
     let ended = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&ended);
-    let slow = move |_: StringCallReceived| {
+    let slow = move |_: ReceivedCall| {
         let ends = Ends(Arc::clone(&counted));
         async move {
             tokio::time::sleep(5 * SECOND).await;
@@ -251,7 +256,7 @@ async fn a_layer_that_gives_up_says_why_and_ends_the_responder() {
         }
     };
     let responders = Responders::new(())
-        .respond_string("Slow", slow)
+        .respond_by_name("Slow", slow)
         .layer(ServiceBuilder::new().map_err(late).timeout(2 * SECOND));
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
     script.send_box([("_command", "Slow"), ("_ask", "1")]).await;
@@ -295,9 +300,9 @@ struct Audited<S> {
     seen: Arc<Mutex<Vec<String>>>,
 }
 
-impl<S> Service<ReceivedCall> for Audited<S>
+impl<S> Service<LayeredCall> for Audited<S>
 where
-    S: Service<ReceivedCall, Response = Answered, Error = BoxError>,
+    S: Service<LayeredCall, Response = Answered, Error = BoxError>,
     S::Future: Send + 'static,
 {
     type Response = Answered;
@@ -308,7 +313,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, call: ReceivedCall) -> Self::Future {
+    fn call(&mut self, call: LayeredCall) -> Self::Future {
         let command = String::from_utf8(call.command().to_vec()).unwrap();
         let asked = call.requires_answer();
         assert!(!call.arguments().contains_key("_command"));
@@ -352,8 +357,10 @@ async fn odd(_: Context, Double { n }: Double) -> Result<Value, ValueError> {
 #[tokio::test]
 async fn layers_see_names_and_outcomes_and_answer_themselves() {
     let audit = Audit::default();
-    let responders =
-        Responders::new(()).respond(odd).respond_string("Echo", support::echo).layer(audit.clone());
+    let responders = Responders::new(())
+        .respond(odd)
+        .respond_by_name("Echo", support::echo)
+        .layer(audit.clone());
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
     script.send_box([("_command", "Double"), ("_ask", "1"), ("n", "3")]).await;
     script.expect([("_answer", "1"), ("n", "3")]).await;
@@ -389,7 +396,7 @@ async fn layers_see_names_and_outcomes_and_answer_themselves() {
 async fn a_panic_behind_or_in_layers_is_answered_once() {
     let responders = Responders::new(())
         .respond(odd)
-        .respond_string("Echo", support::echo)
+        .respond_by_name("Echo", support::echo)
         .layer(TimeoutLayer::new(SECOND))
         .layer(Audit::default())
         .layer(ConcurrencyLimitLayer::new(1));
@@ -405,11 +412,11 @@ async fn a_panic_behind_or_in_layers_is_answered_once() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_an_inner_layer_gave_up_is_answered_there() {
     // The outer one sees the outcome of the inner one.
-    let slow = |_: StringCallReceived| pending::<Result<AmpBox, RemoteError>>();
+    let slow = |_: ReceivedCall| pending::<Result<AmpBox, RemoteError>>();
     let audit = Audit::default();
     let responders = Responders::new(())
-        .respond_string("Slow", slow)
-        .respond_string("Echo", support::echo)
+        .respond_by_name("Slow", slow)
+        .respond_by_name("Echo", support::echo)
         .layer(TimeoutLayer::new(SECOND))
         .layer(audit.clone());
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
@@ -421,7 +428,7 @@ async fn a_call_that_an_inner_layer_gave_up_is_answered_there() {
 
     // And the outer one gives up both.
     let responders = Responders::new(())
-        .respond_string("Slow", slow)
+        .respond_by_name("Slow", slow)
         .layer(TimeoutLayer::new(5 * SECOND))
         .layer(ServiceBuilder::new().map_err(|_| RemoteError::new("OUTER", "")).timeout(SECOND));
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
@@ -437,7 +444,7 @@ async fn a_service_that_fails_to_be_ready_fails_the_call() {
     /// Fails before it has seen the call.
     #[derive(Clone)]
     struct Down;
-    impl Service<ReceivedCall> for Down {
+    impl Service<LayeredCall> for Down {
         type Response = Answered;
         type Error = RemoteError;
         type Future = std::future::Pending<Result<Answered, RemoteError>>;
@@ -446,7 +453,7 @@ async fn a_service_that_fails_to_be_ready_fails_the_call() {
             Poll::Ready(Err(RemoteError::new("DOWN", "")))
         }
 
-        fn call(&mut self, _: ReceivedCall) -> Self::Future {
+        fn call(&mut self, _: LayeredCall) -> Self::Future {
             unreachable!("it is not ready")
         }
     }
@@ -460,7 +467,7 @@ async fn a_service_that_fails_to_be_ready_fails_the_call() {
 async fn a_call_in_a_buffer_is_answered_when_the_buffer_lets_go_of_it() {
     let gate = Arc::new(Semaphore::new(0));
     let responders = Responders::new(())
-        .respond_string("A", gated(Arc::clone(&gate)))
+        .respond_by_name("A", gated(Arc::clone(&gate)))
         .layer(ServiceBuilder::new().timeout(SECOND).buffer(10).concurrency_limit(1));
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
     script.send_box([("_command", "A"), ("_ask", "1"), ("n", "1")]).await;

@@ -31,13 +31,13 @@ async fn what_is_sent_and_received_is_logged_with_nothing_locked() {
     script.receive().await.unwrap();
     script.send_box([("_ask", "8"), ("_command", "Nope")]).await;
     script.receive().await.unwrap();
-    peer.notify_string("Note", numbered(1)).await.unwrap();
+    peer.notify_by_name("Note", numbered(1)).await.unwrap();
     script.receive().await.unwrap();
     // Large enough to be sent from where it is.
     let large = "x".repeat(40_000);
     let call = tokio::spawn({
         let (peer, large) = (peer.clone(), large.clone());
-        async move { peer.call_remote_string("Put", [("large", large)]).await }
+        async move { peer.call_by_name("Put", [("large", large)]).await }
     });
     script.expect_call("Put").await;
     // In two writes.
@@ -112,7 +112,7 @@ fn lines_are_events_of_the_finest_level_where_they_were_asked_for() {
                 let connection = connection.peer_address(PeerAddress::Name("nowhere".into()));
                 if asked { connection.wire_log(WireLog::new()) } else { connection }
             });
-            peer.notify_string("Note", numbered(1)).await.unwrap();
+            peer.notify_by_name("Note", numbered(1)).await.unwrap();
             script.receive().await.unwrap();
         });
         assert_eq!(*seen.lock().unwrap(), expected, "{most} {asked}");

@@ -5,7 +5,7 @@ mod support;
 use amp_core::observing::outliving_responders;
 use amp_core::testing::pair;
 use amp_core::{
-    AmpBox, CallError, CloseReason, Connection, Limits, RemoteError, Responders, StringCallReceived,
+    AmpBox, CallError, CloseReason, Connection, Limits, ReceivedCall, RemoteError, Responders,
 };
 use std::sync::Arc;
 use support::{Script, echo, gated, numbered, settled};
@@ -29,7 +29,7 @@ impl Drop for Dropped {
 fn endless(names: &[&str], dropped: &mpsc::UnboundedSender<String>) -> Responders {
     names.iter().fold(Responders::new(()), |set, name| {
         let dropped = dropped.clone();
-        set.respond_string(name, move |call: StringCallReceived| {
+        set.respond_by_name(name, move |call: ReceivedCall| {
             let command = String::from_utf8(call.command.to_vec()).unwrap();
             let dropped = Dropped(dropped.clone(), command);
             async move {
@@ -49,7 +49,7 @@ async fn a_set_may_end_with_its_connection() {
         .unwrap()
         .merge(endless(&["Lane", "Behind"], &dropped).in_order())
         .unwrap()
-        .respond_string("Echo", echo);
+        .respond_by_name("Echo", echo);
     #[cfg(feature = "tower")]
     let ending = ending
         .merge(endless(&["Layer"], &dropped).layer(tower::limit::ConcurrencyLimitLayer::new(9)))
@@ -91,9 +91,9 @@ async fn those_that_outlive_their_connections_are_counted() {
     let gate = Arc::new(Semaphore::new(0));
     let mut peers = Vec::new();
     for _ in 0..3 {
-        let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+        let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
         let (near, far) = pair(Responders::new(()), slow);
-        let call = |n| near.call_remote_string("Slow", numbered(n));
+        let call = |n| near.call_by_name("Slow", numbered(n));
         let (first, second) = (call(1), call(2));
         let closing = async {
             settled().await;
@@ -125,7 +125,7 @@ async fn one_way_commands_of_a_peer_that_has_gone_are_begun_as_others_are_done()
     let gate = Arc::new(Semaphore::new(0));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut there = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let slow = Responders::new(()).respond_string("Slow", gated(Arc::clone(&gate)));
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let limits = Limits { running_responders: 4, ..Limits::default() };
     let here = Connection::tcp(listener.accept().await.unwrap().0).unwrap();
     let peer = here.limits(limits).responders(slow).spawn();

@@ -58,7 +58,7 @@ async fn writes(rounds: usize, at_once: usize) -> (usize, usize) {
         let calls: Vec<_> = (0..at_once)
             .map(|n| {
                 let peer = peer.clone();
-                tokio::spawn(async move { peer.call_remote_string("Echo", numbered(n)).await })
+                tokio::spawn(async move { peer.call_by_name("Echo", numbered(n)).await })
             })
             .collect();
         for call in calls {

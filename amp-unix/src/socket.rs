@@ -479,7 +479,7 @@ mod tests {
                 Connection::new(tcp()),
             ] {
                 let peer = connection.spawn();
-                let call = peer.call_remote_string("A", [("a", vec![0; len])]);
+                let call = peer.call_by_name("A", [("a", vec![0; len])]);
                 assert!(call.await.unwrap_err().is_closed());
             }
         }

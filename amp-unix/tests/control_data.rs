@@ -132,7 +132,7 @@ fn plain_streams_and_blocking_clients_keep_no_pidfd() {
         let calling = std::thread::spawn(move || {
             let mut client = blocking::Client::new(near);
             for n in 0..CALLS {
-                assert_eq!(client.call(&Pass { n, file: None }).unwrap().n, n);
+                assert_eq!(client.call_remote(Pass { n, file: None }).unwrap().n, n);
             }
             open_descriptors()
         });

@@ -163,7 +163,7 @@ async fn hold(
     let (command, readers) = files(count);
     let call = tokio::spawn(peer.call_remote(command));
     // It is behind that one.
-    let unhandled = peer.call_remote_string("Nobody", [("", ""); 0]).await.unwrap_err();
+    let unhandled = peer.call_by_name("Nobody", [("", ""); 0]).await.unwrap_err();
     assert!(unhandled.is_unhandled());
     assert!(!call.is_finished() && readers.iter().all(is_open));
     (call, readers)
@@ -240,7 +240,7 @@ async fn hold_all(peer: &Peer, most: usize) -> usize {
     while count > 0 {
         let (command, readers) = files(count);
         let call = tokio::spawn(peer.call_remote(command));
-        let unhandled = peer.call_remote_string("Nobody", [("", ""); 0]).await.unwrap_err();
+        let unhandled = peer.call_by_name("Nobody", [("", ""); 0]).await.unwrap_err();
         assert!(unhandled.is_unhandled());
         if readers.iter().all(is_open) {
             held += count;

@@ -197,7 +197,7 @@ async fn barrier(peers: &[Peer; 2], tally: &Tally) {
     }
     // A side answers once it is done with what it has sent before.
     for peer in peers {
-        peer.call_remote_string("Nothing", [("", ""); 0]).await.unwrap_err();
+        peer.call_by_name("Nothing", [("", ""); 0]).await.unwrap_err();
     }
 }
 

@@ -344,7 +344,7 @@ async fn an_answer_that_is_taken_as_a_box_loses_its_own_to_the_next_that_brings_
     in_time(async {
         let (peer, _answering, server) = start();
         server.may_answer.notify_one();
-        let answer = peer.call_remote_string("Give", [("", ""); 0]).await.unwrap();
+        let answer = peer.call_by_name("Give", [("", ""); 0]).await.unwrap();
         assert_eq!(answer.get("pipe"), Some(&b"0"[..]));
         let (answer, _reader) = keep(&peer).await;
         let reader = server.given.lock().unwrap().pop().unwrap();

@@ -1,7 +1,7 @@
 //! Calls that go to whichever server has the least to do.
 
 use amp_core::reconnect::{Backoff, Client};
-use amp_core::tower::{ClientService, RawCall, TypedCalls};
+use amp_core::tower::{ClientService, NamedRequest, TypedCalls};
 use amp_core::{AmpBox, CallError, Command, Connection};
 use std::future::{Future, Ready, ready};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const WAITING: usize = 64;
 /// Calls of any command, to any of the servers.
 #[derive(Clone)]
 pub(crate) struct Calls {
-    service: TypedCalls<BoxCloneService<RawCall, AmpBox, BoxError>>,
+    service: TypedCalls<BoxCloneService<NamedRequest, AmpBox, BoxError>>,
     clients: Vec<Client>,
     repeated: Arc<AtomicU64>,
 }
@@ -35,7 +35,7 @@ impl Calls {
             PendingRequests::new(service, CompleteOnResponse::default())
         });
         let services: Vec<_> = services.collect();
-        let balance = Balance::new(ServiceList::new::<RawCall>(services));
+        let balance = Balance::new(ServiceList::new::<NamedRequest>(services));
         let repeated = Arc::default();
         let service = ServiceBuilder::new()
             .boxed_clone()
@@ -93,12 +93,12 @@ struct RepeatLost {
     repeated: Arc<AtomicU64>,
 }
 
-impl Policy<RawCall, AmpBox, BoxError> for RepeatLost {
+impl Policy<NamedRequest, AmpBox, BoxError> for RepeatLost {
     type Future = Ready<()>;
 
     fn retry(
         &mut self,
-        _: &mut RawCall,
+        _: &mut NamedRequest,
         result: &mut Result<AmpBox, BoxError>,
     ) -> Option<Ready<()>> {
         let error = result.as_ref().err()?.downcast_ref::<CallError>()?;
@@ -111,7 +111,7 @@ impl Policy<RawCall, AmpBox, BoxError> for RepeatLost {
         Some(ready(()))
     }
 
-    fn clone_request(&mut self, call: &RawCall) -> Option<RawCall> {
+    fn clone_request(&mut self, call: &NamedRequest) -> Option<NamedRequest> {
         call.idempotent.then(|| call.clone())
     }
 }

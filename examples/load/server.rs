@@ -1,7 +1,7 @@
 //! The side that answers.
 
 use amp_core::{AmpBox, Connection, Context, Failure, Listener, NoError};
-use amp_core::{RemoteError, Responders, StringCallReceived};
+use amp_core::{ReceivedCall, RemoteError, Responders};
 use amp_unix::UnixSocketListener;
 use std::fs::File;
 use std::io;
@@ -64,7 +64,7 @@ fn responders() -> Responders<()> {
         .respond(echo_scalars)
         .respond(echo_lists)
         .try_respond(file_size)
-        .respond_string(ECHO_BOX, echo_box)
+        .respond_by_name(ECHO_BOX, echo_box)
         .try_respond(load_usage)
 }
 
@@ -85,7 +85,7 @@ async fn file_size(_: Context, FileSize { file }: FileSize) -> Result<Size, Fail
     Ok(Size { size: File::from(file).metadata()?.len() })
 }
 
-async fn echo_box(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+async fn echo_box(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     Ok(call.arguments)
 }
 

@@ -114,7 +114,7 @@ impl Load {
             Self::Pairs(boxes) => {
                 let (pairs, sent) = &boxes[kind];
                 let pairs = pairs.iter().map(|(key, value)| (key, value));
-                let answer = peer.call_remote_string(ECHO_BOX, pairs).await?;
+                let answer = peer.call_by_name(ECHO_BOX, pairs).await?;
                 check(answer == *sent, || "the box is not the one sent".to_owned())
             }
             Self::List(lists) => {

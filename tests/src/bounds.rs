@@ -2,8 +2,7 @@
 
 use amp_core::login::{Login, same_secret};
 use amp_core::{
-    AmpBox, Command, CommandError, Connection, Context, Responders, StringCallReceived, serve,
-    serve_with,
+    AmpBox, Command, CommandError, Connection, Context, ReceivedCall, Responders, serve, serve_with,
 };
 use std::io;
 use std::sync::Arc;
@@ -86,7 +85,7 @@ pub async fn passwords_looked_at(sent: usize) -> io::Result<usize> {
 pub async fn unfinished_bytes(max_bytes: usize, clients: usize, each: usize) -> io::Result<usize> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let server = serve(listener, Responders::new(()).respond_string("Echo", echo));
+    let server = serve(listener, Responders::new(()).respond_by_name("Echo", echo));
     let server = tokio::spawn(server.max_bytes(max_bytes).into_future());
     let mut connections = Vec::new();
     for _ in 0..clients {
@@ -126,7 +125,7 @@ pub async fn bytes_taken_after_a_mistake() -> io::Result<usize> {
     Ok(taken)
 }
 
-async fn echo(call: StringCallReceived) -> Result<AmpBox, amp_core::RemoteError> {
+async fn echo(call: ReceivedCall) -> Result<AmpBox, amp_core::RemoteError> {
     Ok(call.arguments)
 }
 

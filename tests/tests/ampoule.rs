@@ -44,7 +44,7 @@ async fn ours_calls_ampoule() {
     let (peer, child) = start();
     let calls = async {
         let data: Vec<u8> = (0..=255).cycle().take(51_200).collect();
-        let echoed = peer.call_remote_string("Echo", [("data", &data)]).await.unwrap();
+        let echoed = peer.call_by_name("Echo", [("data", &data)]).await.unwrap();
         assert_eq!(echoed, AmpBox::from_pairs([("response", &data)]).unwrap());
 
         let total = peer.call_remote(Sum { a: 13.into(), b: 81.into() }).await.unwrap();
@@ -55,7 +55,7 @@ async fn ours_calls_ampoule() {
         let error = peer.call_remote(divide).await.unwrap_err();
         assert!(matches!(error, CallError::Command(DivideError::ZeroDivision)), "{error}");
 
-        assert_eq!(peer.call_remote_string("Shutdown", NONE).await.unwrap(), AmpBox::new());
+        assert_eq!(peer.call_by_name("Shutdown", NONE).await.unwrap(), AmpBox::new());
         // The child closes behind its answer.
         assert!(matches!(peer.closed().await, CloseReason::Peer));
     };
@@ -78,7 +78,7 @@ async fn ampoule_sees_that_ours_is_gone() {
 #[tokio::test]
 async fn a_child_that_fails_to_answer_a_ping_is_gone() {
     let (peer, child) = start();
-    let ping = timeout(DEADLINE, peer.call_remote_string("Ping", NONE)).await.unwrap();
+    let ping = timeout(DEADLINE, peer.call_by_name("Ping", NONE)).await.unwrap();
     assert!(matches!(ping, Err(CallError::Closed(CloseReason::Peer))), "{ping:?}");
     let Output { status, stderr, .. } = end(child).await;
     let stderr = String::from_utf8_lossy(&stderr);

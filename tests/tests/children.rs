@@ -35,7 +35,7 @@ async fn a_child_answers_over_3_and_4() {
 async fn a_parent_that_closes_ends_its_child() {
     let (connection, child) = with_standard_pipes(["0", "1"]);
     let peer = connection.spawn();
-    timeout(DEADLINE, peer.call_remote_string("Ping", NONE)).await.unwrap().unwrap();
+    timeout(DEADLINE, peer.call_by_name("Ping", NONE)).await.unwrap().unwrap();
     timeout(DEADLINE, peer.close()).await.unwrap();
     let Output { status, stderr, .. } = end(child).await;
     // It was not told to shut down.
@@ -77,7 +77,7 @@ async fn until_shutdown(connection: Connection, child: Child) {
 
 async fn calls(peer: &Peer) {
     let data: Vec<u8> = (0..=255).cycle().take(60_000).collect();
-    let echo = || peer.call_remote_string("Echo", [("data", &data)]);
+    let echo = || peer.call_by_name("Echo", [("data", &data)]);
     let (a, b, c) = tokio::join!(echo(), echo(), echo());
     for echoed in [a, b, c] {
         assert_eq!(echoed.unwrap(), AmpBox::from_pairs([("response", &data)]).unwrap());
@@ -86,7 +86,7 @@ async fn calls(peer: &Peer) {
     assert_eq!(back, Total { total: 42.into() });
     let error = peer.call_remote(Divide { numerator: 1, denominator: 0 }).await.unwrap_err();
     assert!(matches!(error, CallError::Command(DivideError::ZeroDivision)), "{error}");
-    assert_eq!(peer.call_remote_string("Shutdown", NONE).await.unwrap(), AmpBox::new());
+    assert_eq!(peer.call_by_name("Shutdown", NONE).await.unwrap(), AmpBox::new());
     // The child closes behind its answer.
     assert!(matches!(peer.closed().await, CloseReason::Peer));
 }

@@ -1,7 +1,7 @@
 //! Peers that call as much as they may, and go: nothing of them stays.
 #![cfg(target_os = "linux")]
 
-use amp_core::{AmpBox, Connection, Peer, RemoteError, Responders, StringCallReceived, serve};
+use amp_core::{AmpBox, Connection, Peer, ReceivedCall, RemoteError, Responders, serve};
 use amp_tests::DEADLINE;
 use amp_unix::UnixSocketListener;
 use nix::sys::socket::{setsockopt, sockopt::Linger};
@@ -41,7 +41,7 @@ fn nothing_stays_of_peers_that_have_gone_while_as_many_responders_run_as_may() {
 }
 
 /// Calls that are answered when their connection has ended.
-async fn wait(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+async fn wait(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     call.peer.closed().await;
     Ok(AmpBox::new())
 }
@@ -59,7 +59,7 @@ impl Server {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (accepted, peers) = mpsc::unbounded_channel();
-        let responders = || Responders::new(()).respond_string("Wait", wait);
+        let responders = || Responders::new(()).respond_by_name("Wait", wait);
         let tcp = runtime.block_on(async {
             let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             let address = tcp.local_addr().unwrap();
@@ -135,7 +135,7 @@ impl Server {
             far.set_nonblocking(true).unwrap();
             let _inside = self.runtime.enter();
             let (reader, writer) = tokio::net::UnixStream::from_std(far).unwrap().into_split();
-            let responders = Responders::new(()).respond_string("Wait", wait);
+            let responders = Responders::new(()).respond_by_name("Wait", wait);
             let peer = Connection::from_halves(reader, writer).responders(responders).spawn();
             self.accepted.send(peer).unwrap();
             near

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amp_core::{
-    AmpBox, CallError, CloseReason, Connection, Context, NoError, Peer, RemoteError, Responders,
-    StringCallReceived,
+    AmpBox, CallError, CloseReason, Connection, Context, NoError, Peer, ReceivedCall, RemoteError,
+    Responders,
 };
 use amp_tests::commands::{Sum, Total};
 use amp_tests::{DEADLINE, Process, Python, Transport};
@@ -135,7 +135,7 @@ async fn who_does_not_log_in_in_time_is_cut_off() {
 async fn who_does_not_ask_for_a_proof_is_cut_off() {
     let (here, there) = streams();
     let secret = Secret::new(SECRET);
-    let knowing = none().respond_string("Authenticate", proving(&secret));
+    let knowing = none().respond_by_name("Authenticate", proving(&secret));
     let _peer = there.responders(knowing).spawn();
     // Another process knows it too.
     let login = log_in(here, Side::Listening, &Secret::new(SECRET), DEADLINE, none()).await;
@@ -145,7 +145,7 @@ async fn who_does_not_ask_for_a_proof_is_cut_off() {
 type Proving = Pin<Box<dyn Future<Output = Result<AmpBox, RemoteError>> + Send>>;
 
 /// Answers as who knows the secret, by asking somebody who does.
-fn proving(secret: &Arc<Secret>) -> impl Fn(StringCallReceived) -> Proving + Send + Sync + 'static {
+fn proving(secret: &Arc<Secret>) -> impl Fn(ReceivedCall) -> Proving + Send + Sync + 'static {
     let secret = Arc::clone(secret);
     move |call| {
         let (here, there) = streams();
@@ -158,7 +158,7 @@ fn proving(secret: &Arc<Secret>) -> impl Fn(StringCallReceived) -> Proving + Sen
             let oracle = here.responders(silent).spawn();
             let arguments: Vec<_> =
                 call.arguments.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
-            let answer = oracle.call_remote_string("Authenticate", arguments).await;
+            let answer = oracle.call_by_name("Authenticate", arguments).await;
             answer.map_err(|error| match error {
                 CallError::Remote(error) => error,
                 error => panic!("{error}"),
@@ -190,7 +190,7 @@ async fn a_challenge_of_another_connection_is_not_answered() {
     // The impostor asks another connection of the same process for the answer.
     let secret = Secret::new(SECRET);
     let (here, there) = streams();
-    let impostor = there.responders(none().respond_string("Authenticate", proving(&secret)));
+    let impostor = there.responders(none().respond_by_name("Authenticate", proving(&secret)));
     let _impostor = impostor.spawn();
     let login = log_in(here, Side::Connecting, &secret, DEADLINE, none()).await;
     let Err(LoginError::Call(CallError::Command(AuthenticateError::Refused))) = login else {
@@ -205,7 +205,7 @@ async fn challenges_of_other_lengths_are_refused() {
     let silent = none().respond(|_, _: Authenticate| std::future::pending());
     let peer = there.responders(silent).spawn();
     for len in [0, 15, 17, 32] {
-        let call = peer.call_remote_string("Authenticate", [("message", vec![7; len])]);
+        let call = peer.call_by_name("Authenticate", [("message", vec![7; len])]);
         let Err(CallError::Remote(error)) = call.await else { panic!() };
         assert!(error.is_unknown(), "{error}");
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use amp_core::{
-    AmpBox, CallError, Connection, FailurePolicy, Peer, RemoteError, Responders,
-    StringCallReceived, Switched,
+    AmpBox, CallError, Connection, FailurePolicy, Peer, ReceivedCall, RemoteError, Responders,
+    Switched,
 };
 use amp_tests::{Address, DEADLINE, Process, Transport};
 use support::{ours, python, twisted};
@@ -66,25 +66,25 @@ async fn serve(listener: TcpListener, backend: Address) {
 fn proxy_of(to: Arc<OnceLock<Peer>>) -> Responders {
     let asked = Arc::clone(&to);
     Responders::new(())
-        .fallback(move |call: StringCallReceived| {
+        .fallback(move |call: ReceivedCall| {
             let to = Arc::clone(&to);
             async move {
                 let (to, arguments) = (peer(&to), call.arguments.iter());
                 if call.requires_answer {
-                    to.call_remote_string(&call.command, arguments).await.map_err(handed_on)
+                    to.call_by_name(&call.command, arguments).await.map_err(handed_on)
                 } else {
-                    let queued = to.notify_string(&call.command, arguments).await;
+                    let queued = to.notify_by_name(&call.command, arguments).await;
                     queued.map(|()| AmpBox::new()).map_err(handed_on)
                 }
             }
         })
         .fallback_switch(
             |command| command.starts_with(b"SwitchTo"),
-            move |call: StringCallReceived| {
+            move |call: ReceivedCall| {
                 let asked = Arc::clone(&asked);
                 async move {
                     let arguments = call.arguments.iter();
-                    let switch = peer(&asked).switch_protocol_string(&call.command, arguments);
+                    let switch = peer(&asked).switch_protocol_by_name(&call.command, arguments);
                     let mut there = switch.await.map_err(handed_on)?;
                     Ok(move |mut here: Switched| async move {
                         let _ = copy_bidirectional(&mut here, &mut there).await;

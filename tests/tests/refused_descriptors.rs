@@ -74,7 +74,7 @@ async fn refuses(peer: &Peer) {
     let (file, mut end) = file();
     assert_not_sent(peer.call_remote(Send { file }).await);
     assert_eq!(end.read(&mut [0]).unwrap(), 0, "it is closed");
-    assert_unknown(peer.call_remote_string("Send", [("file", "0")]).await);
+    assert_unknown(peer.call_by_name("Send", [("file", "0")]).await);
     assert_unknown(peer.call_remote(Fetch).await);
     assert_not_received(peer.call_remote(Name).await);
     peer.call_remote(Ping).await.unwrap();
@@ -213,7 +213,7 @@ async fn what_came_before_tls_can_be_taken_and_nothing_else_stays_open() {
     let _far = amp_unix::connection(far).unwrap().responders(starting).spawn();
     let mut fetch = pin!(near.call_remote(Fetch));
     assert!(fetch.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    near.call_remote_string("Fetch", [("", ""); 0]).await.unwrap();
+    near.call_by_name("Fetch", [("", ""); 0]).await.unwrap();
     near.start_tls(StartTls, client).await.unwrap();
 
     let file = fetch.await.unwrap();
@@ -247,12 +247,11 @@ fn refuses_blocking<S: std::io::Read + std::io::Write>(
 ) {
     let (file, mut end) = file();
     let send = Send { file };
-    assert_not_sent(client.call(&send));
-    drop(send);
+    assert_not_sent(client.call_remote(send));
     assert_eq!(end.read(&mut [0]).unwrap(), 0, "it is closed");
-    assert_not_fetched(client.call(&Fetch));
-    assert_not_received(client.call(&Name));
-    client.call(&Ping).unwrap();
+    assert_not_fetched(client.call_remote(Fetch));
+    assert_not_received(client.call_remote(Name));
+    client.call_remote(Ping).unwrap();
 }
 
 /// What stands for a descriptor that the kernel does not send: it makes the test anew, with the

@@ -2,8 +2,8 @@
 
 use amp_core::argument::{DecodeErrorKind, Numbered};
 use amp_core::{
-    AmpBox, Arguments, CallError, Command, Connection, Context, NoError, PeerAddress, RemoteError,
-    Responders, StringCallReceived, UnknownKeys,
+    AmpBox, Arguments, CallError, Command, Connection, Context, NoError, PeerAddress, ReceivedCall,
+    RemoteError, Responders, UnknownKeys,
 };
 
 #[derive(Command, Debug, Default, PartialEq)]
@@ -168,7 +168,7 @@ fn connect(there: UnknownKeys, here: UnknownKeys) -> amp_core::Peer {
     let responders = Responders::new(())
         .respond(|_: Context, Sum { a, b }: Sum| async move { Ok(Total { total: a + b }) })
         .respond(|_: Context, _: Strict| async { Ok::<_, NoError>(Total { total: 0 }) })
-        .respond_string("Raw", |call: StringCallReceived| async {
+        .respond_by_name("Raw", |call: ReceivedCall| async {
             Ok::<_, RemoteError>(call.arguments)
         });
     let answering = Connection::new(far).responders(responders).unknown_keys(there);
@@ -180,25 +180,25 @@ fn connect(there: UnknownKeys, here: UnknownKeys) -> amp_core::Peer {
 async fn a_connection_can_refuse_what_its_commands_would_ignore() {
     let call = [("a", "1"), ("b", "2"), ("c", "3")];
     let peer = connect(UnknownKeys::Ignore, UnknownKeys::Ignore);
-    let answer = peer.call_remote_string("Sum", call).await.unwrap();
+    let answer = peer.call_by_name("Sum", call).await.unwrap();
     assert_eq!(answer.get("total"), Some(&b"3"[..]));
 
     let peer = connect(UnknownKeys::Reject, UnknownKeys::Ignore);
-    let error = peer.call_remote_string("Sum", call).await.unwrap_err();
+    let error = peer.call_by_name("Sum", call).await.unwrap_err();
     assert!(matches!(error, CallError::Remote(error) if error.is_unknown()));
     // The connection goes on, and known keys are welcome.
     let Total { total } = peer.call_remote(Sum { a: 1, b: 2 }).await.unwrap();
     assert_eq!(total, 3);
-    assert!(peer.call_remote_string("Raw", call).await.is_ok());
+    assert!(peer.call_by_name("Raw", call).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_strict_command_is_strict_on_every_connection() {
     let peer = connect(UnknownKeys::Ignore, UnknownKeys::Ignore);
     let pairs: Vec<_> = full(&[]).iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
-    assert!(peer.call_remote_string("Strict", pairs.clone()).await.is_ok());
+    assert!(peer.call_by_name("Strict", pairs.clone()).await.is_ok());
     let more = pairs.into_iter().chain([(b"z".to_vec(), Vec::new())]);
-    let error = peer.call_remote_string("Strict", more).await.unwrap_err();
+    let error = peer.call_by_name("Strict", more).await.unwrap_err();
     assert!(matches!(error, CallError::Remote(error) if error.is_unknown()));
 }
 

@@ -1,6 +1,6 @@
 //! A worker of Twisted's trial as our child: it runs tests, and reports what becomes of them.
 
-use amp_core::{AmpBox, CloseReason, Responders, StringCallReceived};
+use amp_core::{AmpBox, CloseReason, ReceivedCall, Responders};
 use amp_tests::{DEADLINE, Python};
 use amp_unix::ChildPipes;
 use command_fds::{CommandFdExt, FdMapping};
@@ -24,7 +24,7 @@ async fn a_worker_of_trial_runs_tests_for_us() {
     let child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
 
     let (reported, mut reports) = unbounded_channel();
-    let responders = Responders::new(()).fallback(move |call: StringCallReceived| {
+    let responders = Responders::new(()).fallback(move |call: ReceivedCall| {
         reported.send(call).unwrap();
         async { Ok(AmpBox::from_pairs([("success", "True")]).unwrap()) }
     });
@@ -33,9 +33,9 @@ async fn a_worker_of_trial_runs_tests_for_us() {
     let calls = async {
         let yes = AmpBox::from_pairs([("success", "True")]).unwrap();
         let directory = folder.path().to_str().unwrap();
-        let started = peer.call_remote_string("Start", [("directory", directory)]).await;
+        let started = peer.call_by_name("Start", [("directory", directory)]).await;
         assert_eq!(started.unwrap(), yes);
-        assert_eq!(peer.call_remote_string("Run", [("testCase", TESTS)]).await.unwrap(), yes);
+        assert_eq!(peer.call_by_name("Run", [("testCase", TESTS)]).await.unwrap(), yes);
         peer.close().await;
         assert!(matches!(peer.closed().await, CloseReason::Local));
         child.wait_with_output().await.unwrap()
@@ -44,7 +44,7 @@ async fn a_worker_of_trial_runs_tests_for_us() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     let mut successes = 0;
-    while let Ok(StringCallReceived { command, arguments, .. }) = reports.try_recv() {
+    while let Ok(ReceivedCall { command, arguments, .. }) = reports.try_recv() {
         if command == "TestWrite" {
             // What it logs.
             continue;

@@ -35,7 +35,7 @@ async fn ours_calls_the_server() {
         let quotient = peer.call_remote(Divide { numerator: 1234, denominator: 8 }).await;
         assert_eq!(quotient.unwrap(), Quotient { result: 154.25 });
 
-        let answer = peer.call_remote_string("Sum", [("a", "13"), ("b", "81")]).await.unwrap();
+        let answer = peer.call_by_name("Sum", [("a", "13"), ("b", "81")]).await.unwrap();
         assert_eq!(answer, AmpBox::from_pairs([("total", "94")]).unwrap());
     };
     timeout(DEADLINE, calls).await.unwrap();

@@ -39,12 +39,12 @@ async fn ours_calls_twisted_and_shows_the_certificate_that_it_wants() {
     peer.close().await;
 
     let peer = connect().await.unwrap().spawn();
-    peer.call_remote_string("End", [("how", "lose")]).await.unwrap();
+    peer.call_by_name("End", [("how", "lose")]).await.unwrap();
     assert!(matches!(peer.closed().await, CloseReason::Peer));
 
     let peer = connect().await.unwrap().spawn();
     // The answer may or may not get out.
-    let _ = peer.call_remote_string("End", [("how", "abort")]).await;
+    let _ = peer.call_by_name("End", [("how", "abort")]).await;
     assert_broken(&peer.closed().await);
 
     let peer = connect().await.unwrap().spawn();

@@ -102,7 +102,7 @@ async fn pass_no_descriptors(address: &Address, policy: FailurePolicy) {
 
     fails_unknown(&peer, OpenTemporary { content: Bytes::new() }, policy).await;
     let peer = connected(address).await;
-    let error = peer.call_remote_string("FileSize", [("file", "0")]).await.unwrap_err();
+    let error = peer.call_by_name("FileSize", [("file", "0")]).await.unwrap_err();
     assert_unknown(&error);
     after_unknown(&peer, policy).await;
 }
@@ -417,7 +417,7 @@ async fn unhandled(peer: &Peer) {
     let ascii = (0..=127).map(|byte: u8| vec![byte]);
     let others = ["Nobody knows", "", "it's", "\"it\"", "'\"", "\"'", r"\'", "\r\n\t\0\x7f"];
     for name in ascii.chain(others.map(|name| name.as_bytes().to_vec())) {
-        let error = peer.call_remote_string(&name, [("a", "1")]).await.unwrap_err();
+        let error = peer.call_by_name(&name, [("a", "1")]).await.unwrap_err();
         assert!(error.is_unhandled() && error.is_safe_to_retry(), "{error:?}");
         let CallError::Remote(error) = error else { panic!("{error:?}") };
         assert_eq!(error, RemoteError::unhandled(&name));

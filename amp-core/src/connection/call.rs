@@ -76,15 +76,15 @@ impl<C: Command> fmt::Debug for Call<C> {
 
 /// A call of a command by its name: await it for the answer's box.
 ///
-/// [`Peer::call_remote_string`] makes it.
+/// [`Peer::call_by_name`] makes it.
 #[must_use = "a call is not made before it is awaited"]
-pub struct StringCall {
+pub struct NamedCall {
     command: Bytes,
     arguments: Result<AmpBox, BoxError>,
     exchange: Exchange,
 }
 
-impl StringCall {
+impl NamedCall {
     pub(super) fn new(peer: Peer, command: &[u8], arguments: Result<AmpBox, BoxError>) -> Self {
         let command = Bytes::copy_from_slice(command);
         Self { command, arguments, exchange: Exchange::new(peer, false, None) }
@@ -97,7 +97,7 @@ impl StringCall {
     }
 }
 
-impl Future for StringCall {
+impl Future for NamedCall {
     type Output = Result<AmpBox, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -115,10 +115,10 @@ impl Future for StringCall {
     }
 }
 
-impl fmt::Debug for StringCall {
+impl fmt::Debug for NamedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let command = Shortened::new(&self.command);
-        f.debug_struct("StringCall").field("command", &command).finish_non_exhaustive()
+        f.debug_struct("NamedCall").field("command", &command).finish_non_exhaustive()
     }
 }
 
@@ -437,7 +437,7 @@ mod tests {
     async fn a_call_that_changes_its_task_while_the_connection_ends_is_woken() {
         for _ in 0..2000 {
             let (peer, driver) = Connection::new(tokio::io::duplex(100).0).start();
-            let mut call = pin!(peer.call_remote_string("A", [("a", "b")]));
+            let mut call = pin!(peer.call_by_name("A", [("a", "b")]));
             assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             let both = Barrier::new(2);
             let woken = Arc::new(Woken(AtomicBool::new(false)));

@@ -24,7 +24,7 @@ mod unclaimed;
 pub use crate::error::{CallError, CloseReason};
 pub use builder::Connection;
 pub(crate) use byte_stream::ByteStream;
-pub use call::{Call, StringCall};
+pub use call::{Call, NamedCall};
 pub(crate) use driver::{Driver, following};
 pub(crate) use lanes::{LaneId, Lanes, Place};
 pub use limits::Limits;

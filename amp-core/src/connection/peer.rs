@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::call::{Call, StringCall};
+use super::call::{Call, NamedCall};
 use super::polling::is_within_responder;
 use super::shared::{Phase, Shared};
 use crate::argument::PeerAddress;
@@ -103,16 +103,16 @@ impl Peer {
     /// # Cancel safety
     ///
     /// As [`call_remote`](Peer::call_remote).
-    pub fn call_remote_string<K, V>(
+    pub fn call_by_name<K, V>(
         &self,
         command: impl AsRef<[u8]>,
         arguments: impl IntoIterator<Item = (K, V)>,
-    ) -> StringCall
+    ) -> NamedCall
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        StringCall::new(self.clone(), command.as_ref(), AmpBox::from_pairs(arguments))
+        NamedCall::new(self.clone(), command.as_ref(), AmpBox::from_pairs(arguments))
     }
 
     /// Sends a command by its name that wants no answer.
@@ -124,7 +124,7 @@ impl Peer {
     /// # Cancel safety
     ///
     /// As [`notify`](Peer::notify).
-    pub async fn notify_string<K, V>(
+    pub async fn notify_by_name<K, V>(
         &self,
         command: impl AsRef<[u8]>,
         arguments: impl IntoIterator<Item = (K, V)>,

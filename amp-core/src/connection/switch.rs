@@ -53,7 +53,7 @@ impl Peer {
     /// # Cancel safety
     ///
     /// As [`switch_protocol`](Peer::switch_protocol).
-    pub async fn switch_protocol_string<K, V>(
+    pub async fn switch_protocol_by_name<K, V>(
         &self,
         command: impl AsRef<[u8]>,
         arguments: impl IntoIterator<Item = (K, V)>,

@@ -16,7 +16,7 @@ use crate::shorten::Shortened;
 
 /// A call that a [`Client`] is about to make: await it for the outcome.
 ///
-/// [`Client::call_remote`], [`Client::notify`] and [`Client::call_remote_string`] make it, and
+/// [`Client::call_remote`], [`Client::notify`] and [`Client::call_by_name`] make it, and
 /// describe errors and cancel safety.
 #[must_use = "a call is not made before it is awaited"]
 pub struct Call<K> {
@@ -171,7 +171,7 @@ impl Attempts for Named {
             arguments.as_ref().map_err(|error| CallError::Encode(error.clone().into()))?;
         // Where the end comes after this look, nobody says whether the box was queued by then.
         *sent |= !peer.is_closed();
-        let call = peer.call_remote_string(command, arguments.iter());
+        let call = peer.call_by_name(command, arguments.iter());
         match left {
             Some(left) => call.timeout(left).await,
             None => call.await,

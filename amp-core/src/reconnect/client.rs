@@ -112,7 +112,7 @@ impl Client {
     /// # Cancel safety
     ///
     /// As [`call_remote`](Client::call_remote).
-    pub fn call_remote_string<K, V>(
+    pub fn call_by_name<K, V>(
         &self,
         command: impl AsRef<[u8]>,
         arguments: impl IntoIterator<Item = (K, V)>,

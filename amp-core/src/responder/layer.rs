@@ -29,7 +29,7 @@ impl<S> Responders<S> {
     /// but not around those that are added later. What it limits, it limits for all of them
     /// together, on all connections.
     ///
-    /// The layer is given [`Run`], a service that answers a [`ReceivedCall`] with its responder,
+    /// The layer is given [`Run`], a service that answers a [`LayeredCall`] with its responder,
     /// and makes a service of the same of it: as tower's middleware does. Each call has a clone of
     /// that service, which is waited for until it is ready.
     ///
@@ -44,9 +44,9 @@ impl<S> Responders<S> {
     pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<Run>,
-        L::Service: Service<ReceivedCall, Response = Answered> + Clone + Send + 'static,
-        <L::Service as Service<ReceivedCall>>::Error: Into<Box<dyn Error + Send + Sync>>,
-        <L::Service as Service<ReceivedCall>>::Future: Send,
+        L::Service: Service<LayeredCall, Response = Answered> + Clone + Send + 'static,
+        <L::Service as Service<LayeredCall>>::Error: Into<Box<dyn Error + Send + Sync>>,
+        <L::Service as Service<LayeredCall>>::Future: Send,
     {
         let service = Arc::new(Mutex::new(layer.layer(Run)));
         Arc::make_mut(&mut self.locator).wrap(&|responder| {
@@ -61,7 +61,7 @@ impl<S> Responders<S> {
 ///
 /// Dropped, it goes back to the layers before it that have not given up, and to the peer with the
 /// code `UNKNOWN` when there are none.
-pub struct ReceivedCall {
+pub struct LayeredCall {
     command: Bytes,
     arguments: AmpBox,
     question: Question,
@@ -69,7 +69,7 @@ pub struct ReceivedCall {
     slot: Slot,
 }
 
-impl ReceivedCall {
+impl LayeredCall {
     /// The name of the command.
     pub fn command(&self) -> &[u8] {
         &self.command
@@ -116,9 +116,9 @@ impl ReceivedCall {
     }
 }
 
-impl fmt::Debug for ReceivedCall {
+impl fmt::Debug for LayeredCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReceivedCall")
+        f.debug_struct("LayeredCall")
             .field("command", &Shortened::new(&self.command))
             .field("peer", self.peer())
             .finish_non_exhaustive()
@@ -145,7 +145,7 @@ impl Answered {
 #[non_exhaustive]
 pub struct Run;
 
-impl Service<ReceivedCall> for Run {
+impl Service<LayeredCall> for Run {
     type Response = Answered;
     type Error = Box<dyn Error + Send + Sync>;
     type Future = Pin<Box<dyn Future<Output = Result<Answered, Self::Error>> + Send>>;
@@ -154,11 +154,11 @@ impl Service<ReceivedCall> for Run {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: ReceivedCall) -> Self::Future {
+    fn call(&mut self, call: LayeredCall) -> Self::Future {
         let shared = Arc::clone(call.peer().shared());
         Box::pin(async move {
             let mut running = pin!(async {
-                let ReceivedCall { command, arguments, question, responder, slot } = call;
+                let LayeredCall { command, arguments, question, responder, slot } = call;
                 if let Some(responding) = responder.respond(question, &command, &arguments) {
                     responding.await;
                 }
@@ -181,7 +181,7 @@ struct Layered<V> {
 
 impl<V> AnyResponder for Layered<V>
 where
-    V: Service<ReceivedCall, Response = Answered> + Clone + Send + 'static,
+    V: Service<LayeredCall, Response = Answered> + Clone + Send + 'static,
     V::Error: Into<BoxedError>,
     V::Future: Send,
 {
@@ -201,7 +201,7 @@ where
         for key in keys::RESERVED {
             arguments.remove(key);
         }
-        let call = ReceivedCall {
+        let call = LayeredCall {
             command: Bytes::copy_from_slice(command),
             arguments,
             question,

@@ -1,5 +1,6 @@
 //! Responders: what answers the calls of the peer, and agrees to protocol switches.
 
+mod by_name;
 mod clash;
 mod context;
 mod failure;
@@ -12,16 +13,15 @@ mod question;
 mod responders;
 #[cfg(feature = "tower")]
 mod service;
-mod string;
 mod switch;
 mod with_connection;
 
+pub use by_name::{ReceivedCall, RespondByName};
 pub use clash::Clash;
 pub use context::Context;
 pub use failure::Failure;
 #[cfg(feature = "tower")]
-pub use layer::{Answered, ReceivedCall, Run};
+pub use layer::{Answered, LayeredCall, Run};
 pub(crate) use locator::Locator;
 pub(crate) use question::{Question, Undeclared, next_reference};
 pub use responders::{Respond, Responders};
-pub use string::{StringCallReceived, StringResponder};

@@ -256,7 +256,7 @@ impl Question {
         }
     }
 
-    /// Fails with a code of a raw responder's choice.
+    /// Fails with a code that a responder by name has chosen.
     pub(super) fn fail_with(&mut self, code: &[u8], description: &str) {
         self.finish(code, description, false);
     }

@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
+use super::by_name::{ByName, RespondByName};
 use super::clash::{Clash, Origin};
 use super::locator::{AnyResponder, Locator, Responding};
 use super::question::{Question, Undeclared};
-use super::string::{OfStrings, StringResponder};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
 use crate::command::{Command, Ping};
@@ -91,7 +91,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// # Panics
     ///
     /// When the set has a responder for another command of the same name: of another type, or known
-    /// [by its name](Responders::respond_string) only. The others that add one do so too.
+    /// [by its name](Responders::respond_by_name) only. The others that add one do so too.
     #[track_caller]
     pub fn respond<C, F, R>(self, responder: F) -> Self
     where
@@ -175,13 +175,9 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///
     /// When the set has a responder for a typed command of this name.
     #[track_caller]
-    pub fn respond_string(
-        self,
-        command: impl AsRef<[u8]>,
-        responder: impl StringResponder,
-    ) -> Self {
+    pub fn respond_by_name(self, command: impl AsRef<[u8]>, responder: impl RespondByName) -> Self {
         let command = Bytes::copy_from_slice(command.as_ref());
-        self.add(command, Origin::Name, Arc::new(OfStrings(Arc::new(responder))))
+        self.add(command, Origin::Name, Arc::new(ByName(Arc::new(responder))))
     }
 
     /// Sets the responder for all commands that have none: a proxy, say. It learns whether a call
@@ -189,19 +185,19 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// switch there is [`fallback_switch`](Responders::fallback_switch).
     ///
     /// ```
-    /// use amp_core::{AmpBox, CallError, Peer, RemoteError, Responders, StringCallReceived};
+    /// use amp_core::{AmpBox, CallError, Peer, RemoteError, Responders, ReceivedCall};
     ///
     /// /// Passes on all calls, and hands on how they end.
     /// fn proxy_of(backend: Peer) -> Responders {
-    ///     Responders::new(()).fallback(move |call: StringCallReceived| {
+    ///     Responders::new(()).fallback(move |call: ReceivedCall| {
     ///         let backend = backend.clone();
     ///         async move {
     ///             let arguments = call.arguments.iter();
     ///             if call.requires_answer {
-    ///                 let answer = backend.call_remote_string(&call.command, arguments).await;
+    ///                 let answer = backend.call_by_name(&call.command, arguments).await;
     ///                 answer.map_err(handed_on)
     ///             } else {
-    ///                 let queued = backend.notify_string(&call.command, arguments).await;
+    ///                 let queued = backend.notify_by_name(&call.command, arguments).await;
     ///                 queued.map(|()| AmpBox::new()).map_err(handed_on)
     ///             }
     ///         }
@@ -216,8 +212,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// }
     /// # drop(proxy_of);
     /// ```
-    pub fn fallback(mut self, responder: impl StringResponder) -> Self {
-        let fallback = Arc::new(OfStrings(Arc::new(responder)));
+    pub fn fallback(mut self, responder: impl RespondByName) -> Self {
+        let fallback = Arc::new(ByName(Arc::new(responder)));
         Arc::make_mut(&mut self.locator).set_fallback(fallback);
         self
     }

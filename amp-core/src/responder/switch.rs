@@ -5,10 +5,10 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use super::by_name::ReceivedCall;
 use super::clash::Origin;
 use super::locator::{AnyResponder, FallbackSwitch, Responding};
 use super::question::Question;
-use super::string::StringCallReceived;
 use super::{Context, Responders};
 use crate::boxes::AmpBox;
 use crate::command::ProtocolSwitch;
@@ -59,19 +59,19 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// error refuses the switch, and the connection goes on.
     ///
     /// It is asked too when a call of that name wants no answer. Then no switch can follow, since the
-    /// peer would not know from which byte on; see [`StringCallReceived::requires_answer`].
+    /// peer would not know from which byte on; see [`ReceivedCall::requires_answer`].
     ///
-    /// A proxy asks its backend, with [`Peer::switch_protocol_string`](crate::Peer::switch_protocol_string),
+    /// A proxy asks its backend, with [`Peer::switch_protocol_by_name`](crate::Peer::switch_protocol_by_name),
     /// and then copies what either side sends:
     ///
     /// ```
-    /// use amp_core::{CallError, Peer, RemoteError, Responders, StringCallReceived, Switched};
+    /// use amp_core::{CallError, Peer, RemoteError, Responders, ReceivedCall, Switched};
     ///
     /// # fn proxy_of(backend: Peer) -> Responders {
-    /// Responders::new(()).respond_switch_string("SwitchToEcho", move |call: StringCallReceived| {
+    /// Responders::new(()).respond_switch_by_name("SwitchToEcho", move |call: ReceivedCall| {
     ///     let backend = backend.clone();
     ///     async move {
-    ///         let switch = backend.switch_protocol_string(&call.command, call.arguments.iter());
+    ///         let switch = backend.switch_protocol_by_name(&call.command, call.arguments.iter());
     ///         let mut there = switch.await.map_err(|error| match error {
     ///             CallError::Remote(error) => error,
     ///             _ => RemoteError::new("UNKNOWN", "the backend has not answered"),
@@ -89,9 +89,9 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///
     /// When the set has a responder for a typed command of this name.
     #[track_caller]
-    pub fn respond_switch_string<F, R, H, G>(self, command: impl AsRef<[u8]>, responder: F) -> Self
+    pub fn respond_switch_by_name<F, R, H, G>(self, command: impl AsRef<[u8]>, responder: F) -> Self
     where
-        F: Fn(StringCallReceived) -> R + Send + Sync + 'static,
+        F: Fn(ReceivedCall) -> R + Send + Sync + 'static,
         R: Future<Output = Result<H, RemoteError>> + Send + 'static,
         H: FnOnce(Switched) -> G + Send + 'static,
         G: Future<Output = ()> + Send + 'static,
@@ -102,7 +102,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
 
     /// Sets the responder for protocol switches that have none, beside the
     /// [`fallback`](Responders::fallback) for all other commands. It decides as that of
-    /// [`respond_switch_string`](Responders::respond_switch_string) does.
+    /// [`respond_switch_by_name`](Responders::respond_switch_by_name) does.
     ///
     /// `is_switch` says by the name of a command whether a call of it asks for a switch. Nothing on
     /// the wire does: the call of a switch is like any other, and so is an answer that agrees. What
@@ -116,7 +116,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
         responder: F,
     ) -> Self
     where
-        F: Fn(StringCallReceived) -> R + Send + Sync + 'static,
+        F: Fn(ReceivedCall) -> R + Send + Sync + 'static,
         R: Future<Output = Result<H, RemoteError>> + Send + 'static,
         H: FnOnce(Switched) -> G + Send + 'static,
         G: Future<Output = ()> + Send + 'static,
@@ -225,7 +225,7 @@ struct ByName<F> {
 
 impl<F, R, H, G> AnyResponder for ByName<F>
 where
-    F: Fn(StringCallReceived) -> R + Send + Sync + 'static,
+    F: Fn(ReceivedCall) -> R + Send + Sync + 'static,
     R: Future<Output = Result<H, RemoteError>> + Send + 'static,
     H: FnOnce(Switched) -> G + Send + 'static,
     G: Future<Output = ()> + Send + 'static,
@@ -235,7 +235,7 @@ where
     }
 
     fn respond(&self, mut question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
-        let call = StringCallReceived::of(&mut question, command, ampbox)?;
+        let call = ReceivedCall::of(&mut question, command, ampbox)?;
         let decision = question.caught(|| (self.responder)(call))?;
         Some(Box::pin(async move {
             match question.caught_future(decision).await {

@@ -46,9 +46,9 @@ use crate::responder::{Question, Responders};
 /// }
 ///
 /// let responders = Responders::new(()).respond(divide);
-/// let quotient = testing::call(&responders, Divide { numerator: 1, denominator: 4 }).await;
+/// let quotient = testing::call_remote(&responders, Divide { numerator: 1, denominator: 4 }).await;
 /// assert_eq!(quotient.unwrap(), Quotient { result: 0.25 });
-/// let error = testing::call(&responders, Divide { numerator: 1, denominator: 0 }).await;
+/// let error = testing::call_remote(&responders, Divide { numerator: 1, denominator: 0 }).await;
 /// assert!(matches!(error, Err(CallError::Command(DivideError::ZeroDivision))));
 /// # }
 /// ```
@@ -64,7 +64,7 @@ use crate::responder::{Question, Responders};
 /// # Cancel safety
 ///
 /// Dropping the future leaves the responder running.
-pub async fn call<S, C: Command>(
+pub async fn call_remote<S, C: Command>(
     responders: &Responders<S>,
     command: C,
 ) -> Result<C::Response, CallError<C::Error>> {
@@ -73,11 +73,11 @@ pub async fn call<S, C: Command>(
 }
 
 /// Calls one of `responders` by the name of a command, with arguments as they are on the wire: see
-/// [`call`].
+/// [`call_remote`].
 ///
 /// # Errors
 ///
-/// As [`Peer::call_remote_string`].
+/// As [`Peer::call_by_name`].
 ///
 /// # Panics
 ///
@@ -86,7 +86,7 @@ pub async fn call<S, C: Command>(
 /// # Cancel safety
 ///
 /// Dropping the future leaves the responder running.
-pub async fn call_string<S, K, V>(
+pub async fn call_by_name<S, K, V>(
     responders: &Responders<S>,
     command: impl AsRef<[u8]>,
     arguments: impl IntoIterator<Item = (K, V)>,
@@ -96,7 +96,7 @@ where
     V: AsRef<[u8]>,
 {
     let (peer, _called) = pair(Responders::new(()), responders.clone());
-    peer.call_remote_string(command, arguments).await
+    peer.call_by_name(command, arguments).await
 }
 
 /// Hands a command that wants no answer to its responder among `responders`, and waits until that

@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`pair`] | two peers, connected in memory |
-//! | [`call`], [`call_string`], [`notify`] | a responder called with nothing beside it |
+//! | [`call_remote`], [`call_by_name`], [`notify`] | a responder called with nothing beside it |
 //! | [`Script`] | a peer that expects certain calls, and answers, fails, or cuts the connection |
 //! | [`Golden`] | a file with the exact bytes of calls, answers and failures |
 //! | [`ask_box`], [`answer_box`], [`error_box`] | those bytes; [`read_ask_box`] and [`read_answer_box`] read them |
@@ -22,7 +22,7 @@ mod script;
 
 pub use boxes::{answer_box, ask_box, error_box, read_answer_box, read_ask_box};
 #[cfg(feature = "tokio")]
-pub use call::{call, call_string, notify};
+pub use call::{call_by_name, call_remote, notify};
 pub use golden::Golden;
 #[cfg(feature = "tokio")]
 pub use pair::pair;

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-use super::{RawCall, Waiting};
+use super::{NamedRequest, Waiting};
 use crate::boxes::AmpBox;
 use crate::command::{Command, NoError};
 use crate::error::CallError;
@@ -73,7 +73,7 @@ impl<C: Command> Service<C> for ClientService {
     }
 }
 
-impl Service<RawCall> for ClientService {
+impl Service<NamedRequest> for ClientService {
     type Response = AmpBox;
     type Error = CallError;
     type Future = Pin<Box<dyn Future<Output = Result<AmpBox, CallError>> + Send>>;
@@ -82,9 +82,9 @@ impl Service<RawCall> for ClientService {
         self.poll_connected::<NoError>(cx)
     }
 
-    fn call(&mut self, call: RawCall) -> Self::Future {
-        let RawCall { command, arguments, idempotent } = call;
-        let call = self.client.call_remote_string(command, arguments.iter());
+    fn call(&mut self, call: NamedRequest) -> Self::Future {
+        let NamedRequest { command, arguments, idempotent } = call;
+        let call = self.client.call_by_name(command, arguments.iter());
         if idempotent { call.idempotent().into_future() } else { call.into_future() }
     }
 }

@@ -2,9 +2,9 @@
 //! limits and load balancing come from there.
 //!
 //! Calls: [`PeerService`] and [`ClientService`] are services of every typed command, and of a
-//! [`RawCall`], which is any command by its name. Middleware that works for any request, as most
+//! [`NamedRequest`], which is any command by its name. Middleware that works for any request, as most
 //! of tower's does, wraps all commands at once; for what has to name its request, such as a buffer
-//! or a balancer, [`TypedCalls`] makes typed calls of raw ones.
+//! or a balancer, [`TypedCalls`] makes typed calls of calls by name.
 //!
 //! Responders: [`Responders::service`](crate::Responders::service) makes a service answer a
 //! command, and [`Responders::layer`](crate::Responders::layer) puts middleware around a whole set.
@@ -43,13 +43,13 @@
 //! ```
 
 mod client;
+mod named;
 mod peer;
-mod raw;
 
-pub use crate::responder::{Answered, ReceivedCall, Run};
+pub use crate::responder::{Answered, LayeredCall, Run};
 pub use client::ClientService;
+pub use named::{NamedRequest, TypedCalls};
 pub use peer::PeerService;
-pub use raw::{RawCall, TypedCalls};
 
 use std::future::Future;
 use std::pin::Pin;

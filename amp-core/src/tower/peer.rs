@@ -2,10 +2,10 @@ use std::fmt;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-use super::{RawCall, Waiting};
+use super::{NamedRequest, Waiting};
 use crate::boxes::AmpBox;
 use crate::command::{Command, NoError};
-use crate::connection::{Call, Peer, StringCall};
+use crate::connection::{Call, NamedCall, Peer};
 use crate::error::CallError;
 
 /// The calls of one connection, as a service of every command.
@@ -61,17 +61,17 @@ impl<C: Command> Service<C> for PeerService {
     }
 }
 
-impl Service<RawCall> for PeerService {
+impl Service<NamedRequest> for PeerService {
     type Response = AmpBox;
     type Error = CallError;
-    type Future = StringCall;
+    type Future = NamedCall;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.poll_room::<NoError>(cx)
     }
 
-    fn call(&mut self, call: RawCall) -> StringCall {
-        self.peer.call_remote_string(&call.command, call.arguments.iter())
+    fn call(&mut self, call: NamedRequest) -> NamedCall {
+        self.peer.call_by_name(&call.command, call.arguments.iter())
     }
 }
 

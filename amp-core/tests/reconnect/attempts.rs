@@ -184,7 +184,7 @@ async fn the_next_attempt_does_not_wait_for_the_end_of_the_last_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn the_peer_is_answered_on_every_connection() {
-    let responders = Responders::new(()).respond_string("Echo", support::echo);
+    let responders = Responders::new(()).respond_by_name("Echo", support::echo);
     let (_client, mut net) =
         Net::client([Does::Accept; 2], |builder| builder.responders(responders));
     for _ in 0..2 {

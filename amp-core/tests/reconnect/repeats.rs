@@ -15,8 +15,8 @@ async fn a_call_is_not_sent_twice_unless_it_may_be() {
     let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
     let once = started(client.call_remote(Once { n: 1 })).await;
     let again = started(client.call_remote(Again { n: 2 })).await;
-    let string = started(client.call_remote_string("Once", [("n", "3")])).await;
-    let string_again = started(client.call_remote_string("Again", [("n", "4")]).idempotent()).await;
+    let string = started(client.call_by_name("Once", [("n", "3")])).await;
+    let string_again = started(client.call_by_name("Again", [("n", "4")]).idempotent()).await;
     let fast = started(client.call_remote(Again { n: 5 }).fail_fast()).await;
     let never = started(client.call_remote(Again { n: 6 }).max_repeats(0)).await;
 
@@ -60,7 +60,7 @@ async fn a_client_leaves_a_connection_that_the_peer_is_closing() {
     let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
     let before = started(client.call_remote(Once { n: 0 })).await;
     let once = started(client.call_remote(Once { n: 1 })).await;
-    let string = started(client.call_remote_string("Once", [("n", "2")])).await;
+    let string = started(client.call_by_name("Once", [("n", "2")])).await;
     let fast = started(client.call_remote(Once { n: 4 }).fail_fast()).await;
     let mut first = net.accept().await;
     let earlier = first.expect_call("Once").await;

@@ -25,7 +25,7 @@ async fn without_a_connection_a_call_fails_at_once_and_says_why() {
 
     tokio::time::sleep(SECOND).await;
     assert_eq!(net.attempts(), 2);
-    let error = not_connected(client.call_remote_string("Once", [("n", "1")]).await);
+    let error = not_connected(client.call_by_name("Once", [("n", "1")]).await);
     let text = "not connected to far:1: attempt 3 is in 1.5s: cannot connect: connection refused";
     assert_eq!(amp_core::Report(&error).to_string(), text);
     let cause = error.source().expect("a cause");

@@ -1,7 +1,7 @@
 //! What several test programs need; each of them uses a part.
 #![allow(dead_code, reason = "every test program compiles this file for itself")]
 
-use amp_core::StringCallReceived;
+use amp_core::ReceivedCall;
 use amp_core::{AmpBox, BoxLimits, Connection, Decoder, Peer, RemoteError, Responders};
 use bytes::BytesMut;
 use std::future::Future;
@@ -10,20 +10,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Semaphore;
 
 /// Answers with the arguments.
-pub(crate) async fn echo(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+pub(crate) async fn echo(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     Ok(call.arguments)
 }
 
 pub(crate) fn echoing() -> Responders {
-    Responders::new(()).respond_string("Echo", echo)
+    Responders::new(()).respond_by_name("Echo", echo)
 }
 
 /// A responder that waits until the gate gives it a permit, and then echoes.
 pub(crate) fn gated(
     gate: Arc<Semaphore>,
-) -> impl Fn(
-    StringCallReceived,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<AmpBox, RemoteError>> + Send>>
+) -> impl Fn(ReceivedCall) -> std::pin::Pin<Box<dyn Future<Output = Result<AmpBox, RemoteError>> + Send>>
 + Send
 + Sync {
     move |call| {

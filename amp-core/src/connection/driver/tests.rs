@@ -24,7 +24,7 @@ async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_wai
     let (peer, mut driver, _far) = start();
     let _running = Running::new(Arc::clone(&driver.shared), 10, None);
     assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
-    let mut call = pin!(peer.call_remote_string("A", [("a", "b")]));
+    let mut call = pin!(peer.call_by_name("A", [("a", "b")]));
     assert!(call.as_mut().poll(&mut cx).is_pending());
     assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
     assert!(!driver.park(&cx), "the answer must be read");
@@ -79,7 +79,7 @@ async fn give_out_answers(count: usize, turn: usize) {
     let waker = Waker::from(Arc::clone(&given));
     let mut none = Context::from_waker(Waker::noop());
     let no_pairs: [(&str, &str); 0] = [];
-    let mut calls: Vec<_> = (0..count).map(|_| peer.call_remote_string("A", no_pairs)).collect();
+    let mut calls: Vec<_> = (0..count).map(|_| peer.call_by_name("A", no_pairs)).collect();
     for call in &mut calls {
         assert!(Pin::new(call).poll(&mut Context::from_waker(&waker)).is_pending());
     }
@@ -218,7 +218,7 @@ async fn responders_that_answer_nothing_more_are_dropped_with_the_connection() {
     let log_in = |peer: &Peer| {
         let session = Arc::new(peer.clone());
         let dropped = Arc::downgrade(&session);
-        peer.replace_responders(crate::Responders::new(()).respond_string("A", move |_| {
+        peer.replace_responders(crate::Responders::new(()).respond_by_name("A", move |_| {
             let peer = Arc::clone(&session);
             async move { Err(crate::RemoteError::new("A", peer.peer_address().to_string())) }
         }));
@@ -235,9 +235,9 @@ async fn responders_that_answer_nothing_more_are_dropped_with_the_connection() {
     assert!(shared.upgrade().is_none());
 }
 
-fn outstanding(peer: &Peer, count: usize) -> Vec<crate::connection::StringCall> {
+fn outstanding(peer: &Peer, count: usize) -> Vec<crate::connection::NamedCall> {
     let no_pairs: [(&str, &str); 0] = [];
-    let mut calls: Vec<_> = (0..count).map(|_| peer.call_remote_string("A", no_pairs)).collect();
+    let mut calls: Vec<_> = (0..count).map(|_| peer.call_by_name("A", no_pairs)).collect();
     for call in &mut calls {
         assert!(Pin::new(call).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::argument::Attachment;
-use crate::connection::call::StringCall;
+use crate::connection::call::NamedCall;
 use crate::connection::{Connection, Driver, Limits, Peer};
 use crate::error::{CallError, CloseReason};
 use crate::observing::WireLog;
@@ -133,14 +133,14 @@ fn drive(driver: &Mutex<Option<Driver>>, waker: &Waker) {
 const CALL_BEHIND_TAG: &[u8] = b"\0\x08_command\0\x01A\0\0";
 
 /// A call that was polled once, and so is on its way.
-fn call(peer: &Peer) -> StringCall {
+fn call(peer: &Peer) -> NamedCall {
     let no_pairs: [(&str, &str); 0] = [];
-    let mut call = peer.call_remote_string("A", no_pairs);
+    let mut call = peer.call_by_name("A", no_pairs);
     assert!(poll(&mut call).is_pending());
     call
 }
 
-fn poll(call: &mut StringCall) -> Poll<<StringCall as Future>::Output> {
+fn poll(call: &mut NamedCall) -> Poll<<NamedCall as Future>::Output> {
     Pin::new(call).poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -164,7 +164,7 @@ async fn a_lone_call_is_written_without_the_driver_and_another_by_it() {
 #[tokio::test]
 async fn a_driver_that_has_something_to_write_writes() {
     let sides = Sides::new();
-    let mut notified = std::pin::pin!(sides.peer.notify_string("A", [("a", "b")]));
+    let mut notified = std::pin::pin!(sides.peer.notify_by_name("A", [("a", "b")]));
     assert!(notified.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
     assert_eq!(sides.wakes(), 1);
     let _call = call(&sides.peer);
@@ -177,7 +177,7 @@ async fn a_driver_that_has_something_to_write_writes() {
 async fn a_call_that_is_refused_writes_nothing() {
     let sides = Sides::with_limits(Limits { outstanding_calls: 1, ..Limits::default() });
     let _call = call(&sides.peer);
-    let mut refused = sides.peer.call_remote_string("A", [("a", "b")]);
+    let mut refused = sides.peer.call_by_name("A", [("a", "b")]);
     sides.next(|len| panic!("{len} bytes are written"));
     assert!(matches!(poll(&mut refused), Poll::Ready(Err(CallError::TooManyCalls { .. }))));
 }
@@ -299,7 +299,7 @@ async fn a_driver_that_is_dropped_while_it_waits_leaves_nothing_behind() {
     let sides = Sides::new();
     drop(sides.driver.lock().unwrap().take());
     assert_eq!(Arc::strong_count(&sides.far), 1, "the transport is dropped");
-    let mut call = sides.peer.call_remote_string("A", [("a", "b")]);
+    let mut call = sides.peer.call_by_name("A", [("a", "b")]);
     assert!(matches!(poll(&mut call), Poll::Ready(Err(CallError::Closed(_)))));
     assert!(matches!(sides.peer.closed().await, CloseReason::Local));
 }

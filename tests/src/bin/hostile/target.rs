@@ -70,7 +70,7 @@ impl Target {
 
     /// What the server says that it holds.
     pub(crate) fn status(&mut self) -> io::Result<Held> {
-        self.observer.call(&Status {}).map_err(io::Error::other)
+        self.observer.call_remote(Status {}).map_err(io::Error::other)
     }
 
     /// What the kernel says that the server uses.

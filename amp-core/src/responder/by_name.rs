@@ -12,7 +12,7 @@ use crate::proto::RemoteError;
 /// A call as it is on the wire, for a responder that does not know its command.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct StringCallReceived {
+pub struct ReceivedCall {
     /// The name of the command.
     pub command: Bytes,
     /// The arguments, without the protocol's own keys.
@@ -23,7 +23,7 @@ pub struct StringCallReceived {
     pub peer: Peer,
 }
 
-impl StringCallReceived {
+impl ReceivedCall {
     /// The call of a question; when it cannot be read that is answered.
     pub(super) fn of(question: &mut Question, command: &[u8], ampbox: &AmpBox) -> Option<Self> {
         Some(Self {
@@ -37,44 +37,44 @@ impl StringCallReceived {
 
 /// Answers calls by their names, with boxes as they are on the wire: what a proxy needs.
 ///
-/// An `async` function or closure of a [`StringCallReceived`] is one.
+/// An `async` function or closure of a [`ReceivedCall`] is one.
 ///
 /// ```
-/// use amp_core::{AmpBox, RemoteError, Responders, StringCallReceived};
+/// use amp_core::{AmpBox, RemoteError, Responders, ReceivedCall};
 ///
-/// async fn echo(call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+/// async fn echo(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
 ///     Ok(call.arguments)
 /// }
 ///
-/// let responders = Responders::new(()).respond_string("Echo", echo);
+/// let responders = Responders::new(()).respond_by_name("Echo", echo);
 /// ```
 #[async_trait]
-pub trait StringResponder: Send + Sync + 'static {
+pub trait RespondByName: Send + Sync + 'static {
     /// Answers one call.
     ///
     /// # Errors
     ///
     /// Whatever the peer is to be answered with as the error.
-    async fn respond(&self, call: StringCallReceived) -> Result<AmpBox, RemoteError>;
+    async fn respond(&self, call: ReceivedCall) -> Result<AmpBox, RemoteError>;
 }
 
 #[async_trait]
-impl<F, R> StringResponder for F
+impl<F, R> RespondByName for F
 where
-    F: Fn(StringCallReceived) -> R + Send + Sync + 'static,
+    F: Fn(ReceivedCall) -> R + Send + Sync + 'static,
     R: Future<Output = Result<AmpBox, RemoteError>> + Send,
 {
-    async fn respond(&self, call: StringCallReceived) -> Result<AmpBox, RemoteError> {
+    async fn respond(&self, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
         self(call).await
     }
 }
 
-/// A [`StringResponder`] among the others.
-pub(super) struct OfStrings<R>(pub(super) Arc<R>);
+/// A [`RespondByName`] among the others.
+pub(super) struct ByName<R>(pub(super) Arc<R>);
 
-impl<R: StringResponder> AnyResponder for OfStrings<R> {
+impl<R: RespondByName> AnyResponder for ByName<R> {
     fn respond(&self, mut question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
-        let call = StringCallReceived::of(&mut question, command, ampbox)?;
+        let call = ReceivedCall::of(&mut question, command, ampbox)?;
         let responder = Arc::clone(&self.0);
         Some(Box::pin(async move {
             match question.caught_future(async { responder.respond(call).await }).await {

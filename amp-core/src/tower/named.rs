@@ -12,7 +12,7 @@ use crate::error::CallError;
 
 /// A call by its name, with its arguments as they are on the wire: one request for all commands.
 #[derive(Clone, Debug)]
-pub struct RawCall {
+pub struct NamedRequest {
     /// The name of the command.
     pub command: Bytes,
     /// The arguments, without the protocol's own keys.
@@ -22,7 +22,7 @@ pub struct RawCall {
     pub idempotent: bool,
 }
 
-impl RawCall {
+impl NamedRequest {
     /// A call that is sent once.
     pub fn new(command: impl Into<Bytes>, arguments: AmpBox) -> Self {
         Self { command: command.into(), arguments, idempotent: false }
@@ -41,7 +41,7 @@ impl RawCall {
     }
 }
 
-/// Typed calls through a service of raw ones, which may be one for all commands: a balancer, say.
+/// Typed calls through a service of calls by name, which may be one for all commands: a balancer, say.
 ///
 /// It fails with what `S` fails with. Where that is a [`CallError`], it becomes one of the command
 /// that was called, `CallError<C::Error>`, and can be downcast to that.
@@ -58,7 +58,7 @@ impl<S> TypedCalls<S> {
 impl<S, C> Service<C> for TypedCalls<S>
 where
     C: Command,
-    S: Service<RawCall, Response = AmpBox>,
+    S: Service<NamedRequest, Response = AmpBox>,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
     S::Future: Send + 'static,
 {
@@ -71,7 +71,7 @@ where
     }
 
     fn call(&mut self, command: C) -> Self::Future {
-        let call = match RawCall::of(&command) {
+        let call = match NamedRequest::of(&command) {
             Ok(call) => self.0.call(call),
             Err(error) => {
                 let error = CallError::<C::Error>::Encode(error);
@@ -86,7 +86,7 @@ where
     }
 }
 
-/// The error of a raw call as one of the command's.
+/// The error of a call by name as one of the command's.
 fn typed<C: Command>(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error + Send + Sync> {
     match error.downcast::<CallError<NoError>>() {
         Ok(error) => match *error {
