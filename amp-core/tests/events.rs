@@ -3,9 +3,9 @@
 mod support;
 
 use amp_core::{
-    AmpBox, Argument, Arguments, Command, Connection, Context, DecodeError, EncodeError, Failure,
-    Listener, NoError, Peer, Proto, ProtocolSwitch, ReceivedCall, RemoteError, Responders, Value,
-    ValueWriter, serve,
+    AmpBox, Argument, Arguments, BoxLimits, Command, Connection, Context, DecodeError, EncodeError,
+    Failure, Limits, Listener, NoError, Peer, Proto, ProtocolSwitch, ReceivedCall, RemoteError,
+    Responders, Value, ValueWriter, serve,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -296,4 +296,63 @@ fn responders_that_run_when_the_program_ends_are_not_a_warning() {
     });
     drop(runtime);
     assert_eq!(log.at(Level::WARN), []);
+}
+
+/// A ping that is over a limit.
+#[derive(Command)]
+struct HeavyPing {
+    text: String,
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_ping_cannot_be_sent_is_said_once() {
+    let (log, _guard) = Log::subscribe();
+    let boxes = BoxLimits { max_bytes: 100, ..BoxLimits::default() };
+    let limits = Limits { boxes, ..Limits::default() };
+    let ping = HeavyPing { text: "x".repeat(1000) };
+    let second = Duration::from_secs(1);
+    let (peer, _script) =
+        Script::start(|connection| connection.limits(limits).ping(ping, second, second));
+    tokio::time::sleep(100 * second).await;
+    assert!(!peer.is_closed());
+    let warned = log.at(Level::WARN);
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(log.count("a ping cannot be sent") > 90);
+}
+
+/// Whoever waits for an answer sees the end; but nobody hears what became of a one-way command.
+#[tokio::test(start_paused = true)]
+async fn calls_that_were_never_begun_are_said_to_be_dropped() {
+    for goes in [true, false] {
+        let (log, _guard) = Log::subscribe();
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let limits = Limits { running_responders: 1, ..Limits::default() };
+        let slow = Responders::new(()).respond_by_name("Slow", support::gated(gate));
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let running = tokio::spawn(Connection::new(near).limits(limits).responders(slow).run());
+        let mut script = Script::of(far);
+        for ask in ["1", "2", "3"] {
+            script.send_box([("_ask", ask), ("_command", "Slow")]).await;
+        }
+        if goes {
+            drop(script);
+            running.await.unwrap();
+        } else {
+            for _ in 0..3 {
+                script.send_box([("_command", "Slow")]).await;
+            }
+            settled().await;
+            running.abort();
+            running.await.unwrap_err();
+        }
+        let dropped = |level| {
+            let said = log.at(level).into_iter().filter(|(said, _)| said.starts_with("dropped"));
+            said.map(|(said, fields)| (said, fields["dropped"].clone())).collect::<Vec<_>>()
+        };
+        let waited = "dropped calls that nobody waits for any more".to_owned();
+        assert_eq!(dropped(Level::DEBUG), [(waited, "2".to_owned())]);
+        let one_way = "dropped one-way commands that were not begun".to_owned();
+        let expected = if goes { vec![] } else { vec![(one_way, "3".to_owned())] };
+        assert_eq!(dropped(Level::WARN), expected);
+    }
 }

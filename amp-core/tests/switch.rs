@@ -16,6 +16,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use support::{Script, echo, numbered};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -447,4 +448,31 @@ async fn responders_that_were_put_in_place_later_can_switch_from_the_next_read_o
     script.expect_unknown("2").await;
     script.send(&ask("3", "False")).await;
     script.expect([("_answer", "3")]).await;
+}
+
+/// The responder of a switch may take as long as it likes, and what follows may be no boxes, so nothing
+/// is read meanwhile. That the peer has gone is seen all the same, over a socket.
+#[tokio::test]
+async fn a_peer_that_goes_while_its_switch_is_decided_is_noticed() {
+    let (deciding, mut decides) = tokio::sync::mpsc::unbounded_channel();
+    let responders = Responders::new(()).respond_switch(
+        move |context: amp_core::Context, SwitchToEcho { .. }| {
+            let deciding = deciding.clone();
+            async move {
+                deciding.send(()).unwrap();
+                context.closed().await;
+                Ok::<_, NotToday>(shout)
+            }
+        },
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (near, _) = listener.accept().await.unwrap();
+    let peer = Connection::tcp(near).unwrap().responders(responders).spawn();
+    // What is behind the call hides the end of the stream.
+    far.write_all(&[&ask("1", "False")[..], &[0xff; 1000]].concat()).await.unwrap();
+    decides.recv().await.unwrap();
+    drop(far);
+    let reason = tokio::time::timeout(Duration::from_secs(60), peer.closed()).await;
+    assert!(matches!(reason.expect("it waits for ever"), CloseReason::Peer));
 }

@@ -191,7 +191,7 @@ impl Connection {
     /// Anything that comes counts, be it a part of a box. While as many responders run as may, this
     /// side reads ahead to see it: see
     /// [`Limits::running_responders`](crate::Limits::running_responders). While a protocol switch is
-    /// being made, no time passes.
+    /// being made, no time passes; but that the peer has closed a socket is noticed.
     pub fn idle_timeout(mut self, after: Duration) -> Self {
         self.liveness.idle = Some(after);
         self
@@ -321,14 +321,14 @@ impl Connection {
         driver.await
     }
 
-    /// Panics outside of a runtime with timers.
-    #[track_caller]
     /// The connection is one of a server's.
     pub(crate) fn together(mut self, together: Arc<Together>) -> Self {
         self.settings.together = Some(together);
         self
     }
 
+    /// Panics outside of a runtime with timers.
+    #[track_caller]
     pub(crate) fn start(self) -> (Peer, Driver) {
         let runtime = runtime::with_timers();
         let kind = self.transport.attachment_kind();

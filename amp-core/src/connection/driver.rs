@@ -453,6 +453,7 @@ impl Driver {
         self.line.transport = Box::pin(NoTransport);
         self.upgrading = None;
         self.stop_watching();
+        self.drop_calls();
         let reason = self.shared.end(reason);
         #[cfg(feature = "metrics")]
         self.line.report(&self.shared);

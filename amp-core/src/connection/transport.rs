@@ -86,10 +86,11 @@ pub trait Transport: Send + 'static {
     /// Whether the peer has closed its side, or the stream broke, as far as that is known without
     /// receiving what came before. No unless this is implemented.
     ///
-    /// A connection asks several times a second while it does not receive, because as many
-    /// responders run as may, and receives all that there is when the answer stays yes. A transport that does not know is
-    /// received from a little further, and so are all others; a peer that has sent more than that
-    /// before it went is then noticed only when responders are done.
+    /// A connection asks several times a second while it does not receive. Where that is because as many
+    /// responders run as may, it receives all that there is when the answer stays yes; where it is because
+    /// the peer has asked for a protocol switch that is not decided, it ends. A transport that does not
+    /// know is received from a little further, and so are all others, but not before a switch; a peer
+    /// that has sent more than that before it went is then noticed only when responders are done.
     fn has_peer_closed(&self) -> bool {
         false
     }

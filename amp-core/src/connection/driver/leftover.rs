@@ -11,6 +11,7 @@ use super::super::shared::Shared;
 use super::running::{Busy, begin};
 use super::{Driver, Received};
 use crate::responder::{Locator, Question};
+use crate::restraint::restrained;
 use crate::runtime;
 
 /// So many are begun before others have their turn.
@@ -51,12 +52,37 @@ impl Driver {
             .into_iter()
             .partition(|received| received.call.tag().is_some());
         self.input.calls = left;
+        self.note_dropped(&unanswerable);
         for received in unanswerable {
             self.input.calls_size -= received.size();
             if let Some(number) = received.number {
                 self.shared.leave(number);
             }
         }
+    }
+}
+
+impl Driver {
+    /// Says which calls are dropped that were received and not begun. Who waits for an answer sees the
+    /// end of the connection; nobody sees what becomes of a one-way command.
+    fn note_dropped(&self, calls: &VecDeque<Received>) {
+        let one_way = calls.iter().filter(|received| received.call.tag().is_none()).count();
+        let dropped = calls.len() - one_way;
+        if dropped > 0 {
+            tracing::debug!(dropped, "dropped calls that nobody waits for any more");
+        }
+        if one_way > 0 {
+            let failures = &self.shared.settings.failures;
+            let dropped = one_way;
+            restrained!(failures, warn, "dropped one-way commands that were not begun", dropped);
+        }
+    }
+
+    /// Drops the calls that were not begun when the connection ends.
+    pub(super) fn drop_calls(&mut self) {
+        let calls = std::mem::take(&mut self.input.calls);
+        self.input.calls_size = 0;
+        self.note_dropped(&calls);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether the peer is alive: how long nothing may come from it, and pings.
 
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
@@ -11,9 +12,13 @@ use crate::command::{Command, NoError};
 use crate::error::{CallError, CloseReason};
 use crate::proto::{Body, CallId};
 use crate::report::Report;
+use crate::restraint::{Restraint, restrained};
 
 /// Pings follow each other no faster, whatever was asked for: tokio's timers count milliseconds.
 const SHORTEST: Duration = Duration::from_millis(1);
+
+/// What is wrong with the pings of one connection is mostly wrong with those of all.
+static UNSENT: LazyLock<Restraint> = LazyLock::new(Restraint::default);
 
 /// What a connection does to learn whether its peer is alive.
 #[derive(Default)]
@@ -66,6 +71,8 @@ pub(super) struct Watch {
 
 struct Pinging {
     pings: Pings,
+    /// Whether it was said that one could not be sent: the next is no better.
+    complained: bool,
     /// Runs until the next ping, or until there must be an answer.
     timer: Pin<Box<Sleep>>,
     outstanding: Option<Outstanding>,
@@ -125,7 +132,7 @@ impl Pinging {
         written: u64,
         leaving: bool,
     ) -> Result<(), CloseReason> {
-        let Self { pings: Pings { every, timeout, send }, timer, outstanding } = self;
+        let Self { pings: Pings { every, timeout, send }, complained, timer, outstanding } = self;
         if let Some(Outstanding { id, .. }) = outstanding
             && take_answer(shared, *id)
         {
@@ -138,7 +145,7 @@ impl Pinging {
                     // A ping would be held back.
                     return Err(CloseReason::PingTimeout { after: *timeout });
                 }
-                *outstanding = send_ping(shared, send, written);
+                *outstanding = send_ping(shared, send, written, complained);
                 let next = if outstanding.is_some() { *timeout } else { *every };
                 timer.as_mut().set(sleep(next));
                 continue;
@@ -170,6 +177,7 @@ impl Driver {
         let pinging = pings.map(|pings| Pinging {
             timer: Box::pin(sleep(pings.every)),
             pings,
+            complained: false,
             outstanding: None,
         });
         Some(Box::new(Watch { received: Instant::now(), leaving: None, idle, first_box, pinging }))
@@ -239,7 +247,12 @@ fn take_answer(shared: &Shared, id: CallId) -> bool {
     answer.is_some()
 }
 
-fn send_ping(shared: &Shared, send: &SendPing, written: u64) -> Option<Outstanding> {
+fn send_ping(
+    shared: &Shared,
+    send: &SendPing,
+    written: u64,
+    complained: &mut bool,
+) -> Option<Outstanding> {
     if shared.lock().core.holds() {
         // It would be held back behind a protocol switch.
         return None;
@@ -251,7 +264,12 @@ fn send_ping(shared: &Shared, send: &SendPing, written: u64) -> Option<Outstandi
             id.map(|id| Outstanding { id, end, written })
         }
         Err(error) => {
-            tracing::warn!(error = %Report(&error), "a ping cannot be sent");
+            let error = Report(&error);
+            if std::mem::replace(complained, true) {
+                tracing::debug!(%error, "a ping cannot be sent");
+            } else {
+                restrained!(UNSENT, warn, "a ping cannot be sent", %error);
+            }
             None
         }
     }

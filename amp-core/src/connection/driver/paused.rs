@@ -68,9 +68,12 @@ impl Driver {
     }
 
     /// Reads ahead once nothing was read for a while, and all that there is once the peer has gone
-    /// and nothing goes on: the end is behind that. Calls that want an answer are dropped then.
+    /// and nothing goes on: the end is behind that. Calls that want an answer are dropped then. Where
+    /// the peer has asked for a protocol switch what follows may be no boxes, and nothing is read ahead;
+    /// nobody waits for what is decided once the peer has gone.
     pub(super) fn poll_lookout(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
-        if self.reading != Reading::Paused {
+        let deciding = self.switching == Switching::Asked;
+        if self.reading != Reading::Paused && !deciding {
             self.lookout = None;
             return Ok(Progress::Waiting);
         }
@@ -78,17 +81,17 @@ impl Driver {
         let lookout = self.lookout.get_or_insert_with(|| Lookout { timer: timer(), gone: false });
         while lookout.timer.as_mut().poll(cx).is_ready() {
             lookout.timer.as_mut().reset(Instant::now() + LOOK_EVERY);
-            if self.input.ahead == 0 {
+            if self.input.ahead == 0 && !deciding {
                 self.input.ahead = AHEAD;
                 return Ok(Progress::More);
             }
             let gone = self.line.transport.has_peer_closed();
-            if !gone || !std::mem::replace(&mut lookout.gone, gone) {
-                lookout.gone = gone;
+            let went_before = std::mem::replace(&mut lookout.gone, gone);
+            if !gone || !went_before {
                 continue;
             }
-            if self.input.gone {
-                // It has sent more than there is memory for.
+            if self.input.gone || deciding {
+                // It has sent more than there is memory for, or than can be read.
                 self.leave_behind();
                 return Err(CloseReason::Peer);
             }

@@ -315,7 +315,7 @@ impl Driver {
     pub(super) fn handle_boxes(&mut self) -> Result<(), ProtocolError> {
         let Self { shared, locator, switching, input, .. } = self;
         let Input { boxes, calls, calls_size, gone, wakers, unclaimed, turn, .. } = input;
-        let mut ignored = 0;
+        let (mut ignored, mut unanswerable) = (0, 0);
         let mut unwanted = Vec::new();
         // A user's code may say so, so it is asked while nothing is locked. Where it may be true
         // there is one box at a time.
@@ -352,6 +352,7 @@ impl Driver {
                     }
                     // Nobody is there to be answered.
                     Event::Called(call) if *gone && call.tag().is_some() => {
+                        unanswerable += 1;
                         unwanted.extend(number.map(|number| (number, None)));
                     }
                     Event::Called(call) => {
@@ -387,6 +388,10 @@ impl Driver {
                 Some((discard, answer)) => discard(shared, &answer, number),
                 None => shared.leave(number),
             }
+        }
+        if unanswerable > 0 {
+            let dropped = unanswerable;
+            tracing::debug!(dropped, "dropped calls that nobody waits for any more");
         }
         if ignored > 0 {
             tracing::debug!(ignored, "ignored answers to calls that are not outstanding");
