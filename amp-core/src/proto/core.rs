@@ -364,7 +364,7 @@ impl<W> Core<W> {
     }
 
     /// The number that a call's tag is, in hexadecimal.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(test, feature = "tokio"))]
     pub(crate) fn tag(&self, id: CallId) -> u64 {
         self.calls.tag(id)
     }

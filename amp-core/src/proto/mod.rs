@@ -38,6 +38,8 @@ mod calls;
 mod core;
 mod error;
 mod outgoing;
+#[cfg(test)]
+mod tests;
 
 pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
 pub use body::Body;

@@ -1,0 +1,192 @@
+//! What two sides say to each other, whatever way the bytes between them are cut, delayed or stopped.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::time::Duration;
+
+use super::pair::Which::{self, Far, Near};
+use super::world::{Step, World};
+use crate::boxes::{AmpBox, BoxLimits};
+use crate::proto::{Body, Core, CoreLimits, Event};
+
+/// How many calls each side makes.
+const CALLS: usize = 20;
+
+/// Two sides that call each other. The near one also notifies.
+fn conversation() -> World {
+    let mut world = World::new(2 * CALLS, 2 * CALLS);
+    for _ in 0..CALLS {
+        world.take(&Step::Call { by: Near, size: 5, attachments: 0 });
+        world.take(&Step::Call { by: Far, size: 5, attachments: 0 });
+        world.take(&Step::Notify { by: Near, size: 0, attachments: 0 });
+    }
+    for which in Which::BOTH {
+        world.take(&Step::Take { of: which, bytes: usize::MAX });
+    }
+    world
+}
+
+/// Lets each side run, and deals with what runs there: the near one fails, the far one answers.
+fn go_on(world: &mut World) {
+    for which in Which::BOTH {
+        world.take(&Step::Run { of: which });
+        while !world.pair.side(which).running.is_empty() {
+            world.take(&match which {
+                Near => Step::Fail { by: Near, call: 0 },
+                Far => Step::Answer { by: Far, call: 0, size: 5, attachments: 0 },
+            });
+        }
+        world.take(&Step::Run { of: which });
+        world.take(&Step::Callers { of: which });
+    }
+}
+
+/// Lets the bytes arrive in pieces as `cut` says, until nothing is on the way.
+fn talk(world: &mut World, mut cut: impl FnMut() -> usize) {
+    loop {
+        go_on(world);
+        if Which::BOTH.into_iter().all(|which| world.pair.pipe(which).is_empty()) {
+            return;
+        }
+        for which in Which::BOTH {
+            world.take(&Step::Deliver { of: which, bytes: cut() });
+        }
+    }
+}
+
+/// All that was to be said was said, and nothing is left.
+fn check(mut world: World) {
+    let [near, far] = Which::BOTH.map(|which| world.pair.side(which).core.counters());
+    let calls = CALLS as u64;
+    assert_eq!(
+        (near.calls_sent, near.answers_received, near.errors_sent),
+        (2 * calls, calls, calls)
+    );
+    assert_eq!(
+        (far.calls_received, far.answers_sent, far.errors_received),
+        (2 * calls, calls, calls)
+    );
+    world.model.check_end(&mut world.pair);
+}
+
+#[test]
+fn pieces_of_every_size_say_the_same() {
+    for size in 1..100 {
+        let mut world = conversation();
+        talk(&mut world, || size);
+        check(world);
+    }
+}
+
+#[test]
+fn every_single_cut_says_the_same() {
+    let length = conversation().pair.side(Near).core.outgoing().len();
+    for first in 0..=length {
+        let mut world = conversation();
+        let mut first = Some(first);
+        talk(&mut world, || first.take().unwrap_or(usize::MAX));
+        check(world);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_cuts_say_the_same(sizes in vec(0_usize..200, 1..50)) {
+        let mut world = conversation();
+        let mut sizes = sizes.into_iter();
+        talk(&mut world, || sizes.next().unwrap_or(usize::MAX));
+        check(world);
+    }
+}
+
+#[test]
+fn an_answer_takes_the_way_there_and_back() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let mut world = conversation();
+    for which in Which::BOTH {
+        world.pair.pipe(which).open();
+        world.pair.pipe(which).delay = 3 * SECOND;
+    }
+    for second in 0..6 {
+        go_on(&mut world);
+        assert_eq!(world.model.outstanding(Near), CALLS, "after {second} s");
+        let received = world.pair.side(Far).core.counters().calls_received;
+        assert_eq!(received, if second < 3 { 0 } else { 2 * CALLS as u64 }, "after {second} s");
+        world.pair.pass(SECOND);
+    }
+    go_on(&mut world);
+    check(world);
+}
+
+#[test]
+fn a_side_reads_while_its_writes_are_blocked() {
+    let mut world = conversation();
+    world.pair.pipe(Near).room = 10;
+    for _ in 0..10 {
+        go_on(&mut world);
+        world.take(&Step::Deliver { of: Far, bytes: usize::MAX });
+    }
+    let counters = world.pair.side(Near).core.counters();
+    assert_eq!((counters.calls_received, counters.errors_sent), (CALLS as u64, CALLS as u64));
+    assert_eq!(world.model.outstanding(Far), CALLS, "the failures are behind the calls");
+    world.take(&Step::Take { of: Near, bytes: usize::MAX });
+    talk(&mut world, || usize::MAX);
+    check(world);
+}
+
+#[test]
+fn a_stream_that_breaks_fails_all_calls_wherever_it_does() {
+    for after in 0..40 {
+        let mut world = conversation();
+        for _ in 0..after {
+            go_on(&mut world);
+            for which in Which::BOTH {
+                world.take(&Step::Deliver { of: which, bytes: 40 });
+            }
+        }
+        world.take(&Step::Break);
+        world.finish();
+        assert!(world.model.outstanding(Near) + world.model.outstanding(Far) == 0);
+    }
+}
+
+#[test]
+fn a_call_that_was_given_up_is_answered_to_nobody() {
+    let mut near = Core::new(CoreLimits { outstanding_calls: 1, ..CoreLimits::default() });
+    let call = near.call(b"A", &mut Body::default(), ()).unwrap();
+    assert!(near.call(b"A", &mut Body::default(), ()).is_err());
+    near.forget(call);
+    let answer = AmpBox::from_pairs([("_answer", "1")]).unwrap();
+    assert!(matches!(near.handle_box(answer.clone()), Ok(Event::Late { id, .. }) if id == call));
+    assert_eq!(near.counters().late_answers, 1);
+    // The next call, in the same place, has another tag.
+    let next = near.call(b"A", &mut Body::default(), ()).unwrap();
+    assert!(matches!(near.handle_box(answer), Ok(Event::Late { id, .. }) if id == call));
+    assert!(near.take_answer(next).is_none());
+    assert!(near.waiter_mut(next).is_some());
+}
+
+#[test]
+fn texts_of_errors_are_cut_to_what_fits() {
+    let mut core = Core::<()>::new(CoreLimits::default());
+    core.fail(b"1", b"CODE", &"ä".repeat(40_000));
+    let bytes = core.outgoing().take_bytes();
+    let ampbox = AmpBox::parse(&mut bytes.into(), BoxLimits::default()).unwrap();
+    // 65 535 is odd, and no character is cut in two.
+    assert_eq!(ampbox.get("_error_description").unwrap().len(), 65_534);
+}
+
+#[test]
+fn a_switch_that_is_given_up_gives_back_who_waited_for_it() {
+    for (kind, agreed) in [("_answer", true), ("_error", false)] {
+        let mut core = Core::<&str>::new(CoreLimits::default());
+        let id = core.ask_switch(b"Switch", &mut Body::default(), "who asked").unwrap();
+        assert_eq!(core.forget(id), Some("who asked"));
+        assert_eq!(core.forget(id), None);
+        assert_eq!(core.waiters().count(), 0);
+        assert!(core.is_switching(), "the answer says which protocol the peer speaks");
+        let event = core.handle_box(AmpBox::from_pairs([(kind, "1")]).unwrap()).unwrap();
+        assert_eq!(matches!(event, Event::Switched(None)), agreed, "{event:?}");
+        assert_eq!((core.outstanding(), core.holds()), (0, agreed));
+    }
+}

@@ -1,0 +1,9 @@
+//! Two cores that talk to each other, without sockets, tasks or clocks.
+
+mod conversations;
+mod model;
+mod pair;
+mod pipe;
+mod properties;
+mod side;
+mod world;

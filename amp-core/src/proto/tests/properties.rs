@@ -1,0 +1,92 @@
+//! Whatever two sides do, and whatever the stream between them does, the invariants of
+//! ARCHITECTURE.md hold that are of the protocol alone.
+//!
+//! `PROPTEST_CASES` says how many cases are tried. One that fails is made as short as possible, and
+//! shown as a list of steps.
+
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::test_runner::{Config, RngAlgorithm, TestRunner};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::model::Reached;
+use super::pair::Which;
+use super::side::Then;
+use super::world::{Step, World};
+
+fn step() -> impl Strategy<Value = Step> {
+    let which = || prop_oneof![Just(Which::Near), Just(Which::Far)];
+    let size =
+        || prop_oneof![40 => 0_usize..60, 1 => 16_300_usize..16_400, 1 => 19_900_usize..20_000];
+    let attachments = || prop_oneof![6 => Just(0_usize), 3 => 1_usize..4, 1 => 60_usize..70];
+    let call = || 0_usize..8;
+    let bytes = || prop_oneof![1_usize..20, 20_usize..400, Just(1 << 20)];
+    let then = prop_oneof![1 => Just(Then::HandOver), 3 => Just(Then::StartTls)];
+    prop_oneof![
+        12 => (which(), size(), attachments())
+            .prop_map(|(by, size, attachments)| Step::Call { by, size, attachments }),
+        5 => (which(), size(), attachments())
+            .prop_map(|(by, size, attachments)| Step::Notify { by, size, attachments }),
+        4 => (which(), call()).prop_map(|(by, call)| Step::Drop { by, call }),
+        2 => (which(), then, attachments())
+            .prop_map(|(by, then, attachments)| Step::AskSwitch { by, then, attachments }),
+        10 => (which(), call(), size(), attachments()).prop_map(
+            |(by, call, size, attachments)| Step::Answer { by, call, size, attachments }
+        ),
+        4 => (which(), call()).prop_map(|(by, call)| Step::Fail { by, call }),
+        10 => (which(), bytes()).prop_map(|(of, bytes)| Step::Take { of, bytes }),
+        12 => (which(), bytes()).prop_map(|(of, bytes)| Step::Deliver { of, bytes }),
+        2 => (which(), 0_usize..80).prop_map(|(of, attachment)| Step::Refuse { of, attachment }),
+        20 => which().prop_map(|of| Step::Run { of }),
+        8 => which().prop_map(|of| Step::Callers { of }),
+        1 => Just(Step::Break),
+    ]
+}
+
+/// How many cases are tried where nothing else is said.
+const CASES: u32 = 10_000;
+
+/// How many steps a case has at most.
+const STEPS: usize = 60;
+
+#[test]
+fn whatever_happens_the_invariants_hold() {
+    let cases = std::env::var("PROPTEST_CASES").map(|cases| cases.parse().expect("a number"));
+    let cases = cases.unwrap_or(CASES);
+    let config = Config {
+        cases,
+        max_shrink_iters: 20_000,
+        failure_persistence: None,
+        // The usual one takes most of the time where it is not optimised.
+        rng_algorithm: RngAlgorithm::XorShift,
+        ..Config::default()
+    };
+    let reached = RefCell::new(BTreeMap::<Reached, usize>::new());
+    let steps = (vec(step(), 0..STEPS), 1_usize..6, 1_usize..4, any::<bool>());
+    let checked = TestRunner::new(config).run(&steps, |(steps, calls, responders, stalled)| {
+        let mut world = World::new(calls, responders);
+        if !stalled {
+            for which in Which::BOTH {
+                world.pair.pipe(which).open();
+            }
+        }
+        for step in &steps {
+            world.take(step);
+        }
+        world.finish();
+        for reached_now in world.model.reached {
+            *reached.borrow_mut().entry(reached_now).or_default() += 1;
+        }
+        Ok(())
+    });
+    if let Err(error) = checked {
+        panic!("{error}");
+    }
+    // What no case reaches is not tested.
+    let reached = reached.into_inner();
+    println!("{reached:#?}");
+    for rare in Reached::ALL {
+        assert!(reached.contains_key(rare) || cases < CASES, "no case reaches {rare:?}");
+    }
+}
