@@ -17,7 +17,7 @@
 //! | how long a peer may say nothing | for ever, unless [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) is set | |
 //! | how long a connection takes to end | 5 seconds, or one if the peer is to blame: [`close_timeout`](crate::Limits::close_timeout) | |
 //! | TLS handshakes | 10 seconds each: `TlsListener::handshake_timeout` | 1024 at once: `TlsListener::max_handshakes` |
-//! | routes of a [`Router`](crate::router::Router) | 1024, each with 1 MiB received and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as many for each: routers are not counted |
+//! | routes of a [`Router`](crate::router::Router), which is no connection of a server | 1024, with 32 MiB received in all, and each with 1 MiB of that and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as many for each router |
 //!
 //! A connection may hold as much of what is counted for all as is left: one alone half of it, two a
 //! third each. A connection over that, or over a limit of its own, waits, is refused a call, or ends,

@@ -22,12 +22,16 @@ const CALLS: usize = 1024;
 /// So many that their end is behind more than is read ahead, and so few that a socket takes them.
 const MORE_CALLS: usize = CALLS + 1600;
 
+/// So many that a window of TCP does not take them, and the end waits at the peer's.
+const MANY_CALLS: usize = CALLS + 10_000;
+
 /// One test, since it counts what the process has.
 #[test]
 fn nothing_stays_of_peers_that_have_gone_while_as_many_responders_run_as_may() {
     let server = Server::start();
     server.outlast("TCP", CALLS, |calls| server.tcp(calls), drop);
     server.outlast("TCP, with more calls", MORE_CALLS, |calls| server.tcp(calls), drop);
+    server.outlast("TCP, with a window full", MANY_CALLS, |calls| server.tcp(calls), drop);
     let reset = |streams: Vec<TcpStream>| {
         for stream in streams {
             let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };

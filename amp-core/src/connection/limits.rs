@@ -53,15 +53,14 @@ pub struct Limits {
     /// sent, since the peer may be unable to go on before it is read from.
     ///
     /// When nothing could be read for 200 milliseconds, 64 KiB are read ahead, whose calls wait; so
-    /// the end of a peer is seen. They count with what they take in memory. When that is not enough to
-    /// tell whether the peer is alive, by the [`idle_timeout`](crate::Connection::idle_timeout) or a
-    /// [`ping`](crate::Connection::ping), it is eight times as much each time, up to the largest box
-    /// there may be, or 4 MiB if that is more, but no more than
-    /// [`running_bytes`](Limits::running_bytes): so a peer that has sent more than that is given up after
-    /// four times the timeout. A peer that has gone and had sent more ends its
-    /// connection within a second as well, over sockets and TLS over them. One-way commands that it
-    /// had sent are begun as responders are done, also once the connection has ended; calls that want
-    /// an answer are not.
+    /// the end of a peer is seen. They count with what they take in memory. It is eight times as much
+    /// every further 200 milliseconds, up to 4 MiB; and when that is not enough to tell whether the
+    /// peer is alive, by the [`idle_timeout`](crate::Connection::idle_timeout) or a
+    /// [`ping`](crate::Connection::ping), up to the largest box there may be; but no more than
+    /// [`running_bytes`](Limits::running_bytes), and than half of what all connections of a server leave.
+    /// A peer that has gone ends its connection within about a second so, over sockets and TLS over
+    /// them also if it had sent more. One-way commands that it had sent are begun as responders are
+    /// done, also once the connection has ended; calls that want an answer are not.
     pub running_responders: usize,
     /// Responders that run at once when reading has to go on, which a peer can bring about: it needs
     /// only to leave its answers unread. So this is the bound, and the other one is what honest peers

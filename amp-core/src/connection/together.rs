@@ -57,6 +57,11 @@ impl Together {
         calls > 0 && (calls >= calls_left || bytes >= bytes_left)
     }
 
+    /// Whether a connection may hold so many bytes more and leave as many for others.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        bytes <= UNCOUNTED || bytes <= self.left().1 / 2
+    }
+
     /// The limit that is reached for a connection that answers so many calls, of so many bytes, if one
     /// is: what of, and how much.
     pub(super) fn reached(&self, calls: usize, bytes: usize) -> Option<(&'static str, usize)> {

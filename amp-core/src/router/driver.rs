@@ -7,7 +7,8 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use tokio::time::Sleep;
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::RouterLimits;
 use super::shared::Shared;
@@ -31,6 +32,9 @@ const TURNS: usize = 4;
 /// How many slices one write takes.
 const SLICES: usize = 32;
 
+/// How often it is looked whether the peer is there, while it is not read from.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 /// Drives one routed connection: a future that resolves when it has ended, to the reason.
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; a route that
@@ -44,6 +48,8 @@ pub(super) struct Driver {
     writing: VecDeque<Bytes>,
     /// The routes that it was taken of, until it is written and flushed.
     taken: Vec<RouteId>,
+    /// Looks whether the peer is there, while it is not read from.
+    lookout: Option<Pin<Box<Sleep>>>,
     broken: Option<Broken>,
     ending: Option<Ending>,
 }
@@ -100,6 +106,7 @@ impl Driver {
             input,
             writing: VecDeque::new(),
             taken: Vec::new(),
+            lookout: None,
             broken: None,
             ending: None,
         }
@@ -173,7 +180,7 @@ impl Driver {
             let decoded = decoder.decode(buffer).map_err(ProtocolError::Box)?;
             let Some(ampbox) = decoded else { break };
             if let Some((route, ampbox)) = self.deliver(ampbox) {
-                let deadline = Box::pin(tokio::time::sleep(self.limits.stall_timeout));
+                let deadline = Box::pin(sleep(self.limits.stall_timeout));
                 self.input.held = Some(Held { ampbox, route, deadline });
                 self.poll_held(cx);
             }
@@ -189,10 +196,31 @@ impl Driver {
             self.input.held = Some(Held { ampbox, route, deadline });
             return;
         }
-        let stalled = { self.shared.lock().table.stall(route, ampbox.encoded_len()) };
-        if let Some((error, wakers)) = stalled {
+        let mut held = Some(ampbox);
+        while let Some(ampbox) = held.take() {
+            let stalled = { self.shared.lock().table.stall(route, ampbox.encoded_len()) };
+            let Some((ended, error, wakers)) = stalled else { return };
             tracing::warn!(error = %Report(&error), "a route has ended");
             wakers.into_iter().flatten().for_each(Waker::wake);
+            if ended != route {
+                held = self.deliver(ampbox).map(|(_, ampbox)| ampbox);
+            }
+        }
+    }
+
+    /// Looks now and then whether the peer has gone, while nothing is read because a box waits for its
+    /// route: those who keep it waiting may wait for just that.
+    fn poll_lookout(&mut self, cx: &mut Context<'_>) {
+        if self.input.held.is_none() {
+            self.lookout = None;
+            return;
+        }
+        let lookout = self.lookout.get_or_insert_with(|| Box::pin(sleep(LOOK_EVERY)));
+        while lookout.as_mut().poll(cx).is_ready() {
+            lookout.as_mut().reset(Instant::now() + LOOK_EVERY);
+            if self.transport.has_peer_closed() {
+                self.shared.lock().table.gone = true;
+            }
         }
     }
 
@@ -294,7 +322,7 @@ impl Driver {
     }
 
     fn deadline(&self) -> Pin<Box<Sleep>> {
-        Box::pin(tokio::time::sleep(self.limits.close_timeout))
+        Box::pin(sleep(self.limits.close_timeout))
     }
 
     /// Ends the connection properly: what the routes queue until they are gone is sent, the peer is
@@ -370,7 +398,10 @@ impl Future for Driver {
         let mut more = false;
         if this.ending.is_none() {
             match this.poll_reading(cx) {
-                Ok(again) => more = again,
+                Ok(again) => {
+                    more = again;
+                    this.poll_lookout(cx);
+                }
                 Err(reason @ CloseReason::Io(_)) => return Poll::Ready(this.end(reason)),
                 Err(reason) => {
                     let peer_done =

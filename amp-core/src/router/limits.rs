@@ -17,8 +17,13 @@ pub struct RouterLimits {
     /// route. Over it nothing is read from the peer, which is thereby slowed down on all routes,
     /// until the route is read from. Boxes are never cut, so a box more may wait.
     pub receive_queue: usize,
-    /// How long the others wait for a route over `receive_queue`. 5 seconds by default. Then the
-    /// route ends with [`RouteError::Stalled`](super::RouteError::Stalled), and the others go on.
+    /// Bytes that were received for all routes together and that they have not read. 32 MiB by default.
+    /// Over it nothing is read either, and of those that are not read from the one with the most ends
+    /// first. A box more may wait.
+    pub receive_queues: usize,
+    /// How long the others wait for a route over `receive_queue`, or for any over `receive_queues`. 5
+    /// seconds by default. Then the route ends with
+    /// [`RouteError::Stalled`](super::RouteError::Stalled), and the others go on.
     pub stall_timeout: Duration,
     /// Bytes that a route has queued before it has to wait for room. 64 KiB by default, for each
     /// route. Boxes are never cut, so a box more may wait.
@@ -34,6 +39,7 @@ impl Default for RouterLimits {
             boxes: BoxLimits::default(),
             routes: 1024,
             receive_queue: 1 << 20,
+            receive_queues: 32 << 20,
             stall_timeout: Duration::from_secs(5),
             send_queue: 64 << 10,
             close_timeout: Duration::from_secs(5),

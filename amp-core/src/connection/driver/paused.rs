@@ -2,7 +2,8 @@
 //!
 //! A peer that calls too much is slowed down by not being read from. But then nobody sees that it has
 //! gone, and a responder that waits for just that waits for ever. So after a while a little is read
-//! ahead, and its calls wait to be begun. What is behind those, only the transport may know of.
+//! ahead, then more, and its calls wait to be begun. What is behind those, only the transport may know
+//! of.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,8 +22,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How many bytes are read ahead at first, together with what the calls among them take in memory.
 const AHEAD: usize = 64 << 10;
 
-/// How much farther each look is for a sign of life, and how far it may be in any case. One box may be
-/// larger than that; then that is how far.
+/// How much farther each further look is, and how far: about as much as a peer's system takes of it
+/// before it goes, over what this side's has. One box may be larger; then a look for a sign of life
+/// goes so far.
 const FARTHER_TIMES: usize = 8;
 const FARTHER: usize = 4 << 20;
 
@@ -77,16 +79,27 @@ impl Driver {
             self.lookout = None;
             return Ok(Progress::Waiting);
         }
-        let timer = || Box::pin(sleep(LOOK_EVERY));
-        let lookout = self.lookout.get_or_insert_with(|| Lookout { timer: timer(), gone: false });
+        let first = || Lookout { timer: Box::pin(sleep(LOOK_EVERY)), gone: false };
+        let mut lookout = self.lookout.take().unwrap_or_else(first);
+        let looked = self.look_out(&mut lookout, deciding, cx);
+        self.lookout = Some(lookout);
+        looked
+    }
+
+    fn look_out(
+        &mut self,
+        lookout: &mut Lookout,
+        deciding: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<Progress, CloseReason> {
         while lookout.timer.as_mut().poll(cx).is_ready() {
             lookout.timer.as_mut().reset(Instant::now() + LOOK_EVERY);
-            if self.input.ahead == 0 && !deciding {
-                self.input.ahead = AHEAD;
+            // TCP does not tell of an end that is behind more than its window takes.
+            let gone = (deciding || self.input.ahead > 0) && self.line.transport.has_peer_closed();
+            let went_before = std::mem::replace(&mut lookout.gone, gone);
+            if !gone && !deciding && self.look_further_to(FARTHER) {
                 return Ok(Progress::More);
             }
-            let gone = self.line.transport.has_peer_closed();
-            let went_before = std::mem::replace(&mut lookout.gone, gone);
             if !gone || !went_before {
                 continue;
             }
@@ -115,11 +128,22 @@ impl Driver {
         if self.reading != Reading::Paused {
             return false;
         }
-        let largest = self.shared.settings.limits.boxes.max_bytes.max(FARTHER);
-        let furthest = self.furthest().min(largest);
-        let further = (self.input.ahead.max(AHEAD / FARTHER_TIMES) * FARTHER_TIMES).min(furthest);
+        self.look_further_to(self.shared.settings.limits.boxes.max_bytes.max(FARTHER))
+    }
+
+    /// Reads further ahead, but no further than this, and not so far that it would be too much of what
+    /// is left for all connections.
+    fn look_further_to(&mut self, furthest: usize) -> bool {
         let before = self.input.ahead;
-        self.input.ahead = before.max(further);
-        further > before
+        let further = match before {
+            0 => AHEAD,
+            before => before.saturating_mul(FARTHER_TIMES).min(furthest).min(self.furthest()),
+        };
+        let together = self.shared.settings.together.as_ref();
+        if further <= before || together.is_some_and(|all| !all.has_room_for(further)) {
+            return false;
+        }
+        self.input.ahead = further;
+        true
     }
 }

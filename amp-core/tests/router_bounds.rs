@@ -1,0 +1,96 @@
+//! What a peer can make a router hold, and that it notices when that peer has gone.
+
+use amp_core::router::{Route, RouteError, Router, RouterLimits, Routes};
+use amp_core::{
+    AmpBox, CloseReason, Connection, Limits, ReceivedCall, RemoteError, Responders, Transport,
+};
+use bytes::BytesMut;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+fn route(routes: &Routes, name: &str) -> Pin<Box<Route>> {
+    Box::pin(routes.bind(name).unwrap().connect_to(name).unwrap())
+}
+
+/// A call of 1000 bytes and some.
+fn call(route: &str) -> Vec<u8> {
+    let text = "x".repeat(1000);
+    let pairs = [("_route", route), ("_command", "Wait"), ("_ask", "1"), ("text", &*text)];
+    AmpBox::from_pairs(pairs).unwrap().to_bytes().to_vec()
+}
+
+/// What a route was given at most once, or why it has ended.
+async fn received(route: &mut Pin<Box<Route>>) -> io::Result<usize> {
+    let mut buffer = BytesMut::with_capacity(1 << 16);
+    poll_fn(|cx| route.as_mut().poll_receive(cx, &mut buffer, &mut Vec::new())).await
+}
+
+/// Each has less than it may, and nobody reads: it is all of them together that have too much, and
+/// whoever has most ends for the others.
+#[tokio::test(start_paused = true)]
+async fn all_routes_together_hold_no_more_than_they_may() {
+    let limits = RouterLimits { receive_queues: 10_000, ..RouterLimits::default() };
+    let (near, mut far) = tokio::io::duplex(1 << 20);
+    let router = Router::new(near).limits(limits);
+    let mut routes: Vec<_> = ["a", "b", "c"].map(|name| route(&router.routes(), name)).into();
+    let _routes = router.spawn();
+    for (name, count) in [("a", 2), ("b", 7), ("c", 1), ("a", 1), ("c", 3)] {
+        far.write_all(&call(name).repeat(count)).await.unwrap();
+    }
+    tokio::time::sleep(limits.stall_timeout * 2).await;
+    let [a, b, c] = &mut routes[..] else { panic!("three") };
+    // Nine calls were held, and one more after that of the hoarder's went.
+    assert!((3000..4000).contains(&received(a).await.unwrap()));
+    let error = received(b).await.unwrap_err();
+    let inner = error.get_ref().and_then(|error| error.downcast_ref::<RouteError>());
+    assert!(
+        matches!(inner, Some(RouteError::Stalled { waiting: 10_000.., limit: 10_000, .. })),
+        "{error}"
+    );
+    assert!((4000..5000).contains(&received(c).await.unwrap()));
+}
+
+/// Whoever reads makes room for all.
+#[tokio::test(start_paused = true)]
+async fn a_route_that_is_read_from_makes_room_for_the_others() {
+    let limits = RouterLimits { receive_queues: 5_000, ..RouterLimits::default() };
+    let (near, mut far) = tokio::io::duplex(1 << 20);
+    let router = Router::new(near).limits(limits);
+    let (mut a, mut b) = (route(&router.routes(), "a"), route(&router.routes(), "b"));
+    let _routes = router.spawn();
+    far.write_all(&[call("a").repeat(6), call("b")].concat()).await.unwrap();
+    let mut of_a = 0;
+    while of_a < 6 * 1000 {
+        of_a += received(&mut a).await.unwrap();
+    }
+    received(&mut b).await.unwrap();
+}
+
+async fn wait(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
+    call.peer.closed().await;
+    Ok(AmpBox::new())
+}
+
+/// What keeps a route full may wait for just that the peer goes.
+#[tokio::test]
+async fn a_peer_that_goes_while_a_route_is_full_is_noticed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (near, _) = listener.accept().await.unwrap();
+    let stall_timeout = Duration::from_secs(3600);
+    let limits = RouterLimits { receive_queue: 1000, stall_timeout, ..RouterLimits::default() };
+    let router = Router::tcp(near).unwrap().limits(limits);
+    let peer = Connection::with_transport(route(&router.routes(), "a"))
+        .limits(Limits { running_responders: 1, ..Limits::default() })
+        .responders(Responders::new(()).respond_by_name("Wait", wait))
+        .spawn();
+    let _routes = router.spawn();
+    far.write_all(&call("a").repeat(500)).await.unwrap();
+    drop(far);
+    let ended = tokio::time::timeout(Duration::from_secs(4), peer.closed()).await;
+    assert!(matches!(ended.expect("it waits for ever"), CloseReason::Peer));
+}
