@@ -32,10 +32,10 @@ pub(crate) struct Question {
     tag: Option<SmallVec<[u8; 16]>>,
     /// For messages. Most names fit in without an allocation.
     command: SmallVec<[u8; 32]>,
-    /// Of the call's box, until that is read.
+    /// Of the call's box.
     number: Option<BoxNumber>,
-    /// Of the call's box, once that is read.
-    claimed: Option<BoxNumber>,
+    /// Whether that was read.
+    read: bool,
     /// Whether it asks for a protocol switch, and nothing is read until that is decided.
     asks_switch: bool,
     answered: bool,
@@ -65,7 +65,7 @@ impl Question {
             tag,
             command,
             number,
-            claimed: None,
+            read: false,
             asks_switch,
             answered: false,
             decoded: 0,
@@ -105,7 +105,7 @@ impl Question {
                 return None;
             }
         };
-        self.claimed = self.number.take();
+        self.read = true;
         let more = spent.saturating_sub(ampbox.size());
         if more > UNCOUNTED && arguments.is_ok() {
             self.decoded = more;
@@ -145,7 +145,7 @@ impl Question {
         after: impl Future<Output = ()> + Send + 'static,
     ) {
         let shared = self.peer.shared();
-        let mut after = Some(following(shared, len + self.decoded, self.claimed, after));
+        let mut after = Some(following(shared, len + self.decoded, self.number, after));
         // One that is left is dropped with nothing locked.
         let answered = self.answer_with(
             |out, proto| response.to_box(out, proto),
@@ -363,7 +363,7 @@ impl Question {
             tag: self.tag.take(),
             command: std::mem::take(&mut self.command),
             number: self.number.take(),
-            claimed: self.claimed,
+            read: self.read,
             asks_switch: self.asks_switch,
             answered: false,
             decoded: std::mem::take(&mut self.decoded),
@@ -379,7 +379,9 @@ impl Drop for Question {
         if let Some(home) = self.home.take() {
             self.go_home(*home);
         }
-        if let Some(number) = self.number {
+        if let Some(number) = self.number
+            && !self.read
+        {
             self.peer.shared().leave(number);
         }
         if self.decoded > 0 {
