@@ -105,6 +105,7 @@
 //! [`blocking`] has a client for threads. [`proto`] is the protocol without input and output, for
 //! other runtimes than tokio. All of it needs no tokio: `default-features = false`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
 
@@ -202,3 +203,8 @@ pub mod __private {
     #[cfg(feature = "tokio")]
     pub use tracing;
 }
+
+/// The program of the crate's README, run as a test.
+#[cfg(all(doctest, feature = "derive", feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -89,8 +89,17 @@
 //! # Operating systems
 //!
 //! It is tested on Linux. What differs on macOS and the BSDs, where it was only compiled, is listed
-//! in [`socket`](socket#operating-systems). On systems that are not Unix this crate is empty.
+//! in [`socket`](socket#operating-systems). On systems that are not Unix it does not
+//! compile, and says so.
 
+// An attribute, since an item would go with the others: elsewhere this one error is all there is.
+#![cfg_attr(
+    not(unix),
+    doc = compile_error!(
+        "amp-unix is for Unix: depend on it in [target.'cfg(unix)'.dependencies], and elsewhere use \
+         amp-core, over TCP"
+    )
+)]
 #![cfg(unix)]
 
 mod adapter;
@@ -119,3 +128,8 @@ pub use error::DescriptorError;
 pub use listener::UnixSocketListener;
 pub use switched::take_descriptors;
 pub use transport::IUnixTransport;
+
+/// The program of the crate's README, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

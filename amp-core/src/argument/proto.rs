@@ -98,7 +98,7 @@ impl<'a> Proto<'a> {
         self.budget.spend(elements.saturating_mul(size_of::<T>()))
     }
 
-    #[cfg(any(feature = "json", feature = "serde", feature = "zlib"))]
+    #[cfg(any(feature = "json", feature = "zlib"))]
     pub(super) fn budget(&mut self) -> &mut Budget {
         &mut self.budget
     }
