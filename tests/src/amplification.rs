@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use amp_core::argument::{
     ContinuedZlib, DateTime, Decimal, Json, Numbered, Packed, UuidBytes, Zlib,
 };
-use amp_core::{AmpBox, Argument, Arguments, DecodeError, Proto, ValueWriter};
+use amp_core::{AmpBox, Argument, Arguments, BoxLimits, DecodeError, Limits, Proto, ValueWriter};
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as AnyJson;
@@ -121,11 +121,45 @@ struct Row {
 #[derive(Arguments)]
 struct Unit {}
 
+/// A box that is kept as it came.
+#[derive(Arguments)]
+struct AnyBox {
+    #[amp(flatten)]
+    all: AmpBox,
+}
+
 /// A struct inside of itself.
 #[derive(Arguments)]
 struct Tree {
     a: Option<Box<Row>>,
     b: Vec<Tree>,
+}
+
+/// What serde buffers, and may be inside of itself.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    Number(u8),
+    Text(String),
+    List(Vec<Untagged>),
+    Map(HashMap<String, Untagged>),
+    Row([u64; 8]),
+}
+
+/// The same with a tag.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "t")]
+enum Tagged {
+    N,
+    L { v: Vec<Tagged>, a: Option<[u64; 8]> },
+}
+
+/// What serde buffers but for one field.
+#[derive(Serialize, Deserialize)]
+struct Flat {
+    b: Option<i64>,
+    #[serde(flatten)]
+    rest: HashMap<String, Untagged>,
 }
 
 #[derive(Arguments)]
@@ -139,13 +173,16 @@ struct OneOfSerde<T> {
     _a: T,
 }
 
+/// Reads it as from a peer.
 fn read<T: Argument>(bytes: Bytes) -> Result<(), DecodeError> {
-    One::<T>::decode(bytes).map(|one| drop(one.a))
+    let decoded_bytes = Limits::default().decoded_bytes;
+    One::<T>::decode_within(bytes, decoded_bytes).map(|one| drop(one.a))
 }
 
 fn read_with_serde<T: serde::de::DeserializeOwned>(mut bytes: Bytes) -> Result<(), DecodeError> {
-    let ampbox = AmpBox::parse(&mut bytes, amp_core::BoxLimits::default())?;
-    amp_core::serde::from_box::<OneOfSerde<T>>(&ampbox).map(drop)
+    let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
+    let decoded_bytes = Limits::default().decoded_bytes;
+    amp_core::serde::from_box_within::<OneOfSerde<T>>(&ampbox, decoded_bytes).map(drop)
 }
 
 /// As many copies of `element` as have `len` bytes.
@@ -190,6 +227,38 @@ fn array(element: &'static str) -> impl Fn(usize) -> Vec<u8> + Clone {
         }
         text.push(']');
         text.into()
+    }
+}
+
+/// As many brackets around a JSON text as there may be, as often as have `len` bytes.
+fn deep(
+    open: &'static str,
+    leaf: &'static str,
+    close: &'static str,
+) -> impl Fn(usize) -> Vec<u8> + Clone {
+    let levels = 60 / open.chars().filter(|c| matches!(c, '[' | '{')).count();
+    let text = format!("{}{leaf}{}", open.repeat(levels), close.repeat(levels));
+    array(text.leak())
+}
+
+/// A JSON object of many entries, inside of as many lists as there may be.
+fn deepest(entry: impl Fn(usize) -> Vec<u8> + Clone) -> impl Fn(usize) -> Vec<u8> + Clone {
+    move |len| {
+        let mut text = b"[".repeat(60);
+        text.push(b'{');
+        for n in 0.. {
+            let entry = entry(n);
+            if text.len() + entry.len() + 70 > len {
+                break;
+            }
+            text.extend(entry);
+            text.push(b',');
+        }
+        // In place of the last comma, if there is one.
+        text.pop_if(|last| *last == b',');
+        text.push(b'}');
+        text.extend(b"]".repeat(60));
+        text
     }
 }
 
@@ -260,6 +329,8 @@ fn typed() -> Vec<Case> {
         plain PathBuf: text.clone();
         plain Decimal: copies(b"1");
         plain Vec<Unit>: empty.clone();
+        plain Vec<AnyBox>: empty.clone();
+        plain Vec<AnyBox>: copies(b"\0\x01a\0\0\0\x01b\0\0\0\x01c\0\0\0\x01d\0\0\0\0");
         plain Vec<String>: empty.clone();
         plain Vec<Bytes>: empty.clone();
         plain Vec<Vec<u8>>: copies(b"\0\x01x");
@@ -283,6 +354,16 @@ fn typed() -> Vec<Case> {
         plain Vec<Arc<i64>>: one.clone();
         plain BTreeSet<i64>: distinct.clone();
         plain HashSet<i64>: distinct.clone();
+        plain Vec<HashSet<u8>>: copies(b"\0\x01x");
+        plain Vec<BTreeSet<u8>>: copies(b"\0\x01x");
+        plain Vec<HashSet<u16>>: copies(b"\0\x03\0\x011");
+        plain Vec<HashSet<String>>: copies(b"\0\x02\0\0");
+        plain Vec<BTreeSet<String>>: copies(b"\0\x02\0\0");
+        plain Vec<Box<[String]>>: list.clone();
+        plain Vec<Arc<[String]>>: list.clone();
+        plain Vec<Arc<[u8]>>: copies(b"\0\x01x");
+        plain Vec<VecDeque<String>>: list.clone();
+        plain Vec<Vec<Box<Row>>>: list.clone();
         plain Vec<BTreeSet<i64>>: copies(b"\0\x03\0\x011");
         plain Vec<HashSet<i64>>: copies(b"\0\x03\0\x011");
         plain HashMap<String, String>: entries(b"");
@@ -334,6 +415,23 @@ fn of_other_crates() -> Vec<Case> {
         plain Json<Vec<HashMap<String, u8>>>: array("{\"\":0}");
         plain Json<Vec<BTreeMap<String, Row>>>: array("{\"\":{}}");
         plain Json<Vec<Vec<Row>>>: array("[{}]");
+        plain Json<Vec<AmpBox>>: array("{}");
+        plain Json<Vec<AmpBox>>: array("{\"\":[]}");
+        plain Json<AmpBox>: |len| [b"{\"a\":", &array("1")(len - 8)[..], b"}"].concat();
+        plain Json<Untagged>: array("0");
+        plain Json<Untagged>: array("[]");
+        plain Json<Untagged>: array("{}");
+        plain Json<Untagged>: array("[\"text\"]");
+        plain Json<Untagged>: deep("[", "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0", "]");
+        plain Json<Untagged>: deep("[[[[[[[[", "0", "]]]]]]]]");
+        plain Json<Untagged>: deep("{\"a\":", "\"texttexttext\"", "}");
+        plain Json<Untagged>: deepest(|n| format!("\"{n}\":0").into());
+        plain Json<Vec<Untagged>>: array("0");
+        plain Json<Vec<Untagged>>: array("[[{}]]");
+        plain Json<Vec<Tagged>>: array("{\"t\":\"N\"}");
+        plain Json<Tagged>: |len| [b"{\"t\":\"L\",\"v\":", &array("{\"t\":\"N\"}")(len - 16)[..], b"}"].concat();
+        plain Json<Vec<Flat>>: array("{\"a\":0}");
+        plain Json<Vec<Flat>>: array("{\"a\":[0,0,0,0]}");
         zlib Zlib<Json<AnyJson>>: array("1");
         zlib Zlib<Json<Vec<Row>>>: array("{}");
         plain Vec<String> as serde: empty.clone();

@@ -4,11 +4,13 @@
 //! level takes depends on the compiler: without optimisation, which is how tests are built mostly, a
 //! struct of many fields takes the most.
 
+use std::collections::HashMap;
 use std::thread;
 
 use amp_core::argument::Json;
-use amp_core::{AmpBox, Arguments, DecodeErrorKind, EncodeErrorKind};
+use amp_core::{AmpBox, Argument, Arguments, DecodeErrorKind, EncodeErrorKind};
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// What values may take, and a quarter of that for what is around them.
@@ -108,4 +110,133 @@ fn no_serde_takes_more_stack_than_there_is() {
             assert!(if depth <= 10 { written.is_ok() } else { depth <= 64 || written.is_err() });
         }
     });
+}
+
+/// 2 KiB that are not there in what is sent.
+type Large = [[u64; 32]; 8];
+
+/// Types that serde reads from a buffer of its own, at each level anew.
+mod buffered {
+    #![allow(clippy::large_enum_variant, dead_code, reason = "they are large on purpose")]
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    pub(super) enum Lists {
+        Number(u8),
+        List(Vec<Lists>),
+        Large(Large),
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    pub(super) enum Boxes {
+        Number(u8),
+        List(Box<(Boxes,)>),
+        Large(Large, Large),
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    pub(super) enum Maps {
+        Number(u8),
+        Map(HashMap<String, Maps>),
+        Large(Large),
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    pub(super) enum Structs {
+        Number(u8),
+        Struct { a: Vec<Structs>, b: Option<Large>, c: Option<Large> },
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(tag = "t")]
+    pub(super) enum Tagged {
+        N,
+        L { a: Vec<Tagged>, b: Option<Large>, c: Option<Large> },
+    }
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct Flat {
+        #[serde(flatten)]
+        rest: Rest,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    pub(super) enum Rest {
+        Inner { a: Vec<Flat>, b: Option<Large>, c: Option<Large> },
+        None {},
+    }
+}
+
+#[derive(Arguments)]
+struct One<T: Argument> {
+    json: T,
+}
+
+/// Reads JSON of many depths as a `T`, and returns how many levels are read at least.
+fn levels<T: Serialize + DeserializeOwned + 'static>(open: &str, leaf: &str, close: &str) -> usize {
+    let mut read = 0;
+    for depth in [1, 2, 4, 8, 16, 24, 32, 48, 64, 90, 125, 2000] {
+        let text = format!("{}{leaf}{}", open.repeat(depth), close.repeat(depth));
+        let ampbox = AmpBox::from_pairs([("json", text)]).unwrap().to_bytes();
+        match One::<Json<T>>::decode(ampbox) {
+            Ok(one) => {
+                drop(one.json);
+                read = depth;
+            }
+            Err(error) => {
+                let is_deep = matches!(
+                    error.kind(),
+                    DecodeErrorKind::TooDeep { limit: 64 } | DecodeErrorKind::TooMuchStack { .. }
+                );
+                assert!(is_deep, "{depth} levels: {error}");
+            }
+        }
+    }
+    read
+}
+
+/// Each type on a thread of the usual size.
+fn on_an_usual_stack(levels: impl FnOnce() -> usize + Send + 'static) {
+    let thread = thread::Builder::new().stack_size(2 << 20);
+    let read = thread.spawn(levels).unwrap().join().unwrap();
+    let least = if cfg!(debug_assertions) { 4 } else { 16 };
+    assert!(read >= least, "{read} levels");
+}
+
+#[test]
+fn lists_that_serde_buffers_take_no_more_stack_than_there_is() {
+    on_an_usual_stack(|| levels::<buffered::Lists>("[", "0", "]"));
+    on_an_usual_stack(|| levels::<buffered::Boxes>("[", "0", "]"));
+}
+
+#[test]
+fn maps_that_serde_buffers_take_no_more_stack_than_there_is() {
+    on_an_usual_stack(|| levels::<buffered::Maps>("{\"a\":", "0", "}"));
+}
+
+#[test]
+fn structs_that_serde_buffers_take_no_more_stack_than_there_is() {
+    on_an_usual_stack(|| levels::<buffered::Structs>("{\"a\":[", "0", "]}"));
+}
+
+#[test]
+fn tagged_enums_take_no_more_stack_than_there_is() {
+    let (open, leaf) = ("{\"t\":\"L\",\"a\":[", "{\"t\":\"N\"}");
+    on_an_usual_stack(|| levels::<buffered::Tagged>(open, leaf, "]}"));
+}
+
+#[test]
+fn flattened_structs_take_no_more_stack_than_there_is() {
+    on_an_usual_stack(|| levels::<buffered::Flat>("{\"a\":[", "{}", "]}"));
+}
+
+#[test]
+fn any_json_may_be_as_deep_as_other_values() {
+    assert_eq!(levels::<serde_json::Value>("[", "0", "]"), 64);
 }

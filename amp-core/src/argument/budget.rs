@@ -2,7 +2,8 @@
 //!
 //! Two bytes of a list of boxes become a whole struct, and a thousand zeros a few bytes of a
 //! compressed value. So that a peer fills no more memory than it pays for in bytes, whatever
-//! decoding allocates is spent from a budget that has the size of the box.
+//! decoding allocates is spent from a budget that has the size of the box. What takes time and no
+//! memory has a bound of its own.
 
 use super::{DecodeError, DecodeErrorKind};
 use crate::boxes::MAX_VALUE;
@@ -25,12 +26,14 @@ pub(crate) struct Budget {
     /// What may be made of this one.
     limit: usize,
     left: usize,
+    /// How many digits of long integers were read.
+    digits: usize,
 }
 
 impl Budget {
     /// The budget of a value outside of any box: what the longest value in a box has.
     pub(crate) fn new(least: usize) -> Self {
-        let mut budget = Self { least, limit: 0, left: 0 };
+        let mut budget = Self { least, limit: 0, left: 0, digits: 0 };
         budget.begin(MAX_VALUE, 0);
         budget
     }
@@ -40,6 +43,7 @@ impl Budget {
     pub(crate) fn begin(&mut self, len: usize, index: usize) {
         self.limit = len.saturating_mul(PER_BYTE).max(self.least);
         self.left = self.limit.saturating_sub(index);
+        self.digits = 0;
     }
 
     #[inline]
@@ -55,7 +59,24 @@ impl Budget {
 
     /// Gives back what was spent and freed again.
     pub(super) fn give_back(&mut self, bytes: usize) {
-        self.left += bytes;
+        self.left = self.left.saturating_add(bytes).min(self.limit);
+    }
+
+    /// Counts an integer of so many digits.
+    #[cfg(feature = "num-bigint")]
+    pub(super) fn read_digits(&mut self, digits: usize) -> Result<(), DecodeError> {
+        /// What the integers of a box may have together that are too long for Python. The time to read
+        /// one is quadratic in its digits, 10 ms for the longest.
+        const LONG_DIGITS: usize = 1 << 20;
+        /// What an integer has at most that Python reads, unless it is told otherwise.
+        const PYTHON_DIGITS: usize = 4300;
+        if digits > PYTHON_DIGITS {
+            self.digits += digits;
+            if self.digits > LONG_DIGITS {
+                return Err(DecodeErrorKind::TooManyDigits { limit: LONG_DIGITS }.into());
+            }
+        }
+        Ok(())
     }
 
     /// What is left, in bytes.
@@ -82,23 +103,48 @@ impl Budget {
     }
 }
 
-/// How many bytes a `BTreeMap` takes with so many entries of `entry` bytes each. Its nodes have
-/// room for 11, and are left half full when they are filled one after another.
+/// How many bytes a `BTreeMap` takes with so many entries of `entry` bytes each, however it was filled.
+/// Its nodes have room for 11, and each but the only one has 5 at least and one more above it.
 pub(super) fn tree_size(entries: usize, entry: usize) -> usize {
-    const NODE: usize = 16;
+    nodes_size(if entries <= NODE { entries.min(1) } else { entries.div_ceil(6) }, entry)
+}
+
+/// As [`tree_size`], when all entries are put into it at once, in order.
+pub(super) fn full_tree_size(entries: usize, entry: usize) -> usize {
+    nodes_size(entries.div_ceil(NODE), entry)
+}
+
+/// How many entries a node of a `BTreeMap` has room for.
+const NODE: usize = 11;
+
+fn nodes_size(nodes: usize, entry: usize) -> usize {
+    // Few of them have others below them, so all have few edges on average.
+    const LINKS: usize = 16;
     const EDGES: usize = 16;
-    let node = entry.saturating_mul(11).saturating_add(NODE + EDGES);
-    entries.div_ceil(6).saturating_mul(node)
+    nodes.saturating_mul(entry.saturating_mul(NODE).saturating_add(LINKS + EDGES))
 }
 
 /// How many bytes a `HashMap` takes that was made for so many entries of `entry` bytes each: a
-/// power of two of places, of which seven in eight may be taken.
+/// power of two of places, of which seven in eight may be taken, and a byte beside each place.
 pub(super) fn table_size(entries: usize, entry: usize) -> usize {
+    /// How many places are looked at together.
+    const GROUP: usize = 16;
     if entries == 0 {
         return 0;
     }
-    let places = (entries.saturating_mul(8) / 7).max(3).saturating_add(1).next_power_of_two();
-    places.saturating_mul(entry.saturating_add(1)).saturating_add(16)
+    let least = match entry {
+        0 | 1 => 14,
+        2 | 3 => 7,
+        _ => 3,
+    };
+    let places = match entries.max(least) {
+        0..=3 => 4,
+        4..=7 => 8,
+        8..=14 => 16,
+        more => (more.saturating_mul(8) / 7).next_power_of_two(),
+    };
+    let aligned = places.saturating_mul(entry).saturating_add(GROUP - 1) / GROUP * GROUP;
+    aligned.saturating_add(places).saturating_add(GROUP)
 }
 
 #[cfg(test)]
@@ -118,5 +164,25 @@ mod tests {
         assert!(budget.spend(usize::MAX).is_err());
         budget.begin(usize::MAX, 0);
         budget.spend(1 << 60).unwrap();
+    }
+
+    #[test]
+    fn collections_take_what_the_allocator_is_asked_for() {
+        for (entries, entry, size) in [
+            (0, 8, 0),
+            (1, 8, 4 * 8 + 4 + 16),
+            (3, 5, 32 + 4 + 16),
+            (7, 8, 8 * 8 + 8 + 16),
+            (14, 8, 16 * 8 + 16 + 16),
+            (28, 8, 32 * 8 + 32 + 16),
+            (29, 8, 64 * 8 + 64 + 16),
+            (1, 1, 16 + 16 + 16),
+        ] {
+            assert_eq!(table_size(entries, entry), size, "{entries} entries of {entry} bytes");
+        }
+        assert_eq!(tree_size(0, 8), 0);
+        assert_eq!(tree_size(11, 8), tree_size(1, 8));
+        assert_eq!(tree_size(12, 8), 2 * tree_size(1, 8));
+        assert_eq!(full_tree_size(22, 8), tree_size(12, 8));
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use super::budget::{table_size, tree_size};
+use super::budget::{full_tree_size, table_size};
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
 use crate::schema::{BoxSchema, WireType, WireTypes};
@@ -15,10 +15,52 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
 /// The bytes that an `Arc` has in front of what it points to.
 const COUNTS: usize = size_of::<Arc<()>>() * 2;
 
-/// Implements `Argument` for collections, given how many bytes each takes beside the `Vec` that it
-/// is made of, for a number of elements and the size of one.
+/// What becomes of the budget when a `Vec` is made into another collection, for a number of elements
+/// and the size of one.
+struct Moved {
+    /// What is spent before.
+    beside: usize,
+    /// What is free again once the `Vec` is gone.
+    freed: usize,
+}
+
+impl Moved {
+    const fn nothing(_: usize, _: usize) -> Self {
+        Self { beside: 0, freed: 0 }
+    }
+
+    const fn to_an_arc(len: usize, size: usize) -> Self {
+        Self { beside: COUNTS + len * size, freed: len * size }
+    }
+
+    fn to_a_table(len: usize, size: usize) -> Self {
+        Self { beside: table_size(len, size), freed: len * size }
+    }
+
+    /// The elements are sorted first, which takes as much room once more for a moment.
+    fn to_a_tree(len: usize, size: usize) -> Self {
+        let tree = full_tree_size(len, size);
+        let beside = tree.max(len * size);
+        Self { beside, freed: len * size + (beside - tree) }
+    }
+
+    /// Reads a list and makes it into a `C`.
+    fn read<T: Argument, C: FromIterator<T>>(
+        moved: fn(usize, usize) -> Self,
+        value: Value<'_>,
+        proto: &mut Proto<'_>,
+    ) -> Result<C, DecodeError> {
+        let items = T::list_from_string_proto(value, proto)?;
+        let Self { beside, freed } = moved(items.len(), size_of::<T>());
+        proto.spend(beside)?;
+        let collection = items.into_iter().collect();
+        proto.give_back(freed);
+        Ok(collection)
+    }
+}
+
 macro_rules! collections {
-    ($($(#[$docs:meta])* [$($generics:tt)*] $collection:ty, $size:expr;)*) => { $(
+    ($($(#[$docs:meta])* [$($generics:tt)*] $collection:ty, $moved:ident;)*) => { $(
         $(#[$docs])*
         impl<$($generics)*> Argument for $collection {
             fn to_string_proto(
@@ -33,10 +75,7 @@ macro_rules! collections {
                 value: Value<'_>,
                 proto: &mut Proto<'_>,
             ) -> Result<Self, DecodeError> {
-                let items = T::list_from_string_proto(value, proto)?;
-                let size: fn(usize, usize) -> usize = $size;
-                proto.spend(size(items.len(), size_of::<T>()))?;
-                Ok(items.into_iter().collect())
+                Moved::read(Moved::$moved, value, proto)
             }
 
             fn wire_type(types: &mut WireTypes) -> WireType {
@@ -48,14 +87,14 @@ macro_rules! collections {
 
 collections! {
     /// A list.
-    [T: Argument] VecDeque<T>, |_, _| 0;
+    [T: Argument] VecDeque<T>, nothing;
     /// A list.
-    [T: Argument] Box<[T]>, |_, _| 0;
+    [T: Argument] Box<[T]>, nothing;
     /// A list.
-    [T: Argument] Arc<[T]>, |len, size| COUNTS + len * size;
+    [T: Argument] Arc<[T]>, to_an_arc;
     /// A list in ascending order. It is read in any order, and what comes more than once is in
     /// the set once.
-    [T: Argument + Ord] BTreeSet<T>, |len, size| tree_size(len, size) + len * size;
+    [T: Argument + Ord] BTreeSet<T>, to_a_tree;
 }
 
 /// A list. It is written in ascending order, so that equal sets are the same bytes. It is read in
@@ -72,9 +111,7 @@ impl<T: Argument + Hash + Ord, S: BuildHasher + Default> Argument for HashSet<T,
     }
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        let items = T::list_from_string_proto(value, proto)?;
-        proto.spend(table_size(items.len(), size_of::<T>()))?;
-        Ok(items.into_iter().collect())
+        Moved::read(Moved::to_a_table, value, proto)
     }
 
     fn wire_type(types: &mut WireTypes) -> WireType {
@@ -105,7 +142,7 @@ impl<T: Argument, const N: usize> Argument for [T; N] {
 }
 
 macro_rules! pointers {
-    ($($pointer:ident)*) => { $(
+    ($($pointer:ident, $counts:expr;)*) => { $(
         /// What it points to.
         impl<T: Argument> Argument for $pointer<T> {
             fn to_string_proto(
@@ -120,7 +157,7 @@ macro_rules! pointers {
                 value: Value<'_>,
                 proto: &mut Proto<'_>,
             ) -> Result<Self, DecodeError> {
-                proto.spend(COUNTS + size_of::<T>())?;
+                proto.spend($counts + size_of::<T>())?;
                 T::from_string_proto(value, proto).map($pointer::new)
             }
 
@@ -138,7 +175,7 @@ macro_rules! pointers {
                 input: &mut BoxReader<'_>,
                 proto: &mut Proto<'_>,
             ) -> Result<Self, DecodeError> {
-                let paid = proto.spend(COUNTS + size_of::<T>());
+                let paid = proto.spend($counts + size_of::<T>());
                 let pointed_to = T::from_box(name, input, proto);
                 paid.map_err(|error| error.at(name))?;
                 pointed_to.map($pointer::new)
@@ -168,9 +205,14 @@ macro_rules! pointers {
                 proto: &mut Proto<'_>,
             ) -> Result<Vec<Self>, DecodeError> {
                 let items = T::list_from_string_proto(value, proto)?;
-                let size = COUNTS + size_of::<T>() + size_of::<Self>();
+                let size = $counts + size_of::<T>() + size_of::<Self>();
                 proto.spend(items.len().saturating_mul(size))?;
-                Ok(items.into_iter().map($pointer::new).collect())
+                let freed = items.len() * size_of::<T>();
+                let mut pointers: Vec<_> = items.into_iter().map($pointer::new).collect();
+                // They may be where the elements were, which is larger.
+                pointers.shrink_to_fit();
+                proto.give_back(freed);
+                Ok(pointers)
             }
 
             fn wire_type(types: &mut WireTypes) -> WireType {
@@ -191,7 +233,10 @@ macro_rules! pointers {
     )* };
 }
 
-pointers!(Box Arc);
+pointers! {
+    Box, 0;
+    Arc, COUNTS;
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,7 @@
 //! An argument over several keys whose parts are compressed, each on its own, as in Evennia.
 
-use flate2::Compression;
-
-use super::EncodeError;
 use super::large::{Scheme, over_several_keys};
 use super::wrapper::wrapper;
-use super::zlib::compress;
-use crate::boxes::MAX_VALUE;
 
 /// An argument over the keys `name`, `name.2`, `name.3`, and so on, each of whose values is
 /// compressed with zlib: what Evennia calls `Compressed`.
@@ -23,10 +18,10 @@ use crate::boxes::MAX_VALUE;
 ///     packed_data: ContinuedZlib<Vec<u8>>,
 /// }
 ///
-/// let message = Message { packed_data: vec![7; 80_000].into() };
+/// let message = Message { packed_data: vec![7; 1_000_000].into() };
 /// let bytes = message.encode()?;
-/// assert!(bytes.len() < 250);
-/// assert_eq!(Message::decode(bytes)?.packed_data.len(), 80_000);
+/// assert!(bytes.len() < 2500);
+/// assert_eq!(Message::decode(bytes)?.packed_data.len(), 1_000_000);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -41,23 +36,6 @@ pub struct ContinuedZlib<T>(pub T);
 
 wrapper!(ContinuedZlib);
 over_several_keys!(ContinuedZlib, Scheme::Compressed);
-
-/// The parts of `whole`, each compressed on its own. An empty value is one part.
-pub(super) fn compressed_parts(whole: &[u8]) -> Result<Vec<Vec<u8>>, EncodeError> {
-    let mut parts = Vec::new();
-    let mut rest = whole;
-    while !rest.is_empty() || parts.is_empty() {
-        let mut part = &rest[..rest.len().min(MAX_VALUE)];
-        let mut compressed = compress(part, Compression::best())?;
-        if compressed.len() > MAX_VALUE {
-            part = &part[..part.len() / 2];
-            compressed = compress(part, Compression::best())?;
-        }
-        rest = &rest[part.len()..];
-        parts.push(compressed);
-    }
-    Ok(parts)
-}
 
 #[cfg(test)]
 mod tests {

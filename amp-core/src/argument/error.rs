@@ -216,6 +216,13 @@ pub enum DecodeErrorKind {
         /// How many bytes it may take.
         limit: usize,
     },
+    /// The integers of a box that have more digits than Python reads have too many of them together:
+    /// reading them takes long.
+    #[error("integers of more than 4300 digits have more than {limit} digits together")]
+    TooManyDigits {
+        /// How many digits they may have.
+        limit: usize,
+    },
     /// The argument is data of the connection, which has none of that type.
     #[error("the connection has no data of type {expected}")]
     NoData {

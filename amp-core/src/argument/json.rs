@@ -8,6 +8,7 @@ use serde_json::ser::Formatter;
 use serde_json::{Deserializer, Serializer};
 
 use super::metered::Meter;
+use super::proto::MAX_NESTING;
 use super::unicode::text;
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
@@ -22,6 +23,17 @@ use crate::stack;
 /// nothing else. It is read with escapes and without. JSON has no infinities and NaNs, which are
 /// written as `null`, and one `null` for each `None` of an `Option<Option<T>>`. Twisted has no such
 /// argument: there it is an `amp.Unicode()`, with `json.loads` and `json.dumps` around it.
+///
+/// Arrays and objects may be nested 64 deep; what is deeper is neither written nor read. What is made
+/// of the text counts as [`Limits::decoded_bytes`](crate::Limits::decoded_bytes).
+///
+/// Where a type has `#[serde(untagged)]`, `tag` or `flatten`, serde reads the text into a buffer first
+/// and the type from that, where nothing can be counted. So what is made of the buffer is estimated:
+/// each list in it is taken for one of the type that is buffered, and each map for a struct of 256
+/// bytes at least. Such a type is read less deep where it is large: 1 MiB of stack is divided by what a
+/// level may take, which without optimisation is 24 times the type's length. What is inside of a `Box`
+/// is not seen in any of this: do not read a small type with a large one in boxes, such as
+/// `enum Item { Row(Box<Row>), Many(Vec<Item>) }`, from peers that may be anybody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Json<T>(pub T);
 
@@ -42,7 +54,7 @@ impl<T: Serialize + DeserializeOwned> Argument for Json<T> {
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         let mut text = Deserializer::from_str(text(value)?);
         let base = proto.stack();
-        let meter = Meter::new(proto.budget(), base);
+        let meter = Meter::new(proto.budget(), base, MAX_NESTING);
         let read = T::deserialize(meter.deserializer::<T, _>(&mut text));
         let read = read.and_then(|read| text.end().map(|()| Self(read)));
         meter.outcome(read, proto.budget())?.map_err(|cause| {
@@ -67,13 +79,10 @@ struct Ascii {
     base: usize,
 }
 
-/// How deep arrays and objects are nested that `serde_json` reads.
-const MAX_DEPTH: usize = 127;
-
 impl Ascii {
     /// What no peer could read is not written.
     fn begin<W: ?Sized + io::Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
-        if self.depth == MAX_DEPTH || stack::is_exhausted(self.base) {
+        if self.depth == MAX_NESTING || stack::is_exhausted(self.base) {
             let depth = self.depth;
             return Err(io::Error::other(format!("JSON is nested more than {depth} deep")));
         }
@@ -201,14 +210,14 @@ mod tests {
     #[test]
     fn what_is_written_is_no_deeper_than_what_is_read() {
         let nested = |depth| (0..depth).fold(AnyJson::Null, |inner, _| AnyJson::from(vec![inner]));
-        for (depth, fits) in [(126, true), (127, true), (128, false), (200, false)] {
+        for (depth, fits) in [(63, true), (64, true), (65, false), (127, false), (200, false)] {
             let text = format!("{}null{}", "[".repeat(depth), "]".repeat(depth));
             assert_eq!(decode::<Json<AnyJson>>(text.as_bytes()).is_ok(), fits, "{depth}");
             match try_encode(&Json(nested(depth))) {
                 Ok(written) => assert!(fits && written == text.as_bytes()),
                 Err(error) => {
                     assert!(!fits, "{error}");
-                    assert_eq!(error.to_string(), "JSON is nested more than 127 deep");
+                    assert_eq!(error.to_string(), "JSON is nested more than 64 deep");
                 }
             }
         }

@@ -9,12 +9,12 @@
 //! All parts of a value are in one box, so [`BoxLimits`](crate::BoxLimits) bounds them.
 
 use bytes::BytesMut;
-
 #[cfg(feature = "zlib")]
-use super::continued_zlib::compressed_parts;
+use flate2::Compression;
+
 use super::wrapper::wrapper;
 #[cfg(feature = "zlib")]
-use super::zlib::read_inflated;
+use super::zlib::{compress, read_inflated};
 use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
 
@@ -233,6 +233,24 @@ impl Scheme {
             }
         }
     }
+}
+
+/// The parts of `whole`, each compressed on its own. An empty value is one part.
+#[cfg(feature = "zlib")]
+fn compressed_parts(whole: &[u8]) -> Result<Vec<Vec<u8>>, EncodeError> {
+    let mut parts = Vec::new();
+    let mut rest = whole;
+    while !rest.is_empty() || parts.is_empty() {
+        let mut part = &rest[..rest.len().min(MAX_VALUE)];
+        let mut compressed = compress(part, Compression::best())?;
+        if compressed.len() > MAX_VALUE {
+            part = &part[..part.len() / 2];
+            compressed = compress(part, Compression::best())?;
+        }
+        rest = &rest[part.len()..];
+        parts.push(compressed);
+    }
+    Ok(parts)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `ListOf`: each element preceded by its length, as two big-endian bytes.
 
-use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Proto};
+use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
@@ -24,67 +24,6 @@ impl<T: Argument> Argument for Vec<T> {
     }
 }
 
-pub(super) fn write_list_of<'a, T: Argument + 'a>(
-    items: impl Iterator<Item = &'a T>,
-    proto: &mut Proto<'_>,
-    out: &mut ValueWriter<'_>,
-) -> Result<(), EncodeError> {
-    for (index, item) in items.enumerate() {
-        let too_long = |len| EncodeErrorKind::ElementTooLong { index, len }.into();
-        let write =
-            |out: &mut ValueWriter<'_>| proto.nested(|proto| item.to_string_proto(proto, out));
-        out.put_prefixed(write, too_long).map_err(|error| error.at(format_args!("[{index}]")))?;
-    }
-    Ok(())
-}
-
-/// Twisted drops an element that is cut short. Here it is an error: something was lost.
-pub(super) fn read_list_of<T: Argument>(
-    value: Value<'_>,
-    proto: &mut Proto<'_>,
-) -> Result<Vec<T>, DecodeError> {
-    let count = count_elements(&value);
-    let mut failed = None;
-    let paid = proto.spend_for::<T>(count);
-    let room = proto.read_on(paid, &mut failed)?.map(|()| count);
-    let mut items = Vec::with_capacity(room.unwrap_or(0));
-    let mut at = 0;
-    for index in 0.. {
-        if at >= value.len() {
-            break;
-        }
-        let cut = || DecodeError::from(DecodeErrorKind::Truncated { index });
-        let Some(&[high, low]) = value.get(at..at + 2) else {
-            return Err(failed.unwrap_or_else(cut));
-        };
-        let start = at + 2;
-        at = start + usize::from(u16::from_be_bytes([high, low]));
-        if at > value.len() {
-            return Err(failed.unwrap_or_else(cut));
-        }
-        let item = proto
-            .nested(|proto| T::from_string_proto(value.part(start..at), proto))
-            .map_err(|error| error.at(format_args!("[{index}]")));
-        let item = proto.read_on(item, &mut failed)?;
-        // There is no room for them when the list is refused already.
-        if failed.is_none() {
-            items.extend(item);
-        }
-    }
-    failed.map_or(Ok(items), Err)
-}
-
-/// How many elements a `ListOf` has, an unfinished one included.
-fn count_elements(value: &[u8]) -> usize {
-    let mut rest = value;
-    let mut count = 0;
-    while let Some((&[high, low], behind)) = rest.split_first_chunk() {
-        count += 1;
-        rest = behind.get(usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default();
-    }
-    count
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -97,6 +36,7 @@ mod tests {
     use super::*;
     use crate::argument::testing::{Carries, assert_wire, decode, encode, try_encode};
     use crate::argument::{Attachments, Extensions, NoAttachments, PeerAddress};
+    use crate::argument::{DecodeErrorKind, EncodeErrorKind};
     use crate::boxes::AmpBox;
 
     #[test]

@@ -3,8 +3,9 @@
 //! serde tells how many bytes an element has, and how many there are, but not where they are put.
 //! They are counted as those of a list that grows by doubling, or as those of a map. What is put
 //! into memory of its own is seen where it is larger than the place that was paid for. What serde
-//! buffers before it knows the type, as for `#[serde(untagged)]`, is counted as it is buffered.
+//! buffers and reads a second time is [`Buffered`].
 
+use std::any::type_name;
 use std::cell::Cell;
 use std::fmt;
 
@@ -13,6 +14,7 @@ use serde::de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Varian
 
 use super::DecodeError;
 use super::budget::{Budget, table_size, tree_size};
+use super::buffered::{Buffered, is_read_once};
 use super::proto::TooDeep;
 use crate::stack;
 
@@ -21,6 +23,12 @@ pub(crate) struct Meter {
     left: Cell<usize>,
     /// Where the stack was at the beginning.
     base: usize,
+    /// How deep lists and maps may be nested.
+    levels: usize,
+    /// What was spent on buffers of serde's that are there still.
+    buffers: Cell<usize>,
+    /// What the last buffer is, by its type's name.
+    buffer: Cell<&'static str>,
     refused: Cell<Option<Refused>>,
 }
 
@@ -28,13 +36,22 @@ pub(crate) struct Meter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refused {
     Memory,
+    Levels,
     Stack,
 }
 
 impl Meter {
-    /// `base` is where the stack was at the beginning of the box.
-    pub(crate) fn new(budget: &Budget, base: usize) -> Self {
-        Self { left: Cell::new(budget.left()), base, refused: Cell::new(None) }
+    /// `base` is where the stack was at the beginning of the box, and `levels` how deep lists and
+    /// maps may be nested.
+    pub(crate) fn new(budget: &Budget, base: usize, levels: usize) -> Self {
+        Self {
+            left: Cell::new(budget.left()),
+            base,
+            levels,
+            buffers: Cell::new(0),
+            buffer: Cell::new(""),
+            refused: Cell::new(None),
+        }
     }
 
     /// What was read, or why it was not; an error of its own when the budget or the stack was the
@@ -47,6 +64,7 @@ impl Meter {
         budget.set_left(self.left.get());
         match (read, self.refused.get()) {
             (Err(_), Some(Refused::Memory)) => Err(budget.refuse()),
+            (Err(_), Some(Refused::Levels)) => Err(TooDeep::Levels.into()),
             (Err(_), Some(Refused::Stack)) => Err(TooDeep::Stack.into()),
             (read, _) => Ok(read),
         }
@@ -55,7 +73,14 @@ impl Meter {
     /// Spends from the budget what is made through `deserializer` for a `T`, for which there is a
     /// place.
     pub(crate) fn deserializer<T, D>(&self, deserializer: D) -> Metered<'_, D> {
-        Metered { inner: deserializer, meter: self, place: size_of::<T>() }
+        let at = At {
+            place: size_of::<T>(),
+            level: 0,
+            levels: self.levels,
+            entered: stack::position(),
+            buffered: None,
+        };
+        Metered { inner: deserializer, meter: self, at }
     }
 
     fn spend<E: Error>(&self, bytes: usize) -> Result<(), E> {
@@ -72,34 +97,83 @@ impl Meter {
         Ok(())
     }
 
+    /// Notes that `bytes` of what was spent is a buffer.
+    fn note(&self, buffered: Buffered, bytes: usize) {
+        if buffered.is_of_serde {
+            self.buffers.set(self.buffers.get() + bytes);
+        }
+    }
+
+    /// Gives back what was spent on buffers but for the first so many bytes.
+    fn free_buffers(&self, but: usize) {
+        self.left.set(self.left.get() + (self.buffers.get() - but));
+        self.buffers.set(but);
+    }
+
     fn refuse<E: Error>(&self, refused: Refused) -> E {
         self.refused.set(Some(refused));
         E::custom("it takes too much memory")
     }
+}
 
-    fn go_deeper<E: Error>(&self) -> Result<(), E> {
-        if stack::is_exhausted(self.base) {
-            return Err(self.refuse(Refused::Stack));
-        }
-        Ok(())
-    }
+/// What is around a value.
+#[derive(Clone, Copy)]
+struct At {
+    /// How many bytes the place has that the value is put into.
+    place: usize,
+    /// In how many lists and maps the value is, and in how many it may be.
+    level: usize,
+    levels: usize,
+    /// Where the stack was when serde, or the type that is read, was asked for the value.
+    entered: usize,
+    /// What serde buffers the value for, if it does.
+    buffered: Option<Buffered>,
 }
 
 /// What serde goes through, within a budget.
 pub(crate) struct Metered<'m, T> {
     inner: T,
     meter: &'m Meter,
-    /// How many bytes the place has that the value is put into.
-    place: usize,
+    at: At,
 }
 
 impl<'m, T> Metered<'m, T> {
     fn with<U>(&self, inner: U) -> Metered<'m, U> {
-        Metered { inner, meter: self.meter, place: self.place }
+        Metered { inner, meter: self.meter, at: self.at }
     }
 
-    fn seed<S>(meter: &'m Meter, seed: S, place: usize) -> Metered<'m, S> {
-        Metered { inner: seed, meter, place }
+    fn seed<S>(&self, seed: S, place: usize) -> Metered<'m, S> {
+        Metered { inner: seed, meter: self.meter, at: At { place, ..self.at } }
+    }
+
+    /// Goes into a list or a map.
+    fn deeper<E: Error>(&mut self) -> Result<(), E> {
+        if self.at.level == self.at.levels {
+            let all = self.at.levels == self.meter.levels;
+            return Err(self.meter.refuse(if all { Refused::Levels } else { Refused::Stack }));
+        }
+        self.at.entered = stack::position();
+        if stack::is_exhausted(self.meter.base) {
+            return Err(self.meter.refuse(Refused::Stack));
+        }
+        self.at.level += 1;
+        if let Some(buffered) = &mut self.at.buffered {
+            buffered.level += 1;
+        }
+        Ok(())
+    }
+
+    /// What is read here is a `V` that asks to be told what the value is. Unless it is known to look
+    /// at it once, it is taken for a buffer.
+    fn any<V>(&mut self) {
+        if is_read_once::<V>() || self.at.buffered.is_some() {
+            return;
+        }
+        let buffered = Buffered::new::<V>(self.at.place);
+        let levels = buffered.levels(self.meter.base, self.at.entered);
+        self.at.levels = self.at.levels.min(self.at.level.saturating_add(levels));
+        self.at.buffered = Some(buffered);
+        self.meter.buffer.set(type_name::<V>());
     }
 
     /// A visitor of this value, which may be put into memory of its own.
@@ -109,7 +183,7 @@ impl<'m, T> Metered<'m, T> {
         holds: Holds,
     ) -> Result<MeteredVisitor<'m, V>, E> {
         let size = size_of::<V::Value>();
-        if size > self.place {
+        if size > self.at.place {
             self.meter.spend(size)?;
         }
         Ok(MeteredVisitor { inner: self.with(visitor), holds })
@@ -141,8 +215,13 @@ macro_rules! deserialize {
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Metered<'_, D> {
     type Error = D::Error;
 
+    fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, D::Error> {
+        self.any::<V::Value>();
+        let visitor = self.visitor(visitor, Holds::Apart)?;
+        self.inner.deserialize_any(visitor)
+    }
+
     deserialize! {
-        deserialize_any() Apart;
         deserialize_bool() Apart;
         deserialize_i8() Apart;
         deserialize_i16() Apart;
@@ -197,7 +276,13 @@ macro_rules! visit {
 macro_rules! visit_copied {
     ($($method:ident $ty:ty;)*) => { $(
         fn $method<E: Error>(self, value: $ty) -> Result<V::Value, E> {
-            self.inner.meter.spend(value.len())?;
+            let Metered { meter, at, .. } = &self.inner;
+            meter.spend(value.len())?;
+            if let Some(buffered) = at.buffered {
+                let copies = buffered.copies_of_text(value.len());
+                meter.spend(copies)?;
+                meter.note(buffered, copies);
+            }
             self.inner.inner.$method(value)
         }
     )* };
@@ -257,20 +342,22 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for MeteredVisitor<'_, V> {
         self.inner.inner.visit_newtype_struct(inner)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<V::Value, A::Error> {
-        self.inner.meter.go_deeper()?;
+    fn visit_seq<A: SeqAccess<'de>>(mut self, elements: A) -> Result<V::Value, A::Error> {
+        self.inner.deeper()?;
         let elements = MeteredElements::new(self.inner.with(elements), self.holds);
         self.inner.inner.visit_seq(elements)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<V::Value, A::Error> {
-        self.inner.meter.go_deeper()?;
+    fn visit_map<A: MapAccess<'de>>(mut self, entries: A) -> Result<V::Value, A::Error> {
+        self.inner.deeper()?;
+        if let Some(buffered) = self.inner.at.buffered {
+            self.inner.meter.spend(buffered.made_of_map())?;
+        }
         let entries = MeteredElements::new(self.inner.with(entries), self.holds);
         self.inner.inner.visit_map(entries)
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
-        self.inner.meter.go_deeper()?;
         let variant = self.inner.with(variant);
         self.inner.inner.visit_enum(variant)
     }
@@ -292,15 +379,47 @@ impl<'m, A> MeteredElements<'m, A> {
         Self { inner, holds, len: 0, size: 0, key: 0 }
     }
 
-    /// There is one more, and all of them take as many bytes as `size` says of their number.
-    fn add<E: Error>(&mut self, size: impl FnOnce(usize) -> usize) -> Result<(), E> {
-        if self.holds == Holds::Apart {
-            self.len += 1;
-            let size = size(self.len);
-            if size > self.size {
-                self.inner.meter.grow(self.size, size)?;
-                self.size = size;
-            }
+    /// There is one more element, of so many bytes.
+    fn add_element<E: Error>(&mut self, element: usize) -> Result<(), E> {
+        self.len += 1;
+        if let Some(buffered) = self.inner.at.buffered {
+            self.inner.meter.spend(buffered.made_of_element(element))?;
+            return self.buffer(buffered, element);
+        }
+        self.grow(list_size(self.len, element))
+    }
+
+    /// There is one more entry, of so many bytes.
+    fn add_entry<E: Error>(&mut self, entry: usize) -> Result<(), E> {
+        self.len += 1;
+        if let Some(buffered) = self.inner.at.buffered {
+            self.inner.meter.spend(buffered.made_of_entry(entry))?;
+            return self.buffer(buffered, entry);
+        }
+        // It is not known which of both they are in.
+        self.grow(table_size(self.len, entry))?;
+        let tree = tree_size(self.len, entry);
+        if self.holds == Holds::Apart && tree > self.size {
+            self.inner.meter.spend(tree - self.size)?;
+            self.size = tree;
+        }
+        Ok(())
+    }
+
+    /// There is one more of so many bytes in a buffer, which is a list in any case.
+    fn buffer<E: Error>(&mut self, buffered: Buffered, element: usize) -> Result<(), E> {
+        let (before, copies) = (self.size, buffered.copies(element));
+        self.grow(list_size(self.len, element))?;
+        self.inner.meter.spend(copies)?;
+        self.inner.meter.note(buffered, copies + (self.size - before));
+        Ok(())
+    }
+
+    /// They are moved to a place of `size` bytes, unless theirs is as large.
+    fn grow<E: Error>(&mut self, size: usize) -> Result<(), E> {
+        if self.holds == Holds::Apart && size > self.size {
+            self.inner.meter.grow(self.size, size)?;
+            self.size = size;
         }
         Ok(())
     }
@@ -319,10 +438,10 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for MeteredElements<'_, A> {
         seed: T,
     ) -> Result<Option<T::Value>, A::Error> {
         let size = size_of::<T::Value>();
-        let seed = Metered::<()>::seed(self.inner.meter, seed, size);
+        let seed = self.inner.seed(seed, size);
         let element = self.inner.inner.next_element_seed(seed)?;
         if element.is_some() {
-            self.add(|len| list_size(len, size))?;
+            self.add_element(size)?;
         }
         Ok(element)
     }
@@ -336,16 +455,15 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for MeteredElements<'_, A> {
         seed: K,
     ) -> Result<Option<K::Value>, A::Error> {
         self.key = size_of::<K::Value>();
-        let seed = Metered::<()>::seed(self.inner.meter, seed, self.key);
+        let seed = self.inner.seed(seed, self.key);
         self.inner.inner.next_key_seed(seed)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
         let size = size_of::<T::Value>();
-        let seed = Metered::<()>::seed(self.inner.meter, seed, size);
+        let seed = self.inner.seed(seed, size);
         let value = self.inner.inner.next_value_seed(seed)?;
-        let entry = self.key + size;
-        self.add(|len| tree_size(len, entry).max(table_size(len, entry)))?;
+        self.add_entry(self.key + size)?;
         Ok(value)
     }
 }
@@ -355,7 +473,14 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Metered<'_, S> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
         let inner = self.with(deserializer);
-        self.inner.deserialize(inner)
+        let Self { inner: seed, meter, at } = self;
+        let buffers = meter.buffers.get();
+        let value = seed.deserialize(inner)?;
+        // What was read from a buffer outlives that, and a buffer itself does not.
+        if at.buffered.is_none() && type_name::<S::Value>() != meter.buffer.get() {
+            meter.free_buffers(buffers);
+        }
+        Ok(value)
     }
 }
 
@@ -367,10 +492,10 @@ impl<'de, 'm, A: EnumAccess<'de>> EnumAccess<'de> for Metered<'m, A> {
         self,
         seed: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
-        let Self { inner, meter, place } = self;
-        let seed = Self::seed(meter, seed, size_of::<S::Value>());
+        let seed = self.seed(seed, size_of::<S::Value>());
+        let Self { inner, meter, at } = self;
         let (name, variant) = inner.variant_seed(seed)?;
-        Ok((name, Metered { inner: variant, meter, place }))
+        Ok((name, Metered { inner: variant, meter, at }))
     }
 }
 
@@ -381,21 +506,31 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Metered<'_, A> {
         self.inner.unit_variant()
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        let seed = Self::seed(self.meter, seed, self.place);
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(
+        mut self,
+        seed: S,
+    ) -> Result<S::Value, A::Error> {
+        self.deeper()?;
+        let seed = self.seed(seed, self.at.place);
         self.inner.newtype_variant_seed(seed)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
+    fn tuple_variant<V: Visitor<'de>>(
+        mut self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.deeper()?;
         let visitor = self.visitor(visitor, Holds::Within)?;
         self.inner.tuple_variant(len, visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(
-        self,
+        mut self,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
+        self.deeper()?;
         let visitor = self.visitor(visitor, Holds::Within)?;
         self.inner.struct_variant(fields, visitor)
     }

@@ -38,6 +38,8 @@ mod amp_list;
 mod attachment;
 mod boolean;
 pub(crate) mod budget;
+#[cfg(any(feature = "json", feature = "serde"))]
+mod buffered;
 mod collections;
 #[cfg(feature = "zlib")]
 mod continued_zlib;
@@ -48,6 +50,8 @@ mod error;
 mod float;
 mod foreign;
 mod from_connection;
+#[cfg(feature = "zlib")]
+mod inflater;
 mod integer;
 #[cfg(feature = "json")]
 mod json;

@@ -34,7 +34,7 @@ pub struct Proto<'a> {
     watches_values: bool,
     left_values: bool,
     #[cfg(feature = "zlib")]
-    pub(super) inflater: super::zlib::Inflater,
+    pub(super) inflater: super::inflater::Inflater,
 }
 
 impl<'a> Proto<'a> {
@@ -72,10 +72,21 @@ impl<'a> Proto<'a> {
         self
     }
 
-    /// Runs `f` with the context of no connection: no peer, no data, no attachments.
+    /// Runs `f` with the context of no connection: no peer, no data, no attachments. The memory that
+    /// decoding takes is not bounded.
     pub fn detached<R>(f: impl FnOnce(&mut Proto<'_>) -> R) -> R {
+        Self::detached_within(usize::MAX, f)
+    }
+
+    /// The same, with a limit to the memory that is made of a box.
+    pub(crate) fn detached_within<R>(
+        decoded_bytes: usize,
+        f: impl FnOnce(&mut Proto<'_>) -> R,
+    ) -> R {
         static EXTENSIONS: LazyLock<Extensions> = LazyLock::new(Extensions::default);
-        f(&mut Proto::new(&mut NoAttachments, &PeerAddress::Unknown, &EXTENSIONS))
+        let mut none = NoAttachments;
+        let proto = Proto::new(&mut none, &PeerAddress::Unknown, &EXTENSIONS);
+        f(&mut proto.with_decoded_bytes(decoded_bytes))
     }
 
     /// Spends `bytes` of what decoding a box may take in memory. The hooks of an argument that
@@ -98,7 +109,12 @@ impl<'a> Proto<'a> {
         self.budget.spend(elements.saturating_mul(size_of::<T>()))
     }
 
-    #[cfg(any(feature = "json", feature = "zlib"))]
+    /// Gives back what was spent and freed again.
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        self.budget.give_back(bytes);
+    }
+
+    #[cfg(any(feature = "json", feature = "num-bigint", feature = "zlib"))]
     pub(super) fn budget(&mut self) -> &mut Budget {
         &mut self.budget
     }

@@ -51,13 +51,14 @@ impl<T: Argument> Argument for Zlib<T> {
         out: &mut ValueWriter<'_>,
     ) -> Result<(), EncodeError> {
         let mut plain = BytesMut::new();
-        self.0.to_string_proto(proto, &mut ValueWriter::new(&mut plain))?;
+        proto.nested(|proto| self.0.to_string_proto(proto, &mut ValueWriter::new(&mut plain)))?;
         out.put_slice(&compress(&plain, Compression::default())?);
         Ok(())
     }
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        read_inflated(&[value], proto).map(Self)
+        // There are streams that inflate to themselves.
+        proto.nested(|proto| read_inflated(&[value], proto)).map(Self)
     }
 
     fn wire_type(types: &mut WireTypes) -> WireType {
@@ -74,9 +75,6 @@ const STATE: usize = 48 << 10;
 /// What each stream takes of the budget beside what it inflates to. A stream of a few bytes takes
 /// microseconds to begin, so this bounds the time.
 const BEGIN: usize = 1 << 10;
-
-/// What inflates the values of one box, one after another, from the first of them on.
-pub(super) type Inflater = Option<Box<Decompress>>;
 
 /// Compresses `plain` as a whole.
 pub(super) fn compress(plain: &[u8], level: Compression) -> Result<Vec<u8>, EncodeError> {
@@ -170,8 +168,9 @@ mod tests {
     use super::*;
     use crate::argument::testing::{
         Carries, assert_malformed, assert_round_trip, decode, encode, from_ampbox, to_ampbox,
+        try_encode,
     };
-    use crate::argument::{Continued, DecodeErrorKind, NoAttachments, Numbered};
+    use crate::argument::{Continued, DecodeErrorKind, EncodeErrorKind, NoAttachments, Numbered};
     use crate::argument::{Extensions, PeerAddress};
 
     /// What `zlib.compress` of Python gives for a text, at some level.
@@ -285,6 +284,40 @@ mod tests {
         let message =
             format!("argument a: what is decoded takes more than {limit} bytes of memory");
         assert_eq!(error.to_string(), message);
+    }
+
+    /// A type that contains itself, compressed.
+    #[derive(Debug)]
+    struct Matryoshka(Option<Box<Zlib<Matryoshka>>>);
+
+    impl Argument for Matryoshka {
+        fn to_string_proto(
+            &self,
+            proto: &mut Proto<'_>,
+            out: &mut ValueWriter<'_>,
+        ) -> Result<(), EncodeError> {
+            self.0.as_ref().map_or(Ok(()), |inner| inner.to_string_proto(proto, out))
+        }
+
+        fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+            let inner = if value.is_empty() { None } else { Some(value) };
+            let inner = inner.map(|value| Box::from_string_proto(value, proto));
+            inner.transpose().map(Self)
+        }
+    }
+
+    #[test]
+    fn a_peer_does_not_choose_how_often_a_value_is_compressed() {
+        let nested = |depth| {
+            (0..depth).fold(Matryoshka(None), |inner, _| Matryoshka(Some(Box::new(Zlib(inner)))))
+        };
+        let wire = encode(&nested(64));
+        assert!(decode::<Matryoshka>(&wire).unwrap().0.is_some());
+        let more = compress(&wire, Compression::default()).unwrap();
+        let error = decode::<Matryoshka>(&more).unwrap_err();
+        assert!(matches!(error.kind(), DecodeErrorKind::TooDeep { limit: 64 }), "{error}");
+        let error = try_encode(&nested(65)).unwrap_err();
+        assert!(matches!(error.kind(), EncodeErrorKind::TooDeep { limit: 64 }), "{error}");
     }
 
     #[test]

@@ -77,19 +77,33 @@ pub trait Arguments: Sized {
         })
     }
 
-    /// Reads what [`encode`](Arguments::encode) writes: one box and nothing behind it.
+    /// Reads what [`encode`](Arguments::encode) has written: one box and nothing behind it.
+    ///
+    /// What is made of the bytes may take any memory: a compressed value a thousand times its length.
+    /// For bytes that others may have written there is [`decode_within`](Arguments::decode_within).
     ///
     /// # Errors
     ///
     /// As [`from_box`](Arguments::from_box), and when the bytes are not one box within the
     /// default [`BoxLimits`].
     fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        Self::decode_within(bytes, usize::MAX)
+    }
+
+    /// Reads one box and nothing behind it, as a connection does whose
+    /// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes) are these: what is made of it takes so
+    /// many bytes of memory at most, or 18 for each of its own if that is more.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Arguments::decode), and when it would take more.
+    fn decode_within(bytes: Bytes, decoded_bytes: usize) -> Result<Self, DecodeError> {
         let found = Found::first(&bytes, BoxLimits::default())?;
         if found.end < bytes.len() {
             return Err(DecodeErrorKind::Trailing { len: bytes.len() - found.end }.into());
         }
         let ampbox = AmpBox::found(&found, bytes);
-        Proto::detached(|proto| read_arguments(&ampbox, proto))
+        Proto::detached_within(decoded_bytes, |proto| read_arguments(&ampbox, proto))
     }
 }
 

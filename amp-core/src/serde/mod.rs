@@ -81,7 +81,7 @@ mod ser;
 use ::serde::Serialize;
 use ::serde::de::DeserializeOwned;
 
-use crate::argument::budget::{self, Budget};
+use crate::argument::budget::Budget;
 use crate::argument::metered::Meter;
 use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::AmpBox;
@@ -99,15 +99,29 @@ pub fn to_box<T: Serialize + ?Sized>(value: &T) -> Result<AmpBox, EncodeError> {
 
 /// The value that `ampbox` is.
 ///
+/// It may take any memory: a list of structs with many fields hundreds of times what it has on the
+/// wire. For a box that a peer has sent there is [`from_box_within`].
+///
 /// # Errors
 ///
-/// When a field is missing or its value is not what it must be; the error names the field. And when
-/// the value would take more memory than a box of this length may, which is 1 MiB or 18 bytes for
-/// each of its bytes, whichever is more.
+/// When a field is missing or its value is not what it must be; the error names the field.
 pub fn from_box<T: DeserializeOwned>(ampbox: &AmpBox) -> Result<T, DecodeError> {
-    let mut budget = Budget::new(budget::LEAST);
+    from_box_within(ampbox, usize::MAX)
+}
+
+/// The value that `ampbox` is, as [`from_box`] reads it, if it takes at most so many bytes of memory,
+/// or 18 for each of the box's own bytes if that is more.
+///
+/// # Errors
+///
+/// As [`from_box`], and when it would take more.
+pub fn from_box_within<T: DeserializeOwned>(
+    ampbox: &AmpBox,
+    decoded_bytes: usize,
+) -> Result<T, DecodeError> {
+    let mut budget = Budget::new(decoded_bytes);
     budget.begin(ampbox.size(), ampbox.index_size());
-    let meter = Meter::new(&budget, stack::position());
+    let meter = Meter::new(&budget, stack::position(), usize::MAX);
     let read = T::deserialize(meter.deserializer::<T, _>(de::BoxDeserializer::new(ampbox)));
     let place = read.as_ref().map_or_else(|error| error.argument().to_owned(), |_| String::new());
     meter.outcome(read, &mut budget).map_err(|error| error.at(place))?

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::argument::budget::LEAST;
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxLimits, keys};
 use crate::command::{Arguments, Command, CommandError, read_arguments};
@@ -81,7 +82,7 @@ pub fn read_ask_box<C: Command>(bytes: Bytes) -> Result<C, DecodeError> {
     match (ampbox.contains_key(keys::ASK), C::REQUIRES_ANSWER) {
         (true, false) => Err(DecodeError::custom("the command wants no answer").at("_ask")),
         (false, true) => Err(DecodeError::missing().at("_ask")),
-        _ => Proto::detached(|proto| read_arguments(&ampbox, proto)),
+        _ => Proto::detached_within(LEAST, |proto| read_arguments(&ampbox, proto)),
     }
 }
 
@@ -99,7 +100,7 @@ pub fn read_answer_box<C: Command>(bytes: Bytes) -> Result<C::Response, CallErro
     if !ampbox.contains_key(keys::ANSWER) {
         return Err(CallError::Decode(DecodeError::missing().at("_answer")));
     }
-    Proto::detached(|proto| read_arguments(&ampbox, proto)).map_err(CallError::Decode)
+    Proto::detached_within(LEAST, |proto| read_arguments(&ampbox, proto)).map_err(CallError::Decode)
 }
 
 /// What a side sends that does this and nothing else.

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::boxes::body_of;
+use crate::argument::budget::LEAST;
 use crate::argument::{EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, Decoder};
 use crate::command::{Arguments, Command, CommandError, OneWay, read_arguments};
@@ -617,7 +618,7 @@ fn written<T>(name: &str, encoded: Result<T, EncodeError>) -> T {
 }
 
 fn read<C: Command>(arguments: &AmpBox) -> Result<C, String> {
-    Proto::detached(|proto| read_arguments(arguments, proto))
+    Proto::detached_within(LEAST, |proto| read_arguments(arguments, proto))
         .map_err(|error| format!("cannot be read: {}", Report(&error)))
 }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tower_service::Service;
 
+use crate::argument::budget::LEAST;
 use crate::argument::{EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::command::{Command, NoError, read_arguments};
@@ -80,7 +81,7 @@ where
         };
         Box::pin(async {
             let ampbox = call.await.map_err(|error| typed::<C>(error.into()))?;
-            Proto::detached(|proto| read_arguments(&ampbox, proto))
+            Proto::detached_within(LEAST, |proto| read_arguments(&ampbox, proto))
                 .map_err(|error| CallError::<C::Error>::Decode(error).into())
         })
     }

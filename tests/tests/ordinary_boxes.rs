@@ -1,0 +1,184 @@
+//! Boxes that an honest peer sends: none of them meets the default limit to the memory that decoding
+//! takes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use amp_core::argument::{Continued, Json, Numbered, Zlib};
+use amp_core::{Argument, Arguments, Limits};
+use num_bigint::BigInt;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as AnyJson, json};
+
+#[derive(Arguments, Serialize, Deserialize)]
+struct One<T: Argument> {
+    a: T,
+}
+
+/// Sends `value`, reads it as from a peer, and returns the length of its box in bytes.
+#[track_caller]
+fn sent<T: Argument>(value: T) -> usize {
+    let bytes = One { a: value }.encode().unwrap();
+    let len = bytes.len();
+    match One::<T>::decode_within(bytes, Limits::default().decoded_bytes) {
+        Ok(one) => drop(one.a),
+        Err(error) => panic!("{len} bytes: {error}"),
+    }
+    len
+}
+
+fn lease(n: usize) -> AnyJson {
+    json!({
+        "ip": format!("10.0.{}.{}", n / 256, n % 256),
+        "mac": format!("52:54:00:12:{:02x}:{:02x}", n / 256, n % 256),
+        "hostname": format!("node-{n}"),
+        "expiration": 1_400_000_000 + n,
+        "pool": "default",
+        "state": "active",
+        "static": false,
+    })
+}
+
+fn record(n: usize) -> AnyJson {
+    json!({
+        "id": n,
+        "name": format!("record {n}"),
+        "tags": ["a", "b", "c"],
+        "price": 1.5,
+        "owner": { "name": "somebody", "mail": "somebody@example.com" },
+        "created": "2014-01-02T03:04:05Z",
+        "note": null,
+    })
+}
+
+fn log(len: usize) -> String {
+    let line = |n: usize| format!("2014-01-02 03:{:02}:{:02} node-{n}: up\n", n / 60 % 60, n % 60);
+    (0..len / 35).map(line).collect()
+}
+
+#[test]
+fn json_is_read() {
+    let leases: Vec<_> = (0..300).map(lease).collect();
+    assert!(sent(Zlib(Json(AnyJson::from(leases.clone())))) < 6000);
+    sent(Json(AnyJson::from(leases)));
+    let records: Vec<_> = (0..330).map(record).collect();
+    sent(Json(AnyJson::from(records)));
+    sent(Continued(Json(AnyJson::from((0..2000).map(record).collect::<Vec<_>>()))));
+    let numbers: Vec<_> = (0..10_000).map(|n| json!(n)).collect();
+    sent(Json(AnyJson::from(numbers)));
+    let by_name: BTreeMap<_, _> = (0..1000).map(|n| (format!("name {n}"), n)).collect();
+    sent(Json(by_name.clone()));
+    sent(Json(by_name.into_iter().collect::<HashMap<_, _>>()));
+}
+
+#[test]
+fn compressed_values_are_read() {
+    assert!(sent(Continued(Zlib(log(146_000)))) < 30_000);
+    assert!(sent(Numbered(Zlib(log(300_000)))) < 60_000);
+    let addresses = (0..1000).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect::<Vec<_>>();
+    sent(Zlib(addresses));
+}
+
+/// What MAAS knows of a machine, most of which is not there.
+#[derive(Arguments, Default)]
+struct Node {
+    system_id: Option<String>,
+    hostname: Option<String>,
+    architecture: Option<String>,
+    power_type: Option<String>,
+    power_address: Option<String>,
+    power_user: Option<String>,
+    power_pass: Option<String>,
+    power_id: Option<String>,
+    zone: Option<String>,
+    pool: Option<String>,
+    owner: Option<String>,
+    description: Option<String>,
+    status: Option<String>,
+    error: Option<String>,
+    osystem: Option<String>,
+    distro_series: Option<String>,
+    kernel: Option<String>,
+    swap_size: Option<String>,
+    boot_interface: Option<String>,
+    gateway: Option<String>,
+    agent: Option<String>,
+    bios: Option<String>,
+    token: Option<String>,
+}
+
+#[test]
+fn rows_of_which_most_fields_are_empty_are_read() {
+    let node = |n| Node { system_id: Some(format!("{n}")), ..Node::default() };
+    sent((0..1000).map(node).collect::<Vec<_>>());
+    let node = |n| Node {
+        system_id: Some(format!("node-{n}")),
+        hostname: Some(format!("node-{n}.maas")),
+        status: Some("ready".to_owned()),
+        ..Node::default()
+    };
+    sent(Numbered((0..20_000).map(node).collect::<Vec<_>>()));
+}
+
+#[test]
+fn collections_of_small_values_are_read() {
+    sent(Numbered(vec![7_i64; 100_000]));
+    sent(Numbered(vec![true; 100_000]));
+    sent(Numbered(vec!["seven".to_owned(); 100_000]));
+    sent(Numbered((0..100_000).map(BigInt::from).collect::<Vec<_>>()));
+    sent(Numbered((0..100_000).collect::<BTreeSet<i64>>()));
+    sent(Numbered((0..100_000).collect::<HashSet<i64>>()));
+    sent(Numbered((0..100_000).map(|n| (n, true)).collect::<BTreeMap<i64, bool>>()));
+    sent(Numbered((0..100_000).map(|n| (n, true)).collect::<HashMap<i64, bool>>()));
+    sent(vec![BTreeSet::from([1_i64, 2, 3]); 1000]);
+    sent(vec![HashSet::<i64>::from([1, 2, 3]); 1000]);
+    let integers = vec![BigInt::from(10).pow(4299); 200];
+    sent(Numbered(integers));
+}
+
+/// A message of a protocol of its own.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Event {
+    Moved { id: u64, x: f64, y: f64, note: Option<String> },
+    Renamed { id: u64, name: String, by: Option<String>, labels: Vec<String> },
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Geometry {
+    Point { coordinates: [f64; 2] },
+    Polygon { coordinates: Vec<Vec<[f64; 2]>> },
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Message {
+    Request { id: u64, method: String, params: AnyJson },
+    Response { id: u64, result: AnyJson },
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Extensible {
+    id: u64,
+    name: String,
+    #[serde(flatten)]
+    other: BTreeMap<String, AnyJson>,
+}
+
+#[test]
+fn what_serde_buffers_is_read() {
+    let moved = Event::Moved { id: 1, x: 1.5, y: 2.5, note: None };
+    let labels = vec!["new".to_owned(), "small".to_owned()];
+    let renamed = Event::Renamed { id: 1, name: "somebody".to_owned(), by: None, labels };
+    sent(Json(vec![[moved, renamed]; 400]));
+    let ring = (0..1000).map(|n| [f64::from(n) * 0.25, 50.062_5]).collect();
+    sent(Json(Geometry::Polygon { coordinates: vec![ring] }));
+    sent(Json(vec![Geometry::Point { coordinates: [13.376_5, 52.518_75] }; 1000]));
+    let params = json!({ "path": "/a/b", "depth": 3, "names": ["a", "b"] });
+    let request = Message::Request { id: 1, method: "list".to_owned(), params };
+    let response = Message::Response { id: 1, result: json!([1, 2, 3]) };
+    sent(Json(vec![[request, response]; 300]));
+    let AnyJson::Object(other) = record(1) else { panic!("it is an object") };
+    let other = other.into_iter().filter(|(key, _)| key != "id" && key != "name").collect();
+    sent(Json(vec![Extensible { id: 1, name: "a".to_owned(), other }; 330]));
+}
