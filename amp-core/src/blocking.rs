@@ -231,7 +231,7 @@ impl<S: Read + Write> Client<S> {
     pub fn notify<C: OneWay>(&mut self, command: C) -> Result<(), CallError> {
         let body = self.encode(|out, proto| command.to_box(out, proto));
         self.queue(body.map_err(CallError::Encode)?, |core, body| {
-            core.notify(C::NAME.as_bytes(), body).map_err(|error| CallError::Encode(error.into()))
+            Ok(core.notify(C::NAME.as_bytes(), body)?)
         })?;
         let started = self.start();
         self.send().map_err(|stopped| self.stop(stopped, started))

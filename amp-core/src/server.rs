@@ -38,8 +38,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
-use crate::connection::{Connection, Driver, Peer, Together};
+use crate::connection::{Connection, Driver, Peer};
 use crate::panics::{caught, caught_future};
+use crate::proto::Together;
 use crate::report::Report;
 use crate::responder::Responders;
 use crate::restraint::{Restraint, restrained};

@@ -2,7 +2,7 @@ use bytes::Bytes;
 
 use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto, read_keys};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Found, keys};
-use crate::proto::Body;
+use crate::proto::{Body, Scratch};
 use crate::schema::{BoxSchema, WireTypes};
 
 /// Named arguments: a command's, a response's, the elements' of an `AmpList`, or a group that
@@ -66,15 +66,15 @@ pub trait Arguments: Sized {
     /// As [`to_box`](Arguments::to_box), where an argument needs a connection, and when the box is
     /// over the default [`BoxLimits`]: [`decode`](Arguments::decode) would refuse it.
     fn encode(&self) -> Result<Bytes, EncodeError> {
-        Body::scratch(|Body { pairs, .. }| {
-            let mut writer = BoxWriter::new(pairs);
-            Proto::detached(|proto| self.to_box(&mut writer, proto))?;
-            let count = writer.pairs();
-            writer.end()?;
-            BoxLimits::default().check(pairs.len(), count)?;
-            // What is kept for long is not kept in a buffer that is larger.
-            Ok(Bytes::copy_from_slice(pairs))
-        })
+        let mut body = Scratch::new();
+        let Body { pairs, .. } = &mut *body;
+        let mut writer = BoxWriter::new(pairs);
+        Proto::detached(|proto| self.to_box(&mut writer, proto))?;
+        let count = writer.pairs();
+        writer.end()?;
+        BoxLimits::default().check(pairs.len(), count)?;
+        // What is kept for long is not kept in a buffer that is larger.
+        Ok(Bytes::copy_from_slice(pairs))
     }
 
     /// Reads what [`encode`](Arguments::encode) has written: one box and nothing behind it.

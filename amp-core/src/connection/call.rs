@@ -9,14 +9,13 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
 use super::peer::Peer;
-use super::shared::{HandedOver, Phase, Shared, Switch};
-use super::unclaimed::{BoxNumber, Discard};
+use super::shared::{Discard, Shared, State, Then};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxReader, BoxWriter, MAX_VALUE};
 use crate::command::{Arguments, Command, NoError};
 use crate::error::CallError;
 use crate::observing::{Side, Watch};
-use crate::proto::{CallId, RemoteError};
+use crate::proto::{BoxNumber, CallId, Outcome, RemoteError};
 use crate::shorten::Shortened;
 
 /// A call of a typed command: await it for the response.
@@ -134,8 +133,9 @@ pub(super) fn check_command(command: &[u8]) -> Result<(), EncodeError> {
 /// One call on its way: it waits for room, is sent, and waits for its answer.
 pub(super) struct Exchange {
     peer: Peer,
-    /// Where the stream goes, when it asks for a protocol switch.
-    switch: Option<Box<HandedOver>>,
+    /// Whether it asks for a protocol switch, and until it is sent what follows that.
+    asks_switch: bool,
+    then: Option<Box<Then>>,
     stage: Stage,
     /// How an answer that comes too late is discarded, where it may bring attachments.
     discard: Option<Discard>,
@@ -164,7 +164,8 @@ impl Exchange {
     fn new(peer: Peer, typed: bool, discard: Option<Discard>) -> Self {
         Self {
             peer,
-            switch: None,
+            asks_switch: false,
+            then: None,
             stage: Stage::New,
             discard,
             number: None,
@@ -175,11 +176,11 @@ impl Exchange {
         }
     }
 
-    /// A call that asks for a protocol switch. When the peer agrees, the driver hands over the
-    /// stream.
-    pub(super) fn for_switch(peer: Peer, typed: bool, stream: HandedOver) -> Self {
+    /// A call that asks for a protocol switch to this.
+    pub(super) fn for_switch(peer: Peer, typed: bool, then: Then) -> Self {
         let mut exchange = Self::new(peer, typed, None);
-        exchange.switch = Some(Box::new(stream));
+        exchange.asks_switch = true;
+        exchange.then = Some(Box::new(then));
         exchange
     }
 
@@ -211,7 +212,7 @@ impl Exchange {
         command: &[u8],
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
-        let Self { peer, switch, stage, number, watch, .. } = self;
+        let Self { peer, then, stage, number, watch, .. } = self;
         let shared = peer.shared();
         let mut waited = false;
         loop {
@@ -245,28 +246,24 @@ impl Exchange {
         // Whatever goes wrong from here on, the call is over.
         *stage = Stage::Over;
         let waker = cx.waker().clone();
-        let sent = shared.send_call(write, |state, body| {
-            if let Some(reason) = state.refusal() {
-                return Err(CallError::Closed(reason.clone()));
-            }
-            let Some(stream) = switch else {
-                return Ok(state.core.call(command, body, waker)?);
-            };
-            if state.upgraded && matches!(**stream, HandedOver::Upgrade(_)) {
-                return Err(CallError::TlsStarted);
-            }
-            if !matches!(state.switch, Switch::None) {
-                return Err(CallError::SwitchUnderWay);
-            }
-            let id = state.core.ask_switch(command, body, waker)?;
-            shared.note_event();
-            state.handed_over = std::mem::take(&mut **stream);
-            Ok(id)
-        });
-        let id = sent.map_err(CallError::Encode)??;
+        let mut encoded = shared.encode(write).map_err(CallError::Encode)?;
+        let body = &mut *encoded.body;
+        let (queued, loan) = if let Some(then) = then.take() {
+            let mut then = Some(*then);
+            let ask = |state: &mut State| state.core.ask_switch(command, body, waker, &mut then);
+            (shared.with(ask).map_err(CallError::from), None)
+        } else {
+            let (queued, loan) = shared.with_line(|state| state.core.call(command, body, waker));
+            (queued.map_err(CallError::from), loan)
+        };
+        drop(encoded);
+        if let Some(loan) = loan {
+            loan.write();
+        }
+        let id = queued?;
         *stage = Stage::Sent(id);
         if let Some(watch) = watch {
-            watch.tag(|| format!("{:x}", shared.lock().core.tag(id)));
+            watch.tag(|| format!("{:x}", shared.with(|state| state.core.tag(id))));
         }
         Poll::Pending
     }
@@ -306,35 +303,15 @@ impl Exchange {
     /// Nobody waits for the answer any more.
     fn give_up(&self, id: CallId) {
         let shared = self.peer.shared();
-        // What is dropped is dropped once the lock is.
-        let mut state = shared.lock();
-        let unanswered = state.core.is_switch(id);
-        let answer = state.core.take_answer(id);
-        let number = state.unclaimed.take_answer(id);
-        // Nobody wants the stream. When the peer refused, a stream may be wanted by another call.
-        // When it agreed to an upgrade, that is made.
-        let agreed = self.switch.is_some()
-            && matches!(answer, Some(Ok(_)))
-            && !matches!(state.handed_over, HandedOver::Upgrade(_));
-        let stream = (unanswered || agreed).then(|| std::mem::take(&mut state.handed_over));
-        let waker = state.core.forget(id);
-        let refused = state.take_refused(id);
-        if waker.is_some()
-            && shared.attachment_kind.is_some()
-            && let Some(discard) = self.discard
-        {
-            state.unclaimed.give_up(id, discard);
-        }
-        drop(state);
-        if let Some(number) = number {
-            match (self.discard, answer) {
-                (Some(discard), Some(Ok(answer))) => discard(shared, &answer, number),
+        let given_up = shared.with(|state| {
+            let discard = if shared.attachment_kind.is_some() { self.discard } else { None };
+            state.core.give_up(id, self.asks_switch, discard)
+        });
+        if let Some(number) = given_up.number {
+            match (self.discard, &given_up.answer) {
+                (Some(discard), Some(Ok(answer))) => discard(shared, answer, number),
                 _ => shared.leave(number),
             }
-        }
-        drop((stream, waker, refused));
-        if shared.attachment_kind.is_some() {
-            Shared::release(shared.lock());
         }
     }
 }
@@ -345,46 +322,32 @@ type Taken = (Result<AmpBox, RemoteError>, Option<BoxNumber>);
 /// The answer, or why there will be none. An answer that has arrived counts, even if the
 /// connection has ended since.
 fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Taken, CallError>> {
-    let mut state = shared.lock();
-    if let Some(answer) = state.core.take_answer(id) {
-        let number = state.unclaimed.take_answer(id);
-        if number.is_some() {
-            state.decoding += 1;
-        } else if matches!(state.phase, Phase::Ended(_)) {
-            Shared::release(state);
-        }
-        return Poll::Ready(Ok((answer, number)));
+    // Wakers are cloned and dropped with nothing locked.
+    let mut other = None;
+    loop {
+        let polled = shared.with(|state| {
+            let outcome = state.core.poll_answer(id);
+            if outcome.is_some() {
+                return Poll::Ready(outcome);
+            }
+            match (state.core.waiter_mut(id), &mut other) {
+                (Some(waiter), Some(other)) => std::mem::swap(waiter, other),
+                // The task has changed.
+                (Some(waiter), None) if !waiter.will_wake(cx.waker()) => return Poll::Ready(None),
+                _ => {}
+            }
+            Poll::Pending
+        });
+        return match ready!(polled) {
+            Some(Outcome::Answered(answer, number)) => Poll::Ready(Ok((answer, number))),
+            Some(Outcome::NotSent(error)) => Poll::Ready(Err(CallError::NotSent(error))),
+            Some(Outcome::Closed(reason)) => Poll::Ready(Err(CallError::Closed(reason))),
+            None => {
+                other = Some(cx.waker().clone());
+                continue;
+            }
+        };
     }
-    if let Some(error) = state.take_refused(id) {
-        return Poll::Ready(Err(CallError::NotSent(error)));
-    }
-    if let Some(reason) = state.phase.refusal() {
-        let reason = reason.clone();
-        // Dropped once the lock is.
-        let stream = state.core.is_switch(id).then(|| std::mem::take(&mut state.handed_over));
-        let waker = state.core.forget(id);
-        Shared::release(state);
-        drop((stream, waker));
-        return Poll::Ready(Err(CallError::Closed(reason)));
-    }
-    match state.core.waiter_mut(id) {
-        Some(waiter) if !waiter.will_wake(cx.waker()) => {}
-        _ => return Poll::Pending,
-    }
-    // The task has changed. Wakers are cloned and dropped with nothing locked.
-    drop(state);
-    let mut waker = cx.waker().clone();
-    let mut state = shared.lock();
-    if state.phase.refusal().is_none()
-        && let Some(waiter) = state.core.waiter_mut(id)
-    {
-        std::mem::swap(waiter, &mut waker);
-        drop(state);
-        return Poll::Pending;
-    }
-    // The answer came in between, or the end did.
-    drop(state);
-    poll_answer(shared, id, cx)
 }
 
 impl Drop for Exchange {
@@ -396,9 +359,7 @@ impl Drop for Exchange {
                 if let Some(number) = self.number {
                     shared.leave(number);
                 }
-                let mut state = shared.lock();
-                state.decoding -= 1;
-                Shared::release(state);
+                shared.with(|state| state.core.decoding -= 1);
             }
             _ => {}
         }

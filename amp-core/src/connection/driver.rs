@@ -18,7 +18,6 @@ use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use tokio::time::Sleep;
@@ -36,14 +35,12 @@ use unfinished::Unfinished;
 
 use super::line::Line;
 use super::peer::{Handle, Peer};
-use super::shared::{Phase, Shared, State, Switch, Upgrading};
-use super::together::Share;
+use super::shared::{Shared, Upgrading};
 use super::transport::{NoTransport, Transport};
-use super::unclaimed::BoxNumber;
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
 use crate::error::CloseReason;
-use crate::proto::IncomingCall;
+use crate::proto::{BoxNumber, IncomingCall, Share, Transmit, Waits, Wants};
 use crate::report::Report;
 use crate::responder::Locator;
 use crate::runtime;
@@ -60,7 +57,7 @@ const TURNS: usize = 32;
 /// Drives one connection: a future that resolves when it has ended, to the reason.
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; whoever queues
-/// a box, closes the connection or ends a responder, through [`Shared::update`]; a caller that has
+/// a box, closes the connection or ends a responder, through [`Shared::with`]; a caller that has
 /// borrowed its line and leaves it something to do; the timers that limit the end and the age of
 /// attachments, those of [`Liveness`], and the one of [`Buffers`].
 pub(crate) struct Driver {
@@ -93,29 +90,17 @@ pub(crate) struct Driver {
     queueing: Option<Queueing>,
     /// How many bytes are held for the peer, as far as the server knows.
     held: Share,
+    /// How many bytes were queued when that was counted.
+    counted: usize,
     lookout: Option<Lookout>,
     /// Set once nothing can be written any more. What the peer sent before it went is still read.
     broken: Option<Broken>,
-    switching: Switching,
     upgrading: Option<Upgrading>,
     /// Ends the time that attachments may wait, while there may be any.
     aging: Option<Pin<Box<Sleep>>>,
     /// Ends the time that running responders have before a graceful end.
     draining: Option<Pin<Box<Sleep>>>,
     ending: Option<Ending>,
-}
-
-/// Whether a protocol switch is being made. From the box that asks for it, or that agrees to it,
-/// bytes are not read as boxes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Switching {
-    No,
-    /// The peer has asked for it, and the responder has not decided.
-    Asked,
-    /// Both sides agree. Once what is queued is sent, the stream is handed over.
-    Agreed,
-    /// Another transport is being made of the stream.
-    Upgrading,
 }
 
 /// How far the last attempt to read has come.
@@ -157,12 +142,16 @@ struct Input {
     /// Whether nobody is left to be answered, although there may be more to read.
     gone: bool,
     wakers: Vec<Waker>,
-    /// Whether there may be more boxes in the buffer, which wait for the driver's next turn.
+    /// Whether there may be more boxes in the buffer, which wait for the driver's next turn, or until
+    /// a protocol switch is decided.
     left: bool,
+    /// Whether it is for such a switch that they wait.
+    boundary: bool,
     /// How many answers are given out before that: see [`reading::ANSWERS_AT_ONCE`].
     turn: usize,
-    /// How many attachments nothing had claimed when boxes were last sorted out.
-    unclaimed: usize,
+    /// Whether so many attachments waited when boxes were last sorted out that they should be claimed
+    /// before more are received.
+    hoarding: bool,
     /// How many boxes were decoded.
     decoded: u64,
 }
@@ -223,8 +212,9 @@ impl Driver {
             gone: false,
             wakers: Vec::new(),
             left: false,
+            boundary: false,
             turn: *reading::ANSWERS_AT_ONCE.start(),
-            unclaimed: 0,
+            hoarding: false,
             decoded: 0,
         };
         Self {
@@ -246,9 +236,9 @@ impl Driver {
             told_of_room: false,
             queueing: None,
             held,
+            counted: 0,
             lookout: None,
             broken: None,
-            switching: Switching::No,
             upgrading: None,
             aging: None,
             draining: None,
@@ -259,8 +249,7 @@ impl Driver {
     /// Writes until nothing is queued, or the transport takes no more.
     fn poll_writing(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
         if self.sends_nothing() {
-            let unsent = std::mem::take(self.shared.lock().core.outgoing());
-            drop(unsent);
+            drop(self.shared.with(|state| std::mem::take(state.core.outgoing())));
             return Ok(Progress::Waiting);
         }
         if let Some(error) = self.line.failed.take()
@@ -270,30 +259,26 @@ impl Driver {
         }
         for _ in 0..TURNS {
             if self.line.writing.is_empty() {
-                let mut state = self.shared.lock();
-                if state.core.outgoing().is_empty() {
-                    break;
-                }
-                // Others are about to call too: what they queue goes out with the same write.
-                // A lone call has nobody to wait for.
-                if state.core.outstanding() > 1 && !self.yielded {
-                    self.yielded = true;
-                    return Ok(Progress::More);
-                }
-                self.yielded = false;
-                state.take_queued(&mut self.line.writing);
-                // What replaces a transport carries none. The boxes that name them were encoded
-                // before; the peer answers that it has not received them.
-                let uncarried = state.upgraded.then(|| self.line.writing.take_attachments());
-                let waiting_for_room = std::mem::take(&mut state.waiting_for_room);
-                self.awaited |= !state.after.is_empty();
-                drop(state);
-                drop(uncarried);
-                if let Some(log) = &self.shared.settings.wire_log {
-                    log.sent(&self.shared.address, self.line.writing.bytes());
-                }
-                if waiting_for_room {
-                    self.tell_of_room();
+                let Self { shared, line, yielded, .. } = self;
+                let transmit =
+                    shared.with(|state| state.core.poll_transmit(&mut line.writing, *yielded));
+                match transmit {
+                    Transmit::Nothing => break,
+                    Transmit::Later => {
+                        *yielded = true;
+                        return Ok(Progress::More);
+                    }
+                    Transmit::Taken { awaits_room, has_after, uncarried } => {
+                        drop(uncarried);
+                        *yielded = false;
+                        self.awaited |= has_after;
+                        if let Some(log) = &self.shared.settings.wire_log {
+                            log.sent(&self.shared.address, self.line.writing.bytes());
+                        }
+                        if awaits_room {
+                            self.tell_of_room();
+                        }
+                    }
                 }
             }
             let Poll::Ready(written) = self.line.poll_write(cx) else {
@@ -338,17 +323,11 @@ impl Driver {
     /// Starts what was to run when an answer has been written.
     fn start_what_waited(&mut self) {
         loop {
-            let after = {
-                let mut state = self.shared.lock();
-                self.awaited = !state.after.is_empty();
-                match state.after.front() {
-                    Some((position, _)) if *position <= self.line.written => {
-                        state.after.pop_front()
-                    }
-                    _ => None,
-                }
-            };
-            let Some((_, after)) = after else { return };
+            let written = self.line.written;
+            let (after, more) =
+                self.shared.with(|state| (state.core.take_after(written), state.core.has_after()));
+            self.awaited = more;
+            let Some(after) = after else { return };
             tokio::spawn(after);
         }
     }
@@ -357,97 +336,89 @@ impl Driver {
         Box::pin(tokio::time::sleep(self.shared.settings.limits.close_timeout))
     }
 
-    /// Whether too much waits while the transport takes no more, or while a protocol switch holds
-    /// it back. Calls that are not answered because of that count too.
+    /// What the driver knows alone, by which others see whether there is something for it to do.
+    fn waits(&self) -> Waits {
+        Waits {
+            writing: self.line.writing.len(),
+            counted: self.counted,
+            calls: self.input.calls_size,
+            received: self.input.waiting(),
+            ahead: self.input.ahead,
+            paused: self.reading == Reading::Paused,
+            left: self.input.left,
+            boundary: self.input.boundary,
+            pings: usize::from(self.awaits_ping()),
+            draining: self.draining.is_some(),
+            ending: self.ending.is_some(),
+            silent: self.sends_nothing(),
+            refused: self.line.failed.is_some(),
+            line: false,
+        }
+    }
+
     fn check_send_queue(&self) -> Result<(), CloseReason> {
-        if self.line.writing.is_empty() && !self.shared.is_eventful() {
+        if self.line.writing.is_empty() && !self.shared.wants(Wants::EVENTFUL) {
             // Nothing is held back.
             return Ok(());
         }
-        let too_much = self.holds_too_much(&self.shared.lock());
-        if too_much {
-            let limit = self.shared.settings.limits.send_queue_max;
-            return Err(CloseReason::Limit { what: "bytes waiting to be sent", limit });
-        }
-        Ok(())
-    }
-
-    fn holds_too_much(&self, state: &State) -> bool {
-        let waiting = state.core.queued() + self.line.writing.len() + self.input.calls_size;
-        waiting > self.shared.settings.limits.send_queue_max
-            && (state.core.holds() || !self.line.writing.is_empty())
+        let waits = self.waits();
+        self.shared.with(|state| state.core.check_queue(&waits))
     }
 
     /// Goes to work: from here on nobody else has the line, and nobody wakes the driver, since it
     /// looks at everything before it waits. `false` while a caller has the line, who wakes the driver
     /// when that is back.
     fn go_to_work(&mut self, cx: &Context<'_>) -> bool {
-        // Declared before the lock, so dropped after it.
-        let _stale;
-        let mut state = self.shared.lock();
-        if self.lending == Lending::Lent {
-            let Some(line) = state.line.take() else {
-                _stale = state.driver.replace(cx.waker().clone());
-                state.missed = true;
-                return false;
-            };
-            self.stand_in = Some(std::mem::replace(&mut self.line, line));
-            self.lending = Lending::Kept;
-        }
-        if let Some(waker) = state.driver.take() {
-            _stale = self.waker.replace(waker);
-        }
-        true
+        let Self { shared, lending, line, stand_in, waker, .. } = self;
+        // Wakers are dropped with nothing locked.
+        let (works, _stale) = shared.with(|state| {
+            if *lending == Lending::Lent {
+                let Some(back) = state.line.take() else {
+                    state.waits.line = true;
+                    return (false, std::mem::replace(&mut state.came, Some(cx.waker().clone())));
+                };
+                *stand_in = Some(std::mem::replace(line, back));
+                *lending = Lending::Kept;
+            }
+            let waker = state.driver.take().map(|driver| waker.replace(driver));
+            (true, waker.flatten())
+        });
+        works
     }
 
-    /// Waits for [`Shared::update`], unless there is something to do already: an update that came
-    /// while the driver was at work has woken nobody. Whether it waits.
+    /// Waits, unless there is something to do already: what came while the driver was at work has
+    /// woken nobody. Whether it waits.
     fn park(&mut self, cx: &Context<'_>) -> bool {
-        // Declared before the lock, so dropped after it.
-        let _stale;
-        let mut state = self.shared.lock();
-        let to_write = self.line.writing.is_empty() && !state.core.outgoing().is_empty();
-        let to_go_on = self.ending.is_none()
-            && (state.phase.refusal().is_some()
-                || self.reading == Reading::Paused && self.may_read(&mut state)
-                || self.may_start_with(&mut state)
-                || self.switching == Switching::Asked && !matches!(state.switch, Switch::Deciding)
-                || state.draining.is_some()
-                    && (self.draining.is_none() || self.is_drained(&state)));
-        let to_end = !self.sends_nothing() && self.holds_too_much(&state);
-        // The box that it waited for is encoded.
-        let to_take_back = self.line.failed.is_some()
-            && !self.sends_nothing()
-            && !self.shared.ordinals_wanted.load(Ordering::SeqCst);
-        let park = !to_go_on && !to_end && !to_take_back && !to_write;
-        if park {
-            let waker = match self.waker.take() {
-                Some(waker) if waker.will_wake(cx.waker()) => waker,
-                other => {
-                    _stale = other;
-                    cx.waker().clone()
-                }
-            };
-            state.driver = Some(waker);
-            // A reader that has paused is to hear of a call: from then on it may read, and begin
-            // what it has read ahead. And where a switch was asked for, or has replaced the
-            // transport, only the driver writes.
-            let paused = self.reading != Reading::Done || !self.input.calls.is_empty();
-            let waits = !paused && !self.shared.is_eventful();
-            if self.lending == Lending::Kept && waits {
-                let stand_in = self.stand_in.take().unwrap_or_else(Line::dead);
-                state.line = Some(std::mem::replace(&mut self.line, stand_in));
-                self.lending = Lending::Lent;
+        let waits = self.waits();
+        let mut waker = self.waker.take();
+        let _stale = waker.take_if(|waker| !waker.will_wake(cx.waker()));
+        let waker = waker.unwrap_or_else(|| cx.waker().clone());
+        // A reader that has paused is to hear of a call: from then on it may read, and begin
+        // what it has read ahead. And where a switch was asked for, or has replaced the
+        // transport, only the driver writes.
+        let idle = self.reading == Reading::Done && waits.calls == 0;
+        let Self { shared, lending, line, stand_in, waker: kept, .. } = self;
+        shared.with(|state| {
+            if !state.core.driver_wants(&waits).is_nothing() {
+                *kept = Some(waker);
+                return false;
             }
-        }
-        park
+            state.driver = Some(waker);
+            state.waits = waits;
+            if *lending == Lending::Kept && idle && state.core.is_uneventful() {
+                let stand_in = stand_in.take().unwrap_or_else(Line::dead);
+                state.line = Some(std::mem::replace(line, stand_in));
+                *lending = Lending::Lent;
+            }
+            true
+        })
     }
 
     /// Fails everything that is outstanding, for the same reason.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         // Whoever hears of the end finds the stream closed, unless a caller is just writing to it,
         // who closes it then.
-        if let Some(line) = { self.shared.lock().line.take() } {
+        if let Some(line) = self.shared.with(|state| state.line.take()) {
             self.line = line;
         }
         self.line.transport = Box::pin(NoTransport);
@@ -485,12 +456,11 @@ impl Future for Driver {
             }
             if this.ending.is_none() {
                 let mut peer_done = false;
-                match this.poll_decision().and_then(|()| this.poll_reading(cx)) {
+                match this.poll_reading(cx) {
                     Ok(progress) => more = matches!(progress, Progress::More),
                     Err(reason @ CloseReason::Io(_)) => return Poll::Ready(this.end(reason)),
                     Err(reason) => {
-                        peer_done =
-                            matches!(reason, CloseReason::Peer | CloseReason::Truncated { .. });
+                        peer_done = reason.is_end_of_stream();
                         this.shared.close(&reason);
                     }
                 }
@@ -505,10 +475,10 @@ impl Future for Driver {
                     Ok(progress) => more |= matches!(progress, Progress::More),
                     Err(reason) => this.shared.close(&reason),
                 }
-                if this.shared.is_eventful() {
+                if this.shared.wants(Wants::EVENTFUL) {
                     this.poll_draining(cx);
-                    let phase = this.shared.lock().phase.clone();
-                    if let Phase::Closing(reason) = phase {
+                    let reason = this.shared.with(|state| state.core.end.begun().cloned());
+                    if let Some(reason) = reason {
                         this.stop_watching();
                         this.begin_ending(reason, peer_done);
                     }
@@ -523,10 +493,10 @@ impl Future for Driver {
                     }
                     // Where a switch was agreed to there are no more boxes to be read.
                     None if matches!(reason, CloseReason::Io(_))
-                        && this.switching != Switching::Agreed =>
+                        && !this.shared.with(|state| state.core.switch.is_agreed()) =>
                     {
                         let deadline = this.deadline();
-                        this.shared.break_off(reason.clone());
+                        this.shared.with(|state| state.core.break_off(reason.clone()));
                         this.broken = Some(Broken { reason, deadline });
                         more = true;
                     }
@@ -578,7 +548,7 @@ impl Future for Driver {
 /// A driver that is dropped before its time ends the connection.
 impl Drop for Driver {
     fn drop(&mut self) {
-        if !matches!(self.shared.lock().phase, Phase::Ended(_)) {
+        if self.shared.over().is_none() {
             self.end(CloseReason::Local);
         }
     }

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use super::shared::{Phase, Shared, State};
+use super::shared::{Shared, State};
 use super::transport::{NoTransport, Transport};
 use crate::proto::Outgoing;
 
@@ -55,7 +55,7 @@ impl Line {
     #[cfg(feature = "metrics")]
     pub(super) fn report(&mut self, shared: &Shared) {
         if let Some(measured) = &mut self.measured {
-            let counters = { shared.lock().core.counters() };
+            let counters = shared.with(|state| state.core.counters());
             measured.report(counters);
         }
     }
@@ -120,13 +120,12 @@ impl Shared {
         let alone = state.core.outgoing().boxes() == 1 && state.core.outstanding() == 1;
         // What a log does, and how long it takes, is no caller's business.
         let watched = self.settings.wire_log.is_some();
-        if !alone || watched || self.is_eventful() || state.driver.is_none() {
+        if !alone || watched || !state.core.is_uneventful() || state.driver.is_none() {
             return None;
         }
         let idle = |line: &mut Box<Line>| line.writing.is_empty() && !line.unflushed;
         let mut line = state.line.take_if(idle)?;
-        state.take_queued(&mut line.writing);
-        state.missed = false;
+        state.core.take_queued(&mut line.writing);
         Some(Loan {
             shared: self,
             line: Some(line),
@@ -168,24 +167,16 @@ impl Drop for Loan<'_> {
         if let (Some(line), Written::Unknown) = (&mut *line, *written) {
             line.failed = Some(io::Error::other("the transport panicked"));
         }
-        let woken = {
-            let mut state = shared.lock();
-            if matches!(state.phase, Phase::Ended(_)) {
-                // Dropped once the lock is.
-                None
-            } else {
+        // The driver is woken if there is something for it to do by then. What is left over is dropped
+        // once the lock is.
+        shared.with(|state| {
+            if state.core.end.over().is_none() {
                 state.line = line.take();
                 // The driver may have come meanwhile, on another task even.
-                if state.driver.is_none() {
-                    state.driver = driver.take();
-                }
-                let left = *written != Written::All || state.missed;
-                if left { state.driver.take() } else { None }
+                state.driver = state.came.take().or_else(|| driver.take());
+                state.waits.line |= *written != Written::All;
             }
-        };
-        if let Some(driver) = woken {
-            driver.wake();
-        }
+        });
     }
 }
 

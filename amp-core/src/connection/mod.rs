@@ -7,38 +7,31 @@ mod call;
 mod driver;
 mod halves;
 mod lanes;
-mod limits;
 mod line;
 mod peer;
-mod policy;
 mod polling;
 mod quiet;
 mod shared;
 mod staging;
 mod switch;
 mod switched;
-mod together;
 mod transport;
-mod unclaimed;
 
 pub use crate::error::{CallError, CloseReason};
+pub use crate::proto::{FailurePolicy, Limits};
 pub use builder::Connection;
 pub(crate) use byte_stream::ByteStream;
 pub use call::{Call, NamedCall};
 pub(crate) use driver::{Driver, following};
 pub(crate) use lanes::{LaneId, Lanes, Place};
-pub use limits::Limits;
 pub use peer::Peer;
-pub use policy::FailurePolicy;
 #[cfg(feature = "tower")]
 pub(crate) use polling::Polling;
 pub(crate) use polling::is_within_driver;
 #[cfg(feature = "tls")]
 pub(crate) use quiet::NoSignal;
-pub(crate) use shared::{Shared, State, Then};
+pub(crate) use shared::{After, Hosted, Shared, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;
-pub(crate) use together::Together;
 pub use transport::{RefusedAttachment, Transport};
-pub(crate) use unclaimed::BoxNumber;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::call::{Call, NamedCall};
 use super::polling::is_within_responder;
-use super::shared::{Phase, Shared};
-use crate::argument::PeerAddress;
-use crate::boxes::AmpBox;
+use super::shared::Shared;
+use crate::argument::{EncodeError, PeerAddress, Proto};
+use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Command, OneWay};
 use crate::error::{CallError, CloseReason};
 use crate::observing::{Outcome, Side};
@@ -84,13 +84,8 @@ impl Peer {
     ///
     /// A future that was dropped has either queued the command or not; it never queues a part.
     pub async fn notify<C: OneWay>(&self, command: C) -> Result<(), CallError> {
-        let send = |shared: &Shared| {
-            shared.send(
-                |out, proto| command.to_box(out, proto),
-                |state, body| state.notify(C::NAME.as_bytes(), body),
-            )
-        };
-        self.when_room(C::NAME.as_bytes(), true, send).await
+        let write = |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| command.to_box(out, proto);
+        self.notify_when_room(C::NAME.as_bytes(), true, write).await
     }
 
     /// Calls a command by its name, with arguments as they are on the wire: Twisted's
@@ -135,15 +130,12 @@ impl Peer {
     {
         let command = command.as_ref();
         let arguments = AmpBox::from_pairs(arguments);
-        let send = |shared: &Shared| {
+        let write = |out: &mut BoxWriter<'_>, _: &mut Proto<'_>| {
             let arguments = arguments.as_ref().map_err(Clone::clone)?;
             super::call::check_command(command)?;
-            shared.send(
-                |out, _| Ok(out.put_box(arguments)?),
-                |state, body| state.notify(command, body),
-            )
+            Ok(out.put_box(arguments)?)
         };
-        self.when_room(command, false, send).await
+        self.notify_when_room(command, false, write).await
     }
 
     /// Closes the connection and waits until it has ended. Calls that are outstanding fail with
@@ -202,8 +194,8 @@ impl Peer {
     pub async fn closed(&self) -> CloseReason {
         loop {
             let changed = self.shared().changed.notified();
-            if let Phase::Ended(reason) = &self.shared().lock().phase {
-                return reason.clone();
+            if let Some(reason) = self.shared().over() {
+                return reason;
             }
             changed.await;
         }
@@ -215,8 +207,8 @@ impl Peer {
         let shared = self.shared();
         loop {
             let refusing = shared.refusing.notified();
-            if let Some(reason) = shared.lock().refusal() {
-                return reason.clone();
+            if let Some(reason) = shared.with(|state| state.core.end.refusal().cloned()) {
+                return reason;
             }
             refusing.await;
         }
@@ -224,11 +216,11 @@ impl Peer {
 
     /// Whether no more calls can be made: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
-        self.shared().lock().refusal().is_some()
+        self.shared().with(|state| state.core.end.refusal().is_some())
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.shared().lock().phase, Phase::Ended(_))
+        self.shared().with(|state| state.core.end.over().is_some())
     }
 
     /// Where the peer is.
@@ -243,13 +235,13 @@ impl Peer {
 
     /// What happened on the connection so far.
     pub fn counters(&self) -> Counters {
-        self.shared().lock().core.counters()
+        self.shared().with(|state| state.core.counters())
     }
 
     /// How many responders run on the connection at the moment that have had to wait. It goes on to
     /// count once the connection has ended.
     pub fn running_responders(&self) -> usize {
-        self.shared().lock().running
+        self.shared().with(|state| state.core.admission.running)
     }
 
     /// Whether both are handles of one connection.
@@ -268,11 +260,11 @@ impl Peer {
     }
 
     /// Sends a command that wants no answer once the queue has room.
-    async fn when_room(
+    async fn notify_when_room(
         &self,
         command: &[u8],
         typed: bool,
-        send: impl FnOnce(&Shared) -> Result<Result<(), CallError>, crate::EncodeError>,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), CallError> {
         let mut watch = self.shared().watch(Side::Asking, command, typed);
         let queued = async {
@@ -281,7 +273,8 @@ impl Peer {
                 room.await;
                 waited = true;
             }
-            send(self.shared()).map_err(CallError::Encode)?
+            let mut encoded = self.shared().encode(write).map_err(CallError::Encode)?;
+            Ok(self.shared().with(|state| state.core.notify(command, &mut encoded.body))?)
         }
         .await;
         watch.end(

@@ -1,73 +1,54 @@
 //! Boxes on their way out of a call or an answer, and into one: their arguments and attachments.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{MutexGuard, PoisonError};
 
-use super::limits::Limits;
-use super::shared::{Shared, State};
-use super::unclaimed::{BoxNumber, Claimed};
+use super::shared::Shared;
 use crate::argument::{Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
-use crate::proto::Body;
+use crate::proto::{Body, BoxNumber, Claimed, Limits, Scratch, Wants};
+
+/// The pairs of a box that is about to be queued, and the attachments that they name.
+///
+/// Their ordinals are nobody else's until this is dropped. If the box was queued by then, they are
+/// used, and given out again otherwise.
+pub(crate) struct Encoded<'a> {
+    pub(crate) body: Scratch,
+    ordinals: Option<Ordinals<'a>>,
+}
+
+impl Drop for Encoded<'_> {
+    fn drop(&mut self) {
+        // Whoever did not queue the box left its attachments where they are.
+        if let Some(ordinals) = &mut self.ordinals
+            && self.body.attachments.is_empty()
+        {
+            ordinals.give_out();
+        }
+    }
+}
 
 impl Shared {
-    /// Encodes arguments on the caller's task, with nothing locked that anyone else needs; then
-    /// `put` gives them to the core, or leaves them. Not to be called with the state locked.
-    pub(crate) fn send<R>(
+    /// Encodes arguments on the caller's task, with nothing locked that anyone else needs. Not to be
+    /// called with the state locked.
+    #[inline]
+    pub(crate) fn encode(
         &self,
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-        put: impl FnOnce(&mut State, &mut Body) -> R,
-    ) -> Result<R, EncodeError> {
-        self.queue(write, |body| self.update(|state| put(state, body)))
-    }
-
-    /// As [`send`](Self::send), for a call: when nothing else could share the write, it is written
-    /// here.
-    pub(super) fn send_call<R>(
-        &self,
-        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-        put: impl FnOnce(&mut State, &mut Body) -> R,
-    ) -> Result<R, EncodeError> {
-        let mut loan = None;
-        let result = self.queue(write, |body| {
-            let mut state = self.lock();
-            let result = put(&mut state, body);
-            loan = self.borrow_line(&mut state);
-            if loan.is_none() {
-                self.wake_driver(state);
-            }
-            result
-        })?;
-        if let Some(loan) = loan {
-            loan.write();
+    ) -> Result<Encoded<'_>, EncodeError> {
+        let mut encoded = Encoded { body: Scratch::new(), ordinals: None };
+        let Body { pairs, segments, attachments, count } = &mut *encoded.body;
+        let mut staging = Staging::new(self, attachments);
+        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
+        let mut writer = BoxWriter::sharing(pairs, segments, count);
+        write(&mut writer, &mut proto)?;
+        writer.finish()?;
+        if let Some(mut ordinals) = staging.ordinals.take() {
+            ordinals.count = encoded.body.attachments.len() as u64;
+            encoded.ordinals = Some(ordinals);
         }
-        Ok(result)
-    }
-
-    fn queue<R>(
-        &self,
-        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-        put: impl FnOnce(&mut Body) -> R,
-    ) -> Result<R, EncodeError> {
-        Body::scratch(|body| {
-            let Body { pairs, segments, attachments, count } = &mut *body;
-            let mut staging = Staging::new(self, attachments);
-            let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
-            let mut writer = BoxWriter::sharing(pairs, segments, count);
-            write(&mut writer, &mut proto)?;
-            writer.finish()?;
-            let Staging { ordinals, attachments, .. } = staging;
-            let count = attachments.len() as u64;
-            let result = put(body);
-            // Whoever did not queue the box left its attachments where they are.
-            if body.attachments.is_empty()
-                && let Some(mut ordinals) = ordinals
-            {
-                ordinals.give_out(count);
-            }
-            Ok(result)
-        })
+        Ok(encoded)
     }
 
     /// Decodes what a box holds, claiming the attachments that it names.
@@ -114,8 +95,10 @@ impl Shared {
         let (arguments, count, spent) = self.read(ampbox, number);
         let (Some(number), Ok(_)) = (number, &arguments) else { return (arguments, spent) };
         let Limits { unclaimed_attachments, attachments_in_all, .. } = self.settings.limits;
-        let added =
-            self.lock().claims.add(number, count, unclaimed_attachments, attachments_in_all);
+        let added = self.with(|state| {
+            let claims = &mut state.core.claims;
+            claims.add(number, count, unclaimed_attachments, attachments_in_all)
+        });
         match added {
             Ok(()) => (arguments, spent),
             Err((what, limit)) => {
@@ -126,21 +109,6 @@ impl Shared {
         }
     }
 
-    /// A call that is being answered takes so many bytes more, now that it is decoded.
-    pub(crate) fn begin_decoded(&self, bytes: usize) {
-        self.tell(|state| state.running_bytes += bytes);
-        if let Some(together) = &self.settings.together {
-            together.add_bytes(bytes);
-        }
-    }
-
-    pub(crate) fn end_decoded(&self, bytes: usize) {
-        self.tell(|state| state.running_bytes -= bytes);
-        if let Some(together) = &self.settings.together {
-            together.remove_bytes(bytes);
-        }
-    }
-
     /// Closes what nothing can claim any more, when nothing will read this box or it was read in
     /// part.
     pub(crate) fn leave(&self, number: BoxNumber) {
@@ -148,7 +116,7 @@ impl Shared {
     }
 
     fn done(&self, number: BoxNumber, claimed: Claimed, whole: bool) {
-        let dead = { self.lock().unclaimed.done(number, claimed, whole) };
+        let dead = self.with(|state| state.core.unclaimed.done(number, claimed, whole));
         if !dead.is_empty() {
             tracing::debug!(count = dead.len(), "dropped attachments that nothing has claimed");
         }
@@ -179,21 +147,23 @@ struct Ordinals<'a> {
     shared: &'a Shared,
     /// `None` once that is unlocked.
     next: Option<MutexGuard<'a, u64>>,
+    /// How many the box names.
+    count: u64,
 }
 
 impl<'a> Ordinals<'a> {
     fn lock(shared: &'a Shared) -> Self {
         let next = shared.next_ordinal.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { shared, next: Some(next) }
+        Self { shared, next: Some(next), count: 0 }
     }
 
     fn next(&self) -> u64 {
         self.next.as_ref().map_or(0, |next| **next)
     }
 
-    fn give_out(&mut self, count: u64) {
+    fn give_out(&mut self) {
         if let Some(next) = &mut self.next {
-            **next += count;
+            **next += self.count;
         }
     }
 }
@@ -202,8 +172,9 @@ impl Drop for Ordinals<'_> {
     fn drop(&mut self) {
         self.next = None;
         // Looked at once it is unlocked, and set before the driver looks whether it is locked.
-        if self.shared.ordinals_wanted.swap(false, Ordering::SeqCst) {
-            self.shared.update(|_| ());
+        fence(Ordering::SeqCst);
+        if self.shared.wants(Wants::ORDINALS) {
+            self.shared.with(|state| state.core.await_ordinals(false));
         }
     }
 }
@@ -212,7 +183,7 @@ impl Attachments for Staging<'_, '_> {
     fn kind(&self) -> Option<AttachmentKind> {
         let kind = self.shared.attachment_kind?;
         // What came before the transport was replaced can be claimed.
-        let carried = self.received || !self.shared.bytes_only.load(Ordering::Relaxed);
+        let carried = self.received || !self.shared.wants(Wants::BYTES_ONLY);
         carried.then_some(kind)
     }
 
@@ -224,7 +195,7 @@ impl Attachments for Staging<'_, '_> {
     }
 
     fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
-        let attachment = self.shared.lock().unclaimed.claim(ordinal)?;
+        let attachment = self.shared.with(|state| state.core.unclaimed.claim(ordinal))?;
         self.claims += 1;
         let (lowest, highest) = self.claimed.unwrap_or((ordinal, ordinal));
         self.claimed = Some((lowest.min(ordinal), highest.max(ordinal)));
@@ -234,7 +205,6 @@ impl Attachments for Staging<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::connection::{Connection, Peer};
     use std::cell::RefCell;
 
@@ -252,8 +222,8 @@ mod tests {
         thread_local!(static AT_THE_END: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) });
 
         fn send(peer: &Peer) {
-            let put = |state: &mut State, body: &mut Body| state.core.notify(b"A", body);
-            peer.shared().send(|out, _| Ok(out.put(b"a", b"1")?), put).unwrap().unwrap();
+            let mut encoded = peer.shared().encode(|out, _| Ok(out.put(b"a", b"1")?)).unwrap();
+            peer.shared().with(|state| state.core.notify(b"A", &mut encoded.body)).unwrap();
         }
 
         let (peer, _driver) = Connection::new(tokio::io::duplex(100).0).start();

@@ -2,9 +2,7 @@ use std::future::poll_fn;
 
 use super::call::Exchange;
 use super::peer::Peer;
-#[cfg(feature = "tls")]
-use super::shared::Phase;
-use super::shared::{HandedOver, Shared};
+use super::shared::{Shared, Then};
 use super::switched::Switched;
 use crate::argument::{EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxWriter};
@@ -35,7 +33,7 @@ impl Peer {
         &self,
         command: C,
     ) -> Result<Switched, CallError<C::Error>> {
-        let exchange = Exchange::for_switch(self.clone(), true, HandedOver::Wanted);
+        let exchange = Exchange::for_switch(self.clone(), true, Then::HandOver);
         ask_switch(exchange, C::NAME.as_bytes(), |out, proto| command.to_box(out, proto)).await?;
         Wanted(self.shared()).stream().await.map_err(CallError::Closed)
     }
@@ -64,7 +62,7 @@ impl Peer {
     {
         let command = command.as_ref();
         let arguments = AmpBox::from_pairs(arguments);
-        let exchange = Exchange::for_switch(self.clone(), false, HandedOver::Wanted);
+        let exchange = Exchange::for_switch(self.clone(), false, Then::HandOver);
         ask_switch(exchange, command, |out, _| {
             let arguments = arguments.as_ref().map_err(Clone::clone)?;
             super::call::check_command(command)?;
@@ -104,19 +102,17 @@ impl Peer {
         role: crate::tls::Role,
     ) -> Result<(), CallError<C::Error>> {
         let upgrade = crate::tls::upgrade(role);
-        let exchange = Exchange::for_switch(self.clone(), true, HandedOver::Upgrade(upgrade));
+        let exchange = Exchange::for_switch(self.clone(), true, Then::Replace(upgrade));
         ask_switch(exchange, C::NAME.as_bytes(), |out, proto| command.to_box(out, proto)).await?;
         loop {
             // Made before the look, so that a change in between is not missed.
             let changed = self.shared().changed.notified();
-            {
-                let state = self.shared().lock();
-                if state.upgraded {
-                    return Ok(());
-                }
-                if let Phase::Ended(reason) = &state.phase {
-                    return Err(CallError::Closed(reason.clone()));
-                }
+            let replaced = self.shared().with(|state| state.core.switch.has_replaced());
+            if replaced {
+                return Ok(());
+            }
+            if let Some(reason) = self.shared().over() {
+                return Err(CallError::Closed(reason));
             }
             changed.await;
         }
@@ -147,8 +143,15 @@ impl Wanted<'_> {
         loop {
             // Made before the look, so that an end in between is not missed.
             let changed = self.0.changed.notified();
-            if let Some(handed_over) = self.0.take_handed_over() {
-                return handed_over;
+            // One look at both: the connection ends right after it has handed over the stream.
+            let (stream, over) = self
+                .0
+                .with(|state| (state.core.switch.take_stream(), state.core.end.over().cloned()));
+            if let Some(stream) = stream {
+                return Ok(stream);
+            }
+            if let Some(reason) = over {
+                return Err(reason);
             }
             changed.await;
         }
@@ -157,6 +160,7 @@ impl Wanted<'_> {
 
 impl Drop for Wanted<'_> {
     fn drop(&mut self) {
-        self.0.forget_switch();
+        // The stream is dropped with nothing locked.
+        drop(self.0.with(|state| state.core.switch.forget()));
     }
 }

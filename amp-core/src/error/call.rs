@@ -147,6 +147,7 @@ impl<E> From<SwitchRefused> for CallError<E> {
     fn from(refused: SwitchRefused) -> Self {
         match refused {
             SwitchRefused::UnderWay => CallError::SwitchUnderWay,
+            SwitchRefused::Replaced => CallError::TlsStarted,
             SwitchRefused::NotQueued(error) => error.into(),
         }
     }
@@ -157,6 +158,7 @@ impl<E> From<NotQueued> for CallError<E> {
         match error {
             NotQueued::TooManyCalls(error) => CallError::TooManyCalls(error),
             NotQueued::TooLarge(error) => CallError::Encode(error.into()),
+            NotQueued::Closed(reason) => CallError::Closed(reason),
         }
     }
 }

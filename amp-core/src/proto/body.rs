@@ -1,5 +1,6 @@
 use bytes::BytesMut;
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
 
 use crate::argument::Attachment;
 use crate::boxes::{BoxWriter, Segment, Segments};
@@ -19,31 +20,60 @@ pub struct Body {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Body> = RefCell::default();
+    static SCRATCH: Cell<Option<Box<Body>>> = const { Cell::new(None) };
 }
 
 /// A scratch body over this size, in bytes, is not kept.
 const KEPT: usize = 64 << 10;
 
-impl Body {
-    /// Runs `f` with a body that is empty, and whose buffers stay with the thread: boxes are encoded
-    /// into it and then copied to where they go, and no buffer grows for each of them. What is left
-    /// in there is dropped.
-    pub(crate) fn scratch<R>(f: impl FnOnce(&mut Body) -> R) -> R {
-        if SCRATCH.try_with(|_| ()).is_err() {
-            // The thread ends, and one of its values encodes something as it is dropped.
-            return f(&mut Body::default());
-        }
-        SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-            Ok(mut body) => {
-                let emptied = Emptied(&mut body);
-                f(&mut *emptied.0)
-            }
-            // A hook that encodes a box on its own, while one is being encoded.
-            Err(_) => f(&mut Body::default()),
-        })
-    }
+/// A body that is empty, and whose buffers stay with the thread: boxes are encoded into it and then
+/// copied to where they go, and no buffer grows for each of them. What is left in there is dropped.
+#[derive(Debug)]
+pub(crate) struct Scratch(Option<Box<Body>>);
 
+impl Scratch {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        // There is none while the thread has another one, as a hook may that encodes a box on its own,
+        // nor when the thread ends, and one of its values encodes something as it is dropped.
+        Self(Some(SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default()))
+    }
+}
+
+impl Deref for Scratch {
+    type Target = Body;
+
+    #[inline]
+    fn deref(&self) -> &Body {
+        self.0.as_ref().expect("a body, until it is dropped")
+    }
+}
+
+impl DerefMut for Scratch {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Body {
+        self.0.as_mut().expect("a body, until it is dropped")
+    }
+}
+
+impl Drop for Scratch {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut body) = self.0.take() else { return };
+        let Body { pairs, segments, attachments, count } = &mut *body;
+        pairs.clear();
+        segments.clear();
+        attachments.clear();
+        *count = 0;
+        let of_lists = segments.capacity() * size_of::<Segment>()
+            + attachments.capacity() * size_of::<Attachment>();
+        if pairs.capacity() + of_lists <= KEPT {
+            let _ = SCRATCH.try_with(|scratch| scratch.set(Some(body)));
+        }
+    }
+}
+
+impl Body {
     /// A writer of the pairs, which leaves large values where they are: see
     /// [`put_bytes`](crate::ValueWriter::put_bytes).
     pub fn writer(&mut self) -> BoxWriter<'_> {
@@ -58,24 +88,6 @@ impl Body {
     }
 }
 
-/// What was encoded into it is dropped with this, however it ends.
-struct Emptied<'a>(&'a mut Body);
-
-impl Drop for Emptied<'_> {
-    fn drop(&mut self) {
-        let Body { pairs, segments, attachments, count } = &mut *self.0;
-        pairs.clear();
-        segments.clear();
-        attachments.clear();
-        *count = 0;
-        let of_lists = segments.capacity() * size_of::<Segment>()
-            + attachments.capacity() * size_of::<Attachment>();
-        if pairs.capacity() + of_lists > KEPT {
-            *self.0 = Body::default();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,23 +96,21 @@ mod tests {
 
     #[test]
     fn what_comes_back_is_empty_and_not_large() {
-        let place = Body::scratch(|body| {
-            body.pairs.extend_from_slice(b"before");
-            body.attachments.push(Arc::new(()));
-            let place = body.pairs.as_ptr();
-            let other = Body::scratch(|other| {
-                other.pairs.extend_from_slice(b"other");
-                other.pairs.as_ptr()
-            });
-            assert_ne!(other, place, "the first one is still taken");
-            place
-        });
-        Body::scratch(|body| {
-            assert_eq!((body.pairs.as_ptr(), body.pairs.len()), (place, 0));
-            assert!(body.attachments.is_empty());
-            body.pairs.resize(KEPT + 1, 0);
-        });
-        Body::scratch(|body| assert_eq!(body.pairs.capacity(), 0));
+        let mut body = Scratch::new();
+        body.pairs.extend_from_slice(b"before");
+        body.attachments.push(Arc::new(()));
+        let place = body.pairs.as_ptr();
+        let mut other = Scratch::new();
+        other.pairs.extend_from_slice(b"other");
+        assert_ne!(other.pairs.as_ptr(), place, "the first one is still taken");
+        drop(other);
+        drop(body);
+        let mut body = Scratch::new();
+        assert_eq!((body.pairs.as_ptr(), body.pairs.len()), (place, 0));
+        assert!(body.attachments.is_empty());
+        body.pairs.resize(KEPT + 1, 0);
+        drop(body);
+        assert_eq!(Scratch::new().pairs.capacity(), 0);
     }
 
     /// Which of a thread's values goes first depends on which was used first.
@@ -110,7 +120,7 @@ mod tests {
 
         impl Drop for AtTheEnd {
             fn drop(&mut self) {
-                Body::scratch(|body| body.pairs.extend_from_slice(b"last"));
+                Scratch::new().pairs.extend_from_slice(b"last");
                 DONE.store(true, Ordering::Relaxed);
             }
         }
@@ -120,7 +130,7 @@ mod tests {
 
         let thread = std::thread::spawn(|| {
             AT_THE_END.with(|_| ());
-            Body::scratch(|_| ());
+            drop(Scratch::new());
         });
         thread.join().unwrap();
         assert!(DONE.load(Ordering::Relaxed));

@@ -2,6 +2,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 
 use crate::boxes::{AmpBox, BoxError, MAX_VALUE, keys};
+use crate::error::CloseReason;
 use crate::report::Escaped;
 
 /// A peer that does not keep to the protocol. It ends the connection.
@@ -32,7 +33,7 @@ pub struct TooManyCalls {
 }
 
 /// A call that was not queued. Nothing was sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotQueued {
     /// Too many calls are outstanding.
@@ -41,15 +42,21 @@ pub enum NotQueued {
     /// Its box would be over a limit of this side.
     #[error(transparent)]
     TooLarge(#[from] BoxError),
+    /// No more calls are made: the connection ends, or nothing can be sent.
+    #[error(transparent)]
+    Closed(CloseReason),
 }
 
 /// A protocol switch that cannot be made now. Nothing was sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SwitchRefused {
     /// Another one is under way.
     #[error("a protocol switch is under way")]
     UnderWay,
+    /// The transport was replaced by a switch before, by that to TLS: that happens once at most.
+    #[error("TLS has been started before")]
+    Replaced,
     /// The call that asks for it was not queued.
     #[error(transparent)]
     NotQueued(#[from] NotQueued),

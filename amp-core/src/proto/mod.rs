@@ -33,21 +33,48 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// Those who make and answer calls need but a part of it.
+#![cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "a connection needs all of it"))]
+
+mod admission;
 mod body;
 mod calls;
 mod core;
 mod error;
+pub(crate) mod held;
+mod host;
+mod limits;
 mod outgoing;
+mod phase;
+mod policy;
+mod released;
+mod switch;
 #[cfg(test)]
 mod tests;
+mod together;
+mod unclaimed;
+mod wants;
 
 pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
 pub use body::Body;
+pub(crate) use body::Scratch;
 pub use calls::CallId;
 pub use error::{NotQueued, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
+pub use host::Host;
+pub use limits::Limits;
 pub use outgoing::Outgoing;
+pub use policy::FailurePolicy;
+pub use switch::Then;
 
 #[cfg(feature = "tokio")]
-pub(crate) use self::core::WasRemoved;
+pub(crate) use self::core::{Outcome, Transmit, WasRemoved};
 #[cfg(feature = "tokio")]
-pub(crate) use outgoing::Removed;
+pub(crate) use {
+    admission::{Admission, Refusal},
+    outgoing::Removed,
+    released::Released,
+    switch::Leaving,
+    together::{Share, Together, UNCOUNTED},
+    unclaimed::{BoxNumber, Claimed},
+    wants::{Waits, Wants},
+};

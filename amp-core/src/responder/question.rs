@@ -4,16 +4,18 @@ use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Waker;
 use tracing::Span;
 
 use super::failure::{BoxedError, Failure};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxWriter, keys};
 use crate::command::{Arguments, CommandError};
-use crate::connection::{BoxNumber, CloseReason, FailurePolicy, Peer, State, Then, following};
+use crate::connection::{After, Hosted, Peer, Then, following};
+use crate::error::CloseReason;
 use crate::observing::{Outcome, Plain, Side, Watch};
 use crate::panics::{Panic, caught, caught_future};
-use crate::proto::{Body, IncomingCall, RemoteError};
+use crate::proto::{BoxNumber, Core, FailurePolicy, IncomingCall, RemoteError};
 use crate::report::Report;
 use crate::restraint::restrained;
 use crate::shorten::Shortened;
@@ -109,7 +111,7 @@ impl Question {
         let more = spent.saturating_sub(ampbox.size());
         if more > UNCOUNTED && arguments.is_ok() {
             self.decoded = more;
-            self.peer.shared().begin_decoded(more);
+            self.peer.shared().with(|state| state.core.add_bytes(more));
         }
         match arguments {
             Ok(arguments) => Some(arguments),
@@ -133,7 +135,7 @@ impl Question {
     }
 
     pub(super) fn answer(&mut self, response: &impl Arguments) {
-        self.answer_with(|out, proto| response.to_box(out, proto), State::answer);
+        self.answer_with(|out, proto| response.to_box(out, proto), &mut None);
     }
 
     /// Answers, and runs `after` once the answer has been written, which counts with `len` bytes of
@@ -147,10 +149,7 @@ impl Question {
         let shared = self.peer.shared();
         let mut after = Some(following(shared, len + self.decoded, self.number, after));
         // One that is left is dropped with nothing locked.
-        let answered = self.answer_with(
-            |out, proto| response.to_box(out, proto),
-            |state, tag, body| state.answer_then(tag, body, &mut after),
-        );
+        let answered = self.answer_with(|out, proto| response.to_box(out, proto), &mut after);
         if answered
             && self.tag.is_none()
             && let Some(after) = after
@@ -161,40 +160,43 @@ impl Question {
     }
 
     pub(super) fn answer_box(&mut self, response: &AmpBox) {
-        self.answer_with(|out, _| Ok(out.put_box(response)?), State::answer);
+        self.answer_with(|out, _| Ok(out.put_box(response)?), &mut None);
     }
 
-    /// Answers with what `write` writes, and says whether that could be encoded.
+    /// Answers with what `write` writes, and says whether that could be encoded. What runs once the
+    /// answer has been written is taken out of `after` if that is queued.
     fn answer_with(
         &mut self,
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-        put: impl FnOnce(&mut State, &[u8], &mut Body) -> Result<(), BoxError>,
+        after: &mut Option<After>,
     ) -> bool {
-        let Self { peer, tag, asks_switch, answered, watch, .. } = self;
-        debug_assert!(!*answered, "a call is answered once");
-        let shared = peer.shared();
-        let put = |state: &mut State, tag: &[u8], body: &mut Body| {
-            let put = put(state, tag, body);
-            if *asks_switch && put.is_ok() {
-                // A responder that makes no switches has taken the place of the one that does.
-                state.refuse_switch();
-            }
-            put
+        debug_assert!(!self.answered, "a call is answered once");
+        let shared = self.peer.shared();
+        // It is written even where nobody is answered: what is wrong with it is worth knowing.
+        let queued = match caught(|| shared.encode(write)) {
+            Err(panic) => Err(Undeclared::Panicked(panic)),
+            Ok(Err(error)) => Err(Undeclared::Encode(error)),
+            Ok(Ok(mut encoded)) => match &self.tag {
+                None => Ok(Outcome::Done),
+                Some(tag) => {
+                    let body = &mut encoded.body;
+                    let queued = shared.with(|state| {
+                        state.core.answer_then(tag, body, after)?;
+                        if self.asks_switch {
+                            // A responder that makes no switches has taken the place of the one that
+                            // does.
+                            state.core.refuse_switch();
+                        }
+                        Ok(Outcome::Answered)
+                    });
+                    queued.map_err(|error: BoxError| Undeclared::Encode(error.into()))
+                }
+            },
         };
-        let sent = caught(|| {
-            if let Some(tag) = tag {
-                let sent = shared.send(write, |state, body| put(state, tag, body));
-                sent.and_then(|put| Ok(put.map(|()| Outcome::Answered)?))
-            } else {
-                // It is written all the same: what is wrong with it is worth knowing.
-                shared.send(write, |_, _| ()).map(|()| Outcome::Done)
-            }
-        });
-        let sent = sent.map_err(Undeclared::Panicked);
-        match sent.and_then(|sent| sent.map_err(Undeclared::Encode)) {
+        match queued {
             Ok(outcome) => {
-                *answered = true;
-                watch.end(outcome, None);
+                self.answered = true;
+                self.watch.end(outcome, None);
                 true
             }
             Err(error) => {
@@ -221,23 +223,21 @@ impl Question {
             return;
         }
         let shared = self.peer.shared();
-        let accepted = shared.update(|state| {
-            shared.note_event();
-            state.accept_switch(tag, then)
-        });
-        match accepted {
+        match shared.with(|state| state.core.accept_switch(tag, then)) {
             Ok(()) => {
                 self.answered = true;
                 self.watch.end(Outcome::Answered, None);
             }
-            Err((_, why)) => self.fail_undeclared(&Undeclared::Switch(why)),
+            Err((_, why)) => {
+                self.fail_undeclared(&Undeclared::Switch(Report(&why).to_string()));
+            }
         }
     }
 
     /// Fails with an error that the command declares.
     pub(super) fn fail(&mut self, error: &impl CommandError) {
         let (code, fatal) = (error.code().as_bytes(), error.is_fatal());
-        self.finish(code, &error.to_string(), fatal);
+        self.finish(code, &error.to_string(), true, fatal);
     }
 
     /// Fails as a responder has.
@@ -258,13 +258,13 @@ impl Question {
 
     /// Fails with a code that a responder by name has chosen.
     pub(super) fn fail_with(&mut self, code: &[u8], description: &str) {
-        self.finish(code, description, false);
+        self.finish(code, description, true, false);
     }
 
     pub(crate) fn fail_unhandled(&mut self) {
         tracing::debug!(command = %self.command(), "no responder for a call");
         let RemoteError { code, description, .. } = RemoteError::unhandled(&self.command);
-        self.finish(&code, &description, false);
+        self.finish(&code, &description, true, false);
     }
 
     /// Refuses a call that came when the connection was about to end.
@@ -274,22 +274,15 @@ impl Question {
             self.answered = true;
             return;
         }
-        self.finish_by(keys::CLOSING.as_bytes(), false, State::refuse);
+        self.fail_by(keys::CLOSING.as_bytes(), true, false, |core, tag| core.refuse(tag));
     }
 
     pub(crate) fn fail_undeclared(&mut self, error: &Undeclared) {
         let reference = next_reference();
         let shown = format!("{reference:08x}");
         self.log(&shown, error);
-        match self.policy() {
-            // What the peer is told says nothing of the cause, but where to look for it.
-            FailurePolicy::Stay => {
-                let description = format!("Unknown Error (reference {shown})");
-                self.finish(keys::UNKNOWN.as_bytes(), &description, false);
-            }
-            // To the letter what Twisted says.
-            FailurePolicy::Close => self.finish(keys::UNKNOWN.as_bytes(), "Unknown Error", true),
-        }
+        let description = self.policy().describe(&shown);
+        self.finish(keys::UNKNOWN.as_bytes(), &description, false, false);
     }
 
     /// A peer can make any number of calls fail.
@@ -303,11 +296,18 @@ impl Question {
         restrained!(failures, warn, "a call failed", %command, %reference, %error);
     }
 
-    fn finish(&mut self, code: &[u8], description: &str, close: bool) {
-        self.finish_by(code, close, |state, tag| state.fail(tag, code, description));
+    fn finish(&mut self, code: &[u8], description: &str, declared: bool, fatal: bool) {
+        self.fail_by(code, declared, fatal, |core, tag| core.fail(tag, code, description));
     }
 
-    fn finish_by(&mut self, code: &[u8], close: bool, fail: impl FnOnce(&mut State, &[u8])) {
+    /// The call has failed, which the connection is told by `fail` if the peer is to be told.
+    fn fail_by(
+        &mut self,
+        code: &[u8],
+        declared: bool,
+        fatal: bool,
+        fail: impl FnOnce(&mut Core<Waker, Hosted>, &[u8]),
+    ) {
         debug_assert!(!self.answered, "a call is answered once");
         self.answered = true;
         #[cfg(feature = "tower")]
@@ -316,16 +316,15 @@ impl Question {
         }
         let shared = self.peer.shared();
         if let Some(tag) = &self.tag {
-            shared.update(|state| {
-                fail(state, tag);
+            shared.with(|state| {
+                fail(&mut state.core, tag);
                 if self.asks_switch {
-                    state.refuse_switch();
+                    state.core.refuse_switch();
                 }
             });
         }
         self.watch.end(Outcome::Failed, Some(code));
-        // A failure that cannot be answered is an undeclared one, whatever it is.
-        if close || (self.tag.is_none() && self.policy() == FailurePolicy::Close) {
+        if fatal || self.policy().closes(declared, self.tag.is_some()) {
             let command = self.command().to_string().into();
             let code = String::from_utf8_lossy(code).into();
             shared.close(&CloseReason::Failed { command, code });
@@ -385,7 +384,7 @@ impl Drop for Question {
             self.peer.shared().leave(number);
         }
         if self.decoded > 0 {
-            self.peer.shared().end_decoded(self.decoded);
+            self.peer.shared().with(|state| state.core.remove_bytes(self.decoded));
         }
         if self.answered {
             return;
@@ -396,7 +395,7 @@ impl Drop for Question {
             let command = self.command();
             tracing::debug!(%command, "a responder was dropped before it had answered");
             self.watch.end(Outcome::Closed, None);
-            self.finish(keys::UNKNOWN.as_bytes(), "", false);
+            self.finish(keys::UNKNOWN.as_bytes(), "", true, false);
         } else {
             // Responders are dropped when the runtime shuts down.
             self.fail_undeclared(if panicking {

@@ -158,7 +158,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
         R: Future<Output = Result<crate::tls::Role, C::Error>> + Send + 'static,
     {
-        self.switching(responder, |role| Then::Upgrade(crate::tls::upgrade(role)))
+        self.switching(responder, |role| Then::Replace(crate::tls::upgrade(role)))
     }
 
     #[track_caller]
@@ -180,7 +180,7 @@ where
     H: FnOnce(Switched) -> G + Send + 'static,
     G: Future<Output = ()> + Send + 'static,
 {
-    Then::HandOver(Box::new(move |stream| Box::pin(successor(stream))))
+    Then::Succeed(Box::new(move |stream| Box::pin(successor(stream))))
 }
 
 /// The responder of a command that switches the protocol, which decides by a `D`.

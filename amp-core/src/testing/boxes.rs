@@ -38,13 +38,15 @@ pub fn ask_box<C: Command>(command: &C) -> Result<Bytes, EncodeError> {
     let mut body = body_of(command)?;
     let name = C::NAME.as_bytes();
     sent(|core| {
-        if !C::REQUIRES_ANSWER {
-            return core.notify(name, &mut body);
-        }
-        match core.call(name, &mut body, ()) {
+        let queued = if C::REQUIRES_ANSWER {
+            core.call(name, &mut body, ()).map(|_| ())
+        } else {
+            core.notify(name, &mut body)
+        };
+        match queued {
             Err(NotQueued::TooLarge(error)) => Err(error),
             // It is the only call, and one is always possible.
-            Err(NotQueued::TooManyCalls(_)) | Ok(_) => Ok(()),
+            _ => Ok(()),
         }
     })
 }

@@ -17,7 +17,7 @@ use crate::argument::{EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, Decoder};
 use crate::command::{Arguments, Command, CommandError, OneWay, read_arguments};
 use crate::connection::{Connection, Peer};
-use crate::proto::{Body, Core, CoreLimits, Event, IncomingCall, RemoteError};
+use crate::proto::{Body, Core, CoreLimits, Event, IncomingCall, NotQueued, RemoteError};
 use crate::report::Report;
 use crate::responder::Responders;
 use crate::shorten::Shortened;
@@ -230,7 +230,9 @@ impl Script {
     pub fn notify<C: OneWay>(self, command: &C) -> Self {
         let mut core = Core::<()>::new(CoreLimits::default());
         let queued = core.notify(C::NAME.as_bytes(), &mut written(C::NAME, body_of(command)));
-        written(C::NAME, queued.map_err(Into::into));
+        if let Err(NotQueued::TooLarge(error)) = queued {
+            written::<()>(C::NAME, Err(error.into()));
+        }
         self.then(Step::Send(core.outgoing().take_bytes()))
     }
 

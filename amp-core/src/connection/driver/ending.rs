@@ -6,8 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
-use super::super::shared::State;
-use super::{Driver, Input, READ_MIN, Switching, TURNS};
+use super::{Driver, Input, READ_MIN, TURNS};
 use crate::error::CloseReason;
 use crate::runtime;
 
@@ -34,15 +33,8 @@ pub(super) struct Ending {
 
 impl Driver {
     pub(super) fn begin_ending(&mut self, reason: CloseReason, peer_done: bool) {
-        let is_of_peer = matches!(
-            reason,
-            CloseReason::Protocol(_)
-                | CloseReason::Limit { .. }
-                | CloseReason::NoLogin { .. }
-                | CloseReason::BoxTimeout { .. }
-        );
         let timeout = self.shared.settings.limits.close_timeout;
-        let (timeout, left) = if is_of_peer {
+        let (timeout, left) = if reason.is_fault_of_peer() {
             (timeout.min(SHORT_FAREWELL), SHORT_FAREWELL_BYTES)
         } else {
             (timeout, FAREWELL_BYTES)
@@ -65,7 +57,7 @@ impl Driver {
             tracing::debug!("the connection did not end in time");
             return Poll::Ready(());
         }
-        if self.switching == Switching::Upgrading {
+        if self.upgrading.is_some() {
             // What is held back is sent once there is a transport.
             return Poll::Pending;
         }
@@ -96,7 +88,7 @@ impl Driver {
         let sent = self.input.calls.is_empty()
             && self.line.writing.is_empty()
             && !self.line.unflushed
-            && self.shared.lock().core.outgoing().is_empty();
+            && self.shared.with(|state| state.core.outgoing().is_empty());
         if sent && !ending.shut_down {
             match self.line.transport.as_mut().poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => ending.shut_down = true,
@@ -111,10 +103,9 @@ impl Driver {
     /// Closes the connection if it is to end gracefully and nothing is being answered any more, or
     /// that takes too long.
     pub(super) fn poll_draining(&mut self, cx: &mut Context<'_>) {
-        let (within, drained) = {
-            let state = self.shared.lock();
-            (state.draining, self.is_drained(&state))
-        };
+        let waits = self.waits();
+        let (within, drained) =
+            self.shared.with(|state| (state.core.end.draining(), state.core.is_drained(&waits)));
         let Some(within) = within else { return };
         let deadline = self.draining.get_or_insert_with(|| Box::pin(tokio::time::sleep(within)));
         let too_late = deadline.as_mut().poll(cx).is_ready();
@@ -124,14 +115,5 @@ impl Driver {
         if drained || too_late {
             self.shared.close(&CloseReason::Local);
         }
-    }
-
-    /// Whether nothing is being answered, and nothing that was read has yet to be looked at. A
-    /// responder queues its answer before it is done.
-    pub(super) fn is_drained(&self, state: &State) -> bool {
-        state.running == 0
-            && self.input.calls.is_empty()
-            && !self.input.left
-            && self.switching == Switching::No
     }
 }

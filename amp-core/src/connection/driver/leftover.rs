@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::super::peer::{Handle, Peer};
 use super::super::shared::Shared;
-use super::running::{Busy, begin};
+use super::running::begin;
 use super::{Driver, Received};
 use crate::responder::{Locator, Question};
 use crate::restraint::restrained;
@@ -33,7 +33,8 @@ impl Driver {
         if self.input.calls.is_empty() {
             return;
         }
-        let holds_back = { self.holds_back(&self.shared.lock()) };
+        let waits = self.waits();
+        let holds_back = self.shared.with(|state| state.core.holds_back(&waits));
         if holds_back {
             self.drop_unanswerable();
             let calls = std::mem::take(&mut self.input.calls);
@@ -96,14 +97,13 @@ impl Future for Leftover {
                 return Poll::Ready(());
             }
             let mut waker = Some(cx.waker().clone());
-            let full = {
-                let mut state = shared.lock();
-                let full = Busy::of(&state).is_full(&shared.settings);
+            let full = shared.with(|state| {
+                let full = state.core.is_full();
                 if full {
                     std::mem::swap(&mut state.leftover, &mut waker);
                 }
                 full
-            };
+            });
             // Wakers are dropped with nothing locked.
             drop(waker);
             if full {

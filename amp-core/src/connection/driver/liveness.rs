@@ -6,11 +6,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::super::shared::{Shared, State};
-use super::{Driver, Progress, Reading, Switching};
+use super::super::shared::Shared;
+use super::{Driver, Progress, Reading};
 use crate::command::{Command, NoError};
 use crate::error::{CallError, CloseReason};
-use crate::proto::{Body, CallId};
+use crate::proto::{CallId, Wants};
 use crate::report::Report;
 use crate::restraint::{Restraint, restrained};
 
@@ -41,17 +41,17 @@ type SendPing = Box<dyn Fn(&Shared) -> Result<Option<CallId>, CallError<NoError>
 impl Pings {
     pub(crate) fn new<C: Command>(command: C, every: Duration, timeout: Duration) -> Self {
         let send = move |shared: &Shared| {
-            let put = |state: &mut State, body: &mut Body| {
-                let name = C::NAME.as_bytes();
-                if !C::REQUIRES_ANSWER {
-                    state.notify(name, body)?;
-                    return Ok(None);
-                }
-                // Nobody is to be woken: whoever receives the answer looks for it.
-                Ok(Some(state.core.call(name, body, Waker::noop().clone())?))
-            };
-            let sent = shared.send(|out, proto| command.to_box(out, proto), put);
-            sent.map_err(CallError::Encode)?
+            let name = C::NAME.as_bytes();
+            let encoded = shared.encode(|out, proto| command.to_box(out, proto));
+            let mut encoded = encoded.map_err(CallError::Encode)?;
+            if !C::REQUIRES_ANSWER {
+                shared.with(|state| state.core.notify(name, &mut encoded.body))?;
+                return Ok(None);
+            }
+            // Nobody is to be woken: whoever receives the answer looks for it.
+            let nobody = Waker::noop().clone();
+            let id = shared.with(|state| state.core.call(name, &mut encoded.body, nobody))?;
+            Ok(Some(id))
         };
         Self { every: every.max(SHORTEST), timeout, send: Box::new(send) }
     }
@@ -198,7 +198,12 @@ impl Driver {
             // The end has a reason already.
             return Ok(());
         }
-        let leaving = (self.switching == Switching::Agreed).then_some(self.line.written);
+        let (boundary, agreed) = if self.shared.wants(Wants::BOUNDARY) {
+            (true, self.shared.with(|state| state.core.switch.is_agreed()))
+        } else {
+            (false, false)
+        };
+        let leaving = agreed.then_some(self.line.written);
         let before = std::mem::replace(&mut watch.leaving, leaving);
         let alive = if leaving.is_some() {
             // Nothing more is read: what is left is that the peer takes what is sent.
@@ -206,7 +211,7 @@ impl Driver {
         } else {
             // What is about to be read may be from just now. What waits behind calls is read right
             // after them.
-            let waits = self.switching == Switching::No && !self.input.calls.is_empty();
+            let waits = !boundary && !self.input.calls.is_empty();
             self.reading == Reading::Behind && !waits
         };
         if alive {
@@ -229,18 +234,15 @@ impl Driver {
             && let Some(Outstanding { id, .. }) = watch.pinging.and_then(|p| p.outstanding)
             && !take_answer(&self.shared, id)
         {
-            let waiter = self.shared.lock().core.forget(id);
-            drop(waiter);
+            drop(self.shared.with(|state| state.core.forget(id)));
         }
     }
 }
 
 /// Whether the ping was answered, with whatever. Then it is over.
 fn take_answer(shared: &Shared, id: CallId) -> bool {
-    let (answer, number) = {
-        let mut state = shared.lock();
-        (state.core.take_answer(id), state.unclaimed.take_answer(id))
-    };
+    let (answer, number) =
+        shared.with(|state| (state.core.take_answer(id), state.core.unclaimed.take_answer(id)));
     if let Some(number) = number {
         shared.leave(number);
     }
@@ -253,14 +255,13 @@ fn send_ping(
     written: u64,
     complained: &mut bool,
 ) -> Option<Outstanding> {
-    if shared.lock().core.holds() {
+    if shared.with(|state| state.core.holds()) {
         // It would be held back behind a protocol switch.
         return None;
     }
     match send(shared) {
         Ok(id) => {
-            let state = shared.lock();
-            let end = state.taken + state.core.queued() as u64;
+            let end = shared.with(|state| state.core.end_of_queue());
             id.map(|id| Outstanding { id, end, written })
         }
         Err(error) => {

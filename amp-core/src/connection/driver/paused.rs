@@ -11,9 +11,9 @@ use std::task::Context;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::super::shared::State;
-use super::{Busy, Driver, Progress, Reading, Switching};
+use super::{Driver, Progress, Reading};
 use crate::error::CloseReason;
+use crate::proto::Wants;
 
 /// How often a paused driver looks for its peer. It needs three looks to be sure that one has gone
 /// which had sent too much to be read ahead, and that takes less than a second.
@@ -36,36 +36,8 @@ pub(super) struct Lookout {
 }
 
 impl Driver {
-    /// Whether another call may be received now: see
-    /// [`Limits::running_responders`](crate::Limits::running_responders).
-    pub(super) fn may_read(&self, state: &mut State) -> bool {
-        !self.is_full(state)
-            || self.must_go_on(state)
-            || !state.core.outgoing().is_empty()
-            || self.input.waiting() < self.input.ahead && !self.is_crowded_by(state.unclaimed.len())
-    }
-
-    /// Whether a call that was received has to wait: as many are being answered as may, or others of
-    /// the server's connections leave no room for it.
-    pub(super) fn holds_back(&self, state: &State) -> bool {
-        self.is_full(state) && !self.must_go_on(state)
-    }
-
-    fn is_full(&self, state: &State) -> bool {
-        Busy::of(state).is_full(&self.shared.settings)
-    }
-
-    /// Whether calls are begun although as many run as may: the peer may be unable to go on
-    /// otherwise, or they are only to be refused.
-    fn must_go_on(&self, state: &State) -> bool {
-        state.core.outstanding() > usize::from(self.awaits_ping())
-            || !self.line.writing.is_empty()
-            || state.draining.is_some()
-            || self.switching != Switching::No
-    }
-
     /// Whether a ping is outstanding. Nothing has to wait for its answer.
-    fn awaits_ping(&self) -> bool {
+    pub(super) fn awaits_ping(&self) -> bool {
         self.watch.as_ref().is_some_and(|watch| watch.awaits_answer())
     }
 
@@ -74,7 +46,7 @@ impl Driver {
     /// the peer has asked for a protocol switch what follows may be no boxes, and nothing is read ahead;
     /// nobody waits for what is decided once the peer has gone.
     pub(super) fn poll_lookout(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
-        let deciding = self.switching == Switching::Asked;
+        let deciding = self.shared.wants(Wants::DECIDING);
         if self.reading != Reading::Paused && !deciding {
             self.lookout = None;
             return Ok(Progress::Waiting);

@@ -8,12 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use super::super::all_held;
 use super::super::peer::Peer;
-use super::super::shared::{HandedOver, State, Switch};
-use super::{
-    Busy, Driver, Input, Progress, READ_MAX, READ_MIN, Reading, Received, Switching, TURNS, begin,
-};
+use super::{Driver, Input, Progress, READ_MAX, READ_MIN, Reading, Received, TURNS, begin};
 use crate::error::CloseReason;
-use crate::proto::{Event, ProtocolError};
+use crate::proto::{Event, ProtocolError, Refusal, Wants};
 use crate::responder::{Question, Undeclared};
 
 /// How many boxes are decoded before they are sorted out. Many small ones take more memory than
@@ -32,9 +29,10 @@ impl Driver {
         self.reading = Reading::Behind;
         let until = self.stint.bytes() + READ_MAX;
         for _ in 0..TURNS {
-            if self.switching != Switching::No {
+            if self.shared.wants(Wants::BOUNDARY) {
                 return Ok(Progress::Waiting);
             }
+            self.input.boundary = false;
             if self.stint.is_over() {
                 break;
             }
@@ -45,17 +43,20 @@ impl Driver {
             }
             self.handle_received()?;
             self.check_send_queue()?;
-            let mut crowded = self.is_crowded_by(self.input.unclaimed);
-            if crowded || self.shared.is_eventful() {
-                let state = self.shared.lock();
-                if state.phase.refusal().is_some() {
+            let mut hoarding = self.input.hoarding;
+            if hoarding || self.shared.wants(Wants::EVENTFUL) {
+                let (closes, hoards) = self.shared.with(|state| {
+                    let hoards = state.core.is_hoarding(state.core.unclaimed.len());
+                    (state.core.end.begun().is_some(), hoards)
+                });
+                if closes {
                     // What comes later than the failure that closes the connection is not answered.
                     return Ok(Progress::More);
                 }
                 // Those who have just got their answers claim what these name before more is read.
-                crowded = self.is_crowded_by(state.unclaimed.len());
+                hoarding = hoards;
             }
-            if self.stint.bytes() >= until || crowded || self.input.left {
+            if self.stint.bytes() >= until || hoarding || self.input.left {
                 break;
             }
         }
@@ -65,15 +66,15 @@ impl Driver {
     /// Receives more bytes, or says how to go on without.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Result<Option<Progress>, CloseReason> {
         let usual = self.input.calls.is_empty()
-            && !self.shared.has_news()
+            && !self.shared.wants(Wants::LOOK)
             && !self.busy.is_full(&self.shared.settings);
         if usual {
             self.input.ahead = 0;
         } else {
-            let (queued, may_read) = {
-                let mut state = self.shared.lock();
-                (!state.core.outgoing().is_empty(), self.may_read(&mut state))
-            };
+            let waits = self.waits();
+            let (queued, may_read) = self
+                .shared
+                .with(|state| (!state.core.outgoing().is_empty(), state.core.may_read(&waits)));
             if queued && self.line.writing.is_empty() && !self.input.calls.is_empty() {
                 // What their answers wait behind is sent first.
                 return Ok(Some(Progress::More));
@@ -95,10 +96,7 @@ impl Driver {
         if received == 0 {
             self.leave_behind();
             let received = self.input.buffer.len();
-            return Err(match received {
-                0 => CloseReason::Peer,
-                _ => CloseReason::Truncated { received },
-            });
+            return Err(CloseReason::end_of_stream(received));
         }
         if let Some(watch) = &mut self.watch {
             watch.received();
@@ -120,7 +118,7 @@ impl Driver {
         if received.is_pending() && buffers.poll_release(cx, buffer) {
             *ask = READ_MIN;
             self.line.writing.release();
-            self.shared.lock().core.outgoing().release();
+            self.shared.with(|state| state.core.outgoing().release());
         }
         let received = ready!(received)?;
         if received == room && *ask < READ_MAX {
@@ -140,9 +138,10 @@ impl Driver {
             decoded?;
             // A switch that is refused at once leaves the boxes behind it, and those are answered
             // even if the refusal closes the connection.
-            if !self.is_switch_refused() {
+            if !self.input.boundary || self.shared.wants(Wants::BOUNDARY) {
                 return Ok(());
             }
+            (self.input.left, self.input.boundary) = (false, false);
         }
     }
 
@@ -152,7 +151,7 @@ impl Driver {
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
         while !self.input.calls.is_empty() && !self.stint.is_over() {
             let full = self.busy.is_full(&self.shared.settings);
-            if full || self.shared.is_crowded() || self.shared.has_news() {
+            if full || self.shared.wants(Wants::CROWDED | Wants::LOOK) {
                 self.look();
                 if !self.may_start() {
                     break;
@@ -175,11 +174,11 @@ impl Driver {
 
     /// Looks at what has changed: what calls are answered by, and how much goes on already.
     fn look(&mut self) {
-        let replaced = {
-            let mut state = self.shared.look();
-            self.busy = Busy::of(&state);
+        let Self { shared, busy, .. } = self;
+        let replaced = shared.with(|state| {
+            (busy.admission, busy.closing) = state.core.look();
             state.replaced.take()
-        };
+        });
         // Those that were there before are dropped here, and their state is the user's.
         if let Some(locator) = replaced {
             self.locator = locator;
@@ -188,47 +187,26 @@ impl Driver {
 
     /// Whether a call waits whose responder may start.
     pub(super) fn may_start(&self) -> bool {
-        !self.input.calls.is_empty() && self.may_start_with(&mut self.shared.lock())
-    }
-
-    pub(super) fn may_start_with(&self, state: &mut State) -> bool {
-        !self.input.calls.is_empty() && !self.holds_back(state) && self.has_room(state)
-    }
-
-    /// Whether so little is to be sent that another responder may start.
-    fn has_room(&self, state: &mut State) -> bool {
-        let limits = &self.shared.settings.limits;
-        // Once both sides agree to a switch, what came before it is begun before it is made. And
-        // what is held back when the connection ends is not sent at all.
-        let agreed = matches!(self.switching, Switching::Agreed | Switching::Upgrading);
-        let (bytes, boxes) = if agreed || self.ending.is_some() {
-            let outgoing = state.core.outgoing();
-            (outgoing.len(), outgoing.boxes())
-        } else {
-            (state.core.queued(), state.core.queued_boxes())
-        };
-        // A quarter is left for what the next message brings.
-        let waiting = state.unclaimed.len();
-        if waiting > limits.unclaimed_attachments / 4 * 3
-            || all_held::is_crowded_by(waiting, limits.attachments_in_all)
-        {
-            return bytes < limits.send_queue.max(limits.send_queue_max / 2);
+        if self.input.calls.is_empty() {
+            return false;
         }
-        bytes < limits.send_queue && boxes < limits.send_queue_boxes
+        let waits = self.waits();
+        self.shared.with(|state| state.core.may_start(&waits))
     }
 
     pub(super) fn receive_attachments(&mut self) -> Result<(), CloseReason> {
         if self.input.attachments.is_empty() {
             return Ok(());
         }
-        let limits = &self.shared.settings.limits;
+        let limits = self.shared.settings.limits;
         let limit = limits.unclaimed_attachments;
-        let now = Instant::now();
-        let (first, over) = {
-            let unclaimed = &mut self.shared.lock().unclaimed;
-            let first = unclaimed.receive(self.input.attachments.drain(..), now);
+        let now = Instant::now().into_std();
+        let Self { shared, input, .. } = self;
+        let (first, over) = shared.with(|state| {
+            let unclaimed = &mut state.core.unclaimed;
+            let first = unclaimed.receive(input.attachments.drain(..), now);
             (first, (unclaimed.len() > limit).then(|| unclaimed.take_all()))
-        };
+        });
         if let Some(over) = over {
             tracing::debug!(count = over.len(), "dropped attachments that nothing has claimed");
             return Err(CloseReason::Limit { what: "unclaimed attachments", limit });
@@ -241,22 +219,16 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether so many attachments wait that they should be claimed before more are received.
-    pub(super) fn is_crowded_by(&self, waiting: usize) -> bool {
-        let limits = &self.shared.settings.limits;
-        waiting > limits.unclaimed_attachments / 2
-            || all_held::is_crowded_by(waiting, limits.attachments_in_all)
-    }
-
     /// Drops the attachments that have waited for too long.
     pub(super) fn poll_aging(&mut self, cx: &mut Context<'_>) {
         while let Some(timer) = &mut self.aging
             && timer.as_mut().poll(cx).is_ready()
         {
             let after = self.shared.settings.limits.unclaimed_timeout;
-            let (dead, next) = { self.shared.lock().unclaimed.expire(after) };
+            let now = Instant::now().into_std();
+            let (dead, next) = self.shared.with(|state| state.core.unclaimed.expire(now, after));
             match next {
-                Some(next) => timer.as_mut().set(sleep(next)),
+                Some(next) => timer.as_mut().reset(next.into()),
                 None => self.aging = None,
             }
             if !dead.is_empty() {
@@ -269,11 +241,10 @@ impl Driver {
     pub(super) fn decode(&mut self) -> Result<(), ProtocolError> {
         // Behind a box that switches the protocol there are no boxes. Where one is to be expected
         // each box is looked at before the next is decoded.
-        if self.shared.has_news() {
+        if self.shared.wants(Wants::LOOK) {
             self.look();
         }
-        let expected = self.locator.has_switches()
-            || self.shared.is_eventful() && self.shared.lock().core.is_switching();
+        let expected = self.locator.has_switches() || self.shared.wants(Wants::SWITCH_ASKED);
         loop {
             let turn = self.input.turn.saturating_sub(self.input.wakers.len());
             let most = if expected { 1 } else { turn.clamp(1, AT_ONCE) };
@@ -300,7 +271,11 @@ impl Driver {
             }
             self.stint.received(self.input.boxes.len());
             self.handle_boxes()?;
-            if !decoded? || self.switching != Switching::No {
+            if self.shared.wants(Wants::BOUNDARY) {
+                (self.input.left, self.input.boundary) = (true, true);
+                return Ok(());
+            }
+            if !decoded? {
                 return Ok(());
             }
             let enough = self.input.wakers.len() >= self.input.turn || self.stint.is_over();
@@ -313,42 +288,34 @@ impl Driver {
 
     /// Sorts out what was decoded: answers to their calls, calls to be answered.
     pub(super) fn handle_boxes(&mut self) -> Result<(), ProtocolError> {
-        let Self { shared, locator, switching, input, .. } = self;
-        let Input { boxes, calls, calls_size, gone, wakers, unclaimed, turn, .. } = input;
+        let Self { shared, locator, input, .. } = self;
+        let Input { boxes, calls, calls_size, gone, wakers, hoarding, turn, .. } = input;
         let (mut ignored, mut unanswerable) = (0, 0);
         let mut unwanted = Vec::new();
         // A user's code may say so, so it is asked while nothing is locked. Where it may be true
         // there is one box at a time.
         let asks_switch = boxes.first().is_some_and(|ampbox| locator.is_switch(ampbox));
-        // Dropped once the lock is.
-        let mut refused = HandedOver::Unwanted;
-        let handled = {
-            let mut state = shared.lock();
-            *unclaimed = state.unclaimed.len();
+        let handled = shared.with(|state| {
+            let core = &mut state.core;
+            *hoarding = core.is_hoarding(core.unclaimed.len());
             let (least, most) = ANSWERS_AT_ONCE.into_inner();
             // Who waits for nothing has no answers to give out.
-            *turn = match state.core.outstanding() {
+            *turn = match core.outstanding() {
                 0 => most,
                 outstanding => (outstanding / 2).clamp(least, most),
             };
             boxes.drain(..).try_for_each(|ampbox| {
-                let asked = state.core.is_switching();
-                let number = state.unclaimed.number();
-                let event = state.core.handle_box(ampbox)?;
-                if asked && !state.core.is_switching() && !matches!(event, Event::Switched(_)) {
-                    refused = std::mem::take(&mut state.handed_over);
-                }
-                match event {
+                let number = core.unclaimed.number();
+                match core.handle_box(ampbox)? {
                     Event::Answered { id, waiter } => {
                         if let Some(number) = number {
-                            state.unclaimed.answered(id, number);
+                            core.unclaimed.answered(id, number);
                         }
                         wakers.push(waiter);
                     }
                     Event::Switched(waker) => {
                         wakers.extend(waker);
                         unwanted.extend(number.map(|number| (number, None)));
-                        *switching = Switching::Agreed;
                     }
                     // Nobody is there to be answered.
                     Event::Called(call) if *gone && call.tag().is_some() => {
@@ -357,11 +324,7 @@ impl Driver {
                     }
                     Event::Called(call) => {
                         if asks_switch {
-                            if state.core.is_switching() {
-                                return Err(ProtocolError::SwitchesCross);
-                            }
-                            state.switch = Switch::Deciding;
-                            *switching = Switching::Asked;
+                            core.handle_switch()?;
                         }
                         let received = Received { call, number };
                         *calls_size += received.size();
@@ -369,7 +332,7 @@ impl Driver {
                     }
                     Event::Late { id, answer } => {
                         ignored += 1;
-                        let discard = state.unclaimed.take_given_up(id);
+                        let discard = core.unclaimed.take_given_up(id);
                         if let Some(number) = number {
                             unwanted.push((number, discard.zip(answer.ok())));
                         }
@@ -381,8 +344,7 @@ impl Driver {
                 }
                 Ok(())
             })
-        };
-        drop(refused);
+        });
         for (number, discard) in unwanted {
             match discard {
                 Some((discard, answer)) => discard(shared, &answer, number),
@@ -402,31 +364,21 @@ impl Driver {
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
     fn start_responder(&mut self, received: &Received) -> Result<(), CloseReason> {
         let Received { call, number } = received;
-        let Busy { running, running_bytes, draining } = self.busy;
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
-        let asks_switch = self.switching == Switching::Asked && self.input.calls.is_empty();
+        let asks_switch = self.input.calls.is_empty() && self.shared.wants(Wants::DECIDING);
         let peer = Peer::recent(&self.shared, &mut self.handle);
         let mut question = Question::new(peer, call, *number, asks_switch);
-        if draining {
-            question.fail_closing();
-            return Ok(());
-        }
-        let limits = &self.shared.settings.limits;
-        let over = if running >= limits.running_responders_max {
-            Some(("running responders", limits.running_responders_max))
-        } else if running_bytes >= limits.running_bytes_max {
-            Some(("bytes of calls being answered", limits.running_bytes_max))
-        } else {
-            let together = self.shared.settings.together.as_ref();
-            together.and_then(|together| together.reached(running, running_bytes))
-        };
-        if let Some((what, limit)) = over {
-            let one_way = call.tag().is_none();
-            question.fail_undeclared(&Undeclared::TooMany { what, limit });
-            if one_way {
-                return Err(CloseReason::Limit { what, limit });
+        match self.busy.admit(&self.shared.settings) {
+            Ok(()) => {}
+            Err(Refusal::Closing) => {
+                question.fail_closing();
+                return Ok(());
             }
-            return Ok(());
+            Err(Refusal::TooMany { what, limit }) => {
+                question.fail_undeclared(&Undeclared::TooMany { what, limit });
+                let one_way = call.tag().is_none();
+                return if one_way { Err(CloseReason::Limit { what, limit }) } else { Ok(()) };
+            }
         }
         begin(&self.shared, &self.locator, question, received);
         Ok(())

@@ -9,35 +9,29 @@ use tracing::Instrument;
 
 use super::super::builder::Settings;
 use super::super::polling::Polling;
-use super::super::shared::{After, Phase, Shared, State};
-use super::super::unclaimed::BoxNumber;
+use super::super::shared::{After, Shared};
 use super::Received;
 use crate::observing::outliving;
+use crate::proto::{Admission, BoxNumber, Refusal};
 use crate::responder::{Locator, Question};
 
-/// What a connection answers already.
+/// What a connection answers already, as it was when the driver last looked.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Busy {
-    /// With what runs after answers.
-    pub(super) running: usize,
-    pub(super) running_bytes: usize,
+    pub(super) admission: Admission,
     /// Whether it is about to end, and answers nothing more.
-    pub(super) draining: bool,
+    pub(super) closing: bool,
 }
 
 impl Busy {
-    pub(super) fn of(state: &State) -> Self {
-        let State { running, following, running_bytes, ref draining, .. } = *state;
-        Self { running: running + following, running_bytes, draining: draining.is_some() }
-    }
-
     /// Whether as many responders run as may before no more calls are read.
     pub(super) fn is_full(self, settings: &Settings) -> bool {
-        let Self { running, running_bytes, .. } = self;
-        let limits = &settings.limits;
-        running >= limits.running_responders
-            || running_bytes >= limits.running_bytes
-            || settings.together.as_ref().is_some_and(|all| all.is_full_for(running, running_bytes))
+        self.admission.is_full(&settings.limits, settings.together.as_deref())
+    }
+
+    /// Whether the next call is begun.
+    pub(super) fn admit(self, settings: &Settings) -> Result<(), Refusal> {
+        self.admission.admit(self.closing, &settings.limits, settings.together.as_deref())
     }
 }
 
@@ -53,7 +47,7 @@ impl Future for OnTask {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { responding, running } = &mut *self;
-        let _polling = Polling::by_task(&running.counted.shared);
+        let _polling = Polling::by_task(&running.shared);
         responding.as_mut().poll(cx)
     }
 }
@@ -80,36 +74,7 @@ pub(super) fn begin(
         let running = Running::new(Arc::clone(shared), call.ampbox().size(), *number);
         tokio::spawn(OnTask { responding, running }.instrument(span));
     } else if let Some(number) = number {
-        shared.lock().claims.remove(*number);
-    }
-}
-
-/// Counts a responder that has been started and is not done, and the bytes of its call, and what that
-/// has claimed.
-pub(super) struct Running {
-    counted: Counted,
-    number: Option<BoxNumber>,
-}
-
-impl Running {
-    pub(super) fn new(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>) -> Self {
-        Self { counted: Counted::new(shared, len, |state| &mut state.running), number }
-    }
-
-    /// Counts what runs after an answer instead.
-    fn after(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>) -> Self {
-        if let Some(number) = number {
-            shared.lock().claims.hold(number);
-        }
-        Self { counted: Counted::new(shared, len, |state| &mut state.following), number }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.counted.shared.lock().claims.remove(number);
-        }
+        shared.with(|state| state.core.claims.remove(*number));
     }
 }
 
@@ -121,52 +86,54 @@ pub(crate) fn following(
     number: Option<BoxNumber>,
     after: impl Future<Output = ()> + Send + 'static,
 ) -> After {
-    let running = Running::after(Arc::clone(shared), len, number);
+    let running = Running::count(Arc::clone(shared), len, number, true);
     Box::pin(async move {
         after.await;
         drop(running);
     })
 }
 
-/// One of those that a connection counts, until this is dropped.
-struct Counted {
+/// Counts a responder that has been started and is not done, or what runs after its answer, and the
+/// bytes of its call, and what that has claimed.
+pub(super) struct Running {
     shared: Arc<Shared>,
     len: usize,
-    among: fn(&mut State) -> &mut usize,
+    number: Option<BoxNumber>,
+    /// Whether it runs after the answer.
+    after: bool,
 }
 
-impl Counted {
-    fn new(shared: Arc<Shared>, len: usize, among: fn(&mut State) -> &mut usize) -> Self {
-        let mut outlives = false;
-        shared.tell(|state| {
-            *among(state) += 1;
-            state.running_bytes += len;
-            outlives = matches!(state.phase, Phase::Ended(_));
+impl Running {
+    pub(super) fn new(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>) -> Self {
+        Self::count(shared, len, number, false)
+    }
+
+    fn count(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>, after: bool) -> Self {
+        let outlives = shared.with(|state| {
+            state.core.begin(len, after);
+            if let Some(number) = number.filter(|_| after) {
+                state.core.claims.hold(number);
+            }
+            state.core.end.over().is_some()
         });
-        if let Some(together) = &shared.settings.together {
-            together.begin_call(len);
-        }
         if outlives {
             outliving::add(1);
             #[cfg(feature = "metrics")]
             outliving::report(1);
         }
-        Self { shared, len, among }
+        Self { shared, len, number, after }
     }
 }
 
-impl Drop for Counted {
+impl Drop for Running {
     fn drop(&mut self) {
-        let (mut outlived, mut leftover) = (false, None);
-        self.shared.tell(|state| {
-            *(self.among)(state) -= 1;
-            state.running_bytes -= self.len;
-            outlived = matches!(state.phase, Phase::Ended(_));
-            leftover = state.leftover.take();
+        let (outlived, leftover) = self.shared.with(|state| {
+            state.core.finish(self.len, self.after);
+            if let Some(number) = self.number {
+                state.core.claims.remove(number);
+            }
+            (state.core.end.over().is_some(), state.leftover.take())
         });
-        if let Some(together) = &self.shared.settings.together {
-            together.end_call(self.len);
-        }
         leftover.into_iter().for_each(Waker::wake);
         if outlived {
             outliving::remove();

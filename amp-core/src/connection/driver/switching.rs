@@ -2,58 +2,32 @@
 
 use std::task::{Context, Poll};
 
-use super::super::shared::{HandedOver, Switch, Then, Upgraded};
+use super::super::shared::Upgraded;
 use super::super::switched::Switched;
 use super::super::transport::NoTransport;
-use super::{Driver, Progress, Switching};
+use super::{Driver, Progress};
 use crate::argument::Attachment;
 use crate::error::CloseReason;
+use crate::proto::{Leaving, Wants};
 
 impl Driver {
-    /// Goes on with a protocol switch that the peer has asked for, once that is decided: when it
-    /// is refused, boxes follow.
-    pub(super) fn poll_decision(&mut self) -> Result<(), CloseReason> {
-        if self.is_switch_refused() { self.handle_received() } else { Ok(()) }
-    }
-
-    /// Whether a switch that the peer has asked for has just been refused.
-    pub(super) fn is_switch_refused(&mut self) -> bool {
-        if self.switching == Switching::Asked {
-            self.switching = match self.shared.lock().switch {
-                Switch::Deciding => return false,
-                Switch::Accepted(_) => Switching::Agreed,
-                Switch::None => Switching::No,
-            };
-            return self.switching == Switching::No;
-        }
-        false
-    }
-
     /// Hands the stream over, once everything before the switch is sent.
     pub(super) fn poll_hand_over(&mut self) -> Poll<CloseReason> {
-        let agreed = self.switching == Switching::Agreed && self.broken.is_none();
         let written =
             self.line.writing.is_empty() && !self.line.unflushed && self.input.calls.is_empty();
-        if !agreed || !written || !self.shared.lock().core.outgoing().is_empty() {
+        if !self.shared.wants(Wants::BOUNDARY) || self.broken.is_some() || !written {
             return Poll::Pending;
         }
-        let (switch, handed_over) = {
-            let mut state = self.shared.lock();
-            let switch = std::mem::take(&mut state.switch);
-            let upgrades = matches!(state.handed_over, HandedOver::Upgrade(_));
-            (switch, upgrades.then(|| std::mem::take(&mut state.handed_over)))
-        };
-        let successor = match (switch, handed_over) {
-            (Switch::Accepted(Then::Upgrade(upgrade)), _)
-            | (_, Some(HandedOver::Upgrade(upgrade))) => {
+        let successor = match self.shared.with(|state| state.core.leave()) {
+            None => return Poll::Pending,
+            Some(Leaving::Replace(upgrade)) => {
                 // The attachments that were received stay with the connection.
                 let stream = self.take_stream(Vec::new(), 0);
                 self.upgrading = Some(upgrade(stream));
-                self.switching = Switching::Upgrading;
                 return Poll::Pending;
             }
-            (Switch::Accepted(Then::HandOver(successor)), _) => Some(successor),
-            _ => None,
+            Some(Leaving::Succeed(successor)) => Some(successor),
+            Some(Leaving::HandOver) => None,
         };
         let mut attachments = self.shared.take_unclaimed();
         attachments.append(&mut self.input.attachments);
@@ -62,7 +36,8 @@ impl Driver {
         if let Some(successor) = successor {
             tokio::spawn(async move { successor(stream).await });
         } else {
-            self.shared.hand_over(stream);
+            // When nobody waits for it, it is closed.
+            drop(self.shared.with(|state| state.core.switch.hand_over(stream)));
         }
         Poll::Ready(self.end(CloseReason::Switched))
     }
@@ -84,7 +59,7 @@ impl Driver {
         self.upgrading = None;
         let Upgraded { transport, data } = upgraded?;
         self.line.transport = transport;
-        self.switching = Switching::No;
+        (self.input.left, self.input.boundary) = (false, false);
         self.shared.upgraded(data);
         Ok(Progress::More)
     }

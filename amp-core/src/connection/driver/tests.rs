@@ -1,6 +1,6 @@
 use super::running::Running;
 use super::*;
-use crate::connection::{Connection, Limits, Peer};
+use crate::connection::{Connection, Limits, Peer, Then};
 use crate::proto::Body;
 use crate::responder::Responders;
 use std::io::{self, IoSlice};
@@ -108,7 +108,7 @@ async fn an_end_goes_on_when_the_last_responder_is_done_before_the_driver_waits(
     assert!(!driver.park(&cx), "the time begins to run");
     assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
     assert!(driver.ending.is_none());
-    driver.shared.lock().driver = None;
+    drop(driver.shared.with(|state| state.driver.take()));
     drop(running);
     assert!(!driver.park(&cx));
     assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
@@ -121,16 +121,18 @@ async fn attachments_that_were_held_back_are_dropped_when_the_new_transport_has_
     let (_peer, mut driver, _far) = start();
     let attachment: Attachment = Arc::new(());
     let dropped = Arc::downgrade(&attachment);
-    driver.shared.update(|state| {
+    driver.shared.with(|state| {
         let mut body = Body { attachments: vec![attachment], ..Body::default() };
-        state.core.ask_switch(b"A", &mut Body::default(), Waker::noop().clone()).unwrap();
+        let then = &mut Some(Then::HandOver);
+        let waker = Waker::noop().clone();
+        state.core.ask_switch(b"A", &mut Body::default(), waker, then).unwrap();
         state.core.notify(b"B", &mut body).unwrap();
     });
     assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
     driver.shared.upgraded(None);
     assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
     assert!(dropped.upgrade().is_none());
-    driver.shared.update(|state| state.core.notify(b"C", &mut Body::default())).unwrap();
+    driver.shared.with(|state| state.core.notify(b"C", &mut Body::default())).unwrap();
     assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
     assert!(driver.line.writing.is_empty());
 }
@@ -140,9 +142,11 @@ async fn what_is_held_back_at_the_end_is_dropped() {
     let (_peer, driver, _far) = start();
     let attachment: Attachment = Arc::new(());
     let dropped = Arc::downgrade(&attachment);
-    driver.shared.update(|state| {
+    driver.shared.with(|state| {
         let mut body = Body { attachments: vec![attachment], ..Body::default() };
-        state.core.ask_switch(b"A", &mut Body::default(), Waker::noop().clone()).unwrap();
+        let then = &mut Some(Then::HandOver);
+        let waker = Waker::noop().clone();
+        state.core.ask_switch(b"A", &mut Body::default(), waker, then).unwrap();
         state.core.notify(b"B", &mut body).unwrap();
     });
     drop(driver);
@@ -151,7 +155,7 @@ async fn what_is_held_back_at_the_end_is_dropped() {
 
 #[tokio::test]
 async fn the_room_of_a_large_box_is_not_kept() {
-    let (_peer, mut driver, _far) = start();
+    let (peer, mut driver, _far) = start();
     let value = vec![0; 65_535];
     let mut pairs: Vec<_> = (0..80).map(|n| (format!("{n:02}"), &value[..])).collect();
     pairs.push(("_answer".into(), b"none"));
@@ -160,7 +164,7 @@ async fn the_room_of_a_large_box_is_not_kept() {
         driver.input.buffer.extend_from_slice(piece);
         driver.handle_received().unwrap();
     }
-    assert_eq!(driver.shared.lock().core.counters().unknown_answers, 1);
+    assert_eq!(peer.counters().unknown_answers, 1);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
     assert!(driver.input.buffer.capacity() <= 2 * READ_MAX);
@@ -336,7 +340,7 @@ async fn too_much_that_waits_ends_the_connection_when_it_comes_before_the_driver
     let (_peer, mut driver) = Connection::new(near).limits(limits).start();
     let notify = |driver: &Driver, size: usize| {
         let mut body = Body { pairs: BytesMut::from(&vec![0; size][..]), ..Body::default() };
-        driver.shared.update(|state| state.core.notify(b"A", &mut body)).unwrap();
+        driver.shared.with(|state| state.core.notify(b"A", &mut body)).unwrap();
     };
     notify(&driver, 100);
     assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
@@ -362,7 +366,7 @@ async fn the_buffers_of_a_burst_are_not_kept() {
     for _ in 0..4 {
         for _ in 0..12 {
             let mut body = Body { pairs: BytesMut::from(&[0; 12_000][..]), ..Body::default() };
-            shared.update(|state| state.core.notify(b"A", &mut body)).unwrap();
+            shared.with(|state| state.core.notify(b"A", &mut body)).unwrap();
         }
         poll();
         poll();
@@ -372,12 +376,11 @@ async fn the_buffers_of_a_burst_are_not_kept() {
     poll();
     assert!(driver.borrow_mut().line.writing.is_empty());
     let is_kept = || {
-        let queued = shared.lock().core.outgoing().is_large();
-        let mut driver = driver.borrow_mut();
-        let mut lent = shared.lock();
-        queued
-            || driver.line.writing.is_large()
-            || lent.line.as_mut().is_some_and(|line| line.writing.is_large())
+        let queued = shared.with(|state| {
+            let lent = state.line.as_mut().is_some_and(|line| line.writing.is_large());
+            lent || state.core.outgoing().is_large()
+        });
+        queued || driver.borrow_mut().line.writing.is_large()
     };
     assert!(is_kept(), "it may be of use again");
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;

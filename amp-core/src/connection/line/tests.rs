@@ -120,7 +120,8 @@ impl Sides {
 
     /// Why nothing can be sent any more.
     fn broken(&self) -> String {
-        self.peer.shared().lock().refusal().map(ToString::to_string).unwrap_or_default()
+        let reason = self.peer.shared().with(|state| state.core.end.refusal().cloned());
+        reason.map(|reason| reason.to_string()).unwrap_or_default()
     }
 }
 
@@ -308,7 +309,7 @@ async fn a_driver_that_is_dropped_while_it_waits_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_driver_that_has_paused_reading_hears_of_a_call() {
     let sides = Sides::with_limits(Limits { running_responders: 1, ..Limits::default() });
-    sides.peer.shared().tell(|state| state.running += 1);
+    sides.peer.shared().with(|state| state.core.begin(0, false));
     sides.drive();
     let (wakes, receives) = (sides.wakes(), sides.far.receives.load(Ordering::SeqCst));
     let _call = call(&sides.peer);

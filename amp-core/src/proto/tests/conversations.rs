@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::pair::Which::{self, Far, Near};
 use super::world::{Step, World};
 use crate::boxes::{AmpBox, BoxLimits};
-use crate::proto::{Body, Core, CoreLimits, Event};
+use crate::proto::{Body, Core, CoreLimits, Event, Then};
 
 /// How many calls each side makes.
 const CALLS: usize = 20;
@@ -180,7 +180,9 @@ fn texts_of_errors_are_cut_to_what_fits() {
 fn a_switch_that_is_given_up_gives_back_who_waited_for_it() {
     for (kind, agreed) in [("_answer", true), ("_error", false)] {
         let mut core = Core::<&str>::new(CoreLimits::default());
-        let id = core.ask_switch(b"Switch", &mut Body::default(), "who asked").unwrap();
+        let id = core
+            .ask_switch(b"Switch", &mut Body::default(), "who asked", &mut Some(Then::HandOver))
+            .unwrap();
         assert_eq!(core.forget(id), Some("who asked"));
         assert_eq!(core.forget(id), None);
         assert_eq!(core.waiters().count(), 0);

@@ -329,10 +329,11 @@ impl Model {
         let removed = boxes.remove(at.expect("it was not sent")).expect("it is there");
         assert!(removed.attachments > 0, "only what names attachments is taken back");
         match (kind, &taken_back.was) {
-            (Kind::Call, WasRemoved::Call { id, waiter, asked_switch }) => {
+            (Kind::Call, WasRemoved::Call { id, waits: waited, asked_switch }) => {
                 let call = self.calls.get_mut(&n).expect("a call that was made");
                 let waits = (!call.given_up).then_some(n);
-                assert_eq!((*id, *waiter, *asked_switch), (call.id, waits, call.asks.is_some()));
+                assert_eq!((*id, *waited), (call.id, waits.is_some()));
+                assert_eq!(*asked_switch, call.asks.is_some());
                 call.settled = true;
                 let before = waits.and_then(|_| call.outcome.replace(Outcome::Refused));
                 assert_eq!(before, None, "a call has one outcome");

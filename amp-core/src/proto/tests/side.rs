@@ -10,7 +10,8 @@ use super::pipe::Pipe;
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, BoxError, BoxLimits, Decoder, keys};
 use crate::proto::{
-    Answer, Body, CallId, Core, CoreLimits, Event, IncomingCall, NotQueued, Outgoing, SwitchRefused,
+    self, Answer, Body, CallId, Core, CoreLimits, Event, IncomingCall, NotQueued, Outgoing,
+    SwitchRefused,
 };
 
 /// What is attached: the number of the box that names it, and which of its attachments it is. A
@@ -74,7 +75,7 @@ pub(super) struct TakenBack {
     pub(super) key: Vec<u8>,
     pub(super) value: Vec<u8>,
     /// What the core says of it.
-    pub(super) was: crate::proto::WasRemoved<usize>,
+    pub(super) was: crate::proto::WasRemoved,
 }
 
 /// Whether a switch is being made. From the box that asks for it, or that agrees to it, bytes are
@@ -220,9 +221,13 @@ impl Side {
             Then::HandOver => b"HandOver",
             Then::StartTls => b"StartTls",
         };
-        let asked = self.change(|core| core.ask_switch(command, &mut body, n));
-        if let Ok(id) = asked {
-            self.callers.insert(n, id);
+        let follows = &mut Some(match then {
+            Then::HandOver => proto::Then::HandOver,
+            Then::StartTls => proto::Then::Replace(()),
+        });
+        let asked = self.change(|core| core.ask_switch(command, &mut body, n, follows));
+        if let Ok(id) = &asked {
+            self.callers.insert(n, *id);
             self.then = Some(then);
         } else {
             self.next_ordinal -= attachments;
@@ -235,7 +240,7 @@ impl Side {
         n: usize,
         size: usize,
         attachments: usize,
-    ) -> Result<(), BoxError> {
+    ) -> Result<(), NotQueued> {
         let mut body = self.body(n, size, attachments);
         let command = format!("Note {n}");
         let notified = self.change(|core| core.notify(command.as_bytes(), &mut body));
@@ -276,6 +281,7 @@ impl Side {
         let description = running.n.to_string();
         if running.asks.is_some() {
             self.switching = Switching::No;
+            self.change(Core::refuse_switch);
         }
         self.change(|core| core.fail(&running.tag, b"NO", &description));
         running
@@ -284,7 +290,11 @@ impl Side {
     /// Agrees to a switch. It fails instead while another one is under way.
     pub(super) fn accept_switch(&mut self, at: usize) -> Result<Running, Running> {
         let tag = self.running[at].tag.clone();
-        if self.change(|core| core.accept_switch(&tag)).is_err() {
+        let follows = match self.running[at].asks {
+            Some(Then::StartTls) => proto::Then::Replace(()),
+            _ => proto::Then::Succeed(()),
+        };
+        if self.change(|core| core.accept_switch(&tag, follows)).is_err() {
             return Err(self.fail(at));
         }
         let running = self.running.swap_remove(at);
@@ -362,7 +372,7 @@ impl Side {
             }
             Event::Called(call) => {
                 if asks(&call).is_some() {
-                    crossed = self.core.is_switching();
+                    crossed = self.core.handle_switch().is_err();
                     self.switching = Switching::Asked;
                 }
                 self.waiting.push_back(call);
@@ -461,10 +471,18 @@ impl Side {
         };
         let removed = removed.ok_or(Ended::Broken)?;
         let mut taken_back = Vec::new();
+        let error = Arc::new(std::io::Error::other("refused"));
         for removed in &removed {
             let (key, value) = removed.first_pair().expect("a box begins with a pair");
-            let was = self.core.handle_removed(removed, "refused");
-            taken_back.push(TakenBack { key: key.to_vec(), value: value.to_vec(), was });
+            let (key, value) = (key.to_vec(), value.to_vec());
+            let was = self.core.handle_removed(std::slice::from_ref(removed), 0, &error, "refused");
+            taken_back.push(TakenBack { key, value, was: was[0] });
+        }
+        if let Some(released) = self.core.take_released() {
+            for n in released.callers {
+                let id = self.callers.remove(&n).expect("a caller");
+                assert!(self.core.take_not_sent(id).is_some(), "it is told that it was not sent");
+            }
         }
         self.next_ordinal -= waited - self.writing.attachments() - self.core.held_attachments();
         self.seen.push_back(Seen::TakenBack(taken_back));

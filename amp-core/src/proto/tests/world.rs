@@ -185,6 +185,7 @@ impl World {
                 let pairs = [("_ask", "ffffffff"), ("_command", "Call")];
                 assert!(!Self::fits(&pairs, n, size, &ordinals));
             }
+            Err(error @ NotQueued::Closed(_)) => panic!("{error}"),
         }
     }
 
@@ -203,7 +204,7 @@ impl World {
                 self.model.called(by, n, (id, tag), Some(then), attachments);
             }
             Err(SwitchRefused::NotQueued(NotQueued::TooManyCalls(_))) => assert!(full),
-            Err(SwitchRefused::UnderWay) => {}
+            Err(SwitchRefused::UnderWay | SwitchRefused::Replaced) => {}
             Err(error) => panic!("{error}"),
         }
     }

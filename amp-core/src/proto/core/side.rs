@@ -1,30 +1,59 @@
-#[cfg(feature = "tokio")]
-mod removing;
-
 use bytes::{BufMut, BytesMut};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
 
-use super::calls::{CallId, Calls, TAG_MAX, Tagged, write_tag};
-use super::{Body, NotQueued, Outgoing, ProtocolError, RemoteError, SwitchRefused};
+use crate::argument::Attachment;
 use crate::boxes::{AmpBox, BoxError, BoxLimits, MAX_VALUE, Pair, Reserved, keys};
+use crate::proto::admission::Admission;
+use crate::proto::calls::{CallId, Calls, TAG_MAX, Tagged, write_tag};
+use crate::proto::held::Claims;
+use crate::proto::phase::End;
+use crate::proto::released::Released;
+use crate::proto::switch::Switch;
+use crate::proto::together::Together;
+use crate::proto::unclaimed::Unclaimed;
+use crate::proto::wants::Wants;
+use crate::proto::{Body, Host, Limits, NotQueued, Outgoing, ProtocolError, RemoteError};
 
-#[cfg(feature = "tokio")]
-pub(crate) use removing::WasRemoved;
-
-/// One side of a connection: its outstanding calls, and what it has to send.
+/// One side of a connection: what its callers, its responders and the wire all change.
 ///
 /// Each outstanding call keeps a `W`, which says who waits for its answer: a waker, a channel,
-/// or nothing.
-#[derive(Debug)]
-pub struct Core<W> {
-    calls: Calls<Waiting<W>>,
+/// or nothing. What else it keeps for others, the [`Host`] says.
+pub struct Core<W, H: Host = ()> {
+    pub(super) calls: Calls<Waiting<W>>,
+    pub(crate) limits: Limits,
     /// How large a box may be that this side sends.
-    boxes: BoxLimits,
-    outgoing: Outgoing,
+    pub(super) boxes: BoxLimits,
+    pub(super) outgoing: Outgoing,
     /// What is queued while nothing may be sent: behind a protocol switch.
-    held: Option<Outgoing>,
-    /// The protocol switch that this side has asked for.
-    asked_switch: Option<CallId>,
-    counters: Counters,
+    pub(super) held: Option<Outgoing>,
+    /// How many bytes were taken off the queue since the beginning.
+    pub(super) taken: u64,
+    /// What runs once so many bytes are written: the later ones behind.
+    pub(super) after: VecDeque<(u64, H::After)>,
+    pub(crate) end: End,
+    pub(crate) switch: Switch<H>,
+    pub(crate) admission: Admission,
+    /// What the connections of the same server hold together.
+    pub(crate) together: Option<Arc<Together>>,
+    pub(crate) unclaimed: Unclaimed<H::Discard>,
+    /// How many calls have taken their answers and may still claim attachments.
+    pub(crate) decoding: usize,
+    /// What the calls have claimed that are being answered.
+    pub(crate) claims: Claims,
+    /// Whether a caller waits for room.
+    pub(super) awaits_room: bool,
+    /// Whether something has changed that the reader looks at before it starts a responder, since
+    /// it has last looked.
+    pub(super) news: bool,
+    /// Whether the driver waits until no box with attachments is being encoded.
+    pub(super) awaits_ordinals: bool,
+    /// As they were made public last.
+    pub(super) published: Wants,
+    pub(super) released: Option<Box<Released<W, H>>>,
+    pub(super) counters: Counters,
 }
 
 /// What a core holds at most.
@@ -46,12 +75,14 @@ impl Default for CoreLimits {
 pub type Answer = Result<AmpBox, RemoteError>;
 
 #[derive(Debug)]
-enum Waiting<W> {
+pub(super) enum Waiting<W> {
     For(W),
     /// Nobody waits for the answer to a protocol switch any more. It says all the same which
     /// protocol the peer speaks.
     Nobody,
     Done(Answer),
+    /// It was not sent after all: the transport has refused an attachment.
+    NotSent(Arc<io::Error>),
 }
 
 /// What a received box means.
@@ -110,6 +141,23 @@ pub struct Counters {
     pub bytes_received: u64,
 }
 
+/// What there is to be written.
+#[derive(Debug)]
+pub(crate) enum Transmit {
+    Nothing,
+    /// What may be more after a moment.
+    Later,
+    /// It was taken.
+    Taken {
+        /// Whether somebody waits for room, of which there is some.
+        awaits_room: bool,
+        /// Whether something runs when it is written.
+        has_after: bool,
+        /// The attachments that the transport does not carry, to be dropped.
+        uncarried: VecDeque<Attachment>,
+    },
+}
+
 /// A call that was received.
 #[derive(Debug)]
 pub struct IncomingCall {
@@ -138,12 +186,39 @@ impl IncomingCall {
 impl<W> Core<W> {
     /// A side that has sent and received nothing yet.
     pub fn new(limits: CoreLimits) -> Self {
+        let CoreLimits { outstanding_calls, boxes } = limits;
+        let limits = Limits { outstanding_calls, boxes, ..Limits::default() };
+        Self::hosted(limits, boxes, None)
+    }
+}
+
+impl<W, H: Host> Core<W, H> {
+    /// A side that has sent and received nothing yet. It sends `boxes` of up to this size.
+    pub(crate) fn hosted(
+        limits: Limits,
+        boxes: BoxLimits,
+        together: Option<Arc<Together>>,
+    ) -> Self {
         Self {
             calls: Calls::new(limits.outstanding_calls),
-            boxes: limits.boxes,
+            limits,
+            boxes,
             outgoing: Outgoing::default(),
             held: None,
-            asked_switch: None,
+            taken: 0,
+            after: VecDeque::new(),
+            end: End::new(),
+            switch: Switch::new(),
+            admission: Admission::default(),
+            together,
+            unclaimed: Unclaimed::default(),
+            decoding: 0,
+            claims: Claims::default(),
+            awaits_room: false,
+            news: true,
+            awaits_ordinals: false,
+            published: Wants::NOTHING,
+            released: None,
             counters: Counters::default(),
         }
     }
@@ -157,14 +232,15 @@ impl<W> Core<W> {
     ///
     /// # Errors
     ///
-    /// When too many calls are outstanding, or the box would be over a limit. Nothing is queued
-    /// then, and the body is as it was.
+    /// When too many calls are outstanding, when the box would be over a limit, or when no more calls
+    /// are made. Nothing is queued then, and the body is as it was.
     pub fn call(
         &mut self,
         command: &[u8],
         body: &mut Body,
         waiter: W,
     ) -> Result<CallId, NotQueued> {
+        self.check_end()?;
         self.check(call_len(self.calls.next_tag(), command), 2, body)?;
         let id = self.calls.insert(Waiting::For(waiter))?;
         let tag = self.calls.tag(id);
@@ -173,65 +249,50 @@ impl<W> Core<W> {
         Ok(id)
     }
 
-    /// Queues a call that asks for a protocol switch. What is queued behind it is held back until
-    /// the peer refuses, or until [`resume`](Core::resume). The body is left empty.
-    ///
-    /// # Errors
-    ///
-    /// As [`call`](Core::call), and when a switch is under way.
-    pub fn ask_switch(
-        &mut self,
-        command: &[u8],
-        body: &mut Body,
-        waiter: W,
-    ) -> Result<CallId, SwitchRefused> {
-        if self.held.is_some() {
-            return Err(SwitchRefused::UnderWay);
-        }
-        let id = self.call(command, body, waiter)?;
-        self.asked_switch = Some(id);
-        self.held = Some(Outgoing::default());
-        Ok(id)
-    }
-
-    /// Agrees to the switch that the peer has asked for with this tag. The answer is the last box
-    /// that is sent: what is queued behind it is held back until [`resume`](Core::resume).
-    ///
-    /// # Errors
-    ///
-    /// When a switch is under way. Nothing is queued then.
-    pub fn accept_switch(&mut self, tag: &[u8]) -> Result<(), SwitchRefused> {
-        if self.held.is_some() {
-            return Err(SwitchRefused::UnderWay);
-        }
-        self.counters.answers_sent += 1;
-        self.push(|out| put_answer(out, tag), &mut Body::default());
-        self.held = Some(Outgoing::default());
-        Ok(())
-    }
-
     /// Queues a call that wants no answer. The body is left empty.
     ///
     /// # Errors
     ///
-    /// When the box would be over a limit. Nothing is queued then, and the body is as it was.
-    pub fn notify(&mut self, command: &[u8], body: &mut Body) -> Result<(), BoxError> {
+    /// When the box would be over a limit, or when no more calls are made. Nothing is queued then, and
+    /// the body is as it was.
+    pub fn notify(&mut self, command: &[u8], body: &mut Body) -> Result<(), NotQueued> {
+        self.check_end()?;
         self.check(reserved_len(keys::COMMAND, command), 1, body)?;
         self.counters.calls_sent += 1;
         self.push(|out| put_reserved(out, keys::COMMAND, command), body);
         Ok(())
     }
 
-    /// Queues the answer to the call with this tag. The body is left empty.
+    /// Queues the answer to the call with this tag. The body is left empty. One that comes when the
+    /// connection has ended is dropped.
     ///
     /// # Errors
     ///
     /// When the box would be over a limit. Nothing is queued then, and the body is as it was: the
     /// call still wants an answer.
     pub fn answer(&mut self, tag: &[u8], body: &mut Body) -> Result<(), BoxError> {
+        if self.end.over().is_some() {
+            return Ok(());
+        }
         self.check(reserved_len(keys::ANSWER, tag), 1, body)?;
         self.counters.answers_sent += 1;
         self.push(|out| put_answer(out, tag), body);
+        Ok(())
+    }
+
+    /// As [`answer`](Self::answer), with what runs once that is written. It stays where it is when the
+    /// answer is not queued.
+    pub(crate) fn answer_then(
+        &mut self,
+        tag: &[u8],
+        body: &mut Body,
+        after: &mut Option<H::After>,
+    ) -> Result<(), BoxError> {
+        self.answer(tag, body)?;
+        if self.end.over().is_none() {
+            let written = self.end_of_queue();
+            self.after.extend(after.take().map(|after| (written, after)));
+        }
         Ok(())
     }
 
@@ -250,6 +311,9 @@ impl<W> Core<W> {
     }
 
     fn push_failure(&mut self, tag: &[u8], code: &[u8], description: &str, not_acted_upon: bool) {
+        if self.end.over().is_some() {
+            return;
+        }
         let code = &code[..code.len().min(MAX_VALUE)];
         let others = reserved_len(keys::ERROR, tag)
             + reserved_len(keys::ERROR_CODE, code)
@@ -301,8 +365,8 @@ impl<W> Core<W> {
 
     fn answered(&mut self, tagged: Tagged, answer: impl FnOnce() -> Answer) -> Event<W> {
         match tagged {
-            Tagged::Outstanding(id) if self.is_switch(id) => {
-                return self.switch_answered(answer());
+            Tagged::Outstanding(id) if self.switch.is_asked_by(id) => {
+                return self.switch_answered(id, answer());
             }
             Tagged::Outstanding(id) => {
                 if let Some(waiting @ Waiting::For(_)) = self.calls.get_mut(id)
@@ -322,36 +386,6 @@ impl<W> Core<W> {
         Event::Ignored
     }
 
-    /// Goes on with boxes after a switch, over another transport: what was held back can be sent.
-    pub fn resume(&mut self) {
-        if let Some(held) = self.held.take() {
-            self.outgoing.append(held);
-        }
-    }
-
-    fn switch_answered(&mut self, answer: Answer) -> Event<W> {
-        let Some(id) = self.asked_switch.take() else {
-            return Event::Ignored;
-        };
-        let refused = answer.is_err();
-        if refused {
-            self.resume();
-        }
-        let waiting = self.calls.get_mut(id);
-        let waiter = match waiting.map(|w| std::mem::replace(w, Waiting::Done(answer))) {
-            Some(Waiting::For(waiter)) => Some(waiter),
-            Some(Waiting::Nobody | Waiting::Done(_)) | None => {
-                self.calls.remove(id);
-                None
-            }
-        };
-        match waiter {
-            Some(waiter) if refused => Event::Answered { id, waiter },
-            None if refused => Event::Ignored,
-            waiter => Event::Switched(waiter),
-        }
-    }
-
     /// Takes the answer of a call, once it is there. The call is then over.
     pub fn take_answer(&mut self, id: CallId) -> Option<Answer> {
         if !matches!(self.calls.get_mut(id)?, Waiting::Done(_)) {
@@ -359,12 +393,22 @@ impl<W> Core<W> {
         }
         match self.calls.remove(id)? {
             Waiting::Done(answer) => Some(answer),
-            Waiting::For(_) | Waiting::Nobody => None,
+            _ => None,
+        }
+    }
+
+    /// Why a call was not sent after all, if it was not. It is then over.
+    pub(crate) fn take_not_sent(&mut self, id: CallId) -> Option<Arc<io::Error>> {
+        if !matches!(self.calls.get_mut(id)?, Waiting::NotSent(_)) {
+            return None;
+        }
+        match self.calls.remove(id)? {
+            Waiting::NotSent(error) => Some(error),
+            _ => None,
         }
     }
 
     /// The number that a call's tag is, in hexadecimal.
-    #[cfg(any(test, feature = "tokio"))]
     pub(crate) fn tag(&self, id: CallId) -> u64 {
         self.calls.tag(id)
     }
@@ -373,20 +417,20 @@ impl<W> Core<W> {
     pub fn waiter_mut(&mut self, id: CallId) -> Option<&mut W> {
         match self.calls.get_mut(id)? {
             Waiting::For(waiter) => Some(waiter),
-            Waiting::Nobody | Waiting::Done(_) => None,
+            _ => None,
         }
     }
 
     /// Gives up a call: its answer, should one come, is ignored. Returns who waited for it.
     pub fn forget(&mut self, id: CallId) -> Option<W> {
-        let waiting = if self.is_switch(id) {
+        let waiting = if self.switch.is_asked_by(id) {
             std::mem::replace(self.calls.get_mut(id)?, Waiting::Nobody)
         } else {
             self.calls.remove(id)?
         };
         match waiting {
             Waiting::For(waiter) => Some(waiter),
-            Waiting::Nobody | Waiting::Done(_) => None,
+            _ => None,
         }
     }
 
@@ -394,23 +438,13 @@ impl<W> Core<W> {
     pub fn waiters(&mut self) -> impl Iterator<Item = &mut W> {
         self.calls.values_mut().filter_map(|waiting| match waiting {
             Waiting::For(waiter) => Some(waiter),
-            Waiting::Nobody | Waiting::Done(_) => None,
+            _ => None,
         })
     }
 
     /// How many calls are outstanding.
     pub fn outstanding(&self) -> usize {
         self.calls.len()
-    }
-
-    /// Whether a protocol switch that this side asked for is not answered yet.
-    pub fn is_switching(&self) -> bool {
-        self.asked_switch.is_some()
-    }
-
-    /// Whether this call asks for a protocol switch and is not answered yet.
-    pub fn is_switch(&self, id: CallId) -> bool {
-        self.asked_switch == Some(id)
     }
 
     /// How many bytes are queued: those to be sent, and those that are held back.
@@ -429,6 +463,13 @@ impl<W> Core<W> {
         self.held.is_some()
     }
 
+    pub(super) fn check_end(&self) -> Result<(), NotQueued> {
+        match self.end.refusal() {
+            None => Ok(()),
+            Some(reason) => Err(NotQueued::Closed(reason.clone())),
+        }
+    }
+
     /// Whether a box is within the limits, whose own pairs have `head_len` bytes.
     #[inline]
     fn check(&self, head_len: usize, head_pairs: usize, body: &Body) -> Result<(), BoxError> {
@@ -436,12 +477,47 @@ impl<W> Core<W> {
     }
 
     /// Puts a box behind what is queued.
-    fn push(&mut self, head: impl FnOnce(&mut BytesMut), body: &mut Body) {
+    pub(super) fn push(&mut self, head: impl FnOnce(&mut BytesMut), body: &mut Body) {
         let queue = self.held.as_mut().unwrap_or(&mut self.outgoing);
         let before = queue.len();
         queue.push(head, body);
         self.counters.boxes_sent += 1;
         self.counters.bytes_sent += (queue.len() - before) as u64;
+    }
+
+    /// The place of the end of all that is queued, among all bytes that this side sends.
+    pub(crate) fn end_of_queue(&self) -> u64 {
+        self.taken + self.queued() as u64
+    }
+
+    /// Takes what is queued, to be written. When more than one call is outstanding it is first left for
+    /// a moment, unless whoever writes has `waited`: others are about to call too, and what they queue
+    /// goes out with the same write. A lone call has nobody to wait for.
+    pub(crate) fn poll_transmit(&mut self, writing: &mut Outgoing, waited: bool) -> Transmit {
+        if self.outgoing.is_empty() {
+            return Transmit::Nothing;
+        }
+        if self.outstanding() > 1 && !waited {
+            return Transmit::Later;
+        }
+        self.take_queued(writing);
+        let awaits_room = self.take_awaits_room();
+        // What replaces a transport carries none. The boxes that name them were encoded before; the
+        // peer answers that it has not received them.
+        let uncarried =
+            if self.switch.has_replaced() { writing.take_attachments() } else { VecDeque::new() };
+        Transmit::Taken { awaits_room, has_after: self.has_after(), uncarried }
+    }
+
+    /// Takes all that is queued, to be written.
+    pub(crate) fn take_queued(&mut self, writing: &mut Outgoing) {
+        self.outgoing.take(writing);
+        self.taken += writing.len() as u64;
+    }
+
+    /// Whether somebody waits for room, who is told of it now.
+    pub(crate) fn take_awaits_room(&mut self) -> bool {
+        std::mem::take(&mut self.awaits_room)
     }
 
     /// What is to be sent.
@@ -452,6 +528,18 @@ impl<W> Core<W> {
     /// What happened so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+}
+
+impl<W, H: Host> fmt::Debug for Core<W, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("end", &self.end)
+            .field("switch", &self.switch)
+            .field("outstanding", &self.calls.len())
+            .field("outgoing", &self.outgoing)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
     }
 }
 
@@ -502,7 +590,7 @@ fn call_len(tag: u64, command: &[u8]) -> usize {
 
 /// Writes the tag of an answer.
 #[inline]
-fn put_answer(out: &mut BytesMut, tag: &[u8]) {
+pub(super) fn put_answer(out: &mut BytesMut, tag: &[u8]) {
     debug_assert!(tag.len() <= MAX_VALUE);
     let mut head = *b"\0\x07_answer\0\0";
     #[allow(clippy::cast_possible_truncation, reason = "checked where it came from")]

@@ -7,7 +7,7 @@ use crate::error::CloseReason;
 
 /// What each connection may hold without being counted, in bytes. So most connections have nothing
 /// to do with each other.
-pub(super) const UNCOUNTED: usize = 64 << 10;
+pub(crate) const UNCOUNTED: usize = 64 << 10;
 
 /// How many calls of each connection are answered whatever others do: so those who take all there is
 /// do not stop those who call now and then.
@@ -31,40 +31,40 @@ impl Together {
     }
 
     /// A call of so many bytes is being answered.
-    pub(super) fn begin_call(&self, bytes: usize) {
+    pub(crate) fn begin_call(&self, bytes: usize) {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.add_bytes(bytes);
     }
 
-    pub(super) fn end_call(&self, bytes: usize) {
+    pub(crate) fn end_call(&self, bytes: usize) {
         self.calls.fetch_sub(1, Ordering::Relaxed);
         self.remove_bytes(bytes);
     }
 
     /// A call takes so many bytes more.
-    pub(super) fn add_bytes(&self, bytes: usize) {
+    pub(crate) fn add_bytes(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn remove_bytes(&self, bytes: usize) {
+    pub(crate) fn remove_bytes(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Whether a connection that answers so many calls, of so many bytes, is to wait before it begins
     /// more.
-    pub(super) fn is_full_for(&self, calls: usize, bytes: usize) -> bool {
+    pub(crate) fn is_full_for(&self, calls: usize, bytes: usize) -> bool {
         let (calls_left, bytes_left) = self.left();
         calls > 0 && (calls >= calls_left || bytes >= bytes_left)
     }
 
     /// Whether a connection may hold so many bytes more and leave as many for others.
-    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
         bytes <= UNCOUNTED || bytes <= self.left().1 / 2
     }
 
     /// The limit that is reached for a connection that answers so many calls, of so many bytes, if one
     /// is: what of, and how much.
-    pub(super) fn reached(&self, calls: usize, bytes: usize) -> Option<(&'static str, usize)> {
+    pub(crate) fn reached(&self, calls: usize, bytes: usize) -> Option<(&'static str, usize)> {
         if calls < SPARED && bytes < UNCOUNTED {
             return None;
         }
@@ -82,18 +82,18 @@ impl Together {
 }
 
 /// What one connection holds of that, beside calls that are being answered.
-pub(super) struct Share {
+pub(crate) struct Share {
     of: Option<Arc<Together>>,
     bytes: usize,
 }
 
 impl Share {
-    pub(super) fn new(of: Option<Arc<Together>>) -> Self {
+    pub(crate) fn new(of: Option<Arc<Together>>) -> Self {
         Self { of, bytes: 0 }
     }
 
     /// Whether nothing of it counts, as far as is known.
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         self.bytes == 0
     }
 
@@ -102,7 +102,7 @@ impl Share {
     /// # Errors
     ///
     /// When it is more than what is left for all.
-    pub(super) fn set(&mut self, bytes: usize) -> Result<(), CloseReason> {
+    pub(crate) fn set(&mut self, bytes: usize) -> Result<(), CloseReason> {
         let Some(together) = &self.of else { return Ok(()) };
         let bytes = if bytes <= UNCOUNTED { 0 } else { bytes };
         if bytes == self.bytes {

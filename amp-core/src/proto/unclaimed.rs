@@ -13,14 +13,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU64;
-use std::time::Duration;
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::all_held::WaitingCount;
-use super::shared::Shared;
+use super::CallId;
+use super::held::WaitingCount;
 use crate::argument::{Attachment, DecodeError, DecodeErrorKind};
-use crate::boxes::AmpBox;
-use crate::proto::CallId;
 
 /// How many boxes are remembered that may still claim something. When there are more, what has come
 /// so far stays until it is claimed.
@@ -31,9 +28,6 @@ const MAX_GIVEN_UP: usize = 1024;
 
 /// Emptied queues with room for more than this are not kept.
 const KEPT: usize = 128;
-
-/// Reads an answer that nobody waits for, and drops it with all it claims.
-pub(super) type Discard = fn(&Shared, &AmpBox, BoxNumber);
 
 /// A received box that may name an attachment, counted from the beginning of the connection.
 ///
@@ -54,7 +48,7 @@ impl BoxNumber {
 }
 
 /// The lowest and the highest ordinal that a box has claimed, if any.
-pub(super) type Claimed = Option<(u64, u64)>;
+pub(crate) type Claimed = Option<(u64, u64)>;
 
 /// An attachment that was received and that nothing has claimed.
 struct Waiting {
@@ -64,8 +58,9 @@ struct Waiting {
 }
 
 /// Attachments that were received and that nothing has claimed yet, by their ordinals.
-#[derive(Default)]
-pub(super) struct Unclaimed {
+///
+/// A `D` says how an answer is dropped that nobody waits for, with all it claims.
+pub(crate) struct Unclaimed<D> {
     /// In the order of ordinals. It is mostly the first that is claimed. Where one further in is,
     /// others have to move, but the connection's limit keeps them few.
     waiting: VecDeque<Waiting>,
@@ -85,7 +80,7 @@ pub(super) struct Unclaimed {
     left: Option<u64>,
     /// The numbers of the boxes that are answers and were not taken yet.
     answers: HashMap<CallId, BoxNumber>,
-    given_up: VecDeque<(CallId, Discard)>,
+    given_up: VecDeque<(CallId, D)>,
     /// Whether no more attachments come, and no more boxes that name some.
     closed: bool,
 }
@@ -96,9 +91,27 @@ enum Numbered {
     Read { claimed: Claimed, whole: bool },
 }
 
-impl Unclaimed {
+impl<D> Default for Unclaimed<D> {
+    fn default() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            count: WaitingCount::default(),
+            registered: false,
+            received: 0,
+            boxes: VecDeque::new(),
+            first: 0,
+            floor: 0,
+            left: None,
+            answers: HashMap::new(),
+            given_up: VecDeque::new(),
+            closed: false,
+        }
+    }
+}
+
+impl<D> Unclaimed<D> {
     /// Keeps attachments that have just arrived. Whether these are the first.
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         attachments: impl IntoIterator<Item = Attachment>,
         since: Instant,
@@ -112,38 +125,41 @@ impl Unclaimed {
     }
 
     /// Since when they wait, the longest first.
-    pub(super) fn since(&self) -> impl Iterator<Item = Instant> {
+    pub(crate) fn since(&self) -> impl Iterator<Item = Instant> {
         self.waiting.iter().map(|waiting| waiting.since)
     }
 
     /// Takes those that have waited since `until` or longer.
-    pub(super) fn take_until(&mut self, until: Instant) -> Vec<Attachment> {
+    pub(crate) fn take_until(&mut self, until: Instant) -> Vec<Attachment> {
         let count = self.waiting.partition_point(|waiting| waiting.since <= until);
         let taken = self.waiting.drain(..count).map(|waiting| waiting.attachment).collect();
         self.count.set(self.waiting.len());
         taken
     }
 
-    /// Takes those that have waited for so long, and says how much longer the next may wait.
-    pub(super) fn expire(&mut self, after: Duration) -> (Vec<Attachment>, Option<Duration>) {
-        let now = Instant::now();
+    /// Takes those that have waited for so long, and says when the next will have.
+    pub(crate) fn expire(
+        &mut self,
+        now: Instant,
+        after: Duration,
+    ) -> (Vec<Attachment>, Option<Instant>) {
         let expired = now.checked_sub(after).map(|until| self.take_until(until));
-        let next = self.since().next().map(|since| after.saturating_sub(now - since));
+        let next = self.since().next().and_then(|since| since.checked_add(after));
         (expired.unwrap_or_default(), next)
     }
 
     /// How many are waiting.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 
     /// All that are waiting, in the order in which they came.
-    pub(super) fn into_attachments(self) -> Vec<Attachment> {
+    pub(crate) fn into_attachments(self) -> Vec<Attachment> {
         self.waiting.into_iter().map(|waiting| waiting.attachment).collect()
     }
 
     /// Counts a box that was received, if it may name an attachment.
-    pub(super) fn number(&mut self) -> Option<BoxNumber> {
+    pub(crate) fn number(&mut self) -> Option<BoxNumber> {
         if self.waiting.is_empty() || self.closed {
             return None;
         }
@@ -154,7 +170,7 @@ impl Unclaimed {
         Some(BoxNumber::new(self.first + self.boxes.len() as u64 - 1))
     }
 
-    pub(super) fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
+    pub(crate) fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
         let found = match self.waiting.front() {
             Some(first) if first.ordinal == ordinal => self.waiting.pop_front(),
             _ => match self.waiting.binary_search_by_key(&ordinal, |waiting| waiting.ordinal) {
@@ -171,7 +187,7 @@ impl Unclaimed {
 
     /// A box is done with: it was read and has claimed what it claims, or nothing will read it.
     /// Unless it was read `whole`, it may name others. Returns what nothing can claim any more.
-    pub(super) fn done(
+    pub(crate) fn done(
         &mut self,
         number: BoxNumber,
         claimed: Claimed,
@@ -223,7 +239,7 @@ impl Unclaimed {
 
     /// No more attachments come, and no more boxes that name some. Returns what nothing can claim
     /// any more.
-    pub(super) fn close(&mut self) -> Vec<Attachment> {
+    pub(crate) fn close(&mut self) -> Vec<Attachment> {
         self.closed = true;
         self.take_left()
     }
@@ -234,7 +250,7 @@ impl Unclaimed {
     }
 
     /// Takes all that wait: boxes that name them find nothing.
-    pub(super) fn take_all(&mut self) -> Vec<Attachment> {
+    pub(crate) fn take_all(&mut self) -> Vec<Attachment> {
         let all = self.waiting.drain(..).map(|waiting| waiting.attachment).collect();
         self.count.set(0);
         all
@@ -259,22 +275,22 @@ impl Unclaimed {
     }
 
     /// The box with this number is the answer to a call, and waits to be taken.
-    pub(super) fn answered(&mut self, id: CallId, number: BoxNumber) {
+    pub(crate) fn answered(&mut self, id: CallId, number: BoxNumber) {
         self.answers.insert(id, number);
     }
 
     /// The number of the box that was the answer to a call, if it has one.
-    pub(super) fn take_answer(&mut self, id: CallId) -> Option<BoxNumber> {
+    pub(crate) fn take_answer(&mut self, id: CallId) -> Option<BoxNumber> {
         if self.answers.is_empty() { None } else { self.answers.remove(&id) }
     }
 
     /// Whether an answer that may name some has yet to be taken.
-    pub(super) fn has_answers(&self) -> bool {
+    pub(crate) fn has_answers(&self) -> bool {
         !self.answers.is_empty()
     }
 
     /// Nobody waits for the answer to a call any more.
-    pub(super) fn give_up(&mut self, id: CallId, discard: Discard) {
+    pub(crate) fn give_up(&mut self, id: CallId, discard: D) {
         if self.given_up.len() == MAX_GIVEN_UP {
             self.given_up.pop_front();
         }
@@ -282,7 +298,7 @@ impl Unclaimed {
     }
 
     /// How the answer to a call that was given up is discarded, if that is known.
-    pub(super) fn take_given_up(&mut self, id: CallId) -> Option<Discard> {
+    pub(crate) fn take_given_up(&mut self, id: CallId) -> Option<D> {
         let at = self.given_up.iter().position(|(given_up, _)| *given_up == id)?;
         self.given_up.remove(at).map(|(_, discard)| discard)
     }
@@ -293,19 +309,19 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    fn holding(count: u8) -> Unclaimed {
-        let mut unclaimed = Unclaimed::default();
+    fn holding(count: u8) -> Unclaimed<u8> {
+        let mut unclaimed = Unclaimed::<u8>::default();
         unclaimed.receive((0..count).map(|n| Arc::new(n) as Attachment), Instant::now());
         unclaimed
     }
 
-    fn numbers<const N: usize>(unclaimed: &mut Unclaimed) -> [BoxNumber; N] {
+    fn numbers<const N: usize>(unclaimed: &mut Unclaimed<u8>) -> [BoxNumber; N] {
         std::array::from_fn(|_| unclaimed.number().unwrap())
     }
 
     /// Reads a box that makes these claims, after which those in `dead` are gone.
     fn read(
-        unclaimed: &mut Unclaimed,
+        unclaimed: &mut Unclaimed<u8>,
         number: BoxNumber,
         claims: &[u64],
         whole: bool,
@@ -389,7 +405,7 @@ mod tests {
 
     #[test]
     fn a_box_is_not_numbered_when_nothing_waits() {
-        let mut unclaimed = Unclaimed::default();
+        let mut unclaimed = Unclaimed::<u8>::default();
         assert_eq!(unclaimed.number(), None);
         unclaimed.receive([Arc::new(0_u8) as Attachment], Instant::now());
         assert!(unclaimed.number().is_some());
@@ -438,12 +454,11 @@ mod tests {
         read(&mut unclaimed, first, &[0], true, &[]);
         assert!(unclaimed.claim(1).is_ok());
 
-        let discard: Discard = |_, _, _| ();
         let mut core = crate::proto::Core::new(crate::proto::CoreLimits::default());
         let mut call = || core.call(b"", &mut crate::proto::Body::default(), ()).unwrap();
         let calls: Vec<_> = (0..=MAX_GIVEN_UP).map(|_| call()).collect();
         for id in &calls {
-            unclaimed.give_up(*id, discard);
+            unclaimed.give_up(*id, 0);
         }
         assert!(unclaimed.take_given_up(calls[0]).is_none());
         assert!(unclaimed.take_given_up(calls[1]).is_some());

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::all_held::default_in_all;
+use super::held::default_in_all;
 use crate::argument::budget::LEAST as DECODED_BYTES;
 use crate::boxes::BoxLimits;
 
@@ -194,7 +194,7 @@ impl Limits {
 
     /// Those that would bring a connection to a stop, were they zero, are at least one.
     #[track_caller]
-    pub(super) fn able_to_get_on(self) -> Self {
+    pub(crate) fn able_to_get_on(self) -> Self {
         let Self { send_queue, send_queue_max, .. } = self;
         assert!(
             send_queue <= send_queue_max,

@@ -1,0 +1,265 @@
+//! What may be begun, read and queued, and how much of it: whether a call of the peer is begun or has
+//! to wait, whether more is read, and whether there is room for a call of this side.
+
+use super::side::Core;
+use crate::error::CloseReason;
+use crate::proto::admission::Admission;
+use crate::proto::wants::Waits;
+use crate::proto::{Host, held};
+
+impl<W, H: Host> Core<W, H> {
+    /// Whether another call may be queued now.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.queued() < self.limits.send_queue
+            && self.queued_boxes() < self.limits.send_queue_boxes
+            && self.end.refusal().is_none()
+    }
+
+    /// A responder has been started that is not done at once, or what runs `after` its answer waits
+    /// until that is written; of a call of so many bytes.
+    pub(crate) fn begin(&mut self, bytes: usize, after: bool) {
+        *self.among(after) += 1;
+        self.admission.bytes += bytes;
+        self.news = true;
+        if let Some(together) = &self.together {
+            together.begin_call(bytes);
+        }
+    }
+
+    /// One of them is done.
+    pub(crate) fn finish(&mut self, bytes: usize, after: bool) {
+        *self.among(after) -= 1;
+        self.admission.bytes -= bytes;
+        self.news = true;
+        if let Some(together) = &self.together {
+            together.end_call(bytes);
+        }
+    }
+
+    fn among(&mut self, after: bool) -> &mut usize {
+        let Admission { running, following, .. } = &mut self.admission;
+        if after { following } else { running }
+    }
+
+    /// A call that is being answered takes so many bytes more than it had on the wire.
+    pub(crate) fn add_bytes(&mut self, bytes: usize) {
+        self.admission.bytes += bytes;
+        self.news = true;
+        if let Some(together) = &self.together {
+            together.add_bytes(bytes);
+        }
+    }
+
+    /// Those are gone.
+    pub(crate) fn remove_bytes(&mut self, bytes: usize) {
+        self.admission.bytes -= bytes;
+        self.news = true;
+        if let Some(together) = &self.together {
+            together.remove_bytes(bytes);
+        }
+    }
+
+    /// Whether as many responders run as may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.admission.is_full(&self.limits, self.together.as_deref())
+    }
+
+    /// Whether another call may be received now: see [`Limits::running_responders`].
+    pub(crate) fn may_read(&self, waits: &Waits) -> bool {
+        !self.is_full()
+            || self.must_go_on(waits)
+            || !self.outgoing.is_empty()
+            || waits.received < waits.ahead && !self.is_hoarding(self.unclaimed.len())
+    }
+
+    /// Whether a call that was received has to wait: as many are being answered as may, or others of
+    /// the server's connections leave no room for it.
+    pub(crate) fn holds_back(&self, waits: &Waits) -> bool {
+        self.is_full() && !self.must_go_on(waits)
+    }
+
+    /// Whether calls are begun although as many run as may: the peer may be unable to go on
+    /// otherwise, or they are only to be refused.
+    fn must_go_on(&self, waits: &Waits) -> bool {
+        self.outstanding() > waits.pings
+            || waits.writing > 0
+            || self.end.refuses_calls()
+            || self.switch.ends_boxes()
+    }
+
+    /// Whether a call waits that may be begun: so little is to be sent that there is room for its
+    /// answer.
+    pub(crate) fn may_start(&self, waits: &Waits) -> bool {
+        waits.calls > 0 && !self.holds_back(waits) && self.has_room_for_answers(waits)
+    }
+
+    fn has_room_for_answers(&self, waits: &Waits) -> bool {
+        let limits = &self.limits;
+        // Once both sides agree to a switch, what came before it is begun before it is made. And
+        // what is held back when the connection ends is not sent at all.
+        let agreed = self.switch.is_agreed() || self.switch.is_replacing();
+        let (bytes, boxes) = if agreed || waits.ending {
+            (self.outgoing.len(), self.outgoing.boxes())
+        } else {
+            (self.queued(), self.queued_boxes())
+        };
+        // A quarter is left for what the next message brings.
+        let unclaimed = self.unclaimed.len();
+        if unclaimed > limits.unclaimed_attachments / 4 * 3
+            || held::is_crowded_by(unclaimed, limits.attachments_in_all)
+        {
+            return bytes < limits.send_queue.max(limits.send_queue_max / 2);
+        }
+        bytes < limits.send_queue && boxes < limits.send_queue_boxes
+    }
+
+    /// Whether so many attachments wait that they should be claimed before more are received.
+    pub(crate) fn is_hoarding(&self, unclaimed: usize) -> bool {
+        unclaimed > self.limits.unclaimed_attachments / 2
+            || held::is_crowded_by(unclaimed, self.limits.attachments_in_all)
+    }
+
+    /// Whether too much waits while the transport takes no more, or while a protocol switch holds
+    /// it back. Calls that are not answered because of that count too.
+    pub(crate) fn holds_too_much(&self, waits: &Waits) -> bool {
+        let waiting = self.queued() + waits.writing + waits.calls;
+        waiting > self.limits.send_queue_max && (self.held.is_some() || waits.writing > 0)
+    }
+
+    /// The reason for the end where [too much waits](Self::holds_too_much).
+    pub(crate) fn check_queue(&self, waits: &Waits) -> Result<(), CloseReason> {
+        if self.holds_too_much(waits) {
+            let limit = self.limits.send_queue_max;
+            return Err(CloseReason::Limit { what: "bytes waiting to be sent", limit });
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is being answered, and nothing that was read has yet to be looked at. A
+    /// responder queues its answer before it is done.
+    pub(crate) fn is_drained(&self, waits: &Waits) -> bool {
+        self.admission.running == 0 && waits.calls == 0 && !waits.left && !self.switch.ends_boxes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::wants::Wants;
+    use crate::proto::{Body, Limits};
+    use bytes::BytesMut;
+    use std::time::Duration;
+
+    fn limits() -> Limits {
+        Limits {
+            running_responders: 2,
+            running_responders_max: 4,
+            running_bytes: 100,
+            running_bytes_max: 200,
+            send_queue: 100,
+            send_queue_boxes: 3,
+            send_queue_max: 1000,
+            ..Limits::default()
+        }
+    }
+
+    fn core() -> Core<(), ()> {
+        Core::hosted(limits(), limits().boxes, None)
+    }
+
+    fn body(bytes: usize) -> Body {
+        Body { pairs: BytesMut::from(&vec![0; bytes][..]), ..Body::default() }
+    }
+
+    const A_CALL_WAITS: Waits = Waits {
+        writing: 0,
+        counted: 0,
+        calls: 10,
+        received: 10,
+        ahead: 0,
+        paused: true,
+        left: false,
+        boundary: false,
+        pings: 0,
+        draining: false,
+        ending: false,
+        silent: false,
+        refused: false,
+        line: false,
+    };
+
+    #[test]
+    fn nothing_is_read_or_begun_while_many_run_unless_the_peer_may_wait_for_it() {
+        let waits = A_CALL_WAITS;
+        let mut core = core();
+        assert!(core.may_read(&waits) && core.may_start(&waits));
+        (0..2).for_each(|_| core.begin(10, false));
+        assert!(!core.may_read(&waits) && !core.may_start(&waits));
+        assert_eq!(core.driver_wants(&waits), Wants::NOTHING);
+        // This side waits for an answer,
+        let id = core.call(b"A", &mut body(0), ()).unwrap();
+        assert!(core.may_read(&waits) && core.may_start(&waits));
+        // but not for that of a ping.
+        core.outgoing().take_bytes();
+        let pings = Waits { pings: 1, ..waits };
+        assert!(!core.may_read(&pings) && !core.may_start(&pings));
+        core.forget(id);
+        // What is sent may be what the peer waits for.
+        let writing = Waits { writing: 1, ..waits };
+        assert!(core.may_read(&writing) && core.may_start(&writing));
+        core.notify(b"A", &mut body(0)).unwrap();
+        assert!(core.may_read(&waits) && !core.may_start(&waits));
+        core.outgoing().take_bytes();
+        // A little may be read ahead.
+        let ahead = Waits { ahead: 11, ..waits };
+        assert!(core.may_read(&ahead) && !core.may_start(&ahead));
+        // Who is refused need not wait.
+        core.drain(Duration::from_secs(1));
+        assert!(core.may_read(&waits) && core.may_start(&waits));
+        assert!(core.driver_wants(&waits).any(Wants::DRAIN));
+        core.finish(10, false);
+        core.finish(10, false);
+        let begun = Waits { draining: true, calls: 0, ..waits };
+        assert!(core.is_drained(&begun) && !core.is_drained(&Waits { left: true, ..begun }));
+        assert!(core.driver_wants(&begun).any(Wants::DRAIN));
+    }
+
+    #[test]
+    fn nothing_is_begun_while_enough_is_to_be_sent() {
+        let waits = A_CALL_WAITS;
+        let mut core = core();
+        core.notify(b"A", &mut body(60)).unwrap();
+        assert!(core.has_room() && core.may_start(&waits));
+        core.notify(b"A", &mut body(60)).unwrap();
+        assert!(!core.has_room() && !core.may_start(&waits));
+        core.outgoing().take_bytes();
+        assert!(core.has_room());
+        (0..3).for_each(|_| core.notify(b"A", &mut body(0)).unwrap());
+        assert!(!core.has_room() && !core.may_start(&waits), "there are enough boxes");
+    }
+
+    #[test]
+    fn what_waits_behind_a_transport_that_takes_nothing_has_a_bound() {
+        let waits = Waits { writing: 1, calls: 0, ..A_CALL_WAITS };
+        let mut core = core();
+        core.notify(b"A", &mut body(900)).unwrap();
+        assert!(!core.holds_too_much(&waits));
+        let calls = Waits { calls: 100, ..waits };
+        assert!(core.holds_too_much(&calls), "calls count that are not answered because of it");
+        core.notify(b"A", &mut body(100)).unwrap();
+        assert!(core.holds_too_much(&waits));
+        assert!(core.driver_wants(&waits).any(Wants::LIMIT));
+        assert!(!core.holds_too_much(&Waits { writing: 0, ..waits }), "it is about to be written");
+    }
+
+    #[test]
+    fn no_call_is_made_once_nothing_can_be_sent() {
+        let mut core = core();
+        core.break_off(CloseReason::Local);
+        assert!(!core.has_room());
+        assert!(core.call(b"A", &mut body(0), ()).is_err());
+        assert!(core.notify(b"A", &mut body(0)).is_err());
+        assert!(core.answer(b"1", &mut body(0)).is_ok(), "what answers is not told");
+    }
+}

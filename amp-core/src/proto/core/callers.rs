@@ -1,0 +1,79 @@
+//! What callers learn of their calls, and that they do not wait any more.
+
+use std::io;
+use std::sync::Arc;
+
+use super::side::{Answer, Core};
+use crate::error::CloseReason;
+use crate::proto::unclaimed::BoxNumber;
+use crate::proto::{CallId, Host};
+
+/// How a call has come out.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The answer, and the number of its box if that may name attachments. Whoever gets one says by
+    /// [`Core::decoding`] when they are claimed.
+    Answered(Answer, Option<BoxNumber>),
+    /// It was not sent, since an attachment of it was refused.
+    NotSent(Arc<io::Error>),
+    /// There will be no answer.
+    Closed(CloseReason),
+}
+
+/// What had come of a call that was given up. It is others', so it is dropped with nothing locked.
+pub(crate) struct GivenUp<H: Host> {
+    /// The answer, which nobody has taken.
+    pub(crate) answer: Option<Answer>,
+    /// Of its box, which nobody reads.
+    pub(crate) number: Option<BoxNumber>,
+    _not_sent: Option<Arc<io::Error>>,
+    _stream: Option<H::Stream>,
+}
+
+impl<W, H: Host> Core<W, H> {
+    /// How a call has come out, once it has. It is then over. An answer that has arrived counts, even if
+    /// the connection has ended since.
+    pub(crate) fn poll_answer(&mut self, id: CallId) -> Option<Outcome> {
+        if let Some(answer) = self.take_answer(id) {
+            let number = self.unclaimed.take_answer(id);
+            self.decoding += usize::from(number.is_some());
+            return Some(Outcome::Answered(answer, number));
+        }
+        if let Some(error) = self.take_not_sent(id) {
+            return Some(Outcome::NotSent(error));
+        }
+        let reason = self.end.begun()?.clone();
+        if let Some(then) = self.switch.give_up(id) {
+            self.released().then.push(then);
+        }
+        if let Some(waiter) = self.forget(id) {
+            self.released().gone.push(waiter);
+        }
+        Some(Outcome::Closed(reason))
+    }
+
+    /// Nobody waits for the answer to a call any more. Where that may name attachments, `discard` says
+    /// how it is dropped if it comes.
+    pub(crate) fn give_up(
+        &mut self,
+        id: CallId,
+        asks_switch: bool,
+        discard: Option<H::Discard>,
+    ) -> GivenUp<H> {
+        let answer = self.take_answer(id);
+        let number = self.unclaimed.take_answer(id);
+        let agreed = asks_switch && matches!(answer, Some(Ok(_)));
+        let stream = if agreed { self.switch.forget() } else { None };
+        if let Some(then) = self.switch.give_up(id) {
+            self.released().then.push(then);
+        }
+        let not_sent = self.take_not_sent(id);
+        if let Some(waiter) = self.forget(id) {
+            self.released().gone.push(waiter);
+            if let Some(discard) = discard {
+                self.unclaimed.give_up(id, discard);
+            }
+        }
+        GivenUp { answer, number, _not_sent: not_sent, _stream: stream }
+    }
+}

@@ -1,0 +1,18 @@
+//! One side of a connection.
+
+mod admitting;
+mod callers;
+mod ending;
+#[cfg(feature = "tokio")]
+mod removing;
+mod side;
+mod switching;
+mod waking;
+
+#[cfg(feature = "tokio")]
+pub(crate) use callers::Outcome;
+#[cfg(feature = "tokio")]
+pub(crate) use removing::WasRemoved;
+#[cfg(feature = "tokio")]
+pub(crate) use side::Transmit;
+pub use side::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};

@@ -1,0 +1,126 @@
+//! Protocol switches: what is queued for them, and held back because of them.
+
+use super::side::{Answer, Core, Event, Waiting, put_answer};
+use crate::proto::switch::{Leaving, Then};
+use crate::proto::{Body, CallId, Host, NotQueued, Outgoing, ProtocolError, SwitchRefused};
+
+impl<W, H: Host> Core<W, H> {
+    /// Queues a call that asks for a protocol switch, which takes what follows out of `then`. What is
+    /// queued behind it is held back until the peer refuses, or until [`resume`](Core::resume). The
+    /// body is left empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Core::call), when a switch is under way, and when the transport would be replaced
+    /// for the second time. Nothing is queued or taken then.
+    ///
+    /// # Panics
+    ///
+    /// When nothing is in `then`.
+    pub fn ask_switch(
+        &mut self,
+        command: &[u8],
+        body: &mut Body,
+        waiter: W,
+        then: &mut Option<Then<H>>,
+    ) -> Result<CallId, SwitchRefused> {
+        self.check_end()?;
+        self.switch.check(then.as_ref().expect("something follows a switch"))?;
+        let id = self.call(command, body, waiter)?;
+        if let Some(then) = then.take() {
+            self.switch.ask(id, then);
+        }
+        self.held = Some(Outgoing::default());
+        Ok(id)
+    }
+
+    /// The call that was received last asks for a protocol switch. What comes behind it is not to be
+    /// read as boxes until that is [refused](Core::refuse_switch), or until [`resume`](Core::resume).
+    ///
+    /// # Errors
+    ///
+    /// When this side has asked for one too, which ends the connection.
+    pub fn handle_switch(&mut self) -> Result<(), ProtocolError> {
+        self.switch.receive()
+    }
+
+    /// Agrees to the switch that the peer has asked for with this tag. The answer is the last box
+    /// that is sent: what is queued behind it is held back until [`resume`](Core::resume).
+    ///
+    /// # Errors
+    ///
+    /// When the peer has [asked](Core::handle_switch) for none, when the transport would be replaced
+    /// for the second time, and when the end has begun. Nothing is queued then, and what would have
+    /// followed is given back.
+    pub fn accept_switch(
+        &mut self,
+        tag: &[u8],
+        then: Then<H>,
+    ) -> Result<(), (Then<H>, SwitchRefused)> {
+        if let Some(reason) = self.end.begun() {
+            return Err((then, NotQueued::Closed(reason.clone()).into()));
+        }
+        self.switch.accept(then)?;
+        self.counters.answers_sent += 1;
+        self.push(|out| put_answer(out, tag), &mut Body::default());
+        self.held = Some(Outgoing::default());
+        Ok(())
+    }
+
+    /// Does not agree: boxes follow the call that has asked.
+    pub fn refuse_switch(&mut self) {
+        self.switch.refuse();
+    }
+
+    /// Goes on with boxes after a switch, over another transport: what was held back can be sent.
+    pub fn resume(&mut self) {
+        self.switch.resume();
+        self.stop_holding();
+        let dead = self.unclaimed.close();
+        let released = self.released();
+        released.unclaimed.extend(dead);
+        released.changed = true;
+    }
+
+    /// Whether a protocol switch that this side asked for is not answered yet.
+    pub fn is_switching(&self) -> bool {
+        self.switch.is_asked()
+    }
+
+    /// What becomes of the stream, once both sides agree and everything before the switch was taken
+    /// off the queue.
+    pub(crate) fn leave(&mut self) -> Option<Leaving<H>> {
+        let leaves = self.switch.is_agreed() && self.outgoing.is_empty();
+        leaves.then(|| self.switch.leave())
+    }
+
+    pub(super) fn switch_answered(&mut self, id: CallId, answer: Answer) -> Event<W> {
+        let agrees = answer.is_ok();
+        if let Some(then) = self.switch.answered(agrees) {
+            self.released().then.push(then);
+        }
+        if !agrees {
+            self.stop_holding();
+        }
+        let waiting = self.calls.get_mut(id);
+        let waiter = match waiting.map(|w| std::mem::replace(w, Waiting::Done(answer))) {
+            Some(Waiting::For(waiter)) => Some(waiter),
+            _ => {
+                self.calls.remove(id);
+                None
+            }
+        };
+        match waiter {
+            Some(waiter) if !agrees => Event::Answered { id, waiter },
+            None if !agrees => Event::Ignored,
+            waiter => Event::Switched(waiter),
+        }
+    }
+
+    /// Sends what was held back behind what is queued.
+    pub(super) fn stop_holding(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.outgoing.append(held);
+        }
+    }
+}

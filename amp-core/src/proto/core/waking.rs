@@ -1,0 +1,108 @@
+//! What others are to be told of: what the connection wants, and what it has let go.
+
+use super::side::Core;
+use crate::proto::Host;
+use crate::proto::admission::Admission;
+use crate::proto::released::Released;
+use crate::proto::wants::{Waits, Wants};
+
+impl<W, H: Host> Core<W, H> {
+    /// What those who use the connection are to know of it without a lock, if that has changed.
+    #[inline]
+    pub(crate) fn poll_wants(&mut self) -> Option<Wants> {
+        let wants = Wants::CROWDED.when(!self.has_room())
+            | Wants::LOOK.when(self.news)
+            | Wants::ORDINALS.when(self.awaits_ordinals)
+            | self.events();
+        (wants != self.published).then(|| {
+            self.published = wants;
+            wants
+        })
+    }
+
+    #[inline]
+    fn events(&self) -> Wants {
+        let switch = if self.switch.is_far() {
+            Wants::NOTHING
+        } else {
+            Wants::EVENTFUL
+                | Wants::BOUNDARY.when(self.switch.ends_boxes())
+                | Wants::SWITCH_ASKED.when(self.switch.is_asked())
+                | Wants::DECIDING.when(self.switch.is_deciding())
+                | Wants::BYTES_ONLY.when(self.switch.has_replaced())
+        };
+        switch | Wants::EVENTFUL.when(!self.end.is_far())
+    }
+
+    /// Whether there is nothing to the connection but calls and answers.
+    pub(crate) fn is_uneventful(&self) -> bool {
+        self.events().is_nothing()
+    }
+
+    /// What there is to do for a driver that waits.
+    pub(crate) fn driver_wants(&self, waits: &Waits) -> Wants {
+        let queued = self.queued();
+        let mut wants = Wants::WRITE.when(waits.writing == 0 && !self.outgoing.is_empty())
+            | Wants::LIMIT.when(!waits.silent && self.holds_too_much(waits))
+            | Wants::COUNT
+                .when(waits.writing > 0 && self.together.is_some() && queued > waits.counted)
+            | Wants::TAKE_BACK.when(waits.refused && !waits.silent && !self.awaits_ordinals)
+            | Wants::LINE.when(waits.line);
+        if !waits.ending {
+            let draining = self.end.draining().is_some();
+            wants = wants
+                | Wants::CLOSE.when(self.end.begun().is_some())
+                | Wants::READ.when(waits.paused && self.may_read(waits))
+                | Wants::READ.when(waits.boundary && !self.switch.ends_boxes())
+                | Wants::START.when(self.may_start(waits))
+                | Wants::DRAIN.when(draining && (!waits.draining || self.is_drained(waits)));
+        }
+        wants
+    }
+
+    /// The reader looks at what has changed: what goes on already, and whether calls are refused.
+    pub(crate) fn look(&mut self) -> (Admission, bool) {
+        self.news = false;
+        (self.admission, self.end.refuses_calls())
+    }
+
+    /// Something has changed that the reader is to look at before it starts a responder.
+    pub(crate) fn has_news(&mut self) {
+        self.news = true;
+    }
+
+    /// Somebody waits for room, who is told once the queue is taken. There is none now.
+    pub(crate) fn await_room(&mut self) -> bool {
+        self.awaits_room = true;
+        false
+    }
+
+    /// Whether the driver waits until no box with attachments is being encoded.
+    pub(crate) fn await_ordinals(&mut self, waits: bool) {
+        self.awaits_ordinals = waits;
+    }
+
+    /// What the last changes have let go, to be woken and dropped with nothing locked.
+    #[inline]
+    pub(crate) fn take_released(&mut self) -> Option<Box<Released<W, H>>> {
+        if self.end.over().is_some() {
+            self.release_unclaimed();
+        }
+        self.released.take()
+    }
+
+    pub(super) fn released(&mut self) -> &mut Released<W, H> {
+        self.released.get_or_insert_default()
+    }
+
+    /// Nobody can claim the attachments any more of a connection that has ended, once the callers have
+    /// what answers there were.
+    fn release_unclaimed(&mut self) {
+        if !self.unclaimed.has_answers() && self.decoding == 0 {
+            let dead = std::mem::take(&mut self.unclaimed).into_attachments();
+            if !dead.is_empty() {
+                self.released().unclaimed.extend(dead);
+            }
+        }
+    }
+}

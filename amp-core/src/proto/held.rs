@@ -1,0 +1,183 @@
+//! How many attachments all connections of this process hold together. They count for more than a
+//! connection: open files, of which a process may have so many.
+//!
+//! What responders hold cannot be taken from them, so the more there is of that, the less anyone may
+//! add: else a few would have all of it before the others come.
+
+#[cfg(all(unix, feature = "tokio"))]
+use nix::sys::resource::{Resource, getrlimit};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::unclaimed::BoxNumber;
+
+/// How many nothing has claimed.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// How many the calls have claimed that are being answered.
+static CLAIMED: AtomicUsize = AtomicUsize::new(0);
+
+/// One connection's part of [`WAITING`].
+#[derive(Default)]
+pub(crate) struct WaitingCount(usize);
+
+impl WaitingCount {
+    pub(crate) fn set(&mut self, count: usize) {
+        if count > self.0 {
+            WAITING.fetch_add(count - self.0, Ordering::Relaxed);
+        } else {
+            WAITING.fetch_sub(self.0 - count, Ordering::Relaxed);
+        }
+        self.0 = count;
+    }
+}
+
+impl Drop for WaitingCount {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+/// How many the calls of one connection have claimed that are being answered, by their boxes.
+#[derive(Default)]
+pub(crate) struct Claims {
+    by_box: HashMap<BoxNumber, Claim>,
+    count: usize,
+}
+
+/// What the call of one box has claimed.
+struct Claim {
+    count: usize,
+    /// How many hold it: who answers the call, and what runs after that.
+    holders: usize,
+}
+
+impl Claims {
+    /// How many they have claimed.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Counts what a call has claimed; or says what there are too many of, and the limit.
+    pub(crate) fn add(
+        &mut self,
+        number: BoxNumber,
+        count: usize,
+        limit: usize,
+        in_all: usize,
+    ) -> Result<(), (&'static str, usize)> {
+        if count == 0 {
+            return Ok(());
+        }
+        if self.count + count > limit {
+            return Err(("attachments of running responders", limit));
+        }
+        let before = CLAIMED.fetch_add(count, Ordering::Relaxed);
+        let (most, share) = (most_claimed(in_all), share(in_all, before - self.count));
+        let over = if before + count > most {
+            Some(("attachments of running responders over all connections", most))
+        } else if self.count + count > share {
+            Some(("attachments of running responders, beside what others hold,", share))
+        } else {
+            None
+        };
+        if let Some(over) = over {
+            CLAIMED.fetch_sub(count, Ordering::Relaxed);
+            return Err(over);
+        }
+        self.count += count;
+        self.by_box.entry(number).or_insert(Claim { count: 0, holders: 1 }).count += count;
+        Ok(())
+    }
+
+    /// What runs after the answer may hold it too.
+    pub(crate) fn hold(&mut self, number: BoxNumber) {
+        if let Some(claim) = self.by_box.get_mut(&number) {
+            claim.holders += 1;
+        }
+    }
+
+    /// The call is answered, or what runs after that is done.
+    pub(crate) fn remove(&mut self, number: BoxNumber) {
+        if let Entry::Occupied(mut claim) = self.by_box.entry(number) {
+            claim.get_mut().holders -= 1;
+            if claim.get().holders == 0 {
+                let count = claim.remove().count;
+                self.count -= count;
+                CLAIMED.fetch_sub(count, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        CLAIMED.fetch_sub(self.count, Ordering::Relaxed);
+    }
+}
+
+/// How many of `in_all` running responders may hold: the rest is for what waits.
+fn most_claimed(in_all: usize) -> usize {
+    in_all - in_all / 4
+}
+
+/// How many of `in_all` the responders of one connection may hold while those of others hold `others`:
+/// half of all, times the square of the share that is left. That is an eighth when half is left, and
+/// always one.
+fn share(in_all: usize, others: usize) -> usize {
+    let most = most_claimed(in_all);
+    let [half, most, left] =
+        [in_all / 2, most, most.saturating_sub(others)].map(|count| count.min(1 << 31) as u128);
+    let share = (half * left * left).checked_div(most * most).unwrap_or_default();
+    usize::try_from(share).unwrap_or(usize::MAX).max(1)
+}
+
+/// How many are held that nothing has claimed, and that running responders have.
+pub(crate) fn counts() -> (usize, usize) {
+    (WAITING.load(Ordering::Relaxed), CLAIMED.load(Ordering::Relaxed))
+}
+
+/// Whether a connection on which so many wait adds to there being many in all. Who has few does not.
+pub(crate) fn is_crowded_by(waiting: usize, in_all: usize) -> bool {
+    let (waiting_in_all, claimed) = counts();
+    waiting > in_all / 8 && waiting_in_all + claimed > in_all / 2
+}
+
+/// How many may be held together by default.
+pub(crate) fn default_in_all() -> usize {
+    /// Where the system has no limit that is known here.
+    const FEW: usize = 256;
+    static IN_ALL: LazyLock<usize> = LazyLock::new(|| {
+        #[cfg(all(unix, feature = "tokio"))]
+        if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            return usize::try_from(limit / 4).unwrap_or(usize::MAX).clamp(1, 1 << 16);
+        }
+        FEW
+    });
+    *IN_ALL
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_responders_hold_the_less_one_may_add() {
+        assert_eq!(most_claimed(256), 192);
+        let shares = [0, 96, 144, 168, 192, 200].map(|others| share(256, others));
+        assert_eq!(shares, [128, 32, 8, 2, 1, 1]);
+        assert_eq!([0, 1, 2, 7].map(|in_all| share(in_all, 0)), [1, 1, 1, 3]);
+        assert!(share(usize::MAX, 0) >= 1 << 31);
+    }
+
+    /// Each takes all it can, one after the other.
+    #[test]
+    fn a_few_do_not_have_all() {
+        for (in_all, few) in [(256, 30), (1024, 60), (1 << 16, 400)] {
+            let taken = (0..few).fold(0, |taken, _| taken + share(in_all, taken));
+            assert!(taken + 1 < most_claimed(in_all), "{taken} of {in_all}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+/// What becomes of a connection on which a responder fails with an error that its command does
+/// not declare, or on which a call cannot be decoded or its response not encoded.
+///
+/// The peer gets an answer with the code `UNKNOWN` either way. The cause stays on this side: it is
+/// in a `tracing` event at the level `WARN`, `a call failed`, with the fields `command`,
+/// `reference` and `error`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// It goes on. A one-way call that fails is logged. The answer's description is
+    /// `Unknown Error (reference 1f2e3d4c)`, with the reference of the event.
+    #[default]
+    Stay,
+    /// It is closed once the answer, and the answers to what had been received by then, are
+    /// sent; a one-way call that fails closes it too. This is what Twisted does.
+    Close,
+}
+
+impl FailurePolicy {
+    /// What the peer is told of a failure that its command does not declare: nothing of the cause, but
+    /// where to look for it, or to the letter what Twisted says.
+    pub(crate) fn describe(self, reference: &str) -> String {
+        match self {
+            FailurePolicy::Stay => format!("Unknown Error (reference {reference})"),
+            FailurePolicy::Close => "Unknown Error".to_owned(),
+        }
+    }
+
+    /// Whether a failure closes the connection: one that is not `declared` does, and so does one that
+    /// nobody can be told of, since the call wants no answer.
+    pub(crate) fn closes(self, declared: bool, answered: bool) -> bool {
+        self == FailurePolicy::Close && !(declared && answered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_answered_is_not_declared() {
+        use FailurePolicy::{Close, Stay};
+        for (policy, declared, answered, closes) in [
+            (Stay, false, false, false),
+            (Stay, false, true, false),
+            (Close, true, true, false),
+            (Close, false, true, true),
+            (Close, true, false, true),
+        ] {
+            assert_eq!(policy.closes(declared, answered), closes, "{policy:?}");
+        }
+        assert_eq!(Close.describe("1f2e3d4c"), "Unknown Error");
+        assert_eq!(Stay.describe("1f2e3d4c"), "Unknown Error (reference 1f2e3d4c)");
+    }
+}

@@ -1,0 +1,121 @@
+//! What a connection wants, as a set of named bits; and what its driver waits for.
+
+use std::ops::BitOr;
+
+/// What a connection wants of those who drive it, or has to say to those who use it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wants(u32);
+
+impl Wants {
+    pub(crate) const NOTHING: Self = Self(0);
+
+    // Of those who use it. They look at these without a lock.
+
+    /// There is no room in the queue, or no more calls are made.
+    pub(crate) const CROWDED: Self = Self(1);
+    /// Something has changed that the reader looks at before it starts a responder.
+    pub(crate) const LOOK: Self = Self(1 << 1);
+    /// There is more to the connection than calls and answers: it comes to its end, or there is or
+    /// was a protocol switch.
+    pub(crate) const EVENTFUL: Self = Self(1 << 2);
+    /// What comes behind the last box is not to be read as one.
+    pub(crate) const BOUNDARY: Self = Self(1 << 3);
+    /// This side has asked for a protocol switch.
+    pub(crate) const SWITCH_ASKED: Self = Self(1 << 4);
+    /// The peer has asked for one, and the responder has not decided.
+    pub(crate) const DECIDING: Self = Self(1 << 7);
+    /// The transport was replaced, and carries bytes alone.
+    pub(crate) const BYTES_ONLY: Self = Self(1 << 5);
+    /// The driver waits until no box with attachments is being encoded.
+    pub(crate) const ORDINALS: Self = Self(1 << 6);
+
+    // Of a driver that waits.
+
+    /// Something is queued that may be written.
+    pub(crate) const WRITE: Self = Self(1 << 8);
+    /// More may be read.
+    pub(crate) const READ: Self = Self(1 << 9);
+    /// A call that was received may be begun.
+    pub(crate) const START: Self = Self(1 << 10);
+    /// The end has begun.
+    pub(crate) const CLOSE: Self = Self(1 << 11);
+    /// The connection is drained, or is to be.
+    pub(crate) const DRAIN: Self = Self(1 << 12);
+    /// Too much waits to be sent.
+    pub(crate) const LIMIT: Self = Self(1 << 13);
+    /// More waits than was counted among what the connections of a server hold.
+    pub(crate) const COUNT: Self = Self(1 << 14);
+    /// What the transport has refused can be taken back.
+    pub(crate) const TAKE_BACK: Self = Self(1 << 15);
+    /// The stream is back, which a caller has had.
+    pub(crate) const LINE: Self = Self(1 << 16);
+
+    #[inline]
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    #[inline]
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) const fn is_nothing(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether one of these is wanted.
+    #[inline]
+    pub(crate) const fn any(self, of: Self) -> bool {
+        self.0 & of.0 != 0
+    }
+
+    /// These, if that is so.
+    #[inline]
+    pub(crate) const fn when(self, is_so: bool) -> Self {
+        if is_so { self } else { Self::NOTHING }
+    }
+}
+
+impl BitOr for Wants {
+    type Output = Self;
+
+    #[inline]
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What the driver knows alone, as it is while it waits: by this others see whether there is
+/// something for it to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waits {
+    /// How many bytes were taken off the queue and are not written.
+    pub(crate) writing: usize,
+    /// How many bytes were queued when what is held was last counted.
+    pub(crate) counted: usize,
+    /// How many bytes the calls take that were received and are not begun; none without such calls.
+    pub(crate) calls: usize,
+    /// How many bytes were received that are not dealt with, those of the calls included.
+    pub(crate) received: usize,
+    /// How many bytes may be read ahead while as many responders run as may.
+    pub(crate) ahead: usize,
+    /// Whether nothing is read, because of that.
+    pub(crate) paused: bool,
+    /// Whether boxes were read and not looked at, since they wait for the driver's next turn.
+    pub(crate) left: bool,
+    /// Whether it has stopped reading boxes because of a protocol switch.
+    pub(crate) boundary: bool,
+    /// How many calls of its own are outstanding, whose answers nothing has to wait for.
+    pub(crate) pings: usize,
+    /// Whether it has begun to drain the connection, and to end it.
+    pub(crate) draining: bool,
+    pub(crate) ending: bool,
+    /// Whether it sends nothing any more.
+    pub(crate) silent: bool,
+    /// Whether it waits to take back what the transport has refused.
+    pub(crate) refused: bool,
+    /// Whether it waits for the stream, which a caller has.
+    pub(crate) line: bool,
+}
