@@ -1,15 +1,18 @@
 //! Boxes of types that serde knows: the same bytes as those of typed arguments.
 
+#[path = "support/effort.rs"]
+mod effort;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use amp_core::argument::{DecodeErrorKind, EncodeErrorKind};
 use amp_core::serde::{from_box, to_box};
 use amp_core::{AmpBox, Argument, Arguments, BoxError, BoxLimits};
 use bytes::Bytes;
+use effort::assert_effort;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -473,7 +476,10 @@ impl<'de> Deserialize<'de> for Nothing {
 
 #[test]
 fn hostile_values_cost_little() {
-    let start = Instant::now();
+    assert_effort(5 * 65_535, 300.0, read_hostile_values);
+}
+
+fn read_hostile_values() {
     let mut wire = Vec::new();
     for len in (0..32_767_u16).map(|n| n * 2) {
         wire.extend((65_532 - len).to_be_bytes());
@@ -494,7 +500,6 @@ fn hostile_values_cost_little() {
     let digits = "9".repeat(60_000);
     assert!(try_read::<i128>(&digits).is_err());
     assert!(read::<f64>(&digits).is_infinite());
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -545,14 +550,13 @@ fn a_box_of_a_box_is_the_same_box() {
 }
 
 #[test]
-fn a_map_in_descending_order_becomes_a_box_in_little_time() {
-    let pairs: Vec<String> = (0..500_000).rev().map(|n| format!("\"{n:06}\":\"\"")).collect();
+fn a_map_in_descending_order_becomes_a_box_in_linear_time() {
+    let pairs: Vec<String> = (0..50_000).rev().map(|n| format!("\"{n:06}\":\"\"")).collect();
     let json = format!("{{{}}}", pairs.join(","));
-    let start = std::time::Instant::now();
-    let ampbox: AmpBox = serde_json::from_str(&json).unwrap();
-    let took = start.elapsed();
-    assert_eq!(ampbox.len(), 500_000);
-    assert!(took < std::time::Duration::from_secs(4), "{took:?}");
+    assert_effort(json.len(), 120.0, || {
+        let ampbox: AmpBox = serde_json::from_str(&json).unwrap();
+        assert_eq!(ampbox.len(), 50_000);
+    });
 }
 
 #[test]

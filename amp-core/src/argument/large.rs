@@ -255,13 +255,11 @@ fn compressed_parts(whole: &[u8]) -> Result<Vec<Vec<u8>>, EncodeError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use bytes::{BufMut, Bytes};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::argument::testing::{from_ampbox, to_ampbox};
+    use crate::argument::testing::{assert_effort, from_ampbox, to_ampbox};
     use crate::argument::{DecodeErrorKind, EncodeErrorKind};
     use crate::boxes::{AmpBox, BoxError, BoxLimits};
 
@@ -383,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_keys_as_there_may_be_take_no_time() {
+    fn as_many_keys_as_there_may_be_take_little_time() {
         let limit = BoxLimits::default().max_pairs;
         let mut wire = BytesMut::new();
         for part in (0..limit).rev() {
@@ -393,11 +391,12 @@ mod tests {
             wire.put_slice(b"\0\x01x");
         }
         wire.put_u16(0);
-        let start = Instant::now();
-        let ampbox = AmpBox::parse(&mut wire.freeze(), BoxLimits::default()).unwrap();
-        let Numbered(read) = from_ampbox::<Numbered<String>>("a", &ampbox).unwrap();
-        assert_eq!(read.len(), limit);
-        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        let wire = wire.freeze();
+        assert_effort(wire.len(), 500.0, || {
+            let ampbox = AmpBox::parse(&mut wire.clone(), BoxLimits::default()).unwrap();
+            let Numbered(read) = from_ampbox::<Numbered<String>>("a", &ampbox).unwrap();
+            assert_eq!(read.len(), limit);
+        });
     }
 
     proptest! {

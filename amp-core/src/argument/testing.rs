@@ -1,5 +1,8 @@
 //! What the tests of the argument types share.
 
+#[path = "../../tests/support/effort.rs"]
+mod effort;
+
 use std::fmt::Debug;
 
 use bytes::{BufMut, BytesMut};
@@ -7,6 +10,8 @@ use bytes::{BufMut, BytesMut};
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use super::{Attachment, AttachmentKind, Attachments, Extensions, NoAttachments, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
+
+pub(super) use effort::assert_effort;
 
 pub(super) fn try_encode<T: Argument>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut out = BytesMut::new();
