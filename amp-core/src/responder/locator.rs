@@ -13,10 +13,10 @@ use crate::panics::caught;
 pub(crate) type Responding = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 /// Makes a responder of another one.
-pub(super) type Wrap<'a> = &'a dyn Fn(&Arc<dyn AnyResponder>) -> Arc<dyn AnyResponder>;
+pub(crate) type Wrap<'a> = &'a dyn Fn(&Arc<dyn AnyResponder>) -> Arc<dyn AnyResponder>;
 
 /// A responder whose command is known only to itself.
-pub(super) trait AnyResponder: Send + Sync {
+pub(crate) trait AnyResponder: Send + Sync {
     /// Whether it can agree to a protocol switch.
     fn is_switch(&self) -> bool {
         false

@@ -58,7 +58,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// - A responder that [replaces](crate::Peer::replace_responders) the set does so at some time
     ///   after calls that the peer sent behind its own, however soon it does it.
     pub fn on_own_tasks(mut self) -> Self {
-        Arc::make_mut(&mut self.locator).wrap(&on_own_task);
+        self.wrap(&on_own_task);
         self
     }
 }

@@ -1,7 +1,9 @@
+use bytes::Bytes;
 use smallvec::SmallVec;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
+use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
@@ -27,8 +29,74 @@ const UNCOUNTED: usize = 1024;
 /// A call that was received and is being answered.
 ///
 /// It is answered exactly once: a question that is dropped, because its responder panicked or
-/// because the runtime shut down, is answered with `UNKNOWN`.
+/// because the runtime shut down, is answered with `UNKNOWN`, unless it was lent: then the lender
+/// gets it back.
 pub(crate) struct Question {
+    /// There until the question is dropped or lent.
+    asked: Option<Asked>,
+}
+
+impl Question {
+    pub(crate) fn new(
+        peer: Peer,
+        call: &IncomingCall,
+        number: Option<BoxNumber>,
+        asks_switch: bool,
+    ) -> Self {
+        let asked = Asked::new(peer, call, number, asks_switch);
+        Self { asked: Some(asked) }
+    }
+}
+
+#[cfg(feature = "tower")]
+impl Question {
+    /// Lends the question. Once the borrower has dropped it, answered or not, `give_back` gets it, and
+    /// the code of the error that it was answered with.
+    pub(crate) fn lend(
+        mut self,
+        give_back: impl FnOnce(Question, Option<Bytes>) + Send + 'static,
+    ) -> Self {
+        let Some(mut asked) = self.asked.take() else { return self };
+        let mut lender_before = asked.lent.take();
+        let give_back = move |mut asked: Asked, error_code: Option<Bytes>| {
+            if let Some(lender) = &mut lender_before {
+                lender.error_code.clone_from(&error_code);
+            }
+            asked.lent = lender_before;
+            give_back(Question { asked: Some(asked) }, error_code);
+        };
+        asked.lent = Some(Box::new(Lent { error_code: None, give_back: Box::new(give_back) }));
+        Self { asked: Some(asked) }
+    }
+}
+
+impl Deref for Question {
+    type Target = Asked;
+
+    fn deref(&self) -> &Asked {
+        self.asked.as_ref().expect("the call is there until its question is dropped")
+    }
+}
+
+impl DerefMut for Question {
+    fn deref_mut(&mut self) -> &mut Asked {
+        self.asked.as_mut().expect("the call is there until its question is dropped")
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if let Some(mut asked) = self.asked.take()
+            && let Some(lent) = asked.lent.take()
+        {
+            let Lent { error_code, give_back } = *lent;
+            give_back(asked, error_code);
+        }
+    }
+}
+
+/// The call behind a question. Dropped unanswered, it is answered with `UNKNOWN`.
+pub(crate) struct Asked {
     peer: Peer,
     /// `None` when the peer wants no answer. A copy, so as not to keep the call's box in memory.
     tag: Option<SmallVec<[u8; 16]>>,
@@ -44,18 +112,19 @@ pub(crate) struct Question {
     /// How many bytes more the call takes once it is decoded, as far as they are counted.
     decoded: usize,
     watch: Watch,
-    /// Where it goes when it is dropped unanswered, while there are layers around its responder.
-    #[cfg(feature = "tower")]
-    home: Option<Box<super::layer::Home>>,
+    /// There while the question is lent.
+    lent: Option<Box<Lent>>,
 }
 
-impl Question {
-    pub(crate) fn new(
-        peer: Peer,
-        call: &IncomingCall,
-        number: Option<BoxNumber>,
-        asks_switch: bool,
-    ) -> Self {
+/// The way back of a question that was lent.
+struct Lent {
+    /// The code of the error that it was answered with.
+    error_code: Option<Bytes>,
+    give_back: Box<dyn FnOnce(Asked, Option<Bytes>) + Send>,
+}
+
+impl Asked {
+    fn new(peer: Peer, call: &IncomingCall, number: Option<BoxNumber>, asks_switch: bool) -> Self {
         let watch = peer.shared().watch(Side::Answering, call.command(), false);
         let tag = call.tag().map(|tag| {
             watch.tag(|| Plain(tag));
@@ -72,8 +141,7 @@ impl Question {
             answered: false,
             decoded: 0,
             watch,
-            #[cfg(feature = "tower")]
-            home: None,
+            lent: None,
         }
     }
 
@@ -92,7 +160,7 @@ impl Question {
         self.watch.known(&self.command, &self.peer.shared().measures);
     }
 
-    pub(super) fn requires_answer(&self) -> bool {
+    pub(crate) fn requires_answer(&self) -> bool {
         self.tag.is_some()
     }
 
@@ -159,7 +227,7 @@ impl Question {
         }
     }
 
-    pub(super) fn answer_box(&mut self, response: &AmpBox) {
+    pub(crate) fn answer_box(&mut self, response: &AmpBox) {
         self.answer_with(|out, _| Ok(out.put_box(response)?), &mut None);
     }
 
@@ -257,7 +325,7 @@ impl Question {
     }
 
     /// Fails with a code that a responder by name has chosen.
-    pub(super) fn fail_with(&mut self, code: &[u8], description: &str) {
+    pub(crate) fn fail_with(&mut self, code: &[u8], description: &str) {
         self.finish(code, description, true, false);
     }
 
@@ -310,9 +378,8 @@ impl Question {
     ) {
         debug_assert!(!self.answered, "a call is answered once");
         self.answered = true;
-        #[cfg(feature = "tower")]
-        if let Some(home) = &mut self.home {
-            home.failed(code);
+        if let Some(lent) = &mut self.lent {
+            lent.error_code = Some(Bytes::copy_from_slice(code));
         }
         let shared = self.peer.shared();
         if let Some(tag) = &self.tag {
@@ -341,43 +408,18 @@ impl Question {
 }
 
 #[cfg(feature = "tower")]
-impl Question {
-    /// Dropped unanswered, it goes to `slot`.
-    pub(super) fn add_home(&mut self, slot: super::layer::Slot) {
-        self.home = Some(Box::new(super::layer::Home::new(slot, self.home.take())));
-    }
-
-    pub(super) fn asks_switch(&self) -> bool {
+impl Asked {
+    pub(crate) fn asks_switch(&self) -> bool {
         self.asks_switch
     }
 
-    fn go_home(&mut self, home: super::layer::Home) {
-        if self.answered {
-            home.answered();
-            return;
-        }
-        self.answered = true;
-        home.come_back(|outer| Self {
-            peer: self.peer.clone(),
-            tag: self.tag.take(),
-            command: std::mem::take(&mut self.command),
-            number: self.number.take(),
-            read: self.read,
-            asks_switch: self.asks_switch,
-            answered: false,
-            decoded: std::mem::take(&mut self.decoded),
-            watch: std::mem::take(&mut self.watch),
-            home: outer,
-        });
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answered
     }
 }
 
-impl Drop for Question {
+impl Drop for Asked {
     fn drop(&mut self) {
-        #[cfg(feature = "tower")]
-        if let Some(home) = self.home.take() {
-            self.go_home(*home);
-        }
         if let Some(number) = self.number
             && !self.read
         {

@@ -9,7 +9,7 @@ use std::task::{self, Poll};
 
 use super::by_name::{ByName, RespondByName};
 use super::clash::{Clash, Origin};
-use super::locator::{AnyResponder, Locator, Responding};
+use super::locator::{AnyResponder, Locator, Responding, Wrap};
 use super::question::{Question, Undeclared};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
@@ -270,6 +270,11 @@ impl<S: Send + Sync + 'static> Responders<S> {
 }
 
 impl<S> Responders<S> {
+    /// Makes another responder of each that the set has by now.
+    pub(crate) fn wrap(&mut self, make: Wrap<'_>) {
+        Arc::make_mut(&mut self.locator).wrap(make);
+    }
+
     pub(crate) fn into_locator(self) -> Arc<Locator> {
         self.locator
     }

@@ -43,11 +43,13 @@
 //! ```
 
 mod client;
+mod layer;
 mod named;
 mod peer;
+mod service;
 
-pub use crate::responder::{Answered, LayeredCall, Run};
 pub use client::ClientService;
+pub use layer::{Answered, LayeredCall, Run};
 pub use named::{NamedRequest, TypedCalls};
 pub use peer::PeerService;
 

@@ -1,25 +1,23 @@
 //! Middleware around responders.
 //!
-//! The question travels with the call through the layers, to the responder. When they fail or give
-//! up instead, it comes back here by being dropped, and is answered with their error.
+//! The question is lent to the call that goes through the layers, to the responder. When they fail or
+//! give up instead, it comes back here by being dropped, and is answered with their error.
 
 use bytes::Bytes;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::Responders;
-use super::locator::{AnyResponder, Responding, Wrap};
-use super::question::{Question, Undeclared};
 use crate::boxes::{AmpBox, keys};
 use crate::connection::{Peer, Polling};
 use crate::panics::caught_future;
 use crate::proto::RemoteError;
+use crate::responder::{AnyResponder, Question, Responders, Responding, Undeclared, Wrap};
 use crate::shorten::Shortened;
 
 type BoxedError = Box<dyn Error + Send + Sync>;
@@ -49,7 +47,7 @@ impl<S> Responders<S> {
         <L::Service as Service<LayeredCall>>::Future: Send,
     {
         let service = Arc::new(Mutex::new(layer.layer(Run)));
-        Arc::make_mut(&mut self.locator).wrap(&|responder| {
+        self.wrap(&|responder| {
             let responder = Arc::clone(responder);
             Arc::new(Layered { responder, service: Arc::clone(&service) })
         });
@@ -194,9 +192,9 @@ where
         Some(Arc::new(Self { responder: make(&self.responder), service }))
     }
 
-    fn respond(&self, mut question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
+    fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
         let slot = Slot::default();
-        question.add_home(slot.clone());
+        let question = slot.lend(question);
         let mut arguments = ampbox.clone();
         for key in keys::RESERVED {
             arguments.remove(key);
@@ -233,75 +231,51 @@ where
     }
 }
 
-/// Where a question goes that is dropped unanswered, and the place behind that.
-pub(super) struct Home {
-    slot: Slot,
-    outer: Option<Box<Home>>,
-    /// What the question was answered with, if with an error.
-    error_code: Option<Bytes>,
-}
-
-impl Home {
-    pub(super) fn new(slot: Slot, outer: Option<Box<Home>>) -> Self {
-        Self { slot, outer, error_code: None }
-    }
-
-    pub(super) fn failed(&mut self, code: &[u8]) {
-        self.error_code = Some(Bytes::copy_from_slice(code));
-    }
-
-    /// The question was answered.
-    pub(super) fn answered(self) {
-        let Self { slot, outer, error_code } = self;
-        let mut outer = outer;
-        while let Some(home) = outer {
-            home.slot.set(Returned::Answered(error_code.clone()));
-            outer = home.outer;
-        }
-        slot.set(Returned::Answered(error_code));
-    }
-
-    /// The question was dropped: `back` makes another one of it, whose home is the place behind.
-    pub(super) fn come_back(self, back: impl FnOnce(Option<Box<Home>>) -> Question) {
-        let Self { slot, outer, .. } = self;
-        slot.set(Returned::Unanswered(back(outer)));
-    }
-}
-
-/// What has become of a question.
+/// The place that a lent question comes back to. One that nobody looks into any more drops it.
 #[derive(Clone, Default)]
-pub(super) struct Slot(Arc<Mutex<Returned>>);
+struct Slot(Arc<Mutex<Returned>>);
 
 #[derive(Default)]
 enum Returned {
     #[default]
     No,
     Unanswered(Question),
+    /// With the code, if the answer is an error.
     Answered(Option<Bytes>),
 }
 
 impl Slot {
-    fn set(&self, returned: Returned) {
-        let _old = std::mem::replace(
-            &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
-            returned,
-        );
+    fn lend(&self, question: Question) -> Question {
+        let slot = self.clone();
+        question.lend(move |question, error_code| {
+            // An answered one is dropped at once, which tells the layers around of it.
+            let returned = if question.is_answered() {
+                Returned::Answered(error_code)
+            } else {
+                Returned::Unanswered(question)
+            };
+            *slot.lock() = returned;
+        })
     }
 
-    /// How the question was answered; `None` while it is not.
+    /// Returns how the question was answered; `None` while it is not.
     fn answered(&self) -> Option<Answered> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.lock() {
             Returned::Answered(error_code) => Some(Answered { error_code: error_code.clone() }),
             Returned::No | Returned::Unanswered(_) => None,
         }
     }
 
-    /// Takes the question that has come back.
+    /// Takes the question that has come back unanswered.
     fn take_back(&self) -> Option<Question> {
-        let mut returned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut returned = self.lock();
         match std::mem::take(&mut *returned) {
             Returned::Unanswered(question) => Some(question),
             Returned::No | Returned::Answered(_) => None,
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Returned> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

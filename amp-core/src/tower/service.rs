@@ -5,8 +5,8 @@ use std::future::poll_fn;
 use std::sync::{Mutex, PoisonError};
 use tower_service::Service;
 
-use super::{Context, Responders};
 use crate::command::Command;
+use crate::responder::{Context, Responders};
 
 impl<S: Send + Sync + 'static> Responders<S> {
     /// Adds a service as the responder for the command `C`. Its requests are what the other
