@@ -210,6 +210,7 @@ impl<S: Read + Write> Client<S> {
     /// # Errors
     ///
     /// See [`CallError`]. Only with [`CallError::Closed`] has the connection ended.
+    #[allow(clippy::needless_pass_by_value, reason = "as the calls of all clients")]
     pub fn call_remote<C: Command>(
         &mut self,
         command: C,
@@ -228,6 +229,7 @@ impl<S: Read + Write> Client<S> {
     ///
     /// When an argument cannot be written, when the command was not all sent in time, and when
     /// the connection has ended.
+    #[allow(clippy::needless_pass_by_value, reason = "as the calls of all clients")]
     pub fn notify<C: OneWay>(&mut self, command: C) -> Result<(), CallError> {
         let body = self.encode(|out, proto| command.to_box(out, proto));
         self.queue(body.map_err(CallError::Encode)?, |core, body| {

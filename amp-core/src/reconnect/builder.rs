@@ -2,13 +2,13 @@ use fastrand::Rng;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use super::backoff::{Backoff, Waits};
-use super::client::{Client, Handle};
+use super::client::Client;
+use super::link::{Link, Options};
 use super::state::State;
 use super::supervisor::{Connect, OnConnect, Supervisor};
 use crate::connection::{Connection, Peer};
@@ -29,16 +29,24 @@ pub struct Builder {
     options: Options,
 }
 
-/// How a call is made, unless it says otherwise.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Options {
-    pub(super) wait: bool,
-    pub(super) timeout: Option<Duration>,
-    pub(super) max_repeats: u32,
+impl Client {
+    /// A client that gets each connection from `connect`, over whatever that likes: TCP, a Unix
+    /// socket, TLS.
+    ///
+    /// A panic of `connect`, or of the hook, is an attempt that failed, unless the program is built with
+    /// `panic = "abort"`.
+    pub fn builder<F, R, E>(connect: F) -> Builder
+    where
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output = Result<Connection, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Builder::new(connect)
+    }
 }
 
 impl Builder {
-    pub(super) fn new<F, R, E>(mut connect: F) -> Self
+    fn new<F, R, E>(mut connect: F) -> Self
     where
         F: FnMut() -> R + Send + 'static,
         R: Future<Output = Result<Connection, E>> + Send + 'static,
@@ -144,7 +152,7 @@ impl Builder {
         let (state, watched) = watch::channel(State::Connecting { attempt: 1, cause: None });
         let (stop, stopped) = watch::channel(false);
         let (closing, is_closing) = watch::channel(Weak::new());
-        let handle = Handle {
+        let link = Link {
             state: watched,
             stop,
             waiting: Semaphore::new(self.max_waiting),
@@ -166,7 +174,7 @@ impl Builder {
             closing: is_closing,
         };
         runtime.spawn(supervisor.run(state, stopped));
-        Client::new(handle)
+        Client::new(link)
     }
 }
 
@@ -181,6 +189,3 @@ impl fmt::Debug for Builder {
             .finish_non_exhaustive()
     }
 }
-
-pub(super) type Boxed<T> =
-    Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send>>;

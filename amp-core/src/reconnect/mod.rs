@@ -54,12 +54,13 @@ mod builder;
 mod call;
 mod client;
 mod kept;
+mod link;
 mod state;
 mod supervisor;
 
 pub use crate::error::{ConnectError, NotConnected, NotConnectedKind};
 pub use backoff::{Backoff, Jitter};
 pub use builder::Builder;
-pub use call::{Call, Named, Notice, Typed};
+pub use call::Call;
 pub use client::Client;
 pub use state::State;

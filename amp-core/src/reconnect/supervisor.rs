@@ -1,6 +1,8 @@
 //! The task that keeps a client connected.
 
-use std::future::pending;
+use std::error::Error;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -8,7 +10,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::backoff::Waits;
-use super::builder::Boxed;
 use super::state::State;
 use crate::connection::{Connection, Peer, Shared};
 use crate::dial::Round;
@@ -16,8 +17,11 @@ use crate::error::{CloseReason, ConnectError};
 use crate::panics::caught_future;
 use crate::report::Report;
 
-pub(super) type Connect = Box<dyn FnMut() -> Boxed<Connection> + Send>;
-pub(super) type OnConnect = Box<dyn FnMut(Peer) -> Boxed<()> + Send>;
+pub(super) type Connect = Box<dyn FnMut() -> Attempt<Connection> + Send>;
+pub(super) type OnConnect = Box<dyn FnMut(Peer) -> Attempt<()> + Send>;
+
+/// A step towards a connection, by code of the user's.
+type Attempt<T> = Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send>>;
 
 pub(super) struct Supervisor {
     pub(super) connect: Connect,
