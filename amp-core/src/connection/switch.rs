@@ -2,6 +2,8 @@ use std::future::poll_fn;
 
 use super::call::Exchange;
 use super::peer::Peer;
+#[cfg(feature = "tls")]
+use super::shared::Upgrade;
 use super::shared::{Shared, Then};
 use super::switched::Switched;
 use crate::argument::{EncodeError, Proto};
@@ -72,36 +74,14 @@ impl Peer {
         Wanted(self.shared()).stream().await.map_err(CallError::Closed)
     }
 
-    /// Asks for TLS on this connection, by [`StartTls`](crate::tls::StartTls) or by a command of
-    /// one's own that extends it. Resolves when the handshake is done: what is sent from then on
-    /// is protected, and the peer's certificates are data of the connection
-    /// ([`PeerCertificates`](crate::tls::PeerCertificates)).
-    ///
-    /// `role` is which side of TLS this side is. In Twisted the side that connected is the client,
-    /// and the side that accepted is the server, whoever asks.
-    ///
-    /// Until the handshake is done nothing else is sent: calls and answers wait, and are sent
-    /// protected. When the peer refuses they are sent as they were, and the connection goes on in
-    /// clear text: a refusal is an error, and it is for the caller to close the connection.
-    /// Attachments cannot be sent afterwards.
-    ///
-    /// # Errors
-    ///
-    /// As [`call_remote`](Peer::call_remote); [`CallError::SwitchUnderWay`] while a switch is,
-    /// [`CallError::TlsStarted`] the second time, and [`CallError::Closed`] with
-    /// [`CloseReason::Tls`] when the handshake fails, which ends the connection.
-    ///
-    /// # Cancel safety
-    ///
-    /// Once the call is sent, the peer decides: if it agrees and the future was dropped before
-    /// the answer came, the connection is closed.
+    /// Asks for a switch that `upgrade` makes a transport of, and waits until the connection goes on
+    /// over that.
     #[cfg(feature = "tls")]
-    pub async fn start_tls<C: ProtocolSwitch>(
+    pub(crate) async fn upgrade<C: ProtocolSwitch>(
         &self,
         command: C,
-        role: crate::tls::Role,
+        upgrade: Upgrade,
     ) -> Result<(), CallError<C::Error>> {
-        let upgrade = crate::tls::upgrade(role);
         let exchange = Exchange::for_switch(self.clone(), true, Then::Replace(upgrade));
         ask_switch(exchange, C::NAME.as_bytes(), |out, proto| command.to_box(out, proto)).await?;
         loop {

@@ -97,7 +97,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
         G: Future<Output = ()> + Send + 'static,
     {
         let command = Bytes::copy_from_slice(command.as_ref());
-        self.add(command, Origin::Name, Arc::new(ByName { responder }))
+        self.add(command, Origin::Name, Arc::new(SwitchingByName { responder }))
     }
 
     /// Sets the responder for protocol switches that have none, beside the
@@ -121,48 +121,14 @@ impl<S: Send + Sync + 'static> Responders<S> {
         H: FnOnce(Switched) -> G + Send + 'static,
         G: Future<Output = ()> + Send + 'static,
     {
-        let fallback = FallbackSwitch::new(is_switch, Arc::new(ByName { responder }));
+        let fallback = FallbackSwitch::new(is_switch, Arc::new(SwitchingByName { responder }));
         Arc::make_mut(&mut self.locator).set_fallback_switch(fallback);
         self
     }
 
-    /// Adds a responder for [`StartTls`](crate::tls::StartTls), or for a command of one's own that
-    /// extends it. It agrees to TLS by returning which side of it this side is, and how; an error
-    /// refuses it.
-    ///
-    /// TLS is started once on a connection; after that a call is answered with `UNKNOWN`. Without
-    /// this responder it is answered with `UNHANDLED`: there is no TLS without a certificate.
-    ///
-    /// ```no_run
-    /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
-    /// use amp_core::Responders;
-    /// use amp_core::tls::{self, ClientCertificates, Identity, Role, StartTls};
-    ///
-    /// let identity = Identity::from_pem(std::fs::read("server.pem")?)?;
-    /// let config = tls::server_config(identity, ClientCertificates::NotAsked)?;
-    /// let responders = Responders::new(()).respond_start_tls(move |_, _: StartTls| {
-    ///     let config = config.clone();
-    ///     async { Ok(Role::Server(config)) }
-    /// });
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// As [`respond`](Responders::respond).
-    #[cfg(feature = "tls")]
+    /// Adds a responder that decides on a protocol switch, which goes on as `then` makes of it.
     #[track_caller]
-    pub fn respond_start_tls<C, F, R>(self, responder: F) -> Self
-    where
-        C: ProtocolSwitch,
-        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<crate::tls::Role, C::Error>> + Send + 'static,
-    {
-        self.switching(responder, |role| Then::Replace(crate::tls::upgrade(role)))
-    }
-
-    #[track_caller]
-    fn switching<C, F, R, D>(self, responder: F, then: fn(D) -> Then) -> Self
+    pub(crate) fn switching<C, F, R, D>(self, responder: F, then: fn(D) -> Then) -> Self
     where
         C: ProtocolSwitch,
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
@@ -219,11 +185,11 @@ where
 }
 
 /// The responder of a command that switches the protocol, by its name.
-struct ByName<F> {
+struct SwitchingByName<F> {
     responder: F,
 }
 
-impl<F, R, H, G> AnyResponder for ByName<F>
+impl<F, R, H, G> AnyResponder for SwitchingByName<F>
 where
     F: Fn(ReceivedCall) -> R + Send + Sync + 'static,
     R: Future<Output = Result<H, RemoteError>> + Send + 'static,

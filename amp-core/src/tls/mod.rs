@@ -64,5 +64,4 @@ pub use error::{TlsConfigError, TlsError};
 pub use handshake::{Handshake, Role, client, connect, server};
 pub use listener::{AcceptStream, TlsListener};
 pub use start::StartTls;
-pub(crate) use start::upgrade;
 pub use tokio_rustls::rustls;

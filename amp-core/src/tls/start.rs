@@ -1,11 +1,13 @@
+use std::future::Future;
 use std::sync::Arc;
 
 use super::handshake::{Role, TIMEOUT, handshake, transport};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter};
 use crate::command::{Arguments, Command, NoError, ProtocolSwitch};
-use crate::connection::{Upgrade, Upgraded};
-use crate::error::CloseReason;
+use crate::connection::{Peer, Then, Upgrade, Upgraded};
+use crate::error::{CallError, CloseReason};
+use crate::responder::{Context, Responders};
 
 /// Asks for TLS on a connection that began in clear text: Twisted's `StartTLS`.
 ///
@@ -44,9 +46,78 @@ impl Command for StartTls {
 
 impl ProtocolSwitch for StartTls {}
 
+impl Peer {
+    /// Asks for TLS on this connection, by [`StartTls`] or by a command of
+    /// one's own that extends it. Resolves when the handshake is done: what is sent from then on
+    /// is protected, and the peer's certificates are data of the connection
+    /// ([`PeerCertificates`](super::PeerCertificates)).
+    ///
+    /// `role` is which side of TLS this side is. In Twisted the side that connected is the client,
+    /// and the side that accepted is the server, whoever asks.
+    ///
+    /// Until the handshake is done nothing else is sent: calls and answers wait, and are sent
+    /// protected. When the peer refuses they are sent as they were, and the connection goes on in
+    /// clear text: a refusal is an error, and it is for the caller to close the connection.
+    /// Attachments cannot be sent afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`call_remote`](Peer::call_remote); [`CallError::SwitchUnderWay`] while a switch is,
+    /// [`CallError::TlsStarted`] the second time, and [`CallError::Closed`] with
+    /// [`CloseReason::Tls`] when the handshake fails, which ends the connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once the call is sent, the peer decides: if it agrees and the future was dropped before
+    /// the answer came, the connection is closed.
+    pub async fn start_tls<C: ProtocolSwitch>(
+        &self,
+        command: C,
+        role: Role,
+    ) -> Result<(), CallError<C::Error>> {
+        self.upgrade(command, upgrade(role)).await
+    }
+}
+
+impl<S: Send + Sync + 'static> Responders<S> {
+    /// Adds a responder for [`StartTls`], or for a command of one's own that
+    /// extends it. It agrees to TLS by returning which side of it this side is, and how; an error
+    /// refuses it.
+    ///
+    /// TLS is started once on a connection; after that a call is answered with `UNKNOWN`. Without
+    /// this responder it is answered with `UNHANDLED`: there is no TLS without a certificate.
+    ///
+    /// ```no_run
+    /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// use amp_core::Responders;
+    /// use amp_core::tls::{self, ClientCertificates, Identity, Role, StartTls};
+    ///
+    /// let identity = Identity::from_pem(std::fs::read("server.pem")?)?;
+    /// let config = tls::server_config(identity, ClientCertificates::NotAsked)?;
+    /// let responders = Responders::new(()).respond_start_tls(move |_, _: StartTls| {
+    ///     let config = config.clone();
+    ///     async { Ok(Role::Server(config)) }
+    /// });
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
+    pub fn respond_start_tls<C, F, R>(self, responder: F) -> Self
+    where
+        C: ProtocolSwitch,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Role, C::Error>> + Send + 'static,
+    {
+        self.switching(responder, |role| Then::Replace(upgrade(role)))
+    }
+}
+
 /// Makes a transport out of a stream in clear text. What was read behind the switch goes to the
 /// TLS layer, and never to the boxes.
-pub(crate) fn upgrade(role: Role) -> Upgrade {
+fn upgrade(role: Role) -> Upgrade {
     Box::new(move |stream| {
         Box::pin(async move {
             let shaken = handshake(stream, role, TIMEOUT).await;
