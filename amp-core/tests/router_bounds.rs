@@ -94,3 +94,19 @@ async fn a_peer_that_goes_while_a_route_is_full_is_noticed() {
     let ended = tokio::time::timeout(Duration::from_secs(4), peer.closed()).await;
     assert!(matches!(ended.expect("it waits for ever"), CloseReason::Peer));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_breaks_the_protocol_is_not_read_from_for_long() {
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let router = Router::new(near);
+    let _route = route(&router.routes(), "a");
+    let _routes = router.spawn();
+    let nonsense = vec![0xff; 1 << 16];
+    let mut taken = 0;
+    while let Ok(Ok(some)) =
+        tokio::time::timeout(Duration::from_secs(10), far.write(&nonsense)).await
+    {
+        taken += some;
+        assert!(taken < 1 << 20, "more than {taken} bytes are read");
+    }
+}

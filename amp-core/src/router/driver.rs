@@ -35,6 +35,12 @@ const SLICES: usize = 32;
 /// How often it is looked whether the peer is there, while it is not read from.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How many bytes of the peer are read and dropped at the end; and how many, and for how long, when the
+/// end is its own fault.
+const FAREWELL_BYTES: usize = 16 << 20;
+const SHORT_FAREWELL_BYTES: usize = 256 << 10;
+const SHORT_FAREWELL: Duration = Duration::from_secs(1);
+
 /// Drives one routed connection: a future that resolves when it has ended, to the reason.
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; a route that
@@ -86,6 +92,8 @@ struct Ending {
     shut_down: bool,
     /// Whether the peer has closed its side.
     peer_done: bool,
+    /// How many bytes are still read from it.
+    left: usize,
 }
 
 impl Driver {
@@ -306,7 +314,13 @@ impl Driver {
             Some(broken) => broken.reason.clone(),
             None => reason,
         };
-        self.ending = Some(Ending { reason, deadline: self.deadline(), shut_down, peer_done });
+        let timeout = self.limits.close_timeout;
+        let (timeout, left) = match reason {
+            CloseReason::Protocol(_) => (timeout.min(SHORT_FAREWELL), SHORT_FAREWELL_BYTES),
+            _ => (timeout, FAREWELL_BYTES),
+        };
+        let deadline = Box::pin(sleep(timeout));
+        self.ending = Some(Ending { reason, deadline, shut_down, peer_done, left });
     }
 
     /// Nothing more is sent. What has come is still handed out.
@@ -339,7 +353,7 @@ impl Driver {
             return Poll::Ready(ending.reason.clone());
         }
         let mut reads = 0;
-        while !ending.peer_done {
+        while !ending.peer_done && ending.left > 0 {
             if reads == TURNS {
                 runtime::defer(cx);
                 break;
@@ -349,7 +363,10 @@ impl Driver {
             buffer.clear();
             buffer.reserve(READ);
             match self.transport.as_mut().poll_receive(cx, buffer, attachments) {
-                Poll::Ready(Ok(received)) => ending.peer_done = received == 0,
+                Poll::Ready(Ok(received)) => {
+                    ending.left = ending.left.saturating_sub(received);
+                    ending.peer_done = received == 0;
+                }
                 Poll::Ready(Err(_)) => return Poll::Ready(ending.reason.clone()),
                 Poll::Pending => break,
             }
@@ -363,7 +380,7 @@ impl Driver {
                 Poll::Pending => {}
             }
         }
-        if ending.shut_down && ending.peer_done {
+        if ending.shut_down && (ending.peer_done || ending.left == 0) {
             return Poll::Ready(ending.reason.clone());
         }
         Poll::Pending

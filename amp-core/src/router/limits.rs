@@ -29,7 +29,9 @@ pub struct RouterLimits {
     /// route. Boxes are never cut, so a box more may wait.
     pub send_queue: usize,
     /// How long the end of the connection may take: sending what the routes have queued, and
-    /// waiting until the peer has closed its side. 5 seconds by default.
+    /// waiting until the peer has closed its side. 5 seconds by default, and a second at most when the
+    /// peer is to blame for the end. What the peer goes on to send meanwhile is read and dropped, but no
+    /// more than 16 MiB of it, and 256 KiB if it is to blame.
     pub close_timeout: Duration,
 }
 
