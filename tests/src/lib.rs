@@ -3,7 +3,6 @@
 
 mod address;
 pub mod amplification;
-pub mod bounds;
 mod command_line;
 pub mod commands;
 pub mod conversations;

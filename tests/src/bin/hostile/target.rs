@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::commands::{Held, Status};
 
+/// After this time a server that takes no more is full, and not only slow.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 4 } else { 1 });
+
 /// A server in a process of its own, which ends with this.
 pub(crate) struct Target {
     path: PathBuf,
@@ -51,7 +54,7 @@ impl Target {
     }
 
     /// Another connection, for an attacker: nothing is read from it, and a write that would have to
-    /// wait for more than a second is an error.
+    /// wait for longer than [`PATIENCE`] is an error.
     pub(crate) fn connect(&self) -> io::Result<UnixStream> {
         Self::connect_at(&self.path)
     }
@@ -63,7 +66,7 @@ impl Target {
 
     fn connect_at(path: &Path) -> io::Result<UnixStream> {
         let stream = UnixStream::connect(path)?;
-        stream.set_write_timeout(Some(Duration::from_secs(1)))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_read_timeout(Some(DEADLINE))?;
         Ok(stream)
     }
@@ -98,7 +101,7 @@ impl Target {
     }
 }
 
-/// Writes until the other side takes no more for a second, or has closed. Returns how many bytes
+/// Writes until the other side takes no more for a while, or has closed. Returns how many bytes
 /// were taken, `most` at most.
 pub(crate) fn fill(stream: &mut UnixStream, piece: &[u8], most: u64) -> io::Result<u64> {
     let mut taken = 0;

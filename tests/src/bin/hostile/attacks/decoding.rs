@@ -26,10 +26,11 @@ pub(super) fn made_of_bytes(_: &Options) -> io::Result<Vec<Figure>> {
             20.0,
             "bytes",
         ),
-        Figure::new(
+        Figure::timed(
             &format!("time for a box of 64 000 bytes, as {}", slowest.what),
             slowest.taken.as_secs_f64() * 1000.0,
             50.0,
+            2000.0,
             "ms",
         ),
     ])

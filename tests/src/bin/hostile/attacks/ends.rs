@@ -31,7 +31,7 @@ pub(super) fn gone(options: &Options) -> io::Result<Vec<Figure>> {
     let taken = target.given_back(tasks, before.descriptors)?.as_secs_f64();
     let left = target.usage()?.descriptors.saturating_sub(before.descriptors);
     Ok(vec![
-        Figure::new("time until gone clients are forgotten", taken, 2.0, "s"),
+        Figure::timed("time until gone clients are forgotten", taken, 2.0, 10.0, "s"),
         Figure::count("their descriptors left", left, 0.0),
     ])
 }
@@ -65,6 +65,9 @@ pub(super) fn unfinished(options: &Options) -> io::Result<Vec<Figure>> {
         fill(&mut stream, &value, 16 << 20)?;
         streams.push(stream);
     }
-    let held = target.usage()?.resident.saturating_sub(before.resident) / connections as u64;
-    Ok(vec![Figure::mib("held for a box of each connection", held, 36.0)])
+    let held = target.usage()?.resident.saturating_sub(before.resident);
+    Ok(vec![
+        Figure::mib("held for a box of each connection", held / connections as u64, 36.0),
+        Figure::mib("held for the boxes of all connections", held, 640.0),
+    ])
 }

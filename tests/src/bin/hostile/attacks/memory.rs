@@ -54,7 +54,7 @@ pub(super) fn unread(options: &Options) -> io::Result<Vec<Figure>> {
         streams.push(stream);
     }
     let held = target.usage()?.resident.saturating_sub(before.resident);
-    Ok(vec![Figure::mib("held for answers that are not read", held / connections as u64, 64.0)])
+    Ok(vec![Figure::mib("held for answers that are not read", held / connections as u64, 72.0)])
 }
 
 /// Clients that have called much at once, read their answers, and do nothing more.

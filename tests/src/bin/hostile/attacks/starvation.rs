@@ -11,13 +11,14 @@ use crate::options::Options;
 pub(super) fn flooded(options: &Options) -> io::Result<Vec<Figure>> {
     let time = Duration::from_millis(options.pick(1000, 5000) as u64);
     let mut figures = Vec::new();
-    for (what, flooders) in [
-        ("wait beside one flooder, times that of a plain echo", 1),
-        ("wait beside ten flooders, times that of a plain echo", 10),
-    ] {
-        let half = |kind| Ok::<_, io::Error>(measure(kind, None, flooders, time)?.at(0.5));
-        let (amp, echo) = (half(Kind::Amp)?, half(Kind::Echo)?);
-        figures.push(Figure::new(what, amp.as_secs_f64() / echo.as_secs_f64(), 1.5, "times"));
+    for (threads, workers) in [("one thread", None), ("two threads", Some(2))] {
+        for (flooders, count) in [("one flooder", 1), ("ten flooders", 10)] {
+            let half = |kind| Ok::<_, io::Error>(measure(kind, workers, count, time)?.at(0.5));
+            let (amp, echo) = (half(Kind::Amp)?, half(Kind::Echo)?);
+            let times = amp.as_secs_f64() / echo.as_secs_f64();
+            let what = format!("wait beside {flooders}, times that of an echo, on {threads}");
+            figures.push(Figure::timed(&what, times, 1.5, 300.0, "times"));
+        }
     }
     Ok(figures)
 }
