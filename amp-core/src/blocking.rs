@@ -80,8 +80,6 @@ pub struct Client<S> {
     /// When the call that is being made must be over.
     deadline: Option<Instant>,
     decoded_bytes: usize,
-    /// Why no call can be made any more.
-    ended: Option<CloseReason>,
 }
 
 /// How long each call may take, and how the stream is told.
@@ -150,7 +148,6 @@ impl<S: Read + Write> Client<S> {
             timeout: None,
             deadline: None,
             decoded_bytes: LEAST,
-            ended: None,
         }
     }
 
@@ -232,9 +229,8 @@ impl<S: Read + Write> Client<S> {
     #[allow(clippy::needless_pass_by_value, reason = "as the calls of all clients")]
     pub fn notify<C: OneWay>(&mut self, command: C) -> Result<(), CallError> {
         let body = self.encode(|out, proto| command.to_box(out, proto));
-        self.queue(body.map_err(CallError::Encode)?, |core, body| {
-            Ok(core.notify(C::NAME.as_bytes(), body)?)
-        })?;
+        let mut body = body.map_err(CallError::Encode)?;
+        self.core.notify(C::NAME.as_bytes(), &mut body)?;
         let started = self.start();
         self.send().map_err(|stopped| self.stop(stopped, started))
     }
@@ -264,24 +260,13 @@ impl<S: Read + Write> Client<S> {
         self.decode(&ampbox).map_err(CallError::Decode)
     }
 
-    fn exchange(&mut self, command: &[u8], body: Body) -> Result<Answer, CallError> {
-        let id = self.queue(body, |core, body| Ok(core.call(command, body, ())?))?;
+    fn exchange(&mut self, command: &[u8], mut body: Body) -> Result<Answer, CallError> {
+        let id = self.core.call(command, &mut body, ())?;
         let started = self.start();
         self.wait(id).map_err(|stopped| {
             self.core.forget(id);
             self.stop(stopped, started)
         })
-    }
-
-    fn queue<R>(
-        &mut self,
-        mut body: Body,
-        put: impl FnOnce(&mut Core<()>, &mut Body) -> Result<R, CallError>,
-    ) -> Result<R, CallError> {
-        match &self.ended {
-            Some(reason) => Err(CallError::Closed(reason.clone())),
-            None => put(&mut self.core, &mut body),
-        }
     }
 
     /// A call begins.
@@ -311,7 +296,7 @@ impl<S: Read + Write> Client<S> {
         match stopped {
             Stopped::TimedOut => CallError::Timeout { after: started.elapsed() },
             Stopped::Ended(reason) => {
-                self.ended = Some(reason.clone());
+                let (reason, _) = self.core.handle_end(reason);
                 CallError::Closed(reason)
             }
         }
@@ -408,8 +393,7 @@ impl<S: Read + Write> Client<S> {
         };
         self.received.truncate(before + *read.as_ref().unwrap_or(&0));
         match (read?, before) {
-            (0, 0) => Err(Stopped::Ended(CloseReason::Peer)),
-            (0, received) => Err(Stopped::Ended(CloseReason::Truncated { received })),
+            (0, received) => Err(Stopped::Ended(CloseReason::end_of_stream(received))),
             _ => Ok(()),
         }
     }
@@ -419,7 +403,7 @@ impl<S> fmt::Debug for Client<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("peer_address", &self.address)
-            .field("ended", &self.ended)
+            .field("core", &self.core)
             .finish_non_exhaustive()
     }
 }

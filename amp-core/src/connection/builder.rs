@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 
 use super::byte_stream::ByteStream;
-use super::driver::{Driver, Liveness, Pings};
+use super::driver::{Driver, Pinger, Watching};
 use super::halves::Halves;
 use super::peer::Peer;
 use super::shared::Shared;
@@ -44,7 +44,7 @@ pub struct Connection {
     address: PeerAddress,
     extensions: Extensions,
     settings: Settings,
-    liveness: Liveness,
+    watching: Watching,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -111,7 +111,7 @@ impl Connection {
             locator: Arc::default(),
             extensions: Extensions::default(),
             settings: Settings::default(),
-            liveness: Liveness::default(),
+            watching: Watching::default(),
         }
     }
 
@@ -191,14 +191,14 @@ impl Connection {
     /// [`Limits::running_responders`](crate::Limits::running_responders). While a protocol switch is
     /// being made, no time passes; but that the peer has closed a socket is noticed.
     pub fn idle_timeout(mut self, after: Duration) -> Self {
-        self.liveness.idle = Some(after);
+        self.watching.idle = Some(after);
         self
     }
 
     /// Closes the connection when its peer has not sent a whole box within this time from its
     /// beginning, with [`CloseReason::BoxTimeout`]. No end by default: a client may wait to be called.
     pub fn first_box_timeout(mut self, after: Duration) -> Self {
-        self.liveness.first_box = Some(after);
+        self.watching.first_box = Some(after);
         self
     }
 
@@ -241,7 +241,7 @@ impl Connection {
     /// ```
     pub fn ping<C: Command>(mut self, command: C, every: Duration, timeout: Duration) -> Self {
         const { assert!(C::REQUIRES_ANSWER, "a one-way command is for `Connection::heartbeat`") };
-        self.liveness.pings = Some(Pings::new(command, every, timeout));
+        self.watching.pinger = Some(Pinger::new(command, every, timeout));
         self
     }
 
@@ -251,7 +251,7 @@ impl Connection {
     /// Nothing is known of what becomes of it. So it takes an
     /// [`idle_timeout`](Connection::idle_timeout) on this side too to learn that the peer is gone.
     pub fn heartbeat<C: OneWay>(mut self, command: C, every: Duration) -> Self {
-        self.liveness.pings = Some(Pings::new(command, every, every));
+        self.watching.pinger = Some(Pinger::new(command, every, every));
         self
     }
 
@@ -335,7 +335,7 @@ impl Connection {
         let shared = Shared::new(settings, kind, boxes, address, extensions, runtime);
         let shared = Arc::new(shared);
         let peer = Peer::new(shared);
-        let driver = Driver::new(self.transport, &peer, self.locator, self.liveness);
+        let driver = Driver::new(self.transport, &peer, self.locator, self.watching);
         (peer, driver)
     }
 }

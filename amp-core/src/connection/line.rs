@@ -174,7 +174,7 @@ impl Drop for Loan<'_> {
                 state.line = line.take();
                 // The driver may have come meanwhile, on another task even.
                 state.driver = state.came.take().or_else(|| driver.take());
-                state.waits.line |= *written != Written::All;
+                state.situation.line |= *written != Written::All;
             }
         });
     }

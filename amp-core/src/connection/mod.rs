@@ -6,7 +6,7 @@ mod byte_stream;
 mod call;
 mod driver;
 mod halves;
-mod lanes;
+mod lane_turn;
 mod line;
 mod peer;
 mod polling;
@@ -23,7 +23,7 @@ pub use builder::Connection;
 pub(crate) use byte_stream::ByteStream;
 pub use call::{Call, NamedCall};
 pub(crate) use driver::{Driver, following};
-pub(crate) use lanes::{LaneId, Lanes, Place};
+pub(crate) use lane_turn::LaneTurn;
 pub use peer::Peer;
 #[cfg(feature = "tower")]
 pub(crate) use polling::Polling;

@@ -13,7 +13,6 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Sleep, Timeout, sleep, timeout};
 
 use super::builder::Settings;
-use super::lanes::Lanes;
 use super::line::{Line, Loan};
 use super::switched::Switched;
 use super::transport::Transport;
@@ -21,7 +20,7 @@ use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
-use crate::proto::{self, BoxNumber, Core, Host, Released, Waits, Wants};
+use crate::proto::{self, BoxNumber, Core, Host, Released, Situation, Wants};
 use crate::report::Report;
 use crate::responder::Locator;
 
@@ -33,7 +32,6 @@ pub(crate) struct Shared {
     /// until that box is queued, so that ordinals have the order of the wire. It is locked before
     /// `state`, never while that is locked.
     pub(super) next_ordinal: Mutex<u64>,
-    pub(super) lanes: Lanes,
     pub(super) attachment_kind: Option<AttachmentKind>,
     pub(super) address: PeerAddress,
     pub(super) extensions: Extensions,
@@ -57,7 +55,7 @@ pub(crate) struct State {
     pub(crate) core: Core<Waker, Hosted>,
     /// The driver, while it waits for something to do, and what it waits for.
     pub(super) driver: Option<Waker>,
-    pub(super) waits: Waits,
+    pub(super) situation: Situation,
     /// The driver, if it has come while a caller had the stream.
     pub(super) came: Option<Waker>,
     /// The stream, while the driver waits and no caller has it, where callers may write.
@@ -118,11 +116,11 @@ impl Shared {
         let mut core =
             Core::hosted(limits, limits.boxes.and(transport_limits), settings.together.clone());
         let wants = core.poll_wants().unwrap_or_default();
-        let waits = Waits::default();
+        let situation = Situation::default();
         let state = State {
             core,
             driver: None,
-            waits,
+            situation,
             came: None,
             line: None,
             leftover: None,
@@ -132,7 +130,6 @@ impl Shared {
             state: Mutex::new(state),
             wants: AtomicU32::new(wants.bits()),
             next_ordinal: Mutex::default(),
-            lanes: Lanes::default(),
             attachment_kind,
             address,
             extensions,
@@ -185,7 +182,8 @@ impl Shared {
         if let Some(wants) = state.core.poll_wants() {
             self.wants.store(wants.bits(), Ordering::SeqCst);
         }
-        let wanted = state.driver.is_some() && !state.core.driver_wants(&state.waits).is_nothing();
+        let wanted =
+            state.driver.is_some() && !state.core.driver_wants(&state.situation).is_nothing();
         let driver = if wanted { state.driver.take() } else { None };
         let released = state.core.take_released();
         drop(state);
@@ -318,10 +316,9 @@ impl Shared {
             )
         });
         drop(released);
-        let (reason, _outliving) = ended;
         #[cfg(feature = "metrics")]
-        observing::outliving::report(_outliving);
-        self.lanes.end();
+        observing::outliving::report(ended.1);
+        let (reason, _) = ended;
         reason
     }
 

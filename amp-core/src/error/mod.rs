@@ -1,12 +1,11 @@
 //! How a call ends without a response, and a connection altogether.
 
 mod call;
-mod close;
 #[cfg(feature = "tokio")]
 mod not_connected;
 
+pub use crate::proto::CloseReason;
 pub use call::CallError;
-pub use close::CloseReason;
 #[cfg(feature = "tokio")]
 pub(crate) use not_connected::Next;
 #[cfg(feature = "tokio")]

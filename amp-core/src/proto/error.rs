@@ -2,7 +2,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 
 use crate::boxes::{AmpBox, BoxError, MAX_VALUE, keys};
-use crate::error::CloseReason;
+use crate::proto::CloseReason;
 use crate::report::Escaped;
 
 /// A peer that does not keep to the protocol. It ends the connection.

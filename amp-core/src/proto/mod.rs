@@ -43,14 +43,19 @@ mod core;
 mod error;
 pub(crate) mod held;
 mod host;
+mod inbound;
+mod lanes;
 mod limits;
+mod liveness;
 mod outgoing;
 mod phase;
 mod policy;
+mod reason;
 mod released;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod together;
 mod unclaimed;
 mod wants;
@@ -64,6 +69,7 @@ pub use host::Host;
 pub use limits::Limits;
 pub use outgoing::Outgoing;
 pub use policy::FailurePolicy;
+pub use reason::CloseReason;
 pub use switch::Then;
 
 #[cfg(feature = "tokio")]
@@ -71,10 +77,14 @@ pub(crate) use self::core::{Outcome, Transmit, WasRemoved};
 #[cfg(feature = "tokio")]
 pub(crate) use {
     admission::{Admission, Refusal},
+    inbound::{Inbound, Looked, Reading, Received, Sorted},
+    lanes::{LaneId, Place, Turn},
+    liveness::{Liveness, Pings},
     outgoing::Removed,
     released::Released,
     switch::Leaving,
+    timers::{Timer, Timers},
     together::{Share, Together, UNCOUNTED},
     unclaimed::{BoxNumber, Claimed},
-    wants::{Waits, Wants},
+    wants::{Situation, Wants},
 };

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::error::CloseReason;
+use crate::proto::CloseReason;
 
 /// How far a connection has come.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::error::CloseReason;
+use crate::proto::CloseReason;
 
 /// What each connection may hold without being counted, in bytes. So most connections have nothing
 /// to do with each other.

@@ -87,10 +87,11 @@ impl BitOr for Wants {
     }
 }
 
-/// What the driver knows alone, as it is while it waits: by this others see whether there is
-/// something for it to do.
+/// What the driver knows alone. As it is while the driver waits, others see by it whether there is
+/// something for the driver to do.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Waits {
+#[allow(clippy::struct_excessive_bools, reason = "they have nothing to do with each other")]
+pub(crate) struct Situation {
     /// How many bytes were taken off the queue and are not written.
     pub(crate) writing: usize,
     /// How many bytes were queued when what is held was last counted.

@@ -1,11 +1,14 @@
 use smallvec::SmallVec;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Waker};
 
 use super::Responders;
 use super::locator::{AnyResponder, Responding, Wrap};
 use super::question::Question;
 use crate::boxes::AmpBox;
-use crate::connection::{LaneId, Lanes, Place};
+use crate::connection::LaneTurn;
+use crate::proto::LaneId;
 
 impl<S: Send + Sync + 'static> Responders<S> {
     /// Puts the responders that the set has so far, the fallback included, in one lane: of the
@@ -120,30 +123,30 @@ impl AnyResponder for InLane {
     }
 
     fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
-        let place = Lanes::enter(question.peer().shared(), self.lane, question.requires_answer());
-        match place {
-            Place::First(turn) => {
-                let responding = self.responder.respond(question, command, ampbox)?;
-                Some(Box::pin(async move {
-                    // Passed on after the responder is gone, also when that panics.
-                    let _turn = turn;
-                    responding.await;
-                }))
-            }
-            Place::Behind(turn) => {
-                let responder = Arc::clone(&self.responder);
-                let command: SmallVec<[u8; 32]> = SmallVec::from_slice(command);
-                let ampbox = ampbox.unshared();
-                Some(Box::pin(async move {
-                    // When the connection has ended there is none, and nobody to hear of it.
-                    let Ok(_turn) = turn.await else { return };
-                    let responding = responder.respond(question, &command, &ampbox);
-                    drop((command, ampbox));
-                    if let Some(responding) = responding {
-                        responding.await;
-                    }
-                }))
-            }
+        let shared = question.peer().shared();
+        let turn = LaneTurn::enter(shared, self.lane, question.requires_answer());
+        let is_first = turn.poll(&TaskContext::from_waker(Waker::noop())).is_ready();
+        if is_first {
+            let responding = self.responder.respond(question, command, ampbox)?;
+            return Some(Box::pin(async move {
+                // Passed on after the responder is gone, also when that panics.
+                let _turn = turn;
+                responding.await;
+            }));
         }
+        let responder = Arc::clone(&self.responder);
+        let command: SmallVec<[u8; 32]> = SmallVec::from_slice(command);
+        let ampbox = ampbox.unshared();
+        Some(Box::pin(async move {
+            // When the connection has ended there is none, and nobody to hear of it.
+            if !poll_fn(|cx| turn.poll(cx)).await {
+                return;
+            }
+            let responding = responder.respond(question, &command, &ampbox);
+            drop((command, ampbox));
+            if let Some(responding) = responding {
+                responding.await;
+            }
+        }))
     }
 }

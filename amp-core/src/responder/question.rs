@@ -342,7 +342,7 @@ impl Asked {
             self.answered = true;
             return;
         }
-        self.fail_by(keys::CLOSING.as_bytes(), true, false, |core, tag| core.refuse(tag));
+        self.fail_by(keys::CLOSING.as_bytes(), true, false, Core::refuse);
     }
 
     pub(crate) fn fail_undeclared(&mut self, error: &Undeclared) {

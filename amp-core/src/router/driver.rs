@@ -151,10 +151,7 @@ impl Driver {
             }
             let Poll::Ready(received) = self.poll_receive(cx) else { return Ok(false) };
             if received? == 0 {
-                return Err(match self.input.buffer.len() {
-                    0 => CloseReason::Peer,
-                    received => CloseReason::Truncated { received },
-                });
+                return Err(CloseReason::end_of_stream(self.input.buffer.len()));
             }
             self.handle_received(cx)?;
         }
@@ -421,8 +418,7 @@ impl Future for Driver {
                 }
                 Err(reason @ CloseReason::Io(_)) => return Poll::Ready(this.end(reason)),
                 Err(reason) => {
-                    let peer_done =
-                        matches!(reason, CloseReason::Peer | CloseReason::Truncated { .. });
+                    let peer_done = reason.is_end_of_stream();
                     this.begin_ending(reason, peer_done);
                 }
             }

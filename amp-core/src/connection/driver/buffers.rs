@@ -5,11 +5,6 @@
 //! when it is first written, which takes about as long as to receive into it.
 
 use bytes::BytesMut;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::Context;
-use std::time::Duration;
-use tokio::time::Sleep;
 
 /// From this size on, in bytes, a buffer is worth using again.
 const LARGE: usize = 64 << 10;
@@ -22,10 +17,6 @@ const LARGE_MAX: usize = 2 << 20;
 /// What a buffer has at least while values keep large ones, in bytes.
 const SMALL: usize = 16 << 10;
 
-/// How long large buffers are there to be used again, so that a connection on which nothing happens
-/// keeps none.
-const KEPT: Duration = Duration::from_secs(1);
-
 /// The large buffers of a connection, beside the one that is received into.
 #[derive(Default)]
 pub(super) struct Buffers {
@@ -33,8 +24,6 @@ pub(super) struct Buffers {
     large: Vec<(BytesMut, usize)>,
     /// The size of the buffer that is received into, as it was made or has grown.
     size: usize,
-    /// Ends the time that large buffers are kept.
-    until: Option<Pin<Box<Sleep>>>,
 }
 
 impl Buffers {
@@ -53,19 +42,11 @@ impl Buffers {
                 self.grow(buffer, SMALL.max(len + least));
             }
         }
-        if self.size >= LARGE {
-            self.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(KEPT)));
-        }
     }
 
-    /// Lets large buffers be given up after a while, as after those that were received into: those of
-    /// what was sent are, too.
-    pub(super) fn release_later(&mut self, cx: &mut Context<'_>) {
-        if self.until.is_none() {
-            let until = self.until.insert(Box::pin(tokio::time::sleep(KEPT)));
-            // It wakes whoever waits for it from now on.
-            let _ = until.as_mut().poll(cx);
-        }
+    /// Whether large ones may be kept, which are to be [given up](Self::release) after a while.
+    pub(super) fn are_large(&self) -> bool {
+        self.size >= LARGE
     }
 
     /// What is in `buffer` moves to one of just its size, away from a box that was larger than
@@ -119,20 +100,13 @@ impl Buffers {
         size < LARGE || self.large.iter().map(|(_, size)| size).sum::<usize>() + size <= LARGE_MAX
     }
 
-    /// Whether the time is over that large buffers are kept; they are then given up, and so is the
-    /// one that is received into, unless it holds much of a box. What is received from now on goes
-    /// into small ones again, if it is not much.
-    pub(super) fn poll_release(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> bool {
-        let Some(until) = &mut self.until else { return false };
-        if until.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.until = None;
+    /// Gives large buffers up, and the one that is received into, unless it holds much of a box. What is
+    /// received from now on goes into small ones again, if it is not much.
+    pub(super) fn release(&mut self, buffer: &mut BytesMut) {
         self.large = Vec::new();
         if buffer.len() < LARGE {
             self.leave(buffer);
         }
-        true
     }
 }
 
@@ -141,7 +115,6 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use std::collections::VecDeque;
-    use std::task::Waker;
 
     const WANTED: usize = 4 * LARGE;
 
@@ -153,12 +126,8 @@ mod tests {
         values.freeze()
     }
 
-    fn release(buffers: &mut Buffers, buffer: &mut BytesMut) -> bool {
-        buffers.poll_release(&mut Context::from_waker(Waker::noop()), buffer)
-    }
-
-    #[tokio::test]
-    async fn a_buffer_is_used_again_once_its_values_are_gone() {
+    #[test]
+    fn a_buffer_is_used_again_once_its_values_are_gone() {
         let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
         buffers.make_room(&mut buffer, 2, WANTED);
         let (first, size) = (buffer.as_ptr(), buffer.capacity());
@@ -180,8 +149,8 @@ mod tests {
     }
 
     /// However long they keep them, and whoever has sent them.
-    #[tokio::test]
-    async fn values_keep_few_bytes_beside_their_own() {
+    #[test]
+    fn values_keep_few_bytes_beside_their_own() {
         let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
         let mut kept = Vec::new();
         let mut made = 0;
@@ -199,8 +168,8 @@ mod tests {
     }
 
     /// A buffer of this size is filled by many short reads, not one by each of them.
-    #[tokio::test]
-    async fn short_reads_share_a_small_buffer() {
+    #[test]
+    fn short_reads_share_a_small_buffer() {
         let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
         let mut kept = Vec::new();
         while buffers.has_room(WANTED) || buffer.capacity() > SMALL {
@@ -221,8 +190,8 @@ mod tests {
     }
 
     /// Some are given up and others are kept, so that buffers come and go.
-    #[tokio::test]
-    async fn values_that_stay_while_others_go_keep_few_bytes_beside_their_own() {
+    #[test]
+    fn values_that_stay_while_others_go_keep_few_bytes_beside_their_own() {
         let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
         let mut kept: VecDeque<(Bytes, usize)> = VecDeque::new();
         let mut staying = Vec::new();
@@ -244,8 +213,8 @@ mod tests {
         assert!(bytes <= LARGE_MAX, "{bytes} bytes for {} values", staying.len() + kept.len());
     }
 
-    #[tokio::test]
-    async fn what_has_to_be_received_fits_however_many_values_are_kept() {
+    #[test]
+    fn what_has_to_be_received_fits_however_many_values_are_kept() {
         let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
         let mut kept = Vec::new();
         for partial in (0..40).map(|n| n * 2000) {
@@ -255,8 +224,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_large_box_moves_seldom() {
+    #[test]
+    fn a_large_box_moves_seldom() {
         let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
         let mut sizes = Vec::new();
         while buffer.len() < 64 * WANTED {
@@ -273,45 +242,38 @@ mod tests {
         assert_eq!(buffer.capacity(), WANTED);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn large_buffers_are_given_up_after_a_while() {
-        let later = KEPT + Duration::from_millis(1);
+    #[test]
+    fn large_buffers_are_given_up_after_a_while() {
         let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
         buffers.make_room(&mut buffer, 2, LARGE - 1);
-        assert!(buffers.until.is_none(), "nothing to give up");
+        assert!(!buffers.are_large(), "nothing to give up");
         let small = values(&mut buffer, 3);
         for _ in 0..3 {
             buffers.make_room(&mut buffer, 2, WANTED);
             let kept = values(&mut buffer, 3);
             buffers.make_room(&mut buffer, 2, WANTED);
             assert_eq!(buffers.large.len(), 1);
-            assert!(!release(&mut buffers, &mut buffer));
-            tokio::time::advance(later).await;
-            assert!(release(&mut buffers, &mut buffer));
-            assert!(buffers.large.is_empty());
+            assert!(buffers.are_large());
+            buffers.release(&mut buffer);
+            assert!(buffers.large.is_empty() && !buffers.are_large());
             assert_eq!(buffer, "ppp", "what was received stays");
             drop(values(&mut buffer, 3));
             drop(kept);
         }
         buffers.make_room(&mut buffer, 2, WANTED);
-        assert!(!release(&mut buffers, &mut buffer));
         buffer.clear();
-        tokio::time::advance(later).await;
-        assert!(release(&mut buffers, &mut buffer));
+        buffers.release(&mut buffer);
         assert_eq!(buffer.capacity(), 0);
-        assert!(!release(&mut buffers, &mut buffer), "nothing is left to give up");
         drop(small);
     }
 
     /// The rest of it may never come.
-    #[tokio::test(start_paused = true)]
-    async fn the_beginning_of_a_box_does_not_keep_a_large_buffer() {
-        let later = KEPT + Duration::from_millis(1);
+    #[test]
+    fn the_beginning_of_a_box_does_not_keep_a_large_buffer() {
         let (mut buffers, mut buffer) = (Buffers::default(), BytesMut::new());
         buffers.make_room(&mut buffer, 2, WANTED);
         let kept = values(&mut buffer, 3);
-        tokio::time::advance(later).await;
-        assert!(release(&mut buffers, &mut buffer));
+        buffers.release(&mut buffer);
         assert_eq!(buffer, "ppp");
         assert!(kept.is_unique(), "it is the values' alone");
         buffers.make_room(&mut buffer, 2, SMALL);
@@ -321,10 +283,9 @@ mod tests {
         buffers.make_room(&mut buffer, 2, WANTED);
         drop(values(&mut buffer, LARGE));
         let place = buffer.as_ptr();
-        tokio::time::advance(later).await;
-        assert!(release(&mut buffers, &mut buffer));
+        buffers.release(&mut buffer);
         assert_eq!(buffer.as_ptr(), place);
         buffers.make_room(&mut buffer, 2, SMALL);
-        assert!(buffers.until.is_some());
+        assert!(buffers.are_large());
     }
 }

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use super::super::peer::{Handle, Peer};
 use super::super::shared::Shared;
 use super::running::begin;
-use super::{Driver, Received};
+use super::state::Driver;
+use crate::proto::Received;
 use crate::responder::{Locator, Question};
 use crate::restraint::restrained;
 use crate::runtime;
@@ -30,15 +31,14 @@ impl Driver {
     /// that have to wait are begun as before, as responders are done, and nothing else of the connection
     /// waits for that.
     pub(super) fn leave_behind(&mut self) {
-        if self.input.calls.is_empty() {
+        if self.inbound.is_idle() {
             return;
         }
-        let waits = self.waits();
-        let holds_back = self.shared.with(|state| state.core.holds_back(&waits));
-        if holds_back {
-            self.drop_unanswerable();
-            let calls = std::mem::take(&mut self.input.calls);
-            self.input.calls_size = 0;
+        let situation = self.situation();
+        if self.shared.with(|state| state.core.holds_back(&situation)) {
+            let unanswerable = self.inbound.take_unanswerable();
+            self.drop_unanswerable(unanswerable);
+            let calls = self.inbound.take_calls();
             if !calls.is_empty() {
                 let shared = Arc::clone(&self.shared);
                 let (handle, locator) = (self.handle.clone(), Arc::clone(&self.locator));
@@ -47,23 +47,20 @@ impl Driver {
         }
     }
 
-    /// Drops the calls that were read ahead and that want an answer.
-    pub(super) fn drop_unanswerable(&mut self) {
-        let (unanswerable, left): (VecDeque<_>, _) = std::mem::take(&mut self.input.calls)
-            .into_iter()
-            .partition(|received| received.call.tag().is_some());
-        self.input.calls = left;
-        self.note_dropped(&unanswerable);
-        for received in unanswerable {
-            self.input.calls_size -= received.size();
-            if let Some(number) = received.number {
-                self.shared.leave(number);
-            }
+    /// Drops calls that were read ahead and that want an answer.
+    pub(super) fn drop_unanswerable(&self, calls: VecDeque<Received>) {
+        self.note_dropped(&calls);
+        for number in calls.into_iter().filter_map(|received| received.number) {
+            self.shared.leave(number);
         }
     }
-}
 
-impl Driver {
+    /// Drops the calls that were not begun when the connection ends.
+    pub(super) fn drop_calls(&mut self) {
+        let calls = self.inbound.take_calls();
+        self.note_dropped(&calls);
+    }
+
     /// Says which calls are dropped that were received and not begun. Who waits for an answer sees the
     /// end of the connection; nobody sees what becomes of a one-way command.
     fn note_dropped(&self, calls: &VecDeque<Received>) {
@@ -77,13 +74,6 @@ impl Driver {
             let dropped = one_way;
             restrained!(failures, warn, "dropped one-way commands that were not begun", dropped);
         }
-    }
-
-    /// Drops the calls that were not begun when the connection ends.
-    pub(super) fn drop_calls(&mut self) {
-        let calls = std::mem::take(&mut self.input.calls);
-        self.input.calls_size = 0;
-        self.note_dropped(&calls);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard, TryLockError};
 
 use super::super::shared::Shared;
 use super::super::transport::RefusedAttachment;
-use super::Driver;
+use super::state::Driver;
 use crate::boxes::keys;
 use crate::error::CloseReason;
 use crate::proto::{FailurePolicy, Outgoing, WasRemoved};
@@ -79,8 +79,8 @@ impl Driver {
             was.extend(core.handle_removed(&removed, written, &error, &description));
             let gone = removed.iter().chain(&removed_behind).map(|removed| removed.len);
             core.handle_not_written(gone.sum());
-            let waits = self.line.writing.attachments() + core.held_attachments();
-            *next_ordinal -= (waited - waits) as u64;
+            let left = self.line.writing.attachments() + core.held_attachments();
+            *next_ordinal -= (waited - left) as u64;
             was
         });
         drop(next_ordinal);

@@ -10,9 +10,8 @@ use tracing::Instrument;
 use super::super::builder::Settings;
 use super::super::polling::Polling;
 use super::super::shared::{After, Shared};
-use super::Received;
 use crate::observing::outliving;
-use crate::proto::{Admission, BoxNumber, Refusal};
+use crate::proto::{Admission, BoxNumber, Received, Refusal};
 use crate::responder::{Locator, Question};
 
 /// What a connection answers already, as it was when the driver last looked.

@@ -1,12 +1,19 @@
 use super::running::Running;
-use super::*;
-use crate::connection::{Connection, Limits, Peer, Then};
+use super::state::{Driver, READ_MAX, READ_MIN};
+use crate::AmpBox;
+use crate::argument::Attachment;
+use crate::connection::{Connection, Limits, Peer, Then, Transport};
+use crate::error::CloseReason;
 use crate::proto::Body;
 use crate::responder::Responders;
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::future::Future;
 use std::io::{self, IoSlice};
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Wake;
+use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::AsyncWriteExt;
 
 fn start() -> (Peer, Driver, tokio::io::DuplexStream) {
@@ -23,15 +30,15 @@ async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_wai
 
     let (peer, mut driver, _far) = start();
     let _running = Running::new(Arc::clone(&driver.shared), 10, None);
-    assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
+    assert!(matches!(driver.poll_reading(&mut cx), Ok(false)));
     let mut call = pin!(peer.call_by_name("A", [("a", "b")]));
     assert!(call.as_mut().poll(&mut cx).is_pending());
-    assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+    assert!(matches!(driver.poll_writing(&mut cx), Ok(false)));
     assert!(!driver.park(&cx), "the answer must be read");
 
     let (_peer, mut driver, _far) = start();
     let running = Running::new(Arc::clone(&driver.shared), 10, None);
-    assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
+    assert!(matches!(driver.poll_reading(&mut cx), Ok(false)));
     drop(running);
     assert!(!driver.park(&cx), "the next call may be read");
 }
@@ -128,12 +135,12 @@ async fn attachments_that_were_held_back_are_dropped_when_the_new_transport_has_
         state.core.ask_switch(b"A", &mut Body::default(), waker, then).unwrap();
         state.core.notify(b"B", &mut body).unwrap();
     });
-    assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+    assert!(matches!(driver.poll_writing(&mut cx), Ok(false)));
     driver.shared.upgraded(None);
-    assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+    assert!(matches!(driver.poll_writing(&mut cx), Ok(false)));
     assert!(dropped.upgrade().is_none());
     driver.shared.with(|state| state.core.notify(b"C", &mut Body::default())).unwrap();
-    assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+    assert!(matches!(driver.poll_writing(&mut cx), Ok(false)));
     assert!(driver.line.writing.is_empty());
 }
 
@@ -166,7 +173,7 @@ async fn the_room_of_a_large_box_is_not_kept() {
     }
     assert_eq!(peer.counters().unknown_answers, 1);
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(matches!(driver.poll_reading(&mut cx), Ok(Progress::Waiting)));
+    assert!(matches!(driver.poll_reading(&mut cx), Ok(false)));
     assert!(driver.input.buffer.capacity() <= 2 * READ_MAX);
 }
 
@@ -208,7 +215,7 @@ async fn small_calls_that_are_not_answered_yet_take_no_more_memory_than_the_limi
     std::future::poll_fn(|cx| {
         let _ = flood.as_mut().poll(cx);
         let polled = Pin::new(&mut driver).poll(cx).is_ready();
-        most = most.max(driver.input.calls.len() * size_of::<Received>());
+        most = most.max(driver.inbound.calls_size());
         // Nobody reads: once it ends, it waits for that.
         if polled || driver.ending.is_some() { Poll::Ready(()) } else { Poll::Pending }
     })
@@ -343,7 +350,7 @@ async fn too_much_that_waits_ends_the_connection_when_it_comes_before_the_driver
         driver.shared.with(|state| state.core.notify(b"A", &mut body)).unwrap();
     };
     notify(&driver, 100);
-    assert!(matches!(driver.poll_writing(&mut cx), Ok(Progress::Waiting)));
+    assert!(matches!(driver.poll_writing(&mut cx), Ok(false)));
     notify(&driver, 1000);
     assert!(!driver.park(&cx), "the limit is passed");
     assert!(matches!(

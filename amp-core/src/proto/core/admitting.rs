@@ -2,9 +2,9 @@
 //! to wait, whether more is read, and whether there is room for a call of this side.
 
 use super::side::Core;
-use crate::error::CloseReason;
+use crate::proto::CloseReason;
 use crate::proto::admission::Admission;
-use crate::proto::wants::Waits;
+use crate::proto::wants::Situation;
 use crate::proto::{Host, held};
 
 impl<W, H: Host> Core<W, H> {
@@ -66,40 +66,40 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Whether another call may be received now: see [`Limits::running_responders`].
-    pub(crate) fn may_read(&self, waits: &Waits) -> bool {
+    pub(crate) fn may_read(&self, situation: &Situation) -> bool {
         !self.is_full()
-            || self.must_go_on(waits)
+            || self.must_go_on(situation)
             || !self.outgoing.is_empty()
-            || waits.received < waits.ahead && !self.is_hoarding(self.unclaimed.len())
+            || situation.received < situation.ahead && !self.is_hoarding(self.unclaimed.len())
     }
 
     /// Whether a call that was received has to wait: as many are being answered as may, or others of
     /// the server's connections leave no room for it.
-    pub(crate) fn holds_back(&self, waits: &Waits) -> bool {
-        self.is_full() && !self.must_go_on(waits)
+    pub(crate) fn holds_back(&self, situation: &Situation) -> bool {
+        self.is_full() && !self.must_go_on(situation)
     }
 
     /// Whether calls are begun although as many run as may: the peer may be unable to go on
     /// otherwise, or they are only to be refused.
-    fn must_go_on(&self, waits: &Waits) -> bool {
-        self.outstanding() > waits.pings
-            || waits.writing > 0
+    fn must_go_on(&self, situation: &Situation) -> bool {
+        self.outstanding() > situation.pings
+            || situation.writing > 0
             || self.end.refuses_calls()
             || self.switch.ends_boxes()
     }
 
     /// Whether a call waits that may be begun: so little is to be sent that there is room for its
     /// answer.
-    pub(crate) fn may_start(&self, waits: &Waits) -> bool {
-        waits.calls > 0 && !self.holds_back(waits) && self.has_room_for_answers(waits)
+    pub(crate) fn may_start(&self, situation: &Situation) -> bool {
+        situation.calls > 0 && !self.holds_back(situation) && self.has_room_for_answers(situation)
     }
 
-    fn has_room_for_answers(&self, waits: &Waits) -> bool {
+    fn has_room_for_answers(&self, situation: &Situation) -> bool {
         let limits = &self.limits;
         // Once both sides agree to a switch, what came before it is begun before it is made. And
         // what is held back when the connection ends is not sent at all.
         let agreed = self.switch.is_agreed() || self.switch.is_replacing();
-        let (bytes, boxes) = if agreed || waits.ending {
+        let (bytes, boxes) = if agreed || situation.ending {
             (self.outgoing.len(), self.outgoing.boxes())
         } else {
             (self.queued(), self.queued_boxes())
@@ -122,14 +122,14 @@ impl<W, H: Host> Core<W, H> {
 
     /// Whether too much waits while the transport takes no more, or while a protocol switch holds
     /// it back. Calls that are not answered because of that count too.
-    pub(crate) fn holds_too_much(&self, waits: &Waits) -> bool {
-        let waiting = self.queued() + waits.writing + waits.calls;
-        waiting > self.limits.send_queue_max && (self.held.is_some() || waits.writing > 0)
+    pub(crate) fn holds_too_much(&self, situation: &Situation) -> bool {
+        let waiting = self.queued() + situation.writing + situation.calls;
+        waiting > self.limits.send_queue_max && (self.held.is_some() || situation.writing > 0)
     }
 
     /// The reason for the end where [too much waits](Self::holds_too_much).
-    pub(crate) fn check_queue(&self, waits: &Waits) -> Result<(), CloseReason> {
-        if self.holds_too_much(waits) {
+    pub(crate) fn check_queue(&self, situation: &Situation) -> Result<(), CloseReason> {
+        if self.holds_too_much(situation) {
             let limit = self.limits.send_queue_max;
             return Err(CloseReason::Limit { what: "bytes waiting to be sent", limit });
         }
@@ -138,8 +138,11 @@ impl<W, H: Host> Core<W, H> {
 
     /// Whether nothing is being answered, and nothing that was read has yet to be looked at. A
     /// responder queues its answer before it is done.
-    pub(crate) fn is_drained(&self, waits: &Waits) -> bool {
-        self.admission.running == 0 && waits.calls == 0 && !waits.left && !self.switch.ends_boxes()
+    pub(crate) fn is_drained(&self, situation: &Situation) -> bool {
+        self.admission.running == 0
+            && situation.calls == 0
+            && !situation.left
+            && !self.switch.ends_boxes()
     }
 }
 
@@ -172,7 +175,7 @@ mod tests {
         Body { pairs: BytesMut::from(&vec![0; bytes][..]), ..Body::default() }
     }
 
-    const A_CALL_WAITS: Waits = Waits {
+    const A_CALL_WAITS: Situation = Situation {
         writing: 0,
         counted: 0,
         calls: 10,
@@ -191,66 +194,69 @@ mod tests {
 
     #[test]
     fn nothing_is_read_or_begun_while_many_run_unless_the_peer_may_wait_for_it() {
-        let waits = A_CALL_WAITS;
+        let situation = A_CALL_WAITS;
         let mut core = core();
-        assert!(core.may_read(&waits) && core.may_start(&waits));
+        assert!(core.may_read(&situation) && core.may_start(&situation));
         (0..2).for_each(|_| core.begin(10, false));
-        assert!(!core.may_read(&waits) && !core.may_start(&waits));
-        assert_eq!(core.driver_wants(&waits), Wants::NOTHING);
+        assert!(!core.may_read(&situation) && !core.may_start(&situation));
+        assert_eq!(core.driver_wants(&situation), Wants::NOTHING);
         // This side waits for an answer,
         let id = core.call(b"A", &mut body(0), ()).unwrap();
-        assert!(core.may_read(&waits) && core.may_start(&waits));
+        assert!(core.may_read(&situation) && core.may_start(&situation));
         // but not for that of a ping.
         core.outgoing().take_bytes();
-        let pings = Waits { pings: 1, ..waits };
+        let pings = Situation { pings: 1, ..situation };
         assert!(!core.may_read(&pings) && !core.may_start(&pings));
         core.forget(id);
         // What is sent may be what the peer waits for.
-        let writing = Waits { writing: 1, ..waits };
+        let writing = Situation { writing: 1, ..situation };
         assert!(core.may_read(&writing) && core.may_start(&writing));
         core.notify(b"A", &mut body(0)).unwrap();
-        assert!(core.may_read(&waits) && !core.may_start(&waits));
+        assert!(core.may_read(&situation) && !core.may_start(&situation));
         core.outgoing().take_bytes();
         // A little may be read ahead.
-        let ahead = Waits { ahead: 11, ..waits };
+        let ahead = Situation { ahead: 11, ..situation };
         assert!(core.may_read(&ahead) && !core.may_start(&ahead));
         // Who is refused need not wait.
         core.drain(Duration::from_secs(1));
-        assert!(core.may_read(&waits) && core.may_start(&waits));
-        assert!(core.driver_wants(&waits).any(Wants::DRAIN));
+        assert!(core.may_read(&situation) && core.may_start(&situation));
+        assert!(core.driver_wants(&situation).any(Wants::DRAIN));
         core.finish(10, false);
         core.finish(10, false);
-        let begun = Waits { draining: true, calls: 0, ..waits };
-        assert!(core.is_drained(&begun) && !core.is_drained(&Waits { left: true, ..begun }));
+        let begun = Situation { draining: true, calls: 0, ..situation };
+        assert!(core.is_drained(&begun) && !core.is_drained(&Situation { left: true, ..begun }));
         assert!(core.driver_wants(&begun).any(Wants::DRAIN));
     }
 
     #[test]
     fn nothing_is_begun_while_enough_is_to_be_sent() {
-        let waits = A_CALL_WAITS;
+        let situation = A_CALL_WAITS;
         let mut core = core();
         core.notify(b"A", &mut body(60)).unwrap();
-        assert!(core.has_room() && core.may_start(&waits));
+        assert!(core.has_room() && core.may_start(&situation));
         core.notify(b"A", &mut body(60)).unwrap();
-        assert!(!core.has_room() && !core.may_start(&waits));
+        assert!(!core.has_room() && !core.may_start(&situation));
         core.outgoing().take_bytes();
         assert!(core.has_room());
         (0..3).for_each(|_| core.notify(b"A", &mut body(0)).unwrap());
-        assert!(!core.has_room() && !core.may_start(&waits), "there are enough boxes");
+        assert!(!core.has_room() && !core.may_start(&situation), "there are enough boxes");
     }
 
     #[test]
     fn what_waits_behind_a_transport_that_takes_nothing_has_a_bound() {
-        let waits = Waits { writing: 1, calls: 0, ..A_CALL_WAITS };
+        let situation = Situation { writing: 1, calls: 0, ..A_CALL_WAITS };
         let mut core = core();
         core.notify(b"A", &mut body(900)).unwrap();
-        assert!(!core.holds_too_much(&waits));
-        let calls = Waits { calls: 100, ..waits };
+        assert!(!core.holds_too_much(&situation));
+        let calls = Situation { calls: 100, ..situation };
         assert!(core.holds_too_much(&calls), "calls count that are not answered because of it");
         core.notify(b"A", &mut body(100)).unwrap();
-        assert!(core.holds_too_much(&waits));
-        assert!(core.driver_wants(&waits).any(Wants::LIMIT));
-        assert!(!core.holds_too_much(&Waits { writing: 0, ..waits }), "it is about to be written");
+        assert!(core.holds_too_much(&situation));
+        assert!(core.driver_wants(&situation).any(Wants::LIMIT));
+        assert!(
+            !core.holds_too_much(&Situation { writing: 0, ..situation }),
+            "it is about to be written"
+        );
     }
 
     #[test]

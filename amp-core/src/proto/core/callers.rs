@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::side::{Answer, Core};
-use crate::error::CloseReason;
+use crate::proto::CloseReason;
 use crate::proto::unclaimed::BoxNumber;
 use crate::proto::{CallId, Host};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::side::{Core, Waiting};
-use crate::error::CloseReason;
+use crate::proto::CloseReason;
 use crate::proto::Host;
 
 impl<W, H: Host> Core<W, H> {
@@ -52,7 +52,9 @@ impl<W: Clone, H: Host> Core<W, H> {
         self.refuse_callers();
         let unsent = [self.held.take(), Some(std::mem::take(&mut self.outgoing))];
         let (after, then) = (std::mem::take(&mut self.after), self.switch.end());
+        let waiting = self.lanes.end();
         let released = self.released();
+        released.callers.extend(waiting);
         released.unsent.extend(unsent.into_iter().flatten());
         released.after.extend(after.into_iter().map(|(_, after)| after));
         released.then.extend(then);

@@ -9,6 +9,7 @@ use crate::boxes::{AmpBox, BoxError, BoxLimits, MAX_VALUE, Pair, Reserved, keys}
 use crate::proto::admission::Admission;
 use crate::proto::calls::{CallId, Calls, TAG_MAX, Tagged, write_tag};
 use crate::proto::held::Claims;
+use crate::proto::lanes::Lanes;
 use crate::proto::phase::End;
 use crate::proto::released::Released;
 use crate::proto::switch::Switch;
@@ -43,6 +44,8 @@ pub struct Core<W, H: Host = ()> {
     pub(crate) decoding: usize,
     /// What the calls have claimed that are being answered.
     pub(crate) claims: Claims,
+    /// Responders that are begun one after the other.
+    pub(crate) lanes: Lanes<W>,
     /// Whether a caller waits for room.
     pub(super) awaits_room: bool,
     /// Whether something has changed that the reader looks at before it starts a responder, since
@@ -187,7 +190,7 @@ impl<W> Core<W> {
     /// A side that has sent and received nothing yet.
     pub fn new(limits: CoreLimits) -> Self {
         let CoreLimits { outstanding_calls, boxes } = limits;
-        let limits = Limits { outstanding_calls, boxes, ..Limits::default() };
+        let limits = Limits { boxes, outstanding_calls, ..Limits::default() };
         Self::hosted(limits, boxes, None)
     }
 }
@@ -214,6 +217,7 @@ impl<W, H: Host> Core<W, H> {
             unclaimed: Unclaimed::default(),
             decoding: 0,
             claims: Claims::default(),
+            lanes: Lanes::default(),
             awaits_room: false,
             news: true,
             awaits_ordinals: false,

@@ -103,12 +103,12 @@ impl<W, H: Host> Core<W, H> {
             self.stop_holding();
         }
         let waiting = self.calls.get_mut(id);
-        let waiter = match waiting.map(|w| std::mem::replace(w, Waiting::Done(answer))) {
-            Some(Waiting::For(waiter)) => Some(waiter),
-            _ => {
-                self.calls.remove(id);
-                None
-            }
+        let waiting = waiting.map(|waiting| std::mem::replace(waiting, Waiting::Done(answer)));
+        let waiter = if let Some(Waiting::For(waiter)) = waiting {
+            Some(waiter)
+        } else {
+            self.calls.remove(id);
+            None
         };
         match waiter {
             Some(waiter) if !agrees => Event::Answered { id, waiter },

@@ -4,7 +4,7 @@ use super::side::Core;
 use crate::proto::Host;
 use crate::proto::admission::Admission;
 use crate::proto::released::Released;
-use crate::proto::wants::{Waits, Wants};
+use crate::proto::wants::{Situation, Wants};
 
 impl<W, H: Host> Core<W, H> {
     /// What those who use the connection are to know of it without a lock, if that has changed.
@@ -40,22 +40,25 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// What there is to do for a driver that waits.
-    pub(crate) fn driver_wants(&self, waits: &Waits) -> Wants {
+    pub(crate) fn driver_wants(&self, situation: &Situation) -> Wants {
         let queued = self.queued();
-        let mut wants = Wants::WRITE.when(waits.writing == 0 && !self.outgoing.is_empty())
-            | Wants::LIMIT.when(!waits.silent && self.holds_too_much(waits))
-            | Wants::COUNT
-                .when(waits.writing > 0 && self.together.is_some() && queued > waits.counted)
-            | Wants::TAKE_BACK.when(waits.refused && !waits.silent && !self.awaits_ordinals)
-            | Wants::LINE.when(waits.line);
-        if !waits.ending {
+        let mut wants = Wants::WRITE.when(situation.writing == 0 && !self.outgoing.is_empty())
+            | Wants::LIMIT.when(!situation.silent && self.holds_too_much(situation))
+            | Wants::COUNT.when(
+                situation.writing > 0 && self.together.is_some() && queued > situation.counted,
+            )
+            | Wants::TAKE_BACK
+                .when(situation.refused && !situation.silent && !self.awaits_ordinals)
+            | Wants::LINE.when(situation.line);
+        if !situation.ending {
             let draining = self.end.draining().is_some();
             wants = wants
                 | Wants::CLOSE.when(self.end.begun().is_some())
-                | Wants::READ.when(waits.paused && self.may_read(waits))
-                | Wants::READ.when(waits.boundary && !self.switch.ends_boxes())
-                | Wants::START.when(self.may_start(waits))
-                | Wants::DRAIN.when(draining && (!waits.draining || self.is_drained(waits)));
+                | Wants::READ.when(situation.paused && self.may_read(situation))
+                | Wants::READ.when(situation.boundary && !self.switch.ends_boxes())
+                | Wants::START.when(self.may_start(situation))
+                | Wants::DRAIN
+                    .when(draining && (!situation.draining || self.is_drained(situation)));
         }
         wants
     }
@@ -78,8 +81,8 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Whether the driver waits until no box with attachments is being encoded.
-    pub(crate) fn await_ordinals(&mut self, waits: bool) {
-        self.awaits_ordinals = waits;
+    pub(crate) fn await_ordinals(&mut self, awaits: bool) {
+        self.awaits_ordinals = awaits;
     }
 
     /// What the last changes have let go, to be woken and dropped with nothing locked.

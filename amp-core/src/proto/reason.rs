@@ -3,7 +3,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::proto::ProtocolError;
+use super::ProtocolError;
 use crate::report::Escaped;
 
 /// Why a connection ended. Every outstanding call fails with the same. [`Report`](crate::Report)

@@ -1,0 +1,28 @@
+//! The one task that owns the stream of a connection.
+//!
+//! Each file has one phase of its turn, which `poll.rs` puts in their order, or a part that a phase
+//! needs. What is decided is decided by `proto`: by `Core`, which it shares with the callers, and
+//! `Inbound`, which it has alone.
+
+mod buffers;
+mod ending;
+mod leftover;
+mod parking;
+mod pinging;
+mod poll;
+mod reading;
+mod refusing;
+mod running;
+mod starting;
+mod state;
+mod stint;
+mod switching;
+mod timing;
+mod writing;
+
+pub(crate) use pinging::{Pinger, Watching};
+pub(crate) use running::following;
+pub(crate) use state::Driver;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! The driver's turn: one phase after the other, until there is nothing to do.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::super::transport::NoTransport;
+use super::state::Driver;
+use crate::error::CloseReason;
+use crate::report::Report;
+use crate::runtime;
+
+impl Driver {
+    /// Each phase once. Whether it is worth another look; or why the connection is over.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        // Calls that had to wait, when fewer run or there is room for their answers.
+        if let Err(reason) = self.start_responders() {
+            self.shared.close(&reason);
+        }
+        // What comes in, when the transport has something or more may be read.
+        let mut more = self.poll_reading(cx)?;
+        // The end, when somebody has begun it.
+        self.look_for_end();
+        // What is queued, when something is or the transport has room.
+        more |= self.poll_writing(cx)?;
+        more |= self.may_start();
+        // The stream leaves, when both sides agree to a switch and everything before it is sent.
+        self.poll_leaving()?;
+        more |= self.poll_upgrade(cx)?;
+        // The farewell, when the peer goes on to send or closes its side.
+        self.poll_ending(cx)?;
+        // Last, since each of those may have set a timer.
+        more |= self.poll_timers(cx)?;
+        Ok(more)
+    }
+
+    /// Fails everything that is outstanding, for the same reason.
+    pub(super) fn end(&mut self, reason: CloseReason) -> CloseReason {
+        // Whoever hears of the end finds the stream closed, unless a caller is just writing to it,
+        // who closes it then.
+        if let Some(line) = self.shared.with(|state| state.line.take()) {
+            self.line = line;
+        }
+        self.line.transport = Box::pin(NoTransport);
+        self.upgrading = None;
+        self.stop_watching();
+        self.drop_calls();
+        let reason = self.shared.end(reason);
+        #[cfg(feature = "metrics")]
+        self.line.report(&self.shared);
+        let failures = &self.shared.settings.failures;
+        // A server says it of all its connections together.
+        if Arc::strong_count(failures) == 1 {
+            match failures.take_unsaid() {
+                0 => {}
+                unsaid => tracing::warn!(unsaid, "more calls failed"),
+            }
+        }
+        tracing::debug!(reason = %Report(&reason), "the connection has ended");
+        reason
+    }
+}
+
+impl Future for Driver {
+    type Output = CloseReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let this = &mut *self;
+        if !this.go_to_work(cx) {
+            return Poll::Pending;
+        }
+        loop {
+            match this.turn(cx) {
+                Err(reason) => return Poll::Ready(this.end(reason)),
+                Ok(true) if this.stint.is_over() => {
+                    this.stint.give_way();
+                    runtime::defer(cx);
+                    return Poll::Pending;
+                }
+                Ok(true) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Ok(false) => {}
+            }
+            // Before it waits: then the line may be a caller's.
+            #[cfg(feature = "metrics")]
+            this.line.report(&this.shared);
+            if this.park(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// A driver that is dropped before its time ends the connection.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.shared.over().is_none() {
+            self.end(CloseReason::Local);
+        }
+    }
+}

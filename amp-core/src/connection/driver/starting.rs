@@ -1,0 +1,78 @@
+//! Calls that were received: when they are begun, and that they are refused.
+
+use super::super::peer::Peer;
+use super::running::begin;
+use super::state::Driver;
+use crate::error::CloseReason;
+use crate::proto::{Received, Refusal, Wants};
+use crate::responder::{Question, Undeclared};
+
+impl Driver {
+    /// Starts the responders of the calls that were received. Most of them answer at once, so this
+    /// stops while there is enough to be sent. Where the attachments that they bring come near to
+    /// their own limit, it goes on longer.
+    pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
+        while !self.inbound.is_idle() && !self.stint.is_over() {
+            let full = self.busy.is_full(&self.shared.settings);
+            if full || self.shared.wants(Wants::CROWDED | Wants::LOOK) {
+                self.look();
+                if !self.may_start() {
+                    break;
+                }
+            }
+            if let Some(received) = self.inbound.next_call() {
+                self.stint.before_call();
+                self.start_responder(&received)?;
+                self.stint.after_call(received.call.ampbox().size());
+            }
+        }
+        self.inbound.release();
+        Ok(())
+    }
+
+    /// Looks at what has changed: what calls are answered by, and how much goes on already.
+    pub(super) fn look(&mut self) {
+        let Self { shared, busy, .. } = self;
+        let replaced = shared.with(|state| {
+            (busy.admission, busy.closing) = state.core.look();
+            state.replaced.take()
+        });
+        // Those that were there before are dropped here, and their state is the user's.
+        if let Some(locator) = replaced {
+            self.locator = locator;
+        }
+    }
+
+    /// Whether a call waits whose responder may start.
+    pub(super) fn may_start(&self) -> bool {
+        if self.inbound.is_idle() {
+            return false;
+        }
+        let situation = self.situation();
+        self.shared.with(|state| state.core.may_start(&situation))
+    }
+
+    /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.
+    fn start_responder(&mut self, received: &Received) -> Result<(), CloseReason> {
+        let Received { call, number } = received;
+        // Behind a call that asks for a switch nothing is decoded: it is the last one.
+        let asks_switch = self.inbound.is_idle() && self.shared.wants(Wants::DECIDING);
+        let peer = Peer::recent(&self.shared, &mut self.handle);
+        let mut question = Question::new(peer, call, *number, asks_switch);
+        match self.busy.admit(&self.shared.settings) {
+            Ok(()) => {
+                begin(&self.shared, &self.locator, question, received);
+                Ok(())
+            }
+            Err(Refusal::Closing) => {
+                question.fail_closing();
+                Ok(())
+            }
+            Err(Refusal::TooMany { what, limit }) => {
+                question.fail_undeclared(&Undeclared::TooMany { what, limit });
+                let one_way = call.tag().is_none();
+                if one_way { Err(CloseReason::Limit { what, limit }) } else { Ok(()) }
+            }
+        }
+    }
+}

@@ -1,0 +1,640 @@
+//! The reader's half of a connection, which only its driver has, without a lock: boxes that are being
+//! decoded, and calls that were received and are not begun.
+
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use super::timers::{Timer, Timers};
+use super::together::Together;
+use super::unclaimed::BoxNumber;
+use super::{Answer, Core, Event, Host, IncomingCall, Limits, ProtocolError};
+use crate::boxes::{AmpBox, BoxError, BoxLimits, Decoder};
+use crate::proto::CloseReason;
+
+/// How many boxes are decoded before they are sorted out. Many small ones take more memory than
+/// what they were read into, and callers wait for the lock while they are sorted.
+const AT_ONCE: usize = 16;
+
+/// When half of the outstanding calls have their answers, but at least and at most so many, those who
+/// made them have their turn before the next boxes. What they call next is sent while others still wait: so
+/// both sides are at work at once. And a few tasks have run before another thread of the runtime
+/// comes to share them, which costs more than it gains when all that they do is to call.
+const ANSWERS_AT_ONCE: RangeInclusive<usize> = 8..=16;
+
+/// How many bytes are read ahead at first while as many responders run as may, together with what the
+/// calls among them take in memory.
+const AHEAD: usize = 64 << 10;
+
+/// How much farther each further look is, and how far: about as much as a peer's system takes of it
+/// before it goes, over what this side's has. One box may be larger; then a look for a sign of life
+/// goes so far.
+const FARTHER_TIMES: usize = 8;
+const FARTHER: usize = 4 << 20;
+
+/// The room for calls that is kept when none waits, in bytes.
+const KEPT: usize = 1 << 20;
+
+/// How far the last attempt to read has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// There may be more to read.
+    Behind,
+    /// Nothing may be read: see [`Core::may_read`].
+    Paused,
+    /// All there was is read.
+    Done,
+}
+
+/// Whether there may be more boxes among what was received, and what those wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// The driver's next turn.
+    Turn,
+    /// That a protocol switch is decided.
+    Switch,
+}
+
+/// A call that was received.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) call: IncomingCall,
+    pub(crate) number: Option<BoxNumber>,
+}
+
+impl Received {
+    /// How many bytes it takes: those of its box, and what it is in memory, which is many times as
+    /// much for a call without arguments.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.call.ampbox().size()
+    }
+}
+
+/// What has become of boxes that were sorted out and are neither answers that somebody waits for nor
+/// calls that are begun.
+#[derive(Debug)]
+pub(crate) struct Sorted<D> {
+    /// Boxes that nobody reads, and how those are dropped that are answers.
+    pub(crate) unwanted: Vec<(BoxNumber, Option<(D, AmpBox)>)>,
+    /// How many answers came to calls that are not outstanding.
+    pub(crate) ignored: usize,
+    /// How many calls nobody waits for any more.
+    pub(crate) unanswerable: usize,
+}
+
+/// What a look for a peer has shown that is not read from.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    /// A little may be read ahead now.
+    Further,
+    /// Nothing has changed.
+    Same,
+    /// The peer has gone, and all that there is of it is read. These calls want an answer, and are not
+    /// begun.
+    Rest(VecDeque<Received>),
+    /// The peer has gone, and has sent more than there is memory for, or than can be read.
+    Gone,
+}
+
+/// The reader's half of a connection.
+#[derive(Debug)]
+pub(crate) struct Inbound<W> {
+    decoder: Decoder,
+    /// Those that were decoded and are not sorted out.
+    boxes: Vec<AmpBox>,
+    /// Calls that are not answered yet because there is enough to be sent, or that were read ahead.
+    calls: VecDeque<Received>,
+    /// How many bytes `calls` take: see [`Received::size`].
+    calls_size: usize,
+    reading: Reading,
+    /// How many bytes may be read ahead while as many responders run as may.
+    ahead: usize,
+    /// Whether the peer had gone at the last look.
+    went: bool,
+    /// Whether nobody is left to be answered, although there may be more to read.
+    gone: bool,
+    /// Those who made the calls whose answers came, until they are told.
+    pub(crate) callers: Vec<W>,
+    /// How many answers are given out before others have their turn: see [`ANSWERS_AT_ONCE`].
+    turn: usize,
+    left: Left,
+    /// Whether so many attachments waited when boxes were last sorted out that they should be claimed
+    /// before more are received.
+    hoarding: bool,
+    /// How many boxes were decoded.
+    decoded: u64,
+    /// How many there were when the timer of a box that has begun was set; `None` when the time since
+    /// then does not count.
+    unfinished: Option<u64>,
+}
+
+impl<W> Inbound<W> {
+    pub(crate) fn new(limits: BoxLimits) -> Self {
+        Self {
+            decoder: Decoder::new(limits),
+            boxes: Vec::new(),
+            calls: VecDeque::new(),
+            calls_size: 0,
+            reading: Reading::Behind,
+            ahead: 0,
+            went: false,
+            gone: false,
+            callers: Vec::new(),
+            turn: *ANSWERS_AT_ONCE.start(),
+            left: Left::Nothing,
+            hoarding: false,
+            decoded: 0,
+            unfinished: None,
+        }
+    }
+
+    /// How many bytes the next box needs, as far as is known.
+    pub(crate) fn needed(&self) -> usize {
+        self.decoder.needed()
+    }
+
+    pub(crate) fn reading(&self) -> Reading {
+        self.reading
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.reading == Reading::Paused
+    }
+
+    /// How far the reader has come.
+    pub(crate) fn has_read(&mut self, reading: Reading) {
+        self.reading = reading;
+    }
+
+    /// How many bytes may be read ahead.
+    pub(crate) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
+    /// As few responders run as may, so nothing is read ahead.
+    pub(crate) fn end_ahead(&mut self) {
+        self.ahead = 0;
+    }
+
+    pub(crate) fn is_hoarding(&self) -> bool {
+        self.hoarding
+    }
+
+    /// How many boxes were decoded.
+    pub(crate) fn decoded(&self) -> u64 {
+        self.decoded
+    }
+
+    /// Whether boxes may be left among what was received.
+    pub(crate) fn has_left(&self) -> bool {
+        self.left != Left::Nothing
+    }
+
+    /// Whether boxes may be left because of a protocol switch.
+    pub(crate) fn is_at_switch(&self) -> bool {
+        self.left == Left::Switch
+    }
+
+    /// Decodes what is left, if anything is: whether that is so. Nothing ends the boxes any more.
+    pub(crate) fn take_left(&mut self) -> bool {
+        std::mem::replace(&mut self.left, Left::Nothing) != Left::Nothing
+    }
+
+    /// Decodes boxes until there is a turn of them, or one alone; how many there are, and whether more
+    /// may be left. The boxes before a mistake are good. `large` is told of each that is left behind in
+    /// `buffer` by its size.
+    pub(crate) fn decode(
+        &mut self,
+        buffer: &mut BytesMut,
+        alone: bool,
+        mut after: impl FnMut(&mut BytesMut, usize),
+    ) -> (&[AmpBox], Result<bool, BoxError>) {
+        let turn = self.turn.saturating_sub(self.callers.len());
+        let most = if alone { 1 } else { turn.clamp(1, AT_ONCE) };
+        let decoded = loop {
+            if self.boxes.len() == most {
+                break Ok(true);
+            }
+            match self.decoder.decode(buffer) {
+                Ok(Some(ampbox)) => {
+                    after(buffer, ampbox.size());
+                    self.boxes.push(ampbox);
+                    self.decoded += 1;
+                }
+                Ok(None) => break Ok(false),
+                Err(error) => break Err(error),
+            }
+        };
+        (&self.boxes, decoded)
+    }
+
+    /// Sorts out what was decoded: answers to their calls, calls to be begun. `asks_switch` is whether
+    /// the first box asks for a protocol switch if it is a call. Then it is the only one.
+    pub(crate) fn sort<H: Host>(
+        &mut self,
+        core: &mut Core<W, H>,
+        asks_switch: bool,
+    ) -> (Sorted<H::Discard>, Result<(), ProtocolError>) {
+        let (least, most) = ANSWERS_AT_ONCE.into_inner();
+        // Who waits for nothing has no answers to give out.
+        self.turn = match core.outstanding() {
+            0 => most,
+            outstanding => (outstanding / 2).clamp(least, most),
+        };
+        self.hoarding = core.is_hoarding(core.unclaimed.len());
+        let mut sorted = Sorted { unwanted: Vec::new(), ignored: 0, unanswerable: 0 };
+        let Self { boxes, calls, calls_size, callers, gone, .. } = self;
+        let handled = boxes.drain(..).try_for_each(|ampbox| {
+            let number = core.unclaimed.number();
+            match core.handle_box(ampbox)? {
+                Event::Answered { id, waiter } => {
+                    if let Some(number) = number {
+                        core.unclaimed.answered(id, number);
+                    }
+                    callers.push(waiter);
+                }
+                Event::Switched(waiter) => {
+                    callers.extend(waiter);
+                    sorted.unwanted.extend(number.map(|number| (number, None)));
+                }
+                // Nobody is there to be answered.
+                Event::Called(call) if *gone && call.tag().is_some() => {
+                    sorted.unanswerable += 1;
+                    sorted.unwanted.extend(number.map(|number| (number, None)));
+                }
+                Event::Called(call) => {
+                    if asks_switch {
+                        core.handle_switch()?;
+                    }
+                    let received = Received { call, number };
+                    *calls_size += received.size();
+                    calls.push_back(received);
+                }
+                Event::Late { id, answer } => {
+                    sorted.ignored += 1;
+                    let discard = core.unclaimed.take_given_up(id);
+                    if let Some(number) = number {
+                        sorted.unwanted.push((number, discard.zip(Answer::ok(answer))));
+                    }
+                }
+                Event::Ignored => {
+                    sorted.ignored += 1;
+                    sorted.unwanted.extend(number.map(|number| (number, None)));
+                }
+            }
+            Ok(())
+        });
+        (sorted, handled)
+    }
+
+    /// Whether those who got their answers, or others, have their turn before what is left of the boxes.
+    pub(crate) fn gives_way(&mut self, buffered: bool, is_late: bool) -> bool {
+        let enough = self.callers.len() >= self.turn || is_late;
+        if enough && buffered {
+            self.left = Left::Turn;
+        }
+        enough && buffered
+    }
+
+    /// A protocol switch ends the boxes here, at least until it is decided.
+    pub(crate) fn stop(&mut self) {
+        self.left = Left::Switch;
+    }
+
+    /// Boxes go on with what comes over another transport.
+    pub(crate) fn resume(&mut self) {
+        self.left = Left::Nothing;
+    }
+
+    /// Whether no call waits to be begun.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// How many bytes the calls take that wait to be begun.
+    pub(crate) fn calls_size(&self) -> usize {
+        self.calls_size
+    }
+
+    /// The call that is begun next.
+    pub(crate) fn next_call(&mut self) -> Option<Received> {
+        let received = self.calls.pop_front()?;
+        self.calls_size -= received.size();
+        Some(received)
+    }
+
+    /// What a flood of calls needed is not kept.
+    pub(crate) fn release(&mut self) {
+        if self.calls.is_empty() && self.calls.capacity() * size_of::<Received>() > KEPT {
+            self.calls = VecDeque::new();
+        }
+    }
+
+    /// Takes all calls that wait to be begun.
+    pub(crate) fn take_calls(&mut self) -> VecDeque<Received> {
+        self.calls_size = 0;
+        std::mem::take(&mut self.calls)
+    }
+
+    /// Takes those that want an answer.
+    pub(crate) fn take_unanswerable(&mut self) -> VecDeque<Received> {
+        let (unanswerable, left): (VecDeque<_>, _) =
+            self.take_calls().into_iter().partition(|received| received.call.tag().is_some());
+        self.calls_size = left.iter().map(Received::size).sum();
+        self.calls = left;
+        unanswerable
+    }
+
+    /// Looks for a peer that is not read from, because as many responders run as may or because it is
+    /// being decided on a protocol switch. What is behind that, only the transport may know of: whether
+    /// the peer has `closed` it. Once is not enough, since there may be more to read.
+    pub(crate) fn look(
+        &mut self,
+        closed: impl FnOnce() -> bool,
+        deciding: bool,
+        limits: &Limits,
+        together: Option<&Together>,
+    ) -> Looked {
+        // TCP does not tell of an end that is behind more than its window takes.
+        let went = (deciding || self.ahead > 0) && closed();
+        let went_before = std::mem::replace(&mut self.went, went);
+        if !went && !deciding && self.look_further_to(FARTHER, limits, together) {
+            return Looked::Further;
+        }
+        if !went || !went_before {
+            return Looked::Same;
+        }
+        if self.gone || deciding {
+            return Looked::Gone;
+        }
+        // What the system has of it is all that comes. One-way commands are not lost.
+        self.gone = true;
+        self.ahead = furthest(limits);
+        Looked::Rest(self.take_unanswerable())
+    }
+
+    /// The peer is read from, and need not be looked for.
+    pub(crate) fn end_look(&mut self) {
+        self.went = false;
+    }
+
+    /// Reads further ahead, if that may be: the answer that shows that the peer is alive may be
+    /// behind its calls. Each look is at much more than the one before it, since whoever asks waits as
+    /// long for each that finds something.
+    pub(crate) fn look_further(&mut self, limits: &Limits, together: Option<&Together>) -> bool {
+        let furthest = limits.boxes.max_bytes.max(FARTHER);
+        self.is_paused() && self.look_further_to(furthest, limits, together)
+    }
+
+    /// Reads further ahead, but no further than this, and not so far that it would be too much of what
+    /// is left for all connections.
+    fn look_further_to(
+        &mut self,
+        most: usize,
+        limits: &Limits,
+        together: Option<&Together>,
+    ) -> bool {
+        let further = match self.ahead {
+            0 => AHEAD,
+            before => before.saturating_mul(FARTHER_TIMES).min(most).min(furthest(limits)),
+        };
+        if further <= self.ahead || together.is_some_and(|all| !all.has_room_for(further)) {
+            return false;
+        }
+        self.ahead = further;
+        true
+    }
+
+    /// Sets the timer of a box that has begun, if one has. It is one timer for all boxes: most are
+    /// finished long before it runs out.
+    #[inline]
+    pub(crate) fn watch_box(
+        &mut self,
+        buffered: bool,
+        after: Duration,
+        timers: &mut Timers,
+        now: impl FnOnce() -> Instant,
+    ) {
+        if self.reading != Reading::Done {
+            // What is missing may be there, and was not read.
+            self.unfinished = None;
+        } else if buffered && !timers.is_set(Timer::Box) {
+            self.unfinished = Some(self.decoded);
+            timers.set_after(Timer::Box, now(), after);
+        }
+    }
+
+    /// The timer of a box that has begun is due.
+    ///
+    /// # Errors
+    ///
+    /// When it is still the same box.
+    pub(crate) fn handle_box_timeout(
+        &mut self,
+        buffered: bool,
+        after: Duration,
+        timers: &mut Timers,
+        now: Instant,
+    ) -> Result<(), CloseReason> {
+        if self.reading != Reading::Done || !buffered {
+            return Ok(());
+        }
+        if self.unfinished == Some(self.decoded) {
+            return Err(CloseReason::BoxTimeout { after });
+        }
+        self.unfinished = Some(self.decoded);
+        timers.set_after(Timer::Box, now, after);
+        Ok(())
+    }
+}
+
+fn furthest(limits: &Limits) -> usize {
+    limits.running_bytes.max(AHEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{Body, CoreLimits};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn inbound<W>() -> Inbound<W> {
+        Inbound::new(BoxLimits::default())
+    }
+
+    fn boxes<const N: usize>(pairs: [&[(&str, &str)]; N]) -> BytesMut {
+        let bytes = pairs.map(|pairs| AmpBox::from_pairs(pairs.to_vec()).unwrap().to_bytes());
+        BytesMut::from(&bytes.concat()[..])
+    }
+
+    fn calls(count: usize) -> BytesMut {
+        let call = boxes([&[("_ask", "1"), ("_command", "A")]]);
+        BytesMut::from(&call.repeat(count)[..])
+    }
+
+    fn outstanding(core: &mut Core<usize>, count: usize) {
+        for n in 0..count {
+            core.call(b"A", &mut Body::default(), n).unwrap();
+        }
+        core.outgoing().take_bytes();
+    }
+
+    /// Decodes and sorts out what is there until others have their turn.
+    fn receive(inbound: &mut Inbound<usize>, core: &mut Core<usize>, buffer: &mut BytesMut) {
+        loop {
+            let (_, more) = inbound.decode(buffer, false, |_, _| ());
+            inbound.sort(core, false).1.unwrap();
+            if !more.unwrap() || inbound.gives_way(!buffer.is_empty(), false) {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn answers_are_given_out_in_turns() {
+        for (count, turn) in [(40, 16), (24, 12), (16, 8), (10, 8), (1, 1)] {
+            let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+            outstanding(&mut core, count);
+            let answers: Vec<u8> = (1..=count)
+                .flat_map(|tag| boxes([&[("_answer", &format!("{tag:x}"))]]).to_vec())
+                .collect();
+            let mut buffer = BytesMut::from(&answers[..]);
+            receive(&mut inbound, &mut core, &mut buffer);
+            assert_eq!(inbound.callers.len(), turn, "of {count}");
+            assert_eq!(inbound.has_left(), turn < count);
+            let mut given: Vec<usize> = inbound.callers.drain(..).collect();
+            while inbound.take_left() {
+                receive(&mut inbound, &mut core, &mut buffer);
+                given.append(&mut inbound.callers);
+            }
+            assert_eq!(given, (0..count).collect::<Vec<_>>());
+            assert_eq!(inbound.decoded(), count as u64);
+        }
+    }
+
+    #[test]
+    fn calls_wait_with_what_they_take_in_memory() {
+        let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+        receive(&mut inbound, &mut core, &mut calls(5));
+        let one = size_of::<Received>() + calls(1).len();
+        assert_eq!(inbound.calls_size(), 5 * one);
+        assert!(inbound.next_call().is_some());
+        assert_eq!(inbound.calls_size(), 4 * one);
+        let mut one_way = boxes([&[("_command", "B")]]);
+        receive(&mut inbound, &mut core, &mut one_way);
+        assert_eq!(inbound.take_unanswerable().len(), 4);
+        assert_eq!(inbound.next_call().unwrap().call.command(), b"B");
+        assert!(inbound.is_idle() && inbound.calls_size() == 0);
+    }
+
+    #[test]
+    fn behind_a_call_that_asks_for_a_switch_nothing_is_decoded() {
+        let (mut inbound, mut core) = (inbound(), Core::<usize>::new(CoreLimits::default()));
+        let mut buffer = calls(2);
+        let (boxes, more) = inbound.decode(&mut buffer, true, |_, _| ());
+        assert!(boxes.len() == 1 && more.unwrap());
+        inbound.sort(&mut core, true).1.unwrap();
+        assert!(core.switch.is_deciding());
+        inbound.stop();
+        assert!(inbound.has_left() && inbound.is_at_switch());
+        core.refuse_switch();
+        assert!(inbound.take_left());
+        assert!(!inbound.has_left() && !inbound.is_at_switch());
+        // This side has asked by then, and neither may answer.
+        let mut core = Core::<usize>::new(CoreLimits::default());
+        let then = &mut Some(crate::proto::Then::HandOver);
+        core.ask_switch(b"A", &mut Body::default(), 0, then).unwrap();
+        let _ = inbound.decode(&mut buffer, true, |_, _| ());
+        let (_, sorted) = inbound.sort(&mut core, true);
+        assert_eq!(sorted, Err(ProtocolError::SwitchesCross));
+    }
+
+    #[test]
+    fn the_boxes_before_a_mistake_are_good() {
+        let (mut inbound, mut core) = (inbound(), Core::<usize>::new(CoreLimits::default()));
+        let mut buffer = calls(3);
+        buffer.extend_from_slice(b"\x01\0");
+        let (boxes, more) = inbound.decode(&mut buffer, false, |_, _| ());
+        assert!(boxes.len() == 3 && more.is_err());
+        inbound.sort(&mut core, false).1.unwrap();
+        assert_eq!(inbound.take_calls().len(), 3);
+        assert!(inbound.is_idle());
+    }
+
+    #[test]
+    fn a_peer_that_is_not_read_from_is_looked_for() {
+        let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+        let limits = Limits::default();
+        receive(&mut inbound, &mut core, &mut calls(2));
+        inbound.has_read(Reading::Paused);
+        let look =
+            |inbound: &mut Inbound<usize>, closed| inbound.look(|| closed, false, &limits, None);
+        assert!(matches!(look(&mut inbound, true), Looked::Further), "a little is read first");
+        assert_eq!(inbound.ahead(), AHEAD);
+        assert!(matches!(look(&mut inbound, false), Looked::Further));
+        assert!(matches!(look(&mut inbound, true), Looked::Same));
+        inbound.end_look();
+        assert!(matches!(look(&mut inbound, true), Looked::Same));
+        let Looked::Rest(unanswerable) = look(&mut inbound, true) else { panic!() };
+        assert_eq!((unanswerable.len(), inbound.ahead()), (2, limits.running_bytes));
+        receive(&mut inbound, &mut core, &mut calls(1));
+        assert!(inbound.is_idle(), "nobody is there to be answered");
+        assert!(matches!(look(&mut inbound, true), Looked::Gone));
+    }
+
+    #[test]
+    fn while_a_switch_is_decided_nothing_is_read_ahead() {
+        let mut inbound = inbound::<()>();
+        let limits = Limits::default();
+        assert!(matches!(inbound.look(|| true, true, &limits, None), Looked::Same));
+        assert!(matches!(inbound.look(|| true, true, &limits, None), Looked::Gone));
+        assert_eq!(inbound.ahead(), 0);
+    }
+
+    #[test]
+    fn each_look_for_a_sign_of_life_is_at_more_up_to_a_bound() {
+        let mut inbound = self::inbound::<()>();
+        let limits = Limits { running_bytes: 1 << 20, ..Limits::default() };
+        assert!(!inbound.look_further(&limits, None), "it is read from");
+        inbound.has_read(Reading::Paused);
+        let looks: Vec<_> =
+            std::iter::from_fn(|| inbound.look_further(&limits, None).then(|| inbound.ahead()))
+                .collect();
+        assert_eq!(looks, [64 << 10, 512 << 10, 1 << 20]);
+        // It leaves room for others.
+        let together = Together::new(200 << 10, 10);
+        let mut inbound = self::inbound::<()>();
+        inbound.has_read(Reading::Paused);
+        assert!(inbound.look_further(&limits, Some(&together)));
+        assert!(!inbound.look_further(&limits, Some(&together)));
+    }
+
+    #[test]
+    fn a_box_that_has_begun_has_its_time() {
+        let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+        let (mut timers, start) = (Timers::default(), Instant::now());
+        inbound.watch_box(true, SECOND, &mut timers, || start);
+        assert!(!timers.is_set(Timer::Box), "there may be more to read");
+        inbound.has_read(Reading::Done);
+        inbound.watch_box(false, SECOND, &mut timers, || start);
+        assert!(!timers.is_set(Timer::Box), "none has begun");
+        inbound.watch_box(true, SECOND, &mut timers, || start);
+        assert_eq!(timers.take_due(start + SECOND), Some(Timer::Box));
+        // It was finished, and another one has begun.
+        receive(&mut inbound, &mut core, &mut calls(1));
+        let due = |inbound: &mut Inbound<usize>, timers: &mut Timers| {
+            inbound.handle_box_timeout(true, SECOND, timers, start + SECOND)
+        };
+        due(&mut inbound, &mut timers).unwrap();
+        assert_eq!(timers.next(), Some(start + 2 * SECOND));
+        // It was not read meanwhile, so the time does not count.
+        inbound.has_read(Reading::Paused);
+        inbound.watch_box(true, SECOND, &mut timers, || start);
+        inbound.has_read(Reading::Done);
+        due(&mut inbound, &mut timers).unwrap();
+        assert!(matches!(due(&mut inbound, &mut timers), Err(CloseReason::BoxTimeout { .. })));
+    }
+}
