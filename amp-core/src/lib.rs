@@ -71,6 +71,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! The [`cookbook`] has recipes for the rest: large values and files, events, progress, logins, TLS,
+//! tests, proxies, and more.
+//!
 //! # Changing the connection
 //!
 //! [`Peer::switch_protocol`] and [`Responders::respond_switch`] hand the stream over to another
@@ -115,6 +118,9 @@ pub mod boxes;
 pub mod command;
 #[cfg(feature = "tokio")]
 pub mod connection;
+// Only to be read.
+#[cfg(all(any(doc, doctest), feature = "derive", feature = "tokio"))]
+pub mod cookbook;
 #[cfg(feature = "tokio")]
 mod dial;
 mod error;

@@ -121,6 +121,7 @@ pub async fn connect_tcp(address: impl ToSocketAddrs) -> io::Result<Peer> {
 /// server.await?;
 /// # Ok(()) }
 /// ```
+#[doc(alias("listen", "Server"))]
 pub fn serve<L: Listener, S: Send + Sync + 'static>(
     listener: L,
     responders: Responders<S>,

@@ -59,6 +59,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 /// # Cancel safety
 ///
 /// Dropping the future leaves nothing behind.
+#[doc(alias = "connectUNIX")]
 pub async fn connect(path: impl AsRef<Path>) -> io::Result<Connection> {
     let path = path.as_ref();
     let connected = async { connection(stream_to(path).await?) };

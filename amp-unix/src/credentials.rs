@@ -43,6 +43,7 @@ use tokio::net::UnixStream;
 /// Where they come from is in [`socket`](crate::socket#operating-systems). On Linux, a user from
 /// outside of this process's user namespace shows as the overflow user, 65534 if nobody has changed
 /// it.
+#[doc(alias("SO_PEERCRED", "uid"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PeerCredentials {

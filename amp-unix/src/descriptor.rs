@@ -48,6 +48,7 @@ use crate::adapter::attachment_kind;
 ///
 /// A clone is the same descriptor, not a new one for the same open file: no system call is made for
 /// it, and it is closed with the last clone. So what is sent with many calls is cloned for each.
+#[doc(alias("fd", "FileDescriptor", "SCM_RIGHTS"))]
 #[derive(Clone)]
 pub struct Descriptor(Arc<OwnedFd>);
 

@@ -39,6 +39,8 @@
 //! # Ok(()) }
 //! ```
 //!
+//! The [`cookbook`] has recipes for descriptors, child processes and tests.
+//!
 //! - [`connect`] makes a connection, [`connection`] makes one over a socket that is connected
 //!   already, and [`UnixSocketListener`] is what a server listens on.
 //! - [`Descriptor`] is the argument: an open file, socket or pipe that is handed to the peer.
@@ -106,7 +108,10 @@ mod adapter;
 mod any_listener;
 mod children;
 mod connect;
+// Only to be read.
 mod conversions;
+#[cfg(any(doc, doctest))]
+pub mod cookbook;
 mod credentials;
 mod descriptor;
 mod error;

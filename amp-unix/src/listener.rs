@@ -49,6 +49,7 @@ const BACKLOG: u32 = 4096;
 ///
 /// A tokio [`UnixListener`] becomes one with `From`: one that was inherited, or that came as a
 /// [`Descriptor`](crate::Descriptor). Its file is not removed.
+#[doc(alias = "listenUNIX")]
 #[must_use = "nobody listens any more when this is dropped"]
 pub struct UnixSocketListener {
     /// Dropped first: while the socket is open no other file can get the inode of this one.

@@ -11,6 +11,7 @@ type Cause = Box<dyn Error + Send + Sync>;
 ///
 /// It fails the one call or answer that it belongs to. Nothing of that was sent, and the
 /// connection goes on.
+#[doc(alias = "TooLong")]
 #[derive(Debug)]
 pub struct EncodeError {
     inner: Box<Inner<EncodeErrorKind>>,

@@ -42,6 +42,7 @@ use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
 ///
 /// It is a field's own type, or inside of `Option`, `Box` or `Arc`. Elsewhere, in a list say, it
 /// has no keys to spread over, and both encoding and decoding fail; a list goes inside of it.
+#[doc(alias("BigArgument", "chunks"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Numbered<T>(pub T);
 
@@ -66,6 +67,7 @@ pub struct Numbered<T>(pub T);
 ///
 /// It is a field's own type, or inside of `Option`, `Box` or `Arc`. Elsewhere, in a list say, it
 /// has no keys to spread over, and both encoding and decoding fail; a list goes inside of it.
+#[doc(alias = "BigString")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Continued<T>(pub T);
 

@@ -1,35 +1,38 @@
 //! Arguments: one value of a command, and its form on the wire.
 //!
-//! | Rust | AMP |
-//! |---|---|
-//! | `i8`..`i128`, `u8`..`u128`, `isize`, `usize`, `NonZero*` | Integer |
-//! | `BigInt`, `BigUint` of `num_bigint` (feature `num-bigint`) | Integer of any size |
-//! | [`Bytes`](bytes::Bytes), `Vec<u8>`, `[u8; N]` | String |
-//! | `String`, `Box<str>`, `Cow<str>`, `char` | Unicode |
-//! | `f64`, `f32` | Float |
-//! | `bool` | Boolean |
-//! | [`Decimal`] | Decimal |
-//! | `rust_decimal::Decimal` (feature `rust_decimal`) | Decimal |
-//! | [`DateTime`] | `DateTime` |
-//! | `chrono::DateTime` of `FixedOffset` and `Utc` (feature `chrono`) | `DateTime` |
-//! | `jiff::Zoned`, `jiff::Timestamp` (feature `jiff`) | `DateTime` |
-//! | `time::OffsetDateTime` (feature `time`) | `DateTime` |
-//! | `PathBuf` | Path |
-//! | `IpAddr`, `SocketAddr`, and those of one version | Unicode: what they display |
-//! | `IpNet`, `Ipv4Net`, `Ipv6Net` of `ipnet` (feature `ipnet`) | Unicode |
-//! | [`Packed<A>`] of an IP address or network | String of 4 or 16 bytes; of 5 or 17 with the prefix length |
-//! | `url::Url` (feature `url`) | Unicode |
-//! | `uuid::Uuid` (feature `uuid`) | Unicode; `UuidBytes` is a String, `UuidInteger` an Integer |
-//! | `Json<T>` of any type that serde knows (feature `json`) | Unicode: JSON in ASCII |
-//! | `Vec<T>`, the other collections of `std` | ListOf |
-//! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList |
-//! | an enum that derives [`Argument`](macro@crate::Argument) | Unicode out of a fixed set |
-//! | `BTreeMap<K, V>`, `HashMap<K, V>` | AmpList of boxes with the keys `key` and `value` |
-//! | `Option<T>` | optional: no key when it is `None` |
-//! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length |
-//! | `Zlib<T>` (feature `zlib`) | a `T`, compressed |
-//! | `ContinuedZlib<T>` (feature `zlib`) | a `T` over several keys, each of them compressed |
-//! | [`FromConnection<T>`], [`PeerAddress`] | nothing: it is taken from the connection |
+//! | Rust | AMP | what limits it |
+//! |---|---|---|
+//! | `i8`..`i128`, `u8`..`u128`, `isize`, `usize`, `NonZero*` | Integer | the range of the type |
+//! | `BigInt`, `BigUint` of `num_bigint` (feature `num-bigint`) | Integer of any size | 65 535 digits; Python takes 4300 unless told otherwise |
+//! | [`Bytes`](bytes::Bytes), `Vec<u8>`, `[u8; N]` | String | 65 535 bytes; an array its length |
+//! | `String`, `Box<str>`, `Cow<str>`, `char` | Unicode | 65 535 bytes of UTF-8; a `char` is one |
+//! | `f64`, `f32` | Float | the precision of the type; infinities and NaN are written |
+//! | `bool` | Boolean | `True` and `False`, and nothing else |
+//! | [`Decimal`] | Decimal | 65 535 bytes, so nearly as many digits |
+//! | `rust_decimal::Decimal` (feature `rust_decimal`) | Decimal | 96 bits, 28 digits behind the point; others are refused |
+//! | [`DateTime`] | `DateTime` | the years 1 to 9999, microseconds, offsets of whole minutes |
+//! | `chrono::DateTime` of `FixedOffset` and `Utc` (feature `chrono`) | `DateTime` | as `DateTime` |
+//! | `jiff::Zoned`, `jiff::Timestamp` (feature `jiff`) | `DateTime` | as `DateTime` |
+//! | `time::OffsetDateTime` (feature `time`) | `DateTime` | as `DateTime` |
+//! | `PathBuf` | Path | 65 535 bytes; UTF-8 |
+//! | `IpAddr`, `SocketAddr`, and those of one version | Unicode: what they display | what the type parses |
+//! | `IpNet`, `Ipv4Net`, `Ipv6Net` of `ipnet` (feature `ipnet`) | Unicode | what the type parses |
+//! | [`Packed<A>`] of an IP address or network | String of 4 or 16 bytes; of 5 or 17 with the prefix length | the lengths that are named |
+//! | `url::Url` (feature `url`) | Unicode | 65 535 bytes; a URL with a scheme |
+//! | `uuid::Uuid` (feature `uuid`) | Unicode; `UuidBytes` is a String, `UuidInteger` an Integer | 128 bits |
+//! | `Json<T>` of any type that serde knows (feature `json`) | Unicode: JSON in ASCII | 65 535 bytes, 127 levels |
+//! | `Vec<T>`, the other collections of `std` | ListOf | 65 535 bytes with 2 for each element; 65 533 bytes in one |
+//! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList | 65 535 bytes: see `Numbered` and `Continued` |
+//! | an enum that derives [`Argument`](macro@crate::Argument) | Unicode out of a fixed set | the names of its variants |
+//! | `BTreeMap<K, V>`, `HashMap<K, V>` | AmpList of boxes with the keys `key` and `value` | 65 535 bytes |
+//! | `Option<T>` | optional: no key when it is `None` | its `T`; `Some(None)` is refused |
+//! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length | the box: [`BoxLimits`](crate::BoxLimits) |
+//! | `Zlib<T>` (feature `zlib`) | a `T`, compressed | 65 535 bytes once compressed |
+//! | `ContinuedZlib<T>` (feature `zlib`) | a `T` over several keys, each of them compressed | the box, as for `Numbered` |
+//! | [`FromConnection<T>`], [`PeerAddress`] | nothing: it is taken from the connection | nothing |
+//!
+//! What decoding makes of a box is bounded too, whatever its types:
+//! `Limits::decoded_bytes`.
 //!
 //! Anything else becomes an argument by implementing [`Argument`].
 

@@ -46,6 +46,7 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
     label = "cannot be a value in a box",
     note = "a struct becomes one with `#[derive(Arguments)]`, and an enum without fields with `#[derive(Argument)]`; for any other type implement `amp_core::Argument`"
 )]
+#[doc(alias("AmpList", "Boolean", "Float", "Integer", "ListOf", "Unicode"))]
 pub trait Argument: Sized {
     /// Appends the value's bytes to `out`.
     ///

@@ -8,6 +8,7 @@ use super::{AmpBox, BoxError, BoxLimits};
 /// It remembers how far it has looked, so the work is linear in the bytes even when they come one
 /// at a time. Keep one decoder to one stream. After an error it must not be used any more: where
 /// the next box begins is unknown.
+#[doc(alias("BinaryBoxProtocol", "parse"))]
 #[derive(Debug)]
 pub struct Decoder {
     scan: Scan,

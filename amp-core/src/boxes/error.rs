@@ -4,6 +4,7 @@ use super::lengths::{MAX_KEY, MAX_VALUE};
 use crate::shorten::Shortened;
 
 /// Bytes that are not a box, or a pair that cannot be put into one.
+#[doc(alias("MalformedAmpBox", "TooLong"))]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BoxError {

@@ -29,6 +29,7 @@ use crate::schema::ErrorSchema;
     label = "has no codes on the wire",
     note = "derive it for an enum: `#[derive(amp_core::CommandError)]`"
 )]
+#[doc(alias("errors", "fatalErrors"))]
 pub trait CommandError: Error + Send + Sync + 'static {
     /// The code on the wire.
     fn code(&self) -> &str;

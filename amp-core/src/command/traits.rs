@@ -58,6 +58,7 @@ pub trait Command: Arguments + Send + 'static {
     label = "does not switch the protocol",
     note = "say so: `impl amp_core::ProtocolSwitch for {Self} {{}}`"
 )]
+#[doc(alias = "ProtocolSwitchCommand")]
 pub trait ProtocolSwitch: Command<Response = ()> {}
 
 /// A command that wants no answer: Twisted's `requiresAnswer = False`.
@@ -68,4 +69,5 @@ pub trait ProtocolSwitch: Command<Response = ()> {}
     label = "wants an answer",
     note = "mark it `#[amp(one_way)]`, or call it with `call_remote` and await the answer"
 )]
+#[doc(alias("fire and forget", "notification", "requiresAnswer"))]
 pub trait OneWay: Command<Response = ()> {}

@@ -37,6 +37,7 @@ use crate::runtime;
 ///     .spawn();
 /// # Ok(()) }
 /// ```
+#[doc(alias("AMP", "BoxDispatcher", "Client"))]
 #[must_use = "a connection does nothing before it is spawned or run"]
 pub struct Connection {
     transport: Pin<Box<dyn Transport>>,
@@ -239,6 +240,7 @@ impl Connection {
     /// connection.ping(Ping, Duration::from_secs(30), Duration::from_secs(10))
     /// # }
     /// ```
+    #[doc(alias("heartbeat", "keepalive"))]
     pub fn ping<C: Command>(mut self, command: C, every: Duration, timeout: Duration) -> Self {
         const { assert!(C::REQUIRES_ANSWER, "a one-way command is for `Connection::heartbeat`") };
         self.watching.pinger = Some(Pinger::new(command, every, timeout));
@@ -264,6 +266,7 @@ impl Connection {
     }
 
     /// Logs every box that is sent or received. None is by default.
+    #[doc(alias("debug", "dump"))]
     pub fn wire_log(mut self, log: WireLog) -> Self {
         self.settings.wire_log = Some(log);
         self

@@ -61,6 +61,7 @@ impl Peer {
     ///
     /// A future that was dropped before its first poll has sent nothing. After that the call may
     /// have been sent, and be acted upon; its answer is ignored.
+    #[doc(alias = "callRemote")]
     pub fn call_remote<C: Command>(&self, command: C) -> Call<C> {
         const { assert!(C::REQUIRES_ANSWER, "a one-way command is sent with `Peer::notify`") };
         Call::new(self.clone(), command)
@@ -83,6 +84,7 @@ impl Peer {
     /// # Cancel safety
     ///
     /// A future that was dropped has either queued the command or not; it never queues a part.
+    #[doc(alias("callRemote", "event", "publish"))]
     pub async fn notify<C: OneWay>(&self, command: C) -> Result<(), CallError> {
         let write = |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| command.to_box(out, proto);
         self.notify_when_room(C::NAME.as_bytes(), true, write).await
@@ -98,6 +100,7 @@ impl Peer {
     /// # Cancel safety
     ///
     /// As [`call_remote`](Peer::call_remote).
+    #[doc(alias = "callRemoteString")]
     pub fn call_by_name<K, V>(
         &self,
         command: impl AsRef<[u8]>,
@@ -179,6 +182,7 @@ impl Peer {
     /// # Cancel safety
     ///
     /// Dropping the future leaves the connection closing.
+    #[doc(alias("drain", "shutdown"))]
     pub async fn close_gracefully(&self, within: Duration) {
         self.shared().drain(within);
         if !is_within_responder(self.shared()) {

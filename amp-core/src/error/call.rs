@@ -85,6 +85,7 @@ impl<E> CallError<E> {
     /// it has no responder for the command ([`RemoteError::is_unhandled`]): there a proxy may hand on
     /// what its backend has said, and has passed on the call before. A call that was outstanding when
     /// the connection ended may have been acted upon.
+    #[doc(alias = "Retry")]
     pub fn is_safe_to_retry(&self) -> bool {
         match self {
             CallError::Encode(_)

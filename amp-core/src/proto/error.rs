@@ -69,6 +69,7 @@ pub enum SwitchRefused {
 /// does not hand that on: they have acted.
 ///
 /// Where it is displayed, line ends and other control characters are escaped.
+#[doc(alias("RemoteAmpError", "UnhandledCommand", "UnknownRemoteError"))]
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the peer answered {}: {}", Escaped(self.code_text()), Escaped(description))]
 pub struct RemoteError {

@@ -30,6 +30,7 @@ use crate::boxes::BoxLimits;
 ///
 /// So a peer that reads slowly stops those who call it, and fills nothing. Answers never wait for
 /// room: they are queued at once, behind what is queued already and before the calls that wait.
+#[doc(alias("MaxLength", "rate limit"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How large a box may be. A received one over it ends the connection. A call of this side that

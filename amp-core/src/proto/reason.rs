@@ -8,6 +8,7 @@ use crate::report::Escaped;
 
 /// Why a connection ended. Every outstanding call fails with the same. [`Report`](crate::Report)
 /// displays it with its causes.
+#[doc(alias = "connectionLost")]
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {

@@ -16,6 +16,7 @@ use crate::error::{CallError, NotConnected, NotConnectedKind};
 ///
 /// Clones are cheap and stand for the same client. It stops, and closes its connection, when the
 /// last of them is dropped, or by [`close`](Client::close). A call that is awaited is one of them.
+#[doc(alias("ClientService", "ReconnectingClientFactory", "Retry"))]
 #[derive(Clone)]
 pub struct Client {
     link: Arc<Link>,

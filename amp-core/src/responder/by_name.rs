@@ -10,6 +10,7 @@ use crate::connection::Peer;
 use crate::proto::RemoteError;
 
 /// A call as it is on the wire, for a responder that does not know its command.
+#[doc(alias = "Proxy")]
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ReceivedCall {

@@ -70,6 +70,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///   begun, in their order.
     /// - A set that [replaces](crate::Peer::replace_responders) another one shares its lanes if it
     ///   was made from a clone of the same set.
+    #[doc(alias("ordered", "sequential"))]
     pub fn in_order(mut self) -> Self {
         let lane = LaneId::new();
         Arc::make_mut(&mut self.locator)

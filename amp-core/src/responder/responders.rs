@@ -46,6 +46,7 @@ use crate::shorten::Shortened;
 /// a task of its own once it has to wait; so it must not block, unless the set runs
 /// [`on_own_tasks`](Responders::on_own_tasks). It runs to its end even when the
 /// caller has given up or is gone; [`Context::closed`] tells it when the connection has ended.
+#[doc(alias("CommandLocator", "Handler", "responder", "Router", "Service"))]
 #[must_use = "responders answer nothing before a connection or a server has them"]
 pub struct Responders<S = ()> {
     pub(super) state: Arc<S>,
@@ -212,6 +213,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// }
     /// # drop(proxy_of);
     /// ```
+    #[doc(alias("locateResponder", "Proxy"))]
     pub fn fallback(mut self, responder: impl RespondByName) -> Self {
         let fallback = Arc::new(ByName(Arc::new(responder)));
         Arc::make_mut(&mut self.locator).set_fallback(fallback);

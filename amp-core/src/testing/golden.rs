@@ -54,6 +54,7 @@ use crate::report::Report;
 /// | not set | nothing is written; vectors that are not in the file or are not the same fail the test |
 /// | `additions` | vectors that are not in the file are written; others that differ fail the test |
 /// | `all` | all vectors are written, and nothing else is kept |
+#[doc(alias("fixture", "snapshot"))]
 #[derive(Debug)]
 #[must_use = "nothing is compared before `check`"]
 pub struct Golden {

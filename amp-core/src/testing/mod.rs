@@ -7,6 +7,7 @@
 //! | [`Script`] | a peer that expects certain calls, and answers, fails, or cuts the connection |
 //! | [`Golden`] | a file with the exact bytes of calls, answers and failures |
 //! | [`ask_box`], [`answer_box`], [`error_box`] | those bytes; [`read_ask_box`] and [`read_answer_box`] read them |
+//! | [`check_transport`], [`check_attachments`] | what a connection relies on in a transport |
 //! | [`SchemaRecord`] | a file that says what the commands look like on the wire, and a test that fails when a change would break peers |
 
 mod boxes;
@@ -19,6 +20,8 @@ mod record;
 mod schema_record;
 #[cfg(feature = "tokio")]
 mod script;
+#[cfg(feature = "tokio")]
+mod transport;
 
 pub use boxes::{answer_box, ask_box, error_box, read_answer_box, read_ask_box};
 #[cfg(feature = "tokio")]
@@ -29,3 +32,5 @@ pub use pair::pair;
 pub use schema_record::SchemaRecord;
 #[cfg(feature = "tokio")]
 pub use script::{Expected, Running, Script};
+#[cfg(feature = "tokio")]
+pub use transport::{check_attachments, check_transport};

@@ -10,6 +10,7 @@ use crate::responder::Responders;
 /// # Panics
 ///
 /// Outside of a tokio runtime.
+#[doc(alias("loopback", "Mock"))]
 #[must_use = "the connection closes when one of its peers is dropped"]
 pub fn pair<A, B>(here: Responders<A>, there: Responders<B>) -> (Peer, Peer) {
     let (near, far) = tokio::io::duplex(64 << 10);

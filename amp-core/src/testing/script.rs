@@ -75,6 +75,7 @@ use crate::shorten::Shortened;
 /// script.finish().await;
 /// # }
 /// ```
+#[doc(alias("Fake", "Mock", "Stub"))]
 #[derive(Debug, Default)]
 #[must_use = "a script does nothing before it is started"]
 pub struct Script {

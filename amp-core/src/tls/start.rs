@@ -24,6 +24,7 @@ use crate::responder::{Context, Responders};
 /// there say who the peer is by now, and not who made that call: a responder that goes by them
 /// looks before it first waits, or belongs to a set that is put in place after TLS was started
 /// ([`Peer::replace_responders`](crate::Peer::replace_responders)).
+#[doc(alias = "startTLS")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StartTls;
 

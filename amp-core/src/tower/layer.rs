@@ -39,6 +39,7 @@ impl<S> Responders<S> {
     ///
     /// A call that waits for the service counts as a running responder: see
     /// [`Limits::running_responders`](crate::Limits::running_responders).
+    #[doc(alias("Interceptor", "Middleware"))]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<Run>,

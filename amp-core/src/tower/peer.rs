@@ -14,6 +14,7 @@ use crate::error::CallError;
 /// ended: for good, so a balancer leaves it out. Ready keeps no place: when clones call at the same
 /// time, their calls may still have to wait for room. Too many outstanding calls are not waited
 /// for: that call fails with [`CallError::TooManyCalls`]. A `ConcurrencyLimit` of tower's waits.
+#[doc(alias("Middleware", "Retry"))]
 pub struct PeerService {
     peer: Peer,
     room: Option<Waiting>,

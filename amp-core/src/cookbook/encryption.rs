@@ -1,0 +1,66 @@
+//! TLS, from the start or under way.
+//!
+//! From the start, a [`TlsListener`](crate::tls::TlsListener) takes the place of the listener, and
+//! [`tls::connect`](crate::tls::connect) that of `Connection::connect_tcp`:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use amp_core::tls::{self, Authorities, ClientCertificates, Identity, TlsListener};
+//! use amp_core::{Command, Context, NoError, Responders, serve};
+//! use tokio::net::TcpListener;
+//!
+//! #[derive(Command)]
+//! struct Whisper {}
+//!
+//! # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+//! # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+//! // Two PEM files: the certificate, which clients trust, and its key, which is the server's secret.
+//! let identity = Identity::from_pem(certificate.clone() + &key)?;
+//! let config = tls::server_config(identity, ClientCertificates::NotAsked)?;
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! let whisper = async |_: Context, Whisper {}: Whisper| Ok::<_, NoError>(());
+//! let responders = Responders::new(()).respond(whisper);
+//! tokio::spawn(async move { serve(TlsListener::new(listener, config), responders).await });
+//!
+//! let config = tls::client_config(&Authorities::from_pem(certificate)?, None)?;
+//! let peer = tls::connect(address, "localhost", config).await?.spawn();
+//! peer.call_remote(Whisper {}).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Under way, by AMP's own `StartTLS`, for peers that begin in clear text. Anybody in between can read
+//! and change what was said before, and can take the call itself out: begin with TLS if you can.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use amp_core::tls::{self, Authorities, ClientCertificates, Identity, Role, StartTls};
+//! use amp_core::{Command, Context, NoError, Responders, testing};
+//!
+//! #[derive(Command)]
+//! struct Whisper {}
+//!
+//! # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+//! # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+//! let identity = Identity::from_pem(certificate.clone() + &key)?;
+//! let config = tls::server_config(identity, ClientCertificates::NotAsked)?;
+//! let start_tls = move |context: Context, StartTls: StartTls| {
+//!     // What may be called in clear text was registered below; this is for after it.
+//!     let whisper = async |_: Context, Whisper {}: Whisper| Ok::<_, NoError>(());
+//!     context.peer().replace_responders(Responders::new(()).respond(whisper));
+//!     let role = Role::Server(config.clone());
+//!     async move { Ok(role) }
+//! };
+//! let clear = Responders::new(()).respond_start_tls(start_tls);
+//! let (peer, _there) = testing::pair(Responders::new(()), clear);
+//!
+//! let config = tls::client_config(&Authorities::from_pem(certificate)?, None)?;
+//! peer.start_tls(StartTls, Role::client("localhost", config)?).await?;
+//! peer.call_remote(Whisper {}).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Who the peer is, by its certificate, is data of the connection:
+//! [`PeerCertificates`](crate::tls::PeerCertificates), with
+//! [`ClientCertificates::Required`](crate::tls::ClientCertificates::Required) on the server. TLS carries
+//! no attachments, and so no descriptors.

@@ -1,0 +1,68 @@
+//! A login.
+//!
+//! A connection begins with responders for the login alone; the others take their place once the peer
+//! has proved itself:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use amp_core::login::{Login, same_secret};
+//! use amp_core::{CallError, Command, CommandError, Connection, Context, NoError, Responders};
+//! use std::time::Duration;
+//! use tokio::net::TcpListener;
+//!
+//! #[derive(Command)]
+//! #[amp(error = Refused)]
+//! struct Authenticate {
+//!     token: Vec<u8>,
+//! }
+//!
+//! #[derive(CommandError, Debug, thiserror::Error)]
+//! enum Refused {
+//!     #[error("the token is wrong")]
+//!     WrongToken,
+//!     #[error("too many tokens were wrong")]
+//!     TooManyAttempts,
+//! }
+//!
+//! #[derive(Command)]
+//! struct Work {}
+//!
+//! async fn authenticate(context: Context<Login>, call: Authenticate) -> Result<(), Refused> {
+//!     let attempt = context.state().attempt(context.peer()).await;
+//!     let attempt = attempt.map_err(|_| Refused::TooManyAttempts)?;
+//!     if !same_secret(&call.token, b"xyzzy") {
+//!         return Err(Refused::WrongToken);
+//!     }
+//!     let work = async |_: Context, Work {}: Work| Ok::<_, NoError>(());
+//!     attempt.succeed(Responders::new(()).respond(work));
+//!     Ok(())
+//! }
+//!
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! let server = amp_core::serve_with(listener, |connection| {
+//!     let login = Login::within(Duration::from_secs(5));
+//!     connection.responders(Responders::new(login.clone()).respond(authenticate)).data(login)
+//! })
+//! // Who has not logged in by then is closed.
+//! .on_connect(|peer| {
+//!     let login = peer.get::<Login>().cloned().expect("each connection has one");
+//!     login.watch(peer);
+//! });
+//! tokio::spawn(async move { server.await });
+//!
+//! let peer = Connection::connect_tcp(address).await?.spawn();
+//! assert!(matches!(peer.call_remote(Work {}).await, Err(CallError::Remote(_))));
+//! peer.call_remote(Authenticate { token: b"xyzzy".to_vec() }).await?;
+//! peer.call_remote(Work {}).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! - A secret that is sent belongs under TLS. The example `login` shows a login by challenge and
+//!   response, in which neither side tells the other what it knows.
+//! - With client certificates, TLS itself says who the peer is:
+//!   `tls::ClientCertificates` and
+//!   `tls::PeerCertificates`, in the feature `tls`. On a Unix socket the
+//!   kernel does: `amp_unix::PeerCredentials`.
+//! - A client that connects again logs in in its hook: see
+//!   [`reconnecting`](crate::cookbook::reconnecting).

@@ -1,0 +1,48 @@
+//! A proxy.
+//!
+//! A proxy passes calls on by their names, with boxes as they are on the wire, and needs to know none of
+//! the commands:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use amp_core::{AmpBox, CallError, Peer, ReceivedCall, RemoteError, Responders, testing};
+//! # use amp_core::{Arguments, Command, Context, NoError};
+//!
+//! async fn pass_on(backend: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
+//!     let arguments = call.arguments.iter();
+//!     let answer = if call.requires_answer {
+//!         backend.call_by_name(&call.command, arguments).await
+//!     } else {
+//!         backend.notify_by_name(&call.command, arguments).await.map(|()| AmpBox::new())
+//!     };
+//!     answer.map_err(|error| match error {
+//!         // What the backend has said goes on as it is.
+//!         CallError::Remote(error) => error,
+//!         _ => RemoteError::new("UNKNOWN", "the backend has not answered"),
+//!     })
+//! }
+//!
+//! fn proxy_of(backend: Peer) -> Responders {
+//!     Responders::new(()).fallback(move |call| pass_on(backend.clone(), call))
+//! }
+//!
+//! # #[derive(Command)] #[amp(response = Total)] struct Sum { a: i64, b: i64 }
+//! # #[derive(Arguments)] struct Total { total: i64 }
+//! # let sum = async |_: Context, Sum { a, b }: Sum| Ok::<_, NoError>(Total { total: a + b });
+//! # let responders = Responders::new(()).respond(sum);
+//! // client - proxy - backend
+//! let (backend, _answers) = testing::pair(Responders::new(()), responders);
+//! let (client, _proxy) = testing::pair(Responders::new(()), proxy_of(backend));
+//! assert_eq!(client.call_remote(Sum { a: 1, b: 2 }).await?.total, 3);
+//! # Ok(()) }
+//! ```
+//!
+//! - Responders for single commands stand beside the fallback, and come first: so a proxy answers some
+//!   calls itself.
+//! - Protocol switches are passed on too:
+//!   [`Responders::respond_switch_by_name`](crate::Responders::respond_switch_by_name), and
+//!   [`fallback_switch`](crate::Responders::fallback_switch).
+//! - Calls that the backend makes of the client go back the same way: its connection has a fallback that
+//!   passes them on to the client's `Peer`, as a rule one connection to the backend for each client.
+//! - A proxy cannot pass on descriptors, which are not in boxes. Where both are Unix sockets, it knows the
+//!   commands that have some.

@@ -1,0 +1,59 @@
+//! A client that stays connected.
+//!
+//! [`reconnect::Client`](crate::reconnect::Client) connects again whenever its connection ends, and
+//! makes each connection ready by a hook, where a login or a subscription belongs:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use amp_core::reconnect::{Client, State};
+//! use amp_core::{Arguments, Command, Connection, Context, NoError, Peer, Responders};
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//! use std::time::Duration;
+//! use tokio::net::TcpListener;
+//!
+//! #[derive(Command)]
+//! struct Subscribe {}
+//!
+//! /// Setting a value twice is the same as once, so a call may be made again.
+//! #[derive(Command)]
+//! #[amp(idempotent)]
+//! struct Set {
+//!     key: String,
+//!     value: String,
+//! }
+//!
+//! // A server that loses each client at its first call of `Set`.
+//! let subscribe = async |context: Context<AtomicU64>, Subscribe {}: Subscribe| {
+//!     context.state().fetch_add(1, Ordering::Relaxed);
+//!     Ok::<_, NoError>(())
+//! };
+//! let set = async |context: Context<AtomicU64>, Set { .. }: Set| {
+//!     if context.state().load(Ordering::Relaxed) == 1 {
+//!         context.peer().close().await;
+//!     }
+//!     Ok::<_, NoError>(())
+//! };
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! let responders = Responders::new(AtomicU64::new(0)).respond(subscribe).respond(set);
+//! tokio::spawn(async move { amp_core::serve(listener, responders).await });
+//!
+//! let client = Client::builder(move || Connection::connect_tcp(address))
+//!     .address(address)
+//!     .on_connect(async |peer: Peer| peer.call_remote(Subscribe {}).await)
+//!     .call_timeout(Duration::from_secs(30))
+//!     .wait()
+//!     .spawn();
+//! // The connection is lost before the answer comes; the call is made again on the next one.
+//! client.call_remote(Set { key: "a".to_owned(), value: "b".to_owned() }).await?;
+//! assert!(matches!(client.state(), State::Connected { .. }));
+//! client.close().await;
+//! # Ok(()) }
+//! ```
+//!
+//! - Without [`wait`](crate::reconnect::Builder::wait), calls fail at once while there is no connection.
+//!   Each call can choose: `client.call_remote(..).wait()`, `.fail_fast()`.
+//! - A call that is not `#[amp(idempotent)]` is never made twice; it fails, and
+//!   [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) says whether it was acted upon.
+//! - [`Client::watch`](crate::reconnect::Client::watch) shows when the connection comes and goes.
+//! - The delays between attempts are [`Backoff`](crate::reconnect::Backoff).

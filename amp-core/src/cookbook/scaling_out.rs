@@ -1,0 +1,107 @@
+//! Calls over several machines, whose addresses come and go.
+//!
+//! A [`reconnect::Client`](crate::reconnect::Client) keeps a connection to each server, tower's balancer
+//! chooses among those that are connected by the number of calls that they have not answered, and a
+//! stream of changes says which servers there are. Here that is a file with an address on each line,
+//! read again whenever its time has come; by DNS, [`tokio::net::lookup_host`] takes the place of reading
+//! it.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower::BoxError> {
+//! use amp_core::reconnect::Client;
+//! use amp_core::tower::{ClientService, NamedRequest, TypedCalls};
+//! use amp_core::{Arguments, Command, Connection};
+//! # use amp_core::{Context, NoError, Responders};
+//! use futures_util::stream::{self, Stream};
+//! use std::collections::{HashSet, VecDeque};
+//! use std::net::SocketAddr;
+//! use std::path::PathBuf;
+//! use std::time::Duration;
+//! use tower::balance::p2c::Balance;
+//! use tower::discover::Change;
+//! use tower::load::{CompleteOnResponse, PendingRequests};
+//! use tower::{BoxError, ServiceBuilder, ServiceExt};
+//!
+//! #[derive(Command)]
+//! #[amp(response = Squared, idempotent)]
+//! struct Square {
+//!     n: i64,
+//! }
+//!
+//! #[derive(Arguments)]
+//! struct Squared {
+//!     square: i64,
+//! }
+//!
+//! type Server = PendingRequests<ClientService>;
+//!
+//! fn server(address: SocketAddr) -> Server {
+//!     let client = Client::builder(move || Connection::connect_tcp(address)).address(address).spawn();
+//!     // It is ready while it is connected, and its load is the number of calls that it waits for.
+//!     PendingRequests::new(ClientService::new(client), CompleteOnResponse::default())
+//! }
+//!
+//! struct Addresses {
+//!     file: PathBuf,
+//!     known: HashSet<SocketAddr>,
+//!     changes: VecDeque<Change<SocketAddr, Server>>,
+//!     again: tokio::time::Interval,
+//! }
+//!
+//! impl Addresses {
+//!     async fn next(&mut self) -> Change<SocketAddr, Server> {
+//!         loop {
+//!             if let Some(change) = self.changes.pop_front() {
+//!                 return change;
+//!             }
+//!             self.again.tick().await;
+//!             // A file that cannot be read just then leaves things as they are.
+//!             let Ok(text) = tokio::fs::read_to_string(&self.file).await else { continue };
+//!             let there: HashSet<_> = text.lines().filter_map(|line| line.parse().ok()).collect();
+//!             let new = there.difference(&self.known);
+//!             self.changes.extend(new.map(|&address| Change::Insert(address, server(address))));
+//!             let gone = self.known.difference(&there);
+//!             self.changes.extend(gone.map(|&address| Change::Remove(address)));
+//!             self.known = there;
+//!         }
+//!     }
+//! }
+//!
+//! fn addresses(
+//!     file: PathBuf,
+//!     every: Duration,
+//! ) -> impl Stream<Item = Result<Change<SocketAddr, Server>, BoxError>> {
+//!     let again = tokio::time::interval(every);
+//!     let addresses =
+//!         Addresses { file, known: HashSet::new(), changes: VecDeque::new(), again };
+//!     stream::unfold(addresses, |mut addresses| async move {
+//!         Some((Ok(addresses.next().await), addresses))
+//!     })
+//! }
+//!
+//! # let mut listening = Vec::new();
+//! # for _ in 0..2 {
+//! #     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! #     listening.push(listener.local_addr()?.to_string());
+//! #     let square = async |_: Context, Square { n }: Square| Ok::<_, NoError>(Squared { square: n * n });
+//! #     tokio::spawn(async move { amp_core::serve(listener, Responders::new(()).respond(square)).await });
+//! # }
+//! # let file = tempfile::NamedTempFile::new()?;
+//! # std::fs::write(&file, listening.join("\n"))?;
+//! # let path = file.path().to_owned();
+//! let changes = Box::pin(addresses(path, Duration::from_secs(10)));
+//! let calls = ServiceBuilder::new()
+//!     .boxed_clone()
+//!     .timeout(Duration::from_secs(30))
+//!     .buffer(64) // It is a clone of this that each caller has.
+//!     .service(Balance::<_, NamedRequest>::new(changes));
+//! let calls = TypedCalls::new(calls);
+//!
+//! assert_eq!(calls.clone().oneshot(Square { n: 12 }).await?.square, 144);
+//! # Ok(()) }
+//! ```
+//!
+//! - While no server is connected, calls wait, as long as the timeout says.
+//! - A call whose connection is lost fails. The example `balance` puts tower's retry around the balancer,
+//!   for commands that are `#[amp(idempotent)]`, and loses none while servers come and go.
+//! - Servers are as for one client: nothing of it is on the wire.

@@ -1,0 +1,67 @@
+//! A graceful end.
+//!
+//! A server that stops lets responders answer, and tells callers which calls were not acted upon:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use amp_core::{Arguments, Command, Connection, Context, NoError, Responders, serve};
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use tokio::net::TcpListener;
+//! use tokio::sync::{Notify, oneshot};
+//!
+//! #[derive(Command)]
+//! #[amp(response = Paid)]
+//! struct Pay {}
+//!
+//! #[derive(Arguments)]
+//! struct Paid {
+//!     receipt: u64,
+//! }
+//!
+//! #[derive(Default)]
+//! struct Bank {
+//!     begun: Notify,
+//!     done: Notify,
+//! }
+//!
+//! let pay = async |context: Context<Arc<Bank>>, Pay {}: Pay| {
+//!     context.state().begun.notify_one();
+//!     context.state().done.notified().await;
+//!     Ok::<_, NoError>(Paid { receipt: 17 })
+//! };
+//! let bank = Arc::<Bank>::default();
+//! let responders = Responders::new(Arc::clone(&bank)).respond(pay);
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//!
+//! // In a program: `tokio::signal::ctrl_c()`, or SIGTERM.
+//! let (stop, stopped) = oneshot::channel::<()>();
+//! let server = serve(listener, responders)
+//!     .shutdown_on(async { drop(stopped.await) })
+//!     .drain_timeout(Duration::from_secs(10));
+//! let server = tokio::spawn(server.into_future());
+//!
+//! let peer = Connection::connect_tcp(address).await?.spawn();
+//! let paying = tokio::spawn(peer.call_remote(Pay {}));
+//! bank.begun.notified().await;
+//! stop.send(()).expect("the server runs");
+//!
+//! // The call that was begun is answered, then the connection ends, and the server with it.
+//! bank.done.notify_one();
+//! assert_eq!(paying.await??.receipt, 17);
+//! server.await?;
+//! # Ok(()) }
+//! ```
+//!
+//! - Calls that come while the server waits for its responders are refused with a mark that they were
+//!   not acted upon. [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) knows it, and a
+//!   [`reconnect::Client`](crate::reconnect::Client) that waits makes such calls again by itself.
+//! - [`Serve::stop_accepting_on`](crate::server::Serve::stop_accepting_on) comes before: new clients go
+//!   elsewhere while those that are connected leave by themselves.
+//! - One connection ends so by [`Peer::close_gracefully`](crate::Peer::close_gracefully), on either side,
+//!   also within a responder.
+//! - Events that are queued are still sent. What a responder does after its answer
+//!   ([`Responders::respond_then`](crate::Responders::respond_then)) is not waited for.
+//! - A listening socket that another process takes over loses no client at all: see the example
+//!   `socket_handoff`.

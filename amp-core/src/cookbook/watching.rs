@@ -1,0 +1,51 @@
+//! Seeing what happens: traces, metrics, and what is on the wire.
+//!
+//! Each call is a span of `tracing` on both sides, so events of a responder are within the call that it
+//! answers. All names are in [`observing`](crate::observing). With the crate `tracing-subscriber`,
+//!
+//! ```text
+//! tracing_subscriber::fmt().with_env_filter("amp_core=debug,info").init();
+//! ```
+//!
+//! shows the spans, what went wrong, and why connections ended. Boxes are shown by a
+//! [`WireLog`](crate::WireLog), where a connection has one; what must not be seen is named:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use amp_core::{Command, Connection, Context, NoError, Responders, WireLog};
+//! use std::sync::{Arc, Mutex};
+//!
+//! #[derive(Command)]
+//! struct Login {
+//!     user: String,
+//!     password: String,
+//! }
+//!
+//! let lines = Arc::new(Mutex::new(Vec::new()));
+//! let written = Arc::clone(&lines);
+//! // Without `to`, they are events of the level TRACE.
+//! let log = WireLog::new()
+//!     .hide(["password"])
+//!     .to(move |_, line| written.lock().unwrap().push(line.to_owned()));
+//!
+//! let (near, far) = tokio::io::duplex(1024);
+//! let login = async |_: Context, Login { .. }: Login| Ok::<_, NoError>(());
+//! let _there = Connection::new(far).responders(Responders::new(()).respond(login)).spawn();
+//! let peer = Connection::new(near).wire_log(log).spawn();
+//! peer.call_remote(Login { user: "ann".to_owned(), password: "xyzzy".to_owned() }).await?;
+//!
+//! let lines = lines.lock().unwrap().join("\n");
+//! assert!(lines.contains("ann") && !lines.contains("xyzzy"), "{lines}");
+//! assert_eq!(peer.counters().boxes_sent, 1);
+//! # Ok(()) }
+//! ```
+//!
+//! - **Metrics**: with the feature `metrics`, any exporter for the crate `metrics` has calls, durations,
+//!   connections and bytes. Install it before the first connection:
+//!   `metrics_exporter_prometheus::PrometheusBuilder::new().install()`.
+//! - **One connection**: [`Peer::counters`](crate::Peer::counters), and
+//!   [`Peer::running_responders`](crate::Peer::running_responders).
+//! - **An error with its causes**, on one line: [`Report`](crate::Report).
+//! - **A trace over several processes** is an argument of one's own, in a struct that commands
+//!   `#[amp(flatten)]`: it has the identifier of the caller's span, and the responder makes it the parent
+//!   of its own.

@@ -1,0 +1,60 @@
+//! A child process.
+//!
+//! [`socketpair`](crate::socketpair) makes a connection and its other end, which the child gets as its
+//! standard input. Here the child is this same program, started once more:
+//!
+//! ```
+//! use amp_core::{Arguments, Command, Context, NoError, Responders};
+//! use std::process;
+//!
+//! #[derive(Command)]
+//! #[amp(response = Identity)]
+//! struct Identify {}
+//!
+//! #[derive(Arguments)]
+//! struct Identity {
+//!     pid: u32,
+//! }
+//!
+//! async fn child() -> Result<(), Box<dyn std::error::Error>> {
+//!     let identify = async |_: Context, Identify {}: Identify| {
+//!         Ok::<_, NoError>(Identity { pid: process::id() })
+//!     };
+//!     let responders = Responders::new(()).respond(identify);
+//!     // Until the parent closes the connection, or ends, however it does.
+//!     amp_unix::inherited::socket(0)?.responders(responders).run().await;
+//!     Ok(())
+//! }
+//!
+//! async fn parent() -> Result<(), Box<dyn std::error::Error>> {
+//!     let (connection, end) = amp_unix::socketpair()?;
+//!     // The command is dropped with the statement, and with it this process's copy of the child's end:
+//!     // as long as there is one, nobody sees that the child has gone.
+//!     let mut child = tokio::process::Command::new(std::env::current_exe()?)
+//!         .env("WORKER", "1")
+//!         .stdin(end)
+//!         .kill_on_drop(true)
+//!         .spawn()?;
+//!     let peer = connection.spawn();
+//!     let Identity { pid } = peer.call_remote(Identify {}).await?;
+//!     assert_eq!(Some(pid), child.id());
+//!
+//!     // The end of the connection is the end of the child.
+//!     peer.close().await;
+//!     assert!(child.wait().await?.success());
+//!     Ok(())
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     if std::env::var_os("WORKER").is_some() { child().await } else { parent().await }
+//! }
+//! ```
+//!
+//! - The connection carries descriptors, both ways.
+//! - A child that dies ends the connection at once, and all calls to it fail.
+//! - A child that needs its standard input gets its end under another number, by the crate `command-fds`:
+//!   see [`socketpair`](crate::socketpair).
+//! - Children that speak over two pipes, as those of Twisted's `trial` and of `ampoule`, are started with
+//!   [`child_pipes`](crate::child_pipes), and are such themselves by
+//!   [`inherited::pipes`](crate::inherited::pipes).
