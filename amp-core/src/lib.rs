@@ -123,6 +123,7 @@ pub mod connection;
 pub mod cookbook;
 #[cfg(feature = "tokio")]
 mod dial;
+pub mod dynamic;
 mod error;
 #[cfg(feature = "login")]
 pub mod login;
@@ -166,7 +167,9 @@ pub use boxes::{
     AmpBox, BoxError, BoxLimits, BoxReader, BoxWriter, Decoder, Value, ValueWriter, keys,
 };
 #[doc(inline)]
-pub use command::{Arguments, Command, CommandError, NoError, OneWay, Ping, ProtocolSwitch};
+pub use command::{
+    Arguments, Command, CommandError, NoError, OneWay, Ping, ProtocolSwitch, Reflect, Reflected,
+};
 #[cfg(feature = "tokio")]
 #[doc(inline)]
 pub use connection::{

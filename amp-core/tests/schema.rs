@@ -633,6 +633,18 @@ fn texts_that_are_no_schema_are_refused() {
         ),
         ("command A\n  errors\n    A\n      B", 4, "the line above has nothing inside of it"),
         ("command A\n  errors unknown fatal", 2, "there is too much in it"),
+        ("#! secret\ncommand A", 1, "expected a name"),
+        ("#! idempotent now\ncommand A", 1, "there is too much in it"),
+        ("#: x\n#! sceret a\ncommand A", 2, "expected `#! idempotent` or `#! secret KEY`"),
+        ("command A\n  #! secret a\n  arguments", 2, "it cannot be said of what is below"),
+        (
+            "command A\n  arguments\n    #! secret a\n    a: Integer",
+            3,
+            "it cannot be said of what is below",
+        ),
+        ("command A\n  errors\n    #! fatal\n    A", 3, "expected `#! exception NAME`"),
+        ("command A\n#! idempotent", 2, "nothing is below of what it says"),
+        ("command A switch one-way", 1, "there is too much in it"),
     ] {
         let error = text.parse::<Schema>().unwrap_err();
         assert_eq!(error.to_string(), format!("line {line}: {what}"), "{text}");
@@ -649,4 +661,134 @@ fn names_of_any_kind_come_back() {
         "command {odd}\n  arguments\n    {odd}: OneOf({odd}) default\n    \"unknown(\": Unicode\n  errors\n    {odd}\n"
     );
     assert_eq!(text.parse::<Schema>().unwrap().to_string(), text);
+}
+
+/// Divides one integer by another.
+///
+///     indented
+#[derive(Command)]
+#[amp(error = DocumentedError, idempotent)]
+struct Documented {
+    /// What is divided.
+    numerator: i64,
+    #[doc = "By what."]
+    #[amp(default)]
+    denominator: i64,
+    /// Of their own.
+    #[amp(flatten)]
+    point: Point,
+    undocumented: bool,
+}
+
+#[derive(CommandError, Debug, thiserror::Error)]
+enum DocumentedError {
+    /// The denominator is zero.
+    #[error("division by zero")]
+    ZeroDivision,
+}
+
+#[test]
+fn documentation_is_taken_from_the_source() {
+    let expected = "\
+#: Divides one integer by another.
+#:
+#:     indented
+#! idempotent
+command Documented
+  arguments
+    #: By what.
+    denominator: Integer default
+    #: What is divided.
+    numerator: Integer
+    undocumented: Boolean
+    x: Integer
+    y: Float optional
+  errors
+    #: The denominator is zero.
+    ZERO_DIVISION
+";
+    assert_schema::<Documented>(expected);
+}
+
+#[test]
+fn what_else_is_known_comes_back_and_breaks_nobody() {
+    let text = "\
+#: Opens a session.
+#! secret \"a b\"
+#! secret password
+command LogIn
+  arguments
+    #: Of the user.
+    password: Unicode
+  errors
+    #! exception UnauthorizedLogin
+    UNAUTHORIZED fatal
+
+command StartTLS switch
+";
+    let schema: Schema = text.parse().unwrap();
+    assert_eq!(schema.to_string(), text);
+    let log_in = schema.command("LogIn").unwrap();
+    assert_eq!(log_in.docs, "Opens a session.");
+    assert_eq!(log_in.secrets, ["a b", "password"]);
+    assert_eq!(log_in.arguments.argument("password").unwrap().docs, "Of the user.");
+    let error = &log_in.errors.as_ref().unwrap()[0];
+    assert_eq!(error.exception.as_deref(), Some("UnauthorizedLogin"));
+    assert!(schema.command("StartTLS").unwrap().is_switch);
+
+    let plain: String = text
+        .lines()
+        .filter(|line| !line.trim().starts_with('#'))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    assert!(schema.changes_since(&plain.parse().unwrap()).is_empty());
+    assert_eq!(
+        changes("command C", "command C switch"),
+        ["! command C: it switches the protocol, and did not"]
+    );
+    assert_eq!(
+        changes("command C switch", "command C"),
+        ["! command C: it does not switch the protocol, and did"]
+    );
+}
+
+#[test]
+fn the_commands_of_the_library_have_their_schemas() {
+    let mut schema = Schema::default();
+    schema.add::<amp_core::Ping>();
+    schema.add::<amp_core::Reflect>();
+    let text = "\
+#: Asks whether the peer is there.
+command Ping
+
+#: Asks for the schema of the commands that are answered.
+#! idempotent
+command _Schema
+  response
+    schema: Continued(Unicode)
+";
+    assert_eq!(schema.to_string(), text);
+    #[cfg(feature = "tls")]
+    {
+        let mut schema = Schema::default();
+        schema.add_switch::<amp_core::tls::StartTls>();
+        let text = "#: Asks for TLS on this connection.\ncommand StartTLS switch\n";
+        assert_eq!(schema.to_string(), text);
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn a_server_hands_out_its_schema_only_when_it_is_told_to() {
+    use amp_core::{Reflect, Responders, testing};
+
+    let mut schema = Schema::default();
+    schema.add::<Documented>();
+    let none = testing::call_remote(&Responders::new(()), Reflect).await.unwrap_err();
+    assert!(none.to_string().contains("UNHANDLED"), "{none}");
+    let long = "x".repeat(100_000);
+    let long: Schema = format!("#: {long}\n{schema}").parse().unwrap();
+    let responders = Responders::new(()).respond_schema(&long);
+    let reflected = testing::call_remote(&responders, Reflect).await.unwrap();
+    assert_eq!(reflected.schema.parse::<Schema>().unwrap(), long);
 }

@@ -2,8 +2,8 @@
 
 use syn::ext::IdentExt;
 use syn::{
-    Attribute, Data, DeriveInput, ExprPath, Fields, Generics, Ident, LitStr, Path, Type,
-    parse_quote,
+    Attribute, Data, DeriveInput, Expr, ExprLit, ExprPath, Fields, Generics, Ident, Lit, LitStr,
+    Meta, MetaNameValue, Path, Type, parse_quote,
 };
 
 use crate::attributes::{self, Known};
@@ -26,6 +26,7 @@ pub(crate) struct Field<'a> {
     pub(crate) default: Option<DefaultValue>,
     /// The names of the attributes that it has.
     pub(crate) attributes: Vec<Ident>,
+    pub(crate) docs: String,
 }
 
 /// What a field is when its key is missing.
@@ -45,6 +46,7 @@ pub(crate) struct CommandAttributes {
     pub(crate) strict: bool,
     pub(crate) response: Option<Type>,
     pub(crate) error: Option<Type>,
+    pub(crate) docs: String,
 }
 
 /// What `#[derive(Arguments)]` is told about the whole struct.
@@ -68,6 +70,7 @@ pub(crate) struct Variant<'a> {
     pub(crate) fatal: bool,
     /// The type of the field that takes the description.
     pub(crate) description: Option<&'a Type>,
+    pub(crate) docs: String,
 }
 
 /// An enum whose value is a text out of a fixed set.
@@ -121,6 +124,7 @@ impl<'a> Field<'a> {
             with: None,
             default: None,
             attributes: Vec::new(),
+            docs: docs_of(&field.attrs),
         };
         attributes::read(&field.attrs, &KNOWN, mistakes, |name, input| {
             parsed.attributes.push(name.clone());
@@ -157,6 +161,7 @@ impl CommandAttributes {
             strict: false,
             response: None,
             error: None,
+            docs: docs_of(&input.attrs),
         };
         attributes::read(&input.attrs, &KNOWN, mistakes, |name, input| {
             match name.to_string().as_str() {
@@ -227,7 +232,8 @@ impl<'a> Variant<'a> {
         let ident = &variant.ident;
         let code = crate::code_name::screaming_snake_case(&ident.unraw().to_string());
         let code = LitStr::new(&code, ident.span());
-        let mut parsed = Self { ident, code, fatal: false, description: None };
+        let docs = docs_of(&variant.attrs);
+        let mut parsed = Self { ident, code, fatal: false, description: None, docs };
         attributes::read(&variant.attrs, &KNOWN, mistakes, |name, input| {
             if name == "code" {
                 parsed.code = attributes::string(name, input)?;
@@ -286,6 +292,19 @@ impl<'a> Choice<'a> {
         }
         parsed
     }
+}
+
+/// What the doc comments of an item say, in lines.
+fn docs_of(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(MetaNameValue {
+            path,
+            value: Expr::Lit(ExprLit { lit: Lit::Str(text), .. }),
+            ..
+        }) if path.is_ident("doc") => Some(text.value()),
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Reads the attributes of an item that only has `crate`.

@@ -9,7 +9,7 @@ use crate::generics;
 
 /// Implements `Command`, and `OneWay` for a command that wants no answer.
 pub(crate) fn command(item: &Struct<'_>, attributes: &CommandAttributes) -> TokenStream {
-    let CommandAttributes { krate, name, one_way, idempotent, strict: _, response, error } =
+    let CommandAttributes { krate, name, one_way, idempotent, strict: _, response, error, docs } =
         attributes;
     let ident = item.ident;
     let generics = generics::of_command(item, krate);
@@ -30,6 +30,8 @@ pub(crate) fn command(item: &Struct<'_>, attributes: &CommandAttributes) -> Toke
     }
     let idempotent = idempotent
         .then(|| quote_spanned!(span=> const IDEMPOTENT: ::core::primitive::bool = true;));
+    let docs = (!docs.is_empty())
+        .then(|| quote_spanned!(span=> const DOCS: &'static ::core::primitive::str = #docs;));
     let response = response.unwrap_or_else(|| parse_quote!(()));
     let error = error.unwrap_or_else(|| parse_quote!(#krate::__private::NoError));
 
@@ -40,6 +42,7 @@ pub(crate) fn command(item: &Struct<'_>, attributes: &CommandAttributes) -> Toke
             const NAME: &'static ::core::primitive::str = #name;
             #requires_answer
             #idempotent
+            #docs
             type Response = #response;
             type Error = #error;
         }

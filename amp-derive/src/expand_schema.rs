@@ -74,8 +74,9 @@ pub(crate) fn of_choices(item: &ChoiceEnum<'_>) -> TokenStream {
 pub(crate) fn of_errors(item: &ErrorEnum<'_>) -> TokenStream {
     let ErrorEnum { krate, variants, .. } = item;
     let span = Span::mixed_site();
-    let errors = variants.iter().map(|Variant { code, fatal, .. }| {
-        quote_spanned!(span=> #krate::__private::ErrorSchema::new(#code, #fatal))
+    let errors = variants.iter().map(|Variant { code, fatal, docs, .. }| {
+        let docs = documented(docs, span);
+        quote_spanned!(span=> #krate::__private::ErrorSchema::new(#code, #fatal) #docs)
     });
     quote_spanned! {span=>
         fn schema() -> ::core::option::Option<
@@ -114,5 +115,11 @@ fn of_field(field: &Field<'_>, krate: &Path) -> TokenStream {
     if field.default.is_some() {
         schema = quote_spanned!(span=> #krate::__private::BoxSchema::with_default(#schema));
     }
-    schema
+    let docs = documented(&field.docs, span);
+    quote_spanned!(span=> #schema #docs)
+}
+
+/// A call that adds what the documentation says, if there is any.
+fn documented(docs: &str, span: Span) -> Option<TokenStream> {
+    (!docs.is_empty()).then(|| quote_spanned!(span=> .documented(#docs)))
 }

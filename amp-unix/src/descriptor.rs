@@ -74,9 +74,17 @@ impl Descriptor {
         Arc::try_unwrap(self.0).or_else(|shared| shared.try_clone())
     }
 
-    /// What a Unix transport received; `None` if another transport did.
-    pub(crate) fn from_attachment(attachment: Attachment) -> Option<Self> {
+    /// What a Unix transport received, and is an attachment of a
+    /// [dynamic value](amp_core::dynamic::Value::Attachment); `None` if another transport did.
+    pub fn from_attachment(attachment: Attachment) -> Option<Self> {
         attachment.downcast().ok().map(Self)
+    }
+}
+
+/// The descriptor as an attachment, to be sent in a [dynamic value](amp_core::dynamic::Value).
+impl From<Descriptor> for Attachment {
+    fn from(descriptor: Descriptor) -> Self {
+        descriptor.0
     }
 }
 
@@ -104,7 +112,7 @@ impl Argument for Descriptor {
         proto: &mut Proto<'_>,
         out: &mut ValueWriter<'_>,
     ) -> Result<(), EncodeError> {
-        let ordinal = proto.attach(attachment_kind(), Arc::clone(&self.0) as _)?;
+        let ordinal = proto.attach(attachment_kind(), self.clone().into())?;
         ordinal.to_string_proto(proto, out)
     }
 

@@ -70,6 +70,23 @@ pub enum EncodeErrorKind {
         /// What has none.
         what: &'static str,
     },
+    /// A [dynamic](crate::dynamic) value is not there, and its schema requires it.
+    #[error("missing")]
+    Missing,
+    /// A [dynamic](crate::dynamic) value is there, and its schema has no argument of this name.
+    #[error("there is no such argument; there is {known}")]
+    Undeclared {
+        /// The names that the schema has.
+        known: String,
+    },
+    /// A [dynamic](crate::dynamic) value is not of the type that its schema has.
+    #[error("{seen} where its schema has {expected}")]
+    OtherType {
+        /// The type in the schema.
+        expected: String,
+        /// What the value is, with its article.
+        seen: &'static str,
+    },
     /// What an argument of a user's own reports, in its own words.
     #[error(transparent)]
     Custom(Cause),

@@ -105,7 +105,7 @@ integers! {
 }
 
 /// `text` without the bytes around it that Python takes for white space.
-pub(super) fn trim(text: &[u8]) -> &[u8] {
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let Some(start) = text.iter().position(|byte| !is_space(byte)) else { return &[] };
     let end = text.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);

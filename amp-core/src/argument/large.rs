@@ -15,7 +15,7 @@ use flate2::Compression;
 use super::wrapper::wrapper;
 #[cfg(feature = "zlib")]
 use super::zlib::{compress, read_inflated};
-use super::{Argument, DecodeError, EncodeError, Proto};
+use super::{DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
 
 /// An argument over the keys `name.0`, `name.1`, and so on: what Calendar Server's twext and
@@ -101,7 +101,11 @@ macro_rules! over_several_keys {
                 out: &mut $crate::boxes::BoxWriter<'_>,
                 proto: &mut $crate::argument::Proto<'_>,
             ) -> Result<(), $crate::argument::EncodeError> {
-                $scheme.write(&self.0, name, out, proto).map_err(|error| error.at(name))
+                let write = |proto: &mut $crate::argument::Proto<'_>,
+                             out: &mut $crate::boxes::ValueWriter<'_>| {
+                    self.0.to_string_proto(proto, out)
+                };
+                $scheme.write(name, out, proto, write).map_err(|error| error.at(name))
             }
 
             fn from_box(
@@ -109,7 +113,8 @@ macro_rules! over_several_keys {
                 input: &mut $crate::boxes::BoxReader<'_>,
                 proto: &mut $crate::argument::Proto<'_>,
             ) -> Result<Self, $crate::argument::DecodeError> {
-                $scheme.read(name, input, proto).map(Self).map_err(|error| error.at(name))
+                let read = $scheme.read(name, input, proto, T::from_string_proto);
+                read.map(Self).map_err(|error| error.at(name))
             }
 
             fn is_in(name: &str, input: &$crate::boxes::BoxReader<'_>) -> bool {
@@ -130,11 +135,11 @@ over_several_keys!(Numbered, Scheme::FromZero);
 over_several_keys!(Continued, Scheme::PlainFirst);
 
 /// What cannot be read or written by the string hooks.
-pub(super) const INSIDE: &str = "an argument over several keys, inside of another value,";
+pub(crate) const INSIDE: &str = "an argument over several keys, inside of another value,";
 
 /// Which keys the parts of a value have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scheme {
+pub(crate) enum Scheme {
     /// `name.0`, `name.1`
     FromZero,
     /// `name`, `name.2`
@@ -146,7 +151,7 @@ pub(super) enum Scheme {
 
 impl Scheme {
     /// The key of a part, counted from 0.
-    pub(super) fn key(self, name: &str, part: usize) -> String {
+    pub(crate) fn key(self, name: &str, part: usize) -> String {
         match (self, part) {
             (Scheme::FromZero, _) => format!("{name}.{part}"),
             (_, 0) => name.to_owned(),
@@ -154,15 +159,16 @@ impl Scheme {
         }
     }
 
-    pub(super) fn write<T: Argument>(
+    /// Writes the parts of what `write` writes.
+    pub(crate) fn write(
         self,
-        value: &T,
         name: &str,
         out: &mut BoxWriter<'_>,
         proto: &mut Proto<'_>,
+        write: impl FnOnce(&mut Proto<'_>, &mut ValueWriter<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
         let mut whole = BytesMut::new();
-        value.to_string_proto(proto, &mut ValueWriter::new(&mut whole))?;
+        write(proto, &mut ValueWriter::new(&mut whole))?;
         #[cfg(feature = "zlib")]
         if self == Scheme::Compressed {
             return self.put_parts(compressed_parts(&whole)?, name, out);
@@ -206,21 +212,22 @@ impl Scheme {
         Ok(parts)
     }
 
-    pub(super) fn read<T: Argument>(
+    /// Has `read` read what the parts are together.
+    pub(crate) fn read<T>(
         self,
         name: &str,
         input: &mut BoxReader<'_>,
         proto: &mut Proto<'_>,
+        read: impl FnOnce(Value<'_>, &mut Proto<'_>) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
         let parts = self.take_parts(name, input, proto)?;
         match parts[..] {
             [] if self != Scheme::FromZero => Err(DecodeError::missing()),
             #[cfg(feature = "zlib")]
-            _ if self == Scheme::Compressed => read_inflated(&parts, proto),
+            _ if self == Scheme::Compressed => read_inflated(&parts, proto, read),
             // A type that has no empty form cannot have been written without a key.
-            [] => T::from_string_proto(Value::from(&b""[..]), proto)
-                .map_err(|_| DecodeError::missing()),
-            [only] => T::from_string_proto(only, proto),
+            [] => read(Value::from(&b""[..]), proto).map_err(|_| DecodeError::missing()),
+            [only] => read(only, proto),
             _ => {
                 let len = parts.iter().map(|part| part.len()).sum();
                 proto.spend(len)?;
@@ -229,7 +236,7 @@ impl Scheme {
                     whole.extend_from_slice(part);
                 }
                 let whole = whole.freeze();
-                let read = T::from_string_proto(Value::from(&whole), proto);
+                let read = read(Value::from(&whole), proto);
                 proto.done_with(&whole);
                 read
             }

@@ -89,14 +89,19 @@ pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 #[cfg(feature = "uuid")]
 pub use foreign::{UuidBytes, UuidInteger};
 pub use from_connection::FromConnection;
+pub(crate) use integer::trim;
 #[cfg(feature = "json")]
 pub use json::Json;
 pub use large::{Continued, Numbered};
+pub(crate) use large::{INSIDE, Scheme};
 pub use packed::Packed;
-#[cfg(feature = "serde")]
+#[cfg(any(feature = "json", feature = "serde"))]
 pub(crate) use proto::MAX_NESTING;
 pub use proto::{Extensions, PeerAddress, Proto};
 pub use traits::Argument;
+pub(crate) use traits::{read_list_of, write_list_of};
 pub use unknown_keys::UnknownKeys;
 #[cfg(feature = "zlib")]
 pub use zlib::Zlib;
+#[cfg(feature = "zlib")]
+pub(crate) use zlib::{read_inflated, write_deflated};

@@ -188,7 +188,7 @@ impl<'a> Proto<'a> {
 
     /// An element of a list: none when it cannot be read and the rest must be read all the same.
     /// Only what is read is claimed, and what is claimed and fails with the list is closed.
-    pub(super) fn read_on<T>(
+    pub(crate) fn read_on<T>(
         &self,
         element: Result<T, DecodeError>,
         failed: &mut Option<DecodeError>,
@@ -240,6 +240,23 @@ impl<'a> Proto<'a> {
             return Err(EncodeError::not_carried(kind.name()));
         }
         self.attachments.attach(attachment)
+    }
+
+    /// Sends an attachment of whichever kind the connection carries: see [`attach`](Self::attach).
+    pub(crate) fn attach_any(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {
+        match self.attachments.kind() {
+            Some(kind) => self.attach(kind, attachment),
+            None => Err(EncodeError::not_carried("an attachment")),
+        }
+    }
+
+    /// Takes a received attachment of whichever kind the connection carries: see
+    /// [`claim`](Self::claim).
+    pub(crate) fn claim_any(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
+        match self.attachments.kind() {
+            Some(kind) => self.claim(kind, ordinal),
+            None => Err(DecodeError::not_carried("an attachment")),
+        }
     }
 
     /// Takes the received attachment with this ordinal.

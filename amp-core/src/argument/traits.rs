@@ -149,7 +149,7 @@ pub trait Argument: Sized {
     where
         Self: 'a,
     {
-        write_list_of(items, proto, out)
+        write_list_of(items, proto, out, Self::to_string_proto)
     }
 
     /// Reads what [`list_to_string_proto`](Argument::list_to_string_proto) writes.
@@ -158,7 +158,7 @@ pub trait Argument: Sized {
         value: Value<'_>,
         proto: &mut Proto<'_>,
     ) -> Result<Vec<Self>, DecodeError> {
-        read_list_of(value, proto)
+        read_list_of(value, proto, Self::from_string_proto)
     }
 }
 
@@ -167,26 +167,27 @@ fn missing(name: &str) -> DecodeError {
     DecodeError::missing().at(name)
 }
 
-/// Writes each element behind its length, as two big-endian bytes.
-fn write_list_of<'a, T: Argument + 'a>(
-    items: impl Iterator<Item = &'a T>,
+/// Writes what `write` writes for each element behind its length, as two big-endian bytes.
+pub(crate) fn write_list_of<I>(
+    items: impl Iterator<Item = I>,
     proto: &mut Proto<'_>,
     out: &mut ValueWriter<'_>,
+    write: impl Fn(I, &mut Proto<'_>, &mut ValueWriter<'_>) -> Result<(), EncodeError>,
 ) -> Result<(), EncodeError> {
     for (index, item) in items.enumerate() {
         let too_long = |len| EncodeErrorKind::ElementTooLong { index, len }.into();
-        let write =
-            |out: &mut ValueWriter<'_>| proto.nested(|proto| item.to_string_proto(proto, out));
+        let write = |out: &mut ValueWriter<'_>| proto.nested(|proto| write(item, proto, out));
         out.put_prefixed(write, too_long).map_err(|error| error.at(format_args!("[{index}]")))?;
     }
     Ok(())
 }
 
-/// Reads what [`write_list_of`] writes. Twisted drops an element that is cut short. Here it is an
-/// error: something was lost.
-fn read_list_of<T: Argument>(
+/// Reads what [`write_list_of`] writes, each element by `read`. Twisted drops an element that is cut
+/// short. Here it is an error: something was lost.
+pub(crate) fn read_list_of<T>(
     value: Value<'_>,
     proto: &mut Proto<'_>,
+    read: impl Fn(Value<'_>, &mut Proto<'_>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
     let count = count_elements(&value);
     let mut failed = None;
@@ -208,7 +209,7 @@ fn read_list_of<T: Argument>(
             return Err(failed.unwrap_or_else(cut));
         }
         let item = proto
-            .nested(|proto| T::from_string_proto(value.part(start..at), proto))
+            .nested(|proto| read(value.part(start..at), proto))
             .map_err(|error| error.at(format_args!("[{index}]")));
         let item = proto.read_on(item, &mut failed)?;
         // There is no room for them when the list is refused already.

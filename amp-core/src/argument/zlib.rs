@@ -50,15 +50,12 @@ impl<T: Argument> Argument for Zlib<T> {
         proto: &mut Proto<'_>,
         out: &mut ValueWriter<'_>,
     ) -> Result<(), EncodeError> {
-        let mut plain = BytesMut::new();
-        proto.nested(|proto| self.0.to_string_proto(proto, &mut ValueWriter::new(&mut plain)))?;
-        out.put_slice(&compress(&plain, Compression::default())?);
-        Ok(())
+        write_deflated(proto, out, |proto, out| self.0.to_string_proto(proto, out))
     }
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         // There are streams that inflate to themselves.
-        proto.nested(|proto| read_inflated(&[value], proto)).map(Self)
+        proto.nested(|proto| read_inflated(&[value], proto, T::from_string_proto)).map(Self)
     }
 
     fn wire_type(types: &mut WireTypes) -> WireType {
@@ -82,13 +79,27 @@ pub(super) fn compress(plain: &[u8], level: Compression) -> Result<Vec<u8>, Enco
     encoder.write_all(plain).and_then(|()| encoder.finish()).map_err(EncodeError::custom)
 }
 
-/// Inflates `parts`, each of which is a stream of its own, and reads what they are together.
-pub(super) fn read_inflated<T: Argument>(
+/// Compresses what `write` writes.
+pub(crate) fn write_deflated(
+    proto: &mut Proto<'_>,
+    out: &mut ValueWriter<'_>,
+    write: impl FnOnce(&mut Proto<'_>, &mut ValueWriter<'_>) -> Result<(), EncodeError>,
+) -> Result<(), EncodeError> {
+    let mut plain = BytesMut::new();
+    proto.nested(|proto| write(proto, &mut ValueWriter::new(&mut plain)))?;
+    out.put_slice(&compress(&plain, Compression::default())?);
+    Ok(())
+}
+
+/// Inflates `parts`, each of which is a stream of its own, and has `read` read what they are
+/// together.
+pub(crate) fn read_inflated<T>(
     parts: &[Value<'_>],
     proto: &mut Proto<'_>,
+    read: impl FnOnce(Value<'_>, &mut Proto<'_>) -> Result<T, DecodeError>,
 ) -> Result<T, DecodeError> {
     let plain = inflate(parts, proto)?;
-    let read = T::from_string_proto(Value::from(&plain), proto);
+    let read = read(Value::from(&plain), proto);
     proto.done_with(&plain);
     read
 }

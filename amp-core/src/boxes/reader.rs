@@ -82,8 +82,13 @@ impl<'a> BoxReader<'a> {
 
     /// The first key that was not taken. The protocol's own keys do not count.
     pub fn untaken(&self) -> Option<&'a [u8]> {
-        let mut keys = self.ampbox.iter().enumerate();
-        keys.find(|(at, (key, _))| !self.is_taken(*at) && !keys::is_reserved(key))
+        self.all_untaken().next()
+    }
+
+    /// Each key that was not taken.
+    pub(crate) fn all_untaken(&self) -> impl Iterator<Item = &'a [u8]> {
+        let keys = self.ampbox.iter().enumerate();
+        keys.filter(|(at, (key, _))| !self.is_taken(*at) && !keys::is_reserved(key))
             .map(|(_, (key, _))| key)
     }
 

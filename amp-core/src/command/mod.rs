@@ -4,6 +4,7 @@ pub(crate) mod amp_list;
 mod arguments;
 mod error;
 mod ping;
+mod reflect;
 mod schema;
 mod traits;
 
@@ -11,4 +12,5 @@ pub use arguments::Arguments;
 pub(crate) use arguments::read_arguments;
 pub use error::{CommandError, NoError};
 pub use ping::Ping;
+pub use reflect::{Reflect, Reflected};
 pub use traits::{Command, OneWay, ProtocolSwitch};

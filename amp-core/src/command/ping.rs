@@ -1,6 +1,7 @@
 use super::{Arguments, Command, NoError};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter};
+use crate::schema::{BoxSchema, WireTypes};
 
 /// Asks whether the peer is there: a command named `Ping`, without arguments and with an empty
 /// response.
@@ -18,10 +19,15 @@ impl Arguments for Ping {
     fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
+
+    fn schema(_: &mut WireTypes) -> BoxSchema {
+        BoxSchema::new()
+    }
 }
 
 impl Command for Ping {
     const NAME: &'static str = "Ping";
+    const DOCS: &'static str = "Asks whether the peer is there.";
 
     type Response = ();
     type Error = NoError;

@@ -42,6 +42,9 @@ pub trait Command: Arguments + Send + 'static {
     /// [`reconnect::Client`](crate::reconnect::Client).
     const IDEMPOTENT: bool = false;
 
+    /// What it does, for its [schema](crate::schema): the derive takes the doc comment.
+    const DOCS: &'static str = "";
+
     /// What a successful answer holds; `()` for nothing.
     type Response: Arguments + Send + 'static;
 

@@ -12,7 +12,7 @@ use super::peer::Peer;
 use super::shared::{Discard, Shared, State, Then};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxReader, BoxWriter, MAX_VALUE};
-use crate::command::{Arguments, Command, NoError};
+use crate::command::{Arguments, Command, NoError, read_arguments};
 use crate::error::CallError;
 use crate::observing::{Side, Watch};
 use crate::proto::{BoxNumber, CallId, Outcome, RemoteError};
@@ -161,7 +161,7 @@ enum Stage {
 }
 
 impl Exchange {
-    fn new(peer: Peer, typed: bool, discard: Option<Discard>) -> Self {
+    pub(super) fn new(peer: Peer, typed: bool, discard: Option<Discard>) -> Self {
         Self {
             peer,
             asks_switch: false,
@@ -287,7 +287,16 @@ impl Exchange {
 
     /// Reads the answer that was taken.
     fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Result<A, DecodeError> {
-        let answer = self.peer.shared().decode(ampbox, self.number);
+        self.decode_with(ampbox, read_arguments)
+    }
+
+    /// As [`decode`](Self::decode), by what `read` reads.
+    pub(super) fn decode_with<A>(
+        &mut self,
+        ampbox: &AmpBox,
+        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
+    ) -> Result<A, DecodeError> {
+        let answer = self.peer.shared().decode_with(ampbox, self.number, read);
         self.number = None;
         self.ended(answer.is_ok());
         answer

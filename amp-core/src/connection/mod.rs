@@ -2,6 +2,7 @@
 
 mod all_held;
 mod builder;
+mod by_name;
 mod byte_stream;
 mod call;
 mod driver;

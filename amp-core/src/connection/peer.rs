@@ -264,7 +264,7 @@ impl Peer {
     }
 
     /// Sends a command that wants no answer once the queue has room.
-    async fn notify_when_room(
+    pub(super) async fn notify_when_room(
         &self,
         command: &[u8],
         typed: bool,

@@ -57,15 +57,26 @@ impl Shared {
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
     ) -> Result<A, DecodeError> {
-        self.read(ampbox, number).0
+        self.decode_with(ampbox, number, read_arguments)
+    }
+
+    /// As [`decode`](Self::decode), by what `read` reads.
+    pub(crate) fn decode_with<A>(
+        &self,
+        ampbox: &AmpBox,
+        number: Option<BoxNumber>,
+        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
+    ) -> Result<A, DecodeError> {
+        self.read(ampbox, number, read).0
     }
 
     /// Decodes what a box holds, and says how many attachments were claimed, and how many bytes of
     /// memory were spent.
-    fn read<A: Arguments>(
+    fn read<A>(
         &self,
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
+        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
     ) -> (Result<A, DecodeError>, usize, usize) {
         let mut none = Vec::new();
         let mut staging = Staging { received: number.is_some(), ..Staging::new(self, &mut none) };
@@ -75,7 +86,7 @@ impl Shared {
         if number.is_some() {
             proto.watch_values();
         }
-        let arguments = read_arguments(ampbox, &mut proto);
+        let arguments = read(ampbox, &mut proto);
         let (left_values, spent) = (proto.left_values(), proto.spent());
         let Staging { claimed, claims, .. } = staging;
         if let Some(number) = number {
@@ -87,12 +98,13 @@ impl Shared {
 
     /// As [`decode`](Self::decode), for a call: what it claims counts until it is answered. Over the
     /// limit it is dropped, and that is the error. Says how many bytes of memory were spent.
-    pub(crate) fn decode_call<A: Arguments>(
+    pub(crate) fn decode_call<A>(
         &self,
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
+        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
     ) -> (Result<A, DecodeError>, usize) {
-        let (arguments, count, spent) = self.read(ampbox, number);
+        let (arguments, count, spent) = self.read(ampbox, number, read);
         let (Some(number), Ok(_)) = (number, &arguments) else { return (arguments, spent) };
         let Limits { unclaimed_attachments, attachments_in_all, .. } = self.settings.limits;
         let added = self.with(|state| {

@@ -62,13 +62,31 @@ impl Peer {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        let command = command.as_ref();
         let arguments = AmpBox::from_pairs(arguments);
+        self.switch_protocol_by_name_with(command, |out, _| Ok(out.put_box(&arguments?)?)).await
+    }
+
+    /// Asks for a protocol switch by the name of its command, with what `write` writes as arguments:
+    /// as [`switch_protocol_by_name`](Peer::switch_protocol_by_name), for arguments that may be
+    /// attachments.
+    ///
+    /// # Errors
+    ///
+    /// As [`switch_protocol_by_name`](Peer::switch_protocol_by_name).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`switch_protocol`](Peer::switch_protocol).
+    pub async fn switch_protocol_by_name_with(
+        &self,
+        command: impl AsRef<[u8]>,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<Switched, CallError> {
+        let command = command.as_ref();
         let exchange = Exchange::for_switch(self.clone(), false, Then::HandOver);
-        ask_switch(exchange, command, |out, _| {
-            let arguments = arguments.as_ref().map_err(Clone::clone)?;
+        ask_switch(exchange, command, |out, proto| {
             super::call::check_command(command)?;
-            Ok(out.put_box(arguments)?)
+            write(out, proto)
         })
         .await?;
         Wanted(self.shared()).stream().await.map_err(CallError::Closed)
@@ -103,9 +121,16 @@ impl Peer {
 async fn ask_switch<E: CommandError>(
     mut exchange: Exchange,
     command: &[u8],
-    write: impl Fn(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
 ) -> Result<(), CallError<E>> {
-    let answer = poll_fn(|cx| exchange.poll(cx, command, &write)).await;
+    let mut write = Some(write);
+    let answer = poll_fn(|cx| {
+        exchange.poll(cx, command, |out, proto| {
+            // It is written once.
+            write.take().map_or(Ok(()), |write| write(out, proto))
+        })
+    })
+    .await;
     match answer.map_err(CallError::widen)? {
         Ok(_) => {
             exchange.ended(true);

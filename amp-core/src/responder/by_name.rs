@@ -9,15 +9,16 @@ use crate::boxes::AmpBox;
 use crate::connection::Peer;
 use crate::proto::RemoteError;
 
-/// A call as it is on the wire, for a responder that does not know its command.
+/// A call that was received by a responder that does not know its command.
 #[doc(alias = "Proxy")]
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct ReceivedCall {
+pub struct ReceivedCall<A = AmpBox> {
     /// The name of the command.
     pub command: Bytes,
-    /// The arguments, without the protocol's own keys.
-    pub arguments: AmpBox,
+    /// The arguments, without the protocol's own keys: as they are on the wire, unless the responder
+    /// came with a closure that reads them.
+    pub arguments: A,
     /// Whether the peer wants an answer. If it does not, nothing that is returned goes anywhere.
     pub requires_answer: bool,
     /// The peer that calls.
@@ -27,12 +28,20 @@ pub struct ReceivedCall {
 impl ReceivedCall {
     /// The call of a question; when it cannot be read that is answered.
     pub(super) fn of(question: &mut Question, command: &[u8], ampbox: &AmpBox) -> Option<Self> {
-        Some(Self {
+        let arguments = question.decode(ampbox)?;
+        Some(Self::with(question, command, arguments))
+    }
+}
+
+impl<A> ReceivedCall<A> {
+    /// The call of a question whose arguments were read.
+    pub(super) fn with(question: &Question, command: &[u8], arguments: A) -> Self {
+        Self {
             command: Bytes::copy_from_slice(command),
-            arguments: question.decode(ampbox)?,
+            arguments,
             requires_answer: question.requires_answer(),
             peer: question.peer().clone(),
-        })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Responders: what answers the calls of the peer, and agrees to protocol switches.
 
 mod by_name;
+mod by_name_with;
 mod clash;
 mod context;
 mod failure;

@@ -12,7 +12,7 @@ use tracing::Span;
 use super::failure::{BoxedError, Failure};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxWriter, keys};
-use crate::command::{Arguments, CommandError};
+use crate::command::{Arguments, CommandError, read_arguments};
 use crate::connection::{After, Hosted, Peer, Then, following};
 use crate::error::CloseReason;
 use crate::observing::{Outcome, Plain, Side, Watch};
@@ -167,7 +167,16 @@ impl Asked {
     /// The arguments of the call. When they cannot be read the call is answered, and there is
     /// nothing more to do.
     pub(super) fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Option<A> {
-        let decoded = caught(|| self.peer.shared().decode_call(ampbox, self.number));
+        self.decode_with(ampbox, read_arguments)
+    }
+
+    /// As [`decode`](Self::decode), by what `read` reads.
+    pub(super) fn decode_with<A>(
+        &mut self,
+        ampbox: &AmpBox,
+        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
+    ) -> Option<A> {
+        let decoded = caught(|| self.peer.shared().decode_call(ampbox, self.number, read));
         let (arguments, spent) = match decoded {
             Ok(decoded) => decoded,
             Err(panic) => {
@@ -225,6 +234,14 @@ impl Asked {
             // Nothing is to be written, so nothing is waited for.
             self.peer.shared().runtime.spawn(after);
         }
+    }
+
+    /// Answers with what `write` writes.
+    pub(crate) fn answer_written(
+        &mut self,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) {
+        self.answer_with(write, &mut None);
     }
 
     pub(crate) fn answer_box(&mut self, response: &AmpBox) {

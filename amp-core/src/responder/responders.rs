@@ -13,9 +13,10 @@ use super::locator::{AnyResponder, Locator, Responding, Wrap};
 use super::question::{Question, Undeclared};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
-use crate::command::{Command, Ping};
+use crate::command::{Command, Ping, Reflect, Reflected};
 use crate::connection::Peer;
 use crate::panics::caught;
+use crate::schema::Schema;
 use crate::shorten::Shortened;
 
 /// A set of responders, each for one command, and the state that they share.
@@ -228,6 +229,36 @@ impl<S: Send + Sync + 'static> Responders<S> {
     #[track_caller]
     pub fn respond_ping(self) -> Self {
         self.respond(|_, _: Ping| async { Ok(()) })
+    }
+
+    /// Adds a responder for [`Reflect`], which hands out this schema: what a command line and other
+    /// tools need to know to call the commands in it.
+    ///
+    /// ```
+    /// use amp_core::schema::Schema;
+    /// use amp_core::{Command, Context, NoError, Responders};
+    ///
+    /// /// Writes everything to disk.
+    /// #[derive(Command)]
+    /// struct Flush {}
+    ///
+    /// let mut schema = Schema::default();
+    /// schema.add::<Flush>();
+    /// let responders = Responders::new(())
+    ///     .respond(|_: Context, _: Flush| async { Ok::<_, NoError>(()) })
+    ///     .respond_schema(&schema);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
+    pub fn respond_schema(self, schema: &Schema) -> Self {
+        let text: Arc<str> = schema.to_string().into();
+        self.respond(move |_, _: Reflect| {
+            let schema = Reflected::new(text.to_string());
+            async { Ok(schema) }
+        })
     }
 
     /// Adds the responders of another set, which keep the state of theirs.

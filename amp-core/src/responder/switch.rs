@@ -141,7 +141,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     }
 }
 
-fn hand_over<H, G>(successor: H) -> Then
+pub(super) fn hand_over<H, G>(successor: H) -> Then
 where
     H: FnOnce(Switched) -> G + Send + 'static,
     G: Future<Output = ()> + Send + 'static,

@@ -33,6 +33,7 @@ impl Schema {
     /// |---|---|
     /// | a new command, or one that is gone | no; yes |
     /// | a command that wants an answer and did not, or the reverse | yes |
+    /// | a command that switches the protocol and did not, or the reverse | yes |
     /// | a new argument that is required | yes |
     /// | a new argument that is optional or has a default | where boxes with other keys are refused |
     /// | an argument that is gone | yes, also when it was optional: what peers send there is lost |
@@ -97,6 +98,11 @@ impl Changes {
             (false, true) => self.breaking(at, "it wants an answer, and did not"),
             _ => {}
         }
+        match (old.is_switch, new.is_switch) {
+            (true, false) => self.breaking(at, "it does not switch the protocol, and did"),
+            (false, true) => self.breaking(at, "it switches the protocol, and did not"),
+            _ => {}
+        }
         self.boxes(at, "argument", &old.arguments, &new.arguments, Sender::Caller);
         self.boxes(at, "response", &old.response, &new.response, Sender::Responder);
         match (&old.errors, &new.errors) {
@@ -108,7 +114,7 @@ impl Changes {
     }
 
     fn errors(&mut self, at: &str, old: &[ErrorSchema], new: &[ErrorSchema]) {
-        for ErrorSchema { code, fatal } in old {
+        for ErrorSchema { code, fatal, .. } in old {
             let at = format!("{at}, error {code}");
             match new.iter().find(|error| error.code == *code) {
                 None => self.breaking(&at, "it is gone, and peers may answer with it"),

@@ -53,6 +53,27 @@
 //! what is received. `^1` is the box that the line stands in, once more, and `^2` the one around
 //! that. `unknown` is a type that does not say what it is on the wire.
 //!
+//! Lines that begin with `#:` are the documentation of the line below them; the derive macros take it
+//! from doc comments. Behind `#!` is what programs want to know of it: of a command that it is
+//! `idempotent`, or that the value of a key is `secret KEY`, and of an error which `exception NAME` it is
+//! in Python. A command that asks for a [protocol switch](crate::ProtocolSwitch) has a ` switch` behind
+//! its name. Other lines that begin with `#` are comments.
+//!
+//! ```text
+//! #: Opens a session.
+//! #! secret password
+//! command LogIn
+//!   arguments
+//!     password: Unicode
+//!     #: Without one, the user's own.
+//!     user: Unicode optional
+//!   errors
+//!     #! exception UnauthorizedLogin
+//!     UNAUTHORIZED fatal
+//!
+//! command StartTLS switch
+//! ```
+//!
 //! # What it does not tell
 //!
 //! Which values a type has: the range of an integer, the length of an array, the zone of a date. An
@@ -68,6 +89,7 @@ mod text;
 mod types;
 
 pub use compare::Change;
+pub(crate) use model::lines_of;
 pub use model::{
     ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
 };

@@ -12,8 +12,17 @@ pub struct Schema {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommandSchema {
+    /// What it does, in lines of text; empty when nobody says.
+    pub docs: String,
     /// Whether the caller wants an answer.
     pub requires_answer: bool,
+    /// Whether it asks for a [protocol switch](crate::ProtocolSwitch).
+    pub is_switch: bool,
+    /// Whether it may be sent again when its answer was lost: see
+    /// [`Command::IDEMPOTENT`](crate::Command::IDEMPOTENT).
+    pub is_idempotent: bool,
+    /// Keys of its arguments and its response whose values are not to be shown, in their order.
+    pub secrets: Vec<String>,
     /// Its arguments.
     pub arguments: BoxSchema,
     /// What a successful answer holds.
@@ -30,6 +39,10 @@ pub struct ErrorSchema {
     pub code: String,
     /// Whether the connection is closed once it was answered.
     pub fatal: bool,
+    /// When it occurs, in lines of text; empty when nobody says.
+    pub docs: String,
+    /// The name of the exception that it is in Python.
+    pub exception: Option<String>,
 }
 
 /// Named arguments: what is in a box beside the protocol's own keys.
@@ -54,6 +67,8 @@ pub struct ArgumentSchema {
     pub wire_type: WireType,
     /// Whether it may be missing.
     pub presence: Presence,
+    /// What it is for, in lines of text; empty when nobody says.
+    pub docs: String,
 }
 
 /// Whether an argument may be missing.
@@ -95,6 +110,11 @@ pub enum Inner {
 }
 
 impl Schema {
+    /// The command of this name.
+    pub fn command(&self, name: &str) -> Option<&CommandSchema> {
+        self.commands.get(name)
+    }
+
     /// The commands, by their names.
     pub fn commands(&self) -> impl Iterator<Item = (&str, &CommandSchema)> {
         self.commands.iter().map(|(name, command)| (name.as_str(), command))
@@ -104,7 +124,12 @@ impl Schema {
 impl ErrorSchema {
     /// An error with this code.
     pub fn new(code: impl Into<String>, fatal: bool) -> Self {
-        Self { code: code.into(), fatal }
+        Self { code: code.into(), fatal, docs: String::new(), exception: None }
+    }
+
+    /// The same, with what its documentation says.
+    pub fn documented(self, docs: &str) -> Self {
+        Self { docs: lines_of(docs), ..self }
     }
 }
 
@@ -116,9 +141,18 @@ impl BoxSchema {
 
     /// A single argument, which is always there.
     pub fn required(name: impl Into<String>, wire_type: WireType) -> Self {
+        let presence = Presence::Required;
         let argument =
-            ArgumentSchema { name: name.into(), wire_type, presence: Presence::Required };
+            ArgumentSchema { name: name.into(), wire_type, presence, docs: String::new() };
         Self { arguments: vec![argument], ..Self::default() }
+    }
+
+    /// The same, with what the documentation of each argument says that has none.
+    pub fn documented(mut self, docs: &str) -> Self {
+        for argument in self.arguments.iter_mut().filter(|argument| argument.docs.is_empty()) {
+            argument.docs = lines_of(docs);
+        }
+        self
     }
 
     /// Arguments that nothing is known of but the type `T` that they are in the program.
@@ -139,6 +173,18 @@ impl BoxSchema {
             argument.presence = Presence::Defaulted;
         }
         self
+    }
+
+    /// The argument of this name.
+    pub fn argument(&self, name: &str) -> Option<&ArgumentSchema> {
+        let place = self.arguments.binary_search_by(|argument| argument.name.as_str().cmp(name));
+        place.ok().map(|at| &self.arguments[at])
+    }
+
+    /// The names of the arguments, for messages.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<_> = self.arguments.iter().map(|argument| &*argument.name).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 
     /// Adds the arguments of another schema.
@@ -177,4 +223,11 @@ impl WireType {
     pub fn in_form(self, form: &'static str) -> Self {
         WireType::Of(Cow::Borrowed(form), Box::new(self))
     }
+}
+
+/// Documentation without the space that comments begin with, and without empty lines around it.
+pub(crate) fn lines_of(docs: &str) -> String {
+    let lines: Vec<_> =
+        docs.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
+    lines.join("\n").trim_matches('\n').to_owned()
 }

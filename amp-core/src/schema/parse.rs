@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
+use super::model::lines_of;
 use super::text::is_plain;
 use super::{
     ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
@@ -24,15 +25,31 @@ impl FromStr for Schema {
     type Err = SchemaError;
 
     /// Reads what [`Display`](std::fmt::Display) writes. Empty lines and lines that begin with `#`
-    /// mean nothing.
+    /// mean nothing, but for the documentation of the line below, behind `#:`, and what else is to be
+    /// known of it, behind `#!`.
     fn from_str(text: &str) -> Result<Self, SchemaError> {
+        let mut notes = Vec::new();
         let mut lines = Vec::new();
+        let mut above = Notes::default();
         for (at, line) in text.lines().enumerate() {
             let words = line.trim_start_matches(' ');
-            if !words.trim().is_empty() && !words.starts_with('#') {
-                lines.push(Line { at: at + 1, indent: line.len() - words.len(), words });
+            if let Some(docs) = words.strip_prefix("#:") {
+                above.docs.push(docs);
+            } else if let Some(pragma) = words.strip_prefix("#!") {
+                above.pragmas.push((at + 1, pragma.trim()));
+            } else if !words.trim().is_empty() && !words.starts_with('#') {
+                lines.push((at + 1, line.len() - words.len(), words));
+                notes.push(std::mem::take(&mut above));
             }
         }
+        if let Some((line, _)) = above.pragmas.first() {
+            return Err(SchemaError { line: *line, what: "nothing is below of what it says" });
+        }
+        let lines: Vec<_> = lines
+            .into_iter()
+            .zip(&notes)
+            .map(|((at, indent, words), notes)| Line { at, indent, words, notes })
+            .collect();
         let mut schema = Schema::default();
         let mut rest = &lines[..];
         while let Some((line, inside)) = next_block(&mut rest, 0)? {
@@ -50,9 +67,41 @@ struct Line<'a> {
     at: usize,
     indent: usize,
     words: &'a str,
+    notes: &'a Notes<'a>,
+}
+
+/// What stands above a line.
+#[derive(Default)]
+struct Notes<'a> {
+    docs: Vec<&'a str>,
+    /// Each with the number of its line.
+    pragmas: Vec<(usize, &'a str)>,
 }
 
 impl<'a> Line<'a> {
+    fn docs(self) -> String {
+        lines_of(&self.notes.docs.join("\n"))
+    }
+
+    /// Each pragma above, as its first word and what follows.
+    fn pragmas(self) -> impl Iterator<Item = (&'a str, Cursor<'a>)> {
+        self.notes.pragmas.iter().map(move |(at, pragma)| {
+            let line = Line { at: *at, words: pragma, ..self };
+            let (name, rest) = pragma.split_once(' ').unwrap_or((pragma, ""));
+            (name, Cursor { line, rest: rest.trim() })
+        })
+    }
+
+    /// Nothing can be said of this line behind `#!`.
+    fn no_pragmas(self) -> Result<(), SchemaError> {
+        match self.notes.pragmas.first() {
+            None => Ok(()),
+            Some((at, _)) => {
+                Err(SchemaError { line: *at, what: "it cannot be said of what is below" })
+            }
+        }
+    }
+
     fn error(self, what: &'static str) -> SchemaError {
         SchemaError { line: self.at, what }
     }
@@ -85,14 +134,29 @@ fn command(
     words.expect("command ", "expected `command NAME`")?;
     let name = words.word()?;
     let requires_answer = !words.take(" one-way");
+    let is_switch = words.take(" switch");
     words.end()?;
     let mut command = CommandSchema {
+        docs: line.docs(),
         requires_answer,
+        is_switch,
+        is_idempotent: false,
+        secrets: Vec::new(),
         arguments: BoxSchema::new(),
         response: BoxSchema::new(),
         errors: Some(Vec::new()),
     };
+    for (name, mut rest) in line.pragmas() {
+        match name {
+            "idempotent" => command.is_idempotent = true,
+            "secret" => command.secrets.push(rest.word()?),
+            _ => return Err(rest.line.error("expected `#! idempotent` or `#! secret KEY`")),
+        }
+        rest.end()?;
+    }
+    command.secrets.sort();
     while let Some((line, inside)) = next_block(&mut inside, 2)? {
+        line.no_pragmas()?;
         let mut words = line.cursor();
         if words.take("arguments") {
             command.arguments = titled_box(words, inside)?;
@@ -125,8 +189,17 @@ fn errors(
     let mut errors = Vec::new();
     while let Some((line, below)) = next_block(&mut inside, 4)? {
         let mut words = line.cursor();
-        errors.push(ErrorSchema { code: words.word()?, fatal: words.take(" fatal") });
+        let (code, fatal) = (words.word()?, words.take(" fatal"));
         words.end()?;
+        let mut exception = None;
+        for (name, mut rest) in line.pragmas() {
+            if name != "exception" {
+                return Err(rest.line.error("expected `#! exception NAME`"));
+            }
+            exception = Some(rest.word()?);
+            rest.end()?;
+        }
+        errors.push(ErrorSchema { code, fatal, docs: line.docs(), exception });
         nothing_inside(below)?;
     }
     errors.sort();
@@ -144,6 +217,7 @@ fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, Schema
             nothing_inside(below)?;
             continue;
         }
+        line.no_pragmas()?;
         let name = words.word()?;
         words.expect(": ", "expected `NAME: TYPE`")?;
         let mut inner = Some(arguments(below, indent + 2)?);
@@ -159,7 +233,8 @@ fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, Schema
             Presence::Required
         };
         words.end()?;
-        schema.arguments.push(ArgumentSchema { name, wire_type, presence });
+        let docs = line.docs();
+        schema.arguments.push(ArgumentSchema { name, wire_type, presence, docs });
     }
     schema.arguments.sort_by(|a, b| a.name.cmp(&b.name));
     schema.unknown.sort();

@@ -49,8 +49,17 @@ impl Display for Inner {
 }
 
 fn write_command(f: &mut Formatter<'_>, name: &str, command: &CommandSchema) -> fmt::Result {
-    let CommandSchema { requires_answer, arguments, response, errors } = command;
-    writeln!(f, "command {}{}", Word(name), if *requires_answer { "" } else { " one-way" })?;
+    let CommandSchema { docs, is_idempotent, secrets, arguments, response, errors, .. } = command;
+    write_docs(f, docs, 0)?;
+    if *is_idempotent {
+        writeln!(f, "#! idempotent")?;
+    }
+    for key in secrets {
+        writeln!(f, "#! secret {}", Word(key))?;
+    }
+    let one_way = if command.requires_answer { "" } else { " one-way" };
+    let switch = if command.is_switch { " switch" } else { "" };
+    writeln!(f, "command {}{one_way}{switch}", Word(name))?;
     for (title, schema) in [("arguments", arguments), ("response", response)] {
         if !schema.is_plain_and_empty() {
             writeln!(f, "  {title}{}", if schema.strict { " strict" } else { "" })?;
@@ -62,7 +71,11 @@ fn write_command(f: &mut Formatter<'_>, name: &str, command: &CommandSchema) -> 
         Some([]) => Ok(()),
         Some(errors) => {
             writeln!(f, "  errors")?;
-            for ErrorSchema { code, fatal } in errors {
+            for ErrorSchema { code, fatal, docs, exception } in errors {
+                write_docs(f, docs, 4)?;
+                if let Some(exception) = exception {
+                    writeln!(f, "    #! exception {}", Word(exception))?;
+                }
                 writeln!(f, "    {}{}", Word(code), if *fatal { " fatal" } else { "" })?;
             }
             Ok(())
@@ -71,7 +84,8 @@ fn write_command(f: &mut Formatter<'_>, name: &str, command: &CommandSchema) -> 
 }
 
 fn write_box(f: &mut Formatter<'_>, schema: &BoxSchema, indent: usize) -> fmt::Result {
-    for ArgumentSchema { name, wire_type, presence } in &schema.arguments {
+    for ArgumentSchema { name, wire_type, presence, docs } in &schema.arguments {
+        write_docs(f, docs, indent)?;
         let presence = match presence {
             Presence::Required => "",
             Presence::Optional => " optional",
@@ -84,6 +98,14 @@ fn write_box(f: &mut Formatter<'_>, schema: &BoxSchema, indent: usize) -> fmt::R
     }
     for path in &schema.unknown {
         writeln!(f, "{:indent$}unknown({})", "", Quoted(path))?;
+    }
+    Ok(())
+}
+
+fn write_docs(f: &mut Formatter<'_>, docs: &str, indent: usize) -> fmt::Result {
+    for line in docs.lines() {
+        let space = if line.is_empty() { "" } else { " " };
+        writeln!(f, "{:indent$}#:{space}{line}", "")?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::command::{Arguments, Command, NoError, ProtocolSwitch};
 use crate::connection::{Peer, Then, Upgrade, Upgraded};
 use crate::error::{CallError, CloseReason};
 use crate::responder::{Context, Responders};
+use crate::schema::{BoxSchema, WireTypes};
 
 /// Asks for TLS on a connection that began in clear text: Twisted's `StartTLS`.
 ///
@@ -36,10 +37,15 @@ impl Arguments for StartTls {
     fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
+
+    fn schema(_: &mut WireTypes) -> BoxSchema {
+        BoxSchema::new()
+    }
 }
 
 impl Command for StartTls {
     const NAME: &'static str = "StartTLS";
+    const DOCS: &'static str = "Asks for TLS on this connection.";
 
     type Response = ();
     type Error = NoError;

@@ -1,0 +1,245 @@
+//! How dynamic values are read: as the arguments of the same types are, with the same bounds.
+
+use bytes::Bytes;
+use std::borrow::Borrow;
+use std::net::IpAddr;
+
+use super::form::Form;
+use super::{Integer, Scope, Value, Values};
+#[cfg(feature = "zlib")]
+use crate::argument::read_inflated;
+use crate::argument::{
+    Argument, DateTime, Decimal, DecodeError, DecodeErrorKind, INSIDE, Packed, Proto, count_boxes,
+    read_boxes, read_keys, read_list_of,
+};
+use crate::boxes::{self, AmpBox, BoxLimits, BoxReader};
+use crate::schema::{BoxSchema, Presence, WireType};
+use crate::shorten::Shortened;
+
+/// A box that says to be one of those around it, of which there are not as many.
+const NOWHERE: &str = "a box that is to be one around it, and none is there,";
+
+impl Values {
+    /// Reads each argument of the schema from the box.
+    ///
+    /// Where the schema does not know all keys, the others are read as [`Bytes`](Value::Bytes).
+    ///
+    /// # Errors
+    ///
+    /// As [`Arguments::from_box`](crate::Arguments::from_box), and when the schema is strict and does not
+    /// have a key; the error names the place.
+    pub fn from_box(
+        schema: &BoxSchema,
+        input: &mut BoxReader<'_>,
+        proto: &mut Proto<'_>,
+    ) -> Result<Self, DecodeError> {
+        let values = read_values(&Scope::new(schema), input, proto)?;
+        match input.untaken() {
+            Some(key) if schema.strict => {
+                Err(DecodeErrorKind::UnknownKey { key: Shortened::new(key) }.into())
+            }
+            _ => Ok(values),
+        }
+    }
+
+    /// What reads values, as the schema says, for
+    /// [`call_by_name_with`](crate::Peer::call_by_name_with) and its like.
+    pub fn reading(
+        schema: impl Borrow<BoxSchema>,
+    ) -> impl FnOnce(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<Self, DecodeError> {
+        move |input, proto| Self::from_box(schema.borrow(), input, proto)
+    }
+
+    /// Reads what [`encode`](Values::encode) writes: one box and nothing behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_box`](Values::from_box), and when the bytes are not one box within the default
+    /// [`BoxLimits`].
+    pub fn decode(schema: &BoxSchema, mut bytes: Bytes) -> Result<Self, DecodeError> {
+        let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
+        if !bytes.is_empty() {
+            return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
+        }
+        Proto::detached(|proto| Self::read(schema, &ampbox, proto))
+    }
+
+    /// Reads all that is in `ampbox`.
+    pub(crate) fn read(
+        schema: &BoxSchema,
+        ampbox: &AmpBox,
+        proto: &mut Proto<'_>,
+    ) -> Result<Self, DecodeError> {
+        read_keys(ampbox, proto, schema.strict, |input, proto| Self::from_box(schema, input, proto))
+    }
+}
+
+fn read_values(
+    scope: &Scope<'_>,
+    input: &mut BoxReader<'_>,
+    proto: &mut Proto<'_>,
+) -> Result<Values, DecodeError> {
+    let schema = scope.schema();
+    let mut values = Values::new();
+    let mut failed = None;
+    for argument in &schema.arguments {
+        let name = &argument.name;
+        let form = Form::of(&argument.wire_type, scope);
+        let is_in = match form {
+            Form::Parts(parts, _) => input.ampbox().contains_key(parts.key(name, 0)),
+            _ => input.ampbox().contains_key(name),
+        };
+        if !is_in && argument.presence != Presence::Required {
+            continue;
+        }
+        let read = pay_for(name, proto)
+            .and_then(|()| read_argument(name, &argument.wire_type, scope, input, proto))
+            .map_err(|error| error.at(name));
+        if let Some(value) = proto.read_on(read, &mut failed)? {
+            values.insert(name, value);
+        }
+    }
+    if !schema.unknown.is_empty() {
+        let others: Vec<_> = input.all_untaken().collect();
+        for key in others {
+            let read = read_other(key, input, proto);
+            if let Some((name, value)) = proto.read_on(read, &mut failed)? {
+                values.insert(name, value);
+            }
+        }
+    }
+    failed.map_or(Ok(values), Err)
+}
+
+/// Spends what a value takes among others, and its name.
+fn pay_for(name: &str, proto: &mut Proto<'_>) -> Result<(), DecodeError> {
+    proto.spend(size_of::<(String, Value)>() + name.len())
+}
+
+fn read_other(
+    key: &[u8],
+    input: &mut BoxReader<'_>,
+    proto: &mut Proto<'_>,
+) -> Result<(String, Value), DecodeError> {
+    let name = str::from_utf8(key)
+        .map_err(|_| DecodeError::malformed("a key in UTF-8", boxes::Value::from(key)))?;
+    pay_for(name, proto)?;
+    let value = input.take(key).ok_or_else(DecodeError::missing)?;
+    Ok((name.to_owned(), Value::Bytes(Bytes::from_string_proto(value, proto)?)))
+}
+
+fn read_argument(
+    name: &str,
+    wire_type: &WireType,
+    scope: &Scope<'_>,
+    input: &mut BoxReader<'_>,
+    proto: &mut Proto<'_>,
+) -> Result<Value, DecodeError> {
+    if let Form::Parts(scheme, inner) = Form::of(wire_type, scope) {
+        let read =
+            |value: boxes::Value<'_>, proto: &mut Proto<'_>| read_value(value, inner, scope, proto);
+        return scheme.read(name, input, proto, read);
+    }
+    let value = input.take(name).ok_or_else(DecodeError::missing)?;
+    read_value(value, wire_type, scope, proto)
+}
+
+fn read_value(
+    value: boxes::Value<'_>,
+    wire_type: &WireType,
+    scope: &Scope<'_>,
+    proto: &mut Proto<'_>,
+) -> Result<Value, DecodeError> {
+    Ok(match Form::of(wire_type, scope) {
+        Form::Integer => {
+            proto.spend(value.len())?;
+            let read = Integer::read(&value);
+            Value::Integer(read.ok_or_else(|| DecodeError::malformed("an Integer", value))?)
+        }
+        Form::Bytes => Value::Bytes(Bytes::from_string_proto(value, proto)?),
+        Form::Text => Value::Text(String::from_string_proto(value, proto)?),
+        Form::OneOf(texts) => {
+            let text = String::from_string_proto(value, proto)?;
+            if !texts.contains(&text) {
+                return Err(DecodeError::malformed("one of the texts in the schema", value));
+            }
+            Value::Text(text)
+        }
+        Form::Float => Value::Float(f64::from_string_proto(value, proto)?),
+        Form::Boolean => Value::Boolean(bool::from_string_proto(value, proto)?),
+        Form::Decimal => Value::Decimal(Decimal::from_string_proto(value, proto)?),
+        Form::DateTime => Value::DateTime(DateTime::from_string_proto(value, proto)?),
+        #[cfg(feature = "json")]
+        Form::Json => {
+            let text = String::from_string_proto(value, proto)?;
+            if !super::json::is_json(&text) {
+                return Err(DecodeError::malformed("JSON", value));
+            }
+            Value::Json(text)
+        }
+        Form::IpAddress => {
+            Value::Text(Packed::<IpAddr>::from_string_proto(value, proto)?.0.to_string())
+        }
+        #[cfg(feature = "ipnet")]
+        Form::IpNetwork => {
+            Value::Text(Packed::<ipnet::IpNet>::from_string_proto(value, proto)?.0.to_string())
+        }
+        Form::Attachment => {
+            let ordinal = u64::from_string_proto(value, proto)?;
+            Value::Attachment(proto.claim_any(ordinal)?)
+        }
+        Form::ListOf(inner) => Value::List(read_list_of(value, proto, |value, proto| {
+            read_value(value, inner, scope, proto)
+        })?),
+        #[cfg(feature = "zlib")]
+        Form::Zlib(inner) => {
+            let read = |value: boxes::Value<'_>, proto: &mut Proto<'_>| {
+                read_value(value, inner, scope, proto)
+            };
+            // There are streams that inflate to themselves.
+            return proto.nested(|proto| read_inflated(&[value], proto, read));
+        }
+        Form::Parts(..) => return Err(DecodeErrorKind::NoForm { what: INSIDE }.into()),
+        Form::Nowhere => return Err(DecodeErrorKind::NoForm { what: NOWHERE }.into()),
+        Form::Box(scope) => Value::Box(read_box(value, &scope, proto)?),
+        Form::AmpList(scope) => Value::List(read_amp_list(value, &scope, proto)?),
+    })
+}
+
+fn read_box(
+    value: boxes::Value<'_>,
+    scope: &Scope<'_>,
+    proto: &mut Proto<'_>,
+) -> Result<Values, DecodeError> {
+    let mut bytes = value.to_bytes();
+    let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
+    if !bytes.is_empty() {
+        return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
+    }
+    proto.nested(|proto| {
+        read_keys(&ampbox, proto, scope.schema().strict, |input, proto| {
+            read_values(scope, input, proto)
+        })
+    })
+}
+
+fn read_amp_list(
+    value: boxes::Value<'_>,
+    scope: &Scope<'_>,
+    proto: &mut Proto<'_>,
+) -> Result<Vec<Value>, DecodeError> {
+    let count = count_boxes(&value);
+    let mut items = Vec::new();
+    let paid = proto.spend_for::<Value>(count);
+    if paid.is_ok() {
+        items.reserve_exact(count);
+    }
+    read_boxes(value, proto, paid, scope.schema().strict, |input, proto, refused| {
+        let values = read_values(scope, input, proto)?;
+        if !refused {
+            items.push(Value::Box(values));
+        }
+        Ok(())
+    })?;
+    Ok(items)
+}

@@ -1,0 +1,75 @@
+//! The types of a schema that this crate knows.
+
+use super::Scope;
+use crate::argument::Scheme;
+use crate::schema::WireType;
+
+/// How a value is written.
+pub(super) enum Form<'a> {
+    Integer,
+    /// Also of types that nothing is known of.
+    Bytes,
+    Text,
+    OneOf(&'a [String]),
+    Float,
+    Boolean,
+    Decimal,
+    DateTime,
+    #[cfg(feature = "json")]
+    Json,
+    IpAddress,
+    #[cfg(feature = "ipnet")]
+    IpNetwork,
+    Attachment,
+    ListOf(&'a WireType),
+    #[cfg(feature = "zlib")]
+    Zlib(&'a WireType),
+    /// Over several keys.
+    Parts(Scheme, &'a WireType),
+    Box(Scope<'a>),
+    AmpList(Scope<'a>),
+    /// A box that the schema says to be one of those around it, and that is not.
+    Nowhere,
+}
+
+impl<'a> Form<'a> {
+    pub(super) fn of(wire_type: &'a WireType, scope: &Scope<'a>) -> Self {
+        match wire_type {
+            WireType::Named(name) => Self::named(name),
+            WireType::OneOf(texts) => Form::OneOf(texts),
+            WireType::Of(form, inner) => match &**form {
+                "ListOf" => Form::ListOf(inner),
+                #[cfg(feature = "zlib")]
+                "Zlib" => Form::Zlib(inner),
+                "Numbered" => Form::Parts(Scheme::FromZero, inner),
+                "Continued" => Form::Parts(Scheme::PlainFirst, inner),
+                #[cfg(feature = "zlib")]
+                "ContinuedZlib" => Form::Parts(Scheme::Compressed, inner),
+                _ => Form::Bytes,
+            },
+            WireType::Box(inner) => scope.inside(inner).map_or(Form::Nowhere, Form::Box),
+            WireType::AmpList(inner) => scope.inside(inner).map_or(Form::Nowhere, Form::AmpList),
+            WireType::Unknown(_) => Form::Bytes,
+        }
+    }
+
+    fn named(name: &str) -> Self {
+        match name {
+            "Integer" => Form::Integer,
+            "Unicode" | "Path" => Form::Text,
+            "Float" => Form::Float,
+            "Boolean" => Form::Boolean,
+            "Decimal" => Form::Decimal,
+            "DateTime" => Form::DateTime,
+            #[cfg(feature = "json")]
+            "Json" => Form::Json,
+            #[cfg(not(feature = "json"))]
+            "Json" => Form::Text,
+            "IpAddressBytes" => Form::IpAddress,
+            #[cfg(feature = "ipnet")]
+            "IpNetworkBytes" => Form::IpNetwork,
+            "Descriptor" => Form::Attachment,
+            _ => Form::Bytes,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Dynamic values to and from JSON, with all digits of their numbers.
+
+use std::error::Error;
+use std::fmt;
+
+mod read;
+mod write;
+
+pub(super) use write::{is_json, write_ascii};
+
+/// JSON that is not what a schema says, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonError {
+    place: String,
+    what: String,
+}
+
+impl JsonError {
+    fn new(what: impl Into<String>) -> Self {
+        Self { place: String::new(), what: what.into() }
+    }
+
+    /// The same error, inside of `place`.
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        let dot = if self.place.is_empty() || self.place.starts_with('[') { "" } else { "." };
+        self.place = format!("{place}{dot}{}", self.place);
+        self
+    }
+
+    /// Where it is, from the outermost: `points[0].x`. Empty when it is about the whole.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.place {
+            "" => f.write_str(&self.what),
+            place => write!(f, "{place}: {}", self.what),
+        }
+    }
+}
+
+impl Error for JsonError {}

@@ -1,0 +1,143 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+use std::fmt::Write;
+
+use crate::argument::{Attachment, EncodeError};
+use crate::boxes::ValueWriter;
+use crate::dynamic::{Value, Values};
+
+/// How an attachment is shown: as the text of some JSON.
+type Show<'a> = &'a mut dyn FnMut(&Attachment) -> String;
+
+impl Values {
+    /// The values as one JSON object on one line, in the order of their names: see the table of
+    /// [`dynamic`](crate::dynamic). An attachment is `{"attachment": N}`, counted from 0.
+    pub fn to_json(&self) -> String {
+        let mut count = 0_usize;
+        self.to_json_with(&mut |_| {
+            count += 1;
+            format!(r#"{{"attachment": {}}}"#, count - 1)
+        })
+    }
+
+    /// The same, with attachments as what `show` returns for each, which has to be JSON.
+    pub fn to_json_with(&self, show: &mut dyn FnMut(&Attachment) -> String) -> String {
+        let mut out = String::new();
+        write_values(self, &mut out, show);
+        out
+    }
+}
+
+impl Value {
+    /// The value as JSON on one line: see [`Values::to_json_with`].
+    pub fn to_json_with(&self, show: &mut dyn FnMut(&Attachment) -> String) -> String {
+        let mut out = String::new();
+        write_value(self, &mut out, show);
+        out
+    }
+}
+
+fn write_values(values: &Values, out: &mut String, show: Show<'_>) {
+    out.push('{');
+    for (at, (name, value)) in values.iter().enumerate() {
+        if at > 0 {
+            out.push_str(", ");
+        }
+        write_text(name, out);
+        out.push_str(": ");
+        write_value(value, out, show);
+    }
+    out.push('}');
+}
+
+fn write_value(value: &Value, out: &mut String, show: Show<'_>) {
+    match value {
+        Value::Bytes(bytes) => match str::from_utf8(bytes) {
+            Ok(text) if is_printable(text) => write_text(text, out),
+            _ => {
+                out.push_str(r#"{"base64": ""#);
+                STANDARD.encode_string(bytes, out);
+                out.push_str("\"}");
+            }
+        },
+        Value::Text(text) => write_text(text, out),
+        Value::Integer(integer) => out.push_str(integer.as_str()),
+        Value::Float(float) if float.is_nan() => out.push_str("\"nan\""),
+        Value::Float(float) if float.is_infinite() => {
+            out.push_str(if *float > 0.0 { "\"inf\"" } else { "\"-inf\"" });
+        }
+        // The shortest digits that read as the same number.
+        Value::Float(float) => put(out, format_args!("{float:?}")),
+        Value::Boolean(boolean) => put(out, format_args!("{boolean}")),
+        Value::Decimal(decimal) => write_text(&decimal.to_string(), out),
+        Value::DateTime(date) => write_text(&date.to_string(), out),
+        Value::Json(text) => out.push_str(text),
+        Value::List(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push_str(", ");
+                }
+                write_value(item, out, show);
+            }
+            out.push(']');
+        }
+        Value::Box(values) => write_values(values, out, show),
+        Value::Attachment(attachment) => out.push_str(&show(attachment)),
+    }
+}
+
+/// Whether a text can be shown as it is.
+fn is_printable(text: &str) -> bool {
+    text.chars().all(|c| matches!(c, '\n' | '\t') || !c.is_control())
+}
+
+fn write_text(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => put(out, format_args!("\\{c}")),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // Among these are U+0000 to U+001F, which JSON has only so, and those that a terminal
+            // would act upon.
+            c if c.is_control() => put(out, format_args!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// A `String` takes all that is written to it.
+fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(what);
+}
+
+/// Whether a text is one JSON value.
+pub(in crate::dynamic) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+/// Writes JSON in ASCII, as [`Json`](crate::argument::Json) does: what is beyond is in texts only.
+pub(in crate::dynamic) fn write_ascii(
+    text: &str,
+    out: &mut ValueWriter<'_>,
+) -> Result<(), EncodeError> {
+    if !is_json(text) {
+        return Err(EncodeError::unwritable("a text that is not JSON", text));
+    }
+    let mut ascii = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c <= '~' {
+            ascii.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            put(&mut ascii, format_args!("\\u{unit:04x}"));
+        }
+    }
+    out.put_slice(ascii.as_bytes());
+    Ok(())
+}

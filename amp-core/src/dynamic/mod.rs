@@ -1,0 +1,74 @@
+//! Values and boxes whose schema is known only at run time: for proxies, gateways, command lines and
+//! bindings for other languages.
+//!
+//! A [`Value`] says itself what it is; [`Values`] are what a box holds, by their names. A
+//! [`BoxSchema`](crate::schema::BoxSchema), which may have been read from a text, says how they are
+//! written and read. The bytes are those of the typed arguments.
+//!
+//! ```
+//! use amp_core::dynamic::{Value, Values};
+//! use amp_core::schema::Schema;
+//!
+//! let schema: Schema = "\
+//! command Divide
+//!   arguments
+//!     denominator: Integer
+//!     numerator: Integer
+//!   response
+//!     result: Float
+//! "
+//! .parse()?;
+//! let divide = schema.command("Divide").unwrap();
+//!
+//! let mut arguments = Values::new();
+//! arguments.insert("numerator", Value::Integer(1.into()));
+//! let error = arguments.encode(&divide.arguments).unwrap_err();
+//! assert_eq!(error.to_string(), "argument denominator: missing");
+//!
+//! arguments.insert("denominator", Value::Integer(4.into()));
+//! let bytes = arguments.encode(&divide.arguments)?;
+//! assert_eq!(&bytes[..], b"\0\x0bdenominator\0\x014\0\x09numerator\0\x011\0\0");
+//! assert_eq!(Values::decode(&divide.arguments, bytes)?, arguments);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is which value
+//!
+//! | AMP | [`Value`] | JSON (feature `json`) |
+//! |---|---|---|
+//! | Integer | [`Integer`](Value::Integer), of any size | a number, with all digits |
+//! | String, and types that a schema does not explain | [`Bytes`](Value::Bytes) | text where that is printable, else `{"base64": "AP8="}` |
+//! | Unicode, Path, a text out of a fixed set | [`Text`](Value::Text) | text |
+//! | IP addresses, and with the feature `ipnet` networks, as bytes | [`Text`](Value::Text): what they display | text |
+//! | Float | [`Float`](Value::Float) | a number, or `"inf"`, `"-inf"`, `"nan"` |
+//! | Boolean | [`Boolean`](Value::Boolean) | `true`, `false` |
+//! | Decimal | [`Decimal`](Value::Decimal) | text with all digits; a number is read too |
+//! | `DateTime` | [`DateTime`](Value::DateTime) | text |
+//! | Json | [`Json`](Value::Json), and `Text` without the feature | what it is |
+//! | `ListOf`, `AmpList` | [`List`](Value::List) | an array |
+//! | a box | [`Box`](Value::Box) | an object |
+//! | Zlib, and values over several keys | what is inside | what is inside |
+//! | Descriptor | [`Attachment`](Value::Attachment) | `{"attachment": 0}`, or what the program shows |
+//!
+//! What is optional and not there is not among the [`Values`], and in JSON is left out or `null`.
+//! Keys that the schema does not have are not read, unless it says that it does not know them all:
+//! then they are `Bytes`.
+
+mod decode;
+mod encode;
+mod form;
+mod integer;
+#[cfg(feature = "json")]
+mod json;
+mod scope;
+#[cfg(test)]
+mod tests;
+mod value;
+mod values;
+
+pub use integer::{Integer, IntegerError};
+#[cfg(feature = "json")]
+pub use json::JsonError;
+pub use scope::Scope;
+pub use value::Value;
+pub use values::Values;

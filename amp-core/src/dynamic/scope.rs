@@ -1,0 +1,36 @@
+use crate::schema::{BoxSchema, Inner};
+
+/// The box that an argument stands in, and those around that: what a type means that is once more one
+/// of them.
+#[derive(Clone, Debug)]
+pub struct Scope<'a> {
+    /// From the outermost to the box itself, which is always there.
+    boxes: Vec<&'a BoxSchema>,
+}
+
+impl<'a> Scope<'a> {
+    /// The scope of a box that is in no other one.
+    pub fn new(schema: &'a BoxSchema) -> Self {
+        Self { boxes: vec![schema] }
+    }
+
+    /// What is in the box itself.
+    pub fn schema(&self) -> &'a BoxSchema {
+        self.boxes[self.boxes.len() - 1]
+    }
+
+    /// The scope of a box inside of this one's values; `None` when there are not as many boxes around
+    /// it as it says.
+    pub fn inside(&self, inner: &'a Inner) -> Option<Self> {
+        let mut boxes = self.boxes.clone();
+        match inner {
+            Inner::Of(schema) => boxes.push(schema),
+            Inner::Outer(0) => return None,
+            Inner::Outer(levels) => {
+                let len = (boxes.len() + 1).checked_sub(*levels).filter(|len| *len > 0)?;
+                boxes.truncate(len);
+            }
+        }
+        Some(Self { boxes })
+    }
+}
