@@ -191,7 +191,10 @@ async fn what_is_not_expected_fails_with_what_it_is() {
              which is another in \"c\""
         )
     );
-    assert_eq!(fails(one(), async |_| ()).await, format!("{step_1} the connection ended"));
+    assert_eq!(
+        fails(one(), async |_| ()).await,
+        format!("{step_1} the connection ended: closed by the peer")
+    );
     let log = Script::new().expect_notify(&Log { text: String::new() });
     assert_eq!(
         fails(log, async |peer| {

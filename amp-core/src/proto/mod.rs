@@ -81,6 +81,7 @@ pub(crate) use {
     lanes::{LaneId, Place, Turn},
     liveness::{Liveness, Pings},
     outgoing::Removed,
+    phase::End,
     released::Released,
     switch::Leaving,
     timers::{Timer, Timers},

@@ -5,6 +5,15 @@ use std::time::Duration;
 
 use crate::proto::CloseReason;
 
+/// How many bytes of the peer are read and dropped at the end: about as many as the buffers of both
+/// systems may hold when it hears of the end.
+const FAREWELL_BYTES: usize = 16 << 20;
+
+/// How many, and for how long, when the end is the peer's own fault. It has no claim to anything
+/// but to be told.
+const SHORT_FAREWELL_BYTES: usize = 256 << 10;
+const SHORT_FAREWELL: Duration = Duration::from_secs(1);
+
 /// How far a connection has come.
 #[derive(Debug)]
 enum Phase {
@@ -30,6 +39,12 @@ pub(crate) struct End {
     phase: Phase,
     /// Why nothing can be sent any more, while what the peer sent before is still read.
     broken: Option<CloseReason>,
+}
+
+impl Default for End {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl End {
@@ -135,6 +150,16 @@ impl CloseReason {
     /// Whether the peer sends nothing more.
     pub(crate) fn is_end_of_stream(&self) -> bool {
         matches!(self, CloseReason::Peer | CloseReason::Truncated { .. })
+    }
+
+    /// How long the end may take, of at most `timeout`, and how many bytes of the peer are read and
+    /// dropped meanwhile.
+    pub(crate) fn farewell(&self, timeout: Duration) -> (Duration, usize) {
+        if self.is_fault_of_peer() {
+            (timeout.min(SHORT_FAREWELL), SHORT_FAREWELL_BYTES)
+        } else {
+            (timeout, FAREWELL_BYTES)
+        }
     }
 
     /// Whether the peer is to blame.

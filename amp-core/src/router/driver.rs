@@ -35,12 +35,6 @@ const SLICES: usize = 32;
 /// How often it is looked whether the peer is there, while it is not read from.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// How many bytes of the peer are read and dropped at the end; and how many, and for how long, when the
-/// end is its own fault.
-const FAREWELL_BYTES: usize = 16 << 20;
-const SHORT_FAREWELL_BYTES: usize = 256 << 10;
-const SHORT_FAREWELL: Duration = Duration::from_secs(1);
-
 /// Drives one routed connection: a future that resolves when it has ended, to the reason.
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; a route that
@@ -56,7 +50,8 @@ pub(super) struct Driver {
     taken: Vec<RouteId>,
     /// Looks whether the peer is there, while it is not read from.
     lookout: Option<Pin<Box<Sleep>>>,
-    broken: Option<Broken>,
+    /// Until when the peer is read from though nothing can be written any more.
+    broken: Option<Pin<Box<Sleep>>>,
     ending: Option<Ending>,
 }
 
@@ -78,15 +73,8 @@ struct Held {
     deadline: Pin<Box<Sleep>>,
 }
 
-/// Nothing can be written any more. What the peer sent before it went is still read.
-struct Broken {
-    reason: CloseReason,
-    deadline: Pin<Box<Sleep>>,
-}
-
-/// How the connection ends, once that has begun.
+/// The last exchange with the peer, once the end has begun.
 struct Ending {
-    reason: CloseReason,
     deadline: Pin<Box<Sleep>>,
     /// Whether the peer was told that nothing more will be sent.
     shut_down: bool,
@@ -134,10 +122,15 @@ impl Driver {
             if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
                 state.driver = Some(cx.waker().clone());
             }
-            state.closing || state.is_abandoned()
+            if state.is_abandoned() {
+                state.end.begin(CloseReason::Local);
+            }
+            state.end.begun().cloned()
         };
-        if closing && self.ending.is_none() {
-            self.begin_ending(CloseReason::Local, false);
+        if let Some(reason) = closing
+            && self.ending.is_none()
+        {
+            self.begin_ending(reason, false);
         }
     }
 
@@ -304,29 +297,30 @@ impl Driver {
     /// Nothing more is handed out. What the routes have to send is still sent.
     fn begin_ending(&mut self, reason: CloseReason, peer_done: bool) {
         self.input.held = None;
-        let wakers = { self.shared.lock().table.end_receiving(&reason) };
+        let (wakers, reason) = {
+            let mut state = self.shared.lock();
+            let wakers = state.table.end_receiving(&reason);
+            (wakers, state.end.begin(reason.clone()).cloned().unwrap_or(reason))
+        };
         wakers.into_iter().for_each(Waker::wake);
         let shut_down = self.broken.is_some();
-        let reason = match &self.broken {
-            Some(broken) => broken.reason.clone(),
-            None => reason,
-        };
-        let timeout = self.limits.close_timeout;
-        let (timeout, left) = match reason {
-            CloseReason::Protocol(_) => (timeout.min(SHORT_FAREWELL), SHORT_FAREWELL_BYTES),
-            _ => (timeout, FAREWELL_BYTES),
-        };
+        let (timeout, left) = reason.farewell(self.limits.close_timeout);
         let deadline = Box::pin(sleep(timeout));
-        self.ending = Some(Ending { reason, deadline, shut_down, peer_done, left });
+        self.ending = Some(Ending { deadline, shut_down, peer_done, left });
     }
 
     /// Nothing more is sent. What has come is still handed out.
     fn begin_broken(&mut self, error: io::Error) {
         let reason = CloseReason::from(error);
-        let wakers = { self.shared.lock().table.end_sending(&reason) };
+        let wakers = {
+            let mut state = self.shared.lock();
+            let wakers = state.table.end_sending(&reason);
+            state.end.break_off(reason);
+            wakers
+        };
         wakers.into_iter().for_each(Waker::wake);
         self.writing.clear();
-        self.broken = Some(Broken { reason, deadline: self.deadline() });
+        self.broken = Some(self.deadline());
         if let Some(ending) = &mut self.ending {
             ending.shut_down = true;
         }
@@ -338,16 +332,16 @@ impl Driver {
 
     /// Ends the connection properly: what the routes queue until they are gone is sent, the peer is
     /// told that nothing more will come, and what it still sends is read and dropped.
-    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        if let Some(Broken { reason, deadline }) = &mut self.broken
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(deadline) = &mut self.broken
             && deadline.as_mut().poll(cx).is_ready()
         {
-            return Poll::Ready(reason.clone());
+            return Poll::Ready(());
         }
         let Some(ending) = &mut self.ending else { return Poll::Pending };
         if ending.deadline.as_mut().poll(cx).is_ready() {
             tracing::debug!("the connection did not end in time");
-            return Poll::Ready(ending.reason.clone());
+            return Poll::Ready(());
         }
         let mut reads = 0;
         while !ending.peer_done && ending.left > 0 {
@@ -364,7 +358,7 @@ impl Driver {
                     ending.left = ending.left.saturating_sub(received);
                     ending.peer_done = received == 0;
                 }
-                Poll::Ready(Err(_)) => return Poll::Ready(ending.reason.clone()),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => break,
             }
             attachments.clear();
@@ -373,24 +367,24 @@ impl Driver {
         if written && !ending.shut_down && self.shared.lock().table.has_sent_all() {
             match self.transport.as_mut().poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => ending.shut_down = true,
-                Poll::Ready(Err(_)) => return Poll::Ready(ending.reason.clone()),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => {}
             }
         }
         if ending.shut_down && (ending.peer_done || ending.left == 0) {
-            return Poll::Ready(ending.reason.clone());
+            return Poll::Ready(());
         }
         Poll::Pending
     }
 
-    /// Tells everybody that the connection has ended. The reason is the first one there was.
+    /// Tells everybody that the connection has ended.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         // Whoever hears of the end finds the stream closed.
         self.transport = Box::pin(ByteStream::new(tokio::io::empty()));
         self.writing.clear();
         let (reason, receiving, sending) = {
             let mut state = self.shared.lock();
-            let reason = state.reason.get_or_insert(reason).clone();
+            let (reason, _) = state.end.finish(reason);
             let receiving = state.table.end_receiving(&reason);
             (reason.clone(), receiving, state.table.end_sending(&reason))
         };
@@ -432,8 +426,9 @@ impl Future for Driver {
                 }
             }
         }
-        if let Poll::Ready(reason) = this.poll_ending(cx) {
-            return Poll::Ready(this.end(reason));
+        if this.poll_ending(cx).is_ready() {
+            let reason = this.shared.lock().end.refusal().cloned();
+            return Poll::Ready(this.end(reason.unwrap_or(CloseReason::Local)));
         }
         if more {
             runtime::defer(cx);
@@ -445,7 +440,7 @@ impl Future for Driver {
 /// A driver that is dropped before its time ends the connection.
 impl Drop for Driver {
     fn drop(&mut self) {
-        if self.shared.lock().reason.is_none() {
+        if self.shared.lock().end.over().is_none() {
             self.end(CloseReason::Local);
         }
     }

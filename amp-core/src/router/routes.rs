@@ -55,7 +55,7 @@ impl Routes {
     ///
     /// Once polled, the connection closes even when the future is dropped.
     pub async fn close(&self) -> CloseReason {
-        self.handle.shared().lock().closing = true;
+        self.handle.shared().lock().end.begin(CloseReason::Local);
         self.handle.shared().wake();
         self.closed().await
     }
@@ -70,7 +70,7 @@ impl Routes {
         let shared = self.handle.shared();
         loop {
             let ended = shared.ended.notified();
-            if let Some(reason) = &shared.lock().reason {
+            if let Some(reason) = shared.lock().end.over() {
                 return reason.clone();
             }
             ended.await;

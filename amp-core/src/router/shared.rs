@@ -4,7 +4,7 @@ use tokio::sync::Notify;
 
 use super::table::{Table, Wake};
 use crate::argument::PeerAddress;
-use crate::error::CloseReason;
+use crate::proto::End;
 
 /// What the driver, the routes and their handles share.
 #[derive(Default)]
@@ -22,9 +22,7 @@ pub(super) struct State {
     pub(super) driver: Wake,
     /// How many handles and routes there are.
     handles: usize,
-    /// Whether this side has asked for the end.
-    pub(super) closing: bool,
-    pub(super) reason: Option<CloseReason>,
+    pub(super) end: End,
 }
 
 impl State {

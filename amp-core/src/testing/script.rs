@@ -17,6 +17,7 @@ use crate::argument::{EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, Decoder};
 use crate::command::{Arguments, Command, CommandError, OneWay, read_arguments};
 use crate::connection::{Connection, Peer};
+use crate::error::CloseReason;
 use crate::proto::{Body, Core, CoreLimits, Event, IncomingCall, NotQueued, RemoteError};
 use crate::report::Report;
 use crate::responder::Responders;
@@ -554,7 +555,8 @@ impl Actor {
             let stream = self.stream.as_mut().ok_or("it had ended the connection")?;
             let read = stream.read_buf(&mut self.buffer).await;
             if read.map_err(|error| error.to_string())? == 0 {
-                return Err("the connection ended".to_owned());
+                let reason = CloseReason::end_of_stream(self.buffer.len());
+                return Err(format!("the connection ended: {reason}"));
             }
         }
     }

@@ -1,22 +1,12 @@
 //! How a connection ends, once that has begun.
 
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use super::state::{Driver, Ending, Input, READ_MIN, TURNS};
 use super::timing::now;
 use crate::error::CloseReason;
 use crate::proto::{Timer, Wants};
 use crate::runtime;
-
-/// How many bytes of the peer are read and dropped at the end: about as many as the buffers of both
-/// systems may hold when it hears of the end.
-const FAREWELL_BYTES: usize = 16 << 20;
-
-/// How many, and for how long, when the end is the peer's own fault. It has no claim to anything
-/// but to be told.
-const SHORT_FAREWELL_BYTES: usize = 256 << 10;
-const SHORT_FAREWELL: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Begins the farewell when the end has begun. A connection that is drained begins it when nothing
@@ -44,12 +34,7 @@ impl Driver {
 
     fn begin_ending(&mut self, reason: CloseReason) {
         self.stop_watching();
-        let timeout = self.shared.settings.limits.close_timeout;
-        let (timeout, left) = if reason.is_fault_of_peer() {
-            (timeout.min(SHORT_FAREWELL), SHORT_FAREWELL_BYTES)
-        } else {
-            (timeout, FAREWELL_BYTES)
-        };
+        let (timeout, left) = reason.farewell(self.shared.settings.limits.close_timeout);
         self.timers.set_after(Timer::Close, now(), timeout);
         let (shut_down, peer_done) = (self.broken.is_some(), self.input.over);
         self.ending = Some(Ending { reason, shut_down, peer_done, left });
