@@ -200,9 +200,23 @@ pub use amp_derive::{Argument, Arguments, Command, CommandError};
 /// at any time.
 #[doc(hidden)]
 pub mod __private {
+    pub use std::string::String;
+    pub use std::vec::Vec;
+
+    /// A text of its own.
+    pub fn owned(text: &str) -> String {
+        text.to_owned()
+    }
+
+    /// A list.
+    pub fn list<T, const N: usize>(items: [T; N]) -> Vec<T> {
+        items.into()
+    }
+
     pub use crate::argument::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
     pub use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
     pub use crate::command::amp_list::{read_amp_list, read_box, write_amp_list, write_box};
+    pub use crate::command::fields::{or_error, read_on};
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay};
     #[cfg(feature = "tokio")]
     pub use crate::panics::caught;

@@ -2,9 +2,9 @@
 //!
 //! Names in the expansion have mixed-site spans: they cannot meet the names of the item.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Literal, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{Ident, Path};
+use syn::{Ident, Lifetime, Path};
 
 use crate::ast::Struct;
 use crate::bodies::Bodies;
@@ -109,7 +109,7 @@ pub(crate) fn argument(item: &Struct<'_>, krate: &Path) -> TokenStream {
             fn list_from_string_proto(
                 value: #krate::__private::Value<'_>,
                 proto: &mut #krate::__private::Proto<'_>,
-            ) -> ::core::result::Result<::std::vec::Vec<Self>, #krate::__private::DecodeError> {
+            ) -> ::core::result::Result<#krate::__private::Vec<Self>, #krate::__private::DecodeError> {
                 #krate::__private::read_amp_list(value, proto)
             }
 
@@ -124,9 +124,9 @@ fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
     // Written in the order that the box has in the end, which spares its writer the sorting, and
     // read in the same. What is flattened comes last: its names are not known here.
     fields.sort_by_key(|field| (field.flatten, field.wire_name.value()));
-    let code = fields.iter().map(|field| expand_field::expand(field, krate));
-    let (writes, reads): (Vec<_>, Vec<_>) =
-        code.map(|FieldCode { write, read }| (write, read)).unzip();
+    let code: Vec<_> = fields.iter().map(|field| expand_field::expand(field, krate)).collect();
+    let writes = code.iter().map(|FieldCode { write, .. }| write);
+    let reads = code.iter().map(|FieldCode { read, .. }| read);
     let idents = fields.iter().map(|field| field.ident);
 
     let span = Span::mixed_site();
@@ -134,21 +134,72 @@ fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
         #(#writes)*
         ::core::result::Result::Ok(())
     };
-    // All are read before the first failure is looked at: what a box names beside its bytes is
-    // taken by whoever reads it, and is dropped with what was read. Without optimisation a `?` takes
-    // more of the stack than the field, once for each.
-    let results: Vec<_> =
+    // What a box names beside its bytes is taken by whoever reads it, and is dropped with what was
+    // read. So when a field cannot be read, those behind it are. That is a function of its own, and
+    // there is one way out: if each failure had to drop what is behind it, there would be as many ways
+    // through the code as pairs of fields. Without optimisation each way out takes of the stack, too.
+    let behind = code.iter().enumerate().skip(1).map(|(index, FieldCode { read_on, .. })| {
+        let index = Literal::usize_unsuffixed(index);
+        quote_spanned!(span=> if failed < #index { #read_on })
+    });
+    let rest = if fields.len() > 1 {
+        quote_spanned!(span=> |failed, input, proto| { #(#behind)* })
+    } else {
+        quote_spanned!(span=> |_, _, _| {})
+    };
+    let values: Vec<_> =
         (0..fields.len()).map(|index| Ident::new(&format!("field_{index}"), span)).collect();
-    let from_box = quote_spanned! {span=>
-        #(let #results = #reads;)*
-        ::core::result::Result::Ok(Self {
-            #(#idents: match #results {
-                ::core::result::Result::Ok(field) => field,
-                ::core::result::Result::Err(error) => {
-                    return ::core::result::Result::Err(error);
-                }
-            },)*
-        })
+    let indices = (0..fields.len()).map(Literal::usize_unsuffixed);
+    let from_box = if fields.is_empty() {
+        quote_spanned!(span=> ::core::result::Result::Ok(Self {}))
+    } else {
+        let fields = Lifetime::new("'fields", span);
+        quote_spanned! {span=>
+            let mut error = ::core::option::Option::None;
+            let failed = #fields: {
+                #(let ::core::option::Option::Some(#values) = #reads else {
+                    break #fields #indices;
+                };)*
+                return ::core::result::Result::Ok(Self { #(#idents: #values,)* });
+            };
+            #krate::__private::read_on(#rest, failed, error, input, proto)
+        }
     };
     (to_box, from_box)
+}
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::TokenTree;
+    use syn::{DeriveInput, parse_quote};
+
+    use super::*;
+    use crate::mistakes::Mistakes;
+
+    fn tokens(stream: TokenStream) -> usize {
+        let count = |token| match token {
+            TokenTree::Group(group) => 1 + tokens(group.stream()),
+            _ => 1,
+        };
+        stream.into_iter().map(count).sum()
+    }
+
+    /// How many tokens a struct of so many fields expands to.
+    fn expanded(fields: usize) -> usize {
+        let names = (0..fields).map(|n| Ident::new(&format!("f{n:03}"), Span::call_site()));
+        let input: DeriveInput = parse_quote!(
+            struct Many {
+                #(#[amp(default)] #names: Option<String>,)*
+            }
+        );
+        let item = Struct::parse(&input, "Arguments", &mut Mistakes::default());
+        tokens(arguments(&item, &parse_quote!(::amp_core), false, Bodies::Working))
+    }
+
+    #[test]
+    fn each_field_expands_to_as_much() {
+        let each = expanded(3) - expanded(2);
+        assert_eq!(expanded(503) - expanded(3), 500 * each);
+        assert!(each < 500, "{each} tokens");
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) fn command_error(item: &ErrorEnum<'_>, bodies: Bodies) -> TokenStream
     let code = name(working && !variants.is_empty(), quote_spanned!(span=> code));
     let description = name(working && described, quote_spanned!(span=> description));
     let (code_body, from_wire_body) = match bodies {
-        Bodies::Working => (code_of(variants), from_wire(variants)),
+        Bodies::Working => (code_of(variants), from_wire(item)),
         Bodies::Stubs => {
             let stub = quote_spanned!(span=> ::core::unreachable!());
             (stub.clone(), stub)
@@ -72,7 +72,8 @@ fn code_of(variants: &[Variant<'_>]) -> TokenStream {
     quote_spanned!(span=> match self { #(#arms)* })
 }
 
-fn from_wire(variants: &[Variant<'_>]) -> TokenStream {
+fn from_wire(item: &ErrorEnum<'_>) -> TokenStream {
+    let ErrorEnum { krate, variants, .. } = item;
     let span = Span::mixed_site();
     if variants.is_empty() {
         return quote_spanned!(span=> ::core::option::Option::None);
@@ -83,8 +84,8 @@ fn from_wire(variants: &[Variant<'_>]) -> TokenStream {
             // A type that does not take a description is reported at its own place.
             let span = ty.span().resolved_at(Span::mixed_site());
             quote_spanned! {span=>
-                (<#ty as ::core::convert::From<::std::string::String>>::from(
-                    ::std::borrow::ToOwned::to_owned(description),
+                (<#ty as ::core::convert::From<#krate::__private::String>>::from(
+                    #krate::__private::owned(description),
                 ))
             }
         });

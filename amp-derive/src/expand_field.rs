@@ -11,8 +11,10 @@ use crate::ast::{DefaultValue, Field};
 pub(crate) struct FieldCode {
     /// A statement in `to_box`.
     pub(crate) write: TokenStream,
-    /// An expression in `from_box`: the field, or why it cannot be read.
+    /// An expression in `from_box`: the field, or none and an `error`.
     pub(crate) read: TokenStream,
+    /// A statement that reads the field when another one could not be read.
+    pub(crate) read_on: TokenStream,
 }
 
 /// Expands `field`.
@@ -36,15 +38,20 @@ fn plain(field: &Field<'_>, krate: &Path) -> FieldCode {
     let write = quote_spanned! {span=>
         #argument::to_box(&self.#ident, #wire_name, out, proto)?;
     };
-    let mut read = quote_spanned!(span=> #argument::from_box(#wire_name, input, proto));
+    let mut read = quote_spanned! {span=>
+        #argument::read_field(#wire_name, input, proto, &mut error)
+    };
     if let Some(default) = default_of(field) {
-        read = quote_spanned! {span=>
+        read = no_block(quote_spanned! {span=>
             if #argument::is_in(#wire_name, input) {
                 #read
             } else #default
-        };
+        });
     }
-    FieldCode { write, read }
+    let read_on = quote_spanned! {span=>
+        #argument::read_field_on(#wire_name, input, proto);
+    };
+    FieldCode { write, read, read_on }
 }
 
 fn flattened(field: &Field<'_>, krate: &Path) -> FieldCode {
@@ -53,7 +60,12 @@ fn flattened(field: &Field<'_>, krate: &Path) -> FieldCode {
     let arguments = quote_spanned!(span=> <#ty as #krate::__private::Arguments>);
     FieldCode {
         write: quote_spanned!(span=> #arguments::to_box(&self.#ident, out, proto)?;),
-        read: quote_spanned!(span=> #arguments::from_box(input, proto)),
+        read: quote_spanned! {span=>
+            #krate::__private::or_error(#arguments::from_box(input, proto), &mut error)
+        },
+        read_on: quote_spanned! {span=>
+            ::core::mem::drop(#arguments::from_box(input, proto));
+        },
     }
 }
 
@@ -94,32 +106,48 @@ fn with(field: &Field<'_>, codec: &ExprPath, krate: &Path) -> FieldCode {
             |error| error.at(#wire_name),
         )
     };
+    let read_on = quote_spanned! {span=>
+        if let ::core::option::Option::Some(value) =
+            #krate::__private::BoxReader::take(input, #wire_name)
+        {
+            ::core::mem::drop(#value);
+        }
+    };
+    let value = quote_spanned!(span=> #krate::__private::or_error(#value, &mut error));
     let (value, absent) = match optional {
         None => (
             value,
             quote_spanned! {span=>
-                ::core::result::Result::Err(
-                    #krate::__private::DecodeError::missing().at(#wire_name),
+                #krate::__private::or_error(
+                    ::core::result::Result::Err(
+                        #krate::__private::DecodeError::missing().at(#wire_name),
+                    ),
+                    &mut error,
                 )
             },
         ),
         Some(_) => (
             quote_spanned! {span=>
-                ::core::result::Result::map(#value, ::core::option::Option::Some)
+                ::core::option::Option::map(#value, ::core::option::Option::Some)
             },
             quote_spanned! {span=>
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::option::Option::Some(::core::option::Option::None)
             },
         ),
     };
     let absent = default_of(field).unwrap_or(absent);
-    let read = quote_spanned! {span=>
+    let read = no_block(quote_spanned! {span=>
         match #krate::__private::BoxReader::take(input, #wire_name) {
             ::core::option::Option::Some(value) => #value,
             ::core::option::Option::None => #absent,
         }
-    };
-    FieldCode { write, read }
+    });
+    FieldCode { write, read, read_on }
+}
+
+/// The same expression, which an `else` may follow.
+fn no_block(expression: TokenStream) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> ::core::convert::identity(#expression))
 }
 
 /// What the field is when its argument is absent: a block, so that the compiler compares the types
@@ -134,7 +162,7 @@ fn default_of(field: &Field<'_>) -> Option<TokenStream> {
     };
     Some(quote_spanned! {Span::mixed_site()=> {
         let default: #ty = #default;
-        ::core::result::Result::Ok(default)
+        ::core::option::Option::Some(default)
     }})
 }
 

@@ -80,9 +80,9 @@ pub(crate) fn of_errors(item: &ErrorEnum<'_>) -> TokenStream {
     });
     quote_spanned! {span=>
         fn schema() -> ::core::option::Option<
-            ::std::vec::Vec<#krate::__private::ErrorSchema>,
+            #krate::__private::Vec<#krate::__private::ErrorSchema>,
         > {
-            ::core::option::Option::Some(::std::vec![#(#errors),*])
+            ::core::option::Option::Some(#krate::__private::list([#(#errors),*]))
         }
     }
 }
@@ -105,7 +105,7 @@ fn of_field(field: &Field<'_>, krate: &Path) -> TokenStream {
                 #krate::__private::BoxSchema::required(
                     #wire_name,
                     #krate::__private::WireType::Unknown(
-                        ::std::string::String::from(#path),
+                        #krate::__private::owned(#path),
                     ),
                 )
                 #optional

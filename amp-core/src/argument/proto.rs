@@ -186,6 +186,11 @@ impl<'a> Proto<'a> {
         self.left_values
     }
 
+    /// Whether what is read may name attachments.
+    pub(crate) fn carries_attachments(&self) -> bool {
+        self.attachments.kind().is_some()
+    }
+
     /// An element of a list: none when it cannot be read and the rest must be read all the same.
     /// Only what is read is claimed, and what is claimed and fails with the list is closed.
     pub(crate) fn read_on<T>(
@@ -195,7 +200,7 @@ impl<'a> Proto<'a> {
     ) -> Result<Option<T>, DecodeError> {
         match element {
             Ok(element) => Ok(Some(element)),
-            Err(error) if self.attachments.kind().is_none() => Err(error),
+            Err(error) if !self.carries_attachments() => Err(error),
             Err(error) => {
                 failed.get_or_insert(error);
                 Ok(None)

@@ -104,6 +104,33 @@ pub trait Argument: Sized {
         }
     }
 
+    /// Reads the argument as a field of a struct: leaves an `error` where there is none.
+    #[doc(hidden)]
+    #[allow(clippy::inline_always, reason = "the name is a constant where it is called")]
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn read_field(
+        name: &str,
+        input: &mut BoxReader<'_>,
+        proto: &mut Proto<'_>,
+        error: &mut Option<DecodeError>,
+    ) -> Option<Self> {
+        match Self::from_box(name, input, proto) {
+            Ok(field) => Some(field),
+            Err(cause) => {
+                *error = Some(cause);
+                None
+            }
+        }
+    }
+
+    /// Reads the argument when another field could not be read, for the attachments that it claims.
+    #[doc(hidden)]
+    #[cold]
+    #[inline(never)]
+    fn read_field_on(name: &str, input: &mut BoxReader<'_>, proto: &mut Proto<'_>) {
+        drop(Self::from_box(name, input, proto));
+    }
+
     /// Whether the argument is there at all, which decides what an `Option` of it is. An argument
     /// that implements [`from_box`](Argument::from_box) for other keys than `name` implements this
     /// as well.

@@ -3,6 +3,7 @@
 pub(crate) mod amp_list;
 mod arguments;
 mod error;
+pub(crate) mod fields;
 mod ping;
 mod reflect;
 mod schema;
