@@ -115,6 +115,21 @@ impl Schema {
         self.commands.get(name)
     }
 
+    /// Adds the commands of another schema.
+    ///
+    /// # Errors
+    ///
+    /// The name of a command that is another one in both. Those before it are added.
+    pub fn merge(&mut self, other: Schema) -> Result<(), String> {
+        for (name, command) in other.commands {
+            match self.commands.get(&name) {
+                Some(known) if *known != command => return Err(name),
+                _ => self.commands.insert(name, command),
+            };
+        }
+        Ok(())
+    }
+
     /// The commands, by their names.
     pub fn commands(&self) -> impl Iterator<Item = (&str, &CommandSchema)> {
         self.commands.iter().map(|(name, command)| (name.as_str(), command))

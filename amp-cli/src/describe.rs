@@ -1,0 +1,188 @@
+//! What is known of commands.
+
+use amp_core::schema::{BoxSchema, CommandSchema, Inner, Presence, Schema, WireType};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::mistake::{Mistake, no_such};
+use crate::options::Describe;
+use crate::{schemas, template};
+
+pub(crate) fn describe(options: &Describe, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
+    let schema = schemas::load_all(&options.schemas)?;
+    let written = match &options.command {
+        None if options.json => {
+            let all = schema.commands().map(|(name, command)| json(name, command));
+            writeln!(out, "{:#}", all.collect::<Value>())
+        }
+        None => list(&schema, out),
+        Some(name) => {
+            let command = schema
+                .command(name)
+                .ok_or_else(|| no_such("command", name, schema.commands().map(|(name, _)| name)))?;
+            if options.json {
+                writeln!(out, "{:#}", json(name, command))
+            } else if options.template {
+                writeln!(out, "{:#}", template::of(&command.arguments))
+            } else {
+                table(name, command, out)
+            }
+        }
+    };
+    written.map_err(|error| Mistake::new(error.to_string()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line for each command, with the first line of its documentation.
+fn list(schema: &Schema, out: &mut Vec<u8>) -> io::Result<()> {
+    let rows: Vec<_> = schema
+        .commands()
+        .map(|(name, command)| [signature(name, command), first_line(&command.docs)])
+        .collect();
+    write_rows(&rows, "", out)
+}
+
+fn first_line(docs: &str) -> String {
+    docs.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The name, and what is to be known of it.
+fn signature(name: &str, command: &CommandSchema) -> String {
+    let mut words = vec![name];
+    words.extend((!command.requires_answer).then_some("(one-way)"));
+    words.extend(command.is_switch.then_some("(switch)"));
+    words.extend(command.is_idempotent.then_some("(idempotent)"));
+    words.join(" ")
+}
+
+fn table(name: &str, command: &CommandSchema, out: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(out, "{}", signature(name, command))?;
+    for line in command.docs.lines() {
+        writeln!(out, "{}", format!("  {line}").trim_end())?;
+    }
+    for (title, schema) in [("arguments", &command.arguments), ("answer", &command.response)] {
+        let mut rows = Vec::new();
+        add_rows(schema, 0, &command.secrets, &mut rows);
+        if !rows.is_empty() {
+            writeln!(out, "\n{title}{}", if schema.strict { " (and no others)" } else { "" })?;
+            write_rows(&rows, "  ", out)?;
+        }
+    }
+    match command.errors.as_deref() {
+        None => writeln!(out, "\nerrors\n  it does not say which"),
+        Some([]) => Ok(()),
+        Some(errors) => {
+            let rows: Vec<_> = errors
+                .iter()
+                .map(|error| {
+                    let exception = error.exception.clone().unwrap_or_default();
+                    let fatal = if error.fatal { "closes the connection" } else { "" };
+                    [error.code.clone(), exception, fatal.to_owned(), first_line(&error.docs)]
+                })
+                .collect();
+            writeln!(out, "\nerrors")?;
+            write_rows(&rows, "  ", out)
+        }
+    }
+}
+
+/// A row for each argument, with those of boxes inside of it indented below.
+fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec<[String; 4]>) {
+    for argument in &schema.arguments {
+        let mut presence = match argument.presence {
+            Presence::Required => "",
+            Presence::Optional => "optional",
+            Presence::Defaulted => "default",
+        }
+        .to_owned();
+        if depth == 0 && secrets.contains(&argument.name) {
+            presence.push_str(if presence.is_empty() { "secret" } else { " secret" });
+        }
+        let name = format!("{:1$}{2}", "", 2 * depth, argument.name);
+        rows.push([name, argument.wire_type.to_string(), presence, first_line(&argument.docs)]);
+        if let Some(inner) = box_in(&argument.wire_type) {
+            add_rows(inner, depth + 1, secrets, rows);
+        }
+    }
+    for path in &schema.unknown {
+        let name = format!("{:1$}...", "", 2 * depth);
+        rows.push([name, format!("others, only known as {path}"), String::new(), String::new()]);
+    }
+}
+
+/// The box that a value is made of.
+pub(crate) fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
+    match wire_type {
+        WireType::Of(_, inner) => box_in(inner),
+        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
+        _ => None,
+    }
+}
+
+/// Writes rows whose columns are as wide as what is in them.
+fn write_rows<const N: usize>(
+    rows: &[[String; N]],
+    before: &str,
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in rows {
+        let columns = widths.iter().zip(row).filter(|(width, _)| **width > 0);
+        let cells: Vec<_> = columns.map(|(width, cell)| format!("{cell:width$}")).collect();
+        writeln!(out, "{before}{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn json(name: &str, command: &CommandSchema) -> Value {
+    let errors = command.errors.as_ref().map(|errors| {
+        let errors = errors.iter().map(|error| {
+            json!({
+                "code": error.code,
+                "fatal": error.fatal,
+                "exception": error.exception,
+                "docs": error.docs,
+            })
+        });
+        errors.collect::<Value>()
+    });
+    json!({
+        "command": name,
+        "docs": command.docs,
+        "requires_answer": command.requires_answer,
+        "switch": command.is_switch,
+        "idempotent": command.is_idempotent,
+        "secrets": command.secrets,
+        "arguments": json_of_box(&command.arguments),
+        "response": json_of_box(&command.response),
+        "errors": errors,
+    })
+}
+
+fn json_of_box(schema: &BoxSchema) -> Value {
+    let arguments = schema.arguments.iter().map(|argument| {
+        let presence = match argument.presence {
+            Presence::Required => "required",
+            Presence::Optional => "optional",
+            Presence::Defaulted => "default",
+        };
+        json!({
+            "name": argument.name,
+            "type": argument.wire_type.to_string(),
+            "presence": presence,
+            "docs": argument.docs,
+            "box": box_in(&argument.wire_type).map(json_of_box),
+        })
+    });
+    json!({
+        "arguments": arguments.collect::<Value>(),
+        "strict": schema.strict,
+        "unknown": schema.unknown,
+    })
+}

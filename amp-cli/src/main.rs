@@ -1,0 +1,44 @@
+//! `ampctl`, a command line for AMP: see `ampctl --help`.
+
+mod check;
+mod describe;
+mod mistake;
+mod options;
+mod packages;
+mod schemas;
+mod template;
+
+use clap::Parser;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::options::{Options, Subcommand};
+
+/// What it is to be asked again for: nothing was done.
+const WRONG_USE: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let mut out = Vec::new();
+    let done = match options.subcommand {
+        Subcommand::Describe(options) => describe::describe(&options, &mut out),
+        Subcommand::Check(options) => check::check(&options, &mut out),
+        Subcommand::Completions { shell } => {
+            packages::completions(shell, &mut out);
+            Ok(ExitCode::SUCCESS)
+        }
+        Subcommand::Man { folder } => packages::manuals(&folder),
+    };
+    // Whoever reads it may have read enough.
+    match (done, io::stdout().write_all(&out)) {
+        (Err(mistake), _) => {
+            eprintln!("ampctl: {mistake}");
+            ExitCode::from(WRONG_USE)
+        }
+        (Ok(_), Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("ampctl: cannot write: {error}");
+            ExitCode::from(WRONG_USE)
+        }
+        (Ok(code), _) => code,
+    }
+}

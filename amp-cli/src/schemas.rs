@@ -1,0 +1,47 @@
+//! Where schemas come from.
+
+use amp_core::schema::Schema;
+use std::fs;
+use std::process::Command;
+
+use crate::mistake::Mistake;
+
+/// The schema in a file, or in one of git's as it was in some revision.
+pub(crate) fn load(source: &str) -> Result<Schema, Mistake> {
+    let text = match source.strip_prefix("git:") {
+        Some(place) => of_git(source, place)?,
+        None => fs::read_to_string(source)
+            .map_err(|error| Mistake::new(format!("cannot read the schema {source}: {error}")))?,
+    };
+    text.parse().map_err(|error| Mistake::new(format!("{source}: {error}")))
+}
+
+/// All of them together.
+pub(crate) fn load_all(sources: &[String]) -> Result<Schema, Mistake> {
+    let mut all = Schema::default();
+    for source in sources {
+        all.merge(load(source)?).map_err(|twice| {
+            let what = "another schema has a different command";
+            Mistake::new(format!("{source}: {what} {twice:?}"))
+        })?;
+    }
+    Ok(all)
+}
+
+fn of_git(source: &str, place: &str) -> Result<String, Mistake> {
+    let Some((revision, path)) = place.split_once(':') else {
+        return Err(Mistake::new(format!(
+            "{source}: it is git:REVISION:PATH, as git:main:a/b.schema"
+        )));
+    };
+    // A path that does not begin with `./` begins at the top of the repository.
+    let output = Command::new("git")
+        .args(["show", "--end-of-options", &format!("{revision}:{path}")])
+        .output()
+        .map_err(|error| Mistake::new(format!("{source}: cannot run git: {error}")))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Mistake::new(format!("{source}: git says: {}", said.trim())));
+    }
+    String::from_utf8(output.stdout).map_err(|_| Mistake::new(format!("{source}: it is not UTF-8")))
+}

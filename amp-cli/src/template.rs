@@ -1,0 +1,36 @@
+//! Arguments to fill in.
+
+use amp_core::schema::{BoxSchema, Inner, WireType};
+use serde_json::{Map, Value, json};
+
+/// An object with a value for each argument, which dynamic values read as it is.
+pub(crate) fn of(schema: &BoxSchema) -> Value {
+    let arguments = schema.arguments.iter();
+    let pairs = arguments.map(|argument| (argument.name.clone(), sample(&argument.wire_type)));
+    Value::Object(pairs.collect::<Map<_, _>>())
+}
+
+fn sample(wire_type: &WireType) -> Value {
+    match wire_type {
+        WireType::OneOf(texts) => json!(texts.first()),
+        WireType::Of(form, inner) if form == "ListOf" => json!([sample(inner)]),
+        WireType::Of(_, inner) => sample(inner),
+        WireType::Box(Inner::Of(schema)) => of(schema),
+        WireType::AmpList(Inner::Of(schema)) => json!([of(schema)]),
+        // It is empty where it contains itself, or would never end.
+        WireType::AmpList(Inner::Outer(_)) => json!([]),
+        WireType::Box(Inner::Outer(_)) => json!({}),
+        WireType::Named(name) => match &**name {
+            "Integer" => json!(0),
+            "Float" => json!(0.5),
+            "Boolean" => json!(false),
+            "Decimal" => json!("0.00"),
+            "DateTime" => json!("2000-01-01T00:00:00.000000-00:00"),
+            "IpAddressBytes" => json!("192.0.2.1"),
+            "IpNetworkBytes" => json!("192.0.2.0/24"),
+            "Descriptor" => json!({ "descriptor": 0 }),
+            _ => json!("text"),
+        },
+        _ => json!("text"),
+    }
+}
