@@ -53,7 +53,7 @@ mod policy;
 mod reason;
 mod released;
 mod switch;
-#[cfg(test)]
+#[cfg(all(test, feature = "tokio"))]
 mod tests;
 mod timers;
 mod together;

@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::pair::Which::{self, Far, Near};
 use super::world::{Step, World};
 use crate::boxes::{AmpBox, BoxLimits};
-use crate::proto::{Body, Core, CoreLimits, Event, Then};
+use crate::proto::{Body, Core, CoreLimits, Event, Limits, Then};
 
 /// How many calls each side makes.
 const CALLS: usize = 20;
 
 /// Two sides that call each other. The near one also notifies.
 fn conversation() -> World {
-    let mut world = World::new(2 * CALLS, 2 * CALLS);
+    let mut world = World::new(Limits::default());
     for _ in 0..CALLS {
         world.take(&Step::Call { by: Near, size: 5, attachments: 0 });
         world.take(&Step::Call { by: Far, size: 5, attachments: 0 });
@@ -33,7 +33,7 @@ fn go_on(world: &mut World) {
         while !world.pair.side(which).running.is_empty() {
             world.take(&match which {
                 Near => Step::Fail { by: Near, call: 0 },
-                Far => Step::Answer { by: Far, call: 0, size: 5, attachments: 0 },
+                Far => Step::Answer { by: Far, call: 0, size: 5, attachments: 0, then: false },
             });
         }
         world.take(&Step::Run { of: which });

@@ -1,6 +1,7 @@
 //! Two cores that talk to each other, without sockets, tasks or clocks.
 
 mod conversations;
+mod driver;
 mod model;
 mod pair;
 mod pipe;

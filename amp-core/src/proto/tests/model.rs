@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::pair::{Pair, Which};
-use super::side::{Ended, Mark, Seen, Then, number};
+use super::side::{Mark, Seen, Taken, TakenBack, Then, number, ordinals};
 use crate::boxes::{AmpBox, keys};
-use crate::proto::{Answer, CallId, Counters};
+use crate::proto::core::WasRemoved;
+use crate::proto::{Answer, CallId, CloseReason, Counters};
 
 /// Something that not every case comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,17 @@ pub(super) enum Reached {
     NotificationTakenBack,
     SwitchTakenBack,
     StandIn,
+    /// A call of the peer is answered without a responder.
+    Refused,
+    /// Something runs when an answer is written.
+    After,
+    /// A caller waits for room.
+    NoRoom,
+    /// Nothing is read, since as many responders run as may.
+    Paused,
+    Closed,
+    /// An attachment is sent over a transport that carries none.
+    Uncarried,
 }
 
 impl Reached {
@@ -44,16 +56,17 @@ impl Reached {
         Self::SwitchGivenUp,
         Self::SwitchesCross,
         Self::Broken,
-        #[cfg(feature = "tokio")]
         Self::CallTakenBack,
-        #[cfg(feature = "tokio")]
         Self::AnswerTakenBack,
-        #[cfg(feature = "tokio")]
         Self::NotificationTakenBack,
-        #[cfg(feature = "tokio")]
         Self::SwitchTakenBack,
-        #[cfg(feature = "tokio")]
         Self::StandIn,
+        Self::Refused,
+        Self::After,
+        Self::NoRoom,
+        Self::Paused,
+        Self::Closed,
+        Self::Uncarried,
     ];
 }
 
@@ -75,7 +88,12 @@ struct Sent {
     boxes: VecDeque<Expected>,
     /// The tags of all its calls.
     tags: BTreeMap<String, usize>,
-    ended: Option<Ended>,
+    /// The answers behind which something runs, and where they end. That is not known any more once
+    /// boxes were taken back.
+    after: BTreeMap<usize, Option<u64>>,
+    /// Which boxes were received with attachments, and whether those came.
+    attached: BTreeMap<usize, (usize, bool)>,
+    ended: Option<String>,
 }
 
 /// A box that is on its way.
@@ -95,6 +113,7 @@ enum Kind {
     Failure,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 struct Call {
     by: Which,
     id: CallId,
@@ -107,24 +126,31 @@ struct Call {
     answered: Option<bool>,
     /// Whether the answer has come in.
     settled: bool,
+    /// Whether it was taken back before it was sent.
+    taken_back: bool,
     /// How it has ended for its caller.
     outcome: Option<Outcome>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
     Answered,
-    Ended(Ended),
-    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "a driver takes boxes back"))]
-    Refused,
+    NotSent,
+    /// For this reason.
+    Closed(String),
 }
 
 impl Call {
+    /// Whether nobody waits for it any more.
+    fn is_over(&self) -> bool {
+        self.given_up || self.outcome.is_some()
+    }
+
     /// Whether it takes a place among the outstanding ones. That of a switch which was given up is
     /// kept: its answer says which protocol the peer speaks.
     fn is_outstanding(&self) -> bool {
         let kept = self.asks.is_some() && !self.settled;
-        self.outcome.is_none() && (!self.given_up || kept)
+        kept || self.outcome.is_none() && !self.given_up
     }
 }
 
@@ -164,6 +190,7 @@ impl Model {
             received: false,
             answered: None,
             settled: false,
+            taken_back: false,
             outcome: None,
         };
         self.calls.insert(n, call);
@@ -181,10 +208,15 @@ impl Model {
         self.push(which, if well { Kind::Answer } else { Kind::Failure }, n, attachments);
     }
 
-    pub(super) fn given_up(&mut self, n: usize, waiter: Option<usize>) {
+    /// What runs once this answer is written, which ends at this place.
+    pub(super) fn runs_after(&mut self, which: Which, n: usize, end: u64) {
+        self.sides[which as usize].after.insert(n, Some(end));
+    }
+
+    /// A caller has gone; `waited` says whether it was taken from among those who wait.
+    pub(super) fn given_up(&mut self, n: usize, waited: bool) {
         let call = self.calls.get_mut(&n).expect("a call that was made");
-        let expected = (!call.settled).then_some(n);
-        assert_eq!(waiter, expected, "who gives up is who waited, if the answer has not come");
+        assert_eq!(waited, !call.settled, "who gives up waited, if the answer has not come");
         call.given_up = true;
         if call.settled {
             self.reached.insert(Reached::GivenUpWithAnswer);
@@ -196,20 +228,28 @@ impl Model {
         let mut seen = std::mem::take(&mut pair.side(which).seen);
         while let Some(first) = seen.pop_front() {
             match first {
-                Seen::Box(ampbox, arrived) => {
+                Seen::Box { ampbox, arrived, carried } => {
                     let says = seen.pop_front();
-                    let marks = &pair.side(which).marks[..arrived];
-                    let marks: Vec<_> = marks.iter().map(|(_, mark)| *mark).collect();
-                    self.received(which, &ampbox, says.as_ref(), &marks);
+                    let marks: Vec<_> = pair.side(which).driver.marks(arrived).collect();
+                    self.received(which, &ampbox, says.as_ref(), &marks, carried);
                 }
-                Seen::Taken(n, answer) => self.taken(which, n, &answer),
-                #[cfg(feature = "tokio")]
+                Seen::Claimed(n, claimed) => self.claimed(which, n, &claimed),
+                Seen::Taken(n, taken) => self.taken(which, n, &taken),
+                Seen::Refused(n) => {
+                    self.reached.insert(Reached::Refused);
+                    self.answered(which, n, false, 0);
+                }
+                Seen::After(n, written) => {
+                    self.reached.insert(Reached::After);
+                    let end = self.sides[which as usize].after.remove(&n).expect("it runs once");
+                    assert!(end.is_none_or(|end| end <= written), "the answer is written first");
+                }
                 Seen::TakenBack(boxes) => {
                     for taken_back in &boxes {
                         self.taken_back(which, taken_back);
                     }
                 }
-                Seen::Ended(why, told) => self.ended(which, why, &told),
+                Seen::Ended(why) => self.ended(which, &why),
                 other => panic!("{other:?} without a box"),
             }
         }
@@ -217,10 +257,23 @@ impl Model {
         if side.ended.is_none() {
             assert_eq!(side.core.outstanding(), self.outstanding(which), "outstanding calls");
         }
+        if side.driver.is_paused() {
+            self.reached.insert(Reached::Paused);
+        }
+        if !side.queueing.is_empty() {
+            self.reached.insert(Reached::NoRoom);
+        }
     }
 
     /// A box has come in, of which the core says this.
-    fn received(&mut self, which: Which, ampbox: &AmpBox, says: Option<&Seen>, marks: &[Mark]) {
+    fn received(
+        &mut self,
+        which: Which,
+        ampbox: &AmpBox,
+        says: Option<&Seen>,
+        marks: &[Mark],
+        carried: bool,
+    ) {
         let sent = &mut self.sides[which.other() as usize];
         let expected = sent.boxes.pop_front().expect("a box that was sent");
         let Expected { kind, n, attachments } = expected;
@@ -249,18 +302,32 @@ impl Model {
                 self.answer_received(which, n, says);
             }
         }
-        if let Some(ordinals) = ampbox.get("ordinals") {
-            let text = std::str::from_utf8(ordinals).expect("text");
-            let (first, count) = text.split_once('+').expect("two numbers");
-            let [first, count] = [first, count].map(|n| n.parse::<usize>().expect("a number"));
-            assert_eq!(count, attachments);
-            let named: Vec<_> = marks.iter().copied().skip(first).take(count).collect();
-            let expected: Vec<_> = (0..count).map(|at| Mark { of: Some(n), at }).collect();
-            assert_eq!(named, expected, "attachments come in order, no later than their box");
-            if marks[..first].iter().any(|mark| mark.of.is_none()) {
-                self.reached.insert(Reached::StandIn);
-            }
+        let named = ordinals(ampbox).unwrap_or(0..0);
+        assert_eq!(named.len(), attachments);
+        if attachments == 0 {
+            return;
         }
+        let place = (attachments, carried);
+        self.sides[which as usize].attached.insert(n, place);
+        if !carried {
+            self.reached.insert(Reached::Uncarried);
+            return;
+        }
+        let first = named.start;
+        let named = marks.iter().copied().skip(first).take(attachments);
+        let expected = (0..attachments).map(|at| Mark { of: Some(n), at });
+        assert!(named.eq(expected), "attachments come in order, no later than their box");
+        if marks[..first].iter().any(|mark| mark.of.is_none()) {
+            self.reached.insert(Reached::StandIn);
+        }
+    }
+
+    /// Whoever reads a box gets what it names, whatever others leave unread.
+    fn claimed(&mut self, which: Which, n: usize, claimed: &[Option<Mark>]) {
+        let (count, carried) =
+            self.sides[which as usize].attached.remove(&n).expect("claimed once");
+        let mark = |at| carried.then_some(Mark { of: Some(n), at });
+        assert!(claimed.iter().copied().eq((0..count).map(mark)), "{n} has claimed {claimed:?}");
     }
 
     fn answer_received(&mut self, which: Which, n: usize, says: Option<&Seen>) {
@@ -269,7 +336,7 @@ impl Model {
         assert!(!std::mem::replace(&mut call.settled, true), "a call has one answer");
         match says {
             Some(Seen::Answered(waiter)) => {
-                assert_eq!((*waiter, call.given_up), (n, false), "the answer is its caller's");
+                assert_eq!((*waiter, call.is_over()), (n, false), "the answer is its caller's");
                 assert!(!well || call.asks.is_none(), "a switch that was agreed to is made");
                 self.reached.insert(match (well, call.asks) {
                     (true, _) => Reached::Answered,
@@ -278,7 +345,7 @@ impl Model {
                 });
             }
             Some(Seen::Switched(waiter)) => {
-                let waits = (!call.given_up).then_some(n);
+                let waits = (!call.is_over()).then_some(n);
                 assert_eq!((*waiter, well), (waits, true), "who asked learns of the switch");
                 self.reached.insert(match call.asks.expect("it asks for a switch") {
                     Then::HandOver => Reached::HandedOver,
@@ -287,34 +354,45 @@ impl Model {
             }
             Some(Seen::Late(id, was_well)) => {
                 assert_eq!((*id, *was_well), (call.id, well), "a late answer is its call's");
-                assert!(call.given_up && call.asks.is_none(), "somebody waits: {n}");
+                assert!(call.is_over() && call.asks.is_none(), "somebody waits: {n}");
                 self.reached.insert(Reached::LateAnswer);
             }
             Some(Seen::Ignored) => {
-                assert!(call.given_up && call.asks.is_some() && !well, "somebody waits: {n}");
+                assert!(call.is_over() && call.asks.is_some() && !well, "somebody waits: {n}");
                 self.reached.insert(Reached::SwitchGivenUp);
             }
             other => panic!("{which:?} says {other:?} of the answer to call {n}"),
         }
     }
 
-    /// A caller has taken its answer.
-    fn taken(&mut self, which: Which, n: usize, answer: &Answer) {
+    /// A caller has learned what has come of its call.
+    fn taken(&mut self, which: Which, n: usize, taken: &Taken) {
         let call = self.calls.get_mut(&n).expect("a call that was made");
-        assert_eq!((call.by, call.settled, call.given_up), (which, true, false));
-        assert_eq!(answer.is_ok(), call.answered == Some(true), "what was answered comes");
-        let says = match answer {
-            Ok(ampbox) => number(ampbox),
-            Err(error) => error.description.parse().ok(),
+        assert_eq!((call.by, call.given_up), (which, false));
+        let outcome = match taken {
+            Taken::Answer(answer) => {
+                assert!(call.settled && !call.taken_back, "an answer has come");
+                check_answer(n, answer, call.answered);
+                Outcome::Answered
+            }
+            Taken::NotSent => {
+                assert!(call.taken_back, "it was taken back");
+                Outcome::NotSent
+            }
+            Taken::Closed(reason) => {
+                assert!(!call.settled, "an answer that has come counts");
+                Outcome::Closed(format!("{reason:?}"))
+            }
         };
-        assert!(says.is_none_or(|says| says == n), "call {n} has the answer of {says:?}");
-        assert_eq!(call.outcome.replace(Outcome::Answered), None, "a call has one outcome");
+        assert_eq!(call.outcome.replace(outcome), None, "a call has one outcome");
     }
 
     #[cfg(feature = "tokio")]
-    fn taken_back(&mut self, which: Which, taken_back: &super::side::TakenBack) {
-        use crate::proto::WasRemoved;
-
+    fn taken_back(&mut self, which: Which, taken_back: &TakenBack) {
+        let after = &mut self.sides[which as usize].after;
+        for end in after.values_mut() {
+            *end = None;
+        }
         let value = String::from_utf8(taken_back.value.clone()).expect("text");
         let (kind, n) = match &taken_back.key[..] {
             keys::ASK => (Kind::Call, self.sides[which as usize].tags[&value]),
@@ -331,21 +409,23 @@ impl Model {
         match (kind, &taken_back.was) {
             (Kind::Call, WasRemoved::Call { id, waits: waited, asked_switch }) => {
                 let call = self.calls.get_mut(&n).expect("a call that was made");
-                let waits = (!call.given_up).then_some(n);
-                assert_eq!((*id, *waited), (call.id, waits.is_some()));
+                let waits = !call.given_up && call.outcome.is_none();
+                assert_eq!((*id, *waited), (call.id, waits));
                 assert_eq!(*asked_switch, call.asks.is_some());
-                call.settled = true;
-                let before = waits.and_then(|_| call.outcome.replace(Outcome::Refused));
-                assert_eq!(before, None, "a call has one outcome");
+                (call.settled, call.taken_back) = (true, true);
                 self.reached.insert(match call.asks {
                     None => Reached::CallTakenBack,
                     Some(_) => Reached::SwitchTakenBack,
                 });
             }
-            (Kind::Call, WasRemoved::OneWay) => assert!(self.calls[&n].given_up),
+            (Kind::Call, WasRemoved::OneWay) => {
+                let call = &self.calls[&n];
+                assert!(call.given_up || call.outcome.is_some(), "somebody waits: {n}");
+            }
             (Kind::Answer, WasRemoved::Answer) => {
                 self.calls.get_mut(&n).expect("a call that was made").answered = Some(false);
                 self.push(which, Kind::Failure, n, 0);
+                self.sides[which as usize].after.remove(&n);
                 self.reached.insert(Reached::AnswerTakenBack);
             }
             (Kind::Notification, WasRemoved::OneWay) => {
@@ -355,56 +435,62 @@ impl Model {
         }
     }
 
-    /// A side has ended: all callers whose calls are outstanding are told so, and nobody else.
-    fn ended(&mut self, which: Which, why: Ended, told: &[usize]) {
-        self.sides[which as usize].ended = Some(why);
+    fn ended(&mut self, which: Which, why: &CloseReason) {
+        let reason = format!("{why:?}");
+        let before = self.sides[which as usize].ended.replace(reason);
+        assert_eq!(before, None, "a side ends once");
         match why {
-            Ended::Broken => self.reached.insert(Reached::Broken),
-            Ended::SwitchesCross => self.reached.insert(Reached::SwitchesCross),
-            Ended::Switched => false,
+            CloseReason::Io(_) => self.reached.insert(Reached::Broken),
+            CloseReason::Protocol(_) => self.reached.insert(Reached::SwitchesCross),
+            CloseReason::Local => self.reached.insert(Reached::Closed),
+            _ => false,
         };
-        let told: BTreeSet<usize> = told.iter().copied().collect();
-        let mut waiting = BTreeSet::new();
-        for (n, call) in &mut self.calls {
-            if call.by == which && !call.given_up && call.outcome.is_none() {
-                call.outcome = Some(Outcome::Ended(why));
-                waiting.insert(*n);
-            }
-        }
-        assert_eq!(told, waiting, "every outstanding call is failed when its side ends");
     }
 
     /// Nothing is left to be done on either side: everything has come to its end.
     pub(super) fn check_end(&self, pair: &mut Pair) {
         for (n, call) in &self.calls {
-            let over = call.outcome.is_some() || call.given_up;
-            assert!(over, "the {:?} side waits for call {n} for ever", call.by);
-            let outcome = self.sides[call.by as usize].ended;
-            if let Some(Outcome::Ended(why)) = call.outcome {
-                assert_eq!(Some(why), outcome, "all are failed for the same reason");
+            assert!(call.is_over(), "the {:?} side waits for call {n} for ever", call.by);
+            let ended = &self.sides[call.by as usize].ended;
+            if let Some(Outcome::Closed(why)) = &call.outcome {
+                assert_eq!(Some(why), ended.as_ref(), "all are failed for the same reason");
             }
         }
-        let ended = Which::BOTH.map(|which| self.sides[which as usize].ended);
+        for which in Which::BOTH {
+            let side = pair.side(which);
+            assert!(side.queueing.is_empty(), "the {which:?} side waits for room for ever");
+            assert_eq!(side.core.waiters().count(), 0);
+        }
+        let ended = Which::BOTH.map(|which| self.sides[which as usize].ended.as_ref());
         if ended != [None, None] {
             assert!(!ended.contains(&None), "one side has ended, and the other has not: {ended:?}");
             return;
         }
         for which in Which::BOTH {
-            let left = &self.sides[which as usize].boxes;
-            assert!(left.is_empty(), "the {which:?} side has not sent {left:?}");
+            let sent = &self.sides[which as usize];
+            assert!(sent.boxes.is_empty(), "the {which:?} side has not sent {:?}", sent.boxes);
+            assert!(sent.after.is_empty(), "{:?} have not run", sent.after);
             let side = pair.side(which);
             assert_eq!(side.core.outstanding(), 0);
             assert_eq!((side.core.queued(), side.core.queued_boxes()), (0, 0));
             assert!(!side.core.holds() && !side.core.is_switching());
-            assert_eq!(side.core.waiters().count(), 0);
-        }
-        for calls in self.calls.values().filter(|call| call.received) {
-            assert!(calls.answered.is_some(), "a call that was received is answered");
+            let admission = side.core.admission;
+            assert_eq!((admission.running, admission.following, admission.bytes), (0, 0, 0));
         }
         let [near, far] = Which::BOTH.map(|which| pair.side(which).core.counters());
         check_counters(near, far);
         check_counters(far, near);
     }
+}
+
+/// What was answered is what comes.
+fn check_answer(n: usize, answer: &Answer, answered: Option<bool>) {
+    assert_eq!(answered, Some(answer.is_ok()), "what was answered comes");
+    let says = match answer {
+        Ok(ampbox) => number(ampbox),
+        Err(error) => error.description.parse().ok(),
+    };
+    assert!(says.is_none_or(|says| says == n), "call {n} has the answer of {says:?}");
 }
 
 /// What one side counts as sent, the other counts as received.

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::pipe::Pipe;
-use super::side::{Ended, Side};
-use crate::proto::CoreLimits;
+use super::side::Side;
+use crate::proto::Limits;
 
 /// Which of the two sides. What it sends goes into the pipe of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,16 +32,10 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Two sides with a stream that passes everything on at once.
-    pub(super) fn new(limits: CoreLimits, responders: usize) -> Self {
-        let side = || Side::new(limits, responders);
-        Self { sides: [side(), side()], pipes: [Pipe::new(), Pipe::new()], now: Instant::now() }
-    }
-
     /// Two sides with a stream that passes on only what it is told to.
-    pub(super) fn stalled(limits: CoreLimits, responders: usize) -> Self {
-        let pipes = [Pipe::stalled(), Pipe::stalled()];
-        Self { pipes, ..Self::new(limits, responders) }
+    pub(super) fn new(limits: Limits) -> Self {
+        let (sides, pipes) = ([Side::new(limits), Side::new(limits)], [Pipe::new(), Pipe::new()]);
+        Self { sides, pipes, now: Instant::now() }
     }
 
     pub(super) fn side(&mut self, which: Which) -> &mut Side {
@@ -56,32 +50,30 @@ impl Pair {
     /// Lets the driver of a side act, if it was woken. Whether it was.
     pub(super) fn run(&mut self, which: Which) -> bool {
         self.look_around();
+        let now = self.now;
+        let (side, incoming, outgoing) = self.parts(which);
+        side.run(incoming, outgoing, now)
+    }
+
+    /// Lets all deadlines of a side pass. Whether that ends it.
+    pub(super) fn end_in_time(&mut self, which: Which) -> bool {
+        let (side, incoming, outgoing) = self.parts(which);
+        side.time_is_over(incoming, outgoing)
+    }
+
+    /// A side, what it receives from, and what it sends to.
+    fn parts(&mut self, which: Which) -> (&mut Side, &mut Pipe, &mut Pipe) {
         let [near, far] = &mut self.pipes;
         let (incoming, outgoing) = match which {
             Which::Near => (far, near),
             Which::Far => (near, far),
         };
-        let ran = self.sides[which as usize].run(incoming, outgoing, self.now);
-        let ended = self.sides[which as usize].ended;
-        if matches!(ended, Some(Ended::Broken | Ended::SwitchesCross)) {
-            self.break_off();
-        }
-        ran
+        (&mut self.sides[which as usize], incoming, outgoing)
     }
 
-    /// Lets both sides act for as long as one of them is woken.
-    pub(super) fn run_all(&mut self) -> bool {
-        let mut ran = false;
-        while self.run(Which::Near) | self.run(Which::Far) {
-            ran = true;
-        }
-        ran
-    }
-
-    /// Lets time pass, and both sides act.
+    /// Lets time pass.
     pub(super) fn pass(&mut self, time: Duration) {
         self.now += time;
-        self.run_all();
     }
 
     /// Nothing passes any more, in either direction.

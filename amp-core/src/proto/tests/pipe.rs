@@ -9,6 +9,7 @@ use crate::argument::Attachment;
 
 /// What one side has sent and the other has not received.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a knob")]
 pub(super) struct Pipe {
     bytes: VecDeque<u8>,
     /// The attachments, each with the place of the byte that it came with. They arrive with it.
@@ -31,12 +32,15 @@ pub(super) struct Pipe {
     pub(super) closed: bool,
     /// Whether nothing passes any more.
     pub(super) broken: bool,
+    /// Whether nothing more is taken, while what is on the way still arrives.
+    pub(super) deaf: bool,
     /// Whether the next attachments that are sent are refused, and which of them: all, where there is
     /// none with that number.
     pub(super) refuses: Option<usize>,
 }
 
 impl Pipe {
+    /// A pipe that passes on only what it is told to.
     pub(super) fn new() -> Self {
         Self {
             bytes: VecDeque::new(),
@@ -44,19 +48,15 @@ impl Pipe {
             received: 0,
             transports: Vec::new(),
             arrived: 0,
-            room: usize::MAX,
+            room: 0,
             delay: Duration::ZERO,
-            stalled: false,
+            stalled: true,
             due: VecDeque::new(),
             closed: false,
             broken: false,
+            deaf: false,
             refuses: None,
         }
-    }
-
-    /// A pipe that passes on only what it is told to.
-    pub(super) fn stalled() -> Self {
-        Self { room: 0, stalled: true, ..Self::new() }
     }
 
     /// Takes as many bytes as there is room for, and all attachments with the first of them.
@@ -128,6 +128,11 @@ impl Pipe {
             marks.push((place, *attachment.downcast::<Mark>().expect("a mark")));
         }
         bytes
+    }
+
+    /// Whether the sender fails.
+    pub(super) fn refuses_bytes(&self) -> bool {
+        self.broken || self.deaf
     }
 
     /// Whether nothing is on the way.

@@ -14,6 +14,7 @@ use super::model::Reached;
 use super::pair::Which;
 use super::side::Then;
 use super::world::{Step, World};
+use crate::proto::Limits;
 
 fn step() -> impl Strategy<Value = Step> {
     let which = || prop_oneof![Just(Which::Near), Just(Which::Far)];
@@ -23,6 +24,12 @@ fn step() -> impl Strategy<Value = Step> {
     let call = || 0_usize..8;
     let bytes = || prop_oneof![1_usize..20, 20_usize..400, Just(1 << 20)];
     let then = prop_oneof![1 => Just(Then::HandOver), 3 => Just(Then::StartTls)];
+    let end = prop_oneof![
+        which().prop_map(|by| Step::Close { by }),
+        which().prop_map(|by| Step::Drain { by }),
+        which().prop_map(|of| Step::Deafen { of }),
+        Just(Step::Break),
+    ];
     prop_oneof![
         12 => (which(), size(), attachments())
             .prop_map(|(by, size, attachments)| Step::Call { by, size, attachments }),
@@ -31,8 +38,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (which(), call()).prop_map(|(by, call)| Step::Drop { by, call }),
         2 => (which(), then, attachments())
             .prop_map(|(by, then, attachments)| Step::AskSwitch { by, then, attachments }),
-        10 => (which(), call(), size(), attachments()).prop_map(
-            |(by, call, size, attachments)| Step::Answer { by, call, size, attachments }
+        10 => (which(), call(), size(), attachments(), any::<bool>()).prop_map(
+            |(by, call, size, attachments, then)| Step::Answer { by, call, size, attachments, then }
         ),
         4 => (which(), call()).prop_map(|(by, call)| Step::Fail { by, call }),
         10 => (which(), bytes()).prop_map(|(of, bytes)| Step::Take { of, bytes }),
@@ -40,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (which(), 0_usize..80).prop_map(|(of, attachment)| Step::Refuse { of, attachment }),
         20 => which().prop_map(|of| Step::Run { of }),
         8 => which().prop_map(|of| Step::Callers { of }),
-        1 => Just(Step::Break),
+        1 => end,
     ]
 }
 
@@ -65,7 +72,15 @@ fn whatever_happens_the_invariants_hold() {
     let reached = RefCell::new(BTreeMap::<Reached, usize>::new());
     let steps = (vec(step(), 0..STEPS), 1_usize..6, 1_usize..4, any::<bool>());
     let checked = TestRunner::new(config).run(&steps, |(steps, calls, responders, stalled)| {
-        let mut world = World::new(calls, responders);
+        let mut world = World::new(Limits {
+            outstanding_calls: calls,
+            running_responders: responders,
+            running_responders_max: responders + 2,
+            send_queue: 600,
+            send_queue_boxes: 6,
+            attachments_in_all: 1 << 20,
+            ..Limits::default()
+        });
         if !stalled {
             for which in Which::BOTH {
                 world.pair.pipe(which).open();

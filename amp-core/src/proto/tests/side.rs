@@ -1,16 +1,18 @@
-//! One side of a pair: a core, and what drives one.
+//! One side of a pair: a core, with the callers and responders around it.
 
 use bytes::BytesMut;
 use std::collections::{BTreeMap, VecDeque};
-use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use super::pipe::Pipe;
+use super::driver::Driver;
 use crate::argument::Attachment;
-use crate::boxes::{AmpBox, BoxError, BoxLimits, Decoder, keys};
+use crate::boxes::{AmpBox, BoxError, keys};
+use crate::proto::core::{Outcome, WasRemoved};
+use crate::proto::unclaimed::BoxNumber;
+use crate::proto::wants::{Situation, Wants};
 use crate::proto::{
-    self, Answer, Body, CallId, Core, CoreLimits, Event, IncomingCall, NotQueued, Outgoing,
+    self, Body, CallId, CloseReason, Core, Host, IncomingCall, Limits, NotQueued, RemoteError,
     SwitchRefused,
 };
 
@@ -31,23 +33,23 @@ pub(super) enum Then {
     StartTls,
 }
 
-/// Why a side has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// Nothing passes any more.
-    Broken,
-    /// Another protocol is spoken.
-    Switched,
-    /// Both sides have asked for a switch at the same time.
-    SwitchesCross,
+/// What the core keeps for a side: of an answer, what runs when it is written.
+pub(super) enum Hosted {}
+
+impl Host for Hosted {
+    type After = usize;
+    type Successor = ();
+    type Upgrade = ();
+    type Stream = ();
+    type Discard = ();
 }
 
 /// What a side has seen, in the order in which it did.
 #[derive(Debug)]
 pub(super) enum Seen {
-    /// A box was received, which the core has not been given yet. The number says how many
-    /// attachments came no later than its first byte.
-    Box(AmpBox, usize),
+    /// A box was received, which the core has not been given yet. So many attachments came no later
+    /// than its first byte; or it came over a transport that carries none.
+    Box { ampbox: AmpBox, arrived: usize, carried: bool },
     /// The core says that the call with this number was answered.
     Answered(usize),
     /// The core says that the peer has agreed to a switch, and who waited for that.
@@ -58,115 +60,151 @@ pub(super) enum Seen {
     Late(CallId, bool),
     /// The core says that an answer is nobody's.
     Ignored,
-    /// The caller with this number has looked, and taken its answer.
-    Taken(usize, Answer),
+    /// A box was read, with so many attachments, of which the core has given these.
+    Claimed(usize, Vec<Option<Mark>>),
+    /// The caller with this number has looked, and learned what has come of its call.
+    Taken(usize, Taken),
+    /// The call with this number was answered with this, without a responder.
+    Refused(usize),
+    /// What was to run when the answer to this call is written has run, with so many bytes written.
+    After(usize, u64),
     /// Boxes were taken back whose attachments were refused: the last first.
-    #[cfg(feature = "tokio")]
     TakenBack(Vec<TakenBack>),
-    /// It has ended, and has told these callers so.
-    Ended(Ended, Vec<usize>),
+    /// It has ended.
+    Ended(CloseReason),
+}
+
+/// What has come of a call.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Answer(Result<AmpBox, RemoteError>),
+    NotSent,
+    Closed(CloseReason),
 }
 
 /// A box that was taken back.
-#[cfg(feature = "tokio")]
 #[derive(Debug)]
 pub(super) struct TakenBack {
     /// Its first pair, which says which it is.
     pub(super) key: Vec<u8>,
     pub(super) value: Vec<u8>,
     /// What the core says of it.
-    pub(super) was: crate::proto::WasRemoved,
-}
-
-/// Whether a switch is being made. From the box that asks for it, or that agrees to it, bytes are
-/// not boxes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Switching {
-    No,
-    /// The peer has asked, and nobody has decided.
-    Asked,
-    /// The peer has agreed. Once everything before it is sent, the stream is another.
-    Agreed,
-    /// This side has agreed, which the peer does not know before it has received that.
-    Accepted,
+    pub(super) was: WasRemoved,
 }
 
 /// A call that is being answered.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) n: usize,
-    pub(super) tag: Vec<u8>,
+    /// None where no answer is wanted.
+    pub(super) tag: Option<Vec<u8>>,
     /// What it asks for, where that is a switch.
     pub(super) asks: Option<Then>,
+    /// How many bytes it counts with.
+    pub(super) bytes: usize,
 }
 
-/// One side: its core, the callers and responders around it, and a driver. That acts only when it was
-/// woken, so what nobody wakes it for is never done.
+/// A caller that waits for room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queueing {
+    pub(super) wants_answer: bool,
+    pub(super) size: usize,
+    pub(super) attachments: usize,
+}
+
+/// One side: its core, and those around it. None of them does anything before it is woken, so what
+/// nobody wakes it for is never done.
 pub(super) struct Side {
-    pub(super) core: Core<usize>,
-    decoder: Decoder,
-    buffer: BytesMut,
-    /// What the driver has taken off the queue.
-    writing: Outgoing,
-    woken: bool,
-    /// Whether the driver waits for bytes, and for room to write.
-    waits_to_read: bool,
-    waits_to_write: bool,
-    switching: Switching,
-    /// What the switch that this side has asked for, or agreed to, is to.
-    then: Option<Then>,
-    /// How many responders may run at once.
-    responders: usize,
-    /// Calls that were read and not begun.
-    waiting: VecDeque<IncomingCall>,
+    pub(super) core: Core<usize, Hosted>,
+    pub(super) driver: Driver,
+    /// What the driver waits for, while it does.
+    pub(super) parked: Option<Situation>,
+    /// What the core has made public.
+    pub(super) public: Wants,
     pub(super) running: Vec<Running>,
-    /// Who waits for an answer, or has one to take.
-    pub(super) callers: BTreeMap<usize, CallId>,
+    /// Whether it has agreed to a switch that is to be made.
+    pub(super) accepted: bool,
+    /// Who waits for an answer, or has one to take; and whether it is that of a switch.
+    pub(super) callers: BTreeMap<usize, (CallId, bool)>,
     /// The callers that were woken and have not looked yet.
     woken_callers: Vec<usize>,
+    /// Who wants to call and waits for room, and whether they were told to look.
+    pub(super) queueing: VecDeque<Queueing>,
+    pub(super) told_of_room: bool,
+    /// Who waited for the answers of calls that were given up.
+    gone: Vec<usize>,
     /// The ordinal of the next attachment.
-    next_ordinal: usize,
-    /// The attachments that were received.
-    pub(super) marks: Vec<(u64, Mark)>,
-    /// How many bytes were received.
-    received: u64,
-    /// How many switches to another transport were made.
-    switches: usize,
+    pub(super) next_ordinal: usize,
     pub(super) seen: VecDeque<Seen>,
-    pub(super) ended: Option<Ended>,
+    pub(super) ended: Option<CloseReason>,
 }
 
 impl Side {
-    pub(super) fn new(limits: CoreLimits, responders: usize) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
+        let mut core = Core::hosted(limits, limits.boxes, None);
+        let public = core.poll_wants().unwrap_or_default();
         Self {
-            core: Core::new(limits),
-            decoder: Decoder::new(BoxLimits::default()),
-            buffer: BytesMut::new(),
-            writing: Outgoing::default(),
-            woken: true,
-            waits_to_read: false,
-            waits_to_write: false,
-            switching: Switching::No,
-            then: None,
-            responders,
-            waiting: VecDeque::new(),
+            core,
+            driver: Driver::new(),
+            parked: Some(Situation::default()),
+            public,
             running: Vec::new(),
+            accepted: false,
             callers: BTreeMap::new(),
             woken_callers: Vec::new(),
+            queueing: VecDeque::new(),
+            told_of_room: false,
+            gone: Vec::new(),
             next_ordinal: 0,
-            marks: Vec::new(),
-            received: 0,
-            switches: 0,
             seen: VecDeque::new(),
             ended: None,
         }
     }
 
-    /// Changes the core, and wakes the driver.
-    fn change<R>(&mut self, change: impl FnOnce(&mut Core<usize>) -> R) -> R {
+    /// The one way to the core, as a connection's is: after a change, what the core wants is made public,
+    /// the driver is woken if there is something for it to do, and so is whom else it concerns.
+    pub(super) fn with<R>(&mut self, change: impl FnOnce(&mut Core<usize, Hosted>) -> R) -> R {
         let result = change(&mut self.core);
-        self.woken = true;
+        if let Some(wants) = self.core.poll_wants() {
+            self.public = wants;
+        }
+        if let Some(situation) = &self.parked
+            && !self.core.driver_wants(situation).is_nothing()
+        {
+            self.parked = None;
+        }
+        if let Some(released) = self.core.take_released() {
+            self.woken_callers.extend(released.callers);
+            self.gone.extend(released.gone);
+            self.told_of_room |= released.refuses;
+            for _ in released.after {
+                // What does not run after all is done.
+                self.finish_after();
+            }
+        }
         result
+    }
+
+    /// What runs after an answer is done.
+    pub(super) fn finish_after(&mut self) {
+        self.with(|core| core.finish(0, true));
+    }
+
+    /// The driver says that a caller has its answer.
+    pub(super) fn wake_caller(&mut self, n: usize) {
+        self.woken_callers.push(n);
+    }
+
+    /// Whether whoever wants to call has to wait: as a caller of a connection looks.
+    pub(super) fn is_crowded(&mut self) -> bool {
+        self.public.any(Wants::CROWDED)
+            && self
+                .with(|core| core.end.refusal().is_none() && !core.has_room() && !core.await_room())
+    }
+
+    /// How many attachments a box may have of so many: none once the transport carries none.
+    pub(super) fn carried(&self, attachments: usize) -> usize {
+        if self.public.any(Wants::BYTES_ONLY) { 0 } else { attachments }
     }
 
     /// The value that names the next attachments, if any.
@@ -187,24 +225,25 @@ impl Side {
         writer.finish().expect("it has pairs");
         let mark = |at| Arc::new(Mark { of: Some(n), at }) as Attachment;
         body.attachments = (0..attachments).map(mark).collect();
-        self.next_ordinal += attachments;
         body
     }
 
-    pub(super) fn call(
+    /// Makes a box with attachments, whose ordinals are taken if it is queued.
+    fn queue<R, E>(
         &mut self,
-        n: usize,
-        size: usize,
-        attachments: usize,
-    ) -> Result<CallId, NotQueued> {
+        (n, size, attachments): (usize, usize, usize),
+        queue: impl FnOnce(&mut Core<usize, Hosted>, &mut Body) -> Result<R, E>,
+    ) -> Result<R, E> {
         let mut body = self.body(n, size, attachments);
-        let called = self.change(|core| core.call(b"Call", &mut body, n));
-        if let Ok(id) = called {
-            self.callers.insert(n, id);
-        } else {
-            self.next_ordinal -= attachments;
-        }
-        called
+        let queued = self.with(|core| queue(core, &mut body))?;
+        self.next_ordinal += attachments;
+        Ok(queued)
+    }
+
+    pub(super) fn call(&mut self, n: usize, size: usize, with: usize) -> Result<CallId, NotQueued> {
+        let id = self.queue((n, size, with), |core, body| core.call(b"Call", body, n))?;
+        self.callers.insert(n, (id, false));
+        Ok(id)
     }
 
     pub(super) fn ask_switch(
@@ -213,309 +252,167 @@ impl Side {
         then: Then,
         attachments: usize,
     ) -> Result<CallId, SwitchRefused> {
-        if self.switching != Switching::No {
-            return Err(SwitchRefused::UnderWay);
-        }
-        let mut body = self.body(n, 0, attachments);
-        let command: &[u8] = match then {
-            Then::HandOver => b"HandOver",
-            Then::StartTls => b"StartTls",
+        let (command, follows): (&[u8], _) = match then {
+            Then::HandOver => (b"HandOver", proto::Then::HandOver),
+            Then::StartTls => (b"StartTls", proto::Then::Replace(())),
         };
-        let follows = &mut Some(match then {
-            Then::HandOver => proto::Then::HandOver,
-            Then::StartTls => proto::Then::Replace(()),
-        });
-        let asked = self.change(|core| core.ask_switch(command, &mut body, n, follows));
-        if let Ok(id) = &asked {
-            self.callers.insert(n, *id);
-            self.then = Some(then);
-        } else {
-            self.next_ordinal -= attachments;
-        }
-        asked
+        let id = self.queue((n, 0, attachments), |core, body| {
+            core.ask_switch(command, body, n, &mut Some(follows))
+        })?;
+        self.callers.insert(n, (id, true));
+        Ok(id)
     }
 
-    pub(super) fn notify(
-        &mut self,
-        n: usize,
-        size: usize,
-        attachments: usize,
-    ) -> Result<(), NotQueued> {
-        let mut body = self.body(n, size, attachments);
+    pub(super) fn notify(&mut self, n: usize, size: usize, with: usize) -> Result<(), NotQueued> {
         let command = format!("Note {n}");
-        let notified = self.change(|core| core.notify(command.as_bytes(), &mut body));
-        if notified.is_err() {
-            self.next_ordinal -= attachments;
-        }
-        notified
+        self.queue((n, size, with), |core, body| core.notify(command.as_bytes(), body))
     }
 
-    /// Gives a call up.
-    pub(super) fn forget(&mut self, n: usize) -> Option<usize> {
-        let id = self.callers.remove(&n).expect("a caller");
+    /// Gives a call up. Whether somebody waited for its answer.
+    pub(super) fn give_up(&mut self, n: usize) -> bool {
+        let (id, asks_switch) = self.callers.remove(&n).expect("a caller");
         self.woken_callers.retain(|woken| *woken != n);
-        self.change(|core| core.forget(id))
+        let given_up = self.with(|core| core.give_up(id, asks_switch, Some(())));
+        self.leave_box(given_up.number);
+        std::mem::take(&mut self.gone) == [n]
     }
 
-    /// Answers a call. What is too large is not sent: the call still wants an answer.
+    /// Answers a call, with what runs when that is written if `then` says so. What is too large is not
+    /// sent: the call still wants an answer.
     pub(super) fn answer(
         &mut self,
         at: usize,
-        size: usize,
-        attachments: usize,
+        (size, attachments): (usize, usize),
+        then: bool,
     ) -> Result<Running, BoxError> {
         let Running { n, ref tag, .. } = self.running[at];
-        let tag = tag.clone();
-        let mut body = self.body(n, size, attachments);
-        match self.change(|core| core.answer(&tag, &mut body)) {
-            Ok(()) => Ok(self.running.swap_remove(at)),
-            Err(error) => {
-                self.next_ordinal -= attachments;
-                Err(error)
+        if let Some(tag) = tag.clone() {
+            self.queue((n, size, attachments), |core, body| {
+                core.answer_then(&tag, body, &mut then.then_some(n))
+            })?;
+            if then {
+                self.with(|core| core.begin(0, true));
             }
         }
+        Ok(self.finish(at))
     }
 
-    pub(super) fn fail(&mut self, at: usize) -> Running {
+    /// A responder is done.
+    fn finish(&mut self, at: usize) -> Running {
         let running = self.running.swap_remove(at);
-        let description = running.n.to_string();
-        if running.asks.is_some() {
-            self.switching = Switching::No;
-            self.change(Core::refuse_switch);
-        }
-        self.change(|core| core.fail(&running.tag, b"NO", &description));
+        self.with(|core| core.finish(running.bytes, false));
         running
     }
 
-    /// Agrees to a switch. It fails instead while another one is under way.
+    pub(super) fn fail(&mut self, at: usize) -> Running {
+        let running = &self.running[at];
+        let (n, refuses, tag) = (running.n, running.asks.is_some(), running.tag.clone());
+        if refuses {
+            self.with(Core::refuse_switch);
+        }
+        if let Some(tag) = tag {
+            self.with(|core| core.fail(&tag, b"NO", &n.to_string()));
+        }
+        self.finish(at)
+    }
+
+    /// Agrees to a switch. It fails instead where it cannot be made.
     pub(super) fn accept_switch(&mut self, at: usize) -> Result<Running, Running> {
-        let tag = self.running[at].tag.clone();
-        let follows = match self.running[at].asks {
+        let running = &self.running[at];
+        let tag = running.tag.clone().expect("a switch wants an answer");
+        let follows = match running.asks {
             Some(Then::StartTls) => proto::Then::Replace(()),
             _ => proto::Then::Succeed(()),
         };
-        if self.change(|core| core.accept_switch(&tag, follows)).is_err() {
-            return Err(self.fail(at));
-        }
-        let running = self.running.swap_remove(at);
-        self.switching = Switching::Accepted;
-        self.then = running.asks;
-        Ok(running)
-    }
-
-    /// Wakes whoever waits for what the pipes have.
-    pub(super) fn notice(&mut self, incoming: &Pipe, outgoing: &Pipe) {
-        let readable = self.waits_to_read && incoming.is_readable();
-        let writable = self.waits_to_write && (outgoing.room > 0 || outgoing.broken);
-        self.woken |= readable || writable;
-    }
-
-    /// Whether there is anything for the driver to do.
-    pub(super) fn is_woken(&self) -> bool {
-        self.woken && self.ended.is_none()
-    }
-
-    /// Runs the driver, if it was woken. Whether it was.
-    pub(super) fn run(&mut self, incoming: &mut Pipe, outgoing: &mut Pipe, now: Instant) -> bool {
-        if !self.is_woken() {
-            return false;
-        }
-        self.woken = false;
-        if let Err(ended) = self.read(incoming).and_then(|()| {
-            self.start();
-            self.write(outgoing, now)?;
-            self.switch(incoming, outgoing)
-        }) {
-            self.end(ended);
-        }
-        true
-    }
-
-    fn read(&mut self, incoming: &mut Pipe) -> Result<(), Ended> {
-        // What comes behind a switch is not boxes, and waits in the pipe.
-        self.waits_to_read = self.switching == Switching::No;
-        if !self.waits_to_read {
-            return Ok(());
-        }
-        if incoming.broken {
-            return Err(Ended::Broken);
-        }
-        let bytes = incoming.receive(&mut self.marks);
-        self.received += bytes.len() as u64;
-        self.buffer.extend_from_slice(&bytes);
-        while self.switching == Switching::No
-            && let Some(ampbox) = self.decoder.decode(&mut self.buffer).expect("a box")
-        {
-            let end = self.received - self.buffer.len() as u64;
-            let start = end - ampbox.size() as u64;
-            let transports = [start, end - 1].map(|place| incoming.switches_before(place));
-            assert_eq!(transports, [self.switches; 2], "nothing is sent behind a switch too early");
-            let arrived = self.marks.partition_point(|(place, _)| *place <= start);
-            self.seen.push_back(Seen::Box(ampbox.clone(), arrived));
-            let event = self.core.handle_box(ampbox);
-            self.handle(event.expect("a box that means something"))?;
-        }
-        Ok(())
-    }
-
-    fn handle(&mut self, event: Event<usize>) -> Result<(), Ended> {
-        let mut crossed = false;
-        self.seen.push_back(match event {
-            Event::Answered { waiter, .. } => {
-                self.woken_callers.push(waiter);
-                Seen::Answered(waiter)
+        match self.with(|core| core.accept_switch(&tag, follows)) {
+            Ok(()) => {
+                self.accepted = true;
+                Ok(self.finish(at))
             }
-            Event::Switched(waiter) => {
-                self.woken_callers.extend(waiter);
-                self.switching = Switching::Agreed;
-                Seen::Switched(waiter)
-            }
-            Event::Called(call) => {
-                if asks(&call).is_some() {
-                    crossed = self.core.handle_switch().is_err();
-                    self.switching = Switching::Asked;
-                }
-                self.waiting.push_back(call);
-                Seen::Called
-            }
-            Event::Late { id, answer } => Seen::Late(id, answer.is_ok()),
-            Event::Ignored => Seen::Ignored,
-        });
-        if crossed { Err(Ended::SwitchesCross) } else { Ok(()) }
-    }
-
-    /// Begins the calls that wait, of which so many may run.
-    fn start(&mut self) {
-        while self.running.len() < self.responders
-            && let Some(call) = self.waiting.pop_front()
-        {
-            if let Some(tag) = call.tag() {
-                let n = number(call.ampbox()).expect("a number");
-                self.running.push(Running { n, tag: tag.to_vec(), asks: asks(&call) });
-            }
+            Err(_) => Err(self.fail(at)),
         }
     }
 
-    fn write(&mut self, outgoing: &mut Pipe, now: Instant) -> Result<(), Ended> {
-        self.waits_to_write = false;
-        loop {
-            if self.writing.is_empty() {
-                if self.core.outgoing().is_empty() {
-                    return Ok(());
-                }
-                self.core.outgoing().take(&mut self.writing);
-            }
-            if outgoing.broken {
-                return Err(Ended::Broken);
-            }
-            let mut slices = [IoSlice::new(&[]); 4];
-            let (count, attachments) = self.writing.parts(&mut slices);
-            #[cfg(feature = "tokio")]
-            if !attachments.is_empty()
-                && outgoing.room > 0
-                && let Some(at) = outgoing.refuses.take()
-            {
-                let at = (at < attachments.len()).then_some(at);
-                self.take_back(at)?;
-                continue;
-            }
-            let sent = outgoing.send(&slices[..count], attachments, now);
-            self.writing.advance(sent);
-            assert!(!self.writing.lacks_bytes(), "all attachments went with the first byte");
-            if sent == 0 {
-                self.waits_to_write = true;
-                return Ok(());
-            }
-        }
+    pub(super) fn close(&mut self) {
+        self.with(|core| core.close(CloseReason::Local));
     }
 
-    /// Changes the stream, where both sides agree and everything before that is sent.
-    fn switch(&mut self, incoming: &Pipe, outgoing: &mut Pipe) -> Result<(), Ended> {
-        if matches!(self.switching, Switching::No | Switching::Asked) || self.waits_to_write {
-            return Ok(());
-        }
-        let accepted = std::mem::replace(&mut self.switching, Switching::No) == Switching::Accepted;
-        let hands_over = self.then.take() == Some(Then::HandOver);
-        if accepted || hands_over {
-            let silent = self.buffer.is_empty() && incoming.is_empty();
-            assert!(silent, "nothing is sent behind a switch that both sides do not know of");
-        }
-        if hands_over {
-            return Err(Ended::Switched);
-        }
-        self.switches += 1;
-        outgoing.switch();
-        self.change(Core::resume);
-        Ok(())
-    }
-
-    /// Takes the boxes back whose attachments were refused: the one with the attachment at this place,
-    /// or all of them.
-    #[cfg(feature = "tokio")]
-    fn take_back(&mut self, at: Option<usize>) -> Result<(), Ended> {
-        let mut queued = Outgoing::default();
-        self.core.outgoing().take(&mut queued);
-        let held = self.core.held_attachments();
-        let waited = self.writing.attachments() + queued.attachments() + held;
-        let removed = if let Some(at) = at.filter(|_| held == 0) {
-            let stand_in = Arc::new(Mark { of: None, at: 0 }) as Attachment;
-            self.writing.append(queued);
-            self.writing.remove(at, &stand_in).map(|removed| vec![removed])
-        } else {
-            let (behind, first) = (queued.remove_all(), self.writing.remove_all());
-            self.writing.append(queued);
-            let all = first.zip(behind);
-            all.map(|(first, behind)| {
-                self.core.remove_held().into_iter().chain(behind).chain(first).collect()
-            })
-        };
-        let removed = removed.ok_or(Ended::Broken)?;
-        let mut taken_back = Vec::new();
-        let error = Arc::new(std::io::Error::other("refused"));
-        for removed in &removed {
-            let (key, value) = removed.first_pair().expect("a box begins with a pair");
-            let (key, value) = (key.to_vec(), value.to_vec());
-            let was = self.core.handle_removed(std::slice::from_ref(removed), 0, &error, "refused");
-            taken_back.push(TakenBack { key, value, was: was[0] });
-        }
-        if let Some(released) = self.core.take_released() {
-            for n in released.callers {
-                let id = self.callers.remove(&n).expect("a caller");
-                assert!(self.core.take_not_sent(id).is_some(), "it is told that it was not sent");
-            }
-        }
-        self.next_ordinal -= waited - self.writing.attachments() - self.core.held_attachments();
-        self.seen.push_back(Seen::TakenBack(taken_back));
-        self.woken = true;
-        Ok(())
+    pub(super) fn drain(&mut self) {
+        self.with(|core| core.drain(Duration::from_secs(1)));
     }
 
     /// Lets the callers look that were woken.
     pub(super) fn run_callers(&mut self) -> bool {
         let woken = std::mem::take(&mut self.woken_callers);
         for n in &woken {
-            if let Some(id) = self.callers.remove(n) {
-                let answer = self.core.take_answer(id).expect("it was woken for that");
-                self.seen.push_back(Seen::Taken(*n, answer));
-            }
+            let Some((id, _)) = self.callers.get(n).copied() else { continue };
+            let Some(outcome) = self.with(|core| core.poll_answer(id)) else { continue };
+            self.callers.remove(n);
+            let taken = match outcome {
+                Outcome::Answered(answer, number) => {
+                    if let Ok(ampbox) = &answer {
+                        self.claim(*n, ampbox, number);
+                    } else if let Some(number) = number {
+                        self.with(|core| core.unclaimed.done(number, None, true));
+                    }
+                    if number.is_some() {
+                        self.with(|core| core.decoding -= 1);
+                    }
+                    Taken::Answer(answer)
+                }
+                Outcome::NotSent(_) => Taken::NotSent,
+                Outcome::Closed(reason) => Taken::Closed(reason),
+            };
+            self.gone.clear();
+            self.seen.push_back(Seen::Taken(*n, taken));
         }
         !woken.is_empty()
     }
 
-    fn end(&mut self, ended: Ended) {
-        self.ended = Some(ended);
-        self.run_callers();
-        let told: Vec<usize> = self.core.waiters().map(|waiter| *waiter).collect();
-        for n in &told {
-            self.callers.remove(n);
+    /// Reads a box whole: claims what it names.
+    pub(super) fn claim(&mut self, n: usize, ampbox: &AmpBox, number: Option<BoxNumber>) {
+        let ordinals = ordinals(ampbox).unwrap_or(0..0);
+        let claimed: Vec<_> = ordinals
+            .clone()
+            .map(|ordinal| {
+                let claimed = self.with(|core| core.unclaimed.claim(ordinal as u64)).ok()?;
+                Some(*claimed.downcast::<Mark>().expect("a mark"))
+            })
+            .collect();
+        if let Some(number) = number {
+            let range =
+                (ordinals.start as u64, ordinals.end as u64 - u64::from(!ordinals.is_empty()));
+            let range = (!ordinals.is_empty()).then_some(range);
+            let dead = self.with(|core| core.unclaimed.done(number, range, true));
+            drop(dead);
         }
-        self.running.clear();
-        self.seen.push_back(Seen::Ended(ended, told));
+        if !ordinals.is_empty() {
+            self.seen.push_back(Seen::Claimed(n, claimed));
+        }
+    }
+
+    /// Nothing reads this box.
+    pub(super) fn leave_box(&mut self, number: Option<BoxNumber>) {
+        if let Some(number) = number {
+            self.with(|core| core.unclaimed.done(number, None, false));
+        }
+    }
+
+    pub(super) fn buffered(&self) -> &BytesMut {
+        &self.driver.buffer
     }
 }
 
+/// The ordinals that a box names.
+pub(super) fn ordinals(ampbox: &AmpBox) -> Option<std::ops::Range<usize>> {
+    let text = std::str::from_utf8(ampbox.get("ordinals")?).expect("text");
+    let (first, count) = text.split_once('+').expect("two numbers");
+    let [first, count] = [first, count].map(|n| n.parse::<usize>().expect("a number"));
+    Some(first..first + count)
+}
+
 /// What a call asks for, where that is a switch.
-fn asks(call: &IncomingCall) -> Option<Then> {
+pub(super) fn asks(call: &IncomingCall) -> Option<Then> {
     match call.command() {
         b"HandOver" => Some(Then::HandOver),
         b"StartTls" => Some(Then::StartTls),

@@ -2,9 +2,9 @@
 
 use super::model::{Model, Reached};
 use super::pair::{Pair, Which};
-use super::side::Then;
+use super::side::{Queueing, Then};
 use crate::boxes::{AmpBox, BoxLimits};
-use crate::proto::{CoreLimits, NotQueued, SwitchRefused};
+use crate::proto::{Limits, NotQueued, SwitchRefused};
 
 /// How large a box may be that a side sends, in bytes.
 const MAX_BYTES: usize = 20_000;
@@ -32,12 +32,14 @@ pub(super) enum Step {
         then: Then,
         attachments: usize,
     },
-    /// A responder ends, and answers; or it agrees to a switch.
+    /// A responder ends, and answers; or it agrees to a switch. Something may run `then`, when the
+    /// answer is written.
     Answer {
         by: Which,
         call: usize,
         size: usize,
         attachments: usize,
+        then: bool,
     },
     /// A responder fails, or refuses a switch.
     Fail {
@@ -67,6 +69,17 @@ pub(super) enum Step {
     Callers {
         of: Which,
     },
+    /// A side closes the connection, or does so once nothing is being answered.
+    Close {
+        by: Which,
+    },
+    Drain {
+        by: Which,
+    },
+    /// The stream takes nothing more from a side.
+    Deafen {
+        of: Which,
+    },
     /// The stream breaks.
     Break,
 }
@@ -80,55 +93,49 @@ pub(super) struct World {
 
 impl World {
     /// Two sides with a stream that passes on only what it is told to.
-    pub(super) fn new(outstanding_calls: usize, responders: usize) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         let boxes = BoxLimits { max_bytes: MAX_BYTES, ..BoxLimits::default() };
-        let limits = CoreLimits { outstanding_calls, boxes };
-        Self { pair: Pair::stalled(limits, responders), model: Model::default(), outstanding_calls }
+        let limits = Limits { unclaimed_attachments: 1 << 16, boxes, ..limits };
+        let outstanding_calls = limits.outstanding_calls;
+        Self { pair: Pair::new(limits), model: Model::default(), outstanding_calls }
     }
 
     /// What `pairs` and those of every box come to in bytes. It says whether they are too large.
-    fn fits(pairs: &[(&str, &str)], n: usize, size: usize, ordinals: &str) -> bool {
-        let (n, padding) = (n.to_string(), "-".repeat(size));
+    fn fits(pairs: &[(&str, String)], n: usize, size: usize, ordinals: &str) -> bool {
         let mut pairs = pairs.to_vec();
-        pairs.extend([("n", &n[..]), ("padding", &padding)]);
-        pairs.extend((!ordinals.is_empty()).then_some(("ordinals", ordinals)));
+        pairs.extend([("n", n.to_string()), ("padding", "-".repeat(size))]);
+        pairs.extend((!ordinals.is_empty()).then(|| ("ordinals", ordinals.to_owned())));
         AmpBox::from_pairs(pairs).expect("a box").encoded_len() <= MAX_BYTES
     }
 
     /// Takes a step. One that makes no sense any more is none.
     pub(super) fn take(&mut self, step: &Step) {
         match *step {
-            Step::Call { by, size, attachments } => self.call(by, size, attachments),
+            Step::Call { by, size, attachments } => {
+                self.queue(by, Queueing { wants_answer: true, size, attachments });
+            }
             Step::Notify { by, size, attachments } => {
-                if self.is_over(by) {
-                    return;
-                }
-                let n = self.model.next();
-                let ordinals = self.pair.side(by).ordinals(attachments);
-                let fits = Self::fits(&[("_command", &format!("Note {n}"))], n, size, &ordinals);
-                let notified = self.pair.side(by).notify(n, size, attachments);
-                assert_eq!(notified.is_ok(), fits, "{notified:?}");
-                if fits {
-                    self.model.notified(by, n, attachments);
-                }
+                self.queue(by, Queueing { wants_answer: false, size, attachments });
             }
             Step::Drop { by, call } => {
                 let side = self.pair.side(by);
                 let count = side.callers.len().max(1);
                 if let Some(n) = side.callers.keys().nth(call % count).copied() {
-                    let waiter = side.forget(n);
-                    self.model.given_up(n, waiter);
+                    let waited = side.give_up(n);
+                    self.model.given_up(n, waited);
                 }
             }
             Step::AskSwitch { by, then, attachments } => self.ask_switch(by, then, attachments),
-            Step::Answer { by, call, size, attachments } => {
-                self.answer(by, call, size, attachments);
+            Step::Answer { by, call, size, attachments, then } => {
+                self.answer(by, call, (size, attachments), then);
             }
             Step::Fail { by, call } => {
                 let side = self.pair.side(by);
                 if !side.running.is_empty() {
                     let running = side.fail(call % side.running.len());
-                    self.model.answered(by, running.n, false, 0);
+                    if running.tag.is_some() {
+                        self.model.answered(by, running.n, false, 0);
+                    }
                 }
             }
             Step::Take { of, bytes } => {
@@ -138,7 +145,10 @@ impl World {
             Step::Deliver { of, bytes } => self.pair.pipe(of).deliver(bytes),
             Step::Refuse { of, attachment } => self.pair.pipe(of).refuses = Some(attachment),
             Step::Run { of } => drop(self.run(of)),
-            Step::Callers { of } => drop(self.pair.side(of).run_callers()),
+            Step::Callers { of } => drop(self.run_callers(of)),
+            Step::Close { by } => self.pair.side(by).close(),
+            Step::Drain { by } => self.pair.side(by).drain(),
+            Step::Deafen { of } => self.pair.pipe(of).deaf = true,
             Step::Break => self.pair.break_off(),
         }
         self.look();
@@ -150,66 +160,99 @@ impl World {
         ran
     }
 
-    fn is_over(&mut self, which: Which) -> bool {
-        self.pair.side(which).ended.is_some()
-    }
-
     fn look(&mut self) {
         for which in Which::BOTH {
             self.model.look(&mut self.pair, which);
         }
     }
 
-    fn call(&mut self, by: Which, size: usize, attachments: usize) {
-        if self.is_over(by) {
-            return;
+    /// Lets the callers of a side look that were woken, and those who wait for room.
+    fn run_callers(&mut self, of: Which) -> bool {
+        let mut ran = self.pair.side(of).run_callers();
+        self.look();
+        let side = self.pair.side(of);
+        if std::mem::take(&mut side.told_of_room) {
+            while let Some(first) = side_first(self.pair.side(of)) {
+                ran = true;
+                self.pair.side(of).queueing.pop_front();
+                self.queue_now(of, first);
+            }
         }
+        self.look();
+        ran
+    }
+
+    /// Somebody wants to call, who waits while there is no room.
+    fn queue(&mut self, by: Which, queueing: Queueing) {
+        let side = self.pair.side(by);
+        if side.is_crowded() {
+            side.queueing.push_back(queueing);
+        } else {
+            self.queue_now(by, queueing);
+        }
+    }
+
+    fn queue_now(&mut self, by: Which, queueing: Queueing) {
         let n = self.model.next();
+        let Queueing { wants_answer, size, attachments } = queueing;
         let full = self.model.outstanding(by) == self.outstanding_calls;
         let calling = self.pair.side(by);
+        let over = calling.core.end.refusal().is_some();
+        assert!(over || calling.core.has_room(), "what is queued has a bound");
+        let attachments = calling.carried(attachments);
         let ordinals = calling.ordinals(attachments);
-        match calling.call(n, size, attachments) {
-            Ok(id) => {
+        let result = if wants_answer {
+            calling.call(n, size, attachments).map(|id| {
                 let tag = calling.core.tag(id);
-                assert!(!full, "no more calls are outstanding than may be");
-                let pairs = [("_ask", &*format!("{tag:x}")), ("_command", "Call")];
-                assert!(Self::fits(&pairs, n, size, &ordinals));
                 self.model.called(by, n, (id, tag), None, attachments);
+                vec![("_ask", format!("{tag:x}")), ("_command", "Call".to_owned())]
+            })
+        } else {
+            calling.notify(n, size, attachments).map(|()| {
+                self.model.notified(by, n, attachments);
+                vec![("_command", format!("Note {n}"))]
+            })
+        };
+        match result {
+            Ok(pairs) => {
+                assert!(!over && (!full || !wants_answer), "no more are outstanding than may be");
+                assert!(Self::fits(&pairs, n, size, &ordinals));
             }
             Err(NotQueued::TooManyCalls(_)) => {
-                assert!(full);
+                assert!(full && wants_answer);
                 self.model.reached.insert(Reached::TooManyCalls);
             }
             Err(NotQueued::TooLarge(_)) => {
                 self.model.reached.insert(Reached::TooLarge);
-                let pairs = [("_ask", "ffffffff"), ("_command", "Call")];
+                let pairs =
+                    [("_ask", "ffffffff".to_owned()), ("_command", "Note 10000".to_owned())];
                 assert!(!Self::fits(&pairs, n, size, &ordinals));
             }
-            Err(error @ NotQueued::Closed(_)) => panic!("{error}"),
+            Err(NotQueued::Closed(_)) => assert!(over),
         }
     }
 
     fn ask_switch(&mut self, by: Which, then: Then, attachments: usize) {
-        if self.is_over(by) {
-            return;
-        }
         let n = self.model.next();
         let full = self.model.outstanding(by) == self.outstanding_calls;
-        let side = self.pair.side(by);
-        let held = side.core.holds();
-        match side.ask_switch(n, then, attachments) {
+        let asking = self.pair.side(by);
+        let over = asking.core.end.refusal().is_some();
+        let held = asking.core.holds();
+        let attachments = asking.carried(attachments);
+        match asking.ask_switch(n, then, attachments) {
             Ok(id) => {
-                assert!(!full && !held);
-                let tag = side.core.tag(id);
+                assert!(!full && !held && !over);
+                let tag = asking.core.tag(id);
                 self.model.called(by, n, (id, tag), Some(then), attachments);
             }
             Err(SwitchRefused::NotQueued(NotQueued::TooManyCalls(_))) => assert!(full),
+            Err(SwitchRefused::NotQueued(NotQueued::Closed(_))) => assert!(over),
             Err(SwitchRefused::UnderWay | SwitchRefused::Replaced) => {}
             Err(error) => panic!("{error}"),
         }
     }
 
-    fn answer(&mut self, by: Which, call: usize, size: usize, attachments: usize) {
+    fn answer(&mut self, by: Which, call: usize, (size, with): (usize, usize), then: bool) {
         let answering = self.pair.side(by);
         if answering.running.is_empty() {
             return;
@@ -223,42 +266,81 @@ impl World {
             self.model.answered(by, n, well, 0);
             return;
         }
+        let attachments = answering.carried(with);
         let ordinals = answering.ordinals(attachments);
         let n = answering.running[at].n;
-        let tag = String::from_utf8(answering.running[at].tag.clone()).expect("text");
-        let fits = Self::fits(&[("_answer", &tag)], n, size, &ordinals);
-        let answered = answering.answer(at, size, attachments);
+        let tag = answering.running[at].tag.clone();
+        let answered = answering.answer(at, (size, attachments), then);
+        let Some(tag) = tag else { return };
+        let tag = String::from_utf8(tag).expect("text");
+        let fits = Self::fits(&[("_answer", tag)], n, size, &ordinals);
         assert_eq!(answered.is_ok(), fits, "{answered:?}");
         if fits {
+            let end = answering.core.end_of_queue();
             self.model.answered(by, n, true, attachments);
+            if then {
+                self.model.runs_after(by, n, end);
+            }
         }
     }
 
     /// Lets everything come to its end: the stream passes all, responders end, callers look. Nobody is
     /// woken who is not woken by that.
     pub(super) fn finish(&mut self) {
+        self.go_on_without_responders();
+        for which in Which::BOTH {
+            let side = self.pair.side(which);
+            let waits = side.ended.is_none() && side.driver.is_paused();
+            assert!(!waits || side.core.outstanding() == 0, "answers are read however many run");
+        }
+        while self.end_a_responder() || self.end_in_time() {
+            self.go_on_without_responders();
+        }
+        self.model.check_end(&mut self.pair);
+    }
+
+    fn go_on_without_responders(&mut self) {
         loop {
             for which in Which::BOTH {
                 self.pair.pipe(which).open();
                 self.pair.pipe(which).deliver(usize::MAX);
             }
-            let mut went_on = false;
-            for which in Which::BOTH {
-                went_on |= self.run(which) | self.pair.side(which).run_callers();
-                self.look();
-                if let Some(running) = self.pair.side(which).running.first() {
-                    let n = running.n;
-                    self.take(&match n % 3 {
-                        0 => Step::Fail { by: which, call: 0 },
-                        n => Step::Answer { by: which, call: 0, size: 0, attachments: n - 1 },
-                    });
-                    went_on = true;
-                }
-            }
-            self.look();
-            if !went_on {
-                return self.model.check_end(&mut self.pair);
+            let ran = Which::BOTH.map(|which| self.run(which) | self.run_callers(which));
+            if ran == [false, false] {
+                return;
             }
         }
     }
+
+    fn end_a_responder(&mut self) -> bool {
+        for which in Which::BOTH {
+            if let Some(running) = self.pair.side(which).running.first() {
+                let n = running.n;
+                self.take(&match n % 3 {
+                    0 => Step::Fail { by: which, call: 0 },
+                    n => Step::Answer {
+                        by: which,
+                        call: 0,
+                        size: 0,
+                        attachments: n - 1,
+                        then: false,
+                    },
+                });
+                return true;
+            }
+        }
+        false
+    }
+
+    fn end_in_time(&mut self) -> bool {
+        let ended = Which::BOTH.map(|which| self.pair.end_in_time(which));
+        self.look();
+        ended.contains(&true)
+    }
+}
+
+/// The first of those who wait for room, if there is some.
+fn side_first(side: &mut super::side::Side) -> Option<Queueing> {
+    let first = side.queueing.front().copied()?;
+    (!side.is_crowded()).then_some(first)
 }
