@@ -277,6 +277,7 @@ async fn a_connection_ends_once() {
         let _ = running.await;
     }
     assert_eq!(log.count("the connection has ended"), 2);
+    assert_eq!(log.at(Level::DEBUG).len(), 2, "and nothing else is said of the end");
 }
 
 #[test]

@@ -20,6 +20,8 @@ use tracing::{Event, Level, Metadata, Subscriber};
 #[derive(Clone)]
 struct Seen {
     most: Level,
+    /// Whether the spans of connections are kept too.
+    connections: bool,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -40,7 +42,13 @@ struct Span {
 
 impl Seen {
     fn subscribe(most: Level) -> (Self, DefaultGuard) {
-        let seen = Self { most, kept: Arc::default() };
+        let seen = Self { most, connections: false, kept: Arc::default() };
+        let guard = set_default(seen.clone());
+        (seen, guard)
+    }
+
+    fn subscribe_to_connections() -> (Self, DefaultGuard) {
+        let seen = Self { most: Level::DEBUG, connections: true, kept: Arc::default() };
         let guard = set_default(seen.clone());
         (seen, guard)
     }
@@ -54,6 +62,8 @@ impl Seen {
             let duration = fields.remove("duration_us").expect("a duration");
             duration.parse::<u64>().expect("a number");
             assert_eq!(fields.remove("peer").as_deref(), Some("unknown"));
+            let connection = fields.remove("connection").expect("a connection");
+            connection.parse::<u64>().expect("a number");
             let side = fields.remove("side").expect("a side");
             let fields = fields.iter().map(|(name, value)| format!(" {name}={value}"));
             side + &fields.collect::<String>()
@@ -68,12 +78,16 @@ fn place(id: &Id) -> usize {
 
 impl Subscriber for Seen {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let ours = metadata.target().starts_with("amp_core::call") || metadata.target() == "test";
+        let connection = self.connections && metadata.target() == "amp_core::connection";
+        let ours = metadata.target().starts_with("amp_core::call")
+            || metadata.target() == "test"
+            || connection && metadata.is_span();
         ours && *metadata.level() <= self.most
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        assert_eq!(attributes.metadata().name(), "call");
+        let name = attributes.metadata().name();
+        assert!(name == "call" || self.connections && name == "connection", "{name}");
         assert!(attributes.is_contextual());
         let mut kept = self.kept.lock().unwrap();
         let parent = kept.entered.last().map(|id| place(&Id::from_u64(*id)));
@@ -226,6 +240,26 @@ async fn a_call_that_a_responder_makes_is_within_its_span() {
     let parents: Vec<_> = kept.spans.iter().map(|span| span.parent).collect();
     assert_eq!(parents, [None, None, Some(1), None]);
     assert!(kept.spans.iter().all(|span| span.handles == 0), "all are closed");
+}
+
+#[tokio::test]
+async fn a_connection_has_a_span_around_the_calls_that_it_answers() {
+    let (seen, _guard) = Seen::subscribe_to_connections();
+    let (here, there) = pair();
+    here.call_remote(Measure { text: "four".to_owned() }).await.unwrap();
+    settled().await;
+    let (near, far) = (here.id().to_string(), there.id().to_string());
+    assert_ne!(near, far);
+    let kept = seen.kept.lock().unwrap();
+    let find = |field: &str, value: &str| {
+        let has = |span: &Span| span.fields.get(field).is_some_and(|seen| seen == value);
+        kept.spans.iter().position(has).unwrap_or_else(|| panic!("{field} {value}"))
+    };
+    assert_eq!(kept.spans[find("id", &near)].fields["peer"], "unknown");
+    let asking = &kept.spans[find("side", "asking")];
+    assert_eq!((&asking.fields["connection"], asking.parent), (&near, None));
+    let answering = &kept.spans[find("side", "answering")];
+    assert_eq!((&answering.fields["connection"], answering.parent), (&far, Some(find("id", &far))));
 }
 
 #[tokio::test(start_paused = true)]

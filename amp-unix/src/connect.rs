@@ -22,7 +22,7 @@ pub fn connection_over(transport: impl IUnixTransport) -> Connection {
 /// When the system does not say who the peer is, as when the socket is not connected.
 pub fn connection(stream: UnixStream) -> io::Result<Connection> {
     let credentials = PeerCredentials::of(&stream)?;
-    Ok(connection_over(stream).data(credentials))
+    Ok(credentials.of_peer(connection_over(stream)))
 }
 
 /// How long [`connect`] waits for room in a server's backlog.

@@ -1,3 +1,5 @@
+use amp_core::__private::from_process;
+use amp_core::Connection;
 use std::io;
 use tokio::net::UnixStream;
 
@@ -64,5 +66,10 @@ impl PeerCredentials {
     pub fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
         Ok(Self { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid() })
+    }
+
+    /// Makes them those of a connection's peer: for responders, and for the connection's span.
+    pub(crate) fn of_peer(self, connection: Connection) -> Connection {
+        from_process(connection.data(self), self.uid, self.pid)
     }
 }

@@ -111,7 +111,7 @@ pub fn socket(number: RawFd) -> io::Result<Connection> {
     let credentials = PeerCredentials::of(&stream);
     let connection = connection_over(stream);
     Ok(match credentials {
-        Ok(credentials) => connection.data(credentials),
+        Ok(credentials) => credentials.of_peer(connection),
         Err(_) => connection,
     })
 }

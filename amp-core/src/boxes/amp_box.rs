@@ -376,7 +376,8 @@ mod tests {
         assert_eq!(ampbox.insert("", "x"), Err(BoxError::EmptyKey));
         assert_eq!(ampbox.insert([b'k'; 256], "x"), Err(BoxError::KeyTooLong { len: 256 }));
         let error = ampbox.insert("a", vec![0; 65_536]).unwrap_err();
-        let message = "the value of \"a\" has 65536 bytes, over the limit of 65535";
+        let message = "the value of \"a\" has 65536 bytes, over the limit of 65535: `Numbered` and \
+                       `Continued` spread one over several keys";
         assert_eq!(error.to_string(), message);
         assert_eq!(ampbox, before);
         assert_eq!(ampbox.insert([b'k'; 255], vec![0; 65_535]), Ok(false));

@@ -32,7 +32,10 @@ pub enum BoxError {
         key: Shortened,
     },
     /// A value is longer than [`MAX_VALUE`] bytes.
-    #[error("the value of {key} has {len} bytes, over the limit of {MAX_VALUE}")]
+    #[error(
+        "the value of {key} has {len} bytes, over the limit of {MAX_VALUE}: `Numbered` and `Continued` \
+         spread one over several keys"
+    )]
     ValueTooLong {
         /// The key whose value it is, shortened.
         key: Shortened,

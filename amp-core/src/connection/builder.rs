@@ -17,7 +17,7 @@ use crate::argument::{Extensions, PeerAddress, UnknownKeys};
 use crate::command::{Command, OneWay};
 use crate::dial;
 use crate::error::CloseReason;
-use crate::observing::WireLog;
+use crate::observing::{Process, WireLog};
 use crate::proto::{FailurePolicy, Limits, Together};
 use crate::responder::{Locator, Responders};
 use crate::restraint::Restraint;
@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) wire_log: Option<WireLog>,
     /// Restrains the events that tell of failed calls.
     pub(crate) failures: Arc<Restraint>,
+    /// Which process the peer is, for those who watch.
+    pub(crate) process: Option<Process>,
     /// What the connections of the same server hold together.
     pub(crate) together: Option<Arc<Together>>,
 }
@@ -341,6 +343,12 @@ impl Connection {
         let driver = Driver::new(self.transport, &peer, self.locator, self.watching);
         (peer, driver)
     }
+}
+
+/// Says in the span of a connection which process the peer is.
+pub fn from_process(mut connection: Connection, uid: u32, pid: Option<i32>) -> Connection {
+    connection.settings.process = Some(Process { uid, pid });
+    connection
 }
 
 impl fmt::Debug for Connection {

@@ -21,6 +21,8 @@ mod transport;
 pub use crate::error::{CallError, CloseReason};
 pub use crate::proto::{FailurePolicy, Limits};
 pub use builder::Connection;
+#[doc(hidden)]
+pub use builder::from_process;
 pub(crate) use byte_stream::ByteStream;
 pub use call::{Call, NamedCall};
 pub(crate) use driver::{Driver, following};

@@ -227,6 +227,11 @@ impl Peer {
         self.shared().with(|state| state.core.end.over().is_some())
     }
 
+    /// Returns the number of the connection, which no other of this process has: `id` in its span.
+    pub fn id(&self) -> u64 {
+        self.shared().id
+    }
+
     /// Where the peer is.
     pub fn peer_address(&self) -> &PeerAddress {
         &self.shared().address

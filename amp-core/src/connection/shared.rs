@@ -21,7 +21,6 @@ use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
 use crate::proto::{self, BoxNumber, Core, Host, Released, Situation, Wants};
-use crate::report::Report;
 use crate::responder::Locator;
 
 pub(crate) struct Shared {
@@ -33,6 +32,7 @@ pub(crate) struct Shared {
     /// `state`, never while that is locked.
     pub(super) next_ordinal: Mutex<u64>,
     pub(super) attachment_kind: Option<AttachmentKind>,
+    pub(super) id: u64,
     pub(super) address: PeerAddress,
     pub(super) extensions: Extensions,
     pub(crate) measures: Measures,
@@ -131,6 +131,7 @@ impl Shared {
             wants: AtomicU32::new(wants.bits()),
             next_ordinal: Mutex::default(),
             attachment_kind,
+            id: observing::next_id(),
             address,
             extensions,
             measures: Measures::new(),
@@ -225,7 +226,7 @@ impl Shared {
 
     /// Watches a call from its beginning: see [`Watch::new`].
     pub(crate) fn watch(&self, side: Side, command: &[u8], known: bool) -> Watch {
-        Watch::new(side, command, known, &self.address, &self.measures)
+        Watch::new(side, command, known, self.id, &self.address, &self.measures)
     }
 
     /// A timer, also outside of a runtime.
@@ -285,9 +286,7 @@ impl Shared {
 
     /// Begins to close, unless that has begun for another reason.
     pub(crate) fn close(&self, reason: &CloseReason) {
-        if let Some(reason) = self.with(|state| state.core.close(reason.clone())) {
-            tracing::debug!(reason = %Report(&reason), "closing the connection");
-        }
+        self.with(|state| state.core.close(reason.clone()));
     }
 
     /// Closes because nobody holds the connection any more; but not when the stream is about to be

@@ -5,6 +5,18 @@
 //! arguments are in none of it, but for a [`WireLog`] that somebody asked for, and for what errors
 //! that are not of this crate say: those of a responder, of JSON, of an argument of one's own.
 //!
+//! # A span for each connection
+//!
+//! Its name is `connection`, its target `amp_core::connection`, its level `DEBUG`. What the connection's
+//! own task does is within it: the events below that are of one connection, and the spans of the calls
+//! that it answers.
+//!
+//! | field | |
+//! |---|---|
+//! | `id` | a number of its own in this process: [`Peer::id`](crate::Peer::id) |
+//! | `peer` | the address of the peer |
+//! | `uid`, `pid` | the user and the process of the peer, on a Unix socket, as far as the kernel says |
+//!
 //! # A span for each call
 //!
 //! Each side has a span for each call: its name is `call`, its target `amp_core::call`, its level
@@ -16,6 +28,7 @@
 //! | `side` | `asking` or `answering` |
 //! | `command` | the name of the command, escaped, at most 80 bytes of it |
 //! | `peer` | the address of the peer |
+//! | `connection` | the `id` of its connection |
 //! | `tag` | the tag, escaped and cut as `command` is; one-way commands have none |
 //! | `outcome` | see below; there from when the call is over |
 //! | `code` | the error code, of a call that failed; escaped and cut as `command` is |
@@ -34,8 +47,8 @@
 //! | `dropped` | asking | its future was dropped |
 //!
 //! The span of a responder is entered whenever that runs, be it on a task of its own, so its own
-//! events and spans are within it. The span of a call is a child of the span in which it was first
-//! polled.
+//! events and spans are within it. The span of a call that is made is a child of the span in
+//! which it was first polled.
 //!
 //! # Events
 //!
@@ -72,7 +85,6 @@
 //! | `DEBUG` | `a switch that wants no answer is not made` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `ignored answers to calls that are not outstanding` | `ignored` | `amp_core::connection` |
 //! | `DEBUG` | `dropped attachments that nothing has claimed` | `count` | `amp_core::connection` |
-//! | `DEBUG` | `closing the connection` | `reason` | `amp_core::connection` |
 //! | `DEBUG` | `responders have not answered before a graceful end` | `within` | `amp_core::connection` |
 //! | `DEBUG` | `the connection did not end in time` | | `amp_core::connection`, `amp_core::router` |
 //! | `DEBUG` | `the connection has ended` | `reason` | `amp_core::connection` |
@@ -109,6 +121,7 @@
 //! that of a typed call, or one with a responder. All others are `(other)`, since a peer could make
 //! up any number of names: calls by name, and what the fallback answers.
 
+mod connection;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod outcome;
@@ -116,6 +129,7 @@ pub(crate) mod outliving;
 mod watch;
 mod wire_log;
 
+pub(crate) use connection::{Process, next_id, span};
 #[cfg(feature = "metrics")]
 pub(crate) use metrics::{MeasuredConnection, Measures};
 pub(crate) use outcome::{Outcome, Side};

@@ -29,6 +29,7 @@ impl Watch {
         side: Side,
         command: &[u8],
         known: bool,
+        connection: u64,
         peer: &PeerAddress,
         measures: &Measures,
     ) -> Self {
@@ -41,6 +42,7 @@ impl Watch {
                 side = side.word(),
                 command = %Plain(command),
                 %peer,
+                connection,
                 tag = Empty,
                 outcome = Empty,
                 code = Empty,

@@ -35,6 +35,34 @@ impl Driver {
         Ok(more)
     }
 
+    /// Turns, until there is nothing to do or others have to run.
+    fn turns(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if !self.go_to_work(cx) {
+            return Poll::Pending;
+        }
+        loop {
+            match self.turn(cx) {
+                Err(reason) => return Poll::Ready(self.end(reason)),
+                Ok(true) if self.stint.is_over() => {
+                    self.stint.give_way();
+                    runtime::defer(cx);
+                    return Poll::Pending;
+                }
+                Ok(true) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Ok(false) => {}
+            }
+            // Before it waits: then the line may be a caller's.
+            #[cfg(feature = "metrics")]
+            self.line.report(&self.shared);
+            if self.park(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+
     /// Fails everything that is outstanding, for the same reason.
     pub(super) fn end(&mut self, reason: CloseReason) -> CloseReason {
         // Whoever hears of the end finds the stream closed, unless a caller is just writing to it,
@@ -66,31 +94,11 @@ impl Future for Driver {
     type Output = CloseReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let this = &mut *self;
-        if !this.go_to_work(cx) {
-            return Poll::Pending;
+        if self.span.is_disabled() {
+            return self.turns(cx);
         }
-        loop {
-            match this.turn(cx) {
-                Err(reason) => return Poll::Ready(this.end(reason)),
-                Ok(true) if this.stint.is_over() => {
-                    this.stint.give_way();
-                    runtime::defer(cx);
-                    return Poll::Pending;
-                }
-                Ok(true) => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Ok(false) => {}
-            }
-            // Before it waits: then the line may be a caller's.
-            #[cfg(feature = "metrics")]
-            this.line.report(&this.shared);
-            if this.park(cx) {
-                return Poll::Pending;
-            }
-        }
+        let span = self.span.clone();
+        span.in_scope(|| self.turns(cx))
     }
 }
 
@@ -98,7 +106,8 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if self.shared.over().is_none() {
-            self.end(CloseReason::Local);
+            let span = self.span.clone();
+            span.in_scope(|| self.end(CloseReason::Local));
         }
     }
 }

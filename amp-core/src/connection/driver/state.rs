@@ -3,6 +3,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use tokio::time::{Instant, Sleep};
+use tracing::Span;
 
 use super::super::line::Line;
 use super::super::peer::{Handle, Peer};
@@ -14,6 +15,7 @@ use super::running::Busy;
 use super::stint::Stint;
 use crate::argument::Attachment;
 use crate::error::CloseReason;
+use crate::observing;
 use crate::proto::{Inbound, Liveness, Share, Situation, Timer, Timers};
 use crate::responder::Locator;
 
@@ -33,6 +35,8 @@ pub(super) const TURNS: usize = 32;
 /// [`Timers`] is due.
 pub(crate) struct Driver {
     pub(super) shared: Arc<Shared>,
+    /// What is done is done within it.
+    pub(super) span: Span,
     /// While the line is left to callers, one in its place that leads nowhere.
     pub(super) line: Box<Line>,
     /// That one, while the driver has the line, once there was need for it.
@@ -122,7 +126,9 @@ impl Driver {
         let Watching { idle, first_box, pinger } = watching;
         let pings = pinger.as_ref().map(Pinger::pings);
         let now = Instant::now().into_std();
+        let span = observing::span(shared.id, &shared.address, shared.settings.process);
         Self {
+            span,
             lending: if transport.sends_on_any_task() { Lending::Kept } else { Lending::Never },
             line: Line::new(transport),
             stand_in: None,
