@@ -11,6 +11,7 @@ use super::byte_stream::ByteStream;
 use super::driver::{Driver, Pinger, Watching};
 use super::halves::Halves;
 use super::peer::Peer;
+use super::settings::Settings;
 use super::shared::Shared;
 use super::transport::Transport;
 use crate::argument::{Extensions, PeerAddress, UnknownKeys};
@@ -46,21 +47,6 @@ pub struct Connection {
     extensions: Extensions,
     settings: Settings,
     watching: Watching,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) limits: Limits,
-    pub(crate) policy: FailurePolicy,
-    pub(crate) call_timeout: Option<Duration>,
-    pub(crate) unknown_keys: UnknownKeys,
-    pub(crate) wire_log: Option<WireLog>,
-    /// Restrains the events that tell of failed calls.
-    pub(crate) failures: Arc<Restraint>,
-    /// Which process the peer is, for those who watch.
-    pub(crate) process: Option<Process>,
-    /// What the connections of the same server hold together.
-    pub(crate) together: Option<Arc<Together>>,
 }
 
 impl Connection {

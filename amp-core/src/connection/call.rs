@@ -18,6 +18,48 @@ use crate::observing::{Side, Watch};
 use crate::proto::{BoxNumber, CallId, Outcome, RemoteError};
 use crate::shorten::Shortened;
 
+impl Peer {
+    /// Calls the peer. Nothing is sent before the future is awaited, which may be anywhere: a
+    /// timeout of the call is kept by the runtime of the connection.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]. A call that fails leaves the connection as it is.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that was dropped before its first poll has sent nothing. After that the call may
+    /// have been sent, and be acted upon; its answer is ignored.
+    #[doc(alias = "callRemote")]
+    pub fn call_remote<C: Command>(&self, command: C) -> Call<C> {
+        const { assert!(C::REQUIRES_ANSWER, "a one-way command is sent with `Peer::notify`") };
+        Call::new(self.clone(), command)
+    }
+
+    /// Calls a command by its name, with arguments as they are on the wire: Twisted's
+    /// `callRemoteString`. The answer is the box, without the protocol's own keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`call_remote`](Peer::call_remote), but no error is typed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call_remote`](Peer::call_remote).
+    #[doc(alias = "callRemoteString")]
+    pub fn call_by_name<K, V>(
+        &self,
+        command: impl AsRef<[u8]>,
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> NamedCall
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        NamedCall::new(self.clone(), command.as_ref(), AmpBox::from_pairs(arguments))
+    }
+}
+
 /// A call of a typed command: await it for the response.
 ///
 /// [`Peer::call_remote`] makes it, and describes errors and cancel safety.

@@ -3,14 +3,10 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::call::{Call, NamedCall};
 use super::polling::is_within_responder;
 use super::shared::Shared;
-use crate::argument::{EncodeError, PeerAddress, Proto};
-use crate::boxes::{AmpBox, BoxWriter};
-use crate::command::{Command, OneWay};
-use crate::error::{CallError, CloseReason};
-use crate::observing::{Outcome, Side};
+use crate::argument::PeerAddress;
+use crate::error::CloseReason;
 use crate::proto::Counters;
 
 /// The other side of a connection: the handle that calls it.
@@ -48,97 +44,6 @@ impl Peer {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
-    }
-
-    /// Calls the peer. Nothing is sent before the future is awaited, which may be anywhere: a
-    /// timeout of the call is kept by the runtime of the connection.
-    ///
-    /// # Errors
-    ///
-    /// See [`CallError`]. A call that fails leaves the connection as it is.
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that was dropped before its first poll has sent nothing. After that the call may
-    /// have been sent, and be acted upon; its answer is ignored.
-    #[doc(alias = "callRemote")]
-    pub fn call_remote<C: Command>(&self, command: C) -> Call<C> {
-        const { assert!(C::REQUIRES_ANSWER, "a one-way command is sent with `Peer::notify`") };
-        Call::new(self.clone(), command)
-    }
-
-    /// Sends a command that wants no answer. Resolves once the command is queued; that it
-    /// arrives is as certain as with any bytes written to a socket, and that it succeeds is not
-    /// known at all.
-    ///
-    /// Commands keep their order: a call made after this one is read by the peer after it.
-    ///
-    /// It waits for room in the queue for as long as that takes: the time that a call may take
-    /// ([`call_timeout`](crate::Connection::call_timeout)) does not apply.
-    ///
-    /// # Errors
-    ///
-    /// When an argument cannot be written, when the command is over a limit of this side
-    /// ([`BoxLimits`](crate::BoxLimits)), or when the connection has ended.
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that was dropped has either queued the command or not; it never queues a part.
-    #[doc(alias("callRemote", "event", "publish"))]
-    pub async fn notify<C: OneWay>(&self, command: C) -> Result<(), CallError> {
-        let write = |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| command.to_box(out, proto);
-        self.notify_when_room(C::NAME.as_bytes(), true, write).await
-    }
-
-    /// Calls a command by its name, with arguments as they are on the wire: Twisted's
-    /// `callRemoteString`. The answer is the box, without the protocol's own keys.
-    ///
-    /// # Errors
-    ///
-    /// As [`call_remote`](Peer::call_remote), but no error is typed.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call_remote`](Peer::call_remote).
-    #[doc(alias = "callRemoteString")]
-    pub fn call_by_name<K, V>(
-        &self,
-        command: impl AsRef<[u8]>,
-        arguments: impl IntoIterator<Item = (K, V)>,
-    ) -> NamedCall
-    where
-        K: AsRef<[u8]>,
-        V: AsRef<[u8]>,
-    {
-        NamedCall::new(self.clone(), command.as_ref(), AmpBox::from_pairs(arguments))
-    }
-
-    /// Sends a command by its name that wants no answer.
-    ///
-    /// # Errors
-    ///
-    /// As [`notify`](Peer::notify).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`notify`](Peer::notify).
-    pub async fn notify_by_name<K, V>(
-        &self,
-        command: impl AsRef<[u8]>,
-        arguments: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<(), CallError>
-    where
-        K: AsRef<[u8]>,
-        V: AsRef<[u8]>,
-    {
-        let command = command.as_ref();
-        let arguments = AmpBox::from_pairs(arguments);
-        let write = |out: &mut BoxWriter<'_>, _: &mut Proto<'_>| {
-            let arguments = arguments.as_ref().map_err(Clone::clone)?;
-            super::call::check_command(command)?;
-            Ok(out.put_box(arguments)?)
-        };
-        self.notify_when_room(command, false, write).await
     }
 
     /// Closes the connection and waits until it has ended. Calls that are outstanding fail with
@@ -266,35 +171,6 @@ impl Peer {
         waited: bool,
     ) -> Result<Option<tokio::sync::futures::OwnedNotified>, CloseReason> {
         self.shared().room(waited)
-    }
-
-    /// Sends a command that wants no answer once the queue has room.
-    pub(super) async fn notify_when_room(
-        &self,
-        command: &[u8],
-        typed: bool,
-        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-    ) -> Result<(), CallError> {
-        let mut watch = self.shared().watch(Side::Asking, command, typed);
-        let queued = async {
-            let mut waited = false;
-            while let Some(room) = self.shared().room(waited).map_err(CallError::Closed)? {
-                room.await;
-                waited = true;
-            }
-            let mut encoded = self.shared().encode(write).map_err(CallError::Encode)?;
-            Ok(self.shared().with(|state| state.core.notify(command, &mut encoded.body))?)
-        }
-        .await;
-        watch.end(
-            match &queued {
-                Ok(()) => Outcome::Sent,
-                Err(CallError::Closed(_)) => Outcome::Closed,
-                Err(_) => Outcome::NotSent,
-            },
-            None,
-        );
-        queued
     }
 }
 

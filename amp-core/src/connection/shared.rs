@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Sleep, Timeout, sleep, timeout};
 
-use super::builder::Settings;
-use super::line::{Line, Loan};
+use super::line::Line;
+use super::settings::Settings;
 use super::switched::Switched;
 use super::transport::Transport;
 use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
@@ -156,20 +156,6 @@ impl Shared {
         let result = change(&mut state);
         self.unlock(state);
         result
-    }
-
-    /// As [`with`](Self::with), for a call: when nothing else could share the write of its box, it gives
-    /// the stream with the box, to be written by whoever calls.
-    #[inline]
-    pub(super) fn with_line<R>(
-        &self,
-        change: impl FnOnce(&mut State) -> R,
-    ) -> (R, Option<Loan<'_>>) {
-        let mut state = self.lock();
-        let result = change(&mut state);
-        let loan = self.borrow_line(&mut state);
-        self.unlock(state);
-        (result, loan)
     }
 
     /// No panic can leave the state half changed, so a poisoned lock is as good as any.

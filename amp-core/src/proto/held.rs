@@ -11,7 +11,7 @@ use std::collections::hash_map::Entry;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::unclaimed::BoxNumber;
+use super::box_number::BoxNumber;
 
 /// How many nothing has claimed.
 static WAITING: AtomicUsize = AtomicUsize::new(0);

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use super::box_number::BoxNumber;
 use super::timers::{Timer, Timers};
 use super::together::Together;
-use super::unclaimed::BoxNumber;
 use super::{Answer, Core, Event, Host, IncomingCall, Limits, ProtocolError};
 use crate::boxes::{AmpBox, BoxError, BoxLimits, Decoder};
 use crate::proto::CloseReason;

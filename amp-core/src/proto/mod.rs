@@ -38,6 +38,7 @@
 
 mod admission;
 mod body;
+mod box_number;
 mod calls;
 mod core;
 mod error;
@@ -77,6 +78,7 @@ pub(crate) use self::core::{Outcome, Transmit, WasRemoved};
 #[cfg(feature = "tokio")]
 pub(crate) use {
     admission::{Admission, Refusal},
+    box_number::BoxNumber,
     inbound::{Inbound, Looked, Reading, Received, Sorted},
     lanes::{LaneId, Place, Turn},
     liveness::{Liveness, Pings},
@@ -86,6 +88,6 @@ pub(crate) use {
     switch::Leaving,
     timers::{Timer, Timers},
     together::{Share, Together, UNCOUNTED},
-    unclaimed::{BoxNumber, Claimed},
+    unclaimed::Claimed,
     wants::{Situation, Wants},
 };

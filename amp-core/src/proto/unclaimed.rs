@@ -12,10 +12,10 @@
 //! end of this very connection, which would never end.
 
 use std::collections::{HashMap, VecDeque};
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use super::CallId;
+use super::box_number::BoxNumber;
 use super::held::WaitingCount;
 use crate::argument::{Attachment, DecodeError, DecodeErrorKind};
 
@@ -28,24 +28,6 @@ const MAX_GIVEN_UP: usize = 1024;
 
 /// Emptied queues with room for more than this are not kept.
 const KEPT: usize = 128;
-
-/// A received box that may name an attachment, counted from the beginning of the connection.
-///
-/// A box that was received while no attachment waited has no number: an attachment never comes
-/// later than the box that names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct BoxNumber(NonZeroU64);
-
-impl BoxNumber {
-    /// Whoever answers a call keeps one, if there is one, in the space of the number alone.
-    fn new(number: u64) -> Self {
-        Self(NonZeroU64::MIN.saturating_add(number))
-    }
-
-    fn get(self) -> u64 {
-        self.0.get() - 1
-    }
-}
 
 /// The lowest and the highest ordinal that a box has claimed, if any.
 pub(crate) type Claimed = Option<(u64, u64)>;

@@ -2,8 +2,8 @@
 
 use std::task::{Context, Poll};
 
+use super::clock::now;
 use super::state::{Driver, Ending, Input, READ_MIN, TURNS};
-use super::timing::now;
 use crate::error::CloseReason;
 use crate::proto::{Timer, Wants};
 use crate::runtime;

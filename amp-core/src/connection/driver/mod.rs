@@ -5,10 +5,11 @@
 //! `Inbound`, which it has alone.
 
 mod buffers;
+mod clock;
 mod ending;
 mod leftover;
 mod parking;
-mod pinging;
+mod pinger;
 mod poll;
 mod reading;
 mod refusing;
@@ -18,9 +19,10 @@ mod state;
 mod stint;
 mod switching;
 mod timing;
+mod watching;
 mod writing;
 
-pub(crate) use pinging::{Pinger, Watching};
+pub(crate) use pinger::{Pinger, Watching};
 pub(crate) use running::following;
 pub(crate) use state::Driver;
 

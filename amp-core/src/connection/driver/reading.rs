@@ -5,8 +5,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use super::super::all_held;
+use super::clock::now;
 use super::state::{Driver, Input, READ_MAX, READ_MIN, TURNS};
-use super::timing::now;
 use crate::error::CloseReason;
 use crate::proto::{ProtocolError, Reading, Sorted, Timer, UNCOUNTED, Wants};
 

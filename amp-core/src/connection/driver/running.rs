@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tracing::Instrument;
 
-use super::super::builder::Settings;
 use super::super::polling::Polling;
+use super::super::settings::Settings;
 use super::super::shared::{After, Shared};
 use crate::observing::outliving;
 use crate::proto::{Admission, BoxNumber, Received, Refusal};

@@ -2,7 +2,7 @@ use bytes::BytesMut;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use tracing::Span;
 
 use super::super::line::Line;
@@ -10,7 +10,8 @@ use super::super::peer::{Handle, Peer};
 use super::super::shared::{Shared, Upgrading};
 use super::super::transport::Transport;
 use super::buffers::Buffers;
-use super::pinging::{Pinger, Watching};
+use super::clock::now;
+use super::pinger::{Pinger, Watching};
 use super::running::Busy;
 use super::stint::Stint;
 use crate::argument::Attachment;
@@ -125,7 +126,7 @@ impl Driver {
         let mut timers = Timers::default();
         let Watching { idle, first_box, pinger } = watching;
         let pings = pinger.as_ref().map(Pinger::pings);
-        let now = Instant::now().into_std();
+        let now = now();
         let span = observing::span(shared.id, &shared.address, shared.settings.process);
         Self {
             span,

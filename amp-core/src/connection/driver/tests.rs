@@ -1,9 +1,7 @@
-use super::running::Running;
 use super::state::{Driver, READ_MAX, READ_MIN};
 use crate::AmpBox;
 use crate::argument::Attachment;
-use crate::connection::{Connection, Limits, Peer, Then, Transport};
-use crate::error::CloseReason;
+use crate::connection::{Connection, Limits, Peer, Transport};
 use crate::proto::Body;
 use crate::responder::Responders;
 use bytes::BytesMut;
@@ -21,26 +19,6 @@ fn start() -> (Peer, Driver, tokio::io::DuplexStream) {
     let limits = Limits { running_responders: 1, ..Limits::default() };
     let (peer, driver) = Connection::new(near).limits(limits).start();
     (peer, driver, far)
-}
-
-/// What another thread does while the driver is at work, step by step.
-#[tokio::test]
-async fn a_reader_that_paused_goes_on_when_an_update_comes_before_the_driver_waits() {
-    let mut cx = Context::from_waker(Waker::noop());
-
-    let (peer, mut driver, _far) = start();
-    let _running = Running::new(Arc::clone(&driver.shared), 10, None);
-    assert!(matches!(driver.poll_reading(&mut cx), Ok(false)));
-    let mut call = pin!(peer.call_by_name("A", [("a", "b")]));
-    assert!(call.as_mut().poll(&mut cx).is_pending());
-    assert!(matches!(driver.poll_writing(&mut cx), Ok(false)));
-    assert!(!driver.park(&cx), "the answer must be read");
-
-    let (_peer, mut driver, _far) = start();
-    let running = Running::new(Arc::clone(&driver.shared), 10, None);
-    assert!(matches!(driver.poll_reading(&mut cx), Ok(false)));
-    drop(running);
-    assert!(!driver.park(&cx), "the next call may be read");
 }
 
 struct Wakes(AtomicUsize);
@@ -104,60 +82,6 @@ async fn give_out_answers(count: usize, turn: usize) {
     for mut call in calls {
         assert!(matches!(Pin::new(&mut call).poll(&mut none), Poll::Ready(Ok(_))));
     }
-}
-
-#[tokio::test]
-async fn an_end_goes_on_when_the_last_responder_is_done_before_the_driver_waits() {
-    let mut cx = Context::from_waker(Waker::noop());
-    let (_peer, mut driver, _far) = start();
-    let running = Running::new(Arc::clone(&driver.shared), 10, None);
-    driver.shared.drain(std::time::Duration::from_secs(1));
-    assert!(!driver.park(&cx), "the time begins to run");
-    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
-    assert!(driver.ending.is_none());
-    drop(driver.shared.with(|state| state.driver.take()));
-    drop(running);
-    assert!(!driver.park(&cx));
-    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
-    assert!(driver.ending.is_some(), "the peer has yet to close");
-}
-
-#[tokio::test]
-async fn attachments_that_were_held_back_are_dropped_when_the_new_transport_has_none() {
-    let mut cx = Context::from_waker(Waker::noop());
-    let (_peer, mut driver, _far) = start();
-    let attachment: Attachment = Arc::new(());
-    let dropped = Arc::downgrade(&attachment);
-    driver.shared.with(|state| {
-        let mut body = Body { attachments: vec![attachment], ..Body::default() };
-        let then = &mut Some(Then::HandOver);
-        let waker = Waker::noop().clone();
-        state.core.ask_switch(b"A", &mut Body::default(), waker, then).unwrap();
-        state.core.notify(b"B", &mut body).unwrap();
-    });
-    assert!(matches!(driver.poll_writing(&mut cx), Ok(false)));
-    driver.shared.upgraded(None);
-    assert!(matches!(driver.poll_writing(&mut cx), Ok(false)));
-    assert!(dropped.upgrade().is_none());
-    driver.shared.with(|state| state.core.notify(b"C", &mut Body::default())).unwrap();
-    assert!(matches!(driver.poll_writing(&mut cx), Ok(false)));
-    assert!(driver.line.writing.is_empty());
-}
-
-#[tokio::test]
-async fn what_is_held_back_at_the_end_is_dropped() {
-    let (_peer, driver, _far) = start();
-    let attachment: Attachment = Arc::new(());
-    let dropped = Arc::downgrade(&attachment);
-    driver.shared.with(|state| {
-        let mut body = Body { attachments: vec![attachment], ..Body::default() };
-        let then = &mut Some(Then::HandOver);
-        let waker = Waker::noop().clone();
-        state.core.ask_switch(b"A", &mut Body::default(), waker, then).unwrap();
-        state.core.notify(b"B", &mut body).unwrap();
-    });
-    drop(driver);
-    assert!(dropped.upgrade().is_none());
 }
 
 #[tokio::test]
@@ -338,28 +262,6 @@ async fn what_was_received_with_many_answers_is_dealt_with_before_a_graceful_end
     }
 }
 
-/// Whoever queues it while the driver is at work wakes nobody.
-#[tokio::test]
-async fn too_much_that_waits_ends_the_connection_when_it_comes_before_the_driver_waits() {
-    let mut cx = Context::from_waker(Waker::noop());
-    let (near, _far) = tokio::io::duplex(10);
-    let limits = Limits { send_queue: 1000, send_queue_max: 1000, ..Limits::default() };
-    let (_peer, mut driver) = Connection::new(near).limits(limits).start();
-    let notify = |driver: &Driver, size: usize| {
-        let mut body = Body { pairs: BytesMut::from(&vec![0; size][..]), ..Body::default() };
-        driver.shared.with(|state| state.core.notify(b"A", &mut body)).unwrap();
-    };
-    notify(&driver, 100);
-    assert!(matches!(driver.poll_writing(&mut cx), Ok(false)));
-    notify(&driver, 1000);
-    assert!(!driver.park(&cx), "the limit is passed");
-    assert!(matches!(
-        Pin::new(&mut driver).poll(&mut cx),
-        Poll::Ready(CloseReason::Limit { limit: 1000, .. })
-    ));
-}
-
-/// Nor are those of what was sent.
 #[tokio::test(start_paused = true)]
 async fn the_buffers_of_a_burst_are_not_kept() {
     let (near, mut far) = tokio::io::duplex(1 << 20);

@@ -4,6 +4,7 @@ use std::task::Context;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
+use super::clock::now;
 use super::state::Driver;
 use crate::error::CloseReason;
 use crate::proto::{Looked, Timer, Wants};
@@ -15,10 +16,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long the next may take to look who waits for room. To tell all of them too early costs each of
 /// them a look.
 const LOOKS_WITHIN: Duration = Duration::from_millis(50);
-
-pub(super) fn now() -> std::time::Instant {
-    Instant::now().into_std()
-}
 
 impl Driver {
     /// Deals with what is due. Whether it is worth another look.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::side::{Answer, Core};
 use crate::proto::CloseReason;
-use crate::proto::unclaimed::BoxNumber;
+use crate::proto::box_number::BoxNumber;
 use crate::proto::{CallId, Host};
 
 /// How a call has come out.

@@ -77,3 +77,86 @@ impl<W: Clone, H: Host> Core<W, H> {
         released.refuses = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::argument::Attachment;
+    use crate::proto::wants::{Situation, Wants};
+    use crate::proto::{Body, Limits, Then};
+    use std::sync::Arc;
+
+    struct Test;
+
+    impl Host for Test {
+        type After = u8;
+        type Successor = ();
+        type Upgrade = ();
+        type Stream = ();
+        type Discard = ();
+    }
+
+    fn core() -> Core<u8, Test> {
+        Core::hosted(Limits::default(), Limits::default().boxes, None)
+    }
+
+    #[test]
+    fn at_the_end_callers_are_told_and_what_was_not_sent_is_let_go() {
+        let mut core = core();
+        let attachment: Attachment = Arc::new(());
+        let dropped = Arc::downgrade(&attachment);
+        core.answer_then(b"1", &mut Body::default(), &mut Some(7)).unwrap();
+        core.ask_switch(b"A", &mut Body::default(), 1, &mut Some(Then::HandOver)).unwrap();
+        let mut body = Body { attachments: vec![attachment], ..Body::default() };
+        core.notify(b"B", &mut body).unwrap();
+        assert!(core.holds() && core.has_after());
+        let (reason, outliving) = core.handle_end(CloseReason::Local);
+        assert!(matches!(reason, CloseReason::Local) && outliving == 0);
+        assert_eq!((core.queued(), core.has_after()), (0, false));
+        let released = core.take_released().unwrap();
+        assert_eq!((&released.callers[..], &released.after[..]), (&[1][..], &[7][..]));
+        assert!(released.changed && released.refuses && released.then.len() == 1);
+        assert!(dropped.upgrade().is_some(), "it is dropped by whoever has unlocked");
+        drop(released);
+        assert!(dropped.upgrade().is_none());
+        // Nobody is answered any more.
+        core.answer_then(b"2", &mut Body::default(), &mut Some(8)).unwrap();
+        core.fail(b"3", b"NO", "no");
+        assert_eq!((core.queued(), core.has_after()), (0, false));
+    }
+
+    #[test]
+    fn the_end_wakes_a_driver_once_and_outlives_responders() {
+        let (mut core, situation) = (core(), Situation::default());
+        core.begin(10, false);
+        core.begin(10, true);
+        core.drain(Duration::MAX);
+        assert!(core.driver_wants(&situation).any(Wants::DRAIN), "its time begins to run");
+        let draining = Situation { draining: true, ..situation };
+        assert_eq!(core.driver_wants(&draining), Wants::NOTHING);
+        core.finish(10, false);
+        assert!(core.driver_wants(&draining).any(Wants::DRAIN), "what runs after answers may wait");
+        assert!(
+            core.close(CloseReason::Local).is_some() && core.close(CloseReason::Peer).is_none()
+        );
+        assert!(core.driver_wants(&draining).any(Wants::CLOSE));
+        let ending = Situation { ending: true, ..draining };
+        assert_eq!(core.driver_wants(&ending), Wants::NOTHING);
+        assert!(matches!(core.handle_end(CloseReason::Peer), (CloseReason::Local, 1)));
+        assert!(matches!(core.handle_end(CloseReason::Peer), (CloseReason::Local, 0)));
+    }
+
+    #[test]
+    fn what_runs_after_an_answer_runs_when_that_is_written() {
+        let mut core = core();
+        for (tag, after) in [(b"1", 1), (b"2", 2)] {
+            core.answer_then(tag, &mut Body::default(), &mut Some(after)).unwrap();
+        }
+        let each = core.queued() as u64 / 2;
+        let mut writing = crate::proto::Outgoing::default();
+        core.take_queued(&mut writing);
+        assert_eq!(core.take_after(each - 1), None);
+        assert_eq!((core.take_after(each), core.take_after(each)), (Some(1), None));
+        assert_eq!(core.take_after(2 * each), Some(2));
+    }
+}

@@ -124,3 +124,33 @@ impl<W, H: Host> Core<W, H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::argument::Attachment;
+    use crate::proto::core::side::Transmit;
+    use crate::proto::{Core, CoreLimits};
+    use std::sync::Arc;
+
+    /// The boxes that name them were encoded before.
+    #[test]
+    fn attachments_that_were_held_back_are_not_sent_over_a_transport_that_has_none() {
+        let mut core = Core::<()>::new(CoreLimits::default());
+        core.ask_switch(b"A", &mut Body::default(), (), &mut Some(Then::Replace(()))).unwrap();
+        let attachments = vec![Arc::new(()) as Attachment];
+        core.notify(b"B", &mut Body { attachments, ..Body::default() }).unwrap();
+        let mut writing = Outgoing::default();
+        let Transmit::Taken { uncarried, .. } = core.poll_transmit(&mut writing, false) else {
+            panic!()
+        };
+        assert!(uncarried.is_empty() && core.holds(), "the call that asks");
+        writing.take_bytes();
+        core.resume();
+        let Transmit::Taken { uncarried, .. } = core.poll_transmit(&mut writing, false) else {
+            panic!()
+        };
+        assert_eq!((uncarried.len(), core.holds()), (1, false));
+        assert!(!writing.is_empty(), "what has named it");
+    }
+}

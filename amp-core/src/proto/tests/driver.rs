@@ -10,11 +10,11 @@ use super::pipe::Pipe;
 use super::side::{Mark, Running, Seen, Side, TakenBack, asks, number};
 use crate::argument::Attachment;
 use crate::boxes::{BoxLimits, Decoder};
+use crate::proto::BoxNumber;
 use crate::proto::admission::{Admission, Refusal};
 use crate::proto::core::Transmit;
 use crate::proto::inbound::Received;
 use crate::proto::switch::Leaving;
-use crate::proto::unclaimed::BoxNumber;
 use crate::proto::wants::{Situation, Wants};
 use crate::proto::{CloseReason, Core, Event, Outgoing};
 

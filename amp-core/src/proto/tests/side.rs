@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::driver::Driver;
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, BoxError, keys};
+use crate::proto::BoxNumber;
 use crate::proto::core::{Outcome, WasRemoved};
-use crate::proto::unclaimed::BoxNumber;
 use crate::proto::wants::{Situation, Wants};
 use crate::proto::{
     self, Body, CallId, CloseReason, Core, Host, IncomingCall, Limits, NotQueued, RemoteError,

@@ -1,86 +1,14 @@
-//! Whether the peer is alive: what the driver sends for that, and what it looks at.
+//! Whether the peer is alive, as the driver looks at it.
 
-use std::sync::LazyLock;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::super::shared::Shared;
+use super::clock::now;
 use super::state::Driver;
-use super::timing;
-use crate::command::{Command, NoError};
-use crate::error::CallError;
-use crate::proto::{CallId, Liveness, Pings, Reading, Timer, Wants};
-use crate::report::Report;
-use crate::restraint::{Restraint, restrained};
-
-/// What is wrong with the pings of one connection is mostly wrong with those of all.
-static UNSENT: LazyLock<Restraint> = LazyLock::new(Restraint::default);
+use crate::proto::{CallId, Liveness, Reading, Timer, Wants};
 
 /// When it is looked again after a look further ahead, before which the driver reads.
 const SOON: Duration = Duration::from_millis(1);
-
-/// What a connection does to learn whether its peer is alive.
-#[derive(Default)]
-pub(crate) struct Watching {
-    pub(crate) idle: Option<Duration>,
-    pub(crate) first_box: Option<Duration>,
-    pub(crate) pinger: Option<Pinger>,
-}
-
-/// Sends pings.
-pub(crate) struct Pinger {
-    every: Duration,
-    timeout: Duration,
-    send: SendPing,
-    /// Whether it was said that one could not be sent: the next is no better.
-    complained: bool,
-}
-
-/// Queues a ping; gives the call if that wants an answer.
-type SendPing = Box<dyn Fn(&Shared) -> Result<Option<CallId>, CallError<NoError>> + Send>;
-
-impl Pinger {
-    pub(crate) fn new<C: Command>(command: C, every: Duration, timeout: Duration) -> Self {
-        let send = move |shared: &Shared| {
-            let name = C::NAME.as_bytes();
-            let encoded = shared.encode(|out, proto| command.to_box(out, proto));
-            let mut encoded = encoded.map_err(CallError::Encode)?;
-            if !C::REQUIRES_ANSWER {
-                shared.with(|state| state.core.notify(name, &mut encoded.body))?;
-                return Ok(None);
-            }
-            // Nobody is to be woken: whoever receives the answer looks for it.
-            let nobody = Waker::noop().clone();
-            let id = shared.with(|state| state.core.call(name, &mut encoded.body, nobody))?;
-            Ok(Some(id))
-        };
-        Self { every, timeout, send: Box::new(send), complained: false }
-    }
-
-    pub(super) fn pings(&self) -> Pings {
-        Pings::new(self.every, self.timeout)
-    }
-
-    /// Sends a ping: the call, and the place of its end among all bytes that this side sends.
-    fn send(&mut self, shared: &Shared) -> Option<(CallId, u64)> {
-        if shared.with(|state| state.core.holds()) {
-            // It would be held back behind a protocol switch.
-            return None;
-        }
-        match (self.send)(shared) {
-            Ok(id) => Some((id?, shared.with(|state| state.core.end_of_queue()))),
-            Err(error) => {
-                let error = Report(&error);
-                if std::mem::replace(&mut self.complained, true) {
-                    tracing::debug!(%error, "a ping cannot be sent");
-                } else {
-                    restrained!(UNSENT, warn, "a ping cannot be sent", %error);
-                }
-                None
-            }
-        }
-    }
-}
 
 impl Driver {
     /// Looks whether a ping was answered, and whether the peer takes what is before a switch.
@@ -89,11 +17,11 @@ impl Driver {
         if let Some(id) = liveness.ping()
             && take_answer(shared, id)
         {
-            liveness.answered(timing::now(), timers);
+            liveness.answered(now(), timers);
         }
         let agreed =
             shared.wants(Wants::BOUNDARY) && shared.with(|state| state.core.switch.is_agreed());
-        liveness.leaving(agreed.then_some(line.written), timing::now);
+        liveness.leaving(agreed.then_some(line.written), now);
     }
 
     /// Something should have come by now. Whether it is worth another look.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::argument::Attachment;
+use crate::connection::Transport;
 use crate::connection::call::NamedCall;
 use crate::connection::{Connection, Driver, Limits, Peer};
 use crate::error::{CallError, CloseReason};
@@ -7,10 +8,12 @@ use crate::observing::WireLog;
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::io::IoSlice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Wake;
+use std::task::{Wake, ready};
 
 /// What becomes of one attempt to send so many bytes.
 type Sending = Box<dyn FnOnce(usize) -> Poll<io::Result<usize>> + Send>;

@@ -1,0 +1,114 @@
+//! A lone call is written by whoever makes it, while the driver waits.
+
+use std::io;
+use std::task::{Context, Poll, Waker};
+
+use super::line::Line;
+use super::shared::{Shared, State};
+
+/// A line that a caller has borrowed from a driver that waits, with a box to be written.
+///
+/// Waking the driver for it would take longer than the write. Whatever cannot be done at once is
+/// left to the driver, and so is what others want of it in the meantime.
+pub(super) struct Loan<'a> {
+    shared: &'a Shared,
+    /// `None` once it was given back.
+    line: Option<Box<Line>>,
+    /// The driver's. What the transport has to wait for wakes the driver, not the caller.
+    driver: Option<Waker>,
+    written: Written,
+}
+
+/// How far a caller has come with a box.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// The transport has not returned.
+    Unknown,
+    /// The driver goes on.
+    InPart,
+    All,
+}
+
+impl Shared {
+    /// As [`with`](Self::with), for a call: when nothing else could share the write of its box, it gives
+    /// the stream with the box, to be written by whoever calls.
+    #[inline]
+    pub(super) fn with_line<R>(
+        &self,
+        change: impl FnOnce(&mut State) -> R,
+    ) -> (R, Option<Loan<'_>>) {
+        self.with(|state| {
+            let result = change(state);
+            (result, self.borrow_line(state))
+        })
+    }
+
+    /// Takes the only box in the queue, which is a call, and the line to write it to, when nobody
+    /// else is about to queue one that could share the write.
+    fn borrow_line(&self, state: &mut State) -> Option<Loan<'_>> {
+        state.line.as_ref()?;
+        let alone = state.core.outgoing().boxes() == 1 && state.core.outstanding() == 1;
+        // What a log does, and how long it takes, is no caller's business.
+        let watched = self.settings.wire_log.is_some();
+        if !alone || watched || !state.core.is_uneventful() || state.driver.is_none() {
+            return None;
+        }
+        let idle = |line: &mut Box<Line>| line.writing.is_empty() && !line.unflushed;
+        let mut line = state.line.take_if(idle)?;
+        state.core.take_queued(&mut line.writing);
+        Some(Loan {
+            shared: self,
+            line: Some(line),
+            driver: state.driver.take(),
+            written: Written::Unknown,
+        })
+    }
+}
+
+impl Loan<'_> {
+    /// Writes the box, and gives the line back.
+    pub(super) fn write(mut self) {
+        let Self { line: Some(line), driver: Some(driver), written, .. } = &mut self else {
+            return;
+        };
+        let mut cx = Context::from_waker(driver);
+        let result = match line.poll_write(&mut cx) {
+            Poll::Ready(Ok(())) if line.writing.is_empty() => line.poll_flush(&mut cx),
+            Poll::Ready(Ok(())) => Poll::Pending,
+            other => other,
+        };
+        *written = match result {
+            Poll::Ready(Ok(())) => Written::All,
+            _ => Written::InPart,
+        };
+        if let Poll::Ready(Err(error)) = result {
+            line.failed = Some(error);
+        }
+        #[cfg(feature = "metrics")]
+        if let Some(line) = &mut self.line {
+            line.report(|| self.shared.with(|state| state.core.counters()));
+        }
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        let Self { shared, line, driver, written } = self;
+        if let (Some(line), Written::Unknown) = (&mut *line, *written) {
+            line.failed = Some(io::Error::other("the transport panicked"));
+        }
+        // The driver is woken if there is something for it to do by then. What is left over is dropped
+        // once the lock is.
+        shared.with(|state| {
+            if state.core.end.over().is_none() {
+                state.line = line.take();
+                // The driver may have come meanwhile, on another task even.
+                state.driver = state.came.take().or_else(|| driver.take());
+                state.situation.line |= *written != Written::All;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

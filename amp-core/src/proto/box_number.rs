@@ -1,0 +1,19 @@
+use std::num::NonZeroU64;
+
+/// A received box that may name an attachment, counted from the beginning of the connection.
+///
+/// A box that was received while no attachment waited has no number: an attachment never comes
+/// later than the box that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BoxNumber(NonZeroU64);
+
+impl BoxNumber {
+    /// Whoever answers a call keeps one, if there is one, in the space of the number alone.
+    pub(super) fn new(number: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(number))
+    }
+
+    pub(super) fn get(self) -> u64 {
+        self.0.get() - 1
+    }
+}
