@@ -164,7 +164,8 @@ pub use argument::{Argument, DecodeError, EncodeError, PeerAddress, Proto, Unkno
 pub use argument::{Attachment, AttachmentKind, DecodeErrorKind, EncodeErrorKind};
 #[doc(inline)]
 pub use boxes::{
-    AmpBox, BoxError, BoxLimits, BoxReader, BoxWriter, Decoder, Value, ValueWriter, keys,
+    AmpBox, AmpBoxIntoIter, AmpBoxIter, BoxError, BoxLimits, BoxReader, BoxWriter, Decoder, Value,
+    ValueWriter, keys,
 };
 #[doc(inline)]
 pub use command::{

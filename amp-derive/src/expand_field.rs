@@ -42,7 +42,7 @@ fn plain(field: &Field<'_>, krate: &Path) -> FieldCode {
         #argument::read_field(#wire_name, input, proto, &mut error)
     };
     if let Some(default) = default_of(field) {
-        read = no_block(quote_spanned! {span=>
+        read = no_block(&quote_spanned! {span=>
             if #argument::is_in(#wire_name, input) {
                 #read
             } else #default
@@ -136,7 +136,7 @@ fn with(field: &Field<'_>, codec: &ExprPath, krate: &Path) -> FieldCode {
         ),
     };
     let absent = default_of(field).unwrap_or(absent);
-    let read = no_block(quote_spanned! {span=>
+    let read = no_block(&quote_spanned! {span=>
         match #krate::__private::BoxReader::take(input, #wire_name) {
             ::core::option::Option::Some(value) => #value,
             ::core::option::Option::None => #absent,
@@ -146,7 +146,7 @@ fn with(field: &Field<'_>, codec: &ExprPath, krate: &Path) -> FieldCode {
 }
 
 /// The same expression, which an `else` may follow.
-fn no_block(expression: TokenStream) -> TokenStream {
+fn no_block(expression: &TokenStream) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> ::core::convert::identity(#expression))
 }
 

@@ -14,17 +14,20 @@
 //! | `chrono::DateTime` of `FixedOffset` and `Utc` (feature `chrono`) | `DateTime` | as `DateTime` |
 //! | `jiff::Zoned`, `jiff::Timestamp` (feature `jiff`) | `DateTime` | as `DateTime` |
 //! | `time::OffsetDateTime` (feature `time`) | `DateTime` | as `DateTime` |
+//! | `SystemTime` | `DateTime` in UTC | as `DateTime` |
+//! | `Duration` | Float: seconds, exact to a nanosecond | 2^64 seconds; negative ones are refused |
 //! | `PathBuf` | Path | 65 535 bytes; UTF-8 |
 //! | `IpAddr`, `SocketAddr`, and those of one version | Unicode: what they display | what the type parses |
 //! | `IpNet`, `Ipv4Net`, `Ipv6Net` of `ipnet` (feature `ipnet`) | Unicode | what the type parses |
 //! | [`Packed<A>`] of an IP address or network | String of 4 or 16 bytes; of 5 or 17 with the prefix length | the lengths that are named |
 //! | `url::Url` (feature `url`) | Unicode | 65 535 bytes; a URL with a scheme |
 //! | `uuid::Uuid` (feature `uuid`) | Unicode; `UuidBytes` is a String, `UuidInteger` an Integer | 128 bits |
-//! | `Json<T>` of any type that serde knows (feature `json`) | Unicode: JSON in ASCII | 65 535 bytes, 127 levels |
+//! | `Json<T>` of any type that serde knows (feature `json`) | Unicode: JSON in ASCII | 65 535 bytes, 64 levels |
 //! | `Vec<T>`, the other collections of `std` | ListOf | 65 535 bytes with 2 for each element; 65 533 bytes in one |
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList | 65 535 bytes: see `Numbered` and `Continued` |
 //! | an enum that derives [`Argument`](macro@crate::Argument) | Unicode out of a fixed set | the names of its variants |
 //! | `BTreeMap<K, V>`, `HashMap<K, V>` | AmpList of boxes with the keys `key` and `value` | 65 535 bytes |
+//! | `(A, B)` and other tuples of up to eight | a box with the keys `0`, `1`, and so on; a list of them is an AmpList | 65 535 bytes |
 //! | `Option<T>` | optional: no key when it is `None` | its `T`; `Some(None)` is refused |
 //! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length | the box: [`BoxLimits`](crate::BoxLimits) |
 //! | `Zlib<T>` (feature `zlib`) | a `T`, compressed | 65 535 bytes once compressed |
@@ -49,6 +52,7 @@ mod continued_zlib;
 mod date_time;
 mod decimal;
 mod displayed;
+mod duration;
 mod error;
 mod float;
 mod foreign;
@@ -68,6 +72,7 @@ mod packed;
 mod path;
 mod proto;
 mod string;
+mod system_time;
 #[cfg(test)]
 mod testing;
 mod traits;

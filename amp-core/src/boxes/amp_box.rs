@@ -119,11 +119,6 @@ impl AmpBox {
         self.get(key).is_some()
     }
 
-    /// The pairs, sorted by the bytes of their keys.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.pairs()
-    }
-
     /// Sets the value of `key`, and says whether it had one before.
     ///
     /// # Errors

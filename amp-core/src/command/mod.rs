@@ -8,6 +8,7 @@ mod ping;
 mod reflect;
 mod schema;
 mod traits;
+mod tuples;
 
 pub use arguments::Arguments;
 pub(crate) use arguments::read_arguments;

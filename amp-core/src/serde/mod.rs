@@ -57,7 +57,7 @@
 //! | a newtype struct | what is inside |
 //!
 //! - A map is a box that has the map's keys. That is not what a map is among the typed arguments:
-//!   a list of boxes with a key and a value each.
+//!   a list of boxes with a key and a value each. Nor is a tuple: a box with the keys `0`, `1`, ....
 //! - An enum's variant with data, and a map with other keys, are errors.
 //! - `serde` takes `Vec<u8>` for a sequence of numbers, so it is a ListOf of Integers. Where a
 //!   typed argument would be a String, use the crate `serde_bytes`, or `bytes::Bytes`.

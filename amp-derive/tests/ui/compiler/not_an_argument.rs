@@ -1,13 +1,13 @@
 //! Fields whose types are not arguments.
 
 use amp_core::Command;
-use std::time::Duration;
+use std::time::Instant;
 
 struct Plain;
 
 #[derive(Command)]
 struct Call {
-    a: Duration,
+    a: Instant,
     b: Vec<Option<Plain>>,
     #[amp(default)]
     c: Plain,
