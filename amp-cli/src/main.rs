@@ -1,12 +1,17 @@
 //! `ampctl`, a command line for AMP: see `ampctl --help`.
 
+mod address;
+mod call;
 mod check;
 mod describe;
+mod exit;
 mod mistake;
 mod options;
 mod packages;
+mod scalars;
 mod schemas;
 mod template;
+mod words;
 
 use clap::Parser;
 use std::io::{self, Write};
@@ -14,13 +19,11 @@ use std::process::ExitCode;
 
 use crate::options::{Options, Subcommand};
 
-/// What it is to be asked again for: nothing was done.
-const WRONG_USE: u8 = 2;
-
 fn main() -> ExitCode {
     let options = Options::parse();
     let mut out = Vec::new();
     let done = match options.subcommand {
+        Subcommand::Call(options) => call::call(&options, &mut out),
         Subcommand::Describe(options) => describe::describe(&options, &mut out),
         Subcommand::Check(options) => check::check(&options, &mut out),
         Subcommand::Completions { shell } => {
@@ -33,11 +36,11 @@ fn main() -> ExitCode {
     match (done, io::stdout().write_all(&out)) {
         (Err(mistake), _) => {
             eprintln!("ampctl: {mistake}");
-            ExitCode::from(WRONG_USE)
+            ExitCode::from(exit::WRONG_USE)
         }
         (Ok(_), Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
             eprintln!("ampctl: cannot write: {error}");
-            ExitCode::from(WRONG_USE)
+            ExitCode::from(exit::WRONG_USE)
         }
         (Ok(code), _) => code,
     }

@@ -1,22 +1,45 @@
+use amp_core::dynamic::JsonError;
 use std::fmt;
 
 /// What is wrong with what was asked for: where, and what would be right.
 #[derive(Debug)]
-pub(crate) struct Mistake(String);
+pub(crate) struct Mistake {
+    /// Where in the arguments it is: `points[0].x`. Empty when it is in none.
+    place: String,
+    what: String,
+}
 
 impl Mistake {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
+        Self { place: String::new(), what: what.into() }
+    }
+
+    /// The same mistake, inside of `place`.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        let dot = if self.place.is_empty() || self.place.starts_with('[') { "" } else { "." };
+        self.place = format!("{place}{dot}{}", self.place);
+        self
+    }
+}
+
+impl From<JsonError> for Mistake {
+    fn from(error: JsonError) -> Self {
+        let (place, text) = (error.place().to_owned(), error.to_string());
+        let what = text.strip_prefix(&format!("{place}: ")).unwrap_or(&text).to_owned();
+        Self { place, what }
     }
 }
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match &*self.place {
+            "" => f.write_str(&self.what),
+            place => write!(f, "{place}: {}", self.what),
+        }
     }
 }
 
-/// `one of A, B; did you mean B?` for a name that is none of those that there are.
+/// A name that is none of those that there are: which may be meant, or all of them.
 pub(crate) fn no_such<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Mistake {
     let known: Vec<_> = known.collect();
     let distance = |other: &str| strsim::damerau_levenshtein(&lower(name), &lower(other));

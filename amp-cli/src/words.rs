@@ -1,0 +1,223 @@
+//! Arguments as they are written on the command line: `KEY[:TYPE]=VALUE`.
+
+use amp_core::dynamic::{Scope, Value, Values};
+use amp_core::schema::{ArgumentSchema, BoxSchema, Presence, WireType};
+
+use crate::mistake::{Mistake, no_such};
+use crate::scalars::{self, Source};
+
+/// One word: where the value goes, and where it comes from.
+#[derive(Debug)]
+struct Word {
+    /// As it was written, for messages.
+    place: String,
+    key: String,
+    steps: Vec<Step>,
+    declared: Option<String>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// The arguments that `words` give to a command, or, where its schema is not known, to one whose
+/// arguments are what they say; and that schema.
+pub(crate) fn arguments(
+    words: &[String],
+    schema: Option<&BoxSchema>,
+    mut values: Values,
+) -> Result<(Values, BoxSchema), Mistake> {
+    let words: Vec<_> = words.iter().map(|word| Word::parse(word)).collect::<Result<_, _>>()?;
+    let schema = match schema {
+        Some(schema) => schema.clone(),
+        None => declared(&words)?,
+    };
+    let scope = Scope::new(&schema);
+    for word in words {
+        let Word { place, key, steps, source, .. } = &word;
+        put_into(&mut values, &scope, key, steps, source).map_err(|mistake| mistake.at(place))?;
+    }
+    let missing: Vec<_> = schema
+        .arguments
+        .iter()
+        .filter(|argument| argument.presence == Presence::Required)
+        .filter(|argument| values.get(&argument.name).is_none())
+        .map(|ArgumentSchema { name, wire_type, .. }| format!("{name} ({wire_type})"))
+        .collect();
+    if missing.is_empty() {
+        Ok((values, schema))
+    } else {
+        Err(Mistake::new(format!("missing: {}", missing.join(", "))))
+    }
+}
+
+impl Word {
+    fn parse(text: &str) -> Result<Self, Mistake> {
+        let wrong = |what: &str| Mistake::new(format!("{text:?}: {what}"));
+        let mut chars = text.char_indices();
+        // The parts of a path are apart by `.`, which a key may have behind a backslash.
+        let (mut parts, mut part) = (Vec::new(), String::new());
+        let end = loop {
+            match chars.next() {
+                Some((_, '\\')) => part.extend(chars.next().map(|(_, c)| c)),
+                Some((_, '.')) => parts.push(std::mem::take(&mut part)),
+                Some((at, '=' | ':' | '@')) => break at,
+                Some((_, c)) => part.push(c),
+                None => {
+                    return Err(wrong("it is KEY=VALUE, KEY:TYPE=VALUE, KEY:=JSON or KEY@=FILE"));
+                }
+            }
+        };
+        parts.push(part);
+        let (place, rest) = text.split_at(end);
+        let (how, value) = rest.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
+        let (source, declared) = Source::parse(how, value).map_err(|what| wrong(&what))?;
+        let mut steps = Vec::new();
+        for part in parts {
+            let (key, indices) = match part.split_once('[') {
+                Some((key, indices)) => (key, Some(indices)),
+                None => (&*part, None),
+            };
+            steps.push(Step::Key(key.to_owned()));
+            for index in indices.into_iter().flat_map(|indices| indices.split('[')) {
+                let index = index.strip_suffix(']').and_then(|index| index.parse().ok());
+                steps.push(Step::Index(index.ok_or_else(|| wrong("an index is `[NUMBER]`"))?));
+            }
+        }
+        let Step::Key(key) = steps.remove(0) else { return Err(wrong("there is no key")) };
+        Ok(Self { place: place.to_owned(), key, steps, declared, source })
+    }
+}
+
+/// The schema that words say which have none: a key that comes again is a list.
+fn declared(words: &[Word]) -> Result<BoxSchema, Mistake> {
+    const TYPES: [&str; 9] = [
+        "Boolean",
+        "DateTime",
+        "Decimal",
+        "Descriptor",
+        "Float",
+        "Integer",
+        "Path",
+        "String",
+        "Unicode",
+    ];
+    let mut schema = BoxSchema::new();
+    for word in words {
+        let Word { place, key, steps, declared, source } = word;
+        if !steps.is_empty() {
+            let what = "what is inside of an argument needs a schema: see --schema";
+            return Err(Mistake::new(what).at(place));
+        }
+        let name = match declared.as_deref() {
+            Some(name) => TYPES
+                .into_iter()
+                .find(|known| *known == name)
+                .ok_or_else(|| no_such("type", name, TYPES.into_iter()).at(place))?,
+            None if source.is_descriptor() => "Descriptor",
+            None => "String",
+        };
+        let mut wire_type = WireType::named(name);
+        if words.iter().filter(|other| other.key == *key).count() > 1 {
+            wire_type = wire_type.in_form("ListOf");
+        }
+        if schema.argument(key).is_none() {
+            schema.extend(BoxSchema::required(key, wire_type));
+        }
+    }
+    Ok(schema)
+}
+
+fn put_into(
+    values: &mut Values,
+    scope: &Scope<'_>,
+    key: &str,
+    steps: &[Step],
+    source: &Source,
+) -> Result<(), Mistake> {
+    let schema = scope.schema();
+    let Some(argument) = schema.argument(key) else {
+        let known = schema.arguments.iter().map(|argument| &*argument.name);
+        return Err(no_such("argument", key, known));
+    };
+    if source.is_null() && argument.presence != Presence::Required && steps.is_empty() {
+        return Ok(());
+    }
+    let value = put(values.remove(key), &argument.wire_type, scope, steps, source)?;
+    values.insert(key, value);
+    Ok(())
+}
+
+/// The value once `source` is in it.
+fn put<'a>(
+    current: Option<Value>,
+    wire_type: &'a WireType,
+    scope: &Scope<'a>,
+    steps: &[Step],
+    source: &Source,
+) -> Result<Value, Mistake> {
+    let wrong =
+        || Mistake::new(format!("a value of type {wire_type} has nothing of this kind inside"));
+    match (wire_type, steps) {
+        (WireType::Of(form, inner), _) if form != "ListOf" => {
+            put(current, inner, scope, steps, source)
+        }
+        (WireType::Of(_, inner), []) if !source.is_json() => {
+            let mut items = list_of(current)?;
+            items.push(put(None, inner, scope, &[], source)?);
+            Ok(Value::List(items))
+        }
+        (_, []) if current.is_some() => Err(Mistake::new("it is given twice, and is no list")),
+        (_, []) => scalars::read(source, wire_type, scope),
+        (WireType::Of(_, inner), [Step::Index(index), rest @ ..]) => {
+            let mut items = list_of(current)?;
+            let item = take(&mut items, *index)?;
+            items.insert(*index, put(item, inner, scope, rest, source)?);
+            Ok(Value::List(items))
+        }
+        (WireType::AmpList(inner), [Step::Index(index), Step::Key(key), rest @ ..]) => {
+            let scope = scope.inside(inner).ok_or_else(wrong)?;
+            let mut items = list_of(current)?;
+            let mut values = box_of(take(&mut items, *index)?);
+            put_into(&mut values, &scope, key, rest, source)?;
+            items.insert(*index, Value::Box(values));
+            Ok(Value::List(items))
+        }
+        (WireType::Box(inner), [Step::Key(key), rest @ ..]) => {
+            let scope = scope.inside(inner).ok_or_else(wrong)?;
+            let mut values = box_of(current);
+            put_into(&mut values, &scope, key, rest, source)?;
+            Ok(Value::Box(values))
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn list_of(value: Option<Value>) -> Result<Vec<Value>, Mistake> {
+    match value {
+        None => Ok(Vec::new()),
+        Some(Value::List(items)) => Ok(items),
+        Some(_) => Err(Mistake::new("it is given twice, and is no list")),
+    }
+}
+
+fn box_of(value: Option<Value>) -> Values {
+    match value {
+        Some(Value::Box(values)) => values,
+        _ => Values::new(),
+    }
+}
+
+/// Takes an item out, if it is there already.
+fn take(items: &mut Vec<Value>, index: usize) -> Result<Option<Value>, Mistake> {
+    match index.cmp(&items.len()) {
+        std::cmp::Ordering::Less => Ok(Some(items.remove(index))),
+        std::cmp::Ordering::Equal => Ok(None),
+        std::cmp::Ordering::Greater => {
+            Err(Mistake::new(format!("[{}] has to come before it", items.len())))
+        }
+    }
+}
