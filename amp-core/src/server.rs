@@ -8,9 +8,11 @@
 //! |---|---|---|
 //! | connections, and so descriptors | | by how many descriptors the process may have, 384 of 1024: [`max_connections`](Serve::max_connections) |
 //! | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024, of which responders hold three quarters at most: [`attachments_in_all`](crate::Limits::attachments_in_all) |
-//! | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](crate::Limits::running_responders_max) | 65 536, and 16 for each connection: [`max_running_responders`](Serve::max_running_responders) |
-//! | bytes of those calls | 64 MiB: [`running_bytes_max`](crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
+//! | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](crate::Limits::running_responders_max) | 65 536, and 16 small ones for each connection: [`max_running_responders`](Serve::max_running_responders) |
+//! | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
+//! | what is being decoded | 18 bytes for each of a box, and 1 MiB at least: [`decoded_bytes`](crate::Limits::decoded_bytes) | one box on each thread, of 306 MiB at most |
 //! | bytes of a box that is not finished | 17 MiB: [`boxes`](crate::Limits::boxes) | |
+//! | bytes of one-way calls that a peer has left behind, until they are begun | 32 MiB: [`running_bytes`](crate::Limits::running_bytes) | among the 512 MiB |
 //! | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](crate::Limits::send_queue_max) | |
 //! | what is not counted, in bytes: buffers, small boxes and answers | 64 KiB, and a few more for the connection itself | as many for each |
 //! | how long a box may be unfinished | 60 to 120 seconds: [`box_timeout`](crate::Limits::box_timeout) | |
@@ -21,7 +23,8 @@
 //!
 //! A connection may hold as much of what is counted for all as is left: one alone half of it, two a
 //! third each. A connection over that, or over a limit of its own, waits, is refused a call, or ends,
-//! as at its own limits. So those that hold little get on beside some that hold all they can.
+//! as at its own limits. So those that hold little get on beside some that hold all they can: with
+//! fewer than 16 calls at once, of less than 64 KiB together, once decoded, whatever others do.
 //!
 //! Not bounded are what responders make of their calls, and how long they take.
 
@@ -261,7 +264,10 @@ impl<L: Listener> Serve<L> {
     /// What a connection holds of the latter two is not counted up to 64 KiB.
     ///
     /// A connection that holds more than what is left for all ends with
-    /// [`CloseReason::Limit`](crate::CloseReason::Limit), or is not read from, if it is its calls.
+    /// [`CloseReason::Limit`](crate::CloseReason::Limit); or is not read from, or is refused a call, if
+    /// it is its calls. What is being decoded counts once it is, so each thread may need as much more as
+    /// one box may take, which is dropped at once when it is too much. One-way calls that a peer has
+    /// left behind are dropped when there is no room for them.
     pub fn max_bytes(mut self, max: usize) -> Self {
         self.max_bytes = max;
         self
@@ -269,8 +275,9 @@ impl<L: Listener> Serve<L> {
 
     /// How many responders may run at once for all connections together, of those that have to wait.
     /// 65 536 by default. A connection with as many as are left for all is not read from, as at
-    /// [`running_responders`](crate::Limits::running_responders); when none are left a call is refused,
-    /// as at [`running_responders_max`](crate::Limits::running_responders_max), but for those of a
+    /// [`running_responders`](crate::Limits::running_responders); and where reading has to go on its
+    /// calls are refused, as at
+    /// [`running_responders_max`](crate::Limits::running_responders_max), but for those of a
     /// connection that runs fewer than 16, of less than 64 KiB: who calls now and then is answered
     /// whatever others do.
     pub fn max_running_responders(mut self, max: usize) -> Self {

@@ -1,13 +1,15 @@
 //! Responders that run on tasks of their own from the beginning, and may block their thread.
 
+use amp_core::argument::Zlib;
 use amp_core::testing::pair;
 use amp_core::{
-    AmpBox, Arguments, Command, Context, Failure, NoError, Peer, ProtocolSwitch, ReceivedCall,
-    RemoteError, Responders, Switched,
+    AmpBox, Arguments, CallError, Command, Connection, Context, Failure, Limits, NoError, Peer,
+    ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched,
 };
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 
 /// Longer than any of these tests takes.
@@ -194,4 +196,39 @@ async fn each_begins_on_a_task_of_its_own_if_it_is_told_so() {
     assert!(first != driver && second != driver && first != second);
     drop(peer.switch_protocol(Switch {}).await.unwrap());
     assert_ne!(switched.recv().unwrap(), driver);
+}
+
+#[derive(Command)]
+struct Unpack {
+    data: Zlib<Vec<u8>>,
+}
+
+/// They are decoded once all of them have begun, so none was decoded when they were let in.
+#[tokio::test]
+async fn what_calls_are_decoded_to_is_bounded_there_too() {
+    const EACH: usize = 300_000;
+    let gate = Arc::new(Semaphore::new(0));
+    let unpack = |context: Context<Arc<Semaphore>>, Unpack { data }: Unpack| async move {
+        context.state().acquire().await.unwrap().forget();
+        drop(data);
+        Ok::<_, NoError>(())
+    };
+    let responders = Responders::new(Arc::clone(&gate)).respond(unpack).on_own_tasks();
+    let limits = Limits { running_bytes_max: 1 << 20, ..Limits::default() };
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let peer = Connection::new(near).spawn();
+    let _there = Connection::new(far).limits(limits).responders(responders).spawn();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        calls.spawn(peer.call_remote(Unpack { data: Zlib(vec![0; EACH]) }));
+    }
+    // Four of them go over the limit at the latest, and the others are refused.
+    for _ in 0..36 {
+        let refused = tokio::time::timeout(PATIENCE, calls.join_next()).await;
+        let error = refused.expect("all of them run").unwrap().unwrap().unwrap_err();
+        assert!(matches!(&error, CallError::Remote(error) if error.code == "UNKNOWN"), "{error}");
+    }
+    gate.add_permits(4);
+    let answers = calls.join_all().await;
+    assert!(answers.iter().filter(|answer| answer.is_ok()).count() >= 2, "{answers:?}");
 }

@@ -4,11 +4,12 @@ mod support;
 
 use amp_core::argument::Zlib;
 use amp_core::{
-    CloseReason, Command, Connection, Context, Limits, Listener, Responders, connect_tcp, serve,
-    serve_with,
+    CallError, CloseReason, Command, Connection, Context, Limits, Listener, Peer, Responders,
+    connect_tcp, serve, serve_with,
 };
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{echoing, gated, numbered, settled};
@@ -431,9 +432,12 @@ struct Unpack {
     data: Zlib<Vec<u8>>,
 }
 
-/// What calls take once they are decoded counts, not only what they were on the wire.
+/// What calls take once they are decoded counts, not only what they were on the wire, and for others
+/// than whoever made them.
 #[tokio::test(start_paused = true)]
 async fn what_calls_are_decoded_to_counts_over_all_connections() {
+    const MAX: usize = 4 << 20;
+    const EACH: usize = 300_000;
     let gate = Arc::new(Semaphore::new(0));
     let unpack = |context: Context<Arc<Semaphore>>, Unpack { data }: Unpack| async move {
         context.state().acquire().await.unwrap().forget();
@@ -441,22 +445,84 @@ async fn what_calls_are_decoded_to_counts_over_all_connections() {
         Ok(())
     };
     let (streams, listener) = scripted();
-    let server = serve(listener, Responders::new(Arc::clone(&gate)).respond(unpack));
+    let responders = Responders::new(Arc::clone(&gate)).respond(unpack);
+    let server = serve_with(listener, move |connection| {
+        let limits = Limits { decoded_bytes: 8 << 20, ..Limits::default() };
+        connection.limits(limits).responders(responders.clone())
+    });
     let (peers, mut connected) = mpsc::unbounded_channel();
-    let server = server.max_bytes(4 << 20).on_connect(move |peer| peers.send(peer).unwrap());
+    let server = server.max_bytes(MAX).on_connect(move |peer| peers.send(peer).unwrap());
     tokio::spawn(server.into_future());
-    let (near, far) = tokio::io::duplex(1 << 20);
-    streams.send(Ok(far)).unwrap();
-    let peer = Connection::new(near).spawn();
-    let calls: Vec<_> = (0..20)
-        .map(|_| tokio::spawn(peer.call_remote(Unpack { data: Zlib(vec![0; 300_000]) })))
-        .collect();
+    let mut connect = async || {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        streams.send(Ok(far)).unwrap();
+        (Connection::new(near).spawn(), connected.recv().await.unwrap())
+    };
+    let unpack =
+        |peer: &Peer, len| tokio::spawn(peer.call_remote(Unpack { data: Zlib(vec![0; len]) }));
+    let mut calls = Vec::new();
+    let mut running = Vec::new();
+    for _ in 0..2 {
+        let (peer, server) = connect().await;
+        calls.extend((0..20).map(|_| unpack(&peer, EACH)));
+        settled().await;
+        running.push(server.running_responders());
+    }
+    assert!((4..=7).contains(&running[0]), "{running:?} run");
+    assert!((1..running[0]).contains(&running[1]), "{running:?} run");
+    assert!((running[0] + running[1]) * EACH <= MAX, "{running:?} run");
+    // Who runs nothing may not begin with more than is left, but with little.
+    let (peer, _server) = connect().await;
+    let error = unpack(&peer, MAX / 2).await.unwrap().unwrap_err();
+    assert!(matches!(&error, CallError::Remote(error) if error.code == "UNKNOWN"), "{error}");
+    calls.push(unpack(&peer, 1000));
     settled().await;
-    let running = connected.recv().await.unwrap().running_responders();
-    assert!((3..=7).contains(&running), "{running} run");
-    gate.add_permits(20);
+    assert!(!calls.last().unwrap().is_finished(), "it is being answered");
+    gate.add_permits(calls.len());
     let answers = futures_all(calls).await;
     assert!(answers.iter().all(|ok| *ok), "the others waited: {answers:?}");
+}
+
+/// Who goes leaves one-way commands behind that wait until fewer responders run, and may come again.
+#[tokio::test(start_paused = true)]
+async fn what_peers_leave_behind_counts_over_all_connections() {
+    const MAX: usize = 1 << 20;
+    const EACH: usize = 1000;
+    let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let slow = {
+        let (gate, begun) = (Arc::clone(&gate), Arc::clone(&begun));
+        move |call: amp_core::ReceivedCall| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                Ok(call.arguments)
+            }
+        }
+    };
+    let responders = Responders::new(()).respond_by_name("Slow", slow);
+    let (streams, listener) = scripted();
+    let (peers, mut connected) = mpsc::unbounded_channel();
+    let server = serve_with(listener, move |connection| {
+        let limits = Limits { running_responders: 1, ..Limits::default() };
+        connection.limits(limits).responders(responders.clone())
+    });
+    let server = server.max_bytes(MAX).on_connect(move |peer| peers.send(peer).unwrap());
+    tokio::spawn(server.into_future());
+    let call = [("_command", "Slow".to_owned()), ("data", "x".repeat(EACH))];
+    let call = amp_core::AmpBox::from_pairs(call).unwrap().to_bytes();
+    for visit in 1..=60 {
+        let (mut near, far) = tokio::io::duplex(1 << 20);
+        streams.send(Ok(far)).unwrap();
+        near.write_all(&call.repeat(40)).await.unwrap();
+        drop(near);
+        connected.recv().await.unwrap().closed().await;
+        assert_eq!(begun.load(Ordering::SeqCst), visit, "one of each visit");
+    }
+    gate.add_permits(10_000);
+    settled().await;
+    let left = begun.load(Ordering::SeqCst) - 60;
+    assert!(left > 100 && left * EACH < MAX, "{left} commands of {EACH} bytes were kept");
 }
 
 async fn futures_all<T, E>(calls: Vec<JoinHandle<Result<T, E>>>) -> Vec<bool> {

@@ -3,6 +3,9 @@
 use super::Limits;
 use super::together::Together;
 
+/// What there may be so much of.
+const RUNNING_BYTES: &str = "bytes of calls being answered";
+
 /// What a connection answers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Admission {
@@ -36,10 +39,11 @@ impl Admission {
         self.running + self.following
     }
 
-    /// Whether a call may be begun whose turn it is. One that is refused because there are too many
-    /// ends the connection if it wants no answer.
+    /// Whether a call of so many bytes may be begun whose turn it is. One that is refused because
+    /// there are too many ends the connection if it wants no answer.
     pub(crate) fn admit(
         self,
+        bytes: usize,
         closing: bool,
         limits: &Limits,
         together: Option<&Together>,
@@ -49,11 +53,29 @@ impl Admission {
         } else if self.all() >= limits.running_responders_max {
             Some(("running responders", limits.running_responders_max))
         } else if self.bytes >= limits.running_bytes_max {
-            Some(("bytes of calls being answered", limits.running_bytes_max))
+            Some((RUNNING_BYTES, limits.running_bytes_max))
         } else {
-            together.and_then(|together| together.reached(self.all(), self.bytes))
+            together.and_then(|together| together.reached(self.all(), self.bytes, bytes))
         };
         over.map_or(Ok(()), |(what, limit)| Err(Refusal::TooMany { what, limit }))
+    }
+
+    /// Counts that a call which was begun takes so many bytes more, now that it is decoded; or says what
+    /// there is too much of already, and how much there may be.
+    pub(crate) fn grow(
+        &mut self,
+        more: usize,
+        limits: &Limits,
+        together: Option<&Together>,
+    ) -> Result<(), (&'static str, usize)> {
+        if self.bytes >= limits.running_bytes_max {
+            return Err((RUNNING_BYTES, limits.running_bytes_max));
+        }
+        if let Some(together) = together {
+            together.add_bytes(self.all(), self.bytes, more)?;
+        }
+        self.bytes += more;
+        Ok(())
     }
 }
 
@@ -80,15 +102,15 @@ mod tests {
             (1, 100, true, None),
             (3, 199, true, None),
             (4, 0, true, Some(("running responders", 4))),
-            (3, 200, true, Some(("bytes of calls being answered", 200))),
+            (3, 200, true, Some((RUNNING_BYTES, 200))),
         ] {
             let admission = Admission { running, following: 0, bytes };
             let behind = Admission { running: 0, following: running, bytes };
             assert_eq!(behind.is_full(&limits(), None), full, "{behind:?}");
             assert_eq!(admission.is_full(&limits(), None), full, "{admission:?}");
             let refusal = refusal.map(|(what, limit)| Refusal::TooMany { what, limit });
-            assert_eq!(admission.admit(false, &limits(), None).err(), refusal, "{admission:?}");
-            assert_eq!(admission.admit(true, &limits(), None), Err(Refusal::Closing));
+            assert_eq!(admission.admit(1, false, &limits(), None).err(), refusal, "{admission:?}");
+            assert_eq!(admission.admit(1, true, &limits(), None), Err(Refusal::Closing));
         }
     }
 
@@ -96,14 +118,31 @@ mod tests {
     fn others_of_a_server_leave_room_or_do_not() {
         let together = Together::new(1 << 20, 100);
         let one = Admission { running: 1, following: 0, bytes: 10 };
-        (0..99).for_each(|_| together.begin_call(10));
-        assert!(one.is_full(&limits(), Some(&together)));
-        assert!(!Admission::default().is_full(&limits(), Some(&together)));
+        (0..79).for_each(|_| together.begin_call(10));
         let many = Admission { running: 20, following: 0, bytes: 10 };
         let limits = Limits { running_responders_max: 50, ..limits() };
-        assert_eq!(many.admit(false, &limits, Some(&together)), Ok(()));
+        assert_eq!(many.admit(1, false, &limits, Some(&together)), Ok(()));
+        (0..20).for_each(|_| together.begin_call(10));
+        assert!(one.is_full(&limits, Some(&together)));
+        assert!(!Admission::default().is_full(&limits, Some(&together)));
+        assert!(many.admit(1, false, &limits, Some(&together)).is_err(), "others have more left");
         together.begin_call(10);
-        assert!(many.admit(false, &limits, Some(&together)).is_err());
-        assert_eq!(one.admit(false, &limits, Some(&together)), Ok(()), "a few are spared");
+        assert!(many.admit(1, false, &limits, Some(&together)).is_err());
+        assert_eq!(one.admit(1, false, &limits, Some(&together)), Ok(()), "a few are spared");
+    }
+
+    #[test]
+    fn a_call_grows_unless_too_much_is_there_already() {
+        let mut admission = Admission { running: 1, following: 0, bytes: 199 };
+        // One goes over it, whatever it takes.
+        assert_eq!(admission.grow(1000, &limits(), None), Ok(()));
+        assert_eq!(admission.bytes, 1199);
+        assert_eq!(admission.grow(1, &limits(), None), Err((RUNNING_BYTES, 200)));
+        assert_eq!(admission.bytes, 1199);
+        let together = Together::new(100_000, 10);
+        let mut admission = Admission { running: 1, following: 0, bytes: 0 };
+        assert!(admission.grow(100_001, &limits(), Some(&together)).is_err());
+        assert_eq!(admission.grow(100_000, &limits(), Some(&together)), Ok(()));
+        assert_eq!(admission.bytes, 100_000);
     }
 }

@@ -347,6 +347,18 @@ impl<W> Inbound<W> {
         unanswerable
     }
 
+    /// Takes those that came last, until the others take no more than so many bytes.
+    pub(crate) fn take_calls_over(&mut self, bytes: usize) -> VecDeque<Received> {
+        let mut over = VecDeque::new();
+        while self.calls_size > bytes
+            && let Some(received) = self.calls.pop_back()
+        {
+            self.calls_size -= received.size();
+            over.push_front(received);
+        }
+        over
+    }
+
     /// Looks for a peer that is not read from, because as many responders run as may or because it is
     /// being decided on a protocol switch. What is behind that, only the transport may know of: whether
     /// the peer has `closed` it. Once is not enough, since there may be more to read.
@@ -513,6 +525,16 @@ mod tests {
             assert_eq!(given, (0..count).collect::<Vec<_>>());
             assert_eq!(inbound.decoded(), count as u64);
         }
+    }
+
+    #[test]
+    fn no_more_calls_are_left_than_may_be() {
+        let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+        receive(&mut inbound, &mut core, &mut calls(10));
+        let each = inbound.calls_size() / 10;
+        assert_eq!(inbound.take_calls_over(10 * each).len(), 0);
+        assert_eq!(inbound.take_calls_over(4 * each - 1).len(), 7);
+        assert_eq!((inbound.calls_size(), inbound.take_calls().len()), (3 * each, 3));
     }
 
     #[test]

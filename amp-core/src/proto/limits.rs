@@ -11,7 +11,7 @@ use crate::boxes::BoxLimits;
 /// |---|---|---|
 /// | [`boxes`](Limits::boxes), bytes | 17 MiB | the connection ends; a call or an answer of this side fails, and nothing is sent |
 /// | [`boxes`](Limits::boxes), pairs | 16 384 | as above |
-/// | [`decoded_bytes`](Limits::decoded_bytes) | 1 MiB | the peer's call is refused; a call of this side fails with the answer |
+/// | [`decoded_bytes`](Limits::decoded_bytes) | 1 MiB, or 18 for each byte of the box | the peer's call is refused; a call of this side fails with the answer |
 /// | [`outstanding_calls`](Limits::outstanding_calls) | 65 536 | the call fails, and nothing is sent |
 /// | [`running_responders`](Limits::running_responders) | 1024 | the peer is not read from, but for a little ahead, unless that could stop both sides |
 /// | [`running_responders_max`](Limits::running_responders_max) | 8192 | the peer's call is refused; a one-way call ends the connection |
@@ -72,12 +72,14 @@ pub struct Limits {
     /// spent on [decoding](Limits::decoded_bytes) them where that is more. 32 MiB by default. At
     /// this number nothing more is read, with the same exceptions as for
     /// [`running_responders`](Limits::running_responders), and calls that were read wait. The one that
-    /// goes over it is begun, so a few more bytes may run.
+    /// goes over it is begun, so what one more call takes may run.
     pub running_bytes: usize,
     /// Bytes of the calls whose responders run when reading has to go on: the bound, as
     /// [`running_responders_max`](Limits::running_responders_max) is. 64 MiB by default. A
-    /// call that comes when there are so many is answered with `UNKNOWN`; a one-way call over it
-    /// ends the connection.
+    /// call that comes, or has just been decoded, when there are so many is answered with `UNKNOWN`; a
+    /// one-way call that comes then ends the connection. So one more call may run, of which decoding may
+    /// make 18 times its length: 306 MiB of the largest box. Where that is too much, bound the
+    /// [boxes](Limits::boxes).
     pub running_bytes_max: usize,
     /// Boxes that wait to be sent before callers have to wait for room, and before responders of
     /// further calls of the peer have to wait to be started. 65 536 by default.
@@ -161,9 +163,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Limits for a peer that may be anybody: a connection holds a few megabytes at worst, where it
-    /// may hold about a hundred by [default](Limits::default). Boxes are of 1 MiB and 1024 pairs at
-    /// most. [`Connection::untrusted_peer`](crate::Connection::untrusted_peer) sets them, and what else
+    /// Limits for a peer that may be anybody: a connection holds 27 MiB at worst, where it may hold 450
+    /// by [default](Limits::default): its running calls, with one more that is as large as a box may be
+    /// once it is decoded, a box that is not finished, and what waits to be sent. Boxes are of 1 MiB and
+    /// 1024 pairs at most. [`Connection::untrusted_peer`](crate::Connection::untrusted_peer) sets them, and what else
     /// is right for such a peer.
     ///
     /// ```

@@ -13,6 +13,9 @@ pub(crate) const UNCOUNTED: usize = 64 << 10;
 /// do not stop those who call now and then.
 const SPARED: usize = 16;
 
+/// What there may be so much of.
+const BYTES: &str = "bytes held for all connections";
+
 /// What the connections of one server hold, and may hold at most.
 ///
 /// Whoever holds much leaves room for others: a connection may have as much as is left for all. So
@@ -33,7 +36,7 @@ impl Together {
     /// A call of so many bytes is being answered.
     pub(crate) fn begin_call(&self, bytes: usize) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.add_bytes(bytes);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn end_call(&self, bytes: usize) {
@@ -41,9 +44,25 @@ impl Together {
         self.remove_bytes(bytes);
     }
 
-    /// A call takes so many bytes more.
-    pub(crate) fn add_bytes(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// A call takes so many bytes more, of a connection that answers so many calls, of so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// When it has more than is left for all then: what of, and how much there may be. They do not
+    /// count in that case.
+    pub(crate) fn add_bytes(
+        &self,
+        calls: usize,
+        bytes: usize,
+        more: usize,
+    ) -> Result<(), (&'static str, usize)> {
+        let before = self.bytes.fetch_add(more, Ordering::Relaxed);
+        let left = self.bytes_max.saturating_sub(before);
+        if bytes + more <= left || is_spared(calls, bytes + more) {
+            return Ok(());
+        }
+        self.remove_bytes(more);
+        Err((BYTES, self.bytes_max))
     }
 
     pub(crate) fn remove_bytes(&self, bytes: usize) {
@@ -62,16 +81,24 @@ impl Together {
         bytes <= UNCOUNTED || bytes <= self.left().1 / 2
     }
 
-    /// The limit that is reached for a connection that answers so many calls, of so many bytes, if one
-    /// is: what of, and how much.
-    pub(crate) fn reached(&self, calls: usize, bytes: usize) -> Option<(&'static str, usize)> {
-        if calls < SPARED && bytes < UNCOUNTED {
+    /// The limit that another call of `more` bytes goes over, of a connection that answers so many
+    /// calls, of so many bytes, if one is: what of, and how much there may be.
+    pub(crate) fn reached(
+        &self,
+        calls: usize,
+        bytes: usize,
+        more: usize,
+    ) -> Option<(&'static str, usize)> {
+        if is_spared(calls, bytes + more) {
             return None;
         }
-        match self.left() {
-            (0, _) => Some(("running responders of all connections", self.calls_max)),
-            (_, 0) => Some(("bytes held for all connections", self.bytes_max)),
-            _ => None,
+        let (calls_left, bytes_left) = self.left();
+        if calls >= calls_left {
+            Some(("running responders of all connections", self.calls_max))
+        } else if bytes + more.max(1) > bytes_left {
+            Some((BYTES, self.bytes_max))
+        } else {
+            None
         }
     }
 
@@ -81,15 +108,28 @@ impl Together {
     }
 }
 
+/// Whether a connection that answers so many calls, of so many bytes, gets on whatever others do.
+fn is_spared(calls: usize, bytes: usize) -> bool {
+    calls < SPARED && bytes < UNCOUNTED
+}
+
 /// What one connection holds of that, beside calls that are being answered.
 pub(crate) struct Share {
     of: Option<Arc<Together>>,
     bytes: usize,
+    /// What is not counted of it.
+    uncounted: usize,
 }
 
 impl Share {
     pub(crate) fn new(of: Option<Arc<Together>>) -> Self {
-        Self { of, bytes: 0 }
+        Self { of, bytes: 0, uncounted: UNCOUNTED }
+    }
+
+    /// Of what is left when a connection has ended. All of it counts, since a peer may come again and
+    /// leave as much each time.
+    pub(crate) fn left_behind(of: Option<Arc<Together>>) -> Self {
+        Self { of, bytes: 0, uncounted: 0 }
     }
 
     /// Whether nothing of it counts, as far as is known.
@@ -104,7 +144,7 @@ impl Share {
     /// When it is more than what is left for all.
     pub(crate) fn set(&mut self, bytes: usize) -> Result<(), CloseReason> {
         let Some(together) = &self.of else { return Ok(()) };
-        let bytes = if bytes <= UNCOUNTED { 0 } else { bytes };
+        let bytes = if bytes <= self.uncounted { 0 } else { bytes };
         if bytes == self.bytes {
             return Ok(());
         }
@@ -113,8 +153,7 @@ impl Share {
         together.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         self.bytes = bytes;
         if more && bytes > together.left().1 {
-            let (what, limit) = ("bytes held for all connections", together.bytes_max);
-            return Err(CloseReason::Limit { what, limit });
+            return Err(CloseReason::Limit { what: BYTES, limit: together.bytes_max });
         }
         Ok(())
     }
@@ -159,6 +198,8 @@ mod tests {
         let mut share = share(&together);
         share.set(UNCOUNTED).unwrap();
         assert!(share.set(UNCOUNTED + 1).is_err());
+        let mut left_behind = Share::left_behind(Some(Arc::clone(&together)));
+        assert!(left_behind.set(1).is_err());
     }
 
     #[test]
@@ -169,12 +210,43 @@ mod tests {
         assert!(!together.is_full_for(4, 40) && !together.is_full_for(0, 0));
         (0..5).for_each(|_| together.begin_call(10));
         let reached = Some(("running responders of all connections", 10));
-        assert_eq!(together.reached(SPARED, 0), reached);
-        assert_eq!(together.reached(1, UNCOUNTED), reached);
-        assert_eq!(together.reached(SPARED - 1, UNCOUNTED - 1), None);
+        assert_eq!(together.reached(SPARED, 0, 1), reached);
+        assert_eq!(together.reached(1, UNCOUNTED, 1), reached);
+        assert_eq!(together.reached(SPARED - 1, UNCOUNTED - 2, 1), None);
         assert!(!together.is_full_for(0, 0), "who has none does not wait for others");
-        (0..10).for_each(|_| together.end_call(10));
-        together.begin_call(1000);
-        assert_eq!(together.reached(SPARED, 0), Some(("bytes held for all connections", 1000)));
+        let together = Together::new(1000, 100);
+        together.begin_call(900);
+        assert_eq!(together.reached(SPARED, 50, 50), None);
+        assert_eq!(together.reached(SPARED, 50, 51), Some((BYTES, 1000)));
+        together.begin_call(100);
+        assert_eq!(together.reached(SPARED, 0, 0), Some((BYTES, 1000)));
+    }
+
+    /// Each begins all the calls it may, one connection after the other.
+    #[test]
+    fn a_few_do_not_have_all() {
+        let together = Together::new(1 << 20, 1 << 16);
+        for _ in 0..12 {
+            let mut calls = 0;
+            while calls < 1 << 13 && together.reached(calls, calls, 1).is_none() {
+                together.begin_call(1);
+                calls += 1;
+            }
+        }
+        assert!(together.left().0 > 8 * SPARED, "{} are left", together.left().0);
+    }
+
+    #[test]
+    fn a_large_call_is_not_spared() {
+        let together = Together::new(1 << 20, 10);
+        together.begin_call(1 << 20);
+        assert_eq!(together.reached(0, 0, UNCOUNTED - 1), None);
+        assert_eq!(together.reached(0, 0, UNCOUNTED), Some((BYTES, 1 << 20)));
+        assert_eq!(together.add_bytes(1, 10, UNCOUNTED - 10), Err((BYTES, 1 << 20)));
+        assert_eq!(together.add_bytes(1, 10, UNCOUNTED - 11), Ok(()));
+        together.remove_bytes(UNCOUNTED - 11);
+        together.remove_bytes(1000);
+        assert_eq!(together.add_bytes(SPARED, 10, 991), Err((BYTES, 1 << 20)));
+        assert_eq!(together.add_bytes(SPARED, 10, 990), Ok(()));
     }
 }

@@ -187,8 +187,13 @@ impl Asked {
         self.read = true;
         let more = spent.saturating_sub(ampbox.size());
         if more > UNCOUNTED && arguments.is_ok() {
+            let added = self.peer.shared().with(|state| state.core.add_bytes(more));
+            if let Err((what, limit)) = added {
+                drop(arguments);
+                self.fail_undeclared(&Undeclared::TooMany { what, limit });
+                return None;
+            }
             self.decoded = more;
-            self.peer.shared().with(|state| state.core.add_bytes(more));
         }
         match arguments {
             Ok(arguments) => Some(arguments),

@@ -10,7 +10,7 @@ use super::super::peer::{Handle, Peer};
 use super::super::shared::Shared;
 use super::running::begin;
 use super::state::Driver;
-use crate::proto::Received;
+use crate::proto::{Received, Share};
 use crate::responder::{Locator, Question};
 use crate::restraint::restrained;
 use crate::runtime;
@@ -21,6 +21,10 @@ const AT_ONCE: usize = 64;
 /// What is to be begun of a connection that has ended.
 struct Leftover {
     calls: VecDeque<Received>,
+    /// How many bytes those take.
+    size: usize,
+    /// What of them counts among all that the server holds.
+    held: Share,
     shared: Arc<Shared>,
     handle: Weak<Handle>,
     locator: Arc<Locator>,
@@ -29,7 +33,8 @@ struct Leftover {
 impl Driver {
     /// Nothing more comes from the peer, or this side has begun to end the connection. One-way commands
     /// that have to wait are begun as before, as responders are done, and nothing else of the connection
-    /// waits for that.
+    /// waits for that. They count among all that the server holds until they are begun. They are
+    /// dropped when there is no room for them there, and those that one connection may not have.
     pub(super) fn leave_behind(&mut self) {
         if self.inbound.is_idle() {
             return;
@@ -37,18 +42,26 @@ impl Driver {
         let situation = self.situation();
         if self.shared.with(|state| state.core.holds_back(&situation)) {
             let unanswerable = self.inbound.take_unanswerable();
-            self.drop_unanswerable(unanswerable);
+            self.drop_received(unanswerable);
+            let over = self.inbound.take_calls_over(self.shared.settings.limits.running_bytes);
+            self.drop_received(over);
+            let size = self.inbound.calls_size();
             let calls = self.inbound.take_calls();
-            if !calls.is_empty() {
+            // So that they count once. The connection ends already, whatever it holds.
+            let _ = self.count_held();
+            let mut held = Share::left_behind(self.shared.settings.together.clone());
+            if held.set(size).is_err() {
+                self.note_dropped(&calls);
+            } else if !calls.is_empty() {
                 let shared = Arc::clone(&self.shared);
                 let (handle, locator) = (self.handle.clone(), Arc::clone(&self.locator));
-                tokio::spawn(Leftover { calls, shared, handle, locator });
+                tokio::spawn(Leftover { calls, size, held, shared, handle, locator });
             }
         }
     }
 
-    /// Drops calls that were read ahead and that want an answer.
-    pub(super) fn drop_unanswerable(&self, calls: VecDeque<Received>) {
+    /// Drops calls that were received and are not begun.
+    pub(super) fn drop_received(&self, calls: VecDeque<Received>) {
         self.note_dropped(&calls);
         for number in calls.into_iter().filter_map(|received| received.number) {
             self.shared.leave(number);
@@ -81,7 +94,7 @@ impl Future for Leftover {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { calls, shared, handle, locator } = &mut *self;
+        let Self { calls, size, held, shared, handle, locator } = &mut *self;
         for _ in 0..AT_ONCE {
             if calls.is_empty() {
                 return Poll::Ready(());
@@ -100,6 +113,8 @@ impl Future for Leftover {
                 return Poll::Pending;
             }
             if let Some(received) = calls.pop_front() {
+                *size -= received.size();
+                let _ = held.set(*size);
                 let Received { call, number } = &received;
                 let question = Question::new(Peer::recent(shared, handle), call, *number, false);
                 begin(shared, locator, question, &received);

@@ -253,7 +253,7 @@ impl Driver {
     }
 
     /// Counts what is held among all that the server holds, and fails when it is too much of that.
-    fn count_held(&mut self) -> Result<(), CloseReason> {
+    pub(super) fn count_held(&mut self) -> Result<(), CloseReason> {
         // What is queued leaves with this turn, unless something holds it back.
         let leaves = self.line.writing.is_empty() && !self.shared.wants(Wants::EVENTFUL);
         if self.held.is_nothing() && leaves && self.received() <= UNCOUNTED {

@@ -28,9 +28,9 @@ impl Busy {
         self.admission.is_full(&settings.limits, settings.together.as_deref())
     }
 
-    /// Whether the next call is begun.
-    pub(super) fn admit(self, settings: &Settings) -> Result<(), Refusal> {
-        self.admission.admit(self.closing, &settings.limits, settings.together.as_deref())
+    /// Whether the next call is begun, of so many bytes.
+    pub(super) fn admit(self, bytes: usize, settings: &Settings) -> Result<(), Refusal> {
+        self.admission.admit(bytes, self.closing, &settings.limits, settings.together.as_deref())
     }
 }
 

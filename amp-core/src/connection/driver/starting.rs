@@ -59,7 +59,7 @@ impl Driver {
         let asks_switch = self.inbound.is_idle() && self.shared.wants(Wants::DECIDING);
         let peer = Peer::recent(&self.shared, &mut self.handle);
         let mut question = Question::new(peer, call, *number, asks_switch);
-        match self.busy.admit(&self.shared.settings) {
+        match self.busy.admit(call.ampbox().size(), &self.shared.settings) {
             Ok(()) => {
                 begin(&self.shared, &self.locator, question, received);
                 Ok(())

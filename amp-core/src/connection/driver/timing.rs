@@ -140,7 +140,7 @@ impl Driver {
         match inbound.look(closed, deciding, &settings.limits, settings.together.as_deref()) {
             Looked::Same => return false,
             Looked::Further => {}
-            Looked::Rest(unanswerable) => self.drop_unanswerable(unanswerable),
+            Looked::Rest(unanswerable) => self.drop_received(unanswerable),
             Looked::Gone => {
                 self.leave_behind();
                 self.shared.close(&CloseReason::Peer);

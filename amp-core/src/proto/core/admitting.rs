@@ -42,13 +42,11 @@ impl<W, H: Host> Core<W, H> {
         if after { following } else { running }
     }
 
-    /// A call that is being answered takes so many bytes more than it had on the wire.
-    pub(crate) fn add_bytes(&mut self, bytes: usize) {
-        self.admission.bytes += bytes;
+    /// A call that is being answered takes so many bytes more than it had on the wire; or what there
+    /// is too much of for that, and how much there may be.
+    pub(crate) fn add_bytes(&mut self, bytes: usize) -> Result<(), (&'static str, usize)> {
         self.news = true;
-        if let Some(together) = &self.together {
-            together.add_bytes(bytes);
-        }
+        self.admission.grow(bytes, &self.limits, self.together.as_deref())
     }
 
     /// Those are gone.

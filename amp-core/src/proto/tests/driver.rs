@@ -298,7 +298,7 @@ impl Side {
             }
             let Some(received) = self.driver.waiting.pop_front() else { break };
             let (admission, closing) = self.driver.busy;
-            match admission.admit(closing, &limits, None) {
+            match admission.admit(received.call.ampbox().size(), closing, &limits, None) {
                 Ok(()) => self.begin(&received),
                 Err(refusal) => self.refuse(&received, refusal)?,
             }
