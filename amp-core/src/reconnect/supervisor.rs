@@ -17,11 +17,11 @@ use crate::error::{CloseReason, ConnectError};
 use crate::panics::caught_future;
 use crate::report::Report;
 
-pub(super) type Connect = Box<dyn FnMut() -> Attempt<Connection> + Send>;
-pub(super) type OnConnect = Box<dyn FnMut(Peer) -> Attempt<()> + Send>;
+pub(super) type Connect = Box<dyn FnMut() -> Step<Connection> + Send>;
+pub(super) type OnConnect = Box<dyn FnMut(Peer) -> Step<()> + Send>;
 
 /// A step towards a connection, by code of the user's.
-type Attempt<T> = Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send>>;
+type Step<T> = Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send>>;
 
 pub(super) struct Supervisor {
     pub(super) connect: Connect,

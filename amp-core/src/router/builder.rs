@@ -4,10 +4,10 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::driver::Driver;
+use super::driver::RouterDriver;
 use super::limits::RouterLimits;
 use super::routes::Routes;
-use super::shared::{Handle, Shared};
+use super::shared::{RoutesHandle, SharedRoutes};
 use crate::argument::PeerAddress;
 use crate::connection::{ByteStream, Transport};
 use crate::error::CloseReason;
@@ -18,8 +18,8 @@ use crate::runtime;
 /// It is driven by [`spawn`](Router::spawn) or [`run`](Router::run). Dropping it ends its routes.
 #[must_use = "a router does nothing before it is spawned or run"]
 pub struct Router {
-    driver: Driver,
-    shared: Arc<Shared>,
+    driver: RouterDriver,
+    shared: Arc<SharedRoutes>,
 }
 
 impl Router {
@@ -41,9 +41,9 @@ impl Router {
 
     /// Routes over a transport of one's own. Attachments that the peer sends are dropped.
     pub fn with_transport(transport: impl Transport) -> Self {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(SharedRoutes::default());
         shared.lock().address = transport.peer_address();
-        let driver = Driver::new(Box::pin(transport), Arc::clone(&shared));
+        let driver = RouterDriver::new(Box::pin(transport), Arc::clone(&shared));
         Self { driver, shared }
     }
 
@@ -64,7 +64,7 @@ impl Router {
 
     /// Binds routes.
     pub fn routes(&self) -> Routes {
-        Routes::new(Handle::new(&self.shared))
+        Routes::new(RoutesHandle::new(&self.shared))
     }
 
     /// Starts the connection on a task of its own.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::RouterLimits;
-use super::shared::Shared;
+use super::shared::SharedRoutes;
 use super::table::{Delivered, RouteId};
 use super::wire::with_room;
 use crate::argument::Attachment;
@@ -39,9 +39,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; a route that
 /// queues a box, ends, or makes room; the last handle, when it is dropped; its timers.
-pub(super) struct Driver {
+pub(super) struct RouterDriver {
     transport: Pin<Box<dyn Transport>>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedRoutes>,
     limits: RouterLimits,
     input: Input,
     /// What was taken of the routes and is being written.
@@ -84,8 +84,8 @@ struct Ending {
     left: usize,
 }
 
-impl Driver {
-    pub(super) fn new(transport: Pin<Box<dyn Transport>>, shared: Arc<Shared>) -> Self {
+impl RouterDriver {
+    pub(super) fn new(transport: Pin<Box<dyn Transport>>, shared: Arc<SharedRoutes>) -> Self {
         let limits = RouterLimits::default();
         let input = Input {
             buffer: BytesMut::new(),
@@ -397,7 +397,7 @@ impl Driver {
 
 const ASTRAY: &str = "a box came for a route that is not bound";
 
-impl Future for Driver {
+impl Future for RouterDriver {
     type Output = CloseReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
@@ -438,7 +438,7 @@ impl Future for Driver {
 }
 
 /// A driver that is dropped before its time ends the connection.
-impl Drop for Driver {
+impl Drop for RouterDriver {
     fn drop(&mut self) {
         if self.shared.lock().end.over().is_none() {
             self.end(CloseReason::Local);

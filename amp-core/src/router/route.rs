@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use super::shared::Handle;
+use super::shared::RoutesHandle;
 use super::table::{RouteId, check_length};
 use super::wire::Labeller;
 use super::{RouteError, RouteName};
@@ -28,7 +28,7 @@ pub struct BoundRoute {
 }
 
 impl BoundRoute {
-    pub(super) fn new(handle: Handle, id: RouteId, name: RouteName) -> Self {
+    pub(super) fn new(handle: RoutesHandle, id: RouteId, name: RouteName) -> Self {
         Self { binding: Binding { handle, id }, name }
     }
 
@@ -173,7 +173,7 @@ impl fmt::Debug for Route {
 
 /// A name that is bound, until this is dropped.
 struct Binding {
-    handle: Handle,
+    handle: RoutesHandle,
     id: RouteId,
 }
 

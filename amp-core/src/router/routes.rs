@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::shared::Handle;
+use super::shared::RoutesHandle;
 use super::{BoundRoute, RouteError, RouteName};
 use crate::error::CloseReason;
 
@@ -10,11 +10,11 @@ use crate::error::CloseReason;
 /// The connection closes when the last clone and the last route are dropped.
 #[derive(Clone)]
 pub struct Routes {
-    handle: Handle,
+    handle: RoutesHandle,
 }
 
 impl Routes {
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: RoutesHandle) -> Self {
         Self { handle }
     }
 

@@ -8,14 +8,14 @@ use crate::proto::End;
 
 /// What the driver, the routes and their handles share.
 #[derive(Default)]
-pub(super) struct Shared {
-    state: Mutex<State>,
+pub(super) struct SharedRoutes {
+    state: Mutex<RouterState>,
     /// The connection has ended.
     pub(super) ended: Notify,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct RouterState {
     pub(super) table: Table,
     pub(super) address: PeerAddress,
     /// The driver, which is woken by whatever it has to look at again.
@@ -25,15 +25,15 @@ pub(super) struct State {
     pub(super) end: End,
 }
 
-impl State {
+impl RouterState {
     /// Whether nobody is left who could want something of the connection.
     pub(super) fn is_abandoned(&self) -> bool {
         self.handles == 0
     }
 }
 
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedRoutes {
+    pub(super) fn lock(&self) -> MutexGuard<'_, RouterState> {
         // What is under the lock is consistent between any two statements that can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -46,26 +46,26 @@ impl Shared {
 }
 
 /// Keeps the connection open.
-pub(super) struct Handle(Arc<Shared>);
+pub(super) struct RoutesHandle(Arc<SharedRoutes>);
 
-impl Handle {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+impl RoutesHandle {
+    pub(super) fn new(shared: &Arc<SharedRoutes>) -> Self {
         shared.lock().handles += 1;
         Self(Arc::clone(shared))
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<SharedRoutes> {
         &self.0
     }
 }
 
-impl Clone for Handle {
+impl Clone for RoutesHandle {
     fn clone(&self) -> Self {
         Self::new(&self.0)
     }
 }
 
-impl Drop for Handle {
+impl Drop for RoutesHandle {
     fn drop(&mut self) {
         let abandoned = {
             let mut state = self.0.lock();

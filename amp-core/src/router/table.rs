@@ -26,7 +26,7 @@ pub(super) struct Table {
     pub(super) limits: RouterLimits,
     default: Option<RouteId>,
     names: HashMap<Arc<str>, RouteId>,
-    routes: HashMap<RouteId, Route>,
+    routes: HashMap<RouteId, Entry>,
     next_id: u64,
     next_name: u64,
     /// The routes that have something to send, in the order in which they got it.
@@ -43,7 +43,7 @@ pub(super) struct Table {
     sent_all: Option<CloseReason>,
 }
 
-struct Route {
+struct Entry {
     name: RouteName,
     connected: bool,
     /// Received boxes, without their `_route`.
@@ -88,7 +88,7 @@ impl Table {
             Some(name) => _ = self.names.insert(name.into(), id),
             None => self.default = Some(id),
         }
-        self.routes.insert(id, Route::new(name.clone()));
+        self.routes.insert(id, Entry::new(name.clone()));
         Ok(id)
     }
 
@@ -314,7 +314,7 @@ impl Table {
         }
     }
 
-    fn sender(&mut self, id: RouteId) -> io::Result<&mut Route> {
+    fn sender(&mut self, id: RouteId) -> io::Result<&mut Entry> {
         if let Some(reason) = &self.sent_all {
             return Err(io::Error::other(reason.clone()));
         }
@@ -328,7 +328,7 @@ impl Table {
     }
 }
 
-impl Route {
+impl Entry {
     fn new(name: RouteName) -> Self {
         Self {
             name,
@@ -345,7 +345,7 @@ impl Route {
 }
 
 /// A route that is over, to be dropped once nothing is locked.
-pub(super) struct Unbound(Option<Route>);
+pub(super) struct Unbound(Option<Entry>);
 
 impl Unbound {
     /// Who waits to receive something of it.

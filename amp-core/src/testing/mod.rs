@@ -10,6 +10,8 @@
 //! | [`check_transport`], [`check_attachments`] | what a connection relies on in a transport |
 //! | [`SchemaRecord`] | a file that says what the commands look like on the wire, and a test that fails when a change would break peers |
 
+#[cfg(feature = "tokio")]
+mod actor;
 mod boxes;
 #[cfg(feature = "tokio")]
 mod call;
@@ -20,6 +22,8 @@ mod record;
 mod schema_record;
 #[cfg(feature = "tokio")]
 mod script;
+#[cfg(feature = "tokio")]
+mod step;
 #[cfg(feature = "tokio")]
 mod transport;
 

@@ -1,24 +1,20 @@
 //! A peer that does what a test says.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::time::Duration;
-
-use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::DuplexStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::actor::{Progress, run};
 use super::boxes::body_of;
+use super::step::{ExpectedCall, Reply, Step};
 use crate::argument::budget::LEAST;
 use crate::argument::{EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxLimits, BoxReader, Decoder};
+use crate::boxes::{AmpBox, BoxLimits};
 use crate::command::{Arguments, Command, CommandError, OneWay, read_arguments};
 use crate::connection::{Connection, Peer};
-use crate::error::CloseReason;
-use crate::proto::{Body, Core, CoreLimits, Event, IncomingCall, NotQueued, RemoteError};
+use crate::proto::{Core, CoreLimits, NotQueued, RemoteError};
 use crate::report::Report;
 use crate::responder::Responders;
 use crate::shorten::Shortened;
@@ -97,7 +93,7 @@ pub struct Expected<C> {
 #[derive(Debug)]
 #[must_use = "dropping it fails the test"]
 pub struct Running {
-    state: watch::Receiver<State>,
+    state: watch::Receiver<Progress>,
     task: JoinHandle<()>,
     finished: bool,
 }
@@ -105,47 +101,6 @@ pub struct Running {
 /// How long [`Running::finish`] waits for the script, in the time of the runtime, which may be
 /// virtual.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What has come of a script.
-#[derive(Clone, Debug)]
-enum State {
-    /// It is at this step, counted from 1, that does this.
-    At(usize, String),
-    Done,
-    Failed(String),
-}
-
-enum Step {
-    Expect(ExpectedCall, Reply),
-    Call { shown: String, name: &'static str, body: Body, check: CheckAnswer },
-    Send(Vec<u8>),
-    Cut,
-}
-
-struct ExpectedCall {
-    /// For messages.
-    shown: String,
-    name: &'static str,
-    requires_answer: bool,
-    check: CheckArguments,
-}
-
-enum Reply {
-    Answer(Body),
-    Fail {
-        code: String,
-        description: String,
-    },
-    Refuse,
-    Never,
-    Raw(Vec<u8>),
-    /// So many bytes of the answer, and the end of the connection.
-    CutAnswer(usize, Body),
-}
-
-/// Says what is wrong.
-type CheckArguments = Box<dyn Fn(&AmpBox) -> Result<(), String> + Send>;
-type CheckAnswer = Box<dyn FnOnce(Result<AmpBox, RemoteError>) -> Result<(), String> + Send>;
 
 impl Script {
     /// A script without steps: a peer that is not to be called at all.
@@ -265,7 +220,7 @@ impl Script {
     /// Outside of a tokio runtime.
     pub fn stream(self) -> (DuplexStream, Running) {
         let (near, far) = tokio::io::duplex(64 << 10);
-        let (sender, state) = watch::channel(State::At(0, "did not start".to_owned()));
+        let (sender, state) = watch::channel(Progress::At(0, "did not start".to_owned()));
         let task = tokio::spawn(run(far, self.steps, sender));
         (near, Running { state, task, finished: false })
     }
@@ -372,7 +327,7 @@ impl Running {
     /// Dropping the future is dropping the script.
     pub async fn finish(mut self) {
         self.finished = true;
-        let ended = self.state.wait_for(|state| !matches!(state, State::At(..)));
+        let ended = self.state.wait_for(|state| !matches!(state, Progress::At(..)));
         let ended = tokio::time::timeout(PATIENCE, ended).await;
         let failure = match ended.map(|state| state.map(|state| state.clone())) {
             Ok(Ok(state)) => state.failure(),
@@ -398,213 +353,6 @@ impl Drop for Running {
     }
 }
 
-impl State {
-    fn failure(&self) -> Option<String> {
-        match self {
-            State::At(step, what) => Some(format!("step {step} {what}, which has not happened")),
-            State::Failed(message) => Some(message.clone()),
-            State::Done => None,
-        }
-    }
-}
-
-impl fmt::Debug for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what())
-    }
-}
-
-impl fmt::Debug for ExpectedCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
-    }
-}
-
-impl Step {
-    /// What it does, for messages that begin with its number.
-    fn what(&self) -> String {
-        match self {
-            Step::Expect(call, _) => format!("expected {}", call.shown),
-            Step::Call { shown, .. } => format!("waited for the answer to {shown}"),
-            Step::Send(bytes) => format!("sent {} bytes", bytes.len()),
-            Step::Cut => "ended the connection".to_owned(),
-        }
-    }
-}
-
-/// Takes the steps, and then watches for calls that nobody expects.
-async fn run(stream: DuplexStream, steps: Vec<Step>, state: watch::Sender<State>) {
-    let mut actor = Actor {
-        stream: Some(stream),
-        buffer: BytesMut::new(),
-        decoder: Decoder::new(BoxLimits::default()),
-        core: Core::new(CoreLimits::default()),
-        waiting: VecDeque::new(),
-    };
-    let count = steps.len();
-    for (at, step) in steps.into_iter().enumerate() {
-        let what = step.what();
-        state.send_replace(State::At(at + 1, what.clone()));
-        if let Err(why) = actor.take(step).await {
-            state.send_replace(State::Failed(format!("step {} {what}, and {why}", at + 1)));
-            return;
-        }
-        if actor.stream.is_none() && at + 1 < count {
-            let why = "there are steps behind it";
-            state.send_replace(State::Failed(format!("step {} {what}, and {why}", at + 1)));
-            return;
-        }
-    }
-    state.send_replace(State::Done);
-    if let Ok(call) = actor.next_call().await {
-        let what = format!("{} came after the last step", shown(&call));
-        state.send_replace(State::Failed(what));
-    }
-}
-
-/// The other end of the connection.
-struct Actor {
-    /// `None` when this side has ended the connection.
-    stream: Option<DuplexStream>,
-    buffer: BytesMut,
-    decoder: Decoder,
-    core: Core<()>,
-    /// Calls that came while an answer was waited for.
-    waiting: VecDeque<IncomingCall>,
-}
-
-impl Actor {
-    async fn take(&mut self, step: Step) -> Result<(), String> {
-        match step {
-            Step::Expect(expected, reply) => {
-                let call = self.next_call().await?;
-                expected.check(&call)?;
-                self.reply(call.tag().unwrap_or_default(), reply).await
-            }
-            Step::Call { name, mut body, check, .. } => {
-                let id =
-                    self.core.call(name.as_bytes(), &mut body, ()).map_err(|e| e.to_string())?;
-                self.flush().await?;
-                loop {
-                    if let Some(answer) = self.core.take_answer(id) {
-                        return check(answer.map(|ampbox| without_reserved(&ampbox)))
-                            .map_err(|why| format!("it {why}"));
-                    }
-                    if let Some(call) = self.receive().await? {
-                        self.waiting.push_back(call);
-                    }
-                }
-            }
-            Step::Send(bytes) => self.send(&bytes).await,
-            Step::Cut => {
-                self.stream = None;
-                Ok(())
-            }
-        }
-    }
-
-    async fn reply(&mut self, tag: &[u8], reply: Reply) -> Result<(), String> {
-        match reply {
-            Reply::Answer(mut body) => {
-                self.core.answer(tag, &mut body).map_err(|error| error.to_string())?;
-            }
-            Reply::Fail { code, description } => {
-                self.core.fail(tag, code.as_bytes(), &description);
-            }
-            Reply::Refuse => self.core.refuse(tag),
-            Reply::Never => {}
-            Reply::Raw(bytes) => return self.send(&bytes).await,
-            Reply::CutAnswer(len, mut body) => {
-                self.core.answer(tag, &mut body).map_err(|error| error.to_string())?;
-                let bytes = self.core.outgoing().take_bytes();
-                self.send(&bytes[..len.min(bytes.len())]).await?;
-                self.stream = None;
-            }
-        }
-        self.flush().await
-    }
-
-    async fn next_call(&mut self) -> Result<IncomingCall, String> {
-        if let Some(call) = self.waiting.pop_front() {
-            return Ok(call);
-        }
-        loop {
-            if let Some(call) = self.receive().await? {
-                return Ok(call);
-            }
-        }
-    }
-
-    /// Takes one box in, which may be a call.
-    async fn receive(&mut self) -> Result<Option<IncomingCall>, String> {
-        loop {
-            let received = self.decoder.decode(&mut self.buffer);
-            if let Some(ampbox) =
-                received.map_err(|error| format!("no box came: {}", Report(&error)))?
-            {
-                let shown = format!("{ampbox:?}");
-                return match self.core.handle_box(ampbox) {
-                    Ok(Event::Called(call)) => Ok(Some(call)),
-                    Ok(Event::Answered { .. } | Event::Switched(_)) => Ok(None),
-                    Ok(Event::Late { .. } | Event::Ignored) => {
-                        Err(format!("an answer came to no call: {shown}"))
-                    }
-                    Err(error) => Err(Report(&error).to_string()),
-                };
-            }
-            let stream = self.stream.as_mut().ok_or("it had ended the connection")?;
-            let read = stream.read_buf(&mut self.buffer).await;
-            if read.map_err(|error| error.to_string())? == 0 {
-                let reason = CloseReason::end_of_stream(self.buffer.len());
-                return Err(format!("the connection ended: {reason}"));
-            }
-        }
-    }
-
-    async fn flush(&mut self) -> Result<(), String> {
-        let bytes = self.core.outgoing().take_bytes();
-        if bytes.is_empty() { Ok(()) } else { self.send(&bytes).await }
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), String>> {
-        let stream = self.stream.as_mut().ok_or("it had ended the connection".to_owned());
-        async move { stream?.write_all(bytes).await.map_err(|error| error.to_string()) }
-    }
-}
-
-impl ExpectedCall {
-    fn check(&self, call: &IncomingCall) -> Result<(), String> {
-        let came = shown(call);
-        if call.command() != self.name.as_bytes() {
-            return Err(format!("{came} came"));
-        }
-        match (call.tag(), self.requires_answer) {
-            (Some(_), false) => return Err(format!("{came} came, which wants an answer")),
-            (None, true) => return Err(format!("{came} came, which wants no answer")),
-            _ => {}
-        }
-        let arguments = without_reserved(call.ampbox());
-        (self.check)(&arguments).map_err(|why| format!("{came} came, which {why}"))
-    }
-}
-
-/// A call for messages.
-fn shown(call: &IncomingCall) -> String {
-    let name = call.command().escape_ascii();
-    format!("{name} {:?}", without_reserved(call.ampbox()))
-}
-
-fn failed(error: &RemoteError) -> String {
-    let RemoteError { code, description, .. } = error;
-    format!("failed with {}, {description:?}", code.escape_ascii())
-}
-
-fn without_reserved(ampbox: &AmpBox) -> AmpBox {
-    let read = |proto: &mut Proto<'_>| AmpBox::from_box(&mut BoxReader::new(ampbox), proto);
-    // Any box can be read as one.
-    Proto::detached(read).unwrap_or_default()
-}
-
 #[track_caller]
 fn box_of(name: &str, arguments: &impl Arguments) -> AmpBox {
     let mut bytes = written(name, arguments.encode());
@@ -625,6 +373,11 @@ fn written<T>(name: &str, encoded: Result<T, EncodeError>) -> T {
 fn read<C: Command>(arguments: &AmpBox) -> Result<C, String> {
     Proto::detached_within(LEAST, |proto| read_arguments(arguments, proto))
         .map_err(|error| format!("cannot be read: {}", Report(&error)))
+}
+
+fn failed(error: &RemoteError) -> String {
+    let RemoteError { code, description, .. } = error;
+    format!("failed with {}, {description:?}", code.escape_ascii())
 }
 
 /// Whether both are the same; else in which keys they are not.

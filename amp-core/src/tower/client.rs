@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-use super::{NamedRequest, Waiting};
+use super::{NamedRequest, Readiness};
 use crate::boxes::AmpBox;
 use crate::command::{Command, NoError};
 use crate::error::CallError;
@@ -18,7 +18,7 @@ use crate::reconnect::{Client, NotConnectedKind};
 /// waits or fails at once, as the client's [`wait`](crate::reconnect::Builder::wait) says.
 pub struct ClientService {
     client: Client,
-    waiting: Option<Waiting>,
+    waiting: Option<Readiness>,
 }
 
 impl ClientService {

@@ -56,4 +56,4 @@ pub use peer::PeerService;
 use std::future::Future;
 use std::pin::Pin;
 
-type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Readiness = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -2,7 +2,7 @@ use std::fmt;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-use super::{NamedRequest, Waiting};
+use super::{NamedRequest, Readiness};
 use crate::boxes::AmpBox;
 use crate::command::{Command, NoError};
 use crate::connection::{Call, NamedCall, Peer};
@@ -17,7 +17,7 @@ use crate::error::CallError;
 #[doc(alias("Middleware", "Retry"))]
 pub struct PeerService {
     peer: Peer,
-    room: Option<Waiting>,
+    room: Option<Readiness>,
 }
 
 impl PeerService {
