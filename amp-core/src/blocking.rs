@@ -61,16 +61,16 @@ use crate::proto::{
 /// # Timeouts
 ///
 /// [`call_timeout`](Client::call_timeout) is how long a call may take altogether, whatever else the
-/// peer sends meanwhile. The stream's own, such as [`TcpStream::set_read_timeout`], count for each read
-/// and each write, so a peer that sends a byte now and then can make a call last for ever. Either way
-/// the call fails with [`CallError::Timeout`] and the connection goes on: a late answer is ignored, and
-/// what was not sent of the call is sent with the next one.
+/// peer sends meanwhile. The stream's own, such as [`TcpStream::set_read_timeout`], count for each
+/// read and each write, so a peer that sends a byte now and then can make a call last for ever.
+/// Either way the call fails with [`CallError::Timeout`] and the connection goes on: a late answer
+/// is ignored, and what was not sent of the call is sent with the next one.
 #[must_use = "the connection is closed when its client is dropped"]
 pub struct Client<S> {
     stream: S,
     core: Core<()>,
     decoder: Decoder,
-    /// What was received and not decoded yet.
+    /// The bytes that were received and not decoded yet.
     received: BytesMut,
     responder: Box<Responder>,
     address: PeerAddress,
@@ -82,7 +82,7 @@ pub struct Client<S> {
     decoded_bytes: usize,
 }
 
-/// How long each call may take, and how the stream is told.
+/// The time that each call may take, and the way in which the stream is told.
 struct Timeout<S> {
     after: Duration,
     limit: fn(&S, Duration) -> io::Result<()>,
@@ -134,7 +134,7 @@ impl Client<TcpStream> {
 }
 
 impl<S: Read + Write> Client<S> {
-    /// A client over a stream that is connected.
+    /// Creates a client over a stream that is connected.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
@@ -151,11 +151,12 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// How long each call may take, and each command that is sent with [`notify`](Client::notify).
-    /// By default there is no limit but the stream's own timeouts, which this replaces.
+    /// Sets how long each call may take, and each command that is sent with
+    /// [`notify`](Client::notify). By default there is no limit but the stream's own timeouts,
+    /// which this replaces.
     ///
-    /// The time holds whatever the peer sends meanwhile, and is looked at before each read and write
-    /// and each box. A [`responder`](Client::responder) of this side is not interrupted.
+    /// The time holds whatever the peer sends meanwhile, and is looked at before each read and
+    /// write and each box. A [`responder`](Client::responder) of this side is not interrupted.
     pub fn call_timeout(mut self, timeout: Duration) -> Self
     where
         S: LimitBlocking,
@@ -164,8 +165,8 @@ impl<S: Read + Write> Client<S> {
         self
     }
 
-    /// How large a box may be. A received one over it ends the connection; a call that would be
-    /// over it fails, and nothing is sent.
+    /// Sets how large a box may be. A received one over it ends the connection; a call that would
+    /// be over it fails, and nothing is sent.
     pub fn limits(mut self, limits: BoxLimits) -> Self {
         // A box that has begun is looked at from its beginning again.
         self.decoder = Decoder::new(limits);
@@ -173,21 +174,22 @@ impl<S: Read + Write> Client<S> {
         self
     }
 
-    /// How many bytes of memory that what is decoded of one box may take. 1 MiB by default, and 18
-    /// for each byte of the box if that is more. What needs more is an error of the one call.
+    /// Sets how many bytes of memory that what is decoded of one box may take. 1 MiB by default,
+    /// and 18 for each byte of the box if that is more. What needs more is an error of the one
+    /// call.
     pub fn decoded_bytes(mut self, decoded_bytes: usize) -> Self {
         self.decoded_bytes = decoded_bytes;
         self
     }
 
-    /// What becomes of an answer with a key that its command does not know.
+    /// Sets what becomes of an answer with a key that its command does not know.
     pub fn unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
         self.unknown_keys = unknown_keys;
         self
     }
 
-    /// What answers the peer's calls while this side waits for an answer. It gets the command's
-    /// name and the arguments; for a command that it does not know it returns
+    /// Sets what answers the peer's calls while this side waits for an answer. It gets the
+    /// command's name and the arguments; for a command that it does not know it returns
     /// [`RemoteError::unhandled`]. What it returns for a one-way command is ignored.
     pub fn responder(
         mut self,
@@ -197,7 +199,7 @@ impl<S: Read + Write> Client<S> {
         self
     }
 
-    /// The stream, to set its timeouts or to shut it down.
+    /// Returns the stream, to set its timeouts or to shut it down.
     pub fn stream(&self) -> &S {
         &self.stream
     }
@@ -276,7 +278,7 @@ impl<S: Read + Write> Client<S> {
         now
     }
 
-    /// How long the call may still take.
+    /// Returns how long the call may still take.
     fn left(&self) -> Result<Option<Duration>, Stopped> {
         let Some(deadline) = self.deadline else { return Ok(None) };
         let left = deadline.saturating_duration_since(Instant::now());
@@ -291,7 +293,7 @@ impl<S: Read + Write> Client<S> {
         Ok(())
     }
 
-    /// What it means for a call that the stream has stopped.
+    /// Returns what it means for a call that the stream has stopped.
     fn stop(&mut self, stopped: Stopped, started: Instant) -> CallError<NoError> {
         match stopped {
             Stopped::TimedOut => CallError::Timeout { after: started.elapsed() },
@@ -408,8 +410,7 @@ impl<S> fmt::Debug for Client<S> {
     }
 }
 
-/// One call is outstanding at a time.
-/// What a call is answered with that fails in a way that its command does not declare.
+/// The answer to a call that fails in a way that its command does not declare.
 fn unknown() -> RemoteError {
     RemoteError::new(keys::UNKNOWN, "Unknown Error")
 }

@@ -11,11 +11,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
 
-/// How long an attempt has before the next address is tried beside it: RFC 8305, section 5.
+/// The time that an attempt has before the next address is tried beside it: RFC 8305, section 5.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 tokio::task_local! {
-    /// That of the client on whose behalf the task connects.
+    /// The round of the client on whose behalf the task connects.
     static ROUND: Round;
 }
 
@@ -114,7 +114,7 @@ impl<T, F: Future<Output = io::Result<T>>> Attempts<F> {
         Poll::Pending
     }
 
-    /// Why all of them have failed: of one address, as the system says it.
+    /// Returns why all of them have failed: of one address, as the system says it.
     fn error(mut self) -> io::Error {
         let Some((last, error)) = self.failed.pop() else {
             return io::Error::new(io::ErrorKind::InvalidInput, "the host has no address");
@@ -151,8 +151,8 @@ impl Error for NoneAnswers {
     }
 }
 
-/// The addresses in their order, but one of each family after the other, so that a network that does
-/// not have one of them costs a single delay.
+/// Returns the addresses in their order, but one of each family after the other, so that a network
+/// that does not have one of them costs a single delay.
 fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
     let (mut same, mut other): (Vec<_>, Vec<_>) =
@@ -182,7 +182,8 @@ mod tests {
     /// After how many milliseconds an attempt is over, and how.
     type Attempt = (u64, Result<(), io::ErrorKind>);
 
-    /// What becomes of the attempt at each address, `None` where that is nothing; and when each began.
+    /// Returns what becomes of the attempt at each address, `None` where that is nothing; and when
+    /// each began.
     async fn dial(
         plan: &[(SocketAddr, Option<Attempt>)],
     ) -> (io::Result<SocketAddr>, Vec<(SocketAddr, u128)>) {

@@ -71,8 +71,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The [`cookbook`] has recipes for the rest: large values and files, events, progress, logins, TLS,
-//! tests, proxies, and more.
+//! The [`cookbook`] has recipes for the rest: large values and files, events, progress, logins,
+//! TLS, tests, proxies, and more.
 //!
 //! # Changing the connection
 //!
@@ -82,7 +82,8 @@
 //!
 //! # Sharing a connection
 //!
-//! [`router`] puts many conversations on one connection, each with responders and an end of its own.
+//! [`router`] puts many conversations on one connection, each with responders and an end of its
+//! own.
 //!
 //! # What goes wrong, and what follows
 //!
@@ -95,7 +96,8 @@
 //!   [`reconnect::Client`] makes another one.
 //! - A peer that calls wrongly is answered with an error; whether the connection goes on is the
 //!   [`FailurePolicy`].
-//! - A panic of a responder, of an argument's own code or of a hook costs the call or the connection
+//! - A panic of a responder, of an argument's own code or of a hook costs the call or the
+//! connection
 //!   that it happens for, and nothing else. A program that is built with `panic = "abort"` ends at any
 //!   panic: there, a peer that finds one bug ends the server.
 //! - A peer that does not keep to the protocol loses the connection. One that goes over the
@@ -197,19 +199,19 @@ pub use shorten::Shortened;
 #[cfg(feature = "derive")]
 pub use amp_derive::{Argument, Arguments, Command, CommandError};
 
-/// What the derive macros expand to, and what `amp-unix` shares. Not for use by hand: it may change
-/// at any time.
+/// The names that the derive macros expand to, and those that `amp-unix` shares. Not for use by
+/// hand: it may change at any time.
 #[doc(hidden)]
 pub mod __private {
     pub use std::string::String;
     pub use std::vec::Vec;
 
-    /// A text of its own.
+    /// Returns a text of its own.
     pub fn owned(text: &str) -> String {
         text.to_owned()
     }
 
-    /// A list.
+    /// Returns a list.
     pub fn list<T, const N: usize>(items: [T; N]) -> Vec<T> {
         items.into()
     }

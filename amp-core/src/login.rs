@@ -53,11 +53,12 @@
 //! # }
 //! ```
 //!
-//! Attempts are made one after the other, each after a pause that doubles with each failure, and there
-//! are few on a connection: then that is closed. A peer can make another connection; how many there may
-//! be is the server's to say ([`max_connections`](crate::server::Serve::max_connections)). What else
-//! there is before the login, a peer can call as often as the connection's
-//! [`Limits`](crate::Limits) let it, for as long as the login may take.
+//! Attempts are made one after the other, each after a pause that doubles with each failure, and
+//! there are few on a connection: then that is closed. A peer can make another connection; how many
+//! there may be is the server's to say
+//! ([`max_connections`](crate::server::Serve::max_connections)). What else there is before the
+//! login, a peer can call as often as the connection's [`Limits`](crate::Limits) let it, for as
+//! long as the login may take.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,10 +70,10 @@ use tokio::time::{Instant, sleep_until};
 use crate::connection::{CloseReason, Peer};
 use crate::responder::Responders;
 
-/// How long an attempt waits when the one before it has failed. It doubles with each failure.
+/// The wait of an attempt when the one before it has failed. It doubles with each failure.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long the answers to the last attempt may take, before the connection is closed.
+/// The time that the answers to the last attempt may take, before the connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The login of the peer of one connection. Clones are the same login.
@@ -90,7 +91,7 @@ struct Shared {
     succeeded: watch::Sender<bool>,
     /// Has one permit, for whose turn it is. It is closed when there is nothing more to attempt.
     turn: Arc<Semaphore>,
-    /// How many attempts wait, are made, or have failed.
+    /// The number of attempts that wait, are made, or have failed.
     begun: AtomicUsize,
     failed: Mutex<Failed>,
 }
@@ -102,8 +103,8 @@ struct Failed {
 }
 
 impl Login {
-    /// A login that has to succeed within this time, from [`watch`](Login::watch) on, and with the
-    /// fifth [attempt](Login::attempts) at last.
+    /// Creates a login that has to succeed within this time, from [`watch`](Login::watch) on, and
+    /// with the fifth [attempt](Login::attempts) at last.
     pub fn within(within: Duration) -> Self {
         let shared = Shared {
             succeeded: watch::Sender::new(false),
@@ -114,7 +115,7 @@ impl Login {
         Self { within, limit: 5, shared: Arc::new(shared) }
     }
 
-    /// How many attempts there may be, at least one. 5 by default.
+    /// Sets how many attempts there may be, at least one. 5 by default.
     pub fn attempts(mut self, limit: usize) -> Self {
         self.limit = limit.max(1);
         self
@@ -122,15 +123,15 @@ impl Login {
 
     /// Begins an attempt, whose secret may be looked at when this resolves: before the costly part.
     ///
-    /// Attempts of one connection are made one at a time. One that follows a failure waits for a pause
-    /// of 250 milliseconds, which doubles with each further one. An attempt has failed when it is
-    /// dropped. When the last one has, the connection is closed as by
+    /// Attempts of one connection are made one at a time. One that follows a failure waits for a
+    /// pause of 250 milliseconds, which doubles with each further one. An attempt has failed when
+    /// it is dropped. When the last one has, the connection is closed as by
     /// [`Peer::close_gracefully`], so that its answer is still sent.
     ///
     /// # Errors
     ///
-    /// When as many attempts as there may be have been begun, those that wait included, and when the
-    /// peer has logged in.
+    /// When as many attempts as there may be have been begun, those that wait included, and when
+    /// the peer has logged in.
     ///
     /// # Cancel safety
     ///
@@ -151,7 +152,7 @@ impl Login {
         Ok(Attempt { login: self.clone(), peer: peer.clone(), succeeded: false, _turn: turn })
     }
 
-    /// Whether the peer has logged in.
+    /// Returns whether the peer has logged in.
     pub fn has_succeeded(&self) -> bool {
         *self.shared.succeeded.borrow()
     }
@@ -184,7 +185,7 @@ impl Shared {
 }
 
 impl Failed {
-    /// How many times the pause has doubled.
+    /// Returns how many times the pause has doubled.
     fn pauses(&self) -> u32 {
         u32::try_from(self.count.saturating_sub(1)).unwrap_or(u32::MAX).min(16)
     }
@@ -213,8 +214,8 @@ impl Drop for Begun<'_> {
     }
 }
 
-/// An attempt to log in, which is the only one of its connection at this time. It has failed when it
-/// is dropped.
+/// An attempt to log in, which is the only one of its connection at this time. It has failed when
+/// it is dropped.
 #[derive(Debug)]
 #[must_use = "an attempt that is dropped has failed"]
 pub struct Attempt {
@@ -258,17 +259,18 @@ impl Drop for Attempt {
     }
 }
 
-/// No attempt to log in may be made any more: the peer has made as many as it may, or has logged in.
+/// No attempt to log in may be made any more: the peer has made as many as it may, or has logged
+/// in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no attempt to log in may be made any more; {limit} are the limit")]
 #[non_exhaustive]
 pub struct NoMoreAttempts {
-    /// How many there may be on a connection.
+    /// The number that there may be on a connection.
     pub limit: usize,
 }
 
-/// Whether two secrets are the same, in a time that says nothing of where they differ. It may say
-/// that they have different lengths.
+/// Returns whether two secrets are the same, in a time that says nothing of where they differ. It
+/// may say that they have different lengths.
 #[must_use = "it only says whether they are the same"]
 pub fn same_secret(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()

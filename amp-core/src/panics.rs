@@ -8,11 +8,11 @@ use std::task::Poll;
 
 use crate::report::Escaped;
 
-/// What somebody's code panicked with, as text.
+/// The text that somebody's code panicked with.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("a panic: {}", Escaped(text))]
 pub struct Panic {
-    /// What it said, as it is.
+    /// The text as it is.
     pub text: Box<str>,
 }
 

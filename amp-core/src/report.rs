@@ -60,8 +60,8 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// Whether it does something other than to show itself: ends a line, begins an escape sequence, or
-/// changes the direction of writing.
+/// Returns whether it does something other than to show itself: ends a line, begins an escape
+/// sequence, or changes the direction of writing.
 fn is_active(character: char) -> bool {
     let changes_direction = matches!(
         character,

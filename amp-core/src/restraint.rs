@@ -4,14 +4,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How many events of a kind may follow each other at once.
+/// The number of events of a kind that may follow each other at once.
 const BURST: u32 = 5;
 
-/// How long it takes until one more may.
+/// The time until one more may.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Says an event at a level, with the number of those left out before it as the field `unsaid`; or at
-/// the level `DEBUG`, where as many of its kind as may be were said already.
+/// Says an event at a level, with the number of those left out before it as the field `unsaid`; or
+/// at the level `DEBUG`, where as many of its kind as may be were said already.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __restrained {
@@ -41,13 +41,14 @@ struct Spent {
 }
 
 impl Restraint {
-    /// Whether the event may be said aloud: `Some` with the number of those before it that were
-    /// not, since the last one that was.
+    /// Returns whether the event may be said aloud: `Some` with the number of those before it that
+    /// were not, since the last one that was.
     pub fn allow(&self) -> Option<u64> {
         self.allow_at(Instant::now())
     }
 
-    /// How many events were not said aloud since the last one that was. They are forgotten with this.
+    /// Returns how many events were not said aloud since the last one that was. They are forgotten
+    /// with this.
     pub fn take_unsaid(&self) -> u64 {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).unsaid)
     }

@@ -6,7 +6,7 @@ use std::task::Context;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// The runtime that this runs in, which has timers.
+/// Returns the runtime that this runs in, which has timers.
 ///
 /// Whatever is started needs timers at its end, if not before. A runtime without them is refused at
 /// the beginning, rather than by a panic of a task that nobody looks at.

@@ -49,7 +49,7 @@ use crate::responder::Responders;
 use crate::restraint::{Restraint, restrained};
 use crate::runtime;
 
-/// How long a server waits before it accepts again when it cannot, for want of descriptors or
+/// The time that a server waits before it accepts again when it cannot, for want of descriptors or
 /// memory: at first, and after further failures.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 const ACCEPT_AGAIN_MAX: Duration = Duration::from_secs(1);
@@ -61,9 +61,9 @@ pub trait Listener: Send + 'static {
     /// # Errors
     ///
     /// When it could not be accepted. The server tries again: at once if the error is about that
-    /// one connection, such as `ConnectionAborted`. Otherwise, such as for want of descriptors, after
-    /// a pause of 10 milliseconds, which doubles with each further failure up to a second, or as
-    /// soon as one of its connections has ended.
+    /// one connection, such as `ConnectionAborted`. Otherwise, such as for want of descriptors,
+    /// after a pause of 10 milliseconds, which doubles with each further failure up to a second, or
+    /// as soon as one of its connections has ended.
     ///
     /// # Cancel safety
     ///
@@ -187,7 +187,8 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 ///
 /// A client whose call crosses the end of its connection cannot know what became of it. For no call
 /// to fail, stop accepting first and let clients leave: tell them with a command of your own, to
-/// those that [`on_connect`](Serve::on_connect) gave. One signal for both, with 20 seconds to leave:
+/// those that [`on_connect`](Serve::on_connect) gave. One signal for both, with 20 seconds to
+/// leave:
 ///
 /// ```
 /// # use amp_core::{Listener, server::Serve};
@@ -248,20 +249,20 @@ impl<L: Listener> Serve<L> {
         self
     }
 
-    /// How many connections there may be at once, at least one. By default three quarters of the
-    /// descriptors that the process may have when the server is started (`RLIMIT_NOFILE`), after 512
-    /// are taken off for those that peers may pass, and a quarter of all of them at least. The rest is
-    /// for the program itself. There is no limit where the system has none. At this number no more are
-    /// accepted until one of them has ended: clients that connect meanwhile wait in the backlog of the
-    /// listening socket, and see a connection that is slow.
+    /// Sets how many connections there may be at once, at least one. By default three quarters of
+    /// the descriptors that the process may have when the server is started (`RLIMIT_NOFILE`),
+    /// after 512 are taken off for those that peers may pass, and a quarter of all of them at
+    /// least. The rest is for the program itself. There is no limit where the system has none. At
+    /// this number no more are accepted until one of them has ended: clients that connect meanwhile
+    /// wait in the backlog of the listening socket, and see a connection that is slow.
     pub fn max_connections(mut self, max: usize) -> Self {
         self.max_connections = Some(max.max(1));
         self
     }
 
-    /// How many bytes the server may hold for all its connections together: of calls that are being
-    /// answered, of boxes that are not finished, and of what waits to be sent. 512 MiB by default.
-    /// What a connection holds of the latter two is not counted up to 64 KiB.
+    /// Sets how many bytes the server may hold for all its connections together: of calls that are
+    /// being answered, of boxes that are not finished, and of what waits to be sent. 512 MiB by
+    /// default. What a connection holds of the latter two is not counted up to 64 KiB.
     ///
     /// A connection that holds more than what is left for all ends with
     /// [`CloseReason::Limit`](crate::CloseReason::Limit); or is not read from, or is refused a call, if
@@ -285,15 +286,15 @@ impl<L: Listener> Serve<L> {
         self
     }
 
-    /// How long running responders may take to answer once the connections are being closed. 5
+    /// Sets how long running responders may take to answer once the connections are being closed. 5
     /// seconds by default.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self
     }
 
-    /// Stops accepting when `signal` resolves, to whatever, or panics. The server goes on until its clients
-    /// have left.
+    /// Stops accepting when `signal` resolves, to whatever, or panics. The server goes on until its
+    /// clients have left.
     pub fn stop_accepting_on<F>(mut self, signal: F) -> Self
     where
         F: Future + Send + 'static,
@@ -333,7 +334,7 @@ impl<L: Listener> Serve<L> {
                 () = &mut shutdown => break true,
                 () = &mut stop_accepting => break false,
                 Some(_) = connections.join_next() => {
-                    // What it had is free.
+                    // All that it had is free.
                     pause = None;
                     continue;
                 }
@@ -393,7 +394,7 @@ impl<L: Listener> Serve<L> {
     }
 }
 
-/// How many connections leave descriptors for what peers pass, and for the program.
+/// Returns how many connections leave descriptors for what peers pass, and for the program.
 fn connections_by_descriptors() -> usize {
     #[cfg(unix)]
     if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) {

@@ -5,7 +5,7 @@ use std::fmt;
 #[cfg(any(feature = "serde", feature = "json"))]
 use crate::report::Escaped;
 
-/// How many bytes of a value a message shows.
+/// The number of bytes of a value that a message shows.
 const SHOWN: usize = 40;
 
 /// The beginning of some bytes, as text, for a message.
@@ -49,7 +49,7 @@ impl fmt::Debug for Shortened {
     }
 }
 
-/// The beginning of a message of `serde`'s, which may have all of a value in it.
+/// Returns the beginning of a message of `serde`'s, which may have all of a value in it.
 #[cfg(any(feature = "serde", feature = "json"))]
 pub(crate) fn message(message: &impl fmt::Display) -> String {
     const LONGEST: usize = 240;

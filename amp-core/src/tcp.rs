@@ -1,7 +1,8 @@
-//! TCP's own ways to notice that a peer is gone: keepalive, and a limit for what is not acknowledged.
+//! TCP's own ways to notice that a peer is gone: keepalive, and a limit for what is not
+//! acknowledged.
 //!
-//! They cost no boxes and want nothing of the peer. They notice a machine or a network that is gone,
-//! and not a process that hangs: for that, see [`Connection::ping`](crate::Connection::ping).
+//! They cost no boxes and want nothing of the peer. They notice a machine or a network that is
+//! gone, and not a process that hangs: for that, see [`Connection::ping`](crate::Connection::ping).
 //!
 //! What is noticed, and when, is the system's to decide:
 //!
@@ -11,8 +12,8 @@
 //! | while something is not acknowledged, which was sent when the network was gone or just before | on Linux, Android and Fuchsia, [after the time that is set](set_user_timeout); without that, and on other systems, when TCP gives up to send it again: on Linux after about 15 minutes (924 seconds at least), on others after a time of their own, which is minutes on most |
 //!
 //! No probe is sent while something is not acknowledged, so keepalive alone does not help a
-//! connection whose calls are under way when the network goes: set both, or use pings, whose limit is
-//! of the program's own clock on every system.
+//! connection whose calls are under way when the network goes: set both, or use pings, whose limit
+//! is of the program's own clock on every system.
 
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -61,12 +62,12 @@ pub fn set_keepalive(stream: &TcpStream, after: Duration, interval: Duration) ->
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-/// Lets the stream fail, and with it the connection, when something that was sent was not acknowledged
-/// for so long (`TCP_USER_TIMEOUT`, RFC 5482), or when a peer has had no room for so long for what is
-/// to be sent.
+/// Lets the stream fail, and with it the connection, when something that was sent was not
+/// acknowledged for so long (`TCP_USER_TIMEOUT`, RFC 5482), or when a peer has had no room for so
+/// long for what is to be sent.
 ///
-/// So it also ends the connection of a peer that is there and reads nothing. Keepalive then gives up
-/// after this time too, in place of a number of probes: give it no less than `after` and one
+/// So it also ends the connection of a peer that is there and reads nothing. Keepalive then gives
+/// up after this time too, in place of a number of probes: give it no less than `after` and one
 /// `interval`. The system counts in milliseconds.
 ///
 /// # Errors
@@ -103,7 +104,8 @@ impl KeepaliveListener {
         Self { listener, after, interval, user_timeout: None }
     }
 
-    /// How long something that was sent may be without an acknowledgement: [`set_user_timeout`].
+    /// Sets how long something that was sent may be without an acknowledgement:
+    /// [`set_user_timeout`].
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     pub fn user_timeout(mut self, timeout: Duration) -> Self {
         self.user_timeout = Some((timeout, set_user_timeout));

@@ -29,15 +29,15 @@ pub(crate) struct Field<'a> {
     pub(crate) docs: String,
 }
 
-/// What a field is when its key is missing.
+/// The value of a field when its key is missing.
 pub(crate) enum DefaultValue {
     /// `Default::default()`.
     OfType,
-    /// What this function returns.
+    /// The value that this function returns.
     Of(ExprPath),
 }
 
-/// What `#[derive(Command)]` is told about the whole struct.
+/// The attributes of the whole struct for `#[derive(Command)]`.
 pub(crate) struct CommandAttributes {
     pub(crate) krate: Path,
     pub(crate) name: LitStr,
@@ -49,7 +49,7 @@ pub(crate) struct CommandAttributes {
     pub(crate) docs: String,
 }
 
-/// What `#[derive(Arguments)]` is told about the whole struct.
+/// The attributes of the whole struct for `#[derive(Arguments)]`.
 pub(crate) struct ArgumentsAttributes {
     pub(crate) krate: Path,
     pub(crate) strict: bool,
@@ -294,7 +294,7 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// What the doc comments of an item say, in lines.
+/// Returns what the doc comments of an item say, in lines.
 fn docs_of(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
         Meta::NameValue(MetaNameValue {

@@ -1,4 +1,5 @@
-/// The error code of a variant: `ZERO_DIVISION` for `ZeroDivision`, `HTTP_ERROR` for `HTTPError`.
+/// Returns the error code of a variant: `ZERO_DIVISION` for `ZeroDivision`, `HTTP_ERROR` for
+/// `HTTPError`.
 pub(crate) fn screaming_snake_case(ident: &str) -> String {
     let mut code = String::new();
     let mut letters = ident.chars().peekable();

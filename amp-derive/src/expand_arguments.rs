@@ -118,7 +118,7 @@ pub(crate) fn argument(item: &Struct<'_>, krate: &Path) -> TokenStream {
     }
 }
 
-/// The bodies of `to_box` and `from_box`.
+/// Returns the bodies of `to_box` and `from_box`.
 fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
     let mut fields: Vec<_> = item.fields.iter().collect();
     // Written in the order that the box has in the end, which spares its writer the sorting, and
@@ -136,8 +136,9 @@ fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
     };
     // What a box names beside its bytes is taken by whoever reads it, and is dropped with what was
     // read. So when a field cannot be read, those behind it are. That is a function of its own, and
-    // there is one way out: if each failure had to drop what is behind it, there would be as many ways
-    // through the code as pairs of fields. Without optimisation each way out takes of the stack, too.
+    // there is one way out: if each failure had to drop what is behind it, there would be as many
+    // ways through the code as pairs of fields. Without optimisation each way out takes of the
+    // stack, too.
     let behind = code.iter().enumerate().skip(1).map(|(index, FieldCode { read_on, .. })| {
         let index = Literal::usize_unsuffixed(index);
         quote_spanned!(span=> if failed < #index { #read_on })
@@ -184,7 +185,7 @@ mod tests {
         stream.into_iter().map(count).sum()
     }
 
-    /// How many tokens a struct of so many fields expands to.
+    /// Returns how many tokens a struct of so many fields expands to.
     fn expanded(fields: usize) -> usize {
         let names = (0..fields).map(|n| Ident::new(&format!("f{n:03}"), Span::call_site()));
         let input: DeriveInput = parse_quote!(

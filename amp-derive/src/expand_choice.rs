@@ -8,7 +8,7 @@ use crate::ast::{Choice, ChoiceEnum};
 use crate::bodies::Bodies;
 use crate::expand_schema;
 
-/// How many bytes of the texts a message shows, of all of them and of each.
+/// The number of bytes of the texts that a message shows, of all of them and of each.
 const SHOWN: usize = 200;
 const SHOWN_OF_ONE: usize = 40;
 
@@ -86,7 +86,7 @@ fn from_string(item: &ChoiceEnum<'_>) -> TokenStream {
     }
 }
 
-/// What a text that is none of these should have been: `one of "a", "b"`.
+/// Returns what a text that is none of these should have been: `one of "a", "b"`.
 fn expected(choices: &[Choice<'_>]) -> String {
     let mut expected = String::from(if choices.len() == 1 { "" } else { "one of " });
     for (at, Choice { text, .. }) in choices.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! How one field is written to a box and read from one.
+//! The code that writes one field to a box, and reads it from one.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
@@ -26,7 +26,7 @@ pub(crate) fn expand(field: &Field<'_>, krate: &Path) -> FieldCode {
     }
 }
 
-/// Where the compiler reports that the field's type is not an argument, with names of ours.
+/// Returns where the compiler reports that the field's type is not an argument, with names of ours.
 fn span_of(ty: &Type) -> Span {
     ty.span().resolved_at(Span::mixed_site())
 }
@@ -150,8 +150,8 @@ fn no_block(expression: &TokenStream) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> ::core::convert::identity(#expression))
 }
 
-/// What the field is when its argument is absent: a block, so that the compiler compares the types
-/// of the default and of the field themselves.
+/// Returns what the field is when its argument is absent: a block, so that the compiler compares
+/// the types of the default and of the field themselves.
 fn default_of(field: &Field<'_>) -> Option<TokenStream> {
     let ty = field.ty;
     let default = match field.default.as_ref()? {

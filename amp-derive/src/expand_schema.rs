@@ -1,4 +1,4 @@
-//! What an item says of its form on the wire: `schema`, `wire_type`, `list_wire_type`.
+//! The code by which an item says what it is on the wire: `schema`, `wire_type`, `list_wire_type`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -119,7 +119,7 @@ fn of_field(field: &Field<'_>, krate: &Path) -> TokenStream {
     quote_spanned!(span=> #schema #docs)
 }
 
-/// A call that adds what the documentation says, if there is any.
+/// Returns a call that adds what the documentation says, if there is any.
 fn documented(docs: &str, span: Span) -> Option<TokenStream> {
     (!docs.is_empty()).then(|| quote_spanned!(span=> .documented(#docs)))
 }

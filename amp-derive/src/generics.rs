@@ -6,7 +6,7 @@ use syn::{Generics, Path, TypeParam, WherePredicate, parse_quote};
 
 use crate::ast::{DefaultValue, Field, Struct};
 
-/// The generics of `item`, each type parameter bound to what the fields it is in require.
+/// Returns the generics of `item`, each type parameter bound to what the fields it is in require.
 pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path) -> Generics {
     let mut bounds: Vec<WherePredicate> = Vec::new();
     for TypeParam { ident: param, .. } in item.generics.type_params() {
@@ -27,7 +27,7 @@ pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path) -> Generics {
     with_bounds(item.generics.clone(), bounds)
 }
 
-/// The same for a command, which must be able to go to another task.
+/// Returns the same for a command, which must be able to go to another task.
 pub(crate) fn of_command(item: &Struct<'_>, krate: &Path) -> Generics {
     let mut bounds: Vec<WherePredicate> = Vec::new();
     for TypeParam { ident: param, .. } in item.generics.type_params() {

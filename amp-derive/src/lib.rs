@@ -1,5 +1,5 @@
-//! The derive macros of `amp-core`, which re-exports them and where they are to be read: their links
-//! go there.
+//! The derive macros of `amp-core`, which re-exports them and where they are to be read: their
+//! links go there.
 
 #![forbid(unsafe_code)]
 
@@ -201,7 +201,7 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///
 /// # Attributes
 ///
-/// Those of the struct; a field has the same as in `#[derive(Command)]`, where they are
+/// They are those of the struct; a field has the same as in `#[derive(Command)]`, where they are
 /// explained: `rename`, `flatten`, `with` and `default`.
 ///
 /// | `#[amp(...)]` | Meaning | Without it |

@@ -19,12 +19,12 @@ impl Mistakes {
         }
     }
 
-    /// Whether there is none so far.
+    /// Returns whether there is none so far.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// What the compiler is to say. Nothing when there is no mistake.
+    /// Returns what the compiler is to say. Nothing when there is no mistake.
     pub(crate) fn into_compile_errors(self) -> TokenStream {
         self.0.map(syn::Error::into_compile_error).unwrap_or_default()
     }

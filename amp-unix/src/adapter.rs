@@ -19,7 +19,8 @@ use crate::{DescriptorError, IUnixTransport, socket};
 #[derive(Debug)]
 pub struct UnixTransport<T> {
     inner: T,
-    /// What has just been received; empty between two calls, and kept for its allocation.
+    /// The descriptors that have just been received; empty between two calls, and kept for its
+    /// allocation.
     received: Vec<OwnedFd>,
     /// Where it was made, which is where the timer of `crowded` runs.
     runtime: Option<Handle>,
@@ -27,10 +28,10 @@ pub struct UnixTransport<T> {
     crowded: Option<Box<Crowded>>,
 }
 
-/// How long a connection waits while too many descriptors are on their way.
+/// The time that a connection waits while too many descriptors are on their way.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long it waits before it tries again to send some.
+/// The time that it waits before it tries again to send some.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A wait until fewer descriptors are on their way, of which no event tells.
@@ -42,12 +43,12 @@ struct Crowded {
 }
 
 impl<T: IUnixTransport> UnixTransport<T> {
-    /// A connection's transport over `inner`.
+    /// Creates a connection's transport over `inner`.
     pub fn new(inner: T) -> Self {
         Self { inner, received: Vec::new(), runtime: Handle::try_current().ok(), crowded: None }
     }
 
-    /// What it is made of.
+    /// Returns what it is made of.
     pub fn inner(&self) -> &T {
         &self.inner
     }
@@ -169,7 +170,7 @@ impl<T: IUnixTransport> Transport for UnixTransport<T> {
     }
 }
 
-/// The attachments of a Unix transport.
+/// Returns the attachments of a Unix transport.
 pub(crate) fn attachment_kind() -> AttachmentKind {
     AttachmentKind::of::<OwnedFd>("a file descriptor")
 }
@@ -180,7 +181,7 @@ fn descriptor(attachment: &Attachment) -> io::Result<BorrowedFd<'_>> {
     })
 }
 
-/// Whether a message with descriptors fails so because of them, and not of the stream.
+/// Returns whether a message with descriptors fails so because of them, and not of the stream.
 fn is_refusal(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
@@ -189,8 +190,8 @@ fn is_refusal(error: &io::Error) -> bool {
 /// Which of these descriptors the kernel refuses to send, or that it refuses to send any to this
 /// peer. It does not say, so each is sent over a socket of its own, which no peer has a say in.
 fn refused(descriptors: &[BorrowedFd<'_>], error: &io::Error) -> RefusedAttachment {
-    // What has arrived at the far end is closed with that. The near one is harmless then: it gives
-    // nothing and takes nothing.
+    // A descriptor that has arrived at the far end is closed with that. The near one is harmless
+    // then: it gives nothing and takes nothing.
     let pair = UnixStream::pair();
     if let Ok((near, _far)) = &pair {
         for (index, descriptor) in descriptors.iter().enumerate() {

@@ -89,7 +89,7 @@ impl AsFd for AnyListener {
     }
 }
 
-/// The family of a stream socket, `None` for one that is not known here; else an error.
+/// Returns the family of a stream socket, `None` for one that is not known here; else an error.
 pub(crate) fn family_of_stream(socket: &OwnedFd) -> io::Result<Option<AddressFamily>> {
     match getsockopt(socket, sockopt::SockType) {
         Ok(SockType::Stream) => {}

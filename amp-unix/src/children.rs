@@ -45,11 +45,11 @@ use crate::connection_over;
 /// open, this side does not see that the child is gone. Both ends are close-on-exec, so that no
 /// other program inherits them.
 ///
-/// This side has no [`PeerCredentials`](crate::PeerCredentials): the kernel would name who made the pair, which is this
-/// process. A child in another language finds a plain blocking socket.
+/// This side has no [`PeerCredentials`](crate::PeerCredentials): the kernel would name who made the
+/// pair, which is this process. A child in another language finds a plain blocking socket.
 ///
-/// To connect two tasks of one process, use tokio's [`UnixStream::pair`] and [`connection`](crate::connection); for a
-/// child that wants two pipes, [`child_pipes`].
+/// To connect two tasks of one process, use tokio's [`UnixStream::pair`] and
+/// [`connection`](crate::connection); for a child that wants two pipes, [`child_pipes`].
 ///
 /// # Errors
 ///
@@ -64,12 +64,12 @@ pub fn socketpair() -> io::Result<(Connection, OwnedFd)> {
     Ok((connection_over(UnixStream::from_std(near)?), far.into()))
 }
 
-/// A connection over two pipes to a child process that is about to be started, and the child's ends of
-/// them. Pipes carry no descriptors.
+/// A connection over two pipes to a child process that is about to be started, and the child's ends
+/// of them. Pipes carry no descriptors.
 ///
 /// The workers of Twisted's `trial`, and the children of `ampoule`, read from 3 and write to 4, as
-/// [`inherited::pipes`](crate::inherited::pipes) does for those in Rust. Their standard streams stay
-/// what they are. The crate `command-fds` gives them their numbers, without `unsafe`:
+/// [`inherited::pipes`](crate::inherited::pipes) does for those in Rust. Their standard streams
+/// stay what they are. The crate `command-fds` gives them their numbers, without `unsafe`:
 ///
 /// ```no_run
 /// # use std::process::Command;
@@ -95,8 +95,8 @@ pub fn socketpair() -> io::Result<(Connection, OwnedFd)> {
 /// ```
 ///
 /// The `Command` owns the child's ends here, and must be dropped: as long as anyone has them open,
-/// neither side sees that the other is gone. For a child that uses its standard input and output, give
-/// them to [`Command::stdin`](std::process::Command::stdin) and
+/// neither side sees that the other is gone. For a child that uses its standard input and output,
+/// give them to [`Command::stdin`](std::process::Command::stdin) and
 /// [`Command::stdout`](std::process::Command::stdout).
 ///
 /// All ends are close-on-exec, so that no other program inherits them. Those of the child are in
@@ -123,8 +123,8 @@ pub fn child_pipes() -> io::Result<(Connection, ChildPipes)> {
 /// The child's ends of [`child_pipes`].
 #[derive(Debug)]
 pub struct ChildPipes {
-    /// What the child reads from: 3, for many.
+    /// The number that the child reads from: 3, for many.
     pub reader: OwnedFd,
-    /// What the child writes to: 4, for many.
+    /// The number that the child writes to: 4, for many.
     pub writer: OwnedFd,
 }

@@ -7,15 +7,15 @@ use tokio::time::Instant;
 
 use crate::{IUnixTransport, PeerCredentials, UnixTransport, name};
 
-/// A connection over a transport that carries descriptors.
+/// Returns a connection over a transport that carries descriptors.
 ///
 /// Over a Unix socket, [`connection`] adds who the peer is.
 pub fn connection_over(transport: impl IUnixTransport) -> Connection {
     Connection::with_transport(UnixTransport::new(transport))
 }
 
-/// A connection over a Unix socket. The peer's [`PeerCredentials`] are data of the connection:
-/// `context.get::<PeerCredentials>()`.
+/// Returns a connection over a Unix socket. The peer's [`PeerCredentials`] are data of the
+/// connection: `context.get::<PeerCredentials>()`.
 ///
 /// # Errors
 ///
@@ -25,13 +25,13 @@ pub fn connection(stream: UnixStream) -> io::Result<Connection> {
     Ok(credentials.of_peer(connection_over(stream)))
 }
 
-/// How long [`connect`] waits for room in a server's backlog.
+/// The time that [`connect`] waits for room in a server's backlog.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long it waits before its second attempt, and twice as long before each further one.
+/// The wait before its second attempt, and twice as long before each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
-/// How long it waits between two attempts at most.
+/// The wait between two attempts at most.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Connects to the server that listens at `path`, or on Linux and Android under an abstract name,
@@ -49,8 +49,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 ///
 /// When nobody listens there, or this user may not connect;
 /// [`TimedOut`](io::ErrorKind::TimedOut) when the backlog stays full; and those of
-/// [`connection`]. Each names the path; its [`source`](std::error::Error::source) is the error of the
-/// system.
+/// [`connection`]. Each names the path; its [`source`](std::error::Error::source) is the error of
+/// the system.
 ///
 /// # Panics
 ///

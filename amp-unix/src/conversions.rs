@@ -1,4 +1,4 @@
-//! What a [`Descriptor`] is made from, and what it becomes.
+//! The types that a [`Descriptor`] is made from, and those that it becomes.
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
@@ -13,8 +13,8 @@ use crate::Descriptor;
 
 /// # Panics
 ///
-/// When there is a clone of the descriptor, or a box that names it still waits to be sent, so that it
-/// must be duplicated, and this process may have no more open files. [`Descriptor::into_owned`]
+/// When there is a clone of the descriptor, or a box that names it still waits to be sent, so that
+/// it must be duplicated, and this process may have no more open files. [`Descriptor::into_owned`]
 /// returns that as an error. It cannot happen to one that was just received.
 impl From<Descriptor> for OwnedFd {
     fn from(descriptor: Descriptor) -> Self {

@@ -3,8 +3,8 @@ use amp_core::Connection;
 use std::io;
 use tokio::net::UnixStream;
 
-/// Who the peer of a Unix socket is, as the kernel recorded it when the peer connected, or for a
-/// server, when it began to listen.
+/// The identity of the peer of a Unix socket, as the kernel recorded it when the peer connected, or
+/// for a server, when it began to listen.
 ///
 /// A peer cannot forge it. It may have changed its user since, or have handed the socket on to
 /// another process, and a process that has ended may have left its number to another: `pid` is for
@@ -58,7 +58,7 @@ pub struct PeerCredentials {
 }
 
 impl PeerCredentials {
-    /// The credentials of the peer of `stream`.
+    /// Returns the credentials of the peer of `stream`.
     ///
     /// # Errors
     ///

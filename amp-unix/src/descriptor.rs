@@ -24,7 +24,7 @@ use crate::adapter::attachment_kind;
 /// # }
 /// ```
 ///
-/// Whether it is one is not checked: the first use of a file as a socket fails.
+/// It is not checked whether it is one: the first use of a file as a socket fails.
 ///
 /// The peer's descriptor is another one for the same open file. Both share its position and its
 /// flags, such as non-blocking mode, which tokio's types turn on.
@@ -53,7 +53,7 @@ use crate::adapter::attachment_kind;
 pub struct Descriptor(Arc<OwnedFd>);
 
 impl Descriptor {
-    /// A new descriptor for the same open file (`dup`), which is close-on-exec.
+    /// Creates a new descriptor for the same open file (`dup`), which is close-on-exec.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Descriptor {
         open.as_fd().try_clone_to_owned().map(Self::from)
     }
 
-    /// The descriptor on its own.
+    /// Returns the descriptor on its own.
     ///
     /// While there is a clone of it, or a box that names it waits to be sent, this is a duplicate.
     /// One that was just received is never one.
@@ -74,7 +74,7 @@ impl Descriptor {
         Arc::try_unwrap(self.0).or_else(|shared| shared.try_clone())
     }
 
-    /// What a Unix transport received, and is an attachment of a
+    /// Returns what a Unix transport received, and is an attachment of a
     /// [dynamic value](amp_core::dynamic::Value::Attachment); `None` if another transport did.
     pub fn from_attachment(attachment: Attachment) -> Option<Self> {
         attachment.downcast().ok().map(Self)

@@ -1,6 +1,6 @@
 use std::io;
 
-/// What can happen to descriptors on their way, beside the errors of the socket itself.
+/// The errors of descriptors on their way, beside the errors of the socket itself.
 ///
 /// Each ends the connection: descriptors are counted in each direction, and with one missing
 /// every later one would be taken for another. A transport returns it as an [`io::Error`], from
@@ -36,8 +36,8 @@ pub enum DescriptorError {
         kind: i32,
     },
     /// More descriptors of this user are on their way, sent and not yet received, than a process
-    /// may have open (`ETOOMANYREFS`, a rule of Linux). A connection waits until there are fewer, for
-    /// 10 seconds at most, and ends then.
+    /// may have open (`ETOOMANYREFS`, a rule of Linux). A connection waits until there are fewer,
+    /// for 10 seconds at most, and ends then.
     #[error(
         "too many file descriptors are on their way: this user's processes have sent more than \
          RLIMIT_NOFILE that were not received yet"

@@ -1,4 +1,4 @@
-//! What this process was started with: descriptors that its parent left open for it.
+//! Descriptors that this process was started with: its parent left them open for it.
 //!
 //! - [`pipes`] makes a connection of two pipes, as Twisted's process pools start their children:
 //!   `ampoule` and `trial` with 3 to read from and 4 to write to.
@@ -11,15 +11,15 @@
 //!
 //! # Each can be taken once
 //!
-//! What is taken becomes a new descriptor, close-on-exec, that is owned and closed like any other.
-//! Its old number is left to `/dev/null`, for good: so it cannot be taken twice, what somebody
-//! prints to a standard output that was taken does not come between boxes, and whoever still uses
-//! the number finds nothing there that could be mistaken for his.
+//! Each one that is taken becomes a new descriptor, close-on-exec, that is owned and closed like
+//! any other. Its old number is left to `/dev/null`, for good: so it cannot be taken twice, what
+//! somebody prints to a standard output that was taken does not come between boxes, and whoever
+//! still uses the number finds nothing there that could be mistaken for his.
 //!
-//! What is close-on-exec cannot have been inherited, and is not taken: that is everything that Rust
-//! opens. A library in C that opens a descriptor without that flag could be robbed of it by a wrong
-//! number. So take what is yours at the start of the program; until then, the programs that this
-//! one starts inherit it too.
+//! A descriptor that is close-on-exec cannot have been inherited, and is not taken: that is
+//! everything that Rust opens. A library in C that opens a descriptor without that flag could be
+//! robbed of it by a wrong number. So take what is yours at the start of the program; until then,
+//! the programs that this one starts inherit it too.
 
 use amp_core::Connection;
 use nix::sys::socket::AddressFamily;
@@ -59,7 +59,7 @@ pub fn take(number: RawFd) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// A connection over two inherited pipes: one to read from, and one to write to.
+/// Returns a connection over two inherited pipes: one to read from, and one to write to.
 ///
 /// The child of `ampoule` or `trial` reads from 3 and writes to 4; one that was started with pipes
 /// for its standard input and output has 0 and 1.
@@ -116,8 +116,8 @@ pub fn socket(number: RawFd) -> io::Result<Connection> {
     })
 }
 
-/// The descriptors that systemd passes to this service, in order; none where it passes none, or
-/// passes them to another process.
+/// Returns the descriptors that systemd passes to this service, in order; none where it passes
+/// none, or passes them to another process.
 ///
 /// ```no_run
 /// # use amp_core::Responders;
@@ -163,7 +163,7 @@ impl ListenFd {
         &self.name
     }
 
-    /// The socket to serve. Other descriptors are for `OwnedFd::from`.
+    /// Returns the socket to serve. Other descriptors are for `OwnedFd::from`.
     ///
     /// # Errors
     ///

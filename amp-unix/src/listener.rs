@@ -14,8 +14,8 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 use crate::{PeerCredentials, connection, name};
 
-/// How many connections may wait to be accepted. The kernel's own bound (`somaxconn` on Linux) is
-/// often lower and then counts.
+/// The number of connections that may wait to be accepted. The kernel's own bound (`somaxconn` on
+/// Linux) is often lower and then counts.
 const BACKLOG: u32 = 4096;
 
 /// A listening Unix socket, and the file that clients find it by.
@@ -129,8 +129,8 @@ impl UnixSocketListener {
     /// Serves those clients only whose effective user is that of this process: [`admit`]. Root is
     /// another user too.
     ///
-    /// In a user namespace of Linux, all users that it does not map look like one, the overflow user
-    /// (65534). A process that is itself that user there admits all of them.
+    /// In a user namespace of Linux, all users that it does not map look like one, the overflow
+    /// user (65534). A process that is itself that user there admits all of them.
     ///
     /// [`admit`]: Self::admit
     pub fn only_own_user(self) -> Self {
@@ -141,10 +141,10 @@ impl UnixSocketListener {
     ///
     /// The connection of another client is closed before anything is read from it, with a `tracing`
     /// event at the level `WARN`, `a client was not admitted`, with the fields `uid`, `gid`, `pid`
-    /// and `path`. The same is done where the system does not say who a client is, and where `admits`
-    /// panics, with the field `error`. At most five such events follow each other at once, and then
-    /// one a second, which says in the field `unsaid` how many were left out; those are at the level
-    /// `DEBUG`.
+    /// and `path`. The same is done where the system does not say who a client is, and where
+    /// `admits` panics, with the field `error`. At most five such events follow each other at once,
+    /// and then one a second, which says in the field `unsaid` how many were left out; those are at
+    /// the level `DEBUG`.
     pub fn admit(
         mut self,
         admits: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,
@@ -205,13 +205,13 @@ impl UnixSocketListener {
         }
     }
 
-    /// Where it listens: a path, or an abstract name behind a NUL byte.
+    /// Returns where it listens: a path, or an abstract name behind a NUL byte.
     pub fn path(&self) -> &Path {
         &self.file.path
     }
 
-    /// The listener alone, to hand it to another process. The file stays, and nothing removes it.
-    /// Nothing is left of [`admit`](Self::admit).
+    /// Returns the listener alone, to hand it to another process. The file stays, and nothing
+    /// removes it. Nothing is left of [`admit`](Self::admit).
     pub fn into_inner(self) -> UnixListener {
         let Self { mut file, listener, .. } = self;
         file.identity = None;

@@ -1,5 +1,5 @@
-//! What a Unix socket is found by: a path or, on Linux and Android, an abstract name, which is
-//! written as a path that begins with a NUL byte.
+//! The names that a Unix socket is found by: a path or, on Linux and Android, an abstract name,
+//! which is written as a path that begins with a NUL byte.
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use tokio::net::unix::SocketAddr;
 
-/// Whether this is an abstract name.
+/// Returns whether this is an abstract name.
 pub(crate) fn is_abstract(path: &Path) -> bool {
     bytes(path).first() == Some(&0)
 }
@@ -29,7 +29,7 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What a socket at this address is found by; empty if it has no name.
+/// Returns what a socket at this address is found by; empty if it has no name.
 pub(crate) fn of(address: &SocketAddr) -> PathBuf {
     match (address.as_pathname(), abstract_name(address)) {
         (Some(path), _) => path.to_owned(),
@@ -46,7 +46,7 @@ pub(crate) fn shown(path: &Path) -> String {
     }
 }
 
-/// What cannot be done at a path. The reason is its source, as the system says it.
+/// An error of something that is done at a path. The reason is its source, as the system says it.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what} {}", shown(path))]
 struct AtPath {

@@ -1,8 +1,9 @@
 //! One message on a Unix socket: bytes, with file descriptors beside them.
 //!
-//! What works on any Unix socket, for transports of your own. Nothing here ever blocks, whatever
-//! mode the socket is in. All of this workspace's `unsafe` is in this file, so also the taking of
-//! an inherited descriptor, and what differs between operating systems in sending and receiving.
+//! Functions that work on any Unix socket, for transports of your own. Nothing here ever blocks,
+//! whatever mode the socket is in. All of this workspace's `unsafe` is in this file, so also the
+//! taking of an inherited descriptor, and what differs between operating systems in sending and
+//! receiving.
 //!
 //! # Operating systems
 //!
@@ -46,17 +47,17 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::DescriptorError;
 
-/// How many descriptors Linux takes in one message (`SCM_MAX_FD`); one more is `EINVAL`.
+/// The number of descriptors that Linux takes in one message (`SCM_MAX_FD`); one more is `EINVAL`.
 pub const MAX_DESCRIPTORS: usize = 253;
 
-/// How many slices of bytes go in one message. The kernel allows more (`IOV_MAX`), but copies and
-/// checks them each time, also those that then do not fit.
+/// The number of slices of bytes that go in one message. The kernel allows more (`IOV_MAX`), but
+/// copies and checks them each time, also those that then do not fit.
 const MAX_SLICES: usize = 64;
 
 /// Room for the control data of one message, in words, which align it: [`MAX_DESCRIPTORS`] take
-/// about a kilobyte. The rest is for what options of the socket add: credentials and a pidfd take 56
-/// bytes, and a security label as many as it has. Linux puts descriptors behind the label, and so
-/// would cut them where it leaves no room.
+/// about a kilobyte. The rest is for what options of the socket add: credentials and a pidfd take
+/// 56 bytes, and a security label as many as it has. Linux puts descriptors behind the label, and
+/// so would cut them where it leaves no room.
 const CONTROL_WORDS: usize = 4096 / size_of::<usize>();
 
 /// Room for the control data of one message that is sent, in words.
@@ -75,10 +76,10 @@ const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT;
 /// Whether a message shorter than what was offered means that the next call would block.
 const SHORT_IS_EXHAUSTED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// What one call moved.
+/// The bytes that one call moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// How many bytes.
+    /// The number of bytes.
     pub bytes: usize,
     /// Whether nothing more can be moved now on a stream socket: the same call again would say
     /// [`WouldBlock`](io::ErrorKind::WouldBlock), and one that waits for readiness need not make
@@ -92,8 +93,8 @@ pub struct Moved {
 /// 0 bytes mean that the peer sends nothing more.
 ///
 /// Options of the socket, which an accepted one inherits from the one that listens, make the kernel
-/// add other control data to each message. It is looked at only for what it may leave open: the pidfd
-/// of `SO_PASSPIDFD` (systemd's `PassPIDFD=`) is closed, and credentials, security labels and
+/// add other control data to each message. It is looked at only for what it may leave open: the
+/// pidfd of `SO_PASSPIDFD` (systemd's `PassPIDFD=`) is closed, and credentials, security labels and
 /// timestamps carry nothing.
 ///
 /// # Errors
@@ -223,7 +224,7 @@ fn send_message(
 ///
 /// # Errors
 ///
-/// Those of `shutdown`.
+/// The errors of `shutdown`.
 pub fn shutdown(socket: impl AsFd) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write)?)
 }
@@ -279,7 +280,7 @@ fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
     }
 }
 
-/// The length of the control data that carries so many descriptors, in bytes.
+/// Returns the length of the control data that carries so many descriptors, in bytes.
 #[allow(clippy::cast_possible_truncation, reason = "there are few")]
 const fn control_space(descriptors: usize) -> usize {
     // SAFETY: this is arithmetic.
@@ -315,8 +316,8 @@ fn put_descriptors(
 }
 
 /// Takes ownership of every descriptor in the control data of a received message: those that the
-/// peer has sent, to the end of `descriptors`, and those that the kernel has added, which are closed.
-/// Returns the level and the type of what may have carried others.
+/// peer has sent, to the end of `descriptors`, and those that the kernel has added, which are
+/// closed. Returns the level and the type of what may have carried others.
 ///
 /// `nix` has a safe way to read control data, but it refuses data that was truncated and leaves
 /// open what had arrived.
@@ -369,10 +370,10 @@ unsafe fn take_descriptors(
     unknown
 }
 
-/// What a piece of control data leaves open in this process.
+/// The descriptors that a piece of control data leaves open in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Carries {
-    /// What the peer has sent.
+    /// Descriptors that the peer has sent.
     Descriptors,
     /// One for the process that has sent the message, which nobody here has asked for.
     Pidfd,
@@ -435,8 +436,8 @@ mod tests {
     use std::os::fd::IntoRawFd;
     use tokio::net::{TcpStream, UnixStream};
 
-    /// As in a library that a program loads which is not Rust's. This is a process of its own, since
-    /// it would end.
+    /// As in a library that a program loads which is not Rust's. This is a process of its own,
+    /// since it would end.
     #[test]
     fn a_write_to_a_socket_whose_other_end_is_gone_raises_no_signal() {
         const NAME: &str =
@@ -485,7 +486,7 @@ mod tests {
         }
     }
 
-    /// What the kernel would write for these.
+    /// Returns what the kernel would write for these.
     fn control(parts: &[(libc::c_int, libc::c_int, &[RawFd])]) -> (Vec<usize>, usize) {
         let mut bytes = Vec::new();
         for (level, kind, numbers) in parts {

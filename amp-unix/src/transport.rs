@@ -139,7 +139,8 @@ pub trait IUnixTransport: Send + 'static {
     ///
     /// Two kinds of errors mean that the descriptors cannot be sent, over a stream that is well:
     ///
-    /// - [`DescriptorError::TooManyInFlight`](crate::DescriptorError::TooManyInFlight) is waited for:
+    /// - [`DescriptorError::TooManyInFlight`](crate::DescriptorError::TooManyInFlight) is waited
+    /// for:
     ///   this is called again, for up to 10 seconds.
     /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied),
     ///   [`InvalidInput`](io::ErrorKind::InvalidInput) and
@@ -171,28 +172,28 @@ pub trait IUnixTransport: Send + 'static {
     /// When the stream broke.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Whether [`poll_send`](Self::poll_send) and [`poll_flush`](Self::poll_flush) may be called on
-    /// the task of a caller too, which saves a lone call a wake-up: see
+    /// Returns whether [`poll_send`](Self::poll_send) and [`poll_flush`](Self::poll_flush) may be
+    /// called on the task of a caller too, which saves a lone call a wake-up: see
     /// [`Transport::sends_on_any_task`](amp_core::Transport::sends_on_any_task). No unless this is
     /// implemented.
     fn sends_on_any_task(&self) -> bool {
         false
     }
 
-    /// Whether the peer has closed its side, as far as that is known without receiving what came
-    /// before: see [`Transport::has_peer_closed`](amp_core::Transport::has_peer_closed). No unless
-    /// this is implemented.
+    /// Returns whether the peer has closed its side, as far as that is known without receiving what
+    /// came before: see [`Transport::has_peer_closed`](amp_core::Transport::has_peer_closed). No
+    /// unless this is implemented.
     fn has_peer_closed(&self) -> bool {
         false
     }
 
-    /// How many descriptors one call of [`poll_send`](Self::poll_send) takes; at least one. It is
-    /// what Linux takes in one message, unless this is implemented.
+    /// Returns how many descriptors one call of [`poll_send`](Self::poll_send) takes; at least one.
+    /// It is what Linux takes in one message, unless this is implemented.
     fn max_descriptors(&self) -> usize {
         MAX_DESCRIPTORS
     }
 
-    /// Where the other side is; unknown unless this is implemented.
+    /// Returns where the other side is; unknown unless this is implemented.
     fn peer_address(&self) -> PeerAddress {
         PeerAddress::Unknown
     }

@@ -44,12 +44,12 @@ const _: () = assert!(size_of::<AmpBox>() == size_of::<Bytes>());
 const MOST_PLAIN: usize = 16;
 
 impl AmpBox {
-    /// An empty box.
+    /// Creates an empty box.
     pub fn new() -> Self {
         Self { form: Form::Plain(Bytes::new()) }
     }
 
-    /// A box of the given pairs.
+    /// Creates a box of the given pairs.
     ///
     /// # Errors
     ///
@@ -90,17 +90,17 @@ impl AmpBox {
         Self { form }
     }
 
-    /// How many pairs the box has, those with reserved keys included.
+    /// Returns how many pairs the box has, those with reserved keys included.
     pub fn len(&self) -> usize {
         self.pairs().len()
     }
 
-    /// Whether the box has no pair.
+    /// Returns whether the box has no pair.
     pub fn is_empty(&self) -> bool {
         self.pairs().next().is_none()
     }
 
-    /// The value of `key`.
+    /// Returns the value of `key`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {
         let key = key.as_ref();
         match &self.form {
@@ -109,12 +109,12 @@ impl AmpBox {
         }
     }
 
-    /// The value of `key`, to be decoded or kept.
+    /// Returns the value of `key`, to be decoded or kept.
     pub fn value(&self, key: impl AsRef<[u8]>) -> Option<Value<'_>> {
         self.get(key).map(|value| self.share(value))
     }
 
-    /// Whether the box has a pair with this key.
+    /// Returns whether the box has a pair with this key.
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> bool {
         self.get(key).is_some()
     }
@@ -166,7 +166,7 @@ impl AmpBox {
         out.put_u16(0);
     }
 
-    /// How many bytes [`encode`](AmpBox::encode) writes.
+    /// Returns how many bytes [`encode`](AmpBox::encode) writes.
     pub fn encoded_len(&self) -> usize {
         self.pairs().map(|(key, value)| 4 + key.len() + value.len()).sum::<usize>() + 2
     }
@@ -178,12 +178,12 @@ impl AmpBox {
         out.freeze()
     }
 
-    /// How many bytes the box keeps in memory: those that it was received with.
+    /// Returns how many bytes the box keeps in memory: those that it was received with.
     pub(crate) fn size(&self) -> usize {
         self.bytes().len()
     }
 
-    /// How many bytes an index of the pairs takes.
+    /// Returns how many bytes an index of the pairs takes.
     #[inline]
     pub(crate) fn index_size(&self) -> usize {
         match &self.form {
@@ -201,7 +201,7 @@ impl AmpBox {
         }
     }
 
-    /// The value of a pair of this box.
+    /// Returns the value of a pair of this box.
     #[inline]
     pub(crate) fn value_of(&self, pair: Pair) -> &[u8] {
         pair.value(self.bytes())
@@ -213,7 +213,8 @@ impl AmpBox {
         self.bytes()
     }
 
-    /// A copy that does not keep the received buffer in memory, which is larger than the box.
+    /// Creates a copy that does not keep the received buffer in memory, which is larger than the
+    /// box.
     #[cfg(feature = "tokio")]
     pub(crate) fn unshared(&self) -> Self {
         let form = match &self.form {
@@ -223,7 +224,7 @@ impl AmpBox {
         Self { form }
     }
 
-    /// The pairs, sorted by the bytes of their keys.
+    /// Returns the pairs, sorted by the bytes of their keys.
     #[inline]
     pub(crate) fn pairs(&self) -> Pairs<'_> {
         match &self.form {
@@ -232,13 +233,13 @@ impl AmpBox {
         }
     }
 
-    /// A value of this box, to be decoded or kept.
+    /// Returns a value of this box, to be decoded or kept.
     #[inline]
     pub(crate) fn share<'a>(&'a self, value: &'a [u8]) -> Value<'a> {
         Value::new(value, self.received_bytes())
     }
 
-    /// The pairs as on the wire, for a reader: none where an index is needed to find one.
+    /// Returns the pairs as on the wire, for a reader: none where an index is needed to find one.
     #[inline]
     pub(super) fn plain(&self) -> Walk<'_> {
         match &self.form {

@@ -14,7 +14,7 @@ pub struct BoxCodec {
 }
 
 impl BoxCodec {
-    /// A codec that holds received boxes to `limits`.
+    /// Creates a codec that holds received boxes to `limits`.
     pub fn new(limits: BoxLimits) -> Self {
         Self { decoder: Decoder::new(limits) }
     }

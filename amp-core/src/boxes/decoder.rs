@@ -15,7 +15,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder that holds received boxes to `limits`.
+    /// Creates a decoder that holds received boxes to `limits`.
     pub fn new(limits: BoxLimits) -> Self {
         Self { scan: Scan::new(limits) }
     }
@@ -32,8 +32,8 @@ impl Decoder {
         Ok(found.map(|found| AmpBox::found(&found, buffer.split_to(found.end).freeze())))
     }
 
-    /// How many bytes must be in the buffer before [`decode`](Decoder::decode) gets any further:
-    /// all of the box's next pair and its end, as far as their lengths are known.
+    /// Returns how many bytes must be in the buffer before [`decode`](Decoder::decode) gets any
+    /// further: all of the box's next pair and its end, as far as their lengths are known.
     pub fn needed(&self) -> usize {
         self.scan.needed
     }

@@ -67,13 +67,13 @@ pub enum BoxError {
     /// The bytes end in the middle of a box.
     #[error("{seen} bytes end in the middle of a box")]
     Truncated {
-        /// How many bytes of the box there are.
+        /// The number of bytes that there are of the box.
         seen: usize,
     },
 }
 
 impl BoxError {
-    /// The error of bytes that should begin a box, and whose first one is not NUL.
+    /// Returns the error of bytes that should begin a box, and whose first one is not NUL.
     pub(super) fn no_box(bytes: &[u8]) -> Self {
         const HTTP: [&[u8]; 11] = [
             b"HTTP/",

@@ -25,7 +25,7 @@ enum Data {
 }
 
 impl Indexed {
-    /// A box of so many pairs, which were found in `data`. `sorted` if each key is before
+    /// Creates a box of so many pairs, which were found in `data`. `sorted` if each key is before
     /// the next.
     #[cold]
     pub(super) fn received(data: Bytes, pairs: usize, sorted: bool) -> Self {
@@ -41,20 +41,20 @@ impl Indexed {
         Self { data: Data::Received(data), index }
     }
 
-    /// A copy with bytes of its own.
+    /// Creates a copy with bytes of its own.
     #[cfg(feature = "tokio")]
     pub(super) fn unshared(&self) -> Self {
         let data = Data::Received(Bytes::copy_from_slice(self.bytes()));
         Self { data, index: self.index.clone() }
     }
 
-    /// The place of `key` in the index, or where it would be.
+    /// Returns the place of `key` in the index, or where it would be.
     pub(super) fn find(&self, key: &[u8]) -> Result<usize, usize> {
         let data = self.bytes();
         self.index.binary_search_by(|pair| pair.key(data).cmp(key))
     }
 
-    /// The place of `key` in the index, which is probably `likely`.
+    /// Returns the place of `key` in the index, which is probably `likely`.
     pub(super) fn find_near(&self, key: &[u8], likely: usize) -> Option<usize> {
         match self.index.get(likely) {
             Some(pair) if pair.key(self.bytes()) == key => Some(likely),
@@ -62,7 +62,7 @@ impl Indexed {
         }
     }
 
-    /// The value at a place of the index.
+    /// Returns the value at a place of the index.
     pub(super) fn value(&self, at: usize) -> &[u8] {
         self.index[at].value(self.bytes())
     }

@@ -8,9 +8,9 @@ pub const ANSWER: &[u8] = b"_answer";
 pub const ERROR: &[u8] = b"_error";
 /// The name of the command that is called.
 pub const COMMAND: &[u8] = b"_command";
-/// What kind of failure it was, for programs.
+/// The kind of failure, for programs.
 pub const ERROR_CODE: &[u8] = b"_error_code";
-/// What kind of failure it was, for people: UTF-8.
+/// The kind of failure, for people: UTF-8.
 pub const ERROR_DESCRIPTION: &[u8] = b"_error_description";
 /// Says, with the value `True` beside the code of an error, that the side which sends the box has
 /// certainly not acted upon the call. This implementation's own; peers that do not know the key
@@ -31,18 +31,18 @@ pub const UNKNOWN: &str = "UNKNOWN";
 /// The error code of a call that no responder answers to.
 pub const UNHANDLED: &str = "UNHANDLED";
 /// The error code of a call that came when its connection was about to end. This implementation's
-/// own; to Twisted it is a code like any other that a command does not declare. A command may declare
-/// it, and a responder may answer with it: it is the connection's only where [`NOT_ACTED_UPON`] is
-/// beside it.
+/// own; to Twisted it is a code like any other that a command does not declare. A command may
+/// declare it, and a responder may answer with it: it is the connection's only where
+/// [`NOT_ACTED_UPON`] is beside it.
 pub const CLOSING: &str = "CLOSING";
 
-/// Whether `key` is one of [`RESERVED`].
+/// Returns whether `key` is one of [`RESERVED`].
 #[inline]
 pub fn is_reserved(key: &[u8]) -> bool {
     matches!(key, ASK | ANSWER | ERROR | COMMAND | ERROR_CODE | ERROR_DESCRIPTION)
 }
 
-/// Whether `a` comes before `b`. Most keys differ in their first two bytes.
+/// Returns whether `a` comes before `b`. Most keys differ in their first two bytes.
 #[inline]
 pub(crate) fn is_before(a: &[u8], b: &[u8]) -> bool {
     if let ([a0, a1, ..], [b0, b1, ..]) = (a, b) {
@@ -56,8 +56,8 @@ pub(crate) fn is_before(a: &[u8], b: &[u8]) -> bool {
     a < b
 }
 
-/// The first bytes of `key` as a number. Of two keys with different numbers, the one with the
-/// smaller number comes first.
+/// Returns the first bytes of `key` as a number. Of two keys with different numbers, the one with
+/// the smaller number comes first.
 #[inline]
 pub(super) fn prefix(key: &[u8]) -> u64 {
     let mut first = [0; 8];

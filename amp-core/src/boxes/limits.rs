@@ -1,16 +1,16 @@
 use super::BoxError;
 
-/// How large a box may be.
+/// The size that a box may have.
 ///
 /// The protocol itself sets no end to a box, so a peer that never finishes one would fill the
 /// memory. A received box that goes over a limit is a [`BoxError`](crate::BoxError), which ends the
 /// connection, since what follows cannot be made sense of.
 ///
-/// A side holds what it sends to its own limits too: the peer would most likely refuse a larger box,
-/// and with it the connection and all calls on it. So the call or the answer that would be over a
-/// limit fails before anything of it is sent, and the connection goes on.
+/// A side holds what it sends to its own limits too: the peer would most likely refuse a larger
+/// box, and with it the connection and all calls on it. So the call or the answer that would be
+/// over a limit fails before anything of it is sent, and the connection goes on.
 ///
-/// How much memory decoding makes of a box is bounded too: see
+/// The memory that decoding makes of a box is bounded too: see
 /// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoxLimits {
@@ -22,7 +22,7 @@ pub struct BoxLimits {
 }
 
 impl BoxLimits {
-    /// Whether a box of so many bytes and pairs is within the limits.
+    /// Returns whether a box of so many bytes and pairs is within the limits.
     pub(crate) fn check(self, bytes: usize, pairs: usize) -> Result<(), BoxError> {
         if bytes > self.max_bytes {
             return Err(self.too_long(bytes));
@@ -33,7 +33,7 @@ impl BoxLimits {
         Ok(())
     }
 
-    /// The limits that keep both these and `other`.
+    /// Returns the limits that keep both these and `other`.
     #[cfg(feature = "tokio")]
     pub(crate) fn and(self, other: Self) -> Self {
         Self {

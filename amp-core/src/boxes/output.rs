@@ -12,12 +12,12 @@ pub(crate) type Segments = Vec<Segment>;
 /// One of them.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    /// How many bytes of the buffer come before it.
+    /// The number of bytes of the buffer that come before it.
     pub(crate) at: usize,
     pub(crate) bytes: Bytes,
 }
 
-/// What is written to: a buffer, and where there is a list for them, large values that are not
+/// A place to write to: a buffer, and where there is a list for them, large values that are not
 /// copied into it.
 #[derive(Debug)]
 pub(super) struct Output<'a> {
@@ -25,7 +25,7 @@ pub(super) struct Output<'a> {
     segments: Option<&'a mut Segments>,
 }
 
-/// How far an output was written.
+/// A place in what was written to an output.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     pub(super) buffer: usize,
@@ -48,7 +48,7 @@ impl<'a> Output<'a> {
         Mark { buffer: self.buffer.len(), segments: self.segments.as_deref().map_or(0, Vec::len) }
     }
 
-    /// How many bytes were written since `mark`.
+    /// Returns how many bytes were written since `mark`.
     #[inline]
     pub(super) fn len_since(&self, mark: Mark) -> usize {
         let copied = self.buffer.len() - mark.buffer;

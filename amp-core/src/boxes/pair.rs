@@ -52,13 +52,13 @@ impl<'a> Walk<'a> {
         Self { rest: data }
     }
 
-    /// What was not gone through.
+    /// Returns what was not gone through.
     #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The value of the next pair, which is gone by only if its key is `key`.
+    /// Returns the value of the next pair, which is gone by only if its key is `key`.
     #[inline]
     pub(super) fn next_if(&mut self, key: &[u8]) -> Option<&'a [u8]> {
         let (head, rest) = self.rest.split_at_checked(key.len() + 4)?;
@@ -71,8 +71,8 @@ impl<'a> Walk<'a> {
         Some(value)
     }
 
-    /// The place of the next pair in `data`, where the walk began, which is gone by only if its key
-    /// is `key`.
+    /// Returns the place of the next pair in `data`, where the walk began, which is gone by only if
+    /// its key is `key`.
     #[inline]
     pub(super) fn next_place_if(&mut self, data: &[u8], key: &[u8]) -> Option<Pair> {
         let at = data.len() - self.rest.len() + 2;
@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
         skipped
     }
 
-    /// The places of the pairs, in the buffer that all of them begin.
+    /// Returns the places of the pairs, in the buffer that all of them begin.
     #[inline]
     pub(super) fn places(mut self) -> impl Iterator<Item = Pair> {
         let len = self.rest.len();
@@ -122,7 +122,7 @@ impl<'a> Iterator for Walk<'a> {
     }
 }
 
-/// The length of `key`, where it can be written.
+/// Returns the length of `key`, where it can be written.
 #[inline]
 pub(super) fn check_key(key: &[u8]) -> Result<NonZero<u8>, BoxError> {
     const { assert!(MAX_KEY == u8::MAX as usize) };
@@ -132,7 +132,7 @@ pub(super) fn check_key(key: &[u8]) -> Result<NonZero<u8>, BoxError> {
     }
 }
 
-/// The length of the value of `key`, where it can be written.
+/// Returns the length of the value of `key`, where it can be written.
 #[inline]
 pub(crate) fn check_value(key: &[u8], len: usize) -> Result<u16, BoxError> {
     const { assert!(MAX_VALUE == u16::MAX as usize) };

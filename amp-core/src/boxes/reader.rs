@@ -20,7 +20,7 @@ pub struct BoxReader<'a> {
 }
 
 impl<'a> BoxReader<'a> {
-    /// A reader of `ampbox`.
+    /// Creates a reader of `ampbox`.
     #[inline]
     pub fn new(ampbox: &'a AmpBox) -> Self {
         let mut behind = ampbox.plain();
@@ -30,7 +30,7 @@ impl<'a> BoxReader<'a> {
         Self { ampbox, shared, behind, next, taken: 0, taken_beyond: Vec::new() }
     }
 
-    /// The value of `key`. It can be taken more than once.
+    /// Returns the value of `key`. It can be taken more than once.
     #[allow(clippy::inline_always, reason = "little is left of it where the key is a constant")]
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn take(&mut self, key: impl AsRef<[u8]>) -> Option<Value<'a>> {
@@ -73,7 +73,7 @@ impl<'a> BoxReader<'a> {
         word >> at & 1 == 1
     }
 
-    /// The whole box, all of whose keys are taken.
+    /// Returns the whole box, all of whose keys are taken.
     pub fn take_all(&mut self) -> &'a AmpBox {
         self.taken = u64::MAX;
         self.taken_beyond = vec![u64::MAX; self.ampbox.len().saturating_sub(64).div_ceil(64)];

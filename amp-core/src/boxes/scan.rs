@@ -9,11 +9,11 @@ use super::{BoxError, BoxLimits, keys};
 pub(super) struct Scan {
     limits: BoxLimits,
     seen: Seen,
-    /// How many bytes of the stream there must be to get any further.
+    /// The number of bytes of the stream that there must be to get any further.
     pub(super) needed: usize,
 }
 
-/// What is known of the unfinished box.
+/// The part of the unfinished box that is known.
 #[derive(Debug)]
 struct Seen {
     /// Where its next pair begins.
@@ -36,7 +36,7 @@ pub(crate) struct Found {
 }
 
 impl Scan {
-    /// A scan that holds the boxes to `limits`.
+    /// Creates a scan that holds the boxes to `limits`.
     pub(super) fn new(limits: BoxLimits) -> Self {
         Self { limits, seen: Seen::default(), needed: 2 }
     }
@@ -102,7 +102,7 @@ impl Scan {
 }
 
 impl Found {
-    /// The box at the beginning of `bytes`, which must be all there.
+    /// Returns the box at the beginning of `bytes`, which must be all there.
     pub(crate) fn first(bytes: &[u8], limits: BoxLimits) -> Result<Self, BoxError> {
         let found = Scan::new(limits).next(bytes)?;
         found.ok_or(BoxError::Truncated { seen: bytes.len() })

@@ -16,19 +16,19 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// A value inside of `shared`, if there is a buffer to share.
+    /// Creates a value inside of `shared`, if there is a buffer to share.
     #[inline]
     pub(super) fn new(bytes: &'a [u8], shared: Option<&'a Bytes>) -> Self {
         Self { bytes, shared }
     }
 
-    /// The bytes, for as long as the box lives.
+    /// Returns the bytes, for as long as the box lives.
     pub fn as_slice(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The bytes, on their own. Where the box was received they share the buffer that it came in,
-    /// and are copied otherwise.
+    /// Returns the bytes, on their own. Where the box was received they share the buffer that it
+    /// came in, and are copied otherwise.
     pub fn to_bytes(&self) -> Bytes {
         match self.shared {
             Some(buffer) => buffer.slice_ref(self.bytes),
@@ -36,13 +36,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// How many bytes the box has that is kept for as long as [`to_bytes`](Value::to_bytes) are, if
-    /// they are shared.
+    /// Returns how many bytes the box has that is kept for as long as [`to_bytes`](Value::to_bytes)
+    /// are, if they are shared.
     pub(crate) fn kept(&self) -> usize {
         self.shared.map_or(0, Bytes::len)
     }
 
-    /// A part of the value, which shares what the value shares.
+    /// Returns a part of the value, which shares what the value shares.
     ///
     /// # Panics
     ///
@@ -51,7 +51,7 @@ impl<'a> Value<'a> {
         Value { bytes: &self.bytes[range], shared: self.shared }
     }
 
-    /// The beginning of the value, for messages.
+    /// Returns the beginning of the value, for messages.
     pub fn shortened(&self) -> Shortened {
         Shortened::new(self.bytes)
     }

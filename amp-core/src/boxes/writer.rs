@@ -14,7 +14,7 @@ pub struct ValueWriter<'a> {
 }
 
 impl<'a> ValueWriter<'a> {
-    /// A writer that appends to `out`.
+    /// Creates a writer that appends to `out`.
     pub fn new(out: &'a mut BytesMut) -> Self {
         Self::over(Output::new(out, None))
     }
@@ -40,12 +40,12 @@ impl<'a> ValueWriter<'a> {
         self.out.put_bytes(bytes);
     }
 
-    /// How many bytes were appended so far.
+    /// Returns how many bytes were appended so far.
     pub fn len(&self) -> usize {
         self.out.len_since(self.start)
     }
 
-    /// Whether no byte was appended so far.
+    /// Returns whether no byte was appended so far.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -128,13 +128,13 @@ pub struct BoxWriter<'a> {
 }
 
 impl<'a> BoxWriter<'a> {
-    /// A writer that appends to `out`.
+    /// Creates a writer that appends to `out`.
     pub fn new(out: &'a mut BytesMut) -> Self {
         Self::over(Output::new(out, None))
     }
 
-    /// A writer that appends to `out`, but for large values that need not be copied, which it
-    /// appends to `segments`. It adds the number of its pairs to `count`.
+    /// Creates a writer that appends to `out`, but for large values that need not be copied, which
+    /// it appends to `segments`. It adds the number of its pairs to `count`.
     pub(crate) fn sharing(
         out: &'a mut BytesMut,
         segments: &'a mut Segments,
@@ -228,7 +228,7 @@ impl<'a> BoxWriter<'a> {
         ampbox.iter().try_for_each(|(key, value)| self.put(key, value))
     }
 
-    /// How many pairs were appended.
+    /// Returns how many pairs were appended.
     pub(crate) fn pairs(&self) -> usize {
         self.pairs
     }
@@ -402,7 +402,7 @@ mod tests {
         assert_eq!(&out[..], b"\0\x01a\0\x011\0\x01b\0\x012");
     }
 
-    /// What a box looks like on the wire.
+    /// Returns what a box looks like on the wire.
     fn flattened(out: &BytesMut, segments: &Segments) -> Vec<u8> {
         let mut flat = Vec::new();
         let mut from = 0;

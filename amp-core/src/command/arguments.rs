@@ -32,8 +32,8 @@ use crate::schema::{BoxSchema, WireTypes};
     note = "derive it: `#[derive(amp_core::Arguments)]`"
 )]
 pub trait Arguments: Sized {
-    /// Whether a box is refused that has a key beside these arguments and the protocol's own. A
-    /// connection may be told to refuse all such boxes: see
+    /// Says whether a box is refused that has a key beside these arguments and the protocol's own.
+    /// A connection may be told to refuse all such boxes: see
     /// [`UnknownKeys`](crate::argument::UnknownKeys).
     ///
     /// It is asked of what a box is read as, not of what is flattened into that.
@@ -53,13 +53,15 @@ pub trait Arguments: Sized {
     /// When an argument is missing or its value is not what it must be; the error names it.
     fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError>;
 
-    /// What the arguments are on the wire, for a [schema](crate::schema). Unless this is
-    /// implemented, as the derive does, all that is known of them is the type's path in the program.
+    /// Returns what the arguments are on the wire, for a [schema](crate::schema). Unless this is
+    /// implemented, as the derive does, all that is known of them is the type's path in the
+    /// program.
     fn schema(_types: &mut WireTypes) -> BoxSchema {
         BoxSchema::unknown::<Self>()
     }
 
-    /// The arguments as one box on the wire, for a queue or a database: without a connection.
+    /// Returns the arguments as one box on the wire, for a queue or a database: without a
+    /// connection.
     ///
     /// # Errors
     ///
@@ -79,8 +81,9 @@ pub trait Arguments: Sized {
 
     /// Reads what [`encode`](Arguments::encode) has written: one box and nothing behind it.
     ///
-    /// What is made of the bytes may take any memory: a compressed value a thousand times its length.
-    /// For bytes that others may have written there is [`decode_within`](Arguments::decode_within).
+    /// What is made of the bytes may take any memory: a compressed value a thousand times its
+    /// length. For bytes that others may have written there is
+    /// [`decode_within`](Arguments::decode_within).
     ///
     /// # Errors
     ///
@@ -91,8 +94,8 @@ pub trait Arguments: Sized {
     }
 
     /// Reads one box and nothing behind it, as a connection does whose
-    /// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes) are these: what is made of it takes so
-    /// many bytes of memory at most, or 18 for each of its own if that is more.
+    /// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes) are these: what is made of it takes
+    /// so many bytes of memory at most, or 18 for each of its own if that is more.
     ///
     /// # Errors
     ///

@@ -31,21 +31,21 @@ use crate::schema::ErrorSchema;
 )]
 #[doc(alias("errors", "fatalErrors"))]
 pub trait CommandError: Error + Send + Sync + 'static {
-    /// The code on the wire.
+    /// Returns the code on the wire.
     fn code(&self) -> &str;
 
-    /// Whether the connection is closed once this error was answered.
+    /// Returns whether the connection is closed once this error was answered.
     fn is_fatal(&self) -> bool {
         false
     }
 
-    /// The error with this code, or `None` when it is not one of these.
+    /// Returns the error with this code, or `None` when it is not one of these.
     fn from_wire(code: &[u8], description: &str) -> Option<Self>
     where
         Self: Sized;
 
-    /// All the errors that there are, for a [schema](crate::schema); `None` when they are not
-    /// known, as of an implementation by hand that does not say.
+    /// Returns all the errors that there are, for a [schema](crate::schema); `None` when they are
+    /// not known, as of an implementation by hand that does not say.
     fn schema() -> Option<Vec<ErrorSchema>>
     where
         Self: Sized,

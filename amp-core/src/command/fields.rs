@@ -1,11 +1,11 @@
-//! How the fields of a struct are read from a box: one after another, and those behind the first that
-//! cannot be read too, since they may name attachments. What `#[derive(Arguments)]` expands to calls
-//! these.
+//! How the fields of a struct are read from a box: one after another, and those behind the first
+//! that cannot be read too, since they may name attachments. What `#[derive(Arguments)]` expands to
+//! calls these.
 
 use crate::argument::{DecodeError, Proto};
 use crate::boxes::BoxReader;
 
-/// What was read, or the `error` of it.
+/// Returns what was read, or the `error` of it.
 #[inline]
 pub fn or_error<T>(read: Result<T, DecodeError>, error: &mut Option<DecodeError>) -> Option<T> {
     match read {

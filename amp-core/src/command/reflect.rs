@@ -6,8 +6,8 @@ use crate::schema::{BoxSchema, WireTypes};
 /// Asks for the [schema](crate::schema) of the commands that the peer answers: a command named
 /// `_Schema`, without arguments.
 ///
-/// `Responders::respond_schema` answers it, and nothing does without that: what a server can do is not
-/// for everybody to know.
+/// `Responders::respond_schema` answers it, and nothing does without that: what a server can do is
+/// not for everybody to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reflect;
 
@@ -22,7 +22,7 @@ pub struct Reflected {
 const KEY: &str = "schema";
 
 impl Reflected {
-    /// The answer with this text.
+    /// Returns the answer with this text.
     pub fn new(schema: String) -> Self {
         Self { schema }
     }

@@ -32,20 +32,20 @@ pub trait Command: Arguments + Send + 'static {
     /// The name on the wire.
     const NAME: &'static str;
 
-    /// Whether the caller wants an answer: Twisted's `requiresAnswer`. Commands for which it is
-    /// false implement [`OneWay`] as well.
+    /// Says whether the caller wants an answer: Twisted's `requiresAnswer`. Commands for which it
+    /// is false implement [`OneWay`] as well.
     const REQUIRES_ANSWER: bool = true;
 
-    /// Whether a call that was sent, and whose connection was lost before the answer came, may be
-    /// sent again on another connection: the peer may then act on it twice. It is not on the
+    /// Says whether a call that was sent, and whose connection was lost before the answer came, may
+    /// be sent again on another connection: the peer may then act on it twice. It is not on the
     /// wire: only what sends calls again asks for it, such as a
     /// [`reconnect::Client`](crate::reconnect::Client).
     const IDEMPOTENT: bool = false;
 
-    /// What it does, for its [schema](crate::schema): the derive takes the doc comment.
+    /// Says what it does, for its [schema](crate::schema): the derive takes the doc comment.
     const DOCS: &'static str = "";
 
-    /// What a successful answer holds; `()` for nothing.
+    /// The response: what a successful answer holds; `()` for nothing.
     type Response: Arguments + Send + 'static;
 
     /// The errors that the command declares; [`NoError`](crate::NoError) when it declares none.

@@ -32,11 +32,11 @@ pub enum CallError<E = NoError> {
     /// No answer came in time. If one comes later it is ignored; the peer may well have acted.
     #[error("no answer within {after:?}")]
     Timeout {
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
     },
-    /// The system, or the peer's, does not take an attachment of the call, such as a file descriptor.
-    /// Nothing was sent.
+    /// The system, or the peer's, does not take an attachment of the call, such as a file
+    /// descriptor. Nothing was sent.
     #[error("the call was not sent")]
     NotSent(#[source] Arc<io::Error>),
     /// Too many calls are outstanding. Nothing was sent.
@@ -60,7 +60,7 @@ pub enum CallError<E = NoError> {
 }
 
 impl<E> CallError<E> {
-    /// Whether no answer came in time, or no connection.
+    /// Returns whether no answer came in time, or no connection.
     pub fn is_timeout(&self) -> bool {
         match self {
             CallError::Timeout { .. } => true,
@@ -72,19 +72,19 @@ impl<E> CallError<E> {
         }
     }
 
-    /// Whether the connection has ended.
+    /// Returns whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         matches!(self, CallError::Closed(_))
     }
 
-    /// Whether the call may be made again without being acted upon twice: nothing was sent, or the
-    /// peer has certainly not acted upon it.
+    /// Returns whether the call may be made again without being acted upon twice: nothing was sent,
+    /// or the peer has certainly not acted upon it.
     ///
     /// The peer says so when it refuses calls because it is about to close the connection
-    /// ([`RemoteError::is_closing`]): that is certain, and no proxy hands it on. And it says so when
-    /// it has no responder for the command ([`RemoteError::is_unhandled`]): there a proxy may hand on
-    /// what its backend has said, and has passed on the call before. A call that was outstanding when
-    /// the connection ended may have been acted upon.
+    /// ([`RemoteError::is_closing`]): that is certain, and no proxy hands it on. And it says so
+    /// when it has no responder for the command ([`RemoteError::is_unhandled`]): there a proxy may
+    /// hand on what its backend has said, and has passed on the call before. A call that was
+    /// outstanding when the connection ended may have been acted upon.
     #[doc(alias = "Retry")]
     pub fn is_safe_to_retry(&self) -> bool {
         match self {
@@ -103,16 +103,17 @@ impl<E> CallError<E> {
         }
     }
 
-    /// Whether the peer has no responder for the command: see [`RemoteError::is_unhandled`].
+    /// Returns whether the peer has no responder for the command: see
+    /// [`RemoteError::is_unhandled`].
     pub fn is_unhandled(&self) -> bool {
         matches!(self, CallError::Remote(error) if error.is_unhandled())
     }
 }
 
 impl<E: CommandError> CallError<E> {
-    /// What the peer answered a call of this command with. A code that the command declares is
-    /// always the command's; but what the peer's connection says before any responder is asked is
-    /// not the command's, whatever its code.
+    /// Returns what the peer answered a call of this command with. A code that the command declares
+    /// is always the command's; but what the peer's connection says before any responder is asked
+    /// is not the command's, whatever its code.
     pub(crate) fn of(error: RemoteError, command: &[u8]) -> Self {
         if error.is_closing() {
             return CallError::Remote(error);
@@ -125,7 +126,7 @@ impl<E: CommandError> CallError<E> {
 }
 
 impl CallError<NoError> {
-    /// The same error of a command that declares some.
+    /// Returns the same error of a command that declares some.
     pub(crate) fn widen<E>(self) -> CallError<E> {
         match self {
             CallError::Command(never) => match never {},

@@ -1,4 +1,4 @@
-//! How a call ends without a response, and a connection altogether.
+//! The ways in which a call ends without a response, and a connection altogether.
 
 mod call;
 #[cfg(feature = "tokio")]

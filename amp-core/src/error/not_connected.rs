@@ -6,15 +6,16 @@ use std::time::Duration;
 use super::CloseReason;
 use crate::report::Escaped;
 
-/// Why a [`Client`](crate::reconnect::Client) has no connection. [`Report`](crate::Report) displays it with its
-/// causes.
+/// Why a [`Client`](crate::reconnect::Client) has no connection. [`Report`](crate::Report) displays
+/// it with its causes.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// No connection could be made.
     #[error("cannot connect")]
     Connect(#[source] Arc<dyn Error + Send + Sync>),
-    /// A connection was made, and the [`on_connect`](crate::reconnect::Builder::on_connect) hook failed.
+    /// A connection was made, and the [`on_connect`](crate::reconnect::Builder::on_connect) hook
+    /// failed.
     #[error("the connection could not be made ready")]
     Hook(#[source] Arc<dyn Error + Send + Sync>),
     /// Connecting and the hook together took too long.
@@ -26,7 +27,7 @@ pub enum ConnectError {
     /// The code that connects, or the hook, panicked.
     #[error("the connection was not made ready: a panic: {}", Escaped(text))]
     Panicked {
-        /// What it panicked with, as far as that is text.
+        /// The text that it panicked with, if it was one.
         text: Arc<str>,
     },
     /// The connection was there, and ended.
@@ -90,13 +91,13 @@ impl NotConnected {
         self
     }
 
-    /// Why the call did not wait, or no longer.
+    /// Returns why the call did not wait, or no longer.
     pub fn kind(&self) -> NotConnectedKind {
         self.0.kind
     }
 
-    /// Why there is no connection: how the last attempt failed, or how the last connection ended.
-    /// `None` during the very first attempt, and when the client is closed.
+    /// Returns why there is no connection: how the last attempt failed, or how the last connection
+    /// ended. `None` during the very first attempt, and when the client is closed.
     pub fn cause(&self) -> Option<&ConnectError> {
         self.0.cause.as_ref()
     }

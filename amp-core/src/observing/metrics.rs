@@ -9,7 +9,7 @@ use crate::proto::Counters;
 /// The label of all commands whose names came from elsewhere: there is no end to those.
 const OTHER: SharedString = SharedString::const_str("(other)");
 
-/// What is measured of the calls of one connection. A recorder is asked for each metric once, since
+/// The measurements of the calls of one connection. A recorder is asked for each metric once, since
 /// finding one by its labels costs many times what recording does.
 pub(crate) struct Measures {
     asking: MeasuredSide,
@@ -33,7 +33,7 @@ struct MeasuredCommand {
     outcomes: [OnceLock<Counter>; Outcome::COUNT],
 }
 
-/// What is measured of one call.
+/// The measurements of one call.
 pub(super) struct MeasuredCall {
     command: Arc<MeasuredCommand>,
     running: Gauge,
@@ -85,8 +85,8 @@ impl MeasuredSide {
             return Arc::clone(command);
         }
         drop(commands);
-        // A recorder is the user's code, so here as in `outcome` it is asked while nothing is locked.
-        // Two that ask at the same time get handles of the same metrics.
+        // A recorder is the user's code, so here as in `outcome` it is asked while nothing is
+        // locked. Two that ask at the same time get handles of the same metrics.
         let label = String::from_utf8_lossy(name).into_owned();
         let command = Arc::new(MeasuredCommand::new(self.side, label.into()));
         let mut commands = self.commands.write().unwrap_or_else(PoisonError::into_inner);
@@ -126,7 +126,7 @@ impl MeasuredCall {
     }
 }
 
-/// What is measured of one connection, from its beginning until this is dropped.
+/// The measurements of one connection, from its beginning until this is dropped.
 pub(crate) struct MeasuredConnection {
     open: Gauge,
     boxes: Directions,

@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
 
 #[cfg(feature = "metrics")]
 impl Outcome {
-    /// How many there are. `Dropped` is the last.
+    /// The number of outcomes. `Dropped` is the last.
     pub(super) const COUNT: usize = Outcome::Dropped as usize + 1;
 }
 

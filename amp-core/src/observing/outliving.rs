@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The number of such responders, of all connections of the process.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// How many responders of this process run at the moment although their connections have ended.
+/// Returns how many responders of this process run at the moment although their connections have
+/// ended.
 ///
 /// A responder is not stopped by that, so a peer that calls, goes, and comes again leaves some
 /// behind each time: at most [`running_responders`](crate::Limits::running_responders) for each

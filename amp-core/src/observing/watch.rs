@@ -23,8 +23,8 @@ struct Watched {
 }
 
 impl Watch {
-    /// A call begins. Whether its command is one of the program's own, or a name that came from
-    /// elsewhere, is `known`.
+    /// Creates a call begins. Whether its command is one of the program's own, or a name that came
+    /// from elsewhere, is `known`.
     pub(crate) fn new(
         side: Side,
         command: &[u8],
@@ -33,8 +33,8 @@ impl Watch {
         peer: &PeerAddress,
         measures: &Measures,
     ) -> Self {
-        // Where no level of this kind is wanted, tracing's feature `log` still writes out all fields,
-        // and then throws them away.
+        // Where no level of this kind is wanted, tracing's feature `log` still writes out all
+        // fields, and then throws them away.
         let span = if tracing::level_enabled!(Level::DEBUG) {
             tracing::debug_span!(
                 target: "amp_core::call",
@@ -65,7 +65,7 @@ impl Watch {
         })))
     }
 
-    /// The call's span, or one that is disabled.
+    /// Returns the call's span, or one that is disabled.
     pub(crate) fn span(&self) -> Span {
         self.0.as_ref().map_or_else(Span::none, |watched| watched.span.clone())
     }

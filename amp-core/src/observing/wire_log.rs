@@ -9,7 +9,7 @@ use crate::boxes::{AmpBox, keys};
 /// The target of the lines.
 const TARGET: &str = "amp_core::wire";
 
-/// How many bytes of a value are shown.
+/// The number of bytes of a value that are shown.
 const SHOWN: usize = 40;
 
 /// A readable log of the boxes of a connection: one line for each that is sent or received, with
@@ -41,9 +41,9 @@ const SHOWN: usize = 40;
 /// function instead.
 ///
 /// A box is logged when it has been read as a whole, before it is acted upon; or when it is handed
-/// to the transport. A box that is never sent, because the connection ends, is not logged; one whose
-/// attachments the transport then refuses is, with an event that they were. Nor is
-/// what is spoken after a protocol switch.
+/// to the transport. A box that is never sent, because the connection ends, is not logged; one
+/// whose attachments the transport then refuses is, with an event that they were. Nor is what is
+/// spoken after a protocol switch.
 #[derive(Clone, Default)]
 #[must_use = "nothing is logged before a connection has the log"]
 pub struct WireLog {
@@ -54,7 +54,7 @@ pub struct WireLog {
 type Lines = dyn Fn(&PeerAddress, &str) + Send + Sync;
 
 impl WireLog {
-    /// A log in which nothing is hidden.
+    /// Creates a log in which nothing is hidden.
     pub fn new() -> Self {
         Self::default()
     }
@@ -125,8 +125,8 @@ impl fmt::Debug for WireLog {
     }
 }
 
-/// The next pair, or `None` at the end of a box, which is taken too. All of it was encoded here, or
-/// was decoded before.
+/// Returns the next pair, or `None` at the end of a box, which is taken too. All of it was encoded
+/// here, or was decoded before.
 fn take_pair<'a>(bytes: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let mut take = || {
         let (len, rest) = bytes.split_first_chunk().unwrap_or((&[0, 0], &[]));
@@ -146,7 +146,7 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// The place of the value that counts, if the key comes more than once.
+    /// Returns the place of the value that counts, if the key comes more than once.
     fn find(&self, key: &[u8]) -> Option<usize> {
         self.pairs.iter().rposition(|(other, _)| *other == key)
     }
@@ -226,7 +226,7 @@ fn write_len(f: &mut fmt::Formatter<'_>, value: &[u8]) -> fmt::Result {
     }
 }
 
-/// Whether the argument of this name has a value at `key`: it, or a part of it.
+/// Returns whether the argument of this name has a value at `key`: it, or a part of it.
 fn is_part_of(key: &[u8], name: &[u8]) -> bool {
     key.strip_prefix(name).is_some_and(|rest| {
         rest.is_empty()
@@ -234,8 +234,8 @@ fn is_part_of(key: &[u8], name: &[u8]) -> bool {
     })
 }
 
-/// Whether boxes inside of the value may have an argument of this name: whether there is its key,
-/// with the length in front.
+/// Returns whether boxes inside of the value may have an argument of this name: whether there is
+/// its key, with the length in front.
 fn has_inside(value: &[u8], name: &[u8]) -> bool {
     (0..value.len()).any(|at| {
         let bytes = &value[at..];
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    /// The lines of boxes, sent and received.
+    /// Returns the lines of boxes, sent and received.
     fn lines(log: WireLog, parts: &[&[u8]]) -> Vec<String> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);

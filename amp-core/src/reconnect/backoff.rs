@@ -1,7 +1,7 @@
 use fastrand::Rng;
 use std::time::Duration;
 
-/// How long a [`Client`](super::Client) waits before it connects again.
+/// The waits of a [`Client`](super::Client) before it connects again.
 ///
 /// It waits before every attempt but the very first. The waits grow from one to the next, until a
 /// connection has lasted [`reset_after`](Backoff::reset_after).
@@ -10,19 +10,19 @@ pub struct Backoff {
     /// The first wait, before jitter. 200 milliseconds by default; less than one millisecond
     /// counts as that.
     pub base: Duration,
-    /// How many times longer each wait is than the one before it. 2 by default; less than 1 counts
-    /// as 1.
+    /// The factor by which each wait is longer than the one before it. 2 by default; less than 1
+    /// counts as 1.
     pub factor: f64,
     /// The longest wait. 30 seconds by default.
     pub cap: Duration,
-    /// What is random about a wait. [`Jitter::Full`] by default.
+    /// The random part of a wait. [`Jitter::Full`] by default.
     pub jitter: Jitter,
-    /// How long a connection has to last, once it is ready for calls, for the waits to begin with
-    /// `base` again. 10 seconds by default; zero when it is enough that it was ready at all.
+    /// The time that a connection has to last, once it is ready for calls, for the waits to begin
+    /// with `base` again. 10 seconds by default; zero when it is enough that it was ready at all.
     pub reset_after: Duration,
 }
 
-/// What is random about a wait, so that the clients of a server that went down do not all come
+/// The random part of a wait, so that the clients of a server that went down do not all come
 /// back at the same moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

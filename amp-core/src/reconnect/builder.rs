@@ -33,8 +33,8 @@ impl Client {
     /// A client that gets each connection from `connect`, over whatever that likes: TCP, a Unix
     /// socket, TLS.
     ///
-    /// A panic of `connect`, or of the hook, is an attempt that failed, unless the program is built with
-    /// `panic = "abort"`.
+    /// A panic of `connect`, or of the hook, is an attempt that failed, unless the program is built
+    /// with `panic = "abort"`.
     pub fn builder<F, R, E>(connect: F) -> Builder
     where
         F: FnMut() -> R + Send + 'static,
@@ -67,16 +67,16 @@ impl Builder {
         }
     }
 
-    /// What answers the peer's calls, on every connection.
+    /// Sets what answers the peer's calls, on every connection.
     pub fn responders<S: Send + Sync + 'static>(mut self, responders: Responders<S>) -> Self {
         self.prepare = Box::new(move |connection| connection.responders(responders.clone()));
         self
     }
 
-    /// What makes a new connection ready: a login, a greeting, what the server has to know again.
-    /// No other call of the client is made before it has succeeded. When it fails the connection
-    /// is closed, and another one is made after a wait. When the connection is lost meanwhile, the
-    /// hook is dropped.
+    /// Sets what makes a new connection ready: a login, a greeting, what the server has to know
+    /// again. No other call of the client is made before it has succeeded. When it fails the
+    /// connection is closed, and another one is made after a wait. When the connection is lost
+    /// meanwhile, the hook is dropped.
     pub fn on_connect<F, R, E>(mut self, mut hook: F) -> Self
     where
         F: FnMut(Peer) -> R + Send + 'static,
@@ -90,19 +90,19 @@ impl Builder {
         self
     }
 
-    /// How long connecting and the hook may take together. 10 seconds by default.
+    /// Sets how long connecting and the hook may take together. 10 seconds by default.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// How long to wait before connecting again.
+    /// Sets how long to wait before connecting again.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// Where the client connects to, for its errors and the log.
+    /// Sets where the client connects to, for its errors and the log.
     pub fn address(mut self, address: impl fmt::Display) -> Self {
         self.address = Some(address.to_string().into());
         self
@@ -115,7 +115,7 @@ impl Builder {
         self
     }
 
-    /// How long each call may take that does not say otherwise, from the start: waiting for a
+    /// Sets how long each call may take that does not say otherwise, from the start: waiting for a
     /// connection, and being sent again, included. By default a call waits for a connection
     /// without end, and then has the [`call_timeout`](Connection::call_timeout) of that.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
@@ -123,14 +123,14 @@ impl Builder {
         self
     }
 
-    /// How many calls may wait for the connection at once. 1024 by default. Over it, a call fails
-    /// with [`CallError::NotConnected`](crate::CallError::NotConnected).
+    /// Sets how many calls may wait for the connection at once. 1024 by default. Over it, a call
+    /// fails with [`CallError::NotConnected`](crate::CallError::NotConnected).
     pub fn max_waiting(mut self, calls: usize) -> Self {
         self.max_waiting = calls.min(Semaphore::MAX_PERMITS);
         self
     }
 
-    /// How many times a call is sent again, at most. 3 by default. It is sent again when its
+    /// Sets how many times a call is sent again, at most. 3 by default. It is sent again when its
     /// connection was lost, if its command is [`IDEMPOTENT`](crate::Command::IDEMPOTENT); and
     /// whatever its command, when the peer has refused it because it was about to close the
     /// connection. Each time there is another connection, made after a wait of the

@@ -52,7 +52,7 @@ impl<T, E> Call<T, E> {
         }
     }
 
-    /// How long the call may take, from its first poll on: waiting for a connection, and being
+    /// Sets how long the call may take, from its first poll on: waiting for a connection, and being
     /// sent again, included. In place of [`Builder::call_timeout`](super::Builder::call_timeout),
     /// and of the connection's own [`call_timeout`](crate::Connection::call_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -72,7 +72,7 @@ impl<T, E> Call<T, E> {
         self
     }
 
-    /// How many times the call may be sent again, at most, in place of
+    /// Sets how many times the call may be sent again, at most, in place of
     /// [`Builder::max_repeats`](super::Builder::max_repeats).
     pub fn max_repeats(mut self, repeats: u32) -> Self {
         self.options.max_repeats = repeats;
@@ -109,7 +109,7 @@ async fn make<T, E>(call: Call<T, E>) -> Result<T, CallError<E>> {
     loop {
         let peer = match link.peer(closing.take(), wait, deadline).await {
             Ok(peer) => peer,
-            // That it may have been acted upon weighs more than that it is not sent again.
+            // Being acted upon, perhaps, weighs more than not being sent again.
             Err(error) => return Err(lost.map_or(error.into(), CallError::Closed)),
         };
         let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
@@ -128,7 +128,7 @@ async fn make<T, E>(call: Call<T, E>) -> Result<T, CallError<E>> {
                 closing = Some(left);
                 continue;
             }
-            // That holds of the last attempt alone.
+            // This is true of the last attempt alone.
             Err(error) if error.is_safe_to_retry() => {
                 return Err(lost.map_or(error, CallError::Closed));
             }

@@ -31,17 +31,18 @@ impl Client {
     /// awaited.
     ///
     /// While there is no connection the call fails at once, or waits for one: see
-    /// [`Builder::wait`](super::Builder::wait), [`Call::wait`] and [`Call::fail_fast`]. Calls that wait are made in no
-    /// particular order.
+    /// [`Builder::wait`](super::Builder::wait), [`Call::wait`] and [`Call::fail_fast`]. Calls that
+    /// wait are made in no particular order.
     ///
     /// A call that was sent, and whose connection was lost before the answer came, fails with
     /// [`CallError::Closed`](crate::CallError::Closed). It is sent again, on the next connection,
     /// only if its command is [`IDEMPOTENT`](Command::IDEMPOTENT), or the call itself is marked as
     /// [`idempotent`](Call::idempotent), and the call waits for connections. A call that the peer
     /// refuses because it is about to close the connection
-    /// ([`RemoteError::is_closing`](crate::RemoteError::is_closing)) was not acted upon, so one that
-    /// waits for connections is sent again on the next one, whatever its command. All of this is
-    /// within the call's timeout, and at most [`Builder::max_repeats`](super::Builder::max_repeats) times.
+    /// ([`RemoteError::is_closing`](crate::RemoteError::is_closing)) was not acted upon, so one
+    /// that waits for connections is sent again on the next one, whatever its command. All of this
+    /// is within the call's timeout, and at most
+    /// [`Builder::max_repeats`](super::Builder::max_repeats) times.
     ///
     /// # Errors
     ///
@@ -139,8 +140,8 @@ impl Client {
         })
     }
 
-    /// The connection, to be used without this client: for a protocol switch, say. Waits until
-    /// there is one, without end.
+    /// Returns the connection, to be used without this client: for a protocol switch, say. Waits
+    /// until there is one, without end.
     ///
     /// # Errors
     ///
@@ -154,13 +155,13 @@ impl Client {
         peer.ok_or_else(|| self.link.not_connected(NotConnectedKind::Closed))
     }
 
-    /// How the client is connected at this moment.
+    /// Returns how the client is connected at this moment.
     pub fn state(&self) -> State {
         self.link.state.borrow().clone()
     }
 
-    /// How the client is connected, to be watched. It does not keep the client from stopping; its
-    /// last value is [`State::Closed`].
+    /// Returns how the client is connected, to be watched. It does not keep the client from
+    /// stopping; its last value is [`State::Closed`].
     pub fn watch(&self) -> watch::Receiver<State> {
         self.link.state.clone()
     }

@@ -20,7 +20,7 @@ impl<C> Kept<C> {
         Self(Arc::new(Inner { command: Mutex::new(command), encoded: AtomicBool::new(false) }))
     }
 
-    /// Whether it was encoded: what was not cannot have been sent.
+    /// Returns whether it was encoded: what was not cannot have been sent.
     pub(super) fn was_encoded(&self) -> bool {
         self.0.encoded.load(Ordering::Relaxed)
     }

@@ -3,7 +3,7 @@ use tokio::time::Instant;
 use crate::connection::Peer;
 use crate::error::{ConnectError, Next};
 
-/// How a [`Client`](super::Client) is connected.
+/// The state of a [`Client`](super::Client)'s connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum State {
@@ -33,7 +33,7 @@ pub enum State {
 }
 
 impl State {
-    /// The connection, if there is one that has not been lost since.
+    /// Returns the connection, if there is one that has not been lost since.
     pub(super) fn peer(&self) -> Option<&Peer> {
         match self {
             State::Connected(peer) if !peer.is_closed() => Some(peer),
@@ -41,7 +41,7 @@ impl State {
         }
     }
 
-    /// What the client does next about a connection that is missing, and why it is.
+    /// Returns what the client does next about a connection that is missing, and why it is.
     pub(super) fn outlook(&self) -> (Next, Option<ConnectError>) {
         match self {
             State::Connecting { attempt, cause } => {

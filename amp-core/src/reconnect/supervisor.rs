@@ -63,7 +63,7 @@ impl Supervisor {
     async fn keep_connected(&mut self, state: &mut Published, drivers: &mut JoinSet<CloseReason>) {
         let mut attempt: u32 = 1;
         let mut cause = None;
-        // Those that end by themselves.
+        // Connections that end by themselves.
         let mut left: Vec<CloseOnDrop> = Vec::new();
         loop {
             state.publish(State::Connecting { attempt, cause });
@@ -76,7 +76,7 @@ impl Supervisor {
                         reason = peer.closing() => reason,
                         () = is_closing(&mut self.closing, &peer) => CloseReason::Peer,
                     };
-                    // What it was called for before, it still answers, and its own calls may still
+                    // Calls that it got before are still answered, and its own calls may still
                     // be answered. How long its end takes is nothing to wait for.
                     left.retain(|connection| connection.0.strong_count() > 0);
                     left.push(close_on_drop);

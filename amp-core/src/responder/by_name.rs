@@ -16,8 +16,8 @@ use crate::proto::RemoteError;
 pub struct ReceivedCall<A = AmpBox> {
     /// The name of the command.
     pub command: Bytes,
-    /// The arguments, without the protocol's own keys: as they are on the wire, unless the responder
-    /// came with a closure that reads them.
+    /// The arguments, without the protocol's own keys: as they are on the wire, unless the
+    /// responder came with a closure that reads them.
     pub arguments: A,
     /// Whether the peer wants an answer. If it does not, nothing that is returned goes anywhere.
     pub requires_answer: bool,
@@ -26,7 +26,7 @@ pub struct ReceivedCall<A = AmpBox> {
 }
 
 impl ReceivedCall {
-    /// The call of a question; when it cannot be read that is answered.
+    /// Returns the call of a question; when it cannot be read that is answered.
     pub(super) fn of(question: &mut Question, command: &[u8], ampbox: &AmpBox) -> Option<Self> {
         let arguments = question.decode(ampbox)?;
         Some(Self::with(question, command, arguments))

@@ -16,7 +16,8 @@ enum Kind {
     Fallback(&'static str),
 }
 
-/// What a responder was added for. It is replaced by another one for the same, and by no other.
+/// The thing that a responder was added for. It is replaced by another one for the same, and by no
+/// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// A command that is known by its type.
@@ -42,7 +43,7 @@ impl Clash {
         Self(Kind::Command(Shortened::new(name), origins))
     }
 
-    /// The command that both answer, shortened; `None` for a fallback.
+    /// Returns the command that both answer, shortened; `None` for a fallback.
     pub fn command(&self) -> Option<&Shortened> {
         match &self.0 {
             Kind::Command(command, _) => Some(command),
@@ -50,7 +51,7 @@ impl Clash {
         }
     }
 
-    /// What both answer, and what each of them was added for.
+    /// Returns what both answer, and what each of them was added for.
     fn what(&self) -> String {
         match &self.0 {
             Kind::Command(command, [one, other]) if one != other => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::argument::PeerAddress;
 use crate::connection::{CloseReason, Peer};
 
-/// What a responder knows beside the arguments of a call: the state that its set of responders
+/// All that a responder knows beside the arguments of a call: the state that its set of responders
 /// shares, and the peer that called.
 pub struct Context<S = ()> {
     state: Arc<S>,
@@ -17,20 +17,20 @@ impl<S> Context<S> {
         Self { state, peer }
     }
 
-    /// The state given to [`Responders::new`](crate::Responders::new), shared by all connections
-    /// that these responders answer.
+    /// Returns the state given to [`Responders::new`](crate::Responders::new), shared by all
+    /// connections that these responders answer.
     pub fn state(&self) -> &S {
         &self.state
     }
 
-    /// The peer that called, to call it back. The answer is awaited: a responder that blocks its
-    /// thread until it is there may wait for ever
+    /// Returns the peer that called, to call it back. The answer is awaited: a responder that
+    /// blocks its thread until it is there may wait for ever
     /// ([`Responders::on_own_tasks`](crate::Responders::on_own_tasks)).
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// Where the peer is.
+    /// Returns where the peer is.
     pub fn peer_address(&self) -> &PeerAddress {
         self.peer.peer_address()
     }
@@ -63,13 +63,14 @@ impl<S> Context<S> {
         self.peer.closed().await
     }
 
-    /// Whether the connection has ended: for work that does not await, such as that of a blocking
-    /// task. While the connection is only closing, an answer may still be sent.
+    /// Returns whether the connection has ended: for work that does not await, such as that of a
+    /// blocking task. While the connection is only closing, an answer may still be sent.
     pub fn is_closed(&self) -> bool {
         self.peer.has_ended()
     }
 
-    /// The connection's own data of type `T`: see [`Connection::data`](crate::Connection::data).
+    /// Returns the connection's own data of type `T`: see
+    /// [`Connection::data`](crate::Connection::data).
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.peer.get()
     }

@@ -6,7 +6,7 @@ use crate::error::CallError;
 
 pub(super) type BoxedError = Box<dyn Error + Send + Sync>;
 
-/// How a responder failed that may fail in ways its command does not declare.
+/// The failure of a responder that may fail in ways its command does not declare.
 ///
 /// `?` makes one of any error, of a `Box<dyn Error + Send + Sync>`, of an `anyhow::Error`, and of a
 /// text. If that is an error which the command declares, or one of its causes is, the call is
@@ -33,12 +33,12 @@ pub(super) type BoxedError = Box<dyn Error + Send + Sync>;
 /// # assert!(read("/no/such/file").unwrap_err().declared().is_none());
 /// ```
 ///
-/// So a responder that makes the same call elsewhere hands on by `?` what that declares: the error of a
-/// [`CallError::Command`].
+/// So a responder that makes the same call elsewhere hands on by `?` what that declares: the error
+/// of a [`CallError::Command`].
 ///
-/// A cause is looked for because context is for this side: whoever adds `while opening the index` to
-/// a declared error says more of it to those who read the log, and nothing else to the caller. Nothing
-/// of what stands around the declared error goes to the peer.
+/// A cause is looked for because context is for this side: whoever adds `while opening the index`
+/// to a declared error says more of it to those who read the log, and nothing else to the caller.
+/// Nothing of what stands around the declared error goes to the peer.
 ///
 /// An `anyhow::Error` does not say what it was made of once it is boxed, which `?` does. A declared
 /// error is found in it below a context that was added, and otherwise where it is asked for before:
@@ -65,14 +65,15 @@ pub enum Failure<E> {
 }
 
 impl<E> Failure<E> {
-    /// A failure from any error or a text, as `?` makes it.
+    /// Creates a failure from any error or a text, as `?` makes it.
     pub fn other(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Failure::Other(cause.into())
     }
 }
 
 impl<E: Error + 'static> Failure<E> {
-    /// The error that the command declares: this one, or the first of its causes that is one.
+    /// Returns the error that the command declares: this one, or the first of its causes that is
+    /// one.
     pub fn declared(&self) -> Option<&E> {
         match self {
             Failure::Declared(error) => Some(error),

@@ -17,13 +17,13 @@ pub(crate) type Wrap<'a> = &'a dyn Fn(&Arc<dyn AnyResponder>) -> Arc<dyn AnyResp
 
 /// A responder whose command is known only to itself.
 pub(crate) trait AnyResponder: Send + Sync {
-    /// Whether it can agree to a protocol switch.
+    /// Returns whether it can agree to a protocol switch.
     fn is_switch(&self) -> bool {
         false
     }
 
-    /// The same around what `make` makes of the responder in it; `None` unless it is around another
-    /// one.
+    /// Returns the same around what `make` makes of the responder in it; `None` unless it is around
+    /// another one.
     fn around(&self, _make: Wrap<'_>) -> Option<Arc<dyn AnyResponder>> {
         None
     }
@@ -67,7 +67,7 @@ impl FallbackSwitch {
         Self { is_switch: Arc::new(is_switch), responder }
     }
 
-    /// Whether a call of this command, which wants an answer, asks for a switch.
+    /// Returns whether a call of this command, which wants an answer, asks for a switch.
     fn is_for(&self, command: &[u8]) -> bool {
         caught(|| (self.is_switch)(command)).unwrap_or(false)
     }
@@ -136,17 +136,18 @@ impl Locator {
         }
     }
 
-    /// The names of the commands that have a responder of their own.
+    /// Returns the names of the commands that have a responder of their own.
     pub(super) fn names(&self) -> impl Iterator<Item = &Bytes> {
         self.by_name.keys()
     }
 
-    /// Whether any call may lead to a protocol switch.
+    /// Returns whether any call may lead to a protocol switch.
     pub(crate) fn has_switches(&self) -> bool {
         self.has_switches
     }
 
-    /// Whether this box is a call that may lead to a protocol switch. Code of a user's may say so.
+    /// Returns whether this box is a call that may lead to a protocol switch. Code of a user's may
+    /// say so.
     pub(crate) fn is_switch(&self, ampbox: &AmpBox) -> bool {
         if !self.has_switches {
             return false;

@@ -22,8 +22,8 @@ use crate::report::Report;
 use crate::restraint::restrained;
 use crate::shorten::Shortened;
 
-/// A call that takes so few bytes more once it is decoded is counted as it was on the wire: most do,
-/// and need not lock the state for it.
+/// A call that takes so few bytes more once it is decoded is counted as it was on the wire: most
+/// do, and need not lock the state for it.
 const UNCOUNTED: usize = 1024;
 
 /// A call that was received and is being answered.
@@ -50,8 +50,8 @@ impl Question {
 
 #[cfg(feature = "tower")]
 impl Question {
-    /// Lends the question. Once the borrower has dropped it, answered or not, `give_back` gets it, and
-    /// the code of the error that it was answered with.
+    /// Lends the question. Once the borrower has dropped it, answered or not, `give_back` gets it,
+    /// and the code of the error that it was answered with.
     pub(crate) fn lend(
         mut self,
         give_back: impl FnOnce(Question, Option<Bytes>) + Send + 'static,
@@ -109,7 +109,7 @@ pub(crate) struct Asked {
     /// Whether it asks for a protocol switch, and nothing is read until that is decided.
     asks_switch: bool,
     answered: bool,
-    /// How many bytes more the call takes once it is decoded, as far as they are counted.
+    /// The number of bytes more that the call takes once it is decoded, as far as they are counted.
     decoded: usize,
     watch: Watch,
     /// There while the question is lent.
@@ -149,7 +149,7 @@ impl Asked {
         &self.peer
     }
 
-    /// The span that its responder runs in.
+    /// Returns the span that its responder runs in.
     pub(crate) fn span(&self) -> Span {
         self.watch.span()
     }
@@ -164,8 +164,8 @@ impl Asked {
         self.tag.is_some()
     }
 
-    /// The arguments of the call. When they cannot be read the call is answered, and there is
-    /// nothing more to do.
+    /// Returns the arguments of the call. When they cannot be read the call is answered, and there
+    /// is nothing more to do.
     pub(super) fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Option<A> {
         self.decode_with(ampbox, read_arguments)
     }
@@ -204,7 +204,8 @@ impl Asked {
         }
     }
 
-    /// Runs code of the responder; when that panics the call fails, and there is nothing more to do.
+    /// Runs code of the responder; when that panics the call fails, and there is nothing more to
+    /// do.
     pub(super) fn caught<T>(&mut self, run: impl FnOnce() -> T) -> Option<T> {
         let done = caught(run);
         done.map_err(|panic| self.fail_undeclared(&Undeclared::Panicked(panic))).ok()
@@ -273,8 +274,8 @@ impl Asked {
                     let queued = shared.with(|state| {
                         state.core.answer_then(tag, body, after)?;
                         if self.asks_switch {
-                            // A responder that makes no switches has taken the place of the one that
-                            // does.
+                            // A responder that makes no switches has taken the place of the one
+                            // that does.
                             state.core.refuse_switch();
                         }
                         Ok(Outcome::Answered)
@@ -336,7 +337,7 @@ impl Asked {
             if let Failure::Other(whole) = &failure
                 && !whole.is::<E>()
             {
-                // What it is wrapped in is said nowhere else.
+                // The errors around it are said nowhere else.
                 let (command, error) = (self.command(), Report(&**whole));
                 tracing::debug!(%command, %error, "a call failed as declared");
             }
@@ -471,8 +472,8 @@ impl Drop for Asked {
     }
 }
 
-/// A number that ties an answer to the event in this side's log. The first is random, so that the
-/// references of two runs are hardly ever the same.
+/// Returns a number that ties an answer to the event in this side's log. The first is random, so
+/// that the references of two runs are hardly ever the same.
 pub(crate) fn next_reference() -> u32 {
     static FIRST: OnceLock<u32> = OnceLock::new();
     static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -80,7 +80,7 @@ pub trait Respond<C: Command>: Send + Sync + Sized + 'static {
 }
 
 impl<S: Send + Sync + 'static> Responders<S> {
-    /// An empty set that shares `state`; `()` when there is nothing to share.
+    /// Creates an empty set that shares `state`; `()` when there is nothing to share.
     pub fn new(state: S) -> Self {
         Self { state: Arc::new(state), locator: Arc::default() }
     }
@@ -105,7 +105,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
     }
 
     /// Adds a responder for the command `C` that can fail in ways that the command does not
-    /// declare: with [`Failure`], `?` works on any error, and one that it does declare keeps its code.
+    /// declare: with [`Failure`], `?` works on any error, and one that it does declare keeps its
+    /// code.
     ///
     /// # Panics
     ///
@@ -127,8 +128,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// never runs when the connection ends before that, or when the call fails.
     ///
     /// Until it is done it counts among the responders that run
-    /// ([`Limits::running_responders`](crate::Limits::running_responders)), with the bytes of its call.
-    /// But a graceful end does not wait for it: it may be what waits for that.
+    /// ([`Limits::running_responders`](crate::Limits::running_responders)), with the bytes of its
+    /// call. But a graceful end does not wait for it: it may be what waits for that.
     ///
     /// ```
     /// use amp_core::{Command, Context, NoError, Responders};
@@ -335,7 +336,7 @@ impl<S> fmt::Debug for Responders<S> {
     }
 }
 
-/// What a responder has ended with, as what the call is answered with.
+/// Makes of what a responder has ended with what the call is answered with.
 type Ended<C, O> = fn(O) -> Result<<C as Command>::Response, Failure<<C as Command>::Error>>;
 
 /// The responder of a typed command.
@@ -386,7 +387,7 @@ impl<R: Future, C: Command> Future for Answering<R, C> {
         if matches!(polled, Ok(Poll::Pending)) {
             return Poll::Pending;
         }
-        // What it holds is free before the peer hears of its end.
+        // All that it holds is free before the peer hears of its end.
         this.responding.set(None);
         match polled.map(|ended| ended.map(this.ended)) {
             Ok(Poll::Pending) => {}

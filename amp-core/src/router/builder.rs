@@ -47,16 +47,16 @@ impl Router {
         Self { driver, shared }
     }
 
-    /// What the connection holds at most. A queue can always take one box, also where its limit is
-    /// zero.
+    /// Sets what the connection holds at most. A queue can always take one box, also where its
+    /// limit is zero.
     pub fn limits(mut self, limits: RouterLimits) -> Self {
         self.shared.lock().table.limits = limits;
         self.driver.set_limits(limits);
         self
     }
 
-    /// Where the peer is, for the connections over the routes. A transport that knows says so by
-    /// itself.
+    /// Sets where the peer is, for the connections over the routes. A transport that knows says so
+    /// by itself.
     pub fn peer_address(self, address: impl Into<PeerAddress>) -> Self {
         self.shared.lock().address = address.into();
         self

@@ -23,28 +23,28 @@ use crate::report::Report;
 use crate::restraint::{Restraint, restrained};
 use crate::runtime;
 
-/// How many bytes a read asks for at least.
+/// The number of bytes that a read asks for at least.
 const READ: usize = 64 << 10;
 
-/// How many reads or writes follow each other before other tasks have their turn.
+/// The number of reads or writes that follow each other before other tasks have their turn.
 const TURNS: usize = 4;
 
-/// How many slices one write takes.
+/// The number of slices that one write takes.
 const SLICES: usize = 32;
 
-/// How often it is looked whether the peer is there, while it is not read from.
+/// The time between two looks whether the peer is there, while it is not read from.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Drives one routed connection: a future that resolves when it has ended, to the reason.
 ///
-/// Who wakes it: the transport, when there is something to read or room to write; a route that
+/// It is woken by the transport, when there is something to read or room to write; a route that
 /// queues a box, ends, or makes room; the last handle, when it is dropped; its timers.
 pub(super) struct RouterDriver {
     transport: Pin<Box<dyn Transport>>,
     shared: Arc<SharedRoutes>,
     limits: RouterLimits,
     input: Input,
-    /// What was taken of the routes and is being written.
+    /// The bytes that were taken of the routes and are being written.
     writing: VecDeque<Bytes>,
     /// The routes that it was taken of, until it is written and flushed.
     taken: Vec<RouteId>,
@@ -115,7 +115,7 @@ impl RouterDriver {
     }
 
     /// Looks whether this side wants the end, and takes note of who is to be woken when it does.
-    /// That comes before everything else, so that no change is missed.
+    /// The look comes before everything else, so that no change is missed.
     fn look_for_close(&mut self, cx: &Context<'_>) {
         let closing = {
             let mut state = self.shared.lock();
@@ -153,7 +153,7 @@ impl RouterDriver {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Input { buffer, decoder, attachments, uncarried, .. } = &mut self.input;
-        // What a large box needed is not kept for the small ones that follow.
+        // The room that a large box needed is not kept for the small ones that follow.
         if buffer.is_empty() && buffer.capacity() > 4 * READ {
             *buffer = BytesMut::new();
         }
@@ -206,8 +206,8 @@ impl RouterDriver {
         }
     }
 
-    /// Looks now and then whether the peer has gone, while nothing is read because a box waits for its
-    /// route: those who keep it waiting may wait for just that.
+    /// Looks now and then whether the peer has gone, while nothing is read because a box waits for
+    /// its route: those who keep it waiting may wait for just that.
     fn poll_lookout(&mut self, cx: &mut Context<'_>) {
         if self.input.held.is_none() {
             self.lookout = None;

@@ -6,7 +6,7 @@ use crate::boxes::BoxLimits;
 /// their own [`Limits`](crate::Limits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouterLimits {
-    /// How large a received box may be; room for its `_route` is added. Over it, the connection
+    /// The size of a received box; room for its `_route` is added. Over it, the connection
     /// ends and all routes with it. What is larger than the limit of the connection over the route
     /// ends that one only, so this is the largest of them. A connection over a route sends no
     /// larger box either.
@@ -17,21 +17,21 @@ pub struct RouterLimits {
     /// route. Over it nothing is read from the peer, which is thereby slowed down on all routes,
     /// until the route is read from. Boxes are never cut, so a box more may wait.
     pub receive_queue: usize,
-    /// Bytes that were received for all routes together and that they have not read. 32 MiB by default.
-    /// Over it nothing is read either, and of those that are not read from the one with the most ends
-    /// first. A box more may wait.
+    /// Bytes that were received for all routes together and that they have not read. 32 MiB by
+    /// default. Over it nothing is read either, and of those that are not read from the one with
+    /// the most ends first. A box more may wait.
     pub receive_queues: usize,
-    /// How long the others wait for a route over `receive_queue`, or for any over `receive_queues`. 5
-    /// seconds by default. Then the route ends with
+    /// The time for which the others wait for a route over `receive_queue`, or for any over
+    /// `receive_queues`. 5 seconds by default. Then the route ends with
     /// [`RouteError::Stalled`](super::RouteError::Stalled), and the others go on.
     pub stall_timeout: Duration,
     /// Bytes that a route has queued before it has to wait for room. 64 KiB by default, for each
     /// route. Boxes are never cut, so a box more may wait.
     pub send_queue: usize,
-    /// How long the end of the connection may take: sending what the routes have queued, and
-    /// waiting until the peer has closed its side. 5 seconds by default, and a second at most when the
-    /// peer is to blame for the end. What the peer goes on to send meanwhile is read and dropped, but no
-    /// more than 16 MiB of it, and 256 KiB if it is to blame.
+    /// The time that the end of the connection may take: sending what the routes have queued, and
+    /// waiting until the peer has closed its side. 5 seconds by default, and a second at most when
+    /// the peer is to blame for the end. What the peer goes on to send meanwhile is read and
+    /// dropped, but no more than 16 MiB of it, and 256 KiB if it is to blame.
     pub close_timeout: Duration,
 }
 

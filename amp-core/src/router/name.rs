@@ -14,7 +14,7 @@ impl RouteName {
     /// and by custom those in which the names of other routes are agreed on.
     pub const DEFAULT: Self = Self(None);
 
-    /// The name as text; `None` for the default route.
+    /// Returns the name as text; `None` for the default route.
     pub fn as_str(&self) -> Option<&str> {
         self.0.as_deref()
     }

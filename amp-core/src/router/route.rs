@@ -13,7 +13,8 @@ use crate::argument::{Attachment, PeerAddress};
 use crate::boxes::BoxLimits;
 use crate::connection::Transport;
 
-/// How many bytes a route takes at once whose queue has room for nothing but the box that is sent.
+/// The number of bytes that a route takes at once whose queue has room for nothing but the box that
+/// is sent.
 const PIECE: usize = 8 << 10;
 
 /// A route that has a name on this side, and does not know where to send yet. What comes for it
@@ -32,7 +33,7 @@ impl BoundRoute {
         Self { binding: Binding { handle, id }, name }
     }
 
-    /// The name under which this side receives: what the peer is to connect its end to.
+    /// Returns the name under which this side receives: what the peer is to connect its end to.
     pub fn name(&self) -> &RouteName {
         &self.name
     }
@@ -73,12 +74,12 @@ pub struct Route {
 }
 
 impl Route {
-    /// The name under which this side receives.
+    /// Returns the name under which this side receives.
     pub fn name(&self) -> &RouteName {
         &self.name
     }
 
-    /// The name that this side sends to.
+    /// Returns the name that this side sends to.
     pub fn remote_name(&self) -> &RouteName {
         &self.remote
     }

@@ -6,7 +6,7 @@ use super::table::{Table, Wake};
 use crate::argument::PeerAddress;
 use crate::proto::End;
 
-/// What the driver, the routes and their handles share.
+/// The things that the driver, the routes and their handles share.
 #[derive(Default)]
 pub(super) struct SharedRoutes {
     state: Mutex<RouterState>,
@@ -20,13 +20,13 @@ pub(super) struct RouterState {
     pub(super) address: PeerAddress,
     /// The driver, which is woken by whatever it has to look at again.
     pub(super) driver: Wake,
-    /// How many handles and routes there are.
+    /// The number of handles and routes.
     handles: usize,
     pub(super) end: End,
 }
 
 impl RouterState {
-    /// Whether nobody is left who could want something of the connection.
+    /// Returns whether nobody is left who could want something of the connection.
     pub(super) fn is_abandoned(&self) -> bool {
         self.handles == 0
     }
@@ -34,7 +34,7 @@ impl RouterState {
 
 impl SharedRoutes {
     pub(super) fn lock(&self) -> MutexGuard<'_, RouterState> {
-        // What is under the lock is consistent between any two statements that can panic.
+        // The state is consistent between any two statements that can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

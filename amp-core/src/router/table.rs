@@ -11,7 +11,7 @@ use super::{RouteError, RouteName, RouterLimits};
 use crate::boxes::{AmpBox, MAX_VALUE, keys};
 use crate::error::CloseReason;
 
-/// How much memory an empty queue keeps for what comes next.
+/// The memory that an empty queue keeps for what comes next.
 const KEEP: usize = 64 << 10;
 
 /// One binding of a name. The name can be bound again later, the identifier is used once.
@@ -31,9 +31,9 @@ pub(super) struct Table {
     next_name: u64,
     /// The routes that have something to send, in the order in which they got it.
     ready: Vec<RouteId>,
-    /// How many routes are connected: may still send something.
+    /// The number of routes that are connected: they may still send something.
     connected: usize,
-    /// How many bytes all routes have not read.
+    /// The number of bytes that all routes together have not read.
     received: usize,
     /// Whether the peer has gone, while what it sent before is not read to its end.
     pub(super) gone: bool,
@@ -59,7 +59,7 @@ struct Entry {
     ended: Option<RouteError>,
 }
 
-/// What became of a received box.
+/// The way that a received box has gone.
 pub(super) enum Delivered {
     To(Wake),
     /// No such route.
@@ -149,15 +149,15 @@ impl Table {
         Delivered::To(route.reader.take())
     }
 
-    /// Whether the queue of a route is too full for another box, or all of them are.
+    /// Returns whether the queue of a route is too full for another box, or all of them are.
     pub(super) fn is_full(&self, id: RouteId) -> bool {
         let RouterLimits { receive_queue, receive_queues, .. } = self.limits;
         self.routes.get(&id).is_some_and(|route| is_over(route.inbound.len(), receive_queue))
             || is_over(self.received, receive_queues)
     }
 
-    /// Ends a route whose queue stayed full, or the one with the most while all of them are, for a box
-    /// of `len` bytes to get past. Which one that is comes with the error.
+    /// Ends a route whose queue stayed full, or the one with the most while all of them are, for a
+    /// box of `len` bytes to get past. Which one that is comes with the error.
     pub(super) fn stall(
         &mut self,
         id: RouteId,
@@ -180,7 +180,8 @@ impl Table {
         Some((id, error, [route.reader.take(), route.writer.take()]))
     }
 
-    /// Whether nothing more comes for a route than what was sent already, whatever it has not read.
+    /// Returns whether nothing more comes for a route than what was sent already, whatever it has
+    /// not read.
     pub(super) fn has_ended(&self, id: RouteId) -> bool {
         self.gone
             || self.received_all.is_some()
@@ -221,7 +222,7 @@ impl Table {
         }
     }
 
-    /// Whether a route may queue more.
+    /// Returns whether a route may queue more.
     pub(super) fn poll_room(&mut self, id: RouteId, waker: &Waker) -> Poll<io::Result<()>> {
         let limit = self.limits.send_queue;
         let route = self.sender(id)?;
@@ -245,7 +246,7 @@ impl Table {
         Ok(())
     }
 
-    /// Whether everything that a route has queued is written.
+    /// Returns whether everything that a route has queued is written.
     pub(super) fn poll_flush(&mut self, id: RouteId, waker: &Waker) -> Poll<io::Result<()>> {
         let route = self.sender(id)?;
         if route.writing || !route.outbound.is_empty() {
@@ -277,7 +278,7 @@ impl Table {
         }
     }
 
-    /// What was taken of these routes is written.
+    /// Takes note that what was taken of these routes is written.
     pub(super) fn written(&mut self, taken: &mut Vec<RouteId>, wakers: &mut Vec<Waker>) {
         for id in taken.drain(..) {
             if let Some(route) = self.routes.get_mut(&id) {
@@ -287,7 +288,7 @@ impl Table {
         }
     }
 
-    /// Whether no route is left that may send something.
+    /// Returns whether no route is left that may send something.
     pub(super) fn has_sent_all(&self) -> bool {
         self.connected == 0
     }
@@ -348,13 +349,13 @@ impl Entry {
 pub(super) struct Unbound(Option<Entry>);
 
 impl Unbound {
-    /// Who waits to receive something of it.
+    /// Returns who waits to receive something of it.
     pub(super) fn reader(&mut self) -> Wake {
         self.0.as_mut().and_then(|route| route.reader.take())
     }
 }
 
-/// That a route's name can be written.
+/// Checks that a route's name can be written.
 pub(super) fn check_length(name: &RouteName) -> Result<(), RouteError> {
     let len = name.as_str().map_or(0, str::len);
     if len > MAX_VALUE { Err(RouteError::NameTooLong { len }) } else { Ok(()) }
@@ -366,7 +367,7 @@ fn set(place: &mut Wake, waker: &Waker) {
     }
 }
 
-/// Whether a queue with so many bytes takes no further box: an empty one takes any.
+/// Returns whether a queue with so many bytes takes no further box: an empty one takes any.
 fn is_over(waiting: usize, limit: usize) -> bool {
     waiting > 0 && waiting >= limit
 }

@@ -1,4 +1,4 @@
-//! What routes put on the wire: the pair `_route` in each box.
+//! The mark of routes on the wire: the pair `_route` in each box.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -6,11 +6,12 @@ use super::RouteName;
 use crate::boxes::{BoxError, BoxLimits, Decoder, MAX_VALUE, keys};
 use crate::restraint::{Restraint, restrained};
 
-/// How much larger a box gets by its `_route`, at most: two lengths, the key, and the value.
+/// The bytes by which a box gets larger for its `_route`, at most: two lengths, the key, and the
+/// value.
 const ROOM: usize = 4 + keys::ROUTE.len() + MAX_VALUE;
 
-/// What a box may have on the shared connection, so that one without its `_route` can have what
-/// `limits` says.
+/// Returns what a box may have on the shared connection, so that one without its `_route` can have
+/// what `limits` says.
 pub(super) fn with_room(limits: BoxLimits) -> BoxLimits {
     BoxLimits {
         max_bytes: limits.max_bytes.saturating_add(ROOM),

@@ -1,4 +1,4 @@
-//! What a change of a schema means to peers that know it as it was.
+//! The meaning of a change of a schema to peers that know it as it was.
 //!
 //! One rule decides: a change breaks peers when this side accepts less than it did, promises less,
 //! or sends what they do not understand. Both sides are made of the same commands, so whatever is
@@ -14,7 +14,7 @@ use super::{BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, Wire
 pub struct Change {
     /// Whether it breaks peers that know the schema as it was.
     pub breaks: bool,
-    /// What has changed: `command Divide, argument digits`.
+    /// The thing that has changed: `command Divide, argument digits`.
     pub at: String,
     /// How.
     pub what: String,
@@ -27,7 +27,7 @@ impl Display for Change {
 }
 
 impl Schema {
-    /// What has changed since `old`, in the order of the commands.
+    /// Returns what has changed since `old`, in the order of the commands.
     ///
     /// | Change | Breaks peers |
     /// |---|---|
@@ -67,7 +67,7 @@ impl Schema {
     }
 }
 
-/// Who decides what is in a box.
+/// The side that decides what is in a box.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sender {
     Caller,

@@ -1,4 +1,4 @@
-//! What commands look like on the wire, as data: names, types, what may be missing, codes of
+//! The look of commands on the wire, as data: names, types, what may be missing, codes of
 //! errors.
 //!
 //! The derive macros know it, and the argument types of this crate do. It costs nothing where
@@ -53,11 +53,11 @@
 //! what is received. `^1` is the box that the line stands in, once more, and `^2` the one around
 //! that. `unknown` is a type that does not say what it is on the wire.
 //!
-//! Lines that begin with `#:` are the documentation of the line below them; the derive macros take it
-//! from doc comments. Behind `#!` is what programs want to know of it: of a command that it is
-//! `idempotent`, or that the value of a key is `secret KEY`, and of an error which `exception NAME` it is
-//! in Python. A command that asks for a [protocol switch](crate::ProtocolSwitch) has a ` switch` behind
-//! its name. Other lines that begin with `#` are comments.
+//! Lines that begin with `#:` are the documentation of the line below them; the derive macros take
+//! it from doc comments. Behind `#!` is what programs want to know of it: of a command that it is
+//! `idempotent`, or that the value of a key is `secret KEY`, and of an error which `exception NAME`
+//! it is in Python. A command that asks for a [protocol switch](crate::ProtocolSwitch) has a `
+//! switch` behind its name. Other lines that begin with `#` are comments.
 //!
 //! ```text
 //! #: Opens a session.

@@ -25,7 +25,7 @@ pub struct CommandSchema {
     pub secrets: Vec<String>,
     /// Its arguments.
     pub arguments: BoxSchema,
-    /// What a successful answer holds.
+    /// The arguments of a successful answer.
     pub response: BoxSchema,
     /// The errors that it declares, in the order of their codes; `None` when they do not say.
     pub errors: Option<Vec<ErrorSchema>>,
@@ -63,7 +63,7 @@ pub struct BoxSchema {
 pub struct ArgumentSchema {
     /// The name on the wire.
     pub name: String,
-    /// What the value is.
+    /// The form of the value.
     pub wire_type: WireType,
     /// Whether it may be missing.
     pub presence: Presence,
@@ -71,7 +71,7 @@ pub struct ArgumentSchema {
     pub docs: String,
 }
 
-/// Whether an argument may be missing.
+/// The ways in which an argument may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// It is always there.
@@ -82,7 +82,7 @@ pub enum Presence {
     Defaulted,
 }
 
-/// What a value is on the wire.
+/// The form of a value on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WireType {
@@ -110,7 +110,7 @@ pub enum Inner {
 }
 
 impl Schema {
-    /// The command of this name.
+    /// Returns the command of this name.
     pub fn command(&self, name: &str) -> Option<&CommandSchema> {
         self.commands.get(name)
     }
@@ -130,14 +130,14 @@ impl Schema {
         Ok(())
     }
 
-    /// The commands, by their names.
+    /// Returns the commands, by their names.
     pub fn commands(&self) -> impl Iterator<Item = (&str, &CommandSchema)> {
         self.commands.iter().map(|(name, command)| (name.as_str(), command))
     }
 }
 
 impl ErrorSchema {
-    /// An error with this code.
+    /// Creates an error with this code.
     pub fn new(code: impl Into<String>, fatal: bool) -> Self {
         Self { code: code.into(), fatal, docs: String::new(), exception: None }
     }
@@ -154,7 +154,7 @@ impl BoxSchema {
         Self::default()
     }
 
-    /// A single argument, which is always there.
+    /// Creates a single argument, which is always there.
     pub fn required(name: impl Into<String>, wire_type: WireType) -> Self {
         let presence = Presence::Required;
         let argument =
@@ -190,13 +190,13 @@ impl BoxSchema {
         self
     }
 
-    /// The argument of this name.
+    /// Returns the argument of this name.
     pub fn argument(&self, name: &str) -> Option<&ArgumentSchema> {
         let place = self.arguments.binary_search_by(|argument| argument.name.as_str().cmp(name));
         place.ok().map(|at| &self.arguments[at])
     }
 
-    /// The names of the arguments, for messages.
+    /// Returns the names of the arguments, for messages.
     pub(crate) fn names(&self) -> String {
         let names: Vec<_> = self.arguments.iter().map(|argument| &*argument.name).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
@@ -210,14 +210,15 @@ impl BoxSchema {
         self.unknown.sort();
     }
 
-    /// Whether nothing can be in it, or everything.
+    /// Returns whether nothing can be in it, or everything.
     pub(super) fn is_plain_and_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
 impl WireType {
-    /// A type by its name: AMP's own, such as `Integer`, or one that both sides have agreed on.
+    /// Creates a type by its name: AMP's own, such as `Integer`, or one that both sides have agreed
+    /// on.
     pub const fn named(name: &'static str) -> Self {
         WireType::Named(Cow::Borrowed(name))
     }
@@ -229,7 +230,7 @@ impl WireType {
         WireType::OneOf(texts)
     }
 
-    /// A type that nothing is known of but the type `T` that it is in the program.
+    /// Creates a type that nothing is known of but the type `T` that it is in the program.
     pub fn unknown<T>() -> Self {
         WireType::Unknown(type_name::<T>().to_owned())
     }

@@ -18,15 +18,15 @@ pub struct SchemaError {
     what: &'static str,
 }
 
-/// How deep lines and types may nest.
+/// The depth to which lines and types may nest.
 const DEEPEST: usize = 64;
 
 impl FromStr for Schema {
     type Err = SchemaError;
 
     /// Reads what [`Display`](std::fmt::Display) writes. Empty lines and lines that begin with `#`
-    /// mean nothing, but for the documentation of the line below, behind `#:`, and what else is to be
-    /// known of it, behind `#!`.
+    /// mean nothing, but for the documentation of the line below, behind `#:`, and what else is to
+    /// be known of it, behind `#!`.
     fn from_str(text: &str) -> Result<Self, SchemaError> {
         let mut notes = Vec::new();
         let mut lines = Vec::new();
@@ -70,7 +70,7 @@ struct Line<'a> {
     notes: &'a Notes<'a>,
 }
 
-/// What stands above a line.
+/// The place that a line stands in.
 #[derive(Default)]
 struct Notes<'a> {
     docs: Vec<&'a str>,
@@ -248,7 +248,7 @@ fn nothing_inside(below: &[Line<'_>]) -> Result<(), SchemaError> {
     }
 }
 
-/// What is left of a line.
+/// The rest of a line.
 struct Cursor<'a> {
     line: Line<'a>,
     rest: &'a str,

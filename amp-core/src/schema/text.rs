@@ -122,7 +122,7 @@ fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
 /// A name, in quotes where it could be taken for something else.
 struct Word<'a>(&'a str);
 
-/// Whether the text can have this character outside of quotes.
+/// Returns whether the text can have this character outside of quotes.
 pub(super) fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
 }

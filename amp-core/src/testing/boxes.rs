@@ -13,7 +13,8 @@ use crate::shorten::Shortened;
 /// The tag of the boxes: the first one that a side gives.
 const TAG: &str = "1";
 
-/// The box of the first call that a side makes: its tag is `1`, and a one-way command has none.
+/// Returns the box of the first call that a side makes: its tag is `1`, and a one-way command has
+/// none.
 ///
 /// ```
 /// use amp_core::Command;
@@ -51,7 +52,7 @@ pub fn ask_box<C: Command>(command: &C) -> Result<Bytes, EncodeError> {
     })
 }
 
-/// The box of the answer to the call of [`ask_box`].
+/// Returns the box of the answer to the call of [`ask_box`].
 ///
 /// # Errors
 ///
@@ -61,7 +62,7 @@ pub fn answer_box<C: Command>(response: &C::Response) -> Result<Bytes, EncodeErr
     sent(|core| core.answer(TAG.as_bytes(), &mut body))
 }
 
-/// The box of the failure of the call of [`ask_box`].
+/// Returns the box of the failure of the call of [`ask_box`].
 pub fn error_box<C: Command>(error: &C::Error) -> Bytes {
     let mut core = Core::<()>::new(CoreLimits::default());
     core.fail(TAG.as_bytes(), error.code().as_bytes(), &error.to_string());
@@ -105,7 +106,7 @@ pub fn read_answer_box<C: Command>(bytes: Bytes) -> Result<C::Response, CallErro
     Proto::detached_within(LEAST, |proto| read_arguments(&ampbox, proto)).map_err(CallError::Decode)
 }
 
-/// What a side sends that does this and nothing else.
+/// Returns what a side sends that does this and nothing else.
 fn sent(act: impl FnOnce(&mut Core<()>) -> Result<(), BoxError>) -> Result<Bytes, EncodeError> {
     let mut core = Core::new(CoreLimits::default());
     act(&mut core)?;

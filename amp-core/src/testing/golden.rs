@@ -17,9 +17,10 @@ use crate::report::Report;
 /// # let folder = std::env::temp_dir().join(format!("amp-golden-{}", std::process::id()));
 /// # let path = folder.join("wire.golden");
 /// # std::fs::create_dir_all(&folder)?;
-/// # std::fs::write(&path, "ask Sum: two numbers\n0004 5f61736b 0001 31 0008 5f636f6d6d616e64 0003 53756d 0001 61 0002 3133 0001 62 0002 3831 0000\nanswer Sum: a total\n 0007 5f616e73776572 0001 31 0005 746f74616c 0002 3934 0000")?;
-/// use amp_core::testing::Golden;
-/// use amp_core::{Arguments, Command};
+/// # std::fs::write(&path, "ask Sum: two numbers\n0004 5f61736b 0001 31 0008 5f636f6d6d616e64 0003
+/// 53756d 0001 61 0002 3133 0001 62 0002 3831 0000\nanswer Sum: a total\n 0007 5f616e73776572 0001
+/// 31 0005 746f74616c 0002 3934 0000")?; use amp_core::testing::Golden; use amp_core::{Arguments,
+/// Command};
 ///
 /// #[derive(Command)]
 /// #[amp(response = Total)]
@@ -223,7 +224,7 @@ impl Golden {
     }
 }
 
-/// The titles and bytes of the text.
+/// Returns the titles and bytes of the text.
 fn parse(text: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut vectors: Vec<(String, Vec<u8>)> = Vec::new();
     for (at, line) in text.lines().enumerate() {
@@ -255,8 +256,8 @@ fn parse(text: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
     Ok(vectors)
 }
 
-/// The bytes of a box as lines: its keys, their values a little deeper, and its end. What is no box
-/// is bytes all the same.
+/// Returns the bytes of a box as lines: its keys, their values a little deeper, and its end. What
+/// is no box is bytes all the same.
 fn lines_of(mut bytes: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut is_key = true;
@@ -299,7 +300,8 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The lines of both: with `-` those that only `old` has, with `+` those that only `new` has.
+/// Returns the lines of both: with `-` those that only `old` has, with `+` those that only `new`
+/// has.
 fn difference(old: &[u8], new: &[u8]) -> impl Display {
     let (old, new) = (lines_of(old), lines_of(new));
     // What begins and ends alike is told from what is between; boxes are in the order of their

@@ -7,18 +7,18 @@ use std::path::Path;
 /// The environment variable that says what a test may write.
 pub(super) const VARIABLE: &str = "AMP_RECORD";
 
-/// What a test may write.
+/// The writing that a test may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record {
     Nothing,
-    /// What is new.
+    /// Only what is new.
     Additions,
     /// Whatever has changed.
     All,
 }
 
 impl Record {
-    /// What the environment says.
+    /// Returns what the environment says.
     pub(super) fn from_environment() -> Result<Self, String> {
         match std::env::var_os(VARIABLE) {
             None => Ok(Record::Nothing),
@@ -36,7 +36,7 @@ impl Record {
     }
 }
 
-/// The text of a record; `None` when there is none.
+/// Returns the text of a record; `None` when there is none.
 pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -45,7 +45,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-/// What to say when there is no record.
+/// Returns what to say when there is no record.
 pub(super) fn missing(path: &Path) -> String {
     format!("there is no {}; run the test with {VARIABLE}=additions to write it", path.display())
 }

@@ -11,9 +11,8 @@ use crate::schema::{Change, Schema};
 /// # let folder = std::env::temp_dir().join(format!("amp-record-{}", std::process::id()));
 /// # let path = folder.join("wire.schema");
 /// # std::fs::create_dir_all(&folder)?;
-/// # std::fs::write(&path, "command Sum\n  arguments\n    a: Integer\n    b: Integer\n  response\n    total: Integer\n")?;
-/// use amp_core::testing::SchemaRecord;
-/// use amp_core::{Arguments, Command};
+/// # std::fs::write(&path, "command Sum\n  arguments\n    a: Integer\n    b: Integer\n  response\n
+/// total: Integer\n")?; use amp_core::testing::SchemaRecord; use amp_core::{Arguments, Command};
 ///
 /// #[derive(Command)]
 /// #[amp(response = Total)]
@@ -62,8 +61,8 @@ const HEADER: &str = "\
 ";
 
 impl SchemaRecord {
-    /// A record in the file `path`. A relative path begins at the package's folder, where cargo
-    /// runs its tests.
+    /// Creates a record in the file `path`. A relative path begins at the package's folder, where
+    /// cargo runs its tests.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), schema: Schema::default() }
     }

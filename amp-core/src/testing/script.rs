@@ -19,8 +19,8 @@ use crate::report::Report;
 use crate::responder::Responders;
 use crate::shorten::Shortened;
 
-/// What a peer does that is only there for a test: which calls it expects, in which order, and what
-/// it answers.
+/// A peer that is only there for a test: the calls that it expects, their order, and what it
+/// answers.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -98,12 +98,12 @@ pub struct Running {
     finished: bool,
 }
 
-/// How long [`Running::finish`] waits for the script, in the time of the runtime, which may be
+/// The time that [`Running::finish`] waits for the script, in the time of the runtime, which may be
 /// virtual.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Script {
-    /// A script without steps: a peer that is not to be called at all.
+    /// Creates a script without steps: a peer that is not to be called at all.
     pub fn new() -> Self {
         Self::default()
     }
@@ -146,8 +146,8 @@ impl Script {
         script.then(Step::Expect(call, Reply::Never))
     }
 
-    /// Calls the other side, and waits until it has answered with `response`. Calls that come before
-    /// that are left to the steps behind.
+    /// Calls the other side, and waits until it has answered with `response`. Calls that come
+    /// before that are left to the steps behind.
     ///
     /// # Panics
     ///
@@ -346,7 +346,7 @@ impl Drop for Running {
         let failure = self.state.borrow().failure();
         match failure {
             Some(failure) if !self.finished && !std::thread::panicking() => panic!("{failure}"),
-            // What panics may be a consequence of it.
+            // The other panic may be a consequence of it.
             Some(failure) if !self.finished => eprintln!("the script: {failure}"),
             _ => {}
         }
@@ -380,7 +380,7 @@ fn failed(error: &RemoteError) -> String {
     format!("failed with {}, {description:?}", code.escape_ascii())
 }
 
-/// Whether both are the same; else in which keys they are not.
+/// Returns whether both are the same; else in which keys they are not.
 fn differences(expected: &AmpBox, seen: &AmpBox) -> Result<(), String> {
     let missing = expected.iter().filter(|(key, value)| seen.get(key) != Some(value));
     let surplus = seen.iter().filter(|(key, _)| !expected.contains_key(key));

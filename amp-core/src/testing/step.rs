@@ -83,7 +83,7 @@ impl ExpectedCall {
     }
 }
 
-/// A call for messages.
+/// Returns a call for messages.
 pub(super) fn shown(call: &IncomingCall) -> String {
     let name = call.command().escape_ascii();
     format!("{name} {:?}", without_reserved(call.ampbox()))

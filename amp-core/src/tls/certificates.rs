@@ -30,7 +30,7 @@ impl Identity {
         Ok(Self { chain, key: key.map_err(TlsConfigError::Pem)? })
     }
 
-    /// The certificates and the key, for a configuration of one's own.
+    /// Returns the certificates and the key, for a configuration of one's own.
     pub fn into_parts(self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         (self.chain, self.key)
     }
@@ -71,7 +71,7 @@ impl Authorities {
         &self.roots
     }
 
-    /// Whether this very certificate is one of the authorities.
+    /// Returns whether this very certificate is one of the authorities.
     pub(super) fn contains(&self, certificate: &CertificateDer<'_>) -> bool {
         self.certificates.iter().any(|authority| **authority == **certificate)
     }
@@ -89,19 +89,19 @@ pub struct PeerCertificates {
 }
 
 impl PeerCertificates {
-    /// What the peer has shown, unless that is nothing.
+    /// Returns what the peer has shown, unless that is nothing.
     pub(super) fn of(session: &CommonState) -> Option<Self> {
         let chain = session.peer_certificates().filter(|chain| !chain.is_empty())?;
         Some(Self { chain: chain.iter().map(|one| one.clone().into_owned()).collect() })
     }
 
-    /// The peer's own certificate, as DER.
+    /// Returns the peer's own certificate, as DER.
     pub fn own(&self) -> &CertificateDer<'static> {
         // There is at least one.
         &self.chain[0]
     }
 
-    /// All of them, as DER.
+    /// Returns all of them, as DER.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.chain
     }
@@ -113,7 +113,7 @@ impl fmt::Debug for PeerCertificates {
     }
 }
 
-/// All certificates of the text; at least one.
+/// Returns all certificates of the text; at least one.
 fn certificates(
     pem: &[u8],
     what: &'static str,

@@ -49,7 +49,7 @@ pub fn server_config(
     builder.with_single_cert(chain, key).map(Arc::new).map_err(TlsConfigError::Identity)
 }
 
-/// Whether a server asks its clients for certificates.
+/// The choice whether a server asks its clients for certificates.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum ClientCertificates {

@@ -16,7 +16,7 @@ pub enum TlsError {
     /// This is neither a DNS name nor an IP address.
     #[error("{name:?} is not the name of a server")]
     ServerName {
-        /// What was given as the name.
+        /// The text that was given as the name.
         name: Box<str>,
     },
     /// The two sides did not agree: a certificate is not good enough for the other side, there is
@@ -29,7 +29,7 @@ pub enum TlsError {
     /// The handshake was not done in time.
     #[error("no TLS connection within {after:?}")]
     Timeout {
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
     },
 }
@@ -42,7 +42,7 @@ impl TlsError {
         }
     }
 
-    /// Whether the handshake took too long.
+    /// Returns whether the handshake took too long.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout { .. })
     }
@@ -58,7 +58,7 @@ pub enum TlsConfigError {
     /// The PEM text does not have this.
     #[error("there is no {what} in the PEM text")]
     Missing {
-        /// What was to be read.
+        /// The thing that was to be read.
         what: &'static str,
     },
     /// A certificate cannot be an authority.
@@ -66,7 +66,7 @@ pub enum TlsConfigError {
     Authority {
         /// Which certificate of the text, counted from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The reason, from rustls.
         source: rustls::Error,
     },
     /// Certificate and key cannot be used: they may not belong together, or be of a kind that
@@ -78,7 +78,7 @@ pub enum TlsConfigError {
     Provider(#[source] rustls::Error),
 }
 
-/// The message of the error, with text where that has numbers.
+/// Returns the message of the error, with text where that has numbers.
 fn describe(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { end_marker } => {

@@ -14,10 +14,10 @@ use crate::argument::PeerAddress;
 use crate::connection::{ByteStream, Connection, NoSignal, Transport};
 use crate::dial;
 
-/// How long a handshake may take unless something else is asked for.
+/// The time that a handshake may take unless another is asked for.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a server goes on reading from a client that it refuses, and how much.
+/// The time for which a server goes on reading from a client that it refuses, and the bytes.
 const FAREWELL: Duration = Duration::from_secs(1);
 const FAREWELL_BYTES: u64 = 64 << 10;
 
@@ -76,8 +76,8 @@ pub fn server(
 ///
 /// # Panics
 ///
-/// When it is awaited outside of a tokio runtime with time enabled, and with I/O enabled if it is to
-/// [`connect`].
+/// When it is awaited outside of a tokio runtime with time enabled, and with I/O enabled if it is
+/// to [`connect`].
 ///
 /// # Cancel safety
 ///
@@ -95,7 +95,7 @@ impl<'a> Handshake<'a> {
         Self { future: Box::pin(future), timeout: TIMEOUT }
     }
 
-    /// How long it may take, connecting to the server included. 10 seconds by default.
+    /// Sets how long it may take, connecting to the server included. 10 seconds by default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -128,7 +128,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The client of the server with this name: a DNS name or an IP address.
+    /// Returns the client of the server with this name: a DNS name or an IP address.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl Role {
 /// A stream after its handshake, and what the peer has shown in it.
 pub(crate) type Shaken<S> = (TlsStream<NoSignal<S>>, Option<PeerCertificates>);
 
-/// The handshake over any stream, with a deadline. A stream whose handshake failed is gone.
+/// Returns the handshake over any stream, with a deadline. A stream whose handshake failed is gone.
 pub(crate) async fn handshake<S>(
     stream: S,
     role: Role,
@@ -163,7 +163,7 @@ where
     within(timeout, shake(stream, role)).await
 }
 
-/// A connection over what a handshake gave.
+/// Returns a connection over what a handshake gave.
 pub(super) fn connection<S>((stream, certificates): Shaken<S>, address: PeerAddress) -> Connection
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -175,7 +175,7 @@ where
     }
 }
 
-/// A transport over what a handshake gave.
+/// Returns a transport over what a handshake gave.
 pub(super) fn transport<S>(stream: TlsStream<NoSignal<S>>) -> impl Transport
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

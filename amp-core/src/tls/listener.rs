@@ -68,14 +68,14 @@ impl<L: AcceptStream> TlsListener<L> {
         Self { listener, config, timeout: TIMEOUT, max_handshakes: 1024, handshakes, panics }
     }
 
-    /// How long a handshake may take. 10 seconds by default.
+    /// Sets how long a handshake may take. 10 seconds by default.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How many handshakes may be under way at once, at least one. 1024 by default. At this number
-    /// no more streams are accepted until one of them is done, or has taken too long.
+    /// Sets how many handshakes may be under way at once, at least one. 1024 by default. At this
+    /// number no more streams are accepted until one of them is done, or has taken too long.
     pub fn max_handshakes(mut self, max: usize) -> Self {
         self.max_handshakes = max.max(1);
         self

@@ -1,4 +1,4 @@
-//! Who vouches for a certificate, where that is not left to rustls alone.
+//! Vouching for a certificate, where that is not left to rustls alone.
 //!
 //! Twisted's `selfSignedCert` makes certificates of X.509 version 1, and `openssl req -x509` makes
 //! ones that say of themselves to be authorities. Peers show them all the same, and the other side
@@ -22,8 +22,8 @@ use tokio_rustls::rustls::{DigitallySignedStruct, DistinguishedName, Error, Sign
 use super::x509::Certificate;
 use super::{Authorities, TlsConfigError};
 
-/// Whether one of `authorities` vouches for a server's certificate. Which names it is for does not
-/// matter.
+/// Returns whether one of `authorities` vouches for a server's certificate. Which names it is for
+/// does not matter.
 pub(super) fn verify_server(
     authorities: &Authorities,
     own: &CertificateDer<'_>,
@@ -38,7 +38,7 @@ pub(super) fn verify_server(
     verify_server_cert_signed_by_trust_anchor(&own, authorities.roots(), chain, now, algorithms.all)
 }
 
-/// That the peer has the key of its certificate.
+/// Checks that the peer has the key of its certificate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signatures(pub(super) WebPkiSupportedAlgorithms);
 

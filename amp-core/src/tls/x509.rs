@@ -64,7 +64,7 @@ struct Element<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// The next element, if it has this tag.
+    /// Returns the next element, if it has this tag.
     fn take(&mut self, tag: u8) -> Option<Element<'a>> {
         let (&[found, first], rest) = self.0.split_first_chunk()?;
         let (len, rest) = match first {
@@ -90,7 +90,7 @@ impl<'a> Elements<'a> {
         (found == tag).then_some(Element { content, whole })
     }
 
-    /// A time, as seconds since 1970. None was before.
+    /// Returns a time, as seconds since 1970. None was before.
     fn take_time(&mut self) -> Option<u64> {
         let tag = *self.0.first()?;
         let text = str::from_utf8(self.take(tag)?.content).ok()?.strip_suffix('Z')?;

@@ -22,12 +22,12 @@ pub struct ClientService {
 }
 
 impl ClientService {
-    /// A service that calls through this client.
+    /// Creates a service that calls through this client.
     pub fn new(client: Client) -> Self {
         Self { client, waiting: None }
     }
 
-    /// The client that it calls through.
+    /// Returns the client that it calls through.
     pub fn client(&self) -> &Client {
         &self.client
     }

@@ -1,7 +1,7 @@
 //! Middleware around responders.
 //!
-//! The question is lent to the call that goes through the layers, to the responder. When they fail or
-//! give up instead, it comes back here by being dropped, and is answered with their error.
+//! The question is lent to the call that goes through the layers, to the responder. When they fail
+//! or give up instead, it comes back here by being dropped, and is answered with their error.
 
 use bytes::Bytes;
 use std::error::Error;
@@ -69,22 +69,22 @@ pub struct LayeredCall {
 }
 
 impl LayeredCall {
-    /// The name of the command.
+    /// Returns the name of the command.
     pub fn command(&self) -> &[u8] {
         &self.command
     }
 
-    /// The arguments, without the protocol's own keys.
+    /// Returns the arguments, without the protocol's own keys.
     pub fn arguments(&self) -> &AmpBox {
         &self.arguments
     }
 
-    /// The peer that calls.
+    /// Returns the peer that calls.
     pub fn peer(&self) -> &Peer {
         self.question.peer()
     }
 
-    /// Whether the peer wants an answer.
+    /// Returns whether the peer wants an answer.
     pub fn requires_answer(&self) -> bool {
         self.question.requires_answer()
     }
@@ -107,7 +107,7 @@ impl LayeredCall {
         self.answered()
     }
 
-    /// How the call was answered, which the question says when it is dropped.
+    /// Returns how the call was answered, which the question says when it is dropped.
     fn answered(self) -> Answered {
         let Self { question, slot, .. } = self;
         drop(question);

@@ -24,12 +24,12 @@ pub struct NamedRequest {
 }
 
 impl NamedRequest {
-    /// A call that is sent once.
+    /// Creates a call that is sent once.
     pub fn new(command: impl Into<Bytes>, arguments: AmpBox) -> Self {
         Self { command: command.into(), arguments, idempotent: false }
     }
 
-    /// A call of a typed command.
+    /// Creates a call of a typed command.
     ///
     /// # Errors
     ///
@@ -42,7 +42,8 @@ impl NamedRequest {
     }
 }
 
-/// Typed calls through a service of calls by name, which may be one for all commands: a balancer, say.
+/// Typed calls through a service of calls by name, which may be one for all commands: a balancer,
+/// say.
 ///
 /// It fails with what `S` fails with. Where that is a [`CallError`], it becomes one of the command
 /// that was called, `CallError<C::Error>`, and can be downcast to that.
@@ -87,7 +88,7 @@ where
     }
 }
 
-/// The error of a call by name as one of the command's.
+/// Returns the error of a call by name as one of the command's.
 fn typed<C: Command>(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error + Send + Sync> {
     match error.downcast::<CallError<NoError>>() {
         Ok(error) => match *error {

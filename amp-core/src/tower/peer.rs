@@ -21,12 +21,12 @@ pub struct PeerService {
 }
 
 impl PeerService {
-    /// A service that calls this peer.
+    /// Creates a service that calls this peer.
     pub fn new(peer: Peer) -> Self {
         Self { peer, room: None }
     }
 
-    /// The peer that it calls.
+    /// Returns the peer that it calls.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
