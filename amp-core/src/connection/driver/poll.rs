@@ -11,6 +11,9 @@ use crate::error::CloseReason;
 use crate::report::Report;
 use crate::runtime;
 
+/// How many turns follow each other, each because of what has come while the driver was at work.
+const TURNS_AT_ONCE: usize = 4;
+
 impl Driver {
     /// Each phase once. Whether it is worth another look; or why the connection is over.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
@@ -20,6 +23,8 @@ impl Driver {
         }
         // What comes in, when the transport has something or more may be read.
         let mut more = self.poll_reading(cx)?;
+        // What is held by now, in sight of what others of the server hold.
+        self.poll_held()?;
         // The end, when somebody has begun it.
         self.look_for_end();
         // What is queued, when something is or the transport has room.
@@ -40,7 +45,7 @@ impl Driver {
         if !self.go_to_work(cx) {
             return Poll::Pending;
         }
-        loop {
+        for _ in 0..TURNS_AT_ONCE {
             match self.turn(cx) {
                 Err(reason) => return Poll::Ready(self.end(reason)),
                 Ok(true) if self.stint.is_over() => {
@@ -61,6 +66,9 @@ impl Driver {
                 return Poll::Pending;
             }
         }
+        // What is wanted again and again does not keep the thread from others.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Fails everything that is outstanding, for the same reason.

@@ -33,9 +33,6 @@ impl Driver {
                 self.shared.close(&reason);
             }
         }
-        if let Err(reason) = self.count_held() {
-            self.shared.close(&reason);
-        }
         Ok(more)
     }
 
@@ -250,6 +247,23 @@ impl Driver {
             timers.set_after(Timer::Unclaimed, now, limits.unclaimed_timeout);
         }
         Ok(())
+    }
+
+    /// Counts what is held among all that the server holds. When it is too much of that, the end
+    /// begins.
+    ///
+    /// # Errors
+    ///
+    /// When it is too much once the end has begun, which is then over.
+    pub(super) fn poll_held(&mut self) -> Result<(), CloseReason> {
+        match (self.count_held(), &self.ending) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(ending)) => Err(ending.reason.clone()),
+            (Err(reason), None) => {
+                self.shared.close(&reason);
+                Ok(())
+            }
+        }
     }
 
     /// Counts what is held among all that the server holds, and fails when it is too much of that.

@@ -2,7 +2,8 @@ use super::state::{Driver, READ_MAX, READ_MIN};
 use crate::AmpBox;
 use crate::argument::Attachment;
 use crate::connection::{Connection, Limits, Peer, Transport};
-use crate::proto::Body;
+use crate::error::CloseReason;
+use crate::proto::{Body, Together};
 use crate::responder::Responders;
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -295,4 +296,26 @@ async fn the_buffers_of_a_burst_are_not_kept() {
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     poll();
     assert!(!is_kept());
+}
+
+/// What is wanted while the end goes on has to be dealt with then, or the driver never waits.
+#[tokio::test]
+async fn what_is_queued_behind_a_blocked_write_at_the_end_does_not_keep_the_driver_at_work() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let (near, _far) = tokio::io::duplex(10);
+    let together = Arc::new(Together::new(1 << 20, 10));
+    let (peer, mut driver) = Connection::new(near).together(together).start();
+    let shared = Arc::clone(peer.shared());
+    let mut poll = || assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    let mut body = Body { pairs: BytesMut::from(&[0; 100][..]), ..Body::default() };
+    shared.with(|state| state.core.notify(b"A", &mut body)).unwrap();
+    poll();
+    shared.close(&CloseReason::Local);
+    poll();
+    for _ in 0..3 {
+        shared.with(|state| state.core.fail(b"1", b"NO", "no"));
+        poll();
+        let waits = shared.with(|state| state.driver.is_some());
+        assert!(waits, "nothing is left to be done");
+    }
 }
