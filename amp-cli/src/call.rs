@@ -16,54 +16,40 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::timeout;
 
-use crate::exit;
+use crate::address::Address;
+use crate::exit::{self, Failure};
 use crate::mistake::{Mistake, no_such};
-use crate::options::{Call, Output, Peering};
+use crate::options::{Call, Output};
 use crate::{schemas, words};
 
-/// How a call has ended, as an exit code and what is said of it.
-type Ended = Result<ExitCode, Failure>;
-
-/// Why there is no answer, and the exit code for it.
-pub(crate) struct Failure {
-    code: u8,
-    said: String,
-}
-
-impl From<Mistake> for Failure {
-    fn from(mistake: Mistake) -> Self {
-        Self { code: exit::WRONG_USE, said: format!("ampctl: {mistake}") }
-    }
-}
-
-impl Failure {
-    fn new(code: u8, said: impl std::fmt::Display) -> Self {
-        Self { code, said: format!("ampctl: {said}") }
-    }
-}
-
-/// Runs until the call has ended or the user interrupts it.
 pub(crate) fn call(options: &Call, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
+    until_interrupted(run(options, out))
+}
+
+/// Runs until it has ended or the user interrupts it, and says why it has failed.
+pub(crate) fn until_interrupted(
+    running: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Mistake> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Mistake::new(format!("cannot begin: {error}")))?;
     let ended = runtime.block_on(async {
         tokio::select! {
-            ended = run(options, out) => ended,
+            ended = running => ended,
             _ = tokio::signal::ctrl_c() => Err(Failure::new(exit::INTERRUPTED, "interrupted")),
         }
     });
-    Ok(ended.unwrap_or_else(|Failure { code, said }| {
-        eprintln!("{said}");
-        ExitCode::from(code)
+    Ok(ended.unwrap_or_else(|failure| {
+        eprintln!("{}", failure.said);
+        ExitCode::from(failure.code)
     }))
 }
 
-async fn run(options: &Call, out: &mut Vec<u8>) -> Ended {
+async fn run(options: &Call, out: &mut Vec<u8>) -> Result<ExitCode, Failure> {
     let Call { peering, command, one_way, json, words, .. } = options;
     let mut schema = schemas::load_all(&peering.schemas)?;
     let mut peer = None;
     if peering.reflect {
-        let connected = connect(peering).await?;
+        let connected = connect(&peering.peer, peering.connect_timeout, refuses()).await?;
         let reflected = timeout(peering.timeout, connected.call_remote(Reflect)).await;
         let reflected = reflected.map_err(|_| not_in_time(peering.timeout))?;
         let text = reflected.map_err(|error| failure_of(&error, None))?.schema;
@@ -89,7 +75,7 @@ async fn run(options: &Call, out: &mut Vec<u8>) -> Ended {
 
     let peer = match peer {
         Some(peer) => peer,
-        None => connect(peering).await?,
+        None => connect(&peering.peer, peering.connect_timeout, refuses()).await?,
     };
     let write = arguments.writing(&asked);
     if *one_way || known.is_some_and(|known| !known.requires_answer) {
@@ -116,23 +102,32 @@ async fn run(options: &Call, out: &mut Vec<u8>) -> Ended {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Connects, and answers no call.
-async fn connect(peering: &Peering) -> Result<Peer, Failure> {
-    let connected = timeout(peering.connect_timeout, peering.peer.connect()).await;
-    let connection: Connection = match connected {
+/// Connects, with what answers the calls of the peer.
+pub(crate) async fn connect(
+    peer: &Address,
+    within: Duration,
+    responders: Responders,
+) -> Result<Peer, Failure> {
+    let connection: Connection = match timeout(within, peer.connect()).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return Err(Failure::new(exit::NO_CONNECTION, Report(&error))),
         Err(_) => {
-            let what = format!("no connection within {:?}", peering.connect_timeout);
-            return Err(Failure::new(exit::NO_CONNECTION, what));
+            return Err(Failure::new(
+                exit::NO_CONNECTION,
+                format!("no connection within {within:?}"),
+            ));
         }
     };
-    let unhandled = |call: ReceivedCall| async move {
+    Ok(connection.responders(responders).spawn())
+}
+
+/// Answers no call.
+fn refuses() -> Responders {
+    Responders::new(()).fallback(|call: ReceivedCall| async move {
         let command = String::from_utf8_lossy(&call.command).into_owned();
         eprintln!("ampctl: the peer calls {command:?}, which is not handled");
         Err(RemoteError::unhandled(&call.command))
-    };
-    Ok(connection.responders(Responders::new(()).fallback(unhandled)).spawn())
+    })
 }
 
 /// The values of a whole box: JSON, or a file or standard input with it.

@@ -1,5 +1,9 @@
 //! What exit codes mean.
 
+use std::fmt::Display;
+
+use crate::mistake::Mistake;
+
 /// A declared error, or for `check` a change that breaks peers.
 pub(crate) const DECLARED: u8 = 1;
 /// Something is wrong with what was asked for, and nothing was sent.
@@ -18,3 +22,21 @@ pub(crate) const NO_FIT: u8 = 7;
 pub(crate) const NOT_IN_TIME: u8 = 124;
 /// Interrupted by the user.
 pub(crate) const INTERRUPTED: u8 = 130;
+
+/// Why it did not come to what was asked for, and the exit code for that.
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) said: String,
+}
+
+impl Failure {
+    pub(crate) fn new(code: u8, said: impl Display) -> Self {
+        Self { code, said: format!("ampctl: {said}") }
+    }
+}
+
+impl From<Mistake> for Failure {
+    fn from(mistake: Mistake) -> Self {
+        Self::new(WRONG_USE, mistake)
+    }
+}

@@ -5,6 +5,7 @@ mod call;
 mod check;
 mod describe;
 mod exit;
+mod listen;
 mod mistake;
 mod options;
 mod packages;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let mut out = Vec::new();
     let done = match options.subcommand {
         Subcommand::Call(options) => call::call(&options, &mut out),
+        Subcommand::Listen(options) => listen::listen(&options),
         Subcommand::Describe(options) => describe::describe(&options, &mut out),
         Subcommand::Check(options) => check::check(&options, &mut out),
         Subcommand::Completions { shell } => {

@@ -27,6 +27,8 @@ pub(crate) struct Options {
 pub(crate) enum Subcommand {
     /// Makes one call, and prints the answer as JSON
     Call(Call),
+    /// Prints what the peer calls, a line of JSON for each call, and answers that it is not handled
+    Listen(Listen),
     /// Shows the commands of a schema, or all that is known of one
     Describe(Describe),
     /// Tells which changes of a schema break peers that know it as it was
@@ -95,6 +97,24 @@ pub(crate) struct Call {
     /// How the answer is printed: `json`, `pretty`, `value:KEY` or `none`; pretty on a terminal
     #[arg(long, value_parser = output)]
     pub(crate) output: Option<Output>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Listen {
+    /// The peer: `unix:PATH`, `unix:@ABSTRACT` or `tcp:HOST:PORT`
+    pub(crate) peer: Address,
+    /// Where the schema of what the peer calls is: a file, or `git:REVISION:PATH`
+    #[arg(long = "schema", value_name = "SCHEMA")]
+    pub(crate) schemas: Vec<String>,
+    /// Ends after so many calls
+    #[arg(long)]
+    pub(crate) count: Option<u64>,
+    /// Ends after such a time
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// How long connecting may take
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub(crate) connect_timeout: Duration,
 }
 
 /// How an answer is printed.
