@@ -5,6 +5,7 @@ mod builder;
 mod by_name;
 mod byte_stream;
 mod call;
+mod counted;
 mod driver;
 mod halves;
 mod lane_turn;
@@ -28,7 +29,8 @@ pub use builder::Connection;
 pub use builder::from_process;
 pub(crate) use byte_stream::ByteStream;
 pub use call::{Call, NamedCall};
-pub(crate) use driver::{Driver, following};
+pub(crate) use counted::following;
+pub(crate) use driver::Driver;
 pub(crate) use lane_turn::LaneTurn;
 pub use peer::Peer;
 #[cfg(feature = "tower")]

@@ -2,8 +2,7 @@
 
 use std::cell::Cell;
 use std::ptr;
-
-use super::shared::Shared;
+use std::sync::Arc;
 
 thread_local!(static POLLED: Cell<Polled> = const { Cell::new(Polled::NOTHING) });
 
@@ -11,7 +10,7 @@ thread_local!(static POLLED: Cell<Polled> = const { Cell::new(Polled::NOTHING) }
 #[derive(Clone, Copy)]
 struct Polled {
     /// The connection whose responder it is. It is only compared.
-    connection: *const Shared,
+    connection: *const (),
     /// Whether the driver polls it, which does nothing else meanwhile.
     by_driver: bool,
 }
@@ -26,19 +25,19 @@ pub(crate) struct Polling {
 }
 
 impl Polling {
-    pub(super) fn by_driver(shared: &Shared) -> Self {
-        Self::new(Polled { connection: shared, by_driver: true })
+    pub(super) fn by_driver<C>(connection: &Arc<C>) -> Self {
+        Self::new(Polled { connection: Arc::as_ptr(connection).cast(), by_driver: true })
     }
 
-    pub(super) fn by_task(shared: &Shared) -> Self {
-        Self::new(Polled { connection: shared, by_driver: false })
+    pub(super) fn by_task<C>(connection: &Arc<C>) -> Self {
+        Self::new(Polled { connection: Arc::as_ptr(connection).cast(), by_driver: false })
     }
 
     /// Middleware polls it, on whatever task that runs.
     #[cfg(feature = "tower")]
-    pub(crate) fn by_middleware(shared: &Shared) -> Self {
+    pub(crate) fn by_middleware<C>(connection: &Arc<C>) -> Self {
         let by_driver = POLLED.get().by_driver;
-        Self::new(Polled { connection: shared, by_driver })
+        Self::new(Polled { connection: Arc::as_ptr(connection).cast(), by_driver })
     }
 
     fn new(polled: Polled) -> Self {
@@ -53,8 +52,8 @@ impl Drop for Polling {
 }
 
 /// Whether this thread polls a responder of the connection.
-pub(super) fn is_within_responder(shared: &Shared) -> bool {
-    ptr::eq(POLLED.get().connection, shared)
+pub(super) fn is_within_responder<C>(connection: &Arc<C>) -> bool {
+    ptr::eq(POLLED.get().connection, Arc::as_ptr(connection).cast())
 }
 
 /// Whether this thread polls a responder in a driver.

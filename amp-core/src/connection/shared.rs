@@ -21,7 +21,6 @@ use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
 use crate::proto::{self, BoxNumber, Core, Host, Released, Situation, Wants};
-use crate::responder::Locator;
 
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -62,9 +61,10 @@ pub(crate) struct State {
     pub(super) line: Option<Box<Line>>,
     /// Who waits until fewer run, once the peer has gone.
     pub(super) leftover: Option<Waker>,
-    /// What answers from the next call on, when that was replaced. `None` once the connection has
-    /// ended: it may hold a [`Peer`](super::Peer), and that this.
-    pub(super) replaced: Option<Arc<Locator>>,
+    /// The locator that answers from the next call on, when it was replaced. `None` once the
+    /// connection has ended: it may hold a [`Peer`](super::Peer), and that this. Its type is not
+    /// named here, since it knows connections.
+    pub(super) replaced: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What the core of a connection keeps for it.
@@ -308,7 +308,7 @@ impl Shared {
     }
 
     /// Lets these responders answer from the next call on.
-    pub(crate) fn replace_locator(&self, locator: Arc<Locator>) {
+    pub(crate) fn replace_locator(&self, locator: Arc<dyn Any + Send + Sync>) {
         // The one that is not needed is dropped once the lock is.
         let mut dropped = Some(locator);
         self.with(|state| {

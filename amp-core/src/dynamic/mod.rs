@@ -64,11 +64,9 @@ mod scope;
 #[cfg(test)]
 mod tests;
 mod value;
-mod values;
 
 pub use integer::{Integer, IntegerError};
 #[cfg(feature = "json")]
 pub use json::JsonError;
 pub use scope::Scope;
-pub use value::Value;
-pub use values::Values;
+pub use value::{Value, Values};

@@ -2,7 +2,6 @@ use bytes::Bytes;
 use std::borrow::Cow;
 
 use crate::boxes::{AmpBox, BoxError, MAX_VALUE, keys};
-use crate::proto::CloseReason;
 use crate::report::Escaped;
 
 /// A peer that does not keep to the protocol. It ends the connection.
@@ -22,44 +21,6 @@ pub enum ProtocolError {
     /// what it sends could be taken for the other protocol.
     #[error("both sides ask for a protocol switch at once")]
     SwitchesCross,
-}
-
-/// More calls were to be outstanding than the limit allows. Only the one call fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{limit} calls are outstanding already, which is the limit")]
-pub struct TooManyCalls {
-    /// The limit, in calls.
-    pub limit: usize,
-}
-
-/// A call that was not queued. Nothing was sent.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NotQueued {
-    /// Too many calls are outstanding.
-    #[error(transparent)]
-    TooManyCalls(#[from] TooManyCalls),
-    /// Its box would be over a limit of this side.
-    #[error(transparent)]
-    TooLarge(#[from] BoxError),
-    /// No more calls are made: the connection ends, or nothing can be sent.
-    #[error(transparent)]
-    Closed(CloseReason),
-}
-
-/// A protocol switch that cannot be made now. Nothing was sent.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SwitchRefused {
-    /// Another one is under way.
-    #[error("a protocol switch is under way")]
-    UnderWay,
-    /// The transport was replaced by a switch before, by that to TLS: that happens once at most.
-    #[error("TLS has been started before")]
-    Replaced,
-    /// The call that asks for it was not queued.
-    #[error(transparent)]
-    NotQueued(#[from] NotQueued),
 }
 
 /// An error that a peer answered with: what `_error_code` and `_error_description` say.

@@ -48,6 +48,7 @@ mod inbound;
 mod lanes;
 mod limits;
 mod liveness;
+mod not_queued;
 mod outgoing;
 mod phase;
 mod policy;
@@ -65,9 +66,10 @@ pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
 pub use body::Body;
 pub(crate) use body::Scratch;
 pub use calls::CallId;
-pub use error::{NotQueued, ProtocolError, RemoteError, SwitchRefused, TooManyCalls};
+pub use error::{ProtocolError, RemoteError};
 pub use host::Host;
 pub use limits::Limits;
+pub use not_queued::{NotQueued, SwitchRefused, TooManyCalls};
 pub use outgoing::Outgoing;
 pub use policy::FailurePolicy;
 pub use reason::CloseReason;
@@ -82,7 +84,7 @@ pub(crate) use {
     inbound::{Inbound, Looked, Reading, Received, Sorted},
     lanes::{LaneId, Place, Turn},
     liveness::{Liveness, Pings},
-    outgoing::Removed,
+    outgoing::removing::Removed,
     phase::End,
     released::Released,
     switch::Leaving,

@@ -1,5 +1,5 @@
 #[cfg(feature = "tokio")]
-mod removing;
+pub(super) mod removing;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -8,9 +8,6 @@ use std::io::IoSlice;
 use super::Body;
 use crate::argument::Attachment;
 use crate::boxes::Segment;
-
-#[cfg(feature = "tokio")]
-pub(crate) use removing::Removed;
 
 /// From this size on, in bytes, pairs are sent from where they are rather than copied.
 const OWN_SEGMENT: usize = 16 << 10;

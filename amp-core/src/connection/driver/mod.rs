@@ -23,7 +23,6 @@ mod watching;
 mod writing;
 
 pub(crate) use pinger::{Pinger, Watching};
-pub(crate) use running::following;
 pub(crate) use state::Driver;
 
 #[cfg(test)]

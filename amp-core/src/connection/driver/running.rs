@@ -1,4 +1,4 @@
-//! Responders that have to wait, on tasks of their own, and what runs after their answers.
+//! Responders that have to wait, on tasks of their own.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tracing::Instrument;
 
+use super::super::counted::Running;
 use super::super::polling::Polling;
 use super::super::settings::Settings;
-use super::super::shared::{After, Shared};
-use crate::observing::outliving;
-use crate::proto::{Admission, BoxNumber, Received, Refusal};
+use super::super::shared::Shared;
+use crate::proto::{Admission, Received, Refusal};
 use crate::responder::{Locator, Question};
 
 /// What a connection answers already, as it was when the driver last looked.
@@ -74,68 +74,5 @@ pub(super) fn begin(
         tokio::spawn(OnTask { responding, running }.instrument(span));
     } else if let Some(number) = number {
         shared.with(|state| state.core.claims.remove(*number));
-    }
-}
-
-/// What runs after an answer, which counts with so many bytes of its call, and what that has claimed,
-/// until it is done or dropped. A graceful end does not wait for it: it may wait for that end.
-pub(crate) fn following(
-    shared: &Arc<Shared>,
-    len: usize,
-    number: Option<BoxNumber>,
-    after: impl Future<Output = ()> + Send + 'static,
-) -> After {
-    let running = Running::count(Arc::clone(shared), len, number, true);
-    Box::pin(async move {
-        after.await;
-        drop(running);
-    })
-}
-
-/// Counts a responder that has been started and is not done, or what runs after its answer, and the
-/// bytes of its call, and what that has claimed.
-pub(super) struct Running {
-    shared: Arc<Shared>,
-    len: usize,
-    number: Option<BoxNumber>,
-    /// Whether it runs after the answer.
-    after: bool,
-}
-
-impl Running {
-    pub(super) fn new(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>) -> Self {
-        Self::count(shared, len, number, false)
-    }
-
-    fn count(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>, after: bool) -> Self {
-        let outlives = shared.with(|state| {
-            state.core.begin(len, after);
-            if let Some(number) = number.filter(|_| after) {
-                state.core.claims.hold(number);
-            }
-            state.core.end.over().is_some()
-        });
-        if outlives {
-            outliving::add(1);
-            #[cfg(feature = "metrics")]
-            outliving::report(1);
-        }
-        Self { shared, len, number, after }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let (outlived, leftover) = self.shared.with(|state| {
-            state.core.finish(self.len, self.after);
-            if let Some(number) = self.number {
-                state.core.claims.remove(number);
-            }
-            (state.core.end.over().is_some(), state.leftover.take())
-        });
-        leftover.into_iter().for_each(Waker::wake);
-        if outlived {
-            outliving::remove();
-        }
     }
 }

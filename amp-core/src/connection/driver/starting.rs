@@ -1,11 +1,13 @@
 //! Calls that were received: when they are begun, and that they are refused.
 
+use std::sync::Arc;
+
 use super::super::peer::Peer;
 use super::running::begin;
 use super::state::Driver;
 use crate::error::CloseReason;
 use crate::proto::{Received, Refusal, Wants};
-use crate::responder::{Question, Undeclared};
+use crate::responder::{Locator, Question, Undeclared};
 
 impl Driver {
     /// Starts the responders of the calls that were received. Most of them answer at once, so this
@@ -38,7 +40,7 @@ impl Driver {
             state.replaced.take()
         });
         // Those that were there before are dropped here, and their state is the user's.
-        if let Some(locator) = replaced {
+        if let Some(Ok(locator)) = replaced.map(Arc::downcast::<Locator>) {
             self.locator = locator;
         }
     }
