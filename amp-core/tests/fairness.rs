@@ -1,22 +1,20 @@
 //! Whoever is never without work lets others have their turn. All of it is on one thread.
 #![cfg(unix)]
 
+mod support;
+
 use amp_core::router::Router;
-use amp_core::{AmpBox, Attachment, Connection, ReceivedCall, RemoteError, Responders, Transport};
-use bytes::{Bytes, BytesMut};
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+use amp_core::{AmpBox, Connection, ReceivedCall, RemoteError, Responders};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
+use support::double::Double;
 use tokio::net::UnixStream;
 
 #[tokio::test]
 async fn a_socket_is_looked_at_while_one_peer_calls_without_end() {
     let answered = Arc::new(AtomicUsize::new(0));
-    let flood = Flood::new([("_ask", "1"), ("_command", "Count")], &Arc::default());
+    let flood = self::flood([("_ask", "1"), ("_command", "Count")], &Arc::default());
     tokio::spawn(Connection::with_transport(flood).responders(counting(&answered, None)).run());
     let calls = until_readable(&answered, 10_000).await;
     assert!(calls <= 4 * 512, "{calls} calls were answered before");
@@ -27,7 +25,7 @@ async fn a_socket_is_looked_at_between_calls_that_take_long() {
     let answered = Arc::new(AtomicUsize::new(0));
     let text = "x".repeat(600);
     let call = [("_ask", "1"), ("_command", "Count"), ("text", &*text)];
-    let flood = Flood::new(call, &Arc::default());
+    let flood = self::flood(call, &Arc::default());
     let responders = counting(&answered, Some(Duration::from_millis(3)));
     tokio::spawn(Connection::with_transport(flood).responders(responders).run());
     let calls = until_readable(&answered, 10).await;
@@ -37,7 +35,7 @@ async fn a_socket_is_looked_at_between_calls_that_take_long() {
 #[tokio::test]
 async fn a_socket_is_looked_at_while_a_router_is_flooded() {
     let bytes = Arc::new(AtomicUsize::new(0));
-    let flood = Flood::new([("_command", "Count"), ("_route", "nowhere")], &bytes);
+    let flood = self::flood([("_command", "Count"), ("_route", "nowhere")], &bytes);
     let router = Router::with_transport(flood);
     let _routes = router.spawn();
     let bytes = until_readable(&bytes, 1 << 20).await;
@@ -69,56 +67,10 @@ fn counting(answered: &Arc<AtomicUsize>, work: Option<Duration>) -> Responders {
 }
 
 /// A stream on which the same call comes again and again, and that takes all that is sent.
-struct Flood {
-    call: Bytes,
-    /// What comes next, of the call.
-    next: Bytes,
-    received: Arc<AtomicUsize>,
-}
-
-impl Flood {
-    fn new<const N: usize>(call: [(&str, &str); N], received: &Arc<AtomicUsize>) -> Self {
-        let call = AmpBox::from_pairs(call).unwrap().to_bytes();
-        Self { next: call.clone(), call, received: Arc::clone(received) }
-    }
-}
-
-impl Transport for Flood {
-    fn poll_receive(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        _: &mut Vec<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        let before = buffer.len();
-        while buffer.len() < buffer.capacity() {
-            let room = buffer.capacity() - buffer.len();
-            let count = room.min(self.next.len());
-            let part = self.next.split_to(count);
-            buffer.extend_from_slice(&part);
-            if self.next.is_empty() {
-                self.next = self.call.clone();
-            }
-        }
-        let received = buffer.len() - before;
-        self.received.fetch_add(received, Ordering::Relaxed);
-        Poll::Ready(Ok(received))
-    }
-
-    fn poll_send(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        _: &mut VecDeque<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.iter().map(|slice| slice.len()).sum()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
+fn flood<const N: usize>(call: [(&str, &str); N], received: &Arc<AtomicUsize>) -> Double {
+    let received = Arc::clone(received);
+    let call = AmpBox::from_pairs(call).unwrap().to_bytes();
+    Double::flood(call, move |count| {
+        received.fetch_add(count, Ordering::Relaxed);
+    })
 }

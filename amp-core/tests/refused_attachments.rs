@@ -1,18 +1,19 @@
 //! A transport that refuses single attachments: their boxes are not sent, and the others keep their
 //! ordinals.
 
+mod support;
+
 use amp_core::argument::{AttachmentKind, DecodeError, EncodeError};
 use amp_core::{
-    AmpBox, Argument, Attachment, BoxLimits, CallError, Command, Connection, Decoder, OneWay, Peer,
-    Proto, RefusedAttachment, Transport, Value, ValueWriter,
+    AmpBox, Argument, BoxLimits, CallError, Command, Connection, Decoder, OneWay, Peer, Proto,
+    RefusedAttachment, Value, ValueWriter,
 };
 use bytes::BytesMut;
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use support::double::{self, Double};
 
 /// What is sent in place of what is refused.
 const STAND_IN: u64 = 0;
@@ -65,29 +66,11 @@ struct Sent {
     sender: Option<Waker>,
 }
 
-/// Receives nothing.
-struct Recording {
-    sent: Arc<Mutex<Sent>>,
-    on_any_task: bool,
-}
-
-impl Transport for Recording {
-    fn poll_receive(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &mut BytesMut,
-        _: &mut Vec<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-
-    fn poll_send(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        attachments: &mut VecDeque<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        let mut sent = self.sent.lock().unwrap();
+/// Notes what is sent, and refuses some of the attachments.
+fn recording(sent: Arc<Mutex<Sent>>) -> Double {
+    let double = Double::new().carries(kind());
+    double.takes(move |cx, bytes, attachments| {
+        let mut sent = sent.lock().unwrap();
         if sent.full {
             sent.sender = Some(cx.waker().clone());
             return Poll::Pending;
@@ -104,24 +87,8 @@ impl Transport for Recording {
         for slice in bytes {
             sent.bytes.extend_from_slice(slice);
         }
-        Poll::Ready(Ok(bytes.iter().map(|slice| slice.len()).sum()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn sends_on_any_task(&self) -> bool {
-        self.on_any_task
-    }
-
-    fn attachment_kind(&self) -> Option<AttachmentKind> {
-        Some(kind())
-    }
+        Poll::Ready(Ok(double::len(bytes)))
+    })
 }
 
 /// A side, and what it has sent.
@@ -133,7 +100,7 @@ struct Side {
 impl Side {
     fn new(on_any_task: bool) -> Self {
         let sent = Arc::<Mutex<Sent>>::default();
-        let transport = Recording { sent: Arc::clone(&sent), on_any_task };
+        let transport = recording(Arc::clone(&sent)).on_any_task(on_any_task);
         Self { peer: Connection::with_transport(transport).spawn(), sent }
     }
 

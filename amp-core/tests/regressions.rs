@@ -3,17 +3,15 @@
 mod support;
 
 use amp_core::{AmpBox, ReceivedCall, RemoteError};
-use amp_core::{Attachment, Connection, Limits, Responders, Transport};
-use bytes::{Bytes, BytesMut};
-use std::collections::VecDeque;
+use amp_core::{Connection, Limits, Responders};
+use bytes::Bytes;
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+use support::double::Double;
 use support::{Script, echoing, gated, numbered, settled};
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::Semaphore;
 
 /// Polls once, with nobody to be woken.
@@ -121,30 +119,10 @@ async fn answers_to_calls_that_come_together_are_sent_as_they_are_made() {
 /// A peer that always had more to say kept all other tasks waiting until 7 MB were dealt with.
 #[tokio::test]
 async fn a_peer_that_floods_leaves_other_tasks_their_turn() {
-    /// The same calls again and again, and what of them was not read yet.
-    struct Flood(Bytes, Bytes);
-
-    impl AsyncRead for Flood {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            while buffer.remaining() > 0 {
-                if self.1.is_empty() {
-                    self.1 = self.0.clone();
-                }
-                let count = buffer.remaining().min(self.1.len());
-                buffer.put_slice(&self.1.split_to(count));
-            }
-            Poll::Ready(Ok(()))
-        }
-    }
-
     let note = AmpBox::from_pairs([("_command", "Note")]).unwrap().to_bytes();
     let note_len = note.len() as u64;
-    let flood = Flood(Bytes::from(note.repeat(10_000)), Bytes::new());
-    let peer = Connection::from_halves(flood, tokio::io::sink()).spawn();
+    let flood = Double::flood(Bytes::from(note.repeat(10_000)), |_| ());
+    let peer = Connection::with_transport(flood).spawn();
     let other = peer.clone();
     let turns = async move {
         for _ in 0..3 {
@@ -166,38 +144,9 @@ async fn a_peer_that_floods_leaves_other_tasks_their_turn() {
 /// The connection went on trying for ever.
 #[tokio::test]
 async fn a_transport_that_takes_nothing_ends_the_connection() {
-    struct Full;
-
-    impl Transport for Full {
-        fn poll_receive(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &mut BytesMut,
-            _: &mut Vec<Attachment>,
-        ) -> Poll<io::Result<usize>> {
-            Poll::Pending
-        }
-
-        fn poll_send(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &[IoSlice<'_>],
-            _: &mut VecDeque<Attachment>,
-        ) -> Poll<io::Result<usize>> {
-            Poll::Ready(Ok(0))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
+    let full = Double::new().takes(|_, _, _| Poll::Ready(Ok(0)));
     let limits = Limits { close_timeout: Duration::ZERO, ..Limits::default() };
-    let peer = Connection::with_transport(Full).limits(limits).spawn();
+    let peer = Connection::with_transport(full).limits(limits).spawn();
     let error = peer.call_by_name("A", numbered(1)).await.unwrap_err();
     assert_eq!(amp_core::Report(&error).to_string(), "the connection is closed: write zero");
 }

@@ -5,17 +5,17 @@
 mod support;
 
 use amp_core::{CallError, CloseReason, Command, Report, Responders};
-use amp_unix::{Descriptor, DescriptorError, IUnixTransport, connection_over, socket};
-use bytes::BytesMut;
+use amp_unix::{Descriptor, DescriptorError, connection_over, socket};
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 use support::numbered::{number, numbered};
+use support::over::Over;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep};
@@ -87,50 +87,24 @@ fn take() -> Responders {
     })
 }
 
-/// The kernel takes descriptors again after so many attempts.
-struct Full {
-    stream: UnixStream,
-    attempts: usize,
-}
-
-impl IUnixTransport for Full {
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        descriptors: &mut Vec<OwnedFd>,
-    ) -> Poll<io::Result<usize>> {
-        self.stream.poll_receive(cx, buffer, descriptors)
-    }
-
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if !descriptors.is_empty() && self.attempts > 0 {
-            self.attempts -= 1;
-            return Poll::Ready(Err(DescriptorError::TooManyInFlight.into()));
+/// The kernel takes descriptors again after so many attempts. Calls meet that too, outside of the
+/// connection's task.
+fn full(stream: UnixStream, mut attempts: usize) -> Over {
+    let over = Over::new(stream, move |_, descriptors| {
+        if descriptors == 0 || attempts == 0 {
+            return None;
         }
-        self.stream.poll_send(cx, bytes, descriptors)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_shutdown(cx)
-    }
-
-    /// So that calls meet it too, outside of the connection's task.
-    fn sends_on_any_task(&self) -> bool {
-        true
-    }
+        attempts -= 1;
+        Some(Poll::Ready(Err(DescriptorError::TooManyInFlight.into())))
+    });
+    over.on_any_task()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_waits_until_descriptors_can_be_sent_again() {
     for attempts in [1, 2, 100] {
         let (near, far) = UnixStream::pair().unwrap();
-        let peer = connection_over(Full { stream: near, attempts }).spawn();
+        let peer = connection_over(full(near, attempts)).spawn();
         let _far = amp_unix::connection(far).unwrap().responders(take()).spawn();
         for n in 0..2 {
             peer.call_remote(Take { n, file: numbered(n) }).await.unwrap();
@@ -145,7 +119,7 @@ fn a_call_from_outside_of_the_runtime_waits_too() {
     let (peer, _far) = runtime.block_on(async {
         let (near, far) = UnixStream::pair().unwrap();
         let far = amp_unix::connection(far).unwrap().responders(take()).spawn();
-        (connection_over(Full { stream: near, attempts: 3 }).spawn(), far)
+        (connection_over(full(near, 3)).spawn(), far)
     });
     std::thread::spawn(move || {
         let elsewhere = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -161,7 +135,7 @@ fn a_call_from_outside_of_the_runtime_waits_too() {
 async fn a_connection_that_cannot_send_for_long_says_why() {
     let (near, far) = UnixStream::pair().unwrap();
     let began = Instant::now();
-    let peer = connection_over(Full { stream: near, attempts: usize::MAX }).spawn();
+    let peer = connection_over(full(near, usize::MAX)).spawn();
     let first = tokio::spawn(peer.call_remote(Take { n: 0, file: numbered(0) }));
     while !peer.is_closed() {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -181,81 +155,34 @@ async fn a_connection_that_cannot_send_for_long_says_why() {
 
 /// Too many are on their way; then the socket is full for 30 seconds, since the peer does not read;
 /// then too many are on their way again.
-struct Alternating(UnixStream, usize, Option<Pin<Box<Sleep>>>);
-
-impl IUnixTransport for Alternating {
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        descriptors: &mut Vec<OwnedFd>,
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_receive(cx, buffer, descriptors)
-    }
-
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.1 {
-            0 | 2 => {
-                self.1 += 1;
-                Poll::Ready(Err(DescriptorError::TooManyInFlight.into()))
+fn alternating(stream: UnixStream) -> Over {
+    let mut attempts = 0;
+    let mut full: Option<Pin<Box<Sleep>>> = None;
+    Over::new(stream, move |cx, _| {
+        if attempts == 1 {
+            let full = full.get_or_insert_with(|| Box::pin(sleep(Duration::from_secs(30))));
+            if full.as_mut().poll(cx).is_pending() {
+                return Some(Poll::Pending);
             }
-            1 => {
-                let full = self.2.get_or_insert_with(|| Box::pin(sleep(Duration::from_secs(30))));
-                ready!(full.as_mut().poll(cx));
-                self.1 = 2;
-                self.poll_send(cx, bytes, descriptors)
-            }
-            _ => self.0.poll_send(cx, bytes, descriptors),
+            attempts = 2;
         }
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_shutdown(cx)
-    }
+        if attempts > 2 {
+            return None;
+        }
+        attempts += 1;
+        Some(Poll::Ready(Err(DescriptorError::TooManyInFlight.into())))
+    })
 }
 
 /// What it waits for meanwhile does not count.
 #[tokio::test(start_paused = true)]
 async fn each_wait_for_others_has_its_own_time() {
     let (near, far) = UnixStream::pair().unwrap();
-    let peer = connection_over(Alternating(near, 0, None)).spawn();
+    let peer = connection_over(alternating(near)).spawn();
     let _far = amp_unix::connection(far).unwrap().responders(take()).spawn();
     let began = Instant::now();
     peer.call_remote(Take { n: 1, file: numbered(1) }).await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(30));
-}
-
-/// Counts how often something is to be sent.
-struct Counting(UnixStream, Arc<AtomicUsize>);
-
-impl IUnixTransport for Counting {
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        descriptors: &mut Vec<OwnedFd>,
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_receive(cx, buffer, descriptors)
-    }
-
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.poll_send(cx, bytes, descriptors)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_shutdown(cx)
-    }
 }
 
 /// Linux counts what a user has sent and nobody has received yet, unless it is root.
@@ -274,7 +201,12 @@ fn a_call_goes_out_once_others_have_received_what_was_on_its_way() {
 
             let (near, far) = UnixStream::pair().unwrap();
             let attempts = Arc::<AtomicUsize>::default();
-            let peer = connection_over(Counting(near, Arc::clone(&attempts))).spawn();
+            let counted = Arc::clone(&attempts);
+            let counting = Over::new(near, move |_, _| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                None
+            });
+            let peer = connection_over(counting).spawn();
             let _far = amp_unix::connection(far).unwrap().responders(take()).spawn();
             let call = tokio::spawn(peer.call_remote(Take { n: 7, file: numbered(7) }));
             while attempts.load(Ordering::Relaxed) < 2 {

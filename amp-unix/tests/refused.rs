@@ -6,14 +6,14 @@ mod support;
 use amp_core::{
     Arguments, CallError, CloseReason, Command, FailurePolicy, OneWay, Peer, Report, Responders,
 };
-use amp_unix::{Descriptor, IUnixTransport, connection, connection_over};
-use bytes::BytesMut;
-use std::io::{self, IoSlice, PipeReader, Read};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use amp_unix::{Descriptor, connection, connection_over};
+use std::io::{self, PipeReader, Read};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use support::numbered::{number, numbered};
+use support::over::Over;
 use support::without_leak;
 use tokio::net::UnixStream;
 
@@ -116,37 +116,13 @@ async fn refuses(peer: &Peer, other: &Peer, noticed: &AtomicU64, on: impl Fn(boo
 }
 
 /// Has a peer that takes descriptors when it wants to.
-struct Refusing(UnixStream, Arc<AtomicBool>);
-
-impl IUnixTransport for Refusing {
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        descriptors: &mut Vec<OwnedFd>,
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_receive(cx, buffer, descriptors)
-    }
-
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if !descriptors.is_empty() && !self.1.load(Ordering::Relaxed) {
-            return Poll::Ready(Err(io::ErrorKind::PermissionDenied.into()));
-        }
-        self.0.poll_send(cx, bytes, descriptors)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_shutdown(cx)
-    }
-
-    fn sends_on_any_task(&self) -> bool {
-        self.0.sends_on_any_task()
-    }
+fn refusing(stream: UnixStream, takes: &Arc<AtomicBool>) -> Over {
+    let takes = Arc::clone(takes);
+    let over = Over::new(stream, move |_, descriptors| {
+        let refuses = descriptors > 0 && !takes.load(Ordering::Relaxed);
+        refuses.then(|| Poll::Ready(Err(io::ErrorKind::PermissionDenied.into())))
+    });
+    over.on_any_task()
 }
 
 #[test]
@@ -154,7 +130,7 @@ fn a_transport_that_refuses_fails_the_calls_that_it_refuses() {
     without_leak("a_transport_that_refuses_fails_the_calls_that_it_refuses", || async {
         let (near, far) = UnixStream::pair().unwrap();
         let (takes, noticed) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let near = connection_over(Refusing(near, Arc::clone(&takes)));
+        let near = connection_over(refusing(near, &takes));
         let peer = near.responders(responders(&noticed)).spawn();
         let other = connection(far).unwrap().responders(responders(&noticed)).spawn();
         refuses(&peer, &other, &noticed, |on| takes.store(on, Ordering::Relaxed)).await;
@@ -203,7 +179,7 @@ mod passrights {
 fn what_is_refused_is_closed() {
     without_leak("what_is_refused_is_closed", || async {
         let (near, far) = UnixStream::pair().unwrap();
-        let peer = connection_over(Refusing(near, Arc::default())).spawn();
+        let peer = connection_over(refusing(near, &Arc::default())).spawn();
         let _other = connection(far).unwrap().spawn();
         let (reader, writer) = std::io::pipe().unwrap();
         let file = Some(writer.into());
@@ -219,7 +195,7 @@ fn many_calls_that_are_refused_together_leave_no_trace() {
     without_leak("many_calls_that_are_refused_together_leave_no_trace", || async {
         let (near, far) = UnixStream::pair().unwrap();
         let takes = Arc::<AtomicBool>::default();
-        let peer = connection_over(Refusing(near, Arc::clone(&takes))).spawn();
+        let peer = connection_over(refusing(near, &takes)).spawn();
         let far = connection(far).unwrap().responders(responders(&Arc::default())).spawn();
         let mut calls = tokio::task::JoinSet::new();
         for n in 0..200 {
@@ -243,7 +219,7 @@ fn many_calls_that_are_refused_together_leave_no_trace() {
 #[tokio::test]
 async fn an_answer_that_is_refused_ends_the_connection_where_failures_do() {
     let (near, far) = UnixStream::pair().unwrap();
-    let near = connection_over(Refusing(near, Arc::default())).policy(FailurePolicy::Close);
+    let near = connection_over(refusing(near, &Arc::default())).policy(FailurePolicy::Close);
     let peer = near.responders(responders(&Arc::default())).spawn();
     let other = connection(far).unwrap().spawn();
     let error = pass(&other, 1, false, true).await.unwrap_err();
@@ -256,7 +232,7 @@ async fn an_answer_that_is_refused_ends_the_connection_where_failures_do() {
 #[tokio::test]
 async fn a_call_that_was_dropped_is_refused_in_silence() {
     let (near, far) = UnixStream::pair().unwrap();
-    let peer = connection_over(Refusing(near, Arc::default())).spawn();
+    let peer = connection_over(refusing(near, &Arc::default())).spawn();
     let _other = connection(far).unwrap().responders(responders(&Arc::default())).spawn();
     for n in 0..10 {
         let file = Some(numbered(n));
@@ -279,7 +255,7 @@ fn ordinals_stay_in_step_on_several_threads() {
         let test = async {
             let (near, far) = UnixStream::pair().unwrap();
             let takes = Arc::<AtomicBool>::default();
-            let near = connection_over(Refusing(near, Arc::clone(&takes)));
+            let near = connection_over(refusing(near, &takes));
             let peer = near.responders(responders(&Arc::default())).spawn();
             let other = connection(far).unwrap().responders(responders(&Arc::default())).spawn();
             let mut callers = tokio::task::JoinSet::new();

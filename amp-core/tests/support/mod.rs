@@ -1,6 +1,8 @@
 //! What several test programs need; each of them uses a part.
 #![allow(dead_code, reason = "every test program compiles this file for itself")]
 
+pub(crate) mod double;
+
 use amp_core::ReceivedCall;
 use amp_core::{AmpBox, BoxLimits, Connection, Decoder, Peer, RemoteError, Responders};
 use bytes::BytesMut;

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub(crate) mod numbered;
+pub(crate) mod over;
 pub(crate) mod random;
 pub(crate) mod script;
 

@@ -471,6 +471,7 @@ impl Model {
             assert!(sent.boxes.is_empty(), "the {which:?} side has not sent {:?}", sent.boxes);
             assert!(sent.after.is_empty(), "{:?} have not run", sent.after);
             let side = pair.side(which);
+            assert!(side.core.end.is_far(), "an end that was to come has come");
             assert_eq!(side.core.outstanding(), 0);
             assert_eq!((side.core.queued(), side.core.queued_boxes()), (0, 0));
             assert!(!side.core.holds() && !side.core.is_switching());
