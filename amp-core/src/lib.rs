@@ -222,7 +222,7 @@ pub mod __private {
     pub use crate::command::fields::{or_error, read_on};
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay};
     #[cfg(feature = "tokio")]
-    pub use crate::connection::from_process;
+    pub use crate::connection::{CalledBeforeTheStart, from_process};
     #[cfg(feature = "tokio")]
     pub use crate::panics::caught;
     #[cfg(feature = "tokio")]

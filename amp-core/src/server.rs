@@ -55,6 +55,11 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 const ACCEPT_AGAIN_MAX: Duration = Duration::from_secs(1);
 
 /// Accepts connections: a [`TcpListener`], `amp_unix::UnixSocketListener`, or one of your own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an AMP listener",
+    label = "a server cannot accept connections from this",
+    note = "a `tokio::net::UnixListener` is served as an `amp_unix::UnixSocketListener`, which is made `from` it, and a listener of `std` as that of tokio; for any other type implement `amp_core::Listener`"
+)]
 pub trait Listener: Send + 'static {
     /// Waits for the next connection.
     ///

@@ -11,6 +11,7 @@ mod halves;
 mod lane_turn;
 mod lending;
 mod line;
+mod not_started;
 mod notify;
 mod peer;
 mod polling;
@@ -32,6 +33,8 @@ pub use call::{Call, NamedCall};
 pub(crate) use counted::following;
 pub(crate) use driver::Driver;
 pub(crate) use lane_turn::LaneTurn;
+#[doc(hidden)]
+pub use not_started::CalledBeforeTheStart;
 pub use peer::Peer;
 #[cfg(feature = "tower")]
 pub(crate) use polling::Polling;
