@@ -123,6 +123,7 @@ pub mod connection;
 // Only to be read.
 #[cfg(all(any(doc, doctest), feature = "derive", feature = "tokio"))]
 pub mod cookbook;
+mod descriptors;
 #[cfg(feature = "tokio")]
 mod dial;
 pub mod dynamic;

@@ -82,12 +82,13 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Login {
     within: Duration,
-    limit: usize,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
+    /// How many attempts there may be.
+    limit: AtomicUsize,
     succeeded: watch::Sender<bool>,
     /// Has one permit, for whose turn it is. It is closed when there is nothing more to attempt.
     turn: Arc<Semaphore>,
@@ -107,26 +108,28 @@ impl Login {
     /// with the fifth [attempt](Login::attempts) at last.
     pub fn within(within: Duration) -> Self {
         let shared = Shared {
+            limit: AtomicUsize::new(5),
             succeeded: watch::Sender::new(false),
             turn: Arc::new(Semaphore::new(1)),
             begun: AtomicUsize::new(0),
             failed: Mutex::default(),
         };
-        Self { within, limit: 5, shared: Arc::new(shared) }
+        Self { within, shared: Arc::new(shared) }
     }
 
-    /// Sets how many attempts there may be, at least one. 5 by default.
-    pub fn attempts(mut self, limit: usize) -> Self {
-        self.limit = limit.max(1);
+    /// Sets how many attempts there may be, at least one, for all clones. 5 by default.
+    pub fn attempts(self, limit: usize) -> Self {
+        self.shared.limit.store(limit.max(1), Ordering::Relaxed);
         self
     }
 
     /// Begins an attempt, whose secret may be looked at when this resolves: before the costly part.
     ///
-    /// Attempts of one connection are made one at a time. One that follows a failure waits for a
-    /// pause of 250 milliseconds, which doubles with each further one. An attempt has failed when
-    /// it is dropped. When the last one has, the connection is closed as by
-    /// [`Peer::close_gracefully`], so that its answer is still sent.
+    /// Attempts of one connection are made one at a time. One that follows a failure waits for a pause
+    /// of 250 milliseconds, which doubles with each further one. An attempt has failed when it is
+    /// dropped. When the last one has, the connection is closed as by
+    /// [`Peer::close_gracefully`], so that its answer is still sent; and so it is, within a second, when
+    /// more attempts are begun than there may be: who guesses without waiting gets no answers to that.
     ///
     /// # Errors
     ///
@@ -137,9 +140,15 @@ impl Login {
     ///
     /// A future that is dropped before it has resolved is no attempt.
     pub async fn attempt(&self, peer: &Peer) -> Result<Attempt, NoMoreAttempts> {
-        let Self { limit, shared, .. } = self;
-        let refused = NoMoreAttempts { limit: *limit };
-        let mut begun = Begun::new(shared, *limit).ok_or(refused)?;
+        let shared = &self.shared;
+        let limit = shared.limit.load(Ordering::Relaxed);
+        let refused = NoMoreAttempts { limit };
+        let Some(mut begun) = Begun::new(shared, limit) else {
+            if !self.has_succeeded() {
+                peer.shared().drain(FAREWELL);
+            }
+            return Err(refused);
+        };
         let turn = Arc::clone(&shared.turn).acquire_owned().await.map_err(|_| refused)?;
         let pause = {
             let failed = shared.failed();
@@ -243,17 +252,18 @@ impl Drop for Attempt {
         if self.succeeded {
             return;
         }
-        let Login { limit, shared, .. } = &self.login;
+        let shared = &self.login.shared;
+        let limit = shared.limit.load(Ordering::Relaxed);
         let spent = {
             let mut failed = shared.failed();
             failed.count += 1;
             failed.last = Some(Instant::now());
-            failed.count >= *limit
+            failed.count >= limit
         };
         if spent {
             shared.turn.close();
             let peer = self.peer.peer_address();
-            tracing::debug!(%peer, attempts = *limit, "a peer has failed to log in");
+            tracing::debug!(%peer, attempts = limit, "a peer has failed to log in");
             self.peer.shared().drain(FAREWELL);
         }
     }

@@ -6,8 +6,8 @@
 //!
 //! | | one connection | all connections of a server together |
 //! |---|---|---|
-//! | connections, and so descriptors | | by how many descriptors the process may have, 384 of 1024: [`max_connections`](Serve::max_connections) |
-//! | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024, of which responders hold three quarters at most: [`attachments_in_all`](crate::Limits::attachments_in_all) |
+//! | connections, and so descriptors | | by how many descriptors the process may have, 288 of 1024: [`max_connections`](Serve::max_connections) |
+//! | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024 and 65 536 at most, of which responders hold three quarters at most: [`attachments_in_all`](crate::Limits::attachments_in_all) |
 //! | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](crate::Limits::running_responders_max) | 65 536, and 16 small ones for each connection: [`max_running_responders`](Serve::max_running_responders) |
 //! | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
 //! | what is being decoded | 18 bytes for each of a box, and 1 MiB at least: [`decoded_bytes`](crate::Limits::decoded_bytes) | one box on each thread, of 306 MiB at most |
@@ -16,10 +16,10 @@
 //! | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](crate::Limits::send_queue_max) | |
 //! | what is not counted, in bytes: buffers, small boxes and answers | 64 KiB, and a few more for the connection itself | as many for each |
 //! | how long a box may be unfinished | 60 to 120 seconds: [`box_timeout`](crate::Limits::box_timeout) | |
-//! | how long a peer may say nothing | for ever, unless [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) is set | |
+//! | how long a peer may say nothing | for ever while there is room for others, and 10 seconds before its first box when there is none, unless [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) is set | |
 //! | how long a connection takes to end | 5 seconds, or one if the peer is to blame: [`close_timeout`](crate::Limits::close_timeout) | |
-//! | TLS handshakes | 10 seconds each: `TlsListener::handshake_timeout` | 1024 at once: `TlsListener::max_handshakes` |
-//! | routes of a [`Router`](crate::router::Router), which is no connection of a server | 1024, with 32 MiB received in all, and each with 1 MiB of that and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as many for each router |
+//! | TLS handshakes | 10 seconds each: `TlsListener::handshake_timeout` | an eighth of how many descriptors the process may have, 128 of 1024, with those that are done and wait: `TlsListener::max_handshakes` |
+//! | routes of a [`Router`](crate::router::Router), which is no connection of a server, and has no deadline for a box or for a peer that says nothing | 1024, with 32 MiB received in all, and each with 1 MiB of that and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as many for each router |
 //!
 //! A connection may hold as much of what is counted for all as is left: one alone half of it, two a
 //! third each. A connection over that, or over a limit of its own, waits, is refused a call, or ends,
@@ -28,8 +28,8 @@
 //!
 //! Not bounded are what responders make of their calls, and how long they take.
 
-#[cfg(unix)]
-use nix::sys::resource::{Resource, getrlimit};
+mod silent;
+
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -41,7 +41,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
+use self::silent::Silent;
 use crate::connection::{Connection, Driver, Peer};
+use crate::descriptors::Descriptors;
 use crate::panics::{caught, caught_future};
 use crate::proto::Together;
 use crate::report::Report;
@@ -254,12 +256,18 @@ impl<L: Listener> Serve<L> {
         self
     }
 
-    /// Sets how many connections there may be at once, at least one. By default three quarters of
-    /// the descriptors that the process may have when the server is started (`RLIMIT_NOFILE`),
-    /// after 512 are taken off for those that peers may pass, and a quarter of all of them at
-    /// least. The rest is for the program itself. There is no limit where the system has none. At
-    /// this number no more are accepted until one of them has ended: clients that connect meanwhile
-    /// wait in the backlog of the listening socket, and see a connection that is slow.
+    /// Sets how many connections of this server there may be at once, at least one. By default three quarters
+    /// of the descriptors that the process may have when the server is started (`RLIMIT_NOFILE`), after
+    /// half of them are taken off for those that peers may pass, and an eighth for TLS handshakes: 288
+    /// of 1024. The rest is for the program itself. A process that has several servers has to share it
+    /// out. There is no limit where the system has none. A connection that has switched to another
+    /// protocol counts no longer, although it has its descriptor still.
+    ///
+    /// At this number no more are accepted until one of them has ended, or may give way: a connection
+    /// whose peer has not sent a box within 10 seconds ends when another one comes, with
+    /// [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout), the oldest first. So a peer that
+    /// only waits to be called had better send something at the beginning. Clients that connect meanwhile wait in the backlog
+    /// of the listening socket, and see a connection that is slow.
     pub fn max_connections(mut self, max: usize) -> Self {
         self.max_connections = Some(max.max(1));
         self
@@ -323,7 +331,8 @@ impl<L: Listener> Serve<L> {
         let Self { mut listener, mut prepare, mut on_connect, .. } = self;
         let Self { max_connections, max_bytes, max_running_responders, .. } = self;
         let Self { drain_timeout, mut stop_accepting, mut shutdown, .. } = self;
-        let max_connections = max_connections.unwrap_or_else(connections_by_descriptors);
+        let max_connections =
+            max_connections.unwrap_or_else(|| Descriptors::by_default().connections);
         let together = Arc::new(Together::new(max_bytes, max_running_responders));
         let (stop, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
@@ -333,8 +342,37 @@ impl<L: Listener> Serve<L> {
         let (refusals, panics) = (Restraint::default(), Restraint::default());
         // A peer may connect any number of times.
         let failures = Arc::<Restraint>::default();
+        let mut serve = |connection, connections: &mut JoinSet<()>, silent: &mut Silent| {
+            let begun = caught(|| {
+                let connection = prepare(connection)
+                    .failures(Arc::clone(&failures))
+                    .together(Arc::clone(&together));
+                let (peer, driver) = connection.start();
+                on_connect(peer.clone());
+                (peer, driver)
+            });
+            match begun {
+                Ok((peer, driver)) => {
+                    let shared = Arc::clone(peer.shared());
+                    let running = run_until(peer, driver, stopped.clone(), drain_timeout);
+                    silent.push(&shared, connections.spawn(running));
+                }
+                Err(error) => {
+                    restrained!(panics, warn, "a connection was dropped", %error);
+                }
+            }
+        };
+        let mut silent = Silent::default();
+        // What was accepted in place of another, which has sent a box in that moment.
+        let mut waiting = None;
         let told_to_close = loop {
             let room = connections.len() < max_connections;
+            if room && let Some(connection) = waiting.take() {
+                serve(connection, &mut connections, &mut silent);
+                continue;
+            }
+            let may_accept = waiting.is_none() && pause.is_none();
+            let accepts = may_accept && (room || silent.may_give_way());
             let accepted = tokio::select! {
                 () = &mut shutdown => break true,
                 () = &mut stop_accepting => break false,
@@ -347,29 +385,18 @@ impl<L: Listener> Serve<L> {
                     pause = None;
                     continue;
                 }
-                accepted = caught_future(listener.accept()), if room && pause.is_none() => {
+                () = silent.until_one_may_give_way(), if may_accept && !accepts => continue,
+                accepted = caught_future(listener.accept()), if accepts => {
                     accepted.unwrap_or_else(|panic| Err(io::Error::other(panic)))
                 }
             };
             match accepted {
                 Ok(connection) => {
                     next_pause = ACCEPT_AGAIN;
-                    let begun = caught(|| {
-                        let connection = prepare(connection)
-                            .failures(Arc::clone(&failures))
-                            .together(Arc::clone(&together));
-                        let (peer, driver) = connection.start();
-                        on_connect(peer.clone());
-                        (peer, driver)
-                    });
-                    match begun {
-                        Ok((peer, driver)) => {
-                            let running = run_until(peer, driver, stopped.clone(), drain_timeout);
-                            connections.spawn(running);
-                        }
-                        Err(error) => {
-                            restrained!(panics, warn, "a connection was dropped", %error);
-                        }
+                    if connections.len() < max_connections || silent.give_way() {
+                        serve(connection, &mut connections, &mut silent);
+                    } else {
+                        waiting = Some(connection);
                     }
                 }
                 Err(error) if concerns_one_connection(&error) => {
@@ -397,16 +424,6 @@ impl<L: Listener> Serve<L> {
             unsaid => tracing::warn!(unsaid, "more calls failed"),
         }
     }
-}
-
-/// Returns how many connections leave descriptors for what peers pass, and for the program.
-fn connections_by_descriptors() -> usize {
-    #[cfg(unix)]
-    if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let most = (limit.saturating_sub(512) / 4 * 3).max(limit / 4).max(1);
-        return usize::try_from(most).unwrap_or(usize::MAX);
-    }
-    usize::MAX
 }
 
 async fn all_ended(connections: &mut JoinSet<()>) {

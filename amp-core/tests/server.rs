@@ -630,29 +630,47 @@ async fn a_peer_that_breaks_the_protocol_is_not_read_from_for_long() {
     assert!(matches!(peer.closed().await, CloseReason::Protocol(_)));
 }
 
-#[tokio::test]
-async fn a_server_has_no_more_connections_than_it_may_have_descriptors() {
-    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
-    let limit = usize::try_from(limit.unwrap().0).unwrap();
-    let many = (limit.saturating_sub(512) / 4 * 3).max(limit / 4);
-    if many > 4096 {
-        // It would take as many streams.
-        return;
-    }
+/// One that has sent a box does not give way, nor one that has just come.
+#[tokio::test(start_paused = true)]
+async fn whoever_has_been_silent_for_longest_gives_way_when_a_server_is_full() {
+    let second = Duration::from_secs(1);
     let (streams, listener) = scripted();
-    let accepted = Arc::clone(&listener.accepted);
-    tokio::spawn(serve(listener, echoing()).into_future());
-    let near: Vec<_> = (0..many + 5)
-        .map(|_| {
-            let (near, far) = tokio::io::duplex(10);
-            streams.send(Ok(far)).unwrap();
-            near
-        })
-        .collect();
-    while accepted.lock().unwrap().len() < many {
-        tokio::task::yield_now().await;
+    let (peers, mut connected) = mpsc::unbounded_channel();
+    let server = serve(listener, echoing()).max_connections(3).on_connect(move |peer| {
+        peers.send(peer).unwrap();
+    });
+    tokio::spawn(server.into_future());
+    let connect = || {
+        let (near, far) = tokio::io::duplex(1000);
+        streams.send(Ok(far)).unwrap();
+        near
+    };
+    let start = Instant::now();
+    let speaks = Connection::new(connect()).spawn();
+    speaks.call_by_name("Echo", numbered(1)).await.unwrap();
+    let talkative = connected.recv().await.unwrap();
+    let mut silent = connect();
+    silent.write_all(&[0]).await.unwrap();
+    let first = connected.recv().await.unwrap();
+    tokio::time::sleep(4 * second).await;
+    let _later = connect();
+    let second_silent = connected.recv().await.unwrap();
+    // Nobody else comes, so nobody has to go.
+    tokio::time::sleep(4 * second).await;
+    assert!(!first.is_closed());
+    for (peer, at) in [(&first, 10), (&second_silent, 14)] {
+        let client = Connection::new(connect()).spawn();
+        client.call_by_name("Echo", numbered(2)).await.unwrap();
+        assert_eq!(start.elapsed(), at * second, "of virtual time");
+        assert_eq!(peer.closed().await.to_string(), "no box was finished within 10s");
+        assert!(!connected.recv().await.unwrap().is_closed());
+        std::mem::forget(client);
     }
-    settled().await;
-    assert_eq!(accepted.lock().unwrap().len(), many);
-    drop(near);
+    // Now all have sent something, and one who comes waits.
+    let client = Connection::new(connect()).spawn();
+    let mut call = std::pin::pin!(client.call_by_name("Echo", numbered(3)));
+    assert!(tokio::time::timeout(100 * second, &mut call).await.is_err());
+    assert!(!talkative.is_closed());
+    speaks.close().await;
+    call.await.unwrap();
 }

@@ -1,10 +1,7 @@
-//! The attachments that all connections of this process hold together. They count for more than a
-//! connection: open files, of which a process may have so many.
+//! Which attachments are dropped when all connections of this process hold too many.
 //!
 //! When there are too many, those are dropped of whoever has most, the oldest first: what is wanted is
-//! claimed at once, and nobody loses what he has for another who has more. What responders hold cannot
-//! be taken from them, so the more there is of that, the less anyone may add: else a few would have
-//! all of it before the others come.
+//! claimed at once, and nobody loses what he has for another who has more.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

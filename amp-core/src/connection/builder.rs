@@ -176,7 +176,7 @@ impl Connection {
     /// [`CloseReason::Idle`]. No end by default.
     ///
     /// Anything that comes counts, be it a part of a box. While as many responders run as may, this
-    /// side reads ahead to see it: see
+    /// side reads ahead to see it, for four times as long at most: see
     /// [`Limits::running_responders`](crate::Limits::running_responders). While a protocol switch is
     /// being made, no time passes; but that the peer has closed a socket is noticed.
     pub fn idle_timeout(mut self, after: Duration) -> Self {
@@ -219,7 +219,8 @@ impl Connection {
     ///
     /// The first goes out when the connection has been there for as long as `every`, and each
     /// further one so long after the answer to the one before. Any answer will do, `UNHANDLED` too.
-    /// Whatever else comes gives the answer as much time again: it may be behind a lot.
+    /// Whatever else comes gives the answer as much time again: it may be behind a lot. While as many
+    /// responders run as may, this side reads ahead to see it, for four times as long at most.
     ///
     /// ```
     /// # use amp_core::{Connection, Ping};

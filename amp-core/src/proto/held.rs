@@ -4,14 +4,13 @@
 //! What responders hold cannot be taken from them, so the more there is of that, the less anyone may
 //! add: else a few would have all of it before the others come.
 
-#[cfg(all(unix, feature = "tokio"))]
-use nix::sys::resource::{Resource, getrlimit};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::box_number::BoxNumber;
+use crate::descriptors::Descriptors;
 
 /// How many nothing has claimed.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
@@ -147,15 +146,7 @@ pub(crate) fn is_crowded_by(waiting: usize, in_all: usize) -> bool {
 
 /// How many may be held together by default.
 pub(crate) fn default_in_all() -> usize {
-    /// Where the system has no limit that is known here.
-    const FEW: usize = 256;
-    static IN_ALL: LazyLock<usize> = LazyLock::new(|| {
-        #[cfg(all(unix, feature = "tokio"))]
-        if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
-            return usize::try_from(limit / 4).unwrap_or(usize::MAX).clamp(1, 1 << 16);
-        }
-        FEW
-    });
+    static IN_ALL: LazyLock<usize> = LazyLock::new(|| Descriptors::by_default().attachments);
     *IN_ALL
 }
 

@@ -21,7 +21,7 @@ use crate::boxes::BoxLimits;
 /// | [`send_queue_boxes`](Limits::send_queue_boxes) | 65 536 | as at `send_queue` |
 /// | [`send_queue_max`](Limits::send_queue_max), bytes | 64 MiB | the connection ends |
 /// | [`unclaimed_attachments`](Limits::unclaimed_attachments) | 128, or 256 by `RLIMIT_NOFILE` | the connection ends; a call whose responder would hold more is refused |
-/// | [`attachments_in_all`](Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE` | those of whoever has most are dropped; a call whose responder would hold more is refused |
+/// | [`attachments_in_all`](Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE`, 65 536 at most | those of whoever has most are dropped; a call whose responder would hold more is refused |
 /// | [`unclaimed_timeout`](Limits::unclaimed_timeout) | 60 s | the attachment is dropped |
 /// | [`box_timeout`](Limits::box_timeout) | 60 s | the connection ends |
 /// | [`close_timeout`](Limits::close_timeout) | 5 s | the stream is dropped |
@@ -61,7 +61,9 @@ pub struct Limits {
     /// [`running_bytes`](Limits::running_bytes), and than half of what all connections of a server leave.
     /// A peer that has gone ends its connection within about a second so, over sockets and TLS over
     /// them also if it had sent more. One-way commands that it had sent are begun as responders are
-    /// done, also once the connection has ended; calls that want an answer are not.
+    /// done, also once the connection has ended; calls that want an answer are not. Those that name
+    /// attachments fail if they are begun that late: at the end of a connection what nothing has
+    /// claimed is dropped.
     pub running_responders: usize,
     /// Responders that run at once when reading has to go on, which a peer can bring about: it needs
     /// only to leave its answers unread. So this is the bound, and the other one is what honest peers
@@ -111,7 +113,8 @@ pub struct Limits {
     pub unclaimed_attachments: usize,
     /// Attachments that all connections of this process hold together, those that no argument has
     /// claimed and those that running responders hold. By default a quarter of the files that the
-    /// process may have open when this is first asked for (`RLIMIT_NOFILE`): 256 of 1024. When a
+    /// process may have open when this is first asked for (`RLIMIT_NOFILE`), and 65 536 at most: 256 of
+    /// 1024, and 256 on systems that have no such limit. When a
     /// connection receives one over it, some are dropped of those that wait for a box that names them:
     /// those of the connection that has most, the oldest first.
     ///
@@ -153,7 +156,7 @@ impl Default for Limits {
             send_queue_boxes: 1 << 16,
             send_queue: 1 << 20,
             send_queue_max: 64 << 20,
-            unclaimed_attachments: (default_in_all() / 2).clamp(128, 256),
+            unclaimed_attachments: (default_in_all() / 2).clamp(128, 256).min(default_in_all()),
             attachments_in_all: default_in_all(),
             unclaimed_timeout: Duration::from_secs(60),
             box_timeout: Duration::from_secs(60),

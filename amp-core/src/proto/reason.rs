@@ -55,7 +55,9 @@ pub enum CloseReason {
         after: Duration,
     },
     /// The peer has not finished a box in time: see [`Limits::box_timeout`](crate::Limits::box_timeout)
-    /// and [`Connection::first_box_timeout`](crate::Connection::first_box_timeout).
+    /// and [`Connection::first_box_timeout`](crate::Connection::first_box_timeout). Or its server was
+    /// full, and it had sent none:
+    /// see [`Serve::max_connections`](crate::server::Serve::max_connections).
     #[error("no box was finished within {after:?}")]
     BoxTimeout {
         /// How long it had.

@@ -11,6 +11,7 @@ use tokio_rustls::rustls::ServerConfig;
 use super::handshake::{Role, TIMEOUT, connection, handshake};
 use crate::argument::PeerAddress;
 use crate::connection::Connection;
+use crate::descriptors::Descriptors;
 use crate::report::Report;
 use crate::restraint::{Restraint, restrained};
 use crate::server::Listener;
@@ -65,7 +66,8 @@ impl<L: AcceptStream> TlsListener<L> {
     pub fn new(listener: L, config: Arc<ServerConfig>) -> Self {
         let handshakes = JoinSet::new();
         let panics = Restraint::default();
-        Self { listener, config, timeout: TIMEOUT, max_handshakes: 1024, handshakes, panics }
+        let max_handshakes = Descriptors::by_default().handshakes;
+        Self { listener, config, timeout: TIMEOUT, max_handshakes, handshakes, panics }
     }
 
     /// Sets how long a handshake may take. 10 seconds by default.
@@ -74,8 +76,10 @@ impl<L: AcceptStream> TlsListener<L> {
         self
     }
 
-    /// Sets how many handshakes may be under way at once, at least one. 1024 by default. At this
-    /// number no more streams are accepted until one of them is done, or has taken too long.
+    /// Sets how many handshakes may be under way at once, at least one, together with those that are done
+    /// and whose connections the server has no room for yet. By default an eighth of the descriptors
+    /// that the process may have (`RLIMIT_NOFILE`), and 1024 at most: 128 of 1024. At this number
+    /// no more streams are accepted until one of them is done, or has taken too long.
     pub fn max_handshakes(mut self, max: usize) -> Self {
         self.max_handshakes = max.max(1);
         self

@@ -17,8 +17,9 @@ const BYTES: usize = 1 << 20;
 /// processor; twice is enough.
 const TIME: Duration = Duration::from_millis(2);
 
-/// Calls of so many bytes, together, may take long: the clock is looked at behind them. A look
-/// costs too much to have one for each call.
+/// Calls of so many bytes, together, may take long: the clock is looked at behind them. So it is behind
+/// the first call, if there is another one, and whenever there are twice as many, since small ones may
+/// take long too. A look costs too much to have one for each call.
 const LOOK_AFTER: usize = 1024;
 
 /// What a driver has done since others had their turn.
@@ -75,7 +76,7 @@ impl Stint {
 
     #[inline]
     pub(super) fn before_call(&mut self) {
-        if self.slow && self.looked.is_none() {
+        if (self.slow || self.calls == 1) && self.looked.is_none() {
             self.looked = Some(Instant::now());
         }
     }
@@ -86,7 +87,8 @@ impl Stint {
         self.calls += 1;
         self.unlooked += bytes;
         self.over |= self.calls >= BOXES;
-        if self.unlooked >= LOOK_AFTER || self.slow {
+        let doubled = self.calls > 1 && self.calls.is_power_of_two();
+        if self.unlooked >= LOOK_AFTER || doubled || self.slow || self.long > 0 {
             self.look();
         }
     }
@@ -152,5 +154,21 @@ mod tests {
         assert!(large.slow);
         large.reset();
         assert!(!large.slow, "it waits for calls");
+    }
+
+    #[test]
+    fn small_calls_that_take_long_end_it_too() {
+        let mut small = stint(false);
+        for _ in 0..3 {
+            assert!(!small.is_over());
+            small.before_call();
+            std::thread::sleep(TIME);
+            small.after_call(0);
+        }
+        assert!(small.is_over());
+        let mut lone = stint(false);
+        lone.before_call();
+        lone.after_call(0);
+        assert!(lone.looked.is_none(), "a lone call holds nobody up, and costs no look");
     }
 }
