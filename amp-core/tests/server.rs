@@ -674,3 +674,40 @@ async fn whoever_has_been_silent_for_longest_gives_way_when_a_server_is_full() {
     speaks.close().await;
     call.await.unwrap();
 }
+
+/// Nobody tells a connection that others have become fewer, so it looks by itself.
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_others_are_begun_when_those_have_gone() {
+    let (first, second) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let responders = Responders::new(())
+        .respond_by_name("First", gated(Arc::clone(&first)))
+        .respond_by_name("Second", gated(Arc::clone(&second)));
+    let (streams, listener) = scripted();
+    let (peers, mut connected) = mpsc::unbounded_channel();
+    let server = serve(listener, responders).max_running_responders(8);
+    let server = server.on_connect(move |peer| peers.send(peer).unwrap());
+    tokio::spawn(server.into_future());
+    let mut connect = async |command: &'static str| {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        streams.send(Ok(far)).unwrap();
+        let peer = Connection::new(near).spawn();
+        let call = |n| {
+            let peer = peer.clone();
+            tokio::spawn(async move { peer.call_by_name(command, numbered(n)).await })
+        };
+        let calls: Vec<_> = (0..4).map(call).collect();
+        let there = connected.recv().await.unwrap();
+        // What is read ahead is read by then.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        (calls, there)
+    };
+    let (first_calls, _first_there) = connect("First").await;
+    let (second_calls, there) = connect("Second").await;
+    assert_eq!(there.running_responders(), 2);
+    first.add_permits(4);
+    futures_all(first_calls).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(there.running_responders(), 4);
+    second.add_permits(4);
+    futures_all(second_calls).await;
+}

@@ -54,7 +54,11 @@ impl Driver {
         }
         let after = shared.settings.limits.box_timeout;
         inbound.watch_box(!input.buffer.is_empty(), after, timers, now);
-        if !inbound.is_paused() && !shared.wants(Wants::DECIDING) {
+        let paused = inbound.is_paused() || shared.wants(Wants::DECIDING);
+        // Calls that wait until other connections hold less are looked at again by a turn: nobody says
+        // when that is so.
+        let waits = shared.settings.together.is_some() && !inbound.is_idle();
+        if !paused && !waits {
             if timers.is_set(Timer::Look) {
                 timers.stop(Timer::Look);
                 inbound.end_look();
@@ -135,6 +139,10 @@ impl Driver {
         self.timers.set_after(Timer::Look, now, LOOK_EVERY);
         let Self { shared, inbound, line, .. } = self;
         let deciding = shared.wants(Wants::DECIDING);
+        if !inbound.is_paused() && !deciding {
+            inbound.end_look();
+            return false;
+        }
         let closed = || line.transport.has_peer_closed();
         let settings = &shared.settings;
         match inbound.look(closed, deciding, &settings.limits, settings.together.as_deref()) {
