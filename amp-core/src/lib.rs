@@ -96,8 +96,7 @@
 //!   [`reconnect::Client`] makes another one.
 //! - A peer that calls wrongly is answered with an error; whether the connection goes on is the
 //!   [`FailurePolicy`].
-//! - A panic of a responder, of an argument's own code or of a hook costs the call or the
-//! connection
+//! - A panic of a responder, of an argument's own code or of a hook costs the call or the connection
 //!   that it happens for, and nothing else. A program that is built with `panic = "abort"` ends at any
 //!   panic: there, a peer that finds one bug ends the server.
 //! - A peer that does not keep to the protocol loses the connection. One that goes over the

@@ -305,7 +305,7 @@ impl Exchange {
         let id = queued?;
         *stage = Stage::Sent(id);
         if let Some(watch) = watch {
-            watch.tag(|| format!("{:x}", shared.with(|state| state.core.tag(id))));
+            watch.tag(|| format!("{:x}", shared.peek(|state| state.core.tag(id))));
         }
         Poll::Pending
     }

@@ -86,7 +86,7 @@ impl Loan<'_> {
         }
         #[cfg(feature = "metrics")]
         if let Some(line) = &mut self.line {
-            line.report(|| self.shared.with(|state| state.core.counters()));
+            line.report(|| self.shared.peek(|state| state.core.counters()));
         }
     }
 }

@@ -116,7 +116,7 @@ impl Peer {
         let shared = self.shared();
         loop {
             let refusing = shared.refusing.notified();
-            if let Some(reason) = shared.with(|state| state.core.end.refusal().cloned()) {
+            if let Some(reason) = shared.peek(|state| state.core.end.refusal().cloned()) {
                 return reason;
             }
             refusing.await;
@@ -125,11 +125,11 @@ impl Peer {
 
     /// Whether no more calls can be made: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
-        self.shared().with(|state| state.core.end.refusal().is_some())
+        self.shared().peek(|state| state.core.end.refusal().is_some())
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.shared().with(|state| state.core.end.over().is_some())
+        self.shared().peek(|state| state.core.end.over().is_some())
     }
 
     /// Returns the number of the connection, which no other of this process has: `id` in its span.
@@ -149,13 +149,13 @@ impl Peer {
 
     /// What happened on the connection so far.
     pub fn counters(&self) -> Counters {
-        self.shared().with(|state| state.core.counters())
+        self.shared().peek(|state| state.core.counters())
     }
 
     /// How many responders run on the connection at the moment that have had to wait. It goes on to
     /// count once the connection has ended.
     pub fn running_responders(&self) -> usize {
-        self.shared().with(|state| state.core.admission.running)
+        self.shared().peek(|state| state.core.admission.running)
     }
 
     /// Whether both are handles of one connection.

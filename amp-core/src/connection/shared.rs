@@ -144,9 +144,9 @@ impl Shared {
         }
     }
 
-    /// The one way to the state: looks at it or changes it. Then what the connection wants is made
-    /// public, the driver is woken if it waits and there is something for it to do, and so are those
-    /// whom the change concerns; and what the change has let go is dropped.
+    /// The one way to change the state. Then what the connection wants is made public, the driver is
+    /// woken if it waits and there is something for it to do, and so are those whom the change
+    /// concerns; and what the change has let go is dropped.
     ///
     /// No code of a user runs in there, wakers and log subscribers included: it might come back here.
     /// What is to be dropped is returned.
@@ -156,6 +156,13 @@ impl Shared {
         let result = change(&mut state);
         self.unlock(state);
         result
+    }
+
+    /// Looks at the state and changes nothing, so there is nothing to be made public, and nobody to be
+    /// woken.
+    #[inline]
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        look(&self.lock())
     }
 
     /// No panic can leave the state half changed, so a poisoned lock is as good as any.
@@ -278,7 +285,7 @@ impl Shared {
     /// Closes because nobody holds the connection any more; but not when the stream is about to be
     /// handed over, to somebody who does.
     pub(super) fn abandon(&self) {
-        if !self.with(|state| state.core.switch.is_succeeded()) {
+        if !self.peek(|state| state.core.switch.is_succeeded()) {
             self.close(&CloseReason::Local);
         }
     }
@@ -321,6 +328,6 @@ impl Shared {
 
     /// Why the connection has ended, once it has.
     pub(crate) fn over(&self) -> Option<CloseReason> {
-        self.with(|state| state.core.end.over().cloned())
+        self.peek(|state| state.core.end.over().cloned())
     }
 }

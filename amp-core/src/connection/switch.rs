@@ -105,7 +105,7 @@ impl Peer {
         loop {
             // Made before the look, so that a change in between is not missed.
             let changed = self.shared().changed.notified();
-            let replaced = self.shared().with(|state| state.core.switch.has_replaced());
+            let replaced = self.shared().peek(|state| state.core.switch.has_replaced());
             if replaced {
                 return Ok(());
             }

@@ -25,7 +25,7 @@ struct Connected {
 impl Connected {
     fn is_silent(&self) -> bool {
         let silent =
-            |shared: Arc<Shared>| shared.with(|state| state.core.counters().boxes_received) == 0;
+            |shared: Arc<Shared>| shared.peek(|state| state.core.counters().boxes_received) == 0;
         !self.task.is_finished() && self.shared.upgrade().is_some_and(silent)
     }
 }

@@ -18,7 +18,7 @@ impl Driver {
         let situation = self.situation();
         let (within, drained) = self
             .shared
-            .with(|state| (state.core.end.draining(), state.core.is_drained(&situation)));
+            .peek(|state| (state.core.end.draining(), state.core.is_drained(&situation)));
         if let Some(within) = within {
             if !situation.draining {
                 self.timers.set_after(Timer::Drain, now(), within);
@@ -27,7 +27,7 @@ impl Driver {
                 self.shared.close(&CloseReason::Local);
             }
         }
-        if let Some(reason) = self.shared.with(|state| state.core.end.begun().cloned()) {
+        if let Some(reason) = self.shared.peek(|state| state.core.end.begun().cloned()) {
             self.begin_ending(reason);
         }
     }

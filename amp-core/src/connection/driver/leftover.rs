@@ -40,7 +40,7 @@ impl Driver {
             return;
         }
         let situation = self.situation();
-        if self.shared.with(|state| state.core.holds_back(&situation)) {
+        if self.shared.peek(|state| state.core.holds_back(&situation)) {
             let unanswerable = self.inbound.take_unanswerable();
             self.drop_received(unanswerable);
             let over = self.inbound.take_calls_over(self.shared.settings.limits.running_bytes);

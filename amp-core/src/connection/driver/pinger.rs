@@ -58,12 +58,12 @@ impl Pinger {
 
     /// Sends a ping: the call, and the place of its end among all bytes that this side sends.
     pub(super) fn send(&mut self, shared: &Shared) -> Option<(CallId, u64)> {
-        if shared.with(|state| state.core.holds()) {
+        if shared.peek(|state| state.core.holds()) {
             // It would be held back behind a protocol switch.
             return None;
         }
         match (self.send)(shared) {
-            Ok(id) => Some((id?, shared.with(|state| state.core.end_of_queue()))),
+            Ok(id) => Some((id?, shared.peek(|state| state.core.end_of_queue()))),
             Err(error) => {
                 let error = Report(&error);
                 if std::mem::replace(&mut self.complained, true) {

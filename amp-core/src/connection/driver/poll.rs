@@ -61,7 +61,7 @@ impl Driver {
             }
             // Before it waits: then the line may be a caller's.
             #[cfg(feature = "metrics")]
-            self.line.report(|| self.shared.with(|state| state.core.counters()));
+            self.line.report(|| self.shared.peek(|state| state.core.counters()));
             if self.park(cx) {
                 return Poll::Pending;
             }
@@ -84,7 +84,7 @@ impl Driver {
         self.drop_calls();
         let reason = self.shared.end(reason);
         #[cfg(feature = "metrics")]
-        self.line.report(|| self.shared.with(|state| state.core.counters()));
+        self.line.report(|| self.shared.peek(|state| state.core.counters()));
         let failures = &self.shared.settings.failures;
         // A server says it of all its connections together.
         if Arc::strong_count(failures) == 1 {

@@ -273,7 +273,7 @@ impl Driver {
         if self.held.is_nothing() && leaves && self.received() <= UNCOUNTED {
             return Ok(());
         }
-        self.counted = self.shared.with(|state| state.core.queued());
+        self.counted = self.shared.peek(|state| state.core.queued());
         let held = self.received() + self.line.writing.len() + self.counted;
         self.held.set(held)
     }

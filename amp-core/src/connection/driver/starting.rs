@@ -51,7 +51,7 @@ impl Driver {
             return false;
         }
         let situation = self.situation();
-        self.shared.with(|state| state.core.may_start(&situation))
+        self.shared.peek(|state| state.core.may_start(&situation))
     }
 
     /// Starts the responder of a call, and leaves it to a task of its own if it has to wait.

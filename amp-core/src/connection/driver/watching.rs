@@ -20,7 +20,7 @@ impl Driver {
             liveness.answered(now(), timers);
         }
         let agreed =
-            shared.wants(Wants::BOUNDARY) && shared.with(|state| state.core.switch.is_agreed());
+            shared.wants(Wants::BOUNDARY) && shared.peek(|state| state.core.switch.is_agreed());
         liveness.leaving(agreed.then_some(line.written), now);
     }
 

@@ -24,7 +24,7 @@ impl Driver {
         }
         let is_broken = matches!(reason, CloseReason::Io(_));
         // Where a switch was agreed to there are no more boxes to be read.
-        if !is_broken || self.shared.with(|state| state.core.switch.is_agreed()) {
+        if !is_broken || self.shared.peek(|state| state.core.switch.is_agreed()) {
             return Err(reason);
         }
         self.timers.set_after(Timer::Broken, now(), self.shared.settings.limits.close_timeout);
@@ -120,6 +120,6 @@ impl Driver {
             return Ok(());
         }
         let situation = self.situation();
-        self.shared.with(|state| state.core.check_queue(&situation))
+        self.shared.peek(|state| state.core.check_queue(&situation))
     }
 }
