@@ -126,7 +126,7 @@ async fn a_flood_of_attempts_is_as_few_as_any() {
             Err(CallError::Command(Refused::WrongPassword)) => wrong += 1,
             Err(CallError::Command(Refused::TooManyAttempts)) => refused += 1,
             Err(error) => assert!(error.is_closed() || error.is_safe_to_retry(), "{error:?}"),
-            Ok(_) => panic!("none of those that were made has the password"),
+            Ok(()) => panic!("none of those that were made has the password"),
         }
     }
     assert!((1..=5).contains(&wrong) && refused >= 1, "{wrong} were wrong, {refused} refused");

@@ -36,13 +36,13 @@ async fn all_routes_together_hold_no_more_than_they_may() {
     let limits = RouterLimits { receive_queues: 10_000, ..RouterLimits::default() };
     let (near, mut far) = tokio::io::duplex(1 << 20);
     let router = Router::new(near).limits(limits);
-    let mut routes: Vec<_> = ["a", "b", "c"].map(|name| route(&router.routes(), name)).into();
+    let mut all: Vec<_> = ["a", "b", "c"].map(|name| route(&router.routes(), name)).into();
     let _routes = router.spawn();
     for (name, count) in [("a", 2), ("b", 7), ("c", 1), ("a", 1), ("c", 3)] {
         far.write_all(&call(name).repeat(count)).await.unwrap();
     }
     tokio::time::sleep(limits.stall_timeout * 2).await;
-    let [a, b, c] = &mut routes[..] else { panic!("three") };
+    let [a, b, c] = &mut all[..] else { panic!("three") };
     // Nine calls were held, and one more after that of the hoarder's went.
     assert!((3000..4000).contains(&received(a).await.unwrap()));
     let error = received(b).await.unwrap_err();

@@ -736,11 +736,8 @@ command StartTLS switch
     assert_eq!(error.exception.as_deref(), Some("UnauthorizedLogin"));
     assert!(schema.command("StartTLS").unwrap().is_switch);
 
-    let plain: String = text
-        .lines()
-        .filter(|line| !line.trim().starts_with('#'))
-        .map(|l| format!("{l}\n"))
-        .collect();
+    let plain: Vec<_> = text.lines().filter(|line| !line.trim().starts_with('#')).collect();
+    let plain = plain.join("\n");
     assert!(schema.changes_since(&plain.parse().unwrap()).is_empty());
     assert_eq!(
         changes("command C", "command C switch"),

@@ -139,8 +139,7 @@ pub trait IUnixTransport: Send + 'static {
     ///
     /// Two kinds of errors mean that the descriptors cannot be sent, over a stream that is well:
     ///
-    /// - [`DescriptorError::TooManyInFlight`](crate::DescriptorError::TooManyInFlight) is waited
-    /// for:
+    /// - [`DescriptorError::TooManyInFlight`](crate::DescriptorError::TooManyInFlight) is waited for:
     ///   this is called again, for up to 10 seconds.
     /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied),
     ///   [`InvalidInput`](io::ErrorKind::InvalidInput) and

@@ -60,6 +60,7 @@ mod without_prelude {
         use ::core::primitive::bool;
         use ::core::result::Result;
 
+        #[allow(clippy::trivially_copy_pass_by_ref, reason = "the derive passes any type so")]
         pub(super) fn to_string_proto(
             coded: &bool,
             proto: &mut Proto<'_>,
