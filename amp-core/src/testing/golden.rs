@@ -17,10 +17,9 @@ use crate::report::Report;
 /// # let folder = std::env::temp_dir().join(format!("amp-golden-{}", std::process::id()));
 /// # let path = folder.join("wire.golden");
 /// # std::fs::create_dir_all(&folder)?;
-/// # std::fs::write(&path, "ask Sum: two numbers\n0004 5f61736b 0001 31 0008 5f636f6d6d616e64 0003
-/// 53756d 0001 61 0002 3133 0001 62 0002 3831 0000\nanswer Sum: a total\n 0007 5f616e73776572 0001
-/// 31 0005 746f74616c 0002 3934 0000")?; use amp_core::testing::Golden; use amp_core::{Arguments,
-/// Command};
+/// # std::fs::write(&path, "ask Sum: two numbers\n0004 5f61736b 0001 31 0008 5f636f6d6d616e64 0003 53756d 0001 61 0002 3133 0001 62 0002 3831 0000\nanswer Sum: a total\n 0007 5f616e73776572 0001 31 0005 746f74616c 0002 3934 0000")?;
+/// use amp_core::testing::Golden;
+/// use amp_core::{Arguments, Command};
 ///
 /// #[derive(Command)]
 /// #[amp(response = Total)]

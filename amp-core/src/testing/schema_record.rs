@@ -11,8 +11,9 @@ use crate::schema::{Change, Schema};
 /// # let folder = std::env::temp_dir().join(format!("amp-record-{}", std::process::id()));
 /// # let path = folder.join("wire.schema");
 /// # std::fs::create_dir_all(&folder)?;
-/// # std::fs::write(&path, "command Sum\n  arguments\n    a: Integer\n    b: Integer\n  response\n
-/// total: Integer\n")?; use amp_core::testing::SchemaRecord; use amp_core::{Arguments, Command};
+/// # std::fs::write(&path, "command Sum\n  arguments\n    a: Integer\n    b: Integer\n  response\n    total: Integer\n")?;
+/// use amp_core::testing::SchemaRecord;
+/// use amp_core::{Arguments, Command};
 ///
 /// #[derive(Command)]
 /// #[amp(response = Total)]
