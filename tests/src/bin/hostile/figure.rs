@@ -21,19 +21,6 @@ impl Figure {
         Self::new(what, bytes as f64 / f64::from(1 << 20), bound, "MiB")
     }
 
-    /// A time, or what times are compared to, which an optimised server has within `bound`. Without
-    /// optimisation, where it is many times as slow and a plain echo is not, within `unoptimised`.
-    pub(crate) fn timed(
-        what: &str,
-        seen: f64,
-        bound: f64,
-        unoptimised: f64,
-        unit: &'static str,
-    ) -> Self {
-        let bound = if cfg!(debug_assertions) { unoptimised } else { bound };
-        Self::new(what, seen, bound, unit)
-    }
-
     /// A number of something.
     #[allow(clippy::cast_precision_loss, reason = "these are small numbers")]
     pub(crate) fn count(what: &str, seen: usize, bound: f64) -> Self {

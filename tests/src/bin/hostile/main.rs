@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Each figure has a bound; one that is over it makes the exit code 1. With `--small` each attack is
-//! made with less, for machines that have other things to do; the bounds are the same. Without
-//! optimisation those of times are wider: what they are there for is out by hundreds of times then too.
+//! made with less, for machines that have other things to do; only the bound of the wait beside
+//! flooders is wider then. The bounds are those of an optimised build on Linux.
 
 mod attacks;
 mod commands;
@@ -44,14 +44,18 @@ fn nothing_run(mistake: &str) -> ExitCode {
 
 fn attack(options: &Options) -> ExitCode {
     println!("| attack | what it costs the server | seen | bound |\n|---|---|---|---|");
-    let mut over = 0;
+    let (mut over, mut failed) = (0, 0);
     for (name, attack) in ATTACKS {
         if options.only.as_ref().is_some_and(|only| only != name) {
             continue;
         }
         let figures = match attack(options) {
             Ok(figures) => figures,
-            Err(error) => return nothing_run(&format!("{name}: {error}")),
+            Err(error) => {
+                eprintln!("hostile: {name}: {error}");
+                failed += 1;
+                continue;
+            }
         };
         for figure in figures {
             let Figure { what, seen, bound, unit } = &figure;
@@ -60,9 +64,12 @@ fn attack(options: &Options) -> ExitCode {
             println!("| {name} | {what} | {seen:.1} {unit}{mark} | {bound} {unit} |");
         }
     }
-    if over == 0 {
-        return ExitCode::SUCCESS;
+    match (over, failed) {
+        (0, 0) => ExitCode::SUCCESS,
+        (0, _) => nothing_run(&format!("{failed} attacks could not be made")),
+        _ => {
+            println!("{over} figures are over their bounds");
+            ExitCode::FAILURE
+        }
     }
-    println!("{over} figures are over their bounds");
-    ExitCode::FAILURE
 }

@@ -1,13 +1,15 @@
 use std::path::PathBuf;
 
+use crate::attacks::ATTACKS;
+
 pub(crate) const USAGE: &str = "\
 usage: hostile [--small] [--only ATTACK]
 
---small  fewer connections and less time for each attack
+--small  fewer connections and less time for each attack, and more patience with the machine
 --only   that attack alone, by its name in the first column
 
-The exit code is 0 when every figure is within its bound, 1 when any is not, and 2 when nothing
-was measured.";
+The exit code is 0 when every figure is within its bound, 1 when any is not, and 2 when one was not
+measured.";
 
 /// What the program is to do.
 pub(crate) enum Mode {
@@ -34,7 +36,14 @@ impl Options {
             let mut value = || arguments.next().unwrap_or_else(|| Err(format!("{argument} what?")));
             match argument.as_str() {
                 "--small" => options.small = true,
-                "--only" => options.only = Some(value()?),
+                "--only" => {
+                    let only = value()?;
+                    if !ATTACKS.iter().any(|(name, _)| *name == only) {
+                        let names = ATTACKS.map(|(name, _)| name).join(", ");
+                        return Err(format!("there is no attack {only:?}, but {names}"));
+                    }
+                    options.only = Some(only);
+                }
                 "--serve" => return Ok(Mode::Serve(value()?.into())),
                 "--help" | "-h" => return Ok(Mode::Help),
                 _ => return Err(format!("there is no option {argument}")),

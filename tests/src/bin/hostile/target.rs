@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::commands::{Held, Status};
 
 /// After this time a server that takes no more is full, and not only slow.
-const PATIENCE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 4 } else { 1 });
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A server in a process of its own, which ends with this.
 pub(crate) struct Target {

@@ -31,7 +31,8 @@ pub(super) fn gone(options: &Options) -> io::Result<Vec<Figure>> {
     let taken = target.given_back(tasks, before.descriptors)?.as_secs_f64();
     let left = target.usage()?.descriptors.saturating_sub(before.descriptors);
     Ok(vec![
-        Figure::timed("time until gone clients are forgotten", taken, 2.0, 10.0, "s"),
+        // A connection looks for a peer that it does not read from after 200 ms, and again.
+        Figure::new("time until gone clients are forgotten", taken, 1.5, "s"),
         Figure::count("their descriptors left", left, 0.0),
     ])
 }
@@ -47,8 +48,10 @@ pub(super) fn nonsense(options: &Options) -> io::Result<Vec<Figure>> {
     received(&mut stream)?;
     let ended = begun.elapsed().as_secs_f64();
     Ok(vec![
-        Figure::mib("read after a protocol error", taken, 2.0),
-        Figure::new("time until its end", ended, 10.0, "s"),
+        // 256 KiB are read, and the kernel takes what fits into the buffers of both sockets.
+        Figure::mib("read after a protocol error", taken, 1.0),
+        // It is read for a second.
+        Figure::new("time until its end", ended, 2.0, "s"),
     ])
 }
 
@@ -67,7 +70,9 @@ pub(super) fn unfinished(options: &Options) -> io::Result<Vec<Figure>> {
     }
     let held = target.usage()?.resident.saturating_sub(before.resident);
     Ok(vec![
+        // A buffer grows by doubling, so one for a box of 17 MiB may have twice that and a little.
         Figure::mib("held for a box of each connection", held / connections as u64, 36.0),
+        // 512 MiB of all connections, and a quarter for what buffers have beyond what is in them.
         Figure::mib("held for the boxes of all connections", held, 640.0),
     ])
 }

@@ -22,13 +22,13 @@ fn large(command: &str) -> Vec<u8> {
 
 /// A client that calls for as long as it is read from, and whose calls take for ever.
 pub(super) fn unanswered(options: &Options) -> io::Result<Vec<Figure>> {
-    let target = Target::start()?;
-    let before = target.usage()?;
     let mut figures = Vec::new();
     for (what, piece) in [
         ("held for large calls that are not answered", large("Keep")),
         ("held for small calls that are not answered", calls("Wait", 1000)),
     ] {
+        let target = Target::start()?;
+        let before = target.usage()?;
         let mut streams = Vec::new();
         let connections = options.pick(1, 4);
         for _ in 0..connections {
@@ -54,6 +54,8 @@ pub(super) fn unread(options: &Options) -> io::Result<Vec<Figure>> {
         streams.push(stream);
     }
     let held = target.usage()?.resident.saturating_sub(before.resident);
+    // 64 MiB may wait to be sent. Beside them are the calls that were read with the last of these, and
+    // the buffers of both.
     Ok(vec![Figure::mib("held for answers that are not read", held / connections as u64, 72.0)])
 }
 
@@ -71,6 +73,8 @@ pub(super) fn burst(options: &Options) -> io::Result<Vec<Figure>> {
             before = target.usage()?.resident;
         }
         let mut stream = target.connect()?;
+        // These clients are honest, and wait.
+        stream.set_write_timeout(None)?;
         let mut writer = stream.try_clone()?;
         let calls = large("Echo").repeat(16);
         let writing = std::thread::spawn(move || io::Write::write_all(&mut writer, &calls));
