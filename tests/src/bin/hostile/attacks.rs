@@ -15,8 +15,9 @@ use crate::options::Options;
 pub(crate) type Attack = fn(&Options) -> io::Result<Vec<Figure>>;
 
 /// All of them, by the names that `--only` takes.
-pub(crate) const ATTACKS: [(&str, Attack); 11] = [
+pub(crate) const ATTACKS: [(&str, Attack); 12] = [
     ("gone", ends::gone),
+    ("silent", ends::silent),
     ("nonsense", ends::nonsense),
     ("unfinished", ends::unfinished),
     ("unanswered", memory::unanswered),

@@ -29,8 +29,9 @@ pub(crate) struct Target {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     pub(crate) descriptors: usize,
-    /// In bytes.
+    /// In bytes, as are those at most that it has used.
     pub(crate) resident: u64,
+    pub(crate) peak: u64,
 }
 
 impl Target {
@@ -81,11 +82,13 @@ impl Target {
         let folder = format!("/proc/{}", self.process.id());
         let descriptors = fs::read_dir(format!("{folder}/fd"))?.count();
         let status = fs::read_to_string(format!("{folder}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        let kib =
-            kib.ok_or_else(|| io::Error::other("the kernel does not say what is resident"))?;
-        Ok(Usage { descriptors, resident: kib << 10 })
+        let bytes = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+            kib.map(|kib| kib << 10)
+                .ok_or_else(|| io::Error::other(format!("the kernel does not say {name}")))
+        };
+        Ok(Usage { descriptors, resident: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
     }
 
     /// How long it takes until the server holds no more than `tasks` and `descriptors`.

@@ -1,9 +1,11 @@
 //! Connections that should have ended.
 
 use amp_core::AmpBox;
+use amp_core::blocking::Client;
 use std::io::{self, Write};
 use std::time::Instant;
 
+use crate::commands::Status;
 use crate::figure::Figure;
 use crate::options::Options;
 use crate::target::{Target, fill, received};
@@ -35,6 +37,18 @@ pub(super) fn gone(options: &Options) -> io::Result<Vec<Figure>> {
         Figure::new("time until gone clients are forgotten", taken, 1.5, "s"),
         Figure::count("their descriptors left", left, 0.0),
     ])
+}
+
+/// Clients that say nothing, as many as a server has and more behind them, and one that calls.
+pub(super) fn silent(_: &Options) -> io::Result<Vec<Figure>> {
+    let target = Target::start()?;
+    let _silent = (0..400).map(|_| target.connect()).collect::<io::Result<Vec<_>>>()?;
+    let begun = Instant::now();
+    let mut client = Client::new(target.connect()?);
+    client.call_remote(Status {}).map_err(io::Error::other)?;
+    // Whoever has said nothing for 10 seconds gives way to others.
+    let waited = begun.elapsed().as_secs_f64();
+    Ok(vec![Figure::new("wait beside silent clients", waited, 12.0, "s")])
 }
 
 /// A client that sends what is no box, and goes on sending.
