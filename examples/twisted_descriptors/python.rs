@@ -23,10 +23,10 @@ pub(crate) fn with_twisted() -> Result<PathBuf, AnyError> {
     let candidates: Vec<PathBuf> = if let Some(python) = env::var_os("AMP_PYTHON") {
         vec![python.into()]
     } else {
-        // Cargo puts this program two levels below that folder. Further up the same name would be
+        // Cargo puts this program three levels below that folder. Further up the same name would be
         // one in `/tmp`, where anybody may put a program.
         let program = env::current_exe()?;
-        let target = program.ancestors().nth(2);
+        let target = program.ancestors().nth(3);
         let installed = target.map(|folder| folder.join("tmp/python/bin/python"));
         installed.filter(|python| python.exists()).into_iter().chain(["python3".into()]).collect()
     };
