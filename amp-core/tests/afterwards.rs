@@ -2,9 +2,7 @@
 
 mod support;
 
-use amp_core::{
-    AmpBox, Command, Connection, Context, Limits, NoError, Peer, Responders, observing,
-};
+use amp_core::{Command, Context, Limits, NoError, Peer, Responders};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,29 +114,4 @@ async fn a_graceful_end_does_not_wait_for_it() {
     drop(script);
     peer.closed().await;
     assert!(before.elapsed() < Duration::from_secs(1));
-}
-
-/// What goes on when its connection has ended is among the responders that do, and what never ran
-/// leaves nothing.
-#[tokio::test(start_paused = true)]
-async fn it_may_outlive_its_connection() {
-    let gate = Arc::new(Semaphore::new(0));
-    let before = observing::outliving_responders();
-    let (near, far) = tokio::io::duplex(64);
-    let peer = Connection::new(near).responders(keeping(&gate)).spawn();
-    let mut script = Script::of(far);
-    call(&mut script, 1, 10).await;
-    script.expect([("_answer", "1")]).await;
-    // There is no room for this answer.
-    let (tag, pairs) = ("t".repeat(100), "d".repeat(10));
-    let pairs = [("_ask", &*tag), ("_command", "Keep"), ("data", &*pairs)];
-    script.send(&AmpBox::from_pairs(pairs).unwrap().to_bytes()).await;
-    settled().await;
-    drop(script);
-    peer.closed().await;
-    settled().await;
-    assert_eq!(observing::outliving_responders(), before + 1);
-    gate.add_permits(1);
-    settled().await;
-    assert_eq!(observing::outliving_responders(), before);
 }
