@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Fails when the sources break what ARCHITECTURE.md says of their structure.
+
+- No files of a crate import each other in a circle, and no folders do, but for those that are
+  defended there. An import counts for the file that has what is imported, however it is re-exported
+  on the way. Tests, and files that declare their children, do not count.
+- `proto/` imports nothing of the layers above it, and knows no clock, task or runtime.
+- `unsafe` is in one file.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+CRATES = ["amp-core", "amp-derive", "amp-unix", "amp-cli"]
+DEFENDED_FOLDERS = [{"connection", "responder"}]
+UNSAFE_IN = "amp-unix/src/socket.rs"
+NOT_IN_THE_CORE = re.compile(r"\btokio::|\bInstant::now\b|\bSystemTime::now\b|\bWaker\b|crate::connection")
+
+USE = re.compile(r"^[ \t]*(pub(?:\([^)]*\))? )?use ([^;]+);", re.MULTILINE)
+# Paths in the code itself, without a `use`.
+PATH = re.compile(r"\b((?:crate|super|self)(?:::\w+)+)")
+ITEM = re.compile(
+    r"\b(?:struct|enum|trait|type|fn|const|static|union|macro_rules!)\s+(?:mut )?(\w+)", re.MULTILINE
+)
+
+
+def without_comments_and_tests(text):
+    text = re.sub(r"//[^\n]*", "", text)
+    # A module of tests is the last thing in its file.
+    return re.split(r"#\[cfg\((?:all\()?test\b[^\]]*\]\s*(?:pub(?:\([^)]*\))? )?mod \w+ \{", text)[0]
+
+
+def leaves(tree, prefix=()):
+    """The paths that a tree of `use` names, each with the name that it gets."""
+    tree = tree.strip()
+    if brace := re.match(r"(?s)((?:\w+\s*::\s*)*)\{(.*)\}$", tree):
+        prefix += tuple(re.findall(r"\w+", brace[1]))
+        depth, part = 0, ""
+        for char in brace[2] + ",":
+            if char == "," and depth == 0:
+                if part.strip():
+                    yield from leaves(part, prefix)
+                part = ""
+                continue
+            depth += (char == "{") - (char == "}")
+            part += char
+        return
+    path, _, name = tree.partition(" as ")
+    parts = prefix + tuple(part.strip() for part in path.split("::"))
+    if parts[-1] == "self":
+        parts = parts[:-1]
+    yield parts, name.strip() or parts[-1]
+
+
+class Crate:
+    def __init__(self, name, files):
+        self.name, self.files = name, {}
+        root = f"{name}/src/"
+        for file in files:
+            if file.startswith(root) and file.endswith(".rs") and not re.search(r"(^|/)(tests|bin)(/|\.rs$)", file[len(root):]):
+                *parts, last = Path(file[len(root):]).with_suffix("").parts
+                module = tuple(parts) if last in ("mod", "lib", "main") else (*parts, last)
+                self.files[module] = (file, without_comments_and_tests(Path(file).read_text()))
+        self.items = {module: set(ITEM.findall(text)) for module, (_, text) in self.files.items()}
+        self.uses, self.exports = {}, {}
+        for module, (_, text) in self.files.items():
+            self.uses[module] = []
+            self.exports[module] = []
+            for public, tree in USE.findall(text):
+                for path, name in leaves(tree):
+                    (self.exports if public else self.uses)[module].append((path, name))
+
+    def absolute(self, module, path):
+        head, rest = path[0], path[1:]
+        if head == "crate":
+            return rest
+        if head == "self":
+            return module + rest
+        if head == "super":
+            up = module[:-1]
+            while rest[:1] == ("super",):
+                up, rest = up[:-1], rest[1:]
+            return up + rest
+        if module + (head,) in self.files:
+            return module + path
+        return None
+
+    def home(self, path, seen=()):
+        """The module whose file has what a path leads to."""
+        module = ()
+        while path and module + path[:1] in self.files:
+            module, path = module + path[:1], path[1:]
+        if not path or path[0] in self.items[module] or module in seen:
+            return module
+        for target, name in self.exports[module] + self.uses[module]:
+            absolute = self.absolute(module, target)
+            if absolute is None:
+                continue
+            if name == path[0]:
+                return self.home(absolute, (*seen, module))
+            if name == "*":
+                found = self.home(absolute[:-1] + path[:1], (*seen, module))
+                if path[0] in self.items.get(found, ()):
+                    return found
+        return module
+
+    def imports(self):
+        edges = {}
+        for module, (_, text) in self.files.items():
+            paths = [path for path, _ in self.uses[module] + self.exports[module]]
+            # A file that declares children hands on what they have; that is no import.
+            exported = {path for path, _ in self.exports[module]}
+            code = USE.sub("", text)
+            paths += [tuple(path.split("::")) for path in PATH.findall(code)]
+            for path in paths:
+                absolute = self.absolute(module, path)
+                if absolute is None:
+                    continue
+                home = self.home(absolute)
+                child = home[: len(module)] == module
+                if home == module or (path in exported and child):
+                    continue
+                edges.setdefault(module, set()).add(home)
+        return edges
+
+
+def circles(edges):
+    """The strongly connected components that have more than one member."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in edges.get(node, ()):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            at = stack.index(node)
+            if len(stack) - at > 1:
+                found.append(stack[at:])
+            del stack[at:]
+
+    for node in list(edges):
+        if node not in index:
+            visit(node)
+    return found
+
+
+def main():
+    sys.setrecursionlimit(10_000)
+    files = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.split()
+    complaints, count = [], 0
+    for name in CRATES:
+        crate = Crate(name, files)
+        edges = crate.imports()
+        count += len(crate.files)
+        for circle in circles(edges):
+            names = sorted(crate.files[module][0] for module in circle)
+            complaints.append("files that import each other: " + ", ".join(names))
+        folders = {}
+        for module, others in edges.items():
+            for other in others:
+                if module and other and module[0] != other[0]:
+                    folders.setdefault(module[0], set()).add(other[0])
+        for circle in circles(folders):
+            if set(circle) not in DEFENDED_FOLDERS:
+                complaints.append(f"folders of {name} that import each other: " + ", ".join(sorted(circle)))
+        for file, text in crate.files.values():
+            if "/proto/" in file and (found := NOT_IN_THE_CORE.search(text)):
+                complaints.append(f"{file}: the core knows of {found[0]}")
+    for file in files:
+        if file.endswith(".rs") and file != UNSAFE_IN:
+            text = re.sub(r'//[^\n]*|"(?:[^"\\]|\\.)*"', "", Path(file).read_text())
+            if re.search(r"\bunsafe\s*(?:\{|fn\b|impl\b)", text) and file.split("/")[0] in CRATES and "/src/" in file:
+                complaints.append(f"{file}: there is unsafe code")
+    if not count:
+        sys.exit("there are no sources")
+    if complaints:
+        sys.exit("the structure is not what ARCHITECTURE.md says:\n" + "\n".join(complaints))
+    print(f"the structure of {count} files is as ARCHITECTURE.md says")
+
+
+main()
