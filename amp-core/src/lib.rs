@@ -150,6 +150,7 @@ pub mod schema;
 pub mod serde;
 #[cfg(feature = "tokio")]
 pub mod server;
+mod setters;
 mod shorten;
 mod stack;
 #[cfg(feature = "tokio")]

@@ -53,7 +53,14 @@ fn client(hosts: [SocketAddr; 2], reset_after: Duration) -> Builder {
 
 fn with_short_waits(builder: Builder, reset_after: Duration) -> Builder {
     let base = Duration::from_millis(1);
-    builder.backoff(Backoff { base, factor: 1.0, cap: base, jitter: Jitter::None, reset_after })
+    builder.backoff(
+        Backoff::default()
+            .base(base)
+            .factor(1.0)
+            .cap(base)
+            .jitter(Jitter::None)
+            .reset_after(reset_after),
+    )
 }
 
 const LONG: Duration = Duration::from_secs(3600);

@@ -50,7 +50,7 @@ async fn answers(script: &mut Script) -> usize {
 #[tokio::test(start_paused = true)]
 async fn what_runs_after_answers_counts_among_what_is_being_answered() {
     let gate = Arc::new(Semaphore::new(0));
-    let limits = Limits { running_responders: 3, ..Limits::default() };
+    let limits = Limits::default().running_responders(3);
     let (_peer, mut script) = start(limits, &gate);
     for tag in 0..10 {
         call(&mut script, tag, 10).await;
@@ -65,7 +65,7 @@ async fn what_runs_after_answers_counts_among_what_is_being_answered() {
 #[tokio::test(start_paused = true)]
 async fn the_bytes_of_its_call_count() {
     let gate = Arc::new(Semaphore::new(0));
-    let limits = Limits { running_bytes: 100_000, ..Limits::default() };
+    let limits = Limits::default().running_bytes(100_000);
     let (_peer, mut script) = start(limits, &gate);
     for tag in 0..4 {
         call(&mut script, tag, 60_000).await;
@@ -79,7 +79,7 @@ async fn the_bytes_of_its_call_count() {
 #[tokio::test(start_paused = true)]
 async fn there_are_no_more_than_responders_may_run_at_all() {
     let gate = Arc::new(Semaphore::new(0));
-    let limits = Limits { running_responders: 1, running_responders_max: 3, ..Limits::default() };
+    let limits = Limits::default().running_responders(1).running_responders_max(3);
     let (peer, mut script) = start(limits, &gate);
     let outstanding = tokio::spawn(peer.call_by_name("Never", [("", ""); 0]));
     script.expect_call("Never").await;

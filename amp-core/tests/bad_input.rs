@@ -54,7 +54,7 @@ async fn the_largest_values_are_dealt_with_and_the_connection_stays() {
     assert!(packed.len() < 10_000);
     script.send(&call("1", "packed", &packed)).await;
     script.expect_unknown("1").await;
-    let limits = Limits { decoded_bytes: 64 << 20, ..Limits::default() };
+    let limits = Limits::default().decoded_bytes(64 << 20);
     let raised = |connection: Connection| connection.limits(limits).responders(responders());
     let (_raised_peer, mut raised) = Script::start(raised);
     raised.send(&call("1", "packed", &packed)).await;

@@ -214,7 +214,8 @@ fn a_responder_that_fails_is_answered_for() {
 #[test]
 fn every_end_has_its_reason_and_stays() {
     let check = |script: Script, is_reason: fn(&CloseReason) -> bool| {
-        let mut client = Client::new(script).limits(BoxLimits { max_bytes: 100, max_pairs: 10 });
+        let mut client =
+            Client::new(script).limits(BoxLimits::default().max_bytes(100).max_pairs(10));
         for _ in 0..2 {
             let CallError::Closed(reason) = client.call_remote(SUM).unwrap_err() else { panic!() };
             assert!(is_reason(&reason), "{reason}");
@@ -410,7 +411,7 @@ fn it_calls_a_server_of_this_crate() {
 
 #[test]
 fn what_is_over_the_limits_is_never_sent() {
-    let limits = BoxLimits { max_bytes: 100, max_pairs: 4 };
+    let limits = BoxLimits::default().max_bytes(100).max_pairs(4);
     let called = wire(&[("_ask", "a"), ("_command", "Large")]);
     let unknown = wire(&[
         ("_error", "a"),

@@ -33,7 +33,7 @@ async fn a_responder_is_not_stopped_when_the_caller_gives_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_finds_no_room_in_time_is_never_sent() {
-    let limits = amp_core::Limits { send_queue: 100, ..Default::default() };
+    let limits = amp_core::Limits::default().send_queue(100);
     let (peer, mut script) =
         Script::with_room(10, |connection| connection.limits(limits).call_timeout(3 * SECOND));
     let note = || peer.notify_by_name("Note", [("text", "x".repeat(200))]);

@@ -86,7 +86,7 @@ async fn closing_fails_the_calls_of_this_side_and_ends_both() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_close_holds_the_end_up_for_the_close_timeout_only() {
-    let limits = Limits { close_timeout: Duration::from_secs(3), ..Limits::default() };
+    let limits = Limits::default().close_timeout(Duration::from_secs(3));
     let (peer, script) = Script::with_room(10, |connection| connection.limits(limits));
     // More than fits: it can never be flushed.
     peer.notify_by_name("Note", [("text", "x".repeat(1000))]).await.unwrap();

@@ -308,8 +308,8 @@ struct HeavyPing {
 #[tokio::test(start_paused = true)]
 async fn that_a_ping_cannot_be_sent_is_said_once() {
     let (log, _guard) = Log::subscribe();
-    let boxes = BoxLimits { max_bytes: 100, ..BoxLimits::default() };
-    let limits = Limits { boxes, ..Limits::default() };
+    let boxes = BoxLimits::default().max_bytes(100);
+    let limits = Limits::default().boxes(boxes);
     let ping = HeavyPing { text: "x".repeat(1000) };
     let second = Duration::from_secs(1);
     let (peer, _script) =
@@ -327,7 +327,7 @@ async fn calls_that_were_never_begun_are_said_to_be_dropped() {
     for goes in [true, false] {
         let (log, _guard) = Log::subscribe();
         let gate = Arc::new(tokio::sync::Semaphore::new(0));
-        let limits = Limits { running_responders: 1, ..Limits::default() };
+        let limits = Limits::default().running_responders(1);
         let slow = Responders::new(()).respond_by_name("Slow", support::gated(gate));
         let (near, far) = tokio::io::duplex(1 << 20);
         let running = tokio::spawn(Connection::new(near).limits(limits).responders(slow).run());

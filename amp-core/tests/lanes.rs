@@ -204,7 +204,7 @@ async fn the_first_of_a_lane_gets_no_task_before_it_waits() {
 #[tokio::test]
 async fn calls_that_wait_are_running_responders() {
     let log = Log::new();
-    let limits = Limits { running_responders: 3, ..Limits::default() };
+    let limits = Limits::default().running_responders(3);
     let prepare = |connection: Connection| connection.limits(limits).responders(in_lane(&log));
     // So little room that each call is read on its own.
     let (peer, mut script) = Script::with_room(40, prepare);

@@ -33,7 +33,7 @@ fn limited(limits: Limits) -> impl Fn(Connection) -> Connection {
 #[tokio::test]
 async fn both_sides_write_more_than_fits_between_them() {
     let (near, far) = tokio::io::duplex(64);
-    let limits = Limits { send_queue: 100, ..Limits::default() };
+    let limits = Limits::default().send_queue(100);
     let start = |stream| Connection::new(stream).limits(limits).responders(echoing()).spawn();
     let (near, far) = (start(near), start(far));
     let payload = "x".repeat(10_000);
@@ -54,7 +54,7 @@ async fn both_sides_write_more_than_fits_between_them() {
 async fn both_sides_call_back_with_all_responders_busy() {
     let responders =
         || Responders::new(()).respond_by_name("Back", call_back).respond_by_name("Echo", echo);
-    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let limits = Limits::default().running_responders(1);
     let (near, far) = tokio::io::duplex(100);
     let start = |stream| Connection::new(stream).limits(limits).responders(responders()).spawn();
     let (near, far) = (start(near), start(far));
@@ -74,7 +74,7 @@ async fn both_sides_call_back_with_all_responders_busy() {
 async fn a_peer_that_calls_too_much_is_not_read_from() {
     let gate = Arc::new(Semaphore::new(0));
     let responders = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
-    let limits = Limits { running_responders: 3, ..Limits::default() };
+    let limits = Limits::default().running_responders(3);
     let prepare = |connection: Connection| connection.limits(limits).responders(responders);
     // So little room that each call is read on its own.
     let (peer, mut script) = Script::with_room(40, prepare);
@@ -114,7 +114,7 @@ fn counted(begun: &Arc<AtomicUsize>, gate: &Arc<Semaphore>) -> Responders {
 async fn the_calls_of_one_read_wait_too() {
     let (begun, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let responders = counted(&begun, &gate);
-    let limits = Limits { running_responders: 4, ..Limits::default() };
+    let limits = Limits::default().running_responders(4);
     let prepare = |connection: Connection| connection.limits(limits).responders(responders);
     let (_peer, mut script) = Script::with_room(1 << 16, prepare);
     let call = |tag: usize| {
@@ -134,7 +134,7 @@ async fn the_calls_of_one_read_wait_too() {
 async fn calls_that_wait_are_not_all_begun_at_the_end() {
     let (begun, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let responders = counted(&begun, &gate);
-    let limits = Limits { running_responders: 4, ..Limits::default() };
+    let limits = Limits::default().running_responders(4);
     let prepare = |connection: Connection| {
         let idle = std::time::Duration::from_secs(2);
         connection.limits(limits).responders(responders).idle_timeout(idle)
@@ -170,7 +170,7 @@ async fn wait_for_an_answer(
 async fn beyond_the_last_limit_a_call_is_refused_and_a_one_way_call_ends_the_connection() {
     let gate = Arc::new(Semaphore::new(0));
     let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
-    let limits = Limits { running_responders: 1, running_responders_max: 2, ..Limits::default() };
+    let limits = Limits::default().running_responders(1).running_responders_max(2);
     let prepare = |connection: Connection| connection.limits(limits).responders(slow);
     let (peer, mut script) = Script::start(prepare);
     let _call = wait_for_an_answer(&peer, &mut script).await;
@@ -189,7 +189,7 @@ async fn beyond_the_last_limit_a_call_is_refused_and_a_one_way_call_ends_the_con
 async fn the_bytes_of_running_calls_stop_the_reading_too() {
     let gate = Arc::new(Semaphore::new(0));
     let responders = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
-    let limits = Limits { running_bytes: 5000, ..Limits::default() };
+    let limits = Limits::default().running_bytes(5000);
     let prepare = |connection: Connection| connection.limits(limits).responders(responders);
     // So little room that each call is read on its own.
     let (peer, mut script) = Script::with_room(40, prepare);
@@ -217,7 +217,7 @@ async fn the_bytes_of_running_calls_stop_the_reading_too() {
 async fn both_sides_call_back_with_large_calls() {
     let responders =
         || Responders::new(()).respond_by_name("Back", call_back).respond_by_name("Echo", echo);
-    let limits = Limits { running_bytes: 1, ..Limits::default() };
+    let limits = Limits::default().running_bytes(1);
     let (near, far) = tokio::io::duplex(100);
     let start = |stream| Connection::new(stream).limits(limits).responders(responders()).spawn();
     let (near, far) = (start(near), start(far));
@@ -238,7 +238,7 @@ async fn both_sides_call_back_with_large_calls() {
 async fn beyond_the_last_limit_of_bytes_a_call_is_refused_and_a_one_way_call_ends_the_connection() {
     let gate = Arc::new(Semaphore::new(0));
     let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
-    let limits = Limits { running_bytes: 1, running_bytes_max: 1000, ..Limits::default() };
+    let limits = Limits::default().running_bytes(1).running_bytes_max(1000);
     let prepare = |connection: Connection| connection.limits(limits).responders(slow);
     let (peer, mut script) = Script::start(prepare);
     let _call = wait_for_an_answer(&peer, &mut script).await;
@@ -256,7 +256,7 @@ async fn beyond_the_last_limit_of_bytes_a_call_is_refused_and_a_one_way_call_end
 
 #[tokio::test]
 async fn too_many_outstanding_calls_fail_on_their_own() {
-    let limits = Limits { outstanding_calls: 2, ..Limits::default() };
+    let limits = Limits::default().outstanding_calls(2);
     let (peer, mut script) = Script::start(limited(limits));
     let call = |peer: &Peer| {
         let peer = peer.clone();
@@ -277,7 +277,7 @@ async fn too_many_outstanding_calls_fail_on_their_own() {
 
 #[tokio::test]
 async fn a_full_send_queue_stops_the_callers() {
-    let limits = Limits { send_queue: 1000, ..Limits::default() };
+    let limits = Limits::default().send_queue(1000);
     let (peer, mut script) = Script::with_room(10, limited(limits));
     let note = || {
         let peer = peer.clone();
@@ -302,7 +302,7 @@ async fn a_full_send_queue_stops_the_callers() {
 
 #[tokio::test]
 async fn a_send_queue_of_many_small_boxes_stops_the_callers() {
-    let limits = Limits { send_queue_boxes: 3, ..Limits::default() };
+    let limits = Limits::default().send_queue_boxes(3);
     let (peer, mut script) = Script::with_room(10, limited(limits));
     let note = || peer.notify_by_name("Note", numbered(1));
     // The first is being written: it waits for the peer, and no longer in the queue.
@@ -325,7 +325,7 @@ async fn a_send_queue_of_many_small_boxes_stops_the_callers() {
 
 #[tokio::test]
 async fn an_answer_does_not_wait_for_room_behind_calls() {
-    let limits = Limits { send_queue: 100, send_queue_boxes: 1, ..Limits::default() };
+    let limits = Limits::default().send_queue(100).send_queue_boxes(1);
     let gate = Arc::new(Semaphore::new(0));
     let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let prepare = |connection: Connection| connection.limits(limits).responders(slow);
@@ -355,7 +355,7 @@ async fn an_answer_does_not_wait_for_room_behind_calls() {
 
 #[tokio::test]
 async fn a_peer_that_never_reads_its_answers_is_cut_off() {
-    let limits = Limits { send_queue: 50_000, send_queue_max: 50_000, ..Limits::default() };
+    let limits = Limits::default().send_queue(50_000).send_queue_max(50_000);
     let prepare = |connection: Connection| connection.limits(limits).responders(echoing());
     let (peer, mut script) = Script::with_room(100, prepare);
     let text = "x".repeat(10_000);
@@ -468,10 +468,10 @@ fn call_len(len: usize) -> usize {
 
 #[tokio::test]
 async fn a_call_over_the_limits_is_never_sent() {
-    let boxes = BoxLimits { max_bytes: 200, max_pairs: 4 };
+    let boxes = BoxLimits::default().max_bytes(200).max_pairs(4);
     let (near, far) = tokio::io::duplex(1 << 16);
     // So tags are short.
-    let limits = Limits { boxes, outstanding_calls: 1, ..Limits::default() };
+    let limits = Limits::default().boxes(boxes).outstanding_calls(1);
     let near = Connection::new(near).limits(limits).spawn();
     let responders = Responders::new(()).respond_by_name("A", echo);
     let _far = Connection::new(far).responders(responders).spawn();
@@ -504,10 +504,10 @@ async fn a_call_over_the_limits_is_never_sent() {
 
 #[tokio::test]
 async fn an_answer_over_the_limits_is_an_error_answer() {
-    let boxes = BoxLimits { max_bytes: 200, max_pairs: 4 };
+    let boxes = BoxLimits::default().max_bytes(200).max_pairs(4);
     let (near, far) = tokio::io::duplex(1 << 16);
     let responders = Responders::new(()).respond_by_name("Bytes", bytes);
-    let far = Connection::new(far).limits(Limits { boxes, ..Limits::default() });
+    let far = Connection::new(far).limits(Limits::default().boxes(boxes));
     let _far = far.responders(responders).spawn();
     let near = Connection::new(near).spawn();
     let most = 200 - "\0\x07_answer\0\x011\0\x01x\0\0\0\0".len();
@@ -524,13 +524,13 @@ async fn an_answer_over_the_limits_is_an_error_answer() {
 
 #[tokio::test]
 async fn an_error_is_cut_to_the_limits() {
-    let boxes = BoxLimits { max_bytes: 200, max_pairs: 4 };
+    let boxes = BoxLimits::default().max_bytes(200).max_pairs(4);
     let (near, far) = tokio::io::duplex(1 << 16);
     let fail = |_| async { Err(RemoteError::new("CODE", "x".repeat(1000))) };
     let responders = Responders::new(()).respond_by_name("Fail", fail);
-    let far = Connection::new(far).limits(Limits { boxes, ..Limits::default() });
+    let far = Connection::new(far).limits(Limits::default().boxes(boxes));
     let _far = far.responders(responders).spawn();
-    let near = Connection::new(near).limits(Limits { boxes, ..Limits::default() }).spawn();
+    let near = Connection::new(near).limits(Limits::default().boxes(boxes)).spawn();
     let error = near.call_by_name("Fail", [("", ""); 0]).await.unwrap_err();
     let CallError::Remote(error) = error else { panic!("{error}") };
     assert!((100..200).contains(&error.description.len()), "{error}");
@@ -591,7 +591,7 @@ fn a_queue_that_is_larger_than_the_connection_bears_is_refused() {
 #[tokio::test]
 async fn thousands_that_wait_for_room_are_told_one_after_the_other() {
     const CALLERS: usize = 2000;
-    let limits = Limits { send_queue_boxes: 4, ..Limits::default() };
+    let limits = Limits::default().send_queue_boxes(4);
     let (peer, mut script) = Script::start(limited(limits));
     let polls = Arc::new(AtomicUsize::new(0));
     let calls: Vec<_> = (0..CALLERS)
@@ -676,7 +676,7 @@ async fn what_running_calls_take_once_they_are_decoded_stops_the_reading() {
             }
         }
     };
-    let limits = Limits { running_bytes: 60_000, ..Limits::default() };
+    let limits = Limits::default().running_bytes(60_000);
     let responders = Responders::new(()).respond(slow);
     let prepare = |connection: Connection| connection.limits(limits).responders(responders);
     let (peer, mut script) = Script::with_room(40, prepare);
@@ -706,7 +706,7 @@ async fn what_takes_too_much_once_it_is_decoded_costs_one_call() {
         assert_eq!(fats.0.len(), 100);
         Ok::<_, NoError>(())
     };
-    let limits = Limits { decoded_bytes: 51_200, ..Limits::default() };
+    let limits = Limits::default().decoded_bytes(51_200);
     let responders = Responders::new(()).respond(respond);
     let prepare = |connection: Connection| connection.limits(limits).responders(responders);
     let (_peer, mut script) = Script::start(prepare);
@@ -725,7 +725,7 @@ async fn what_takes_too_much_once_it_is_decoded_costs_one_call() {
 /// It was told of the room, and does not look.
 #[tokio::test(start_paused = true)]
 async fn who_is_kept_and_not_polled_does_not_hold_up_those_behind_it() {
-    let limits = Limits { send_queue: 1, ..Limits::default() };
+    let limits = Limits::default().send_queue(1);
     let (peer, mut script) = Script::with_room(100, limited(limits));
     let large = "x".repeat(5000);
     let mut kept = Vec::new();

@@ -78,7 +78,7 @@ async fn a_silent_peer_is_given_up_and_every_call_fails_for_that_reason() {
 #[tokio::test(start_paused = true)]
 async fn time_passes_while_as_many_responders_run_as_may() {
     let gate = Arc::new(Semaphore::new(0));
-    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let limits = Limits::default().running_responders(1);
     let (peer, mut script) =
         Script::start(|connection| idle(connection).limits(limits).responders(slow(&gate)));
     for ask in ["1", "2", "3"] {
@@ -98,7 +98,7 @@ async fn time_passes_while_as_many_responders_run_as_may() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_there_is_not_given_up_for_what_was_not_read() {
     let gate = Arc::new(Semaphore::new(0));
-    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let limits = Limits::default().running_responders(1);
     // More than is read ahead of itself.
     let text = "x".repeat(60_000);
     for (prepare, pings) in [(idle as fn(Connection) -> Connection, false), (pinging, true)] {
@@ -135,7 +135,7 @@ async fn a_peer_that_has_sent_without_end_is_given_up_in_a_few_times_the_timeout
     ] {
         let gate = Arc::new(Semaphore::new(0));
         let close_timeout = Duration::from_millis(1);
-        let limits = Limits { running_responders: 1, close_timeout, ..Limits::default() };
+        let limits = Limits::default().running_responders(1).close_timeout(close_timeout);
         let (near, mut far) = tokio::io::duplex(1 << 20);
         let connection = prepare(Connection::new(near)).limits(limits);
         let peer = connection.responders(slow(&gate)).spawn();
@@ -158,7 +158,7 @@ async fn a_peer_that_has_sent_without_end_is_given_up_in_a_few_times_the_timeout
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_goes_while_as_many_responders_run_as_may_is_noticed_within_a_second() {
     let gate = Arc::new(Semaphore::new(0));
-    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let limits = Limits::default().running_responders(1);
     let (peer, mut script) =
         Script::start(|connection| connection.limits(limits).responders(slow(&gate)));
     for ask in ["1", "2", "3"] {
@@ -253,7 +253,7 @@ async fn a_ping_has_its_time_from_when_it_is_on_its_way() {
 #[tokio::test(start_paused = true)]
 async fn a_ping_is_answered_while_as_many_responders_run_as_may_and_begins_no_more() {
     let gate = Arc::new(Semaphore::new(0));
-    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let limits = Limits::default().running_responders(1);
     let (peer, mut script) =
         Script::start(|connection| pinging(connection).limits(limits).responders(slow(&gate)));
     let tag = script.expect_call("Ping").await;

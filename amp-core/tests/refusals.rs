@@ -139,7 +139,7 @@ impl Write for Canned {
 fn client(pairs: &'static [(&'static str, &'static str)]) -> (Client, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let backoff = Backoff { base: SECOND, factor: 1.0, jitter: Jitter::None, ..Backoff::default() };
+    let backoff = Backoff::default().base(SECOND).factor(1.0).jitter(Jitter::None);
     let client = Client::builder(move || {
         let (near, far) = tokio::io::duplex(1 << 16);
         let counted = Arc::clone(&counted);

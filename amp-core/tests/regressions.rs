@@ -64,7 +64,7 @@ async fn a_waker_that_uses_the_connection_can_wait_for_room() {
         }
     }
 
-    let limits = Limits { send_queue: 1, ..Limits::default() };
+    let limits = Limits::default().send_queue(1);
     let (peer, mut script) = Script::start(|connection| connection.limits(limits));
     peer.notify_by_name("A", numbered(1)).await.unwrap();
     let looks = Arc::new(Looks(peer.clone(), Mutex::new(0)));
@@ -79,7 +79,7 @@ async fn a_waker_that_uses_the_connection_can_wait_for_room() {
 /// A limit of no bytes and no responders is one that nothing ever fits.
 #[tokio::test]
 async fn limits_of_zero_let_one_thing_pass_at_a_time() {
-    let limits = Limits { send_queue: 0, running_responders: 0, ..Limits::default() };
+    let limits = Limits::default().send_queue(0).running_responders(0);
     let prepare = |connection: Connection| connection.limits(limits).responders(echoing());
     let (peer, mut script) = Script::start(prepare);
     let mut note = pin!(peer.notify_by_name("A", numbered(1)));
@@ -101,7 +101,7 @@ async fn answers_to_calls_that_come_together_are_sent_as_they_are_made() {
         Ok(AmpBox::from_pairs([("text", "x".repeat(10_000))]).unwrap())
     }
     let large = Responders::new(()).respond_by_name("Large", large);
-    let limits = Limits { send_queue: 10_000, send_queue_max: 50_000, ..Limits::default() };
+    let limits = Limits::default().send_queue(10_000).send_queue_max(50_000);
     let prepare = |connection: Connection| connection.limits(limits).responders(large);
     let (_peer, mut script) = Script::with_room(10_000, prepare);
     let call = |tag: usize| {
@@ -145,7 +145,7 @@ async fn a_peer_that_floods_leaves_other_tasks_their_turn() {
 #[tokio::test]
 async fn a_transport_that_takes_nothing_ends_the_connection() {
     let full = Double::new().takes(|_, _, _| Poll::Ready(Ok(0)));
-    let limits = Limits { close_timeout: Duration::ZERO, ..Limits::default() };
+    let limits = Limits::default().close_timeout(Duration::ZERO);
     let peer = Connection::with_transport(full).limits(limits).spawn();
     let error = peer.call_by_name("A", numbered(1)).await.unwrap_err();
     assert_eq!(amp_core::Report(&error).to_string(), "the connection is closed: write zero");

@@ -87,7 +87,7 @@ impl Script {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn routes_call_in_both_directions_at_once() {
-    let (near, far) = pair(300, RouterLimits { send_queue: 50, ..RouterLimits::default() });
+    let (near, far) = pair(300, RouterLimits::default().send_queue(50));
     let names: Vec<_> = (0..8).map(|n| format!("route {n}")).collect();
     let (near, far) = (near.spawn(), far.spawn());
     // Both ends are bound before either calls.
@@ -278,7 +278,7 @@ async fn a_stream_that_breaks_ends_the_routes() {
     let (reader, _writer) = tokio::io::simplex(64);
     let stream = tokio::io::join(reader, near);
     drop(far);
-    let limits = RouterLimits { close_timeout: Duration::ZERO, ..RouterLimits::default() };
+    let limits = RouterLimits::default().close_timeout(Duration::ZERO);
     let routes = Router::new(stream).limits(limits).spawn();
     let peer = echo_over(&routes, "a");
     let error = peer.call_by_name("A", numbered(1)).await.unwrap_err();
@@ -305,7 +305,7 @@ async fn what_waits_to_be_sent_fails_when_the_stream_breaks() {
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_to_be_sent_fails_when_its_route_ends() {
-    let limits = RouterLimits { receive_queue: 10, ..RouterLimits::default() };
+    let limits = RouterLimits::default().receive_queue(10);
     let (near, mut far) = tokio::io::duplex(64);
     let routes = Router::new(near).limits(limits).spawn();
     let mut route = Box::pin(route(&routes, "a"));
@@ -324,7 +324,7 @@ async fn what_waits_to_be_sent_fails_when_its_route_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_route_that_reads_nothing_ends_and_the_others_go_on() {
-    let limits = RouterLimits { receive_queue: 1000, ..RouterLimits::default() };
+    let limits = RouterLimits::default().receive_queue(1000);
     let (near, far) = pair(1 << 10, limits);
     let (near, far) = (near.spawn(), far.spawn());
     let stuck = route(&far, "stuck");
@@ -350,13 +350,13 @@ async fn a_route_that_reads_nothing_ends_and_the_others_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_route_slows_its_peer_down_and_loses_nothing() {
-    let limits = RouterLimits { receive_queue: 100, ..RouterLimits::default() };
+    let limits = RouterLimits::default().receive_queue(100);
     let (near, far) = pair(1 << 10, limits);
     let (near, far) = (near.spawn(), far.spawn());
     let gate = Arc::new(Semaphore::new(0));
     let slow = Connection::with_transport(route(&far, "slow"))
         .responders(Responders::new(()).respond_by_name("Echo", gated(Arc::clone(&gate))))
-        .limits(Limits { running_responders: 1, ..Limits::default() })
+        .limits(Limits::default().running_responders(1))
         .spawn();
     let peer = echo_over(&near, "slow");
     let calls: Vec<_> = (0..200)
@@ -376,7 +376,7 @@ async fn a_slow_route_slows_its_peer_down_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_large_box_goes_through_little_room() {
-    let limits = RouterLimits { send_queue: 10, receive_queue: 10, ..RouterLimits::default() };
+    let limits = RouterLimits::default().send_queue(10).receive_queue(10);
     let (near, far) = pair(100, limits);
     let (near, far) = (near.spawn(), far.spawn());
     let _far = ["large", "small"].map(|name| echo_over(&far, name));
@@ -392,9 +392,9 @@ async fn a_large_box_goes_through_little_room() {
 async fn a_box_over_the_limit_of_one_route_ends_that_one() {
     let (near, far) = pair(1 << 16, RouterLimits::default());
     let (near, far) = (near.spawn(), far.spawn());
-    let boxes = BoxLimits { max_bytes: 100, max_pairs: 9 };
+    let boxes = BoxLimits::default().max_bytes(100).max_pairs(9);
     let strict = Connection::with_transport(route(&far, "strict"))
-        .limits(Limits { boxes, ..Limits::default() })
+        .limits(Limits::default().boxes(boxes))
         .spawn();
     let _echo = echo_over(&far, "echo");
     let [peer, other] = ["strict", "echo"].map(|name| echo_over(&near, name));
@@ -406,8 +406,8 @@ async fn a_box_over_the_limit_of_one_route_ends_that_one() {
 
 #[tokio::test]
 async fn a_connection_over_a_route_sends_no_box_over_the_limit_of_the_router() {
-    let boxes = BoxLimits { max_bytes: 100, max_pairs: 9 };
-    let limits = RouterLimits { boxes, ..RouterLimits::default() };
+    let boxes = BoxLimits::default().max_bytes(100).max_pairs(9);
+    let limits = RouterLimits::default().boxes(boxes);
     let (near, far) = pair(1 << 16, limits);
     let (near, far) = (near.spawn(), far.spawn());
     let _echo = echo_over(&far, "echo");

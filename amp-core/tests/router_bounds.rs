@@ -33,7 +33,7 @@ async fn received(route: &mut Pin<Box<Route>>) -> io::Result<usize> {
 /// whoever has most ends for the others.
 #[tokio::test(start_paused = true)]
 async fn all_routes_together_hold_no_more_than_they_may() {
-    let limits = RouterLimits { receive_queues: 10_000, ..RouterLimits::default() };
+    let limits = RouterLimits::default().receive_queues(10_000);
     let (near, mut far) = tokio::io::duplex(1 << 20);
     let router = Router::new(near).limits(limits);
     let mut all: Vec<_> = ["a", "b", "c"].map(|name| route(&router.routes(), name)).into();
@@ -57,7 +57,7 @@ async fn all_routes_together_hold_no_more_than_they_may() {
 /// Whoever reads makes room for all.
 #[tokio::test(start_paused = true)]
 async fn a_route_that_is_read_from_makes_room_for_the_others() {
-    let limits = RouterLimits { receive_queues: 5_000, ..RouterLimits::default() };
+    let limits = RouterLimits::default().receive_queues(5_000);
     let (near, mut far) = tokio::io::duplex(1 << 20);
     let router = Router::new(near).limits(limits);
     let (mut a, mut b) = (route(&router.routes(), "a"), route(&router.routes(), "b"));
@@ -82,10 +82,10 @@ async fn a_peer_that_goes_while_a_route_is_full_is_noticed() {
     let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (near, _) = listener.accept().await.unwrap();
     let stall_timeout = Duration::from_secs(3600);
-    let limits = RouterLimits { receive_queue: 1000, stall_timeout, ..RouterLimits::default() };
+    let limits = RouterLimits::default().receive_queue(1000).stall_timeout(stall_timeout);
     let router = Router::tcp(near).unwrap().limits(limits);
     let peer = Connection::with_transport(route(&router.routes(), "a"))
-        .limits(Limits { running_responders: 1, ..Limits::default() })
+        .limits(Limits::default().running_responders(1))
         .responders(Responders::new(()).respond_by_name("Wait", wait))
         .spawn();
     let _routes = router.spawn();

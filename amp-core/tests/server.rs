@@ -447,7 +447,7 @@ async fn what_calls_are_decoded_to_counts_over_all_connections() {
     let (streams, listener) = scripted();
     let responders = Responders::new(Arc::clone(&gate)).respond(unpack);
     let server = serve_with(listener, move |connection| {
-        let limits = Limits { decoded_bytes: 8 << 20, ..Limits::default() };
+        let limits = Limits::default().decoded_bytes(8 << 20);
         connection.limits(limits).responders(responders.clone())
     });
     let (peers, mut connected) = mpsc::unbounded_channel();
@@ -504,7 +504,7 @@ async fn what_peers_leave_behind_counts_over_all_connections() {
     let (streams, listener) = scripted();
     let (peers, mut connected) = mpsc::unbounded_channel();
     let server = serve_with(listener, move |connection| {
-        let limits = Limits { running_responders: 1, ..Limits::default() };
+        let limits = Limits::default().running_responders(1);
         connection.limits(limits).responders(responders.clone())
     });
     let server = server.max_bytes(MAX).on_connect(move |peer| peers.send(peer).unwrap());

@@ -66,7 +66,7 @@ async fn no_signal_is_raised_by_what_a_connection_writes_to_a_socket() {
             ("TLS", over_tls),
         ] {
             // The far side of TLS does not end.
-            let limits = Limits { close_timeout: Duration::ZERO, ..Limits::default() };
+            let limits = Limits::default().close_timeout(Duration::ZERO);
             let peer = connection.limits(limits).spawn();
             let call = peer.call_by_name("A", [("a", vec![0; len])]);
             let ended = call.await.unwrap_err();

@@ -194,7 +194,7 @@ async fn what_waited_for_a_refused_switch_is_sent_after_it() {
 
 #[tokio::test]
 async fn answers_that_wait_for_a_switch_are_limited() {
-    let limits = Limits { send_queue: 1000, send_queue_max: 10_000, ..Limits::default() };
+    let limits = Limits::default().send_queue(1000).send_queue_max(10_000);
     let (peer, mut script) =
         Script::start(|connection| connection.limits(limits).responders(switching()));
     let switch = start_switch(&peer);
@@ -410,7 +410,7 @@ impl Transport for Littered {
 #[tokio::test]
 async fn attachments_that_the_other_protocol_does_not_take_are_limited() {
     let (near, mut far) = tokio::io::duplex(1000);
-    let limits = Limits { unclaimed_attachments: 3, ..Limits::default() };
+    let limits = Limits::default().unclaimed_attachments(3);
     let connection = Connection::with_transport(Littered(near));
     let _peer = connection.limits(limits).responders(switching()).spawn();
     far.write_all(&ask("1", "False")).await.unwrap();

@@ -324,7 +324,7 @@ async fn a_client_that_goes_is_noticed_behind_what_is_not_read() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (accepted, mut peers) = mpsc::unbounded_channel();
-    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let limits = Limits::default().running_responders(1);
     let server = serve_with(TlsListener::new(listener, config), move |connection| {
         let endless = |_| std::future::pending::<Result<AmpBox, RemoteError>>();
         let responders = Responders::new(()).respond_by_name("Wait", endless);

@@ -83,7 +83,7 @@ async fn a_peer_is_a_service_of_typed_calls_and_of_calls_by_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_is_ready_while_the_queue_has_room_and_fails_when_it_is_closed() {
-    let limits = Limits { send_queue: 100, ..Limits::default() };
+    let limits = Limits::default().send_queue(100);
     let (peer, mut script) = Script::with_room(16, |connection| connection.limits(limits));
     let mut calls = PeerService::new(peer.clone());
     assert!(matches!(is_ready(&mut calls).await, Some(Ok(()))));
@@ -119,7 +119,7 @@ async fn a_client_is_ready_while_it_is_connected() {
         accept.send(Script::of(there)).unwrap();
         async move { Ok::<_, NoError>(Connection::new(here)) }
     };
-    let backoff = Backoff { base: SECOND, jitter: Jitter::None, ..Backoff::default() };
+    let backoff = Backoff::default().base(SECOND).jitter(Jitter::None);
     let client = Client::builder(connect).backoff(backoff).spawn();
     let mut calls = ClientService::new(client.clone());
     assert!(is_ready(&mut calls).await.is_none());

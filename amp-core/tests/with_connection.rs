@@ -171,7 +171,7 @@ async fn one_way_commands_of_a_peer_that_has_gone_are_begun_as_others_are_done()
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut there = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
-    let limits = Limits { running_responders: 4, ..Limits::default() };
+    let limits = Limits::default().running_responders(4);
     let here = Connection::tcp(listener.accept().await.unwrap().0).unwrap();
     let peer = here.limits(limits).responders(slow).spawn();
     for n in 0..NOTICES {

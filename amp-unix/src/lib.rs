@@ -76,16 +76,16 @@
 //!   known here, as soon as a later box is read that names another: ordinals have the order of
 //!   boxes, and nothing else tells which descriptors a box has brought.
 //! - When nothing has named it for
-//!   [`Limits::unclaimed_timeout`](amp_core::Limits::unclaimed_timeout), a minute by default: it may be
+//!   [`Limits::unclaimed_timeout`](field@amp_core::Limits::unclaimed_timeout), a minute by default: it may be
 //!   the other end of this very connection, which would never end.
 //! - When the connection ends. A protocol switch hands over those that are left.
 //!
 //! There may be as many unclaimed ones as
-//! [`Limits::unclaimed_attachments`](amp_core::Limits::unclaimed_attachments) says, 128 or 256 by default.
+//! [`Limits::unclaimed_attachments`](field@amp_core::Limits::unclaimed_attachments) says, 128 or 256 by default.
 //! One more ends the connection, with that as the reason, and closes them. All descriptors of a box
 //! come before its end, so no box can bring more than that either. As many may be held by running
 //! responders. Over all connections of the process,
-//! [`Limits::attachments_in_all`](amp_core::Limits::attachments_in_all) counts: when there are
+//! [`Limits::attachments_in_all`](field@amp_core::Limits::attachments_in_all) counts: when there are
 //! more, some are closed of the connection that has most.
 //!
 //! # Operating systems

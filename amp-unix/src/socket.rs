@@ -78,6 +78,7 @@ const SHORT_IS_EXHAUSTED: bool = cfg!(any(target_os = "linux", target_os = "andr
 
 /// The bytes that one call moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Moved {
     /// The number of bytes.
     pub bytes: usize,

@@ -34,11 +34,7 @@ fn a_call_and_its_answer_carry_any_number_of_descriptors_and_leave_none_open() {
         let before = support::open_descriptors();
         support::block_on(async {
             let (near, far) = UnixStream::pair().unwrap();
-            let limits = Limits {
-                unclaimed_attachments: 1024,
-                attachments_in_all: 4096,
-                ..Limits::default()
-            };
+            let limits = Limits::default().unclaimed_attachments(1024).attachments_in_all(4096);
             let peer = amp_unix::connection(near).unwrap().limits(limits).spawn();
             let responders = Responders::new(()).respond(|_, Turn { mut files }| async move {
                 files.reverse();

@@ -52,7 +52,7 @@ impl IUnixTransport for OnlyDescriptors {
 fn descriptors_without_bytes_are_bounded_too() {
     without_leak("descriptors_without_bytes_are_bounded_too", || async {
         let close_timeout = Duration::from_millis(100);
-        let limits = Limits { unclaimed_attachments: 100, close_timeout, ..Limits::default() };
+        let limits = Limits::default().unclaimed_attachments(100).close_timeout(close_timeout);
         let peer = connection_over(OnlyDescriptors).limits(limits).spawn();
         let reason = peer.closed().await;
         assert!(matches!(reason, CloseReason::Limit { limit: 100, .. }), "{reason}");

@@ -66,7 +66,7 @@ fn sockets_that_are_passed_over_themselves_do_not_fill_a_server() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let listener = UnixSocketListener::bind(&path).unwrap();
-        let limits = Limits { unclaimed_timeout: WHILE, ..Limits::default() };
+        let limits = Limits::default().unclaimed_timeout(WHILE);
         let server = amp_core::serve_with(listener, move |connection| connection.limits(limits));
         let server = tokio::spawn(async move { server.await });
         let before = open_descriptors();
@@ -92,7 +92,7 @@ fn what_nothing_names_goes_after_a_while() {
     without_leak("what_nothing_names_goes_after_a_while", || async {
         tokio::time::pause();
         let (near, far) = UnixStream::pair().unwrap();
-        let limits = Limits { unclaimed_timeout: WHILE, ..Limits::default() };
+        let limits = Limits::default().unclaimed_timeout(WHILE);
         let _peer = connection(near).unwrap().limits(limits).spawn();
         let mut far = UnixTransport::new(far);
         let began = Instant::now();
@@ -120,7 +120,7 @@ fn what_nothing_names_goes_after_a_while() {
 fn over_the_limit_they_are_closed_before_the_connection_is() {
     without_leak("over_the_limit_they_are_closed_before_the_connection_is", || async {
         let close_timeout = Duration::from_secs(3600);
-        let limits = Limits { unclaimed_attachments: 3, close_timeout, ..Limits::default() };
+        let limits = Limits::default().unclaimed_attachments(3).close_timeout(close_timeout);
         let (near, far) = UnixStream::pair().unwrap();
         let peer = connection(near).unwrap().limits(limits).spawn();
         let mut far = UnixTransport::new(far);
@@ -182,7 +182,7 @@ async fn refused(peer: &Peer, count: usize) {
 fn what_running_responders_hold_counts() {
     without_leak("what_running_responders_hold_counts", || async {
         let release = Arc::<Notify>::default();
-        let limits = Limits { unclaimed_attachments: 10, ..Limits::default() };
+        let limits = Limits::default().unclaimed_attachments(10);
         let (near, far) = UnixStream::pair().unwrap();
         let peer = connection(near).unwrap().spawn();
         let _far = connection(far).unwrap().responders(holding(&release)).limits(limits).spawn();
@@ -206,7 +206,7 @@ fn what_running_responders_hold_counts() {
 fn what_is_held_after_an_answer_counts() {
     without_leak("what_is_held_after_an_answer_counts", || async {
         let release = Arc::<Notify>::default();
-        let limits = Limits { unclaimed_attachments: 10, ..Limits::default() };
+        let limits = Limits::default().unclaimed_attachments(10);
         let (near, far) = UnixStream::pair().unwrap();
         let peer = connection(near).unwrap().spawn();
         let responders = Responders::new(Arc::clone(&release)).respond_then(
@@ -256,7 +256,7 @@ async fn hold_all(peer: &Peer, most: usize) -> usize {
 fn what_running_responders_hold_counts_over_all_connections() {
     without_leak("what_running_responders_hold_counts_over_all_connections", || async {
         let release = Arc::<Notify>::default();
-        let limits = Limits { attachments_in_all: 64, ..Limits::default() };
+        let limits = Limits::default().attachments_in_all(64);
         let pair = || {
             let (near, far) = UnixStream::pair().unwrap();
             let far = connection(far).unwrap().responders(holding(&release)).limits(limits);
@@ -292,7 +292,7 @@ fn what_running_responders_hold_counts_over_all_connections() {
 fn those_who_hold_all_they_can_leave_some_for_others() {
     without_leak("those_who_hold_all_they_can_leave_some_for_others", || async {
         let release = Arc::<Notify>::default();
-        let limits = Limits { attachments_in_all: 256, ..Limits::default() };
+        let limits = Limits::default().attachments_in_all(256);
         let connect = || {
             let (near, far) = UnixStream::pair().unwrap();
             let take = |_, Take { file }| async {
@@ -340,7 +340,7 @@ fn those_who_hold_all_they_can_leave_some_for_others() {
 #[test]
 fn the_oldest_go_when_all_connections_together_have_too_many() {
     without_leak("the_oldest_go_when_all_connections_together_have_too_many", || async {
-        let limits = Limits { attachments_in_all: 12, ..Limits::default() };
+        let limits = Limits::default().attachments_in_all(12);
         let connect = |responders| {
             let (near, far) = UnixStream::pair().unwrap();
             let near = connection(near).unwrap().responders(responders).limits(limits).spawn();
@@ -378,7 +378,7 @@ fn the_oldest_go_when_all_connections_together_have_too_many() {
 #[test]
 fn whoever_has_most_loses_his_own() {
     without_leak("whoever_has_most_loses_his_own", || async {
-        let limits = Limits { attachments_in_all: 40, ..Limits::default() };
+        let limits = Limits::default().attachments_in_all(40);
         let connect = || {
             let (near, far) = UnixStream::pair().unwrap();
             let responders = Responders::new(()).respond(|_, Take { file }| async {
@@ -418,8 +418,7 @@ fn calls_that_are_read_ahead_do_not_bring_too_many() {
             drop(file);
             Ok(())
         });
-        let limits =
-            Limits { unclaimed_attachments: 20, running_responders: 1, ..Limits::default() };
+        let limits = Limits::default().unclaimed_attachments(20).running_responders(1);
         let (near, far) = UnixStream::pair().unwrap();
         let _peer = connection(near).unwrap().responders(responders).limits(limits).spawn();
         let mut far = Far::new(far);

@@ -113,11 +113,8 @@ fn any_number_in_any_place_keeps_its_order_and_none_stays_open() {
         support::limit_open_files(8192);
         support::block_on(async {
             let before = support::open_descriptors();
-            let peers = peers(Limits {
-                unclaimed_attachments: 1024,
-                attachments_in_all: 2048,
-                ..Limits::default()
-            });
+            let peers =
+                peers(Limits::default().unclaimed_attachments(1024).attachments_in_all(2048));
             for count in COUNTS {
                 for peer in &peers {
                     pass(peer, 1_000_000 * count, count).await;
@@ -138,7 +135,7 @@ fn boxes_of_many_callers_keep_their_own() {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let all = async {
             // Both ends are in this process, whatever it may have.
-            let peers = peers(Limits { attachments_in_all: 4096, ..Limits::default() });
+            let peers = peers(Limits::default().attachments_in_all(4096));
             let mut calls = JoinSet::new();
             for n in 0..64 {
                 let peer = peers[n % 2].clone();

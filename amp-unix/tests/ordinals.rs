@@ -45,7 +45,7 @@ fn sides() -> Sides {
         take.send([file, other].map(number)).unwrap();
         async { Ok(()) }
     });
-    let limits = Limits { unclaimed_attachments: 256, ..Limits::default() };
+    let limits = Limits::default().unclaimed_attachments(256);
     let near = amp_unix::connection(near).unwrap().responders(responders).limits(limits).spawn();
     let idle = support::open_descriptors();
     Sides { near, far: Far::new(far), taken, idle }

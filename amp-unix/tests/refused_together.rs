@@ -89,8 +89,7 @@ fn sides() -> Sides {
     let refused = numbered(0);
     let number_of_refused = std::os::fd::AsFd::as_fd(&refused).as_raw_fd();
     let transport = Picky { transport: UnixTransport::new(near), refused: number_of_refused };
-    let limits =
-        Limits { unclaimed_attachments: 1024, attachments_in_all: 4096, ..Limits::default() };
+    let limits = Limits::default().unclaimed_attachments(1024).attachments_in_all(4096);
     let responders = Responders::new(()).respond(|_, Pass { n, files, .. }| async move {
         Ok(Passed { wrong: files.into_iter().map(number).filter(|m| *m != n).count() })
     });

@@ -286,8 +286,7 @@ async fn many_at_once_are_no_more_unclaimed_than_callers_leave_them() {
             Responders::new(()).respond(|_, Keep { pipe }: Keep| async move { Ok(Kept { pipe }) });
         let (here, there) = UnixStream::pair().unwrap();
         // Other tests of this process have some too.
-        let limits =
-            Limits { unclaimed_attachments: 150, attachments_in_all: 4096, ..Limits::default() };
+        let limits = Limits::default().unclaimed_attachments(150).attachments_in_all(4096);
         let _answering = connection_over(there).responders(responders).limits(limits).spawn();
         let peer = connection_over(here).limits(limits).spawn();
         let calls: Vec<_> = (0..400)
@@ -324,7 +323,7 @@ async fn calls_that_wait_for_room_for_their_answers_do_not_leave_too_many_unclai
             Ok(Measured { number: number(pipe), much: vec![0; 4000] })
         });
         let (here, there) = UnixStream::pair().unwrap();
-        let limits = Limits { attachments_in_all: 4096, ..Limits::default() };
+        let limits = Limits::default().attachments_in_all(4096);
         let _answering = connection_over(there).responders(responders).limits(limits).spawn();
         let mut far = Far::new(here);
         for ordinal in 0..2000 {

@@ -72,11 +72,8 @@ impl Calls {
 fn client(address: &str) -> Client {
     let address: Arc<str> = address.into();
     let shown = Arc::clone(&address);
-    let backoff = Backoff {
-        base: Duration::from_millis(20),
-        cap: Duration::from_millis(200),
-        ..Backoff::default()
-    };
+    let backoff =
+        Backoff::default().base(Duration::from_millis(20)).cap(Duration::from_millis(200));
     Client::builder(move || {
         let address = Arc::clone(&address);
         async move { Connection::connect_tcp(&*address).await }

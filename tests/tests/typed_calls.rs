@@ -349,9 +349,10 @@ fn assert_unknown<E: Debug>(error: &CallError<E>) {
 }
 
 async fn after_unknown(peer: &Peer, policy: FailurePolicy) {
-    match policy {
-        FailurePolicy::Stay => still_open(peer).await,
-        FailurePolicy::Close => closed_by_peer(peer).await,
+    if policy == FailurePolicy::Stay {
+        still_open(peer).await;
+    } else {
+        closed_by_peer(peer).await;
     }
 }
 

@@ -228,7 +228,7 @@ pub enum DecodeErrorKind {
         limit: usize,
     },
     /// What is made of a box would take more memory than
-    /// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes) allows for one of that length.
+    /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes) allows for one of that length.
     #[error("what is decoded takes more than {limit} bytes of memory")]
     TooMuchMemory {
         /// How many bytes it may take.

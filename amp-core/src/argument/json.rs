@@ -25,7 +25,7 @@ use crate::stack;
 /// argument: there it is an `amp.Unicode()`, with `json.loads` and `json.dumps` around it.
 ///
 /// Arrays and objects may be nested 64 deep; what is deeper is neither written nor read. What is made
-/// of the text counts as [`Limits::decoded_bytes`](crate::Limits::decoded_bytes).
+/// of the text counts as [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
 ///
 /// Where a type has `#[serde(untagged)]`, `tag` or `flatten`, serde reads the text into a buffer first
 /// and the type from that, where nothing can be counted. So what is made of the buffer is estimated:

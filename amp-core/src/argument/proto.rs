@@ -66,7 +66,7 @@ impl<'a> Proto<'a> {
     }
 
     /// The same, with another limit to the memory that is made of a box: see
-    /// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes).
+    /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
     pub fn with_decoded_bytes(mut self, decoded_bytes: usize) -> Self {
         self.budget = Budget::new(decoded_bytes);
         self
@@ -97,7 +97,7 @@ impl<'a> Proto<'a> {
     ///
     /// # Errors
     ///
-    /// When so much is not left: see [`Limits::decoded_bytes`](crate::Limits::decoded_bytes).
+    /// When so much is not left: see [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
     #[inline]
     pub fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {
         self.budget.spend(bytes)

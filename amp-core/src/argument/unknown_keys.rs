@@ -4,6 +4,7 @@
 /// [`Arguments`](crate::Arguments) that are [`STRICT`](crate::Arguments::STRICT) refuse such a
 /// box whatever the setting. The keys of the protocol itself are never unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum UnknownKeys {
     /// The key is ignored, as it is in Twisted; so a newer peer can send more.
     #[default]

@@ -15,7 +15,7 @@ use crate::schema::{WireType, WireTypes};
 ///
 /// What is received may inflate to no more than decoding may take in memory, of which what it
 /// inflates to and what is made of that are parts: see
-/// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes). A value of some hundred KiB, or one that
+/// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes). A value of some hundred KiB, or one that
 /// inflates to less than about ten times its length, is always within that; for more, raise the
 /// limit where such values are read. What is sent has no limit here.
 ///

@@ -1,4 +1,5 @@
 use super::BoxError;
+use crate::setters::setters;
 
 /// The size that a box may have.
 ///
@@ -11,8 +12,9 @@ use super::BoxError;
 /// over a limit fails before anything of it is sent, and the connection goes on.
 ///
 /// The memory that decoding makes of a box is bounded too: see
-/// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes).
+/// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BoxLimits {
     /// Bytes of one box on the wire, its lengths and its end included. 17 MiB by default: room
     /// for a value of 16 MiB spread over numbered keys.
@@ -20,6 +22,8 @@ pub struct BoxLimits {
     /// Pairs of one box, those with reserved keys included. 16 384 by default.
     pub max_pairs: usize,
 }
+
+setters!(BoxLimits { max_bytes: usize, max_pairs: usize });
 
 impl BoxLimits {
     /// Returns whether a box of so many bytes and pairs is within the limits.

@@ -94,7 +94,7 @@ pub trait Arguments: Sized {
     }
 
     /// Reads one box and nothing behind it, as a connection does whose
-    /// [`Limits::decoded_bytes`](crate::Limits::decoded_bytes) are these: what is made of it takes
+    /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes) are these: what is made of it takes
     /// so many bytes of memory at most, or 18 for each of its own if that is more.
     ///
     /// # Errors

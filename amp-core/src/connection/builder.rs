@@ -54,7 +54,7 @@ impl Connection {
     /// [`duplex`](tokio::io::duplex).
     ///
     /// Its `poll_shutdown` must let the peer see the end, or closing takes all of
-    /// [`Limits::close_timeout`]. That of a pipe does not: see
+    /// [`field@Limits::close_timeout`]. That of a pipe does not: see
     /// [`from_halves`](Connection::from_halves), which also says when writing raises `SIGPIPE`.
     ///
     /// A Unix socket given to this function carries no file descriptors, and drops those that the
@@ -158,7 +158,7 @@ impl Connection {
     ///
     /// # Panics
     ///
-    /// When [`send_queue`](Limits::send_queue) is over [`send_queue_max`](Limits::send_queue_max): this
+    /// When [`send_queue`](field@Limits::send_queue) is over [`send_queue_max`](field@Limits::send_queue_max): this
     /// side's own calls would end the connection.
     #[track_caller]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -177,7 +177,7 @@ impl Connection {
     ///
     /// Anything that comes counts, be it a part of a box. While as many responders run as may, this
     /// side reads ahead to see it, for four times as long at most: see
-    /// [`Limits::running_responders`](crate::Limits::running_responders). While a protocol switch is
+    /// [`Limits::running_responders`](field@crate::Limits::running_responders). While a protocol switch is
     /// being made, no time passes; but that the peer has closed a socket is noticed.
     pub fn idle_timeout(mut self, after: Duration) -> Self {
         self.watching.idle = Some(after);

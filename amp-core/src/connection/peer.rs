@@ -49,7 +49,7 @@ impl Peer {
     /// Closes the connection and waits until it has ended. Calls that are outstanding fail with
     /// [`CloseReason::Local`]; what is queued is still sent.
     ///
-    /// It takes no longer than [`Limits::close_timeout`](crate::Limits::close_timeout).
+    /// It takes no longer than [`Limits::close_timeout`](field@crate::Limits::close_timeout).
     ///
     /// A responder that awaits this is still running when the connection has ended, and answers
     /// nobody. To close the connection with or after its answer, it awaits
@@ -72,7 +72,7 @@ impl Peer {
     /// are dropped. Calls of this side still go out, since a responder may need them to answer. Those
     /// that are outstanding at the end fail as with [`close`](Peer::close).
     ///
-    /// The end itself takes up to [`Limits::close_timeout`](crate::Limits::close_timeout) more. When
+    /// The end itself takes up to [`Limits::close_timeout`](field@crate::Limits::close_timeout) more. When
     /// this is called again the first time given counts; [`close`](Peer::close) cuts it short.
     ///
     /// # In a responder

@@ -42,7 +42,7 @@ impl Switched {
 
     /// Takes the attachments that were received and that no argument has claimed, in the order
     /// in which they came. Those that come with later reads are added to them; a read fails when
-    /// there are more than [`Limits::unclaimed_attachments`](crate::Limits::unclaimed_attachments).
+    /// there are more than [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments).
     #[must_use = "attachments are closed when they are dropped"]
     pub fn take_attachments(&mut self) -> Vec<Attachment> {
         std::mem::take(&mut self.attachments)

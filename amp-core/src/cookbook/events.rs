@@ -62,7 +62,7 @@
 //! - **In order.** Events are received in the order in which they were sent, and their responders run
 //!   at the same time unless they are in a lane: [`Responders::in_order`].
 //! - **Held back.** When as many responders run as
-//!   [`Limits::running_responders`](crate::Limits::running_responders) says, nothing more is read; the
+//!   [`Limits::running_responders`](field@crate::Limits::running_responders) says, nothing more is read; the
 //!   buffers of the system fill, then the publisher's queue
 //!   ([`Limits::outgoing_bytes`](crate::Limits)), and then `notify` waits. It has no timeout of its own.
 //! - **Acknowledged.** That an event was queued says nothing of whether it was dealt with. If that

@@ -46,7 +46,7 @@
 //! a piece is empty, as [`large_files`](super::large_files) does.
 //!
 //! All keys are in one box. [`BoxLimits`](crate::BoxLimits) says how large a box may be, and
-//! [`Limits::decoded_bytes`](crate::Limits::decoded_bytes) what it may be in memory.
+//! [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes) what it may be in memory.
 //!
 //! [`Numbered`]: crate::argument::Numbered
 //! [`Numbered<T>`]: crate::argument::Numbered

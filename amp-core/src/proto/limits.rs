@@ -3,35 +3,43 @@ use std::time::Duration;
 use super::held::default_in_all;
 use crate::argument::budget::LEAST as DECODED_BYTES;
 use crate::boxes::BoxLimits;
+use crate::setters::setters;
 
 /// What a connection holds at most. Going over a limit slows a side down, or is an error that names
 /// the limit:
 ///
 /// | limit | default | what happens there |
 /// |---|---|---|
-/// | [`boxes`](Limits::boxes), bytes | 17 MiB | the connection ends; a call or an answer of this side fails, and nothing is sent |
-/// | [`boxes`](Limits::boxes), pairs | 16 384 | as above |
-/// | [`decoded_bytes`](Limits::decoded_bytes) | 1 MiB, or 18 for each byte of the box | the peer's call is refused; a call of this side fails with the answer |
-/// | [`outstanding_calls`](Limits::outstanding_calls) | 65 536 | the call fails, and nothing is sent |
-/// | [`running_responders`](Limits::running_responders) | 1024 | the peer is not read from, but for a little ahead, unless that could stop both sides |
-/// | [`running_responders_max`](Limits::running_responders_max) | 8192 | the peer's call is refused; a one-way call ends the connection |
-/// | [`running_bytes`](Limits::running_bytes) | 32 MiB | as at `running_responders` |
-/// | [`running_bytes_max`](Limits::running_bytes_max) | 64 MiB | as at `running_responders_max` |
-/// | [`send_queue`](Limits::send_queue), bytes | 1 MiB | callers wait, and so do the peer's calls |
-/// | [`send_queue_boxes`](Limits::send_queue_boxes) | 65 536 | as at `send_queue` |
-/// | [`send_queue_max`](Limits::send_queue_max), bytes | 64 MiB | the connection ends |
-/// | [`unclaimed_attachments`](Limits::unclaimed_attachments) | 128, or 256 by `RLIMIT_NOFILE` | the connection ends; a call whose responder would hold more is refused |
-/// | [`attachments_in_all`](Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE`, 65 536 at most | those of whoever has most are dropped; a call whose responder would hold more is refused |
-/// | [`unclaimed_timeout`](Limits::unclaimed_timeout) | 60 s | the attachment is dropped |
-/// | [`box_timeout`](Limits::box_timeout) | 60 s | the connection ends |
-/// | [`close_timeout`](Limits::close_timeout) | 5 s | the stream is dropped |
+/// | [`boxes`](field@Limits::boxes), bytes | 17 MiB | the connection ends; a call or an answer of this side fails, and nothing is sent |
+/// | [`boxes`](field@Limits::boxes), pairs | 16 384 | as above |
+/// | [`decoded_bytes`](field@Limits::decoded_bytes) | 1 MiB, or 18 for each byte of the box | the peer's call is refused; a call of this side fails with the answer |
+/// | [`outstanding_calls`](field@Limits::outstanding_calls) | 65 536 | the call fails, and nothing is sent |
+/// | [`running_responders`](field@Limits::running_responders) | 1024 | the peer is not read from, but for a little ahead, unless that could stop both sides |
+/// | [`running_responders_max`](field@Limits::running_responders_max) | 8192 | the peer's call is refused; a one-way call ends the connection |
+/// | [`running_bytes`](field@Limits::running_bytes) | 32 MiB | as at `running_responders` |
+/// | [`running_bytes_max`](field@Limits::running_bytes_max) | 64 MiB | as at `running_responders_max` |
+/// | [`send_queue`](field@Limits::send_queue), bytes | 1 MiB | callers wait, and so do the peer's calls |
+/// | [`send_queue_boxes`](field@Limits::send_queue_boxes) | 65 536 | as at `send_queue` |
+/// | [`send_queue_max`](field@Limits::send_queue_max), bytes | 64 MiB | the connection ends |
+/// | [`unclaimed_attachments`](field@Limits::unclaimed_attachments) | 128, or 256 by `RLIMIT_NOFILE` | the connection ends; a call whose responder would hold more is refused |
+/// | [`attachments_in_all`](field@Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE`, 65 536 at most | those of whoever has most are dropped; a call whose responder would hold more is refused |
+/// | [`unclaimed_timeout`](field@Limits::unclaimed_timeout) | 60 s | the attachment is dropped |
+/// | [`box_timeout`](field@Limits::box_timeout) | 60 s | the connection ends |
+/// | [`close_timeout`](field@Limits::close_timeout) | 5 s | the stream is dropped |
 ///
 /// What all connections of a server may hold together is the [server's](crate::server) to say.
 ///
 /// So a peer that reads slowly stops those who call it, and fills nothing. Answers never wait for
 /// room: they are queued at once, behind what is queued already and before the calls that wait.
+///
+/// ```
+/// # use amp_core::Limits;
+/// let limits = Limits::default().running_responders(16).send_queue(64 << 10);
+/// assert_eq!(limits.running_responders, 16);
+/// ```
 #[doc(alias("MaxLength", "rate limit"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// How large a box may be. A received one over it ends the connection. A call of this side that
     /// would be over it fails with [`CallError::Encode`](crate::CallError::Encode) and is not sent,
@@ -58,7 +66,7 @@ pub struct Limits {
     /// every further 200 milliseconds, up to 4 MiB; and when that is not enough to tell whether the
     /// peer is alive, by the [`idle_timeout`](crate::Connection::idle_timeout) or a
     /// [`ping`](crate::Connection::ping), up to the largest box there may be; but no more than
-    /// [`running_bytes`](Limits::running_bytes), and than half of what all connections of a server leave.
+    /// [`running_bytes`](field@Limits::running_bytes), and than half of what all connections of a server leave.
     /// A peer that has gone ends its connection within about a second so, over sockets and TLS over
     /// them also if it had sent more. One-way commands that it had sent are begun as responders are
     /// done, also once the connection has ended; calls that want an answer are not. Those that name
@@ -71,17 +79,17 @@ pub struct Limits {
     /// connection.
     pub running_responders_max: usize,
     /// Bytes of the calls whose responders run, as they were on the wire, or of the memory that was
-    /// spent on [decoding](Limits::decoded_bytes) them where that is more. 32 MiB by default. At
+    /// spent on [decoding](field@Limits::decoded_bytes) them where that is more. 32 MiB by default. At
     /// this number nothing more is read, with the same exceptions as for
-    /// [`running_responders`](Limits::running_responders), and calls that were read wait. The one that
+    /// [`running_responders`](field@Limits::running_responders), and calls that were read wait. The one that
     /// goes over it is begun, so what one more call takes may run.
     pub running_bytes: usize,
     /// Bytes of the calls whose responders run when reading has to go on: the bound, as
-    /// [`running_responders_max`](Limits::running_responders_max) is. 64 MiB by default. A
+    /// [`running_responders_max`](field@Limits::running_responders_max) is. 64 MiB by default. A
     /// call that comes, or has just been decoded, when there are so many is answered with `UNKNOWN`; a
     /// one-way call that comes then ends the connection. So one more call may run, of which decoding may
     /// make 18 times its length: 306 MiB of the largest box. Where that is too much, bound the
-    /// [boxes](Limits::boxes).
+    /// [boxes](field@Limits::boxes).
     pub running_bytes_max: usize,
     /// Boxes that wait to be sent before callers have to wait for room, and before responders of
     /// further calls of the peer have to wait to be started. 65 536 by default.
@@ -91,8 +99,8 @@ pub struct Limits {
     /// cut, so a few more bytes may wait. A received value that is sent on without being
     /// [copied](crate::ValueWriter::put_bytes) keeps more than it counts while it waits: the buffer
     /// that it came in. And while more than three quarters of
-    /// [`unclaimed_attachments`](Self::unclaimed_attachments) wait, responders are started until
-    /// half of [`send_queue_max`](Self::send_queue_max) is queued, for they may claim them.
+    /// [`unclaimed_attachments`](field@Self::unclaimed_attachments) wait, responders are started until
+    /// half of [`send_queue_max`](field@Self::send_queue_max) is queued, for they may claim them.
     pub send_queue: usize,
     /// Bytes that wait to be sent at all, answers included, together with the calls that are not
     /// answered yet because of them, which count with what they take in memory. 64 MiB by default.
@@ -106,7 +114,7 @@ pub struct Limits {
     /// bring more is answered with `UNKNOWN`, and what it brought is dropped at once.
     ///
     /// No box can name more than that; raise it, and
-    /// [`attachments_in_all`](Limits::attachments_in_all) with it, for boxes that do. A peer that runs
+    /// [`attachments_in_all`](field@Limits::attachments_in_all) with it, for boxes that do. A peer that runs
     /// this implementation sends at most 64 ahead of their boxes, unless one box names more, and
     /// Twisted sends them with their boxes; so twice as many leave room, and are an eighth of the 1024
     /// files that a process may have open on most systems.
@@ -142,6 +150,24 @@ pub struct Limits {
     /// is to blame.
     pub close_timeout: Duration,
 }
+
+setters!(Limits {
+    boxes: BoxLimits,
+    decoded_bytes: usize,
+    outstanding_calls: usize,
+    running_responders: usize,
+    running_responders_max: usize,
+    running_bytes: usize,
+    running_bytes_max: usize,
+    send_queue_boxes: usize,
+    send_queue: usize,
+    send_queue_max: usize,
+    unclaimed_attachments: usize,
+    attachments_in_all: usize,
+    unclaimed_timeout: Duration,
+    box_timeout: Duration,
+    close_timeout: Duration,
+});
 
 impl Default for Limits {
     fn default() -> Self {

@@ -5,6 +5,7 @@
 /// in a `tracing` event at the level `WARN`, `a call failed`, with the fields `command`,
 /// `reference` and `error`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FailurePolicy {
     /// It goes on. A one-way call that fails is logged. The answer's description is
     /// `Unknown Error (reference 1f2e3d4c)`, with the reference of the event.

@@ -54,7 +54,7 @@ pub enum CloseReason {
         /// How long that was.
         after: Duration,
     },
-    /// The peer has not finished a box in time: see [`Limits::box_timeout`](crate::Limits::box_timeout)
+    /// The peer has not finished a box in time: see [`Limits::box_timeout`](field@crate::Limits::box_timeout)
     /// and [`Connection::first_box_timeout`](crate::Connection::first_box_timeout). Or its server was
     /// full, and it had sent none:
     /// see [`Serve::max_connections`](crate::server::Serve::max_connections).

@@ -1,11 +1,14 @@
 use fastrand::Rng;
 use std::time::Duration;
 
+use crate::setters::setters;
+
 /// The waits of a [`Client`](super::Client) before it connects again.
 ///
 /// It waits before every attempt but the very first. The waits grow from one to the next, until a
-/// connection has lasted [`reset_after`](Backoff::reset_after).
+/// connection has lasted [`reset_after`](field@Backoff::reset_after).
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Backoff {
     /// The first wait, before jitter. 200 milliseconds by default; less than one millisecond
     /// counts as that.
@@ -21,6 +24,14 @@ pub struct Backoff {
     /// with `base` again. 10 seconds by default; zero when it is enough that it was ready at all.
     pub reset_after: Duration,
 }
+
+setters!(Backoff {
+    base: Duration,
+    factor: f64,
+    cap: Duration,
+    jitter: Jitter,
+    reset_after: Duration,
+});
 
 /// The random part of a wait, so that the clients of a server that went down do not all come
 /// back at the same moment.

@@ -170,7 +170,7 @@ impl Client {
     /// are outstanding fail with [`CloseReason::Local`](crate::CloseReason::Local), those that
     /// wait for a connection with [`CallError::NotConnected`](crate::CallError::NotConnected).
     ///
-    /// It takes no longer than the [`close_timeout`](crate::Limits::close_timeout) of the
+    /// It takes no longer than the [`close_timeout`](field@crate::Limits::close_timeout) of the
     /// connection.
     ///
     /// # Cancel safety

@@ -30,7 +30,7 @@
 //! let client = Client::builder(move || Connection::connect_tcp(address))
 //!     .address(address)
 //!     .on_connect(|peer| async move { peer.call_remote(Hello { version: 3 }).await })
-//!     .backoff(Backoff { cap: Duration::from_secs(10), ..Backoff::default() })
+//!     .backoff(Backoff::default().cap(Duration::from_secs(10)))
 //!     .call_timeout(Duration::from_secs(30))
 //!     .wait()
 //!     .spawn();
@@ -42,7 +42,7 @@
 //!
 //! A host may have several addresses. When the one that was taken is of no use, because what comes
 //! after TCP fails (TLS, the hook) or because the connection does not last as long as
-//! [`Backoff::reset_after`], the next attempt by [`Connection::connect_tcp`](crate::Connection::connect_tcp)
+//! [`field@Backoff::reset_after`], the next attempt by [`Connection::connect_tcp`](crate::Connection::connect_tcp)
 //! or `amp_core::tls::connect` begins with the address behind it. After a connection that lasted they
 //! are tried in their own order again.
 //!

@@ -51,7 +51,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// # What to know of lanes
     ///
     /// - A call that waits in a lane counts as a running responder:
-    ///   [`Limits::running_responders`](crate::Limits::running_responders) bounds both together.
+    ///   [`Limits::running_responders`](field@crate::Limits::running_responders) bounds both together.
     ///   It is decoded when it is begun.
     /// - A responder that fails or panics (in a program that is not built with `panic = "abort"`) does
     ///   not hold up those behind it. One that never ends

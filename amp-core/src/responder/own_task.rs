@@ -53,7 +53,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///   [lane](Responders::in_order), which keeps it either way.
     /// - Arguments are decoded on the task. Middleware that was put [around](Responders::layer) the
     ///   responders before begins where it did.
-    /// - Each call counts as a [running responder](crate::Limits::running_responders) until it is
+    /// - Each call counts as a [running responder](field@crate::Limits::running_responders) until it is
     ///   answered.
     /// - A responder that [replaces](crate::Peer::replace_responders) the set does so at some time
     ///   after calls that the peer sent behind its own, however soon it does it.

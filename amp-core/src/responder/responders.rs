@@ -128,7 +128,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// never runs when the connection ends before that, or when the call fails.
     ///
     /// Until it is done it counts among the responders that run
-    /// ([`Limits::running_responders`](crate::Limits::running_responders)), with the bytes of its
+    /// ([`Limits::running_responders`](field@crate::Limits::running_responders)), with the bytes of its
     /// call. But a graceful end does not wait for it: it may be what waits for that.
     ///
     /// ```

@@ -24,7 +24,7 @@ pub enum RouteError {
         /// The name's length in bytes.
         len: usize,
     },
-    /// As many routes are bound as [`RouterLimits::routes`](super::RouterLimits::routes) allows.
+    /// As many routes are bound as [`RouterLimits::routes`](field@super::RouterLimits::routes) allows.
     #[error("{limit} routes are bound already, which is the limit")]
     TooMany {
         /// The limit, in routes.
@@ -43,9 +43,9 @@ pub enum RouteError {
         name: RouteName,
         /// The bytes that had come for it.
         waiting: usize,
-        /// [`RouterLimits::receive_queue`](super::RouterLimits::receive_queue), in bytes.
+        /// [`RouterLimits::receive_queue`](field@super::RouterLimits::receive_queue), in bytes.
         limit: usize,
-        /// [`RouterLimits::stall_timeout`](super::RouterLimits::stall_timeout).
+        /// [`RouterLimits::stall_timeout`](field@super::RouterLimits::stall_timeout).
         after: Duration,
     },
     /// Something other than boxes was to be sent over the route: another protocol, or TLS.

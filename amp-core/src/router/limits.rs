@@ -1,10 +1,12 @@
 use std::time::Duration;
 
 use crate::boxes::BoxLimits;
+use crate::setters::setters;
 
 /// Limits of what a routed connection holds, beside what the connections over its routes hold by
 /// their own [`Limits`](crate::Limits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RouterLimits {
     /// The size of a received box; room for its `_route` is added. Over it, the connection
     /// ends and all routes with it. What is larger than the limit of the connection over the route
@@ -34,6 +36,16 @@ pub struct RouterLimits {
     /// dropped, but no more than 16 MiB of it, and 256 KiB if it is to blame.
     pub close_timeout: Duration,
 }
+
+setters!(RouterLimits {
+    boxes: BoxLimits,
+    routes: usize,
+    receive_queue: usize,
+    receive_queues: usize,
+    stall_timeout: Duration,
+    send_queue: usize,
+    close_timeout: Duration,
+});
 
 impl Default for RouterLimits {
     fn default() -> Self {

@@ -71,7 +71,7 @@
 //!   command. A box for a route that is not bound is dropped and logged, so a call there waits for
 //!   its timeout; epsilon closes the connection instead, and Calendar Server too.
 //! - AMP has no flow control of its own. A route that is not read from first slows the peer down
-//!   on all routes, then ends: see [`RouterLimits::receive_queue`].
+//!   on all routes, then ends: see [`field@RouterLimits::receive_queue`].
 //! - Routes take turns to send. A box is never cut, so a large one delays the others.
 //! - When the connection ends, each connection over one of its routes ends with the same reason.
 //! - Routes do not nest: a box has one `_route`. A box that has one of its own loses it.

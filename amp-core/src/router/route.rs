@@ -18,7 +18,7 @@ use crate::connection::Transport;
 const PIECE: usize = 8 << 10;
 
 /// A route that has a name on this side, and does not know where to send yet. What comes for it
-/// is kept, within [`RouterLimits::receive_queue`](super::RouterLimits::receive_queue).
+/// is kept, within [`RouterLimits::receive_queue`](field@super::RouterLimits::receive_queue).
 ///
 /// Dropping it gives the name back.
 #[derive(Debug)]

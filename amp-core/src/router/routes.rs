@@ -49,7 +49,7 @@ impl Routes {
 
     /// Closes the connection, and waits until it has ended. Every route is told so; a connection
     /// over one sends what it has queued and is done. All of it has
-    /// [`RouterLimits::close_timeout`](super::RouterLimits::close_timeout).
+    /// [`RouterLimits::close_timeout`](field@super::RouterLimits::close_timeout).
     ///
     /// # Cancel safety
     ///

@@ -38,7 +38,7 @@ impl<S> Responders<S> {
     /// when that is done with it.
     ///
     /// A call that waits for the service counts as a running responder: see
-    /// [`Limits::running_responders`](crate::Limits::running_responders).
+    /// [`Limits::running_responders`](field@crate::Limits::running_responders).
     #[doc(alias("Interceptor", "Middleware"))]
     pub fn layer<L>(mut self, layer: L) -> Self
     where

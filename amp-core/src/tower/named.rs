@@ -13,6 +13,7 @@ use crate::error::CallError;
 
 /// A call by its name, with its arguments as they are on the wire: one request for all commands.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NamedRequest {
     /// The name of the command.
     pub command: Bytes,
@@ -27,6 +28,13 @@ impl NamedRequest {
     /// Creates a call that is sent once.
     pub fn new(command: impl Into<Bytes>, arguments: AmpBox) -> Self {
         Self { command: command.into(), arguments, idempotent: false }
+    }
+
+    /// Lets the call be sent again when its connection was lost before the answer came.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
     }
 
     /// Creates a call of a typed command.

@@ -95,13 +95,12 @@ impl Net {
                 Ok(settings(Connection::new(near)))
             }
         };
-        let backoff = Backoff {
-            base: SECOND,
-            factor: 2.0,
-            cap: 8 * SECOND,
-            jitter: Jitter::None,
-            reset_after: 10 * SECOND,
-        };
+        let backoff = Backoff::default()
+            .base(SECOND)
+            .factor(2.0)
+            .cap(8 * SECOND)
+            .jitter(Jitter::None)
+            .reset_after(10 * SECOND);
         let client = prepare(Client::builder(connect).backoff(backoff).address("far:1")).spawn();
         (client, Self { accepted, attempts })
     }

@@ -101,7 +101,7 @@ async fn a_call_that_was_never_sent_is_sent_later() {
         };
         let (here, there) = tokio::io::duplex(room);
         near.send(Script::of(there)).unwrap();
-        let limits = Limits { send_queue: 1, ..Limits::default() };
+        let limits = Limits::default().send_queue(1);
         async move { Ok::<_, NoError>(Connection::new(here).limits(limits)) }
     })
     .wait()
@@ -161,7 +161,7 @@ async fn a_call_that_was_lost_and_finds_no_place_again_says_that_it_was_sent() {
         let (here, there) = tokio::io::duplex(1 << 16);
         near.send(Script::of(there)).unwrap();
         let outstanding_calls = places.next().unwrap();
-        let limits = Limits { outstanding_calls, ..Limits::default() };
+        let limits = Limits::default().outstanding_calls(outstanding_calls);
         async move { Ok::<_, NoError>(Connection::new(here).limits(limits)) }
     })
     .wait()

@@ -23,8 +23,5 @@ pub(crate) fn ours(transport: Transport, policy: FailurePolicy) -> Peer {
 
 /// What a policy is called on a command line.
 pub(crate) fn policy_name(policy: FailurePolicy) -> &'static str {
-    match policy {
-        FailurePolicy::Stay => "stay",
-        FailurePolicy::Close => "close",
-    }
+    if policy == FailurePolicy::Stay { "stay" } else { "close" }
 }

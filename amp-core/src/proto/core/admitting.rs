@@ -63,7 +63,7 @@ impl<W, H: Host> Core<W, H> {
         self.admission.is_full(&self.limits, self.together.as_deref())
     }
 
-    /// Whether another call may be received now: see [`Limits::running_responders`].
+    /// Whether another call may be received now: see [`field@Limits::running_responders`].
     pub(crate) fn may_read(&self, situation: &Situation) -> bool {
         !self.is_full()
             || self.must_go_on(situation)

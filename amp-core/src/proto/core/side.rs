@@ -17,6 +17,7 @@ use crate::proto::together::Together;
 use crate::proto::unclaimed::Unclaimed;
 use crate::proto::wants::Wants;
 use crate::proto::{Body, Host, Limits, NotQueued, Outgoing, ProtocolError, RemoteError};
+use crate::setters::setters;
 
 /// One side of a connection: what its callers, its responders and the wire all change.
 ///
@@ -61,12 +62,15 @@ pub struct Core<W, H: Host = ()> {
 
 /// What a core holds at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CoreLimits {
     /// Calls that wait for their answers at once, at most 2^31. 65 536 by default.
     pub outstanding_calls: usize,
     /// How large a box may be that is sent.
     pub boxes: BoxLimits,
 }
+
+setters!(CoreLimits { outstanding_calls: usize, boxes: BoxLimits });
 
 impl Default for CoreLimits {
     fn default() -> Self {

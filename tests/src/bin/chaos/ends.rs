@@ -44,9 +44,9 @@ struct Connect {
 
 impl Ends {
     pub(crate) fn new(world: &Arc<World>, client: u32, plan: ClientPlan, address: Address) -> Self {
-        let mut limits = Limits { close_timeout: CLOSE_TIMEOUT, ..Limits::default() };
+        let mut limits = Limits::default().close_timeout(CLOSE_TIMEOUT);
         if plan.tight {
-            limits = Limits { outstanding_calls: 2, send_queue: 100, ..limits };
+            limits = limits.outstanding_calls(2).send_queue(100);
         }
         let connect = Connect { world: Arc::clone(world), address, limits };
         let kind = match plan.kind {
@@ -105,13 +105,11 @@ fn reconnecting(connect: &Connect, client: u32, kind: ClientKind) -> Reconnectin
         let connect = connect.clone();
         async move { connect.connect().await }
     });
-    let backoff = Backoff {
-        base: Duration::from_millis(5),
-        cap: Duration::from_millis(200),
-        jitter: Jitter::Full,
-        reset_after: Duration::from_millis(100),
-        ..Backoff::default()
-    };
+    let backoff = Backoff::default()
+        .base(Duration::from_millis(5))
+        .cap(Duration::from_millis(200))
+        .jitter(Jitter::Full)
+        .reset_after(Duration::from_millis(100));
     let builder = builder
         .address(address)
         .backoff(backoff)

@@ -96,8 +96,7 @@ fn prepare(world: &Arc<World>) -> impl FnMut(Connection) -> Connection + use<> {
     let mut count = 0_u32;
     move |connection| {
         count = count.wrapping_add(1);
-        let mut limits =
-            Limits { close_timeout: CLOSE_TIMEOUT, send_queue_max: 4 << 20, ..Limits::default() };
+        let mut limits = Limits::default().close_timeout(CLOSE_TIMEOUT).send_queue_max(4 << 20);
         if count.is_multiple_of(3) {
             limits.running_responders = 1 + count as usize % 4;
             limits.send_queue = 1000;
