@@ -6,38 +6,44 @@ use std::process::{Command, Output};
 /// Where this package keeps its Python programs and their requirements.
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
 
+/// The Python package with the arguments that Twisted lacks.
+const ARGUMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../amp-arguments");
+
 const HELP: &str = "\
 The tests talk to a real Twisted, and for that they need Python 3.10 or later with its venv and \
 pip modules.
 On Debian and Ubuntu: apt-get install python3 python3-venv. On other systems, install python3.
 Twisted itself is then installed by the tests, into a virtual environment under the target folder.";
 
-/// A Python interpreter that has Twisted.
+/// A Python interpreter that has Twisted, and the package `amp-arguments`.
 #[derive(Clone, Debug)]
 pub struct Python {
     executable: PathBuf,
 }
 
 impl Python {
-    /// Makes a virtual environment with Twisted under `folder`, unless there is one already.
+    /// Makes a virtual environment with Twisted and `amp-arguments` under `folder`, unless there is
+    /// one already.
     ///
     /// Tests give `env!("CARGO_TARGET_TMPDIR")`. However many threads and processes call this at
-    /// the same time, one of them installs and the others wait for it. When the requirements or
-    /// the system's Python have changed the environment is made anew.
+    /// the same time, one of them installs and the others wait for it. When the requirements,
+    /// the package or the system's Python have changed the environment is made anew.
     ///
     /// # Panics
     ///
     /// When Python is missing or too old, and when the requirements cannot be installed; the
     /// message says what to do. A test that needs Twisted must not pass without it.
     pub fn with_twisted(folder: impl AsRef<Path>) -> Self {
-        Self::with_requirements(folder.as_ref(), &Path::new(PROGRAMS).join("requirements.txt"))
+        let requirements = Path::new(PROGRAMS).join("requirements.txt");
+        Self::with_requirements(folder.as_ref(), &requirements, Some(Path::new(ARGUMENTS)))
     }
 
-    fn with_requirements(folder: &Path, requirements: &Path) -> Self {
+    fn with_requirements(folder: &Path, requirements: &Path, package: Option<&Path>) -> Self {
         let environment = folder.join("python");
         let python = Self { executable: environment.join("bin/python") };
         let stamp_file = environment.join("installed.txt");
-        let stamp = format!("{}\n{}", system_python(), read(requirements));
+        let sources = package.map(|package| sources(package).concat()).unwrap_or_default();
+        let stamp = format!("{}\n{sources}{}", system_python(), read(requirements));
 
         fs::create_dir_all(folder).expect("the target folder can be made");
         let lock = File::create(folder.join("python.lock")).expect("a lock file can be made");
@@ -52,16 +58,24 @@ impl Python {
             .command()
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .arg("--requirement")
-            .arg(requirements));
+            .arg(requirements)
+            .args(package));
         fs::write(stamp_file, stamp).expect("the stamp can be written");
         python
     }
 
     /// A command that runs one of this package's Python programs.
     pub fn program(&self, name: &str) -> Command {
+        let mut command = self.interpreter();
+        command.arg(Path::new(PROGRAMS).join(name));
+        command
+    }
+
+    /// A command that runs the interpreter.
+    pub fn interpreter(&self) -> Command {
         let mut command = self.command();
         // The sources may be on a disk that cannot be written to.
-        command.env("PYTHONDONTWRITEBYTECODE", "1").arg(Path::new(PROGRAMS).join(name));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 
@@ -87,6 +101,18 @@ fn system_python() -> String {
         "import sys; print(sys.version, sys.executable); assert sys.version_info >= (3, 10)";
     let output = run(system_python_command().args(["-c", script]));
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The texts that a Python package is made of.
+fn sources(package: &Path) -> Vec<String> {
+    let mut files: Vec<_> = fs::read_dir(package.join("src/amp_arguments"))
+        .expect("the package is there")
+        .map(|entry| entry.expect("it can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+        .collect();
+    files.sort();
+    files.push(package.join("pyproject.toml"));
+    files.iter().map(|path| read(path)).collect()
 }
 
 fn read(path: &Path) -> String {
@@ -118,7 +144,7 @@ mod tests {
         let requirements = folder.path().join("requirements.txt");
         fs::write(&requirements, "").unwrap();
         let made = || {
-            let python = Python::with_requirements(folder.path(), &requirements);
+            let python = Python::with_requirements(folder.path(), &requirements, None);
             assert!(python.executable.exists());
             fs::metadata(folder.path().join("python/installed.txt")).unwrap().modified().unwrap()
         };
@@ -145,6 +171,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let requirements = folder.path().join("requirements.txt");
         fs::write(&requirements, "./no-such-package-of-any-kind\n").unwrap();
-        Python::with_requirements(folder.path(), &requirements);
+        Python::with_requirements(folder.path(), &requirements, None);
     }
 }
