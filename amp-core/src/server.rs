@@ -6,7 +6,7 @@
 //!
 //! | | one connection | all connections of a server together |
 //! |---|---|---|
-//! | connections, and so descriptors | | by how many descriptors the process may have, 288 of 1024: [`max_connections`](Serve::max_connections) |
+//! | connections, also those that have switched to another protocol, and so descriptors | | by how many descriptors the process may have, 288 of 1024: [`max_connections`](Serve::max_connections) |
 //! | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024 and 65 536 at most, of which responders hold three quarters at most: [`attachments_in_all`](field@crate::Limits::attachments_in_all) |
 //! | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and 16 small ones for each connection: [`max_running_responders`](Serve::max_running_responders) |
 //! | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
@@ -28,6 +28,7 @@
 //!
 //! Not bounded are what responders make of their calls, and how long they take.
 
+mod places;
 mod silent;
 
 use std::fmt;
@@ -41,6 +42,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
+use self::places::Places;
 use self::silent::Silent;
 use crate::connection::{Connection, Driver, Peer};
 use crate::descriptors::Descriptors;
@@ -189,6 +191,9 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 ///    has its [`close_timeout`](field@crate::Limits::close_timeout) to end.
 /// 3. Its future resolves when no connection is left.
 ///
+/// A stream that has switched to another protocol is no connection any more: it is neither closed nor
+/// waited for. Tell those who speak on it to end before the program does, by a signal of your own.
+///
 /// A responder may tell it to stop, but not wait until it has: the server waits for the responder,
 /// and both for the end of the `drain_timeout`.
 ///
@@ -261,7 +266,7 @@ impl<L: Listener> Serve<L> {
     /// half of them are taken off for those that peers may pass, and an eighth for TLS handshakes: 288
     /// of 1024. The rest is for the program itself. A process that has several servers has to share it
     /// out. There is no limit where the system has none. A connection that has switched to another
-    /// protocol counts no longer, although it has its descriptor still.
+    /// protocol counts until its stream is dropped: see [`Switched`](crate::Switched).
     ///
     /// At this number no more are accepted until one of them has ended, or may give way: a connection
     /// whose peer has not sent a box within 10 seconds ends when another one comes, with
@@ -334,6 +339,7 @@ impl<L: Listener> Serve<L> {
         let max_connections =
             max_connections.unwrap_or_else(|| Descriptors::by_default().connections);
         let together = Arc::new(Together::new(max_bytes, max_running_responders));
+        let mut places = Places::new(max_connections);
         let (stop, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
         // The pause after which it accepts again, once it could not.
@@ -342,12 +348,13 @@ impl<L: Listener> Serve<L> {
         let (refusals, panics) = (Restraint::default(), Restraint::default());
         // A peer may connect any number of times.
         let failures = Arc::<Restraint>::default();
-        let mut serve = |connection, connections: &mut JoinSet<()>, silent: &mut Silent| {
+        let mut serve = |connection, place, connections: &mut JoinSet<()>, silent: &mut Silent| {
             let begun = caught(|| {
                 let connection = prepare(connection)
                     .failures(Arc::clone(&failures))
                     .together(Arc::clone(&together));
-                let (peer, driver) = connection.start();
+                let (peer, mut driver) = connection.start();
+                driver.take_place(place);
                 on_connect(peer.clone());
                 (peer, driver)
             });
@@ -363,21 +370,25 @@ impl<L: Listener> Serve<L> {
             }
         };
         let mut silent = Silent::default();
-        // What was accepted in place of another, which has sent a box in that moment.
+        // What was accepted in place of another, until that has gone.
         let mut waiting = None;
         let told_to_close = loop {
-            let room = connections.len() < max_connections;
-            if room && let Some(connection) = waiting.take() {
-                serve(connection, &mut connections, &mut silent);
+            let free = places.is_one_free();
+            if let Some(connection) = waiting.take_if(|_| free) {
+                serve(connection, places.take(), &mut connections, &mut silent);
                 continue;
             }
             let may_accept = waiting.is_none() && pause.is_none();
-            let accepts = may_accept && (room || silent.may_give_way());
+            let accepts = may_accept && (free || silent.may_give_way());
             let accepted = tokio::select! {
                 () = &mut shutdown => break true,
                 () = &mut stop_accepting => break false,
                 Some(_) = connections.join_next() => {
                     // All that it had is free.
+                    pause = None;
+                    continue;
+                }
+                () = places.until_one_is_free(), if !free => {
                     pause = None;
                     continue;
                 }
@@ -393,11 +404,10 @@ impl<L: Listener> Serve<L> {
             match accepted {
                 Ok(connection) => {
                     next_pause = ACCEPT_AGAIN;
-                    if connections.len() < max_connections || silent.give_way() {
-                        serve(connection, &mut connections, &mut silent);
-                    } else {
-                        waiting = Some(connection);
+                    if !places.is_one_free() {
+                        silent.give_way();
                     }
+                    waiting = Some(connection);
                 }
                 Err(error) if concerns_one_connection(&error) => {
                     tracing::debug!(error = %Report(&error), "a connection was lost before it was accepted");

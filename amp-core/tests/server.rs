@@ -4,16 +4,17 @@ mod support;
 
 use amp_core::argument::Zlib;
 use amp_core::{
-    CallError, CloseReason, Command, Connection, Context, Limits, Listener, Peer, Responders,
-    connect_tcp, serve, serve_with,
+    CallError, CloseReason, Command, Connection, Context, Limits, Peer, Responders, connect_tcp,
+    serve, serve_with,
 };
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use support::scripted::scripted;
 use support::{echoing, gated, numbered, settled};
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -250,33 +251,6 @@ async fn each_connection_can_be_prepared() {
         let peer = connect_tcp(address).await.unwrap();
         let answer = peer.call_by_name("Number", numbered(0)).await.unwrap();
         assert_eq!(answer, amp_core::AmpBox::from_pairs(numbered(n)).unwrap());
-    }
-}
-
-/// Accepts what is sent to it, and notes when it did.
-struct Scripted {
-    streams: mpsc::UnboundedReceiver<io::Result<DuplexStream>>,
-    accepted: Arc<Mutex<Vec<Instant>>>,
-    /// Before which connection it panics once, counted from 1.
-    panics_at: Option<usize>,
-}
-
-fn scripted() -> (mpsc::UnboundedSender<io::Result<DuplexStream>>, Scripted) {
-    let (sender, streams) = mpsc::unbounded_channel();
-    (sender, Scripted { streams, accepted: Arc::default(), panics_at: None })
-}
-
-impl Listener for Scripted {
-    async fn accept(&mut self) -> io::Result<Connection> {
-        if self.panics_at == Some(self.accepted.lock().unwrap().len() + 1) {
-            self.panics_at = None;
-            panic!("the listener");
-        }
-        let Some(accepted) = self.streams.recv().await else {
-            return std::future::pending().await;
-        };
-        self.accepted.lock().unwrap().push(Instant::now());
-        accepted.map(Connection::new)
     }
 }
 

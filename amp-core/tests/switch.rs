@@ -409,20 +409,22 @@ impl Transport for Littered {
 
 #[tokio::test]
 async fn attachments_that_the_other_protocol_does_not_take_are_limited() {
-    let (near, mut far) = tokio::io::duplex(1000);
-    let limits = Limits::default().unclaimed_attachments(3);
-    let connection = Connection::with_transport(Littered(near));
-    let _peer = connection.limits(limits).responders(switching()).spawn();
-    far.write_all(&ask("1", "False")).await.unwrap();
-    let mut answer = [0; 14];
-    far.read_exact(&mut answer).await.unwrap();
-    let mut shouted = [0];
-    for _ in 0..2 {
+    let of_all = Limits::default().attachments_in_all(7);
+    for limits in [Limits::default().unclaimed_attachments(3), of_all] {
+        let (near, mut far) = tokio::io::duplex(1000);
+        let connection = Connection::with_transport(Littered(near));
+        let _peer = connection.limits(limits).responders(switching()).spawn();
+        far.write_all(&ask("1", "False")).await.unwrap();
+        let mut answer = [0; 14];
+        far.read_exact(&mut answer).await.unwrap();
+        let mut shouted = [0];
+        for _ in 0..2 {
+            far.write_all(b"x").await.unwrap();
+            assert_eq!(far.read(&mut shouted).await.unwrap(), 1);
+        }
         far.write_all(b"x").await.unwrap();
-        assert_eq!(far.read(&mut shouted).await.unwrap(), 1);
+        assert_eq!(far.read(&mut shouted).await.unwrap(), 0, "the fourth attachment");
     }
-    far.write_all(b"x").await.unwrap();
-    assert_eq!(far.read(&mut shouted).await.unwrap(), 0, "the fourth attachment");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod line;
 mod not_started;
 mod notify;
 mod peer;
+mod placed;
 mod polling;
 mod quiet;
 mod settings;

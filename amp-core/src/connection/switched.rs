@@ -5,9 +5,13 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::placed::Placed;
 use super::transport::Transport;
 use crate::argument::Attachment;
+use crate::proto::held::{self, WaitingCount};
+use crate::proto::{Limits, Share};
 
 /// How many bytes a read asks the transport for.
 const READ: usize = 16 << 10;
@@ -16,6 +20,13 @@ const READ: usize = 16 << 10;
 ///
 /// It reads first what the peer had sent behind the switch and what was read already, then what
 /// the transport receives. It comes apart with [`into_parts`](Switched::into_parts).
+///
+/// # In a server
+///
+/// A connection of a [server](crate::server) counts as one of its
+/// [`max_connections`](crate::server::Serve::max_connections) until this is dropped, or the transport
+/// that it comes apart into. Nothing else bounds it: no deadline holds, the server does not end it, and
+/// one that stops does not wait for it. Whoever speaks on it has to see that it ends.
 ///
 /// # Cancel safety
 ///
@@ -26,8 +37,39 @@ pub struct Switched {
     transport: Pin<Box<dyn Transport>>,
     read: BytesMut,
     attachments: Vec<Attachment>,
-    /// How many attachments may wait to be taken.
+    room: Room,
+    /// How many attachments wait to be taken, among those of all connections.
+    waiting: WaitingCount,
+    /// How many bytes wait to be read, among all that a server holds.
+    held: Share,
+}
+
+/// How many attachments may wait to be taken.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Room {
     limit: usize,
+    in_all: usize,
+}
+
+impl Room {
+    pub(super) fn of(limits: &Limits) -> Self {
+        Self { limit: limits.unclaimed_attachments, in_all: limits.attachments_in_all }
+    }
+
+    /// Says what is wrong with there being so many that wait on this stream, if anything is.
+    fn is_too_small_for(self, waiting: usize) -> Option<String> {
+        let Self { limit, in_all } = self;
+        let (waiting_in_all, claimed) = held::counts();
+        if waiting > limit {
+            Some(format!("more than {limit} attachments were received and not taken"))
+        } else if waiting_in_all + claimed > in_all || held::is_crowded_by(waiting, in_all) {
+            Some(format!(
+                "{waiting} attachments were not taken, beside those of others: {in_all} may be held in all"
+            ))
+        } else {
+            None
+        }
+    }
 }
 
 impl Switched {
@@ -35,21 +77,38 @@ impl Switched {
         transport: Pin<Box<dyn Transport>>,
         read: BytesMut,
         attachments: Vec<Attachment>,
-        limit: usize,
+        room: Room,
     ) -> Self {
-        Self { transport, read, attachments, limit }
+        let mut waiting = WaitingCount::default();
+        waiting.set(attachments.len());
+        Self { transport, read, attachments, room, waiting, held: Share::new(None) }
+    }
+
+    /// The stream counts for a server as its connection did.
+    pub(super) fn counted(mut self, mut held: Share, place: Option<OwnedSemaphorePermit>) -> Self {
+        // What was read was held already, so it is not too much.
+        let _ = held.set(self.read.len());
+        self.held = held;
+        if let Some(place) = place {
+            self.transport = Box::pin(Placed::new(self.transport, place));
+        }
+        self
     }
 
     /// Takes the attachments that were received and that no argument has claimed, in the order
     /// in which they came. Those that come with later reads are added to them; a read fails when
-    /// there are more than [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments).
+    /// there are more than [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments), or
+    /// more in all than [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all). What was
+    /// taken counts no more.
     #[must_use = "attachments are closed when they are dropped"]
     pub fn take_attachments(&mut self) -> Vec<Attachment> {
+        self.waiting.set(0);
         std::mem::take(&mut self.attachments)
     }
 
     /// The transport, the bytes that were read already and come before whatever it receives, and
-    /// the attachments that were received and not taken.
+    /// the attachments that were received and not taken. In a server it is the transport that has the
+    /// place of the connection from then on.
     pub fn into_parts(self) -> (Pin<Box<dyn Transport>>, Bytes, Vec<Attachment>) {
         (self.transport, self.read.freeze(), self.attachments)
     }
@@ -65,18 +124,23 @@ impl AsyncRead for Switched {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { transport, read, attachments, limit } = &mut *self;
+        let Self { transport, read, attachments, room, waiting, held } = &mut *self;
         if read.is_empty() && buffer.remaining() > 0 {
             read.reserve(READ);
+            let before = attachments.len();
             ready!(transport.as_mut().poll_receive(cx, read, attachments))?;
-            if attachments.len() > *limit {
-                let message = format!("more than {limit} attachments were received and not taken");
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
+            if attachments.len() > before {
+                waiting.set(attachments.len());
+                if let Some(message) = room.is_too_small_for(attachments.len()) {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
+                }
             }
         }
         let part = read.len().min(buffer.remaining());
         buffer.put_slice(&read[..part]);
         read.advance(part);
+        // There are fewer than before, so they are not too many.
+        let _ = held.set(read.len());
         Poll::Ready(Ok(()))
     }
 }

@@ -63,17 +63,15 @@ impl Silent {
         }
     }
 
-    /// Ends the oldest of them at once if it may give way, and returns whether it has.
-    pub(super) fn give_way(&mut self) -> bool {
-        if !self.may_give_way() {
-            return false;
-        }
-        if let Some(Connected { shared, task, .. }) = self.0.pop_front() {
+    /// Ends the oldest of them at once if it may give way: it may have sent a box in this moment.
+    pub(super) fn give_way(&mut self) {
+        if self.may_give_way()
+            && let Some(Connected { shared, task, .. }) = self.0.pop_front()
+        {
             if let Some(shared) = shared.upgrade() {
                 shared.close(&CloseReason::BoxTimeout { after: GIVES_WAY_AFTER });
             }
             task.abort();
         }
-        true
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test program compiles this file for itself")]
 
 pub(crate) mod double;
+pub(crate) mod scripted;
 
 use amp_core::ReceivedCall;
 use amp_core::{AmpBox, BoxLimits, Connection, Decoder, Peer, RemoteError, Responders};

@@ -2,6 +2,7 @@ use bytes::BytesMut;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tracing::Span;
 
@@ -72,6 +73,8 @@ pub(crate) struct Driver {
     pub(super) broken: Option<CloseReason>,
     pub(super) upgrading: Option<Upgrading>,
     pub(super) ending: Option<Ending>,
+    /// Its place among the connections of a server. Given back after the stream is closed.
+    pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
 /// Whether callers may write while the driver waits.
@@ -152,8 +155,14 @@ impl Driver {
             broken: None,
             upgrading: None,
             ending: None,
+            place: None,
             shared,
         }
+    }
+
+    /// The connection has this place until its stream is closed, whatever is spoken on that.
+    pub(crate) fn take_place(&mut self, place: Option<OwnedSemaphorePermit>) {
+        self.place = place;
     }
 
     /// What the driver knows alone, by which others see whether there is something for it to do.

@@ -3,12 +3,12 @@
 use std::task::{Context, Poll};
 
 use super::super::shared::Upgraded;
-use super::super::switched::Switched;
+use super::super::switched::{Room, Switched};
 use super::super::transport::NoTransport;
 use super::state::Driver;
 use crate::argument::Attachment;
 use crate::error::CloseReason;
-use crate::proto::{Leaving, Wants};
+use crate::proto::{Leaving, Share, Wants};
 
 impl Driver {
     /// Lets the stream go once both sides agree and everything before the switch is sent.
@@ -27,7 +27,7 @@ impl Driver {
             None => return Ok(()),
             Some(Leaving::Replace(upgrade)) => {
                 // The attachments that were received stay with the connection.
-                let stream = self.take_stream(Vec::new(), 0);
+                let stream = self.take_stream(Vec::new(), Room::default());
                 self.upgrading = Some(upgrade(stream));
                 return Ok(());
             }
@@ -36,8 +36,10 @@ impl Driver {
         };
         let mut attachments = self.shared.take_unclaimed();
         attachments.append(&mut self.input.attachments);
-        let limit = self.shared.settings.limits.unclaimed_attachments;
-        let stream = self.take_stream(attachments, limit);
+        let limits = self.shared.settings.limits;
+        let held = std::mem::replace(&mut self.held, Share::new(None));
+        let stream =
+            self.take_stream(attachments, Room::of(&limits)).counted(held, self.place.take());
         if let Some(successor) = successor {
             tokio::spawn(async move { successor(stream).await });
         } else {
@@ -48,9 +50,9 @@ impl Driver {
     }
 
     /// The stream, with what was read of it and is not a box.
-    fn take_stream(&mut self, attachments: Vec<Attachment>, limit: usize) -> Switched {
+    fn take_stream(&mut self, attachments: Vec<Attachment>, room: Room) -> Switched {
         let transport = std::mem::replace(&mut self.line.transport, Box::pin(NoTransport));
-        Switched::new(transport, std::mem::take(&mut self.input.buffer), attachments, limit)
+        Switched::new(transport, std::mem::take(&mut self.input.buffer), attachments, room)
     }
 
     /// Goes on over another transport once that is made. Whether it is.
