@@ -2,8 +2,9 @@
 
 use amp_core::dynamic::{Value, Values};
 use amp_core::schema::{BoxSchema, CommandSchema, Schema};
+use amp_core::tls::rustls;
 use amp_core::{
-    AmpBox, Attachment, BoxReader, CallError, Connection, Peer, Proto, ReceivedCall, Reflect,
+    AmpBox, Attachment, BoxReader, CallError, CloseReason, Proto, ReceivedCall, Reflect,
     RemoteError, Report, Responders,
 };
 use amp_unix::Descriptor;
@@ -16,7 +17,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::timeout;
 
-use crate::address::Address;
 use crate::exit::{self, Failure};
 use crate::mistake::{Mistake, no_such};
 use crate::options::{Call, Output};
@@ -49,7 +49,7 @@ async fn run(options: &Call, out: &mut Vec<u8>) -> Result<ExitCode, Failure> {
     let mut schema = schemas::load_all(&peering.schemas)?;
     let mut peer = None;
     if peering.reflect {
-        let connected = connect(&peering.peer, peering.connect_timeout, refuses()).await?;
+        let connected = peering.connecting.peer(&peering.peer, refuses()).await?;
         let reflected = timeout(peering.timeout, connected.call_remote(Reflect)).await;
         let reflected = reflected.map_err(|_| not_in_time(peering.timeout))?;
         let text = reflected.map_err(|error| failure_of(&error, None))?.schema;
@@ -75,7 +75,7 @@ async fn run(options: &Call, out: &mut Vec<u8>) -> Result<ExitCode, Failure> {
 
     let peer = match peer {
         Some(peer) => peer,
-        None => connect(&peering.peer, peering.connect_timeout, refuses()).await?,
+        None => peering.connecting.peer(&peering.peer, refuses()).await?,
     };
     let write = arguments.writing(&asked);
     if *one_way || known.is_some_and(|known| !known.requires_answer) {
@@ -100,25 +100,6 @@ async fn run(options: &Call, out: &mut Vec<u8>) -> Result<ExitCode, Failure> {
     show(options.output.as_ref(), &answer, out)?;
     peer.close().await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Connects, with what answers the calls of the peer.
-pub(crate) async fn connect(
-    peer: &Address,
-    within: Duration,
-    responders: Responders,
-) -> Result<Peer, Failure> {
-    let connection: Connection = match timeout(within, peer.connect()).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return Err(Failure::new(exit::NO_CONNECTION, Report(&error))),
-        Err(_) => {
-            return Err(Failure::new(
-                exit::NO_CONNECTION,
-                format!("no connection within {within:?}"),
-            ));
-        }
-    };
-    Ok(connection.responders(responders).spawn())
 }
 
 /// Answers no call.
@@ -309,6 +290,12 @@ fn not_in_time(timeout: Duration) -> Failure {
 
 fn failure_of(error: &CallError, raw: Option<&AmpBox>) -> Failure {
     let code = match error {
+        // TLS has failed where a server takes no client with such a certificate.
+        CallError::Closed(CloseReason::Io(error))
+            if error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()).is_some() =>
+        {
+            exit::NO_CONNECTION
+        }
         CallError::Closed(_) => exit::ENDED,
         CallError::Timeout { .. } => exit::NOT_IN_TIME,
         CallError::Decode(_) => exit::NO_FIT,

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::call::{connect, until_interrupted};
+use crate::call::until_interrupted;
 use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
 use crate::options::Listen;
@@ -29,7 +29,7 @@ pub(crate) fn listen(options: &Listen) -> Result<ExitCode, Mistake> {
 async fn run(options: &Listen) -> Result<ExitCode, Failure> {
     let schema = schemas::load_all(&options.schemas)?;
     let (calls, mut received) = mpsc::channel(WAITING);
-    let peer = connect(&options.peer, options.connect_timeout, prints(schema, calls)).await?;
+    let peer = options.connecting.peer(&options.peer, prints(schema, calls)).await?;
     let over = async {
         match options.duration {
             Some(duration) => sleep(duration).await,

@@ -3,6 +3,7 @@
 mod address;
 mod call;
 mod check;
+mod connecting;
 mod describe;
 mod exit;
 mod listen;
@@ -11,7 +12,9 @@ mod options;
 mod packages;
 mod scalars;
 mod schemas;
+mod stream;
 mod template;
+mod tls;
 mod words;
 
 use clap::Parser;

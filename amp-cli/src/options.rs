@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::connecting::Connecting;
 
 /// A command line for AMP, the Asynchronous Messaging Protocol
 ///
@@ -50,7 +51,8 @@ pub(crate) enum Subcommand {
 /// Whom to talk to, and what is known of it.
 #[derive(Args, Debug)]
 pub(crate) struct Peering {
-    /// The peer: `unix:PATH`, `unix:@ABSTRACT` or `tcp:HOST:PORT`
+    /// The peer: `unix:PATH`, `unix:@ABSTRACT`, `tcp:HOST:PORT`, `tls:HOST:PORT`, `exec:PROGRAM`,
+    /// `pipes:READ,WRITE` or `stdio:`
     pub(crate) peer: Address,
     /// Where the schema is: a file, or `git:REVISION:PATH`; may be given more than once
     #[arg(long = "schema", value_name = "SCHEMA")]
@@ -61,9 +63,8 @@ pub(crate) struct Peering {
     /// How long the answer may take: `10s`, `500ms`, `2m`
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
-    /// How long connecting may take
-    #[arg(long, default_value = "10s", value_parser = duration)]
-    pub(crate) connect_timeout: Duration,
+    #[command(flatten)]
+    pub(crate) connecting: Connecting,
 }
 
 #[derive(Args, Debug)]
@@ -101,7 +102,8 @@ pub(crate) struct Call {
 
 #[derive(Args, Debug)]
 pub(crate) struct Listen {
-    /// The peer: `unix:PATH`, `unix:@ABSTRACT` or `tcp:HOST:PORT`
+    /// The peer: `unix:PATH`, `unix:@ABSTRACT`, `tcp:HOST:PORT`, `tls:HOST:PORT`, `exec:PROGRAM`,
+    /// `pipes:READ,WRITE` or `stdio:`
     pub(crate) peer: Address,
     /// Where the schema of what the peer calls is: a file, or `git:REVISION:PATH`
     #[arg(long = "schema", value_name = "SCHEMA")]
@@ -112,9 +114,8 @@ pub(crate) struct Listen {
     /// Ends after such a time
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
-    /// How long connecting may take
-    #[arg(long, default_value = "10s", value_parser = duration)]
-    pub(crate) connect_timeout: Duration,
+    #[command(flatten)]
+    pub(crate) connecting: Connecting,
 }
 
 /// How an answer is printed.
@@ -138,7 +139,7 @@ fn output(text: &str) -> Result<Output, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let scale = match unit {

@@ -1,7 +1,7 @@
-//! TCP's own ways to notice that a peer is gone: keepalive, and a limit for what is not
-//! acknowledged.
+//! A stream to whichever address of a host answers, and TCP's own ways to notice that a peer is gone:
+//! keepalive, and a limit for what is not acknowledged.
 //!
-//! They cost no boxes and want nothing of the peer. They notice a machine or a network that is
+//! Those ways cost no boxes and want nothing of the peer. They notice a machine or a network that is
 //! gone, and not a process that hangs: for that, see [`Connection::ping`](crate::Connection::ping).
 //!
 //! What is noticed, and when, is the system's to decide:
@@ -18,10 +18,30 @@
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use crate::connection::Connection;
+use crate::dial;
 use crate::server::Listener;
+
+/// Connects to whichever address of a host answers, as
+/// [`Connection::connect_tcp`](crate::Connection::connect_tcp) does, for what begins with something else
+/// than boxes of one connection: a [`Router`](crate::router::Router), a proxy, TLS of one's own.
+///
+/// # Errors
+///
+/// As [`Connection::connect_tcp`](crate::Connection::connect_tcp).
+///
+/// # Panics
+///
+/// As [`Connection::connect_tcp`](crate::Connection::connect_tcp).
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves nothing behind.
+pub async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    dial::connect(address).await
+}
 
 /// Lets the system probe the peer once nothing has come from it for `after`, and then at each
 /// `interval`. When some probes have got no answer (on Linux 9, unless the system is told

@@ -1,0 +1,93 @@
+//! How a peer is connected to, before the first call.
+
+use amp_core::router::RouteName;
+use amp_core::tls::StartTls;
+use amp_core::{CallError, Connection, Peer, Report, Responders};
+use clap::Args;
+use std::io;
+use std::time::Duration;
+use tokio::time::timeout;
+
+use crate::address::Address;
+use crate::exit::{self, Failure};
+use crate::mistake::Mistake;
+use crate::options::duration;
+use crate::stream::{Stream, connect};
+use crate::tls::Tls;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Connecting {
+    /// How long connecting may take, TLS included
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) connect_timeout: Duration,
+    /// Waits for a peer that does not listen yet, as long as connecting may take
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Speaks on this route of the peer's, and receives on one of the same name
+    #[arg(long, value_name = "NAME", conflicts_with = "start_tls")]
+    pub(crate) route: Option<String>,
+    #[command(flatten)]
+    pub(crate) tls: Tls,
+}
+
+impl Connecting {
+    /// A stream on which nothing was said yet, but TLS from the start.
+    pub(crate) async fn stream(&self, address: &Address) -> Result<Stream, Failure> {
+        let role = self.tls.at_once(address)?;
+        let within = self.connect_timeout;
+        let connected = async {
+            let stream = connect(address, self.wait, within).await?;
+            match role {
+                None => Ok(stream),
+                Some(role) => stream.protected(role).await,
+            }
+        };
+        timeout(within, connected).await.unwrap_or_else(|_| Err(self.late(address)))
+    }
+
+    /// A peer, with what answers its calls.
+    pub(crate) async fn peer(
+        &self,
+        address: &Address,
+        responders: Responders,
+    ) -> Result<Peer, Failure> {
+        if address.takes_stdout() {
+            let what = "standard output is for what is printed; a peer may have pipes:3,4";
+            return Err(Mistake::new(format!("{address}: {what}")).into());
+        }
+        let under_way = self.tls.under_way(address)?;
+        let stream = self.stream(address).await?;
+        let connection = match &self.route {
+            None => stream.connection(),
+            Some(name) => on_route(stream, name),
+        };
+        let connection = connection.map_err(|error| {
+            let error = Report(&error);
+            Failure::new(exit::NO_CONNECTION, format!("cannot connect to {address}: {error}"))
+        })?;
+        let peer = connection.responders(responders).spawn();
+        if let Some(role) = under_way {
+            let started = timeout(self.connect_timeout, peer.start_tls(StartTls, role)).await;
+            started.map_err(|_| self.late(address))?.map_err(|error| not_started(&error))?;
+        }
+        Ok(peer)
+    }
+
+    fn late(&self, address: &Address) -> Failure {
+        let within = self.connect_timeout;
+        let said = format!("cannot connect to {address}: no connection within {within:?}");
+        Failure::new(exit::NO_CONNECTION, said)
+    }
+}
+
+fn on_route(stream: Stream, name: &str) -> io::Result<Connection> {
+    let router = stream.router();
+    let name = RouteName::from(name);
+    let route = router.routes().bind(&name)?.connect_to(name)?;
+    tokio::spawn(router.run());
+    Ok(Connection::with_transport(route))
+}
+
+fn not_started(error: &CallError) -> Failure {
+    Failure::new(exit::NO_CONNECTION, format!("TLS was not started: {}", Report(error)))
+}

@@ -1,0 +1,248 @@
+//! Streams to peers, made by connecting or by listening, before anything is said on them.
+
+use amp_core::router::Router;
+use amp_core::tls::Role;
+use amp_core::{Connection, PeerAddress, Report, tcp};
+use amp_unix::{AnyListener, UnixSocketListener, UnixTransport, inherited};
+use std::fmt::Display;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, join};
+use tokio::net::unix::pipe;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::address::{Address, Kind};
+use crate::exit::{self, Failure};
+
+/// The pause before connecting is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A stream to a peer.
+pub(crate) enum Stream {
+    /// Descriptors travel on it.
+    Unix(UnixStream),
+    Pipes(pipe::Receiver, pipe::Sender),
+    Bytes(Box<dyn Bytes>, PeerAddress),
+}
+
+/// Any other stream of bytes.
+pub(crate) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
+
+impl Stream {
+    /// A connection that speaks AMP from the first byte on.
+    pub(crate) fn connection(self) -> io::Result<Connection> {
+        Ok(match self {
+            Self::Unix(stream) => amp_unix::connection(stream)?,
+            Self::Pipes(reader, writer) => Connection::from_halves(reader, writer),
+            Self::Bytes(stream, address) => Connection::new(stream).peer_address(address),
+        })
+    }
+
+    /// Many conversations from the first byte on.
+    pub(crate) fn router(self) -> Router {
+        match self {
+            Self::Unix(stream) => Router::with_transport(UnixTransport::new(stream)),
+            Self::Pipes(reader, writer) => Router::new(join(reader, writer)),
+            Self::Bytes(stream, address) => Router::new(stream).peer_address(address),
+        }
+    }
+
+    /// The same stream, protected by TLS. It carries no descriptors.
+    pub(crate) async fn protected(self, role: Role) -> Result<Self, Failure> {
+        let (stream, address) = self.into_bytes();
+        let failed =
+            |error| Failure::new(exit::NO_CONNECTION, format!("the TLS handshake failed: {error}"));
+        let stream: Box<dyn Bytes> = match role {
+            Role::Client(name, config) => {
+                Box::new(TlsConnector::from(config).connect(name, stream).await.map_err(failed)?)
+            }
+            Role::Server(config) => {
+                Box::new(TlsAcceptor::from(config).accept(stream).await.map_err(failed)?)
+            }
+            _ => unreachable!("there are two sides of TLS"),
+        };
+        Ok(Self::Bytes(stream, address))
+    }
+
+    /// The bytes alone, and where the peer is.
+    pub(crate) fn into_bytes(self) -> (Box<dyn Bytes>, PeerAddress) {
+        match self {
+            Self::Unix(stream) => (Box::new(stream), PeerAddress::Unknown),
+            Self::Pipes(reader, writer) => (Box::new(join(reader, writer)), PeerAddress::Unknown),
+            Self::Bytes(stream, address) => (stream, address),
+        }
+    }
+
+    fn tcp(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        let address = stream.peer_addr()?;
+        Ok(Self::Bytes(Box::new(stream), address.into()))
+    }
+
+    fn pipes(reader: i32, writer: i32) -> io::Result<Self> {
+        let about = |number: i32| {
+            move |error: io::Error| {
+                io::Error::new(error.kind(), format!("descriptor {number}: {error}"))
+            }
+        };
+        let reading =
+            pipe::Receiver::from_owned_fd(inherited::take(reader)?).map_err(about(reader))?;
+        let writing =
+            pipe::Sender::from_owned_fd(inherited::take(writer)?).map_err(about(writer))?;
+        Ok(Self::Pipes(reading, writing))
+    }
+
+    /// Standard input and output: two pipes, or one socket that is both.
+    fn stdio() -> io::Result<Self> {
+        let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        if !input.metadata()?.file_type().is_socket() {
+            return Self::pipes(0, 1);
+        }
+        let socket = inherited::take(0)?;
+        // What is printed does not come between boxes.
+        drop(inherited::take(1));
+        Self::socket(socket)
+    }
+
+    fn socket(fd: OwnedFd) -> io::Result<Self> {
+        let stream = std::os::unix::net::UnixStream::from(fd);
+        if stream.peer_addr().is_ok() {
+            stream.set_nonblocking(true)?;
+            return Ok(Self::Unix(UnixStream::from_std(stream)?));
+        }
+        let stream = std::net::TcpStream::from(OwnedFd::from(stream));
+        stream.set_nonblocking(true)?;
+        Self::tcp(TcpStream::from_std(stream)?)
+    }
+
+    /// Starts a program whose standard input and output are one Unix socket to here.
+    fn exec(words: &[String]) -> io::Result<Self> {
+        let (near, far) = std::os::unix::net::UnixStream::pair()?;
+        let far = OwnedFd::from(far);
+        let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        // The command has the other end too, and is dropped with it.
+        Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::from(far.try_clone()?))
+            .stdout(Stdio::from(far))
+            .spawn()?;
+        near.set_nonblocking(true)?;
+        Ok(Self::Unix(UnixStream::from_std(near)?))
+    }
+}
+
+/// Connects to a peer; `waits` for one that does not listen yet.
+pub(crate) async fn connect(
+    address: &Address,
+    waits: bool,
+    within: Duration,
+) -> Result<Stream, Failure> {
+    let none = |error: &dyn Display| {
+        Failure::new(exit::NO_CONNECTION, format!("cannot connect to {address}: {error}"))
+    };
+    let mut last = None;
+    let connecting = async {
+        loop {
+            match attempt(address).await {
+                Ok(stream) => return Ok(stream),
+                // The socket's backlog is full.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if waits && is_not_there_yet(&error) => last = Some(error),
+                Err(error) => return Err(error),
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    if let Ok(connected) = timeout(within, connecting).await {
+        return connected.map_err(|error| none(&Report(&error)));
+    }
+    let why = last.map(|error| format!(": {}", Report(&error))).unwrap_or_default();
+    Err(none(&format!("no connection within {within:?}{why}")))
+}
+
+fn is_not_there_yet(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
+    )
+}
+
+async fn attempt(address: &Address) -> io::Result<Stream> {
+    match &address.kind {
+        Kind::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+        Kind::Tcp { host, port, .. } => Stream::tcp(tcp::connect((host.as_str(), *port)).await?),
+        Kind::Exec(words) => Stream::exec(words),
+        Kind::Pipes(reader, writer) => Stream::pipes(*reader, *writer),
+        Kind::Stdio => Stream::stdio(),
+        Kind::Systemd => Err(io::Error::other("systemd: is an address to listen on")),
+    }
+}
+
+/// What is listened on.
+#[allow(dead_code, reason = "there is nothing yet that listens")]
+pub(crate) enum Listening {
+    Unix(UnixSocketListener),
+    Tcp(TcpListener),
+    /// One peer, which is connected already.
+    One(Option<Stream>),
+}
+
+#[allow(dead_code, reason = "there is nothing yet that listens")]
+impl Listening {
+    /// Begins to listen.
+    pub(crate) async fn bind(address: &Address) -> Result<Self, Failure> {
+        let bound = match &address.kind {
+            Kind::Unix(path) => UnixSocketListener::bind(path).map(Self::Unix),
+            Kind::Tcp { host, port, .. } => {
+                TcpListener::bind((host.as_str(), *port)).await.map(Self::Tcp)
+            }
+            Kind::Systemd => inherited::listen_fds().and_then(|mut passed| match passed.len() {
+                1 => Ok(match passed.remove(0).into_listener()? {
+                    AnyListener::Tcp(listener) => Self::Tcp(listener),
+                    AnyListener::Unix(listener) => Self::Unix(listener),
+                    _ => return Err(io::ErrorKind::Unsupported.into()),
+                }),
+                count => {
+                    Err(io::Error::other(format!("systemd passes {count} sockets, and not one")))
+                }
+            }),
+            Kind::Exec(_) | Kind::Pipes(..) | Kind::Stdio => {
+                attempt(address).await.map(|stream| Self::One(Some(stream)))
+            }
+        };
+        bound.map_err(|error| {
+            let error = Report(&error);
+            Failure::new(exit::NO_CONNECTION, format!("cannot listen on {address}: {error}"))
+        })
+    }
+
+    /// The next peer; none when no other can come.
+    pub(crate) async fn accept(&mut self) -> io::Result<Option<Stream>> {
+        match self {
+            Self::Unix(listener) => listener.accept_stream().await.map(Stream::Unix).map(Some),
+            Self::Tcp(listener) => Stream::tcp(listener.accept().await?.0).map(Some),
+            Self::One(stream) => Ok(stream.take()),
+        }
+    }
+
+    /// Where it listens: with the port that the system has given it.
+    pub(crate) fn place(&self, address: &Address) -> String {
+        match (self, &address.kind) {
+            (Self::Tcp(listener), Kind::Tcp { tls, .. }) => {
+                let scheme = if *tls { "tls" } else { "tcp" };
+                listener
+                    .local_addr()
+                    .map_or_else(|_| address.to_string(), |address| format!("{scheme}:{address}"))
+            }
+            _ => address.to_string(),
+        }
+    }
+}
