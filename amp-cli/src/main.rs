@@ -6,6 +6,8 @@ mod check;
 mod connecting;
 mod describe;
 mod exit;
+mod hints;
+mod import;
 mod listen;
 mod mistake;
 mod options;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Subcommand::Listen(options) => listen::listen(&options),
         Subcommand::Describe(options) => describe::describe(&options, &mut out),
         Subcommand::Check(options) => check::check(&options, &mut out),
+        Subcommand::Import(options) => import::import(&options, &mut out),
         Subcommand::Completions { shell } => {
             packages::completions(shell, &mut out);
             Ok(ExitCode::SUCCESS)

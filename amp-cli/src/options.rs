@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::connecting::Connecting;
+use crate::import::Import;
 
 /// A command line for AMP, the Asynchronous Messaging Protocol
 ///
@@ -34,6 +35,8 @@ pub(crate) enum Subcommand {
     Describe(Describe),
     /// Tells which changes of a schema break peers that know it as it was
     Check(Check),
+    /// Prints the schema of commands that are in another language
+    Import(Import),
     /// Prints a script that completes the command line in a shell
     ///
     /// For bash: `ampctl completions bash > ~/.local/share/bash-completion/completions/ampctl`

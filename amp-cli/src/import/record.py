@@ -1,0 +1,201 @@
+"""The commands of modules, as the text of a schema."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ampctl_slicing import Slicer, is_stand_in
+from ampctl_wire_types import Describer, Key, Type, Unclear, text_of, word
+from twisted.protocols import amp
+
+#: What a command may do by itself, and then nothing is known of its boxes.
+HOOKS = ("makeArguments", "makeResponse", "parseArguments", "parseResponse")
+#: Commands of Twisted's that others are derived from.
+FAMILIES = (amp.StartTLS, amp.ProtocolSwitchCommand, amp.Command)
+
+
+@dataclass
+class Open:
+    """What a person has to say, or to confirm."""
+
+    #: `probed`, `unknown`, or why it is not what it says.
+    what: str
+    #: Where: the file and the line of the command.
+    place: str
+    #: What of it: `UpdateLeases, argument leases`.
+    part: str
+    #: The class of the argument, and the hint that would confirm what probing has found.
+    cls: str = ""
+    hint: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Written:
+    """A command, in lines."""
+
+    name: str
+    lines: list[str]
+    place: str
+    open: list[Open] = field(default_factory=list)
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    slicer = Slicer(request["folders"])
+    hints = request["hints"]
+    describer = Describer(hints.get("argument", {}))
+    try:
+        modules = [load(slicer, what) for what in request["modules"]]
+        written = [
+            command
+            for module in modules
+            for cls in commands_of(module)
+            if not hint_of(hints, cls).get("skip")
+            for command in [write(cls, describer, slicer)]
+        ]
+        two_of_a_name(written)
+    except (Unclear, OSError, SyntaxError) as mistake:
+        return {"mistake": str(mistake), "left_out": slicer.left_out}
+    unused = sorted(hints.get("argument", {}).keys() - describer.used)
+    written.sort(key=lambda command: command.name.encode())
+    return {
+        "record": "\n".join("".join(f"{line}\n" for line in command.lines) for command in written),
+        "open": [vars(one) for command in written for one in command.open],
+        "left_out": slicer.left_out,
+        "unused": unused,
+    }
+
+
+def load(slicer: Slicer, what: str) -> Any:
+    path = what if what.endswith(".py") or os.sep in what else slicer.find(what)
+    if path is None:
+        raise Unclear(f"there is no module {what} in {', '.join(slicer.folders)}, nor on Python's path")
+    found = slicer.load(path, None if path == what else what)
+    found.need_commands()
+    return found.module
+
+
+def commands_of(module: Any) -> list[Any]:
+    """Those that the module defines, and what it exports; not those that only others are made of."""
+    exported = getattr(module, "__all__", ())
+    found: list[Any] = []
+    for name, value in vars(module).items():
+        if isinstance(value, type) and issubclass(value, amp.Command) and value not in found \
+                and value not in FAMILIES \
+                and (value.__module__ == module.__name__ or name in exported):
+            found.append(value)
+    return [cls for cls in found if not (
+        cls.__name__.startswith("_") and any(cls in other.__mro__[1:] for other in found))]
+
+
+def hint_of(hints: dict[str, Any], cls: Any) -> dict[str, Any]:
+    commands = hints.get("command", {})
+    return commands.get(f"{cls.__module__}.{cls.__name__}") or commands.get(cls.__name__) or {}
+
+
+def two_of_a_name(written: list[Written]) -> None:
+    places: dict[str, Written] = {}
+    for command in written:
+        other = places.setdefault(command.name, command)
+        if other is not command and other.lines != command.lines:
+            raise Unclear(f"two commands are named {command.name}: {other.place} and {command.place}")
+
+
+def write(cls: Any, describer: Describer, slicer: Slicer) -> Written:
+    name = text_of(cls.commandName)
+    path, line = slicer.places.get((cls.__module__, cls.__name__), (cls.__module__, 0))
+    command = Written(name, [], f"{path}:{line}")
+    one_way = not cls.requiresAnswer
+    is_switch = issubclass(cls, (amp.ProtocolSwitchCommand, amp.StartTLS))
+    for obstacle in obstacles_of(cls):
+        command.open.append(Open(obstacle, command.place, name))
+        command.lines.append(f"# {obstacle}")
+    command.lines += docs_of(cls)
+    command.lines.append(
+        f"command {word(name)}{' one-way' if one_way else ''}{' switch' if is_switch else ''}")
+    arguments, response = describer.keys(cls.arguments), describer.keys(cls.response)
+    for title, keys in (("arguments", arguments), ("response", response)):
+        if title == "response" and one_way:
+            # Nobody answers.
+            continue
+        if keys:
+            command.lines += [f"  {title}", *box(keys, 4)]
+        part = f"{name}, {'argument' if title == 'arguments' else 'response'}"
+        command.open += still_open(keys, part, command.place)
+    if errors := errors_of(cls):
+        command.lines += ["  errors", *errors]
+    return command
+
+
+def obstacles_of(cls: Any) -> Iterator[str]:
+    family = next(family for family in FAMILIES if issubclass(cls, family))
+    for hook in HOOKS:
+        own, known = getattr(cls, hook), getattr(family, hook)
+        if getattr(own, "__func__", own) is not getattr(known, "__func__", known):
+            yield f"it overrides {hook}: what it says of its arguments may not be all"
+    if family is amp.StartTLS and cls.commandName != amp.StartTLS.commandName:
+        yield "it starts TLS under another name, which a schema does not say"
+    for box_type in ("commandType", "responseType"):
+        if getattr(cls, box_type) is not getattr(family, box_type):
+            yield f"its {box_type} is a box of its own: what it says of its arguments may not be all"
+
+
+def docs_of(cls: Any, indent: str = "") -> list[str]:
+    text = cls.__dict__.get("__doc__")
+    if not isinstance(text, str) or cls.__module__ == "builtins" or is_stand_in(cls):
+        return []
+    return [f"{indent}#: {line}".rstrip() for line in inspect.cleandoc(text).splitlines()]
+
+
+def errors_of(cls: Any) -> list[str]:
+    """Those that it is answered with, as Twisted's metaclass adds them up."""
+    by_code: dict[str, list[Any]] = {}
+    for exception, code in cls.allErrors.items():
+        by_code.setdefault(text_of(code), []).append(exception)
+    lines = []
+    for code in sorted(by_code, key=str.encode):
+        exceptions = by_code[code]
+        # The one that a caller gets.
+        shown = cls.reverseErrors[next(key for key in cls.reverseErrors if text_of(key) == code)]
+        # Twisted looks in what the class itself says, or the first of its bases that says anything.
+        fatal = any(exception in cls.fatalErrors for exception in exceptions)
+        lines += docs_of(shown, "    ")
+        lines.append(f"    #! exception {word(shown.__name__)}")
+        lines.append(f"    {word(code)}{' fatal' if fatal else ''}")
+    return lines
+
+
+def box(keys: list[Key], indent: int) -> Iterator[str]:
+    space = " " * indent
+    for key in keys:
+        for one in chain(key.type):
+            if one.hint:
+                yield f"{space}# probed, to be confirmed by a hint: {one.cls} is {one}"
+            if one.wrong:
+                yield f"{space}# {one.wrong}"
+        yield f"{space}{word(key.name)}: {key.type}{' optional' if key.optional else ''}"
+        yield from box(key.type.box_in() or [], indent + 2)
+
+
+def chain(described: Type) -> list[Type]:
+    """A type and those inside of it, without those of its box."""
+    found = [described]
+    while found[-1].inner:
+        found.append(found[-1].inner)
+    return found
+
+
+def still_open(keys: list[Key], part: str, place: str) -> Iterator[Open]:
+    for key in keys:
+        where = f"{part} {key.name}"
+        for one in chain(key.type):
+            if one.form == "unknown":
+                yield Open("unknown", place, where, one.cls)
+            elif one.wrong:
+                yield Open(one.wrong, place, where)
+            elif one.hint:
+                yield Open("probed", place, where, one.cls, one.hint)
+        yield from still_open(key.type.box_in() or [], where + ", key", place)

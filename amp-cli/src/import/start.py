@@ -1,0 +1,26 @@
+"""Runs the other files, which come over standard input as JSON, and prints what they return."""
+
+import json
+import os
+import sys
+import types
+
+
+def start() -> None:
+    request = json.load(sys.stdin)
+    # What the user's code prints must not come between.
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        import twisted.protocols.amp
+    except ImportError as error:
+        mistake = f"{sys.executable} has no Twisted: {error}"
+        json.dump({"mistake": mistake, "left_out": []}, answer)
+        return
+    for name, source in request["sources"]:
+        module = sys.modules[name] = types.ModuleType(name)
+        exec(compile(source, f"ampctl: {name}.py", "exec"), vars(module))
+    json.dump(sys.modules["ampctl_record"].answer(request), answer)
+
+
+start()

@@ -1,0 +1,3 @@
+import no_such_program_is_installed
+
+no_such_program_is_installed.connect()
