@@ -38,7 +38,7 @@ use crate::proto::{
 ///     total: i64,
 /// }
 ///
-/// let mut client = Client::connect_tcp("127.0.0.1:1234")?.call_timeout(Duration::from_secs(5));
+/// let mut client = Client::connect("127.0.0.1:1234")?.call_timeout(Duration::from_secs(5));
 /// let Total { total } = client.call_remote(Sum { a: 13, b: 81 })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -125,7 +125,7 @@ impl Client<TcpStream> {
     /// # Errors
     ///
     /// When the connection cannot be made.
-    pub fn connect_tcp(address: impl ToSocketAddrs) -> io::Result<Self> {
+    pub fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         let address = stream.peer_addr()?.into();

@@ -46,7 +46,7 @@
 //! # struct Quotient { result: f64 }
 //! # #[derive(CommandError, Debug, thiserror::Error)]
 //! # enum DivideError { #[error("division by zero")] ZeroDivision }
-//! use amp_core::{CallError, Context, Responders, connect_tcp, serve};
+//! use amp_core::{CallError, Context, Responders, serve, tcp};
 //!
 //! async fn divide(_: Context, command: Divide) -> Result<Quotient, DivideError> {
 //!     match command.denominator {
@@ -62,7 +62,7 @@
 //! let server = serve(listener, Responders::new(()).respond(divide));
 //! tokio::spawn(async { server.await });
 //!
-//! let peer = connect_tcp(address).await?;
+//! let peer = tcp::connect(address).await?.spawn();
 //! let Quotient { result } = peer.call_remote(Divide { numerator: 3, denominator: 4 }).await?;
 //! assert_eq!(result, 0.75);
 //!
@@ -193,7 +193,7 @@ pub use report::Report;
 pub use responder::{Context, Failure, ReceivedCall, Respond, RespondByName, Responders};
 #[cfg(feature = "tokio")]
 #[doc(inline)]
-pub use server::{Listener, connect_tcp, serve, serve_with};
+pub use server::{Listener, serve, serve_with};
 #[doc(inline)]
 pub use shorten::Shortened;
 

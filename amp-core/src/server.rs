@@ -37,7 +37,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
@@ -86,25 +86,6 @@ impl Listener for TcpListener {
         let (stream, _) = TcpListener::accept(self).await?;
         Connection::tcp(stream)
     }
-}
-
-/// Connects to a TCP server to call it: short for [`Connection::connect_tcp`] and
-/// [`spawn`](Connection::spawn). For a connection that also answers calls, or with other settings,
-/// use those.
-///
-/// # Errors
-///
-/// When the connection cannot be made.
-///
-/// # Panics
-///
-/// Outside of a tokio runtime with I/O and time enabled.
-///
-/// # Cancel safety
-///
-/// Dropping the future leaves nothing behind.
-pub async fn connect_tcp(address: impl ToSocketAddrs) -> io::Result<Peer> {
-    Ok(Connection::connect_tcp(address).await?.spawn())
 }
 
 /// Serves every connection that `listener` accepts with the same responders: await what it

@@ -1,5 +1,5 @@
-//! A stream to whichever address of a host answers, and TCP's own ways to notice that a peer is gone:
-//! keepalive, and a limit for what is not acknowledged.
+//! TCP: [`connect`], and TCP's own ways to notice that a peer is gone: keepalive, and a limit for what
+//! is not acknowledged.
 //!
 //! Those ways cost no boxes and want nothing of the peer. They notice a machine or a network that is
 //! gone, and not a process that hangs: for that, see [`Connection::ping`](crate::Connection::ping).
@@ -24,22 +24,55 @@ use crate::connection::Connection;
 use crate::dial;
 use crate::server::Listener;
 
-/// Connects to whichever address of a host answers, as
-/// [`Connection::connect_tcp`](crate::Connection::connect_tcp) does, for what begins with something else
-/// than boxes of one connection: a [`Router`](crate::router::Router), a proxy, TLS of one's own.
+/// Connects to a TCP server. [`spawn`](Connection::spawn) starts the connection, and gives the
+/// [`Peer`](crate::Peer) to call. Small boxes are sent at once (`TCP_NODELAY`). For keepalive, see the
+/// [module](self).
+///
+/// When the host has several addresses, they are tried as RFC 8305 says: those of IPv6 and IPv4 in
+/// turn, each 250 milliseconds after the one before or as soon as that has failed, until one
+/// answers. So an address that is dead costs little. How long that may take altogether is not
+/// bounded here, but by the system, which may try for minutes.
+///
+/// ```no_run
+/// # async fn f() -> std::io::Result<()> {
+/// let peer = amp_core::tcp::connect("127.0.0.1:1234").await?.spawn();
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///
-/// As [`Connection::connect_tcp`](crate::Connection::connect_tcp).
+/// When the connection cannot be made. If there are several addresses, the error of the last is the
+/// [`source`](std::error::Error::source), and those of the others are in the text.
 ///
 /// # Panics
 ///
-/// As [`Connection::connect_tcp`](crate::Connection::connect_tcp).
+/// Outside of a tokio runtime with I/O enabled, and with time enabled if there are several
+/// addresses.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future leaves nothing behind.
-pub async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+#[doc(alias = "connectTCP")]
+pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Connection> {
+    Connection::tcp(dial::connect(address).await?)
+}
+
+/// Connects to whichever address of a host answers, as [`connect`] does, for what begins with
+/// something else than boxes of one connection: a [`Router`](crate::router::Router), a proxy, TLS of
+/// one's own.
+///
+/// # Errors
+///
+/// As [`connect`].
+///
+/// # Panics
+///
+/// As [`connect`].
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves nothing behind.
+pub async fn connect_stream(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
     dial::connect(address).await
 }
 

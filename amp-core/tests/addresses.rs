@@ -1,9 +1,9 @@
 //! A client that connects again to a host of several addresses, of which the first accepts and is of
 //! no use.
 
-use amp_core::reconnect::{Backoff, Builder, Client, Jitter};
+use amp_core::reconnect::{Backoff, Client, Connector, Jitter};
 use amp_core::tls::{self, Authorities, ClientCertificates, Identity, TlsListener};
-use amp_core::{Command, Connection, Context, NoError, Responders, serve};
+use amp_core::{Command, Context, NoError, Responders, serve, tcp};
 use rcgen::{CertificateParams, KeyPair};
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -46,12 +46,12 @@ async fn serving() -> SocketAddr {
     address
 }
 
-fn client(hosts: [SocketAddr; 2], reset_after: Duration) -> Builder {
-    let connect = move || async move { Connection::connect_tcp(&hosts[..]).await };
-    with_short_waits(Client::builder(connect), reset_after)
+fn client(hosts: [SocketAddr; 2], reset_after: Duration) -> Connector {
+    let connect = move || async move { tcp::connect(&hosts[..]).await };
+    with_short_waits(Connector::new(connect), reset_after)
 }
 
-fn with_short_waits(builder: Builder, reset_after: Duration) -> Builder {
+fn with_short_waits(builder: Connector, reset_after: Duration) -> Connector {
     let base = Duration::from_millis(1);
     builder.backoff(
         Backoff::default()
@@ -127,7 +127,7 @@ async fn a_tls_handshake_that_fails_is_tried_at_the_next_address() {
         let config = Arc::clone(&config);
         async move { tls::connect(&hosts[..], "far", config).await }
     };
-    let client = with_short_waits(Client::builder(connect), LONG).spawn();
+    let client = with_short_waits(Connector::new(connect), LONG).spawn();
     assert_goes_on(&client, &mut accepted, second).await;
 }
 

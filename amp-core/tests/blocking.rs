@@ -378,7 +378,7 @@ fn large_boxes_go_both_ways_over_tcp() {
         stream.write_all(&call.to_bytes()).unwrap();
     });
     let pairs: Vec<_> = (0..100).map(|n| (format!("k{n}"), vec![b'x'; 65_000])).collect();
-    let mut client = Client::connect_tcp(address).unwrap();
+    let mut client = Client::connect(address).unwrap();
     client.stream().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let answer = client.call_by_name("Echo", pairs.clone()).unwrap();
     assert_eq!(answer.len(), 100);
@@ -402,7 +402,7 @@ fn it_calls_a_server_of_this_crate() {
     });
     runtime.spawn(async { serve(listener, responders).await });
 
-    let mut client = Client::connect_tcp(address).unwrap();
+    let mut client = Client::connect(address).unwrap();
     assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });
     let error = client.call_remote(Sum { a: i64::MAX, b: 1 }).unwrap_err();
     assert!(matches!(error, CallError::Command(SumError::Overflow)));
@@ -458,7 +458,7 @@ fn a_peer_that_sends_other_things_does_not_put_off_the_end_of_a_call() {
         }
     });
     let timeout = Duration::from_millis(200);
-    let mut client = Client::connect_tcp(address).unwrap().call_timeout(timeout);
+    let mut client = Client::connect(address).unwrap().call_timeout(timeout);
     for _ in 0..2 {
         let error = client.call_remote(SUM).unwrap_err();
         assert!(matches!(error, CallError::Timeout { after } if after >= timeout), "{error:?}");

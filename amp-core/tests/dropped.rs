@@ -4,7 +4,7 @@
 
 mod support;
 
-use amp_core::reconnect::Client;
+use amp_core::reconnect::Connector;
 use amp_core::router::Router;
 use amp_core::tcp::KeepaliveListener;
 use amp_core::testing::{self, Golden, SchemaRecord};
@@ -44,7 +44,7 @@ fn nothing_happens(peer: &Peer, client: &Client, listener: TcpListener) {
     #[expect(unused_must_use)]
     Router::new(stream());
     #[expect(unused_must_use)]
-    Client::builder(|| async { Ok::<_, NoError>(Connection::new(stream())) }).wait();
+    Connector::new(|| async { Ok::<_, NoError>(Connection::new(stream())) }).wait();
     #[expect(unused_must_use)]
     peer.call_remote(Other {});
     #[expect(unused_must_use)]
@@ -69,11 +69,11 @@ async fn it_ends(peer: &Peer, mut switched: Switched) -> Result<(), Box<dyn std:
     #[expect(unused_must_use)]
     testing::pair(echoing(), echoing());
     #[expect(unused_must_use)]
-    Client::builder(|| async { Ok::<_, NoError>(Connection::new(stream())) }).spawn();
+    Connector::new(|| async { Ok::<_, NoError>(Connection::new(stream())) }).spawn();
     #[expect(unused_must_use)]
     Router::new(stream()).spawn();
     #[expect(unused_must_use)]
-    blocking::Client::connect_tcp("127.0.0.1:1")?;
+    blocking::Client::connect("127.0.0.1:1")?;
     let routes = Router::new(stream()).routes();
     #[expect(unused_must_use)]
     routes.bind("a")?;

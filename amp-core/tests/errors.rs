@@ -177,7 +177,7 @@ fn connect_errors() -> Vec<ConnectError> {
 }
 
 async fn not_connected() -> CallError {
-    let client = reconnect::Client::builder(async || Err::<Connection, _>(Outer(Inner))).spawn();
+    let client = reconnect::Connector::new(async || Err::<Connection, _>(Outer(Inner))).spawn();
     loop {
         let calling = client.call_by_name("A", [("a", "b")]);
         let Err(error @ CallError::NotConnected(_)) = calling.await else { panic!("connected") };

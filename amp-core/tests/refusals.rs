@@ -2,7 +2,7 @@
 
 mod support;
 
-use amp_core::reconnect::{Backoff, Client, Jitter};
+use amp_core::reconnect::{Backoff, Client, Connector, Jitter};
 use amp_core::testing::{Script as Scripted, read_answer_box};
 use amp_core::{
     AmpBox, CallError, Command, CommandError, Connection, NoError, ReceivedCall, RemoteError,
@@ -140,7 +140,7 @@ fn client(pairs: &'static [(&'static str, &'static str)]) -> (Client, Arc<Atomic
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let backoff = Backoff::default().base(SECOND).factor(1.0).jitter(Jitter::None);
-    let client = Client::builder(move || {
+    let client = Connector::new(move || {
         let (near, far) = tokio::io::duplex(1 << 16);
         let counted = Arc::clone(&counted);
         tokio::spawn(async move {
@@ -348,7 +348,7 @@ async fn what_a_proxy_hands_on_keeps_its_client_at_the_proxy() {
     let (backend, script) = Script::start(|connection| connection);
     tokio::spawn(fail_all(script, REFUSED));
     let responders = proxy_of(backend);
-    let client = Client::builder(move || {
+    let client = Connector::new(move || {
         let (near, far) = tokio::io::duplex(1 << 16);
         let far = Connection::new(far).responders(responders.clone());
         tokio::spawn(far.run());

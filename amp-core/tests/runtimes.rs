@@ -2,7 +2,7 @@
 
 mod support;
 
-use amp_core::reconnect::{Client, NotConnectedKind};
+use amp_core::reconnect::{Connector, NotConnectedKind};
 use amp_core::router::Router;
 use amp_core::{AmpBox, CallError, Command, Connection, Context, NoError, Peer, Responders, serve};
 use std::future::IntoFuture;
@@ -40,8 +40,8 @@ fn a_runtime_without_timers_is_refused_at_the_beginning() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         serve(listener, Responders::new(())).await;
     });
-    refused("Client::builder", async {
-        drop(Client::builder(|| async { Err::<Connection, _>(io::Error::other("no")) }).spawn());
+    refused("Connector", async {
+        drop(Connector::new(|| async { Err::<Connection, _>(io::Error::other("no")) }).spawn());
     });
 }
 
@@ -82,7 +82,7 @@ fn a_client_that_connects_again_is_called_from_anywhere() {
     let connect = || async { Err::<Connection, _>(io::Error::other("nobody is there")) };
     let client = {
         let _entered = runtime.enter();
-        Client::builder(connect).wait().spawn()
+        Connector::new(connect).wait().spawn()
     };
     let not_connected = |ended: Result<(), CallError>| match ended {
         Err(CallError::NotConnected(error)) => error.kind(),
@@ -98,7 +98,7 @@ fn a_client_that_connects_again_is_called_from_anywhere() {
     let connected = || async { Ok::<_, io::Error>(Connection::new(answered())) };
     let client = {
         let _entered = runtime.enter();
-        Client::builder(connected).wait().call_timeout(LONG).spawn()
+        Connector::new(connected).wait().call_timeout(LONG).spawn()
     };
     block_on(client.call_by_name("Echo", numbered(1)).into_future()).unwrap();
     block_on(client.notify(Note {}).into_future()).unwrap();

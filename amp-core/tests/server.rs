@@ -4,8 +4,7 @@ mod support;
 
 use amp_core::argument::Zlib;
 use amp_core::{
-    CallError, CloseReason, Command, Connection, Context, Limits, Peer, Responders, connect_tcp,
-    serve, serve_with,
+    CallError, CloseReason, Command, Connection, Context, Limits, Peer, Responders, serve, serve_with, tcp,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -34,7 +33,7 @@ async fn many_clients_are_served_over_tcp() {
     let (address, _stop, _server) = start(echoing()).await;
     let clients = (0..20).map(|client| {
         tokio::spawn(async move {
-            let peer = connect_tcp(address).await.unwrap();
+            let peer = tcp::connect(address).await.unwrap().spawn();
             assert_eq!(peer.peer_address().to_string(), address.to_string());
             for n in 0..20 {
                 let n = client * 100 + n;
@@ -53,7 +52,7 @@ async fn a_server_that_stops_lets_running_responders_answer() {
     let gate = Arc::new(Semaphore::new(0));
     let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let (address, stop, server) = start(slow.merge(echoing()).unwrap()).await;
-    let peer = connect_tcp(address).await.unwrap();
+    let peer = tcp::connect(address).await.unwrap().spawn();
     let call = tokio::spawn({
         let peer = peer.clone();
         async move { peer.call_by_name("Slow", numbered(7)).await }
@@ -64,7 +63,7 @@ async fn a_server_that_stops_lets_running_responders_answer() {
     // Answered after the slow call was received: it runs by now.
     peer.call_by_name("Echo", numbered(1)).await.unwrap();
     stop.send(()).unwrap();
-    while connect_tcp(address).await.is_ok() {
+    while tcp::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
     }
     gate.add_permits(1);
@@ -248,7 +247,7 @@ async fn each_connection_can_be_prepared() {
     });
     tokio::spawn(server.into_future());
     for n in 1..4 {
-        let peer = connect_tcp(address).await.unwrap();
+        let peer = tcp::connect(address).await.unwrap().spawn();
         let answer = peer.call_by_name("Number", numbered(0)).await.unwrap();
         assert_eq!(answer, amp_core::AmpBox::from_pairs(numbered(n)).unwrap());
     }
@@ -314,8 +313,8 @@ async fn a_dead_address_does_not_hold_up_the_next() {
         })
         .collect();
     let addresses = [at.as_socket().unwrap(), live];
-    let connected = tokio::time::timeout(Duration::from_secs(15), connect_tcp(&addresses[..]));
-    let peer = connected.await.expect("no hang").unwrap();
+    let connected = tokio::time::timeout(Duration::from_secs(15), tcp::connect(&addresses[..]));
+    let peer = connected.await.expect("no hang").unwrap().spawn();
     peer.call_by_name("Echo", numbered(1)).await.unwrap();
     drop(clients);
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use amp_core::reconnect::{Backoff, Client, Jitter};
+use amp_core::reconnect::{Backoff, Connector, Jitter};
 use amp_core::tower::{
     Answered, ClientService, LayeredCall, NamedRequest, PeerService, TypedCalls,
 };
@@ -120,7 +120,7 @@ async fn a_client_is_ready_while_it_is_connected() {
         async move { Ok::<_, NoError>(Connection::new(here)) }
     };
     let backoff = Backoff::default().base(SECOND).jitter(Jitter::None);
-    let client = Client::builder(connect).backoff(backoff).spawn();
+    let client = Connector::new(connect).backoff(backoff).spawn();
     let mut calls = ClientService::new(client.clone());
     assert!(is_ready(&mut calls).await.is_none());
     let mut script = accepted.recv().await.unwrap();

@@ -38,7 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 /// which begins with a NUL byte: `"\0name"`.
 ///
 /// [`spawn`](Connection::spawn) starts it, and gives the [`Peer`](amp_core::Peer) to call. This is
-/// to Unix sockets what [`Connection::connect_tcp`] is to TCP.
+/// to Unix sockets what [`tcp::connect`](amp_core::tcp::connect) is to TCP.
 ///
 /// While as many clients wait to be accepted as the server's backlog holds, this waits for room, as
 /// a blocking `connect` does. No event says that there is room, so it tries again, every 20

@@ -303,7 +303,7 @@ fn a_service_serves_the_sockets_that_it_is_passed() {
         drop(command);
 
         let unix = amp_unix::connect(&path).await.unwrap().spawn();
-        let tcp = amp_core::connect_tcp(address).await.unwrap();
+        let tcp = amp_core::tcp::connect(address).await.unwrap().spawn();
         for (peer, parent) in [(&unix, Some(process::id().try_into().unwrap())), (&tcp, None)] {
             let identity = peer.call_remote(Identify {}).await.unwrap();
             assert_eq!(identity.pid, child.id());

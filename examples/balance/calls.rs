@@ -1,8 +1,8 @@
 //! Calls that go to whichever server has the least to do.
 
-use amp_core::reconnect::{Backoff, Client};
+use amp_core::reconnect::{Backoff, Client, Connector};
 use amp_core::tower::{ClientService, NamedRequest, TypedCalls};
-use amp_core::{AmpBox, CallError, Command, Connection};
+use amp_core::{AmpBox, CallError, Command, tcp};
 use std::future::{Future, Ready, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,9 +74,9 @@ fn client(address: &str) -> Client {
     let shown = Arc::clone(&address);
     let backoff =
         Backoff::default().base(Duration::from_millis(20)).cap(Duration::from_millis(200));
-    Client::builder(move || {
+    Connector::new(move || {
         let address = Arc::clone(&address);
-        async move { Connection::connect_tcp(&*address).await }
+        async move { tcp::connect(&*address).await }
     })
     .address(shown)
     .backoff(backoff)

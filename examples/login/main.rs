@@ -12,7 +12,7 @@ mod login;
 
 use amp_core::{
     Arguments, CallError, CloseReason, Command, Connection, Context, NoError, Peer, Report,
-    Responders,
+    Responders, tcp,
 };
 use std::error::Error;
 use std::future::pending;
@@ -58,7 +58,7 @@ async fn main() -> Result<(), AnyError> {
     let server = tokio::spawn(serve(listener, Secret::new("xyzzy"), Duration::from_secs(1)));
 
     let peer = log_in(
-        Connection::connect_tcp(address).await?,
+        tcp::connect(address).await?,
         Side::Connecting,
         &Secret::new("xyzzy"),
         DEADLINE,
@@ -114,7 +114,7 @@ async fn serve(listener: TcpListener, secret: Arc<Secret>, deadline: Duration) -
 }
 
 async fn with_another_secret(address: SocketAddr) -> Result<LoginError, AnyError> {
-    let connection = Connection::connect_tcp(address).await?;
+    let connection = tcp::connect(address).await?;
     let (side, secret) = (Side::Connecting, Secret::new("plugh"));
     let login = log_in(connection, side, &secret, DEADLINE, Responders::new(())).await;
     match login {
@@ -139,5 +139,5 @@ async fn cut_off(address: SocketAddr) -> io::Result<CloseReason> {
 /// A client that leaves the server's challenge without an answer.
 async fn silent(address: SocketAddr) -> io::Result<Peer> {
     let responders = Responders::new(()).respond(|_, _: Authenticate| pending());
-    Ok(Connection::connect_tcp(address).await?.responders(responders).spawn())
+    Ok(tcp::connect(address).await?.responders(responders).spawn())
 }

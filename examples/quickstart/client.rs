@@ -1,7 +1,7 @@
 //! The side that connects: it makes every call, and checks what comes back.
 
 use amp_core::argument::EncodeErrorKind;
-use amp_core::{CallError, Connection, Peer, Report, Responders};
+use amp_core::{CallError, Connection, Peer, Report, Responders, tcp};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
@@ -44,7 +44,7 @@ pub(crate) async fn run(address: &Address) -> Result<(), AnyError> {
 async fn connect(address: &Address) -> io::Result<Connection> {
     match address {
         Address::Unix(path) => amp_unix::connect(path).await,
-        Address::Tcp(address) => Connection::connect_tcp(address).await,
+        Address::Tcp(address) => tcp::connect(address).await,
     }
 }
 

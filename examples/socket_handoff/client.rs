@@ -1,6 +1,6 @@
 //! Clients that call all the time, and follow the server from process to process.
 
-use amp_core::{Connection, Context, NoError, Peer, Report, Responders};
+use amp_core::{Context, NoError, Peer, Report, Responders, tcp};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -132,7 +132,7 @@ async fn client(
 async fn connect(address: &str) -> io::Result<(Peer, Arc<Notify>)> {
     let moving = Arc::new(Notify::new());
     let responders = Responders::new(Arc::clone(&moving)).respond(server_moves);
-    let connection = Connection::connect_tcp(address).await?;
+    let connection = tcp::connect(address).await?;
     Ok((connection.responders(responders).call_timeout(CALL_TIMEOUT).spawn(), moving))
 }
 

@@ -1,4 +1,4 @@
-use amp_core::Connection;
+use amp_core::{Connection, tcp};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ impl Address {
     pub async fn connect(&self) -> io::Result<Connection> {
         match self {
             Self::Unix(path) => amp_unix::connect(path).await,
-            Self::Tcp(address) => Connection::connect_tcp(address.as_str()).await,
+            Self::Tcp(address) => tcp::connect(address.as_str()).await,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Descriptors through what is built around calls and responders: their boxes are encoded for the
 //! connection that they go over.
 
-use amp_core::reconnect::Client;
+use amp_core::reconnect::Connector;
 use amp_core::tower::PeerService;
 use amp_core::{Arguments, Command, Context, NoError, Responders};
 use amp_unix::{Descriptor, connection};
@@ -47,7 +47,7 @@ async fn descriptors_go_through_layers_services_and_clients() {
         .respond(give_back)
         .layer(TimeoutLayer::new(Duration::from_secs(60)))
         .layer(ServiceBuilder::new().concurrency_limit(2));
-    let client = Client::builder(move || {
+    let client = Connector::new(move || {
         let responders = responders.clone();
         async move {
             let (here, there) = UnixStream::pair()?;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio::net::TcpStream;
 
 use super::byte_stream::ByteStream;
 use super::driver::{Driver, Pinger, Watching};
@@ -16,7 +16,6 @@ use super::shared::Shared;
 use super::transport::Transport;
 use crate::argument::{Extensions, PeerAddress, UnknownKeys};
 use crate::command::{Command, OneWay};
-use crate::dial;
 use crate::error::CloseReason;
 use crate::observing::{Process, WireLog};
 use crate::proto::{FailurePolicy, Limits, Together};
@@ -25,6 +24,10 @@ use crate::restraint::Restraint;
 use crate::runtime;
 
 /// A connection that is about to start: a transport, and how to deal with what comes over it.
+///
+/// It is made over a stream or a transport by the functions here, and to an address by `connect` of
+/// whatever it goes over: [`tcp::connect`](crate::tcp::connect), `tls::connect`,
+/// `amp_unix::connect`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -104,33 +107,8 @@ impl Connection {
         }
     }
 
-    /// Connects to a TCP server. Small boxes are sent at once (`TCP_NODELAY`). For keepalive, see
-    /// [`tcp`](crate::tcp).
-    ///
-    /// When the host has several addresses, they are tried as RFC 8305 says: those of IPv6 and IPv4 in
-    /// turn, each 250 milliseconds after the one before or as soon as that has failed, until one
-    /// answers. So an address that is dead costs little. How long that may take altogether is not
-    /// bounded here, but by the system, which may try for minutes.
-    ///
-    /// # Errors
-    ///
-    /// When the connection cannot be made. If there are several addresses, the error of the last is the
-    /// [`source`](std::error::Error::source), and those of the others are in the text.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime with I/O enabled, and with time enabled if there are several
-    /// addresses.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves nothing behind.
-    pub async fn connect_tcp(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::tcp(dial::connect(address).await?)
-    }
-
     /// A connection over a TCP stream that is connected. Small boxes are sent at once
-    /// (`TCP_NODELAY`).
+    /// (`TCP_NODELAY`). [`tcp::connect`](crate::tcp::connect) makes one to an address.
     ///
     /// # Errors
     ///

@@ -1,12 +1,12 @@
 //! TLS, from the start or under way.
 //!
 //! From the start, a [`TlsListener`](crate::tls::TlsListener) takes the place of the listener, and
-//! [`tls::connect`](crate::tls::connect) that of `Connection::connect_tcp`:
+//! [`tls::connect`](crate::tls::connect) that of `tcp::connect`:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use amp_core::tls::{self, Authorities, ClientCertificates, Identity, TlsListener};
-//! use amp_core::{Command, Context, NoError, Responders, serve};
+//! use amp_core::{Command, Context, NoError, Responders, serve, tcp};
 //! use tokio::net::TcpListener;
 //!
 //! #[derive(Command)]

@@ -6,7 +6,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use amp_core::login::{Login, same_secret};
-//! use amp_core::{CallError, Command, CommandError, Connection, Context, NoError, Responders};
+//! use amp_core::{CallError, Command, CommandError, Context, NoError, Responders, tcp};
 //! use std::time::Duration;
 //! use tokio::net::TcpListener;
 //!
@@ -51,7 +51,7 @@
 //! });
 //! tokio::spawn(async move { server.await });
 //!
-//! let peer = Connection::connect_tcp(address).await?.spawn();
+//! let peer = tcp::connect(address).await?.spawn();
 //! assert!(matches!(peer.call_remote(Work {}).await, Err(CallError::Remote(_))));
 //! peer.call_remote(Authenticate { token: b"xyzzy".to_vec() }).await?;
 //! peer.call_remote(Work {}).await?;

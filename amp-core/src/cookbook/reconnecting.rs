@@ -5,8 +5,8 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use amp_core::reconnect::{Client, State};
-//! use amp_core::{Arguments, Command, Connection, Context, NoError, Peer, Responders};
+//! use amp_core::reconnect::{Connector, State};
+//! use amp_core::{Arguments, Command, Context, NoError, Peer, Responders, tcp};
 //! use std::sync::atomic::{AtomicU64, Ordering};
 //! use std::time::Duration;
 //! use tokio::net::TcpListener;
@@ -38,7 +38,7 @@
 //! let responders = Responders::new(AtomicU64::new(0)).respond(subscribe).respond(set);
 //! tokio::spawn(async move { amp_core::serve(listener, responders).await });
 //!
-//! let client = Client::builder(move || Connection::connect_tcp(address))
+//! let client = Connector::new(move || tcp::connect(address))
 //!     .address(address)
 //!     .on_connect(async |peer: Peer| peer.call_remote(Subscribe {}).await)
 //!     .call_timeout(Duration::from_secs(30))
@@ -51,7 +51,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - Without [`wait`](crate::reconnect::Builder::wait), calls fail at once while there is no connection.
+//! - Without [`wait`](crate::reconnect::Connector::wait), calls fail at once while there is no connection.
 //!   Each call can choose: `client.call_remote(..).wait()`, `.fail_fast()`.
 //! - A call that is not `#[amp(idempotent)]` is never made twice; it fails, and
 //!   [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) says whether it was acted upon.

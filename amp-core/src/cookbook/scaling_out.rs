@@ -8,9 +8,9 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower::BoxError> {
-//! use amp_core::reconnect::Client;
+//! use amp_core::reconnect::Connector;
 //! use amp_core::tower::{ClientService, NamedRequest, TypedCalls};
-//! use amp_core::{Arguments, Command, Connection};
+//! use amp_core::{Arguments, Command, tcp};
 //! # use amp_core::{Context, NoError, Responders};
 //! use futures_util::stream::{self, Stream};
 //! use std::collections::{HashSet, VecDeque};
@@ -36,7 +36,7 @@
 //! type Server = PendingRequests<ClientService>;
 //!
 //! fn server(address: SocketAddr) -> Server {
-//!     let client = Client::builder(move || Connection::connect_tcp(address)).address(address).spawn();
+//!     let client = Connector::new(move || tcp::connect(address)).address(address).spawn();
 //!     // It is ready while it is connected, and its load is the number of calls that it waits for.
 //!     PendingRequests::new(ClientService::new(client), CompleteOnResponse::default())
 //! }

@@ -4,7 +4,7 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use amp_core::{Arguments, Command, Connection, Context, NoError, Responders, serve};
+//! use amp_core::{Arguments, Command, Context, NoError, Responders, serve, tcp};
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //! use tokio::net::TcpListener;
@@ -42,7 +42,7 @@
 //!     .drain_timeout(Duration::from_secs(10));
 //! let server = tokio::spawn(server.into_future());
 //!
-//! let peer = Connection::connect_tcp(address).await?.spawn();
+//! let peer = tcp::connect(address).await?.spawn();
 //! let paying = tokio::spawn(peer.call_remote(Pay {}));
 //! bank.begun.notified().await;
 //! stop.send(()).expect("the server runs");

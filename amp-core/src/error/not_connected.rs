@@ -14,14 +14,14 @@ pub enum ConnectError {
     /// No connection could be made.
     #[error("cannot connect")]
     Connect(#[source] Arc<dyn Error + Send + Sync>),
-    /// A connection was made, and the [`on_connect`](crate::reconnect::Builder::on_connect) hook
+    /// A connection was made, and the [`on_connect`](crate::reconnect::Connector::on_connect) hook
     /// failed.
     #[error("the connection could not be made ready")]
     Hook(#[source] Arc<dyn Error + Send + Sync>),
     /// Connecting and the hook together took too long.
     #[error("the connection was not ready within {after:?}")]
     Timeout {
-        /// The [`attempt_timeout`](crate::reconnect::Builder::attempt_timeout).
+        /// The [`attempt_timeout`](crate::reconnect::Connector::attempt_timeout).
         after: Duration,
     },
     /// The code that connects, or the hook, panicked.
@@ -68,7 +68,7 @@ pub enum NotConnectedKind {
     },
     /// As many calls wait as may.
     TooManyWaiting {
-        /// The limit, in calls: [`Builder::max_waiting`](crate::reconnect::Builder::max_waiting).
+        /// The limit, in calls: [`Connector::max_waiting`](crate::reconnect::Connector::max_waiting).
         limit: usize,
     },
     /// The client is closed.

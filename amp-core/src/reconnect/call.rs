@@ -53,7 +53,7 @@ impl<T, E> Call<T, E> {
     }
 
     /// Sets how long the call may take, from its first poll on: waiting for a connection, and being
-    /// sent again, included. In place of [`Builder::call_timeout`](super::Builder::call_timeout),
+    /// sent again, included. In place of [`Connector::call_timeout`](super::Connector::call_timeout),
     /// and of the connection's own [`call_timeout`](crate::Connection::call_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
@@ -73,7 +73,7 @@ impl<T, E> Call<T, E> {
     }
 
     /// Sets how many times the call may be sent again, at most, in place of
-    /// [`Builder::max_repeats`](super::Builder::max_repeats).
+    /// [`Connector::max_repeats`](super::Connector::max_repeats).
     pub fn max_repeats(mut self, repeats: u32) -> Self {
         self.options.max_repeats = repeats;
         self

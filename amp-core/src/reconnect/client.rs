@@ -31,7 +31,7 @@ impl Client {
     /// awaited.
     ///
     /// While there is no connection the call fails at once, or waits for one: see
-    /// [`Builder::wait`](super::Builder::wait), [`Call::wait`] and [`Call::fail_fast`]. Calls that
+    /// [`Connector::wait`](super::Connector::wait), [`Call::wait`] and [`Call::fail_fast`]. Calls that
     /// wait are made in no particular order.
     ///
     /// A call that was sent, and whose connection was lost before the answer came, fails with
@@ -42,7 +42,7 @@ impl Client {
     /// ([`RemoteError::is_closing`](crate::RemoteError::is_closing)) was not acted upon, so one
     /// that waits for connections is sent again on the next one, whatever its command. All of this
     /// is within the call's timeout, and at most
-    /// [`Builder::max_repeats`](super::Builder::max_repeats) times.
+    /// [`Connector::max_repeats`](super::Connector::max_repeats) times.
     ///
     /// # Errors
     ///

@@ -2,8 +2,8 @@
 //! again whenever the connection is lost.
 //!
 //! ```
-//! use amp_core::reconnect::{Backoff, Client};
-//! use amp_core::{Command, Connection};
+//! use amp_core::reconnect::{Backoff, Connector};
+//! use amp_core::{Command, tcp};
 //! # use amp_core::{Context, NoError, Responders};
 //! use std::time::Duration;
 //!
@@ -27,7 +27,7 @@
 //! #     .respond(|_: Context, _: Hello| async { Ok::<_, NoError>(()) })
 //! #     .respond(|_: Context, _: Store| async { Ok::<_, NoError>(()) });
 //! # tokio::spawn(async { amp_core::serve(listener, responders).await });
-//! let client = Client::builder(move || Connection::connect_tcp(address))
+//! let client = Connector::new(move || tcp::connect(address))
 //!     .address(address)
 //!     .on_connect(|peer| async move { peer.call_remote(Hello { version: 3 }).await })
 //!     .backoff(Backoff::default().cap(Duration::from_secs(10)))
@@ -42,7 +42,7 @@
 //!
 //! A host may have several addresses. When the one that was taken is of no use, because what comes
 //! after TCP fails (TLS, the hook) or because the connection does not last as long as
-//! [`field@Backoff::reset_after`], the next attempt by [`Connection::connect_tcp`](crate::Connection::connect_tcp)
+//! [`field@Backoff::reset_after`], the next attempt by [`tcp::connect`](crate::tcp::connect)
 //! or `amp_core::tls::connect` begins with the address behind it. After a connection that lasted they
 //! are tried in their own order again.
 //!
@@ -50,9 +50,9 @@
 //! is sent again only if its command is [`IDEMPOTENT`](crate::Command::IDEMPOTENT).
 
 mod backoff;
-mod builder;
 mod call;
 mod client;
+mod connector;
 mod kept;
 mod link;
 mod state;
@@ -60,7 +60,7 @@ mod supervisor;
 
 pub use crate::error::{ConnectError, NotConnected, NotConnectedKind};
 pub use backoff::{Backoff, Jitter};
-pub use builder::Builder;
 pub use call::Call;
 pub use client::Client;
+pub use connector::Connector;
 pub use state::State;

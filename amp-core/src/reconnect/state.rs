@@ -8,7 +8,7 @@ use crate::error::{ConnectError, Next};
 #[non_exhaustive]
 pub enum State {
     /// A connection is being made, or made ready by the
-    /// [`on_connect`](super::Builder::on_connect) hook.
+    /// [`on_connect`](super::Connector::on_connect) hook.
     Connecting {
         /// Which attempt this is, from 1, since the last connection that lasted.
         attempt: u32,

@@ -22,7 +22,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const FAREWELL_BYTES: u64 = 64 << 10;
 
 /// Connects to a TLS server over TCP, to any of its addresses as
-/// [`Connection::connect_tcp`] does. Small boxes are sent at once (`TCP_NODELAY`).
+/// [`tcp::connect`](crate::tcp::connect) does. Small boxes are sent at once (`TCP_NODELAY`).
 ///
 /// `server_name` is what the server's certificate must be for: a DNS name or an IP address, without
 /// a port.

@@ -1,6 +1,6 @@
 //! What makes a connection, and makes it ready; and when the next attempt comes.
 
-use amp_core::reconnect::{Builder, ConnectError, State};
+use amp_core::reconnect::{ConnectError, Connector, State};
 use amp_core::{
     CloseReason, Connection, Failure, FailurePolicy, Limits, NoError, Ping, Responders,
 };
@@ -150,7 +150,7 @@ async fn the_next_attempt_does_not_wait_for_the_end_of_the_last_connection() {
         (strict, hello, "closed after \"Hello\" failed with UNKNOWN"),
     ] {
         let (client, mut net) =
-            Net::client_over([Does::Accept, Does::Accept], settings, Builder::wait);
+            Net::client_over([Does::Accept, Does::Accept], settings, Connector::wait);
         let mut first = net.accept().await;
         let last = client.connected().await.unwrap();
         if sent.is_empty() {

@@ -1,6 +1,6 @@
 //! The server, the network before it, and the commands that the tests use.
 
-use amp_core::reconnect::{Backoff, Builder, Client, Jitter, NotConnected, State};
+use amp_core::reconnect::{Backoff, Client, Connector, Jitter, NotConnected, State};
 use amp_core::{Arguments, CallError, Command, Connection};
 use std::collections::VecDeque;
 use std::future::IntoFuture;
@@ -62,7 +62,7 @@ impl Net {
     /// A client with waits of 1, 2, 4, 8 seconds, as `prepare` says.
     pub(crate) fn client(
         plan: impl IntoIterator<Item = Does>,
-        prepare: impl FnOnce(Builder) -> Builder,
+        prepare: impl FnOnce(Connector) -> Connector,
     ) -> (Client, Self) {
         Self::client_over(plan, |connection| connection, prepare)
     }
@@ -71,7 +71,7 @@ impl Net {
     pub(crate) fn client_over(
         plan: impl IntoIterator<Item = Does>,
         settings: fn(Connection) -> Connection,
-        prepare: impl FnOnce(Builder) -> Builder,
+        prepare: impl FnOnce(Connector) -> Connector,
     ) -> (Client, Self) {
         let plan = Mutex::new(plan.into_iter().collect::<VecDeque<_>>());
         let plan = Arc::new(plan);
@@ -101,7 +101,7 @@ impl Net {
             .cap(8 * SECOND)
             .jitter(Jitter::None)
             .reset_after(10 * SECOND);
-        let client = prepare(Client::builder(connect).backoff(backoff).address("far:1")).spawn();
+        let client = prepare(Connector::new(connect).backoff(backoff).address("far:1")).spawn();
         (client, Self { accepted, attempts })
     }
 

@@ -1,6 +1,6 @@
 //! Calls whose connection is lost: what is sent again, and what is not.
 
-use amp_core::reconnect::{Builder, Client};
+use amp_core::reconnect::Connector;
 use amp_core::{CallError, CloseReason, Connection, Limits, NoError};
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use crate::support::{Script, settled};
 
 #[tokio::test(start_paused = true)]
 async fn a_call_is_not_sent_twice_unless_it_may_be() {
-    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
+    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Connector::wait);
     let once = started(client.call_remote(Once { n: 1 })).await;
     let again = started(client.call_remote(Again { n: 2 })).await;
     let string = started(client.call_by_name("Once", [("n", "3")])).await;
@@ -45,7 +45,7 @@ async fn a_call_is_not_sent_twice_unless_it_may_be() {
 
 #[tokio::test(start_paused = true)]
 async fn any_call_can_be_marked_as_one_that_may_be_sent_twice() {
-    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
+    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Connector::wait);
     let once = started(client.call_remote(Once { n: 1 }).idempotent()).await;
     net.accept().await.expect_call("Once").await;
     let mut second = net.accept().await;
@@ -57,7 +57,7 @@ async fn any_call_can_be_marked_as_one_that_may_be_sent_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_leaves_a_connection_that_the_peer_is_closing() {
-    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Builder::wait);
+    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Connector::wait);
     let before = started(client.call_remote(Once { n: 0 })).await;
     let once = started(client.call_remote(Once { n: 1 })).await;
     let string = started(client.call_by_name("Once", [("n", "2")])).await;
@@ -94,7 +94,7 @@ async fn a_call_that_was_never_sent_is_sent_later() {
     let plan = [Does::AcceptNarrow(8), Does::Accept];
     let (near, mut accepted) = mpsc::unbounded_channel();
     let plan = Mutex::new(VecDeque::from(plan));
-    let client = Client::builder(move || {
+    let client = Connector::new(move || {
         let room = match plan.lock().unwrap().pop_front() {
             Some(Does::AcceptNarrow(room)) => room,
             _ => 1 << 16,
@@ -144,7 +144,7 @@ async fn a_call_is_sent_again_a_few_times_only() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_lost_and_cannot_be_sent_again_in_time_says_that_it_was_sent() {
-    let (client, mut net) = Net::client([Does::Accept], Builder::wait);
+    let (client, mut net) = Net::client([Does::Accept], Connector::wait);
     let call = started(client.call_remote(Again { n: 1 }).timeout(20 * SECOND)).await;
     net.accept().await.expect_call("Again").await;
     let start = Instant::now();
@@ -157,7 +157,7 @@ async fn a_call_that_was_lost_and_cannot_be_sent_again_in_time_says_that_it_was_
 async fn a_call_that_was_lost_and_finds_no_place_again_says_that_it_was_sent() {
     let (near, mut accepted) = mpsc::unbounded_channel();
     let mut places = [2, 1].into_iter();
-    let client = Client::builder(move || {
+    let client = Connector::new(move || {
         let (here, there) = tokio::io::duplex(1 << 16);
         near.send(Script::of(there)).unwrap();
         let outstanding_calls = places.next().unwrap();

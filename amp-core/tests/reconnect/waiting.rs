@@ -1,7 +1,7 @@
 //! Calls while there is no connection.
 
 use amp_core::CallError;
-use amp_core::reconnect::{Builder, NotConnectedKind};
+use amp_core::reconnect::{Connector, NotConnectedKind};
 use std::error::Error;
 use tokio::time::Instant;
 
@@ -35,7 +35,7 @@ async fn without_a_connection_a_call_fails_at_once_and_says_why() {
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_while_connecting_fails() {
     let plan = [Does::Refuse, Does::Refuse, Does::Panic, Does::Accept];
-    let (client, mut net) = Net::client(plan, Builder::wait);
+    let (client, mut net) = Net::client(plan, Connector::wait);
     let start = Instant::now();
     let call = started(client.call_remote(Once { n: 1 })).await;
     let mut script = net.accept().await;

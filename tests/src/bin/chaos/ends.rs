@@ -1,6 +1,6 @@
 //! The near ends of the well-behaved clients' connections.
 
-use amp_core::reconnect::{Backoff, Client as Reconnecting, Jitter};
+use amp_core::reconnect::{Backoff, Client as Reconnecting, Connector, Jitter};
 use amp_core::{Connection, Context, Limits, NoError, Peer, Responders};
 use amp_tests::Address;
 use std::io;
@@ -101,7 +101,7 @@ impl Connect {
 fn reconnecting(connect: &Connect, client: u32, kind: ClientKind) -> Reconnecting {
     let address = connect.address.clone();
     let connect = connect.clone();
-    let builder = Reconnecting::builder(move || {
+    let connector = Connector::new(move || {
         let connect = connect.clone();
         async move { connect.connect().await }
     });
@@ -110,11 +110,11 @@ fn reconnecting(connect: &Connect, client: u32, kind: ClientKind) -> Reconnectin
         .cap(Duration::from_millis(200))
         .jitter(Jitter::Full)
         .reset_after(Duration::from_millis(100));
-    let builder = builder
+    let connector = connector
         .address(address)
         .backoff(backoff)
         .on_connect(move |peer| async move { peer.call_remote(Hello { client }).await });
-    if kind == ClientKind::Waiting { builder.wait().spawn() } else { builder.spawn() }
+    if kind == ClientKind::Waiting { connector.wait().spawn() } else { connector.spawn() }
 }
 
 async fn heed(context: Context<Arc<World>>, Heed { call }: Heed) -> Result<(), NoError> {

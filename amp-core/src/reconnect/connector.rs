@@ -18,7 +18,7 @@ use crate::runtime;
 
 /// A [`Client`] that is about to start: how it connects, and what it does while it is not.
 #[must_use = "a client does nothing before it is spawned"]
-pub struct Builder {
+pub struct Connector {
     connect: Connect,
     on_connect: OnConnect,
     prepare: Box<dyn FnMut(Connection) -> Connection + Send>,
@@ -29,24 +29,13 @@ pub struct Builder {
     options: Options,
 }
 
-impl Client {
-    /// A client that gets each connection from `connect`, over whatever that likes: TCP, a Unix
-    /// socket, TLS.
+impl Connector {
+    /// Creates a client that gets each connection from `connect`, over whatever that likes: TCP, a
+    /// Unix socket, TLS.
     ///
     /// A panic of `connect`, or of the hook, is an attempt that failed, unless the program is built
     /// with `panic = "abort"`.
-    pub fn builder<F, R, E>(connect: F) -> Builder
-    where
-        F: FnMut() -> R + Send + 'static,
-        R: Future<Output = Result<Connection, E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        Builder::new(connect)
-    }
-}
-
-impl Builder {
-    fn new<F, R, E>(mut connect: F) -> Self
+    pub fn new<F, R, E>(mut connect: F) -> Self
     where
         F: FnMut() -> R + Send + 'static,
         R: Future<Output = Result<Connection, E>> + Send + 'static,
@@ -134,7 +123,7 @@ impl Builder {
     /// connection was lost, if its command is [`IDEMPOTENT`](crate::Command::IDEMPOTENT); and
     /// whatever its command, when the peer has refused it because it was about to close the
     /// connection. Each time there is another connection, made after a wait of the
-    /// [`backoff`](Builder::backoff).
+    /// [`backoff`](Connector::backoff).
     pub fn max_repeats(mut self, repeats: u32) -> Self {
         self.options.max_repeats = repeats;
         self
@@ -178,9 +167,9 @@ impl Builder {
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("Connector")
             .field("address", &self.address)
             .field("backoff", &self.backoff)
             .field("attempt_timeout", &self.attempt_timeout)
