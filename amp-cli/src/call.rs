@@ -292,7 +292,10 @@ fn failure_of(error: &CallError, raw: Option<&AmpBox>) -> Failure {
     let code = match error {
         // TLS has failed where a server takes no client with such a certificate.
         CallError::Closed(CloseReason::Io(error))
-            if error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()).is_some() =>
+            if error
+                .get_ref()
+                .and_then(|error| error.downcast_ref::<rustls::Error>())
+                .is_some() =>
         {
             exit::NO_CONNECTION
         }

@@ -178,7 +178,9 @@ fn is_not_there_yet(error: &io::Error) -> bool {
 async fn attempt(address: &Address) -> io::Result<Stream> {
     match &address.kind {
         Kind::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-        Kind::Tcp { host, port, .. } => Stream::tcp(tcp::connect_stream((host.as_str(), *port)).await?),
+        Kind::Tcp { host, port, .. } => {
+            Stream::tcp(tcp::connect_stream((host.as_str(), *port)).await?)
+        }
         Kind::Exec(words) => Stream::exec(words),
         Kind::Pipes(reader, writer) => Stream::pipes(*reader, *writer),
         Kind::Stdio => Stream::stdio(),

@@ -11,9 +11,10 @@ use crate::argument::budget::LEAST;
 use crate::argument::{
     DecodeError, EncodeError, Extensions, NoAttachments, PeerAddress, Proto, UnknownKeys,
 };
-use crate::boxes::{AmpBox, BoxLimits, BoxWriter, Decoder, check_value, keys};
+use crate::boxes::{AmpBox, BoxLimits, BoxWriter, Decoder, check_value};
 use crate::command::{Arguments, Command, NoError, OneWay, read_arguments};
 use crate::error::{CallError, CloseReason};
+use crate::keys;
 use crate::proto::{
     Answer, Body, CallId, Core, CoreLimits, Event, IncomingCall, ProtocolError, RemoteError,
 };

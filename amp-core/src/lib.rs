@@ -116,9 +116,9 @@
 pub mod argument;
 pub mod blocking;
 pub mod boxes;
-pub mod command;
+mod command;
 #[cfg(feature = "tokio")]
-pub mod connection;
+mod connection;
 // Only to be read.
 #[cfg(all(any(doc, doctest), feature = "derive", feature = "tokio"))]
 pub mod cookbook;
@@ -127,6 +127,7 @@ mod descriptors;
 mod dial;
 pub mod dynamic;
 mod error;
+pub mod keys;
 #[cfg(feature = "login")]
 pub mod login;
 #[cfg(feature = "tokio")]
@@ -138,7 +139,7 @@ pub mod proto;
 pub mod reconnect;
 mod report;
 #[cfg(feature = "tokio")]
-pub mod responder;
+mod responder;
 #[cfg(feature = "tokio")]
 mod restraint;
 #[cfg(feature = "tokio")]
@@ -149,7 +150,7 @@ pub mod schema;
 #[cfg(feature = "serde")]
 pub mod serde;
 #[cfg(feature = "tokio")]
-pub mod server;
+mod server;
 mod setters;
 mod shorten;
 mod stack;
@@ -161,40 +162,36 @@ pub mod tls;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-#[doc(inline)]
-pub use argument::{Argument, DecodeError, EncodeError, PeerAddress, Proto, UnknownKeys};
-#[doc(inline)]
-pub use argument::{Attachment, AttachmentKind, DecodeErrorKind, EncodeErrorKind};
-#[doc(inline)]
-pub use boxes::{
-    AmpBox, AmpBoxIntoIter, AmpBoxIter, BoxError, BoxLimits, BoxReader, BoxWriter, Decoder, Value,
-    ValueWriter, keys,
-};
-#[doc(inline)]
+pub use argument::attachment::{Attachment, AttachmentKind};
+pub use argument::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+pub use argument::proto::{PeerAddress, Proto};
+pub use argument::traits::Argument;
+pub use argument::unknown_keys::UnknownKeys;
+pub use boxes::amp_box::AmpBox;
+pub use boxes::decoder::Decoder;
+pub use boxes::error::BoxError;
+pub use boxes::limits::BoxLimits;
+pub use boxes::reader::BoxReader;
+pub use boxes::value::Value;
+pub use boxes::writer::{BoxWriter, ValueWriter};
 pub use command::{
     Arguments, Command, CommandError, NoError, OneWay, Ping, ProtocolSwitch, Reflect, Reflected,
 };
 #[cfg(feature = "tokio")]
-#[doc(inline)]
-pub use connection::{
-    Connection, FailurePolicy, Limits, Peer, RefusedAttachment, Switched, Transport,
-};
-#[doc(inline)]
-pub use error::{CallError, CloseReason};
+pub use connection::{Call, Connection, NamedCall, Peer, RefusedAttachment, Switched, Transport};
+pub use error::CallError;
 #[cfg(feature = "tokio")]
-#[doc(inline)]
-pub use observing::WireLog;
-#[doc(inline)]
-pub use proto::RemoteError;
-#[doc(inline)]
+pub use observing::wire_log::WireLog;
+pub use proto::error::RemoteError;
+pub use proto::limits::Limits;
+#[cfg(feature = "tokio")]
+pub use proto::policy::FailurePolicy;
+pub use proto::reason::CloseReason;
 pub use report::Report;
 #[cfg(feature = "tokio")]
-#[doc(inline)]
-pub use responder::{Context, Failure, ReceivedCall, Respond, RespondByName, Responders};
+pub use responder::{Clash, Context, Failure, ReceivedCall, Respond, RespondByName, Responders};
 #[cfg(feature = "tokio")]
-#[doc(inline)]
-pub use server::{Listener, serve, serve_with};
-#[doc(inline)]
+pub use server::{Listener, Serve, serve, serve_with};
 pub use shorten::Shortened;
 
 #[cfg(feature = "derive")]
@@ -217,8 +214,6 @@ pub mod __private {
         items.into()
     }
 
-    pub use crate::argument::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
-    pub use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
     pub use crate::command::amp_list::{read_amp_list, read_box, write_amp_list, write_box};
     pub use crate::command::fields::{or_error, read_on};
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay};
@@ -229,6 +224,10 @@ pub mod __private {
     #[cfg(feature = "tokio")]
     pub use crate::restraint::{Restraint, restrained};
     pub use crate::schema::{BoxSchema, ErrorSchema, WireType, WireTypes};
+    pub use crate::{
+        AmpBox, Argument, BoxLimits, BoxReader, BoxWriter, DecodeError, DecodeErrorKind,
+        EncodeError, Proto, Value, ValueWriter,
+    };
     #[cfg(feature = "tokio")]
     pub use tracing;
 }

@@ -67,7 +67,8 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{CloseReason, Peer};
+use crate::connection::Peer;
+use crate::error::CloseReason;
 use crate::responder::Responders;
 
 /// The wait of an attempt when the one before it has failed. It doubles with each failure.

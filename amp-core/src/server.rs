@@ -1,32 +1,4 @@
 //! Servers: accept connections and serve them until told to stop.
-//!
-//! # What a server can cost
-//!
-//! Whoever can connect can fill what is bounded here, and nothing else. These are the defaults:
-//!
-//! | | one connection | all connections of a server together |
-//! |---|---|---|
-//! | connections, also those that have switched to another protocol, and so descriptors | | by how many descriptors the process may have, 288 of 1024: [`max_connections`](Serve::max_connections) |
-//! | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024 and 65 536 at most, of which responders hold three quarters at most: [`attachments_in_all`](field@crate::Limits::attachments_in_all) |
-//! | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and 16 small ones for each connection: [`max_running_responders`](Serve::max_running_responders) |
-//! | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
-//! | what is being decoded | 18 bytes for each of a box, and 1 MiB at least: [`decoded_bytes`](field@crate::Limits::decoded_bytes) | one box on each thread, of 306 MiB at most |
-//! | bytes of a box that is not finished | 17 MiB: [`boxes`](field@crate::Limits::boxes) | |
-//! | bytes of one-way calls that a peer has left behind, until they are begun | 32 MiB: [`running_bytes`](field@crate::Limits::running_bytes) | among the 512 MiB |
-//! | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](field@crate::Limits::send_queue_max) | |
-//! | what is not counted, in bytes: buffers, small boxes and answers | 64 KiB, and a few more for the connection itself | as many for each |
-//! | how long a box may be unfinished | 60 to 120 seconds: [`box_timeout`](field@crate::Limits::box_timeout) | |
-//! | how long a peer may say nothing | for ever while there is room for others, and 10 seconds before its first box when there is none, unless [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) is set | |
-//! | how long a connection takes to end | 5 seconds, or one if the peer is to blame: [`close_timeout`](field@crate::Limits::close_timeout) | |
-//! | TLS handshakes | 10 seconds each: `TlsListener::handshake_timeout` | an eighth of how many descriptors the process may have, 128 of 1024, with those that are done and wait: `TlsListener::max_handshakes` |
-//! | routes of a [`Router`](crate::router::Router), which is no connection of a server, and has no deadline for a box or for a peer that says nothing | 1024, with 32 MiB received in all, and each with 1 MiB of that and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as many for each router |
-//!
-//! A connection may hold as much of what is counted for all as is left: one alone half of it, two a
-//! third each. A connection over that, or over a limit of its own, waits, is refused a call, or ends,
-//! as at its own limits. So those that hold little get on beside some that hold all they can: with
-//! fewer than 16 calls at once, of less than 64 KiB together, once decoded, whatever others do.
-//!
-//! Not bounded are what responders make of their calls, and how long they take.
 
 mod places;
 mod silent;
@@ -184,7 +156,7 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 /// leave:
 ///
 /// ```
-/// # use amp_core::{Listener, server::Serve};
+/// # use amp_core::{Listener, Serve};
 /// # use std::time::Duration;
 /// # fn f<L: Listener>(server: Serve<L>, mut stop: tokio::sync::watch::Receiver<()>) {
 /// let mut stopped = stop.clone();
@@ -196,6 +168,35 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 ///     });
 /// # drop(server); }
 /// ```
+///
+/// # What a server can cost
+///
+/// Whoever can connect can fill what is bounded here, and nothing else. These are the defaults:
+///
+/// | | one connection | all connections of a server together |
+/// |---|---|---|
+/// | connections, also those that have switched to another protocol, and so descriptors | | by how many descriptors the process may have, 288 of 1024: [`max_connections`](Serve::max_connections) |
+/// | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024 and 65 536 at most, of which responders hold three quarters at most: [`attachments_in_all`](field@crate::Limits::attachments_in_all) |
+/// | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and 16 small ones for each connection: [`max_running_responders`](Serve::max_running_responders) |
+/// | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
+/// | what is being decoded | 18 bytes for each of a box, and 1 MiB at least: [`decoded_bytes`](field@crate::Limits::decoded_bytes) | one box on each thread, of 306 MiB at most |
+/// | bytes of a box that is not finished | 17 MiB: [`boxes`](field@crate::Limits::boxes) | |
+/// | bytes of one-way calls that a peer has left behind, until they are begun | 32 MiB: [`running_bytes`](field@crate::Limits::running_bytes) | among the 512 MiB |
+/// | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](field@crate::Limits::send_queue_max) | |
+/// | what is not counted, in bytes: buffers, small boxes and answers | 64 KiB, and a few more for the connection itself | as many for each |
+/// | how long a box may be unfinished | 60 to 120 seconds: [`box_timeout`](field@crate::Limits::box_timeout) | |
+/// | how long a peer may say nothing | for ever while there is room for others, and 10 seconds before its first box when there is none, unless [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) is set | |
+/// | how long a connection takes to end | 5 seconds, or one if the peer is to blame: [`close_timeout`](field@crate::Limits::close_timeout) | |
+/// | TLS handshakes | 10 seconds each: `TlsListener::handshake_timeout` | an eighth of how many descriptors the process may have, 128 of 1024, with those that are done and wait: `TlsListener::max_handshakes` |
+/// | routes of a [`Router`](crate::router::Router), which is no connection of a server, and has no deadline for a box or for a peer that says nothing | 1024, with 32 MiB received in all, and each with 1 MiB of that and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as many for each router |
+///
+/// A connection may hold as much of what is counted for all as is left: one alone half of it, two a
+/// third each. A connection over that, or over a limit of its own, waits, is refused a call, or ends,
+/// as at its own limits. So those that hold little get on beside some that hold all they can: with
+/// fewer than 16 calls at once, of less than 64 KiB together, once decoded, whatever others do.
+///
+/// Not bounded are what responders make of their calls, and how long they take.
+///
 /// # Panics
 ///
 /// When it is first polled outside of a tokio runtime with time enabled.

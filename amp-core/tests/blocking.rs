@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use amp_core::argument::EncodeErrorKind;
+use amp_core::EncodeErrorKind;
 use amp_core::blocking::Client;
 use amp_core::proto::ProtocolError;
 use amp_core::{

@@ -4,7 +4,7 @@
 
 mod support;
 
-use amp_core::reconnect::Connector;
+use amp_core::reconnect::{Client, Connector};
 use amp_core::router::Router;
 use amp_core::tcp::KeepaliveListener;
 use amp_core::testing::{self, Golden, SchemaRecord};

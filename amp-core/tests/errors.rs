@@ -1,10 +1,10 @@
 //! What errors say, and how they are said.
 
+use amp_core::BoxError;
+use amp_core::Clash;
 use amp_core::argument::{Decimal, DecimalError};
-use amp_core::boxes::BoxError;
 use amp_core::proto::{NotQueued, ProtocolError, SwitchRefused, TooManyCalls};
 use amp_core::reconnect::{self, ConnectError};
-use amp_core::responder::Clash;
 use amp_core::router::{RouteError, RouteName};
 use amp_core::schema::Schema;
 use amp_core::tls::{TlsConfigError, TlsError};

@@ -3,10 +3,9 @@
 
 mod support;
 
-use amp_core::argument::{AttachmentKind, DecodeError, EncodeError};
 use amp_core::{
-    AmpBox, Argument, BoxLimits, CallError, Command, Connection, Decoder, OneWay, Peer, Proto,
-    RefusedAttachment, Value, ValueWriter,
+    AmpBox, Argument, AttachmentKind, BoxLimits, CallError, Command, Connection, DecodeError,
+    Decoder, EncodeError, OneWay, Peer, Proto, RefusedAttachment, Value, ValueWriter,
 };
 use bytes::BytesMut;
 use std::io;

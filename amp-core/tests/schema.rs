@@ -6,13 +6,11 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use amp_core::argument::{
-    Continued, DateTime, Decimal, FromConnection, Numbered, Packed, PeerAddress,
-};
+use amp_core::argument::{Continued, DateTime, Decimal, FromConnection, Numbered, Packed};
 use amp_core::schema::{BoxSchema, Schema, WireType, WireTypes};
 use amp_core::{
-    AmpBox, Argument, Arguments, Command, CommandError, DecodeError, EncodeError, Proto, Value,
-    ValueWriter,
+    AmpBox, Argument, Arguments, Command, CommandError, DecodeError, EncodeError, PeerAddress,
+    Proto, Value, ValueWriter,
 };
 use bytes::Bytes;
 

@@ -4,7 +4,8 @@ mod support;
 
 use amp_core::argument::Zlib;
 use amp_core::{
-    CallError, CloseReason, Command, Connection, Context, Limits, Peer, Responders, serve, serve_with, tcp,
+    CallError, CloseReason, Command, Connection, Context, Limits, Peer, Responders, serve,
+    serve_with, tcp,
 };
 use std::io;
 use std::net::SocketAddr;

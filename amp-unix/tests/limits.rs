@@ -2,8 +2,9 @@
 
 mod support;
 
-use amp_core::argument::{DecodeError, EncodeError};
-use amp_core::{Argument, CloseReason, Command, Proto, Responders, Value, ValueWriter};
+use amp_core::{
+    Argument, CloseReason, Command, DecodeError, EncodeError, Proto, Responders, Value, ValueWriter,
+};
 use amp_unix::{Descriptor, DescriptorError, UnixSocketListener, UnixTransport};
 use bytes::BytesMut;
 use nix::libc::{self, rlim_t};

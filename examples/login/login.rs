@@ -59,7 +59,7 @@ pub(crate) enum LoginError {
     #[error("there are no random numbers")]
     Random(#[from] getrandom::Error),
     #[error(transparent)]
-    Clash(#[from] amp_core::responder::Clash),
+    Clash(#[from] amp_core::Clash),
 }
 
 /// Which side of the connection this is.

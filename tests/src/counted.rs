@@ -1,4 +1,4 @@
-use amp_core::argument::PeerAddress;
+use amp_core::PeerAddress;
 use amp_unix::IUnixTransport;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};

@@ -1,5 +1,5 @@
 use amp_core::BoxLimits;
-use amp_core::boxes::Decoder;
+use amp_core::Decoder;
 use bytes::{Bytes, BytesMut};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -41,7 +41,7 @@
 
 mod address;
 mod amp_list;
-mod attachment;
+pub(crate) mod attachment;
 mod boolean;
 pub(crate) mod budget;
 #[cfg(any(feature = "json", feature = "serde"))]
@@ -53,7 +53,7 @@ mod date_time;
 mod decimal;
 mod displayed;
 mod duration;
-mod error;
+pub(crate) mod error;
 mod float;
 mod foreign;
 mod from_connection;
@@ -70,27 +70,28 @@ pub(crate) mod metered;
 mod optional;
 mod packed;
 mod path;
-mod proto;
+pub(crate) mod proto;
 mod string;
 mod system_time;
 #[cfg(test)]
 mod testing;
-mod traits;
+pub(crate) mod traits;
 mod unicode;
-mod unknown_keys;
+pub(crate) mod unknown_keys;
 mod wire_types;
 mod wrapper;
 #[cfg(feature = "zlib")]
 mod zlib;
 
 pub(crate) use amp_list::{count_boxes, read_boxes, read_keys};
+pub use attachment::Attachments;
 pub(crate) use attachment::NoAttachments;
-pub use attachment::{Attachment, AttachmentKind, Attachments};
+pub(crate) use attachment::{Attachment, AttachmentKind};
 #[cfg(feature = "zlib")]
 pub use continued_zlib::ContinuedZlib;
 pub use date_time::{DateTime, DateTimeError};
 pub use decimal::{Decimal, DecimalError, DecimalKind};
-pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+pub(crate) use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 #[cfg(feature = "uuid")]
 pub use foreign::{UuidBytes, UuidInteger};
 pub use from_connection::FromConnection;
@@ -100,12 +101,13 @@ pub use json::Json;
 pub use large::{Continued, Numbered};
 pub(crate) use large::{INSIDE, Scheme};
 pub use packed::Packed;
+pub use proto::Extensions;
 #[cfg(any(feature = "json", feature = "serde"))]
 pub(crate) use proto::MAX_NESTING;
-pub use proto::{Extensions, PeerAddress, Proto};
-pub use traits::Argument;
+pub(crate) use proto::{PeerAddress, Proto};
+pub(crate) use traits::Argument;
 pub(crate) use traits::{read_list_of, write_list_of};
-pub use unknown_keys::UnknownKeys;
+pub(crate) use unknown_keys::UnknownKeys;
 #[cfg(feature = "zlib")]
 pub use zlib::Zlib;
 #[cfg(feature = "zlib")]

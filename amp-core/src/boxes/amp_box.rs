@@ -5,7 +5,8 @@ use super::indexed::Indexed;
 use super::pair::{Pair, Walk, check_key, check_value, put_pair};
 use super::pairs::{FoundPair, Pairs, find};
 use super::scan::Found;
-use super::{BoxError, BoxLimits, Reserved, Value, keys};
+use super::{BoxError, BoxLimits, Reserved, Value};
+use crate::keys;
 use crate::shorten::Shortened;
 
 /// One box: a map from keys to values, both of them bytes.

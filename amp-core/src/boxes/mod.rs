@@ -4,39 +4,38 @@
 //! value 0 to 65 535; both are preceded by their length as two big-endian bytes, and two NUL
 //! bytes end the box. Nothing in this layer knows of commands, of time, or of sockets.
 
-mod amp_box;
+pub(crate) mod amp_box;
 #[cfg(feature = "tokio")]
 mod codec;
-mod decoder;
-mod error;
+pub(crate) mod decoder;
+pub(crate) mod error;
 mod indexed;
 mod iter;
-pub mod keys;
 mod lengths;
-mod limits;
+pub(crate) mod limits;
 mod output;
 mod pair;
 mod pairs;
-mod reader;
+pub(crate) mod reader;
 mod reserved;
 mod scan;
-mod value;
-mod writer;
+pub(crate) mod value;
+pub(crate) mod writer;
 
-pub use amp_box::AmpBox;
+pub(crate) use amp_box::AmpBox;
 #[cfg(feature = "tokio")]
 pub use codec::BoxCodec;
-pub use decoder::Decoder;
-pub use error::BoxError;
+pub(crate) use decoder::Decoder;
+pub(crate) use error::BoxError;
 pub use iter::{AmpBoxIntoIter, AmpBoxIter};
 pub use lengths::{MAX_KEY, MAX_VALUE};
-pub use limits::BoxLimits;
+pub(crate) use limits::BoxLimits;
 pub(crate) use output::{Segment, Segments};
 pub(crate) use pair::{Pair, check_value};
 #[cfg(feature = "serde")]
 pub(crate) use pairs::Pairs;
-pub use reader::BoxReader;
+pub(crate) use reader::BoxReader;
 pub(crate) use reserved::Reserved;
 pub(crate) use scan::Found;
-pub use value::Value;
-pub use writer::{BoxWriter, ValueWriter};
+pub(crate) use value::Value;
+pub(crate) use writer::{BoxWriter, ValueWriter};

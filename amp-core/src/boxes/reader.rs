@@ -2,7 +2,8 @@ use bytes::Bytes;
 use std::fmt;
 
 use super::pair::Walk;
-use super::{AmpBox, Value, keys};
+use super::{AmpBox, Value};
+use crate::keys;
 
 /// Takes the values of a received box, key by key.
 pub struct BoxReader<'a> {

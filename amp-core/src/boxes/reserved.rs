@@ -1,7 +1,7 @@
 use std::cmp::Ordering;
 
-use super::keys;
 use super::pair::{Pair, Walk};
+use crate::keys;
 
 /// Where those pairs of a received box are that say what it is. Beside the tag of an answer, the
 /// others need not be noted.

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{BoxError, BoxLimits, keys};
+use super::{BoxError, BoxLimits};
+use crate::keys;
 
 /// Looks for the end of the next box in a stream, and looks at no byte twice.
 #[derive(Debug)]

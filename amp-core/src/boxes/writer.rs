@@ -3,7 +3,8 @@ use std::fmt;
 
 use super::output::{Mark, Output, Segments};
 use super::pair::{check_key, check_value};
-use super::{AmpBox, BoxError, keys};
+use super::{AmpBox, BoxError};
+use crate::keys;
 use crate::shorten::Shortened;
 
 /// Takes the bytes of one value that is being encoded: they can only be appended to.

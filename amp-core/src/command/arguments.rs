@@ -1,7 +1,8 @@
 use bytes::Bytes;
 
 use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto, read_keys};
-use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Found, keys};
+use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Found};
+use crate::keys;
 use crate::proto::{Body, Scratch};
 use crate::schema::{BoxSchema, WireTypes};
 

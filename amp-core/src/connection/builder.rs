@@ -173,7 +173,7 @@ impl Connection {
     /// box within 15 seconds ([`first_box_timeout`](Connection::first_box_timeout)), and something every
     /// 2 minutes ([`idle_timeout`](Connection::idle_timeout)). Whatever is set behind this holds in
     /// its place. What a server holds of all its connections is bounded by
-    /// [the server](crate::server#what-a-server-can-cost).
+    /// [the server](crate::Serve#what-a-server-can-cost).
     ///
     /// ```no_run
     /// # async fn f(listener: tokio::net::TcpListener) {

@@ -166,7 +166,7 @@ impl fmt::Debug for NamedCall {
 /// Whether a command's name fits into a value.
 pub(super) fn check_command(command: &[u8]) -> Result<(), EncodeError> {
     if command.len() > MAX_VALUE {
-        let key = Shortened::new(crate::boxes::keys::COMMAND);
+        let key = Shortened::new(crate::keys::COMMAND);
         return Err(BoxError::ValueTooLong { key, len: command.len() }.into());
     }
     Ok(())

@@ -24,8 +24,6 @@ mod switch;
 mod switched;
 mod transport;
 
-pub use crate::error::{CallError, CloseReason};
-pub use crate::proto::{FailurePolicy, Limits};
 pub use builder::Connection;
 #[doc(hidden)]
 pub use builder::from_process;

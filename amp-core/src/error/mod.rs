@@ -4,7 +4,7 @@ mod call;
 #[cfg(feature = "tokio")]
 mod not_connected;
 
-pub use crate::proto::CloseReason;
+pub(crate) use crate::proto::CloseReason;
 pub use call::CallError;
 #[cfg(feature = "tokio")]
 pub(crate) use not_connected::Next;

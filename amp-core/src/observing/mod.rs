@@ -127,7 +127,7 @@ mod metrics;
 mod outcome;
 pub(crate) mod outliving;
 mod watch;
-mod wire_log;
+pub(crate) mod wire_log;
 
 pub(crate) use connection::{Process, next_id, span};
 #[cfg(feature = "metrics")]
@@ -135,7 +135,7 @@ pub(crate) use metrics::{MeasuredConnection, Measures};
 pub(crate) use outcome::{Outcome, Side};
 pub use outliving::outliving_responders;
 pub(crate) use watch::{Plain, Watch};
-pub use wire_log::WireLog;
+pub(crate) use wire_log::WireLog;
 
 /// Nothing is measured of calls without the feature `metrics`.
 #[cfg(not(feature = "metrics"))]

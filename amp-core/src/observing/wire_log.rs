@@ -4,7 +4,8 @@ use std::sync::Arc;
 use tracing::Level;
 
 use crate::argument::PeerAddress;
-use crate::boxes::{AmpBox, keys};
+use crate::boxes::AmpBox;
+use crate::keys;
 
 /// The target of the lines.
 const TARGET: &str = "amp_core::wire";

@@ -1,7 +1,8 @@
 use bytes::Bytes;
 use std::borrow::Cow;
 
-use crate::boxes::{AmpBox, BoxError, MAX_VALUE, keys};
+use crate::boxes::{AmpBox, BoxError, MAX_VALUE};
+use crate::keys;
 use crate::report::Escaped;
 
 /// A peer that does not keep to the protocol. It ends the connection.

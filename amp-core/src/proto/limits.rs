@@ -27,7 +27,7 @@ use crate::setters::setters;
 /// | [`box_timeout`](field@Limits::box_timeout) | 60 s | the connection ends |
 /// | [`close_timeout`](field@Limits::close_timeout) | 5 s | the stream is dropped |
 ///
-/// What all connections of a server may hold together is the [server's](crate::server) to say.
+/// What all connections of a server may hold together is the [server's](crate::Serve) to say.
 ///
 /// So a peer that reads slowly stops those who call it, and fills nothing. Answers never wait for
 /// room: they are queued at once, behind what is queued already and before the calls that wait.

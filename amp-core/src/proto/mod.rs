@@ -41,18 +41,19 @@ mod body;
 mod box_number;
 mod calls;
 mod core;
-mod error;
+pub(crate) mod error;
 pub(crate) mod held;
 mod host;
 mod inbound;
 mod lanes;
-mod limits;
+pub(crate) mod limits;
 mod liveness;
 mod not_queued;
 mod outgoing;
 mod phase;
-mod policy;
-mod reason;
+#[cfg(feature = "tokio")]
+pub(crate) mod policy;
+pub(crate) mod reason;
 mod released;
 mod switch;
 #[cfg(all(test, feature = "tokio"))]
@@ -66,13 +67,15 @@ pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
 pub use body::Body;
 pub(crate) use body::Scratch;
 pub use calls::CallId;
-pub use error::{ProtocolError, RemoteError};
+pub use error::ProtocolError;
+pub(crate) use error::RemoteError;
 pub use host::Host;
-pub use limits::Limits;
+pub(crate) use limits::Limits;
 pub use not_queued::{NotQueued, SwitchRefused, TooManyCalls};
 pub use outgoing::Outgoing;
-pub use policy::FailurePolicy;
-pub use reason::CloseReason;
+#[cfg(feature = "tokio")]
+pub(crate) use policy::FailurePolicy;
+pub(crate) use reason::CloseReason;
 pub use switch::Then;
 
 #[cfg(feature = "tokio")]

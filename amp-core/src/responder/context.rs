@@ -3,7 +3,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::argument::PeerAddress;
-use crate::connection::{CloseReason, Peer};
+use crate::connection::Peer;
+use crate::error::CloseReason;
 
 /// All that a responder knows beside the arguments of a call: the state that its set of responders
 /// shares, and the peer that called.

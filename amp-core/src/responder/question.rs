@@ -11,10 +11,11 @@ use tracing::Span;
 
 use super::failure::{BoxedError, Failure};
 use crate::argument::{DecodeError, EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxError, BoxWriter, keys};
+use crate::boxes::{AmpBox, BoxError, BoxWriter};
 use crate::command::{Arguments, CommandError, read_arguments};
 use crate::connection::{After, Hosted, Peer, Then, following};
 use crate::error::CloseReason;
+use crate::keys;
 use crate::observing::{Outcome, Plain, Side, Watch};
 use crate::panics::{Panic, caught, caught_future};
 use crate::proto::{BoxNumber, Core, FailurePolicy, IncomingCall, RemoteError};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use super::{RouteError, RouteName, RouterLimits};
-use crate::boxes::{AmpBox, MAX_VALUE, keys};
+use crate::boxes::{AmpBox, MAX_VALUE};
 use crate::error::CloseReason;
+use crate::keys;
 
 /// The memory that an empty queue keeps for what comes next.
 const KEEP: usize = 64 << 10;

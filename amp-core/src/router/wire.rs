@@ -3,7 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::RouteName;
-use crate::boxes::{BoxError, BoxLimits, Decoder, MAX_VALUE, keys};
+use crate::boxes::{BoxError, BoxLimits, Decoder, MAX_VALUE};
+use crate::keys;
 use crate::restraint::{Restraint, restrained};
 
 /// The bytes by which a box gets larger for its `_route`, at most: two lengths, the key, and the

@@ -5,7 +5,8 @@ use ::serde::{Deserializer, forward_to_deserialize_any};
 
 use super::key::KeyDeserializer;
 use crate::argument::{Argument, DecodeError, DecodeErrorKind, MAX_NESTING, Proto};
-use crate::boxes::{AmpBox, BoxError, BoxLimits, Pairs, Value, keys};
+use crate::boxes::{AmpBox, BoxError, BoxLimits, Pairs, Value};
+use crate::keys;
 
 /// Reads a box that is not inside of a value.
 pub(super) struct BoxDeserializer<'a> {

@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use crate::argument::budget::LEAST;
 use crate::argument::{DecodeError, EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxError, BoxLimits, keys};
+use crate::boxes::{AmpBox, BoxError, BoxLimits};
 use crate::command::{Arguments, Command, CommandError, read_arguments};
 use crate::error::CallError;
+use crate::keys;
 use crate::proto::{Body, Core, CoreLimits, NotQueued, RemoteError};
 use crate::shorten::Shortened;
 

@@ -13,8 +13,9 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::boxes::{AmpBox, keys};
+use crate::boxes::AmpBox;
 use crate::connection::{Peer, Polling};
+use crate::keys;
 use crate::panics::caught_future;
 use crate::proto::RemoteError;
 use crate::responder::{AnyResponder, Question, Responders, Responding, Undeclared, Wrap};

@@ -1,6 +1,6 @@
 //! A transport that receives and sends as a test has it.
 
-use amp_core::argument::AttachmentKind;
+use amp_core::AttachmentKind;
 use amp_core::{Attachment, Transport};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;

@@ -1,8 +1,9 @@
 use super::state::{Driver, READ_MAX, READ_MIN};
 use crate::AmpBox;
 use crate::argument::Attachment;
-use crate::connection::{Connection, Limits, Peer, Transport};
+use crate::connection::{Connection, Peer, Transport};
 use crate::error::CloseReason;
+use crate::proto::Limits;
 use crate::proto::{Body, Together};
 use crate::responder::Responders;
 use bytes::BytesMut;

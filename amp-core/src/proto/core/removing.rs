@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::side::{Core, Waiting};
-use crate::boxes::keys;
+use crate::keys;
 use crate::proto::calls::{CallId, Tagged};
 use crate::proto::{Host, Outgoing, Removed};
 

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::argument::Attachment;
-use crate::boxes::{AmpBox, BoxError, BoxLimits, MAX_VALUE, Pair, Reserved, keys};
+use crate::boxes::{AmpBox, BoxError, BoxLimits, MAX_VALUE, Pair, Reserved};
+use crate::keys;
 use crate::proto::admission::Admission;
 use crate::proto::calls::{CallId, Calls, TAG_MAX, Tagged, write_tag};
 use crate::proto::held::Claims;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::pair::{Pair, Which};
 use super::side::{Mark, Seen, Taken, TakenBack, Then, number, ordinals};
-use crate::boxes::{AmpBox, keys};
+use crate::boxes::AmpBox;
+use crate::keys;
 use crate::proto::core::WasRemoved;
 use crate::proto::{Answer, CallId, CloseReason, Counters};
 

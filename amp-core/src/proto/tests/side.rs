@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::driver::Driver;
 use crate::argument::Attachment;
-use crate::boxes::{AmpBox, BoxError, keys};
+use crate::boxes::{AmpBox, BoxError};
+use crate::keys;
 use crate::proto::BoxNumber;
 use crate::proto::core::{Outcome, WasRemoved};
 use crate::proto::wants::{Situation, Wants};
