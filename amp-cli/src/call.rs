@@ -1,114 +1,93 @@
 //! One call.
 
-use amp_core::dynamic::{Value, Values};
-use amp_core::schema::{BoxSchema, CommandSchema, Schema};
-use amp_core::tls::rustls;
-use amp_core::{
-    AmpBox, Attachment, BoxReader, CallError, CloseReason, Proto, ReceivedCall, Reflect,
-    RemoteError, Report, Responders,
-};
-use amp_unix::Descriptor;
+use amp_core::dynamic::{Scope, Values};
+use amp_core::schema::{BoxSchema, CommandSchema};
+use amp_core::{RemoteError, Switched};
 use serde_json::json;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::FileTypeExt;
 use std::process::ExitCode;
-use std::time::Duration;
-use tokio::time::timeout;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::ask::{Ask, Outcome, exit_code, find};
+use crate::called::Calls;
 use crate::exit::{self, Failure};
-use crate::mistake::{Mistake, no_such};
-use crate::options::{Call, Output};
-use crate::{schemas, words};
+use crate::files::Uses;
+use crate::mistake::Mistake;
+use crate::options::Call;
+use crate::output::{Output, without};
+use crate::peering::Known;
+use crate::running::until_interrupted;
+use crate::scalars::attach;
 
 pub(crate) fn call(options: &Call, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
-    until_interrupted(run(options, out))
+    let known = options.peering.known()?;
+    until_interrupted(run(options, known, out))
 }
 
-/// Runs until it has ended or the user interrupts it, and says why it has failed.
-pub(crate) fn until_interrupted(
-    running: impl Future<Output = Result<ExitCode, Failure>>,
-) -> Result<ExitCode, Mistake> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Mistake::new(format!("cannot begin: {error}")))?;
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            ended = running => ended,
-            _ = tokio::signal::ctrl_c() => Err(Failure::new(exit::INTERRUPTED, "interrupted")),
+async fn run(options: &Call, mut known: Known, out: &mut Vec<u8>) -> Result<ExitCode, Failure> {
+    let calls = Calls {
+        schema: known.peer_schema.clone(),
+        rules: known.rules.clone(),
+        hidden: known.hidden.clone(),
+        lines: None,
+    };
+    let responders = calls.responders();
+    // With a schema of its own, what is wrong is said before anything is sent.
+    let prepared = if known.reflects() { None } else { Some(Prepared::new(options, &known)?) };
+    let peer = known.connect(responders).await?;
+    let Prepared { ask, output, uses } = match prepared {
+        Some(prepared) => prepared,
+        None => Prepared::new(options, &known)?,
+    };
+    let declared = ask.declared();
+    if options.switch || ask.is_switch {
+        return match ask.switch(&peer, known.timeout).await? {
+            Ok(stream) => join(stream).await,
+            Err(error) => Ok(refused(options, &declared, &error)),
+        };
+    }
+    let outcome = ask.make(&peer, known.timeout).await?;
+    let ended = match outcome {
+        Outcome::Sent => ExitCode::SUCCESS,
+        Outcome::Refused(error) => refused(options, &declared, &error),
+        Outcome::Answered(answer, raw) => {
+            let ended = uses.apply(&answer)?;
+            let colored = options.peering.color.is_wanted();
+            output.show(&without(answer, &known.hidden), &raw, colored, out)?;
+            ended
         }
-    });
-    Ok(ended.unwrap_or_else(|failure| {
-        eprintln!("{}", failure.said);
-        ExitCode::from(failure.code)
-    }))
-}
-
-async fn run(options: &Call, out: &mut Vec<u8>) -> Result<ExitCode, Failure> {
-    let Call { peering, command, one_way, json, words, .. } = options;
-    let mut schema = schemas::load_all(&peering.schemas)?;
-    let mut peer = None;
-    if peering.reflect {
-        let connected = peering.connecting.peer(&peering.peer, refuses()).await?;
-        let reflected = timeout(peering.timeout, connected.call_remote(Reflect)).await;
-        let reflected = reflected.map_err(|_| not_in_time(peering.timeout))?;
-        let text = reflected.map_err(|error| failure_of(&error, None))?.schema;
-        let read = text.parse::<Schema>();
-        let read = read.map_err(|error| Failure::new(exit::NO_FIT, format!("_Schema: {error}")))?;
-        schema.merge(read).map_err(|twice| {
-            Mistake::new(format!("the peer and --schema have different commands {twice:?}"))
-        })?;
-        peer = Some(connected);
-    }
-    let has_schema = peering.reflect || !peering.schemas.is_empty();
-    let known = schema.command(command);
-    if has_schema && known.is_none() {
-        return Err(no_such("command", command, schema.commands().map(|(name, _)| name)).into());
-    }
-    let given = match json {
-        None => Values::new(),
-        Some(source) => whole(source, known)?,
     };
-    let (arguments, asked) = words::arguments(words, known.map(|known| &known.arguments), given)?;
-    let response = known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.response.clone());
-    check_copies(options, known)?;
-
-    let peer = match peer {
-        Some(peer) => peer,
-        None => peering.connecting.peer(&peering.peer, refuses()).await?,
-    };
-    let write = arguments.writing(&asked);
-    if *one_way || known.is_some_and(|known| !known.requires_answer) {
-        peer.notify_by_name_with(command, write).await.map_err(|error| failure_of(&error, None))?;
-        peer.close().await;
-        return Ok(ExitCode::SUCCESS);
-    }
-    // Shown when it does not fit the schema.
-    let mut raw = None;
-    let read = |input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
-        raw = Some(input.ampbox().clone());
-        Values::from_box(&response, input, proto)
-    };
-    let called = timeout(peering.timeout, peer.call_by_name_with(command, write, read)).await;
-    let answer = match called {
-        Err(_) => return Err(not_in_time(peering.timeout)),
-        Ok(Ok(answer)) => answer,
-        Ok(Err(CallError::Remote(error))) => return Ok(refused(options, known, &error)),
-        Ok(Err(error)) => return Err(failure_of(&error, raw.as_ref())),
-    };
-    copy_out(options, &answer)?;
-    show(options.output.as_ref(), &answer, out)?;
     peer.close().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(ended)
 }
 
-/// Answers no call.
-fn refuses() -> Responders {
-    Responders::new(()).fallback(|call: ReceivedCall| async move {
-        let command = String::from_utf8_lossy(&call.command).into_owned();
-        eprintln!("ampctl: the peer calls {command:?}, which is not handled");
-        Err(RemoteError::unhandled(&call.command))
-    })
+/// A call, and what becomes of its answer.
+struct Prepared<'a> {
+    ask: Ask,
+    output: Output,
+    uses: Uses<'a>,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(options: &'a Call, known: &Known) -> Result<Self, Mistake> {
+        let Call { command, one_way, json, words, copies, exec, output, .. } = options;
+        let schema = find(&known.schema, known.has_schema, command)?;
+        let given = match json {
+            None => Values::new(),
+            Some(source) => whole(source, schema)?,
+        };
+        let ask = Ask::new(command, schema, words, given)?;
+        if command == "StartTLS" && ask.is_switch {
+            return Err(Mistake::new("StartTLS: see --start-tls"));
+        }
+        let uses = Uses::new(copies, exec.as_deref(), &ask.response)?;
+        let terminal = io::stdout().is_terminal();
+        let usual = if terminal { Output::Pretty } else { Output::Json };
+        let output = output.clone().unwrap_or(usual);
+        output.check(&ask.response)?;
+        Ok(Self { ask: if *one_way { ask.one_way() } else { ask }, output, uses })
+    }
 }
 
 /// The values of a whole box: JSON, or a file or standard input with it.
@@ -124,193 +103,58 @@ fn whole(source: &str, known: Option<&CommandSchema>) -> Result<Values, Mistake>
         return Err(Mistake::new("--json needs a schema: see --schema and --reflect"));
     };
     // What is missing may be among the words.
-    let optional = known.arguments.clone().optional();
-    Values::from_json(&optional, &text).map_err(|error| Mistake::new(format!("--json: {error}")))
-}
-
-/// The keys of `--fd`, each with its file.
-fn copies(options: &Call) -> impl Iterator<Item = Result<(&str, &str), Mistake>> {
-    options.copies.iter().map(|copy| {
-        let wrong = || Mistake::new(format!("--fd {copy}: it is KEY=FILE"));
-        copy.split_once('=').ok_or_else(wrong)
-    })
-}
-
-fn check_copies(options: &Call, known: Option<&CommandSchema>) -> Result<(), Mistake> {
-    for copy in copies(options) {
-        let (key, _) = copy?;
-        let argument = known.and_then(|known| known.response.argument(key));
-        if argument.is_none_or(|argument| argument.wire_type.to_string() != "Descriptor") {
-            return Err(Mistake::new(format!(
-                "--fd {key}: the answer has no Descriptor of this name"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Copies what received descriptors read.
-fn copy_out(options: &Call, answer: &Values) -> Result<(), Failure> {
-    for copy in copies(options) {
-        let (key, path) = copy?;
-        let Some(Value::Attachment(attachment)) = answer.get(key) else { continue };
-        let copied =
-            file_of(attachment).and_then(|mut file| io::copy(&mut file, &mut File::create(path)?));
-        copied.map_err(|error| {
-            Failure::new(exit::WRONG_USE, format!("--fd {key}: cannot copy to {path}: {error}"))
-        })?;
-    }
-    Ok(())
-}
-
-/// The same open file once more.
-fn file_of(attachment: &Attachment) -> io::Result<File> {
-    let descriptor = Descriptor::from_attachment(attachment.clone());
-    let descriptor = descriptor.ok_or_else(|| io::Error::other("it is no descriptor"))?;
-    Ok(File::from(descriptor.as_fd().try_clone_to_owned()?))
-}
-
-fn show(output: Option<&Output>, answer: &Values, out: &mut Vec<u8>) -> Result<(), Mistake> {
-    let terminal = if io::stdout().is_terminal() { Output::Pretty } else { Output::Json };
-    let mut count = 0;
-    let mut attachment = |attachment: &Attachment| {
-        count += 1;
-        describe_file(count - 1, attachment)
-    };
-    match output.unwrap_or(&terminal) {
-        Output::None => {}
-        Output::Json => {
-            out.extend(answer.to_json_with(&mut attachment).bytes());
-            out.push(b'\n');
-        }
-        Output::Pretty => {
-            out.extend(pretty(&answer.to_json_with(&mut attachment)).bytes());
-            out.push(b'\n');
-        }
-        Output::Value(key) => match answer.get(key) {
-            None => {
-                let known = answer.iter().map(|(name, _)| name);
-                return Err(no_such("value", key, known));
-            }
-            // As it is, so that it can go into a file.
-            Some(Value::Bytes(bytes)) => out.extend(bytes),
-            Some(Value::Text(text)) => {
-                out.extend(text.bytes());
-                out.push(b'\n');
-            }
-            Some(value) => {
-                out.extend(value.to_json_with(&mut attachment).bytes());
-                out.push(b'\n');
-            }
-        },
-    }
-    Ok(())
-}
-
-/// JSON on several lines, with numbers as they are.
-fn pretty(json: &str) -> String {
-    let mut out = String::new();
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    let mut chars = json.chars().peekable();
-    while let Some(c) = chars.next() {
-        if in_text {
-            out.push(c);
-            in_text = c != '"' || escaped;
-            escaped = c == '\\' && !escaped;
-            continue;
-        }
-        let line = |depth: usize| format!("\n{:1$}", "", 2 * depth);
-        match c {
-            '{' | '[' if matches!(chars.peek(), Some('}' | ']')) => {
-                out.push(c);
-                out.extend(chars.next());
-            }
-            '{' | '[' => {
-                depth += 1;
-                out.push(c);
-                out += &line(depth);
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                out += &line(depth);
-                out.push(c);
-            }
-            ',' => {
-                out.push(c);
-                out += &line(depth);
-            }
-            ':' => out += ": ",
-            ' ' | '\n' | '\t' | '\r' => {}
-            c => {
-                in_text = c == '"';
-                out.push(c);
-            }
-        }
-    }
-    out
-}
-
-/// What a received descriptor is, as JSON.
-fn describe_file(number: usize, attachment: &Attachment) -> String {
-    let described = file_of(attachment).and_then(|file| {
-        let metadata = file.metadata()?;
-        let kind = metadata.file_type();
-        let is = match () {
-            () if kind.is_file() => "file",
-            () if kind.is_dir() => "directory",
-            () if kind.is_socket() => "socket",
-            () if kind.is_fifo() => "pipe",
-            () if kind.is_char_device() => "character device",
-            () => "block device",
-        };
-        let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok();
-        Ok(json!({ "descriptor": number, "is": is, "path": path, "bytes": metadata.len() }))
-    });
-    described.unwrap_or_else(|_| json!({ "descriptor": number })).to_string()
+    let optional: BoxSchema = known.arguments.clone().optional();
+    Values::from_json_with(&Scope::new(&optional), &text, &mut attach)
+        .map_err(|error| Mistake::new(format!("--json: {error}")))
 }
 
 /// The peer has answered with an error.
-fn refused(options: &Call, known: Option<&CommandSchema>, error: &RemoteError) -> ExitCode {
+fn refused(options: &Call, declared: &[String], error: &RemoteError) -> ExitCode {
     let code = String::from_utf8_lossy(&error.code).into_owned();
-    let declared = known.and_then(|known| known.errors.as_ref());
-    let declared = declared.is_some_and(|errors| errors.iter().any(|error| error.code == code));
     eprintln!("{}", json!({ "error": code, "description": error.description }));
-    let status = match () {
-        () if options.accept.contains(&code) => return ExitCode::SUCCESS,
-        () if code == "UNHANDLED" => exit::UNHANDLED,
-        () if declared => exit::DECLARED,
-        () => exit::UNDECLARED,
-    };
-    ExitCode::from(status)
+    if options.accept.contains(&code) {
+        return ExitCode::SUCCESS;
+    }
+    ExitCode::from(exit_code(error, declared))
 }
 
-fn not_in_time(timeout: Duration) -> Failure {
-    Failure::new(exit::NOT_IN_TIME, format!("no answer within {timeout:?}"))
-}
-
-fn failure_of(error: &CallError, raw: Option<&AmpBox>) -> Failure {
-    let code = match error {
-        // TLS has failed where a server takes no client with such a certificate.
-        CallError::Closed(CloseReason::Io(error))
-            if error
-                .get_ref()
-                .and_then(|error| error.downcast_ref::<rustls::Error>())
-                .is_some() =>
-        {
-            exit::NO_CONNECTION
+/// Joins the stream that a protocol switch has left to standard input and output, until the peer has
+/// nothing more to say.
+async fn join(stream: Switched) -> Result<ExitCode, Failure> {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let to_peer = async {
+        let mut input = tokio::io::stdin();
+        if tokio::io::copy(&mut input, &mut writer).await.is_ok() {
+            let _ = writer.shutdown().await;
         }
-        CallError::Closed(_) => exit::ENDED,
-        CallError::Timeout { .. } => exit::NOT_IN_TIME,
-        CallError::Decode(_) => exit::NO_FIT,
-        CallError::Remote(error) if &error.code[..] == b"UNHANDLED" => exit::UNHANDLED,
-        CallError::Remote(_) => exit::UNDECLARED,
-        _ => exit::WRONG_USE,
+        std::future::pending::<()>().await;
     };
-    let shown = raw.and_then(|raw| {
-        let values =
-            AmpBox::from_pairs(raw.iter().filter(|(key, _)| !key.starts_with(b"_"))).ok()?;
-        let values = Values::decode(&BoxSchema::of::<AmpBox>(), values.to_bytes()).ok()?;
-        Some(format!("\n{}", values.to_json()))
-    });
-    Failure::new(code, format!("{}{}", Report(error), shown.unwrap_or_default()))
+    let from_peer = async {
+        let mut out = tokio::io::stdout();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = reader.read(&mut buffer).await;
+            let read = read.map_err(|error| Failure::new(exit::ENDED, error))?;
+            if read == 0 {
+                return Ok(ExitCode::SUCCESS);
+            }
+            let written = async {
+                out.write_all(&buffer[..read]).await?;
+                out.flush().await
+            };
+            match written.await {
+                // Whoever reads it has read enough.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    return Ok(ExitCode::SUCCESS);
+                }
+                written => written.map_err(|error| {
+                    Failure::new(exit::WRONG_USE, format!("cannot write: {error}"))
+                })?,
+            }
+        }
+    };
+    tokio::select! {
+        () = to_peer => unreachable!("it goes on for ever"),
+        ended = from_peer => ended,
+    }
 }

@@ -2,24 +2,24 @@
 
 use amp_core::router::RouteName;
 use amp_core::tls::StartTls;
-use amp_core::{CallError, Connection, Peer, Report, Responders};
+use amp_core::{CallError, Connection, Peer, Report, Responders, WireLog};
 use clap::Args;
 use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::address::Address;
+use crate::duration::duration;
 use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
-use crate::options::duration;
 use crate::stream::{Stream, connect};
 use crate::tls::Tls;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Connecting {
-    /// How long connecting may take, TLS included
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub(crate) connect_timeout: Duration,
+    /// How long connecting may take, TLS included; 10s unless it is said
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) connect_timeout: Option<Duration>,
     /// Waits for a peer that does not listen yet, as long as connecting may take
     #[arg(long)]
     pub(crate) wait: bool,
@@ -32,9 +32,12 @@ pub(crate) struct Connecting {
 
 impl Connecting {
     /// A stream on which nothing was said yet, but TLS from the start.
-    pub(crate) async fn stream(&self, address: &Address) -> Result<Stream, Failure> {
+    pub(crate) async fn stream(
+        &self,
+        address: &Address,
+        within: Duration,
+    ) -> Result<Stream, Failure> {
         let role = self.tls.at_once(address)?;
-        let within = self.connect_timeout;
         let connected = async {
             let stream = connect(address, self.wait, within).await?;
             match role {
@@ -42,21 +45,23 @@ impl Connecting {
                 Some(role) => stream.protected(role).await,
             }
         };
-        timeout(within, connected).await.unwrap_or_else(|_| Err(self.late(address)))
+        timeout(within, connected).await.unwrap_or_else(|_| Err(late(address, within)))
     }
 
-    /// A peer, with what answers its calls.
+    /// A peer, with what answers its calls, and perhaps a log of its boxes.
     pub(crate) async fn peer(
         &self,
         address: &Address,
+        within: Duration,
         responders: Responders,
+        log: Option<WireLog>,
     ) -> Result<Peer, Failure> {
         if address.takes_stdout() {
             let what = "standard output is for what is printed; a peer may have pipes:3,4";
             return Err(Mistake::new(format!("{address}: {what}")).into());
         }
         let under_way = self.tls.under_way(address)?;
-        let stream = self.stream(address).await?;
+        let stream = self.stream(address, within).await?;
         let connection = match &self.route {
             None => stream.connection(),
             Some(name) => on_route(stream, name),
@@ -65,22 +70,26 @@ impl Connecting {
             let error = Report(&error);
             Failure::new(exit::NO_CONNECTION, format!("cannot connect to {address}: {error}"))
         })?;
+        let connection = match log {
+            None => connection,
+            Some(log) => connection.wire_log(log),
+        };
         let peer = connection.responders(responders).spawn();
         if let Some(role) = under_way {
-            let started = timeout(self.connect_timeout, peer.start_tls(StartTls, role)).await;
-            started.map_err(|_| self.late(address))?.map_err(|error| not_started(&error))?;
+            let started = timeout(within, peer.start_tls(StartTls, role)).await;
+            started.map_err(|_| late(address, within))?.map_err(|error| not_started(&error))?;
         }
         Ok(peer)
     }
-
-    fn late(&self, address: &Address) -> Failure {
-        let within = self.connect_timeout;
-        let said = format!("cannot connect to {address}: no connection within {within:?}");
-        Failure::new(exit::NO_CONNECTION, said)
-    }
 }
 
-fn on_route(stream: Stream, name: &str) -> io::Result<Connection> {
+fn late(address: &Address, within: Duration) -> Failure {
+    let said = format!("cannot connect to {address}: no connection within {within:?}");
+    Failure::new(exit::NO_CONNECTION, said)
+}
+
+/// A conversation on the route of this name, on both sides.
+pub(crate) fn on_route(stream: Stream, name: &str) -> io::Result<Connection> {
     let router = stream.router();
     let name = RouteName::from(name);
     let route = router.routes().bind(&name)?.connect_to(name)?;

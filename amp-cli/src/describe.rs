@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::mistake::{Mistake, no_such};
 use crate::options::Describe;
+use crate::table::write_rows;
 use crate::{schemas, template};
 
 pub(crate) fn describe(options: &Describe, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
@@ -118,26 +119,6 @@ pub(crate) fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
         WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
         _ => None,
     }
-}
-
-/// Writes rows whose columns are as wide as what is in them.
-fn write_rows<const N: usize>(
-    rows: &[[String; N]],
-    before: &str,
-    out: &mut Vec<u8>,
-) -> io::Result<()> {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    for row in rows {
-        let columns = widths.iter().zip(row).filter(|(width, _)| **width > 0);
-        let cells: Vec<_> = columns.map(|(width, cell)| format!("{cell:width$}")).collect();
-        writeln!(out, "{before}{}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
 }
 
 fn json(name: &str, command: &CommandSchema) -> Value {

@@ -1,5 +1,7 @@
 //! What exit codes mean.
 
+use amp_core::tls::rustls;
+use amp_core::{CallError, CloseReason};
 use std::fmt::Display;
 
 use crate::mistake::Mistake;
@@ -38,5 +40,26 @@ impl Failure {
 impl From<Mistake> for Failure {
     fn from(mistake: Mistake) -> Self {
         Self::new(WRONG_USE, mistake)
+    }
+}
+
+/// The exit code for a call that has failed.
+pub(crate) fn of_error(error: &CallError) -> u8 {
+    match error {
+        // TLS has failed where a server takes no client with such a certificate.
+        CallError::Closed(CloseReason::Io(error))
+            if error
+                .get_ref()
+                .and_then(|error| error.downcast_ref::<rustls::Error>())
+                .is_some() =>
+        {
+            NO_CONNECTION
+        }
+        CallError::Closed(_) => ENDED,
+        CallError::Timeout { .. } => NOT_IN_TIME,
+        CallError::Decode(_) => NO_FIT,
+        CallError::Remote(error) if error.code == "UNHANDLED" => UNHANDLED,
+        CallError::Remote(_) => UNDECLARED,
+        _ => WRONG_USE,
     }
 }

@@ -1,20 +1,33 @@
 //! `ampctl`, a command line for AMP: see `ampctl --help`.
 
 mod address;
+mod ask;
 mod call;
+mod called;
 mod check;
+mod config;
 mod connecting;
 mod describe;
+mod duration;
 mod exit;
+mod files;
 mod hints;
 mod import;
+mod line;
 mod listen;
 mod mistake;
 mod options;
+mod output;
 mod packages;
+mod peering;
+mod rules;
+mod running;
 mod scalars;
 mod schemas;
+mod serve;
+mod session;
 mod stream;
+mod table;
 mod template;
 mod tls;
 mod words;
@@ -30,6 +43,8 @@ fn main() -> ExitCode {
     let mut out = Vec::new();
     let done = match options.subcommand {
         Subcommand::Call(options) => call::call(&options, &mut out),
+        Subcommand::Session(options) => session::session(&options),
+        Subcommand::Serve(options) => serve::serve(&options),
         Subcommand::Listen(options) => listen::listen(&options),
         Subcommand::Describe(options) => describe::describe(&options, &mut out),
         Subcommand::Check(options) => check::check(&options, &mut out),

@@ -3,9 +3,11 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::address::Address;
-use crate::connecting::Connecting;
+use crate::duration::duration;
 use crate::import::Import;
+use crate::output::Output;
+use crate::peering::Peering;
+use crate::tls::Tls;
 
 /// A command line for AMP, the Asynchronous Messaging Protocol
 ///
@@ -31,6 +33,38 @@ pub(crate) enum Subcommand {
     Call(Call),
     /// Prints what the peer calls, a line of JSON for each call, and answers that it is not handled
     Listen(Listen),
+    /// Makes many calls on one connection: lines in, and a line of JSON out for each
+    ///
+    /// A line of standard input is a call as `ampctl call` has it, NAME KEY=VALUE..., or JSON:
+    /// `{"command": NAME, "arguments": {..}, "one_way": true}`, of which only the command has to be there.
+    /// Empty lines and those that begin with # are left out. What is printed has the command and one of
+    /// "answer", "error" with "description", "sent" and "failed"; or "line" and "mistake" for a line that
+    /// was not understood, of which nothing was sent. Each call is answered before the next is made. The
+    /// exit code is that of the first call that was not answered.
+    Session(Session),
+    /// Answers calls by rules, or by a program: a test double of a server
+    ///
+    /// Prints `listening ADDRESS`, and then a line of JSON for each call, until it is interrupted. Rules
+    /// are tables of TOML, and the first that is for a call answers it:
+    ///
+    ///     [[rule]]
+    ///     command = "Divide"
+    ///     when = { denominator = 0 }     # a part of the arguments
+    ///     error = "ZERO_DIVISION"
+    ///     description = "division by zero"
+    ///
+    ///     [[rule]]
+    ///     command = "Divide"
+    ///     answer = { result = 0.5 }
+    ///
+    /// A rule has one of `answer`, `answers` (in turn), `error` with a `description`, `close = true`, and
+    /// `exec`, a program that reads the call as JSON and prints {"answer": {..}} or {"error": CODE,
+    /// "description": TEXT}; for a protocol switch, the program is joined to the stream. `delay = "1s"`
+    /// waits before, `call = [{ command = NAME, arguments = {..} }]` calls the peer back before, and after
+    /// `times = N` the rule is used up. A Descriptor is { file = PATH, access = "r" }. The exit code is 1
+    /// when a rule with `times` was not used as often.
+    #[command(verbatim_doc_comment)]
+    Serve(Serve),
     /// Shows the commands of a schema, or all that is known of one
     Describe(Describe),
     /// Tells which changes of a schema break peers that know it as it was
@@ -49,25 +83,6 @@ pub(crate) enum Subcommand {
         /// The folder, which has to be there
         folder: PathBuf,
     },
-}
-
-/// Whom to talk to, and what is known of it.
-#[derive(Args, Debug)]
-pub(crate) struct Peering {
-    /// The peer: `unix:PATH`, `unix:@ABSTRACT`, `tcp:HOST:PORT`, `tls:HOST:PORT`, `exec:PROGRAM`,
-    /// `pipes:READ,WRITE` or `stdio:`
-    pub(crate) peer: Address,
-    /// Where the schema is: a file, or `git:REVISION:PATH`; may be given more than once
-    #[arg(long = "schema", value_name = "SCHEMA")]
-    pub(crate) schemas: Vec<String>,
-    /// Asks the peer for its schema first
-    #[arg(long)]
-    pub(crate) reflect: bool,
-    /// How long the answer may take: `10s`, `500ms`, `2m`
-    #[arg(long, default_value = "10s", value_parser = duration)]
-    pub(crate) timeout: Duration,
-    #[command(flatten)]
-    pub(crate) connecting: Connecting,
 }
 
 #[derive(Args, Debug)]
@@ -98,62 +113,64 @@ pub(crate) struct Call {
     /// Copies what a received descriptor reads into a file
     #[arg(long = "fd", value_name = "KEY=FILE")]
     pub(crate) copies: Vec<String>,
-    /// How the answer is printed: `json`, `pretty`, `value:KEY` or `none`; pretty on a terminal
-    #[arg(long, value_parser = output)]
+    /// Runs a program once the answer is there, with the descriptor that came under KEY in place of
+    /// {KEY}: `--exec 'wc -c /dev/fd/{file}'`
+    ///
+    /// The program inherits those descriptors, and each {KEY} becomes the number of one. What it ends
+    /// with is the exit code.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) exec: Option<String>,
+    /// Joins standard input and output to the stream afterwards: the command asks for a protocol
+    /// switch, as a schema says itself
+    #[arg(long, conflicts_with_all = ["one_way", "copies", "exec"])]
+    pub(crate) switch: bool,
+    /// How the answer is printed: `json`, `pretty`, `table`, `value:KEY`, `raw` as on the wire, or `none`;
+    /// pretty on a terminal, json otherwise
+    #[arg(long, value_parser = Output::parse)]
     pub(crate) output: Option<Output>,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Listen {
-    /// The peer: `unix:PATH`, `unix:@ABSTRACT`, `tcp:HOST:PORT`, `tls:HOST:PORT`, `exec:PROGRAM`,
-    /// `pipes:READ,WRITE` or `stdio:`
-    pub(crate) peer: Address,
-    /// Where the schema of what the peer calls is: a file, or `git:REVISION:PATH`
+pub(crate) struct Session {
+    #[command(flatten)]
+    pub(crate) peering: Peering,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Where to listen: `unix:PATH`, `unix:@ABSTRACT`, `tcp:HOST:PORT`, `tls:HOST:PORT`, `systemd:`; or
+    /// one peer: `exec:PROGRAM`, `pipes:READ,WRITE`, `stdio:`
+    pub(crate) address: String,
+    /// The rules, a file of TOML that is read again when it changes
+    #[arg(long, value_name = "FILE", required_unless_present = "exec")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Lets a program answer what no rule does: it reads a call as a line of JSON, and prints
+    /// {"answer": {..}} or {"error": CODE, "description": TEXT}
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) exec: Option<String>,
+    /// Where the schema is: a file, or `git:REVISION:PATH`; may be given more than once
     #[arg(long = "schema", value_name = "SCHEMA")]
     pub(crate) schemas: Vec<String>,
+    /// Shows `(hidden)` in place of the values with this key; may be given more than once
+    #[arg(long = "hide", value_name = "KEY")]
+    pub(crate) hidden: Vec<String>,
+    /// Speaks on a route of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "start_tls")]
+    pub(crate) route: Option<String>,
+    #[command(flatten)]
+    pub(crate) tls: Tls,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Listen {
+    #[command(flatten)]
+    pub(crate) peering: Peering,
     /// Ends after so many calls
     #[arg(long)]
     pub(crate) count: Option<u64>,
     /// Ends after such a time
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
-    #[command(flatten)]
-    pub(crate) connecting: Connecting,
-}
-
-/// How an answer is printed.
-#[derive(Clone, Debug)]
-pub(crate) enum Output {
-    Json,
-    Pretty,
-    Value(String),
-    None,
-}
-
-fn output(text: &str) -> Result<Output, String> {
-    match text {
-        "json" => Ok(Output::Json),
-        "pretty" => Ok(Output::Pretty),
-        "none" => Ok(Output::None),
-        _ => match text.strip_prefix("value:") {
-            Some(key) => Ok(Output::Value(key.to_owned())),
-            None => Err("it is json, pretty, value:KEY or none".to_owned()),
-        },
-    }
-}
-
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let end = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let scale = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("a time is a number and ms, s, m or h, as 10s".to_owned()),
-    };
-    let number: f64 = number.parse().map_err(|_| format!("{number:?} is no number"))?;
-    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
 }
 
 #[derive(Args, Debug)]

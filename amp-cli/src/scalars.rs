@@ -4,15 +4,17 @@ use amp_core::Attachment;
 use amp_core::argument::DateTime;
 use amp_core::dynamic::{Integer, Scope, Value};
 use amp_core::schema::WireType;
-use amp_unix::Descriptor;
+use amp_unix::{Descriptor, inherited};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::address::descriptor_number;
 use crate::mistake::Mistake;
 
 /// Where a value comes from.
@@ -26,6 +28,8 @@ pub(crate) enum Source {
         path: String,
         access: String,
     },
+    /// A descriptor that the program was started with.
+    Inherited(i32),
 }
 
 impl Source {
@@ -46,6 +50,10 @@ impl Source {
                 let read = STANDARD.decode(value);
                 read.map(bytes).map_err(|error| format!("{value:?} is no base64: {error}"))
             }
+            ":fd" => match descriptor_number(value) {
+                Some(number) => Ok((Self::Inherited(number), None)),
+                None => Err(format!("{value:?} is no number of a descriptor")),
+            },
             ":env" => match env::var(value) {
                 Ok(value) => Ok((Self::Text(value), None)),
                 Err(error) => Err(format!("the environment variable {value}: {error}")),
@@ -70,7 +78,11 @@ impl Source {
 
     /// Whether nothing but a descriptor can be made of it.
     pub(crate) fn is_descriptor(&self) -> bool {
-        matches!(self, Self::File { access, .. } if !access.is_empty())
+        match self {
+            Self::File { access, .. } => !access.is_empty(),
+            Self::Inherited(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -89,7 +101,17 @@ pub(crate) fn read(
         Source::Bytes(bytes) if named == "String" => Ok(Value::Bytes(bytes.clone().into())),
         Source::Bytes(bytes) => of_text(&utf8(bytes.clone())?, named, wire_type, scope),
         Source::Text(text) => of_text(text, named, wire_type, scope),
-        Source::File { path, access } if named == "Descriptor" => open(path, access),
+        Source::File { path, access } if named == "Descriptor" => {
+            open(path, access).map(Value::Attachment)
+        }
+        Source::Inherited(number) if named == "Descriptor" => {
+            let taken = inherited::take(*number);
+            let taken = taken.map_err(|error| Mistake::new(error.to_string()))?;
+            Ok(Value::Attachment(Attachment::from(Descriptor::from(taken))))
+        }
+        Source::Inherited(_) => {
+            Err(Mistake::new(format!("a {wire_type} is no Descriptor, and has no KEY:fd=NUMBER")))
+        }
         Source::File { path, access } => {
             if !access.is_empty() {
                 return Err(Mistake::new(format!(
@@ -114,7 +136,7 @@ fn utf8(bytes: Vec<u8>) -> Result<String, Mistake> {
     String::from_utf8(bytes).map_err(|_| Mistake::new("it is not UTF-8"))
 }
 
-fn open(path: &str, access: &str) -> Result<Value, Mistake> {
+fn open(path: &str, access: &str) -> Result<Attachment, Mistake> {
     let opened = match access {
         "w" => File::create(path),
         "rw" => OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path),
@@ -122,7 +144,7 @@ fn open(path: &str, access: &str) -> Result<Value, Mistake> {
         _ => File::open(path),
     };
     let file = opened.map_err(|error| Mistake::new(format!("cannot open {path}: {error}")))?;
-    Ok(Value::Attachment(Attachment::from(Descriptor::from(OwnedFd::from(file)))))
+    Ok(Attachment::from(Descriptor::from(OwnedFd::from(file))))
 }
 
 pub(crate) fn of_json(
@@ -130,8 +152,32 @@ pub(crate) fn of_json(
     wire_type: &WireType,
     scope: &Scope<'_>,
 ) -> Result<Value, Mistake> {
-    let mut attach = |_: &str| Err("a Descriptor is written KEY@=FILE".to_owned());
     Ok(Value::from_json_with(wire_type, scope, text, &mut attach)?)
+}
+
+/// A descriptor as it is written in JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WrittenFile {
+    file: String,
+    #[serde(default)]
+    access: String,
+}
+
+/// Reads what stands for a descriptor in JSON.
+pub(crate) fn file_of(json: &str) -> Result<WrittenFile, String> {
+    let read = serde_json::from_str::<WrittenFile>(json).ok();
+    let read = read.filter(|file| matches!(&*file.access, "" | "r" | "w" | "rw" | "a"));
+    read.ok_or_else(|| {
+        r#"a Descriptor is {"file": PATH}, with "access" r, w, rw or a, and as a word KEY@=FILE"#
+            .to_owned()
+    })
+}
+
+/// Opens what stands for a descriptor in JSON.
+pub(crate) fn attach(json: &str) -> Result<Attachment, String> {
+    let WrittenFile { file, access } = file_of(json)?;
+    open(&file, &access).map_err(|mistake| mistake.to_string())
 }
 
 fn of_text(

@@ -189,7 +189,6 @@ async fn attempt(address: &Address) -> io::Result<Stream> {
 }
 
 /// What is listened on.
-#[allow(dead_code, reason = "there is nothing yet that listens")]
 pub(crate) enum Listening {
     Unix(UnixSocketListener),
     Tcp(TcpListener),
@@ -197,7 +196,6 @@ pub(crate) enum Listening {
     One(Option<Stream>),
 }
 
-#[allow(dead_code, reason = "there is nothing yet that listens")]
 impl Listening {
     /// Begins to listen.
     pub(crate) async fn bind(address: &Address) -> Result<Self, Failure> {

@@ -54,17 +54,8 @@ pub(crate) enum Side {
 impl Tls {
     /// How the connection to an address begins, if that is with TLS.
     pub(crate) fn at_once(&self, address: &Address) -> Result<Option<Role>, Mistake> {
-        if self.tls || address.is_tls() {
-            if self.start_tls.is_some() {
-                let what = "--start-tls: the connection begins with TLS already";
-                return Err(Mistake::new(what));
-            }
+        if self.at_once_or_under_way(address)? && self.start_tls.is_none() {
             return self.client(address).map(Some);
-        }
-        if self.start_tls.is_none() && self.is_configured() {
-            let what =
-                "--ca, --cert, --server-name and --no-verify are of TLS: see --tls and --start-tls";
-            return Err(Mistake::new(what));
         }
         Ok(None)
     }
@@ -76,6 +67,28 @@ impl Tls {
             Some(Side::Auto | Side::Client) => self.client(address).map(Some),
             Some(Side::Server) => self.server().map(Some),
         }
+    }
+
+    /// The server's side for those that are accepted, if they are to have TLS.
+    pub(crate) fn accepting(&self, address: &Address) -> Result<Option<Role>, Mistake> {
+        if self.start_tls == Some(Side::Client) {
+            return Err(Mistake::new("--start-tls=client: a server has the server's side"));
+        }
+        if self.at_once_or_under_way(address)? { self.server().map(Some) } else { Ok(None) }
+    }
+
+    /// Whether there is TLS at all; flags that would go unnoticed without it are a mistake.
+    fn at_once_or_under_way(&self, address: &Address) -> Result<bool, Mistake> {
+        let at_once = self.tls || address.is_tls();
+        if at_once && self.start_tls.is_some() {
+            return Err(Mistake::new("--start-tls: the connection begins with TLS already"));
+        }
+        if !at_once && self.start_tls.is_none() && self.is_configured() {
+            let what =
+                "--ca, --cert, --server-name and --no-verify are of TLS: see --tls and --start-tls";
+            return Err(Mistake::new(what));
+        }
+        Ok(at_once || self.start_tls.is_some())
     }
 
     fn is_configured(&self) -> bool {

@@ -87,7 +87,6 @@ command ConcatenateFiles
       file: Descriptor
   response
     content: String
-    total: Integer
 
 command CountNotes
   response

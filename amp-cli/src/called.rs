@@ -1,0 +1,198 @@
+//! What a peer calls here: it is told, and answered by rules.
+
+use amp_core::dynamic::Values;
+use amp_core::schema::{BoxSchema, Schema};
+use amp_core::tls::{Role, StartTls};
+use amp_core::{
+    AmpBox, BoxReader, BoxWriter, DecodeError, EncodeError, Proto, ReceivedCall, RemoteError,
+    Report, Responders, Switched,
+};
+use std::process::Stdio;
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+
+use crate::files;
+use crate::output;
+use crate::rules::{Reply, Rules};
+
+/// How received calls are told of, and answered.
+#[derive(Clone)]
+pub(crate) struct Calls {
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) rules: Option<Rules>,
+    pub(crate) hidden: Vec<String>,
+    /// Where a line of JSON goes for each call. Calls that are not handled are told of on standard
+    /// error where there are no lines.
+    pub(crate) lines: Option<mpsc::Sender<String>>,
+}
+
+/// The arguments of a call.
+enum Received {
+    Known(Values),
+    /// They do not fit the schema: what they are on the wire.
+    Other(Values),
+    Unreadable(String),
+}
+
+/// What writes an answer.
+type Write = Box<dyn FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> + Send>;
+
+impl Calls {
+    /// Answers every command, by the rules.
+    pub(crate) fn responders(self) -> Responders {
+        let (reads, switches) = (self.clone(), self.clone());
+        let (switch_reads, asks) = (self.clone(), self.clone());
+        Responders::new(())
+            .fallback_with(
+                move |command, input, proto| Ok(reads.read(command, input, proto)),
+                move |call: ReceivedCall<Received>| {
+                    let calls = self.clone();
+                    async move { calls.answer(call).await }
+                },
+            )
+            .fallback_switch_with(
+                move |command| switches.is_switch(command),
+                move |command, input, proto| Ok(switch_reads.read(command, input, proto)),
+                move |call: ReceivedCall<Received>| {
+                    let calls = asks.clone();
+                    async move { calls.switch(call).await }
+                },
+            )
+    }
+
+    /// The same, which starts TLS for whoever asks.
+    pub(crate) fn responders_with_tls(self, role: Option<Role>) -> Responders {
+        let responders = self.responders();
+        let Some(role) = role else { return responders };
+        responders.respond_start_tls(move |_, StartTls| {
+            let role = role.clone();
+            async { Ok(role) }
+        })
+    }
+
+    async fn answer(&self, call: ReceivedCall<Received>) -> Result<Write, RemoteError> {
+        let ReceivedCall { command, arguments, requires_answer, peer, .. } = call;
+        let name = String::from_utf8_lossy(&command).into_owned();
+        self.tell(&name, requires_answer, &arguments).await;
+        let reply = match (&self.rules, arguments) {
+            (Some(rules), Received::Known(values)) => rules.reply(&name, &values, &peer).await,
+            (Some(_), _) => {
+                Reply::Fail(RemoteError::new("UNKNOWN", "the arguments do not fit the schema"))
+            }
+            (None, _) => Reply::None,
+        };
+        match reply {
+            Reply::Answer(values) => {
+                let known = self.schema.command(&name);
+                let response =
+                    known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.response.clone());
+                Ok(Box::new(values.writing(response)))
+            }
+            Reply::Fail(error) => Err(error),
+            Reply::None => {
+                if self.lines.is_none() {
+                    eprintln!("ampctl: the peer calls {name:?}, which is not handled");
+                }
+                Err(RemoteError::unhandled(&command))
+            }
+        }
+    }
+
+    async fn switch(
+        &self,
+        call: ReceivedCall<Received>,
+    ) -> Result<impl FnOnce(Switched) -> Switching + Send + use<>, RemoteError> {
+        let ReceivedCall { command, arguments, peer, .. } = call;
+        let name = String::from_utf8_lossy(&command).into_owned();
+        self.tell(&name, true, &arguments).await;
+        let (Some(rules), Received::Known(values)) = (&self.rules, arguments) else {
+            return Err(RemoteError::unhandled(&command));
+        };
+        let words = rules.switch(&name, &values, &peer).await?;
+        Ok(move |stream| Box::pin(join(stream, words)) as Switching)
+    }
+
+    fn is_switch(&self, command: &[u8]) -> bool {
+        let known = str::from_utf8(command).ok().and_then(|name| self.schema.command(name));
+        known.is_some_and(|known| known.is_switch)
+    }
+
+    /// Makes a line of a call.
+    async fn tell(&self, command: &str, requires_answer: bool, arguments: &Received) {
+        let Some(lines) = &self.lines else { return };
+        let arguments = match arguments {
+            Received::Known(values) | Received::Other(values) => {
+                files::json(&output::without(values.clone(), &self.hidden(command)))
+            }
+            Received::Unreadable(error) => serde_json::json!({ "unreadable": error }).to_string(),
+        };
+        let command = serde_json::Value::from(command);
+        let line = format!(
+            r#"{{"command": {command}, "wants_answer": {requires_answer}, "arguments": {arguments}}}"#
+        );
+        // Nobody prints it when enough was printed.
+        let _ = lines.send(line).await;
+    }
+
+    /// The keys of a command whose values are not shown.
+    fn hidden(&self, command: &str) -> Vec<String> {
+        let secrets = self.schema.command(command).map(|known| &known.secrets[..]);
+        [&self.hidden[..], secrets.unwrap_or_default()].concat()
+    }
+
+    /// The arguments of a call: as they are on the wire where the schema does not fit.
+    fn read(&self, command: &[u8], input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Received {
+        let known = str::from_utf8(command).ok().and_then(|name| self.schema.command(name));
+        let raw = BoxSchema::of::<AmpBox>();
+        let error: DecodeError = match known {
+            Some(known) => match Values::from_box(&known.arguments, input, proto) {
+                Ok(values) => return Received::Known(values),
+                Err(error) => error,
+            },
+            None => match Values::from_box(&raw, input, proto) {
+                Ok(values) => return Received::Known(values),
+                Err(error) => return Received::Unreadable(error.to_string()),
+            },
+        };
+        let name = String::from_utf8_lossy(command);
+        eprintln!("ampctl: a call of {name:?} does not fit the schema: {}", Report(&error));
+        match Values::from_box(&raw, &mut BoxReader::new(input.ampbox()), proto) {
+            Ok(values) => Received::Other(values),
+            Err(error) => Received::Unreadable(error.to_string()),
+        }
+    }
+}
+
+/// What speaks on a stream after a protocol switch.
+type Switching = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Joins a stream to the standard input and output of a program.
+async fn join(stream: Switched, words: Vec<String>) {
+    let child = Command::new(&words[0])
+        .args(&words[1..])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => return eprintln!("ampctl: {}: {error}", words[0]),
+    };
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (input, output) = (child.stdin.take(), child.stdout.take());
+    let to_program = async {
+        if let Some(mut input) = input {
+            let _ = tokio::io::copy(&mut reader, &mut input).await;
+        }
+        // A pipe ends when it is closed.
+    };
+    let from_program = async {
+        if let Some(mut output) = output {
+            let _ = tokio::io::copy(&mut output, &mut writer).await;
+        }
+        let _ = writer.shutdown().await;
+    };
+    tokio::join!(to_program, from_program);
+}

@@ -1,0 +1,125 @@
+//! Peers by name: `ampctl.toml`.
+
+use etcetera::BaseStrategy;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use crate::mistake::{Mistake, no_such};
+
+const NAME: &str = "ampctl.toml";
+
+/// What is in `ampctl.toml`: in the folder that the program runs in, in one around it, or else in the
+/// user's folder for configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    #[serde(default)]
+    peers: BTreeMap<String, Profile>,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "they are flags")]
+/// What is known of a peer: as the flags of the same names say it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Profile {
+    pub(crate) address: String,
+    #[serde(default)]
+    pub(crate) schema: Vec<String>,
+    #[serde(default)]
+    pub(crate) peer_schema: Vec<String>,
+    #[serde(default)]
+    pub(crate) reflect: bool,
+    pub(crate) timeout: Option<String>,
+    pub(crate) connect_timeout: Option<String>,
+    #[serde(default)]
+    pub(crate) wait: bool,
+    pub(crate) route: Option<String>,
+    #[serde(default)]
+    pub(crate) tls: bool,
+    pub(crate) start_tls: Option<String>,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) server_name: Option<String>,
+    #[serde(default)]
+    pub(crate) no_verify: bool,
+    pub(crate) respond: Option<PathBuf>,
+    pub(crate) before: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) hide: Vec<String>,
+}
+
+impl Config {
+    /// What is known of the peer with this name. Files are found beside the one that names them.
+    pub(crate) fn profile(name: &str) -> Result<Profile, Mistake> {
+        let Some(config) = Self::find()? else {
+            let what =
+                format!("{name:?} is no address, and there is no {NAME} that it could be named in");
+            return Err(Mistake::new(what));
+        };
+        let Self { mut peers, path } = config;
+        let Some(mut profile) = peers.remove(name) else {
+            let known = peers.keys().map(String::as_str);
+            return Err(no_such("peer", name, known).at(&path.display().to_string()));
+        };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let files = [&mut profile.ca, &mut profile.cert, &mut profile.key];
+        let files = files.into_iter().chain([&mut profile.respond, &mut profile.before]);
+        for file in files.flatten() {
+            *file = folder.join(&*file);
+        }
+        for schema in profile.schema.iter_mut().chain(&mut profile.peer_schema) {
+            if !schema.starts_with("git:") {
+                *schema = folder.join(&*schema).display().to_string();
+            }
+        }
+        if let Some(path) = profile.address.strip_prefix("unix:")
+            && !path.starts_with('@')
+        {
+            profile.address = format!("unix:{}", folder.join(path).display());
+        }
+        Ok(profile)
+    }
+
+    fn find() -> Result<Option<Self>, Mistake> {
+        let here = env::current_dir().unwrap_or_default();
+        let around = here.ancestors().map(|folder| folder.join(NAME));
+        let of_user = etcetera::choose_base_strategy()
+            .ok()
+            .map(|strategy| strategy.config_dir().join("ampctl").join(NAME));
+        for path in around.chain(of_user) {
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    let read = toml::from_str::<Self>(&text);
+                    let config = read.map_err(|error| of_toml(&path, &text, &error))?;
+                    return Ok(Some(Self { path, ..config }));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let path = path.display();
+                    return Err(Mistake::new(format!("cannot read {path}: {error}")));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What is wrong in a file of TOML, on one line: with the line and the column.
+pub(crate) fn of_toml(path: &Path, text: &str, error: &toml::de::Error) -> Mistake {
+    let path = path.display();
+    let place = match error.span() {
+        Some(span) => {
+            let before = text.get(..span.start).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            format!("{path}:{line}:{column}")
+        }
+        None => path.to_string(),
+    };
+    Mistake::new(error.message().replace('\n', ": ")).at(&place)
+}

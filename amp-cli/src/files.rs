@@ -1,0 +1,145 @@
+//! Descriptors that were received.
+
+use amp_core::Attachment;
+use amp_core::dynamic::{Value, Values};
+use amp_core::schema::BoxSchema;
+use amp_unix::Descriptor;
+use command_fds::{CommandFdExt, FdMapping};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::process::{Command, ExitCode};
+
+use crate::exit::{self, Failure};
+use crate::mistake::Mistake;
+
+/// What is to be done with the descriptors of an answer.
+pub(crate) struct Uses<'a> {
+    copies: Vec<(&'a str, &'a str)>,
+    program: Vec<String>,
+}
+
+impl<'a> Uses<'a> {
+    /// Reads `--fd KEY=FILE` and `--exec PROGRAM`, by the schema of the answer.
+    pub(crate) fn new(
+        copies: &'a [String],
+        program: Option<&str>,
+        response: &BoxSchema,
+    ) -> Result<Self, Mistake> {
+        let copies = copies.iter().map(|copy| {
+            let wrong = || Mistake::new(format!("--fd {copy}: it is KEY=FILE"));
+            let (key, path) = copy.split_once('=').ok_or_else(wrong)?;
+            has_descriptor(response, key).map_err(|mistake| mistake.at(&format!("--fd {key}")))?;
+            Ok::<_, Mistake>((key, path))
+        });
+        let copies = copies.collect::<Result<Vec<_>, _>>()?;
+        let words = shell_words::split(program.unwrap_or_default());
+        let program = words.map_err(|error| Mistake::new(format!("--exec: {error}")))?;
+        for key in program.iter().flat_map(|word| keys(word)) {
+            let place = format!("--exec {{{key}}}");
+            has_descriptor(response, key).map_err(|mistake| mistake.at(&place))?;
+        }
+        Ok(Self { copies, program })
+    }
+
+    pub(crate) fn apply(&self, answer: &Values) -> Result<ExitCode, Failure> {
+        let of = |key: &str| match answer.get(key) {
+            Some(Value::Attachment(attachment)) => Some(attachment),
+            _ => None,
+        };
+        for (key, path) in &self.copies {
+            let Some(attachment) = of(key) else { continue };
+            let copied =
+                open(attachment).and_then(|mut file| io::copy(&mut file, &mut File::create(path)?));
+            copied.map_err(|error| {
+                Failure::new(exit::WRONG_USE, format!("--fd {key}: cannot copy to {path}: {error}"))
+            })?;
+        }
+        let Some((program, words)) = self.program.split_first() else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let wrong = |error: &dyn std::fmt::Display| {
+            Failure::new(exit::WRONG_USE, format!("--exec {program}: {error}"))
+        };
+        let mut mappings: Vec<(&str, FdMapping)> = Vec::new();
+        for key in self.program.iter().flat_map(|word| keys(word)) {
+            let Some(attachment) = of(key) else { continue };
+            if mappings.iter().all(|(known, _)| *known != key) {
+                let parent_fd = OwnedFd::from(open(attachment).map_err(|error| wrong(&error))?);
+                // Numbers below are of the standard streams.
+                let child_fd = 3 + i32::try_from(mappings.len()).unwrap_or(0);
+                mappings.push((key, FdMapping { parent_fd, child_fd }));
+            }
+        }
+        let mut command = Command::new(program);
+        for word in words {
+            let mut word = word.clone();
+            for (key, mapping) in &mappings {
+                word = word.replace(&format!("{{{key}}}"), &mapping.child_fd.to_string());
+            }
+            command.arg(word);
+        }
+        let mappings = mappings.into_iter().map(|(_, mapping)| mapping).collect();
+        command.fd_mappings(mappings).map_err(|error| wrong(&error))?;
+        let status = command.status().map_err(|error| wrong(&error))?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        Ok(ExitCode::from(code.unwrap_or(exit::DECLARED)))
+    }
+}
+
+fn has_descriptor(response: &BoxSchema, key: &str) -> Result<(), Mistake> {
+    let argument = response.argument(key);
+    if argument.is_some_and(|argument| argument.wire_type.to_string() == "Descriptor") {
+        return Ok(());
+    }
+    Err(Mistake::new("the answer has no Descriptor of this name"))
+}
+
+/// The keys in braces of a word.
+fn keys(word: &str) -> impl Iterator<Item = &str> {
+    word.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(key, _)| key)
+}
+
+/// The same open file once more.
+fn open(attachment: &Attachment) -> io::Result<File> {
+    let descriptor = Descriptor::from_attachment(attachment.clone());
+    let descriptor = descriptor.ok_or_else(|| io::Error::other("it is no descriptor"))?;
+    Ok(File::from(descriptor.as_fd().try_clone_to_owned()?))
+}
+
+/// Values as JSON on one line, with what received descriptors are.
+pub(crate) fn json(values: &Values) -> String {
+    let mut count = 0;
+    values.to_json_with(&mut |attachment: &Attachment| {
+        count += 1;
+        describe(count - 1, attachment)
+    })
+}
+
+/// One value as JSON on one line; `count` descriptors were before it.
+pub(crate) fn json_of_value(value: &Value, count: &mut usize) -> String {
+    value.to_json_with(&mut |attachment: &Attachment| {
+        *count += 1;
+        describe(*count - 1, attachment)
+    })
+}
+
+/// What a received descriptor is, as JSON.
+fn describe(number: usize, attachment: &Attachment) -> String {
+    let described = open(attachment).and_then(|file| {
+        let metadata = file.metadata()?;
+        let kind = metadata.file_type();
+        let is = match () {
+            () if kind.is_file() => "file",
+            () if kind.is_dir() => "directory",
+            () if kind.is_socket() => "socket",
+            () if kind.is_fifo() => "pipe",
+            () if kind.is_char_device() => "character device",
+            () => "block device",
+        };
+        let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok();
+        Ok(serde_json::json!({ "descriptor": number, "is": is, "path": path, "bytes": metadata.len() }))
+    });
+    described.unwrap_or_else(|_| serde_json::json!({ "descriptor": number })).to_string()
+}

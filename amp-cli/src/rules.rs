@@ -1,0 +1,454 @@
+//! Rules by which calls are answered: a test double of a peer.
+
+use amp_core::dynamic::{Scope, Values};
+use amp_core::schema::{BoxSchema, CommandSchema, Schema};
+use amp_core::{AmpBox, Attachment, Peer, RemoteError, Report};
+use serde::Deserialize;
+use serde_json::json;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::sleep;
+
+use crate::ask::find;
+use crate::config::of_toml;
+use crate::duration::duration;
+use crate::files;
+use crate::line::Line;
+use crate::mistake::{Mistake, no_such};
+use crate::scalars::attach;
+
+/// How long a call may take that a rule makes.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The rules of a file, which is read again when it has changed.
+#[derive(Clone)]
+pub(crate) struct Rules(Arc<Shared>);
+
+struct Shared {
+    path: Option<PathBuf>,
+    schema: Arc<Schema>,
+    current: Mutex<Current>,
+    /// What answers where no rule does.
+    program: Vec<String>,
+}
+
+struct Current {
+    rules: Arc<Vec<Rule>>,
+    stamp: Option<(SystemTime, u64)>,
+}
+
+/// A rule that was understood.
+struct Rule {
+    /// Where it is, for messages.
+    place: String,
+    command: String,
+    when: Values,
+    does: Does,
+    delay: Duration,
+    calls: Vec<Line>,
+    times: Option<u64>,
+    used: AtomicU64,
+}
+
+enum Does {
+    /// Each in its turn, as JSON.
+    Answer(Vec<String>),
+    Fail {
+        code: String,
+        description: String,
+    },
+    Close,
+    Exec(Vec<String>),
+}
+
+/// What a call is answered with.
+pub(crate) enum Reply {
+    Answer(Values),
+    Fail(RemoteError),
+    /// No rule is for this call.
+    None,
+}
+
+/// A file of rules, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    rule: Vec<toml::Spanned<Written>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    command: String,
+    #[serde(default)]
+    when: toml::Table,
+    answer: Option<toml::Table>,
+    answers: Option<Vec<toml::Table>>,
+    error: Option<String>,
+    description: Option<String>,
+    #[serde(default)]
+    close: bool,
+    exec: Option<String>,
+    delay: Option<String>,
+    #[serde(default)]
+    call: Vec<WrittenCall>,
+    times: Option<u64>,
+}
+
+/// A call back, which comes before the answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCall {
+    command: String,
+    #[serde(default)]
+    arguments: toml::Table,
+}
+
+impl Rules {
+    /// Reads a file of rules, for the commands of this schema.
+    pub(crate) fn load(path: &Path, schema: &Arc<Schema>) -> Result<Self, Mistake> {
+        Self::new(Some(path), Vec::new(), schema)
+    }
+
+    /// The same, where a program answers what no rule does.
+    pub(crate) fn new(
+        path: Option<&Path>,
+        program: Vec<String>,
+        schema: &Arc<Schema>,
+    ) -> Result<Self, Mistake> {
+        let stamp = path.and_then(stamp);
+        let rules = path.map_or(Ok(Vec::new()), |path| read(path, schema))?;
+        let current = Mutex::new(Current { rules: rules.into(), stamp });
+        let (path, schema) = (path.map(Path::to_owned), schema.clone());
+        Ok(Self(Arc::new(Shared { path, schema, current, program })))
+    }
+
+    /// What a call is answered with, once what the rule does before has been done.
+    pub(crate) async fn reply(&self, command: &str, arguments: &Values, peer: &Peer) -> Reply {
+        let known = self.0.schema.command(command);
+        let rules = self.current();
+        let Some((rule, turn)) = rules.iter().find_map(|rule| rule.applies(command, arguments))
+        else {
+            return match &self.0.program[..] {
+                [] => Reply::None,
+                words => run(words, command, known, arguments).await,
+            };
+        };
+        sleep(rule.delay).await;
+        for line in &rule.calls {
+            if let Err(said) = self.call(line, peer).await {
+                eprintln!("ampctl: {}: a call of {:?}: {said}", rule.place, line.command);
+            }
+        }
+        match &rule.does {
+            Does::Answer(answers) => {
+                let at = usize::try_from(turn).unwrap_or(0) % answers.len();
+                match values_of(&answers[at], &response(known), &mut attach) {
+                    Ok(values) => Reply::Answer(values),
+                    Err(mistake) => failed(&format!("{}: {mistake}", rule.place)),
+                }
+            }
+            Does::Fail { code, description } => {
+                Reply::Fail(RemoteError::new(code.clone(), description.clone()))
+            }
+            Does::Close => {
+                peer.close().await;
+                Reply::Fail(RemoteError::new("UNKNOWN", "the connection is closed"))
+            }
+            Does::Exec(words) => run(words, command, known, arguments).await,
+        }
+    }
+
+    /// The program that a protocol switch leads to, or why it is refused.
+    pub(crate) async fn switch(
+        &self,
+        command: &str,
+        arguments: &Values,
+        peer: &Peer,
+    ) -> Result<Vec<String>, RemoteError> {
+        let rules = self.current();
+        let found = rules.iter().find_map(|rule| rule.applies(command, arguments));
+        let Some((rule, _)) = found else { return Err(RemoteError::unhandled(command)) };
+        sleep(rule.delay).await;
+        match &rule.does {
+            Does::Exec(words) => Ok(words.clone()),
+            Does::Fail { code, description } => {
+                Err(RemoteError::new(code.clone(), description.clone()))
+            }
+            Does::Answer(_) | Does::Close => {
+                peer.close().await;
+                Err(RemoteError::new("UNKNOWN", "the connection is closed"))
+            }
+        }
+    }
+
+    /// Rules that say how often they are to be used, and were not used as often.
+    pub(crate) fn unused(&self) -> Vec<String> {
+        let current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let unused = current.rules.iter().filter_map(|rule| {
+            let (times, used) = (rule.times?, rule.used.load(Ordering::Relaxed));
+            let place = &rule.place;
+            (used < times).then(|| format!("{place}: used {used} of {times} times"))
+        });
+        unused.collect()
+    }
+
+    async fn call(&self, line: &Line, peer: &Peer) -> Result<(), String> {
+        let has_schema = self.0.schema.commands().next().is_some();
+        let ask = line.ask(&self.0.schema, has_schema).map_err(|mistake| mistake.to_string())?;
+        match ask.make(peer, CALL_TIMEOUT).await {
+            Ok(crate::ask::Outcome::Refused(error)) => Err(error.to_string()),
+            Ok(_) => Ok(()),
+            Err(failure) => Err(failure.said),
+        }
+    }
+
+    /// The rules as they are by now. Those that were there before stay when new ones are wrong.
+    fn current(&self) -> Arc<Vec<Rule>> {
+        let mut current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = &self.0.path {
+            let seen = stamp(path);
+            if seen.is_some() && seen != current.stamp {
+                current.stamp = seen;
+                match read(path, &self.0.schema) {
+                    Ok(rules) => current.rules = rules.into(),
+                    Err(mistake) => eprintln!("ampctl: the rules stay as they were: {mistake}"),
+                }
+            }
+        }
+        current.rules.clone()
+    }
+}
+
+impl Rule {
+    /// Whether it is for this call, and how often it was used before.
+    fn applies(&self, command: &str, arguments: &Values) -> Option<(&Self, u64)> {
+        let fits = self.command == command
+            && self.when.iter().all(|(name, value)| arguments.get(name) == Some(value));
+        if !fits {
+            return None;
+        }
+        let more =
+            |used: u64| self.times.is_none_or(|times| used < times).then(|| used.saturating_add(1));
+        let used = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        used.ok().map(|used| (self, used))
+    }
+}
+
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn read(path: &Path, schema: &Schema) -> Result<Vec<Rule>, Mistake> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        Mistake::new(format!("cannot read the rules {}: {error}", path.display()))
+    })?;
+    let file: File = toml::from_str(&text).map_err(|error| of_toml(path, &text, &error))?;
+    let rules = file.rule.into_iter().map(|written| {
+        let before = text.get(..written.span().start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let written = written.into_inner();
+        let place = format!("{}:{line}: {}", path.display(), written.command);
+        understood(written, place.clone(), schema).map_err(|mistake| mistake.at(&place))
+    });
+    rules.collect()
+}
+
+fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, Mistake> {
+    let Written { command, when, answer, answers, error, description, close, exec, .. } = written;
+    let has_schema = schema.commands().next().is_some();
+    let known = find(schema, has_schema, &command)?;
+    let given = [answer.is_some(), answers.is_some(), error.is_some(), close, exec.is_some()];
+    if given.into_iter().filter(|is| *is).count() != 1 {
+        let what = "a rule has one of answer, answers, error, close and exec";
+        return Err(Mistake::new(what));
+    }
+    if description.is_some() && error.is_none() {
+        return Err(Mistake::new("description: it is of an error"));
+    }
+    let asked = arguments(known).optional();
+    let when = values_of(&json_of(when), &asked, &mut placeholder)
+        .map_err(|mistake| mistake.at("when"))?;
+    let answers = match (answer, answers) {
+        (Some(answer), _) => vec![("answer".to_owned(), answer)],
+        (None, answers) => answers
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .map(|(at, answer)| (format!("answers[{at}]"), answer))
+            .collect(),
+    };
+    let is_switch = known.is_some_and(|known| known.is_switch);
+    let does = match (error, exec) {
+        (Some(code), _) => {
+            check_code(known, &code)?;
+            Does::Fail { code, description: description.unwrap_or_default() }
+        }
+        (None, Some(exec)) => Does::Exec(program(&exec)?),
+        (None, None) if close => Does::Close,
+        (None, None) if is_switch => {
+            return Err(Mistake::new("a protocol switch has one of exec, error and close"));
+        }
+        (None, None) => {
+            let response = response(known);
+            let texts = answers.into_iter().map(|(place, answer)| {
+                let json = json_of(answer);
+                let read = values_of(&json, &response, &mut placeholder);
+                read.map(|_| json).map_err(|mistake| mistake.at(&place))
+            });
+            let texts = texts.collect::<Result<Vec<_>, _>>()?;
+            if texts.is_empty() {
+                return Err(Mistake::new("answers: there is none"));
+            }
+            Does::Answer(texts)
+        }
+    };
+    let delay = written.delay.as_deref().map_or(Ok(Duration::ZERO), duration);
+    let delay = delay.map_err(|error| Mistake::new(error).at("delay"))?;
+    let calls = written.call.into_iter().enumerate().map(|(at, call)| {
+        let line = Line::of_json(call.command, json_of(call.arguments));
+        let checked = line.ask(schema, has_schema);
+        checked.map(|_| line).map_err(|mistake| mistake.at(&format!("call[{at}]")))
+    });
+    let calls = calls.collect::<Result<_, _>>()?;
+    let used = AtomicU64::new(0);
+    Ok(Rule { place, command, when, does, delay, calls, times: written.times, used })
+}
+
+/// The words of a program that a user has written.
+pub(crate) fn program(text: &str) -> Result<Vec<String>, Mistake> {
+    let wrong = |what: String| Mistake::new(what).at("exec");
+    let words = shell_words::split(text).map_err(|error| wrong(error.to_string()))?;
+    if words.is_empty() {
+        return Err(wrong("it is a program, and what it is started with".into()));
+    }
+    Ok(words)
+}
+
+fn check_code(known: Option<&CommandSchema>, code: &str) -> Result<(), Mistake> {
+    let Some(errors) = known.and_then(|known| known.errors.as_ref()) else { return Ok(()) };
+    // Any command can fail with these.
+    let all = errors.iter().map(|error| &*error.code).chain(["UNKNOWN", "UNHANDLED"]);
+    if all.clone().any(|declared| declared == code) {
+        return Ok(());
+    }
+    Err(no_such("error", code, all).at("error"))
+}
+
+fn arguments(known: Option<&CommandSchema>) -> BoxSchema {
+    known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.arguments.clone())
+}
+
+fn response(known: Option<&CommandSchema>) -> BoxSchema {
+    known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.response.clone())
+}
+
+type Attach<'a> = &'a mut dyn FnMut(&str) -> Result<Attachment, String>;
+
+fn values_of(json: &str, schema: &BoxSchema, attach: Attach<'_>) -> Result<Values, Mistake> {
+    Ok(Values::from_json_with(&Scope::new(schema), json, attach)?)
+}
+
+/// Stands for a file that is opened when it is sent.
+fn placeholder(json: &str) -> Result<Attachment, String> {
+    crate::scalars::file_of(json)?;
+    attach(r#"{"file": "/dev/null"}"#)
+}
+
+fn json_of(table: toml::Table) -> String {
+    json_of_value(toml::Value::Table(table)).to_string()
+}
+
+fn json_of_value(value: toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::String(text) => json!(text),
+        toml::Value::Integer(integer) => json!(integer),
+        toml::Value::Float(float) if float.is_nan() => json!("nan"),
+        toml::Value::Float(float) if float.is_infinite() => {
+            json!(if float > 0.0 { "inf" } else { "-inf" })
+        }
+        toml::Value::Float(float) => json!(float),
+        toml::Value::Boolean(boolean) => json!(boolean),
+        toml::Value::Datetime(date) => json!(date.to_string()),
+        toml::Value::Array(items) => items.into_iter().map(json_of_value).collect(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(name, value)| (name, json_of_value(value))).collect()
+        }
+    }
+}
+
+/// What a program prints.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Printed<'a> {
+    #[serde(borrow)]
+    answer: Option<&'a serde_json::value::RawValue>,
+    error: Option<String>,
+    description: Option<String>,
+}
+
+/// Lets a program answer: it reads the call as JSON, and prints the answer as JSON.
+async fn run(
+    words: &[String],
+    command: &str,
+    known: Option<&CommandSchema>,
+    arguments: &Values,
+) -> Reply {
+    let name = serde_json::Value::from(command);
+    let call = format!("{{\"command\": {name}, \"arguments\": {}}}\n", files::json(arguments));
+    let printed = match printed(words, call).await {
+        Ok(printed) => printed,
+        Err(error) => return failed(&format!("{}: {}", words[0], Report(&error))),
+    };
+    let wrong = |what: &dyn std::fmt::Display| failed(&format!("{} has printed: {what}", words[0]));
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    let read = match serde_json::from_str::<Printed<'_>>(&printed) {
+        Ok(read) => read,
+        Err(error) => return wrong(&error),
+    };
+    match read {
+        Printed { answer: Some(answer), error: None, description: None } => {
+            match values_of(answer.get(), &response(known), &mut attach) {
+                Ok(values) => Reply::Answer(values),
+                Err(mistake) => wrong(&mistake.at("answer")),
+            }
+        }
+        Printed { answer: None, error: Some(code), description } => {
+            Reply::Fail(RemoteError::new(code, description.unwrap_or_default()))
+        }
+        _ => wrong(&r#"it is {"answer": {..}} or {"error": CODE, "description": TEXT}"#),
+    }
+}
+
+async fn printed(words: &[String], call: String) -> std::io::Result<Vec<u8>> {
+    let mut child = Command::new(&words[0])
+        .args(words[1..].iter().map(OsString::from))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        // It may not want to know.
+        let _ = input.write_all(call.as_bytes()).await;
+    }
+    let output = child.wait_with_output().await?;
+    if !output.status.success() {
+        return Err(std::io::Error::other(output.status.to_string()));
+    }
+    Ok(output.stdout)
+}
+
+/// Says what has gone wrong here, of which the peer learns no more than that.
+fn failed(said: &str) -> Reply {
+    eprintln!("ampctl: {said}");
+    Reply::Fail(RemoteError::new("UNKNOWN", "Unknown Error"))
+}

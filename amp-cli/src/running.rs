@@ -1,0 +1,33 @@
+//! The runtime that what talks to peers runs on.
+
+use std::process::ExitCode;
+
+use crate::exit::{self, Failure};
+use crate::mistake::Mistake;
+
+/// Runs to the end, and says why it has failed.
+pub(crate) fn run(
+    running: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Mistake> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Mistake::new(format!("cannot begin: {error}")))?;
+    let ended = runtime.block_on(running);
+    // A thread may be reading from standard input, which nothing would end.
+    runtime.shutdown_background();
+    Ok(ended.unwrap_or_else(|failure| {
+        eprintln!("{}", failure.said);
+        ExitCode::from(failure.code)
+    }))
+}
+
+/// The same, until the user interrupts it.
+pub(crate) fn until_interrupted(
+    running: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Mistake> {
+    run(async {
+        tokio::select! {
+            ended = running => ended,
+            _ = tokio::signal::ctrl_c() => Err(Failure::new(exit::INTERRUPTED, "interrupted")),
+        }
+    })
+}

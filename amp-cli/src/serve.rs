@@ -1,0 +1,153 @@
+//! A server that answers by rules: a test double.
+
+use amp_core::tls::Role;
+use amp_core::{Report, Responders, tls};
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::address::Address;
+use crate::called::Calls;
+use crate::connecting::on_route;
+use crate::exit::{self, Failure};
+use crate::listen::{WAITING, print};
+use crate::mistake::Mistake;
+use crate::options::Serve;
+use crate::rules::{self, Rules};
+use crate::running::run;
+use crate::schemas;
+use crate::stream::{Listening, Stream};
+
+/// The pause after an error of accepting, as when there are too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Mistake> {
+    let address: Address = options.address.parse().map_err(Mistake::new)?;
+    let schema = Arc::new(schemas::load_all(&options.schemas)?);
+    let program = options.exec.as_deref().map_or(Ok(Vec::new()), rules::program)?;
+    let rules = Rules::new(options.rules.as_deref(), program, &schema)?;
+    let role = options.tls.accepting(&address)?;
+    let under_way = options.tls.start_tls.is_some();
+    let (at_once, under_way) = if under_way { (None, role) } else { (role, None) };
+    let (lines, received) = mpsc::channel(WAITING);
+    let hidden = options.hidden.clone();
+    let calls = Calls { schema, rules: Some(rules.clone()), hidden, lines: Some(lines) };
+    let serving = Serving {
+        calls,
+        at_once,
+        under_way,
+        route: options.route.clone(),
+        prints: !address.takes_stdout(),
+    };
+    run(serving.until_stopped(address, rules, received))
+}
+
+/// What each connection is served with.
+struct Serving {
+    calls: Calls,
+    at_once: Option<Role>,
+    under_way: Option<Role>,
+    route: Option<String>,
+    prints: bool,
+}
+
+impl Serving {
+    async fn until_stopped(
+        self,
+        address: Address,
+        rules: Rules,
+        mut lines: mpsc::Receiver<String>,
+    ) -> Result<ExitCode, Failure> {
+        let mut listening = Listening::bind(&address).await?;
+        self.print(&format!("listening {}", listening.place(&address)))?;
+        let signals = signal(SignalKind::interrupt())
+            .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+        let (mut interrupt, mut terminate) =
+            signals.map_err(|error| Failure::new(exit::WRONG_USE, error))?;
+        let mut connections = JoinSet::new();
+        let mut more = true;
+        loop {
+            tokio::select! {
+                // What was received is printed before the end counts.
+                biased;
+                Some(line) = lines.recv() => self.print(&line)?,
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                accepted = listening.accept(), if more => match accepted {
+                    Ok(Some(stream)) => {
+                        connections.spawn(self.connection(stream));
+                    }
+                    Ok(None) => more = false,
+                    Err(error) => {
+                        eprintln!("ampctl: cannot accept: {error}");
+                        sleep(PAUSE).await;
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+                else => break,
+            }
+            if !more && connections.is_empty() {
+                while let Ok(line) = lines.try_recv() {
+                    self.print(&line)?;
+                }
+                break;
+            }
+        }
+        let unused = rules.unused();
+        for rule in &unused {
+            eprintln!("ampctl: {rule}");
+        }
+        Ok(if unused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::DECLARED) })
+    }
+
+    /// Serves one connection to its end.
+    fn connection(&self, stream: Stream) -> impl Future<Output = ()> + Send + use<> {
+        let responders = self.calls.clone().responders_with_tls(self.under_way.clone());
+        let (role, route) = (self.at_once.clone(), self.route.clone());
+        async move {
+            if let Err(error) = serve_one(stream, responders, role, route.as_deref()).await {
+                eprintln!("ampctl: a connection failed: {error}");
+            }
+        }
+    }
+
+    fn print(&self, line: &str) -> Result<(), Failure> {
+        if self.prints {
+            return print(line);
+        }
+        eprintln!("{line}");
+        Ok(())
+    }
+}
+
+async fn serve_one(
+    stream: Stream,
+    responders: Responders,
+    role: Option<Role>,
+    route: Option<&str>,
+) -> Result<(), String> {
+    let told = |error: &io::Error| Report(error).to_string();
+    let connection = match (role, route) {
+        (Some(Role::Server(config)), None) => {
+            let (stream, address) = stream.into_bytes();
+            let shaken = tls::server(stream, config).await;
+            shaken.map_err(|error| Report(&error).to_string())?.peer_address(address)
+        }
+        (None, None) => stream.connection().map_err(|error| told(&error))?,
+        (role, Some(route)) => {
+            let stream = match role {
+                None => stream,
+                Some(role) => stream.protected(role).await.map_err(|failure| failure.said)?,
+            };
+            on_route(stream, route).map_err(|error| told(&error))?
+        }
+        (Some(_), None) => return Err("a server has the server's side of TLS".to_owned()),
+    };
+    connection.responders(responders).run().await;
+    Ok(())
+}

@@ -1,0 +1,351 @@
+//! `ampctl serve`, as a user runs it, called by the program itself and by Twisted.
+
+mod support;
+
+use amp_tests::{DEADLINE, Process, Python};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use support::{Certificates, Folder, TWISTED, ampctl, fails, printed, text};
+
+/// A server that runs, and where it listens.
+struct Server {
+    process: Process,
+    address: String,
+}
+
+impl Server {
+    fn start(address: &str, options: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ampctl"));
+        command.args(["serve", address]).args(options);
+        let mut process = Process::start(command);
+        let line = process.line(Instant::now() + DEADLINE).expect("it says where it listens");
+        let address = line.strip_prefix("listening ").expect(&line).to_owned();
+        Self { process, address }
+    }
+
+    fn line(&mut self) -> String {
+        self.process.line(Instant::now() + DEADLINE).expect("it tells of calls")
+    }
+
+    /// Ends it: the exit code, and what it says on standard error.
+    fn stop(self) -> (Option<i32>, String) {
+        self.process.signal(Signal::SIGTERM);
+        let finished = self.process.finish(Instant::now() + DEADLINE);
+        (finished.code, finished.stderr)
+    }
+}
+
+const RULES: &str = r#"
+[[rule]]
+command = "Divide"
+when = { denominator = 0 }
+error = "ZERO_DIVISION"
+description = "division by zero"
+
+[[rule]]
+command = "Divide"
+when = { numerator = 1, denominator = 4 }
+answer = { result = 0.25 }
+delay = "1ms"
+
+[[rule]]
+command = "Divide"
+answers = [{ result = 1.0 }, { result = inf }]
+
+[[rule]]
+command = "CountNotes"
+close = true
+
+[[rule]]
+command = "OpenTemporary"
+answer = { file = { file = "FILE" } }
+"#;
+
+#[test]
+fn calls_are_answered_by_rules() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", TWISTED);
+    let file = folder.file("content", "of a file");
+    let rules = folder.file("rules.toml", &RULES.replace("FILE", &file));
+    let socket = format!("unix:{}", folder.path("socket"));
+    let mut server = Server::start(&socket, &["--rules", &rules, "--schema", &schema]);
+    assert_eq!(server.address, socket);
+    let divide = |numerator: &str, denominator: &str| {
+        let (numerator, denominator) =
+            (format!("numerator={numerator}"), format!("denominator={denominator}"));
+        ampctl(&["call", &socket, "Divide", &numerator, &denominator, "--schema", &schema], b"")
+    };
+    let zero = divide("1", "0");
+    assert_eq!(zero.status.code(), Some(1));
+    let expected = r#"{"description":"division by zero","error":"ZERO_DIVISION"}"#;
+    assert_eq!(text(zero.stderr).trim_end(), expected);
+    let line = r#"{"command": "Divide", "wants_answer": true, "arguments": {"denominator": 0, "numerator": 1}}"#;
+    assert_eq!(server.line(), line);
+    for (numbers, result) in
+        [(("1", "4"), "0.25"), (("7", "8"), "1.0"), (("7", "8"), "\"inf\""), (("7", "8"), "1.0")]
+    {
+        let output = divide(numbers.0, numbers.1);
+        assert_eq!(text(output.stdout).trim_end(), format!("{{\"result\": {result}}}"));
+    }
+    let copy = format!("file={}", folder.path("copy"));
+    let open = ["call", &socket, "OpenTemporary", "content=", "--schema", &schema, "--fd", &copy];
+    for _ in 0..2 {
+        assert!(printed(&open).contains("\"is\":\"file\""));
+        assert_eq!(folder.read("copy"), "of a file");
+    }
+    fails(&["call", &socket, "CountNotes", "--schema", &schema], 6);
+    fails(&["call", &socket, "Sum", "a=1", "b=2", "--schema", &schema], 5);
+    assert_eq!(server.stop(), (Some(0), String::new()));
+    assert!(!fs::exists(folder.path("socket")).unwrap());
+}
+
+#[test]
+fn rules_are_used_up_and_missed() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", TWISTED);
+    let rules = "[[rule]]\ncommand = \"Sum\"\nanswer = { total = 1 }\ntimes = 2\n";
+    let rules = folder.file("rules.toml", rules);
+    let served = |calls: usize| {
+        let server = Server::start("tcp:127.0.0.1:0", &["--rules", &rules, "--schema", &schema]);
+        for _ in 0..calls {
+            let sum = ["call", &server.address, "Sum", "a=1", "b=2", "--schema", &schema];
+            assert_eq!(printed(&sum), "{\"total\": 1}");
+        }
+        if calls == 2 {
+            fails(&["call", &server.address, "Sum", "a=1", "b=2", "--schema", &schema], 5);
+        }
+        server.stop()
+    };
+    assert_eq!(served(2), (Some(0), String::new()));
+    assert_eq!(served(1), (Some(1), format!("ampctl: {rules}:1: Sum: used 1 of 2 times\n")));
+}
+
+#[test]
+fn rules_are_read_again_when_they_change() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", TWISTED);
+    let rule =
+        |total: &str| format!("[[rule]]\ncommand = \"Sum\"\nanswer = {{ total = {total} }}\n");
+    let rules = folder.file("rules.toml", &rule("1"));
+    let server = Server::start("tcp:127.0.0.1:0", &["--rules", &rules, "--schema", &schema]);
+    let sum = ["call", &server.address, "Sum", "a=1", "b=2", "--schema", &schema];
+    assert_eq!(printed(&sum), "{\"total\": 1}");
+    folder.file("rules.toml", &rule("22"));
+    assert_eq!(printed(&sum), "{\"total\": 22}");
+    folder.file("rules.toml", &rule("true"));
+    assert_eq!(printed(&sum), "{\"total\": 22}");
+    let expected = format!(
+        "ampctl: the rules stay as they were: {rules}:1: Sum.answer.total: true is no Integer\n"
+    );
+    assert_eq!(server.stop(), (Some(0), expected));
+}
+
+#[test]
+fn programs_answer_too() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", TWISTED);
+    let program = "exec = '''sh -c \"cat > CALL; echo '{\\\"answer\\\": {\\\"total\\\": 5}}'\"'''";
+    let program = program.replace("CALL", &folder.path("call"));
+    let rules = folder.file("rules.toml", &format!("[[rule]]\ncommand = \"Sum\"\n{program}\n"));
+    let fails_all = "sh -c 'echo {\\\"error\\\": \\\"ZERO_DIVISION\\\"}'";
+    let server = Server::start(
+        "tcp:127.0.0.1:0",
+        &["--rules", &rules, "--schema", &schema, "--exec", fails_all],
+    );
+    let with = ["--schema", &schema];
+    let sum = [&["call", &server.address, "Sum", "a=1", "b=2"][..], &with].concat();
+    assert_eq!(printed(&sum), "{\"total\": 5}");
+    assert_eq!(
+        folder.read("call"),
+        "{\"command\": \"Sum\", \"arguments\": {\"a\": 1, \"b\": 2}}\n"
+    );
+    let divide = ["call", &server.address, "Divide", "numerator=1", "denominator=2"];
+    assert_eq!(
+        fails(&[&divide[..], &with].concat(), 1),
+        r#"{"description":"","error":"ZERO_DIVISION"}"#
+    );
+    server.stop();
+
+    for (program, said) in [
+        ("sh -c 'echo nonsense'", "sh has printed: expected"),
+        ("sh -c 'echo {}'", "sh has printed: it is {\"answer\": {..}} or"),
+        ("false", "false: exit status: 1"),
+        ("/nowhere/program", "/nowhere/program: No such file"),
+    ] {
+        let server = Server::start("tcp:127.0.0.1:0", &["--exec", program, "--schema", &schema]);
+        fails(&[&["call", &server.address, "Sum", "a=1", "b=2"][..], &with].concat(), 4);
+        let (code, told) = server.stop();
+        assert_eq!(code, Some(0));
+        assert!(told.contains(said), "{told}");
+    }
+}
+
+#[test]
+fn callers_are_called_back_first() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", TWISTED);
+    let rules = "[[rule]]\ncommand = \"CallBack\"\nanswer = { total = 3 }\n\
+                 call = [{ command = \"Sum\", arguments = { a = 1, b = 2 } }]\n";
+    let rules = folder.file("rules.toml", rules);
+    let mine = folder.file("mine.toml", "[[rule]]\ncommand = \"Sum\"\nanswer = { total = 3 }\n");
+    let server = Server::start("tcp:127.0.0.1:0", &["--rules", &rules, "--schema", &schema]);
+    let call = ["call", &server.address, "CallBack", "a=1", "b=2", "--schema", &schema];
+    let answers = [&call[..], &["--respond", &mine, "--verbose"]].concat();
+    let output = ampctl(&answers, b"");
+    assert_eq!(text(output.stdout), "{\"total\": 3}\n");
+    let told = text(output.stderr);
+    assert!(told.contains("received call 1 Sum a=\"1\" b=\"2\""), "{told}");
+    assert!(told.contains("sent answer 1 total=\"3\""), "{told}");
+    let output = ampctl(&call, b"");
+    assert_eq!(text(output.stderr), "ampctl: the peer calls \"Sum\", which is not handled\n");
+    let (_, told) = server.stop();
+    assert!(told.contains("a call of \"Sum\": ") && told.contains("UNHANDLED"), "{told}");
+}
+
+#[test]
+fn a_switch_leads_to_a_program() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", TWISTED);
+    let rules = "[[rule]]\ncommand = \"SwitchToEcho\"\nwhen = { refuse = true }\n\
+                 error = \"FRIENDLY\"\n\n[[rule]]\ncommand = \"SwitchToEcho\"\n\
+                 exec = \"tr a-z A-Z\"\n";
+    let rules = folder.file("rules.toml", rules);
+    let server = Server::start("tcp:127.0.0.1:0", &["--rules", &rules, "--schema", &schema]);
+    let call = |refuse: &str| {
+        let refuse = format!("refuse={refuse}");
+        let arguments = ["call", &server.address, "SwitchToEcho", &refuse, "--schema", &schema];
+        ampctl(&arguments, b"another protocol")
+    };
+    let output = call("false");
+    assert_eq!((output.status.code(), &*text(output.stdout)), (Some(0), "ANOTHER PROTOCOL"));
+    assert_eq!(call("true").status.code(), Some(1));
+    server.stop();
+}
+
+#[test]
+fn tls_is_served_from_the_start_and_under_way_and_on_routes() {
+    let certificates = Certificates::new();
+    let Certificates { folder, authority, server: own, client } = &certificates;
+    let rules = folder.file("rules.toml", "[[rule]]\ncommand = \"A\"\nanswer = { b = \"c\" }\n");
+    let answer = "{\"b\": \"c\"}";
+    let trusts = ["--ca", authority, "--server-name", "localhost"];
+    let call = |server: &Server, options: &[&str]| {
+        printed(&[&["call", &server.address, "A"], options].concat())
+    };
+
+    let server = Server::start("tls:127.0.0.1:0", &["--rules", &rules, "--cert", own]);
+    assert!(server.address.starts_with("tls:"), "{}", server.address);
+    assert_eq!(call(&server, &trusts), answer);
+    server.stop();
+
+    // It wants to see a certificate.
+    let options = ["--rules", &rules, "--cert", own, "--ca", authority];
+    let server = Server::start("tls:127.0.0.1:0", &options);
+    assert_eq!(call(&server, &[&trusts[..], &["--cert", client]].concat()), answer);
+    let unseen = [&["call", &server.address, "A"][..], &trusts].concat();
+    assert!(fails(&unseen, 3).contains("alert"));
+    server.stop();
+
+    let server =
+        Server::start("tcp:127.0.0.1:0", &["--rules", &rules, "--cert", own, "--start-tls"]);
+    assert_eq!(call(&server, &[&["--start-tls"], &trusts[..]].concat()), answer);
+    assert_eq!(call(&server, &[]), answer);
+    server.stop();
+
+    let socket = format!("unix:{}", folder.path("socket"));
+    let server = Server::start(&socket, &["--rules", &rules, "--route", "queue"]);
+    assert_eq!(call(&server, &["--route", "queue"]), answer);
+    server.stop();
+}
+
+#[test]
+fn a_child_serves_one_peer_on_its_standard_input_and_output() {
+    let folder = Folder::new();
+    let rules = folder.file("rules.toml", "[[rule]]\ncommand = \"A\"\nanswer = { b = \"c\" }\n");
+    let program = env!("CARGO_BIN_EXE_ampctl");
+    let child = format!("exec:'{program}' serve stdio: --rules '{rules}'");
+    let output = ampctl(&["call", &child, "A"], b"");
+    assert_eq!(text(output.stdout), "{\"b\": \"c\"}\n");
+    assert!(text(output.stderr).starts_with("listening stdio:\n"));
+}
+
+#[test]
+fn twisted_calls_a_test_double() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", TWISTED);
+    let rules = "[[rule]]\ncommand = \"Sum\"\nanswer = { total = 94 }\n\n[[rule]]\n\
+                 command = \"Divide\"\nerror = \"ZERO_DIVISION\"\n\
+                 description = \"division by zero\"\n";
+    let rules = folder.file("rules.toml", rules);
+    let mut server = Server::start("tcp:127.0.0.1:0", &["--rules", &rules, "--schema", &schema]);
+    let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
+    let output = python.program("sums_client.py").arg(&server.address).output().unwrap();
+    assert_eq!(
+        text(output.stdout),
+        "94\nimpossible: division by zero\n",
+        "{}",
+        text(output.stderr)
+    );
+    let mut lines = [server.line(), server.line()];
+    lines.sort();
+    assert!(lines[1].starts_with("{\"command\": \"Sum\""), "{lines:?}");
+    server.stop();
+}
+
+#[test]
+fn mistakes_in_rules_are_said_before_anything_listens() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", TWISTED);
+    let rule = |rest: &str| format!("[[rule]]\ncommand = \"Sum\"\n{rest}\n");
+    for (rules, said) in [
+        ("[[rule]]\nanswer = {}\n".to_owned(), "1:1: missing field `command`"),
+        ("[[rule]\n".to_owned(), "1:8: "),
+        ("[[rules]]\n".to_owned(), "1:3: unknown field `rules`, expected `rule`"),
+        (rule("answr = {}"), "3:1: unknown field `answr`, expected one of"),
+        (rule(""), "1: Sum: a rule has one of answer, answers, error, close and exec"),
+        (rule("answer = { total = 1 }\nclose = true"), "1: Sum: a rule has one of"),
+        (rule("answer = { total = 'x' }"), "1: Sum.answer.total: 'x' is no Integer"),
+        (rule("answer = { totl = 1 }"), "1: Sum.answer.totl: there is no such argument"),
+        (rule("answer = {}"), "1: Sum.answer.total: missing"),
+        (rule("answers = [{ total = 1 }, {}]"), "1: Sum.answers[1].total: missing"),
+        (rule("answers = []"), "1: Sum: answers: there is none"),
+        (rule("when = { a = 'x' }\nclose = true"), "1: Sum.when.a: 'x' is no Integer"),
+        (
+            rule("close = true\ndelay = 'soon'"),
+            "1: Sum.delay: a time is a number and ms, s, m or h",
+        ),
+        (rule("error = 'WORN'"), "1: Sum.error: there is no error \"WORN\""),
+        (rule("close = true\ndescription = 'x'"), "1: Sum: description: it is of an error"),
+        (rule("exec = ''"), "1: Sum.exec: it is a program"),
+        (
+            rule("close = true\ncall = [{ command = 'Su' }]"),
+            "1: Sum.call[0]: there is no command \"Su\"; did you mean \"Sum\"?",
+        ),
+        (
+            "[[rule]]\ncommand = 'OpenTemporary'\nanswer = { file = 'x' }\n".to_owned(),
+            "1: OpenTemporary.answer.file: a Descriptor is {\"file\": PATH}",
+        ),
+        (
+            "\n[[rule]]\ncommand = \"Smu\"\nclose = true\n".to_owned(),
+            "2: Smu: there is no command \"Smu\"; did you mean \"Sum\"?",
+        ),
+        (
+            "[[rule]]\ncommand = 'SwitchToEcho'\nanswer = {}\n".to_owned(),
+            "1: SwitchToEcho: a protocol switch has one of exec, error and close",
+        ),
+    ] {
+        let path = folder.file("rules.toml", &rules);
+        let message = fails(&["serve", "stdio:", "--rules", &path, "--schema", &schema], 2);
+        let message = message.strip_prefix(&format!("ampctl: {path}:")).expect(&message);
+        assert!(message.starts_with(said), "{rules}: {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+    let message = fails(&["serve", "stdio:", "--rules", "/nowhere"], 2);
+    assert!(message.starts_with("ampctl: cannot read the rules /nowhere: No such"), "{message}");
+    fails(&["serve", "unix:/nowhere/socket", "--exec", "true"], 3);
+    let message = fails(&["serve", "tls:127.0.0.1:0", "--exec", "true"], 2);
+    assert!(message.starts_with("ampctl: --cert is missing"), "{message}");
+}
