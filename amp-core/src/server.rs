@@ -188,7 +188,7 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 /// | how long a peer may say nothing | for ever while there is room for others, and 10 seconds before its first box when there is none, unless [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) is set | |
 /// | how long a connection takes to end | 5 seconds, or one if the peer is to blame: [`close_timeout`](field@crate::Limits::close_timeout) | |
 /// | TLS handshakes | 10 seconds each: `TlsListener::handshake_timeout` | an eighth of how many descriptors the process may have, 128 of 1024, with those that are done and wait: `TlsListener::max_handshakes` |
-/// | routes of a [`Router`](crate::router::Router), which is no connection of a server, and has no deadline for a box or for a peer that says nothing | 1024, with 32 MiB received in all, and each with 1 MiB of that and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as many for each router |
+/// | routes of a [`Router`](crate::router::Router), which is no connection of a server, and has the same deadlines: 60 to 120 seconds for a box, and none for a peer that says nothing unless [`idle_timeout`](crate::router::Router::idle_timeout) is set | 1024, with 32 MiB received in all, and each with 1 MiB of that and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as many for each router |
 ///
 /// A connection may hold as much of what is counted for all as is left: one alone half of it, two a
 /// third each. A connection over that, or over a limit of its own, waits, is refused a call, or ends,

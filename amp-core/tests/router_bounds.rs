@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 fn route(routes: &Routes, name: &str) -> Pin<Box<Route>> {
     Box::pin(routes.bind(name).unwrap().connect_to(name).unwrap())
@@ -109,4 +110,46 @@ async fn a_peer_that_breaks_the_protocol_is_not_read_from_for_long() {
         taken += some;
         assert!(taken < 1 << 20, "more than {taken} bytes are read");
     }
+}
+
+/// How a router ends of whose peer nothing but `pieces` comes, each so many seconds after the last, and
+/// after how many seconds.
+async fn ends(router: fn(Router) -> Router, pieces: &[(u64, &[u8])]) -> (Option<CloseReason>, u64) {
+    let (near, mut far) = tokio::io::duplex(1000);
+    let router = router(Router::new(near));
+    let _route = route(&router.routes(), "a");
+    let before = Instant::now();
+    let running = tokio::spawn(router.run());
+    for (after, piece) in pieces {
+        tokio::time::sleep(Duration::from_secs(*after)).await;
+        far.write_all(piece).await.unwrap();
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(3600), running).await;
+    (ended.ok().map(|reason| reason.unwrap()), before.elapsed().as_secs())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_box_that_is_never_finished_ends_the_routes_in_time() {
+    let call = call("a");
+    let unfinished = &call[..call.len() - 1];
+    let (reason, after) = ends(|router| router, &[(0, unfinished)]).await;
+    assert!(matches!(reason, Some(CloseReason::BoxTimeout { .. })), "{reason:?}");
+    assert!((60..=125).contains(&after), "{after}");
+    // One that is finished late is as good as any.
+    let pieces: [(u64, &[u8]); 2] = [(0, unfinished), (50, &[0])];
+    assert!(ends(|router| router, &pieces).await.0.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_says_nothing_ends_the_routes_where_that_is_asked_for() {
+    let idle: fn(Router) -> Router = |router| router.idle_timeout(Duration::from_secs(10));
+    let (reason, after) = ends(idle, &[]).await;
+    assert!(matches!(reason, Some(CloseReason::Idle { .. })), "{reason:?}");
+    assert!((10..=16).contains(&after), "{after}");
+    let call = call("a");
+    let pieces: Vec<(u64, &[u8])> = call[..5].chunks(1).map(|piece| (9, piece)).collect();
+    let (reason, after) = ends(idle, &pieces).await;
+    assert!(matches!(reason, Some(CloseReason::Idle { .. })), "{reason:?}");
+    assert!((55..=61).contains(&after), "{after}");
+    assert!(ends(|router| router, &[]).await.0.is_none());
 }

@@ -7,6 +7,7 @@ mod byte_stream;
 mod call;
 mod counted;
 mod driver;
+mod due;
 mod halves;
 mod lane_turn;
 mod lending;
@@ -31,6 +32,7 @@ pub(crate) use byte_stream::ByteStream;
 pub use call::{Call, NamedCall};
 pub(crate) use counted::following;
 pub(crate) use driver::Driver;
+pub(crate) use due::Due;
 pub(crate) use lane_turn::LaneTurn;
 #[doc(hidden)]
 pub use not_started::CalledBeforeTheStart;

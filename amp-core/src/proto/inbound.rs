@@ -7,8 +7,9 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::box_number::BoxNumber;
-use super::timers::{Timer, Timers};
+use super::timers::Timers;
 use super::together::Together;
+use super::unfinished::Unfinished;
 use super::{Answer, Core, Event, Host, IncomingCall, Limits, ProtocolError};
 use crate::boxes::{AmpBox, BoxError, BoxLimits, Decoder};
 use crate::proto::CloseReason;
@@ -136,9 +137,7 @@ pub(crate) struct Inbound<W> {
     hoarding: bool,
     /// How many boxes were decoded.
     decoded: u64,
-    /// How many there were when the timer of a box that has begun was set; `None` when the time since
-    /// then does not count.
-    unfinished: Option<u64>,
+    unfinished: Unfinished,
 }
 
 impl<W> Inbound<W> {
@@ -159,7 +158,7 @@ impl<W> Inbound<W> {
             left: Left::Nothing,
             hoarding: false,
             decoded: 0,
-            unfinished: None,
+            unfinished: Unfinished::default(),
         }
     }
 
@@ -439,8 +438,7 @@ impl<W> Inbound<W> {
         true
     }
 
-    /// Sets the timer of a box that has begun, if one has. It is one timer for all boxes: most are
-    /// finished long before it runs out.
+    /// Sets the timer of a box that has begun, if one has.
     #[inline]
     pub(crate) fn watch_box(
         &mut self,
@@ -449,13 +447,8 @@ impl<W> Inbound<W> {
         timers: &mut Timers,
         now: impl FnOnce() -> Instant,
     ) {
-        if self.reading != Reading::Done {
-            // What is missing may be there, and was not read.
-            self.unfinished = None;
-        } else if buffered && !timers.is_set(Timer::Box) {
-            self.unfinished = Some(self.decoded);
-            timers.set_after(Timer::Box, now(), after);
-        }
+        let read = self.reading == Reading::Done;
+        self.unfinished.watch(read, buffered, self.decoded, after, timers, now);
     }
 
     /// The timer of a box that has begun is due.
@@ -470,15 +463,8 @@ impl<W> Inbound<W> {
         timers: &mut Timers,
         now: Instant,
     ) -> Result<(), CloseReason> {
-        if self.reading != Reading::Done || !buffered {
-            return Ok(());
-        }
-        if self.unfinished == Some(self.decoded) {
-            return Err(CloseReason::BoxTimeout { after });
-        }
-        self.unfinished = Some(self.decoded);
-        timers.set_after(Timer::Box, now, after);
-        Ok(())
+        let read = self.reading == Reading::Done;
+        self.unfinished.handle_timeout(read, buffered, self.decoded, after, timers, now)
     }
 }
 
@@ -489,7 +475,7 @@ fn furthest(limits: &Limits) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Body, CoreLimits};
+    use crate::proto::{Body, CoreLimits, Timer};
 
     const SECOND: Duration = Duration::from_secs(1);
 

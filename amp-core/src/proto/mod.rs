@@ -61,6 +61,7 @@ mod tests;
 mod timers;
 mod together;
 mod unclaimed;
+mod unfinished;
 mod wants;
 
 pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
@@ -94,5 +95,6 @@ pub(crate) use {
     timers::{Timer, Timers},
     together::{Share, Together, UNCOUNTED},
     unclaimed::Claimed,
+    unfinished::Unfinished,
     wants::{Situation, Wants},
 };

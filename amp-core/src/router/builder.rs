@@ -1,6 +1,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -52,6 +53,17 @@ impl Router {
     pub fn limits(mut self, limits: RouterLimits) -> Self {
         self.shared.lock().table.limits = limits;
         self.driver.set_limits(limits);
+        self
+    }
+
+    /// Closes the connection when nothing was received for so long, with
+    /// [`CloseReason::Idle`](crate::CloseReason::Idle). No end by default.
+    ///
+    /// Anything that comes counts, be it a part of a box and for whatever route. While nothing is read
+    /// because a route is full, no time passes: see
+    /// [`stall_timeout`](field@RouterLimits::stall_timeout).
+    pub fn idle_timeout(mut self, after: Duration) -> Self {
+        self.driver.set_idle_timeout(after);
         self
     }
 

@@ -16,9 +16,9 @@ use super::table::{Delivered, RouteId};
 use super::wire::with_room;
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
-use crate::connection::{ByteStream, Transport};
+use crate::connection::{ByteStream, Due, Transport};
 use crate::error::CloseReason;
-use crate::proto::ProtocolError;
+use crate::proto::{Liveness, ProtocolError, Timer, Timers, Unfinished};
 use crate::report::Report;
 use crate::restraint::{Restraint, restrained};
 use crate::runtime;
@@ -52,12 +52,20 @@ pub(super) struct RouterDriver {
     lookout: Option<Pin<Box<Sleep>>>,
     /// Until when the peer is read from though nothing can be written any more.
     broken: Option<Pin<Box<Sleep>>>,
+    /// How long nothing may come, from the first poll on.
+    idle: Option<Duration>,
+    liveness: Option<Liveness>,
+    unfinished: Unfinished,
+    timers: Timers,
+    due: Due,
     ending: Option<Ending>,
 }
 
 struct Input {
     buffer: BytesMut,
     decoder: Decoder,
+    /// How many boxes were decoded.
+    decoded: u64,
     attachments: Vec<Attachment>,
     /// A box whose route has no room for it. Nothing is read before it is gone.
     held: Option<Held>,
@@ -90,6 +98,7 @@ impl RouterDriver {
         let input = Input {
             buffer: BytesMut::new(),
             decoder: Decoder::new(with_room(limits.boxes)),
+            decoded: 0,
             attachments: Vec::new(),
             held: None,
             astray: false,
@@ -104,8 +113,18 @@ impl RouterDriver {
             taken: Vec::new(),
             lookout: None,
             broken: None,
+            idle: None,
+            liveness: None,
+            unfinished: Unfinished::default(),
+            timers: Timers::default(),
+            due: Due::default(),
             ending: None,
         }
+    }
+
+    /// For a driver that was not polled yet.
+    pub(super) fn set_idle_timeout(&mut self, after: Duration) {
+        self.idle = Some(after);
     }
 
     /// For a driver that was not polled yet.
@@ -146,6 +165,9 @@ impl RouterDriver {
             if received? == 0 {
                 return Err(CloseReason::end_of_stream(self.input.buffer.len()));
             }
+            if let Some(liveness) = &mut self.liveness {
+                liveness.received(now());
+            }
             self.handle_received(cx)?;
         }
         Ok(true)
@@ -177,10 +199,37 @@ impl RouterDriver {
             let Input { buffer, decoder, .. } = &mut self.input;
             let decoded = decoder.decode(buffer).map_err(ProtocolError::Box)?;
             let Some(ampbox) = decoded else { break };
+            self.input.decoded += 1;
             if let Some((route, ampbox)) = self.deliver(ampbox) {
                 let deadline = Box::pin(sleep(self.limits.stall_timeout));
                 self.input.held = Some(Held { ampbox, route, deadline });
                 self.poll_held(cx);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether the peer has said something, and has finished what it has begun. `read` is whether
+    /// all there was is read.
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>, read: bool) -> Result<(), CloseReason> {
+        let Self { limits, input, idle, liveness, unfinished, timers, due, .. } = self;
+        if let Some(after) = idle.take() {
+            *liveness = Liveness::new(Some(after), None, None, now(), timers);
+        }
+        let (buffered, decoded) = (!input.buffer.is_empty(), input.decoded);
+        unfinished.watch(read, buffered, decoded, limits.box_timeout, timers, now);
+        while let Some(now) = due.poll(timers, cx) {
+            while let Some(timer) = timers.take_due(now) {
+                if timer == Timer::Box {
+                    let after = limits.box_timeout;
+                    unfinished.handle_timeout(read, buffered, decoded, after, timers, now)?;
+                } else if let Some(liveness) = liveness {
+                    if !read {
+                        // What was not read may be from just now.
+                        liveness.received(now);
+                    }
+                    liveness.handle_timeout(timer, now, decoded, 0, timers)?;
+                }
             }
         }
         Ok(())
@@ -395,6 +444,11 @@ impl RouterDriver {
     }
 }
 
+/// The time, as the timers of the runtime have it.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
 const ASTRAY: &str = "a box came for a route that is not bound";
 
 impl Future for RouterDriver {
@@ -405,7 +459,10 @@ impl Future for RouterDriver {
         this.look_for_close(cx);
         let mut more = false;
         if this.ending.is_none() {
-            match this.poll_reading(cx) {
+            let read = this.poll_reading(cx).and_then(|again| {
+                this.poll_deadlines(cx, !again && this.input.held.is_none()).map(|()| again)
+            });
+            match read {
                 Ok(again) => {
                     more = again;
                     this.poll_lookout(cx);

@@ -30,6 +30,10 @@ pub struct RouterLimits {
     /// Bytes that a route has queued before it has to wait for room. 64 KiB by default, for each
     /// route. Boxes are never cut, so a box more may wait.
     pub send_queue: usize,
+    /// The time that a peer may take to finish a box that it has begun, while it is read from. 60
+    /// seconds by default. It is looked at so often, so it may be twice as long. Over it, the connection
+    /// ends with [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout), and all routes with it.
+    pub box_timeout: Duration,
     /// The time that the end of the connection may take: sending what the routes have queued, and
     /// waiting until the peer has closed its side. 5 seconds by default, and a second at most when
     /// the peer is to blame for the end. What the peer goes on to send meanwhile is read and
@@ -44,6 +48,7 @@ setters!(RouterLimits {
     receive_queues: usize,
     stall_timeout: Duration,
     send_queue: usize,
+    box_timeout: Duration,
     close_timeout: Duration,
 });
 
@@ -56,6 +61,7 @@ impl Default for RouterLimits {
             receive_queues: 32 << 20,
             stall_timeout: Duration::from_secs(5),
             send_queue: 64 << 10,
+            box_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
         }
     }

@@ -3,9 +3,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
 use tracing::Span;
 
+use super::super::due::Due;
 use super::super::line::Line;
 use super::super::peer::{Handle, Peer};
 use super::super::shared::{Shared, Upgrading};
@@ -58,8 +58,7 @@ pub(crate) struct Driver {
     /// Whether the driver has let the other tasks run once since it last wrote.
     pub(super) yielded: bool,
     pub(super) timers: Timers,
-    /// Runs until the next of those.
-    pub(super) sleep: Option<Pin<Box<Sleep>>>,
+    pub(super) due: Due,
     /// Whether the peer is alive, where somebody asks.
     pub(super) liveness: Option<Liveness>,
     pub(super) pinger: Option<Pinger>,
@@ -147,7 +146,7 @@ impl Driver {
             yielded: false,
             liveness: Liveness::new(idle, first_box, pings, now, &mut timers),
             timers,
-            sleep: None,
+            due: Due::default(),
             pinger,
             passed: 0,
             held,

@@ -2,7 +2,6 @@
 
 use std::task::Context;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
 
 use super::clock::now;
 use super::pinger::ask;
@@ -26,16 +25,7 @@ impl Driver {
     /// When the connection is over.
     pub(super) fn poll_timers(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
         self.set_timers();
-        while let Some(next) = self.timers.next() {
-            let next = Instant::from_std(next);
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(next)));
-            if sleep.deadline() != next {
-                sleep.as_mut().reset(next);
-            }
-            if sleep.as_mut().poll(cx).is_pending() {
-                break;
-            }
-            let now = Instant::now().max(next).into_std();
+        while let Some(now) = self.due.poll(&self.timers, cx) {
             let mut more = false;
             while let Some(timer) = self.timers.take_due(now) {
                 more |= self.handle_timeout(timer, now)?;
