@@ -111,7 +111,10 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
-#![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(
+    not(all(feature = "testing", feature = "tokio")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 pub mod argument;
 pub mod blocking;
@@ -156,6 +159,7 @@ mod shorten;
 mod stack;
 #[cfg(feature = "tokio")]
 pub mod tcp;
+#[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;

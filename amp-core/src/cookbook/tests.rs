@@ -1,6 +1,12 @@
 //! Tests without sockets.
 //!
-//! [`testing`](crate::testing) has what they need. Everything is encoded and decoded as on a socket.
+//! [`testing`](crate::testing) has what they need, with the feature `testing`. Everything is encoded and
+//! decoded as on a socket.
+//!
+//! ```toml
+//! [dev-dependencies]
+//! amp-core = { version = "0.1", features = ["testing"] }
+//! ```
 //!
 //! A responder by itself, two peers that call each other, and a peer that misbehaves:
 //!

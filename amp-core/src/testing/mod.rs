@@ -1,4 +1,5 @@
-//! For tests of what is built on this crate.
+//! For tests of what is built on this crate: the feature `testing`, which belongs to a program's
+//! `[dev-dependencies]`.
 //!
 //! | | |
 //! |---|---|

@@ -1,6 +1,7 @@
 //! Tests without socket files, with descriptors.
 //!
-//! [`amp_core::testing`] connects peers in memory, which carries no descriptors: those are the kernel's. A
+//! [`amp_core::testing`], the feature `testing` of `amp-core`, connects peers in memory, which carries no
+//! descriptors: those are the kernel's. A
 //! pair of sockets that are connected from the start has no file, no name, and nothing to clean up:
 //!
 //! ```
