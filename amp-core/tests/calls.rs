@@ -102,7 +102,8 @@ async fn errors_are_typed_and_need_no_description() {
 async fn an_unhandled_command_is_answered_and_the_connection_stays() {
     for policy in [FailurePolicy::Stay, FailurePolicy::Close] {
         let prepare = |connection: amp_core::Connection| connection.responders(echoing());
-        let (_peer, mut script) = Script::start(|connection| prepare(connection).policy(policy));
+        let (_peer, mut script) =
+            Script::start(|connection| prepare(connection).failure_policy(policy));
         script.send_box([("_ask", "1"), ("_command", "Nope")]).await;
         let description = ("_error_description", "Unhandled Command: b'Nope'");
         script.expect([("_error", "1"), ("_error_code", "UNHANDLED"), description]).await;

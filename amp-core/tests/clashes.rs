@@ -56,8 +56,8 @@ async fn a_responder_replaces_one_of_the_same_command() {
         amp_core::testing::call_remote(&responders, users::Get {}).await.unwrap().by
     };
     assert_eq!(found(getting("b")(getting("a")(none()))).await, "b");
-    assert_eq!(found(getting("a")(none()).lane(getting("b"))).await, "b");
-    assert_eq!(found(getting("b")(none().lane(getting("a")))).await, "b");
+    assert_eq!(found(getting("a")(none()).group(getting("b"))).await, "b");
+    assert_eq!(found(getting("b")(none().group(getting("a")))).await, "b");
     let named = none()
         .respond_by_name("Get", echo)
         .respond_by_name("Get", |_| async { Ok(AmpBox::from_pairs([("by", "b")]).unwrap()) });
@@ -74,8 +74,8 @@ async fn commands_of_one_name_are_told_apart_at_once() {
     assert_eq!(clash(|| users().try_respond(try_get)), types);
     let get_then = |_: Context, _: files::Get| async { Ok(((), async {})) };
     assert_eq!(clash(|| users().respond_then(get_then)), types);
-    assert_eq!(clash(|| users().lane(|lane| lane.respond(get_file))), types);
-    assert_eq!(clash(|| users().in_order().respond(get_file)), types);
+    assert_eq!(clash(|| users().group(|group| group.respond(get_file).one_at_a_time())), types);
+    assert_eq!(clash(|| users().one_at_a_time().respond(get_file)), types);
     let [one, other] = ["one for the type clashes::users::Get", "one for the name"];
     let start = "there are two responders for the command \"Get\"";
     let said = clash(|| users().respond_by_name("Get", echo));
@@ -106,7 +106,7 @@ fn a_clash_says_where_it_is() {
         }
     }));
     let made = std::panic::catch_unwind(|| {
-        drop(getting("a")(none()).lane(|lane| lane.respond(get_file)));
+        drop(getting("a")(none()).group(|group| group.respond(get_file).one_at_a_time()));
     });
     std::panic::set_hook(hook);
     assert!(made.is_err());

@@ -38,13 +38,13 @@ fn nothing_happens(peer: &Peer, client: &Client, listener: TcpListener) {
     #[expect(unused_must_use)]
     responders().respond_by_name("Echo", echo);
     #[expect(unused_must_use)]
-    responders().lane(|lane| lane.fallback(echo));
+    responders().group(|group| group.fallback(echo).one_at_a_time());
     #[expect(unused_must_use)]
     WireLog::new().hide(["password"]);
     #[expect(unused_must_use)]
     Router::new(stream());
     #[expect(unused_must_use)]
-    Connector::new(|| async { Ok::<_, NoError>(Connection::new(stream())) }).wait();
+    Connector::new(|| async { Ok::<_, NoError>(Connection::new(stream())) }).wait_for_connection();
     #[expect(unused_must_use)]
     peer.call_remote(Other {});
     #[expect(unused_must_use)]

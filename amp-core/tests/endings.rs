@@ -250,8 +250,9 @@ fn ending_gracefully() -> Responders {
     let own = Responders::new(())
         .respond_by_name("OnItsOwnTask", |call| end(call, gracefully))
         .on_own_tasks();
-    let lane =
-        Responders::new(()).respond_by_name("InALane", |call| end(call, gracefully)).in_order();
+    let lane = Responders::new(())
+        .respond_by_name("InALane", |call| end(call, gracefully))
+        .one_at_a_time();
     let all = all.merge(own).unwrap().merge(lane).unwrap();
     #[cfg(feature = "tower")]
     let all = {

@@ -181,7 +181,7 @@ async fn what_a_responder_panicked_with_is_said_in_the_event_of_its_call() {
         (set().respond(taken), "Take", "read", "a panic: broken when read"),
         (set().respond_switch(switched), "Change", "", "a panic: broken switch"),
         (set().respond_by_name("S", string), "S", "", r"a panic: broken\nstring"),
-        (set().respond(later).in_order(), "Work", "", "a panic: broken later"),
+        (set().respond(later).one_at_a_time(), "Work", "", "a panic: broken later"),
     ] {
         assert_eq!(warned(responders, command, value).await, [expected]);
     }

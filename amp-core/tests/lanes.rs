@@ -99,7 +99,7 @@ fn in_lane(log: &Arc<Log>) -> Responders<Arc<Log>> {
         .respond(wait)
         .respond(note)
         .respond(panic)
-        .in_order()
+        .one_at_a_time()
         .respond_by_name("Echo", echo)
 }
 
@@ -263,8 +263,8 @@ async fn the_lanes_of_two_connections_are_two() {
 async fn two_lanes_of_one_connection_are_two() {
     let log = Log::new();
     let responders = Responders::new(Arc::clone(&log))
-        .lane(|lane| lane.respond(wait).respond(note))
-        .lane(|lane| lane.respond(work).fallback(echo))
+        .group(|group| group.respond(wait).respond(note).one_at_a_time())
+        .group(|group| group.respond(work).fallback(echo).one_at_a_time())
         .respond_by_name("Echo", echo);
     let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
     ask(&mut script, "1", "Wait", 1).await;
@@ -289,7 +289,7 @@ struct SwitchToNothing {
 
 impl ProtocolSwitch for SwitchToNothing {}
 
-fn with_switch(log: &Arc<Log>, in_order: bool) -> Responders<Arc<Log>> {
+fn with_switch(log: &Arc<Log>, one_at_a_time: bool) -> Responders<Arc<Log>> {
     let switching = Responders::new(Arc::clone(log)).respond_switch(
         |context: State, SwitchToNothing { refuse }| async move {
             context.state().push("switch".to_owned());
@@ -298,10 +298,10 @@ fn with_switch(log: &Arc<Log>, in_order: bool) -> Responders<Arc<Log>> {
         },
     );
     let lane = |lane: Responders<Arc<Log>>| lane.respond(wait).respond(work).respond(note);
-    if in_order {
-        lane(Responders::new(Arc::clone(log))).merge(switching).unwrap().in_order()
+    if one_at_a_time {
+        lane(Responders::new(Arc::clone(log))).merge(switching).unwrap().one_at_a_time()
     } else {
-        switching.lane(lane)
+        switching.group(|group| lane(group).one_at_a_time())
     }
 }
 

@@ -415,7 +415,8 @@ async fn policies_differ_in_what_follows_a_failure() {
     }
     for policy in [FailurePolicy::Stay, FailurePolicy::Close] {
         let responders = echoing().respond_by_name("Bug", panics);
-        let prepare = |connection: Connection| connection.policy(policy).responders(responders);
+        let prepare =
+            |connection: Connection| connection.failure_policy(policy).responders(responders);
         let (peer, mut script) = Script::start(prepare);
         // One write: the second call is in the buffer when the first one fails.
         let calls = [
@@ -445,8 +446,9 @@ async fn policies_differ_in_what_follows_a_failure() {
     }
     for command in ["Bug", "Nope"] {
         let responders = echoing().respond_by_name("Bug", panics);
-        let prepare =
-            |connection: Connection| connection.policy(FailurePolicy::Close).responders(responders);
+        let prepare = |connection: Connection| {
+            connection.failure_policy(FailurePolicy::Close).responders(responders)
+        };
         let (_peer, mut script) = Script::start(prepare);
         script.send_box([("_command", command)]).await;
         assert_eq!(script.receive().await, None, "one way, {command}");

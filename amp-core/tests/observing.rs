@@ -327,7 +327,8 @@ async fn a_level_that_is_not_enabled_has_no_spans() {
 async fn a_call_that_waits_in_a_lane_when_the_connection_ends_is_closed() {
     let (seen, _guard) = Seen::subscribe(Level::DEBUG);
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
-    let slow = Responders::new(()).respond_by_name("Slow", support::gated(gate.clone())).in_order();
+    let slow =
+        Responders::new(()).respond_by_name("Slow", support::gated(gate.clone())).one_at_a_time();
     let prepare = |connection: Connection| {
         connection.responders(slow).peer_address(PeerAddress::Name("unknown".into()))
     };

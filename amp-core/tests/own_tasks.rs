@@ -100,9 +100,12 @@ fn sets() -> Vec<(&'static str, Responders)> {
         ("one by its name", empty().respond_by_name("Relay", relay_by_name).on_own_tasks()),
         ("a fallback", empty().fallback(relay_by_name).on_own_tasks()),
         ("a part of a set", empty().respond_ping().merge(own()).unwrap()),
-        ("a lane of them", own().in_order()),
-        ("those of a lane", empty().respond(relay).in_order().on_own_tasks()),
-        ("a lane among others", empty().lane(|lane| lane.respond(relay).on_own_tasks())),
+        ("a lane of them", own().one_at_a_time()),
+        ("those of a lane", empty().respond(relay).one_at_a_time().on_own_tasks()),
+        (
+            "a lane among others",
+            empty().group(|group| group.respond(relay).on_own_tasks().one_at_a_time()),
+        ),
     ];
     #[cfg(feature = "tower")]
     let all = {
@@ -161,7 +164,7 @@ async fn a_lane_keeps_its_order() {
         Ok(())
     }
     let set = || Responders::new(Notes::default()).respond(note).respond(last);
-    for set in [set().in_order().on_own_tasks(), set().on_own_tasks().in_order()] {
+    for set in [set().one_at_a_time().on_own_tasks(), set().on_own_tasks().one_at_a_time()] {
         let (peer, _there) = pair(Responders::new(()), set);
         for n in 0..NOTES {
             peer.notify(Note { n }).await.unwrap();

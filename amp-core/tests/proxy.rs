@@ -298,7 +298,7 @@ async fn sets_with_a_fallback_for_switches_clash() {
     assert_eq!(clash.to_string(), expected);
     assert!(clash.command().is_none());
     let (_peer, mut script) = Script::start(|connection: Connection| {
-        connection.responders(Responders::new(()).merge(set()).unwrap().in_order())
+        connection.responders(Responders::new(()).merge(set()).unwrap().one_at_a_time())
     });
     script.send_box([("_ask", "1"), ("_command", "Any")]).await;
     // Its own peer is gone.

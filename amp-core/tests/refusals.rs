@@ -152,7 +152,7 @@ fn client(pairs: &'static [(&'static str, &'static str)]) -> (Client, Arc<Atomic
         });
         async { Ok::<_, NoError>(Connection::new(near)) }
     });
-    (client.backoff(backoff).wait().spawn(), calls)
+    (client.backoff(backoff).wait_for_connection().spawn(), calls)
 }
 
 #[tokio::test(start_paused = true)]
@@ -354,12 +354,12 @@ async fn what_a_proxy_hands_on_keeps_its_client_at_the_proxy() {
         tokio::spawn(far.run());
         async { Ok::<_, NoError>(Connection::new(near)) }
     });
-    let client = client.wait().spawn();
+    let client = client.wait_for_connection().spawn();
     let before = client.connected().await.unwrap();
     let error = client.call_remote(Plain {}).await.unwrap_err();
     assert!(matches!(&error, CallError::Remote(error) if error.code == "CLOSING"), "{error:?}");
     assert!(!error.is_safe_to_retry());
-    assert!(client.connected().await.unwrap().same_connection(&before) && !before.is_closed());
+    assert!(client.connected().await.unwrap().is_same_connection(&before) && !before.is_closed());
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ fn a_client_that_connects_again_is_called_from_anywhere() {
     let connect = || async { Err::<Connection, _>(io::Error::other("nobody is there")) };
     let client = {
         let _entered = runtime.enter();
-        Connector::new(connect).wait().spawn()
+        Connector::new(connect).wait_for_connection().spawn()
     };
     let not_connected = |ended: Result<(), CallError>| match ended {
         Err(CallError::NotConnected(error)) => error.kind(),
@@ -98,7 +98,7 @@ fn a_client_that_connects_again_is_called_from_anywhere() {
     let connected = || async { Ok::<_, io::Error>(Connection::new(answered())) };
     let client = {
         let _entered = runtime.enter();
-        Connector::new(connected).wait().call_timeout(LONG).spawn()
+        Connector::new(connected).wait_for_connection().call_timeout(LONG).spawn()
     };
     block_on(client.call_by_name("Echo", numbered(1)).into_future()).unwrap();
     block_on(client.notify(Note {}).into_future()).unwrap();

@@ -49,7 +49,7 @@ async fn a_set_may_end_with_its_connection() {
     let ending = endless(&["Plain"], &dropped)
         .merge(endless(&["OwnTask"], &dropped).on_own_tasks())
         .unwrap()
-        .merge(endless(&["Lane", "Behind"], &dropped).in_order())
+        .merge(endless(&["Lane", "Behind"], &dropped).one_at_a_time())
         .unwrap()
         .respond_by_name("Echo", echo);
     #[cfg(feature = "tower")]

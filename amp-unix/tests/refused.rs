@@ -219,7 +219,8 @@ fn many_calls_that_are_refused_together_leave_no_trace() {
 #[tokio::test]
 async fn an_answer_that_is_refused_ends_the_connection_where_failures_do() {
     let (near, far) = UnixStream::pair().unwrap();
-    let near = connection_over(refusing(near, &Arc::default())).policy(FailurePolicy::Close);
+    let near =
+        connection_over(refusing(near, &Arc::default())).failure_policy(FailurePolicy::Close);
     let peer = near.responders(responders(&Arc::default())).spawn();
     let other = connection(far).unwrap().spawn();
     let error = pass(&other, 1, false, true).await.unwrap_err();

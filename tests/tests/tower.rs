@@ -55,7 +55,7 @@ async fn descriptors_go_through_layers_services_and_clients() {
             connection(here)
         }
     })
-    .wait()
+    .wait_for_connection()
     .spawn();
     let given = client.call_remote(Return { file: file(b"client") }).await.unwrap();
     assert_eq!(content(given.file), "client");

@@ -126,7 +126,7 @@ impl Connection {
     }
 
     /// What a failing responder means for the connection. [`FailurePolicy::Stay`] by default.
-    pub fn policy(mut self, policy: FailurePolicy) -> Self {
+    pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
         self.settings.policy = policy;
         self
     }

@@ -159,7 +159,7 @@ impl Peer {
     }
 
     /// Whether both are handles of one connection.
-    pub fn same_connection(&self, other: &Peer) -> bool {
+    pub fn is_same_connection(&self, other: &Peer) -> bool {
         Arc::ptr_eq(self.shared(), other.shared())
     }
 

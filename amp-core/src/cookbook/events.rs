@@ -30,7 +30,7 @@
 //!         for peer in peers {
 //!             let sent = timeout(Duration::from_secs(1), peer.notify(event.clone())).await;
 //!             if !matches!(sent, Ok(Ok(()))) {
-//!                 self.0.lock().unwrap().retain(|other| !other.same_connection(&peer));
+//!                 self.0.lock().unwrap().retain(|other| !other.is_same_connection(&peer));
 //!             }
 //!         }
 //!     }
@@ -50,7 +50,7 @@
 //!     let _ = context.state().send(key).await;
 //!     Ok::<_, NoError>(())
 //! };
-//! let subscribes = Responders::new(events).respond(changed).in_order();
+//! let subscribes = Responders::new(events).respond(changed).one_at_a_time();
 //!
 //! let (peer, _there) = testing::pair(subscribes, publishes);
 //! peer.call_remote(Subscribe {}).await?;
@@ -60,7 +60,7 @@
 //! ```
 //!
 //! - **In order.** Events are received in the order in which they were sent, and their responders run
-//!   at the same time unless they are in a lane: [`Responders::in_order`].
+//!   at the same time unless they are in a lane: [`Responders::one_at_a_time`].
 //! - **Held back.** When as many responders run as
 //!   [`Limits::running_responders`](field@crate::Limits::running_responders) says, nothing more is read; the
 //!   buffers of the system fill, then the publisher's queue
@@ -74,4 +74,4 @@
 //!
 //! [`Peer`]: crate::Peer
 //! [`Peer::notify`]: crate::Peer::notify
-//! [`Responders::in_order`]: crate::Responders::in_order
+//! [`Responders::one_at_a_time`]: crate::Responders::one_at_a_time

@@ -73,7 +73,7 @@
 //! ```
 //!
 //! - The side that has the file can send instead: commands that are answered, as many at a time, to a
-//!   responder that is in a lane ([`Responders::in_order`](crate::Responders::in_order)).
+//!   responder that is in a lane ([`Responders::one_at_a_time`](crate::Responders::one_at_a_time)).
 //! - Where nothing else is to be said on a connection,
 //!   [`Peer::switch_protocol`](crate::Peer::switch_protocol) hands over the stream, to be copied with no
 //!   boxes around it.

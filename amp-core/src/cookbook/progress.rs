@@ -77,7 +77,7 @@
 //!     context.state().send_replace(page);
 //!     Ok::<_, NoError>(())
 //! };
-//! let caller = Responders::new(seen).respond(on_progress).in_order();
+//! let caller = Responders::new(seen).respond(on_progress).one_at_a_time();
 //! let renders = Responders::new(Jobs::default()).respond(render).respond(cancel);
 //! let (peer, _there) = testing::pair(caller, renders);
 //!

@@ -42,7 +42,7 @@
 //!     .address(address)
 //!     .on_connect(async |peer: Peer| peer.call_remote(Subscribe {}).await)
 //!     .call_timeout(Duration::from_secs(30))
-//!     .wait()
+//!     .wait_for_connection()
 //!     .spawn();
 //! // The connection is lost before the answer comes; the call is made again on the next one.
 //! client.call_remote(Set { key: "a".to_owned(), value: "b".to_owned() }).await?;
@@ -51,8 +51,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - Without [`wait`](crate::reconnect::Connector::wait), calls fail at once while there is no connection.
-//!   Each call can choose: `client.call_remote(..).wait()`, `.fail_fast()`.
+//! - Without [`wait_for_connection`](crate::reconnect::Connector::wait_for_connection), calls fail at once while there is no connection.
+//!   Each call can choose: `client.call_remote(..).wait_for_connection()`, `.fail_fast()`.
 //! - A call that is not `#[amp(idempotent)]` is never made twice; it fails, and
 //!   [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) says whether it was acted upon.
 //! - [`Client::watch`](crate::reconnect::Client::watch) shows when the connection comes and goes.

@@ -61,7 +61,7 @@ impl<T, E> Call<T, E> {
     }
 
     /// Waits for a connection while there is none.
-    pub fn wait(mut self) -> Self {
+    pub fn wait_for_connection(mut self) -> Self {
         self.options.wait = true;
         self
     }

@@ -31,7 +31,7 @@ impl Client {
     /// awaited.
     ///
     /// While there is no connection the call fails at once, or waits for one: see
-    /// [`Connector::wait`](super::Connector::wait), [`Call::wait`] and [`Call::fail_fast`]. Calls that
+    /// [`Connector::wait_for_connection`](super::Connector::wait_for_connection), [`Call::wait_for_connection`] and [`Call::fail_fast`]. Calls that
     /// wait are made in no particular order.
     ///
     /// A call that was sent, and whose connection was lost before the answer came, fails with

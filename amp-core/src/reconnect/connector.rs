@@ -99,7 +99,7 @@ impl Connector {
 
     /// Calls wait for the connection while there is none, unless they say otherwise with
     /// [`Call::fail_fast`](super::Call::fail_fast). By default they fail at once.
-    pub fn wait(mut self) -> Self {
+    pub fn wait_for_connection(mut self) -> Self {
         self.options.wait = true;
         self
     }

@@ -32,7 +32,7 @@
 //!     .on_connect(|peer| async move { peer.call_remote(Hello { version: 3 }).await })
 //!     .backoff(Backoff::default().cap(Duration::from_secs(10)))
 //!     .call_timeout(Duration::from_secs(30))
-//!     .wait()
+//!     .wait_for_connection()
 //!     .spawn();
 //!
 //! client.call_remote(Store { key: "a".into(), value: "b".into() }).await?;

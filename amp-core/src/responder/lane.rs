@@ -45,7 +45,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// # async fn status(_: Context<Lines>, _: Status) -> Result<(), NoError> { Ok(()) }
     /// // `status` is added later, and is answered while the others wait for each other.
     /// let responders =
-    ///     Responders::new(Lines::default()).respond(append).respond(clear).in_order().respond(status);
+    ///     Responders::new(Lines::default()).respond(append).respond(clear).one_at_a_time().respond(status);
     /// ```
     ///
     /// # What to know of lanes
@@ -71,39 +71,10 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// - A set that [replaces](crate::Peer::replace_responders) another one shares its lanes if it
     ///   was made from a clone of the same set.
     #[doc(alias("ordered", "sequential"))]
-    pub fn in_order(mut self) -> Self {
+    pub fn one_at_a_time(mut self) -> Self {
         let lane = LaneId::new();
         Arc::make_mut(&mut self.locator)
             .wrap(&|responder| Arc::new(InLane { lane, responder: Arc::clone(responder) }));
-        self
-    }
-
-    /// Adds responders that share one lane, as [`in_order`](Responders::in_order) describes it.
-    /// `add` gets an empty set with the state of this one.
-    ///
-    /// ```
-    /// # use amp_core::{Command, Context, NoError, Responders};
-    /// # #[derive(Command)] struct Create {}
-    /// # #[derive(Command)] struct Delete {}
-    /// # #[derive(Command)] struct Status {}
-    /// # async fn create(_: Context, _: Create) -> Result<(), NoError> { Ok(()) }
-    /// # async fn delete(_: Context, _: Delete) -> Result<(), NoError> { Ok(()) }
-    /// # async fn status(_: Context, _: Status) -> Result<(), NoError> { Ok(()) }
-    /// let responders = Responders::new(())
-    ///     .lane(|lane| lane.respond(create).respond(delete))
-    ///     .respond(status);
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// When this set has a responder for another command of the same name.
-    #[track_caller]
-    pub fn lane(mut self, add: impl FnOnce(Self) -> Self) -> Self {
-        let empty = Self { state: Arc::clone(&self.state), locator: Arc::default() };
-        let added = Arc::unwrap_or_clone(add(empty).in_order().locator);
-        if let Err(clash) = Arc::make_mut(&mut self.locator).add_all(added) {
-            clash.panic();
-        }
         self
     }
 }

@@ -50,7 +50,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// # What to know of it
     ///
     /// - Calls of different tasks begin in any order, unless the responders share a
-    ///   [lane](Responders::in_order), which keeps it either way.
+    ///   [lane](Responders::one_at_a_time), which keeps it either way.
     /// - Arguments are decoded on the task. Middleware that was put [around](Responders::layer) the
     ///   responders before begins where it did.
     /// - Each call counts as a [running responder](field@crate::Limits::running_responders) until it is

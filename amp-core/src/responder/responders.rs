@@ -69,7 +69,7 @@ pub struct Responders<S = ()> {
 ///     }
 /// }
 ///
-/// let responders = Responders::new(Calculator).command::<Sum>();
+/// let responders = Responders::new(Calculator).respond_by_state::<Sum>();
 /// ```
 pub trait Respond<C: Command>: Send + Sync + Sized + 'static {
     /// Answers one call.
@@ -158,13 +158,13 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.add_typed::<C>(Arc::new(then))
     }
 
-    /// Adds the responder that the state itself is for the command `C`.
+    /// Adds the responder that the state itself is for the command `C`, by its [`Respond`].
     ///
     /// # Panics
     ///
     /// As [`respond`](Responders::respond).
     #[track_caller]
-    pub fn command<C: Command>(self) -> Self
+    pub fn respond_by_state<C: Command>(self) -> Self
     where
         S: Respond<C>,
     {
@@ -260,6 +260,37 @@ impl<S: Send + Sync + 'static> Responders<S> {
             let schema = Reflected::new(text.to_string());
             async { Ok(schema) }
         })
+    }
+
+    /// Adds the responders that `add` puts into an empty set with the state of this one, for what is to
+    /// hold for them alone: [`one_at_a_time`](Responders::one_at_a_time),
+    /// [`on_own_tasks`](Responders::on_own_tasks),
+    /// [`end_with_connection`](Responders::end_with_connection), and layers.
+    ///
+    /// ```
+    /// # use amp_core::{Command, Context, NoError, Responders};
+    /// # #[derive(Command)] struct Create {}
+    /// # #[derive(Command)] struct Delete {}
+    /// # #[derive(Command)] struct Status {}
+    /// # async fn create(_: Context, _: Create) -> Result<(), NoError> { Ok(()) }
+    /// # async fn delete(_: Context, _: Delete) -> Result<(), NoError> { Ok(()) }
+    /// # async fn status(_: Context, _: Status) -> Result<(), NoError> { Ok(()) }
+    /// let responders = Responders::new(())
+    ///     .group(|group| group.respond(create).respond(delete).one_at_a_time())
+    ///     .respond(status);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When this set has a responder for another command of the same name.
+    #[track_caller]
+    pub fn group(mut self, add: impl FnOnce(Self) -> Self) -> Self {
+        let empty = Self { state: Arc::clone(&self.state), locator: Arc::default() };
+        let added = Arc::unwrap_or_clone(add(empty).locator);
+        if let Err(clash) = Arc::make_mut(&mut self.locator).add_all(added) {
+            clash.panic();
+        }
+        self
     }
 
     /// Adds the responders of another set, which keep the state of theirs.

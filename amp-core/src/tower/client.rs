@@ -15,7 +15,7 @@ use crate::reconnect::{Client, NotConnectedKind};
 /// It is ready while the client is connected and the queue of what is to be sent has room, so a
 /// balancer calls others in the meantime, and comes back to it. It fails once the client is closed:
 /// for good. Ready keeps no place: a connection may be lost before the call is made, which then
-/// waits or fails at once, as the client's [`wait`](crate::reconnect::Connector::wait) says.
+/// waits or fails at once, as the client's [`wait_for_connection`](crate::reconnect::Connector::wait_for_connection) says.
 pub struct ClientService {
     client: Client,
     waiting: Option<Readiness>,

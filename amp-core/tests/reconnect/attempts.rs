@@ -14,7 +14,9 @@ use crate::support::{self, settled};
 #[tokio::test(start_paused = true)]
 async fn no_call_is_made_before_the_hook_has_succeeded() {
     let (client, mut net) = Net::client([Does::Accept], |builder| {
-        builder.wait().on_connect(|peer| async move { peer.call_remote(Hello {}).await })
+        builder
+            .wait_for_connection()
+            .on_connect(|peer| async move { peer.call_remote(Hello {}).await })
     });
     let call = started(client.call_remote(Once { n: 1 })).await;
     let mut script = net.accept().await;
@@ -31,7 +33,7 @@ async fn no_call_is_made_before_the_hook_has_succeeded() {
 async fn a_hook_that_fails_closes_its_connection() {
     let (client, mut net) = Net::client([Does::Accept, Does::Accept, Does::Accept], |builder| {
         let mut count = 0;
-        builder.attempt_timeout(3 * SECOND).wait().on_connect(move |peer| {
+        builder.attempt_timeout(3 * SECOND).wait_for_connection().on_connect(move |peer| {
             count += 1;
             async move {
                 match count {
@@ -139,7 +141,7 @@ async fn the_next_attempt_does_not_wait_for_the_end_of_the_last_connection() {
     let strict: Settings = |connection| {
         let fails = |_, Hello {}| async { Err(Failure::<NoError>::other("it fails")) };
         let responders = Responders::new(()).try_respond(fails);
-        connection.responders(responders).policy(FailurePolicy::Close)
+        connection.responders(responders).failure_policy(FailurePolicy::Close)
     };
     let hello = [("_command", "Hello")];
     let hello = amp_core::AmpBox::from_pairs(hello).unwrap().to_bytes().to_vec();
@@ -149,8 +151,11 @@ async fn the_next_attempt_does_not_wait_for_the_end_of_the_last_connection() {
         (strict, vec![0xff; 4], "not AMP: it begins with"),
         (strict, hello, "closed after \"Hello\" failed with UNKNOWN"),
     ] {
-        let (client, mut net) =
-            Net::client_over([Does::Accept, Does::Accept], settings, Connector::wait);
+        let (client, mut net) = Net::client_over(
+            [Does::Accept, Does::Accept],
+            settings,
+            Connector::wait_for_connection,
+        );
         let mut first = net.accept().await;
         let last = client.connected().await.unwrap();
         if sent.is_empty() {

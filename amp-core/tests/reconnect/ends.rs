@@ -10,7 +10,8 @@ use crate::support::settled;
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_client_closes_what_it_has_left_too() {
-    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Connector::wait);
+    let (client, mut net) =
+        Net::client([Does::Accept, Does::Accept], Connector::wait_for_connection);
     let before = started(client.call_remote(Once { n: 0 })).await;
     let again = started(client.call_remote(Once { n: 1 })).await;
     let mut first = net.accept().await;
@@ -80,7 +81,8 @@ async fn a_dropped_client_stops_wherever_it_is() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_keeps_its_client() {
-    let (client, mut net) = Net::client([Does::Refuse, Does::Accept], Connector::wait);
+    let (client, mut net) =
+        Net::client([Does::Refuse, Does::Accept], Connector::wait_for_connection);
     let watch = client.watch();
     let call = started(client.call_remote(Once { n: 1 })).await;
     drop(client);
@@ -94,7 +96,8 @@ async fn a_call_keeps_its_client() {
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_client_fails_every_call() {
-    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Connector::wait);
+    let (client, mut net) =
+        Net::client([Does::Accept, Does::Accept], Connector::wait_for_connection);
     let mut script = net.accept().await;
     let once = started(client.call_remote(Once { n: 1 })).await;
     let again = started(client.call_remote(Again { n: 2 })).await;
@@ -120,7 +123,7 @@ async fn a_closed_client_fails_every_call() {
     client.connected().await.unwrap_err();
     assert_eq!(net.attempts(), 1);
 
-    let (client, _net) = Net::client([Does::Refuse], Connector::wait);
+    let (client, _net) = Net::client([Does::Refuse], Connector::wait_for_connection);
     let waiting = started(client.call_remote(Once { n: 1 })).await;
     client.close().await;
     let error = not_connected(waiting.await.unwrap());
@@ -130,7 +133,8 @@ async fn a_closed_client_fails_every_call() {
 #[test]
 fn a_runtime_that_ends_ends_the_client() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (client, _net) = runtime.block_on(async { Net::client([Does::Hang], Connector::wait) });
+    let (client, _net) =
+        runtime.block_on(async { Net::client([Does::Hang], Connector::wait_for_connection) });
     drop(runtime);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let error = runtime.block_on(async {

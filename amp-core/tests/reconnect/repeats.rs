@@ -12,7 +12,8 @@ use crate::support::{Script, settled};
 
 #[tokio::test(start_paused = true)]
 async fn a_call_is_not_sent_twice_unless_it_may_be() {
-    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Connector::wait);
+    let (client, mut net) =
+        Net::client([Does::Accept, Does::Accept], Connector::wait_for_connection);
     let once = started(client.call_remote(Once { n: 1 })).await;
     let again = started(client.call_remote(Again { n: 2 })).await;
     let string = started(client.call_by_name("Once", [("n", "3")])).await;
@@ -45,7 +46,8 @@ async fn a_call_is_not_sent_twice_unless_it_may_be() {
 
 #[tokio::test(start_paused = true)]
 async fn any_call_can_be_marked_as_one_that_may_be_sent_twice() {
-    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Connector::wait);
+    let (client, mut net) =
+        Net::client([Does::Accept, Does::Accept], Connector::wait_for_connection);
     let once = started(client.call_remote(Once { n: 1 }).idempotent()).await;
     net.accept().await.expect_call("Once").await;
     let mut second = net.accept().await;
@@ -57,7 +59,8 @@ async fn any_call_can_be_marked_as_one_that_may_be_sent_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_leaves_a_connection_that_the_peer_is_closing() {
-    let (client, mut net) = Net::client([Does::Accept, Does::Accept], Connector::wait);
+    let (client, mut net) =
+        Net::client([Does::Accept, Does::Accept], Connector::wait_for_connection);
     let before = started(client.call_remote(Once { n: 0 })).await;
     let once = started(client.call_remote(Once { n: 1 })).await;
     let string = started(client.call_by_name("Once", [("n", "2")])).await;
@@ -104,7 +107,7 @@ async fn a_call_that_was_never_sent_is_sent_later() {
         let limits = Limits::default().send_queue(1);
         async move { Ok::<_, NoError>(Connection::new(here).limits(limits)) }
     })
-    .wait()
+    .wait_for_connection()
     .spawn();
     client.connected().await.unwrap();
     client.notify(Note { n: 1 }).await.unwrap();
@@ -133,7 +136,8 @@ async fn a_call_that_was_never_sent_is_sent_later() {
 #[tokio::test(start_paused = true)]
 async fn a_call_is_sent_again_a_few_times_only() {
     let plan = [Does::Accept; 5];
-    let (client, mut net) = Net::client(plan, |builder| builder.wait().max_repeats(2));
+    let (client, mut net) =
+        Net::client(plan, |builder| builder.wait_for_connection().max_repeats(2));
     let call = started(client.call_remote(Again { n: 1 })).await;
     for _ in 0..3 {
         net.accept().await.expect_call("Again").await;
@@ -144,7 +148,7 @@ async fn a_call_is_sent_again_a_few_times_only() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_lost_and_cannot_be_sent_again_in_time_says_that_it_was_sent() {
-    let (client, mut net) = Net::client([Does::Accept], Connector::wait);
+    let (client, mut net) = Net::client([Does::Accept], Connector::wait_for_connection);
     let call = started(client.call_remote(Again { n: 1 }).timeout(20 * SECOND)).await;
     net.accept().await.expect_call("Again").await;
     let start = Instant::now();
@@ -164,7 +168,7 @@ async fn a_call_that_was_lost_and_finds_no_place_again_says_that_it_was_sent() {
         let limits = Limits::default().outstanding_calls(outstanding_calls);
         async move { Ok::<_, NoError>(Connection::new(here).limits(limits)) }
     })
-    .wait()
+    .wait_for_connection()
     .spawn();
     let one = started(client.call_remote(Again { n: 1 })).await;
     let other = started(client.call_remote(Again { n: 2 })).await;

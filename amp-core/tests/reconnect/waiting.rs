@@ -35,7 +35,7 @@ async fn without_a_connection_a_call_fails_at_once_and_says_why() {
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_while_connecting_fails() {
     let plan = [Does::Refuse, Does::Refuse, Does::Panic, Does::Accept];
-    let (client, mut net) = Net::client(plan, Connector::wait);
+    let (client, mut net) = Net::client(plan, Connector::wait_for_connection);
     let start = Instant::now();
     let call = started(client.call_remote(Once { n: 1 })).await;
     let mut script = net.accept().await;
@@ -48,7 +48,7 @@ async fn a_call_waits_while_connecting_fails() {
 #[tokio::test(start_paused = true)]
 async fn waiting_ends_with_the_time_of_the_call() {
     let (client, mut net) = Net::client([Does::Refuse, Does::Refuse, Does::Accept], |builder| {
-        builder.wait().call_timeout(2 * SECOND)
+        builder.wait_for_connection().call_timeout(2 * SECOND)
     });
     let start = Instant::now();
     let error = client.call_remote(Once { n: 1 }).await;
@@ -70,8 +70,9 @@ async fn waiting_ends_with_the_time_of_the_call() {
 
 #[tokio::test(start_paused = true)]
 async fn so_many_calls_wait_and_no_more() {
-    let (client, mut net) =
-        Net::client([Does::Refuse, Does::Accept], |builder| builder.wait().max_waiting(2));
+    let (client, mut net) = Net::client([Does::Refuse, Does::Accept], |builder| {
+        builder.wait_for_connection().max_waiting(2)
+    });
     let first = started(client.call_remote(Once { n: 1 })).await;
     let second = started(client.call_remote(Once { n: 2 })).await;
     let error = not_connected(client.call_remote(Once { n: 3 }).await);

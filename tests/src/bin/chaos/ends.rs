@@ -114,7 +114,11 @@ fn reconnecting(connect: &Connect, client: u32, kind: ClientKind) -> Reconnectin
         .address(address)
         .backoff(backoff)
         .on_connect(move |peer| async move { peer.call_remote(Hello { client }).await });
-    if kind == ClientKind::Waiting { connector.wait().spawn() } else { connector.spawn() }
+    if kind == ClientKind::Waiting {
+        connector.wait_for_connection().spawn()
+    } else {
+        connector.spawn()
+    }
 }
 
 async fn heed(context: Context<Arc<World>>, Heed { call }: Heed) -> Result<(), NoError> {

@@ -106,7 +106,7 @@ fn prepare(world: &Arc<World>) -> impl FnMut(Connection) -> Connection + use<> {
         connection
             .responders(responders.clone())
             .limits(limits)
-            .policy(policy)
+            .failure_policy(policy)
             .data(Known::default())
     }
 }

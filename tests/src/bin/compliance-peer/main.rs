@@ -52,7 +52,7 @@ async fn serve(Options { listen, policy, tls }: Options) -> io::Result<()> {
         responders = responders.merge(start_tls).map_err(io::Error::other)?;
     }
     let prepare = move |connection: Connection| {
-        connection.responders(responders.clone()).policy(policy).data(Notes::default())
+        connection.responders(responders.clone()).failure_policy(policy).data(Notes::default())
     };
     match listen {
         Address::Unix(path) => {
