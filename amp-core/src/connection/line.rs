@@ -60,7 +60,15 @@ impl Line {
 
     /// Writes some of what is being written, which is not empty.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut slices = [IoSlice::new(&[]); SLICES];
+        if self.writing.is_in_one_piece() {
+            self.poll_write_slices::<1>(cx)
+        } else {
+            self.poll_write_slices::<SLICES>(cx)
+        }
+    }
+
+    fn poll_write_slices<const N: usize>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut slices = [IoSlice::new(&[]); N];
         let (count, attachments) = self.writing.parts(&mut slices);
         debug_assert!(count > 0, "something is being written");
         let sent = ready!(self.transport.as_mut().poll_send(cx, &slices[..count], attachments))?;

@@ -154,7 +154,10 @@ impl Shared {
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
-        self.unlock(state);
+        let waits = state.driver.as_ref().map(|_| &state.situation);
+        if !state.core.concerns_nobody(waits) {
+            self.tell(state);
+        }
         result
     }
 
@@ -171,15 +174,16 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[inline]
-    fn unlock(&self, mut state: MutexGuard<'_, State>) {
+    /// Tells all whom the last change concerns, and drops what it has let go, with nothing locked.
+    #[inline(never)]
+    fn tell(&self, mut state: MutexGuard<'_, State>) {
         if let Some(wants) = state.core.poll_wants() {
             self.wants.store(wants.bits(), Ordering::SeqCst);
         }
-        let wanted =
-            state.driver.is_some() && !state.core.driver_wants(&state.situation).is_nothing();
-        let driver = if wanted { state.driver.take() } else { None };
-        let released = state.core.take_released();
+        let State { core, driver, situation, .. } = &mut *state;
+        let wakes = driver.is_some() && !core.driver_wants(situation).is_nothing();
+        let driver = if wakes { driver.take() } else { None };
+        let released = core.take_released();
         drop(state);
         if let Some(driver) = driver {
             driver.wake();

@@ -25,6 +25,7 @@ struct Watched {
 impl Watch {
     /// Creates a call begins. Whether its command is one of the program's own, or a name that came
     /// from elsewhere, is `known`.
+    #[inline]
     pub(crate) fn new(
         side: Side,
         command: &[u8],
@@ -88,11 +89,11 @@ impl Watch {
     }
 
     /// The call is over, unless it was before.
+    #[inline]
     pub(crate) fn end(&mut self, outcome: Outcome, code: Option<&[u8]>) {
-        if let Some(watched) = &mut self.0 {
+        if let Some(mut watched) = self.0.take() {
             watched.end(outcome, code);
         }
-        self.0 = None;
     }
 
     /// The call is over, unless it has an answer that is still to be read.

@@ -31,7 +31,12 @@ impl Admission {
     pub(crate) fn is_full(self, limits: &Limits, together: Option<&Together>) -> bool {
         self.all() >= limits.running_responders
             || self.bytes >= limits.running_bytes
-            || together.is_some_and(|all| all.is_full_for(self.all(), self.bytes))
+            || together.is_some_and(|together| self.is_full_among(together))
+    }
+
+    /// Whether the connections of its server leave no room for more.
+    pub(crate) fn is_full_among(self, together: &Together) -> bool {
+        together.is_full_for(self.all(), self.bytes)
     }
 
     /// How many responders run, with what runs after answers.

@@ -75,6 +75,12 @@ impl Outgoing {
         self.boxes
     }
 
+    /// Whether all bytes that wait lie behind each other, as those of small boxes do.
+    #[inline]
+    pub(crate) fn is_in_one_piece(&self) -> bool {
+        self.segments.is_empty()
+    }
+
     /// The bytes that come first, in as many of `slices` as are needed or there are; how many
     /// those are, and the attachments that must be sent with the first of them.
     pub fn parts<'a>(
@@ -82,6 +88,15 @@ impl Outgoing {
         slices: &mut [IoSlice<'a>],
     ) -> (usize, &'a mut VecDeque<Attachment>) {
         let mut room = self.send_ahead();
+        if self.is_in_one_piece() {
+            let part = &self.tail[..self.tail.len().min(room)];
+            let slice = slices.first_mut().filter(|_| !part.is_empty());
+            let count = slice.map_or(0, |slice| {
+                *slice = IoSlice::new(part);
+                1
+            });
+            return (count, &mut self.ahead);
+        }
         let parts = self.segments.iter().map(|segment| &segment[..]).chain([&self.tail[..]]);
         let parts = parts.map_while(|part| {
             let part = &part[..part.len().min(room)];
@@ -163,13 +178,13 @@ impl Outgoing {
             }
             self.segments.pop_front();
         }
-        self.tail.advance(sent);
-        if self.tail.is_empty() {
+        if sent < self.tail.len() {
+            self.tail.advance(sent);
+        } else {
+            self.tail.clear();
             // It may be the end of a larger one, of which the rest was sent on its own.
             if self.tail.try_reclaim(KEPT + 1) {
                 self.tail = BytesMut::new();
-            } else {
-                self.tail.clear();
             }
         }
     }
@@ -228,7 +243,9 @@ impl Outgoing {
     pub(super) fn push(&mut self, head: impl FnOnce(&mut BytesMut), body: &mut Body) {
         let start = self.len;
         let attachments = body.attachments.len();
-        self.attachments.extend(body.attachments.drain(..));
+        if attachments > 0 {
+            self.attachments.extend(body.attachments.drain(..));
+        }
         self.boxes += 1;
         let before = self.tail.len();
         head(&mut self.tail);

@@ -53,6 +53,7 @@ impl End {
     }
 
     /// Whether there is no sign of an end.
+    #[inline]
     pub(crate) fn is_far(&self) -> bool {
         matches!(self.phase, Phase::Open) && self.broken.is_none()
     }

@@ -58,6 +58,7 @@ impl<H: Host> Switch<H> {
     }
 
     /// Whether there is none, and there was none that has replaced the transport.
+    #[inline]
     pub(crate) fn is_far(&self) -> bool {
         matches!(self.stage, Stage::None) && !self.replaced
     }

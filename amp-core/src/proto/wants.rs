@@ -120,3 +120,13 @@ pub(crate) struct Situation {
     /// Whether it waits for the stream, which a caller has.
     pub(crate) line: bool,
 }
+
+impl Situation {
+    /// Whether a driver waits for what is queued and for what happens to the connection, and for
+    /// nothing else. Without a switch and a sign of the end only what is queued wakes it then.
+    #[inline]
+    pub(crate) const fn is_usual(&self) -> bool {
+        let waits = self.paused || self.boundary || self.refused || self.line;
+        self.writing == 0 && self.calls == 0 && !waits
+    }
+}

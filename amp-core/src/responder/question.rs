@@ -38,6 +38,7 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    #[inline]
     pub(crate) fn new(
         peer: Peer,
         call: &IncomingCall,
@@ -125,6 +126,7 @@ struct Lent {
 }
 
 impl Asked {
+    #[inline]
     fn new(peer: Peer, call: &IncomingCall, number: Option<BoxNumber>, asks_switch: bool) -> Self {
         let watch = peer.shared().watch(Side::Answering, call.command(), false);
         let tag = call.tag().map(|tag| {

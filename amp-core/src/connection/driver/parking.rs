@@ -11,7 +11,7 @@ impl Driver {
     /// looks at everything before it waits. `false` while a caller has the line, who wakes the driver
     /// when that is back.
     pub(super) fn go_to_work(&mut self, cx: &Context<'_>) -> bool {
-        let Self { shared, lending, line, stand_in, waker, .. } = self;
+        let Self { shared, lending, line, stand_in, waker, queued, .. } = self;
         // Wakers are dropped with nothing locked.
         let (works, _stale) = shared.with(|state| {
             if *lending == Lending::Lent {
@@ -22,6 +22,7 @@ impl Driver {
                 *stand_in = Some(std::mem::replace(line, back));
                 *lending = Lending::Kept;
             }
+            *queued = !state.core.outgoing().is_empty();
             let waker = state.driver.take().map(|driver| waker.replace(driver));
             (true, waker.flatten())
         });
@@ -39,10 +40,11 @@ impl Driver {
         // what it has read ahead. And where a switch was asked for, or has replaced the
         // transport, only the driver writes.
         let idle = self.inbound.reading() == Reading::Done && self.inbound.is_idle();
-        let Self { shared, lending, line, stand_in, waker: kept, .. } = self;
+        let Self { shared, lending, line, stand_in, waker: kept, queued, .. } = self;
         shared.with(|state| {
             if !state.core.driver_wants(&situation).is_nothing() {
                 *kept = Some(waker);
+                *queued = true;
                 return false;
             }
             state.driver = Some(waker);

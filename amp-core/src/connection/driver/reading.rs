@@ -78,7 +78,7 @@ impl Driver {
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Result<Option<bool>, CloseReason> {
         let usual = self.inbound.is_idle()
             && !self.shared.wants(Wants::LOOK)
-            && !self.busy.is_full(&self.shared.settings);
+            && !self.busy.is_full(self.shared.settings.together.as_deref());
         if usual {
             self.inbound.end_ahead();
         } else {
@@ -192,7 +192,10 @@ impl Driver {
             self.stint.received(boxes.len());
             // A user's code may say so, so it is asked while nothing is locked.
             let asks_switch = boxes.first().is_some_and(|ampbox| self.locator.is_switch(ampbox));
-            let (sorted, handled) = shared.with(|state| inbound.sort(&mut state.core, asks_switch));
+            let (sorted, handled) = shared.with(|state| {
+                self.queued |= !state.core.outgoing().is_empty();
+                inbound.sort(&mut state.core, asks_switch)
+            });
             self.drop_unwanted(sorted);
             handled?;
             if self.shared.wants(Wants::BOUNDARY) {
@@ -223,11 +226,16 @@ impl Driver {
         }
     }
 
+    #[inline]
     fn receive_attachments(&mut self) -> Result<(), CloseReason> {
-        let Self { shared, input, timers, .. } = self;
-        if input.attachments.is_empty() {
+        if self.input.attachments.is_empty() {
             return Ok(());
         }
+        self.keep_attachments()
+    }
+
+    fn keep_attachments(&mut self) -> Result<(), CloseReason> {
+        let Self { shared, input, timers, .. } = self;
         let (limits, now) = (&shared.settings.limits, now());
         let limit = limits.unclaimed_attachments;
         let (first, over) = shared.with(|state| {
@@ -267,6 +275,7 @@ impl Driver {
     }
 
     /// Counts what is held among all that the server holds, and fails when it is too much of that.
+    #[inline]
     pub(super) fn count_held(&mut self) -> Result<(), CloseReason> {
         // What is queued leaves with this turn, unless something holds it back.
         let leaves = self.line.writing.is_empty() && !self.shared.wants(Wants::EVENTFUL);

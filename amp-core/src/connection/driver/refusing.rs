@@ -28,6 +28,8 @@ impl Driver {
             self.line.failed = Some(RefusedAttachment { error, one }.into());
             return Ok(false);
         };
+        // What comes of the answers that are taken back is queued.
+        self.queued = true;
         let mut queued = Outgoing::default();
         let (behind, awaits_room, held) = shared.with(|state| {
             let core = &mut state.core;

@@ -11,21 +11,28 @@ use super::super::counted::Running;
 use super::super::polling::Polling;
 use super::super::settings::Settings;
 use super::super::shared::Shared;
-use crate::proto::{Admission, Received, Refusal};
+use crate::proto::{Admission, Limits, Received, Refusal, Together};
 use crate::responder::{Locator, Question};
 
 /// What a connection answers already, as it was when the driver last looked.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Busy {
-    pub(super) admission: Admission,
+    admission: Admission,
+    /// Whether it answers as many calls as it may by its own limits.
+    full: bool,
     /// Whether it is about to end, and answers nothing more.
-    pub(super) closing: bool,
+    closing: bool,
 }
 
 impl Busy {
+    pub(super) fn new(admission: Admission, closing: bool, limits: &Limits) -> Self {
+        Self { admission, full: admission.is_full(limits, None), closing }
+    }
+
     /// Whether as many responders run as may before no more calls are read.
-    pub(super) fn is_full(self, settings: &Settings) -> bool {
-        self.admission.is_full(&settings.limits, settings.together.as_deref())
+    #[inline]
+    pub(super) fn is_full(self, together: Option<&Together>) -> bool {
+        self.full || together.is_some_and(|together| self.admission.is_full_among(together))
     }
 
     /// Whether the next call is begun, of so many bytes.

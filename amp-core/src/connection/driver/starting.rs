@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::peer::Peer;
-use super::running::begin;
+use super::running::{Busy, begin};
 use super::state::Driver;
 use crate::error::CloseReason;
 use crate::proto::{Received, Refusal, Wants};
@@ -15,7 +15,7 @@ impl Driver {
     /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
         while !self.inbound.is_idle() && !self.stint.is_over() {
-            let full = self.busy.is_full(&self.shared.settings);
+            let full = self.busy.is_full(self.shared.settings.together.as_deref());
             if full || self.shared.wants(Wants::CROWDED | Wants::LOOK) {
                 self.look();
                 if !self.may_start() {
@@ -23,6 +23,7 @@ impl Driver {
                 }
             }
             if let Some(received) = self.inbound.next_call() {
+                self.queued = true;
                 self.stint.before_call();
                 self.start_responder(&received)?;
                 self.stint.after_call(received.call.ampbox().size());
@@ -36,7 +37,8 @@ impl Driver {
     pub(super) fn look(&mut self) {
         let Self { shared, busy, .. } = self;
         let replaced = shared.with(|state| {
-            (busy.admission, busy.closing) = state.core.look();
+            let (admission, closing) = state.core.look();
+            *busy = Busy::new(admission, closing, &state.core.limits);
             state.replaced.take()
         });
         // Those that were there before are dropped here, and their state is the user's.
@@ -46,6 +48,7 @@ impl Driver {
     }
 
     /// Whether a call waits whose responder may start.
+    #[inline]
     pub(super) fn may_start(&self) -> bool {
         if self.inbound.is_idle() {
             return false;

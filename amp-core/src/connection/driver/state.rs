@@ -55,6 +55,9 @@ pub(crate) struct Driver {
     pub(super) stint: Stint,
     /// Whether anything is to run when what is being written has been written.
     pub(super) awaited: bool,
+    /// Whether something may be queued: something was when the driver last looked, or the driver has
+    /// done since then what queues something. It looks at all that is queued before it waits.
+    pub(super) queued: bool,
     /// Whether the driver has let the other tasks run once since it last wrote.
     pub(super) yielded: bool,
     pub(super) timers: Timers,
@@ -143,6 +146,7 @@ impl Driver {
             inbound: Inbound::new(shared.settings.limits.boxes),
             stint: Stint::default(),
             awaited: false,
+            queued: true,
             yielded: false,
             liveness: Liveness::new(idle, first_box, pings, now, &mut timers),
             timers,

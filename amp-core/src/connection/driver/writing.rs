@@ -46,9 +46,13 @@ impl Driver {
         }
         for _ in 0..TURNS {
             if self.line.writing.is_empty() {
-                let Self { shared, line, yielded, .. } = self;
+                if !self.queued {
+                    break;
+                }
+                let Self { shared, line, yielded, queued, .. } = self;
                 let transmit =
                     shared.with(|state| state.core.poll_transmit(&mut line.writing, *yielded));
+                *queued = matches!(transmit, Transmit::Later);
                 match transmit {
                     Transmit::Nothing => break,
                     Transmit::Later => {
@@ -114,11 +118,16 @@ impl Driver {
     }
 
     /// Fails when too much waits to be sent.
+    #[inline]
     pub(super) fn check_queue(&self) -> Result<(), CloseReason> {
         if self.line.writing.is_empty() && !self.shared.wants(Wants::EVENTFUL) {
             // Nothing is held back.
             return Ok(());
         }
+        self.check_waiting()
+    }
+
+    fn check_waiting(&self) -> Result<(), CloseReason> {
         let situation = self.situation();
         self.shared.peek(|state| state.core.check_queue(&situation))
     }

@@ -33,6 +33,7 @@ pub(crate) struct GivenUp<H: Host> {
 impl<W, H: Host> Core<W, H> {
     /// How a call has come out, once it has. It is then over. An answer that has arrived counts, even if
     /// the connection has ended since.
+    #[inline]
     pub(crate) fn poll_answer(&mut self, id: CallId) -> Option<Outcome> {
         if let Some(answer) = self.take_answer(id) {
             let number = self.unclaimed.take_answer(id);

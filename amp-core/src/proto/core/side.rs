@@ -351,6 +351,7 @@ impl<W, H: Host> Core<W, H> {
     /// # Errors
     ///
     /// When it means nothing, which ends the connection.
+    #[inline]
     pub fn handle_box(&mut self, ampbox: AmpBox) -> Result<Event<W>, ProtocolError> {
         self.counters.boxes_received += 1;
         self.counters.bytes_received += ampbox.size() as u64;
@@ -372,6 +373,7 @@ impl<W, H: Host> Core<W, H> {
         Err(ProtocolError::NoKind { pairs: ampbox.len() })
     }
 
+    #[inline]
     fn answered(&mut self, tagged: Tagged, answer: impl FnOnce() -> Answer) -> Event<W> {
         match tagged {
             Tagged::Outstanding(id) if self.switch.is_asked_by(id) => {
@@ -396,6 +398,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Takes the answer of a call, once it is there. The call is then over.
+    #[inline]
     pub fn take_answer(&mut self, id: CallId) -> Option<Answer> {
         if !matches!(self.calls.get_mut(id)?, Waiting::Done(_)) {
             return None;
@@ -502,6 +505,7 @@ impl<W, H: Host> Core<W, H> {
     /// Takes what is queued, to be written. When more than one call is outstanding it is first left for
     /// a moment, unless whoever writes has `waited`: others are about to call too, and what they queue
     /// goes out with the same write. A lone call has nobody to wait for.
+    #[inline]
     pub(crate) fn poll_transmit(&mut self, writing: &mut Outgoing, waited: bool) -> Transmit {
         if self.outgoing.is_empty() {
             return Transmit::Nothing;

@@ -7,40 +7,86 @@ use crate::proto::released::Released;
 use crate::proto::wants::{Situation, Wants};
 
 impl<W, H: Host> Core<W, H> {
+    /// Whether the last changes concern nobody: neither those who use the connection, nor a driver that
+    /// waits. Most do not, and this is all that has to be found out then.
+    #[inline]
+    pub(crate) fn concerns_nobody(&self, waits: Option<&Situation>) -> bool {
+        let sleeps =
+            |situation: &Situation| situation.is_usual() && self.usual_driver_wants().is_nothing();
+        self.is_uneventful()
+            && self.usual_wants() == self.published
+            && self.released.is_none()
+            && waits.is_none_or(sleeps)
+    }
+
+    #[inline]
+    fn own_wants(&self) -> Wants {
+        Wants::LOOK.when(self.news) | Wants::ORDINALS.when(self.awaits_ordinals)
+    }
+
+    /// Those that there are where the connection [is uneventful](Self::is_uneventful).
+    #[inline]
+    fn usual_wants(&self) -> Wants {
+        let (bytes, boxes) = (self.outgoing.len(), self.outgoing.boxes());
+        let has_room = bytes < self.limits.send_queue && boxes < self.limits.send_queue_boxes;
+        self.own_wants() | Wants::CROWDED.when(!has_room)
+    }
+
     /// What those who use the connection are to know of it without a lock, if that has changed.
     #[inline]
     pub(crate) fn poll_wants(&mut self) -> Option<Wants> {
-        let wants = Wants::CROWDED.when(!self.has_room())
-            | Wants::LOOK.when(self.news)
-            | Wants::ORDINALS.when(self.awaits_ordinals)
-            | self.events();
+        let wants = if self.is_uneventful() {
+            self.usual_wants()
+        } else {
+            self.own_wants() | Wants::CROWDED.when(!self.has_room()) | self.events()
+        };
         (wants != self.published).then(|| {
             self.published = wants;
             wants
         })
     }
 
-    #[inline]
+    #[cold]
     fn events(&self) -> Wants {
         let switch = if self.switch.is_far() {
             Wants::NOTHING
         } else {
-            Wants::EVENTFUL
-                | Wants::BOUNDARY.when(self.switch.ends_boxes())
+            Wants::BOUNDARY.when(self.switch.ends_boxes())
                 | Wants::SWITCH_ASKED.when(self.switch.is_asked())
                 | Wants::DECIDING.when(self.switch.is_deciding())
                 | Wants::BYTES_ONLY.when(self.switch.has_replaced())
         };
-        switch | Wants::EVENTFUL.when(!self.end.is_far())
+        switch | Wants::EVENTFUL
     }
 
-    /// Whether there is nothing to the connection but calls and answers.
+    /// Whether there is nothing to the connection but calls and answers. Then nothing is held back.
+    #[inline]
     pub(crate) fn is_uneventful(&self) -> bool {
-        self.events().is_nothing()
+        let uneventful = self.switch.is_far() && self.end.is_far();
+        debug_assert!(!uneventful || self.held.is_none());
+        uneventful
     }
 
     /// What there is to do for a driver that waits.
+    #[inline]
     pub(crate) fn driver_wants(&self, situation: &Situation) -> Wants {
+        if self.is_uneventful() && situation.is_usual() {
+            let wants = self.usual_driver_wants();
+            debug_assert_eq!(wants, self.all_driver_wants(situation));
+            return wants;
+        }
+        self.all_driver_wants(situation)
+    }
+
+    /// What there is to do for a driver whose situation [is usual](Situation::is_usual), where the
+    /// connection [is uneventful](Self::is_uneventful).
+    #[inline]
+    fn usual_driver_wants(&self) -> Wants {
+        Wants::WRITE.when(!self.outgoing.is_empty())
+    }
+
+    #[inline(never)]
+    fn all_driver_wants(&self, situation: &Situation) -> Wants {
         let queued = self.queued();
         let mut wants = Wants::WRITE.when(situation.writing == 0 && !self.outgoing.is_empty())
             | Wants::LIMIT.when(!situation.silent && self.holds_too_much(situation))

@@ -166,6 +166,13 @@ impl Side {
     /// the driver is woken if there is something for it to do, and so is whom else it concerns.
     pub(super) fn with<R>(&mut self, change: impl FnOnce(&mut Core<usize, Hosted>) -> R) -> R {
         let result = change(&mut self.core);
+        if !self.core.concerns_nobody(self.parked.as_ref()) {
+            self.tell();
+        }
+        result
+    }
+
+    fn tell(&mut self) {
         if let Some(wants) = self.core.poll_wants() {
             self.public = wants;
         }
@@ -183,7 +190,6 @@ impl Side {
                 self.finish_after();
             }
         }
-        result
     }
 
     /// What runs after an answer is done.
