@@ -10,6 +10,7 @@ use super::AmpBox;
 use super::pairs::Pairs;
 
 /// The pairs of a box, in ascending order of their keys: what [`AmpBox::iter`] returns.
+#[derive(Clone)]
 pub struct AmpBoxIter<'a>(Pairs<'a>);
 
 impl<'a> Iterator for AmpBoxIter<'a> {
@@ -36,7 +37,7 @@ impl fmt::Debug for AmpBoxIter<'_> {
 }
 
 /// The pairs of a box, in ascending order of their keys. They share its memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AmpBoxIntoIter(vec::IntoIter<(Bytes, Bytes)>);
 
 impl Iterator for AmpBoxIntoIter {

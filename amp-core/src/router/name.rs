@@ -6,7 +6,7 @@ use crate::shorten::Shortened;
 /// The name of a route: text, or nothing at all for the [`DEFAULT`](RouteName::DEFAULT) route.
 ///
 /// On the wire it is the value of the key [`_route`](crate::keys::ROUTE), in UTF-8.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteName(Option<Arc<str>>);
 
 impl RouteName {
