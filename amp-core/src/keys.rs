@@ -17,7 +17,7 @@ pub const ERROR_DESCRIPTION: &[u8] = b"_error_description";
 /// ignore it. It is not reserved, since boxes of errors have no arguments: a command may have an
 /// argument of this name.
 pub const NOT_ACTED_UPON: &[u8] = b"_not_acted_upon";
-/// Which of many conversations on one connection the box belongs to. Not reserved: only
+/// The name of the conversation that the box belongs to, of many on one connection. Not reserved: only
 /// connections that are [routed](crate::router) give it a meaning, as those of epsilon do.
 pub const ROUTE: &[u8] = b"_route";
 

@@ -237,7 +237,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The peer has logged in: from the next call on `responders` answer it, in place of those that
+    /// Logs the peer in: from the next call on `responders` answer it, in place of those that
     /// did before. See [`Peer::replace_responders`].
     pub fn succeed<S>(mut self, responders: Responders<S>) {
         self.succeeded = true;

@@ -274,7 +274,7 @@ impl<L: Listener> Serve<L> {
         self
     }
 
-    /// How many responders may run at once for all connections together, of those that have to wait.
+    /// Sets how many responders may run at once for all connections together, of those that have to wait.
     /// 65 536 by default. A connection with as many as are left for all is not read from, as at
     /// [`running_responders`](field@crate::Limits::running_responders); and where reading has to go on its
     /// calls are refused, as at

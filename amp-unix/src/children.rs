@@ -6,7 +6,7 @@ use tokio::net::unix::pipe;
 
 use crate::connection_over;
 
-/// A connection to a child process that is about to be started, and the child's end of it. It
+/// Creates a connection to a child process that is about to be started, and the child's end of it. It
 /// carries descriptors, both ways.
 ///
 /// The child gets its end as its standard input, and takes it with
@@ -64,7 +64,7 @@ pub fn socketpair() -> io::Result<(Connection, OwnedFd)> {
     Ok((connection_over(UnixStream::from_std(near)?), far.into()))
 }
 
-/// A connection over two pipes to a child process that is about to be started, and the child's ends
+/// Creates a connection over two pipes to a child process that is about to be started, and the child's ends
 /// of them. Pipes carry no descriptors.
 ///
 /// The workers of Twisted's `trial`, and the children of `ampoule`, read from 3 and write to 4, as

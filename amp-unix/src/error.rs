@@ -30,9 +30,9 @@ pub enum DescriptorError {
          have opened descriptors: an option of the socket asks for it"
     )]
     UnknownControlData {
-        /// Its level: `SOL_SOCKET`, say.
+        /// The level of the data: `SOL_SOCKET`, say.
         level: i32,
-        /// Its type.
+        /// The type of the data.
         kind: i32,
     },
     /// More descriptors of this user are on their way, sent and not yet received, than a process

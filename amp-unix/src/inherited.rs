@@ -92,7 +92,7 @@ pub fn pipes(reader: RawFd, writer: RawFd) -> io::Result<Connection> {
     Ok(Connection::from_halves(from, to))
 }
 
-/// A connection over an inherited Unix socket that is connected, such as the other end of a
+/// Creates a connection over an inherited Unix socket that is connected, such as the other end of a
 /// [`socketpair`](crate::socketpair). It carries descriptors.
 ///
 /// The peer's [`PeerCredentials`] are data of the connection where the system knows them. For a
@@ -148,7 +148,7 @@ pub fn listen_fds() -> io::Result<Vec<ListenFd>> {
     .collect()
 }
 
-/// One descriptor of [`listen_fds`].
+/// A descriptor of [`listen_fds`].
 #[derive(Debug)]
 pub struct ListenFd {
     number: RawFd,
@@ -157,7 +157,7 @@ pub struct ListenFd {
 }
 
 impl ListenFd {
-    /// Its name: what `FileDescriptorName=` says, or the name of the `.socket` unit. It is
+    /// Returns the name: what `FileDescriptorName=` says, or the name of the `.socket` unit. It is
     /// `unknown` when there are no names.
     pub fn name(&self) -> &str {
         &self.name

@@ -153,7 +153,7 @@ impl UnixSocketListener {
         self
     }
 
-    /// The next client that is admitted, as a stream. As a [`Connection`], it comes from
+    /// Waits for the next client that is admitted, as a stream. As a [`Connection`], it comes from
     /// [`Listener::accept`].
     ///
     /// # Errors

@@ -82,7 +82,7 @@ const SHORT_IS_EXHAUSTED: bool = cfg!(any(target_os = "linux", target_os = "andr
 pub struct Moved {
     /// The number of bytes.
     pub bytes: usize,
-    /// Whether nothing more can be moved now on a stream socket: the same call again would say
+    /// True if nothing more can be moved now on a stream socket: the same call again would say
     /// [`WouldBlock`](io::ErrorKind::WouldBlock), and one that waits for readiness need not make
     /// it. `false` means that it is not known.
     pub exhausted: bool,

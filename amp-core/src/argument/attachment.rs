@@ -10,7 +10,7 @@ use super::{DecodeError, EncodeError};
 /// which kind it carries, if any; a box names an attachment by its ordinal.
 pub type Attachment = Arc<dyn Any + Send + Sync>;
 
-/// Which attachments a transport carries.
+/// The kind of attachments that a transport carries.
 #[derive(Clone, Copy, Debug)]
 pub struct AttachmentKind {
     id: TypeId,
@@ -23,12 +23,12 @@ impl AttachmentKind {
         Self { id: TypeId::of::<T>(), name }
     }
 
-    /// What such an attachment is called in messages.
+    /// Returns what such an attachment is called in messages.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Whether `attachment` is of this kind.
+    /// Returns whether `attachment` is of this kind.
     pub fn fits(&self, attachment: &Attachment) -> bool {
         (**attachment).type_id() == self.id
     }
@@ -43,7 +43,7 @@ impl PartialEq for AttachmentKind {
 
 impl Eq for AttachmentKind {}
 
-/// Where the hooks of an argument leave attachments to send and find those that were received.
+/// The place where the hooks of an argument leave attachments to send and find those that were received.
 pub trait Attachments {
     /// The kind that is carried, if any.
     fn kind(&self) -> Option<AttachmentKind>;

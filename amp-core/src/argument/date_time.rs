@@ -56,7 +56,7 @@ pub struct DateTime {
     pub second: u8,
     /// From 0 to 999 999.
     pub microsecond: u32,
-    /// What the time of day is ahead of UTC, in minutes: from -1439 to 1439.
+    /// The minutes by which the time of day is ahead of UTC, from -1439 to 1439.
     pub offset: i16,
 }
 

@@ -50,7 +50,7 @@ pub struct Decimal {
     pub(super) exponent: i64,
 }
 
-/// What a [`Decimal`] is.
+/// The kind of a [`Decimal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DecimalKind {
     /// A number.
@@ -63,7 +63,7 @@ pub enum DecimalKind {
     SignallingNan,
 }
 
-/// Why there is no [`Decimal`], or none of another type for it.
+/// The reason why there is no [`Decimal`], or none of another type for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecimalError {
@@ -90,7 +90,7 @@ impl Decimal {
         Self { negative, kind, digits: String::new(), exponent: 0 }
     }
 
-    /// The number `digits` times ten to the power of `exponent`, or the negative of it. Zeros in
+    /// Returns the number `digits` times ten to the power of `exponent`, or the negative of it. Zeros in
     /// front of the digits mean nothing and are left out.
     ///
     /// # Errors
@@ -113,23 +113,23 @@ impl Decimal {
         Ok(Self { negative, kind: DecimalKind::Finite, digits: digits.to_owned(), exponent })
     }
 
-    /// What it is.
+    /// Returns whether this is a number, an infinity or a NaN.
     pub fn kind(&self) -> DecimalKind {
         self.kind
     }
 
-    /// Whether it has the sign `-`, which zeros and NaNs can have too.
+    /// Returns whether the sign is `-`, which zeros and NaNs can have too.
     pub fn is_negative(&self) -> bool {
         self.negative
     }
 
-    /// The digits of a number, without zeros in front: `0` for zero. Those that a NaN carries,
+    /// Returns the digits of a number, without zeros in front: `0` for zero. Those that a NaN carries,
     /// which may be none. None for an infinity.
     pub fn digits(&self) -> &str {
         &self.digits
     }
 
-    /// The power of ten that a number's digits are multiplied by. 0 unless it is a number.
+    /// Returns the power of ten that a number's digits are multiplied by. 0 unless it is a number.
     pub fn exponent(&self) -> i64 {
         self.exponent
     }

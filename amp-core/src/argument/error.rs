@@ -17,7 +17,7 @@ pub struct EncodeError {
     inner: Box<Inner<EncodeErrorKind>>,
 }
 
-/// What is wrong with a value that cannot be written.
+/// The fault of a value that cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeErrorKind {
@@ -27,9 +27,9 @@ pub enum EncodeErrorKind {
     /// An element of a list is longer than 65 535 bytes.
     #[error("element {index} has {len} bytes, over the limit of 65535")]
     ElementTooLong {
-        /// Which element, counted from 0.
+        /// The number of the element, counted from 0.
         index: usize,
-        /// Its length in bytes.
+        /// The length of the element in bytes.
         len: usize,
     },
     /// `None` stands where AMP has no way to say that nothing is there: in a list.
@@ -41,19 +41,20 @@ pub enum EncodeErrorKind {
     /// Boxes and lists are nested in each other too often.
     #[error("boxes are nested more than {limit} deep")]
     TooDeep {
-        /// How deep they may be.
+        /// The number of values that may be inside of each other.
         limit: usize,
     },
     /// The connection's transport cannot carry such an attachment, or there is no connection.
     #[error("{what} cannot be sent over this transport")]
     NotCarried {
-        /// What was to be sent.
+        /// The kind of attachment that was to be sent.
         what: &'static str,
     },
     /// The value has no form on the wire.
     #[error("{what} cannot be written: {seen}")]
     Unwritable {
-        /// What it is, with its article and, where it is not plain, why: `a path that is not UTF-8`.
+        /// The kind of value, with its article and, where it is not plain, the reason: `a path that
+        /// is not UTF-8`.
         what: &'static str,
         /// The value, shortened.
         seen: Shortened,
@@ -61,13 +62,13 @@ pub enum EncodeErrorKind {
     /// Boxes and lists are nested in each other so that writing them takes too much stack.
     #[error("boxes are nested so deep that they take more than {limit} bytes of stack")]
     TooMuchStack {
-        /// How many bytes it may take.
+        /// The number of bytes that may be taken.
         limit: usize,
     },
     /// A value of such a type cannot stand where it does.
     #[error("{what} has no form on the wire")]
     NoForm {
-        /// What has none.
+        /// The kind of value that has no form.
         what: &'static str,
     },
     /// A [dynamic](crate::dynamic) value is not there, and its schema requires it.
@@ -84,16 +85,16 @@ pub enum EncodeErrorKind {
     OtherType {
         /// The type in the schema.
         expected: String,
-        /// What the value is, with its article.
+        /// The kind of the value, with its article.
         seen: &'static str,
     },
-    /// What an argument of a user's own reports, in its own words.
+    /// The error that an argument of a user's own reports, in its own words.
     #[error(transparent)]
     Custom(Cause),
 }
 
 impl EncodeError {
-    /// The error of an argument of one's own.
+    /// Creates an error of an argument of one's own.
     pub fn custom(cause: impl Into<Cause>) -> Self {
         EncodeErrorKind::Custom(cause.into()).into()
     }
@@ -108,19 +109,19 @@ impl EncodeError {
         EncodeErrorKind::NotCarried { what }.into()
     }
 
-    /// The same error, inside of the argument `name`.
+    /// Returns this error, inside of the argument `name`.
     pub fn at(mut self, name: impl fmt::Display) -> Self {
         self.inner.path.prepend(name);
         self
     }
 
-    /// The argument it is about, from the outermost: `points[3].label`. Empty when it is about
+    /// Returns the argument that is at fault, from the outermost: `points[3].label`. Empty when it is
     /// none in particular.
     pub fn argument(&self) -> &str {
         &self.inner.path.0
     }
 
-    /// What is wrong.
+    /// Returns the fault.
     pub fn kind(&self) -> &EncodeErrorKind {
         &self.inner.kind
     }
@@ -158,7 +159,7 @@ pub struct DecodeError {
     inner: Box<Inner<DecodeErrorKind>>,
 }
 
-/// What is wrong with a received value.
+/// The fault of a received value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
@@ -175,7 +176,7 @@ pub enum DecodeErrorKind {
     /// The bytes are not the form of such a value.
     #[error("{seen} is not {expected}")]
     Malformed {
-        /// What was expected, with its article: `an Integer`.
+        /// The kind that was expected, with its article: `an Integer`.
         expected: &'static str,
         /// The value, shortened.
         seen: Shortened,
@@ -191,15 +192,15 @@ pub enum DecodeErrorKind {
     /// A list ends in the middle of an element.
     #[error("the list ends in the middle of element {index}")]
     Truncated {
-        /// Which element, counted from 0.
+        /// The number of the element, counted from 0.
         index: usize,
     },
     /// A list does not have as many elements as its Rust type.
     #[error("{seen} elements where {expected} are expected")]
     WrongLength {
-        /// How many there must be.
+        /// The number that there must be.
         expected: usize,
-        /// How many there are.
+        /// The number that there are.
         seen: usize,
     },
     /// A map has two entries with one key.
@@ -211,34 +212,34 @@ pub enum DecodeErrorKind {
     /// Bytes follow where one box should be all.
     #[error("{len} bytes follow the box")]
     Trailing {
-        /// How many.
+        /// The number of them.
         len: usize,
     },
     /// Boxes and lists are nested in each other's values too often.
     #[error("lists or boxes are nested more than {limit} deep")]
     TooDeep {
-        /// How deep they may be.
+        /// The number of values that may be inside of each other.
         limit: usize,
     },
     /// Boxes and lists are nested in each other's values so that reading them takes too much stack:
     /// fewer levels than [`TooDeep`](Self::TooDeep) says, of structs with many fields.
     #[error("lists or boxes are nested so deep that they take more than {limit} bytes of stack")]
     TooMuchStack {
-        /// How many bytes it may take.
+        /// The number of bytes that may be taken.
         limit: usize,
     },
-    /// What is made of a box would take more memory than
+    /// The box would take more memory, once it is decoded, than
     /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes) allows for one of that length.
     #[error("what is decoded takes more than {limit} bytes of memory")]
     TooMuchMemory {
-        /// How many bytes it may take.
+        /// The number of bytes that may be taken.
         limit: usize,
     },
     /// The integers of a box that have more digits than Python reads have too many of them together:
     /// reading them takes long.
     #[error("integers of more than 4300 digits have more than {limit} digits together")]
     TooManyDigits {
-        /// How many digits they may have.
+        /// The number of digits that they may have.
         limit: usize,
     },
     /// The argument is data of the connection, which has none of that type.
@@ -250,7 +251,7 @@ pub enum DecodeErrorKind {
     /// The connection's transport cannot carry such an attachment, or there is no connection.
     #[error("{what} cannot be received over this transport")]
     NotCarried {
-        /// What was to be received.
+        /// The kind of attachment that was to be received.
         what: &'static str,
     },
     /// No attachment with this ordinal is there to take.
@@ -258,37 +259,37 @@ pub enum DecodeErrorKind {
     Unclaimable {
         /// The ordinal, counted from 0.
         ordinal: u64,
-        /// How many have arrived on the connection so far.
+        /// The number of attachments that have arrived on the connection so far.
         received: u64,
     },
     /// A value of such a type cannot stand where it does.
     #[error("{what} has no form on the wire")]
     NoForm {
-        /// What has none.
+        /// The kind of value that has no form.
         what: &'static str,
     },
-    /// What an argument of a user's own reports, in its own words.
+    /// The error that an argument of a user's own reports, in its own words.
     #[error(transparent)]
     Custom(Cause),
 }
 
 impl DecodeError {
-    /// The error of an argument of one's own.
+    /// Creates an error of an argument of one's own.
     pub fn custom(cause: impl Into<Cause>) -> Self {
         DecodeErrorKind::Custom(cause.into()).into()
     }
 
-    /// `value` is not `expected`, which has its article: `an Integer`.
+    /// Creates the error that `value` is not `expected`, which has its article: `an Integer`.
     pub fn malformed(expected: &'static str, value: Value<'_>) -> Self {
         DecodeErrorKind::Malformed { expected, seen: value.shortened() }.into()
     }
 
-    /// `value` does not fit into the Rust type `expected`.
+    /// Creates the error that `value` does not fit into the Rust type `expected`.
     pub fn out_of_range(expected: &'static str, value: Value<'_>) -> Self {
         DecodeErrorKind::OutOfRange { expected, seen: value.shortened() }.into()
     }
 
-    /// The key is missing.
+    /// Creates the error that the key is missing.
     pub fn missing() -> Self {
         DecodeErrorKind::Missing.into()
     }
@@ -297,7 +298,7 @@ impl DecodeError {
         DecodeErrorKind::NotCarried { what }.into()
     }
 
-    /// The same error, inside of the argument `name`.
+    /// Returns this error, inside of the argument `name`.
     pub fn at(mut self, name: impl fmt::Display) -> Self {
         self.inner.path.prepend(name);
         self
@@ -314,13 +315,13 @@ impl DecodeError {
         self
     }
 
-    /// The argument it is about, from the outermost: `points[3].label`. Empty when it is about
+    /// Returns the argument that is at fault, from the outermost: `points[3].label`. Empty when it is
     /// none in particular.
     pub fn argument(&self) -> &str {
         &self.inner.path.0
     }
 
-    /// What is wrong.
+    /// Returns the fault.
     pub fn kind(&self) -> &DecodeErrorKind {
         &self.inner.kind
     }

@@ -38,7 +38,7 @@ pub struct Proto<'a> {
 }
 
 impl<'a> Proto<'a> {
-    /// The context of a connection, which ignores unknown keys.
+    /// Creates the context of a connection, which ignores unknown keys.
     pub fn new(
         attachments: &'a mut dyn Attachments,
         address: &'a PeerAddress,
@@ -59,13 +59,13 @@ impl<'a> Proto<'a> {
         }
     }
 
-    /// The same, with another way to deal with unknown keys.
+    /// Sets how unknown keys are dealt with.
     pub fn with_unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
         self.unknown_keys = unknown_keys;
         self
     }
 
-    /// The same, with another limit to the memory that is made of a box: see
+    /// Sets the limit to the memory that is made of a box: see
     /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
     pub fn with_decoded_bytes(mut self, decoded_bytes: usize) -> Self {
         self.budget = Budget::new(decoded_bytes);
@@ -208,17 +208,17 @@ impl<'a> Proto<'a> {
         }
     }
 
-    /// How the connection deals with unknown keys.
+    /// Returns how the connection deals with unknown keys.
     pub fn unknown_keys(&self) -> UnknownKeys {
         self.unknown_keys
     }
 
-    /// The peer's address.
+    /// Returns the peer's address.
     pub fn peer_address(&self) -> &PeerAddress {
         self.address
     }
 
-    /// The value of type `T` that was attached to the connection as its data.
+    /// Returns the value of type `T` that was attached to the connection as its data.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.extensions.get()
     }
@@ -315,7 +315,7 @@ impl fmt::Debug for Proto<'_> {
     }
 }
 
-/// Where the other side of a connection is, as the transport reports it.
+/// The address of the other side of a connection, as the transport reports it.
 ///
 /// It is displayed for people, and not read from text: a name may look like an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -362,7 +362,7 @@ impl Extensions {
         self.values.insert(TypeId::of::<T>(), Arc::new(value));
     }
 
-    /// The value of type `T`.
+    /// Returns the value of type `T`.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         match self.values.get(&TypeId::of::<T>()) {
             Some(value) => value.downcast_ref(),

@@ -2,7 +2,7 @@ use super::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Proto};
 use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
 use crate::schema::{BoxSchema, WireType, WireTypes};
 
-/// One value of a command or a response: how it is written to a box and read from one.
+/// A value of a command or a response: how it is written to a box and read from one.
 ///
 /// An argument of your own implements the two string hooks, which make and read the value of its
 /// key:
@@ -131,20 +131,20 @@ pub trait Argument: Sized {
         drop(Self::from_box(name, input, proto));
     }
 
-    /// Whether the argument is there at all, which decides what an `Option` of it is. An argument
+    /// Returns whether the argument is there at all, which decides what an `Option` of it is. An argument
     /// that implements [`from_box`](Argument::from_box) for other keys than `name` implements this
     /// as well.
     fn is_in(name: &str, input: &BoxReader<'_>) -> bool {
         input.ampbox().contains_key(name)
     }
 
-    /// Whether this value is none at all, and nothing is written for it.
+    /// Returns whether this value is none at all, and nothing is written for it.
     #[doc(hidden)]
     fn is_absent(&self) -> bool {
         false
     }
 
-    /// What a value of this type is on the wire, for a [schema](crate::schema). Unless this is
+    /// Returns what a value of this type is on the wire, for a [schema](crate::schema). Unless this is
     /// implemented, all that is known of it is the type's path in the program.
     ///
     /// A type that is written as another one says so: `types.of::<String>()`. A form of its own has
@@ -153,13 +153,13 @@ pub trait Argument: Sized {
         WireType::unknown::<Self>()
     }
 
-    /// What the argument is in a box, for a [schema](crate::schema): one that is required, with the
+    /// Returns what the argument is in a box, for a [schema](crate::schema): one that is required, with the
     /// [`wire_type`](Argument::wire_type), unless this is implemented.
     fn box_schema(name: &str, types: &mut WireTypes) -> BoxSchema {
         BoxSchema::required(name, types.of::<Self>())
     }
 
-    /// What a list of such values is on the wire.
+    /// Returns what a list of such values is on the wire.
     #[doc(hidden)]
     fn list_wire_type(types: &mut WireTypes) -> WireType {
         types.of::<Self>().in_form("ListOf")
@@ -247,7 +247,7 @@ pub(crate) fn read_list_of<T>(
     failed.map_or(Ok(items), Err)
 }
 
-/// How many elements a `ListOf` has, an unfinished one included.
+/// Returns how many elements a `ListOf` has, an unfinished one included.
 fn count_elements(value: &[u8]) -> usize {
     let mut rest = value;
     let mut count = 0;

@@ -1,4 +1,4 @@
-/// What becomes of a received box that has a key which none of its arguments knows.
+/// The way to deal with a received box that has a key which none of its arguments knows.
 ///
 /// It is set for all boxes of a connection. Commands and other
 /// [`Arguments`](crate::Arguments) that are [`STRICT`](crate::Arguments::STRICT) refuse such a

@@ -9,7 +9,7 @@ use super::{BoxError, BoxLimits, Reserved, Value};
 use crate::keys;
 use crate::shorten::Shortened;
 
-/// One box: a map from keys to values, both of them bytes.
+/// A box: a map from keys to values, both of them bytes.
 ///
 /// A received box shares the buffer that it was read into; finding a value in it copies nothing.
 /// Keys are unique: of a received key that comes twice the last value counts, as in Twisted.
@@ -172,7 +172,7 @@ impl AmpBox {
         self.pairs().map(|(key, value)| 4 + key.len() + value.len()).sum::<usize>() + 2
     }
 
-    /// The box as it is on the wire.
+    /// Returns the box as it is on the wire.
     pub fn to_bytes(&self) -> Bytes {
         let mut out = BytesMut::new();
         self.encode(&mut out);

@@ -81,7 +81,7 @@ impl<'a> BoxReader<'a> {
         self.ampbox
     }
 
-    /// The first key that was not taken. The protocol's own keys do not count.
+    /// Returns the first key that was not taken. The protocol's own keys do not count.
     pub fn untaken(&self) -> Option<&'a [u8]> {
         self.all_untaken().next()
     }
@@ -93,7 +93,7 @@ impl<'a> BoxReader<'a> {
             .map(|(_, (key, _))| key)
     }
 
-    /// The box that is read. Looking into it takes nothing.
+    /// Returns the box that is read. Looking into it takes nothing.
     pub fn ampbox(&self) -> &'a AmpBox {
         self.ampbox
     }

@@ -11,7 +11,7 @@ use crate::schema::{BoxSchema, WireTypes};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reflect;
 
-/// What the peer answers.
+/// The answer to [`Reflect`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reflected {

@@ -53,7 +53,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection over a stream of bytes: a socket, a TLS stream, half of a
+    /// Creates a connection over a stream of bytes: a socket, a TLS stream, half of a
     /// [`duplex`](tokio::io::duplex).
     ///
     /// Its `poll_shutdown` must let the peer see the end, or closing takes all of
@@ -66,7 +66,7 @@ impl Connection {
         Self::with_transport(ByteStream::new(stream))
     }
 
-    /// A connection over two streams, each for one direction: the pipes of a child process. The
+    /// Creates a connection over two streams, each for one direction: the pipes of a child process. The
     /// writer is dropped when nothing more is to be sent, since a pipe ends when it is closed and not
     /// before.
     ///
@@ -95,7 +95,7 @@ impl Connection {
         Self::new(Halves::new(reader, writer))
     }
 
-    /// A connection over a transport of one's own.
+    /// Creates a connection over a transport of one's own.
     pub fn with_transport(transport: impl Transport) -> Self {
         Self {
             address: transport.peer_address(),
@@ -107,7 +107,7 @@ impl Connection {
         }
     }
 
-    /// A connection over a TCP stream that is connected. Small boxes are sent at once
+    /// Creates a connection over a TCP stream that is connected. Small boxes are sent at once
     /// (`TCP_NODELAY`). [`tcp::connect`](crate::tcp::connect) makes one to an address.
     ///
     /// # Errors
@@ -119,19 +119,19 @@ impl Connection {
         Ok(Self::new(stream).peer_address(address))
     }
 
-    /// What answers the peer's calls. Without it each call is answered with `UNHANDLED`.
+    /// Sets what answers the peer's calls. Without it each call is answered with `UNHANDLED`.
     pub fn responders<S>(mut self, responders: Responders<S>) -> Self {
         self.locator = responders.into_locator();
         self
     }
 
-    /// What a failing responder means for the connection. [`FailurePolicy::Stay`] by default.
+    /// Sets what a failing responder means for the connection. [`FailurePolicy::Stay`] by default.
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
         self.settings.policy = policy;
         self
     }
 
-    /// What the connection holds at most. It has to get on: a responder can always run, and a box
+    /// Sets what the connection holds at most. It has to get on: a responder can always run, and a box
     /// can always be queued when none are.
     ///
     /// # Panics
@@ -144,7 +144,7 @@ impl Connection {
         self
     }
 
-    /// How long each call may take that does not say otherwise. No end by default.
+    /// Sets how long each call may take that does not say otherwise. No end by default.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.settings.call_timeout = Some(timeout);
         self
@@ -224,7 +224,7 @@ impl Connection {
         self
     }
 
-    /// What becomes of a call or an answer with a key that its command does not know.
+    /// Sets what becomes of a call or an answer with a key that its command does not know.
     /// [`UnknownKeys::Ignore`] by default; commands that are
     /// [`STRICT`](crate::Arguments::STRICT) refuse such a box either way.
     pub fn unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
@@ -239,13 +239,13 @@ impl Connection {
         self
     }
 
-    /// Where the peer is, for those who ask. A transport that knows says so by itself.
+    /// Sets where the peer is, for those who ask. A transport that knows says so by itself.
     pub fn peer_address(mut self, address: impl Into<PeerAddress>) -> Self {
         self.address = address.into();
         self
     }
 
-    /// Data of this connection, one value of each type: for responders
+    /// Sets data of this connection, one value of each type: for responders
     /// ([`Peer::get`](crate::Peer::get)) and arguments ([`Proto::get`](crate::Proto::get)).
     pub fn data<T: Any + Send + Sync>(mut self, value: T) -> Self {
         self.extensions.insert(value);

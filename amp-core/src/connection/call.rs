@@ -75,7 +75,7 @@ impl<C: Command> Call<C> {
         Self { command: Some(command), exchange }
     }
 
-    /// How long the call may take, from its first poll on, in place of the connection's own
+    /// Sets how long the call may take, from its first poll on, in place of the connection's own
     /// [`call_timeout`](crate::Connection::call_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.exchange.timeout = Some(timeout);
@@ -131,7 +131,7 @@ impl NamedCall {
         Self { command, arguments, exchange: Exchange::new(peer, false, None) }
     }
 
-    /// How long the call may take: see [`Call::timeout`].
+    /// Sets how long the call may take: see [`Call::timeout`].
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.exchange.timeout = Some(timeout);
         self

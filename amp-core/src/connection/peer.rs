@@ -123,7 +123,7 @@ impl Peer {
         }
     }
 
-    /// Whether no more calls can be made: the connection has ended, or is about to.
+    /// Returns whether no more calls can be made: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
         self.shared().peek(|state| state.core.end.refusal().is_some())
     }
@@ -137,28 +137,28 @@ impl Peer {
         self.shared().id
     }
 
-    /// Where the peer is.
+    /// Returns where the peer is.
     pub fn peer_address(&self) -> &PeerAddress {
         &self.shared().address
     }
 
-    /// The value of type `T` that was given to [`Connection::data`](crate::Connection::data).
+    /// Returns the value of type `T` that was given to [`Connection::data`](crate::Connection::data).
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.shared().extensions.get()
     }
 
-    /// What happened on the connection so far.
+    /// Returns what happened on the connection so far.
     pub fn counters(&self) -> Counters {
         self.shared().peek(|state| state.core.counters())
     }
 
-    /// How many responders run on the connection at the moment that have had to wait. It goes on to
+    /// Returns how many responders run on the connection at the moment that have had to wait. It goes on to
     /// count once the connection has ended.
     pub fn running_responders(&self) -> usize {
         self.shared().peek(|state| state.core.admission.running)
     }
 
-    /// Whether both are handles of one connection.
+    /// Returns whether both are handles of one connection.
     pub fn is_same_connection(&self, other: &Peer) -> bool {
         Arc::ptr_eq(self.shared(), other.shared())
     }

@@ -106,7 +106,7 @@ impl Switched {
         std::mem::take(&mut self.attachments)
     }
 
-    /// The transport, the bytes that were read already and come before whatever it receives, and
+    /// Returns the transport, the bytes that were read already and come before whatever it receives, and
     /// the attachments that were received and not taken. In a server it is the transport that has the
     /// place of the connection from then on.
     pub fn into_parts(self) -> (Pin<Box<dyn Transport>>, Bytes, Vec<Attachment>) {

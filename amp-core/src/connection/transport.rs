@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use crate::argument::{Attachment, AttachmentKind, PeerAddress};
 use crate::boxes::BoxLimits;
 
-/// What a connection runs over: a stream of bytes, and perhaps attachments beside them.
+/// A stream of bytes that a connection runs over, with attachments beside them if it carries any.
 ///
 /// Anything that is [`AsyncRead`](tokio::io::AsyncRead) and [`AsyncWrite`](tokio::io::AsyncWrite) is
 /// one already, by [`Connection::new`](crate::Connection::new). Implement this trait to carry
@@ -71,7 +71,7 @@ pub trait Transport: Send + 'static {
     /// When the stream broke.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Whether [`poll_send`](Transport::poll_send) and [`poll_flush`](Transport::poll_flush) may be
+    /// Returns whether [`poll_send`](Transport::poll_send) and [`poll_flush`](Transport::poll_flush) may be
     /// called on the task of a caller too, and not only on the one that owns the transport.
     ///
     /// While that one waits, a call that has nobody to share a write with then goes out at once,
@@ -83,7 +83,7 @@ pub trait Transport: Send + 'static {
         false
     }
 
-    /// Whether the peer has closed its side, or the stream broke, as far as that is known without
+    /// Returns whether the peer has closed its side, or the stream broke, as far as that is known without
     /// receiving what came before. No unless this is implemented.
     ///
     /// A connection asks several times a second while it does not receive. Where that is because as many
@@ -96,18 +96,18 @@ pub trait Transport: Send + 'static {
         false
     }
 
-    /// Which attachments are carried; none unless this is implemented.
+    /// Returns which attachments are carried; none unless this is implemented.
     fn attachment_kind(&self) -> Option<AttachmentKind> {
         None
     }
 
-    /// How large a box may be that is sent over this transport, where that is less than the
+    /// Returns how large a box may be that is sent over this transport, where that is less than the
     /// connection's own limits say. Nothing is less unless this is implemented.
     fn box_limits(&self) -> BoxLimits {
         BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX }
     }
 
-    /// Where the other side is, if that is known.
+    /// Returns where the other side is, if that is known.
     fn peer_address(&self) -> PeerAddress {
         PeerAddress::Unknown
     }
@@ -129,7 +129,7 @@ pub struct RefusedAttachment {
 }
 
 impl RefusedAttachment {
-    /// The attachment at `index` is refused. Where attachments of later boxes wait, `stand_in`
+    /// Refuses the attachment at `index`. Where attachments of later boxes wait, `stand_in`
     /// is sent in place of each that the box names, for they would be taken for others otherwise;
     /// the peer finds nothing that names it. This implementation drops it after a while, and Twisted
     /// keeps it until the connection ends.
@@ -137,7 +137,7 @@ impl RefusedAttachment {
         Self { error, one: Some((index, stand_in)) }
     }
 
-    /// All attachments are refused, as by the peer: each box that waits and names one is taken out.
+    /// Refuses all attachments, as a peer may: each box that waits and names one is taken out.
     pub fn all(error: io::Error) -> Self {
         Self { error, one: None }
     }

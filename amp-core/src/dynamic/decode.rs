@@ -42,7 +42,7 @@ impl Values {
         }
     }
 
-    /// What reads values, as the schema says, for
+    /// Returns a function that reads values, as the schema says, for
     /// [`call_by_name_with`](crate::Peer::call_by_name_with) and its like.
     pub fn reading(
         schema: impl Borrow<BoxSchema>,

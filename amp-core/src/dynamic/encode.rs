@@ -35,7 +35,7 @@ impl Values {
         write_values(self, &Scope::new(schema), out, proto)
     }
 
-    /// What writes the values, as the schema says, for
+    /// Returns a function that writes the values, as the schema says, for
     /// [`call_by_name_with`](crate::Peer::call_by_name_with) and its like.
     pub fn writing(
         self,
@@ -44,7 +44,7 @@ impl Values {
         move |out, proto| self.to_box(schema.borrow(), out, proto)
     }
 
-    /// The values as one box on the wire: see
+    /// Returns the values as one box on the wire: see
     /// [`Arguments::encode`](crate::Arguments::encode).
     ///
     /// # Errors

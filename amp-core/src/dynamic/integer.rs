@@ -64,7 +64,7 @@ impl Integer {
         Some(Self { digits: kept.into() })
     }
 
-    /// The digits, with a minus in front of those of a negative number.
+    /// Returns the digits, with a minus in front of those of a negative number.
     pub fn as_str(&self) -> &str {
         &self.digits
     }

@@ -20,14 +20,14 @@ impl JsonError {
         Self { place: String::new(), what: what.into() }
     }
 
-    /// The same error, inside of `place`.
+    /// Returns this error, inside of `place`.
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         let dot = if self.place.is_empty() || self.place.starts_with('[') { "" } else { "." };
         self.place = format!("{place}{dot}{}", self.place);
         self
     }
 
-    /// Where it is, from the outermost: `points[0].x`. Empty when it is about the whole.
+    /// Returns the place of the fault, from the outermost: `points[0].x`. Empty when it is the whole.
     pub fn place(&self) -> &str {
         &self.place
     }

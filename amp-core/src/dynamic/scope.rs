@@ -9,18 +9,18 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// The scope of a box that is in no other one.
+    /// Creates the scope of a box that is in no other one.
     pub fn new(schema: &'a BoxSchema) -> Self {
         Self { boxes: vec![schema] }
     }
 
-    /// What is in the box itself.
+    /// Returns what is in the box itself.
     pub fn schema(&self) -> &'a BoxSchema {
         self.boxes[self.boxes.len() - 1]
     }
 
-    /// The scope of a box inside of this one's values; `None` when there are not as many boxes around
-    /// it as it says.
+    /// Returns the scope of a box inside of this one's values; `None` when there are not as many
+    /// boxes around it as it says.
     pub fn inside(&self, inner: &'a Inner) -> Option<Self> {
         let mut boxes = self.boxes.clone();
         match inner {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::Integer;
 use crate::argument::{Attachment, DateTime, Decimal};
 
-/// One value, which says itself what it is: see the table of [`dynamic`](super).
+/// A value that says itself what it is: see the table of [`dynamic`](super).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Value {
@@ -29,7 +29,7 @@ pub enum Value {
     List(Vec<Value>),
     /// A box.
     Box(Values),
-    /// What travels beside the bytes: a descriptor.
+    /// A value that travels beside the bytes: a descriptor.
     Attachment(Attachment),
 }
 
@@ -82,7 +82,7 @@ pub struct Values {
 }
 
 impl Values {
-    /// None at all.
+    /// Creates values, of which there are none yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -99,12 +99,12 @@ impl Values {
         }
     }
 
-    /// The value of this name.
+    /// Returns the value of this name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.place(name).ok().map(|at| &self.pairs[at].1)
     }
 
-    /// The value of this name, to change it.
+    /// Returns the value of this name, to change it.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
         self.place(name).ok().map(|at| &mut self.pairs[at].1)
     }
@@ -114,17 +114,17 @@ impl Values {
         self.place(name).ok().map(|at| self.pairs.remove(at).1)
     }
 
-    /// Names and values, in the order of the names.
+    /// Returns names and values, in the order of the names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// How many there are.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.pairs.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no value.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()
     }

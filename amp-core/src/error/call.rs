@@ -9,7 +9,7 @@ use crate::argument::{DecodeError, EncodeError};
 use crate::command::{CommandError, NoError};
 use crate::proto::{NotQueued, RemoteError, SwitchRefused, TooManyCalls};
 
-/// Why a call did not give a response. [`Report`](crate::Report) displays it with its causes.
+/// The reason why a call did not give a response. [`Report`](crate::Report) displays it with its causes.
 ///
 /// `E` are the errors that the command declares.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::CloseReason;
 use crate::report::Escaped;
 
-/// Why a [`Client`](crate::reconnect::Client) has no connection. [`Report`](crate::Report) displays
-/// it with its causes.
+/// The reason why a [`Client`](crate::reconnect::Client) has no connection.
+/// [`Report`](crate::Report) displays it with its causes.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -55,18 +55,18 @@ pub(crate) enum Next {
     Nothing,
 }
 
-/// Why a call did not wait for the connection, or no longer.
+/// The reason why a call did not wait for the connection, or no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotConnectedKind {
-    /// It was to fail at once.
+    /// The call was to fail at once.
     FailFast,
-    /// It has waited for all of its time.
+    /// The call has waited for all of its time.
     Waited {
         /// The call's timeout.
         after: Duration,
     },
-    /// As many calls wait as may.
+    /// There are as many calls that wait as there may be.
     TooManyWaiting {
         /// The limit, in calls: [`Connector::max_waiting`](crate::reconnect::Connector::max_waiting).
         limit: usize,

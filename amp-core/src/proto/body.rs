@@ -74,7 +74,7 @@ impl Drop for Scratch {
 }
 
 impl Body {
-    /// A writer of the pairs, which leaves large values where they are: see
+    /// Returns a writer of the pairs, which leaves large values where they are: see
     /// [`put_bytes`](crate::ValueWriter::put_bytes).
     pub fn writer(&mut self) -> BoxWriter<'_> {
         BoxWriter::sharing(&mut self.pairs, &mut self.segments, &mut self.count)

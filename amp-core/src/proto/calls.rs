@@ -1,6 +1,6 @@
 use super::TooManyCalls;
 
-/// One call among those that a [`Core`](super::Core) has made.
+/// The mark of a call among those that a [`Core`](super::Core) has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallId {
     slot: u32,

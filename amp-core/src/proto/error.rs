@@ -15,7 +15,7 @@ pub enum ProtocolError {
     /// The box is neither a call nor an answer nor an error.
     #[error("a box of {pairs} pairs has none of the keys _answer, _error and _command")]
     NoKind {
-        /// How many pairs it has.
+        /// The number of pairs that the box has.
         pairs: usize,
     },
     /// The peer asks for a protocol switch after this side has asked for one. Neither may answer:
@@ -43,19 +43,19 @@ pub struct RemoteError {
 }
 
 impl RemoteError {
-    /// An error with this code and description.
+    /// Creates an error with this code and description.
     pub fn new(code: impl Into<Bytes>, description: impl Into<String>) -> Self {
         Self { code: code.into(), description: description.into(), not_acted_upon: false }
     }
 
-    /// What a call is answered with that has no responder, in Twisted's words: the command is shown
+    /// Returns what a call is answered with that has no responder, in Twisted's words: the command is shown
     /// as Python shows bytes.
     pub fn unhandled(command: impl AsRef<[u8]>) -> Self {
         let description = format!("{UNHANDLED}b{}", python_repr(command.as_ref()));
         Self { not_acted_upon: true, ..Self::new(keys::UNHANDLED, description) }
     }
 
-    /// Whether the peer has refused the call because it was about to close the connection: the code
+    /// Returns whether the peer has refused the call because it was about to close the connection: the code
     /// is `CLOSING`, and the peer's connection says beside it that the call was not acted upon. It
     /// may be made again over another connection.
     ///
@@ -64,7 +64,7 @@ impl RemoteError {
         self.not_acted_upon && self.code == keys::CLOSING
     }
 
-    /// Whether the peer has no responder for the command: the code is `UNHANDLED`, and the
+    /// Returns whether the peer has no responder for the command: the code is `UNHANDLED`, and the
     /// description is Twisted's, with the name of the command that was called.
     ///
     /// The code alone does not count: MAAS, for one, answers all its failures with it. Behind a proxy
@@ -79,7 +79,7 @@ impl RemoteError {
         self.not_acted_upon
     }
 
-    /// Whether the peer failed in a way that the command does not declare: `UNKNOWN`.
+    /// Returns whether the peer failed in a way that the command does not declare: `UNKNOWN`.
     pub fn is_unknown(&self) -> bool {
         self.code == keys::UNKNOWN
     }

@@ -1,16 +1,17 @@
-/// What a [`Core`](super::Core) keeps for whoever drives it, and hands back without looking at it.
+/// The things that a [`Core`](super::Core) keeps for whoever drives it, and hands back without
+/// looking at them.
 ///
 /// `()` is for those who have nothing of that to be kept: who make and answer calls.
 pub trait Host {
-    /// What is to run when an answer has been written.
+    /// The work to be done when an answer has been written.
     type After;
-    /// What speaks on the stream when this side has agreed to a protocol switch.
+    /// The protocol that speaks on the stream when this side has agreed to a switch.
     type Successor;
-    /// What makes another transport of the stream: TLS, say.
+    /// The step that makes another transport of the stream: TLS, say.
     type Upgrade;
     /// The stream, once it is handed over.
     type Stream;
-    /// How the answer to a call that was given up is dropped, with the attachments that it names.
+    /// The way to drop the answer to a call that was given up, with the attachments that it names.
     type Discard;
 }
 

@@ -5,7 +5,7 @@ use crate::argument::budget::LEAST as DECODED_BYTES;
 use crate::boxes::BoxLimits;
 use crate::setters::setters;
 
-/// What a connection holds at most. Going over a limit slows a side down, or is an error that names
+/// The limits of what a connection holds. Going over one slows a side down, or is an error that names
 /// the limit:
 ///
 /// | limit | default | what happens there |
@@ -41,7 +41,7 @@ use crate::setters::setters;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How large a box may be. A received one over it ends the connection. A call of this side that
+    /// The size that a box may have. A received one over it ends the connection. A call of this side that
     /// would be over it fails with [`CallError::Encode`](crate::CallError::Encode) and is not sent,
     /// and an answer becomes the answer `UNKNOWN`.
     pub boxes: BoxLimits,
@@ -140,14 +140,14 @@ pub struct Limits {
     /// end of its own connection, because it is the other end, costs two files; so the default leaves
     /// a process half of what it may have.
     pub attachments_in_all: usize,
-    /// How long an attachment may wait for a box that names it, and that for whoever reads it, before
+    /// The time that an attachment may wait for a box that names it, and that for whoever reads it, before
     /// it is dropped. 60 seconds by default. Who reads the box later finds it gone, and the call fails.
     pub unclaimed_timeout: Duration,
-    /// How long a peer may take to finish a box that it has begun, while it is read from. 60 seconds by
-    /// default. It is looked at so often, so it may be twice as long. Over it, the connection ends with
-    /// [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout).
+    /// The time that a peer may take to finish a box that it has begun, while it is read from. 60
+    /// seconds by default. It is looked at so often, so it may be twice as long. Over it, the
+    /// connection ends with [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout).
     pub box_timeout: Duration,
-    /// How long the end of a connection may take: sending what is queued, and waiting until the
+    /// The time that the end of a connection may take: sending what is queued, and waiting until the
     /// peer has closed its side. 5 seconds by default. When the peer is to blame for the end, because it
     /// does not keep to the protocol or has gone over a limit, it takes a second at most. What the peer
     /// goes on to send meanwhile is read and dropped, but no more than 16 MiB of it, and 256 KiB if it

@@ -16,7 +16,7 @@ pub enum NotQueued {
     /// Too many calls are outstanding.
     #[error(transparent)]
     TooManyCalls(#[from] TooManyCalls),
-    /// Its box would be over a limit of this side.
+    /// The box would be over a limit of this side.
     #[error(transparent)]
     TooLarge(#[from] BoxError),
     /// No more calls are made: the connection ends, or nothing can be sent.

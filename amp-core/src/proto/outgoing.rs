@@ -26,7 +26,7 @@ const KEPT_PAIRS: usize = 64 << 10;
 /// other side keeps what it has received and not claimed, and bounds it.
 const AHEAD: usize = 64;
 
-/// What waits to be sent: bytes, and the attachments that they name.
+/// The bytes that wait to be sent, and the attachments that they name.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     /// What comes before `tail`.
@@ -60,17 +60,17 @@ struct Naming {
 }
 
 impl Outgoing {
-    /// How many bytes wait.
+    /// Returns how many bytes wait.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many boxes were put in since nothing waited. Those that are sent count until all are.
+    /// Returns how many boxes were put in since nothing waited. Those that are sent count until all are.
     pub fn boxes(&self) -> usize {
         self.boxes
     }
@@ -81,7 +81,7 @@ impl Outgoing {
         self.segments.is_empty()
     }
 
-    /// The bytes that come first, in as many of `slices` as are needed or there are; how many
+    /// Returns the bytes that come first, in as many of `slices` as are needed or there are; how many
     /// those are, and the attachments that must be sent with the first of them.
     pub fn parts<'a>(
         &'a mut self,
@@ -189,7 +189,7 @@ impl Outgoing {
         }
     }
 
-    /// Whether all bytes were sent that attachments could go with, and attachments are left: the
+    /// Returns whether all bytes were sent that attachments could go with, and attachments are left: the
     /// transport takes too few at once, or boxes name many in few bytes.
     pub fn lacks_bytes(&self) -> bool {
         let next = self.naming.front().map(|next| next.start);

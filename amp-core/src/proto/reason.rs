@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ProtocolError;
 use crate::report::Escaped;
 
-/// Why a connection ended. Every outstanding call fails with the same. [`Report`](crate::Report)
+/// The reason why a connection ended. Every outstanding call fails with the same. [`Report`](crate::Report)
 /// displays it with its causes.
 #[doc(alias = "connectionLost")]
 #[derive(Clone, Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum CloseReason {
     /// `amp_core::tls::TlsError`.
     #[error("TLS could not be started")]
     Tls(#[source] Arc<dyn Error + Send + Sync>),
-    /// This side closed it: by [`Peer::close`](crate::Peer::close), by dropping the last
+    /// The connection was closed by this side: by [`Peer::close`](crate::Peer::close), by dropping the last
     /// [`Peer`](crate::Peer), or because its server was told to stop.
     #[error("closed by this side")]
     Local,
@@ -26,7 +26,7 @@ pub enum CloseReason {
     /// The peer closed it in the middle of a box.
     #[error("closed by the peer, {received} bytes into a box")]
     Truncated {
-        /// How many bytes of the box had arrived.
+        /// The number of bytes of the box that had arrived.
         received: usize,
     },
     /// The stream broke.
@@ -47,11 +47,11 @@ pub enum CloseReason {
     /// The connection speaks another protocol now: a protocol switch has succeeded.
     #[error("the connection has switched to another protocol")]
     Switched,
-    /// Nothing was received for as long as
+    /// The peer sent nothing for as long as
     /// [`Connection::idle_timeout`](crate::Connection::idle_timeout) says.
     #[error("nothing was received for {after:?}")]
     Idle {
-        /// How long that was.
+        /// The time that this was.
         after: Duration,
     },
     /// The peer has not finished a box in time: see [`Limits::box_timeout`](field@crate::Limits::box_timeout)
@@ -60,25 +60,25 @@ pub enum CloseReason {
     /// see [`Serve::max_connections`](crate::server::Serve::max_connections).
     #[error("no box was finished within {after:?}")]
     BoxTimeout {
-        /// How long it had.
+        /// The time that the peer had.
         after: Duration,
     },
     /// The peer has not logged in in time: see `amp_core::login`.
     #[error("the peer has not logged in within {within:?}")]
     NoLogin {
-        /// How long it had.
+        /// The time that the peer had.
         within: Duration,
     },
     /// A [`Connection::ping`](crate::Connection::ping) was not answered.
     #[error("a ping was not answered within {after:?}")]
     PingTimeout {
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
     },
     /// The connection went over a limit that protects this side.
     #[error("the connection went over the limit of {limit} {what}")]
     Limit {
-        /// What there were too many of.
+        /// The kind of thing of which there was too much.
         what: &'static str,
         /// The limit.
         limit: usize,

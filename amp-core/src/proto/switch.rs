@@ -9,7 +9,7 @@ use std::fmt;
 use super::calls::CallId;
 use super::{Host, ProtocolError, SwitchRefused};
 
-/// What follows a switch that both sides have agreed to.
+/// The step that follows a switch which both sides have agreed to.
 pub enum Then<H: Host> {
     /// Another protocol, spoken by whoever has asked, on this side.
     HandOver,
@@ -23,9 +23,9 @@ pub enum Then<H: Host> {
 pub(crate) enum Leaving<H: Host> {
     /// Another transport is made of it.
     Replace(H::Upgrade),
-    /// It is the successor's.
+    /// The stream is the successor's.
     Succeed(H::Successor),
-    /// It is for whoever has asked, if they still want it: see [`Switch::hand_over`].
+    /// The stream is for whoever has asked, if they still want it: see [`Switch::hand_over`].
     HandOver,
 }
 

@@ -35,12 +35,13 @@ setters!(Backoff {
 
 /// The random part of a wait, so that the clients of a server that went down do not all come
 /// back at the same moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Jitter {
-    /// Nothing is.
+    /// No part of a wait is random.
     None,
     /// A wait lies between zero and what it would be without jitter.
+    #[default]
     Full,
     /// A wait lies between `base` and `factor` times the wait before it.
     Decorrelated,

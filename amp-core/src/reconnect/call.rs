@@ -79,7 +79,7 @@ impl<T, E> Call<T, E> {
         self
     }
 
-    /// The call may be sent again when its connection was lost before the answer came: the peer
+    /// Lets the call be sent again when its connection was lost before the answer came: the peer
     /// may act on it twice. A call of a command that is
     /// [`IDEMPOTENT`](crate::Command::IDEMPOTENT) may be anyway.
     pub fn idempotent(mut self) -> Self {

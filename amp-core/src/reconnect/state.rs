@@ -10,9 +10,9 @@ pub enum State {
     /// A connection is being made, or made ready by the
     /// [`on_connect`](super::Connector::on_connect) hook.
     Connecting {
-        /// Which attempt this is, from 1, since the last connection that lasted.
+        /// The number of this attempt, from 1, since the last connection that lasted.
         attempt: u32,
-        /// Why there is no connection, unless this is the very first attempt.
+        /// The reason why there is no connection, unless this is the very first attempt.
         cause: Option<ConnectError>,
     },
     /// There is a connection, and it is ready for calls. From when it begins to end, for whatever
@@ -20,12 +20,12 @@ pub enum State {
     Connected(Peer),
     /// There is no connection, and the next attempt has to wait.
     Waiting {
-        /// Which attempt comes next, from 2, since the last connection that lasted; 1 after one
+        /// The number of the next attempt, from 2, since the last connection that lasted; 1 after one
         /// that did.
         attempt: u32,
-        /// When it begins.
+        /// The moment at which the attempt begins.
         until: Instant,
-        /// Why there is no connection.
+        /// The reason why there is no connection.
         cause: ConnectError,
     },
     /// There will be no connection any more: the client is closed.

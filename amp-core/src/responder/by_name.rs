@@ -11,7 +11,7 @@ use crate::proto::RemoteError;
 
 /// A call that was received by a responder that does not know its command.
 #[doc(alias = "Proxy")]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReceivedCall<A = AmpBox> {
     /// The name of the command.
@@ -19,7 +19,7 @@ pub struct ReceivedCall<A = AmpBox> {
     /// The arguments, without the protocol's own keys: as they are on the wire, unless the
     /// responder came with a closure that reads them.
     pub arguments: A,
-    /// Whether the peer wants an answer. If it does not, nothing that is returned goes anywhere.
+    /// True if the peer wants an answer. If it does not, nothing that is returned goes anywhere.
     pub requires_answer: bool,
     /// The peer that calls.
     pub peer: Peer,

@@ -56,10 +56,10 @@ pub(super) type BoxedError = Box<dyn Error + Send + Sync>;
 /// ```
 #[derive(Debug)]
 pub enum Failure<E> {
-    /// With an error that the command declares: it is answered with its code.
+    /// The failure is an error that the command declares: it is answered with its code.
     Declared(E),
-    /// With any other error. Unless the command declares it or one of its causes, it is logged here
-    /// and answered with `UNKNOWN`, and the connection's
+    /// The failure is any other error. Unless the command declares it or one of its causes, it is
+    /// logged here and answered with `UNKNOWN`, and the connection's
     /// [`FailurePolicy`](crate::FailurePolicy) says what follows.
     Other(Box<dyn Error + Send + Sync>),
 }

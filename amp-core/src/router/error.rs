@@ -24,7 +24,8 @@ pub enum RouteError {
         /// The name's length in bytes.
         len: usize,
     },
-    /// As many routes are bound as [`RouterLimits::routes`](field@super::RouterLimits::routes) allows.
+    /// There are as many routes bound as
+    /// [`RouterLimits::routes`](field@super::RouterLimits::routes) allows.
     #[error("{limit} routes are bound already, which is the limit")]
     TooMany {
         /// The limit, in routes.

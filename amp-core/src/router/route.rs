@@ -54,7 +54,7 @@ impl BoundRoute {
     }
 }
 
-/// One conversation of many on a connection: a [`Transport`], over which a
+/// A conversation beside others on a connection: a [`Transport`], over which a
 /// [`Connection`](crate::Connection) runs as over any other.
 ///
 /// Shutting it down, as a connection that closes does, sends what was queued and gives the name

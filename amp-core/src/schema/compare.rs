@@ -8,15 +8,15 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType};
 
-/// One difference between two schemas.
+/// A difference between two schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
-    /// Whether it breaks peers that know the schema as it was.
+    /// True if the difference breaks peers that know the schema as it was.
     pub breaks: bool,
     /// The thing that has changed: `command Divide, argument digits`.
     pub at: String,
-    /// How.
+    /// The difference, in words.
     pub what: String,
 }
 

@@ -8,22 +8,22 @@ pub struct Schema {
     pub(crate) commands: BTreeMap<String, CommandSchema>,
 }
 
-/// One command.
+/// The schema of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommandSchema {
-    /// What it does, in lines of text; empty when nobody says.
+    /// The documentation of the command, in lines of text; empty when there is none.
     pub docs: String,
-    /// Whether the caller wants an answer.
+    /// True if the caller wants an answer.
     pub requires_answer: bool,
-    /// Whether it asks for a [protocol switch](crate::ProtocolSwitch).
+    /// True if the command asks for a [protocol switch](crate::ProtocolSwitch).
     pub is_switch: bool,
-    /// Whether it may be sent again when its answer was lost: see
+    /// True if the command may be sent again when its answer was lost: see
     /// [`Command::IDEMPOTENT`](crate::Command::IDEMPOTENT).
     pub is_idempotent: bool,
     /// Keys of its arguments and its response whose values are not to be shown, in their order.
     pub secrets: Vec<String>,
-    /// Its arguments.
+    /// The arguments of the command.
     pub arguments: BoxSchema,
     /// The arguments of a successful answer.
     pub response: BoxSchema,
@@ -37,9 +37,9 @@ pub struct CommandSchema {
 pub struct ErrorSchema {
     /// The code on the wire.
     pub code: String,
-    /// Whether the connection is closed once it was answered.
+    /// True if the connection is closed once the error was answered.
     pub fatal: bool,
-    /// When it occurs, in lines of text; empty when nobody says.
+    /// The documentation of the error, in lines of text; empty when there is none.
     pub docs: String,
     /// The name of the exception that it is in Python.
     pub exception: Option<String>,
@@ -49,15 +49,15 @@ pub struct ErrorSchema {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BoxSchema {
-    /// In the order of their names.
+    /// The arguments, in the order of their names.
     pub arguments: Vec<ArgumentSchema>,
-    /// Whether a box with any other key is refused.
+    /// True if a box with any other key is refused.
     pub strict: bool,
     /// Groups of arguments that do not say what they are: their types.
     pub unknown: Vec<String>,
 }
 
-/// One argument.
+/// The schema of an argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ArgumentSchema {
@@ -65,20 +65,20 @@ pub struct ArgumentSchema {
     pub name: String,
     /// The form of the value.
     pub wire_type: WireType,
-    /// Whether it may be missing.
+    /// Says whether the argument may be missing.
     pub presence: Presence,
-    /// What it is for, in lines of text; empty when nobody says.
+    /// The documentation of the argument, in lines of text; empty when there is none.
     pub docs: String,
 }
 
 /// The ways in which an argument may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// It is always there.
+    /// The argument is always there.
     Required,
-    /// It may be left out: an `Option`.
+    /// The argument may be left out: an `Option`.
     Optional,
-    /// It is always sent, and may be missing in what is received: `#[amp(default)]`.
+    /// The argument is always sent, and may be missing in what is received: `#[amp(default)]`.
     Defaulted,
 }
 
@@ -88,11 +88,11 @@ pub enum Presence {
 pub enum WireType {
     /// A type by its name: AMP's own, such as `Integer`, or a name that both sides have agreed on.
     Named(Cow<'static, str>),
-    /// One of these texts, in their order.
+    /// A text, which is one of these, in their order.
     OneOf(Vec<String>),
     /// Values of one type in a form of that name: `ListOf`, `Zlib`, `Numbered`.
     Of(Cow<'static, str>, Box<WireType>),
-    /// One box.
+    /// A single box.
     Box(Inner),
     /// Boxes one after another.
     AmpList(Inner),
@@ -103,9 +103,9 @@ pub enum WireType {
 /// A box inside of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inner {
-    /// With these arguments.
+    /// The box has these arguments.
     Of(BoxSchema),
-    /// Once more the box that the argument stands in (1), the one around that (2), and so on.
+    /// The box is once more that which the argument stands in (1), the one around that (2), and so on.
     Outer(usize),
 }
 
@@ -142,14 +142,14 @@ impl ErrorSchema {
         Self { code: code.into(), fatal, docs: String::new(), exception: None }
     }
 
-    /// The same, with what its documentation says.
+    /// Sets the documentation.
     pub fn documented(self, docs: &str) -> Self {
         Self { docs: lines_of(docs), ..self }
     }
 }
 
 impl BoxSchema {
-    /// No arguments at all.
+    /// Creates the schema of a box without arguments.
     pub fn new() -> Self {
         Self::default()
     }
@@ -162,7 +162,7 @@ impl BoxSchema {
         Self { arguments: vec![argument], ..Self::default() }
     }
 
-    /// The same, with what the documentation of each argument says that has none.
+    /// Sets the documentation of each argument that has none.
     pub fn documented(mut self, docs: &str) -> Self {
         for argument in self.arguments.iter_mut().filter(|argument| argument.docs.is_empty()) {
             argument.docs = lines_of(docs);
@@ -175,13 +175,13 @@ impl BoxSchema {
         Self { unknown: vec![type_name::<T>().to_owned()], ..Self::default() }
     }
 
-    /// The same, each of which may be left out.
+    /// Lets each of the arguments be left out.
     pub fn optional(mut self) -> Self {
         self.arguments.iter_mut().for_each(|argument| argument.presence = Presence::Optional);
         self
     }
 
-    /// The same, each of which may be missing in what is received.
+    /// Lets each of the arguments be missing in what is received.
     pub fn with_default(mut self) -> Self {
         let required = |argument: &&mut ArgumentSchema| argument.presence == Presence::Required;
         for argument in self.arguments.iter_mut().filter(required) {
@@ -223,7 +223,7 @@ impl WireType {
         WireType::Named(Cow::Borrowed(name))
     }
 
-    /// One of these texts.
+    /// Returns the type of a text that is one of these.
     pub fn one_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut texts: Vec<_> = texts.into_iter().map(str::to_owned).collect();
         texts.sort();

@@ -13,7 +13,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct SchemaError {
-    /// Which line, counted from 1.
+    /// The number of the line, counted from 1.
     pub line: usize,
     what: &'static str,
 }

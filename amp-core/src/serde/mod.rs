@@ -87,7 +87,7 @@ use crate::argument::{DecodeError, EncodeError};
 use crate::boxes::AmpBox;
 use crate::stack;
 
-/// The box that `value` is.
+/// Returns the box that `value` is.
 ///
 /// # Errors
 ///
@@ -97,7 +97,7 @@ pub fn to_box<T: Serialize + ?Sized>(value: &T) -> Result<AmpBox, EncodeError> {
     ser::to_box(value)
 }
 
-/// The value that `ampbox` is.
+/// Returns the value that `ampbox` is.
 ///
 /// It may take any memory: a list of structs with many fields hundreds of times what it has on the
 /// wire. For a box that a peer has sent there is [`from_box_within`].
@@ -109,8 +109,8 @@ pub fn from_box<T: DeserializeOwned>(ampbox: &AmpBox) -> Result<T, DecodeError> 
     from_box_within(ampbox, usize::MAX)
 }
 
-/// The value that `ampbox` is, as [`from_box`] reads it, if it takes at most so many bytes of memory,
-/// or 18 for each of the box's own bytes if that is more.
+/// Returns the value that `ampbox` is, as [`from_box`] reads it, if it takes at most so many bytes
+/// of memory, or 18 for each of the box's own bytes if that is more.
 ///
 /// # Errors
 ///

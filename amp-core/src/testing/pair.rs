@@ -1,7 +1,7 @@
 use crate::connection::{Connection, Peer};
 use crate::responder::Responders;
 
-/// Two ends of a connection in memory, each with its responders: the first [`Peer`] calls the
+/// Returns the two ends of a connection in memory, each with its responders: the first [`Peer`] calls the
 /// second set, the second one calls the first.
 ///
 /// Everything is really encoded, sent and decoded. Between the ends there is room for 64 KiB in

@@ -66,7 +66,7 @@ impl Authorities {
         Ok(Self { certificates: certificates.into(), roots: Arc::new(roots) })
     }
 
-    /// For a configuration of one's own.
+    /// Returns the certificates, for a configuration of one's own.
     pub fn roots(&self) -> &Arc<RootCertStore> {
         &self.roots
     }

@@ -6,8 +6,9 @@ use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, ServerConfig, WantsVerif
 use super::verify::ClientVerifier;
 use super::{Authorities, Identity, TlsConfigError};
 
-/// For a client that trusts the servers that `authorities` vouch for, under the name that it
-/// connects to. `identity` is what it shows to a server that asks for a certificate.
+/// Creates the configuration of a client that trusts the servers that `authorities` vouch for,
+/// under the name that it connects to. `identity` is what it shows to a server that asks for a
+/// certificate.
 ///
 /// # Errors
 ///
@@ -20,7 +21,7 @@ pub fn client_config(
     with_identity(builder, identity).map(Arc::new)
 }
 
-/// For a server that shows `identity` to its clients.
+/// Creates the configuration of a server that shows `identity` to its clients.
 ///
 /// # Errors
 ///
@@ -53,7 +54,7 @@ pub fn server_config(
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum ClientCertificates {
-    /// It does not.
+    /// The server does not ask.
     #[default]
     NotAsked,
     /// A client may come without one. One that it shows must be signed by one of these

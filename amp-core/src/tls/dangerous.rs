@@ -18,9 +18,9 @@ use super::config::{client_builder, provider, with_identity};
 use super::verify::{Signatures, verify_server};
 use super::{Authorities, Identity, TlsConfigError};
 
-/// For a client that trusts every server that one of `authorities` vouches for, **whatever its
-/// name**. A certificate that is itself one of them is trusted too. This is what Twisted's AMP
-/// does.
+/// Creates the configuration of a client that trusts every server that one of `authorities` vouches
+/// for, **whatever its name**. A certificate that is itself one of them is trusted too. This is
+/// what Twisted's AMP does.
 ///
 /// Whoever has any certificate of these authorities, a client's perhaps, can stand in for every
 /// server. That is in order only where all who have one are trusted alike. With a public authority
@@ -38,8 +38,8 @@ pub fn client_config_any_name(
     unnamed(Some(authorities.clone()), identity)
 }
 
-/// For a client that trusts **every server**, such as a Twisted server that has made itself a
-/// certificate for this one run.
+/// Creates the configuration of a client that trusts **every server**, such as a Twisted server
+/// that has made itself a certificate for this one run.
 ///
 /// Nobody can listen who does nothing else. But whoever can change what is sent on the way can
 /// stand in for the server, and read and write everything. Use it where nobody can, or where the

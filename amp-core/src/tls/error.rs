@@ -6,14 +6,14 @@ use tokio_rustls::rustls::pki_types::pem;
 
 use crate::shorten::Shortened;
 
-/// Why there is no TLS connection.
+/// The reason why there is no TLS connection.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// The server cannot be reached.
     #[error("cannot connect")]
     Connect(#[source] Arc<io::Error>),
-    /// This is neither a DNS name nor an IP address.
+    /// The name of the server is neither a DNS name nor an IP address.
     #[error("{name:?} is not the name of a server")]
     ServerName {
         /// The text that was given as the name.
@@ -48,7 +48,7 @@ impl TlsError {
     }
 }
 
-/// Why certificates and keys cannot be used.
+/// The reason why certificates and keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsConfigError {
@@ -64,7 +64,7 @@ pub enum TlsConfigError {
     /// A certificate cannot be an authority.
     #[error("authority {number} of the PEM text cannot be used")]
     Authority {
-        /// Which certificate of the text, counted from 1.
+        /// The number of the certificate in the text, counted from 1.
         number: usize,
         /// The reason, from rustls.
         source: rustls::Error,

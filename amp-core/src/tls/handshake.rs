@@ -46,7 +46,7 @@ pub fn connect<'a>(
     })
 }
 
-/// The client's side of TLS over a stream that is connected.
+/// Begins TLS as the client, over a stream that is connected.
 ///
 /// `server_name` is what the server's certificate must be for: a DNS name or an IP address.
 pub fn client(
@@ -58,7 +58,7 @@ pub fn client(
     Handshake::new(async { Ok(connection(shake(stream, role?).await?, PeerAddress::Unknown)) })
 }
 
-/// The server's side of TLS over a stream that is connected. For all clients of a listener, see
+/// Begins TLS as the server, over a stream that is connected. For all clients of a listener, see
 /// [`TlsListener`](super::TlsListener).
 pub fn server(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -117,7 +117,7 @@ impl fmt::Debug for Handshake<'_> {
     }
 }
 
-/// Which side of a handshake this is.
+/// The side of a handshake that this side is.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Role {
@@ -140,7 +140,7 @@ impl Role {
         }
     }
 
-    /// The client of a server whose name does not matter, with a configuration of
+    /// Returns the client of a server whose name does not matter, with a configuration of
     /// [`dangerous`](super::dangerous).
     pub fn client_any_name(config: Arc<ClientConfig>) -> Self {
         // An address is never sent to the server.

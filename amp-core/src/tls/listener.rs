@@ -18,7 +18,7 @@ use crate::server::Listener;
 
 /// Accepts streams: a [`TcpListener`], or something of your own.
 pub trait AcceptStream: Send + 'static {
-    /// What it accepts.
+    /// The stream that is accepted.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Waits for the next stream, and says where its other end is.

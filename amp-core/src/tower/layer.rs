@@ -132,7 +132,7 @@ pub struct Answered {
 }
 
 impl Answered {
-    /// The code of the error that the call was answered with; `None` when it succeeded.
+    /// Returns the code of the error that the call was answered with; `None` when it succeeded.
     pub fn error_code(&self) -> Option<&[u8]> {
         self.error_code.as_deref()
     }

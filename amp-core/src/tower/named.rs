@@ -19,7 +19,7 @@ pub struct NamedRequest {
     pub command: Bytes,
     /// The arguments, without the protocol's own keys.
     pub arguments: AmpBox,
-    /// Whether it may be sent again when its connection was lost before the answer came: see
+    /// True if the call may be sent again when its connection was lost before the answer came: see
     /// [`Command::IDEMPOTENT`].
     pub idempotent: bool,
 }
@@ -59,7 +59,7 @@ impl NamedRequest {
 pub struct TypedCalls<S>(S);
 
 impl<S> TypedCalls<S> {
-    /// Typed calls through `service`.
+    /// Creates a service of typed calls through `service`.
     pub fn new(service: S) -> Self {
         Self(service)
     }

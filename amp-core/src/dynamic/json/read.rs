@@ -29,8 +29,9 @@ impl Values {
         Self::from_json_with(&Scope::new(schema), text, &mut attach)
     }
 
-    /// The same, for a box that may be inside of others, and with attachments that `attach` makes of the
-    /// JSON that is in their place, or says why not.
+    /// Reads one JSON object as [`from_json`](Values::from_json) does, of a box that may be inside
+    /// of others, and with attachments that `attach` makes of the JSON that is in their place, or
+    /// says why not.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use crate::dynamic::{Value, Values};
 type Show<'a> = &'a mut dyn FnMut(&Attachment) -> String;
 
 impl Values {
-    /// The values as one JSON object on one line, in the order of their names: see the table of
+    /// Returns the values as one JSON object on one line, in the order of their names: see the table of
     /// [`dynamic`](crate::dynamic). An attachment is `{"attachment": N}`, counted from 0.
     pub fn to_json(&self) -> String {
         let mut count = 0_usize;
@@ -21,7 +21,8 @@ impl Values {
         })
     }
 
-    /// The same, with attachments as what `show` returns for each, which has to be JSON.
+    /// Returns the values as [`to_json`](Values::to_json) does, with attachments as what `show`
+    /// returns for each, which has to be JSON.
     pub fn to_json_with(&self, show: &mut dyn FnMut(&Attachment) -> String) -> String {
         let mut out = String::new();
         write_values(self, &mut out, show);
@@ -30,7 +31,7 @@ impl Values {
 }
 
 impl Value {
-    /// The value as JSON on one line: see [`Values::to_json_with`].
+    /// Returns the value as JSON on one line: see [`Values::to_json_with`].
     pub fn to_json_with(&self, show: &mut dyn FnMut(&Attachment) -> String) -> String {
         let mut out = String::new();
         write_value(self, &mut out, show);

@@ -7,14 +7,14 @@ use crate::proto::CloseReason;
 use crate::proto::Host;
 
 impl<W, H: Host> Core<W, H> {
-    /// The connection ends once the responders that run have answered, or this time is over. The
+    /// Ends the connection once the responders that run have answered, or this time is over. The
     /// first time that is given counts. Calls that come are to be refused from here on.
     pub fn drain(&mut self, within: Duration) {
         self.end.drain(within);
         self.news = true;
     }
 
-    /// Nothing can be sent any more, while what the peer sent before is still read.
+    /// Drops what is to be sent, since nothing can be, while what the peer sent before is still read.
     pub fn break_off(&mut self, reason: CloseReason) {
         self.end.break_off(reason);
         self.released().refuses = true;
@@ -37,7 +37,7 @@ impl<W, H: Host> Core<W, H> {
 }
 
 impl<W: Clone, H: Host> Core<W, H> {
-    /// The end begins, unless it has begun before; says why then. No more calls are made: those that
+    /// Begins the end, unless it has begun before; says why then. No more calls are made: those that
     /// wait are to look again.
     pub fn close(&mut self, reason: CloseReason) -> Option<CloseReason> {
         let reason = self.end.begin(reason)?.clone();
@@ -45,8 +45,9 @@ impl<W: Clone, H: Host> Core<W, H> {
         Some(reason)
     }
 
-    /// The connection has ended: nothing is sent or answered any more. Says why, which is the first
-    /// reason there was; and how many responders outlive it, with what runs after answers, if it had not ended before.
+    /// Takes note that the connection has ended: nothing is sent or answered any more. Says why,
+    /// which is the first reason there was; and how many responders outlive it, with what runs
+    /// after answers, if it had not ended before.
     pub fn handle_end(&mut self, reason: CloseReason) -> (CloseReason, usize) {
         let (reason, first) = self.end.finish(reason);
         self.refuse_callers();

@@ -20,7 +20,7 @@ use crate::proto::wants::Wants;
 use crate::proto::{Body, Host, Limits, NotQueued, Outgoing, ProtocolError, RemoteError};
 use crate::setters::setters;
 
-/// One side of a connection: what its callers, its responders and the wire all change.
+/// A side of a connection: what its callers, its responders and the wire all change.
 ///
 /// Each outstanding call keeps a `W`, which says who waits for its answer: a waker, a channel,
 /// or nothing. What else it keeps for others, the [`Host`] says.
@@ -61,13 +61,13 @@ pub struct Core<W, H: Host = ()> {
     pub(super) counters: Counters,
 }
 
-/// What a core holds at most.
+/// The limits of what a core holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CoreLimits {
     /// Calls that wait for their answers at once, at most 2^31. 65 536 by default.
     pub outstanding_calls: usize,
-    /// How large a box may be that is sent.
+    /// The size that a box may have which is sent.
     pub boxes: BoxLimits,
 }
 
@@ -79,7 +79,7 @@ impl Default for CoreLimits {
     }
 }
 
-/// How a call ended on the other side.
+/// The end of a call on the other side: its response, or its error.
 pub type Answer = Result<AmpBox, RemoteError>;
 
 #[derive(Debug)]
@@ -93,14 +93,14 @@ pub(super) enum Waiting<W> {
     NotSent(Arc<io::Error>),
 }
 
-/// What a received box means.
+/// The meaning of a received box.
 #[derive(Debug)]
 pub enum Event<W> {
     /// An outstanding call has its answer, which [`Core::take_answer`] hands out.
     Answered {
         /// The call.
         id: CallId,
-        /// Who waited for it.
+        /// The one who waited for the answer.
         waiter: W,
     },
     /// The peer has agreed to the switch that was asked for: what it sends from here on is of
@@ -119,7 +119,7 @@ pub enum Event<W> {
     Ignored,
 }
 
-/// What happened on one side of a connection, counted from its beginning.
+/// Counts of what happened on one side of a connection, from its beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -175,24 +175,24 @@ pub struct IncomingCall {
 }
 
 impl IncomingCall {
-    /// The name of the command.
+    /// Returns the name of the command.
     pub fn command(&self) -> &[u8] {
         self.ampbox.value_of(self.command)
     }
 
-    /// The tag that the answer must have, or `None` when there must be no answer.
+    /// Returns the tag that the answer must have, or `None` when there must be no answer.
     pub fn tag(&self) -> Option<&[u8]> {
         self.ask.map(|ask| self.ampbox.value_of(ask))
     }
 
-    /// The whole box, reserved keys included.
+    /// Returns the whole box, reserved keys included.
     pub fn ampbox(&self) -> &AmpBox {
         &self.ampbox
     }
 }
 
 impl<W> Core<W> {
-    /// A side that has sent and received nothing yet.
+    /// Creates a side that has sent and received nothing yet.
     pub fn new(limits: CoreLimits) -> Self {
         let CoreLimits { outstanding_calls, boxes } = limits;
         let limits = Limits { boxes, outstanding_calls, ..Limits::default() };
@@ -232,7 +232,7 @@ impl<W, H: Host> Core<W, H> {
         }
     }
 
-    /// How large a box may be that is sent from now on.
+    /// Sets how large a box may be that is sent from now on.
     pub fn limit_boxes(&mut self, boxes: BoxLimits) {
         self.boxes = boxes;
     }
@@ -346,7 +346,7 @@ impl<W, H: Host> Core<W, H> {
         self.push(head, &mut Body::default());
     }
 
-    /// What the received box means.
+    /// Returns what the received box means.
     ///
     /// # Errors
     ///
@@ -425,7 +425,7 @@ impl<W, H: Host> Core<W, H> {
         self.calls.tag(id)
     }
 
-    /// Who waits for the answer of a call that has none yet.
+    /// Returns who waits for the answer of a call that has none yet.
     pub fn waiter_mut(&mut self, id: CallId) -> Option<&mut W> {
         match self.calls.get_mut(id)? {
             Waiting::For(waiter) => Some(waiter),
@@ -446,7 +446,7 @@ impl<W, H: Host> Core<W, H> {
         }
     }
 
-    /// Who waits for an answer that has not come.
+    /// Returns who waits for an answer that has not come.
     pub fn waiters(&mut self) -> impl Iterator<Item = &mut W> {
         self.calls.values_mut().filter_map(|waiting| match waiting {
             Waiting::For(waiter) => Some(waiter),
@@ -454,23 +454,23 @@ impl<W, H: Host> Core<W, H> {
         })
     }
 
-    /// How many calls are outstanding.
+    /// Returns how many calls are outstanding.
     pub fn outstanding(&self) -> usize {
         self.calls.len()
     }
 
-    /// How many bytes are queued: those to be sent, and those that are held back.
+    /// Returns how many bytes are queued: those to be sent, and those that are held back.
     pub fn queued(&self) -> usize {
         self.outgoing.len() + self.held.as_ref().map_or(0, Outgoing::len)
     }
 
-    /// How many boxes are queued: those to be sent, and those that are held back. See
+    /// Returns how many boxes are queued: those to be sent, and those that are held back. See
     /// [`Outgoing::boxes`].
     pub fn queued_boxes(&self) -> usize {
         self.outgoing.boxes() + self.held.as_ref().map_or(0, Outgoing::boxes)
     }
 
-    /// Whether what is queued is held back, because of a protocol switch.
+    /// Returns whether what is queued is held back, because of a protocol switch.
     pub fn holds(&self) -> bool {
         self.held.is_some()
     }
@@ -533,12 +533,12 @@ impl<W, H: Host> Core<W, H> {
         std::mem::take(&mut self.awaits_room)
     }
 
-    /// What is to be sent.
+    /// Returns what is to be sent.
     pub fn outgoing(&mut self) -> &mut Outgoing {
         &mut self.outgoing
     }
 
-    /// What happened so far.
+    /// Returns what happened so far.
     pub fn counters(&self) -> Counters {
         self.counters
     }

@@ -34,8 +34,9 @@ impl<W, H: Host> Core<W, H> {
         Ok(id)
     }
 
-    /// The call that was received last asks for a protocol switch. What comes behind it is not to be
-    /// read as boxes until that is [refused](Core::refuse_switch), or until [`resume`](Core::resume).
+    /// Takes note that the call which was received last asks for a protocol switch. What comes
+    /// behind it is not to be read as boxes until that is [refused](Core::refuse_switch), or until
+    /// [`resume`](Core::resume).
     ///
     /// # Errors
     ///
@@ -82,7 +83,7 @@ impl<W, H: Host> Core<W, H> {
         released.changed = true;
     }
 
-    /// Whether a protocol switch that this side asked for is not answered yet.
+    /// Returns whether a protocol switch that this side asked for is not answered yet.
     pub fn is_switching(&self) -> bool {
         self.switch.is_asked()
     }
