@@ -6,6 +6,7 @@
   on the way. Tests, and files that declare their children, do not count.
 - `proto/` imports nothing of the layers above it, and knows no clock, task or runtime.
 - `unsafe` is in one file.
+- Each public name of a library has one path.
 """
 
 import re
@@ -16,11 +17,18 @@ from pathlib import Path
 CRATES = ["amp-core", "amp-derive", "amp-unix", "amp-cli"]
 DEFENDED_FOLDERS = [{"connection", "responder"}]
 UNSAFE_IN = "amp-unix/src/socket.rs"
+LIBRARIES = ["amp-core", "amp-unix"]
 NOT_IN_THE_CORE = re.compile(r"\btokio::|\bInstant::now\b|\bSystemTime::now\b|\bWaker\b|crate::connection")
 
 USE = re.compile(r"^[ \t]*(pub(?:\([^)]*\))? )?use ([^;]+);", re.MULTILINE)
 # Paths in the code itself, without a `use`.
 PATH = re.compile(r"\b((?:crate|super|self)(?:::\w+)+)")
+PUBLIC_ITEM = re.compile(
+    r"^pub (?:async |const |unsafe )*(?:struct|enum|trait|type|fn|const|static|union) (\w+)", re.MULTILINE
+)
+PUBLIC_MODULE = re.compile(r"^pub mod (\w+);", re.MULTILINE)
+# Those that only macros name.
+HIDDEN = re.compile(r"#\[doc\(hidden\)\]\n(?:pub mod \w+ \{\n.*?\n\}|[^\n]*\n)", re.DOTALL)
 ITEM = re.compile(
     r"\b(?:struct|enum|trait|type|fn|const|static|union|macro_rules!)\s+(?:mut )?(\w+)", re.MULTILINE
 )
@@ -106,6 +114,24 @@ class Crate:
                     return found
         return module
 
+    def public_paths(self):
+        """The paths of each public item, by the module and the name that it is declared with."""
+        paths, modules = {}, [()]
+        while modules:
+            module = modules.pop()
+            text = HIDDEN.sub("", self.files[module][1])
+            children = (module + (child,) for child in PUBLIC_MODULE.findall(text))
+            modules += [child for child in children if child in self.files]
+            for name in PUBLIC_ITEM.findall(text):
+                paths.setdefault((module, name), []).append((*module, name))
+            for public, tree in USE.findall(text):
+                for path, name in leaves(tree) if public == "pub " else ():
+                    absolute = self.absolute(module, path)
+                    if absolute is not None:
+                        item = (self.home(absolute), path[-1])
+                        paths.setdefault(item, []).append((*module, name))
+        return paths
+
     def imports(self):
         edges = {}
         for module, (_, text) in self.files.items():
@@ -170,6 +196,9 @@ def main():
         for circle in circles(folders):
             if set(circle) not in DEFENDED_FOLDERS:
                 complaints.append(f"folders of {name} that import each other: " + ", ".join(sorted(circle)))
+        for paths in crate.public_paths().values() if name in LIBRARIES else ():
+            if len(paths) > 1:
+                complaints.append(f"{name} has one thing by two names: " + ", ".join(map("::".join, paths)))
         for file, text in crate.files.values():
             if "/proto/" in file and (found := NOT_IN_THE_CORE.search(text)):
                 complaints.append(f"{file}: the core knows of {found[0]}")
