@@ -183,7 +183,9 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 /// | bytes of a box that is not finished | 17 MiB: [`boxes`](field@crate::Limits::boxes) | |
 /// | bytes of one-way calls that a peer has left behind, until they are begun | 32 MiB: [`running_bytes`](field@crate::Limits::running_bytes) | among the 512 MiB |
 /// | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](field@crate::Limits::send_queue_max) | |
-/// | what is not counted, in bytes: buffers, small boxes and answers | 64 KiB, and a few more for the connection itself | as many for each |
+/// | what is not counted, in bytes: small boxes and answers, and the connection itself | 64 KiB, and a few more | as many for each |
+/// | buffers that are received into, and those that are kept for a second to be used again | 256 KiB, and 2 MiB | as many for each |
+/// | tasks of responders that wait, of 1 KiB or so, and a kilobyte that decoding may make of each call | 16 MiB for 8192 | 128 MiB for 65 536 |
 /// | how long a box may be unfinished | 60 to 120 seconds: [`box_timeout`](field@crate::Limits::box_timeout) | |
 /// | how long a peer may say nothing | for ever while there is room for others, and 10 seconds before its first box when there is none, unless [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) is set | |
 /// | how long a connection takes to end | 5 seconds, or one if the peer is to blame: [`close_timeout`](field@crate::Limits::close_timeout) | |

@@ -24,7 +24,7 @@ const READ: usize = 16 << 10;
 /// # In a server
 ///
 /// A connection of a [server](crate::Serve) counts as one of its
-/// [`max_connections`](crate::server::Serve::max_connections) until this is dropped, or the transport
+/// [`max_connections`](crate::Serve::max_connections) until this is dropped, or the transport
 /// that it comes apart into. Nothing else bounds it: no deadline holds, the server does not end it, and
 /// one that stops does not wait for it. Whoever speaks on it has to see that it ends.
 ///

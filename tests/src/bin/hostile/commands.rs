@@ -1,4 +1,5 @@
-use amp_core::{Arguments, Command, CommandError};
+use amp_core::{Arguments, Command, CommandError, ProtocolSwitch};
+use amp_unix::Descriptor;
 use bytes::Bytes;
 
 /// Says what the server holds.
@@ -20,6 +21,18 @@ pub(crate) struct Wait {}
 pub(crate) struct Keep {
     pub(crate) data: Bytes,
 }
+
+/// Keeps the file that it carries until its connection has ended.
+#[derive(Command)]
+pub(crate) struct Hold {
+    pub(crate) file: Descriptor,
+}
+
+/// Leaves for another protocol, in which nothing is said.
+#[derive(Command)]
+pub(crate) struct Leave {}
+
+impl ProtocolSwitch for Leave {}
 
 /// Logs in.
 #[derive(Command)]

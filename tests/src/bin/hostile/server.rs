@@ -1,17 +1,30 @@
 //! The server that is attacked: default settings, and commands that cost it something.
 
 use amp_core::login::{Login, same_secret};
-use amp_core::{Connection, Context, NoError, Peer, Responders, serve, serve_with};
+use amp_core::router::Router;
+use amp_core::tls::{
+    AcceptStream, ClientCertificates, Identity, TlsListener, rustls, server_config,
+};
+use amp_core::{
+    Connection, Context, NoError, Peer, PeerAddress, Responders, Switched, serve, serve_with,
+};
 use amp_tests::workload;
 use amp_unix::UnixSocketListener;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::future::Future;
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::{Builder, Handle};
 
-use crate::commands::{Authenticate, Held, Keep, Refused, Status, Wait};
-use crate::target::login_path;
+use crate::commands::{Authenticate, Held, Hold, Keep, Leave, Refused, Status, Wait};
+use crate::target::beside;
+
+/// How many routes there are on a stream.
+pub(crate) const ROUTES: usize = 64;
 
 /// Listens at `path` until the process is killed, and prints `listening PATH` once it does.
 pub(crate) fn run(path: &Path) -> io::Result<()> {
@@ -21,9 +34,16 @@ pub(crate) fn run(path: &Path) -> io::Result<()> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let listener = UnixSocketListener::bind(path)?;
-        let with_login = UnixSocketListener::bind(login_path(path))?;
+        let with_login = UnixSocketListener::bind(beside(path, "login"))?;
+        let over_tls = TlsListener::new(Streams(UnixListener::bind(beside(path, "tls"))?), tls()?);
+        let routed = UnixListener::bind(beside(path, "routes"))?;
         println!("listening {}", path.display());
-        tokio::join!(serve(listener, responders()), serve_login(with_login));
+        tokio::join!(
+            serve(listener, responders()),
+            serve_login(with_login),
+            serve(over_tls, responders()),
+            route(routed),
+        );
         Ok(())
     })
 }
@@ -42,6 +62,38 @@ async fn serve_login(listener: UnixSocketListener) {
     serve_with(listener, prepare).on_connect(watch).await;
 }
 
+/// Sockets of Unix, as what TLS is spoken over.
+struct Streams(UnixListener);
+
+impl AcceptStream for Streams {
+    type Stream = UnixStream;
+
+    async fn accept(&mut self) -> io::Result<(UnixStream, PeerAddress)> {
+        Ok((self.0.accept().await?.0, PeerAddress::Unknown))
+    }
+}
+
+fn tls() -> io::Result<Arc<rustls::ServerConfig>> {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+    let own = own.map_err(io::Error::other)?;
+    let pem = own.cert.pem() + &own.signing_key.serialize_pem();
+    let identity = Identity::from_pem(pem).map_err(io::Error::other)?;
+    server_config(identity, ClientCertificates::NotAsked).map_err(io::Error::other)
+}
+
+/// Routes that nobody reads from, on each stream.
+async fn route(listener: UnixListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let router = Router::new(stream);
+        let handle = router.routes();
+        let bound: Vec<_> = (0..ROUTES).map(|name| handle.bind(name.to_string())).collect();
+        tokio::spawn(async move {
+            router.run().await;
+            drop(bound);
+        });
+    }
+}
+
 async fn authenticate(context: Context<Login>, call: Authenticate) -> Result<(), Refused> {
     let attempt = context.state().attempt(context.peer()).await;
     let attempt = attempt.map_err(|_| Refused::TooManyAttempts)?;
@@ -53,7 +105,8 @@ async fn authenticate(context: Context<Login>, call: Authenticate) -> Result<(),
 }
 
 fn responders() -> Responders {
-    workload::responders().respond(status).respond(wait).respond(keep)
+    let others = workload::responders().respond(status).respond(wait).respond(keep);
+    others.respond(hold).respond_switch(leave)
 }
 
 async fn status(_: Context, _: Status) -> Result<Held, NoError> {
@@ -64,6 +117,23 @@ async fn status(_: Context, _: Status) -> Result<Held, NoError> {
 async fn wait(context: Context, _: Wait) -> Result<(), NoError> {
     context.closed().await;
     Ok(())
+}
+
+async fn hold(context: Context, Hold { file }: Hold) -> Result<(), NoError> {
+    context.closed().await;
+    drop(file);
+    Ok(())
+}
+
+async fn leave(
+    _: Context,
+    _: Leave,
+) -> Result<impl FnOnce(Switched) -> Pin<Box<dyn Future<Output = ()> + Send>>, NoError> {
+    Ok(|mut stream: Switched| -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+        })
+    })
 }
 
 async fn keep(context: Context, Keep { data }: Keep) -> Result<(), NoError> {

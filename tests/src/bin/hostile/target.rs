@@ -60,9 +60,10 @@ impl Target {
         Self::connect_at(&self.path)
     }
 
-    /// One to what wants a login first.
-    pub(crate) fn connect_to_login(&self) -> io::Result<UnixStream> {
-        Self::connect_at(&login_path(&self.path))
+    /// One to another service of the server: `login` wants a login first, `tls` a handshake, and
+    /// `routes` has routes.
+    pub(crate) fn connect_to(&self, service: &str) -> io::Result<UnixStream> {
+        Self::connect_at(&beside(&self.path, service))
     }
 
     fn connect_at(path: &Path) -> io::Result<UnixStream> {
@@ -132,9 +133,9 @@ pub(crate) fn received(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Where the server at this path listens for those who have to log in.
-pub(crate) fn login_path(path: &Path) -> PathBuf {
-    path.with_extension("login")
+/// Where another service of the server at this path listens.
+pub(crate) fn beside(path: &Path, service: &str) -> PathBuf {
+    path.with_extension(service)
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -51,6 +51,27 @@ pub(super) fn silent(_: &Options) -> io::Result<Vec<Figure>> {
     Ok(vec![Figure::new("wait beside silent clients", waited, 12.0, "s")])
 }
 
+/// Clients that send calls a byte at a time, and one that calls.
+pub(super) fn trickling(options: &Options) -> io::Result<Vec<Figure>> {
+    let target = Target::start()?;
+    let mut streams = (0..200).map(|_| target.connect()).collect::<io::Result<Vec<_>>>()?;
+    let call = calls("NoSuchCommandHasThisName", 1);
+    let mut client = Client::new(target.connect()?);
+    let mut waits = Vec::new();
+    for byte in call.iter().cycle().take(options.pick(200, 1000)) {
+        for stream in &mut streams {
+            stream.write_all(&[*byte])?;
+        }
+        let begun = Instant::now();
+        client.call_remote(Status {}).map_err(io::Error::other)?;
+        waits.push(begun.elapsed());
+    }
+    waits.sort();
+    let median = waits[waits.len() / 2].as_secs_f64() * 1000.0;
+    // What 200 reads and as many wake-ups take.
+    Ok(vec![Figure::new("wait beside clients that send a byte at a time", median, 20.0, "ms")])
+}
+
 /// A client that sends what is no box, and goes on sending.
 pub(super) fn nonsense(options: &Options) -> io::Result<Vec<Figure>> {
     let target = Target::start()?;

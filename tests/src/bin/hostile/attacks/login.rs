@@ -10,7 +10,7 @@ use crate::target::{Target, received};
 /// A client that tries as many passwords on one connection as it may.
 pub(super) fn guesses(options: &Options) -> io::Result<Vec<Figure>> {
     let target = Target::start()?;
-    let mut stream = target.connect_to_login()?;
+    let mut stream = target.connect_to("login")?;
     let guess = |number: usize| {
         let (tag, password) = (number.to_string(), format!("password{number}"));
         let pairs = [("_ask", tag.as_str()), ("_command", "Authenticate"), ("password", &password)];

@@ -1,12 +1,13 @@
 //! Memory that a client makes the server hold.
 
 use amp_core::AmpBox;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use super::ends::calls;
 use crate::figure::Figure;
 use crate::options::Options;
+use crate::server::ROUTES;
 use crate::target::{Target, fill};
 
 /// After this time a connection is idle: large buffers are given back after about a second.
@@ -40,6 +41,38 @@ pub(super) fn unanswered(options: &Options) -> io::Result<Vec<Figure>> {
         figures.push(Figure::mib(what, held / connections as u64, 64.0));
     }
     Ok(figures)
+}
+
+/// A client that logs in, and calls for as long as it is read from.
+pub(super) fn after_login(_: &Options) -> io::Result<Vec<Figure>> {
+    let target = Target::start()?;
+    let mut stream = target.connect_to("login")?;
+    let pairs = [("_ask", "1"), ("_command", "Authenticate"), ("password", "xyzzy")];
+    stream.write_all(&AmpBox::from_pairs(pairs).expect("they are short").to_bytes())?;
+    let mut answer = [0; 14];
+    stream.read_exact(&mut answer)?;
+    let before = target.usage()?;
+    fill(&mut stream, &large("Keep"), 1 << 30)?;
+    let held = target.usage()?.resident.saturating_sub(before.resident);
+    Ok(vec![Figure::mib("held for calls of a client that has logged in", held, 64.0)])
+}
+
+/// A client that fills routes which nobody reads from.
+pub(super) fn routes(_: &Options) -> io::Result<Vec<Figure>> {
+    let target = Target::start()?;
+    let before = target.usage()?;
+    let mut stream = target.connect_to("routes")?;
+    let data = "d".repeat(60_000);
+    let boxes: Vec<u8> = (0..ROUTES)
+        .flat_map(|route| {
+            let pairs = [("_route", &*route.to_string()), ("_command", "Keep"), ("data", &data)];
+            AmpBox::from_pairs(pairs).expect("they fit").to_bytes().to_vec()
+        })
+        .collect();
+    fill(&mut stream, &boxes, 1 << 30)?;
+    let held = target.usage()?.resident.saturating_sub(before.resident);
+    // 32 MiB of all routes, and a quarter for what buffers have beyond what is in them.
+    Ok(vec![Figure::mib("held for routes that are not read from", held, 40.0)])
 }
 
 /// A client that calls for as long as it is read from, and reads no answer.
