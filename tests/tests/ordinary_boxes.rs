@@ -147,6 +147,7 @@ enum Event {
 #[serde(tag = "type")]
 enum Geometry {
     Point { coordinates: [f64; 2] },
+    LineString { coordinates: Vec<[f64; 2]> },
     Polygon { coordinates: Vec<Vec<[f64; 2]>> },
 }
 
@@ -181,4 +182,104 @@ fn what_serde_buffers_is_read() {
     let AnyJson::Object(other) = record(1) else { panic!("it is an object") };
     let other = other.into_iter().filter(|(key, _)| key != "id" && key != "name").collect();
     sent(Json(vec![Extensible { id: 1, name: "a".to_owned(), other }; 330]));
+}
+
+/// As those who draw maps send it: with seven digits behind the point, or with as many as there are.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Feature {
+    Feature { id: u64, geometry: Geometry, properties: BTreeMap<String, AnyJson> },
+}
+
+/// The same without a tag.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Shape {
+    Polygon { id: Option<u64>, rings: Vec<Vec<[f64; 2]>> },
+    Line { points: Vec<[f64; 2]> },
+}
+
+/// Points of a ring, with so many digits behind the point.
+fn ring(points: u32, digits: i32) -> Vec<[f64; 2]> {
+    let scale = 10_f64.powi(digits);
+    let round = |n: f64| (n * scale).round() / scale;
+    let point = |n: u32| {
+        let angle = f64::from(n).sin();
+        [round(13.376_512_345_678 + angle), round(52.518_751_234_567 + angle * angle)]
+    };
+    (0..points).map(point).collect()
+}
+
+#[test]
+fn a_mebibyte_of_a_map_is_read() {
+    for (points, digits) in [(45_000, 7), (28_000, 15)] {
+        let ring = ring(points, digits);
+        let rings: Vec<_> = ring.chunks(1000).map(<[_]>::to_vec).collect();
+        let len = sent(Numbered(Json(Geometry::Polygon { coordinates: rings.clone() })));
+        assert!(len > 1 << 20, "{len}");
+        sent(Numbered(Json(Geometry::LineString { coordinates: ring.clone() })));
+        let AnyJson::Object(properties) = record(1) else { panic!("it is an object") };
+        let properties: BTreeMap<_, _> = properties.into_iter().collect();
+        let feature = |(id, ring): (u64, &Vec<[f64; 2]>)| Feature::Feature {
+            id,
+            geometry: Geometry::Polygon { coordinates: vec![ring.clone()] },
+            properties: properties.clone(),
+        };
+        let features = (0..).zip(&rings).map(feature).collect::<Vec<_>>();
+        sent(Numbered(Json(features)));
+        // What is untagged may contain itself, and then it is read again and again.
+        if digits == 15 {
+            sent(Numbered(Json(Shape::Polygon { id: None, rings })));
+            sent(Numbered(Json(Shape::Line { points: ring })));
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct User {
+    id: u64,
+    name: String,
+    mail: Option<String>,
+    groups: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Page {
+    Users { users: Vec<User>, next: Option<u64> },
+    Names { names: Vec<String> },
+    Measured { values: Vec<Option<f64>> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Paged {
+    next: Option<u64>,
+    #[serde(flatten)]
+    of: PageOf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PageOf {
+    users: Vec<User>,
+}
+
+#[test]
+fn pages_of_rows_are_read() {
+    let users = |count: u64| {
+        let user = |id| User {
+            id,
+            name: format!("user-{id}"),
+            mail: (id % 2 == 0).then(|| format!("user-{id}@example.com")),
+            groups: vec!["staff".to_owned(), "night shift".to_owned()],
+        };
+        (0..count).map(user).collect::<Vec<_>>()
+    };
+    for count in [500, 20_000] {
+        sent(Numbered(Json(Page::Users { users: users(count), next: None })));
+        sent(Numbered(Json(Paged { next: Some(7), of: PageOf { users: users(count) } })));
+    }
+    let names = (0..100_000).map(|n| format!("name {n}")).collect();
+    sent(Numbered(Json(Page::Names { names })));
+    let measured = (0..100_000).map(|n| (n % 3 > 0).then(|| f64::from(n) * 0.125)).collect();
+    sent(Numbered(Json(Page::Measured { values: measured })));
 }

@@ -28,12 +28,19 @@ use crate::stack;
 /// of the text counts as [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
 ///
 /// Where a type has `#[serde(untagged)]`, `tag` or `flatten`, serde reads the text into a buffer first
-/// and the type from that, where nothing can be counted. So what is made of the buffer is estimated:
-/// each list in it is taken for one of the type that is buffered, and each map for a struct of 256
-/// bytes at least. Such a type is read less deep where it is large: 1 MiB of stack is divided by what a
-/// level may take, which without optimisation is 24 times the type's length. What is inside of a `Box`
-/// is not seen in any of this: do not read a small type with a large one in boxes, such as
-/// `enum Item { Row(Box<Row>), Many(Vec<Item>) }`, from peers that may be anybody.
+/// and the type from that, where nothing can be counted. So what is made of the buffer is estimated,
+/// by what is in it: a number or a text takes what it takes there, unless the buffered type itself is
+/// untagged and larger; a list of fractions such as `[1.5,2.5]` is one of numbers; any other list and each
+/// map is a row of 512 bytes; and `null`, `[]` and `{}` are rows of 1024 bytes, unless a number or a text
+/// beside them shows that they are small. Such a row has to have some 50 bytes of text, or the box is
+/// small, for the default limits. What the estimate does not see is a type of more than that inside of
+/// such a type, and one that takes more memory than its text shows: an enum that is large and may be
+/// `"Empty"`, or an untagged one that may be `0`; a `Box` of any of these; and a struct with
+/// `#[serde(default)]` whose first field is a fraction, as a list. Do not read those from
+/// peers that may be anybody.
+///
+/// Such a type is read less deep where it is large: 1 MiB of stack is divided by what a
+/// level may take, which without optimisation is 24 times the type's length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Json<T>(pub T);
 

@@ -14,7 +14,8 @@ use serde::de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Varian
 
 use super::DecodeError;
 use super::budget::{Budget, table_size, tree_size};
-use super::buffered::{Buffered, is_read_once};
+use super::buffered::{Buffered, Seen, Size, is_content, is_read_once};
+use super::collection::Holds;
 use super::proto::TooDeep;
 use crate::stack;
 
@@ -29,6 +30,8 @@ pub(crate) struct Meter {
     buffers: Cell<usize>,
     /// What the last buffer is, by its type's name.
     buffer: Cell<&'static str>,
+    /// What the last value is that was read into a buffer.
+    seen: Cell<(Seen, Size)>,
     refused: Cell<Option<Refused>>,
 }
 
@@ -50,6 +53,7 @@ impl Meter {
             levels,
             buffers: Cell::new(0),
             buffer: Cell::new(""),
+            seen: Cell::default(),
             refused: Cell::new(None),
         }
     }
@@ -104,9 +108,13 @@ impl Meter {
         }
     }
 
+    fn give_back(&self, bytes: usize) {
+        self.left.set(self.left.get() + bytes);
+    }
+
     /// Gives back what was spent on buffers but for the first so many bytes.
     fn free_buffers(&self, but: usize) {
-        self.left.set(self.left.get() + (self.buffers.get() - but));
+        self.give_back(self.buffers.get() - but);
         self.buffers.set(but);
     }
 
@@ -190,15 +198,6 @@ impl<'m, T> Metered<'m, T> {
     }
 }
 
-/// Where the elements of a value are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Holds {
-    /// In the value itself, as the fields of a struct.
-    Within,
-    /// In memory that grows with them.
-    Apart,
-}
-
 macro_rules! deserialize {
     ($($method:ident($($argument:ident: $ty:ty),*) $holds:ident;)*) => { $(
         fn $method<V: Visitor<'de>>(
@@ -265,24 +264,27 @@ struct MeteredVisitor<'m, V> {
 }
 
 macro_rules! visit {
-    ($($method:ident $ty:ty;)*) => { $(
+    ($($method:ident $ty:ty, $seen:ident;)*) => { $(
         fn $method<E: Error>(self, value: $ty) -> Result<V::Value, E> {
+            self.inner.meter.seen.set((Seen::$seen, Size::default()));
             self.inner.inner.$method(value)
         }
     )* };
 }
 
-/// Text and bytes are copied, or were.
+/// Text and bytes are copied, or were. A buffer has what is borrowed as it is.
 macro_rules! visit_copied {
-    ($($method:ident $ty:ty;)*) => { $(
+    ($($method:ident $ty:ty, $copies:expr;)*) => { $(
         fn $method<E: Error>(self, value: $ty) -> Result<V::Value, E> {
             let Metered { meter, at, .. } = &self.inner;
             meter.spend(value.len())?;
+            let mut size = Size::default();
             if let Some(buffered) = at.buffered {
-                let copies = buffered.copies_of_text(value.len());
-                meter.spend(copies)?;
-                meter.note(buffered, copies);
+                size.own = $copies * value.len();
+                meter.spend(size.own)?;
+                meter.note(buffered, size.own);
             }
+            meter.seen.set((Seen::Text, size));
             self.inner.inner.$method(value)
         }
     )* };
@@ -296,36 +298,38 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for MeteredVisitor<'_, V> {
     }
 
     visit! {
-        visit_bool bool;
-        visit_i8 i8;
-        visit_i16 i16;
-        visit_i32 i32;
-        visit_i64 i64;
-        visit_i128 i128;
-        visit_u8 u8;
-        visit_u16 u16;
-        visit_u32 u32;
-        visit_u64 u64;
-        visit_u128 u128;
-        visit_f32 f32;
-        visit_f64 f64;
-        visit_char char;
+        visit_bool bool, Number;
+        visit_i8 i8, Number;
+        visit_i16 i16, Number;
+        visit_i32 i32, Number;
+        visit_i64 i64, Number;
+        visit_i128 i128, Number;
+        visit_u8 u8, Number;
+        visit_u16 u16, Number;
+        visit_u32 u32, Number;
+        visit_u64 u64, Number;
+        visit_u128 u128, Number;
+        visit_f32 f32, Fraction;
+        visit_f64 f64, Fraction;
+        visit_char char, Text;
     }
 
     visit_copied! {
-        visit_str &str;
-        visit_borrowed_str &'de str;
-        visit_string String;
-        visit_bytes &[u8];
-        visit_borrowed_bytes &'de [u8];
-        visit_byte_buf Vec<u8>;
+        visit_str &str, 1;
+        visit_borrowed_str &'de str, 0;
+        visit_string String, 1;
+        visit_bytes &[u8], 1;
+        visit_borrowed_bytes &'de [u8], 0;
+        visit_byte_buf Vec<u8>, 1;
     }
 
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
+        self.inner.meter.seen.take();
         self.inner.inner.visit_none()
     }
 
     fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
+        self.inner.meter.seen.take();
         self.inner.inner.visit_unit()
     }
 
@@ -344,7 +348,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for MeteredVisitor<'_, V> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, elements: A) -> Result<V::Value, A::Error> {
         self.inner.deeper()?;
-        let elements = MeteredElements::new(self.inner.with(elements), self.holds);
+        let holds = if self.holds == Holds::Apart { Holds::by::<V::Value>() } else { self.holds };
+        let elements = MeteredElements::new(self.inner.with(elements), holds);
         self.inner.inner.visit_seq(elements)
     }
 
@@ -372,11 +377,26 @@ struct MeteredElements<'m, A> {
     size: usize,
     /// The size of the key whose value comes next.
     key: usize,
+    buffer: InBuffer,
+}
+
+/// What is known of elements in a buffer.
+#[derive(Default)]
+struct InBuffer {
+    /// What the list is, as far as it was read.
+    seen: Seen,
+    size: Size,
+    /// What was spent on copies.
+    copies: usize,
+    /// Whether one of them has shown that all are small.
+    are_small: bool,
+    /// What was spent on rows, unless they are small.
+    rows: usize,
 }
 
 impl<'m, A> MeteredElements<'m, A> {
     fn new(inner: Metered<'m, A>, holds: Holds) -> Self {
-        Self { inner, holds, len: 0, size: 0, key: 0 }
+        Self { inner, holds, len: 0, size: 0, key: 0, buffer: InBuffer::default() }
     }
 
     /// There is one more element, of so many bytes.
@@ -384,50 +404,76 @@ impl<'m, A> MeteredElements<'m, A> {
         self.len += 1;
         if let Some(buffered) = self.inner.at.buffered {
             self.inner.meter.spend(buffered.made_of_element(element))?;
+            let (seen, _) = self.inner.meter.seen.get();
+            self.buffer.seen = self.buffer.seen.with(seen);
+            self.add_row(buffered, false)?;
             return self.buffer(buffered, element);
         }
-        self.grow(list_size(self.len, element))
+        self.grow(self.holds.elements_size(self.len, element))
     }
 
     /// There is one more entry, of so many bytes.
     fn add_entry<E: Error>(&mut self, entry: usize) -> Result<(), E> {
         self.len += 1;
         if let Some(buffered) = self.inner.at.buffered {
-            self.inner.meter.spend(buffered.made_of_entry(entry))?;
+            self.inner.meter.spend(buffered.made_of_entry(self.len, entry))?;
             return self.buffer(buffered, entry);
         }
         // It is not known which of both they are in.
         self.grow(table_size(self.len, entry))?;
         let tree = tree_size(self.len, entry);
-        if self.holds == Holds::Apart && tree > self.size {
+        if self.holds != Holds::Within && tree > self.size {
             self.inner.meter.spend(tree - self.size)?;
             self.size = tree;
         }
         Ok(())
     }
 
+    /// What was read into a buffer may be made into a row of a list, or of a map.
+    fn add_row<E: Error>(&mut self, buffered: Buffered, is_in_map: bool) -> Result<(), E> {
+        let meter = self.inner.meter;
+        let (seen, size) = meter.seen.get();
+        if seen.is_small() {
+            self.buffer.are_small = true;
+            meter.give_back(std::mem::take(&mut self.buffer.rows));
+        }
+        let row = buffered.made_of_row(seen, size, is_in_map);
+        // A row that is large has no place among small ones, but in a struct or a tuple.
+        if !self.buffer.are_small {
+            meter.spend(row)?;
+            self.buffer.rows += row;
+        }
+        Ok(())
+    }
+
     /// There is one more of so many bytes in a buffer, which is a list in any case.
     fn buffer<E: Error>(&mut self, buffered: Buffered, element: usize) -> Result<(), E> {
-        let (before, copies) = (self.size, buffered.copies(element));
-        self.grow(list_size(self.len, element))?;
-        self.inner.meter.spend(copies)?;
-        self.inner.meter.note(buffered, copies + (self.size - before));
+        let (meter, before) = (self.inner.meter, self.size);
+        self.grow(Holds::List.elements_size(self.len, element))?;
+        let (_, inner) = meter.seen.get();
+        let size = &mut self.buffer.size;
+        size.own += self.size - before;
+        size.add(inner);
+        let mut spent = self.size - before;
+        if buffered.level == 1 {
+            let copies = buffered.copies(*size);
+            let more = copies - self.buffer.copies;
+            meter.spend(more)?;
+            self.buffer.copies = copies;
+            spent += more;
+        }
+        meter.note(buffered, spent);
         Ok(())
     }
 
     /// They are moved to a place of `size` bytes, unless theirs is as large.
     fn grow<E: Error>(&mut self, size: usize) -> Result<(), E> {
-        if self.holds == Holds::Apart && size > self.size {
+        if self.holds != Holds::Within && size > self.size {
             self.inner.meter.grow(self.size, size)?;
             self.size = size;
         }
         Ok(())
     }
-}
-
-/// How many bytes a list takes that has grown to so many elements.
-fn list_size(len: usize, element: usize) -> usize {
-    len.next_power_of_two().max(4).saturating_mul(element)
 }
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for MeteredElements<'_, A> {
@@ -442,6 +488,8 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for MeteredElements<'_, A> {
         let element = self.inner.inner.next_element_seed(seed)?;
         if element.is_some() {
             self.add_element(size)?;
+        } else {
+            self.inner.meter.seen.set((self.buffer.seen.of_list(), self.buffer.size));
         }
         Ok(element)
     }
@@ -456,13 +504,26 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for MeteredElements<'_, A> {
     ) -> Result<Option<K::Value>, A::Error> {
         self.key = size_of::<K::Value>();
         let seed = self.inner.seed(seed, self.key);
-        self.inner.inner.next_key_seed(seed)
+        let key = self.inner.inner.next_key_seed(seed)?;
+        if key.is_none() {
+            let map = if self.len == 0 { Seen::Nothing } else { Seen::Map };
+            self.inner.meter.seen.set((map, self.buffer.size));
+        } else if self.inner.at.buffered.is_some() {
+            let (_, key) = self.inner.meter.seen.get();
+            self.buffer.size.add(key);
+        }
+        Ok(key)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
         let size = size_of::<T::Value>();
         let seed = self.inner.seed(seed, size);
         let value = self.inner.inner.next_value_seed(seed)?;
+        if is_content::<T::Value>() {
+            // Beside it may be known fields, of which nothing is buffered.
+            let buffered = self.inner.at.buffered.unwrap_or(Buffered::new::<T::Value>(size));
+            self.add_row(buffered, true)?;
+        }
         self.add_entry(self.key + size)?;
         Ok(value)
     }

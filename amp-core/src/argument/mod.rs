@@ -46,6 +46,8 @@ mod boolean;
 pub(crate) mod budget;
 #[cfg(any(feature = "json", feature = "serde"))]
 mod buffered;
+#[cfg(any(feature = "json", feature = "serde"))]
+mod collection;
 mod collections;
 #[cfg(feature = "zlib")]
 mod continued_zlib;

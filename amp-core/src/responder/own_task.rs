@@ -53,6 +53,12 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///   [lane](Responders::one_at_a_time), which keeps it either way.
     /// - Arguments are decoded on the task. Middleware that was put [around](Responders::layer) the
     ///   responders before begins where it did.
+    /// - Calls have begun before they are decoded, and count with what they have on the wire until then.
+    ///   When those that are decoded take [`running_bytes_max`](field@crate::Limits::running_bytes_max)
+    ///   together, the next that is decoded is answered with `UNKNOWN` where it would have waited
+    ///   otherwise, if it takes 64 KiB more than it has on the wire. So raise that, or lower
+    ///   [`running_responders`](field@crate::Limits::running_responders), where many calls at once take much
+    ///   more memory than their bytes: compressed values, JSON, and lists of structs.
     /// - Each call counts as a [running responder](field@crate::Limits::running_responders) until it is
     ///   answered.
     /// - A responder that [replaces](crate::Peer::replace_responders) the set does so at some time
