@@ -69,5 +69,7 @@ pub(super) fn make_room(in_all: usize, now: Instant) {
         }
     }
     let count = dead.len();
-    restrained!(DROPS, warn, "dropped attachments of those who have most", count, in_all);
+    if count > 0 {
+        restrained!(DROPS, warn, "dropped attachments of those who have most", count, in_all);
+    }
 }

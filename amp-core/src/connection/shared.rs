@@ -60,7 +60,7 @@ pub(crate) struct State {
     /// The stream, while the driver waits and no caller has it, where callers may write.
     pub(super) line: Option<Box<Line>>,
     /// Who waits until fewer run, once the peer has gone.
-    pub(super) leftover: Option<Waker>,
+    pub(crate) leftover: Option<Waker>,
     /// The locator that answers from the next call on, when it was replaced. `None` once the
     /// connection has ended: it may hold a [`Peer`](super::Peer), and that this. Its type is not
     /// named here, since it knows connections.

@@ -452,7 +452,12 @@ impl Drop for Asked {
             self.peer.shared().leave(number);
         }
         if self.decoded > 0 {
-            self.peer.shared().with(|state| state.core.remove_bytes(self.decoded));
+            // It may outlive the responder, in a queue of a user's.
+            let leftover = self.peer.shared().with(|state| {
+                state.core.remove_bytes(self.decoded);
+                state.leftover.take()
+            });
+            leftover.into_iter().for_each(Waker::wake);
         }
         if self.answered {
             return;
