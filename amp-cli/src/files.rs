@@ -5,6 +5,7 @@ use amp_core::dynamic::{Value, Values};
 use amp_core::schema::BoxSchema;
 use amp_unix::Descriptor;
 use command_fds::{CommandFdExt, FdMapping};
+use serde_json::{Value as Json, json};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -127,19 +128,22 @@ pub(crate) fn json_of_value(value: &Value, count: &mut usize) -> String {
 
 /// What a received descriptor is, as JSON.
 fn describe(number: usize, attachment: &Attachment) -> String {
-    let described = open(attachment).and_then(|file| {
-        let metadata = file.metadata()?;
-        let kind = metadata.file_type();
-        let is = match () {
-            () if kind.is_file() => "file",
-            () if kind.is_dir() => "directory",
-            () if kind.is_socket() => "socket",
-            () if kind.is_fifo() => "pipe",
-            () if kind.is_char_device() => "character device",
-            () => "block device",
-        };
-        let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok();
-        Ok(serde_json::json!({ "descriptor": number, "is": is, "path": path, "bytes": metadata.len() }))
-    });
-    described.unwrap_or_else(|_| serde_json::json!({ "descriptor": number })).to_string()
+    let described = open(attachment).map(|file| what_is(number as u64, &file));
+    described.unwrap_or_else(|_| json!({ "descriptor": number })).to_string()
+}
+
+/// What an open file is, as JSON: its kind, and where it was opened if that is known.
+pub(crate) fn what_is(number: u64, file: &File) -> Json {
+    let Ok(metadata) = file.metadata() else { return json!({ "descriptor": number }) };
+    let kind = metadata.file_type();
+    let is = match () {
+        () if kind.is_file() => "file",
+        () if kind.is_dir() => "directory",
+        () if kind.is_socket() => "socket",
+        () if kind.is_fifo() => "pipe",
+        () if kind.is_char_device() => "character device",
+        () => "block device",
+    };
+    let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok();
+    json!({ "descriptor": number, "is": is, "path": path, "bytes": metadata.len() })
 }

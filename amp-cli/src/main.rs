@@ -7,6 +7,7 @@ mod called;
 mod check;
 mod config;
 mod connecting;
+mod decode;
 mod describe;
 mod duration;
 mod exit;
@@ -20,6 +21,7 @@ mod options;
 mod output;
 mod packages;
 mod peering;
+mod replay;
 mod rules;
 mod running;
 mod scalars;
@@ -28,8 +30,11 @@ mod serve;
 mod session;
 mod stream;
 mod table;
+mod tap;
 mod template;
 mod tls;
+mod watch_options;
+mod watching;
 mod words;
 
 use clap::Parser;
@@ -49,6 +54,9 @@ fn main() -> ExitCode {
         Subcommand::Describe(options) => describe::describe(&options, &mut out),
         Subcommand::Check(options) => check::check(&options, &mut out),
         Subcommand::Import(options) => import::import(&options, &mut out),
+        Subcommand::Tap(options) => tap::tap(&options),
+        Subcommand::Replay(options) => replay::replay(&options),
+        Subcommand::Decode(options) => decode::decode(&options, &mut out),
         Subcommand::Completions { shell } => {
             packages::completions(shell, &mut out);
             Ok(ExitCode::SUCCESS)

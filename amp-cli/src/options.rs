@@ -8,6 +8,7 @@ use crate::import::Import;
 use crate::output::Output;
 use crate::peering::Peering;
 use crate::tls::Tls;
+use crate::watch_options::{Decode, Replay, Tap};
 
 /// A command line for AMP, the Asynchronous Messaging Protocol
 ///
@@ -71,6 +72,28 @@ pub(crate) enum Subcommand {
     Check(Check),
     /// Prints the schema of commands that are in another language
     Import(Import),
+    /// Stands between clients and a server, and shows what they say to each other
+    ///
+    /// Bytes and descriptors are passed on as they came, whatever they are. There is a line for each box
+    /// that a copy of them has: when it came, since the beginning, in seconds; which connection it was
+    /// on; `->` when the client has sent it, and `<-` when the server has; and what it is. An answer says
+    /// how long it took. Behind the answer to `StartTLS`, or to a command that the schema calls a switch,
+    /// bytes are passed on unread. It ends when it is interrupted.
+    ///
+    /// The server does not see who its clients are, but this program: checks of the user or of the
+    /// address that a connection comes from are made of whoever runs it. Only this user can connect to a
+    /// Unix socket that is listened on, and read the files that are written.
+    Tap(Tap),
+    /// Makes the calls of a record again, and compares the answers
+    ///
+    /// The record is one of `ampctl tap --record`. Each of its connections is made again, one after the
+    /// other, with its calls in their order; calls that were under way together are so again. There is a
+    /// line for each answer that differs, and one at the end. Calls of the peer are answered as the client
+    /// has answered them. Descriptors are compared by what they are; files are sent again that were saved
+    /// by `--save-descriptors`, and need a schema.
+    Replay(Replay),
+    /// Shows boxes that were kept: as bytes, in a capture or in a record
+    Decode(Decode),
     /// Prints a script that completes the command line in a shell
     ///
     /// For bash: `ampctl completions bash > ~/.local/share/bash-completion/completions/ampctl`

@@ -106,15 +106,11 @@ pub(crate) struct Known {
 
 impl Peering {
     pub(crate) fn known(&self) -> Result<Known, Mistake> {
-        let profile = self.profile()?;
+        let profile = profile_of(&self.peer)?;
         let Profile { schema, peer_schema, hide, reflect, timeout, respond, before, .. } = &profile;
         let address: Address = profile.address.parse().map_err(Mistake::new)?;
         let timeout = self.timeout.map_or_else(|| time("timeout", timeout.as_deref()), Ok)?;
-        let connecting = self.connecting(&profile)?;
-        let connect_timeout = match connecting.connect_timeout {
-            Some(timeout) => timeout,
-            None => time("connect-timeout", profile.connect_timeout.as_deref())?,
-        };
+        let (connecting, connect_timeout) = connecting(&self.connecting, &profile)?;
         let schemas = if self.schemas.is_empty() { schema } else { &self.schemas };
         let schema = schemas::load_all(schemas)?;
         let peer_schemas =
@@ -154,47 +150,6 @@ impl Peering {
             logins,
             verbose,
         })
-    }
-
-    /// What `ampctl.toml` says of the peer, or an address.
-    fn profile(&self) -> Result<Profile, Mistake> {
-        if self.peer.contains(':') {
-            Ok(Profile { address: self.peer.clone(), ..Profile::default() })
-        } else {
-            Config::profile(&self.peer)
-        }
-    }
-
-    /// Flags count before what the profile says.
-    fn connecting(&self, profile: &Profile) -> Result<Connecting, Mistake> {
-        let mut connecting = self.connecting.clone();
-        connecting.wait |= profile.wait;
-        connecting.route = connecting.route.or_else(|| profile.route.clone());
-        let tls = &mut connecting.tls;
-        tls.tls |= profile.tls;
-        if tls.start_tls.is_none()
-            && let Some(side) = &profile.start_tls
-        {
-            let wrong = |_| {
-                Mistake::new(format!(
-                    "start-tls: {side:?} is no side: it is client, server or auto"
-                ))
-            };
-            tls.start_tls = Some(Side::from_str(side, true).map_err(wrong)?);
-        }
-        let Profile { ca, cert, key, server_name, no_verify, .. } = profile;
-        if tls.ca.is_none() && !tls.no_verify {
-            tls.ca.clone_from(ca);
-            tls.no_verify = *no_verify && ca.is_none();
-        }
-        if tls.cert.is_none() {
-            tls.cert.clone_from(cert);
-            tls.key.clone_from(key);
-        }
-        if tls.server_name.is_none() {
-            tls.server_name.clone_from(server_name);
-        }
-        Ok(connecting)
     }
 }
 
@@ -244,6 +199,52 @@ impl Known {
         })?;
         Ok(schema)
     }
+}
+
+/// What `ampctl.toml` says of the peer, or an address.
+pub(crate) fn profile_of(peer: &str) -> Result<Profile, Mistake> {
+    if peer.contains(':') {
+        Ok(Profile { address: peer.to_owned(), ..Profile::default() })
+    } else {
+        Config::profile(peer)
+    }
+}
+
+/// How to connect, and how long that may take. Flags count before what the profile says.
+pub(crate) fn connecting(
+    given: &Connecting,
+    profile: &Profile,
+) -> Result<(Connecting, Duration), Mistake> {
+    let mut connecting = given.clone();
+    connecting.wait |= profile.wait;
+    connecting.route = connecting.route.or_else(|| profile.route.clone());
+    let tls = &mut connecting.tls;
+    tls.tls |= profile.tls;
+    if tls.start_tls.is_none()
+        && let Some(side) = &profile.start_tls
+    {
+        let wrong = |_| {
+            Mistake::new(format!("start-tls: {side:?} is no side: it is client, server or auto"))
+        };
+        tls.start_tls = Some(Side::from_str(side, true).map_err(wrong)?);
+    }
+    let Profile { ca, cert, key, server_name, no_verify, .. } = profile;
+    if tls.ca.is_none() && !tls.no_verify {
+        tls.ca.clone_from(ca);
+        tls.no_verify = *no_verify && ca.is_none();
+    }
+    if tls.cert.is_none() {
+        tls.cert.clone_from(cert);
+        tls.key.clone_from(key);
+    }
+    if tls.server_name.is_none() {
+        tls.server_name.clone_from(server_name);
+    }
+    let within = match connecting.connect_timeout {
+        Some(timeout) => timeout,
+        None => time("connect-timeout", profile.connect_timeout.as_deref())?,
+    };
+    Ok((connecting, within))
 }
 
 fn time(option: &str, said: Option<&str>) -> Result<Duration, Mistake> {

@@ -2,7 +2,7 @@
 
 use amp_core::router::Router;
 use amp_core::tls::Role;
-use amp_core::{Connection, PeerAddress, Report, tcp};
+use amp_core::{Connection, Limits, PeerAddress, Report, tcp};
 use amp_unix::{AnyListener, UnixSocketListener, UnixTransport, inherited};
 use std::fmt::Display;
 use std::fs::File;
@@ -23,6 +23,10 @@ use crate::exit::{self, Failure};
 /// The pause before connecting is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How many descriptors may have come before what names them: many calls at once bring more than a
+/// server would take from a stranger.
+const DESCRIPTORS: usize = 4096;
+
 /// A stream to a peer.
 pub(crate) enum Stream {
     /// Descriptors travel on it.
@@ -39,11 +43,12 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
 impl Stream {
     /// A connection that speaks AMP from the first byte on.
     pub(crate) fn connection(self) -> io::Result<Connection> {
-        Ok(match self {
+        let connection = match self {
             Self::Unix(stream) => amp_unix::connection(stream)?,
             Self::Pipes(reader, writer) => Connection::from_halves(reader, writer),
             Self::Bytes(stream, address) => Connection::new(stream).peer_address(address),
-        })
+        };
+        Ok(connection.limits(Limits::default().unclaimed_attachments(DESCRIPTORS)))
     }
 
     /// Many conversations from the first byte on.

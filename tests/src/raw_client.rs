@@ -67,9 +67,8 @@ impl RawClient {
     /// comes for [`DEADLINE`].
     pub fn receive(&mut self) -> io::Result<Option<Bytes>> {
         loop {
-            let before = Bytes::copy_from_slice(&self.received);
-            if self.decoder.decode(&mut self.received)?.is_some() {
-                return Ok(Some(before.slice(..before.len() - self.received.len())));
+            if let Some(end) = self.decoder.end_of_next(&self.received)? {
+                return Ok(Some(self.received.split_to(end).freeze()));
             }
             if self.read()? == 0 {
                 if self.received.is_empty() {

@@ -32,6 +32,17 @@ impl Decoder {
         Ok(found.map(|found| AmpBox::found(&found, buffer.split_to(found.end).freeze())))
     }
 
+    /// Where the next box ends, for whoever wants its bytes as they came. `buffer` is as for
+    /// [`decode`](Decoder::decode), and the caller takes the box off its front. `None` means that the box
+    /// is not all there.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Decoder::decode).
+    pub fn end_of_next(&mut self, buffer: &[u8]) -> Result<Option<usize>, BoxError> {
+        Ok(self.scan.next(buffer)?.map(|found| found.end))
+    }
+
     /// Returns how many bytes must be in the buffer before [`decode`](Decoder::decode) gets any
     /// further: all of the box's next pair and its end, as far as their lengths are known.
     pub fn needed(&self) -> usize {
@@ -45,6 +56,17 @@ mod tests {
     use bytes::Bytes;
 
     const TWO: &[u8] = b"\0\x04_ask\0\x011\0\x08_command\0\x03Sum\0\x01a\0\0\0\0\0\x01b\0\x012\0\0";
+
+    #[test]
+    fn the_bytes_of_a_box_can_be_had_as_they_came() {
+        let unsorted = b"\0\x01b\0\x012\0\x01a\0\x011\0\0\0\x01";
+        let mut decoder = Decoder::new(BoxLimits::default());
+        for cut in 0..14 {
+            assert_eq!(decoder.end_of_next(&unsorted[..cut]).unwrap(), None, "cut at {cut}");
+        }
+        assert_eq!(decoder.end_of_next(unsorted).unwrap(), Some(14));
+        assert_eq!(decoder.end_of_next(&unsorted[14..]).unwrap(), None);
+    }
 
     fn decode_all(decoder: &mut Decoder, buffer: &mut BytesMut) -> Vec<Bytes> {
         std::iter::from_fn(|| decoder.decode(buffer).unwrap()).map(|b| b.to_bytes()).collect()

@@ -1,0 +1,301 @@
+//! A record as the calls that it is of.
+
+use amp_core::dynamic::{Scope, Value, Values};
+use amp_core::schema::{BoxSchema, CommandSchema, Schema, WireType};
+use amp_core::{
+    AmpBox, Attachment, BoxLimits, BoxReader, BoxWriter, DecodeError, EncodeError, Proto,
+    RemoteError, keys,
+};
+use amp_unix::Descriptor;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::describe::box_in;
+use crate::files;
+use crate::mistake::Mistake;
+use crate::watching::{Entry, Kept, OnLine, Side};
+
+/// What writes the body of a box.
+pub(super) type Write =
+    Box<dyn FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> + Send>;
+
+/// All that was recorded.
+pub(super) struct Recorded {
+    pub(super) schema: Arc<Schema>,
+    /// In the order in which they began.
+    pub(super) connections: BTreeMap<u64, Talk>,
+}
+
+/// What was said on one connection.
+#[derive(Default)]
+pub(super) struct Talk {
+    pub(super) exchanges: Vec<Exchange>,
+    pub(super) steps: Vec<Step>,
+}
+
+/// What came next, of the exchange at an index.
+#[derive(Clone, Copy)]
+pub(super) enum Step {
+    Asked(usize),
+    Answered(usize),
+}
+
+/// A call, and what came of it.
+pub(super) struct Exchange {
+    pub(super) from: Side,
+    pub(super) command: Vec<u8>,
+    pub(super) requires_answer: bool,
+    pub(super) arguments: Body,
+    pub(super) outcome: Option<Outcome>,
+}
+
+#[derive(Clone)]
+pub(super) enum Outcome {
+    Answer(Body),
+    Error(RemoteError),
+}
+
+/// The arguments of a call or of an answer.
+#[derive(Clone)]
+pub(super) struct Body {
+    /// The pairs that are not the protocol's own.
+    pub(super) pairs: AmpBox,
+    /// The values as JSON, by the schema, where some are descriptors.
+    pub(super) json: Option<String>,
+    /// Keys whose values are not known.
+    pub(super) hidden: Vec<String>,
+}
+
+impl Recorded {
+    pub(super) fn new(entries: &[Entry], schema: Arc<Schema>) -> Result<Self, Mistake> {
+        let mut connections: BTreeMap<u64, Talk> = BTreeMap::new();
+        let mut open = HashMap::new();
+        for entry in entries {
+            let raw = entry.boxed().map_err(Mistake::new)?;
+            let Some(mut raw) = raw else { continue };
+            let ampbox = AmpBox::parse(&mut raw, BoxLimits::default());
+            let ampbox = ampbox.map_err(|error| Mistake::new(format!("a \"box\": {error}")))?;
+            let talk = connections.entry(entry.connection).or_default();
+            let get = |key: &[u8]| ampbox.get(key).map(<[u8]>::to_vec);
+            let place = |caller: Side, tag| {
+                (entry.connection, caller == Side::Client, get(keys::ROUTE), tag)
+            };
+            match entry.kind {
+                Kept::Call | Kept::OneWay => {
+                    let index = talk.exchanges.len();
+                    if let Some(tag) = get(keys::ASK) {
+                        open.insert(place(entry.from(), tag), index);
+                    }
+                    talk.exchanges.push(Exchange {
+                        from: entry.from(),
+                        command: get(keys::COMMAND).unwrap_or_default(),
+                        requires_answer: entry.kind == Kept::Call,
+                        arguments: Body::new(&ampbox, entry),
+                        outcome: None,
+                    });
+                    talk.steps.push(Step::Asked(index));
+                }
+                Kept::Answer | Kept::Error => {
+                    let tag = get(keys::ANSWER).or_else(|| get(keys::ERROR)).unwrap_or_default();
+                    let Some(index) = open.remove(&place(entry.from().other(), tag)) else {
+                        continue;
+                    };
+                    talk.exchanges[index].outcome = Some(if entry.kind == Kept::Answer {
+                        Outcome::Answer(Body::new(&ampbox, entry))
+                    } else {
+                        let text = |key| {
+                            String::from_utf8_lossy(&get(key).unwrap_or_default()).into_owned()
+                        };
+                        Outcome::Error(RemoteError::new(
+                            text(keys::ERROR_CODE),
+                            text(keys::ERROR_DESCRIPTION),
+                        ))
+                    });
+                    talk.steps.push(Step::Answered(index));
+                }
+                Kept::Box | Kept::Descriptor => {}
+            }
+        }
+        Ok(Self { schema, connections })
+    }
+}
+
+impl Body {
+    fn new(ampbox: &AmpBox, entry: &Entry) -> Self {
+        let json = entry.values();
+        let value = serde_json::from_str::<Json>(json).unwrap_or_default();
+        let has_descriptors = has_descriptors(&value);
+        Self {
+            pairs: pairs_of(ampbox),
+            json: has_descriptors.then(|| json.to_owned()),
+            hidden: entry.hidden.clone(),
+        }
+    }
+
+    /// What writes it once more; or why that cannot be.
+    pub(super) fn writing(&self, schema: Option<&BoxSchema>) -> Result<Write, String> {
+        if let Some(hidden) = self.hidden.first() {
+            return Err(format!("the value of {hidden} was hidden when it was recorded"));
+        }
+        let Some(json) = &self.json else {
+            let pairs = self.pairs.clone();
+            return Ok(Box::new(move |out, _| {
+                for (key, value) in &pairs {
+                    out.put(key, value)?;
+                }
+                Ok(())
+            }));
+        };
+        let schema = schema.ok_or("it has descriptors, which only a schema tells: see --schema")?;
+        let values = Values::from_json_with(&Scope::new(schema), json, &mut saved);
+        let values = values.map_err(|error| error.to_string())?;
+        let schema = schema.clone();
+        Ok(Box::new(move |out, proto| values.writing(schema)(out, proto)))
+    }
+
+    /// Reads one, whatever is in it.
+    pub(super) fn read(
+        schema: Option<&BoxSchema>,
+        input: &mut BoxReader<'_>,
+        proto: &mut Proto<'_>,
+    ) -> Result<Self, DecodeError> {
+        let pairs = pairs_of(input.ampbox());
+        let mut json = None;
+        if let Some(schema) = schema
+            && schema.arguments.iter().any(|argument| is_descriptor(&argument.wire_type))
+        {
+            let values = Values::from_box(schema, input, proto)?;
+            json = Some(files::json(&values));
+        }
+        Ok(Self { pairs, json, hidden: Vec::new() })
+    }
+
+    /// Whether it is the same, but for what differs each time: where descriptors are counted, and
+    /// where their files are.
+    pub(super) fn is_like(&self, seen: &Self) -> bool {
+        let (recorded, answered) = (self.values(), seen.values());
+        let keys = self.pairs.iter().chain(&seen.pairs).map(|(key, _)| key);
+        keys.filter(|key| !self.hidden.iter().any(|hidden| hidden.as_bytes() == *key)).all(|key| {
+            let name = String::from_utf8_lossy(key);
+            let pair =
+                |values: &Json| values.get(&*name).filter(|value| has_descriptors(value)).cloned();
+            match (pair(&recorded), pair(&answered)) {
+                (Some(a), Some(b)) => without_places(a) == without_places(b),
+                _ => self.pairs.get(key) == seen.pairs.get(key),
+            }
+        })
+    }
+
+    fn values(&self) -> Json {
+        self.json.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+    }
+
+    /// What is in it, for people.
+    pub(super) fn shown(&self) -> String {
+        let values = match &self.json {
+            Some(json) => return json.clone(),
+            None => self.pairs.iter().map(|(key, value)| {
+                let name = String::from_utf8_lossy(key).into_owned();
+                (name, Value::Bytes(value.to_vec().into()))
+            }),
+        };
+        values.collect::<Values>().to_json()
+    }
+}
+
+impl Exchange {
+    /// What is known of its command.
+    pub(super) fn command_schema<'a>(&self, schema: &'a Schema) -> Option<&'a CommandSchema> {
+        known(schema, &self.command)
+    }
+
+    /// What is called, for people.
+    pub(super) fn shown(&self) -> String {
+        let command = String::from_utf8_lossy(&self.command).into_owned();
+        format!("{} {}", OnLine(&command), self.arguments.shown())
+    }
+}
+
+impl Outcome {
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Answer(body) => body.shown(),
+            Self::Error(error) => shown_error(error),
+        }
+    }
+}
+
+pub(super) fn shown_error(error: &RemoteError) -> String {
+    let code = String::from_utf8_lossy(&error.code).into_owned();
+    format!("the error {} {:?}", OnLine(&code), error.description)
+}
+
+pub(super) fn known<'a>(schema: &'a Schema, command: &[u8]) -> Option<&'a CommandSchema> {
+    schema.command(str::from_utf8(command).ok()?)
+}
+
+/// The pairs that are not the protocol's own.
+fn pairs_of(ampbox: &AmpBox) -> AmpBox {
+    let mut pairs = AmpBox::new();
+    for (key, value) in ampbox.iter().filter(|(key, _)| !keys::is_reserved(key)) {
+        // They were in a box before.
+        let _ = pairs.insert(key, value);
+    }
+    pairs
+}
+
+/// Whether values of this type have descriptors in them.
+pub(super) fn is_descriptor(wire_type: &WireType) -> bool {
+    match wire_type {
+        WireType::Named(name) => name == "Descriptor",
+        WireType::Of(_, inner) => is_descriptor(inner),
+        _ => box_in(wire_type).is_some_and(|schema| {
+            schema.arguments.iter().any(|argument| is_descriptor(&argument.wire_type))
+        }),
+    }
+}
+
+/// Whether there is something among recorded values that says what a descriptor is.
+fn has_descriptors(value: &Json) -> bool {
+    match value {
+        Json::Object(members) => {
+            members.get("descriptor").is_some_and(Json::is_u64)
+                || members.values().any(has_descriptors)
+        }
+        Json::Array(items) => items.iter().any(has_descriptors),
+        _ => false,
+    }
+}
+
+fn without_places(mut value: Json) -> Json {
+    match &mut value {
+        Json::Object(members) => {
+            if members.get("descriptor").is_some_and(Json::is_u64) {
+                members.retain(|name, _| name == "is" || name == "bytes");
+            }
+            for member in members.values_mut() {
+                *member = without_places(member.take());
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| *item = without_places(item.take())),
+        _ => {}
+    }
+    value
+}
+
+/// The file that was saved of a descriptor.
+fn saved(text: &str) -> Result<Attachment, String> {
+    let is: Json = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let Some(path) = is["saved"].as_str() else {
+        return Err("the file of the descriptor was not saved: see `tap --save-descriptors`".into());
+    };
+    match File::open(path) {
+        Ok(file) => Ok(Attachment::from(Descriptor::from(OwnedFd::from(file)))),
+        Err(error) => {
+            Err(format!("cannot open {path}, which was saved of the descriptor: {error}"))
+        }
+    }
+}

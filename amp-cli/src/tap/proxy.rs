@@ -1,0 +1,120 @@
+//! Accepting clients, and connecting to the server for each.
+
+use std::cell::RefCell;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+use tokio::time::sleep;
+
+use super::link::Link;
+use super::view::View;
+use super::wire::Wire;
+use crate::address::Address;
+use crate::connecting::Connecting;
+use crate::exit::{self, Failure};
+use crate::mistake::Mistake;
+use crate::peering::{connecting, profile_of};
+use crate::running;
+use crate::schemas;
+use crate::stream::{Listening, Stream};
+use crate::watch_options::Tap;
+use crate::watching::Known;
+
+/// The pause before accepting is tried again, of which there may be too many.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where clients come from, and where they go.
+struct Route {
+    address: Address,
+    server: Address,
+    connecting: Connecting,
+    within: Duration,
+}
+
+pub(super) fn run(options: &Tap) -> Result<ExitCode, Mistake> {
+    let profile = profile_of(&options.peer)?;
+    let (connecting, within) = connecting(&options.connecting, &profile)?;
+    if connecting.route.is_some() || connecting.tls.start_tls.is_some() {
+        return Err(Mistake::new(
+            "--route and --start-tls are for whoever speaks: the client does that through the tap",
+        ));
+    }
+    let address: Address = options.address.parse().map_err(Mistake::new)?;
+    if address.takes_stdout() {
+        return Err(Mistake::new(format!("{address}: standard output is for what is printed")));
+    }
+    let server: Address = profile.address.parse().map_err(Mistake::new)?;
+    connecting.tls.at_once(&server)?;
+    let schemas = if options.schemas.is_empty() { &profile.schema } else { &options.schemas };
+    let hidden = [&options.hidden[..], &profile.hide].concat();
+    let known = Known::new(&schemas::load_all(schemas)?, &hidden);
+    let ending = Rc::new(Notify::new());
+    let view = Rc::new(RefCell::new(View::new(options, known, ending.clone())?));
+    let route = Rc::new(Route { address, server, connecting, within });
+    let accepting = async {
+        let ended = LocalSet::new().run_until(accept(&route, &view, &ending)).await;
+        ended.map(|()| ExitCode::SUCCESS)
+    };
+    let ended = running::run(accepting);
+    let mut view = view.borrow_mut();
+    view.end();
+    match view.failed() {
+        Some(mistake) => Err(mistake),
+        None => ended,
+    }
+}
+
+/// Passes connections on until the user has seen enough.
+async fn accept(
+    route: &Rc<Route>,
+    view: &Rc<RefCell<View>>,
+    ending: &Notify,
+) -> Result<(), Failure> {
+    let begins = |error| Failure::new(exit::WRONG_USE, format!("cannot begin: {error}"));
+    let mut terminated = signal(SignalKind::terminate()).map_err(begins)?;
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(begins)?;
+    let mut listening = Listening::bind(&route.address).await?;
+    view.borrow_mut().say(&format!("listening {}", listening.place(&route.address)));
+    let accepting = async {
+        let mut number = 0;
+        loop {
+            match listening.accept().await {
+                Ok(Some(client)) => {
+                    number += 1;
+                    let link = link(route.clone(), number, client, view.clone());
+                    tokio::task::spawn_local(link);
+                }
+                Ok(None) => std::future::pending().await,
+                Err(error) => {
+                    eprintln!("ampctl: cannot accept: {error}");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = ending.notified() => {}
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
+    Ok(())
+}
+
+/// Passes one client on.
+async fn link(route: Rc<Route>, number: u64, client: Stream, view: Rc<RefCell<View>>) {
+    view.borrow_mut().note(number, "opened");
+    match route.connecting.stream(&route.server, route.within).await {
+        Ok(server) => {
+            let (client, server) = (Wire::new(client), Wire::new(server));
+            Link { number, client, server, view }.run().await;
+        }
+        Err(failure) => {
+            let said = failure.said.strip_prefix("ampctl: ").unwrap_or(&failure.said);
+            view.borrow_mut().note(number, &format!("closed: {said}"));
+        }
+    }
+}

@@ -1,0 +1,229 @@
+use amp_core::{AmpBox, BoxLimits, Decoder, Report, keys};
+use bytes::{Bytes, BytesMut};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::arrived::Arrived;
+use super::known::Known;
+use super::name::name_of;
+use super::seen::{Kind, Seen};
+use super::side::Side;
+
+/// How many calls without an answer are remembered for each side; the answers to others are shown
+/// without what they answer.
+const OUTSTANDING: usize = 100_000;
+
+/// The boxes of one connection: which they are, and which answer belongs to which call.
+pub(crate) struct Conversation {
+    client: Spoken,
+    server: Spoken,
+    /// Whether both sides' boxes are among those of the client, since nobody knows whose they are.
+    one_sided: bool,
+    /// Why what follows is not read.
+    over: Option<String>,
+}
+
+/// What one side has sent.
+struct Spoken {
+    decoder: Decoder,
+    /// The beginning of a box.
+    buffer: BytesMut,
+    /// Calls without an answer, by their route and their tag.
+    calls: HashMap<(Option<Bytes>, Bytes), Asked>,
+    arrived: Arrived,
+    unread: u64,
+}
+
+struct Asked {
+    command: Bytes,
+    at: Duration,
+}
+
+/// A call that got no answer.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) tag: String,
+    pub(crate) command: String,
+}
+
+impl Conversation {
+    pub(crate) fn new() -> Self {
+        let (client, server) = (Spoken::new(), Spoken::new());
+        Self { client, server, one_sided: false, over: None }
+    }
+
+    /// A conversation of which descriptors were not kept.
+    pub(crate) fn without_descriptors() -> Self {
+        let mut conversation = Self::new();
+        for spoken in [&mut conversation.client, &mut conversation.server] {
+            spoken.arrived = Arrived::unknown();
+        }
+        conversation
+    }
+
+    /// The same, whose boxes all seem to be the client's.
+    pub(crate) fn one_sided() -> Self {
+        Self { one_sided: true, ..Self::without_descriptors() }
+    }
+
+    /// Goes on with bytes that one side has sent, and calls `see` with each box that ends in them.
+    ///
+    /// `at` is when that was, as the time since whenever the first was.
+    pub(crate) fn take(
+        &mut self,
+        known: &Known,
+        from: Side,
+        bytes: &[u8],
+        at: Duration,
+        mut see: impl FnMut(Seen),
+    ) {
+        if self.over.is_some() {
+            self.spoken(from).unread += bytes.len() as u64;
+            return;
+        }
+        self.spoken(from).buffer.extend_from_slice(bytes);
+        while self.over.is_none() {
+            let spoken = self.spoken(from);
+            match spoken.decoder.end_of_next(&spoken.buffer) {
+                Ok(None) => return,
+                Ok(Some(end)) => {
+                    let raw = spoken.buffer.split_to(end).freeze();
+                    let ampbox = AmpBox::parse(&mut raw.clone(), BoxLimits::default());
+                    let ampbox = ampbox.expect("the end of a box within the limits was found");
+                    see(self.look_at(known, from, &ampbox, raw, at));
+                }
+                Err(error) => self.over = Some(Report(&error).to_string()),
+            }
+        }
+        for spoken in [&mut self.client, &mut self.server] {
+            spoken.unread += std::mem::take(&mut spoken.buffer).len() as u64;
+        }
+    }
+
+    fn spoken(&mut self, side: Side) -> &mut Spoken {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    fn look_at(
+        &mut self,
+        known: &Known,
+        from: Side,
+        ampbox: &AmpBox,
+        raw: Bytes,
+        at: Duration,
+    ) -> Seen {
+        let get = |key: &[u8]| ampbox.get(key);
+        let route = get(keys::ROUTE).map(Bytes::copy_from_slice);
+        let (kind, tag) = match (get(keys::ANSWER), get(keys::ERROR), get(keys::COMMAND)) {
+            (Some(tag), _, _) => (Kind::Answer, Some(tag)),
+            (None, Some(tag), _) => (Kind::Error, Some(tag)),
+            (None, None, Some(_)) => match get(keys::ASK) {
+                Some(tag) => (Kind::Call, Some(tag)),
+                None => (Kind::OneWay, None),
+            },
+            (None, None, None) => (Kind::Box, None),
+        };
+        let tag = tag.map(Bytes::copy_from_slice);
+        let mut took = None;
+        let mut command = get(keys::COMMAND).map(Bytes::copy_from_slice);
+        let place = tag.clone().map(|tag| (route, tag));
+        match (kind, place) {
+            (Kind::Call, Some(place)) => {
+                let calls = &mut self.spoken(from).calls;
+                if let Some(command) = &command
+                    && calls.len() < OUTSTANDING
+                {
+                    calls.insert(place, Asked { command: command.clone(), at });
+                }
+            }
+            (Kind::Answer | Kind::Error, Some(place)) => {
+                let caller = if self.one_sided { from } else { from.other() };
+                let asked = self.spoken(caller).calls.remove(&place);
+                took = asked.as_ref().map(|asked| at.saturating_sub(asked.at));
+                command = asked.map(|asked| asked.command);
+            }
+            _ => {}
+        }
+        let arrived = &self.spoken(from).arrived;
+        let understood = match (kind, &command) {
+            (Kind::Call | Kind::OneWay, Some(command)) => known.arguments(command, ampbox, arrived),
+            (Kind::Answer, command) => known.response(command.as_deref(), ampbox, arrived),
+            _ => known.anything(ampbox),
+        };
+        if let (Kind::Answer, Some(command)) = (kind, &command)
+            && known.is_switch(command)
+        {
+            self.over = Some(match &command[..] {
+                b"StartTLS" => "TLS follows".to_owned(),
+                command => format!("another protocol follows: that of {}", name_of(command)),
+            });
+        }
+        let text = |key: &[u8]| get(key).map(|text| String::from_utf8_lossy(text).into_owned());
+        Seen {
+            at,
+            from,
+            kind,
+            tag: tag.as_deref().map(name_of),
+            command: command.as_deref().map(name_of),
+            code: text(keys::ERROR_CODE),
+            description: text(keys::ERROR_DESCRIPTION),
+            values: understood.values,
+            hidden: understood.hidden,
+            problem: understood.problem,
+            took,
+            ampbox: ampbox.clone(),
+            raw,
+        }
+    }
+
+    /// How many descriptors this side has sent so far.
+    pub(crate) fn descriptors(&mut self, from: Side) -> u64 {
+        self.spoken(from).arrived.count()
+    }
+
+    /// This side has sent one more descriptor, which is this, as JSON.
+    pub(crate) fn arrive(&mut self, from: Side, is: String) {
+        self.spoken(from).arrived.push(is);
+    }
+
+    /// Why what follows is not read any more.
+    pub(crate) fn over(&self) -> Option<&str> {
+        self.over.as_deref()
+    }
+
+    /// How many bytes of a side were not read, or not yet because more is to come.
+    pub(crate) fn unread(&self, from: Side) -> u64 {
+        let spoken = match from {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        };
+        spoken.unread + spoken.buffer.len() as u64
+    }
+
+    /// The calls that have no answer, in the order of their tags.
+    pub(crate) fn unanswered(&self) -> Vec<Unanswered> {
+        let calls = self.client.calls.iter().chain(&self.server.calls);
+        let calls = calls.map(|((_, tag), asked)| Unanswered {
+            tag: name_of(tag),
+            command: name_of(&asked.command),
+        });
+        let mut calls: Vec<_> = calls.collect();
+        calls.sort_by(|a, b| (a.tag.len(), &a.tag).cmp(&(b.tag.len(), &b.tag)));
+        calls
+    }
+}
+
+impl Spoken {
+    fn new() -> Self {
+        Self {
+            decoder: Decoder::new(BoxLimits::default()),
+            buffer: BytesMut::new(),
+            calls: HashMap::new(),
+            arrived: Arrived::default(),
+            unread: 0,
+        }
+    }
+}
