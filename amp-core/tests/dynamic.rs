@@ -3,7 +3,7 @@
 use amp_core::argument::{
     Continued, ContinuedZlib, DateTime, Decimal, Json, Numbered, Packed, Zlib,
 };
-use amp_core::dynamic::Values;
+use amp_core::dynamic::{Value, Values};
 use amp_core::schema::{BoxSchema, Schema};
 use amp_core::{Argument, Arguments, Command};
 use bytes::Bytes;
@@ -201,4 +201,14 @@ fn a_schema_that_was_read_from_its_text_is_as_good() {
     let values = Values::from_json(schema, r#"{"to": [{"x": 1, "y": 2}, {"x": -3}]}"#).unwrap();
     let typed = Move { to: vec![Point { x: 1, y: Some(2.0) }, Point { x: -3, y: None }] };
     assert_eq!(values.encode(schema).unwrap(), typed.encode().unwrap());
+}
+
+#[test]
+fn values_are_collected_and_come_out_in_the_order_of_their_names() {
+    let mut values: Values =
+        [("b", Value::Boolean(true)), ("a", Value::Boolean(false))].into_iter().collect();
+    values.extend([("c", Value::Boolean(true)), ("a", Value::Boolean(true))]);
+    let pairs: Vec<_> = values.into_iter().collect();
+    let expected = ["a", "b", "c"].map(|name| (name.to_owned(), Value::Boolean(true)));
+    assert_eq!(pairs, expected);
 }

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use std::sync::Arc;
+use std::vec;
 
 use super::Integer;
 use crate::argument::{Attachment, DateTime, Decimal};
@@ -138,9 +139,26 @@ impl<N: Into<String>> FromIterator<(N, Value)> for Values {
     /// Of two values with one name, the last one counts.
     fn from_iter<I: IntoIterator<Item = (N, Value)>>(pairs: I) -> Self {
         let mut values = Self::new();
-        for (name, value) in pairs {
-            values.insert(name, value);
-        }
+        values.extend(pairs);
         values
+    }
+}
+
+impl<N: Into<String>> Extend<(N, Value)> for Values {
+    /// Of two values with one name, the last one counts.
+    fn extend<I: IntoIterator<Item = (N, Value)>>(&mut self, pairs: I) {
+        for (name, value) in pairs {
+            self.insert(name, value);
+        }
+    }
+}
+
+impl IntoIterator for Values {
+    type Item = (String, Value);
+    type IntoIter = vec::IntoIter<(String, Value)>;
+
+    /// In the order of their names.
+    fn into_iter(self) -> Self::IntoIter {
+        self.pairs.into_iter()
     }
 }

@@ -73,6 +73,10 @@ pub struct Responders<S = ()> {
 /// ```
 pub trait Respond<C: Command>: Send + Sync + Sized + 'static {
     /// Answers one call.
+    ///
+    /// # Errors
+    ///
+    /// The error is the answer: it is one that the command declares.
     fn respond(
         context: Context<Self>,
         command: C,
