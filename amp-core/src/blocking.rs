@@ -232,10 +232,7 @@ impl<S: Read + Write> Client<S> {
     #[allow(clippy::needless_pass_by_value, reason = "as the calls of all clients")]
     pub fn notify<C: OneWay>(&mut self, command: C) -> Result<(), CallError> {
         let body = self.encode(|out, proto| command.to_box(out, proto));
-        let mut body = body.map_err(CallError::Encode)?;
-        self.core.notify(C::NAME.as_bytes(), &mut body)?;
-        let started = self.start();
-        self.send().map_err(|stopped| self.stop(stopped, started))
+        self.queue_and_send(C::NAME.as_bytes(), body)
     }
 
     /// Calls a command by its name, with arguments as they are on the wire, and waits for the
@@ -254,13 +251,54 @@ impl<S: Read + Write> Client<S> {
         V: AsRef<[u8]>,
     {
         let command = command.as_ref();
-        let body = self.encode(|out, _| {
-            check_value(keys::COMMAND, command.len())?;
-            Ok(out.put_box(&AmpBox::from_pairs(arguments)?)?)
-        });
-        let answer = self.exchange(command, body.map_err(CallError::Encode)?)?;
+        let body = self.encode_named(command, arguments).map_err(CallError::Encode)?;
+        let answer = self.exchange(command, body)?;
         let ampbox = answer.map_err(|error| CallError::of(error, command))?;
         self.decode(&ampbox).map_err(CallError::Decode)
+    }
+
+    /// Sends a command by its name that wants no answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify`](Client::notify).
+    pub fn notify_by_name<K, V>(
+        &mut self,
+        command: impl AsRef<[u8]>,
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(), CallError>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let command = command.as_ref();
+        let body = self.encode_named(command, arguments);
+        self.queue_and_send(command, body)
+    }
+
+    fn encode_named<K, V>(
+        &self,
+        command: &[u8],
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Body, EncodeError>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        self.encode(|out, _| {
+            check_value(keys::COMMAND, command.len())?;
+            Ok(out.put_box(&AmpBox::from_pairs(arguments)?)?)
+        })
+    }
+
+    fn queue_and_send(
+        &mut self,
+        command: &[u8],
+        body: Result<Body, EncodeError>,
+    ) -> Result<(), CallError> {
+        self.core.notify(command, &mut body.map_err(CallError::Encode)?)?;
+        let started = self.start();
+        self.send().map_err(|stopped| self.stop(stopped, started))
     }
 
     fn exchange(&mut self, command: &[u8], mut body: Body) -> Result<Answer, CallError> {

@@ -159,6 +159,23 @@ fn one_way_commands_are_sent_and_not_waited_for() {
 }
 
 #[test]
+fn one_way_commands_by_name_are_those_of_types() {
+    let mut typed = Client::new(Script::default());
+    typed.notify(Note { text: "x".to_owned() }).unwrap();
+    let mut named = Client::new(Script::default());
+    named.notify_by_name("Note", [("text", "x")]).unwrap();
+    assert_eq!(named.stream().written, typed.stream().written);
+
+    let written = named.stream().written.len();
+    let too_long = "x".repeat(65_536);
+    for (command, text) in [("Note", &*too_long), (&*too_long, "x")] {
+        let error = named.notify_by_name(command, [("text", text)]).unwrap_err();
+        assert!(matches!(error, CallError::Encode(_)), "{error}");
+    }
+    assert_eq!(named.stream().written.len(), written, "nothing more was sent");
+}
+
+#[test]
 fn calls_of_the_peer_are_unhandled_unless_somebody_answers_them() {
     let call = wire(&[("_ask", "p"), ("_command", "Echo"), ("x", "1")]);
     let one_way = wire(&[("_command", "Echo"), ("x", "2")]);

@@ -289,7 +289,7 @@ struct SwitchToNothing {
 
 impl ProtocolSwitch for SwitchToNothing {}
 
-fn with_switch(log: &Arc<Log>, one_at_a_time: bool) -> Responders<Arc<Log>> {
+fn with_switch(log: &Arc<Log>, in_the_lane: bool) -> Responders<Arc<Log>> {
     let switching = Responders::new(Arc::clone(log)).respond_switch(
         |context: State, SwitchToNothing { refuse }| async move {
             context.state().push("switch".to_owned());
@@ -298,7 +298,7 @@ fn with_switch(log: &Arc<Log>, one_at_a_time: bool) -> Responders<Arc<Log>> {
         },
     );
     let lane = |lane: Responders<Arc<Log>>| lane.respond(wait).respond(work).respond(note);
-    if one_at_a_time {
+    if in_the_lane {
         lane(Responders::new(Arc::clone(log))).merge(switching).unwrap().one_at_a_time()
     } else {
         switching.group(|group| lane(group).one_at_a_time())

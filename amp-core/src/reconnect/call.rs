@@ -13,8 +13,9 @@ use crate::error::{CallError, NotConnectedKind};
 /// A call that a [`Client`](super::Client) is about to make: await it for the outcome.
 ///
 /// `T` is the response, and `E` are the errors that the command declares.
-/// [`call_remote`](super::Client::call_remote), [`notify`](super::Client::notify) and
-/// [`call_by_name`](super::Client::call_by_name) make it, and describe errors and cancel safety.
+/// [`call_remote`](super::Client::call_remote), [`call_by_name`](super::Client::call_by_name),
+/// [`notify`](super::Client::notify) and [`notify_by_name`](super::Client::notify_by_name) make it, and
+/// describe errors and cancel safety.
 #[must_use = "a call is not made before it is awaited"]
 pub struct Call<T, E = NoError> {
     link: Arc<Link>,

@@ -1,6 +1,8 @@
 use bytes::Bytes;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 use super::call::{Attempted, Call};
@@ -85,14 +87,7 @@ impl Client {
         Call::new(&self.link, C::IDEMPOTENT, move |peer, left| {
             let command = command.clone();
             async move {
-                let queued = peer.notify(command.clone());
-                let ended = match left {
-                    Some(after) => {
-                        let queued = peer.shared().timeout(after, queued).await;
-                        queued.unwrap_or(Err(CallError::Timeout { after }))
-                    }
-                    None => queued.await,
-                };
+                let ended = queued_within(&peer, left, peer.notify(command.clone())).await;
                 Attempted { ended, may_be_sent: command.was_encoded() }
             }
         })
@@ -133,6 +128,45 @@ impl Client {
             async move {
                 let ended = match call {
                     Ok(call) => call.await,
+                    Err(error) => Err(CallError::Encode(error.into())),
+                };
+                Attempted { ended, may_be_sent }
+            }
+        })
+    }
+
+    /// Sends a command by its name that wants no answer, with arguments as they are on the wire. It is
+    /// sent once, unless it is marked as [`idempotent`](Call::idempotent).
+    ///
+    /// # Errors
+    ///
+    /// As [`notify`](Client::notify).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`notify`](Client::notify).
+    pub fn notify_by_name<K, V>(
+        &self,
+        command: impl AsRef<[u8]>,
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> Call<()>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let command = Bytes::copy_from_slice(command.as_ref());
+        let arguments = AmpBox::from_pairs(arguments);
+        let mut may_be_sent = false;
+        Call::new(&self.link, false, move |peer, left| {
+            // As of a call by name.
+            may_be_sent |= arguments.is_ok() && !peer.is_closed();
+            let (command, arguments) = (command.clone(), arguments.clone());
+            async move {
+                let ended = match arguments {
+                    Ok(arguments) => {
+                        let queued = peer.notify_by_name(&command, arguments.iter());
+                        queued_within(&peer, left, queued).await
+                    }
                     Err(error) => Err(CallError::Encode(error.into())),
                 };
                 Attempted { ended, may_be_sent }
@@ -181,6 +215,21 @@ impl Client {
         let mut state = self.link.state.clone();
         // The sender goes when all is over.
         while state.changed().await.is_ok() {}
+    }
+}
+
+/// Waits until a notification is queued, for as long as is left for it.
+async fn queued_within(
+    peer: &Peer,
+    left: Option<Duration>,
+    queued: impl Future<Output = Result<(), CallError>>,
+) -> Result<(), CallError> {
+    match left {
+        Some(after) => {
+            let queued = peer.shared().timeout(after, queued).await;
+            queued.unwrap_or(Err(CallError::Timeout { after }))
+        }
+        None => queued.await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls whose connection is lost: what is sent again, and what is not.
 
 use amp_core::reconnect::Connector;
-use amp_core::{CallError, CloseReason, Connection, Limits, NoError};
+use amp_core::{AmpBox, CallError, CloseReason, Connection, Limits, NoError};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use tokio::sync::mpsc;
@@ -55,6 +55,9 @@ async fn any_call_can_be_marked_as_one_that_may_be_sent_twice() {
     assert_eq!(once.await.unwrap().unwrap(), Value { n: 1 });
     client.notify(Note { n: 2 }).idempotent().await.unwrap();
     assert_eq!(second.receive().await.unwrap().get("n"), Some(&b"2"[..]));
+    client.notify_by_name("Note", [("n", "3")]).idempotent().await.unwrap();
+    let note = second.receive().await.unwrap();
+    assert_eq!(note, AmpBox::from_pairs([("_command", "Note"), ("n", "3")]).unwrap());
 }
 
 #[tokio::test(start_paused = true)]
