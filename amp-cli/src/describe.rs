@@ -1,17 +1,35 @@
 //! What is known of commands.
 
+use amp_core::Responders;
 use amp_core::schema::{BoxSchema, CommandSchema, Inner, Presence, Schema, WireType};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::exit::Failure;
 use crate::mistake::{Mistake, no_such};
 use crate::options::Describe;
+use crate::peering::{Known, Peering};
+use crate::running::until_interrupted;
 use crate::table::write_rows;
 use crate::{schemas, template};
 
 pub(crate) fn describe(options: &Describe, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
-    let schema = schemas::load_all(&options.schemas)?;
+    let schema = match &options.reflect {
+        None => schemas::load_all(&options.schemas)?,
+        Some(peer) => {
+            let known = Peering::reflecting(peer, &options.schemas, &options.connecting).known()?;
+            let mut schema = Schema::default();
+            let ended = until_interrupted(async {
+                schema = reflected(known).await?;
+                Ok(ExitCode::SUCCESS)
+            })?;
+            if ended != ExitCode::SUCCESS {
+                return Ok(ended);
+            }
+            schema
+        }
+    };
     let written = match &options.command {
         None if options.json => {
             let all = schema.commands().map(|(name, command)| json(name, command));
@@ -33,6 +51,13 @@ pub(crate) fn describe(options: &Describe, out: &mut Vec<u8>) -> Result<ExitCode
     };
     written.map_err(|error| Mistake::new(error.to_string()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a peer says that it answers.
+async fn reflected(mut known: Known) -> Result<Schema, Failure> {
+    let peer = known.connect(Responders::new(())).await?;
+    peer.close().await;
+    Ok(Schema::clone(&known.schema))
 }
 
 /// A line for each command, with the first line of its documentation.

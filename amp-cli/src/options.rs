@@ -3,6 +3,7 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::connecting::Connecting;
 use crate::duration::duration;
 use crate::import::Import;
 use crate::output::Output;
@@ -12,9 +13,19 @@ use crate::watch_options::{Decode, Replay, Tap};
 
 /// A command line for AMP, the Asynchronous Messaging Protocol
 ///
-/// Calls peers, describes what commands look like on the wire, and tells which changes break peers that know them as
-/// they were. Commands are known from schemas: the texts that the `SchemaRecord` of the library writes
-/// beside the tests.
+/// Calls peers and answers them, describes what commands look like on the wire, and tells which changes
+/// break peers that know them as they were. Commands are known from schemas: the texts that the
+/// `SchemaRecord` of the library writes beside the tests, or that a server hands out.
+///
+/// A peer is an address, or a name of `ampctl.toml`, which is looked for in this folder, in those around
+/// it, and in the user's folder for configuration:
+///
+///     [peers.calculator]
+///     address = "unix:/run/calculator"
+///     schema = ["calculator.schema"]
+///
+/// It takes the flags of `ampctl call` that are about the peer, by the same names. Paths begin where the
+/// file is.
 ///
 /// Exit codes: 0 when all is well; 1 for an error that the command declares, and when `check` has found a
 /// change that breaks peers; 2 when something is wrong with what was asked for, and nothing was sent; 3
@@ -22,7 +33,14 @@ use crate::watch_options::{Decode, Replay, Tap};
 /// 6 when the connection ended before the answer; 7 when the answer does not fit the schema; 124 when the
 /// answer did not come in time; 130 when the user interrupted the call.
 #[derive(Debug, Parser)]
-#[command(name = "ampctl", version, about, long_about, subcommand_required = true)]
+#[command(
+    name = "ampctl",
+    version,
+    about,
+    long_about,
+    subcommand_required = true,
+    verbatim_doc_comment
+)]
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) subcommand: Subcommand,
@@ -202,8 +220,13 @@ pub(crate) struct Describe {
     #[arg(value_name = "COMMAND")]
     pub(crate) command: Option<String>,
     /// Where the schema is: a file, or `git:REVISION:PATH`; may be given more than once
-    #[arg(long = "schema", value_name = "SCHEMA", required = true)]
+    #[arg(long = "schema", value_name = "SCHEMA", required_unless_present = "reflect")]
     pub(crate) schemas: Vec<String>,
+    /// Asks this peer, an address or a name that `ampctl.toml` has, what it answers
+    #[arg(long, value_name = "PEER")]
+    pub(crate) reflect: Option<String>,
+    #[command(flatten)]
+    pub(crate) connecting: Connecting,
     /// Prints arguments to fill in, as one JSON object
     #[arg(long, requires = "command", conflicts_with = "json")]
     pub(crate) template: bool,

@@ -105,6 +105,23 @@ pub(crate) struct Known {
 }
 
 impl Peering {
+    /// A peer that is asked for its schema, and for nothing else.
+    pub(crate) fn reflecting(peer: &str, schemas: &[String], connecting: &Connecting) -> Self {
+        Self {
+            peer: peer.to_owned(),
+            schemas: schemas.to_owned(),
+            peer_schemas: Vec::new(),
+            reflect: true,
+            timeout: None,
+            respond: None,
+            before: None,
+            hidden: Vec::new(),
+            verbose: false,
+            color: Color::Auto,
+            connecting: connecting.clone(),
+        }
+    }
+
     pub(crate) fn known(&self) -> Result<Known, Mistake> {
         let profile = profile_of(&self.peer)?;
         let Profile { schema, peer_schema, hide, reflect, timeout, respond, before, .. } = &profile;

@@ -108,6 +108,35 @@ errors
 }
 
 #[test]
+fn a_peer_is_asked_what_it_answers() {
+    let (folder, path) = file(CALCULATOR);
+    let socket = folder.path().join("socket");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let listener = {
+        let _entered = runtime.enter();
+        amp_unix::UnixSocketListener::bind(&socket).unwrap()
+    };
+    let schema = CALCULATOR.parse().unwrap();
+    let responders = amp_core::Responders::new(()).respond_schema(&schema);
+    runtime.spawn(async move { amp_core::serve(listener, responders).await });
+    let address = format!("unix:{}", socket.display());
+    for rest in [&[][..], &["Divide"], &["Divide", "--json"], &["Divide", "--template"]] {
+        let reflected = printed(&[&["describe", "--reflect", &address], rest].concat());
+        assert_eq!(reflected, printed(&[&["describe", "--schema", &path], rest].concat()));
+    }
+    let output = ampctl(&["describe", "--reflect", "unix:/nowhere/socket"]);
+    assert_eq!(output.status.code(), Some(3));
+    let refuses = runtime.block_on(async {
+        amp_unix::UnixSocketListener::bind(folder.path().join("other")).unwrap()
+    });
+    let none = amp_core::Responders::new(());
+    runtime.spawn(async move { amp_core::serve(refuses, none).await });
+    let other = format!("unix:{}", folder.path().join("other").display());
+    assert_eq!(ampctl(&["describe", "--reflect", &other]).status.code(), Some(5));
+    assert_eq!(ampctl(&["describe"]).status.code(), Some(2));
+}
+
+#[test]
 fn a_template_is_what_the_schema_takes() {
     let (_folder, path) = file(CALCULATOR);
     let template = printed(&["describe", "Divide", "--schema", &path, "--template"]);
@@ -248,14 +277,30 @@ fn a_schema_is_compared_with_what_git_has() {
 
 #[test]
 fn completion_scripts_load_in_the_shells_that_are_here() {
-    for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
-        let script = printed(&["completions", shell]);
-        assert!(script.contains("describe") && script.contains("template"), "{shell}");
+    // Each loads the script, and then asks for what it completes.
+    let bash = r#"source "$1"; COMP_WORDS=(ampctl desc); COMP_CWORD=1; _ampctl ampctl desc ampctl; echo "${COMPREPLY[@]}""#;
+    let zsh = r#"autoload -U compinit; compinit -u -D; source "$1"; echo ${_comps[ampctl]}; _ampctl_commands() { :; }; functions _ampctl"#;
+    let fish = r#"source $argv[1]; complete --do-complete "ampctl desc""#;
+    for (shell, options, script, completes) in [
+        ("bash", &["--norc", "--noprofile", "-c"][..], bash, "describe"),
+        ("zsh", &["-f", "-c"], zsh, "_ampctl"),
+        ("fish", &["--no-config", "-c"], fish, "describe"),
+    ] {
+        let completions = printed(&["completions", shell]);
+        assert!(completions.contains("describe") && completions.contains("template"), "{shell}");
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("script");
-        fs::write(&path, script).unwrap();
-        match Command::new(shell).arg(check).arg(&path).output() {
-            Ok(output) => assert!(output.status.success(), "{shell}: {output:?}"),
+        let path = folder.path().join("_ampctl");
+        fs::write(&path, completions).unwrap();
+        let mut command = Command::new(shell);
+        command.args(options).arg(script);
+        // Fish has no name of the script among the arguments.
+        command.args((shell != "fish").then_some(shell)).arg(&path);
+        match command.env("HOME", folder.path()).output() {
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stdout);
+                assert!(output.status.success() && output.stderr.is_empty(), "{shell}: {output:?}");
+                assert!(said.contains(completes), "{shell}: {output:?}");
+            }
             Err(_) => println!("not tried, as it is not here: {shell}"),
         }
     }

@@ -708,6 +708,67 @@ command Documented
     assert_schema::<Documented>(expected);
 }
 
+#[derive(Command)]
+#[amp(response = Opened, error = LogInError)]
+struct LogInWith {
+    user: String,
+    #[amp(secret, rename = "pass-word")]
+    password: String,
+    #[amp(flatten)]
+    further: Further,
+    devices: Vec<Device>,
+}
+
+#[derive(Arguments)]
+struct Further {
+    #[amp(secret)]
+    pin: Option<u16>,
+}
+
+#[derive(Arguments)]
+struct Device {
+    name: String,
+    #[amp(secret, with = "codec", default)]
+    key: f64,
+}
+
+#[derive(Arguments)]
+struct Opened {
+    #[amp(secret)]
+    token: Vec<u8>,
+    #[amp(secret)]
+    pin: u16,
+}
+
+#[derive(CommandError, Debug, thiserror::Error)]
+enum LogInError {
+    /// Nobody knows why.
+    #[error("unauthorized")]
+    #[amp(exception = "UnauthorizedLogin", fatal)]
+    Unauthorized,
+    #[error("locked")]
+    Locked,
+}
+
+#[test]
+fn secrets_and_exceptions_are_marked_in_the_source() {
+    let mut schema = Schema::default();
+    schema.add::<LogInWith>();
+    let command = schema.command("LogInWith").unwrap();
+    assert_eq!(command.secrets, ["key", "pass-word", "pin", "token"]);
+    let errors = command.errors.as_ref().unwrap();
+    let exceptions: Vec<_> =
+        errors.iter().map(|error| (&*error.code, error.exception.as_deref())).collect();
+    assert_eq!(exceptions, [("LOCKED", None), ("UNAUTHORIZED", Some("UnauthorizedLogin"))]);
+    let text = schema.to_string();
+    assert!(text.starts_with("#! secret key\n#! secret pass-word\n#! secret pin\n"), "{text}");
+    assert!(
+        text.contains("    #: Nobody knows why.\n    #! exception UnauthorizedLogin\n"),
+        "{text}"
+    );
+    assert_eq!(text.parse::<Schema>().unwrap(), schema);
+}
+
 #[test]
 fn what_else_is_known_comes_back_and_breaks_nobody() {
     let text = "\

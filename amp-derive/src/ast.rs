@@ -22,6 +22,8 @@ pub(crate) struct Field<'a> {
     pub(crate) ty: &'a Type,
     pub(crate) wire_name: LitStr,
     pub(crate) flatten: bool,
+    /// Whether its value is not to be shown.
+    pub(crate) secret: bool,
     pub(crate) with: Option<ExprPath>,
     pub(crate) default: Option<DefaultValue>,
     /// The names of the attributes that it has.
@@ -68,6 +70,8 @@ pub(crate) struct Variant<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) code: LitStr,
     pub(crate) fatal: bool,
+    /// The name of the exception that it is in Python.
+    pub(crate) exception: Option<LitStr>,
     /// The type of the field that takes the description.
     pub(crate) description: Option<&'a Type>,
     pub(crate) docs: String,
@@ -113,7 +117,7 @@ impl<'a> Field<'a> {
     /// `None` for a field without a name.
     fn parse(field: &'a syn::Field, mistakes: &mut Mistakes) -> Option<Self> {
         const KNOWN: Known =
-            Known { place: "a field", items: &["rename", "flatten", "with", "default"] };
+            Known { place: "a field", items: &["rename", "flatten", "with", "default", "secret"] };
 
         let ident = field.ident.as_ref()?;
         let mut parsed = Self {
@@ -121,6 +125,7 @@ impl<'a> Field<'a> {
             ty: &field.ty,
             wire_name: name_of(ident),
             flatten: false,
+            secret: false,
             with: None,
             default: None,
             attributes: Vec::new(),
@@ -135,6 +140,10 @@ impl<'a> Field<'a> {
                     parsed.default = Some(DefaultValue::Of(attributes::path(name, input)?));
                 }
                 "default" => parsed.default = Some(DefaultValue::OfType),
+                "secret" => {
+                    attributes::flag(name, input)?;
+                    parsed.secret = true;
+                }
                 _ => {
                     attributes::flag(name, input)?;
                     parsed.flatten = true;
@@ -226,17 +235,20 @@ impl<'a> ErrorEnum<'a> {
 
 impl<'a> Variant<'a> {
     fn parse(variant: &'a syn::Variant, mistakes: &mut Mistakes) -> Self {
-        const KNOWN: Known = Known { place: "an error", items: &["code", "fatal"] };
+        const KNOWN: Known = Known { place: "an error", items: &["code", "fatal", "exception"] };
         const OF_DESCRIPTION: Known = Known { place: "an error's description", items: &[] };
 
         let ident = &variant.ident;
         let code = crate::code_name::screaming_snake_case(&ident.unraw().to_string());
         let code = LitStr::new(&code, ident.span());
         let docs = docs_of(&variant.attrs);
-        let mut parsed = Self { ident, code, fatal: false, description: None, docs };
+        let mut parsed =
+            Self { ident, code, fatal: false, exception: None, description: None, docs };
         attributes::read(&variant.attrs, &KNOWN, mistakes, |name, input| {
             if name == "code" {
                 parsed.code = attributes::string(name, input)?;
+            } else if name == "exception" {
+                parsed.exception = Some(attributes::string(name, input)?);
             } else {
                 attributes::flag(name, input)?;
                 parsed.fatal = true;

@@ -15,7 +15,7 @@ pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path, bodies: Bodies) -> O
         return None;
     }
     let span = Span::mixed_site();
-    let asks = |field: &Field<'_>| field.flatten || field.with.is_none();
+    let asks = |field: &Field<'_>| field.flatten || field.secret || field.with.is_none();
     let types = if item.fields.iter().any(asks) {
         quote_spanned!(span=> types)
     } else {
@@ -24,9 +24,12 @@ pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path, bodies: Bodies) -> O
     let (schema, fields) = match &item.fields[..] {
         [] => (quote_spanned!(span=> #krate::__private::BoxSchema::new()), None),
         fields => {
+            let secrets = fields.iter().filter(|field| field.secret).map(|field| &field.wire_name);
+            let secrets: Vec<_> = secrets.collect();
             let fields = fields.iter().map(|field| of_field(field, krate));
             let extend = quote_spanned! {span=>
                 let mut schema = #krate::__private::BoxSchema::new();
+                #(#krate::__private::WireTypes::secret(types, #secrets);)*
                 #(#krate::__private::BoxSchema::extend(&mut schema, #fields);)*
             };
             (quote_spanned!(span=> schema), Some(extend))
@@ -74,9 +77,10 @@ pub(crate) fn of_choices(item: &ChoiceEnum<'_>) -> TokenStream {
 pub(crate) fn of_errors(item: &ErrorEnum<'_>) -> TokenStream {
     let ErrorEnum { krate, variants, .. } = item;
     let span = Span::mixed_site();
-    let errors = variants.iter().map(|Variant { code, fatal, docs, .. }| {
+    let errors = variants.iter().map(|Variant { code, fatal, exception, docs, .. }| {
         let docs = documented(docs, span);
-        quote_spanned!(span=> #krate::__private::ErrorSchema::new(#code, #fatal) #docs)
+        let exception = exception.as_ref().map(|name| quote_spanned!(span=> .raised_as(#name)));
+        quote_spanned!(span=> #krate::__private::ErrorSchema::new(#code, #fatal) #docs #exception)
     });
     quote_spanned! {span=>
         fn schema() -> ::core::option::Option<

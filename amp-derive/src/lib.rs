@@ -82,6 +82,7 @@ use crate::mistakes::Mistakes;
 /// | `with = "path"` | the functions `to_string_proto` and `from_string_proto` of a module or a type make and read the value | the type's [`Argument`] |
 /// | `default` | a missing key is `Default::default()` | an error, or `None` |
 /// | `default = "path"` | a missing key is what this function returns; so a `None`, which has no key, is read as that | an error, or `None` |
+/// | `secret` | its value is not to be shown: a [schema](../amp_core/schema/index.html) says so, and tools keep to it | it may be |
 ///
 /// `flatten` stands alone; the others go together. The functions of `with` have the signatures
 /// below, `T` being the field's type. When that is written `Option<U>`, they get and return `U`,
@@ -202,7 +203,7 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 /// # Attributes
 ///
 /// They are those of the struct; a field has the same as in `#[derive(Command)]`, where they are
-/// explained: `rename`, `flatten`, `with` and `default`.
+/// explained: `rename`, `flatten`, `with`, `default` and `secret`.
 ///
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
@@ -263,6 +264,7 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `code = "text"` | the code on the wire | the variant's name in upper case, its words joined by `_` |
 /// | `fatal` | the connection is closed once this error was answered | it goes on |
+/// | `exception = "text"` | the name of the exception that it is in Python, for a [schema](../amp_core/schema/index.html) | the schema names none |
 ///
 /// The codes `UNKNOWN` and `UNHANDLED` are AMP's own: a variant of such a name needs a `code`.
 ///

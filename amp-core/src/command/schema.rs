@@ -43,14 +43,17 @@ impl CommandSchema {
             errors.dedup();
             errors
         });
+        let mut types = WireTypes::default();
+        let arguments = types.arguments::<C>();
+        let response = types.arguments::<C::Response>();
         Self {
             docs: lines_of(C::DOCS),
             is_switch: false,
             is_idempotent: C::IDEMPOTENT,
-            secrets: Vec::new(),
+            secrets: types.into_secrets(),
             requires_answer: C::REQUIRES_ANSWER,
-            arguments: BoxSchema::of::<C>(),
-            response: BoxSchema::of::<C::Response>(),
+            arguments,
+            response,
             errors,
         }
     }

@@ -146,6 +146,11 @@ impl ErrorSchema {
     pub fn documented(self, docs: &str) -> Self {
         Self { docs: lines_of(docs), ..self }
     }
+
+    /// The same, with the name of the exception that it is in Python.
+    pub fn raised_as(self, exception: impl Into<String>) -> Self {
+        Self { exception: Some(exception.into()), ..self }
+    }
 }
 
 impl BoxSchema {

@@ -7,6 +7,8 @@
 pub struct WireTypes {
     /// The types that are being described, from the outside to the inside.
     frames: Vec<Frame>,
+    /// The keys that are marked as secret, in all boxes that were described.
+    secrets: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -16,6 +18,18 @@ struct Frame {
 }
 
 impl WireTypes {
+    /// Notes that the values of this key are not to be shown.
+    pub fn secret(&mut self, key: &str) {
+        self.secrets.push(key.to_owned());
+    }
+
+    /// Returns the keys that were noted so, each once, in their order.
+    pub(crate) fn into_secrets(mut self) -> Vec<String> {
+        self.secrets.sort();
+        self.secrets.dedup();
+        self.secrets
+    }
+
     /// Describes a value.
     pub(crate) fn within_value<R>(
         &mut self,

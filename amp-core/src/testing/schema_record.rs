@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::record::{self, Record, VARIABLE};
-use crate::command::Command;
+use crate::command::{Command, ProtocolSwitch};
 use crate::schema::{Change, Schema};
 
 /// A file that says what commands look like on the wire, so that a test fails when a change would
@@ -47,6 +47,9 @@ use crate::schema::{Change, Schema};
 /// Additions pass, and are printed. As long as they are not in the file, nobody notices when they
 /// change again; a test that wants them there asserts that [`check`](SchemaRecord::check) returns
 /// none. [`Schema::changes_since`] says what breaks peers.
+///
+/// Where both sides call each other, each direction has a record of its own: what a server answers, and
+/// what its clients do. Tools take them as two, `ampctl` as `--schema` and `--peer-schema`.
 #[derive(Debug)]
 #[must_use = "nothing is compared before `check`"]
 pub struct SchemaRecord {
@@ -76,6 +79,17 @@ impl SchemaRecord {
     #[track_caller]
     pub fn command<C: Command>(mut self) -> Self {
         self.schema.add::<C>();
+        self
+    }
+
+    /// Adds a command that asks for a protocol switch.
+    ///
+    /// # Panics
+    ///
+    /// When another command of its name is there.
+    #[track_caller]
+    pub fn switch<C: ProtocolSwitch>(mut self) -> Self {
+        self.schema.add_switch::<C>();
         self
     }
 
