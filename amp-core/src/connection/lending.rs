@@ -111,4 +111,6 @@ impl Drop for Loan<'_> {
 }
 
 #[cfg(test)]
+mod meanwhile;
+#[cfg(test)]
 mod tests;

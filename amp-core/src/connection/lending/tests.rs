@@ -21,8 +21,8 @@ type Sending = Box<dyn FnOnce(usize) -> Poll<io::Result<usize>> + Send>;
 
 /// The other side of a transport that takes everything, unless it was told otherwise.
 #[derive(Default)]
-struct Far {
-    sent: Mutex<Vec<u8>>,
+pub(super) struct Far {
+    pub(super) sent: Mutex<Vec<u8>>,
     next: Mutex<VecDeque<Sending>>,
     receives: AtomicUsize,
     /// Whether what is sent stays where it is.
@@ -68,7 +68,14 @@ impl Transport for Near {
     }
 }
 
-struct Wakes(AtomicUsize);
+#[derive(Default)]
+pub(super) struct Wakes(AtomicUsize);
+
+impl Wakes {
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
@@ -77,15 +84,15 @@ impl Wake for Wakes {
 }
 
 /// A connection whose driver runs when it is told to.
-struct Sides {
-    far: Arc<Far>,
-    peer: Peer,
-    driver: Arc<Mutex<Option<Driver>>>,
-    wakes: Arc<Wakes>,
+pub(super) struct Sides {
+    pub(super) far: Arc<Far>,
+    pub(super) peer: Peer,
+    pub(super) driver: Arc<Mutex<Option<Driver>>>,
+    pub(super) wakes: Arc<Wakes>,
 }
 
 impl Sides {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(|connection| connection)
     }
 
@@ -107,12 +114,15 @@ impl Sides {
         drive(&self.driver, &Waker::from(Arc::clone(&self.wakes)));
     }
 
-    fn next(&self, sending: impl FnOnce(usize) -> Poll<io::Result<usize>> + Send + 'static) {
+    pub(super) fn next(
+        &self,
+        sending: impl FnOnce(usize) -> Poll<io::Result<usize>> + Send + 'static,
+    ) {
         self.far.next.lock().unwrap().push_back(Box::new(sending));
     }
 
-    fn wakes(&self) -> usize {
-        self.wakes.0.load(Ordering::SeqCst)
+    pub(super) fn wakes(&self) -> usize {
+        self.wakes.count()
     }
 
     /// How many boxes were sent, the last of them whole.
@@ -123,7 +133,7 @@ impl Sides {
     }
 
     /// Why nothing can be sent any more.
-    fn broken(&self) -> String {
+    pub(super) fn broken(&self) -> String {
         let reason = self.peer.shared().with(|state| state.core.end.refusal().cloned());
         reason.map(|reason| reason.to_string()).unwrap_or_default()
     }

@@ -454,6 +454,12 @@ impl<W, H: Host> Core<W, H> {
         })
     }
 
+    /// Finds the call that an answer with this tag is to.
+    #[cfg(test)]
+    pub(in crate::proto) fn find(&self, tag: &[u8]) -> Tagged {
+        self.calls.find(tag)
+    }
+
     /// Returns how many calls are outstanding.
     pub fn outstanding(&self) -> usize {
         self.calls.len()

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 use super::pair::Which::{self, Far, Near};
+use super::side::Running;
 use super::world::{Step, World};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::proto::{Body, Core, CoreLimits, Event, Limits, Then};
@@ -29,15 +30,24 @@ fn conversation() -> World {
 /// Lets each side run, and deals with what runs there: the near one fails, the far one answers.
 fn go_on(world: &mut World) {
     for which in Which::BOTH {
-        world.take(&Step::Run { of: which });
-        while !world.pair.side(which).running.is_empty() {
+        run(world, which);
+        while let Some(call) = world.pair.side(which).running.iter().position(Running::may_go_on) {
             world.take(&match which {
-                Near => Step::Fail { by: Near, call: 0 },
-                Far => Step::Answer { by: Far, call: 0, size: 5, attachments: 0, then: false },
+                Near => Step::Fail { by: Near, call },
+                Far => Step::Answer { by: Far, call, size: 5, attachments: 0, then: false },
             });
         }
-        world.take(&Step::Run { of: which });
+        assert!(world.pair.side(which).running.is_empty(), "a turn in the lane is lost");
+        run(world, which);
         world.take(&Step::Callers { of: which });
+    }
+}
+
+/// Lets a side run until its driver waits.
+fn run(world: &mut World, of: Which) {
+    world.take(&Step::Run { of });
+    while world.pair.side(of).is_at_work() {
+        world.take(&Step::Run { of });
     }
 }
 

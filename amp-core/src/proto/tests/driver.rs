@@ -1,84 +1,98 @@
-//! What moves the bytes of a side, and acts only when it was woken.
+//! What moves the bytes of a side, and acts only when it was woken: a connection's driver in its phases,
+//! over a pipe in place of a transport, at a time that whoever tests moves on.
 
 use bytes::BytesMut;
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::pipe::Pipe;
-use super::side::{Mark, Running, Seen, Side, TakenBack, asks, number};
+use super::side::{Mark, Running, Seen, Side, Watched, asks, number};
 use crate::argument::Attachment;
-use crate::boxes::{BoxLimits, Decoder};
-use crate::proto::BoxNumber;
+use crate::boxes::AmpBox;
+use crate::keys;
 use crate::proto::admission::{Admission, Refusal};
-use crate::proto::core::Transmit;
+use crate::proto::calls::Tagged;
 use crate::proto::inbound::Received;
 use crate::proto::switch::Leaving;
 use crate::proto::wants::{Situation, Wants};
-use crate::proto::{CloseReason, Core, Event, Outgoing};
+use crate::proto::{
+    CloseReason, Core, Inbound, Limits, Liveness, Outgoing, Pings, Reading, Sorted, Timer, Timers,
+};
+
+/// How many reads follow each other.
+const READS: usize = 2;
 
 /// What the driver of a side knows alone.
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that it knows")]
 pub(super) struct Driver {
-    decoder: Decoder,
+    pub(super) inbound: Inbound<usize>,
     pub(super) buffer: BytesMut,
+    /// What was received behind a switch, which the transport gives that follows.
+    behind: BytesMut,
+    pub(super) timers: Timers,
+    pub(super) liveness: Option<Liveness>,
+    /// When it has received something last.
+    pub(super) heard: Instant,
     /// What it has taken off the queue, and how many bytes it has written.
-    writing: Outgoing,
-    written: u64,
-    /// Calls that were read and not begun.
-    waiting: VecDeque<Received>,
+    pub(super) writing: Outgoing,
+    pub(super) written: u64,
     /// As it was when the driver last looked.
     busy: (Admission, bool),
     /// Whether it waits for bytes, and for room to write.
     waits_to_read: bool,
-    waits_to_write: bool,
-    /// Whether the core does not want more to be read.
-    paused: bool,
-    /// Whether it has stopped reading boxes because of a switch.
-    boundary: bool,
+    pub(super) waits_to_write: bool,
     /// Whether it has let others run before it writes.
-    waited: bool,
+    pub(super) waited: bool,
     /// Whether it is to have another turn.
-    more: bool,
-    /// Whether it drains the connection.
-    draining: bool,
-    /// Whether nothing can be written any more.
-    broken: bool,
-    ending: Option<Ending>,
+    pub(super) more: bool,
+    /// Why nothing can be written any more.
+    pub(super) broken: Option<CloseReason>,
+    /// Whether the peer has closed its side.
+    over: bool,
+    pub(super) ending: Option<Ending>,
     /// The attachments that were received, each with the place that it came with.
     marks: Vec<(u64, Mark)>,
     received: u64,
     /// How many switches to another transport were made.
     switches: usize,
+    pub(super) pings: usize,
 }
 
-struct Ending {
+pub(super) struct Ending {
+    pub(super) reason: CloseReason,
     shut_down: bool,
     peer_done: bool,
 }
 
 impl Driver {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limits: &Limits, watched: Watched, now: Instant) -> Self {
+        let mut timers = Timers::default();
+        let Watched { idle, first_box, ping } = watched;
+        let pings = ping.map(|(every, timeout)| Pings::new(every, timeout));
+        let liveness = Liveness::new(idle, first_box, pings, now, &mut timers);
         Self {
-            decoder: Decoder::new(BoxLimits::default()),
+            inbound: Inbound::new(limits.boxes),
             buffer: BytesMut::new(),
+            behind: BytesMut::new(),
+            timers,
+            liveness,
+            heard: now,
             writing: Outgoing::default(),
             written: 0,
-            waiting: VecDeque::new(),
             busy: (Admission::default(), false),
             waits_to_read: true,
             waits_to_write: false,
-            paused: false,
-            boundary: false,
             waited: false,
             more: false,
-            draining: false,
-            broken: false,
+            broken: None,
+            over: false,
             ending: None,
             marks: Vec::new(),
             received: 0,
             switches: 0,
+            pings: 0,
         }
     }
 
@@ -87,22 +101,30 @@ impl Driver {
         self.marks[..arrived].iter().map(|(_, mark)| *mark)
     }
 
-    /// Whether it does not read, although nothing ends the boxes: as many responders run as may.
-    pub(super) fn is_paused(&self) -> bool {
-        self.paused
+    /// How many calls of its own are outstanding.
+    pub(super) fn pings(&self) -> usize {
+        usize::from(self.liveness.as_ref().and_then(Liveness::ping).is_some())
+    }
+
+    /// Whether its end is a matter of time.
+    pub(super) fn has_deadline(&self) -> bool {
+        [Timer::Broken, Timer::Close, Timer::Drain]
+            .into_iter()
+            .any(|timer| self.timers.is_set(timer))
     }
 }
 
 /// Why the driver goes on, or why the side ends.
-type Progress = Result<(), CloseReason>;
+pub(super) type Progress = Result<(), CloseReason>;
 
 impl Side {
-    /// Wakes the driver where it waits for what the pipes have.
-    pub(super) fn notice(&mut self, incoming: &Pipe, outgoing: &Pipe) {
+    /// Wakes the driver where it waits for what the pipes have, or for what is due.
+    pub(super) fn notice(&mut self, incoming: &Pipe, outgoing: &Pipe, now: Instant) {
         let readable = self.driver.waits_to_read && incoming.is_readable();
         let writable =
             self.driver.waits_to_write && (outgoing.room > 0 || outgoing.refuses_bytes());
-        if readable || writable {
+        let due = self.driver.timers.next().is_some_and(|next| next <= now);
+        if readable || writable || due {
             self.parked = None;
         }
     }
@@ -114,9 +136,16 @@ impl Side {
         }
         if let Err(reason) = self.turn(incoming, outgoing, now) {
             (outgoing.closed, incoming.deaf) = (true, true);
-            self.end(reason);
+            self.end(reason, now);
             return true;
         }
+        let driver = &self.driver;
+        assert!(driver.timers.next().is_none_or(|next| next > now), "what is due is dealt with");
+        assert!(
+            driver.ending.is_none() || driver.timers.is_set(Timer::Close),
+            "the end is bounded"
+        );
+        assert!(driver.broken.is_none() || driver.has_deadline(), "what is broken ends in time");
         let situation = self.situation();
         let more = std::mem::take(&mut self.driver.more) || self.core.may_start(&situation);
         if self.core.driver_wants(&situation).is_nothing() && !more {
@@ -125,53 +154,48 @@ impl Side {
         true
     }
 
-    fn situation(&self) -> Situation {
-        let driver = &self.driver;
-        let calls = driver.waiting.iter().map(|received| received.call.ampbox().size()).sum();
+    pub(super) fn situation(&self) -> Situation {
+        let Driver { inbound, buffer, writing, timers, ending, .. } = &self.driver;
         Situation {
-            writing: driver.writing.len(),
+            writing: writing.len(),
             counted: 0,
-            calls,
-            received: calls + driver.buffer.len(),
-            ahead: 0,
-            paused: driver.paused,
-            left: driver.boundary,
-            boundary: driver.boundary,
-            pings: 0,
-            draining: driver.draining,
-            ending: driver.ending.is_some(),
+            calls: inbound.calls_size(),
+            received: inbound.calls_size() + buffer.len(),
+            ahead: inbound.ahead(),
+            paused: inbound.is_paused(),
+            left: inbound.has_left(),
+            boundary: inbound.is_at_switch(),
+            pings: self.driver.pings(),
+            draining: timers.is_set(Timer::Drain),
+            ending: ending.is_some(),
             silent: self.is_silent(),
             refused: false,
             line: false,
         }
     }
 
-    fn is_silent(&self) -> bool {
-        self.driver.broken || self.driver.ending.as_ref().is_some_and(|ending| ending.shut_down)
+    pub(super) fn is_silent(&self) -> bool {
+        let ending = self.driver.ending.as_ref();
+        self.driver.broken.is_some() || ending.is_some_and(|ending| ending.shut_down)
     }
 
     /// One turn, phase after phase. Each looks at what the core says, and waits for nothing.
     fn turn(&mut self, incoming: &mut Pipe, outgoing: &mut Pipe, now: Instant) -> Progress {
         self.close_on_error(Self::start);
         if self.driver.ending.is_none() {
-            let read = self.read(incoming, now);
-            let peer_done = matches!(&read, Err(reason) if reason.is_end_of_stream());
-            match read {
+            match self.read(incoming, now) {
                 Err(reason @ CloseReason::Io(_)) => return Err(reason),
-                read => self.close_on_error(|_| read),
-            }
-            self.close_on_error(Self::start);
-            self.drain_if_asked();
-            if self.core.end.begun().is_some() {
-                let shut_down = self.driver.broken;
-                self.driver.ending = Some(Ending { shut_down, peer_done });
+                read => {
+                    self.driver.over = matches!(&read, Err(reason) if reason.is_end_of_stream());
+                    self.close_on_error(|_| read);
+                }
             }
         }
+        self.look_for_end(now);
         self.write(outgoing, now)?;
-        if self.driver.ending.is_none() {
-            self.leave(incoming, outgoing)?;
-        }
-        self.poll_ending(incoming, outgoing)
+        self.leave(incoming, outgoing)?;
+        self.poll_ending(incoming, outgoing)?;
+        self.poll_timers(incoming, now)
     }
 
     /// A failure of this begins the end.
@@ -183,110 +207,188 @@ impl Side {
 
     fn read(&mut self, incoming: &mut Pipe, now: Instant) -> Progress {
         self.driver.waits_to_read = false;
-        if self.driver.boundary {
+        self.driver.inbound.has_read(Reading::Behind);
+        for _ in 0..READS {
             if self.public.any(Wants::BOUNDARY) {
                 return Ok(());
             }
-            self.driver.boundary = false;
+            if !self.driver.inbound.take_left() && !self.receive(incoming, now)? {
+                return Ok(());
+            }
+            self.handle_received(incoming)?;
+            self.core.check_queue(&self.situation())?;
+            if self.core.end.begun().is_some() || self.driver.inbound.has_left() {
+                break;
+            }
         }
-        self.decode(incoming)?;
-        if self.driver.boundary {
-            return Ok(());
-        }
-        let situation = self.situation();
-        self.driver.paused = !self.core.may_read(&situation);
-        if self.driver.paused {
-            return Ok(());
+        self.driver.more = true;
+        Ok(())
+    }
+
+    /// Receives what has arrived, if more may be read. Whether there was any.
+    fn receive(&mut self, incoming: &mut Pipe, now: Instant) -> Result<bool, CloseReason> {
+        let full = self.driver.busy.0.is_full(&self.core.limits, None);
+        let idle = self.driver.inbound.is_idle();
+        if idle && !full && !self.public.any(Wants::LOOK) {
+            self.driver.inbound.end_ahead();
+        } else {
+            if !self.core.outgoing().is_empty() && self.driver.writing.is_empty() && !idle {
+                // What their answers wait behind is sent first.
+                self.driver.more = true;
+                return Ok(false);
+            }
+            if !self.core.may_read(&self.situation()) {
+                self.driver.inbound.has_read(Reading::Paused);
+                return Ok(false);
+            }
         }
         if incoming.broken {
             return Err(io::Error::from(io::ErrorKind::ConnectionReset).into());
         }
         let before = self.driver.marks.len();
         let bytes = incoming.receive(&mut self.driver.marks);
-        self.driver.received += bytes.len() as u64;
-        self.driver.buffer.extend_from_slice(&bytes);
         let arrived: Vec<_> = self.driver.marks[before..]
             .iter()
             .map(|(_, mark)| Arc::new(*mark) as Attachment)
             .collect();
-        self.with(|core| core.unclaimed.receive(arrived, now));
-        self.decode(incoming)?;
-        if bytes.is_empty() && incoming.is_at_end() && !self.driver.boundary {
-            return Err(CloseReason::end_of_stream(self.driver.buffer.len()));
+        if !arrived.is_empty() {
+            self.with(|core| core.unclaimed.receive(arrived, now));
         }
-        self.driver.waits_to_read = !self.driver.boundary;
-        Ok(())
+        self.driver.received += bytes.len() as u64;
+        let mut all = std::mem::take(&mut self.driver.behind);
+        all.extend_from_slice(&bytes);
+        if all.is_empty() {
+            if incoming.is_at_end() {
+                self.drop_calls_that_wait();
+                return Err(CloseReason::end_of_stream(self.driver.buffer.len()));
+            }
+            self.driver.inbound.has_read(Reading::Done);
+            self.driver.waits_to_read = true;
+            return Ok(false);
+        }
+        self.driver.buffer.extend_from_slice(&all);
+        self.driver.heard = now;
+        if let Some(liveness) = &mut self.driver.liveness {
+            liveness.received(now);
+        }
+        Ok(true)
+    }
+
+    fn handle_received(&mut self, incoming: &Pipe) -> Progress {
+        loop {
+            let decoded = self.decode(incoming);
+            for caller in std::mem::take(&mut self.driver.inbound.callers) {
+                self.wake_caller(caller);
+            }
+            self.start()?;
+            decoded?;
+            if !self.driver.inbound.is_at_switch() || self.public.any(Wants::BOUNDARY) {
+                return Ok(());
+            }
+            self.driver.inbound.take_left();
+        }
     }
 
     /// Decodes what was read, up to where it may not be boxes any more.
     fn decode(&mut self, incoming: &Pipe) -> Progress {
-        while !self.public.any(Wants::BOUNDARY) {
-            let Driver { decoder, buffer, .. } = &mut self.driver;
-            let Some(ampbox) = decoder.decode(buffer).expect("a box") else { return Ok(()) };
-            let end = self.driver.received - self.driver.buffer.len() as u64;
-            let start = end - ampbox.size() as u64;
+        if self.public.any(Wants::LOOK) {
+            self.driver.busy = self.with(Core::look);
+        }
+        let alone = self.expects_switches || self.public.any(Wants::SWITCH_ASKED);
+        loop {
+            let Driver { inbound, buffer, .. } = &mut self.driver;
+            let (boxes, decoded) = inbound.decode(buffer, alone, |_, _| {});
+            let more = decoded.expect("boxes");
+            let boxes = boxes.to_vec();
+            self.sort(&boxes, incoming)?;
+            if self.public.any(Wants::BOUNDARY) {
+                self.driver.inbound.stop();
+                return Ok(());
+            }
+            let buffered = !self.driver.buffer.is_empty();
+            if !more || self.driver.inbound.gives_way(buffered, false) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sorts out what was decoded, and notes what the core says of each box.
+    fn sort(&mut self, boxes: &[AmpBox], incoming: &Pipe) -> Progress {
+        let mut inbound =
+            std::mem::replace(&mut self.driver.inbound, Inbound::new(self.core.limits.boxes));
+        let tagged: Vec<_> = boxes.iter().map(|ampbox| self.tagged(ampbox)).collect();
+        let (told, before) = (inbound.callers.len(), self.core.counters());
+        let waiting = inbound.calls_size();
+        let asks_switch = boxes.first().is_some_and(|ampbox| asks(ampbox).is_some());
+        let (sorted, handled) = self.with(|core| inbound.sort(core, asks_switch));
+        let told: Vec<_> = inbound.callers[told..].to_vec();
+        let mut callers = told.into_iter();
+        let grown = inbound.calls_size() - waiting;
+        self.driver.inbound = inbound;
+        let mut end = self.driver.received - self.driver.buffer.len() as u64;
+        end -= boxes.iter().map(|ampbox| ampbox.size() as u64).sum::<u64>();
+        let (mut late, mut called) = (0, 0);
+        for (ampbox, tagged) in boxes.iter().zip(tagged) {
+            let start = end;
+            end += ampbox.size() as u64;
             let transports = [start, end - 1].map(|place| incoming.switches_before(place));
             let expected = [self.driver.switches; 2];
             assert_eq!(transports, expected, "nothing is sent behind a switch too early");
             let arrived = self.driver.marks.partition_point(|(place, _)| *place <= start);
             let carried = self.driver.switches == 0;
             self.seen.push_back(Seen::Box { ampbox: ampbox.clone(), arrived, carried });
-            let (number, event) = self.with(|core| {
-                let number = core.unclaimed.number();
-                let event = core.handle_box(ampbox).expect("a box that means something");
-                if let (Event::Answered { id, .. }, Some(number)) = (&event, number) {
-                    core.unclaimed.answered(*id, number);
+            let well = ampbox.get(keys::ANSWER).is_some();
+            self.seen.push_back(match tagged {
+                None => {
+                    called += 1;
+                    Seen::Called
                 }
-                (number, event)
+                Some((Tagged::Outstanding(_), true)) if well => Seen::Switched(callers.next()),
+                Some((Tagged::Outstanding(_), asked)) => match callers.next() {
+                    Some(n) => Seen::Answered(n),
+                    None if asked => Seen::Ignored,
+                    None => panic!("an answer whose caller is not told"),
+                },
+                Some((Tagged::Past(id), _)) => {
+                    late += 1;
+                    Seen::Late(id, well)
+                }
+                Some((Tagged::Unknown, _)) => panic!("an answer to a call that was never made"),
             });
-            self.handle(event, number)?;
         }
-        self.driver.boundary = true;
-        Ok(())
+        assert_eq!(callers.next(), None, "nobody is told but whose answer has come");
+        let counters = self.core.counters();
+        assert_eq!(counters.late_answers - before.late_answers, late);
+        assert_eq!(counters.calls_received - before.calls_received, called);
+        let begins = grown > 0 || called == sorted.unanswerable as u64;
+        assert!(begins || handled.is_err(), "calls wait to be begun");
+        self.drop_unwanted(sorted);
+        Ok(handled?)
     }
 
-    fn handle(&mut self, event: Event<usize>, number: Option<BoxNumber>) -> Progress {
-        match event {
-            Event::Answered { waiter, .. } => {
-                self.seen.push_back(Seen::Answered(waiter));
-                self.wake_caller(waiter);
-            }
-            Event::Switched(waiter) => {
-                self.seen.push_back(Seen::Switched(waiter));
-                if let Some(waiter) = waiter {
-                    self.wake_caller(waiter);
+    /// Which call of this side a box answers, if any, and whether that asks for a switch.
+    fn tagged(&self, ampbox: &AmpBox) -> Option<(Tagged, bool)> {
+        let tag = ampbox.get(keys::ANSWER).or_else(|| ampbox.get(keys::ERROR))?;
+        let tagged = self.core.find(tag);
+        let asked = matches!(tagged, Tagged::Outstanding(id) if self.core.switch.is_asked_by(id));
+        Some((tagged, asked))
+    }
+
+    fn drop_unwanted(&mut self, sorted: Sorted<()>) {
+        for (number_of_box, discard) in sorted.unwanted {
+            match discard {
+                Some(((), answer)) => {
+                    let n = number(&answer).expect("a number");
+                    self.claim(n, &answer, Some(number_of_box));
                 }
-                self.leave_box(number);
-            }
-            Event::Called(call) => {
-                self.seen.push_back(Seen::Called);
-                if asks(&call).is_some() {
-                    self.with(Core::handle_switch)?;
-                }
-                self.driver.waiting.push_back(Received { call, number });
-            }
-            Event::Late { id, answer } => {
-                self.seen.push_back(Seen::Late(id, answer.is_ok()));
-                let discard = self.with(|core| core.unclaimed.take_given_up(id));
-                match answer {
-                    Ok(answer) if discard.is_some() => {
-                        let n = super::side::number(&answer).expect("a number");
-                        self.claim(n, &answer, number);
-                    }
-                    _ => self.leave_box(number),
-                }
-            }
-            Event::Ignored => {
-                self.seen.push_back(Seen::Ignored);
-                self.leave_box(number);
+                None => self.leave_box(Some(number_of_box)),
             }
         }
-        Ok(())
     }
 
     /// Begins the calls that wait, as far as the core lets them.
     fn start(&mut self) -> Progress {
-        while !self.driver.waiting.is_empty() {
+        while !self.driver.inbound.is_idle() {
             let limits = self.core.limits;
             let full = self.driver.busy.0.is_full(&limits, None);
             if full || self.public.any(Wants::CROWDED | Wants::LOOK) {
@@ -296,22 +398,31 @@ impl Side {
                     break;
                 }
             }
-            let Some(received) = self.driver.waiting.pop_front() else { break };
+            let Some(received) = self.driver.inbound.next_call() else { break };
             let (admission, closing) = self.driver.busy;
             match admission.admit(received.call.ampbox().size(), closing, &limits, None) {
                 Ok(()) => self.begin(&received),
                 Err(refusal) => self.refuse(&received, refusal)?,
             }
         }
+        self.driver.inbound.release();
         Ok(())
     }
 
     fn begin(&mut self, Received { call, number: number_of_box }: &Received) {
         let n = number(call.ampbox()).expect("a number");
+        if call.command() == b"Ping" {
+            let tag = call.tag().expect("a ping wants an answer");
+            self.pong(n, tag);
+            self.leave_box(*number_of_box);
+            return;
+        }
         self.claim(n, call.ampbox(), *number_of_box);
         let (tag, bytes) = (call.tag().map(<[u8]>::to_vec), call.ampbox().size());
         self.with(|core| core.begin(bytes, false));
-        self.running.push(Running { n, tag, asks: asks(call), bytes });
+        let asks = asks(call.ampbox());
+        let place = self.enter_lane(n, asks, tag.is_some());
+        self.running.push(Running { n, tag, asks, bytes, place });
         assert!(
             self.running.len() <= self.core.limits.running_responders_max,
             "no more responders run than may"
@@ -321,7 +432,7 @@ impl Side {
     fn refuse(&mut self, received: &Received, refusal: Refusal) -> Progress {
         let Received { call, number: number_of_box } = received;
         self.leave_box(*number_of_box);
-        if asks(call).is_some() {
+        if asks(call.ampbox()).is_some() {
             self.with(Core::refuse_switch);
         }
         let n = number(call.ampbox()).expect("a number");
@@ -339,120 +450,34 @@ impl Side {
         Ok(())
     }
 
-    fn drain_if_asked(&mut self) {
-        if self.core.end.draining().is_some() {
-            self.driver.draining = true;
-            let situation = self.situation();
+    /// Begins the end, when somebody has begun it or all that is drained is answered.
+    fn look_for_end(&mut self, now: Instant) {
+        if self.driver.ending.is_some() || !self.public.any(Wants::EVENTFUL) {
+            return;
+        }
+        let situation = self.situation();
+        if let Some(within) = self.core.end.draining() {
+            if !situation.draining {
+                self.driver.timers.set_after(Timer::Drain, now, within);
+            }
             if self.core.is_drained(&situation) {
                 self.with(|core| core.close(CloseReason::Local));
             }
         }
-    }
-
-    fn write(&mut self, outgoing: &mut Pipe, now: Instant) -> Progress {
-        self.driver.waits_to_write = false;
-        if self.is_silent() {
-            drop(self.with(|core| std::mem::take(core.outgoing())));
-            return Ok(());
+        if let Some(reason) = self.core.end.begun().cloned() {
+            self.stop_watching();
+            let (timeout, _) = reason.farewell(self.core.limits.close_timeout);
+            self.driver.timers.set_after(Timer::Close, now, timeout);
+            let (shut_down, peer_done) = (self.driver.broken.is_some(), self.driver.over);
+            self.driver.ending = Some(Ending { reason, shut_down, peer_done });
         }
-        loop {
-            if self.driver.writing.is_empty() {
-                self.run_what_waited();
-                let mut writing = std::mem::take(&mut self.driver.writing);
-                let waited = std::mem::replace(&mut self.driver.waited, true);
-                let transmit = self.with(|core| core.poll_transmit(&mut writing, waited));
-                self.driver.writing = writing;
-                match transmit {
-                    Transmit::Nothing | Transmit::Later => return Ok(()),
-                    Transmit::Taken { awaits_room, .. } => self.told_of_room |= awaits_room,
-                }
-                self.driver.waited = false;
-            }
-            if outgoing.refuses_bytes() {
-                let reason = CloseReason::from(io::Error::from(io::ErrorKind::BrokenPipe));
-                if self.driver.ending.is_some() || self.core.switch.is_agreed() {
-                    return Err(reason);
-                }
-                self.with(|core| core.break_off(reason));
-                self.driver.broken = true;
-                return Ok(());
-            }
-            let mut slices = [IoSlice::new(&[]); 4];
-            let (count, attachments) = self.driver.writing.parts(&mut slices);
-            if !attachments.is_empty()
-                && outgoing.room > 0
-                && let Some(at) = outgoing.refuses.take()
-            {
-                let at = (at < attachments.len()).then_some(at);
-                self.take_back(at)?;
-                continue;
-            }
-            let sent = outgoing.send(&slices[..count], attachments, now);
-            self.driver.writing.advance(sent);
-            self.driver.written += sent as u64;
-            assert!(!self.driver.writing.lacks_bytes(), "all went with the first byte");
-            if sent == 0 {
-                self.driver.waits_to_write = true;
-                let situation = self.situation();
-                return self.core.check_queue(&situation);
-            }
-        }
-    }
-
-    /// Runs what was to run when an answer is written.
-    fn run_what_waited(&mut self) {
-        let written = self.driver.written;
-        while let Some(n) = self.with(|core| core.take_after(written)) {
-            self.finish_after();
-            self.seen.push_back(Seen::After(n, written));
-        }
-    }
-
-    /// Takes the boxes back whose attachments were refused: the one with the attachment at this place,
-    /// or all of them.
-    fn take_back(&mut self, at: Option<usize>) -> Progress {
-        let mut queued = Outgoing::default();
-        let behind = self.core.taken();
-        self.told_of_room |= self.with(|core| {
-            core.take_queued(&mut queued);
-            core.take_awaits_room()
-        });
-        let end = self.core.taken();
-        let held = self.core.held_attachments();
-        let writing = &mut self.driver.writing;
-        let waited = writing.attachments() + queued.attachments() + held;
-        let stand_in = Arc::new(Mark { of: None, at: 0 }) as Attachment;
-        let removed = if let Some(at) = at.filter(|_| held == 0) {
-            writing.append(queued);
-            writing.remove(at, &stand_in).map(|removed| (vec![removed], Vec::new(), Vec::new()))
-        } else {
-            let removed = writing.remove_all().zip(queued.remove_all());
-            writing.append(queued);
-            let held = self.core.remove_held();
-            removed.map(|(first, behind)| (first, behind, held))
-        };
-        let error = Arc::new(io::Error::other("refused"));
-        let (first, queued, held) = removed.ok_or_else(|| CloseReason::Io(Arc::clone(&error)))?;
-        let mut taken_back = Vec::new();
-        for (boxes, start) in [(&held, end), (&queued, behind), (&first, self.driver.written)] {
-            let was = self.with(|core| core.handle_removed(boxes, start, &error, "refused"));
-            for (removed, was) in boxes.iter().zip(was) {
-                let (key, value) = removed.first_pair().expect("a box begins with a pair");
-                taken_back.push(TakenBack { key: key.to_vec(), value: value.to_vec(), was });
-            }
-        }
-        let gone = first.iter().chain(&queued).map(|removed| removed.len).sum();
-        self.with(|core| core.handle_not_written(gone));
-        let left = self.driver.writing.attachments() + self.core.held_attachments();
-        self.next_ordinal -= waited - left;
-        self.seen.push_back(Seen::TakenBack(taken_back));
-        Ok(())
     }
 
     /// Gives the stream to whoever follows, where both sides agree and everything before that is sent.
     fn leave(&mut self, incoming: &Pipe, outgoing: &mut Pipe) -> Progress {
-        let written = self.driver.writing.is_empty() && self.driver.waiting.is_empty();
-        if !self.public.any(Wants::BOUNDARY) || self.driver.broken || !written {
+        let written = self.driver.writing.is_empty() && self.driver.inbound.is_idle();
+        let stays = self.driver.ending.is_some() || self.driver.broken.is_some();
+        if !self.public.any(Wants::BOUNDARY) || stays || !written {
             return Ok(());
         }
         let Some(leaving) = self.with(Core::leave) else { return Ok(()) };
@@ -467,8 +492,9 @@ impl Side {
             return Err(CloseReason::Switched);
         }
         self.driver.switches += 1;
+        self.driver.behind = std::mem::take(&mut self.driver.buffer);
         outgoing.switch();
-        self.driver.boundary = false;
+        self.driver.inbound.resume();
         self.with(Core::resume);
         // What has come behind the switch is read at once.
         self.driver.more = true;
@@ -477,10 +503,10 @@ impl Side {
 
     /// Sends what is queued, says that nothing more comes, and reads until the peer has closed too.
     fn poll_ending(&mut self, incoming: &mut Pipe, outgoing: &mut Pipe) -> Progress {
-        if self.driver.ending.is_some() && self.core.holds_back(&self.situation()) {
-            self.drop_calls();
+        if self.driver.ending.is_some() {
+            self.drop_calls_that_wait();
         }
-        let sent = self.driver.waiting.is_empty()
+        let sent = self.driver.inbound.is_idle()
             && self.driver.writing.is_empty()
             && self.core.outgoing().is_empty();
         let Some(ending) = &mut self.driver.ending else { return Ok(()) };
@@ -491,34 +517,32 @@ impl Side {
             ending.shut_down = true;
             outgoing.closed = true;
         }
-        if ending.shut_down && ending.peer_done {
-            let reason = self.core.end.begun().expect("it has begun").clone();
-            return Err(reason);
-        }
-        Ok(())
+        if ending.shut_down && ending.peer_done { Err(ending.reason.clone()) } else { Ok(()) }
     }
 
-    /// Nobody answers what was not begun.
-    fn drop_calls(&mut self) {
-        for received in std::mem::take(&mut self.driver.waiting) {
+    /// Drops the calls that cannot be begun, and that nobody answers any more.
+    pub(super) fn drop_calls_that_wait(&mut self) {
+        if self.core.holds_back(&self.situation()) {
+            let calls = self.driver.inbound.take_calls();
+            self.drop_received(calls);
+        }
+    }
+
+    pub(super) fn drop_received(&mut self, calls: VecDeque<Received>) {
+        for received in calls {
             self.leave_box(received.number);
         }
     }
 
-    /// All deadlines are over: what is broken off ends.
-    pub(super) fn time_is_over(&mut self, incoming: &mut Pipe, outgoing: &mut Pipe) -> bool {
-        if self.ended.is_some() || !self.driver.broken {
-            return false;
-        }
-        (outgoing.closed, incoming.deaf) = (true, true);
-        self.end(CloseReason::Local);
-        true
-    }
-
-    fn end(&mut self, reason: CloseReason) {
-        self.drop_calls();
+    fn end(&mut self, reason: CloseReason, now: Instant) {
+        self.stop_watching();
+        let calls = self.driver.inbound.take_calls();
+        self.drop_received(calls);
         let (reason, _) = self.with(|core| core.handle_end(reason));
         self.driver.writing = Outgoing::default();
+        self.driver.timers = Timers::default();
+        self.driver.heard = now;
+        self.leave_lanes();
         self.running.clear();
         self.seen.push_back(Seen::Ended(reason.clone()));
         self.ended = Some(reason);

@@ -7,4 +7,6 @@ mod pair;
 mod pipe;
 mod properties;
 mod side;
+mod timing;
 mod world;
+mod writing;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::pair::{Pair, Which};
-use super::side::{Mark, Seen, Taken, TakenBack, Then, number, ordinals};
+use super::side::{Mark, PING, Seen, Taken, TakenBack, Then, number, ordinals};
 use crate::boxes::AmpBox;
 use crate::keys;
 use crate::proto::core::WasRemoved;
@@ -41,6 +41,15 @@ pub(super) enum Reached {
     Closed,
     /// An attachment is sent over a transport that carries none.
     Uncarried,
+    /// A side looks whether its peer is alive, and gives it up.
+    Pinged,
+    Silent,
+    /// A box is not finished in time.
+    BoxTimeout,
+    /// Attachments are dropped that nothing claims in time.
+    Expired,
+    /// Responders wait for their turn in the lane.
+    InLane,
 }
 
 impl Reached {
@@ -68,6 +77,11 @@ impl Reached {
         Self::Paused,
         Self::Closed,
         Self::Uncarried,
+        Self::Pinged,
+        Self::Silent,
+        Self::BoxTimeout,
+        Self::Expired,
+        Self::InLane,
     ];
 }
 
@@ -234,7 +248,9 @@ impl Model {
                     let marks: Vec<_> = pair.side(which).driver.marks(arrived).collect();
                     self.received(which, &ampbox, says.as_ref(), &marks, carried);
                 }
-                Seen::Claimed(n, claimed) => self.claimed(which, n, &claimed),
+                Seen::Claimed(n, claimed) => {
+                    self.claimed(which, n, &claimed, pair.side(which).claims_are_late);
+                }
                 Seen::Taken(n, taken) => self.taken(which, n, &taken),
                 Seen::Refused(n) => {
                     self.reached.insert(Reached::Refused);
@@ -250,6 +266,14 @@ impl Model {
                         self.taken_back(which, taken_back);
                     }
                 }
+                Seen::Pinged(n, id) => {
+                    let tag = pair.side(which).core.tag(id);
+                    self.called(which, n, (id, tag), None, 0);
+                    self.reached.insert(Reached::Pinged);
+                }
+                Seen::Asked(n) => self.notified(which, n, 0),
+                Seen::PingGivenUp(n, waited) => self.given_up(n, waited),
+                Seen::Ponged(n) => self.answered(which, n, true, 0),
                 Seen::Ended(why) => self.ended(which, &why),
                 other => panic!("{other:?} without a box"),
             }
@@ -258,8 +282,14 @@ impl Model {
         if side.ended.is_none() {
             assert_eq!(side.core.outstanding(), self.outstanding(which), "outstanding calls");
         }
-        if side.driver.is_paused() {
+        if side.driver.inbound.is_paused() {
             self.reached.insert(Reached::Paused);
+        }
+        if side.claims_are_late {
+            self.reached.insert(Reached::Expired);
+        }
+        if side.running.iter().any(|running| !running.may_go_on()) {
+            self.reached.insert(Reached::InLane);
         }
         if !side.queueing.is_empty() {
             self.reached.insert(Reached::NoRoom);
@@ -289,7 +319,8 @@ impl Model {
             let tag = Some(call.tag.clone());
             match kind {
                 Kind::Call => {
-                    let command = call.asks.map_or("Call".to_owned(), |asks| format!("{asks:?}"));
+                    let usual = if n < PING { "Call" } else { "Ping" };
+                    let command = call.asks.map_or(usual.to_owned(), |asks| format!("{asks:?}"));
                     let expected = [tag, Some(command), None, None];
                     assert_eq!(found, expected, "boxes come in their order");
                     assert!(!std::mem::replace(&mut call.received, true), "a call comes once");
@@ -324,11 +355,15 @@ impl Model {
     }
 
     /// Whoever reads a box gets what it names, whatever others leave unread.
-    fn claimed(&mut self, which: Which, n: usize, claimed: &[Option<Mark>]) {
+    fn claimed(&mut self, which: Which, n: usize, claimed: &[Option<Mark>], late: bool) {
         let (count, carried) =
             self.sides[which as usize].attached.remove(&n).expect("claimed once");
         let mark = |at| carried.then_some(Mark { of: Some(n), at });
-        assert!(claimed.iter().copied().eq((0..count).map(mark)), "{n} has claimed {claimed:?}");
+        let gone = |(at, claimed): (usize, &Option<Mark>)| {
+            *claimed == mark(at) || late && claimed.is_none()
+        };
+        assert_eq!(claimed.len(), count);
+        assert!(claimed.iter().enumerate().all(gone), "{n} has claimed {claimed:?}");
     }
 
     fn answer_received(&mut self, which: Which, n: usize, says: Option<&Seen>) {
@@ -444,6 +479,10 @@ impl Model {
             CloseReason::Io(_) => self.reached.insert(Reached::Broken),
             CloseReason::Protocol(_) => self.reached.insert(Reached::SwitchesCross),
             CloseReason::Local => self.reached.insert(Reached::Closed),
+            CloseReason::Idle { .. } | CloseReason::PingTimeout { .. } => {
+                self.reached.insert(Reached::Silent)
+            }
+            CloseReason::BoxTimeout { .. } => self.reached.insert(Reached::BoxTimeout),
             _ => false,
         };
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::pipe::Pipe;
-use super::side::Side;
+use super::side::{Side, Watched};
 use crate::proto::Limits;
 
 /// Which of the two sides. What it sends goes into the pipe of the same name.
@@ -33,9 +33,11 @@ pub(super) struct Pair {
 
 impl Pair {
     /// Two sides with a stream that passes on only what it is told to.
-    pub(super) fn new(limits: Limits) -> Self {
-        let (sides, pipes) = ([Side::new(limits), Side::new(limits)], [Pipe::new(), Pipe::new()]);
-        Self { sides, pipes, now: Instant::now() }
+    pub(super) fn new(limits: Limits, watched: [Watched; 2]) -> Self {
+        let now = Instant::now();
+        let [near, far] = watched;
+        let sides = [Side::new(limits, false, near, now), Side::new(limits, true, far, now)];
+        Self { sides, pipes: [Pipe::new(), Pipe::new()], now }
     }
 
     pub(super) fn side(&mut self, which: Which) -> &mut Side {
@@ -55,10 +57,14 @@ impl Pair {
         side.run(incoming, outgoing, now)
     }
 
-    /// Lets all deadlines of a side pass. Whether that ends it.
-    pub(super) fn end_in_time(&mut self, which: Which) -> bool {
-        let (side, incoming, outgoing) = self.parts(which);
-        side.time_is_over(incoming, outgoing)
+    /// Lets time pass until the next that is due, where the end of a side is a matter of time. Whether it
+    /// is.
+    pub(super) fn pass_to_deadline(&mut self) -> bool {
+        let ends = |side: &Side| side.ended.is_none() && side.driver.has_deadline();
+        let next = self.sides.iter().filter_map(|side| side.driver.timers.next()).min();
+        let Some(next) = next.filter(|_| self.sides.iter().any(ends)) else { return false };
+        self.now = self.now.max(next);
+        true
     }
 
     /// A side, what it receives from, and what it sends to.
@@ -86,7 +92,7 @@ impl Pair {
         let [near, far] = &mut self.pipes;
         near.arrive(self.now);
         far.arrive(self.now);
-        self.sides[0].notice(far, near);
-        self.sides[1].notice(near, far);
+        self.sides[0].notice(far, near, self.now);
+        self.sides[1].notice(near, far, self.now);
     }
 }

@@ -5,16 +5,19 @@
 //! shown as a list of steps.
 
 use proptest::collection::vec;
+use proptest::option::weighted;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestRunner};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::model::Reached;
 use super::pair::Which;
-use super::side::Then;
+use super::side::{Then, Watched};
 use super::world::{Step, World};
 use crate::proto::Limits;
+use crate::proto::wants::Wants;
 
 fn step() -> impl Strategy<Value = Step> {
     let which = || prop_oneof![Just(Which::Near), Just(Which::Far)];
@@ -24,6 +27,11 @@ fn step() -> impl Strategy<Value = Step> {
     let call = || 0_usize..8;
     let bytes = || prop_oneof![1_usize..20, 20_usize..400, Just(1 << 20)];
     let then = prop_oneof![1 => Just(Then::HandOver), 3 => Just(Then::StartTls)];
+    let time = prop_oneof![
+        6 => 1_u64..300,
+        3 => 300_u64..7000,
+        1 => 7000_u64..120_000,
+    ];
     let end = prop_oneof![
         which().prop_map(|by| Step::Close { by }),
         which().prop_map(|by| Step::Drain { by }),
@@ -47,9 +55,29 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (which(), 0_usize..80).prop_map(|(of, attachment)| Step::Refuse { of, attachment }),
         20 => which().prop_map(|of| Step::Run { of }),
         8 => which().prop_map(|of| Step::Callers { of }),
+        6 => time.prop_map(|millis| Step::Pass { time: Duration::from_millis(millis) }),
         1 => end,
     ]
 }
+
+/// How a side finds out whether its peer is alive.
+fn watched() -> impl Strategy<Value = Watched> {
+    let seconds = |within: std::ops::Range<u64>| within.prop_map(Duration::from_secs);
+    let often = (seconds(1..20), seconds(1..10));
+    (weighted(0.2, seconds(5..40)), weighted(0.1, seconds(1..20)), weighted(0.3, often))
+        .prop_map(|(idle, first_box, ping)| Watched { idle, first_box, ping })
+}
+
+/// What wakes a driver that waits, and whether its end has begun by then. What no turn takes away keeps a
+/// side from coming to rest, which each case does in the end.
+const WAKING: &[(Wants, bool)] = &[
+    (Wants::WRITE, false),
+    (Wants::READ, false),
+    (Wants::START, false),
+    (Wants::CLOSE, false),
+    (Wants::DRAIN, false),
+    (Wants::WRITE, true),
+];
 
 /// How many cases are tried where nothing else is said.
 const CASES: u32 = 10_000;
@@ -70,37 +98,56 @@ fn whatever_happens_the_invariants_hold() {
         ..Config::default()
     };
     let reached = RefCell::new(BTreeMap::<Reached, usize>::new());
-    let steps = (vec(step(), 0..STEPS), 1_usize..6, 1_usize..4, any::<bool>());
-    let checked = TestRunner::new(config).run(&steps, |(steps, calls, responders, stalled)| {
-        let mut world = World::new(Limits {
-            outstanding_calls: calls,
-            running_responders: responders,
-            running_responders_max: responders + 2,
-            send_queue: 600,
-            send_queue_boxes: 6,
-            attachments_in_all: 1 << 20,
-            ..Limits::default()
-        });
-        if !stalled {
+    let woken_for = Cell::new([Wants::NOTHING; 2]);
+    let watched = (watched(), watched());
+    let steps = (vec(step(), 0..STEPS), 1_usize..6, 1_usize..4, any::<bool>(), watched);
+    let checked =
+        TestRunner::new(config).run(&steps, |(steps, calls, responders, stalled, watched)| {
+            let limits = Limits {
+                outstanding_calls: calls,
+                running_responders: responders,
+                running_responders_max: responders + 2,
+                send_queue: 600,
+                send_queue_boxes: 6,
+                attachments_in_all: 1 << 20,
+                ..Limits::default()
+            };
+            let mut world = World::watching(limits, watched.into());
+            let switches = steps.iter().any(|step| matches!(step, Step::AskSwitch { .. }));
             for which in Which::BOTH {
-                world.pair.pipe(which).open();
+                world.pair.side(which).expects_switches = switches;
             }
-        }
-        for step in &steps {
-            world.take(step);
-        }
-        world.finish();
-        for reached_now in world.model.reached {
-            *reached.borrow_mut().entry(reached_now).or_default() += 1;
-        }
-        Ok(())
-    });
+            if !stalled {
+                for which in Which::BOTH {
+                    world.pair.pipe(which).open();
+                }
+            }
+            for step in &steps {
+                world.take(step);
+            }
+            world.finish();
+            for which in Which::BOTH {
+                let (before, now) = (woken_for.get(), world.pair.side(which).woken_for);
+                woken_for.set([before[0] | now[0], before[1] | now[1]]);
+            }
+            for reached_now in world.model.reached {
+                *reached.borrow_mut().entry(reached_now).or_default() += 1;
+            }
+            Ok(())
+        });
     if let Err(error) = checked {
         panic!("{error}");
     }
     // What no case reaches is not tested.
     let reached = reached.into_inner();
     println!("{reached:#?}");
+    for (wants, ending) in WAKING {
+        let woken_for = woken_for.get()[usize::from(*ending)];
+        assert!(
+            woken_for.any(*wants) || cases < CASES,
+            "no driver is woken for {wants:?}, {ending}"
+        );
+    }
     for rare in Reached::ALL {
         assert!(reached.contains_key(rare) || cases < CASES, "no case reaches {rare:?}");
     }

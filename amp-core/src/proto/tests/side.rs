@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::driver::Driver;
 use crate::argument::Attachment;
@@ -13,8 +13,8 @@ use crate::proto::BoxNumber;
 use crate::proto::core::{Outcome, WasRemoved};
 use crate::proto::wants::{Situation, Wants};
 use crate::proto::{
-    self, Body, CallId, CloseReason, Core, Host, IncomingCall, Limits, NotQueued, RemoteError,
-    SwitchRefused,
+    self, Body, CallId, CloseReason, Core, Host, LaneId, Limits, NotQueued, Place, RemoteError,
+    SwitchRefused, Turn,
 };
 
 /// What is attached: the number of the box that names it, and which of its attachments it is. A
@@ -69,6 +69,14 @@ pub(super) enum Seen {
     Refused(usize),
     /// What was to run when the answer to this call is written has run, with so many bytes written.
     After(usize, u64),
+    /// It has sent a ping with this number, which is this call.
+    Pinged(usize, CallId),
+    /// It has sent a notification with this number of its own.
+    Asked(usize),
+    /// A ping is not waited for any more; whether somebody did.
+    PingGivenUp(usize, bool),
+    /// A ping with this number was answered, without a responder.
+    Ponged(usize),
     /// Boxes were taken back whose attachments were refused: the last first.
     TakenBack(Vec<TakenBack>),
     /// It has ended.
@@ -103,7 +111,31 @@ pub(super) struct Running {
     pub(super) asks: Option<Then>,
     /// How many bytes it counts with.
     pub(super) bytes: usize,
+    /// Its place in the lane, where it is in that, and whether its turn has come.
+    pub(super) place: Option<(Place, bool)>,
 }
+
+impl Running {
+    /// Whether it is not in the lane, or its turn has come there.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.place.is_none_or(|(_, turn)| turn)
+    }
+}
+
+/// By what a side finds out whether its peer is alive.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watched {
+    pub(super) idle: Option<Duration>,
+    pub(super) first_box: Option<Duration>,
+    /// How often a ping is sent, and how long its answer may take.
+    pub(super) ping: Option<(Duration, Duration)>,
+}
+
+/// From this number on, boxes are pings and their answers.
+pub(super) const PING: usize = 1_000_000_000;
+
+/// Of every so many calls one is in the lane.
+const IN_LANE: usize = 3;
 
 /// A caller that waits for room.
 #[derive(Clone, Copy, Debug)]
@@ -115,11 +147,14 @@ pub(super) struct Queueing {
 
 /// One side: its core, and those around it. None of them does anything before it is woken, so what
 /// nobody wakes it for is never done.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(super) struct Side {
     pub(super) core: Core<usize, Hosted>,
     pub(super) driver: Driver,
     /// What the driver waits for, while it does.
     pub(super) parked: Option<Situation>,
+    /// What the driver was woken for while it waited, before and since the end has begun.
+    pub(super) woken_for: [Wants; 2],
     /// What the core has made public.
     pub(super) public: Wants,
     pub(super) running: Vec<Running>,
@@ -138,16 +173,23 @@ pub(super) struct Side {
     pub(super) next_ordinal: usize,
     pub(super) seen: VecDeque<Seen>,
     pub(super) ended: Option<CloseReason>,
+    /// Whether any of its responders makes switches.
+    pub(super) expects_switches: bool,
+    /// Whether attachments may be gone before somebody claims them.
+    pub(super) claims_are_late: bool,
+    pub(super) is_far: bool,
+    lane: LaneId,
 }
 
 impl Side {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, is_far: bool, watched: Watched, now: Instant) -> Self {
         let mut core = Core::hosted(limits, limits.boxes, None);
         let public = core.poll_wants().unwrap_or_default();
         Self {
             core,
-            driver: Driver::new(),
+            driver: Driver::new(&limits, watched, now),
             parked: Some(Situation::default()),
+            woken_for: [Wants::NOTHING; 2],
             public,
             running: Vec::new(),
             accepted: false,
@@ -159,6 +201,10 @@ impl Side {
             next_ordinal: 0,
             seen: VecDeque::new(),
             ended: None,
+            expects_switches: true,
+            claims_are_late: false,
+            is_far,
+            lane: LaneId::new(),
         }
     }
 
@@ -176,10 +222,13 @@ impl Side {
         if let Some(wants) = self.core.poll_wants() {
             self.public = wants;
         }
-        if let Some(situation) = &self.parked
-            && !self.core.driver_wants(situation).is_nothing()
-        {
-            self.parked = None;
+        if let Some(situation) = &self.parked {
+            let wants = self.core.driver_wants(situation);
+            if !wants.is_nothing() {
+                let woken_for = &mut self.woken_for[usize::from(situation.ending)];
+                *woken_for = *woken_for | wants;
+                self.parked = None;
+            }
         }
         if let Some(released) = self.core.take_released() {
             self.woken_callers.extend(released.callers);
@@ -190,6 +239,11 @@ impl Side {
                 self.finish_after();
             }
         }
+    }
+
+    /// Whether its driver is to have another turn, as far as the driver knows.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.parked.is_none() && self.ended.is_none()
     }
 
     /// What runs after an answer is done.
@@ -307,8 +361,82 @@ impl Side {
     /// A responder is done.
     fn finish(&mut self, at: usize) -> Running {
         let running = self.running.swap_remove(at);
+        self.leave_lane(running.place);
         self.with(|core| core.finish(running.bytes, false));
         running
+    }
+
+    /// A responder enters the lane, if its call is one of those: its place, and whether its turn has
+    /// come.
+    pub(super) fn enter_lane(
+        &mut self,
+        n: usize,
+        asks: Option<Then>,
+        requires_answer: bool,
+    ) -> Option<(Place, bool)> {
+        if asks.is_some() || !n.is_multiple_of(IN_LANE) {
+            return None;
+        }
+        let lane = self.lane;
+        let place = self.with(|core| core.lanes.enter(lane, requires_answer));
+        let first = self.running.iter().all(|running| running.place.is_none());
+        let turn = self.turn_of(n, place);
+        assert_eq!(turn == Turn::Yes, first, "whoever is alone in the lane has its turn");
+        Some((place, first))
+    }
+
+    fn turn_of(&mut self, n: usize, place: Place) -> Turn {
+        let lane = self.lane;
+        self.with(|core| core.lanes.poll_turn(lane, place, &mut Some(n)))
+    }
+
+    /// Who is there leaves the lane, and the next has its turn.
+    fn leave_lane(&mut self, place: Option<(Place, bool)>) {
+        let Some((place, had_turn)) = place else { return };
+        let lane = self.lane;
+        let next = self.with(|core| core.lanes.leave(lane, place));
+        let waits = |running: &Running| running.place.is_some();
+        let first = self.running.iter().filter(|running| waits(running)).map(|running| running.n);
+        let first = first.min();
+        if had_turn {
+            assert_eq!(next, first, "the turn goes to whoever has waited for longest");
+        }
+        let Some(next) = next.filter(|_| had_turn) else { return };
+        let at = self.running.iter().position(|running| running.n == next).expect("it waits");
+        let place = self.running[at].place.expect("it is in the lane").0;
+        assert_eq!(self.turn_of(next, place), Turn::Yes, "its turn has come");
+        self.running[at].place = Some((place, true));
+    }
+
+    /// The connection has ended, and those in the lane go.
+    pub(super) fn leave_lanes(&mut self) {
+        for at in 0..self.running.len() {
+            let Running { n, ref tag, place, .. } = self.running[at];
+            let wants_answer = tag.is_some();
+            if let Some((place, false)) = place {
+                let turn = self.turn_of(n, place);
+                assert_eq!(turn == Turn::Never, wants_answer, "nobody could be answered");
+            }
+        }
+        let lane = self.lane;
+        for running in std::mem::take(&mut self.running) {
+            if let Some((place, _)) = running.place {
+                self.with(|core| core.lanes.leave(lane, place));
+            }
+        }
+    }
+
+    /// Calls the peer by a name, for the driver itself.
+    pub(super) fn call_for(&mut self, n: usize, command: &[u8]) -> Option<CallId> {
+        let id = self.queue((n, 0, 0), |core, body| core.call(command, body, n)).ok()?;
+        self.seen.push_back(Seen::Pinged(n, id));
+        Some(id)
+    }
+
+    /// Answers a ping.
+    pub(super) fn pong(&mut self, n: usize, tag: &[u8]) {
+        self.queue((n, 0, 0), |core, body| core.answer(tag, body)).expect("it is small");
+        self.seen.push_back(Seen::Ponged(n));
     }
 
     pub(super) fn fail(&mut self, at: usize) -> Running {
@@ -419,8 +547,8 @@ pub(super) fn ordinals(ampbox: &AmpBox) -> Option<std::ops::Range<usize>> {
 }
 
 /// What a call asks for, where that is a switch.
-pub(super) fn asks(call: &IncomingCall) -> Option<Then> {
-    match call.command() {
+pub(super) fn asks(ampbox: &AmpBox) -> Option<Then> {
+    match ampbox.get(keys::COMMAND)? {
         b"HandOver" => Some(Then::HandOver),
         b"StartTls" => Some(Then::StartTls),
         _ => None,
