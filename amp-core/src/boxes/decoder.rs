@@ -32,7 +32,7 @@ impl Decoder {
         Ok(found.map(|found| AmpBox::found(&found, buffer.split_to(found.end).freeze())))
     }
 
-    /// Where the next box ends, for whoever wants its bytes as they came. `buffer` is as for
+    /// Returns where the next box ends, for whoever wants its bytes as they came. `buffer` is as for
     /// [`decode`](Decoder::decode), and the caller takes the box off its front. `None` means that the box
     /// is not all there.
     ///
