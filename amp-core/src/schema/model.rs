@@ -147,7 +147,7 @@ impl ErrorSchema {
         Self { docs: lines_of(docs), ..self }
     }
 
-    /// The same, with the name of the exception that it is in Python.
+    /// Sets the name of the exception that the error is in Python.
     pub fn raised_as(self, exception: impl Into<String>) -> Self {
         Self { exception: Some(exception.into()), ..self }
     }
