@@ -101,6 +101,66 @@ command Divide
   errors
     ZERO_DIVISION
 
+command EchoLists
+  arguments
+    booleans: ListOf(Boolean) optional
+    datetimes: ListOf(DateTime) optional
+    decimals: ListOf(Decimal) optional
+    floats: ListOf(Float) optional
+    integers: ListOf(Integer) optional
+    nested: ListOf(ListOf(Integer)) optional
+    points: AmpList optional
+      label: Unicode optional
+      x: Integer
+      y: Float
+    polygons: AmpList optional
+      name: Unicode
+      points: AmpList
+        label: Unicode optional
+        x: Integer
+        y: Float
+    strings: ListOf(String) optional
+    texts: ListOf(Unicode) optional
+  response
+    booleans: ListOf(Boolean) optional
+    datetimes: ListOf(DateTime) optional
+    decimals: ListOf(Decimal) optional
+    floats: ListOf(Float) optional
+    integers: ListOf(Integer) optional
+    nested: ListOf(ListOf(Integer)) optional
+    points: AmpList optional
+      label: Unicode optional
+      x: Integer
+      y: Float
+    polygons: AmpList optional
+      name: Unicode
+      points: AmpList
+        label: Unicode optional
+        x: Integer
+        y: Float
+    strings: ListOf(String) optional
+    texts: ListOf(Unicode) optional
+
+command EchoScalars
+  arguments
+    boolean: Boolean optional
+    datetime: DateTime optional
+    decimal: Decimal optional
+    float: Float optional
+    integer: Integer optional
+    path: Path optional
+    string: String optional
+    unicode: Unicode optional
+  response
+    boolean: Boolean optional
+    datetime: DateTime optional
+    decimal: Decimal optional
+    float: Float optional
+    integer: Integer optional
+    path: Path optional
+    string: String optional
+    unicode: Unicode optional
+
 command Note one-way
   arguments
     text: Unicode
