@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CRATES = ["amp-core", "amp-derive", "amp-unix", "amp-cli"]
+CRATES = ["amp-core", "amp-derive", "amp-unix", "amp-probe", "amp-cli"]
 DEFENDED_FOLDERS = [{"connection", "responder"}]
 UNSAFE_IN = "amp-unix/src/socket.rs"
 LIBRARIES = ["amp-core", "amp-unix"]

@@ -2,7 +2,10 @@
 
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, CommandSchema, ErrorSchema, Schema};
-use amp_core::{AmpBox, BoxReader, CallError, Peer, Proto, RemoteError, Report, Switched};
+use amp_core::{
+    AmpBox, BoxLimits, BoxReader, CallError, EncodeError, Peer, Proto, RemoteError, Report,
+    Switched,
+};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -81,6 +84,12 @@ impl Ask {
     /// The same call, which wants no answer.
     pub(crate) fn one_way(self) -> Self {
         Self { requires_answer: false, ..self }
+    }
+
+    /// The arguments on the wire, which can be sent more than once.
+    pub(crate) fn encoded(&self) -> Result<AmpBox, EncodeError> {
+        let mut bytes = self.arguments.encode(&self.asked)?;
+        Ok(AmpBox::parse(&mut bytes, BoxLimits::default())?)
     }
 
     pub(crate) async fn make(self, peer: &Peer, within: Duration) -> Result<Outcome, Failure> {

@@ -2,9 +2,11 @@
 
 mod address;
 mod ask;
+mod bench;
 mod call;
 mod called;
 mod check;
+mod comply;
 mod config;
 mod connecting;
 mod decode;
@@ -56,6 +58,8 @@ fn main() -> ExitCode {
         Subcommand::Import(options) => import::import(&options, &mut out),
         Subcommand::Tap(options) => tap::tap(&options),
         Subcommand::Replay(options) => replay::replay(&options),
+        Subcommand::Bench(options) => bench::bench(&options),
+        Subcommand::Comply(options) => comply::comply(&options, &mut out),
         Subcommand::Decode(options) => decode::decode(&options, &mut out),
         Subcommand::Completions { shell } => {
             packages::completions(shell, &mut out);

@@ -9,7 +9,7 @@ use crate::import::Import;
 use crate::output::Output;
 use crate::peering::Peering;
 use crate::tls::Tls;
-use crate::watch_options::{Decode, Replay, Tap};
+use crate::watch_options::{Bench, Comply, Decode, Replay, Tap};
 
 /// A command line for AMP, the Asynchronous Messaging Protocol
 ///
@@ -110,6 +110,17 @@ pub(crate) enum Subcommand {
     /// has answered them. Descriptors are compared by what they are; files are sent again that were saved
     /// by `--save-descriptors`, and need a schema.
     Replay(Replay),
+    /// Makes one call again and again, and measures how long its answers take
+    ///
+    /// The call is written once. Each caller calls again as soon as it was answered, or calls begin at a
+    /// rate. What is measured does not count the half second before.
+    Bench(Bench),
+    /// Holds the conversations of the compliance suite with a peer that serves its commands
+    ///
+    /// There is a line for each, and one at the end. They compare bytes: with those of Twisted, or with
+    /// those of `compliance-peer` in this repository, which differs on purpose here and there. The exit
+    /// code is 0 when all went as expected, and 1 when any did not.
+    Comply(Comply),
     /// Shows boxes that were kept: as bytes, in a capture or in a record
     Decode(Decode),
     /// Prints a script that completes the command line in a shell

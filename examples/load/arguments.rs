@@ -1,5 +1,6 @@
 //! The command line.
 
+use amp_probe::load::AnyError;
 use lexopt::Parser;
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,6 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::AnyError;
 use crate::address::Address;
 use crate::work::Work;
 

@@ -1,6 +1,7 @@
 //! The side that calls.
 
 use amp_core::{CallError, Connection, Peer};
+use amp_probe::load::{AnyError, Callers};
 use std::io;
 use std::sync::Arc;
 use tokio::net::{TcpStream, UnixStream};
@@ -8,10 +9,9 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::address::Address;
 use crate::arguments::Options;
 use crate::commands::{LoadUsage, Usage};
-use crate::measure::Callers;
 use crate::report::{Report, Used};
 use crate::work::{self, Load};
-use crate::{AnyError, counted, process};
+use crate::{counted, process};
 
 /// Loads the server at `address`, and says what was measured.
 pub(crate) async fn run(
@@ -23,6 +23,7 @@ pub(crate) async fn run(
         load: Arc::new(Load::new(options.work)?),
         peers: connect(address, options.connections).await?,
         in_flight: options.in_flight,
+        rate: None,
         paced: options.paced,
     };
     let say = |text: String| {

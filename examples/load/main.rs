@@ -26,21 +26,20 @@
 //! taskset --cpu-list 0 target/release/examples/load run --work sum --in-flight 64
 //! ```
 //!
-//! Read `commands.rs` first, what is called; then `work.rs`, `measure.rs` and `client.rs`.
+//! Read `commands.rs` first, what is called; then `work.rs` and `client.rs`. The
+//! callers are those of `ampctl bench`, in `amp-probe/src/load`.
 
 mod address;
 mod arguments;
 mod client;
 mod commands;
 mod counted;
-mod measure;
 mod process;
 mod report;
 mod server;
 mod work;
 
 use std::env;
-use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
@@ -49,13 +48,13 @@ use tokio::runtime::Builder;
 use tokio::signal::ctrl_c;
 use tokio::sync::oneshot;
 
+use amp_probe::load::AnyError;
+
 use crate::address::Address;
 use crate::arguments::{Action, Options, Runtime};
 use crate::report::Report;
 use crate::server::Server;
 use crate::work::Work;
-
-type AnyError = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let action = match arguments::parse(env::args_os().skip(1)) {

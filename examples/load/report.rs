@@ -1,10 +1,10 @@
+use amp_probe::load::{Latencies, Measured};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use crate::address::Address;
 use crate::arguments::{Options, Runtime};
 use crate::commands::Usage;
-use crate::measure::{Latencies, Measured};
 
 /// What was measured. As JSON each field is a member of one object; `null` is what is not known.
 #[derive(Debug, Deserialize, Serialize)]

@@ -1,12 +1,12 @@
 //! What each call does, and whether it was answered rightly.
 
 use amp_core::{AmpBox, CallError, Peer};
+use amp_probe::load::{AnyError, Repeated};
 use amp_unix::Descriptor;
 use bytes::Bytes;
 use std::fs::File;
 use std::io;
 
-use crate::AnyError;
 use crate::commands::{ECHO_BOX, EchoLists, EchoScalars, FileSize, Point, Size, Sum, Total};
 
 /// What each call does.
@@ -83,14 +83,10 @@ impl Load {
             }
         })
     }
+}
 
-    /// Makes one call, the `count`th of this caller, and checks its answer.
-    pub(crate) async fn call(
-        &self,
-        peer: &Peer,
-        caller: usize,
-        count: u64,
-    ) -> Result<(), AnyError> {
+impl Repeated for Load {
+    async fn call(&self, peer: &Peer, caller: usize, count: u64) -> Result<(), AnyError> {
         let kind = caller % KINDS;
         match self {
             Self::Sum => {

@@ -4,11 +4,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How long a test waits for something that should come at once. Long enough for a machine that is
-/// busy with something else.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+use crate::DEADLINE;
 
 /// A child process whose output is read as it comes. It is killed when this is dropped; what it
 /// wrote to standard error is shown if that happens because a test fails.
@@ -125,6 +123,7 @@ impl Drop for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn shell(script: &str) -> Process {
         let mut command = Command::new("sh");

@@ -4,11 +4,11 @@
 //! commands of the suite until it gets SIGTERM or SIGINT.
 
 mod options;
-mod responders;
 mod start_tls;
 
 use amp_core::{Connection, serve_with};
 use amp_tests::Address;
+use amp_tests::responders::{self, Notes};
 use amp_unix::UnixSocketListener;
 use std::io;
 use std::process::ExitCode;
@@ -16,7 +16,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{Options, USAGE};
-use crate::responders::Notes;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -4,8 +4,13 @@ use bytes::{Bytes, BytesMut};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use crate::{Address, DEADLINE};
+use crate::Address;
+
+/// How long a test waits for something that should come at once. Long enough for a machine that is
+/// busy with something else.
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A connection to a peer on which any bytes can be sent, AMP or not.
 #[derive(Debug)]

@@ -1,9 +1,11 @@
-use amp_core::{Context, Failure, NoError, PeerAddress, Responders, Switched};
-use amp_tests::commands::{
+//! What our peer of the compliance suite answers.
+
+use crate::commands::{
     CallBack, Concatenate, ConcatenateFiles, Concatenated, Content, Count, CountNotes, Divide,
     DivideError, EchoLists, EchoScalars, Fail, FailError, FileSize, NoNumber, Note, OpenTemporary,
     Opened, Quotient, Size, Sum, SwitchError, SwitchToEcho, Total, Wait, Waited, Who, WhoAmI,
 };
+use amp_core::{Context, Failure, NoError, PeerAddress, Responders, Switched};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::net::SocketAddr;
@@ -14,10 +16,10 @@ use tokio::task::spawn_blocking;
 
 /// How many notes came over a connection.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(AtomicUsize);
+pub struct Notes(AtomicUsize);
 
 /// One for every command of the suite but `StartTLS`.
-pub(crate) fn all() -> Responders {
+pub fn all() -> Responders {
     Responders::new(())
         .respond(sum)
         .respond(divide)

@@ -1,0 +1,97 @@
+//! `ampctl comply`, as a user runs it, against Twisted and against our peer.
+
+mod support;
+
+use amp_core::{Connection, FailurePolicy, serve_with};
+use amp_tests::Transport;
+use amp_tests::responders::{self, Notes};
+use amp_unix::UnixSocketListener;
+use support::{Folder, ampctl, fails, text, twisted};
+use tokio::runtime::Runtime;
+
+/// The lines of the table, its last one, and the exit code.
+fn comply(arguments: &[&str]) -> (Vec<String>, String, Option<i32>) {
+    let output = ampctl(&[&["comply"], arguments].concat(), b"");
+    assert_eq!(text(output.stderr), "");
+    let printed = text(output.stdout);
+    let mut lines: Vec<_> = printed.lines().map(str::to_owned).collect();
+    let last = lines.pop().expect("a table is printed");
+    (lines, last, output.status.code())
+}
+
+/// A server that answers as our peer does.
+fn ours(policy: FailurePolicy) -> (Folder, String, Runtime) {
+    let folder = Folder::new();
+    let runtime = Runtime::new().unwrap();
+    let path = folder.path("socket");
+    let listener = {
+        let _entered = runtime.enter();
+        UnixSocketListener::bind(&path).unwrap()
+    };
+    let prepare = move |connection: Connection| {
+        connection.responders(responders::all()).failure_policy(policy).data(Notes::default())
+    };
+    runtime.spawn(async move { serve_with(listener, prepare).await });
+    (folder, format!("unix:{path}"), runtime)
+}
+
+#[test]
+fn twisted_is_as_twisted() {
+    for transport in [Transport::Unix, Transport::Tcp] {
+        let peer = twisted("peer.py", &[], transport);
+        let (lines, last, code) = comply(&[&peer.address().to_string()]);
+        assert!(lines.iter().all(|line| line.starts_with("ok ")), "{lines:#?}");
+        assert!(lines.contains(&"ok      a call".to_owned()), "{lines:#?}");
+        assert_eq!(last, format!("0 of {} conversations differ", lines.len()));
+        assert_eq!(code, Some(0));
+    }
+}
+
+#[test]
+fn each_difference_of_ours_says_why() {
+    let (_folder, address, _runtime) = ours(FailurePolicy::Close);
+    let (lines, last, code) = comply(&[&address]);
+    let differing: Vec<_> = lines.iter().filter(|line| line.starts_with("differs ")).collect();
+    let expected = "differs a ListOf that is cut short: expected {\"_answer\": \"0\", \
+                    \"integers\": \"\\x00\\x011\"}, but ";
+    assert!(differing.iter().any(|line| line.starts_with(expected)), "{differing:#?}");
+    assert_eq!(last, format!("{} of {} conversations differ", differing.len(), lines.len()));
+    assert_eq!(code, Some(1));
+
+    let (explained, last, code) = comply(&["--differences", "ours", "--policy", "close", &address]);
+    let explained: Vec<_> =
+        explained.iter().filter(|line| line.contains("not as Twisted")).collect();
+    assert_eq!(explained.len(), differing.len(), "{explained:#?}\n{differing:#?}");
+    let line = "ok      a ListOf that is cut short (not as Twisted: a value that is cut short is \
+                refused, not shortened)";
+    assert!(explained.iter().any(|explained| *explained == line), "{explained:#?}");
+    assert_eq!(last, format!("0 of {} conversations differ", lines.len()));
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_peer_that_stays_is_expected_to() {
+    let (_folder, address, _runtime) = ours(FailurePolicy::Stay);
+    let (lines, _, code) = comply(&[&address, "--policy", "stay", "--differences", "ours"]);
+    assert_eq!(code, Some(0), "{lines:#?}");
+}
+
+#[test]
+fn mistakes_are_told() {
+    let said = fails(&["comply", "unix:/no/such/socket"], 3);
+    assert!(said.starts_with("ampctl: cannot connect to unix:/no/such/socket: "), "{said}");
+    let said = fails(&["comply", "exec:true"], 2);
+    let expected = "ampctl: exec:true: the conversations are held over unix:PATH and tcp:HOST:PORT";
+    assert_eq!(said, expected);
+    for arguments in [
+        &["comply"][..],
+        &["comply", "/tmp/socket"],
+        &["comply", "unix:one", "unix:two"],
+        &["comply", "unix:one", "--policy"],
+        &["comply", "unix:one", "--policy", "go"],
+        &["comply", "unix:one", "--differences", "all"],
+        &["comply", "unix:one", "--listen"],
+    ] {
+        fails(arguments, 2);
+    }
+}

@@ -1,0 +1,243 @@
+use amp_core::Peer;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+
+use super::Latencies;
+use super::latencies::Latency;
+
+/// Why a caller has stopped.
+pub type AnyError = Box<dyn Error + Send + Sync>;
+
+/// How long calls may take that are not answered when the time is over.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How often the paced caller calls.
+const PACE: Duration = Duration::from_millis(1);
+
+/// A call that is made again and again.
+pub trait Repeated: Send + Sync + 'static {
+    /// Makes it once, the `count`th time for this caller, and checks its answer.
+    ///
+    /// # Errors
+    ///
+    /// When the caller is to stop, and all others with it.
+    fn call(
+        &self,
+        peer: &Peer,
+        caller: usize,
+        count: u64,
+    ) -> impl Future<Output = Result<(), AnyError>> + Send;
+}
+
+/// What is to be done, by whom.
+pub struct Callers<C> {
+    /// What each of them calls.
+    pub load: Arc<C>,
+    /// Whom they call, in turn.
+    pub peers: Vec<Peer>,
+    /// How many callers each connection has; with a rate, how many calls at most are under way on it.
+    pub in_flight: usize,
+    /// How many calls a second are begun, whether others are answered or not. Without, each caller calls
+    /// again as soon as it was answered.
+    pub rate: Option<f64>,
+    /// Whether there is one more that calls every millisecond.
+    pub paced: bool,
+}
+
+impl<C> fmt::Debug for Callers<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { peers, in_flight, rate, paced, .. } = self;
+        f.debug_struct("Callers")
+            .field("peers", &peers.len())
+            .field("in_flight", in_flight)
+            .field("rate", rate)
+            .field("paced", paced)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was measured.
+#[derive(Debug)]
+pub struct Measured {
+    /// Those of all callers but the paced one.
+    pub latencies: Arc<Latencies>,
+    /// Of the caller who calls every millisecond.
+    pub paced: Option<Arc<Latencies>>,
+    /// From the first call to the last answer.
+    pub elapsed: Duration,
+}
+
+impl Measured {
+    /// How many calls were answered.
+    pub fn all_calls(&self) -> u64 {
+        self.latencies.calls() + self.paced.as_ref().map_or(0, |paced| paced.calls())
+    }
+}
+
+impl<C: Repeated> Callers<C> {
+    /// Has everybody call until `duration` is over, and waits for the last answers.
+    ///
+    /// While that goes on, `progress` is called each second with the number of seconds and of
+    /// calls since the last time.
+    ///
+    /// # Errors
+    ///
+    /// What a call has stopped for, or when calls are not answered half a minute later.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops all callers.
+    pub async fn run(
+        &self,
+        duration: Duration,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Measured, AnyError> {
+        let latencies = Arc::new(Latencies::new());
+        let paced = self.paced.then(|| Arc::new(Latencies::new()));
+        let begun = Instant::now();
+        let until = begun + duration;
+        let mut callers = JoinSet::new();
+        if let Some(rate) = self.rate {
+            let (load, peers) = (Arc::clone(&self.load), self.peers.clone());
+            let open = Open { load, peers, at_most: self.in_flight, rate };
+            callers.spawn(open.run(begun, until, Arc::clone(&latencies)));
+        }
+        let closed = if self.rate.is_none() { self.in_flight } else { 0 };
+        for number in 0..self.peers.len() * closed {
+            let peer = self.peers[number % self.peers.len()].clone();
+            let latency = Latency::new(&latencies);
+            callers.spawn(closed_loop(Arc::clone(&self.load), peer, number, until, latency));
+        }
+        if let Some(paced) = &paced {
+            let (load, peer) = (Arc::clone(&self.load), self.peers[0].clone());
+            callers.spawn(paced_loop(load, peer, until, Latency::new(paced)));
+        }
+
+        let mut seconds = interval(Duration::from_secs(1));
+        seconds.tick().await;
+        let (mut second, mut before) = (0, 0);
+        let all_done = async {
+            loop {
+                tokio::select! {
+                    done = callers.join_next() => match done {
+                        Some(done) => done??,
+                        None => return Ok::<(), AnyError>(()),
+                    },
+                    _ = seconds.tick() => {
+                        second += 1;
+                        let calls = latencies.calls();
+                        progress(second, calls - before);
+                        before = calls;
+                    }
+                }
+            }
+        };
+        match timeout(duration + GRACE, all_done).await {
+            Ok(done) => done?,
+            Err(_) => {
+                return Err(format!("calls are not answered {} s later", GRACE.as_secs()).into());
+            }
+        }
+        Ok(Measured { latencies, paced, elapsed: begun.elapsed() })
+    }
+}
+
+/// Calls again as soon as the call before is answered.
+async fn closed_loop<C: Repeated>(
+    load: Arc<C>,
+    peer: Peer,
+    number: usize,
+    until: Instant,
+    mut latency: Latency,
+) -> Result<(), AnyError> {
+    let mut begun = Instant::now();
+    let mut count = 0;
+    while begun < until {
+        load.call(&peer, number, count).await?;
+        let now = Instant::now();
+        latency.record(begun, now);
+        begun = now;
+        count += 1;
+    }
+    Ok(())
+}
+
+/// Calls every [`PACE`].
+async fn paced_loop<C: Repeated>(
+    load: Arc<C>,
+    peer: Peer,
+    until: Instant,
+    mut latency: Latency,
+) -> Result<(), AnyError> {
+    let mut ticks = interval(PACE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut free = Instant::now();
+    for count in 0.. {
+        let due = ticks.tick().await.into_std();
+        // A timer is late, up to a millisecond, which says nothing of the calls. Only a call that
+        // had to wait for one that took long has waited since it was due.
+        let begun = if free > due + PACE { due } else { Instant::now() };
+        if begun >= until {
+            break;
+        }
+        load.call(&peer, 0, count).await?;
+        free = Instant::now();
+        latency.record(begun, free);
+    }
+    Ok(())
+}
+
+/// Calls that begin at a rate.
+struct Open<C> {
+    load: Arc<C>,
+    peers: Vec<Peer>,
+    /// How many are under way at most on each connection. What waits for that counts as waiting for its
+    /// answer.
+    at_most: usize,
+    rate: f64,
+}
+
+impl<C: Repeated> Open<C> {
+    async fn run(
+        self,
+        begun: Instant,
+        until: Instant,
+        latencies: Arc<Latencies>,
+    ) -> Result<(), AnyError> {
+        let mut calls: JoinSet<Result<(), AnyError>> = JoinSet::new();
+        let every = Duration::from_secs_f64(1.0 / self.rate);
+        let mut due = begun;
+        for number in 0.. {
+            if due >= until {
+                break;
+            }
+            sleep_until(due.into()).await;
+            while let Some(done) = calls.try_join_next() {
+                done??;
+            }
+            while calls.len() >= self.at_most * self.peers.len() {
+                if let Some(done) = calls.join_next().await {
+                    done??;
+                }
+            }
+            let (load, latencies) = (Arc::clone(&self.load), Arc::clone(&latencies));
+            let peer = self.peers[number % self.peers.len()].clone();
+            let asked = due;
+            calls.spawn(async move {
+                load.call(&peer, number, 0).await?;
+                latencies.record(asked.elapsed());
+                Ok(())
+            });
+            due += every;
+        }
+        while let Some(done) = calls.join_next().await {
+            done??;
+        }
+        Ok(())
+    }
+}
