@@ -45,7 +45,7 @@ impl Eq for AttachmentKind {}
 
 /// The place where the hooks of an argument leave attachments to send and find those that were received.
 pub trait Attachments {
-    /// The kind that is carried, if any.
+    /// Returns the kind that is carried, if any.
     fn kind(&self) -> Option<AttachmentKind>;
 
     /// Stages an attachment of the right kind with the box that is being encoded, and returns
