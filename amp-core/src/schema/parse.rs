@@ -1,6 +1,7 @@
 //! A schema from its text.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use super::model::lines_of;
@@ -92,6 +93,14 @@ impl<'a> Line<'a> {
         })
     }
 
+    /// Keeps what this line says, which can be said once.
+    fn once<T>(self, place: &mut Option<T>, value: T) -> Result<(), SchemaError> {
+        match place.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(self.error("this is there already")),
+        }
+    }
+
     /// Nothing can be said of this line behind `#!`.
     fn no_pragmas(self) -> Result<(), SchemaError> {
         match self.notes.pragmas.first() {
@@ -136,38 +145,40 @@ fn command(
     let requires_answer = !words.take(" one-way");
     let is_switch = words.take(" switch");
     words.end()?;
-    let mut command = CommandSchema {
-        docs: line.docs(),
-        requires_answer,
-        is_switch,
-        is_idempotent: false,
-        secrets: Vec::new(),
-        arguments: BoxSchema::new(),
-        response: BoxSchema::new(),
-        errors: Some(Vec::new()),
-    };
+    let (mut is_idempotent, mut secrets) = (false, Vec::new());
     for (name, mut rest) in line.pragmas() {
         match name {
-            "idempotent" => command.is_idempotent = true,
-            "secret" => command.secrets.push(rest.word()?),
+            "idempotent" => is_idempotent = true,
+            "secret" => secrets.push(rest.word()?),
             _ => return Err(rest.line.error("expected `#! idempotent` or `#! secret KEY`")),
         }
         rest.end()?;
     }
-    command.secrets.sort();
+    secrets.sort();
+    let (mut of_call, mut response, mut errors) = (None, None, None);
     while let Some((line, inside)) = next_block(&mut inside, 2)? {
         line.no_pragmas()?;
         let mut words = line.cursor();
         if words.take("arguments") {
-            command.arguments = titled_box(words, inside)?;
+            line.once(&mut of_call, titled_box(words, inside)?)?;
         } else if words.take("response") {
-            command.response = titled_box(words, inside)?;
+            line.once(&mut response, titled_box(words, inside)?)?;
         } else if words.take("errors") {
-            command.errors = errors(words, inside)?;
+            line.once(&mut errors, errors_of(words, inside)?)?;
         } else {
             return Err(line.error("expected `arguments`, `response` or `errors`"));
         }
     }
+    let command = CommandSchema {
+        docs: line.docs(),
+        requires_answer,
+        is_switch,
+        is_idempotent,
+        secrets,
+        arguments: of_call.unwrap_or_default(),
+        response: response.unwrap_or_default(),
+        errors: errors.unwrap_or_else(|| Some(Vec::new())),
+    };
     Ok((name, command))
 }
 
@@ -177,7 +188,7 @@ fn titled_box(mut words: Cursor<'_>, inside: &[Line<'_>]) -> Result<BoxSchema, S
     Ok(BoxSchema { strict, ..arguments(inside, 4)? })
 }
 
-fn errors(
+fn errors_of(
     mut words: Cursor<'_>,
     mut inside: &[Line<'_>],
 ) -> Result<Option<Vec<ErrorSchema>>, SchemaError> {
@@ -186,17 +197,21 @@ fn errors(
         return Ok(None);
     }
     words.end()?;
-    let mut errors = Vec::new();
+    let (mut errors, mut codes) = (Vec::new(), BTreeSet::new());
     while let Some((line, below)) = next_block(&mut inside, 4)? {
         let mut words = line.cursor();
         let (code, fatal) = (words.word()?, words.take(" fatal"));
         words.end()?;
+        if !codes.insert(code.clone()) {
+            return Err(line.error("an error of this code is there already"));
+        }
         let mut exception = None;
         for (name, mut rest) in line.pragmas() {
             if name != "exception" {
                 return Err(rest.line.error("expected `#! exception NAME`"));
             }
-            exception = Some(rest.word()?);
+            let name = rest.word()?;
+            rest.line.once(&mut exception, name)?;
             rest.end()?;
         }
         errors.push(ErrorSchema { code, fatal, docs: line.docs(), exception });
@@ -207,7 +222,7 @@ fn errors(
 }
 
 fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, SchemaError> {
-    let mut schema = BoxSchema::new();
+    let (mut schema, mut names) = (BoxSchema::new(), BTreeSet::new());
     while let Some((line, below)) = next_block(&mut inside, indent)? {
         let mut words = line.cursor();
         if words.take("unknown(") {
@@ -219,6 +234,9 @@ fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, Schema
         }
         line.no_pragmas()?;
         let name = words.word()?;
+        if !names.insert(name.clone()) {
+            return Err(line.error("an argument of this name is there already"));
+        }
         words.expect(": ", "expected `NAME: TYPE`")?;
         let mut inner = Some(arguments(below, indent + 2)?);
         let wire_type = words.wire_type(&mut inner, 0)?;
