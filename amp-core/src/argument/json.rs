@@ -264,6 +264,12 @@ mod tests {
         }
 
         #[test]
+        fn any_float_comes_back_to_its_last_bit(x: f64) {
+            let x = Json(if x.is_finite() { x } else { 5.555_555_555_555_556e51 });
+            prop_assert_eq!(decode::<Json<f64>>(&encode(&x)).unwrap().0.to_bits(), x.0.to_bits());
+        }
+
+        #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>, near in "[\\[\\]{}\":,0-9 a]{0,20}") {
             let _ = decode::<Json<AnyJson>>(&bytes);
             let _ = decode::<Json<Point>>(near.as_bytes());
