@@ -130,6 +130,9 @@ mod descriptors;
 mod dial;
 pub mod dynamic;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod keys;
 #[cfg(feature = "login")]
 pub mod login;

@@ -50,6 +50,9 @@
 //! | Zlib, and values over several keys | what is inside | what is inside |
 //! | Descriptor | [`Attachment`](Value::Attachment) | `{"attachment": 0}`, or what the program shows |
 //!
+//! A Float is an `f64` here, which has about 16 digits: a [`Duration`](std::time::Duration), whose
+//! type writes more where it takes more, is as near as that.
+//!
 //! What is optional and not there is not among the [`Values`], and in JSON is left out or `null`.
 //! Keys that the schema does not have are not read, unless it says that it does not know them all:
 //! then they are `Bytes`.

@@ -56,8 +56,8 @@ pub(crate) mod policy;
 pub(crate) mod reason;
 mod released;
 mod switch;
-#[cfg(all(test, feature = "tokio"))]
-mod tests;
+#[cfg(all(any(test, fuzzing), feature = "tokio"))]
+pub(crate) mod tests;
 mod timers;
 mod together;
 mod unclaimed;

@@ -56,7 +56,7 @@ pub(crate) mod handshake;
 mod listener;
 mod start;
 mod verify;
-mod x509;
+pub(crate) mod x509;
 
 pub use certificates::{Authorities, Identity, PeerCertificates};
 pub use config::{ClientCertificates, client_config, server_config};

@@ -54,6 +54,13 @@ impl<'a> Certificate<'a> {
     }
 }
 
+/// The seconds at which a certificate begins and ceases to be valid, and its public key.
+#[cfg(fuzzing)]
+pub fn read<'a>(der: &'a CertificateDer<'_>) -> Option<([u64; 2], &'a [u8])> {
+    let certificate = Certificate::read(der).ok()?;
+    Some((certificate.validity, certificate.public_key))
+}
+
 /// Elements of DER, one after another.
 struct Elements<'a>(&'a [u8]);
 

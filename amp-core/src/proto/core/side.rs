@@ -455,7 +455,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Finds the call that an answer with this tag is to.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::proto) fn find(&self, tag: &[u8]) -> Tagged {
         self.calls.find(tag)
     }

@@ -1,0 +1,253 @@
+//! What can fail in the kernel fails: each system call that Unix sockets and descriptors need, in turn.
+//! Whoever needed it gets the system's error, nothing stays open, and no file is left behind.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod support;
+
+use amp_core::{CallError, CloseReason, Responders};
+use amp_unix::{Descriptor, UnixSocketListener};
+use nix::libc::{self, c_long};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use support::numbered::{number, numbered};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::{Builder, Runtime};
+
+/// The system call that changes modes since Linux 6.6, of which the C library's headers need not know.
+const FCHMODAT2: c_long = 452;
+
+/// Runs `body` on a thread of its own, in which these system calls fail with `errno`.
+fn failing<R: Send>(calls: &[c_long], errno: i32, body: impl FnOnce() -> R + Send) -> R {
+    let rules: BTreeMap<_, _> = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let fails = SeccompAction::Errno(errno.cast_unsigned());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, fails, TargetArch::x86_64);
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            seccompiler::apply_filter(&program).unwrap();
+            body()
+        });
+        thread.join().unwrap()
+    })
+}
+
+/// A runtime, which has made what it needs before anything fails.
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Asserts that this is the system's error, or is caused by it.
+#[track_caller]
+fn assert_failed<T>(result: io::Result<T>, errno: i32, what: &str) {
+    let Err(error) = result else { panic!("{what} does not fail") };
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && error.raw_os_error() == Some(errno)
+        {
+            return;
+        }
+        cause = error.source();
+    }
+    panic!("{what} fails with {error:?}");
+}
+
+fn names(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+const CHMOD: &[c_long] = &[libc::SYS_chmod, libc::SYS_fchmodat, FCHMODAT2];
+
+#[test]
+fn a_listener_that_cannot_be_set_up_leaves_nothing_behind() {
+    support::in_own_process("a_listener_that_cannot_be_set_up_leaves_nothing_behind", || {
+        let cases: [(&[c_long], i32); 9] = [
+            (&[libc::SYS_socket], libc::EMFILE),
+            (&[libc::SYS_socket], libc::ENOBUFS),
+            (&[libc::SYS_bind], libc::EACCES),
+            (&[libc::SYS_bind], libc::ENOSPC),
+            (CHMOD, libc::EPERM),
+            (CHMOD, libc::EROFS),
+            (&[libc::SYS_listen], libc::EADDRINUSE),
+            (&[libc::SYS_epoll_ctl], libc::ENOSPC),
+            (&[libc::SYS_epoll_ctl], libc::ENOMEM),
+        ];
+        for (calls, errno) in cases {
+            let what = format!("{calls:?} with {errno}");
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("socket");
+            let before = support::open_descriptors();
+            let runtime = runtime();
+            let bound = failing(calls, errno, || {
+                let _entered = runtime.enter();
+                UnixSocketListener::bind(&path).map(drop)
+            });
+            assert_failed(bound, errno, &what);
+            drop(runtime);
+            assert_eq!(support::open_descriptors(), before, "{what}");
+            assert!(names(folder.path()).is_empty(), "{what}");
+        }
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_removed_stays_and_is_replaced_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let remove: &[c_long] = &[libc::SYS_unlink, libc::SYS_unlinkat];
+    let listener = UnixSocketListener::bind(&path).unwrap();
+    failing(remove, libc::EACCES, || drop(listener));
+    assert_eq!(names(folder.path()), [&*path]);
+
+    let bound = failing(remove, libc::EROFS, || {
+        let _entered = runtime.enter();
+        UnixSocketListener::bind(&path).map(drop)
+    });
+    assert_failed(bound, libc::EROFS, "what is stale cannot be removed");
+    assert_eq!(names(folder.path()), [&*path]);
+    drop(UnixSocketListener::bind(&path).unwrap());
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
+fn a_client_that_cannot_connect_leaves_nothing_open() {
+    support::in_own_process("a_client_that_cannot_connect_leaves_nothing_open", || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let cases: [(c_long, i32); 7] = [
+            (libc::SYS_socket, libc::EMFILE),
+            (libc::SYS_connect, libc::EACCES),
+            (libc::SYS_connect, libc::EPERM),
+            (libc::SYS_connect, libc::ECONNREFUSED),
+            (libc::SYS_epoll_ctl, libc::ENOSPC),
+            (libc::SYS_epoll_ctl, libc::ENOMEM),
+            (libc::SYS_getsockopt, libc::ENOBUFS),
+        ];
+        for (call, errno) in cases {
+            let what = format!("{call} with {errno}");
+            let before = support::open_descriptors();
+            let runtime = runtime();
+            let listener = runtime.block_on(async { UnixSocketListener::bind(&path).unwrap() });
+            let connected =
+                failing(&[call], errno, || runtime.block_on(amp_unix::connect(&path)).map(drop));
+            assert_failed(connected, errno, &what);
+            drop((listener, runtime));
+            assert_eq!(support::open_descriptors(), before, "{what}");
+        }
+    });
+}
+
+/// Who the peer is has to be known before anything is said to it.
+#[test]
+fn a_stream_whose_peer_the_system_does_not_say_is_closed() {
+    let runtime = runtime();
+    let (near, far) = runtime.block_on(async { UnixStream::pair().unwrap() });
+    let connection = failing(&[libc::SYS_getsockopt], libc::ENOPROTOOPT, || {
+        amp_unix::connection(near).map(drop)
+    });
+    assert_failed(connection, libc::ENOPROTOOPT, "getsockopt");
+    runtime.block_on(async {
+        far.readable().await.unwrap();
+        assert_eq!(far.try_read(&mut [0]).unwrap(), 0);
+    });
+}
+
+/// The server drops such clients, and stops when it is told to.
+#[test]
+fn a_server_outlives_what_fails_with_each_of_its_clients() {
+    support::in_own_process("a_server_outlives_what_fails_with_each_of_its_clients", || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let cases: [(c_long, i32); 6] = [
+            (libc::SYS_accept4, libc::ECONNABORTED),
+            (libc::SYS_accept4, libc::EMFILE),
+            (libc::SYS_accept4, libc::ENOMEM),
+            (libc::SYS_getsockopt, libc::ENOBUFS),
+            (libc::SYS_recvmsg, libc::ECONNRESET),
+            (libc::SYS_recvmsg, libc::ENOMEM),
+        ];
+        for (call, errno) in cases {
+            let before = support::open_descriptors();
+            let runtime = runtime();
+            let client = runtime.block_on(async {
+                let listener = UnixListener::bind(&path).unwrap();
+                let client = UnixStream::connect(&path).await.unwrap();
+                (listener, client)
+            });
+            let (listener, client) = client;
+            failing(&[call], errno, || {
+                runtime.block_on(async {
+                    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+                    let listener = UnixSocketListener::from(listener);
+                    let server = amp_core::serve(listener, Responders::new(()));
+                    let server = tokio::spawn(async move {
+                        server.shutdown_on(async { _ = stopped.await }).await;
+                    });
+                    for _ in 0..100 {
+                        tokio::task::yield_now().await;
+                    }
+                    assert!(!server.is_finished(), "{call} with {errno} ends the server");
+                    stop.send(()).unwrap();
+                    server.await.unwrap();
+                });
+            });
+            drop((client, runtime));
+            std::fs::remove_file(&path).unwrap();
+            assert_eq!(support::open_descriptors(), before, "{call} with {errno}");
+        }
+    });
+}
+
+/// What goes over a stream says so as the reason for the end.
+#[test]
+fn a_stream_that_fails_ends_its_connection_with_the_error() {
+    support::in_own_process("a_stream_that_fails_ends_its_connection_with_the_error", || {
+        let send: &[c_long] = &[libc::SYS_sendmsg, libc::SYS_sendto];
+        let cases: [(&[c_long], i32); 5] = [
+            (send, libc::ENOMEM),
+            (send, libc::EPIPE),
+            (send, libc::ECONNRESET),
+            (&[libc::SYS_recvmsg], libc::ECONNRESET),
+            (&[libc::SYS_recvmsg], libc::ENOMEM),
+        ];
+        for (calls, errno) in cases {
+            let what = format!("{calls:?} with {errno}");
+            let before = support::open_descriptors();
+            let runtime = runtime();
+            let (connection, far) = runtime.block_on(async {
+                let (near, mut far) = UnixStream::pair().unwrap();
+                far.write_all(b"\0").await.unwrap();
+                (amp_unix::connection(near).unwrap(), far)
+            });
+            failing(calls, errno, || {
+                runtime.block_on(async {
+                    let peer = connection.spawn();
+                    let error = peer.call_by_name("A", [("a", "b")]).await.unwrap_err();
+                    let CallError::Closed(CloseReason::Io(error)) = error else {
+                        panic!("{what}: {error}");
+                    };
+                    assert_eq!(error.raw_os_error(), Some(errno), "{what}");
+                    peer.closed().await;
+                });
+            });
+            drop((far, runtime));
+            assert_eq!(support::open_descriptors(), before, "{what}");
+        }
+    });
+}
+
+#[test]
+fn a_descriptor_that_cannot_be_duplicated_is_still_the_one_it_was() {
+    let kept = numbered(7);
+    for errno in [libc::EMFILE, libc::ENOMEM] {
+        let duplicate = failing(&[libc::SYS_fcntl], errno, || Descriptor::duplicate(&kept));
+        assert_failed(duplicate, errno, "fcntl");
+    }
+    assert_eq!(number(kept), 7);
+}
