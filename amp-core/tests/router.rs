@@ -4,8 +4,8 @@ mod support;
 
 use amp_core::router::{Route, RouteError, RouteName, Router, RouterLimits, Routes};
 use amp_core::{
-    AmpBox, Attachment, AttachmentKind, BoxLimits, CallError, CloseReason, Connection, Decoder,
-    Limits, Peer, Report, Responders, Transport, keys,
+    AmpBox, Attachment, AttachmentKind, BoxLimits, CallError, CloseReason, Connection, Limits,
+    Peer, Report, Responders, Transport, keys,
 };
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use support::{echo, echoing, gated, numbered};
+use support::{Script, echo, echoing, gated, numbered};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Semaphore;
 
@@ -46,43 +46,16 @@ async fn expect_echo(peer: &Peer, n: usize) {
 }
 
 /// A routed connection whose peer is written by hand.
-struct Script {
-    stream: DuplexStream,
-    buffer: BytesMut,
-    decoder: Decoder,
+fn scripted() -> (Routes, Script) {
+    let (near, far) = tokio::io::duplex(1 << 20);
+    (Router::new(near).spawn(), Script::of(far))
 }
 
-impl Script {
-    fn start() -> (Routes, Self) {
-        let (near, stream) = tokio::io::duplex(1 << 20);
-        let decoder = Decoder::new(BoxLimits::default());
-        (Router::new(near).spawn(), Self { stream, buffer: BytesMut::new(), decoder })
-    }
-
-    async fn send<const N: usize>(&mut self, pairs: [(&str, &str); N]) {
-        let ampbox = AmpBox::from_pairs(pairs).unwrap();
-        self.stream.write_all(&ampbox.to_bytes()).await.unwrap();
-    }
-
-    /// The next box, or `None` at the end of the stream.
-    async fn receive(&mut self) -> Option<AmpBox> {
-        loop {
-            if let Some(ampbox) = self.decoder.decode(&mut self.buffer).unwrap() {
-                return Some(ampbox);
-            }
-            if self.stream.read_buf(&mut self.buffer).await.unwrap() == 0 {
-                assert!(self.buffer.is_empty());
-                return None;
-            }
-        }
-    }
-
-    /// The route and tag of the next box, which is a call.
-    async fn expect_call(&mut self) -> (Option<String>, String) {
-        let ampbox = self.receive().await.expect("a call");
-        let text = |key| ampbox.get(key).map(|value| String::from_utf8(value.to_vec()).unwrap());
-        (text(keys::ROUTE), text(keys::ASK).expect("a tag"))
-    }
+/// The route and the tag of the next box, which is a call.
+async fn expect_call(script: &mut Script) -> (Option<String>, String) {
+    let ampbox = script.receive().await.expect("a call");
+    let text = |key| ampbox.get(key).map(|value| String::from_utf8(value.to_vec()).unwrap());
+    (text(keys::ROUTE), text(keys::ASK).expect("a tag"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,7 +85,7 @@ async fn routes_call_in_both_directions_at_once() {
 
 #[tokio::test]
 async fn the_names_of_both_directions_differ_and_the_default_route_has_none() {
-    let (routes, mut script) = Script::start();
+    let (routes, mut script) = scripted();
     let here = routes.bind("here").unwrap().connect_to("there").unwrap();
     assert_eq!((here.name().as_str(), here.remote_name().as_str()), (Some("here"), Some("there")));
     let named = Connection::with_transport(here).spawn();
@@ -120,25 +93,25 @@ async fn the_names_of_both_directions_differ_and_the_default_route_has_none() {
     let default = Connection::with_transport(default).spawn();
 
     let call = tokio::spawn(async move { named.call_by_name("A", numbered(1)).await });
-    assert_eq!(script.expect_call().await, (Some("there".to_owned()), "1".to_owned()));
+    assert_eq!(expect_call(&mut script).await, (Some("there".to_owned()), "1".to_owned()));
     let other = tokio::spawn(async move { default.call_by_name("A", numbered(1)).await });
-    assert_eq!(script.expect_call().await, (None, "1".to_owned()));
-    script.send([("_answer", "1"), ("of", "default")]).await;
+    assert_eq!(expect_call(&mut script).await, (None, "1".to_owned()));
+    script.send_box([("_answer", "1"), ("of", "default")]).await;
     assert_eq!(other.await.unwrap().unwrap().get("of"), Some(&b"default"[..]));
     // The key may stand anywhere.
-    script.stream.write_all(b"\0\x07_answer\0\x011\0\x06_route\0\x04here\0\0").await.unwrap();
+    script.send(b"\0\x07_answer\0\x011\0\x06_route\0\x04here\0\0").await;
     assert!(call.await.unwrap().unwrap().is_empty(), "the route is not among the arguments");
 }
 
 #[tokio::test]
 async fn what_comes_before_a_route_is_connected_is_kept() {
-    let (routes, mut script) = Script::start();
+    let (routes, mut script) = scripted();
     let bound = routes.bind_unused().unwrap();
     assert_eq!(bound.name().as_str(), Some("0"));
-    script.send([("_route", "0"), ("_ask", "x"), ("_command", "Echo"), ("n", "1")]).await;
+    script.send_box([("_route", "0"), ("_ask", "x"), ("_command", "Echo"), ("n", "1")]).await;
     // It has been read when what comes behind it has been answered.
     let _echo = echo_over(&routes, "echo");
-    script.send([("_route", "echo"), ("_ask", "y"), ("_command", "Echo")]).await;
+    script.send_box([("_route", "echo"), ("_ask", "y"), ("_command", "Echo")]).await;
     assert_eq!(script.receive().await.unwrap().get("_answer"), Some(&b"y"[..]));
     let route = bound.connect_to("theirs").unwrap();
     let _peer = Connection::with_transport(route).responders(echoing()).spawn();
@@ -149,25 +122,25 @@ async fn what_comes_before_a_route_is_connected_is_kept() {
 
 #[tokio::test]
 async fn boxes_for_unknown_routes_are_dropped_and_the_others_go_on() {
-    let (routes, mut script) = Script::start();
+    let (routes, mut script) = scripted();
     let _echo = echo_over(&routes, "echo");
     for _ in 0..3 {
-        script.send([("_route", "unknown"), ("_ask", "1"), ("_command", "Echo")]).await;
-        script.send([("_ask", "1"), ("_command", "Echo")]).await;
-        script.send([("_route", "echo"), ("_ask", "2"), ("_command", "Echo")]).await;
+        script.send_box([("_route", "unknown"), ("_ask", "1"), ("_command", "Echo")]).await;
+        script.send_box([("_ask", "1"), ("_command", "Echo")]).await;
+        script.send_box([("_route", "echo"), ("_ask", "2"), ("_command", "Echo")]).await;
         assert_eq!(script.receive().await.unwrap().get("_answer"), Some(&b"2"[..]));
     }
 }
 
 #[tokio::test]
 async fn a_route_closes_alone_and_its_name_can_be_used_again() {
-    let (routes, mut script) = Script::start();
+    let (routes, mut script) = scripted();
     let (one, other) = (echo_over(&routes, "one"), echo_over(&routes, "other"));
     let call = tokio::spawn({
         let one = one.clone();
         async move { one.call_by_name("A", numbered(1)).await }
     });
-    script.expect_call().await;
+    expect_call(&mut script).await;
     let error = routes.bind("one").unwrap_err();
     assert!(matches!(&error, RouteError::Bound { name } if name.as_str() == Some("one")));
     one.close().await;
@@ -175,7 +148,7 @@ async fn a_route_closes_alone_and_its_name_can_be_used_again() {
     assert!(matches!(error, CallError::Closed(CloseReason::Local)), "{error}");
 
     let again = echo_over(&routes, "one");
-    script.send([("_route", "one"), ("_ask", "1"), ("_command", "Echo"), ("n", "1")]).await;
+    script.send_box([("_route", "one"), ("_ask", "1"), ("_command", "Echo"), ("n", "1")]).await;
     assert_eq!(script.receive().await.unwrap().get("n"), Some(&b"1"[..]));
     assert!(!again.is_closed() && !other.is_closed());
 }
@@ -190,11 +163,7 @@ async fn what_a_route_has_queued_is_sent_before_it_closes() {
     }
     drop(peer);
     drop(routes);
-    let mut script = Script {
-        stream: far,
-        buffer: BytesMut::new(),
-        decoder: Decoder::new(BoxLimits::default()),
-    };
+    let mut script = Script::of(far);
     for n in 0..50 {
         let ampbox = script.receive().await.unwrap();
         assert_eq!(ampbox.get("n"), Some(n.to_string().as_bytes()));
@@ -243,10 +212,10 @@ async fn closing_ends_every_route_with_the_same_reason() {
 
 #[tokio::test]
 async fn answers_go_out_after_the_peer_has_closed_its_side() {
-    let (routes, mut script) = Script::start();
+    let (routes, mut script) = scripted();
     let _echo = echo_over(&routes, "echo");
-    script.send([("_route", "echo"), ("_ask", "1"), ("_command", "Echo")]).await;
-    script.stream.shutdown().await.unwrap();
+    script.send_box([("_route", "echo"), ("_ask", "1"), ("_command", "Echo")]).await;
+    script.finish().await;
     assert_eq!(script.receive().await.unwrap().get("_answer"), Some(&b"1"[..]));
     assert!(script.receive().await.is_none());
     assert!(matches!(routes.closed().await, CloseReason::Peer));
@@ -260,9 +229,9 @@ async fn the_end_of_the_connection_is_that_of_each_route() {
         (b"GET /", "not AMP: it begins with \"GET /\", as HTTP does"),
     ];
     for (last, expected) in ends {
-        let (routes, mut script) = Script::start();
+        let (routes, mut script) = scripted();
         let peers = ["a", "b"].map(|name| echo_over(&routes, name));
-        script.stream.write_all(last).await.unwrap();
+        script.send(last).await;
         drop(script);
         for peer in peers {
             assert_eq!(peer.closed().await.to_string(), expected);
@@ -420,7 +389,7 @@ async fn a_connection_over_a_route_sends_no_box_over_the_limit_of_the_router() {
 
 #[tokio::test]
 async fn a_route_carries_boxes_and_nothing_else() {
-    let (routes, _script) = Script::start();
+    let (routes, _script) = scripted();
     let mut route = Box::pin(route(&routes, "a"));
     assert!(route.attachment_kind().is_none());
     let slices = [IoSlice::new(b"\x16\x03\x01")];

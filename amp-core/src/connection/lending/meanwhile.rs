@@ -172,9 +172,11 @@ fn check(write: Write, meanwhile: &[Meanwhile]) {
         }
         write.finish(len)
     });
+    let received = sides.far.receives.load(Ordering::SeqCst);
     let panicked = catch_unwind(AssertUnwindSafe(|| around.call())).is_err();
     assert_eq!(panicked, write == Write::Panics);
     around.come_to_rest();
+    let comes = [Meanwhile::Drive, Meanwhile::DriveElsewhere];
     let is_dropped = meanwhile.contains(&Meanwhile::DropDriver);
     let is_over = is_dropped || meanwhile.contains(&Meanwhile::Close);
     let is_broken = matches!(write, Write::Fails | Write::Panics);
@@ -182,6 +184,10 @@ fn check(write: Write, meanwhile: &[Meanwhile]) {
     for call in &mut *calls {
         let polled = Pin::new(call).poll(&mut Context::from_waker(Waker::noop()));
         assert_eq!(polled.is_ready(), is_over, "whoever waits is told of the end, and of no other");
+    }
+    if !is_dropped && meanwhile.iter().any(|step| comes.contains(step)) {
+        let received_since = sides.far.receives.load(Ordering::SeqCst) - received;
+        assert!(received_since > 0, "a driver that comes has its turn when the stream is back");
     }
     if is_dropped {
         let transports = Arc::strong_count(&sides.far);

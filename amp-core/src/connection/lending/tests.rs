@@ -24,7 +24,7 @@ type Sending = Box<dyn FnOnce(usize) -> Poll<io::Result<usize>> + Send>;
 pub(super) struct Far {
     pub(super) sent: Mutex<Vec<u8>>,
     next: Mutex<VecDeque<Sending>>,
-    receives: AtomicUsize,
+    pub(super) receives: AtomicUsize,
     /// Whether what is sent stays where it is.
     stuck: AtomicBool,
 }

@@ -155,3 +155,136 @@ impl<W, H: Host> Core<W, H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{Body, CloseReason, CoreLimits, Together};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    type Change = fn(&mut Core<()>, &mut Situation);
+    type News = fn(&mut Core<()>);
+
+    /// What makes a driver want something, and the step of the driver that takes it away.
+    const EACH: &[(Wants, Change, Change)] = &[
+        (Wants::WRITE, |core, _| queue(core), |core, _| drop(core.outgoing().take_bytes())),
+        (
+            Wants::LIMIT,
+            |core, situation| {
+                core.limits.send_queue_max = 0;
+                queue(core);
+                situation.writing = 1;
+            },
+            |_, situation| situation.silent = true,
+        ),
+        (
+            Wants::COUNT,
+            |core, situation| {
+                core.together = Some(Arc::new(Together::new(1 << 20, 100)));
+                queue(core);
+                situation.writing = 1;
+            },
+            |core, situation| situation.counted = core.queued(),
+        ),
+        (
+            Wants::TAKE_BACK,
+            |core, situation| {
+                core.await_ordinals(false);
+                situation.refused = true;
+            },
+            |_, situation| situation.refused = false,
+        ),
+        (Wants::LINE, |_, situation| situation.line = true, |_, situation| situation.line = false),
+        (
+            Wants::CLOSE,
+            |core, _| drop(core.close(CloseReason::Local)),
+            |_, situation| situation.ending = true,
+        ),
+        (
+            Wants::DRAIN,
+            |core, situation| {
+                core.drain(Duration::ZERO);
+                situation.left = true;
+            },
+            |_, situation| situation.draining = true,
+        ),
+        (
+            Wants::READ,
+            |_, situation| situation.paused = true,
+            |_, situation| situation.paused = false,
+        ),
+        (
+            Wants::READ,
+            |core, situation| {
+                core.handle_switch().expect("nobody has asked");
+                situation.boundary = true;
+                core.refuse_switch();
+            },
+            |_, situation| situation.boundary = false,
+        ),
+        (Wants::START, |_, situation| situation.calls = 1, |_, situation| situation.calls = 0),
+    ];
+
+    /// Those that there are when the end has begun.
+    const AT_THE_END: Wants = Wants::from_bits(
+        Wants::WRITE.bits()
+            | Wants::LIMIT.bits()
+            | Wants::COUNT.bits()
+            | Wants::TAKE_BACK.bits()
+            | Wants::LINE.bits(),
+    );
+
+    fn queue(core: &mut Core<()>) {
+        core.notify(b"A", &mut Body::default()).expect("there is room");
+    }
+
+    fn core() -> Core<()> {
+        let mut core = Core::new(CoreLimits::default());
+        core.look();
+        core.poll_wants();
+        core
+    }
+
+    #[test]
+    fn whatever_is_wanted_wakes_a_driver_and_has_a_step_that_takes_it_away() {
+        for ending in [false, true] {
+            for (wants, make, take) in EACH {
+                let (mut core, mut situation) =
+                    (core(), Situation { ending, ..Situation::default() });
+                assert!(core.concerns_nobody(Some(&situation)), "a driver waits for {wants:?}");
+                make(&mut core, &mut situation);
+                let expected =
+                    if ending && !wants.any(AT_THE_END) { Wants::NOTHING } else { *wants };
+                assert_eq!(core.driver_wants(&situation), expected);
+                let wakes = !core.concerns_nobody(Some(&situation));
+                assert!(wakes || expected.is_nothing(), "nobody hears of {wants:?}");
+                take(&mut core, &mut situation);
+                assert_eq!(core.driver_wants(&situation), Wants::NOTHING, "of {wants:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_concerns_those_who_use_the_connection_is_made_public() {
+        let each: [(Wants, News); 5] = [
+            (Wants::LOOK, Core::has_news),
+            (Wants::ORDINALS, |core| core.await_ordinals(true)),
+            (Wants::CROWDED, |core| {
+                core.limits.send_queue = 1;
+                queue(core);
+            }),
+            (Wants::EVENTFUL, |core| core.drain(Duration::ZERO)),
+            (Wants::BOUNDARY, |core| core.handle_switch().expect("nobody has asked")),
+        ];
+        for (wants, change) in each {
+            let mut core = core();
+            change(&mut core);
+            assert!(!core.concerns_nobody(None), "nobody hears of {wants:?}");
+            assert!(core.poll_wants().is_some_and(|public| public.any(wants)), "{wants:?}");
+        }
+        let mut core = core();
+        drop(core.close(CloseReason::Local));
+        assert!(!core.concerns_nobody(None) && core.take_released().is_some());
+    }
+}
