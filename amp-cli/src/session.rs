@@ -34,6 +34,8 @@ async fn run(mut known: Known) -> Result<ExitCode, Failure> {
     let (mut number, mut first_code) = (0_u64, 0);
     loop {
         let line = tokio::select! {
+            // A peer that has answered all of them may go.
+            biased;
             line = lines.next_line() => line,
             reason = peer.closed() => return Err(Failure::new(exit::ENDED, Report(&reason))),
         };

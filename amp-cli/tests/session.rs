@@ -2,10 +2,14 @@
 
 mod support;
 
-use amp_tests::Transport;
+use amp_tests::{DEADLINE, Process, Transport};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::{env, thread};
 
-use support::{Folder, TWISTED, ampctl, fails, text, twisted};
+use support::{Folder, TWISTED, ampctl, fails, printed, text, twisted};
 
 #[test]
 fn lines_in_are_lines_out() {
@@ -74,7 +78,7 @@ fn a_login_comes_first() {
     let address = twisted.address().to_string();
     let call = ["call", &address, "CountNotes", "--schema", &schema, "--before"];
     let counted = [&call[..], &[&before]].concat();
-    assert_eq!(support::printed(&counted), "{\"count\": 1}");
+    assert_eq!(printed(&counted), "{\"count\": 1}");
 
     let refused = folder.file("refused", "Divide numerator=1 denominator=0\n");
     let said = fails(&[&call[..], &[&refused]].concat(), 1);
@@ -147,4 +151,65 @@ fn peers_have_names() {
         &["call", "sums", "Sum"],
         "\"sums\" is no address, and there is no ampctl.toml that it could be named in",
     );
+}
+
+/// A peer that answers the first call with these bytes, and cuts the connection if that is no answer.
+fn liar(folder: &Folder, name: &str, answer: &'static [u8]) -> String {
+    let path = folder.path(name);
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut read = [0; 1024];
+        let _ = stream.read(&mut read).unwrap();
+        stream.write_all(answer).unwrap();
+        // One that lies is there until the other side goes.
+        if answer.first() == Some(&0) {
+            let _ = stream.read(&mut read);
+        }
+    });
+    format!("unix:{path}")
+}
+
+#[test]
+fn peers_that_cut_and_lie_end_a_session() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", TWISTED);
+    let answer = b"\0\x07_answer\0\x011\0\x05total\0\x01x\0\0";
+    let address = liar(&folder, "lies", answer);
+    let output = ampctl(&["session", &address, "--schema", &schema], b"Sum a=1 b=2");
+    let failed = "{\"command\": \"Sum\", \"failed\": \"the answer cannot be read: argument total: \
+                  \\\"x\\\" is not an Integer\\n{\\\"total\\\": \\\"x\\\"}\"}\n";
+    assert_eq!((output.status.code(), &*text(output.stdout)), (Some(7), failed));
+    for (name, answer) in [("cuts", &b""[..]), ("babbles", b"\xff\xff")] {
+        let address = liar(&folder, name, answer);
+        let output = ampctl(&["session", &address, "--schema", &schema], b"Sum a=1 b=2\n");
+        assert_eq!(output.status.code(), Some(6), "{name}");
+        assert_eq!(text(output.stdout), "");
+        let said = text(output.stderr);
+        assert!(said.starts_with("ampctl: the connection is closed"), "{said}");
+    }
+    let said = fails(&["session", "unix:/nowhere/socket"], 3);
+    assert!(said.contains("/nowhere/socket"), "{said}");
+}
+
+#[test]
+fn the_server_of_quickstart_is_called() {
+    let program = Path::new(env!("CARGO_BIN_EXE_ampctl")).with_file_name("examples/quickstart");
+    if !program.exists() {
+        println!("not tried, as it is not built: {}", program.display());
+        return;
+    }
+    let folder = Folder::new();
+    let schema = folder.file("schema", TWISTED);
+    let address = format!("unix:{}", folder.path("socket"));
+    let mut server = Command::new(program);
+    server.args(["serve", &address]);
+    let mut server = Process::start(server);
+    server.line(std::time::Instant::now() + DEADLINE).expect("it says where it listens");
+    let call = ["call", &address, "Divide", "numerator=1", "--wait", "--schema", &schema];
+    let with = |denominator| [&call[..], &[denominator]].concat();
+    assert_eq!(printed(&with("denominator=4")), "{\"result\": 0.25}");
+    let refused = r#"{"description":"division by zero","error":"ZERO_DIVISION"}"#;
+    assert_eq!(fails(&with("denominator=0"), 1), refused);
+    assert_eq!(printed(&["call", &address, "Sum", "a=2", "b=3"]), "{\"total\": \"5\"}");
 }
