@@ -221,8 +221,16 @@ pub mod __private {
         items.into()
     }
 
+    /// Returns what an error displays.
+    pub fn displayed(error: &impl std::fmt::Display) -> String {
+        error.to_string()
+    }
+
     pub use crate::command::amp_list::{read_amp_list, read_box, write_amp_list, write_box};
+    #[cfg(feature = "json")]
+    pub use crate::command::described::DescribedInJson;
     pub use crate::command::fields::{or_error, read_on};
+    pub use crate::command::include_errors;
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay};
     #[cfg(feature = "tokio")]
     pub use crate::connection::{CalledBeforeTheStart, from_process};

@@ -3,17 +3,27 @@
 use syn::ext::IdentExt;
 use syn::{
     Attribute, Data, DeriveInput, Expr, ExprLit, ExprPath, Fields, Generics, Ident, Lit, LitStr,
-    Meta, MetaNameValue, Path, Type, parse_quote,
+    Meta, MetaNameValue, Path, Type, WherePredicate, parse_quote,
 };
 
 use crate::attributes::{self, Known};
 use crate::mistakes::Mistakes;
+use crate::style::Style;
 
 /// A struct of named arguments.
 pub(crate) struct Struct<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) generics: &'a Generics,
     pub(crate) fields: Vec<Field<'a>>,
+    /// The bounds of its type parameters, where it says them itself.
+    pub(crate) bound: Option<Vec<WherePredicate>>,
+}
+
+/// What the attributes of a whole struct say of its fields.
+#[derive(Default)]
+pub(crate) struct Shape {
+    rename_all: Option<Style>,
+    bound: Option<Vec<WherePredicate>>,
 }
 
 /// One field of it.
@@ -24,6 +34,8 @@ pub(crate) struct Field<'a> {
     pub(crate) flatten: bool,
     /// Whether its value is not to be shown.
     pub(crate) secret: bool,
+    /// Whether it is not on the wire.
+    pub(crate) skip: bool,
     pub(crate) with: Option<ExprPath>,
     pub(crate) default: Option<DefaultValue>,
     /// The names of the attributes that it has.
@@ -49,12 +61,14 @@ pub(crate) struct CommandAttributes {
     pub(crate) response: Option<Type>,
     pub(crate) error: Option<Type>,
     pub(crate) docs: String,
+    pub(crate) shape: Shape,
 }
 
 /// The attributes of the whole struct for `#[derive(Arguments)]`.
 pub(crate) struct ArgumentsAttributes {
     pub(crate) krate: Path,
     pub(crate) strict: bool,
+    pub(crate) shape: Shape,
 }
 
 /// An enum of declared errors.
@@ -69,11 +83,17 @@ pub(crate) struct ErrorEnum<'a> {
 pub(crate) struct Variant<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) code: LitStr,
+    /// Whether the code is one that somebody has asked for, and not made of the name.
+    pub(crate) is_named: bool,
     pub(crate) fatal: bool,
     /// The name of the exception that it is in Python.
     pub(crate) exception: Option<LitStr>,
-    /// The type of the field that takes the description.
+    /// Whether its field has errors of another enum.
+    pub(crate) include: bool,
+    /// The type of the field that takes the description, or has errors of another enum.
     pub(crate) description: Option<&'a Type>,
+    /// The fields that are in the description, as JSON.
+    pub(crate) fields: Vec<&'a Ident>,
     pub(crate) docs: String,
 }
 
@@ -109,15 +129,33 @@ impl<'a> Struct<'a> {
             Data::Enum(data) => mistakes.at(data.enum_token, wrong + ", not for enums"),
             Data::Union(data) => mistakes.at(data.union_token, wrong + ", not for unions"),
         }
-        Self { ident: &input.ident, generics: &input.generics, fields }
+        Self { ident: &input.ident, generics: &input.generics, fields, bound: None }
+    }
+
+    /// Takes what the attributes of the whole struct say.
+    pub(crate) fn take(&mut self, shape: &Shape) {
+        self.bound.clone_from(&shape.bound);
+        let Some(style) = shape.rename_all else { return };
+        for field in &mut self.fields {
+            if !field.attributes.iter().any(|attribute| attribute == "rename") {
+                field.wire_name = in_style(style, field.ident);
+            }
+        }
+    }
+
+    /// Returns the fields that are on the wire.
+    pub(crate) fn on_wire(&self) -> impl Iterator<Item = &Field<'a>> {
+        self.fields.iter().filter(|field| !field.skip)
     }
 }
 
 impl<'a> Field<'a> {
     /// `None` for a field without a name.
     fn parse(field: &'a syn::Field, mistakes: &mut Mistakes) -> Option<Self> {
-        const KNOWN: Known =
-            Known { place: "a field", items: &["rename", "flatten", "with", "default", "secret"] };
+        const KNOWN: Known = Known {
+            place: "a field",
+            items: &["rename", "flatten", "skip", "with", "default", "secret"],
+        };
 
         let ident = field.ident.as_ref()?;
         let mut parsed = Self {
@@ -126,6 +164,7 @@ impl<'a> Field<'a> {
             wire_name: name_of(ident),
             flatten: false,
             secret: false,
+            skip: false,
             with: None,
             default: None,
             attributes: Vec::new(),
@@ -144,6 +183,10 @@ impl<'a> Field<'a> {
                     attributes::flag(name, input)?;
                     parsed.secret = true;
                 }
+                "skip" => {
+                    attributes::flag(name, input)?;
+                    parsed.skip = true;
+                }
                 _ => {
                     attributes::flag(name, input)?;
                     parsed.flatten = true;
@@ -159,7 +202,17 @@ impl CommandAttributes {
     pub(crate) fn parse(input: &DeriveInput, mistakes: &mut Mistakes) -> Self {
         const KNOWN: Known = Known {
             place: "a command",
-            items: &["name", "response", "error", "one_way", "idempotent", "strict", "crate"],
+            items: &[
+                "name",
+                "rename_all",
+                "response",
+                "error",
+                "one_way",
+                "idempotent",
+                "strict",
+                "bound",
+                "crate",
+            ],
         };
 
         let mut parsed = Self {
@@ -171,9 +224,12 @@ impl CommandAttributes {
             response: None,
             error: None,
             docs: docs_of(&input.attrs),
+            shape: Shape::default(),
         };
         attributes::read(&input.attrs, &KNOWN, mistakes, |name, input| {
             match name.to_string().as_str() {
+                "rename_all" => parsed.shape.rename_all = Some(attributes::style(name, input)?),
+                "bound" => parsed.shape.bound = Some(attributes::bounds(name, input)?),
                 "name" => parsed.name = attributes::string(name, input)?,
                 "response" => parsed.response = Some(attributes::ty(name, input)?),
                 "error" => parsed.error = Some(attributes::ty(name, input)?),
@@ -199,15 +255,22 @@ impl CommandAttributes {
 
 impl ArgumentsAttributes {
     pub(crate) fn parse(input: &DeriveInput, mistakes: &mut Mistakes) -> Self {
-        const KNOWN: Known = Known { place: "a struct of arguments", items: &["strict", "crate"] };
+        const KNOWN: Known = Known {
+            place: "a struct of arguments",
+            items: &["rename_all", "strict", "bound", "crate"],
+        };
 
-        let mut parsed = Self { krate: default_crate(), strict: false };
+        let shape = Shape::default();
+        let mut parsed = Self { krate: default_crate(), strict: false, shape };
         attributes::read(&input.attrs, &KNOWN, mistakes, |name, input| {
-            if name == "crate" {
-                parsed.krate = attributes::crate_path(name, input)?;
-            } else {
-                attributes::flag(name, input)?;
-                parsed.strict = true;
+            match name.to_string().as_str() {
+                "crate" => parsed.krate = attributes::crate_path(name, input)?,
+                "rename_all" => parsed.shape.rename_all = Some(attributes::style(name, input)?),
+                "bound" => parsed.shape.bound = Some(attributes::bounds(name, input)?),
+                _ => {
+                    attributes::flag(name, input)?;
+                    parsed.strict = true;
+                }
             }
             Ok(())
         });
@@ -217,10 +280,10 @@ impl ArgumentsAttributes {
 
 impl<'a> ErrorEnum<'a> {
     pub(crate) fn parse(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Self {
-        const KNOWN: Known = Known { place: "an enum of errors", items: &["crate"] };
+        const KNOWN: Known = Known { place: "an enum of errors", items: &["rename_all", "crate"] };
         const WRONG: &str = "`CommandError` is derived for enums, whose variants are the errors";
 
-        let krate = read_crate(&input.attrs, &KNOWN, mistakes);
+        let (krate, style) = read_enum(&input.attrs, &KNOWN, mistakes);
         let mut variants = Vec::new();
         match &input.data {
             Data::Enum(data) => {
@@ -229,29 +292,53 @@ impl<'a> ErrorEnum<'a> {
             Data::Struct(data) => mistakes.at(data.struct_token, WRONG),
             Data::Union(data) => mistakes.at(data.union_token, WRONG),
         }
+        if let Some(style) = style {
+            for variant in
+                variants.iter_mut().filter(|variant: &&mut Variant<'_>| !variant.is_named)
+            {
+                variant.code = in_style(style, variant.ident);
+            }
+        }
         Self { krate, ident: &input.ident, generics: &input.generics, variants }
     }
 }
 
 impl<'a> Variant<'a> {
     fn parse(variant: &'a syn::Variant, mistakes: &mut Mistakes) -> Self {
-        const KNOWN: Known = Known { place: "an error", items: &["code", "fatal", "exception"] };
+        const KNOWN: Known =
+            Known { place: "an error", items: &["code", "fatal", "exception", "include"] };
         const OF_DESCRIPTION: Known = Known { place: "an error's description", items: &[] };
 
         let ident = &variant.ident;
         let code = crate::code_name::screaming_snake_case(&ident.unraw().to_string());
         let code = LitStr::new(&code, ident.span());
         let docs = docs_of(&variant.attrs);
-        let mut parsed =
-            Self { ident, code, fatal: false, exception: None, description: None, docs };
+        let mut parsed = Self {
+            ident,
+            code,
+            is_named: false,
+            fatal: false,
+            include: false,
+            exception: None,
+            description: None,
+            fields: Vec::new(),
+            docs,
+        };
         attributes::read(&variant.attrs, &KNOWN, mistakes, |name, input| {
-            if name == "code" {
-                parsed.code = attributes::string(name, input)?;
-            } else if name == "exception" {
-                parsed.exception = Some(attributes::string(name, input)?);
-            } else {
-                attributes::flag(name, input)?;
-                parsed.fatal = true;
+            match name.to_string().as_str() {
+                "code" => {
+                    parsed.code = attributes::string(name, input)?;
+                    parsed.is_named = true;
+                }
+                "include" => {
+                    attributes::flag(name, input)?;
+                    parsed.include = true;
+                }
+                "exception" => parsed.exception = Some(attributes::string(name, input)?),
+                _ => {
+                    attributes::flag(name, input)?;
+                    parsed.fatal = true;
+                }
             }
             Ok(())
         });
@@ -260,10 +347,19 @@ impl<'a> Variant<'a> {
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
                 parsed.description = fields.unnamed.first().map(|field| &field.ty);
             }
+            Fields::Named(fields) if !fields.named.is_empty() => {
+                parsed.fields = fields.named.iter().filter_map(|field| field.ident.as_ref()).collect();
+            }
             fields => mistakes.at(
                 fields,
-                "an error has no field, or one without a name, which takes the description",
+                "an error has no field, one without a name, which takes the description, or named ones",
             ),
+        }
+        if parsed.include && (parsed.is_named || parsed.fatal || parsed.description.is_none()) {
+            mistakes.at(
+                ident,
+                "`include` stands alone, and its variant has one field: the enum whose errors these are",
+            );
         }
         for field in &variant.fields {
             attributes::read(&field.attrs, &OF_DESCRIPTION, mistakes, |_, _| Ok(()));
@@ -274,14 +370,14 @@ impl<'a> Variant<'a> {
 
 impl<'a> ChoiceEnum<'a> {
     pub(crate) fn parse(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Self {
-        const KNOWN: Known = Known { place: "an enum of texts", items: &["crate"] };
+        const KNOWN: Known = Known { place: "an enum of texts", items: &["rename_all", "crate"] };
         const WRONG: &str = "`Argument` is derived for enums; for structs derive `Arguments`";
 
-        let krate = read_crate(&input.attrs, &KNOWN, mistakes);
+        let (krate, style) = read_enum(&input.attrs, &KNOWN, mistakes);
         let mut choices = Vec::new();
         match &input.data {
             Data::Enum(data) => {
-                choices.extend(data.variants.iter().map(|v| Choice::parse(v, mistakes)));
+                choices.extend(data.variants.iter().map(|v| Choice::parse(v, style, mistakes)));
             }
             Data::Struct(data) => mistakes.at(data.struct_token, WRONG),
             Data::Union(data) => mistakes.at(data.union_token, WRONG),
@@ -291,10 +387,12 @@ impl<'a> ChoiceEnum<'a> {
 }
 
 impl<'a> Choice<'a> {
-    fn parse(variant: &'a syn::Variant, mistakes: &mut Mistakes) -> Self {
+    fn parse(variant: &'a syn::Variant, style: Option<Style>, mistakes: &mut Mistakes) -> Self {
         const KNOWN: Known = Known { place: "a variant", items: &["rename"] };
 
-        let mut parsed = Self { ident: &variant.ident, text: name_of(&variant.ident) };
+        let ident = &variant.ident;
+        let text = style.map_or_else(|| name_of(ident), |style| in_style(style, ident));
+        let mut parsed = Self { ident, text };
         attributes::read(&variant.attrs, &KNOWN, mistakes, |name, input| {
             parsed.text = attributes::string(name, input)?;
             Ok(())
@@ -319,14 +417,27 @@ fn docs_of(attributes: &[Attribute]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Reads the attributes of an item that only has `crate`.
-fn read_crate(attributes: &[Attribute], known: &Known, mistakes: &mut Mistakes) -> Path {
-    let mut krate = default_crate();
+/// Reads the attributes of an enum: the crate, and the style of its names.
+fn read_enum(
+    attributes: &[Attribute],
+    known: &Known,
+    mistakes: &mut Mistakes,
+) -> (Path, Option<Style>) {
+    let (mut krate, mut style) = (default_crate(), None);
     attributes::read(attributes, known, mistakes, |name, input| {
-        krate = attributes::crate_path(name, input)?;
+        if name == "crate" {
+            krate = attributes::crate_path(name, input)?;
+        } else {
+            style = Some(attributes::style(name, input)?);
+        }
         Ok(())
     });
-    krate
+    (krate, style)
+}
+
+/// The name on the wire of what has this name in the code, in a style.
+fn in_style(style: Style, ident: &Ident) -> LitStr {
+    LitStr::new(&style.of(&ident.unraw().to_string()), ident.span())
 }
 
 fn default_crate() -> Path {

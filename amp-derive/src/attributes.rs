@@ -3,9 +3,11 @@
 use proc_macro2::TokenTree;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, ExprPath, Ident, LitStr, Meta, Path, Token, Type};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, ExprPath, Ident, LitStr, Meta, Path, Token, Type, WherePredicate};
 
 use crate::mistakes::Mistakes;
+use crate::style::Style;
 
 /// The items that have a meaning somewhere.
 pub(crate) struct Known {
@@ -95,6 +97,22 @@ pub(crate) fn flag(name: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
 /// Reads `= "text"`.
 pub(crate) fn string(name: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     value(name, input, "a string", "\"...\"")
+}
+
+/// Reads `= "style"`: the style of names.
+pub(crate) fn style(name: &Ident, input: ParseStream<'_>) -> syn::Result<Style> {
+    let text = string(name, input)?;
+    Style::named(&text.value()).map_err(|message| syn::Error::new(text.span(), message))
+}
+
+/// Reads `= "T: Trait, U: Trait"`: bounds, of which there may be none.
+pub(crate) fn bounds(name: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<WherePredicate>> {
+    let text = string(name, input)?;
+    let bounds = text.parse_with(Punctuated::<WherePredicate, Token![,]>::parse_terminated);
+    bounds.map(|bounds| bounds.into_iter().collect()).map_err(|_| {
+        let message = format!("`{name}` takes bounds in the string: `{name} = \"T: Trait\"`");
+        syn::Error::new(text.span(), message)
+    })
 }
 
 /// Reads `= "a::path"`: something that is called, or that has functions to call.

@@ -17,7 +17,7 @@ const RESERVED_KEYS: [&str; 6] =
 pub(crate) fn arguments(item: &Struct<'_>, mistakes: &mut Mistakes) {
     let mut named: Vec<&Field<'_>> = Vec::new();
     for field in &item.fields {
-        if field.flatten {
+        if field.flatten || field.skip {
             stands_alone(field, mistakes);
             continue;
         }
@@ -39,32 +39,28 @@ pub(crate) fn arguments(item: &Struct<'_>, mistakes: &mut Mistakes) {
 /// Checks what is said about the command as a whole.
 pub(crate) fn command(attributes: &CommandAttributes, mistakes: &mut Mistakes) {
     text("a command's name", &attributes.name, MAX_VALUE, mistakes);
-    if attributes.one_way {
-        const NO_ANSWER: &str = "a `one_way` command is never answered";
-        if let Some(response) = &attributes.response {
-            mistakes.at(response, format_args!("{NO_ANSWER}: it has no response"));
-        }
-        if let Some(error) = &attributes.error {
-            mistakes.at(error, format_args!("{NO_ANSWER}: it has no errors"));
-        }
+    if let Some(response) = attributes.response.as_ref().filter(|_| attributes.one_way) {
+        mistakes.at(response, "a `one_way` command is never answered: it has no response");
     }
 }
 
 /// Checks the codes.
 pub(crate) fn error_enum(item: &ErrorEnum<'_>, mistakes: &mut Mistakes) {
-    for (at, variant) in item.variants.iter().enumerate() {
+    // What is included has codes of its own.
+    let own: Vec<_> = item.variants.iter().filter(|variant| !variant.include).collect();
+    for (at, variant) in own.iter().enumerate() {
         let code = variant.code.value();
         text("an error's code", &variant.code, MAX_VALUE, mistakes);
-        if let Some(when) = reserved_code(&code) {
+        if let Some(when) = reserved_code(&code).filter(|_| !variant.is_named) {
             mistakes.at(
                 &variant.code,
                 format_args!(
-                    "the code `{code}` is AMP's own, for {when}; choose another one: \
-                     `#[amp(code = \"...\")]`"
+                    "the code `{code}` is AMP's own, for {when}; choose another one, or say that it is \
+                     meant: `#[amp(code = \"...\")]`"
                 ),
             );
         }
-        if let Some(other) = item.variants[..at].iter().find(|other| other.code.value() == code) {
+        if let Some(other) = own[..at].iter().find(|other| other.code.value() == code) {
             mistakes.at(
                 &variant.code,
                 format_args!("the code `{code}` is that of the error `{}` already", other.ident),
@@ -91,14 +87,20 @@ pub(crate) fn choices(item: &ChoiceEnum<'_>, mistakes: &mut Mistakes) {
 }
 
 fn stands_alone(field: &Field<'_>, mistakes: &mut Mistakes) {
-    for attribute in field.attributes.iter().filter(|attribute| *attribute != "flatten") {
-        mistakes.at(
-            attribute,
-            format_args!(
-                "`{attribute}` has no meaning beside `flatten`, which adds arguments with names \
-                 and forms of their own"
-            ),
-        );
+    let why = if field.flatten {
+        "beside `flatten`, which adds arguments with names and forms of their own"
+    } else {
+        "beside `skip`, as the field is not on the wire"
+    };
+    for attribute in &field.attributes {
+        let goes_along = if field.flatten {
+            attribute == "flatten"
+        } else {
+            attribute == "skip" || attribute == "default"
+        };
+        if !goes_along {
+            mistakes.at(attribute, format_args!("`{attribute}` has no meaning {why}"));
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn arguments(
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
 
     let unused = quote_spanned!(span=> _);
-    let (input, out, proto) = if item.fields.is_empty() || bodies == Bodies::Stubs {
+    let (input, out, proto) = if item.on_wire().next().is_none() || bodies == Bodies::Stubs {
         (unused.clone(), unused.clone(), unused)
     } else {
         let name = |name| Ident::new(name, span).into_token_stream();
@@ -34,6 +34,7 @@ pub(crate) fn arguments(
     let strict =
         strict.then(|| quote_spanned!(span=> const STRICT: ::core::primitive::bool = true;));
     let schema = expand_schema::of_arguments(item, krate, bodies);
+    let any_in = (bodies == Bodies::Working).then(|| any_in(item, krate));
     let (to_box, from_box) = match bodies {
         Bodies::Working => bodies_of(item, krate),
         Bodies::Stubs => {
@@ -62,6 +63,8 @@ pub(crate) fn arguments(
             ) -> ::core::result::Result<Self, #krate::__private::DecodeError> {
                 #from_box
             }
+
+            #any_in
 
             #schema
         }
@@ -118,9 +121,26 @@ pub(crate) fn argument(item: &Struct<'_>, krate: &Path) -> TokenStream {
     }
 }
 
+/// `Arguments::any_in`.
+fn any_in(item: &Struct<'_>, krate: &Path) -> TokenStream {
+    let span = Span::mixed_site();
+    let fields: Vec<_> = item.on_wire().map(|field| expand_field::is_in(field, krate)).collect();
+    let (input, any) = match fields[..] {
+        [] => (quote_spanned!(span=> _), quote_spanned!(span=> false)),
+        _ => (quote_spanned!(span=> input), quote_spanned!(span=> #(#fields)||*)),
+    };
+    quote_spanned! {span=>
+        fn any_in(#input: &#krate::__private::BoxReader<'_>) -> ::core::primitive::bool {
+            #any
+        }
+    }
+}
+
 /// Returns the bodies of `to_box` and `from_box`.
 fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
-    let mut fields: Vec<_> = item.fields.iter().collect();
+    let mut fields: Vec<_> = item.on_wire().collect();
+    let skipped: Vec<_> =
+        item.fields.iter().filter(|field| field.skip).map(expand_field::skipped).collect();
     // Written in the order that the box has in the end, which spares its writer the sorting, and
     // read in the same. What is flattened comes last: its names are not known here.
     fields.sort_by_key(|field| (field.flatten, field.wire_name.value()));
@@ -152,7 +172,7 @@ fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
         (0..fields.len()).map(|index| Ident::new(&format!("field_{index}"), span)).collect();
     let indices = (0..fields.len()).map(Literal::usize_unsuffixed);
     let from_box = if fields.is_empty() {
-        quote_spanned!(span=> ::core::result::Result::Ok(Self {}))
+        quote_spanned!(span=> ::core::result::Result::Ok(Self { #(#skipped,)* }))
     } else {
         let fields = Lifetime::new("'fields", span);
         quote_spanned! {span=>
@@ -161,7 +181,10 @@ fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
                 #(let ::core::option::Option::Some(#values) = #reads else {
                     break #fields #indices;
                 };)*
-                return ::core::result::Result::Ok(Self { #(#idents: #values,)* });
+                return ::core::result::Result::Ok(Self {
+                    #(#idents: #values,)*
+                    #(#skipped,)*
+                });
             };
             #krate::__private::read_on(#rest, failed, error, input, proto)
         }

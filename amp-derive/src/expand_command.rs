@@ -9,7 +9,7 @@ use crate::generics;
 
 /// Implements `Command`, and `OneWay` for a command that wants no answer.
 pub(crate) fn command(item: &Struct<'_>, attributes: &CommandAttributes) -> TokenStream {
-    let CommandAttributes { krate, name, one_way, idempotent, strict: _, response, error, docs } =
+    let CommandAttributes { krate, name, one_way, idempotent, response, error, docs, .. } =
         attributes;
     let ident = item.ident;
     let generics = generics::of_command(item, krate);
@@ -17,9 +17,9 @@ pub(crate) fn command(item: &Struct<'_>, attributes: &CommandAttributes) -> Toke
     let span = Span::mixed_site();
 
     let (mut requires_answer, mut one_way_impl) = (None, None);
-    let (mut response, mut error) = (response.clone(), error.clone());
+    let (mut response, error) = (response.clone(), error.clone());
     if *one_way {
-        (response, error) = (None, None);
+        response = None;
         requires_answer =
             Some(quote_spanned!(span=> const REQUIRES_ANSWER: ::core::primitive::bool = false;));
         one_way_impl = Some(quote_spanned! {span=>

@@ -3,6 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::LitByteStr;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use crate::ast::{ErrorEnum, Variant};
@@ -16,28 +17,22 @@ pub(crate) fn command_error(item: &ErrorEnum<'_>, bodies: Bodies) -> TokenStream
     let span = Span::mixed_site();
 
     let schema = expand_schema::of_errors(item);
-    let described = variants.iter().any(|variant| variant.description.is_some());
     let working = bodies == Bodies::Working;
+    let takes_description =
+        |variant: &Variant<'_>| variant.description.is_some() || !variant.fields.is_empty();
+    let described = variants.iter().any(takes_description);
     let name = |used: bool, name: TokenStream| if used { name } else { quote_spanned!(span=> _) };
     let code = name(working && !variants.is_empty(), quote_spanned!(span=> code));
     let description = name(working && described, quote_spanned!(span=> description));
     let (code_body, from_wire_body) = match bodies {
-        Bodies::Working => (code_of(variants), from_wire(item)),
+        Bodies::Working => (code_of(item), from_wire(item)),
         Bodies::Stubs => {
             let stub = quote_spanned!(span=> ::core::unreachable!());
             (stub.clone(), stub)
         }
     };
-
-    let mut fatal =
-        variants.iter().filter(|variant| variant.fatal).map(|variant| variant.ident).peekable();
-    let is_fatal = fatal.peek().is_some().then(|| {
-        quote_spanned! {span=>
-            fn is_fatal(&self) -> ::core::primitive::bool {
-                ::core::matches!(self, #(Self::#fatal { .. })|*)
-            }
-        }
-    });
+    let is_fatal = (bodies == Bodies::Working).then(|| is_fatal(item));
+    let said = (bodies == Bodies::Working).then(|| said(item));
 
     quote_spanned! {span=>
         #[automatically_derived]
@@ -48,6 +43,8 @@ pub(crate) fn command_error(item: &ErrorEnum<'_>, bodies: Bodies) -> TokenStream
             }
 
             #is_fatal
+
+            #said
 
             fn from_wire(
                 #code: &[::core::primitive::u8],
@@ -61,15 +58,77 @@ pub(crate) fn command_error(item: &ErrorEnum<'_>, bodies: Bodies) -> TokenStream
     }
 }
 
-fn code_of(variants: &[Variant<'_>]) -> TokenStream {
+fn code_of(item: &ErrorEnum<'_>) -> TokenStream {
+    let ErrorEnum { krate, variants, .. } = item;
     let span = Span::mixed_site();
     if variants.is_empty() {
         return quote_spanned!(span=> match *self {});
     }
-    let arms = variants
-        .iter()
-        .map(|Variant { ident, code, .. }| quote_spanned!(span=> Self::#ident { .. } => #code,));
+    let arms = variants.iter().map(|Variant { ident, code, include, .. }| {
+        if *include {
+            quote_spanned!(span=> Self::#ident(error) => #krate::__private::CommandError::code(error),)
+        } else {
+            quote_spanned!(span=> Self::#ident { .. } => #code,)
+        }
+    });
     quote_spanned!(span=> match self { #(#arms)* })
+}
+
+/// `CommandError::is_fatal`, unless none is.
+fn is_fatal(item: &ErrorEnum<'_>) -> Option<TokenStream> {
+    let ErrorEnum { krate, variants, .. } = item;
+    let span = Span::mixed_site();
+    if !variants.iter().any(|variant| variant.fatal || variant.include) {
+        return None;
+    }
+    let arms = variants.iter().map(|Variant { ident, fatal, include, .. }| {
+        if *include {
+            quote_spanned! {span=>
+                Self::#ident(error) => #krate::__private::CommandError::is_fatal(error),
+            }
+        } else {
+            quote_spanned!(span=> Self::#ident { .. } => #fatal,)
+        }
+    });
+    Some(quote_spanned! {span=>
+        fn is_fatal(&self) -> ::core::primitive::bool {
+            match self { #(#arms)* }
+        }
+    })
+}
+
+/// `CommandError::describe`, unless all say what they display.
+fn said(item: &ErrorEnum<'_>) -> Option<TokenStream> {
+    let ErrorEnum { krate, variants, .. } = item;
+    let span = Span::mixed_site();
+    if !variants.iter().any(|variant| !variant.fields.is_empty() || variant.include) {
+        return None;
+    }
+    let arms = variants.iter().map(|Variant { ident, fields, include, .. }| {
+        if *include {
+            quote_spanned! {span=>
+                Self::#ident(error) => #krate::__private::CommandError::describe(error),
+            }
+        } else if fields.is_empty() {
+            quote_spanned! {span=>
+                Self::#ident { .. } => #krate::__private::displayed(self),
+            }
+        } else {
+            let names = fields.iter().map(|field| field.unraw().to_string());
+            quote_spanned! {span=>
+                Self::#ident { #(#fields),* } => {
+                    let mut described = #krate::__private::DescribedInJson::default();
+                    #(described.put(#names, #fields);)*
+                    described.into_text()
+                }
+            }
+        }
+    });
+    Some(quote_spanned! {span=>
+        fn describe(&self) -> #krate::__private::String {
+            match self { #(#arms)* }
+        }
+    })
 }
 
 fn from_wire(item: &ErrorEnum<'_>) -> TokenStream {
@@ -78,8 +137,18 @@ fn from_wire(item: &ErrorEnum<'_>) -> TokenStream {
     if variants.is_empty() {
         return quote_spanned!(span=> ::core::option::Option::None);
     }
-    let arms = variants.iter().map(|Variant { ident, code, description, .. }| {
+    let own = variants.iter().filter(|variant| !variant.include);
+    let arms = own.map(|Variant { ident, code, description, fields, .. }| {
         let code = LitByteStr::new(code.value().as_bytes(), code.span());
+        if !fields.is_empty() {
+            let names = fields.iter().map(|field| field.unraw().to_string());
+            return quote_spanned! {span=>
+                #code => {
+                    let mut described = #krate::__private::DescribedInJson::read(description)?;
+                    Self::#ident { #(#fields: described.take(#names)?),* }
+                }
+            };
+        }
         let description = description.map(|ty| {
             // A type that does not take a description is reported at its own place.
             let span = ty.span().resolved_at(Span::mixed_site());
@@ -91,10 +160,23 @@ fn from_wire(item: &ErrorEnum<'_>) -> TokenStream {
         });
         quote_spanned!(span=> #code => Self::#ident #description,)
     });
+    let included = variants.iter().filter(|variant| variant.include);
+    let others = included.map(|Variant { ident, description, .. }| {
+        quote_spanned! {span=>
+            if let ::core::option::Option::Some(error) =
+                <#description as #krate::__private::CommandError>::from_wire(code, description)
+            {
+                return ::core::option::Option::Some(Self::#ident(error));
+            }
+        }
+    });
     quote_spanned! {span=>
         ::core::option::Option::Some(match code {
             #(#arms)*
-            _ => return ::core::option::Option::None,
+            _ => {
+                #(#others)*
+                return ::core::option::Option::None;
+            }
         })
     }
 }

@@ -54,8 +54,66 @@ fn plain(field: &Field<'_>, krate: &Path) -> FieldCode {
     FieldCode { write, read, read_on }
 }
 
+/// The value of a field that is not on the wire.
+pub(crate) fn skipped(field: &Field<'_>) -> TokenStream {
+    let Field { ident, ty, .. } = field;
+    let default = if let Some(DefaultValue::Of(function)) = &field.default {
+        quote_spanned!(function.span()=> #function())
+    } else {
+        quote_spanned!(span_of(ty)=> <#ty as ::core::default::Default>::default())
+    };
+    quote_spanned!(Span::mixed_site()=> #ident: #default)
+}
+
+/// Whether anything of the field is in a box: an expression.
+pub(crate) fn is_in(field: &Field<'_>, krate: &Path) -> TokenStream {
+    let Field { ty, wire_name, .. } = field;
+    let span = span_of(ty);
+    if field.flatten {
+        let ty = inside_option(ty).unwrap_or(ty);
+        quote_spanned!(span=> <#ty as #krate::__private::Arguments>::any_in(input))
+    } else if field.with.is_some() {
+        quote_spanned!(span=> #krate::__private::AmpBox::contains_key(input.ampbox(), #wire_name))
+    } else {
+        quote_spanned!(span=> <#ty as #krate::__private::Argument>::is_in(#wire_name, input))
+    }
+}
+
+/// Arguments all of which may be missing.
+fn flattened_option(field: &Field<'_>, inner: &Type, krate: &Path) -> FieldCode {
+    let ident = field.ident;
+    let span = span_of(inner);
+    let arguments = quote_spanned!(span=> <#inner as #krate::__private::Arguments>);
+    let read = no_block(&quote_spanned! {span=>
+        if #arguments::any_in(input) {
+            ::core::option::Option::map(
+                #krate::__private::or_error(#arguments::from_box(input, proto), &mut error),
+                ::core::option::Option::Some,
+            )
+        } else {
+            ::core::option::Option::Some(::core::option::Option::None)
+        }
+    });
+    FieldCode {
+        write: quote_spanned! {span=>
+            if let ::core::option::Option::Some(group) = &self.#ident {
+                #arguments::to_box(group, out, proto)?;
+            }
+        },
+        read,
+        read_on: quote_spanned! {span=>
+            if #arguments::any_in(input) {
+                ::core::mem::drop(#arguments::from_box(input, proto));
+            }
+        },
+    }
+}
+
 fn flattened(field: &Field<'_>, krate: &Path) -> FieldCode {
     let Field { ident, ty, .. } = field;
+    if let Some(inner) = inside_option(ty) {
+        return flattened_option(field, inner, krate);
+    }
     let span = span_of(ty);
     let arguments = quote_spanned!(span=> <#ty as #krate::__private::Arguments>);
     FieldCode {

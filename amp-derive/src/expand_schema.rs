@@ -16,12 +16,13 @@ pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path, bodies: Bodies) -> O
     }
     let span = Span::mixed_site();
     let asks = |field: &Field<'_>| field.flatten || field.secret || field.with.is_none();
-    let types = if item.fields.iter().any(asks) {
+    let types = if item.on_wire().any(asks) {
         quote_spanned!(span=> types)
     } else {
         quote_spanned!(span=> _)
     };
-    let (schema, fields) = match &item.fields[..] {
+    let fields: Vec<_> = item.on_wire().collect();
+    let (schema, fields) = match &fields[..] {
         [] => (quote_spanned!(span=> #krate::__private::BoxSchema::new()), None),
         fields => {
             let secrets = fields.iter().filter(|field| field.secret).map(|field| &field.wire_name);
@@ -77,11 +78,31 @@ pub(crate) fn of_choices(item: &ChoiceEnum<'_>) -> TokenStream {
 pub(crate) fn of_errors(item: &ErrorEnum<'_>) -> TokenStream {
     let ErrorEnum { krate, variants, .. } = item;
     let span = Span::mixed_site();
-    let errors = variants.iter().map(|Variant { code, fatal, exception, docs, .. }| {
+    let own = variants.iter().filter(|variant| !variant.include);
+    let errors = own.map(|Variant { code, fatal, exception, docs, .. }| {
         let docs = documented(docs, span);
         let exception = exception.as_ref().map(|name| quote_spanned!(span=> .raised_as(#name)));
         quote_spanned!(span=> #krate::__private::ErrorSchema::new(#code, #fatal) #docs #exception)
     });
+    let included: Vec<_> = variants
+        .iter()
+        .filter(|variant| variant.include)
+        .filter_map(|variant| variant.description)
+        .collect();
+    if !included.is_empty() {
+        return quote_spanned! {span=>
+            fn schema() -> ::core::option::Option<
+                #krate::__private::Vec<#krate::__private::ErrorSchema>,
+            > {
+                let mut errors = #krate::__private::list([#(#errors),*]);
+                #(#krate::__private::include_errors(
+                    &mut errors,
+                    <#included as #krate::__private::CommandError>::schema()?,
+                );)*
+                ::core::option::Option::Some(errors)
+            }
+        };
+    }
     quote_spanned! {span=>
         fn schema() -> ::core::option::Option<
             #krate::__private::Vec<#krate::__private::ErrorSchema>,
@@ -97,7 +118,11 @@ fn of_field(field: &Field<'_>, krate: &Path) -> TokenStream {
     let span = ty.span().resolved_at(Span::mixed_site());
     let mut schema = match &field.with {
         _ if field.flatten => {
-            return quote_spanned!(span=> <#ty as #krate::__private::Arguments>::schema(types));
+            let optional = inside_option(ty).map(|_| quote_spanned!(span=> .optional()));
+            let ty = inside_option(ty).unwrap_or(ty);
+            return quote_spanned! {span=>
+                <#ty as #krate::__private::Arguments>::schema(types) #optional
+            };
         }
         None => quote_spanned! {span=>
             <#ty as #krate::__private::Argument>::box_schema(#wire_name, types)

@@ -8,18 +8,27 @@ use crate::ast::{DefaultValue, Field, Struct};
 
 /// Returns the generics of `item`, each type parameter bound to what the fields it is in require.
 pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path) -> Generics {
+    if let Some(bound) = &item.bound {
+        return with_bounds(item.generics.clone(), bound.clone());
+    }
     let mut bounds: Vec<WherePredicate> = Vec::new();
     for TypeParam { ident: param, .. } in item.generics.type_params() {
         let mentioned = |field: &&Field<'_>| mentions(field.ty.to_token_stream(), param);
         let fields: Vec<_> = item.fields.iter().filter(mentioned).collect();
-        if fields.iter().any(|field| !field.flatten && field.with.is_none()) {
+        if fields.iter().any(|field| !field.flatten && !field.skip && field.with.is_none()) {
             bounds.push(parse_quote!(#param: #krate::__private::Argument));
         }
         if fields.iter().any(|field| field.flatten) {
             bounds.push(parse_quote!(#param: #krate::__private::Arguments));
         }
         for field in fields {
-            if let (Some(DefaultValue::OfType), ty) = (&field.default, field.ty) {
+            let is_default = match field.default {
+                Some(DefaultValue::OfType) => true,
+                Some(DefaultValue::Of(_)) => false,
+                None => field.skip,
+            };
+            if is_default {
+                let ty = field.ty;
                 bounds.push(parse_quote!(#ty: ::core::default::Default));
             }
         }

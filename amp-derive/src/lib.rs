@@ -16,6 +16,7 @@ mod expand_field;
 mod expand_schema;
 mod generics;
 mod mistakes;
+mod style;
 
 use proc_macro::TokenStream;
 use quote::quote;
@@ -66,10 +67,12 @@ use crate::mistakes::Mistakes;
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
 /// | `name = "text"` | the command's name on the wire | the struct's name |
+/// | `rename_all = "style"` | the style of the wire names: `camelCase`, `kebab-case` and others, see below | as the fields' |
 /// | `response = Type` | what a successful answer holds: a type that derives [`Arguments`] | `()` |
 /// | `error = Type` | the declared errors: a type that derives [`CommandError`] | `NoError` |
-/// | `one_way` | no answer is wanted; implements [`OneWay`] | an answer is wanted |
+/// | `one_way` | no answer is wanted; implements [`OneWay`]. Its errors are answered to whoever asks for an answer all the same, and a fatal one closes the connection | an answer is wanted |
 /// | `idempotent` | a call may be sent again when its connection is lost: see `Command::IDEMPOTENT` | it is sent once |
+/// | `bound = "T: Trait"` | the bounds of type parameters, in place of those that their fields need | see below |
 /// | `strict` | a call with a key that is no argument's is refused | such a key is ignored, unless the connection refuses it |
 /// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
 ///
@@ -78,13 +81,17 @@ use crate::mistakes::Mistakes;
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
 /// | `rename = "text"` | the wire name: 1 to 255 bytes | the field's name |
-/// | `flatten` | the field's type derives [`Arguments`]; they are written beside the others | |
+/// | `flatten` | the field's type derives [`Arguments`]; they are written beside the others. An `Option` of such a type is `None` when none of its keys is there | |
+/// | `skip` | the field is not on the wire, and is `Default::default()` where it is read, or what `default` says | |
 /// | `with = "path"` | the functions `to_string_proto` and `from_string_proto` of a module or a type make and read the value | the type's [`Argument`] |
 /// | `default` | a missing key is `Default::default()` | an error, or `None` |
 /// | `default = "path"` | a missing key is what this function returns; so a `None`, which has no key, is read as that | an error, or `None` |
 /// | `secret` | its value is not to be shown: a [schema](../amp_core/schema/index.html) says so, and tools keep to it | it may be |
 ///
-/// `flatten` stands alone; the others go together. The functions of `with` have the signatures
+/// The styles of `rename_all` are `lowercase`, `UPPERCASE`, `PascalCase`, `camelCase`, `snake_case`,
+/// `SCREAMING_SNAKE_CASE`, `kebab-case` and `SCREAMING-KEBAB-CASE`. A field with a `rename` has that.
+///
+/// `flatten` stands alone, and `skip` goes with `default`; the others go together. The functions of `with` have the signatures
 /// below, `T` being the field's type. When that is written `Option<U>`, they get and return `U`,
 /// and the argument is optional.
 ///
@@ -157,8 +164,9 @@ use crate::mistakes::Mistakes;
 pub fn derive_command(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     let mut mistakes = Mistakes::default();
-    let item = Struct::parse(&input, "Command", &mut mistakes);
+    let mut item = Struct::parse(&input, "Command", &mut mistakes);
     let attributes = CommandAttributes::parse(&input, &mut mistakes);
+    item.take(&attributes.shape);
     check::arguments(&item, &mut mistakes);
     check::command(&attributes, &mut mistakes);
 
@@ -203,10 +211,12 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 /// # Attributes
 ///
 /// They are those of the struct; a field has the same as in `#[derive(Command)]`, where they are
-/// explained: `rename`, `flatten`, `with`, `default` and `secret`.
+/// explained: `rename`, `flatten`, `skip`, `with`, `default` and `secret`.
 ///
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
+/// | `rename_all = "style"` | the style of the wire names, as of a command's | as the fields' |
+/// | `bound = "T: Trait"` | the bounds of type parameters, in place of those that their fields need | as of a command's |
 /// | `strict` | a box with a key that is no argument's is refused | such a key is ignored, unless the connection refuses it |
 /// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
 ///
@@ -216,8 +226,10 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 pub fn derive_arguments(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     let mut mistakes = Mistakes::default();
-    let item = Struct::parse(&input, "Arguments", &mut mistakes);
-    let ArgumentsAttributes { krate, strict } = ArgumentsAttributes::parse(&input, &mut mistakes);
+    let mut item = Struct::parse(&input, "Arguments", &mut mistakes);
+    let attributes = ArgumentsAttributes::parse(&input, &mut mistakes);
+    let ArgumentsAttributes { krate, strict, shape } = attributes;
+    item.take(&shape);
     check::arguments(&item, &mut mistakes);
 
     let bodies = Bodies::unless(&mistakes);
@@ -232,6 +244,13 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
 /// A variant has no field, or one without a name which takes the description that was received:
 /// its type is `String`, or implements `From<String>`. What the enum displays is the description
 /// that is sent.
+///
+/// A variant with named fields has them in the description, as a JSON object: for that amp-core needs
+/// its feature `json`, and the types implement serde's traits. A description that is no such object, as
+/// one that was cut at 65 535 bytes, makes it an error that is not declared.
+///
+/// A variant with `include` has another such enum in its field, all of whose errors are these as well.
+/// Where both have a code, it is the outer one's.
 ///
 /// ```
 /// use amp_core::CommandError;
@@ -256,6 +275,7 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
 ///
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
+/// | `rename_all = "style"` | the style of the codes: one of those of [`Command`](macro@Command) | `SCREAMING_SNAKE_CASE` |
 /// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
 ///
 /// # Attributes of a variant
@@ -265,8 +285,11 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
 /// | `code = "text"` | the code on the wire | the variant's name in upper case, its words joined by `_` |
 /// | `fatal` | the connection is closed once this error was answered | it goes on |
 /// | `exception = "text"` | the name of the exception that it is in Python, for a [schema](../amp_core/schema/index.html) | the schema names none |
+/// | `include` | the errors of the field's type are errors of this enum too | |
 ///
-/// The codes `UNKNOWN` and `UNHANDLED` are AMP's own: a variant of such a name needs a `code`.
+/// The codes `UNKNOWN` and `UNHANDLED` are AMP's own, for failures that nobody declares and for calls that
+/// nothing responds to. A variant of such a name needs a `code`; where it is one of them, because a
+/// command of Twisted's declares it, what AMP itself answers so is that variant for the caller.
 ///
 /// [`CommandError`]: ../amp_core/trait.CommandError.html
 #[proc_macro_derive(CommandError, attributes(amp))]
@@ -311,6 +334,7 @@ pub fn derive_command_error(input: TokenStream) -> TokenStream {
 ///
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
+/// | `rename_all = "style"` | the style of the texts: one of those of [`Command`](macro@Command) | as the variants' names |
 /// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
 ///
 /// # Attributes of a variant

@@ -54,6 +54,13 @@ pub trait Arguments: Sized {
     /// When an argument is missing or its value is not what it must be; the error names it.
     fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError>;
 
+    /// Returns whether any of the arguments is in a box, which decides what an `Option` of them is that is
+    /// flattened into others. Unless this is implemented, as the derive does, all of them are taken to be
+    /// there.
+    fn any_in(_input: &BoxReader<'_>) -> bool {
+        true
+    }
+
     /// Returns what the arguments are on the wire, for a [schema](crate::schema). Unless this is
     /// implemented, as the derive does, all that is known of them is the type's path in the
     /// program.

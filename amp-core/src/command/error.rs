@@ -6,7 +6,7 @@ use crate::schema::ErrorSchema;
 /// The errors that a command declares: Twisted's `errors` and `fatalErrors`.
 ///
 /// Derive it for an enum whose variants are the errors. What an error displays is its description
-/// on the wire: UTF-8, cut at 65 535 bytes.
+/// on the wire, unless it has named fields: UTF-8, cut at 65 535 bytes.
 ///
 /// ```
 /// use amp_core::CommandError;
@@ -39,6 +39,12 @@ pub trait CommandError: Error + Send + Sync + 'static {
         false
     }
 
+    /// Returns the description on the wire: what it displays, unless it says otherwise, as the derive
+    /// does for variants with named fields.
+    fn describe(&self) -> String {
+        self.to_string()
+    }
+
     /// Returns the error with this code, or `None` when it is not one of these.
     fn from_wire(code: &[u8], description: &str) -> Option<Self>
     where
@@ -68,5 +74,15 @@ impl CommandError for Infallible {
 
     fn schema() -> Option<Vec<ErrorSchema>> {
         Some(Vec::new())
+    }
+}
+
+/// Adds the errors of one enum to those of another that includes it. Where both have a code, it is the
+/// outer one's.
+pub fn include_errors(errors: &mut Vec<ErrorSchema>, included: Vec<ErrorSchema>) {
+    for error in included {
+        if !errors.iter().any(|own| own.code == error.code) {
+            errors.push(error);
+        }
     }
 }

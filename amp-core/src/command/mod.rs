@@ -2,6 +2,8 @@
 
 pub(crate) mod amp_list;
 mod arguments;
+#[cfg(feature = "json")]
+pub(crate) mod described;
 mod error;
 pub(crate) mod fields;
 mod ping;
@@ -12,7 +14,7 @@ mod tuples;
 
 pub use arguments::Arguments;
 pub(crate) use arguments::read_arguments;
-pub use error::{CommandError, NoError};
+pub use error::{CommandError, NoError, include_errors};
 pub use ping::Ping;
 pub use reflect::{Reflect, Reflected};
 pub use traits::{Command, OneWay, ProtocolSwitch};

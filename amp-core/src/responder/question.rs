@@ -331,7 +331,7 @@ impl Asked {
     /// Fails with an error that the command declares.
     pub(super) fn fail(&mut self, error: &impl CommandError) {
         let (code, fatal) = (error.code().as_bytes(), error.is_fatal());
-        self.finish(code, &error.to_string(), true, fatal);
+        self.finish(code, &error.describe(), true, fatal);
     }
 
     /// Fails as a responder has.

@@ -66,7 +66,7 @@ pub fn answer_box<C: Command>(response: &C::Response) -> Result<Bytes, EncodeErr
 /// Returns the box of the failure of the call of [`ask_box`].
 pub fn error_box<C: Command>(error: &C::Error) -> Bytes {
     let mut core = Core::<()>::new(CoreLimits::default());
-    core.fail(TAG.as_bytes(), error.code().as_bytes(), &error.to_string());
+    core.fail(TAG.as_bytes(), error.code().as_bytes(), &error.describe());
     core.outgoing().take_bytes().into()
 }
 

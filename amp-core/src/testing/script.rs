@@ -266,7 +266,7 @@ impl<C: Command> Expected<C> {
 
     /// Fails with an error that the command declares.
     pub fn fail(self, error: &C::Error) -> Script {
-        let (code, description) = (error.code().to_owned(), error.to_string());
+        let (code, description) = (error.code().to_owned(), error.describe());
         self.reply(Reply::Fail { code, description })
     }
 

@@ -3,9 +3,9 @@
 use amp_core::{Arguments, Command, CommandError};
 
 #[derive(Command)]
-#[amp(nam = "x", rename_all = "kebab-case")]
+#[amp(nam = "x", rename_fields = "kebab-case")]
 struct Unknown {
-    #[amp(renam = "b", skip, with = "text")]
+    #[amp(renam = "b", omit, with = "text")]
     a: i64,
 }
 

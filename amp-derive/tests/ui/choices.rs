@@ -35,7 +35,7 @@ union Union {
 }
 
 #[derive(Argument)]
-#[amp(rename_all = "lowercase", rename = "x")]
+#[amp(rename_each = "lowercase", rename = "x")]
 enum Attributes {
     #[amp(renam = "a")]
     Unknown,

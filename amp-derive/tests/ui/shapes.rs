@@ -35,7 +35,6 @@ union Failures {
 
 #[derive(Debug, CommandError)]
 enum Errors {
-    Named { description: String },
     Two(String, String),
     NoneAtAll(),
     Nothing {},

@@ -10,7 +10,7 @@ struct NotArguments {
     #[amp(flatten)]
     a: Plain,
     #[amp(flatten)]
-    b: Option<Group>,
+    b: Vec<Group>,
 }
 
 #[derive(Arguments)]
