@@ -50,7 +50,7 @@ pub(crate) struct Options {
 pub(crate) enum Subcommand {
     /// Makes one call, and prints the answer as JSON
     Call(Call),
-    /// Prints what the peer calls, a line of JSON for each call, and answers that it is not handled
+    /// Prints what the peer calls, a line of JSON for each call, and answers by rules, if there are some
     Listen(Listen),
     /// Makes many calls on one connection: lines in, and a line of JSON out for each
     ///
