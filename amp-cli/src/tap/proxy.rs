@@ -26,6 +26,10 @@ use crate::watching::Known;
 /// The pause before accepting is tried again, of which there may be too many.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long lines are gathered before they are written together: whoever reads them takes time of the
+/// processor each time.
+const GATHERED: Duration = Duration::from_millis(20);
+
 /// Where clients come from, and where they go.
 struct Route {
     address: Address,
@@ -52,10 +56,12 @@ pub(super) fn run(options: &Tap) -> Result<ExitCode, Mistake> {
     let hidden = [&options.hidden[..], &profile.hide].concat();
     let known = Known::new(&schemas::load_all(schemas)?, &hidden);
     let ending = Rc::new(Notify::new());
-    let view = Rc::new(RefCell::new(View::new(options, known, ending.clone())?));
+    let waiting = Rc::new(Notify::new());
+    let view = View::new(options, known, ending.clone(), waiting.clone())?;
+    let view = Rc::new(RefCell::new(view));
     let route = Rc::new(Route { address, server, connecting, within });
     let accepting = async {
-        let ended = LocalSet::new().run_until(accept(&route, &view, &ending)).await;
+        let ended = LocalSet::new().run_until(accept(&route, &view, &ending, &waiting)).await;
         ended.map(|()| ExitCode::SUCCESS)
     };
     let ended = running::run(accepting);
@@ -72,6 +78,7 @@ async fn accept(
     route: &Rc<Route>,
     view: &Rc<RefCell<View>>,
     ending: &Notify,
+    waiting: &Notify,
 ) -> Result<(), Failure> {
     let begins = |error| Failure::new(exit::WRONG_USE, format!("cannot begin: {error}"));
     let mut terminated = signal(SignalKind::terminate()).map_err(begins)?;
@@ -95,8 +102,16 @@ async fn accept(
             }
         }
     };
+    let flushing = async {
+        loop {
+            waiting.notified().await;
+            sleep(GATHERED).await;
+            view.borrow_mut().flush();
+        }
+    };
     tokio::select! {
         () = accepting => {}
+        () = flushing => {}
         () = ending.notified() => {}
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}

@@ -27,6 +27,8 @@ pub(super) struct View {
     failed: Option<Mistake>,
     /// Is told of that.
     ending: Rc<Notify>,
+    /// Is told of what waits to be written.
+    waiting: Rc<Notify>,
 }
 
 /// Where what is seen goes.
@@ -106,7 +108,12 @@ impl Sinks {
 }
 
 impl View {
-    pub(super) fn new(options: &Tap, known: Known, ending: Rc<Notify>) -> Result<Self, Mistake> {
+    pub(super) fn new(
+        options: &Tap,
+        known: Known,
+        ending: Rc<Notify>,
+        waiting: Rc<Notify>,
+    ) -> Result<Self, Mistake> {
         let record = options.record.as_deref().map(private_file).transpose()?;
         let capture = options.pcap.as_deref().map(begin_capture).transpose()?;
         let save_to = options.save_descriptors.as_deref().map(existing_folder).transpose()?;
@@ -124,6 +131,7 @@ impl View {
             save_to,
             failed: None,
             ending,
+            waiting,
         })
     }
 
@@ -156,7 +164,7 @@ impl View {
         if let Some(over) = ended {
             self.note(connection, &format!("from here on bytes are passed on unread: {over}"));
         }
-        self.flush();
+        self.waiting.notify_one();
     }
 
     fn descriptor(
@@ -237,7 +245,8 @@ impl View {
         self.failed.take()
     }
 
-    fn flush(&mut self) {
+    /// Writes what waits.
+    pub(super) fn flush(&mut self) {
         let flushed = self.sinks.flush();
         self.done(flushed);
     }
