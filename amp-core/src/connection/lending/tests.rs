@@ -189,6 +189,21 @@ async fn a_driver_that_has_something_to_write_writes() {
 }
 
 #[tokio::test]
+async fn what_the_transport_has_not_taken_is_sent_before_a_lone_call() {
+    let sides = Sides::new();
+    let mut notified = std::pin::pin!(sides.peer.notify_by_name("A", [("a", "b")]));
+    assert!(notified.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    sides.next(|_| Poll::Pending);
+    sides.drive();
+    let _call = call(&sides.peer);
+    assert!(sides.far.sent.lock().unwrap().is_empty(), "the driver is not done");
+    sides.drive();
+    sides.drive();
+    let sent = sides.far.sent.lock().unwrap();
+    assert!(sent.starts_with(b"\0\x08_command\0\x01A\0\x01a") && sent.ends_with(CALL_BEHIND_TAG));
+}
+
+#[tokio::test]
 async fn a_call_that_is_refused_writes_nothing() {
     let sides = Sides::with_limits(Limits { outstanding_calls: 1, ..Limits::default() });
     let _call = call(&sides.peer);
