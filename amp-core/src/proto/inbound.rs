@@ -475,7 +475,8 @@ fn furthest(limits: &Limits) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Body, CoreLimits, Timer};
+    use crate::proto::timers::Timer;
+    use crate::proto::{Body, CoreLimits};
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -159,7 +159,8 @@ impl<W, H: Host> Core<W, H> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Body, CloseReason, CoreLimits, Together};
+    use crate::proto::together::Together;
+    use crate::proto::{Body, CloseReason, CoreLimits};
     use std::sync::Arc;
     use std::time::Duration;
 
