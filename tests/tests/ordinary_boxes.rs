@@ -283,3 +283,70 @@ fn pages_of_rows_are_read() {
     let measured = (0..100_000).map(|n| (n % 3 > 0).then(|| f64::from(n) * 0.125)).collect();
     sent(Numbered(Json(Page::Measured { values: measured })));
 }
+
+/// As editors and dashboards send them: rows of a few letters.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Edit {
+    Line { points: Vec<[i32; 2]> },
+    Texts { texts: Vec<(usize, String)> },
+    Flags { flags: Vec<Flag> },
+    Edges { edges: Vec<Vec<u32>> },
+    Gaps { values: Vec<Option<f64>> },
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Flag {
+    id: u32,
+    ok: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum AnyEdit {
+    Line { points: Vec<[i32; 2]> },
+    Texts { texts: Vec<(usize, String)> },
+    Flags { flags: Vec<Flag> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct FlatEdit<T> {
+    id: u64,
+    #[serde(flatten)]
+    edit: T,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Points {
+    points: Vec<[i32; 2]>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Flags {
+    flags: Vec<Flag>,
+}
+
+#[test]
+fn short_rows_are_read() {
+    let points = |count: i32| (0..count).map(|n| [n % 90 + 10, 20]).collect::<Vec<_>>();
+    let texts = |count| (0..count).map(|n| (n % 90, "x".to_owned())).collect::<Vec<_>>();
+    let flags = |count| (0..count).map(|n| Flag { id: n % 10, ok: true }).collect::<Vec<_>>();
+    for points in [points(1150), points(3000)] {
+        sent(Json(Edit::Line { points: points.clone() }));
+        sent(Json(FlatEdit { id: 1, edit: Points { points: points.clone() } }));
+        sent(Json(AnyEdit::Line { points }));
+    }
+    for texts in [texts(1000), texts(2500)] {
+        sent(Json(Edit::Texts { texts: texts.clone() }));
+        sent(Json(AnyEdit::Texts { texts }));
+    }
+    for flags in [flags(500), flags(1250)] {
+        sent(Json(Edit::Flags { flags: flags.clone() }));
+        sent(Json(FlatEdit { id: 1, edit: Flags { flags: flags.clone() } }));
+        sent(Json(AnyEdit::Flags { flags }));
+    }
+    let edges = (0..2500).map(|n| vec![n; usize::from(n % 4 > 0)]).collect();
+    sent(Json(Edit::Edges { edges }));
+    let values = (0..2500).map(|n| (n % 2 > 0).then(|| f64::from(n))).collect();
+    sent(Json(Edit::Gaps { values }));
+}

@@ -28,12 +28,18 @@ pub(crate) struct Budget {
     left: usize,
     /// How many digits of long integers were read.
     digits: usize,
+    /// How many rows may be read from serde's buffers that are taken for no more than they show.
+    rows: usize,
 }
+
+/// What `rows` are of a box. Honest ones are often short, such as `[10,20]`, and there are few
+/// thousands in a box that is not large.
+const ROWS: usize = 4096;
 
 impl Budget {
     /// The budget of a value outside of any box: what the longest value in a box has.
     pub(crate) fn new(least: usize) -> Self {
-        let mut budget = Self { least, limit: 0, left: 0, digits: 0 };
+        let mut budget = Self { least, limit: 0, left: 0, digits: 0, rows: 0 };
         budget.begin(MAX_VALUE, 0);
         budget
     }
@@ -44,6 +50,7 @@ impl Budget {
         self.limit = len.saturating_mul(PER_BYTE).max(self.least);
         self.left = self.limit.saturating_sub(index);
         self.digits = 0;
+        self.rows = ROWS;
     }
 
     #[inline]
@@ -89,6 +96,18 @@ impl Budget {
     #[cfg(any(feature = "json", feature = "serde"))]
     pub(super) fn set_left(&mut self, left: usize) {
         self.left = left;
+    }
+
+    /// How many rows may be read still that are taken for no more than they show.
+    #[cfg(any(feature = "json", feature = "serde"))]
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Says how many those are.
+    #[cfg(any(feature = "json", feature = "serde"))]
+    pub(super) fn set_rows(&mut self, rows: usize) {
+        self.rows = rows;
     }
 
     /// How much was spent of the box, in bytes.

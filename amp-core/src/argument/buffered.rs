@@ -20,8 +20,10 @@
 //!   untagged, the row takes the place of what it was read from.
 //! - `null`, `[]` and `{}`, where nothing shows that they are small, are taken for twice that: honest
 //!   lists have few of them, and nothing is shorter on the wire.
-//! - The values in a map are rows of twice that too, unless there is a number or a text among them: then it
-//!   is taken for a struct.
+//! - The values in a map are rows of twice that too. But where there is a number or a text among them it
+//!   is taken for a struct, and 32 of them for its fields.
+//! - Of each box 4096 lists and maps that are not empty, or 1024 that are, are taken for no more than they
+//!   are in the buffer: honest ones are short where there are not many.
 
 use std::any::type_name;
 
@@ -34,6 +36,10 @@ const FRAMES: usize = 4;
 /// How many times as much stack as the type has bytes one level takes at most: without optimisation it
 /// is some 20 times as much.
 const SIZES: usize = if cfg!(debug_assertions) { 24 } else { 8 };
+
+/// In how many entries of a map one may be small and others not, since it is a struct: also where that
+/// has what is left over in a map of its own.
+pub(super) const FIELDS: usize = 32;
 
 /// How many bytes a value in a buffer has.
 const CONTENT: usize = 4 * size_of::<usize>();
@@ -54,20 +60,10 @@ pub(super) struct Buffered {
     pub(super) level: usize,
     /// How many bytes the type has that is read from the buffer.
     size: usize,
-    kind: Kind,
+    /// Whether any value may be of that type, each of which may be tried: what is read stays meanwhile.
+    untagged: bool,
     /// Whether it is known to be a buffer of serde's, which is gone once the type was read from it.
     pub(super) is_of_serde: bool,
-}
-
-/// What is read from a buffer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Any of several types, each of which may be tried: it is read and stays.
-    Untagged,
-    /// What has a tag, of which nothing else is tried: what was read is gone.
-    Tagged,
-    /// A value of a field that is not known yet. It may be read in both ways.
-    Flattened,
 }
 
 impl Buffered {
@@ -78,12 +74,9 @@ impl Buffered {
         let is_of_serde = name.contains(NAME);
         // Beside the values there is the tag, which has no length where there is one only.
         let is_tagged = size_of::<V>() > CONTENT || is_of_serde && name.starts_with('(');
-        let kind = match () {
-            () if is_tagged => Kind::Tagged,
-            () if size <= CONTENT => Kind::Flattened,
-            () => Kind::Untagged,
-        };
-        Self { level: 0, size, kind, is_of_serde }
+        // A field that is flattened is asked for as what is in the buffer, and goes from there.
+        let untagged = !is_tagged && size > CONTENT;
+        Self { level: 0, size, untagged, is_of_serde }
     }
 
     /// How deep lists and maps may be nested in a buffer that is about to be filled, when the stack was
@@ -95,17 +88,6 @@ impl Buffered {
         left / frames.max(self.size.saturating_mul(SIZES)).max(1)
     }
 
-    /// How many bytes the copies have that are there at a time of what is in the outermost list or
-    /// map: types inside of it may be untagged, and copy what they contain.
-    pub(super) fn copies(self, outermost: Size) -> usize {
-        match self.kind {
-            Kind::Untagged => outermost.copies,
-            // The first of them gets what was read.
-            Kind::Tagged => outermost.deeper_copies,
-            Kind::Flattened => outermost.own.saturating_add(outermost.copies),
-        }
-    }
-
     /// How many bytes what is made of a map has, beside its entries.
     pub(super) fn made_of_map(self) -> usize {
         self.size.max(STRUCT)
@@ -114,17 +96,19 @@ impl Buffered {
     /// How many bytes what is made of the last of `len` entries has, each of which has so many in the
     /// buffer.
     pub(super) fn made_of_entry(self, len: usize, entry: usize) -> usize {
-        match self.kind {
-            Kind::Untagged => entry.saturating_add(self.size / 8),
+        if self.untagged {
+            entry.saturating_add(self.size / 8)
+        } else if len.saturating_mul(entry) <= self.made_of_map() {
             // They are fields of what is made of the map, or it is a map, and no struct.
-            _ if len.saturating_mul(entry) <= self.made_of_map() => 0,
-            _ => entry,
+            0
+        } else {
+            entry
         }
     }
 
     /// How many bytes what is made of an element has that has so many in the buffer.
     pub(super) fn made_of_element(self, element: usize) -> usize {
-        if self.kind == Kind::Untagged { self.size } else { element }
+        if self.untagged { self.size } else { element }
     }
 
     /// How many bytes a row has beside what is counted of it otherwise.
@@ -136,8 +120,7 @@ impl Buffered {
             Seen::List => of_any,
             Seen::Map => of_any - STRUCT,
         };
-        // Where it may stay, it was counted twice.
-        if self.kind == Kind::Untagged { row } else { row.saturating_sub(size.own) }
+        if self.untagged { row } else { row.saturating_sub(size.own) }
     }
 }
 
@@ -181,14 +164,20 @@ impl Seen {
     }
 }
 
+/// What rows count as of those that a box may have for nothing.
+pub(super) fn weight(seen: Seen) -> usize {
+    if seen == Seen::Nothing { 4 } else { 1 }
+}
+
 /// How many bytes what was read into a buffer has, with all that is in it.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Size {
     pub(super) own: usize,
     /// What the copies have that there may be at a time of what is in it.
     copies: usize,
-    /// The same, of what is in each of these.
-    deeper_copies: usize,
+    /// The same, of what is in each of these: types inside of the outermost list or map may be untagged,
+    /// and copy what they contain, but one that is all there is does not.
+    pub(super) deeper_copies: usize,
 }
 
 impl Size {

@@ -32,12 +32,15 @@ use crate::stack;
 /// by what is in it: a number or a text takes what it takes there, unless the buffered type itself is
 /// untagged and larger; a list of fractions such as `[1.5,2.5]` is one of numbers; any other list and each
 /// map is a row of 512 bytes; and `null`, `[]` and `{}` are rows of 1024 bytes, unless a number or a text
-/// beside them shows that they are small. Such a row has to have some 50 bytes of text, or the box is
-/// small, for the default limits. What the estimate does not see is a type of more than that inside of
-/// such a type, and one that takes more memory than its text shows: an enum that is large and may be
-/// `"Empty"`, or an untagged one that may be `0`; a `Box` of any of these; and a struct with
-/// `#[serde(default)]` whose first field is a fraction, as a list. Do not read those from
-/// peers that may be anybody.
+/// beside them shows that they are small. Of each box 4096 rows are taken for no more than they show, and
+/// 1024 of those that show nothing. So boxes of some ten kilobytes are read whatever is in them, and in
+/// larger ones a row has to have some 50 bytes of text for the default limits.
+///
+/// What the estimate does not see is a type of more than that inside of such a type, and one that takes
+/// more memory than its text shows: an enum that is large and may be `"Empty"`, or an untagged one
+/// that may be `0`; a `Box` of any of these; a struct with `#[serde(default)]` whose first field is a
+/// fraction, as a list; and a map of large rows that is flattened into a struct in a list. Do not read
+/// those from peers that may be anybody.
 ///
 /// Such a type is read less deep where it is large: 1 MiB of stack is divided by what a
 /// level may take, which without optimisation is 24 times the type's length.

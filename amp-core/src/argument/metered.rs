@@ -14,7 +14,7 @@ use serde::de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Varian
 
 use super::DecodeError;
 use super::budget::{Budget, table_size, tree_size};
-use super::buffered::{Buffered, Seen, Size, is_content, is_read_once};
+use super::buffered::{Buffered, FIELDS, Seen, Size, is_content, is_read_once, weight};
 use super::collection::Holds;
 use super::proto::TooDeep;
 use crate::stack;
@@ -32,6 +32,8 @@ pub(crate) struct Meter {
     buffer: Cell<&'static str>,
     /// What the last value is that was read into a buffer.
     seen: Cell<(Seen, Size)>,
+    /// How many rows may be read still that are taken for no more than they show.
+    rows: Cell<usize>,
     refused: Cell<Option<Refused>>,
 }
 
@@ -54,6 +56,7 @@ impl Meter {
             buffers: Cell::new(0),
             buffer: Cell::new(""),
             seen: Cell::default(),
+            rows: Cell::new(budget.rows()),
             refused: Cell::new(None),
         }
     }
@@ -66,6 +69,7 @@ impl Meter {
         budget: &mut Budget,
     ) -> Result<Result<T, E>, DecodeError> {
         budget.set_left(self.left.get());
+        budget.set_rows(self.rows.get());
         match (read, self.refused.get()) {
             (Err(_), Some(Refused::Memory)) => Err(budget.refuse()),
             (Err(_), Some(Refused::Levels)) => Err(TooDeep::Levels.into()),
@@ -390,8 +394,11 @@ struct InBuffer {
     copies: usize,
     /// Whether one of them has shown that all are small.
     are_small: bool,
-    /// What was spent on rows, unless they are small.
+    /// How many may be rows, what was spent on them unless they are small, and what they count as that
+    /// were for nothing.
     rows: usize,
+    spent: usize,
+    free: usize,
 }
 
 impl<'m, A> MeteredElements<'m, A> {
@@ -431,19 +438,28 @@ impl<'m, A> MeteredElements<'m, A> {
 
     /// What was read into a buffer may be made into a row of a list, or of a map.
     fn add_row<E: Error>(&mut self, buffered: Buffered, is_in_map: bool) -> Result<(), E> {
-        let meter = self.inner.meter;
+        let (meter, known) = (self.inner.meter, &mut self.buffer);
         let (seen, size) = meter.seen.get();
-        if seen.is_small() {
-            self.buffer.are_small = true;
-            meter.give_back(std::mem::take(&mut self.buffer.rows));
-        }
+        known.are_small |= seen.is_small();
         let row = buffered.made_of_row(seen, size, is_in_map);
+        known.rows += usize::from(row > 0);
         // A row that is large has no place among small ones, but in a struct or a tuple.
-        if !self.buffer.are_small {
-            meter.spend(row)?;
-            self.buffer.rows += row;
+        if known.are_small && !(is_in_map && known.rows > FIELDS) {
+            meter.give_back(std::mem::take(&mut known.spent));
+            meter.rows.set(meter.rows.get() + std::mem::take(&mut known.free));
+            return Ok(());
         }
-        Ok(())
+        if row == 0 {
+            return Ok(());
+        }
+        let weight = weight(seen);
+        if let Some(rows) = meter.rows.get().checked_sub(weight) {
+            meter.rows.set(rows);
+            known.free += weight;
+            return Ok(());
+        }
+        known.spent += row;
+        meter.spend(row)
     }
 
     /// There is one more of so many bytes in a buffer, which is a list in any case.
@@ -456,10 +472,9 @@ impl<'m, A> MeteredElements<'m, A> {
         size.add(inner);
         let mut spent = self.size - before;
         if buffered.level == 1 {
-            let copies = buffered.copies(*size);
-            let more = copies - self.buffer.copies;
+            let more = size.deeper_copies - self.buffer.copies;
             meter.spend(more)?;
-            self.buffer.copies = copies;
+            self.buffer.copies = size.deeper_copies;
             spent += more;
         }
         meter.note(buffered, spent);
