@@ -15,6 +15,19 @@ pub(crate) struct Hints {
     argument: BTreeMap<String, ArgumentHint>,
     /// Classes of commands.
     command: BTreeMap<String, CommandHint>,
+    /// What Rust is to be of a schema.
+    #[serde(skip_serializing)]
+    pub(crate) rust: RustHints,
+}
+
+/// What a type of Rust is called, and how wide an integer is.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RustHints {
+    /// By the key of an argument, or by its place: `Sum.a`, `Line.points.x`.
+    pub(crate) integers: BTreeMap<String, String>,
+    /// By their places: `Sum`, `Sum.response`, `Divide.errors`, `Line.points`.
+    pub(crate) names: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -47,5 +60,37 @@ impl Hints {
         let text = fs::read_to_string(path)
             .map_err(|error| Mistake::new(format!("cannot read the hints {shown}: {error}")))?;
         toml::from_str(&text).map_err(|error| Mistake::new(format!("{shown}: {error}")))
+    }
+
+    /// Adds to the file those of these names that it has not, in its table `[rust.names]`.
+    pub(crate) fn keep_names(
+        &self,
+        path: &Path,
+        names: &BTreeMap<String, String>,
+    ) -> Result<(), Mistake> {
+        let known = &self.rust.names;
+        let new = names.iter().filter(|(place, _)| !known.contains_key(*place));
+        let lines: String = new.map(|(place, name)| format!("{place:?} = {name:?}\n")).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let shown = path.display();
+        let written =
+            fs::read_to_string(path).and_then(|text| fs::write(path, with_names(&text, &lines)));
+        written.map_err(|error| Mistake::new(format!("cannot write the hints {shown}: {error}")))
+    }
+}
+
+/// A file of hints with more lines in its table of names. All else stays as its author wrote it.
+fn with_names(text: &str, lines: &str) -> String {
+    const TABLE: &str = "[rust.names]\n";
+    let is_at_start = |at: &usize| *at == 0 || text[..*at].ends_with('\n');
+    match text.find(TABLE).filter(is_at_start) {
+        Some(at) => {
+            let (before, after) = text.split_at(at + TABLE.len());
+            format!("{before}{lines}{after}")
+        }
+        None if text.is_empty() => format!("{TABLE}{lines}"),
+        None => format!("{}\n\n{TABLE}{lines}", text.trim_end()),
     }
 }

@@ -14,6 +14,7 @@ mod describe;
 mod duration;
 mod exit;
 mod files;
+mod generate;
 mod hints;
 mod import;
 mod line;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Subcommand::Listen(options) => listen::listen(&options),
         Subcommand::Describe(options) => describe::describe(&options, &mut out),
         Subcommand::Check(options) => check::check(&options, &mut out),
+        Subcommand::Generate(options) => generate::generate(&options, &mut out),
         Subcommand::Import(options) => import::import(&options, &mut out),
         Subcommand::Tap(options) => tap::tap(&options),
         Subcommand::Replay(options) => replay::replay(&options),

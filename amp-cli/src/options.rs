@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::connecting::Connecting;
 use crate::duration::duration;
+use crate::generate::Generate;
 use crate::import::Import;
 use crate::output::Output;
 use crate::peering::Peering;
@@ -88,6 +89,8 @@ pub(crate) enum Subcommand {
     Describe(Describe),
     /// Tells which changes of a schema break peers that know it as it was
     Check(Check),
+    /// Prints code, or a document, that is made of a schema
+    Generate(Generate),
     /// Prints the schema of commands that are in another language
     Import(Import),
     /// Stands between clients and a server, and shows what they say to each other

@@ -289,7 +289,8 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
 ///
 /// The codes `UNKNOWN` and `UNHANDLED` are AMP's own, for failures that nobody declares and for calls that
 /// nothing responds to. A variant of such a name needs a `code`; where it is one of them, because a
-/// command of Twisted's declares it, what AMP itself answers so is that variant for the caller.
+/// command of Twisted's declares it, what AMP itself answers so is that variant for the caller. A caller
+/// in Twisted has an `UnhandledCommand` of the second all the same.
 ///
 /// [`CommandError`]: ../amp_core/trait.CommandError.html
 #[proc_macro_derive(CommandError, attributes(amp))]

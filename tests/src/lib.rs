@@ -10,6 +10,8 @@ mod process;
 mod python;
 pub mod responders;
 pub mod starvation;
+/// What `ampctl generate rust` makes of `python/trade.schema`.
+pub mod trade;
 pub mod workload;
 
 pub use amp_probe::{Address, DEADLINE, RawClient, Transport, UnknownAddress, conversations};

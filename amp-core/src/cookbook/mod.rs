@@ -2,6 +2,7 @@
 //!
 //! | to | see |
 //! |---|---|
+//! | move a service from Twisted, step by step | [`from_twisted`] |
 //! | send a list over 64 KiB, or any other large value | [`large_values`] |
 //! | send a large file | [`large_files`] |
 //! | send events, and be held back by those who cannot keep up | [`events`] |
@@ -29,6 +30,7 @@ pub mod deadlines;
 #[cfg(feature = "tls")]
 pub mod encryption;
 pub mod events;
+pub mod from_twisted;
 pub mod large_files;
 pub mod large_values;
 #[cfg(feature = "login")]

@@ -9,6 +9,7 @@
 //! | [`Golden`] | a file with the exact bytes of calls, answers and failures |
 //! | [`ask_box`], [`answer_box`], [`error_box`] | those bytes; [`read_ask_box`] and [`read_answer_box`] read them |
 //! | [`check_transport`], [`check_attachments`] | what a connection relies on in a transport |
+//! | [`PrintedRecord`] | a file that a program prints, such as generated code, and a test that fails when it is stale |
 //! | [`SchemaRecord`] | a file that says what the commands look like on the wire, and a test that fails when a change would break peers |
 
 #[cfg(feature = "tokio")]
@@ -19,6 +20,7 @@ mod call;
 mod golden;
 #[cfg(feature = "tokio")]
 mod pair;
+mod printed_record;
 mod record;
 mod schema_record;
 #[cfg(feature = "tokio")]
@@ -34,6 +36,7 @@ pub use call::{call_by_name, call_remote, notify};
 pub use golden::Golden;
 #[cfg(feature = "tokio")]
 pub use pair::pair;
+pub use printed_record::PrintedRecord;
 pub use schema_record::SchemaRecord;
 #[cfg(feature = "tokio")]
 pub use script::{Expected, Running, Script};

@@ -93,6 +93,45 @@ impl SchemaRecord {
         self
     }
 
+    /// Adds the commands of a schema, such as that of code which `ampctl generate rust` has written.
+    ///
+    /// # Panics
+    ///
+    /// When another command of one of their names is there.
+    #[track_caller]
+    pub fn schema(mut self, schema: Schema) -> Self {
+        if let Err(name) = self.schema.merge(schema) {
+            panic!("two different commands are named {name:?}");
+        }
+        self
+    }
+
+    /// Compares the commands with a file that somebody else writes, in both directions: one that `ampctl
+    /// import python` has printed, of the other side's classes. Nothing is written.
+    ///
+    /// # Panics
+    ///
+    /// When the file and the commands are not the same on the wire, and when the file cannot be read or
+    /// understood.
+    #[track_caller]
+    pub fn agree(self) {
+        if let Err(error) = self.same() {
+            panic!("{error}");
+        }
+    }
+
+    fn same(&self) -> Result<(), String> {
+        let shown = self.path.display();
+        let text = record::read(&self.path)?.ok_or_else(|| format!("there is no {shown}"))?;
+        let other = text.parse::<Schema>().map_err(|error| format!("{shown}: {error}"))?;
+        let changes = self.schema.changes_since(&other);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<_> = changes.iter().map(|change| format!("\n  {change}")).collect();
+        Err(format!("the commands are not those of {shown}:{}", lines.concat()))
+    }
+
     /// Compares the commands with the file, or writes it, and returns the additions that are not in
     /// it.
     ///
@@ -189,6 +228,24 @@ mod tests {
         }
         assert_eq!(compare("command B", Record::All), Ok(vec![]));
         assert_eq!(compare("command B", Record::Nothing), Ok(vec![]));
+    }
+
+    #[test]
+    fn both_sides_agree_or_say_where_they_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("python.schema");
+        let same = |commands: &str| of(commands, path.clone()).same();
+        assert_eq!(same("command A"), Err(format!("there is no {}", path.display())));
+        fs::write(&path, "# From Python.\n\n#: Does it.\ncommand A\n  errors\n    E\n").unwrap();
+        assert_eq!(same("command A\n  errors\n    E"), Ok(()));
+        // What passes where a version follows another is a difference here.
+        let expected = format!(
+            "the commands are not those of {}:\n  command A, error F: it is new; to older peers it is \
+             one that is not declared\n  command B: it is new",
+            path.display()
+        );
+        assert_eq!(same("command A\n  errors\n    E\n    F\n\ncommand B"), Err(expected));
+        assert!(same("command B").unwrap_err().contains("command A: it is gone"));
     }
 
     #[test]

@@ -1,0 +1,142 @@
+//! Commands as a reference to read.
+
+use amp_core::schema::{BoxSchema, CommandSchema, Inner, Presence, Schema, WireType};
+
+pub(super) fn write(schema: &Schema, title: &str) -> String {
+    let mut lines = vec![format!("# {}", cell(title)), String::new()];
+    lines.push("| Command | Arguments | Answer | Errors |".to_owned());
+    lines.push("|---|---|---|---|".to_owned());
+    for (name, command) in schema.commands() {
+        let answer = match command {
+            CommandSchema { requires_answer: false, .. } => "none: one-way".to_owned(),
+            CommandSchema { is_switch: true, .. } => "another protocol".to_owned(),
+            _ => keys(&command.response),
+        };
+        let errors = match command.errors.as_deref() {
+            None => "not known".to_owned(),
+            Some(errors) => {
+                let codes: Vec<_> = errors.iter().map(|error| code(&error.code)).collect();
+                codes.join(", ")
+            }
+        };
+        let row = [link(name), keys(&command.arguments), answer, errors];
+        lines.push(format!("| {} |", row.map(or_dash).join(" | ")));
+    }
+    for (name, command) in schema.commands() {
+        lines.extend([String::new(), format!("## {}", cell(name)), String::new()]);
+        lines.extend(describe(command));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn describe(command: &CommandSchema) -> Vec<String> {
+    let mut parts = Vec::new();
+    parts.extend((!command.docs.is_empty()).then(|| command.docs.clone()));
+    let mut notes = Vec::new();
+    if !command.requires_answer {
+        notes.push("It is never answered.");
+    }
+    if command.is_switch {
+        notes.push("Once it is answered, both sides speak another protocol.");
+    }
+    if command.is_idempotent {
+        notes.push("It may be sent again.");
+    }
+    if !notes.is_empty() {
+        parts.push(notes.join(" "));
+    }
+    for (title, schema) in [("Arguments", &command.arguments), ("Answer", &command.response)] {
+        let mut rows = Vec::new();
+        add_rows(schema, 0, &command.secrets, &mut rows);
+        if !rows.is_empty() {
+            let strict = if schema.strict { ", and no others" } else { "" };
+            let head = "| Key | Type | |\n|---|---|---|";
+            parts.push(format!("**{title}**{strict}\n\n{head}\n{}", rows.join("\n")));
+        }
+    }
+    match command.errors.as_deref() {
+        None => parts.push("Its errors are not known.".to_owned()),
+        Some([]) => {}
+        Some(errors) => {
+            let rows: Vec<_> = errors
+                .iter()
+                .map(|error| {
+                    let fatal = if error.fatal { ", and the connection is closed" } else { "" };
+                    let exception = error.exception.as_deref().map(code).unwrap_or_default();
+                    let docs = cell(error.docs.lines().next().unwrap_or_default());
+                    format!("| {}{fatal} | {exception} | {docs} |", code(&error.code))
+                })
+                .collect();
+            let head = "| Code | In Python | |\n|---|---|---|";
+            parts.push(format!("**Errors**\n\n{head}\n{}", rows.join("\n")));
+        }
+    }
+    if parts.is_empty() {
+        parts.push("It has no arguments and an empty answer.".to_owned());
+    }
+    vec![parts.join("\n\n")]
+}
+
+fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec<String>) {
+    for argument in &schema.arguments {
+        let mut notes = Vec::new();
+        match argument.presence {
+            Presence::Required => {}
+            Presence::Optional => notes.push("optional".to_owned()),
+            Presence::Defaulted => notes.push("has a default".to_owned()),
+        }
+        if depth == 0 && secrets.contains(&argument.name) {
+            notes.push("secret".to_owned());
+        }
+        notes.extend((!argument.docs.is_empty()).then(|| cell(&argument.docs)));
+        let indent = "&nbsp;&nbsp;".repeat(depth);
+        let ty = code(&argument.wire_type.to_string());
+        rows.push(format!("| {indent}{} | {ty} | {} |", code(&argument.name), notes.join("; ")));
+        if let Some(inner) = box_in(&argument.wire_type) {
+            add_rows(inner, depth + 1, secrets, rows);
+        }
+    }
+    for path in &schema.unknown {
+        rows.push(format!("| others | | only known as {} |", code(path)));
+    }
+}
+
+/// The box that a value is made of.
+fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
+    match wire_type {
+        WireType::Of(_, inner) => box_in(inner),
+        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
+        _ => None,
+    }
+}
+
+fn keys(schema: &BoxSchema) -> String {
+    let key = |argument: &amp_core::schema::ArgumentSchema| {
+        let optional = if argument.presence == Presence::Required { "" } else { "?" };
+        format!("{}{optional}", code(&argument.name))
+    };
+    schema.arguments.iter().map(key).collect::<Vec<_>>().join(", ")
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
+}
+
+/// A link to what a heading is called by those who show Markdown.
+fn link(name: &str) -> String {
+    let anchor: String = name
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '))
+        .map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() })
+        .collect();
+    format!("[{}](#{anchor})", cell(name))
+}
+
+fn code(text: &str) -> String {
+    format!("`{}`", text.replace('`', "'").replace('|', "\\|").replace('\n', " "))
+}
+
+/// Text in a table, or in a heading.
+fn cell(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('|', "\\|").replace('<', "\\<").replace('\n', " ")
+}

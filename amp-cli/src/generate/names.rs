@@ -1,0 +1,153 @@
+//! Names of one language, made of those that are on the wire.
+
+/// Words that Rust keeps for itself, but for those that cannot be raw.
+const KEYWORDS: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let",
+    "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return",
+    "static", "struct", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use",
+    "virtual", "where", "while", "yield",
+];
+const NOT_RAW: &[&str] = &["self", "super", "crate"];
+
+/// The words of a name: `["get", "HTTP", "Page"]` of `get_HTTPPage`.
+pub(super) fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let letters: Vec<char> = name.chars().collect();
+    for (at, &letter) in letters.iter().enumerate() {
+        if !letter.is_ascii_alphanumeric() {
+            words.push(String::new());
+            continue;
+        }
+        let before = at.checked_sub(1).map_or('_', |at| letters[at]);
+        let next = letters.get(at + 1).copied().unwrap_or('_');
+        let begins = before.is_ascii_lowercase() || before.is_ascii_digit();
+        let ends_acronym = before.is_ascii_uppercase() && next.is_ascii_lowercase();
+        if letter.is_ascii_uppercase() && (begins || ends_acronym) {
+            words.push(String::new());
+        }
+        words.last_mut().expect("there is one").push(letter);
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// A name of a type: `ListStock` of `list-stock`, and `HttpPage` of `HTTP_PAGE`.
+pub(super) fn pascal(name: &str) -> String {
+    let words = words(name);
+    let capital = |word: &String| {
+        let (first, rest) = word.split_at(1);
+        let all_upper = word.chars().all(|letter| !letter.is_ascii_lowercase());
+        let rest = if all_upper { rest.to_ascii_lowercase() } else { rest.to_owned() };
+        first.to_ascii_uppercase() + &rest
+    };
+    after_a_letter(words.iter().map(capital).collect(), "N")
+}
+
+/// A name of a field, before Rust's keywords are made raw.
+fn snake(name: &str) -> String {
+    let lower: Vec<_> = words(name).iter().map(|word| word.to_ascii_lowercase()).collect();
+    after_a_letter(lower.join("_"), "key_")
+}
+
+/// Names cannot begin with a digit, nor be nothing.
+fn after_a_letter(name: String, letter: &str) -> String {
+    match name.chars().next() {
+        Some(first) if first.is_ascii_alphabetic() => name,
+        _ => format!("{letter}{name}"),
+    }
+}
+
+/// The field of a key, and whether it has to be renamed.
+pub(super) fn field(key: &str) -> (String, bool) {
+    let name = snake(key);
+    if NOT_RAW.contains(&name.as_str()) {
+        (format!("{name}_"), true)
+    } else if KEYWORDS.contains(&name.as_str()) {
+        (format!("r#{name}"), name != key)
+    } else {
+        let renamed = name != key;
+        (name, renamed)
+    }
+}
+
+/// A name of a function.
+pub(super) fn function(name: &str) -> String {
+    field(name).0
+}
+
+/// Whether the derive gives a variant of this name the error code that it was made of.
+pub(super) fn is_code_of_its_name(code: &str) -> bool {
+    code.split('_').all(|word| {
+        let mut letters = word.chars();
+        let mut upper = || letters.next().is_some_and(|letter| letter.is_ascii_uppercase());
+        upper()
+            && upper()
+            && letters.all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit())
+    })
+}
+
+/// The name of one of these: `Lease` of `Leases`.
+pub(super) fn singular(name: &str) -> String {
+    for (end, instead) in [("ies", "y"), ("sses", "ss"), ("ss", "ss"), ("s", "")] {
+        if let Some(start) = name.strip_suffix(end) {
+            return format!("{start}{instead}");
+        }
+    }
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_types_are_words_with_capitals() {
+        for (name, expected) in [
+            ("Sum", "Sum"),
+            ("list-stock", "ListStock"),
+            ("GetDNSServer", "GetDnsServer"),
+            ("ZERO_DIVISION", "ZeroDivision"),
+            ("_Hidden", "Hidden"),
+            ("2fa", "N2fa"),
+            ("é", "N"),
+        ] {
+            assert_eq!(pascal(name), expected);
+        }
+    }
+
+    #[test]
+    fn names_of_fields_are_never_keywords() {
+        for (key, name, renamed) in [
+            ("left", "left", false),
+            ("left-hand", "left_hand", true),
+            ("leftHand", "left_hand", true),
+            ("class", "class", false),
+            ("type", "r#type", false),
+            ("Type", "r#type", true),
+            ("self", "self_", true),
+            ("0", "key_0", true),
+            ("_route", "route", true),
+            ("", "key_", true),
+        ] {
+            assert_eq!(field(key), (name.to_owned(), renamed));
+        }
+    }
+
+    #[test]
+    fn codes_that_are_words_need_no_other_name() {
+        for code in ["ZERO_DIVISION", "FIRE", "IPV6_ONLY"] {
+            assert!(is_code_of_its_name(code), "{code}");
+        }
+        for code in ["A_B", "ERR_404", "fire", "", "A__B", "NOT-FOUND", "X1_YZ"] {
+            assert!(!is_code_of_its_name(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn lists_are_named_for_one() {
+        for (many, one) in [("Leases", "Lease"), ("Policies", "Policy"), ("Mess", "Mess")] {
+            assert_eq!(singular(many), one);
+        }
+    }
+}

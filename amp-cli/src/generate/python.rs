@@ -1,0 +1,404 @@
+//! Commands as classes of Python.
+
+use amp_core::schema::{BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use super::names::pascal;
+
+/// Words that Python keeps for itself, and names that the file has for others.
+const TAKEN: &[&str] = &[
+    "ALL", "False", "None", "True", "and", "amp", "as", "assert", "async", "await", "break",
+    "class", "continue", "def", "del", "elif", "else", "except", "finally", "for", "from",
+    "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise",
+    "return", "try", "while", "with", "yield",
+];
+/// Exceptions that Python has.
+const BUILT_IN: &[&str] = &[
+    "ArithmeticError",
+    "AssertionError",
+    "AttributeError",
+    "BaseException",
+    "BlockingIOError",
+    "BrokenPipeError",
+    "BufferError",
+    "ChildProcessError",
+    "ConnectionAbortedError",
+    "ConnectionError",
+    "ConnectionRefusedError",
+    "ConnectionResetError",
+    "EOFError",
+    "Exception",
+    "FileExistsError",
+    "FileNotFoundError",
+    "FloatingPointError",
+    "IOError",
+    "ImportError",
+    "IndexError",
+    "InterruptedError",
+    "IsADirectoryError",
+    "KeyError",
+    "LookupError",
+    "MemoryError",
+    "ModuleNotFoundError",
+    "NameError",
+    "NotADirectoryError",
+    "NotImplementedError",
+    "OSError",
+    "OverflowError",
+    "PermissionError",
+    "ProcessLookupError",
+    "RecursionError",
+    "RuntimeError",
+    "StopIteration",
+    "SystemError",
+    "TimeoutError",
+    "TypeError",
+    "UnicodeDecodeError",
+    "UnicodeEncodeError",
+    "UnicodeError",
+    "ValueError",
+    "ZeroDivisionError",
+];
+/// Types that are arguments of Twisted's by the same name.
+const TWISTED: &[&str] = &[
+    "Boolean",
+    "DateTime",
+    "Decimal",
+    "Descriptor",
+    "Float",
+    "Integer",
+    "Path",
+    "String",
+    "Unicode",
+];
+
+/// What was written, and what somebody has to write by hand.
+pub(super) struct Written {
+    pub(super) text: String,
+    pub(super) by_hand: BTreeMap<String, WireType>,
+}
+
+pub(super) fn write(schema: &Schema, header: &str, by_hand_module: &str) -> Written {
+    let mut writer = Writer::default();
+    writer.taken.extend(TAKEN.iter().map(|&name| name.to_owned()));
+    // Commands have their names before anything else has one.
+    let commands: Vec<_> = schema
+        .commands()
+        .filter(|(name, _)| *name != "StartTLS")
+        .map(|(name, command)| {
+            let is_name = !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && !name.starts_with(|c: char| c.is_ascii_digit());
+            let wanted = if is_name { name.to_owned() } else { pascal(name) };
+            (name, command, writer.unique(&wanted))
+        })
+        .collect();
+    for (name, command, class) in &commands {
+        writer.command(name, command, class);
+    }
+    let mut head = format!("{header}\n\nfrom twisted.protocols import amp\n");
+    let mut imports = Vec::new();
+    if !writer.arguments.is_empty() {
+        let names: Vec<_> = writer.arguments.iter().copied().collect();
+        imports.push(format!("from amp_arguments import {}", names.join(", ")));
+    }
+    if !writer.by_hand.is_empty() {
+        let names: Vec<_> = writer.by_hand.keys().map(|name| &**name).collect();
+        imports.push(format!("from {by_hand_module} import {}", names.join(", ")));
+    }
+    for line in imports {
+        let _ = write!(head, "\n{line}\n");
+    }
+    let mut text = head;
+    for item in &writer.items {
+        let _ = write!(text, "\n\n{item}\n");
+    }
+    let names: Vec<_> = commands.iter().map(|(_, _, class)| format!("    {class},\n")).collect();
+    let _ = write!(text, "\n\nALL = [\n{}]\n", names.concat());
+    Written { text, by_hand: writer.by_hand }
+}
+
+/// A module with the arguments that are to be written by hand: bytes, until somebody makes more of them.
+pub(super) fn by_hand(by_hand: &BTreeMap<String, WireType>) -> String {
+    let mut text =
+        "# Arguments that are known by their names only. This file is written once: it is yours.\n\
+                    \nfrom twisted.protocols import amp\n"
+            .to_owned();
+    for (name, wire_type) in by_hand {
+        let _ = write!(
+            text,
+            "\n\nclass {name}(amp.String):\n    wire_form = {}\n",
+            string(&wire_type.to_string())
+        );
+    }
+    text
+}
+
+#[derive(Default)]
+struct Writer {
+    items: Vec<String>,
+    taken: BTreeSet<String>,
+    /// Those of the package amp-arguments.
+    arguments: BTreeSet<&'static str>,
+    by_hand: BTreeMap<String, WireType>,
+    /// The names of lists of arguments, by what is in them.
+    lists: BTreeMap<String, String>,
+    /// The names of exceptions that have a class.
+    exceptions: BTreeSet<String>,
+    /// The names of the lists around what is being written, where they have one.
+    around: Vec<Option<String>>,
+}
+
+impl Writer {
+    fn unique(&mut self, wanted: &str) -> String {
+        let numbered = (2..).map(|number| format!("{wanted}{number}"));
+        let name = std::iter::once(wanted.to_owned())
+            .chain(numbered)
+            .find(|name| !self.taken.contains(name))
+            .expect("there are many numbers");
+        self.taken.insert(name.clone());
+        name
+    }
+
+    fn command(&mut self, name: &str, command: &CommandSchema, class: &str) {
+        let mut sections = Vec::new();
+        sections.extend((!command.docs.is_empty()).then(|| docstring(&command.docs)));
+        if class != name {
+            sections.push(format!("    commandName = {}", bytes(name)));
+        }
+        for (title, schema) in [("arguments", &command.arguments), ("response", &command.response)]
+        {
+            self.around.push(None);
+            let hint = format!("{class}_{title}");
+            let rows = self.rows(schema, &hint, "        ");
+            self.around.pop();
+            if !rows.is_empty() {
+                sections.push(format!("    {title} = [\n{rows}    ]"));
+            }
+        }
+        // Without what they are it is as if there were none.
+        let errors = command.errors.as_deref().unwrap_or_default();
+        for (title, fatal) in [("errors", false), ("fatalErrors", true)] {
+            let mut rows = String::new();
+            for error in errors.iter().filter(|error| error.fatal == fatal) {
+                let exception = self.exception(error);
+                let _ = writeln!(rows, "        {exception}: {},", bytes(&error.code));
+            }
+            if !rows.is_empty() {
+                sections.push(format!("    {title} = {{\n{rows}    }}"));
+            }
+        }
+        if !command.requires_answer {
+            sections.push("    requiresAnswer = False".to_owned());
+        }
+        if sections.is_empty() {
+            sections.push("    pass".to_owned());
+        }
+        let base = if command.is_switch { "ProtocolSwitchCommand" } else { "Command" };
+        self.items.push(format!("class {class}(amp.{base}):\n{}", sections.join("\n")));
+    }
+
+    /// The class of an error, which is written before what raises it.
+    fn exception(&mut self, error: &ErrorSchema) -> String {
+        let name = error.exception.clone().unwrap_or_else(|| pascal(&error.code.to_lowercase()));
+        if BUILT_IN.contains(&&*name) || self.exceptions.contains(&name) {
+            return name;
+        }
+        // A name with a module, or one that is a command's too.
+        let class = pascal_if_no_name(&name);
+        let class = self.unique(&class);
+        if class == name {
+            self.exceptions.insert(name);
+        }
+        let docs =
+            if error.docs.is_empty() { "    pass".to_owned() } else { docstring(&error.docs) };
+        self.items.push(format!("class {class}(Exception):\n{docs}"));
+        class
+    }
+
+    fn rows(&mut self, schema: &BoxSchema, hint: &str, indent: &str) -> String {
+        let mut rows = String::new();
+        for argument in &schema.arguments {
+            for line in argument.docs.lines() {
+                let _ = writeln!(rows, "{}", format!("{indent}#: {line}").trim_end());
+            }
+            let optional = argument.presence != Presence::Required;
+            let hint = format!("{hint}_{}", argument.name);
+            let ty = self.ty(&argument.wire_type, optional, &hint);
+            let _ = writeln!(rows, "{indent}({}, {ty}),", bytes(&argument.name));
+        }
+        rows
+    }
+
+    fn ty(&mut self, wire_type: &WireType, optional: bool, hint: &str) -> String {
+        let call = |class: &str, first: Vec<String>| {
+            let last = optional.then(|| "optional=True".to_owned());
+            format!("{class}({})", first.into_iter().chain(last).collect::<Vec<_>>().join(", "))
+        };
+        match wire_type {
+            WireType::Named(name) if TWISTED.contains(&&**name) => {
+                call(&format!("amp.{name}"), vec![])
+            }
+            WireType::Named(name) => match &**name {
+                "Json" => call(self.argument("Json"), vec![]),
+                "IpAddressBytes" => call(self.argument("IpAddress"), vec![]),
+                "IpNetworkBytes" => call(self.argument("IpNetwork"), vec![]),
+                _ => call(&self.hand(name, wire_type), vec![]),
+            },
+            WireType::OneOf(texts) => {
+                call(self.argument("OneOf"), texts.iter().map(|text| string(text)).collect())
+            }
+            WireType::Of(form, inner) => {
+                let known = ["Continued", "ContinuedZlib", "Numbered", "Zlib"];
+                let class = match &**form {
+                    "ListOf" if has_to_string(inner) => "amp.ListOf".to_owned(),
+                    "ListOf" => self.argument("ListOf").to_owned(),
+                    form => match known.into_iter().find(|known| *known == form) {
+                        Some(known) => self.argument(known).to_owned(),
+                        None => return call(&self.hand(form, wire_type), vec![]),
+                    },
+                };
+                let inner = self.ty(inner, false, hint);
+                call(&class, vec![inner])
+            }
+            WireType::AmpList(inner) => {
+                let list = self.list(inner, hint);
+                call("amp.AmpList", vec![list])
+            }
+            WireType::Box(inner) => {
+                let class = self.argument("Box");
+                let list = self.list(inner, hint);
+                call(class, vec![list])
+            }
+            WireType::Unknown(path) => {
+                let last = path.rsplit(['.', ':', '<']).find(|part| !part.is_empty());
+                call(&self.hand(last.unwrap_or("Unknown"), wire_type), vec![])
+            }
+            other => call(&self.hand("Unknown", other), vec![]),
+        }
+    }
+
+    fn argument(&mut self, name: &'static str) -> &'static str {
+        self.arguments.insert(name);
+        self.taken.insert(name.to_owned());
+        name
+    }
+
+    fn hand(&mut self, name: &str, wire_type: &WireType) -> String {
+        let name = pascal(name);
+        self.by_hand.insert(name.clone(), wire_type.clone());
+        self.taken.insert(name.clone());
+        name
+    }
+
+    /// The name of a list of arguments.
+    fn list(&mut self, inner: &Inner, hint: &str) -> String {
+        let schema = match inner {
+            Inner::Of(schema) => schema,
+            Inner::Outer(levels) => {
+                let around =
+                    self.around.len().checked_sub(*levels).and_then(|at| self.around[at].clone());
+                return around.unwrap_or_else(|| "[]".to_owned());
+            }
+        };
+        let wanted = hint.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_uppercase();
+        if contains_outer(schema) {
+            // It has to be there before what is in it.
+            let name = self.unique(&wanted);
+            self.items.push(format!("{name} = []"));
+            self.around.push(Some(name.clone()));
+            let rows = self.rows(schema, hint, "    ");
+            self.around.pop();
+            self.items.push(format!("{name} += [\n{rows}]"));
+            return name;
+        }
+        self.around.push(None);
+        let rows = self.rows(schema, hint, "    ");
+        self.around.pop();
+        if let Some(name) = self.lists.get(&rows) {
+            return name.clone();
+        }
+        let name = self.unique(&wanted);
+        self.items.push(format!("{name} = [\n{rows}]"));
+        self.lists.insert(rows, name.clone());
+        name
+    }
+}
+
+/// Whether Twisted's own ListOf can have it: it asks for `toString`, which is not in need of a connection.
+fn has_to_string(wire_type: &WireType) -> bool {
+    match wire_type {
+        WireType::Named(name) => name != "Descriptor",
+        WireType::OneOf(_) | WireType::Unknown(_) => true,
+        WireType::Of(form, inner) => &**form == "ListOf" && has_to_string(inner),
+        _ => false,
+    }
+}
+
+fn contains_outer(schema: &BoxSchema) -> bool {
+    fn looks(wire_type: &WireType) -> bool {
+        match wire_type {
+            WireType::Of(_, inner) => looks(inner),
+            WireType::Box(inner) | WireType::AmpList(inner) => match inner {
+                Inner::Outer(_) => true,
+                Inner::Of(schema) => contains_outer(schema),
+            },
+            _ => false,
+        }
+    }
+    schema.arguments.iter().any(|argument| looks(&argument.wire_type))
+}
+
+fn pascal_if_no_name(name: &str) -> String {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_name = last.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_name && !last.is_empty() { last.to_owned() } else { pascal(last) }
+}
+
+fn docstring(docs: &str) -> String {
+    let escaped = docs.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
+    let lines: Vec<_> = escaped.lines().collect();
+    match lines[..] {
+        // A quote at the end would be taken for the end.
+        [only] if !only.ends_with('"') => format!("    \"\"\"{only}\"\"\""),
+        _ => {
+            let lines = lines.iter().enumerate().map(|(at, line)| match at {
+                0 => format!("    \"\"\"{line}\n"),
+                _ if line.is_empty() => "\n".to_owned(),
+                _ => format!("    {line}\n"),
+            });
+            format!("{}    \"\"\"", lines.collect::<String>())
+        }
+    }
+}
+
+/// A literal of bytes.
+fn bytes(text: &str) -> String {
+    let mut out = "b\"".to_owned();
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out + "\""
+}
+
+/// A literal of text.
+fn string(text: &str) -> String {
+    let mut out = "\"".to_owned();
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}

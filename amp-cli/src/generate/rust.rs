@@ -1,0 +1,597 @@
+//! Commands as Rust: structs and enums with derives.
+
+use amp_core::schema::{
+    ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names::{field, is_code_of_its_name, pascal, singular};
+use super::rust_docs::doc_comment;
+use super::rust_types::{Uses, check_integer, has_default, plain, wrapper};
+use crate::hints::RustHints;
+use crate::mistake::Mistake;
+
+/// Names that a type of this file cannot have, as it uses them for others.
+const TAKEN: &[&str] = &[
+    "Argument",
+    "Arguments",
+    "BigInt",
+    "BigUint",
+    "Box",
+    "Bytes",
+    "Clone",
+    "Command",
+    "CommandError",
+    "Continued",
+    "ContinuedZlib",
+    "Copy",
+    "DateTime",
+    "Debug",
+    "Decimal",
+    "Default",
+    "Descriptor",
+    "Eq",
+    "Err",
+    "IpAddr",
+    "IpNet",
+    "Json",
+    "None",
+    "Numbered",
+    "Ok",
+    "Option",
+    "Packed",
+    "PartialEq",
+    "PathBuf",
+    "ProtocolSwitch",
+    "Result",
+    "Schema",
+    "Self",
+    "Send",
+    "Some",
+    "String",
+    "Sync",
+    "Vec",
+    "Zlib",
+];
+/// The width of a line.
+const WIDTH: usize = 100;
+
+/// What was written, and what it was given as names.
+pub(super) struct Written {
+    pub(super) text: String,
+    /// Those of the types, by the places that have them.
+    pub(super) names: BTreeMap<String, String>,
+    pub(super) uses: Uses,
+    /// By the names of their commands.
+    pub(super) signatures: BTreeMap<String, Signature>,
+}
+
+/// The types of a command.
+pub(super) struct Signature {
+    pub(super) command: String,
+    pub(super) response: Option<String>,
+    pub(super) error: Option<String>,
+    pub(super) is_switch: bool,
+}
+
+pub(super) fn write(schema: &Schema, hints: &RustHints, header: &str) -> Result<Written, Mistake> {
+    for (place, integer) in &hints.integers {
+        check_integer(place, integer)?;
+    }
+    let mut writer = Writer::new(hints);
+    let commands: Vec<_> = schema
+        .commands()
+        // The library has it, with what it does.
+        .filter(|(name, _)| *name != "StartTLS")
+        .map(|(name, command)| {
+            let wanted = pascal(name);
+            let candidates = [wanted.clone(), format!("{wanted}Command")];
+            (name, command, writer.name(name, &candidates, &format!("command {name}")))
+        })
+        .collect();
+    for (name, command, type_name) in &commands {
+        writer.command(name, command, type_name)?;
+    }
+    writer.schema(&commands);
+    let Writer { items, chosen, uses, signatures, .. } = writer;
+    let mut lines = vec![header.to_owned()];
+    lines.extend(uses.lines());
+    if !uses.by_hand.is_empty() {
+        lines.extend([String::new(), "use super::by_hand;".to_owned()]);
+    }
+    let text = format!("{}\n\n{}\n", lines.join("\n"), items.join("\n\n"));
+    Ok(Written { text, names: chosen, uses, signatures })
+}
+
+struct Writer<'a> {
+    hints: &'a RustHints,
+    items: Vec<String>,
+    uses: Uses,
+    /// What each name is the name of.
+    taken: BTreeMap<String, String>,
+    /// The names that the hints keep.
+    kept: BTreeSet<&'a str>,
+    /// The first name of each shape.
+    shapes: BTreeMap<String, String>,
+    chosen: BTreeMap<String, String>,
+    signatures: BTreeMap<String, Signature>,
+    /// The structs around what is being written; `None` for one whose name is not known yet.
+    around: Vec<Option<String>>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(hints: &'a RustHints) -> Self {
+        Self {
+            hints,
+            items: Vec::new(),
+            uses: Uses::default(),
+            taken: TAKEN.iter().map(|&name| (name.to_owned(), String::new())).collect(),
+            kept: hints.names.values().map(|name| &**name).collect(),
+            shapes: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            signatures: BTreeMap::new(),
+            around: Vec::new(),
+        }
+    }
+
+    /// The name of what is in this place: the one that is kept, that of the same shape, or one of these.
+    fn name(&mut self, place: &str, candidates: &[String], shape: &str) -> String {
+        let is_free = |taken: &BTreeMap<String, String>, name: &str| {
+            taken.get(name).is_none_or(|other| other == shape)
+        };
+        let kept = self.hints.names.get(place).filter(|name| is_free(&self.taken, name));
+        let name = kept.cloned().or_else(|| self.shapes.get(shape).cloned()).unwrap_or_else(|| {
+            let last = candidates.last().expect("there is a candidate");
+            let numbered = (2..).map(|number| format!("{last}{number}"));
+            candidates
+                .iter()
+                .cloned()
+                .chain(numbered)
+                .find(|name| !self.kept.contains(&**name) && is_free(&self.taken, name))
+                .expect("there are many numbers")
+        });
+        self.shapes.entry(shape.to_owned()).or_insert_with(|| name.clone());
+        self.chosen.insert(place.to_owned(), name.clone());
+        name
+    }
+
+    /// Adds an item, unless it is there, and returns its name.
+    fn item(
+        &mut self,
+        place: &str,
+        candidates: &[String],
+        shape: &str,
+        written: impl FnOnce(&str) -> String,
+    ) -> String {
+        let name = self.name(place, candidates, shape);
+        if self.taken.insert(name.clone(), shape.to_owned()).is_none() {
+            self.items.push(written(&name));
+        }
+        name
+    }
+
+    fn command(
+        &mut self,
+        name: &str,
+        command: &CommandSchema,
+        type_name: &str,
+    ) -> Result<(), Mistake> {
+        let mut options = Vec::new();
+        if name != type_name {
+            options.push(format!("name = {name:?}"));
+        }
+        options.extend((!command.requires_answer).then(|| "one_way".to_owned()));
+        options.extend(command.is_idempotent.then(|| "idempotent".to_owned()));
+        options.extend(command.arguments.strict.then(|| "strict".to_owned()));
+        let mut response = None;
+        let is_empty = command.response.arguments.is_empty() && command.response.unknown.is_empty();
+        if command.requires_answer && !command.is_switch && !is_empty {
+            let place = format!("{name}.response");
+            let candidates = [format!("{type_name}Response")];
+            response = Some(self.structure(&command.response, &place, &candidates, "An answer")?);
+        }
+        options.extend(response.iter().map(|response| format!("response = {response}")));
+        let error = self.errors(name, command, type_name);
+        options.extend(error.iter().map(|error| format!("error = {error}")));
+
+        self.taken.insert(type_name.to_owned(), format!("command {name}"));
+        self.around.push(Some(type_name.to_owned()));
+        let fields = self.fields(&command.arguments, name, type_name)?;
+        self.around.pop();
+        let mut docs = command.docs.clone();
+        if docs.is_empty() {
+            docs = format!("The command `{name}`.");
+        }
+        let mut lines = doc_comment(&docs, "");
+        lines.extend(allowed_of_fields(type_name, &fields));
+        lines.push(format!("#[derive({})]", self.derives("Command", &command.arguments)));
+        lines.extend(attribute(&options, ""));
+        lines.extend(body(type_name, &fields));
+        if command.is_switch {
+            self.uses.name("amp_core", "ProtocolSwitch");
+            lines.extend([String::new(), format!("impl ProtocolSwitch for {type_name} {{}}")]);
+        }
+        self.items.push(lines.join("\n"));
+        let is_switch = command.is_switch;
+        let signature = Signature { command: type_name.to_owned(), response, error, is_switch };
+        self.signatures.insert(name.to_owned(), signature);
+        Ok(())
+    }
+
+    /// A struct with these fields.
+    fn structure(
+        &mut self,
+        schema: &BoxSchema,
+        place: &str,
+        candidates: &[String],
+        what: &str,
+    ) -> Result<String, Mistake> {
+        // One that is looked for from inside of other boxes has to have its name before them.
+        let early = is_outer(schema, 0).then(|| self.name(place, candidates, place));
+        self.around.push(early.clone());
+        let owner = early.clone().unwrap_or_else(|| candidates[0].clone());
+        let fields = self.fields(schema, place, &owner)?;
+        self.around.pop();
+        let shape = match early {
+            Some(_) => place.to_owned(),
+            None => {
+                let lines = fields.iter().map(|field| format!("{}{}", field.attribute, field.line));
+                let strict = if schema.strict { "strict " } else { "" };
+                format!("{strict}struct of {what}: {}", lines.collect::<Vec<_>>().join(" "))
+            }
+        };
+        let derives = self.derives("Arguments", schema);
+        Ok(self.item(place, candidates, &shape, |name| {
+            let keys: Vec<_> =
+                schema.arguments.iter().map(|key| format!("`{}`", key.name)).collect();
+            let shown = match &keys[..] {
+                [] => "nothing".to_owned(),
+                [first, second, third, _, ..] => format!("{first}, {second}, {third} and others"),
+                few => few.join(", "),
+            };
+            let mut lines = vec![format!("/// {what} with {shown}.")];
+            lines.extend(allowed_of_fields(name, &fields));
+            lines.push(format!("#[derive({derives})]"));
+            lines.extend(schema.strict.then(|| "#[amp(strict)]".to_owned()));
+            lines.extend(body(name, &fields));
+            lines.join("\n")
+        }))
+    }
+
+    fn fields(
+        &mut self,
+        schema: &BoxSchema,
+        place: &str,
+        owner: &str,
+    ) -> Result<Vec<Field>, Mistake> {
+        let mut fields: Vec<Field> = Vec::new();
+        for argument in &schema.arguments {
+            let (mut name, mut renamed) = field(&argument.name);
+            while fields.iter().any(|other| other.name == name) {
+                name.push('_');
+                renamed = true;
+            }
+            let inside = format!("{place}.{}", argument.name);
+            let mut ty = self.ty(&argument.wire_type, &inside, owner, &argument.name)?;
+            let mut options = Vec::new();
+            options.extend(renamed.then(|| format!("rename = {:?}", argument.name)));
+            match argument.presence {
+                Presence::Required => {}
+                Presence::Defaulted if has_default(&argument.wire_type) => {
+                    options.push("default".to_owned());
+                }
+                Presence::Optional | Presence::Defaulted => ty = format!("Option<{ty}>"),
+            }
+            fields.push(Field::new(name, &ty, &options, docs_of(argument)));
+        }
+        for (at, path) in schema.unknown.iter().enumerate() {
+            let ty = self.uses.by_hand(&WireType::Unknown(path.clone()));
+            let docs = format!("Arguments that are only known as `{path}`.");
+            fields.push(Field::new(format!("others_{at}"), &ty, &["flatten".to_owned()], docs));
+        }
+        Ok(fields)
+    }
+
+    fn ty(
+        &mut self,
+        wire_type: &WireType,
+        place: &str,
+        owner: &str,
+        key: &str,
+    ) -> Result<String, Mistake> {
+        match wire_type {
+            WireType::Named(name) => {
+                let integers = &self.hints.integers;
+                let integer = integers.get(place).or_else(|| integers.get(key));
+                let integer = integer.map_or("i64", |integer| integer);
+                Ok(plain(name, integer, &mut self.uses)
+                    .unwrap_or_else(|| self.uses.by_hand(wire_type)))
+            }
+            WireType::OneOf(texts) => Ok(self.choices(texts, place, owner, key)),
+            WireType::Of(form, inner)
+                if &**form == "ListOf" && !matches!(**inner, WireType::Box(_)) =>
+            {
+                let inner = self.ty(inner, place, owner, key)?;
+                if inner == "u8" {
+                    let what =
+                        "a list of u8 would be a String on the wire; a wider integer is a list";
+                    return Err(Mistake::new(format!("the hint for {place}: {what}")));
+                }
+                Ok(format!("Vec<{inner}>"))
+            }
+            WireType::Of(form, inner) => match wrapper(form, &mut self.uses) {
+                Some(wrapper) => Ok(format!("{wrapper}<{}>", self.ty(inner, place, owner, key)?)),
+                None => Ok(self.uses.by_hand(wire_type)),
+            },
+            WireType::Box(inner) => {
+                let found = self.boxes(inner, place, owner, &pascal(key))?;
+                let is_around = matches!(inner, Inner::Outer(_));
+                Ok(if is_around { format!("Box<{found}>") } else { found })
+            }
+            WireType::AmpList(inner) => {
+                Ok(format!("Vec<{}>", self.boxes(inner, place, owner, &singular(&pascal(key)))?))
+            }
+            _ => Ok(self.uses.by_hand(wire_type)),
+        }
+    }
+
+    fn boxes(
+        &mut self,
+        inner: &Inner,
+        place: &str,
+        owner: &str,
+        wanted: &str,
+    ) -> Result<String, Mistake> {
+        match inner {
+            Inner::Of(schema) => {
+                let candidates = [wanted.to_owned(), format!("{owner}{wanted}")];
+                self.structure(schema, place, &candidates, "A box")
+            }
+            Inner::Outer(1) => Ok("Self".to_owned()),
+            Inner::Outer(levels) => {
+                let around = self.around.len().checked_sub(*levels).map(|at| &self.around[at]);
+                let name = around.and_then(Option::as_ref).cloned();
+                name.ok_or_else(|| {
+                    Mistake::new(format!("{place}: there are no {levels} boxes around it"))
+                })
+            }
+        }
+    }
+
+    /// An enum of texts.
+    fn choices(&mut self, texts: &[String], place: &str, owner: &str, key: &str) -> String {
+        let wanted = pascal(key);
+        let candidates = [wanted.clone(), format!("{owner}{wanted}")];
+        self.uses.name("amp_core", "Argument");
+        self.item(place, &candidates, &format!("enum {texts:?}"), |name| {
+            let mut variants: Vec<(String, &String)> = Vec::new();
+            for text in texts {
+                let mut variant = variant_of(text);
+                while variants.iter().any(|(other, _)| *other == variant) {
+                    variant.push('N');
+                }
+                variants.push((variant, text));
+            }
+            let mut lines = vec!["/// One of a few texts.".to_owned()];
+            lines.extend(allowed_of_variants(name, variants.iter().map(|(variant, _)| variant)));
+            lines.push("#[derive(Argument, Clone, Copy, Debug, PartialEq, Eq)]".to_owned());
+            lines.push(format!("pub enum {name} {{"));
+            for (variant, text) in variants {
+                lines
+                    .push(format!("    /// The text `{}`.", text.replace('`', "'").escape_debug()));
+                lines.extend((variant != *text).then(|| format!("    #[amp(rename = {text:?})]")));
+                lines.push(format!("    {variant},"));
+            }
+            lines.push("}".to_owned());
+            lines.join("\n")
+        })
+    }
+
+    /// The enum of what a command declares.
+    fn errors(&mut self, name: &str, command: &CommandSchema, type_name: &str) -> Option<String> {
+        let Some(errors) = &command.errors else {
+            return Some(self.uses.by_hand(&WireType::Unknown(format!("{type_name}Error"))));
+        };
+        if errors.is_empty() {
+            return None;
+        }
+        self.uses.name("amp_core", "CommandError");
+        let shape: Vec<_> = errors.iter().map(|error| (&error.code, error.fatal)).collect();
+        let candidates = [format!("{type_name}Error")];
+        let place = format!("{name}.errors");
+        Some(self.item(&place, &candidates, &format!("errors {shape:?}"), |name| {
+            let mut variants: Vec<(String, &ErrorSchema)> = Vec::new();
+            for error in errors {
+                let mut variant = variant_of(&error.code);
+                while variants.iter().any(|(other, _)| *other == variant) {
+                    variant.push('N');
+                }
+                variants.push((variant, error));
+            }
+            let mut lines = vec!["/// The errors that commands declare.".to_owned()];
+            lines.extend(allowed_of_variants(name, variants.iter().map(|(variant, _)| variant)));
+            lines.push(
+                "#[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]".to_owned(),
+            );
+            lines.push(format!("pub enum {name} {{"));
+            for (variant, error) in &variants {
+                lines.extend(doc_comment(&docs_of_error(error), "    "));
+                lines.push("    #[error(\"{0}\")]".to_owned());
+                let mut options = Vec::new();
+                let is_own = matches!(&*error.code, "UNKNOWN" | "UNHANDLED");
+                let is_its_name =
+                    pascal(&error.code) == *variant && is_code_of_its_name(&error.code);
+                options
+                    .extend((is_own || !is_its_name).then(|| format!("code = {:?}", error.code)));
+                options.extend(error.fatal.then(|| "fatal".to_owned()));
+                lines.extend(attribute(&options, "    "));
+                lines.push(format!("    {variant}(String),"));
+            }
+            lines.push("}".to_owned());
+            lines.join("\n")
+        }))
+    }
+
+    /// The traits that a struct derives. A descriptor has one owner, and is equal to nothing.
+    fn derives(&mut self, own: &'static str, schema: &BoxSchema) -> String {
+        self.uses.name("amp_core", own);
+        if has_descriptor(schema) {
+            return if own < "Debug" { format!("{own}, Debug") } else { "Debug".to_owned() };
+        }
+        let mut all = ["Clone", "Debug", "PartialEq", own];
+        all.sort_unstable();
+        all.join(", ")
+    }
+
+    /// A function that says what all of it is on the wire.
+    fn schema(&mut self, commands: &[(&str, &CommandSchema, String)]) {
+        self.uses.name("amp_core::schema", "Schema");
+        let mut lines = vec![
+            "/// Returns what these commands are on the wire, to be compared with what they were written from."
+                .to_owned(),
+            "pub fn schema() -> Schema {".to_owned(),
+            "    let mut schema = Schema::default();".to_owned(),
+        ];
+        for (_, command, name) in commands {
+            let switch = if command.is_switch { "_switch" } else { "" };
+            lines.push(format!("    schema.add{switch}::<{name}>();"));
+        }
+        lines.extend(["    schema".to_owned(), "}".to_owned()]);
+        self.items.push(lines.join("\n"));
+    }
+}
+
+/// One field of a struct.
+struct Field {
+    name: String,
+    docs: Vec<String>,
+    /// Empty where it has none.
+    attribute: String,
+    line: String,
+    is_bool: bool,
+}
+
+impl Field {
+    fn new(name: String, ty: &str, options: &[String], docs: String) -> Self {
+        Self {
+            docs: doc_comment(&docs, "    "),
+            attribute: attribute(options, "    ").concat(),
+            line: format!("    pub {name}: {ty},"),
+            is_bool: ty == "bool",
+            name,
+        }
+    }
+}
+
+fn body(name: &str, fields: &[Field]) -> Vec<String> {
+    if fields.is_empty() {
+        return vec![format!("pub struct {name};")];
+    }
+    let mut lines = vec![format!("pub struct {name} {{")];
+    for Field { docs, attribute, line, .. } in fields {
+        lines.extend(docs.iter().cloned());
+        lines.extend((!attribute.is_empty()).then(|| attribute.clone()));
+        lines.push(line.clone());
+    }
+    lines.push("}".to_owned());
+    lines
+}
+
+/// `#[amp(...)]`, if there is anything to say: on one line, or on several.
+fn attribute(options: &[String], indent: &str) -> Vec<String> {
+    if options.is_empty() {
+        return Vec::new();
+    }
+    let line = format!("{indent}#[amp({})]", options.join(", "));
+    if line.len() <= WIDTH {
+        return vec![line];
+    }
+    options.iter().map(|option| format!("{indent}#[amp({option})]")).collect()
+}
+
+/// What the lints of names would say of fields, which are those of the peer's.
+fn allowed_of_fields(name: &str, fields: &[Field]) -> Option<String> {
+    let mut lints = Vec::new();
+    lints.extend(
+        (fields.iter().filter(|field| field.is_bool).count() > 3)
+            .then_some("struct_excessive_bools"),
+    );
+    let names = fields.iter().map(|field| &field.name);
+    lints.extend(are_alike(name, names).then_some("struct_field_names"));
+    let lints: Vec<_> = lints.iter().map(|lint| format!("clippy::{lint}")).collect();
+    (!lints.is_empty()).then(|| format!("#[allow({})]", lints.join(", ")))
+}
+
+fn allowed_of_variants<'a>(
+    name: &str,
+    variants: impl Iterator<Item = &'a String>,
+) -> Option<String> {
+    are_alike(name, variants).then(|| "#[allow(clippy::enum_variant_names)]".to_owned())
+}
+
+/// Whether names all begin or end with the same word, or one with those of the item that they are in.
+fn are_alike<'a>(item: &str, names: impl Iterator<Item = &'a String>) -> bool {
+    let words = |name: &str| -> Vec<String> {
+        super::names::words(name).iter().map(|word| word.to_lowercase()).collect()
+    };
+    let item = words(item);
+    let all: Vec<_> = names.map(|name| words(name)).collect();
+    let same = |word: fn(&[String]) -> Option<&String>| {
+        all.len() >= 3 && all.iter().all(|name| name.len() > 1 && word(name) == word(&all[0]))
+    };
+    same(<[String]>::first)
+        || same(<[String]>::last)
+        || all.iter().any(|name| name.starts_with(&item) || name.ends_with(&item))
+}
+
+fn variant_of(text: &str) -> String {
+    match pascal(text) {
+        name if name == "Self" => "SelfN".to_owned(),
+        name => name,
+    }
+}
+
+fn docs_of(argument: &ArgumentSchema) -> String {
+    if argument.docs.is_empty() {
+        format!("`{}` on the wire.", argument.wire_type)
+    } else {
+        argument.docs.clone()
+    }
+}
+
+fn docs_of_error(error: &ErrorSchema) -> String {
+    match (&*error.docs, &error.exception) {
+        ("", Some(exception)) => format!("`{}`: in Python, `{exception}`.", error.code),
+        ("", None) => format!("`{}`.", error.code),
+        (docs, _) => docs.to_owned(),
+    }
+}
+
+fn has_descriptor(schema: &BoxSchema) -> bool {
+    fn is_one(wire_type: &WireType) -> bool {
+        match wire_type {
+            WireType::Named(name) => name == "Descriptor",
+            WireType::Of(_, inner) => is_one(inner),
+            WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => {
+                has_descriptor(schema)
+            }
+            _ => false,
+        }
+    }
+    schema.arguments.iter().any(|argument| is_one(&argument.wire_type))
+}
+
+/// Whether a box that is so many boxes inside of this one is this one again, from further inside.
+fn is_outer(schema: &BoxSchema, depth: usize) -> bool {
+    fn looks(wire_type: &WireType, depth: usize) -> bool {
+        match wire_type {
+            WireType::Of(_, inner) => looks(inner, depth),
+            WireType::Box(inner) | WireType::AmpList(inner) => match inner {
+                Inner::Outer(levels) => depth > 0 && *levels == depth + 1,
+                Inner::Of(schema) => is_outer(schema, depth + 1),
+            },
+            _ => false,
+        }
+    }
+    schema.arguments.iter().any(|argument| looks(&argument.wire_type, depth))
+}

@@ -1,0 +1,113 @@
+//! Documentation of any kind, as a doc comment that neither rustdoc nor clippy stumbles over.
+
+/// The lines of a doc comment.
+///
+/// What somebody wrote for Python is no Markdown: but for code between backticks, and what is indented,
+/// which becomes a block of text, it is to be read as it stands.
+pub(super) fn doc_comment(docs: &str, indent: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut fenced = false;
+    for line in docs.lines() {
+        let line = line.replace('\t', "    ");
+        let indented = line.starts_with("    ");
+        if !line.trim().is_empty() && indented != fenced {
+            lines.push(if indented { "~~~text" } else { "~~~" }.to_owned());
+            fenced = indented;
+        }
+        lines.push(if fenced { line.trim_end().to_owned() } else { plain(line.trim()) });
+    }
+    if fenced {
+        lines.push("~~~".to_owned());
+    }
+    let comment = |line: String| format!("{indent}/// {line}").trim_end().to_owned();
+    lines.into_iter().map(comment).collect()
+}
+
+/// A line whose words are what they look like.
+fn plain(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some(start) = rest.find('`') {
+        let ticks = rest[start..].len() - rest[start..].trim_start_matches('`').len();
+        let fence = &rest[start..start + ticks];
+        let inside = &rest[start + ticks..];
+        let Some(end) = inside.find(fence) else { break };
+        out += &words(&rest[..start]);
+        out += &format!("{fence}{}{fence}", &inside[..end]);
+        rest = &inside[end + ticks..];
+    }
+    out += &words(rest);
+    // The mark of a list, whose following lines would have to be indented.
+    match out.chars().next() {
+        Some('-' | '+' | '=') => format!("\\{out}"),
+        Some(digit) if digit.is_ascii_digit() => {
+            out.replacen(". ", "\\. ", 1).replacen(") ", "\\) ", 1)
+        }
+        _ => out,
+    }
+}
+
+fn words(text: &str) -> String {
+    text.split_inclusive(' ').map(word).collect()
+}
+
+/// A word, as code where it looks like it.
+fn word(word: &str) -> String {
+    let is_edge = |c: char| c.is_whitespace() || (c.is_ascii_punctuation() && c != '_');
+    let start = word.len() - word.trim_start_matches(is_edge).len();
+    let core = word[start..].trim_end_matches(is_edge);
+    let (before, after) = (&word[..start], &word[start + core.len()..]);
+    if core.contains("://") {
+        return format!("{}<{core}>{}", escaped(before), escaped(after));
+    }
+    // A genitive is no part of the name.
+    let name = core.strip_suffix("'s").unwrap_or(core);
+    let humps =
+        name.chars().skip(1).any(char::is_uppercase) && name.chars().any(char::is_lowercase);
+    let marks = core.chars().any(|c| "_<>[](){}*&\\|=:$#@~^".contains(c));
+    if (humps || marks) && !core.contains('`') {
+        format!("{}`{core}`{}", escaped(before), escaped(after))
+    } else {
+        format!("{}{}{}", escaped(before), escaped(core), escaped(after))
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if "\\`*_<>[]&|~#$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_look_like_code_are_code() {
+        for (docs, expected) in [
+            ("Answers ZERO_DIVISION, always.", "/// Answers `ZERO_DIVISION`, always."),
+            ("See `how_ever` and ``that``.", "/// See `how_ever` and ``that``."),
+            ("(see [Foo] <bar>)", "/// (see \\[Foo\\] \\<bar\\>)"),
+            ("a list[int] of MyType", "/// a `list[int]` of `MyType`"),
+            ("At http://a.b/c_d.", "/// At <http://a.b/c_d>."),
+            ("- one", "/// \\- one"),
+            ("1. one", "/// 1\\. one"),
+            ("an odd ` tick", "/// an odd \\` tick"),
+            ("OK, HTTP", "/// OK, HTTP"),
+        ] {
+            assert_eq!(doc_comment(docs, ""), [expected]);
+        }
+    }
+
+    #[test]
+    fn what_is_indented_is_no_program_of_rust() {
+        let lines = doc_comment("Like this:\n\n    x = [1]\n\nOr not.", "  ");
+        let expected = "  /// Like this:\n  ///\n  /// ~~~text\n  ///     x = [1]\n  ///\n  /// ~~~\n  /// Or not.";
+        assert_eq!(lines.join("\n"), expected);
+    }
+}

@@ -1,0 +1,330 @@
+//! `ampctl generate`: what it writes of the schema of `tests/python/trade.py`, which has all that a
+//! schema has; and that what it has written speaks with the classes that it came from.
+//!
+//! The code is `src/trade.rs` of amp-tests, where the lints of the workspace hold. Where the generator has
+//! changed, `AMP_RECORD=all` writes it again.
+
+use amp_core::argument::Numbered;
+use amp_core::schema::Schema;
+use amp_core::testing::{PrintedRecord, SchemaRecord};
+use amp_core::{Arguments, CallError, Command, CommandError, NoError, OneWay, Peer, Responders};
+use amp_tests::{Address, DEADLINE, Python, Transport, trade};
+use bytes::Bytes;
+use std::fmt::Debug;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Program, Output};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+
+const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests");
+
+fn python() -> Python {
+    Python::with_twisted(env!("CARGO_TARGET_TMPDIR"))
+}
+
+fn of_tests(name: &str) -> PathBuf {
+    Path::new(TESTS).join(name)
+}
+
+fn ampctl(arguments: &[&str]) -> Program {
+    let mut command = Program::new(env!("CARGO_BIN_EXE_ampctl"));
+    command.args(arguments).current_dir(TESTS);
+    command
+}
+
+fn text(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn import(folder: &Path, module: &str, hints: &[&str]) -> Program {
+    let python = python();
+    let mut command = ampctl(&["import", "python", module, "--strict", "--path"]);
+    command.arg(folder).arg("--python").arg(python.interpreter().get_program()).args(hints);
+    command
+}
+
+/// The test that users have of both sides: the schema is what the classes are, the code is what the
+/// schema says, and the code is on the wire what the classes are.
+#[test]
+fn both_sides_agree_and_what_is_generated_is_not_stale() {
+    let schema = of_tests("python/trade.schema");
+    let imported = import(&of_tests("python"), "trade", &["--hints", "python/trade.toml"]);
+    PrintedRecord::new(&schema, imported).check();
+    let rust = ["generate", "rust", "python/trade.schema", "--hints", "python/trade.toml"];
+    PrintedRecord::new(of_tests("src/trade.rs"), ampctl(&rust)).check();
+    let markdown = ["generate", "markdown", "python/trade.schema"];
+    PrintedRecord::new(of_tests("python/trade.md"), ampctl(&markdown)).check();
+    SchemaRecord::new(&schema).schema(trade::schema()).agree();
+}
+
+#[test]
+fn generated_code_is_formatted_and_the_same_in_every_run() {
+    let rust = ["generate", "rust", "python/trade.schema", "--hints", "python/trade.toml"];
+    let first = text(&ampctl(&rust).output().unwrap());
+    assert_eq!(first, text(&ampctl(&rust).output().unwrap()));
+    // With rustfmt's own settings.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trade.rs");
+    fs::write(&file, first).unwrap();
+    let format = Program::new("rustfmt").args(["--edition", "2024", "--check"]).arg(&file).output();
+    let said = format.expect("rustfmt is there");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+}
+
+#[test]
+fn classes_of_python_come_back_from_their_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = fs::read_to_string(of_tests("python/trade.schema")).unwrap();
+    let generated = text(&ampctl(&["generate", "python", "python/trade.schema"]).output().unwrap());
+    fs::write(folder.path().join("generated_trade.py"), generated).unwrap();
+    let again = text(&import(folder.path(), "generated_trade", &[]).output().unwrap());
+    let commands = |text: &str| text.split_once('\n').unwrap().1.to_owned();
+    assert_eq!(commands(&again), commands(&schema));
+
+    let mut compare = python().program("same_bytes.py");
+    let said = compare.args(["trade", "generated_trade"]).env("PYTHONPATH", folder.path());
+    let said = text(&said.output().unwrap());
+    assert!(said.contains("compared 2"), "{said}");
+}
+
+/// Every item of the code stays what it was, though the new command comes first and has a response like
+/// another's.
+#[test]
+fn one_more_command_changes_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let [schema, hints] = ["wire.schema", "hints.toml"].map(|name| folder.path().join(name));
+    let old = fs::read_to_string(of_tests("python/trade.schema")).unwrap();
+    fs::write(&schema, &old).unwrap();
+    fs::copy(of_tests("python/trade.toml"), &hints).unwrap();
+    let generate = || {
+        let mut command = ampctl(&["generate", "rust", "--keep-names"]);
+        text(&command.arg(&schema).arg("--hints").arg(&hints).output().unwrap())
+    };
+    let before = generate();
+    let kept = fs::read_to_string(&hints).unwrap();
+    assert!(
+        kept.contains("\"list-stock\" = \"ListStock\"\n") && kept.contains("serial = \"u128\"")
+    );
+    assert_eq!(generate(), before, "names that are kept are those that there were");
+    assert_eq!(fs::read_to_string(&hints).unwrap(), kept);
+
+    let new = "command Aaa\n  arguments\n    item: AmpList\n      name: Unicode\n      price: Decimal optional\n  \
+               response\n    id: Integer\n  errors\n    SOLD_OUT\n    trade-error\n\n";
+    fs::write(&schema, format!("{new}{old}")).unwrap();
+    let after = generate();
+    let items = |text: &str| text.split("\n\n").map(str::to_owned).collect::<Vec<_>>();
+    let after_items = items(&after);
+    for item in items(&before) {
+        if !item.contains("pub fn schema()") {
+            assert!(after_items.contains(&item), "{item}");
+        }
+    }
+    assert!(after.contains("pub struct Aaa {"));
+}
+
+#[test]
+fn what_nobody_knows_is_for_a_person_to_write_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = folder.path().join("wire.schema");
+    let unknown = "command A\n  arguments\n    a: Rot13\n    b: unknown(\"shop.Rot14\") optional\n";
+    fs::write(&schema, unknown).unwrap();
+    for (language, file, expected) in [
+        ("rust", "by_hand.rs", ["pub a: by_hand::Rot13,", "pub struct Rot14(pub Bytes);"]),
+        ("python", "own.py", ["from own import Rot13, Rot14", "class Rot14(amp.String):"]),
+    ] {
+        let own = folder.path().join(file);
+        let generate = || {
+            let mut command = ampctl(&["generate", language]);
+            text(&command.arg(&schema).arg("--by-hand").arg(&own).output().unwrap())
+        };
+        let code = generate();
+        assert!(code.contains(expected[0]), "{code}");
+        assert!(fs::read_to_string(&own).unwrap().contains(expected[1]));
+        fs::write(&own, "mine").unwrap();
+        assert_eq!(generate(), code);
+        assert_eq!(fs::read_to_string(&own).unwrap(), "mine");
+    }
+}
+
+#[test]
+fn mistakes_say_where_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let hints = folder.path().join("hints.toml");
+    for (text, expected) in [
+        ("[rust.integers]\nserial = \"u7\"\n", "the hint for serial: \"u7\" is none of i8, "),
+        ("[rust.names]\nBuy = 1\n", "hints.toml: TOML parse error at line 2"),
+        ("[rust.name]\n", "unknown field `name`"),
+    ] {
+        fs::write(&hints, text).unwrap();
+        let mut command = ampctl(&["generate", "rust", "python/trade.schema", "--hints"]);
+        let output = command.arg(&hints).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+/// Says what comes next, and with which values: the peer draws them.
+#[derive(Command)]
+#[amp(response = Prepared)]
+struct Prepare {
+    command: String,
+    seed: u64,
+    code: Option<String>,
+}
+
+#[derive(Arguments)]
+struct Prepared {
+    arguments: Numbered<Bytes>,
+    response: Numbered<Bytes>,
+}
+
+/// Has the peer call.
+#[derive(Command)]
+#[amp(error = NotThat)]
+struct CallMe {
+    description: String,
+}
+
+#[derive(CommandError, Debug, thiserror::Error)]
+enum NotThat {
+    #[error("{0}")]
+    Assertion(String),
+}
+
+#[derive(Command)]
+#[amp(response = WasCalled)]
+struct Called;
+
+#[derive(Arguments)]
+struct WasCalled {
+    right: bool,
+}
+
+/// What this side answers with: a response, or an error's code and description.
+type Answer = Result<Bytes, (String, String)>;
+
+/// A connection on which one command is answered with what is prepared, and what it was called with.
+struct Session<C> {
+    peer: Peer,
+    prepared: Prepared,
+    received: UnboundedReceiver<C>,
+}
+
+impl<C: Command> Session<C> {
+    async fn start(address: &Address, seed: u64, code: Option<&str>) -> Self {
+        let Address::Unix(path) = address else { unreachable!("it listens on a Unix socket") };
+        let (called, received) = unbounded_channel();
+        let answers = std::sync::Arc::new(std::sync::OnceLock::<Answer>::new());
+        let known = std::sync::Arc::clone(&answers);
+        let responders = Responders::new(()).respond(move |_, command: C| {
+            called.send(command).unwrap();
+            let answer = known.get().expect("it is prepared").clone();
+            async move {
+                match answer {
+                    Ok(bytes) => Ok(C::Response::decode(bytes).unwrap()),
+                    Err((code, text)) => Err(C::Error::from_wire(code.as_bytes(), &text).unwrap()),
+                }
+            }
+        });
+        let connection = amp_unix::connect(path).await.unwrap();
+        let peer = connection.responders(responders).spawn();
+        let prepare = Prepare { command: C::NAME.to_owned(), seed, code: code.map(str::to_owned) };
+        let prepared = timeout(DEADLINE, peer.call_remote(prepare)).await.unwrap().unwrap();
+        let failure = code.map(|code| (code.to_owned(), format!("ß{code}")));
+        answers.set(failure.map_or_else(|| Ok(prepared.response.0.clone()), Err)).unwrap();
+        Self { peer, prepared, received }
+    }
+
+    fn command(&self) -> C {
+        C::decode(self.prepared.arguments.0.clone())
+            .unwrap_or_else(|error| panic!("{}: {error}: {:?}", C::NAME, self.prepared.arguments.0))
+    }
+
+    /// Has the peer call, which compares what comes of it.
+    async fn be_called(&self, code: &str) {
+        let description = format!("ß{code}");
+        let call = self.peer.call_remote(CallMe { description });
+        timeout(DEADLINE, call)
+            .await
+            .unwrap()
+            .unwrap_or_else(|error| panic!("{}: {error}", C::NAME));
+    }
+}
+
+/// Both ways, with values at random and with each error.
+async fn is_spoken<C>(address: &Address)
+where
+    C: Command + Clone + Debug + PartialEq,
+    C::Response: Debug + PartialEq,
+{
+    let first = fastrand::u64(..);
+    for seed in (0..20).map(|step| first.wrapping_add(step)) {
+        let mut session = Session::<C>::start(address, seed, None).await;
+        let command = session.command();
+        // What has one form only has that.
+        let again = command.encode().unwrap();
+        assert_eq!(C::decode(again).unwrap(), command, "seed {seed}");
+        let answer = timeout(DEADLINE, session.peer.call_remote(command.clone())).await.unwrap();
+        let answer = answer.unwrap_or_else(|error| panic!("{}, seed {seed}: {error}", C::NAME));
+        let expected = C::Response::decode(session.prepared.response.0.clone()).unwrap();
+        assert_eq!(answer, expected, "{}, seed {seed}", C::NAME);
+        session.be_called("").await;
+        assert_eq!(session.received.recv().await.unwrap(), command, "{}, seed {seed}", C::NAME);
+    }
+    for error in C::Error::schema().unwrap() {
+        let session = Session::<C>::start(address, first, Some(&error.code)).await;
+        let failed = timeout(DEADLINE, session.peer.call_remote(session.command())).await.unwrap();
+        let Err(CallError::Command(failed)) = failed else { panic!("{}: {failed:?}", C::NAME) };
+        assert_eq!((failed.code(), failed.is_fatal()), (&*error.code, error.fatal));
+        assert_eq!(failed.to_string(), format!("é{}", error.code));
+        // A fatal one has closed the connection.
+        let mut session = Session::<C>::start(address, first, Some(&error.code)).await;
+        let call = session.peer.call_remote(CallMe { description: format!("ß{}", error.code) });
+        match timeout(DEADLINE, call).await.unwrap() {
+            Ok(()) => {}
+            Err(CallError::Closed(_)) if error.fatal => {}
+            Err(other) => panic!("{}, {}: {other}", C::NAME, error.code),
+        }
+        assert!(session.received.recv().await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn each_command_is_spoken_with_its_class_both_ways() {
+    let peer = amp_tests::Peer::start(python().program("trade_peer.py"), Transport::Unix);
+    let address = peer.address();
+    is_spoken::<trade::Buy>(address).await;
+    is_spoken::<trade::Close>(address).await;
+    is_spoken::<trade::Everything>(address).await;
+    is_spoken::<trade::ListStock>(address).await;
+    is_spoken::<trade::Sell>(address).await;
+    is_told::<trade::Tick>(address).await;
+    // All but the one that switches the protocol.
+    let spoken = 6;
+    let all: Schema = trade::schema();
+    assert_eq!(all.commands().filter(|(_, command)| !command.is_switch).count(), spoken);
+}
+
+/// Both ways, of a command that is not answered.
+async fn is_told<C: OneWay + Clone + Debug + PartialEq>(address: &Address) {
+    for seed in 0..20 {
+        let mut session = Session::<C>::start(address, seed, None).await;
+        let command = session.command();
+        session.peer.notify(command.clone()).await.unwrap();
+        let called = timeout(DEADLINE, session.peer.call_remote(Called)).await.unwrap();
+        assert!(called.unwrap().right, "{}, seed {seed}", C::NAME);
+        session.be_called("").await;
+        let received = timeout(DEADLINE, session.received.recv()).await.unwrap();
+        assert_eq!(received.unwrap(), command);
+    }
+    let codes = C::Error::schema().unwrap();
+    assert_eq!(codes.iter().filter(|error| error.fatal).count(), 1);
+    fn has_errors<C: Command>() -> bool {
+        std::any::TypeId::of::<C::Error>() != std::any::TypeId::of::<NoError>()
+    }
+    assert!(has_errors::<C>());
+}

@@ -1,0 +1,152 @@
+"""The two sides of every way in which a call can fail, for the guide "From Twisted".
+
+    python failures.py --listen unix:PATH
+    python failures.py --connect unix:PATH
+
+The first answers; it prints `listening PATH` once it accepts connections. The second calls each command
+on a connection of its own, and prints what that came to, and whether the connection goes on.
+"""
+
+import argparse
+import sys
+
+from twisted.internet import defer, endpoints, protocol, reactor, task
+from twisted.protocols import amp
+
+
+class SoldOut(Exception):
+    pass
+
+
+class OnFire(Exception):
+    pass
+
+
+class Declared(amp.Command):
+    errors = {SoldOut: b"SOLD_OUT"}
+
+
+class Fatal(amp.Command):
+    fatalErrors = {OnFire: b"ON_FIRE"}
+
+
+class Undeclared(amp.Command):
+    pass
+
+
+class Missing(amp.Command):
+    """This side does not send what the other wants."""
+
+
+class MissingWanted(amp.Command):
+    commandName = b"Missing"
+    arguments = [(b"n", amp.Integer())]
+
+
+class Malformed(amp.Command):
+    arguments = [(b"n", amp.Unicode())]
+
+
+class MalformedWanted(amp.Command):
+    commandName = b"Malformed"
+    arguments = [(b"n", amp.Integer())]
+
+
+class Response(amp.Command):
+    """Its answer is not what this side reads."""
+
+    response = [(b"n", amp.Integer())]
+
+
+class ResponseGiven(amp.Command):
+    commandName = b"Response"
+    response = [(b"n", amp.Unicode())]
+
+
+class Unhandled(amp.Command):
+    pass
+
+
+class Gone(amp.Command):
+    """The connection ends before the answer."""
+
+
+class Alive(amp.Command):
+    pass
+
+
+class Peer(amp.AMP):
+    @Declared.responder
+    def declared(self):
+        raise SoldOut("none left")
+
+    @Fatal.responder
+    def fatal(self):
+        raise OnFire("it burns")
+
+    @Undeclared.responder
+    def undeclared(self):
+        raise RuntimeError("a secret")
+
+    @MissingWanted.responder
+    def missing(self, n):
+        return {}
+
+    @MalformedWanted.responder
+    def malformed(self, n):
+        return {}
+
+    @ResponseGiven.responder
+    def response(self):
+        return {"n": "no number"}
+
+    @Gone.responder
+    def gone(self):
+        self.transport.abortConnection()
+        return defer.Deferred()
+
+    @Alive.responder
+    def alive(self):
+        return {}
+
+
+CALLS = [
+    (Declared, {}), (Fatal, {}), (Undeclared, {}), (Missing, {}), (Malformed, {"n": "x"}),
+    (Response, {}), (Unhandled, {}), (Gone, {}),
+]
+
+
+async def call_each(_, path):
+    for command, arguments in CALLS:
+        endpoint = endpoints.UNIXClientEndpoint(reactor, path)
+        peer = await endpoints.connectProtocol(endpoint, amp.AMP())
+        # Twisted logs what it closes a connection for.
+        said = "nothing"
+        try:
+            await peer.callRemote(command, **arguments)
+        except Exception as error:
+            said = type(error).__name__
+        try:
+            await peer.callRemote(Alive)
+            goes_on = "goes on"
+        except Exception:
+            goes_on = "is closed"
+        peer.transport.loseConnection()
+        print(command.__name__, said, goes_on, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--listen")
+    parser.add_argument("--connect")
+    options = parser.parse_args()
+    path = (options.listen or options.connect).partition(":")[2]
+    if options.connect:
+        task.react(lambda reactor: defer.ensureDeferred(call_each(reactor, path)))
+    reactor.listenUNIX(path, protocol.Factory.forProtocol(Peer))
+    print("listening", path, flush=True)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+//! What the guide "From Twisted" says: how failures look from the other side, and that commands can move
+//! over one at a time.
+
+use amp_core::{
+    AmpBox, Arguments, CallError, Command, CommandError, Context, Failure, FailurePolicy, Peer,
+    ReceivedCall, RemoteError, Responders,
+};
+use amp_tests::commands::{Concatenate, Divide, DivideError, Sum, Total};
+use amp_tests::{Address, DEADLINE, Process, Python, Transport};
+use std::future::pending;
+use std::time::Instant;
+use tokio::net::UnixListener;
+use tokio::time::timeout;
+
+const GUIDE: &str = include_str!("../../amp-core/src/cookbook/from_twisted.rs");
+
+#[derive(Command)]
+#[amp(error = SoldOut)]
+struct Declared;
+
+#[derive(CommandError, Debug, thiserror::Error)]
+enum SoldOut {
+    #[error("none left")]
+    SoldOut,
+}
+
+#[derive(Command)]
+#[amp(error = OnFire)]
+struct Fatal;
+
+#[derive(CommandError, Debug, thiserror::Error)]
+enum OnFire {
+    #[error("it burns")]
+    #[amp(fatal)]
+    OnFire,
+}
+
+#[derive(Command)]
+struct Undeclared;
+
+/// For the side that answers.
+#[derive(Command)]
+#[amp(name = "Missing")]
+struct MissingWanted {
+    #[allow(dead_code)]
+    n: i64,
+}
+
+#[derive(Command)]
+struct Missing;
+
+#[derive(Command)]
+#[amp(name = "Malformed")]
+struct MalformedWanted {
+    #[allow(dead_code)]
+    n: i64,
+}
+
+#[derive(Command)]
+struct Malformed {
+    n: String,
+}
+
+#[derive(Command)]
+#[amp(name = "Response", response = Text)]
+struct ResponseGiven;
+
+#[derive(Arguments)]
+struct Text {
+    n: String,
+}
+
+#[derive(Command)]
+#[amp(response = Number)]
+struct Response;
+
+#[derive(Arguments, Debug)]
+struct Number {
+    #[allow(dead_code)]
+    n: i64,
+}
+
+#[derive(Command)]
+struct Unhandled;
+
+#[derive(Command)]
+struct Gone;
+
+#[derive(Command)]
+struct Alive;
+
+fn responders() -> Responders {
+    Responders::new(())
+        .respond(async |_, _: Declared| Err(SoldOut::SoldOut))
+        .respond(async |_, _: Fatal| Err(OnFire::OnFire))
+        .try_respond(async |_, _: Undeclared| Err(Failure::from("a secret")))
+        .respond(async |_, _: MissingWanted| Ok(()))
+        .respond(async |_, _: MalformedWanted| Ok(()))
+        .respond(async |_, _: ResponseGiven| Ok(Text { n: "no number".to_owned() }))
+        .respond(async |context: Context, _: Gone| {
+            context.peer().close().await;
+            pending().await
+        })
+        .respond(async |_, _: Alive| Ok(()))
+}
+
+/// What a Twisted client has printed that calls each command.
+async fn seen_by_twisted(policy: FailurePolicy) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let connection = amp_unix::connection(stream).unwrap();
+            tokio::spawn(connection.failure_policy(policy).responders(responders()).run());
+        }
+    });
+    let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
+    let mut command = python.program("failures.py");
+    command.arg("--connect").arg(format!("unix:{}", path.display()));
+    let mut process = Process::start(command);
+    let lines = tokio::task::spawn_blocking(move || {
+        let deadline = Instant::now() + DEADLINE;
+        std::iter::from_fn(|| process.line(deadline)).collect()
+    });
+    let lines = lines.await.unwrap();
+    server.abort();
+    lines
+}
+
+/// Each way to fail: as the guide has it in Rust, what Twisted's client raises, and what becomes of the
+/// connection.
+const FROM_RUST: [(&str, &str, &str, &str); 8] = [
+    ("Declared", "a declared error", "SoldOut", "goes on"),
+    ("Fatal", "a declared error that is `fatal`", "OnFire", "is closed"),
+    ("Undeclared", "any other failure, or a panic", "UnknownRemoteError", "goes on"),
+    ("Missing", "an argument is missing", "UnknownRemoteError", "goes on"),
+    ("Malformed", "an argument does not decode", "UnknownRemoteError", "goes on"),
+    ("Response", "the response is not what the client reads", "ValueError", "goes on"),
+    ("Unhandled", "there is no responder", "UnhandledCommand", "goes on"),
+    ("Gone", "the connection ends", "ConnectionDone", "is closed"),
+];
+
+#[tokio::test]
+async fn failures_look_to_twisted_as_the_guide_says() {
+    let seen = seen_by_twisted(FailurePolicy::Stay).await;
+    let expected = FROM_RUST.map(|(command, _, raised, then)| format!("{command} {raised} {then}"));
+    assert_eq!(seen, expected);
+    for (_, what, raised, then) in FROM_RUST {
+        let row = row_of(what, 0);
+        // The classes of this test have names of their own.
+        let said = match raised {
+            "SoldOut" => "`errors`",
+            "OnFire" => "`fatalErrors`",
+            "ValueError" => "whatever its argument raises",
+            raised => raised,
+        };
+        assert!(row.contains(said) && row.ends_with(&format!("| {then} |")), "{row}");
+    }
+    let closes = ["Fatal", "Undeclared", "Missing", "Malformed", "Gone"];
+    let seen = seen_by_twisted(FailurePolicy::Close).await;
+    let expected = FROM_RUST.map(|(command, _, raised, _)| {
+        let then = if closes.contains(&command) { "is closed" } else { "goes on" };
+        format!("{command} {raised} {then}")
+    });
+    assert_eq!(seen, expected);
+}
+
+/// The row of a table of the guide, of the first or of the second.
+fn row_of(what: &str, table: usize) -> &'static str {
+    let (_, tables) = GUIDE.split_once("# What failures look like").unwrap();
+    let table = tables.split("Where Twisted answers").nth(table).unwrap();
+    let start = format!("//! | {what} |");
+    table.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no {what}"))
+}
+
+fn shown<T: std::fmt::Debug, E: std::fmt::Debug>(result: Result<T, CallError<E>>) -> &'static str {
+    match result.unwrap_err() {
+        CallError::Command(_) => "`CallError::Command`",
+        CallError::Remote(error) if error.is_unknown() => "`CallError::Remote`, `is_unknown`",
+        CallError::Remote(error) if error.is_unhandled() => "`CallError::Remote`, `is_unhandled`",
+        CallError::Decode(_) => "`CallError::Decode`",
+        CallError::Closed(_) => "`CallError::Closed`",
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn failures_of_twisted_look_as_the_guide_says() {
+    let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
+    let program = amp_tests::Peer::start(python.program("failures.py"), Transport::Unix);
+    let Address::Unix(path) = program.address() else { unreachable!("it is a Unix socket") };
+    let connect = async || amp_unix::connect(path).await.unwrap().spawn();
+    macro_rules! check {
+        ($command:expr, $what:literal) => {{
+            let peer = connect().await;
+            let seen = shown(timeout(DEADLINE, peer.call_remote($command)).await.unwrap());
+            let alive = timeout(DEADLINE, peer.call_remote(Alive)).await.unwrap();
+            let then = if alive.is_ok() { "goes on" } else { "is closed" };
+            assert_eq!(row_of($what, 1), format!("//! | {} | {seen} | {then} |", $what));
+        }};
+    }
+    check!(Declared, "an exception of `errors`");
+    check!(Fatal, "an exception of `fatalErrors`");
+    check!(Undeclared, "any other exception");
+    check!(Missing, "an argument is missing");
+    check!(Malformed { n: "x".to_owned() }, "an argument does not decode");
+    check!(Response, "the response is not what the client reads");
+    check!(Unhandled, "there is no responder");
+    check!(Gone, "the connection ends");
+}
+
+async fn pass_on(old: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
+    let answer = old.call_by_name(&call.command, call.arguments.iter()).await;
+    answer.map_err(|error| match error {
+        CallError::Remote(error) => error,
+        _ => RemoteError::new("UNKNOWN", "the old service has not answered"),
+    })
+}
+
+/// Rust answers one command, and Twisted the others.
+#[tokio::test]
+async fn commands_move_over_one_at_a_time() {
+    let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
+    let program = amp_tests::Peer::start(python.program("peer.py"), Transport::Unix);
+    let Address::Unix(path) = program.address() else { unreachable!("it is a Unix socket") };
+    let old = amp_unix::connect(path).await.unwrap().spawn();
+    // What Twisted does not answer so.
+    let sum = async |_: Context, Sum { a, b }: Sum| Ok(Total { total: a + b + 1000 });
+    let new = Responders::new(()).respond(sum).fallback(move |call| pass_on(old.clone(), call));
+    let (client, _server) = amp_core::testing::pair(Responders::new(()), new);
+
+    let sum = Sum { a: 1.into(), b: 2.into() };
+    assert_eq!(client.call_remote(sum).await.unwrap().total, 1003.into());
+    let (left_hand, right_hand) = ("a".to_owned(), "b".to_owned());
+    let both = client.call_remote(Concatenate { left_hand, right_hand }).await.unwrap().both;
+    assert_eq!(both, "ab");
+    let error = client.call_remote(Divide { numerator: 1, denominator: 0 }).await.unwrap_err();
+    assert!(matches!(error, CallError::Command(DivideError::ZeroDivision)), "{error}");
+}
