@@ -2,6 +2,7 @@
 
 mod support;
 
+use amp_core::router::Router;
 use amp_core::{
     AmpBox, Arguments, CallError, Command, CommandError, Connection, Context, NoError, PeerAddress,
     Responders, testing,
@@ -78,7 +79,8 @@ fn place(id: &Id) -> usize {
 
 impl Subscriber for Seen {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let connection = self.connections && metadata.target() == "amp_core::connection";
+        let connection = self.connections
+            && matches!(metadata.target(), "amp_core::connection" | "amp_core::router");
         let ours = metadata.target().starts_with("amp_core::call")
             || metadata.target() == "test"
             || connection && metadata.is_span();
@@ -87,7 +89,8 @@ impl Subscriber for Seen {
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
         let name = attributes.metadata().name();
-        assert!(name == "call" || self.connections && name == "connection", "{name}");
+        let connection = self.connections && matches!(name, "connection" | "router");
+        assert!(name == "call" || connection, "{name}");
         assert!(attributes.is_contextual());
         let mut kept = self.kept.lock().unwrap();
         let parent = kept.entered.last().map(|id| place(&Id::from_u64(*id)));
@@ -260,6 +263,27 @@ async fn a_connection_has_a_span_around_the_calls_that_it_answers() {
     assert_eq!((&asking.fields["connection"], asking.parent), (&near, None));
     let answering = &kept.spans[find("side", "answering")];
     assert_eq!((&answering.fields["connection"], answering.parent), (&far, Some(find("id", &far))));
+}
+
+#[tokio::test]
+async fn a_router_has_a_span_beside_those_of_the_connections_on_it() {
+    let (seen, _guard) = Seen::subscribe_to_connections();
+    let (near, far) = tokio::io::duplex(4096);
+    let routers = [near, far].map(Router::new);
+    let [near, far] = routers.map(Router::spawn);
+    let [near, far] = [near, far].map(|routes| {
+        let route = routes.bind("a").unwrap().connect_to("a").unwrap();
+        Connection::with_transport(route).responders(responders()).spawn()
+    });
+    near.call_remote(Measure { text: "four".to_owned() }).await.unwrap();
+    settled().await;
+    let kept = seen.kept.lock().unwrap();
+    let ids = kept.spans.iter().filter_map(|span| span.fields.get("id"));
+    let ids: std::collections::BTreeSet<_> = ids.collect();
+    assert_eq!(ids.len(), 4, "two routers, and a connection on each: {ids:?}");
+    for peer in [&near, &far] {
+        assert!(ids.contains(&peer.id().to_string()));
+    }
 }
 
 #[tokio::test(start_paused = true)]

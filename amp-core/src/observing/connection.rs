@@ -39,3 +39,11 @@ pub(crate) fn span(id: u64, peer: &PeerAddress, process: Option<Process>) -> Spa
     }
     span
 }
+
+/// The span of a connection that is shared, beside those of the connections on it.
+pub(crate) fn span_of_router(peer: &PeerAddress) -> Span {
+    if !tracing::level_enabled!(Level::DEBUG) {
+        return Span::none();
+    }
+    tracing::debug_span!(target: "amp_core::router", "router", id = next_id(), %peer)
+}

@@ -129,7 +129,7 @@ pub(crate) mod outliving;
 mod watch;
 pub(crate) mod wire_log;
 
-pub(crate) use connection::{Process, next_id, span};
+pub(crate) use connection::{Process, next_id, span, span_of_router};
 #[cfg(feature = "metrics")]
 pub(crate) use metrics::{MeasuredConnection, Measures};
 pub(crate) use outcome::{Outcome, Side};

@@ -11,6 +11,7 @@ mod own_task;
 mod question;
 mod responders;
 mod switch;
+mod telling;
 mod with_connection;
 
 pub use by_name::{ReceivedCall, RespondByName};

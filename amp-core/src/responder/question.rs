@@ -27,6 +27,9 @@ use crate::shorten::Shortened;
 /// do, and need not lock the state for it.
 const UNCOUNTED: usize = 1024;
 
+/// How many bytes of a cause the peer is told at most.
+const MAX_CAUSE: usize = 1000;
+
 /// A call that was received and is being answered.
 ///
 /// It is answered exactly once: a question that is dropped, because its responder panicked or
@@ -111,11 +114,21 @@ pub(crate) struct Asked {
     /// Whether it asks for a protocol switch, and nothing is read until that is decided.
     asks_switch: bool,
     answered: bool,
+    told: Told,
     /// The number of bytes more that the call takes once it is decoded, as far as they are counted.
     decoded: usize,
     watch: Watch,
     /// There while the question is lent.
     lent: Option<Box<Lent>>,
+}
+
+/// What the peer is told of a failure that the command does not declare.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Where this side has logged it.
+    Reference,
+    /// Its cause as well.
+    Cause,
 }
 
 /// The way back of a question that was lent.
@@ -142,6 +155,7 @@ impl Asked {
             read: false,
             asks_switch,
             answered: false,
+            told: Told::Reference,
             decoded: 0,
             watch,
             lent: None,
@@ -161,6 +175,11 @@ impl Asked {
     #[cfg(feature = "metrics")]
     pub(super) fn known(&mut self) {
         self.watch.known(&self.command, &self.peer.shared().measures);
+    }
+
+    /// The peer is to be told why the call has failed.
+    pub(super) fn tell_causes(&mut self) {
+        self.told = Told::Cause;
     }
 
     pub(crate) fn requires_answer(&self) -> bool {
@@ -375,7 +394,14 @@ impl Asked {
         let reference = next_reference();
         let shown = format!("{reference:08x}");
         self.log(&shown, error);
-        let description = self.policy().describe(&shown);
+        let mut description = self.policy().describe(&shown);
+        if self.told == Told::Cause {
+            let cause = error.to_string();
+            let mut ends = (0..=MAX_CAUSE.min(cause.len())).rev();
+            let end = ends.find(|end| cause.is_char_boundary(*end)).unwrap_or_default();
+            let dots = if end < cause.len() { "..." } else { "" };
+            description = format!("{description}: {}{dots}", &cause[..end]);
+        }
         self.finish(keys::UNKNOWN.as_bytes(), &description, false, false);
     }
 

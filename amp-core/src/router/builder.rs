@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tracing::{Instrument, Span};
 
 use super::driver::RouterDriver;
 use super::limits::RouterLimits;
@@ -12,7 +13,7 @@ use super::shared::{RoutesHandle, SharedRoutes};
 use crate::argument::PeerAddress;
 use crate::connection::{ByteStream, Transport};
 use crate::error::CloseReason;
-use crate::runtime;
+use crate::{observing, runtime};
 
 /// A connection that many conversations are about to share: see the [module](super).
 ///
@@ -88,8 +89,8 @@ impl Router {
     #[track_caller]
     pub fn spawn(self) -> Routes {
         let runtime = runtime::with_timers();
-        let routes = self.routes();
-        runtime.spawn(self.driver);
+        let (routes, span) = (self.routes(), self.span());
+        runtime.spawn(self.driver.instrument(span));
         routes
     }
 
@@ -105,7 +106,13 @@ impl Router {
     /// When it is first polled outside of a tokio runtime with time enabled.
     pub async fn run(self) -> CloseReason {
         runtime::with_timers();
-        self.driver.await
+        let span = self.span();
+        self.driver.instrument(span).await
+    }
+
+    /// Returns the span that its driver runs in.
+    fn span(&self) -> Span {
+        observing::span_of_router(&self.shared.lock().address)
     }
 }
 
