@@ -356,14 +356,22 @@ impl<L: Listener> Serve<L> {
         let mut silent = Silent::default();
         // What was accepted in place of another, until that has gone.
         let mut waiting = None;
+        let mut makes_way = false;
         let told_to_close = loop {
             let free = places.is_one_free();
             if let Some(connection) = waiting.take_if(|_| free) {
                 serve(connection, places.take(), &mut connections, &mut silent);
                 continue;
             }
+            // One alone, which may take a moment to be gone. Who could give way when the connection was
+            // accepted may have sent a box since, and then another has to, as soon as it may.
+            if waiting.is_some() && !makes_way {
+                makes_way = silent.give_way();
+            }
             let may_accept = waiting.is_none() && pause.is_none();
             let accepts = may_accept && (free || silent.may_give_way());
+            let needs_one_to_give_way =
+                if waiting.is_some() { !makes_way } else { may_accept && !accepts };
             let accepted = tokio::select! {
                 () = &mut shutdown => break true,
                 () = &mut stop_accepting => break false,
@@ -380,7 +388,7 @@ impl<L: Listener> Serve<L> {
                     pause = None;
                     continue;
                 }
-                () = silent.until_one_may_give_way(), if may_accept && !accepts => continue,
+                () = silent.until_one_may_give_way(), if needs_one_to_give_way => continue,
                 accepted = caught_future(listener.accept()), if accepts => {
                     accepted.unwrap_or_else(|panic| Err(io::Error::other(panic)))
                 }
@@ -388,10 +396,8 @@ impl<L: Listener> Serve<L> {
             match accepted {
                 Ok(connection) => {
                     next_pause = ACCEPT_AGAIN;
-                    if !places.is_one_free() {
-                        silent.give_way();
-                    }
                     waiting = Some(connection);
+                    makes_way = false;
                 }
                 Err(error) if concerns_one_connection(&error) => {
                     tracing::debug!(error = %Report(&error), "a connection was lost before it was accepted");
@@ -404,7 +410,8 @@ impl<L: Listener> Serve<L> {
                 }
             }
         };
-        drop(listener);
+        // Who waits is served by nobody any more, and may connect to another server.
+        drop((listener, waiting));
         if !told_to_close {
             tokio::select! {
                 () = &mut shutdown => {}

@@ -5,11 +5,10 @@ mod support;
 use amp_core::testing::pair;
 use amp_core::{AmpBox, CallError, CloseReason, Command, Connection, Limits, Peer, Ping};
 use amp_core::{NoError, ProtocolSwitch, Responders, Switched};
-use bytes::BytesMut;
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Script, echoing, gated, numbered, settled};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -172,32 +171,6 @@ async fn a_peer_that_goes_while_as_many_responders_run_as_may_is_noticed_within_
     assert!(matches!(peer.closed().await, CloseReason::Peer));
     assert!(before.elapsed() < SECOND);
     assert_eq!(peer.running_responders(), 1, "nobody hears the answers to the others");
-}
-
-/// Its end is behind more than is read ahead, so nothing that comes from it shows it. What it sends is many
-/// small calls that want no answer, whose boxes are read.
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_goes_behind_more_than_is_read_ahead_is_noticed_by_what_is_sent() {
-    let gate = Arc::new(Semaphore::new(0));
-    let limits = Limits::default().running_responders(1);
-    let (near, mut far) = tokio::io::duplex(1 << 20);
-    let peer = Connection::new(near).limits(limits).responders(slow(&gate)).spawn();
-    let call = AmpBox::from_pairs([("_command", "Slow")]).unwrap().to_bytes();
-    let sending = tokio::spawn(async move {
-        let calls = call.repeat(1000);
-        while timeout(SECOND, far.write_all(&calls)).await.is_ok() {}
-        far
-    });
-    // It has no more room, and is there.
-    let mut far = sending.await.unwrap();
-    sleep(30 * SECOND).await;
-    assert!(!peer.is_closed());
-    let mut asked = BytesMut::new();
-    timeout(SECOND, far.read_buf(&mut asked)).await.expect("it is asked").unwrap();
-    let ping = AmpBox::from_pairs([("_ask", "1"), ("_command", "Ping")]).unwrap().to_bytes();
-    assert!(asked.starts_with(&ping), "{asked:?}");
-    drop(far);
-    timeout(20 * SECOND, peer.closed()).await.expect("it is noticed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -649,6 +649,45 @@ async fn whoever_has_been_silent_for_longest_gives_way_when_a_server_is_full() {
     call.await.unwrap();
 }
 
+/// Who was about to give way when somebody came may say something first. Then the next one does, once
+/// it may.
+#[tokio::test(start_paused = true)]
+async fn another_gives_way_when_the_first_has_spoken_meanwhile() {
+    let second = Duration::from_secs(1);
+    let (streams, listener) = scripted();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = serve(listener, echoing()).max_connections(2).stop_accepting_on(stopped);
+    tokio::spawn(server.into_future());
+    let connect = || {
+        let (near, far) = tokio::io::duplex(1000);
+        streams.send(Ok(far)).unwrap();
+        near
+    };
+    let start = Instant::now();
+    let first = Connection::new(connect()).spawn();
+    tokio::time::sleep(9 * second).await;
+    let _silent = connect();
+    // By now the server accepts somebody for the first.
+    tokio::time::sleep(2 * second).await;
+    first.call_by_name("Echo", numbered(1)).await.unwrap();
+    let late = Connection::new(connect()).spawn();
+    late.call_by_name("Echo", numbered(2)).await.unwrap();
+    assert_eq!(start.elapsed(), 19 * second, "of virtual time");
+    first.call_by_name("Echo", numbered(3)).await.unwrap();
+    // Who still waits when nobody is accepted any more does not wait for the others to leave.
+    drop(late);
+    let third = connect();
+    tokio::time::sleep(11 * second).await;
+    let third = Connection::new(third).spawn();
+    third.call_by_name("Echo", numbered(4)).await.unwrap();
+    let waits = Connection::new(connect()).spawn();
+    settled().await;
+    assert!(!waits.is_closed());
+    drop(stop);
+    tokio::time::timeout(second, waits.closed()).await.unwrap();
+    assert!(!first.is_closed() && !third.is_closed());
+}
+
 /// Nobody tells a connection that others have become fewer, so it looks by itself.
 #[tokio::test(start_paused = true)]
 async fn calls_that_wait_for_others_are_begun_when_those_have_gone() {

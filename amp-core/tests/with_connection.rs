@@ -204,3 +204,37 @@ async fn one_way_commands_of_a_peer_that_has_gone_are_begun_as_others_are_done()
     }
     assert_eq!((gate.available_permits(), outliving_responders()), (0, 0));
 }
+
+/// A stream that is reset says that nobody is there any more, not that what came was wrong.
+#[tokio::test]
+async fn one_way_commands_that_were_read_are_begun_though_the_stream_was_reset() {
+    const NOTICES: usize = 20;
+    let _alone = ALONE.lock().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut there = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
+    let limits = Limits::default().running_responders(4);
+    let here = Connection::tcp(listener.accept().await.unwrap().0).unwrap();
+    let peer = here.limits(limits).responders(slow).spawn();
+    let mut notices = Vec::new();
+    for n in 0..NOTICES {
+        let call = AmpBox::from_pairs([("_command", "Slow"), ("n", &*n.to_string())]).unwrap();
+        notices.extend(call.to_bytes());
+    }
+    there.write_all(&notices).await.unwrap();
+    while peer.running_responders() < 4 {
+        tokio::task::yield_now().await;
+    }
+    there.set_zero_linger().unwrap();
+    drop(there);
+    assert!(matches!(peer.closed().await, CloseReason::Io(_)));
+    gate.add_permits(NOTICES);
+    while gate.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    while peer.running_responders() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(outliving_responders(), 0);
+}

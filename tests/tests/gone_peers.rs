@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Mutex, mpsc};
@@ -32,7 +32,6 @@ fn nothing_stays_of_peers_that_have_gone_while_as_many_responders_run_as_may() {
     server.outlast("TCP", CALLS, |calls| server.tcp(calls), drop);
     server.outlast("TCP, with more calls", MORE_CALLS, |calls| server.tcp(calls), drop);
     server.outlast("TCP, with a window full", MANY_CALLS, |calls| server.tcp(calls), drop);
-    server.outlast("TCP, stuffed", CALLS, |calls| server.stuffed(calls), drop);
     let reset = |streams: Vec<TcpStream>| {
         for stream in streams {
             let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
@@ -127,22 +126,6 @@ impl Server {
 
     fn tcp(&self, calls: &[u8]) -> Vec<TcpStream> {
         calling(calls, || TcpStream::connect(self.tcp).unwrap())
-    }
-
-    /// Connections whose ends are behind more than the server reads ahead: it takes no more of them.
-    fn stuffed(&self, calls: &[u8]) -> Vec<TcpStream> {
-        let streams = self.tcp(calls);
-        let stuff = |mut stream: TcpStream| {
-            std::thread::spawn(move || {
-                stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
-                let call = AmpBox::from_pairs([("_command", "Wait")]).unwrap().to_bytes();
-                let calls = call.repeat(1000);
-                while stream.write_all(&calls).is_ok() {}
-                stream
-            })
-        };
-        let stuffing: Vec<_> = streams.into_iter().map(stuff).collect();
-        stuffing.into_iter().map(|thread| thread.join().unwrap()).collect()
     }
 
     fn unix(&self, calls: &[u8]) -> Vec<UnixStream> {

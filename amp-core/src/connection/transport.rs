@@ -90,8 +90,7 @@ pub trait Transport: Send + 'static {
     /// responders run as may, it receives all that there is when the answer stays yes; where it is because
     /// the peer has asked for a protocol switch that is not decided, it ends. A transport that does not
     /// know is received from a little further, and so are all others, but not before a switch; a peer
-    /// that has sent more than that before it went is then noticed when something is
-    /// [sent](field@crate::Limits::running_responders) and that fails, or when responders are done.
+    /// that has sent more than that before it went is then noticed only when responders are done.
     fn has_peer_closed(&self) -> bool {
         false
     }

@@ -34,11 +34,6 @@ const AHEAD: usize = 64 << 10;
 const FARTHER_TIMES: usize = 8;
 const FARTHER: usize = 4 << 20;
 
-/// After so many looks at which nothing had moved the peer is sent something: only that makes its system
-/// tell that it has gone, where its end is behind what is not read. What it had still to send is lost
-/// then, so it is not done before.
-const LOOKS_BEFORE_ASKING: u32 = 50;
-
 /// The room for calls that is kept when none waits, in bytes.
 const KEPT: usize = 1 << 20;
 
@@ -97,8 +92,6 @@ pub(crate) enum Looked {
     Further,
     /// Nothing has changed.
     Same,
-    /// Nothing has changed for long, so the peer is to be sent something.
-    Ask,
     /// The peer has gone, and all that there is of it is read. These calls want an answer, and are not
     /// begun.
     Rest(VecDeque<Received>),
@@ -121,10 +114,6 @@ pub(crate) struct Inbound<W> {
     ahead: usize,
     /// Whether the peer had gone at the last look.
     went: bool,
-    /// How many boxes were decoded by the last look, and how many calls waited.
-    seen: (u64, usize),
-    /// How many looks have found nothing else.
-    in_vain: u32,
     /// Whether nobody is left to be answered, although there may be more to read.
     gone: bool,
     /// Those who made the calls whose answers came, until they are told.
@@ -150,8 +139,6 @@ impl<W> Inbound<W> {
             reading: Reading::Behind,
             ahead: 0,
             went: false,
-            seen: (0, 0),
-            in_vain: 0,
             gone: false,
             callers: Vec::new(),
             turn: *ANSWERS_AT_ONCE.start(),
@@ -387,13 +374,6 @@ impl<W> Inbound<W> {
         if !went && !deciding && self.look_further_to(FARTHER, limits, together) {
             return Looked::Further;
         }
-        let seen = (self.decoded, self.calls.len());
-        let moved = std::mem::replace(&mut self.seen, seen) != seen;
-        self.in_vain = if moved || went || deciding { 0 } else { self.in_vain + 1 };
-        if self.in_vain == LOOKS_BEFORE_ASKING {
-            self.in_vain = 0;
-            return Looked::Ask;
-        }
         if !went || !went_before {
             return Looked::Same;
         }
@@ -612,30 +592,6 @@ mod tests {
         receive(&mut inbound, &mut core, &mut calls(1));
         assert!(inbound.is_idle(), "nobody is there to be answered");
         assert!(matches!(look(&mut inbound, true), Looked::Gone));
-    }
-
-    #[test]
-    fn a_peer_of_which_nothing_is_seen_for_long_is_asked() {
-        let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
-        let limits = Limits { running_bytes: 0, ..Limits::default() };
-        receive(&mut inbound, &mut core, &mut calls(2));
-        inbound.has_read(Reading::Paused);
-        let looks = |inbound: &mut Inbound<usize>, deciding| {
-            let mut look = || inbound.look(|| false, deciding, &limits, None);
-            (0..200).filter(|_| matches!(look(), Looked::Ask)).count()
-        };
-        assert_eq!(looks(&mut inbound, false), 3);
-        assert_eq!(looks(&mut inbound, true), 0, "nothing may be sent");
-        // Now and then one is begun.
-        let limits = Limits::default();
-        receive(&mut inbound, &mut core, &mut calls(10));
-        for _ in 0..10 {
-            for _ in 0..LOOKS_BEFORE_ASKING {
-                let looked = inbound.look(|| false, false, &limits, None);
-                assert!(!matches!(looked, Looked::Ask));
-            }
-            inbound.next_call();
-        }
     }
 
     #[test]

@@ -68,11 +68,8 @@ pub struct Limits {
     /// [`ping`](crate::Connection::ping), up to the largest box there may be; but no more than
     /// [`running_bytes`](field@Limits::running_bytes), and than half of what all connections of a server leave.
     /// A peer that has gone ends its connection within about a second so, over sockets and TLS over
-    /// them also if it had sent more, as long as what was not read fits into the system's buffer on this
-    /// side. What does not fit keeps the end of a TCP stream away from this side's system. So after 10
-    /// seconds in which nothing was read or begun the peer is sent a [`Ping`](crate::Ping), whose answer
-    /// nobody waits for, and so after each further 10 seconds: the system of a peer that has gone resets
-    /// the stream then, and drops what it had not sent yet. One-way commands that it had sent are begun as responders are
+    /// them also if it had sent more, as long as what was not read fits into the system's buffers of this
+    /// side: TCP tells of no end that does not. One-way commands that it had sent are begun as responders are
     /// done, also once the connection has ended; calls that want an answer are not. Those that name
     /// attachments fail if they are begun that late: at the end of a connection what nothing has
     /// claimed is dropped.

@@ -63,15 +63,16 @@ impl Silent {
         }
     }
 
-    /// Ends the oldest of them at once if it may give way: it may have sent a box in this moment.
-    pub(super) fn give_way(&mut self) {
-        if self.may_give_way()
-            && let Some(Connected { shared, task, .. }) = self.0.pop_front()
-        {
-            if let Some(shared) = shared.upgrade() {
-                shared.close(&CloseReason::BoxTimeout { after: GIVES_WAY_AFTER });
-            }
-            task.abort();
+    /// Ends the oldest of them at once if it may give way, and returns whether one did.
+    pub(super) fn give_way(&mut self) -> bool {
+        if !self.may_give_way() {
+            return false;
         }
+        let Some(Connected { shared, task, .. }) = self.0.pop_front() else { return false };
+        if let Some(shared) = shared.upgrade() {
+            shared.close(&CloseReason::BoxTimeout { after: GIVES_WAY_AFTER });
+        }
+        task.abort();
+        true
     }
 }

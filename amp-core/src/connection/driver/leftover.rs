@@ -41,22 +41,27 @@ impl Driver {
         }
         let situation = self.situation();
         if self.shared.peek(|state| state.core.holds_back(&situation)) {
-            let unanswerable = self.inbound.take_unanswerable();
-            self.drop_received(unanswerable);
-            let over = self.inbound.take_calls_over(self.shared.settings.limits.running_bytes);
-            self.drop_received(over);
-            let size = self.inbound.calls_size();
-            let calls = self.inbound.take_calls();
-            // So that they count once. The connection ends already, whatever it holds.
-            let _ = self.count_held();
-            let mut held = Share::left_behind(self.shared.settings.together.clone());
-            if held.set(size).is_err() {
-                self.note_dropped(&calls);
-            } else if !calls.is_empty() {
-                let shared = Arc::clone(&self.shared);
-                let (handle, locator) = (self.handle.clone(), Arc::clone(&self.locator));
-                tokio::spawn(Leftover { calls, size, held, shared, handle, locator });
-            }
+            self.leave_all_behind();
+        }
+    }
+
+    /// Leaves behind all that waits, whether or not it has to.
+    pub(super) fn leave_all_behind(&mut self) {
+        let unanswerable = self.inbound.take_unanswerable();
+        self.drop_received(unanswerable);
+        let over = self.inbound.take_calls_over(self.shared.settings.limits.running_bytes);
+        self.drop_received(over);
+        let size = self.inbound.calls_size();
+        let calls = self.inbound.take_calls();
+        // So that they count once. The connection ends already, whatever it holds.
+        let _ = self.count_held();
+        let mut held = Share::left_behind(self.shared.settings.together.clone());
+        if held.set(size).is_err() {
+            self.note_dropped(&calls);
+        } else if !calls.is_empty() {
+            let shared = Arc::clone(&self.shared);
+            let (handle, locator) = (self.handle.clone(), Arc::clone(&self.locator));
+            tokio::spawn(Leftover { calls, size, held, shared, handle, locator });
         }
     }
 

@@ -5,7 +5,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::super::shared::Shared;
-use crate::command::{Command, NoError, Ping};
+use crate::command::{Command, NoError};
 use crate::error::CallError;
 use crate::proto::{CallId, Pings};
 use crate::report::Report;
@@ -29,14 +29,6 @@ pub(crate) struct Pinger {
     send: SendPing,
     /// Whether it was said that one could not be sent: the next is no better.
     complained: bool,
-}
-
-/// Sends a ping whose answer nobody waits for.
-pub(super) fn ask(shared: &Shared) {
-    let mut pinger = Pinger::new(Ping, Duration::ZERO, Duration::ZERO);
-    if let Some((id, _)) = pinger.send(shared) {
-        drop(shared.with(|state| state.core.forget(id)));
-    }
 }
 
 /// Queues a ping; gives the call if that wants an answer.

@@ -47,7 +47,13 @@ impl Driver {
         }
         for _ in 0..TURNS_AT_ONCE {
             match self.turn(cx) {
-                Err(reason) => return Poll::Ready(self.end(reason)),
+                Err(reason) => {
+                    // A stream that breaks says that nobody is there, not that what came was wrong.
+                    if matches!(reason, CloseReason::Io(_)) {
+                        self.leave_all_behind();
+                    }
+                    return Poll::Ready(self.end(reason));
+                }
                 Ok(true) if self.stint.is_over() => {
                     self.stint.give_way();
                     runtime::defer(cx);

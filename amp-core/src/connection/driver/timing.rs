@@ -4,7 +4,6 @@ use std::task::Context;
 use std::time::Duration;
 
 use super::clock::now;
-use super::pinger::ask;
 use super::state::Driver;
 use crate::error::CloseReason;
 use crate::proto::{Looked, Timer, Wants};
@@ -139,8 +138,6 @@ impl Driver {
         match inbound.look(closed, deciding, &settings.limits, settings.together.as_deref()) {
             Looked::Same => return false,
             Looked::Further => {}
-            Looked::Ask if self.sends_nothing() => return false,
-            Looked::Ask => ask(&self.shared),
             Looked::Rest(unanswerable) => self.drop_received(unanswerable),
             Looked::Gone => {
                 self.leave_behind();

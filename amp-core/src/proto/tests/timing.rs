@@ -134,8 +134,6 @@ impl Side {
         match inbound.look(|| incoming.closed || incoming.broken, deciding, &limits, None) {
             Looked::Same => return,
             Looked::Further => {}
-            Looked::Ask if self.is_silent() => return,
-            Looked::Ask => self.ask(),
             Looked::Rest(unanswerable) => self.drop_received(unanswerable),
             Looked::Gone => {
                 self.drop_calls_that_wait();
@@ -192,15 +190,6 @@ impl Side {
             }
         }
         self.driver.more = true;
-    }
-
-    /// Sends something that the peer need not answer.
-    fn ask(&mut self) {
-        self.driver.pings += 1;
-        let n = self.ping_number();
-        if self.notify(n, 0, 0).is_ok() {
-            self.seen.push_back(Seen::Asked(n));
-        }
     }
 
     /// Sends a ping, if one can be sent.
