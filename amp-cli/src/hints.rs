@@ -70,7 +70,8 @@ impl Hints {
     ) -> Result<(), Mistake> {
         let known = &self.rust.names;
         let new = names.iter().filter(|(place, _)| !known.contains_key(*place));
-        let lines: String = new.map(|(place, name)| format!("{place:?} = {name:?}\n")).collect();
+        let lines: Vec<_> = new.map(|(place, name)| format!("{place:?} = {name:?}\n")).collect();
+        let lines = lines.concat();
         if lines.is_empty() {
             return Ok(());
         }

@@ -47,9 +47,16 @@ impl Restraint {
         self.allow_at(Instant::now())
     }
 
-    /// Returns how many events were not said aloud since the last one that was. They are forgotten
-    /// with this.
-    pub fn take_unsaid(&self) -> u64 {
+    /// Says of failed calls how many were not said aloud since the last one that was.
+    pub fn say_how_many_more_failed(&self) {
+        match self.take_unsaid() {
+            0 => {}
+            unsaid => tracing::warn!(unsaid, "more calls failed"),
+        }
+    }
+
+    /// Returns how many events were not said aloud, and forgets them.
+    fn take_unsaid(&self) -> u64 {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).unsaid)
     }
 

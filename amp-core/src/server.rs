@@ -420,10 +420,7 @@ impl<L: Listener> Serve<L> {
         }
         drop(stop);
         all_ended(&mut connections).await;
-        match failures.take_unsaid() {
-            0 => {}
-            unsaid => tracing::warn!(unsaid, "more calls failed"),
-        }
+        failures.say_how_many_more_failed();
     }
 }
 

@@ -189,9 +189,8 @@ fn codes_and_descriptions_of_errors_carry_what_is_in_them() {
 fn responders() -> Responders {
     Responders::new(())
         .respond(async |_, Fetch { which }: Fetch| Err(every_error().swap_remove(which.into())))
-        .respond(async |_, Hint { fire }: Hint| match fire {
-            true => Err(CommonError::OnFire("hot".to_owned())),
-            false => Err(CommonError::Unknown),
+        .respond(async |_, Hint { fire }: Hint| {
+            Err(if fire { CommonError::OnFire("hot".to_owned()) } else { CommonError::Unknown })
         })
 }
 

@@ -232,13 +232,12 @@ impl<'a> Writer<'a> {
         let owner = early.clone().unwrap_or_else(|| candidates[0].clone());
         let fields = self.fields(schema, place, &owner)?;
         self.around.pop();
-        let shape = match early {
-            Some(_) => place.to_owned(),
-            None => {
-                let lines = fields.iter().map(|field| format!("{}{}", field.attribute, field.line));
-                let strict = if schema.strict { "strict " } else { "" };
-                format!("{strict}struct of {what}: {}", lines.collect::<Vec<_>>().join(" "))
-            }
+        let shape = if early.is_some() {
+            place.to_owned()
+        } else {
+            let lines = fields.iter().map(|field| format!("{}{}", field.attribute, field.line));
+            let strict = if schema.strict { "strict " } else { "" };
+            format!("{strict}struct of {what}: {}", lines.collect::<Vec<_>>().join(" "))
         };
         let derives = self.derives("Arguments", schema);
         Ok(self.item(place, candidates, &shape, |name| {
@@ -282,12 +281,12 @@ impl<'a> Writer<'a> {
                 }
                 Presence::Optional | Presence::Defaulted => ty = format!("Option<{ty}>"),
             }
-            fields.push(Field::new(name, &ty, &options, docs_of(argument)));
+            fields.push(Field::new(name, &ty, &options, &docs_of(argument)));
         }
         for (at, path) in schema.unknown.iter().enumerate() {
             let ty = self.uses.by_hand(&WireType::Unknown(path.clone()));
             let docs = format!("Arguments that are only known as `{path}`.");
-            fields.push(Field::new(format!("others_{at}"), &ty, &["flatten".to_owned()], docs));
+            fields.push(Field::new(format!("others_{at}"), &ty, &["flatten".to_owned()], &docs));
         }
         Ok(fields)
     }
@@ -472,9 +471,9 @@ struct Field {
 }
 
 impl Field {
-    fn new(name: String, ty: &str, options: &[String], docs: String) -> Self {
+    fn new(name: String, ty: &str, options: &[String], docs: &str) -> Self {
         Self {
-            docs: doc_comment(&docs, "    "),
+            docs: doc_comment(docs, "    "),
             attribute: attribute(options, "    ").concat(),
             line: format!("    pub {name}: {ty},"),
             is_bool: ty == "bool",

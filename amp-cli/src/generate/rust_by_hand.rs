@@ -58,25 +58,24 @@ impl Argument for {name} {{
 
 /// A file with a responder for each command, which are to be filled in.
 pub(super) fn responders(written: &Written) -> String {
-    let mut added = String::new();
-    let mut functions = String::new();
+    let (mut added, mut functions) = (Vec::new(), Vec::new());
     let mut is_declared = false;
     for (name, Signature { command, response, error, is_switch }) in &written.signatures {
         let function = function(name);
         let error = error.as_deref().unwrap_or("NoError");
         is_declared |= error == "NoError";
         let docs = doc_comment(&format!("Answers `{name}`."), "").join("\n");
-        let (adder, answer) = match (is_switch, response) {
+        let (method, answer) = match (is_switch, response) {
             // What speaks the other protocol.
             (true, _) => ("respond_switch", "fn(Switched) -> Ready<()>"),
             (false, Some(response)) => ("respond", &**response),
             (false, None) => ("respond", "()"),
         };
-        added += &format!("\n        .{adder}({function})");
-        functions += &format!(
+        added.push(format!("\n        .{method}({function})"));
+        functions.push(format!(
             "\n{docs}\nasync fn {function}(\n    _context: Context,\n    _command: {command},\n) -> \
              Result<{answer}, {error}> {{\n    unimplemented!()\n}}\n"
-        );
+        ));
     }
     let types: BTreeSet<&str> = written
         .signatures
@@ -92,6 +91,7 @@ pub(super) fn responders(written: &Written) -> String {
     names.extend(is_declared.then_some("NoError"));
     names.push("Responders");
     names.extend(has_switch.then_some("Switched"));
+    let (added, functions) = (added.concat(), functions.concat());
     let ready = if has_switch { "use std::future::Ready;\n" } else { "" };
     format!(
         "// A responder for each command, to be filled in. This file is written once: it is yours.

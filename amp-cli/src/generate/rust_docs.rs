@@ -33,7 +33,7 @@ fn plain(line: &str) -> String {
         let inside = &rest[start + ticks..];
         let Some(end) = inside.find(fence) else { break };
         out += &words(&rest[..start]);
-        out += &format!("{fence}{}{fence}", &inside[..end]);
+        out.extend([fence, &inside[..end], fence]);
         rest = &inside[end + ticks..];
     }
     out += &words(rest);

@@ -70,7 +70,8 @@ fn several(module: &str, names: &[&str]) -> String {
             lines.push(std::mem::take(&mut line));
         }
         line += if line.is_empty() { "    " } else { " " };
-        line += &format!("{name},");
+        line += name;
+        line.push(',');
     }
     lines.extend([line, "};".to_owned()]);
     lines.join("\n")

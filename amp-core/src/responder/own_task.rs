@@ -56,7 +56,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// - Calls have begun before they are decoded, and count with what they have on the wire until then.
     ///   When those that are decoded take [`running_bytes_max`](field@crate::Limits::running_bytes_max)
     ///   together, the next that is decoded is answered with `UNKNOWN` where it would have waited
-    ///   otherwise, if it takes 64 KiB more than it has on the wire. So raise that, or lower
+    ///   otherwise, if it takes 1 KiB more than it has on the wire. So raise that, or lower
     ///   [`running_responders`](field@crate::Limits::running_responders), where many calls at once take much
     ///   more memory than their bytes: compressed values, JSON, and lists of structs.
     /// - Each call counts as a [running responder](field@crate::Limits::running_responders) until it is

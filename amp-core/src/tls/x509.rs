@@ -54,7 +54,7 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// The seconds at which a certificate begins and ceases to be valid, and its public key.
+/// Returns the seconds at which a certificate begins and ceases to be valid, and its public key.
 #[cfg(fuzzing)]
 pub fn read<'a>(der: &'a CertificateDer<'_>) -> Option<([u64; 2], &'a [u8])> {
     let certificate = Certificate::read(der).ok()?;

@@ -94,10 +94,7 @@ impl Driver {
         let failures = &self.shared.settings.failures;
         // A server says it of all its connections together.
         if Arc::strong_count(failures) == 1 {
-            match failures.take_unsaid() {
-                0 => {}
-                unsaid => tracing::warn!(unsaid, "more calls failed"),
-            }
+            failures.say_how_many_more_failed();
         }
         tracing::debug!(reason = %Report(&reason), "the connection has ended");
         reason

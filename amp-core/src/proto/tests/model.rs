@@ -271,7 +271,6 @@ impl Model {
                     self.called(which, n, (id, tag), None, 0);
                     self.reached.insert(Reached::Pinged);
                 }
-                Seen::Asked(n) => self.notified(which, n, 0),
                 Seen::PingGivenUp(n, waited) => self.given_up(n, waited),
                 Seen::Ponged(n) => self.answered(which, n, true, 0),
                 Seen::Ended(why) => self.ended(which, &why),

@@ -71,8 +71,6 @@ pub(super) enum Seen {
     After(usize, u64),
     /// It has sent a ping with this number, which is this call.
     Pinged(usize, CallId),
-    /// It has sent a notification with this number of its own.
-    Asked(usize),
     /// A ping is not waited for any more; whether somebody did.
     PingGivenUp(usize, bool),
     /// A ping with this number was answered, without a responder.
