@@ -55,7 +55,14 @@ fn words(text: &str) -> String {
 fn word(word: &str) -> String {
     let is_edge = |c: char| c.is_whitespace() || (c.is_ascii_punctuation() && c != '_');
     let start = word.len() - word.trim_start_matches(is_edge).len();
-    let core = word[start..].trim_end_matches(is_edge);
+    let mut core = word[start..].trim_end_matches(is_edge);
+    // What closes a bracket of the name is part of it.
+    for (open, close) in ["[]", "()", "{}", "<>"].map(|pair| pair.split_at(1)) {
+        let end = start + core.len();
+        if core.contains(open) && !core.contains(close) && word[end..].starts_with(close) {
+            core = &word[start..=end];
+        }
+    }
     let (before, after) = (&word[..start], &word[start + core.len()..]);
     if core.contains("://") {
         return format!("{}<{core}>{}", escaped(before), escaped(after));
