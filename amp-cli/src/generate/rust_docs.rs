@@ -56,10 +56,11 @@ fn word(word: &str) -> String {
     let is_edge = |c: char| c.is_whitespace() || (c.is_ascii_punctuation() && c != '_');
     let start = word.len() - word.trim_start_matches(is_edge).len();
     let mut core = word[start..].trim_end_matches(is_edge);
-    // What closes a bracket of the name is part of it.
-    for (open, close) in ["[]", "()", "{}", "<>"].map(|pair| pair.split_at(1)) {
+    // What closes the only bracket of the name is part of it.
+    if let [open] = core.matches(|c: char| "[](){}<>".contains(c)).collect::<Vec<_>>()[..] {
         let end = start + core.len();
-        if core.contains(open) && !core.contains(close) && word[end..].starts_with(close) {
+        let closes = [("[", ']'), ("(", ')'), ("{", '}'), ("<", '>')];
+        if closes.iter().any(|&(of, close)| of == open && word[end..].starts_with(close)) {
             core = &word[start..=end];
         }
     }
