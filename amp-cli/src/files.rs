@@ -144,6 +144,24 @@ pub(crate) fn what_is(number: u64, file: &File) -> Json {
         () if kind.is_char_device() => "character device",
         () => "block device",
     };
+    // A name need not be text.
     let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok();
+    let path = path.map(|path| path.to_string_lossy().into_owned());
     json!({ "descriptor": number, "is": is, "path": path, "bytes": metadata.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn a_file_whose_name_is_no_text_is_shown_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join(OsStr::from_bytes(b"a\xffb"))).unwrap();
+        let shown = what_is(0, &file);
+        let path = shown["path"].as_str().unwrap();
+        assert!(path.ends_with("a\u{fffd}b"), "{path}");
+    }
 }

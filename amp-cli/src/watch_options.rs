@@ -131,7 +131,7 @@ pub(crate) struct Bench {
     pub(crate) connections: usize,
     /// Begins so many calls a second, whether others are answered or not; at most `--in-flight` are
     /// under way on each connection, and what waits for that counts as waiting for its answer
-    #[arg(long, value_name = "CALLS")]
+    #[arg(long, value_name = "CALLS", value_parser = rate)]
     pub(crate) rate: Option<f64>,
     /// How long it is called, behind half a second that does not count
     #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = duration)]
@@ -146,6 +146,17 @@ pub(crate) struct Bench {
     /// Prints one line of JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A rate whose calls are apart by a time that can be waited for.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if (0.001..=1e9).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err("there is a call every 1000 seconds at least, and 1000000000 a second at most"
+            .to_owned())
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

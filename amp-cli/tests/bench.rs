@@ -48,6 +48,8 @@ fn what_must_not_be_has_its_exit_code() {
     let said = fails(&["bench", &address, "Sum", "--fail-if", "p99"], 2);
     assert!(said.starts_with("ampctl: --fail-if \"p99\": it is NAME>LIMIT"), "{said}");
     fails(&["bench", &address, "Sum", "--in-flight", "0"], 2);
-    let said = fails(&["bench", &address, "Sum", "--rate=-1"], 2);
-    assert!(said.contains("--rate"), "{said}");
+    for rate in ["--rate=-1", "--rate=0", "--rate=1e-20", "--rate=1e10", "--rate=nan"] {
+        let said = fails(&["bench", &address, "Sum", rate], 2);
+        assert!(said.contains("--rate"), "{said}");
+    }
 }

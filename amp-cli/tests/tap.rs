@@ -336,7 +336,7 @@ fn only_what_is_asked_for_is_shown() {
     );
     let tap = Tap::start(&listen, &address, &["--slow", "200ms"]);
     call("Sum", &["a=1", "b=2"]);
-    call("Wait", &["seconds=0.2", "token=t"]);
+    call("Wait", &["seconds=1", "token=t"]);
     let lines = tap.lines();
     let boxes: Vec<_> =
         lines.iter().filter(|line| line.contains("->") || line.contains("<-")).collect();

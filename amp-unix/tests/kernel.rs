@@ -28,7 +28,8 @@ fn failing<R: Send>(calls: &[c_long], errno: i32, body: impl FnOnce() -> R + Sen
     let program: BpfProgram = filter.unwrap().try_into().unwrap();
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            seccompiler::apply_filter(&program).unwrap();
+            seccompiler::apply_filter(&program)
+                .expect("the system lets threads filter their calls");
             body()
         });
         thread.join().unwrap()

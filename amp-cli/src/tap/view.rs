@@ -287,8 +287,10 @@ fn begin_capture(path: &Path) -> Result<(BufWriter<File>, Packets), Mistake> {
 fn private_file(path: &Path) -> Result<BufWriter<File>, Mistake> {
     let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
     let file = opened.and_then(|file| {
-        // It may have been there before.
-        file.set_permissions(Permissions::from_mode(0o600))?;
+        // It may have been there before. What is no file, as `/dev/null`, stays what it is for others.
+        if file.metadata()?.is_file() {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
         Ok(file)
     });
     file.map(BufWriter::new).map_err(|error| not_written(path, &error))

@@ -57,14 +57,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let (outlived, leftover) = self.shared.with(|state| {
+        let (outlived, leftovers) = self.shared.with(|state| {
             state.core.finish(self.len, self.after);
             if let Some(number) = self.number {
                 state.core.claims.remove(number);
             }
-            (state.core.end.over().is_some(), state.leftover.take())
+            (state.core.end.over().is_some(), std::mem::take(&mut state.leftovers))
         });
-        leftover.into_iter().for_each(Waker::wake);
+        leftovers.into_iter().for_each(Waker::wake);
         if outlived {
             outliving::remove();
         }

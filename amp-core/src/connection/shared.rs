@@ -59,8 +59,8 @@ pub(crate) struct State {
     pub(super) came: Option<Waker>,
     /// The stream, while the driver waits and no caller has it, where callers may write.
     pub(super) line: Option<Box<Line>>,
-    /// Who waits until fewer run, once the peer has gone.
-    pub(crate) leftover: Option<Waker>,
+    /// Who wait until fewer run, once the peer has gone.
+    pub(crate) leftovers: Vec<Waker>,
     /// The locator that answers from the next call on, when it was replaced. `None` once the
     /// connection has ended: it may hold a [`Peer`](super::Peer), and that this. Its type is not
     /// named here, since it knows connections.
@@ -123,7 +123,7 @@ impl Shared {
             situation,
             came: None,
             line: None,
-            leftover: None,
+            leftovers: Vec::new(),
             replaced: None,
         };
         Self {

@@ -479,11 +479,11 @@ impl Drop for Asked {
         }
         if self.decoded > 0 {
             // It may outlive the responder, in a queue of a user's.
-            let leftover = self.peer.shared().with(|state| {
+            let leftovers = self.peer.shared().with(|state| {
                 state.core.remove_bytes(self.decoded);
-                state.leftover.take()
+                std::mem::take(&mut state.leftovers)
             });
-            leftover.into_iter().for_each(Waker::wake);
+            leftovers.into_iter().for_each(Waker::wake);
         }
         if self.answered {
             return;

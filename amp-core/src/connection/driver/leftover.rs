@@ -107,8 +107,9 @@ impl Future for Leftover {
             let mut waker = Some(cx.waker().clone());
             let full = shared.with(|state| {
                 let full = state.core.is_full();
-                if full {
-                    std::mem::swap(&mut state.leftover, &mut waker);
+                // There may be another of the same connection, which waits as well.
+                if full && !state.leftovers.iter().any(|other| other.will_wake(cx.waker())) {
+                    state.leftovers.extend(waker.take());
                 }
                 full
             });

@@ -16,11 +16,15 @@ mod options;
 mod server;
 mod target;
 
+use std::io;
 use std::process::ExitCode;
 
-use crate::attacks::ATTACKS;
+use crate::attacks::{ATTACKS, Attack};
 use crate::figure::Figure;
 use crate::options::{Mode, Options, USAGE};
+
+/// How often an attack is made at most.
+const ATTEMPTS: usize = 3;
 
 fn main() -> ExitCode {
     match Options::parse() {
@@ -42,6 +46,23 @@ fn nothing_run(mistake: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
+/// The figures of an attack, which is made again while one is over its bound: what else the machine has
+/// to do makes times longer and never shorter.
+fn least_of(options: &Options, attack: Attack) -> io::Result<Vec<Figure>> {
+    let mut figures = attack(options)?;
+    for _ in 1..ATTEMPTS {
+        if figures.iter().all(Figure::is_within) {
+            break;
+        }
+        for (least, again) in figures.iter_mut().zip(attack(options)?) {
+            if again.seen < least.seen {
+                *least = again;
+            }
+        }
+    }
+    Ok(figures)
+}
+
 fn attack(options: &Options) -> ExitCode {
     println!("| attack | what it costs the server | seen | bound |\n|---|---|---|---|");
     let (mut over, mut failed) = (0, 0);
@@ -49,7 +70,7 @@ fn attack(options: &Options) -> ExitCode {
         if options.only.as_ref().is_some_and(|only| only != name) {
             continue;
         }
-        let figures = match attack(options) {
+        let figures = match least_of(options, attack) {
             Ok(figures) => figures,
             Err(error) => {
                 eprintln!("hostile: {name}: {error}");
