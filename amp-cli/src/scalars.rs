@@ -17,6 +17,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::address::descriptor_number;
 use crate::mistake::Mistake;
 
+/// The types of single values, which are arguments of Twisted's by the same names.
+pub(crate) const SCALARS: [&str; 9] = [
+    "Boolean",
+    "DateTime",
+    "Decimal",
+    "Descriptor",
+    "Float",
+    "Integer",
+    "Path",
+    "String",
+    "Unicode",
+];
+
 /// Where a value comes from.
 #[derive(Debug)]
 pub(crate) enum Source {

@@ -4,7 +4,7 @@ use amp_core::dynamic::{Scope, Value, Values};
 use amp_core::schema::{ArgumentSchema, BoxSchema, Presence, WireType};
 
 use crate::mistake::{Mistake, no_such};
-use crate::scalars::{self, Source};
+use crate::scalars::{self, SCALARS, Source};
 
 /// One word: where the value goes, and where it comes from.
 #[derive(Debug)]
@@ -94,17 +94,6 @@ impl Word {
 
 /// The schema that words say which have none: a key that comes again is a list.
 fn declared(words: &[Word]) -> Result<BoxSchema, Mistake> {
-    const TYPES: [&str; 9] = [
-        "Boolean",
-        "DateTime",
-        "Decimal",
-        "Descriptor",
-        "Float",
-        "Integer",
-        "Path",
-        "String",
-        "Unicode",
-    ];
     let mut schema = BoxSchema::new();
     for word in words {
         let Word { place, key, steps, declared, source } = word;
@@ -113,10 +102,10 @@ fn declared(words: &[Word]) -> Result<BoxSchema, Mistake> {
             return Err(Mistake::new(what).at(place));
         }
         let name = match declared.as_deref() {
-            Some(name) => TYPES
+            Some(name) => SCALARS
                 .into_iter()
                 .find(|known| *known == name)
-                .ok_or_else(|| no_such("type", name, TYPES.into_iter()).at(place))?,
+                .ok_or_else(|| no_such("type", name, SCALARS.into_iter()).at(place))?,
             None if source.is_descriptor() => "Descriptor",
             None => "String",
         };

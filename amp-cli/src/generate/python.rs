@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::names::pascal;
+use crate::scalars::SCALARS;
 
 /// Words that Python keeps for itself, and names that the file has for others.
 const TAKEN: &[&str] = &[
@@ -59,18 +60,6 @@ const BUILT_IN: &[&str] = &[
     "UnicodeError",
     "ValueError",
     "ZeroDivisionError",
-];
-/// Types that are arguments of Twisted's by the same name.
-const TWISTED: &[&str] = &[
-    "Boolean",
-    "DateTime",
-    "Decimal",
-    "Descriptor",
-    "Float",
-    "Integer",
-    "Path",
-    "String",
-    "Unicode",
 ];
 
 /// What was written, and what somebody has to write by hand.
@@ -237,7 +226,7 @@ impl Writer {
             format!("{class}({})", first.into_iter().chain(last).collect::<Vec<_>>().join(", "))
         };
         match wire_type {
-            WireType::Named(name) if TWISTED.contains(&&**name) => {
+            WireType::Named(name) if SCALARS.contains(&&**name) => {
                 call(&format!("amp.{name}"), vec![])
             }
             WireType::Named(name) => match &**name {
