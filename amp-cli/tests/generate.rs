@@ -60,6 +60,18 @@ fn both_sides_agree_and_what_is_generated_is_not_stale() {
     SchemaRecord::new(&schema).schema(trade::schema()).agree();
 }
 
+/// The example `trial` has commands of Twisted's own.
+#[test]
+fn the_commands_of_the_example_are_those_that_trial_has() {
+    let schema = of_tests("../examples/trial/trial.schema");
+    let mut imported = import(Path::new("."), "twisted.trial._dist.workercommands", &[]);
+    imported.args(["twisted.trial._dist.managercommands", "twisted.trial._dist.stream"]);
+    PrintedRecord::new(&schema, imported).check();
+    let mut rust = ampctl(&["generate", "rust", "../examples/trial/trial.schema"]);
+    rust.args(["--hints", "../examples/trial/trial.toml"]);
+    PrintedRecord::new(of_tests("../examples/trial/commands.rs"), rust).check();
+}
+
 #[test]
 fn generated_code_is_formatted_and_the_same_in_every_run() {
     let rust = ["generate", "rust", "python/trade.schema", "--hints", "python/trade.toml"];

@@ -12,6 +12,7 @@
 //! Read `commands.rs` and `peer.py`, the two sides of each command; then this file.
 
 mod commands;
+#[path = "../python.rs"]
 mod python;
 
 use amp_core::{Context, Failure, NoError, Peer, Report, Responders};

@@ -56,7 +56,8 @@
 //! The code is committed. `--keep-names` writes the names of its types into the hints, so that another
 //! command never renames one; there, integers get their widths as well: `[rust.integers]`, `serial = "u128"`.
 //! Arguments that this crate has no type for are written by hand, in a file that `--by-hand` begins.
-//! (`amp-cli/tests/generate.rs`)
+//! (`amp-cli/tests/generate.rs`; and `examples/trial`, whose commands are generated from those of Twisted's
+//! own trial)
 //!
 //! # Step 3: hold both sides together
 //!
@@ -166,6 +167,7 @@
 //!   in a folder of its own: `tests/src/peer.rs` and `tests/python/peer.py` do so.
 //! - For values at random in both directions, and each error, `amp-cli/tests/generate.rs` has a Twisted peer
 //!   that knows its commands only by their classes: `tests/python/trade_peer.py`.
+//! - Tests in Python can run on workers of trial that are children of a program in Rust: `examples/trial`.
 //!
 //! # What Twisted cannot speak
 //!

@@ -12,7 +12,7 @@ This example needs a Python that has Twisted. To install one:
 
     python3 -m venv target/twisted
     target/twisted/bin/pip install Twisted
-    AMP_PYTHON=target/twisted/bin/python cargo run --example twisted_descriptors
+    AMP_PYTHON=target/twisted/bin/python cargo run --example NAME
 
 On Debian and Ubuntu the first needs: apt-get install python3-venv
 `cargo test --workspace` installs one as well, which this example finds by itself.";

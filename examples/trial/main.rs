@@ -1,0 +1,101 @@
+//! A manager for Twisted's trial: it runs tests in Python on several of trial's own workers, and speaks
+//! with them as `trial --jobs` does.
+//!
+//! ```text
+//! cargo run --example trial
+//! cargo run --example trial FOLDER MODULE...
+//! ```
+//!
+//! Without arguments it runs `suite.py` beside this file, in which tests end in every way that there is, and
+//! take their workers along. It needs a Python that has Twisted, such as the one that the tests install;
+//! `AMP_PYTHON` names another.
+//!
+//! Read `worker.rs`, one worker and what it says, and then `manager.rs`, which has several. `commands.rs`
+//! was not written by hand: `ampctl import python` has printed `trial.schema`, of the classes that trial has,
+//! and `ampctl generate rust` the code of that.
+
+// It has all of trial's protocol, and is as it would be in a library.
+#[allow(dead_code, unreachable_pub)]
+mod commands;
+mod manager;
+#[path = "../python.rs"]
+mod python;
+mod report;
+mod worker;
+
+use std::env;
+use std::error::Error;
+use std::num::NonZero;
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use crate::manager::Manager;
+use crate::report::{Outcome, Report};
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
+const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/trial");
+
+/// How long a test may take. Trial itself gives up a Deferred after two minutes.
+const LONGEST: Duration = Duration::from_secs(150);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let done = match &arguments[..] {
+        [] => run(OWN, &["suite".to_owned()]).await.and_then(|report| is_as_expected(&report)),
+        [folder, modules @ ..] if !modules.is_empty() => {
+            run(folder, modules).await.map(|report| report.is_well())
+        }
+        _ => {
+            eprintln!("trial: it takes a folder and names of modules, or nothing");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("trial: {}", amp_core::Report(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs tests, with a line for each that has ended, and a summary.
+async fn run(folder: &str, modules: &[String]) -> Result<Report, AnyError> {
+    let manager = Manager {
+        python: python::with_twisted()?,
+        // Its workers are elsewhere.
+        folder: Path::new(folder).canonicalize()?,
+        workers: available_parallelism().map_or(2, NonZero::get).max(2),
+        longest: LONGEST,
+    };
+    let report =
+        manager.run(modules, |done, all, ended| println!("{done:>4}/{all} {ended}")).await?;
+    println!("\n{report}");
+    Ok(report)
+}
+
+/// Whether the tests of `suite.py` have ended as they are to end.
+fn is_as_expected(report: &Report) -> Result<bool, AnyError> {
+    for (outcome, expected) in [
+        (Outcome::Passed, 22),
+        (Outcome::Failed, 3),
+        (Outcome::Erred, 2),
+        (Outcome::Skipped, 3),
+        (Outcome::ExpectedFailure, 1),
+        (Outcome::UnexpectedSuccess, 1),
+        (Outcome::Unreported, 1),
+        (Outcome::Died, 3),
+    ] {
+        let count = report.count(outcome);
+        if count != expected {
+            return Err(format!("{outcome}: {count}, where {expected} were to be").into());
+        }
+    }
+    println!("all as it is to be");
+    Ok(true)
+}
