@@ -1,7 +1,6 @@
 //! One call after the other, and whether each ended as it may.
 
 use amp_core::{CallError, Command, CommandError, Report};
-use amp_tests::Transport;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -13,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::HANGS_AFTER;
 use crate::commands::{
     Act, CallBack, Done, Look, Misanswer, Misread, Missing, Panic, Pass, Passed, Refuse,
-    RefuseError, Tell, content,
+    RefuseError, Tell, Turn, content,
 };
 use crate::ends::{Ends, Handle};
 use crate::ledger::CallId;
@@ -51,7 +50,7 @@ impl Caller {
         while self.world.is_everybody() {
             let plan = CallPlan::new(&mut random);
             sleep(plan.think).await;
-            let Some(handle) = ends.handle().await else { return };
+            let Some(handle) = ends.handle(self.worker).await else { return };
             let again = plan.kind == Kind::Look && self.plan.kind == ClientKind::Waiting;
             let most = if again { MOST_REPEATED } else { 1 };
             let book = World::book(self.client, self.worker);
@@ -75,6 +74,13 @@ impl Caller {
             }
             Kind::Look => {
                 self.make(made, Look { call, load: load(), pause, want }, done).await;
+            }
+            Kind::Turn => {
+                let panics = plan.load.is_multiple_of(8);
+                self.make(made, Turn { call, pause, want, panics }, |answer| {
+                    if panics { self.failed(id, &answer) } else { self.done(id, want, answer) }
+                })
+                .await;
             }
             Kind::Refuse => {
                 self.make(made, Refuse { call }, |answer| self.refused(id, answer)).await;
@@ -282,9 +288,9 @@ impl Caller {
     }
 
     fn passed(&self, id: CallId, answer: Answer<Pass>) -> Verdict {
-        match (self.plan.transport, answer) {
-            (Transport::Tcp, Err(CallError::Encode(_))) => self.never(id, "descriptor refused"),
-            (Transport::Unix, Ok(Passed { call, pipe })) => match held(pipe) {
+        match (self.plan.way.carries_descriptors(self.plan.transport), answer) {
+            (false, Err(CallError::Encode(_))) => self.never(id, "descriptor refused"),
+            (true, Ok(Passed { call, pipe })) => match held(pipe) {
                 Ok(number) if call == id.0 && number == !id.0 => {
                     self.acted(id, "answered with a descriptor")
                 }
@@ -295,7 +301,10 @@ impl Caller {
     }
 
     fn acted(&self, id: CallId, outcome: &'static str) -> Verdict {
-        self.world.ledger.answered(id).map(|()| outcome)
+        self.world.ledger.answered(id)?;
+        let ClientPlan { transport, way, .. } = self.plan;
+        self.world.count(Group::Ways, &format!("{way:?} over {transport:?}"));
+        Ok(outcome)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::world::World;
 /// Calls until everybody is to come to an end.
 pub(crate) async fn run(world: Arc<World>, client: u32) -> io::Result<()> {
     let plan = ClientPlan::new(&mut world.random(For::Client(client)), client);
-    let line = Line::open(&world, client, plan.transport).await?;
+    let line = Line::open(&world, client, plan).await?;
     let ends = Arc::new(Ends::new(&world, client, plan, line.address.clone()));
     let mut workers = JoinSet::new();
     for worker in 0..WORKERS {

@@ -101,6 +101,17 @@ pub(crate) struct Undecodable {
     pub(crate) call: String,
 }
 
+/// Is acted upon in a lane: one after the other of a connection, in the order in which they come.
+#[derive(Command)]
+#[amp(response = Done)]
+pub(crate) struct Turn {
+    pub(crate) call: u64,
+    pub(crate) pause: u64,
+    pub(crate) want: usize,
+    /// Whether its responder panics in the end.
+    pub(crate) panics: bool,
+}
+
 /// Has no responder.
 #[derive(Command)]
 pub(crate) struct Missing {

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::commands::{Act, Done, content};
 use crate::ledger::CallId;
 use crate::pipes::holding;
-use crate::plan::For;
+use crate::plan::{For, Way};
 use crate::report::Group;
 use crate::stream::Stream;
 use crate::world::{Stage, World};
@@ -27,10 +27,10 @@ pub(crate) async fn run(world: Arc<World>, number: u32) {
     let mut random = world.random(For::Hooligan(number));
     while world.is_everybody() {
         let transport = if random.bool() { Transport::Unix } else { Transport::Tcp };
-        let deed = Deed::any(&mut random);
+        let (deed, way) = (Deed::any(&mut random), Way::any(&mut random));
         // Of its own, so that the plan does not depend on how far the deed gets.
         let of_deed = random.fork();
-        let Some(server) = world.server(transport) else {
+        let Some(server) = world.server(transport, way) else {
             sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -129,6 +129,10 @@ impl Hooligan<'_> {
             }
             buffer.unsplit(received.split());
             while let Some(answer) = decoder.decode(&mut buffer).map_err(io::Error::other)? {
+                // The server may look whether anybody is there. It does not learn that.
+                if answer.get("_command") == Some(b"Ping") {
+                    continue;
+                }
                 let tag = answer.get("_answer").or(answer.get("_error")).unwrap_or_default();
                 let right =
                     outstanding.remove(tag).is_some_and(|id| self.may_end(&answer, id, WANT));

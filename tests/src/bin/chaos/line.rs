@@ -1,6 +1,6 @@
 //! The line between a client and the server, on which things go wrong.
 
-use amp_tests::{Address, Transport};
+use amp_tests::Address;
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::plan::{DirectionPlan, Fault, For, LinkPlan};
+use crate::plan::{ClientPlan, DirectionPlan, Fault, For, LinkPlan};
 use crate::report::Group;
 use crate::stream::{Stream, StreamListener};
 use crate::world::World;
@@ -27,12 +27,12 @@ impl Line {
     pub(crate) async fn open(
         world: &Arc<World>,
         client: u32,
-        transport: Transport,
+        plan: ClientPlan,
     ) -> io::Result<Self> {
-        let address = world.address(transport, &format!("line-{client}"));
+        let address = world.address(plan.transport, &format!("line-{client}"));
         let (listener, address) = StreamListener::bind(address).await?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(Arc::clone(world), client, transport, listener));
+        tasks.spawn(accept(Arc::clone(world), client, plan, listener));
         Ok(Self { address, tasks })
     }
 
@@ -42,7 +42,8 @@ impl Line {
     }
 }
 
-async fn accept(world: Arc<World>, client: u32, transport: Transport, listener: StreamListener) {
+async fn accept(world: Arc<World>, client: u32, plan: ClientPlan, listener: StreamListener) {
+    let ClientPlan { transport, way, .. } = plan;
     let mut links = JoinSet::new();
     for link in 0.. {
         let near = loop {
@@ -60,7 +61,7 @@ async fn accept(world: Arc<World>, client: u32, transport: Transport, listener: 
         let plan = LinkPlan::new(&mut world.random(For::Link(client, link)));
         let world = Arc::clone(&world);
         links.spawn(async move {
-            let Some(server) = world.server(transport) else {
+            let Some(server) = world.server(transport, way) else {
                 world.count(Group::Faults, "connection while the server is away");
                 return;
             };

@@ -3,7 +3,9 @@
 //! a server that goes and comes back, gracefully or not; responders that panic, calls and answers
 //! that cannot be decoded, calls that nothing responds to; and peers that flood, read slowly, or
 //! speak no AMP. Calls go in both directions, over Unix sockets and TCP, with large values and with
-//! descriptors. Some clients connect again by themselves, with `amp_core::reconnect`.
+//! descriptors, in lanes and out of them; as they are, over TLS, over TLS that is started on the way, and
+//! over routes. Some clients connect again by themselves, with `amp_core::reconnect`, and some sides ping
+//! the other, or take silence for the end.
 //!
 //! ```text
 //! cargo run --release --bin chaos -- --clients 200 --seconds 60
@@ -16,12 +18,14 @@
 //!   idempotent, and none that its caller knows was not sent.
 //! - A descriptor that arrives is the one that was passed.
 //! - What is sent behind a one-way command on one connection is read behind it.
+//! - In a lane, one call is acted upon at a time, and they are in order; one that panics lets the next go on.
+//! - Nothing is acted upon in clear text that its client sends once TLS has been started.
 //! - No connection between the well-behaved ends for a breach of the protocol, and nothing panics
 //!   that is not asked to.
 //! - After each of four rounds, as many tasks and descriptors are left as there were before it; and
 //!   after the last, no more memory than after any other, but for 16 MiB and 256 KiB for each client.
 //!
-//! A seed gives the same plan again: see `plan.rs` for what is planned, and what is not.
+//! A seed gives the same plan again: `--help` says what is planned, and what is not.
 
 mod call;
 mod client;
@@ -33,10 +37,14 @@ mod line;
 mod options;
 mod pipes;
 mod plan;
+mod plot;
 mod report;
 mod resources;
 mod round;
+mod secrets;
+mod series;
 mod server;
+mod service;
 mod stream;
 mod watchdog;
 mod world;
@@ -50,6 +58,8 @@ use std::time::{Duration, Instant};
 use crate::options::{Options, USAGE};
 use crate::report::{Group, Tally, Violations};
 use crate::resources::resident_mib;
+use crate::secrets::Secrets;
+use crate::series::Series;
 use crate::server::Deliberate;
 use crate::watchdog::Watchdog;
 use crate::world::{Progress, World};
@@ -81,7 +91,7 @@ fn main() -> ExitCode {
     let (tally, violations) = <(Arc<Tally>, Arc<Violations>)>::default();
     report_panics(&violations);
     let begun = Instant::now();
-    if let Err(error) = run(options, &tally, &violations) {
+    if let Err(error) = run(&options, &tally, &violations) {
         return nothing_run(&error.to_string());
     }
     print!("{tally}");
@@ -99,22 +109,21 @@ fn nothing_run(mistake: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn run(options: Options, tally: &Arc<Tally>, violations: &Arc<Violations>) -> io::Result<()> {
+fn run(options: &Options, tally: &Arc<Tally>, violations: &Arc<Violations>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let progress = Arc::new(Progress::default());
     let _watchdog = Watchdog::new(options.time + GRACE, Arc::clone(&progress));
+    let series = options.series.as_deref();
+    let series = series.map(|file| Series::begin(file, runtime.handle(), tally)).transpose()?;
+    let secrets = Secrets::new()?;
     let mut left = Vec::new();
     for number in 1..=ROUNDS {
         let folder = tempfile::tempdir()?;
-        let world = World::new(
-            options.seed,
-            number,
-            options.clients,
-            folder.path(),
-            tally,
-            violations,
-            &progress,
-        );
+        let world =
+            World::new(options, number, folder.path(), tally, violations, &progress, &secrets);
+        if let Some(series) = &series {
+            series.round(number);
+        }
         runtime
             .block_on(async { tokio::spawn(round::run(world, options.time / ROUNDS)).await })??;
         if let Some((resident, most)) = resident_mib() {
@@ -128,7 +137,7 @@ fn run(options: Options, tally: &Arc<Tally>, violations: &Arc<Violations>) -> io
     {
         violations.add(format!("{last} MiB are left, and no more than {before} were before"));
     }
-    Ok(())
+    series.map_or(Ok(()), Series::end)
 }
 
 /// A panic that nobody has asked for is a violation, wherever it is caught.

@@ -39,11 +39,40 @@ pub(crate) fn random(seed: u64, round: u32, part: For) -> Rng {
     Rng::with_seed(seed)
 }
 
+/// What carries the boxes of a client, over each transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// They go as they are.
+    Clear,
+    /// TLS from the start.
+    Tls,
+    /// TLS that is started before anything else is called.
+    StartTls,
+    /// Routes, of which a client that makes its connections itself has several.
+    Routes,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 4] = [Self::Clear, Self::Tls, Self::StartTls, Self::Routes];
+
+    pub(crate) fn any(random: &mut Rng) -> Self {
+        Self::ALL[random.usize(..Self::ALL.len())]
+    }
+
+    /// Whether descriptors can be passed.
+    pub(crate) fn carries_descriptors(self, transport: Transport) -> bool {
+        self == Self::Clear && transport == Transport::Unix
+    }
+}
+
 /// What a client is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientPlan {
     pub(crate) transport: Transport,
+    pub(crate) way: Way,
     pub(crate) kind: ClientKind,
+    /// Whether it pings the server.
+    pub(crate) pings: bool,
     /// Whether it may have fewer calls outstanding than it makes.
     pub(crate) tight: bool,
 }
@@ -67,7 +96,8 @@ impl ClientPlan {
             2 => ClientKind::Waiting,
             _ => ClientKind::FailFast,
         };
-        Self { transport, kind, tight: random.u32(..5) == 0 }
+        let way = Way::ALL[(client / 2 + client / 8) as usize % Way::ALL.len()];
+        Self { transport, way, kind, pings: random.u32(..3) == 0, tight: random.u32(..5) == 0 }
     }
 }
 
@@ -97,6 +127,7 @@ pub(crate) enum Kind {
     Tell,
     CallBack,
     Pass,
+    Turn,
 }
 
 /// How the caller waits for an answer.
@@ -112,7 +143,8 @@ pub(crate) enum Fate {
 impl CallPlan {
     pub(crate) fn new(random: &mut Rng) -> Self {
         let kind = match random.u32(..100) {
-            0..35 => Kind::Act,
+            0..29 => Kind::Act,
+            29..35 => Kind::Turn,
             35..50 => Kind::Look,
             50..55 => Kind::Refuse,
             55..57 => Kind::Panic,

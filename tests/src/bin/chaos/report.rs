@@ -15,6 +15,7 @@ pub(crate) struct Tally(Mutex<BTreeMap<(Group, String), u64>>);
 pub(crate) enum Group {
     Calls,
     Outcomes,
+    Ways,
     Faults,
     Ends,
 }
@@ -37,6 +38,7 @@ impl fmt::Display for Tally {
         for (group, title) in [
             (Group::Calls, "calls"),
             (Group::Outcomes, "outcomes, as the callers saw them"),
+            (Group::Ways, "calls that are known to be acted upon"),
             (Group::Faults, "faults"),
             (Group::Ends, "ends of connections, as the server saw them"),
         ] {

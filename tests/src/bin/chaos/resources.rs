@@ -34,12 +34,12 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// What is held now, by this process and by the runtime that this is called in.
-    pub(crate) fn now() -> io::Result<Self> {
+    /// What is held now, by this process and by its runtime.
+    pub(crate) fn now(runtime: &Handle) -> io::Result<Self> {
         // The folder's own descriptor is among them each time.
         let folder = if Path::new("/proc/self/fd").exists() { "/proc/self/fd" } else { "/dev/fd" };
         let descriptors = fs::read_dir(folder)?.count();
-        Ok(Self { descriptors, tasks: Handle::current().metrics().num_alive_tasks() })
+        Ok(Self { descriptors, tasks: runtime.metrics().num_alive_tasks() })
     }
 
     /// Whether no more is held than `before`. A task that had just ended may have been counted then,
@@ -58,11 +58,15 @@ pub(crate) fn tolerance_mib(clients: u32) -> u64 {
 /// Memory that is resident, and the most that ever was, in MiB; `None` where the system does not
 /// say.
 pub(crate) fn resident_mib() -> Option<(u64, u64)> {
+    resident_kib().map(|(now, most)| (now / 1024, most / 1024))
+}
+
+/// As [`resident_mib`], in KiB.
+pub(crate) fn resident_kib() -> Option<(u64, u64)> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let field = |name| -> Option<u64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-        Some(kib / 1024)
+        line.trim().strip_suffix(" kB")?.parse().ok()
     };
     Some((field("VmRSS:")?, field("VmHWM:")?))
 }

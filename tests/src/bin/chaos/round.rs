@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -10,7 +11,7 @@ use crate::{HANGS_AFTER, client, hooligan, server};
 
 /// Lets everybody loose for `time`, brings everybody to an end, and looks at what is left.
 pub(crate) async fn run(world: Arc<World>, time: Duration) -> io::Result<()> {
-    let before = Held::now()?;
+    let before = Held::now(&Handle::current())?;
     let round = world.round;
     world.progress.phase(format!("round {round} runs"));
     // Whatever fails ends the round for all.
@@ -66,10 +67,10 @@ pub(crate) async fn run(world: Arc<World>, time: Duration) -> io::Result<()> {
 /// Responders run to their end, whoever still waits for them.
 async fn given_back(world: &World, before: Held) -> io::Result<()> {
     let deadline = Instant::now() + HANGS_AFTER;
-    let mut after = Held::now()?;
+    let mut after = Held::now(&Handle::current())?;
     while !after.is_within(before) && Instant::now() < deadline {
         sleep(Duration::from_millis(20)).await;
-        after = Held::now()?;
+        after = Held::now(&Handle::current())?;
     }
     if !after.is_within(before) {
         world.violation(format!("{before:?} before the round, and {after:?} after it"));

@@ -1,18 +1,16 @@
 //! The server: what it answers with, and how it comes and goes.
 
+use amp_core::tls::{Role, StartTls};
 use amp_core::{
-    CloseReason, Connection, Context, Failure, FailurePolicy, Limits, NoError, Report, Responders,
-    serve_with,
+    CloseReason, Connection, Context, Failure, FailurePolicy, Limits, NoError, Ping, Report,
+    Responders,
 };
-use amp_tests::{Address, Transport};
-use amp_unix::UnixSocketListener;
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::panic_any;
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
@@ -20,12 +18,13 @@ use tokio::time::{sleep, timeout};
 use crate::HANGS_AFTER;
 use crate::commands::{
     Act, CallBack, Confirm, Done, Heed, Hello, Look, Panic, Pass, Passed, Refuse, RefuseError,
-    Tell, ToMisanswer, Undecodable, is_content,
+    Tell, ToMisanswer, Turn, Undecodable, is_content,
 };
 use crate::ledger::CallId;
 use crate::pipes::{held, holding};
-use crate::plan::{ClientKind, ClientPlan, For, LifePlan};
+use crate::plan::{ClientKind, ClientPlan, For, LifePlan, Way};
 use crate::report::Group;
+use crate::service;
 use crate::world::{Stage, World, kind_of_end};
 
 /// What a responder panics with when it is asked to.
@@ -39,18 +38,10 @@ pub(crate) async fn run(world: Arc<World>) -> io::Result<()> {
     let mut random = world.random(For::Server);
     while !world.is_nobody() {
         let life = LifePlan::new(&mut random);
-        let unix = UnixSocketListener::bind(socket(&world))?;
-        let tcp = TcpListener::bind("127.0.0.1:0").await?;
-        let at = tcp.local_addr()?.to_string();
-        world.set_server(Some([Address::Unix(unix.path().to_owned()), Address::Tcp(at)]));
-
         let (stop, stopped) = watch::channel(());
-        let signal = |mut stopped: watch::Receiver<()>| async move { stopped.changed().await };
         let mut servers = JoinSet::new();
-        servers.spawn(
-            serve_with(unix, prepare(&world)).shutdown_on(signal(stopped.clone())).into_future(),
-        );
-        servers.spawn(serve_with(tcp, prepare(&world)).shutdown_on(signal(stopped)).into_future());
+        world.set_server(Some(service::begin(&world, &mut servers, &stopped).await?));
+        drop(stopped);
         tokio::select! {
             () = sleep(life.up) => {}
             () = world.reaches(Stage::Nobody) => {}
@@ -75,24 +66,41 @@ pub(crate) async fn run(world: Arc<World>) -> io::Result<()> {
     Ok(())
 }
 
-fn socket(world: &World) -> impl AsRef<Path> + use<> {
-    match world.address(Transport::Unix, "server") {
-        Address::Unix(path) => path,
-        Address::Tcp(address) => address.into(),
-    }
-}
-
 /// What the server remembers of a connection.
 #[derive(Default)]
 struct Known {
     /// Whether a [`Hello`] has come.
     greeted: AtomicBool,
     watched: AtomicBool,
+    /// Whether TLS was asked for.
+    secured: AtomicBool,
+    lane: Mutex<Lane>,
 }
 
-/// Some connections hold little, and some end at a failure.
-fn prepare(world: &Arc<World>) -> impl FnMut(Connection) -> Connection + use<> {
-    let responders = responders(Arc::clone(world));
+/// The lane of one connection.
+#[derive(Default)]
+struct Lane {
+    /// The call whose turn it is.
+    turn: Option<CallId>,
+    /// The last call of each book.
+    last: BTreeMap<usize, u64>,
+}
+
+/// The turn of a call, until it is over or has panicked.
+struct InTurn<'a>(&'a Mutex<Lane>);
+
+impl Drop for InTurn<'_> {
+    fn drop(&mut self) {
+        lock(self.0).turn = None;
+    }
+}
+
+/// Some connections hold little, some end at a failure, and some watch for who is gone.
+pub(crate) fn prepare(
+    world: &Arc<World>,
+    way: Way,
+) -> impl FnMut(Connection) -> Connection + Send + use<> {
+    let responders = responders(world, way);
     let mut count = 0_u32;
     move |connection| {
         count = count.wrapping_add(1);
@@ -103,6 +111,11 @@ fn prepare(world: &Arc<World>) -> impl FnMut(Connection) -> Connection + use<> {
         }
         let policy =
             if count.is_multiple_of(7) { FailurePolicy::Close } else { FailurePolicy::Stay };
+        let connection = match count % 4 {
+            0 => connection.ping(Ping {}, Duration::from_millis(200), Duration::from_secs(1)),
+            1 => connection.idle_timeout(Duration::from_secs(2)),
+            _ => connection,
+        };
         connection
             .responders(responders.clone())
             .limits(limits)
@@ -113,8 +126,15 @@ fn prepare(world: &Arc<World>) -> impl FnMut(Connection) -> Connection + use<> {
 
 type Server = Context<Arc<World>>;
 
-fn responders(world: Arc<World>) -> Responders<Arc<World>> {
-    Responders::new(world)
+fn responders(world: &Arc<World>, way: Way) -> Responders<Arc<World>> {
+    let responders = Responders::new(Arc::clone(world)).respond(turn).one_at_a_time();
+    // Where a switch may come, boxes are read one by one. So elsewhere nobody responds to it.
+    let responders = match way {
+        Way::StartTls => responders.respond_start_tls(start_tls),
+        _ => responders,
+    };
+    responders
+        .respond_ping()
         .respond(hello)
         .respond(|context: Server, Act { call, load, pause, want }| async move {
             act(&context, call, &load.0);
@@ -151,7 +171,11 @@ fn act(context: &Server, call: u64, load: &[u8]) {
     }
     // Only the connections of well-behaved peers end for reasons that are known.
     let (Some(client), Some(known)) = (world.client_of(id), context.get::<Known>()) else { return };
-    let kind = ClientPlan::new(&mut world.random(For::Client(client)), client).kind;
+    let ClientPlan { kind, way, .. } =
+        ClientPlan::new(&mut world.random(For::Client(client)), client);
+    if way == Way::StartTls && !known.secured.load(Ordering::Relaxed) {
+        world.violation(format!("{id} came before its client had asked for TLS"));
+    }
     if kind != ClientKind::Plain && !known.greeted.load(Ordering::Relaxed) {
         world.violation(format!("{id} came ahead of the Hello of its client"));
     }
@@ -181,6 +205,37 @@ async fn hello(context: Server, Hello { client }: Hello) -> Result<(), NoError> 
         context.state().violation(format!("client {client} said Hello twice on a connection"));
     }
     Ok(())
+}
+
+async fn start_tls(context: Server, StartTls: StartTls) -> Result<Role, NoError> {
+    let known = context.get::<Known>();
+    if known.is_none_or(|known| known.secured.swap(true, Ordering::Relaxed)) {
+        context.state().violation("TLS was started twice on a connection");
+    }
+    Ok(Role::Server(context.state().secrets.server()))
+}
+
+async fn turn(context: Server, Turn { call, pause, want, panics }: Turn) -> Result<Done, NoError> {
+    act(&context, call, &[]);
+    let (id, world) = (CallId(call), context.state());
+    let Some(known) = context.get::<Known>() else { return done(call, pause, want).await };
+    let _turn = {
+        let mut lane = lock(&known.lane);
+        if let Some(other) = lane.turn.replace(id) {
+            world.violation(format!("{id} has its turn during that of {other}"));
+        }
+        if let Some(before) = lane.last.insert(id.book(), call).filter(|before| *before >= call) {
+            world.violation(format!("{id} has its turn behind {}", CallId(before)));
+        }
+        InTurn(&known.lane)
+    };
+    // The turn lasts for more than a poll.
+    yield_now().await;
+    let done = done(call, pause, want).await;
+    if panics {
+        panic_any(Deliberate)
+    }
+    done
 }
 
 async fn done(call: u64, pause: u64, want: usize) -> Result<Done, NoError> {
@@ -222,4 +277,8 @@ async fn pass(context: Server, Pass { call, pipe }: Pass) -> Result<Passed, Fail
         other => context.state().violation(format!("{} came with {other:?}", CallId(call))),
     }
     Ok(Passed { call, pipe: holding(!call)? })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

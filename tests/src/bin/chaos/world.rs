@@ -1,14 +1,20 @@
 use amp_core::CloseReason;
+use amp_core::tls::{TlsError, rustls};
 use amp_tests::{Address, Transport};
+use std::error::Error;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::watch;
 
 use crate::ledger::{CallId, Ledger};
-use crate::plan::{For, Kind, WORKERS, random};
+use crate::options::Options;
+use crate::plan::{For, Kind, WORKERS, Way, random};
 use crate::report::{Group, Tally, Violations};
+use crate::secrets::Secrets;
+use crate::service::Addresses;
 
 /// What all parts of one round share.
 pub(crate) struct World {
@@ -20,9 +26,10 @@ pub(crate) struct World {
     pub(crate) tally: Arc<Tally>,
     pub(crate) violations: Arc<Violations>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) secrets: Secrets,
     folder: PathBuf,
-    /// Where the server listens, on Unix sockets and on TCP, while it does.
-    server: Mutex<Option<[Address; 2]>>,
+    /// Where the server listens, while it does.
+    server: Mutex<Option<Addresses>>,
     stage: watch::Sender<Stage>,
 }
 
@@ -37,14 +44,15 @@ pub(crate) enum Stage {
 
 impl World {
     pub(crate) fn new(
-        seed: u64,
+        options: &Options,
         round: u32,
-        clients: u32,
         folder: &Path,
         tally: &Arc<Tally>,
         violations: &Arc<Violations>,
         progress: &Arc<Progress>,
+        secrets: &Secrets,
     ) -> Arc<Self> {
+        let Options { seed, clients, .. } = *options;
         let hooligans = clients.div_ceil(20);
         let books = clients * WORKERS + hooligans;
         Arc::new(Self {
@@ -56,6 +64,7 @@ impl World {
             tally: Arc::clone(tally),
             violations: Arc::clone(violations),
             progress: Arc::clone(progress),
+            secrets: secrets.clone(),
             folder: folder.to_owned(),
             server: Mutex::default(),
             stage: watch::Sender::new(Stage::Everybody),
@@ -75,18 +84,14 @@ impl World {
     }
 
     /// The server is at these addresses, or nowhere.
-    pub(crate) fn set_server(&self, addresses: Option<[Address; 2]>) {
+    pub(crate) fn set_server(&self, addresses: Option<Addresses>) {
         *lock(&self.server) = addresses;
     }
 
     /// Where the server listens, if it does. Nobody connects to a port that it has left: the
     /// system might give that to the one who connects, as its own.
-    pub(crate) fn server(&self, transport: Transport) -> Option<Address> {
-        let [unix, tcp] = lock(&self.server).clone()?;
-        Some(match transport {
-            Transport::Unix => unix,
-            Transport::Tcp => tcp,
-        })
+    pub(crate) fn server(&self, transport: Transport, way: Way) -> Option<Address> {
+        lock(&self.server).as_ref().map(|addresses| addresses.of(transport, way).clone())
     }
 
     /// The book of a client's worker, and of a raw peer.
@@ -143,7 +148,16 @@ pub(crate) fn kind_of_end(reason: &CloseReason) -> (&'static str, bool) {
         CloseReason::Local => ("closed by this side", true),
         CloseReason::Peer => ("closed by the peer", true),
         CloseReason::Truncated { .. } => ("closed by the peer, inside of a box", true),
+        // Nothing changes what is sent, so no record of TLS is wrong.
+        CloseReason::Io(error) if is_of_tls(error) => ("closed for a breach of TLS", false),
         CloseReason::Io(_) => ("broken", true),
+        CloseReason::Tls(error) => match error.downcast_ref() {
+            Some(TlsError::Io(_)) => ("broken while TLS was started", true),
+            Some(TlsError::Timeout { .. }) => ("closed as TLS took too long to start", true),
+            _ => ("closed as TLS could not be started", false),
+        },
+        CloseReason::Idle { .. } => ("closed for silence", true),
+        CloseReason::PingTimeout { .. } => ("closed as a ping was not answered", true),
         CloseReason::Failed { .. } => ("closed after a failure", true),
         CloseReason::Protocol(_) => ("closed for a breach of the protocol", false),
         CloseReason::Limit { what: "bytes waiting to be sent", .. } => {
@@ -152,6 +166,10 @@ pub(crate) fn kind_of_end(reason: &CloseReason) -> (&'static str, bool) {
         CloseReason::Limit { .. } => ("closed at another limit", false),
         _ => ("closed for another reason", false),
     }
+}
+
+fn is_of_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
 /// What is under way, for whoever asks why it takes so long.
