@@ -410,7 +410,7 @@ impl Drop for Exchange {
                 if let Some(number) = self.number {
                     shared.leave(number);
                 }
-                shared.with(|state| state.core.decoding -= 1);
+                shared.with(|state| state.core.end_decoding());
             }
             _ => {}
         }

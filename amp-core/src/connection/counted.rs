@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::task::Waker;
 
 use super::shared::{After, Shared};
 use crate::observing::outliving;
@@ -42,9 +41,9 @@ impl Running {
         let outlives = shared.with(|state| {
             state.core.begin(len, after);
             if let Some(number) = number.filter(|_| after) {
-                state.core.claims.hold(number);
+                state.core.hold_longer(number);
             }
-            state.core.end.over().is_some()
+            state.core.end().over().is_some()
         });
         if outlives {
             outliving::add(1);
@@ -57,14 +56,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let (outlived, leftovers) = self.shared.with(|state| {
+        let outlived = self.shared.with(|state| {
             state.core.finish(self.len, self.after);
             if let Some(number) = self.number {
-                state.core.claims.remove(number);
+                state.core.let_go(number);
             }
-            (state.core.end.over().is_some(), std::mem::take(&mut state.leftovers))
+            state.core.end().over().is_some()
         });
-        leftovers.into_iter().for_each(Waker::wake);
         if outlived {
             outliving::remove();
         }

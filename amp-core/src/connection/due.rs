@@ -3,16 +3,14 @@ use std::task::Context;
 use std::time::Instant;
 use tokio::time::{Sleep, sleep_until};
 
-use crate::proto::Timers;
-
-/// The one timer of the runtime for a table of them: it runs until the next is due.
+/// The one timer of the runtime for all that is due: it runs until the next is.
 #[derive(Default)]
 pub(crate) struct Due(Option<Pin<Box<Sleep>>>);
 
 impl Due {
-    /// Returns the time when one of the table is due; else the task is woken when one will be.
-    pub(crate) fn poll(&mut self, timers: &Timers, cx: &mut Context<'_>) -> Option<Instant> {
-        let next = tokio::time::Instant::from_std(timers.next()?);
+    /// Returns the time when the `next` is due; else the task is woken when it will be.
+    pub(crate) fn poll(&mut self, next: Option<Instant>, cx: &mut Context<'_>) -> Option<Instant> {
+        let next = tokio::time::Instant::from_std(next?);
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(next)));
         if sleep.deadline() != next {
             sleep.as_mut().reset(next);

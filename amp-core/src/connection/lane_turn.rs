@@ -14,7 +14,7 @@ pub(crate) struct LaneTurn {
 
 impl LaneTurn {
     pub(crate) fn enter(shared: &Arc<Shared>, lane: LaneId, requires_answer: bool) -> Self {
-        let place = shared.with(|state| state.core.lanes.enter(lane, requires_answer));
+        let place = shared.with(|state| state.core.enter_lane(lane, requires_answer));
         Self { shared: Arc::clone(shared), lane, place }
     }
 
@@ -24,7 +24,7 @@ impl LaneTurn {
         // Wakers are cloned and dropped with nothing locked.
         let mut waker = Some(cx.waker().clone());
         let Self { shared, lane, place } = self;
-        match shared.with(|state| state.core.lanes.poll_turn(*lane, *place, &mut waker)) {
+        match shared.with(|state| state.core.poll_turn(*lane, *place, &mut waker)) {
             Turn::Yes => Poll::Ready(true),
             Turn::NotYet => Poll::Pending,
             Turn::Never => Poll::Ready(false),
@@ -34,9 +34,6 @@ impl LaneTurn {
 
 impl Drop for LaneTurn {
     fn drop(&mut self) {
-        let next = self.shared.with(|state| state.core.lanes.leave(self.lane, self.place));
-        if let Some(next) = next {
-            next.wake();
-        }
+        self.shared.with(|state| state.core.leave_lane(self.lane, self.place));
     }
 }

@@ -47,10 +47,9 @@ impl Shared {
     /// else is about to queue one that could share the write.
     fn borrow_line(&self, state: &mut State) -> Option<Loan<'_>> {
         state.line.as_ref()?;
-        let alone = state.core.outgoing().boxes() == 1 && state.core.outstanding() == 1;
         // What a log does, and how long it takes, is no caller's business.
         let watched = self.settings.wire_log.is_some();
-        if !alone || watched || !state.core.is_uneventful() || state.driver.is_none() {
+        if !state.core.has_lone_call() || watched || state.driver.is_none() {
             return None;
         }
         let idle = |line: &mut Box<Line>| line.writing.is_empty() && !line.unflushed;
@@ -97,10 +96,10 @@ impl Drop for Loan<'_> {
         if let (Some(line), Written::Unknown) = (&mut *line, *written) {
             line.failed = Some(io::Error::other("the transport panicked"));
         }
-        // The driver is woken if there is something for it to do by then. What is left over is dropped
-        // once the lock is.
+        // The driver is woken if there is something for it to do by then. Whatever remains is dropped
+        // after the lock has been released.
         shared.with(|state| {
-            if state.core.end.over().is_none() {
+            if state.core.end().over().is_none() {
                 state.line = line.take();
                 // The driver may have come meanwhile, on another task even.
                 state.driver = state.came.take().or_else(|| driver.take());

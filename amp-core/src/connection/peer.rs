@@ -116,7 +116,7 @@ impl Peer {
         let shared = self.shared();
         loop {
             let refusing = shared.refusing.notified();
-            if let Some(reason) = shared.peek(|state| state.core.end.refusal().cloned()) {
+            if let Some(reason) = shared.peek(|state| state.core.end().refusal().cloned()) {
                 return reason;
             }
             refusing.await;
@@ -125,11 +125,11 @@ impl Peer {
 
     /// Returns whether no more calls can be made: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
-        self.shared().peek(|state| state.core.end.refusal().is_some())
+        self.shared().peek(|state| state.core.end().refusal().is_some())
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.shared().peek(|state| state.core.end.over().is_some())
+        self.shared().peek(|state| state.core.end().over().is_some())
     }
 
     /// Returns the number of the connection, which no other of this process has: `id` in its span.
@@ -155,7 +155,7 @@ impl Peer {
     /// Returns how many responders run on the connection at the moment that have had to wait. It goes on to
     /// count once the connection has ended.
     pub fn running_responders(&self) -> usize {
-        self.shared().peek(|state| state.core.admission.running)
+        self.shared().peek(|state| state.core.admission().running)
     }
 
     /// Returns whether both are handles of one connection.

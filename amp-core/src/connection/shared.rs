@@ -20,7 +20,7 @@ use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
-use crate::proto::{self, BoxNumber, Core, Host, Released, Situation, Wants};
+use crate::proto::{self, BoxNumber, Core, Host, Released, RoomFor, Situation, Wants};
 
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -59,8 +59,6 @@ pub(crate) struct State {
     pub(super) came: Option<Waker>,
     /// The stream, while the driver waits and no caller has it, where callers may write.
     pub(super) line: Option<Box<Line>>,
-    /// Who wait until fewer run, once the peer has gone.
-    pub(crate) leftovers: Vec<Waker>,
     /// The locator that answers from the next call on, when it was replaced. `None` once the
     /// connection has ended: it may hold a [`Peer`](super::Peer), and that this. Its type is not
     /// named here, since it knows connections.
@@ -117,15 +115,7 @@ impl Shared {
             Core::hosted(limits, limits.boxes.and(transport_limits), settings.together.clone());
         let wants = core.poll_wants().unwrap_or_default();
         let situation = Situation::default();
-        let state = State {
-            core,
-            driver: None,
-            situation,
-            came: None,
-            line: None,
-            leftovers: Vec::new(),
-            replaced: None,
-        };
+        let state = State { core, driver: None, situation, came: None, line: None, replaced: None };
         Self {
             state: Mutex::new(state),
             wants: AtomicU32::new(wants.bits()),
@@ -196,6 +186,11 @@ impl Shared {
     #[cold]
     fn let_go(&self, mut released: Released<Waker, Hosted>) {
         released.callers.drain(..).for_each(Waker::wake);
+        match released.room {
+            RoomFor::Nobody => {}
+            RoomFor::One => self.room.notify_one(),
+            RoomFor::All => self.room.notify_waiters(),
+        }
         if released.refuses {
             // Nobody waits for room any more: there will be none.
             self.room.notify_waiters();
@@ -213,7 +208,13 @@ impl Shared {
     /// Whether one of these is wanted, as far as is known without a lock.
     #[inline]
     pub(crate) fn wants(&self, any: Wants) -> bool {
-        Wants::from_bits(self.wants.load(Ordering::Relaxed)).any(any)
+        self.public().any(any)
+    }
+
+    /// All that is wanted, as far as is known without a lock.
+    #[inline]
+    pub(super) fn public(&self) -> Wants {
+        Wants::from_bits(self.wants.load(Ordering::Relaxed))
     }
 
     #[cfg(test)]
@@ -248,15 +249,14 @@ impl Shared {
 
     /// Takes the attachments that nothing has claimed.
     pub(super) fn take_unclaimed(&self) -> Vec<Attachment> {
-        self.with(|state| std::mem::take(&mut state.core.unclaimed)).into_attachments()
+        self.with(|state| state.core.take_unclaimed())
     }
 
     /// A future that resolves when the queue may have room, or `None` when it has. Whoever has
     /// `waited` for such a future looks again by this, and lets the next one look.
     #[inline]
     pub(super) fn room(&self, waited: bool) -> Result<Option<OwnedNotified>, CloseReason> {
-        // What changes right after this look is no other than what changes right after one that
-        // locks.
+        // This look may be outdated at once; but so may one under the lock, as soon as that is released.
         let room = if self.wants(Wants::CROWDED) { self.look_for_room()? } else { None };
         if waited && room.is_none() {
             self.room_passed.fetch_add(1, Ordering::Relaxed);
@@ -274,10 +274,7 @@ impl Shared {
     fn look_for_room(&self) -> Result<Option<OwnedNotified>, CloseReason> {
         // From before the look on, so that no room is missed that comes in between.
         let room = Arc::clone(&self.room).notified_owned();
-        let has_room = self.with(|state| match state.core.end.refusal() {
-            Some(reason) => Err(reason.clone()),
-            None => Ok(state.core.has_room() || state.core.await_room()),
-        })?;
+        let has_room = self.with(|state| state.core.poll_room())?;
         Ok((!has_room).then_some(room))
     }
 
@@ -289,7 +286,7 @@ impl Shared {
     /// Closes because nobody holds the connection any more; but not when the stream is about to be
     /// handed over, to somebody who does.
     pub(super) fn abandon(&self) {
-        if !self.peek(|state| state.core.switch.is_succeeded()) {
+        if !self.peek(|state| state.core.switch().is_succeeded()) {
             self.close(&CloseReason::Local);
         }
     }
@@ -320,18 +317,18 @@ impl Shared {
 
     /// Lets these responders answer from the next call on.
     pub(crate) fn replace_locator(&self, locator: Arc<dyn Any + Send + Sync>) {
-        // The one that is not needed is dropped once the lock is.
+        // The one that is not needed is dropped after the lock has been released.
         let mut dropped = Some(locator);
         self.with(|state| {
-            if state.core.end.over().is_none() {
+            if state.core.end().over().is_none() {
                 std::mem::swap(&mut state.replaced, &mut dropped);
-                state.core.has_news();
+                state.core.tell_news();
             }
         });
     }
 
     /// Why the connection has ended, once it has.
     pub(crate) fn over(&self) -> Option<CloseReason> {
-        self.peek(|state| state.core.end.over().cloned())
+        self.peek(|state| state.core.end().over().cloned())
     }
 }

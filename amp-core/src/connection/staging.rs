@@ -7,7 +7,7 @@ use super::shared::Shared;
 use crate::argument::{Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
-use crate::proto::{Body, BoxNumber, Claimed, Limits, Scratch, Wants};
+use crate::proto::{Body, BoxNumber, Claimed, Scratch, Wants};
 
 /// The pairs of a box that is about to be queued, and the attachments that they name.
 ///
@@ -91,7 +91,7 @@ impl Shared {
         let Staging { claimed, claims, .. } = staging;
         if let Some(number) = number {
             let whole = arguments.is_ok() && !left_values;
-            self.done(number, claimed, whole);
+            self.with(|state| state.core.handle_read(number, claimed, whole));
         }
         (arguments, claims, spent)
     }
@@ -106,12 +106,7 @@ impl Shared {
     ) -> (Result<A, DecodeError>, usize) {
         let (arguments, count, spent) = self.read(ampbox, number, read);
         let (Some(number), Ok(_)) = (number, &arguments) else { return (arguments, spent) };
-        let Limits { unclaimed_attachments, attachments_in_all, .. } = self.settings.limits;
-        let added = self.with(|state| {
-            let claims = &mut state.core.claims;
-            claims.add(number, count, unclaimed_attachments, attachments_in_all)
-        });
-        match added {
+        match self.with(|state| state.core.hold(number, count)) {
             Ok(()) => (arguments, spent),
             Err((what, limit)) => {
                 drop(arguments);
@@ -124,14 +119,7 @@ impl Shared {
     /// Closes what nothing can claim any more, when nothing will read this box or it was read in
     /// part.
     pub(crate) fn leave(&self, number: BoxNumber) {
-        self.done(number, None, false);
-    }
-
-    fn done(&self, number: BoxNumber, claimed: Claimed, whole: bool) {
-        let dead = self.with(|state| state.core.unclaimed.done(number, claimed, whole));
-        if !dead.is_empty() {
-            tracing::debug!(count = dead.len(), "dropped attachments that nothing has claimed");
-        }
+        self.with(|state| state.core.leave_unread(number));
     }
 }
 
@@ -207,7 +195,7 @@ impl Attachments for Staging<'_, '_> {
     }
 
     fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
-        let attachment = self.shared.with(|state| state.core.unclaimed.claim(ordinal))?;
+        let attachment = self.shared.with(|state| state.core.claim(ordinal))?;
         self.claims += 1;
         let (lowest, highest) = self.claimed.unwrap_or((ordinal, ordinal));
         self.claimed = Some((lowest.min(ordinal), highest.max(ordinal)));

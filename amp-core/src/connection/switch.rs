@@ -105,7 +105,7 @@ impl Peer {
         loop {
             // Made before the look, so that a change in between is not missed.
             let changed = self.shared().changed.notified();
-            let replaced = self.shared().peek(|state| state.core.switch.has_replaced());
+            let replaced = self.shared().peek(|state| state.core.switch().has_replaced());
             if replaced {
                 return Ok(());
             }
@@ -149,9 +149,8 @@ impl Wanted<'_> {
             // Made before the look, so that an end in between is not missed.
             let changed = self.0.changed.notified();
             // One look at both: the connection ends right after it has handed over the stream.
-            let (stream, over) = self
-                .0
-                .with(|state| (state.core.switch.take_stream(), state.core.end.over().cloned()));
+            let (stream, over) =
+                self.0.with(|state| (state.core.take_stream(), state.core.end().over().cloned()));
             if let Some(stream) = stream {
                 return Ok(stream);
             }
@@ -166,6 +165,6 @@ impl Wanted<'_> {
 impl Drop for Wanted<'_> {
     fn drop(&mut self) {
         // The stream is dropped with nothing locked.
-        drop(self.0.with(|state| state.core.switch.forget()));
+        drop(self.0.with(|state| state.core.forget_stream()));
     }
 }

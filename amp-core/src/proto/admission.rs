@@ -1,9 +1,9 @@
 //! Whether a call of the peer is begun or refused.
 
-use super::Limits;
 use super::together::Together;
+use super::{CloseReason, Limits};
 
-/// What there may be so much of.
+/// Names this limit in messages and errors.
 const RUNNING_BYTES: &str = "bytes of calls being answered";
 
 /// What a connection answers.
@@ -26,6 +26,55 @@ pub(crate) enum Refusal {
     TooMany { what: &'static str, limit: usize },
 }
 
+impl Refusal {
+    /// What the refusal of a call means for the connection. A caller is told of it. Nobody can be told
+    /// that a one-way command is lost, so the connection ends when there are too many.
+    ///
+    /// # Errors
+    ///
+    /// When it ends.
+    pub(crate) fn check(self, requires_answer: bool) -> Result<(), CloseReason> {
+        match self {
+            Refusal::TooMany { what, limit } if !requires_answer => {
+                Err(CloseReason::Limit { what, limit })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a connection answers, as it was when the reader last looked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Busy {
+    admission: Admission,
+    /// Whether it answers as many calls as it may by its own limits.
+    full: bool,
+    /// Whether it is about to end, and answers nothing more.
+    closing: bool,
+}
+
+impl Busy {
+    pub(super) fn new(admission: Admission, closing: bool, limits: &Limits) -> Self {
+        Self { admission, full: admission.is_full(limits, None), closing }
+    }
+
+    /// Whether as many responders run as may before no more calls are read.
+    #[inline]
+    pub(crate) fn is_full(&self, together: Option<&Together>) -> bool {
+        self.full || together.is_some_and(|together| self.admission.is_full_among(together))
+    }
+
+    /// Whether the next call is begun, of so many bytes: see [`Admission::admit`].
+    pub(crate) fn admit(
+        &self,
+        bytes: usize,
+        limits: &Limits,
+        together: Option<&Together>,
+    ) -> Result<(), Refusal> {
+        self.admission.admit(bytes, self.closing, limits, together)
+    }
+}
+
 impl Admission {
     /// Whether as many responders run as may before no more calls are read.
     pub(crate) fn is_full(self, limits: &Limits, together: Option<&Together>) -> bool {
@@ -44,8 +93,8 @@ impl Admission {
         self.running + self.following
     }
 
-    /// Whether a call of so many bytes may be begun whose turn it is. One that is refused because
-    /// there are too many ends the connection if it wants no answer.
+    /// Decides on the call whose turn it is, of so many bytes. What its [refusal](Refusal::check) means for
+    /// the connection depends on whether it wants an answer.
     pub(crate) fn admit(
         self,
         bytes: usize,
@@ -117,6 +166,13 @@ mod tests {
             assert_eq!(admission.admit(1, false, &limits(), None).err(), refusal, "{admission:?}");
             assert_eq!(admission.admit(1, true, &limits(), None), Err(Refusal::Closing));
         }
+    }
+
+    #[test]
+    fn a_one_way_command_that_is_refused_ends_the_connection_where_there_are_too_many() {
+        let many = Refusal::TooMany { what: "responders", limit: 3 };
+        assert!(many.check(true).is_ok() && Refusal::Closing.check(false).is_ok());
+        assert!(matches!(many.check(false), Err(CloseReason::Limit { limit: 3, .. })));
     }
 
     #[test]

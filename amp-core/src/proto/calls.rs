@@ -56,6 +56,7 @@ impl<T> Calls<T> {
         self.len
     }
 
+    #[inline]
     pub(super) fn insert(&mut self, value: T) -> Result<CallId, TooManyCalls> {
         if self.len == self.limit {
             return Err(TooManyCalls { limit: self.limit });

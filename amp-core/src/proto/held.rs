@@ -4,10 +4,12 @@
 //! What responders hold cannot be taken from them, so the more there is of that, the less anyone may
 //! add: else a few would have all of it before the others come.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::box_number::BoxNumber;
 use crate::descriptors::Descriptors;
@@ -144,6 +146,38 @@ pub(crate) fn is_crowded_by(waiting: usize, in_all: usize) -> bool {
     waiting > in_all / 8 && waiting_in_all + claimed > in_all / 2
 }
 
+/// Decides whose attachments are dropped when all connections together hold more than `in_all`: those of
+/// whoever has most, the oldest first, and then some more, so that this need not be done for each. So
+/// nobody loses what he has for another who has more.
+///
+/// Of each connection, `held` has since when those wait that nothing has claimed, the longest first, and how
+/// many its running responders hold; of all together, `counts` has the same. Says of each up to which time
+/// the attachments are dropped that came no later, if any are.
+pub(crate) fn who_gives_way(
+    held: &[(Vec<Instant>, usize)],
+    (waiting, claimed): (usize, usize),
+    in_all: usize,
+) -> Vec<Option<Instant>> {
+    // Each with how many it has, and since when the oldest of those waits.
+    let place = |index: usize, taken: usize| {
+        let (since, claimed) = &held[index];
+        let oldest = since.get(taken)?;
+        Some((claimed + since.len() - taken, Reverse(*oldest), index))
+    };
+    let mut most: BinaryHeap<_> = (0..held.len()).filter_map(|index| place(index, 0)).collect();
+    let mut taken = vec![0; held.len()];
+    let left = (in_all / 4 * 3).saturating_sub(claimed).max(in_all / 8);
+    for _ in 0..waiting.saturating_sub(left) {
+        let Some((_, _, index)) = most.pop() else { break };
+        taken[index] += 1;
+        most.extend(place(index, taken[index]));
+    }
+    let last = |(taken, (since, _)): (usize, &(Vec<Instant>, usize))| {
+        taken.checked_sub(1).map(|last| since[last])
+    };
+    taken.into_iter().zip(held).map(last).collect()
+}
+
 /// How many may be held together by default.
 pub(crate) fn default_in_all() -> usize {
     static IN_ALL: LazyLock<usize> = LazyLock::new(|| Descriptors::by_default().attachments);
@@ -153,6 +187,7 @@ pub(crate) fn default_in_all() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn the_more_responders_hold_the_less_one_may_add() {
@@ -161,6 +196,22 @@ mod tests {
         assert_eq!(shares, [128, 32, 8, 2, 1, 1]);
         assert_eq!([0, 1, 2, 7].map(|in_all| share(in_all, 0)), [1, 1, 1, 3]);
         assert!(share(usize::MAX, 0) >= 1 << 31);
+    }
+
+    #[test]
+    fn whoever_has_most_gives_way_and_what_came_first_goes_first() {
+        let start = Instant::now();
+        let at = |second: u64| start + Duration::from_secs(second);
+        let seconds = |seconds: std::ops::Range<u64>| seconds.map(at).collect::<Vec<_>>();
+        // A quarter of all is made free. Only who has more than others loses any.
+        let held = [(seconds(0..2), 0), (seconds(10..20), 0), (seconds(5..11), 0)];
+        assert_eq!(who_gives_way(&held, (18, 0), 16), [None, Some(at(14)), Some(at(5))]);
+        // What responders hold counts, and cannot be taken.
+        let held = [(seconds(0..4), 0), (seconds(2..4), 8)];
+        assert_eq!(who_gives_way(&held, (6, 8), 12), [Some(at(2)), Some(at(3))]);
+        let held = [(Vec::new(), 20), (seconds(0..3), 0)];
+        assert_eq!(who_gives_way(&held, (3, 20), 16), [None, Some(at(0))], "an eighth is left");
+        assert_eq!(who_gives_way(&[], (3, 0), 1), []);
     }
 
     /// Each takes all it can, one after the other.

@@ -46,6 +46,8 @@ pub(crate) enum Reading {
     Paused,
     /// All there was is read.
     Done,
+    /// The peer has closed its side, and all it has sent is read.
+    Over,
 }
 
 /// Whether there may be more boxes among what was received, and what those wait for.
@@ -162,8 +164,8 @@ impl<W> Inbound<W> {
         self.reading == Reading::Paused
     }
 
-    /// How far the reader has come.
-    pub(crate) fn has_read(&mut self, reading: Reading) {
+    /// Says how far the reader has come.
+    pub(crate) fn set_reading(&mut self, reading: Reading) {
         self.reading = reading;
     }
 
@@ -242,7 +244,7 @@ impl<W> Inbound<W> {
             0 => most,
             outstanding => (outstanding / 2).clamp(least, most),
         };
-        self.hoarding = core.is_hoarding(core.unclaimed.len());
+        self.hoarding = core.is_hoarding();
         let mut sorted = Sorted { unwanted: Vec::new(), ignored: 0, unanswerable: 0 };
         let Self { boxes, calls, calls_size, callers, gone, .. } = self;
         let handled = boxes.drain(..).try_for_each(|ampbox| {
@@ -264,8 +266,8 @@ impl<W> Inbound<W> {
                     sorted.unwanted.extend(number.map(|number| (number, None)));
                 }
                 Event::Called(call) => {
-                    if asks_switch {
-                        core.handle_switch()?;
+                    if let Some(tag) = call.tag().filter(|_| asks_switch) {
+                        core.handle_switch(tag)?;
                     }
                     let received = Received { call, number };
                     *calls_size += received.size();
@@ -300,11 +302,6 @@ impl<W> Inbound<W> {
     /// A protocol switch ends the boxes here, at least until it is decided.
     pub(crate) fn stop(&mut self) {
         self.left = Left::Switch;
-    }
-
-    /// Boxes go on with what comes over another transport.
-    pub(crate) fn resume(&mut self) {
-        self.left = Left::Nothing;
     }
 
     /// Whether no call waits to be begun.
@@ -359,17 +356,18 @@ impl<W> Inbound<W> {
     }
 
     /// Looks for a peer that is not read from, because as many responders run as may or because it is
-    /// being decided on a protocol switch. What is behind that, only the transport may know of: whether
-    /// the peer has `closed` it. Once is not enough, since there may be more to read.
-    pub(crate) fn look(
+    /// being decided on a protocol switch. Unread bytes hide the end of the stream from this side, so
+    /// `closed` is whether the transport knows that the peer has closed it. That is believed at the second
+    /// look, so that what was still on its way can be read first.
+    pub(crate) fn look_for_peer(
         &mut self,
-        closed: impl FnOnce() -> bool,
+        closed: bool,
         deciding: bool,
         limits: &Limits,
         together: Option<&Together>,
     ) -> Looked {
         // TCP does not tell of an end that is behind more than its window takes.
-        let went = (deciding || self.ahead > 0) && closed();
+        let went = (deciding || self.ahead > 0) && closed;
         let went_before = std::mem::replace(&mut self.went, went);
         if !went && !deciding && self.look_further_to(FARTHER, limits, together) {
             return Looked::Further;
@@ -546,10 +544,10 @@ mod tests {
         let (boxes, more) = inbound.decode(&mut buffer, true, |_, _| ());
         assert!(boxes.len() == 1 && more.unwrap());
         inbound.sort(&mut core, true).1.unwrap();
-        assert!(core.switch.is_deciding());
+        assert!(core.switch().is_deciding());
         inbound.stop();
         assert!(inbound.has_left() && inbound.is_at_switch());
-        core.refuse_switch();
+        core.fail(b"1", b"NO", "no");
         assert!(inbound.take_left());
         assert!(!inbound.has_left() && !inbound.is_at_switch());
         // This side has asked by then, and neither may answer.
@@ -578,9 +576,10 @@ mod tests {
         let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
         let limits = Limits::default();
         receive(&mut inbound, &mut core, &mut calls(2));
-        inbound.has_read(Reading::Paused);
-        let look =
-            |inbound: &mut Inbound<usize>, closed| inbound.look(|| closed, false, &limits, None);
+        inbound.set_reading(Reading::Paused);
+        let look = |inbound: &mut Inbound<usize>, closed| {
+            inbound.look_for_peer(closed, false, &limits, None)
+        };
         assert!(matches!(look(&mut inbound, true), Looked::Further), "a little is read first");
         assert_eq!(inbound.ahead(), AHEAD);
         assert!(matches!(look(&mut inbound, false), Looked::Further));
@@ -598,8 +597,8 @@ mod tests {
     fn while_a_switch_is_decided_nothing_is_read_ahead() {
         let mut inbound = inbound::<()>();
         let limits = Limits::default();
-        assert!(matches!(inbound.look(|| true, true, &limits, None), Looked::Same));
-        assert!(matches!(inbound.look(|| true, true, &limits, None), Looked::Gone));
+        assert!(matches!(inbound.look_for_peer(true, true, &limits, None), Looked::Same));
+        assert!(matches!(inbound.look_for_peer(true, true, &limits, None), Looked::Gone));
         assert_eq!(inbound.ahead(), 0);
     }
 
@@ -608,7 +607,7 @@ mod tests {
         let mut inbound = self::inbound::<()>();
         let limits = Limits { running_bytes: 1 << 20, ..Limits::default() };
         assert!(!inbound.look_further(&limits, None), "it is read from");
-        inbound.has_read(Reading::Paused);
+        inbound.set_reading(Reading::Paused);
         let looks: Vec<_> =
             std::iter::from_fn(|| inbound.look_further(&limits, None).then(|| inbound.ahead()))
                 .collect();
@@ -616,7 +615,7 @@ mod tests {
         // It leaves room for others.
         let together = Together::new(200 << 10, 10);
         let mut inbound = self::inbound::<()>();
-        inbound.has_read(Reading::Paused);
+        inbound.set_reading(Reading::Paused);
         assert!(inbound.look_further(&limits, Some(&together)));
         assert!(!inbound.look_further(&limits, Some(&together)));
     }
@@ -627,7 +626,7 @@ mod tests {
         let (mut timers, start) = (Timers::default(), Instant::now());
         inbound.watch_box(true, SECOND, &mut timers, || start);
         assert!(!timers.is_set(Timer::Box), "there may be more to read");
-        inbound.has_read(Reading::Done);
+        inbound.set_reading(Reading::Done);
         inbound.watch_box(false, SECOND, &mut timers, || start);
         assert!(!timers.is_set(Timer::Box), "none has begun");
         inbound.watch_box(true, SECOND, &mut timers, || start);
@@ -640,9 +639,9 @@ mod tests {
         due(&mut inbound, &mut timers).unwrap();
         assert_eq!(timers.next(), Some(start + 2 * SECOND));
         // It was not read meanwhile, so the time does not count.
-        inbound.has_read(Reading::Paused);
+        inbound.set_reading(Reading::Paused);
         inbound.watch_box(true, SECOND, &mut timers, || start);
-        inbound.has_read(Reading::Done);
+        inbound.set_reading(Reading::Done);
         due(&mut inbound, &mut timers).unwrap();
         assert!(matches!(due(&mut inbound, &mut timers), Err(CloseReason::BoxTimeout { .. })));
     }

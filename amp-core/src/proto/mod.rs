@@ -41,7 +41,9 @@ mod body;
 mod box_number;
 mod calls;
 mod core;
+mod drive;
 pub(crate) mod error;
+mod farewell;
 pub(crate) mod held;
 mod host;
 mod inbound;
@@ -80,17 +82,19 @@ pub(crate) use reason::CloseReason;
 pub use switch::Then;
 
 #[cfg(feature = "tokio")]
-pub(crate) use self::core::{Outcome, Transmit, WasRemoved};
+pub(crate) use self::core::{Outcome, Refused, TakenBack, Transmit, WasRemoved};
 #[cfg(feature = "tokio")]
 pub(crate) use {
-    admission::{Admission, Refusal},
+    admission::Refusal,
     box_number::BoxNumber,
-    inbound::{Inbound, Looked, Reading, Received, Sorted},
+    drive::{Drive, LOOK_EVERY, MayReceive, Progress, ToDo, Watched},
+    farewell::Farewell,
+    inbound::{Reading, Received, Sorted},
     lanes::{LaneId, Place, Turn},
     liveness::{Liveness, Pings},
     outgoing::removing::Removed,
     phase::End,
-    released::Released,
+    released::{Released, RoomFor},
     switch::Leaving,
     timers::{Timer, Timers},
     together::{Share, Together, UNCOUNTED},

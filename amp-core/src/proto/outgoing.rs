@@ -123,6 +123,17 @@ impl Outgoing {
         }
     }
 
+    /// The last bytes that wait, so many of them.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn last_bytes(&self, len: usize) -> impl Iterator<Item = &[u8]> {
+        let mut before = self.len - len;
+        self.bytes().map(move |part| {
+            let left_out = before.min(part.len());
+            before -= left_out;
+            &part[left_out..]
+        })
+    }
+
     /// All bytes that wait, in parts that may cut a pair of a box.
     #[cfg(feature = "tokio")]
     pub(crate) fn bytes(&self) -> impl Iterator<Item = &[u8]> {
@@ -240,6 +251,7 @@ impl Outgoing {
     }
 
     /// Puts a box in: what `head` writes, then the body, which is left empty.
+    #[inline]
     pub(super) fn push(&mut self, head: impl FnOnce(&mut BytesMut), body: &mut Body) {
         let start = self.len;
         let attachments = body.attachments.len();

@@ -63,6 +63,11 @@ impl End {
         self.begun().or(self.broken.as_ref())
     }
 
+    /// Why nothing can be sent any more, once that is so.
+    pub(crate) fn broken(&self) -> Option<&CloseReason> {
+        self.broken.as_ref()
+    }
+
     /// Why the connection ends, once that has begun.
     pub(crate) fn begun(&self) -> Option<&CloseReason> {
         match &self.phase {

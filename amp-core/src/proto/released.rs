@@ -2,23 +2,36 @@ use super::switch::Then;
 use super::{Host, Outgoing};
 use crate::argument::Attachment;
 
-/// What a change of the core has let go. It is others': so it is woken and dropped once nothing is
-/// locked.
+/// What a change of the core has let go. Waking and dropping these may run code of a user, so whoever
+/// holds the lock does it after releasing it.
 pub(crate) struct Released<W, H: Host> {
     /// Who is to look again.
     pub(crate) callers: Vec<W>,
     /// Who waits for nothing any more.
     pub(super) gone: Vec<W>,
+    /// Who is told that there is room for calls.
+    pub(crate) room: RoomFor,
     /// Whether no more calls are made: nobody waits for room any more.
     pub(crate) refuses: bool,
     /// Whether the connection has ended, or goes on over another transport.
     pub(crate) changed: bool,
     /// Attachments that nothing has claimed.
     pub(crate) unclaimed: Vec<Attachment>,
+    /// Those that the transport has refused, and others of their boxes.
+    pub(super) refused: Vec<Attachment>,
     /// Kept until it is dropped.
     pub(super) after: Vec<H::After>,
     pub(super) then: Vec<Then<H>>,
     pub(super) unsent: Vec<Outgoing>,
+}
+
+/// Who of those who wait for room is told that there is some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RoomFor {
+    Nobody,
+    /// One, who tells the next.
+    One,
+    All,
 }
 
 impl<W, H: Host> Default for Released<W, H> {
@@ -26,9 +39,11 @@ impl<W, H: Host> Default for Released<W, H> {
         Self {
             callers: Vec::new(),
             gone: Vec::new(),
+            room: RoomFor::Nobody,
             refuses: false,
             changed: false,
             unclaimed: Vec::new(),
+            refused: Vec::new(),
             after: Vec::new(),
             then: Vec::new(),
             unsent: Vec::new(),

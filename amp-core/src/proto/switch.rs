@@ -42,8 +42,9 @@ enum Stage<H: Host> {
     /// This side has asked, by this call. What it queues behind that is held back. Without a `then`
     /// nobody wants the stream any more, and it is closed if the peer agrees.
     Asked { id: CallId, then: Option<Then<H>> },
-    /// The peer has asked, and the responder has not decided. What is behind the call is not read.
-    Deciding,
+    /// The peer has asked by the call with this tag, and the responder has not decided. What is behind
+    /// the call is not read.
+    Deciding(Box<[u8]>),
     /// Both sides agree. What is behind the last box is of another protocol.
     Agreed(Option<Then<H>>),
     /// Another transport is being made of the stream.
@@ -86,7 +87,13 @@ impl<H: Host> Switch<H> {
 
     /// Whether the peer has asked and the responder has not decided.
     pub(crate) fn is_deciding(&self) -> bool {
-        matches!(self.stage, Stage::Deciding)
+        matches!(self.stage, Stage::Deciding(_))
+    }
+
+    /// Whether the peer has asked by the call with this tag, and the responder has not decided.
+    #[inline]
+    pub(crate) fn is_deciding_on(&self, tag: &[u8]) -> bool {
+        matches!(&self.stage, Stage::Deciding(asking) if **asking == *tag)
     }
 
     /// Whether both sides agree, and the stream is not gone.
@@ -152,14 +159,14 @@ impl<H: Host> Switch<H> {
         None
     }
 
-    /// The peer asks.
+    /// The peer asks, by the call with this tag.
     ///
     /// # Errors
     ///
     /// When this side has asked: neither may answer.
-    pub(crate) fn receive(&mut self) -> Result<(), ProtocolError> {
+    pub(crate) fn receive(&mut self, tag: &[u8]) -> Result<(), ProtocolError> {
         match self.stage {
-            Stage::None => self.stage = Stage::Deciding,
+            Stage::None => self.stage = Stage::Deciding(tag.into()),
             Stage::Asked { .. } => return Err(ProtocolError::SwitchesCross),
             // Nothing is read there.
             _ => {}
@@ -167,21 +174,27 @@ impl<H: Host> Switch<H> {
         Ok(())
     }
 
-    /// This side agrees to what the peer has asked; or gives back what would have followed.
-    pub(crate) fn accept(&mut self, then: Then<H>) -> Result<(), (Then<H>, SwitchRefused)> {
+    /// This side agrees to what the peer has asked by the call with this tag; or gives back what would have
+    /// followed.
+    pub(crate) fn accept(
+        &mut self,
+        tag: &[u8],
+        then: Then<H>,
+    ) -> Result<(), (Then<H>, SwitchRefused)> {
         if self.replaced && matches!(then, Then::Replace(_)) {
             return Err((then, SwitchRefused::Replaced));
         }
-        if !self.is_deciding() {
+        if !self.is_deciding_on(tag) {
             return Err((then, SwitchRefused::UnderWay));
         }
         self.stage = Stage::Agreed(Some(then));
         Ok(())
     }
 
-    /// This side does not agree: boxes follow.
-    pub(crate) fn refuse(&mut self) {
-        if self.is_deciding() {
+    /// The call with this tag was answered as any other call: if it has asked, boxes follow.
+    #[inline]
+    pub(crate) fn handle_answered(&mut self, tag: &[u8]) {
+        if self.is_deciding_on(tag) {
             self.stage = Stage::None;
         }
     }
@@ -241,7 +254,7 @@ impl<H: Host> fmt::Debug for Switch<H> {
         f.write_str(match self.stage {
             Stage::None => "None",
             Stage::Asked { .. } => "Asked",
-            Stage::Deciding => "Deciding",
+            Stage::Deciding(_) => "Deciding",
             Stage::Agreed(_) => "Agreed",
             Stage::Replacing => "Replacing",
             Stage::HandedOver(_) => "HandedOver",
@@ -335,21 +348,23 @@ mod tests {
         assert!(switch.is_asked_by(other));
 
         let mut switch = Switch::<Test>::new();
-        switch.receive().unwrap();
-        assert!(switch.is_deciding() && switch.ends_boxes());
-        switch.refuse();
+        switch.receive(b"1").unwrap();
+        switch.handle_answered(b"2");
+        assert!(switch.is_deciding() && switch.ends_boxes(), "another call was answered");
+        assert!(switch.accept(b"2", Then::HandOver).is_err());
+        switch.handle_answered(b"1");
         assert!(switch.is_far());
     }
 
     #[test]
     fn who_is_asked_hands_the_stream_to_a_successor() {
         let mut switch = Switch::<Test>::new();
-        switch.receive().unwrap();
+        switch.receive(b"1").unwrap();
         assert!(matches!(switch.check(&Then::HandOver), Err(SwitchRefused::UnderWay)));
         assert!(!switch.is_succeeded());
-        switch.accept(Then::Succeed(1)).unwrap();
+        switch.accept(b"1", Then::Succeed(1)).unwrap();
         assert!(switch.is_succeeded() && switch.is_agreed());
-        switch.refuse();
+        switch.handle_answered(b"1");
         assert!(switch.is_agreed(), "it was agreed to");
         assert!(matches!(switch.leave(), Leaving::Succeed(1)));
         assert!(switch.ends_boxes() && switch.take_stream().is_none());
@@ -365,8 +380,8 @@ mod tests {
                 assert!(switch.give_up(ids()[0]).is_none());
                 assert_eq!(switch.forget(), None);
             } else {
-                switch.receive().unwrap();
-                switch.accept(Then::Replace(1)).unwrap();
+                switch.receive(b"1").unwrap();
+                switch.accept(b"1", Then::Replace(1)).unwrap();
             }
             assert!(matches!(switch.leave(), Leaving::Replace(1)));
             assert!(switch.is_replacing() && switch.ends_boxes());
@@ -375,23 +390,23 @@ mod tests {
             let again = switch.check(&Then::Replace(2));
             assert!(matches!(again, Err(SwitchRefused::Replaced)));
             assert!(switch.check(&Then::HandOver).is_ok());
-            switch.receive().unwrap();
-            let refused = switch.accept(Then::Replace(2)).unwrap_err();
+            switch.receive(b"1").unwrap();
+            let refused = switch.accept(b"1", Then::Replace(2)).unwrap_err();
             assert!(matches!(refused, (Then::Replace(2), SwitchRefused::Replaced)));
-            switch.refuse();
-            switch.receive().unwrap();
-            switch.accept(Then::Succeed(3)).unwrap();
+            switch.handle_answered(b"1");
+            switch.receive(b"1").unwrap();
+            switch.accept(b"1", Then::Succeed(3)).unwrap();
         }
     }
 
     #[test]
     fn switches_do_not_cross() {
         let mut switch = asked(Then::HandOver);
-        assert_eq!(switch.receive(), Err(ProtocolError::SwitchesCross));
+        assert_eq!(switch.receive(b"1"), Err(ProtocolError::SwitchesCross));
         assert!(matches!(switch.check(&Then::HandOver), Err(SwitchRefused::UnderWay)));
-        let accepted = switch.accept(Then::Succeed(1)).unwrap_err();
+        let accepted = switch.accept(b"1", Then::Succeed(1)).unwrap_err();
         assert!(matches!(accepted, (Then::Succeed(1), SwitchRefused::UnderWay)));
-        switch.refuse();
+        switch.handle_answered(b"1");
         assert!(switch.is_asked());
     }
 

@@ -31,10 +31,12 @@ pub(crate) enum Timer {
     Close,
     /// Large buffers are not kept any longer.
     Buffers,
+    /// A route must have made room for the box that waits for it.
+    Stall,
 }
 
 impl Timer {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Idle,
         Self::FirstBox,
         Self::Ping,
@@ -46,6 +48,7 @@ impl Timer {
         Self::Broken,
         Self::Close,
         Self::Buffers,
+        Self::Stall,
     ];
 }
 

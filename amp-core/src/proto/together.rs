@@ -13,7 +13,7 @@ pub(crate) const UNCOUNTED: usize = 64 << 10;
 /// do not stop those who call now and then.
 const SPARED: usize = 16;
 
-/// What there may be so much of.
+/// Names this limit in messages and errors.
 const BYTES: &str = "bytes held for all connections";
 
 /// What the connections of one server hold, and may hold at most.

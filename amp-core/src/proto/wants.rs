@@ -24,10 +24,17 @@ impl Wants {
     pub(crate) const SWITCH_ASKED: Self = Self(1 << 4);
     /// The peer has asked for one, and the responder has not decided.
     pub(crate) const DECIDING: Self = Self(1 << 7);
+    /// Both sides agree to a protocol switch, and the stream is not gone.
+    pub(crate) const AGREED: Self = Self(1 << 17);
+    /// The end has begun.
+    pub(crate) const ENDING: Self = Self(1 << 18);
     /// The transport was replaced, and carries bytes alone.
     pub(crate) const BYTES_ONLY: Self = Self(1 << 5);
     /// The driver waits until no box with attachments is being encoded.
     pub(crate) const ORDINALS: Self = Self(1 << 6);
+
+    /// Something runs when what is queued, or is being written, has been written.
+    pub(crate) const AFTER: Self = Self(1 << 19);
 
     // Of a driver that waits.
 

@@ -295,11 +295,6 @@ impl Asked {
                     let body = &mut encoded.body;
                     let queued = shared.with(|state| {
                         state.core.answer_then(tag, body, after)?;
-                        if self.asks_switch {
-                            // A responder that makes no switches has taken the place of the one
-                            // that does.
-                            state.core.refuse_switch();
-                        }
                         Ok(Outcome::Answered)
                     });
                     queued.map_err(|error: BoxError| Undeclared::Encode(error.into()))
@@ -437,9 +432,6 @@ impl Asked {
         if let Some(tag) = &self.tag {
             shared.with(|state| {
                 fail(&mut state.core, tag);
-                if self.asks_switch {
-                    state.core.refuse_switch();
-                }
             });
         }
         self.watch.end(Outcome::Failed, Some(code));
@@ -479,11 +471,7 @@ impl Drop for Asked {
         }
         if self.decoded > 0 {
             // It may outlive the responder, in a queue of a user's.
-            let leftovers = self.peer.shared().with(|state| {
-                state.core.remove_bytes(self.decoded);
-                std::mem::take(&mut state.leftovers)
-            });
-            leftovers.into_iter().for_each(Waker::wake);
+            self.peer.shared().with(|state| state.core.remove_bytes(self.decoded));
         }
         if self.answered {
             return;

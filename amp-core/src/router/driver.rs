@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
 use super::RouterLimits;
 use super::shared::SharedRoutes;
@@ -18,7 +18,7 @@ use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
 use crate::connection::{ByteStream, Due, Transport};
 use crate::error::CloseReason;
-use crate::proto::{Liveness, ProtocolError, Timer, Timers, Unfinished};
+use crate::proto::{Farewell, LOOK_EVERY, Liveness, ProtocolError, Timer, Timers, Unfinished};
 use crate::report::Report;
 use crate::restraint::{Restraint, restrained};
 use crate::runtime;
@@ -31,9 +31,6 @@ const TURNS: usize = 4;
 
 /// The number of slices that one write takes.
 const SLICES: usize = 32;
-
-/// The time between two looks whether the peer is there, while it is not read from.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Drives one routed connection: a future that resolves when it has ended, to the reason.
 ///
@@ -48,17 +45,13 @@ pub(super) struct RouterDriver {
     writing: VecDeque<Bytes>,
     /// The routes that it was taken of, until it is written and flushed.
     taken: Vec<RouteId>,
-    /// Looks whether the peer is there, while it is not read from.
-    lookout: Option<Pin<Box<Sleep>>>,
-    /// Until when the peer is read from though nothing can be written any more.
-    broken: Option<Pin<Box<Sleep>>>,
     /// How long nothing may come, from the first poll on.
     idle: Option<Duration>,
     liveness: Option<Liveness>,
     unfinished: Unfinished,
     timers: Timers,
     due: Due,
-    ending: Option<Ending>,
+    farewell: Option<Farewell>,
 }
 
 struct Input {
@@ -75,21 +68,10 @@ struct Input {
     uncarried: Restraint,
 }
 
+/// A box that waits for its route, until [`Timer::Stall`] is due.
 struct Held {
     ampbox: AmpBox,
     route: RouteId,
-    deadline: Pin<Box<Sleep>>,
-}
-
-/// The last exchange with the peer, once the end has begun.
-struct Ending {
-    deadline: Pin<Box<Sleep>>,
-    /// Whether the peer was told that nothing more will be sent.
-    shut_down: bool,
-    /// Whether the peer has closed its side.
-    peer_done: bool,
-    /// How many bytes are still read from it.
-    left: usize,
 }
 
 impl RouterDriver {
@@ -111,14 +93,12 @@ impl RouterDriver {
             input,
             writing: VecDeque::new(),
             taken: Vec::new(),
-            lookout: None,
-            broken: None,
             idle: None,
             liveness: None,
             unfinished: Unfinished::default(),
             timers: Timers::default(),
             due: Due::default(),
-            ending: None,
+            farewell: None,
         }
     }
 
@@ -147,7 +127,7 @@ impl RouterDriver {
             state.end.begun().cloned()
         };
         if let Some(reason) = closing
-            && self.ending.is_none()
+            && self.farewell.is_none()
         {
             self.begin_ending(reason, false);
         }
@@ -155,8 +135,8 @@ impl RouterDriver {
 
     /// Reads and hands out what was read; whether it is worth another look.
     fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
-        self.poll_held(cx);
-        self.handle_received(cx)?;
+        self.deliver_held();
+        self.handle_received()?;
         for _ in 0..TURNS {
             if self.input.held.is_some() {
                 return Ok(false);
@@ -168,7 +148,7 @@ impl RouterDriver {
             if let Some(liveness) = &mut self.liveness {
                 liveness.received(now());
             }
-            self.handle_received(cx)?;
+            self.handle_received()?;
         }
         Ok(true)
     }
@@ -194,56 +174,120 @@ impl RouterDriver {
     }
 
     /// Hands out the boxes that were read, until one has to wait for its route.
-    fn handle_received(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+    fn handle_received(&mut self) -> Result<(), CloseReason> {
         while self.input.held.is_none() {
             let Input { buffer, decoder, .. } = &mut self.input;
             let decoded = decoder.decode(buffer).map_err(ProtocolError::Box)?;
             let Some(ampbox) = decoded else { break };
             self.input.decoded += 1;
             if let Some((route, ampbox)) = self.deliver(ampbox) {
-                let deadline = Box::pin(sleep(self.limits.stall_timeout));
-                self.input.held = Some(Held { ampbox, route, deadline });
-                self.poll_held(cx);
+                self.input.held = Some(Held { ampbox, route });
+                self.timers.set_after(Timer::Stall, now(), self.limits.stall_timeout);
             }
         }
         Ok(())
     }
 
-    /// Looks whether the peer has said something, and has finished what it has begun. `read` is whether
-    /// all there was is read.
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>, read: bool) -> Result<(), CloseReason> {
-        let Self { limits, input, idle, liveness, unfinished, timers, due, .. } = self;
+    /// Sets the timers of what has begun, and stops those of what is over. `read` is whether all there was
+    /// is read.
+    fn set_timers(&mut self, read: bool) {
+        let Self { limits, input, idle, liveness, unfinished, timers, .. } = self;
         if let Some(after) = idle.take() {
             *liveness = Liveness::new(Some(after), None, None, now(), timers);
         }
-        let (buffered, decoded) = (!input.buffer.is_empty(), input.decoded);
-        unfinished.watch(read, buffered, decoded, limits.box_timeout, timers, now);
-        while let Some(now) = due.poll(timers, cx) {
-            while let Some(timer) = timers.take_due(now) {
-                if timer == Timer::Box {
-                    let after = limits.box_timeout;
-                    unfinished.handle_timeout(read, buffered, decoded, after, timers, now)?;
-                } else if let Some(liveness) = liveness {
+        let buffered = !input.buffer.is_empty();
+        unfinished.watch(read, buffered, input.decoded, limits.box_timeout, timers, now);
+        if input.held.is_none() {
+            timers.stop(Timer::Look);
+        } else if !timers.is_set(Timer::Look) {
+            timers.set_after(Timer::Look, now(), LOOK_EVERY);
+        }
+    }
+
+    /// Deals with the farewell and with what is due. Whether it is worth another look; `None` when the
+    /// connection is over.
+    fn go_on(&mut self, cx: &mut Context<'_>, read: bool) -> Option<bool> {
+        if self.poll_ending(cx).is_ready() {
+            return None;
+        }
+        if self.farewell.is_none() {
+            self.set_timers(read);
+        }
+        let mut more = false;
+        while let Some(now) = self.due.poll(self.timers.next(), cx) {
+            while let Some(timer) = self.timers.take_due(now) {
+                match timer {
+                    Timer::Broken => return None,
+                    Timer::Close => {
+                        tracing::debug!("the connection did not end in time");
+                        return None;
+                    }
+                    _ => {}
+                }
+                more |= self.handle_timeout(timer, read, now).unwrap_or_else(|reason| {
+                    self.begin_ending(reason, false);
+                    true
+                });
+            }
+        }
+        Some(more)
+    }
+
+    /// Deals with a timer that was due. Whether it is worth another look.
+    ///
+    /// # Errors
+    ///
+    /// When that begins the end.
+    fn handle_timeout(
+        &mut self,
+        timer: Timer,
+        read: bool,
+        now: std::time::Instant,
+    ) -> Result<bool, CloseReason> {
+        let Self { limits, input, liveness, unfinished, timers, .. } = self;
+        match timer {
+            Timer::Box => {
+                let (buffered, after) = (!input.buffer.is_empty(), limits.box_timeout);
+                unfinished.handle_timeout(read, buffered, input.decoded, after, timers, now)?;
+            }
+            Timer::Look => {
+                timers.set_after(Timer::Look, now, LOOK_EVERY);
+                // Those who keep a box waiting may wait for just that.
+                if self.transport.has_peer_closed() {
+                    self.shared.lock().table.gone = true;
+                }
+            }
+            Timer::Stall => {
+                self.end_stalled_route();
+                return Ok(true);
+            }
+            _ => {
+                if let Some(liveness) = liveness {
                     if !read {
                         // What was not read may be from just now.
                         liveness.received(now);
                     }
-                    liveness.handle_timeout(timer, now, decoded, 0, timers)?;
+                    liveness.handle_timeout(timer, now, input.decoded, 0, timers)?;
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Hands out the box that waits for its route, or ends that route when it has waited enough.
-    fn poll_held(&mut self, cx: &mut Context<'_>) {
-        let Some(Held { ampbox, route, mut deadline }) = self.input.held.take() else { return };
-        let Some((_, ampbox)) = self.deliver(ampbox) else { return };
-        if deadline.as_mut().poll(cx).is_pending() {
-            self.input.held = Some(Held { ampbox, route, deadline });
-            return;
+    /// Hands out the box that waits for its route, if that has room by now.
+    fn deliver_held(&mut self) {
+        let Some(Held { ampbox, .. }) = self.input.held.take() else { return };
+        match self.deliver(ampbox) {
+            Some((route, ampbox)) => self.input.held = Some(Held { ampbox, route }),
+            None => self.timers.stop(Timer::Stall),
         }
-        let mut held = Some(ampbox);
+    }
+
+    /// Ends the route that has kept a box waiting for long enough, or whichever has most if all of them
+    /// together have too much.
+    fn end_stalled_route(&mut self) {
+        let Some(Held { ampbox, route }) = self.input.held.take() else { return };
+        let mut held = self.deliver(ampbox).map(|(_, ampbox)| ampbox);
         while let Some(ampbox) = held.take() {
             let stalled = { self.shared.lock().table.stall(route, ampbox.encoded_len()) };
             let Some((ended, error, wakers)) = stalled else { return };
@@ -251,22 +295,6 @@ impl RouterDriver {
             wakers.into_iter().flatten().for_each(Waker::wake);
             if ended != route {
                 held = self.deliver(ampbox).map(|(_, ampbox)| ampbox);
-            }
-        }
-    }
-
-    /// Looks now and then whether the peer has gone, while nothing is read because a box waits for
-    /// its route: those who keep it waiting may wait for just that.
-    fn poll_lookout(&mut self, cx: &mut Context<'_>) {
-        if self.input.held.is_none() {
-            self.lookout = None;
-            return;
-        }
-        let lookout = self.lookout.get_or_insert_with(|| Box::pin(sleep(LOOK_EVERY)));
-        while lookout.as_mut().poll(cx).is_ready() {
-            lookout.as_mut().reset(Instant::now() + LOOK_EVERY);
-            if self.transport.has_peer_closed() {
-                self.shared.lock().table.gone = true;
             }
         }
     }
@@ -352,10 +380,18 @@ impl RouterDriver {
             (wakers, state.end.begin(reason.clone()).cloned().unwrap_or(reason))
         };
         wakers.into_iter().for_each(Waker::wake);
-        let shut_down = self.broken.is_some();
-        let (timeout, left) = reason.farewell(self.limits.close_timeout);
-        let deadline = Box::pin(sleep(timeout));
-        self.ending = Some(Ending { deadline, shut_down, peer_done, left });
+        let (broken, within) = (self.is_broken(), self.limits.close_timeout);
+        let timers = &mut self.timers;
+        for timer in [Timer::Idle, Timer::Box, Timer::Look, Timer::Stall] {
+            timers.stop(timer);
+        }
+        let farewell = Farewell::begin(reason, broken, peer_done, within, now(), timers);
+        self.farewell = Some(farewell);
+    }
+
+    /// Whether nothing can be written any more.
+    fn is_broken(&self) -> bool {
+        self.timers.is_set(Timer::Broken)
     }
 
     /// Nothing more is sent. What has come is still handed out.
@@ -369,31 +405,18 @@ impl RouterDriver {
         };
         wakers.into_iter().for_each(Waker::wake);
         self.writing.clear();
-        self.broken = Some(self.deadline());
-        if let Some(ending) = &mut self.ending {
-            ending.shut_down = true;
+        self.timers.set_after(Timer::Broken, now(), self.limits.close_timeout);
+        if let Some(farewell) = &mut self.farewell {
+            farewell.handle_shut_down();
         }
     }
 
-    fn deadline(&self) -> Pin<Box<Sleep>> {
-        Box::pin(sleep(self.limits.close_timeout))
-    }
-
-    /// Ends the connection properly: what the routes queue until they are gone is sent, the peer is
-    /// told that nothing more will come, and what it still sends is read and dropped.
+    /// Ends the connection properly, as [`Farewell`] says. What the routes queue until they are gone is
+    /// sent before.
     fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(deadline) = &mut self.broken
-            && deadline.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(());
-        }
-        let Some(ending) = &mut self.ending else { return Poll::Pending };
-        if ending.deadline.as_mut().poll(cx).is_ready() {
-            tracing::debug!("the connection did not end in time");
-            return Poll::Ready(());
-        }
+        let Some(farewell) = &mut self.farewell else { return Poll::Pending };
         let mut reads = 0;
-        while !ending.peer_done && ending.left > 0 {
+        while farewell.reads() {
             if reads == TURNS {
                 runtime::defer(cx);
                 break;
@@ -403,27 +426,21 @@ impl RouterDriver {
             buffer.clear();
             buffer.reserve(READ);
             match self.transport.as_mut().poll_receive(cx, buffer, attachments) {
-                Poll::Ready(Ok(received)) => {
-                    ending.left = ending.left.saturating_sub(received);
-                    ending.peer_done = received == 0;
-                }
+                Poll::Ready(Ok(received)) => farewell.handle_received(received),
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => break,
             }
             attachments.clear();
         }
         let written = self.writing.is_empty() && self.taken.is_empty();
-        if written && !ending.shut_down && self.shared.lock().table.has_sent_all() {
+        if written && !farewell.is_silent() && self.shared.lock().table.has_sent_all() {
             match self.transport.as_mut().poll_shutdown(cx) {
-                Poll::Ready(Ok(())) => ending.shut_down = true,
+                Poll::Ready(Ok(())) => farewell.handle_shut_down(),
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => {}
             }
         }
-        if ending.shut_down && (ending.peer_done || ending.left == 0) {
-            return Poll::Ready(());
-        }
-        Poll::Pending
+        if farewell.check().is_err() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Tells everybody that the connection has ended.
@@ -458,15 +475,9 @@ impl Future for RouterDriver {
         let this = &mut *self;
         this.look_for_close(cx);
         let mut more = false;
-        if this.ending.is_none() {
-            let read = this.poll_reading(cx).and_then(|again| {
-                this.poll_deadlines(cx, !again && this.input.held.is_none()).map(|()| again)
-            });
-            match read {
-                Ok(again) => {
-                    more = again;
-                    this.poll_lookout(cx);
-                }
+        if this.farewell.is_none() {
+            match this.poll_reading(cx) {
+                Ok(again) => more = again,
                 Err(reason @ CloseReason::Io(_)) => return Poll::Ready(this.end(reason)),
                 Err(reason) => {
                     let peer_done = reason.is_end_of_stream();
@@ -474,7 +485,8 @@ impl Future for RouterDriver {
                 }
             }
         }
-        if this.broken.is_none() {
+        let read = !more && this.input.held.is_none();
+        if !this.is_broken() {
             match this.poll_writing(cx) {
                 Ok(again) => more |= again,
                 Err(error) => {
@@ -483,10 +495,11 @@ impl Future for RouterDriver {
                 }
             }
         }
-        if this.poll_ending(cx).is_ready() {
+        let Some(again) = this.go_on(cx, read) else {
             let reason = this.shared.lock().end.refusal().cloned();
             return Poll::Ready(this.end(reason.unwrap_or(CloseReason::Local)));
-        }
+        };
+        more |= again;
         if more {
             runtime::defer(cx);
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::super::peer::{Handle, Peer};
 use super::super::shared::Shared;
@@ -36,7 +36,7 @@ impl Driver {
     /// waits for that. They count among all that the server holds until they are begun. They are
     /// dropped when there is no room for them there, and those that one connection may not have.
     pub(super) fn leave_behind(&mut self) {
-        if self.inbound.is_idle() {
+        if self.drive.inbound.is_idle() {
             return;
         }
         let situation = self.situation();
@@ -47,12 +47,12 @@ impl Driver {
 
     /// Leaves behind all that waits, whether or not it has to.
     pub(super) fn leave_all_behind(&mut self) {
-        let unanswerable = self.inbound.take_unanswerable();
+        let unanswerable = self.drive.inbound.take_unanswerable();
         self.drop_received(unanswerable);
-        let over = self.inbound.take_calls_over(self.shared.settings.limits.running_bytes);
+        let over = self.drive.inbound.take_calls_over(self.shared.settings.limits.running_bytes);
         self.drop_received(over);
-        let size = self.inbound.calls_size();
-        let calls = self.inbound.take_calls();
+        let size = self.drive.inbound.calls_size();
+        let calls = self.drive.inbound.take_calls();
         // So that they count once. The connection ends already, whatever it holds.
         let _ = self.count_held();
         let mut held = Share::left_behind(self.shared.settings.together.clone());
@@ -75,7 +75,7 @@ impl Driver {
 
     /// Drops the calls that were not begun when the connection ends.
     pub(super) fn drop_calls(&mut self) {
-        let calls = self.inbound.take_calls();
+        let calls = self.drive.inbound.take_calls();
         self.note_dropped(&calls);
     }
 
@@ -105,14 +105,8 @@ impl Future for Leftover {
                 return Poll::Ready(());
             }
             let mut waker = Some(cx.waker().clone());
-            let full = shared.with(|state| {
-                let full = state.core.is_full();
-                // There may be another of the same connection, which waits as well.
-                if full && !state.leftovers.iter().any(|other| other.will_wake(cx.waker())) {
-                    state.leftovers.extend(waker.take());
-                }
-                full
-            });
+            let is_same = |other: &Waker| other.will_wake(cx.waker());
+            let full = shared.with(|state| state.core.poll_full(&mut waker, is_same));
             // Wakers are dropped with nothing locked.
             drop(waker);
             if full {

@@ -19,7 +19,6 @@ mod state;
 mod stint;
 mod switching;
 mod timing;
-mod watching;
 mod writing;
 
 pub(crate) use pinger::{Pinger, Watching};

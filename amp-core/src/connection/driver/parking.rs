@@ -39,7 +39,7 @@ impl Driver {
         // A reader that has paused is to hear of a call: from then on it may read, and begin
         // what it has read ahead. And where a switch was asked for, or has replaced the
         // transport, only the driver writes.
-        let idle = self.inbound.reading() == Reading::Done && self.inbound.is_idle();
+        let idle = self.drive.inbound.reading() == Reading::Done && self.drive.inbound.is_idle();
         let Self { shared, lending, line, stand_in, waker: kept, queued, .. } = self;
         shared.with(|state| {
             if !state.core.driver_wants(&situation).is_nothing() {

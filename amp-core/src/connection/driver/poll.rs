@@ -21,7 +21,8 @@ impl Driver {
         if let Err(reason) = self.start_responders() {
             self.shared.close(&reason);
         }
-        // What comes in, when the transport has something or more may be read.
+        // What comes in, when the transport has something or more may be read. Nothing does once the end has
+        // begun.
         let mut more = self.poll_reading(cx)?;
         // What is held by now, in sight of what others of the server hold.
         self.poll_held()?;
@@ -86,8 +87,9 @@ impl Driver {
         }
         self.line.transport = Box::pin(NoTransport);
         self.upgrading = None;
-        self.stop_watching();
         self.drop_calls();
+        let Self { shared, drive, .. } = self;
+        shared.with(|state| drive.stop_watching(&mut state.core));
         let reason = self.shared.end(reason);
         #[cfg(feature = "metrics")]
         self.line.report(|| self.shared.peek(|state| state.core.counters()));

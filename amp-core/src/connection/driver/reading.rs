@@ -2,17 +2,12 @@
 
 use std::io;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use super::super::all_held;
 use super::clock::now;
 use super::state::{Driver, Input, READ_MAX, READ_MIN, TURNS};
 use crate::error::CloseReason;
-use crate::proto::{ProtocolError, Reading, Sorted, Timer, UNCOUNTED, Wants};
-
-/// How long large buffers are there to be used again, so that a connection on which nothing happens
-/// keeps none.
-const BUFFERS_KEPT: Duration = Duration::from_secs(1);
+use crate::proto::{MayReceive, ProtocolError, Reading, Sorted, UNCOUNTED, Wants};
 
 impl Driver {
     /// Reads, unless the end has begun. Whether it is worth another look.
@@ -21,7 +16,7 @@ impl Driver {
     ///
     /// When the stream broke, which is the end at once.
     pub(super) fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
-        if self.ending.is_some() {
+        if !self.drive.reads(self.shared.public()) {
             return Ok(false);
         }
         let mut more = false;
@@ -29,7 +24,6 @@ impl Driver {
             Ok(again) => more = again,
             Err(reason @ CloseReason::Io(_)) => return Err(reason),
             Err(reason) => {
-                self.input.over = reason.is_end_of_stream();
                 self.shared.close(&reason);
             }
         }
@@ -38,7 +32,7 @@ impl Driver {
 
     /// Reads, and deals with what was read, until there is nothing to read.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
-        self.inbound.has_read(Reading::Behind);
+        self.drive.inbound.set_reading(Reading::Behind);
         let until = self.stint.bytes() + READ_MAX;
         for _ in 0..TURNS {
             if self.shared.wants(Wants::BOUNDARY) {
@@ -47,27 +41,20 @@ impl Driver {
             if self.stint.is_over() {
                 break;
             }
-            if !self.inbound.take_left()
+            if !self.drive.inbound.take_left()
                 && let Some(more) = self.poll_more(cx)?
             {
                 return Ok(more);
             }
             self.handle_received()?;
             self.check_queue()?;
-            let mut hoarding = self.inbound.is_hoarding();
-            if hoarding || self.shared.wants(Wants::EVENTFUL) {
-                let (closes, hoards) = self.shared.with(|state| {
-                    let hoards = state.core.is_hoarding(state.core.unclaimed.len());
-                    (state.core.end.begun().is_some(), hoards)
-                });
-                if closes {
-                    // What comes later than the failure that closes the connection is not answered.
-                    return Ok(true);
-                }
-                // Those who have just got their answers claim what these name before more is read.
-                hoarding = hoards;
+            if self.shared.wants(Wants::ENDING) {
+                return Ok(true);
             }
-            if self.stint.bytes() >= until || hoarding || self.inbound.has_left() {
+            // Those who have just got their answers claim what these name before more is read.
+            let hoarding = self.drive.inbound.is_hoarding()
+                && self.shared.peek(|state| state.core.is_hoarding());
+            if self.stint.bytes() >= until || hoarding || self.drive.inbound.has_left() {
                 break;
             }
         }
@@ -76,55 +63,46 @@ impl Driver {
 
     /// Receives more bytes, or says how to go on without.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Result<Option<bool>, CloseReason> {
-        let usual = self.inbound.is_idle()
-            && !self.shared.wants(Wants::LOOK)
-            && !self.busy.is_full(self.shared.settings.together.as_deref());
-        if usual {
-            self.inbound.end_ahead();
-        } else {
+        let together = self.shared.settings.together.as_deref();
+        if !self.drive.may_receive(self.shared.public(), together) {
             let situation = self.situation();
-            let (queued, may_read) = self
-                .shared
-                .with(|state| (!state.core.outgoing().is_empty(), state.core.may_read(&situation)));
-            if queued && self.line.writing.is_empty() && !self.inbound.is_idle() {
-                // What their answers wait behind is sent first.
-                return Ok(Some(true));
-            }
-            if !may_read {
-                self.inbound.has_read(Reading::Paused);
-                return Ok(Some(false));
+            let Self { shared, drive, .. } = self;
+            let may_receive =
+                shared.peek(|state| drive.look_whether_to_receive(&state.core, &situation));
+            match may_receive {
+                MayReceive::Yes => {}
+                MayReceive::SendFirst => return Ok(Some(true)),
+                MayReceive::No => return Ok(Some(false)),
             }
         }
         let Poll::Ready(received) = self.poll_receive(cx) else {
             // They may come apart from bytes, and count then too.
             self.receive_attachments()?;
-            self.inbound.has_read(Reading::Done);
+            self.drive.inbound.set_reading(Reading::Done);
             // What comes next is seen only once others have had their turn.
             self.stint.reset();
             return Ok(Some(false));
         };
         let received = received?;
         if received == 0 {
-            self.leave_behind();
+            self.drive.inbound.set_reading(Reading::Over);
             return Err(CloseReason::end_of_stream(self.input.buffer.len()));
         }
-        if let Some(liveness) = &mut self.liveness {
-            liveness.received(now());
-        }
+        self.drive.handle_received(now);
         self.stint.received_bytes(received);
         Ok(None)
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Self { input, inbound, timers, line, .. } = self;
+        let Self { input, drive, line, .. } = self;
         let Input { buffer, buffers, attachments, ask, .. } = input;
-        let missing = inbound.needed().saturating_sub(buffer.len());
+        let missing = drive.inbound.needed().saturating_sub(buffer.len());
         let room = missing.max(*ask);
         // A reserve that moves what is there costs more than a short read, so half is enough.
         if buffer.capacity() - buffer.len() < missing.max(room / 2) {
             buffers.make_room(buffer, missing, room);
-            if buffers.are_large() && !timers.is_set(Timer::Buffers) {
-                timers.set_after(Timer::Buffers, now(), BUFFERS_KEPT);
+            if buffers.are_large() {
+                drive.release_buffers_later(now);
             }
         }
         let room = buffer.capacity() - buffer.len();
@@ -133,14 +111,6 @@ impl Driver {
             *ask *= 2;
         }
         Poll::Ready(Ok(received))
-    }
-
-    /// Lets large buffers be given up after a while, as after those that were received into: those of
-    /// what was sent are, too.
-    pub(super) fn release_buffers_later(&mut self) {
-        if !self.timers.is_set(Timer::Buffers) {
-            self.timers.set_after(Timer::Buffers, now(), BUFFERS_KEPT);
-        }
     }
 
     /// Gives large buffers up. What is received from now on goes into small ones again, if it is not
@@ -159,15 +129,15 @@ impl Driver {
         loop {
             let decoded = self.decode();
             // Answers first: they wake callers, and free places among the outstanding calls.
-            self.inbound.callers.drain(..).for_each(Waker::wake);
+            self.drive.inbound.callers.drain(..).for_each(Waker::wake);
             self.start_responders()?;
             decoded?;
             // A switch that is refused at once leaves the boxes behind it, and those are answered
             // even if the refusal closes the connection.
-            if !self.inbound.is_at_switch() || self.shared.wants(Wants::BOUNDARY) {
+            if !self.drive.inbound.is_at_switch() || self.shared.wants(Wants::BOUNDARY) {
                 return Ok(());
             }
-            self.inbound.take_left();
+            self.drive.inbound.take_left();
         }
     }
 
@@ -180,7 +150,8 @@ impl Driver {
         // each box is looked at before the next is decoded.
         let alone = self.locator.has_switches() || self.shared.wants(Wants::SWITCH_ASKED);
         loop {
-            let Self { shared, inbound, input: Input { buffer, buffers, .. }, .. } = self;
+            let Self { shared, drive, input: Input { buffer, buffers, .. }, .. } = self;
+            let inbound = &mut drive.inbound;
             let (boxes, decoded) = inbound.decode(buffer, alone, |buffer, size| {
                 if size > READ_MAX {
                     buffers.leave(buffer);
@@ -193,17 +164,17 @@ impl Driver {
             // A user's code may say so, so it is asked while nothing is locked.
             let asks_switch = boxes.first().is_some_and(|ampbox| self.locator.is_switch(ampbox));
             let (sorted, handled) = shared.with(|state| {
-                self.queued |= !state.core.outgoing().is_empty();
+                self.queued |= state.core.has_to_send();
                 inbound.sort(&mut state.core, asks_switch)
             });
             self.drop_unwanted(sorted);
             handled?;
             if self.shared.wants(Wants::BOUNDARY) {
-                self.inbound.stop();
+                self.drive.inbound.stop();
                 return Ok(());
             }
             let buffered = !self.input.buffer.is_empty();
-            if !decoded? || self.inbound.gives_way(buffered, self.stint.is_over()) {
+            if !decoded? || self.drive.inbound.gives_way(buffered, self.stint.is_over()) {
                 return Ok(());
             }
         }
@@ -235,25 +206,14 @@ impl Driver {
     }
 
     fn keep_attachments(&mut self) -> Result<(), CloseReason> {
-        let Self { shared, input, timers, .. } = self;
-        let (limits, now) = (&shared.settings.limits, now());
-        let limit = limits.unclaimed_attachments;
-        let (first, over) = shared.with(|state| {
-            let unclaimed = &mut state.core.unclaimed;
-            let first = unclaimed.receive(input.attachments.drain(..), now);
-            (first, (unclaimed.len() > limit).then(|| unclaimed.take_all()))
-        });
-        if let Some(over) = over {
-            tracing::debug!(count = over.len(), "dropped attachments that nothing has claimed");
-            return Err(CloseReason::Limit { what: "unclaimed attachments", limit });
-        }
+        let Self { shared, drive, input, .. } = self;
+        let (received, now) = (input.attachments.drain(..), now());
+        let first =
+            shared.with(|state| drive.handle_attachments(received, now, &mut state.core))?;
         if first {
             all_held::register(shared);
         }
-        all_held::make_room(limits.attachments_in_all, now);
-        if !timers.is_set(Timer::Unclaimed) {
-            timers.set_after(Timer::Unclaimed, now, limits.unclaimed_timeout);
-        }
+        all_held::make_room(shared.settings.limits.attachments_in_all, now);
         Ok(())
     }
 
@@ -264,14 +224,8 @@ impl Driver {
     ///
     /// When it is too much once the end has begun, which is then over.
     pub(super) fn poll_held(&mut self) -> Result<(), CloseReason> {
-        match (self.count_held(), &self.ending) {
-            (Ok(()), _) => Ok(()),
-            (Err(_), Some(ending)) => Err(ending.reason.clone()),
-            (Err(reason), None) => {
-                self.shared.close(&reason);
-                Ok(())
-            }
-        }
+        let Err(reason) = self.count_held() else { return Ok(()) };
+        self.shared.with(|state| self.drive.handle_too_much(reason, &mut state.core))
     }
 
     /// Counts what is held among all that the server holds, and fails when it is too much of that.

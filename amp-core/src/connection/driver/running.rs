@@ -9,37 +9,9 @@ use tracing::Instrument;
 
 use super::super::counted::Running;
 use super::super::polling::Polling;
-use super::super::settings::Settings;
 use super::super::shared::Shared;
-use crate::proto::{Admission, Limits, Received, Refusal, Together};
+use crate::proto::Received;
 use crate::responder::{Locator, Question};
-
-/// What a connection answers already, as it was when the driver last looked.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Busy {
-    admission: Admission,
-    /// Whether it answers as many calls as it may by its own limits.
-    full: bool,
-    /// Whether it is about to end, and answers nothing more.
-    closing: bool,
-}
-
-impl Busy {
-    pub(super) fn new(admission: Admission, closing: bool, limits: &Limits) -> Self {
-        Self { admission, full: admission.is_full(limits, None), closing }
-    }
-
-    /// Whether as many responders run as may before no more calls are read.
-    #[inline]
-    pub(super) fn is_full(self, together: Option<&Together>) -> bool {
-        self.full || together.is_some_and(|together| self.admission.is_full_among(together))
-    }
-
-    /// Whether the next call is begun, of so many bytes.
-    pub(super) fn admit(self, bytes: usize, settings: &Settings) -> Result<(), Refusal> {
-        self.admission.admit(bytes, self.closing, &settings.limits, settings.together.as_deref())
-    }
-}
 
 /// A responder that has to wait.
 struct OnTask {
@@ -80,6 +52,6 @@ pub(super) fn begin(
         let running = Running::new(Arc::clone(shared), call.ampbox().size(), *number);
         tokio::spawn(OnTask { responding, running }.instrument(span));
     } else if let Some(number) = number {
-        shared.with(|state| state.core.claims.remove(*number));
+        shared.with(|state| state.core.let_go(*number));
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::peer::Peer;
-use super::running::{Busy, begin};
+use super::super::settings::Settings;
+use super::running::begin;
 use super::state::Driver;
 use crate::error::CloseReason;
 use crate::proto::{Received, Refusal, Wants};
@@ -14,31 +15,30 @@ impl Driver {
     /// stops while there is enough to be sent. Where the attachments that they bring come near to
     /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
-        while !self.inbound.is_idle() && !self.stint.is_over() {
-            let full = self.busy.is_full(self.shared.settings.together.as_deref());
+        while !self.drive.inbound.is_idle() && !self.stint.is_over() {
+            let full = self.drive.busy().is_full(self.shared.settings.together.as_deref());
             if full || self.shared.wants(Wants::CROWDED | Wants::LOOK) {
                 self.look();
                 if !self.may_start() {
                     break;
                 }
             }
-            if let Some(received) = self.inbound.next_call() {
+            if let Some(received) = self.drive.inbound.next_call() {
                 self.queued = true;
                 self.stint.before_call();
                 self.start_responder(&received)?;
                 self.stint.after_call(received.call.ampbox().size());
             }
         }
-        self.inbound.release();
+        self.drive.inbound.release();
         Ok(())
     }
 
     /// Looks at what has changed: what calls are answered by, and how much goes on already.
     pub(super) fn look(&mut self) {
-        let Self { shared, busy, .. } = self;
+        let Self { shared, drive, .. } = self;
         let replaced = shared.with(|state| {
-            let (admission, closing) = state.core.look();
-            *busy = Busy::new(admission, closing, &state.core.limits);
+            drive.look(&mut state.core);
             state.replaced.take()
         });
         // Those that were there before are dropped here, and their state is the user's.
@@ -50,7 +50,7 @@ impl Driver {
     /// Whether a call waits whose responder may start.
     #[inline]
     pub(super) fn may_start(&self) -> bool {
-        if self.inbound.is_idle() {
+        if self.drive.inbound.is_idle() {
             return false;
         }
         let situation = self.situation();
@@ -61,23 +61,21 @@ impl Driver {
     fn start_responder(&mut self, received: &Received) -> Result<(), CloseReason> {
         let Received { call, number } = received;
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
-        let asks_switch = self.inbound.is_idle() && self.shared.wants(Wants::DECIDING);
+        let asks_switch = self.drive.inbound.is_idle() && self.shared.wants(Wants::DECIDING);
         let peer = Peer::recent(&self.shared, &mut self.handle);
         let mut question = Question::new(peer, call, *number, asks_switch);
-        match self.busy.admit(call.ampbox().size(), &self.shared.settings) {
-            Ok(()) => {
-                begin(&self.shared, &self.locator, question, received);
-                Ok(())
-            }
-            Err(Refusal::Closing) => {
-                question.fail_closing();
-                Ok(())
-            }
-            Err(Refusal::TooMany { what, limit }) => {
+        let Settings { limits, together, .. } = &self.shared.settings;
+        let admitted = self.drive.busy().admit(call.ampbox().size(), limits, together.as_deref());
+        let Err(refusal) = admitted else {
+            begin(&self.shared, &self.locator, question, received);
+            return Ok(());
+        };
+        match refusal {
+            Refusal::Closing => question.fail_closing(),
+            Refusal::TooMany { what, limit } => {
                 question.fail_undeclared(&Undeclared::TooMany { what, limit });
-                let one_way = call.tag().is_none();
-                if one_way { Err(CloseReason::Limit { what, limit }) } else { Ok(()) }
             }
         }
+        refusal.check(call.tag().is_some())
     }
 }

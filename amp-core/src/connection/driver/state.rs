@@ -13,12 +13,10 @@ use super::super::transport::Transport;
 use super::buffers::Buffers;
 use super::clock::now;
 use super::pinger::{Pinger, Watching};
-use super::running::Busy;
 use super::stint::Stint;
 use crate::argument::Attachment;
-use crate::error::CloseReason;
 use crate::observing;
-use crate::proto::{Inbound, Liveness, Share, Situation, Timer, Timers};
+use crate::proto::{Drive, Share, Situation, Watched};
 use crate::responder::Locator;
 
 /// How many bytes a read asks for at first, and at most. It asks for more when it gets all it
@@ -33,8 +31,8 @@ pub(super) const TURNS: usize = 32;
 /// Drives one connection: a future that resolves when it has ended, to the reason.
 ///
 /// Who wakes it: the transport, when there is something to read or room to write; whoever changes the
-/// core so that it wants something, through [`Shared::with`]; and its timer, when the next of
-/// [`Timers`] is due.
+/// core so that it wants something, through [`Shared::with`]; and its timer, when something is
+/// [due](Drive::next_due).
 pub(crate) struct Driver {
     pub(super) shared: Arc<Shared>,
     /// What is done is done within it.
@@ -49,32 +47,21 @@ pub(crate) struct Driver {
     /// Of the peer that responders are given.
     pub(super) handle: Weak<Handle>,
     pub(super) locator: Arc<Locator>,
-    pub(super) busy: Busy,
     pub(super) input: Input,
-    pub(super) inbound: Inbound<Waker>,
+    pub(super) drive: Drive<Waker>,
     pub(super) stint: Stint,
-    /// Whether anything is to run when what is being written has been written.
-    pub(super) awaited: bool,
     /// Whether something may be queued: something was when the driver last looked, or the driver has
     /// done since then what queues something. It looks at all that is queued before it waits.
     pub(super) queued: bool,
     /// Whether the driver has let the other tasks run once since it last wrote.
     pub(super) yielded: bool,
-    pub(super) timers: Timers,
     pub(super) due: Due,
-    /// Whether the peer is alive, where somebody asks.
-    pub(super) liveness: Option<Liveness>,
     pub(super) pinger: Option<Pinger>,
-    /// How often somebody had found room when somebody was last told of it.
-    pub(super) passed: u64,
     /// How many bytes are held for the peer, as far as the server knows.
     pub(super) held: Share,
     /// How many bytes were queued when that was counted.
     pub(super) counted: usize,
-    /// Why nothing can be written any more. What the peer sent before it went is still read.
-    pub(super) broken: Option<CloseReason>,
     pub(super) upgrading: Option<Upgrading>,
-    pub(super) ending: Option<Ending>,
     /// Its place among the connections of a server. Given back after the stream is closed.
     pub(super) place: Option<OwnedSemaphorePermit>,
 }
@@ -97,19 +84,6 @@ pub(super) struct Input {
     pub(super) attachments: Vec<Attachment>,
     /// How many bytes the next read asks for.
     pub(super) ask: usize,
-    /// Whether the peer has closed its side.
-    pub(super) over: bool,
-}
-
-/// How the connection ends, once that has begun.
-pub(super) struct Ending {
-    pub(super) reason: CloseReason,
-    /// Whether the peer was told that nothing more will be sent.
-    pub(super) shut_down: bool,
-    /// Whether the peer has closed its side.
-    pub(super) peer_done: bool,
-    /// How many bytes are still read from it.
-    pub(super) left: usize,
 }
 
 impl Driver {
@@ -126,12 +100,10 @@ impl Driver {
             buffers: Buffers::default(),
             attachments: Vec::new(),
             ask: READ_MIN,
-            over: false,
         };
-        let mut timers = Timers::default();
         let Watching { idle, first_box, pinger } = watching;
-        let pings = pinger.as_ref().map(Pinger::pings);
-        let now = now();
+        let watched = Watched { idle, first_box, pings: pinger.as_ref().map(Pinger::pings) };
+        let drive = Drive::new(&shared.settings.limits, watched, now());
         let span = observing::span(shared.id, &shared.address, shared.settings.process);
         Self {
             span,
@@ -141,23 +113,16 @@ impl Driver {
             waker: None,
             handle: peer.handle(),
             locator,
-            busy: Busy::default(),
             input,
-            inbound: Inbound::new(shared.settings.limits.boxes),
+            drive,
             stint: Stint::default(),
-            awaited: false,
             queued: true,
             yielded: false,
-            liveness: Liveness::new(idle, first_box, pings, now, &mut timers),
-            timers,
             due: Due::default(),
             pinger,
-            passed: 0,
             held,
             counted: 0,
-            broken: None,
             upgrading: None,
-            ending: None,
             place: None,
             shared,
         }
@@ -170,32 +135,16 @@ impl Driver {
 
     /// What the driver knows alone, by which others see whether there is something for it to do.
     pub(super) fn situation(&self) -> Situation {
-        let ping = self.liveness.as_ref().and_then(Liveness::ping);
+        let Self { drive, input, line, counted, .. } = self;
         Situation {
-            writing: self.line.writing.len(),
-            counted: self.counted,
-            calls: self.inbound.calls_size(),
-            received: self.received(),
-            ahead: self.inbound.ahead(),
-            paused: self.inbound.is_paused(),
-            left: self.inbound.has_left(),
-            boundary: self.inbound.is_at_switch(),
-            pings: usize::from(ping.is_some()),
-            draining: self.timers.is_set(Timer::Drain),
-            ending: self.ending.is_some(),
-            silent: self.sends_nothing(),
-            refused: self.line.failed.is_some(),
-            line: false,
+            counted: *counted,
+            refused: line.failed.is_some(),
+            ..drive.situation(input.buffer.len(), line.writing.len())
         }
     }
 
     /// How many bytes wait that were received and are not dealt with.
     pub(super) fn received(&self) -> usize {
-        self.inbound.calls_size() + self.input.buffer.len()
-    }
-
-    /// Whether nothing is sent any more.
-    pub(super) fn sends_nothing(&self) -> bool {
-        self.broken.is_some() || self.ending.as_ref().is_some_and(|ending| ending.shut_down)
+        self.drive.inbound.calls_size() + self.input.buffer.len()
     }
 }

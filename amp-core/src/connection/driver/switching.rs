@@ -18,8 +18,8 @@ impl Driver {
     /// When the connection is over by that.
     pub(super) fn poll_leaving(&mut self) -> Result<(), CloseReason> {
         let written =
-            self.line.writing.is_empty() && !self.line.unflushed && self.inbound.is_idle();
-        let stays = self.ending.is_some() || self.broken.is_some();
+            self.line.writing.is_empty() && !self.line.unflushed && self.drive.inbound.is_idle();
+        let stays = self.drive.is_ending() || self.drive.is_broken();
         if !self.shared.wants(Wants::BOUNDARY) || stays || !written {
             return Ok(());
         }
@@ -44,7 +44,7 @@ impl Driver {
             tokio::spawn(async move { successor(stream).await });
         } else {
             // When nobody waits for it, it is closed.
-            drop(self.shared.with(|state| state.core.switch.hand_over(stream)));
+            drop(self.shared.with(|state| state.core.hand_over(stream)));
         }
         Err(CloseReason::Switched)
     }
@@ -66,7 +66,7 @@ impl Driver {
         self.upgrading = None;
         let Upgraded { transport, data } = upgraded?;
         self.line.transport = transport;
-        self.inbound.resume();
+        self.drive.inbound.take_left();
         self.shared.upgraded(data);
         Ok(true)
     }

@@ -141,9 +141,9 @@ async fn small_calls_that_are_not_answered_yet_take_no_more_memory_than_the_limi
     std::future::poll_fn(|cx| {
         let _ = flood.as_mut().poll(cx);
         let polled = Pin::new(&mut driver).poll(cx).is_ready();
-        most = most.max(driver.inbound.calls_size());
+        most = most.max(driver.drive.inbound.calls_size());
         // Nobody reads: once it ends, it waits for that.
-        if polled || driver.ending.is_some() { Poll::Ready(()) } else { Poll::Pending }
+        if polled || driver.drive.is_ending() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
     assert!(most < send_queue_max, "{most} bytes of calls wait");
@@ -235,7 +235,7 @@ async fn attachments_are_claimed_before_more_are_received() {
         let _calls = outstanding(&peer, 18);
         for _ in 0..10 {
             assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
-            assert!(driver.ending.is_none(), "over the limit");
+            assert!(!driver.drive.is_ending(), "over the limit");
             if peer.counters().answers_received >= naming {
                 // Whoever got the answer claims what it names.
                 drop(driver.shared.take_unclaimed());
@@ -255,7 +255,7 @@ async fn what_was_received_with_many_answers_is_dealt_with_before_a_graceful_end
     let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "B")]).unwrap();
     far.write_all(&call.to_bytes()).await.unwrap();
     driver.shared.drain(std::time::Duration::from_secs(1));
-    while driver.ending.is_none() {
+    while !driver.drive.is_ending() {
         assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
     }
     assert_eq!(peer.counters().errors_sent, 1, "the call is answered");
@@ -319,4 +319,17 @@ async fn what_is_queued_behind_a_blocked_write_at_the_end_does_not_keep_the_driv
         let waits = shared.with(|state| state.driver.is_some());
         assert!(waits, "nothing is left to be done");
     }
+}
+
+/// What comes later than the end is not answered, whoever has begun that.
+#[tokio::test]
+async fn nothing_is_read_once_the_end_has_begun() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let (peer, mut driver, mut far) = start();
+    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    let command = AmpBox::from_pairs([("_command", "A")]).unwrap().to_bytes();
+    far.write_all(&command).await.unwrap();
+    driver.shared.close(&CloseReason::Local);
+    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    assert_eq!(peer.counters().calls_received, 0);
 }

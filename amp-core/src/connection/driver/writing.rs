@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use super::clock::now;
 use super::state::{Driver, TURNS};
 use crate::error::CloseReason;
-use crate::proto::{Timer, Transmit, Wants};
+use crate::proto::{Transmit, Wants};
 
 impl Driver {
     /// Writes what is queued. Whether it is worth another look.
@@ -19,23 +19,14 @@ impl Driver {
             Ok(more) => return Ok(more),
             Err(reason) => reason,
         };
-        if let Some(ending) = &self.ending {
-            return Err(ending.reason.clone());
-        }
-        let is_broken = matches!(reason, CloseReason::Io(_));
-        // Where a switch was agreed to there are no more boxes to be read.
-        if !is_broken || self.shared.peek(|state| state.core.switch.is_agreed()) {
-            return Err(reason);
-        }
-        self.timers.set_after(Timer::Broken, now(), self.shared.settings.limits.close_timeout);
-        self.broken = Some(reason.clone());
-        self.shared.with(|state| state.core.break_off(reason));
+        let Self { shared, drive, .. } = self;
+        shared.with(|state| drive.handle_not_sent(reason, now(), &mut state.core))?;
         Ok(true)
     }
 
     /// Writes until nothing is queued, or the transport takes no more.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
-        if self.sends_nothing() {
+        if self.drive.is_silent() {
             drop(self.shared.with(|state| std::mem::take(state.core.outgoing())));
             return Ok(false);
         }
@@ -59,15 +50,14 @@ impl Driver {
                         *yielded = true;
                         return Ok(true);
                     }
-                    Transmit::Taken { awaits_room, has_after, uncarried } => {
+                    Transmit::Taken { awaits_room, uncarried } => {
                         drop(uncarried);
                         *yielded = false;
-                        self.awaited |= has_after;
                         if let Some(log) = &shared.settings.wire_log {
                             log.sent(&shared.address, line.writing.bytes());
                         }
                         if awaits_room {
-                            self.tell_of_room();
+                            self.watch_room();
                         }
                     }
                 }
@@ -95,24 +85,20 @@ impl Driver {
             && let Poll::Ready(flushed) = self.line.poll_flush(cx)
         {
             flushed?;
-            if self.awaited {
+            if self.shared.wants(Wants::AFTER) {
                 self.start_what_waited();
             }
         }
         if self.line.writing.is_large() {
-            self.release_buffers_later();
+            self.drive.release_buffers_later(now);
         }
         Ok(false)
     }
 
     /// Starts what was to run when an answer has been written.
     fn start_what_waited(&mut self) {
-        loop {
-            let written = self.line.written;
-            let (after, more) =
-                self.shared.with(|state| (state.core.take_after(written), state.core.has_after()));
-            self.awaited = more;
-            let Some(after) = after else { return };
+        let written = self.line.written;
+        while let Some(after) = self.shared.with(|state| state.core.take_after(written)) {
             tokio::spawn(after);
         }
     }

@@ -134,7 +134,7 @@ impl Sides {
 
     /// Why nothing can be sent any more.
     pub(super) fn broken(&self) -> String {
-        let reason = self.peer.shared().with(|state| state.core.end.refusal().cloned());
+        let reason = self.peer.shared().with(|state| state.core.end().refusal().cloned());
         reason.map(|reason| reason.to_string()).unwrap_or_default()
     }
 }

@@ -4,6 +4,7 @@
 use super::side::Core;
 use crate::proto::CloseReason;
 use crate::proto::admission::Admission;
+use crate::proto::lanes::{LaneId, Place, Turn};
 use crate::proto::wants::Situation;
 use crate::proto::{Host, held};
 
@@ -16,8 +17,8 @@ impl<W, H: Host> Core<W, H> {
             && self.end.refusal().is_none()
     }
 
-    /// A responder has been started that is not done at once, or what runs `after` its answer waits
-    /// until that is written; of a call of so many bytes.
+    /// Counts a responder that has not finished at its first poll. With `after`, counts instead the future
+    /// that runs once the answer is written. `bytes` is the size of the call.
     pub(crate) fn begin(&mut self, bytes: usize, after: bool) {
         *self.among(after) += 1;
         self.admission.bytes += bytes;
@@ -27,7 +28,7 @@ impl<W, H: Host> Core<W, H> {
         }
     }
 
-    /// One of them is done.
+    /// One that was [counted](Self::begin) is done.
     pub(crate) fn finish(&mut self, bytes: usize, after: bool) {
         *self.among(after) -= 1;
         self.admission.bytes -= bytes;
@@ -35,6 +36,7 @@ impl<W, H: Host> Core<W, H> {
         if let Some(together) = &self.together {
             together.end_call(bytes);
         }
+        self.tell_leftovers();
     }
 
     fn among(&mut self, after: bool) -> &mut usize {
@@ -42,20 +44,68 @@ impl<W, H: Host> Core<W, H> {
         if after { following } else { running }
     }
 
-    /// A call that is being answered takes so many bytes more than it had on the wire; or what there
-    /// is too much of for that, and how much there may be.
+    /// A call that is being answered takes so many bytes more than it had on the wire.
+    ///
+    /// # Errors
+    ///
+    /// The name of the limit that it goes over, and its value.
     pub(crate) fn add_bytes(&mut self, bytes: usize) -> Result<(), (&'static str, usize)> {
         self.news = true;
         self.admission.grow(bytes, &self.limits, self.together.as_deref())
     }
 
-    /// Those are gone.
+    /// Takes back what [`add_bytes`](Self::add_bytes) counted.
     pub(crate) fn remove_bytes(&mut self, bytes: usize) {
         self.admission.bytes -= bytes;
         self.news = true;
         if let Some(together) = &self.together {
             together.remove_bytes(bytes);
         }
+        self.tell_leftovers();
+    }
+
+    /// Whether as many responders run as may. Then `waiter` is taken, and told when fewer do, unless one that
+    /// `is_same` is told already.
+    pub(crate) fn poll_full(
+        &mut self,
+        waiter: &mut Option<W>,
+        is_same: impl Fn(&W) -> bool,
+    ) -> bool {
+        let full = self.is_full();
+        if full && !self.leftovers.iter().any(is_same) {
+            self.leftovers.extend(waiter.take());
+        }
+        full
+    }
+
+    fn tell_leftovers(&mut self) {
+        if !self.leftovers.is_empty() {
+            let leftovers = std::mem::take(&mut self.leftovers);
+            self.released().callers.extend(leftovers);
+        }
+    }
+
+    /// Enters a lane: see [`Lanes::enter`](crate::proto::lanes::Lanes::enter).
+    pub(crate) fn enter_lane(&mut self, lane: LaneId, requires_answer: bool) -> Place {
+        self.lanes.enter(lane, requires_answer)
+    }
+
+    /// Whether it is the turn of who is there. If it is not yet, `waiter` is told when that changes, and
+    /// who was told before is put in its place.
+    pub(crate) fn poll_turn(&mut self, lane: LaneId, place: Place, waiter: &mut Option<W>) -> Turn {
+        self.lanes.poll_turn(lane, place, waiter)
+    }
+
+    /// Who is there is done, or waits no longer. Whoever is next is told.
+    pub(crate) fn leave_lane(&mut self, lane: LaneId, place: Place) {
+        if let Some(next) = self.lanes.leave(lane, place) {
+            self.released().callers.push(next);
+        }
+    }
+
+    /// What is being answered.
+    pub(crate) fn admission(&self) -> Admission {
+        self.admission
     }
 
     /// Whether as many responders run as may.
@@ -68,7 +118,7 @@ impl<W, H: Host> Core<W, H> {
         !self.is_full()
             || self.must_go_on(situation)
             || !self.outgoing.is_empty()
-            || situation.received < situation.ahead && !self.is_hoarding(self.unclaimed.len())
+            || situation.received < situation.ahead && !self.is_hoarding()
     }
 
     /// Whether a call that was received has to wait: as many are being answered as may, or others of
@@ -113,7 +163,8 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Whether so many attachments wait that they should be claimed before more are received.
-    pub(crate) fn is_hoarding(&self, unclaimed: usize) -> bool {
+    pub(crate) fn is_hoarding(&self) -> bool {
+        let unclaimed = self.unclaimed.len();
         unclaimed > self.limits.unclaimed_attachments / 2
             || held::is_crowded_by(unclaimed, self.limits.attachments_in_all)
     }

@@ -47,9 +47,7 @@ impl<W, H: Host> Core<W, H> {
         if let Some(then) = self.switch.give_up(id) {
             self.released().then.push(then);
         }
-        if let Some(waiter) = self.forget(id) {
-            self.released().gone.push(waiter);
-        }
+        self.abandon(id);
         Some(Outcome::Closed(reason))
     }
 

@@ -31,7 +31,8 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Whether something runs when what is queued, or is being written, has been written.
-    pub(crate) fn has_after(&self) -> bool {
+    #[cfg(test)]
+    fn has_after(&self) -> bool {
         !self.after.is_empty()
     }
 }

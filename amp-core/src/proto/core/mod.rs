@@ -1,6 +1,7 @@
 //! One side of a connection.
 
 mod admitting;
+mod attachments;
 mod callers;
 mod ending;
 #[cfg(feature = "tokio")]
@@ -12,7 +13,7 @@ mod waking;
 #[cfg(feature = "tokio")]
 pub(crate) use callers::Outcome;
 #[cfg(feature = "tokio")]
-pub(crate) use removing::WasRemoved;
+pub(crate) use removing::{Refused, TakenBack, WasRemoved};
 #[cfg(feature = "tokio")]
 pub(crate) use side::Transmit;
 pub use side::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::side::{Core, Waiting};
+use crate::argument::Attachment;
 use crate::keys;
 use crate::proto::calls::{CallId, Tagged};
 use crate::proto::{Host, Outgoing, Removed};
@@ -25,50 +26,98 @@ pub(crate) enum WasRemoved {
     OneWay,
 }
 
+/// Which attachments the transport has refused, of those that go with the next byte.
+pub(crate) enum Refused<'a> {
+    /// The one at this place. `stand_in` is sent for each attachment of its box that others come behind.
+    One {
+        index: usize,
+        stand_in: &'a Attachment,
+    },
+    All,
+}
+
+/// What has come of boxes that were taken back.
+pub(crate) struct TakenBack {
+    /// The boxes, the last first.
+    pub(crate) boxes: Vec<(Removed, WasRemoved)>,
+    /// How many bytes at the end of what is being written were taken off the queue just now.
+    pub(crate) queued: usize,
+    /// Whether somebody waits for room, who was told that there is some.
+    pub(crate) awaits_room: bool,
+}
+
 impl<W, H: Host> Core<W, H> {
+    /// Takes the boxes back whose attachments the transport has refused, for this reason: out of what is
+    /// being written, and if all are refused out of what is queued and held back, too. What is queued is
+    /// being written then. The calls among them are over, and answers become the failure `UNKNOWN` with
+    /// this description.
+    ///
+    /// The peer counts what it receives. Where nothing else has an ordinal behind those of the boxes,
+    /// their ordinals are given out again, from `next_ordinal` on; elsewhere stand-ins are sent for them.
+    ///
+    /// `None` when a part of a box was sent that would be taken back: then nothing more can be.
+    pub(crate) fn take_back(
+        &mut self,
+        writing: &mut Outgoing,
+        refused: &Refused<'_>,
+        error: &Arc<io::Error>,
+        description: &str,
+        next_ordinal: &mut u64,
+    ) -> Option<TakenBack> {
+        let before = writing.len();
+        let start = self.taken - before as u64;
+        let mut queued = Outgoing::default();
+        self.take_queued(&mut queued);
+        let mut queued_len = queued.len();
+        writing.append(queued);
+        let awaits_room = self.tell_of_room();
+        let held = self.held_attachments();
+        let waited = writing.attachments() + held;
+        let mut dropped = Vec::new();
+        let removed = match refused {
+            // A stand-in must be followed by the attachments behind it. Those of boxes that are held back
+            // cannot follow yet, so then all boxes are taken back.
+            Refused::One { index, stand_in } if held == 0 => {
+                writing.remove(*index, stand_in, &mut dropped).map(|removed| vec![removed])
+            }
+            _ => writing.remove_all(&mut dropped),
+        };
+        let all = held > 0 || matches!(refused, Refused::All);
+        let held = if all && removed.is_some() {
+            self.held.as_mut().and_then(|held| held.remove_all(&mut dropped)).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        self.released().refused.extend(dropped);
+        let removed = removed?;
+        let mut boxes = Vec::new();
+        // What is held back is behind all that was taken.
+        let end = self.taken;
+        for (removed, start) in [(held, end), (removed, start)] {
+            for removed in removed {
+                let (place, len) = (start + removed.before as u64, removed.len);
+                self.move_after(place, len as u64);
+                self.counters.boxes_sent -= 1;
+                self.counters.bytes_sent -= len as u64;
+                if place < end {
+                    self.taken -= len as u64;
+                    queued_len -= if removed.before >= before { len } else { 0 };
+                }
+                let was = self.handle_removed(&removed, error, description);
+                boxes.push((removed, was));
+            }
+        }
+        let left = writing.attachments() + self.held_attachments();
+        *next_ordinal -= (waited - left) as u64;
+        Some(TakenBack { boxes, queued: queued_len, awaits_room })
+    }
+
     /// How many attachments wait that are named by boxes which are held back.
-    pub(crate) fn held_attachments(&self) -> usize {
+    fn held_attachments(&self) -> usize {
         self.held.as_ref().map_or(0, Outgoing::attachments)
     }
 
-    /// Takes all boxes out that are held back and name attachments, the last first.
-    pub(crate) fn remove_held(&mut self) -> Vec<Removed> {
-        self.held.as_mut().and_then(Outgoing::remove_all).unwrap_or_default()
-    }
-
-    /// Of what was taken off the queue, so many bytes are not written after all.
-    pub(crate) fn handle_not_written(&mut self, bytes: usize) {
-        self.taken -= bytes as u64;
-    }
-
-    /// The place of the first byte that was not taken off the queue, among all bytes that this side
-    /// sends.
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken
-    }
-
-    /// Boxes were taken out of what is to be sent, the last first, because of this error. Their places
-    /// are counted from `start`, which is that of the first byte of the queue they were in. They count
-    /// no more. Answers among them become the failure `UNKNOWN` with this description.
-    pub(crate) fn handle_removed(
-        &mut self,
-        removed: &[Removed],
-        start: u64,
-        error: &Arc<io::Error>,
-        description: &str,
-    ) -> Vec<WasRemoved> {
-        removed
-            .iter()
-            .map(|removed| {
-                self.move_after(start + removed.before as u64, removed.len as u64);
-                self.counters.boxes_sent -= 1;
-                self.counters.bytes_sent -= removed.len as u64;
-                self.handle_one_removed(removed, error, description)
-            })
-            .collect()
-    }
-
-    fn handle_one_removed(
+    fn handle_removed(
         &mut self,
         removed: &Removed,
         error: &Arc<io::Error>,

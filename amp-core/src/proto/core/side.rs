@@ -26,7 +26,7 @@ use crate::setters::setters;
 /// or nothing. What else it keeps for others, the [`Host`] says.
 pub struct Core<W, H: Host = ()> {
     pub(super) calls: Calls<Waiting<W>>,
-    pub(crate) limits: Limits,
+    pub(super) limits: Limits,
     /// How large a box may be that this side sends.
     pub(super) boxes: BoxLimits,
     pub(super) outgoing: Outgoing,
@@ -36,18 +36,20 @@ pub struct Core<W, H: Host = ()> {
     pub(super) taken: u64,
     /// What runs once so many bytes are written: the later ones behind.
     pub(super) after: VecDeque<(u64, H::After)>,
-    pub(crate) end: End,
-    pub(crate) switch: Switch<H>,
-    pub(crate) admission: Admission,
+    pub(super) end: End,
+    pub(super) switch: Switch<H>,
+    pub(super) admission: Admission,
     /// What the connections of the same server hold together.
-    pub(crate) together: Option<Arc<Together>>,
-    pub(crate) unclaimed: Unclaimed<H::Discard>,
+    pub(super) together: Option<Arc<Together>>,
+    pub(in crate::proto) unclaimed: Unclaimed<H::Discard>,
     /// How many calls have taken their answers and may still claim attachments.
-    pub(crate) decoding: usize,
+    pub(super) decoding: usize,
     /// What the calls have claimed that are being answered.
-    pub(crate) claims: Claims,
+    pub(super) claims: Claims,
     /// Responders that are begun one after the other.
-    pub(crate) lanes: Lanes<W>,
+    pub(super) lanes: Lanes<W>,
+    /// Who waits until fewer responders run, to begin what a peer has left behind that has gone.
+    pub(super) leftovers: Vec<W>,
     /// Whether a caller waits for room.
     pub(super) awaits_room: bool,
     /// Whether something has changed that the reader looks at before it starts a responder, since
@@ -157,10 +159,8 @@ pub(crate) enum Transmit {
     Later,
     /// It was taken.
     Taken {
-        /// Whether somebody waits for room, of which there is some.
+        /// Whether somebody waits for room, who was told that there is some.
         awaits_room: bool,
-        /// Whether something runs when it is written.
-        has_after: bool,
         /// The attachments that the transport does not carry, to be dropped.
         uncarried: VecDeque<Attachment>,
     },
@@ -223,6 +223,7 @@ impl<W, H: Host> Core<W, H> {
             decoding: 0,
             claims: Claims::default(),
             lanes: Lanes::default(),
+            leftovers: Vec::new(),
             awaits_room: false,
             news: true,
             awaits_ordinals: false,
@@ -273,7 +274,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Queues the answer to the call with this tag. The body is left empty. One that comes when the
-    /// connection has ended is dropped.
+    /// connection has ended is dropped. Where the call has asked for a protocol switch, boxes follow.
     ///
     /// # Errors
     ///
@@ -286,6 +287,7 @@ impl<W, H: Host> Core<W, H> {
         self.check(reserved_len(keys::ANSWER, tag), 1, body)?;
         self.counters.answers_sent += 1;
         self.push(|out| put_answer(out, tag), body);
+        self.switch.handle_answered(tag);
         Ok(())
     }
 
@@ -306,7 +308,8 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Queues the failure of the call with this tag. A code or a description that is too long
-    /// for a value is cut, and so is a description that does not fit into the box.
+    /// for a value is cut, and so is a description that does not fit into the box. Where the call has asked
+    /// for a protocol switch, boxes follow.
     pub fn fail(&mut self, tag: &[u8], code: &[u8], description: &str) {
         self.push_failure(tag, code, description, false);
     }
@@ -344,6 +347,7 @@ impl<W, H: Host> Core<W, H> {
         };
         self.counters.errors_sent += 1;
         self.push(head, &mut Body::default());
+        self.switch.handle_answered(tag);
     }
 
     /// Returns what the received box means.
@@ -446,18 +450,37 @@ impl<W, H: Host> Core<W, H> {
         }
     }
 
-    /// Returns who waits for an answer that has not come.
-    pub fn waiters(&mut self) -> impl Iterator<Item = &mut W> {
-        self.calls.values_mut().filter_map(|waiting| match waiting {
-            Waiting::For(waiter) => Some(waiter),
-            _ => None,
-        })
-    }
-
     /// Finds the call that an answer with this tag is to.
     #[cfg(any(test, fuzzing))]
     pub(in crate::proto) fn find(&self, tag: &[u8]) -> Tagged {
         self.calls.find(tag)
+    }
+
+    /// Gives up a call of the driver's own, which nobody waits for.
+    pub(crate) fn abandon(&mut self, id: CallId) {
+        if let Some(waiter) = self.forget(id) {
+            self.released().gone.push(waiter);
+        }
+    }
+
+    /// How far the connection has come to its end.
+    #[inline]
+    pub(crate) fn end(&self) -> &End {
+        &self.end
+    }
+
+    /// How far a protocol switch has come.
+    pub(crate) fn switch(&self) -> &Switch<H> {
+        &self.switch
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What the connections of the same server hold together.
+    pub(crate) fn together(&self) -> Option<&Together> {
+        self.together.as_deref()
     }
 
     /// Returns how many calls are outstanding.
@@ -474,6 +497,19 @@ impl<W, H: Host> Core<W, H> {
     /// [`Outgoing::boxes`].
     pub fn queued_boxes(&self) -> usize {
         self.outgoing.boxes() + self.held.as_ref().map_or(0, Outgoing::boxes)
+    }
+
+    /// Whether something is queued that may be sent.
+    #[inline]
+    pub(crate) fn has_to_send(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Whether all that there is to send is one call, and nothing else of the connection is under way that
+    /// could share its write.
+    #[inline]
+    pub(crate) fn has_lone_call(&self) -> bool {
+        self.outgoing.boxes() == 1 && self.outstanding() == 1 && self.is_uneventful()
     }
 
     /// Returns whether what is queued is held back, because of a protocol switch.
@@ -495,6 +531,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Puts a box behind what is queued.
+    #[inline]
     pub(super) fn push(&mut self, head: impl FnOnce(&mut BytesMut), body: &mut Body) {
         let queue = self.held.as_mut().unwrap_or(&mut self.outgoing);
         let before = queue.len();
@@ -520,23 +557,18 @@ impl<W, H: Host> Core<W, H> {
             return Transmit::Later;
         }
         self.take_queued(writing);
-        let awaits_room = self.take_awaits_room();
+        let awaits_room = self.tell_of_room();
         // What replaces a transport carries none. The boxes that name them were encoded before; the
         // peer answers that it has not received them.
         let uncarried =
             if self.switch.has_replaced() { writing.take_attachments() } else { VecDeque::new() };
-        Transmit::Taken { awaits_room, has_after: self.has_after(), uncarried }
+        Transmit::Taken { awaits_room, uncarried }
     }
 
     /// Takes all that is queued, to be written.
     pub(crate) fn take_queued(&mut self, writing: &mut Outgoing) {
         self.outgoing.take(writing);
         self.taken += writing.len() as u64;
-    }
-
-    /// Whether somebody waits for room, who is told of it now.
-    pub(crate) fn take_awaits_room(&mut self) -> bool {
-        std::mem::take(&mut self.awaits_room)
     }
 
     /// Returns what is to be sent.

@@ -34,15 +34,15 @@ impl<W, H: Host> Core<W, H> {
         Ok(id)
     }
 
-    /// Takes note that the call which was received last asks for a protocol switch. What comes
-    /// behind it is not to be read as boxes until that is [refused](Core::refuse_switch), or until
-    /// [`resume`](Core::resume).
+    /// Takes note that the call which was received last, and has this tag, asks for a protocol switch.
+    /// What comes behind it is not to be read as boxes until it is answered otherwise than by
+    /// [`accept_switch`](Core::accept_switch), or until [`resume`](Core::resume).
     ///
     /// # Errors
     ///
     /// When this side has asked for one too, which ends the connection.
-    pub fn handle_switch(&mut self) -> Result<(), ProtocolError> {
-        self.switch.receive()
+    pub fn handle_switch(&mut self, tag: &[u8]) -> Result<(), ProtocolError> {
+        self.switch.receive(tag)
     }
 
     /// Agrees to the switch that the peer has asked for with this tag. The answer is the last box
@@ -50,7 +50,7 @@ impl<W, H: Host> Core<W, H> {
     ///
     /// # Errors
     ///
-    /// When the peer has [asked](Core::handle_switch) for none, when the transport would be replaced
+    /// When the peer has [asked](Core::handle_switch) for none with this tag, when the transport would be replaced
     /// for the second time, and when the end has begun. Nothing is queued then, and what would have
     /// followed is given back.
     pub fn accept_switch(
@@ -61,16 +61,11 @@ impl<W, H: Host> Core<W, H> {
         if let Some(reason) = self.end.begun() {
             return Err((then, NotQueued::Closed(reason.clone()).into()));
         }
-        self.switch.accept(then)?;
+        self.switch.accept(tag, then)?;
         self.counters.answers_sent += 1;
         self.push(|out| put_answer(out, tag), &mut Body::default());
         self.held = Some(Outgoing::default());
         Ok(())
-    }
-
-    /// Does not agree: boxes follow the call that has asked.
-    pub fn refuse_switch(&mut self) {
-        self.switch.refuse();
     }
 
     /// Goes on with boxes after a switch, over another transport: what was held back can be sent.
@@ -83,16 +78,26 @@ impl<W, H: Host> Core<W, H> {
         released.changed = true;
     }
 
-    /// Returns whether a protocol switch that this side asked for is not answered yet.
-    pub fn is_switching(&self) -> bool {
-        self.switch.is_asked()
-    }
-
     /// What becomes of the stream, once both sides agree and everything before the switch was taken
     /// off the queue.
     pub(crate) fn leave(&mut self) -> Option<Leaving<H>> {
         let leaves = self.switch.is_agreed() && self.outgoing.is_empty();
         leaves.then(|| self.switch.leave())
+    }
+
+    /// Keeps the stream for whoever has asked. Gives it back if nobody wants it any more.
+    pub(crate) fn hand_over(&mut self, stream: H::Stream) -> Option<H::Stream> {
+        self.switch.hand_over(stream)
+    }
+
+    /// Takes the stream that was handed over, once it is there.
+    pub(crate) fn take_stream(&mut self) -> Option<H::Stream> {
+        self.switch.take_stream()
+    }
+
+    /// Nobody wants the stream any more that the peer has agreed to give. Gives it, if it is there.
+    pub(crate) fn forget_stream(&mut self) -> Option<H::Stream> {
+        self.switch.forget()
     }
 
     pub(super) fn switch_answered(&mut self, id: CallId, answer: Answer) -> Event<W> {

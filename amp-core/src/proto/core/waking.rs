@@ -1,10 +1,10 @@
 //! What others are to be told of: what the connection wants, and what it has let go.
 
 use super::side::Core;
-use crate::proto::Host;
-use crate::proto::admission::Admission;
-use crate::proto::released::Released;
+use crate::proto::admission::Busy;
+use crate::proto::released::{Released, RoomFor};
 use crate::proto::wants::{Situation, Wants};
+use crate::proto::{CloseReason, Host};
 
 impl<W, H: Host> Core<W, H> {
     /// Whether the last changes concern nobody: neither those who use the connection, nor a driver that
@@ -21,7 +21,9 @@ impl<W, H: Host> Core<W, H> {
 
     #[inline]
     fn own_wants(&self) -> Wants {
-        Wants::LOOK.when(self.news) | Wants::ORDINALS.when(self.awaits_ordinals)
+        Wants::LOOK.when(self.news)
+            | Wants::ORDINALS.when(self.awaits_ordinals)
+            | Wants::AFTER.when(!self.after.is_empty())
     }
 
     /// Those that there are where the connection [is uneventful](Self::is_uneventful).
@@ -54,9 +56,10 @@ impl<W, H: Host> Core<W, H> {
             Wants::BOUNDARY.when(self.switch.ends_boxes())
                 | Wants::SWITCH_ASKED.when(self.switch.is_asked())
                 | Wants::DECIDING.when(self.switch.is_deciding())
+                | Wants::AGREED.when(self.switch.is_agreed())
                 | Wants::BYTES_ONLY.when(self.switch.has_replaced())
         };
-        switch | Wants::EVENTFUL
+        switch | Wants::ENDING.when(self.end.begun().is_some()) | Wants::EVENTFUL
     }
 
     /// Whether there is nothing to the connection but calls and answers. Then nothing is held back.
@@ -109,21 +112,44 @@ impl<W, H: Host> Core<W, H> {
         wants
     }
 
-    /// The reader looks at what has changed: what goes on already, and whether calls are refused.
-    pub(crate) fn look(&mut self) -> (Admission, bool) {
+    /// Takes note that the reader has looked at what has changed: what is answered already, and whether
+    /// calls are refused.
+    pub(crate) fn take_news(&mut self) -> Busy {
         self.news = false;
-        (self.admission, self.end.refuses_calls())
+        Busy::new(self.admission, self.end.refuses_calls(), &self.limits)
     }
 
     /// Something has changed that the reader is to look at before it starts a responder.
-    pub(crate) fn has_news(&mut self) {
+    pub(crate) fn tell_news(&mut self) {
         self.news = true;
     }
 
-    /// Somebody waits for room, who is told once the queue is taken. There is none now.
-    pub(crate) fn await_room(&mut self) -> bool {
-        self.awaits_room = true;
-        false
+    /// Whether another call may be queued. Otherwise somebody waits, who is told once the queue is taken.
+    ///
+    /// # Errors
+    ///
+    /// When no more calls are made.
+    pub(crate) fn poll_room(&mut self) -> Result<bool, CloseReason> {
+        if let Some(reason) = self.end.refusal() {
+            return Err(reason.clone());
+        }
+        let has_room = self.has_room();
+        self.awaits_room |= !has_room;
+        Ok(has_room)
+    }
+
+    /// Somebody who waits for room, if anyone does, is told that there is some. Whether that is so.
+    pub(super) fn tell_of_room(&mut self) -> bool {
+        let awaits_room = std::mem::take(&mut self.awaits_room);
+        if awaits_room {
+            self.released().room = RoomFor::One;
+        }
+        awaits_room
+    }
+
+    /// All who wait for room are told to look.
+    pub(crate) fn tell_all_of_room(&mut self) {
+        self.released().room = RoomFor::All;
     }
 
     /// Whether the driver waits until no box with attachments is being encoded.
@@ -160,7 +186,7 @@ impl<W, H: Host> Core<W, H> {
 mod tests {
     use super::*;
     use crate::proto::together::Together;
-    use crate::proto::{Body, CloseReason, CoreLimits};
+    use crate::proto::{Body, CoreLimits};
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -218,9 +244,10 @@ mod tests {
         (
             Wants::READ,
             |core, situation| {
-                core.handle_switch().expect("nobody has asked");
+                core.handle_switch(b"1").expect("nobody has asked");
                 situation.boundary = true;
-                core.refuse_switch();
+                core.fail(b"1", b"NO", "no");
+                core.outgoing().take_bytes();
             },
             |_, situation| situation.boundary = false,
         ),
@@ -242,7 +269,7 @@ mod tests {
 
     fn core() -> Core<()> {
         let mut core = Core::new(CoreLimits::default());
-        core.look();
+        core.take_news();
         core.poll_wants();
         core
     }
@@ -268,15 +295,16 @@ mod tests {
 
     #[test]
     fn what_concerns_those_who_use_the_connection_is_made_public() {
-        let each: [(Wants, News); 5] = [
-            (Wants::LOOK, Core::has_news),
+        let each: [(Wants, News); 6] = [
+            (Wants::LOOK, Core::tell_news),
             (Wants::ORDINALS, |core| core.await_ordinals(true)),
             (Wants::CROWDED, |core| {
                 core.limits.send_queue = 1;
                 queue(core);
             }),
             (Wants::EVENTFUL, |core| core.drain(Duration::ZERO)),
-            (Wants::BOUNDARY, |core| core.handle_switch().expect("nobody has asked")),
+            (Wants::ENDING, |core| drop(core.close(CloseReason::Local))),
+            (Wants::BOUNDARY, |core| core.handle_switch(b"1").expect("nobody has asked")),
         ];
         for (wants, change) in each {
             let mut core = core();

@@ -43,8 +43,14 @@ impl Outgoing {
     /// come behind the attachments that it names, `stand_in` is sent for each of those, so that the
     /// others keep their ordinals.
     ///
-    /// `None`, and nothing is done, when a part of the box was sent.
-    pub(crate) fn remove(&mut self, index: usize, stand_in: &Attachment) -> Option<Removed> {
+    /// Its own attachments are put into `dropped`. `None`, and nothing is done, when a part of the box was
+    /// sent.
+    pub(crate) fn remove(
+        &mut self,
+        index: usize,
+        stand_in: &Attachment,
+        dropped: &mut Vec<Attachment>,
+    ) -> Option<Removed> {
         let sent = self.sent_ahead();
         let mut end = 0;
         let at = self.ahead_of.iter().position(|naming| {
@@ -60,11 +66,13 @@ impl Outgoing {
         let removed = self.cut(start, len);
         if places.end == self.ahead.len() && self.naming.is_empty() {
             self.ahead_of[at].attachments -= places.len();
-            self.ahead.truncate(places.start);
+            dropped.extend(self.ahead.drain(places.start..));
             self.drop_last_stand_ins();
             return Some(removed);
         }
-        self.ahead.range_mut(places).for_each(|place| *place = Attachment::clone(stand_in));
+        for place in self.ahead.range_mut(places) {
+            dropped.push(std::mem::replace(place, Attachment::clone(stand_in)));
+        }
         if self.naming.front().is_some_and(|next| next.start == self.sent) {
             // Nothing is left that those could go with, but what has to come with the next box.
             self.bring_ahead();
@@ -72,11 +80,11 @@ impl Outgoing {
         Some(removed)
     }
 
-    /// Takes all boxes out that name attachments which were not sent, the last first, and drops those
-    /// attachments.
+    /// Takes all boxes out that name attachments which were not sent, the last first, and puts those
+    /// attachments into `dropped`.
     ///
     /// `None` when a part of one was sent: then nothing more can be.
-    pub(crate) fn remove_all(&mut self) -> Option<Vec<Removed>> {
+    pub(crate) fn remove_all(&mut self, dropped: &mut Vec<Attachment>) -> Option<Vec<Removed>> {
         let mut sent = self.sent_ahead();
         let mut unsent = std::mem::take(&mut self.ahead_of);
         unsent.retain(|naming| {
@@ -85,8 +93,7 @@ impl Outgoing {
             !is_sent && naming.len > 0
         });
         unsent.extend(self.naming.drain(..));
-        self.ahead.clear();
-        self.attachments.clear();
+        dropped.extend(self.ahead.drain(..).chain(self.attachments.drain(..)));
         if unsent.iter().any(|naming| naming.start < self.sent) {
             return None;
         }
@@ -186,7 +193,7 @@ mod tests {
         ] {
             let mut outgoing = naming_two();
             outgoing.parts(&mut []);
-            let removed = outgoing.remove(index, &stand_in).unwrap();
+            let removed = outgoing.remove(index, &stand_in, &mut Vec::new()).unwrap();
             assert_eq!((removed.before, removed.len), (before, 42));
             assert_eq!(removed.first_pair().unwrap(), (&b"_ask"[..], &[tag][..]));
             assert_eq!(left(outgoing), (rest.to_vec(), numbers.to_vec()));
@@ -200,7 +207,7 @@ mod tests {
             let mut outgoing = naming_two();
             outgoing.parts(&mut []).1.drain(..sent);
             outgoing.advance(1);
-            outgoing.remove(0, &stand_in).unwrap();
+            outgoing.remove(0, &stand_in, &mut Vec::new()).unwrap();
             let (_, attachments) = outgoing.parts(&mut []);
             let left = attachments.drain(..).map(|a| *a.downcast::<u8>().unwrap());
             assert_eq!(left.collect::<Vec<_>>(), numbers);
@@ -211,7 +218,7 @@ mod tests {
     fn all_boxes_that_name_attachments_are_taken_out() {
         let mut outgoing = naming_two();
         outgoing.parts(&mut []);
-        let removed = outgoing.remove_all().unwrap();
+        let removed = outgoing.remove_all(&mut Vec::new()).unwrap();
         let places: Vec<_> = removed.iter().map(|removed| removed.before).collect();
         assert_eq!(places, [126, 84, 42]);
         assert_eq!(left(outgoing), (vec![0], vec![]));
@@ -219,7 +226,7 @@ mod tests {
         // What has all its attachments sent goes on.
         let mut outgoing = naming_two();
         outgoing.parts(&mut []).1.drain(..3);
-        let removed = outgoing.remove_all().unwrap();
+        let removed = outgoing.remove_all(&mut Vec::new()).unwrap();
         assert_eq!(removed.len(), 2);
         assert_eq!(left(outgoing), (vec![0, 1], vec![]));
     }
@@ -231,9 +238,9 @@ mod tests {
         outgoing.advance(42);
         outgoing.parts(&mut []).1.drain(..1);
         outgoing.advance(1);
-        assert_eq!(outgoing.remove(0, &stand_in), None);
-        assert!(outgoing.remove(1, &stand_in).is_some());
-        assert_eq!(outgoing.remove_all(), None);
+        assert_eq!(outgoing.remove(0, &stand_in, &mut Vec::new()), None);
+        assert!(outgoing.remove(1, &stand_in, &mut Vec::new()).is_some());
+        assert_eq!(outgoing.remove_all(&mut Vec::new()), None);
     }
 
     #[test]
@@ -245,7 +252,7 @@ mod tests {
             outgoing.push(|_| (), &mut Body { attachments, ..body(98) });
         }
         outgoing.parts(&mut []);
-        outgoing.remove(5, &stand_in).unwrap();
+        outgoing.remove(5, &stand_in, &mut Vec::new()).unwrap();
         let mut slices = [IoSlice::new(&[])];
         assert_eq!(outgoing.parts(&mut slices).1.len(), 200);
         assert_eq!(slices[0].len(), 100);
@@ -266,13 +273,13 @@ mod tests {
             }
             outgoing.parts(&mut []);
             if all {
-                outgoing.remove_all().unwrap();
+                outgoing.remove_all(&mut Vec::new()).unwrap();
             } else {
-                outgoing.remove(0, &stand_in).unwrap();
+                outgoing.remove(0, &stand_in, &mut Vec::new()).unwrap();
                 outgoing.parts(&mut []);
-                outgoing.remove(50, &stand_in).unwrap();
+                outgoing.remove(50, &stand_in, &mut Vec::new()).unwrap();
                 outgoing.parts(&mut []);
-                outgoing.remove(100, &stand_in).unwrap();
+                outgoing.remove(100, &stand_in, &mut Vec::new()).unwrap();
             }
             assert_eq!((outgoing.len(), outgoing.attachments()), (0, 0));
             push(&mut outgoing, 1);

@@ -195,8 +195,8 @@ fn a_switch_that_is_given_up_gives_back_who_waited_for_it() {
             .unwrap();
         assert_eq!(core.forget(id), Some("who asked"));
         assert_eq!(core.forget(id), None);
-        assert_eq!(core.waiters().count(), 0);
-        assert!(core.is_switching(), "the answer says which protocol the peer speaks");
+        assert!(core.waiter_mut(id).is_none());
+        assert!(core.switch().is_asked(), "the answer says which protocol the peer speaks");
         let event = core.handle_box(AmpBox::from_pairs([(kind, "1")]).unwrap()).unwrap();
         assert_eq!(matches!(event, Event::Switched(None)), agreed, "{event:?}");
         assert_eq!((core.outstanding(), core.holds()), (0, agreed));

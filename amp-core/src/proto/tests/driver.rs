@@ -12,13 +12,13 @@ use super::side::{Mark, Running, Seen, Side, Watched, asks, number};
 use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::keys;
-use crate::proto::admission::{Admission, Refusal};
+use crate::proto::admission::Refusal;
 use crate::proto::calls::Tagged;
-use crate::proto::inbound::Received;
+use crate::proto::inbound::{Inbound, Received};
 use crate::proto::switch::Leaving;
 use crate::proto::wants::{Situation, Wants};
 use crate::proto::{
-    CloseReason, Core, Inbound, Limits, Liveness, Outgoing, Pings, Reading, Sorted, Timer, Timers,
+    self, CloseReason, Core, Drive, Limits, MayReceive, Outgoing, Pings, Reading, Sorted,
 };
 
 /// How many reads follow each other.
@@ -27,19 +27,15 @@ const READS: usize = 2;
 /// What the driver of a side knows alone.
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that it knows")]
 pub(super) struct Driver {
-    pub(super) inbound: Inbound<usize>,
+    pub(super) drive: Drive<usize>,
     pub(super) buffer: BytesMut,
     /// What was received behind a switch, which the transport gives that follows.
     behind: BytesMut,
-    pub(super) timers: Timers,
-    pub(super) liveness: Option<Liveness>,
     /// When it has received something last.
     pub(super) heard: Instant,
     /// What it has taken off the queue, and how many bytes it has written.
     pub(super) writing: Outgoing,
     pub(super) written: u64,
-    /// As it was when the driver last looked.
-    busy: (Admission, bool),
     /// Whether it waits for bytes, and for room to write.
     waits_to_read: bool,
     pub(super) waits_to_write: bool,
@@ -47,11 +43,6 @@ pub(super) struct Driver {
     pub(super) waited: bool,
     /// Whether it is to have another turn.
     pub(super) more: bool,
-    /// Why nothing can be written any more.
-    pub(super) broken: Option<CloseReason>,
-    /// Whether the peer has closed its side.
-    over: bool,
-    pub(super) ending: Option<Ending>,
     /// The attachments that were received, each with the place that it came with.
     marks: Vec<(u64, Mark)>,
     received: u64,
@@ -60,35 +51,22 @@ pub(super) struct Driver {
     pub(super) pings: usize,
 }
 
-pub(super) struct Ending {
-    pub(super) reason: CloseReason,
-    shut_down: bool,
-    peer_done: bool,
-}
-
 impl Driver {
     pub(super) fn new(limits: &Limits, watched: Watched, now: Instant) -> Self {
-        let mut timers = Timers::default();
         let Watched { idle, first_box, ping } = watched;
         let pings = ping.map(|(every, timeout)| Pings::new(every, timeout));
-        let liveness = Liveness::new(idle, first_box, pings, now, &mut timers);
+        let watched = proto::Watched { idle, first_box, pings };
         Self {
-            inbound: Inbound::new(limits.boxes),
+            drive: Drive::new(limits, watched, now),
             buffer: BytesMut::new(),
             behind: BytesMut::new(),
-            timers,
-            liveness,
             heard: now,
             writing: Outgoing::default(),
             written: 0,
-            busy: (Admission::default(), false),
             waits_to_read: true,
             waits_to_write: false,
             waited: false,
             more: false,
-            broken: None,
-            over: false,
-            ending: None,
             marks: Vec::new(),
             received: 0,
             switches: 0,
@@ -103,14 +81,7 @@ impl Driver {
 
     /// How many calls of its own are outstanding.
     pub(super) fn pings(&self) -> usize {
-        usize::from(self.liveness.as_ref().and_then(Liveness::ping).is_some())
-    }
-
-    /// Whether its end is a matter of time.
-    pub(super) fn has_deadline(&self) -> bool {
-        [Timer::Broken, Timer::Close, Timer::Drain]
-            .into_iter()
-            .any(|timer| self.timers.is_set(timer))
+        usize::from(self.drive.ping().is_some())
     }
 }
 
@@ -123,10 +94,15 @@ impl Side {
         let readable = self.driver.waits_to_read && incoming.is_readable();
         let writable =
             self.driver.waits_to_write && (outgoing.room > 0 || outgoing.refuses_bytes());
-        let due = self.driver.timers.next().is_some_and(|next| next <= now);
+        let due = self.next_due().is_some_and(|next| next <= now);
         if readable || writable || due {
             self.parked = None;
         }
+    }
+
+    /// When something is due next, if the connection goes on.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.driver.drive.next_due().filter(|_| self.ended.is_none())
     }
 
     /// Runs the driver, if it was woken. Whether it was.
@@ -139,13 +115,10 @@ impl Side {
             self.end(reason, now);
             return true;
         }
-        let driver = &self.driver;
-        assert!(driver.timers.next().is_none_or(|next| next > now), "what is due is dealt with");
-        assert!(
-            driver.ending.is_none() || driver.timers.is_set(Timer::Close),
-            "the end is bounded"
-        );
-        assert!(driver.broken.is_none() || driver.has_deadline(), "what is broken ends in time");
+        let drive = &self.driver.drive;
+        assert!(drive.next_due().is_none_or(|next| next > now), "what is due is dealt with");
+        let ends = drive.is_ending() || self.core.end().broken().is_some();
+        assert!(!ends || drive.ends_in_time(), "what ends or is broken is over in time");
         let situation = self.situation();
         let more = std::mem::take(&mut self.driver.more) || self.core.may_start(&situation);
         if self.core.driver_wants(&situation).is_nothing() && !more {
@@ -155,40 +128,16 @@ impl Side {
     }
 
     pub(super) fn situation(&self) -> Situation {
-        let Driver { inbound, buffer, writing, timers, ending, .. } = &self.driver;
-        Situation {
-            writing: writing.len(),
-            counted: 0,
-            calls: inbound.calls_size(),
-            received: inbound.calls_size() + buffer.len(),
-            ahead: inbound.ahead(),
-            paused: inbound.is_paused(),
-            left: inbound.has_left(),
-            boundary: inbound.is_at_switch(),
-            pings: self.driver.pings(),
-            draining: timers.is_set(Timer::Drain),
-            ending: ending.is_some(),
-            silent: self.is_silent(),
-            refused: false,
-            line: false,
-        }
-    }
-
-    pub(super) fn is_silent(&self) -> bool {
-        let ending = self.driver.ending.as_ref();
-        self.driver.broken.is_some() || ending.is_some_and(|ending| ending.shut_down)
+        self.driver.drive.situation(self.driver.buffer.len(), self.driver.writing.len())
     }
 
     /// One turn, phase after phase. Each looks at what the core says, and waits for nothing.
     fn turn(&mut self, incoming: &mut Pipe, outgoing: &mut Pipe, now: Instant) -> Progress {
         self.close_on_error(Self::start);
-        if self.driver.ending.is_none() {
+        if self.driver.drive.reads(self.public) {
             match self.read(incoming, now) {
                 Err(reason @ CloseReason::Io(_)) => return Err(reason),
-                read => {
-                    self.driver.over = matches!(&read, Err(reason) if reason.is_end_of_stream());
-                    self.close_on_error(|_| read);
-                }
+                read => self.close_on_error(|_| read),
             }
         }
         self.look_for_end(now);
@@ -207,17 +156,17 @@ impl Side {
 
     fn read(&mut self, incoming: &mut Pipe, now: Instant) -> Progress {
         self.driver.waits_to_read = false;
-        self.driver.inbound.has_read(Reading::Behind);
+        self.driver.drive.inbound.set_reading(Reading::Behind);
         for _ in 0..READS {
             if self.public.any(Wants::BOUNDARY) {
                 return Ok(());
             }
-            if !self.driver.inbound.take_left() && !self.receive(incoming, now)? {
+            if !self.driver.drive.inbound.take_left() && !self.receive(incoming, now)? {
                 return Ok(());
             }
             self.handle_received(incoming)?;
             self.core.check_queue(&self.situation())?;
-            if self.core.end.begun().is_some() || self.driver.inbound.has_left() {
+            if self.public.any(Wants::ENDING) || self.driver.drive.inbound.has_left() {
                 break;
             }
         }
@@ -227,19 +176,15 @@ impl Side {
 
     /// Receives what has arrived, if more may be read. Whether there was any.
     fn receive(&mut self, incoming: &mut Pipe, now: Instant) -> Result<bool, CloseReason> {
-        let full = self.driver.busy.0.is_full(&self.core.limits, None);
-        let idle = self.driver.inbound.is_idle();
-        if idle && !full && !self.public.any(Wants::LOOK) {
-            self.driver.inbound.end_ahead();
-        } else {
-            if !self.core.outgoing().is_empty() && self.driver.writing.is_empty() && !idle {
-                // What their answers wait behind is sent first.
-                self.driver.more = true;
-                return Ok(false);
-            }
-            if !self.core.may_read(&self.situation()) {
-                self.driver.inbound.has_read(Reading::Paused);
-                return Ok(false);
+        if !self.driver.drive.may_receive(self.public, None) {
+            let situation = self.situation();
+            match self.driver.drive.look_whether_to_receive(&self.core, &situation) {
+                MayReceive::Yes => {}
+                MayReceive::SendFirst => {
+                    self.driver.more = true;
+                    return Ok(false);
+                }
+                MayReceive::No => return Ok(false),
             }
         }
         if incoming.broken {
@@ -252,61 +197,59 @@ impl Side {
             .map(|(_, mark)| Arc::new(*mark) as Attachment)
             .collect();
         if !arrived.is_empty() {
-            self.with(|core| core.unclaimed.receive(arrived, now));
+            self.with_drive(|drive, core| drive.handle_attachments(arrived, now, core))?;
         }
         self.driver.received += bytes.len() as u64;
         let mut all = std::mem::take(&mut self.driver.behind);
         all.extend_from_slice(&bytes);
         if all.is_empty() {
             if incoming.is_at_end() {
-                self.drop_calls_that_wait();
+                self.driver.drive.inbound.set_reading(Reading::Over);
                 return Err(CloseReason::end_of_stream(self.driver.buffer.len()));
             }
-            self.driver.inbound.has_read(Reading::Done);
+            self.driver.drive.inbound.set_reading(Reading::Done);
             self.driver.waits_to_read = true;
             return Ok(false);
         }
         self.driver.buffer.extend_from_slice(&all);
         self.driver.heard = now;
-        if let Some(liveness) = &mut self.driver.liveness {
-            liveness.received(now);
-        }
+        self.driver.drive.handle_received(|| now);
         Ok(true)
     }
 
     fn handle_received(&mut self, incoming: &Pipe) -> Progress {
         loop {
             let decoded = self.decode(incoming);
-            for caller in std::mem::take(&mut self.driver.inbound.callers) {
+            for caller in std::mem::take(&mut self.driver.drive.inbound.callers) {
                 self.wake_caller(caller);
             }
             self.start()?;
             decoded?;
-            if !self.driver.inbound.is_at_switch() || self.public.any(Wants::BOUNDARY) {
+            if !self.driver.drive.inbound.is_at_switch() || self.public.any(Wants::BOUNDARY) {
                 return Ok(());
             }
-            self.driver.inbound.take_left();
+            self.driver.drive.inbound.take_left();
         }
     }
 
     /// Decodes what was read, up to where it may not be boxes any more.
     fn decode(&mut self, incoming: &Pipe) -> Progress {
         if self.public.any(Wants::LOOK) {
-            self.driver.busy = self.with(Core::look);
+            self.with_drive(Drive::look);
         }
         let alone = self.expects_switches || self.public.any(Wants::SWITCH_ASKED);
         loop {
-            let Driver { inbound, buffer, .. } = &mut self.driver;
-            let (boxes, decoded) = inbound.decode(buffer, alone, |_, _| {});
+            let Driver { drive, buffer, .. } = &mut self.driver;
+            let (boxes, decoded) = drive.inbound.decode(buffer, alone, |_, _| {});
             let more = decoded.expect("boxes");
             let boxes = boxes.to_vec();
             self.sort(&boxes, incoming)?;
             if self.public.any(Wants::BOUNDARY) {
-                self.driver.inbound.stop();
+                self.driver.drive.inbound.stop();
                 return Ok(());
             }
             let buffered = !self.driver.buffer.is_empty();
-            if !more || self.driver.inbound.gives_way(buffered, false) {
+            if !more || self.driver.drive.inbound.gives_way(buffered, false) {
                 return Ok(());
             }
         }
@@ -314,8 +257,9 @@ impl Side {
 
     /// Sorts out what was decoded, and notes what the core says of each box.
     fn sort(&mut self, boxes: &[AmpBox], incoming: &Pipe) -> Progress {
-        let mut inbound =
-            std::mem::replace(&mut self.driver.inbound, Inbound::new(self.core.limits.boxes));
+        assert!(self.core.end().begun().is_none(), "nothing is read once the end has begun");
+        let empty = Inbound::new(self.core.limits().boxes);
+        let mut inbound = std::mem::replace(&mut self.driver.drive.inbound, empty);
         let tagged: Vec<_> = boxes.iter().map(|ampbox| self.tagged(ampbox)).collect();
         let (told, before) = (inbound.callers.len(), self.core.counters());
         let waiting = inbound.calls_size();
@@ -324,7 +268,7 @@ impl Side {
         let told: Vec<_> = inbound.callers[told..].to_vec();
         let mut callers = told.into_iter();
         let grown = inbound.calls_size() - waiting;
-        self.driver.inbound = inbound;
+        self.driver.drive.inbound = inbound;
         let mut end = self.driver.received - self.driver.buffer.len() as u64;
         end -= boxes.iter().map(|ampbox| ampbox.size() as u64).sum::<u64>();
         let (mut late, mut called) = (0, 0);
@@ -370,7 +314,7 @@ impl Side {
     fn tagged(&self, ampbox: &AmpBox) -> Option<(Tagged, bool)> {
         let tag = ampbox.get(keys::ANSWER).or_else(|| ampbox.get(keys::ERROR))?;
         let tagged = self.core.find(tag);
-        let asked = matches!(tagged, Tagged::Outstanding(id) if self.core.switch.is_asked_by(id));
+        let asked = matches!(tagged, Tagged::Outstanding(id) if self.core.switch().is_asked_by(id));
         Some((tagged, asked))
     }
 
@@ -388,24 +332,23 @@ impl Side {
 
     /// Begins the calls that wait, as far as the core lets them.
     fn start(&mut self) -> Progress {
-        while !self.driver.inbound.is_idle() {
-            let limits = self.core.limits;
-            let full = self.driver.busy.0.is_full(&limits, None);
+        while !self.driver.drive.inbound.is_idle() {
+            let full = self.driver.drive.busy().is_full(None);
             if full || self.public.any(Wants::CROWDED | Wants::LOOK) {
-                self.driver.busy = self.with(Core::look);
+                self.with_drive(Drive::look);
                 let situation = self.situation();
                 if !self.core.may_start(&situation) {
                     break;
                 }
             }
-            let Some(received) = self.driver.inbound.next_call() else { break };
-            let (admission, closing) = self.driver.busy;
-            match admission.admit(received.call.ampbox().size(), closing, &limits, None) {
+            let Some(received) = self.driver.drive.inbound.next_call() else { break };
+            let (size, limits) = (received.call.ampbox().size(), self.core.limits());
+            match self.driver.drive.busy().admit(size, limits, None) {
                 Ok(()) => self.begin(&received),
                 Err(refusal) => self.refuse(&received, refusal)?,
             }
         }
-        self.driver.inbound.release();
+        self.driver.drive.inbound.release();
         Ok(())
     }
 
@@ -424,7 +367,7 @@ impl Side {
         let place = self.enter_lane(n, asks, tag.is_some());
         self.running.push(Running { n, tag, asks, bytes, place });
         assert!(
-            self.running.len() <= self.core.limits.running_responders_max,
+            self.running.len() <= self.core.limits().running_responders_max,
             "no more responders run than may"
         );
     }
@@ -432,59 +375,40 @@ impl Side {
     fn refuse(&mut self, received: &Received, refusal: Refusal) -> Progress {
         let Received { call, number: number_of_box } = received;
         self.leave_box(*number_of_box);
-        if asks(call.ampbox()).is_some() {
-            self.with(Core::refuse_switch);
-        }
         let n = number(call.ampbox()).expect("a number");
-        match (call.tag(), refusal) {
-            (Some(tag), Refusal::Closing) => self.with(|core| core.refuse(tag)),
-            (Some(tag), Refusal::TooMany { .. }) => {
-                self.with(|core| core.fail(tag, b"UNKNOWN", &n.to_string()));
-            }
-            (None, Refusal::Closing) => return Ok(()),
-            (None, Refusal::TooMany { what, limit }) => {
-                return Err(CloseReason::Limit { what, limit });
-            }
+        if let Some(tag) = call.tag() {
+            self.with(|core| match refusal {
+                Refusal::Closing => core.refuse(tag),
+                Refusal::TooMany { .. } => core.fail(tag, b"UNKNOWN", &n.to_string()),
+            });
+            self.seen.push_back(Seen::Refused(n));
         }
-        self.seen.push_back(Seen::Refused(n));
-        Ok(())
+        refusal.check(call.tag().is_some())
     }
 
-    /// Begins the end, when somebody has begun it or all that is drained is answered.
+    /// Begins the farewell, when the end has begun.
     fn look_for_end(&mut self, now: Instant) {
-        if self.driver.ending.is_some() || !self.public.any(Wants::EVENTFUL) {
+        if self.driver.drive.is_ending() || !self.public.any(Wants::EVENTFUL) {
             return;
         }
         let situation = self.situation();
-        if let Some(within) = self.core.end.draining() {
-            if !situation.draining {
-                self.driver.timers.set_after(Timer::Drain, now, within);
-            }
-            if self.core.is_drained(&situation) {
-                self.with(|core| core.close(CloseReason::Local));
-            }
-        }
-        if let Some(reason) = self.core.end.begun().cloned() {
-            self.stop_watching();
-            let (timeout, _) = reason.farewell(self.core.limits.close_timeout);
-            self.driver.timers.set_after(Timer::Close, now, timeout);
-            let (shut_down, peer_done) = (self.driver.broken.is_some(), self.driver.over);
-            self.driver.ending = Some(Ending { reason, shut_down, peer_done });
+        if self.with_drive(|drive, core| drive.look_for_end(&situation, now, core)) {
+            self.stop_watching(now);
         }
     }
 
     /// Gives the stream to whoever follows, where both sides agree and everything before that is sent.
     fn leave(&mut self, incoming: &Pipe, outgoing: &mut Pipe) -> Progress {
-        let written = self.driver.writing.is_empty() && self.driver.inbound.is_idle();
-        let stays = self.driver.ending.is_some() || self.driver.broken.is_some();
+        let written = self.driver.writing.is_empty() && self.driver.drive.inbound.is_idle();
+        let stays = self.driver.drive.is_ending() || self.driver.drive.is_broken();
         if !self.public.any(Wants::BOUNDARY) || stays || !written {
             return Ok(());
         }
         let Some(leaving) = self.with(Core::leave) else { return Ok(()) };
         let silent = self.buffered().is_empty() && incoming.is_empty();
         let accepted = std::mem::take(&mut self.accepted);
-        let wanted = matches!(leaving, Leaving::HandOver)
-            && self.with(|core| core.switch.hand_over(())).is_none();
+        let wanted =
+            matches!(leaving, Leaving::HandOver) && self.with(|core| core.hand_over(())).is_none();
         if accepted || wanted {
             assert!(silent, "nothing is sent behind a switch that both sides do not know of");
         }
@@ -494,36 +418,39 @@ impl Side {
         self.driver.switches += 1;
         self.driver.behind = std::mem::take(&mut self.driver.buffer);
         outgoing.switch();
-        self.driver.inbound.resume();
+        self.driver.drive.inbound.take_left();
         self.with(Core::resume);
         // What has come behind the switch is read at once.
         self.driver.more = true;
         Ok(())
     }
 
-    /// Sends what is queued, says that nothing more comes, and reads until the peer has closed too.
+    /// Says that nothing more comes, once what is queued is sent, and reads until the peer has closed too.
     fn poll_ending(&mut self, incoming: &mut Pipe, outgoing: &mut Pipe) -> Progress {
-        if self.driver.ending.is_some() {
+        if self.driver.drive.is_ending() {
             self.drop_calls_that_wait();
         }
-        let sent = self.driver.inbound.is_idle()
-            && self.driver.writing.is_empty()
-            && self.core.outgoing().is_empty();
-        let Some(ending) = &mut self.driver.ending else { return Ok(()) };
-        incoming.receive(&mut Vec::new());
-        ending.peer_done |= incoming.is_at_end();
-        self.driver.waits_to_read = !ending.peer_done;
-        if sent && !ending.shut_down {
-            ending.shut_down = true;
+        let Driver { drive, writing, waits_to_read, .. } = &mut self.driver;
+        let sent = drive.inbound.is_idle() && writing.is_empty() && !self.core.has_to_send();
+        let Some(farewell) = drive.farewell() else { return Ok(()) };
+        if farewell.reads() {
+            let received = incoming.receive(&mut Vec::new()).len();
+            if received > 0 || incoming.is_at_end() {
+                farewell.handle_received(received);
+            }
+        }
+        *waits_to_read = farewell.reads();
+        if sent && !farewell.is_silent() {
+            farewell.handle_shut_down();
             outgoing.closed = true;
         }
-        if ending.shut_down && ending.peer_done { Err(ending.reason.clone()) } else { Ok(()) }
+        farewell.check()
     }
 
     /// Drops the calls that cannot be begun, and that nobody answers any more.
     pub(super) fn drop_calls_that_wait(&mut self) {
         if self.core.holds_back(&self.situation()) {
-            let calls = self.driver.inbound.take_calls();
+            let calls = self.driver.drive.inbound.take_calls();
             self.drop_received(calls);
         }
     }
@@ -535,12 +462,11 @@ impl Side {
     }
 
     fn end(&mut self, reason: CloseReason, now: Instant) {
-        self.stop_watching();
-        let calls = self.driver.inbound.take_calls();
+        self.stop_watching(now);
+        let calls = self.driver.drive.inbound.take_calls();
         self.drop_received(calls);
         let (reason, _) = self.with(|core| core.handle_end(reason));
         self.driver.writing = Outgoing::default();
-        self.driver.timers = Timers::default();
         self.driver.heard = now;
         self.leave_lanes();
         self.running.clear();

@@ -11,10 +11,11 @@ use crate::boxes::{AmpBox, BoxError};
 use crate::keys;
 use crate::proto::BoxNumber;
 use crate::proto::core::{Outcome, WasRemoved};
+use crate::proto::released::RoomFor;
 use crate::proto::wants::{Situation, Wants};
 use crate::proto::{
-    self, Body, CallId, CloseReason, Core, Host, LaneId, Limits, NotQueued, Place, RemoteError,
-    SwitchRefused, Turn,
+    self, Body, CallId, CloseReason, Core, Drive, Host, LaneId, Limits, NotQueued, Place,
+    RemoteError, SwitchRefused, Turn,
 };
 
 /// What is attached: the number of the box that names it, and which of its attachments it is. A
@@ -166,7 +167,9 @@ pub(super) struct Side {
     pub(super) queueing: VecDeque<Queueing>,
     pub(super) told_of_room: bool,
     /// Who waited for the answers of calls that were given up.
-    gone: Vec<usize>,
+    pub(super) gone: Vec<usize>,
+    /// How many of those who had waited for room have found some.
+    pub(super) room_passed: u64,
     /// The ordinal of the next attachment.
     pub(super) next_ordinal: usize,
     pub(super) seen: VecDeque<Seen>,
@@ -196,6 +199,7 @@ impl Side {
             queueing: VecDeque::new(),
             told_of_room: false,
             gone: Vec::new(),
+            room_passed: 0,
             next_ordinal: 0,
             seen: VecDeque::new(),
             ended: None,
@@ -216,6 +220,15 @@ impl Side {
         result
     }
 
+    /// As [`with`](Self::with), with what the driver has alone.
+    pub(super) fn with_drive<R>(
+        &mut self,
+        change: impl FnOnce(&mut Drive<usize>, &mut Core<usize, Hosted>) -> R,
+    ) -> R {
+        let result = change(&mut self.driver.drive, &mut self.core);
+        self.with(|_| result)
+    }
+
     fn tell(&mut self) {
         if let Some(wants) = self.core.poll_wants() {
             self.public = wants;
@@ -231,7 +244,7 @@ impl Side {
         if let Some(released) = self.core.take_released() {
             self.woken_callers.extend(released.callers);
             self.gone.extend(released.gone);
-            self.told_of_room |= released.refuses;
+            self.told_of_room |= released.refuses || released.room != RoomFor::Nobody;
             for _ in released.after {
                 // What does not run after all is done.
                 self.finish_after();
@@ -257,8 +270,7 @@ impl Side {
     /// Whether whoever wants to call has to wait: as a caller of a connection looks.
     pub(super) fn is_crowded(&mut self) -> bool {
         self.public.any(Wants::CROWDED)
-            && self
-                .with(|core| core.end.refusal().is_none() && !core.has_room() && !core.await_room())
+            && self.with(|core| core.poll_room().is_ok_and(|has_room| !has_room))
     }
 
     /// How many attachments a box may have of so many: none once the transport carries none.
@@ -376,7 +388,7 @@ impl Side {
             return None;
         }
         let lane = self.lane;
-        let place = self.with(|core| core.lanes.enter(lane, requires_answer));
+        let place = self.with(|core| core.enter_lane(lane, requires_answer));
         let first = self.running.iter().all(|running| running.place.is_none());
         let turn = self.turn_of(n, place);
         assert_eq!(turn == Turn::Yes, first, "whoever is alone in the lane has its turn");
@@ -385,14 +397,16 @@ impl Side {
 
     fn turn_of(&mut self, n: usize, place: Place) -> Turn {
         let lane = self.lane;
-        self.with(|core| core.lanes.poll_turn(lane, place, &mut Some(n)))
+        self.with(|core| core.poll_turn(lane, place, &mut Some(n)))
     }
 
     /// Who is there leaves the lane, and the next has its turn.
     fn leave_lane(&mut self, place: Option<(Place, bool)>) {
         let Some((place, had_turn)) = place else { return };
         let lane = self.lane;
-        let next = self.with(|core| core.lanes.leave(lane, place));
+        let before = self.woken_callers.len();
+        self.with(|core| core.leave_lane(lane, place));
+        let next = self.woken_callers.split_off(before).pop();
         let waits = |running: &Running| running.place.is_some();
         let first = self.running.iter().filter(|running| waits(running)).map(|running| running.n);
         let first = first.min();
@@ -419,7 +433,7 @@ impl Side {
         let lane = self.lane;
         for running in std::mem::take(&mut self.running) {
             if let Some((place, _)) = running.place {
-                self.with(|core| core.lanes.leave(lane, place));
+                self.with(|core| core.leave_lane(lane, place));
             }
         }
     }
@@ -439,10 +453,7 @@ impl Side {
 
     pub(super) fn fail(&mut self, at: usize) -> Running {
         let running = &self.running[at];
-        let (n, refuses, tag) = (running.n, running.asks.is_some(), running.tag.clone());
-        if refuses {
-            self.with(Core::refuse_switch);
-        }
+        let (n, tag) = (running.n, running.tag.clone());
         if let Some(tag) = tag {
             self.with(|core| core.fail(&tag, b"NO", &n.to_string()));
         }
@@ -486,10 +497,10 @@ impl Side {
                     if let Ok(ampbox) = &answer {
                         self.claim(*n, ampbox, number);
                     } else if let Some(number) = number {
-                        self.with(|core| core.unclaimed.done(number, None, true));
+                        self.with(|core| core.handle_read(number, None, true));
                     }
                     if number.is_some() {
-                        self.with(|core| core.decoding -= 1);
+                        self.with(Core::end_decoding);
                     }
                     Taken::Answer(answer)
                 }
@@ -508,7 +519,7 @@ impl Side {
         let claimed: Vec<_> = ordinals
             .clone()
             .map(|ordinal| {
-                let claimed = self.with(|core| core.unclaimed.claim(ordinal as u64)).ok()?;
+                let claimed = self.with(|core| core.claim(ordinal as u64)).ok()?;
                 Some(*claimed.downcast::<Mark>().expect("a mark"))
             })
             .collect();
@@ -516,8 +527,7 @@ impl Side {
             let range =
                 (ordinals.start as u64, ordinals.end as u64 - u64::from(!ordinals.is_empty()));
             let range = (!ordinals.is_empty()).then_some(range);
-            let dead = self.with(|core| core.unclaimed.done(number, range, true));
-            drop(dead);
+            self.with(|core| core.handle_read(number, range, true));
         }
         if !ordinals.is_empty() {
             self.seen.push_back(Seen::Claimed(n, claimed));
@@ -527,7 +537,7 @@ impl Side {
     /// Nothing reads this box.
     pub(super) fn leave_box(&mut self, number: Option<BoxNumber>) {
         if let Some(number) = number {
-            self.with(|core| core.unclaimed.done(number, None, false));
+            self.with(|core| core.leave_unread(number));
         }
     }
 

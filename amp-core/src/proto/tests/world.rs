@@ -191,7 +191,9 @@ impl World {
         if std::mem::take(&mut side.told_of_room) {
             while let Some(first) = side_first(self.pair.side(of)) {
                 ran = true;
-                self.pair.side(of).queueing.pop_front();
+                let side = self.pair.side(of);
+                side.queueing.pop_front();
+                side.room_passed += 1;
                 self.queue_now(of, first);
             }
         }
@@ -214,7 +216,7 @@ impl World {
         let Queueing { wants_answer, size, attachments } = queueing;
         let full = self.model.outstanding(by) == self.outstanding_calls;
         let calling = self.pair.side(by);
-        let over = calling.core.end.refusal().is_some();
+        let over = calling.core.end().refusal().is_some();
         assert!(over || calling.core.has_room(), "what is queued has a bound");
         let attachments = calling.carried(attachments);
         let ordinals = calling.ordinals(attachments);
@@ -253,7 +255,7 @@ impl World {
         let n = self.model.next();
         let full = self.model.outstanding(by) == self.outstanding_calls;
         let asking = self.pair.side(by);
-        let over = asking.core.end.refusal().is_some();
+        let over = asking.core.end().refusal().is_some();
         let held = asking.core.holds();
         let attachments = asking.carried(attachments);
         match asking.ask_switch(n, then, attachments) {
@@ -310,7 +312,9 @@ impl World {
         self.go_on_without_responders();
         for which in Which::BOTH {
             let side = self.pair.side(which);
-            let waits = side.ended.is_none() && side.driver.inbound.is_paused();
+            // Once the end has begun nobody waits for answers.
+            let goes_on = side.ended.is_none() && side.core.end().begun().is_none();
+            let waits = goes_on && side.driver.drive.inbound.is_paused();
             let outstanding = side.core.outstanding() - side.driver.pings();
             assert!(!waits || outstanding == 0, "answers are read however many run");
         }

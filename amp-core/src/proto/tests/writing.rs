@@ -8,8 +8,8 @@ use super::driver::Progress;
 use super::pipe::Pipe;
 use super::side::{Mark, Seen, Side, TakenBack};
 use crate::argument::Attachment;
-use crate::proto::core::Transmit;
-use crate::proto::{CloseReason, Outgoing, Timer};
+use crate::proto::CloseReason;
+use crate::proto::core::{Refused, Transmit};
 
 impl Side {
     pub(super) fn write(&mut self, outgoing: &mut Pipe, now: Instant) -> Progress {
@@ -17,22 +17,14 @@ impl Side {
             Ok(()) => return Ok(()),
             Err(reason) => reason,
         };
-        if let Some(ending) = &self.driver.ending {
-            return Err(ending.reason.clone());
-        }
-        if !matches!(reason, CloseReason::Io(_)) || self.core.switch.is_agreed() {
-            return Err(reason);
-        }
-        self.driver.timers.set_after(Timer::Broken, now, self.core.limits.close_timeout);
-        self.driver.broken = Some(reason.clone());
-        self.with(|core| core.break_off(reason));
+        self.with_drive(|drive, core| drive.handle_not_sent(reason, now, core))?;
         self.driver.more = true;
         Ok(())
     }
 
     fn write_queued(&mut self, outgoing: &mut Pipe, now: Instant) -> Progress {
         self.driver.waits_to_write = false;
-        if self.is_silent() {
+        if self.driver.drive.is_silent() {
             drop(self.with(|core| std::mem::take(core.outgoing())));
             return Ok(());
         }
@@ -45,9 +37,11 @@ impl Side {
                 self.driver.writing = writing;
                 match transmit {
                     Transmit::Nothing | Transmit::Later => return Ok(()),
-                    Transmit::Taken { awaits_room, .. } => self.told_of_room |= awaits_room,
+                    Transmit::Taken { awaits_room, .. } => {
+                        self.driver.waited = false;
+                        self.watch_room(awaits_room, now);
+                    }
                 }
-                self.driver.waited = false;
             }
             if outgoing.refuses_bytes() {
                 return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
@@ -59,7 +53,7 @@ impl Side {
                 && let Some(at) = outgoing.refuses.take()
             {
                 let at = (at < attachments.len()).then_some(at);
-                self.take_back(at)?;
+                self.take_back(at, now)?;
                 continue;
             }
             let sent = outgoing.send(&slices[..count], attachments, now);
@@ -85,42 +79,34 @@ impl Side {
 
     /// Takes the boxes back whose attachments were refused: the one with the attachment at this place,
     /// or all of them.
-    fn take_back(&mut self, at: Option<usize>) -> Progress {
-        let mut queued = Outgoing::default();
-        let behind = self.core.taken();
-        self.told_of_room |= self.with(|core| {
-            core.take_queued(&mut queued);
-            core.take_awaits_room()
-        });
-        let end = self.core.taken();
-        let held = self.core.held_attachments();
-        let writing = &mut self.driver.writing;
-        let waited = writing.attachments() + queued.attachments() + held;
+    fn take_back(&mut self, at: Option<usize>, now: Instant) -> Progress {
         let stand_in = Arc::new(Mark { of: None, at: 0 }) as Attachment;
-        let removed = if let Some(at) = at.filter(|_| held == 0) {
-            writing.append(queued);
-            writing.remove(at, &stand_in).map(|removed| (vec![removed], Vec::new(), Vec::new()))
-        } else {
-            let removed = writing.remove_all().zip(queued.remove_all());
-            writing.append(queued);
-            let held = self.core.remove_held();
-            removed.map(|(first, behind)| (first, behind, held))
+        let refused = match at {
+            Some(index) => Refused::One { index, stand_in: &stand_in },
+            None => Refused::All,
         };
         let error = Arc::new(io::Error::other("refused"));
-        let (first, queued, held) = removed.ok_or_else(|| CloseReason::Io(Arc::clone(&error)))?;
-        let mut taken_back = Vec::new();
-        for (boxes, start) in [(&held, end), (&queued, behind), (&first, self.driver.written)] {
-            let was = self.with(|core| core.handle_removed(boxes, start, &error, "refused"));
-            for (removed, was) in boxes.iter().zip(was) {
-                let (key, value) = removed.first_pair().expect("a box begins with a pair");
-                taken_back.push(TakenBack { key: key.to_vec(), value: value.to_vec(), was });
-            }
-        }
-        let gone = first.iter().chain(&queued).map(|removed| removed.len).sum();
-        self.with(|core| core.handle_not_written(gone));
-        let left = self.driver.writing.attachments() + self.core.held_attachments();
-        self.next_ordinal -= waited - left;
-        self.seen.push_back(Seen::TakenBack(taken_back));
+        let (mut writing, mut next_ordinal) =
+            (std::mem::take(&mut self.driver.writing), self.next_ordinal as u64);
+        let taken_back = self.with(|core| {
+            core.take_back(&mut writing, &refused, &error, "refused", &mut next_ordinal)
+        });
+        self.driver.writing = writing;
+        self.next_ordinal = usize::try_from(next_ordinal).expect("it is small");
+        let taken_back = taken_back.ok_or(CloseReason::Io(error))?;
+        self.watch_room(taken_back.awaits_room, now);
+        let boxes = taken_back.boxes.into_iter().map(|(removed, was)| {
+            let (key, value) = removed.first_pair().expect("a box begins with a pair");
+            TakenBack { key: key.to_vec(), value: value.to_vec(), was }
+        });
+        self.seen.push_back(Seen::TakenBack(boxes.collect()));
         Ok(())
+    }
+
+    /// Somebody was told of room, if anyone waits for it: it is watched whether they look.
+    fn watch_room(&mut self, awaits_room: bool, now: Instant) {
+        if awaits_room {
+            self.driver.drive.watch_room(self.room_passed, || now);
+        }
     }
 }

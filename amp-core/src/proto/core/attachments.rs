@@ -1,0 +1,121 @@
+//! The attachments that were received: those that nothing has claimed, and those that calls hold which are
+//! being answered.
+
+use std::time::Instant;
+
+use super::side::{Answer, Core};
+use crate::argument::{Attachment, DecodeError};
+use crate::proto::box_number::BoxNumber;
+use crate::proto::unclaimed::Claimed;
+use crate::proto::{CallId, CloseReason, Host};
+
+impl<W, H: Host> Core<W, H> {
+    /// Keeps attachments that have just arrived, until something claims them. Whether these are the first.
+    ///
+    /// # Errors
+    ///
+    /// When too many wait. All are dropped then.
+    pub(crate) fn handle_attachments(
+        &mut self,
+        attachments: impl IntoIterator<Item = Attachment>,
+        now: Instant,
+    ) -> Result<bool, CloseReason> {
+        let first = self.unclaimed.receive(attachments, now);
+        let limit = self.limits.unclaimed_attachments;
+        if self.unclaimed.len() > limit {
+            let all = self.unclaimed.take_all();
+            self.drop_attachments(all);
+            return Err(CloseReason::Limit { what: "unclaimed attachments", limit });
+        }
+        Ok(first)
+    }
+
+    /// Gives the attachment with this ordinal to the box that names it.
+    pub(crate) fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
+        self.unclaimed.claim(ordinal)
+    }
+
+    /// A box was read, and has claimed what it claims. Unless it was read `whole`, it may name others,
+    /// which nothing can claim any more once that shows.
+    pub(crate) fn handle_read(&mut self, number: BoxNumber, claimed: Claimed, whole: bool) {
+        let dead = self.unclaimed.done(number, claimed, whole);
+        self.drop_attachments(dead);
+    }
+
+    /// Nothing reads this box, or no more of it is read.
+    pub(crate) fn leave_unread(&mut self, number: BoxNumber) {
+        self.handle_read(number, None, false);
+    }
+
+    /// Takes the answer of a call that nobody reads, once it is there. The call is then over.
+    pub(crate) fn take_unread_answer(&mut self, id: CallId) -> Option<Answer> {
+        let answer = self.take_answer(id)?;
+        if let Some(number) = self.unclaimed.take_answer(id) {
+            self.leave_unread(number);
+        }
+        Some(answer)
+    }
+
+    /// Who has taken an answer that may name attachments claims no more of them.
+    pub(crate) fn end_decoding(&mut self) {
+        self.decoding -= 1;
+    }
+
+    /// Drops what has waited for too long, and says when the next will have.
+    pub(crate) fn drop_expired(&mut self, now: Instant) -> Option<Instant> {
+        let (dead, next) = self.unclaimed.expire(now, self.limits.unclaimed_timeout);
+        self.drop_attachments(dead);
+        next
+    }
+
+    /// Since when those wait that nothing has claimed, and came before this time: the longest first.
+    pub(crate) fn unclaimed_since(&self, before: Instant) -> Vec<Instant> {
+        self.unclaimed.since().filter(|since| *since < before).collect()
+    }
+
+    /// Takes those that have waited since `until` or longer, which others have to give way to.
+    pub(crate) fn take_unclaimed_until(&mut self, until: Instant) -> Vec<Attachment> {
+        self.unclaimed.take_until(until)
+    }
+
+    /// Takes all that nothing has claimed, in the order in which they came.
+    pub(crate) fn take_unclaimed(&mut self) -> Vec<Attachment> {
+        std::mem::take(&mut self.unclaimed).into_attachments()
+    }
+
+    /// Counts what the call of this box has claimed, until that is answered.
+    ///
+    /// # Errors
+    ///
+    /// When calls hold too many: what of, and how many there may be.
+    pub(crate) fn hold(
+        &mut self,
+        number: BoxNumber,
+        count: usize,
+    ) -> Result<(), (&'static str, usize)> {
+        let limits = &self.limits;
+        self.claims.add(number, count, limits.unclaimed_attachments, limits.attachments_in_all)
+    }
+
+    /// What runs after the answer to the call of this box may hold what that has claimed, too.
+    pub(crate) fn hold_longer(&mut self, number: BoxNumber) {
+        self.claims.hold(number);
+    }
+
+    /// The call of this box is answered, or what runs after that is done.
+    pub(crate) fn let_go(&mut self, number: BoxNumber) {
+        self.claims.remove(number);
+    }
+
+    /// How many attachments calls hold that are being answered.
+    pub(crate) fn held_by_calls(&self) -> usize {
+        self.claims.count()
+    }
+
+    /// They are dropped with nothing locked.
+    pub(super) fn drop_attachments(&mut self, dead: Vec<Attachment>) {
+        if !dead.is_empty() {
+            self.released().unclaimed.extend(dead);
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! What is due when, and what becomes of it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Drive;
+use crate::proto::inbound::{Looked, Reading, Received};
+use crate::proto::timers::Timer;
+use crate::proto::wants::Wants;
+use crate::proto::{CallId, CloseReason, Core, Host, Limits};
+
+/// How often a peer is looked for that is not read from. It needs three looks to be sure that a peer has
+/// gone which had sent too much to be read ahead, and that takes less than a second.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long after a look further ahead it is looked again for a sign of life. The driver reads before.
+const SOON: Duration = Duration::from_millis(1);
+
+/// If a caller that was told of room does not look within this time, all callers are told. To tell all
+/// of them too early costs each of them a look.
+const LOOKS_WITHIN: Duration = Duration::from_millis(50);
+
+/// How long large buffers are there to be used again, so that a connection on which nothing happens
+/// keeps none.
+const BUFFERS_KEPT: Duration = Duration::from_secs(1);
+
+/// How far the stream has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    /// Whether bytes were received that are no whole box.
+    pub(crate) buffered: bool,
+    /// How many bytes were written since the beginning.
+    pub(crate) written: u64,
+    /// Whether the transport knows that the peer has closed it.
+    pub(crate) closed: bool,
+    /// How many callers that had waited for room have found some.
+    pub(crate) room_passed: u64,
+}
+
+/// What is left for the driver to do when something was due.
+#[derive(Debug)]
+pub(crate) enum ToDo {
+    Nothing,
+    /// Another turn is worth it.
+    Turn,
+    /// A ping goes out, of which this half is to be [told](Drive::ping_sent).
+    Ping,
+    /// These calls are dropped, since nobody waits for their answers any more.
+    Drop(VecDeque<Received>),
+    /// Large buffers are given up.
+    ReleaseBuffers,
+    /// The connection is over.
+    Over(CloseReason),
+}
+
+impl<W> Drive<W> {
+    /// When something is due next.
+    #[inline]
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Takes the timer that has been due for longest.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
+        self.timers.take_due(now)
+    }
+
+    /// Sets the timers of what has begun since the last look, and stops those of what is over. `shares`
+    /// is whether the connection shares what may be held with others.
+    #[inline]
+    pub(crate) fn set_timers(
+        &mut self,
+        public: Wants,
+        limits: &Limits,
+        shares: bool,
+        progress: Progress,
+        now: impl Fn() -> Instant,
+    ) {
+        if self.is_ending() {
+            return;
+        }
+        let Self { inbound, timers, liveness, .. } = self;
+        inbound.watch_box(progress.buffered, limits.box_timeout, timers, &now);
+        let paused = inbound.is_paused() || public.any(Wants::DECIDING);
+        // Calls that wait until other connections hold less are looked at again by a turn: nobody says
+        // when that is so.
+        let waits = shares && !inbound.is_idle();
+        if !paused && !waits {
+            if timers.is_set(Timer::Look) {
+                timers.stop(Timer::Look);
+                inbound.end_look();
+            }
+        } else if !timers.is_set(Timer::Look) {
+            timers.set_after(Timer::Look, now(), LOOK_EVERY);
+        }
+        if let Some(liveness) = liveness {
+            liveness.leaving(public.any(Wants::AGREED).then_some(progress.written), now);
+        }
+    }
+
+    /// One of those who wait for room is told that there is some. Whoever was told tells the next when it
+    /// looks. But nobody has to look: a future may be kept and not polled, as a service is that has said
+    /// it was not ready. So it is watched whether they go on.
+    pub(crate) fn watch_room(&mut self, passed: u64, now: impl FnOnce() -> Instant) {
+        if !self.timers.is_set(Timer::Room) {
+            self.room_passed = passed;
+            self.timers.set_after(Timer::Room, now(), LOOKS_WITHIN);
+        }
+    }
+
+    /// Large buffers are given up after a while.
+    pub(crate) fn release_buffers_later(&mut self, now: impl FnOnce() -> Instant) {
+        if !self.timers.is_set(Timer::Buffers) {
+            self.timers.set_after(Timer::Buffers, now(), BUFFERS_KEPT);
+        }
+    }
+
+    /// A ping was sent, of whose call `end` is the place of the end among all bytes that this side
+    /// sends; or none that wants an answer.
+    pub(crate) fn ping_sent(&mut self, ping: Option<(CallId, u64)>, written: u64, now: Instant) {
+        if let Some(liveness) = &mut self.liveness {
+            liveness.sent(ping, written, now, &mut self.timers);
+        }
+    }
+
+    /// Deals with a timer that was [due](Self::take_due).
+    pub(crate) fn handle_timeout<H: Host>(
+        &mut self,
+        timer: Timer,
+        progress: Progress,
+        now: Instant,
+        core: &mut Core<W, H>,
+    ) -> ToDo
+    where
+        W: Clone,
+    {
+        match timer {
+            Timer::Idle | Timer::FirstBox | Timer::Ping => {
+                self.handle_silence(timer, progress.written, now, core)
+            }
+            Timer::Box => {
+                let (timers, after) = (&mut self.timers, core.limits().box_timeout);
+                let due = self.inbound.handle_box_timeout(progress.buffered, after, timers, now);
+                due.map_or_else(|reason| close(core, reason), |()| ToDo::Nothing)
+            }
+            Timer::Look => self.look_for_peer(progress.closed, now, core),
+            Timer::Room => {
+                if progress.room_passed == self.room_passed {
+                    // One of them keeps the others waiting.
+                    core.tell_all_of_room();
+                    return ToDo::Nothing;
+                }
+                self.room_passed = progress.room_passed;
+                self.timers.set_after(Timer::Room, now, LOOKS_WITHIN);
+                ToDo::Nothing
+            }
+            Timer::Unclaimed => {
+                if let Some(next) = core.drop_expired(now) {
+                    self.timers.set(Timer::Unclaimed, next);
+                }
+                ToDo::Nothing
+            }
+            Timer::Drain => close(core, CloseReason::Local),
+            Timer::Broken => core.end().broken().map_or(ToDo::Nothing, over),
+            Timer::Close => {
+                self.farewell.as_ref().map_or(ToDo::Nothing, |farewell| over(farewell.reason()))
+            }
+            Timer::Buffers => ToDo::ReleaseBuffers,
+            // A router's.
+            Timer::Stall => ToDo::Nothing,
+        }
+    }
+
+    /// Something should have come by now.
+    fn handle_silence<H: Host>(
+        &mut self,
+        timer: Timer,
+        written: u64,
+        now: Instant,
+        core: &mut Core<W, H>,
+    ) -> ToDo
+    where
+        W: Clone,
+    {
+        if self.is_broken() {
+            // The end has a reason already.
+            return ToDo::Nothing;
+        }
+        let Self { inbound, liveness: Some(liveness), timers, .. } = self else {
+            return ToDo::Nothing;
+        };
+        // What is about to be read may be from just now. What waits behind calls is read right after
+        // them.
+        if inbound.reading() == Reading::Behind
+            && (core.switch().ends_boxes() || inbound.is_idle())
+            && !liveness.leaves()
+        {
+            liveness.received(now);
+        }
+        match liveness.handle_timeout(timer, now, inbound.decoded(), written, timers) {
+            Ok(false) => ToDo::Nothing,
+            Ok(true) => ToDo::Ping,
+            // What it finds counts from then on, and when it finds nothing the time is over.
+            Err(_) if inbound.look_further(core.limits(), core.together()) => {
+                timers.set_after(timer, now, SOON);
+                ToDo::Turn
+            }
+            Err(reason) => close(core, reason),
+        }
+    }
+
+    /// Reads ahead once nothing was read for a while, and all that there is once the peer has gone
+    /// and nothing goes on: the end is behind that. Calls that want an answer are dropped then. Where
+    /// the peer has asked for a protocol switch what follows may be no boxes, and nothing is read ahead;
+    /// nobody waits for what is decided once the peer has gone.
+    fn look_for_peer<H: Host>(&mut self, closed: bool, now: Instant, core: &mut Core<W, H>) -> ToDo
+    where
+        W: Clone,
+    {
+        self.timers.set_after(Timer::Look, now, LOOK_EVERY);
+        let deciding = core.switch().is_deciding();
+        if !self.inbound.is_paused() && !deciding {
+            self.inbound.end_look();
+            return ToDo::Nothing;
+        }
+        match self.inbound.look_for_peer(closed, deciding, core.limits(), core.together()) {
+            Looked::Same => ToDo::Nothing,
+            Looked::Further => ToDo::Turn,
+            Looked::Rest(unanswerable) => ToDo::Drop(unanswerable),
+            Looked::Gone => close(core, CloseReason::Peer),
+        }
+    }
+}
+
+fn close<W: Clone, H: Host>(core: &mut Core<W, H>, reason: CloseReason) -> ToDo {
+    core.close(reason);
+    ToDo::Turn
+}
+
+fn over(reason: &CloseReason) -> ToDo {
+    ToDo::Over(reason.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::argument::Attachment;
+    use crate::proto::drive::Watched;
+    use crate::proto::released::RoomFor;
+    use crate::proto::{Body, Pings};
+    use std::sync::Arc;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn both(watched: Watched) -> (Drive<()>, Core<()>, Instant) {
+        let (limits, now) = (Limits::default(), Instant::now());
+        (Drive::new(&limits, watched, now), Core::hosted(limits, limits.boxes, None), now)
+    }
+
+    fn due(drive: &mut Drive<()>, core: &mut Core<()>, progress: Progress, now: Instant) -> ToDo {
+        let timer = drive.take_due(now).expect("something is due");
+        drive.handle_timeout(timer, progress, now, core)
+    }
+
+    #[test]
+    fn a_silent_peer_is_the_end_unless_that_has_begun() {
+        let watched = || Watched { idle: Some(SECOND), ..Watched::default() };
+        let (mut drive, mut core, start) = both(watched());
+        drive.inbound.set_reading(Reading::Done);
+        let now = start + SECOND;
+        assert!(matches!(due(&mut drive, &mut core, Progress::default(), now), ToDo::Turn));
+        assert!(matches!(core.end().begun(), Some(CloseReason::Idle { .. })));
+        // A stream that cannot be written to has its reason.
+        let (mut drive, mut core, start) = both(watched());
+        let broken = std::io::Error::other("it broke").into();
+        drive.handle_not_sent(broken, start, &mut core).unwrap();
+        let now = start + SECOND;
+        assert!(matches!(due(&mut drive, &mut core, Progress::default(), now), ToDo::Nothing));
+        assert!(core.end().begun().is_none());
+    }
+
+    #[test]
+    fn a_ping_is_sent_and_its_answer_is_waited_for() {
+        let pings = Some(Pings::new(SECOND, SECOND));
+        let (mut drive, mut core, start) = both(Watched { pings, ..Watched::default() });
+        drive.inbound.set_reading(Reading::Done);
+        let now = start + SECOND;
+        assert!(matches!(due(&mut drive, &mut core, Progress::default(), now), ToDo::Ping));
+        let id = core.call(b"Ping", &mut Body::default(), ()).unwrap();
+        drive.ping_sent(Some((id, core.end_of_queue())), 0, now);
+        assert!(drive.poll_ping(now, &mut core).is_none());
+        let answer = crate::AmpBox::from_pairs([("_answer", "1")]).unwrap();
+        core.handle_box(answer).unwrap();
+        assert!(drive.poll_ping(now, &mut core).is_some() && drive.ping().is_none());
+        assert_eq!(drive.next_due(), Some(now + SECOND), "the next one");
+    }
+
+    #[test]
+    fn all_are_told_of_room_when_one_of_them_does_not_look() {
+        let (mut drive, mut core, now) = both(Watched::default());
+        drive.watch_room(3, || now);
+        drive.watch_room(4, || panic!("it is watched"));
+        let mut later = |times: u32, passed: u64| {
+            let progress = Progress { room_passed: passed, ..Progress::default() };
+            due(&mut drive, &mut core, progress, now + times * LOOKS_WITHIN);
+            core.take_released().is_some_and(|released| released.room == RoomFor::All)
+        };
+        assert!(!later(1, 5), "two have gone on");
+        assert!(later(2, 5));
+        assert_eq!(drive.next_due(), None);
+    }
+
+    #[test]
+    fn attachments_that_nothing_claims_are_dropped_in_time_and_too_many_at_once() {
+        let (mut drive, mut core, now) = both(Watched::default());
+        let attachments = |count| (0..count).map(|n| Arc::new(n) as Attachment);
+        assert!(drive.handle_attachments(attachments(1_usize), now, &mut core).unwrap());
+        assert!(!drive.handle_attachments(attachments(1), now + SECOND, &mut core).unwrap());
+        let after = core.limits().unclaimed_timeout;
+        assert_eq!(drive.next_due(), Some(now + after));
+        due(&mut drive, &mut core, Progress::default(), now + after);
+        assert_eq!(core.take_released().expect("it is dropped").unclaimed.len(), 1);
+        assert_eq!(drive.next_due(), Some(now + SECOND + after), "the next");
+        let limit = core.limits().unclaimed_attachments;
+        let over = drive.handle_attachments(attachments(limit), now, &mut core);
+        assert!(matches!(over, Err(CloseReason::Limit { limit: seen, .. }) if seen == limit));
+        assert_eq!(core.take_released().expect("all are dropped").unclaimed.len(), limit + 1);
+    }
+
+    #[test]
+    fn what_breaks_and_what_ends_is_over_in_time() {
+        let (mut drive, mut core, start) = both(Watched::default());
+        let within = core.limits().close_timeout;
+        let broken = std::io::Error::other("it broke").into();
+        drive.handle_not_sent(broken, start, &mut core).unwrap();
+        let over = due(&mut drive, &mut core, Progress::default(), start + within);
+        assert!(matches!(over, ToDo::Over(CloseReason::Io(_))));
+        let (mut drive, mut core, start) = both(Watched::default());
+        core.close(CloseReason::Local);
+        let situation = drive.situation(0, 0);
+        drive.look_for_end(&situation, start, &mut core);
+        let over = due(&mut drive, &mut core, Progress::default(), start + within);
+        assert!(matches!(over, ToDo::Over(CloseReason::Local)));
+        let (mut drive, mut core, start) = both(Watched::default());
+        core.begin(1, false);
+        core.drain(SECOND);
+        drive.look_for_end(&situation, start, &mut core);
+        let due = due(&mut drive, &mut core, Progress::default(), start + SECOND);
+        assert!(matches!(due, ToDo::Turn) && core.end().begun().is_some());
+    }
+
+    #[test]
+    fn the_timers_of_what_is_over_are_stopped() {
+        let (mut drive, _core, start) = both(Watched::default());
+        let (limits, nothing) = (Limits::default(), Wants::NOTHING);
+        let set = |drive: &mut Drive<()>, public, shares| {
+            drive.set_timers(public, &limits, shares, Progress::default(), || start);
+            drive.timers.is_set(Timer::Look)
+        };
+        assert!(!set(&mut drive, nothing, true));
+        assert!(set(&mut drive, Wants::DECIDING, false));
+        assert!(!set(&mut drive, nothing, false));
+        drive.inbound.set_reading(Reading::Paused);
+        assert!(set(&mut drive, nothing, false));
+        drive.inbound.set_reading(Reading::Done);
+        assert!(!set(&mut drive, nothing, false));
+    }
+}
