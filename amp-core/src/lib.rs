@@ -161,6 +161,8 @@ mod setters;
 mod shorten;
 mod stack;
 #[cfg(feature = "tokio")]
+pub mod streams;
+#[cfg(feature = "tokio")]
 pub mod tcp;
 #[cfg(feature = "testing")]
 pub mod testing;

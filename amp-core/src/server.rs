@@ -176,6 +176,7 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 /// | | one connection | all connections of a server together |
 /// |---|---|---|
 /// | connections, also those that have switched to another protocol, and so descriptors | | by how many descriptors the process may have, 288 of 1024: [`max_connections`](Serve::max_connections) |
+/// | items of streams that nobody has taken | 1024 and 256 KiB for each of 256: [`streams`](field@crate::Limits::streams), [`stream_items`](field@crate::Limits::stream_items), [`stream_bytes`](field@crate::Limits::stream_bytes) | that for each connection |
 /// | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024 and 65 536 at most, of which responders hold three quarters at most: [`attachments_in_all`](field@crate::Limits::attachments_in_all) |
 /// | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and 16 small ones for each connection: [`max_running_responders`](Serve::max_running_responders) |
 /// | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |

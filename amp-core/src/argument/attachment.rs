@@ -62,6 +62,29 @@ pub trait Attachments {
     ///
     /// When there is none, or it was taken before.
     fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError>;
+
+    /// Returns what `Peer::of` makes a peer of, where there is a connection.
+    fn connection(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
+
+    /// Leaves `carried` with the box that is being encoded. Where no connection is to queue that, it
+    /// is dropped at once.
+    fn carry(&mut self, carried: Box<dyn Carried>) {
+        drop(carried);
+    }
+}
+
+/// Learns what becomes of a box that an argument is encoded into, and that carries this: see
+/// [`Proto::carry`](super::Proto::carry).
+///
+/// Dropped before it was told that its box is queued, it learns so that the box was not and will not
+/// be. What is carried by a call is dropped when that is over: it was answered, or was given up.
+/// What is carried by an answer, or by a call that wants none, is dropped once that is queued.
+pub trait Carried: Send {
+    /// The box is queued: it is sent, unless the connection ends. `is_call` says whether it is a call
+    /// that waits for its answer.
+    fn queued(&mut self, is_call: bool);
 }
 
 /// For values that are encoded and decoded without a connection.

@@ -86,9 +86,9 @@ mod wrapper;
 mod zlib;
 
 pub(crate) use amp_list::{count_boxes, read_boxes, read_keys};
-pub use attachment::Attachments;
 pub(crate) use attachment::NoAttachments;
 pub(crate) use attachment::{Attachment, AttachmentKind};
+pub use attachment::{Attachments, Carried};
 #[cfg(feature = "zlib")]
 pub use continued_zlib::ContinuedZlib;
 pub use date_time::{DateTime, DateTimeError};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::attachment::NoAttachments;
 use super::budget::{self, Budget};
-use super::{Attachment, AttachmentKind, Attachments, UnknownKeys};
+use super::{Attachment, AttachmentKind, Attachments, Carried, UnknownKeys};
 use super::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 use crate::boxes::AmpBox;
 use crate::report::Escaped;
@@ -140,6 +140,12 @@ impl<'a> Proto<'a> {
         }
     }
 
+    /// Begins to read a value of so many bytes that is read on its own.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn begin_value(&mut self, len: usize) {
+        self.budget.begin(len, 0);
+    }
+
     /// Runs `act` for a box or an element that is inside of a value.
     pub(crate) fn nested<T, E: From<TooDeep>>(
         &mut self,
@@ -262,6 +268,21 @@ impl<'a> Proto<'a> {
             Some(kind) => self.claim(kind, ordinal),
             None => Err(DecodeError::not_carried("an attachment")),
         }
+    }
+
+    /// Returns what `Peer::of` makes a peer of, where there is a connection.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn connection(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.attachments.connection()
+    }
+
+    /// Leaves `carried` with the box that is being encoded, to be told when that is queued, and
+    /// dropped when it is not or when the call is over. So an argument that goes on with its
+    /// connection, as a stream does, learns whether it has arrived there.
+    ///
+    /// It is told and dropped with nothing locked.
+    pub fn carry(&mut self, carried: Box<dyn Carried>) {
+        self.attachments.carry(carried);
     }
 
     /// Takes the received attachment with this ordinal.

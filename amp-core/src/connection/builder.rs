@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::byte_stream::ByteStream;
+use super::byte_transport::ByteTransport;
 use super::driver::{Driver, Pinger, Watching};
 use super::halves::Halves;
 use super::peer::Peer;
@@ -63,7 +63,7 @@ impl Connection {
     /// A Unix socket given to this function carries no file descriptors, and drops those that the
     /// peer sends: for them, use `amp_unix::connection`.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
-        Self::with_transport(ByteStream::new(stream))
+        Self::with_transport(ByteTransport::new(stream))
     }
 
     /// Creates a connection over two streams, each for one direction: the pipes of a child process. The

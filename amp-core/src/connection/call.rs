@@ -10,6 +10,7 @@ use tokio::time::Sleep;
 
 use super::peer::Peer;
 use super::shared::{Discard, Shared, State, Then};
+use super::staging::AllCarried;
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxReader, BoxWriter, MAX_VALUE};
 use crate::command::{Arguments, Command, NoError, read_arguments};
@@ -80,6 +81,17 @@ impl<C: Command> Call<C> {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.exchange.timeout = Some(timeout);
         self
+    }
+
+    /// Lets the call take any time, whatever the connection's own timeout is.
+    pub(crate) fn without_timeout(mut self) -> Self {
+        self.exchange.patient = true;
+        self
+    }
+
+    /// Returns whether the call is queued.
+    pub(crate) fn is_queued(&self) -> bool {
+        !matches!(self.exchange.stage, Stage::New | Stage::WaitingForRoom(_))
     }
 }
 
@@ -184,6 +196,10 @@ pub(super) struct Exchange {
     /// Of the answer's box, from when that is taken until it is read.
     number: Option<BoxNumber>,
     timeout: Option<Duration>,
+    /// Whether it takes any time, whatever the connection's own timeout is.
+    patient: bool,
+    /// What its arguments have left with it, until it is over.
+    carried: Option<Box<AllCarried>>,
     /// Runs from the first poll on, where there is a timeout.
     deadline: Option<Pin<Box<Sleep>>>,
     /// Whether the command is the program's own, not a name.
@@ -212,6 +228,8 @@ impl Exchange {
             discard,
             number: None,
             timeout: None,
+            patient: false,
+            carried: None,
             deadline: None,
             typed,
             watch: None,
@@ -254,7 +272,7 @@ impl Exchange {
         command: &[u8],
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
-        let Self { peer, then, stage, number, watch, .. } = self;
+        let Self { peer, then, stage, number, watch, carried, .. } = self;
         let shared = peer.shared();
         let mut waited = false;
         loop {
@@ -275,6 +293,7 @@ impl Exchange {
                 Stage::Sent(id) => {
                     let ended = ready!(poll_answer(shared, *id, cx));
                     *stage = Stage::Over;
+                    *carried = None;
                     let (answer, of_box) = ended?;
                     if of_box.is_some() {
                         *stage = Stage::Answered;
@@ -298,6 +317,9 @@ impl Exchange {
             let (queued, loan) = shared.with_line(|state| state.core.call(command, body, waker));
             (queued.map_err(CallError::from), loan)
         };
+        if queued.is_ok() {
+            *carried = encoded.take_carried();
+        }
         drop(encoded);
         if let Some(loan) = loan {
             loan.write();
@@ -316,7 +338,8 @@ impl Exchange {
             return Poll::Pending;
         }
         let shared = self.peer.shared();
-        let Some(after) = self.timeout.or(shared.settings.call_timeout) else {
+        let usual = shared.settings.call_timeout.filter(|_| !self.patient);
+        let Some(after) = self.timeout.or(usual) else {
             return Poll::Pending;
         };
         let deadline = self.deadline.get_or_insert_with(|| shared.sleep(after));

@@ -3,7 +3,7 @@
 mod all_held;
 mod builder;
 mod by_name;
-mod byte_stream;
+mod byte_transport;
 mod call;
 mod counted;
 mod driver;
@@ -28,7 +28,7 @@ mod transport;
 pub use builder::Connection;
 #[doc(hidden)]
 pub use builder::from_process;
-pub(crate) use byte_stream::ByteStream;
+pub(crate) use byte_transport::ByteTransport;
 pub use call::{Call, NamedCall};
 pub(crate) use counted::following;
 pub(crate) use driver::Driver;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::polling::is_within_responder;
 use super::shared::Shared;
-use crate::argument::PeerAddress;
+use crate::argument::{PeerAddress, Proto};
 use crate::error::CloseReason;
 use crate::proto::Counters;
 
@@ -25,7 +25,19 @@ pub(crate) struct Handle {
 
 impl Peer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { handle: Arc::new(Handle { shared }) }
+        let handle = Arc::new(Handle { shared });
+        let known: Weak<dyn Any + Send + Sync> = Arc::<Handle>::downgrade(&handle);
+        // The first one counts: when that is gone, the connection is about to end.
+        let _ = handle.shared.handle.set(known);
+        Self { handle }
+    }
+
+    /// Returns the peer that a value is encoded for or came from, for an argument that goes on with the
+    /// connection; `None` where there is none, or where it is about to end because nobody holds it.
+    ///
+    /// The peer keeps the connection open, as any other does.
+    pub fn of(proto: &Proto<'_>) -> Option<Self> {
+        proto.connection()?.downcast().ok().map(|handle| Self { handle })
     }
 
     /// The peer of a call that was received: `recent` stays with the driver from call to call.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -30,14 +30,20 @@ pub(crate) struct Shared {
     /// until that box is queued, so that ordinals have the order of the wire. It is locked before
     /// `state`, never while that is locked.
     pub(super) next_ordinal: Mutex<u64>,
-    pub(super) attachment_kind: Option<AttachmentKind>,
+    pub(crate) attachment_kind: Option<AttachmentKind>,
     pub(super) id: u64,
-    pub(super) address: PeerAddress,
-    pub(super) extensions: Extensions,
+    pub(crate) address: PeerAddress,
+    pub(crate) extensions: Extensions,
     pub(crate) measures: Measures,
     pub(crate) settings: Settings,
     /// Where the connection was started. It has the timers of calls, which may be polled anywhere.
     pub(crate) runtime: Handle,
+    /// The handle of the connection, by which arguments make a [`Peer`](super::Peer). Its type is not
+    /// named here, since it has this.
+    pub(super) handle: OnceLock<Weak<dyn Any + Send + Sync>>,
+    /// What answers calls of the connection's own, beside its responders, once there is something. Its
+    /// type is not named here, since it knows connections.
+    pub(crate) own: OnceLock<Arc<dyn Any + Send + Sync>>,
     /// Notified when the queue has room again, and when it will have none any more.
     ///
     /// One of those who wait is told when there is room, and tells the next once it has found some. If
@@ -127,6 +133,8 @@ impl Shared {
             measures: Measures::new(),
             settings,
             runtime,
+            handle: OnceLock::new(),
+            own: OnceLock::new(),
             room: Arc::default(),
             room_passed: AtomicU64::new(0),
             refusing: Notify::new(),

@@ -1,10 +1,13 @@
 //! Boxes on their way out of a call or an answer, and into one: their arguments and attachments.
 
+use std::any::Any;
 use std::sync::atomic::{Ordering, fence};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::shared::Shared;
-use crate::argument::{Attachment, AttachmentKind, Attachments, DecodeError, EncodeError, Proto};
+use crate::argument::{
+    Attachment, AttachmentKind, Attachments, Carried, DecodeError, EncodeError, Proto,
+};
 use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
 use crate::proto::{Body, BoxNumber, Claimed, Scratch, Wants};
@@ -16,6 +19,20 @@ use crate::proto::{Body, BoxNumber, Claimed, Scratch, Wants};
 pub(crate) struct Encoded<'a> {
     pub(crate) body: Scratch,
     ordinals: Option<Ordinals<'a>>,
+    carried: Option<Box<AllCarried>>,
+}
+
+/// What the arguments of one box have left with it.
+pub(crate) struct AllCarried(Vec<Box<dyn Carried>>);
+
+impl Encoded<'_> {
+    /// Takes what the box of a call carries, once that is queued: it is dropped when the call is over.
+    #[inline]
+    pub(crate) fn take_carried(&mut self) -> Option<Box<AllCarried>> {
+        let mut carried = self.carried.take()?;
+        carried.0.iter_mut().for_each(|carried| carried.queued(true));
+        Some(carried)
+    }
 }
 
 impl Drop for Encoded<'_> {
@@ -25,6 +42,23 @@ impl Drop for Encoded<'_> {
             && self.body.attachments.is_empty()
         {
             ordinals.give_out();
+        }
+        if self.carried.is_some() {
+            self.tell();
+        }
+    }
+}
+
+impl Encoded<'_> {
+    /// Tells what is carried what has become of the box. It has a pair at least, unless that is in the
+    /// queue.
+    #[cold]
+    fn tell(&mut self) {
+        self.ordinals = None;
+        if let Some(mut carried) = self.carried.take()
+            && self.body.count == 0
+        {
+            carried.0.iter_mut().for_each(|carried| carried.queued(false));
         }
     }
 }
@@ -37,13 +71,14 @@ impl Shared {
         &self,
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Result<Encoded<'_>, EncodeError> {
-        let mut encoded = Encoded { body: Scratch::new(), ordinals: None };
+        let mut encoded = Encoded { body: Scratch::new(), ordinals: None, carried: None };
         let Body { pairs, segments, attachments, count } = &mut *encoded.body;
         let mut staging = Staging::new(self, attachments);
         let mut proto = Proto::new(&mut staging, &self.address, &self.extensions);
         let mut writer = BoxWriter::sharing(pairs, segments, count);
         write(&mut writer, &mut proto)?;
         writer.finish()?;
+        encoded.carried = staging.carried.take();
         if let Some(mut ordinals) = staging.ordinals.take() {
             ordinals.count = encoded.body.attachments.len() as u64;
             encoded.ordinals = Some(ordinals);
@@ -96,6 +131,21 @@ impl Shared {
         (arguments, claims, spent)
     }
 
+    /// Reads a value of so many bytes on its own, which claims no attachments.
+    pub(crate) fn read_value<T>(
+        &self,
+        len: usize,
+        read: impl FnOnce(&mut Proto<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        let mut none = Vec::new();
+        let mut staging = Staging::new(self, &mut none);
+        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
+            .with_unknown_keys(self.settings.unknown_keys)
+            .with_decoded_bytes(self.settings.limits.decoded_bytes);
+        proto.begin_value(len);
+        read(&mut proto)
+    }
+
     /// As [`decode`](Self::decode), for a call: what it claims counts until it is answered. Over the
     /// limit it is dropped, and that is the error. Says how many bytes of memory were spent.
     pub(crate) fn decode_call<A>(
@@ -134,11 +184,20 @@ struct Staging<'a, 'b> {
     claims: usize,
     /// Whether the box came while attachments waited, which it may claim.
     received: bool,
+    carried: Option<Box<AllCarried>>,
 }
 
 impl<'a, 'b> Staging<'a, 'b> {
     fn new(shared: &'a Shared, attachments: &'b mut Vec<Attachment>) -> Self {
-        Self { shared, ordinals: None, attachments, claimed: None, claims: 0, received: false }
+        Self {
+            shared,
+            ordinals: None,
+            attachments,
+            claimed: None,
+            claims: 0,
+            received: false,
+            carried: None,
+        }
     }
 }
 
@@ -200,6 +259,14 @@ impl Attachments for Staging<'_, '_> {
         let (lowest, highest) = self.claimed.unwrap_or((ordinal, ordinal));
         self.claimed = Some((lowest.min(ordinal), highest.max(ordinal)));
         Ok(attachment)
+    }
+
+    fn connection(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.shared.handle.get()?.upgrade()
+    }
+
+    fn carry(&mut self, carried: Box<dyn Carried>) {
+        self.carried.get_or_insert_with(|| Box::new(AllCarried(Vec::new()))).0.push(carried);
     }
 }
 

@@ -183,6 +183,33 @@ impl<W> Inbound<W> {
         self.hoarding
     }
 
+    /// How many calls were received and are not begun.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn waiting(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Takes those calls that came `behind` so many others and are the connection's own: they are
+    /// dealt with as answers are, whatever waits before them.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn take_own(
+        &mut self,
+        behind: usize,
+        is_own: impl Fn(&[u8]) -> bool,
+    ) -> Vec<Received> {
+        let mut own = Vec::new();
+        let mut at = behind;
+        while let Some(received) = self.calls.get(at) {
+            if is_own(received.call.command()) {
+                own.extend(self.calls.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        self.calls_size -= own.iter().map(Received::size).sum::<usize>();
+        own
+    }
+
     /// How many boxes were decoded.
     pub(crate) fn decoded(&self) -> u64 {
         self.decoded

@@ -24,6 +24,9 @@ use crate::setters::setters;
 /// | [`unclaimed_attachments`](field@Limits::unclaimed_attachments) | 128, or 256 by `RLIMIT_NOFILE` | the connection ends; a call whose responder would hold more is refused |
 /// | [`attachments_in_all`](field@Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE`, 65 536 at most | those of whoever has most are dropped; a call whose responder would hold more is refused |
 /// | [`unclaimed_timeout`](field@Limits::unclaimed_timeout) | 60 s | the attachment is dropped |
+/// | [`streams`](field@Limits::streams) | 256 | the argument fails, and with it its call or answer |
+/// | [`stream_items`](field@Limits::stream_items) | 1024 | the sink waits; a peer that goes over it ends the stream |
+/// | [`stream_bytes`](field@Limits::stream_bytes) | 256 KiB | as at `stream_items`; an item that is larger fails |
 /// | [`box_timeout`](field@Limits::box_timeout) | 60 s | the connection ends |
 /// | [`close_timeout`](field@Limits::close_timeout) | 5 s | the stream is dropped |
 ///
@@ -137,6 +140,17 @@ pub struct Limits {
     /// end of its own connection, because it is the other end, costs two files; so the default leaves
     /// a process half of what it may have.
     pub attachments_in_all: usize,
+    /// Streams that are open, or wait to be: those that either side sends and receives, together. 256 by
+    /// default. An argument that is one more cannot be encoded, or not decoded.
+    pub streams: usize,
+    /// Items of one stream that the peer may send before this side has taken the first of them. 1024 by
+    /// default, and one at least. The peer is told, and its sink waits.
+    pub stream_items: usize,
+    /// Bytes of items, as they are on the wire, of one stream that the peer may send before this side
+    /// has taken the first of them. 256 KiB by default. The peer is told, and its sink waits; an item
+    /// that is larger than that fails there. So the streams of a connection hold no more than that many
+    /// bytes each.
+    pub stream_bytes: usize,
     /// The time that an attachment may wait for a box that names it, and that for whoever reads it, before
     /// it is dropped. 60 seconds by default. Who reads the box later finds it gone, and the call fails.
     pub unclaimed_timeout: Duration,
@@ -165,6 +179,9 @@ setters!(Limits {
     send_queue_max: usize,
     unclaimed_attachments: usize,
     attachments_in_all: usize,
+    streams: usize,
+    stream_items: usize,
+    stream_bytes: usize,
     unclaimed_timeout: Duration,
     box_timeout: Duration,
     close_timeout: Duration,
@@ -185,6 +202,9 @@ impl Default for Limits {
             send_queue_max: 64 << 20,
             unclaimed_attachments: (default_in_all() / 2).clamp(128, 256).min(default_in_all()),
             attachments_in_all: default_in_all(),
+            streams: 256,
+            stream_items: 1024,
+            stream_bytes: 256 << 10,
             unclaimed_timeout: Duration::from_secs(60),
             box_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
@@ -193,9 +213,9 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Limits for a peer that may be anybody: a connection holds 27 MiB at worst, where it may hold 450
+    /// Limits for a peer that may be anybody: a connection holds 28 MiB at worst, where it may hold 514
     /// by [default](Limits::default): its running calls, with one more that is as large as a box may be
-    /// once it is decoded, a box that is not finished, and what waits to be sent. Boxes are of 1 MiB and
+    /// once it is decoded, a box that is not finished, what waits to be sent, and the items of its streams. Boxes are of 1 MiB and
     /// 1024 pairs at most. [`Connection::untrusted_peer`](crate::Connection::untrusted_peer) sets them, and what else
     /// is right for such a peer.
     ///
@@ -206,6 +226,7 @@ impl Limits {
     /// assert_eq!((limits.running_bytes, limits.running_bytes_max), (1 << 20, 4 << 20));
     /// assert_eq!((limits.send_queue, limits.send_queue_max), (256 << 10, 4 << 20));
     /// assert_eq!(limits.unclaimed_attachments, 16);
+    /// assert_eq!((limits.streams, limits.stream_bytes), (16, 64 << 10));
     /// assert_eq!(limits.box_timeout.as_secs(), 15);
     /// ```
     pub fn untrusted() -> Self {
@@ -219,6 +240,9 @@ impl Limits {
             send_queue: 256 << 10,
             send_queue_max: 4 << 20,
             unclaimed_attachments: 16,
+            streams: 16,
+            stream_items: 256,
+            stream_bytes: 64 << 10,
             unclaimed_timeout: Duration::from_secs(15),
             box_timeout: Duration::from_secs(15),
             close_timeout: Duration::from_secs(2),

@@ -7,6 +7,7 @@ mod context;
 mod failure;
 mod lane;
 mod locator;
+mod own;
 mod own_task;
 mod question;
 mod responders;
@@ -21,5 +22,6 @@ pub use failure::Failure;
 pub(crate) use locator::Locator;
 #[cfg(feature = "tower")]
 pub(crate) use locator::{AnyResponder, Responding, Wrap};
+pub(crate) use own::{Own, OwnCommands};
 pub(crate) use question::{Question, Undeclared, next_reference};
 pub use responders::{Respond, Responders};

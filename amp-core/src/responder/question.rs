@@ -173,7 +173,7 @@ impl Asked {
 
     /// Its command has a responder of its own.
     #[cfg(feature = "metrics")]
-    pub(super) fn known(&mut self) {
+    pub(crate) fn known(&mut self) {
         self.watch.known(&self.command, &self.peer.shared().measures);
     }
 
@@ -198,32 +198,32 @@ impl Asked {
         ampbox: &AmpBox,
         read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
     ) -> Option<A> {
+        self.read_with(ampbox, read).map_err(|error| self.fail_undeclared(&error)).ok()
+    }
+
+    /// Reads what the call holds. What it takes in memory counts for as long as the question is there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read. The call is then still to be answered.
+    pub(crate) fn read_with<A>(
+        &mut self,
+        ampbox: &AmpBox,
+        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
+    ) -> Result<A, Undeclared> {
         let decoded = caught(|| self.peer.shared().decode_call(ampbox, self.number, read));
-        let (arguments, spent) = match decoded {
-            Ok(decoded) => decoded,
-            Err(panic) => {
-                self.fail_undeclared(&Undeclared::Panicked(panic));
-                return None;
-            }
-        };
+        let (arguments, spent) = decoded.map_err(Undeclared::Panicked)?;
         self.read = true;
         let more = spent.saturating_sub(ampbox.size());
         if more > UNCOUNTED && arguments.is_ok() {
             let added = self.peer.shared().with(|state| state.core.add_bytes(more));
             if let Err((what, limit)) = added {
                 drop(arguments);
-                self.fail_undeclared(&Undeclared::TooMany { what, limit });
-                return None;
+                return Err(Undeclared::TooMany { what, limit });
             }
             self.decoded = more;
         }
-        match arguments {
-            Ok(arguments) => Some(arguments),
-            Err(error) => {
-                self.fail_undeclared(&Undeclared::Decode(error.hide_value()));
-                None
-            }
-        }
+        arguments.map_err(|error| Undeclared::Decode(error.hide_value()))
     }
 
     /// Runs code of the responder; when that panics the call fails, and there is nothing more to
@@ -239,7 +239,7 @@ impl Asked {
         done.map_err(|panic| self.fail_undeclared(&Undeclared::Panicked(panic))).ok()
     }
 
-    pub(super) fn answer(&mut self, response: &impl Arguments) {
+    pub(crate) fn answer(&mut self, response: &impl Arguments) {
         self.answer_with(|out, proto| response.to_box(out, proto), &mut None);
     }
 

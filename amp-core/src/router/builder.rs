@@ -11,7 +11,7 @@ use super::limits::RouterLimits;
 use super::routes::Routes;
 use super::shared::{RoutesHandle, SharedRoutes};
 use crate::argument::PeerAddress;
-use crate::connection::{ByteStream, Transport};
+use crate::connection::{ByteTransport, Transport};
 use crate::error::CloseReason;
 use crate::{observing, runtime};
 
@@ -27,7 +27,7 @@ pub struct Router {
 impl Router {
     /// Routes over a stream of bytes, as [`Connection::new`](crate::Connection::new) takes.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
-        Self::with_transport(ByteStream::new(stream))
+        Self::with_transport(ByteTransport::new(stream))
     }
 
     /// Routes over a TCP stream that is connected. Small boxes are sent at once (`TCP_NODELAY`).

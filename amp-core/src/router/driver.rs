@@ -16,7 +16,7 @@ use super::table::{Delivered, RouteId};
 use super::wire::with_room;
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, Decoder};
-use crate::connection::{ByteStream, Due, Transport};
+use crate::connection::{ByteTransport, Due, Transport};
 use crate::error::CloseReason;
 use crate::proto::{Farewell, LOOK_EVERY, Liveness, ProtocolError, Timer, Timers, Unfinished};
 use crate::report::Report;
@@ -446,7 +446,7 @@ impl RouterDriver {
     /// Tells everybody that the connection has ended.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         // Whoever hears of the end finds the stream closed.
-        self.transport = Box::pin(ByteStream::new(tokio::io::empty()));
+        self.transport = Box::pin(ByteTransport::new(tokio::io::empty()));
         self.writing.clear();
         let (reason, receiving, sending) = {
             let mut state = self.shared.lock();

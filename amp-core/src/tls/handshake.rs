@@ -11,7 +11,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::{PeerCertificates, TlsError};
 use crate::argument::PeerAddress;
-use crate::connection::{ByteStream, Connection, NoSignal, Transport};
+use crate::connection::{ByteTransport, Connection, NoSignal, Transport};
 use crate::dial;
 
 /// The time that a handshake may take unless another is asked for.
@@ -180,7 +180,7 @@ pub(super) fn transport<S>(stream: TlsStream<NoSignal<S>>) -> impl Transport
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    ByteStream::over(stream, |stream| &stream.get_ref().0.0)
+    ByteTransport::over(stream, |stream| &stream.get_ref().0.0)
 }
 
 async fn shake<S>(stream: S, role: Role) -> Result<Shaken<S>, TlsError>

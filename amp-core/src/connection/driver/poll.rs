@@ -9,6 +9,7 @@ use super::super::transport::NoTransport;
 use super::state::Driver;
 use crate::error::CloseReason;
 use crate::report::Report;
+use crate::responder::Own;
 use crate::runtime;
 
 /// How many turns follow each other, each because of what has come while the driver was at work.
@@ -91,6 +92,9 @@ impl Driver {
         let Self { shared, drive, .. } = self;
         shared.with(|state| drive.stop_watching(&mut state.core));
         let reason = self.shared.end(reason);
+        if let Some(Ok(own)) = self.shared.own.get().map(Arc::clone).map(Arc::downcast::<Own>) {
+            own.0.ended(&reason);
+        }
         #[cfg(feature = "metrics")]
         self.line.report(|| self.shared.peek(|state| state.core.counters()));
         let failures = &self.shared.settings.failures;

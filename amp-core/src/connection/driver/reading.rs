@@ -163,11 +163,13 @@ impl Driver {
             self.stint.received(boxes.len());
             // A user's code may say so, so it is asked while nothing is locked.
             let asks_switch = boxes.first().is_some_and(|ampbox| self.locator.is_switch(ampbox));
+            let waiting = inbound.waiting();
             let (sorted, handled) = shared.with(|state| {
                 self.queued |= state.core.has_to_send();
                 inbound.sort(&mut state.core, asks_switch)
             });
             self.drop_unwanted(sorted);
+            self.handle_own(waiting);
             handled?;
             if self.shared.wants(Wants::BOUNDARY) {
                 self.drive.inbound.stop();

@@ -8,7 +8,7 @@ use super::running::begin;
 use super::state::Driver;
 use crate::error::CloseReason;
 use crate::proto::{Received, Refusal, Wants};
-use crate::responder::{Locator, Question, Undeclared};
+use crate::responder::{Locator, Own, Question, Undeclared};
 
 impl Driver {
     /// Starts the responders of the calls that were received. Most of them answer at once, so this
@@ -32,6 +32,28 @@ impl Driver {
         }
         self.drive.inbound.release();
         Ok(())
+    }
+
+    /// Answers calls of the connection's own among those that came `behind` so many others. Nothing
+    /// holds them back: responders that run may wait for what they bring.
+    #[inline]
+    pub(super) fn handle_own(&mut self, behind: usize) {
+        if self.shared.own.get().is_some() {
+            self.answer_own(behind);
+        }
+    }
+
+    fn answer_own(&mut self, behind: usize) {
+        let own = self.shared.own.get().map(Arc::clone).map(Arc::downcast::<Own>);
+        let Some(Ok(own)) = own else { return };
+        for Received { call, number } in
+            self.drive.inbound.take_own(behind, |name| own.0.is_own(name))
+        {
+            self.queued = true;
+            let peer = Peer::recent(&self.shared, &mut self.handle);
+            let question = Question::new(peer, &call, number, false);
+            own.0.respond(question, &call, number.is_some());
+        }
     }
 
     /// Looks at what has changed: what calls are answered by, and how much goes on already.

@@ -108,6 +108,18 @@ impl<W, H: Host> Core<W, H> {
         self.admission
     }
 
+    /// This side begins to receive one more stream, or one less. Responders that run may wait for its
+    /// items, so reading goes on, as while a call of this side waits for its answer.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn await_stream(&mut self, begins: bool) {
+        if begins {
+            self.awaited_streams += 1;
+        } else {
+            self.awaited_streams -= 1;
+        }
+        self.news = true;
+    }
+
     /// Whether as many responders run as may.
     pub(crate) fn is_full(&self) -> bool {
         self.admission.is_full(&self.limits, self.together.as_deref())
@@ -131,6 +143,7 @@ impl<W, H: Host> Core<W, H> {
     /// otherwise, or they are only to be refused.
     fn must_go_on(&self, situation: &Situation) -> bool {
         self.outstanding() > situation.pings
+            || self.awaited_streams > 0
             || situation.writing > 0
             || self.end.refuses_calls()
             || self.switch.ends_boxes()

@@ -50,6 +50,8 @@ pub struct Core<W, H: Host = ()> {
     pub(super) lanes: Lanes<W>,
     /// Who waits until fewer responders run, to begin what a peer has left behind that has gone.
     pub(super) leftovers: Vec<W>,
+    /// How many streams this side receives, whose items running responders may wait for.
+    pub(super) awaited_streams: usize,
     /// Whether a caller waits for room.
     pub(super) awaits_room: bool,
     /// Whether something has changed that the reader looks at before it starts a responder, since
@@ -224,6 +226,7 @@ impl<W, H: Host> Core<W, H> {
             claims: Claims::default(),
             lanes: Lanes::default(),
             leftovers: Vec::new(),
+            awaited_streams: 0,
             awaits_room: false,
             news: true,
             awaits_ordinals: false,

@@ -16,13 +16,13 @@ use crate::argument::Attachment;
 
 /// A plain stream of bytes.
 #[derive(Debug)]
-pub(crate) struct ByteStream<S> {
+pub(crate) struct ByteTransport<S> {
     stream: Pin<Box<S>>,
     /// What it runs over, or itself: the socket, if there is one.
     under: fn(&S) -> &dyn Any,
 }
 
-impl<S: 'static> ByteStream<S> {
+impl<S: 'static> ByteTransport<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self::over(stream, |stream| stream)
     }
@@ -33,7 +33,7 @@ impl<S: 'static> ByteStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteStream<S> {
+impl<S: AsyncRead + AsyncWrite + Send + 'static> Transport for ByteTransport<S> {
     fn poll_receive(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,0 +1,85 @@
+//! What the calls of streams do.
+
+use super::error::{SinkError, StreamError};
+use super::hub::Hub;
+use super::pump::Pump;
+use super::wire::{self, Window};
+use crate::connection::Peer;
+use crate::error::CloseReason;
+use crate::proto::IncomingCall;
+use crate::responder::{OwnCommands, Question};
+
+impl OwnCommands for Hub {
+    fn is_own(&self, command: &[u8]) -> bool {
+        command.starts_with(wire::PREFIX)
+            && [wire::OPEN, wire::TAKEN, wire::ITEMS, wire::END, wire::STOP]
+                .iter()
+                .any(|own| own.as_bytes() == command)
+    }
+
+    fn respond(&self, mut question: Question, call: &IncomingCall, may_claim: bool) {
+        #[cfg(feature = "metrics")]
+        question.known();
+        let ampbox = call.ampbox();
+        let Some(number) = wire::number(ampbox) else {
+            question.fail_with(wire::NO_STREAM, "The number of the stream is missing");
+            return;
+        };
+        let gone = |mut question: Question| {
+            let description = format!("There is no stream {number}");
+            question.fail_with(wire::NO_STREAM, &description);
+        };
+        let command = call.command();
+        if command == wire::ITEMS.as_bytes() || command == wire::END.as_bytes() {
+            match (self.receiving(number), wire::end(ampbox)) {
+                (Some(receiving), _) if command == wire::ITEMS.as_bytes() => {
+                    receiving.handle_items(question, ampbox, may_claim);
+                }
+                (Some(receiving), Some(end)) => receiving.handle_end(question, end),
+                _ => gone(question),
+            }
+            return;
+        }
+        let peer = question.peer().clone();
+        // Before what may be told now, if it is to be answered at all.
+        question.answer(&());
+        if command == wire::OPEN.as_bytes() {
+            if let Some(window) = wire::window(ampbox) {
+                self.handle_open(&peer, number, window);
+            }
+        } else if command == wire::TAKEN.as_bytes() {
+            match self.receiving(number) {
+                Some(receiving) => receiving.handle_taken(&peer),
+                None => wire::tell(&peer, wire::STOP, number, None),
+            }
+        } else if let Some(sending) = self.sending(number) {
+            self.forget_sending(number);
+            sending.fail(SinkError::Stopped);
+        }
+    }
+
+    fn ended(&self, reason: &CloseReason) {
+        let (sending, receiving) = self.take_all();
+        for sending in sending {
+            sending.fail(SinkError::Closed(reason.clone()));
+        }
+        for receiving in receiving {
+            receiving.fail(StreamError::Closed(reason.clone()));
+        }
+    }
+}
+
+impl Hub {
+    /// The receiver lets the sender begin.
+    fn handle_open(&self, peer: &Peer, number: u64, window: Window) {
+        let Some(sending) = self.sending(number) else {
+            // The receiver learns so that nothing will come.
+            wire::tell_dropped(peer, number);
+            return;
+        };
+        if sending.open(peer, window) {
+            let pump = Pump::new(peer.clone(), number, sending, window);
+            peer.shared().runtime.spawn(pump);
+        }
+    }
+}

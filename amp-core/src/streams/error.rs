@@ -1,0 +1,122 @@
+use std::io;
+use std::sync::Arc;
+
+use crate::argument::{DecodeError, EncodeError};
+use crate::command::CommandError;
+use crate::error::CloseReason;
+use crate::proto::RemoteError;
+
+/// The reason why a sink takes no more items, or has not taken one.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// Whoever receives the stream has dropped it.
+    #[error("the receiver has dropped the stream")]
+    Stopped,
+    /// The other end was dropped before it was sent to the peer, or its call was not sent.
+    #[error("the other end of the stream was dropped before it was sent")]
+    NotSent,
+    /// The peer has not taken the other end: the call that brought it has failed or was answered
+    /// without, or it was not read in time.
+    #[error("the peer has not taken the stream")]
+    NotTaken,
+    /// The peer answered an item with an error.
+    #[error("the peer has refused an item")]
+    Refused(#[source] RemoteError),
+    /// An item cannot be written. It is left out, and the sink takes further ones.
+    #[error("an item cannot be written")]
+    Encode(#[source] Arc<EncodeError>),
+    /// An item is larger than what the peer lets one stream have on its way
+    /// ([`Limits::stream_bytes`](field@crate::Limits::stream_bytes) of the peer). It is left out, and the
+    /// sink takes further ones.
+    #[error("an item has {len} bytes, over the peer's limit of {limit} for one stream")]
+    TooLarge {
+        /// The length of the item in bytes.
+        len: usize,
+        /// The number of bytes that may be on their way.
+        limit: usize,
+    },
+    /// The sink was closed before.
+    #[error("the stream has ended")]
+    Ended,
+    /// The connection has ended.
+    #[error("the connection is closed")]
+    Closed(#[source] CloseReason),
+}
+
+/// The reason why an item of a stream is not there, or why no more come.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// Whoever sends the stream has failed it: see [`declared`](StreamError::declared).
+    #[error("the stream has failed")]
+    Failed(#[source] RemoteError),
+    /// The sink was dropped without having been closed, so there may have been more.
+    #[error("the stream has no end: its sink was dropped")]
+    Unfinished,
+    /// The other end was dropped before it was sent to the peer, or its call was not sent.
+    #[error("the other end of the stream was dropped before it was sent")]
+    NotSent,
+    /// The peer has not taken the other end: the call that brought it has failed or was answered
+    /// without, or it was not read in time.
+    #[error("the peer has not taken the stream")]
+    NotTaken,
+    /// One item cannot be read. The stream goes on behind it.
+    #[error("an item cannot be read")]
+    Item(#[source] DecodeError),
+    /// The peer has sent something that is no item of this stream.
+    #[error("the peer has sent what is no item of the stream: {what}")]
+    Malformed {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The peer has sent more than it may before the first of it was taken: over
+    /// [`Limits::stream_items`](field@crate::Limits::stream_items) or
+    /// [`Limits::stream_bytes`](field@crate::Limits::stream_bytes).
+    #[error("the peer has sent more than {limit} {what} of a stream ahead")]
+    TooMuch {
+        /// What there is too much of: `items` or `bytes`.
+        what: &'static str,
+        /// How much there may be.
+        limit: usize,
+    },
+    /// The connection has ended.
+    #[error("the connection is closed")]
+    Closed(#[source] CloseReason),
+}
+
+impl StreamError {
+    /// Returns the error that the sink was failed with, if it is one of these.
+    pub fn declared<E: CommandError>(&self) -> Option<E> {
+        match self {
+            Self::Failed(error) => E::from_wire(&error.code, &error.description),
+            _ => None,
+        }
+    }
+}
+
+impl From<SinkError> for io::Error {
+    fn from(error: SinkError) -> Self {
+        let kind = match error {
+            SinkError::Stopped | SinkError::NotSent | SinkError::NotTaken | SinkError::Ended => {
+                io::ErrorKind::BrokenPipe
+            }
+            SinkError::Closed(_) => io::ErrorKind::ConnectionAborted,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<StreamError> for io::Error {
+    fn from(error: StreamError) -> Self {
+        let kind = match error {
+            StreamError::Unfinished => io::ErrorKind::UnexpectedEof,
+            StreamError::NotSent | StreamError::NotTaken => io::ErrorKind::NotConnected,
+            StreamError::Closed(_) => io::ErrorKind::ConnectionAborted,
+            StreamError::Item(_) | StreamError::Malformed { .. } => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}

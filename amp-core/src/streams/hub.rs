@@ -1,0 +1,136 @@
+//! The streams of one connection, by their numbers.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::receive::Receive;
+use super::sending::Sending;
+use super::wire::Window;
+use crate::connection::Peer;
+use crate::proto::Limits;
+use crate::responder::Own;
+
+/// The streams of one connection. It is made for the first of them.
+///
+/// A number that is even was given out by who sends the items, and one that is odd by who receives
+/// them: so one table for each end is enough, for the numbers of both sides.
+pub(super) struct Hub {
+    tables: Mutex<Tables>,
+    limits: Limits,
+}
+
+#[derive(Default)]
+struct Tables {
+    sending: HashMap<u64, Arc<Sending>>,
+    receiving: HashMap<u64, Arc<dyn Receive>>,
+    /// How many numbers this side has given out.
+    given_out: u64,
+}
+
+impl Hub {
+    /// The streams of the peer's connection.
+    pub(super) fn of(peer: &Peer) -> Arc<Self> {
+        let shared = peer.shared();
+        let limits = shared.settings.limits;
+        let own = shared
+            .own
+            .get_or_init(|| Arc::new(Own(Arc::new(Self { tables: Mutex::default(), limits }))));
+        let own = Arc::clone(own).downcast::<Own>().expect("streams alone are a connection's own");
+        let hub: Arc<dyn Any + Send + Sync> = Arc::clone(&own.0) as _;
+        hub.downcast().expect("streams alone are a connection's own")
+    }
+
+    /// How much the peer may send of one stream before the first of it is taken.
+    pub(super) fn window(&self) -> Window {
+        let Limits { stream_items, stream_bytes, .. } = self.limits;
+        Window { items: stream_items.max(1), bytes: stream_bytes }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Gives out a number for a stream that this side sends.
+    pub(super) fn send(&self, sending: Arc<Sending>) -> Result<u64, String> {
+        let mut tables = self.lock();
+        let number = self.next_number(&mut tables)?;
+        tables.sending.insert(number, sending);
+        Ok(number)
+    }
+
+    /// Gives out a number for a stream that this side receives.
+    pub(super) fn receive(&self, receiving: Arc<dyn Receive>) -> Result<u64, String> {
+        let mut tables = self.lock();
+        let number = self.next_number(&mut tables)? + 1;
+        tables.receiving.insert(number, receiving);
+        Ok(number)
+    }
+
+    /// Takes a stream that the peer sends and has given this number.
+    pub(super) fn take_stream(
+        &self,
+        number: u64,
+        receiving: Arc<dyn Receive>,
+    ) -> Result<(), String> {
+        let mut tables = self.lock();
+        self.check(&tables, tables.receiving.contains_key(&number), number)?;
+        tables.receiving.insert(number, receiving);
+        Ok(())
+    }
+
+    /// Takes a stream that the peer receives and has given this number.
+    pub(super) fn take_sink(&self, number: u64, sending: Arc<Sending>) -> Result<(), String> {
+        let mut tables = self.lock();
+        self.check(&tables, tables.sending.contains_key(&number), number)?;
+        tables.sending.insert(number, sending);
+        Ok(())
+    }
+
+    pub(super) fn forget_sending(&self, number: u64) {
+        let forgotten = self.lock().sending.remove(&number);
+        drop(forgotten);
+    }
+
+    pub(super) fn forget_receiving(&self, number: u64) {
+        let forgotten = self.lock().receiving.remove(&number);
+        drop(forgotten);
+    }
+
+    fn next_number(&self, tables: &mut Tables) -> Result<u64, String> {
+        let number = tables.given_out * 2;
+        self.check(tables, false, number)?;
+        tables.given_out += 1;
+        Ok(number)
+    }
+
+    fn check(&self, tables: &Tables, taken: bool, number: u64) -> Result<(), String> {
+        let limit = self.limits.streams;
+        if taken {
+            return Err(format!("there is a stream {number} already"));
+        }
+        if tables.sending.len() + tables.receiving.len() >= limit {
+            return Err(format!("there are {limit} streams, which is the limit"));
+        }
+        Ok(())
+    }
+
+    /// No panic can leave the tables half changed, so a poisoned lock is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn sending(&self, number: u64) -> Option<Arc<Sending>> {
+        self.lock().sending.get(&number).cloned()
+    }
+
+    pub(super) fn receiving(&self, number: u64) -> Option<Arc<dyn Receive>> {
+        self.lock().receiving.get(&number).cloned()
+    }
+
+    /// Takes all streams, as the connection has ended.
+    pub(super) fn take_all(&self) -> (Vec<Arc<Sending>>, Vec<Arc<dyn Receive>>) {
+        let tables = std::mem::take(&mut *self.lock());
+        (tables.sending.into_values().collect(), tables.receiving.into_values().collect())
+    }
+}

@@ -1,0 +1,390 @@
+//! The end of a stream that receives, as its stream and the connection share it.
+
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
+
+use super::error::StreamError;
+use super::hub::Hub;
+use super::receive::Receive;
+use super::wire::{self, End, ITEM, LIST, NO_STREAM, Window};
+use crate::argument::{Argument, DecodeError, DecodeErrorKind, Proto, read_keys, read_list_of};
+use crate::boxes::{AmpBox, BoxReader, Value};
+use crate::connection::Peer;
+use crate::responder::{Question, Undeclared};
+
+/// Items of so few bytes are copied, so that they do not keep the buffer that they came in.
+const COPIED: usize = 16 << 10;
+
+pub(super) struct Receiving<T> {
+    state: Mutex<State<T>>,
+    changed: Notify,
+}
+
+struct State<T> {
+    stage: Stage,
+    parcels: VecDeque<Parcel<T>>,
+    /// How many calls are not answered, and how much they have brought.
+    calls: usize,
+    load: Window,
+    /// How the stream ends, behind the parcels.
+    ending: Option<Ending>,
+    consumer: Option<Waker>,
+}
+
+enum Stage {
+    /// The other end is still on this side.
+    Unsent,
+    /// The other end was sent, and has not said that it is there.
+    Sent(Arc<Hub>, u64),
+    Open(Open),
+    /// Nothing more comes.
+    Over,
+}
+
+struct Open {
+    hub: Arc<Hub>,
+    number: u64,
+    peer: Peer,
+}
+
+struct Ending {
+    end: Result<(), StreamError>,
+    question: Option<Question>,
+}
+
+/// The items of one call.
+pub(super) struct Parcel<T> {
+    items: Items<T>,
+    load: Window,
+    question: Question,
+}
+
+enum Items<T> {
+    /// A `ListOf` them, and where the next one is.
+    List(Bytes, usize),
+    /// Those that were read when they came, since they may name attachments.
+    Read(VecDeque<T>),
+}
+
+impl<T> Parcel<T> {
+    /// Reads the next item.
+    pub(super) fn next(&mut self) -> Option<Result<T, DecodeError>>
+    where
+        T: Argument,
+    {
+        match &mut self.items {
+            Items::Read(items) => items.pop_front().map(Ok),
+            Items::List(list, at) => {
+                let len = usize::from(u16::from_be_bytes([*list.get(*at)?, *list.get(*at + 1)?]));
+                let start = *at + 2;
+                *at = start + len;
+                let item = Value::from(&*list).part(start..*at);
+                Some(self.question.peer().shared().read_value(len, |proto| {
+                    proto.nested(|proto| T::from_string_proto(item, proto))
+                }))
+            }
+        }
+    }
+
+    pub(super) fn is_taken(&self) -> bool {
+        match &self.items {
+            Items::Read(items) => items.is_empty(),
+            Items::List(list, at) => *at >= list.len(),
+        }
+    }
+
+    /// The stream is dropped before all of them were taken.
+    pub(super) fn refuse(self) {
+        refuse(self.question);
+    }
+}
+
+fn refuse(mut question: Question) {
+    question.fail_with(NO_STREAM, "The stream was dropped");
+}
+
+impl<T> Receiving<T> {
+    pub(super) fn new() -> Self {
+        let state = State {
+            stage: Stage::Unsent,
+            parcels: VecDeque::new(),
+            calls: 0,
+            load: Window { items: 0, bytes: 0 },
+            ending: None,
+            consumer: None,
+        };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    pub(super) fn is_unsent(&self) -> bool {
+        matches!(self.lock().stage, Stage::Unsent)
+    }
+
+    /// The other end is about to be sent under this number. Whether it was not before.
+    pub(super) fn bind(&self, hub: &Arc<Hub>, number: u64) -> bool {
+        let mut state = self.lock();
+        let unsent = matches!(state.stage, Stage::Unsent);
+        if unsent {
+            state.stage = Stage::Sent(Arc::clone(hub), number);
+        }
+        unsent
+    }
+
+    /// Lets the sender begin.
+    pub(super) fn open(&self, hub: &Arc<Hub>, number: u64, peer: &Peer) {
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Unsent | Stage::Sent(..)) {
+            return;
+        }
+        let open = Open { hub: Arc::clone(hub), number, peer: peer.clone() };
+        state.stage = Stage::Open(open);
+        drop(state);
+        peer.shared().with(|state| state.core.await_stream(true));
+        wire::tell(peer, wire::OPEN, number, Some(hub.window()));
+        self.changed.notify_waiters();
+        // It may have ended before it was known there.
+        if let Some(reason) = peer.shared().over() {
+            self.end(Err(StreamError::Closed(reason)), None);
+        }
+    }
+
+    /// Nothing more comes, as the other end was dropped before it was sent.
+    pub(super) fn fail(&self, error: StreamError) {
+        self.end(Err(error), None);
+    }
+
+    /// Nothing more comes behind what has come.
+    fn end(&self, end: Result<(), StreamError>, question: Option<Question>) {
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Over) {
+            drop(state);
+            question.into_iter().for_each(refuse);
+            return;
+        }
+        let before = std::mem::replace(&mut state.stage, Stage::Over);
+        state.ending = Some(Ending { end, question });
+        let consumer = state.consumer.take();
+        drop(state);
+        before.leave();
+        if let Some(consumer) = consumer {
+            consumer.wake();
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Nobody takes anything more.
+    pub(super) fn stop(&self) {
+        let mut state = self.lock();
+        let before = std::mem::replace(&mut state.stage, Stage::Over);
+        let parcels = std::mem::take(&mut state.parcels);
+        let ending = state.ending.take();
+        drop(state);
+        if let Stage::Open(Open { peer, number, .. }) = &before {
+            wire::tell(peer, wire::STOP, *number, None);
+        }
+        before.leave();
+        let questions = parcels.into_iter().map(|parcel| parcel.question);
+        questions.chain(ending.and_then(|ending| ending.question)).for_each(refuse);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits for items, or the end behind them.
+    pub(super) fn poll_parcel(
+        &self,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<Parcel<T>, StreamError>>> {
+        let mut state = self.lock();
+        if let Some(parcel) = state.parcels.pop_front() {
+            return Poll::Ready(Some(Ok(parcel)));
+        }
+        if let Some(Ending { end, question }) = state.ending.take() {
+            drop(state);
+            if let Some(mut question) = question {
+                question.answer(&());
+            }
+            return Poll::Ready(end.err().map(Err));
+        }
+        if matches!(state.stage, Stage::Over) {
+            return Poll::Ready(None);
+        }
+        let before = state.consumer.replace(cx.waker().clone());
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// All items of a call are taken.
+    pub(super) fn taken(&self, parcel: Parcel<T>) {
+        let Parcel { load, mut question, .. } = parcel;
+        let mut state = self.lock();
+        state.calls -= 1;
+        state.load.items -= load.items;
+        state.load.bytes -= load.bytes;
+        drop(state);
+        question.answer(&());
+    }
+
+    /// No panic can leave the state half changed, so a poisoned lock is as good as any.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stage {
+    /// Nothing more comes under the number.
+    fn leave(self) {
+        match self {
+            Self::Open(Open { hub, number, peer }) => {
+                hub.forget_receiving(number);
+                peer.shared().with(|state| state.core.await_stream(false));
+            }
+            Self::Sent(hub, number) => hub.forget_receiving(number),
+            Self::Unsent | Self::Over => {}
+        }
+    }
+}
+
+impl<T: Argument + Send + 'static> Receiving<T> {
+    /// Reads items that came, unless they are read when they are taken.
+    fn read(
+        question: &mut Question,
+        ampbox: &AmpBox,
+        may_claim: bool,
+    ) -> Result<(Items<T>, Window), Undeclared> {
+        let Some(list) = ampbox.value(LIST) else {
+            let read = |input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
+                wire::take_number(input);
+                T::from_box(ITEM, input, proto)
+            };
+            let read =
+                |ampbox: &AmpBox, proto: &mut Proto<'_>| read_keys(ampbox, proto, false, read);
+            let item = question.read_with(ampbox, read)?;
+            let load = Window { items: 1, bytes: ampbox.size() };
+            return Ok((Items::Read(VecDeque::from([item])), load));
+        };
+        let Some(count) = count_elements(&list) else {
+            let error = DecodeErrorKind::Truncated { index: 0 };
+            return Err(Undeclared::Decode(DecodeError::from(error).at(LIST)));
+        };
+        let load = Window { items: count, bytes: list.len() };
+        if may_claim {
+            let read = |input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
+                wire::take_number(input);
+                let list = input.take(LIST).unwrap_or_else(|| Value::from(&b""[..]));
+                read_list_of(list, proto, T::from_string_proto)
+            };
+            let read =
+                |ampbox: &AmpBox, proto: &mut Proto<'_>| read_keys(ampbox, proto, false, read);
+            let items = question.read_with(ampbox, read)?;
+            return Ok((Items::Read(items.into()), load));
+        }
+        let list =
+            if list.len() < COPIED { Bytes::copy_from_slice(&list) } else { list.to_bytes() };
+        Ok((Items::List(list, 0), load))
+    }
+}
+
+/// Returns how many elements a `ListOf` has; `None` when it ends within one.
+fn count_elements(list: &[u8]) -> Option<usize> {
+    let (mut at, mut count) = (0, 0);
+    while at < list.len() {
+        let length = [*list.get(at)?, *list.get(at + 1)?];
+        at += 2 + usize::from(u16::from_be_bytes(length));
+        count += 1;
+    }
+    (at == list.len()).then_some(count)
+}
+
+impl<T: Argument + Send + 'static> Receive for Receiving<T> {
+    fn handle_items(&self, mut question: Question, ampbox: &AmpBox, may_claim: bool) {
+        let window = match &self.lock().stage {
+            Stage::Open(open) => open.hub.window(),
+            _ => return refuse(question),
+        };
+        // The items are a user's, so nothing is locked.
+        let (items, load) = match Self::read(&mut question, ampbox, may_claim) {
+            Ok(read) => read,
+            Err(error) => {
+                let what = error.to_string();
+                question.fail_undeclared(&error);
+                self.end(Err(StreamError::Malformed { what }), None);
+                return;
+            }
+        };
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Open(_)) {
+            drop(state);
+            return refuse(question);
+        }
+        let (all_items, all_bytes) = (state.load.items + load.items, state.load.bytes + load.bytes);
+        let too_much = if all_bytes > window.bytes {
+            Some(("bytes", window.bytes))
+        } else if all_items > window.items {
+            Some(("items", window.items))
+        } else {
+            None
+        };
+        if let Some((what, limit)) = too_much {
+            drop(state);
+            question.fail_undeclared(&Undeclared::TooMany { what, limit });
+            self.end(Err(StreamError::TooMuch { what, limit }), None);
+            return;
+        }
+        if load.items == 0 {
+            drop(state);
+            question.answer(&());
+            return;
+        }
+        state.calls += 1;
+        state.load = Window { items: all_items, bytes: all_bytes };
+        state.parcels.push_back(Parcel { items, load, question });
+        let consumer = state.consumer.take();
+        drop(state);
+        if let Some(consumer) = consumer {
+            consumer.wake();
+        }
+    }
+
+    fn handle_end(&self, question: Question, end: End) {
+        let end = match end {
+            End::Closed => Ok(()),
+            End::Failed(error) => Err(StreamError::Failed(error)),
+            End::Dropped => Err(StreamError::Unfinished),
+        };
+        self.end(end, Some(question));
+    }
+
+    fn handle_taken(&self, peer: &Peer) {
+        let sent = match &self.lock().stage {
+            Stage::Sent(hub, number) => Some((Arc::clone(hub), *number)),
+            _ => None,
+        };
+        if let Some((hub, number)) = sent {
+            self.open(&hub, number, peer);
+        }
+    }
+
+    fn fail(&self, error: StreamError) {
+        Self::fail(self, error);
+    }
+
+    fn unbind(&self) {
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Sent(..)) {
+            let before = std::mem::replace(&mut state.stage, Stage::Unsent);
+            drop(state);
+            before.leave();
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        matches!(self.lock().stage, Stage::Sent(..))
+    }
+
+    fn changed(&self) -> &Notify {
+        &self.changed
+    }
+}

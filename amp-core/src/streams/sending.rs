@@ -1,0 +1,350 @@
+//! The end of a stream that sends, as its sink, its pump and the connection share it.
+
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
+
+use super::error::SinkError;
+use super::wire::{Content, End, Window, WriteItem};
+use crate::argument::EncodeError;
+use crate::connection::Peer;
+
+/// How many bytes and calls wait for the pump at most, before the sink takes no more items.
+const ROOM: usize = 64 << 10;
+const CALLS: usize = 4;
+
+/// How many bytes of items share a box at most.
+const SHARED: usize = 60_000;
+
+pub(super) struct Sending {
+    state: Mutex<State>,
+    /// Notified when the stream is open, and when it is over.
+    changed: Notify,
+}
+
+struct State {
+    stage: Stage,
+    parcels: VecDeque<Parcel>,
+    /// How many bytes those have.
+    waiting: usize,
+    /// How much shares a box.
+    most: Window,
+    /// How the sink has ended, if it has.
+    end: Option<End>,
+    /// Whether the receiver has taken all, and the end.
+    done: bool,
+    /// An item that could not be written, until the sink is told.
+    unwritable: Option<Arc<EncodeError>>,
+    producer: Option<Waker>,
+    pump: Option<Waker>,
+}
+
+enum Stage {
+    /// The other end is still on this side.
+    Unsent,
+    /// The number is given out, and the receiver has not said that it is there.
+    Sent,
+    Open(Peer, Window),
+    Over(SinkError),
+}
+
+/// The items of one call, and how much they count.
+pub(super) struct Parcel {
+    pub(super) content: Parceled,
+    pub(super) load: Window,
+}
+
+pub(super) enum Parceled {
+    List(BytesMut),
+    Item(WriteItem),
+}
+
+impl Parcel {
+    pub(super) fn into_content(self) -> Content {
+        match self.content {
+            Parceled::List(items) => Content::List(items.freeze()),
+            Parceled::Item(write) => Content::Item(write),
+        }
+    }
+}
+
+/// What the pump sends next.
+pub(super) enum Next {
+    Parcel(Parcel),
+    End(End),
+    Over,
+}
+
+impl Sending {
+    pub(super) fn new() -> Self {
+        let state = State {
+            stage: Stage::Unsent,
+            parcels: VecDeque::new(),
+            waiting: 0,
+            most: Window { items: 1, bytes: SHARED },
+            end: None,
+            done: false,
+            unwritable: None,
+            producer: None,
+            pump: None,
+        };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// The other end is about to be sent. Whether it was not before.
+    pub(super) fn bind(&self) -> bool {
+        let mut state = self.lock();
+        let unsent = matches!(state.stage, Stage::Unsent);
+        if unsent {
+            state.stage = Stage::Sent;
+        }
+        unsent
+    }
+
+    /// The other end was not sent after all.
+    pub(super) fn unbind(&self) {
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Sent) {
+            state.stage = Stage::Unsent;
+        }
+    }
+
+    pub(super) fn is_unsent(&self) -> bool {
+        matches!(self.lock().stage, Stage::Unsent)
+    }
+
+    /// Whether the other end was sent, and the receiver has not said that it is there.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self.lock().stage, Stage::Sent)
+    }
+
+    /// The receiver is there. Whether that is new.
+    pub(super) fn open(&self, peer: &Peer, window: Window) -> bool {
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Sent) {
+            return false;
+        }
+        state.stage = Stage::Open(peer.clone(), window);
+        state.most =
+            Window { items: (window.items / 4).max(1), bytes: (window.bytes / 4).clamp(1, SHARED) };
+        self.tell(state);
+        true
+    }
+
+    /// Nothing more is sent, unless that was so before.
+    pub(super) fn fail(&self, error: SinkError) {
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Over(_)) {
+            return;
+        }
+        let before = std::mem::replace(&mut state.stage, Stage::Over(error));
+        let parcels = std::mem::take(&mut state.parcels);
+        self.tell(state);
+        // Items may be a user's, and the peer may be the last.
+        drop((before, parcels));
+    }
+
+    /// The receiver has taken all, and the end.
+    pub(super) fn finish(&self) {
+        self.lock().done = true;
+        self.fail(SinkError::Ended);
+    }
+
+    /// Wakes all who wait for this end.
+    fn tell(&self, mut state: MutexGuard<'_, State>) {
+        let wakers = [state.producer.take(), state.pump.take()];
+        drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves when nothing more can be sent, to the reason.
+    pub(super) async fn over(&self) -> SinkError {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(error) = self.error() {
+                return error;
+            }
+            changed.await;
+        }
+    }
+
+    /// Resolves when it is known whether the receiver is there.
+    pub(super) async fn settled(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if !self.is_awaited() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    pub(super) fn error(&self) -> Option<SinkError> {
+        match &self.lock().stage {
+            Stage::Over(error) => Some(error.clone()),
+            _ => None,
+        }
+    }
+
+    /// The peer, and how much may be on its way, once the stream is open.
+    pub(super) fn opened(&self) -> Option<(Peer, Window)> {
+        match &self.lock().stage {
+            Stage::Open(peer, window) => Some((peer.clone(), *window)),
+            _ => None,
+        }
+    }
+
+    /// Waits for room for an item.
+    pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), SinkError>> {
+        self.poll(cx, |state| state.waiting < ROOM && state.parcels.len() < CALLS)
+    }
+
+    /// Waits until all items are on their way.
+    pub(super) fn poll_sent(&self, cx: &Context<'_>) -> Poll<Result<(), SinkError>> {
+        self.poll(cx, |state| state.parcels.is_empty())
+    }
+
+    fn poll(
+        &self,
+        cx: &Context<'_>,
+        is_ready: impl FnOnce(&State) -> bool,
+    ) -> Poll<Result<(), SinkError>> {
+        let mut state = self.lock();
+        if let Some(error) = state.unwritable.take() {
+            return Poll::Ready(Err(SinkError::Encode(error)));
+        }
+        match &state.stage {
+            Stage::Over(error) => return Poll::Ready(Err(error.clone())),
+            Stage::Open(..) if state.end.is_some() => return Poll::Ready(Err(SinkError::Ended)),
+            Stage::Open(..) if is_ready(&state) => return Poll::Ready(Ok(())),
+            _ => {}
+        }
+        let before = state.producer.replace(cx.waker().clone());
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Waits until the receiver has taken all, and the end.
+    pub(super) fn poll_done(&self, cx: &Context<'_>) -> Poll<Result<(), SinkError>> {
+        let mut state = self.lock();
+        if state.done {
+            return Poll::Ready(Ok(()));
+        }
+        if let Stage::Over(error) = &state.stage {
+            return Poll::Ready(Err(error.clone()));
+        }
+        let before = state.producer.replace(cx.waker().clone());
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Adds an item that may share a box with others: its form in a `ListOf`.
+    pub(super) fn push_shared(&self, item: &[u8]) {
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Open(..)) {
+            return;
+        }
+        let most = state.most;
+        state.waiting += item.len();
+        match state.parcels.back_mut() {
+            Some(Parcel { content: Parceled::List(items), load })
+                if load.items < most.items && load.bytes + item.len() <= most.bytes =>
+            {
+                items.extend_from_slice(item);
+                load.items += 1;
+                load.bytes += item.len();
+            }
+            _ => {
+                let load = Window { items: 1, bytes: item.len() };
+                let content = Parceled::List(BytesMut::from(item));
+                state.parcels.push_back(Parcel { content, load });
+            }
+        }
+        self.wake_pump(state);
+    }
+
+    /// Adds an item that has a box of its own, of so many bytes.
+    pub(super) fn push_alone(&self, bytes: usize, write: WriteItem) {
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Open(..)) {
+            drop(state);
+            return;
+        }
+        state.waiting += bytes;
+        let load = Window { items: 1, bytes };
+        state.parcels.push_back(Parcel { content: Parceled::Item(write), load });
+        self.wake_pump(state);
+    }
+
+    /// Ends the sink, unless that was done before.
+    pub(super) fn end(&self, end: End) {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            state.end = Some(end);
+        }
+        self.wake_pump(state);
+    }
+
+    #[allow(clippy::unused_self, reason = "the state is its own")]
+    fn wake_pump(&self, mut state: MutexGuard<'_, State>) {
+        let pump = state.pump.take();
+        drop(state);
+        if let Some(pump) = pump {
+            pump.wake();
+        }
+    }
+
+    /// An item could not be written.
+    pub(super) fn report(&self, error: Arc<EncodeError>) {
+        let mut state = self.lock();
+        state.unwritable = Some(error);
+        let producer = state.producer.take();
+        drop(state);
+        if let Some(producer) = producer {
+            producer.wake();
+        }
+    }
+
+    /// Takes what is to be sent next, if it `fits`.
+    pub(super) fn poll_next(
+        &self,
+        cx: &Context<'_>,
+        fits: impl FnOnce(Window) -> bool,
+    ) -> Poll<Next> {
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Over(_)) {
+            return Poll::Ready(Next::Over);
+        }
+        let taken = match state.parcels.front() {
+            Some(parcel) if fits(parcel.load) => state.parcels.pop_front(),
+            Some(_) => None,
+            None => match &state.end {
+                Some(end) => return Poll::Ready(Next::End(end.clone())),
+                None => None,
+            },
+        };
+        let Some(parcel) = taken else {
+            let before = state.pump.replace(cx.waker().clone());
+            drop(state);
+            drop(before);
+            return Poll::Pending;
+        };
+        state.waiting -= parcel.load.bytes;
+        let producer = state.producer.take();
+        drop(state);
+        if let Some(producer) = producer {
+            producer.wake();
+        }
+        Poll::Ready(Next::Parcel(parcel))
+    }
+
+    /// No panic can leave the state half changed, so a poisoned lock is as good as any.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

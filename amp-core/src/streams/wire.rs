@@ -1,0 +1,216 @@
+//! The commands of streams, as they are on the wire.
+
+use bytes::Bytes;
+use std::str;
+
+use crate::argument::{Argument, DecodeError, EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxReader, BoxWriter};
+use crate::command::{Arguments, Command, NoError};
+use crate::connection::Peer;
+use crate::keys;
+use crate::proto::RemoteError;
+
+/// What the names of all of them begin with.
+pub(super) const PREFIX: &[u8] = b"_Stream";
+
+/// The receiver lets the sender begin.
+pub(super) const OPEN: &str = "_StreamOpen";
+/// The sender, which came as an argument, asks for that.
+pub(super) const TAKEN: &str = "_StreamTaken";
+/// Some items.
+pub(super) const ITEMS: &str = "_StreamItems";
+/// There are no more.
+pub(super) const END: &str = "_StreamEnd";
+/// The receiver wants no more.
+pub(super) const STOP: &str = "_StreamStop";
+
+/// The number of the stream.
+const STREAM: &str = "stream";
+/// Several items, as a `ListOf` them.
+pub(super) const LIST: &str = "items";
+/// One item, over as many keys as it needs.
+pub(super) const ITEM: &str = "item";
+const WINDOW_ITEMS: &str = "items";
+const WINDOW_BYTES: &str = "bytes";
+const HOW: &str = "end";
+const CODE: &str = "code";
+const DESCRIPTION: &str = "description";
+
+const CLOSED: &[u8] = b"closed";
+const FAILED: &[u8] = b"failed";
+const DROPPED: &[u8] = b"dropped";
+
+/// What a call for a stream is answered with that nobody has, or that was stopped.
+pub(super) const NO_STREAM: &[u8] = b"NO_STREAM";
+
+/// The most bytes of a box of one item beside that.
+pub(super) const OVERHEAD: usize = 128;
+
+/// How much may be on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) items: usize,
+    pub(super) bytes: usize,
+}
+
+/// How a stream ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Closed,
+    Failed(RemoteError),
+    Dropped,
+}
+
+/// The number of a call's stream.
+pub(super) fn number(ampbox: &AmpBox) -> Option<u64> {
+    str::from_utf8(ampbox.get(STREAM)?).ok()?.parse().ok()
+}
+
+/// The window that a stream is opened with.
+pub(super) fn window(ampbox: &AmpBox) -> Option<Window> {
+    let number = |key| str::from_utf8(ampbox.get(key)?).ok()?.parse().ok();
+    Some(Window { items: number(WINDOW_ITEMS)?, bytes: number(WINDOW_BYTES)? })
+}
+
+/// How the stream ends, by a call that says so.
+pub(super) fn end(ampbox: &AmpBox) -> Option<End> {
+    match ampbox.get(HOW)? {
+        CLOSED => Some(End::Closed),
+        DROPPED => Some(End::Dropped),
+        FAILED => {
+            let code = ampbox.value(CODE).map(|code| Bytes::copy_from_slice(&code));
+            let description = ampbox.get(DESCRIPTION).unwrap_or_default();
+            let description = String::from_utf8_lossy(description);
+            Some(End::Failed(RemoteError::new(code.unwrap_or_default(), description)))
+        }
+        _ => None,
+    }
+}
+
+/// Sends a call that wants no answer, at once: there are few of them, each for one stream or for one
+/// call of the peer's.
+pub(super) fn tell(peer: &Peer, command: &str, number: u64, window: Option<Window>) {
+    tell_with(peer, command, |out, proto| {
+        number.to_box(STREAM, out, proto)?;
+        if let Some(Window { items, bytes }) = window {
+            items.to_box(WINDOW_ITEMS, out, proto)?;
+            bytes.to_box(WINDOW_BYTES, out, proto)?;
+        }
+        Ok(())
+    });
+}
+
+/// Says that a stream has ended whose sink there is not.
+pub(super) fn tell_dropped(peer: &Peer, number: u64) {
+    let end = Ending { number, end: End::Dropped };
+    tell_with(peer, END, |out, proto| end.to_box(out, proto));
+}
+
+fn tell_with(
+    peer: &Peer,
+    command: &str,
+    write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+) {
+    let shared = peer.shared();
+    let told = shared.encode(write).map(|mut encoded| {
+        shared.with(|state| state.core.notify(command.as_bytes(), &mut encoded.body)).is_ok()
+    });
+    if !told.unwrap_or(false) {
+        tracing::debug!(command, number = %peer.id(), "a stream's end was not told, as no more is sent");
+    }
+}
+
+/// Writes one item, over as many keys as it needs.
+pub(super) type WriteItem =
+    Box<dyn Fn(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> + Send>;
+
+/// The items of one call.
+pub(super) enum Content {
+    List(Bytes),
+    Item(WriteItem),
+}
+
+/// Brings items. It is answered when the receiver has taken them.
+pub(super) struct Items {
+    pub(super) number: u64,
+    pub(super) content: Content,
+}
+
+/// Ends the stream. It is answered when the receiver has taken all before it.
+pub(super) struct Ending {
+    pub(super) number: u64,
+    pub(super) end: End,
+}
+
+impl Arguments for Items {
+    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+        self.number.to_box(STREAM, out, proto)?;
+        match &self.content {
+            Content::List(items) => items.to_box(LIST, out, proto),
+            Content::Item(write) => write(out, proto),
+        }
+    }
+
+    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Err(DecodeError::custom("it is read by its stream"))
+    }
+}
+
+impl Command for Items {
+    const NAME: &'static str = ITEMS;
+
+    type Response = ();
+    type Error = NoError;
+}
+
+impl Arguments for Ending {
+    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+        self.number.to_box(STREAM, out, proto)?;
+        let how = match &self.end {
+            End::Closed => CLOSED,
+            End::Failed(_) => FAILED,
+            End::Dropped => DROPPED,
+        };
+        out.put(HOW.as_bytes(), how)?;
+        if let End::Failed(error) = &self.end {
+            out.put(CODE.as_bytes(), &error.code[..error.code.len().min(MAX_CODE)])?;
+            let description = &error.description;
+            let mut end = description.len().min(MAX_DESCRIPTION);
+            while !description.is_char_boundary(end) {
+                end -= 1;
+            }
+            out.put(DESCRIPTION.as_bytes(), &description.as_bytes()[..end])?;
+        }
+        Ok(())
+    }
+
+    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Err(DecodeError::custom("it is read by its stream"))
+    }
+}
+
+impl Command for Ending {
+    const NAME: &'static str = END;
+
+    type Response = ();
+    type Error = NoError;
+}
+
+/// What of an error is sent at most, in bytes.
+const MAX_CODE: usize = 1000;
+const MAX_DESCRIPTION: usize = 10_000;
+
+/// Takes the pairs of a call's own that its stream does not read.
+pub(super) fn take_number(input: &mut BoxReader<'_>) {
+    input.take(STREAM);
+    for key in keys::RESERVED {
+        input.take(key);
+    }
+}
+
+/// What has no form.
+pub(super) const NO_CONNECTION: &str = "a stream without a connection";
+
+pub(super) fn received() -> EncodeError {
+    EncodeError::custom("an end that came from a peer cannot be sent on")
+}

@@ -1,0 +1,337 @@
+use amp_core::reconnect::Connector;
+use amp_core::streams::{SinkError, SinkOf, StreamError, StreamOf};
+use amp_core::{
+    Arguments, BoxLimits, CallError, CloseReason, Command, CommandError, Connection, Context,
+    DecodeErrorKind, EncodeErrorKind, Limits, NoError, RemoteError, Report, Responders, testing,
+};
+use bytes::Bytes;
+use std::future::pending;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+use super::{Get, Upload, Work, all, downloads, nothing, settle};
+
+#[derive(CommandError, Debug, PartialEq, thiserror::Error)]
+enum JobError {
+    #[error("out of paper")]
+    OutOfPaper,
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_waits_until_all_was_taken() {
+    let (responders, mut sinks) = downloads();
+    let (peer, _there) = testing::pair(nothing(), responders);
+    let mut stream = peer.call_remote(Get {}).await.unwrap().items;
+    let mut sink = sinks.recv().await.unwrap();
+    sink.send(1).await.unwrap();
+    let closed = tokio::spawn(sink.close());
+    settle().await;
+    assert!(!closed.is_finished());
+    assert_eq!(stream.next().await.unwrap().unwrap(), 1);
+    settle().await;
+    assert!(!closed.is_finished(), "the end is not taken");
+    assert!(stream.next().await.is_none() && stream.next().await.is_none());
+    closed.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_comes_before_how_it_ends() {
+    let (responders, mut sinks) = downloads();
+    let (peer, _there) = testing::pair(nothing(), responders);
+    for ends in [
+        |sink: SinkOf<u64>| drop(sink),
+        |sink: SinkOf<u64>| sink.fail(&JobError::OutOfPaper),
+        |sink: SinkOf<u64>| sink.fail_with(RemoteError::new("FIRE", "it burns")),
+    ] {
+        let stream = peer.call_remote(Get {}).await.unwrap().items;
+        let mut sink = sinks.recv().await.unwrap();
+        for n in 0..10_000 {
+            if n == 600 {
+                break;
+            }
+            sink.send(n).await.unwrap();
+        }
+        ends(sink);
+        let (items, error) = all(stream).await;
+        assert!(items.into_iter().eq(0..600));
+        match error.unwrap() {
+            StreamError::Unfinished => {}
+            error @ StreamError::Failed(_) => {
+                let declared = error.declared::<JobError>();
+                let text = Report(&error).to_string();
+                assert!(declared == Some(JobError::OutOfPaper) || text.ends_with("FIRE: it burns"));
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// With items on their way, with none, and before any was sent.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_dropped_stops_its_sink_at_once() {
+    for sent in [0, 1, 5000] {
+        let (responders, mut sinks) = downloads();
+        let (peer, _there) = testing::pair(nothing(), responders);
+        let mut stream = peer.call_remote(Get {}).await.unwrap().items;
+        let mut sink = sinks.recv().await.unwrap();
+        let stopped = tokio::spawn(sink.stopped());
+        let sends = tokio::spawn(async move {
+            for n in 0..sent {
+                sink.send(n).await?;
+            }
+            pending::<()>().await;
+            sink.close().await
+        });
+        settle().await;
+        if sent > 0 {
+            stream.next().await.unwrap().unwrap();
+        }
+        assert!(!stopped.is_finished());
+        drop(stream);
+        assert!(matches!(stopped.await.unwrap(), SinkError::Stopped));
+        settle().await;
+        if sent == 5000 {
+            assert!(matches!(sends.await.unwrap(), Err(SinkError::Stopped)));
+        }
+        // The number is free, and the connection as it was.
+        assert_eq!(peer.running_responders(), 0);
+        peer.call_remote(Get {}).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_ends_have_the_reason_of_the_connection() {
+    let (responders, mut sinks) = downloads();
+    let (peer, there) = testing::pair(nothing(), responders);
+    let stream = peer.call_remote(Get {}).await.unwrap().items;
+    let mut sink = sinks.recv().await.unwrap();
+    for n in 0..100 {
+        sink.send(n).await.unwrap();
+    }
+    let (unopened, progress) = StreamOf::<u64>::pair();
+    settle().await;
+    there.close().await;
+    // What came before is not lost.
+    let (items, error) = all(stream).await;
+    assert!(items.into_iter().eq(0..100));
+    assert!(matches!(error, Some(StreamError::Closed(CloseReason::Peer))), "{error:?}");
+    assert!(matches!(sink.stopped().await, SinkError::Closed(CloseReason::Local)));
+    assert!(matches!(sink.send(1).await, Err(SinkError::Closed(_))));
+    assert!(matches!(sink.close().await, Err(SinkError::Closed(_))));
+    let error = peer.call_remote(Work { progress: unopened }).await.unwrap_err();
+    assert!(error.is_closed());
+    assert!(matches!(all(progress).await.1, Some(StreamError::NotSent)));
+}
+
+/// Whoever has an end keeps the connection.
+#[tokio::test(start_paused = true)]
+async fn an_end_keeps_its_connection_open() {
+    let (responders, mut sinks) = downloads();
+    let (peer, there) = testing::pair(nothing(), responders);
+    let mut stream = peer.call_remote(Get {}).await.unwrap().items;
+    let mut sink = sinks.recv().await.unwrap();
+    drop(peer);
+    for n in 0..3 {
+        sink.send(n).await.unwrap();
+        settle().await;
+        assert_eq!(stream.next().await.unwrap().unwrap(), n);
+    }
+    drop(stream);
+    assert!(matches!(there.closed().await, CloseReason::Peer));
+}
+
+fn upload() -> (SinkOf<u64>, Upload<u64>) {
+    let (sink, items) = StreamOf::pair();
+    (sink, Upload { items })
+}
+
+fn work() -> (StreamOf<u64>, Work) {
+    let (progress, received) = StreamOf::pair();
+    (received, Work { progress })
+}
+
+#[derive(Command)]
+struct Large {
+    items: StreamOf<u64>,
+    bytes: Bytes,
+}
+
+#[derive(Command)]
+#[amp(name = "Upload")]
+struct Number {
+    #[amp(rename = "items")]
+    _items: u64,
+}
+
+#[derive(Command)]
+#[amp(name = "Work")]
+struct OtherNumber {
+    #[amp(rename = "progress")]
+    _progress: u64,
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_of_calls_that_are_not_sent_end() {
+    let (sink, call) = upload();
+    let (stream, other) = work();
+    drop((call, other));
+    assert!(matches!(sink.stopped().await, SinkError::NotSent));
+    assert!(matches!(all(stream).await.1, Some(StreamError::NotSent)));
+
+    let boxes = BoxLimits::default().max_bytes(10_000);
+    let (near, _far) = tokio::io::duplex(100);
+    let peer = Connection::new(near).limits(Limits::default().boxes(boxes)).spawn();
+    for len in [10_000, 100_000] {
+        let (sink, items) = StreamOf::pair();
+        let error = peer.call_remote(Large { items, bytes: vec![0; len].into() }).await;
+        assert!(matches!(error, Err(CallError::Encode(_))));
+        assert!(matches!(sink.stopped().await, SinkError::NotSent));
+    }
+    // Neither was dropped.
+    let (mut sink, items) = StreamOf::pair();
+    let send = tokio::spawn(async move { sink.send(1).await });
+    settle().await;
+    assert!(!send.is_finished());
+    drop(items);
+    assert!(matches!(send.await.unwrap(), Err(SinkError::NotSent)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_of_calls_that_fail_or_do_not_take_them_end() {
+    // Nobody answers,
+    let (peer, _there) = testing::pair(nothing(), nothing());
+    let ((sink, call), (stream, other)) = (upload(), work());
+    assert!(peer.call_remote(call).await.unwrap_err().is_unhandled());
+    assert!(peer.call_remote(other).await.unwrap_err().is_unhandled());
+    assert!(matches!(sink.stopped().await, SinkError::NotTaken));
+    assert!(matches!(all(stream).await.1, Some(StreamError::NotTaken)));
+
+    // or somebody who takes it for a number, as a peer does that knows no streams.
+    let takes = Responders::new(())
+        .respond(async |_: Context, _: Number| Ok::<_, NoError>(()))
+        .respond(async |_: Context, _: OtherNumber| Ok::<_, NoError>(()));
+    let (peer, _there) = testing::pair(nothing(), takes);
+    let ((sink, call), (stream, other)) = (upload(), work());
+    peer.call_remote(call).await.unwrap();
+    peer.call_remote(other).await.unwrap();
+    assert!(matches!(sink.stopped().await, SinkError::NotTaken));
+    assert!(matches!(all(stream).await.1, Some(StreamError::NotTaken)));
+}
+
+/// A call that is given up ends its streams unless the peer has them by then.
+#[tokio::test(start_paused = true)]
+async fn streams_of_calls_that_are_given_up() {
+    let waits = async |_: Context, Work { mut progress }: Work| {
+        progress.send(1).await.expect("somebody receives");
+        let _ = progress.stopped().await;
+        Ok::<_, NoError>(())
+    };
+    let (peer, there) = testing::pair(nothing(), Responders::new(()).respond(waits));
+    let (mut stream, call) = work();
+    let timeout = Duration::from_secs(5);
+    assert!(peer.call_remote(call).timeout(timeout).await.unwrap_err().is_timeout());
+    assert_eq!(stream.next().await.unwrap().unwrap(), 1);
+    assert_eq!(there.running_responders(), 1);
+    drop(stream);
+    settle().await;
+    assert_eq!(there.running_responders(), 0, "the job has learned of it");
+
+    let (near, _silent) = tokio::io::duplex(1000);
+    let peer = Connection::new(near).spawn();
+    let (sink, call) = upload();
+    assert!(peer.call_remote(call).timeout(timeout).await.unwrap_err().is_timeout());
+    assert!(matches!(sink.stopped().await, SinkError::NotTaken));
+}
+
+/// An answer that nobody reads, or that comes too late.
+#[tokio::test(start_paused = true)]
+async fn streams_of_answers_that_nobody_reads_end_in_time() {
+    let (responders, mut sinks) = downloads();
+    let (peer, _there) = testing::pair(nothing(), responders);
+    peer.call_by_name("Get", [("", ""); 0]).await.unwrap();
+    let sink = sinks.recv().await.unwrap();
+    let start = tokio::time::Instant::now();
+    assert!(matches!(sink.stopped().await, SinkError::NotTaken));
+    assert_eq!(start.elapsed(), Limits::default().unclaimed_timeout);
+    // Many of them do not use up the streams that there may be.
+    for _ in 0..1000 {
+        peer.call_by_name("Get", [("", ""); 0]).await.unwrap();
+        let sink = sinks.recv().await.unwrap();
+        let _ = sink.stopped().await;
+    }
+    peer.call_remote(Get {}).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_without_a_connection_says_so() {
+    let (_sink, call) = upload();
+    let error = call.encode().unwrap_err();
+    assert!(matches!(error.kind(), EncodeErrorKind::NoForm { .. }));
+    let message = "argument items: a stream without a connection has no form on the wire";
+    assert_eq!(error.to_string(), message);
+    let (_stream, call) = work();
+    assert!(matches!(call.encode().unwrap_err().kind(), EncodeErrorKind::NoForm { .. }));
+    let bytes = Bytes::from_static(b"\0\x05items\0\x010\0\0");
+    let error = Upload::<u64>::decode(bytes).unwrap_err();
+    assert!(matches!(error.kind(), DecodeErrorKind::NoForm { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_is_sent_once_and_not_on() {
+    #[derive(Command)]
+    struct Both {
+        sink: SinkOf<u64>,
+        stream: StreamOf<u64>,
+    }
+
+    let (peer, there) = testing::pair(nothing(), nothing());
+    let (sink, stream) = StreamOf::pair();
+    let error = peer.call_remote(Both { sink, stream }).await.unwrap_err();
+    let CallError::Encode(error) = error else { panic!("{error}") };
+    assert_eq!(error.to_string(), "argument stream: the other end of the stream was sent");
+
+    let (taken, mut streams) = mpsc::unbounded_channel();
+    let upload = async move |context: Context<mpsc::UnboundedSender<_>>, call: Upload<u64>| {
+        context.state().send(call.items).expect("the test waits");
+        Ok::<_, NoError>(())
+    };
+    there.replace_responders(Responders::new(taken).respond(upload));
+    let (_sink, items) = StreamOf::<u64>::pair();
+    peer.call_remote(Upload { items }).await.unwrap();
+    let items = streams.recv().await.unwrap();
+    let error = there.call_remote(Upload { items }).await.unwrap_err();
+    let message = "the call cannot be written: argument items: an end that came from a peer cannot be sent on";
+    assert_eq!(Report(&error).to_string(), message);
+}
+
+/// They do not go over to the next one.
+#[tokio::test(start_paused = true)]
+async fn streams_of_a_client_that_connects_again_end_with_their_connection() {
+    let (taken, mut sinks) = mpsc::unbounded_channel();
+    let client = Connector::new(move || {
+        let taken = taken.clone();
+        async move {
+            let (near, far) = tokio::io::duplex(64 << 10);
+            let (responders, mut new) = downloads();
+            let there = Connection::new(far).responders(responders).spawn();
+            tokio::spawn(async move {
+                while let Some(sink) = new.recv().await {
+                    let _ = taken.send((sink, there.clone()));
+                }
+            });
+            Ok::<_, std::io::Error>(Connection::new(near))
+        }
+    })
+    .spawn();
+    for _ in 0..3 {
+        let stream = client.call_remote(Get {}).wait_for_connection().await.unwrap().items;
+        let (mut sink, there) = sinks.recv().await.unwrap();
+        sink.send(7).await.unwrap();
+        settle().await;
+        there.close().await;
+        let (items, error) = all(stream).await;
+        assert_eq!(items, [7]);
+        assert!(matches!(error, Some(StreamError::Closed(_))));
+        assert!(matches!(sink.send(8).await, Err(SinkError::Closed(_))));
+    }
+}

@@ -1,0 +1,340 @@
+//! A peer that does not keep to what streams are.
+
+use amp_core::streams::{SinkError, StreamError, StreamOf};
+use amp_core::{AmpBox, Arguments, CallError, Command, Context, Limits, NoError, Peer};
+use amp_core::{ReceivedCall, Report, Responders};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{Download, Get, Upload, Work, all, downloads, nothing, pair_with, settle};
+
+/// A peer that calls by name, and what it was called with.
+struct Raw {
+    peer: Peer,
+    calls: mpsc::UnboundedReceiver<(String, AmpBox)>,
+}
+
+impl Raw {
+    /// The other side of it has these responders and limits.
+    fn pair<S>(limits: Limits, responders: Responders<S>) -> (Self, Peer) {
+        let (sender, calls) = mpsc::unbounded_channel();
+        let fallback = Responders::new(()).fallback(move |call: ReceivedCall| {
+            let name = String::from_utf8(call.command.to_vec()).unwrap();
+            let _ = sender.send((name, call.arguments));
+            async { Ok(AmpBox::new()) }
+        });
+        let (ours, raw) = pair_with(limits, responders, fallback);
+        (Self { peer: raw, calls }, ours)
+    }
+
+    async fn expect(&mut self, command: &str) -> AmpBox {
+        let (name, arguments) = self.calls.recv().await.unwrap();
+        assert_eq!(name, command, "{arguments:?}");
+        arguments
+    }
+
+    async fn items(&self, number: &str, items: &[u8]) -> Result<AmpBox, CallError> {
+        let items = [(&b"stream"[..], number.as_bytes()), (b"items", items)];
+        self.peer.call_by_name("_StreamItems", items).await
+    }
+
+    async fn call(&self, command: &str, pairs: &[(&str, &str)]) -> Result<AmpBox, CallError> {
+        self.peer.call_by_name(command, pairs.iter().copied()).await
+    }
+}
+
+fn list(items: &[&str]) -> Vec<u8> {
+    let element =
+        |item: &&str| [&u16::try_from(item.len()).unwrap().to_be_bytes(), item.as_bytes()].concat();
+    items.iter().flat_map(element).collect()
+}
+
+fn limits() -> Limits {
+    Limits::default().streams(3).stream_items(4).stream_bytes(100)
+}
+
+#[track_caller]
+fn code(answer: Result<AmpBox, CallError>) -> String {
+    match answer {
+        Err(CallError::Remote(error)) => String::from_utf8(error.code.to_vec()).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+type Streams = mpsc::UnboundedSender<StreamOf<u64>>;
+
+fn uploads() -> (Responders<Streams>, mpsc::UnboundedReceiver<StreamOf<u64>>) {
+    let (streams, taken) = mpsc::unbounded_channel();
+    let upload = async |context: Context<Streams>, Upload { items }: Upload<u64>| {
+        context.state().send(items).expect("the test waits");
+        Ok::<_, NoError>(())
+    };
+    (Responders::new(streams).respond(upload), taken)
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_that_are_none_of_a_stream() {
+    let (responders, mut streams) = uploads();
+    let (mut raw, ours) = Raw::pair(limits(), responders);
+    // Before there was a stream, the connection has no such command.
+    assert_eq!(code(raw.items("0", b"").await), "UNHANDLED");
+    assert_eq!(code(raw.call("Upload", &[("items", "1")]).await), "UNKNOWN", "it is odd");
+    for wrong in ["-2", "x", "", "18446744073709551616"] {
+        assert_eq!(code(raw.call("Upload", &[("items", wrong)]).await), "UNKNOWN");
+    }
+    raw.call("Upload", &[("items", "18446744073709551614")]).await.unwrap();
+    let open = raw.expect("_StreamOpen").await;
+    assert_eq!(open.get("stream"), Some(&b"18446744073709551614"[..]));
+    assert_eq!((open.get("items"), open.get("bytes")), (Some(&b"4"[..]), Some(&b"100"[..])));
+    let stream = streams.recv().await.unwrap();
+    // The number is taken,
+    assert_eq!(code(raw.call("Upload", &[("items", "18446744073709551614")]).await), "UNKNOWN");
+    // and others are nobody's.
+    for number in ["0", "1", "18446744073709551615", "-1", "x", ""] {
+        assert_eq!(code(raw.items(number, b"").await), "NO_STREAM");
+        let end = raw.call("_StreamEnd", &[("stream", number), ("end", "closed")]).await;
+        assert_eq!(code(end), "NO_STREAM");
+        let _ = raw.call("_StreamStop", &[("stream", number)]).await;
+    }
+    for command in ["_StreamItems", "_StreamEnd", "_StreamOpen", "_StreamStop", "_StreamTaken"] {
+        assert_eq!(code(raw.call(command, &[]).await), "NO_STREAM");
+    }
+    assert_eq!(code(raw.call("_StreamOther", &[]).await), "UNHANDLED");
+    // Who would receive what nobody sends, or send what nobody receives, learns so.
+    raw.call("_StreamOpen", &[("stream", "6"), ("items", "1"), ("bytes", "1")]).await.unwrap();
+    assert_eq!(raw.expect("_StreamEnd").await.get("end"), Some(&b"dropped"[..]));
+    raw.call("_StreamTaken", &[("stream", "7")]).await.unwrap();
+    assert_eq!(raw.expect("_StreamStop").await.get("stream"), Some(&b"7"[..]));
+    drop(stream);
+    assert_eq!(raw.expect("_StreamStop").await.get("stream"), Some(&b"18446744073709551614"[..]));
+    assert!(!ours.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_are_no_more_streams_than_may_be() {
+    let (responders, mut streams) = uploads();
+    let (mut raw, ours) = Raw::pair(limits(), responders);
+    for number in ["0", "2", "4"] {
+        raw.call("Upload", &[("items", number)]).await.unwrap();
+        raw.expect("_StreamOpen").await;
+    }
+    assert_eq!(code(raw.call("Upload", &[("items", "6")]).await), "UNKNOWN");
+    let (sink, items) = StreamOf::<u64>::pair();
+    let error = ours.call_remote(Upload { items }).await.unwrap_err();
+    let message =
+        "the call cannot be written: argument items: there are 3 streams, which is the limit";
+    assert_eq!(Report(&error).to_string(), message);
+    assert!(matches!(sink.stopped().await, SinkError::NotSent));
+    drop(streams.recv().await.unwrap());
+    raw.call("Upload", &[("items", "6")]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_the_window_ends_the_stream_and_nothing_else() {
+    let (responders, mut streams) = uploads();
+    let (mut raw, ours) = Raw::pair(limits(), responders);
+    for (first, over, message) in [
+        (list(&["1"; 4]), list(&["1"]), "the peer has sent more than 4 items of a stream ahead"),
+        (list(&["1"]), list(&["9"; 40]), "the peer has sent more than 100 bytes of a stream ahead"),
+    ] {
+        raw.call("Upload", &[("items", "0")]).await.unwrap();
+        raw.expect("_StreamOpen").await;
+        let stream = streams.recv().await.unwrap();
+        let held = raw.peer.clone();
+        let first = tokio::spawn(async move {
+            let items = [(&b"stream"[..], &b"0"[..]), (b"items", &first)];
+            held.call_by_name("_StreamItems", items).await
+        });
+        settle().await;
+        assert!(!first.is_finished());
+        assert_eq!(code(raw.items("0", &over).await), "UNKNOWN");
+        assert_eq!(code(raw.items("0", &list(&["1"])).await), "NO_STREAM", "it is over");
+        let (items, error) = all(stream).await;
+        assert!(!items.is_empty(), "what came before is received");
+        assert_eq!(error.unwrap().to_string(), message);
+        first.await.unwrap().unwrap();
+    }
+    assert!(!ours.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_item_ends_the_stream() {
+    let (responders, mut streams) = uploads();
+    let (mut raw, _ours) = Raw::pair(limits(), responders);
+    for wrong in [&b"\0"[..], b"\0\x05abc", b"\0\x011\xff\xff"] {
+        raw.call("Upload", &[("items", "0")]).await.unwrap();
+        raw.expect("_StreamOpen").await;
+        let stream = streams.recv().await.unwrap();
+        assert_eq!(code(raw.items("0", wrong).await), "UNKNOWN");
+        assert!(matches!(all(stream).await.1, Some(StreamError::Malformed { .. })));
+    }
+    // One that can be told from the others is left out.
+    raw.call("Upload", &[("items", "0")]).await.unwrap();
+    raw.expect("_StreamOpen").await;
+    let mut stream = streams.recv().await.unwrap();
+    let peer = raw.peer.clone();
+    tokio::spawn(async move {
+        let items = [(&b"stream"[..], &b"0"[..]), (b"items", &list(&["1", "x", "2"]))];
+        peer.call_by_name("_StreamItems", items).await
+    });
+    assert_eq!(stream.next().await.unwrap().unwrap(), 1);
+    assert!(matches!(stream.next().await.unwrap(), Err(StreamError::Item(_))));
+    assert_eq!(stream.next().await.unwrap().unwrap(), 2);
+    // No items at all are none to be taken.
+    raw.items("0", b"").await.unwrap();
+    let alone = raw.call("_StreamItems", &[("stream", "0"), ("item", "x")]).await;
+    assert_eq!(code(alone), "UNKNOWN");
+    assert!(matches!(all(stream).await.1, Some(StreamError::Malformed { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_that_come_twice_or_with_items_behind_them() {
+    let (responders, mut streams) = uploads();
+    let (mut raw, _ours) = Raw::pair(limits(), responders);
+    raw.call("Upload", &[("items", "0")]).await.unwrap();
+    raw.expect("_StreamOpen").await;
+    let stream = streams.recv().await.unwrap();
+    let peer = raw.peer.clone();
+    let first = tokio::spawn(async move {
+        peer.call_by_name("_StreamEnd", [("stream", "0"), ("end", "closed")]).await
+    });
+    settle().await;
+    for end in ["closed", "failed", "dropped", "other"] {
+        let again = raw.call("_StreamEnd", &[("stream", "0"), ("end", end)]).await;
+        assert_eq!(code(again), "NO_STREAM");
+    }
+    assert_eq!(code(raw.items("0", &list(&["1"])).await), "NO_STREAM");
+    let (items, error) = all(stream).await;
+    assert!(items.is_empty() && error.is_none());
+    first.await.unwrap().unwrap();
+    // One that says nothing that is known is none.
+    raw.call("Upload", &[("items", "0")]).await.unwrap();
+    raw.expect("_StreamOpen").await;
+    let wrong = raw.call("_StreamEnd", &[("stream", "0"), ("end", "other")]).await;
+    assert_eq!(code(wrong), "NO_STREAM");
+    let wants_no_answer = [("stream", "0"), ("end", "dropped")];
+    raw.peer.notify_by_name("_StreamEnd", wants_no_answer).await.unwrap();
+    let (_, error) = all(streams.recv().await.unwrap()).await;
+    assert!(matches!(error, Some(StreamError::Unfinished)));
+}
+
+/// Whatever a receiver lets a sink send, that holds little.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_opens_wide_or_not_at_all_or_often() {
+    let (responders, mut sinks) = downloads();
+    let silent = Responders::new(()).respond_by_name("_StreamItems", |_: ReceivedCall| async {
+        std::future::pending::<Result<AmpBox, amp_core::RemoteError>>().await
+    });
+    let (ours, raw) = pair_with(limits(), responders, silent);
+    let raw = Raw { peer: raw, calls: mpsc::unbounded_channel().1 };
+    raw.call("Get", &[]).await.unwrap();
+    let mut sink = sinks.recv().await.unwrap();
+    let sends = tokio::spawn(async move {
+        while let Ok(sent) = timeout(Duration::from_secs(3), sink.send(u64::MAX)).await {
+            sent.unwrap();
+        }
+        sink
+    });
+    settle().await;
+    let wide = [("stream", "0"), ("items", "18446744073709551615"), ("bytes", "9999999999")];
+    for _ in 0..3 {
+        raw.call("_StreamOpen", &wide).await.unwrap();
+    }
+    let mut sink = sends.await.unwrap();
+    assert_eq!(raw.peer.running_responders(), 64);
+    raw.call("_StreamStop", &[("stream", "0")]).await.unwrap();
+    assert!(matches!(sink.send(1).await, Err(SinkError::Stopped)));
+    raw.call("_StreamStop", &[("stream", "0")]).await.unwrap();
+    raw.call("_StreamOpen", &wide).await.unwrap();
+    assert!(!ours.is_closed());
+
+    // No room at all: one item at a time, which fails there.
+    raw.call("Get", &[]).await.unwrap();
+    let mut sink = sinks.recv().await.unwrap();
+    raw.call("_StreamOpen", &[("stream", "2"), ("items", "0"), ("bytes", "0")]).await.unwrap();
+    assert!(matches!(sink.send(1).await, Err(SinkError::TooLarge { .. })));
+}
+
+/// It answers none of them, and reads none of the answers.
+#[tokio::test(start_paused = true)]
+async fn items_that_are_refused_fail_the_sink() {
+    let refuses = Responders::new(()).respond_by_name("_StreamItems", |_: ReceivedCall| async {
+        Err::<AmpBox, _>(amp_core::RemoteError::new("NO", "not here"))
+    });
+    let (responders, mut sinks) = downloads();
+    let (_ours, raw) = pair_with(limits(), responders, refuses);
+    raw.call_by_name("Get", [("", ""); 0]).await.unwrap();
+    let mut sink = sinks.recv().await.unwrap();
+    let open = [("stream", "0"), ("items", "10"), ("bytes", "100")];
+    raw.notify_by_name("_StreamOpen", open).await.unwrap();
+    sink.send(1).await.unwrap();
+    let error = sink.stopped().await;
+    assert!(matches!(&error, SinkError::Refused(error) if error.code == "NO"), "{error}");
+    assert!(sink.close().await.is_err());
+}
+
+/// One that is not what the peer said it was costs its call alone.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_a_peer_names() {
+    let works = async |_: Context, Work { mut progress }: Work| {
+        let _ = progress.send(1).await;
+        Ok::<_, NoError>(())
+    };
+    let (mut raw, ours) = Raw::pair(limits(), Responders::new(()).respond(works));
+    assert_eq!(code(raw.call("Work", &[("progress", "0")]).await), "UNKNOWN", "it is even");
+    let peer = raw.peer.clone();
+    let call = tokio::spawn(async move { peer.call_by_name("Work", [("progress", "1")]).await });
+    assert_eq!(raw.expect("_StreamTaken").await.get("stream"), Some(&b"1"[..]));
+    // Both numbers are its own.
+    assert_eq!(code(raw.call("Work", &[("progress", "1")]).await), "UNKNOWN");
+    assert_eq!(code(raw.items("1", &list(&["1"])).await), "NO_STREAM");
+    raw.call("_StreamStop", &[("stream", "1")]).await.unwrap();
+    call.await.unwrap().unwrap();
+    assert!(!ours.is_closed());
+}
+
+#[derive(Command)]
+#[amp(response = Download)]
+struct GetTwice {}
+
+#[derive(Arguments)]
+struct Both {
+    first: StreamOf<u64>,
+    #[amp(rename = "second")]
+    _second: u64,
+}
+
+#[derive(Command)]
+#[amp(name = "Both")]
+struct TakeBoth {
+    #[amp(flatten)]
+    both: Both,
+}
+
+/// What was read before another argument that cannot be is dropped with that.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_cannot_be_read_leaves_no_stream() {
+    let both = async |_: Context, call: TakeBoth| {
+        drop(call.both.first);
+        Ok::<_, NoError>(())
+    };
+    let get = async |_: Context, _: GetTwice| -> Result<Download, NoError> { unreachable!() };
+    let responders = Responders::new(()).respond(both).respond(get);
+    let (mut raw, ours) = Raw::pair(limits(), responders);
+    for _ in 0..10 {
+        let wrong = raw.call("Both", &[("first", "0"), ("second", "x")]).await;
+        assert_eq!(code(wrong), "UNKNOWN");
+        raw.expect("_StreamOpen").await;
+        raw.expect("_StreamStop").await;
+    }
+    // As an answer.
+    drop((raw, ours));
+    let bad = Responders::new(()).respond_by_name("Get", |_: ReceivedCall| async {
+        AmpBox::from_pairs([("items", "1")]).map_err(|_| unreachable!())
+    });
+    let (ours, _raw) = pair_with(limits(), nothing(), bad);
+    for _ in 0..10 {
+        assert!(matches!(ours.call_remote(Get {}).await, Err(CallError::Decode(_))));
+    }
+}
