@@ -7,7 +7,7 @@
 use amp_core::argument::Numbered;
 use amp_core::schema::Schema;
 use amp_core::testing::{PrintedRecord, SchemaRecord};
-use amp_core::{Arguments, CallError, Command, CommandError, NoError, OneWay, Peer, Responders};
+use amp_core::{Answered, Arguments, CallError, Command, CommandError, OneWay, Peer, Responders};
 use amp_tests::{Address, DEADLINE, Python, Transport, trade};
 use bytes::Bytes;
 use std::fmt::Debug;
@@ -186,6 +186,8 @@ struct Prepare {
     command: String,
     seed: u64,
     code: Option<String>,
+    /// Whether the peer is to ask for an answer, of a one-way command too.
+    answered: bool,
 }
 
 #[derive(Arguments)]
@@ -244,7 +246,8 @@ impl<C: Command> Session<C> {
         });
         let connection = amp_unix::connect(path).await.unwrap();
         let peer = connection.responders(responders).spawn();
-        let prepare = Prepare { command: C::NAME.to_owned(), seed, code: code.map(str::to_owned) };
+        let (command, code_of) = (C::NAME.to_owned(), code.map(str::to_owned));
+        let prepare = Prepare { command, seed, code: code_of, answered: C::REQUIRES_ANSWER };
         let prepared = timeout(DEADLINE, peer.call_remote(prepare)).await.unwrap().unwrap();
         let failure = code.map(|code| (code.to_owned(), format!("ß{code}")));
         answers.set(failure.map_or_else(|| Ok(prepared.response.0.clone()), Err)).unwrap();
@@ -254,6 +257,15 @@ impl<C: Command> Session<C> {
     fn command(&self) -> C {
         C::decode(self.prepared.arguments.0.clone())
             .unwrap_or_else(|error| panic!("{}: {error}: {:?}", C::NAME, self.prepared.arguments.0))
+    }
+
+    /// Checks that the connection is closed, or else that it goes on.
+    async fn is_over(&self, is_over: bool) {
+        if is_over {
+            timeout(DEADLINE, self.peer.closed()).await.unwrap();
+        } else {
+            timeout(DEADLINE, self.peer.call_remote(Called)).await.unwrap().unwrap();
+        }
     }
 
     /// Has the peer call, which compares what comes of it.
@@ -293,7 +305,8 @@ where
         let Err(CallError::Command(failed)) = failed else { panic!("{}: {failed:?}", C::NAME) };
         assert_eq!((failed.code(), failed.is_fatal()), (&*error.code, error.fatal));
         assert_eq!(failed.to_string(), format!("é{}", error.code));
-        // A fatal one has closed the connection.
+        session.is_over(error.fatal).await;
+
         let mut session = Session::<C>::start(address, first, Some(&error.code)).await;
         let call = session.peer.call_remote(CallMe { description: format!("ß{}", error.code) });
         match timeout(DEADLINE, call).await.unwrap() {
@@ -302,6 +315,7 @@ where
             Err(other) => panic!("{}, {}: {other}", C::NAME, error.code),
         }
         assert!(session.received.recv().await.is_some());
+        session.is_over(error.fatal).await;
     }
 }
 
@@ -315,6 +329,7 @@ async fn each_command_is_spoken_with_its_class_both_ways() {
     is_spoken::<trade::ListStock>(address).await;
     is_spoken::<trade::Sell>(address).await;
     is_told::<trade::Tick>(address).await;
+    is_spoken::<Answered<trade::Tick>>(address).await;
     // All but the one that switches the protocol.
     let spoken = 6;
     let all: Schema = trade::schema();
@@ -333,7 +348,22 @@ async fn is_told<C: OneWay + Clone + Debug + PartialEq>(address: &Address) {
         let received = timeout(DEADLINE, session.received.recv()).await.unwrap();
         assert_eq!(received.unwrap(), command);
     }
-    let codes = C::Error::schema().unwrap();
-    assert_eq!(codes.iter().filter(|error| error.fatal).count(), 1);
-    assert_ne!(std::any::TypeId::of::<C::Error>(), std::any::TypeId::of::<NoError>());
+    let errors = C::Error::schema().unwrap();
+    assert_eq!(errors.iter().map(|error| error.fatal).collect::<Vec<_>>(), [true, false]);
+    for error in errors {
+        // Nobody is told, and Twisted closes the connection, whatever the error is.
+        let session = Session::<C>::start(address, 0, Some(&error.code)).await;
+        session.peer.notify(session.command()).await.unwrap();
+        session.is_over(true).await;
+
+        let mut session = Session::<C>::start(address, 0, Some(&error.code)).await;
+        let call = session.peer.call_remote(CallMe { description: String::new() });
+        match timeout(DEADLINE, call).await.unwrap() {
+            Ok(()) => {}
+            Err(CallError::Closed(_)) if error.fatal => {}
+            Err(other) => panic!("{}, {}: {other}", C::NAME, error.code),
+        }
+        assert_eq!(session.received.recv().await.unwrap(), session.command());
+        session.is_over(error.fatal).await;
+    }
 }

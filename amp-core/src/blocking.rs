@@ -215,7 +215,7 @@ impl<S: Read + Write> Client<S> {
         &mut self,
         command: C,
     ) -> Result<C::Response, CallError<C::Error>> {
-        const { assert!(C::REQUIRES_ANSWER, "a one-way command is sent with `Client::notify`") };
+        const { assert!(C::REQUIRES_ANSWER, "use `notify` or `Answered` for one-way commands") };
         let body = self.encode(|out, proto| command.to_box(out, proto)).map_err(CallError::Encode);
         match self.exchange(C::NAME.as_bytes(), body?).map_err(CallError::widen)? {
             Ok(ampbox) => self.decode(&ampbox).map_err(CallError::Decode),

@@ -184,7 +184,8 @@ pub use boxes::reader::BoxReader;
 pub use boxes::value::Value;
 pub use boxes::writer::{BoxWriter, ValueWriter};
 pub use command::{
-    Arguments, Command, CommandError, NoError, OneWay, Ping, ProtocolSwitch, Reflect, Reflected,
+    Answered, Arguments, Command, CommandError, NoError, OneWay, Ping, ProtocolSwitch, Reflect,
+    Reflected,
 };
 #[cfg(feature = "tokio")]
 pub use connection::{Call, Connection, NamedCall, Peer, RefusedAttachment, Switched, Transport};

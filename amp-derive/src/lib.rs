@@ -70,7 +70,7 @@ use crate::mistakes::Mistakes;
 /// | `rename_all = "style"` | the style of the wire names: `camelCase`, `kebab-case` and others, see below | as the fields' |
 /// | `response = Type` | what a successful answer holds: a type that derives [`Arguments`] | `()` |
 /// | `error = Type` | the declared errors: a type that derives [`CommandError`] | `NoError` |
-/// | `one_way` | no answer is wanted; implements [`OneWay`]. Its errors are answered to whoever asks for an answer all the same, and a fatal one closes the connection | an answer is wanted |
+/// | `one_way` | no answer is wanted; implements [`OneWay`]. Its errors are answered to whoever asks for an answer all the same (`Answered`), and a fatal one closes the connection | an answer is wanted |
 /// | `idempotent` | a call may be sent again when its connection is lost: see `Command::IDEMPOTENT` | it is sent once |
 /// | `bound = "T: Trait"` | the bounds of type parameters, in place of those that their fields need | see below |
 /// | `strict` | a call with a key that is no argument's is refused | such a key is ignored, unless the connection refuses it |

@@ -6,6 +6,7 @@ import ipaddress
 
 import amp_arguments
 from twisted.protocols import amp
+from twisted.python.filepath import FilePath
 
 
 def text(random, longest=12):
@@ -14,13 +15,23 @@ def text(random, longest=12):
     return "".join(letters)
 
 
+#: The bounds of integers, by their keys, where trade.toml says that they are others than those of an i64.
+BOUNDS = {b"serial": (0, 2**128 - 1), b"type": (0, 2**8 - 1)}
+
+
+def integer(random, key):
+    low, high = BOUNDS.get(key, (-2**63, 2**63 - 1))
+    return random.choice([low, high, 0, random.randrange(low, high + 1), random.randrange(128)])
+
+
 def values(random, pairs, depth=0):
     """An object for each argument that is there."""
     objects = {}
     for name, argument in pairs:
         there = not argument.optional or (random.random() < 0.7 and depth < 6)
         objects[amp._wireNameToPythonIdentifier(name)] = (
-            value(random, argument, depth) if there else None)
+            integer(random, name) if there and type(argument) is amp.Integer
+            else value(random, argument, depth) if there else None)
     return objects
 
 
@@ -59,15 +70,15 @@ def network(random):
 
 
 PLAIN = {
-    # What fits into a u8 fits into all.
-    amp.Integer: lambda random: random.randrange(256),
+    amp.Integer: lambda random: integer(random, None),
     amp.String: lambda random: random.randbytes(random.randrange(20)),
     amp.Unicode: text,
-    amp.Float: lambda random: random.choice([random.gauss(0, 1e10), 0.0, -0.0, 1e300, float("inf")]),
+    amp.Float: lambda random: random.choice([random.gauss(0, 1e10), 0.0, -0.0, 1e300, float("inf"), float("-inf")]),
     amp.Boolean: lambda random: random.random() < 0.5,
     amp.Decimal: lambda random: decimal.Decimal(random.randrange(-999, 999)).scaleb(
         random.randrange(-9, 9)),
     amp.DateTime: date_time,
+    amp.Path: lambda random: FilePath("/" + text(random).replace("/", "")),
     amp_arguments.Json: lambda random: {text(random): [random.randrange(99), None, text(random)]},
     amp_arguments.IpAddress: lambda random: ipaddress.ip_address(
         random.randbytes(random.choice([4, 16]))),

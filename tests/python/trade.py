@@ -96,6 +96,8 @@ class Everything(amp.Command):
         (b"boolean", amp.Boolean(optional=True)),
         (b"decimal", amp.Decimal()),
         (b"date_time", amp.DateTime()),
+        (b"path", amp.Path()),
+        (b"integers", amp.ListOf(amp.Integer())),
         (b"lists", amp.ListOf(amp.ListOf(amp.DateTime()), optional=True)),
         (b"json", Json()),
         (b"kinds", amp.ListOf(OneOf("new", "2nd-hand", "self"))),

@@ -24,10 +24,11 @@ COMMANDS = {
 
 
 class Prepare(amp.Command):
-    """With a code, the next call of the command fails."""
+    """With a code, the next call of the command fails. An answer may be asked for of a one-way one."""
 
     arguments = [
         (b"command", amp.Unicode()), (b"seed", amp.Integer()), (b"code", amp.Unicode(optional=True)),
+        (b"answered", amp.Boolean()),
     ]
     response = [(b"arguments", Numbered(amp.String())), (b"response", Numbered(amp.String()))]
 
@@ -49,8 +50,13 @@ class Peer(amp.AMP):
     right = False
 
     @Prepare.responder
-    def prepare(self, command, seed, code):
+    def prepare(self, command, seed, code, answered):
         self.command, self.code = COMMANDS[command], code
+        self.to_call = self.command
+        if answered and not self.command.requiresAnswer:
+            self.to_call = type("Answered", (self.command,), {
+                "commandName": self.command.commandName, "requiresAnswer": True, "response": [],
+            })
         at_random = random.Random(seed)
         self.arguments = random_values.values(at_random, self.command.arguments)
         # Twisted wants a response of its responders even where nobody is answered.
@@ -64,7 +70,7 @@ class Peer(amp.AMP):
 
     @CallMe.responder
     def callMe(self, description):
-        called = self.callRemote(self.command, **self.arguments)
+        called = self.callRemote(self.to_call, **self.arguments)
         if called is None:
             return {}
         if self.code is None:
@@ -74,8 +80,9 @@ class Peer(amp.AMP):
         return called
 
     def answered(self, response):
-        if response != self.response:
-            raise AssertionError(f"{response!r} is not {self.response!r}")
+        expected = self.response if self.command.requiresAnswer else {}
+        if response != expected:
+            raise AssertionError(f"{response!r} is not {expected!r}")
         return {}
 
     def not_failed(self, response):

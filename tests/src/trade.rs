@@ -7,6 +7,7 @@ use amp_core::{Argument, Arguments, Command, CommandError, ProtocolSwitch};
 use bytes::Bytes;
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// An answer with `id`.
 #[derive(Arguments, Clone, Debug, PartialEq)]
@@ -128,6 +129,8 @@ pub struct EverythingResponse {
     pub float: f64,
     /// `Integer` on the wire.
     pub integer: i64,
+    /// `ListOf(Integer)` on the wire.
+    pub integers: Vec<i64>,
     /// `Json` on the wire.
     pub json: Json<serde_json::Value>,
     /// `ListOf(OneOf("2nd-hand", "new", "self"))` on the wire.
@@ -140,6 +143,8 @@ pub struct EverythingResponse {
     pub network: Packed<IpNet>,
     /// `Numbered(ListOf(Unicode))` on the wire.
     pub numbered: Numbered<Vec<String>>,
+    /// `Path` on the wire.
+    pub path: PathBuf,
     /// `String` on the wire.
     pub string: Bytes,
     /// `Unicode` on the wire.
@@ -168,6 +173,8 @@ pub struct Everything {
     pub float: f64,
     /// `Integer` on the wire.
     pub integer: i64,
+    /// `ListOf(Integer)` on the wire.
+    pub integers: Vec<i64>,
     /// `Json` on the wire.
     pub json: Json<serde_json::Value>,
     /// `ListOf(OneOf("2nd-hand", "new", "self"))` on the wire.
@@ -180,6 +187,8 @@ pub struct Everything {
     pub network: Packed<IpNet>,
     /// `Numbered(ListOf(Unicode))` on the wire.
     pub numbered: Numbered<Vec<String>>,
+    /// `Path` on the wire.
+    pub path: PathBuf,
     /// `String` on the wire.
     pub string: Bytes,
     /// `Unicode` on the wire.

@@ -3,7 +3,8 @@
 use amp_core::schema::{CommandSchema, Schema};
 use amp_core::testing::pair;
 use amp_core::{
-    Argument, Arguments, CallError, CloseReason, Command, CommandError, OneWay, Responders,
+    Answered, Argument, Arguments, CallError, CloseReason, Command, CommandError, OneWay,
+    Responders,
 };
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
@@ -217,6 +218,8 @@ async fn a_one_way_call_may_fail_as_it_declares() {
     let asked = near.call_by_name(Hint::NAME, [("fire", "False")]).await.unwrap_err();
     let CallError::Remote(error) = asked else { panic!("{asked:?}") };
     assert_eq!((&error.code[..], &*error.description), (&b"UNKNOWN"[..], "it failed"));
+    let asked = near.call_remote(Answered(Hint { fire: false })).await.unwrap_err();
+    assert!(matches!(asked, CallError::Command(CommonError::Unknown)), "{asked}");
 
     // And nobody else; but a fatal one closes the connection.
     near.notify(Hint { fire: true }).await.unwrap();

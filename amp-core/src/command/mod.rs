@@ -1,6 +1,7 @@
 //! Commands: typed calls, their responses and their errors.
 
 pub(crate) mod amp_list;
+mod answered;
 mod arguments;
 #[cfg(feature = "json")]
 pub(crate) mod described;
@@ -12,6 +13,7 @@ mod schema;
 mod traits;
 mod tuples;
 
+pub use answered::Answered;
 pub use arguments::Arguments;
 pub(crate) use arguments::read_arguments;
 pub use error::{CommandError, NoError, include_errors};

@@ -66,7 +66,8 @@ pub trait ProtocolSwitch: Command<Response = ()> {}
 
 /// A command that wants no answer: Twisted's `requiresAnswer = False`.
 ///
-/// `#[derive(Command)]` with `#[amp(one_way)]` implements it.
+/// `#[derive(Command)]` with `#[amp(one_way)]` implements it. Who wants an answer all the same calls it as
+/// [`Answered`](crate::Answered).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a one-way command",
     label = "wants an answer",

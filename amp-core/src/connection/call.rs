@@ -33,7 +33,7 @@ impl Peer {
     /// have been sent, and be acted upon; its answer is ignored.
     #[doc(alias = "callRemote")]
     pub fn call_remote<C: Command>(&self, command: C) -> Call<C> {
-        const { assert!(C::REQUIRES_ANSWER, "a one-way command is sent with `Peer::notify`") };
+        const { assert!(C::REQUIRES_ANSWER, "use `notify` or `Answered` for one-way commands") };
         Call::new(self.clone(), command)
     }
 

@@ -13,7 +13,7 @@
 //! | `response` | `#[amp(response = Total)]`, a struct that derives [`Arguments`](macro@crate::Arguments) |
 //! | `errors`, `fatalErrors` | `#[amp(error = E)]`, an enum that derives [`CommandError`](macro@crate::CommandError); `#[amp(fatal)]` |
 //! | `commandName` | `#[amp(name = "...")]` |
-//! | `requiresAnswer = False` | `#[amp(one_way)]` |
+//! | `requiresAnswer = False` | `#[amp(one_way)]`, sent by [`Peer::notify`](crate::Peer::notify), or by `call_remote` as [`Answered`](crate::Answered) |
 //! | `(b"left-hand", amp.Unicode())` | `#[amp(rename = "left-hand")] left_hand: String` |
 //! | `optional=True` | `Option<T>` |
 //! | `amp.Integer()`, `amp.String()`, `amp.AmpList(...)` and the others | the table of [`argument`](crate::argument) |

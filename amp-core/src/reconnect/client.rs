@@ -56,7 +56,7 @@ impl Client {
     /// A future that is dropped while it waits for a connection has sent nothing, unless it was
     /// to send the call again. After that, as [`Peer::call_remote`].
     pub fn call_remote<C: Command>(&self, command: C) -> Call<C::Response, C::Error> {
-        const { assert!(C::REQUIRES_ANSWER, "a one-way command is sent with `Client::notify`") };
+        const { assert!(C::REQUIRES_ANSWER, "use `notify` or `Answered` for one-way commands") };
         let command = Kept::new(command);
         Call::new(&self.link, C::IDEMPOTENT, move |peer, left| {
             let command = command.clone();

@@ -1,0 +1,65 @@
+use super::{Arguments, Command, OneWay};
+use crate::argument::{DecodeError, EncodeError, Proto};
+use crate::boxes::{BoxReader, BoxWriter};
+use crate::schema::{BoxSchema, WireTypes};
+
+/// A one-way command as one that is answered, for a caller who wants to know what has become of it: the same
+/// command on the wire, with the request for an answer. The peer answers it as any other, with an empty
+/// response or an error that the command declares; Twisted does too.
+///
+/// Whatever calls takes it, such as `Peer::call_remote`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use amp_core::{Answered, CallError, Command, CommandError, Responders, testing};
+///
+/// #[derive(Clone, Command)]
+/// #[amp(one_way, error = LogError)]
+/// struct Log {
+///     line: String,
+/// }
+///
+/// #[derive(CommandError, Debug, thiserror::Error)]
+/// enum LogError {
+///     #[error("the disk is full")]
+///     DiskFull,
+/// }
+///
+/// let server = Responders::new(()).respond(async |_, _: Log| Err(LogError::DiskFull));
+/// let (peer, _server) = testing::pair(Responders::new(()), server);
+/// let log = Log { line: "hello".to_owned() };
+/// peer.notify(log.clone()).await.expect("it is queued, and that is all that is known");
+/// let error = peer.call_remote(Answered(log)).await.unwrap_err();
+/// assert!(matches!(error, CallError::Command(LogError::DiskFull)));
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered<C>(pub C);
+
+impl<C: Arguments> Arguments for Answered<C> {
+    const STRICT: bool = C::STRICT;
+
+    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+        self.0.to_box(out, proto)
+    }
+
+    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        C::from_box(input, proto).map(Self)
+    }
+
+    fn any_in(input: &BoxReader<'_>) -> bool {
+        C::any_in(input)
+    }
+
+    fn schema(types: &mut WireTypes) -> BoxSchema {
+        C::schema(types)
+    }
+}
+
+impl<C: OneWay> Command for Answered<C> {
+    const NAME: &'static str = C::NAME;
+    const IDEMPOTENT: bool = C::IDEMPOTENT;
+    const DOCS: &'static str = C::DOCS;
+    type Response = ();
+    type Error = C::Error;
+}
