@@ -16,7 +16,7 @@ use crate::boxes::{AmpBox, BoxError, BoxReader, BoxWriter, MAX_VALUE};
 use crate::command::{Arguments, Command, NoError, read_arguments};
 use crate::error::CallError;
 use crate::observing::{Side, Watch};
-use crate::proto::{BoxNumber, CallId, Outcome, RemoteError};
+use crate::proto::{BoxNumber, CallId, CallOutcome, RemoteError};
 use crate::shorten::Shortened;
 
 impl Peer {
@@ -413,9 +413,9 @@ fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Tak
             Poll::Pending
         });
         return match ready!(polled) {
-            Some(Outcome::Answered(answer, number)) => Poll::Ready(Ok((answer, number))),
-            Some(Outcome::NotSent(error)) => Poll::Ready(Err(CallError::NotSent(error))),
-            Some(Outcome::Closed(reason)) => Poll::Ready(Err(CallError::Closed(reason))),
+            Some(CallOutcome::Answered(answer, number)) => Poll::Ready(Ok((answer, number))),
+            Some(CallOutcome::NotSent(error)) => Poll::Ready(Err(CallError::NotSent(error))),
+            Some(CallOutcome::Closed(reason)) => Poll::Ready(Err(CallError::Closed(reason))),
             None => {
                 other = Some(cx.waker().clone());
                 continue;

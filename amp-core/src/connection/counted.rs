@@ -39,7 +39,7 @@ impl Running {
 
     fn count(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>, after: bool) -> Self {
         let outlives = shared.with(|state| {
-            state.core.begin(len, after);
+            state.core.begin_responder(len, after);
             if let Some(number) = number.filter(|_| after) {
                 state.core.hold_longer(number);
             }
@@ -57,7 +57,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let outlived = self.shared.with(|state| {
-            state.core.finish(self.len, self.after);
+            state.core.end_responder(self.len, self.after);
             if let Some(number) = self.number {
                 state.core.let_go(number);
             }

@@ -20,12 +20,13 @@ use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
-use crate::proto::{self, BoxNumber, Core, Host, Released, RoomFor, Situation, Wants};
+use crate::proto::{self, BoxNumber, Core, Host, Public, Released, RoomFor, Situation};
 
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// What the connection wants, as it was when the state was last unlocked by [`Shared::with`].
-    wants: AtomicU32,
+    /// What the connection has made public, as it was when the state was last unlocked by
+    /// [`Shared::with`].
+    public: AtomicU32,
     /// The ordinal of the next attachment to be sent. Locked from the first attachment of a box
     /// until that box is queued, so that ordinals have the order of the wire. It is locked before
     /// `state`, never while that is locked.
@@ -68,7 +69,7 @@ pub(crate) struct State {
     /// The locator that answers from the next call on, when it was replaced. `None` once the
     /// connection has ended: it may hold a [`Peer`](super::Peer), and that this. Its type is not
     /// named here, since it knows connections.
-    pub(super) replaced: Option<Arc<dyn Any + Send + Sync>>,
+    pub(super) new_locator: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What the core of a connection keeps for it.
@@ -119,12 +120,13 @@ impl Shared {
         let limits = settings.limits;
         let mut core =
             Core::hosted(limits, limits.boxes.and(transport_limits), settings.together.clone());
-        let wants = core.poll_wants().unwrap_or_default();
+        let public = core.poll_public().unwrap_or_default();
         let situation = Situation::default();
-        let state = State { core, driver: None, situation, came: None, line: None, replaced: None };
+        let state =
+            State { core, driver: None, situation, came: None, line: None, new_locator: None };
         Self {
             state: Mutex::new(state),
-            wants: AtomicU32::new(wants.bits()),
+            public: AtomicU32::new(public.bits()),
             next_ordinal: Mutex::default(),
             attachment_kind,
             id: observing::next_id(),
@@ -175,8 +177,8 @@ impl Shared {
     /// Tells all whom the last change concerns, and drops what it has let go, with nothing locked.
     #[inline(never)]
     fn tell(&self, mut state: MutexGuard<'_, State>) {
-        if let Some(wants) = state.core.poll_wants() {
-            self.wants.store(wants.bits(), Ordering::SeqCst);
+        if let Some(public) = state.core.poll_public() {
+            self.public.store(public.bits(), Ordering::SeqCst);
         }
         let State { core, driver, situation, .. } = &mut *state;
         let wakes = driver.is_some() && !core.driver_wants(situation).is_nothing();
@@ -215,14 +217,14 @@ impl Shared {
 
     /// Whether one of these is wanted, as far as is known without a lock.
     #[inline]
-    pub(crate) fn wants(&self, any: Wants) -> bool {
+    pub(crate) fn wants(&self, any: Public) -> bool {
         self.public().any(any)
     }
 
     /// All that is wanted, as far as is known without a lock.
     #[inline]
-    pub(super) fn public(&self) -> Wants {
-        Wants::from_bits(self.wants.load(Ordering::Relaxed))
+    pub(super) fn public(&self) -> Public {
+        Public::from_bits(self.public.load(Ordering::Relaxed))
     }
 
     #[cfg(test)]
@@ -265,7 +267,7 @@ impl Shared {
     #[inline]
     pub(super) fn room(&self, waited: bool) -> Result<Option<OwnedNotified>, CloseReason> {
         // This look may be outdated at once; but so may one under the lock, as soon as that is released.
-        let room = if self.wants(Wants::CROWDED) { self.look_for_room()? } else { None };
+        let room = if self.wants(Public::CROWDED) { self.look_for_room()? } else { None };
         if waited && room.is_none() {
             self.room_passed.fetch_add(1, Ordering::Relaxed);
             self.room.notify_one();
@@ -313,7 +315,12 @@ impl Shared {
             observing::outliving::add(ended.1);
             (
                 ended,
-                (state.replaced.take(), state.driver.take(), state.came.take(), state.line.take()),
+                (
+                    state.new_locator.take(),
+                    state.driver.take(),
+                    state.came.take(),
+                    state.line.take(),
+                ),
             )
         });
         drop(released);
@@ -329,7 +336,7 @@ impl Shared {
         let mut dropped = Some(locator);
         self.with(|state| {
             if state.core.end().over().is_none() {
-                std::mem::swap(&mut state.replaced, &mut dropped);
+                std::mem::swap(&mut state.new_locator, &mut dropped);
                 state.core.tell_news();
             }
         });

@@ -10,7 +10,7 @@ use crate::argument::{
 };
 use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
-use crate::proto::{Body, BoxNumber, Claimed, Scratch, Wants};
+use crate::proto::{Body, BoxNumber, Claimed, Public, Scratch};
 
 /// The pairs of a box that is about to be queued, and the attachments that they name.
 ///
@@ -232,7 +232,7 @@ impl Drop for Ordinals<'_> {
         self.next = None;
         // Looked at once it is unlocked, and set before the driver looks whether it is locked.
         fence(Ordering::SeqCst);
-        if self.shared.wants(Wants::ORDINALS) {
+        if self.shared.wants(Public::ORDINALS) {
             self.shared.with(|state| state.core.await_ordinals(false));
         }
     }
@@ -242,7 +242,7 @@ impl Attachments for Staging<'_, '_> {
     fn kind(&self) -> Option<AttachmentKind> {
         let kind = self.shared.attachment_kind?;
         // What came before the transport was replaced can be claimed.
-        let carried = self.received || !self.shared.wants(Wants::BYTES_ONLY);
+        let carried = self.received || !self.shared.wants(Public::BYTES_ONLY);
         carried.then_some(kind)
     }
 

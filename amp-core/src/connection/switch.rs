@@ -100,12 +100,12 @@ impl Peer {
         command: C,
         upgrade: Upgrade,
     ) -> Result<(), CallError<C::Error>> {
-        let exchange = Exchange::for_switch(self.clone(), true, Then::Replace(upgrade));
+        let exchange = Exchange::for_switch(self.clone(), true, Then::Upgrade(upgrade));
         ask_switch(exchange, C::NAME.as_bytes(), |out, proto| command.to_box(out, proto)).await?;
         loop {
             // Made before the look, so that a change in between is not missed.
             let changed = self.shared().changed.notified();
-            let replaced = self.shared().peek(|state| state.core.switch().has_replaced());
+            let replaced = self.shared().peek(|state| state.core.switch().has_upgraded());
             if replaced {
                 return Ok(());
             }

@@ -149,7 +149,7 @@ impl<E> From<SwitchRefused> for CallError<E> {
     fn from(refused: SwitchRefused) -> Self {
         match refused {
             SwitchRefused::UnderWay => CallError::SwitchUnderWay,
-            SwitchRefused::Replaced => CallError::TlsStarted,
+            SwitchRefused::Upgraded => CallError::TlsStarted,
             SwitchRefused::NotQueued(error) => error.into(),
         }
     }

@@ -14,7 +14,7 @@ use super::inbound::{Inbound, Reading};
 use super::liveness::{Liveness, Pings};
 use super::timers::{Timer, Timers};
 use super::together::Together;
-use super::wants::{Situation, Wants};
+use super::wants::{Public, Situation};
 use super::{Answer, CallId, Core, Host, Limits};
 use crate::argument::Attachment;
 use crate::proto::CloseReason;
@@ -122,16 +122,16 @@ impl<W> Drive<W> {
     }
 
     /// Whether boxes may be read: not once the end has begun. What comes later than that is not answered.
-    pub(crate) fn reads(&self, public: Wants) -> bool {
-        !self.is_ending() && !public.any(Wants::ENDING)
+    pub(crate) fn reads(&self, public: Public) -> bool {
+        !self.is_ending() && !public.any(Public::ENDING)
     }
 
     /// Whether more may be received, as far as can be said without a look at the core: whether there is
     /// nothing else to be done, and few enough responders run. Then nothing is read ahead.
     #[inline]
-    pub(crate) fn may_receive(&mut self, public: Wants, shares: Option<&Together>) -> bool {
+    pub(crate) fn may_receive(&mut self, public: Public, shares: Option<&Together>) -> bool {
         let usual =
-            self.inbound.is_idle() && !public.any(Wants::LOOK) && !self.busy.is_full(shares);
+            self.inbound.is_idle() && !public.any(Public::LOOK) && !self.busy.is_full(shares);
         if usual {
             self.inbound.end_ahead();
         }
@@ -181,7 +181,7 @@ impl<W> Drive<W> {
     }
 
     /// Looks at what has changed: how much is answered already, and whether calls are refused.
-    pub(crate) fn look<H: Host>(&mut self, core: &mut Core<W, H>) {
+    pub(crate) fn take_news<H: Host>(&mut self, core: &mut Core<W, H>) {
         self.busy = core.take_news();
     }
 
@@ -315,9 +315,9 @@ mod tests {
     #[test]
     fn nothing_is_read_once_the_end_has_begun() {
         let (mut drive, mut core, now) = both();
-        assert!(drive.reads(core.poll_wants().unwrap_or_default()));
+        assert!(drive.reads(core.poll_public().unwrap_or_default()));
         core.close(CloseReason::Local);
-        let public = core.poll_wants().unwrap();
+        let public = core.poll_public().unwrap();
         assert!(!drive.reads(public) && !drive.is_ending());
         let situation = drive.situation(0, 0);
         assert!(drive.look_for_end(&situation, now, &mut core));
@@ -364,13 +364,13 @@ mod tests {
     #[test]
     fn a_connection_is_drained_within_its_time() {
         let (mut drive, mut core, now) = both();
-        core.begin(1, false);
+        core.begin_responder(1, false);
         core.drain(SECOND);
         let situation = drive.situation(0, 0);
         assert!(!drive.look_for_end(&situation, now, &mut core));
         assert!(!drive.look_for_end(&situation, now + SECOND / 2, &mut core));
         assert_eq!(drive.timers.next(), Some(now + SECOND), "it counts from the first look");
-        core.finish(1, false);
+        core.end_responder(1, false);
         assert!(drive.look_for_end(&situation, now, &mut core));
         drive.stop_watching(&mut core);
         assert!(!drive.timers.is_set(Timer::Drain) && drive.timers.is_set(Timer::Close));

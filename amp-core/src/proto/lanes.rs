@@ -39,13 +39,13 @@ struct Lane<W> {
     /// Whose turn it is.
     turn: Place,
     /// Who is behind that, each in the next place.
-    waiting: VecDeque<Waiting<W>>,
+    waiting: VecDeque<InLane<W>>,
     /// The place of the first of them.
     first: u64,
 }
 
 #[derive(Debug)]
-struct Waiting<W> {
+struct InLane<W> {
     waiter: Option<W>,
     requires_answer: bool,
     /// Whether nobody waits here any more, or for nothing.
@@ -67,7 +67,7 @@ impl<W> Lanes<W> {
             return turn;
         };
         let gone = self.ended && requires_answer;
-        lane.waiting.push_back(Waiting { waiter: None, requires_answer, gone });
+        lane.waiting.push_back(InLane { waiter: None, requires_answer, gone });
         Place(lane.first + lane.waiting.len() as u64 - 1)
     }
 
@@ -128,7 +128,7 @@ impl<W> Lanes<W> {
 }
 
 impl<W> Lane<W> {
-    fn at(&mut self, place: Place) -> Option<&mut Waiting<W>> {
+    fn at(&mut self, place: Place) -> Option<&mut InLane<W>> {
         let at = usize::try_from(place.0.checked_sub(self.first)?).ok()?;
         self.waiting.get_mut(at)
     }

@@ -82,7 +82,7 @@ pub(crate) use reason::CloseReason;
 pub use switch::Then;
 
 #[cfg(feature = "tokio")]
-pub(crate) use self::core::{Outcome, Refused, TakenBack, Transmit, WasRemoved};
+pub(crate) use self::core::{CallOutcome, Refused, TakenBack, Transmit, WasRemoved};
 #[cfg(feature = "tokio")]
 pub(crate) use {
     admission::Refusal,
@@ -97,8 +97,8 @@ pub(crate) use {
     released::{Released, RoomFor},
     switch::Leaving,
     timers::{Timer, Timers},
-    together::{Share, Together, UNCOUNTED},
+    together::{HELD_UNCOUNTED, Share, Together},
     unclaimed::Claimed,
     unfinished::Unfinished,
-    wants::{Situation, Wants},
+    wants::{Public, Situation},
 };

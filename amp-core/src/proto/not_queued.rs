@@ -33,7 +33,7 @@ pub enum SwitchRefused {
     UnderWay,
     /// The transport was replaced by a switch before, by that to TLS: that happens once at most.
     #[error("TLS has been started before")]
-    Replaced,
+    Upgraded,
     /// The call that asks for it was not queued.
     #[error(transparent)]
     NotQueued(#[from] NotQueued),

@@ -16,13 +16,13 @@ pub enum Then<H: Host> {
     /// Another protocol, spoken by this successor.
     Succeed(H::Successor),
     /// Boxes again, over another transport that this makes of the stream.
-    Replace(H::Upgrade),
+    Upgrade(H::Upgrade),
 }
 
 /// What is to be done with the stream when everything before the switch is sent.
 pub(crate) enum Leaving<H: Host> {
     /// Another transport is made of it.
-    Replace(H::Upgrade),
+    Upgrade(H::Upgrade),
     /// The stream is the successor's.
     Succeed(H::Successor),
     /// The stream is for whoever has asked, if they still want it: see [`Switch::hand_over`].
@@ -31,12 +31,12 @@ pub(crate) enum Leaving<H: Host> {
 
 /// How far a protocol switch has come.
 pub(crate) struct Switch<H: Host> {
-    stage: Stage<H>,
+    agreement: Agreement<H>,
     /// Whether a switch has replaced the transport: at most once.
-    replaced: bool,
+    upgraded: bool,
 }
 
-enum Stage<H: Host> {
+enum Agreement<H: Host> {
     /// Boxes follow each other.
     None,
     /// This side has asked, by this call. What it queues behind that is held back. Without a `then`
@@ -48,67 +48,67 @@ enum Stage<H: Host> {
     /// Both sides agree. What is behind the last box is of another protocol.
     Agreed(Option<Then<H>>),
     /// Another transport is being made of the stream.
-    Replacing,
+    Upgrading,
     /// The stream is gone, or is here for whoever has asked.
     HandedOver(Option<H::Stream>),
 }
 
 impl<H: Host> Switch<H> {
     pub(crate) const fn new() -> Self {
-        Self { stage: Stage::None, replaced: false }
+        Self { agreement: Agreement::None, upgraded: false }
     }
 
     /// Whether there is none, and there was none that has replaced the transport.
     #[inline]
     pub(crate) fn is_far(&self) -> bool {
-        matches!(self.stage, Stage::None) && !self.replaced
+        matches!(self.agreement, Agreement::None) && !self.upgraded
     }
 
     /// Whether one has replaced the transport.
-    pub(crate) fn has_replaced(&self) -> bool {
-        self.replaced
+    pub(crate) fn has_upgraded(&self) -> bool {
+        self.upgraded
     }
 
     /// Whether this side has asked, and the peer has not answered.
     pub(crate) fn is_asked(&self) -> bool {
-        matches!(self.stage, Stage::Asked { .. })
+        matches!(self.agreement, Agreement::Asked { .. })
     }
 
     /// Whether this call has asked, and the peer has not answered.
     pub(crate) fn is_asked_by(&self, call: CallId) -> bool {
-        matches!(self.stage, Stage::Asked { id, .. } if id == call)
+        matches!(self.agreement, Agreement::Asked { id, .. } if id == call)
     }
 
     /// Whether what comes behind the last box must not be read as a box: it may be of another
     /// protocol.
     pub(crate) fn ends_boxes(&self) -> bool {
-        !matches!(self.stage, Stage::None | Stage::Asked { .. })
+        !matches!(self.agreement, Agreement::None | Agreement::Asked { .. })
     }
 
     /// Whether the peer has asked and the responder has not decided.
     pub(crate) fn is_deciding(&self) -> bool {
-        matches!(self.stage, Stage::Deciding(_))
+        matches!(self.agreement, Agreement::Deciding(_))
     }
 
     /// Whether the peer has asked by the call with this tag, and the responder has not decided.
     #[inline]
     pub(crate) fn is_deciding_on(&self, tag: &[u8]) -> bool {
-        matches!(&self.stage, Stage::Deciding(asking) if **asking == *tag)
+        matches!(&self.agreement, Agreement::Deciding(asking) if **asking == *tag)
     }
 
     /// Whether both sides agree, and the stream is not gone.
     pub(crate) fn is_agreed(&self) -> bool {
-        matches!(self.stage, Stage::Agreed(_))
+        matches!(self.agreement, Agreement::Agreed(_))
     }
 
     /// Whether another transport is being made.
-    pub(crate) fn is_replacing(&self) -> bool {
-        matches!(self.stage, Stage::Replacing)
+    pub(crate) fn is_upgrading(&self) -> bool {
+        matches!(self.agreement, Agreement::Upgrading)
     }
 
     /// Whether the stream is about to go to a successor, who needs nobody of this connection.
     pub(crate) fn is_succeeded(&self) -> bool {
-        matches!(self.stage, Stage::Agreed(Some(Then::Succeed(_))))
+        matches!(self.agreement, Agreement::Agreed(Some(Then::Succeed(_))))
     }
 
     /// Whether this side may ask for a switch to this.
@@ -117,24 +117,29 @@ impl<H: Host> Switch<H> {
     ///
     /// When one is under way, or the transport would be replaced for the second time.
     pub(crate) fn check(&self, then: &Then<H>) -> Result<(), SwitchRefused> {
-        if self.replaced && matches!(then, Then::Replace(_)) {
-            return Err(SwitchRefused::Replaced);
+        if self.upgraded && matches!(then, Then::Upgrade(_)) {
+            return Err(SwitchRefused::Upgraded);
         }
-        if matches!(self.stage, Stage::None) { Ok(()) } else { Err(SwitchRefused::UnderWay) }
+        if matches!(self.agreement, Agreement::None) {
+            Ok(())
+        } else {
+            Err(SwitchRefused::UnderWay)
+        }
     }
 
     /// This side asks, which was [checked](Switch::check).
     pub(crate) fn ask(&mut self, id: CallId, then: Then<H>) {
-        self.stage = Stage::Asked { id, then: Some(then) };
+        self.agreement = Agreement::Asked { id, then: Some(then) };
     }
 
     /// The peer has answered what this side has asked. Gives back what does not follow.
     pub(crate) fn answered(&mut self, agrees: bool) -> Option<Then<H>> {
-        let Stage::Asked { then, .. } = std::mem::replace(&mut self.stage, Stage::None) else {
+        let Agreement::Asked { then, .. } = std::mem::replace(&mut self.agreement, Agreement::None)
+        else {
             return None;
         };
         if agrees {
-            self.stage = Stage::Agreed(then);
+            self.agreement = Agreement::Agreed(then);
             return None;
         }
         then
@@ -142,18 +147,18 @@ impl<H: Host> Switch<H> {
 
     /// Nobody waits any more for the answer to this call. The peer decides all the same.
     pub(crate) fn give_up(&mut self, call: CallId) -> Option<Then<H>> {
-        match &mut self.stage {
-            Stage::Asked { id, then } if *id == call => then.take(),
+        match &mut self.agreement {
+            Agreement::Asked { id, then } if *id == call => then.take(),
             _ => None,
         }
     }
 
     /// Nobody wants the stream any more that the peer has agreed to. Gives it, if it is there. Another
     /// transport is made all the same.
-    pub(crate) fn forget(&mut self) -> Option<H::Stream> {
-        match &mut self.stage {
-            Stage::Agreed(then @ Some(Then::HandOver)) => *then = None,
-            Stage::HandedOver(stream) => return stream.take(),
+    pub(crate) fn forget_stream(&mut self) -> Option<H::Stream> {
+        match &mut self.agreement {
+            Agreement::Agreed(then @ Some(Then::HandOver)) => *then = None,
+            Agreement::HandedOver(stream) => return stream.take(),
             _ => {}
         }
         None
@@ -165,9 +170,9 @@ impl<H: Host> Switch<H> {
     ///
     /// When this side has asked: neither may answer.
     pub(crate) fn receive(&mut self, tag: &[u8]) -> Result<(), ProtocolError> {
-        match self.stage {
-            Stage::None => self.stage = Stage::Deciding(tag.into()),
-            Stage::Asked { .. } => return Err(ProtocolError::SwitchesCross),
+        match self.agreement {
+            Agreement::None => self.agreement = Agreement::Deciding(tag.into()),
+            Agreement::Asked { .. } => return Err(ProtocolError::SwitchesCross),
             // Nothing is read there.
             _ => {}
         }
@@ -181,13 +186,13 @@ impl<H: Host> Switch<H> {
         tag: &[u8],
         then: Then<H>,
     ) -> Result<(), (Then<H>, SwitchRefused)> {
-        if self.replaced && matches!(then, Then::Replace(_)) {
-            return Err((then, SwitchRefused::Replaced));
+        if self.upgraded && matches!(then, Then::Upgrade(_)) {
+            return Err((then, SwitchRefused::Upgraded));
         }
         if !self.is_deciding_on(tag) {
             return Err((then, SwitchRefused::UnderWay));
         }
-        self.stage = Stage::Agreed(Some(then));
+        self.agreement = Agreement::Agreed(Some(then));
         Ok(())
     }
 
@@ -195,20 +200,20 @@ impl<H: Host> Switch<H> {
     #[inline]
     pub(crate) fn handle_answered(&mut self, tag: &[u8]) {
         if self.is_deciding_on(tag) {
-            self.stage = Stage::None;
+            self.agreement = Agreement::None;
         }
     }
 
     /// Everything before the switch was sent, and the stream leaves the connection.
     pub(crate) fn leave(&mut self) -> Leaving<H> {
-        match std::mem::replace(&mut self.stage, Stage::HandedOver(None)) {
-            Stage::Agreed(Some(Then::Replace(upgrade))) => {
-                self.stage = Stage::Replacing;
-                Leaving::Replace(upgrade)
+        match std::mem::replace(&mut self.agreement, Agreement::HandedOver(None)) {
+            Agreement::Agreed(Some(Then::Upgrade(upgrade))) => {
+                self.agreement = Agreement::Upgrading;
+                Leaving::Upgrade(upgrade)
             }
-            Stage::Agreed(Some(Then::Succeed(successor))) => Leaving::Succeed(successor),
+            Agreement::Agreed(Some(Then::Succeed(successor))) => Leaving::Succeed(successor),
             agreed => {
-                self.stage = agreed;
+                self.agreement = agreed;
                 Leaving::HandOver
             }
         }
@@ -216,34 +221,34 @@ impl<H: Host> Switch<H> {
 
     /// Hands the stream to whoever has asked, or gives it back when they do not want it any more.
     pub(crate) fn hand_over(&mut self, stream: H::Stream) -> Option<H::Stream> {
-        let wanted = matches!(self.stage, Stage::Agreed(Some(Then::HandOver)));
+        let wanted = matches!(self.agreement, Agreement::Agreed(Some(Then::HandOver)));
         let (here, back) = if wanted { (Some(stream), None) } else { (None, Some(stream)) };
-        self.stage = Stage::HandedOver(here);
+        self.agreement = Agreement::HandedOver(here);
         back
     }
 
     /// Takes the stream that was handed over.
     pub(crate) fn take_stream(&mut self) -> Option<H::Stream> {
-        match &mut self.stage {
-            Stage::HandedOver(stream) => stream.take(),
+        match &mut self.agreement {
+            Agreement::HandedOver(stream) => stream.take(),
             _ => None,
         }
     }
 
     /// Boxes go on over another transport.
     pub(crate) fn resume(&mut self) {
-        self.stage = Stage::None;
-        self.replaced = true;
+        self.agreement = Agreement::None;
+        self.upgraded = true;
     }
 
     /// The connection has ended, or the call was not sent that has asked. A stream that was handed
     /// over stays here for whoever has asked.
     pub(crate) fn end(&mut self) -> Option<Then<H>> {
-        if matches!(self.stage, Stage::HandedOver(_)) {
+        if matches!(self.agreement, Agreement::HandedOver(_)) {
             return None;
         }
-        match std::mem::replace(&mut self.stage, Stage::None) {
-            Stage::Asked { then, .. } | Stage::Agreed(then) => then,
+        match std::mem::replace(&mut self.agreement, Agreement::None) {
+            Agreement::Asked { then, .. } | Agreement::Agreed(then) => then,
             _ => None,
         }
     }
@@ -251,13 +256,13 @@ impl<H: Host> Switch<H> {
 
 impl<H: Host> fmt::Debug for Switch<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.stage {
-            Stage::None => "None",
-            Stage::Asked { .. } => "Asked",
-            Stage::Deciding(_) => "Deciding",
-            Stage::Agreed(_) => "Agreed",
-            Stage::Replacing => "Replacing",
-            Stage::HandedOver(_) => "HandedOver",
+        f.write_str(match self.agreement {
+            Agreement::None => "None",
+            Agreement::Asked { .. } => "Asked",
+            Agreement::Deciding(_) => "Deciding",
+            Agreement::Agreed(_) => "Agreed",
+            Agreement::Upgrading => "Upgrading",
+            Agreement::HandedOver(_) => "HandedOver",
         })
     }
 }
@@ -267,7 +272,7 @@ impl<H: Host> fmt::Debug for Then<H> {
         f.write_str(match self {
             Then::HandOver => "HandOver",
             Then::Succeed(_) => "Succeed",
-            Then::Replace(_) => "Replace",
+            Then::Upgrade(_) => "Upgrade",
         })
     }
 }
@@ -311,7 +316,7 @@ mod tests {
         assert_eq!(switch.hand_over("stream"), None);
         assert!(switch.end().is_none(), "the connection has ended");
         assert_eq!(switch.take_stream(), Some("stream"));
-        assert_eq!((switch.take_stream(), switch.forget()), (None, None));
+        assert_eq!((switch.take_stream(), switch.forget_stream()), (None, None));
     }
 
     #[test]
@@ -327,19 +332,19 @@ mod tests {
         // when it has come,
         let mut switch = asked(Then::HandOver);
         switch.answered(true);
-        assert_eq!(switch.forget(), None);
+        assert_eq!(switch.forget_stream(), None);
         assert_eq!(switch.hand_over("stream"), Some("stream"));
         // and when the stream is there.
         let mut switch = asked(Then::HandOver);
         switch.answered(true);
         assert_eq!(switch.hand_over("stream"), None);
-        assert_eq!(switch.forget(), Some("stream"));
+        assert_eq!(switch.forget_stream(), Some("stream"));
     }
 
     #[test]
     fn boxes_follow_a_switch_that_is_refused() {
-        let mut switch = asked(Then::Replace(1));
-        assert!(matches!(switch.answered(false), Some(Then::Replace(1))));
+        let mut switch = asked(Then::Upgrade(1));
+        assert!(matches!(switch.answered(false), Some(Then::Upgrade(1))));
         assert!(switch.is_far());
         // Another one that was asked for by then is not that of a call that is given up.
         let [call, other] = ids();
@@ -373,26 +378,26 @@ mod tests {
     #[test]
     fn the_transport_is_replaced_once_whoever_asks() {
         for asks in [true, false] {
-            let mut switch = if asks { asked(Then::Replace(1)) } else { Switch::new() };
+            let mut switch = if asks { asked(Then::Upgrade(1)) } else { Switch::new() };
             if asks {
                 switch.answered(true);
                 // Nobody waits for it, and it is made all the same.
                 assert!(switch.give_up(ids()[0]).is_none());
-                assert_eq!(switch.forget(), None);
+                assert_eq!(switch.forget_stream(), None);
             } else {
                 switch.receive(b"1").unwrap();
-                switch.accept(b"1", Then::Replace(1)).unwrap();
+                switch.accept(b"1", Then::Upgrade(1)).unwrap();
             }
-            assert!(matches!(switch.leave(), Leaving::Replace(1)));
-            assert!(switch.is_replacing() && switch.ends_boxes());
+            assert!(matches!(switch.leave(), Leaving::Upgrade(1)));
+            assert!(switch.is_upgrading() && switch.ends_boxes());
             switch.resume();
-            assert!(switch.has_replaced() && !switch.ends_boxes() && !switch.is_far());
-            let again = switch.check(&Then::Replace(2));
-            assert!(matches!(again, Err(SwitchRefused::Replaced)));
+            assert!(switch.has_upgraded() && !switch.ends_boxes() && !switch.is_far());
+            let again = switch.check(&Then::Upgrade(2));
+            assert!(matches!(again, Err(SwitchRefused::Upgraded)));
             assert!(switch.check(&Then::HandOver).is_ok());
             switch.receive(b"1").unwrap();
-            let refused = switch.accept(b"1", Then::Replace(2)).unwrap_err();
-            assert!(matches!(refused, (Then::Replace(2), SwitchRefused::Replaced)));
+            let refused = switch.accept(b"1", Then::Upgrade(2)).unwrap_err();
+            assert!(matches!(refused, (Then::Upgrade(2), SwitchRefused::Upgraded)));
             switch.handle_answered(b"1");
             switch.receive(b"1").unwrap();
             switch.accept(b"1", Then::Succeed(3)).unwrap();
@@ -412,7 +417,7 @@ mod tests {
 
     #[test]
     fn what_would_have_followed_is_given_back_at_the_end() {
-        assert!(matches!(asked(Then::Replace(1)).end(), Some(Then::Replace(1))));
+        assert!(matches!(asked(Then::Upgrade(1)).end(), Some(Then::Upgrade(1))));
         let mut switch = asked(Then::HandOver);
         switch.answered(true);
         assert!(switch.end().is_some());

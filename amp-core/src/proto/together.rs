@@ -7,7 +7,7 @@ use crate::proto::CloseReason;
 
 /// What each connection may hold without being counted, in bytes. So most connections have nothing
 /// to do with each other.
-pub(crate) const UNCOUNTED: usize = 64 << 10;
+pub(crate) const HELD_UNCOUNTED: usize = 64 << 10;
 
 /// How many calls of each connection are answered whatever others do: so those who take all there is
 /// do not stop those who call now and then.
@@ -78,7 +78,7 @@ impl Together {
 
     /// Whether a connection may hold so many bytes more and leave as many for others.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
-        bytes <= UNCOUNTED || bytes <= self.left().1 / 2
+        bytes <= HELD_UNCOUNTED || bytes <= self.left().1 / 2
     }
 
     /// The limit that another call of `more` bytes goes over, of a connection that answers so many
@@ -110,7 +110,7 @@ impl Together {
 
 /// Whether a connection that answers so many calls, of so many bytes, gets on whatever others do.
 fn is_spared(calls: usize, bytes: usize) -> bool {
-    calls < SPARED && bytes < UNCOUNTED
+    calls < SPARED && bytes < HELD_UNCOUNTED
 }
 
 /// What one connection holds of that, beside calls that are being answered.
@@ -123,7 +123,7 @@ pub(crate) struct Share {
 
 impl Share {
     pub(crate) fn new(of: Option<Arc<Together>>) -> Self {
-        Self { of, bytes: 0, uncounted: UNCOUNTED }
+        Self { of, bytes: 0, uncounted: HELD_UNCOUNTED }
     }
 
     /// Of what is left when a connection has ended. All of it counts, since a peer may come again and
@@ -171,7 +171,7 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
-    const EACH: usize = 4 * UNCOUNTED;
+    const EACH: usize = 4 * HELD_UNCOUNTED;
 
     fn share(of: &Arc<Together>) -> Share {
         Share::new(Some(Arc::clone(of)))
@@ -196,8 +196,8 @@ mod tests {
     fn little_is_not_counted() {
         let together = Arc::new(Together::new(0, 10));
         let mut share = share(&together);
-        share.set(UNCOUNTED).unwrap();
-        assert!(share.set(UNCOUNTED + 1).is_err());
+        share.set(HELD_UNCOUNTED).unwrap();
+        assert!(share.set(HELD_UNCOUNTED + 1).is_err());
         let mut left_behind = Share::left_behind(Some(Arc::clone(&together)));
         assert!(left_behind.set(1).is_err());
     }
@@ -211,8 +211,8 @@ mod tests {
         (0..5).for_each(|_| together.begin_call(10));
         let reached = Some(("running responders of all connections", 10));
         assert_eq!(together.reached(SPARED, 0, 1), reached);
-        assert_eq!(together.reached(1, UNCOUNTED, 1), reached);
-        assert_eq!(together.reached(SPARED - 1, UNCOUNTED - 2, 1), None);
+        assert_eq!(together.reached(1, HELD_UNCOUNTED, 1), reached);
+        assert_eq!(together.reached(SPARED - 1, HELD_UNCOUNTED - 2, 1), None);
         assert!(!together.is_full_for(0, 0), "who has none does not wait for others");
         let together = Together::new(1000, 100);
         together.begin_call(900);
@@ -240,11 +240,11 @@ mod tests {
     fn a_large_call_is_not_spared() {
         let together = Together::new(1 << 20, 10);
         together.begin_call(1 << 20);
-        assert_eq!(together.reached(0, 0, UNCOUNTED - 1), None);
-        assert_eq!(together.reached(0, 0, UNCOUNTED), Some((BYTES, 1 << 20)));
-        assert_eq!(together.add_bytes(1, 10, UNCOUNTED - 10), Err((BYTES, 1 << 20)));
-        assert_eq!(together.add_bytes(1, 10, UNCOUNTED - 11), Ok(()));
-        together.remove_bytes(UNCOUNTED - 11);
+        assert_eq!(together.reached(0, 0, HELD_UNCOUNTED - 1), None);
+        assert_eq!(together.reached(0, 0, HELD_UNCOUNTED), Some((BYTES, 1 << 20)));
+        assert_eq!(together.add_bytes(1, 10, HELD_UNCOUNTED - 10), Err((BYTES, 1 << 20)));
+        assert_eq!(together.add_bytes(1, 10, HELD_UNCOUNTED - 11), Ok(()));
+        together.remove_bytes(HELD_UNCOUNTED - 11);
         together.remove_bytes(1000);
         assert_eq!(together.add_bytes(SPARED, 10, 991), Err((BYTES, 1 << 20)));
         assert_eq!(together.add_bytes(SPARED, 10, 990), Ok(()));

@@ -33,7 +33,7 @@ const KEPT: usize = 128;
 pub(crate) type Claimed = Option<(u64, u64)>;
 
 /// An attachment that was received and that nothing has claimed.
-struct Waiting {
+struct Arrived {
     ordinal: u64,
     since: Instant,
     attachment: Attachment,
@@ -45,7 +45,7 @@ struct Waiting {
 pub(crate) struct Unclaimed<D> {
     /// In the order of ordinals. It is mostly the first that is claimed. Where one further in is,
     /// others have to move, but the connection's limit keeps them few.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Arrived>,
     /// How many those are, for all connections together.
     count: WaitingCount,
     /// Whether it is known where they are to be looked for, when there are too many in all.
@@ -99,7 +99,7 @@ impl<D> Unclaimed<D> {
         since: Instant,
     ) -> bool {
         for attachment in attachments {
-            self.waiting.push_back(Waiting { ordinal: self.received, since, attachment });
+            self.waiting.push_back(Arrived { ordinal: self.received, since, attachment });
             self.received += 1;
         }
         self.count.set(self.waiting.len());

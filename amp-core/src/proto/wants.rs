@@ -1,18 +1,15 @@
-//! What a connection wants, as a set of named bits; and what its driver waits for.
+//! What a connection makes public, what it wants of its driver, and what that waits for.
 
 use std::ops::BitOr;
 
-/// What a connection wants of those who drive it, or has to say to those who use it.
+/// What a connection makes public to those who use it, as a set of named bits. They look at these without
+/// a lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wants(u32);
+pub(crate) struct Public(u32);
 
-impl Wants {
-    pub(crate) const NOTHING: Self = Self(0);
-
-    // Of those who use it. They look at these without a lock.
-
+impl Public {
     /// There is no room in the queue, or no more calls are made.
-    pub(crate) const CROWDED: Self = Self(1);
+    pub(crate) const CROWDED: Self = Self(1 << 0);
     /// Something has changed that the reader looks at before it starts a responder.
     pub(crate) const LOOK: Self = Self(1 << 1);
     /// There is more to the connection than calls and answers: it comes to its end, or there is or
@@ -23,39 +20,77 @@ impl Wants {
     /// This side has asked for a protocol switch.
     pub(crate) const SWITCH_ASKED: Self = Self(1 << 4);
     /// The peer has asked for one, and the responder has not decided.
-    pub(crate) const DECIDING: Self = Self(1 << 7);
+    pub(crate) const DECIDING: Self = Self(1 << 5);
     /// Both sides agree to a protocol switch, and the stream is not gone.
-    pub(crate) const AGREED: Self = Self(1 << 17);
+    pub(crate) const AGREED: Self = Self(1 << 6);
     /// The end has begun.
-    pub(crate) const ENDING: Self = Self(1 << 18);
+    pub(crate) const ENDING: Self = Self(1 << 7);
     /// The transport was replaced, and carries bytes alone.
-    pub(crate) const BYTES_ONLY: Self = Self(1 << 5);
+    pub(crate) const BYTES_ONLY: Self = Self(1 << 8);
     /// The driver waits until no box with attachments is being encoded.
-    pub(crate) const ORDINALS: Self = Self(1 << 6);
-
+    pub(crate) const ORDINALS: Self = Self(1 << 9);
     /// Something runs when what is queued, or is being written, has been written.
-    pub(crate) const AFTER: Self = Self(1 << 19);
+    pub(crate) const AFTER: Self = Self(1 << 10);
+}
 
-    // Of a driver that waits.
+/// What a connection wants of a driver that waits, as a set of named bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wants(u32);
 
+impl Wants {
     /// Something is queued that may be written.
-    pub(crate) const WRITE: Self = Self(1 << 8);
+    pub(crate) const WRITE: Self = Self(1 << 0);
     /// More may be read.
-    pub(crate) const READ: Self = Self(1 << 9);
+    pub(crate) const READ: Self = Self(1 << 1);
     /// A call that was received may be begun.
-    pub(crate) const START: Self = Self(1 << 10);
+    pub(crate) const START: Self = Self(1 << 2);
     /// The end has begun.
-    pub(crate) const CLOSE: Self = Self(1 << 11);
+    pub(crate) const CLOSE: Self = Self(1 << 3);
     /// The connection is drained, or is to be.
-    pub(crate) const DRAIN: Self = Self(1 << 12);
+    pub(crate) const DRAIN: Self = Self(1 << 4);
     /// Too much waits to be sent.
-    pub(crate) const LIMIT: Self = Self(1 << 13);
+    pub(crate) const LIMIT: Self = Self(1 << 5);
     /// More waits than was counted among what the connections of a server hold.
-    pub(crate) const COUNT: Self = Self(1 << 14);
+    pub(crate) const COUNT: Self = Self(1 << 6);
     /// What the transport has refused can be taken back.
-    pub(crate) const TAKE_BACK: Self = Self(1 << 15);
+    pub(crate) const TAKE_BACK: Self = Self(1 << 7);
     /// The stream is back, which a caller has had.
-    pub(crate) const LINE: Self = Self(1 << 16);
+    pub(crate) const LINE: Self = Self(1 << 8);
+}
+
+/// What every set of bits has. Two sets of different kinds do not mix.
+macro_rules! bits {
+    ($set:ident) => {
+        impl $set {
+            pub(crate) const NOTHING: Self = Self(0);
+
+            /// These, if that is so.
+            #[inline]
+            pub(crate) const fn when(self, is_so: bool) -> Self {
+                if is_so { self } else { Self::NOTHING }
+            }
+        }
+
+        impl BitOr for $set {
+            type Output = Self;
+
+            #[inline]
+            fn bitor(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+        }
+    };
+}
+
+bits!(Public);
+bits!(Wants);
+
+impl Public {
+    /// Whether one of these is among them.
+    #[inline]
+    pub(crate) const fn any(self, of: Self) -> bool {
+        self.0 & of.0 != 0
+    }
 
     #[inline]
     pub(crate) const fn from_bits(bits: u32) -> Self {
@@ -66,31 +101,18 @@ impl Wants {
     pub(crate) const fn bits(self) -> u32 {
         self.0
     }
+}
 
+impl Wants {
     #[inline]
     pub(crate) const fn is_nothing(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether one of these is wanted.
-    #[inline]
+    /// Whether one of these is among them.
+    #[cfg(any(test, fuzzing))]
     pub(crate) const fn any(self, of: Self) -> bool {
         self.0 & of.0 != 0
-    }
-
-    /// These, if that is so.
-    #[inline]
-    pub(crate) const fn when(self, is_so: bool) -> Self {
-        if is_so { self } else { Self::NOTHING }
-    }
-}
-
-impl BitOr for Wants {
-    type Output = Self;
-
-    #[inline]
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) struct RouterDriver {
     transport: Pin<Box<dyn Transport>>,
     shared: Arc<SharedRoutes>,
     limits: RouterLimits,
-    input: Input,
+    input: RouterInput,
     /// The bytes that were taken of the routes and are being written.
     writing: VecDeque<Bytes>,
     /// The routes that it was taken of, until it is written and flushed.
@@ -54,7 +54,7 @@ pub(super) struct RouterDriver {
     farewell: Option<Farewell>,
 }
 
-struct Input {
+struct RouterInput {
     buffer: BytesMut,
     decoder: Decoder,
     /// How many boxes were decoded.
@@ -77,7 +77,7 @@ struct Held {
 impl RouterDriver {
     pub(super) fn new(transport: Pin<Box<dyn Transport>>, shared: Arc<SharedRoutes>) -> Self {
         let limits = RouterLimits::default();
-        let input = Input {
+        let input = RouterInput {
             buffer: BytesMut::new(),
             decoder: Decoder::new(with_room(limits.boxes)),
             decoded: 0,
@@ -154,7 +154,7 @@ impl RouterDriver {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Input { buffer, decoder, attachments, uncarried, .. } = &mut self.input;
+        let RouterInput { buffer, decoder, attachments, uncarried, .. } = &mut self.input;
         // The room that a large box needed is not kept for the small ones that follow.
         if buffer.is_empty() && buffer.capacity() > 4 * READ {
             *buffer = BytesMut::new();
@@ -176,7 +176,7 @@ impl RouterDriver {
     /// Hands out the boxes that were read, until one has to wait for its route.
     fn handle_received(&mut self) -> Result<(), CloseReason> {
         while self.input.held.is_none() {
-            let Input { buffer, decoder, .. } = &mut self.input;
+            let RouterInput { buffer, decoder, .. } = &mut self.input;
             let decoded = decoder.decode(buffer).map_err(ProtocolError::Box)?;
             let Some(ampbox) = decoded else { break };
             self.input.decoded += 1;
@@ -422,7 +422,7 @@ impl RouterDriver {
                 break;
             }
             reads += 1;
-            let Input { buffer, attachments, .. } = &mut self.input;
+            let RouterInput { buffer, attachments, .. } = &mut self.input;
             buffer.clear();
             buffer.reserve(READ);
             match self.transport.as_mut().poll_receive(cx, buffer, attachments) {

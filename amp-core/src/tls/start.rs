@@ -118,7 +118,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Role, C::Error>> + Send + 'static,
     {
-        self.switching(responder, |role| Then::Replace(upgrade(role)))
+        self.switching(responder, |role| Then::Upgrade(upgrade(role)))
     }
 }
 

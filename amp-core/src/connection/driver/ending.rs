@@ -5,13 +5,13 @@ use std::task::{Context, Poll};
 use super::clock::now;
 use super::state::{Driver, Input, READ_MIN, TURNS};
 use crate::error::CloseReason;
-use crate::proto::{Farewell, Wants};
+use crate::proto::{Farewell, Public};
 use crate::runtime;
 
 impl Driver {
     /// Begins the farewell when the end has begun.
     pub(super) fn look_for_end(&mut self) {
-        if self.drive.is_ending() || !self.shared.wants(Wants::EVENTFUL) {
+        if self.drive.is_ending() || !self.shared.wants(Public::EVENTFUL) {
             return;
         }
         let situation = self.situation();

@@ -7,6 +7,7 @@
 mod buffers;
 mod clock;
 mod ending;
+mod leaving;
 mod leftover;
 mod parking;
 mod pinger;
@@ -17,7 +18,6 @@ mod running;
 mod starting;
 mod state;
 mod stint;
-mod switching;
 mod timing;
 mod writing;
 

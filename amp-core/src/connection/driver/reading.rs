@@ -7,7 +7,7 @@ use super::super::all_held;
 use super::clock::now;
 use super::state::{Driver, Input, READ_MAX, READ_MIN, TURNS};
 use crate::error::CloseReason;
-use crate::proto::{MayReceive, ProtocolError, Reading, Sorted, UNCOUNTED, Wants};
+use crate::proto::{HELD_UNCOUNTED, MayReceive, ProtocolError, Public, Reading, Sorted};
 
 impl Driver {
     /// Reads, unless the end has begun. Whether it is worth another look.
@@ -35,7 +35,7 @@ impl Driver {
         self.drive.inbound.set_reading(Reading::Behind);
         let until = self.stint.bytes() + READ_MAX;
         for _ in 0..TURNS {
-            if self.shared.wants(Wants::BOUNDARY) {
+            if self.shared.wants(Public::BOUNDARY) {
                 return Ok(false);
             }
             if self.stint.is_over() {
@@ -48,7 +48,7 @@ impl Driver {
             }
             self.handle_received()?;
             self.check_queue()?;
-            if self.shared.wants(Wants::ENDING) {
+            if self.shared.wants(Public::ENDING) {
                 return Ok(true);
             }
             // Those who have just got their answers claim what these name before more is read.
@@ -134,7 +134,7 @@ impl Driver {
             decoded?;
             // A switch that is refused at once leaves the boxes behind it, and those are answered
             // even if the refusal closes the connection.
-            if !self.drive.inbound.is_at_switch() || self.shared.wants(Wants::BOUNDARY) {
+            if !self.drive.inbound.is_at_switch() || self.shared.wants(Public::BOUNDARY) {
                 return Ok(());
             }
             self.drive.inbound.take_left();
@@ -143,12 +143,12 @@ impl Driver {
 
     /// The boxes before a mistake are good; the mistake ends the connection after them.
     fn decode(&mut self) -> Result<(), ProtocolError> {
-        if self.shared.wants(Wants::LOOK) {
-            self.look();
+        if self.shared.wants(Public::LOOK) {
+            self.take_news();
         }
         // Behind a box that switches the protocol there are no boxes. Where one is to be expected
         // each box is looked at before the next is decoded.
-        let alone = self.locator.has_switches() || self.shared.wants(Wants::SWITCH_ASKED);
+        let alone = self.locator.has_switches() || self.shared.wants(Public::SWITCH_ASKED);
         loop {
             let Self { shared, drive, input: Input { buffer, buffers, .. }, .. } = self;
             let inbound = &mut drive.inbound;
@@ -171,7 +171,7 @@ impl Driver {
             self.drop_unwanted(sorted);
             self.handle_own(waiting);
             handled?;
-            if self.shared.wants(Wants::BOUNDARY) {
+            if self.shared.wants(Public::BOUNDARY) {
                 self.drive.inbound.stop();
                 return Ok(());
             }
@@ -234,8 +234,8 @@ impl Driver {
     #[inline]
     pub(super) fn count_held(&mut self) -> Result<(), CloseReason> {
         // What is queued leaves with this turn, unless something holds it back.
-        let leaves = self.line.writing.is_empty() && !self.shared.wants(Wants::EVENTFUL);
-        if self.held.is_nothing() && leaves && self.received() <= UNCOUNTED {
+        let leaves = self.line.writing.is_empty() && !self.shared.wants(Public::EVENTFUL);
+        if self.held.is_nothing() && leaves && self.received() <= HELD_UNCOUNTED {
             return Ok(());
         }
         self.counted = self.shared.peek(|state| state.core.queued());

@@ -7,7 +7,7 @@ use super::super::settings::Settings;
 use super::running::begin;
 use super::state::Driver;
 use crate::error::CloseReason;
-use crate::proto::{Received, Refusal, Wants};
+use crate::proto::{Public, Received, Refusal};
 use crate::responder::{Locator, Own, Question, Undeclared};
 
 impl Driver {
@@ -17,8 +17,8 @@ impl Driver {
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
         while !self.drive.inbound.is_idle() && !self.stint.is_over() {
             let full = self.drive.busy().is_full(self.shared.settings.together.as_deref());
-            if full || self.shared.wants(Wants::CROWDED | Wants::LOOK) {
-                self.look();
+            if full || self.shared.wants(Public::CROWDED | Public::LOOK) {
+                self.take_news();
                 if !self.may_start() {
                     break;
                 }
@@ -57,14 +57,14 @@ impl Driver {
     }
 
     /// Looks at what has changed: what calls are answered by, and how much goes on already.
-    pub(super) fn look(&mut self) {
+    pub(super) fn take_news(&mut self) {
         let Self { shared, drive, .. } = self;
-        let replaced = shared.with(|state| {
-            drive.look(&mut state.core);
-            state.replaced.take()
+        let new_locator = shared.with(|state| {
+            drive.take_news(&mut state.core);
+            state.new_locator.take()
         });
         // Those that were there before are dropped here, and their state is the user's.
-        if let Some(Ok(locator)) = replaced.map(Arc::downcast::<Locator>) {
+        if let Some(Ok(locator)) = new_locator.map(Arc::downcast::<Locator>) {
             self.locator = locator;
         }
     }
@@ -83,7 +83,7 @@ impl Driver {
     fn start_responder(&mut self, received: &Received) -> Result<(), CloseReason> {
         let Received { call, number } = received;
         // Behind a call that asks for a switch nothing is decoded: it is the last one.
-        let asks_switch = self.drive.inbound.is_idle() && self.shared.wants(Wants::DECIDING);
+        let asks_switch = self.drive.inbound.is_idle() && self.shared.wants(Public::DECIDING);
         let peer = Peer::recent(&self.shared, &mut self.handle);
         let mut question = Question::new(peer, call, *number, asks_switch);
         let Settings { limits, together, .. } = &self.shared.settings;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use super::clock::now;
 use super::state::{Driver, TURNS};
 use crate::error::CloseReason;
-use crate::proto::{Transmit, Wants};
+use crate::proto::{Public, Transmit};
 
 impl Driver {
     /// Writes what is queued. Whether it is worth another look.
@@ -85,7 +85,7 @@ impl Driver {
             && let Poll::Ready(flushed) = self.line.poll_flush(cx)
         {
             flushed?;
-            if self.shared.wants(Wants::AFTER) {
+            if self.shared.wants(Public::AFTER) {
                 self.start_what_waited();
             }
         }
@@ -106,7 +106,7 @@ impl Driver {
     /// Fails when too much waits to be sent.
     #[inline]
     pub(super) fn check_queue(&self) -> Result<(), CloseReason> {
-        if self.line.writing.is_empty() && !self.shared.wants(Wants::EVENTFUL) {
+        if self.line.writing.is_empty() && !self.shared.wants(Public::EVENTFUL) {
             // Nothing is held back.
             return Ok(());
         }

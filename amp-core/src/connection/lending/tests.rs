@@ -338,7 +338,7 @@ async fn a_driver_that_is_dropped_while_it_waits_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_driver_that_has_paused_reading_hears_of_a_call() {
     let sides = Sides::with_limits(Limits { running_responders: 1, ..Limits::default() });
-    sides.peer.shared().with(|state| state.core.begin(0, false));
+    sides.peer.shared().with(|state| state.core.begin_responder(0, false));
     sides.drive();
     let (wakes, receives) = (sides.wakes(), sides.far.receives.load(Ordering::SeqCst));
     let _call = call(&sides.peer);

@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use super::side::{Answer, Core};
+use super::event::Answer;
+use super::side::Core;
 use crate::argument::{Attachment, DecodeError};
 use crate::proto::box_number::BoxNumber;
 use crate::proto::unclaimed::Claimed;

@@ -3,14 +3,15 @@
 use std::io;
 use std::sync::Arc;
 
-use super::side::{Answer, Core};
+use super::event::Answer;
+use super::side::Core;
 use crate::proto::CloseReason;
 use crate::proto::box_number::BoxNumber;
 use crate::proto::{CallId, Host};
 
 /// How a call has come out.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum CallOutcome {
     /// The answer, and the number of its box if that may name attachments. Whoever gets one says by
     /// [`Core::decoding`] when they are claimed.
     Answered(Answer, Option<BoxNumber>),
@@ -34,21 +35,21 @@ impl<W, H: Host> Core<W, H> {
     /// How a call has come out, once it has. It is then over. An answer that has arrived counts, even if
     /// the connection has ended since.
     #[inline]
-    pub(crate) fn poll_answer(&mut self, id: CallId) -> Option<Outcome> {
+    pub(crate) fn poll_answer(&mut self, id: CallId) -> Option<CallOutcome> {
         if let Some(answer) = self.take_answer(id) {
             let number = self.unclaimed.take_answer(id);
             self.decoding += usize::from(number.is_some());
-            return Some(Outcome::Answered(answer, number));
+            return Some(CallOutcome::Answered(answer, number));
         }
         if let Some(error) = self.take_not_sent(id) {
-            return Some(Outcome::NotSent(error));
+            return Some(CallOutcome::NotSent(error));
         }
         let reason = self.end.begun()?.clone();
         if let Some(then) = self.switch.give_up(id) {
             self.released().then.push(then);
         }
         self.abandon(id);
-        Some(Outcome::Closed(reason))
+        Some(CallOutcome::Closed(reason))
     }
 
     /// Nobody waits for the answer to a call any more. Where that may name attachments, `discard` says
@@ -62,7 +63,7 @@ impl<W, H: Host> Core<W, H> {
         let answer = self.take_answer(id);
         let number = self.unclaimed.take_answer(id);
         let agreed = asks_switch && matches!(answer, Some(Ok(_)));
-        let stream = if agreed { self.switch.forget() } else { None };
+        let stream = if agreed { self.switch.forget_stream() } else { None };
         if let Some(then) = self.switch.give_up(id) {
             self.released().then.push(then);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::side::{Core, Waiting};
+use super::side::{Core, Pending};
 use crate::proto::CloseReason;
 use crate::proto::Host;
 
@@ -70,7 +70,7 @@ impl<W: Clone, H: Host> Core<W, H> {
             .calls
             .values_mut()
             .filter_map(|waiting| match waiting {
-                Waiting::For(waiter) => Some(waiter.clone()),
+                Pending::For(waiter) => Some(waiter.clone()),
                 _ => None,
             })
             .collect();
@@ -130,13 +130,13 @@ mod tests {
     #[test]
     fn the_end_wakes_a_driver_once_and_outlives_responders() {
         let (mut core, situation) = (core(), Situation::default());
-        core.begin(10, false);
-        core.begin(10, true);
+        core.begin_responder(10, false);
+        core.begin_responder(10, true);
         core.drain(Duration::MAX);
         assert!(core.driver_wants(&situation).any(Wants::DRAIN), "its time begins to run");
         let draining = Situation { draining: true, ..situation };
         assert_eq!(core.driver_wants(&draining), Wants::NOTHING);
-        core.finish(10, false);
+        core.end_responder(10, false);
         assert!(core.driver_wants(&draining).any(Wants::DRAIN), "what runs after answers may wait");
         assert!(
             core.close(CloseReason::Local).is_some() && core.close(CloseReason::Peer).is_none()

@@ -1,19 +1,23 @@
 //! One side of a connection.
 
-mod admitting;
 mod attachments;
 mod callers;
 mod ending;
-#[cfg(feature = "tokio")]
-mod removing;
+mod event;
+mod heads;
+mod holding;
+mod queue;
+mod room;
 mod side;
-mod switching;
+#[cfg(feature = "tokio")]
+mod taking_back;
 mod waking;
 
 #[cfg(feature = "tokio")]
-pub(crate) use callers::Outcome;
+pub(crate) use callers::CallOutcome;
+pub use event::{Answer, Counters, Event, IncomingCall};
 #[cfg(feature = "tokio")]
-pub(crate) use removing::{Refused, TakenBack, WasRemoved};
+pub(crate) use queue::Transmit;
+pub use side::{Core, CoreLimits};
 #[cfg(feature = "tokio")]
-pub(crate) use side::Transmit;
-pub use side::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
+pub(crate) use taking_back::{Refused, TakenBack, WasRemoved};

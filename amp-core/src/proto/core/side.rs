@@ -1,14 +1,15 @@
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::argument::Attachment;
-use crate::boxes::{AmpBox, BoxError, BoxLimits, MAX_VALUE, Pair, Reserved};
+use super::event::{Answer, Counters, Event, IncomingCall};
+use super::heads::{END, call_len, put_answer, put_call, put_reserved, reserved_len};
+use crate::boxes::{AmpBox, BoxError, BoxLimits, MAX_VALUE, Reserved};
 use crate::keys;
 use crate::proto::admission::Admission;
-use crate::proto::calls::{CallId, Calls, TAG_MAX, Tagged, write_tag};
+use crate::proto::calls::{CallId, Calls, Tagged};
 use crate::proto::held::Claims;
 use crate::proto::lanes::Lanes;
 use crate::proto::phase::End;
@@ -16,7 +17,7 @@ use crate::proto::released::Released;
 use crate::proto::switch::Switch;
 use crate::proto::together::Together;
 use crate::proto::unclaimed::Unclaimed;
-use crate::proto::wants::Wants;
+use crate::proto::wants::Public;
 use crate::proto::{Body, Host, Limits, NotQueued, Outgoing, ProtocolError, RemoteError};
 use crate::setters::setters;
 
@@ -25,7 +26,7 @@ use crate::setters::setters;
 /// Each outstanding call keeps a `W`, which says who waits for its answer: a waker, a channel,
 /// or nothing. What else it keeps for others, the [`Host`] says.
 pub struct Core<W, H: Host = ()> {
-    pub(super) calls: Calls<Waiting<W>>,
+    pub(super) calls: Calls<Pending<W>>,
     pub(super) limits: Limits,
     /// How large a box may be that this side sends.
     pub(super) boxes: BoxLimits,
@@ -60,7 +61,7 @@ pub struct Core<W, H: Host = ()> {
     /// Whether the driver waits until no box with attachments is being encoded.
     pub(super) awaits_ordinals: bool,
     /// As they were made public last.
-    pub(super) published: Wants,
+    pub(super) published: Public,
     pub(super) released: Option<Box<Released<W, H>>>,
     pub(super) counters: Counters,
 }
@@ -83,11 +84,8 @@ impl Default for CoreLimits {
     }
 }
 
-/// The end of a call on the other side: its response, or its error.
-pub type Answer = Result<AmpBox, RemoteError>;
-
 #[derive(Debug)]
-pub(super) enum Waiting<W> {
+pub(super) enum Pending<W> {
     For(W),
     /// Nobody waits for the answer to a protocol switch any more. It says all the same which
     /// protocol the peer speaks.
@@ -95,102 +93,6 @@ pub(super) enum Waiting<W> {
     Done(Answer),
     /// It was not sent after all: the transport has refused an attachment.
     NotSent(Arc<io::Error>),
-}
-
-/// The meaning of a received box.
-#[derive(Debug)]
-pub enum Event<W> {
-    /// An outstanding call has its answer, which [`Core::take_answer`] hands out.
-    Answered {
-        /// The call.
-        id: CallId,
-        /// The one who waited for the answer.
-        waiter: W,
-    },
-    /// The peer has agreed to the switch that was asked for: what it sends from here on is of
-    /// another protocol. This is who waited for it, if anyone still does.
-    Switched(Option<W>),
-    /// The peer calls.
-    Called(IncomingCall),
-    /// An answer to a call that was given up, or was answered before. It is counted.
-    Late {
-        /// The call.
-        id: CallId,
-        /// The answer.
-        answer: Answer,
-    },
-    /// An answer to a call that was never made, or that nobody is told of. It is counted.
-    Ignored,
-}
-
-/// Counts of what happened on one side of a connection, from its beginning.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Calls made, one-way ones included.
-    pub calls_sent: u64,
-    /// Calls received, one-way ones included.
-    pub calls_received: u64,
-    /// Answers made to calls of the peer that have succeeded.
-    pub answers_sent: u64,
-    /// Answers received that say so, late and unknown ones included.
-    pub answers_received: u64,
-    /// Answers made to calls of the peer that have failed.
-    pub errors_sent: u64,
-    /// Answers received that say so, late and unknown ones included.
-    pub errors_received: u64,
-    /// Answers received to calls that had been given up: dropped, or timed out.
-    pub late_answers: u64,
-    /// Answers received to calls that were never made, or that had been answered before.
-    pub unknown_answers: u64,
-    /// Boxes queued to be sent.
-    pub boxes_sent: u64,
-    /// Boxes received.
-    pub boxes_received: u64,
-    /// Bytes that the boxes sent have.
-    pub bytes_sent: u64,
-    /// Bytes that the boxes received have.
-    pub bytes_received: u64,
-}
-
-/// What there is to be written.
-#[derive(Debug)]
-pub(crate) enum Transmit {
-    Nothing,
-    /// What may be more after a moment.
-    Later,
-    /// It was taken.
-    Taken {
-        /// Whether somebody waits for room, who was told that there is some.
-        awaits_room: bool,
-        /// The attachments that the transport does not carry, to be dropped.
-        uncarried: VecDeque<Attachment>,
-    },
-}
-
-/// A call that was received.
-#[derive(Debug)]
-pub struct IncomingCall {
-    ampbox: AmpBox,
-    command: Pair,
-    ask: Option<Pair>,
-}
-
-impl IncomingCall {
-    /// Returns the name of the command.
-    pub fn command(&self) -> &[u8] {
-        self.ampbox.value_of(self.command)
-    }
-
-    /// Returns the tag that the answer must have, or `None` when there must be no answer.
-    pub fn tag(&self) -> Option<&[u8]> {
-        self.ask.map(|ask| self.ampbox.value_of(ask))
-    }
-
-    /// Returns the whole box, reserved keys included.
-    pub fn ampbox(&self) -> &AmpBox {
-        &self.ampbox
-    }
 }
 
 impl<W> Core<W> {
@@ -230,7 +132,7 @@ impl<W, H: Host> Core<W, H> {
             awaits_room: false,
             news: true,
             awaits_ordinals: false,
-            published: Wants::NOTHING,
+            published: Public::NOTHING,
             released: None,
             counters: Counters::default(),
         }
@@ -255,7 +157,7 @@ impl<W, H: Host> Core<W, H> {
     ) -> Result<CallId, NotQueued> {
         self.check_end()?;
         self.check(call_len(self.calls.next_tag(), command), 2, body)?;
-        let id = self.calls.insert(Waiting::For(waiter))?;
+        let id = self.calls.insert(Pending::For(waiter))?;
         let tag = self.calls.tag(id);
         self.counters.calls_sent += 1;
         self.push(|out| put_call(out, tag, command), body);
@@ -387,9 +289,9 @@ impl<W, H: Host> Core<W, H> {
                 return self.switch_answered(id, answer());
             }
             Tagged::Outstanding(id) => {
-                if let Some(waiting @ Waiting::For(_)) = self.calls.get_mut(id)
-                    && let Waiting::For(waiter) =
-                        std::mem::replace(waiting, Waiting::Done(answer()))
+                if let Some(waiting @ Pending::For(_)) = self.calls.get_mut(id)
+                    && let Pending::For(waiter) =
+                        std::mem::replace(waiting, Pending::Done(answer()))
                 {
                     return Event::Answered { id, waiter };
                 }
@@ -407,22 +309,22 @@ impl<W, H: Host> Core<W, H> {
     /// Takes the answer of a call, once it is there. The call is then over.
     #[inline]
     pub fn take_answer(&mut self, id: CallId) -> Option<Answer> {
-        if !matches!(self.calls.get_mut(id)?, Waiting::Done(_)) {
+        if !matches!(self.calls.get_mut(id)?, Pending::Done(_)) {
             return None;
         }
         match self.calls.remove(id)? {
-            Waiting::Done(answer) => Some(answer),
+            Pending::Done(answer) => Some(answer),
             _ => None,
         }
     }
 
     /// Why a call was not sent after all, if it was not. It is then over.
     pub(crate) fn take_not_sent(&mut self, id: CallId) -> Option<Arc<io::Error>> {
-        if !matches!(self.calls.get_mut(id)?, Waiting::NotSent(_)) {
+        if !matches!(self.calls.get_mut(id)?, Pending::NotSent(_)) {
             return None;
         }
         match self.calls.remove(id)? {
-            Waiting::NotSent(error) => Some(error),
+            Pending::NotSent(error) => Some(error),
             _ => None,
         }
     }
@@ -435,7 +337,7 @@ impl<W, H: Host> Core<W, H> {
     /// Returns who waits for the answer of a call that has none yet.
     pub fn waiter_mut(&mut self, id: CallId) -> Option<&mut W> {
         match self.calls.get_mut(id)? {
-            Waiting::For(waiter) => Some(waiter),
+            Pending::For(waiter) => Some(waiter),
             _ => None,
         }
     }
@@ -443,12 +345,12 @@ impl<W, H: Host> Core<W, H> {
     /// Gives up a call: its answer, should one come, is ignored. Returns who waited for it.
     pub fn forget(&mut self, id: CallId) -> Option<W> {
         let waiting = if self.switch.is_asked_by(id) {
-            std::mem::replace(self.calls.get_mut(id)?, Waiting::Nobody)
+            std::mem::replace(self.calls.get_mut(id)?, Pending::Nobody)
         } else {
             self.calls.remove(id)?
         };
         match waiting {
-            Waiting::For(waiter) => Some(waiter),
+            Pending::For(waiter) => Some(waiter),
             _ => None,
         }
     }
@@ -491,92 +393,11 @@ impl<W, H: Host> Core<W, H> {
         self.calls.len()
     }
 
-    /// Returns how many bytes are queued: those to be sent, and those that are held back.
-    pub fn queued(&self) -> usize {
-        self.outgoing.len() + self.held.as_ref().map_or(0, Outgoing::len)
-    }
-
-    /// Returns how many boxes are queued: those to be sent, and those that are held back. See
-    /// [`Outgoing::boxes`].
-    pub fn queued_boxes(&self) -> usize {
-        self.outgoing.boxes() + self.held.as_ref().map_or(0, Outgoing::boxes)
-    }
-
-    /// Whether something is queued that may be sent.
-    #[inline]
-    pub(crate) fn has_to_send(&self) -> bool {
-        !self.outgoing.is_empty()
-    }
-
-    /// Whether all that there is to send is one call, and nothing else of the connection is under way that
-    /// could share its write.
-    #[inline]
-    pub(crate) fn has_lone_call(&self) -> bool {
-        self.outgoing.boxes() == 1 && self.outstanding() == 1 && self.is_uneventful()
-    }
-
-    /// Returns whether what is queued is held back, because of a protocol switch.
-    pub fn holds(&self) -> bool {
-        self.held.is_some()
-    }
-
     pub(super) fn check_end(&self) -> Result<(), NotQueued> {
         match self.end.refusal() {
             None => Ok(()),
             Some(reason) => Err(NotQueued::Closed(reason.clone())),
         }
-    }
-
-    /// Whether a box is within the limits, whose own pairs have `head_len` bytes.
-    #[inline]
-    fn check(&self, head_len: usize, head_pairs: usize, body: &Body) -> Result<(), BoxError> {
-        self.boxes.check(head_len + body.len() + END, head_pairs + body.count)
-    }
-
-    /// Puts a box behind what is queued.
-    #[inline]
-    pub(super) fn push(&mut self, head: impl FnOnce(&mut BytesMut), body: &mut Body) {
-        let queue = self.held.as_mut().unwrap_or(&mut self.outgoing);
-        let before = queue.len();
-        queue.push(head, body);
-        self.counters.boxes_sent += 1;
-        self.counters.bytes_sent += (queue.len() - before) as u64;
-    }
-
-    /// The place of the end of all that is queued, among all bytes that this side sends.
-    pub(crate) fn end_of_queue(&self) -> u64 {
-        self.taken + self.queued() as u64
-    }
-
-    /// Takes what is queued, to be written. When more than one call is outstanding it is first left for
-    /// a moment, unless whoever writes has `waited`: others are about to call too, and what they queue
-    /// goes out with the same write. A lone call has nobody to wait for.
-    #[inline]
-    pub(crate) fn poll_transmit(&mut self, writing: &mut Outgoing, waited: bool) -> Transmit {
-        if self.outgoing.is_empty() {
-            return Transmit::Nothing;
-        }
-        if self.outstanding() > 1 && !waited {
-            return Transmit::Later;
-        }
-        self.take_queued(writing);
-        let awaits_room = self.tell_of_room();
-        // What replaces a transport carries none. The boxes that name them were encoded before; the
-        // peer answers that it has not received them.
-        let uncarried =
-            if self.switch.has_replaced() { writing.take_attachments() } else { VecDeque::new() };
-        Transmit::Taken { awaits_room, uncarried }
-    }
-
-    /// Takes all that is queued, to be written.
-    pub(crate) fn take_queued(&mut self, writing: &mut Outgoing) {
-        self.outgoing.take(writing);
-        self.taken += writing.len() as u64;
-    }
-
-    /// Returns what is to be sent.
-    pub fn outgoing(&mut self) -> &mut Outgoing {
-        &mut self.outgoing
     }
 
     /// Returns what happened so far.
@@ -594,92 +415,5 @@ impl<W, H: Host> fmt::Debug for Core<W, H> {
             .field("outgoing", &self.outgoing)
             .field("counters", &self.counters)
             .finish_non_exhaustive()
-    }
-}
-
-/// The bytes of a box's end.
-const END: usize = 2;
-
-/// How many bytes [`put_reserved`] writes.
-#[inline]
-fn reserved_len(key: &[u8], value: &[u8]) -> usize {
-    4 + key.len() + value.len()
-}
-
-/// Writes a pair whose lengths are known to fit: the protocol's own.
-fn put_reserved(out: &mut BytesMut, key: &[u8], value: &[u8]) {
-    debug_assert!(value.len() <= MAX_VALUE);
-    for part in [key, value] {
-        #[allow(clippy::cast_possible_truncation, reason = "checked where it came from")]
-        out.put_u16(part.len() as u16);
-        out.put_slice(part);
-    }
-}
-
-/// Writes the tag and the command of a call, but for the name in one piece.
-#[inline]
-fn put_call(out: &mut BytesMut, tag: u64, command: &[u8]) {
-    const ASK: &[u8; 7] = b"\0\x04_ask\0";
-    const COMMAND: &[u8; 10] = b"\0\x08_command";
-    debug_assert!(command.len() <= MAX_VALUE);
-    let mut head = [0; ASK.len() + 1 + TAG_MAX + COMMAND.len() + 2];
-    head[..ASK.len()].copy_from_slice(ASK);
-    let tag_len = write_tag(tag, &mut head[ASK.len() + 1..]);
-    head[ASK.len()] = tag_len;
-    let at = ASK.len() + 1 + usize::from(tag_len);
-    head[at..at + COMMAND.len()].copy_from_slice(COMMAND);
-    let end = at + COMMAND.len() + 2;
-    #[allow(clippy::cast_possible_truncation, reason = "checked where it came from")]
-    head[end - 2..end].copy_from_slice(&(command.len() as u16).to_be_bytes());
-    out.put_slice(&head[..end]);
-    out.put_slice(command);
-}
-
-/// How many bytes [`put_call`] writes.
-#[inline]
-fn call_len(tag: u64, command: &[u8]) -> usize {
-    let tag_len = (u64::BITS - tag.leading_zeros()).div_ceil(4) as usize;
-    reserved_len(keys::ASK, b"") + tag_len + reserved_len(keys::COMMAND, command)
-}
-
-/// Writes the tag of an answer.
-#[inline]
-pub(super) fn put_answer(out: &mut BytesMut, tag: &[u8]) {
-    debug_assert!(tag.len() <= MAX_VALUE);
-    let mut head = *b"\0\x07_answer\0\0";
-    #[allow(clippy::cast_possible_truncation, reason = "checked where it came from")]
-    head[9..].copy_from_slice(&(tag.len() as u16).to_be_bytes());
-    out.put_slice(&head);
-    out.put_slice(tag);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_begins_with_its_reserved_pair() {
-        for len in [0, 1, 255, 256, MAX_VALUE] {
-            let tag = vec![b'1'; len];
-            let (mut head, mut pair) = (BytesMut::new(), BytesMut::new());
-            put_answer(&mut head, &tag);
-            put_reserved(&mut pair, keys::ANSWER, &tag);
-            assert_eq!(head, pair);
-        }
-    }
-
-    #[test]
-    fn a_call_begins_with_its_reserved_pairs() {
-        for tag in [1, 15, 16, 0xfff, 0x1000, u64::MAX] {
-            for len in [0, 1, 255, 256, MAX_VALUE] {
-                let command = vec![b'c'; len];
-                let (mut head, mut pairs) = (BytesMut::new(), BytesMut::new());
-                put_call(&mut head, tag, &command);
-                put_reserved(&mut pairs, keys::ASK, format!("{tag:x}").as_bytes());
-                put_reserved(&mut pairs, keys::COMMAND, &command);
-                assert_eq!(head, pairs);
-                assert_eq!(call_len(tag, &command), pairs.len());
-            }
-        }
     }
 }

@@ -3,7 +3,7 @@
 use super::side::Core;
 use crate::proto::admission::Busy;
 use crate::proto::released::{Released, RoomFor};
-use crate::proto::wants::{Situation, Wants};
+use crate::proto::wants::{Public, Situation, Wants};
 use crate::proto::{CloseReason, Host};
 
 impl<W, H: Host> Core<W, H> {
@@ -14,33 +14,33 @@ impl<W, H: Host> Core<W, H> {
         let sleeps =
             |situation: &Situation| situation.is_usual() && self.usual_driver_wants().is_nothing();
         self.is_uneventful()
-            && self.usual_wants() == self.published
+            && self.usual_signs() == self.published
             && self.released.is_none()
             && waits.is_none_or(sleeps)
     }
 
     #[inline]
-    fn own_wants(&self) -> Wants {
-        Wants::LOOK.when(self.news)
-            | Wants::ORDINALS.when(self.awaits_ordinals)
-            | Wants::AFTER.when(!self.after.is_empty())
+    fn own_signs(&self) -> Public {
+        Public::LOOK.when(self.news)
+            | Public::ORDINALS.when(self.awaits_ordinals)
+            | Public::AFTER.when(!self.after.is_empty())
     }
 
     /// Those that there are where the connection [is uneventful](Self::is_uneventful).
     #[inline]
-    fn usual_wants(&self) -> Wants {
+    fn usual_signs(&self) -> Public {
         let (bytes, boxes) = (self.outgoing.len(), self.outgoing.boxes());
         let has_room = bytes < self.limits.send_queue && boxes < self.limits.send_queue_boxes;
-        self.own_wants() | Wants::CROWDED.when(!has_room)
+        self.own_signs() | Public::CROWDED.when(!has_room)
     }
 
     /// What those who use the connection are to know of it without a lock, if that has changed.
     #[inline]
-    pub(crate) fn poll_wants(&mut self) -> Option<Wants> {
+    pub(crate) fn poll_public(&mut self) -> Option<Public> {
         let wants = if self.is_uneventful() {
-            self.usual_wants()
+            self.usual_signs()
         } else {
-            self.own_wants() | Wants::CROWDED.when(!self.has_room()) | self.events()
+            self.own_signs() | Public::CROWDED.when(!self.has_room()) | self.events()
         };
         (wants != self.published).then(|| {
             self.published = wants;
@@ -49,17 +49,17 @@ impl<W, H: Host> Core<W, H> {
     }
 
     #[cold]
-    fn events(&self) -> Wants {
+    fn events(&self) -> Public {
         let switch = if self.switch.is_far() {
-            Wants::NOTHING
+            Public::NOTHING
         } else {
-            Wants::BOUNDARY.when(self.switch.ends_boxes())
-                | Wants::SWITCH_ASKED.when(self.switch.is_asked())
-                | Wants::DECIDING.when(self.switch.is_deciding())
-                | Wants::AGREED.when(self.switch.is_agreed())
-                | Wants::BYTES_ONLY.when(self.switch.has_replaced())
+            Public::BOUNDARY.when(self.switch.ends_boxes())
+                | Public::SWITCH_ASKED.when(self.switch.is_asked())
+                | Public::DECIDING.when(self.switch.is_deciding())
+                | Public::AGREED.when(self.switch.is_agreed())
+                | Public::BYTES_ONLY.when(self.switch.has_upgraded())
         };
-        switch | Wants::ENDING.when(self.end.begun().is_some()) | Wants::EVENTFUL
+        switch | Public::ENDING.when(self.end.begun().is_some()) | Public::EVENTFUL
     }
 
     /// Whether there is nothing to the connection but calls and answers. Then nothing is held back.
@@ -255,13 +255,9 @@ mod tests {
     ];
 
     /// Those that there are when the end has begun.
-    const AT_THE_END: Wants = Wants::from_bits(
-        Wants::WRITE.bits()
-            | Wants::LIMIT.bits()
-            | Wants::COUNT.bits()
-            | Wants::TAKE_BACK.bits()
-            | Wants::LINE.bits(),
-    );
+    fn at_the_end() -> Wants {
+        Wants::WRITE | Wants::LIMIT | Wants::COUNT | Wants::TAKE_BACK | Wants::LINE
+    }
 
     fn queue(core: &mut Core<()>) {
         core.notify(b"A", &mut Body::default()).expect("there is room");
@@ -270,7 +266,7 @@ mod tests {
     fn core() -> Core<()> {
         let mut core = Core::new(CoreLimits::default());
         core.take_news();
-        core.poll_wants();
+        core.poll_public();
         core
     }
 
@@ -283,7 +279,7 @@ mod tests {
                 assert!(core.concerns_nobody(Some(&situation)), "a driver waits for {wants:?}");
                 make(&mut core, &mut situation);
                 let expected =
-                    if ending && !wants.any(AT_THE_END) { Wants::NOTHING } else { *wants };
+                    if ending && !wants.any(at_the_end()) { Wants::NOTHING } else { *wants };
                 assert_eq!(core.driver_wants(&situation), expected);
                 let wakes = !core.concerns_nobody(Some(&situation));
                 assert!(wakes || expected.is_nothing(), "nobody hears of {wants:?}");
@@ -295,22 +291,22 @@ mod tests {
 
     #[test]
     fn what_concerns_those_who_use_the_connection_is_made_public() {
-        let each: [(Wants, News); 6] = [
-            (Wants::LOOK, Core::tell_news),
-            (Wants::ORDINALS, |core| core.await_ordinals(true)),
-            (Wants::CROWDED, |core| {
+        let each: [(Public, News); 6] = [
+            (Public::LOOK, Core::tell_news),
+            (Public::ORDINALS, |core| core.await_ordinals(true)),
+            (Public::CROWDED, |core| {
                 core.limits.send_queue = 1;
                 queue(core);
             }),
-            (Wants::EVENTFUL, |core| core.drain(Duration::ZERO)),
-            (Wants::ENDING, |core| drop(core.close(CloseReason::Local))),
-            (Wants::BOUNDARY, |core| core.handle_switch(b"1").expect("nobody has asked")),
+            (Public::EVENTFUL, |core| core.drain(Duration::ZERO)),
+            (Public::ENDING, |core| drop(core.close(CloseReason::Local))),
+            (Public::BOUNDARY, |core| core.handle_switch(b"1").expect("nobody has asked")),
         ];
         for (wants, change) in each {
             let mut core = core();
             change(&mut core);
             assert!(!core.concerns_nobody(None), "nobody hears of {wants:?}");
-            assert!(core.poll_wants().is_some_and(|public| public.any(wants)), "{wants:?}");
+            assert!(core.poll_public().is_some_and(|public| public.any(wants)), "{wants:?}");
         }
         let mut core = core();
         drop(core.close(CloseReason::Local));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Drive;
 use crate::proto::inbound::{Looked, Reading, Received};
 use crate::proto::timers::Timer;
-use crate::proto::wants::Wants;
+use crate::proto::wants::Public;
 use crate::proto::{CallId, CloseReason, Core, Host, Limits};
 
 /// How often a peer is looked for that is not read from. It needs three looks to be sure that a peer has
@@ -70,7 +70,7 @@ impl<W> Drive<W> {
     #[inline]
     pub(crate) fn set_timers(
         &mut self,
-        public: Wants,
+        public: Public,
         limits: &Limits,
         shares: bool,
         progress: Progress,
@@ -81,7 +81,7 @@ impl<W> Drive<W> {
         }
         let Self { inbound, timers, liveness, .. } = self;
         inbound.watch_box(progress.buffered, limits.box_timeout, timers, &now);
-        let paused = inbound.is_paused() || public.any(Wants::DECIDING);
+        let paused = inbound.is_paused() || public.any(Public::DECIDING);
         // Calls that wait until other connections hold less are looked at again by a turn: nobody says
         // when that is so.
         let waits = shares && !inbound.is_idle();
@@ -94,7 +94,7 @@ impl<W> Drive<W> {
             timers.set_after(Timer::Look, now(), LOOK_EVERY);
         }
         if let Some(liveness) = liveness {
-            liveness.leaving(public.any(Wants::AGREED).then_some(progress.written), now);
+            liveness.leaving(public.any(Public::AGREED).then_some(progress.written), now);
         }
     }
 
@@ -342,7 +342,7 @@ mod tests {
         let over = due(&mut drive, &mut core, Progress::default(), start + within);
         assert!(matches!(over, ToDo::Over(CloseReason::Local)));
         let (mut drive, mut core, start) = both(Watched::default());
-        core.begin(1, false);
+        core.begin_responder(1, false);
         core.drain(SECOND);
         drive.look_for_end(&situation, start, &mut core);
         let due = due(&mut drive, &mut core, Progress::default(), start + SECOND);
@@ -352,13 +352,13 @@ mod tests {
     #[test]
     fn the_timers_of_what_is_over_are_stopped() {
         let (mut drive, _core, start) = both(Watched::default());
-        let (limits, nothing) = (Limits::default(), Wants::NOTHING);
+        let (limits, nothing) = (Limits::default(), Public::NOTHING);
         let set = |drive: &mut Drive<()>, public, shares| {
             drive.set_timers(public, &limits, shares, Progress::default(), || start);
             drive.timers.is_set(Timer::Look)
         };
         assert!(!set(&mut drive, nothing, true));
-        assert!(set(&mut drive, Wants::DECIDING, false));
+        assert!(set(&mut drive, Public::DECIDING, false));
         assert!(!set(&mut drive, nothing, false));
         drive.inbound.set_reading(Reading::Paused);
         assert!(set(&mut drive, nothing, false));

@@ -16,7 +16,7 @@ use crate::proto::admission::Refusal;
 use crate::proto::calls::Tagged;
 use crate::proto::inbound::{Inbound, Received};
 use crate::proto::switch::Leaving;
-use crate::proto::wants::{Situation, Wants};
+use crate::proto::wants::{Public, Situation};
 use crate::proto::{
     self, CloseReason, Core, Drive, Limits, MayReceive, Outgoing, Pings, Reading, Sorted,
 };
@@ -158,7 +158,7 @@ impl Side {
         self.driver.waits_to_read = false;
         self.driver.drive.inbound.set_reading(Reading::Behind);
         for _ in 0..READS {
-            if self.public.any(Wants::BOUNDARY) {
+            if self.public.any(Public::BOUNDARY) {
                 return Ok(());
             }
             if !self.driver.drive.inbound.take_left() && !self.receive(incoming, now)? {
@@ -166,7 +166,7 @@ impl Side {
             }
             self.handle_received(incoming)?;
             self.core.check_queue(&self.situation())?;
-            if self.public.any(Wants::ENDING) || self.driver.drive.inbound.has_left() {
+            if self.public.any(Public::ENDING) || self.driver.drive.inbound.has_left() {
                 break;
             }
         }
@@ -225,7 +225,7 @@ impl Side {
             }
             self.start()?;
             decoded?;
-            if !self.driver.drive.inbound.is_at_switch() || self.public.any(Wants::BOUNDARY) {
+            if !self.driver.drive.inbound.is_at_switch() || self.public.any(Public::BOUNDARY) {
                 return Ok(());
             }
             self.driver.drive.inbound.take_left();
@@ -234,17 +234,17 @@ impl Side {
 
     /// Decodes what was read, up to where it may not be boxes any more.
     fn decode(&mut self, incoming: &Pipe) -> Progress {
-        if self.public.any(Wants::LOOK) {
-            self.with_drive(Drive::look);
+        if self.public.any(Public::LOOK) {
+            self.with_drive(Drive::take_news);
         }
-        let alone = self.expects_switches || self.public.any(Wants::SWITCH_ASKED);
+        let alone = self.expects_switches || self.public.any(Public::SWITCH_ASKED);
         loop {
             let Driver { drive, buffer, .. } = &mut self.driver;
             let (boxes, decoded) = drive.inbound.decode(buffer, alone, |_, _| {});
             let more = decoded.expect("boxes");
             let boxes = boxes.to_vec();
             self.sort(&boxes, incoming)?;
-            if self.public.any(Wants::BOUNDARY) {
+            if self.public.any(Public::BOUNDARY) {
                 self.driver.drive.inbound.stop();
                 return Ok(());
             }
@@ -334,8 +334,8 @@ impl Side {
     fn start(&mut self) -> Progress {
         while !self.driver.drive.inbound.is_idle() {
             let full = self.driver.drive.busy().is_full(None);
-            if full || self.public.any(Wants::CROWDED | Wants::LOOK) {
-                self.with_drive(Drive::look);
+            if full || self.public.any(Public::CROWDED | Public::LOOK) {
+                self.with_drive(Drive::take_news);
                 let situation = self.situation();
                 if !self.core.may_start(&situation) {
                     break;
@@ -362,7 +362,7 @@ impl Side {
         }
         self.claim(n, call.ampbox(), *number_of_box);
         let (tag, bytes) = (call.tag().map(<[u8]>::to_vec), call.ampbox().size());
-        self.with(|core| core.begin(bytes, false));
+        self.with(|core| core.begin_responder(bytes, false));
         let asks = asks(call.ampbox());
         let place = self.enter_lane(n, asks, tag.is_some());
         self.running.push(Running { n, tag, asks, bytes, place });
@@ -388,7 +388,7 @@ impl Side {
 
     /// Begins the farewell, when the end has begun.
     fn look_for_end(&mut self, now: Instant) {
-        if self.driver.drive.is_ending() || !self.public.any(Wants::EVENTFUL) {
+        if self.driver.drive.is_ending() || !self.public.any(Public::EVENTFUL) {
             return;
         }
         let situation = self.situation();
@@ -401,7 +401,7 @@ impl Side {
     fn leave(&mut self, incoming: &Pipe, outgoing: &mut Pipe) -> Progress {
         let written = self.driver.writing.is_empty() && self.driver.drive.inbound.is_idle();
         let stays = self.driver.drive.is_ending() || self.driver.drive.is_broken();
-        if !self.public.any(Wants::BOUNDARY) || stays || !written {
+        if !self.public.any(Public::BOUNDARY) || stays || !written {
             return Ok(());
         }
         let Some(leaving) = self.with(Core::leave) else { return Ok(()) };
@@ -412,7 +412,7 @@ impl Side {
         if accepted || wanted {
             assert!(silent, "nothing is sent behind a switch that both sides do not know of");
         }
-        if !matches!(leaving, Leaving::Replace(())) {
+        if !matches!(leaving, Leaving::Upgrade(())) {
             return Err(CloseReason::Switched);
         }
         self.driver.switches += 1;

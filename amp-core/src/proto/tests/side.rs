@@ -10,9 +10,9 @@ use crate::argument::Attachment;
 use crate::boxes::{AmpBox, BoxError};
 use crate::keys;
 use crate::proto::BoxNumber;
-use crate::proto::core::{Outcome, WasRemoved};
+use crate::proto::core::{CallOutcome, WasRemoved};
 use crate::proto::released::RoomFor;
-use crate::proto::wants::{Situation, Wants};
+use crate::proto::wants::{Public, Situation, Wants};
 use crate::proto::{
     self, Body, CallId, CloseReason, Core, Drive, Host, LaneId, Limits, NotQueued, Place,
     RemoteError, SwitchRefused, Turn,
@@ -155,7 +155,7 @@ pub(super) struct Side {
     /// What the driver was woken for while it waited, before and since the end has begun.
     pub(super) woken_for: [Wants; 2],
     /// What the core has made public.
-    pub(super) public: Wants,
+    pub(super) public: Public,
     pub(super) running: Vec<Running>,
     /// Whether it has agreed to a switch that is to be made.
     pub(super) accepted: bool,
@@ -185,7 +185,7 @@ pub(super) struct Side {
 impl Side {
     pub(super) fn new(limits: Limits, is_far: bool, watched: Watched, now: Instant) -> Self {
         let mut core = Core::hosted(limits, limits.boxes, None);
-        let public = core.poll_wants().unwrap_or_default();
+        let public = core.poll_public().unwrap_or_default();
         Self {
             core,
             driver: Driver::new(&limits, watched, now),
@@ -230,8 +230,8 @@ impl Side {
     }
 
     fn tell(&mut self) {
-        if let Some(wants) = self.core.poll_wants() {
-            self.public = wants;
+        if let Some(public) = self.core.poll_public() {
+            self.public = public;
         }
         if let Some(situation) = &self.parked {
             let wants = self.core.driver_wants(situation);
@@ -259,7 +259,7 @@ impl Side {
 
     /// What runs after an answer is done.
     pub(super) fn finish_after(&mut self) {
-        self.with(|core| core.finish(0, true));
+        self.with(|core| core.end_responder(0, true));
     }
 
     /// The driver says that a caller has its answer.
@@ -269,13 +269,13 @@ impl Side {
 
     /// Whether whoever wants to call has to wait: as a caller of a connection looks.
     pub(super) fn is_crowded(&mut self) -> bool {
-        self.public.any(Wants::CROWDED)
+        self.public.any(Public::CROWDED)
             && self.with(|core| core.poll_room().is_ok_and(|has_room| !has_room))
     }
 
     /// How many attachments a box may have of so many: none once the transport carries none.
     pub(super) fn carried(&self, attachments: usize) -> usize {
-        if self.public.any(Wants::BYTES_ONLY) { 0 } else { attachments }
+        if self.public.any(Public::BYTES_ONLY) { 0 } else { attachments }
     }
 
     /// The value that names the next attachments, if any.
@@ -325,7 +325,7 @@ impl Side {
     ) -> Result<CallId, SwitchRefused> {
         let (command, follows): (&[u8], _) = match then {
             Then::HandOver => (b"HandOver", proto::Then::HandOver),
-            Then::StartTls => (b"StartTls", proto::Then::Replace(())),
+            Then::StartTls => (b"StartTls", proto::Then::Upgrade(())),
         };
         let id = self.queue((n, 0, attachments), |core, body| {
             core.ask_switch(command, body, n, &mut Some(follows))
@@ -362,7 +362,7 @@ impl Side {
                 core.answer_then(&tag, body, &mut then.then_some(n))
             })?;
             if then {
-                self.with(|core| core.begin(0, true));
+                self.with(|core| core.begin_responder(0, true));
             }
         }
         Ok(self.finish(at))
@@ -372,7 +372,7 @@ impl Side {
     fn finish(&mut self, at: usize) -> Running {
         let running = self.running.swap_remove(at);
         self.leave_lane(running.place);
-        self.with(|core| core.finish(running.bytes, false));
+        self.with(|core| core.end_responder(running.bytes, false));
         running
     }
 
@@ -465,7 +465,7 @@ impl Side {
         let running = &self.running[at];
         let tag = running.tag.clone().expect("a switch wants an answer");
         let follows = match running.asks {
-            Some(Then::StartTls) => proto::Then::Replace(()),
+            Some(Then::StartTls) => proto::Then::Upgrade(()),
             _ => proto::Then::Succeed(()),
         };
         match self.with(|core| core.accept_switch(&tag, follows)) {
@@ -493,7 +493,7 @@ impl Side {
             let Some(outcome) = self.with(|core| core.poll_answer(id)) else { continue };
             self.callers.remove(n);
             let taken = match outcome {
-                Outcome::Answered(answer, number) => {
+                CallOutcome::Answered(answer, number) => {
                     if let Ok(ampbox) = &answer {
                         self.claim(*n, ampbox, number);
                     } else if let Some(number) = number {
@@ -504,8 +504,8 @@ impl Side {
                     }
                     Taken::Answer(answer)
                 }
-                Outcome::NotSent(_) => Taken::NotSent,
-                Outcome::Closed(reason) => Taken::Closed(reason),
+                CallOutcome::NotSent(_) => Taken::NotSent,
+                CallOutcome::Closed(reason) => Taken::Closed(reason),
             };
             self.gone.clear();
             self.seen.push_back(Seen::Taken(*n, taken));

@@ -266,7 +266,7 @@ impl World {
             }
             Err(SwitchRefused::NotQueued(NotQueued::TooManyCalls(_))) => assert!(full),
             Err(SwitchRefused::NotQueued(NotQueued::Closed(_))) => assert!(over),
-            Err(SwitchRefused::UnderWay | SwitchRefused::Replaced) => {}
+            Err(SwitchRefused::UnderWay | SwitchRefused::Upgraded) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -1,6 +1,8 @@
 //! Protocol switches: what is queued for them, and held back because of them.
 
-use super::side::{Answer, Core, Event, Waiting, put_answer};
+use super::event::{Answer, Event};
+use super::heads::put_answer;
+use super::side::{Core, Pending};
 use crate::proto::switch::{Leaving, Then};
 use crate::proto::{Body, CallId, Host, NotQueued, Outgoing, ProtocolError, SwitchRefused};
 
@@ -97,7 +99,7 @@ impl<W, H: Host> Core<W, H> {
 
     /// Nobody wants the stream any more that the peer has agreed to give. Gives it, if it is there.
     pub(crate) fn forget_stream(&mut self) -> Option<H::Stream> {
-        self.switch.forget()
+        self.switch.forget_stream()
     }
 
     pub(super) fn switch_answered(&mut self, id: CallId, answer: Answer) -> Event<W> {
@@ -109,8 +111,8 @@ impl<W, H: Host> Core<W, H> {
             self.stop_holding();
         }
         let waiting = self.calls.get_mut(id);
-        let waiting = waiting.map(|waiting| std::mem::replace(waiting, Waiting::Done(answer)));
-        let waiter = if let Some(Waiting::For(waiter)) = waiting {
+        let waiting = waiting.map(|waiting| std::mem::replace(waiting, Pending::Done(answer)));
+        let waiter = if let Some(Pending::For(waiter)) = waiting {
             Some(waiter)
         } else {
             self.calls.remove(id);
@@ -135,7 +137,7 @@ impl<W, H: Host> Core<W, H> {
 mod tests {
     use super::*;
     use crate::argument::Attachment;
-    use crate::proto::core::side::Transmit;
+    use crate::proto::core::queue::Transmit;
     use crate::proto::{Core, CoreLimits};
     use std::sync::Arc;
 
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn attachments_that_were_held_back_are_not_sent_over_a_transport_that_has_none() {
         let mut core = Core::<()>::new(CoreLimits::default());
-        core.ask_switch(b"A", &mut Body::default(), (), &mut Some(Then::Replace(()))).unwrap();
+        core.ask_switch(b"A", &mut Body::default(), (), &mut Some(Then::Upgrade(()))).unwrap();
         let attachments = vec![Arc::new(()) as Attachment];
         core.notify(b"B", &mut Body { attachments, ..Body::default() }).unwrap();
         let mut writing = Outgoing::default();

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::side::{Core, Waiting};
+use super::side::{Core, Pending};
 use crate::argument::Attachment;
 use crate::keys;
 use crate::proto::calls::{CallId, Tagged};
@@ -140,9 +140,9 @@ impl<W, H: Host> Core<W, H> {
                     self.released().then.extend(then);
                     self.stop_holding();
                 }
-                let waits = if let Some(waiting @ Waiting::For(_)) = self.calls.get_mut(id)
-                    && let Waiting::For(waiter) =
-                        std::mem::replace(waiting, Waiting::NotSent(Arc::clone(error)))
+                let waits = if let Some(waiting @ Pending::For(_)) = self.calls.get_mut(id)
+                    && let Pending::For(waiter) =
+                        std::mem::replace(waiting, Pending::NotSent(Arc::clone(error)))
                 {
                     self.released().callers.push(waiter);
                     true

@@ -8,7 +8,7 @@ use super::super::transport::NoTransport;
 use super::state::Driver;
 use crate::argument::Attachment;
 use crate::error::CloseReason;
-use crate::proto::{Leaving, Share, Wants};
+use crate::proto::{Leaving, Public, Share};
 
 impl Driver {
     /// Lets the stream go once both sides agree and everything before the switch is sent.
@@ -20,12 +20,12 @@ impl Driver {
         let written =
             self.line.writing.is_empty() && !self.line.unflushed && self.drive.inbound.is_idle();
         let stays = self.drive.is_ending() || self.drive.is_broken();
-        if !self.shared.wants(Wants::BOUNDARY) || stays || !written {
+        if !self.shared.wants(Public::BOUNDARY) || stays || !written {
             return Ok(());
         }
         let successor = match self.shared.with(|state| state.core.leave()) {
             None => return Ok(()),
-            Some(Leaving::Replace(upgrade)) => {
+            Some(Leaving::Upgrade(upgrade)) => {
                 // The attachments that were received stay with the connection.
                 let stream = self.take_stream(Vec::new(), Room::default());
                 self.upgrading = Some(upgrade(stream));

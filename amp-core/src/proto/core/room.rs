@@ -19,7 +19,7 @@ impl<W, H: Host> Core<W, H> {
 
     /// Counts a responder that has not finished at its first poll. With `after`, counts instead the future
     /// that runs once the answer is written. `bytes` is the size of the call.
-    pub(crate) fn begin(&mut self, bytes: usize, after: bool) {
+    pub(crate) fn begin_responder(&mut self, bytes: usize, after: bool) {
         *self.among(after) += 1;
         self.admission.bytes += bytes;
         self.news = true;
@@ -28,8 +28,8 @@ impl<W, H: Host> Core<W, H> {
         }
     }
 
-    /// One that was [counted](Self::begin) is done.
-    pub(crate) fn finish(&mut self, bytes: usize, after: bool) {
+    /// One that was [counted](Self::begin_responder) is done.
+    pub(crate) fn end_responder(&mut self, bytes: usize, after: bool) {
         *self.among(after) -= 1;
         self.admission.bytes -= bytes;
         self.news = true;
@@ -159,7 +159,7 @@ impl<W, H: Host> Core<W, H> {
         let limits = &self.limits;
         // Once both sides agree to a switch, what came before it is begun before it is made. And
         // what is held back when the connection ends is not sent at all.
-        let agreed = self.switch.is_agreed() || self.switch.is_replacing();
+        let agreed = self.switch.is_agreed() || self.switch.is_upgrading();
         let (bytes, boxes) = if agreed || situation.ending {
             (self.outgoing.len(), self.outgoing.boxes())
         } else {
@@ -259,7 +259,7 @@ mod tests {
         let situation = A_CALL_WAITS;
         let mut core = core();
         assert!(core.may_read(&situation) && core.may_start(&situation));
-        (0..2).for_each(|_| core.begin(10, false));
+        (0..2).for_each(|_| core.begin_responder(10, false));
         assert!(!core.may_read(&situation) && !core.may_start(&situation));
         assert_eq!(core.driver_wants(&situation), Wants::NOTHING);
         // This side waits for an answer,
@@ -283,8 +283,8 @@ mod tests {
         core.drain(Duration::from_secs(1));
         assert!(core.may_read(&situation) && core.may_start(&situation));
         assert!(core.driver_wants(&situation).any(Wants::DRAIN));
-        core.finish(10, false);
-        core.finish(10, false);
+        core.end_responder(10, false);
+        core.end_responder(10, false);
         let begun = Situation { draining: true, calls: 0, ..situation };
         assert!(core.is_drained(&begun) && !core.is_drained(&Situation { left: true, ..begun }));
         assert!(core.driver_wants(&begun).any(Wants::DRAIN));
