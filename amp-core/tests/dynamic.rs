@@ -212,3 +212,34 @@ fn values_are_collected_and_come_out_in_the_order_of_their_names() {
     let expected = ["a", "b", "c"].map(|name| (name.to_owned(), Value::Boolean(true)));
     assert_eq!(pairs, expected);
 }
+
+/// A value of a schema is no program that would receive or send.
+#[test]
+fn an_end_of_a_stream_is_a_number_to_look_at() {
+    use amp_core::streams::{ByteSink, ByteStream, SinkOf, StreamOf};
+
+    #[derive(Command)]
+    struct Follow {
+        lines: StreamOf<String>,
+        progress: SinkOf<Vec<u8>>,
+        bytes: ByteStream,
+        to: ByteSink,
+    }
+
+    let mut schema = Schema::default();
+    schema.add::<Follow>();
+    let text = schema.to_string();
+    for line in ["StreamOf(Unicode)", "SinkOf(String)", "ByteStream", "ByteSink"] {
+        assert!(text.contains(line), "{text}");
+    }
+    let schema: Schema = text.parse().unwrap();
+    let schema = &schema.command("Follow").unwrap().arguments;
+    let pairs = [("lines", "0"), ("progress", "1"), ("bytes", "2"), ("to", "3")];
+    let bytes = amp_core::AmpBox::from_pairs(pairs).unwrap().to_bytes();
+    let values = Values::decode(schema, bytes).unwrap();
+    assert_eq!(values.to_json(), r#"{"bytes": 2, "lines": 0, "progress": 1, "to": 3}"#);
+    let error = values.encode(schema).unwrap_err().to_string();
+    let message = "an end of a stream, as a value of a schema, has no form on the wire";
+    assert!(error.ends_with(message), "{error}");
+    assert!(Values::from_json(schema, &values.to_json()).is_err());
+}

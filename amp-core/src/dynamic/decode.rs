@@ -151,7 +151,7 @@ fn read_value(
     proto: &mut Proto<'_>,
 ) -> Result<Value, DecodeError> {
     Ok(match Form::of(wire_type, scope) {
-        Form::Integer => {
+        Form::Integer | Form::Stream => {
             proto.spend(value.len())?;
             let read = Integer::read(&value);
             Value::Integer(read.ok_or_else(|| DecodeError::malformed("an Integer", value))?)

@@ -13,6 +13,9 @@ use crate::argument::{Argument, EncodeError, EncodeErrorKind, INSIDE, Packed, Pr
 use crate::boxes::{BoxLimits, BoxWriter, ValueWriter};
 use crate::schema::{BoxSchema, Presence, WireType};
 
+/// It takes a program that has the other end.
+const STREAM: &str = "an end of a stream, as a value of a schema,";
+
 /// A box that says to be one of those around it, of which there are not as many.
 const NOWHERE: &str = "a box that is to be one around it, and none is there,";
 
@@ -160,6 +163,7 @@ fn write_value(
             write_deflated(proto, out, |proto, out| write_value(value, inner, scope, proto, out))?;
         }
         (Form::Parts(..), _) => return Err(EncodeErrorKind::NoForm { what: INSIDE }.into()),
+        (Form::Stream, _) => return Err(EncodeErrorKind::NoForm { what: STREAM }.into()),
         (Form::Nowhere, _) => return Err(EncodeErrorKind::NoForm { what: NOWHERE }.into()),
         (Form::Box(scope), Value::Box(values)) => write_box(values, &scope, proto, out)?,
         (Form::AmpList(scope), Value::List(items)) => {

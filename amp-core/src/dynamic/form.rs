@@ -21,6 +21,8 @@ pub(super) enum Form<'a> {
     #[cfg(feature = "ipnet")]
     IpNetwork,
     Attachment,
+    /// An end of a stream: an Integer to be looked at.
+    Stream,
     ListOf(&'a WireType),
     #[cfg(feature = "zlib")]
     Zlib(&'a WireType),
@@ -41,6 +43,7 @@ impl<'a> Form<'a> {
                 "ListOf" => Form::ListOf(inner),
                 #[cfg(feature = "zlib")]
                 "Zlib" => Form::Zlib(inner),
+                "StreamOf" | "SinkOf" => Form::Stream,
                 "Numbered" => Form::Parts(Scheme::FromZero, inner),
                 "Continued" => Form::Parts(Scheme::PlainFirst, inner),
                 #[cfg(feature = "zlib")]
@@ -69,6 +72,7 @@ impl<'a> Form<'a> {
             #[cfg(feature = "ipnet")]
             "IpNetworkBytes" => Form::IpNetwork,
             "Descriptor" => Form::Attachment,
+            "ByteStream" | "ByteSink" => Form::Stream,
             _ => Form::Bytes,
         }
     }

@@ -6,7 +6,7 @@ use super::pump::Pump;
 use super::wire::{self, Window};
 use crate::connection::Peer;
 use crate::error::CloseReason;
-use crate::proto::IncomingCall;
+use crate::proto::{BoxNumber, IncomingCall};
 use crate::responder::{OwnCommands, Question};
 
 impl OwnCommands for Hub {
@@ -17,7 +17,12 @@ impl OwnCommands for Hub {
                 .any(|own| own.as_bytes() == command)
     }
 
-    fn respond(&self, mut question: Question, call: &IncomingCall, may_claim: bool) {
+    fn respond(
+        &self,
+        mut question: Question,
+        call: &IncomingCall,
+        number_of_box: Option<BoxNumber>,
+    ) {
         #[cfg(feature = "metrics")]
         question.known();
         let ampbox = call.ampbox();
@@ -33,7 +38,7 @@ impl OwnCommands for Hub {
         if command == wire::ITEMS.as_bytes() || command == wire::END.as_bytes() {
             match (self.receiving(number), wire::end(ampbox)) {
                 (Some(receiving), _) if command == wire::ITEMS.as_bytes() => {
-                    receiving.handle_items(question, ampbox, may_claim);
+                    receiving.handle_items(question, ampbox, number_of_box);
                 }
                 (Some(receiving), Some(end)) => receiving.handle_end(question, end),
                 _ => gone(question),

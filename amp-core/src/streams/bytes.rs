@@ -204,7 +204,7 @@ impl ByteSink {
         let len = piece.len();
         let write =
             move |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| piece.to_box(ITEM, out, proto);
-        self.pieces.put_alone(len, Box::new(write))
+        self.pieces.put_alone(len, 1, Box::new(write))
     }
 }
 

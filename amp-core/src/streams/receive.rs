@@ -4,12 +4,14 @@ use super::error::StreamError;
 use super::wire::End;
 use crate::boxes::AmpBox;
 use crate::connection::Peer;
+use crate::proto::BoxNumber;
 use crate::responder::Question;
 
 /// A receiving end, whatever its items are.
 pub(super) trait Receive: Send + Sync {
-    /// Takes the items of a call, which is answered when they are taken.
-    fn handle_items(&self, question: Question, ampbox: &AmpBox, may_claim: bool);
+    /// Takes the items of a call, which is answered when they are taken. It has a number where it may
+    /// claim attachments.
+    fn handle_items(&self, question: Question, ampbox: &AmpBox, number: Option<BoxNumber>);
 
     /// The sender has ended.
     fn handle_end(&self, question: Question, end: End);

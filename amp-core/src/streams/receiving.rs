@@ -13,6 +13,7 @@ use super::wire::{self, End, ITEM, LIST, NO_STREAM, Window};
 use crate::argument::{Argument, DecodeError, DecodeErrorKind, Proto, read_keys, read_list_of};
 use crate::boxes::{AmpBox, BoxReader, Value};
 use crate::connection::Peer;
+use crate::proto::BoxNumber;
 use crate::responder::{Question, Undeclared};
 
 /// Items of so few bytes are copied, so that they do not keep the buffer that they came in.
@@ -60,6 +61,20 @@ pub(super) struct Parcel<T> {
     items: Items<T>,
     load: Window,
     question: Question,
+    /// Dropped after the items.
+    _claims: Option<Claims>,
+}
+
+/// Counts what a box has claimed until its items are taken.
+struct Claims {
+    peer: Peer,
+    number: BoxNumber,
+}
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        self.peer.shared().with(|state| state.core.let_go(self.number));
+    }
 }
 
 enum Items<T> {
@@ -218,7 +233,8 @@ impl<T> Receiving<T> {
 
     /// All items of a call are taken.
     pub(super) fn taken(&self, parcel: Parcel<T>) {
-        let Parcel { load, mut question, .. } = parcel;
+        let Parcel { load, mut question, _claims: claims, .. } = parcel;
+        drop(claims);
         let mut state = self.lock();
         state.calls -= 1;
         state.load.items -= load.items;
@@ -299,13 +315,14 @@ fn count_elements(list: &[u8]) -> Option<usize> {
 }
 
 impl<T: Argument + Send + 'static> Receive for Receiving<T> {
-    fn handle_items(&self, mut question: Question, ampbox: &AmpBox, may_claim: bool) {
+    fn handle_items(&self, mut question: Question, ampbox: &AmpBox, number: Option<BoxNumber>) {
+        let claims = number.map(|number| Claims { peer: question.peer().clone(), number });
         let window = match &self.lock().stage {
             Stage::Open(open) => open.hub.window(),
             _ => return refuse(question),
         };
         // The items are a user's, so nothing is locked.
-        let (items, load) = match Self::read(&mut question, ampbox, may_claim) {
+        let (items, load) = match Self::read(&mut question, ampbox, number.is_some()) {
             Ok(read) => read,
             Err(error) => {
                 let what = error.to_string();
@@ -340,7 +357,7 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
         }
         state.calls += 1;
         state.load = Window { items: all_items, bytes: all_bytes };
-        state.parcels.push_back(Parcel { items, load, question });
+        state.parcels.push_back(Parcel { items, load, question, _claims: claims });
         let consumer = state.consumer.take();
         drop(state);
         if let Some(consumer) = consumer {

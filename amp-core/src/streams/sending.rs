@@ -268,15 +268,14 @@ impl Sending {
         self.wake_pump(state);
     }
 
-    /// Adds an item that has a box of its own, of so many bytes.
-    pub(super) fn push_alone(&self, bytes: usize, write: WriteItem) {
+    /// Adds an item that has a box of its own, and counts for so much.
+    pub(super) fn push_alone(&self, load: Window, write: WriteItem) {
         let mut state = self.lock();
         if !matches!(state.stage, Stage::Open(..)) {
             drop(state);
             return;
         }
-        state.waiting += bytes;
-        let load = Window { items: 1, bytes };
+        state.waiting += load.bytes;
         state.parcels.push_back(Parcel { content: Parceled::Item(write), load });
         self.wake_pump(state);
     }

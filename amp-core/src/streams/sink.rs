@@ -174,14 +174,19 @@ impl<T> SinkOf<T> {
         (self.window.bytes / 4).saturating_sub(OVERHEAD)
     }
 
-    /// Takes an item of so many bytes that has a box of its own.
-    pub(super) fn put_alone(&self, bytes: usize, write: wire::WriteItem) -> Result<(), SinkError> {
+    /// Takes an item of so many bytes that has a box of its own, and counts as so many items.
+    pub(super) fn put_alone(
+        &self,
+        bytes: usize,
+        items: usize,
+        write: wire::WriteItem,
+    ) -> Result<(), SinkError> {
         let limit = self.window.bytes;
         let len = bytes + OVERHEAD;
         if len > limit {
             return Err(SinkError::TooLarge { len, limit });
         }
-        self.sending.push_alone(len, write);
+        self.sending.push_alone(Window { items, bytes: len }, write);
         Ok(())
     }
 
@@ -241,9 +246,13 @@ impl<T: Argument + Send + 'static> SinkOf<T> {
         };
         let write =
             move |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| item.to_box(ITEM, out, proto);
-        self.put_alone(bytes, Box::new(write))
+        let weight = if measuring.asked.get() { self.window.items / WITH_ATTACHMENTS } else { 1 };
+        self.put_alone(bytes, weight.max(1), Box::new(write))
     }
 }
+
+/// Items with attachments are open files, so few of them are on their way at a time.
+const WITH_ATTACHMENTS: usize = 8;
 
 /// Takes attachments that are only measured, and notes whether a value needs its connection: then it
 /// is written when its box is sent.

@@ -52,7 +52,7 @@ impl Driver {
             self.queued = true;
             let peer = Peer::recent(&self.shared, &mut self.handle);
             let question = Question::new(peer, &call, number, false);
-            own.0.respond(question, &call, number.is_some());
+            own.0.respond(question, &call, number);
         }
     }
 

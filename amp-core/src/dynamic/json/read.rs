@@ -205,6 +205,11 @@ fn read_value(
         #[cfg(feature = "zlib")]
         Form::Zlib(inner) => return read_value(json, inner, scope, attach, depth),
         Form::Parts(_, inner) => return read_value(json, inner, scope, attach, depth),
+        Form::Stream => {
+            return Err(JsonError::new(format!(
+                "{wire_type} is an end of a stream, for programs only"
+            )));
+        }
         Form::Nowhere => return Err(JsonError::new(format!("there is no box for {wire_type}"))),
         Form::Box(scope) => Value::Box(read_values(json, &scope, attach, depth + 1)?),
         Form::AmpList(scope) => Value::List(read_list(json, wire_type, |json| {

@@ -1,0 +1,110 @@
+//! Descriptors in the items of streams. Each test has a process of its own, where it alone counts.
+
+mod support;
+
+use amp_core::streams::{StreamError, StreamOf};
+use amp_core::{Command, Context, Limits, NoError, Peer, Responders};
+use amp_unix::Descriptor;
+use support::{open_descriptors, tag, tagged, without_leak};
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+
+#[derive(Command)]
+struct Send {
+    files: StreamOf<Descriptor>,
+}
+
+#[derive(Command)]
+struct SendNamed {
+    files: StreamOf<Option<Vec<Descriptor>>>,
+}
+
+fn pair<S>(limits: Limits, responders: Responders<S>) -> (Peer, Peer) {
+    let (near, far) = UnixStream::pair().unwrap();
+    let far = amp_unix::connection(far).unwrap().limits(limits).responders(responders).spawn();
+    (amp_unix::connection(near).unwrap().limits(limits).spawn(), far)
+}
+
+type Streams = mpsc::UnboundedSender<StreamOf<Descriptor>>;
+
+#[test]
+fn descriptors_come_in_their_order_and_few_at_a_time() {
+    let name = "descriptors_come_in_their_order_and_few_at_a_time";
+    without_leak(name, || async {
+        let (streams, mut taken) = mpsc::unbounded_channel();
+        let send = async |context: Context<Streams>, Send { files }: Send| {
+            context.state().send(files).expect("the test waits");
+            Ok::<_, NoError>(())
+        };
+        let limits = Limits::default().unclaimed_attachments(16);
+        let (peer, _far) = pair(limits, Responders::new(streams).respond(send));
+        let (mut sink, files) = StreamOf::pair();
+        peer.call_remote(Send { files }).await.unwrap();
+        let mut files = taken.recv().await.unwrap();
+        let before = open_descriptors();
+        let sends = tokio::spawn(async move {
+            for n in 0..500 {
+                sink.send(tagged(n).into()).await?;
+            }
+            sink.close().await
+        });
+        for n in 0..500 {
+            assert_eq!(tag(files.next().await.unwrap().unwrap()), n);
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            let open = open_descriptors() - before;
+            assert!(open < 40, "{open} are open");
+        }
+        assert!(files.next().await.is_none());
+        sends.await.unwrap().unwrap();
+    });
+}
+
+/// Those that were not taken are closed with the stream.
+#[test]
+fn descriptors_in_anything_and_those_that_nobody_takes() {
+    let name = "descriptors_in_anything_and_those_that_nobody_takes";
+    without_leak(name, || async {
+        let send = async |_: Context, SendNamed { mut files }: SendNamed| {
+            for n in 0..30 {
+                match files.next().await.expect("there are more").expect("it is one") {
+                    Some(some) => assert!(some.into_iter().map(tag).eq(n..n + n % 3)),
+                    None => assert!(n % 5 == 0),
+                }
+            }
+            // More are on their way.
+            Ok::<_, NoError>(())
+        };
+        let (peer, _far) = pair(Limits::default(), Responders::new(()).respond(send));
+        for _ in 0..5 {
+            let (mut sink, files) = StreamOf::pair();
+            let call = tokio::spawn(peer.call_remote(SendNamed { files }));
+            for n in 0..1000 {
+                let some = (n..n + n % 3).map(|tag| tagged(tag).into()).collect();
+                if sink.send((n % 5 != 0).then_some(some)).await.is_err() {
+                    break;
+                }
+            }
+            call.await.unwrap().unwrap();
+            assert!(sink.is_stopped());
+        }
+    });
+}
+
+/// A transport that carries none refuses the item, and nothing else.
+#[tokio::test]
+async fn an_item_that_the_transport_does_not_carry() {
+    let send = async |_: Context, Send { mut files }: Send| {
+        assert!(matches!(files.next().await, Some(Err(StreamError::Unfinished))));
+        Ok::<_, NoError>(())
+    };
+    let (peer, _far) =
+        amp_core::testing::pair(Responders::new(()), Responders::new(()).respond(send));
+    let (mut sink, files) = StreamOf::pair();
+    let call = tokio::spawn(peer.call_remote(Send { files }));
+    let error = sink.send(Descriptor::from(tagged(1))).await.unwrap_err();
+    assert!(amp_core::Report(&error).to_string().contains("cannot be sent over this transport"));
+    drop(sink);
+    call.await.unwrap().unwrap();
+}

@@ -1,0 +1,245 @@
+//! Streams with a Twisted that has the mixin of the package `amp-arguments`, both ways.
+
+use amp_core::streams::{ByteSink, ByteStream, SinkError, SinkOf, StreamError, StreamOf};
+use amp_core::{Arguments, Command, Context, NoError, Peer, RemoteError, Responders};
+use amp_tests::{Address, DEADLINE, Python, Transport};
+use amp_unix::Descriptor;
+use bytes::Bytes;
+use std::io::{self, Write};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+#[derive(Command)]
+#[amp(response = Numbers)]
+struct Count {
+    to: u64,
+    how: String,
+}
+
+#[derive(Arguments)]
+struct Numbers {
+    numbers: StreamOf<u64>,
+}
+
+#[derive(Command)]
+#[amp(response = Total)]
+struct Sum {
+    numbers: StreamOf<u64>,
+}
+
+#[derive(Arguments)]
+struct Total {
+    total: u64,
+    error: String,
+}
+
+#[derive(Command)]
+#[amp(response = Done)]
+struct Work {
+    progress: SinkOf<u64>,
+}
+
+#[derive(Arguments)]
+struct Done {
+    done: u64,
+}
+
+#[derive(Command)]
+#[amp(response = Into)]
+struct Feed {
+    most: u64,
+}
+
+#[derive(Arguments)]
+struct Into {
+    into: ByteSink,
+}
+
+#[derive(Command)]
+#[amp(response = Len)]
+struct Fed {}
+
+#[derive(Arguments)]
+struct Len {
+    len: u64,
+}
+
+#[derive(Command)]
+#[amp(response = Contents)]
+struct ReadAll {
+    files: StreamOf<Descriptor>,
+}
+
+#[derive(Arguments)]
+struct Contents {
+    into: StreamOf<Bytes>,
+}
+
+#[derive(Command)]
+#[amp(response = Said)]
+struct Drive {}
+
+#[derive(Arguments)]
+struct Said {
+    said: String,
+}
+
+async fn connect<S>(program: &amp_tests::Peer, responders: Responders<S>) -> Peer {
+    let Address::Unix(path) = program.address() else { unreachable!("it listens on a socket") };
+    amp_unix::connect(path).await.unwrap().responders(responders).spawn()
+}
+
+fn twisted() -> amp_tests::Peer {
+    let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
+    amp_tests::Peer::start(python.program("streams.py"), Transport::Unix)
+}
+
+async fn all(mut stream: StreamOf<u64>) -> (u64, Option<StreamError>) {
+    let mut next = 0;
+    while let Some(item) = stream.next().await {
+        match item {
+            Ok(n) => assert_eq!(n, next),
+            Err(error) => return (next, Some(error)),
+        }
+        next += 1;
+    }
+    (next, None)
+}
+
+#[tokio::test]
+async fn ours_calls_twisted() {
+    let program = twisted();
+    timeout(4 * DEADLINE, async {
+        let peer = connect(&program, Responders::new(())).await;
+        for (how, to) in [("closed", 0), ("closed", 20_000), ("failed", 2000)] {
+            let how = how.to_owned();
+            let call = Count { to, how: how.clone() };
+            let (received, error) = all(peer.call_remote(call).await.unwrap().numbers).await;
+            assert_eq!(received, to);
+            match error {
+                None => assert_eq!(how, "closed"),
+                Some(StreamError::Failed(error)) => {
+                    assert_eq!(error, RemoteError::new("FIRE", "it burns"));
+                }
+                Some(other) => panic!("{other}"),
+            }
+        }
+        // Stopped half way, more than once on a connection.
+        for _ in 0..3 {
+            let call = Count { to: 1 << 40, how: String::new() };
+            let mut numbers = peer.call_remote(call).await.unwrap().numbers;
+            for n in 0..3000 {
+                assert_eq!(numbers.next().await.unwrap().unwrap(), n);
+            }
+        }
+
+        for ends in [
+            |sink: SinkOf<u64>| drop(tokio::spawn(sink.close())),
+            |sink: SinkOf<u64>| drop(sink),
+            |sink: SinkOf<u64>| sink.fail_with(RemoteError::new("FIRE", "it burns")),
+        ] {
+            let (mut sink, numbers) = StreamOf::pair();
+            let call = tokio::spawn(peer.call_remote(Sum { numbers }));
+            for n in 0..5000 {
+                sink.send(n).await.unwrap();
+            }
+            ends(sink);
+            let Total { total, error } = call.await.unwrap().unwrap();
+            assert_eq!(total, 5000 * 4999 / 2);
+            assert!(["", "the end is missing"].contains(&&*error) || error.contains("FIRE"));
+        }
+
+        let (progress, mut received) = StreamOf::pair();
+        let call = tokio::spawn(peer.call_remote(Work { progress }));
+        for n in 0..5000 {
+            assert_eq!(received.next().await.unwrap().unwrap(), n);
+        }
+        drop(received);
+        assert!(call.await.unwrap().unwrap().done >= 5000);
+
+        let mut into = peer.call_remote(Feed { most: u64::MAX }).await.unwrap().into;
+        into.write_all(&vec![7; 1_000_000]).await.unwrap();
+        into.shutdown().await.unwrap();
+        assert_eq!(peer.call_remote(Fed {}).await.unwrap().len, 1_000_000);
+        let mut into = peer.call_remote(Feed { most: 100_000 }).await.unwrap().into;
+        let stopped = into.stopped();
+        while into.write_all(&[7; 10_000]).await.is_ok() {}
+        assert!(matches!(stopped.await, SinkError::Stopped));
+
+        let (mut sink, files) = StreamOf::pair();
+        let mut contents = peer.call_remote(ReadAll { files }).await.unwrap().into;
+        for n in 0..20 {
+            let mut file = tempfile::tempfile().unwrap();
+            write!(file, "number {n}").unwrap();
+            sink.send(Descriptor::from(file)).await.unwrap();
+            let text = contents.next().await.unwrap().unwrap();
+            assert_eq!(text, format!("number {n}"));
+        }
+        sink.close().await.unwrap();
+        assert!(contents.next().await.is_none());
+    })
+    .await
+    .unwrap();
+}
+
+/// What nobody takes ends; what a Twisted without the mixin says of it too.
+#[tokio::test]
+async fn a_twisted_that_knows_no_streams_takes_none() {
+    let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
+    let program = amp_tests::Peer::start(python.program("arguments.py"), Transport::Unix);
+    timeout(DEADLINE, async {
+        let peer = connect(&program, Responders::new(())).await;
+        let (sink, numbers) = StreamOf::pair();
+        let error = peer.call_remote(Sum { numbers }).await.err().unwrap();
+        assert!(error.is_unhandled());
+        assert!(matches!(sink.stopped().await, SinkError::NotTaken));
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn twisted_calls_ours() {
+    let count = async |_: Context<()>, Count { to, .. }: Count| {
+        let (mut sink, numbers) = StreamOf::pair();
+        tokio::spawn(async move {
+            for n in 0..to {
+                sink.send(n).await?;
+            }
+            sink.close().await
+        });
+        Ok::<_, NoError>(Numbers { numbers })
+    };
+    let sum = async |_: Context<()>, Sum { mut numbers }: Sum| {
+        let mut total = 0;
+        while let Some(n) = numbers.next().await {
+            total += n.expect("it is closed");
+        }
+        Ok::<_, NoError>(Total { total, error: String::new() })
+    };
+    let work = async |_: Context<()>, Work { mut progress }: Work| {
+        let mut done = 0;
+        while progress.send(done).await.is_ok() {
+            done += 1;
+        }
+        Ok::<_, NoError>(Done { done })
+    };
+    let feed = async |_: Context<()>, Feed { most }: Feed| {
+        let (into, mut stream) = ByteStream::pair();
+        tokio::spawn(async move {
+            let mut read = vec![0; usize::try_from(most).expect("it is little")];
+            stream.read_exact(&mut read).await?;
+            Ok::<_, io::Error>(())
+        });
+        Ok::<_, NoError>(Into { into })
+    };
+    let responders = Responders::new(());
+    let responders = responders.respond(count).respond(sum).respond(work).respond(feed);
+    let program = twisted();
+    let peer = connect(&program, responders).await;
+    let said = peer.call_remote(Drive {}).timeout(Duration::from_secs(60)).await.unwrap().said;
+    let total = 5000 * 4999 / 2;
+    let expected = format!("[{total}, {total}, True, 'the receiver has dropped the stream']");
+    assert_eq!(said, expected);
+}
