@@ -227,7 +227,7 @@ async fn over_a_connection() -> Result<(), Box<dyn Error>> {
         // A server would learn by a login, say, which station this is.
         connection.responders(responders.clone()).data(Station("Station Nord"))
     });
-    tokio::spawn(serve.into_future());
+    tokio::spawn(serve);
 
     let stream = TcpStream::connect(server).await?;
     let here = stream.local_addr()?;

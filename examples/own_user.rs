@@ -64,7 +64,7 @@ async fn serve_and_call() -> Result<(), AnyError> {
     let path = folder.path().join("socket");
     let listener = UnixSocketListener::bind_with_mode(&path, 0o666)?.only_own_user();
     let server = amp_core::serve(listener, Responders::new(()).respond(who_am_i));
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(server);
 
     let own = geteuid().as_raw();
     let expected = format!("user {own}");

@@ -103,9 +103,18 @@ fn whole(source: &str, known: Option<&CommandSchema>) -> Result<Values, Mistake>
         return Err(Mistake::new("--json needs a schema: see --schema and --reflect"));
     };
     // What is missing may be among the words.
-    let optional: BoxSchema = known.arguments.clone().optional();
+    let optional = all_optional(known.arguments.clone());
     Values::from_json_with(&Scope::new(&optional), &text, &mut attach)
         .map_err(|error| Mistake::new(format!("--json: {error}")))
+}
+
+/// The same box, in which nothing has to be.
+fn all_optional(schema: BoxSchema) -> BoxSchema {
+    let mut schema = schema.optional();
+    for case in &mut schema.cases {
+        case.arguments = all_optional(std::mem::take(&mut case.arguments));
+    }
+    schema
 }
 
 /// The peer has answered with an error.

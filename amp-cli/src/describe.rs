@@ -1,7 +1,7 @@
 //! What is known of commands.
 
 use amp_core::Responders;
-use amp_core::schema::{BoxSchema, CommandSchema, Inner, Presence, Schema, WireType};
+use amp_core::schema::{BoxSchema, CaseSchema, CommandSchema, Presence, Schema};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -11,8 +11,9 @@ use crate::mistake::{Mistake, no_such};
 use crate::options::Describe;
 use crate::peering::{Known, Peering};
 use crate::running::until_interrupted;
+use crate::schemas::{self, box_in};
 use crate::table::write_rows;
-use crate::{schemas, template};
+use crate::template;
 
 pub(crate) fn describe(options: &Describe, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
     let schema = match &options.reflect {
@@ -135,14 +136,10 @@ fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec
         let name = format!("{:1$}...", "", 2 * depth);
         rows.push([name, format!("others, only known as {path}"), String::new(), String::new()]);
     }
-}
-
-/// The box that a value is made of.
-pub(crate) fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
-    match wire_type {
-        WireType::Of(_, inner) => box_in(inner),
-        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
-        _ => None,
+    for case in &schema.cases {
+        let name = format!("{:1$}when {2} is {3:?}", "", 2 * depth, case.tag, case.text);
+        rows.push([name, String::new(), String::new(), first_line(&case.docs)]);
+        add_rows(&case.arguments, depth + 1, secrets, rows);
     }
 }
 
@@ -190,5 +187,15 @@ fn json_of_box(schema: &BoxSchema) -> Value {
         "arguments": arguments.collect::<Value>(),
         "strict": schema.strict,
         "unknown": schema.unknown,
+        "cases": schema.cases.iter().map(json_of_case).collect::<Value>(),
+    })
+}
+
+fn json_of_case(case: &CaseSchema) -> Value {
+    json!({
+        "tag": case.tag,
+        "text": case.text,
+        "docs": case.docs,
+        "box": json_of_box(&case.arguments),
     })
 }

@@ -90,7 +90,7 @@ impl<'a> Uses<'a> {
 }
 
 fn has_descriptor(response: &BoxSchema, key: &str) -> Result<(), Mistake> {
-    let argument = response.argument(key);
+    let argument = response.parts().into_iter().find_map(|part| part.argument(key));
     if argument.is_some_and(|argument| argument.wire_type.to_string() == "Descriptor") {
         return Ok(());
     }

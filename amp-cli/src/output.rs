@@ -39,9 +39,13 @@ impl Output {
 
     /// Refuses what no answer of this kind could be printed as.
     pub(crate) fn check(&self, response: &BoxSchema) -> Result<(), Mistake> {
+        let parts = response.parts();
+        let is_known = |key: &str| {
+            parts.iter().any(|part| !part.unknown.is_empty() || part.argument(key).is_some())
+        };
         match self {
-            Self::Value(key) if response.unknown.is_empty() && response.argument(key).is_none() => {
-                let known = response.arguments.iter().map(|argument| &*argument.name);
+            Self::Value(key) if !is_known(key) => {
+                let known = parts.iter().flat_map(|part| &part.arguments).map(|a| &*a.name);
                 Err(no_such("value", key, known).at("--output"))
             }
             _ => Ok(()),

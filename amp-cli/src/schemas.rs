@@ -1,6 +1,6 @@
-//! Where schemas come from.
+//! Where schemas come from, and what is in them.
 
-use amp_core::schema::Schema;
+use amp_core::schema::{BoxSchema, Inner, Schema, WireType};
 use std::fs;
 use std::process::Command;
 
@@ -44,4 +44,13 @@ fn of_git(source: &str, place: &str) -> Result<String, Mistake> {
         return Err(Mistake::new(format!("{source}: git says: {}", said.trim())));
     }
     String::from_utf8(output.stdout).map_err(|_| Mistake::new(format!("{source}: it is not UTF-8")))
+}
+
+/// The box that a value is made of.
+pub(crate) fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
+    match wire_type {
+        WireType::Of(_, inner) => box_in(inner),
+        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
+        _ => None,
+    }
 }

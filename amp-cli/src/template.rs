@@ -2,10 +2,18 @@
 
 use amp_core::schema::{BoxSchema, Inner, WireType};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
-/// An object with a value for each argument, which dynamic values read as it is.
+/// An object with a value for each argument, which dynamic values read as it is. Of cases it is the first.
 pub(crate) fn of(schema: &BoxSchema) -> Value {
-    let arguments = schema.arguments.iter();
+    let parts = schema.parts();
+    let tags = parts.iter().flat_map(|part| &part.arguments).filter_map(|tag| {
+        let WireType::OneOf(texts) = &tag.wire_type else { return None };
+        Some((&*tag.name, &**texts.first()?))
+    });
+    let firsts: HashMap<_, _> = tags.collect();
+    let parts = schema.parts_where(|tag| firsts.get(tag).copied());
+    let arguments = parts.iter().flat_map(|part| &part.arguments);
     let pairs = arguments.map(|argument| (argument.name.clone(), sample(&argument.wire_type)));
     Value::Object(pairs.collect::<Map<_, _>>())
 }

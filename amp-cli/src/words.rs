@@ -2,9 +2,11 @@
 
 use amp_core::dynamic::{Scope, Value, Values};
 use amp_core::schema::{ArgumentSchema, BoxSchema, Presence, WireType};
+use std::collections::HashSet;
 
 use crate::mistake::{Mistake, no_such};
 use crate::scalars::{self, SCALARS, Source};
+use crate::schemas::box_in;
 
 /// One word: where the value goes, and where it comes from.
 #[derive(Debug)]
@@ -36,13 +38,13 @@ pub(crate) fn arguments(
         None => declared(&words)?,
     };
     let scope = Scope::new(&schema);
-    for word in words {
+    for word in tags_first(words, &schema) {
         let Word { place, key, steps, source, .. } = &word;
         put_into(&mut values, &scope, key, steps, source).map_err(|mistake| mistake.at(place))?;
     }
-    let missing: Vec<_> = schema
-        .arguments
-        .iter()
+    let missing: Vec<_> = parts_of(&schema, &values)
+        .into_iter()
+        .flat_map(|part| &part.arguments)
         .filter(|argument| argument.presence == Presence::Required)
         .filter(|argument| values.get(&argument.name).is_none())
         .map(|ArgumentSchema { name, wire_type, .. }| format!("{name} ({wire_type})"))
@@ -52,6 +54,36 @@ pub(crate) fn arguments(
     } else {
         Err(Mistake::new(format!("missing: {}", missing.join(", "))))
     }
+}
+
+/// The words, of which those come first that decide what else can be in their boxes, and the outer ones of
+/// these before those inside.
+fn tags_first(mut words: Vec<Word>, schema: &BoxSchema) -> Vec<Word> {
+    let mut tags = HashSet::new();
+    add_tags(schema, &mut tags);
+    let is_tag = |word: &Word| match word.steps.last() {
+        Some(Step::Key(key)) => tags.contains(&**key),
+        Some(Step::Index(_)) => false,
+        None => tags.contains(&*word.key),
+    };
+    words.sort_by_key(|word| if is_tag(word) { word.steps.len() } else { usize::MAX });
+    words
+}
+
+fn add_tags<'a>(schema: &'a BoxSchema, tags: &mut HashSet<&'a str>) {
+    for part in schema.parts() {
+        tags.extend(part.cases.iter().map(|case| &*case.tag));
+        let inner = part.arguments.iter().filter_map(|argument| box_in(&argument.wire_type));
+        inner.for_each(|schema| add_tags(schema, tags));
+    }
+}
+
+/// The box, and the cases of it that these values are.
+fn parts_of<'a>(schema: &'a BoxSchema, values: &Values) -> Vec<&'a BoxSchema> {
+    schema.parts_where(|tag| match values.get(tag) {
+        Some(Value::Text(text)) => Some(text),
+        _ => None,
+    })
 }
 
 impl Word {
@@ -127,9 +159,9 @@ fn put_into(
     steps: &[Step],
     source: &Source,
 ) -> Result<(), Mistake> {
-    let schema = scope.schema();
-    let Some(argument) = schema.argument(key) else {
-        let known = schema.arguments.iter().map(|argument| &*argument.name);
+    let parts = parts_of(scope.schema(), values);
+    let Some(argument) = parts.iter().find_map(|part| part.argument(key)) else {
+        let known = parts.iter().flat_map(|part| &part.arguments).map(|argument| &*argument.name);
         return Err(no_such("argument", key, known));
     };
     if source.is_null() && argument.presence != Presence::Required && steps.is_empty() {

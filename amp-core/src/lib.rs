@@ -241,7 +241,7 @@ pub mod __private {
     pub use crate::panics::caught;
     #[cfg(feature = "tokio")]
     pub use crate::restraint::{Restraint, restrained};
-    pub use crate::schema::{BoxSchema, ErrorSchema, WireType, WireTypes};
+    pub use crate::schema::{BoxSchema, CaseSchema, ErrorSchema, WireType, WireTypes};
     pub use crate::{
         AmpBox, Argument, BoxLimits, BoxReader, BoxWriter, DecodeError, DecodeErrorKind,
         EncodeError, Proto, Value, ValueWriter,

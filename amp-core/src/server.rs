@@ -4,10 +4,11 @@ mod places;
 mod silent;
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -61,7 +62,7 @@ impl Listener for TcpListener {
 }
 
 /// Serves every connection that `listener` accepts with the same responders: await what it
-/// returns.
+/// returns, or spawn it.
 ///
 /// ```no_run
 /// # async fn f() -> std::io::Result<()> {
@@ -80,7 +81,7 @@ impl Listener for TcpListener {
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
 /// let server = amp_core::serve(listener, Responders::new(())).shutdown_on(stopped);
-/// let server = tokio::spawn(server.into_future());
+/// let server = tokio::spawn(server);
 /// // ...
 /// drop(stop);
 /// server.await?;
@@ -103,7 +104,7 @@ pub fn serve_with<L: Listener>(
     listener: L,
     prepare: impl FnMut(Connection) -> Connection + Send + 'static,
 ) -> Serve<L> {
-    Serve {
+    let settings = Settings {
         listener,
         prepare: Box::new(prepare),
         on_connect: Box::new(drop),
@@ -113,7 +114,8 @@ pub fn serve_with<L: Listener>(
         drain_timeout: Duration::from_secs(5),
         stop_accepting: Box::pin(std::future::pending()),
         shutdown: Box::pin(std::future::pending()),
-    }
+    };
+    Serve { settings: Some(Box::new(settings)), running: None }
 }
 
 type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -127,7 +129,8 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
     })
 }
 
-/// A server that is about to run: await it.
+/// A server that is about to run: await it, or give it to `tokio::spawn`. Once polled, it is not set up any
+/// more.
 ///
 /// It runs until it is told to stop, or for ever. Dropped, it ends its connections at once.
 ///
@@ -205,6 +208,12 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 /// When it is first polled outside of a tokio runtime with time enabled.
 #[must_use = "a server does nothing before it is awaited"]
 pub struct Serve<L> {
+    /// What it runs by, until it is polled.
+    settings: Option<Box<Settings<L>>>,
+    running: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+struct Settings<L> {
     listener: L,
     prepare: Box<dyn FnMut(Connection) -> Connection + Send>,
     on_connect: Box<dyn FnMut(Peer) + Send>,
@@ -241,9 +250,8 @@ impl<L: Listener> Serve<L> {
     ///     .await;
     /// # Ok(()) }
     /// ```
-    pub fn on_connect(mut self, hook: impl FnMut(Peer) + Send + 'static) -> Self {
-        self.on_connect = Box::new(hook);
-        self
+    pub fn on_connect(self, hook: impl FnMut(Peer) + Send + 'static) -> Self {
+        self.set(|settings| settings.on_connect = Box::new(hook))
     }
 
     /// Sets how many connections of this server there may be at once, at least one. By default three quarters
@@ -258,9 +266,8 @@ impl<L: Listener> Serve<L> {
     /// [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout), the oldest first. So a peer that
     /// only waits to be called had better send something at the beginning. Clients that connect meanwhile wait in the backlog
     /// of the listening socket, and see a connection that is slow.
-    pub fn max_connections(mut self, max: usize) -> Self {
-        self.max_connections = Some(max.max(1));
-        self
+    pub fn max_connections(self, max: usize) -> Self {
+        self.set(|settings| settings.max_connections = Some(max.max(1)))
     }
 
     /// Sets how many bytes the server may hold for all its connections together: of calls that are
@@ -272,9 +279,8 @@ impl<L: Listener> Serve<L> {
     /// it is its calls. What is being decoded counts once it is, so each thread may need as much more as
     /// one box may take, which is dropped at once when it is too much. One-way calls that a peer has
     /// left behind are dropped when there is no room for them.
-    pub fn max_bytes(mut self, max: usize) -> Self {
-        self.max_bytes = max;
-        self
+    pub fn max_bytes(self, max: usize) -> Self {
+        self.set(|settings| settings.max_bytes = max)
     }
 
     /// Sets how many responders may run at once for all connections together, of those that have to wait.
@@ -284,43 +290,48 @@ impl<L: Listener> Serve<L> {
     /// [`running_responders_max`](field@crate::Limits::running_responders_max), but for those of a
     /// connection that runs fewer than 16, of less than 64 KiB: who calls now and then is answered
     /// whatever others do.
-    pub fn max_running_responders(mut self, max: usize) -> Self {
-        self.max_running_responders = max;
-        self
+    pub fn max_running_responders(self, max: usize) -> Self {
+        self.set(|settings| settings.max_running_responders = max)
     }
 
     /// Sets how long running responders may take to answer once the connections are being closed. 5
     /// seconds by default.
-    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.drain_timeout = timeout;
-        self
+    pub fn drain_timeout(self, timeout: Duration) -> Self {
+        self.set(|settings| settings.drain_timeout = timeout)
     }
 
     /// Stops accepting when `signal` resolves, to whatever, or panics. The server goes on until its
     /// clients have left.
-    pub fn stop_accepting_on<F>(mut self, signal: F) -> Self
+    pub fn stop_accepting_on<F>(self, signal: F) -> Self
     where
         F: Future + Send + 'static,
     {
-        self.stop_accepting = given(signal);
-        self
+        self.set(|settings| settings.stop_accepting = given(signal))
     }
 
     /// Stops the server when `signal` resolves, to whatever, or panics: see
     /// [how it stops](Serve#how-it-stops).
-    pub fn shutdown_on<F>(mut self, signal: F) -> Self
+    pub fn shutdown_on<F>(self, signal: F) -> Self
     where
         F: Future + Send + 'static,
     {
-        self.shutdown = given(signal);
-        self
+        self.set(|settings| settings.shutdown = given(signal))
     }
 
-    async fn run(self) {
+    fn set(mut self, set: impl FnOnce(&mut Settings<L>)) -> Self {
+        if let Some(settings) = &mut self.settings {
+            set(settings);
+        }
+        self
+    }
+}
+
+impl<L: Listener> Settings<L> {
+    async fn run(self: Box<Self>) {
         runtime::with_timers();
-        let Self { mut listener, mut prepare, mut on_connect, .. } = self;
-        let Self { max_connections, max_bytes, max_running_responders, .. } = self;
-        let Self { drain_timeout, mut stop_accepting, mut shutdown, .. } = self;
+        let Self { mut listener, mut prepare, mut on_connect, .. } = *self;
+        let Self { max_connections, max_bytes, max_running_responders, .. } = *self;
+        let Self { drain_timeout, mut stop_accepting, mut shutdown, .. } = *self;
         let max_connections =
             max_connections.unwrap_or_else(|| Descriptors::by_default().connections);
         let together = Arc::new(Together::new(max_bytes, max_running_responders));
@@ -429,18 +440,27 @@ async fn all_ended(connections: &mut JoinSet<()>) {
     while connections.join_next().await.is_some() {}
 }
 
-impl<L: Listener> IntoFuture for Serve<L> {
+impl<L: Listener> Future for Serve<L> {
     type Output = ();
-    type IntoFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if let Some(settings) = this.settings.take() {
+            this.running = Some(Box::pin(settings.run()));
+        }
+        let Some(running) = &mut this.running else { return Poll::Ready(()) };
+        let poll = running.as_mut().poll(cx);
+        if poll.is_ready() {
+            this.running = None;
+        }
+        poll
     }
 }
 
 impl<L: fmt::Debug> fmt::Debug for Serve<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serve").field("listener", &self.listener).finish_non_exhaustive()
+        let listener = self.settings.as_ref().map(|settings| &settings.listener);
+        f.debug_struct("Serve").field("listener", &listener).finish_non_exhaustive()
     }
 }
 

@@ -101,7 +101,7 @@ fn decode_errors() -> Vec<DecodeError> {
     let kinds = of_boxes.chain([
         DecodeErrorKind::Missing,
         DecodeErrorKind::UnknownKey { key: seen.clone() },
-        DecodeErrorKind::Malformed { expected: what, seen: seen.clone() },
+        DecodeErrorKind::Malformed { expected: what.into(), seen: seen.clone() },
         DecodeErrorKind::OutOfRange { expected: what, seen },
         DecodeErrorKind::Truncated { index: 1 },
         DecodeErrorKind::WrongLength { expected: 1, seen: 2 },

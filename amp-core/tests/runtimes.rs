@@ -161,3 +161,18 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         thread::park();
     }
 }
+
+/// A server is a future itself, which `tokio::spawn` takes as any other, also once it was polled.
+#[tokio::test]
+async fn a_server_is_spawned_as_it_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let mut server = serve(listener, Responders::new(())).shutdown_on(stopped);
+    assert!(format!("{server:?}").starts_with("Serve { listener: Some("));
+    let first = std::future::poll_fn(|cx| Poll::Ready(pin!(&mut server).poll(cx).is_ready()));
+    assert!(!first.await);
+    assert!(format!("{server:?}").starts_with("Serve { listener: None"));
+    let server = tokio::spawn(server);
+    drop(stop);
+    server.await.unwrap();
+}

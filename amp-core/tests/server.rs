@@ -26,7 +26,7 @@ async fn start(responders: Responders) -> (SocketAddr, oneshot::Sender<()>, Join
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = serve(listener, responders).shutdown_on(stopped);
-    (address, stop, tokio::spawn(server.into_future()))
+    (address, stop, tokio::spawn(server))
 }
 
 #[tokio::test]

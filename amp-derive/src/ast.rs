@@ -2,8 +2,8 @@
 
 use syn::ext::IdentExt;
 use syn::{
-    Attribute, Data, DeriveInput, Expr, ExprLit, ExprPath, Fields, Generics, Ident, Lit, LitStr,
-    Meta, MetaNameValue, Path, Type, WherePredicate, parse_quote,
+    Attribute, Data, DeriveInput, Expr, ExprLit, ExprPath, Fields, Generics, Ident, Index, Lit,
+    LitStr, Member, Meta, MetaNameValue, Path, Type, WherePredicate, parse_quote,
 };
 
 use crate::attributes::{self, Known};
@@ -19,16 +19,19 @@ pub(crate) struct Struct<'a> {
     pub(crate) bound: Option<Vec<WherePredicate>>,
 }
 
-/// What the attributes of a whole struct say of its fields.
+/// What the attributes of a whole struct say of its fields, and those of an enum of its variants.
 #[derive(Default)]
 pub(crate) struct Shape {
-    rename_all: Option<Style>,
-    bound: Option<Vec<WherePredicate>>,
+    pub(crate) rename_all: Option<Style>,
+    pub(crate) bound: Option<Vec<WherePredicate>>,
 }
 
 /// One field of it.
 pub(crate) struct Field<'a> {
+    /// Its name; that of the variant whose only field has none.
     pub(crate) ident: &'a Ident,
+    /// How code names it.
+    pub(crate) member: Member,
     pub(crate) ty: &'a Type,
     pub(crate) wire_name: LitStr,
     pub(crate) flatten: bool,
@@ -68,6 +71,8 @@ pub(crate) struct CommandAttributes {
 pub(crate) struct ArgumentsAttributes {
     pub(crate) krate: Path,
     pub(crate) strict: bool,
+    /// The key whose value is the variant of an enum.
+    pub(crate) tag: Option<LitStr>,
     pub(crate) shape: Shape,
 }
 
@@ -127,7 +132,12 @@ impl<'a> Struct<'a> {
                 Fields::Unit => {}
             },
             Data::Enum(data) => mistakes.at(data.enum_token, wrong + ", not for enums"),
-            Data::Union(data) => mistakes.at(data.union_token, wrong + ", not for unions"),
+            Data::Union(data) => mistakes.at(
+                data.union_token,
+                wrong
+                    + if derived == "Arguments" { " and for enums" } else { "" }
+                    + ", not for unions",
+            ),
         }
         Self { ident: &input.ident, generics: &input.generics, fields, bound: None }
     }
@@ -151,7 +161,7 @@ impl<'a> Struct<'a> {
 
 impl<'a> Field<'a> {
     /// `None` for a field without a name.
-    fn parse(field: &'a syn::Field, mistakes: &mut Mistakes) -> Option<Self> {
+    pub(crate) fn parse(field: &'a syn::Field, mistakes: &mut Mistakes) -> Option<Self> {
         const KNOWN: Known = Known {
             place: "a field",
             items: &["rename", "flatten", "skip", "with", "default", "secret"],
@@ -160,6 +170,7 @@ impl<'a> Field<'a> {
         let ident = field.ident.as_ref()?;
         let mut parsed = Self {
             ident,
+            member: Member::Named(ident.clone()),
             ty: &field.ty,
             wire_name: name_of(ident),
             flatten: false,
@@ -195,6 +206,32 @@ impl<'a> Field<'a> {
             Ok(())
         });
         Some(parsed)
+    }
+}
+
+impl<'a> Field<'a> {
+    /// The only field of a variant, which has no name: what it has stands beside the tag.
+    pub(crate) fn of_variant(
+        variant: &'a syn::Variant,
+        field: &'a syn::Field,
+        mistakes: &mut Mistakes,
+    ) -> Self {
+        const KNOWN: Known = Known { place: "a field without a name", items: &[] };
+
+        attributes::read(&field.attrs, &KNOWN, mistakes, |_, _| Ok(()));
+        Self {
+            ident: &variant.ident,
+            member: Member::Unnamed(Index::from(0)),
+            ty: &field.ty,
+            wire_name: name_of(&variant.ident),
+            flatten: true,
+            secret: false,
+            skip: false,
+            with: None,
+            default: None,
+            attributes: Vec::new(),
+            docs: String::new(),
+        }
     }
 }
 
@@ -255,15 +292,21 @@ impl CommandAttributes {
 
 impl ArgumentsAttributes {
     pub(crate) fn parse(input: &DeriveInput, mistakes: &mut Mistakes) -> Self {
-        const KNOWN: Known = Known {
+        const OF_STRUCTS: Known = Known {
             place: "a struct of arguments",
             items: &["rename_all", "strict", "bound", "crate"],
         };
+        const OF_ENUMS: Known = Known {
+            place: "an enum of arguments",
+            items: &["tag", "rename_all", "strict", "bound", "crate"],
+        };
 
+        let known = if matches!(input.data, Data::Enum(_)) { &OF_ENUMS } else { &OF_STRUCTS };
         let shape = Shape::default();
-        let mut parsed = Self { krate: default_crate(), strict: false, shape };
-        attributes::read(&input.attrs, &KNOWN, mistakes, |name, input| {
+        let mut parsed = Self { krate: default_crate(), strict: false, tag: None, shape };
+        attributes::read(&input.attrs, known, mistakes, |name, input| {
             match name.to_string().as_str() {
+                "tag" => parsed.tag = Some(attributes::string(name, input)?),
                 "crate" => parsed.krate = attributes::crate_path(name, input)?,
                 "rename_all" => parsed.shape.rename_all = Some(attributes::style(name, input)?),
                 "bound" => parsed.shape.bound = Some(attributes::bounds(name, input)?),
@@ -388,6 +431,22 @@ impl<'a> ChoiceEnum<'a> {
 
 impl<'a> Choice<'a> {
     fn parse(variant: &'a syn::Variant, style: Option<Style>, mistakes: &mut Mistakes) -> Self {
+        if !matches!(variant.fields, Fields::Unit) {
+            mistakes.at(
+                &variant.fields,
+                "a variant is a text on the wire, and cannot have fields; for an enum whose variants do \
+                 derive `Arguments` with `#[amp(tag = \"...\")]`",
+            );
+        }
+        Self::named(variant, style, mistakes)
+    }
+
+    /// Reads what a variant is called, whatever fields it has.
+    pub(crate) fn named(
+        variant: &'a syn::Variant,
+        style: Option<Style>,
+        mistakes: &mut Mistakes,
+    ) -> Self {
         const KNOWN: Known = Known { place: "a variant", items: &["rename"] };
 
         let ident = &variant.ident;
@@ -397,15 +456,12 @@ impl<'a> Choice<'a> {
             parsed.text = attributes::string(name, input)?;
             Ok(())
         });
-        if !matches!(variant.fields, Fields::Unit) {
-            mistakes.at(&variant.fields, "a variant is a text on the wire, and cannot have fields");
-        }
         parsed
     }
 }
 
 /// Returns what the doc comments of an item say, in lines.
-fn docs_of(attributes: &[Attribute]) -> String {
+pub(crate) fn docs_of(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
         Meta::NameValue(MetaNameValue {
             path,

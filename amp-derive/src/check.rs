@@ -1,9 +1,10 @@
 //! Schemas that cannot work on the wire.
 
-use syn::LitStr;
+use syn::{Ident, LitStr};
 
-use crate::ast::{ChoiceEnum, CommandAttributes, ErrorEnum, Field, Struct};
+use crate::ast::{Choice, ChoiceEnum, CommandAttributes, ErrorEnum, Field};
 use crate::mistakes::Mistakes;
+use crate::tagged::TaggedEnum;
 
 /// The longest key, in bytes: a rule of the protocol.
 const MAX_KEY: usize = 255;
@@ -14,9 +15,9 @@ const RESERVED_KEYS: [&str; 6] =
     ["_ask", "_answer", "_error", "_command", "_error_code", "_error_description"];
 
 /// Checks the arguments.
-pub(crate) fn arguments(item: &Struct<'_>, mistakes: &mut Mistakes) {
+pub(crate) fn arguments(fields: &[Field<'_>], mistakes: &mut Mistakes) {
     let mut named: Vec<&Field<'_>> = Vec::new();
-    for field in &item.fields {
+    for field in fields {
         if field.flatten || field.skip {
             stands_alone(field, mistakes);
             continue;
@@ -71,13 +72,49 @@ pub(crate) fn error_enum(item: &ErrorEnum<'_>, mistakes: &mut Mistakes) {
 
 /// Checks the texts of an enum's variants.
 pub(crate) fn choices(item: &ChoiceEnum<'_>, mistakes: &mut Mistakes) {
-    if item.choices.is_empty() && mistakes.is_empty() {
-        mistakes.at(item.ident, "an argument needs a variant: without one it has no value");
+    texts(item.ident, &item.choices.iter().collect::<Vec<_>>(), mistakes);
+}
+
+/// Checks an enum whose variants have arguments, and returns its tag.
+pub(crate) fn tagged(
+    item: &TaggedEnum<'_>,
+    tag: Option<LitStr>,
+    mistakes: &mut Mistakes,
+) -> LitStr {
+    let choices: Vec<_> = item.variants.iter().map(|variant| &variant.choice).collect();
+    texts(item.ident, &choices, mistakes);
+    for variant in &item.variants {
+        arguments(&variant.fields, mistakes);
     }
-    for (at, choice) in item.choices.iter().enumerate() {
+    let Some(tag) = tag else {
+        mistakes.at(
+            item.ident,
+            "an enum of arguments needs `#[amp(tag = \"...\")]`, the key whose value says which variant \
+             it is; for an enum that is nothing but a text derive `Argument`",
+        );
+        return LitStr::new("", item.ident.span());
+    };
+    wire_name(&tag, mistakes);
+    let is_on_wire = |field: &&Field<'_>| !field.flatten && !field.skip;
+    for field in item.fields().filter(is_on_wire) {
+        if field.wire_name.value() == tag.value() {
+            mistakes.at(
+                &field.wire_name,
+                format_args!("the wire name `{}` is that of the tag already", tag.value()),
+            );
+        }
+    }
+    tag
+}
+
+fn texts(ident: &Ident, choices: &[&Choice<'_>], mistakes: &mut Mistakes) {
+    if choices.is_empty() && mistakes.is_empty() {
+        mistakes.at(ident, "an argument needs a variant: without one it has no value");
+    }
+    for (at, choice) in choices.iter().enumerate() {
         let text = choice.text.value();
         length("a variant's text", &choice.text, MAX_VALUE, mistakes);
-        if let Some(other) = item.choices[..at].iter().find(|other| other.text.value() == text) {
+        if let Some(other) = choices[..at].iter().find(|other| other.text.value() == text) {
             mistakes.at(
                 &choice.text,
                 format_args!("the text `{text}` is that of the variant `{}` already", other.ident),
@@ -145,14 +182,15 @@ fn reserved_code(code: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use syn::{DeriveInput, Ident, parse_quote};
+    use syn::{DeriveInput, parse_quote};
 
     use super::*;
+    use crate::ast::Struct;
 
     fn of_struct(input: &DeriveInput) -> String {
         let mut mistakes = Mistakes::default();
         let item = Struct::parse(input, "Command", &mut mistakes);
-        arguments(&item, &mut mistakes);
+        arguments(&item.fields, &mut mistakes);
         command(&CommandAttributes::parse(input, &mut mistakes), &mut mistakes);
         mistakes.into_compile_errors().to_string()
     }

@@ -1,14 +1,15 @@
-//! `Arguments`, and `Argument` for structs that stand in a value.
+//! `Arguments` for structs, and `Argument` for what stands in a value as a box.
 //!
 //! Names in the expansion have mixed-site spans: they cannot meet the names of the item.
 
-use proc_macro2::{Literal, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{Ident, Lifetime, Path};
+use syn::{Generics, Ident, Path};
 
-use crate::ast::Struct;
+use crate::ast::{Field, Struct};
 use crate::bodies::Bodies;
-use crate::expand_field::{self, FieldCode};
+use crate::expand_field;
+use crate::expand_fields::{FieldsCode, of_fields};
 use crate::expand_schema;
 use crate::generics;
 
@@ -21,7 +22,7 @@ pub(crate) fn arguments(
 ) -> TokenStream {
     let span = Span::mixed_site();
     let ident = item.ident;
-    let generics = generics::of_arguments(item, krate);
+    let generics = generics::of_struct(item, krate);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
 
     let unused = quote_spanned!(span=> _);
@@ -71,11 +72,9 @@ pub(crate) fn arguments(
     }
 }
 
-/// Implements `Argument`: the value is one box, and a list of such values is an `AmpList`.
-pub(crate) fn argument(item: &Struct<'_>, krate: &Path) -> TokenStream {
+/// Implements `Argument`, for the generics of `Arguments`: the value is one box, and a list of such values is an `AmpList`.
+pub(crate) fn argument(ident: &Ident, generics: &Generics, krate: &Path) -> TokenStream {
     let span = Span::mixed_site();
-    let ident = item.ident;
-    let generics = generics::of_arguments(item, krate);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let wire_types = expand_schema::of_boxes(krate);
 
@@ -138,56 +137,17 @@ fn any_in(item: &Struct<'_>, krate: &Path) -> TokenStream {
 
 /// Returns the bodies of `to_box` and `from_box`.
 fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
-    let mut fields: Vec<_> = item.on_wire().collect();
-    let skipped: Vec<_> =
-        item.fields.iter().filter(|field| field.skip).map(expand_field::skipped).collect();
-    // Written in the order that the box has in the end, which spares its writer the sorting, and
-    // read in the same. What is flattened comes last: its names are not known here.
-    fields.sort_by_key(|field| (field.flatten, field.wire_name.value()));
-    let code: Vec<_> = fields.iter().map(|field| expand_field::expand(field, krate)).collect();
-    let writes = code.iter().map(|FieldCode { write, .. }| write);
-    let reads = code.iter().map(|FieldCode { read, .. }| read);
-    let idents = fields.iter().map(|field| field.ident);
-
     let span = Span::mixed_site();
+    let of_self = |field: &Field<'_>| {
+        let member = &field.member;
+        quote_spanned!(span=> &self.#member)
+    };
+    let fields: Vec<_> = item.fields.iter().map(|field| (field, of_self(field))).collect();
+    let FieldsCode { writes, from_box } = of_fields(fields, &quote_spanned!(span=> Self), krate);
+    let writes = writes.iter().map(|write| &write.code);
     let to_box = quote_spanned! {span=>
         #(#writes)*
         ::core::result::Result::Ok(())
-    };
-    // What a box names beside its bytes is taken by whoever reads it, and is dropped with what was
-    // read. So when a field cannot be read, those behind it are. That is a function of its own, and
-    // there is one way out: if each failure had to drop what is behind it, there would be as many
-    // ways through the code as pairs of fields. Without optimisation each way out takes of the
-    // stack, too.
-    let behind = code.iter().enumerate().skip(1).map(|(index, FieldCode { read_on, .. })| {
-        let index = Literal::usize_unsuffixed(index);
-        quote_spanned!(span=> if failed < #index { #read_on })
-    });
-    let rest = if fields.len() > 1 {
-        quote_spanned!(span=> |failed, input, proto| { #(#behind)* })
-    } else {
-        quote_spanned!(span=> |_, _, _| {})
-    };
-    let values: Vec<_> =
-        (0..fields.len()).map(|index| Ident::new(&format!("field_{index}"), span)).collect();
-    let indices = (0..fields.len()).map(Literal::usize_unsuffixed);
-    let from_box = if fields.is_empty() {
-        quote_spanned!(span=> ::core::result::Result::Ok(Self { #(#skipped,)* }))
-    } else {
-        let fields = Lifetime::new("'fields", span);
-        quote_spanned! {span=>
-            let mut error = ::core::option::Option::None;
-            let failed = #fields: {
-                #(let ::core::option::Option::Some(#values) = #reads else {
-                    break #fields #indices;
-                };)*
-                return ::core::result::Result::Ok(Self {
-                    #(#idents: #values,)*
-                    #(#skipped,)*
-                });
-            };
-            #krate::__private::read_on(#rest, failed, error, input, proto)
-        }
     };
     (to_box, from_box)
 }

@@ -71,7 +71,7 @@ fn to_string(choices: &[Choice<'_>]) -> TokenStream {
 fn from_string(item: &ChoiceEnum<'_>) -> TokenStream {
     let ChoiceEnum { krate, choices, .. } = item;
     let span = Span::mixed_site();
-    let expected = expected(choices);
+    let expected = expected(choices.iter());
     let arms = choices.iter().map(|Choice { ident, text }| {
         let text = LitByteStr::new(text.value().as_bytes(), text.span());
         quote_spanned!(span=> #text => Self::#ident,)
@@ -87,15 +87,18 @@ fn from_string(item: &ChoiceEnum<'_>) -> TokenStream {
 }
 
 /// Returns what a text that is none of these should have been: `one of "a", "b"`.
-fn expected(choices: &[Choice<'_>]) -> String {
-    let mut expected = String::from(if choices.len() == 1 { "" } else { "one of " });
-    for (at, Choice { text, .. }) in choices.iter().enumerate() {
+pub(crate) fn expected<'a, 't: 'a>(
+    choices: impl ExactSizeIterator<Item = &'a Choice<'t>>,
+) -> String {
+    let len = choices.len();
+    let mut expected = String::from(if len == 1 { "" } else { "one of " });
+    for (at, Choice { text, .. }) in choices.enumerate() {
         let text = text.value();
         let shown: String = text.chars().take(SHOWN_OF_ONE).collect();
         let cut = if shown.len() < text.len() { "..." } else { "" };
         let shown = format!("{}\"{}{cut}\"", if at == 0 { "" } else { ", " }, shown.escape_debug());
         if expected.len() + shown.len() > SHOWN {
-            return format!("{expected}, ... ({} in all)", choices.len());
+            return format!("{expected}, ... ({len} in all)");
         }
         expected += &shown;
     }
@@ -112,7 +115,7 @@ mod tests {
     #[test]
     fn messages_name_the_texts_as_far_as_they_are_short() {
         let expected = |input: DeriveInput| {
-            expected(&ChoiceEnum::parse(&input, &mut Mistakes::default()).choices)
+            expected(ChoiceEnum::parse(&input, &mut Mistakes::default()).choices.iter())
         };
         assert_eq!(
             expected(parse_quote!(

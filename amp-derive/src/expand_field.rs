@@ -17,12 +17,12 @@ pub(crate) struct FieldCode {
     pub(crate) read_on: TokenStream,
 }
 
-/// Expands `field`.
-pub(crate) fn expand(field: &Field<'_>, krate: &Path) -> FieldCode {
+/// Expands `field`; `place` is an expression that refers to it in `to_box`.
+pub(crate) fn expand(field: &Field<'_>, place: &TokenStream, krate: &Path) -> FieldCode {
     match &field.with {
-        _ if field.flatten => flattened(field, krate),
-        Some(codec) => with(field, codec, krate),
-        None => plain(field, krate),
+        _ if field.flatten => flattened(field, place, krate),
+        Some(codec) => with(field, place, codec, krate),
+        None => plain(field, place, krate),
     }
 }
 
@@ -31,12 +31,12 @@ fn span_of(ty: &Type) -> Span {
     ty.span().resolved_at(Span::mixed_site())
 }
 
-fn plain(field: &Field<'_>, krate: &Path) -> FieldCode {
-    let Field { ident, ty, wire_name, .. } = field;
+fn plain(field: &Field<'_>, place: &TokenStream, krate: &Path) -> FieldCode {
+    let Field { ty, wire_name, .. } = field;
     let span = span_of(ty);
     let argument = quote_spanned!(span=> <#ty as #krate::__private::Argument>);
     let write = quote_spanned! {span=>
-        #argument::to_box(&self.#ident, #wire_name, out, proto)?;
+        #argument::to_box(#place, #wire_name, out, proto)?;
     };
     let mut read = quote_spanned! {span=>
         #argument::read_field(#wire_name, input, proto, &mut error)
@@ -56,13 +56,13 @@ fn plain(field: &Field<'_>, krate: &Path) -> FieldCode {
 
 /// The value of a field that is not on the wire.
 pub(crate) fn skipped(field: &Field<'_>) -> TokenStream {
-    let Field { ident, ty, .. } = field;
+    let Field { member, ty, .. } = field;
     let default = if let Some(DefaultValue::Of(function)) = &field.default {
         quote_spanned!(function.span()=> #function())
     } else {
         quote_spanned!(span_of(ty)=> <#ty as ::core::default::Default>::default())
     };
-    quote_spanned!(Span::mixed_site()=> #ident: #default)
+    quote_spanned!(Span::mixed_site()=> #member: #default)
 }
 
 /// Whether anything of the field is in a box: an expression.
@@ -80,8 +80,7 @@ pub(crate) fn is_in(field: &Field<'_>, krate: &Path) -> TokenStream {
 }
 
 /// Arguments all of which may be missing.
-fn flattened_option(field: &Field<'_>, inner: &Type, krate: &Path) -> FieldCode {
-    let ident = field.ident;
+fn flattened_option(inner: &Type, place: &TokenStream, krate: &Path) -> FieldCode {
     let span = span_of(inner);
     let arguments = quote_spanned!(span=> <#inner as #krate::__private::Arguments>);
     let read = no_block(&quote_spanned! {span=>
@@ -96,7 +95,7 @@ fn flattened_option(field: &Field<'_>, inner: &Type, krate: &Path) -> FieldCode 
     });
     FieldCode {
         write: quote_spanned! {span=>
-            if let ::core::option::Option::Some(group) = &self.#ident {
+            if let ::core::option::Option::Some(group) = #place {
                 #arguments::to_box(group, out, proto)?;
             }
         },
@@ -109,15 +108,15 @@ fn flattened_option(field: &Field<'_>, inner: &Type, krate: &Path) -> FieldCode 
     }
 }
 
-fn flattened(field: &Field<'_>, krate: &Path) -> FieldCode {
-    let Field { ident, ty, .. } = field;
+fn flattened(field: &Field<'_>, place: &TokenStream, krate: &Path) -> FieldCode {
+    let ty = field.ty;
     if let Some(inner) = inside_option(ty) {
-        return flattened_option(field, inner, krate);
+        return flattened_option(inner, place, krate);
     }
     let span = span_of(ty);
     let arguments = quote_spanned!(span=> <#ty as #krate::__private::Arguments>);
     FieldCode {
-        write: quote_spanned!(span=> #arguments::to_box(&self.#ident, out, proto)?;),
+        write: quote_spanned!(span=> #arguments::to_box(#place, out, proto)?;),
         read: quote_spanned! {span=>
             #krate::__private::or_error(#arguments::from_box(input, proto), &mut error)
         },
@@ -127,8 +126,8 @@ fn flattened(field: &Field<'_>, krate: &Path) -> FieldCode {
     }
 }
 
-fn with(field: &Field<'_>, codec: &ExprPath, krate: &Path) -> FieldCode {
-    let Field { ident, ty, wire_name, .. } = field;
+fn with(field: &Field<'_>, place: &TokenStream, codec: &ExprPath, krate: &Path) -> FieldCode {
+    let Field { ty, wire_name, .. } = field;
     let optional = inside_option(ty);
     let key = LitByteStr::new(wire_name.value().as_bytes(), wire_name.span());
     // The functions are looked up where the codec's path is written.
@@ -149,12 +148,12 @@ fn with(field: &Field<'_>, codec: &ExprPath, krate: &Path) -> FieldCode {
     let write = if optional.is_some() {
         let write_some = write_value(quote_spanned!(span=> value));
         quote_spanned! {span=>
-            if let ::core::option::Option::Some(value) = &self.#ident {
+            if let ::core::option::Option::Some(value) = #place {
                 #write_some
             }
         }
     } else {
-        write_value(quote_spanned!(span=> &self.#ident))
+        write_value(place.clone())
     };
 
     let value_ty = optional.unwrap_or(ty);

@@ -2,12 +2,13 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::Path;
 use syn::spanned::Spanned;
+use syn::{LitStr, Path};
 
 use crate::ast::{Choice, ChoiceEnum, ErrorEnum, Field, Struct, Variant};
 use crate::bodies::Bodies;
 use crate::expand_field::inside_option;
+use crate::tagged::{Tagged, TaggedEnum};
 
 /// `Arguments::schema`.
 pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path, bodies: Bodies) -> Option<TokenStream> {
@@ -15,36 +16,73 @@ pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path, bodies: Bodies) -> O
         return None;
     }
     let span = Span::mixed_site();
-    let asks = |field: &Field<'_>| field.flatten || field.secret || field.with.is_none();
-    let types = if item.on_wire().any(asks) {
-        quote_spanned!(span=> types)
-    } else {
-        quote_spanned!(span=> _)
-    };
     let fields: Vec<_> = item.on_wire().collect();
-    let (schema, fields) = match &fields[..] {
+    let types = types_for(&fields);
+    let (schema, extend) = match &fields[..] {
         [] => (quote_spanned!(span=> #krate::__private::BoxSchema::new()), None),
         fields => {
-            let secrets = fields.iter().filter(|field| field.secret).map(|field| &field.wire_name);
-            let secrets: Vec<_> = secrets.collect();
-            let fields = fields.iter().map(|field| of_field(field, krate));
-            let extend = quote_spanned! {span=>
-                let mut schema = #krate::__private::BoxSchema::new();
-                #(#krate::__private::WireTypes::secret(types, #secrets);)*
-                #(#krate::__private::BoxSchema::extend(&mut schema, #fields);)*
-            };
-            (quote_spanned!(span=> schema), Some(extend))
+            let name = quote_spanned!(span=> schema);
+            let extend = of_fields(fields, &name, krate);
+            (name, Some(extend))
         }
     };
     Some(quote_spanned! {span=>
         fn schema(#types: &mut #krate::__private::WireTypes) -> #krate::__private::BoxSchema {
-            #fields
+            #extend
             #schema
         }
     })
 }
 
-/// `Argument::wire_type` of a struct whose value is a box.
+/// `Arguments::schema` of an enum.
+pub(crate) fn of_tagged(item: &TaggedEnum<'_>, tag: &LitStr, krate: &Path) -> TokenStream {
+    let span = Span::mixed_site();
+    let all: Vec<_> = item.fields().filter(|field| !field.skip).collect();
+    let types = types_for(&all);
+    let cases = item.variants.iter().map(|Tagged { choice, fields, docs }| {
+        let fields: Vec<_> = fields.iter().filter(|field| !field.skip).collect();
+        let (text, docs) = (&choice.text, documented(docs, span));
+        let extend = of_fields(&fields, &quote_spanned!(span=> case), krate);
+        quote_spanned! {span=> {
+            #extend
+            #krate::__private::BoxSchema::add_case(
+                &mut schema,
+                #krate::__private::CaseSchema::new(#tag, #text, case) #docs,
+            );
+        }}
+    });
+    quote_spanned! {span=>
+        fn schema(#types: &mut #krate::__private::WireTypes) -> #krate::__private::BoxSchema {
+            let mut schema = #krate::__private::BoxSchema::new();
+            #(#cases)*
+            schema
+        }
+    }
+}
+
+/// Returns what the types are called that these fields ask.
+fn types_for(fields: &[&Field<'_>]) -> TokenStream {
+    let span = Span::mixed_site();
+    let asks = |field: &&Field<'_>| field.flatten || field.secret || field.with.is_none();
+    if fields.iter().any(asks) { quote_spanned!(span=> types) } else { quote_spanned!(span=> _) }
+}
+
+/// Makes `schema` one with these fields.
+fn of_fields(fields: &[&Field<'_>], schema: &TokenStream, krate: &Path) -> TokenStream {
+    let span = Span::mixed_site();
+    if fields.is_empty() {
+        return quote_spanned!(span=> let #schema = #krate::__private::BoxSchema::new(););
+    }
+    let secrets = fields.iter().filter(|field| field.secret).map(|field| &field.wire_name);
+    let fields = fields.iter().map(|field| of_field(field, krate));
+    quote_spanned! {span=>
+        let mut #schema = #krate::__private::BoxSchema::new();
+        #(#krate::__private::WireTypes::secret(types, #secrets);)*
+        #(#krate::__private::BoxSchema::extend(&mut #schema, #fields);)*
+    }
+}
+
+/// `Argument::wire_type` of an item whose value is a box.
 pub(crate) fn of_boxes(krate: &Path) -> TokenStream {
     let span = Span::mixed_site();
     quote_spanned! {span=>

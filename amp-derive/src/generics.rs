@@ -1,20 +1,37 @@
-//! The bounds that the fields of a generic struct need.
+//! The bounds that the fields of a generic item need.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Generics, Path, TypeParam, WherePredicate, parse_quote};
 
 use crate::ast::{DefaultValue, Field, Struct};
+use crate::tagged::TaggedEnum;
 
-/// Returns the generics of `item`, each type parameter bound to what the fields it is in require.
-pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path) -> Generics {
-    if let Some(bound) = &item.bound {
-        return with_bounds(item.generics.clone(), bound.clone());
+/// Returns the generics of a struct: see [`of_fields`].
+pub(crate) fn of_struct(item: &Struct<'_>, krate: &Path) -> Generics {
+    of_fields(item.generics, item.bound.as_deref(), &item.fields.iter().collect::<Vec<_>>(), krate)
+}
+
+/// Returns the generics of an enum: see [`of_fields`].
+pub(crate) fn of_tagged(item: &TaggedEnum<'_>, krate: &Path) -> Generics {
+    of_fields(item.generics, item.bound.as_deref(), &item.fields().collect::<Vec<_>>(), krate)
+}
+
+/// Returns the generics of an item with these fields, with the bounds that it says itself, or each type
+/// parameter bound to what the fields it is in require.
+fn of_fields(
+    generics: &Generics,
+    bound: Option<&[WherePredicate]>,
+    fields: &[&Field<'_>],
+    krate: &Path,
+) -> Generics {
+    if let Some(bound) = bound {
+        return with_bounds(generics.clone(), bound.to_vec());
     }
     let mut bounds: Vec<WherePredicate> = Vec::new();
-    for TypeParam { ident: param, .. } in item.generics.type_params() {
-        let mentioned = |field: &&Field<'_>| mentions(field.ty.to_token_stream(), param);
-        let fields: Vec<_> = item.fields.iter().filter(mentioned).collect();
+    for TypeParam { ident: param, .. } in generics.type_params() {
+        let mentioned = |field: &&&Field<'_>| mentions(field.ty.to_token_stream(), param);
+        let fields: Vec<_> = fields.iter().filter(mentioned).collect();
         if fields.iter().any(|field| !field.flatten && !field.skip && field.with.is_none()) {
             bounds.push(parse_quote!(#param: #krate::__private::Argument));
         }
@@ -33,7 +50,7 @@ pub(crate) fn of_arguments(item: &Struct<'_>, krate: &Path) -> Generics {
             }
         }
     }
-    with_bounds(item.generics.clone(), bounds)
+    with_bounds(generics.clone(), bounds)
 }
 
 /// Returns the same for a command, which must be able to go to another task.
@@ -45,7 +62,7 @@ pub(crate) fn of_command(item: &Struct<'_>, krate: &Path) -> Generics {
     if item.generics.lifetimes().next().is_some() {
         bounds.push(parse_quote!(Self: 'static));
     }
-    with_bounds(of_arguments(item, krate), bounds)
+    with_bounds(of_struct(item, krate), bounds)
 }
 
 fn with_bounds(mut generics: Generics, bounds: Vec<WherePredicate>) -> Generics {

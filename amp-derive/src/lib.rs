@@ -13,18 +13,22 @@ mod expand_choice;
 mod expand_command;
 mod expand_error;
 mod expand_field;
+mod expand_fields;
 mod expand_schema;
+mod expand_tagged;
 mod generics;
 mod mistakes;
 mod style;
+mod tagged;
 
 use proc_macro::TokenStream;
 use quote::quote;
-use syn::{DeriveInput, parse_macro_input};
+use syn::{Data, DeriveInput, parse_macro_input};
 
 use crate::ast::{ArgumentsAttributes, ChoiceEnum, CommandAttributes, ErrorEnum, Struct};
 use crate::bodies::Bodies;
 use crate::mistakes::Mistakes;
+use crate::tagged::TaggedEnum;
 
 /// Implements [`Command`] and [`Arguments`] for a struct with named fields, or with none.
 ///
@@ -167,7 +171,7 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
     let mut item = Struct::parse(&input, "Command", &mut mistakes);
     let attributes = CommandAttributes::parse(&input, &mut mistakes);
     item.take(&attributes.shape);
-    check::arguments(&item, &mut mistakes);
+    check::arguments(&item.fields, &mut mistakes);
     check::command(&attributes, &mut mistakes);
 
     let bodies = Bodies::unless(&mistakes);
@@ -178,11 +182,11 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
     quote!(#arguments #command #errors).into()
 }
 
-/// Implements [`Arguments`] for a struct with named fields, or with none: a response, or a group
-/// of arguments that commands share with `flatten`.
+/// Implements [`Arguments`] for a struct with named fields, or with none, and for an enum: a response,
+/// or a group of arguments that commands share with `flatten`.
 ///
-/// It implements [`Argument`] as well, so that such structs stand in a value: one as its box, and
-/// a `Vec` of them as an `AmpList`.
+/// It implements [`Argument`] as well, so that such structs and enums stand in a value: one as its box,
+/// and a `Vec` of them as an `AmpList`.
 ///
 /// ```
 /// use amp_core::Arguments;
@@ -208,14 +212,63 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// # Enums
+///
+/// One key says which variant it is, the *tag*, and the variant's arguments stand beside it in the same
+/// box. A variant has named fields, none, or one without a name, whose type derives `Arguments`: that
+/// one's arguments are then the variant's. Any other text of the tag is an error that names the tag and
+/// the texts that there are. What belongs to another variant is a key like any other that is not known.
+///
+/// Twisted has no such thing: there it is the tag, an `amp.Unicode()`, and what is not in all variants
+/// is `optional=True`.
+///
+/// ```
+/// use amp_core::{Arguments, Command};
+///
+/// #[derive(Arguments, Debug, PartialEq)]
+/// #[amp(tag = "kind", rename_all = "lowercase")]
+/// enum Shape {
+///     Circle { radius: f64 },
+///     Rectangle(Size),
+///     Dot,
+/// }
+///
+/// #[derive(Arguments, Debug, PartialEq)]
+/// struct Size {
+///     height: f64,
+///     width: f64,
+/// }
+///
+/// #[derive(Command)]
+/// struct Draw {
+///     shapes: Vec<Shape>,
+/// }
+///
+/// let bytes = Shape::Circle { radius: 0.5 }.encode()?;
+/// assert_eq!(&bytes[..], b"\0\x04kind\0\x06circle\0\x06radius\0\x030.5\0\0");
+/// let bytes = Shape::Rectangle(Size { height: 1.0, width: 2.0 }).encode()?;
+/// assert_eq!(
+///     &bytes[..],
+///     b"\0\x06height\0\x031.0\0\x04kind\0\x09rectangle\0\x05width\0\x032.0\0\0",
+/// );
+/// let error = Shape::decode(b"\0\x04kind\0\x06square\0\0"[..].into()).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     r#"argument kind: "square" is not one of "circle", "rectangle", "dot""#,
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Attributes
 ///
-/// They are those of the struct; a field has the same as in `#[derive(Command)]`, where they are
-/// explained: `rename`, `flatten`, `skip`, `with`, `default` and `secret`.
+/// They are those of the struct or of the enum; a field has the same as in `#[derive(Command)]`, where
+/// they are explained: `rename`, `flatten`, `skip`, `with`, `default` and `secret`. A variant has
+/// `rename = "text"`, which is its text on the wire, in place of its name.
 ///
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
-/// | `rename_all = "style"` | the style of the wire names, as of a command's | as the fields' |
+/// | `tag = "text"` | the key whose value says which variant of an enum it is: 1 to 255 bytes | only a struct is without |
+/// | `rename_all = "style"` | the style of the wire names of a struct, as of a command's, and of the texts of an enum's variants | as those in the code |
 /// | `bound = "T: Trait"` | the bounds of type parameters, in place of those that their fields need | as of a command's |
 /// | `strict` | a box with a key that is no argument's is refused | such a key is ignored, unless the connection refuses it |
 /// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
@@ -226,15 +279,24 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 pub fn derive_arguments(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     let mut mistakes = Mistakes::default();
-    let mut item = Struct::parse(&input, "Arguments", &mut mistakes);
     let attributes = ArgumentsAttributes::parse(&input, &mut mistakes);
-    let ArgumentsAttributes { krate, strict, shape } = attributes;
-    item.take(&shape);
-    check::arguments(&item, &mut mistakes);
-
-    let bodies = Bodies::unless(&mistakes);
-    let arguments = expand_arguments::arguments(&item, &krate, strict, bodies);
-    let argument = expand_arguments::argument(&item, &krate);
+    let ArgumentsAttributes { krate, strict, tag, shape } = attributes;
+    let (ident, generics, arguments);
+    if let Data::Enum(data) = &input.data {
+        let item = TaggedEnum::parse(&input, data, &shape, &mut mistakes);
+        let tag = check::tagged(&item, tag, &mut mistakes);
+        let bodies = Bodies::unless(&mistakes);
+        (ident, generics) = (item.ident, generics::of_tagged(&item, &krate));
+        arguments = expand_tagged::arguments(&item, &generics, &tag, &krate, strict, bodies);
+    } else {
+        let mut item = Struct::parse(&input, "Arguments", &mut mistakes);
+        item.take(&shape);
+        check::arguments(&item.fields, &mut mistakes);
+        let bodies = Bodies::unless(&mistakes);
+        (ident, generics) = (item.ident, generics::of_struct(&item, &krate));
+        arguments = expand_arguments::arguments(&item, &krate, strict, bodies);
+    }
+    let argument = expand_arguments::argument(ident, &generics, &krate);
     let errors = mistakes.into_compile_errors();
     quote!(#arguments #argument #errors).into()
 }

@@ -89,7 +89,7 @@ async fn both() -> Result<(), AnyError> {
     let (stop, stopped) = oneshot::channel::<()>();
     // `stopped` resolves, to an error, when `stop` is dropped.
     let server = amp_core::serve(listener, server::responders()).shutdown_on(stopped);
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(server);
 
     let mut client = Command::new(env::current_exe()?);
     client.arg("call").arg(address.to_string()).kill_on_drop(true);

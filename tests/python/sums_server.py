@@ -36,7 +36,7 @@ class Sums(amp.AMP):
         return {"result": numerator / denominator}
 
 
-def main():
+def main(served=Sums):
     parser = argparse.ArgumentParser()
     parser.add_argument("--listen", required=True)
     _, host, port = parser.parse_args().listen.split(":")
@@ -46,7 +46,7 @@ def main():
         address = where.getHost()
         print("listening", "%s:%d" % (address.host, address.port), flush=True)
 
-    endpoint.listen(protocol.Factory.forProtocol(Sums)).addCallback(listening)
+    endpoint.listen(protocol.Factory.forProtocol(served)).addCallback(listening)
     reactor.run()
 
 

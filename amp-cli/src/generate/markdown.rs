@@ -99,6 +99,12 @@ fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec
     for path in &schema.unknown {
         rows.push(format!("| others | | only known as {} |", code(path)));
     }
+    for case in &schema.cases {
+        let indent = "&nbsp;&nbsp;".repeat(depth);
+        let (tag, text) = (code(&case.tag), code(&case.text));
+        rows.push(format!("| {indent}when {tag} is {text} | | {} |", cell(&case.docs)));
+        add_rows(&case.arguments, depth + 1, secrets, rows);
+    }
 }
 
 /// The box that a value is made of.

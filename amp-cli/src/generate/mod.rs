@@ -15,7 +15,9 @@ mod names;
 mod python;
 mod rust;
 mod rust_by_hand;
+mod rust_cases;
 mod rust_docs;
+mod rust_items;
 mod rust_types;
 
 /// What is written, of which schemas.
@@ -114,7 +116,7 @@ fn python(options: &Python) -> Result<(String, Once<'_>), Mistake> {
     let schema = schemas::load_all(&options.sources.schemas)?;
     let header = format!("# {}", header(&options.sources.schemas));
     let module = options.by_hand.file_stem().unwrap_or_default().to_string_lossy();
-    let written = python::write(&schema, &header, &module);
+    let written = python::write(&schema, &header, &module)?;
     let by_hand = &written.by_hand;
     let once = (!by_hand.is_empty()).then(|| (&*options.by_hand, python::by_hand(by_hand)));
     Ok((written.text, once))

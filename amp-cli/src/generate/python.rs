@@ -1,10 +1,13 @@
 //! Commands as classes of Python.
 
-use amp_core::schema::{BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType};
+use amp_core::schema::{
+    BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::names::pascal;
+use crate::mistake::Mistake;
 use crate::scalars::SCALARS;
 
 /// Words that Python keeps for itself, and names that the file has for others.
@@ -68,7 +71,11 @@ pub(super) struct Written {
     pub(super) by_hand: BTreeMap<String, WireType>,
 }
 
-pub(super) fn write(schema: &Schema, header: &str, by_hand_module: &str) -> Written {
+pub(super) fn write(
+    schema: &Schema,
+    header: &str,
+    by_hand_module: &str,
+) -> Result<Written, Mistake> {
     let mut writer = Writer::default();
     writer.taken.extend(TAKEN.iter().map(|&name| name.to_owned()));
     // Commands have their names before anything else has one.
@@ -84,7 +91,10 @@ pub(super) fn write(schema: &Schema, header: &str, by_hand_module: &str) -> Writ
         })
         .collect();
     for (name, command, class) in &commands {
-        writer.command(name, command, class);
+        let mut command = CommandSchema::clone(command);
+        command.arguments = without_cases(command.arguments, name)?;
+        command.response = without_cases(command.response, &format!("{name}.response"))?;
+        writer.command(name, &command, class);
     }
     let mut head = format!("{header}\n\nfrom twisted.protocols import amp\n");
     let mut imports = Vec::new();
@@ -105,7 +115,54 @@ pub(super) fn write(schema: &Schema, header: &str, by_hand_module: &str) -> Writ
     }
     let names: Vec<_> = commands.iter().map(|(_, _, class)| format!("    {class},\n")).collect();
     let _ = write!(text, "\n\nALL = [\n{}]\n", names.concat());
-    Written { text, by_hand: writer.by_hand }
+    Ok(Written { text, by_hand: writer.by_hand })
+}
+
+/// The same box as Twisted has it, which knows no cases: what is only in some of them is optional.
+fn without_cases(mut schema: BoxSchema, place: &str) -> Result<BoxSchema, Mistake> {
+    let cases = std::mem::take(&mut schema.cases);
+    for argument in &mut schema.arguments {
+        let place = format!("{place}.{}", argument.name);
+        argument.wire_type = type_without_cases(argument.wire_type.clone(), &place)?;
+    }
+    for CaseSchema { tag, text, arguments, .. } in cases {
+        let mut inside = without_cases(arguments, place)?.optional();
+        for new in std::mem::take(&mut inside.arguments) {
+            let place = format!("{place}.{}", new.name);
+            let when = format!("Where {tag} is {text:?}.");
+            let known = schema.arguments.iter_mut().find(|known| known.name == new.name);
+            let Some(known) = known else {
+                let mut one = BoxSchema::required(&*new.name, new.wire_type).optional();
+                one = one.documented(&[&*new.docs, &*when].join("\n"));
+                schema.extend(one);
+                continue;
+            };
+            if known.wire_type != new.wire_type {
+                let (one, other) = (&known.wire_type, &new.wire_type);
+                return Err(Mistake::new(format!(
+                    "{place}: it is {one} in one case and {other} in another, which Twisted cannot say"
+                )));
+            }
+            known.docs = [&*known.docs, &*when].join("\n");
+        }
+        schema.extend(inside);
+    }
+    Ok(schema)
+}
+
+fn type_without_cases(wire_type: WireType, place: &str) -> Result<WireType, Mistake> {
+    let inside = |inner: Inner| match inner {
+        Inner::Of(schema) => without_cases(schema, place).map(Inner::Of),
+        outer @ Inner::Outer(_) => Ok(outer),
+    };
+    Ok(match wire_type {
+        WireType::Of(form, inner) => {
+            WireType::Of(form, Box::new(type_without_cases(*inner, place)?))
+        }
+        WireType::Box(inner) => WireType::Box(inside(inner)?),
+        WireType::AmpList(inner) => WireType::AmpList(inside(inner)?),
+        other => other,
+    })
 }
 
 /// A module with the arguments that are to be written by hand: bytes, until somebody makes more of them.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::{field, is_code_of_its_name, pascal, singular};
 use super::rust_docs::doc_comment;
+use super::rust_items::{Field, allowed_of_fields, allowed_of_variants, attribute, body};
 use super::rust_types::{Uses, check_integer, has_default, plain, wrapper};
 use crate::hints::RustHints;
 use crate::mistake::Mistake;
@@ -53,8 +54,6 @@ const TAKEN: &[&str] = &[
     "Vec",
     "Zlib",
 ];
-/// The width of a line.
-const WIDTH: usize = 100;
 
 /// What was written, and what it was given as names.
 pub(super) struct Written {
@@ -103,7 +102,7 @@ pub(super) fn write(schema: &Schema, hints: &RustHints, header: &str) -> Result<
     Ok(Written { text, names: chosen, uses, signatures })
 }
 
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     hints: &'a RustHints,
     items: Vec<String>,
     uses: Uses,
@@ -116,7 +115,9 @@ struct Writer<'a> {
     chosen: BTreeMap<String, String>,
     signatures: BTreeMap<String, Signature>,
     /// The structs around what is being written; `None` for one whose name is not known yet.
-    around: Vec<Option<String>>,
+    pub(super) around: Vec<Option<String>>,
+    /// In how many enums it stands that are flattened into others.
+    pub(super) beside: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -131,11 +132,12 @@ impl<'a> Writer<'a> {
             chosen: BTreeMap::new(),
             signatures: BTreeMap::new(),
             around: Vec::new(),
+            beside: 0,
         }
     }
 
     /// The name of what is in this place: the one that is kept, that of the same shape, or one of these.
-    fn name(&mut self, place: &str, candidates: &[String], shape: &str) -> String {
+    pub(super) fn name(&mut self, place: &str, candidates: &[String], shape: &str) -> String {
         let is_free = |taken: &BTreeMap<String, String>, name: &str| {
             taken.get(name).is_none_or(|other| other == shape)
         };
@@ -156,7 +158,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds an item, unless it is there, and returns its name.
-    fn item(
+    pub(super) fn item(
         &mut self,
         place: &str,
         candidates: &[String],
@@ -226,6 +228,13 @@ impl<'a> Writer<'a> {
         candidates: &[String],
         what: &str,
     ) -> Result<String, Mistake> {
+        if let [only] = &schema.arguments[..]
+            && !schema.cases.is_empty()
+            && schema.unknown.is_empty()
+            && only.presence == Presence::Required
+        {
+            return self.tagged(schema, only, place, candidates, schema.strict);
+        }
         // One that is looked for from inside of other boxes has to have its name before them.
         let early = is_outer(schema, 0).then(|| self.name(place, candidates, place));
         self.around.push(early.clone());
@@ -257,7 +266,7 @@ impl<'a> Writer<'a> {
         }))
     }
 
-    fn fields(
+    pub(super) fn fields(
         &mut self,
         schema: &BoxSchema,
         place: &str,
@@ -266,11 +275,24 @@ impl<'a> Writer<'a> {
         let mut fields: Vec<Field> = Vec::new();
         for argument in &schema.arguments {
             let (mut name, mut renamed) = field(&argument.name);
+            let is_tag = schema.cases.iter().any(|case| case.tag == argument.name);
             while fields.iter().any(|other| other.name == name) {
                 name.push('_');
                 renamed = true;
             }
             let inside = format!("{place}.{}", argument.name);
+            if is_tag {
+                let wanted = pascal(&argument.name);
+                let candidates = [wanted.clone(), format!("{owner}{wanted}")];
+                self.beside += 1;
+                let mut ty = self.tagged(schema, argument, &inside, &candidates, false)?;
+                self.beside -= 1;
+                if argument.presence != Presence::Required {
+                    ty = format!("Option<{ty}>");
+                }
+                fields.push(Field::new(name, &ty, &["flatten".to_owned()], &docs_of(argument)));
+                continue;
+            }
             let mut ty = self.ty(&argument.wire_type, &inside, owner, &argument.name)?;
             let mut options = Vec::new();
             options.extend(renamed.then(|| format!("rename = {:?}", argument.name)));
@@ -346,6 +368,10 @@ impl<'a> Writer<'a> {
                 let candidates = [wanted.to_owned(), format!("{owner}{wanted}")];
                 self.structure(schema, place, &candidates, "A box")
             }
+            Inner::Outer(1) if self.beside > 0 => Err(Mistake::new(format!(
+                "{place}: the box around it has other arguments beside those of its cases, which cannot be \
+                 written as Rust"
+            ))),
             Inner::Outer(1) => Ok("Self".to_owned()),
             Inner::Outer(levels) => {
                 let around = self.around.len().checked_sub(*levels).map(|at| &self.around[at]);
@@ -432,7 +458,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The traits that a struct derives. A descriptor has one owner, and is equal to nothing.
-    fn derives(&mut self, own: &'static str, schema: &BoxSchema) -> String {
+    pub(super) fn derives(&mut self, own: &'static str, schema: &BoxSchema) -> String {
         self.uses.name("amp_core", own);
         if has_descriptor(schema) {
             return if own < "Debug" { format!("{own}, Debug") } else { "Debug".to_owned() };
@@ -460,90 +486,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// One field of a struct.
-struct Field {
-    name: String,
-    docs: Vec<String>,
-    /// Empty where it has none.
-    attribute: String,
-    line: String,
-    is_bool: bool,
-}
-
-impl Field {
-    fn new(name: String, ty: &str, options: &[String], docs: &str) -> Self {
-        Self {
-            docs: doc_comment(docs, "    "),
-            attribute: attribute(options, "    ").concat(),
-            line: format!("    pub {name}: {ty},"),
-            is_bool: ty == "bool",
-            name,
-        }
-    }
-}
-
-fn body(name: &str, fields: &[Field]) -> Vec<String> {
-    if fields.is_empty() {
-        return vec![format!("pub struct {name};")];
-    }
-    let mut lines = vec![format!("pub struct {name} {{")];
-    for Field { docs, attribute, line, .. } in fields {
-        lines.extend(docs.iter().cloned());
-        lines.extend((!attribute.is_empty()).then(|| attribute.clone()));
-        lines.push(line.clone());
-    }
-    lines.push("}".to_owned());
-    lines
-}
-
-/// `#[amp(...)]`, if there is anything to say: on one line, or on several.
-fn attribute(options: &[String], indent: &str) -> Vec<String> {
-    if options.is_empty() {
-        return Vec::new();
-    }
-    let line = format!("{indent}#[amp({})]", options.join(", "));
-    if line.len() <= WIDTH {
-        return vec![line];
-    }
-    options.iter().map(|option| format!("{indent}#[amp({option})]")).collect()
-}
-
-/// What the lints of names would say of fields, which are those of the peer's.
-fn allowed_of_fields(name: &str, fields: &[Field]) -> Option<String> {
-    let mut lints = Vec::new();
-    lints.extend(
-        (fields.iter().filter(|field| field.is_bool).count() > 3)
-            .then_some("struct_excessive_bools"),
-    );
-    let names = fields.iter().map(|field| &field.name);
-    lints.extend(are_alike(name, names).then_some("struct_field_names"));
-    let lints: Vec<_> = lints.iter().map(|lint| format!("clippy::{lint}")).collect();
-    (!lints.is_empty()).then(|| format!("#[allow({})]", lints.join(", ")))
-}
-
-fn allowed_of_variants<'a>(
-    name: &str,
-    variants: impl Iterator<Item = &'a String>,
-) -> Option<String> {
-    are_alike(name, variants).then(|| "#[allow(clippy::enum_variant_names)]".to_owned())
-}
-
-/// Whether names all begin or end with the same word, or one with those of the item that they are in.
-fn are_alike<'a>(item: &str, names: impl Iterator<Item = &'a String>) -> bool {
-    let words = |name: &str| -> Vec<String> {
-        super::names::words(name).iter().map(|word| word.to_lowercase()).collect()
-    };
-    let item = words(item);
-    let all: Vec<_> = names.map(|name| words(name)).collect();
-    let same = |word: fn(&[String]) -> Option<&String>| {
-        all.len() >= 3 && all.iter().all(|name| name.len() > 1 && word(name) == word(&all[0]))
-    };
-    same(<[String]>::first)
-        || same(<[String]>::last)
-        || all.iter().any(|name| name.starts_with(&item) || name.ends_with(&item))
-}
-
-fn variant_of(text: &str) -> String {
+pub(super) fn variant_of(text: &str) -> String {
     match pascal(text) {
         name if name == "Self" => "SelfN".to_owned(),
         name => name,
@@ -577,11 +520,12 @@ fn has_descriptor(schema: &BoxSchema) -> bool {
             _ => false,
         }
     }
-    schema.arguments.iter().any(|argument| is_one(&argument.wire_type))
+    let mut arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
+    arguments.any(|argument| is_one(&argument.wire_type))
 }
 
 /// Whether a box that is so many boxes inside of this one is this one again, from further inside.
-fn is_outer(schema: &BoxSchema, depth: usize) -> bool {
+pub(super) fn is_outer(schema: &BoxSchema, depth: usize) -> bool {
     fn looks(wire_type: &WireType, depth: usize) -> bool {
         match wire_type {
             WireType::Of(_, inner) => looks(inner, depth),
@@ -592,5 +536,6 @@ fn is_outer(schema: &BoxSchema, depth: usize) -> bool {
             _ => false,
         }
     }
-    schema.arguments.iter().any(|argument| looks(&argument.wire_type, depth))
+    let mut arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
+    arguments.any(|argument| looks(&argument.wire_type, depth))
 }

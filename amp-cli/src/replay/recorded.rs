@@ -13,9 +13,9 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::describe::box_in;
 use crate::files;
 use crate::mistake::Mistake;
+use crate::schemas::box_in;
 use crate::watching::{Entry, Kept, OnLine, Side};
 
 /// What writes the body of a box.
@@ -165,7 +165,7 @@ impl Body {
         let pairs = pairs_of(input.ampbox());
         let mut json = None;
         if let Some(schema) = schema
-            && schema.arguments.iter().any(|argument| is_descriptor(&argument.wire_type))
+            && has_descriptor(schema)
         {
             let values = Values::from_box(schema, input, proto)?;
             json = Some(files::json(&values));
@@ -252,10 +252,14 @@ pub(super) fn is_descriptor(wire_type: &WireType) -> bool {
     match wire_type {
         WireType::Named(name) => name == "Descriptor",
         WireType::Of(_, inner) => is_descriptor(inner),
-        _ => box_in(wire_type).is_some_and(|schema| {
-            schema.arguments.iter().any(|argument| is_descriptor(&argument.wire_type))
-        }),
+        _ => box_in(wire_type).is_some_and(has_descriptor),
     }
+}
+
+/// Whether there can be descriptors in such a box.
+fn has_descriptor(schema: &BoxSchema) -> bool {
+    let mut arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
+    arguments.any(|argument| is_descriptor(&argument.wire_type))
 }
 
 /// Whether there is something among recorded values that says what a descriptor is.

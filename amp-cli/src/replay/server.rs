@@ -120,7 +120,8 @@ impl Answers {
 /// What tells a call from others: descriptors are other ones each time.
 fn asked(schema: &Schema, command: &[u8], arguments: &AmpBox) -> Asked {
     let mut arguments = arguments.clone();
-    for argument in known(schema, command).iter().flat_map(|known| &known.arguments.arguments) {
+    let parts = known(schema, command).into_iter().flat_map(|known| known.arguments.parts());
+    for argument in parts.flat_map(|part| &part.arguments) {
         if is_descriptor(&argument.wire_type) {
             arguments.remove(&argument.name);
         }

@@ -6,7 +6,7 @@ use amp_core::schema::{BoxSchema, WireType};
 use std::collections::HashSet;
 
 use super::name::name_of;
-use crate::describe::box_in;
+use crate::schemas::box_in;
 
 /// What is shown instead.
 const HIDDEN: &str = "(hidden)";
@@ -72,14 +72,16 @@ impl Hidden<'_> {
     /// The names of arguments that have such keys inside of their values, which are not looked into
     /// when a box does not fit the schema.
     pub(super) fn around(self, schema: &BoxSchema) -> HashSet<String> {
-        let arguments = schema.arguments.iter();
+        let arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
         let around = arguments.filter(|argument| self.inside().is_in(&argument.wire_type));
         around.map(|argument| argument.name.clone()).collect()
     }
 
     fn is_in(self, wire_type: &WireType) -> bool {
-        let arguments = box_in(wire_type).into_iter().flat_map(|schema| &schema.arguments);
-        arguments.into_iter().any(|inner| self.has(&inner.name) || self.is_in(&inner.wire_type))
+        let parts = box_in(wire_type).into_iter().flat_map(BoxSchema::parts);
+        parts
+            .flat_map(|part| &part.arguments)
+            .any(|inner| self.has(&inner.name) || self.is_in(&inner.wire_type))
     }
 }
 

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -177,7 +178,7 @@ pub enum DecodeErrorKind {
     #[error("{seen} is not {expected}")]
     Malformed {
         /// The kind that was expected, with its article: `an Integer`.
-        expected: &'static str,
+        expected: Cow<'static, str>,
         /// The value, shortened.
         seen: Shortened,
     },
@@ -280,8 +281,8 @@ impl DecodeError {
     }
 
     /// Creates the error that `value` is not `expected`, which has its article: `an Integer`.
-    pub fn malformed(expected: &'static str, value: Value<'_>) -> Self {
-        DecodeErrorKind::Malformed { expected, seen: value.shortened() }.into()
+    pub fn malformed(expected: impl Into<Cow<'static, str>>, value: Value<'_>) -> Self {
+        DecodeErrorKind::Malformed { expected: expected.into(), seen: value.shortened() }.into()
     }
 
     /// Creates the error that `value` does not fit into the Rust type `expected`.

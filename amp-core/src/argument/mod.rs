@@ -25,6 +25,7 @@
 //! | `Json<T>` of any type that serde knows (feature `json`) | Unicode: JSON in ASCII | 65 535 bytes, 64 levels |
 //! | `Vec<T>`, the other collections of `std` | ListOf | 65 535 bytes with 2 for each element; 65 533 bytes in one |
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList | 65 535 bytes: see `Numbered` and `Continued` |
+//! | an enum whose variants have arguments, and that derives [`Arguments`](derive@crate::Arguments) | a box, which a text in it tells apart; a `Vec` of them is an AmpList | 65 535 bytes; the names of its variants |
 //! | an enum that derives [`Argument`](macro@crate::Argument) | Unicode out of a fixed set | the names of its variants |
 //! | `BTreeMap<K, V>`, `HashMap<K, V>` | AmpList of boxes with the keys `key` and `value` | 65 535 bytes |
 //! | `(A, B)` and other tuples of up to eight | a box with the keys `0`, `1`, and so on; a list of them is an AmpList | 65 535 bytes |

@@ -44,7 +44,7 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an AMP argument",
     label = "cannot be a value in a box",
-    note = "a struct becomes one with `#[derive(Arguments)]`, and an enum without fields with `#[derive(Argument)]`; for any other type implement `amp_core::Argument`"
+    note = "a struct, or an enum with fields, becomes one with `#[derive(Arguments)]`, and an enum without fields with `#[derive(Argument)]`; for any other type implement `amp_core::Argument`"
 )]
 #[doc(alias("AmpList", "Boolean", "Float", "Integer", "ListOf", "Unicode"))]
 pub trait Argument: Sized {

@@ -1,7 +1,7 @@
 //! An argument of a type of your own.
 //!
-//! Most types need no code: enums without fields derive [`Argument`](macro@crate::Argument), structs
-//! that derive [`Arguments`](macro@crate::Arguments) are arguments too, and the table of
+//! Most types need no code: enums without fields derive [`Argument`](macro@crate::Argument), structs,
+//! and enums whose variants have fields, that derive [`Arguments`](macro@crate::Arguments) are arguments too, and the table of
 //! [`argument`](crate::argument) has types of `std` and of other crates. Anything else is an implementation
 //! of [`Argument`](crate::Argument), whose hooks are those of Twisted: a value to and from its bytes.
 //!

@@ -16,6 +16,7 @@
 //! | `requiresAnswer = False` | `#[amp(one_way)]`, sent by [`Peer::notify`](crate::Peer::notify), or by `call_remote` as [`Answered`](crate::Answered) |
 //! | `(b"left-hand", amp.Unicode())` | `#[amp(rename = "left-hand")] left_hand: String` |
 //! | `optional=True` | `Option<T>` |
+//! | a key that says which of the `optional=True` ones are there | an enum that derives [`Arguments`](macro@crate::Arguments), with `#[amp(tag = "key")]` |
 //! | `amp.Integer()`, `amp.String()`, `amp.AmpList(...)` and the others | the table of [`argument`](crate::argument) |
 //! | arguments that commands share by inheritance | `#[amp(flatten)]` |
 //! | `amp.AMP`, `CommandLocator` | [`Responders`](crate::Responders) |

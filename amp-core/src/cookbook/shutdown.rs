@@ -40,7 +40,7 @@
 //! let server = serve(listener, responders)
 //!     .shutdown_on(async { drop(stopped.await) })
 //!     .drain_timeout(Duration::from_secs(10));
-//! let server = tokio::spawn(server.into_future());
+//! let server = tokio::spawn(server);
 //!
 //! let peer = tcp::connect(address).await?.spawn();
 //! let paying = tokio::spawn(peer.call_remote(Pay {}));

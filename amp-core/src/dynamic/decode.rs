@@ -82,7 +82,9 @@ fn read_values(
     let schema = scope.schema();
     let mut values = Values::new();
     let mut failed = None;
-    for argument in &schema.arguments {
+    let ampbox = input.ampbox();
+    let parts = schema.parts_where(|tag| str::from_utf8(ampbox.get(tag)?).ok());
+    for argument in parts.iter().flat_map(|part| &part.arguments) {
         let name = &argument.name;
         let form = Form::of(&argument.wire_type, scope);
         let is_in = match form {
@@ -99,7 +101,7 @@ fn read_values(
             values.insert(name, value);
         }
     }
-    if !schema.unknown.is_empty() {
+    if parts.iter().any(|part| !part.unknown.is_empty()) {
         let others: Vec<_> = input.all_untaken().collect();
         for key in others {
             let read = read_other(key, input, proto);
@@ -161,7 +163,7 @@ fn read_value(
         Form::OneOf(texts) => {
             let text = String::from_string_proto(value, proto)?;
             if !texts.contains(&text) {
-                return Err(DecodeError::malformed("one of the texts in the schema", value));
+                return Err(DecodeError::malformed(one_of(texts), value));
             }
             Value::Text(text)
         }
@@ -204,6 +206,22 @@ fn read_value(
         Form::Box(scope) => Value::Box(read_box(value, &scope, proto)?),
         Form::AmpList(scope) => Value::List(read_amp_list(value, &scope, proto)?),
     })
+}
+
+/// What a text should have been that is none of these. They are named while that is short, as the derive of
+/// enums does.
+fn one_of(texts: &[String]) -> String {
+    const SHOWN: usize = 200;
+
+    let mut expected = String::from(if texts.len() == 1 { "" } else { "one of " });
+    for (at, text) in texts.iter().enumerate() {
+        let shown = format!("{}{}", if at == 0 { "" } else { ", " }, Shortened::new(text));
+        if expected.len() + shown.len() > SHOWN {
+            return format!("{expected}, ... ({} in all)", texts.len());
+        }
+        expected += &shown;
+    }
+    expected
 }
 
 fn read_box(

@@ -11,7 +11,7 @@ use crate::argument::write_deflated;
 use crate::argument::write_list_of;
 use crate::argument::{Argument, EncodeError, EncodeErrorKind, INSIDE, Packed, Proto};
 use crate::boxes::{BoxLimits, BoxWriter, ValueWriter};
-use crate::schema::{BoxSchema, Presence, WireType};
+use crate::schema::{BoxSchema, Presence, WireType, names_of};
 
 /// It takes a program that has the other end.
 const STREAM: &str = "an end of a stream, as a value of a schema,";
@@ -72,7 +72,11 @@ fn write_values(
     proto: &mut Proto<'_>,
 ) -> Result<(), EncodeError> {
     let schema = scope.schema();
-    for argument in &schema.arguments {
+    let parts = schema.parts_where(|tag| match values.get(tag) {
+        Some(Value::Text(text)) => Some(text),
+        _ => None,
+    });
+    for argument in parts.iter().flat_map(|part| &part.arguments) {
         match values.get(&argument.name) {
             Some(value) => {
                 write_argument(value, &argument.name, &argument.wire_type, scope, out, proto)
@@ -85,12 +89,12 @@ fn write_values(
         }
     }
     for (name, value) in values.iter() {
-        if schema.argument(name).is_some() {
+        if parts.iter().any(|part| part.argument(name).is_some()) {
             continue;
         }
         match value {
-            _ if schema.unknown.is_empty() => {
-                let kind = EncodeErrorKind::Undeclared { known: schema.names() };
+            _ if parts.iter().all(|part| part.unknown.is_empty()) => {
+                let kind = EncodeErrorKind::Undeclared { known: names_of(&parts) };
                 return Err(EncodeError::from(kind).at(name));
             }
             Value::Bytes(bytes) => out.put(name.as_bytes(), bytes)?,

@@ -53,6 +53,9 @@
 //! A Float is an `f64` here, which has about 16 digits: a [`Duration`](std::time::Duration), whose
 //! type writes more where it takes more, is as near as that.
 //!
+//! Where the schema has cases, one value says by its text which of them the box is, and only that case's
+//! values are among the others.
+//!
 //! What is optional and not there is not among the [`Values`], and in JSON is left out or `null`.
 //! Keys that the schema does not have are not read, unless it says that it does not know them all:
 //! then they are `Bytes`.

@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType};
+use super::{BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType};
 
 /// A difference between two schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Schema {
     /// | an error that becomes fatal, or no longer is | yes; no |
     ///
     /// Another name of an argument is two changes: one is gone, and one is new. Arguments are those
-    /// of commands, of responses, and of boxes inside of them.
+    /// of commands, of responses, of boxes inside of them, and of cases of those.
     pub fn changes_since(&self, old: &Schema) -> Vec<Change> {
         let mut changes = Changes::default();
         for (name, command) in &old.commands {
@@ -72,6 +72,16 @@ impl Schema {
 enum Sender {
     Caller,
     Responder,
+}
+
+/// The place of what is in a case.
+fn case_at(at: &str, CaseSchema { tag, text, .. }: &CaseSchema) -> String {
+    format!("{at}, {tag} {text:?}")
+}
+
+/// What an argument in a case is called.
+fn kind_in_case(kind: &str) -> &str {
+    if kind == "response" { "response key" } else { "key" }
 }
 
 #[derive(Default)]
@@ -167,6 +177,7 @@ impl Changes {
                 Presence::Defaulted => self.addition(&at, "it is new and has a default"),
             }
         }
+        self.cases(at, kind, old, new, sender);
         let at = match kind {
             "argument" => format!("{at}, arguments"),
             "response" => format!("{at}, response"),
@@ -184,6 +195,30 @@ impl Changes {
             });
             let what = format!("the keys were {was} and are {is}, which cannot be compared");
             self.breaking(&at, what);
+        }
+    }
+
+    /// A case that is only in one of both is told of by what its tag can be.
+    fn cases(&mut self, at: &str, kind: &str, old: &BoxSchema, new: &BoxSchema, sender: Sender) {
+        // The box decides for its cases too which keys it refuses.
+        let in_box = |arguments: &BoxSchema| BoxSchema { strict: old.strict, ..arguments.clone() };
+        let of = |schema: &BoxSchema, case: &CaseSchema| {
+            let tag = schema.argument(&case.tag).map(|tag| &tag.wire_type);
+            matches!(tag, Some(WireType::OneOf(texts)) if texts.contains(&case.text))
+        };
+        let same = |schema: &BoxSchema, case: &CaseSchema| {
+            schema.cases.iter().position(|other| other.place() == case.place())
+        };
+        for was in old.cases.iter().filter(|case| of(new, case)) {
+            let is = same(new, was).map(|at| in_box(&new.cases[at].arguments));
+            let is = is.unwrap_or_else(|| in_box(&BoxSchema::new()));
+            let was_in_box = in_box(&was.arguments);
+            self.boxes(&case_at(at, was), kind_in_case(kind), &was_in_box, &is, sender);
+        }
+        let is_new = |case: &&CaseSchema| of(old, case) && same(old, case).is_none();
+        for is in new.cases.iter().filter(is_new) {
+            let (was, is_in_box) = (in_box(&BoxSchema::new()), in_box(&is.arguments));
+            self.boxes(&case_at(at, is), kind_in_case(kind), &was, &is_in_box, sender);
         }
     }
 

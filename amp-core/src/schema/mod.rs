@@ -53,6 +53,22 @@
 //! what is received. `^1` is the box that the line stands in, once more, and `^2` the one around
 //! that. `unknown` is a type that does not say what it is on the wire.
 //!
+//! Below `when KEY is "TEXT"` are arguments that are in the box only where that one, which is beside it,
+//! has that value: the variants of an enum that derives [`Arguments`](derive@crate::Arguments).
+//!
+//! ```text
+//! command Draw
+//!   arguments
+//!     shape: Box
+//!       kind: OneOf("circle", "dot", "rectangle")
+//!       when kind is "circle"
+//!         radius: Float
+//!       when kind is "dot"
+//!       when kind is "rectangle"
+//!         height: Float
+//!         width: Float
+//! ```
+//!
 //! Lines that begin with `#:` are the documentation of the line below them; the derive macros take
 //! it from doc comments. Behind `#!` is what programs want to know of it: of a command that it is
 //! `idempotent`, or that the value of a key is `secret KEY`, and of an error which `exception NAME`
@@ -90,9 +106,10 @@ mod text;
 mod types;
 
 pub use compare::Change;
-pub(crate) use model::lines_of;
 pub use model::{
-    ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema,
+    WireType,
 };
+pub(crate) use model::{lines_of, names_of};
 pub use parse::SchemaError;
 pub use types::WireTypes;

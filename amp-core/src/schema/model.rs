@@ -55,6 +55,24 @@ pub struct BoxSchema {
     pub strict: bool,
     /// Groups of arguments that do not say what they are: their types.
     pub unknown: Vec<String>,
+    /// Arguments that are only there when another one has a certain value, in the order of that one's
+    /// name and of its values.
+    pub cases: Vec<CaseSchema>,
+}
+
+/// The arguments that are in a box where another argument of it, the tag, is a certain text: those of a
+/// variant of an enum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CaseSchema {
+    /// The name of the argument that decides, which is one of the box.
+    pub tag: String,
+    /// The text that the tag is in this case.
+    pub text: String,
+    /// The documentation of the case, in lines of text; empty when there is none.
+    pub docs: String,
+    /// The arguments that are in the box then, beside those that are always in it.
+    pub arguments: BoxSchema,
 }
 
 /// The schema of an argument.
@@ -201,23 +219,75 @@ impl BoxSchema {
         place.ok().map(|at| &self.arguments[at])
     }
 
-    /// Returns the names of the arguments, for messages.
-    pub(crate) fn names(&self) -> String {
-        let names: Vec<_> = self.arguments.iter().map(|argument| &*argument.name).collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-    }
-
     /// Adds the arguments of another schema.
     pub fn extend(&mut self, other: BoxSchema) {
         self.arguments.extend(other.arguments);
         self.arguments.sort_by(|a, b| a.name.cmp(&b.name));
         self.unknown.extend(other.unknown);
         self.unknown.sort();
+        self.cases.extend(other.cases);
+        self.cases.sort_by(|a, b| a.place().cmp(&b.place()));
+    }
+
+    /// Adds a case. Its text is one that the tag can be, which is added to the arguments if it is not among
+    /// them.
+    pub fn add_case(&mut self, case: CaseSchema) {
+        let tag = self.arguments.iter_mut().find(|argument| argument.name == case.tag);
+        match tag.map(|tag| &mut tag.wire_type) {
+            Some(WireType::OneOf(texts)) => {
+                texts.push(case.text.clone());
+                texts.sort();
+                texts.dedup();
+            }
+            Some(_) => {}
+            None => self.extend(Self::required(&*case.tag, WireType::one_of([&*case.text]))),
+        }
+        self.extend(Self { cases: vec![case], ..Self::default() });
+    }
+
+    /// Returns the box itself and what else can be in it: the arguments of each case, and of cases inside
+    /// of those.
+    pub fn parts(&self) -> Vec<&BoxSchema> {
+        let mut parts = Vec::new();
+        self.add_parts(&|_| true, &mut parts);
+        parts
+    }
+
+    /// Returns the box itself and the arguments of each case that applies when the tags have the values
+    /// that `text_of` returns for them.
+    pub fn parts_where<'t>(&self, text_of: impl Fn(&str) -> Option<&'t str>) -> Vec<&BoxSchema> {
+        let mut parts = Vec::new();
+        self.add_parts(&|case| text_of(&case.tag) == Some(&case.text), &mut parts);
+        parts
+    }
+
+    fn add_parts<'a>(&'a self, applies: &dyn Fn(&CaseSchema) -> bool, parts: &mut Vec<&'a Self>) {
+        parts.push(self);
+        for case in self.cases.iter().filter(|case| applies(case)) {
+            case.arguments.add_parts(applies, parts);
+        }
     }
 
     /// Returns whether nothing can be in it, or everything.
     pub(super) fn is_plain_and_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl CaseSchema {
+    /// Creates the case that the argument `tag` is `text`.
+    pub fn new(tag: impl Into<String>, text: impl Into<String>, arguments: BoxSchema) -> Self {
+        Self { tag: tag.into(), text: text.into(), docs: String::new(), arguments }
+    }
+
+    /// Sets the documentation.
+    pub fn documented(self, docs: &str) -> Self {
+        Self { docs: lines_of(docs), ..self }
+    }
+
+    /// What tells it from the other cases of a box.
+    pub(super) fn place(&self) -> (&str, &str) {
+        (&self.tag, &self.text)
     }
 }
 
@@ -244,6 +314,14 @@ impl WireType {
     pub fn in_form(self, form: &'static str) -> Self {
         WireType::Of(Cow::Borrowed(form), Box::new(self))
     }
+}
+
+/// Returns the names of the arguments of a box, for messages.
+pub(crate) fn names_of(parts: &[&BoxSchema]) -> String {
+    let arguments = parts.iter().flat_map(|part| &part.arguments);
+    let mut names: Vec<_> = arguments.map(|argument| &*argument.name).collect();
+    names.sort_unstable();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 /// Documentation without the space that comments begin with, and without empty lines around it.

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use super::model::lines_of;
 use super::text::is_plain;
 use super::{
-    ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema,
+    WireType,
 };
 
 /// A text that is not a schema.
@@ -223,6 +224,7 @@ fn errors_of(
 
 fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, SchemaError> {
     let (mut schema, mut names) = (BoxSchema::new(), BTreeSet::new());
+    let mut cases: Vec<(Line<'_>, CaseSchema)> = Vec::new();
     while let Some((line, below)) = next_block(&mut inside, indent)? {
         let mut words = line.cursor();
         if words.take("unknown(") {
@@ -233,6 +235,15 @@ fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, Schema
             continue;
         }
         line.no_pragmas()?;
+        if words.take("when ") {
+            let tag = words.word()?;
+            words.expect(" is ", "expected `when NAME is \"...\"`")?;
+            let text = words.quoted()?;
+            words.end()?;
+            let arguments = arguments(below, indent + 2)?;
+            cases.push((line, CaseSchema { tag, text, docs: line.docs(), arguments }));
+            continue;
+        }
         let name = words.word()?;
         if !names.insert(name.clone()) {
             return Err(line.error("an argument of this name is there already"));
@@ -256,7 +267,26 @@ fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, Schema
     }
     schema.arguments.sort_by(|a, b| a.name.cmp(&b.name));
     schema.unknown.sort();
+    for (line, case) in cases {
+        add_case(&mut schema, line, case)?;
+    }
     Ok(schema)
+}
+
+fn add_case(schema: &mut BoxSchema, line: Line<'_>, case: CaseSchema) -> Result<(), SchemaError> {
+    let tag = schema.argument(&case.tag).map(|tag| &tag.wire_type);
+    if !matches!(tag, Some(WireType::OneOf(texts)) if texts.contains(&case.text)) {
+        return Err(line.error("no argument beside it can be this text"));
+    }
+    if schema.cases.iter().any(|other| other.place() == case.place()) {
+        return Err(line.error("this case is there already"));
+    }
+    let parts = case.arguments.parts();
+    if parts.iter().any(|part| part.arguments.iter().any(|a| schema.argument(&a.name).is_some())) {
+        return Err(line.error("an argument in it is in the box in any case"));
+    }
+    schema.add_case(case);
+    Ok(())
 }
 
 fn nothing_inside(below: &[Line<'_>]) -> Result<(), SchemaError> {

@@ -3,7 +3,8 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use super::{
-    ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema,
+    WireType,
 };
 
 impl Display for Schema {
@@ -98,6 +99,11 @@ fn write_box(f: &mut Formatter<'_>, schema: &BoxSchema, indent: usize) -> fmt::R
     }
     for path in &schema.unknown {
         writeln!(f, "{:indent$}unknown({})", "", Quoted(path))?;
+    }
+    for CaseSchema { tag, text, docs, arguments } in &schema.cases {
+        write_docs(f, docs, indent)?;
+        writeln!(f, "{:indent$}when {} is {}", "", Word(tag), Quoted(text))?;
+        write_box(f, arguments, indent + 2)?;
     }
     Ok(())
 }

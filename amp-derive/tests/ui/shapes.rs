@@ -18,6 +18,44 @@ enum Group {
     A { a: i64 },
 }
 
+#[derive(Arguments)]
+#[amp(tag = "t", rename_all = "lowercase")]
+enum Variants {
+    Unnamed(i64, i64),
+    None(),
+    A {
+        t: i64,
+    },
+    #[amp(rename = "a")]
+    B {
+        b: i64,
+        #[amp(rename = "b")]
+        c: i64,
+    },
+    C(#[amp(rename = "c")] Group),
+    #[amp(tag = "d")]
+    D,
+}
+
+#[derive(Arguments)]
+#[amp(tag = "t")]
+struct Plain {}
+
+#[derive(Arguments)]
+#[amp(tag = "_ask")]
+enum Empty {}
+
+#[derive(Arguments)]
+#[amp(tag)]
+enum Tagless {
+    A,
+}
+
+#[derive(Arguments)]
+union EitherOne {
+    a: i64,
+}
+
 #[derive(Command)]
 union Either {
     a: i64,

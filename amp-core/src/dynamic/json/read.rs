@@ -3,7 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use super::JsonError;
 use crate::argument::{Attachment, DateTime, Decimal, MAX_NESTING};
 use crate::dynamic::form::Form;
 use crate::dynamic::{Integer, Scope, Value, Values};
-use crate::schema::{BoxSchema, Presence, WireType};
+use crate::schema::{BoxSchema, Presence, WireType, names_of};
 use crate::shorten::Shortened;
 
 /// Makes an attachment of the text of some JSON.
@@ -102,13 +102,21 @@ fn read_values(
         return Err(is_no(json, "object"));
     };
     let schema = scope.schema();
+    let tags = schema.parts().into_iter().flat_map(|part| &part.cases).map(|case| &*case.tag);
+    let tags: HashSet<_> = tags.collect();
+    let texts: HashMap<_, _> = pairs
+        .iter()
+        .filter(|(name, _)| tags.contains(&**name))
+        .filter_map(|(name, json)| Some((name.clone(), text_of(json)?)))
+        .collect();
+    let parts = schema.parts_where(|tag| texts.get(tag).map(String::as_str));
     let mut values = Values::new();
     let mut names = HashSet::new();
     for (name, json) in pairs {
         if !names.insert(name.clone()) {
             return Err(JsonError::new("it is given twice").at(name));
         }
-        let argument = schema.argument(&name);
+        let argument = parts.iter().find_map(|part| part.argument(&name));
         if json.get() == "null" && !matches!(argument, Some(a) if is_json_type(&a.wire_type)) {
             match argument {
                 Some(a) if a.presence == Presence::Required => {
@@ -120,8 +128,8 @@ fn read_values(
         }
         let value = match argument {
             Some(argument) => read_value(json, &argument.wire_type, scope, attach, depth),
-            None if schema.unknown.is_empty() => {
-                let known = schema.names();
+            None if parts.iter().all(|part| part.unknown.is_empty()) => {
+                let known = names_of(&parts);
                 Err(JsonError::new(format!("there is no such argument; there is {known}")))
             }
             None => read_bytes(json),
@@ -129,7 +137,7 @@ fn read_values(
         let value = value.map_err(|error| error.at(&name))?;
         values.insert(name, value);
     }
-    for argument in &schema.arguments {
+    for argument in parts.iter().flat_map(|part| &part.arguments) {
         if argument.presence == Presence::Required && values.get(&argument.name).is_none() {
             return Err(JsonError::new("missing").at(&argument.name));
         }

@@ -14,3 +14,9 @@ struct Call {
 }
 
 fn main() {}
+
+#[derive(amp_core::Arguments)]
+#[amp(tag = "kind")]
+enum Shape {
+    Circle(f64),
+}

@@ -1,0 +1,117 @@
+//! The lines of structs and enums of Rust, and of what they have.
+
+use super::rust_docs::doc_comment;
+
+/// The width of a line.
+const WIDTH: usize = 100;
+
+/// One field of a struct.
+pub(super) struct Field {
+    pub(super) name: String,
+    pub(super) docs: Vec<String>,
+    /// Empty where it has none.
+    pub(super) attribute: String,
+    pub(super) line: String,
+    is_bool: bool,
+}
+
+impl Field {
+    pub(super) fn new(name: String, ty: &str, options: &[String], docs: &str) -> Self {
+        Self {
+            docs: doc_comment(docs, "    "),
+            attribute: attribute(options, "    ").concat(),
+            line: format!("    pub {name}: {ty},"),
+            is_bool: ty == "bool",
+            name,
+        }
+    }
+}
+
+/// One variant of an enum by a tag.
+pub(super) struct Variant {
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) docs: String,
+    pub(super) fields: Vec<Field>,
+}
+
+impl Variant {
+    pub(super) fn lines(&self) -> Vec<String> {
+        let Self { name, text, docs, fields } = self;
+        let mut lines = doc_comment(docs, "    ");
+        lines.extend((name != text).then(|| format!("    #[amp(rename = {text:?})]")));
+        if fields.is_empty() {
+            lines.push(format!("    {name},"));
+            return lines;
+        }
+        lines.push(format!("    {name} {{"));
+        for Field { docs, attribute, line, .. } in fields {
+            lines.extend(docs.iter().map(|line| format!("    {line}")));
+            lines.extend((!attribute.is_empty()).then(|| format!("    {attribute}")));
+            lines.push(line.replacen("    pub ", "        ", 1));
+        }
+        lines.push("    },".to_owned());
+        lines
+    }
+}
+
+pub(super) fn body(name: &str, fields: &[Field]) -> Vec<String> {
+    if fields.is_empty() {
+        return vec![format!("pub struct {name};")];
+    }
+    let mut lines = vec![format!("pub struct {name} {{")];
+    for Field { docs, attribute, line, .. } in fields {
+        lines.extend(docs.iter().cloned());
+        lines.extend((!attribute.is_empty()).then(|| attribute.clone()));
+        lines.push(line.clone());
+    }
+    lines.push("}".to_owned());
+    lines
+}
+
+/// `#[amp(...)]`, if there is anything to say: on one line, or on several.
+pub(super) fn attribute(options: &[String], indent: &str) -> Vec<String> {
+    if options.is_empty() {
+        return Vec::new();
+    }
+    let line = format!("{indent}#[amp({})]", options.join(", "));
+    if line.len() <= WIDTH {
+        return vec![line];
+    }
+    options.iter().map(|option| format!("{indent}#[amp({option})]")).collect()
+}
+
+/// What the lints of names would say of fields, which are those of the peer's.
+pub(super) fn allowed_of_fields(name: &str, fields: &[Field]) -> Option<String> {
+    let mut lints = Vec::new();
+    lints.extend(
+        (fields.iter().filter(|field| field.is_bool).count() > 3)
+            .then_some("struct_excessive_bools"),
+    );
+    let names = fields.iter().map(|field| &field.name);
+    lints.extend(are_alike(name, names).then_some("struct_field_names"));
+    let lints: Vec<_> = lints.iter().map(|lint| format!("clippy::{lint}")).collect();
+    (!lints.is_empty()).then(|| format!("#[allow({})]", lints.join(", ")))
+}
+
+pub(super) fn allowed_of_variants<'a>(
+    name: &str,
+    variants: impl Iterator<Item = &'a String>,
+) -> Option<String> {
+    are_alike(name, variants).then(|| "#[allow(clippy::enum_variant_names)]".to_owned())
+}
+
+/// Whether names all begin or end with the same word, or one with those of the item that they are in.
+fn are_alike<'a>(item: &str, names: impl Iterator<Item = &'a String>) -> bool {
+    let words = |name: &str| -> Vec<String> {
+        super::names::words(name).iter().map(|word| word.to_lowercase()).collect()
+    };
+    let item = words(item);
+    let all: Vec<_> = names.map(|name| words(name)).collect();
+    let same = |word: fn(&[String]) -> Option<&String>| {
+        all.len() >= 3 && all.iter().all(|name| name.len() > 1 && word(name) == word(&all[0]))
+    };
+    same(<[String]>::first)
+        || same(<[String]>::last)
+        || all.iter().any(|name| name.starts_with(&item) || name.ends_with(&item))
+}

@@ -1,0 +1,135 @@
+//! `Arguments` for enums: a key says which variant it is, and the variant's fields stand beside it.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::{Generics, Ident, LitByteStr, LitStr, Path};
+
+use crate::ast::{Choice, Field};
+use crate::bodies::Bodies;
+use crate::expand_choice;
+use crate::expand_fields::{FieldsCode, Place, Write, of_fields};
+use crate::expand_schema;
+use crate::tagged::{Tagged, TaggedEnum};
+
+/// Implements `Arguments`.
+pub(crate) fn arguments(
+    item: &TaggedEnum<'_>,
+    generics: &Generics,
+    tag: &LitStr,
+    krate: &Path,
+    strict: bool,
+    bodies: Bodies,
+) -> TokenStream {
+    let span = Span::mixed_site();
+    let ident = item.ident;
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    let strict =
+        strict.then(|| quote_spanned!(span=> const STRICT: ::core::primitive::bool = true;));
+    let (others, to_box, from_box) = match bodies {
+        Bodies::Working => {
+            let schema = expand_schema::of_tagged(item, tag, krate);
+            let (to_box, from_box) = bodies_of(item, tag, krate);
+            let others = quote_spanned! {span=>
+                fn any_in(input: &#krate::__private::BoxReader<'_>) -> ::core::primitive::bool {
+                    #krate::__private::AmpBox::contains_key(input.ampbox(), #tag)
+                }
+
+                #schema
+            };
+            (Some(others), to_box, from_box)
+        }
+        Bodies::Stubs => {
+            let stub = quote_spanned!(span=> ::core::unreachable!());
+            (None, stub.clone(), stub)
+        }
+    };
+
+    quote_spanned! {span=>
+        #[automatically_derived]
+        #[allow(deprecated, unused_variables)]
+        impl #impl_generics #krate::__private::Arguments for #ident #ty_generics #where_clause {
+            #strict
+
+            fn to_box(
+                &self,
+                out: &mut #krate::__private::BoxWriter<'_>,
+                proto: &mut #krate::__private::Proto<'_>,
+            ) -> ::core::result::Result<(), #krate::__private::EncodeError> {
+                #to_box
+            }
+
+            fn from_box(
+                input: &mut #krate::__private::BoxReader<'_>,
+                proto: &mut #krate::__private::Proto<'_>,
+            ) -> ::core::result::Result<Self, #krate::__private::DecodeError> {
+                #from_box
+            }
+
+            #others
+        }
+    }
+}
+
+/// Returns the bodies of `to_box` and `from_box`.
+fn bodies_of(item: &TaggedEnum<'_>, tag: &LitStr, krate: &Path) -> (TokenStream, TokenStream) {
+    let span = Span::mixed_site();
+    let variants = item.variants.iter().map(|variant| of_variant(variant, tag, krate));
+    let (writes, reads): (Vec<_>, Vec<_>) = variants.unzip();
+    let expected = expand_choice::expected(item.variants.iter().map(|variant| &variant.choice));
+    let to_box = quote_spanned! {span=>
+        match self { #(#writes)* }
+        ::core::result::Result::Ok(())
+    };
+    let from_box = quote_spanned! {span=>
+        let ::core::option::Option::Some(tag) = #krate::__private::BoxReader::take(input, #tag)
+        else {
+            return ::core::result::Result::Err(
+                #krate::__private::DecodeError::missing().at(#tag),
+            );
+        };
+        match tag.as_slice() {
+            #(#reads)*
+            _ => ::core::result::Result::Err(
+                #krate::__private::DecodeError::malformed(#expected, tag).at(#tag),
+            ),
+        }
+    };
+    (to_box, from_box)
+}
+
+/// Returns the arms that write and read one variant.
+fn of_variant(variant: &Tagged<'_>, tag: &LitStr, krate: &Path) -> (TokenStream, TokenStream) {
+    let span = Span::mixed_site();
+    let Tagged { choice: Choice { ident, text }, fields, .. } = variant;
+    let key = LitByteStr::new(tag.value().as_bytes(), tag.span());
+    let text = LitByteStr::new(text.value().as_bytes(), text.span());
+    let name_of = |at: usize| Ident::new(&format!("place_{at}"), span);
+    let places: Vec<_> = (0..fields.len()).map(name_of).collect();
+    let bound = fields.iter().zip(&places).filter(|(field, _)| !field.skip);
+    let bound = bound.map(|(Field { member, .. }, place)| quote_spanned!(span=> #member: #place,));
+    let pattern = quote_spanned!(span=> Self::#ident { #(#bound)* .. });
+    let referred = fields.iter().zip(&places);
+    let referred = referred.map(|(field, place)| (field, quote_spanned!(span=> #place)));
+    let made = quote_spanned!(span=> Self::#ident);
+    let FieldsCode { mut writes, from_box } = of_fields(referred.collect(), &made, krate);
+
+    let code = quote_spanned! {span=>
+        #krate::__private::BoxWriter::put_with::<#krate::__private::EncodeError>(
+            out,
+            #key,
+            |out| {
+                out.put_slice(#text);
+                ::core::result::Result::Ok(())
+            },
+        )
+        .map_err(|error| error.at(#tag))?;
+    };
+    let place = Place::Of(tag.value());
+    let at = writes.partition_point(|write| write.place < place);
+    writes.insert(at, Write { place, code });
+    let writes = writes.iter().map(|write| &write.code);
+    (
+        quote_spanned!(span=> #pattern => { #(#writes)* }),
+        quote_spanned!(span=> #text => { #from_box }),
+    )
+}
