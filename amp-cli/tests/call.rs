@@ -165,7 +165,7 @@ impl Server {
             let _entered = runtime.enter();
             UnixSocketListener::bind(&path).unwrap()
         };
-        runtime.spawn(async move { serve(listener, responders).await });
+        runtime.spawn(serve(listener, responders));
         let schema = folder.path().join("schema");
         let server =
             Self { address, schema: schema.to_str().unwrap().into(), folder, _runtime: runtime };

@@ -68,8 +68,8 @@ fn generators_say_what_they_cannot_write() {
     let schema = folder.path().join("schema");
     let path = schema.to_str().unwrap();
     let write = |lines: &str| {
-        let lines: String = lines.split('|').map(|line| format!("    {line}\n")).collect();
-        fs::write(&schema, format!("command C\n  arguments\n{lines}")).unwrap();
+        let lines = lines.replace('|', "\n    ");
+        fs::write(&schema, format!("command C\n  arguments\n    {lines}\n")).unwrap();
     };
     write("t: OneOf(\"a\", \"b\")|when t is \"a\"|  x: Integer|when t is \"b\"|  x: Unicode");
     assert_eq!(

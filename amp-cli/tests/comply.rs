@@ -31,7 +31,7 @@ fn ours(policy: FailurePolicy) -> (Folder, String, Runtime) {
     let prepare = move |connection: Connection| {
         connection.responders(responders::all()).failure_policy(policy).data(Notes::default())
     };
-    runtime.spawn(async move { serve_with(listener, prepare).await });
+    runtime.spawn(serve_with(listener, prepare));
     (folder, format!("unix:{path}"), runtime)
 }
 

@@ -87,8 +87,8 @@ fn a_case_adds_its_text_to_what_the_tag_can_be() {
 /// What has changed, each with `!` before it when it breaks peers.
 fn changes(kind: &str, old: &str, new: &str) -> Vec<String> {
     let schema = |lines: &str| -> Schema {
-        let lines: String = lines.split('|').map(|line| format!("    {line}\n")).collect();
-        format!("command C\n  {kind}\n{lines}").parse().unwrap()
+        let lines = lines.replace('|', "\n    ");
+        format!("command C\n  {kind}\n    {lines}\n").parse().unwrap()
     };
     let changes = schema(new).changes_since(&schema(old));
     changes

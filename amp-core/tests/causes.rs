@@ -1,12 +1,17 @@
 //! What the peer is told of a failure that its command does not declare, where the responders tell it.
 
+#![cfg(unix)]
+
 mod support;
 
 use amp_core::{
     AmpBox, Arguments, CallError, Command, Connection, Context, Failure, FailurePolicy, NoError,
     ReceivedCall, RemoteError, Responders, testing,
 };
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use support::Script;
 
 #[derive(Command)]
@@ -97,4 +102,46 @@ async fn it_is_told_in_twisted_s_words_too() {
     script.send_box([("_ask", "1"), ("_command", "Repeat"), ("times", "1")]).await;
     let description = ("_error_description", "Unknown Error: argument text: missing");
     script.expect([("_error", "1"), ("_error_code", "UNKNOWN"), description]).await;
+}
+
+#[derive(Command)]
+#[amp(response = Place)]
+struct Find {
+    one: Option<Secret>,
+    all: Vec<Secret>,
+}
+
+#[derive(Arguments)]
+struct Secret {
+    key: u8,
+}
+
+#[derive(Arguments)]
+struct Place {
+    path: PathBuf,
+}
+
+async fn find(_: Context, _: Find) -> Result<Place, NoError> {
+    Ok(Place { path: PathBuf::from(OsStr::from_bytes(b"/secret/\xff")) })
+}
+
+/// Neither what a peer has sent nor what a responder has returned is told, whatever is wrong with it.
+#[tokio::test]
+async fn no_value_is_told() {
+    for (arguments, expected) in [
+        (
+            &[("all", "user=ann password=secret")][..],
+            "argument all[0]: \"...\" (24 bytes) is not a box",
+        ),
+        (&[("all", ""), ("one", "secret")], "argument one: \"...\" (6 bytes) is not a box"),
+        (&[("all", "\0\x03key\0\x06secret\0\0")], "argument all[0].key: "),
+        (&[("all", "")], "argument path: a path that is not UTF-8 cannot be written: "),
+    ] {
+        let responders = Responders::new(()).respond(find).tell_causes();
+        let (peer, _there) = testing::pair(Responders::new(()), responders);
+        let error = peer.call_by_name("Find", arguments.iter().copied()).await.unwrap_err();
+        let CallError::Remote(error) = error else { panic!("{error}") };
+        let told = error.description;
+        assert!(told.contains(expected) && !told.contains("secret"), "{told}");
+    }
 }

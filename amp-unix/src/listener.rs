@@ -1,5 +1,5 @@
 use amp_core::__private::{Restraint, caught, restrained};
-use amp_core::{Connection, Listener};
+use amp_core::{Connection, Listener, Report};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::geteuid;
@@ -199,7 +199,7 @@ impl UnixSocketListener {
                 matches!(admitted, Ok(true))
             }
             Err(error) => {
-                restrained!(self.refusals, warn, "a client was not admitted", %error, path);
+                restrained!(self.refusals, warn, "a client was not admitted", error = %Report(&error), path);
                 false
             }
         }

@@ -68,7 +68,7 @@ fn sockets_that_are_passed_over_themselves_do_not_fill_a_server() {
         let listener = UnixSocketListener::bind(&path).unwrap();
         let limits = Limits::default().unclaimed_timeout(WHILE);
         let server = amp_core::serve_with(listener, move |connection| connection.limits(limits));
-        let server = tokio::spawn(async move { server.await });
+        let server = tokio::spawn(server);
         let before = open_descriptors();
         for _ in 0..600 {
             let stream = UnixStream::connect(&path).await.unwrap();

@@ -52,7 +52,7 @@ async fn the_client_calls_ours() {
         });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("tcp:{}", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move { serve(listener, responders).await });
+    let server = tokio::spawn(serve(listener, responders));
     // The client's process is waited for on a thread of its own, so that ours can answer it.
     let printed = tokio::task::spawn_blocking(move || client(&address)).await.unwrap();
     assert_eq!(printed, ["94", "impossible: division by zero"]);

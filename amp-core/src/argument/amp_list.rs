@@ -47,7 +47,9 @@ pub(crate) fn read_boxes(
                 return Err(failed.unwrap_or_else(|| DecodeErrorKind::Truncated { index }.into()));
             }
             Err(error) => {
-                let malformed = || DecodeError::from(error).at(format_args!("[{index}]"));
+                let rest = Value::from(&bytes[..]);
+                let error = DecodeError::of_box_inside(error, "a box", rest);
+                let malformed = || error.at(format_args!("[{index}]"));
                 return Err(failed.unwrap_or_else(malformed));
             }
         };

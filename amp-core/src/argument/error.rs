@@ -110,6 +110,28 @@ impl EncodeError {
         EncodeErrorKind::NotCarried { what }.into()
     }
 
+    /// The same error without the value, which a log should not have.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn hide_value(mut self) -> Self {
+        // Each kind is named, so that none is added without a decision.
+        match &mut self.inner.kind {
+            EncodeErrorKind::Unwritable { seen, .. } => seen.hide(),
+            EncodeErrorKind::Box(error) => error.hide_value(),
+            EncodeErrorKind::ElementTooLong { .. }
+            | EncodeErrorKind::Absent
+            | EncodeErrorKind::SomeAbsent
+            | EncodeErrorKind::TooDeep { .. }
+            | EncodeErrorKind::NotCarried { .. }
+            | EncodeErrorKind::TooMuchStack { .. }
+            | EncodeErrorKind::NoForm { .. }
+            | EncodeErrorKind::Missing
+            | EncodeErrorKind::Undeclared { .. }
+            | EncodeErrorKind::OtherType { .. }
+            | EncodeErrorKind::Custom(_) => {}
+        }
+        self
+    }
+
     /// Returns this error, inside of the argument `name`.
     pub fn at(mut self, name: impl fmt::Display) -> Self {
         self.inner.path.prepend(name);
@@ -305,13 +327,39 @@ impl DecodeError {
         self
     }
 
+    /// Creates the error that a value is not `expected`, since there is no such box in it.
+    pub(crate) fn of_box_inside(error: BoxError, expected: &'static str, value: Value<'_>) -> Self {
+        match error {
+            // Here it is not the peer that speaks something else.
+            BoxError::NotAmp { .. } => Self::malformed(expected, value),
+            error => error.into(),
+        }
+    }
+
     /// The same error without the value, which a log should not have.
     #[cfg(feature = "tokio")]
     pub(crate) fn hide_value(mut self) -> Self {
-        if let DecodeErrorKind::Malformed { seen, .. } | DecodeErrorKind::OutOfRange { seen, .. } =
-            &mut self.inner.kind
-        {
-            seen.hide();
+        // Each kind is named, so that none is added without a decision.
+        match &mut self.inner.kind {
+            DecodeErrorKind::Malformed { seen, .. } | DecodeErrorKind::OutOfRange { seen, .. } => {
+                seen.hide();
+            }
+            DecodeErrorKind::Box(error) => error.hide_value(),
+            DecodeErrorKind::Missing
+            | DecodeErrorKind::UnknownKey { .. }
+            | DecodeErrorKind::Truncated { .. }
+            | DecodeErrorKind::WrongLength { .. }
+            | DecodeErrorKind::DuplicateKey
+            | DecodeErrorKind::Trailing { .. }
+            | DecodeErrorKind::TooDeep { .. }
+            | DecodeErrorKind::TooMuchStack { .. }
+            | DecodeErrorKind::TooMuchMemory { .. }
+            | DecodeErrorKind::TooManyDigits { .. }
+            | DecodeErrorKind::NoData { .. }
+            | DecodeErrorKind::NotCarried { .. }
+            | DecodeErrorKind::Unclaimable { .. }
+            | DecodeErrorKind::NoForm { .. }
+            | DecodeErrorKind::Custom(_) => {}
         }
         self
     }

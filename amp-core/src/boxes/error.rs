@@ -73,6 +73,22 @@ pub enum BoxError {
 }
 
 impl BoxError {
+    /// Takes out what may be a value, or a part of one.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn hide_value(&mut self) {
+        match self {
+            BoxError::NotAmp { beginning, .. } => beginning.hide(),
+            BoxError::KeyTooLong { .. }
+            | BoxError::EmptyKey
+            | BoxError::ReservedKey { .. }
+            | BoxError::ValueTooLong { .. }
+            | BoxError::DuplicateKey { .. }
+            | BoxError::BoxTooLong { .. }
+            | BoxError::TooManyPairs { .. }
+            | BoxError::Truncated { .. } => {}
+        }
+    }
+
     /// Returns the error of bytes that should begin a box, and whose first one is not NUL.
     pub(super) fn no_box(bytes: &[u8]) -> Self {
         const HTTP: [&[u8]; 11] = [

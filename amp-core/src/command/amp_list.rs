@@ -25,7 +25,8 @@ pub fn write_box<T: Arguments>(
 /// As [`Arguments::from_box`], and when the value is not one box.
 pub fn read_box<T: Arguments>(value: Value<'_>, proto: &mut Proto<'_>) -> Result<T, DecodeError> {
     let mut bytes = value.to_bytes();
-    let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
+    let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())
+        .map_err(|error| DecodeError::of_box_inside(error, "a box", value))?;
     if !bytes.is_empty() {
         return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
     }

@@ -21,7 +21,7 @@
 //! let address = listener.local_addr()?;
 //! let whisper = async |_: Context, Whisper {}: Whisper| Ok::<_, NoError>(());
 //! let responders = Responders::new(()).respond(whisper);
-//! tokio::spawn(async move { serve(TlsListener::new(listener, config), responders).await });
+//! tokio::spawn(serve(TlsListener::new(listener, config), responders));
 //!
 //! let config = tls::client_config(&Authorities::from_pem(certificate)?, None)?;
 //! let peer = tls::connect(address, "localhost", config).await?.spawn();

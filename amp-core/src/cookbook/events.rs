@@ -39,7 +39,10 @@
 //! // The publisher.
 //! let subscribers = Arc::new(Subscribers::default());
 //! let subscribe = async |context: Context<Arc<Subscribers>>, Subscribe {}: Subscribe| {
-//!     context.state().0.lock().unwrap().push(context.peer().clone());
+//!     let (peer, mut peers) = (context.peer(), context.state().0.lock().unwrap());
+//!     // A peer may ask any number of times, and those that have gone are of no use.
+//!     peers.retain(|other| !other.is_same_connection(peer) && !other.is_closed());
+//!     peers.push(peer.clone());
 //!     Ok::<_, NoError>(())
 //! };
 //! let publishes = Responders::new(Arc::clone(&subscribers)).respond(subscribe);
@@ -54,6 +57,8 @@
 //!
 //! let (peer, _there) = testing::pair(subscribes, publishes);
 //! peer.call_remote(Subscribe {}).await?;
+//! peer.call_remote(Subscribe {}).await?;
+//! assert_eq!(subscribers.0.lock().unwrap().len(), 1);
 //! subscribers.publish(Changed { key: "colour".to_owned() }).await;
 //! assert_eq!(received.recv().await.as_deref(), Some("colour"));
 //! # Ok(()) }
@@ -64,13 +69,14 @@
 //! - **Held back.** When as many responders run as
 //!   [`Limits::running_responders`](field@crate::Limits::running_responders) says, nothing more is read; the
 //!   buffers of the system fill, then the publisher's queue
-//!   ([`Limits::outgoing_bytes`](crate::Limits)), and then `notify` waits. It has no timeout of its own.
+//!   ([`Limits::send_queue`](field@crate::Limits::send_queue)), and then `notify` waits. It has no timeout of its own.
 //! - **Acknowledged.** That an event was queued says nothing of whether it was dealt with. If that
 //!   matters, let the event be a command that is answered, with `()`, and have a few of them under way.
 //! - **Many subscribers.** One after the other waits for each. A task and a bounded channel for each
 //!   keep the slow from the others.
 //!
-//! A [`Peer`] that is kept keeps its connection open. Subscribers that have gone fail their next event.
+//! A [`Peer`] that a server's responder has kept does not keep the connection open; the subscriber's own
+//! does. Subscribers that have gone fail their next event, and are taken out by the next one that comes.
 //!
 //! [`Peer`]: crate::Peer
 //! [`Peer::notify`]: crate::Peer::notify

@@ -49,7 +49,7 @@
 //!     let login = peer.get::<Login>().cloned().expect("each connection has one");
 //!     login.watch(peer);
 //! });
-//! tokio::spawn(async move { server.await });
+//! tokio::spawn(server);
 //!
 //! let peer = tcp::connect(address).await?.spawn();
 //! assert!(matches!(peer.call_remote(Work {}).await, Err(CallError::Remote(_))));

@@ -230,7 +230,8 @@ fn read_box(
     proto: &mut Proto<'_>,
 ) -> Result<Values, DecodeError> {
     let mut bytes = value.to_bytes();
-    let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
+    let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())
+        .map_err(|error| DecodeError::of_box_inside(error, "a box", value))?;
     if !bytes.is_empty() {
         return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
     }

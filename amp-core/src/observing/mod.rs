@@ -75,6 +75,9 @@
 //! | `WARN` the first time, then `DEBUG` | `a box came for a route that is not bound` | | `amp_core::router` |
 //! | `WARN` | `attachments were refused` by the transport, and their boxes not sent | `boxes`, `reference`, `error`, `unsaid` | `amp_core::connection` |
 //! | `WARN` | `dropped attachments of those who have most`, since all connections hold too many | `count`, `in_all`, `unsaid` | `amp_core::connection` |
+//! | `WARN` | `dropped one-way commands that were not begun` when their connection has ended | `dropped`, `unsaid` | `amp_core::connection` |
+//! | `WARN` | `a client was not admitted` to a Unix socket | `uid`, `gid`, `pid`, `path`; `error`, if there was one; `unsaid` | `amp_unix::listener` |
+//! | `DEBUG` | `dropped calls that nobody waits for any more` | `dropped` | `amp_core::connection` |
 //! | `DEBUG` | `a connection was lost before it was accepted` | `error` | `amp_core::server` |
 //! | `DEBUG` | `a TLS handshake failed` | `peer`, `error` | `amp_core::tls` |
 //! | `DEBUG` | `no responder for a call` | `command` | `amp_core::responder` |

@@ -288,7 +288,7 @@ impl Asked {
         // It is written even where nobody is answered: what is wrong with it is worth knowing.
         let queued = match caught(|| shared.encode(write)) {
             Err(panic) => Err(Undeclared::Panicked(panic)),
-            Ok(Err(error)) => Err(Undeclared::Encode(error)),
+            Ok(Err(error)) => Err(Undeclared::Encode(error.hide_value())),
             Ok(Ok(mut encoded)) => match &self.tag {
                 None => Ok(Outcome::Done),
                 Some(tag) => {
