@@ -218,6 +218,41 @@ async fn a_flood_of_failing_calls_says_a_few_lines_and_how_many_there_were() {
     assert_eq!(log.at(Level::WARN).last().unwrap().1["unsaid"], "2");
 }
 
+/// One-way commands that come faster than they are dealt with, while this side waits for an answer of its
+/// own and so has to read on: they keep their order, as many are begun as may be, and the end is said
+/// once.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_one_way_commands_ends_in_order_and_says_so_once() {
+    #[derive(Command)]
+    #[amp(one_way)]
+    struct Push {
+        n: usize,
+    }
+
+    let (log, _guard) = Log::subscribe();
+    let begun = Arc::new(Mutex::new(Vec::new()));
+    let push = |context: Context<Arc<Mutex<Vec<usize>>>>, Push { n }: Push| async move {
+        context.state().lock().unwrap().push(n);
+        std::future::pending::<Result<(), NoError>>().await
+    };
+    let limits = Limits::default().running_responders(10).running_responders_max(100);
+    let pushed = Responders::new(Arc::clone(&begun)).respond(push);
+    let (peer, mut script) =
+        Script::start(|connection| connection.limits(limits).responders(pushed));
+    let call = tokio::spawn(peer.call_by_name("Wait", [("", ""); 0]));
+    script.expect_call("Wait").await;
+    for n in 0..1000 {
+        script.send_box([("_command", "Push"), ("n", n.to_string().as_str())]).await;
+    }
+    while script.receive().await.is_some() {}
+    drop(script);
+    let reason = peer.closed().await.to_string();
+    assert_eq!(reason, "the connection went over the limit of 100 running responders");
+    assert!(call.await.unwrap().unwrap_err().is_closed());
+    assert!(begun.lock().unwrap().iter().copied().eq(0..100));
+    assert_eq!(log.at(Level::WARN).len(), 1, "{:?}", log.at(Level::WARN));
+}
+
 /// Accepts what a test sends it.
 struct Streams(mpsc::UnboundedReceiver<DuplexStream>);
 

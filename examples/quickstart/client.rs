@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::AnyError;
 use crate::address::Address;
 use crate::commands::{
-    CallBack, ConcatenateFiles, Content, CountNotes, Divide, DivideError, Note, NoteCount,
-    OpenFile, OpenTemporary, Quotient, Sum, Total,
+    CallBack, ConcatenateFiles, Content, CountDown, CountNotes, Countdown, Divide, DivideError,
+    Note, NoteCount, OpenFile, OpenTemporary, Quotient, Sum, Total,
 };
 use crate::server::{sum, temporary_file};
 
@@ -31,6 +31,7 @@ pub(crate) async fn run(address: &Address) -> Result<(), AnyError> {
     declared_error(&peer).await?;
     one_way(&peer).await?;
     call_back(&peer).await?;
+    stream(&peer).await?;
     match address {
         Address::Unix(_) => descriptors(&peer).await?,
         Address::Tcp(_) => refused_descriptor(&peer).await?,
@@ -88,6 +89,15 @@ async fn call_back(peer: &Peer) -> Result<(), AnyError> {
     let Total { total } = peer.call_remote(CallBack { a: 20, b: 22 }).await?;
     check("CallBack, calls that the server made in turn", &peer.counters().calls_received, &1)?;
     check("CallBack 20 + 22, as this side answered it", &total, &42)
+}
+
+async fn stream(peer: &Peer) -> Result<(), AnyError> {
+    let Countdown { mut numbers } = peer.call_remote(CountDown { from: 3 }).await?;
+    let mut counted = Vec::new();
+    while let Some(number) = numbers.next().await {
+        counted.push(number?);
+    }
+    check("CountDown from 3, as a stream", &*counted, &[3, 2, 1, 0])
 }
 
 async fn descriptors(peer: &Peer) -> Result<(), AnyError> {

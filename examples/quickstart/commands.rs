@@ -1,6 +1,7 @@
 //! What the two sides say to each other. Each command is a struct whose fields are its arguments;
 //! its name on the wire is the struct's.
 
+use amp_core::streams::StreamOf;
 use amp_core::{Arguments, Command, CommandError};
 use amp_unix::Descriptor;
 
@@ -61,6 +62,19 @@ pub(crate) struct NoteCount {
 pub(crate) struct CallBack {
     pub(crate) a: i64,
     pub(crate) b: i64,
+}
+
+/// Counts down, and is not waited for: the numbers come when they come.
+#[derive(Command)]
+#[amp(response = Countdown)]
+pub(crate) struct CountDown {
+    pub(crate) from: u32,
+}
+
+#[derive(Arguments)]
+pub(crate) struct Countdown {
+    /// Whoever answers has the other end of it.
+    pub(crate) numbers: StreamOf<u32>,
 }
 
 /// Has the server write a file, and hand it over open.

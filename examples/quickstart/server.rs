@@ -1,5 +1,6 @@
 //! The side that listens: a responder for each command, and a socket.
 
+use amp_core::streams::StreamOf;
 use amp_core::{Connection, Context, Failure, Listener, NoError, Responders};
 use amp_unix::UnixSocketListener;
 use std::fs::File;
@@ -11,8 +12,8 @@ use tokio::task::spawn_blocking;
 use crate::AnyError;
 use crate::address::Address;
 use crate::commands::{
-    CallBack, ConcatenateFiles, Content, CountNotes, Divide, DivideError, Note, NoteCount,
-    OpenFile, OpenTemporary, Quotient, Sum, Total,
+    CallBack, ConcatenateFiles, Content, CountDown, CountNotes, Countdown, Divide, DivideError,
+    Note, NoteCount, OpenFile, OpenTemporary, Quotient, Sum, Total,
 };
 
 /// What the responders share, whichever connection a call comes from.
@@ -26,6 +27,7 @@ pub(crate) fn responders() -> Responders<Notes> {
         .respond(divide)
         .respond(note)
         .respond(count_notes)
+        .respond(count_down)
         .try_respond(call_back)
         .try_respond(open_temporary)
         .try_respond(concatenate_files)
@@ -61,6 +63,22 @@ async fn call_back(
     CallBack { a, b }: CallBack,
 ) -> Result<Total, Failure<NoError>> {
     Ok(context.peer().call_remote(Sum { a, b }).await?)
+}
+
+/// The stream goes on behind the answer. Its sink waits while the client takes nothing, and fails once
+/// the client has dropped the stream.
+async fn count_down(
+    _: Context<Notes>,
+    CountDown { from }: CountDown,
+) -> Result<Countdown, NoError> {
+    let (mut sink, numbers) = StreamOf::pair();
+    tokio::spawn(async move {
+        for number in (0..=from).rev() {
+            sink.send(number).await?;
+        }
+        sink.close().await
+    });
+    Ok(Countdown { numbers })
 }
 
 /// A responder must not block, so what uses files runs on a thread for that.

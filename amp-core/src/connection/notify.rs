@@ -16,6 +16,17 @@ impl Peer {
     /// It waits for room in the queue for as long as that takes: the time that a call may take
     /// ([`call_timeout`](crate::Connection::call_timeout)) does not apply.
     ///
+    /// # Back-pressure
+    ///
+    /// There is none that can be relied upon. A peer of this implementation that cannot keep up stops
+    /// to read at its [`running_responders`](field@crate::Limits::running_responders), and this waits once what is
+    /// between the two is full. But while the peer waits for the answer to a call of its own it has to
+    /// read on, since that may be behind the commands; it begins these in their order, up to its
+    /// [`running_responders_max`](field@crate::Limits::running_responders_max), and one more ends the
+    /// connection: a command that wants no answer cannot be told to wait, and none may be lost unseen.
+    /// Twisted reads on and on. So what is sent often, or to whoever may be slow, is for a
+    /// [stream](crate::streams), whose items wait for their receiver.
+    ///
     /// # Errors
     ///
     /// When an argument cannot be written, when the command is over a limit of this side

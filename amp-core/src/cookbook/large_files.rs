@@ -1,80 +1,67 @@
-//! A large file, in pieces.
+//! A large file, as a stream of bytes.
 //!
-//! The side that wants the file asks for one piece after the other. So neither side holds more than a
-//! few pieces, other calls get their turn in between, and whoever stops asking has cancelled. Some
-//! pieces are asked for ahead, or each would cost the time there and back:
+//! Whoever has the file keeps a [`ByteSink`] and writes it there; whoever wants it reads a
+//! [`ByteStream`]. Neither side holds more of it than a window, other calls get their turn in between, and
+//! who reads slowly holds back who writes:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use amp_core::{Arguments, Command, Context, Failure, NoError, Peer, Responders, testing};
-//! use bytes::Bytes;
-//! use std::collections::VecDeque;
-//! use std::fs::File;
-//! use std::io::{Read, Seek, SeekFrom, Write};
+//! use amp_core::streams::ByteStream;
+//! use amp_core::{Arguments, Command, Context, Failure, NoError, Responders, testing};
 //! use std::path::PathBuf;
+//! use tokio::fs::File;
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //!
-//! /// Asks for the piece of the shared file that begins at an offset.
 //! #[derive(Command)]
-//! #[amp(response = Piece, idempotent)]
-//! struct ReadPiece {
-//!     offset: u64,
-//! }
+//! #[amp(response = Contents)]
+//! struct ReadFile {}
 //!
 //! #[derive(Arguments)]
-//! struct Piece {
-//!     bytes: Bytes, // Empty at the end of the file.
+//! struct Contents {
+//!     len: u64,
+//!     bytes: ByteStream,
 //! }
 //!
-//! /// What fits into the value of one key.
-//! const PIECE: u64 = 65_535;
-//!
-//! /// How many pieces are on their way at a time.
-//! const AHEAD: usize = 8;
-//!
-//! async fn read(context: Context<PathBuf>, call: ReadPiece) -> Result<Piece, Failure<NoError>> {
-//!     let path = context.state().clone();
-//!     // Files block, which a responder must not.
-//!     let read = tokio::task::spawn_blocking(move || {
-//!         let mut file = File::open(path)?;
-//!         file.seek(SeekFrom::Start(call.offset))?;
-//!         let mut bytes = Vec::new();
-//!         file.take(PIECE).read_to_end(&mut bytes)?;
-//!         Ok::<_, std::io::Error>(bytes)
+//! async fn read_file(context: Context<PathBuf>, _: ReadFile) -> Result<Contents, Failure<NoError>> {
+//!     let mut file = File::open(context.state()).await?;
+//!     let len = file.metadata().await?.len();
+//!     let (mut sink, bytes) = ByteStream::pair();
+//!     tokio::spawn(async move {
+//!         // It fails when the other side has dropped the stream. A sink that is dropped before it is
+//!         // shut down leaves the bytes without an end, which is an error there.
+//!         tokio::io::copy(&mut file, &mut sink).await?;
+//!         sink.shutdown().await
 //!     });
-//!     Ok(Piece { bytes: read.await??.into() })
-//! }
-//!
-//! async fn fetch(peer: &Peer, mut to: impl Write) -> Result<(), Box<dyn std::error::Error>> {
-//!     let mut offset = 0;
-//!     let mut asked = VecDeque::new();
-//!     loop {
-//!         while asked.len() < AHEAD {
-//!             let peer = peer.clone();
-//!             asked.push_back(tokio::spawn(async move { peer.call_remote(ReadPiece { offset }).await }));
-//!             offset += PIECE;
-//!         }
-//!         let next = asked.pop_front().expect("some are asked for");
-//!         let Piece { bytes } = next.await??;
-//!         if bytes.is_empty() {
-//!             return Ok(());
-//!         }
-//!         to.write_all(&bytes)?;
-//!     }
+//!     Ok(Contents { len, bytes })
 //! }
 //!
 //! let file = tempfile::NamedTempFile::new()?;
 //! std::fs::write(&file, vec![7; 1_000_000])?;
-//! let responders = Responders::new(file.path().to_owned()).try_respond(read);
+//! let responders = Responders::new(file.path().to_owned()).try_respond(read_file);
 //! let (peer, _there) = testing::pair(Responders::new(()), responders);
-//! let mut fetched = Vec::new();
-//! fetch(&peer, &mut fetched).await?;
-//! assert_eq!(fetched, vec![7; 1_000_000]);
+//!
+//! let Contents { len, mut bytes } = peer.call_remote(ReadFile {}).await?;
+//! let mut read = Vec::new();
+//! bytes.read_to_end(&mut read).await?;
+//! assert_eq!((len, read), (1_000_000, vec![7; 1_000_000]));
+//!
+//! // Who has enough drops the stream.
+//! let Contents { bytes, .. } = peer.call_remote(ReadFile {}).await?;
+//! let mut beginning = Vec::new();
+//! bytes.take(10).read_to_end(&mut beginning).await?;
+//! assert_eq!(beginning, [7; 10]);
 //! # Ok(()) }
 //! ```
 //!
-//! - The side that has the file can send instead: commands that are answered, as many at a time, to a
-//!   responder that is in a lane ([`Responders::one_at_a_time`](crate::Responders::one_at_a_time)).
+//! - **The other way round**, a [`ByteStream`] in the command is an upload. The example `transfer` has both,
+//!   with progress.
+//! - **Without copies**: [`ByteSink::write_bytes`] and [`ByteStream::next_piece`].
 //! - Where nothing else is to be said on a connection,
 //!   [`Peer::switch_protocol`](crate::Peer::switch_protocol) hands over the stream, to be copied with no
 //!   boxes around it.
 //! - Over a Unix socket, send the open file: `amp_unix::Descriptor`.
+//!
+//! [`ByteSink`]: crate::streams::ByteSink
+//! [`ByteSink::write_bytes`]: crate::streams::ByteSink::write_bytes
+//! [`ByteStream`]: crate::streams::ByteStream
+//! [`ByteStream::next_piece`]: crate::streams::ByteStream::next_piece

@@ -1,24 +1,22 @@
 //! Progress and cancellation.
 //!
-//! AMP has neither: a caller that drops its call tells nobody, and an answer is one box. Both are
-//! commands of one's own. The caller chooses a number for its job, gets events with that number, and
-//! may call to cancel it:
+//! A caller that drops its call tells nobody, and an answer is one box. So whoever wants to know how far
+//! a call is gives it the sink of a stream ([`SinkOf`]), and keeps the stream. Dropping that cancels:
+//! the sink says at once that nobody receives any more.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use amp_core::{Arguments, CallError, Command, CommandError, Context, NoError, Responders, testing};
-//! use std::collections::HashMap;
-//! use std::sync::Mutex;
-//! use tokio::sync::{oneshot, watch};
+//! use amp_core::streams::{SinkOf, StreamOf};
+//! use amp_core::{Arguments, CallError, Command, CommandError, Context, Peer, Responders, testing};
 //!
 //! #[derive(Command)]
 //! #[amp(response = Rendered, error = RenderError)]
 //! struct Render {
-//!     job: u64,
 //!     pages: u32,
+//!     progress: SinkOf<u32>,
 //! }
 //!
-//! #[derive(Arguments)]
+//! #[derive(Arguments, Debug, PartialEq)]
 //! struct Rendered {
 //!     pages: u32,
 //! }
@@ -29,67 +27,64 @@
 //!     Cancelled,
 //! }
 //!
-//! /// Says how far a job has come.
-//! #[derive(Command)]
-//! #[amp(one_way)]
-//! struct Progress {
-//!     job: u64,
-//!     page: u32,
-//! }
-//!
-//! /// Cancels a job; one that is done already stays done.
-//! #[derive(Command)]
-//! struct Cancel {
-//!     job: u64,
-//! }
-//!
-//! /// The jobs of one connection, whose numbers are its peer's. A job ends when its sender is dropped.
-//! #[derive(Default)]
-//! struct Jobs(Mutex<HashMap<u64, oneshot::Sender<()>>>);
-//!
-//! async fn render(context: Context<Jobs>, call: Render) -> Result<Rendered, RenderError> {
-//!     let (running, cancelled) = oneshot::channel();
-//!     context.state().0.lock().unwrap().insert(call.job, running);
+//! async fn render(_: Context, call: Render) -> Result<Rendered, RenderError> {
+//!     let Render { pages, mut progress } = call;
+//!     let stopped = progress.stopped();
 //!     let work = async {
-//!         for page in 1..=call.pages {
+//!         for page in 1..=pages {
 //!             tokio::task::yield_now().await; // The page is rendered here.
 //!             // Who cannot keep up with the news holds back the work.
-//!             let _ = context.peer().notify(Progress { job: call.job, page }).await;
+//!             let _ = progress.send(page).await;
 //!         }
+//!         Rendered { pages }
 //!     };
-//!     let outcome = tokio::select! {
-//!         () = work => Ok(Rendered { pages: call.pages }),
-//!         _ = cancelled => Err(RenderError::Cancelled),
-//!         _ = context.closed() => Err(RenderError::Cancelled),
-//!     };
-//!     context.state().0.lock().unwrap().remove(&call.job);
-//!     outcome
+//!     tokio::select! {
+//!         rendered = work => Ok(rendered),
+//!         _ = stopped => Err(RenderError::Cancelled),
+//!     }
 //! }
 //!
-//! async fn cancel(context: Context<Jobs>, Cancel { job }: Cancel) -> Result<(), NoError> {
-//!     context.state().0.lock().unwrap().remove(&job);
-//!     Ok(())
+//! /// Calls, and tells how far it is meanwhile. Whoever drops this future has cancelled the call.
+//! async fn rendered(
+//!     peer: &Peer,
+//!     pages: u32,
+//!     mut tell: impl FnMut(u32),
+//! ) -> Result<Rendered, CallError<RenderError>> {
+//!     let (progress, mut received) = StreamOf::pair();
+//!     let mut call = std::pin::pin!(peer.call_remote(Render { pages, progress }));
+//!     loop {
+//!         tokio::select! {
+//!             biased;
+//!             Some(Ok(page)) = received.next() => tell(page),
+//!             answer = &mut call => return answer,
+//!         }
+//!     }
 //! }
 //!
-//! // The caller has one job, and so one place for its progress.
-//! let (seen, mut progress) = watch::channel(0);
-//! let on_progress = async |context: Context<watch::Sender<u32>>, Progress { page, .. }: Progress| {
-//!     context.state().send_replace(page);
-//!     Ok::<_, NoError>(())
-//! };
-//! let caller = Responders::new(seen).respond(on_progress).one_at_a_time();
-//! let renders = Responders::new(Jobs::default()).respond(render).respond(cancel);
-//! let (peer, _there) = testing::pair(caller, renders);
+//! let renders = Responders::new(()).respond(render);
+//! let (peer, there) = testing::pair(Responders::new(()), renders);
 //!
-//! let call = tokio::spawn(peer.call_remote(Render { job: 1, pages: u32::MAX }));
+//! let mut last = 0;
+//! assert_eq!(rendered(&peer, 3, |page| last = page).await?, Rendered { pages: 3 });
+//!
+//! // Cancelled on the way.
+//! let (seen, mut progress) = tokio::sync::watch::channel(0);
+//! let call = tokio::spawn(async move {
+//!     rendered(&peer, u32::MAX, |page| drop(seen.send_replace(page))).await
+//! });
 //! progress.wait_for(|page| *page >= 3).await?;
-//! peer.call_remote(Cancel { job: 1 }).await?;
-//! assert!(matches!(call.await?, Err(CallError::Command(RenderError::Cancelled))));
+//! call.abort();
+//! while there.running_responders() > 0 {
+//!     tokio::task::yield_now().await;
+//! }
 //! # Ok(()) }
 //! ```
 //!
-//! A server makes a set of `Jobs` for each connection, in [`serve_with`](crate::serve_with).
+//! - A job whose caller has gone ends in the same way: the sink stops with its connection. Without a
+//!   stream, [`Context::closed`](crate::Context::closed) and
+//!   [`Responders::end_with_connection`](crate::Responders::end_with_connection) tell it.
+//! - A job that outlives its call is a stream in the answer, whose last item is its outcome, and whose
+//!   errors are typed: [`SinkOf::fail`].
 //!
-//! Without `context.closed()` a job would go on when its caller has gone: a responder is dropped with
-//! its connection only if it says so
-//! ([`Responders::end_with_connection`](crate::Responders::end_with_connection)).
+//! [`SinkOf`]: crate::streams::SinkOf
+//! [`SinkOf::fail`]: crate::streams::SinkOf::fail
