@@ -1,7 +1,9 @@
 //! The hint file: what a schema, or Python's classes, do not say.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
@@ -15,6 +17,8 @@ pub(crate) struct Hints {
     argument: BTreeMap<String, ArgumentHint>,
     /// Classes of commands.
     command: BTreeMap<String, CommandHint>,
+    /// Modules of Python.
+    module: BTreeMap<String, ModuleHint>,
     /// What Rust is to be of a schema.
     #[serde(skip_serializing)]
     pub(crate) rust: RustHints,
@@ -52,6 +56,13 @@ struct CommandHint {
     skip: bool,
 }
 
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct ModuleHint {
+    /// Says that nothing is missing, although not all of it could be looked at.
+    complete: bool,
+}
+
 impl Hints {
     /// Reads a file, if there is one.
     pub(crate) fn read(path: Option<&Path>) -> Result<Self, Mistake> {
@@ -70,28 +81,46 @@ impl Hints {
     ) -> Result<(), Mistake> {
         let known = &self.rust.names;
         let new = names.iter().filter(|(place, _)| !known.contains_key(*place));
-        let lines: Vec<_> = new.map(|(place, name)| format!("{place:?} = {name:?}\n")).collect();
+        let lines: Vec<_> =
+            new.map(|(place, name)| format!("{} = {name:?}\n", json!(place))).collect();
         let lines = lines.concat();
         if lines.is_empty() {
             return Ok(());
         }
         let shown = path.display();
-        let written =
-            fs::read_to_string(path).and_then(|text| fs::write(path, with_names(&text, &lines)));
-        written.map_err(|error| Mistake::new(format!("cannot write the hints {shown}: {error}")))
+        let cannot =
+            |error: &dyn Display| Mistake::new(format!("cannot write the hints {shown}: {error}"));
+        let text = fs::read_to_string(path).map_err(|error| cannot(&error))?;
+        let text = with_names(&text, &lines);
+        if toml::from_str::<Self>(&text).is_err() {
+            return Err(cannot(&"its names are in no table [rust.names] of their own"));
+        }
+        // A disk that is full takes nothing from what there is.
+        let new = path.with_extension("new");
+        fs::write(&new, text).and_then(|()| fs::rename(&new, path)).map_err(|error| cannot(&error))
     }
 }
 
 /// A file of hints with more lines in its table of names. All else stays as its author wrote it.
 fn with_names(text: &str, lines: &str) -> String {
-    const TABLE: &str = "[rust.names]\n";
-    let is_at_start = |at: &usize| *at == 0 || text[..*at].ends_with('\n');
-    match text.find(TABLE).filter(is_at_start) {
-        Some(at) => {
-            let (before, after) = text.split_at(at + TABLE.len());
-            format!("{before}{lines}{after}")
+    const TABLE: &str = "[rust.names]";
+    let is_table = |line: &str| {
+        let rest = line.trim_start().strip_prefix(TABLE).map(str::trim_start);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+    };
+    let mut out = String::new();
+    let mut is_added = false;
+    for line in text.split_inclusive('\n') {
+        out += line;
+        if !is_added && is_table(line) {
+            is_added = true;
+            out += if line.ends_with('\n') { "" } else { "\n" };
+            out += lines;
         }
-        None if text.is_empty() => format!("{TABLE}{lines}"),
-        None => format!("{}\n\n{TABLE}{lines}", text.trim_end()),
+    }
+    match (is_added, text.trim_end()) {
+        (true, _) => out,
+        (false, "") => format!("{TABLE}\n{lines}"),
+        (false, text) => format!("{text}\n\n{TABLE}\n{lines}"),
     }
 }

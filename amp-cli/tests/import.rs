@@ -106,3 +106,263 @@ fn mistakes_say_where_they_are() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).starts_with("ampctl: cannot run no-such-python: "));
 }
+
+/// A module in a folder of its own.
+struct Module(tempfile::TempDir);
+
+impl Module {
+    fn new(files: &[(&str, &[u8])]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn import(&self, arguments: &[&str]) -> Output {
+        let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ampctl"));
+        command.args(["import", "python", "--python"]).arg(python.interpreter().get_program());
+        command.args(arguments).current_dir(self.0.path()).output().unwrap()
+    }
+
+    /// What is said of it, which `--strict` takes for a failure.
+    fn in_doubt(&self, module: &str) -> String {
+        let output = self.import(&[module, "--strict"]);
+        let said = text(&output.stderr).to_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}\n{}", text(&output.stdout));
+        said
+    }
+
+    /// The schema, of which nothing is in doubt.
+    fn schema(&self, module: &str) -> String {
+        let output = self.import(&[module, "--strict"]);
+        assert_eq!(text(&output.stderr), "");
+        assert!(output.status.success());
+        text(&output.stdout).split_once("\n\n").unwrap().1.to_owned()
+    }
+}
+
+const HEAD: &str = "from twisted.protocols import amp\n";
+
+fn python_of(body: &str) -> Vec<u8> {
+    format!("{HEAD}{body}").into_bytes()
+}
+
+#[test]
+fn what_a_command_may_have_lost_is_said() {
+    let body = python_of(
+        "from nothere import ARGS, BaseCommand, ERRORS\n\
+         class A(amp.Command):\n    arguments = ARGS\n\
+         class B(amp.Command):\n    arguments = ARGS + [(b'x', amp.Integer())]\n\
+         class C(BaseCommand):\n    arguments = [(b'x', amp.Integer())]\n\
+         class D(amp.Command):\n    errors = ERRORS\n\
+         class E(amp.Command):\n    arguments = [(b'x', amp.Integer()), *ARGS]\n\
+         class F(BaseCommand, amp.Command):\n    pass\n\
+         class G(amp.Command):\n    commandName = b'\\xff'\n",
+    );
+    let module = Module::new(&[("miss.py", &body)]);
+    let said = module.in_doubt("miss");
+    for line in [3, 5, 7, 9, 11, 13, 15] {
+        assert!(said.contains(&format!("miss.py:{line}: ")), "{line}: {said}");
+    }
+    // A person knows that it is all there is.
+    fs::write(module.0.path().join("hints.toml"), "[module.miss]\ncomplete = true\n").unwrap();
+    let said = module.import(&["miss", "--hints", "hints.toml"]);
+    let said = text(&said.stderr);
+    assert!(!said.contains("miss.py:3: ") && said.contains("miss.py:9: left out"), "{said}");
+}
+
+#[test]
+fn commands_that_are_no_plain_classes_are_found_or_named() {
+    let body = python_of(
+        "def make(name):\n    return type(name, (amp.Command,), {})\n\
+         Foo = make('Foo')\n\
+         Bar = type('Bar', (amp.Command,), {})\n\
+         class Outer(amp.AMP):\n    class Ping(amp.Command):\n        pass\n\
+         def register(command):\n    command.arguments = []\n\
+         class Baz(amp.Command):\n    pass\n\
+         register(Baz)\n",
+    );
+    let module = Module::new(&[("dyn.py", &body)]);
+    let said = module.in_doubt("dyn");
+    for line in [2, 5, 13] {
+        assert!(said.contains(&format!("dyn.py:{line}: ")), "{line}: {said}");
+    }
+    let schema = text(&module.import(&["dyn"]).stdout).to_owned();
+    assert!(schema.contains("command Baz") && schema.contains("command Ping"), "{schema}");
+}
+
+#[test]
+fn of_branches_the_one_that_runs_counts() {
+    let body = python_of(
+        "import sys, contextlib\nfrom typing import TYPE_CHECKING\n\
+         if sys.version_info < (3,):\n    Text = amp.String\nelse:\n    Text = amp.Unicode\n\
+         class A(amp.Command):\n    arguments = [(b'x', Text())]\n\
+         if not TYPE_CHECKING:\n    class B(amp.Command): pass\n\
+         else:\n    from nowhere import B\n\
+         try:\n    import nothere\nexcept ImportError:\n    class C(amp.Command): pass\n\
+         else:\n    class D(amp.Command): pass\n\
+         with contextlib.suppress(ImportError):\n    class E(amp.Command): pass\n\
+         for _ in range(1):\n    class F(amp.Command): pass\n\
+         if __name__ == '__main__':\n    class G(amp.Command): pass\n",
+    );
+    let schema = Module::new(&[("ver.py", &body)]).schema("ver");
+    let names = ["B", "C", "D", "E", "F"].map(|name| format!("command {name}\n"));
+    let first = "command A\n  arguments\n    x: Unicode\n";
+    assert_eq!(schema, format!("{first}\n{}", names.join("\n")));
+
+    let body = python_of(
+        "from nothere import settings\n\
+         if settings.DEBUG:\n    class A(amp.Command):\n        arguments = [(b'x', amp.Integer())]\n\
+         else:\n    class A(amp.Command): pass\n\
+         if settings.OTHER:\n    raise SystemExit\n",
+    );
+    let said = Module::new(&[("set.py", &body)]).in_doubt("set");
+    assert_eq!(said, "ampctl: set.py:3: which of its branches runs is not known\n");
+}
+
+#[test]
+fn nothing_is_executed_that_no_command_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = python_of(&format!(
+        "import os, sys\nfrom twisted.internet import reactor\nfrom nothere import app\n\
+         FILE = {:?}\n\
+         class Local(amp.Argument):\n    wire_form = 'String'\n    \
+             def toString(self, value):\n        sys.exit(os.system(FILE))\n        reactor.run()\n\
+         class A(amp.Command):\n    arguments = [(b'x', Local())]\n    errors = {{}}\n\
+         A.errors.update()\n\
+         open(FILE, 'w')\n\
+         os.system('touch ' + FILE)\n\
+         made = open(FILE, 'w')\n\
+         app.run(open(FILE, 'w'))\n\
+         reactor.run()\n\
+         while True: pass\n\
+         sys.exit(3)\n",
+        folder.path().join("executed")
+    ));
+    let schema = Module::new(&[("server.py", &body)]).schema("server");
+    assert_eq!(schema, "command A\n  arguments\n    x: String\n");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn code_that_does_not_end_or_ends_everything_is_left_out() {
+    let body = python_of(
+        "import sys\n\
+         class Hangs(amp.Argument):\n    \
+             def toString(self, value):\n        while True: pass\n\
+         class Exits(amp.Argument):\n    \
+             def toString(self, value):\n        sys.exit(3)\n\
+         def loop():\n    while True: pass\n\
+         class A(amp.Command):\n    arguments = [(b'x', Hangs()), (b'y', Exits())]\n\
+         class B(amp.Command):\n    arguments = loop()\n\
+         class C(amp.Command):\n    arguments = sys.exit(3)\n\
+         class D(amp.Command):\n    print('x' * 1000000)\n    print('x' * 1000000, file=sys.stderr)\n",
+    );
+    let module = Module::new(&[("hang.py", &body)]);
+    let said = module.in_doubt("hang");
+    assert!(
+        said.contains("hang.py:13: left out: TooLong: it has not ended in 3 s"),
+        "{said:.2000}"
+    );
+    assert!(said.contains("hang.py:15: left out: SystemExit: 3"), "{said:.2000}");
+    assert!(said.contains("[argument.\"hang.Hangs\"]\nwire = \"?\""), "{said:.2000}");
+    assert!(said.contains("[argument.\"hang.Exits\"]\nwire = \"?\""), "{said:.2000}");
+    assert!(said.len() < 2000);
+    let schema = text(&module.import(&["hang"]).stdout).to_owned();
+    assert!(
+        schema.contains("x: unknown(\"hang.Hangs\")") && schema.contains("command D"),
+        "{schema}"
+    );
+}
+
+#[test]
+fn packages_import_themselves_and_each_other() {
+    let a = python_of(
+        "from .b import Bar, N\nclass Foo(amp.Command):\n    arguments = [(b'x', amp.Integer())]\n",
+    );
+    let b = python_of("from .a import Foo, N\nclass Bar(Foo): pass\n");
+    let c = python_of(
+        "from pk import errors\nfrom . import a\nclass Buy(a.Foo):\n    errors = {errors.Gone: b'GONE'}\n",
+    );
+    let module = Module::new(&[
+        ("pk/__init__.py", b"from . import errors, a\nfrom .c import Buy\n__all__ = ['Buy']\n"),
+        ("pk/a.py", &a),
+        ("pk/b.py", &b),
+        ("pk/c.py", &c),
+        ("pk/errors.py", b"class Gone(Exception): pass\n"),
+        // Python's own are those that are meant, also by Twisted.
+        ("json.py", b"raise SystemExit('the wrong one')\n"),
+        ("inspect.py", b"raise SystemExit('the wrong one')\n"),
+    ]);
+    let keys = "  arguments\n    x: Integer\n";
+    let buy = format!("command Buy\n{keys}  errors\n    #! exception Gone\n    GONE\n");
+    assert_eq!(module.schema("pk"), buy);
+    assert_eq!(module.schema("pk.a"), format!("command Foo\n{keys}"));
+    assert_eq!(module.schema("pk.b"), format!("command Bar\n{keys}"));
+}
+
+#[test]
+fn files_that_are_no_python_are_one_mistake() {
+    for (bytes, expected) in [
+        (&b"class A(\n"[..], "SyntaxError: "),
+        (b"\xff\xfe = 1\n", "SyntaxError: "),
+        (b"a = '\0'\n", "source code string cannot contain null bytes"),
+        (b"", "there are no commands in odd"),
+        (b"import sys\nsys.exit(3)\n", "there are no commands in odd"),
+    ] {
+        let output = Module::new(&[("odd.py", bytes)]).import(&["odd"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(expected) && said.lines().count() == 1, "{said}");
+        assert!(output.stdout.is_empty());
+    }
+    let deep = format!("x = {}1{}\n", "(".repeat(500), ")".repeat(500));
+    let output = Module::new(&[("odd.py", deep.as_bytes())]).import(&["odd"]);
+    assert_eq!((output.status.code(), text(&output.stderr).lines().count()), (Some(2), 1));
+}
+
+/// It is written by a method that knows no connection, whatever the class does for one.
+#[test]
+fn elements_of_lists_are_what_twisted_writes() {
+    let body = python_of(
+        "import zlib\n\
+         class Packed(amp.Unicode):\n    \
+             def toStringProto(self, value, proto):\n        \
+                 return zlib.compress(super().toStringProto(value, proto))\n    \
+             def fromStringProto(self, data, proto):\n        \
+                 return super().fromStringProto(zlib.decompress(data), proto)\n\
+         class A(amp.Command):\n    arguments = [(b'x', amp.ListOf(Packed()))]\n",
+    );
+    assert_eq!(
+        Module::new(&[("lo.py", &body)]).schema("lo"),
+        "command A\n  arguments\n    x: ListOf(Unicode)\n"
+    );
+}
+
+/// Whatever the order of sets is.
+#[test]
+fn it_says_the_same_each_time() {
+    let stars: Vec<_> = (0..20).map(|n| format!("from m{n} import *\n")).collect();
+    let names: Vec<_> = (0..20).map(|n| format!("(b'{n}', arg{n}.Arg)")).collect();
+    let body = python_of(&format!(
+        "{}class A(amp.Command):\n    arguments = [{}]\n    response = missing\n",
+        stars.concat(),
+        names.join(", ")
+    ));
+    let module = Module::new(&[("m.py", &body), ("m1.py", b"arg1 = x = broken.y(z)\nq = 1 / 0\n")]);
+    let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
+    let outputs = ["1", "3", "7"].map(|seed| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ampctl"));
+        command.args(["import", "python", "m", "--python"]);
+        command.arg(python.interpreter().get_program()).env("PYTHONHASHSEED", seed);
+        let output = command.current_dir(module.0.path()).output().unwrap();
+        (text(&output.stdout).to_owned(), text(&output.stderr).to_owned())
+    });
+    assert_eq!(outputs[0], outputs[1]);
+    assert_eq!(outputs[0], outputs[2]);
+    assert!(outputs[0].1.contains("unknown"), "{}", outputs[0].1);
+}

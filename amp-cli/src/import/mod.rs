@@ -5,9 +5,12 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use crate::exit;
 use crate::hints::Hints;
@@ -20,6 +23,11 @@ const SOURCES: [(&str, &str); 3] = [
     ("ampctl_wire_types", include_str!("wire_types.py")),
     ("ampctl_record", include_str!("record.py")),
 ];
+
+/// How long it may take. Single statements, and hooks of arguments, are given up after three seconds.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How much it may say, in bytes.
+const MOST: u64 = 64 << 20;
 
 /// Where the commands come from.
 #[derive(Args, Debug)]
@@ -34,7 +42,8 @@ enum Language {
     ///
     /// It runs in your Python, which needs Twisted and nothing else: of the modules, and of those that they
     /// import from the folders, only what the commands need is executed, and for what is not found there are
-    /// stand-ins.
+    /// stand-ins. Where a command may be missing for that, a line says so, until the hint file says in
+    /// `[module."NAME"]` that it is `complete = true`.
     ///
     /// The type of an argument is known when it is one of Twisted's, or derived from one without another form
     /// on the wire, and when its class has an attribute `wire_form`, as those of the package amp-arguments.
@@ -55,7 +64,7 @@ struct Python {
     /// A file that says what arguments are which are not known: TOML
     #[arg(long, value_name = "FILE")]
     hints: Option<PathBuf>,
-    /// Ends with 1 while anything is unknown, or not confirmed
+    /// Ends with 1 while anything is unknown, not confirmed, or left out
     #[arg(long)]
     strict: bool,
     /// The Python interpreter that has Twisted
@@ -107,7 +116,7 @@ pub(crate) fn import(options: &Import, out: &mut Vec<u8>) -> Result<ExitCode, Mi
     let modules = options.modules.join(", ");
     out.extend_from_slice(format!("# The commands of {modules}, from Python.\n\n").as_bytes());
     out.extend_from_slice(found.record.as_bytes());
-    let is_open = options.strict && !found.open.is_empty();
+    let is_open = options.strict && !(found.open.is_empty() && found.left_out.is_empty());
     Ok(if is_open { ExitCode::from(exit::DECLARED) } else { ExitCode::SUCCESS })
 }
 
@@ -123,19 +132,61 @@ fn run(options: &Python) -> Result<Found, Mistake> {
     let mut command = Command::new(&options.interpreter);
     command.args(["-c", START]).env("PYTHONDONTWRITEBYTECODE", "1");
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    // What the user's code prints is for nobody, unless nothing else is said.
+    command.stderr(Stdio::piped());
     let mut child = command.spawn().map_err(cannot)?;
     if let Some(mut stdin) = child.stdin.take() {
         // A Python that ends before it has read all says why itself.
         let _ = stdin.write_all(request.to_string().as_bytes());
     }
-    let output = child.wait_with_output().map_err(cannot)?;
-    match serde_json::from_slice(&output.stdout) {
+    let (said, printed) = output_of(&mut child).map_err(|what| {
+        Mistake::new(format!("{python} {what}: it was executing what the commands need"))
+    })?;
+    let status = child.wait().map_err(cannot)?;
+    match serde_json::from_slice(&said) {
         Ok(Answer::Found(found)) => Ok(found),
         Ok(Answer::Mistake { mistake, left_out }) => {
             Err(Mistake::new([left_out, vec![mistake]].concat().join("\nampctl: ")))
         }
-        Err(_) => Err(Mistake::new(format!("{python} did not say anything: {}", output.status))),
+        Err(_) => {
+            let printed = String::from_utf8_lossy(&printed);
+            let last = printed.trim_end().lines().next_back().unwrap_or_default();
+            Err(Mistake::new(format!("{python} did not say anything: {status}: {last}")))
+        }
     }
+}
+
+/// What it says, and what is printed beside that, unless it takes too long. It is killed then.
+fn output_of(child: &mut Child) -> Result<(Vec<u8>, Vec<u8>), String> {
+    let (send, received) = channel();
+    let pipes: [Option<Box<dyn Read + Send>>; 2] = [
+        child.stdout.take().map(|pipe| Box::new(pipe) as _),
+        child.stderr.take().map(|pipe| Box::new(pipe) as _),
+    ];
+    let count = pipes.len();
+    for (at, pipe) in pipes.into_iter().enumerate() {
+        let send = send.clone();
+        // It may outlive this where another program has the pipe.
+        thread::spawn(move || {
+            let Some(mut pipe) = pipe else { return };
+            let mut bytes = Vec::new();
+            let _ = pipe.by_ref().take(MOST).read_to_end(&mut bytes);
+            let _ = send.send((at, bytes));
+            // What is more is not kept, and nobody waits for room in the pipe.
+            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        });
+    }
+    let mut outputs = [Vec::new(), Vec::new()];
+    for _ in 0..count {
+        let Ok((at, bytes)) = received.recv_timeout(LONGEST) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(format!("has not ended in {} s", LONGEST.as_secs()));
+        };
+        outputs[at] = bytes;
+    }
+    let [said, printed] = outputs;
+    Ok((said, printed))
 }
 
 /// Says what is open, as lines for a hint file.
@@ -143,7 +194,8 @@ fn report(open: &[Open]) {
     let mut classes: BTreeMap<(&str, _), Vec<&Open>> = BTreeMap::new();
     for one in open {
         if one.cls.is_empty() {
-            eprintln!("ampctl: {}: {}: {}", one.place, one.part, one.what);
+            let part = if one.part.is_empty() { String::new() } else { format!("{}: ", one.part) };
+            eprintln!("ampctl: {}: {part}{}", one.place, one.what);
         } else {
             classes.entry((&one.cls, &one.hint)).or_default().push(one);
         }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ampctl_slicing import Slicer, is_stand_in
+from ampctl_slicing import Slicer, is_stand_in, limited, not_known
 from ampctl_wire_types import Describer, Key, Type, Unclear, text_of, word
 from twisted.protocols import amp
 
@@ -49,6 +49,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     describer = Describer(hints.get("argument", {}))
     try:
         modules = [load(slicer, what) for what in request["modules"]]
+        paths = {os.path.relpath(path): one.module.__name__ for path, one in slicer.slices.items()}
         written = [
             command
             for module in modules
@@ -57,13 +58,26 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             for command in [write(cls, describer, slicer)]
         ]
         two_of_a_name(written)
-    except (Unclear, OSError, SyntaxError) as mistake:
+        if not written and not not_known and not slicer.not_looked_at and not slicer.left_out:
+            raise Unclear(f"there are no commands in {', '.join(request['modules'])}")
+    except Unclear as mistake:
         return {"mistake": str(mistake), "left_out": slicer.left_out}
+    except BaseException as mistake:
+        # The user's code may do anything, and files may be anything.
+        said = f"{type(mistake).__name__}: {mistake}"
+        return {"mistake": said, "left_out": slicer.left_out}
+    complete = {path for path, name in paths.items()
+                if hints.get("module", {}).get(name, {}).get("complete")}
+    in_doubt = [
+        Open(what, place, "") for place, what in [*not_known, *slicer.not_looked_at]
+        if place.rpartition(":")[0] not in complete
+    ]
     unused = sorted(hints.get("argument", {}).keys() - describer.used)
     written.sort(key=lambda command: command.name.encode())
     return {
         "record": "\n".join("".join(f"{line}\n" for line in command.lines) for command in written),
-        "open": [vars(one) for command in written for one in command.open],
+        "open": [vars(one) for one in in_doubt] + [
+            vars(one) for command in written for one in command.open],
         "left_out": slicer.left_out,
         "unused": unused,
     }
@@ -82,11 +96,19 @@ def commands_of(module: Any) -> list[Any]:
     """Those that the module defines, and what it exports; not those that only others are made of."""
     exported = getattr(module, "__all__", ())
     found: list[Any] = []
-    for name, value in vars(module).items():
-        if isinstance(value, type) and issubclass(value, amp.Command) and value not in found \
-                and value not in FAMILIES \
-                and (value.__module__ == module.__name__ or name in exported):
-            found.append(value)
+
+    def look(names: dict[str, Any]) -> None:
+        for name, value in names.items():
+            if not isinstance(value, type) or value in found or value in FAMILIES or is_stand_in(value):
+                continue
+            own = value.__module__ == module.__name__
+            if issubclass(value, amp.Command) and (own or name in exported):
+                found.append(value)
+            elif own and names is not vars(value):
+                # A class may have commands inside of it.
+                look(dict(vars(value)))
+
+    look(dict(vars(module)))
     return [cls for cls in found if not (
         cls.__name__.startswith("_") and any(cls in other.__mro__[1:] for other in found))]
 
@@ -105,9 +127,14 @@ def two_of_a_name(written: list[Written]) -> None:
 
 
 def write(cls: Any, describer: Describer, slicer: Slicer) -> Written:
+    path, line = slicer.places.get((cls.__module__, cls.__qualname__), (cls.__module__, 0))
+    with limited(f"{path}:{line}"):
+        return written(cls, describer, f"{path}:{line}")
+
+
+def written(cls: Any, describer: Describer, place: str) -> Written:
     name = text_of(cls.commandName)
-    path, line = slicer.places.get((cls.__module__, cls.__name__), (cls.__module__, 0))
-    command = Written(name, [], f"{path}:{line}")
+    command = Written(name, [], place)
     one_way = not cls.requiresAnswer
     is_switch = issubclass(cls, (amp.ProtocolSwitchCommand, amp.StartTLS))
     for obstacle in obstacles_of(cls):
@@ -132,6 +159,8 @@ def write(cls: Any, describer: Describer, slicer: Slicer) -> Written:
 
 def obstacles_of(cls: Any) -> Iterator[str]:
     family = next(family for family in FAMILIES if issubclass(cls, family))
+    if not is_utf8(cls.commandName):
+        yield "its name is not UTF-8, which a schema cannot say"
     for hook in HOOKS:
         own, known = getattr(cls, hook), getattr(family, hook)
         if getattr(own, "__func__", own) is not getattr(known, "__func__", known):
@@ -141,6 +170,10 @@ def obstacles_of(cls: Any) -> Iterator[str]:
     for box_type in ("commandType", "responseType"):
         if getattr(cls, box_type) is not getattr(family, box_type):
             yield f"its {box_type} is a box of its own: what it says of its arguments may not be all"
+
+
+def is_utf8(name: Any) -> bool:
+    return not isinstance(name, bytes) or name.decode(errors="replace").encode() == name
 
 
 def docs_of(cls: Any, indent: str = "") -> list[str]:
@@ -192,6 +225,8 @@ def still_open(keys: list[Key], part: str, place: str) -> Iterator[Open]:
     for key in keys:
         where = f"{part} {key.name}"
         for one in chain(key.type):
+            if not key.is_utf8:
+                yield Open("its name is not UTF-8, which a schema cannot say", place, where)
             if one.form == "unknown":
                 yield Open("unknown", place, where, one.cls)
             elif one.wrong:

@@ -11,15 +11,60 @@ import ast
 import builtins
 import importlib
 import os
+import signal
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.protocols import amp
 
 #: Packages that are imported as they are.
 REAL = {"amp_arguments", "twisted", "zope", *sys.stdlib_module_names}
+#: What a call of a method on module level does, so that it belongs to the name: `ERRORS.update(...)`.
+CHANGES = {"add", "append", "clear", "discard", "extend", "insert", "pop", "remove", "setdefault", "update"}
+#: What an `if` on module level may call and still be decided.
+PLAIN = {"bool", "getattr", "hasattr", "int", "isinstance", "issubclass", "len", "platform", "str", "sys"}
+#: What a class says that is a command.
+SAID_BY_COMMANDS = {"arguments", "commandName", "fatalErrors", "requiresAnswer", "response"}
+#: How long one statement, or one hook of an argument, may take: in seconds.
+LONGEST = 3.0
+
+#: The statement that is being executed, or the command that is described: its file and line.
+here: list[str] = []
+#: What is not known although a command needs it: where, and what.
+not_known: dict[tuple[str, str], None] = {}
+
+
+class TooLong(BaseException):
+    """Not an Exception, which the user's code may well catch."""
+
+    def __str__(self) -> str:
+        return f"it has not ended in {LONGEST:g} s"
+
+
+def too_long(*_: Any) -> None:
+    raise TooLong
+
+
+@contextmanager
+def limited(place: str) -> Iterator[None]:
+    """Runs the user's code, which may do anything, for a while."""
+    signal.signal(signal.SIGALRM, too_long)
+    here.append(place)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    try:
+        yield
+    finally:
+        here.pop()
+        # Around it is other code of the user's, whose time starts again.
+        signal.setitimer(signal.ITIMER_REAL, LONGEST if here else 0)
+
+
+def miss(cls: Any, what: str) -> None:
+    if here:
+        not_known[here[-1], f"{cls.__module__}.{cls.__name__} is not found: {what}"] = None
 
 
 class _StandInMeta(type):
@@ -29,12 +74,14 @@ class _StandInMeta(type):
         return stand_in(name, f"{cls.__module__}.{cls.__name__}")
 
     def __iter__(cls) -> Iterator[Any]:
+        miss(cls, "what is in it is left out")
         return iter(())
 
     def __getitem__(cls, _: Any) -> Any:
         return cls
 
     def __add__(cls, other: Any) -> Any:
+        miss(cls, "what is in it is left out")
         return other
 
     __radd__ = __or__ = __ror__ = __add__
@@ -64,14 +111,20 @@ def is_stand_in(cls: Any) -> bool:
 
 
 class _Builtins(dict):
-    def __init__(self, module: str):
+    """Where code looks that has not found a name in its module: the module is asked once more, since what
+    only the bodies of functions name is not executed before."""
+
+    def __init__(self, module: str, look_up: Callable[[str], Any]):
         super().__init__(vars(builtins))
-        self.module = module
+        self.module, self.look_up = module, look_up
 
     def __missing__(self, name: str) -> Any:
         if name.startswith("__"):
             raise KeyError(name)
-        return stand_in(name, self.module)
+        try:
+            return self.look_up(name)
+        except AttributeError:
+            return stand_in(name, self.module)
 
 
 class Slicer:
@@ -84,6 +137,8 @@ class Slicer:
         self.places: dict[tuple[str, str], tuple[str, int]] = {}
         #: What could not be executed.
         self.left_out: list[str] = []
+        #: Statements that have not been executed and may be about commands: where, and what.
+        self.not_looked_at: list[tuple[str, str]] = []
 
     def load(self, path: str, name: str | None = None) -> Slice:
         path = os.path.abspath(path)
@@ -117,7 +172,7 @@ class Slicer:
     def sliced(self, path: str, name: str) -> types.ModuleType | None:
         try:
             return self.load(path, name).module
-        except (SyntaxError, OSError, ValueError) as error:
+        except (SyntaxError, OSError, ValueError, RecursionError) as error:
             self.left_out.append(f"{os.path.relpath(path)}: left out: {error}")
             return None
 
@@ -129,75 +184,200 @@ class Slice:
         self.slicer, self.path = slicer, path
         self.module = types.ModuleType(name)
         self.module.__file__ = path
+        #: The tests of every `if` around a statement, and which of its branches that is in.
+        self.conditions: dict[int, list[tuple[ast.If, bool]]] = {}
+        self.decided: dict[int, bool | None] = {}
         with open(path, "rb") as file:
-            statements = list(flat(ast.parse(file.read(), path).body))
+            statements = list(self.flat(ast.parse(file.read(), path).body, []))
         self.imports = [node for node in statements if isinstance(node, (ast.Import, ast.ImportFrom))]
         self.others = [node for node in statements if node not in self.imports]
         self.package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
         self.done: set[int] = set()
+        self.asked: set[str] = set()
         self.namespace = vars(self.module)
-        self.namespace["__builtins__"] = _Builtins(name)
+        self.namespace["__builtins__"] = _Builtins(name, self.attribute)
         # Whoever looks for a name in the module needs it.
         self.namespace["__getattr__"] = self.attribute
         for node in self.others:
-            if isinstance(node, ast.ClassDef):
-                slicer.places[name, node.name] = (os.path.relpath(path), node.lineno)
+            for inner, inner_name in named_classes(node):
+                slicer.places[name, inner_name] = (os.path.relpath(path), inner.lineno)
+
+    def flat(self, nodes: list[ast.stmt], around: list[tuple[ast.If, bool]]) -> Iterator[ast.stmt]:
+        """The statements of a module, with those inside of `try` and `if`, where they may well run."""
+        for node in nodes:
+            if isinstance(node, ast.Try):
+                yield from self.flat(node.body, around)
+                names = {name for inner in node.body for name in defines(inner)}
+                # What both define is what the first says.
+                others = [*(inner for handler in node.handlers for inner in handler.body),
+                          *node.orelse, *node.finalbody]
+                yield from (inner for inner in self.flat(others, around) if not defines(inner) & names)
+            elif isinstance(node, ast.If):
+                yield from self.flat(node.body, [*around, (node, True)])
+                yield from self.flat(node.orelse, [*around, (node, False)])
+            else:
+                self.conditions[id(node)] = around
+                yield node
+
+    def runs(self, node: ast.stmt) -> bool:
+        """Whether the branches that a statement is in are those that are taken."""
+        for condition, branch in self.conditions[id(node)]:
+            decided = self.decide(condition)
+            if decided is None:
+                not_known[self.place(condition), "which of its branches runs is not known"] = None
+                first = {name for inner in condition.body for name in defines(inner)}
+                if not branch and defines(node) & first:
+                    return False
+            elif decided != branch:
+                return False
+        return True
+
+    def decide(self, node: ast.If) -> bool | None:
+        if id(node) not in self.decided:
+            # While it is being decided, and unless it is.
+            self.decided[id(node)] = None
+            if all(is_plain(call) for call in ast.walk(node.test) if isinstance(call, ast.Call)):
+                self.decided[id(node)] = self.value_of(node)
+        return self.decided[id(node)]
+
+    def value_of(self, node: ast.If) -> bool | None:
+        self.need(uses(node.test))
+        parts = [part for part in ast.walk(node.test) if isinstance(part, (ast.Name, ast.Attribute))]
+        try:
+            with limited(self.place(node)):
+                values = [self.evaluate(part) for part in [*parts, node.test]]
+        except BaseException:
+            return None
+        if any(is_stand_in(value) or is_stand_in(type(value)) for value in values):
+            return None
+        return bool(values[-1])
+
+    def evaluate(self, node: ast.expr) -> Any:
+        return eval(compile(ast.Expression(node), self.path, "eval"), self.namespace)
+
+    def place(self, node: ast.stmt) -> str:
+        return f"{os.path.relpath(self.path)}:{node.lineno}"
 
     def attribute(self, name: str) -> Any:
-        if not name.startswith("__"):
-            self.need({name})
+        # Modules that import each other ask in a circle.
+        if not name.startswith("__") and name not in self.asked:
+            self.asked.add(name)
+            try:
+                self.need({name})
+            finally:
+                self.asked.discard(name)
         if name in self.namespace:
             return self.namespace[name]
         raise AttributeError(name)
 
     def need_commands(self) -> None:
         """Executes the commands and arguments that are defined here, and what says which to export."""
-        classes = [node for node in self.others if isinstance(node, ast.ClassDef)]
-        self.execute_imports({root_of(base) for node in classes for base in node.bases})
+        classes = [(node, inner) for node in self.others for inner, _ in named_classes(node)]
+        self.execute_imports({root_of(base) for _, node in classes for base in node.bases})
         reached = {"__all__"}
         changed = True
         while changed:
             changed = False
-            for node in classes:
-                if node.name not in reached and any(
-                    last_word(base) in reached or is_amp(base, self.namespace) for base in node.bases
+            for outer, node in classes:
+                names = {node.name, *defines(outer)}
+                if not names <= reached and any(
+                    last_word(base) in reached or self.is_amp(base) for base in node.bases
                 ):
-                    reached.add(node.name)
+                    reached |= names
                     changed = True
         self.need(reached)
+        for _, node in classes:
+            self.look_for_lost_base(node)
+        for node in self.others:
+            self.look_for_makers(node, reached)
         for name in self.namespace.get("__all__", ()):
             getattr(self.module, name, None)
 
+    def look_for_lost_base(self, node: ast.ClassDef) -> None:
+        """A class may be a command by a base that is not found."""
+        said = {name for inner in node.body for name in defines(inner)} & SAID_BY_COMMANDS
+        for base in node.bases:
+            try:
+                value = self.evaluate(base)
+            except BaseException:
+                continue
+            if is_stand_in(value) and (said or is_amp_by_name(value)):
+                what = f"its base {value.__module__}.{value.__name__} is not found, so it is left out"
+                not_known[self.place(node), f"{node.name}: {what}"] = None
+
+    def look_for_makers(self, node: ast.stmt, reached: set[str]) -> None:
+        """Commands that are made by calls, and calls that may change one."""
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            bases = [base for inner in ast.walk(node) if isinstance(inner, ast.ClassDef) for base in inner.bases]
+            bases += [base for inner in ast.walk(node) if isinstance(inner, ast.Call)
+                      and last_word(inner.func) == "type" for argument in inner.args[1:2]
+                      for base in getattr(argument, "elts", ())]
+            if any(map(self.is_amp, bases)):
+                self.slicer.not_looked_at.append((self.place(node), "commands that a function makes"))
+        elif isinstance(node, (ast.Expr, ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
+            call = node.value
+            given = [*call.args, *(word.value for word in call.keywords)]
+            parts = [part for one in given for part in ast.walk(one)
+                     if isinstance(part, (ast.Name, ast.Attribute))]
+            if isinstance(node, ast.Expr):
+                if id(node) not in self.done and uses(call) & reached:
+                    what = "a call that is not executed, and may change a command"
+                    self.slicer.not_looked_at.append((self.place(node), what))
+            elif id(node) not in self.done and any(map(self.is_amp, parts)):
+                self.slicer.not_looked_at.append((self.place(node), "a command that a call makes"))
+
+    def is_amp(self, base: ast.expr) -> bool:
+        """Whether a class has this base because it is a command or an argument."""
+        try:
+            value = self.evaluate(base)
+        except BaseException:
+            return False
+        if is_stand_in(value):
+            return is_amp_by_name(value)
+        return isinstance(value, type) and issubclass(value, (amp.Command, amp.Argument))
+
     def need(self, names: set[str]) -> None:
         """Executes what defines these names, with what that names, again and again."""
-        reached, todo = set(names), list(names)
+        reached, todo = set(names), sorted(names)
         while todo:
             name = todo.pop()
             for node in self.others:
-                if name in defines(node):
-                    todo += uses(node) - reached
+                if name in self.defined(node):
+                    todo += sorted(uses(node) - reached)
                     reached |= uses(node)
         self.execute_imports(reached)
         for node in self.others:
-            if defines(node) & reached and id(node) not in self.done:
+            if self.defined(node) & reached and id(node) not in self.done:
                 self.done.add(id(node))
-                self.execute(node)
+                if self.runs(node):
+                    self.execute(node)
+
+    def defined(self, node: ast.stmt) -> set[str]:
+        """The names that a statement defines, or changes if they are this module's own."""
+        changed = changes(node)
+        if changed and not any(changed in defines(other) for other in self.others):
+            return set()
+        return defines(node) | ({changed} if changed else set())
 
     def execute(self, node: ast.stmt) -> None:
+        place = self.place(node)
         try:
-            exec(compile(ast.Module([node], []), self.path, "exec"), self.namespace)
-        except Exception as error:
-            place = f"{os.path.relpath(self.path)}:{node.lineno}"
+            with limited(place):
+                exec(compile(ast.Module([node], []), self.path, "exec"), self.namespace)
+        except BaseException as error:
             self.slicer.left_out.append(f"{place}: left out: {type(error).__name__}: {error}")
 
     def execute_imports(self, names: set[str]) -> None:
         for node in self.imports:
+            brought = {alias.asname or alias.name.split(".")[0] for alias in node.names}
+            if not brought & (names | {"*"}) or not self.runs(node):
+                continue
             for alias in node.names:
                 bound = alias.asname or alias.name.split(".")[0]
                 if alias.name == "*":
                     # What it brings is not known before.
                     module = self.module_of(node)
-                    for name in names - self.namespace.keys():
+                    for name in sorted(names - self.namespace.keys()):
                         if module is not None and hasattr(module, name):
                             self.namespace[name] = getattr(module, name)
                 elif bound in names and bound not in self.namespace:
@@ -252,56 +432,68 @@ def file_of(stem: str) -> str | None:
     return None
 
 
-def flat(nodes: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a module, with those inside of `try` and `if`, where they may well run."""
-    for node in nodes:
-        if isinstance(node, ast.Try):
-            yield from flat(node.body)
-        elif isinstance(node, ast.If):
-            test = ast.unparse(node.test)
-            if "TYPE_CHECKING" in test or "__name__" in test:
-                yield from flat(node.orelse)
-            else:
-                yield from flat(node.body)
-                # What both define is what the first says.
-                names = {name for inner in node.body for name in defines(inner)}
-                yield from (inner for inner in flat(node.orelse) if not defines(inner) & names)
-        else:
-            yield node
+def named_classes(node: ast.AST, outer: str = "") -> Iterator[tuple[ast.ClassDef, str]]:
+    """The classes that a statement defines, and those inside of them, with their qualified names."""
+    if isinstance(node, ast.ClassDef):
+        outer = f"{outer}.{node.name}" if outer else node.name
+        yield node, outer
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.expr)):
+        for inner in ast.iter_child_nodes(node):
+            yield from named_classes(inner, outer)
 
 
-def is_amp(base: ast.expr, namespace: dict[str, Any]) -> bool:
-    """Whether a class has this base because it is a command or an argument."""
-    try:
-        value = eval(compile(ast.Expression(base), "base", "eval"), namespace)
-    except Exception:
-        return False
-    if is_stand_in(value):
-        # A base that is not installed. Its name is all there is.
-        return any(word in value.__name__ for word in ("Command", "Argument"))
-    return isinstance(value, type) and issubclass(value, (amp.Command, amp.Argument))
+def is_amp_by_name(cls: Any) -> bool:
+    """A base that is not installed. Its name is all there is."""
+    return any(word in cls.__name__ for word in ("Command", "Argument"))
+
+
+def is_plain(call: ast.Call) -> bool:
+    """Whether a call in the test of an `if` does nothing but look."""
+    return root_of(call.func) in PLAIN or ast.unparse(call.func) in ("os.environ.get", "os.getenv")
 
 
 def defines(node: ast.stmt) -> set[str]:
-    """The names that a statement gives a value, or adds to: `ERRORS.update(...)`."""
-    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+    """The names that a statement gives a value."""
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
         return {node.name}
     if isinstance(node, ast.Assign):
         return {name.id for target in node.targets for name in ast.walk(target)
                 if isinstance(name, ast.Name)}
     if isinstance(node, (ast.AnnAssign, ast.AugAssign)):
         return {root_of(node.target)}
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        function = node.value.func
-        return {root_of(function)} if isinstance(function, ast.Attribute) else set()
-    if isinstance(node, (ast.For, ast.With, ast.While)):
+    if isinstance(node, (ast.For, ast.With, ast.While, ast.Match, ast.If, ast.Try)):
         return {name for inner in ast.walk(node) if isinstance(inner, ast.stmt)
-                and inner is not node for name in defines(inner)}
+                and inner is not node for name in {*defines(inner), changes(inner)} - {""}}
     return set()
 
 
+def changes(node: ast.stmt) -> str:
+    """The name of what a call changes, as `ERRORS.update(...)` does; or nothing."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        function = node.value.func
+        if isinstance(function, ast.Attribute) and function.attr in CHANGES:
+            return root_of(function)
+    return ""
+
+
 def uses(node: ast.AST) -> set[str]:
-    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    """The names that it takes to execute this: the bodies of functions are not executed with it."""
+    found: set[str] = set()
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            todo += [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]
+            # What types are called is looked up as well, unless annotations are put off.
+            todo += [argument for argument in ast.walk(node.args) if isinstance(argument, ast.arg)]
+            todo += filter(None, [node.returns])
+        elif isinstance(node, ast.Lambda):
+            todo += [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+        else:
+            todo += ast.iter_child_nodes(node)
+    return found
 
 
 def root_of(node: ast.AST) -> str:

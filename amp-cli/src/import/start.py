@@ -1,9 +1,14 @@
 """Runs the other files, which come over standard input as JSON, and prints what they return."""
 
-import json
-import os
 import sys
-import types
+
+# With `-c` the current folder comes first, and a module of the user's would take the place of Python's own.
+if sys.path[:1] == [""]:
+    del sys.path[0]
+
+import json  # noqa: E402
+import os  # noqa: E402
+import types  # noqa: E402
 
 
 def start() -> None:

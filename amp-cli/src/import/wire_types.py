@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ampctl_slicing import is_stand_in
+from ampctl_slicing import TooLong, here, is_stand_in, limited
 from twisted.protocols import amp
 from twisted.python.filepath import FilePath
 
@@ -46,6 +46,7 @@ class Key:
     name: str
     type: Type
     optional: bool
+    is_utf8: bool = True
 
 
 BUILT_IN = {
@@ -85,6 +86,14 @@ def overridden(cls: type, base: type, hooks: tuple[str, ...] = HOOKS) -> bool:
     return any(getattr(cls, hook, None) is not getattr(base, hook, None) for hook in hooks)
 
 
+def written_by_base(cls: type) -> bool:
+    """Whether a class says what it is with a connection only, and without one is what it is derived from."""
+    def depth(hook: str) -> int:
+        return next(at for at, base in enumerate(cls.__mro__) if hook in vars(base))
+
+    return depth("toStringProto") < depth("toString") and depth("toString") < cls.__mro__.index(amp.Argument)
+
+
 class Unclear(Exception):
     """A hint, or a class that says what it is, cannot be understood."""
 
@@ -105,8 +114,11 @@ class Describer:
         for name, argument in pairs:
             described = self.type(argument)
             if described.form != "local":
-                optional = bool(getattr(argument, "optional", False))
-                found[text_of(name)] = Key(text_of(name), described, optional)
+                # A stand-in has every attribute.
+                optional = getattr(argument, "optional", False)
+                key = Key(text_of(name), described, not is_stand_in(optional) and bool(optional))
+                key.is_utf8 = text_of(name).encode() == name
+                found[key.name] = key
         self.around.pop()
         return sorted(found.values(), key=lambda key: key.name.encode())
 
@@ -117,7 +129,8 @@ class Describer:
         return Type(form, box=self.keys(pairs))
 
     def type(self, argument: Any) -> Type:
-        cls = type(argument)
+        # A class that is not found need not be called.
+        cls = argument if is_stand_in(argument) else type(argument)
         name = f"{cls.__module__}.{cls.__qualname__}"
         for key in (name, cls.__name__):
             if key in self.hints:
@@ -148,7 +161,10 @@ class Describer:
         if base is not amp.ListOf:
             return Type(form)
         element = argument.elementType
-        inner = self.type(element)
+        base = base_of(type(element))
+        # A list asks for `toString`, and never for what the class does for a connection.
+        by_base = base is not None and written_by_base(type(element))
+        inner = self.known(element, base) if by_base else self.type(element)
         if inner.form == "Descriptor":
             # It is written by `toString`, which is that of an Integer: a bare number.
             inner = Type("Integer")
@@ -162,7 +178,8 @@ class Describer:
         found, rest = self.read(argument, text.strip(), hint, cls)
         if rest:
             raise Unclear(f"{cls}: {text!r}: too much: {rest!r}")
-        found.cls = cls
+        if found.form != "unknown":
+            found.cls = cls
         return found
 
     def read(
@@ -184,6 +201,8 @@ class Describer:
                     raise Unclear(f"{cls} has no {attribute!r}, which should have its texts")
                 texts = list(texts.values() if isinstance(texts, dict) else texts)
             return Type(form, texts=sorted(map(text_of, texts))), rest
+        if form == "unknown" and (given := re.match(r"\(\"([^\"\\]*)\"\)", rest)):
+            return Type(form, cls=given[1]), rest[given.end():]
         if rest.startswith("("):
             inner, rest = self.read(argument, rest[1:], hint, cls)
             if not rest.startswith(")"):
@@ -213,8 +232,11 @@ class Describer:
         """What an argument does to samples, in both directions, that a known form does too."""
         for probe in (self.probe_keys, self.probe_compressed, self.probe_texts, self.probe_value):
             try:
-                found = probe(argument, base)
-            except Exception:  # A hook may want anything.
+                with limited(here[-1]):
+                    found = probe(argument, base)
+            except TooLong:
+                return None
+            except BaseException:  # A hook may want anything.
                 continue
             if found:
                 return found
