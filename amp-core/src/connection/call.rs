@@ -433,7 +433,6 @@ impl Drop for Exchange {
                 if let Some(number) = self.number {
                     shared.leave(number);
                 }
-                shared.with(|state| state.core.end_decoding());
             }
             _ => {}
         }

@@ -6,11 +6,12 @@ mod due;
 #[cfg(feature = "tokio")]
 pub(crate) use due::{LOOK_EVERY, Progress, ToDo};
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::admission::Busy;
 use super::farewell::Farewell;
-use super::inbound::{Inbound, Reading};
+use super::inbound::{Inbound, Reading, Received};
 use super::liveness::{Liveness, Pings};
 use super::timers::{Timer, Timers};
 use super::together::Together;
@@ -37,6 +38,19 @@ pub(crate) enum MayReceive {
     SendFirst,
     /// As many responders run as may: see [`Core::may_read`].
     No,
+}
+
+/// Calls that were received and not begun, and that the driver has parted with.
+#[derive(Debug)]
+pub(crate) struct LeftBehind {
+    /// Those that want an answer, which nobody waits for any more. They are dropped.
+    pub(crate) unanswerable: VecDeque<Received>,
+    /// One-way commands over what one connection may have at once, which are dropped too.
+    pub(crate) over: VecDeque<Received>,
+    /// One-way commands to be begun when fewer responders run, in their order.
+    pub(crate) calls: VecDeque<Received>,
+    /// How many bytes those take.
+    pub(crate) size: usize,
 }
 
 /// What the driver of a connection has alone.
@@ -115,6 +129,12 @@ impl<W> Drive<W> {
     pub(crate) fn ends_in_time(&self) -> bool {
         [Timer::Broken, Timer::Close, Timer::Drain].map(|timer| self.timers.is_set(timer))
             != [false; 3]
+    }
+
+    /// Whether all who wait for room are told after a while.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn watches_room(&self) -> bool {
+        self.timers.is_set(Timer::Room)
     }
 
     pub(crate) fn busy(&self) -> &Busy {
@@ -214,6 +234,25 @@ impl<W> Drive<W> {
         let farewell = Farewell::begin(reason, broken, peer_done, within, now, &mut self.timers);
         self.farewell = Some(farewell);
         true
+    }
+
+    /// Whether the calls that were received and not begun are [left behind](Self::leave_behind), since
+    /// nothing more comes from the peer and they have to wait.
+    pub(crate) fn must_leave_behind<H: Host>(
+        &self,
+        core: &Core<W, H>,
+        situation: &Situation,
+    ) -> bool {
+        self.is_ending() && !self.inbound.is_idle() && core.holds_back(situation)
+    }
+
+    /// Parts with all calls that were received and not begun. One-way commands may be begun later: as many
+    /// as one connection may have at once.
+    pub(crate) fn leave_behind(&mut self, limits: &Limits) -> LeftBehind {
+        let unanswerable = self.inbound.take_unanswerable();
+        let over = self.inbound.take_calls_over(limits.running_bytes);
+        let size = self.inbound.calls_size();
+        LeftBehind { unanswerable, over, calls: self.inbound.take_calls(), size }
     }
 
     /// Something cannot be written, for this reason. A stream that breaks is read from for a while

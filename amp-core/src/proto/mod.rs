@@ -87,7 +87,7 @@ pub(crate) use self::core::{CallOutcome, Refused, TakenBack, Transmit, WasRemove
 pub(crate) use {
     admission::Refusal,
     box_number::BoxNumber,
-    drive::{Drive, LOOK_EVERY, MayReceive, Progress, ToDo, Watched},
+    drive::{Drive, LOOK_EVERY, LeftBehind, MayReceive, Progress, ToDo, Watched},
     farewell::Farewell,
     inbound::{Reading, Received, Sorted},
     lanes::{LaneId, Place, Turn},

@@ -266,11 +266,6 @@ impl<D> Unclaimed<D> {
         if self.answers.is_empty() { None } else { self.answers.remove(&id) }
     }
 
-    /// Whether an answer that may name some has yet to be taken.
-    pub(crate) fn has_answers(&self) -> bool {
-        !self.answers.is_empty()
-    }
-
     /// Nobody waits for the answer to a call any more.
     pub(crate) fn give_up(&mut self, id: CallId, discard: D) {
         if self.given_up.len() == MAX_GIVEN_UP {

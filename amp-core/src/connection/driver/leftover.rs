@@ -10,7 +10,7 @@ use super::super::peer::{Handle, Peer};
 use super::super::shared::Shared;
 use super::running::begin;
 use super::state::Driver;
-use crate::proto::{Received, Share};
+use crate::proto::{LeftBehind, Received, Share};
 use crate::responder::{Locator, Question};
 use crate::restraint::restrained;
 use crate::runtime;
@@ -31,33 +31,30 @@ struct Leftover {
 }
 
 impl Driver {
-    /// Nothing more comes from the peer, or this side has begun to end the connection. One-way commands
-    /// that have to wait are begun as before, as responders are done, and nothing else of the connection
-    /// waits for that. They count among all that the server holds until they are begun. They are
-    /// dropped when there is no room for them there, and those that one connection may not have.
+    /// Once the end has begun, one-way commands that have to wait are begun as before, as responders are
+    /// done, and nothing else of the connection waits for that.
     pub(super) fn leave_behind(&mut self) {
         if self.drive.inbound.is_idle() {
             return;
         }
         let situation = self.situation();
-        if self.shared.peek(|state| state.core.holds_back(&situation)) {
+        if self.shared.peek(|state| self.drive.must_leave_behind(&state.core, &situation)) {
             self.leave_all_behind();
         }
     }
 
-    /// Leaves behind all that waits, whether or not it has to.
+    /// Leaves behind all that waits, whether or not it has to. It counts among all that the server holds
+    /// until it is begun, and is dropped when there is no room for it there.
     pub(super) fn leave_all_behind(&mut self) {
-        let unanswerable = self.drive.inbound.take_unanswerable();
+        let LeftBehind { unanswerable, over, calls, size } =
+            self.drive.leave_behind(&self.shared.settings.limits);
         self.drop_received(unanswerable);
-        let over = self.drive.inbound.take_calls_over(self.shared.settings.limits.running_bytes);
         self.drop_received(over);
-        let size = self.drive.inbound.calls_size();
-        let calls = self.drive.inbound.take_calls();
         // So that they count once. The connection ends already, whatever it holds.
         let _ = self.count_held();
         let mut held = Share::left_behind(self.shared.settings.together.clone());
         if held.set(size).is_err() {
-            self.note_dropped(&calls);
+            self.drop_received(calls);
         } else if !calls.is_empty() {
             let shared = Arc::clone(&self.shared);
             let (handle, locator) = (self.handle.clone(), Arc::clone(&self.locator));
@@ -71,12 +68,6 @@ impl Driver {
         for number in calls.into_iter().filter_map(|received| received.number) {
             self.shared.leave(number);
         }
-    }
-
-    /// Drops the calls that were not begun when the connection ends.
-    pub(super) fn drop_calls(&mut self) {
-        let calls = self.drive.inbound.take_calls();
-        self.note_dropped(&calls);
     }
 
     /// Says which calls are dropped that were received and not begun. Who waits for an answer sees the

@@ -88,7 +88,8 @@ impl Driver {
         }
         self.line.transport = Box::pin(NoTransport);
         self.upgrading = None;
-        self.drop_calls();
+        let calls = self.drive.inbound.take_calls();
+        self.drop_received(calls);
         let Self { shared, drive, .. } = self;
         shared.with(|state| drive.stop_watching(&mut state.core));
         let reason = self.shared.end(reason);

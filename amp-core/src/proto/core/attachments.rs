@@ -57,11 +57,6 @@ impl<W, H: Host> Core<W, H> {
         Some(answer)
     }
 
-    /// Who has taken an answer that may name attachments claims no more of them.
-    pub(crate) fn end_decoding(&mut self) {
-        self.decoding -= 1;
-    }
-
     /// Drops what has waited for too long, and says when the next will have.
     pub(crate) fn drop_expired(&mut self, now: Instant) -> Option<Instant> {
         let (dead, next) = self.unclaimed.expire(now, self.limits.unclaimed_timeout);

@@ -12,8 +12,8 @@ use crate::proto::{CallId, Host};
 /// How a call has come out.
 #[derive(Debug)]
 pub(crate) enum CallOutcome {
-    /// The answer, and the number of its box if that may name attachments. Whoever gets one says by
-    /// [`Core::decoding`] when they are claimed.
+    /// The answer, and the number of its box if that may name attachments. Whoever gets one says when it was
+    /// [read](Core::handle_read), or [left](Core::leave_unread).
     Answered(Answer, Option<BoxNumber>),
     /// It was not sent, since an attachment of it was refused.
     NotSent(Arc<io::Error>),
@@ -38,7 +38,6 @@ impl<W, H: Host> Core<W, H> {
     pub(crate) fn poll_answer(&mut self, id: CallId) -> Option<CallOutcome> {
         if let Some(answer) = self.take_answer(id) {
             let number = self.unclaimed.take_answer(id);
-            self.decoding += usize::from(number.is_some());
             return Some(CallOutcome::Answered(answer, number));
         }
         if let Some(error) = self.take_not_sent(id) {

@@ -55,6 +55,10 @@ impl<W: Clone, H: Host> Core<W, H> {
         let unsent = [self.held.take(), Some(std::mem::take(&mut self.outgoing))];
         let (after, then) = (std::mem::take(&mut self.after), self.switch.end());
         let waiting = self.lanes.end();
+        // Boxes that were received and not read may still claim what they name: answers that wait for their
+        // callers, calls that are being answered, and one-way commands that are begun later.
+        let dead = self.unclaimed.close();
+        self.drop_attachments(dead);
         let released = self.released();
         released.callers.extend(waiting);
         released.unsent.extend(unsent.into_iter().flatten());
@@ -125,6 +129,21 @@ mod tests {
         core.answer_then(b"2", &mut Body::default(), &mut Some(8)).unwrap();
         core.fail(b"3", b"NO", "no");
         assert_eq!((core.queued(), core.has_after()), (0, false));
+    }
+
+    #[test]
+    fn a_box_that_is_read_after_the_end_gets_what_it_names() {
+        let mut core = core();
+        let attachments = (0..3).map(|n| Arc::new(n) as Attachment);
+        core.handle_attachments(attachments, std::time::Instant::now()).unwrap();
+        let [first, second] = [(); 2].map(|()| core.unclaimed.number().expect("some wait"));
+        core.handle_end(CloseReason::Peer);
+        assert!(core.take_released().unwrap().unclaimed.is_empty());
+        assert!(core.claim(1).is_ok());
+        core.handle_read(first, Some((1, 1)), true);
+        core.leave_unread(second);
+        let released = core.take_released().expect("nothing reads a box any more");
+        assert_eq!(released.unclaimed.len(), 2);
     }
 
     #[test]

@@ -43,8 +43,6 @@ pub struct Core<W, H: Host = ()> {
     /// What the connections of the same server hold together.
     pub(super) together: Option<Arc<Together>>,
     pub(in crate::proto) unclaimed: Unclaimed<H::Discard>,
-    /// How many calls have taken their answers and may still claim attachments.
-    pub(super) decoding: usize,
     /// What the calls have claimed that are being answered.
     pub(super) claims: Claims,
     /// Responders that are begun one after the other.
@@ -124,7 +122,6 @@ impl<W, H: Host> Core<W, H> {
             admission: Admission::default(),
             together,
             unclaimed: Unclaimed::default(),
-            decoding: 0,
             claims: Claims::default(),
             lanes: Lanes::default(),
             leftovers: Vec::new(),

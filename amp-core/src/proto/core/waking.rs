@@ -160,25 +160,11 @@ impl<W, H: Host> Core<W, H> {
     /// What the last changes have let go, to be woken and dropped with nothing locked.
     #[inline]
     pub(crate) fn take_released(&mut self) -> Option<Box<Released<W, H>>> {
-        if self.end.over().is_some() {
-            self.release_unclaimed();
-        }
         self.released.take()
     }
 
     pub(super) fn released(&mut self) -> &mut Released<W, H> {
         self.released.get_or_insert_default()
-    }
-
-    /// Nobody can claim the attachments any more of a connection that has ended, once the callers have
-    /// what answers there were.
-    fn release_unclaimed(&mut self) {
-        if !self.unclaimed.has_answers() && self.decoding == 0 {
-            let dead = std::mem::take(&mut self.unclaimed).into_attachments();
-            if !dead.is_empty() {
-                self.released().unclaimed.extend(dead);
-            }
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::pipe::Pipe;
-use super::side::{Mark, Running, Seen, Side, Watched, asks, number};
+use super::side::{LEFTOVER, Mark, Running, Seen, Side, Watched, asks, number};
 use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::keys;
@@ -18,7 +18,8 @@ use crate::proto::inbound::{Inbound, Received};
 use crate::proto::switch::Leaving;
 use crate::proto::wants::{Public, Situation};
 use crate::proto::{
-    self, CloseReason, Core, Drive, Limits, MayReceive, Outgoing, Pings, Reading, Sorted,
+    self, CloseReason, Core, Drive, LeftBehind, Limits, MayReceive, Outgoing, Pings, Reading,
+    Sorted,
 };
 
 /// How many reads follow each other.
@@ -105,6 +106,12 @@ impl Side {
         self.driver.drive.next_due().filter(|_| self.ended.is_none())
     }
 
+    /// Whether its end is a matter of time, or that those who wait for room are all told.
+    pub(super) fn waits_for_time(&self) -> bool {
+        let drive = &self.driver.drive;
+        drive.ends_in_time() || drive.watches_room() && !self.queueing.is_empty()
+    }
+
     /// Runs the driver, if it was woken. Whether it was.
     pub(super) fn run(&mut self, incoming: &mut Pipe, outgoing: &mut Pipe, now: Instant) -> bool {
         if self.parked.is_some() || self.ended.is_some() {
@@ -166,7 +173,9 @@ impl Side {
             }
             self.handle_received(incoming)?;
             self.core.check_queue(&self.situation())?;
-            if self.public.any(Public::ENDING) || self.driver.drive.inbound.has_left() {
+            let hoards = self.driver.drive.inbound.is_hoarding() && self.core.is_hoarding();
+            let has_left = self.driver.drive.inbound.has_left();
+            if self.public.any(Public::ENDING) || hoards || has_left {
                 break;
             }
         }
@@ -197,7 +206,10 @@ impl Side {
             .map(|(_, mark)| Arc::new(*mark) as Attachment)
             .collect();
         if !arrived.is_empty() {
-            self.with_drive(|drive, core| drive.handle_attachments(arrived, now, core))?;
+            let kept = self.with_drive(|drive, core| drive.handle_attachments(arrived, now, core));
+            // Boxes that are read later find nothing.
+            self.claims_are_late |= kept.is_err();
+            kept?;
         }
         self.driver.received += bytes.len() as u64;
         let mut all = std::mem::take(&mut self.driver.behind);
@@ -428,7 +440,7 @@ impl Side {
     /// Says that nothing more comes, once what is queued is sent, and reads until the peer has closed too.
     fn poll_ending(&mut self, incoming: &mut Pipe, outgoing: &mut Pipe) -> Progress {
         if self.driver.drive.is_ending() {
-            self.drop_calls_that_wait();
+            self.leave_behind();
         }
         let Driver { drive, writing, waits_to_read, .. } = &mut self.driver;
         let sent = drive.inbound.is_idle() && writing.is_empty() && !self.core.has_to_send();
@@ -447,12 +459,31 @@ impl Side {
         farewell.check()
     }
 
-    /// Drops the calls that cannot be begun, and that nobody answers any more.
-    pub(super) fn drop_calls_that_wait(&mut self) {
-        if self.core.holds_back(&self.situation()) {
-            let calls = self.driver.drive.inbound.take_calls();
-            self.drop_received(calls);
+    /// Leaves the calls behind that cannot be begun, and that nobody answers any more.
+    fn leave_behind(&mut self) {
+        if self.driver.drive.must_leave_behind(&self.core, &self.situation()) {
+            let LeftBehind { unanswerable, over, calls, .. } =
+                self.driver.drive.leave_behind(self.core.limits());
+            self.drop_received(unanswerable);
+            self.drop_received(over);
+            self.leftover_is_woken |= !calls.is_empty();
+            self.leftover.extend(calls);
         }
+    }
+
+    /// Begins what was left behind, as far as responders are done. Whether it was woken.
+    pub(super) fn run_leftover(&mut self) -> bool {
+        let is_woken = std::mem::take(&mut self.leftover_is_woken);
+        while is_woken && !self.leftover.is_empty() {
+            let is_same = |waiter: &usize| *waiter == LEFTOVER;
+            if self.with(|core| core.poll_full(&mut Some(LEFTOVER), is_same)) {
+                break;
+            }
+            if let Some(received) = self.leftover.pop_front() {
+                self.begin(&received);
+            }
+        }
+        is_woken
     }
 
     pub(super) fn drop_received(&mut self, calls: VecDeque<Received>) {
@@ -469,7 +500,6 @@ impl Side {
         self.driver.writing = Outgoing::default();
         self.driver.heard = now;
         self.leave_lanes();
-        self.running.clear();
         self.seen.push_back(Seen::Ended(reason.clone()));
         self.ended = Some(reason);
     }

@@ -34,6 +34,7 @@ pub fn take(bytes: &[u8]) {
         running_responders_max: responders + 2,
         send_queue: 600,
         send_queue_boxes: 6,
+        unclaimed_attachments: 150,
         attachments_in_all: 1 << 20,
         ..Limits::default()
     };
@@ -140,7 +141,9 @@ impl Bytes<'_> {
             12 => Step::Close { by },
             13 => Step::Drain { by },
             14 => Step::Deafen { of },
-            _ => Step::Break,
+            // Both sides have the same stream.
+            _ if by == Which::Near => Step::Break,
+            _ => Step::KeepRoom { by },
         })
     }
 }

@@ -50,6 +50,14 @@ pub(super) enum Reached {
     Expired,
     /// Responders wait for their turn in the lane.
     InLane,
+    /// One-way commands outlive their connection.
+    LeftBehind,
+    /// More attachments come than may wait.
+    TooManyUnclaimed,
+    /// The failure of a responder closes the connection.
+    FailureCloses,
+    /// Whoever was told of room does not look, and all are told.
+    AllToldOfRoom,
 }
 
 impl Reached {
@@ -82,6 +90,10 @@ impl Reached {
         Self::BoxTimeout,
         Self::Expired,
         Self::InLane,
+        Self::LeftBehind,
+        Self::TooManyUnclaimed,
+        Self::FailureCloses,
+        Self::AllToldOfRoom,
     ];
 }
 
@@ -290,6 +302,12 @@ impl Model {
         if side.running.iter().any(|running| !running.may_go_on()) {
             self.reached.insert(Reached::InLane);
         }
+        if !side.leftover.is_empty() {
+            self.reached.insert(Reached::LeftBehind);
+        }
+        if side.all_told_of_room {
+            self.reached.insert(Reached::AllToldOfRoom);
+        }
         if !side.queueing.is_empty() {
             self.reached.insert(Reached::NoRoom);
         }
@@ -482,6 +500,10 @@ impl Model {
                 self.reached.insert(Reached::Silent)
             }
             CloseReason::BoxTimeout { .. } => self.reached.insert(Reached::BoxTimeout),
+            CloseReason::Failed { .. } => self.reached.insert(Reached::FailureCloses),
+            CloseReason::Limit { what: "unclaimed attachments", .. } => {
+                self.reached.insert(Reached::TooManyUnclaimed)
+            }
             _ => false,
         };
     }
@@ -498,6 +520,8 @@ impl Model {
         for which in Which::BOTH {
             let side = pair.side(which);
             assert!(side.queueing.is_empty(), "the {which:?} side waits for room for ever");
+            assert!(side.leftover.is_empty(), "what was left behind is begun");
+            assert!(side.running.is_empty(), "all responders are done");
         }
         let ended = Which::BOTH.map(|which| self.sides[which as usize].ended.as_ref());
         if ended != [None, None] {

@@ -60,7 +60,7 @@ impl Pair {
     /// Lets time pass until the next that is due, where the end of a side is a matter of time. Whether it
     /// is.
     pub(super) fn pass_to_deadline(&mut self) -> bool {
-        let ends = |side: &Side| side.ended.is_none() && side.driver.drive.ends_in_time();
+        let ends = |side: &Side| side.ended.is_none() && side.waits_for_time();
         let next = self.sides.iter().filter_map(Side::next_due).min();
         let Some(next) = next.filter(|_| self.sides.iter().any(ends)) else { return false };
         self.now = self.now.max(next);

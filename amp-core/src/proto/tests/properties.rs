@@ -16,8 +16,8 @@ use super::model::Reached;
 use super::pair::Which;
 use super::side::{Then, Watched};
 use super::world::{Step, World};
-use crate::proto::Limits;
 use crate::proto::wants::Wants;
+use crate::proto::{FailurePolicy, Limits};
 
 fn step() -> impl Strategy<Value = Step> {
     let which = || prop_oneof![Just(Which::Near), Just(Which::Far)];
@@ -56,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
         20 => which().prop_map(|of| Step::Run { of }),
         8 => which().prop_map(|of| Step::Callers { of }),
         6 => time.prop_map(|millis| Step::Pass { time: Duration::from_millis(millis) }),
+        1 => which().prop_map(|by| Step::KeepRoom { by }),
         1 => end,
     ]
 }
@@ -100,22 +101,27 @@ fn whatever_happens_the_invariants_hold() {
     let reached = RefCell::new(BTreeMap::<Reached, usize>::new());
     let woken_for = Cell::new([Wants::NOTHING; 2]);
     let watched = (watched(), watched());
-    let steps = (vec(step(), 0..STEPS), 1_usize..6, 1_usize..4, any::<bool>(), watched);
-    let checked =
-        TestRunner::new(config).run(&steps, |(steps, calls, responders, stalled, watched)| {
+    let closes = (weighted(0.2, Just(())), weighted(0.2, Just(())));
+    let steps = (vec(step(), 0..STEPS), 1_usize..6, 1_usize..4, any::<bool>(), watched, closes);
+    let checked = TestRunner::new(config).run(
+        &steps,
+        |(steps, calls, responders, stalled, watched, closes)| {
             let limits = Limits {
                 outstanding_calls: calls,
                 running_responders: responders,
                 running_responders_max: responders + 2,
                 send_queue: 600,
                 send_queue_boxes: 6,
+                unclaimed_attachments: 150,
                 attachments_in_all: 1 << 20,
                 ..Limits::default()
             };
             let mut world = World::watching(limits, watched.into());
             let switches = steps.iter().any(|step| matches!(step, Step::AskSwitch { .. }));
-            for which in Which::BOTH {
-                world.pair.side(which).expects_switches = switches;
+            for (which, closes) in Which::BOTH.into_iter().zip(<[_; 2]>::from(closes)) {
+                let side = world.pair.side(which);
+                side.expects_switches = switches;
+                side.policy = closes.map_or(FailurePolicy::Stay, |()| FailurePolicy::Close);
             }
             if !stalled {
                 for which in Which::BOTH {
@@ -134,7 +140,8 @@ fn whatever_happens_the_invariants_hold() {
                 *reached.borrow_mut().entry(reached_now).or_default() += 1;
             }
             Ok(())
-        });
+        },
+    );
     if let Err(error) = checked {
         panic!("{error}");
     }

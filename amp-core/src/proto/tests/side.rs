@@ -11,11 +11,12 @@ use crate::boxes::{AmpBox, BoxError};
 use crate::keys;
 use crate::proto::BoxNumber;
 use crate::proto::core::{CallOutcome, WasRemoved};
+use crate::proto::inbound::Received;
 use crate::proto::released::RoomFor;
 use crate::proto::wants::{Public, Situation, Wants};
 use crate::proto::{
-    self, Body, CallId, CloseReason, Core, Drive, Host, LaneId, Limits, NotQueued, Place,
-    RemoteError, SwitchRefused, Turn,
+    self, Body, CallId, CloseReason, Core, Drive, FailurePolicy, Host, LaneId, Limits, NotQueued,
+    Place, RemoteError, SwitchRefused, Turn,
 };
 
 /// What is attached: the number of the box that names it, and which of its attachments it is. A
@@ -133,6 +134,9 @@ pub(super) struct Watched {
 /// From this number on, boxes are pings and their answers.
 pub(super) const PING: usize = 1_000_000_000;
 
+/// Who begins what was left behind, among those who are woken.
+pub(super) const LEFTOVER: usize = usize::MAX;
+
 /// Of every so many calls one is in the lane.
 const IN_LANE: usize = 3;
 
@@ -166,6 +170,9 @@ pub(super) struct Side {
     /// Who wants to call and waits for room, and whether they were told to look.
     pub(super) queueing: VecDeque<Queueing>,
     pub(super) told_of_room: bool,
+    /// Whether one alone was told, who may not look; and whether all were, because of that.
+    pub(super) one_told_of_room: bool,
+    pub(super) all_told_of_room: bool,
     /// Who waited for the answers of calls that were given up.
     pub(super) gone: Vec<usize>,
     /// How many of those who had waited for room have found some.
@@ -179,6 +186,11 @@ pub(super) struct Side {
     /// Whether attachments may be gone before somebody claims them.
     pub(super) claims_are_late: bool,
     pub(super) is_far: bool,
+    /// Whether a responder that fails closes the connection.
+    pub(super) policy: FailurePolicy,
+    /// One-way commands that are begun when fewer responders run, and whether that was told.
+    pub(super) leftover: VecDeque<Received>,
+    pub(super) leftover_is_woken: bool,
     lane: LaneId,
 }
 
@@ -198,6 +210,8 @@ impl Side {
             woken_callers: Vec::new(),
             queueing: VecDeque::new(),
             told_of_room: false,
+            one_told_of_room: false,
+            all_told_of_room: false,
             gone: Vec::new(),
             room_passed: 0,
             next_ordinal: 0,
@@ -206,6 +220,9 @@ impl Side {
             expects_switches: true,
             claims_are_late: false,
             is_far,
+            policy: FailurePolicy::Stay,
+            leftover: VecDeque::new(),
+            leftover_is_woken: false,
             lane: LaneId::new(),
         }
     }
@@ -242,9 +259,14 @@ impl Side {
             }
         }
         if let Some(released) = self.core.take_released() {
-            self.woken_callers.extend(released.callers);
+            self.leftover_is_woken |= released.callers.contains(&LEFTOVER);
+            self.woken_callers.extend(released.callers.iter().filter(|n| **n != LEFTOVER));
             self.gone.extend(released.gone);
             self.told_of_room |= released.refuses || released.room != RoomFor::Nobody;
+            self.all_told_of_room |= released.room == RoomFor::All;
+            if released.refuses || released.room != RoomFor::Nobody {
+                self.one_told_of_room = !released.refuses && released.room == RoomFor::One;
+            }
             for _ in released.after {
                 // What does not run after all is done.
                 self.finish_after();
@@ -435,6 +457,7 @@ impl Side {
             if let Some((place, _)) = running.place {
                 self.with(|core| core.leave_lane(lane, place));
             }
+            self.with(|core| core.end_responder(running.bytes, false));
         }
     }
 
@@ -456,6 +479,10 @@ impl Side {
         let (n, tag) = (running.n, running.tag.clone());
         if let Some(tag) = tag {
             self.with(|core| core.fail(&tag, b"NO", &n.to_string()));
+        }
+        if self.policy.closes(false, self.running[at].tag.is_some()) {
+            let (command, code) = ("Call".into(), "NO".into());
+            self.with(|core| core.close(CloseReason::Failed { command, code }));
         }
         self.finish(at)
     }
@@ -498,9 +525,6 @@ impl Side {
                         self.claim(*n, ampbox, number);
                     } else if let Some(number) = number {
                         self.with(|core| core.handle_read(number, None, true));
-                    }
-                    if number.is_some() {
-                        self.with(Core::end_decoding);
                     }
                     Taken::Answer(answer)
                 }

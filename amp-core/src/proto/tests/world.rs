@@ -75,6 +75,10 @@ pub(super) enum Step {
     Callers {
         of: Which,
     },
+    /// Whoever was told of room does not look.
+    KeepRoom {
+        by: Which,
+    },
     /// A side closes the connection, or does so once nothing is being answered.
     Close {
         by: Which,
@@ -110,7 +114,7 @@ impl World {
     /// As [`new`](Self::new), with sides that find out whether their peers are alive.
     pub(super) fn watching(limits: Limits, watched: [Watched; 2]) -> Self {
         let boxes = BoxLimits { max_bytes: MAX_BYTES, ..BoxLimits::default() };
-        let limits = Limits { unclaimed_attachments: 1 << 16, boxes, ..limits };
+        let limits = Limits { boxes, ..limits };
         let outstanding_calls = limits.outstanding_calls;
         Self { pair: Pair::new(limits, watched), model: Model::default(), outstanding_calls }
     }
@@ -162,6 +166,10 @@ impl World {
             Step::Refuse { of, attachment } => self.pair.pipe(of).refuses = Some(attachment),
             Step::Run { of } => drop(self.run(of)),
             Step::Callers { of } => drop(self.run_callers(of)),
+            Step::KeepRoom { by } => {
+                let side = self.pair.side(by);
+                side.told_of_room &= !side.one_told_of_room;
+            }
             Step::Close { by } => self.pair.side(by).close(),
             Step::Drain { by } => self.pair.side(by).drain(),
             Step::Deafen { of } => self.pair.pipe(of).deaf = true,
@@ -186,6 +194,7 @@ impl World {
     /// Lets the callers of a side look that were woken, and those who wait for room.
     fn run_callers(&mut self, of: Which) -> bool {
         let mut ran = self.pair.side(of).run_callers();
+        ran |= self.pair.side(of).run_leftover();
         self.look();
         let side = self.pair.side(of);
         if std::mem::take(&mut side.told_of_room) {
