@@ -193,7 +193,7 @@ pub(super) struct Exchange {
     stage: Stage,
     /// How an answer that comes too late is discarded, where it may bring attachments.
     discard: Option<Discard>,
-    /// Of the answer's box, from when that is taken until it is read.
+    /// The number of the answer's box, from when that is taken until it is read.
     number: Option<BoxNumber>,
     timeout: Option<Duration>,
     /// Whether it takes any time, whatever the connection's own timeout is.

@@ -126,7 +126,7 @@ async fn ask_switch<E: CommandError>(
     let mut write = Some(write);
     let answer = poll_fn(|cx| {
         exchange.poll(cx, command, |out, proto| {
-            // It is written once.
+            // The box is written once.
             write.take().map_or(Ok(()), |write| write(out, proto))
         })
     })

@@ -43,7 +43,7 @@ pub(crate) enum MayReceive {
 /// Calls that were received and not begun, and that the driver has parted with.
 #[derive(Debug)]
 pub(crate) struct LeftBehind {
-    /// Those that want an answer, which nobody waits for any more. They are dropped.
+    /// Calls that want an answer, which nobody waits for any more. They are dropped.
     pub(crate) unanswerable: VecDeque<Received>,
     /// One-way commands over what one connection may have at once, which are dropped too.
     pub(crate) over: VecDeque<Received>,

@@ -84,7 +84,7 @@ pub(crate) struct Sorted<D> {
 #[derive(Debug)]
 pub(crate) struct Inbound<W> {
     decoder: Decoder,
-    /// Those that were decoded and are not sorted out.
+    /// The boxes that were decoded and are not sorted out.
     boxes: Vec<AmpBox>,
     /// Calls that are not answered yet because there is enough to be sent, or that were read ahead.
     calls: VecDeque<Received>,
@@ -97,7 +97,7 @@ pub(crate) struct Inbound<W> {
     went: bool,
     /// Whether nobody is left to be answered, although there may be more to read.
     gone: bool,
-    /// Those who made the calls whose answers came, until they are told.
+    /// The callers whose answers have come, until they are told.
     pub(crate) callers: Vec<W>,
     /// How many answers are given out before others have their turn: see [`ANSWERS_AT_ONCE`].
     turn: usize,
@@ -210,8 +210,8 @@ impl<W> Inbound<W> {
     }
 
     /// Decodes boxes until there is a turn of them, or one alone; how many there are, and whether more
-    /// may be left. The boxes before a mistake are good. `large` is told of each that is left behind in
-    /// `buffer` by its size.
+    /// may be left. The boxes before a mistake are good. `after` is called behind each box, with the rest of
+    /// the buffer and the size of the box.
     pub(crate) fn decode(
         &mut self,
         buffer: &mut BytesMut,
@@ -527,14 +527,14 @@ mod tests {
         assert!(!timers.is_set(Timer::Box), "none has begun");
         inbound.watch_box(true, SECOND, &mut timers, || start);
         assert_eq!(timers.take_due(start + SECOND), Some(Timer::Box));
-        // It was finished, and another one has begun.
+        // The box was finished, and another one has begun.
         receive(&mut inbound, &mut core, &mut calls(1));
         let due = |inbound: &mut Inbound<usize>, timers: &mut Timers| {
             inbound.handle_box_timeout(true, SECOND, timers, start + SECOND)
         };
         due(&mut inbound, &mut timers).unwrap();
         assert_eq!(timers.next(), Some(start + 2 * SECOND));
-        // It was not read meanwhile, so the time does not count.
+        // Nothing was read meanwhile, so the time does not count.
         inbound.set_reading(Reading::Paused);
         inbound.watch_box(true, SECOND, &mut timers, || start);
         inbound.set_reading(Reading::Done);

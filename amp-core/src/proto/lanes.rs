@@ -14,7 +14,7 @@ impl LaneId {
     }
 }
 
-/// A place in a lane: of the first call that enters it, or so many behind that.
+/// A place in a lane: 0 for the call that entered it while it was empty, then counted up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(u64);
 

@@ -19,7 +19,8 @@ pub(crate) struct Liveness {
     /// How long the first box may take.
     first_box: Option<Duration>,
     pings: Option<Pings>,
-    /// How many bytes were written by the last look, before a switch that is agreed to.
+    /// While the stream waits to leave after an agreed switch: how many bytes had been written at the last
+    /// look. Progress here is the only sign of life that is left.
     leaving: Option<u64>,
 }
 
@@ -166,7 +167,7 @@ impl Liveness {
             // Whoever sends is alive. The answer may be behind what has come.
             timers.set_after(Timer::Ping, now, left);
         } else if written < ping.end && written > ping.written {
-            // It is still on its way, and the peer takes what is before it.
+            // The ping is still on its way, and the peer takes what is before it.
             timers.set_after(Timer::Ping, now, *timeout);
         } else {
             return Err(dead);

@@ -140,8 +140,8 @@ impl Outgoing {
         self.segments.iter().map(|segment| &segment[..]).chain([&self.tail[..]])
     }
 
-    /// Says which attachments go with the next byte, and returns how many bytes may be sent before
-    /// it is others'.
+    /// Says which attachments go with the next byte, and returns how many bytes may be sent before the
+    /// attachments of a further box have to go.
     fn send_ahead(&mut self) -> usize {
         if self.sent >= self.ahead_until && self.ahead.is_empty() {
             self.ahead_of.clear();
@@ -193,7 +193,7 @@ impl Outgoing {
             self.tail.advance(sent);
         } else {
             self.tail.clear();
-            // It may be the end of a larger one, of which the rest was sent on its own.
+            // The buffer may be the end of a larger one, of which the rest was sent on its own.
             if self.tail.try_reclaim(KEPT + 1) {
                 self.tail = BytesMut::new();
             }

@@ -18,7 +18,7 @@ const SHORT_FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum Phase {
     Open,
-    /// It ends once nothing is being answered any more, or this time is over. Calls of the peer are
+    /// The connection ends once nothing is being answered any more, or this time is over. Calls of the peer are
     /// refused; those of this side are made.
     Draining(Duration),
     /// No more calls are made. What is queued is still sent.
@@ -32,8 +32,9 @@ enum Phase {
 
 /// The end of a connection: how far it has come to it, and why.
 ///
-/// The reason that counts is the first one. But that the peer has gone is only what follows when
-/// nothing could be sent to it before; unless that failed because the peer had gone.
+/// The reason that counts is the first one, with one exception: if a write has failed and the stream then
+/// ends, the failed write is the reason, since the end only followed from it. If the write failed *because*
+/// the peer had closed, the end of the stream is the reason.
 #[derive(Debug)]
 pub(crate) struct End {
     phase: Phase,

@@ -17,7 +17,7 @@ pub(crate) struct Released<W, H: Host> {
     pub(crate) changed: bool,
     /// Attachments that nothing has claimed.
     pub(crate) unclaimed: Vec<Attachment>,
-    /// Those that the transport has refused, and others of their boxes.
+    /// Attachments that the transport has refused, and others of their boxes.
     pub(super) refused: Vec<Attachment>,
     /// Kept until it is dropped.
     pub(super) after: Vec<H::After>,

@@ -17,7 +17,7 @@ pub(crate) enum Timer {
     Ping,
     /// A box that has begun must be finished.
     Box,
-    /// It is looked for a peer that is not read from.
+    /// The driver looks for a peer that is not read from.
     Look,
     /// One of those who wait for room must have looked.
     Room,
@@ -76,7 +76,7 @@ impl Timers {
         self.put(timer, Some(at));
     }
 
-    /// It is due after so long, however long that is.
+    /// Sets a timer that is due after so long, however long that is.
     pub(crate) fn set_after(&mut self, timer: Timer, now: Instant, after: Duration) {
         self.put(timer, Some(now.checked_add(after).unwrap_or_else(|| now + FAR)));
     }

@@ -424,7 +424,7 @@ mod tests {
             read(&mut unclaimed, number, &[], true, &[]);
         }
         assert!(unclaimed.boxes.len() <= MAX_BOXES);
-        // It was forgotten that something may have been left: nothing is dropped that might be
+        // What may have been left is not remembered any more: nothing is dropped that might be
         // wanted.
         let number = unclaimed.number().unwrap();
         read(&mut unclaimed, number, &[2], true, &[]);

@@ -8,7 +8,7 @@ use crate::proto::CloseReason;
 /// How many boxes were decoded when the timer of one that has begun was set; `None` when the time
 /// since then does not count.
 ///
-/// It is one timer for all boxes: most are finished long before it runs out.
+/// All boxes share one timer: most are finished long before it runs out.
 #[derive(Debug, Default)]
 pub(crate) struct Unfinished(Option<u64>);
 

@@ -59,7 +59,7 @@ impl Pinger {
     /// Sends a ping: the call, and the place of its end among all bytes that this side sends.
     pub(super) fn send(&mut self, shared: &Shared) -> Option<(CallId, u64)> {
         if shared.peek(|state| state.core.holds()) {
-            // It would be held back behind a protocol switch.
+            // A ping would be held back behind a protocol switch.
             return None;
         }
         match (self.send)(shared) {

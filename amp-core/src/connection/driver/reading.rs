@@ -51,7 +51,7 @@ impl Driver {
             if self.shared.wants(Public::ENDING) {
                 return Ok(true);
             }
-            // Those who have just got their answers claim what these name before more is read.
+            // Callers who have just got their answers claim what these name before more is read.
             let hoarding = self.drive.inbound.is_hoarding()
                 && self.shared.peek(|state| state.core.is_hoarding());
             if self.stint.bytes() >= until || hoarding || self.drive.inbound.has_left() {
@@ -76,7 +76,7 @@ impl Driver {
             }
         }
         let Poll::Ready(received) = self.poll_receive(cx) else {
-            // They may come apart from bytes, and count then too.
+            // Attachments may come apart from bytes, and count then too.
             self.receive_attachments()?;
             self.drive.inbound.set_reading(Reading::Done);
             // What comes next is seen only once others have had their turn.

@@ -71,7 +71,7 @@ fn try_lock_ordinals(shared: &Shared) -> Option<MutexGuard<'_, u64>> {
     try_lock().or_else(|| {
         shared.with(|state| state.core.await_ordinals(true));
         fence(Ordering::SeqCst);
-        // It may have been unlocked before that.
+        // The lock may have been released before that.
         try_lock()
     })
 }

@@ -63,7 +63,7 @@ impl Driver {
             drive.take_news(&mut state.core);
             state.new_locator.take()
         });
-        // Those that were there before are dropped here, and their state is the user's.
+        // The responders that were there before are dropped here, and their state is the user's.
         if let Some(Ok(locator)) = new_locator.map(Arc::downcast::<Locator>) {
             self.locator = locator;
         }

@@ -39,12 +39,12 @@ pub(crate) struct Driver {
     pub(super) span: Span,
     /// While the line is left to callers, one in its place that leads nowhere.
     pub(super) line: Box<Line>,
-    /// That one, while the driver has the line, once there was need for it.
+    /// The stand-in, kept for the next time; `None` until the line was lent once.
     pub(super) stand_in: Option<Box<Line>>,
     pub(super) lending: Lending,
-    /// As it was when the driver last waited, unless that is with the state.
+    /// The waker of the last wait, kept to be used again; `None` while it is in `State::driver`.
     pub(super) waker: Option<Waker>,
-    /// Of the peer that responders are given.
+    /// The handle of the peer that responders are given.
     pub(super) handle: Weak<Handle>,
     pub(super) locator: Arc<Locator>,
     pub(super) input: Input,
@@ -62,7 +62,7 @@ pub(crate) struct Driver {
     /// How many bytes were queued when that was counted.
     pub(super) counted: usize,
     pub(super) upgrading: Option<Upgrading>,
-    /// Its place among the connections of a server. Given back after the stream is closed.
+    /// The place of the connection among those of a server. It is given back after the stream is closed.
     pub(super) place: Option<OwnedSemaphorePermit>,
 }
 

@@ -6,20 +6,20 @@
 
 use std::time::{Duration, Instant};
 
-/// How many boxes are received, and how many calls are begun, each at least. Fewer would cut what many
+/// The stint ends after this many boxes received, or this many calls begun. Fewer would cut what many
 /// callers have sent at once into many writes of answers.
 const BOXES: usize = 1024;
 
-/// How many bytes are received; and then the rest of what went over it.
+/// The stint ends after this many bytes; a read that crosses the bound is still handled in full.
 const BYTES: usize = 1 << 20;
 
-/// Calls take long between two looks at the clock. Once may be because the thread has lost its
-/// processor; twice is enough.
+/// Calls are slow when this much time has passed between two looks at the clock. One slow stretch is
+/// forgiven, since the thread may have lost its processor.
 const TIME: Duration = Duration::from_millis(2);
 
-/// Calls of so many bytes, together, may take long: the clock is looked at behind them. So it is behind
-/// the first call, if there is another one, and whenever there are twice as many, since small ones may
-/// take long too. A look costs too much to have one for each call.
+/// The clock is read after every so many bytes of calls, after the first call if a second follows, and
+/// whenever the number of calls has doubled, since small ones may take long too. A look costs too much to
+/// have one for each call.
 const LOOK_AFTER: usize = 1024;
 
 /// What a driver has done since others had their turn.
@@ -52,7 +52,7 @@ impl Stint {
         *self = Self::default();
     }
 
-    /// Others have their turn now.
+    /// Begins another stint, for which the driver is woken behind all other tasks.
     pub(super) fn give_way(&mut self) {
         *self = Self { slow: self.long > 0, ..Self::default() };
     }

@@ -108,7 +108,7 @@ impl<W, H: Host> Core<W, H> {
         self.claims.count()
     }
 
-    /// They are dropped with nothing locked.
+    /// Lets attachments go, which are dropped with nothing locked.
     pub(super) fn drop_attachments(&mut self, dead: Vec<Attachment>) {
         if !dead.is_empty() {
             self.released().unclaimed.extend(dead);

@@ -15,13 +15,14 @@ pub(crate) enum CallOutcome {
     /// The answer, and the number of its box if that may name attachments. Whoever gets one says when it was
     /// [read](Core::handle_read), or [left](Core::leave_unread).
     Answered(Answer, Option<BoxNumber>),
-    /// It was not sent, since an attachment of it was refused.
+    /// The call was not sent, since an attachment of it was refused.
     NotSent(Arc<io::Error>),
     /// There will be no answer.
     Closed(CloseReason),
 }
 
-/// What had come of a call that was given up. It is others', so it is dropped with nothing locked.
+/// What had come of a call that was given up. Dropping it may run code of a user, so it is returned, and
+/// dropped after the lock is released.
 pub(crate) struct GivenUp<H: Host> {
     /// The answer, which nobody has taken.
     pub(crate) answer: Option<Answer>,

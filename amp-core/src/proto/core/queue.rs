@@ -15,7 +15,7 @@ pub(crate) enum Transmit {
     Nothing,
     /// What may be more after a moment.
     Later,
-    /// It was taken.
+    /// Everything that was queued was taken.
     Taken {
         /// Whether somebody waits for room, who was told that there is some.
         awaits_room: bool,

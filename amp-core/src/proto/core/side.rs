@@ -89,7 +89,7 @@ pub(super) enum Pending<W> {
     /// protocol the peer speaks.
     Nobody,
     Done(Answer),
-    /// It was not sent after all: the transport has refused an attachment.
+    /// The call was not sent after all: the transport has refused an attachment.
     NotSent(Arc<io::Error>),
 }
 

@@ -26,7 +26,7 @@ impl<W, H: Host> Core<W, H> {
             | Public::AFTER.when(!self.after.is_empty())
     }
 
-    /// Those that there are where the connection [is uneventful](Self::is_uneventful).
+    /// What is public of a connection that [is uneventful](Self::is_uneventful).
     #[inline]
     fn usual_signs(&self) -> Public {
         let (bytes, boxes) = (self.outgoing.len(), self.outgoing.boxes());
@@ -240,7 +240,7 @@ mod tests {
         (Wants::START, |_, situation| situation.calls = 1, |_, situation| situation.calls = 0),
     ];
 
-    /// Those that there are when the end has begun.
+    /// What a driver may want once the end has begun.
     fn at_the_end() -> Wants {
         Wants::WRITE | Wants::LIMIT | Wants::COUNT | Wants::TAKE_BACK | Wants::LINE
     }

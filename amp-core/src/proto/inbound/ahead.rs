@@ -10,9 +10,8 @@ use crate::proto::together::Together;
 /// calls among them take in memory.
 const AHEAD: usize = 64 << 10;
 
-/// How much farther each further look is, and how far: about as much as a peer's system takes of it
-/// before it goes, over what this side's has. One box may be larger; then a look for a sign of life
-/// goes so far.
+/// Each time this side reads ahead, the bound grows by this factor, up to `FARTHER`: about what the peer's
+/// system can still have buffered. A look for a sign of life may go as far as the largest box.
 const FARTHER_TIMES: usize = 8;
 const FARTHER: usize = 4 << 20;
 

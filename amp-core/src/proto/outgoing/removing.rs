@@ -11,7 +11,7 @@ pub(crate) struct Removed {
     pub(crate) before: usize,
     /// How many bytes it had.
     pub(crate) len: usize,
-    /// Its first bytes, so many that the first pair is among them.
+    /// The first bytes of the box, so many that the first pair is among them.
     head: Vec<u8>,
 }
 
@@ -43,7 +43,7 @@ impl Outgoing {
     /// come behind the attachments that it names, `stand_in` is sent for each of those, so that the
     /// others keep their ordinals.
     ///
-    /// Its own attachments are put into `dropped`. `None`, and nothing is done, when a part of the box was
+    /// The attachments of the box are put into `dropped`. `None`, and nothing is done, when a part of the box was
     /// sent.
     pub(crate) fn remove(
         &mut self,
