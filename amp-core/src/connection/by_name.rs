@@ -1,7 +1,5 @@
 //! Calls by name whose bodies are written and read by closures, so that they can hold attachments.
 
-use std::future::poll_fn;
-
 use super::call::{Exchange, check_command};
 use super::peer::Peer;
 use crate::argument::{DecodeError, EncodeError, Proto, read_keys};
@@ -45,19 +43,12 @@ impl Peer {
         read: impl FnOnce(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<T, DecodeError>,
     ) -> Result<T, CallError> {
         let command = command.as_ref();
-        let mut exchange = Exchange::new(self.clone(), false, None);
-        let mut write = Some(write);
-        let answer = poll_fn(|cx| {
-            exchange.poll(cx, command, |out, proto| {
-                check_command(command)?;
-                // It is written once.
-                write.take().map_or(Ok(()), |write| write(out, proto))
-            })
-        })
-        .await;
-        let ampbox = answer?.map_err(|error| CallError::of(error, command))?;
+        let write = |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| {
+            check_command(command)?;
+            write(out, proto)
+        };
         let read = |ampbox: &_, proto: &mut Proto<'_>| read_keys(ampbox, proto, false, read);
-        exchange.decode_with(&ampbox, read).map_err(CallError::Decode)
+        Exchange::new(self.clone(), false, None).make(command, write, read).await
     }
 
     /// Sends a command by its name that wants no answer, with what `write` writes as arguments: as

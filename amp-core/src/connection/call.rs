@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use super::shared::{Discard, Shared, State, Then};
 use super::staging::AllCarried;
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxReader, BoxWriter, MAX_VALUE};
-use crate::command::{Arguments, Command, NoError, read_arguments};
+use crate::command::{Arguments, Command, CommandError, NoError, read_arguments};
 use crate::error::CallError;
 use crate::observing::{Side, Watch};
 use crate::proto::{BoxNumber, CallId, CallOutcome, RemoteError};
@@ -161,8 +161,7 @@ impl Future for NamedCall {
             Ok(out.put_box(&arguments)?)
         }));
         let ampbox = answer?.map_err(|error| CallError::of(error, command))?;
-        let answer =
-            crate::Proto::detached(|proto| AmpBox::from_box(&mut BoxReader::new(&ampbox), proto));
+        let answer = without_own_keys(&ampbox);
         exchange.ended(answer.is_ok());
         Poll::Ready(answer.map_err(CallError::Decode))
     }
@@ -175,8 +174,13 @@ impl fmt::Debug for NamedCall {
     }
 }
 
+/// Returns the pairs of an answer, without the protocol's own keys.
+pub(super) fn without_own_keys(ampbox: &AmpBox) -> Result<AmpBox, DecodeError> {
+    Proto::detached(|proto| AmpBox::from_box(&mut BoxReader::new(ampbox), proto))
+}
+
 /// Whether a command's name fits into a value.
-pub(super) fn check_command(command: &[u8]) -> Result<(), EncodeError> {
+pub(crate) fn check_command(command: &[u8]) -> Result<(), EncodeError> {
     if command.len() > MAX_VALUE {
         let key = Shortened::new(crate::keys::COMMAND);
         return Err(BoxError::ValueTooLong { key, len: command.len() }.into());
@@ -195,7 +199,7 @@ pub(super) struct Exchange {
     discard: Option<Discard>,
     /// The number of the answer's box, from when that is taken until it is read.
     number: Option<BoxNumber>,
-    timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     /// Whether it takes any time, whatever the connection's own timeout is.
     patient: bool,
     /// What its arguments have left with it, until it is over.
@@ -242,6 +246,27 @@ impl Exchange {
         exchange.asks_switch = true;
         exchange.then = Some(Box::new(then));
         exchange
+    }
+
+    /// Makes the call, with what `write` writes, and reads the answer with `read`.
+    pub(super) async fn make<T, E: CommandError>(
+        mut self,
+        command: &[u8],
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, CallError<E>> {
+        let mut write = Some(write);
+        let answer = poll_fn(|cx| {
+            self.poll(cx, command, |out, proto| {
+                // It is written once.
+                write.take().map_or(Ok(()), |write| write(out, proto))
+            })
+        })
+        .await;
+        match answer.map_err(CallError::widen)? {
+            Ok(ampbox) => self.decode_with(&ampbox, read).map_err(CallError::Decode),
+            Err(error) => Err(CallError::of(error, command)),
+        }
     }
 
     /// `write` is called at most once, when the box can be queued.
@@ -440,7 +465,7 @@ impl Drop for Exchange {
 }
 
 /// Reads an answer that nobody waits for, and drops it with all it claims.
-fn discard<A: Arguments>(shared: &Shared, ampbox: &AmpBox, number: BoxNumber) {
+pub(super) fn discard<A: Arguments>(shared: &Shared, ampbox: &AmpBox, number: BoxNumber) {
     // Reading is the user's code, and this may run in the driver or while a task unwinds.
     let read = catch_unwind(AssertUnwindSafe(|| {
         drop(shared.decode::<A>(ampbox, Some(number)));

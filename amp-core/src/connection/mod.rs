@@ -24,11 +24,13 @@ mod staging;
 mod switch;
 mod switched;
 mod transport;
+mod written;
 
 pub use builder::Connection;
 #[doc(hidden)]
 pub use builder::from_process;
 pub(crate) use byte_transport::ByteTransport;
+pub(crate) use call::check_command;
 pub use call::{Call, NamedCall};
 pub(crate) use counted::following;
 pub(crate) use driver::Driver;

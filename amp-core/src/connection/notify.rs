@@ -70,7 +70,7 @@ impl Peer {
     }
 
     /// Sends a command that wants no answer once the queue has room.
-    pub(super) async fn notify_when_room(
+    pub(crate) async fn notify_when_room(
         &self,
         command: &[u8],
         typed: bool,

@@ -1,11 +1,13 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::marker;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 use super::link::{Link, Options};
+use super::request::Request;
 use crate::command::NoError;
 use crate::connection::Peer;
 use crate::error::{CallError, NotConnectedKind};
@@ -19,38 +21,27 @@ use crate::error::{CallError, NotConnectedKind};
 #[must_use = "a call is not made before it is awaited"]
 pub struct Call<T, E = NoError> {
     link: Arc<Link>,
-    attempt: Box<Attempt<T, E>>,
+    request: Request,
+    send: Send<T, E>,
     options: Options,
     idempotent: bool,
 }
 
-/// Makes the call on a connection, within the time that is left for it.
-type Attempt<T, E> = dyn FnMut(Peer, Option<Duration>) -> Boxed<Attempted<T, E>> + Send;
+/// Sends a request on a connection, and waits for its answer if it wants one, within the time that is
+/// left for it.
+pub(super) type Send<T, E> =
+    for<'a> fn(&'a Peer, &'a mut Request, Option<Duration>) -> Boxed<'a, Result<T, CallError<E>>>;
 
-/// The outcome of a call on one connection.
-pub(super) struct Attempted<T, E> {
-    pub(super) ended: Result<T, CallError<E>>,
-    /// Whether this attempt, or one before it, may have sent the call.
-    pub(super) may_be_sent: bool,
-}
-
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + marker::Send + 'a>>;
 
 impl<T, E> Call<T, E> {
-    pub(super) fn new<F>(
+    pub(super) fn new(
         link: &Arc<Link>,
         idempotent: bool,
-        mut attempt: impl FnMut(Peer, Option<Duration>) -> F + Send + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Attempted<T, E>> + Send + 'static,
-    {
-        Self {
-            link: Arc::clone(link),
-            attempt: Box::new(move |peer, left| Box::pin(attempt(peer, left))),
-            options: link.options,
-            idempotent,
-        }
+        request: Request,
+        send: Send<T, E>,
+    ) -> Self {
+        Self { link: Arc::clone(link), request, send, options: link.options, idempotent }
     }
 
     /// Sets how long the call may take, from its first poll on: waiting for a connection, and being
@@ -91,7 +82,7 @@ impl<T, E> Call<T, E> {
 
 impl<T: 'static, E: 'static> IntoFuture for Call<T, E> {
     type Output = Result<T, CallError<E>>;
-    type IntoFuture = Boxed<Self::Output>;
+    type IntoFuture = Boxed<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(make(self))
@@ -100,7 +91,7 @@ impl<T: 'static, E: 'static> IntoFuture for Call<T, E> {
 
 /// Sends on one connection after the other what may be sent again.
 async fn make<T, E>(call: Call<T, E>) -> Result<T, CallError<E>> {
-    let Call { link, mut attempt, options, idempotent } = call;
+    let Call { link, mut request, send, options, idempotent } = call;
     let Options { wait, timeout, max_repeats } = options;
     let started = Instant::now();
     let deadline = timeout.and_then(|timeout| Some((started.checked_add(timeout)?, timeout)));
@@ -114,8 +105,7 @@ async fn make<T, E>(call: Call<T, E>) -> Result<T, CallError<E>> {
             Err(error) => return Err(lost.map_or(error.into(), CallError::Closed)),
         };
         let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
-        let Attempted { ended, may_be_sent } = attempt(peer.clone(), left).await;
-        let reason = match ended {
+        let reason = match send(&peer, &mut request, left).await {
             Err(CallError::Closed(reason)) => reason,
             Err(CallError::Timeout { after }) => {
                 return Err(CallError::Timeout { after: timeout.unwrap_or(after) });
@@ -135,7 +125,8 @@ async fn make<T, E>(call: Call<T, E>) -> Result<T, CallError<E>> {
             }
             ended => return ended,
         };
-        if may_be_sent {
+        // What was never written cannot have been sent.
+        if request.was_written() {
             if !idempotent || !wait || repeats == max_repeats {
                 return Err(CallError::Closed(reason));
             }

@@ -1,13 +1,11 @@
-use bytes::Bytes;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-use super::call::{Attempted, Call};
-use super::kept::Kept;
+use super::call::{Boxed, Call};
 use super::link::Link;
+use super::request::Request;
 use super::state::State;
 use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
@@ -57,17 +55,8 @@ impl Client {
     /// to send the call again. After that, as [`Peer::call_remote`].
     pub fn call_remote<C: Command>(&self, command: C) -> Call<C::Response, C::Error> {
         const { assert!(C::REQUIRES_ANSWER, "use `notify` or `Answered` for one-way commands") };
-        let command = Kept::new(command);
-        Call::new(&self.link, C::IDEMPOTENT, move |peer, left| {
-            let command = command.clone();
-            async move {
-                let call = peer.call_remote(command.clone());
-                let ended = match left {
-                    Some(left) => call.timeout(left).await,
-                    None => call.await,
-                };
-                Attempted { ended, may_be_sent: command.was_encoded() }
-            }
+        Call::new(&self.link, C::IDEMPOTENT, Request::typed(command), |peer, request, left| {
+            Box::pin(peer.call_written::<C>(left, |out, proto| request.write(out, proto)))
         })
     }
 
@@ -83,14 +72,7 @@ impl Client {
     ///
     /// A future that was dropped has either queued the command or not.
     pub fn notify<C: OneWay>(&self, command: C) -> Call<()> {
-        let command = Kept::new(command);
-        Call::new(&self.link, C::IDEMPOTENT, move |peer, left| {
-            let command = command.clone();
-            async move {
-                let ended = queued_within(&peer, left, peer.notify(command.clone())).await;
-                Attempted { ended, may_be_sent: command.was_encoded() }
-            }
-        })
+        Call::new(&self.link, C::IDEMPOTENT, Request::typed(command), notify)
     }
 
     /// Calls a command by its name, with arguments as they are on the wire. It is sent once,
@@ -112,26 +94,13 @@ impl Client {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        let command = Bytes::copy_from_slice(command.as_ref());
-        let arguments = AmpBox::from_pairs(arguments);
-        let mut may_be_sent = false;
-        Call::new(&self.link, false, move |peer, left| {
-            // Where the end comes after this look, nobody says whether the box was queued by then.
-            may_be_sent |= arguments.is_ok() && !peer.is_closed();
-            let call = arguments.clone().map(|arguments| {
-                let call = peer.call_by_name(&command, arguments.iter());
-                match left {
-                    Some(left) => call.timeout(left),
-                    None => call,
-                }
-            });
-            async move {
-                let ended = match call {
-                    Ok(call) => call.await,
-                    Err(error) => Err(CallError::Encode(error.into())),
-                };
-                Attempted { ended, may_be_sent }
-            }
+        let request = Request::by_name(command.as_ref(), AmpBox::from_pairs(arguments));
+        Call::new(&self.link, false, request, |peer, request, left| {
+            let command = request.command();
+            Box::pin(async move {
+                peer.call_by_name_written(&command, left, |out, proto| request.write(out, proto))
+                    .await
+            })
         })
     }
 
@@ -154,24 +123,8 @@ impl Client {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        let command = Bytes::copy_from_slice(command.as_ref());
-        let arguments = AmpBox::from_pairs(arguments);
-        let mut may_be_sent = false;
-        Call::new(&self.link, false, move |peer, left| {
-            // As of a call by name.
-            may_be_sent |= arguments.is_ok() && !peer.is_closed();
-            let (command, arguments) = (command.clone(), arguments.clone());
-            async move {
-                let ended = match arguments {
-                    Ok(arguments) => {
-                        let queued = peer.notify_by_name(&command, arguments.iter());
-                        queued_within(&peer, left, queued).await
-                    }
-                    Err(error) => Err(CallError::Encode(error.into())),
-                };
-                Attempted { ended, may_be_sent }
-            }
-        })
+        let request = Request::by_name(command.as_ref(), AmpBox::from_pairs(arguments));
+        Call::new(&self.link, false, request, notify)
     }
 
     /// Returns the connection, to be used without this client: for a protocol switch, say. Waits
@@ -218,19 +171,23 @@ impl Client {
     }
 }
 
-/// Waits until a notification is queued, for as long as is left for it.
-async fn queued_within(
-    peer: &Peer,
+/// Sends a request that wants no answer.
+fn notify<'a>(
+    peer: &'a Peer,
+    request: &'a mut Request,
     left: Option<Duration>,
-    queued: impl Future<Output = Result<(), CallError>>,
-) -> Result<(), CallError> {
-    match left {
-        Some(after) => {
-            let queued = peer.shared().timeout(after, queued).await;
-            queued.unwrap_or(Err(CallError::Timeout { after }))
+) -> Boxed<'a, Result<(), CallError>> {
+    Box::pin(async move {
+        let (command, typed) = (request.command(), request.is_typed());
+        let queued = peer.notify_when_room(&command, typed, |out, proto| request.write(out, proto));
+        match left {
+            Some(after) => {
+                let queued = peer.shared().timeout(after, queued).await;
+                queued.unwrap_or(Err(CallError::Timeout { after }))
+            }
+            None => queued.await,
         }
-        None => queued.await,
-    }
+    })
 }
 
 #[cfg(feature = "tower")]

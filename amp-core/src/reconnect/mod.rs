@@ -53,8 +53,8 @@ mod backoff;
 mod call;
 mod client;
 mod connector;
-mod kept;
 mod link;
+mod request;
 mod state;
 mod supervisor;
 

@@ -23,5 +23,7 @@ pub(crate) use locator::Locator;
 #[cfg(feature = "tower")]
 pub(crate) use locator::{AnyResponder, Responding, Wrap};
 pub(crate) use own::{Own, OwnCommands};
+#[cfg(feature = "tower")]
+pub(crate) use question::ErrorCode;
 pub(crate) use question::{Question, Undeclared, next_reference};
 pub use responders::{Respond, Responders};

@@ -4,9 +4,10 @@ use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
 use std::ops::{Deref, DerefMut};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
+use tokio::sync::oneshot;
 use tracing::Span;
 
 use super::failure::{BoxedError, Failure};
@@ -32,11 +33,11 @@ const MAX_CAUSE: usize = 1000;
 
 /// A call that was received and is being answered.
 ///
-/// It is answered exactly once: a question that is dropped, because its responder panicked or
-/// because the runtime shut down, is answered with `UNKNOWN`, unless it was lent: then the lender
-/// gets it back.
+/// It is answered exactly once. A question that is dropped unanswered, because its responder panicked
+/// or because the runtime shut down, goes back to whoever has lent it, and is answered with `UNKNOWN`
+/// where that is nobody.
 pub(crate) struct Question {
-    /// There until the question is dropped or lent.
+    /// There until the question is dropped.
     asked: Option<Asked>,
 }
 
@@ -55,23 +56,19 @@ impl Question {
 
 #[cfg(feature = "tower")]
 impl Question {
-    /// Lends the question. Once the borrower has dropped it, answered or not, `give_back` gets it,
-    /// and the code of the error that it was answered with.
-    pub(crate) fn lend(
-        mut self,
-        give_back: impl FnOnce(Question, Option<Bytes>) + Send + 'static,
-    ) -> Self {
-        let Some(mut asked) = self.asked.take() else { return self };
-        let mut lender_before = asked.lent.take();
-        let give_back = move |mut asked: Asked, error_code: Option<Bytes>| {
-            if let Some(lender) = &mut lender_before {
-                lender.error_code.clone_from(&error_code);
-            }
-            asked.lent = lender_before;
-            give_back(Question { asked: Some(asked) }, error_code);
-        };
-        asked.lent = Some(Box::new(Lent { error_code: None, give_back: Box::new(give_back) }));
-        Self { asked: Some(asked) }
+    /// Lends the question. The lender gets it back when it is dropped unanswered, and is told when it
+    /// was answered.
+    pub(crate) fn lend(mut self) -> (Self, oneshot::Receiver<Question>, ErrorCode) {
+        let before = self.lent.take();
+        let error_code =
+            before.as_ref().map_or_else(ErrorCode::default, |lent| lent.error_code.clone());
+        let (give_back, back) = oneshot::channel();
+        self.lent = Some(Box::new(Lent { give_back, error_code: error_code.clone(), before }));
+        (self, back, error_code)
+    }
+
+    pub(crate) fn asks_switch(&self) -> bool {
+        self.asks_switch
     }
 }
 
@@ -92,10 +89,12 @@ impl DerefMut for Question {
 impl Drop for Question {
     fn drop(&mut self) {
         if let Some(mut asked) = self.asked.take()
+            && !asked.answered
             && let Some(lent) = asked.lent.take()
         {
-            let Lent { error_code, give_back } = *lent;
-            give_back(asked, error_code);
+            asked.lent = lent.before;
+            // Where this lender has given up, it is dropped again, and goes to the one before.
+            drop(lent.give_back.send(Question { asked: Some(asked) }));
         }
     }
 }
@@ -133,10 +132,15 @@ enum Told {
 
 /// The way back of a question that was lent.
 struct Lent {
-    /// The code of the error that it was answered with.
-    error_code: Option<Bytes>,
-    give_back: Box<dyn FnOnce(Asked, Option<Bytes>) + Send>,
+    give_back: oneshot::Sender<Question>,
+    error_code: ErrorCode,
+    /// Of the lender that this one has it from.
+    before: Option<Box<Lent>>,
 }
+
+/// The code of the error that a question was answered with, if it was one, from when it is answered.
+/// All of its lenders share it.
+pub(crate) type ErrorCode = Arc<OnceLock<Option<Bytes>>>;
 
 impl Asked {
     #[inline]
@@ -303,7 +307,7 @@ impl Asked {
         };
         match queued {
             Ok(outcome) => {
-                self.answered = true;
+                self.has_answered(None);
                 self.watch.end(outcome, None);
                 true
             }
@@ -314,13 +318,20 @@ impl Asked {
         }
     }
 
+    fn has_answered(&mut self, error_code: Option<&[u8]>) {
+        self.answered = true;
+        if let Some(lent) = &self.lent {
+            let _ = lent.error_code.set(error_code.map(Bytes::copy_from_slice));
+        }
+    }
+
     /// Agrees to the protocol switch.
     pub(super) fn accept_switch(&mut self, then: Then) {
         let Some(tag) = &self.tag else {
             // As in Twisted, nothing follows: without an answer the peer cannot know from which
             // byte on the other protocol is spoken.
             tracing::debug!(command = %self.command(), "a switch that wants no answer is not made");
-            self.answered = true;
+            self.has_answered(None);
             self.watch.end(Outcome::Done, None);
             return;
         };
@@ -333,7 +344,7 @@ impl Asked {
         let shared = self.peer.shared();
         match shared.with(|state| state.core.accept_switch(tag, then)) {
             Ok(()) => {
-                self.answered = true;
+                self.has_answered(None);
                 self.watch.end(Outcome::Answered, None);
             }
             Err((_, why)) => {
@@ -379,7 +390,7 @@ impl Asked {
     pub(crate) fn fail_closing(&mut self) {
         tracing::debug!(command = %self.command(), "a call came too late to be answered");
         if self.tag.is_none() {
-            self.answered = true;
+            self.has_answered(None);
             return;
         }
         self.fail_by(keys::CLOSING.as_bytes(), true, false, Core::refuse);
@@ -424,10 +435,7 @@ impl Asked {
         fail: impl FnOnce(&mut Core<Waker, Hosted>, &[u8]),
     ) {
         debug_assert!(!self.answered, "a call is answered once");
-        self.answered = true;
-        if let Some(lent) = &mut self.lent {
-            lent.error_code = Some(Bytes::copy_from_slice(code));
-        }
+        self.has_answered(Some(code));
         let shared = self.peer.shared();
         if let Some(tag) = &self.tag {
             shared.with(|state| {
@@ -448,17 +456,6 @@ impl Asked {
 
     fn policy(&self) -> FailurePolicy {
         self.peer.shared().settings.policy
-    }
-}
-
-#[cfg(feature = "tower")]
-impl Asked {
-    pub(crate) fn asks_switch(&self) -> bool {
-        self.asks_switch
-    }
-
-    pub(crate) fn is_answered(&self) -> bool {
-        self.answered
     }
 }
 

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -18,7 +18,9 @@ use crate::connection::{Peer, Polling};
 use crate::keys;
 use crate::panics::caught_future;
 use crate::proto::RemoteError;
-use crate::responder::{AnyResponder, Question, Responders, Responding, Undeclared, Wrap};
+use crate::responder::{
+    AnyResponder, ErrorCode, Question, Responders, Responding, Undeclared, Wrap,
+};
 use crate::shorten::Shortened;
 
 type BoxedError = Box<dyn Error + Send + Sync>;
@@ -66,7 +68,7 @@ pub struct LayeredCall {
     arguments: AmpBox,
     question: Question,
     responder: Arc<dyn AnyResponder>,
-    slot: Slot,
+    error_code: ErrorCode,
 }
 
 impl LayeredCall {
@@ -108,11 +110,8 @@ impl LayeredCall {
         self.answered()
     }
 
-    /// Returns how the call was answered, which the question says when it is dropped.
     fn answered(self) -> Answered {
-        let Self { question, slot, .. } = self;
-        drop(question);
-        slot.answered().unwrap_or(Answered { error_code: None })
+        Answered { error_code: self.error_code.get().cloned().flatten() }
     }
 }
 
@@ -158,11 +157,13 @@ impl Service<LayeredCall> for Run {
         let shared = Arc::clone(call.peer().shared());
         Box::pin(async move {
             let mut running = pin!(async {
-                let LayeredCall { command, arguments, question, responder, slot } = call;
+                let LayeredCall { command, arguments, question, responder, error_code } = call;
                 if let Some(responding) = responder.respond(question, &command, &arguments) {
                     responding.await;
                 }
-                slot.answered().ok_or_else(|| "the responder is done and has not answered".into())
+                let error_code = error_code.get().cloned();
+                let error_code = error_code.ok_or("the responder is done and has not answered")?;
+                Ok(Answered { error_code })
             });
             poll_fn(|cx| {
                 let _polling = Polling::by_middleware(&shared);
@@ -195,8 +196,7 @@ where
     }
 
     fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
-        let slot = Slot::default();
-        let question = slot.lend(question);
+        let (question, mut back, error_code) = question.lend();
         let mut arguments = ampbox.clone();
         for key in keys::RESERVED {
             arguments.remove(key);
@@ -206,7 +206,7 @@ where
             arguments,
             question,
             responder: Arc::clone(&self.responder),
-            slot: slot.clone(),
+            error_code,
         };
         let service = Arc::clone(&self.service);
         Some(Box::pin(async move {
@@ -216,13 +216,13 @@ where
                 service.call(call).await.map_err(Into::into)
             })
             .await;
-            // What comes back otherwise is dropped with its slot, and answered by that.
+            // A question that comes back otherwise, or later, goes on to the layers around these.
             let error = match ended {
                 Ok(Ok(_)) => return,
                 Ok(Err(error)) => Ok(error),
                 Err(panic) => Err(panic),
             };
-            if let Some(mut question) = slot.take_back() {
+            if let Ok(mut question) = back.try_recv() {
                 match error.map(|error: BoxedError| error.downcast::<RemoteError>()) {
                     Ok(Ok(error)) => question.fail_with(&error.code, &error.description),
                     Ok(Err(error)) => question.fail_undeclared(&Undeclared::Responder(error)),
@@ -230,54 +230,5 @@ where
                 }
             }
         }))
-    }
-}
-
-/// The place that a lent question comes back to. One that nobody looks into any more drops it.
-#[derive(Clone, Default)]
-struct Slot(Arc<Mutex<Returned>>);
-
-#[derive(Default)]
-enum Returned {
-    #[default]
-    No,
-    Unanswered(Question),
-    /// With the code, if the answer is an error.
-    Answered(Option<Bytes>),
-}
-
-impl Slot {
-    fn lend(&self, question: Question) -> Question {
-        let slot = self.clone();
-        question.lend(move |question, error_code| {
-            // An answered one is dropped at once, which tells the layers around of it.
-            let returned = if question.is_answered() {
-                Returned::Answered(error_code)
-            } else {
-                Returned::Unanswered(question)
-            };
-            *slot.lock() = returned;
-        })
-    }
-
-    /// Returns how the question was answered; `None` while it is not.
-    fn answered(&self) -> Option<Answered> {
-        match &*self.lock() {
-            Returned::Answered(error_code) => Some(Answered { error_code: error_code.clone() }),
-            Returned::No | Returned::Unanswered(_) => None,
-        }
-    }
-
-    /// Takes the question that has come back unanswered.
-    fn take_back(&self) -> Option<Question> {
-        let mut returned = self.lock();
-        match std::mem::take(&mut *returned) {
-            Returned::Unanswered(question) => Some(question),
-            Returned::No | Returned::Answered(_) => None,
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Returned> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

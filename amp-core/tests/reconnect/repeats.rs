@@ -118,22 +118,27 @@ async fn a_call_that_was_never_sent_is_sent_later() {
     client.notify(Note { n: 2 }).await.unwrap();
     let once = started(client.call_remote(Once { n: 3 })).await;
     let note = started(client.notify(Note { n: 4 })).await;
+    let once_by_name = started(client.call_by_name("Once", [("n", "5")])).await;
+    let note_by_name = started(client.notify_by_name("Note", [("n", "6")])).await;
     drop(accepted.recv().await);
 
     let mut second = accepted.recv().await.expect("another connection");
     let mut received = Vec::new();
-    for _ in 0..2 {
-        let ampbox = second.receive().await.expect("a call");
+    for _ in 0..4 {
+        let next = tokio::time::timeout(SECOND, second.receive()).await;
+        let ampbox = next.expect("the call is sent here").expect("a call");
         let text = |key| ampbox.get(key).map(|value| std::str::from_utf8(value).expect("text"));
-        if let Some(tag) = text("_ask") {
-            second.send_box([("_answer", tag), ("n", "3")]).await;
+        if let (Some(tag), Some(n)) = (text("_ask"), text("n")) {
+            second.send_box([("_answer", tag), ("n", n)]).await;
         }
         received.push(ampbox.get("n").unwrap().to_vec());
     }
     received.sort();
-    assert_eq!(received, [b"3", b"4"]);
+    assert_eq!(received, [b"3", b"4", b"5", b"6"]);
     assert_eq!(once.await.unwrap().unwrap(), Value { n: 3 });
     note.await.unwrap().unwrap();
+    assert_eq!(once_by_name.await.unwrap().unwrap().get("n"), Some(&b"5"[..]));
+    note_by_name.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]

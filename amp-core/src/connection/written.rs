@@ -1,0 +1,35 @@
+//! Calls that are written by whoever makes them, and so can be made again on another connection.
+
+use std::time::Duration;
+
+use super::call::{Exchange, discard, without_own_keys};
+use super::peer::Peer;
+use crate::argument::{EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxWriter};
+use crate::command::{Command, read_arguments};
+use crate::error::CallError;
+
+impl Peer {
+    /// Calls the peer as [`call_remote`](Peer::call_remote) does, with what `write` writes.
+    pub(crate) async fn call_written<C: Command>(
+        &self,
+        timeout: Option<Duration>,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<C::Response, CallError<C::Error>> {
+        let mut exchange = Exchange::new(self.clone(), true, Some(discard::<C::Response>));
+        exchange.timeout = timeout;
+        exchange.make(C::NAME.as_bytes(), write, read_arguments).await
+    }
+
+    /// Calls the peer as [`call_by_name`](Peer::call_by_name) does, with what `write` writes.
+    pub(crate) async fn call_by_name_written(
+        &self,
+        command: &[u8],
+        timeout: Option<Duration>,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<AmpBox, CallError> {
+        let mut exchange = Exchange::new(self.clone(), false, None);
+        exchange.timeout = timeout;
+        exchange.make(command, write, |ampbox, _| without_own_keys(ampbox)).await
+    }
+}
