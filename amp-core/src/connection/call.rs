@@ -342,13 +342,13 @@ impl Exchange {
             let (queued, loan) = shared.with_line(|state| state.core.call(command, body, waker));
             (queued.map_err(CallError::from), loan)
         };
-        if queued.is_ok() {
-            *carried = encoded.take_carried();
-        }
+        let taken = if queued.is_ok() { encoded.take_carried() } else { None };
         drop(encoded);
         if let Some(loan) = loan {
             loan.write();
         }
+        // Once nothing is locked any more.
+        *carried = taken.map(AllCarried::queued);
         let id = queued?;
         *stage = Stage::Sent(id);
         if let Some(watch) = watch {

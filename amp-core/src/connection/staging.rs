@@ -26,12 +26,20 @@ pub(crate) struct Encoded<'a> {
 pub(crate) struct AllCarried(Vec<Box<dyn Carried>>);
 
 impl Encoded<'_> {
-    /// Takes what the box of a call carries, once that is queued: it is dropped when the call is over.
+    /// Takes what the box of a call carries, once that is queued: it is to be told, and dropped when the
+    /// call is over.
     #[inline]
     pub(crate) fn take_carried(&mut self) -> Option<Box<AllCarried>> {
-        let mut carried = self.carried.take()?;
-        carried.0.iter_mut().for_each(|carried| carried.queued(true));
-        Some(carried)
+        self.carried.take()
+    }
+}
+
+impl AllCarried {
+    /// Their call is queued.
+    #[expect(clippy::unnecessary_box_returns, reason = "it stays where it is")]
+    pub(crate) fn queued(mut self: Box<Self>) -> Box<Self> {
+        self.0.iter_mut().for_each(|carried| carried.queued(true));
+        self
     }
 }
 

@@ -62,7 +62,9 @@ pub struct Limits {
     /// [after their answers](crate::Responders::respond_then). 1024 by default. At this number nothing more is read from
     /// the peer until one of them is done; so a peer that calls too much is slowed down. Reading
     /// goes on all the same while calls of this side are outstanding or something waits to be
-    /// sent, since the peer may be unable to go on before it is read from.
+    /// sent, since the peer may be unable to go on before it is read from. While a
+    /// stream is open, reading goes on too, and what is read of calls waits, up to
+    /// [`running_bytes`](field@Limits::running_bytes).
     ///
     /// When nothing could be read for 200 milliseconds, 64 KiB are read ahead, whose calls wait; so
     /// the end of a peer is seen. They count with what they take in memory. It is eight times as much

@@ -27,13 +27,9 @@ impl OwnCommands for Hub {
         question.known();
         let ampbox = call.ampbox();
         let Some(number) = wire::number(ampbox) else {
-            question.fail_with(wire::NO_STREAM, "The number of the stream is missing");
-            return;
+            return wire::refuse(question, "The number of the stream is missing");
         };
-        let gone = |mut question: Question| {
-            let description = format!("There is no stream {number}");
-            question.fail_with(wire::NO_STREAM, &description);
-        };
+        let gone = |question| wire::refuse(question, &format!("There is no stream {number}"));
         let command = call.command();
         if command == wire::ITEMS.as_bytes() || command == wire::END.as_bytes() {
             match (self.receiving(number), wire::end(ampbox)) {
@@ -49,16 +45,16 @@ impl OwnCommands for Hub {
         // Before what may be told now, if it is to be answered at all.
         question.answer(&());
         if command == wire::OPEN.as_bytes() {
-            if let Some(window) = wire::window(ampbox) {
-                self.handle_open(&peer, number, window);
-            }
+            // One that says nothing of the window lets nothing come.
+            let nothing = Window { items: 0, bytes: 0 };
+            self.handle_open(&peer, number, wire::window(ampbox).unwrap_or(nothing));
         } else if command == wire::TAKEN.as_bytes() {
             match self.receiving(number) {
                 Some(receiving) => receiving.handle_taken(&peer),
                 None => wire::tell(&peer, wire::STOP, number, None),
             }
         } else if let Some(sending) = self.sending(number) {
-            self.forget_sending(number);
+            self.forget_sending(number, &sending);
             sending.fail(SinkError::Stopped);
         }
     }

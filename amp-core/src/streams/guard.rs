@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::error::{SinkError, StreamError};
 use super::hub::Hub;
 use super::receive::Receive;
 use super::sending::Sending;
@@ -49,22 +48,32 @@ impl Kept {
         match self {
             Self::Sending(sending) => {
                 sending.unbind();
-                hub.forget_sending(number);
+                hub.forget_sending(number, sending);
             }
             Self::Receiving(receiving) => receiving.unbind(),
         }
     }
 
     fn not_taken(&self, hub: &Hub, number: u64) {
-        if !self.is_awaited() {
-            return;
-        }
         match self {
             Self::Sending(sending) => {
-                hub.forget_sending(number);
-                sending.fail(SinkError::NotTaken);
+                sending.not_taken();
+                if !sending.is_open() {
+                    hub.forget_sending(number, sending);
+                }
             }
-            Self::Receiving(receiving) => receiving.fail(StreamError::NotTaken),
+            Self::Receiving(receiving) => receiving.not_taken(),
+        }
+    }
+
+    /// Waits for so long until the peer has said that it has the other end.
+    pub(super) fn expire(self, runtime: &Handle, within: Duration, hub: Arc<Hub>, number: u64) {
+        if self.is_awaited() {
+            runtime.spawn(async move {
+                if timeout(within, self.settled()).await.is_err() {
+                    self.not_taken(&hub, number);
+                }
+            });
         }
     }
 }
@@ -99,13 +108,7 @@ impl Drop for Guard {
             self.kept.unbind(&self.hub, self.number);
             return;
         };
-        if self.kept.is_awaited() {
-            let (kept, hub, number) = (self.kept.clone(), Arc::clone(&self.hub), self.number);
-            self.runtime.spawn(async move {
-                if timeout(within, kept.settled()).await.is_err() {
-                    kept.not_taken(&hub, number);
-                }
-            });
-        }
+        let (kept, hub) = (self.kept.clone(), Arc::clone(&self.hub));
+        kept.expire(&self.runtime, within, hub, self.number);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::receive::Receive;
@@ -87,13 +88,22 @@ impl Hub {
         Ok(())
     }
 
-    pub(super) fn forget_sending(&self, number: u64) {
-        let forgotten = self.lock().sending.remove(&number);
+    /// Forgets this one, unless another one has its number.
+    pub(super) fn forget_sending(&self, number: u64, sending: &Arc<Sending>) {
+        let mut tables = self.lock();
+        let is_it = tables.sending.get(&number).is_some_and(|other| Arc::ptr_eq(other, sending));
+        let forgotten = if is_it { tables.sending.remove(&number) } else { None };
+        drop(tables);
         drop(forgotten);
     }
 
-    pub(super) fn forget_receiving(&self, number: u64) {
-        let forgotten = self.lock().receiving.remove(&number);
+    /// As [`forget_sending`](Self::forget_sending), of one that receives.
+    pub(super) fn forget_receiving<R>(&self, number: u64, receiving: *const R) {
+        let mut tables = self.lock();
+        let other = tables.receiving.get(&number);
+        let is_it = other.is_some_and(|other| ptr::addr_eq(Arc::as_ptr(other), receiving));
+        let forgotten = if is_it { tables.receiving.remove(&number) } else { None };
+        drop(tables);
         drop(forgotten);
     }
 

@@ -13,12 +13,24 @@
 //!
 //! # Back-pressure
 //!
-//! An item is acknowledged when the stream is asked for what is behind it. As long as as many items or
-//! bytes are on their way as the receiver has room for ([`Limits::stream_items`],
+//! A call that brings items is answered when the last of them has been taken out of the stream. As long as
+//! as many items or bytes are on their way as the receiver has room for ([`Limits::stream_items`],
 //! [`Limits::stream_bytes`]), the sink waits. So a slow consumer stops its producer, and nothing else: calls
 //! and other streams of the connection go on, and items count neither as running responders nor as
 //! their bytes. Streams of a connection are in order in themselves, and in none among each other or with
 //! calls.
+//!
+//! # Who waits for whom
+//!
+//! A sink waits until the other end is with the peer, and then for its consumer. So whoever awaits a sink
+//! and the call that brings the other end, one after the other, waits for ever:
+//!
+//! - A sink or a stream that stays with the caller is used while its call is under way, by
+//!   [`join!`](tokio::join), [`select!`](tokio::select) or a task, wherever the responder does not answer
+//!   before the stream has ended.
+//! - A responder that answers with a stream leaves its sink to a task: nothing is sent before the answer is.
+//! - [`SinkOf::close`] waits for the consumer. Who answers a call behind it makes the caller take all items
+//!   first.
 //!
 //! # How a stream ends
 //!
@@ -32,6 +44,9 @@
 //! - The peer does not take the end that it was sent: the call fails, is answered without, or nobody has
 //!   read it within [`Limits::unclaimed_timeout`]; of a call of this side that is known when it is over.
 //!   A peer that knows no streams looks so.
+//!
+//! A [graceful end](crate::Peer::close_gracefully) of the connection waits for responders, and for no
+//! stream that has outlived them.
 //!
 //! A call that was dropped, or has failed, ends none of its streams that the peer has taken.
 //!

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 use super::error::SinkError;
 use super::hub::Hub;
 use super::sending::{Next, Sending};
-use super::wire::{Ending, Items, NO_STREAM, Window};
+use super::wire::{self, Ending, Items, NO_STREAM, Window};
+use crate::argument::EncodeError;
 use crate::connection::{Call, Peer};
 use crate::error::{CallError, CloseReason};
 
@@ -63,6 +64,8 @@ impl Bringing {
 impl Pump {
     pub(super) fn new(peer: Peer, number: u64, sending: Arc<Sending>, window: Window) -> Self {
         let load = Window { items: 0, bytes: 0 };
+        // Until it is dropped.
+        peer.shared().with(|state| state.core.await_stream(true));
         Self { peer, number, sending, window, calls: VecDeque::new(), load, ending: false }
     }
 
@@ -82,6 +85,7 @@ impl Pump {
     fn answered(&mut self, first: bool, answer: Result<(), CallError>) -> Result<(), SinkError> {
         let sent = if first { self.calls.pop_front() } else { self.calls.pop_back() };
         if let Some(Sent { load, .. }) = sent {
+            self.peer.shared().with(|state| state.core.await_items(0, 1));
             self.load.items -= load.items;
             self.load.bytes -= load.bytes;
         }
@@ -92,13 +96,14 @@ impl Pump {
                 self.sending.report(Arc::new(error));
                 Ok(())
             }
+            Err(error @ CallError::NotSent(_)) => {
+                self.sending.report(Arc::new(EncodeError::custom(error)));
+                Ok(())
+            }
             Err(CallError::Remote(error)) if error.code == NO_STREAM => Err(SinkError::Stopped),
             Err(CallError::Remote(error)) => Err(SinkError::Refused(error)),
             Err(CallError::Closed(reason)) => Err(SinkError::Closed(reason)),
-            Err(error) => {
-                let error = crate::argument::EncodeError::custom(error);
-                Err(SinkError::Encode(Arc::new(error)))
-            }
+            Err(error) => Err(SinkError::Encode(Arc::new(EncodeError::custom(error)))),
         }
     }
 
@@ -145,6 +150,7 @@ impl Pump {
             };
             self.load.items += load.items;
             self.load.bytes += load.bytes;
+            self.peer.shared().with(|state| state.core.await_items(1, 0));
             self.calls.push_back(Sent { call, load });
             if let Some(last) = self.calls.back_mut()
                 && let Poll::Ready(answer) = last.call.poll(cx)
@@ -163,7 +169,14 @@ impl Future for Pump {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match ready!(self.poll_all(cx)) {
             Ok(()) => self.sending.finish(),
-            Err(error) => self.sending.fail(error),
+            Err(error) => {
+                Hub::of(&self.peer).forget_sending(self.number, &self.sending);
+                // The receiver knows of what it has said itself, and of the end of the connection.
+                if matches!(error, SinkError::Refused(_) | SinkError::Encode(_)) {
+                    wire::tell_dropped(&self.peer, self.number);
+                }
+                self.sending.fail(error);
+            }
         }
         Poll::Ready(())
     }
@@ -172,7 +185,13 @@ impl Future for Pump {
 /// However it ends, also with its runtime.
 impl Drop for Pump {
     fn drop(&mut self) {
-        Hub::of(&self.peer).forget_sending(self.number);
+        let calls = self.calls.len();
+        self.calls.clear();
+        self.peer.shared().with(|state| {
+            state.core.await_items(0, calls);
+            state.core.await_stream(false);
+        });
+        Hub::of(&self.peer).forget_sending(self.number, &self.sending);
         self.sending.fail(SinkError::Closed(CloseReason::Local));
     }
 }

@@ -22,6 +22,9 @@ pub(super) trait Receive: Send + Sync {
     /// Nothing more comes, unless that was so before.
     fn fail(&self, error: StreamError);
 
+    /// The sender has not said in time that it is there.
+    fn not_taken(&self);
+
     /// The sender was not sent after all.
     fn unbind(&self);
 

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use super::error::StreamError;
 use super::hub::Hub;
 use super::receive::Receive;
-use super::wire::{self, End, ITEM, LIST, NO_STREAM, Window};
-use crate::argument::{Argument, DecodeError, DecodeErrorKind, Proto, read_keys, read_list_of};
+use super::wire::{self, BAD_ITEM, End, ITEM, LIST, Window};
+use crate::argument::{Argument, DecodeError, Proto, read_keys};
 use crate::boxes::{AmpBox, BoxReader, Value};
 use crate::connection::Peer;
 use crate::proto::BoxNumber;
@@ -26,9 +26,10 @@ pub(super) struct Receiving<T> {
 
 struct State<T> {
     stage: Stage,
+    /// Whether the other end was sent.
+    bound: bool,
     parcels: VecDeque<Parcel<T>>,
-    /// How many calls are not answered, and how much they have brought.
-    calls: usize,
+    /// How much the calls have brought that are not answered.
     load: Window,
     /// How the stream ends, behind the parcels.
     ending: Option<Ending>,
@@ -81,7 +82,7 @@ enum Items<T> {
     /// A `ListOf` them, and where the next one is.
     List(Bytes, usize),
     /// Those that were read when they came, since they may name attachments.
-    Read(VecDeque<T>),
+    Read(VecDeque<Result<T, DecodeError>>),
 }
 
 impl<T> Parcel<T> {
@@ -91,9 +92,9 @@ impl<T> Parcel<T> {
         T: Argument,
     {
         match &mut self.items {
-            Items::Read(items) => items.pop_front().map(Ok),
+            Items::Read(items) => items.pop_front(),
             Items::List(list, at) => {
-                let len = usize::from(u16::from_be_bytes([*list.get(*at)?, *list.get(*at + 1)?]));
+                let len = length_at(list, *at)?;
                 let start = *at + 2;
                 *at = start + len;
                 let item = Value::from(&*list).part(start..*at);
@@ -117,8 +118,8 @@ impl<T> Parcel<T> {
     }
 }
 
-fn refuse(mut question: Question) {
-    question.fail_with(NO_STREAM, "The stream was dropped");
+fn refuse(question: Question) {
+    wire::refuse(question, "The stream is over");
 }
 
 impl<T> Receiving<T> {
@@ -126,7 +127,7 @@ impl<T> Receiving<T> {
         let state = State {
             stage: Stage::Unsent,
             parcels: VecDeque::new(),
-            calls: 0,
+            bound: false,
             load: Window { items: 0, bytes: 0 },
             ending: None,
             consumer: None,
@@ -134,30 +135,44 @@ impl<T> Receiving<T> {
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
-    pub(super) fn is_unsent(&self) -> bool {
-        matches!(self.lock().stage, Stage::Unsent)
+    /// Whether the other end was sent.
+    pub(super) fn is_bound(&self) -> bool {
+        self.lock().bound
     }
 
-    /// The other end is about to be sent under this number. Whether it was not before.
+    /// The other end is about to be sent under this number. Whether it was not before. Where nobody
+    /// receives any more, the number is free, so the sink is stopped when it is taken.
     pub(super) fn bind(&self, hub: &Arc<Hub>, number: u64) -> bool {
         let mut state = self.lock();
-        let unsent = matches!(state.stage, Stage::Unsent);
-        if unsent {
+        if state.bound {
+            return false;
+        }
+        state.bound = true;
+        let over = matches!(state.stage, Stage::Over);
+        if !over {
             state.stage = Stage::Sent(Arc::clone(hub), number);
         }
-        unsent
+        drop(state);
+        if over {
+            hub.forget_receiving(number, self);
+        }
+        true
     }
 
     /// Lets the sender begin.
     pub(super) fn open(&self, hub: &Arc<Hub>, number: u64, peer: &Peer) {
+        // Before the driver can see that it is open, and that it is over.
+        peer.shared().with(|state| state.core.await_stream(true));
         let mut state = self.lock();
         if !matches!(state.stage, Stage::Unsent | Stage::Sent(..)) {
+            drop(state);
+            peer.shared().with(|state| state.core.await_stream(false));
             return;
         }
         let open = Open { hub: Arc::clone(hub), number, peer: peer.clone() };
-        state.stage = Stage::Open(open);
+        let before = std::mem::replace(&mut state.stage, Stage::Open(open));
         drop(state);
-        peer.shared().with(|state| state.core.await_stream(true));
+        drop(before);
         wire::tell(peer, wire::OPEN, number, Some(hub.window()));
         self.changed.notify_waiters();
         // It may have ended before it was known there.
@@ -171,10 +186,30 @@ impl<T> Receiving<T> {
         self.end(Err(error), None);
     }
 
+    /// The peer has done what it may not, which costs it the stream and nothing else.
+    fn break_off(&self, mut question: Question, error: StreamError) {
+        tracing::debug!(%error, "a stream was broken off");
+        if question.requires_answer() {
+            question.fail_with(BAD_ITEM, &error.to_string());
+        } else {
+            question.answer(&());
+        }
+        self.end(Err(error), None);
+    }
+
     /// Nothing more comes behind what has come.
     fn end(&self, end: Result<(), StreamError>, question: Option<Question>) {
+        self.end_if(end, question, |stage| !matches!(stage, Stage::Over));
+    }
+
+    fn end_if(
+        &self,
+        end: Result<(), StreamError>,
+        question: Option<Question>,
+        ends: impl FnOnce(&Stage) -> bool,
+    ) {
         let mut state = self.lock();
-        if matches!(state.stage, Stage::Over) {
+        if !ends(&state.stage) {
             drop(state);
             question.into_iter().for_each(refuse);
             return;
@@ -183,7 +218,7 @@ impl<T> Receiving<T> {
         state.ending = Some(Ending { end, question });
         let consumer = state.consumer.take();
         drop(state);
-        before.leave();
+        before.leave(self);
         if let Some(consumer) = consumer {
             consumer.wake();
         }
@@ -197,10 +232,14 @@ impl<T> Receiving<T> {
         let parcels = std::mem::take(&mut state.parcels);
         let ending = state.ending.take();
         drop(state);
-        if let Stage::Open(Open { peer, number, .. }) = &before {
-            wire::tell(peer, wire::STOP, *number, None);
+        let told = match &before {
+            Stage::Open(Open { peer, number, .. }) => Some((peer.clone(), *number)),
+            _ => None,
+        };
+        before.leave(self);
+        if let Some((peer, number)) = told {
+            wire::tell(&peer, wire::STOP, number, None);
         }
-        before.leave();
         let questions = parcels.into_iter().map(|parcel| parcel.question);
         questions.chain(ending.and_then(|ending| ending.question)).for_each(refuse);
         self.changed.notify_waiters();
@@ -211,6 +250,7 @@ impl<T> Receiving<T> {
         &self,
         cx: &Context<'_>,
     ) -> Poll<Option<Result<Parcel<T>, StreamError>>> {
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
         if let Some(parcel) = state.parcels.pop_front() {
             return Poll::Ready(Some(Ok(parcel)));
@@ -225,9 +265,8 @@ impl<T> Receiving<T> {
         if matches!(state.stage, Stage::Over) {
             return Poll::Ready(None);
         }
-        let before = state.consumer.replace(cx.waker().clone());
+        std::mem::swap(&mut state.consumer, &mut waker);
         drop(state);
-        drop(before);
         Poll::Pending
     }
 
@@ -236,7 +275,6 @@ impl<T> Receiving<T> {
         let Parcel { load, mut question, _claims: claims, .. } = parcel;
         drop(claims);
         let mut state = self.lock();
-        state.calls -= 1;
         state.load.items -= load.items;
         state.load.bytes -= load.bytes;
         drop(state);
@@ -251,13 +289,13 @@ impl<T> Receiving<T> {
 
 impl Stage {
     /// Nothing more comes under the number.
-    fn leave(self) {
+    fn leave<T>(self, receiving: &Receiving<T>) {
         match self {
             Self::Open(Open { hub, number, peer }) => {
-                hub.forget_receiving(number);
+                hub.forget_receiving(number, receiving);
                 peer.shared().with(|state| state.core.await_stream(false));
             }
-            Self::Sent(hub, number) => hub.forget_receiving(number),
+            Self::Sent(hub, number) => hub.forget_receiving(number, receiving),
             Self::Unsent | Self::Over => {}
         }
     }
@@ -269,46 +307,59 @@ impl<T: Argument + Send + 'static> Receiving<T> {
         question: &mut Question,
         ampbox: &AmpBox,
         may_claim: bool,
-    ) -> Result<(Items<T>, Window), Undeclared> {
-        let Some(list) = ampbox.value(LIST) else {
-            let read = |input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
-                wire::take_number(input);
-                T::from_box(ITEM, input, proto)
+    ) -> Result<(Items<T>, Window), StreamError> {
+        let list = ampbox.value(LIST);
+        let load = if let Some(list) = &list {
+            let Some(items) = count_elements(list) else {
+                let what = "a list that ends within an item".to_owned();
+                return Err(StreamError::Malformed { what });
             };
-            let read =
-                |ampbox: &AmpBox, proto: &mut Proto<'_>| read_keys(ampbox, proto, false, read);
-            let item = question.read_with(ampbox, read)?;
-            let load = Window { items: 1, bytes: ampbox.size() };
-            return Ok((Items::Read(VecDeque::from([item])), load));
+            Window { items, bytes: list.len() }
+        } else {
+            Window { items: 1, bytes: ampbox.size() }
         };
-        let Some(count) = count_elements(&list) else {
-            let error = DecodeErrorKind::Truncated { index: 0 };
-            return Err(Undeclared::Decode(DecodeError::from(error).at(LIST)));
-        };
-        let load = Window { items: count, bytes: list.len() };
-        if may_claim {
-            let read = |input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
-                wire::take_number(input);
-                let list = input.take(LIST).unwrap_or_else(|| Value::from(&b""[..]));
-                read_list_of(list, proto, T::from_string_proto)
-            };
-            let read =
-                |ampbox: &AmpBox, proto: &mut Proto<'_>| read_keys(ampbox, proto, false, read);
-            let items = question.read_with(ampbox, read)?;
-            return Ok((Items::Read(items.into()), load));
+        if let (Some(list), false) = (list, may_claim) {
+            let list =
+                if list.len() < COPIED { Bytes::copy_from_slice(&list) } else { list.to_bytes() };
+            return Ok((Items::List(list, 0), load));
         }
-        let list =
-            if list.len() < COPIED { Bytes::copy_from_slice(&list) } else { list.to_bytes() };
-        Ok((Items::List(list, 0), load))
+        let read = |input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
+            wire::take_number(input);
+            let Some(list) = input.take(LIST) else {
+                return Ok(VecDeque::from([T::from_box(ITEM, input, proto)]));
+            };
+            let mut at = 0;
+            let mut items = VecDeque::new();
+            while let Some(len) = length_at(&list, at) {
+                let item = list.part(at + 2..at + 2 + len);
+                items.push_back(proto.nested(|proto| T::from_string_proto(item, proto)));
+                at += 2 + len;
+            }
+            Ok(items)
+        };
+        let read = |ampbox: &AmpBox, proto: &mut Proto<'_>| read_keys(ampbox, proto, false, read);
+        match question.read_with(ampbox, read) {
+            Ok(items) => Ok((Items::Read(items), load)),
+            Err(Undeclared::TooMany { what, limit }) => Err(StreamError::TooMuch { what, limit }),
+            Err(Undeclared::Decode(error)) => Ok((Items::Read(VecDeque::from([Err(error)])), load)),
+            Err(other) => {
+                let error = DecodeError::custom(other.to_string());
+                Ok((Items::Read(VecDeque::from([Err(error)])), load))
+            }
+        }
     }
+}
+
+/// The length of the element at this place of a `ListOf`, if there is one.
+fn length_at(list: &[u8], at: usize) -> Option<usize> {
+    Some(usize::from(u16::from_be_bytes([*list.get(at)?, *list.get(at + 1)?])))
 }
 
 /// Returns how many elements a `ListOf` has; `None` when it ends within one.
 fn count_elements(list: &[u8]) -> Option<usize> {
     let (mut at, mut count) = (0, 0);
     while at < list.len() {
-        let length = [*list.get(at)?, *list.get(at + 1)?];
-        at += 2 + usize::from(u16::from_be_bytes(length));
+        at += 2 + length_at(list, at)?;
         count += 1;
     }
     (at == list.len()).then_some(count)
@@ -318,18 +369,14 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
     fn handle_items(&self, mut question: Question, ampbox: &AmpBox, number: Option<BoxNumber>) {
         let claims = number.map(|number| Claims { peer: question.peer().clone(), number });
         let window = match &self.lock().stage {
-            Stage::Open(open) => open.hub.window(),
-            _ => return refuse(question),
+            Stage::Open(open) => Some(open.hub.window()),
+            _ => None,
         };
+        let Some(window) = window else { return refuse(question) };
         // The items are a user's, so nothing is locked.
         let (items, load) = match Self::read(&mut question, ampbox, number.is_some()) {
             Ok(read) => read,
-            Err(error) => {
-                let what = error.to_string();
-                question.fail_undeclared(&error);
-                self.end(Err(StreamError::Malformed { what }), None);
-                return;
-            }
+            Err(error) => return self.break_off(question, error),
         };
         let mut state = self.lock();
         if !matches!(state.stage, Stage::Open(_)) {
@@ -346,16 +393,13 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
         };
         if let Some((what, limit)) = too_much {
             drop(state);
-            question.fail_undeclared(&Undeclared::TooMany { what, limit });
-            self.end(Err(StreamError::TooMuch { what, limit }), None);
-            return;
+            return self.break_off(question, StreamError::TooMuch { what, limit });
         }
         if load.items == 0 {
             drop(state);
             question.answer(&());
             return;
         }
-        state.calls += 1;
         state.load = Window { items: all_items, bytes: all_bytes };
         state.parcels.push_back(Parcel { items, load, question, _claims: claims });
         let consumer = state.consumer.take();
@@ -388,12 +432,18 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
         Self::fail(self, error);
     }
 
+    fn not_taken(&self) {
+        let not_taken = Err(StreamError::NotTaken);
+        self.end_if(not_taken, None, |stage| matches!(stage, Stage::Sent(..)));
+    }
+
     fn unbind(&self) {
         let mut state = self.lock();
         if matches!(state.stage, Stage::Sent(..)) {
             let before = std::mem::replace(&mut state.stage, Stage::Unsent);
+            state.bound = false;
             drop(state);
-            before.leave();
+            before.leave(self);
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Sending {
 
 struct State {
     stage: Stage,
+    /// Whether the other end was sent.
+    bound: bool,
     parcels: VecDeque<Parcel>,
     /// How many bytes those have.
     waiting: usize,
@@ -81,6 +83,7 @@ impl Sending {
     pub(super) fn new() -> Self {
         let state = State {
             stage: Stage::Unsent,
+            bound: false,
             parcels: VecDeque::new(),
             waiting: 0,
             most: Window { items: 1, bytes: SHARED },
@@ -99,6 +102,7 @@ impl Sending {
         let unsent = matches!(state.stage, Stage::Unsent);
         if unsent {
             state.stage = Stage::Sent;
+            state.bound = true;
         }
         unsent
     }
@@ -108,11 +112,17 @@ impl Sending {
         let mut state = self.lock();
         if matches!(state.stage, Stage::Sent) {
             state.stage = Stage::Unsent;
+            state.bound = false;
         }
     }
 
-    pub(super) fn is_unsent(&self) -> bool {
-        matches!(self.lock().stage, Stage::Unsent)
+    /// Whether the other end was sent.
+    pub(super) fn is_bound(&self) -> bool {
+        self.lock().bound
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.lock().stage, Stage::Open(..))
     }
 
     /// Whether the other end was sent, and the receiver has not said that it is there.
@@ -135,8 +145,17 @@ impl Sending {
 
     /// Nothing more is sent, unless that was so before.
     pub(super) fn fail(&self, error: SinkError) {
+        self.fail_if(error, |stage| !matches!(stage, Stage::Over(_)));
+    }
+
+    /// The receiver has not said in time that it is there.
+    pub(super) fn not_taken(&self) {
+        self.fail_if(SinkError::NotTaken, |stage| matches!(stage, Stage::Sent));
+    }
+
+    fn fail_if(&self, error: SinkError, fails: impl FnOnce(&Stage) -> bool) {
         let mut state = self.lock();
-        if matches!(state.stage, Stage::Over(_)) {
+        if !fails(&state.stage) {
             return;
         }
         let before = std::mem::replace(&mut state.stage, Stage::Over(error));
@@ -210,26 +229,36 @@ impl Sending {
     fn poll(
         &self,
         cx: &Context<'_>,
-        is_ready: impl FnOnce(&State) -> bool,
+        is_ready: impl Fn(&State) -> bool,
     ) -> Poll<Result<(), SinkError>> {
-        let mut state = self.lock();
-        if let Some(error) = state.unwritable.take() {
-            return Poll::Ready(Err(SinkError::Encode(error)));
+        let mut waker = None;
+        loop {
+            let mut state = self.lock();
+            if let Some(error) = state.unwritable.take() {
+                return Poll::Ready(Err(SinkError::Encode(error)));
+            }
+            match &state.stage {
+                Stage::Over(error) => return Poll::Ready(Err(error.clone())),
+                Stage::Open(..) if state.end.is_some() => {
+                    return Poll::Ready(Err(SinkError::Ended));
+                }
+                Stage::Open(..) if is_ready(&state) => return Poll::Ready(Ok(())),
+                _ => {}
+            }
+            // Wakers are cloned and dropped with nothing locked.
+            if waker.is_some() {
+                std::mem::swap(&mut state.producer, &mut waker);
+                drop(state);
+                return Poll::Pending;
+            }
+            drop(state);
+            waker = Some(cx.waker().clone());
         }
-        match &state.stage {
-            Stage::Over(error) => return Poll::Ready(Err(error.clone())),
-            Stage::Open(..) if state.end.is_some() => return Poll::Ready(Err(SinkError::Ended)),
-            Stage::Open(..) if is_ready(&state) => return Poll::Ready(Ok(())),
-            _ => {}
-        }
-        let before = state.producer.replace(cx.waker().clone());
-        drop(state);
-        drop(before);
-        Poll::Pending
     }
 
     /// Waits until the receiver has taken all, and the end.
     pub(super) fn poll_done(&self, cx: &Context<'_>) -> Poll<Result<(), SinkError>> {
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
         if state.done {
             return Poll::Ready(Ok(()));
@@ -237,9 +266,8 @@ impl Sending {
         if let Stage::Over(error) = &state.stage {
             return Poll::Ready(Err(error.clone()));
         }
-        let before = state.producer.replace(cx.waker().clone());
+        std::mem::swap(&mut state.producer, &mut waker);
         drop(state);
-        drop(before);
         Poll::Pending
     }
 
@@ -280,6 +308,11 @@ impl Sending {
         self.wake_pump(state);
     }
 
+    /// Whether the sink has said how it ends.
+    pub(super) fn has_end(&self) -> bool {
+        self.lock().end.is_some()
+    }
+
     /// Ends the sink, unless that was done before.
     pub(super) fn end(&self, end: End) {
         let mut state = self.lock();
@@ -301,9 +334,10 @@ impl Sending {
     /// An item could not be written.
     pub(super) fn report(&self, error: Arc<EncodeError>) {
         let mut state = self.lock();
-        state.unwritable = Some(error);
+        let before = state.unwritable.replace(error);
         let producer = state.producer.take();
         drop(state);
+        drop(before);
         if let Some(producer) = producer {
             producer.wake();
         }
@@ -315,6 +349,7 @@ impl Sending {
         cx: &Context<'_>,
         fits: impl FnOnce(Window) -> bool,
     ) -> Poll<Next> {
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
         if matches!(state.stage, Stage::Over(_)) {
             return Poll::Ready(Next::Over);
@@ -328,9 +363,8 @@ impl Sending {
             },
         };
         let Some(parcel) = taken else {
-            let before = state.pump.replace(cx.waker().clone());
+            std::mem::swap(&mut state.pump, &mut waker);
             drop(state);
-            drop(before);
             return Poll::Pending;
         };
         state.waiting -= parcel.load.bytes;

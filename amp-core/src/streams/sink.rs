@@ -34,7 +34,8 @@ use crate::schema::{WireType, WireTypes};
 /// otherwise, or failed, ends the stream behind the items that it has taken.
 ///
 /// Until the peer has the other end, no items are taken; nor while as much is on its way as the peer
-/// takes. An end that the peer has keeps its connection open, as a [`Peer`] does.
+/// takes. An end that the peer has keeps its connection open, as a [`Peer`] does; so do items and an end
+/// that were left behind by a sink, until the receiver has taken them.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -79,8 +80,8 @@ pub struct SinkOf<T> {
     /// From when the other end is known to be with the peer, and how much that takes at once.
     peer: Option<Peer>,
     window: Window,
-    /// Keeps the connection open until that is known.
-    held: Option<Peer>,
+    /// The connection that it came from, and its number there, until that is known.
+    held: Option<(Peer, u64)>,
     scratch: BytesMut,
 }
 
@@ -165,8 +166,8 @@ impl<T> SinkOf<T> {
     }
 
     /// The connection is kept open from here on.
-    fn hold(&mut self, peer: Peer) {
-        self.held = Some(peer);
+    fn hold(&mut self, peer: Peer, number: u64) {
+        self.held = Some((peer, number));
     }
 
     /// How many bytes an item should have at most, so that a few are on their way at a time.
@@ -203,7 +204,8 @@ impl<T> SinkOf<T> {
 impl<T: Argument + Send + 'static> SinkOf<T> {
     /// Sends an item: resolves when that is taken to be sent, behind those before. It waits while as
     /// much is on its way as the peer takes. Items that are sent one after the other without a pause
-    /// share boxes.
+    /// share boxes. Until the other end is with the peer it waits too, so whoever is to send it does not
+    /// wait for this.
     ///
     /// # Errors
     ///
@@ -307,9 +309,23 @@ impl<T: Argument + Send + 'static> Sink<T> for SinkOf<T> {
 impl<T> Drop for SinkOf<T> {
     fn drop(&mut self) {
         match &self.other {
-            Some(other) if !other.is_unsent() => {}
-            Some(other) if self.sending.is_unsent() => other.fail(StreamError::NotSent),
-            _ => self.sending.end(End::Dropped),
+            // This end was sent.
+            Some(other) if other.is_bound() => return,
+            Some(other) if !self.sending.is_bound() => other.fail(StreamError::NotSent),
+            _ => {}
+        }
+        let had_end = self.sending.has_end();
+        // It is told also when the other end is sent later.
+        self.sending.end(End::Dropped);
+        if let (None, Some((peer, number))) = (&self.other, &self.held) {
+            let (hub, shared) = (Hub::of(peer), peer.shared());
+            if had_end {
+                let within = hub.limits().unclaimed_timeout;
+                let kept = Kept::Sending(Arc::clone(&self.sending));
+                kept.expire(&shared.runtime, within, hub, *number);
+            } else if self.sending.is_awaited() {
+                hub.forget_sending(*number, &self.sending);
+            }
         }
     }
 }
@@ -325,14 +341,14 @@ impl<T: Argument + Send + 'static> Argument for SinkOf<T> {
         let what = NO_CONNECTION;
         let peer = Peer::of(proto).ok_or(EncodeErrorKind::NoForm { what })?;
         let other = self.other.as_ref().ok_or_else(received)?;
-        if !self.sending.is_unsent() {
+        if self.sending.is_bound() {
             return Err(EncodeError::custom("the other end of the stream was sent"));
         }
         let hub = Hub::of(&peer);
         let number =
             hub.receive(Arc::clone(other) as Arc<dyn Receive>).map_err(EncodeError::custom)?;
         if !other.bind(&hub, number) {
-            hub.forget_receiving(number);
+            hub.forget_receiving(number, Arc::as_ptr(other));
             return Err(EncodeError::custom("the stream was sent before"));
         }
         let kept = Kept::Receiving(Arc::clone(other) as Arc<dyn Receive>);
@@ -354,12 +370,12 @@ impl<T: Argument + Send + 'static> Argument for SinkOf<T> {
         let hub = Hub::of(&peer);
         hub.take_sink(number, Arc::clone(&sending)).map_err(DecodeError::custom)?;
         if let Some(reason) = peer.shared().over() {
-            hub.forget_sending(number);
+            hub.forget_sending(number, &sending);
             sending.fail(SinkError::Closed(reason));
         }
         wire::tell(&peer, wire::TAKEN, number, None);
         let mut sink = Self::new(sending, None);
-        sink.hold(peer);
+        sink.hold(peer, number);
         Ok(sink)
     }
 

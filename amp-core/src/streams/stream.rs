@@ -154,8 +154,9 @@ impl<T: Argument> FusedStream for StreamOf<T> {
 impl<T> Drop for StreamOf<T> {
     fn drop(&mut self) {
         match &self.other {
-            Some(other) if !other.is_unsent() => return,
-            Some(other) if self.receiving.is_unsent() => other.fail(SinkError::NotSent),
+            // This end was sent.
+            Some(other) if other.is_bound() => return,
+            Some(other) if !self.receiving.is_bound() => other.fail(SinkError::NotSent),
             _ => {}
         }
         self.receiving.stop();
@@ -176,7 +177,7 @@ impl<T: Argument + Send + 'static> Argument for StreamOf<T> {
         let what = NO_CONNECTION;
         let peer = Peer::of(proto).ok_or(EncodeErrorKind::NoForm { what })?;
         let other = self.other.as_ref().ok_or_else(received)?;
-        if !self.receiving.is_unsent() {
+        if self.receiving.is_bound() {
             return Err(EncodeError::custom("the other end of the stream was sent"));
         }
         if !other.bind() {

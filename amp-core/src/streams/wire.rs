@@ -9,6 +9,7 @@ use crate::command::{Arguments, Command, NoError};
 use crate::connection::Peer;
 use crate::keys;
 use crate::proto::RemoteError;
+use crate::responder::Question;
 
 /// What the names of all of them begin with.
 pub(super) const PREFIX: &[u8] = b"_Stream";
@@ -42,6 +43,9 @@ const DROPPED: &[u8] = b"dropped";
 
 /// What a call for a stream is answered with that nobody has, or that was stopped.
 pub(super) const NO_STREAM: &[u8] = b"NO_STREAM";
+
+/// What items are answered with that are none, or are more than may come.
+pub(super) const BAD_ITEM: &[u8] = b"BAD_ITEM";
 
 /// The most bytes of a box of one item beside that.
 pub(super) const OVERHEAD: usize = 128;
@@ -87,6 +91,16 @@ pub(super) fn end(ampbox: &AmpBox) -> Option<End> {
     }
 }
 
+/// Answers a call for a stream that is not there, or has just ended. One that wants no answer is done with:
+/// it may have crossed what ended the stream.
+pub(super) fn refuse(mut question: Question, why: &str) {
+    if question.requires_answer() {
+        question.fail_with(NO_STREAM, why);
+    } else {
+        question.answer(&());
+    }
+}
+
 /// Sends a call that wants no answer, at once: there are few of them, each for one stream or for one
 /// call of the peer's.
 pub(super) fn tell(peer: &Peer, command: &str, number: u64, window: Option<Window>) {
@@ -116,7 +130,7 @@ fn tell_with(
         shared.with(|state| state.core.notify(command.as_bytes(), &mut encoded.body)).is_ok()
     });
     if !told.unwrap_or(false) {
-        tracing::debug!(command, number = %peer.id(), "a stream's end was not told, as no more is sent");
+        tracing::debug!(command, "the peer was not told of a stream, since no more is sent");
     }
 }
 

@@ -6,10 +6,11 @@ use amp_core::{
 };
 use bytes::Bytes;
 use std::future::pending;
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-use super::{Get, Upload, Work, all, downloads, nothing, settle};
+use super::{Download, Get, Upload, Work, all, downloads, nothing, settle};
 
 #[derive(CommandError, Debug, PartialEq, thiserror::Error)]
 enum JobError {
@@ -168,6 +169,37 @@ struct Number {
 struct OtherNumber {
     #[amp(rename = "progress")]
     _progress: u64,
+}
+
+/// A producer that is done before its stream is on its way, and a caller that wants no progress.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_over_before_the_other_one_is_sent_says_so_there() {
+    let ends = Mutex::new(0);
+    let get = |context: Context<Mutex<u32>>, _: Get| async move {
+        let (sink, items) = StreamOf::pair();
+        let mut count = context.state().lock().unwrap();
+        *count += 1;
+        match *count {
+            1 => sink.fail(&JobError::OutOfPaper),
+            2 => drop(sink),
+            _ => drop(tokio::spawn(sink.close())),
+        }
+        Ok::<_, NoError>(Download { items })
+    };
+    let work = async |_: Context<Mutex<u32>>, Work { progress }: Work| {
+        assert!(matches!(progress.stopped().await, SinkError::Stopped));
+        Ok::<_, NoError>(())
+    };
+    let responders = Responders::new(ends).respond(get).respond(work);
+    let (peer, _there) = testing::pair(nothing(), responders);
+    let failed = all(peer.call_remote(Get {}).await.unwrap().items).await.1.unwrap();
+    assert_eq!(failed.declared(), Some(JobError::OutOfPaper));
+    let dropped = all(peer.call_remote(Get {}).await.unwrap().items).await.1;
+    assert!(matches!(dropped, Some(StreamError::Unfinished)));
+    assert!(all(peer.call_remote(Get {}).await.unwrap().items).await.1.is_none());
+    let (progress, received) = StreamOf::pair();
+    drop(received);
+    peer.call_remote(Work { progress }).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,8 @@
 //! A peer that does not keep to what streams are.
 
-use amp_core::streams::{SinkError, StreamError, StreamOf};
-use amp_core::{AmpBox, Arguments, CallError, Command, Context, Limits, NoError, Peer};
-use amp_core::{ReceivedCall, Report, Responders};
+use amp_core::streams::{SinkError, SinkOf, StreamError, StreamOf};
+use amp_core::{AmpBox, Arguments, CallError, Command, Connection, Context, FailurePolicy};
+use amp_core::{Limits, NoError, Peer, ReceivedCall, Report, Responders};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -148,7 +148,7 @@ async fn more_than_the_window_ends_the_stream_and_nothing_else() {
         });
         settle().await;
         assert!(!first.is_finished());
-        assert_eq!(code(raw.items("0", &over).await), "UNKNOWN");
+        assert_eq!(code(raw.items("0", &over).await), "BAD_ITEM");
         assert_eq!(code(raw.items("0", &list(&["1"])).await), "NO_STREAM", "it is over");
         let (items, error) = all(stream).await;
         assert!(!items.is_empty(), "what came before is received");
@@ -166,7 +166,7 @@ async fn what_is_no_item_ends_the_stream() {
         raw.call("Upload", &[("items", "0")]).await.unwrap();
         raw.expect("_StreamOpen").await;
         let stream = streams.recv().await.unwrap();
-        assert_eq!(code(raw.items("0", wrong).await), "UNKNOWN");
+        assert_eq!(code(raw.items("0", wrong).await), "BAD_ITEM");
         assert!(matches!(all(stream).await.1, Some(StreamError::Malformed { .. })));
     }
     // One that can be told from the others is left out.
@@ -183,9 +183,13 @@ async fn what_is_no_item_ends_the_stream() {
     assert_eq!(stream.next().await.unwrap().unwrap(), 2);
     // No items at all are none to be taken.
     raw.items("0", b"").await.unwrap();
-    let alone = raw.call("_StreamItems", &[("stream", "0"), ("item", "x")]).await;
-    assert_eq!(code(alone), "UNKNOWN");
-    assert!(matches!(all(stream).await.1, Some(StreamError::Malformed { .. })));
+    // In a box of its own too.
+    let peer = raw.peer.clone();
+    tokio::spawn(async move {
+        peer.call_by_name("_StreamItems", [("stream", "0"), ("item", "x")]).await
+    });
+    assert!(matches!(stream.next().await.unwrap(), Err(StreamError::Item(_))));
+    drop(stream);
 }
 
 #[tokio::test(start_paused = true)]
@@ -274,6 +278,89 @@ async fn items_that_are_refused_fail_the_sink() {
     assert!(sink.close().await.is_err());
 }
 
+/// Who has refused an item does not wait for the next.
+#[tokio::test(start_paused = true)]
+async fn who_fails_a_sink_learns_that_nothing_follows() {
+    let (told, mut ended) = mpsc::unbounded_channel();
+    let refuses = Responders::new(())
+        .respond_by_name("_StreamItems", |_: ReceivedCall| async {
+            Err::<AmpBox, _>(amp_core::RemoteError::new("NO", "not here"))
+        })
+        .respond_by_name("_StreamEnd", move |call: ReceivedCall| {
+            let _ = told.send(call.arguments);
+            async { Ok(AmpBox::new()) }
+        });
+    let (responders, mut sinks) = downloads();
+    let (_ours, raw) = pair_with(limits(), responders, refuses);
+    raw.call_by_name("Get", [("", ""); 0]).await.unwrap();
+    let mut sink = sinks.recv().await.unwrap();
+    let open = [("stream", "0"), ("items", "10"), ("bytes", "100")];
+    raw.notify_by_name("_StreamOpen", open).await.unwrap();
+    sink.send(1).await.unwrap();
+    assert_eq!(ended.recv().await.unwrap().get("end"), Some(&b"dropped"[..]));
+}
+
+/// Numbers that are used again at once, and sinks that are never opened.
+#[tokio::test(start_paused = true)]
+async fn sinks_that_a_peer_names_again_or_never_opens() {
+    let (taken, mut sinks) = mpsc::unbounded_channel();
+    let works = async |context: Context<mpsc::UnboundedSender<_>>, call: Work| {
+        context.state().send(call.progress).expect("the test waits");
+        Ok::<_, NoError>(())
+    };
+    let (mut raw, ours) = Raw::pair(limits(), Responders::new(taken).respond(works));
+    for _ in 0..10 {
+        raw.call("Work", &[("progress", "1")]).await.unwrap();
+        raw.expect("_StreamTaken").await;
+        drop(sinks.recv().await.unwrap());
+    }
+    // One that has an end waits for a while with that.
+    raw.call("Work", &[("progress", "1")]).await.unwrap();
+    let sink: SinkOf<u64> = sinks.recv().await.unwrap();
+    sink.fail_with(amp_core::RemoteError::new("NO", "not here"));
+    assert_eq!(code(raw.call("Work", &[("progress", "1")]).await), "UNKNOWN");
+    tokio::time::sleep(limits().unclaimed_timeout + Duration::from_secs(1)).await;
+    raw.call("Work", &[("progress", "1")]).await.unwrap();
+    let first: SinkOf<u64> = sinks.recv().await.unwrap();
+    // Open, and stopped and named again in one write.
+    let open = [("stream", "1"), ("items", "5"), ("bytes", "50")];
+    raw.peer.notify_by_name("_StreamOpen", open).await.unwrap();
+    settle().await;
+    raw.peer.notify_by_name("_StreamStop", [("stream", "1")]).await.unwrap();
+    raw.call("Work", &[("progress", "1")]).await.unwrap();
+    assert!(matches!(first.stopped().await, SinkError::Stopped));
+    let mut second: SinkOf<u64> = sinks.recv().await.unwrap();
+    settle().await;
+    raw.peer.notify_by_name("_StreamOpen", open).await.unwrap();
+    second.send(7).await.unwrap();
+    ours.close().await;
+    assert!(matches!(second.stopped().await, SinkError::Closed(_)));
+}
+
+/// What crosses the end of a stream, and what is no item, costs no connection that is closed by
+/// failures.
+#[tokio::test(start_paused = true)]
+async fn streams_cost_no_connection_that_is_closed_by_failures() {
+    let (responders, mut streams) = uploads();
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let ours = Connection::new(near)
+        .limits(limits())
+        .failure_policy(FailurePolicy::Close)
+        .responders(responders)
+        .spawn();
+    let raw = Connection::new(far).spawn();
+    raw.call_by_name("Upload", [("items", "0")]).await.unwrap();
+    for command in ["_StreamItems", "_StreamEnd", "_StreamStop", "_StreamOpen", "_StreamTaken"] {
+        raw.notify_by_name(command, [("stream", "8"), ("end", "dropped")]).await.unwrap();
+    }
+    let items = [(&b"stream"[..], &b"0"[..]), (b"items", b"\0")];
+    let answer = raw.call_by_name("_StreamItems", items).await;
+    assert_eq!(code(answer), "BAD_ITEM");
+    assert!(all(streams.recv().await.unwrap()).await.1.is_some());
+    settle().await;
+    assert!(!ours.is_closed());
+}
+
 /// One that is not what the peer said it was costs its call alone.
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_a_peer_names() {
@@ -286,7 +373,7 @@ async fn a_sink_that_a_peer_names() {
     let peer = raw.peer.clone();
     let call = tokio::spawn(async move { peer.call_by_name("Work", [("progress", "1")]).await });
     assert_eq!(raw.expect("_StreamTaken").await.get("stream"), Some(&b"1"[..]));
-    // Both numbers are its own.
+    // The number is its own.
     assert_eq!(code(raw.call("Work", &[("progress", "1")]).await), "UNKNOWN");
     assert_eq!(code(raw.items("1", &list(&["1"])).await), "NO_STREAM");
     raw.call("_StreamStop", &[("stream", "1")]).await.unwrap();

@@ -1,12 +1,12 @@
 use amp_core::argument::Numbered;
 use amp_core::streams::{SinkError, StreamOf};
-use amp_core::{Argument, Context, Limits, NoError, Responders, testing};
+use amp_core::{Argument, Command, Context, Limits, NoError, Responders, testing};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{Get, Upload, Work, all, downloads, nothing, pair_with, settle};
 
@@ -165,8 +165,8 @@ async fn responders_that_wait_for_items_do_not_stop_the_reading() {
         calls.push(tokio::spawn(peer.call_remote(Upload { items })));
         sinks.push(sink);
     }
-    // The last ones first, so that no other could do.
-    for mut sink in sinks.into_iter().rev() {
+    // Two run at a time, and the calls of the others wait.
+    for mut sink in sinks {
         for n in 0..10_000 {
             sink.send(n).await.unwrap();
         }
@@ -175,6 +175,50 @@ async fn responders_that_wait_for_items_do_not_stop_the_reading() {
     for call in calls {
         call.await.unwrap().unwrap();
     }
+}
+
+/// Whoever has a stream open holds back its peer's calls all the same, in either direction.
+#[tokio::test(start_paused = true)]
+async fn an_open_stream_lets_no_more_responders_run() {
+    #[derive(Command)]
+    #[amp(one_way)]
+    struct Push {}
+
+    type State = (mpsc::UnboundedSender<StreamOf<u64>>, Arc<Semaphore>, Arc<AtomicUsize>);
+    let (streams, mut taken) = mpsc::unbounded_channel();
+    let (gate, done) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let upload = async |context: Context<State>, Upload { items }: Upload<u64>| {
+        context.state().0.send(items).expect("the test waits");
+        Ok::<_, NoError>(())
+    };
+    let push = |context: Context<State>, _: Push| async move {
+        let (_, gate, done) = context.state();
+        gate.acquire().await.expect("it is open").forget();
+        done.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, NoError>(())
+    };
+    let state = (streams, Arc::clone(&gate), Arc::clone(&done));
+    let responders = Responders::new(state).respond(upload).respond(push);
+    let limits = Limits::default().running_responders(8).running_responders_max(20);
+    let (peer, there) = pair_with(limits, nothing(), responders);
+    let (mut sink, items) = StreamOf::pair();
+    peer.call_remote(Upload { items }).await.unwrap();
+    let mut stream = taken.recv().await.unwrap();
+    for _ in 0..2000 {
+        peer.notify(Push {}).await.unwrap();
+    }
+    settle().await;
+    assert_eq!(there.running_responders(), 8);
+    // Items come all the same.
+    for n in 0..5000 {
+        sink.send(n).await.unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap(), n);
+    }
+    assert_eq!(there.running_responders(), 8);
+    gate.add_permits(2000);
+    settle().await;
+    assert_eq!(done.load(Ordering::SeqCst), 2000);
+    assert!(!there.is_closed());
 }
 
 /// A responder that may finish does, also if it reads a stream.

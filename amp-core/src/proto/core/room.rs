@@ -108,8 +108,8 @@ impl<W, H: Host> Core<W, H> {
         self.admission
     }
 
-    /// This side begins to receive one more stream, or one less. Responders that run may wait for its
-    /// items, so reading goes on, as while a call of this side waits for its answer.
+    /// One more stream is open on this side, or one less. Responders that run may wait for its items, or for
+    /// room for them. So reading goes on, up to a bound; calls that are read meanwhile wait.
     #[cfg(feature = "tokio")]
     pub(crate) fn await_stream(&mut self, begins: bool) {
         if begins {
@@ -117,6 +117,14 @@ impl<W, H: Host> Core<W, H> {
         } else {
             self.awaited_streams -= 1;
         }
+        self.news = true;
+    }
+
+    /// One more call that brings items of a stream waits for its answer, or so many less do. Nothing but
+    /// the stream waits for those, so they let no calls of the peer begin.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn await_items(&mut self, begun: usize, done: usize) {
+        self.stream_calls = (self.stream_calls + begun).saturating_sub(done);
         self.news = true;
     }
 
@@ -129,6 +137,7 @@ impl<W, H: Host> Core<W, H> {
     pub(crate) fn may_read(&self, situation: &Situation) -> bool {
         !self.is_full()
             || self.must_go_on(situation)
+            || self.awaited_streams > 0 && situation.calls < self.limits.running_bytes
             || !self.outgoing.is_empty()
             || situation.received < situation.ahead && !self.is_hoarding()
     }
@@ -142,8 +151,7 @@ impl<W, H: Host> Core<W, H> {
     /// Whether calls are begun although as many run as may: the peer may be unable to go on
     /// otherwise, or they are only to be refused.
     fn must_go_on(&self, situation: &Situation) -> bool {
-        self.outstanding() > situation.pings
-            || self.awaited_streams > 0
+        self.outstanding() > situation.pings + self.stream_calls
             || situation.writing > 0
             || self.end.refuses_calls()
             || self.switch.ends_boxes()

@@ -49,8 +49,10 @@ pub struct Core<W, H: Host = ()> {
     pub(super) lanes: Lanes<W>,
     /// Who waits until fewer responders run, to begin what a peer has left behind that has gone.
     pub(super) leftovers: Vec<W>,
-    /// How many streams this side receives, whose items running responders may wait for.
+    /// How many streams are open, whose items or room for them running responders may wait for.
     pub(super) awaited_streams: usize,
+    /// How many calls bring items of them and are not answered.
+    pub(super) stream_calls: usize,
     /// Whether a caller waits for room.
     pub(super) awaits_room: bool,
     /// Whether something has changed that the reader looks at before it starts a responder, since
@@ -126,6 +128,7 @@ impl<W, H: Host> Core<W, H> {
             lanes: Lanes::default(),
             leftovers: Vec::new(),
             awaited_streams: 0,
+            stream_calls: 0,
             awaits_room: false,
             news: true,
             awaits_ordinals: false,
