@@ -4,58 +4,19 @@
 
 mod support;
 
-use amp_core::{CallError, CloseReason, Responders};
+use amp_core::{CallError, CloseReason, Connection, Responders, tcp};
 use amp_unix::{Descriptor, UnixSocketListener};
 use nix::libc::{self, c_long};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
-use std::collections::BTreeMap;
-use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use support::kernel::{assert_failed, failing, is_left_out, keeps_nothing, runtime};
 use support::numbered::{number, numbered};
 use tokio::io::AsyncWriteExt;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::runtime::{Builder, Runtime};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 /// The system call that changes modes since Linux 6.6, of which the C library's headers need not know.
 const FCHMODAT2: c_long = 452;
-
-/// Runs `body` on a thread of its own, in which these system calls fail with `errno`.
-fn failing<R: Send>(calls: &[c_long], errno: i32, body: impl FnOnce() -> R + Send) -> R {
-    let rules: BTreeMap<_, _> = calls.iter().map(|call| (*call, Vec::new())).collect();
-    let fails = SeccompAction::Errno(errno.cast_unsigned());
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, fails, TargetArch::x86_64);
-    let program: BpfProgram = filter.unwrap().try_into().unwrap();
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            seccompiler::apply_filter(&program)
-                .expect("the system lets threads filter their calls");
-            body()
-        });
-        thread.join().unwrap()
-    })
-}
-
-/// A runtime, which has made what it needs before anything fails.
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// Asserts that this is the system's error, or is caused by it.
-#[track_caller]
-fn assert_failed<T>(result: io::Result<T>, errno: i32, what: &str) {
-    let Err(error) = result else { panic!("{what} does not fail") };
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>()
-            && error.raw_os_error() == Some(errno)
-        {
-            return;
-        }
-        cause = error.source();
-    }
-    panic!("{what} fails with {error:?}");
-}
 
 fn names(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
@@ -65,6 +26,9 @@ const CHMOD: &[c_long] = &[libc::SYS_chmod, libc::SYS_fchmodat, FCHMODAT2];
 
 #[test]
 fn a_listener_that_cannot_be_set_up_leaves_nothing_behind() {
+    if is_left_out() {
+        return;
+    }
     support::in_own_process("a_listener_that_cannot_be_set_up_leaves_nothing_behind", || {
         let cases: [(&[c_long], i32); 9] = [
             (&[libc::SYS_socket], libc::EMFILE),
@@ -83,11 +47,12 @@ fn a_listener_that_cannot_be_set_up_leaves_nothing_behind() {
             let path = folder.path().join("socket");
             let before = support::open_descriptors();
             let runtime = runtime();
-            let bound = failing(calls, errno, || {
+            failing(calls, errno, || {
                 let _entered = runtime.enter();
-                UnixSocketListener::bind(&path).map(drop)
+                keeps_nothing(&what, || {
+                    assert_failed(UnixSocketListener::bind(&path), errno, &what);
+                });
             });
-            assert_failed(bound, errno, &what);
             drop(runtime);
             assert_eq!(support::open_descriptors(), before, "{what}");
             assert!(names(folder.path()).is_empty(), "{what}");
@@ -97,6 +62,9 @@ fn a_listener_that_cannot_be_set_up_leaves_nothing_behind() {
 
 #[test]
 fn a_file_that_cannot_be_removed_stays_and_is_replaced_later() {
+    if is_left_out() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let runtime = runtime();
@@ -118,6 +86,9 @@ fn a_file_that_cannot_be_removed_stays_and_is_replaced_later() {
 
 #[test]
 fn a_client_that_cannot_connect_leaves_nothing_open() {
+    if is_left_out() {
+        return;
+    }
     support::in_own_process("a_client_that_cannot_connect_leaves_nothing_open", || {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
@@ -135,9 +106,11 @@ fn a_client_that_cannot_connect_leaves_nothing_open() {
             let before = support::open_descriptors();
             let runtime = runtime();
             let listener = runtime.block_on(async { UnixSocketListener::bind(&path).unwrap() });
-            let connected =
-                failing(&[call], errno, || runtime.block_on(amp_unix::connect(&path)).map(drop));
-            assert_failed(connected, errno, &what);
+            failing(&[call], errno, || {
+                keeps_nothing(&what, || {
+                    assert_failed(runtime.block_on(amp_unix::connect(&path)), errno, &what);
+                });
+            });
             drop((listener, runtime));
             assert_eq!(support::open_descriptors(), before, "{what}");
         }
@@ -147,6 +120,9 @@ fn a_client_that_cannot_connect_leaves_nothing_open() {
 /// Who the peer is has to be known before anything is said to it.
 #[test]
 fn a_stream_whose_peer_the_system_does_not_say_is_closed() {
+    if is_left_out() {
+        return;
+    }
     let runtime = runtime();
     let (near, far) = runtime.block_on(async { UnixStream::pair().unwrap() });
     let connection = failing(&[libc::SYS_getsockopt], libc::ENOPROTOOPT, || {
@@ -162,6 +138,9 @@ fn a_stream_whose_peer_the_system_does_not_say_is_closed() {
 /// The server drops such clients, and stops when it is told to.
 #[test]
 fn a_server_outlives_what_fails_with_each_of_its_clients() {
+    if is_left_out() {
+        return;
+    }
     support::in_own_process("a_server_outlives_what_fails_with_each_of_its_clients", || {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
@@ -208,6 +187,9 @@ fn a_server_outlives_what_fails_with_each_of_its_clients() {
 /// What goes over a stream says so as the reason for the end.
 #[test]
 fn a_stream_that_fails_ends_its_connection_with_the_error() {
+    if is_left_out() {
+        return;
+    }
     support::in_own_process("a_stream_that_fails_ends_its_connection_with_the_error", || {
         let send: &[c_long] = &[libc::SYS_sendmsg, libc::SYS_sendto];
         let cases: [(&[c_long], i32); 5] = [
@@ -245,10 +227,86 @@ fn a_stream_that_fails_ends_its_connection_with_the_error() {
 
 #[test]
 fn a_descriptor_that_cannot_be_duplicated_is_still_the_one_it_was() {
+    if is_left_out() {
+        return;
+    }
     let kept = numbered(7);
     for errno in [libc::EMFILE, libc::ENOMEM] {
-        let duplicate = failing(&[libc::SYS_fcntl], errno, || Descriptor::duplicate(&kept));
-        assert_failed(duplicate, errno, "fcntl");
+        failing(&[libc::SYS_fcntl], errno, || {
+            keeps_nothing("fcntl", || {
+                assert_failed(Descriptor::duplicate(&kept), errno, "fcntl");
+            });
+        });
     }
     assert_eq!(number(kept), 7);
+}
+
+/// Over TCP, a stream whose options cannot be set is closed, on either side.
+#[test]
+fn a_tcp_stream_whose_options_cannot_be_set_is_closed() {
+    if is_left_out() {
+        return;
+    }
+    support::in_own_process("a_tcp_stream_whose_options_cannot_be_set_is_closed", || {
+        for errno in [libc::ENOBUFS, libc::ENOMEM] {
+            let before = support::open_descriptors();
+            let runtime = runtime();
+            let entered = runtime.enter();
+            let listening = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+            let mut listener = listening();
+            let address = listener.local_addr().unwrap();
+            let clients = [(); 4].map(|()| std::net::TcpStream::connect(address).unwrap());
+            let kept_alive = listening();
+            let at = kept_alive.local_addr().unwrap();
+            let client_kept_alive = std::net::TcpStream::connect(at).unwrap();
+            failing(&[libc::SYS_setsockopt], errno, || {
+                for _ in &clients {
+                    let accepted = runtime.block_on(amp_core::Listener::accept(&mut listener));
+                    assert_failed(accepted, errno, "a stream that was accepted");
+                }
+                let connected = runtime.block_on(tcp::connect(address));
+                assert_failed(connected, errno, "a stream that is to connect");
+                let (stream, _) = runtime.block_on(kept_alive.accept()).unwrap();
+                let second = Duration::from_secs(1);
+                let kept = tcp::set_keepalive(&stream, second, second);
+                assert_failed(kept, errno, "keepalive");
+                assert_failed(Connection::tcp(stream), errno, "a stream that is connected");
+            });
+            for mut client in clients {
+                assert!(!matches!(io::Read::read(&mut client, &mut [0]), Ok(1..)), "it is closed");
+            }
+            drop((listener, kept_alive, client_kept_alive));
+            drop(entered);
+            drop(runtime);
+            assert_eq!(support::open_descriptors(), before);
+        }
+    });
+}
+
+/// That the peer cannot be told of the end keeps nobody from coming to it.
+#[test]
+fn a_stream_that_cannot_be_shut_down_is_closed() {
+    if is_left_out() {
+        return;
+    }
+    support::in_own_process("a_stream_that_cannot_be_shut_down_is_closed", || {
+        for errno in [libc::ENOTCONN, libc::ENOBUFS] {
+            let before = support::open_descriptors();
+            let runtime = runtime();
+            let (connection, far) = runtime.block_on(async {
+                let (near, far) = UnixStream::pair().unwrap();
+                (amp_unix::connection(near).unwrap(), far)
+            });
+            failing(&[libc::SYS_shutdown], errno, || {
+                runtime.block_on(async {
+                    let peer = connection.spawn();
+                    peer.close().await;
+                    let reason = peer.closed().await;
+                    assert!(matches!(reason, CloseReason::Local), "{reason}");
+                });
+            });
+            drop((far, runtime));
+            assert_eq!(support::open_descriptors(), before);
+        }
+    });
 }
