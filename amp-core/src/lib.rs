@@ -108,6 +108,22 @@
 //! databases; with the feature `serde`, `amp_core::serde` does it for any type that serde knows.
 //! [`blocking`] has a client for threads. [`proto`] is the protocol without input and output, for
 //! other runtimes than tokio. All of it needs no tokio: `default-features = false`.
+//!
+//! # Crates of others in this interface
+//!
+//! Types of `bytes`, `serde`, `tokio`, and by their features of `ipnet`, `rust_decimal`, `url` and `uuid`
+//! stand in it, all of them at 1.0 or later. These are not there yet, so another version of one that is not
+//! compatible is another version of this crate; without the feature it is none:
+//!
+//! | crate | feature | is there for |
+//! |---|---|---|
+//! | `futures-core`, `futures-sink` 0.3 | `tokio` | streams as `Stream` and `Sink`, which everything that takes a stream knows |
+//! | `tokio-util` 0.7 | `tokio` | `BoxCodec` as one of its codecs |
+//! | `tracing` 0.1 | `tokio` | spans and events, by their names only |
+//! | `rustls` 0.23 | `tls` | configurations and certificates: `tls::rustls` is the one that is meant |
+//! | `tower-layer`, `tower-service` 0.3 | `tower` | calls and responders as services |
+//! | `metrics` 0.24 | `metrics` | names that its recorder gets |
+//! | `chrono` 0.4, `jiff` 0.2, `time` 0.3, `num-bigint` 0.5 | their own | their types as arguments |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -296,6 +296,12 @@ fn what_a_peer_wrote_is_escaped_where_it_is_displayed() {
     assert_eq!(Report(&call).to_string(), format!("the peer answered {shown}: {shown}"));
     let failed = CloseReason::Failed { command: "Sum".into(), code: text.into() };
     assert_eq!(failed.to_string(), format!("closed after Sum failed with {shown}"));
+    let command = format!("{text}{}", "x".repeat(1000)).into();
+    let failed = CloseReason::Failed { command, code: "X".into() }.to_string();
+    assert!(
+        failed.starts_with(&format!("closed after {shown}xx")) && failed.len() < 200,
+        "{failed}"
+    );
     assert_eq!(PeerAddress::Name(text.into()).to_string(), shown);
     let of_user = DecodeError::custom(text);
     assert_eq!(Report(&of_user).to_string(), shown);

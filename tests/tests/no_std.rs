@@ -40,6 +40,21 @@ mod without_prelude {
         One,
     }
 
+    #[derive(Arguments)]
+    #[amp(tag = "kind")]
+    pub(crate) enum Tagged {
+        None,
+        Of(Answer),
+        Some {
+            #[amp(default)]
+            list: ::alloc::vec::Vec<Choice>,
+            #[amp(with = "codec")]
+            coded: bool,
+            #[amp(with = "codec")]
+            optional: Option<bool>,
+        },
+    }
+
     #[derive(CommandError, ::core::fmt::Debug)]
     pub(crate) enum Failure {
         Unknown1,
@@ -81,7 +96,13 @@ mod without_prelude {
 #[test]
 fn items_without_std_work() {
     use amp_core::{Arguments, CommandError};
-    use without_prelude::{Answer, Choice, Failure, Note, Question};
+    use without_prelude::{Answer, Choice, Failure, Note, Question, Tagged};
+
+    let some = Tagged::Some { list: alloc::vec![Choice::One], coded: true, optional: None };
+    for tagged in [Tagged::None, Tagged::Of(Answer { answer: 2 }), some] {
+        let wire = tagged.encode().unwrap();
+        assert_eq!(Tagged::decode(wire.clone()).unwrap().encode().unwrap(), wire);
+    }
 
     let question = Question {
         number: 1,

@@ -3,6 +3,13 @@
 //! Each call is a span of `tracing` on both sides, so events of a responder are within the call that it
 //! answers. All names are in [`observing`](crate::observing). With the crate `tracing-subscriber`,
 //!
+//! ```toml
+//! [dependencies]
+//! tracing-subscriber = { version = "0.3", features = ["env-filter"] }
+//! ```
+//!
+//! and, first of all in `main`,
+//!
 //! ```text
 //! tracing_subscriber::fmt().with_env_filter("amp_core=debug,info").init();
 //! ```

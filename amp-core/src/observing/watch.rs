@@ -23,7 +23,7 @@ struct Watched {
 }
 
 impl Watch {
-    /// Creates a call begins. Whether its command is one of the program's own, or a name that came
+    /// Creates the watch of a call that begins. Whether its command is one of the program's own, or a name that came
     /// from elsewhere, is `known`.
     #[inline]
     pub(crate) fn new(

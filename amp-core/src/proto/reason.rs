@@ -37,9 +37,9 @@ pub enum CloseReason {
     Protocol(#[from] ProtocolError),
     /// A responder failed, and that ends the connection: the error is fatal, or the policy is
     /// [`FailurePolicy::Close`](crate::FailurePolicy::Close).
-    #[error("closed after {command} failed with {}", Escaped(code))]
+    #[error("closed after {} failed with {}", Escaped(shown(command)), Escaped(code))]
     Failed {
-        /// The command, as text.
+        /// The name of the command, as it is.
         command: Arc<str>,
         /// The code that was answered, or that would have been.
         code: Arc<str>,
@@ -83,6 +83,13 @@ pub enum CloseReason {
         /// The limit.
         limit: usize,
     },
+}
+
+/// The beginning of a name that a peer may have chosen.
+fn shown(name: &str) -> &str {
+    const LONGEST: usize = 100;
+    let end = (0..=LONGEST.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
+    &name[..end.unwrap_or_default()]
 }
 
 /// An error that holds a reason is that reason; so a transport that is itself part of a connection

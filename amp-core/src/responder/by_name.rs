@@ -1,4 +1,3 @@
-use async_trait::async_trait;
 use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
@@ -58,24 +57,47 @@ impl<A> ReceivedCall<A> {
 ///
 /// let responders = Responders::new(()).respond_by_name("Echo", echo);
 /// ```
-#[async_trait]
+///
+/// So is a type of one's own:
+///
+/// ```
+/// use amp_core::{AmpBox, ReceivedCall, RemoteError, RespondByName, Responders};
+///
+/// struct Refusing {
+///     why: String,
+/// }
+///
+/// impl RespondByName for Refusing {
+///     async fn respond(&self, _: ReceivedCall) -> Result<AmpBox, RemoteError> {
+///         Err(RemoteError::new("REFUSED", self.why.as_str()))
+///     }
+/// }
+///
+/// let refusing = Refusing { why: "closed on Sundays".to_owned() };
+/// let responders = Responders::new(()).fallback(refusing);
+/// ```
 pub trait RespondByName: Send + Sync + 'static {
     /// Answers one call.
     ///
     /// # Errors
     ///
     /// Whatever the peer is to be answered with as the error.
-    async fn respond(&self, call: ReceivedCall) -> Result<AmpBox, RemoteError>;
+    fn respond(
+        &self,
+        call: ReceivedCall,
+    ) -> impl Future<Output = Result<AmpBox, RemoteError>> + Send;
 }
 
-#[async_trait]
 impl<F, R> RespondByName for F
 where
     F: Fn(ReceivedCall) -> R + Send + Sync + 'static,
     R: Future<Output = Result<AmpBox, RemoteError>> + Send,
 {
-    async fn respond(&self, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
-        self(call).await
+    fn respond(
+        &self,
+        call: ReceivedCall,
+    ) -> impl Future<Output = Result<AmpBox, RemoteError>> + Send {
+        self(call)
     }
 }
 
