@@ -272,7 +272,7 @@ impl<W> Inbound<W> {
                     sorted.unwanted.extend(number.map(|number| (number, None)));
                 }
                 Event::Called(call) => {
-                    if let Some(tag) = call.tag().filter(|_| asks_switch) {
+                    if asks_switch && let Some(tag) = call.tag() {
                         core.handle_switch(tag)?;
                     }
                     let received = Received { call, number };

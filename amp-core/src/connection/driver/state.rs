@@ -51,7 +51,8 @@ pub(crate) struct Driver {
     pub(super) drive: Drive<Waker>,
     pub(super) stint: Stint,
     /// Whether something may be queued: something was when the driver last looked, or the driver has
-    /// done since then what queues something. It looks at all that is queued before it waits.
+    /// done since then what queues something. So a turn that has nothing to write need not lock the state
+    /// to find that out. The driver looks at all that is queued before it waits.
     pub(super) queued: bool,
     /// Whether the driver has let the other tasks run once since it last wrote.
     pub(super) yielded: bool,
