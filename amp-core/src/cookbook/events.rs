@@ -68,7 +68,7 @@
 //!
 //! [`Peer::notify`] sends an event that nobody has subscribed to, and that costs nothing but itself. It is
 //! for what is rare or may be dropped: it resolves once the event is queued, and nothing says how far
-//! the peer is behind. [Its documentation](crate::Peer::notify#back-pressure) says what becomes of
+//! the peer is behind. [Its documentation](crate::Peer::notify) says what becomes of
 //! too many.
 //!
 //! [`Peer::notify`]: crate::Peer::notify

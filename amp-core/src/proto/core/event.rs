@@ -10,7 +10,8 @@ pub type Answer = Result<AmpBox, RemoteError>;
 /// The meaning of a received box.
 #[derive(Debug)]
 pub enum Event<W> {
-    /// An outstanding call has its answer, which [`Core::take_answer`] hands out.
+    /// An outstanding call has its answer, which
+    /// [`Core::take_answer`](super::Core::take_answer) hands out.
     Answered {
         /// The call.
         id: CallId,
