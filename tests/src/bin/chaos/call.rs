@@ -1,5 +1,6 @@
 //! One call after the other, and whether each ended as it may.
 
+use amp_core::streams::StreamOf;
 use amp_core::{CallError, Command, CommandError, Report};
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -11,14 +12,15 @@ use tokio::time::{sleep, timeout};
 
 use crate::HANGS_AFTER;
 use crate::commands::{
-    Act, CallBack, Done, Look, Misanswer, Misread, Missing, Panic, Pass, Passed, Refuse,
-    RefuseError, Tell, Turn, content,
+    Act, CallBack, Done, Download, Items, Look, Misanswer, Misread, Missing, Panic, Pass, Passed,
+    Refuse, RefuseError, Tell, Turn, Upload, content,
 };
 use crate::ends::{Ends, Handle};
 use crate::ledger::CallId;
 use crate::pipes::{held, holding};
 use crate::plan::{CallPlan, ClientKind, ClientPlan, Fate, For, Kind};
 use crate::report::Group;
+use crate::streaming;
 use crate::world::{World, kind_of_end};
 
 /// How often a call is acted upon at most that may be sent again: as often as a client sends it
@@ -79,6 +81,27 @@ impl Caller {
                 let panics = plan.load.is_multiple_of(8);
                 self.make(made, Turn { call, pause, want, panics }, |answer| {
                     if panics { self.failed(id, &answer) } else { self.done(id, want, answer) }
+                })
+                .await;
+            }
+            Kind::Upload => {
+                let (count, (sink, items)) = (plan.load, StreamOf::pair());
+                streaming::send(&self.world, id, count, sink);
+                self.make(made, Upload { call, want, count, items }, |answer| match &answer {
+                    // The items did not all come, as when this side has not waited for its call.
+                    Err(_) => self.failed(id, &answer),
+                    Ok(_) => self.world.ledger.heeded(id).and_then(|()| done(answer)),
+                })
+                .await;
+            }
+            Kind::Download => {
+                let count = plan.want;
+                self.make(made, Download { call, count }, |answer| match answer {
+                    Ok(Items { call, items }) if call == id.0 => {
+                        streaming::receive(&self.world, id, count, items);
+                        self.acted(id, "answered with a stream")
+                    }
+                    other => wrong(id, &other),
                 })
                 .await;
             }

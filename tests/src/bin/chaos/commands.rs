@@ -1,6 +1,7 @@
 //! What the two sides say to each other. Every call has its number in it, and so has every answer.
 
 use amp_core::argument::Numbered;
+use amp_core::streams::StreamOf;
 use amp_core::{Arguments, Command, CommandError};
 use amp_unix::Descriptor;
 
@@ -110,6 +111,30 @@ pub(crate) struct Turn {
     pub(crate) want: usize,
     /// Whether its responder panics in the end.
     pub(crate) panics: bool,
+}
+
+/// Brings numbers of the call's own, in order; answered once all have come.
+#[derive(Command)]
+#[amp(response = Done)]
+pub(crate) struct Upload {
+    pub(crate) call: u64,
+    pub(crate) want: usize,
+    pub(crate) count: usize,
+    pub(crate) items: StreamOf<u64>,
+}
+
+/// Asks for so many numbers of the call's own.
+#[derive(Command)]
+#[amp(response = Items)]
+pub(crate) struct Download {
+    pub(crate) call: u64,
+    pub(crate) count: usize,
+}
+
+#[derive(Arguments, Debug)]
+pub(crate) struct Items {
+    pub(crate) call: u64,
+    pub(crate) items: StreamOf<u64>,
 }
 
 /// Has no responder.

@@ -95,6 +95,14 @@ impl Ledger {
         })
     }
 
+    /// What was to be heeded has been, once.
+    pub(crate) fn heeded(&self, call: CallId) -> Result<(), String> {
+        self.change(call, |entry| match entry.heeded {
+            1 => Ok(()),
+            times => Err(format!("{call} should have been heeded once, and was {times} times")),
+        })
+    }
+
     /// The client confirms, having heeded.
     pub(crate) fn confirm(&self, call: CallId) -> Result<(), String> {
         self.change(call, |entry| {

@@ -3,7 +3,7 @@
 //! a server that goes and comes back, gracefully or not; responders that panic, calls and answers
 //! that cannot be decoded, calls that nothing responds to; and peers that flood, read slowly, or
 //! speak no AMP. Calls go in both directions, over Unix sockets and TCP, with large values and with
-//! descriptors, in lanes and out of them; as they are, over TLS, over TLS that is started on the way, and
+//! descriptors, with streams, in lanes and out of them; as they are, over TLS, over TLS that is started on the way, and
 //! over routes. Some clients connect again by themselves, with `amp_core::reconnect`, and some sides ping
 //! the other, or take silence for the end.
 //!
@@ -17,6 +17,7 @@
 //! - A call that was answered was acted upon once. No other call was acted upon twice, unless it is
 //!   idempotent, and none that its caller knows was not sent.
 //! - A descriptor that arrives is the one that was passed.
+//! - The items of a stream come once each and in order, and all of them before it ends well.
 //! - What is sent behind a one-way command on one connection is read behind it.
 //! - In a lane, one call is acted upon at a time, and they are in order; one that panics lets the next go on.
 //! - Nothing is acted upon in clear text that its client sends once TLS has been started.
@@ -46,6 +47,7 @@ mod series;
 mod server;
 mod service;
 mod stream;
+mod streaming;
 mod watchdog;
 mod world;
 

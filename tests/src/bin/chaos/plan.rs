@@ -128,6 +128,8 @@ pub(crate) enum Kind {
     CallBack,
     Pass,
     Turn,
+    Upload,
+    Download,
 }
 
 /// How the caller waits for an answer.
@@ -143,7 +145,9 @@ pub(crate) enum Fate {
 impl CallPlan {
     pub(crate) fn new(random: &mut Rng) -> Self {
         let kind = match random.u32(..100) {
-            0..29 => Kind::Act,
+            0..23 => Kind::Act,
+            23..26 => Kind::Upload,
+            26..29 => Kind::Download,
             29..35 => Kind::Turn,
             35..50 => Kind::Look,
             50..55 => Kind::Refuse,

@@ -16,6 +16,7 @@ pub(crate) enum Group {
     Calls,
     Outcomes,
     Ways,
+    Streams,
     Faults,
     Ends,
 }
@@ -39,6 +40,7 @@ impl fmt::Display for Tally {
             (Group::Calls, "calls"),
             (Group::Outcomes, "outcomes, as the callers saw them"),
             (Group::Ways, "calls that are known to be acted upon"),
+            (Group::Streams, "streams, as their ends saw them"),
             (Group::Faults, "faults"),
             (Group::Ends, "ends of connections, as the server saw them"),
         ] {

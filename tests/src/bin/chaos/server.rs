@@ -25,6 +25,7 @@ use crate::pipes::{held, holding};
 use crate::plan::{ClientKind, ClientPlan, For, LifePlan, Way};
 use crate::report::Group;
 use crate::service;
+use crate::streaming;
 use crate::world::{Stage, World, kind_of_end};
 
 /// What a responder panics with when it is asked to.
@@ -124,7 +125,7 @@ pub(crate) fn prepare(
     }
 }
 
-type Server = Context<Arc<World>>;
+pub(crate) type Server = Context<Arc<World>>;
 
 fn responders(world: &Arc<World>, way: Way) -> Responders<Arc<World>> {
     let responders = Responders::new(Arc::clone(world)).respond(turn).one_at_a_time();
@@ -159,10 +160,12 @@ fn responders(world: &Arc<World>, way: Way) -> Responders<Arc<World>> {
         })
         .try_respond(call_back)
         .try_respond(pass)
+        .try_respond(streaming::upload)
+        .respond(streaming::download)
 }
 
 /// Everything that is acted upon goes through here.
-fn act(context: &Server, call: u64, load: &[u8]) {
+pub(crate) fn act(context: &Server, call: u64, load: &[u8]) {
     let world = context.state();
     let id = CallId(call);
     world.check(world.ledger.act(id));
@@ -238,7 +241,7 @@ async fn turn(context: Server, Turn { call, pause, want, panics }: Turn) -> Resu
     done
 }
 
-async fn done(call: u64, pause: u64, want: usize) -> Result<Done, NoError> {
+pub(crate) async fn done(call: u64, pause: u64, want: usize) -> Result<Done, NoError> {
     if pause > 0 {
         sleep(Duration::from_millis(pause)).await;
     }
