@@ -5,7 +5,7 @@ use amp_core::{
     AmpBox, Arguments, CallError, Command, CommandError, Context, Failure, FailurePolicy, Peer,
     ReceivedCall, RemoteError, Responders,
 };
-use amp_tests::commands::{Concatenate, Divide, DivideError, Sum, Total};
+use amp_tests::commands::{Concatenate, CountNotes, Divide, DivideError, Note, Sum, Total};
 use amp_tests::{Address, DEADLINE, Process, Python, Transport};
 use std::future::pending;
 use std::time::Instant;
@@ -212,11 +212,28 @@ async fn failures_of_twisted_look_as_the_guide_says() {
 }
 
 async fn pass_on(old: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
-    let answer = old.call_by_name(&call.command, call.arguments.iter()).await;
+    let arguments = call.arguments.iter();
+    let answer = if call.requires_answer {
+        old.call_by_name(&call.command, arguments).await
+    } else {
+        old.notify_by_name(&call.command, arguments).await.map(|()| AmpBox::new())
+    };
     answer.map_err(|error| match error {
+        // Its errors go on as they are, declared ones too.
         CallError::Remote(error) => error,
         _ => RemoteError::new("UNKNOWN", "the old service has not answered"),
     })
+}
+
+#[test]
+fn the_guide_passes_on_as_this_does() {
+    let here = include_str!("from_twisted.rs");
+    let (_, rest) = here.split_once("\nasync fn pass_on(").unwrap();
+    let (body, _) = rest.split_once("\n}\n").unwrap();
+    let lines = body.lines().map(|line| format!("//! {line}\n"));
+    let shown =
+        format!("//! async fn pass_on({}", lines.collect::<String>().trim_start_matches("//! "));
+    assert!(GUIDE.contains(&shown), "{shown}");
 }
 
 /// Rust answers one command, and Twisted the others.
@@ -236,6 +253,9 @@ async fn commands_move_over_one_at_a_time() {
     let (left_hand, right_hand) = ("a".to_owned(), "b".to_owned());
     let both = client.call_remote(Concatenate { left_hand, right_hand }).await.unwrap().both;
     assert_eq!(both, "ab");
+    // What wants no answer asks the old service for none either.
+    client.notify(Note { text: "one".to_owned() }).await.unwrap();
+    assert_eq!(client.call_remote(CountNotes).await.unwrap().count, 1);
     let error = client.call_remote(Divide { numerator: 1, denominator: 0 }).await.unwrap_err();
     assert!(matches!(error, CallError::Command(DivideError::ZeroDivision)), "{error}");
 }

@@ -43,14 +43,15 @@
 //! wire = "Zlib(base)"
 //! ```
 //!
-//! What it says are lines for the file. With `--strict` it fails until all of them are there.
-//! (`amp-cli/tests/import.rs`)
+//! What it says are lines for the file. With `--strict` it fails until all of them are there. Where a command
+//! may be missing, since a module is not there or something is only known when the program runs, a line says
+//! where. (`amp-cli/tests/import.rs`)
 //!
 //! # Step 2: generate
 //!
 //! ```console
 //! $ ampctl generate rust wire.schema --hints hints.toml --keep-names > src/commands.rs
-//! $ ampctl generate rust wire.schema --responders > src/responders.rs
+//! $ ampctl generate rust wire.schema --hints hints.toml --responders > src/responders.rs
 //! $ ampctl generate markdown wire.schema > COMMANDS.md
 //! ```
 //!
