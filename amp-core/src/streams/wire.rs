@@ -105,12 +105,11 @@ pub(super) fn refuse(mut question: Question, why: &str) {
 /// call of the peer's.
 pub(super) fn tell(peer: &Peer, command: &str, number: u64, window: Option<Window>) {
     tell_with(peer, command, |out, proto| {
-        number.to_box(STREAM, out, proto)?;
         if let Some(Window { items, bytes }) = window {
-            items.to_box(WINDOW_ITEMS, out, proto)?;
             bytes.to_box(WINDOW_BYTES, out, proto)?;
+            items.to_box(WINDOW_ITEMS, out, proto)?;
         }
-        Ok(())
+        number.to_box(STREAM, out, proto)
     });
 }
 
@@ -158,11 +157,12 @@ pub(super) struct Ending {
 
 impl Arguments for Items {
     fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
-        self.number.to_box(STREAM, out, proto)?;
+        // In the order of their keys, or all would be copied to sort them.
         match &self.content {
-            Content::List(items) => items.to_box(LIST, out, proto),
-            Content::Item(write) => write(out, proto),
+            Content::List(items) => items.to_box(LIST, out, proto)?,
+            Content::Item(write) => write(out, proto)?,
         }
+        self.number.to_box(STREAM, out, proto)
     }
 
     fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
@@ -179,13 +179,6 @@ impl Command for Items {
 
 impl Arguments for Ending {
     fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
-        self.number.to_box(STREAM, out, proto)?;
-        let how = match &self.end {
-            End::Closed => CLOSED,
-            End::Failed(_) => FAILED,
-            End::Dropped => DROPPED,
-        };
-        out.put(HOW.as_bytes(), how)?;
         if let End::Failed(error) = &self.end {
             out.put(CODE.as_bytes(), &error.code[..error.code.len().min(MAX_CODE)])?;
             let description = &error.description;
@@ -195,7 +188,13 @@ impl Arguments for Ending {
             }
             out.put(DESCRIPTION.as_bytes(), &description.as_bytes()[..end])?;
         }
-        Ok(())
+        let how = match &self.end {
+            End::Closed => CLOSED,
+            End::Failed(_) => FAILED,
+            End::Dropped => DROPPED,
+        };
+        out.put(HOW.as_bytes(), how)?;
+        self.number.to_box(STREAM, out, proto)
     }
 
     fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
