@@ -130,7 +130,8 @@ fn header(schemas: &[String]) -> String {
 fn title(schemas: &[String]) -> String {
     let names: Vec<_> =
         schemas.iter().map(|schema| schema.rsplit(['/', ':']).next().unwrap_or(schema)).collect();
-    names.join(", ")
+    // A name of a file may have lines, and what it stands in has one.
+    names.join(", ").replace(char::is_control, " ")
 }
 
 fn write_once(path: &Path, text: &str) -> Result<(), Mistake> {

@@ -83,7 +83,8 @@ pub(super) fn is_code_of_its_name(code: &str) -> bool {
         let mut upper = || letters.next().is_some_and(|letter| letter.is_ascii_uppercase());
         upper()
             && upper()
-            && letters.all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit())
+            // Behind a digit the derive begins a word of its own.
+            && letters.all(|letter| letter.is_ascii_uppercase())
     })
 }
 
@@ -136,10 +137,12 @@ mod tests {
 
     #[test]
     fn codes_that_are_words_need_no_other_name() {
-        for code in ["ZERO_DIVISION", "FIRE", "IPV6_ONLY"] {
+        for code in ["ZERO_DIVISION", "FIRE"] {
             assert!(is_code_of_its_name(code), "{code}");
         }
-        for code in ["A_B", "ERR_404", "fire", "", "A__B", "NOT-FOUND", "X1_YZ"] {
+        for code in
+            ["A_B", "ERR_404", "IPV4ONLY", "HTTP404ERROR", "fire", "", "A__B", "NOT-FOUND", "X1_YZ"]
+        {
             assert!(!is_code_of_its_name(code), "{code}");
         }
     }

@@ -1,7 +1,8 @@
 //! Commands as classes of Python.
 
 use amp_core::schema::{
-    BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema,
+    WireType,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -266,7 +267,7 @@ impl Writer {
     fn rows(&mut self, schema: &BoxSchema, hint: &str, indent: &str) -> String {
         let mut rows = String::new();
         for argument in &schema.arguments {
-            for line in argument.docs.lines() {
+            for line in docs_of(argument) {
                 let _ = writeln!(rows, "{}", format!("{indent}#: {line}").trim_end());
             }
             let optional = argument.presence != Presence::Required;
@@ -394,6 +395,11 @@ fn contains_outer(schema: &BoxSchema) -> bool {
         }
     }
     schema.arguments.iter().any(|argument| looks(&argument.wire_type))
+}
+
+/// The lines of the documentation. To Python a carriage return alone ends one too.
+fn docs_of(argument: &ArgumentSchema) -> impl Iterator<Item = &str> {
+    argument.docs.lines().flat_map(|line| line.split('\r'))
 }
 
 fn pascal_if_no_name(name: &str) -> String {

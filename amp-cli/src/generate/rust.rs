@@ -250,8 +250,11 @@ impl<'a> Writer<'a> {
         };
         let derives = self.derives("Arguments", schema);
         Ok(self.item(place, candidates, &shape, |name| {
-            let keys: Vec<_> =
-                schema.arguments.iter().map(|key| format!("`{}`", key.name)).collect();
+            let keys: Vec<_> = schema
+                .arguments
+                .iter()
+                .map(|key| format!("`{}`", key.name.escape_debug()))
+                .collect();
             let shown = match &keys[..] {
                 [] => "nothing".to_owned(),
                 [first, second, third, _, ..] => format!("{first}, {second}, {third} and others"),
