@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::borrow::Borrow;
 use std::net::IpAddr;
 
-use super::form::Form;
+use super::form::{Form, NOWHERE};
 use super::{Integer, Scope, Value, Values};
 #[cfg(feature = "zlib")]
 use crate::argument::read_inflated;
@@ -15,9 +15,6 @@ use crate::argument::{
 use crate::boxes::{self, AmpBox, BoxLimits, BoxReader};
 use crate::schema::{BoxSchema, Presence, WireType};
 use crate::shorten::Shortened;
-
-/// A box that says to be one of those around it, of which there are not as many.
-const NOWHERE: &str = "a box that is to be one around it, and none is there,";
 
 impl Values {
     /// Reads each argument of the schema from the box.

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use std::borrow::Borrow;
 use std::net::IpAddr;
 
-use super::form::Form;
+use super::form::{Form, NOWHERE};
 use super::{Scope, Value, Values};
 #[cfg(feature = "zlib")]
 use crate::argument::write_deflated;
@@ -15,9 +15,6 @@ use crate::schema::{BoxSchema, Presence, WireType, names_of};
 
 /// It takes a program that has the other end.
 const STREAM: &str = "an end of a stream, as a value of a schema,";
-
-/// A box that says to be one of those around it, of which there are not as many.
-const NOWHERE: &str = "a box that is to be one around it, and none is there,";
 
 impl Values {
     /// Writes each value to the box, as the schema says.

@@ -4,6 +4,9 @@ use super::Scope;
 use crate::argument::Scheme;
 use crate::schema::WireType;
 
+/// A box that says to be one of those around it, of which there are not as many.
+pub(super) const NOWHERE: &str = "a box that is to be one around it, and none is there,";
+
 /// How a value is written.
 pub(super) enum Form<'a> {
     Integer,

@@ -31,6 +31,11 @@ impl JsonError {
     pub fn place(&self) -> &str {
         &self.place
     }
+
+    /// Returns what is wrong there: the message without the place.
+    pub fn fault(&self) -> &str {
+        &self.what
+    }
 }
 
 impl fmt::Display for JsonError {

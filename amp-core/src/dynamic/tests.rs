@@ -175,6 +175,37 @@ mod json {
     }
 
     #[test]
+    fn json_is_on_one_line_whatever_is_in_it() {
+        let pretty = "{\n\t\"a\u{7f}\": [ 1.50 , \"x \\\" \u{9b}\", null ],\r\n \"b\\\\\": {} }";
+        assert_eq!(
+            Value::Json(pretty.into()).to_json_with(&mut |_| String::new()),
+            r#"{"a\u007f":[1.50,"x \" \u009b",null],"b\\":{}}"#
+        );
+        let mut random = fastrand::Rng::with_seed(15);
+        for _ in 0..2000 {
+            let text: String = (0..random.usize(..20)).map(|_| random.char(..'\u{100}')).collect();
+            let space: String = (0..random.usize(..4))
+                .map(|_| *random.choice(&[' ', '\n', '\t', '\r']).unwrap())
+                .collect();
+            let json = format!(
+                "[{space}{}{space},{space}1e5{space}]",
+                serde_json::to_string(&text).unwrap()
+            );
+            let inner: Values = [(text.clone(), Value::Json(json.clone()))].into_iter().collect();
+            let values: Values = [
+                ("bytes".to_owned(), Value::Bytes(text.clone().into())),
+                ("box".to_owned(), Value::Box(inner)),
+                (text.clone(), Value::List(vec![Value::Text(text), Value::Json(json)])),
+            ]
+            .into_iter()
+            .collect();
+            let shown = values.to_json();
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap();
+        }
+    }
+
+    #[test]
     fn nested_input_does_not_choose_how_deep_the_stack_gets() {
         let schema = schema("l: AmpList\n  l: AmpList(^1) optional");
         let deep = |levels: usize| {

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use tracing::Level;
 
 use crate::argument::PeerAddress;
@@ -48,7 +48,8 @@ const SHOWN: usize = 40;
 #[derive(Clone, Default)]
 #[must_use = "nothing is logged before a connection has the log"]
 pub struct WireLog {
-    hidden: BTreeSet<Vec<u8>>,
+    /// Shared by all clones, so that a log can learn what to hide once connections have it.
+    hidden: Arc<RwLock<BTreeSet<Vec<u8>>>>,
     to: Option<Arc<Lines>>,
 }
 
@@ -68,8 +69,17 @@ impl WireLog {
     /// argument holds in a form of its own (JSON, something compressed, a list that is cut into
     /// parts) is not looked into: name that argument.
     pub fn hide<K: AsRef<[u8]>>(mut self, arguments: impl IntoIterator<Item = K>) -> Self {
-        self.hidden.extend(arguments.into_iter().map(|name| name.as_ref().to_vec()));
+        let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner).clone();
+        self.hidden = Arc::new(RwLock::new(hidden));
+        self.hide_from_now_on(arguments);
         self
+    }
+
+    /// Hides the values of these arguments too, from now on and in all clones of this log: for a
+    /// connection that has it already, and whose peer says only then what is secret.
+    pub fn hide_from_now_on<K: AsRef<[u8]>>(&self, arguments: impl IntoIterator<Item = K>) {
+        let names: Vec<_> = arguments.into_iter().map(|name| name.as_ref().to_vec()).collect();
+        self.hidden.write().unwrap_or_else(PoisonError::into_inner).extend(names);
     }
 
     /// Gives each line, with the address of the peer, to a function rather than to `tracing`.
@@ -108,9 +118,12 @@ impl WireLog {
                 pairs.push(pair);
                 continue;
             }
-            let line = Line { direction, pairs: &pairs, hidden: &self.hidden };
+            let line = {
+                let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner);
+                Line { direction, pairs: &pairs, hidden: &hidden }.to_string()
+            };
             if let Some(lines) = &self.to {
-                lines(peer, &line.to_string());
+                lines(peer, &line);
             } else {
                 tracing::trace!(target: TARGET, %peer, "{line}");
             }
@@ -121,7 +134,8 @@ impl WireLog {
 
 impl fmt::Debug for WireLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hidden: Vec<_> = self.hidden.iter().map(crate::Shortened::new).collect();
+        let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner);
+        let hidden: Vec<_> = hidden.iter().map(crate::Shortened::new).collect();
         f.debug_struct("WireLog").field("hidden", &hidden).finish_non_exhaustive()
     }
 }
@@ -336,6 +350,13 @@ mod tests {
                 users.len()
             ),
         );
+    }
+
+    #[test]
+    fn what_is_secret_may_be_learnt_later() {
+        let log = WireLog::new();
+        log.clone().hide_from_now_on(["password"]);
+        check(log, &[(b"password", b"sesame")], "box password=*** (6 bytes)");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::dynamic::{Value, Values};
 type Show<'a> = &'a mut dyn FnMut(&Attachment) -> String;
 
 impl Values {
-    /// Returns the values as one JSON object on one line, in the order of their names: see the table of
-    /// [`dynamic`](crate::dynamic). An attachment is `{"attachment": N}`, counted from 0.
+    /// Returns the values as one JSON object on one line, in the order of their names and without control
+    /// characters: see the table of [`dynamic`](crate::dynamic). An attachment is `{"attachment": N}`, counted from 0.
     pub fn to_json(&self) -> String {
         let mut count = 0_usize;
         self.to_json_with(&mut |_| {
@@ -73,7 +73,7 @@ fn write_value(value: &Value, out: &mut String, show: Show<'_>) {
         Value::Boolean(boolean) => put(out, format_args!("{boolean}")),
         Value::Decimal(decimal) => write_text(&decimal.to_string(), out),
         Value::DateTime(date) => write_text(&date.to_string(), out),
-        Value::Json(text) => out.push_str(text),
+        Value::Json(text) => write_json(text, out),
         Value::List(items) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
@@ -109,6 +109,21 @@ fn write_text(text: &str, out: &mut String) {
         }
     }
     out.push('"');
+}
+
+/// Copies JSON, which may be on several lines, onto one: without the white space around its texts, and
+/// with nothing in them that a terminal would act upon.
+fn write_json(text: &str, out: &mut String) {
+    let (mut in_text, mut is_escaped) = (false, false);
+    for c in text.chars() {
+        match c {
+            ' ' | '\n' | '\r' | '\t' if !in_text => {}
+            c if c.is_control() => put(out, format_args!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+        in_text ^= c == '"' && !is_escaped;
+        is_escaped = in_text && c == '\\' && !is_escaped;
+    }
 }
 
 /// A `String` takes all that is written to it.
