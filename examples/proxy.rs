@@ -6,15 +6,15 @@
 //! ```
 //!
 //! A server and its client are in this program too, to have something to pass on. The proxy is
-//! `proxy_of`, and knows none of their types. Commands that its schema does not have are passed on as
+//! `proxy_of`, some thirty lines, and knows none of their types. Commands that its schema does not have are passed on as
 //! they are; of those it needs to know only which carry descriptors, since descriptors are counted on
 //! each connection.
 
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, Schema};
 use amp_core::{
-    AmpBox, Arguments, CallError, Command, Context, NoError, Peer, ProtocolSwitch, ReceivedCall,
-    RemoteError, Responders, Switched,
+    AmpBox, Arguments, BoxReader, CallError, Command, Context, NoError, Peer, Proto,
+    ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched,
 };
 use amp_unix::Descriptor;
 use std::error::Error;
@@ -27,46 +27,39 @@ use tokio::time::timeout;
 
 /// Passes on whatever comes to `to`.
 fn proxy_of(to: Peer, schema: Arc<Schema>) -> Responders {
-    let (reads, switches) = (schema.clone(), schema.clone());
-    let passes = Arc::new((to, schema));
-    let asks = passes.clone();
-    let call =
-        move |ReceivedCall { command, arguments, requires_answer, .. }: ReceivedCall<Values>| {
-            let passes = passes.clone();
-            async move {
-                let (asked, answered) = boxes(&passes.1, &command);
-                let write = arguments.writing(asked);
-                let answer = if requires_answer {
-                    passes.0.call_by_name_with(&command, write, Values::reading(&answered)).await
-                } else {
-                    passes.0.notify_by_name_with(&command, write).await.map(|()| Values::new())
-                };
-                Ok(answer.map_err(handed_on)?.writing(answered))
-            }
-        };
-    let switch = move |ReceivedCall { command, arguments, .. }: ReceivedCall<Values>| {
-        let asks = asks.clone();
+    let (for_calls, for_switches, reads) =
+        ((to.clone(), schema.clone()), (to, schema.clone()), schema);
+    let read = move |command: &[u8], input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
+        Values::from_box(&boxes(&reads, command).0, input, proto)
+    };
+    let call = move |call: ReceivedCall<Values>| {
+        let (to, schema) = for_calls.clone();
         async move {
-            let write = arguments.writing(boxes(&asks.1, &command).0);
-            let there = asks.0.switch_protocol_by_name_with(&command, write).await;
+            let (asked, answered) = boxes(&schema, &call.command);
+            let write = call.arguments.writing(asked);
+            let answer = if call.requires_answer {
+                to.call_by_name_with(&call.command, write, Values::reading(&answered)).await
+            } else {
+                to.notify_by_name_with(&call.command, write).await.map(|()| Values::new())
+            };
+            Ok(answer.map_err(handed_on)?.writing(answered))
+        }
+    };
+    let switch = move |call: ReceivedCall<Values>| {
+        let (to, schema) = for_switches.clone();
+        async move {
+            let write = call.arguments.writing(boxes(&schema, &call.command).0);
+            let there = to.switch_protocol_by_name_with(&call.command, write).await;
             let mut there = there.map_err(handed_on)?;
-            Ok(move |mut here: Switched| async move {
+            Ok(async move |mut here: Switched| {
                 let _ = copy_bidirectional(&mut here, &mut there).await;
             })
         }
     };
+    let is_switch = |command: &[u8]| command.starts_with(b"SwitchTo");
     Responders::new(())
-        .fallback_with(
-            move |command, input, proto| Values::from_box(&boxes(&reads, command).0, input, proto),
-            call,
-        )
-        .fallback_switch_with(
-            |command| command.starts_with(b"SwitchTo"),
-            move |command, input, proto| {
-                Values::from_box(&boxes(&switches, command).0, input, proto)
-            },
-            switch,
-        )
+        .fallback_with(read.clone(), call)
+        .fallback_switch_with(is_switch, read, switch)
 }
 
 /// What the calls and the answers of a command have in them: anything, when it is not known.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::mistake::Mistake;
+
 /// An address as it is written, of a peer or to listen on.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
@@ -44,6 +46,20 @@ impl Address {
     /// Whether the connection begins with TLS, whatever else was asked for.
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self.kind, Kind::Tcp { tls: true, .. })
+    }
+
+    /// Whether descriptors can be sent to a peer there.
+    pub(crate) fn carries_descriptors(&self) -> bool {
+        matches!(self.kind, Kind::Unix(_) | Kind::Exec(_) | Kind::Stdio)
+    }
+
+    /// The address of a peer, which can be connected to.
+    pub(crate) fn of_peer(text: &str) -> Result<Self, Mistake> {
+        let address: Self = text.parse().map_err(Mistake::new)?;
+        match address.kind {
+            Kind::Systemd => Err(Mistake::new("it is an address to listen on").at(text)),
+            _ => Ok(address),
+        }
     }
 
     /// Whether standard output is the connection's.

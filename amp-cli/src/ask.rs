@@ -1,16 +1,22 @@
-//! One call that is made, whose schema was read and whose arguments fit.
+//! A call that can be made: its schema was read, and its arguments fit.
 
+use amp_core::argument::{Attachments, Extensions};
 use amp_core::dynamic::Values;
-use amp_core::schema::{BoxSchema, CommandSchema, ErrorSchema, Schema};
+use amp_core::schema::{BoxSchema, CommandSchema, ErrorSchema};
 use amp_core::{
-    AmpBox, BoxLimits, BoxReader, CallError, EncodeError, Peer, Proto, RemoteError, Report,
-    Switched,
+    AmpBox, Attachment, AttachmentKind, BoxLimits, BoxReader, BoxWriter, CallError, DecodeError,
+    EncodeError, Peer, PeerAddress, Proto, RemoteError, Report, Switched,
 };
+use bytes::BytesMut;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::exit::{self, Failure};
-use crate::mistake::{Mistake, no_such};
+use crate::hide::Hidden;
+use crate::mistake::Mistake;
+use crate::opening::{Emptied, Opening};
+use crate::schemas::{arguments_of, response_of};
 use crate::{output, words};
 
 pub(crate) struct Ask {
@@ -21,6 +27,9 @@ pub(crate) struct Ask {
     errors: Option<Vec<ErrorSchema>>,
     requires_answer: bool,
     pub(crate) is_switch: bool,
+    /// How many descriptors are sent with it.
+    pub(crate) descriptors: u64,
+    emptied: Emptied,
 }
 
 /// What has become of a call.
@@ -32,19 +41,6 @@ pub(crate) enum Outcome {
     Refused(RemoteError),
 }
 
-/// What is known of a command; nothing is where there is no schema at all.
-pub(crate) fn find<'a>(
-    schema: &'a Schema,
-    has_schema: bool,
-    command: &str,
-) -> Result<Option<&'a CommandSchema>, Mistake> {
-    let known = schema.command(command);
-    if has_schema && known.is_none() {
-        return Err(no_such("command", command, schema.commands().map(|(name, _)| name)));
-    }
-    Ok(known)
-}
-
 impl Ask {
     /// A call with the arguments of these words, and with those that are `given` otherwise.
     pub(crate) fn new(
@@ -52,16 +48,21 @@ impl Ask {
         known: Option<&CommandSchema>,
         words: &[String],
         given: Values,
+        mut opening: Opening,
     ) -> Result<Self, Mistake> {
         let arguments = known.map(|known| &known.arguments);
-        let (arguments, asked) = words::arguments(words, arguments, given)?;
-        Ok(Self::with(command, known, arguments, asked))
+        let (arguments, asked) = words::arguments(words, arguments, given, &mut opening)?;
+        Self::with(command, known, arguments, asked, opening)
     }
 
     /// A call with these arguments, which were read by the schema.
-    pub(crate) fn given(command: &str, known: Option<&CommandSchema>, arguments: Values) -> Self {
-        let asked = known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.arguments.clone());
-        Self::with(command, known, arguments, asked)
+    pub(crate) fn given(
+        command: &str,
+        known: Option<&CommandSchema>,
+        arguments: Values,
+        opening: Opening,
+    ) -> Result<Self, Mistake> {
+        Self::with(command, known, arguments, arguments_of(known), opening)
     }
 
     fn with(
@@ -69,16 +70,20 @@ impl Ask {
         known: Option<&CommandSchema>,
         arguments: Values,
         asked: BoxSchema,
-    ) -> Self {
-        Self {
+        opening: Opening,
+    ) -> Result<Self, Mistake> {
+        let (_, descriptors) = encoded(&arguments, &asked)?;
+        Ok(Self {
             command: command.to_owned(),
             arguments,
             asked,
-            response: known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.response.clone()),
+            response: response_of(known),
             errors: known.and_then(|known| known.errors.clone()),
             requires_answer: known.is_none_or(|known| known.requires_answer),
             is_switch: known.is_some_and(|known| known.is_switch),
-        }
+            descriptors,
+            emptied: opening.into_emptied(),
+        })
     }
 
     /// The same call, which wants no answer.
@@ -86,31 +91,41 @@ impl Ask {
         Self { requires_answer: false, ..self }
     }
 
-    /// The arguments on the wire, which can be sent more than once.
-    pub(crate) fn encoded(&self) -> Result<AmpBox, EncodeError> {
-        let mut bytes = self.arguments.encode(&self.asked)?;
-        Ok(AmpBox::parse(&mut bytes, BoxLimits::default())?)
+    /// The arguments on the wire, which can be sent more than once where there is no descriptor.
+    pub(crate) fn encoded(&self) -> Result<AmpBox, Mistake> {
+        encoded(&self.arguments, &self.asked).map(|(ampbox, _)| ampbox)
     }
 
-    pub(crate) async fn make(self, peer: &Peer, within: Duration) -> Result<Outcome, Failure> {
+    pub(crate) async fn make(
+        self,
+        peer: &Peer,
+        within: Duration,
+        hidden: &Hidden,
+    ) -> Result<Outcome, Failure> {
+        self.empty()?;
         let Self { command, arguments, asked, response, requires_answer, .. } = self;
         let write = arguments.writing(asked);
         if !requires_answer {
             let sent = timeout(within, peer.notify_by_name_with(command, write)).await;
             let sent = sent.map_err(|_| not_in_time(within))?;
-            return sent.map(|()| Outcome::Sent).map_err(|error| failure_of(&error, None));
+            return sent.map(|()| Outcome::Sent).map_err(|error| failure_of(&error));
         }
-        let mut raw = None;
+        let mut raw = AmpBox::new();
         let read = |input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
-            raw = Some(input.ampbox().clone());
+            raw = input.ampbox().clone();
             Values::from_box(&response, input, proto)
         };
         let called = timeout(within, peer.call_by_name_with(command, write, read)).await;
         match called {
             Err(_) => Err(not_in_time(within)),
-            Ok(Ok(answer)) => Ok(Outcome::Answered(answer, raw.unwrap_or_default())),
+            Ok(Ok(answer)) => Ok(Outcome::Answered(answer, raw)),
             Ok(Err(CallError::Remote(error))) => Ok(Outcome::Refused(error)),
-            Ok(Err(error)) => Err(failure_of(&error, raw.as_ref())),
+            Ok(Err(CallError::Decode(error))) => {
+                let why = hidden.misfit(&error, &response);
+                let raw = output::raw(&hidden.shown_box(&raw, &response)).unwrap_or_default();
+                Err(Failure::new(exit::NO_FIT, format!("the answer cannot be read: {why}\n{raw}")))
+            }
+            Ok(Err(error)) => Err(failure_of(&error)),
         }
     }
 
@@ -120,19 +135,57 @@ impl Ask {
         peer: &Peer,
         within: Duration,
     ) -> Result<Result<Switched, RemoteError>, Failure> {
+        self.empty()?;
         let write = self.arguments.writing(self.asked);
         let asked = peer.switch_protocol_by_name_with(self.command, write);
         match timeout(within, asked).await {
             Err(_) => Err(not_in_time(within)),
             Ok(Ok(stream)) => Ok(Ok(stream)),
             Ok(Err(CallError::Remote(error))) => Ok(Err(error)),
-            Ok(Err(error)) => Err(failure_of(&error, None)),
+            Ok(Err(error)) => Err(failure_of(&error)),
         }
+    }
+
+    fn empty(&self) -> Result<(), Mistake> {
+        let emptied = self.emptied.empty();
+        emptied.map_err(|error| Mistake::new(format!("a file cannot be written anew: {error}")))
     }
 
     /// The codes that the command declares.
     pub(crate) fn declared(&self) -> Vec<String> {
         self.errors.iter().flatten().map(|error| error.code.clone()).collect()
+    }
+}
+
+/// The arguments on the wire, and how many descriptors would be sent with them.
+fn encoded(arguments: &Values, schema: &BoxSchema) -> Result<(AmpBox, u64), Mistake> {
+    let mut bytes = BytesMut::new();
+    let mut writer = BoxWriter::new(&mut bytes);
+    let (mut counted, data) = (Counted(0), Extensions::default());
+    let mut proto = Proto::new(&mut counted, &PeerAddress::Unknown, &data);
+    arguments.to_box(schema, &mut writer, &mut proto)?;
+    writer.finish().map_err(EncodeError::from)?;
+    // The end of a box.
+    bytes.extend_from_slice(&[0, 0]);
+    let ampbox = AmpBox::parse(&mut bytes.freeze(), BoxLimits::default());
+    Ok((ampbox.map_err(EncodeError::from)?, counted.0))
+}
+
+/// Descriptors of a box that is not sent.
+struct Counted(u64);
+
+impl Attachments for Counted {
+    fn kind(&self) -> Option<AttachmentKind> {
+        Some(AttachmentKind::of::<OwnedFd>("a file descriptor"))
+    }
+
+    fn attach(&mut self, _: Attachment) -> Result<u64, EncodeError> {
+        self.0 += 1;
+        Ok(self.0 - 1)
+    }
+
+    fn claim(&mut self, _: u64) -> Result<Attachment, DecodeError> {
+        Err(DecodeError::missing())
     }
 }
 
@@ -149,9 +202,7 @@ pub(crate) fn not_in_time(timeout: Duration) -> Failure {
     Failure::new(exit::NOT_IN_TIME, format!("no answer within {timeout:?}"))
 }
 
-/// Why a call has failed, other than by an answer; `raw` is an answer that does not fit the schema.
-pub(crate) fn failure_of(error: &CallError, raw: Option<&AmpBox>) -> Failure {
-    let shown = raw.and_then(output::raw).map(|raw| format!("\n{raw}"));
-    let said = format!("{}{}", Report(error), shown.unwrap_or_default());
-    Failure::new(exit::of_error(error), said)
+/// Why a call has failed, other than by an answer.
+pub(crate) fn failure_of(error: &CallError) -> Failure {
+    Failure::new(exit::of_error(error), Report(error))
 }

@@ -9,56 +9,52 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::ask::{Ask, Outcome, exit_code, find};
-use crate::called::Calls;
+use crate::ask::{Ask, Outcome, exit_code};
+use crate::descriptors::Uses;
 use crate::exit::{self, Failure};
-use crate::files::Uses;
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, none_of};
+use crate::on_line::plain_json;
+use crate::opening::Opening;
 use crate::options::Call;
-use crate::output::{Output, without};
-use crate::peering::Known;
-use crate::running::until_interrupted;
-use crate::scalars::attach;
+use crate::output::Output;
+use crate::peering::Target;
+use crate::printing::{not_printed, print};
+use crate::running::{part, until_interrupted};
+use crate::schemas::{arguments_of, find};
 
-pub(crate) fn call(options: &Call, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
-    let known = options.peering.known()?;
-    until_interrupted(run(options, known, out))
+pub(crate) fn call(options: &Call) -> Result<ExitCode, Mistake> {
+    let target = options.peer.target()?;
+    until_interrupted(run(options, target))
 }
 
-async fn run(options: &Call, mut known: Known, out: &mut Vec<u8>) -> Result<ExitCode, Failure> {
-    let calls = Calls {
-        schema: known.peer_schema.clone(),
-        rules: known.rules.clone(),
-        hidden: known.hidden.clone(),
-        lines: None,
-    };
-    let responders = calls.responders();
+async fn run(options: &Call, mut target: Target) -> Result<ExitCode, Failure> {
+    let responders = target.calls(None).responders();
     // With a schema of its own, what is wrong is said before anything is sent.
-    let prepared = if known.reflects() { None } else { Some(Prepared::new(options, &known)?) };
-    let peer = known.connect(responders).await?;
+    let prepared = if target.reflects() { None } else { Some(Prepared::new(options, &target)?) };
+    let peer = target.connect(responders).await?;
     let Prepared { ask, output, uses } = match prepared {
         Some(prepared) => prepared,
-        None => Prepared::new(options, &known)?,
+        None => Prepared::new(options, &target)?,
     };
     let declared = ask.declared();
     if options.switch || ask.is_switch {
-        return match ask.switch(&peer, known.timeout).await? {
+        return match ask.switch(&peer, target.timeout).await? {
             Ok(stream) => join(stream).await,
             Err(error) => Ok(refused(options, &declared, &error)),
         };
     }
-    let outcome = ask.make(&peer, known.timeout).await?;
-    let ended = match outcome {
+    let (hidden, response) = (target.hidden_of(&ask.command), ask.response.clone());
+    let ended = match ask.make(&peer, target.timeout, &hidden).await? {
         Outcome::Sent => ExitCode::SUCCESS,
         Outcome::Refused(error) => refused(options, &declared, &error),
         Outcome::Answered(answer, raw) => {
-            let ended = uses.apply(&answer)?;
-            let colored = options.peering.color.is_wanted();
-            output.show(&without(answer, &known.hidden), &raw, colored, out)?;
-            ended
+            let raw = hidden.shown_box(&raw, &response);
+            // Whoever waits for the answer need not wait for what is done with it.
+            print(&output.show(&answer, &raw, &hidden, options.color.is_wanted(), &response)?)?;
+            uses.apply(&answer)?
         }
     };
-    peer.close().await;
+    part(&peer).await;
     Ok(ended)
 }
 
@@ -70,18 +66,30 @@ struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    fn new(options: &'a Call, known: &Known) -> Result<Self, Mistake> {
+    fn new(options: &'a Call, target: &Target) -> Result<Self, Mistake> {
         let Call { command, one_way, json, words, copies, exec, output, .. } = options;
-        let schema = find(&known.schema, known.has_schema, command)?;
+        let known = find(&target.schema, target.has_schema, command)?;
+        let mut opening = Opening::default();
         let given = match json {
             None => Values::new(),
-            Some(source) => whole(source, schema)?,
+            Some(source) => whole(source, known, &mut opening)?,
         };
-        let ask = Ask::new(command, schema, words, given)?;
+        let ask = Ask::new(command, known, words, given, opening)?;
         if command == "StartTLS" && ask.is_switch {
             return Err(Mistake::new("StartTLS: see --start-tls"));
         }
+        if ask.descriptors > 0 && !target.address.carries_descriptors() {
+            let what = "descriptors are sent to unix:PATH and exec:PROGRAM";
+            return Err(Mistake::new(format!("{}: {what}", target.address)));
+        }
         let uses = Uses::new(copies, exec.as_deref(), &ask.response)?;
+        if ask.is_switch {
+            let flags = [("--output", output.is_some()), ("--one-way", *one_way)];
+            let uses = [("--fd or --exec", !uses.is_empty())];
+            let what =
+                format!("{command} asks for a protocol switch, which has no answer in a box");
+            none_of(flags.into_iter().chain(uses), &what)?;
+        }
         let terminal = io::stdout().is_terminal();
         let usual = if terminal { Output::Pretty } else { Output::Json };
         let output = output.clone().unwrap_or(usual);
@@ -91,7 +99,11 @@ impl<'a> Prepared<'a> {
 }
 
 /// The values of a whole box: JSON, or a file or standard input with it.
-fn whole(source: &str, known: Option<&CommandSchema>) -> Result<Values, Mistake> {
+fn whole(
+    source: &str,
+    known: Option<&CommandSchema>,
+    opening: &mut Opening,
+) -> Result<Values, Mistake> {
     let text = match source.strip_prefix('@') {
         None if source == "-" => io::read_to_string(io::stdin()),
         None => Ok(source.to_owned()),
@@ -99,12 +111,9 @@ fn whole(source: &str, known: Option<&CommandSchema>) -> Result<Values, Mistake>
     };
     let text =
         text.map_err(|error| Mistake::new(format!("--json: cannot read {source}: {error}")))?;
-    let Some(known) = known else {
-        return Err(Mistake::new("--json needs a schema: see --schema and --reflect"));
-    };
     // What is missing may be among the words.
-    let optional = all_optional(known.arguments.clone());
-    Values::from_json_with(&Scope::new(&optional), &text, &mut attach)
+    let optional = all_optional(arguments_of(known));
+    Values::from_json_with(&Scope::new(&optional), &text, &mut |json| opening.attach(json))
         .map_err(|error| Mistake::new(format!("--json: {error}")))
 }
 
@@ -120,7 +129,7 @@ fn all_optional(schema: BoxSchema) -> BoxSchema {
 /// The peer has answered with an error.
 fn refused(options: &Call, declared: &[String], error: &RemoteError) -> ExitCode {
     let code = String::from_utf8_lossy(&error.code).into_owned();
-    eprintln!("{}", json!({ "error": code, "description": error.description }));
+    eprintln!("{}", plain_json(json!({ "error": code, "description": error.description })));
     if options.accept.contains(&code) {
         return ExitCode::SUCCESS;
     }
@@ -133,10 +142,17 @@ async fn join(stream: Switched) -> Result<ExitCode, Failure> {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let to_peer = async {
         let mut input = tokio::io::stdin();
-        if tokio::io::copy(&mut input, &mut writer).await.is_ok() {
-            let _ = writer.shutdown().await;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = input.read(&mut buffer).await.map_err(|error| {
+                Failure::new(exit::NOT_USED, format!("cannot read standard input: {error}"))
+            })?;
+            // A peer that takes no more may have more to say.
+            if read == 0 || writer.write_all(&buffer[..read]).await.is_err() {
+                let _ = writer.shutdown().await;
+                return std::future::pending().await;
+            }
         }
-        std::future::pending::<()>().await;
     };
     let from_peer = async {
         let mut out = tokio::io::stdout();
@@ -151,19 +167,11 @@ async fn join(stream: Switched) -> Result<ExitCode, Failure> {
                 out.write_all(&buffer[..read]).await?;
                 out.flush().await
             };
-            match written.await {
-                // Whoever reads it has read enough.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    return Ok(ExitCode::SUCCESS);
-                }
-                written => written.map_err(|error| {
-                    Failure::new(exit::WRONG_USE, format!("cannot write: {error}"))
-                })?,
-            }
+            written.await.map_err(|error| not_printed(&error))?;
         }
     };
     tokio::select! {
-        () = to_peer => unreachable!("it goes on for ever"),
+        failed = to_peer => failed,
         ended = from_peer => ended,
     }
 }

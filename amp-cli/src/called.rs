@@ -13,16 +13,19 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use crate::files;
-use crate::output;
+use crate::descriptors;
+use crate::hide::Hidden;
+use crate::on_line::{json_text, plain_json};
+use crate::printing::tell;
 use crate::rules::{Reply, Rules};
+use crate::schemas::response_of;
 
 /// How received calls are told of, and answered.
 #[derive(Clone)]
 pub(crate) struct Calls {
     pub(crate) schema: Arc<Schema>,
     pub(crate) rules: Option<Rules>,
-    pub(crate) hidden: Vec<String>,
+    pub(crate) hidden: Hidden,
     /// Where a line of JSON goes for each call. Calls that are not handled are told of on standard
     /// error where there are no lines.
     pub(crate) lines: Option<mpsc::Sender<String>>,
@@ -85,15 +88,12 @@ impl Calls {
         };
         match reply {
             Reply::Answer(values) => {
-                let known = self.schema.command(&name);
-                let response =
-                    known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.response.clone());
-                Ok(Box::new(values.writing(response)))
+                Ok(Box::new(values.writing(response_of(self.schema.command(&name)))))
             }
             Reply::Fail(error) => Err(error),
             Reply::None => {
                 if self.lines.is_none() {
-                    eprintln!("ampctl: the peer calls {name:?}, which is not handled");
+                    tell(format_args!("the peer calls {name:?}, which is not handled"));
                 }
                 Err(RemoteError::unhandled(&command))
             }
@@ -124,22 +124,17 @@ impl Calls {
         let Some(lines) = &self.lines else { return };
         let arguments = match arguments {
             Received::Known(values) | Received::Other(values) => {
-                files::json(&output::without(values.clone(), &self.hidden(command)))
+                let hidden = self.hidden.and_secrets_of(self.schema.command(command));
+                descriptors::json(&hidden.shown(values.clone()))
             }
-            Received::Unreadable(error) => serde_json::json!({ "unreadable": error }).to_string(),
+            Received::Unreadable(error) => plain_json(serde_json::json!({ "unreadable": error })),
         };
-        let command = serde_json::Value::from(command);
+        let command = json_text(command);
         let line = format!(
             r#"{{"command": {command}, "wants_answer": {requires_answer}, "arguments": {arguments}}}"#
         );
         // Nobody prints it when enough was printed.
         let _ = lines.send(line).await;
-    }
-
-    /// The keys of a command whose values are not shown.
-    fn hidden(&self, command: &str) -> Vec<String> {
-        let secrets = self.schema.command(command).map(|known| &known.secrets[..]);
-        [&self.hidden[..], secrets.unwrap_or_default()].concat()
     }
 
     /// The arguments of a call: as they are on the wire where the schema does not fit.
@@ -157,7 +152,11 @@ impl Calls {
             },
         };
         let name = String::from_utf8_lossy(command);
-        eprintln!("ampctl: a call of {name:?} does not fit the schema: {}", Report(&error));
+        let why = match known {
+            None => Report(&error).to_string(),
+            Some(known) => self.hidden.and_secrets_of(Some(known)).misfit(&error, &known.arguments),
+        };
+        tell(format_args!("a call of {name:?} does not fit the schema: {why}"));
         match Values::from_box(&raw, &mut BoxReader::new(input.ampbox()), proto) {
             Ok(values) => Received::Other(values),
             Err(error) => Received::Unreadable(error.to_string()),
@@ -178,7 +177,7 @@ async fn join(stream: Switched, words: Vec<String>) {
         .spawn();
     let mut child = match child {
         Ok(child) => child,
-        Err(error) => return eprintln!("ampctl: {}: {error}", words[0]),
+        Err(error) => return tell(format_args!("{}: {error}", words[0])),
     };
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (input, output) = (child.stdin.take(), child.stdout.take());

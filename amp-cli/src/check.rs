@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::mistake::Mistake;
+use crate::on_line::{OnLine, plain_json};
 use crate::options::{Check, Format};
 use crate::schemas;
 
@@ -13,19 +14,22 @@ pub(crate) fn check(options: &Check, out: &mut Vec<u8>) -> Result<ExitCode, Mist
     let changes = new.changes_since(&old);
     let written = match options.format {
         Format::Text => changes.iter().try_for_each(|change| {
-            writeln!(out, "{} {change}", if change.breaks { "breaks" } else { "passes" })
+            let what = change.to_string();
+            writeln!(out, "{} {}", if change.breaks { "breaks" } else { "passes" }, OnLine(&what))
         }),
         Format::Json => {
             let changes = changes.iter().map(
                 |change| json!({ "breaks": change.breaks, "at": change.at, "what": change.what }),
             );
-            writeln!(out, "{:#}", changes.collect::<serde_json::Value>())
+            let changes = changes.collect::<serde_json::Value>();
+            writeln!(out, "{}", plain_json(format_args!("{changes:#}")))
         }
         Format::Github => changes.iter().try_for_each(|change| {
             let (kind, title) =
                 if change.breaks { ("error", "breaks peers") } else { ("notice", "passes") };
             // What GitHub would take for the end of the message.
             let message = change.to_string().replace('%', "%25").replace('\n', "%0A");
+            let message = message.replace('\r', "%0D");
             writeln!(out, "::{kind} title=AMP: {title}::{message}")
         }),
     };

@@ -1,34 +1,61 @@
 //! The conversations of the compliance suite.
 
-use amp_core::FailurePolicy;
+use amp_core::tls::Role;
+use amp_core::tls::rustls::{ClientConnection, StreamOwned};
+use amp_core::{FailurePolicy, Report};
 use amp_probe::conversations::{Expected, Standard, hold_all};
-use amp_probe::{Address as Place, RawClient};
-use std::io::Write;
+use amp_probe::{Address as Place, RawClient, RawStream};
+use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use crate::address::{Address, Kind};
-use crate::exit::{self, Failure};
+use crate::connecting::Connecting;
+use crate::exit;
 use crate::mistake::Mistake;
-use crate::peering::profile_of;
+use crate::peering::{connecting, profile_of};
+use crate::printing::{print_line, tell};
 use crate::watch_options::{Comply, Differences, Policy};
 
-pub(crate) fn comply(options: &Comply, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
-    let address: Address = profile_of(&options.peer)?.address.parse().map_err(Mistake::new)?;
+pub(crate) fn comply(options: &Comply) -> Result<ExitCode, Mistake> {
+    let profile = profile_of(&options.peer)?;
+    let address = Address::of_peer(&profile.address)?;
+    let given = Connecting { tls: options.tls.clone(), ..Connecting::default() };
+    let (Connecting { tls, route, .. }, _) = connecting(&given, &profile)?;
+    if tls.start_tls.is_some() || route.is_some() {
+        let what =
+            "the conversations are held as they are: on no route, and they start TLS themselves";
+        return Err(Mistake::new(format!("{address}: {what}")));
+    }
     let place = match &address.kind {
         Kind::Unix(path) => Place::Unix(path.clone()),
-        Kind::Tcp { host, port, tls: false } if host.contains(':') => {
+        Kind::Tcp { host, port, .. } if host.contains(':') => {
             Place::Tcp(format!("[{host}]:{port}"))
         }
-        Kind::Tcp { host, port, tls: false } => Place::Tcp(format!("{host}:{port}")),
+        Kind::Tcp { host, port, .. } => Place::Tcp(format!("{host}:{port}")),
         _ => {
-            let what = "the conversations are held over unix:PATH and tcp:HOST:PORT";
+            let what = "the conversations are held over unix:PATH, tcp:HOST:PORT and tls:HOST:PORT";
             return Err(Mistake::new(format!("{address}: {what}")));
         }
     };
+    let role = tls.at_once(&address)?;
+    let connect = move || {
+        let stream = RawStream::connect(&place)?;
+        match &role {
+            Some(Role::Client(name, config)) => {
+                let side = ClientConnection::new(config.clone(), name.clone());
+                let mut stream = StreamOwned::new(side.map_err(io::Error::other)?, stream);
+                while stream.conn.is_handshaking() {
+                    stream.conn.complete_io(&mut stream.sock)?;
+                }
+                Ok(RawClient::new(Protected(stream)))
+            }
+            _ => Ok(RawClient::new(stream)),
+        }
+    };
     // Said once here rather than in every line.
-    if let Err(error) = RawClient::connect(&place) {
-        let said = format!("cannot connect to {address}: {error}");
-        eprintln!("{}", Failure::new(exit::NO_CONNECTION, said).said);
+    if let Err(error) = connect() {
+        let how = if tls.at_once(&address)?.is_some() { " by TLS" } else { "" };
+        tell(format_args!("cannot connect to {address}{how}: {}", Report(&error)));
         return Ok(ExitCode::from(exit::NO_CONNECTION));
     }
     let standard = match options.differences {
@@ -39,11 +66,44 @@ pub(crate) fn comply(options: &Comply, out: &mut Vec<u8>) -> Result<ExitCode, Mi
         Policy::Close => FailurePolicy::Close,
         Policy::Stay => FailurePolicy::Stay,
     };
-    let outcomes = hold_all(&place, Expected { standard, policy });
-    let differing = outcomes.iter().filter(|outcome| !outcome.is_ok()).count();
-    let written = outcomes.iter().try_for_each(|outcome| writeln!(out, "{outcome}"));
-    written
-        .and_then(|()| writeln!(out, "{differing} of {} conversations differ", outcomes.len()))
-        .map_err(|error| Mistake::new(error.to_string()))?;
+    let (mut held, mut differing, mut printed) = (0, 0, Ok(()));
+    hold_all(connect, Expected { standard, policy }, |outcome| {
+        held += 1;
+        differing += u32::from(!outcome.is_ok());
+        if printed.is_ok() {
+            printed = print_line(outcome);
+        }
+    });
+    let printed = printed
+        .and_then(|()| print_line(format_args!("{differing} of {held} conversations differ")));
+    if let Err(failure) = printed {
+        if !failure.said.is_empty() {
+            tell(&failure.said);
+        }
+        return Ok(ExitCode::from(failure.code));
+    }
     Ok(ExitCode::from(if differing == 0 { 0 } else { exit::DECLARED }))
+}
+
+/// A stream that is protected by TLS.
+struct Protected(StreamOwned<ClientConnection, RawStream>);
+
+impl Read for Protected {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer) {
+            // A peer that breaks off says no farewell.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            read => read,
+        }
+    }
+}
+
+impl Write for Protected {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }

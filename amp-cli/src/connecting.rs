@@ -15,7 +15,7 @@ use crate::mistake::Mistake;
 use crate::stream::{Stream, connect};
 use crate::tls::Tls;
 
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Connecting {
     /// How long connecting may take, TLS included; 10s unless it is said
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -31,6 +31,18 @@ pub(crate) struct Connecting {
 }
 
 impl Connecting {
+    /// The flags, and which of them were given.
+    pub(crate) fn flags(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let Self { connect_timeout, wait, route, tls } = self;
+        [
+            ("--connect-timeout", connect_timeout.is_some()),
+            ("--wait", *wait),
+            ("--route", route.is_some()),
+        ]
+        .into_iter()
+        .chain(tls.flags())
+    }
+
     /// A stream on which nothing was said yet, but TLS from the start.
     pub(crate) async fn stream(
         &self,

@@ -8,13 +8,14 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::hex;
 use crate::mistake::Mistake;
 use crate::schemas;
 use crate::watch_options::{Decode, Form};
-use crate::watching::{Conversation, Entry, Known, PcapReader, Seen, Side};
+use crate::watching::{Conversation, Entry, PcapReader, Schemas, Seen, Side};
 
 pub(crate) fn decode(options: &Decode, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
-    let known = Known::new(&schemas::load_all(&options.schemas)?, &options.hidden);
+    let schemas = Schemas::new(&schemas::load_all(&options.schemas)?, &options.hidden);
     let name = match &options.file {
         Some(path) if path.as_os_str() != "-" => path.display().to_string(),
         _ => "standard input".to_owned(),
@@ -27,7 +28,7 @@ pub(crate) fn decode(options: &Decode, out: &mut Vec<u8>) -> Result<ExitCode, Mi
         }
     };
     let bytes = bytes.map_err(|error| Mistake::new(format!("cannot read {name}: {error}")))?;
-    let mut shown = Shown { known, json: options.json, out, conversations: BTreeMap::new() };
+    let mut shown = Shown { schemas, json: options.json, out, conversations: BTreeMap::new() };
     shown.all(options.form.unwrap_or_else(|| form_of(&bytes)), &bytes).map_err(|mistake| {
         // The boxes before it are printed, and the mistake behind them.
         mistake.at(&name)
@@ -43,7 +44,7 @@ fn form_of(bytes: &[u8]) -> Form {
         // The length of a box's first key has two bytes.
         _ if bytes.first() == Some(&0) => Form::Raw,
         Some(b'{') => Form::Record,
-        Some(_) if text.iter().all(|byte| byte.is_ascii_hexdigit() || is_between(*byte)) => {
+        Some(_) if text.iter().all(|byte| byte.is_ascii_hexdigit() || hex::is_between(*byte)) => {
             Form::Hex
         }
         // Many a text is base64, but not with that byte in front.
@@ -54,18 +55,13 @@ fn form_of(bytes: &[u8]) -> Form {
     }
 }
 
-/// Whether a byte may be between hexadecimal digits.
-fn is_between(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == b':'
-}
-
 fn without_space(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
 }
 
 /// What is shown, and the conversations that it is of.
 struct Shown<'a> {
-    known: Known,
+    schemas: Schemas,
     json: bool,
     out: &'a mut Vec<u8>,
     conversations: BTreeMap<u64, Conversation>,
@@ -75,7 +71,7 @@ impl Shown<'_> {
     fn all(&mut self, form: Form, bytes: &[u8]) -> Result<(), Mistake> {
         match form {
             Form::Raw => self.raw(bytes),
-            Form::Hex => self.raw(&hex(bytes)?),
+            Form::Hex => self.raw(&hex::bytes(bytes).map_err(Mistake::new)?),
             Form::Base64 => {
                 let read = STANDARD.decode(without_space(bytes));
                 self.raw(&read.map_err(|error| Mistake::new(format!("it is no base64: {error}")))?)
@@ -87,10 +83,10 @@ impl Shown<'_> {
 
     /// Boxes one behind the other, of which nobody says who has sent them.
     fn raw(&mut self, bytes: &[u8]) -> Result<(), Mistake> {
-        let Self { known, json, out, .. } = self;
+        let Self { schemas, json, out, .. } = self;
         let mut conversation = Conversation::one_sided();
         let mut end = 0;
-        conversation.take(known, Side::Client, bytes, Duration::ZERO, |seen| {
+        conversation.take(schemas, Side::Client, bytes, Duration::ZERO, |seen| {
             end += seen.len();
             print(*json, None, &seen, out);
         });
@@ -148,11 +144,11 @@ impl Shown<'_> {
         at: Duration,
         bytes: &[u8],
     ) -> Result<(), String> {
-        let Self { known, json, out, conversations } = self;
+        let Self { schemas, json, out, conversations } = self;
         let conversation = conversations.entry(connection).or_insert_with(Conversation::new);
         let before = conversation.unread(from);
         let mut boxes = 0;
-        conversation.take(known, from, bytes, at, |seen| {
+        conversation.take(schemas, from, bytes, at, |seen| {
             boxes += 1;
             print(*json, Some(connection), &seen, out);
         });
@@ -176,24 +172,4 @@ fn print(json: bool, connection: Option<u64>, seen: &Seen, out: &mut Vec<u8>) {
     }
     out.extend(line.bytes());
     out.push(b'\n');
-}
-
-fn hex(text: &[u8]) -> Result<Vec<u8>, Mistake> {
-    let mut bytes = Vec::new();
-    let mut high = None;
-    for (at, byte) in text.iter().enumerate().filter(|(_, byte)| !is_between(**byte)) {
-        let digit = char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let Some(digit) = digit else {
-            let seen = byte.escape_ascii();
-            return Err(Mistake::new(format!("at byte {at}: '{seen}' is no hexadecimal digit")));
-        };
-        match high.take() {
-            None => high = Some(digit),
-            Some(high) => bytes.push(high << 4 | digit),
-        }
-    }
-    match high {
-        None => Ok(bytes),
-        Some(_) => Err(Mistake::new("there is half a byte at the end: each has two digits")),
-    }
 }

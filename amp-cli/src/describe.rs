@@ -7,22 +7,27 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::exit::Failure;
-use crate::mistake::{Mistake, no_such};
+use crate::mistake::{Mistake, no_such, none_of};
+use crate::on_line::{OnLine, plain_json};
 use crate::options::Describe;
-use crate::peering::{Known, Peering};
-use crate::running::until_interrupted;
+use crate::peering::{PeerOptions, Target};
+use crate::running::{part, until_interrupted};
 use crate::schemas::{self, box_in};
 use crate::table::write_rows;
 use crate::template;
 
 pub(crate) fn describe(options: &Describe, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
     let schema = match &options.reflect {
-        None => schemas::load_all(&options.schemas)?,
+        None => {
+            none_of(options.connecting.flags(), "nobody is connected to without --reflect")?;
+            schemas::load_all(&options.schemas)?
+        }
         Some(peer) => {
-            let known = Peering::reflecting(peer, &options.schemas, &options.connecting).known()?;
+            let target =
+                PeerOptions::reflecting(peer, &options.schemas, &options.connecting).target()?;
             let mut schema = Schema::default();
             let ended = until_interrupted(async {
-                schema = reflected(known).await?;
+                schema = reflected(target).await?;
                 Ok(ExitCode::SUCCESS)
             })?;
             if ended != ExitCode::SUCCESS {
@@ -34,7 +39,7 @@ pub(crate) fn describe(options: &Describe, out: &mut Vec<u8>) -> Result<ExitCode
     let written = match &options.command {
         None if options.json => {
             let all = schema.commands().map(|(name, command)| json(name, command));
-            writeln!(out, "{:#}", all.collect::<Value>())
+            writeln!(out, "{}", plain_json(format_args!("{:#}", all.collect::<Value>())))
         }
         None => list(&schema, out),
         Some(name) => {
@@ -42,9 +47,13 @@ pub(crate) fn describe(options: &Describe, out: &mut Vec<u8>) -> Result<ExitCode
                 .command(name)
                 .ok_or_else(|| no_such("command", name, schema.commands().map(|(name, _)| name)))?;
             if options.json {
-                writeln!(out, "{:#}", json(name, command))
+                writeln!(out, "{}", plain_json(format_args!("{:#}", json(name, command))))
             } else if options.template {
-                writeln!(out, "{:#}", template::of(&command.arguments))
+                writeln!(
+                    out,
+                    "{}",
+                    plain_json(format_args!("{:#}", template::of(&command.arguments)))
+                )
             } else {
                 table(name, command, out)
             }
@@ -55,10 +64,10 @@ pub(crate) fn describe(options: &Describe, out: &mut Vec<u8>) -> Result<ExitCode
 }
 
 /// What a peer says that it answers.
-async fn reflected(mut known: Known) -> Result<Schema, Failure> {
-    let peer = known.connect(Responders::new(())).await?;
-    peer.close().await;
-    Ok(Schema::clone(&known.schema))
+async fn reflected(mut target: Target) -> Result<Schema, Failure> {
+    let peer = target.connect(Responders::new(())).await?;
+    part(&peer).await;
+    Ok(Schema::clone(&target.schema))
 }
 
 /// A line for each command, with the first line of its documentation.
@@ -84,9 +93,9 @@ fn signature(name: &str, command: &CommandSchema) -> String {
 }
 
 fn table(name: &str, command: &CommandSchema, out: &mut Vec<u8>) -> io::Result<()> {
-    writeln!(out, "{}", signature(name, command))?;
+    writeln!(out, "{}", OnLine(&signature(name, command)))?;
     for line in command.docs.lines() {
-        writeln!(out, "{}", format!("  {line}").trim_end())?;
+        writeln!(out, "{}", format!("  {}", OnLine(line)).trim_end())?;
     }
     for (title, schema) in [("arguments", &command.arguments), ("answer", &command.response)] {
         let mut rows = Vec::new();

@@ -10,15 +10,25 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
+use crate::on_line::plain_json;
+use crate::opening::{empty, open_to_write};
 
 /// What is to be done with the descriptors of an answer.
 pub(crate) struct Uses<'a> {
-    copies: Vec<(&'a str, &'a str)>,
+    copies: Vec<Copy<'a>>,
     program: Vec<String>,
+}
+
+/// What a descriptor reads is to be in a file, which keeps what it has until then.
+struct Copy<'a> {
+    key: &'a str,
+    path: &'a str,
+    file: File,
 }
 
 impl<'a> Uses<'a> {
@@ -32,7 +42,10 @@ impl<'a> Uses<'a> {
             let wrong = || Mistake::new(format!("--fd {copy}: it is KEY=FILE"));
             let (key, path) = copy.split_once('=').ok_or_else(wrong)?;
             has_descriptor(response, key).map_err(|mistake| mistake.at(&format!("--fd {key}")))?;
-            Ok::<_, Mistake>((key, path))
+            let file = open_to_write(path).map_err(|error| {
+                Mistake::new(format!("--fd {key}: cannot write {path}: {error}"))
+            })?;
+            Ok::<_, Mistake>(Copy { key, path, file })
         });
         let copies = copies.collect::<Result<Vec<_>, _>>()?;
         let words = shell_words::split(program.unwrap_or_default());
@@ -41,7 +54,15 @@ impl<'a> Uses<'a> {
             let place = format!("--exec {{{key}}}");
             has_descriptor(response, key).map_err(|mistake| mistake.at(&place))?;
         }
+        if let Some(name) = program.first().filter(|name| !is_program(name)) {
+            return Err(Mistake::new(format!("--exec {name}: there is no such program")));
+        }
         Ok(Self { copies, program })
+    }
+
+    /// Whether anything is to be done with them.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.copies.is_empty() && self.program.is_empty()
     }
 
     pub(crate) fn apply(&self, answer: &Values) -> Result<ExitCode, Failure> {
@@ -49,19 +70,21 @@ impl<'a> Uses<'a> {
             Some(Value::Attachment(attachment)) => Some(attachment),
             _ => None,
         };
-        for (key, path) in &self.copies {
+        for Copy { key, path, file } in &self.copies {
             let Some(attachment) = of(key) else { continue };
-            let copied =
-                open(attachment).and_then(|mut file| io::copy(&mut file, &mut File::create(path)?));
+            let copied = open(attachment).and_then(|mut from| {
+                empty(file)?;
+                io::copy(&mut from, &mut &*file)
+            });
             copied.map_err(|error| {
-                Failure::new(exit::WRONG_USE, format!("--fd {key}: cannot copy to {path}: {error}"))
+                Failure::new(exit::NOT_USED, format!("--fd {key}: cannot copy to {path}: {error}"))
             })?;
         }
         let Some((program, words)) = self.program.split_first() else {
             return Ok(ExitCode::SUCCESS);
         };
         let wrong = |error: &dyn std::fmt::Display| {
-            Failure::new(exit::WRONG_USE, format!("--exec {program}: {error}"))
+            Failure::new(exit::NOT_USED, format!("--exec {program}: {error}"))
         };
         let mut mappings: Vec<(&str, FdMapping)> = Vec::new();
         for key in self.program.iter().flat_map(|word| keys(word)) {
@@ -97,6 +120,15 @@ fn has_descriptor(response: &BoxSchema, key: &str) -> Result<(), Mistake> {
     Err(Mistake::new("the answer has no Descriptor of this name"))
 }
 
+/// Whether there is a program of this name, where the system looks for programs.
+fn is_program(name: &str) -> bool {
+    if name.contains('/') {
+        return Path::new(name).is_file();
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(name).is_file())
+}
+
 /// The keys in braces of a word.
 fn keys(word: &str) -> impl Iterator<Item = &str> {
     word.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(key, _)| key)
@@ -129,7 +161,7 @@ pub(crate) fn json_of_value(value: &Value, count: &mut usize) -> String {
 /// What a received descriptor is, as JSON.
 fn describe(number: usize, attachment: &Attachment) -> String {
     let described = open(attachment).map(|file| what_is(number as u64, &file));
-    described.unwrap_or_else(|_| json!({ "descriptor": number })).to_string()
+    plain_json(described.unwrap_or_else(|_| json!({ "descriptor": number })))
 }
 
 /// What an open file is, as JSON: its kind, and where it was opened if that is known.

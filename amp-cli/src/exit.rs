@@ -20,6 +20,8 @@ pub(crate) const UNHANDLED: u8 = 5;
 pub(crate) const ENDED: u8 = 6;
 /// The answer does not fit the schema.
 pub(crate) const NO_FIT: u8 = 7;
+/// The answer is there, and cannot be printed, copied or handed on as was asked for.
+pub(crate) const NOT_USED: u8 = 8;
 /// Not in time.
 pub(crate) const NOT_IN_TIME: u8 = 124;
 /// Interrupted by the user.
@@ -28,12 +30,13 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// Why it did not come to what was asked for, and the exit code for that.
 pub(crate) struct Failure {
     pub(crate) code: u8,
+    /// Empty where there is nothing to be said.
     pub(crate) said: String,
 }
 
 impl Failure {
     pub(crate) fn new(code: u8, said: impl Display) -> Self {
-        Self { code, said: format!("ampctl: {said}") }
+        Self { code, said: said.to_string() }
     }
 }
 

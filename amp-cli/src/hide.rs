@@ -1,63 +1,111 @@
 //! Values that are not to be shown.
 
-use amp_core::AmpBox;
 use amp_core::dynamic::{Value, Values};
-use amp_core::schema::{BoxSchema, WireType};
+use amp_core::schema::{BoxSchema, CommandSchema, WireType};
+use amp_core::{AmpBox, DecodeError, Report};
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use super::name::name_of;
+use crate::on_line::name_of;
 use crate::schemas::box_in;
 
 /// What is shown instead.
-const HIDDEN: &str = "(hidden)";
+pub(crate) const HIDDEN: &str = "(hidden)";
 
 /// Keys whose values are not to be shown.
-#[derive(Clone, Copy)]
-pub(super) struct Hidden<'a> {
-    /// Those that are hidden wherever they are.
-    pub(super) anywhere: &'a HashSet<String>,
-    /// Those that the schema of a command hides.
-    pub(super) of_command: &'a [String],
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hidden {
+    /// Those that are hidden wherever they are, since the user wants it.
+    anywhere: Arc<HashSet<String>>,
+    /// Those that the schema of a command calls secret.
+    secrets: Vec<String>,
 }
 
-impl Hidden<'_> {
-    /// What is hidden inside of values, where only keys count that are hidden anywhere.
-    fn inside(self) -> Self {
-        Self { of_command: &[], ..self }
+impl Hidden {
+    /// Those that the user hides.
+    pub(crate) fn new<'a>(anywhere: impl IntoIterator<Item = &'a String>) -> Self {
+        Self { anywhere: Arc::new(anywhere.into_iter().cloned().collect()), secrets: Vec::new() }
     }
 
-    fn is_empty(self) -> bool {
-        self.anywhere.is_empty() && self.of_command.is_empty()
+    /// The same, and what is secret of a command.
+    pub(crate) fn and_secrets_of(&self, command: Option<&CommandSchema>) -> Self {
+        let secrets = command.map(|command| command.secrets.clone());
+        Self { secrets: secrets.unwrap_or_default(), ..self.clone() }
     }
 
-    fn has(self, key: &str) -> bool {
-        let is_hidden = |key: &str| {
-            self.anywhere.contains(key) || self.of_command.iter().any(|hidden| hidden == key)
+    /// Those that the user hides alone.
+    pub(crate) fn without_secrets(&self) -> Self {
+        Self { secrets: Vec::new(), ..self.clone() }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &String> {
+        self.anywhere.iter()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.anywhere.is_empty() && self.secrets.is_empty()
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let is_secret = |key: &str| self.secrets.iter().any(|secret| secret == key);
+        self.has_anywhere(key) || is_secret(key) || is_secret(without_part(key))
+    }
+
+    fn has_anywhere(&self, key: &str) -> bool {
+        self.anywhere.contains(key) || self.anywhere.contains(without_part(key))
+    }
+
+    /// Whether bytes may be boxes with such a key: whether there is one, with its length in front.
+    fn is_inside(&self, bytes: &[u8]) -> bool {
+        let has_some = |at: usize| match &bytes[at..] {
+            [0, len, rest @ ..] if *len > 0 => {
+                let key = rest.get(..usize::from(*len)).and_then(|key| str::from_utf8(key).ok());
+                key.is_some_and(|key| self.has_anywhere(key))
+            }
+            _ => false,
         };
-        is_hidden(key) || is_hidden(without_part(key))
+        !self.anywhere.is_empty() && (0..bytes.len()).any(has_some)
+    }
+
+    /// The values as they may be shown.
+    pub(crate) fn shown(&self, mut values: Values) -> Values {
+        self.take_out(&mut values);
+        values
     }
 
     /// Takes out the values of these keys, wherever they are inside; returns the outermost keys that
     /// had some.
-    pub(super) fn take_out(self, values: &mut Values) -> Vec<String> {
+    pub(crate) fn take_out(&self, values: &mut Values) -> Vec<String> {
         if self.is_empty() {
             return Vec::new();
         }
+        self.take_out_where(values, |key| self.has(key))
+    }
+
+    fn take_out_where(&self, values: &mut Values, has: impl Fn(&str) -> bool) -> Vec<String> {
         let names: Vec<_> = values.iter().map(|(name, _)| name.to_owned()).collect();
         let hidden = names.into_iter().filter(|name| {
             let Some(value) = values.get_mut(name) else { return false };
-            if self.has(name) {
+            if has(name) {
                 *value = Value::Text(HIDDEN.to_owned());
                 return true;
             }
-            self.inside().take_out_of(value)
+            self.take_out_of(value)
         });
         hidden.collect()
     }
 
-    fn take_out_of(self, value: &mut Value) -> bool {
+    /// What is secret of a command is so on the outside of its boxes alone.
+    fn take_out_of(&self, value: &mut Value) -> bool {
         match value {
-            Value::Box(values) => !self.take_out(values).is_empty(),
+            Value::Box(values) => {
+                !self.take_out_where(values, |key| self.has_anywhere(key)).is_empty()
+            }
+            // Of boxes that no schema tells of, nothing is shown.
+            Value::Bytes(bytes) if self.is_inside(bytes) => {
+                *value = Value::Text(HIDDEN.to_owned());
+                true
+            }
             Value::List(items) => {
                 let mut found = false;
                 for item in items {
@@ -69,30 +117,67 @@ impl Hidden<'_> {
         }
     }
 
+    /// The box on the wire as it may be shown; this is what it is known to have in it.
+    pub(crate) fn shown_box(&self, ampbox: &AmpBox, schema: &BoxSchema) -> AmpBox {
+        if self.is_empty() {
+            return ampbox.clone();
+        }
+        let around = self.around(schema);
+        replace_where(ampbox, |key, value| {
+            self.has(key) || around.contains(without_part(key)) || self.is_inside(value)
+        })
+    }
+
     /// The names of arguments that have such keys inside of their values, which are not looked into
     /// when a box does not fit the schema.
-    pub(super) fn around(self, schema: &BoxSchema) -> HashSet<String> {
+    fn around(&self, schema: &BoxSchema) -> HashSet<String> {
         let arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
-        let around = arguments.filter(|argument| self.inside().is_in(&argument.wire_type));
+        let around = arguments.filter(|argument| self.is_in(&argument.wire_type));
         around.map(|argument| argument.name.clone()).collect()
     }
 
-    fn is_in(self, wire_type: &WireType) -> bool {
+    fn is_in(&self, wire_type: &WireType) -> bool {
         let parts = box_in(wire_type).into_iter().flat_map(BoxSchema::parts);
         parts
             .flat_map(|part| &part.arguments)
-            .any(|inner| self.has(&inner.name) || self.is_in(&inner.wire_type))
+            .any(|inner| self.has_anywhere(&inner.name) || self.is_in(&inner.wire_type))
+    }
+
+    /// Takes out of values that are as they are on the wire what is hidden, or may have that inside.
+    pub(crate) fn take_out_of_misfit(
+        &self,
+        values: &mut Values,
+        schema: &BoxSchema,
+    ) -> Vec<String> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let around = self.around(schema);
+        self.take_out_where(values, |key| self.has(key) || around.contains(without_part(key)))
+    }
+
+    /// Why a box does not fit its schema. The error shows a value.
+    pub(crate) fn misfit(&self, error: &DecodeError, schema: &BoxSchema) -> String {
+        let place = error.argument().split(['.', '[']).next().unwrap_or_default();
+        if self.has(place) || self.around(schema).contains(place) {
+            format!("argument {}: a hidden value does not fit", error.argument())
+        } else {
+            Report(error).to_string()
+        }
     }
 }
 
 /// The box with these keys' values replaced.
-pub(super) fn replace_in_box(ampbox: &AmpBox, hidden: &[String]) -> AmpBox {
+pub(crate) fn replace_in_box(ampbox: &AmpBox, hidden: &[String]) -> AmpBox {
+    replace_where(ampbox, |name, _| {
+        hidden.iter().any(|hidden| hidden == name || hidden == without_part(name))
+    })
+}
+
+fn replace_where(ampbox: &AmpBox, is_hidden: impl Fn(&str, &[u8]) -> bool) -> AmpBox {
     let mut shown = AmpBox::new();
     for (key, value) in ampbox {
-        let name = name_of(key);
-        let is_hidden =
-            hidden.iter().any(|hidden| *hidden == name || *hidden == without_part(&name));
-        let value = if is_hidden { HIDDEN.as_bytes() } else { value };
+        let value = if is_hidden(&name_of(key), value) { HIDDEN.as_bytes() } else { value };
         // It was in a box before, where nothing can be longer.
         let _ = shown.insert(key, value);
     }
@@ -104,5 +189,31 @@ fn without_part(key: &str) -> &str {
     match key.rsplit_once('.') {
         Some((name, part)) if part.bytes().all(|digit| digit.is_ascii_digit()) => name,
         _ => key,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_is_hidden_in_boxes_too() {
+        let text = |text: &str| Value::Text(text.into());
+        let inner: Values =
+            [("key", text("a")), ("other", text("b")), ("secret", text("c"))].into_iter().collect();
+        let values: Values = [
+            ("list", Value::List(vec![Value::Box(inner)])),
+            ("key.2", text("d")),
+            ("key.x", text("e")),
+            ("secret.0", text("f")),
+        ]
+        .into_iter()
+        .collect();
+        let mut hidden = Hidden::new(&["key".to_owned()]);
+        hidden.secrets.push("secret".into());
+        assert_eq!(
+            hidden.shown(values).to_json(),
+            r#"{"key.2": "(hidden)", "key.x": "e", "list": [{"key": "(hidden)", "other": "b", "secret": "c"}], "secret.0": "(hidden)"}"#
+        );
     }
 }

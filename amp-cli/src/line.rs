@@ -1,16 +1,18 @@
 //! A call as one line: JSON, or words as on the command line.
 
+use amp_core::Peer;
 use amp_core::dynamic::{Scope, Values};
-use amp_core::schema::{BoxSchema, Schema};
-use amp_core::{AmpBox, Peer};
+use amp_core::schema::Schema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-use crate::ask::{Ask, Outcome, exit_code, find};
+use crate::ask::{Ask, Outcome, exit_code};
 use crate::exit::Failure;
+use crate::hide::Hidden;
 use crate::mistake::Mistake;
-use crate::scalars::attach;
+use crate::opening::Opening;
+use crate::schemas::{arguments_of, find};
 
 pub(crate) struct Line {
     pub(crate) command: String,
@@ -66,17 +68,22 @@ impl Line {
     }
 
     /// The call, once its arguments fit the schema.
-    pub(crate) fn ask(&self, schema: &Schema, has_schema: bool) -> Result<Ask, Mistake> {
+    pub(crate) fn ask(
+        &self,
+        schema: &Schema,
+        has_schema: bool,
+        mut opening: Opening,
+    ) -> Result<Ask, Mistake> {
         let Self { command, written, one_way } = self;
         let known = find(schema, has_schema, command)?;
         let ask = match written {
-            Written::Words(words) => Ask::new(command, known, words, Values::new()),
+            Written::Words(words) => Ask::new(command, known, words, Values::new(), opening),
             Written::Json(text) => {
-                let anything = BoxSchema::of::<AmpBox>();
-                let arguments = known.map_or(&anything, |known| &known.arguments);
-                Values::from_json_with(&Scope::new(arguments), text, &mut attach)
+                let arguments = arguments_of(known);
+                let mut attach = |json: &str| opening.attach(json);
+                Values::from_json_with(&Scope::new(&arguments), text, &mut attach)
                     .map_err(Mistake::from)
-                    .map(|given| Ask::given(command, known, given))
+                    .and_then(|given| Ask::given(command, known, given, opening))
             }
         };
         let ask = ask.map_err(|mistake| mistake.at(command))?;
@@ -89,9 +96,14 @@ impl Line {
 }
 
 /// Makes a call that has to be answered before any other.
-pub(crate) async fn log_in(ask: Ask, peer: &Peer, within: Duration) -> Result<(), Failure> {
+pub(crate) async fn log_in(
+    ask: Ask,
+    peer: &Peer,
+    within: Duration,
+    hidden: &Hidden,
+) -> Result<(), Failure> {
     let (command, declared) = (ask.command.clone(), ask.declared());
-    match ask.make(peer, within).await {
+    match ask.make(peer, within, hidden).await {
         Ok(Outcome::Refused(error)) => {
             let said = format!("--before: {command}: {error}");
             Err(Failure::new(exit_code(&error, &declared), said))

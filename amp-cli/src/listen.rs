@@ -2,35 +2,29 @@
 
 use amp_core::Report;
 use std::future::pending;
-use std::io::{self, Write};
 use std::process::ExitCode;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::called::Calls;
 use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
 use crate::options::Listen;
-use crate::peering::Known;
-use crate::running::until_interrupted;
+use crate::peering::Target;
+use crate::printing::print_line;
+use crate::running::{part, until_interrupted};
 
 /// How many calls wait to be printed; more wait to be answered.
 pub(crate) const WAITING: usize = 16;
 
 pub(crate) fn listen(options: &Listen) -> Result<ExitCode, Mistake> {
-    let known = options.peering.known()?;
-    until_interrupted(run(options, known))
+    let target = options.peer.target()?;
+    until_interrupted(run(options, target))
 }
 
-async fn run(options: &Listen, mut known: Known) -> Result<ExitCode, Failure> {
+async fn run(options: &Listen, mut target: Target) -> Result<ExitCode, Failure> {
     let (calls, mut received) = mpsc::channel(WAITING);
-    let calls = Calls {
-        schema: known.peer_schema.clone(),
-        rules: known.rules.clone(),
-        hidden: known.hidden.clone(),
-        lines: Some(calls),
-    };
-    let peer = known.connect(calls.responders()).await?;
+    let responders = target.calls(Some(calls)).responders();
+    let peer = target.connect(responders).await?;
     let over = async {
         match options.duration {
             Some(duration) => sleep(duration).await,
@@ -44,7 +38,7 @@ async fn run(options: &Listen, mut known: Known) -> Result<ExitCode, Failure> {
                 // The responders have gone with the connection, whose end is told below.
                 return pending().await;
             };
-            print(&line)?;
+            print_line(&line)?;
             left = left.map(|left| left - 1);
         }
         Ok::<_, Failure>(())
@@ -60,12 +54,6 @@ async fn run(options: &Listen, mut known: Known) -> Result<ExitCode, Failure> {
         () = over => {}
         failure = ended => return Err(failure),
     }
-    peer.close().await;
+    part(&peer).await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Prints a line at once.
-pub(crate) fn print(line: &str) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{line}")
-        .map_err(|error| Failure::new(exit::WRONG_USE, format!("cannot write: {error}")))
 }

@@ -1,4 +1,12 @@
 //! `ampctl`, a command line for AMP: see `ampctl --help`.
+//!
+//! Each subcommand is a file or a folder of its name, and the command lines are in `options`, `peering`,
+//! `connecting`, `tls` and `watch_options`. A call that a user has written goes through `words` and
+//! `scalars`, or as a whole line through `line`, with files from `opening`, and is an `ask` once it fits
+//! its schema. `called` is what a peer calls here, answered by `rules`. An `address` becomes a `stream`.
+//! Whatever is wrong is a `mistake`, or a failure of `exit`; what comes from others is shown by `output`,
+//! `table` and `descriptors`, without what `hide` takes out, on one line by `on_line`, and printed by
+//! `printing`. `watching` is what `tap`, `replay` and `decode` share.
 
 mod address;
 mod ask;
@@ -11,19 +19,24 @@ mod config;
 mod connecting;
 mod decode;
 mod describe;
+mod descriptors;
 mod duration;
 mod exit;
-mod files;
 mod generate;
+mod hex;
+mod hide;
 mod hints;
 mod import;
 mod line;
 mod listen;
 mod mistake;
+mod on_line;
+mod opening;
 mod options;
 mod output;
-mod packages;
+mod packaging;
 mod peering;
+mod printing;
 mod replay;
 mod rules;
 mod running;
@@ -41,16 +54,16 @@ mod watching;
 mod words;
 
 use clap::Parser;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::options::{Options, Subcommand};
+use crate::printing::{print, tell};
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let mut out = Vec::new();
     let done = match options.subcommand {
-        Subcommand::Call(options) => call::call(&options, &mut out),
+        Subcommand::Call(options) => call::call(&options),
         Subcommand::Session(options) => session::session(&options),
         Subcommand::Serve(options) => serve::serve(&options),
         Subcommand::Listen(options) => listen::listen(&options),
@@ -61,24 +74,26 @@ fn main() -> ExitCode {
         Subcommand::Tap(options) => tap::tap(&options),
         Subcommand::Replay(options) => replay::replay(&options),
         Subcommand::Bench(options) => bench::bench(&options),
-        Subcommand::Comply(options) => comply::comply(&options, &mut out),
+        Subcommand::Comply(options) => comply::comply(&options),
         Subcommand::Decode(options) => decode::decode(&options, &mut out),
         Subcommand::Completions { shell } => {
-            packages::completions(shell, &mut out);
+            packaging::completions(shell, &mut out);
             Ok(ExitCode::SUCCESS)
         }
-        Subcommand::Man { folder } => packages::manuals(&folder),
+        Subcommand::Man { folder } => packaging::manuals(&folder),
     };
-    // Whoever reads it may have read enough.
-    match (done, io::stdout().write_all(&out)) {
+    // What is before a mistake is printed too.
+    let printed = if out.is_empty() { Ok(()) } else { print(&out) };
+    match (done, printed) {
         (Err(mistake), _) => {
-            eprintln!("ampctl: {mistake}");
+            tell(mistake);
             ExitCode::from(exit::WRONG_USE)
         }
-        (Ok(_), Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("ampctl: cannot write: {error}");
-            ExitCode::from(exit::WRONG_USE)
+        (Ok(code), Ok(())) => code,
+        (Ok(code), Err(failure)) if failure.said.is_empty() => code,
+        (Ok(_), Err(failure)) => {
+            tell(failure.said);
+            ExitCode::from(failure.code)
         }
-        (Ok(code), _) => code,
     }
 }

@@ -1,5 +1,11 @@
 use amp_core::dynamic::JsonError;
+use amp_core::{EncodeError, Report};
 use std::fmt;
+
+use crate::on_line::OnLine;
+
+/// How many names are listed of those that there are.
+const LISTED: usize = 40;
 
 /// What is wrong with what was asked for: where, and what would be right.
 #[derive(Debug)]
@@ -24,9 +30,13 @@ impl Mistake {
 
 impl From<JsonError> for Mistake {
     fn from(error: JsonError) -> Self {
-        let (place, text) = (error.place().to_owned(), error.to_string());
-        let what = text.strip_prefix(&format!("{place}: ")).unwrap_or(&text).to_owned();
-        Self { place, what }
+        Self { place: error.place().to_owned(), what: error.fault().to_owned() }
+    }
+}
+
+impl From<EncodeError> for Mistake {
+    fn from(error: EncodeError) -> Self {
+        Self { place: error.argument().to_owned(), what: Report(error.kind()).to_string() }
     }
 }
 
@@ -46,7 +56,15 @@ pub(crate) fn no_such<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
     let nearest = known.iter().min_by_key(|other| distance(other));
     let there_is = match &known[..] {
         [] => "none".to_owned(),
-        known => known.join(", "),
+        known => {
+            let listed: Vec<_> =
+                known.iter().take(LISTED).map(|known| OnLine(known).to_string()).collect();
+            let more = match known.len() - listed.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            listed.join(", ") + &more
+        }
     };
     match nearest {
         Some(nearest) if distance(nearest) <= 1 + name.len() / 3 => {
@@ -58,4 +76,15 @@ pub(crate) fn no_such<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
 
 fn lower(name: &str) -> String {
     name.to_lowercase()
+}
+
+/// Refuses the first of these flags that was given, each of which would do nothing.
+pub(crate) fn none_of(
+    flags: impl IntoIterator<Item = (&'static str, bool)>,
+    why: &str,
+) -> Result<(), Mistake> {
+    match flags.into_iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(Mistake::new(format!("{flag}: {why}"))),
+    }
 }

@@ -7,8 +7,8 @@ use crate::connecting::Connecting;
 use crate::duration::duration;
 use crate::generate::Generate;
 use crate::import::Import;
-use crate::output::Output;
-use crate::peering::Peering;
+use crate::output::{Color, Output};
+use crate::peering::PeerOptions;
 use crate::tls::Tls;
 use crate::watch_options::{Bench, Comply, Decode, Replay, Tap};
 
@@ -31,8 +31,9 @@ use crate::watch_options::{Bench, Comply, Decode, Replay, Tap};
 /// Exit codes: 0 when all is well; 1 for an error that the command declares, and when `check` has found a
 /// change that breaks peers; 2 when something is wrong with what was asked for, and nothing was sent; 3
 /// without a connection; 4 for an error that is not declared; 5 when the peer does not handle the command;
-/// 6 when the connection ended before the answer; 7 when the answer does not fit the schema; 124 when the
-/// answer did not come in time; 130 when the user interrupted the call.
+/// 6 when the connection ended before the answer; 7 when the answer does not fit the schema; 8 when it came
+/// and could not be printed, copied or handed on; 124 when it did not come in time; 130 when the user
+/// interrupted the call.
 #[derive(Debug, Parser)]
 #[command(
     name = "ampctl",
@@ -81,8 +82,9 @@ pub(crate) enum Subcommand {
     /// `exec`, a program that reads the call as JSON and prints {"answer": {..}} or {"error": CODE,
     /// "description": TEXT}; for a protocol switch, the program is joined to the stream. `delay = "1s"`
     /// waits before, `call = [{ command = NAME, arguments = {..} }]` calls the peer back before, and after
-    /// `times = N` the rule is used up. A Descriptor is { file = PATH, access = "r" }. The exit code is 1
-    /// when a rule with `times` was not used as often.
+    /// `times = N` the rule is used up. A program that has not answered within a minute is ended. A
+    /// Descriptor is { file = PATH, access = "r" }. The exit code is 1 when a rule with `times` was not
+    /// used as often.
     #[command(verbatim_doc_comment)]
     Serve(Serve),
     /// Shows the commands of a schema, or all that is known of one
@@ -111,7 +113,9 @@ pub(crate) enum Subcommand {
     /// other, with its calls in their order; calls that were under way together are so again. There is a
     /// line for each answer that differs, and one at the end. Calls of the peer are answered as the client
     /// has answered them. Descriptors are compared by what they are; files are sent again that were saved
-    /// by `--save-descriptors`, and need a schema.
+    /// by `--save-descriptors`, and need a schema. A call whose values were hidden and a protocol switch
+    /// are not made again, which is said. The exit code is 1 when an answer differs, or a call was not
+    /// made.
     Replay(Replay),
     /// Makes one call again and again, and measures how long its answers take
     ///
@@ -120,9 +124,10 @@ pub(crate) enum Subcommand {
     Bench(Bench),
     /// Holds the conversations of the compliance suite with a peer that serves its commands
     ///
-    /// There is a line for each, and one at the end. They compare bytes: with those of Twisted, or with
-    /// those of `compliance-peer` in this repository, which differs on purpose here and there. The exit
-    /// code is 0 when all went as expected, and 1 when any did not.
+    /// There is a line for each as soon as it and those before it are over, and one at the end. They
+    /// compare bytes: with those of Twisted, or with those of `compliance-peer` in this repository, which
+    /// differs on purpose here and there. The exit code is 0 when all went as expected, and 1 when any
+    /// did not.
     Comply(Comply),
     /// Shows boxes that were kept: as bytes, in a capture or in a record
     Decode(Decode),
@@ -143,7 +148,7 @@ pub(crate) enum Subcommand {
 #[derive(Args, Debug)]
 pub(crate) struct Call {
     #[command(flatten)]
-    pub(crate) peering: Peering,
+    pub(crate) peer: PeerOptions,
     /// The name of the command
     pub(crate) command: String,
     /// The arguments
@@ -160,7 +165,7 @@ pub(crate) struct Call {
     #[arg(long, value_name = "JSON")]
     pub(crate) json: Option<String>,
     /// Wants no answer; a schema says so itself
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["accept", "copies", "exec", "output"])]
     pub(crate) one_way: bool,
     /// Takes an error with this code for an answer: exit code 0
     #[arg(long, value_name = "CODE")]
@@ -177,18 +182,24 @@ pub(crate) struct Call {
     pub(crate) exec: Option<String>,
     /// Joins standard input and output to the stream afterwards: the command asks for a protocol
     /// switch, as a schema says itself
-    #[arg(long, conflicts_with_all = ["one_way", "copies", "exec"])]
+    #[arg(long, conflicts_with_all = ["one_way", "copies", "exec", "output"])]
     pub(crate) switch: bool,
     /// How the answer is printed: `json`, `pretty`, `table`, `value:KEY`, `raw` as on the wire, or `none`;
     /// pretty on a terminal, json otherwise
+    ///
+    /// Values that the schema calls secret are shown as `(hidden)`, but for one that `value:KEY` asks for.
+    /// An optional value that is not in the answer is nothing.
     #[arg(long, value_parser = Output::parse)]
     pub(crate) output: Option<Output>,
+    /// Whether what is printed for people has colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Session {
     #[command(flatten)]
-    pub(crate) peering: Peering,
+    pub(crate) peer: PeerOptions,
 }
 
 #[derive(Args, Debug)]
@@ -219,9 +230,9 @@ pub(crate) struct Serve {
 #[derive(Args, Debug)]
 pub(crate) struct Listen {
     #[command(flatten)]
-    pub(crate) peering: Peering,
+    pub(crate) peer: PeerOptions,
     /// Ends after so many calls
-    #[arg(long)]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub(crate) count: Option<u64>,
     /// Ends after such a time
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
@@ -268,4 +279,8 @@ pub(crate) enum Format {
     Json,
     /// Annotations of GitHub Actions
     Github,
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it is a number of calls, as 10".to_owned())
 }

@@ -3,13 +3,33 @@
 use amp_core::AmpBox;
 use amp_core::dynamic::{Value, Values};
 use amp_core::schema::BoxSchema;
+use clap::ValueEnum;
+use std::io::{self, IsTerminal};
 
-use crate::files::{json, json_of_value};
+use crate::descriptors::{json, json_of_value};
+use crate::exit::{self, Failure};
+use crate::hide::Hidden;
 use crate::mistake::{Mistake, no_such};
 use crate::table;
 
-/// What stands in place of a value that is not to be seen.
-const HIDDEN: &str = "(hidden)";
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    pub(crate) fn is_wanted(self) -> bool {
+        let no_color = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => io::stdout().is_terminal() && !no_color(),
+        }
+    }
+}
 
 /// How an answer is printed.
 #[derive(Clone, Debug)]
@@ -52,37 +72,41 @@ impl Output {
         }
     }
 
-    /// Prints an answer, which is also given as it is on the wire.
+    /// An answer as it is printed, without what is hidden. It is also given as it is on the wire, where
+    /// nothing hidden is left.
     pub(crate) fn show(
         &self,
         answer: &Values,
         on_the_wire: &AmpBox,
+        hidden: &Hidden,
         colored: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Mistake> {
-        let text = match self {
-            Self::None => return Ok(()),
-            Self::Json => json(answer),
-            Self::Pretty => pretty(&json(answer), colored),
-            Self::Table => return table::of_values(answer, out),
+        response: &BoxSchema,
+    ) -> Result<Vec<u8>, Failure> {
+        let shown = || hidden.shown(answer.clone());
+        let is_known = |key: &str| response.parts().iter().any(|part| part.argument(key).is_some());
+        let mut text = match self {
+            Self::None => return Ok(Vec::new()),
+            Self::Json => json(&shown()),
+            Self::Pretty => pretty(&json(&shown()), colored),
+            Self::Table => return Ok(table::of_values(&shown())?),
             Self::Raw => raw(on_the_wire).unwrap_or_default(),
-            Self::Value(key) => match answer.get(key) {
+            // A secret that is asked for by its name is meant, unless the user hides it.
+            Self::Value(key) => match hidden.without_secrets().shown(answer.clone()).remove(key) {
+                // It is optional.
+                None if is_known(key) => return Ok(Vec::new()),
                 None => {
                     let known = answer.iter().map(|(name, _)| name);
-                    return Err(no_such("value", key, known));
+                    let mistake = no_such("value", key, known).at("--output");
+                    return Err(Failure::new(exit::NOT_USED, mistake));
                 }
                 // As it is, so that it can go into a file.
-                Some(Value::Bytes(bytes)) => {
-                    out.extend(bytes);
-                    return Ok(());
-                }
-                Some(Value::Text(text)) => text.clone(),
-                Some(value) => json_of_value(value, &mut 0),
+                Some(Value::Bytes(bytes)) => return Ok(bytes.to_vec()),
+                Some(Value::Text(text)) => text,
+                Some(value) => json_of_value(&value, &mut 0),
             },
         };
-        out.extend(text.bytes());
-        out.push(b'\n');
-        Ok(())
+        text.push('\n');
+        Ok(text.into_bytes())
     }
 }
 
@@ -92,27 +116,6 @@ pub(crate) fn raw(ampbox: &AmpBox) -> Option<String> {
     let values = AmpBox::from_pairs(values).ok()?;
     let values = Values::decode(&BoxSchema::of::<AmpBox>(), values.to_bytes()).ok()?;
     Some(values.to_json())
-}
-
-/// The same values, without those whose keys are hidden, wherever they are.
-pub(crate) fn without(values: Values, hidden: &[String]) -> Values {
-    if hidden.is_empty() {
-        return values;
-    }
-    let shown = |(name, value): (&str, &Value)| {
-        let hides = hidden.iter().any(|key| key == name);
-        let value = if hides { Value::Text(HIDDEN.into()) } else { inside(value, hidden) };
-        (name.to_owned(), value)
-    };
-    values.iter().map(shown).collect()
-}
-
-fn inside(value: &Value, hidden: &[String]) -> Value {
-    match value {
-        Value::List(items) => Value::List(items.iter().map(|item| inside(item, hidden)).collect()),
-        Value::Box(values) => Value::Box(without(values.clone(), hidden)),
-        value => value.clone(),
-    }
 }
 
 const KEY: &str = "\x1b[34m";
@@ -195,17 +198,5 @@ mod tests {
             pretty(r#"{"a": "b"}"#, true),
             format!("{{\n  {KEY}\"a\"{PLAIN}: {TEXT}\"b\"{PLAIN}\n}}")
         );
-    }
-
-    #[test]
-    fn what_is_hidden_is_hidden_in_boxes_too() {
-        let secret = || Value::Text("secret".into());
-        let inner: Values = [("key", secret()), ("other", secret())].into_iter().collect();
-        let values: Values = [("list", Value::List(vec![Value::Box(inner)])), ("key", secret())]
-            .into_iter()
-            .collect();
-        let shown = without(values, &["key".to_owned()]).to_json();
-        let expected = r#"{"key": "(hidden)", "list": [{"key": "(hidden)", "other": "secret"}]}"#;
-        assert_eq!(shown, expected);
     }
 }

@@ -4,30 +4,35 @@ use amp_core::schema::Schema;
 use amp_core::{Peer, Reflect, Responders, WireLog};
 use clap::{Args, ValueEnum};
 use std::fs;
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::address::Address;
-use crate::ask::{Ask, failure_of, not_in_time};
+use crate::ask::{failure_of, not_in_time};
+use crate::called::Calls;
 use crate::config::{Config, Profile};
 use crate::connecting::Connecting;
 use crate::duration::duration;
 use crate::exit::{self, Failure};
+use crate::hide::Hidden;
 use crate::line::{Line, log_in};
 use crate::mistake::Mistake;
+use crate::opening::Opening;
+use crate::printing::tell;
 use crate::rules::Rules;
+use crate::running::part;
 use crate::schemas;
-use crate::tls::Side;
+use crate::tls::TlsSide;
 
 /// How long an answer may take, and connecting, unless another time is asked for.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whom to talk to, and what is known of it.
 #[derive(Args, Debug)]
-pub(crate) struct Peering {
+pub(crate) struct PeerOptions {
     /// The peer: `unix:PATH`, `unix:@ABSTRACT`, `tcp:HOST:PORT`, `tls:HOST:PORT`, `exec:PROGRAM`,
     /// `pipes:READ,WRITE`, or a name that `ampctl.toml` has
     #[arg(value_name = "PEER")]
@@ -52,59 +57,52 @@ pub(crate) struct Peering {
     /// login
     #[arg(long, value_name = "FILE")]
     pub(crate) before: Option<PathBuf>,
-    /// Shows `(hidden)` in place of the values with this key; may be given more than once
+    /// Shows `(hidden)` in place of the values with this key, as of those that a schema calls secret; may
+    /// be given more than once
     #[arg(long = "hide", value_name = "KEY")]
     pub(crate) hidden: Vec<String>,
     /// Says on standard error which boxes are sent and received
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// Whether what is printed for people has colours
-    #[arg(long, value_enum, default_value_t = Color::Auto)]
-    pub(crate) color: Color,
     #[command(flatten)]
     pub(crate) connecting: Connecting,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    Always,
-    Never,
-}
-
-impl Color {
-    pub(crate) fn is_wanted(self) -> bool {
-        let no_color = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => io::stdout().is_terminal() && !no_color(),
-        }
-    }
-}
-
-/// What is known of a peer before it is connected to, and all of it has been read.
-pub(crate) struct Known {
+/// A peer that can be connected to: all that is known of it before has been read.
+pub(crate) struct Target {
     pub(crate) address: Address,
     pub(crate) schema: Arc<Schema>,
     /// Whether the schema is all that there is, so that a command that it does not have is a mistake.
     pub(crate) has_schema: bool,
     /// Of what the peer calls.
     pub(crate) peer_schema: Arc<Schema>,
-    pub(crate) rules: Option<Rules>,
+    rules: Option<Rules>,
     pub(crate) timeout: Duration,
-    pub(crate) hidden: Vec<String>,
+    /// What the user hides.
+    pub(crate) hidden: Hidden,
     connecting: Connecting,
     connect_timeout: Duration,
     reflects: bool,
-    /// The calls of a login, and where each was written: before the schema is known, and after.
+    /// The calls of a login, and where each was written.
     before: Vec<(String, Line)>,
-    logins: Vec<Ask>,
     verbose: bool,
 }
 
-impl Peering {
+impl PeerOptions {
+    /// The flags that are for whoever calls the peer, and which of them were given.
+    pub(crate) fn flags_of_callers(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let Self { reflect, timeout, respond, before, verbose, connecting, .. } = self;
+        [
+            ("--reflect", *reflect),
+            ("--timeout", timeout.is_some()),
+            ("--respond", respond.is_some()),
+            ("--before", before.is_some()),
+            ("--verbose", *verbose),
+        ]
+        .into_iter()
+        .chain(connecting.flags())
+    }
+
     /// A peer that is asked for its schema, and for nothing else.
     pub(crate) fn reflecting(peer: &str, schemas: &[String], connecting: &Connecting) -> Self {
         Self {
@@ -117,17 +115,37 @@ impl Peering {
             before: None,
             hidden: Vec::new(),
             verbose: false,
-            color: Color::Auto,
             connecting: connecting.clone(),
         }
     }
 
-    pub(crate) fn known(&self) -> Result<Known, Mistake> {
+    /// The peer as something to listen on, where TLS does not begin.
+    pub(crate) fn listening(&self) -> Result<Target, Mistake> {
         let profile = profile_of(&self.peer)?;
-        let Profile { schema, peer_schema, hide, reflect, timeout, respond, before, .. } = &profile;
         let address: Address = profile.address.parse().map_err(Mistake::new)?;
+        if address.is_tls() {
+            let what = "--serve has no certificate to show: it is tcp:HOST:PORT";
+            return Err(Mistake::new(format!("{address}: {what}")));
+        }
+        if address.takes_stdout() {
+            return Err(Mistake::new(format!("{address}: standard output is for what is printed")));
+        }
+        // How it would be called does not matter.
+        let Profile { schema, peer_schema, hide, .. } = profile;
+        let profile =
+            Profile { address: profile.address, schema, peer_schema, hide, ..Profile::default() };
+        self.target_at(address, &profile)
+    }
+
+    pub(crate) fn target(&self) -> Result<Target, Mistake> {
+        let profile = profile_of(&self.peer)?;
+        self.target_at(Address::of_peer(&profile.address)?, &profile)
+    }
+
+    fn target_at(&self, address: Address, profile: &Profile) -> Result<Target, Mistake> {
+        let Profile { schema, peer_schema, hide, reflect, timeout, respond, before, .. } = profile;
         let timeout = self.timeout.map_or_else(|| time("timeout", timeout.as_deref()), Ok)?;
-        let (connecting, connect_timeout) = connecting(&self.connecting, &profile)?;
+        let (connecting, connect_timeout) = connecting(&self.connecting, profile)?;
         let schemas = if self.schemas.is_empty() { schema } else { &self.schemas };
         let schema = schemas::load_all(schemas)?;
         let peer_schemas =
@@ -143,16 +161,17 @@ impl Peering {
         let reflects = self.reflect || *reflect;
         let has_schema = reflects || !schemas.is_empty();
         let before = self.before.as_ref().or(before.as_ref()).map(|path| lines_of(path));
-        let mut before = before.transpose()?.unwrap_or_default();
+        let before = before.transpose()?.unwrap_or_default();
         // What is wrong is said before anything is sent, where the schema is known by then.
-        let logins = if reflects {
-            Vec::new()
-        } else {
-            asks(std::mem::take(&mut before), &schema, has_schema)?
-        };
-        let hidden = self.hidden.iter().chain(hide).cloned().collect();
+        if !reflects {
+            for (place, line) in &before {
+                let trial = line.ask(&schema, has_schema, Opening::trial());
+                trial.map_err(|mistake| mistake.at(place))?;
+            }
+        }
+        let hidden = Hidden::new(self.hidden.iter().chain(hide));
         let verbose = self.verbose;
-        Ok(Known {
+        Ok(Target {
             address,
             schema,
             has_schema,
@@ -164,13 +183,22 @@ impl Peering {
             connect_timeout,
             reflects,
             before,
-            logins,
             verbose,
         })
     }
 }
 
-impl Known {
+impl Target {
+    /// Asks the peer for its schema, on a connection for that.
+    pub(crate) async fn learn(&mut self) -> Result<(), Failure> {
+        let before = std::mem::take(&mut self.before);
+        let learnt = self.connect(Responders::new(())).await;
+        self.before = before;
+        part(&learnt?).await;
+        self.reflects = false;
+        Ok(())
+    }
+
     /// Whether the schema is known only once the peer was asked for it.
     pub(crate) fn reflects(&self) -> bool {
         self.reflects
@@ -180,21 +208,35 @@ impl Known {
     /// asked for.
     pub(crate) async fn connect(&mut self, responders: Responders) -> Result<Peer, Failure> {
         let log = self.verbose.then(|| {
-            let hidden = self.hidden.iter().chain(self.secrets());
-            WireLog::new().hide(hidden).to(|_, line| {
-                let _ = writeln!(io::stderr(), "ampctl: {line}");
-            })
+            let log = WireLog::new().to(|_, line| tell(line));
+            log.hide(self.hidden.keys().chain(self.secrets()))
         });
         let within = self.connect_timeout;
-        let peer = self.connecting.peer(&self.address, within, responders, log).await?;
+        let peer = self.connecting.peer(&self.address, within, responders, log.clone()).await?;
         if self.reflects {
             self.schema = Arc::new(self.reflect(&peer).await?);
-            self.logins = asks(std::mem::take(&mut self.before), &self.schema, true)?;
+            if let Some(log) = log {
+                log.hide_from_now_on(self.secrets());
+            }
         }
-        for ask in std::mem::take(&mut self.logins) {
-            log_in(ask, &peer, self.timeout).await?;
+        for (place, line) in &self.before {
+            let ask = line.ask(&self.schema, self.has_schema, Opening::default());
+            let ask = ask.map_err(|mistake| mistake.at(place))?;
+            let hidden = self.hidden_of(&ask.command);
+            log_in(ask, &peer, self.timeout, &hidden).await?;
         }
         Ok(peer)
+    }
+
+    /// What answers the calls of the peer, each of which makes a line, if there is a place for them.
+    pub(crate) fn calls(&self, lines: Option<mpsc::Sender<String>>) -> Calls {
+        let (schema, rules) = (self.peer_schema.clone(), self.rules.clone());
+        Calls { schema, rules, hidden: self.hidden.clone(), lines }
+    }
+
+    /// What is not shown of a command that the peer answers.
+    pub(crate) fn hidden_of(&self, command: &str) -> Hidden {
+        self.hidden.and_secrets_of(self.schema.command(command))
     }
 
     /// Keys whose values the schemas say are not to be shown.
@@ -207,7 +249,7 @@ impl Known {
     async fn reflect(&self, peer: &Peer) -> Result<Schema, Failure> {
         let reflected = timeout(self.timeout, peer.call_remote(Reflect)).await;
         let reflected = reflected.map_err(|_| not_in_time(self.timeout))?;
-        let text = reflected.map_err(|error| failure_of(&error, None))?.schema;
+        let text = reflected.map_err(|error| failure_of(&error))?.schema;
         let read = text.parse::<Schema>();
         let read = read.map_err(|error| Failure::new(exit::NO_FIT, format!("_Schema: {error}")))?;
         let mut schema = Schema::clone(&self.schema);
@@ -243,9 +285,15 @@ pub(crate) fn connecting(
         let wrong = |_| {
             Mistake::new(format!("start-tls: {side:?} is no side: it is client, server or auto"))
         };
-        tls.start_tls = Some(Side::from_str(side, true).map_err(wrong)?);
+        tls.start_tls = Some(TlsSide::from_str(side, true).map_err(wrong)?);
     }
     let Profile { ca, cert, key, server_name, no_verify, .. } = profile;
+    if cert.is_none() && key.is_some() {
+        return Err(Mistake::new("key: it belongs to a cert, which is not there"));
+    }
+    if ca.is_some() && *no_verify {
+        return Err(Mistake::new("ca and no-verify: which certificates count is said twice"));
+    }
     if tls.ca.is_none() && !tls.no_verify {
         tls.ca.clone_from(ca);
         tls.no_verify = *no_verify && ca.is_none();
@@ -256,6 +304,14 @@ pub(crate) fn connecting(
     }
     if tls.server_name.is_none() {
         tls.server_name.clone_from(server_name);
+    }
+    if connecting.tls.start_tls.is_some() && connecting.tls.tls {
+        return Err(Mistake::new(
+            "tls and start-tls: the connection begins with TLS, or starts it",
+        ));
+    }
+    if connecting.tls.start_tls.is_some() && connecting.route.is_some() {
+        return Err(Mistake::new("route and start-tls: TLS cannot be started on a route"));
     }
     let within = match connecting.connect_timeout {
         Some(timeout) => timeout,
@@ -281,15 +337,4 @@ fn lines_of(path: &Path) -> Result<Vec<(String, Line)>, Mistake> {
         parsed.map(|line| (place, line))
     });
     lines.collect()
-}
-
-fn asks(
-    lines: Vec<(String, Line)>,
-    schema: &Schema,
-    has_schema: bool,
-) -> Result<Vec<Ask>, Mistake> {
-    let asks = lines
-        .into_iter()
-        .map(|(place, line)| line.ask(schema, has_schema).map_err(|mistake| mistake.at(&place)));
-    asks.collect()
 }

@@ -1,31 +1,38 @@
 //! Rules by which calls are answered: a test double of a peer.
 
-use amp_core::dynamic::{Scope, Values};
+use amp_core::dynamic::{Scope, Value, Values};
 use amp_core::schema::{BoxSchema, CommandSchema, Schema};
-use amp_core::{AmpBox, Attachment, Peer, RemoteError, Report};
+use amp_core::{Peer, RemoteError, Report};
 use serde::Deserialize;
 use serde_json::json;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+use std::{fmt, fs, io};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use crate::ask::find;
+use crate::ask::Outcome;
 use crate::config::of_toml;
+use crate::descriptors;
 use crate::duration::duration;
-use crate::files;
+use crate::hide::Hidden;
 use crate::line::Line;
 use crate::mistake::{Mistake, no_such};
-use crate::scalars::attach;
+use crate::on_line::json_text;
+use crate::opening::Opening;
+use crate::printing::tell;
+use crate::schemas::{arguments_of, find, response_of};
 
 /// How long a call may take that a rule makes.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a program may take to answer.
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The rules of a file, which is read again when it has changed.
 #[derive(Clone)]
@@ -145,16 +152,14 @@ impl Rules {
         sleep(rule.delay).await;
         for line in &rule.calls {
             if let Err(said) = self.call(line, peer).await {
-                eprintln!("ampctl: {}: a call of {:?}: {said}", rule.place, line.command);
+                tell(format_args!("{}: a call of {:?}: {said}", rule.place, line.command));
             }
         }
         match &rule.does {
             Does::Answer(answers) => {
                 let at = usize::try_from(turn).unwrap_or(0) % answers.len();
-                match values_of(&answers[at], &response(known), &mut attach) {
-                    Ok(values) => Reply::Answer(values),
-                    Err(mistake) => failed(&format!("{}: {mistake}", rule.place)),
-                }
+                answer(&answers[at], known)
+                    .unwrap_or_else(|mistake| failed(format_args!("{}: {mistake}", rule.place)))
             }
             Does::Fail { code, description } => {
                 Reply::Fail(RemoteError::new(code.clone(), description.clone()))
@@ -203,9 +208,11 @@ impl Rules {
 
     async fn call(&self, line: &Line, peer: &Peer) -> Result<(), String> {
         let has_schema = self.0.schema.commands().next().is_some();
-        let ask = line.ask(&self.0.schema, has_schema).map_err(|mistake| mistake.to_string())?;
-        match ask.make(peer, CALL_TIMEOUT).await {
-            Ok(crate::ask::Outcome::Refused(error)) => Err(error.to_string()),
+        let ask = line.ask(&self.0.schema, has_schema, Opening::default());
+        let ask = ask.map_err(|mistake| mistake.to_string())?;
+        let hidden = Hidden::default().and_secrets_of(self.0.schema.command(&line.command));
+        match ask.make(peer, CALL_TIMEOUT, &hidden).await {
+            Ok(Outcome::Refused(error)) => Err(error.to_string()),
             Ok(_) => Ok(()),
             Err(failure) => Err(failure.said),
         }
@@ -220,7 +227,7 @@ impl Rules {
                 current.stamp = seen;
                 match read(path, &self.0.schema) {
                     Ok(rules) => current.rules = rules.into(),
-                    Err(mistake) => eprintln!("ampctl: the rules stay as they were: {mistake}"),
+                    Err(mistake) => tell(format_args!("the rules stay as they were: {mistake}")),
                 }
             }
         }
@@ -275,8 +282,9 @@ fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, 
     if description.is_some() && error.is_none() {
         return Err(Mistake::new("description: it is of an error"));
     }
-    let asked = arguments(known).optional();
-    let when = values_of(&json_of(when), &asked, &mut placeholder)
+    let asked = arguments_of(known).optional();
+    let when = values_of(&json_of(when), &asked, Opening::trial())
+        .and_then(|when| without_descriptors(&when).map(|()| when))
         .map_err(|mistake| mistake.at("when"))?;
     let answers = match (answer, answers) {
         (Some(answer), _) => vec![("answer".to_owned(), answer)],
@@ -299,10 +307,10 @@ fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, 
             return Err(Mistake::new("a protocol switch has one of exec, error and close"));
         }
         (None, None) => {
-            let response = response(known);
+            let response = response_of(known);
             let texts = answers.into_iter().map(|(place, answer)| {
                 let json = json_of(answer);
-                let read = values_of(&json, &response, &mut placeholder);
+                let read = values_of(&json, &response, Opening::trial());
                 read.map(|_| json).map_err(|mistake| mistake.at(&place))
             });
             let texts = texts.collect::<Result<Vec<_>, _>>()?;
@@ -316,7 +324,7 @@ fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, 
     let delay = delay.map_err(|error| Mistake::new(error).at("delay"))?;
     let calls = written.call.into_iter().enumerate().map(|(at, call)| {
         let line = Line::of_json(call.command, json_of(call.arguments));
-        let checked = line.ask(schema, has_schema);
+        let checked = line.ask(schema, has_schema, Opening::trial());
         checked.map(|_| line).map_err(|mistake| mistake.at(&format!("call[{at}]")))
     });
     let calls = calls.collect::<Result<_, _>>()?;
@@ -344,24 +352,37 @@ fn check_code(known: Option<&CommandSchema>, code: &str) -> Result<(), Mistake> 
     Err(no_such("error", code, all).at("error"))
 }
 
-fn arguments(known: Option<&CommandSchema>) -> BoxSchema {
-    known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.arguments.clone())
+fn values_of(json: &str, schema: &BoxSchema, mut opening: Opening) -> Result<Values, Mistake> {
+    let mut attach = |json: &str| opening.attach(json);
+    let values = Values::from_json_with(&Scope::new(schema), json, &mut attach)?;
+    // It is sent with the answer, which does not fail any more.
+    let emptied = opening.into_emptied().empty();
+    emptied.map_err(|error| Mistake::new(format!("a file cannot be written anew: {error}")))?;
+    Ok(values)
 }
 
-fn response(known: Option<&CommandSchema>) -> BoxSchema {
-    known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.response.clone())
+/// The answer that this JSON is.
+fn answer(json: &str, known: Option<&CommandSchema>) -> Result<Reply, Mistake> {
+    values_of(json, &response_of(known), Opening::default()).map(Reply::Answer)
 }
 
-type Attach<'a> = &'a mut dyn FnMut(&str) -> Result<Attachment, String>;
-
-fn values_of(json: &str, schema: &BoxSchema, attach: Attach<'_>) -> Result<Values, Mistake> {
-    Ok(Values::from_json_with(&Scope::new(schema), json, attach)?)
-}
-
-/// Stands for a file that is opened when it is sent.
-fn placeholder(json: &str) -> Result<Attachment, String> {
-    crate::scalars::file_of(json)?;
-    attach(r#"{"file": "/dev/null"}"#)
+/// Refuses descriptors among values that calls are compared with.
+fn without_descriptors(values: &Values) -> Result<(), Mistake> {
+    fn has_some(value: &Value) -> bool {
+        match value {
+            Value::Attachment(_) => true,
+            Value::List(items) => items.iter().any(has_some),
+            Value::Box(values) => values.iter().any(|(_, value)| has_some(value)),
+            _ => false,
+        }
+    }
+    match values.iter().find(|(_, value)| has_some(value)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let what = "a Descriptor is another one each time, and fits no rule";
+            Err(Mistake::new(what).at(name))
+        }
+    }
 }
 
 fn json_of(table: toml::Table) -> String {
@@ -403,24 +424,22 @@ async fn run(
     known: Option<&CommandSchema>,
     arguments: &Values,
 ) -> Reply {
-    let name = serde_json::Value::from(command);
-    let call = format!("{{\"command\": {name}, \"arguments\": {}}}\n", files::json(arguments));
+    let (name, arguments) = (json_text(command), descriptors::json(arguments));
+    let call = format!("{{\"command\": {name}, \"arguments\": {arguments}}}\n");
     let printed = match printed(words, call).await {
         Ok(printed) => printed,
-        Err(error) => return failed(&format!("{}: {}", words[0], Report(&error))),
+        Err(error) => return failed(format_args!("{}: {}", words[0], Report(&error))),
     };
-    let wrong = |what: &dyn std::fmt::Display| failed(&format!("{} has printed: {what}", words[0]));
+    let wrong =
+        |what: &dyn std::fmt::Display| failed(format_args!("{} has printed: {what}", words[0]));
     let printed = String::from_utf8_lossy(&printed).into_owned();
     let read = match serde_json::from_str::<Printed<'_>>(&printed) {
         Ok(read) => read,
         Err(error) => return wrong(&error),
     };
     match read {
-        Printed { answer: Some(answer), error: None, description: None } => {
-            match values_of(answer.get(), &response(known), &mut attach) {
-                Ok(values) => Reply::Answer(values),
-                Err(mistake) => wrong(&mistake.at("answer")),
-            }
+        Printed { answer: Some(json), error: None, description: None } => {
+            answer(json.get(), known).unwrap_or_else(|mistake| wrong(&mistake.at("answer")))
         }
         Printed { answer: None, error: Some(code), description } => {
             Reply::Fail(RemoteError::new(code, description.unwrap_or_default()))
@@ -429,26 +448,46 @@ async fn run(
     }
 }
 
-async fn printed(words: &[String], call: String) -> std::io::Result<Vec<u8>> {
+async fn printed(words: &[String], call: String) -> io::Result<Vec<u8>> {
     let mut child = Command::new(&words[0])
         .args(words[1..].iter().map(OsString::from))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    if let Some(mut input) = child.stdin.take() {
-        // It may not want to know.
-        let _ = input.write_all(call.as_bytes()).await;
-    }
-    let output = child.wait_with_output().await?;
+    let input = child.stdin.take();
+    let told = async {
+        if let Some(mut input) = input {
+            // It may not want to know.
+            let _ = input.write_all(call.as_bytes()).await;
+        }
+    };
+    // It may print before it has read all.
+    let answered = async { tokio::join!(told, child.wait_with_output()).1 };
+    let output = timeout(PROGRAM_TIMEOUT, answered).await.map_err(|_| {
+        let what = format!("it has not answered within {PROGRAM_TIMEOUT:?}");
+        io::Error::new(io::ErrorKind::TimedOut, what)
+    })??;
     if !output.status.success() {
-        return Err(std::io::Error::other(output.status.to_string()));
+        return Err(io::Error::other(output.status.to_string()));
     }
     Ok(output.stdout)
 }
 
 /// Says what has gone wrong here, of which the peer learns no more than that.
-fn failed(said: &str) -> Reply {
-    eprintln!("ampctl: {said}");
+fn failed(said: fmt::Arguments<'_>) -> Reply {
+    tell(said);
     Reply::Fail(RemoteError::new("UNKNOWN", "Unknown Error"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_program_that_never_answers_is_ended() {
+        let words = ["sh", "-c", "exec sleep 1000"].map(str::to_owned);
+        let error = printed(&words, String::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "it has not answered within 60s");
+    }
 }

@@ -1,9 +1,16 @@
 //! The runtime that what talks to peers runs on.
 
+use amp_core::Peer;
 use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::timeout;
 
 use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
+use crate::printing::tell;
+
+/// How long the end of a connection is waited for, of which nothing more is wanted.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Runs to the end, and says why it has failed.
 pub(crate) fn run(
@@ -14,9 +21,11 @@ pub(crate) fn run(
     let ended = runtime.block_on(running);
     // A thread may be reading from standard input, which nothing would end.
     runtime.shutdown_background();
-    Ok(ended.unwrap_or_else(|failure| {
-        eprintln!("{}", failure.said);
-        ExitCode::from(failure.code)
+    Ok(ended.unwrap_or_else(|Failure { code, said }| {
+        if !said.is_empty() {
+            tell(said);
+        }
+        ExitCode::from(code)
     }))
 }
 
@@ -30,4 +39,9 @@ pub(crate) fn until_interrupted(
             _ = tokio::signal::ctrl_c() => Err(Failure::new(exit::INTERRUPTED, "interrupted")),
         }
     })
+}
+
+/// Closes a connection once all is done on it.
+pub(crate) async fn part(peer: &Peer) {
+    let _ = timeout(FAREWELL, peer.close()).await;
 }

@@ -1,21 +1,19 @@
 //! Single values as they are written on the command line.
 
-use amp_core::Attachment;
 use amp_core::argument::DateTime;
 use amp_core::dynamic::{Integer, Scope, Value};
 use amp_core::schema::WireType;
-use amp_unix::{Descriptor, inherited};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use std::env;
-use std::fs::{self, File, OpenOptions};
+use num_bigint::BigUint;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
+use std::{env, fmt, fs};
 
 use crate::address::descriptor_number;
 use crate::mistake::Mistake;
+use crate::opening::Opening;
+use crate::{hex, on_line};
 
 /// The types of single values, which are arguments of Twisted's by the same names.
 pub(crate) const SCALARS: [&str; 9] = [
@@ -30,10 +28,18 @@ pub(crate) const SCALARS: [&str; 9] = [
     "Unicode",
 ];
 
+/// How much of a value that does not fit is told, in characters.
+const SHOWN: usize = 60;
+
 /// Where a value comes from.
 #[derive(Debug)]
 pub(crate) enum Source {
     Text(String),
+    /// What is in a variable of the environment, which may be a secret.
+    Variable {
+        name: String,
+        text: String,
+    },
     Json(String),
     Bytes(Vec<u8>),
     /// A file to read, or to open: with which access.
@@ -58,7 +64,9 @@ impl Source {
                 let (path, access) = (value.to_owned(), how[1..].to_owned());
                 Ok((Self::File { path, access }, None))
             }
-            ":hex" => hex(value).map(bytes).ok_or_else(|| format!("{value:?} is no hex")),
+            ":hex" => {
+                hex::bytes(value.as_bytes()).map(bytes).map_err(|_| format!("{value:?} is no hex"))
+            }
             ":base64" => {
                 let read = STANDARD.decode(value);
                 read.map(bytes).map_err(|error| format!("{value:?} is no base64: {error}"))
@@ -68,8 +76,13 @@ impl Source {
                 None => Err(format!("{value:?} is no number of a descriptor")),
             },
             ":env" => match env::var(value) {
-                Ok(value) => Ok((Self::Text(value), None)),
-                Err(error) => Err(format!("the environment variable {value}: {error}")),
+                Ok(text) => Ok((Self::Variable { name: value.to_owned(), text }, None)),
+                Err(env::VarError::NotPresent) => {
+                    Err(format!("there is no environment variable {value}"))
+                }
+                Err(env::VarError::NotUnicode(_)) => {
+                    Err(format!("the environment variable {value} is not UTF-8"))
+                }
             },
             _ => match how.strip_prefix(':') {
                 Some(name) => Ok((Self::Text(value.to_owned()), Some(name.to_owned()))),
@@ -104,23 +117,24 @@ pub(crate) fn read(
     source: &Source,
     wire_type: &WireType,
     scope: &Scope<'_>,
+    opening: &mut Opening,
 ) -> Result<Value, Mistake> {
     let named = match wire_type {
         WireType::Named(name) => &**name,
         _ => "",
     };
     match source {
-        Source::Json(text) => of_json(text, wire_type, scope),
+        Source::Json(text) => of_json(text, wire_type, scope, opening),
         Source::Bytes(bytes) if named == "String" => Ok(Value::Bytes(bytes.clone().into())),
-        Source::Bytes(bytes) => of_text(&utf8(bytes.clone())?, named, wire_type, scope),
-        Source::Text(text) => of_text(text, named, wire_type, scope),
+        Source::Bytes(bytes) => of_text(&utf8(bytes.clone())?, named, wire_type, scope, opening),
+        Source::Text(text) => of_text(text, named, wire_type, scope, opening),
+        Source::Variable { name, text } => of_text(text, named, wire_type, scope, opening)
+            .map_err(|_| unfit(format_args!("the environment variable {name}"), wire_type)),
         Source::File { path, access } if named == "Descriptor" => {
-            open(path, access).map(Value::Attachment)
+            opening.open(path, access).map(Value::Attachment)
         }
         Source::Inherited(number) if named == "Descriptor" => {
-            let taken = inherited::take(*number);
-            let taken = taken.map_err(|error| Mistake::new(error.to_string()))?;
-            Ok(Value::Attachment(Attachment::from(Descriptor::from(taken))))
+            opening.inherited(*number).map(Value::Attachment)
         }
         Source::Inherited(_) => {
             Err(Mistake::new(format!("a {wire_type} is no Descriptor, and has no KEY:fd=NUMBER")))
@@ -139,7 +153,8 @@ pub(crate) fn read(
             read.map_err(|error| Mistake::new(format!("cannot read {path}: {error}")))?;
             match named {
                 "String" => Ok(Value::Bytes(bytes.into())),
-                _ => of_text(&utf8(bytes)?, named, wire_type, scope),
+                _ => of_text(&utf8(bytes)?, named, wire_type, scope, opening)
+                    .map_err(|_| unfit(path, wire_type)),
             }
         }
     }
@@ -149,48 +164,19 @@ fn utf8(bytes: Vec<u8>) -> Result<String, Mistake> {
     String::from_utf8(bytes).map_err(|_| Mistake::new("it is not UTF-8"))
 }
 
-fn open(path: &str, access: &str) -> Result<Attachment, Mistake> {
-    let opened = match access {
-        "w" => File::create(path),
-        "rw" => OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path),
-        "a" => OpenOptions::new().append(true).create(true).open(path),
-        _ => File::open(path),
-    };
-    let file = opened.map_err(|error| Mistake::new(format!("cannot open {path}: {error}")))?;
-    Ok(Attachment::from(Descriptor::from(OwnedFd::from(file))))
+/// What was read from somewhere is not told, as it may be long or a secret.
+fn unfit(what: impl fmt::Display, wire_type: &WireType) -> Mistake {
+    Mistake::new(format!("{what} has no {wire_type} in it"))
 }
 
 pub(crate) fn of_json(
     text: &str,
     wire_type: &WireType,
     scope: &Scope<'_>,
+    opening: &mut Opening,
 ) -> Result<Value, Mistake> {
+    let mut attach = |json: &str| opening.attach(json);
     Ok(Value::from_json_with(wire_type, scope, text, &mut attach)?)
-}
-
-/// A descriptor as it is written in JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct WrittenFile {
-    file: String,
-    #[serde(default)]
-    access: String,
-}
-
-/// Reads what stands for a descriptor in JSON.
-pub(crate) fn file_of(json: &str) -> Result<WrittenFile, String> {
-    let read = serde_json::from_str::<WrittenFile>(json).ok();
-    let read = read.filter(|file| matches!(&*file.access, "" | "r" | "w" | "rw" | "a"));
-    read.ok_or_else(|| {
-        r#"a Descriptor is {"file": PATH}, with "access" r, w, rw or a, and as a word KEY@=FILE"#
-            .to_owned()
-    })
-}
-
-/// Opens what stands for a descriptor in JSON.
-pub(crate) fn attach(json: &str) -> Result<Attachment, String> {
-    let WrittenFile { file, access } = file_of(json)?;
-    open(&file, &access).map_err(|mistake| mistake.to_string())
 }
 
 fn of_text(
@@ -198,11 +184,17 @@ fn of_text(
     named: &str,
     wire_type: &WireType,
     scope: &Scope<'_>,
+    opening: &mut Opening,
 ) -> Result<Value, Mistake> {
-    let wrong = |hint: &str| Mistake::new(format!("'{text}' is no {wire_type}{hint}"));
+    let wrong = |hint: &str| Mistake::new(format!("{} is no {wire_type}{hint}", quoted(text)));
     match (named, wire_type) {
         ("Integer", _) => integer(text).map(Value::Integer).ok_or_else(|| wrong("")),
-        ("Float", _) => text.parse().map(Value::Float).map_err(|_| wrong("")),
+        ("Float", _) => match text.parse::<f64>() {
+            Ok(number) if number.is_infinite() && !text.to_lowercase().contains("inf") => {
+                Err(Mistake::new(format!("{} is too large for a Float: see inf", quoted(text))))
+            }
+            read => read.map(Value::Float).map_err(|_| wrong("")),
+        },
         ("Boolean", _) => {
             text.parse().map(Value::Boolean).map_err(|_| wrong(": it is true or false"))
         }
@@ -210,12 +202,20 @@ fn of_text(
         ("DateTime", _) => date(text)
             .map(Value::DateTime)
             .ok_or_else(|| wrong(": it is `now`, or has an offset, as 2026-01-31T12:00:00+01:00")),
-        ("Json", _) => of_json(text, wire_type, scope),
+        ("Json", _) => of_json(text, wire_type, scope, opening),
         ("Descriptor", _) => Err(Mistake::new("a Descriptor is written KEY@=FILE")),
         ("", WireType::Of(..) | WireType::Box(_) | WireType::AmpList(_)) => {
             Err(Mistake::new(format!("a value of type {wire_type} is written KEY:=JSON")))
         }
-        _ => of_json(&serde_json::Value::from(text).to_string(), wire_type, scope),
+        _ => of_json(&on_line::json_text(text), wire_type, scope, opening),
+    }
+}
+
+/// A value as a user has written it, of which a part says enough.
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        None => format!("'{text}'"),
+        Some((end, _)) => format!("'{}...'", &text[..end]),
     }
 }
 
@@ -226,7 +226,8 @@ fn integer(text: &str) -> Option<Integer> {
     };
     for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
         if let Some(digits) = digits.strip_prefix(prefix) {
-            let magnitude = u128::from_str_radix(&digits.replace('_', ""), radix).ok()?;
+            let is_one = digits.starts_with(|c: char| c.is_digit(radix));
+            let magnitude = BigUint::parse_bytes(digits.as_bytes(), radix).filter(|_| is_one)?;
             return format!("{sign}{magnitude}").parse().ok();
         }
     }
@@ -270,13 +271,4 @@ fn now() -> Option<DateTime> {
         microsecond: since.subsec_micros(),
         offset: 0,
     })
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<_> = text
-        .chars()
-        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    let pairs = digits.chunks_exact(2);
-    pairs.remainder().is_empty().then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
 }

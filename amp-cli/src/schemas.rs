@@ -1,10 +1,11 @@
 //! Where schemas come from, and what is in them.
 
-use amp_core::schema::{BoxSchema, Inner, Schema, WireType};
+use amp_core::AmpBox;
+use amp_core::schema::{BoxSchema, CommandSchema, Inner, Schema, WireType};
 use std::fs;
 use std::process::Command;
 
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, no_such};
 
 /// The schema in a file, or in one of git's as it was in some revision.
 pub(crate) fn load(source: &str) -> Result<Schema, Mistake> {
@@ -28,6 +29,38 @@ pub(crate) fn load_all(sources: &[String]) -> Result<Schema, Mistake> {
     Ok(all)
 }
 
+/// What is known of a command; nothing is where there is no schema at all.
+pub(crate) fn find<'a>(
+    schema: &'a Schema,
+    has_schema: bool,
+    command: &str,
+) -> Result<Option<&'a CommandSchema>, Mistake> {
+    let known = schema.command(command);
+    if has_schema && known.is_none() {
+        return Err(no_such("command", command, schema.commands().map(|(name, _)| name)));
+    }
+    Ok(known)
+}
+
+/// What a command is called with: anything where it is not known.
+pub(crate) fn arguments_of(known: Option<&CommandSchema>) -> BoxSchema {
+    known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.arguments.clone())
+}
+
+/// What a command is answered with: anything where it is not known.
+pub(crate) fn response_of(known: Option<&CommandSchema>) -> BoxSchema {
+    known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.response.clone())
+}
+
+/// The box that a value is made of.
+pub(crate) fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
+    match wire_type {
+        WireType::Of(_, inner) => box_in(inner),
+        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
+        _ => None,
+    }
+}
+
 fn of_git(source: &str, place: &str) -> Result<String, Mistake> {
     let Some((revision, path)) = place.split_once(':') else {
         return Err(Mistake::new(format!(
@@ -44,13 +77,4 @@ fn of_git(source: &str, place: &str) -> Result<String, Mistake> {
         return Err(Mistake::new(format!("{source}: git says: {}", said.trim())));
     }
     String::from_utf8(output.stdout).map_err(|_| Mistake::new(format!("{source}: it is not UTF-8")))
-}
-
-/// The box that a value is made of.
-pub(crate) fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
-    match wire_type {
-        WireType::Of(_, inner) => box_in(inner),
-        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
-        _ => None,
-    }
 }

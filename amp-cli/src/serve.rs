@@ -5,26 +5,23 @@ use amp_core::{Report, Responders, tls};
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 use crate::address::Address;
 use crate::called::Calls;
 use crate::connecting::on_route;
 use crate::exit::{self, Failure};
-use crate::listen::{WAITING, print};
+use crate::hide::Hidden;
+use crate::listen::WAITING;
 use crate::mistake::Mistake;
 use crate::options::Serve;
+use crate::printing::{print_line, tell};
 use crate::rules::{self, Rules};
 use crate::running::run;
 use crate::schemas;
 use crate::stream::{Listening, Stream};
-
-/// The pause after an error of accepting, as when there are too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Mistake> {
     let address: Address = options.address.parse().map_err(Mistake::new)?;
@@ -35,7 +32,7 @@ pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Mistake> {
     let under_way = options.tls.start_tls.is_some();
     let (at_once, under_way) = if under_way { (None, role) } else { (role, None) };
     let (lines, received) = mpsc::channel(WAITING);
-    let hidden = options.hidden.clone();
+    let hidden = Hidden::new(&options.hidden);
     let calls = Calls { schema, rules: Some(rules.clone()), hidden, lines: Some(lines) };
     let serving = Serving {
         calls,
@@ -79,14 +76,10 @@ impl Serving {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
                 accepted = listening.accept(), if more => match accepted {
-                    Ok(Some(stream)) => {
+                    Some(stream) => {
                         connections.spawn(self.connection(stream));
                     }
-                    Ok(None) => more = false,
-                    Err(error) => {
-                        eprintln!("ampctl: cannot accept: {error}");
-                        sleep(PAUSE).await;
-                    }
+                    None => more = false,
                 },
                 Some(_) = connections.join_next() => {}
                 else => break,
@@ -100,7 +93,7 @@ impl Serving {
         }
         let unused = rules.unused();
         for rule in &unused {
-            eprintln!("ampctl: {rule}");
+            tell(rule);
         }
         Ok(if unused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::DECLARED) })
     }
@@ -111,14 +104,14 @@ impl Serving {
         let (role, route) = (self.at_once.clone(), self.route.clone());
         async move {
             if let Err(error) = serve_one(stream, responders, role, route.as_deref()).await {
-                eprintln!("ampctl: a connection failed: {error}");
+                tell(format_args!("a connection failed: {error}"));
             }
         }
     }
 
     fn print(&self, line: &str) -> Result<(), Failure> {
         if self.prints {
-            return print(line);
+            return print_line(line);
         }
         eprintln!("{line}");
         Ok(())

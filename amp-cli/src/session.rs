@@ -1,96 +1,98 @@
 //! Many calls on one connection.
 
 use amp_core::{Peer, Report};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::process::ExitCode;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::ask::{Outcome, exit_code};
-use crate::called::Calls;
+use crate::descriptors;
 use crate::exit::{self, Failure};
-use crate::files;
 use crate::line::Line;
-use crate::listen::print;
 use crate::mistake::Mistake;
+use crate::on_line::{json_text, plain_json};
+use crate::opening::Opening;
 use crate::options::Session;
-use crate::output;
-use crate::peering::Known;
-use crate::running::until_interrupted;
+use crate::peering::Target;
+use crate::printing::print_line;
+use crate::running::{part, until_interrupted};
 
 pub(crate) fn session(options: &Session) -> Result<ExitCode, Mistake> {
-    let known = options.peering.known()?;
-    until_interrupted(run(known))
+    let target = options.peer.target()?;
+    until_interrupted(run(target))
 }
 
-async fn run(mut known: Known) -> Result<ExitCode, Failure> {
-    let calls = Calls {
-        schema: known.peer_schema.clone(),
-        rules: known.rules.clone(),
-        hidden: known.hidden.clone(),
-        lines: None,
-    };
-    let peer = known.connect(calls.responders()).await?;
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+async fn run(mut target: Target) -> Result<ExitCode, Failure> {
+    let responders = target.calls(None).responders();
+    let peer = target.connect(responders).await?;
+    let mut lines = BufReader::new(tokio::io::stdin()).split(b'\n');
     let (mut number, mut first_code) = (0_u64, 0);
     loop {
         let line = tokio::select! {
             // A peer that has answered all of them may go.
             biased;
-            line = lines.next_line() => line,
+            line = lines.next_segment() => line,
             reason = peer.closed() => return Err(Failure::new(exit::ENDED, Report(&reason))),
         };
         let line = line.map_err(|error| {
-            Failure::new(exit::WRONG_USE, format!("standard input, line {}: {error}", number + 1))
+            Failure::new(exit::NOT_USED, format!("cannot read standard input: {error}"))
         })?;
         let Some(line) = line else { break };
         number += 1;
-        if Line::is_empty(&line) {
+        if str::from_utf8(&line).is_ok_and(Line::is_empty) {
             continue;
         }
-        let code = answer(&line, number, &peer, &known).await?;
+        let code = answer(&line, number, &peer, &target).await?;
         if first_code == 0 {
             first_code = code;
         }
     }
-    peer.close().await;
+    part(&peer).await;
     Ok(ExitCode::from(first_code))
 }
 
 /// Makes the call of one line and prints what becomes of it, as one line; the exit code that it alone
 /// would have.
-async fn answer(text: &str, number: u64, peer: &Peer, known: &Known) -> Result<u8, Failure> {
-    let asked = Line::parse(text).and_then(|line| line.ask(&known.schema, known.has_schema));
+async fn answer(text: &[u8], number: u64, peer: &Peer, target: &Target) -> Result<u8, Failure> {
+    let text = str::from_utf8(text).map_err(|_| Mistake::new("it is not UTF-8"));
+    let asked = text
+        .and_then(Line::parse)
+        .and_then(|line| line.ask(&target.schema, target.has_schema, Opening::default()));
+    let mistaken = |mistake: String| {
+        print_line(plain_json(json!({ "line": number, "mistake": mistake })))?;
+        Ok(exit::WRONG_USE)
+    };
     let ask = match asked {
         Ok(ask) => ask,
-        Err(mistake) => {
-            print(&json!({ "line": number, "mistake": mistake.to_string() }).to_string())?;
-            return Ok(exit::WRONG_USE);
-        }
+        Err(mistake) => return mistaken(mistake.to_string()),
     };
-    let (declared, command) = (ask.declared(), Value::from(ask.command.clone()));
-    match ask.make(peer, known.timeout).await {
+    let (declared, command) = (ask.declared(), json_text(&ask.command));
+    let hidden = target.hidden_of(&ask.command);
+    match ask.make(peer, target.timeout, &hidden).await {
         Ok(Outcome::Sent) => {
-            print(&format!(r#"{{"command": {command}, "sent": true}}"#))?;
+            print_line(format_args!(r#"{{"command": {command}, "sent": true}}"#))?;
             Ok(0)
         }
         Ok(Outcome::Answered(answer, _)) => {
-            let answer = files::json(&output::without(answer, &known.hidden));
-            print(&format!(r#"{{"command": {command}, "answer": {answer}}}"#))?;
+            let answer = descriptors::json(&hidden.shown(answer));
+            print_line(format_args!(r#"{{"command": {command}, "answer": {answer}}}"#))?;
             Ok(0)
         }
         Ok(Outcome::Refused(error)) => {
-            let code = Value::from(String::from_utf8_lossy(&error.code));
-            let description = Value::from(&*error.description);
-            print(&format!(
+            let code = json_text(&String::from_utf8_lossy(&error.code));
+            let description = json_text(&error.description);
+            print_line(format_args!(
                 r#"{{"command": {command}, "error": {code}, "description": {description}}}"#
             ))?;
             Ok(exit_code(&error, &declared))
         }
         Err(failure) if matches!(failure.code, exit::NOT_IN_TIME | exit::NO_FIT) => {
-            let failed = Value::from(failure.said.trim_start_matches("ampctl: "));
-            print(&format!(r#"{{"command": {command}, "failed": {failed}}}"#))?;
+            let failed = json_text(&failure.said);
+            print_line(format_args!(r#"{{"command": {command}, "failed": {failed}}}"#))?;
             Ok(failure.code)
         }
+        // The connection does not carry its descriptors: nothing of it was sent.
+        Err(failure) if failure.code == exit::WRONG_USE => mistaken(failure.said),
         Err(failure) => Err(failure),
     }
 }

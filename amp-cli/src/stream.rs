@@ -9,19 +9,24 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, join};
 use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::address::{Address, Kind};
 use crate::exit::{self, Failure};
+use crate::printing::tell;
 
 /// The pause before connecting is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// The pause after an error of accepting, as when there are too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How many descriptors may have come before what names them: many calls at once bring more than a
 /// server would take from a stranger.
@@ -133,7 +138,8 @@ impl Stream {
         let (near, far) = std::os::unix::net::UnixStream::pair()?;
         let far = OwnedFd::from(far);
         let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        // The command has the other end too, and is dropped with it.
+        // The command has the other end too, and is dropped with it. So is the child, of which the runtime
+        // leaves nothing behind once it has ended.
         Command::new(program)
             .args(arguments)
             .stdin(Stdio::from(far.try_clone()?))
@@ -229,8 +235,20 @@ impl Listening {
         })
     }
 
-    /// The next peer; none when no other can come.
-    pub(crate) async fn accept(&mut self) -> io::Result<Option<Stream>> {
+    /// The next peer; none when no other can come. What goes wrong before one comes is said.
+    pub(crate) async fn accept(&mut self) -> Option<Stream> {
+        loop {
+            match self.try_accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    tell(format_args!("cannot accept: {error}"));
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn try_accept(&mut self) -> io::Result<Option<Stream>> {
         match self {
             Self::Unix(listener) => listener.accept_stream().await.map(Stream::Unix).map(Some),
             Self::Tcp(listener) => Stream::tcp(listener.accept().await?.0).map(Some),

@@ -3,18 +3,22 @@
 use amp_core::dynamic::{Value, Values};
 use std::io::{self, Write};
 
-use crate::files::json_of_value;
+use crate::descriptors::json_of_value;
 use crate::mistake::Mistake;
+use crate::on_line::OnLine;
 
-/// Writes rows whose columns are as wide as what is in them. Columns that are empty are left out.
+/// Writes rows whose columns are as wide as what is in them. Columns that are empty are left out, and
+/// what a terminal would act upon is only shown.
 pub(crate) fn write_rows<R: AsRef<[String]>>(
     rows: &[R],
     before: &str,
     out: &mut Vec<u8>,
 ) -> io::Result<()> {
+    let on_line = |row: &R| row.as_ref().iter().map(|cell| OnLine(cell).to_string()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(on_line).collect();
     let mut widths = Vec::new();
-    for row in rows {
-        for (at, cell) in row.as_ref().iter().enumerate() {
+    for row in &rows {
+        for (at, cell) in row.iter().enumerate() {
             if at == widths.len() {
                 widths.push(0);
             }
@@ -22,7 +26,7 @@ pub(crate) fn write_rows<R: AsRef<[String]>>(
         }
     }
     for row in rows {
-        let columns = widths.iter().zip(row.as_ref()).filter(|(width, _)| **width > 0);
+        let columns = widths.iter().zip(&row).filter(|(width, _)| **width > 0);
         let cells: Vec<_> = columns.map(|(width, cell)| format!("{cell:width$}")).collect();
         writeln!(out, "{before}{}", cells.join("  ").trim_end())?;
     }
@@ -30,8 +34,8 @@ pub(crate) fn write_rows<R: AsRef<[String]>>(
 }
 
 /// An answer: a row for each value, and below them a table for each list of boxes.
-pub(crate) fn of_values(values: &Values, out: &mut Vec<u8>) -> Result<(), Mistake> {
-    let mut count = 0;
+pub(crate) fn of_values(values: &Values) -> Result<Vec<u8>, Mistake> {
+    let (mut out, mut count) = (Vec::new(), 0);
     let (mut rows, mut tables) = (Vec::new(), Vec::new());
     for (name, value) in values.iter() {
         match boxes_of(value) {
@@ -40,13 +44,13 @@ pub(crate) fn of_values(values: &Values, out: &mut Vec<u8>) -> Result<(), Mistak
         }
     }
     let wrong = |error: io::Error| Mistake::new(error.to_string());
-    write_rows(&rows, "", out).map_err(wrong)?;
+    write_rows(&rows, "", &mut out).map_err(wrong)?;
     for (name, rows) in tables {
         let space = if out.is_empty() { "" } else { "\n" };
-        writeln!(out, "{space}{name}").map_err(wrong)?;
-        write_rows(&rows, "  ", out).map_err(wrong)?;
+        writeln!(out, "{space}{}", OnLine(name)).map_err(wrong)?;
+        write_rows(&rows, "  ", &mut out).map_err(wrong)?;
     }
-    Ok(())
+    Ok(out)
 }
 
 /// The boxes that a list is made of, if there are some.

@@ -36,7 +36,7 @@ fn sample(wire_type: &WireType) -> Value {
             "DateTime" => json!("2000-01-01T00:00:00.000000-00:00"),
             "IpAddressBytes" => json!("192.0.2.1"),
             "IpNetworkBytes" => json!("192.0.2.0/24"),
-            "Descriptor" => json!({ "descriptor": 0 }),
+            "Descriptor" => json!({ "file": "FILE", "access": "r" }),
             _ => json!("text"),
         },
         _ => json!("text"),

@@ -12,39 +12,41 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, none_of};
+
+/// Where the flags are in the help: they alone, and not what comes behind them.
+const HEADING: &str = "TLS";
 
 #[expect(clippy::struct_field_names, reason = "the fields are named as the flags are")]
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "TLS")]
 pub(crate) struct Tls {
     /// Begins the connection with TLS, as `tls:HOST:PORT` does
-    #[arg(long, conflicts_with = "start_tls")]
+    #[arg(long, help_heading = HEADING, conflicts_with = "start_tls")]
     pub(crate) tls: bool,
     /// Starts TLS by the command `StartTLS`, as this side of it
-    #[arg(long, value_name = "SIDE", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
-    pub(crate) start_tls: Option<Side>,
+    #[arg(long, help_heading = HEADING, value_name = "SIDE", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    pub(crate) start_tls: Option<TlsSide>,
     /// Trusts the certificates in this PEM file, and not those of the system; a server wants one of its
     /// clients that they vouch for
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     /// The certificate to show, a PEM file; it may have the key in it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
     /// The private key that belongs to the certificate, a PEM file
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
     /// The name that the server's certificate has to be for, where that is not the host
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = HEADING, value_name = "NAME")]
     pub(crate) server_name: Option<String>,
     /// Takes any certificate: whoever is on the way may read and change what is said
-    #[arg(long, conflicts_with = "ca")]
+    #[arg(long, help_heading = HEADING, conflicts_with = "ca")]
     pub(crate) no_verify: bool,
 }
 
 /// Which side of TLS this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Side {
+pub(crate) enum TlsSide {
     /// The client where this side has connected, the server where it was connected to
     Auto,
     Client,
@@ -52,6 +54,20 @@ pub(crate) enum Side {
 }
 
 impl Tls {
+    /// The flags, and which of them were given.
+    pub(crate) fn flags(&self) -> [(&'static str, bool); 7] {
+        let Self { tls, start_tls, ca, cert, key, server_name, no_verify } = self;
+        [
+            ("--tls", *tls),
+            ("--start-tls", start_tls.is_some()),
+            ("--ca", ca.is_some()),
+            ("--cert", cert.is_some()),
+            ("--key", key.is_some()),
+            ("--server-name", server_name.is_some()),
+            ("--no-verify", *no_verify),
+        ]
+    }
+
     /// How the connection to an address begins, if that is with TLS.
     pub(crate) fn at_once(&self, address: &Address) -> Result<Option<Role>, Mistake> {
         if self.at_once_or_under_way(address)? && self.start_tls.is_none() {
@@ -64,14 +80,14 @@ impl Tls {
     pub(crate) fn under_way(&self, address: &Address) -> Result<Option<Role>, Mistake> {
         match self.start_tls {
             None => Ok(None),
-            Some(Side::Auto | Side::Client) => self.client(address).map(Some),
-            Some(Side::Server) => self.server().map(Some),
+            Some(TlsSide::Auto | TlsSide::Client) => self.client(address).map(Some),
+            Some(TlsSide::Server) => self.server().map(Some),
         }
     }
 
     /// The server's side for those that are accepted, if they are to have TLS.
     pub(crate) fn accepting(&self, address: &Address) -> Result<Option<Role>, Mistake> {
-        if self.start_tls == Some(Side::Client) {
+        if self.start_tls == Some(TlsSide::Client) {
             return Err(Mistake::new("--start-tls=client: a server has the server's side"));
         }
         if self.at_once_or_under_way(address)? { self.server().map(Some) } else { Ok(None) }
@@ -126,6 +142,9 @@ impl Tls {
 
     /// The server's side.
     pub(crate) fn server(&self) -> Result<Role, Mistake> {
+        let of_clients =
+            [("--server-name", self.server_name.is_some()), ("--no-verify", self.no_verify)];
+        none_of(of_clients, "it is of the client's side of TLS, and this is the server's")?;
         let identity = self.identity()?;
         let identity = identity.ok_or_else(|| {
             Mistake::new("--cert is missing: a TLS server shows a certificate, and has its key")

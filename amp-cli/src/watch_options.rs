@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use crate::connecting::Connecting;
 use crate::duration::duration;
-use crate::peering::Peering;
+use crate::peering::PeerOptions;
+use crate::tls::Tls;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Tap {
-    /// Where clients connect to, instead of to the server: an address as that of a peer
+    /// Where clients connect to, instead of to the server: `unix:PATH`, `unix:@ABSTRACT`, `tcp:HOST:PORT` or
+    /// `systemd:`
     pub(crate) address: String,
     /// The server: `unix:PATH`, `unix:@ABSTRACT`, `tcp:HOST:PORT`, `tls:HOST:PORT`, `exec:PROGRAM`,
     /// which is started for each client, or a name that `ampctl.toml` has
@@ -49,11 +51,14 @@ pub(crate) struct Replay {
     /// The record
     pub(crate) record: PathBuf,
     #[command(flatten)]
-    pub(crate) peering: Peering,
+    pub(crate) peer: PeerOptions,
     /// Listens at PEER instead, and answers calls as they were answered when they were recorded; of
     /// calls that are alike, in turn
     #[arg(long)]
     pub(crate) serve: bool,
+    /// Is content when a call was not made again, which is said all the same
+    #[arg(long)]
+    pub(crate) allow_not_made: bool,
 }
 
 #[derive(Args, Debug)]
@@ -91,9 +96,11 @@ pub(crate) enum Form {
 
 #[derive(Args, Debug)]
 pub(crate) struct Comply {
-    /// The peer: `unix:PATH` or `tcp:HOST:PORT`, or a name that `ampctl.toml` has
+    /// The peer: `unix:PATH`, `tcp:HOST:PORT`, `tls:HOST:PORT`, or a name that `ampctl.toml` has
     #[arg(value_name = "PEER")]
     pub(crate) peer: String,
+    #[command(flatten)]
+    pub(crate) tls: Tls,
     /// What the peer does after a failure that its command does not declare: Twisted closes
     #[arg(long, value_enum, default_value_t = Policy::Close)]
     pub(crate) policy: Policy,
@@ -117,7 +124,7 @@ pub(crate) enum Differences {
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
     #[command(flatten)]
-    pub(crate) peering: Peering,
+    pub(crate) peer: PeerOptions,
     /// The name of the command
     pub(crate) command: String,
     /// The arguments, as of `call`
@@ -151,11 +158,10 @@ pub(crate) struct Bench {
 /// A rate whose calls are apart by a time that can be waited for.
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
-    if (0.001..=1e9).contains(&rate) {
+    if (0.001..=1e6).contains(&rate) {
         Ok(rate)
     } else {
-        Err("there is a call every 1000 seconds at least, and 1000000000 a second at most"
-            .to_owned())
+        Err("there is a call every 1000 seconds at least, and 1000000 a second at most".to_owned())
     }
 }
 

@@ -1,10 +1,12 @@
 //! Arguments as they are written on the command line: `KEY[:TYPE]=VALUE`.
 
+use amp_core::AmpBox;
 use amp_core::dynamic::{Scope, Value, Values};
 use amp_core::schema::{ArgumentSchema, BoxSchema, Presence, WireType};
 use std::collections::HashSet;
 
 use crate::mistake::{Mistake, no_such};
+use crate::opening::Opening;
 use crate::scalars::{self, SCALARS, Source};
 use crate::schemas::box_in;
 
@@ -26,11 +28,12 @@ enum Step {
 }
 
 /// The arguments that `words` give to a command, or, where its schema is not known, to one whose
-/// arguments are what they say; and that schema.
+/// arguments are what they say; and that schema. What is `given` otherwise is among the arguments.
 pub(crate) fn arguments(
     words: &[String],
     schema: Option<&BoxSchema>,
-    mut values: Values,
+    given: Values,
+    opening: &mut Opening,
 ) -> Result<(Values, BoxSchema), Mistake> {
     let words: Vec<_> = words.iter().map(|word| Word::parse(word)).collect::<Result<_, _>>()?;
     let schema = match schema {
@@ -38,9 +41,11 @@ pub(crate) fn arguments(
         None => declared(&words)?,
     };
     let scope = Scope::new(&schema);
+    let mut values = given;
     for word in tags_first(words, &schema) {
         let Word { place, key, steps, source, .. } = &word;
-        put_into(&mut values, &scope, key, steps, source).map_err(|mistake| mistake.at(place))?;
+        let put = put_into(&mut values, &scope, key, steps, source, opening);
+        put.map_err(|mistake| mistake.at(place))?;
     }
     let missing: Vec<_> = parts_of(&schema, &values)
         .into_iter()
@@ -89,44 +94,54 @@ fn parts_of<'a>(schema: &'a BoxSchema, values: &Values) -> Vec<&'a BoxSchema> {
 impl Word {
     fn parse(text: &str) -> Result<Self, Mistake> {
         let wrong = |what: &str| Mistake::new(format!("{text:?}: {what}"));
-        let mut chars = text.char_indices();
-        // The parts of a path are apart by `.`, which a key may have behind a backslash.
-        let (mut parts, mut part) = (Vec::new(), String::new());
-        let end = loop {
-            match chars.next() {
-                Some((_, '\\')) => part.extend(chars.next().map(|(_, c)| c)),
-                Some((_, '.')) => parts.push(std::mem::take(&mut part)),
-                Some((at, '=' | ':' | '@')) => break at,
-                Some((_, c)) => part.push(c),
+        // What leads into a value is `.KEY` and `[NUMBER]`; a key may have these characters too, behind
+        // a backslash.
+        let (mut steps, mut key, mut is_in_key) = (Vec::new(), String::new(), true);
+        let mut rest = text;
+        let (place, rest) = loop {
+            let mut chars = rest.chars();
+            let next = chars.next();
+            if is_in_key && matches!(next, Some('.' | '[' | '=' | ':' | '@')) {
+                steps.push(Step::Key(std::mem::take(&mut key)));
+            }
+            match next {
+                Some('\\') => key.extend(chars.next()),
+                Some('.') => is_in_key = true,
+                Some('[') => {
+                    let index = chars
+                        .as_str()
+                        .split_once(']')
+                        .and_then(|(index, behind)| Some((index.parse().ok()?, behind)));
+                    let (index, behind) = index
+                        .filter(|(_, behind)| behind.starts_with(['.', '[', '=', ':', '@']))
+                        .ok_or_else(|| wrong("an index is `[NUMBER]`"))?;
+                    steps.push(Step::Index(index));
+                    is_in_key = false;
+                    rest = behind;
+                    continue;
+                }
+                Some('=' | ':' | '@') => break text.split_at(text.len() - rest.len()),
+                Some(c) => key.push(c),
                 None => {
                     return Err(wrong("it is KEY=VALUE, KEY:TYPE=VALUE, KEY:=JSON or KEY@=FILE"));
                 }
             }
+            rest = chars.as_str();
         };
-        parts.push(part);
-        let (place, rest) = text.split_at(end);
+        if steps.iter().any(|step| matches!(step, Step::Key(key) if key.is_empty())) {
+            return Err(wrong("a key has at least one byte"));
+        }
         let (how, value) = rest.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
         let (source, declared) = Source::parse(how, value).map_err(|what| wrong(&what))?;
-        let mut steps = Vec::new();
-        for part in parts {
-            let (key, indices) = match part.split_once('[') {
-                Some((key, indices)) => (key, Some(indices)),
-                None => (&*part, None),
-            };
-            steps.push(Step::Key(key.to_owned()));
-            for index in indices.into_iter().flat_map(|indices| indices.split('[')) {
-                let index = index.strip_suffix(']').and_then(|index| index.parse().ok());
-                steps.push(Step::Index(index.ok_or_else(|| wrong("an index is `[NUMBER]`"))?));
-            }
-        }
         let Step::Key(key) = steps.remove(0) else { return Err(wrong("there is no key")) };
         Ok(Self { place: place.to_owned(), key, steps, declared, source })
     }
 }
 
-/// The schema that words say which have none: a key that comes again is a list.
+/// The schema that words say which have none: a key that comes again is a list. There may be any other
+/// values too.
 fn declared(words: &[Word]) -> Result<BoxSchema, Mistake> {
-    let mut schema = BoxSchema::new();
+    let mut schema = BoxSchema::of::<AmpBox>();
     for word in words {
         let Word { place, key, steps, declared, source } = word;
         if !steps.is_empty() {
@@ -158,6 +173,7 @@ fn put_into(
     key: &str,
     steps: &[Step],
     source: &Source,
+    opening: &mut Opening,
 ) -> Result<(), Mistake> {
     let parts = parts_of(scope.schema(), values);
     let Some(argument) = parts.iter().find_map(|part| part.argument(key)) else {
@@ -167,7 +183,7 @@ fn put_into(
     if source.is_null() && argument.presence != Presence::Required && steps.is_empty() {
         return Ok(());
     }
-    let value = put(values.remove(key), &argument.wire_type, scope, steps, source)?;
+    let value = put(values.remove(key), &argument.wire_type, scope, steps, source, opening)?;
     values.insert(key, value);
     Ok(())
 }
@@ -179,38 +195,39 @@ fn put<'a>(
     scope: &Scope<'a>,
     steps: &[Step],
     source: &Source,
+    opening: &mut Opening,
 ) -> Result<Value, Mistake> {
     let wrong =
         || Mistake::new(format!("a value of type {wire_type} has nothing of this kind inside"));
     match (wire_type, steps) {
         (WireType::Of(form, inner), _) if form != "ListOf" => {
-            put(current, inner, scope, steps, source)
+            put(current, inner, scope, steps, source, opening)
         }
         (WireType::Of(_, inner), []) if !source.is_json() => {
             let mut items = list_of(current)?;
-            items.push(put(None, inner, scope, &[], source)?);
+            items.push(put(None, inner, scope, &[], source, opening)?);
             Ok(Value::List(items))
         }
         (_, []) if current.is_some() => Err(Mistake::new("it is given twice, and is no list")),
-        (_, []) => scalars::read(source, wire_type, scope),
+        (_, []) => scalars::read(source, wire_type, scope, opening),
         (WireType::Of(_, inner), [Step::Index(index), rest @ ..]) => {
             let mut items = list_of(current)?;
             let item = take(&mut items, *index)?;
-            items.insert(*index, put(item, inner, scope, rest, source)?);
+            items.insert(*index, put(item, inner, scope, rest, source, opening)?);
             Ok(Value::List(items))
         }
         (WireType::AmpList(inner), [Step::Index(index), Step::Key(key), rest @ ..]) => {
             let scope = scope.inside(inner).ok_or_else(wrong)?;
             let mut items = list_of(current)?;
             let mut values = box_of(take(&mut items, *index)?);
-            put_into(&mut values, &scope, key, rest, source)?;
+            put_into(&mut values, &scope, key, rest, source, opening)?;
             items.insert(*index, Value::Box(values));
             Ok(Value::List(items))
         }
         (WireType::Box(inner), [Step::Key(key), rest @ ..]) => {
             let scope = scope.inside(inner).ok_or_else(wrong)?;
             let mut values = box_of(current);
-            put_into(&mut values, &scope, key, rest, source)?;
+            put_into(&mut values, &scope, key, rest, source, opening)?;
             Ok(Value::Box(values))
         }
         _ => Err(wrong()),

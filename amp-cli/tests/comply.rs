@@ -2,11 +2,14 @@
 
 mod support;
 
+use amp_core::tls::{self, ClientCertificates, Identity, TlsListener};
 use amp_core::{Connection, FailurePolicy, serve_with};
 use amp_tests::Transport;
 use amp_tests::responders::{self, Notes};
 use amp_unix::UnixSocketListener;
-use support::{Folder, ampctl, fails, text, twisted};
+use std::fs;
+use support::{Certificates, Folder, ampctl, fails, text, twisted};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 /// The lines of the table, its last one, and the exit code.
@@ -77,11 +80,40 @@ fn a_peer_that_stays_is_expected_to() {
 }
 
 #[test]
+fn conversations_are_held_over_tls_too() {
+    let certificates = Certificates::new();
+    let server = text(fs::read(&certificates.server).unwrap());
+    let identity = Identity::from_pem(server).unwrap();
+    let config = tls::server_config(identity, ClientCertificates::NotAsked).unwrap();
+    let runtime = Runtime::new().unwrap();
+    let (listener, address) = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (TlsListener::new(listener, config), address)
+    });
+    let prepare = |connection: Connection| {
+        connection
+            .responders(responders::all())
+            .failure_policy(FailurePolicy::Close)
+            .data(Notes::default())
+    };
+    runtime.spawn(async move { serve_with(listener, prepare).await });
+    let address = format!("tls:{address}");
+    let trusts = ["--ca", &certificates.authority, "--server-name", "localhost"];
+    let (lines, _, code) = comply(&[&[&*address, "--differences", "ours"], &trusts[..]].concat());
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert!(fails(&["comply", &address], 3).contains("TLS"));
+    let said = fails(&["comply", "unix:a", "--server-name", "a"], 2);
+    assert!(said.contains("--tls"), "{said}");
+}
+
+#[test]
 fn mistakes_are_told() {
     let said = fails(&["comply", "unix:/no/such/socket"], 3);
     assert!(said.starts_with("ampctl: cannot connect to unix:/no/such/socket: "), "{said}");
     let said = fails(&["comply", "exec:true"], 2);
-    let expected = "ampctl: exec:true: the conversations are held over unix:PATH and tcp:HOST:PORT";
+    let expected = "ampctl: exec:true: the conversations are held over unix:PATH, tcp:HOST:PORT and \
+                    tls:HOST:PORT";
     assert_eq!(said, expected);
     for arguments in [
         &["comply"][..],

@@ -78,6 +78,11 @@ fn what_cannot_be_read_is_named_behind_what_can() {
     let wrong = folder.file("wrong", "0004 zz");
     let told = fails(&["decode", &wrong, "--as", "hex"], 2);
     assert_eq!(told, format!("ampctl: {wrong}: at byte 5: 'z' is no hexadecimal digit"));
+    let told = fails(&["decode", &wrong, "--as", "capture"], 2);
+    assert!(told.ends_with("in its head of 24 bytes"), "{told}");
+    let wrong = folder.file("wrong", &"x".repeat(30));
+    let told = fails(&["decode", &wrong, "--as", "capture"], 2);
+    assert_eq!(told, format!("ampctl: {wrong}: it is no capture of the kind pcap"));
     let told = fails(&["decode", "/nowhere"], 2);
     assert_eq!(told, "ampctl: cannot read /nowhere: No such file or directory (os error 2)");
 }

@@ -147,6 +147,19 @@ fn a_template_is_what_the_schema_takes() {
 }
 
 #[test]
+fn a_template_with_descriptors_is_what_a_call_takes() {
+    let text = "command A\n  arguments\n    f: Descriptor\n    fs: ListOf(Descriptor)\n";
+    let (folder, schema) = file(text);
+    let template = printed(&["describe", "A", "--schema", &schema, "--template"]);
+    let of = folder.path().join("of");
+    fs::write(&of, "").unwrap();
+    let json = template.replace("\"FILE\"", &format!("{of:?}"));
+    // It is read, and then there is nobody to be called.
+    let output = ampctl(&["call", "unix:/nowhere", "A", "--json", &json, "--schema", &schema]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+}
+
+#[test]
 fn what_is_known_is_json_too() {
     let (_folder, schema) = file(CALCULATOR);
     let json = printed(&["describe", "--schema", &schema, "--json"]);
@@ -313,6 +326,11 @@ fn there_is_a_manual_page_for_each_subcommand() {
     let page = |name: &str| fs::read_to_string(PathBuf::from(folder.path()).join(name)).unwrap();
     assert!(page("ampctl.1").contains(".SH SUBCOMMANDS"));
     assert!(page("ampctl-check.1").contains("git:REVISION:PATH"));
+    // Only what is about TLS is below that heading.
+    let (all, tls) = (page("ampctl-call.1"), page("ampctl-call.1"));
+    let tls = tls.split(".SH TLS").nth(1).unwrap_or_default();
+    assert!(tls.contains("no\\-verify") && !tls.contains("one\\-way"), "{tls}");
+    assert!(all.contains("one\\-way") && all.contains("KEY=VALUE"), "{all}");
     for name in ["ampctl-describe.1", "ampctl-completions.1", "ampctl-man.1"] {
         assert!(page(name).starts_with(".ie"), "{name}");
     }

@@ -3,8 +3,10 @@
 mod support;
 
 use amp_tests::{DEADLINE, Process, Python};
+use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::Signal;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::time::Instant;
 
@@ -270,6 +272,76 @@ fn a_child_serves_one_peer_on_its_standard_input_and_output() {
     let output = ampctl(&["call", &child, "A"], b"");
     assert_eq!(text(output.stdout), "{\"b\": \"c\"}\n");
     assert!(text(output.stderr).starts_with("listening stdio:\n"));
+}
+
+#[test]
+fn a_program_may_print_before_it_has_read_all() {
+    let folder = Folder::new();
+    let schema = "command A\n  arguments\n    t: Zlib(Unicode)\n  response\n    t: Zlib(Unicode)\n";
+    let schema = folder.file("schema", schema);
+    // More than both pipes take.
+    let long = folder.file("long", &"x".repeat(300_000));
+    let program = "sed 's/.*\"arguments\"/{\"answer\"/'";
+    let server = Server::start("tcp:127.0.0.1:0", &["--exec", program, "--schema", &schema]);
+    let word = format!("t@={long}");
+    let call = ["call", &server.address, "A", &word, "--schema", &schema, "--output", "value:t"];
+    assert_eq!(printed(&call).len(), 300_000);
+    server.stop();
+}
+
+#[test]
+fn rules_do_not_wait_for_descriptors_that_never_fit() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", "command A\n  arguments\n    fs: ListOf(Descriptor)\n");
+    let file = folder.file("file", "");
+    let rules = format!(
+        "[[rule]]\ncommand = \"A\"\nwhen = {{ fs = [{{ file = \"{file}\" }}] }}\nanswer = {{}}\n"
+    );
+    let rules = folder.file("rules.toml", &rules);
+    let said = fails(&["serve", "stdio:", "--rules", &rules, "--schema", &schema], 2);
+    assert_eq!(
+        said,
+        format!(
+            "ampctl: {rules}:1: A.when.fs: a Descriptor is another one each time, and fits no rule"
+        )
+    );
+    let rules = "[[rule]]\ncommand = \"A\"\nanswer = {}\ncall = [{ command = \"A\", arguments = { fs = [{ file = \"/nowhere\" }] } }]\n";
+    let rules = folder.file("rules.toml", rules);
+    let said = fails(&["serve", "stdio:", "--rules", &rules, "--schema", &schema], 2);
+    assert!(
+        said.ends_with(
+            "A.call[0].A.fs[0]: cannot open /nowhere: No such file or directory (os error 2)"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn systemd_passes_the_socket_that_is_listened_on() {
+    let folder = Folder::new();
+    let rules = folder.file("rules.toml", "[[rule]]\ncommand = \"A\"\nanswer = { b = \"c\" }\n");
+    let unix = std::os::unix::net::UnixListener::bind(folder.path("socket")).unwrap();
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = tcp.local_addr().unwrap();
+    for (socket, address) in [
+        (OwnedFd::from(unix), format!("unix:{}", folder.path("socket"))),
+        (OwnedFd::from(tcp), format!("tcp:{port}")),
+    ] {
+        let mut command = Command::new("sh");
+        // The process that it is for is the one that the shell becomes.
+        command.args(["-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"", "sh"]);
+        command.args([env!("CARGO_BIN_EXE_ampctl"), "serve", "systemd:", "--rules", &rules]);
+        command.fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: 3 }]).unwrap();
+        let mut process = Process::start(command);
+        assert_eq!(process.line(Instant::now() + DEADLINE).as_deref(), Some("listening systemd:"));
+        assert_eq!(printed(&["call", &address, "A"]), "{\"b\": \"c\"}");
+        process.signal(Signal::SIGTERM);
+        assert_eq!(process.finish(Instant::now() + DEADLINE).code, Some(0));
+    }
+    let said = fails(&["serve", "systemd:", "--rules", &rules], 3);
+    assert!(said.starts_with("ampctl: cannot listen on systemd:: "), "{said}");
+    let said = fails(&["call", "systemd:", "A"], 2);
+    assert_eq!(said, "ampctl: systemd:: it is an address to listen on");
 }
 
 #[test]

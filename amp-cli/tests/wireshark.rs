@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::thread;
-use support::{Folder, text};
+use support::{Folder, ampbox, text};
 
 /// What tshark reads from a capture: the values of these fields, a line for each packet. None where
 /// there is no tshark.
@@ -38,18 +38,6 @@ const FIELDS: [&str; 7] = [
     "ampbox.call_in",
     "_ws.expert.message",
 ];
-
-fn ampbox(pairs: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (key, value) in pairs {
-        for part in [key.as_bytes(), value] {
-            out.extend(u16::try_from(part.len()).unwrap().to_be_bytes());
-            out.extend(part);
-        }
-    }
-    out.extend([0, 0]);
-    out
-}
 
 #[test]
 fn captures_of_tap_are_read() {

@@ -10,4 +10,4 @@ pub mod load;
 mod raw_client;
 
 pub use address::{Address, Transport, UnknownAddress};
-pub use raw_client::{DEADLINE, RawClient};
+pub use raw_client::{DEADLINE, RawClient, RawStream};

@@ -1,6 +1,7 @@
 use amp_core::BoxLimits;
 use amp_core::Decoder;
 use bytes::{Bytes, BytesMut};
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -13,17 +14,76 @@ use crate::Address;
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A connection to a peer on which any bytes can be sent, AMP or not.
-#[derive(Debug)]
 pub struct RawClient {
-    stream: Stream,
+    stream: Box<dyn Both>,
     received: BytesMut,
     decoder: Decoder,
 }
 
+trait Both: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Both for T {}
+
+impl fmt::Debug for RawClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawClient").field("received", &self.received.len()).finish_non_exhaustive()
+    }
+}
+
+/// A stream to a peer, as sockets are. It waits for [`DEADLINE`] at most to read and to write.
 #[derive(Debug)]
-enum Stream {
+pub enum RawStream {
+    /// On a Unix socket.
     Unix(UnixStream),
+    /// Over TCP.
     Tcp(TcpStream),
+}
+
+impl RawStream {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens at the address.
+    pub fn connect(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(DEADLINE))?;
+                stream.set_write_timeout(Some(DEADLINE))?;
+                Ok(Self::Unix(stream))
+            }
+            Address::Tcp(address) => {
+                let stream = TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(DEADLINE))?;
+                stream.set_write_timeout(Some(DEADLINE))?;
+                Ok(Self::Tcp(stream))
+            }
+        }
+    }
+}
+
+impl Read for RawStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.read(buffer),
+            Self::Tcp(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for RawStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.write(bytes),
+            Self::Tcp(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl RawClient {
@@ -33,23 +93,13 @@ impl RawClient {
     ///
     /// When nobody listens at the address.
     pub fn connect(address: &Address) -> io::Result<Self> {
-        let stream = match address {
-            Address::Unix(path) => {
-                let stream = UnixStream::connect(path)?;
-                stream.set_read_timeout(Some(DEADLINE))?;
-                stream.set_write_timeout(Some(DEADLINE))?;
-                Stream::Unix(stream)
-            }
-            Address::Tcp(address) => {
-                let stream = TcpStream::connect(address)?;
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(DEADLINE))?;
-                stream.set_write_timeout(Some(DEADLINE))?;
-                Stream::Tcp(stream)
-            }
-        };
+        RawStream::connect(address).map(Self::new)
+    }
+
+    /// Creates a client on a stream, which gives up by itself when nothing comes.
+    pub fn new(stream: impl Read + Write + Send + 'static) -> Self {
         let decoder = Decoder::new(BoxLimits::default());
-        Ok(Self { stream, received: BytesMut::new(), decoder })
+        Self { stream: Box::new(stream), received: BytesMut::new(), decoder }
     }
 
     /// Sends bytes.
@@ -58,10 +108,8 @@ impl RawClient {
     ///
     /// When the connection is closed, or the peer takes nothing for [`DEADLINE`].
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Unix(stream) => stream.write_all(bytes),
-            Stream::Tcp(stream) => stream.write_all(bytes),
-        }
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// The bytes of the next box exactly as they came, or `None` when the peer closed.
@@ -100,11 +148,7 @@ impl RawClient {
 
     fn read(&mut self) -> io::Result<usize> {
         let mut piece = vec![0; 65_536];
-        let read = match &mut self.stream {
-            Stream::Unix(stream) => stream.read(&mut piece),
-            Stream::Tcp(stream) => stream.read(&mut piece),
-        };
-        match read {
+        match self.stream.read(&mut piece) {
             Ok(read) => {
                 self.received.extend_from_slice(&piece[..read]);
                 Ok(read)

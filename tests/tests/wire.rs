@@ -5,7 +5,7 @@ mod support;
 
 use amp_core::FailurePolicy;
 use amp_tests::conversations::{Expected, Standard, hold_all};
-use amp_tests::{Peer, Transport};
+use amp_tests::{Peer, RawClient, Transport};
 use support::{ours, twisted};
 
 const CLOSE: FailurePolicy = FailurePolicy::Close;
@@ -41,9 +41,18 @@ fn ours_that_stays() {
 
 /// Names all conversations that went another way.
 fn hold_with(peer: &Peer, expected: Expected) {
-    let outcomes = hold_all(peer.address(), expected);
-    let failures = outcomes.iter().filter(|outcome| !outcome.is_ok());
-    let failures: Vec<String> = failures.map(ToString::to_string).collect();
-    let (count, failed) = (outcomes.len(), failures.join("\n"));
+    let address = peer.address().clone();
+    let (mut count, mut failures) = (0, Vec::new());
+    hold_all(
+        move || RawClient::connect(&address),
+        expected,
+        |outcome| {
+            count += 1;
+            if !outcome.is_ok() {
+                failures.push(outcome.to_string());
+            }
+        },
+    );
+    let failed = failures.join("\n");
     assert!(failures.is_empty(), "of {count} conversations these failed:\n{failed}");
 }

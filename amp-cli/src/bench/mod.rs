@@ -4,68 +4,69 @@ mod bound;
 mod report;
 
 use amp_core::dynamic::Values;
-use amp_core::{AmpBox, CallError, Peer, RemoteError, Responders};
+use amp_core::{AmpBox, CallError, Peer, RemoteError};
 use amp_probe::load::{AnyError, Callers, Repeated};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::time::timeout;
 
 use self::bound::Bound;
 use self::report::Report;
-use crate::ask::{Ask, failure_of, find};
+use crate::ask::{Ask, failure_of, not_in_time};
 use crate::exit::{self, Failure};
-use crate::listen::print;
 use crate::mistake::Mistake;
-use crate::peering::Known;
-use crate::running::until_interrupted;
+use crate::opening::Opening;
+use crate::peering::Target;
+use crate::printing::{print_line, tell};
+use crate::running::{part, until_interrupted};
+use crate::schemas::find;
 use crate::watch_options::Bench;
 
 /// How long it is called before that counts.
 const WARM_UP: Duration = Duration::from_millis(500);
 
 pub(crate) fn bench(options: &Bench) -> Result<ExitCode, Mistake> {
-    let known = options.peering.known()?;
+    let target = options.peer.target()?;
     let bounds = options.bounds.iter().map(|text| Bound::parse(text));
     let bounds = bounds.collect::<Result<Vec<_>, _>>()?;
-    if options.rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
-        return Err(Mistake::new("--rate: it is a number of calls a second, above 0"));
-    }
-    let ask = if known.reflects() { None } else { Some(Once::new(options, &known)?) };
-    until_interrupted(run(options, known, ask, bounds))
+    let once = if target.reflects() { None } else { Some(Once::new(options, &target)?) };
+    until_interrupted(run(options, target, once, bounds))
 }
 
 async fn run(
     options: &Bench,
-    mut known: Known,
+    mut target: Target,
     once: Option<Once>,
     bounds: Vec<Bound>,
 ) -> Result<ExitCode, Failure> {
     let mut peers = Vec::new();
     for _ in 0..options.connections {
-        peers.push(known.connect(Responders::new(())).await?);
+        let responders = target.calls(None).responders();
+        peers.push(target.connect(responders).await?);
     }
     let once = match once {
         Some(once) => once,
-        None => Once::new(options, &known)?,
+        None => Once::new(options, &target)?,
     };
     let (in_flight, rate) = (options.in_flight, options.rate);
     let callers = Callers { load: Arc::new(once), peers, in_flight, rate, paced: false };
     let failed = |error: AnyError| match error.downcast_ref::<CallError>() {
-        Some(error) => failure_of(error, None),
+        Some(error) => failure_of(error),
         None => Failure::new(exit::NOT_IN_TIME, error),
     };
     callers.run(WARM_UP.min(options.duration), |_, _| {}).await.map_err(failed)?;
     callers.load.errors.store(0, Ordering::Relaxed);
     let measured = callers.run(options.duration, |_, _| {}).await.map_err(failed)?;
     for peer in &callers.peers {
-        peer.close().await;
+        part(peer).await;
     }
     let report = Report::new(&measured, callers.load.errors.load(Ordering::Relaxed));
-    print(&if options.json { report.json() } else { report.to_string() })?;
+    print_line(if options.json { report.json() } else { report.to_string() })?;
     let broken: Vec<_> = bounds.iter().filter(|bound| bound.is_broken(&report)).collect();
     for bound in &broken {
-        eprintln!("ampctl: {} is {}: --fail-if '{bound}'", bound.name(), bound.seen(&report));
+        tell(format_args!("{} is {}: --fail-if '{bound}'", bound.name(), bound.seen(&report)));
     }
     Ok(ExitCode::from(if broken.is_empty() { 0 } else { exit::DECLARED }))
 }
@@ -75,22 +76,28 @@ struct Once {
     command: String,
     arguments: AmpBox,
     accepted: Vec<String>,
+    timeout: Duration,
     errors: AtomicU64,
 }
 
 impl Once {
-    fn new(options: &Bench, known: &Known) -> Result<Self, Mistake> {
+    fn new(options: &Bench, target: &Target) -> Result<Self, Mistake> {
         let Bench { command, words, accept, .. } = options;
-        let schema = find(&known.schema, known.has_schema, command)?;
-        let ask = Ask::new(command, schema, words, Values::new())?;
+        let known = find(&target.schema, target.has_schema, command)?;
+        let ask = Ask::new(command, known, words, Values::new(), Opening::trial())?;
         if ask.is_switch {
             return Err(Mistake::new(format!(
                 "{command} asks for another protocol, and only once"
             )));
         }
-        let arguments = ask.encoded().map_err(|error| Mistake::new(error.to_string()))?;
+        if ask.descriptors > 0 {
+            return Err(Mistake::new(format!(
+                "{command}: descriptors are not sent again and again"
+            )));
+        }
         let (command, accepted) = (command.clone(), accept.clone());
-        Ok(Self { command, arguments, accepted, errors: AtomicU64::new(0) })
+        let (arguments, timeout) = (ask.encoded()?, target.timeout);
+        Ok(Self { command, arguments, accepted, timeout, errors: AtomicU64::new(0) })
     }
 
     fn is_accepted(&self, error: &RemoteError) -> bool {
@@ -100,7 +107,8 @@ impl Once {
 
 impl Repeated for Once {
     async fn call(&self, peer: &Peer, _: usize, _: u64) -> Result<(), AnyError> {
-        match peer.call_by_name(&self.command, &self.arguments).await {
+        let called = timeout(self.timeout, peer.call_by_name(&self.command, &self.arguments)).await;
+        match called.map_err(|_| not_in_time(self.timeout).said)? {
             Ok(_) => Ok(()),
             Err(CallError::Remote(error)) => {
                 if !self.is_accepted(&error) {

@@ -8,22 +8,37 @@ use std::fs;
 use std::process::ExitCode;
 
 use self::recorded::Recorded;
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, none_of};
+use crate::peering::Target;
 use crate::running::{run, until_interrupted};
 use crate::watch_options::Replay;
 use crate::watching::Entry;
 
 pub(crate) fn replay(options: &Replay) -> Result<ExitCode, Mistake> {
-    let name = options.record.display().to_string();
-    let text = fs::read_to_string(&options.record)
+    let Replay { record, peer, serve, allow_not_made } = options;
+    let name = record.display().to_string();
+    let text = fs::read_to_string(record)
         .map_err(|error| Mistake::new(format!("cannot read the record {name}: {error}")))?;
-    let known = options.peering.known()?;
-    let schema = known.schema.clone();
-    let recorded = Entry::read_all(&text).and_then(|entries| Recorded::new(&entries, schema));
-    let recorded = recorded.map_err(|mistake| mistake.at(&name))?;
-    if options.serve {
-        run(server::serve(known.address, recorded))
-    } else {
-        until_interrupted(client::run(known, recorded))
+    let recorded = |target: &Target| {
+        let recorded = Entry::read_all(&text).and_then(|entries| Recorded::new(&entries, target));
+        recorded.map_err(|mistake| mistake.at(&name))
+    };
+    if *serve {
+        let flags = peer.flags_of_callers().chain([("--allow-not-made", *allow_not_made)]);
+        none_of(flags, "it is for whoever calls, and --serve waits to be called")?;
+        let target = peer.listening()?;
+        let recorded = recorded(&target)?;
+        return run(server::serve(target, recorded));
     }
+    let respond = [("--respond", peer.respond.is_some())];
+    none_of(respond, "the peer's calls are answered as they were when they were recorded")?;
+    let mut target = peer.target()?;
+    // A mistake in the record is one whatever the schema is.
+    recorded(&target)?;
+    until_interrupted(async {
+        if target.reflects() {
+            target.learn().await?;
+        }
+        client::run(recorded(&target)?, target, *allow_not_made).await
+    })
 }

@@ -13,10 +13,13 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::files;
+use crate::descriptors;
+use crate::hide::Hidden;
 use crate::mistake::Mistake;
-use crate::schemas::box_in;
-use crate::watching::{Entry, Kept, OnLine, Side};
+use crate::on_line::{OnLine, name_of, plain_json};
+use crate::peering::Target;
+use crate::schemas::{arguments_of, box_in, response_of};
+use crate::watching::{Entry, Kept, Side};
 
 /// What writes the body of a box.
 pub(super) type Write =
@@ -49,11 +52,12 @@ pub(super) struct Exchange {
     pub(super) command: Vec<u8>,
     pub(super) requires_answer: bool,
     pub(super) arguments: Body,
-    pub(super) outcome: Option<Outcome>,
+    pub(super) ending: Option<Ending>,
 }
 
+/// How a call ended.
 #[derive(Clone)]
-pub(super) enum Outcome {
+pub(super) enum Ending {
     Answer(Body),
     Error(RemoteError),
 }
@@ -70,7 +74,8 @@ pub(super) struct Body {
 }
 
 impl Recorded {
-    pub(super) fn new(entries: &[Entry], schema: Arc<Schema>) -> Result<Self, Mistake> {
+    pub(super) fn new(entries: &[Entry], target: &Target) -> Result<Self, Mistake> {
+        let schema = Arc::new(all_of(target)?);
         let mut connections: BTreeMap<u64, Talk> = BTreeMap::new();
         let mut open = HashMap::new();
         for entry in entries {
@@ -94,7 +99,7 @@ impl Recorded {
                         command: get(keys::COMMAND).unwrap_or_default(),
                         requires_answer: entry.kind == Kept::Call,
                         arguments: Body::new(&ampbox, entry),
-                        outcome: None,
+                        ending: None,
                     });
                     talk.steps.push(Step::Asked(index));
                 }
@@ -103,13 +108,13 @@ impl Recorded {
                     let Some(index) = open.remove(&place(entry.from().other(), tag)) else {
                         continue;
                     };
-                    talk.exchanges[index].outcome = Some(if entry.kind == Kept::Answer {
-                        Outcome::Answer(Body::new(&ampbox, entry))
+                    talk.exchanges[index].ending = Some(if entry.kind == Kept::Answer {
+                        Ending::Answer(Body::new(&ampbox, entry))
                     } else {
                         let text = |key| {
                             String::from_utf8_lossy(&get(key).unwrap_or_default()).into_owned()
                         };
-                        Outcome::Error(RemoteError::new(
+                        Ending::Error(RemoteError::new(
                             text(keys::ERROR_CODE),
                             text(keys::ERROR_DESCRIPTION),
                         ))
@@ -121,6 +126,15 @@ impl Recorded {
         }
         Ok(Self { schema, connections })
     }
+}
+
+/// What is known of the calls of both sides.
+fn all_of(target: &Target) -> Result<Schema, Mistake> {
+    let mut all = Schema::clone(&target.schema);
+    all.merge(Schema::clone(&target.peer_schema)).map_err(|twice| {
+        Mistake::new(format!("--schema and --peer-schema have different commands {twice:?}"))
+    })?;
+    Ok(all)
 }
 
 impl Body {
@@ -168,7 +182,7 @@ impl Body {
             && has_descriptor(schema)
         {
             let values = Values::from_box(schema, input, proto)?;
-            json = Some(files::json(&values));
+            json = Some(descriptors::json(&values));
         }
         Ok(Self { pairs, json, hidden: Vec::new() })
     }
@@ -193,15 +207,21 @@ impl Body {
         self.json.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
     }
 
-    /// What is in it, for people.
-    pub(super) fn shown(&self) -> String {
-        let values = match &self.json {
-            Some(json) => return json.clone(),
-            None => self.pairs.iter().map(|(key, value)| {
-                let name = String::from_utf8_lossy(key).into_owned();
-                (name, Value::Bytes(value.to_vec().into()))
-            }),
-        };
+    /// What is in it, for people: of a box with this schema.
+    pub(super) fn shown(&self, schema: &BoxSchema, hidden: &Hidden) -> String {
+        let pairs = hidden.shown_box(&self.pairs, schema);
+        let mut described = self.values();
+        let values = pairs.iter().map(|(key, value)| {
+            let name = name_of(key);
+            let described = described.get_mut(&name).filter(|value| has_descriptors(value));
+            let value = match described.map(Json::take) {
+                Some(described) if self.pairs.get(key) == Some(value) => {
+                    Value::Json(plain_json(described))
+                }
+                _ => Value::Bytes(value.to_vec().into()),
+            };
+            (name, value)
+        });
         values.collect::<Values>().to_json()
     }
 }
@@ -213,24 +233,25 @@ impl Exchange {
     }
 
     /// What is called, for people.
-    pub(super) fn shown(&self) -> String {
+    pub(super) fn shown(&self, schema: &Schema, hidden: &Hidden) -> String {
         let command = String::from_utf8_lossy(&self.command).into_owned();
-        format!("{} {}", OnLine(&command), self.arguments.shown())
+        let known = self.command_schema(schema);
+        let arguments = self.arguments.shown(&arguments_of(known), &hidden.and_secrets_of(known));
+        format!("{} {arguments}", OnLine(&command))
     }
 }
 
-impl Outcome {
-    pub(super) fn shown(&self) -> String {
+impl Ending {
+    /// For people: that of a call of this command.
+    pub(super) fn shown(&self, known: Option<&CommandSchema>, hidden: &Hidden) -> String {
         match self {
-            Self::Answer(body) => body.shown(),
-            Self::Error(error) => shown_error(error),
+            Self::Answer(body) => body.shown(&response_of(known), &hidden.and_secrets_of(known)),
+            Self::Error(error) => {
+                let code = String::from_utf8_lossy(&error.code).into_owned();
+                format!("the error {} {:?}", OnLine(&code), error.description)
+            }
         }
     }
-}
-
-pub(super) fn shown_error(error: &RemoteError) -> String {
-    let code = String::from_utf8_lossy(&error.code).into_owned();
-    format!("the error {} {:?}", OnLine(&code), error.description)
 }
 
 pub(super) fn known<'a>(schema: &'a Schema, command: &[u8]) -> Option<&'a CommandSchema> {

@@ -8,34 +8,35 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::recorded::{Body, Outcome, Recorded, Talk, Write, is_descriptor, known};
-use crate::address::Address;
+use super::recorded::{Body, Ending, Recorded, Talk, Write, is_descriptor, known};
 use crate::exit::{self, Failure};
-use crate::listen::print;
-use crate::stream::{Listening, Stream};
+use crate::hide::Hidden;
+use crate::peering::Target;
+use crate::printing::{print_line, tell};
+use crate::schemas::arguments_of;
+use crate::stream::Listening;
 use crate::watching::Side;
 
 /// Answers until the user has seen enough.
-pub(super) async fn serve(address: Address, recorded: Recorded) -> Result<ExitCode, Failure> {
+pub(super) async fn serve(target: Target, recorded: Recorded) -> Result<ExitCode, Failure> {
     let begins = |error| Failure::new(exit::WRONG_USE, format!("cannot begin: {error}"));
     let mut terminated = signal(SignalKind::terminate()).map_err(begins)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(begins)?;
     let talks = recorded.connections.values();
-    let answers = Answers::of(Side::Client, talks, recorded.schema.clone());
-    let mut listening = Listening::bind(&address).await?;
-    print(&format!("listening {}", listening.place(&address)))?;
+    let answers = Answers::of(Side::Client, talks, recorded.schema.clone(), target.hidden.clone());
+    let mut listening = Listening::bind(&target.address).await?;
+    print_line(format_args!("listening {}", listening.place(&target.address)))?;
     let serving = async {
-        loop {
-            let accepted = listening.accept().await;
-            match accepted.and_then(|stream| stream.map(Stream::connection).transpose()) {
-                Ok(Some(connection)) => {
+        while let Some(stream) = listening.accept().await {
+            match stream.connection() {
+                Ok(connection) => {
                     let peer = connection.responders(answers.responders()).spawn();
                     tokio::spawn(async move { peer.closed().await });
                 }
-                Ok(None) => std::future::pending().await,
-                Err(error) => eprintln!("ampctl: cannot accept: {error}"),
+                Err(error) => tell(format_args!("a connection failed: {error}")),
             }
         }
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = serving => {}
@@ -52,7 +53,8 @@ type Asked = (Bytes, Bytes);
 #[derive(Clone)]
 pub(super) struct Answers {
     schema: Arc<Schema>,
-    outcomes: Arc<Mutex<HashMap<Asked, VecDeque<Outcome>>>>,
+    hidden: Hidden,
+    endings: Arc<Mutex<HashMap<Asked, VecDeque<Ending>>>>,
 }
 
 impl Answers {
@@ -61,15 +63,16 @@ impl Answers {
         caller: Side,
         talks: impl IntoIterator<Item = &'a Talk>,
         schema: Arc<Schema>,
+        hidden: Hidden,
     ) -> Self {
-        let mut outcomes: HashMap<_, VecDeque<_>> = HashMap::new();
+        let mut endings: HashMap<_, VecDeque<_>> = HashMap::new();
         for exchange in talks.into_iter().flat_map(|talk| &talk.exchanges) {
-            if let (true, Some(outcome)) = (exchange.from == caller, &exchange.outcome) {
+            if let (true, Some(ending)) = (exchange.from == caller, &exchange.ending) {
                 let asked = asked(&schema, &exchange.command, &exchange.arguments.pairs);
-                outcomes.entry(asked).or_default().push_back(outcome.clone());
+                endings.entry(asked).or_default().push_back(ending.clone());
             }
         }
-        Self { schema, outcomes: Arc::new(Mutex::new(outcomes)) }
+        Self { schema, hidden, endings: Arc::new(Mutex::new(endings)) }
     }
 
     /// What answers as was answered then: calls that are alike in turn, and the last of their answers
@@ -90,26 +93,27 @@ impl Answers {
 
     fn answer(&self, call: &ReceivedCall<Body>) -> Result<Write, RemoteError> {
         let asked = asked(&self.schema, &call.command, &call.arguments.pairs);
-        let outcome = {
-            let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-            outcomes.get_mut(&asked).and_then(|outcomes| match outcomes.len() {
-                1 => outcomes.front().cloned(),
-                _ => outcomes.pop_front(),
+        let ending = {
+            let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+            endings.get_mut(&asked).and_then(|endings| match endings.len() {
+                1 => endings.front().cloned(),
+                _ => endings.pop_front(),
             })
         };
         let command = String::from_utf8_lossy(&call.command).into_owned();
-        match outcome {
+        let known = known(&self.schema, &call.command);
+        match ending {
             None if call.requires_answer => {
-                let arguments = call.arguments.shown();
-                eprintln!("ampctl: nothing was recorded that answers {command:?} {arguments}");
+                let hidden = self.hidden.and_secrets_of(known);
+                let arguments = call.arguments.shown(&arguments_of(known), &hidden);
+                tell(format_args!("nothing was recorded that answers {command:?} {arguments}"));
                 Err(RemoteError::unhandled(&call.command))
             }
             None => Ok(Box::new(|_, _| Ok(()))),
-            Some(Outcome::Error(error)) => Err(error),
-            Some(Outcome::Answer(body)) => {
-                let schema = known(&self.schema, &call.command).map(|known| &known.response);
-                body.writing(schema).map_err(|why| {
-                    eprintln!("ampctl: the answer to {command:?} cannot be given again: {why}");
+            Some(Ending::Error(error)) => Err(error),
+            Some(Ending::Answer(body)) => {
+                body.writing(known.map(|known| &known.response)).map_err(|why| {
+                    tell(format_args!("the answer to {command:?} cannot be given again: {why}"));
                     RemoteError::unhandled(&call.command)
                 })
             }

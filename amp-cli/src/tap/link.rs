@@ -4,9 +4,12 @@ use amp_core::Report;
 use bytes::BytesMut;
 use std::cell::RefCell;
 use std::io;
+use std::iter::repeat_with;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use tokio::join;
 
+use super::saving::{Saved, Saving};
 use super::view::View;
 use super::wire::Wire;
 use crate::watching::{Conversation, Side};
@@ -19,6 +22,7 @@ pub(super) struct Link {
     pub(super) number: u64,
     pub(super) client: Wire,
     pub(super) server: Wire,
+    pub(super) saving: Option<Saving>,
     pub(super) view: Rc<RefCell<View>>,
 }
 
@@ -65,10 +69,11 @@ impl Link {
                 let _ = target.shut_down().await;
                 return Ok(());
             }
+            let saved = self.save(from, &descriptors, conversation).await;
             // It goes on its way first. But whoever answers must not be heard before it was looked at,
             // so there is nothing to wait for in between.
             let sent = target.try_send(&buffer, &descriptors).await;
-            self.look(from, &buffer, &descriptors, conversation);
+            self.look(from, &buffer, &descriptors, saved, conversation);
             let sent = match sent {
                 Ok(Some(sent)) if sent == buffer.len() => Ok(()),
                 Ok(Some(sent)) => target.send(&buffer[sent..], &[]).await,
@@ -89,15 +94,37 @@ impl Link {
         }
     }
 
+    /// Copies the files of descriptors, as they are before whoever gets them can change them.
+    async fn save(
+        &self,
+        from: Side,
+        descriptors: &[OwnedFd],
+        conversation: &RefCell<Conversation>,
+    ) -> Vec<Saved> {
+        let Some(saving) = &self.saving else { return Vec::new() };
+        let first = conversation.borrow_mut().descriptors(from);
+        let mut saved = Vec::with_capacity(descriptors.len());
+        for (ordinal, descriptor) in (first..).zip(descriptors) {
+            saved.push(saving.save(self.number, from, ordinal, descriptor).await);
+        }
+        saved
+    }
+
     fn look(
         &self,
         from: Side,
         bytes: &[u8],
-        descriptors: &[std::os::fd::OwnedFd],
+        descriptors: &[OwnedFd],
+        saved: Vec<Saved>,
         conversation: &RefCell<Conversation>,
     ) {
         let conversation = &mut conversation.borrow_mut();
-        self.view.borrow_mut().take(self.number, from, bytes, descriptors, conversation);
+        let mut view = self.view.borrow_mut();
+        let saved = saved.into_iter().chain(repeat_with(|| Saved::NoFile));
+        for (descriptor, saved) in descriptors.iter().zip(saved) {
+            view.take_descriptor(self.number, from, descriptor, saved, conversation);
+        }
+        view.take(self.number, from, bytes, conversation);
     }
 }
 

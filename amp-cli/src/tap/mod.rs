@@ -4,7 +4,9 @@
 //! that is said can be changed by that, and what cannot be read is passed on all the same.
 
 mod link;
+mod private;
 mod proxy;
+mod saving;
 mod stats;
 mod view;
 mod wire;

@@ -10,6 +10,7 @@ use tokio::task::LocalSet;
 use tokio::time::sleep;
 
 use super::link::Link;
+use super::saving::Saving;
 use super::view::View;
 use super::wire::Wire;
 use crate::address::Address;
@@ -21,10 +22,7 @@ use crate::running;
 use crate::schemas;
 use crate::stream::{Listening, Stream};
 use crate::watch_options::Tap;
-use crate::watching::Known;
-
-/// The pause before accepting is tried again, of which there may be too many.
-const PAUSE: Duration = Duration::from_millis(100);
+use crate::watching::Schemas;
 
 /// How long lines are gathered before they are written together: whoever reads them takes time of the
 /// processor each time.
@@ -36,6 +34,7 @@ struct Route {
     server: Address,
     connecting: Connecting,
     within: Duration,
+    saving: Option<Saving>,
 }
 
 pub(super) fn run(options: &Tap) -> Result<ExitCode, Mistake> {
@@ -50,16 +49,21 @@ pub(super) fn run(options: &Tap) -> Result<ExitCode, Mistake> {
     if address.takes_stdout() {
         return Err(Mistake::new(format!("{address}: standard output is for what is printed")));
     }
-    let server: Address = profile.address.parse().map_err(Mistake::new)?;
+    if address.is_tls() {
+        let what = "clients are passed on as they come, and TLS would have to end here";
+        return Err(Mistake::new(format!("{address}: {what}")));
+    }
+    let server = Address::of_peer(&profile.address)?;
     connecting.tls.at_once(&server)?;
     let schemas = if options.schemas.is_empty() { &profile.schema } else { &options.schemas };
     let hidden = [&options.hidden[..], &profile.hide].concat();
-    let known = Known::new(&schemas::load_all(schemas)?, &hidden);
+    let known = Schemas::new(&schemas::load_all(schemas)?, &hidden);
     let ending = Rc::new(Notify::new());
     let waiting = Rc::new(Notify::new());
+    let saving = options.save_descriptors.as_deref().map(Saving::new).transpose()?;
     let view = View::new(options, known, ending.clone(), waiting.clone())?;
     let view = Rc::new(RefCell::new(view));
-    let route = Rc::new(Route { address, server, connecting, within });
+    let route = Rc::new(Route { address, server, connecting, within, saving });
     let accepting = async {
         let ended = LocalSet::new().run_until(accept(&route, &view, &ending, &waiting)).await;
         ended.map(|()| ExitCode::SUCCESS)
@@ -89,16 +93,12 @@ async fn accept(
         let mut number = 0;
         loop {
             match listening.accept().await {
-                Ok(Some(client)) => {
+                Some(client) => {
                     number += 1;
                     let link = link(route.clone(), number, client, view.clone());
                     tokio::task::spawn_local(link);
                 }
-                Ok(None) => std::future::pending().await,
-                Err(error) => {
-                    eprintln!("ampctl: cannot accept: {error}");
-                    sleep(PAUSE).await;
-                }
+                None => std::future::pending().await,
             }
         }
     };
@@ -125,11 +125,9 @@ async fn link(route: Rc<Route>, number: u64, client: Stream, view: Rc<RefCell<Vi
     match route.connecting.stream(&route.server, route.within).await {
         Ok(server) => {
             let (client, server) = (Wire::new(client), Wire::new(server));
-            Link { number, client, server, view }.run().await;
+            let saving = route.saving.clone();
+            Link { number, client, server, saving, view }.run().await;
         }
-        Err(failure) => {
-            let said = failure.said.strip_prefix("ampctl: ").unwrap_or(&failure.said);
-            view.borrow_mut().note(number, &format!("closed: {said}"));
-        }
+        Err(failure) => view.borrow_mut().note(number, &format!("closed: {}", failure.said)),
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::table::write_rows;
-use crate::watching::{Kind, OnLine, Seen, shown_time};
+use crate::watching::{Kind, Seen, shown_time};
 
 /// The longest time that is told apart from longer ones, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
@@ -58,7 +58,7 @@ impl Stats {
                 _ => shown_time(Duration::from_micros(micros)),
             };
             rows.push([
-                OnLine(name).to_string(),
+                name.clone(),
                 counts.calls.to_string(),
                 counts.errors.to_string(),
                 time(counts.times.value_at_quantile(0.5)),

@@ -1,28 +1,26 @@
 //! What is shown, recorded and measured of all connections.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
+use super::private::{not_written, private_file};
+use super::saving::Saved;
 use super::stats::Stats;
-use crate::files::what_is;
+use crate::descriptors::what_is;
 use crate::mistake::Mistake;
+use crate::on_line::{OnLine, plain_json};
 use crate::watch_options::Tap;
-use crate::watching::{Conversation, Entry, Known, OnLine, Packets, Seen, Side};
-
-/// How much of a descriptor's file is copied at once, in bytes.
-const COPIED: usize = 64 * 1024;
+use crate::watching::{Conversation, Entry, Packets, Schemas, Seen, Side};
 
 pub(super) struct View {
-    known: Known,
+    schemas: Schemas,
     begun: Instant,
     sinks: Sinks,
-    save_to: Option<PathBuf>,
     /// What could not be written, which ends the program.
     failed: Option<Mistake>,
     /// Is told of that.
@@ -110,15 +108,14 @@ impl Sinks {
 impl View {
     pub(super) fn new(
         options: &Tap,
-        known: Known,
+        schemas: Schemas,
         ending: Rc<Notify>,
         waiting: Rc<Notify>,
     ) -> Result<Self, Mistake> {
-        let record = options.record.as_deref().map(private_file).transpose()?;
+        let record = options.record.as_deref().map(private_file).transpose()?.map(BufWriter::new);
         let capture = options.pcap.as_deref().map(begin_capture).transpose()?;
-        let save_to = options.save_descriptors.as_deref().map(existing_folder).transpose()?;
         Ok(Self {
-            known,
+            schemas,
             begun: Instant::now(),
             sinks: Sinks {
                 shows: Shows { only: options.only.clone(), slow: options.slow },
@@ -128,7 +125,6 @@ impl View {
                 capture,
                 stats: options.stats.then(Stats::default),
             },
-            save_to,
             failed: None,
             ending,
             waiting,
@@ -141,17 +137,13 @@ impl View {
         connection: u64,
         from: Side,
         bytes: &[u8],
-        descriptors: &[OwnedFd],
         conversation: &mut Conversation,
     ) {
         let at = self.begun.elapsed();
-        for descriptor in descriptors {
-            self.descriptor(connection, from, at, descriptor, conversation);
-        }
         let was_over = conversation.over().is_some();
         let mut written = Ok(());
-        let Self { known, sinks, .. } = self;
-        conversation.take(known, from, bytes, at, |seen| {
+        let Self { schemas, sinks, .. } = self;
+        conversation.take(schemas, from, bytes, at, |seen| {
             if written.is_ok() {
                 written = sinks.take(connection, &seen);
             }
@@ -167,31 +159,32 @@ impl View {
         self.waiting.notify_one();
     }
 
-    fn descriptor(
+    /// Looks at a descriptor that one side has sent, before the bytes that it came with.
+    pub(super) fn take_descriptor(
         &mut self,
         connection: u64,
         from: Side,
-        at: Duration,
         descriptor: &OwnedFd,
+        saved: Saved,
         conversation: &mut Conversation,
     ) {
+        let at = self.begun.elapsed();
         let ordinal = conversation.descriptors(from);
         // Looking at an open file needs one of its own, of which there may be no more.
-        let file = descriptor.try_clone().map(File::from);
-        let mut is = match &file {
-            Ok(file) => what_is(ordinal, file),
+        let mut is = match descriptor.try_clone().map(File::from) {
+            Ok(file) => what_is(ordinal, &file),
             Err(_) => serde_json::json!({ "descriptor": ordinal }),
         };
-        if let (Some(folder), Ok(file)) = (&self.save_to, &file)
-            && is["is"] == "file"
-        {
-            let path = folder.join(format!("{connection}-{}-{ordinal}", from.name()));
-            match save(file, &path) {
-                Ok(()) => is["saved"] = path.display().to_string().into(),
-                Err(mistake) => self.fail(mistake),
+        match saved {
+            Saved::NoFile => {}
+            Saved::At(path) => is["saved"] = path.to_string_lossy().into(),
+            Saved::Left(why) => {
+                let whose = format!("the file of descriptor {ordinal} of the {}", from.name());
+                self.note(connection, &format!("{whose} is not saved: {why}"));
             }
+            Saved::Failed(mistake) => self.fail(mistake),
         }
-        let is = is.to_string();
+        let is = plain_json(is);
         if let Some(record) = &mut self.sinks.record {
             let entry = Entry::of_descriptor(connection, at, from, &is);
             let written = record.write_all(entry.as_bytes());
@@ -203,7 +196,7 @@ impl View {
     /// Says something about a connection.
     pub(super) fn note(&mut self, connection: u64, what: &str) {
         let at = self.begun.elapsed().as_secs_f64();
-        self.say(&format!("{at:10.4} #{connection} {what}"));
+        self.say(&format!("{at:10.4} #{connection} {}", OnLine(what)));
     }
 
     pub(super) fn say(&mut self, line: &str) {
@@ -266,58 +259,10 @@ impl View {
     }
 }
 
-/// The whole path of a folder, so that what is said of it holds wherever it is read.
-fn existing_folder(path: &Path) -> Result<PathBuf, Mistake> {
-    match path.canonicalize() {
-        Ok(folder) if folder.is_dir() => Ok(folder),
-        Ok(_) => Err(Mistake::new(format!("--save-descriptors: {} is no folder", path.display()))),
-        Err(error) => Err(Mistake::new(format!("--save-descriptors: {}: {error}", path.display()))),
-    }
-}
-
 /// A capture with nothing in it so far.
 fn begin_capture(path: &Path) -> Result<(BufWriter<File>, Packets), Mistake> {
     let (head, packets) = Packets::begin();
-    let mut file = private_file(path)?;
+    let mut file = BufWriter::new(private_file(path)?);
     file.write_all(&head).map_err(|error| not_written(path, &error))?;
     Ok((file, packets))
-}
-
-/// A new file that only this user can read.
-fn private_file(path: &Path) -> Result<BufWriter<File>, Mistake> {
-    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    let file = opened.and_then(|file| {
-        // It may have been there before. What is no file, as `/dev/null`, stays what it is for others.
-        if file.metadata()?.is_file() {
-            file.set_permissions(Permissions::from_mode(0o600))?;
-        }
-        Ok(file)
-    });
-    file.map(BufWriter::new).map_err(|error| not_written(path, &error))
-}
-
-fn not_written(path: &Path, error: &io::Error) -> Mistake {
-    Mistake::new(format!("cannot write {}: {error}", path.display()))
-}
-
-/// Copies what a file has in it, wherever its position is, which others share.
-fn save(file: &File, path: &Path) -> Result<(), Mistake> {
-    let mut to = private_file(path)?;
-    // It may be open only to be written to.
-    let from = File::open(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()));
-    let from = from.as_ref().unwrap_or(file);
-    copy(from, &mut to).map_err(|error| not_written(path, &error))
-}
-
-fn copy(from: &File, to: &mut impl Write) -> io::Result<()> {
-    let (mut at, mut piece) = (0, vec![0; COPIED]);
-    loop {
-        match from.read_at(&mut piece, at)? {
-            0 => return to.flush(),
-            read => {
-                to.write_all(&piece[..read])?;
-                at += read as u64;
-            }
-        }
-    }
 }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::arrived::Arrived;
-use super::known::Known;
-use super::name::name_of;
+use super::schemas::Schemas;
 use super::seen::{Kind, Seen};
 use super::side::Side;
+use crate::on_line::name_of;
 
 /// How many calls without an answer are remembered for each side; the answers to others are shown
 /// without what they answer.
@@ -71,7 +71,7 @@ impl Conversation {
     /// `at` is when that was, as the time since whenever the first was.
     pub(crate) fn take(
         &mut self,
-        known: &Known,
+        schemas: &Schemas,
         from: Side,
         bytes: &[u8],
         at: Duration,
@@ -90,7 +90,7 @@ impl Conversation {
                     let raw = spoken.buffer.split_to(end).freeze();
                     let ampbox = AmpBox::parse(&mut raw.clone(), BoxLimits::default());
                     let ampbox = ampbox.expect("the end of a box within the limits was found");
-                    see(self.look_at(known, from, &ampbox, raw, at));
+                    see(self.look_at(schemas, from, &ampbox, raw, at));
                 }
                 Err(error) => self.over = Some(Report(&error).to_string()),
             }
@@ -109,7 +109,7 @@ impl Conversation {
 
     fn look_at(
         &mut self,
-        known: &Known,
+        schemas: &Schemas,
         from: Side,
         ampbox: &AmpBox,
         raw: Bytes,
@@ -149,12 +149,14 @@ impl Conversation {
         }
         let arrived = &self.spoken(from).arrived;
         let understood = match (kind, &command) {
-            (Kind::Call | Kind::OneWay, Some(command)) => known.arguments(command, ampbox, arrived),
-            (Kind::Answer, command) => known.response(command.as_deref(), ampbox, arrived),
-            _ => known.anything(ampbox),
+            (Kind::Call | Kind::OneWay, Some(command)) => {
+                schemas.arguments(command, ampbox, arrived)
+            }
+            (Kind::Answer, command) => schemas.response(command.as_deref(), ampbox, arrived),
+            _ => schemas.anything(ampbox),
         };
         if let (Kind::Answer, Some(command)) = (kind, &command)
-            && known.is_switch(command)
+            && schemas.is_switch(command)
         {
             self.over = Some(match &command[..] {
                 b"StartTLS" => "TLS follows".to_owned(),

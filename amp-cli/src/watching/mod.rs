@@ -3,17 +3,14 @@
 mod arrived;
 mod conversation;
 mod entry;
-mod hide;
-mod known;
-mod name;
 mod pcap;
+mod schemas;
 mod seen;
 mod side;
 
 pub(crate) use conversation::Conversation;
 pub(crate) use entry::{Entry, Kept};
-pub(crate) use known::Known;
-pub(crate) use name::OnLine;
 pub(crate) use pcap::{Packets, PcapReader};
+pub(crate) use schemas::Schemas;
 pub(crate) use seen::{Kind, Seen, shown_time};
 pub(crate) use side::Side;

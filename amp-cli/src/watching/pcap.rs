@@ -173,9 +173,7 @@ impl<'a> PcapReader<'a> {
         let magic = if big_endian { magic.swap_bytes() } else { magic };
         let nanoseconds = magic == MAGIC_NANOSECONDS;
         if magic != MAGIC && !nanoseconds {
-            let what =
-                "it is a capture of the kind pcapng; `editcap -F pcap` makes one of the kind pcap";
-            return Err(Mistake::new(what));
+            return Err(Mistake::new("it is no capture of the kind pcap"));
         }
         let reader = Self { file, rest, big_endian, nanoseconds, begun: None };
         let kind = reader.word([head[20], head[21], head[22], head[23]]);

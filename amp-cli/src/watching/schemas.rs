@@ -1,23 +1,30 @@
 use amp_core::argument::Extensions;
 use amp_core::dynamic::{Value, Values};
 use amp_core::schema::{BoxSchema, CommandSchema, Schema};
-use amp_core::{AmpBox, BoxReader, PeerAddress, Proto, Report, keys};
-use std::collections::{HashMap, HashSet};
+use amp_core::{AmpBox, BoxReader, PeerAddress, Proto, keys};
+use std::collections::HashMap;
 
 use super::arrived::Arrived;
-use super::hide::Hidden;
-use super::name::name_of;
+use crate::hide::Hidden;
+use crate::on_line::name_of;
 
 /// How many bytes of memory the values of one box may take: as many as a connection allows which
 /// takes the largest boxes.
 const DECODED_BYTES: usize = 64 << 20;
 
 /// What is known beforehand of the boxes to come, whoever exchanges them.
-pub(crate) struct Known {
-    commands: HashMap<String, CommandSchema>,
-    /// Keys whose values are not shown.
-    hidden: HashSet<String>,
+pub(crate) struct Schemas {
+    commands: HashMap<String, Known>,
+    /// Keys whose values are not shown, whatever the command is.
+    hidden: Hidden,
     extensions: Extensions,
+}
+
+/// What is known of a command.
+struct Known {
+    schema: CommandSchema,
+    /// Keys whose values are not shown.
+    hidden: Hidden,
 }
 
 /// The values of a box.
@@ -29,34 +36,40 @@ pub(super) struct Understood {
     pub(super) problem: Option<String>,
 }
 
-impl Known {
+impl Schemas {
     pub(crate) fn new(schema: &Schema, hidden: &[String]) -> Self {
-        let mut commands: HashMap<_, _> =
-            schema.commands().map(|(name, command)| (name.to_owned(), command.clone())).collect();
-        for command in commands.values_mut() {
-            for known in [&mut command.arguments, &mut command.response] {
+        let hidden = Hidden::new(hidden);
+        let known = |(name, command): (&str, &CommandSchema)| {
+            let hidden = hidden.and_secrets_of(Some(command));
+            let mut schema = command.clone();
+            for known in [&mut schema.arguments, &mut schema.response] {
                 // Whatever else is in a box is to be seen too.
                 known.strict = false;
                 known.unknown = vec![String::new()];
             }
-        }
-        let hidden = hidden.iter().cloned().collect();
+            (name.to_owned(), Known { schema, hidden })
+        };
+        let commands = schema.commands().map(known).collect();
         Self { commands, hidden, extensions: Extensions::default() }
     }
 
-    fn command(&self, name: &[u8]) -> Option<&CommandSchema> {
+    fn command(&self, name: &[u8]) -> Option<&Known> {
         self.commands.get(str::from_utf8(name).ok()?)
     }
 
     /// Whether boxes are over once a call of this command is answered.
     pub(super) fn is_switch(&self, command: &[u8]) -> bool {
-        command == b"StartTLS" || self.command(command).is_some_and(|command| command.is_switch)
+        command == b"StartTLS" || self.command(command).is_some_and(|known| known.schema.is_switch)
     }
 
     /// The arguments of a call.
     pub(super) fn arguments(&self, name: &[u8], ampbox: &AmpBox, arrived: &Arrived) -> Understood {
-        let command = self.command(name);
-        self.understand(command, command.map(|known| &known.arguments), ampbox, arrived)
+        match self.command(name) {
+            None => self.anything(ampbox),
+            Some(Known { schema, hidden }) => {
+                self.understand(&schema.arguments, hidden, ampbox, arrived)
+            }
+        }
     }
 
     /// The arguments of an answer.
@@ -66,61 +79,43 @@ impl Known {
         ampbox: &AmpBox,
         arrived: &Arrived,
     ) -> Understood {
-        let command = name.and_then(|name| self.command(name));
-        self.understand(command, command.map(|known| &known.response), ampbox, arrived)
+        match name.and_then(|name| self.command(name)) {
+            None => self.anything(ampbox),
+            Some(Known { schema, hidden }) => {
+                self.understand(&schema.response, hidden, ampbox, arrived)
+            }
+        }
     }
 
     /// A box that no schema is about.
     pub(super) fn anything(&self, ampbox: &AmpBox) -> Understood {
-        let values = as_they_are(ampbox);
-        self.without_hidden(None, values, None)
+        let mut values = as_they_are(ampbox);
+        let hidden = self.hidden.take_out(&mut values);
+        Understood { values, hidden, problem: None }
     }
 
     fn understand(
         &self,
-        command: Option<&CommandSchema>,
-        schema: Option<&BoxSchema>,
+        schema: &BoxSchema,
+        hidden: &Hidden,
         ampbox: &AmpBox,
         arrived: &Arrived,
     ) -> Understood {
-        let Some(schema) = schema else {
-            return self.without_hidden(command, as_they_are(ampbox), None);
-        };
         let mut arrived = arrived;
         let mut proto = Proto::new(&mut arrived, &PeerAddress::Unknown, &self.extensions)
             .with_decoded_bytes(DECODED_BYTES);
-        let error = match Values::from_box(schema, &mut BoxReader::new(ampbox), &mut proto) {
-            Ok(values) => return self.without_hidden(command, values, None),
-            Err(error) => error,
-        };
-        let mut values = as_they_are(ampbox);
-        let around = self.hidden_of(command).around(schema);
-        let mut hidden = Hidden { anywhere: &around, of_command: &[] }.take_out(&mut values);
-        let mut understood = self.without_hidden(command, values, None);
-        understood.hidden.append(&mut hidden);
-        // The message shows a value.
-        let place = error.argument().split(['.', '[']).next().unwrap_or_default();
-        understood.problem = Some(if understood.hidden.iter().any(|hidden| hidden == place) {
-            format!("argument {}: a hidden value does not fit", error.argument())
-        } else {
-            Report(&error).to_string()
-        });
-        understood
-    }
-
-    fn hidden_of<'a>(&'a self, command: Option<&'a CommandSchema>) -> Hidden<'a> {
-        let of_command = command.map_or(&[][..], |command| &command.secrets);
-        Hidden { anywhere: &self.hidden, of_command }
-    }
-
-    fn without_hidden(
-        &self,
-        command: Option<&CommandSchema>,
-        mut values: Values,
-        problem: Option<String>,
-    ) -> Understood {
-        let hidden = self.hidden_of(command).take_out(&mut values);
-        Understood { values, hidden, problem }
+        match Values::from_box(schema, &mut BoxReader::new(ampbox), &mut proto) {
+            Ok(mut values) => {
+                let hidden = hidden.take_out(&mut values);
+                Understood { values, hidden, problem: None }
+            }
+            Err(error) => {
+                let mut values = as_they_are(ampbox);
+                let taken_out = hidden.take_out_of_misfit(&mut values, schema);
+                let problem = Some(hidden.misfit(&error, schema));
+                Understood { values, hidden: taken_out, problem }
+            }
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::name::OnLine;
+use super::arrived;
 use super::side::Side;
-use super::{arrived, hide};
+use crate::hide;
+use crate::on_line::{OnLine, json_text, plain_json};
 
 /// How much of a value is shown on a line, in characters.
 const SHOWN: usize = 120;
@@ -134,7 +135,10 @@ impl Seen {
         }
         put(out, format_args!(r#", "values": {}"#, self.values.to_json_with(&mut arrived::shown)));
         if !self.hidden.is_empty() {
-            put(out, format_args!(r#", "hidden": {}"#, Json::from(self.hidden.clone())));
+            put(
+                out,
+                format_args!(r#", "hidden": {}"#, plain_json(Json::from(self.hidden.clone()))),
+            );
         }
     }
 }
@@ -143,11 +147,6 @@ impl Seen {
 pub(crate) fn shown_time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 1.0 { format!("{:.2} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }
-}
-
-/// A text as JSON, with nothing in it that a terminal would act upon.
-fn json_text(text: &str) -> String {
-    Value::Text(text.to_owned()).to_json_with(&mut arrived::shown)
 }
 
 /// As much of a value as a line may have room for.

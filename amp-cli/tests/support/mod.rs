@@ -2,11 +2,19 @@
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-use amp_tests::{Peer, Python, Transport};
+use amp_core::{AmpBox, BoxLimits, Decoder};
+use amp_tests::{DEADLINE, Peer, Python, Transport};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::BytesMut;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{self, Output, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
 use tempfile::TempDir;
 
 /// Runs the program to its end.
@@ -193,6 +201,69 @@ pub(crate) fn twisted(program: &str, arguments: &[&str], transport: Transport) -
     Peer::start(command, transport)
 }
 
+/// The pairs of an answer; with `_error_code`, it is an error.
+pub(crate) type Pairs = Vec<(&'static str, Vec<u8>)>;
+
+/// A peer that answers the calls of each connection with these boxes in turn, the last one again and
+/// again, and stays until the other side goes.
+pub(crate) struct Scripted {
+    pub(crate) address: String,
+    received: Receiver<AmpBox>,
+}
+
+impl Scripted {
+    pub(crate) fn start(folder: &Folder, name: &str, answers: Vec<Pairs>) -> Self {
+        let path = folder.path(name);
+        let listener = UnixListener::bind(&path).unwrap();
+        let (tell, received) = mpsc::channel();
+        let answers = Arc::new(answers);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (answers, tell) = (answers.clone(), tell.clone());
+                thread::spawn(move || answer(stream.unwrap(), &answers, &tell));
+            }
+        });
+        Self { address: format!("unix:{path}"), received }
+    }
+
+    /// The command of the next call that it has received.
+    pub(crate) fn called(&self) -> String {
+        let ampbox = self.received.recv_timeout(DEADLINE).expect("it is called");
+        String::from_utf8(ampbox.get(b"_command").unwrap_or_default().to_vec()).unwrap()
+    }
+
+    /// The commands of all calls that it has received so far.
+    pub(crate) fn all_called(&self) -> Vec<String> {
+        let command = |ampbox: AmpBox| ampbox.get(b"_command").unwrap_or_default().to_vec();
+        self.received.try_iter().map(|ampbox| String::from_utf8(command(ampbox)).unwrap()).collect()
+    }
+}
+
+fn answer(mut stream: UnixStream, answers: &[Pairs], tell: &Sender<AmpBox>) {
+    let mut decoder = Decoder::new(BoxLimits::default());
+    let (mut buffer, mut count) = (BytesMut::new(), 0);
+    let mut piece = [0; 4096];
+    while let Ok(read @ 1..) = stream.read(&mut piece) {
+        buffer.extend_from_slice(&piece[..read]);
+        while let Some(ampbox) = decoder.decode(&mut buffer).unwrap() {
+            let tag = ampbox.get(b"_ask").map(<[u8]>::to_vec);
+            let _ = tell.send(ampbox);
+            let (Some(tag), Some(pairs)) = (tag, answers.get(count.min(answers.len() - 1))) else {
+                continue;
+            };
+            count += 1;
+            let is_error = pairs.iter().any(|(key, _)| *key == "_error_code");
+            let mut answer = AmpBox::new();
+            answer.insert(if is_error { "_error" } else { "_answer" }, tag).unwrap();
+            for (key, value) in pairs {
+                answer.insert(key, value).unwrap();
+            }
+            // The other side may have gone.
+            let _ = stream.write_all(&answer.to_bytes());
+        }
+    }
+}
+
 /// An authority, and certificates that it has signed, with their keys.
 pub(crate) struct Certificates {
     pub(crate) folder: Folder,
@@ -226,4 +297,26 @@ fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::new(names).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params
+}
+
+/// A box on the wire.
+pub(crate) fn ampbox(pairs: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (key, value) in pairs {
+        for part in [key.as_bytes(), value] {
+            out.extend(u16::try_from(part.len()).unwrap().to_be_bytes());
+            out.extend(part);
+        }
+    }
+    out.extend([0, 0]);
+    out
+}
+
+/// A record of these boxes on one connection: who has sent each, and what it is.
+pub(crate) fn record(folder: &Folder, boxes: &[(&str, &str, Vec<u8>)]) -> String {
+    let lines = boxes.iter().map(|(from, kind, raw)| {
+        let raw = STANDARD.encode(raw);
+        format!("{{\"connection\": 1, \"from\": \"{from}\", \"kind\": \"{kind}\", \"box\": \"{raw}\"}}\n")
+    });
+    folder.file("record", &lines.collect::<String>())
 }

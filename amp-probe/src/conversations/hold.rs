@@ -3,6 +3,7 @@
 use amp_core::{AmpBox, BoxLimits, FailurePolicy, keys};
 use bytes::Bytes;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use super::conversation::Conversation;
 use super::conversation::Step::{self, ClosedOrStaying, Open, Receive, ReceiveBytes, Send};
 use super::wire::{sum, total};
 use super::{boxes, calls, switch, values};
-use crate::{Address, DEADLINE, RawClient};
+use crate::{DEADLINE, RawClient};
 
 /// Whose behaviour is expected of a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,13 +68,18 @@ impl fmt::Display for Outcome {
 /// it has already said to be open.
 const AT_ONCE: usize = 40;
 
-/// Holds every conversation with the peer at this address, many at once so that few deadlines pass
-/// when many fail by hanging. The outcomes are in the order of the table.
+/// Holds every conversation with the peer that `connect` leads to, each on a connection of its own, and
+/// many at once so that few deadlines pass when many fail by hanging. `tell` is called with the outcome
+/// of each, in the order of the table, as soon as those before it are over too.
 ///
 /// # Panics
 ///
 /// When a thread cannot be started.
-pub fn hold_all(address: &Address, expected: Expected) -> Vec<Outcome> {
+pub fn hold_all(
+    connect: impl Fn() -> io::Result<RawClient> + std::marker::Send + Sync + 'static,
+    expected: Expected,
+    mut tell: impl FnMut(&Outcome),
+) {
     let conversations = all();
     // A read that gets nothing gives up before; this is for peers that send a byte now and then.
     let rounds = u32::try_from(conversations.len().div_ceil(AT_ONCE)).unwrap_or(u32::MAX);
@@ -83,16 +89,17 @@ pub fn hold_all(address: &Address, expected: Expected) -> Vec<Outcome> {
         let seen = format!("not finished within {} s", time.as_secs());
         Outcome { name: conversation.name, difference: None, result: Err(seen) }
     };
-    let mut outcomes: Vec<_> = conversations.iter().map(not_finished).collect();
+    let unfinished: Vec<_> = conversations.iter().map(not_finished).collect();
 
+    let connect = Arc::new(connect);
     let waiting = Arc::new(Mutex::new(conversations.into_iter().enumerate()));
     let (done, finished) = mpsc::channel();
     for _ in 0..AT_ONCE {
-        let (address, waiting, done) = (address.clone(), Arc::clone(&waiting), done.clone());
+        let (connect, waiting, done) = (connect.clone(), waiting.clone(), done.clone());
         let next = move || waiting.lock().expect("nothing panics with it").next();
         thread::spawn(move || {
             while let Some((at, conversation)) = next() {
-                if done.send((at, hold(&address, &conversation, expected))).is_err() {
+                if done.send((at, hold(&*connect, &conversation, expected))).is_err() {
                     // Nobody listens any more once the deadline is over.
                     return;
                 }
@@ -101,11 +108,22 @@ pub fn hold_all(address: &Address, expected: Expected) -> Vec<Outcome> {
     }
     drop(done);
     let left = || deadline.saturating_duration_since(Instant::now());
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; unfinished.len()];
+    let mut told = 0;
     while let Ok((at, outcome)) = finished.recv_timeout(left()) {
-        outcomes[at] = outcome;
+        outcomes[at] = Some(outcome);
+        while let Some(Some(outcome)) = outcomes.get(told) {
+            tell(outcome);
+            told += 1;
+        }
     }
-    outcomes
+    for (outcome, unfinished) in outcomes.iter().zip(&unfinished).skip(told) {
+        tell(outcome.as_ref().unwrap_or(unfinished));
+    }
 }
+
+/// Leads to the peer.
+type Connect = dyn Fn() -> io::Result<RawClient> + std::marker::Send + Sync;
 
 /// The table.
 fn all() -> Vec<Conversation> {
@@ -129,17 +147,17 @@ fn all() -> Vec<Conversation> {
     .collect()
 }
 
-fn hold(address: &Address, conversation: &Conversation, expected: Expected) -> Outcome {
+fn hold(connect: &Connect, conversation: &Conversation, expected: Expected) -> Outcome {
     let (difference, steps) = match (expected.standard, &conversation.ours) {
         (Standard::Ours, Some((why, steps))) => (Some(*why), steps),
         _ => (None, &conversation.steps),
     };
-    let result = go_through(address, steps, expected.policy);
+    let result = go_through(connect, steps, expected.policy);
     Outcome { name: conversation.name, difference, result }
 }
 
-fn go_through(address: &Address, steps: &[Step], policy: FailurePolicy) -> Result<(), String> {
-    let mut client = RawClient::connect(address).map_err(|error| error.to_string())?;
+fn go_through(connect: &Connect, steps: &[Step], policy: FailurePolicy) -> Result<(), String> {
+    let mut client = connect().map_err(|error| error.to_string())?;
     for step in steps {
         match (step, policy) {
             (Send(bytes), _) => {

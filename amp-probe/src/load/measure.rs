@@ -19,6 +19,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How often the paced caller calls.
 const PACE: Duration = Duration::from_millis(1);
 
+/// How long calls that are due may wait to be begun when the time is over.
+const BEHIND: Duration = Duration::from_secs(5);
+
 /// A call that is made again and again.
 pub trait Repeated: Send + Sync + 'static {
     /// Makes it once, the `count`th time for this caller, and checks its answer.
@@ -210,11 +213,15 @@ impl<C: Repeated> Open<C> {
         latencies: Arc<Latencies>,
     ) -> Result<(), AnyError> {
         let mut calls: JoinSet<Result<(), AnyError>> = JoinSet::new();
-        let every = Duration::from_secs_f64(1.0 / self.rate);
-        let mut due = begun;
+        // A rate that is none, or so low, has no second call.
+        let every = Duration::try_from_secs_f64(1.0 / self.rate).unwrap_or(Duration::MAX);
+        let mut next = Some(begun);
         for number in 0.. {
-            if due >= until {
-                break;
+            let Some(due) = next.filter(|due| *due < until) else { break };
+            if begun.elapsed() > until.duration_since(begun) + BEHIND {
+                let all = until.duration_since(begun).as_secs_f64() * self.rate;
+                let why = format!("{number} of {all:.0} calls that were due by then are begun");
+                return Err(why.into());
             }
             sleep_until(due.into()).await;
             while let Some(done) = calls.try_join_next() {
@@ -233,11 +240,46 @@ impl<C: Repeated> Open<C> {
                 latencies.record(asked.elapsed());
                 Ok(())
             });
-            due += every;
+            next = due.checked_add(every.max(Duration::from_nanos(1)));
         }
         while let Some(done) = calls.join_next().await {
             done??;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amp_core::Responders;
+    use amp_core::testing::pair;
+
+    struct Nothing;
+
+    impl Repeated for Nothing {
+        async fn call(&self, _: &Peer, _: usize, _: u64) -> Result<(), AnyError> {
+            Ok(())
+        }
+    }
+
+    async fn run(rate: f64, duration: Duration) -> Result<Measured, AnyError> {
+        let (peer, _other) = pair(Responders::new(()), Responders::new(()));
+        let (load, peers) = (Arc::new(Nothing), vec![peer]);
+        Callers { load, peers, in_flight: 1, rate: Some(rate), paced: false }
+            .run(duration, |_, _| {})
+            .await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_rate_panics_or_goes_on_for_ever() {
+        let short = Duration::from_millis(1);
+        for rate in [1e-300, 1e-20, 1e-19, 1e-3, 0.0, -1.0, f64::NAN] {
+            assert_eq!(run(rate, short).await.unwrap().all_calls(), 1, "{rate}");
+        }
+        for rate in [1e10, f64::INFINITY] {
+            let error = run(rate, Duration::from_secs(3600)).await.unwrap_err().to_string();
+            assert!(error.contains("calls that were due by then"), "{error}");
+        }
     }
 }

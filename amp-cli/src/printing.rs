@@ -1,0 +1,39 @@
+//! What is printed, and what is said on standard error.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use crate::exit::{self, Failure};
+
+/// Prints a line at once.
+pub(crate) fn print_line(line: impl Display) -> Result<(), Failure> {
+    print(format!("{line}\n").as_bytes())
+}
+
+/// Prints at once.
+pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| not_printed(&error))
+}
+
+/// Why it goes no further where nothing more can be printed.
+pub(crate) fn not_printed(error: &io::Error) -> Failure {
+    match error.kind() {
+        // Whoever reads it has read enough.
+        io::ErrorKind::BrokenPipe => Failure { code: 0, said: String::new() },
+        _ => Failure::new(exit::NOT_USED, format!("cannot write: {error}")),
+    }
+}
+
+/// Says something on standard error. Line breaks stay, and all else that a terminal would act upon is
+/// only shown.
+pub(crate) fn tell(said: impl Display) {
+    let mut shown = String::new();
+    for c in said.to_string().chars() {
+        match c {
+            c if c.is_control() && c != '\n' => shown.extend(c.escape_debug()),
+            c => shown.push(c),
+        }
+    }
+    eprintln!("ampctl: {shown}");
+}

@@ -1,0 +1,131 @@
+//! Values that are not to be shown, wherever they would be.
+
+mod support;
+
+use std::process::Command;
+
+use support::{Folder, Scripted, ampctl, fails, printed, text};
+
+const LOGIN: &str = "\
+#! secret token
+command Login
+  arguments
+    token: String
+  response
+    token: String
+    user: Unicode
+";
+
+/// Neither stream has the secret in it, in any form.
+#[track_caller]
+fn keeps_quiet(arguments: &[&str], stdin: &[u8]) -> (String, String, Option<i32>) {
+    let output = ampctl(arguments, stdin);
+    let (out, said) = (text(output.stdout), text(output.stderr));
+    for secret in ["s3cret", "czNjcmV0", "M2NyZX"] {
+        assert!(!out.contains(secret) && !said.contains(secret), "{arguments:?}: {out}{said}");
+    }
+    (out, said, output.status.code())
+}
+
+fn login() -> support::Pairs {
+    vec![("token", b"s3cret".to_vec()), ("user", b"u".to_vec())]
+}
+
+#[test]
+fn what_a_schema_calls_secret_is_not_shown() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", LOGIN);
+    let server = Scripted::start(&folder, "socket", vec![login()]);
+    let call = ["call", &server.address, "Login", "token=mine", "--schema", &schema];
+    for output in ["json", "pretty", "table", "raw"] {
+        let (out, ..) = keeps_quiet(&[&call[..], &["--output", output]].concat(), b"");
+        assert!(out.contains("(hidden)") && out.contains('u'), "{out}");
+    }
+    let session = ["session", &server.address, "--schema", &schema];
+    let (out, ..) = keeps_quiet(&session, b"Login token=mine\n");
+    assert!(out.contains("\"token\": \"(hidden)\""), "{out}");
+    // It is asked for by its name.
+    assert_eq!(printed(&[&call[..], &["--output", "value:token"]].concat()), "s3cret");
+    let hidden = [&call[..], &["--output", "value:token", "--hide", "token"]].concat();
+    assert_eq!(keeps_quiet(&hidden, b"").0, "(hidden)\n");
+}
+
+#[test]
+fn a_schema_that_is_asked_for_hides_too() {
+    let folder = Folder::new();
+    let reflected = vec![("schema", LOGIN.as_bytes().to_vec())];
+    let server = Scripted::start(&folder, "socket", vec![reflected, login()]);
+    let call = ["call", &server.address, "Login", "token=s3cret", "--reflect", "-v"];
+    let (_, said, code) = keeps_quiet(&call, b"");
+    assert_eq!(code, Some(0));
+    assert!(said.contains(" Login token=*** (6 bytes)\n"), "{said}");
+    assert!(said.contains(" token=*** (6 bytes) user=\"u\"\n"), "{said}");
+}
+
+#[test]
+fn answers_that_do_not_fit_are_hidden_too() {
+    let folder = Folder::new();
+    let schema = "command Login\n  response\n    inner: AmpList optional\n      token: Integer\n    \
+                  token: Integer\n    user: Unicode optional\n";
+    let schema = folder.file("schema", schema);
+    let inner = support::ampbox(&[("token", b"s3cret")]);
+    let server = Scripted::start(
+        &folder,
+        "socket",
+        vec![vec![("inner", inner), ("token", b"s3cret".to_vec()), ("user", b"u".to_vec())]],
+    );
+    let hide = ["--schema", &schema, "--hide", "token"];
+    let call = [&["call", &server.address, "Login"], &hide[..]].concat();
+    let (_, said, code) = keeps_quiet(&call, b"");
+    assert_eq!(code, Some(7));
+    assert!(
+        said.contains("a hidden value does not fit") && said.contains("\"user\": \"u\""),
+        "{said}"
+    );
+    let session = [&["session", &server.address], &hide[..]].concat();
+    let (out, ..) = keeps_quiet(&session, b"Login\n");
+    assert!(out.contains("a hidden value does not fit"), "{out}");
+    let raw = [&call[..3], &["--hide", "token", "--output", "raw"]].concat();
+    let (out, ..) = keeps_quiet(
+        &[&raw[..], &["--schema", &folder.file("none", "command Login\n")]].concat(),
+        b"",
+    );
+    assert!(out.contains("\"token\": \"(hidden)\""), "{out}");
+}
+
+#[test]
+fn messages_do_not_quote_variables_and_files() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", "command A\n  arguments\n    n: Integer\n");
+    let output = Command::new(env!("CARGO_BIN_EXE_ampctl"))
+        .args(["call", "unix:/nowhere", "A", "n:env=SECRET", "--schema", &schema])
+        .env("SECRET", "s3cret")
+        .output()
+        .unwrap();
+    let said = text(output.stderr);
+    assert_eq!(said, "ampctl: n: the environment variable SECRET has no Integer in it\n");
+    let file = folder.file("file", &"s3cret".repeat(1000));
+    let said =
+        fails(&["call", "unix:/nowhere", "A", &format!("n@={file}"), "--schema", &schema], 2);
+    assert_eq!(said, format!("ampctl: n: {file} has no Integer in it"));
+    let long = format!("n={}", "x".repeat(1000));
+    let said = fails(&["call", "unix:/nowhere", "A", &long, "--schema", &schema], 2);
+    assert!(said.len() < 200 && said.contains("is no Integer"), "{said}");
+}
+
+#[test]
+fn replays_do_not_show_what_differs_in_secrets() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", LOGIN);
+    let call = support::ampbox(&[("_ask", b"1"), ("_command", b"Login"), ("token", b"s3cret")]);
+    let answer = support::ampbox(&[("_answer", b"1"), ("token", b"s3cret2"), ("user", b"v")]);
+    let record =
+        support::record(&folder, &[("client", "call", call), ("server", "answer", answer)]);
+    let server = Scripted::start(&folder, "socket", vec![login()]);
+    let replay = ["replay", &record, &server.address];
+    for options in [&["--schema", &*schema][..], &["--hide", "token"]] {
+        let (out, _, code) = keeps_quiet(&[&replay[..], options].concat(), b"");
+        assert_eq!(code, Some(1));
+        assert!(out.contains("\"user\": \"v\"") && out.contains("(hidden)"), "{out}");
+    }
+}
