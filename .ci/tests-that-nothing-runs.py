@@ -61,6 +61,8 @@ def main():
     files = subprocess.run(
         ["git", "ls-files", "*.rs"], check=True, capture_output=True, text=True
     ).stdout.split()
+    # These are run by a command of their own.
+    files = [file for file in files if not file.startswith("models/")]
     written, complaints, examples = [], [], 0
     for file in files:
         text = Path(file).read_text()

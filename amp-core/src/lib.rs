@@ -152,6 +152,9 @@ pub mod fuzzing;
 pub mod keys;
 #[cfg(feature = "login")]
 pub mod login;
+#[cfg(modelled)]
+#[doc(hidden)]
+pub mod modelled;
 #[cfg(feature = "tokio")]
 pub mod observing;
 #[cfg(feature = "tokio")]
@@ -178,6 +181,8 @@ mod shorten;
 mod stack;
 #[cfg(feature = "tokio")]
 pub mod streams;
+#[cfg(feature = "tokio")]
+mod sync;
 #[cfg(feature = "tokio")]
 pub mod tcp;
 #[cfg(feature = "testing")]

@@ -3,8 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -21,6 +20,7 @@ use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
 use crate::proto::{self, BoxNumber, Core, Host, Public, Released, RoomFor, Situation};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 
 pub(crate) struct Shared {
     state: Mutex<State>,

@@ -1,8 +1,7 @@
 //! Boxes on their way out of a call or an answer, and into one: their arguments and attachments.
 
 use std::any::Any;
-use std::sync::atomic::{Ordering, fence};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::shared::Shared;
 use crate::argument::{
@@ -11,6 +10,7 @@ use crate::argument::{
 use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
 use crate::proto::{Body, BoxNumber, Claimed, Public, Scratch};
+use crate::sync::{MutexGuard, Ordering, fence};
 
 /// The pairs of a box that is about to be queued, and the attachments that they name.
 ///

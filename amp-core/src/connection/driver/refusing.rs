@@ -1,8 +1,7 @@
 //! Attachments that the transport refuses: their boxes are taken back.
 
 use std::io;
-use std::sync::atomic::{Ordering, fence};
-use std::sync::{Arc, MutexGuard, TryLockError};
+use std::sync::{Arc, TryLockError};
 
 use super::super::shared::Shared;
 use super::super::transport::RefusedAttachment;
@@ -12,6 +11,7 @@ use crate::keys;
 use crate::proto::{Refused, TakenBack, WasRemoved};
 use crate::responder::next_reference;
 use crate::restraint::restrained;
+use crate::sync::{MutexGuard, Ordering, fence};
 
 impl Driver {
     /// Takes the boxes back whose attachments the transport has refused, and says whether that is

@@ -1,0 +1,11 @@
+//! The locks and atomics by which the tasks of a connection share its state: those of the standard library,
+//! or of the checker that tries their interleavings.
+
+#[cfg(modelled)]
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(modelled)]
+pub(crate) use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(modelled))]
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(not(modelled))]
+pub(crate) use std::sync::{Mutex, MutexGuard};

@@ -1,0 +1,416 @@
+//! Callers, a driver and the stream between them, in every order in which the state can be locked and its
+//! atomics looked at, with as many preemptions as `LOOM_MAX_PREEMPTIONS` says, one by default: two take
+//! very long.
+//!
+//! Each task is a thread of the checker's. A task that nobody wakes makes it fail, since then no thread can go
+//! on. Tokio's own parts (`Notify`, timers) are taken for one step each, and no time passes.
+
+use amp_core::modelled::{Lane, start};
+use amp_core::{
+    AmpBox, Attachment, AttachmentKind, BoxLimits, CallError, CloseReason, Connection, Decoder,
+    Limits, Peer, RefusedAttachment, Transport,
+};
+use bytes::BytesMut;
+use loom::future::block_on;
+use loom::model::Builder;
+use loom::thread;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::task::{Context, Poll, Waker};
+use tokio::runtime::Runtime;
+
+/// Has the timers of connections. Nobody drives it, so no time passes.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap());
+
+/// Tries all orders, and says how many there were.
+fn check(name: &str, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(1));
+    builder.max_branches = 20_000;
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    // All threads of the checker's are on this one.
+    let _entered = RUNTIME.enter();
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    println!("{name}: {} interleavings", count.load(Ordering::Relaxed));
+}
+
+/// The other side, which answers each call as soon as that is sent, and closes when this side does.
+/// Nothing of the checker's is used while it is locked.
+#[derive(Default)]
+struct Far {
+    state: Mutex<FarState>,
+}
+
+#[derive(Default)]
+struct FarState {
+    received: BytesMut,
+    /// How many boxes came whole, that wanted an answer or none.
+    calls: usize,
+    notes: usize,
+    sends: BytesMut,
+    closed: bool,
+    reader: Option<Waker>,
+}
+
+struct Near {
+    far: Arc<Far>,
+    lends: bool,
+}
+
+impl Far {
+    /// Changes what there is, and wakes who reads if that is another now.
+    fn change(&self, change: impl FnOnce(&mut FarState)) {
+        let reader = {
+            let mut state = self.state.lock().unwrap();
+            change(&mut state);
+            state.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        let state = self.state.lock().unwrap();
+        assert!(state.received.is_empty(), "a box is cut off");
+        (state.calls, state.notes)
+    }
+}
+
+impl FarState {
+    fn answer(&mut self) {
+        let mut decoder = Decoder::new(BoxLimits::default());
+        while let Some(ampbox) = decoder.decode(&mut self.received).unwrap() {
+            match ampbox.get("_ask") {
+                Some(tag) => {
+                    let answer = AmpBox::from_pairs([(&b"_answer"[..], tag)]).unwrap();
+                    self.sends.extend_from_slice(&answer.to_bytes());
+                    self.calls += 1;
+                }
+                None => self.notes += 1,
+            }
+        }
+    }
+}
+
+impl Transport for Near {
+    fn poll_receive(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        _: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        let waker = cx.waker().clone();
+        let (received, _stale) = {
+            let mut state = self.far.state.lock().unwrap();
+            match state.sends.len() {
+                0 if state.closed => (Poll::Ready(Ok(0)), None),
+                0 => (Poll::Pending, state.reader.replace(waker)),
+                len => {
+                    buffer.extend_from_slice(&state.sends.split());
+                    (Poll::Ready(Ok(len)), None)
+                }
+            }
+        };
+        received
+    }
+
+    fn poll_send(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+        attachments: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        if !attachments.is_empty() {
+            let error = RefusedAttachment::all(io::Error::other("not this one"));
+            return Poll::Ready(Err(error.into()));
+        }
+        let count = bytes.iter().map(|slice| slice.len()).sum();
+        self.far.change(|state| {
+            for slice in bytes {
+                state.received.extend_from_slice(slice);
+            }
+            state.answer();
+        });
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.far.change(|state| state.closed = true);
+        Poll::Ready(Ok(()))
+    }
+
+    fn sends_on_any_task(&self) -> bool {
+        self.lends
+    }
+
+    fn attachment_kind(&self) -> Option<AttachmentKind> {
+        Some(kind())
+    }
+}
+
+fn kind() -> AttachmentKind {
+    AttachmentKind::of::<u8>("a byte")
+}
+
+type Driver = Pin<Box<dyn Future<Output = CloseReason> + Send>>;
+
+/// A connection, whose driver may leave its stream to callers.
+fn sides(lends: bool, limits: Limits) -> (Peer, Driver, Arc<Far>) {
+    let far = Arc::<Far>::default();
+    let near = Near { far: Arc::clone(&far), lends };
+    let (peer, driver) = start(Connection::with_transport(near).limits(limits));
+    (peer, Box::pin(driver), far)
+}
+
+async fn call(peer: &Peer) -> Result<AmpBox, CallError> {
+    peer.call_by_name("A", [("a", "b")]).await
+}
+
+async fn note(peer: &Peer) -> Result<(), CallError> {
+    peer.notify_by_name("A", [("a", "b")]).await
+}
+
+/// Polls once, for nobody.
+fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn one_caller(lends: bool) {
+    let (peer, driver, far) = sides(lends, Limits::default());
+    let driver = thread::spawn(|| block_on(driver));
+    block_on(call(&peer)).unwrap();
+    drop(peer);
+    let reason = driver.join().unwrap();
+    assert!(matches!(reason, CloseReason::Local), "{reason}");
+    assert_eq!(far.counts(), (1, 0));
+}
+
+#[test]
+fn one_caller_is_answered() {
+    check("one caller", || one_caller(false));
+    check("one caller, who may write", || one_caller(true));
+}
+
+fn two_callers(lends: bool, limits: Limits) {
+    let (peer, driver, far) = sides(lends, limits);
+    let driver = thread::spawn(|| block_on(driver));
+    let other = peer.clone();
+    let other = thread::spawn(move || block_on(call(&other)).map(drop));
+    block_on(call(&peer)).unwrap();
+    other.join().unwrap().unwrap();
+    drop(peer);
+    driver.join().unwrap();
+    assert_eq!(far.counts(), (2, 0));
+}
+
+#[test]
+fn two_callers_are_answered() {
+    check("two callers", || two_callers(false, Limits::default()));
+    check("two callers, who may write", || two_callers(true, Limits::default()));
+}
+
+/// As much waits to be sent as may, so whoever comes next waits for room.
+#[test]
+fn callers_that_wait_for_room_are_told_of_it() {
+    check("room", || two_callers(false, Limits::default().send_queue(1)));
+}
+
+fn one_way(lends: bool) {
+    let (peer, driver, far) = sides(lends, Limits::default());
+    let driver = thread::spawn(|| block_on(driver));
+    let other = peer.clone();
+    let other = thread::spawn(move || block_on(note(&other)));
+    block_on(call(&peer)).unwrap();
+    other.join().unwrap().unwrap();
+    drop(peer);
+    driver.join().unwrap();
+    assert_eq!(far.counts(), (1, 1));
+}
+
+#[test]
+fn what_wants_no_answer_is_sent_beside_a_call() {
+    check("one-way", || one_way(false));
+    check("one-way, and callers may write", || one_way(true));
+}
+
+#[test]
+fn the_last_peer_that_goes_leaves_nothing_unsent() {
+    check("the last peer", || {
+        let (peer, driver, far) = sides(true, Limits::default());
+        let driver = thread::spawn(|| block_on(driver));
+        block_on(note(&peer)).unwrap();
+        drop(peer);
+        driver.join().unwrap();
+        assert_eq!(far.counts(), (0, 1));
+    });
+}
+
+fn close_meanwhile(lends: bool) {
+    let (peer, driver, far) = sides(lends, Limits::default());
+    let driver = thread::spawn(|| block_on(driver));
+    let other = peer.clone();
+    let other = thread::spawn(move || block_on(other.close()));
+    let answer = block_on(call(&peer));
+    other.join().unwrap();
+    let reason = driver.join().unwrap();
+    assert!(matches!(reason, CloseReason::Local), "{reason}");
+    match answer {
+        Ok(_) => assert_eq!(far.counts().0, 1),
+        Err(CallError::Closed(CloseReason::Local)) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_call_is_told_of_an_end_that_begins_meanwhile() {
+    check("the end", || close_meanwhile(false));
+    check("the end, and callers may write", || close_meanwhile(true));
+}
+
+fn drop_meanwhile(lends: bool, polls: usize) {
+    let (peer, mut driver, _far) = sides(lends, Limits::default());
+    let driver = thread::spawn(move || {
+        for _ in 0..polls {
+            let _ = poll_once(driver.as_mut());
+        }
+        drop(driver);
+    });
+    match block_on(call(&peer)) {
+        Ok(_) | Err(CallError::Closed(CloseReason::Local)) => {}
+        Err(error) => panic!("{error}"),
+    }
+    driver.join().unwrap();
+    assert!(peer.is_closed());
+}
+
+#[test]
+fn a_call_is_told_of_a_driver_that_is_dropped() {
+    for polls in 0..3 {
+        check("a dropped driver", move || drop_meanwhile(false, polls));
+        check("a dropped driver, and callers may write", move || drop_meanwhile(true, polls));
+    }
+}
+
+fn other_task(lends: bool) {
+    let (peer, driver, far) = sides(lends, Limits::default());
+    let driver = thread::spawn(|| block_on(driver));
+    let mut call = Box::pin({
+        let peer = peer.clone();
+        async move { call(&peer).await }
+    });
+    let answer = match poll_once(call.as_mut()) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => thread::spawn(|| block_on(call)).join().unwrap(),
+    };
+    answer.unwrap();
+    drop(peer);
+    driver.join().unwrap();
+    assert_eq!(far.counts(), (1, 0));
+}
+
+#[test]
+fn a_call_that_changes_its_task_is_woken_there() {
+    check("another task", || other_task(false));
+    check("another task, and callers may write", || other_task(true));
+}
+
+/// A call that is dropped is nobody's, and another in its place gets its own answer.
+#[test]
+fn a_call_that_is_dropped_leaves_the_next_its_own_answer() {
+    check("a dropped call", || {
+        let (peer, driver, far) = sides(true, Limits::default());
+        let driver = thread::spawn(|| block_on(driver));
+        {
+            let mut dropped = pin!(call(&peer));
+            let _ = poll_once(dropped.as_mut());
+        }
+        block_on(call(&peer)).unwrap();
+        drop(peer);
+        driver.join().unwrap();
+        assert!((1..=2).contains(&far.counts().0));
+    });
+}
+
+/// The transport refuses every attachment. While another box with one is being encoded, the driver waits for
+/// its ordinals.
+#[test]
+fn boxes_that_are_refused_and_encoded_at_once_hold_up_nobody() {
+    check("refused", || {
+        let (peer, driver, far) = sides(false, Limits::default());
+        let driver = thread::spawn(|| block_on(driver));
+        let other = peer.clone();
+        let other = thread::spawn(move || block_on(note_with_attachment(&other)));
+        block_on(note_with_attachment(&peer)).unwrap();
+        other.join().unwrap().unwrap();
+        block_on(call(&peer)).unwrap();
+        drop(peer);
+        driver.join().unwrap();
+        assert_eq!(far.counts(), (1, 0));
+    });
+}
+
+async fn note_with_attachment(peer: &Peer) -> Result<(), CallError> {
+    peer.notify_by_name_with("A", |out, proto| {
+        let ordinal = proto.attach(kind(), Arc::new(7_u8))?;
+        Ok(out.put(b"a", ordinal.to_string().as_bytes())?)
+    })
+    .await
+}
+
+#[test]
+fn a_lane_has_one_turn_at_a_time_and_loses_none() {
+    check("a lane", || {
+        let (peer, driver, _far) = sides(false, Limits::default());
+        let (lane, within) = (Lane::new(), Arc::new(AtomicUsize::new(0)));
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let (peer, within) = (peer.clone(), Arc::clone(&within));
+                thread::spawn(move || {
+                    let mut turn = pin!(lane.enter(&peer));
+                    assert!(block_on(turn.as_mut()), "the connection goes on");
+                    assert_eq!(within.fetch_add(1, Ordering::Relaxed), 0, "one at a time");
+                    thread::yield_now();
+                    within.fetch_sub(1, Ordering::Relaxed);
+                })
+            })
+            .collect();
+        for other in others {
+            other.join().unwrap();
+        }
+        drop((driver, peer));
+    });
+}
+
+/// Who waits in a lane is told of the end, and who does not want its turn any more leaves it to the next.
+#[test]
+fn a_lane_ends_with_its_connection() {
+    check("the end of a lane", || {
+        let (peer, driver, _far) = sides(false, Limits::default());
+        let lane = Lane::new();
+        let first = lane.enter(&peer);
+        let (second, third) = (lane.enter(&peer), lane.enter(&peer));
+        let waits = thread::spawn(move || block_on(third));
+        let ends = thread::spawn(move || drop(driver));
+        drop(second);
+        drop(first);
+        let came = waits.join().unwrap();
+        ends.join().unwrap();
+        // Either was first.
+        let _: bool = came;
+        drop(peer);
+    });
+}
