@@ -132,6 +132,10 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
+// For what its own tests share with those in `tests/`.
+#[cfg(test)]
+extern crate self as amp_core;
+
 pub mod argument;
 pub mod blocking;
 pub mod boxes;

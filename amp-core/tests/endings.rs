@@ -8,7 +8,7 @@ use amp_core::{ReceivedCall, RemoteError};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Script, echoing, gated, numbered, settled};
+use support::{Script, echoing, gated, numbered, settled, turns_taken};
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 
@@ -172,7 +172,7 @@ async fn a_graceful_end_lets_responders_answer_and_refuses_further_calls() {
     assert_eq!(before.elapsed(), Duration::ZERO, "of virtual time");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_that_came_too_late_says_that_it_was_not_acted_upon() {
     let gate = Arc::new(Semaphore::new(0));
     let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
@@ -202,13 +202,13 @@ async fn a_graceful_end_waits_so_long_and_no_longer() {
         let (peer, mut script) =
             Script::start(|connection| connection.responders(calling_back(&gate)));
         script.send_box([("_ask", "1"), ("_command", "Back")]).await;
-        settled().await;
+        turns_taken().await;
         let before = tokio::time::Instant::now();
         let closing = tokio::spawn({
             let peer = peer.clone();
             async move { peer.close_gracefully(within).await }
         });
-        settled().await;
+        turns_taken().await;
         if cut_short {
             tokio::spawn(async move { peer.close().await });
         }

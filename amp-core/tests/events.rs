@@ -318,7 +318,8 @@ async fn a_connection_ends_once() {
 #[test]
 fn responders_that_run_when_the_program_ends_are_not_a_warning() {
     let (log, _guard) = Log::subscribe();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
     let waiting = |_: Context, _: Work| std::future::pending::<Result<Done, NoError>>();
     let _peers: [Peer; 2] = runtime.block_on(async {
         let responders = Responders::new(()).respond(waiting);

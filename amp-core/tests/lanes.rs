@@ -201,7 +201,7 @@ async fn the_first_of_a_lane_gets_no_task_before_it_waits() {
     assert_eq!(tasks[0], tasks[1], "both ran on the connection's own task");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn calls_that_wait_are_running_responders() {
     let log = Log::new();
     let limits = Limits::default().running_responders(3);
@@ -223,7 +223,7 @@ async fn calls_that_wait_are_running_responders() {
     assert_eq!(log.lines(), lines(["begin 0"]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn when_the_connection_ends_only_one_way_commands_still_have_their_turn() {
     let log = Log::new();
     let (peer, mut script) = start(&log);
@@ -244,7 +244,7 @@ async fn when_the_connection_ends_only_one_way_commands_still_have_their_turn() 
     assert_eq!(Arc::strong_count(&log), 1, "nothing of the connection is left");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_lanes_of_two_connections_are_two() {
     let log = Log::new();
     // Of one set, as those of a server are.
@@ -259,7 +259,7 @@ async fn the_lanes_of_two_connections_are_two() {
     first.expect([("_answer", "1")]).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_lanes_of_one_connection_are_two() {
     let log = Log::new();
     let responders = Responders::new(Arc::clone(&log))
@@ -305,7 +305,7 @@ fn with_switch(log: &Arc<Log>, in_the_lane: bool) -> Responders<Arc<Log>> {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_switch_in_a_lane_is_decided_in_its_turn() {
     let log = Log::new();
     let responders = with_switch(&log, true);
@@ -336,7 +336,7 @@ async fn a_switch_in_a_lane_is_decided_in_its_turn() {
     assert_eq!(log.lines(), lines(["begin 1", "end 1", "switch"]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_switch_leaves_those_behind_that_wait_in_a_lane() {
     let log = Log::new();
     let responders = with_switch(&log, false);

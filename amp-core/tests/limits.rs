@@ -2,18 +2,15 @@
 
 mod support;
 
-use amp_core::Argument;
 use amp_core::argument::{Continued, Numbered};
-use amp_core::{AmpBox, Arguments, BoxLimits, BoxWriter, Command, EncodeError, NoError, Proto};
 use amp_core::{
-    BoxReader, CallError, CloseReason, Connection, DecodeError, FailurePolicy, Limits, Peer,
+    AmpBox, Argument, Arguments, BoxLimits, BoxReader, BoxWriter, CallError, CloseReason, Command,
+    Connection, DecodeError, EncodeError, FailurePolicy, Limits, NoError, OneWay, Peer, Proto,
+    ReceivedCall, RemoteError, Report, Responders, Value, ValueWriter,
 };
-use amp_core::{OneWay, ReceivedCall, RemoteError, Report, Responders, Value, ValueWriter};
 use bytes::Bytes;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use support::{Script, echo, echoing, gated, numbered, settled};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -70,7 +67,7 @@ async fn both_sides_call_back_with_all_responders_busy() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_calls_too_much_is_not_read_from() {
     let gate = Arc::new(Semaphore::new(0));
     let responders = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
@@ -110,7 +107,7 @@ fn counted(begun: &Arc<AtomicUsize>, gate: &Arc<Semaphore>) -> Responders {
     })
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_calls_of_one_read_wait_too() {
     let (begun, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let responders = counted(&begun, &gate);
@@ -185,7 +182,7 @@ async fn beyond_the_last_limit_a_call_is_refused_and_a_one_way_call_ends_the_con
     assert_eq!(reason.to_string(), "the connection went over the limit of 2 running responders");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_bytes_of_running_calls_stop_the_reading_too() {
     let gate = Arc::new(Semaphore::new(0));
     let responders = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
@@ -252,123 +249,6 @@ async fn beyond_the_last_limit_of_bytes_a_call_is_refused_and_a_one_way_call_end
     drop(script);
     let reason = peer.closed().await.to_string();
     assert_eq!(reason, "the connection went over the limit of 1000 bytes of calls being answered");
-}
-
-#[tokio::test]
-async fn too_many_outstanding_calls_fail_on_their_own() {
-    let limits = Limits::default().outstanding_calls(2);
-    let (peer, mut script) = Script::start(limited(limits));
-    let call = |peer: &Peer| {
-        let peer = peer.clone();
-        tokio::spawn(async move { peer.call_by_name("A", numbered(1)).await })
-    };
-    let first = call(&peer);
-    let tag = script.expect_call("A").await;
-    let _second = call(&peer);
-    script.expect_call("A").await;
-    let error = peer.call_by_name("A", numbered(1)).await.unwrap_err();
-    assert!(matches!(error, CallError::TooManyCalls(_)));
-    assert_eq!(error.to_string(), "2 calls are outstanding already, which is the limit");
-    script.send_box([("_answer", &*tag)]).await;
-    first.await.unwrap().unwrap();
-    let _third = call(&peer);
-    script.expect_call("A").await;
-}
-
-#[tokio::test]
-async fn a_full_send_queue_stops_the_callers() {
-    let limits = Limits::default().send_queue(1000);
-    let (peer, mut script) = Script::with_room(10, limited(limits));
-    let note = || {
-        let peer = peer.clone();
-        async move { peer.notify_by_name("Note", [("text", "x".repeat(500))]).await.unwrap() }
-    };
-    let mut queued = 0;
-    // The peer reads nothing: sooner or later there is no more room.
-    loop {
-        tokio::select! {
-            biased;
-            () = note() => queued += 1,
-            () = settled() => break,
-        }
-    }
-    assert!((2..10).contains(&queued), "{queued} boxes of 500 bytes were queued");
-    let waiting = tokio::spawn(note());
-    for _ in 0..=queued {
-        assert!(script.receive().await.is_some());
-    }
-    waiting.await.unwrap();
-}
-
-#[tokio::test]
-async fn a_send_queue_of_many_small_boxes_stops_the_callers() {
-    let limits = Limits::default().send_queue_boxes(3);
-    let (peer, mut script) = Script::with_room(10, limited(limits));
-    let note = || peer.notify_by_name("Note", numbered(1));
-    // The first is being written: it waits for the peer, and no longer in the queue.
-    note().await.unwrap();
-    settled().await;
-    for _ in 0..3 {
-        note().await.unwrap();
-    }
-    tokio::select! {
-        biased;
-        _ = note() => panic!("there is no room"),
-        () = settled() => {}
-    }
-    assert!(script.receive().await.is_some());
-    note().await.unwrap();
-    for _ in 0..4 {
-        assert!(script.receive().await.is_some());
-    }
-}
-
-#[tokio::test]
-async fn an_answer_does_not_wait_for_room_behind_calls() {
-    let limits = Limits::default().send_queue(100).send_queue_boxes(1);
-    let gate = Arc::new(Semaphore::new(0));
-    let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
-    let prepare = |connection: Connection| connection.limits(limits).responders(slow);
-    let (peer, mut script) = Script::with_room(20, prepare);
-    script.send_box([("_ask", "1"), ("_command", "Slow")]).await;
-    settled().await;
-    let notes = tokio::spawn({
-        let peer = peer.clone();
-        async move {
-            for n in 0..100 {
-                peer.notify_by_name("Note", numbered(n)).await.unwrap();
-            }
-        }
-    });
-    settled().await;
-    // The queue is full, and most of the notes wait for room. The answer goes before them.
-    gate.add_permits(1);
-    settled().await;
-    let mut before = 0;
-    while script.receive().await.unwrap().get("_answer").is_none() {
-        before += 1;
-    }
-    assert!(before < 5, "{before} notes came before the answer");
-    drop(script);
-    notes.abort();
-}
-
-#[tokio::test]
-async fn a_peer_that_never_reads_its_answers_is_cut_off() {
-    let limits = Limits::default().send_queue(50_000).send_queue_max(50_000);
-    let prepare = |connection: Connection| connection.limits(limits).responders(echoing());
-    let (peer, mut script) = Script::with_room(100, prepare);
-    let text = "x".repeat(10_000);
-    let call = [("_ask", "1"), ("_command", "Echo"), ("text", &*text)];
-    let call = AmpBox::from_pairs(call).unwrap().to_bytes();
-    // In this order: once the connection has ended, sending fails.
-    let reason = tokio::select! {
-        biased;
-        reason = peer.closed() => reason,
-        () = async { loop { script.send(&call).await } } => unreachable!(),
-    };
-    let message = "the connection went over the limit of 50000 bytes waiting to be sent";
-    assert_eq!(reason.to_string(), message);
 }
 
 #[tokio::test]
@@ -581,52 +461,6 @@ async fn a_value_over_the_default_limits_costs_one_call() {
     assert!(Large(16 << 20).encode().is_ok());
 }
 
-#[test]
-#[should_panic(expected = "a send_queue of 11 bytes is over the send_queue_max of 10")]
-fn a_queue_that_is_larger_than_the_connection_bears_is_refused() {
-    let mut limits = Limits::default();
-    (limits.send_queue, limits.send_queue_max) = (11, 10);
-    let _ = Connection::new(tokio::io::empty()).limits(limits);
-}
-
-/// Who waits looks again when it is its turn, and not whenever anybody's is.
-#[tokio::test]
-async fn thousands_that_wait_for_room_are_told_one_after_the_other() {
-    const CALLERS: usize = 2000;
-    let limits = Limits::default().send_queue_boxes(4);
-    let (peer, mut script) = Script::start(limited(limits));
-    let polls = Arc::new(AtomicUsize::new(0));
-    let calls: Vec<_> = (0..CALLERS)
-        .map(|n| {
-            let (peer, polls) = (peer.clone(), Arc::clone(&polls));
-            tokio::spawn(async move {
-                let mut call = std::pin::pin!(peer.call_by_name("A", numbered(n)));
-                std::future::poll_fn(|cx| {
-                    polls.fetch_add(1, Ordering::Relaxed);
-                    call.as_mut().poll(cx)
-                })
-                .await
-            })
-        })
-        .collect();
-    // Some that give up in between do not hold up the others.
-    settled().await;
-    calls.iter().step_by(3).for_each(JoinHandle::abort);
-    let mut answered = 0;
-    while !calls.iter().all(JoinHandle::is_finished) {
-        let call = script.receive().await.expect("a call");
-        let Some(tag) = call.get("_ask") else { panic!("{call:?}") };
-        let tag = String::from_utf8(tag.to_vec()).unwrap();
-        script.send_box([("_answer", tag.as_str())]).await;
-        answered += 1;
-        if answered % 2 == 0 {
-            settled().await;
-        }
-    }
-    let polls = polls.load(Ordering::Relaxed);
-    assert!(polls <= 5 * CALLERS, "{polls} polls for {CALLERS} calls");
-}
-
 /// An element of a list that is 2 bytes on the wire and 512 in memory.
 struct Fat {
     _room: [u64; 64],
@@ -665,7 +499,7 @@ impl Command for Fats {
     type Error = NoError;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_running_calls_take_once_they_are_decoded_stops_the_reading() {
     let gate = Arc::new(Semaphore::new(0));
     let slow = {
@@ -722,31 +556,4 @@ async fn what_takes_too_much_once_it_is_decoded_costs_one_call() {
             script.expect_unknown(tag).await;
         }
     }
-}
-
-/// It was told of the room, and does not look.
-#[tokio::test(start_paused = true)]
-async fn who_is_kept_and_not_polled_does_not_hold_up_those_behind_it() {
-    let limits = Limits::default().send_queue(1);
-    let (peer, mut script) = Script::with_room(100, limited(limits));
-    let large = "x".repeat(5000);
-    let mut kept = Vec::new();
-    // The second one fills the queue behind what is being written.
-    for (command, value) in [("First", &*large), ("Second", &*large), ("Kept", "b")] {
-        let mut call = Box::pin(peer.call_by_name(command, [("a", value)]));
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        assert!(call.as_mut().poll(&mut cx).is_pending());
-        kept.push(call);
-        settled().await;
-    }
-    let behind = tokio::spawn({
-        let peer = peer.clone();
-        async move { peer.call_by_name("Behind", [("a", "b")]).await }
-    });
-    for command in ["First", "Second", "Behind"] {
-        let call = tokio::time::timeout(Duration::from_secs(60), script.receive()).await;
-        let call = call.expect("no wait for who does not look").expect("a call");
-        assert_eq!(call.get("_command"), Some(command.as_bytes()));
-    }
-    behind.abort();
 }

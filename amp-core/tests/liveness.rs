@@ -7,7 +7,7 @@ use amp_core::{AmpBox, CallError, CloseReason, Command, Connection, Limits, Peer
 use amp_core::{NoError, ProtocolSwitch, Responders, Switched};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Script, echoing, gated, numbered, settled};
+use support::{Script, echoing, gated, numbered, settled, turns_taken};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -185,7 +185,7 @@ async fn pings_go_out_and_any_answer_will_do() {
             0 => script.send_box([("_answer", &*tag)]).await,
             _ => script.send_box([("_error", &*tag), ("_error_code", "UNHANDLED")]).await,
         }
-        settled().await;
+        turns_taken().await;
     }
     script.expect_call("Ping").await;
     let before = Instant::now();

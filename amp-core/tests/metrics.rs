@@ -79,7 +79,8 @@ impl Kept {
 /// Runs a test on one thread, which is where the recorder is.
 fn recorded(test: impl AsyncFnOnce(&Kept)) {
     let kept = Kept::default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
     metrics::with_local_recorder(&kept, || runtime.block_on(test(&kept)));
 }
 

@@ -199,7 +199,7 @@ fn pair() -> (amp_core::Peer, amp_core::Peer) {
     testing::pair(responders(), responders())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_has_a_span_on_either_side_and_its_responder_runs_within() {
     let (seen, _guard) = Seen::subscribe(Level::DEBUG);
     let (near, _far) = pair();
@@ -224,7 +224,7 @@ async fn a_call_has_a_span_on_either_side_and_its_responder_runs_within() {
     assert_eq!(kept.events, within, "at first in place, and then on a task");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_that_a_responder_makes_is_within_its_span() {
     let (seen, _guard) = Seen::subscribe(Level::DEBUG);
     let (near, _far) = pair();
@@ -245,7 +245,7 @@ async fn a_call_that_a_responder_makes_is_within_its_span() {
     assert!(kept.spans.iter().all(|span| span.handles == 0), "all are closed");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_connection_has_a_span_around_the_calls_that_it_answers() {
     let (seen, _guard) = Seen::subscribe_to_connections();
     let (here, there) = pair();
@@ -265,7 +265,7 @@ async fn a_connection_has_a_span_around_the_calls_that_it_answers() {
     assert_eq!((&answering.fields["connection"], answering.parent), (&far, Some(find("id", &far))));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_router_has_a_span_beside_those_of_the_connections_on_it() {
     let (seen, _guard) = Seen::subscribe_to_connections();
     let (near, far) = tokio::io::duplex(4096);
@@ -347,7 +347,7 @@ async fn a_level_that_is_not_enabled_has_no_spans() {
     assert_eq!(kept.events.len(), 2, "those of the responder are as they were");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_that_waits_in_a_lane_when_the_connection_ends_is_closed() {
     let (seen, _guard) = Seen::subscribe(Level::DEBUG);
     let gate = Arc::new(tokio::sync::Semaphore::new(0));

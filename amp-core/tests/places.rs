@@ -60,7 +60,7 @@ impl Accepted {
 }
 
 /// In whatever form the stream is kept.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn clients_that_switch_keep_their_places_until_their_streams_are_dropped() {
     let (streams, listener) = scripted();
     let accepted = Accepted::of(&listener);
@@ -93,7 +93,7 @@ async fn clients_that_switch_keep_their_places_until_their_streams_are_dropped()
 }
 
 /// The side that asks may be the server's.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_server_that_switches_by_itself_counts_the_stream() {
     let (streams, listener) = scripted();
     let accepted = Accepted::of(&listener);
@@ -116,7 +116,7 @@ async fn a_server_that_switches_by_itself_counts_the_stream() {
 }
 
 /// Whoever speaks on it ends it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_server_that_stops_does_not_wait_for_streams_that_have_switched() {
     let (streams, listener) = scripted();
     let (responders, mut switched) = giving_away();

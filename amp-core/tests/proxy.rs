@@ -154,7 +154,7 @@ async fn a_switch_is_passed_on_with_the_bytes_behind_it_in_both_directions() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn bytes_right_behind_the_call_and_the_answer_go_through_wherever_they_are_cut() {
     // What could be taken for boxes, and what could not.
     const UP: &[u8] = b"\0\x05_error\0\x01x\0\0up";

@@ -36,7 +36,7 @@ async fn what_is_queued_is_sent_before_the_end_while_calls_are_outstanding() {
 
 /// The answer was written to a stream that had been shut down. That failed, and the connection
 /// ended at once, with the peer's bytes unread: a socket is reset by that.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_comes_after_the_shutdown_does_not_break_the_end() {
     let gate = Arc::new(Semaphore::new(0));
     let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
@@ -77,7 +77,7 @@ async fn a_waker_that_uses_the_connection_can_wait_for_room() {
 }
 
 /// A limit of no bytes and no responders is one that nothing ever fits.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn limits_of_zero_let_one_thing_pass_at_a_time() {
     let limits = Limits::default().send_queue(0).running_responders(0);
     let prepare = |connection: Connection| connection.limits(limits).responders(echoing());

@@ -9,15 +9,16 @@ use amp_core::{
 };
 use bytes::BytesMut;
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use support::double::Double;
 use support::{Script, echo, echoing, gated, numbered};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
 /// Two routers on the ends of a stream with so much room, and what each has bound.
@@ -399,12 +400,6 @@ async fn a_route_carries_boxes_and_nothing_else() {
     assert_eq!(Report(&sent.unwrap_err()).to_string(), expected);
 }
 
-/// A transport whose peer sends an attachment with each piece of bytes.
-struct Attaching {
-    stream: DuplexStream,
-    sent: Arc<AtomicUsize>,
-}
-
 /// Counts itself until it is dropped.
 struct Counted(Arc<AtomicUsize>);
 
@@ -414,46 +409,20 @@ impl Drop for Counted {
     }
 }
 
-impl Transport for Attaching {
-    fn poll_receive(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        attachments: &mut Vec<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        let received = ready!(pin!(self.stream.read_buf(buffer)).poll(cx));
-        self.sent.fetch_add(1, Ordering::SeqCst);
-        attachments.push(Arc::new(Counted(Arc::clone(&self.sent))));
-        Poll::Ready(received)
-    }
-
-    fn poll_send(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        _: &mut VecDeque<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        pin!(self.stream.write(&bytes[0])).poll(cx)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(self.stream.shutdown()).poll(cx)
-    }
-
-    fn attachment_kind(&self) -> Option<AttachmentKind> {
-        Some(AttachmentKind::of::<Counted>("a count"))
-    }
-}
-
 #[tokio::test]
 async fn attachments_that_a_peer_sends_are_dropped() {
     let (stream, far) = tokio::io::duplex(1 << 10);
     let sent = Arc::new(AtomicUsize::new(0));
-    let routes = Router::with_transport(Attaching { stream, sent: Arc::clone(&sent) }).spawn();
+    let attachment = {
+        let sent = Arc::clone(&sent);
+        move || {
+            sent.fetch_add(1, Ordering::SeqCst);
+            Arc::new(Counted(Arc::clone(&sent))) as Attachment
+        }
+    };
+    let kind = AttachmentKind::of::<Counted>("a count");
+    let transport = Double::attaching(stream, attachment).carries(kind);
+    let routes = Router::with_transport(transport).spawn();
     let far = Router::new(far).spawn();
     let _echo = echo_over(&far, "a");
     let peer = echo_over(&routes, "a");

@@ -11,12 +11,10 @@ use amp_core::{
     ProtocolSwitch, ReceivedCall, Responders, Switched,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task;
 use support::{Script, echo, numbered};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::io::InspectWriter;
 
 /// A certificate that vouches for itself, with its key, as PEM.
 struct Certificate {
@@ -85,7 +83,10 @@ async fn what_is_sent_meanwhile_is_protected() {
     let certificate = Certificate::new();
     let (near, far) = tokio::io::duplex(1 << 16);
     let sent = Arc::new(Mutex::new(Vec::new()));
-    let recording = Recording { stream: near, sent: Arc::clone(&sent) };
+    let recording = {
+        let sent = Arc::clone(&sent);
+        InspectWriter::new(near, move |bytes| sent.lock().unwrap().extend_from_slice(bytes))
+    };
     let near = Connection::new(recording).spawn();
     let _far = Connection::new(far).responders(starting(certificate.server())).spawn();
     let start = near.start_tls(StartTls, certificate.client());
@@ -141,7 +142,7 @@ async fn clear_text_behind_the_answer_is_never_read_as_boxes() {
     assert_eq!(peer.counters().calls_received, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_handshake_that_fails_fails_all_calls_for_that_reason() {
     let (near, _far) = pair(
         Responders::new(()),
@@ -222,7 +223,7 @@ async fn a_command_of_ones_own_can_start_tls() {
     assert!(near.get::<PeerCertificates>().is_some());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_queued_during_the_handshake_is_sent_before_the_end() {
     let certificate = Certificate::new();
     let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
@@ -275,48 +276,4 @@ async fn tls_that_was_refused_does_not_take_the_place_of_a_later_switch() {
     script.send_box([("_ask", "1"), ("_command", "SwitchToText")]).await;
     script.expect([("_answer", "1")]).await;
     assert_eq!(script.receive_bytes(4).await, b"text");
-}
-
-/// Keeps a copy of what is written.
-struct Recording {
-    stream: DuplexStream,
-    sent: Arc<Mutex<Vec<u8>>>,
-}
-
-impl AsyncRead for Recording {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> task::Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Recording {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        bytes: &[u8],
-    ) -> task::Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if let task::Poll::Ready(Ok(count)) = written {
-            self.sent.lock().unwrap().extend_from_slice(&bytes[..count]);
-        }
-        written
-    }
-
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-    ) -> task::Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-    ) -> task::Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

@@ -4,18 +4,15 @@
 mod support;
 
 use amp_core::{
-    AmpBox, Attachment, CallError, CloseReason, Command, CommandError, Connection, Limits, Peer,
-    ProtocolSwitch, Responders, Switched, Transport,
+    AmpBox, CallError, CloseReason, Command, CommandError, Connection, Limits, Peer,
+    ProtocolSwitch, Responders, Switched,
 };
-use bytes::BytesMut;
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Waker};
 use std::time::Duration;
+use support::double::Double;
 use support::{Script, echo, numbered};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -66,7 +63,7 @@ fn start_call(peer: &Peer, command: &'static str) -> JoinHandle<Result<AmpBox, C
     tokio::spawn(async move { peer.call_by_name(command, numbered(1)).await })
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_comes_behind_the_call_belongs_to_the_other_protocol_wherever_it_is_cut() {
     let mut bytes = AmpBox::from_pairs([("_ask", "0"), ("_command", "Echo")]).unwrap().to_bytes();
     let mut wire = std::mem::take(&mut bytes).to_vec();
@@ -106,7 +103,7 @@ async fn a_switch_that_is_refused_leaves_the_boxes_behind_it() {
 }
 
 /// Whoever decides on the switch holds the connection, and lets go of it when that is agreed to.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_switch_that_was_agreed_to_is_made_when_nobody_holds_the_connection_any_more() {
     let gate = Arc::new(Semaphore::new(0));
     let opened = Arc::clone(&gate);
@@ -127,7 +124,7 @@ async fn a_switch_that_was_agreed_to_is_made_when_nobody_holds_the_connection_an
     assert_eq!(script.receive_bytes(1).await, b"X");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn answers_that_come_after_the_switch_are_not_sent() {
     let gate = Arc::new(Semaphore::new(0));
     let responders = switching().respond_by_name("Slow", support::gated(Arc::clone(&gate)));
@@ -141,7 +138,7 @@ async fn answers_that_come_after_the_switch_are_not_sent() {
     assert_eq!(script.receive_bytes(1).await, b"X");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_asking_side_reads_what_came_with_the_answer() {
     let (peer, mut script) = Script::start(|connection| connection);
     let outstanding = start_call(&peer, "Outstanding");
@@ -168,7 +165,7 @@ async fn the_asking_side_reads_what_came_with_the_answer() {
     assert_eq!(script.receive().await, None, "the stream is the new protocol's to close");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_waited_for_a_refused_switch_is_sent_after_it() {
     let (peer, mut script) = Script::start(|connection| connection.responders(switching()));
     let switch = start_switch(&peer);
@@ -192,7 +189,7 @@ async fn what_waited_for_a_refused_switch_is_sent_after_it() {
     drop(switch.await.unwrap().unwrap());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn answers_that_wait_for_a_switch_are_limited() {
     let limits = Limits::default().send_queue(1000).send_queue_max(10_000);
     let (peer, mut script) =
@@ -222,7 +219,7 @@ async fn answers_that_wait_for_a_switch_are_limited() {
     assert_eq!(amp_core::Report(&switch.await.unwrap().unwrap_err()).to_string(), message);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_switch_is_not_asked_for_while_that_of_the_peer_is_decided() {
     let gate = Arc::new(Semaphore::new(0));
     let waiting = Arc::clone(&gate);
@@ -338,7 +335,7 @@ async fn a_connection_that_is_lost_fails_the_switch() {
     assert!(error.is_closed(), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_is_gone_when_it_is_decided_leaves_an_ended_stream() {
     let gate = Arc::new(Semaphore::new(0));
     let (ended, end) = tokio::sync::oneshot::channel();
@@ -371,48 +368,12 @@ async fn a_switch_without_a_tag_cannot_be_agreed_to() {
     script.expect([("_answer", "1")]).await;
 }
 
-/// Receives an attachment with all bytes.
-struct Littered(DuplexStream);
-
-impl Transport for Littered {
-    fn poll_receive(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        attachments: &mut Vec<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        let mut bytes = [0; 1000];
-        let mut read = ReadBuf::new(&mut bytes);
-        ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
-        buffer.extend_from_slice(read.filled());
-        attachments.push(Arc::new(()));
-        Poll::Ready(Ok(read.filled().len()))
-    }
-
-    fn poll_send(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        _: &mut VecDeque<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
 #[tokio::test]
 async fn attachments_that_the_other_protocol_does_not_take_are_limited() {
     let of_all = Limits::default().attachments_in_all(7);
     for limits in [Limits::default().unclaimed_attachments(3), of_all] {
         let (near, mut far) = tokio::io::duplex(1000);
-        let connection = Connection::with_transport(Littered(near));
+        let connection = Connection::with_transport(Double::attaching(near, || Arc::new(())));
         let _peer = connection.limits(limits).responders(switching()).spawn();
         far.write_all(&ask("1", "False")).await.unwrap();
         let mut answer = [0; 14];

@@ -9,7 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_sent_and_received_is_logged_with_nothing_locked() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let used: Arc<OnceLock<Peer>> = Arc::default();

@@ -10,6 +10,7 @@ use amp_core::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use support::{Script, echo, gated, numbered, settled};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -90,7 +91,7 @@ async fn a_set_may_end_with_its_connection() {
     assert_eq!((peer.running_responders(), outliving_responders()), (0, 0));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn those_that_outlive_their_connections_are_counted() {
     let _alone = ALONE.lock().await;
     let gate = Arc::new(Semaphore::new(0));
@@ -112,9 +113,6 @@ async fn those_that_outlive_their_connections_are_counted() {
     assert_eq!(outliving_responders(), 6);
     assert!(peers.iter().all(|peer| peer.running_responders() == 2));
     gate.add_permits(5);
-    while gate.available_permits() > 0 {
-        tokio::task::yield_now().await;
-    }
     settled().await;
     assert_eq!(outliving_responders(), 1);
     gate.add_permits(1);
@@ -162,6 +160,16 @@ async fn what_runs_after_an_answer_may_outlive_its_connection() {
     assert_eq!(outliving_responders(), 0);
 }
 
+/// Waits until this is so. Where that never comes, the test fails and does not hang.
+async fn comes(is_so: impl Fn() -> bool) {
+    let comes = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), comes).await.expect("it comes in time");
+}
+
 #[tokio::test]
 async fn one_way_commands_of_a_peer_that_has_gone_are_begun_as_others_are_done() {
     /// More than is read ahead, and few enough that a socket takes them.
@@ -188,20 +196,14 @@ async fn one_way_commands_of_a_peer_that_has_gone_are_begun_as_others_are_done()
     let begun = peer.running_responders();
     assert!(begun < 1000, "{begun} run at once");
     gate.add_permits(begun - 4);
-    while peer.running_responders() > 4 {
-        tokio::task::yield_now().await;
-    }
+    comes(|| peer.running_responders() <= 4).await;
     for _ in begun..NOTICES {
         gate.add_permits(1);
-        while gate.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
+        comes(|| gate.available_permits() == 0).await;
         assert!(peer.running_responders() <= 4);
     }
     gate.add_permits(4);
-    while peer.running_responders() > 0 {
-        tokio::task::yield_now().await;
-    }
+    comes(|| peer.running_responders() == 0).await;
     assert_eq!((gate.available_permits(), outliving_responders()), (0, 0));
 }
 
@@ -223,18 +225,11 @@ async fn one_way_commands_that_were_read_are_begun_though_the_stream_was_reset()
         notices.extend(call.to_bytes());
     }
     there.write_all(&notices).await.unwrap();
-    while peer.running_responders() < 4 {
-        tokio::task::yield_now().await;
-    }
+    comes(|| peer.running_responders() == 4).await;
     there.set_zero_linger().unwrap();
     drop(there);
     assert!(matches!(peer.closed().await, CloseReason::Io(_)));
     gate.add_permits(NOTICES);
-    while gate.available_permits() > 0 {
-        tokio::task::yield_now().await;
-    }
-    while peer.running_responders() > 0 {
-        tokio::task::yield_now().await;
-    }
+    comes(|| gate.available_permits() == 0 && peer.running_responders() == 0).await;
     assert_eq!(outliving_responders(), 0);
 }

@@ -11,7 +11,7 @@ use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use super::{Attachment, AttachmentKind, Attachments, Extensions, NoAttachments, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
 
-pub(super) use effort::assert_effort;
+pub(super) use effort::{assert_linear, assert_quadratic};
 
 pub(super) fn try_encode<T: Argument>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut out = BytesMut::new();
@@ -96,4 +96,14 @@ impl Attachments for Carries {
     fn claim(&mut self, _: u64) -> Result<Attachment, DecodeError> {
         Err(DecodeError::not_carried("nothing"))
     }
+}
+
+#[test]
+#[should_panic(expected = "should take 1")]
+fn what_is_quadratic_is_not_linear() {
+    let pairs = |bytes: &Vec<u8>| {
+        let equal = |byte: &u8| bytes.iter().filter(|other| *other == byte).count();
+        assert_eq!(bytes.iter().map(equal).sum::<usize>(), bytes.len() * bytes.len());
+    };
+    assert_linear(1000, |len| vec![1; len], pairs);
 }

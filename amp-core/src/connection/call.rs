@@ -479,18 +479,10 @@ pub(super) fn discard<A: Arguments>(shared: &Shared, ampbox: &AmpBox, number: Bo
 mod tests {
     use super::*;
     use crate::connection::Connection;
+    use crate::connection::wakes::Wakes;
     use std::pin::pin;
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Barrier};
-    use std::task::{Wake, Waker};
-
-    struct Woken(AtomicBool);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
+    use std::task::Waker;
 
     #[tokio::test]
     async fn a_call_that_changes_its_task_while_the_connection_ends_is_woken() {
@@ -499,17 +491,17 @@ mod tests {
             let mut call = pin!(peer.call_by_name("A", [("a", "b")]));
             assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             let both = Barrier::new(2);
-            let woken = Arc::new(Woken(AtomicBool::new(false)));
+            let count = Arc::new(Wakes::default());
             let pending = std::thread::scope(|scope| {
                 scope.spawn(|| {
                     both.wait();
                     drop(driver);
                 });
-                let waker = Waker::from(Arc::clone(&woken));
+                let waker = Waker::from(Arc::clone(&count));
                 both.wait();
                 call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending()
             });
-            assert!(!pending || woken.0.load(Ordering::SeqCst), "nobody polls the call again");
+            assert!(!pending || count.count() > 0, "nobody polls the call again");
         }
     }
 }

@@ -6,6 +6,9 @@ mod by_name;
 mod byte_transport;
 mod call;
 mod counted;
+#[cfg(test)]
+#[path = "../../tests/support/double.rs"]
+mod double;
 mod driver;
 mod due;
 mod halves;
@@ -24,6 +27,8 @@ mod staging;
 mod switch;
 mod switched;
 mod transport;
+#[cfg(test)]
+mod wakes;
 mod written;
 
 pub use builder::Connection;

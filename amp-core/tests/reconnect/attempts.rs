@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::net::{Does, Hello, Net, Once, SECOND, Value, answer, started};
-use crate::support::{self, settled};
+use crate::support::{self, turns_taken};
 
 #[tokio::test(start_paused = true)]
 async fn no_call_is_made_before_the_hook_has_succeeded() {
@@ -21,7 +21,7 @@ async fn no_call_is_made_before_the_hook_has_succeeded() {
     let call = started(client.call_remote(Once { n: 1 })).await;
     let mut script = net.accept().await;
     let tag = script.expect_call("Hello").await;
-    settled().await;
+    turns_taken().await;
     assert!(matches!(client.state(), State::Connecting { attempt: 1, cause: None }));
     script.send_box([("_answer", tag.as_str())]).await;
     answer(&mut script, "Once").await;
@@ -50,7 +50,7 @@ async fn a_hook_that_fails_closes_its_connection() {
     });
     let call = started(client.call_remote(Once { n: 1 })).await;
     assert_eq!(net.accept().await.receive().await, None);
-    settled().await;
+    turns_taken().await;
     match client.state() {
         State::Waiting { attempt: 2, cause: error @ ConnectError::Hook(_), .. } => {
             assert_eq!(
@@ -65,7 +65,7 @@ async fn a_hook_that_fails_closes_its_connection() {
     assert_eq!(second.receive().await, None);
     assert_eq!(start.elapsed(), 4 * SECOND, "a wait of one second, and the time for an attempt");
     drop(second);
-    settled().await;
+    turns_taken().await;
     let State::Waiting { attempt: 3, cause: ConnectError::Timeout { after }, .. } = client.state()
     else {
         panic!("{:?}", client.state());
@@ -88,7 +88,7 @@ async fn a_hook_that_panics_is_an_attempt_that_failed() {
         })
     });
     assert_eq!(net.accept().await.receive().await, None);
-    settled().await;
+    turns_taken().await;
     let state = client.state();
     let State::Waiting { cause: ConnectError::Panicked { text }, .. } = &state else {
         panic!("{state:?}")
@@ -105,7 +105,7 @@ async fn a_hook_does_not_hold_up_a_client_whose_connection_is_lost() {
     });
     let began = Instant::now();
     drop(net.accept().await);
-    settled().await;
+    turns_taken().await;
     let state = client.state();
     assert!(
         matches!(&state, State::Waiting { cause: ConnectError::Lost(CloseReason::Peer), .. }),
@@ -123,7 +123,7 @@ async fn waits_begin_again_after_a_connection_that_lasted() {
         client.connected().await.unwrap();
         tokio::time::sleep(lasts * SECOND).await;
         drop(script);
-        settled().await;
+        turns_taken().await;
         let State::Waiting { attempt, until, cause: ConnectError::Lost(_) } = client.state() else {
             panic!("{:?}", client.state());
         };
@@ -163,7 +163,7 @@ async fn the_next_attempt_does_not_wait_for_the_end_of_the_last_connection() {
         } else {
             first.send(&sent).await;
         }
-        settled().await;
+        turns_taken().await;
         let began = Instant::now();
         let State::Waiting { until, cause: ConnectError::Lost(reason), .. } = client.state() else {
             panic!("{said}: {:?}", client.state());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::net::{Again, Does, Net, Once, SECOND, answer, gone, not_connected, refuse, started};
-use crate::support::settled;
+use crate::support::turns_taken;
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_client_closes_what_it_has_left_too() {
@@ -39,7 +39,7 @@ async fn a_closed_client_closes_what_it_has_left_too() {
 async fn a_dropped_client_stops_wherever_it_is() {
     // While it connects.
     let (client, _net) = Net::client([Does::Hang], |builder| builder);
-    settled().await;
+    turns_taken().await;
     let watch = client.watch();
     drop(client);
     gone(watch).await;
@@ -49,7 +49,7 @@ async fn a_dropped_client_stops_wherever_it_is() {
         builder.on_connect(|_| std::future::pending::<Result<(), NoError>>())
     });
     let mut script = net.accept().await;
-    settled().await;
+    turns_taken().await;
     let watch = client.watch();
     drop(client);
     assert_eq!(script.receive().await, None);
@@ -69,7 +69,7 @@ async fn a_dropped_client_stops_wherever_it_is() {
 
     // While it waits.
     let (client, net) = Net::client([Does::Refuse], |builder| builder);
-    settled().await;
+    turns_taken().await;
     let watch = client.watch();
     let start = Instant::now();
     drop(client);

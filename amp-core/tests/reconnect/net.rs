@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-use crate::support::{Script, settled};
+use crate::support::{Script, turns_taken};
 
 #[derive(Command)]
 #[amp(response = Value)]
@@ -119,7 +119,7 @@ pub(crate) async fn started<T: Send + 'static>(
     call: impl IntoFuture<Output = T, IntoFuture: Send + 'static>,
 ) -> tokio::task::JoinHandle<T> {
     let call = tokio::spawn(call.into_future());
-    settled().await;
+    turns_taken().await;
     call
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::net::{Again, Does, Net, Note, Once, SECOND, Value, answer, refuse, started};
-use crate::support::{Script, settled};
+use crate::support::{Script, turns_taken};
 
 #[tokio::test(start_paused = true)]
 async fn a_call_is_not_sent_twice_unless_it_may_be() {
@@ -114,7 +114,7 @@ async fn a_call_that_was_never_sent_is_sent_later() {
     .spawn();
     client.connected().await.unwrap();
     client.notify(Note { n: 1 }).await.unwrap();
-    settled().await;
+    turns_taken().await;
     client.notify(Note { n: 2 }).await.unwrap();
     let once = started(client.call_remote(Once { n: 3 })).await;
     let note = started(client.notify(Note { n: 4 })).await;

@@ -6,12 +6,12 @@ use std::error::Error;
 use tokio::time::Instant;
 
 use crate::net::{Does, Net, Once, SECOND, Value, answer, not_connected, started};
-use crate::support::settled;
+use crate::support::turns_taken;
 
 #[tokio::test(start_paused = true)]
 async fn without_a_connection_a_call_fails_at_once_and_says_why() {
     let (client, net) = Net::client([Does::Hang], |builder| builder.attempt_timeout(5 * SECOND));
-    settled().await;
+    turns_taken().await;
     let error = not_connected(client.call_remote(Once { n: 1 }).await);
     assert_eq!(error.kind(), NotConnectedKind::FailFast);
     assert_eq!(error.to_string(), "not connected to far:1: attempt 1 is under way");
@@ -83,7 +83,7 @@ async fn so_many_calls_wait_and_no_more() {
 
     // One that gives up leaves its place.
     second.abort();
-    settled().await;
+    turns_taken().await;
     let third = started(client.call_remote(Once { n: 3 })).await;
     let mut script = net.accept().await;
     answer(&mut script, "Once").await;

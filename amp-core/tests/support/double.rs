@@ -1,4 +1,5 @@
 //! A transport that receives and sends as a test has it.
+#![allow(dead_code, reason = "every test program uses a part of it")]
 
 use amp_core::AttachmentKind;
 use amp_core::{Attachment, Transport};
@@ -6,17 +7,24 @@ use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncWrite, DuplexStream};
+use tokio_util::io::poll_read_buf;
 
 type Moved = Poll<io::Result<usize>>;
-type Receive = Box<dyn FnMut(&mut BytesMut, &mut Vec<Attachment>) -> Moved + Send>;
+type Receive =
+    Box<dyn FnMut(&mut Context<'_>, &mut BytesMut, &mut Vec<Attachment>) -> Moved + Send>;
 type Take =
     Box<dyn FnMut(&mut Context<'_>, &[IoSlice<'_>], &mut VecDeque<Attachment>) -> Moved + Send>;
+type Step = Box<dyn FnMut(&mut Context<'_>) -> Poll<io::Result<()>> + Send>;
 
 /// Receives nothing and takes all that is sent, where nothing else is said.
 pub(crate) struct Double {
     receive: Receive,
     take: Take,
+    flush: Step,
+    shut_down: Step,
     kind: Option<AttachmentKind>,
     on_any_task: bool,
 }
@@ -24,8 +32,10 @@ pub(crate) struct Double {
 impl Double {
     pub(crate) fn new() -> Self {
         Self {
-            receive: Box::new(|_, _| Poll::Pending),
+            receive: Box::new(|_, _, _| Poll::Pending),
             take: Box::new(|_, bytes, _| Poll::Ready(Ok(len(bytes)))),
+            flush: Box::new(|_| Poll::Ready(Ok(()))),
+            shut_down: Box::new(|_| Poll::Ready(Ok(()))),
             kind: None,
             on_any_task: false,
         }
@@ -34,7 +44,7 @@ impl Double {
     /// Receives the same bytes again and again, without end. `received` is told of how many.
     pub(crate) fn flood(bytes: Bytes, mut received: impl FnMut(usize) + Send + 'static) -> Self {
         let mut next = bytes.clone();
-        let receive = move |buffer: &mut BytesMut, _: &mut Vec<Attachment>| {
+        Self::new().receives(move |buffer, _| {
             let before = buffer.len();
             while buffer.len() < buffer.capacity() {
                 let room = buffer.capacity() - buffer.len();
@@ -47,8 +57,38 @@ impl Double {
             let count = buffer.len() - before;
             received(count);
             Poll::Ready(Ok(count))
-        };
-        Self { receive: Box::new(receive), ..Self::new() }
+        })
+    }
+
+    /// Receives from a stream, and sends to it. With all that is received comes an attachment, and so
+    /// does one with the end.
+    pub(crate) fn attaching(
+        stream: DuplexStream,
+        mut attachment: impl FnMut() -> Attachment + Send + 'static,
+    ) -> Self {
+        let stream = Arc::new(Mutex::new(stream));
+        let [receiving, sending, ending] = [(); 3].map(|()| Arc::clone(&stream));
+        Self {
+            receive: Box::new(move |cx, buffer, attachments| {
+                let mut stream = receiving.lock().unwrap();
+                let received = ready!(poll_read_buf(Pin::new(&mut *stream), cx, buffer));
+                attachments.push(attachment());
+                Poll::Ready(received)
+            }),
+            take: Box::new(move |cx, bytes, _| {
+                Pin::new(&mut *sending.lock().unwrap()).poll_write_vectored(cx, bytes)
+            }),
+            shut_down: Box::new(move |cx| Pin::new(&mut *ending.lock().unwrap()).poll_shutdown(cx)),
+            ..Self::new()
+        }
+    }
+
+    /// Receives so.
+    pub(crate) fn receives(
+        self,
+        mut receive: impl FnMut(&mut BytesMut, &mut Vec<Attachment>) -> Moved + Send + 'static,
+    ) -> Self {
+        Self { receive: Box::new(move |_, bytes, attachments| receive(bytes, attachments)), ..self }
     }
 
     /// Sends so.
@@ -59,6 +99,14 @@ impl Double {
         + 'static,
     ) -> Self {
         Self { take: Box::new(take), ..self }
+    }
+
+    /// Keeps what was sent until this is ready.
+    pub(crate) fn flushes(
+        self,
+        mut flush: impl FnMut() -> Poll<io::Result<()>> + Send + 'static,
+    ) -> Self {
+        Self { flush: Box::new(move |_| flush()), ..self }
     }
 
     /// Carries attachments of this kind.
@@ -80,11 +128,11 @@ pub(crate) fn len(bytes: &[IoSlice<'_>]) -> usize {
 impl Transport for Double {
     fn poll_receive(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         buffer: &mut BytesMut,
         attachments: &mut Vec<Attachment>,
     ) -> Moved {
-        (self.receive)(buffer, attachments)
+        (self.receive)(cx, buffer, attachments)
     }
 
     fn poll_send(
@@ -96,12 +144,12 @@ impl Transport for Double {
         (self.take)(cx, bytes, attachments)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (self.flush)(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (self.shut_down)(cx)
     }
 
     fn sends_on_any_task(&self) -> bool {

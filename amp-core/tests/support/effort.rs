@@ -1,16 +1,30 @@
-//! How much work something is, without a clock's seconds: they depend on the machine, and on what else
-//! it does.
+//! How work grows with what it is done on. The work is the libraries' as much as ours, and most of it
+//! allocates nothing, so there is nothing to count but time. Seconds say nothing, since they depend on
+//! the machine and on what else it does; so time is held against time, of the same work.
 
-use std::hint::black_box;
+#![allow(dead_code, reason = "every test program uses a part of it")]
+
 use std::time::Instant;
 
-/// Asserts that `work`, on `size` bytes or so, takes at most `most` times as long as it takes to add as
-/// many bytes up one by one, here and now. What is quadratic takes thousands of times as long.
-///
-/// Whatever else runs may disturb a comparison, so it is made again until it holds.
+/// Asserts that the work on something is about that on its parts, when it is cut in ten: the work on
+/// what is quadratic is ten times as much. `make` makes something of a size.
 #[track_caller]
-pub(crate) fn assert_effort(size: usize, most: f64, work: impl Fn()) {
-    let bytes = vec![1_u8; size];
+pub(crate) fn assert_linear<T>(size: usize, make: impl Fn(usize) -> T, work: impl Fn(&T)) {
+    assert_growth(size, 1.0, make, work);
+}
+
+/// Asserts that the work on something is no more than ten times that on its parts, when it is cut in
+/// ten: the work on what is cubic is a hundred times as much.
+#[track_caller]
+pub(crate) fn assert_quadratic<T>(size: usize, make: impl Fn(usize) -> T, work: impl Fn(&T)) {
+    assert_growth(size, 10.0, make, work);
+}
+
+/// The whole may take a few times as long as it should, because of caches and allocators, and a
+/// comparison that something has disturbed is made again. What grows faster fails all of them.
+#[track_caller]
+fn assert_growth<T>(size: usize, expected: f64, make: impl Fn(usize) -> T, work: impl Fn(&T)) {
+    let (whole, part) = (make(size), make(size / 10));
     let least = |work: &dyn Fn()| {
         let times = (0..3).map(|_| {
             let start = Instant::now();
@@ -19,15 +33,15 @@ pub(crate) fn assert_effort(size: usize, most: f64, work: impl Fn()) {
         });
         times.fold(f64::INFINITY, f64::min)
     };
-    let add_up = || {
-        bytes.iter().fold(0_u8, |sum, byte| black_box(sum.wrapping_add(*byte)));
-    };
-    let mut efforts = Vec::new();
+    let mut growths = Vec::new();
     for _ in 0..5 {
-        efforts.push(least(&work) / least(&add_up));
-        if efforts.last().is_some_and(|effort| *effort <= most) {
+        let parts = least(&|| (0..10).for_each(|_| work(&part)));
+        growths.push(least(&|| work(&whole)) / parts);
+        if growths.last().is_some_and(|growth| *growth <= 4.0 * expected) {
             return;
         }
     }
-    panic!("it takes {efforts:.0?} times as long as adding {size} bytes up, and may take {most}");
+    panic!(
+        "it takes {growths:.1?} times as long as on ten parts of it, and should take {expected}"
+    );
 }

@@ -9,6 +9,7 @@ use amp_core::{AmpBox, BoxLimits, Connection, Decoder, Peer, RemoteError, Respon
 use bytes::BytesMut;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Semaphore;
 
@@ -134,8 +135,19 @@ impl Script {
     }
 }
 
-/// Lets all other tasks of this single-threaded runtime run until each waits for something.
+/// Waits until every other task of this runtime waits for something that does not come by itself: the
+/// clock is paused, and goes on, by a millisecond, only when nobody has anything left to do.
+///
+/// # Panics
+///
+/// When the clock is not paused.
 pub(crate) async fn settled() {
+    tokio::time::advance(Duration::ZERO).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// Lets others run for a while, at the same moment of a paused clock: for tests of exact times.
+pub(crate) async fn turns_taken() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }

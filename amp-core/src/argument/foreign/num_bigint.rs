@@ -77,7 +77,8 @@ mod tests {
 
     use super::*;
     use crate::argument::testing::{
-        assert_effort, assert_malformed, assert_out_of_range, assert_wire, decode, encode,
+        assert_linear, assert_malformed, assert_out_of_range, assert_quadratic, assert_wire,
+        decode, encode,
     };
 
     #[test]
@@ -130,9 +131,8 @@ mod tests {
 
     #[test]
     fn the_longest_values_take_little_time() {
-        let digits = "7".repeat(65_535);
-        // It is quadratic.
-        assert_effort(digits.len(), 10_000.0, || {
+        let digits = |len| "7".repeat(len);
+        assert_quadratic(65_535, digits, |digits| {
             let number: BigInt = decode(digits.as_bytes()).unwrap();
             assert_eq!(encode(&number), digits.as_bytes());
         });
@@ -141,8 +141,8 @@ mod tests {
     #[test]
     fn more_digits_than_a_value_has_room_for_are_refused() {
         // They would take quadratic time.
-        let digits = "7".repeat(4 << 20);
-        assert_effort(digits.len(), 100.0, || {
+        let digits = |len| "7".repeat(len);
+        assert_linear(4 << 20, digits, |digits| {
             assert_out_of_range::<BigInt>(digits.as_bytes(), "BigInt");
             assert_out_of_range::<BigUint>(digits.as_bytes(), "BigInt");
         });

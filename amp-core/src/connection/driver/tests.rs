@@ -1,19 +1,18 @@
 use super::state::{Driver, READ_MAX, READ_MIN};
 use crate::AmpBox;
 use crate::argument::Attachment;
-use crate::connection::{Connection, Peer, Transport};
+use crate::connection::double::Double;
+use crate::connection::wakes::Wakes;
+use crate::connection::{Connection, Peer};
 use crate::error::CloseReason;
 use crate::proto::Limits;
 use crate::proto::{Body, Together};
 use crate::responder::Responders;
 use bytes::BytesMut;
-use std::collections::VecDeque;
 use std::future::Future;
-use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWriteExt;
 
 fn start() -> (Peer, Driver, tokio::io::DuplexStream) {
@@ -23,32 +22,24 @@ fn start() -> (Peer, Driver, tokio::io::DuplexStream) {
     (peer, driver, far)
 }
 
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
 /// On a runtime of several threads a driver that wakes itself wakes another thread for nothing.
 #[tokio::test]
 async fn responders_that_answer_at_once_do_not_wake_the_driver_that_runs_them() {
     let (near, mut far) = tokio::io::duplex(1000);
     let responders = Responders::new(()).respond_ping();
     let (peer, mut driver) = Connection::new(near).responders(responders).start();
-    let count = Arc::new(Wakes(AtomicUsize::new(0)));
+    let count = Arc::new(Wakes::default());
     let waker = Waker::from(Arc::clone(&count));
     let mut cx = Context::from_waker(&waker);
     for round in 1..=3 {
         assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
         let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "Ping")]).unwrap().to_bytes();
         far.write_all(&call.repeat(3)).await.unwrap();
-        assert_eq!(count.0.load(Ordering::SeqCst), round, "the bytes wake it");
+        assert_eq!(count.count(), round, "the bytes wake it");
     }
     assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
     assert_eq!(peer.counters().answers_sent, 9);
-    assert_eq!(count.0.load(Ordering::SeqCst), 3);
+    assert_eq!(count.count(), 3);
 }
 
 /// That the peer has gone is read only after the answers that wait for a later turn.
@@ -62,7 +53,7 @@ async fn answers_are_given_out_in_turns_and_none_is_lost_when_the_peer_goes() {
 async fn give_out_answers(count: usize, turn: usize) {
     let (near, mut far) = tokio::io::duplex(1 << 16);
     let (peer, mut driver) = Connection::new(near).start();
-    let given = Arc::new(Wakes(AtomicUsize::new(0)));
+    let given = Arc::new(Wakes::default());
     let waker = Waker::from(Arc::clone(&given));
     let mut none = Context::from_waker(Waker::noop());
     let no_pairs: [(&str, &str); 0] = [];
@@ -77,10 +68,10 @@ async fn give_out_answers(count: usize, turn: usize) {
     drop(far);
     for given_out in (turn..count).step_by(turn) {
         assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
-        assert_eq!(given.0.load(Ordering::SeqCst), given_out);
+        assert_eq!(given.count(), given_out);
     }
     while Pin::new(&mut driver).poll(&mut none).is_pending() {}
-    assert_eq!(given.0.load(Ordering::SeqCst), count);
+    assert_eq!(given.count(), count);
     for mut call in calls {
         assert!(matches!(Pin::new(&mut call).poll(&mut none), Poll::Ready(Ok(_))));
     }
@@ -187,37 +178,14 @@ fn answers(tags: std::ops::RangeInclusive<usize>) -> Vec<u8> {
 }
 
 /// Gives what it was given, one by one: bytes, and how many attachments come with them.
-struct Script(VecDeque<(Vec<u8>, usize)>);
-
-impl Transport for Script {
-    fn poll_receive(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        attachments: &mut Vec<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        let Some((bytes, count)) = self.0.pop_front() else { return Poll::Pending };
+fn giving(script: Vec<(Vec<u8>, usize)>) -> Double {
+    let mut script = script.into_iter();
+    Double::new().receives(move |buffer, attachments| {
+        let Some((bytes, count)) = script.next() else { return Poll::Pending };
         buffer.extend_from_slice(&bytes);
         attachments.extend((0..count).map(|n| Arc::new(n) as Attachment));
         Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_send(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        _: &mut VecDeque<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.iter().map(|part| part.len()).sum()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
+    })
 }
 
 /// Those whose answers name attachments have their turn before more attachments come: also when
@@ -230,7 +198,7 @@ async fn attachments_are_claimed_before_more_are_received() {
     let apart = vec![(answer[..5].to_vec(), 6), (answer[5..].to_vec(), 0), (answers(2..=2), 6)];
     for (script, naming) in [(late, 17), (apart, 1)] {
         let limits = Limits { unclaimed_attachments: 10, ..Limits::default() };
-        let connection = Connection::with_transport(Script(script.into())).limits(limits);
+        let connection = Connection::with_transport(giving(script)).limits(limits);
         let (peer, mut driver) = connection.start();
         let _calls = outstanding(&peer, 18);
         for _ in 0..10 {

@@ -2,9 +2,10 @@
 //! the state is locked, and a caller lets go of it once: while it writes. So all that may happen there,
 //! in each order, is all that there is to be tried.
 
-use super::tests::{Sides, Wakes};
+use super::tests::Sides;
 use crate::boxes::{AmpBox, BoxLimits, Decoder};
 use crate::connection::call::NamedCall;
+use crate::connection::wakes::Wakes;
 use crate::connection::{Driver, Peer};
 use crate::keys;
 use bytes::BytesMut;

@@ -1,15 +1,13 @@
 use super::*;
-use crate::argument::Attachment;
-use crate::connection::Transport;
 use crate::connection::call::NamedCall;
+use crate::connection::double::Double;
+use crate::connection::wakes::Wakes;
 use crate::connection::{Connection, Driver, Peer};
 use crate::error::{CallError, CloseReason};
 use crate::observing::WireLog;
 use crate::proto::Limits;
-use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io::IoSlice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,58 +27,27 @@ pub(super) struct Far {
     stuck: AtomicBool,
 }
 
-struct Near(Arc<Far>);
-
-impl Transport for Near {
-    fn poll_receive(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &mut BytesMut,
-        _: &mut Vec<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        self.0.receives.fetch_add(1, Ordering::SeqCst);
-        Poll::Pending
-    }
-
-    fn poll_send(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        _: &mut VecDeque<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        let bytes: Vec<u8> = bytes.iter().flat_map(|slice| slice.iter().copied()).collect();
-        let next = self.0.next.lock().unwrap().pop_front();
-        let sent = ready!(next.map_or(Poll::Ready(Ok(bytes.len())), |next| next(bytes.len())))?;
-        self.0.sent.lock().unwrap().extend_from_slice(&bytes[..sent]);
-        Poll::Ready(Ok(sent))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.0.stuck.load(Ordering::SeqCst) { Poll::Pending } else { Poll::Ready(Ok(())) }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn sends_on_any_task(&self) -> bool {
-        true
-    }
-}
-
-#[derive(Default)]
-pub(super) struct Wakes(AtomicUsize);
-
-impl Wakes {
-    pub(super) fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
+/// The transport that has this at its other side. Callers send on it too.
+fn near(far: &Arc<Far>) -> Double {
+    let [receiving, sending, flushing] = [(); 3].map(|()| Arc::clone(far));
+    Double::new()
+        .on_any_task(true)
+        .receives(move |_, _| {
+            receiving.receives.fetch_add(1, Ordering::SeqCst);
+            Poll::Pending
+        })
+        .takes(move |_, bytes, _| {
+            let bytes: Vec<u8> = bytes.iter().flat_map(|slice| slice.iter().copied()).collect();
+            let next = sending.next.lock().unwrap().pop_front();
+            let all = Poll::Ready(Ok(bytes.len()));
+            let sent = ready!(next.map_or(all, |next| next(bytes.len())))?;
+            sending.sent.lock().unwrap().extend_from_slice(&bytes[..sent]);
+            Poll::Ready(Ok(sent))
+        })
+        .flushes(move || {
+            let stuck = flushing.stuck.load(Ordering::SeqCst);
+            if stuck { Poll::Pending } else { Poll::Ready(Ok(())) }
+        })
 }
 
 /// A connection whose driver runs when it is told to.
@@ -102,10 +69,10 @@ impl Sides {
 
     fn with(configure: impl FnOnce(Connection) -> Connection) -> Self {
         let far = Arc::new(Far::default());
-        let connection = Connection::with_transport(Near(Arc::clone(&far)));
+        let connection = Connection::with_transport(near(&far));
         let (peer, driver) = configure(connection).start();
         let driver = Arc::new(Mutex::new(Some(driver)));
-        let sides = Self { far, peer, driver, wakes: Arc::new(Wakes(AtomicUsize::new(0))) };
+        let sides = Self { far, peer, driver, wakes: Arc::new(Wakes::default()) };
         sides.drive();
         sides
     }
@@ -279,7 +246,7 @@ async fn a_transport_that_panics_breaks_the_connection() {
 async fn a_driver_that_comes_while_a_caller_writes_has_its_turn_behind_it() {
     let sides = Sides::new();
     // Where it comes may be another task than the one it was in.
-    let other = Arc::new(Wakes(AtomicUsize::new(0)));
+    let other = Arc::new(Wakes::default());
     let (driver, waker) = (Arc::clone(&sides.driver), Waker::from(Arc::clone(&other)));
     let (far, before) = (Arc::clone(&sides.far), sides.far.receives.load(Ordering::SeqCst));
     sides.next(move |len| {
@@ -288,7 +255,7 @@ async fn a_driver_that_comes_while_a_caller_writes_has_its_turn_behind_it() {
         Poll::Ready(Ok(len))
     });
     let _call = call(&sides.peer);
-    assert_eq!((other.0.load(Ordering::SeqCst), sides.wakes(), sides.sent()), (1, 0, 1));
+    assert_eq!((other.count(), sides.wakes(), sides.sent()), (1, 0, 1));
     sides.drive();
     assert!(sides.far.receives.load(Ordering::SeqCst) > before);
 }
