@@ -29,7 +29,7 @@ fn calls_are_made_and_measured() {
     // As many as were due, however fast the answers come.
     let calls = bench(&["--rate", "50", "--in-flight", "10"])["calls"].as_u64().unwrap();
     assert!(calls <= 10, "{calls}");
-    let text = printed(&["bench", &address, "Sum", "a=1", "b=2", "--for", "100ms"]);
+    let text = printed(&["bench", &address, "Sum", "a=1", "b=2", "--for", "1s"]);
     assert!(text.contains(" calls per second\n") && text.contains("p99 "), "{text}");
 }
 
@@ -37,7 +37,7 @@ fn calls_are_made_and_measured() {
 fn what_must_not_be_has_its_exit_code() {
     let server = twisted("peer.py", &[], Transport::Unix);
     let address = server.address().to_string();
-    let zero = ["bench", &*address, "Divide", "numerator=1", "denominator=0", "--for", "100ms"];
+    let zero = ["bench", &*address, "Divide", "numerator=1", "denominator=0", "--for", "1s"];
     let output = ampctl(&[&zero[..], &["--fail-if", "errors>0"]].concat(), b"");
     assert_eq!(output.status.code(), Some(1));
     let said = text(output.stderr);

@@ -5,6 +5,8 @@ use amp_core::{
     Arguments, CallError, Command, CommandError, Context, Failure, NoError, Responders, serve,
 };
 use amp_unix::{Descriptor, UnixSocketListener};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
@@ -517,7 +519,6 @@ fn an_interrupted_call_says_so() {
     while !server.folder.path().join("asleep").exists() {
         thread::yield_now();
     }
-    let interrupt = process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(interrupt.unwrap().success());
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }

@@ -285,7 +285,7 @@ where
     C: Command + Clone + Debug + PartialEq,
     C::Response: Debug + PartialEq,
 {
-    let first = fastrand::u64(..);
+    let first = amp_tests::seed();
     for seed in (0..20).map(|step| first.wrapping_add(step)) {
         let mut session = Session::<C>::start(address, seed, None).await;
         let command = session.command();

@@ -308,7 +308,10 @@ fn completion_scripts_load_in_the_shells_that_are_here() {
         command.args(options).arg(script);
         // Fish has no name of the script among the arguments.
         command.args((shell != "fish").then_some(shell)).arg(&path);
-        match command.env("HOME", folder.path()).output() {
+        // What the user's own settings have them say is nothing of the scripts'.
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env_clear().env("PATH", path).env("HOME", folder.path());
+        match command.env("LC_ALL", "C").env("TERM", "dumb").output() {
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stdout);
                 assert!(output.status.success() && output.stderr.is_empty(), "{shell}: {output:?}");

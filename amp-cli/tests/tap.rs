@@ -3,6 +3,8 @@
 mod support;
 
 use amp_tests::{DEADLINE, Python, Transport};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -79,8 +81,7 @@ impl Tap {
 
     /// Interrupts it, and returns its lines without their times.
     fn lines(mut self) -> Vec<String> {
-        let interrupt = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(interrupt.unwrap().success());
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
         self.lines.extend(self.printed.iter());
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();

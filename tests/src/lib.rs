@@ -9,6 +9,7 @@ mod peer;
 mod process;
 mod python;
 pub mod responders;
+mod seed;
 pub mod starvation;
 /// What `ampctl generate rust` makes of `python/trade.schema`.
 pub mod trade;
@@ -20,6 +21,7 @@ pub use counted::{Count, Counted, Counts};
 pub use peer::Peer;
 pub use process::{Finished, Process};
 pub use python::Python;
+pub use seed::seed;
 
 /// The README's program, run as a test.
 #[cfg(doctest)]

@@ -131,7 +131,7 @@ async fn what_is_sent_comes_back_from_python() {
     let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
     let program = peer(&python);
     let peer = connect(&program).await;
-    let seed = fastrand::u64(..);
+    let seed = amp_tests::seed();
     let mut random = Rng::with_seed(seed);
     for _ in 0..50 {
         let sent = any(&mut random);
