@@ -159,6 +159,13 @@ impl CloseReason {
         matches!(self, CloseReason::Peer | CloseReason::Truncated { .. })
     }
 
+    /// Whether it says that nobody is there any more, not that what came was wrong: then the one-way
+    /// commands that were received are begun.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_absence(&self) -> bool {
+        self.is_end_of_stream() || matches!(self, CloseReason::Io(_))
+    }
+
     /// How long the end may take, of at most `timeout`, and how many bytes of the peer are read and
     /// dropped meanwhile.
     pub(crate) fn farewell(&self, timeout: Duration) -> (Duration, usize) {

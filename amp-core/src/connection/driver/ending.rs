@@ -16,11 +16,17 @@ impl Driver {
         }
         let situation = self.situation();
         let Self { shared, drive, .. } = self;
-        shared.with(|state| {
-            if drive.look_for_end(&situation, now(), &mut state.core) {
+        let begins = shared.with(|state| {
+            let begins = drive.look_for_end(&situation, now(), &mut state.core);
+            if begins {
                 drive.stop_watching(&mut state.core);
             }
+            begins
         });
+        if begins {
+            // Before anything is written: when that fails, the connection is over.
+            self.leave_behind();
+        }
     }
 
     /// Ends the connection properly: see [`Farewell`].

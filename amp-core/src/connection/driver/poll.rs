@@ -50,8 +50,7 @@ impl Driver {
         for _ in 0..TURNS_AT_ONCE {
             match self.turn(cx) {
                 Err(reason) => {
-                    // A stream that breaks says that nobody is there, not that what came was wrong.
-                    if matches!(reason, CloseReason::Io(_)) {
+                    if reason.is_absence() {
                         self.leave_all_behind();
                     }
                     return Poll::Ready(self.end(reason));

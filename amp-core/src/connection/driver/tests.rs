@@ -10,8 +10,10 @@ use crate::proto::{Body, Together};
 use crate::responder::Responders;
 use bytes::BytesMut;
 use std::future::Future;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWriteExt;
 
@@ -287,6 +289,58 @@ async fn what_is_queued_behind_a_blocked_write_at_the_end_does_not_keep_the_driv
         let waits = shared.with(|state| state.driver.is_some());
         assert!(waits, "nothing is left to be done");
     }
+}
+
+/// Receives these bytes, and then that the peer has gone: from then on nothing can be flushed.
+fn gone_behind(bytes: Vec<u8>) -> Double {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (mut bytes, over) = (Some(bytes), Arc::clone(&is_over));
+    let receive = move |buffer: &mut BytesMut, _: &mut Vec<Attachment>| {
+        let bytes = bytes.take();
+        over.store(bytes.is_none(), Ordering::SeqCst);
+        let bytes = bytes.unwrap_or_default();
+        buffer.extend_from_slice(&bytes);
+        Poll::Ready(Ok(bytes.len()))
+    };
+    let broken = || Err(io::ErrorKind::BrokenPipe.into());
+    Double::new().receives(receive).flushes(move || {
+        if is_over.load(Ordering::SeqCst) { Poll::Ready(broken()) } else { Poll::Pending }
+    })
+}
+
+/// In one turn the driver sees that the peer has gone and that nothing can be sent.
+#[tokio::test(start_paused = true)]
+async fn one_way_commands_of_a_peer_that_has_gone_are_begun_although_nothing_can_be_sent() {
+    let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "Wait")]).unwrap().to_bytes();
+    let one_way = AmpBox::from_pairs([("_command", "Count")]).unwrap().to_bytes();
+    let bytes = [&call[..], &one_way, &one_way].concat();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let begun = Arc::new(tokio::sync::Semaphore::new(0));
+    let failure = || crate::RemoteError::new("NO", "no");
+    let (pass, count) = (Arc::clone(&gate), Arc::clone(&begun));
+    let responders = Responders::new(())
+        .respond_by_name("Wait", move |_| {
+            let pass = Arc::clone(&pass);
+            async move {
+                drop(pass.acquire().await);
+                Err(failure())
+            }
+        })
+        .respond_by_name("Count", move |_| {
+            count.add_permits(1);
+            async move { Err(failure()) }
+        });
+    let limits = Limits { running_responders: 1, ..Limits::default() };
+    let connection = Connection::with_transport(gone_behind(bytes));
+    let (peer, driver) = connection.responders(responders).limits(limits).start();
+    peer.shared().with(|state| state.core.notify(b"A", &mut Body::default())).unwrap();
+    let reason = driver.await;
+    assert!(matches!(reason, CloseReason::Peer), "{reason}");
+    assert_eq!(begun.available_permits(), 0, "the first still runs");
+    gate.add_permits(1);
+    let both = begun.acquire_many(2);
+    let both = tokio::time::timeout(std::time::Duration::from_secs(1), both).await;
+    assert!(both.is_ok(), "they are begun once the first is done");
 }
 
 /// What comes later than the end is not answered, whoever has begun that.

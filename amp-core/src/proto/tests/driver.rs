@@ -119,6 +119,9 @@ impl Side {
         }
         if let Err(reason) = self.turn(incoming, outgoing, now) {
             (outgoing.closed, incoming.deaf) = (true, true);
+            if reason.is_absence() {
+                self.leave_all_behind();
+            }
             self.end(reason, now);
             return true;
         }
@@ -406,6 +409,7 @@ impl Side {
         let situation = self.situation();
         if self.with_drive(|drive, core| drive.look_for_end(&situation, now, core)) {
             self.stop_watching(now);
+            self.leave_behind();
         }
     }
 
@@ -462,13 +466,17 @@ impl Side {
     /// Leaves the calls behind that cannot be begun, and that nobody answers any more.
     fn leave_behind(&mut self) {
         if self.driver.drive.must_leave_behind(&self.core, &self.situation()) {
-            let LeftBehind { unanswerable, over, calls, .. } =
-                self.driver.drive.leave_behind(self.core.limits());
-            self.drop_received(unanswerable);
-            self.drop_received(over);
-            self.leftover_is_woken |= !calls.is_empty();
-            self.leftover.extend(calls);
+            self.leave_all_behind();
         }
+    }
+
+    fn leave_all_behind(&mut self) {
+        let LeftBehind { unanswerable, over, calls, .. } =
+            self.driver.drive.leave_behind(self.core.limits());
+        self.drop_received(unanswerable);
+        self.drop_received(over);
+        self.leftover_is_woken |= !calls.is_empty();
+        self.leftover.extend(calls);
     }
 
     /// Begins what was left behind, as far as responders are done. Whether it was woken.
