@@ -253,8 +253,9 @@ impl<W> Inbound<W> {
         self.hoarding = core.is_hoarding();
         let mut sorted = Sorted { unwanted: Vec::new(), ignored: 0, unanswerable: 0 };
         let Self { boxes, calls, calls_size, callers, gone, .. } = self;
+        let mut number = None;
         let handled = boxes.drain(..).try_for_each(|ampbox| {
-            let number = core.unclaimed.number();
+            number = core.unclaimed.number();
             match core.handle_box(ampbox)? {
                 Event::Answered { id, waiter } => {
                     if let Some(number) = number {
@@ -293,6 +294,12 @@ impl<W> Inbound<W> {
             }
             Ok(())
         });
+        if handled.is_err()
+            && let Some(number) = number
+        {
+            // Nothing reads the box that is the mistake, and nothing claims what it names.
+            core.leave_unread(number);
+        }
         (sorted, handled)
     }
 
@@ -502,6 +509,24 @@ mod tests {
         let _ = inbound.decode(&mut buffer, true, |_, _| ());
         let (_, sorted) = inbound.sort(&mut core, true);
         assert_eq!(sorted, Err(ProtocolError::SwitchesCross));
+    }
+
+    #[test]
+    fn what_a_box_names_that_is_a_mistake_is_let_go_at_the_end() {
+        let then = &mut Some(crate::proto::Then::HandOver);
+        for (mistake, crosses) in [(boxes([&[("x", "y")]]), false), (calls(1), true)] {
+            let (mut inbound, mut core) = (inbound(), Core::<usize>::new(CoreLimits::default()));
+            if crosses {
+                core.ask_switch(b"A", &mut Body::default(), 0, then).unwrap();
+            }
+            let attachments = (0..3).map(|n| std::sync::Arc::new(n) as crate::Attachment);
+            core.handle_attachments(attachments, Instant::now()).unwrap();
+            let mut buffer = mistake;
+            let _ = inbound.decode(&mut buffer, true, |_, _| ());
+            assert!(inbound.sort(&mut core, true).1.is_err());
+            core.handle_end(CloseReason::Local);
+            assert_eq!(core.take_released().unwrap().unclaimed.len(), 3, "{crosses}");
+        }
     }
 
     #[test]
