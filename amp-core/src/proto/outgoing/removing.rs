@@ -1,5 +1,7 @@
 //! Boxes that are taken out again, since their attachments are refused.
 
+use bytes::Bytes;
+
 use super::{Naming, Outgoing};
 use crate::argument::Attachment;
 use crate::boxes::{MAX_KEY, MAX_VALUE};
@@ -13,6 +15,8 @@ pub(crate) struct Removed {
     pub(crate) len: usize,
     /// The first bytes of the box, so many that the first pair is among them.
     head: Vec<u8>,
+    /// The bytes themselves. Dropping them may run code of a user, whose they are.
+    gone: Vec<Bytes>,
 }
 
 impl Removed {
@@ -43,7 +47,7 @@ impl Outgoing {
     /// come behind the attachments that it names, `stand_in` is sent for each of those, so that the
     /// others keep their ordinals.
     ///
-    /// The attachments of the box are put into `dropped`. `None`, and nothing is done, when a part of the box was
+    /// The attachments of the box, and stand-ins that are not sent after all, are put into `dropped`. `None`, and nothing is done, when a part of the box was
     /// sent.
     pub(crate) fn remove(
         &mut self,
@@ -67,7 +71,7 @@ impl Outgoing {
         if places.end == self.ahead.len() && self.naming.is_empty() {
             self.ahead_of[at].attachments -= places.len();
             dropped.extend(self.ahead.drain(places.start..));
-            self.drop_last_stand_ins();
+            self.take_last_stand_ins(dropped);
             return Some(removed);
         }
         for place in self.ahead.range_mut(places) {
@@ -100,13 +104,13 @@ impl Outgoing {
         Some(unsent.iter().rev().map(|naming| self.cut(naming.start, naming.len)).collect())
     }
 
-    /// Drops the stand-ins behind which nothing comes any more.
-    fn drop_last_stand_ins(&mut self) {
+    /// Takes the stand-ins behind which nothing comes any more.
+    fn take_last_stand_ins(&mut self, dropped: &mut Vec<Attachment>) {
         for naming in self.ahead_of.iter_mut().rev().take_while(|naming| naming.len == 0) {
             // The others of it were sent.
             let unsent = naming.attachments.min(self.ahead.len());
             naming.attachments -= unsent;
-            self.ahead.truncate(self.ahead.len() - unsent);
+            dropped.extend(self.ahead.drain(self.ahead.len() - unsent..));
         }
     }
 
@@ -119,15 +123,16 @@ impl Outgoing {
     /// Takes a box out, of which nothing was sent.
     fn cut(&mut self, start: u64, len: usize) -> Removed {
         let before = usize::try_from(start - self.sent).unwrap_or(usize::MAX);
-        let (mut kept, mut gone) = (before, len);
-        let mut head = Vec::new();
+        let (mut kept, mut left) = (before, len);
+        let (mut head, mut gone) = (Vec::new(), Vec::new());
         let tail = self.tail.split().freeze();
         for mut rest in std::mem::take(&mut self.segments).into_iter().chain([tail]) {
             let first = rest.split_to(kept.min(rest.len()));
             kept -= first.len();
-            let removed = rest.split_to(gone.min(rest.len()));
-            gone -= removed.len();
+            let removed = rest.split_to(left.min(rest.len()));
+            left -= removed.len();
             head.extend_from_slice(&removed[..removed.len().min(Removed::HEAD - head.len())]);
+            gone.push(removed);
             self.segments.extend([first, rest].into_iter().filter(|part| !part.is_empty()));
         }
         self.len -= len;
@@ -140,7 +145,7 @@ impl Outgoing {
         if self.ahead_until > start {
             self.ahead_until = self.ahead_until.saturating_sub(len as u64).max(start);
         }
-        Removed { before, len, head }
+        Removed { before, len, head, gone }
     }
 }
 
@@ -148,6 +153,7 @@ impl Outgoing {
 mod tests {
     use super::super::tests::{body, body_with_values};
     use super::*;
+    use crate::boxes::Segment;
     use crate::proto::Body;
     use bytes::BufMut;
     use std::io::IoSlice;
@@ -197,6 +203,47 @@ mod tests {
             assert_eq!((removed.before, removed.len), (before, 42));
             assert_eq!(removed.first_pair().unwrap(), (&b"_ask"[..], &[tag][..]));
             assert_eq!(left(outgoing), (rest.to_vec(), numbers.to_vec()));
+        }
+    }
+
+    /// Bytes that lie in the queue as they are, with whoever has them until they are dropped.
+    fn owned() -> (Bytes, Arc<()>) {
+        struct Owner(Vec<u8>, #[expect(dead_code)] Arc<()>);
+
+        impl AsRef<[u8]> for Owner {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+
+        let owner = Arc::new(());
+        (Bytes::from_owner(Owner(vec![b'v'; 20_000], Arc::clone(&owner))), owner)
+    }
+
+    /// Whoever drops them may run code of a user by it.
+    #[test]
+    fn the_values_and_the_stand_ins_that_are_taken_out_are_given_to_the_caller() {
+        let stand_in = Arc::new(99_u8) as Attachment;
+        for all in [false, true] {
+            let (bytes, owner) = owned();
+            let mut outgoing = naming_two();
+            let mut body = body(10);
+            body.segments.push(Segment { at: 10, bytes });
+            body.attachments.push(Arc::new(40_u8));
+            outgoing.push(|_| (), &mut body);
+            drop(body);
+            outgoing.parts(&mut []);
+            let mut dropped = Vec::new();
+            let removed = if all {
+                outgoing.remove_all(&mut dropped).unwrap()
+            } else {
+                [0, 2, 4, 6].map(|at| outgoing.remove(at, &stand_in, &mut dropped).unwrap()).into()
+            };
+            assert_eq!((removed.len(), Arc::strong_count(&owner)), (4, 2));
+            assert_eq!(dropped.len(), if all { 7 } else { 13 });
+            drop(removed);
+            assert_eq!(Arc::strong_count(&owner), 1);
+            assert_eq!((outgoing.boxes(), outgoing.attachments()), (1, 0));
         }
     }
 
