@@ -137,9 +137,14 @@ impl<W, H: Host> Core<W, H> {
     pub(crate) fn may_read(&self, situation: &Situation) -> bool {
         !self.is_full()
             || self.must_go_on(situation)
-            || self.awaited_streams > 0 && situation.calls < self.limits.running_bytes
             || !self.outgoing.is_empty()
-            || situation.received < situation.ahead && !self.is_hoarding()
+            || self.may_read_ahead(situation) && !self.is_hoarding()
+    }
+
+    /// Whether calls are read that have to wait, and claim nothing meanwhile.
+    fn may_read_ahead(&self, situation: &Situation) -> bool {
+        situation.received < situation.ahead
+            || self.awaited_streams > 0 && situation.calls < self.limits.running_bytes
     }
 
     /// Whether a call that was received has to wait: as many are being answered as may, or others of
@@ -296,6 +301,24 @@ mod tests {
         let begun = Situation { draining: true, calls: 0, ..situation };
         assert!(core.is_drained(&begun) && !core.is_drained(&Situation { left: true, ..begun }));
         assert!(core.driver_wants(&begun).any(Wants::DRAIN));
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn beside_an_open_stream_reading_goes_on_until_attachments_have_to_be_claimed() {
+        let situation = A_CALL_WAITS;
+        let limits = Limits { unclaimed_attachments: 4, ..limits() };
+        let mut core = Core::<(), ()>::hosted(limits, limits.boxes, None);
+        (0..2).for_each(|_| core.begin_responder(10, false));
+        assert!(!core.may_read(&situation));
+        core.await_stream(true);
+        assert!(core.may_read(&situation) && !core.may_start(&situation));
+        let attachments = (0..3).map(|n| std::sync::Arc::new(n) as crate::Attachment);
+        core.handle_attachments(attachments, std::time::Instant::now()).unwrap();
+        assert!(!core.may_read(&situation));
+        assert_eq!(core.driver_wants(&situation), Wants::NOTHING);
+        assert!(core.claim(0).is_ok() && core.may_read(&situation));
+        assert!(core.driver_wants(&situation).any(Wants::READ), "the driver is woken");
     }
 
     #[test]
