@@ -141,9 +141,11 @@ impl<W> Drive<W> {
         &self.busy
     }
 
-    /// Whether boxes may be read: not once the end has begun. What comes later than that is not answered.
+    /// Whether boxes may be read: once the end has begun, only those that were received before. What
+    /// comes later than that is not answered.
     pub(crate) fn reads(&self, public: Public) -> bool {
-        !self.is_ending() && !public.any(Public::ENDING)
+        let reads_left = || self.inbound.has_left() && !public.any(Public::BOUNDARY);
+        !self.is_ending() && (!public.any(Public::ENDING) || reads_left())
     }
 
     /// Whether more may be received, as far as can be said without a look at the core: whether there is
@@ -205,7 +207,8 @@ impl<W> Drive<W> {
         self.busy = core.take_news();
     }
 
-    /// Begins the farewell when the end has begun. A connection that is drained begins its end when
+    /// Begins the farewell when the end has begun, and the boxes are [read](Self::reads) that were
+    /// received before. A connection that is drained begins its end when
     /// nothing is being answered any more, or when that takes too long. Whether the farewell has begun
     /// just now: then the peer is [no longer watched](Self::stop_watching).
     pub(crate) fn look_for_end<H: Host>(
@@ -229,6 +232,9 @@ impl<W> Drive<W> {
             }
         }
         let Some(reason) = core.end().begun().cloned() else { return false };
+        if self.inbound.has_left() && !core.switch().ends_boxes() {
+            return false;
+        }
         let peer_done = self.inbound.reading() == Reading::Over;
         let (broken, within) = (self.is_broken(), core.limits().close_timeout);
         let farewell = Farewell::begin(reason, broken, peer_done, within, now, &mut self.timers);
@@ -362,6 +368,29 @@ mod tests {
         assert!(drive.look_for_end(&situation, now, &mut core));
         assert!(!drive.look_for_end(&situation, now, &mut core), "it has begun");
         assert!(drive.is_ending() && !drive.is_silent() && !drive.reads(public));
+    }
+
+    #[test]
+    fn what_was_received_before_the_end_is_read_unless_a_switch_is_being_decided() {
+        let (mut drive, mut core, now) = both();
+        core.handle_switch(b"1").unwrap();
+        drive.inbound.stop();
+        core.close(CloseReason::Local);
+        let public = core.poll_public().unwrap();
+        assert!(public.any(Public::BOUNDARY) && !drive.reads(public));
+        core.fail(b"1", b"NO", "no");
+        let public = core.poll_public().unwrap();
+        assert!(drive.reads(public));
+        let situation = drive.situation(0, 0);
+        assert!(!drive.look_for_end(&situation, now, &mut core), "something is left");
+        assert!(drive.inbound.take_left() && !drive.reads(public));
+        assert!(drive.look_for_end(&situation, now, &mut core));
+        // Boxes may follow a switch that nobody decides on any more.
+        let (mut drive, mut core, now) = both();
+        core.handle_switch(b"1").unwrap();
+        drive.inbound.stop();
+        core.close(CloseReason::Local);
+        assert!(drive.look_for_end(&situation, now, &mut core), "that is not waited for");
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl Driver {
             self.shared.close(&reason);
         }
         // What comes in, when the transport has something or more may be read. Nothing does once the end has
-        // begun.
+        // begun, but what had come by then is dealt with.
         let mut more = self.poll_reading(cx)?;
         // What is held by now, in sight of what others of the server hold.
         self.poll_held()?;

@@ -10,7 +10,7 @@ use crate::error::CloseReason;
 use crate::proto::{HELD_UNCOUNTED, MayReceive, ProtocolError, Public, Reading, Sorted};
 
 impl Driver {
-    /// Reads, unless the end has begun. Whether it is worth another look.
+    /// Reads; once the end has begun, only what was received before. Whether it is worth another look.
     ///
     /// # Errors
     ///

@@ -343,6 +343,57 @@ async fn one_way_commands_of_a_peer_that_has_gone_are_begun_although_nothing_can
     assert!(both.is_ok(), "they are begun once the first is done");
 }
 
+/// What was received before is: also where only a part of it was decoded by then.
+#[tokio::test]
+async fn what_was_received_is_dealt_with_although_the_end_has_begun() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let (peer, mut driver, mut far) = start();
+    let calls = outstanding(&peer, 40);
+    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    far.write_all(&answers(1..=40)).await.unwrap();
+    let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "B")]).unwrap().to_bytes();
+    far.write_all(&call).await.unwrap();
+    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    assert!(peer.counters().answers_received < 40, "callers have their turn before the rest");
+    driver.shared.close(&CloseReason::Local);
+    far.write_all(&call).await.unwrap();
+    while !driver.drive.is_ending() {
+        assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+    }
+    let counters = peer.counters();
+    assert_eq!((counters.answers_received, counters.errors_sent), (40, 1));
+    for mut call in calls {
+        assert!(matches!(Pin::new(&mut call).poll(&mut cx), Poll::Ready(Ok(_))));
+    }
+}
+
+/// A responder whose failure closes the connection may have to wait or not: what was received behind
+/// its call, which asks for a switch, is answered all the same.
+#[tokio::test(start_paused = true)]
+async fn what_is_behind_a_switch_that_is_refused_is_answered_although_that_is_the_end() {
+    let call = |tag, command| {
+        AmpBox::from_pairs([("_ask", tag), ("_command", command)]).unwrap().to_bytes()
+    };
+    for waits in [false, true] {
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let responders =
+            Responders::new(()).respond_switch_by_name("Switch", move |_| async move {
+                if waits {
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+                let refused: Result<(), _> = Err(crate::RemoteError::new("NO", "no"));
+                assert!(refused.is_ok(), "a panic is declared by nobody");
+                refused.map(|()| |_| std::future::ready(()))
+            });
+        let connection = Connection::new(near).responders(responders);
+        let peer = connection.failure_policy(crate::FailurePolicy::Close).spawn();
+        far.write_all(&[call("1", "Switch"), call("2", "B")].concat()).await.unwrap();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), peer.closed());
+        assert!(matches!(ended.await, Ok(CloseReason::Failed { .. })));
+        assert_eq!(peer.counters().errors_sent, 2, "{waits}");
+    }
+}
+
 /// What comes later than the end is not answered, whoever has begun that.
 #[tokio::test]
 async fn nothing_is_read_once_the_end_has_begun() {

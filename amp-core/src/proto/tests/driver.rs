@@ -202,6 +202,7 @@ impl Side {
         if incoming.broken {
             return Err(io::Error::from(io::ErrorKind::ConnectionReset).into());
         }
+        assert!(self.core.end().begun().is_none(), "nothing is received once the end has begun");
         let before = self.driver.marks.len();
         let bytes = incoming.receive(&mut self.driver.marks);
         let arrived: Vec<_> = self.driver.marks[before..]
@@ -272,7 +273,6 @@ impl Side {
 
     /// Sorts out what was decoded, and notes what the core says of each box.
     fn sort(&mut self, boxes: &[AmpBox], incoming: &Pipe) -> Progress {
-        assert!(self.core.end().begun().is_none(), "nothing is read once the end has begun");
         let empty = Inbound::new(self.core.limits().boxes);
         let mut inbound = std::mem::replace(&mut self.driver.drive.inbound, empty);
         let tagged: Vec<_> = boxes.iter().map(|ampbox| self.tagged(ampbox)).collect();
