@@ -149,7 +149,7 @@ async fn the_next_attempt_does_not_wait_for_the_end_of_the_last_connection() {
         (idle, Vec::new(), "nothing was received for 30s"),
         (pinging, Vec::new(), "a ping was not answered within 10s"),
         (strict, vec![0xff; 4], "not AMP: it begins with"),
-        (strict, hello, "closed after \"Hello\" failed with UNKNOWN"),
+        (strict, hello, "closed after Hello failed with UNKNOWN"),
     ] {
         let (client, mut net) = Net::client_over(
             [Does::Accept, Does::Accept],
