@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Fails when the summary of a public item is no sentence that stands by itself.
 
-The first line of a public function says what it does, with a verb: "Returns the schema of the command."
-That of anything else public does not begin with a pronoun, nor with a question.
+The first line of a public function, and of a method of a public trait, says what it does, with a verb:
+"Returns the schema of the command." A noun in the plural looks like one, so the verbs are listed. That of
+anything else public does not begin with a pronoun, nor with a question.
 """
 
 import re
@@ -14,11 +15,26 @@ CRATES = ["amp-core", "amp-unix"]
 PRONOUN = re.compile(
     r"(?:It|Its|They|Their|This|These|That|Those|What|How|Whether|Which|Who|Whose|Why|When|Where) "
 )
-VERB = re.compile(r"[A-Z][a-z]+s ")
+# What functions do. Another verb is added here by whoever needs it.
+VERBS = set(
+    """
+    Accepts Adds Agrees Answers Appends Asks Begins Binds Brings Calls Closes Compares Connects Creates Does Drops
+    Ends Expects Fails Forgets Gives Goes Hands Hides Holds Keeps Learns Leaves Lets Listens Logs Moves Notes Puts Queues
+    Reads Receives Refuses Removes Replaces Resolves Returns Routes Runs Says Sends Serves Sets Spends Stages Starts
+    Stops Takes Tells Waits Writes
+    """.split()
+)
 ITEM = re.compile(
     r"(?P<doc>(?:^[ ]*///[^\n]*\n)+)"
     r"(?:^[ ]*#\[(?:[^\[\]]|\[[^\[\]]*\])*\]\n)*"
     r"^[ ]*pub (?P<item>(?:(?:async|const|unsafe) )*(?P<kind>fn|struct|enum|trait|type|const|static|mod|\w+:)[^\n]*)",
+    re.MULTILINE,
+)
+TRAIT = re.compile(r"^pub (?:unsafe )?trait [^\n]*(?:\n[^\n{}]+)*?\{\n(?P<body>.*?)^\}", re.MULTILINE | re.DOTALL)
+METHOD = re.compile(
+    r"(?P<doc>(?:^    ///[^\n]*\n)+)"
+    r"(?:^    #\[(?:[^\[\]]|\[[^\[\]]*\])*\]\n)*"
+    r"^    (?:(?:async|const|unsafe) )*(?P<kind>fn|const|type) ",
     re.MULTILINE,
 )
 
@@ -30,12 +46,16 @@ def main():
         if "/src/" not in file or not file.endswith(".rs"):
             continue
         text = Path(file).read_text()
-        for found in ITEM.finditer(text):
+        items = [(found, found.start()) for found in ITEM.finditer(text)]
+        for trait in TRAIT.finditer(text):
+            items += [(found, trait.start("body") + found.start()) for found in METHOD.finditer(trait["body"])]
+        for found, at in items:
             count += 1
             summary = found["doc"].split("\n")[0].strip().removeprefix("///").strip()
-            wrong = not VERB.match(summary) if found["kind"] == "fn" else PRONOUN.match(summary)
+            does = summary.split(" ")[0] in VERBS
+            wrong = not does if found["kind"] == "fn" else PRONOUN.match(summary)
             if wrong:
-                line = text.count("\n", 0, found.start()) + 1
+                line = text.count("\n", 0, at) + 1
                 complaints.append(f"{file}:{line}: {summary}")
     if not count:
         sys.exit("there are no public items")

@@ -18,7 +18,7 @@ pub struct AttachmentKind {
 }
 
 impl AttachmentKind {
-    /// Attachments of type `T`, called `name` in messages: `"a file descriptor"`.
+    /// Returns the kind of attachments of type `T`, called `name` in messages: `"a file descriptor"`.
     pub fn of<T: Any>(name: &'static str) -> Self {
         Self { id: TypeId::of::<T>(), name }
     }
@@ -82,8 +82,8 @@ pub trait Attachments {
 /// be. What is carried by a call is dropped when that is over: it was answered, or was given up.
 /// What is carried by an answer, or by a call that wants none, is dropped once that is queued.
 pub trait Carried: Send {
-    /// The box is queued: it is sent, unless the connection ends. `is_call` says whether it is a call
-    /// that waits for its answer.
+    /// Learns that the box is queued: it is sent, unless the connection ends. `is_call` says whether it
+    /// is a call that waits for its answer.
     fn queued(&mut self, is_call: bool);
 }
 

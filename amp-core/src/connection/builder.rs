@@ -144,7 +144,8 @@ impl Connection {
         self
     }
 
-    /// Sets how long each call may take that does not say otherwise. No end by default.
+    /// Sets how long each call may take that does not say otherwise, and how long each command that
+    /// wants no answer may wait for room in the queue. No end by default.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.settings.call_timeout = Some(timeout);
         self
@@ -169,7 +170,7 @@ impl Connection {
         self
     }
 
-    /// Settings for a peer that may be anybody, as on the open internet: [`Limits::untrusted`], a first
+    /// Sets what is right for a peer that may be anybody, as on the open internet: [`Limits::untrusted`], a first
     /// box within 15 seconds ([`first_box_timeout`](Connection::first_box_timeout)), and something every
     /// 2 minutes ([`idle_timeout`](Connection::idle_timeout)). Whatever is set behind this holds in
     /// its place. What a server holds of all its connections is bounded by

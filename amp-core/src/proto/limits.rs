@@ -215,7 +215,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Limits for a peer that may be anybody: a connection holds 28 MiB at worst, where it may hold 514
+    /// Returns the limits for a peer that may be anybody: a connection holds 28 MiB at worst, where it may hold 514
     /// by [default](Limits::default): its running calls, with one more that is as large as a box may be
     /// once it is decoded, a box that is not finished, what waits to be sent, and the items of its streams. Boxes are of 1 MiB and
     /// 1024 pairs at most. [`Connection::untrusted_peer`](crate::Connection::untrusted_peer) sets them, and what else

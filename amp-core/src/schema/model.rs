@@ -193,7 +193,7 @@ impl BoxSchema {
         self
     }
 
-    /// Arguments that nothing is known of but the type `T` that they are in the program.
+    /// Returns arguments that nothing is known of but the type `T` that they are in the program.
     pub fn unknown<T>() -> Self {
         Self { unknown: vec![type_name::<T>().to_owned()], ..Self::default() }
     }
@@ -310,7 +310,7 @@ impl WireType {
         WireType::Unknown(type_name::<T>().to_owned())
     }
 
-    /// Values of this type in a form of that name.
+    /// Returns values of this type in a form of that name.
     pub fn in_form(self, form: &'static str) -> Self {
         WireType::Of(Cow::Borrowed(form), Box::new(self))
     }

@@ -79,7 +79,7 @@ const HEADER: &str = "\
 const PER_LINE: usize = 24;
 
 impl Golden {
-    /// Vectors in the file `path`. A relative path begins at the package's folder, where cargo runs
+    /// Returns the vectors in the file `path`. A relative path begins at the package's folder, where cargo runs
     /// its tests.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), vectors: Vec::new() }
