@@ -213,7 +213,10 @@ pub use command::{
     Reflected,
 };
 #[cfg(feature = "tokio")]
-pub use connection::{Call, Connection, NamedCall, Peer, RefusedAttachment, Switched, Transport};
+pub use connection::{
+    Call, Connection, NamedCall, NamedNotification, Notification, Peer, RefusedAttachment,
+    Switched, Transport,
+};
 pub use error::CallError;
 #[cfg(feature = "tokio")]
 pub use observing::wire_log::WireLog;

@@ -11,9 +11,9 @@ use amp_core::schema::{Schema, SchemaError};
 use amp_core::tls::{TlsConfigError, TlsError, TlsListener};
 use amp_core::{
     AmpBox, BoxError, BoxLimits, Call, CallError, Clash, CloseReason, Connection, Context,
-    DecodeError, EncodeError, Failure, FailurePolicy, Limits, NamedCall, NoError, Peer,
-    PeerAddress, Ping, ReceivedCall, RefusedAttachment, RemoteError, Responders, Serve, Switched,
-    UnknownKeys, WireLog,
+    DecodeError, EncodeError, Failure, FailurePolicy, Limits, NamedCall, NamedNotification,
+    NoError, Peer, PeerAddress, Ping, ReceivedCall, RefusedAttachment, RemoteError, Responders,
+    Serve, Switched, UnknownKeys, WireLog,
 };
 use std::error::Error;
 use tokio::net::TcpListener;
@@ -92,6 +92,7 @@ fn what_is_set_up_and_what_is_awaited_goes_to_other_threads() {
     sent::<Connector>();
     sent::<Failure<NoError>>();
     sent::<NamedCall>();
+    sent::<NamedNotification>();
     sent::<Router>();
     sent::<Serve<TcpListener>>();
     sent::<Switched>();

@@ -480,6 +480,10 @@ fn a_peer_that_sends_other_things_does_not_put_off_the_end_of_a_call() {
         let error = client.call_remote(SUM).unwrap_err();
         assert!(matches!(error, CallError::Timeout { after } if after >= timeout), "{error:?}");
     }
+    // Nobody reads them, and what the two sockets hold is soon full.
+    let mut notes = (0..10_000).map(|_| client.notify(Note { text: "x".repeat(60_000) }));
+    let error = notes.find_map(Result::err).expect("there is no room for so many");
+    assert!(matches!(error, CallError::Timeout { after } if after >= timeout), "{error:?}");
     drop(client);
     trickling.join().unwrap();
 }

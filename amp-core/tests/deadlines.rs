@@ -2,11 +2,19 @@
 
 mod support;
 
+use amp_core::reconnect::Connector;
 use amp_core::testing::pair;
-use amp_core::{CallError, CloseReason, Command, Connection, Context, NoError, Responders};
+use amp_core::{
+    BoxWriter, CallError, CloseReason, Command, Connection, Context, NoError, Proto, Responders,
+};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::future::IntoFuture;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Script, echoing, gated, numbered, settled};
+use tokio::io::{DuplexStream, duplex};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
@@ -63,6 +71,58 @@ async fn the_time_of_one_call_goes_before_that_of_the_connection() {
         assert!(call.await.unwrap_err().is_timeout());
         assert_eq!(before.elapsed(), timeout, "of virtual time");
     }
+}
+
+#[derive(Clone, Command)]
+#[amp(one_way)]
+struct Note {
+    text: String,
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_wants_no_answer_waits_for_room_as_long_as_a_call_may_take() {
+    fn prepared(stream: DuplexStream) -> Connection {
+        let limits = amp_core::Limits::default().send_queue(100);
+        Connection::new(stream).limits(limits).call_timeout(3 * SECOND)
+    }
+    let note = Note { text: "x".repeat(200) };
+    let named = || ("Note", [("text", "x".repeat(200))]);
+    let (near, _far) = duplex(10);
+    let peer = prepared(near).spawn();
+    let mut far = Vec::new();
+    let client = Connector::new(move || {
+        let (near, kept) = duplex(10);
+        far.push(kept);
+        async { Ok::<_, io::Error>(prepared(near)) }
+    })
+    .wait_for_connection()
+    .spawn();
+    for _ in 0..2 {
+        peer.notify(note.clone()).await.unwrap();
+        client.notify(note.clone()).await.unwrap();
+        settled().await;
+    }
+    let write = |out: &mut BoxWriter<'_>, _: &mut Proto<'_>| Ok(out.put(b"text", &[b'y'; 200])?);
+    let (usual, own) = (3 * SECOND, 2 * SECOND);
+    let waits: [(_, BoxFuture<'_, Result<(), CallError>>); 9] = [
+        (usual, peer.notify(note.clone()).boxed()),
+        (own, peer.notify(note.clone()).timeout(own).boxed()),
+        (usual, peer.notify_by_name(named().0, named().1).boxed()),
+        (own, peer.notify_by_name(named().0, named().1).timeout(own).boxed()),
+        (usual, peer.notify_by_name_with("Note", write).boxed()),
+        (usual, client.notify(note.clone()).into_future()),
+        (own, client.notify(note.clone()).timeout(own).into_future()),
+        (usual, client.notify_by_name(named().0, named().1).into_future()),
+        (own, client.notify_by_name(named().0, named().1).timeout(own).into_future()),
+    ];
+    for (timeout, wait) in waits {
+        let before = Instant::now();
+        // Without a timeout of its own it would wait for ever.
+        let error = tokio::time::timeout(60 * SECOND, wait).await.unwrap().unwrap_err();
+        assert!(matches!(error, CallError::Timeout { after } if after == timeout), "{error}");
+        assert_eq!(before.elapsed(), timeout, "of virtual time");
+    }
+    assert_eq!(peer.counters().calls_sent, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -71,6 +71,6 @@ impl Peer {
             check_command(command)?;
             write(out, proto)
         };
-        self.notify_when_room(command, false, write).await
+        self.notify_when_room(command, false, None, write).await
     }
 }

@@ -43,6 +43,7 @@ pub(crate) use due::Due;
 pub(crate) use lane_turn::LaneTurn;
 #[doc(hidden)]
 pub use not_started::CalledBeforeTheStart;
+pub use notify::{NamedNotification, Notification};
 pub use peer::Peer;
 #[cfg(feature = "tower")]
 pub(crate) use polling::Polling;

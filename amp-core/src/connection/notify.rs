@@ -1,10 +1,20 @@
+use bytes::Bytes;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::Sleep;
+
 use super::call::check_command;
 use super::peer::Peer;
 use crate::argument::{EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxWriter};
+use crate::boxes::{AmpBox, BoxError, BoxWriter};
 use crate::command::OneWay;
 use crate::error::CallError;
-use crate::observing::{Outcome, Side};
+use crate::observing::{Outcome, Side, Watch};
+use crate::shorten::Shortened;
 
 impl Peer {
     /// Sends a command that wants no answer. Resolves once the command is queued; that it
@@ -13,8 +23,8 @@ impl Peer {
     ///
     /// Commands keep their order: a call made after this one is read by the peer after it.
     ///
-    /// It waits for room in the queue for as long as that takes: the time that a call may take
-    /// ([`call_timeout`](crate::Connection::call_timeout)) does not apply.
+    /// It waits for room in the queue, for no longer than a call may take: the connection's
+    /// [`call_timeout`](crate::Connection::call_timeout), or its own [`timeout`](Notification::timeout).
     ///
     /// # Back-pressure
     ///
@@ -30,15 +40,15 @@ impl Peer {
     /// # Errors
     ///
     /// When an argument cannot be written, when the command is over a limit of this side
-    /// ([`BoxLimits`](crate::BoxLimits)), or when the connection has ended.
+    /// ([`BoxLimits`](crate::BoxLimits)), when there was no room in time, or when the connection has
+    /// ended. Nothing is sent then.
     ///
     /// # Cancel safety
     ///
     /// A future that was dropped has either queued the command or not; it never queues a part.
     #[doc(alias("callRemote", "event", "publish"))]
-    pub async fn notify<C: OneWay>(&self, command: C) -> Result<(), CallError> {
-        let write = |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| command.to_box(out, proto);
-        self.notify_when_room(C::NAME.as_bytes(), true, write).await
+    pub fn notify<C: OneWay>(&self, command: C) -> Notification<C> {
+        Notification { command: Some(command), queueing: Queueing::new(self.clone(), true) }
     }
 
     /// Sends a command by its name that wants no answer.
@@ -50,51 +60,211 @@ impl Peer {
     /// # Cancel safety
     ///
     /// As [`notify`](Peer::notify).
-    pub async fn notify_by_name<K, V>(
+    pub fn notify_by_name<K, V>(
         &self,
         command: impl AsRef<[u8]>,
         arguments: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<(), CallError>
+    ) -> NamedNotification
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        let command = command.as_ref();
-        let arguments = AmpBox::from_pairs(arguments);
-        let write = |out: &mut BoxWriter<'_>, _: &mut Proto<'_>| {
-            let arguments = arguments.as_ref().map_err(Clone::clone)?;
-            check_command(command)?;
-            Ok(out.put_box(arguments)?)
-        };
-        self.notify_when_room(command, false, write).await
+        NamedNotification {
+            command: Bytes::copy_from_slice(command.as_ref()),
+            arguments: AmpBox::from_pairs(arguments),
+            queueing: Queueing::new(self.clone(), false),
+        }
     }
 
-    /// Sends a command that wants no answer once the queue has room.
+    /// Sends a command that wants no answer once the queue has room, but within this time, or else
+    /// within the connection's own.
     pub(crate) async fn notify_when_room(
         &self,
         command: &[u8],
         typed: bool,
+        timeout: Option<Duration>,
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), CallError> {
-        let mut watch = self.shared().watch(Side::Asking, command, typed);
-        let queued = async {
-            let mut waited = false;
-            while let Some(room) = self.shared().room(waited).map_err(CallError::Closed)? {
-                room.await;
+        let mut queueing = Queueing::new(self.clone(), typed);
+        queueing.timeout = timeout;
+        let mut write = Some(write);
+        poll_fn(|cx| {
+            queueing.poll(cx, command, |out, proto| {
+                // It is written once.
+                write.take().map_or(Ok(()), |write| write(out, proto))
+            })
+        })
+        .await
+    }
+}
+
+/// A typed command that wants no answer, on its way: await it to have it queued.
+///
+/// [`Peer::notify`] makes it, and describes errors and cancel safety.
+#[must_use = "a command is not sent before it is awaited"]
+pub struct Notification<C: OneWay> {
+    command: Option<C>,
+    queueing: Queueing,
+}
+
+impl<C: OneWay> Notification<C> {
+    /// Sets how long it may wait for room in the queue, from its first poll on, in place of the
+    /// connection's own [`call_timeout`](crate::Connection::call_timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.queueing.timeout = Some(timeout);
+        self
+    }
+}
+
+// The command is never pinned: it is encoded, and dropped.
+impl<C: OneWay> Unpin for Notification<C> {}
+
+impl<C: OneWay> Future for Notification<C> {
+    type Output = Result<(), CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { command, queueing } = &mut *self;
+        let queued = ready!(queueing.poll(cx, C::NAME.as_bytes(), |out, proto| {
+            // There is a command until it is over.
+            command.as_ref().map_or(Ok(()), |command| command.to_box(out, proto))
+        }));
+        *command = None;
+        Poll::Ready(queued)
+    }
+}
+
+impl<C: OneWay> fmt::Debug for Notification<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notification").field("command", &C::NAME).finish_non_exhaustive()
+    }
+}
+
+/// A command by its name that wants no answer, on its way: await it to have it queued.
+///
+/// [`Peer::notify_by_name`] makes it.
+#[must_use = "a command is not sent before it is awaited"]
+pub struct NamedNotification {
+    command: Bytes,
+    arguments: Result<AmpBox, BoxError>,
+    queueing: Queueing,
+}
+
+impl NamedNotification {
+    /// Sets how long it may wait for room in the queue: see [`Notification::timeout`].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.queueing.timeout = Some(timeout);
+        self
+    }
+}
+
+impl Future for NamedNotification {
+    type Output = Result<(), CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { command, arguments, queueing } = &mut *self;
+        queueing.poll(cx, command, |out, _| {
+            let arguments = std::mem::replace(arguments, Ok(AmpBox::new()))?;
+            check_command(command)?;
+            Ok(out.put_box(&arguments)?)
+        })
+    }
+}
+
+impl fmt::Debug for NamedNotification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let command = Shortened::new(&self.command);
+        f.debug_struct("NamedNotification").field("command", &command).finish_non_exhaustive()
+    }
+}
+
+/// A command that waits for room in the queue.
+struct Queueing {
+    peer: Peer,
+    /// Whether the command is the program's own, not a name.
+    typed: bool,
+    timeout: Option<Duration>,
+    room: Option<Pin<Box<OwnedNotified>>>,
+    /// Runs from the first poll on, where there is no room at once.
+    deadline: Option<Pin<Box<Sleep>>>,
+    /// From the first poll on.
+    watch: Option<Watch>,
+    over: bool,
+}
+
+impl Queueing {
+    fn new(peer: Peer, typed: bool) -> Self {
+        Self { peer, typed, timeout: None, room: None, deadline: None, watch: None, over: false }
+    }
+
+    /// `write` is called at most once, when the box can be queued.
+    ///
+    /// A command that is over stays pending for ever, as a future that is polled again after it was
+    /// ready may.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        command: &[u8],
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Poll<Result<(), CallError>> {
+        if self.over {
+            return Poll::Pending;
+        }
+        let Self { watch, typed, peer, .. } = self;
+        watch.get_or_insert_with(|| peer.shared().watch(Side::Asking, command, *typed));
+        let ended = match self.poll_room(cx) {
+            Poll::Ready(Ok(())) => {
+                // Also when what writes panics.
+                self.over = true;
+                self.queue(command, write)
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => Err(ready!(self.poll_deadline(cx))),
+        };
+        self.over = true;
+        self.room = None;
+        let outcome = match &ended {
+            Ok(()) => Outcome::Sent,
+            Err(CallError::Closed(_)) => Outcome::Closed,
+            Err(CallError::Timeout { .. }) => Outcome::TimedOut,
+            Err(_) => Outcome::NotSent,
+        };
+        if let Some(watch) = &mut self.watch {
+            watch.end(outcome, None);
+        }
+        Poll::Ready(ended)
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        let mut waited = false;
+        loop {
+            if let Some(room) = &mut self.room {
+                ready!(room.as_mut().poll(cx));
                 waited = true;
             }
-            let mut encoded = self.shared().encode(write).map_err(CallError::Encode)?;
-            Ok(self.shared().with(|state| state.core.notify(command, &mut encoded.body))?)
+            self.room = self.peer.shared().room(waited).map_err(CallError::Closed)?.map(Box::pin);
+            if self.room.is_none() {
+                return Poll::Ready(Ok(()));
+            }
         }
-        .await;
-        watch.end(
-            match &queued {
-                Ok(()) => Outcome::Sent,
-                Err(CallError::Closed(_)) => Outcome::Closed,
-                Err(_) => Outcome::NotSent,
-            },
-            None,
-        );
-        queued
+    }
+
+    /// Resolves to the error when the time is over.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<CallError> {
+        let shared = self.peer.shared();
+        let Some(after) = self.timeout.or(shared.settings.call_timeout) else {
+            return Poll::Pending;
+        };
+        let deadline = self.deadline.get_or_insert_with(|| shared.sleep(after));
+        deadline.as_mut().poll(cx).map(|()| CallError::Timeout { after })
+    }
+
+    fn queue(
+        &self,
+        command: &[u8],
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<(), CallError> {
+        let shared = self.peer.shared();
+        let mut encoded = shared.encode(write).map_err(CallError::Encode)?;
+        Ok(shared.with(|state| state.core.notify(command, &mut encoded.body))?)
     }
 }

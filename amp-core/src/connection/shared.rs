@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
-use tokio::time::{Sleep, Timeout, sleep, timeout};
+use tokio::time::{Sleep, sleep};
 
 use super::line::Line;
 use super::settings::Settings;
@@ -241,12 +241,6 @@ impl Shared {
     pub(super) fn sleep(&self, after: Duration) -> Pin<Box<Sleep>> {
         let _entered = self.runtime.enter();
         Box::pin(sleep(after))
-    }
-
-    /// A future that has so much time, also outside of a runtime.
-    pub(crate) fn timeout<F: Future>(&self, after: Duration, future: F) -> Timeout<F> {
-        let _entered = self.runtime.enter();
-        timeout(after, future)
     }
 
     /// Goes on over the transport that an upgrade gave.

@@ -37,8 +37,8 @@
 //!   the command has an argument for it: how much time is left, since clocks differ.
 //! - A call that timed out may have been acted upon, or still be. Its answer is ignored when it comes.
 //! - It counts from the first poll of the call, and so what a call waits for room in a full queue.
-//! - [`Peer::notify`](crate::Peer::notify) waits for room without a timeout: put
-//!   [`tokio::time::timeout`] around it.
+//! - What [`Peer::notify`](crate::Peer::notify) waits for room has the same timeouts, and nothing was sent
+//!   when it is over.
 //! - That the peer is there at all is another question:
 //!   [`Connection::idle_timeout`](crate::Connection::idle_timeout) and
 //!   [`Connection::ping`](crate::Connection::ping).

@@ -179,14 +179,7 @@ fn notify<'a>(
 ) -> Boxed<'a, Result<(), CallError>> {
     Box::pin(async move {
         let (command, typed) = (request.command(), request.is_typed());
-        let queued = peer.notify_when_room(&command, typed, |out, proto| request.write(out, proto));
-        match left {
-            Some(after) => {
-                let queued = peer.shared().timeout(after, queued).await;
-                queued.unwrap_or(Err(CallError::Timeout { after }))
-            }
-            None => queued.await,
-        }
+        peer.notify_when_room(&command, typed, left, |out, proto| request.write(out, proto)).await
     })
 }
 
