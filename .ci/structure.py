@@ -7,6 +7,8 @@
 - `proto/` imports nothing of the layers above it, and knows no clock, task or runtime.
 - `unsafe` is in one file.
 - Each public name of a library has one path.
+- A public struct whose fields are all public, and a public enum, is `#[non_exhaustive]`, but for those
+  that are defended here.
 """
 
 import re
@@ -18,6 +20,13 @@ CRATES = ["amp-core", "amp-derive", "amp-unix", "amp-probe", "amp-cli"]
 DEFENDED_FOLDERS = [{"connection", "responder"}]
 UNSAFE_IN = "amp-unix/src/socket.rs"
 LIBRARIES = ["amp-core", "amp-unix"]
+# What is whole as it is, or what others have to know all of: a driver must not overlook an event.
+WHOLE = {"DateTime", "DecimalKind", "Event", "Failure", "Inner", "Presence", "Then"}
+OPEN = re.compile(
+    r"(?P<above>(?:^#\[[^\n]*\]\n|^///[^\n]*\n)*)"
+    r"^pub (?P<kind>struct|enum) (?P<name>\w+)[^;{(]*\{\n(?P<fields>.*?)^\}",
+    re.MULTILINE | re.DOTALL,
+)
 NOT_IN_THE_CORE = re.compile(r"\btokio::|\bInstant::now\b|\bSystemTime::now\b|\bWaker\b|crate::connection")
 
 USE = re.compile(r"^[ \t]*(pub(?:\([^)]*\))? )?use ([^;]+);", re.MULTILINE)
@@ -199,6 +208,13 @@ def main():
         for paths in crate.public_paths().values() if name in LIBRARIES else ():
             if len(paths) > 1:
                 complaints.append(f"{name} has one thing by two names: " + ", ".join(map("::".join, paths)))
+        exported = {path[-1] for paths in crate.public_paths().values() for path in paths}
+        for file, text in crate.files.values() if name in LIBRARIES else ():
+            for found in (found for found in OPEN.finditer(text) if found["name"] in exported):
+                fields = re.findall(r"^    (pub )?(?:pub\([^)]*\) )?\w+:", found["fields"], re.MULTILINE)
+                whole = found["name"] in WHOLE or "non_exhaustive" in found["above"]
+                if not whole and (found["kind"] == "enum" or (fields and all(fields))):
+                    complaints.append(f"{file}: {found['name']} is not #[non_exhaustive]")
         for file, text in crate.files.values():
             if "/proto/" in file and (found := NOT_IN_THE_CORE.search(text)):
                 complaints.append(f"{file}: the core knows of {found[0]}")

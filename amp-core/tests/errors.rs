@@ -3,7 +3,9 @@
 use amp_core::BoxError;
 use amp_core::Clash;
 use amp_core::argument::{Decimal, DecimalError};
-use amp_core::proto::{NotQueued, ProtocolError, SwitchRefused, TooManyCalls};
+use amp_core::proto::{
+    Body, Core, CoreLimits, NotQueued, ProtocolError, SwitchRefused, TooManyCalls,
+};
 use amp_core::reconnect::{self, ConnectError};
 use amp_core::router::{RouteError, RouteName};
 use amp_core::schema::Schema;
@@ -188,6 +190,16 @@ async fn not_connected() -> CallError {
     }
 }
 
+fn too_many_calls() -> TooManyCalls {
+    let mut core = Core::new(CoreLimits::default().outstanding_calls(1));
+    let mut call = || core.call(b"A", &mut Body::default(), ());
+    call().unwrap();
+    match call() {
+        Err(NotQueued::TooManyCalls(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn call_errors() -> Vec<CallError<Declared>> {
     let missing = Declared::OutOfStock(Missing("Sunday".to_owned()));
     let CallError::NotConnected(not_connected) = not_connected().await else { panic!() };
@@ -196,7 +208,7 @@ async fn call_errors() -> Vec<CallError<Declared>> {
         CallError::Remote(RemoteError::new("A", "b")),
         CallError::Timeout { after: AFTER },
         CallError::NotSent(of_io()),
-        CallError::TooManyCalls(TooManyCalls { limit: 3 }),
+        CallError::TooManyCalls(too_many_calls()),
         CallError::SwitchUnderWay,
         CallError::TlsStarted,
         CallError::NotConnected(not_connected),
@@ -231,7 +243,7 @@ async fn all() -> Vec<Box<dyn Error>> {
     }
     let switches = vec![
         SwitchRefused::UnderWay,
-        SwitchRefused::NotQueued(NotQueued::TooManyCalls(TooManyCalls { limit: 3 })),
+        SwitchRefused::NotQueued(NotQueued::TooManyCalls(too_many_calls())),
     ];
     // The connection that routes share is not itself a route.
     let reasons =

@@ -77,7 +77,7 @@ pub fn socketpair() -> io::Result<(Connection, OwnedFd)> {
 /// use amp_unix::ChildPipes;
 /// use command_fds::{CommandFdExt, FdMapping};
 ///
-/// let (connection, ChildPipes { reader, writer }) = amp_unix::child_pipes()?;
+/// let (connection, ChildPipes { reader, writer, .. }) = amp_unix::child_pipes()?;
 /// let mut command = Command::new("worker");
 /// let mappings = vec![
 ///     FdMapping { parent_fd: reader, child_fd: 3 },
@@ -122,6 +122,7 @@ pub fn child_pipes() -> io::Result<(Connection, ChildPipes)> {
 
 /// The child's ends of [`child_pipes`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ChildPipes {
     /// The number that the child reads from: 3, for many.
     pub reader: OwnedFd,

@@ -73,7 +73,7 @@ impl Worker {
     pub(crate) async fn start(python: &Path, modules: &Path) -> Result<Self, AnyError> {
         let folder = tempfile::tempdir()?;
         let output = File::create(folder.path().join(OUTPUT))?;
-        let (connection, ChildPipes { reader, writer }) = amp_unix::child_pipes()?;
+        let (connection, ChildPipes { reader, writer, .. }) = amp_unix::child_pipes()?;
         let mut command = Command::new(python);
         command.args(["-m", "twisted.trial._dist.workertrial"]);
         command.env("PYTHONPATH", modules).env("PYTHONDONTWRITEBYTECODE", "1");

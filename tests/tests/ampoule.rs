@@ -91,7 +91,7 @@ async fn a_child_that_fails_to_answer_a_ping_is_gone() {
 fn start() -> (Peer, Child) {
     let module = python().program("ampoule_child.py");
     let interpreter = module.get_program();
-    let (connection, ChildPipes { reader, writer }) = amp_unix::child_pipes().unwrap();
+    let (connection, ChildPipes { reader, writer, .. }) = amp_unix::child_pipes().unwrap();
     let mappings =
         [(reader, 3), (writer, 4)].map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
     let mut command = Command::new(interpreter);

@@ -20,7 +20,7 @@ async fn a_child_answers_over_its_standard_input_and_output() {
 
 #[tokio::test]
 async fn a_child_answers_over_3_and_4() {
-    let (connection, ChildPipes { reader, writer }) = amp_unix::child_pipes().unwrap();
+    let (connection, ChildPipes { reader, writer, .. }) = amp_unix::child_pipes().unwrap();
     let mappings =
         [(reader, 3), (writer, 4)].map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
     let mut command = Command::new(env!("CARGO_BIN_EXE_ampoule-child"));

@@ -4,6 +4,7 @@ use crate::boxes::BoxError;
 /// More calls were to be outstanding than the limit allows. Only the one call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{limit} calls are outstanding already, which is the limit")]
+#[non_exhaustive]
 pub struct TooManyCalls {
     /// The limit, in calls.
     pub limit: usize,
