@@ -17,7 +17,7 @@ pub fn start(connection: Connection) -> (Peer, impl Future<Output = CloseReason>
 pub struct Lane(LaneId);
 
 impl Lane {
-    /// A new one.
+    /// Returns a new one.
     #[expect(clippy::new_without_default, reason = "no two are the same")]
     pub fn new() -> Self {
         Self(LaneId::new())
