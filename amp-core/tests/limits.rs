@@ -321,7 +321,7 @@ async fn policies_differ_in_what_follows_a_failure() {
             assert_eq!(script.receive().await, None);
             drop(script);
             let reason = peer.closed().await.to_string();
-            assert_eq!(reason, "closed after \"Bug\" failed with UNKNOWN");
+            assert_eq!(reason, "closed after Bug failed with UNKNOWN");
         }
     }
     for command in ["Bug", "Nope"] {

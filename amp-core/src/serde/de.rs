@@ -372,7 +372,9 @@ impl<'a> ListAccess<'a> {
         let mut bytes = self.rest.to_bytes();
         let ampbox = match AmpBox::parse(&mut bytes, BoxLimits::default()) {
             Err(BoxError::Truncated { .. }) => return Err(self.cut()),
-            parsed => parsed?,
+            parsed => {
+                parsed.map_err(|error| DecodeError::of_box_inside(error, "a box", self.rest))?
+            }
         };
         let len = self.rest.len();
         self.rest = self.rest.part(len - bytes.len()..len);
