@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
@@ -16,6 +17,7 @@ use crate::commands::{
     Refuse, RefuseError, Tell, Turn, Upload, content,
 };
 use crate::ends::{Ends, Handle};
+use crate::fares;
 use crate::ledger::CallId;
 use crate::pipes::{held, holding};
 use crate::plan::{CallPlan, ClientKind, ClientPlan, Fate, For, Kind};
@@ -86,7 +88,9 @@ impl Caller {
             }
             Kind::Upload => {
                 let (count, (sink, items)) = (plan.load, StreamOf::pair());
-                streaming::send(&self.world, id, count, sink);
+                // Dropped when the call has ended.
+                let (_lasts, over) = oneshot::channel::<()>();
+                streaming::send(&self.world, id, count, sink, over);
                 self.make(made, Upload { call, want, count, items }, |answer| match &answer {
                     // A client that connects again makes a call again that was not acted upon, and the
                     // stream has gone with the first.
@@ -166,7 +170,7 @@ impl Caller {
                 if let Some(after) = timeout { call.timeout(after).await } else { call.await }
             }),
         };
-        let Some(answer) = self.see_through(id, plan, ending).await else { return };
+        let Some(answer) = self.see_through(handle, id, plan, ending).await else { return };
         let verdict = match self.lost(id, plan, &answer) {
             Some(lost) => lost,
             None => judge(answer),
@@ -181,7 +185,7 @@ impl Caller {
             Handle::Peer(peer) => Box::pin(async move { peer.notify(command).await }),
             Handle::Client(client) => Box::pin(async move { client.notify(command).await }),
         };
-        let Some(answer) = self.see_through(id, plan, ending).await else { return };
+        let Some(answer) = self.see_through(handle, id, plan, ending).await else { return };
         let verdict = match self.lost(id, plan, &answer) {
             Some(lost) => lost,
             None => answer.map(|()| "sent").map_err(|error| format!("{error:?}")),
@@ -202,15 +206,32 @@ impl Caller {
     }
 
     /// What the call ends with; `None` when it is dropped, or hangs.
-    async fn see_through<T>(&self, id: CallId, plan: CallPlan, mut ending: Ending<T>) -> Option<T> {
+    async fn see_through<T>(
+        &self,
+        handle: &Handle,
+        id: CallId,
+        plan: CallPlan,
+        mut ending: Ending<T>,
+    ) -> Option<T> {
         let answer = match plan.fate {
             Fate::Await | Fate::Timeout(_) => {
-                let answer = timeout(HANGS_AFTER, ending).await.ok();
-                if answer.is_none() {
-                    let what = format!("{id} has not ended after {HANGS_AFTER:?}");
-                    self.conclude(plan, Err(what));
-                }
-                return answer;
+                let hung = async {
+                    match handle {
+                        Handle::Client(client) if self.waits(plan) => fares::hung(client).await,
+                        _ => {
+                            sleep(HANGS_AFTER).await;
+                            format!("{HANGS_AFTER:?}")
+                        }
+                    }
+                };
+                return tokio::select! {
+                    biased;
+                    answer = ending => Some(answer),
+                    after = hung => {
+                        self.conclude(plan, Err(format!("{id} has not ended after {after}")));
+                        None
+                    }
+                };
             }
             Fate::DropAfter(after) => timeout(after, ending).await.ok(),
             Fate::DropAfterPolls(polls) => 'polled: {
@@ -232,6 +253,11 @@ impl Caller {
             self.world.count(Group::Outcomes, "dropped");
         }
         answer
+    }
+
+    /// Whether a call waits for a connection for as long as there is none.
+    fn waits(&self, plan: CallPlan) -> bool {
+        self.plan.kind == ClientKind::Waiting && plan.fate == Fate::Await
     }
 
     /// How a call may end whatever it asks for.

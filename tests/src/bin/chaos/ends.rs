@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::sleep;
 
 use crate::commands::{Confirm, Done, Heed, Hello};
+use crate::fares;
 use crate::ledger::CallId;
 use crate::plan::{ClientKind, ClientPlan, Way};
 use crate::secrets::Secrets;
@@ -60,7 +61,11 @@ impl Ends {
         let connect = Connect { world: Arc::clone(world), address, plan, limits };
         let kind = match plan.kind {
             ClientKind::Plain => Kind::Plain(tokio::sync::Mutex::default()),
-            kind => Kind::Reconnecting(reconnecting(&connect, client, kind)),
+            kind => {
+                let reconnecting = reconnecting(&connect, client, kind);
+                tokio::spawn(fares::count(Arc::clone(world), client, plan, reconnecting.clone()));
+                Kind::Reconnecting(reconnecting)
+            }
         };
         Self { connect, kind }
     }

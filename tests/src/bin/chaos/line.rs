@@ -58,7 +58,12 @@ async fn accept(world: Arc<World>, client: u32, plan: ClientPlan, listener: Stre
                 },
             }
         };
-        let plan = LinkPlan::new(&mut world.random(For::Link(client, link)));
+        // A call that waits for a connection gets one at the end.
+        let plan = if world.is_everybody() {
+            LinkPlan::new(&mut world.random(For::Link(client, link)))
+        } else {
+            LinkPlan::without_faults()
+        };
         let world = Arc::clone(&world);
         links.spawn(async move {
             let Some(server) = world.server(transport, way) else {

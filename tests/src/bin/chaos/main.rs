@@ -13,7 +13,8 @@
 //!
 //! What must hold:
 //!
-//! - Each call ends, with its own answer or an error that it may end with.
+//! - Each call ends, with its own answer or an error that it may end with. One that waits for connections
+//!   does once it has had one for long enough; and each attempt to connect ends, for a reason that there is.
 //! - A call that was answered was acted upon once. No other call was acted upon twice, unless it is
 //!   idempotent, and none that its caller knows was not sent.
 //! - A descriptor that arrives is the one that was passed.
@@ -32,6 +33,7 @@ mod call;
 mod client;
 mod commands;
 mod ends;
+mod fares;
 mod hooligan;
 mod ledger;
 mod line;

@@ -228,6 +228,11 @@ impl LinkPlan {
         }
         Self { directions }
     }
+
+    pub(crate) fn without_faults() -> Self {
+        let direction = DirectionPlan { grain: usize::MAX, fine_until: 0, faults: Vec::new() };
+        Self { directions: [direction.clone(), direction] }
+    }
 }
 
 impl DirectionPlan {

@@ -18,6 +18,8 @@ pub(crate) enum Group {
     Ways,
     Streams,
     Faults,
+    Attempts,
+    Connections,
     Ends,
 }
 
@@ -42,6 +44,8 @@ impl fmt::Display for Tally {
             (Group::Ways, "calls that are known to be acted upon"),
             (Group::Streams, "streams, as their ends saw them"),
             (Group::Faults, "faults"),
+            (Group::Attempts, "times that clients had to connect again, and why"),
+            (Group::Connections, "connections of these clients, by how soon there was one"),
             (Group::Ends, "ends of connections, as the server saw them"),
         ] {
             let of_group = || counts.iter().filter(|((of, _), _)| *of == group);

@@ -45,7 +45,11 @@ pub(crate) async fn run(world: Arc<World>) -> io::Result<()> {
         drop(stopped);
         tokio::select! {
             () = sleep(life.up) => {}
-            () = world.reaches(Stage::Nobody) => {}
+            () = world.reaches(Stage::ServerAlone) => {}
+        }
+        // It stays for the last calls.
+        if !world.is_everybody() {
+            world.reaches(Stage::Nobody).await;
         }
 
         world.set_server(None);

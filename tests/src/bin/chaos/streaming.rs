@@ -3,8 +3,9 @@
 use amp_core::Failure;
 use amp_core::NoError;
 use amp_core::streams::{SinkError, SinkOf, StreamOf};
+use std::future::{Future, ready};
 use std::sync::Arc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::HANGS_AFTER;
 use crate::commands::{Done, Download, Items, Upload};
@@ -23,8 +24,15 @@ fn len(count: usize) -> usize {
     count.min(2000)
 }
 
-/// Sends all items, on a task of its own: whatever becomes of the call, that ends.
-pub(crate) fn send(world: &Arc<World>, call: CallId, count: usize, mut sink: SinkOf<u64>) {
+/// Sends all items, on a task of its own: whatever becomes of the call, that ends once the call is
+/// `over`.
+pub(crate) fn send(
+    world: &Arc<World>,
+    call: CallId,
+    count: usize,
+    mut sink: SinkOf<u64>,
+    over: impl Future + Send + 'static,
+) {
     let world = Arc::clone(world);
     tokio::spawn(async move {
         let sent = async {
@@ -33,11 +41,18 @@ pub(crate) fn send(world: &Arc<World>, call: CallId, count: usize, mut sink: Sin
             }
             sink.close().await
         };
-        match timeout(HANGS_AFTER, sent).await {
-            Ok(Ok(())) => world.count(Group::Streams, "sent, and taken to the end"),
-            Ok(Err(SinkError::Stopped)) => world.count(Group::Streams, "not wanted any more"),
-            Ok(Err(_)) => world.count(Group::Streams, "not sent to the end"),
-            Err(_) => world.violation(format!("the sink of {call} hangs")),
+        let hung = async {
+            over.await;
+            sleep(HANGS_AFTER).await;
+        };
+        tokio::select! {
+            biased;
+            sent = sent => world.count(Group::Streams, match sent {
+                Ok(()) => "sent, and taken to the end",
+                Err(SinkError::Stopped) => "not wanted any more",
+                Err(_) => "not sent to the end",
+            }),
+            () = hung => world.violation(format!("the sink of {call} hangs")),
         }
     });
 }
@@ -93,6 +108,6 @@ pub(crate) async fn download(
 ) -> Result<Items, NoError> {
     act(&context, call, &[]);
     let (sink, items) = StreamOf::pair();
-    send(context.state(), CallId(call), count, sink);
+    send(context.state(), CallId(call), count, sink, ready(()));
     Ok(Items { call, items })
 }
