@@ -342,11 +342,11 @@ fn simulate(seed: u64, faulty: Duration) -> Arc<History> {
     for (index, client) in (0..).zip(CLIENTS) {
         sim.client(client, run_client(index, seed, faulty, Arc::clone(&history)));
     }
-    let mut faults = Vec::<(Duration, Fault)>::new();
+    let mut under_way = Vec::<(Duration, Fault)>::new();
     let mut count = 0;
     while !sim.step().unwrap() {
         let now = sim.elapsed();
-        faults.retain(|(until, fault)| {
+        under_way.retain(|(until, fault)| {
             let lasts = now < *until && now < faulty;
             if !lasts {
                 fault.end(&mut sim);
@@ -356,9 +356,9 @@ fn simulate(seed: u64, faulty: Duration) -> Arc<History> {
         // One in ten seconds.
         if now < faulty && rng.u128(..10_000) < TICK.as_millis() {
             let fault = Fault::any(&mut rng);
-            if !faults.iter().any(|(_, other)| other.concerns(fault)) {
+            if !under_way.iter().any(|(_, other)| other.concerns(fault)) {
                 fault.begin(&mut sim);
-                faults.push((now + Duration::from_secs(rng.u64(1..90)), fault));
+                under_way.push((now + Duration::from_secs(rng.u64(1..90)), fault));
                 history.faults.lock().unwrap().push((now, fault));
                 count += 1;
             }
