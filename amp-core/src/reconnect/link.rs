@@ -72,7 +72,11 @@ impl Link {
     pub(super) fn leave(&self, peer: &Peer) -> Weak<Shared> {
         let closing = Arc::downgrade(peer.shared());
         self.closing.send_if_modified(|known| {
-            let is_new = !known.ptr_eq(&closing);
+            // A connection that was left before must not take the place of the one that is there. The look
+            // is in here, so that none of a later connection comes before this one is written.
+            let state = self.state.borrow();
+            let is_there = matches!(&*state, State::Connected(now) if now.is_same_connection(peer));
+            let is_new = is_there && !known.ptr_eq(&closing);
             if is_new {
                 known.clone_from(&closing);
             }

@@ -5,7 +5,7 @@ use amp_core::{AmpBox, CallError, CloseReason, Connection, Limits, NoError};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::net::{Again, Does, Net, Note, Once, SECOND, Value, answer, refuse, started};
 use crate::support::{Script, turns_taken};
@@ -93,6 +93,30 @@ async fn a_client_leaves_a_connection_that_the_peer_is_closing() {
     drop(second);
     // This time nobody says that it was not acted upon.
     assert!(matches!(string.await.unwrap(), Err(CallError::Closed(CloseReason::Peer))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_on_a_connection_that_was_left_hides_none_on_the_next() {
+    let plan = [Does::Accept, Does::Accept, Does::Accept];
+    let (client, mut net) = Net::client(plan, Connector::wait_for_connection);
+    let late = started(client.call_remote(Once { n: 1 })).await;
+    let early = started(client.call_remote(Once { n: 2 })).await;
+    let mut first = net.accept().await;
+    let late_tag = first.expect_call("Once").await;
+    let early_tag = first.expect_call("Once").await;
+    refuse(&mut first, &early_tag).await;
+    let mut second = net.accept().await;
+    let early_tag = second.expect_call("Once").await;
+
+    // Both calls learn of it before the client has had a look.
+    refuse(&mut second, &early_tag).await;
+    refuse(&mut first, &late_tag).await;
+    let third = timeout(100 * SECOND, net.accept()).await;
+    let mut third = third.expect("the second connection is left too, though it has not ended");
+    answer(&mut third, "Once").await;
+    assert_eq!(early.await.unwrap().unwrap(), Value { n: 2 });
+    answer(&mut second, "Once").await;
+    assert_eq!(late.await.unwrap().unwrap(), Value { n: 1 });
 }
 
 #[tokio::test(start_paused = true)]
