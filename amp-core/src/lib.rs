@@ -133,7 +133,7 @@
 )]
 
 // For what its own tests share with those in `tests/`.
-#[cfg(test)]
+#[cfg(all(test, feature = "tokio"))]
 extern crate self as amp_core;
 
 pub mod argument;

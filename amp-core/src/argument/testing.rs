@@ -11,7 +11,9 @@ use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use super::{Attachment, AttachmentKind, Attachments, Extensions, NoAttachments, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Value, ValueWriter};
 
-pub(super) use effort::{assert_linear, assert_quadratic};
+pub(super) use effort::assert_linear;
+#[cfg(feature = "num-bigint")]
+pub(super) use effort::assert_quadratic;
 
 pub(super) fn try_encode<T: Argument>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut out = BytesMut::new();

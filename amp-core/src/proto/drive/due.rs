@@ -245,9 +245,10 @@ fn over(reason: &CloseReason) -> ToDo {
 mod tests {
     use super::*;
     use crate::argument::Attachment;
+    use crate::proto::Body;
     use crate::proto::drive::Watched;
+    use crate::proto::liveness::Pings;
     use crate::proto::released::RoomFor;
-    use crate::proto::{Body, Pings};
     use std::sync::Arc;
 
     const SECOND: Duration = Duration::from_secs(1);
