@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{Download, Get, Upload, Work, all, downloads, nothing, pair_with, settle};
+use super::{Download, Get, Sinks, Upload, Work, all, downloads, nothing, pair_with, settle};
 
 /// A peer that calls by name, and what it was called with.
 struct Raw {
@@ -260,6 +260,16 @@ async fn a_receiver_that_opens_wide_or_not_at_all_or_often() {
     assert!(matches!(sink.send(1).await, Err(SinkError::TooLarge { .. })));
 }
 
+/// A sink whose stream `raw` has asked for and opened, with an item on its way.
+async fn one_item_sent(raw: &Peer, sinks: &mut Sinks) -> SinkOf<u64> {
+    raw.call_by_name("Get", [("", ""); 0]).await.unwrap();
+    let mut sink = sinks.recv().await.unwrap();
+    let open = [("stream", "0"), ("items", "10"), ("bytes", "100")];
+    raw.notify_by_name("_StreamOpen", open).await.unwrap();
+    sink.send(1).await.unwrap();
+    sink
+}
+
 /// It answers none of them, and reads none of the answers.
 #[tokio::test(start_paused = true)]
 async fn items_that_are_refused_fail_the_sink() {
@@ -268,11 +278,7 @@ async fn items_that_are_refused_fail_the_sink() {
     });
     let (responders, mut sinks) = downloads();
     let (_ours, raw) = pair_with(limits(), responders, refuses);
-    raw.call_by_name("Get", [("", ""); 0]).await.unwrap();
-    let mut sink = sinks.recv().await.unwrap();
-    let open = [("stream", "0"), ("items", "10"), ("bytes", "100")];
-    raw.notify_by_name("_StreamOpen", open).await.unwrap();
-    sink.send(1).await.unwrap();
+    let sink = one_item_sent(&raw, &mut sinks).await;
     let error = sink.stopped().await;
     assert!(matches!(&error, SinkError::Refused(error) if error.code == "NO"), "{error}");
     assert!(sink.close().await.is_err());
@@ -292,11 +298,7 @@ async fn who_fails_a_sink_learns_that_nothing_follows() {
         });
     let (responders, mut sinks) = downloads();
     let (_ours, raw) = pair_with(limits(), responders, refuses);
-    raw.call_by_name("Get", [("", ""); 0]).await.unwrap();
-    let mut sink = sinks.recv().await.unwrap();
-    let open = [("stream", "0"), ("items", "10"), ("bytes", "100")];
-    raw.notify_by_name("_StreamOpen", open).await.unwrap();
-    sink.send(1).await.unwrap();
+    let _sink = one_item_sent(&raw, &mut sinks).await;
     assert_eq!(ended.recv().await.unwrap().get("end"), Some(&b"dropped"[..]));
 }
 
