@@ -357,14 +357,8 @@ impl<T: Argument + Send + 'static> Argument for SinkOf<T> {
     }
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        let number = u64::from_string_proto(value, proto)?;
-        if number % 2 == 0 {
-            return Err(DecodeError::malformed(
-                "the number of a stream that the peer receives",
-                value,
-            ));
-        }
-        let peer = Peer::of(proto).ok_or(DecodeErrorKind::NoForm { what: NO_CONNECTION })?;
+        let expected = "the number of a stream that the peer receives";
+        let (number, peer) = wire::named_by_peer(value, proto, 1, expected)?;
         let sending = Arc::new(Sending::new());
         sending.bind();
         let hub = Hub::of(&peer);

@@ -12,10 +12,8 @@ use super::receive::Receive;
 use super::receiving::{Parcel, Receiving};
 use super::sending::Sending;
 use super::sink::SinkOf;
-use super::wire::{NO_CONNECTION, received};
-use crate::argument::{
-    Argument, DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Proto,
-};
+use super::wire::{NO_CONNECTION, named_by_peer, received};
+use crate::argument::{Argument, DecodeError, EncodeError, EncodeErrorKind, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::connection::Peer;
 use crate::schema::{WireType, WireTypes};
@@ -194,14 +192,8 @@ impl<T: Argument + Send + 'static> Argument for StreamOf<T> {
     }
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        let number = u64::from_string_proto(value, proto)?;
-        if number % 2 == 1 {
-            return Err(DecodeError::malformed(
-                "the number of a stream that the peer sends",
-                value,
-            ));
-        }
-        let peer = Peer::of(proto).ok_or(DecodeErrorKind::NoForm { what: NO_CONNECTION })?;
+        let expected = "the number of a stream that the peer sends";
+        let (number, peer) = named_by_peer(value, proto, 0, expected)?;
         let receiving = Arc::new(Receiving::new());
         let hub = Hub::of(&peer);
         hub.take_stream(number, Arc::clone(&receiving) as Arc<dyn Receive>)

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use std::str;
 
-use crate::argument::{Argument, DecodeError, EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxReader, BoxWriter};
+use crate::argument::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxReader, BoxWriter, Value};
 use crate::command::{Arguments, Command, NoError};
 use crate::connection::Peer;
 use crate::keys;
@@ -223,6 +223,22 @@ pub(super) fn take_number(input: &mut BoxReader<'_>) {
 
 /// What has no form.
 pub(super) const NO_CONNECTION: &str = "a stream without a connection";
+
+/// Reads the number of a stream that the peer has given out, and finds the connection that it is of. The
+/// remainder by two tells which end the peer has kept.
+pub(super) fn named_by_peer(
+    value: Value<'_>,
+    proto: &mut Proto<'_>,
+    remainder: u64,
+    expected: &'static str,
+) -> Result<(u64, Peer), DecodeError> {
+    let number = u64::from_string_proto(value, proto)?;
+    if number % 2 != remainder {
+        return Err(DecodeError::malformed(expected, value));
+    }
+    let peer = Peer::of(proto).ok_or(DecodeErrorKind::NoForm { what: NO_CONNECTION })?;
+    Ok((number, peer))
+}
 
 pub(super) fn received() -> EncodeError {
     EncodeError::custom("an end that came from a peer cannot be sent on")
