@@ -4,10 +4,17 @@ Who sends a `StreamOf` keeps a `Sink`, and who receives it gets a `Stream`. With
 other way round. ARCHITECTURE.md of amp-core has the form on the wire.
 """
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.protocol import connectionDone
 from twisted.protocols import amp
+
+if TYPE_CHECKING:
+    # What it is mixed into.
+    from twisted.protocols.amp import AMP as _Locator
+else:
+    from twisted.protocols.amp import CommandLocator as _Locator
 
 
 class NoStream(KeyError):
@@ -32,6 +39,10 @@ _Stop = _command("_StreamStop", False)
 
 class Sink:
     """The end that items are sent into. `stopped` fires when nothing more can be sent."""
+    proto: Any
+    number: int
+    inner: Any
+
     def __init__(self) -> None:
         self.queue, self.over, self.stopped = deque(), None, Deferred()  # type: Any, Any, Any
         self.load, self.window = [0, 0], [0, 0]
@@ -85,6 +96,10 @@ class Sink:
 
 class Stream:
     """The end that items come out of: `async for item in stream`."""
+    proto: Any
+    number: int
+    inner: Any
+
     def __init__(self) -> None:
         self.queue, self.over, self.waiting = deque(), None, None  # type: Any, Any, Any
 
@@ -120,7 +135,7 @@ class Stream:
             self.queue.popleft()[1].errback(NoStream("the stream was stopped"))
 
 
-class StreamOf(amp.Argument):  # type: ignore[misc]
+class StreamOf(amp.Argument):
     wire_form = "StreamOf"
     kept, received = Sink, Stream  # type: Any, Any
 
@@ -148,14 +163,14 @@ class SinkOf(StreamOf):
     kept, received = Stream, Sink
 
 
-class Streams(amp.CommandLocator):  # type: ignore[misc]
+class Streams(_Locator):
     window = {"items": 1024, "bytes": 256 << 10}
 
     def makeConnection(self, transport: Any) -> None:
         self._streams, self._numbers = {}, iter(range(0, 1 << 62, 2))  # type: Any, Any
         super().makeConnection(transport)
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Any = connectionDone) -> None:
         super().connectionLost(reason)
         for end in list(self._streams.values()):
             end._stop(reason.value) if isinstance(end, Sink) else end._came([], reason.value)
