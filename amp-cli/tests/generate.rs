@@ -8,7 +8,7 @@ use amp_core::argument::Numbered;
 use amp_core::schema::Schema;
 use amp_core::testing::{PrintedRecord, SchemaRecord};
 use amp_core::{Answered, Arguments, CallError, Command, CommandError, OneWay, Peer, Responders};
-use amp_tests::{Address, DEADLINE, Python, Transport, trade};
+use amp_tests::{Address, DEADLINE, Python, Transport, odd, trade};
 use bytes::Bytes;
 use std::fmt::Debug;
 use std::fs;
@@ -102,6 +102,179 @@ fn classes_of_python_come_back_from_their_schema() {
     assert!(said.contains("compared 2"), "{said}");
 }
 
+/// A folder with the schema whose names are no names.
+fn odd() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(of_tests("python/odd.schema"), folder.path().join("odd.schema")).unwrap();
+    folder
+}
+
+fn in_folder(folder: &Path, arguments: &[&str]) -> Output {
+    ampctl(arguments).current_dir(folder).output().unwrap()
+}
+
+/// The code is the module `odd` of amp-tests, where it is compiled under the strictest lints.
+#[test]
+fn names_that_are_none_and_docs_that_hurt_are_compiled_and_formatted() {
+    let folder = odd();
+    let files = ["commands.rs", "by_hand.rs", "responders.rs"];
+    let arguments =
+        ["generate", "rust", "odd.schema", "--by-hand", files[1], "--responders", files[2]];
+    let commands = text(&in_folder(folder.path(), &arguments));
+    fs::write(folder.path().join(files[0]), commands).unwrap();
+    for file in files {
+        let (written, committed) = (folder.path().join(file), of_tests("src/odd").join(file));
+        if std::env::var("AMP_RECORD").is_ok_and(|record| record == "all") {
+            fs::copy(&written, &committed).unwrap();
+        }
+        let [written, committed] =
+            [&written, &committed].map(|path| fs::read_to_string(path).unwrap());
+        assert_eq!(written, committed, "{file}");
+    }
+    let mut format = Program::new("rustfmt");
+    format.args(["--edition", "2024", "--check"]).args(files).current_dir(folder.path());
+    let said = format.output().expect("rustfmt is there");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+    SchemaRecord::new(folder.path().join("odd.schema")).schema(odd::commands::schema()).agree();
+    // What is not on the wire comes back as well.
+    let record: Schema =
+        fs::read_to_string(folder.path().join("odd.schema")).unwrap().parse().unwrap();
+    let ours = odd::commands::schema();
+    for ((name, ours), (_, other)) in ours.commands().zip(record.commands()) {
+        assert_eq!(ours.secrets, other.secrets, "{name}");
+        assert_eq!(ours.is_idempotent, other.is_idempotent, "{name}");
+        let exceptions = |errors: &Option<Vec<amp_core::schema::ErrorSchema>>| {
+            let errors = errors.iter().flatten();
+            errors.map(|error| error.exception.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(exceptions(&ours.errors), exceptions(&other.errors), "{name}");
+    }
+}
+
+/// As they are begun: each command is one that its peer has, and fails alone.
+#[tokio::test]
+async fn responders_run_before_they_are_filled_in() {
+    let (peer, _other) =
+        amp_core::testing::pair(Responders::new(()), odd::responders::responders());
+    for (name, command) in
+        odd::commands::schema().commands().filter(|(_, command)| !command.is_switch)
+    {
+        let arguments: [(&str, &str); 0] = [];
+        if command.arguments.arguments.is_empty() {
+            let failed = timeout(DEADLINE, peer.call_by_name(name, arguments)).await.unwrap();
+            let Err(CallError::Remote(failed)) = failed else { panic!("{name}: {failed:?}") };
+            assert!(failed.is_unknown(), "{name}: {failed}");
+        }
+    }
+    assert!(!peer.is_closed());
+}
+
+#[test]
+fn odd_names_become_classes_that_are_imported_again() {
+    let folder = odd();
+    let arguments = ["generate", "python", "odd.schema", "--by-hand", "own.py"];
+    let output = in_folder(folder.path(), &arguments);
+    assert!(output.status.success());
+    fs::write(folder.path().join("odd.py"), &output.stdout).unwrap();
+    let lost = String::from_utf8(output.stderr).unwrap();
+    for line in [
+        "command Context: that it may be sent again is not said",
+        "command Context: which of its values are secret is not said",
+        "command Context: arguments whose keys are not known are left out",
+        "command NoError: its errors are not known, so it declares none",
+        "command Responders: what has a default is optional",
+    ] {
+        assert!(lost.contains(line), "{lost}");
+    }
+    let again = import(folder.path(), "odd", &[]).output().unwrap();
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(!said.contains("left out") && !said.contains("ampctl: odd.py"), "{said}");
+    let again: Schema = String::from_utf8(again.stdout).unwrap().parse().unwrap();
+    let record: Schema =
+        fs::read_to_string(folder.path().join("odd.schema")).unwrap().parse().unwrap();
+    assert_eq!(again.commands().count(), record.commands().count());
+    for ((name, again), (_, record)) in again.commands().zip(record.commands()) {
+        let keys = |schema: &amp_core::schema::BoxSchema| {
+            let keys = schema.arguments.iter();
+            keys.map(|key| (key.name.clone(), key.wire_type.to_string())).collect::<Vec<_>>()
+        };
+        // Forms that nobody knows are written by hand.
+        if name != "Responders" {
+            assert_eq!(keys(&again.arguments), keys(&record.arguments), "{name}");
+        }
+        assert_eq!(keys(&again.response), keys(&record.response), "{name}");
+        assert_eq!(
+            again.errors.as_ref().map_or(0, Vec::len),
+            record.errors.as_ref().map_or(0, Vec::len),
+            "{name}"
+        );
+    }
+    let markdown = text(&in_folder(folder.path(), &["generate", "markdown", "odd.schema"]));
+    assert!(markdown.contains("\n~~~text\n    tab <script>"), "{markdown}");
+    assert!(!markdown.contains("\n# heading"), "{markdown}");
+    assert!(markdown.contains("[listStock](#liststock)") && markdown.contains("(#list-stock-1)"));
+}
+
+#[test]
+fn schemas_of_a_thousand_commands_are_written_and_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = |n: usize| {
+        format!(
+            "#: Number {n}.\ncommand Do{n}\n  arguments\n    items: AmpList\n      name{n}: Unicode\n  \
+             response\n    id{}: Integer\n  errors\n    E{}\n\n",
+            n % 100,
+            n % 10
+        )
+    };
+    fs::write(folder.path().join("big.schema"), (0..1000).map(command).collect::<String>())
+        .unwrap();
+    for language in ["rust", "python", "markdown"] {
+        let generate = || text(&in_folder(folder.path(), &["generate", language, "big.schema"]));
+        let first = generate();
+        assert_eq!(first.matches("Number 999.").count(), 1, "{language}");
+        assert_eq!(first, generate());
+    }
+}
+
+#[test]
+fn file_names_are_no_code() {
+    let folder = odd();
+    let name = "a\nimport os; os.abort()\n.schema";
+    fs::copy(folder.path().join("odd.schema"), folder.path().join(name)).unwrap();
+    for language in ["rust", "python", "markdown"] {
+        let output = in_folder(folder.path(), &["generate", language, name]);
+        let written = String::from_utf8(output.stdout).unwrap();
+        assert!(written.contains("a import os; os.abort()"), "{written:.300}");
+        assert!(!written.contains("\nimport os"), "{written:.300}");
+    }
+}
+
+/// Whatever the file of hints looks like, it can be read again.
+#[test]
+fn names_are_kept_in_files_of_any_style() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("s.schema"), "command b\n\ncommand c\n").unwrap();
+    for (hints, expected) in [
+        ("[rust.names] # mine\nb = \"Bee\"\n", "[rust.names] # mine\n\"c\" = \"C\"\nb = \"Bee\"\n"),
+        ("[rust.names]\r\nb = \"Bee\"\r\n", "[rust.names]\r\n\"c\" = \"C\"\nb = \"Bee\"\r\n"),
+        ("# [rust.names]\n", "# [rust.names]\n\n[rust.names]\n\"b\" = \"B\"\n\"c\" = \"C\"\n"),
+        ("", "[rust.names]\n\"b\" = \"B\"\n\"c\" = \"C\"\n"),
+    ] {
+        let path = folder.path().join("h.toml");
+        fs::write(&path, hints).unwrap();
+        let arguments = ["generate", "rust", "s.schema", "--hints", "h.toml", "--keep-names"];
+        let first = text(&in_folder(folder.path(), &arguments));
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        assert_eq!(text(&in_folder(folder.path(), &arguments)), first);
+    }
+    let inline = "[rust]\nnames = { b = \"Bee\" }\n";
+    fs::write(folder.path().join("h.toml"), inline).unwrap();
+    let arguments = ["generate", "rust", "s.schema", "--hints", "h.toml", "--keep-names"];
+    let output = in_folder(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(fs::read_to_string(folder.path().join("h.toml")).unwrap(), inline);
+}
+
 /// Every item of the code stays what it was, though the new command comes first and has a response like
 /// another's.
 #[test]
@@ -169,6 +342,8 @@ fn mistakes_say_where_they_are() {
         ("[rust.integers]\nserial = \"u7\"\n", "the hint for serial: \"u7\" is none of i8, "),
         ("[rust.names]\nBuy = 1\n", "hints.toml: TOML parse error at line 2"),
         ("[rust.name]\n", "unknown field `name`"),
+        ("[rust.names]\nBuy = \"fn x() {}\"\n", "\"fn x() {}\" is no name of a type"),
+        ("[rust.names]\nBuy = \"Box\"\n", "Box is another type's name"),
     ] {
         fs::write(&hints, text).unwrap();
         let mut command = ampctl(&["generate", "rust", "python/trade.schema", "--hints"]);

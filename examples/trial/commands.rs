@@ -4,7 +4,6 @@ use amp_core::{Arguments, Command};
 use bytes::Bytes;
 
 /// An answer with `success`.
-#[allow(clippy::struct_field_names)]
 #[derive(Arguments, Clone, Debug, PartialEq)]
 pub struct Success {
     /// `Boolean` on the wire.
@@ -13,31 +12,25 @@ pub struct Success {
 
 /// Add an error.
 #[derive(Clone, Command, Debug, PartialEq)]
-#[amp(response = Success)]
+#[amp(response = Success, rename_all = "camelCase")]
 pub struct AddError {
     /// `Unicode` on the wire.
-    #[amp(rename = "errorClass")]
     pub error_class: String,
     /// `Integer` on the wire.
-    #[amp(rename = "errorStreamId")]
     pub error_stream_id: i64,
     /// `Integer` on the wire.
-    #[amp(rename = "framesStreamId")]
     pub frames_stream_id: i64,
     /// `Unicode` on the wire.
-    #[amp(rename = "testName")]
     pub test_name: String,
 }
 
 /// Add an expected failure.
 #[derive(Clone, Command, Debug, PartialEq)]
-#[amp(response = Success)]
+#[amp(response = Success, rename_all = "camelCase")]
 pub struct AddExpectedFailure {
     /// `Integer` on the wire.
-    #[amp(rename = "errorStreamId")]
     pub error_stream_id: i64,
     /// `Unicode` on the wire.
-    #[amp(rename = "testName")]
     pub test_name: String,
     /// `Unicode` on the wire.
     pub todo: String,
@@ -45,19 +38,15 @@ pub struct AddExpectedFailure {
 
 /// Add a failure.
 #[derive(Clone, Command, Debug, PartialEq)]
-#[amp(response = Success)]
+#[amp(response = Success, rename_all = "camelCase")]
 pub struct AddFailure {
     /// `Unicode` on the wire.
-    #[amp(rename = "failClass")]
     pub fail_class: String,
     /// `Integer` on the wire.
-    #[amp(rename = "failStreamId")]
     pub fail_stream_id: i64,
     /// `Integer` on the wire.
-    #[amp(rename = "framesStreamId")]
     pub frames_stream_id: i64,
     /// `Unicode` on the wire.
-    #[amp(rename = "testName")]
     pub test_name: String,
 }
 
@@ -141,6 +130,7 @@ pub struct TestWrite {
 }
 
 /// Returns what these commands are on the wire, to be compared with what they were written from.
+#[must_use]
 pub fn schema() -> Schema {
     let mut schema = Schema::default();
     schema.add::<AddError>();

@@ -5,6 +5,7 @@ pub mod amplification;
 mod command_line;
 pub mod commands;
 mod counted;
+pub mod odd;
 mod peer;
 mod process;
 mod python;

@@ -19,19 +19,21 @@ pub struct BuyResponse {
 /// The errors that commands declare.
 #[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]
 pub enum BuyError {
-    /// `DENIED`: in Python, `PermissionError`.
+    /// `DENIED`.
     #[error("{0}")]
+    #[amp(exception = "PermissionError")]
     Denied(String),
-    /// `FIRE`: in Python, `OnFire`.
+    /// `FIRE`.
     #[error("{0}")]
-    #[amp(fatal)]
+    #[amp(fatal, exception = "OnFire")]
     Fire(String),
     /// There is none left.
     #[error("{0}")]
+    #[amp(exception = "SoldOut")]
     SoldOut(String),
     /// Something is wrong with the trade.
     #[error("{0}")]
-    #[amp(code = "trade-error")]
+    #[amp(code = "trade-error", exception = "TradeError")]
     TradeError(String),
 }
 
@@ -70,13 +72,13 @@ pub struct Buy {
 /// The errors that commands declare.
 #[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]
 pub enum CloseError {
-    /// `UNHANDLED`: in Python, `NotImplementedError`.
+    /// `UNHANDLED`.
     #[error("{0}")]
-    #[amp(code = "UNHANDLED")]
+    #[amp(code = "UNHANDLED", exception = "NotImplementedError")]
     Unhandled(String),
     /// There is none left.
     #[error("{0}")]
-    #[amp(code = "UNKNOWN")]
+    #[amp(code = "UNKNOWN", exception = "SoldOut")]
     Unknown(String),
 }
 
@@ -101,7 +103,7 @@ pub enum Kinds {
 
 /// A box with `name`, `price`.
 #[derive(Arguments, Clone, Debug, PartialEq)]
-pub struct ListsOfBoxe {
+pub struct ListsOfBox {
     /// `Unicode` on the wire.
     pub name: String,
     /// `Decimal` on the wire.
@@ -138,7 +140,7 @@ pub struct EverythingResponse {
     /// `ListOf(ListOf(DateTime))` on the wire.
     pub lists: Option<Vec<Vec<DateTime>>>,
     /// `ListOf(ListOf(AmpList))` on the wire.
-    pub lists_of_boxes: Vec<Vec<Vec<ListsOfBoxe>>>,
+    pub lists_of_boxes: Vec<Vec<Vec<ListsOfBox>>>,
     /// `IpNetworkBytes` on the wire.
     pub network: Packed<IpNet>,
     /// `Numbered(ListOf(Unicode))` on the wire.
@@ -182,7 +184,7 @@ pub struct Everything {
     /// `ListOf(ListOf(DateTime))` on the wire.
     pub lists: Option<Vec<Vec<DateTime>>>,
     /// `ListOf(ListOf(AmpList))` on the wire.
-    pub lists_of_boxes: Vec<Vec<Vec<ListsOfBoxe>>>,
+    pub lists_of_boxes: Vec<Vec<Vec<ListsOfBox>>>,
     /// `IpNetworkBytes` on the wire.
     pub network: Packed<IpNet>,
     /// `Numbered(ListOf(Unicode))` on the wire.
@@ -200,10 +202,11 @@ pub struct Everything {
 pub enum SellError {
     /// There is none left.
     #[error("{0}")]
+    #[amp(exception = "SoldOut")]
     SoldOut(String),
     /// Something is wrong with the trade.
     #[error("{0}")]
-    #[amp(code = "trade-error")]
+    #[amp(code = "trade-error", exception = "TradeError")]
     TradeError(String),
 }
 
@@ -229,8 +232,9 @@ pub struct Sell {
 /// The errors that commands declare.
 #[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]
 pub enum TalkError {
-    /// `NO_SUCH_PROTOCOL`: in Python, `ValueError`.
+    /// `NO_SUCH_PROTOCOL`.
     #[error("{0}")]
+    #[amp(exception = "ValueError")]
     NoSuchProtocol(String),
 }
 
@@ -247,12 +251,13 @@ impl ProtocolSwitch for Talk {}
 /// The errors that commands declare.
 #[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]
 pub enum TickError {
-    /// `FIRE`: in Python, `OnFire`.
+    /// `FIRE`.
     #[error("{0}")]
-    #[amp(fatal)]
+    #[amp(fatal, exception = "OnFire")]
     Fire(String),
     /// There is none left.
     #[error("{0}")]
+    #[amp(exception = "SoldOut")]
     SoldOut(String),
 }
 
@@ -266,9 +271,9 @@ pub struct Tick {
 
 /// A box with `items`, `self`.
 #[derive(Arguments, Clone, Debug, PartialEq)]
-pub struct Shelve {
+pub struct Shelf {
     /// `AmpList` on the wire.
-    pub items: Vec<ListsOfBoxe>,
+    pub items: Vec<ListsOfBox>,
     /// `Integer` on the wire.
     #[amp(rename = "self")]
     pub self_: i64,
@@ -278,7 +283,7 @@ pub struct Shelve {
 #[derive(Arguments, Clone, Debug, PartialEq)]
 pub struct Room {
     /// `AmpList` on the wire.
-    pub shelves: Vec<Shelve>,
+    pub shelves: Vec<Shelf>,
 }
 
 /// A box with `rooms`.
@@ -301,7 +306,7 @@ pub struct Tree {
 #[derive(Arguments, Clone, Debug, PartialEq)]
 pub struct ListStockResponse {
     /// `Zlib(AmpList)` on the wire.
-    pub changed: Zlib<Vec<ListsOfBoxe>>,
+    pub changed: Zlib<Vec<ListsOfBox>>,
     /// `AmpList` on the wire.
     pub floors: Vec<Floor>,
     /// `AmpList` on the wire.
@@ -317,6 +322,7 @@ pub struct ListStock {
 }
 
 /// Returns what these commands are on the wire, to be compared with what they were written from.
+#[must_use]
 pub fn schema() -> Schema {
     let mut schema = Schema::default();
     schema.add::<Buy>();

@@ -1,11 +1,18 @@
 //! Commands as a reference to read.
 
-use amp_core::schema::{BoxSchema, CommandSchema, Inner, Presence, Schema, WireType};
+use amp_core::schema::{
+    ArgumentSchema, BoxSchema, CommandSchema, Inner, Presence, Schema, WireType,
+};
+use std::collections::BTreeMap;
+
+use super::rust_docs::markdown;
+use super::text::clean_line;
 
 pub(super) fn write(schema: &Schema, title: &str) -> String {
     let mut lines = vec![format!("# {}", cell(title)), String::new()];
     lines.push("| Command | Arguments | Answer | Errors |".to_owned());
     lines.push("|---|---|---|---|".to_owned());
+    let mut anchors = BTreeMap::new();
     for (name, command) in schema.commands() {
         let answer = match command {
             CommandSchema { requires_answer: false, .. } => "none: one-way".to_owned(),
@@ -19,7 +26,7 @@ pub(super) fn write(schema: &Schema, title: &str) -> String {
                 codes.join(", ")
             }
         };
-        let row = [link(name), keys(&command.arguments), answer, errors];
+        let row = [link(name, &mut anchors), keys(&command.arguments), answer, errors];
         lines.push(format!("| {} |", row.map(or_dash).join(" | ")));
     }
     for (name, command) in schema.commands() {
@@ -31,7 +38,7 @@ pub(super) fn write(schema: &Schema, title: &str) -> String {
 
 fn describe(command: &CommandSchema) -> Vec<String> {
     let mut parts = Vec::new();
-    parts.extend((!command.docs.is_empty()).then(|| command.docs.clone()));
+    parts.extend((!command.docs.is_empty()).then(|| markdown(&command.docs).join("\n")));
     let mut notes = Vec::new();
     if !command.requires_answer {
         notes.push("It is never answered.");
@@ -63,7 +70,7 @@ fn describe(command: &CommandSchema) -> Vec<String> {
                 .map(|error| {
                     let fatal = if error.fatal { ", and the connection is closed" } else { "" };
                     let exception = error.exception.as_deref().map(code).unwrap_or_default();
-                    let docs = cell(error.docs.lines().next().unwrap_or_default());
+                    let docs = cell(&error.docs);
                     format!("| {}{fatal} | {exception} | {docs} |", code(&error.code))
                 })
                 .collect();
@@ -117,7 +124,7 @@ fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
 }
 
 fn keys(schema: &BoxSchema) -> String {
-    let key = |argument: &amp_core::schema::ArgumentSchema| {
+    let key = |argument: &ArgumentSchema| {
         let optional = if argument.presence == Presence::Required { "" } else { "?" };
         format!("{}{optional}", code(&argument.name))
     };
@@ -128,21 +135,31 @@ fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
-/// A link to what a heading is called by those who show Markdown.
-fn link(name: &str) -> String {
+/// A link to what a heading is called by those who show Markdown: GitHub numbers those that are alike.
+fn link(name: &str, anchors: &mut BTreeMap<String, usize>) -> String {
     let anchor: String = name
         .chars()
         .filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '))
-        .map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() })
+        .flat_map(|c| if c == ' ' { '-' } else { c }.to_lowercase())
         .collect();
-    format!("[{}](#{anchor})", cell(name))
+    let others = anchors.entry(anchor.clone()).or_default();
+    let number = if *others == 0 { String::new() } else { format!("-{others}") };
+    *others += 1;
+    format!("[{}](#{anchor}{number})", cell(name))
 }
 
 fn code(text: &str) -> String {
-    format!("`{}`", text.replace('`', "'").replace('|', "\\|").replace('\n', " "))
+    super::text::code(text).replace('|', "\\|")
 }
 
 /// Text in a table, or in a heading.
 fn cell(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('|', "\\|").replace('<', "\\<").replace('\n', " ")
+    let mut out = String::new();
+    for c in clean_line(text).chars() {
+        if "\\|<>[]*_`#&".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }

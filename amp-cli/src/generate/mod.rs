@@ -19,6 +19,8 @@ mod rust_cases;
 mod rust_docs;
 mod rust_items;
 mod rust_types;
+mod styles;
+mod text;
 
 /// What is written, of which schemas.
 #[derive(Args, Debug)]
@@ -65,9 +67,11 @@ struct Rust {
     /// It is the module `by_hand`, beside the one that is generated.
     #[arg(long, value_name = "FILE")]
     by_hand: Option<PathBuf>,
-    /// Prints a responder for each command instead, to be filled in
-    #[arg(long)]
-    responders: bool,
+    /// Writes a responder for each command into this file, to be filled in, unless it is there
+    ///
+    /// It is beside the module `commands`, which is the one that is generated.
+    #[arg(long, value_name = "FILE")]
+    responders: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -75,51 +79,61 @@ struct Python {
     #[command(flatten)]
     sources: Sources,
     /// Writes the arguments that are to be written by hand into this file, unless it is there
-    #[arg(long, value_name = "FILE", default_value = "by_hand.py", hide_default_value = true)]
-    by_hand: PathBuf,
+    ///
+    /// Its name is that of the module that they are imported from, which is `by_hand` otherwise.
+    #[arg(long, value_name = "FILE")]
+    by_hand: Option<PathBuf>,
 }
 
 pub(crate) fn generate(options: &Generate, out: &mut Vec<u8>) -> Result<ExitCode, Mistake> {
-    let (text, by_hand) = match &options.what {
+    let text = match &options.what {
         What::Rust(options) => rust(options)?,
         What::Python(options) => python(options)?,
         What::Markdown(Sources { schemas }) => {
-            (markdown::write(&schemas::load_all(schemas)?, &title(schemas)), None)
+            markdown::write(&schemas::load_all(schemas)?, &title(schemas))
         }
     };
-    if let Some((path, text)) = by_hand {
-        write_once(path, &text)?;
-    }
     out.extend_from_slice(text.as_bytes());
     Ok(ExitCode::SUCCESS)
 }
 
-/// A file that is written unless it is there.
-type Once<'a> = Option<(&'a Path, String)>;
-
-fn rust(options: &Rust) -> Result<(String, Once<'_>), Mistake> {
+fn rust(options: &Rust) -> Result<String, Mistake> {
     let schema = schemas::load_all(&options.sources.schemas)?;
     let hints = Hints::read(options.hints.as_deref())?;
     let header = format!("// {}", header(&options.sources.schemas));
     let written = rust::write(&schema, &hints.rust, &header)?;
+    for place in &written.unused {
+        eprintln!("ampctl: the hint for {place} is not needed");
+    }
     if let (true, Some(path)) = (options.keep_names, &options.hints) {
         hints.keep_names(path, &written.names)?;
     }
-    let by_hand = &written.uses.by_hand;
-    let once = options.by_hand.as_deref().filter(|_| !by_hand.is_empty());
-    let once = once.map(|path| (path, rust_by_hand::types(by_hand)));
-    let responders = options.responders.then(|| rust_by_hand::responders(&written));
-    Ok((responders.unwrap_or(written.text), once))
+    if let (Some(path), false) = (&options.by_hand, written.uses.by_hand.is_empty()) {
+        write_once(path, &rust_by_hand::types(&written.uses.by_hand))?;
+    }
+    if let Some(path) = &options.responders {
+        write_once(path, &rust_by_hand::responders(&written))?;
+    }
+    Ok(written.text)
 }
 
-fn python(options: &Python) -> Result<(String, Once<'_>), Mistake> {
+fn python(options: &Python) -> Result<String, Mistake> {
     let schema = schemas::load_all(&options.sources.schemas)?;
     let header = format!("# {}", header(&options.sources.schemas));
-    let module = options.by_hand.file_stem().unwrap_or_default().to_string_lossy();
-    let written = python::write(&schema, &header, &module)?;
-    let by_hand = &written.by_hand;
-    let once = (!by_hand.is_empty()).then(|| (&*options.by_hand, python::by_hand(by_hand)));
-    Ok((written.text, once))
+    let by_hand = options.by_hand.as_deref();
+    let stem = by_hand
+        .map_or("by_hand".into(), |path| path.file_stem().unwrap_or_default().to_string_lossy());
+    if !python::is_name(&stem) {
+        return Err(Mistake::new(format!("{stem:?} is no name of a module of Python")));
+    }
+    let written = python::write(&schema, &header, &stem)?;
+    for note in &written.lost {
+        eprintln!("ampctl: {note}");
+    }
+    if let (Some(path), false) = (by_hand, written.by_hand.is_empty()) {
+        write_once(path, &python::by_hand(&written.by_hand))?;
+    }
+    Ok(written.text)
 }
 
 fn header(schemas: &[String]) -> String {
@@ -130,8 +144,7 @@ fn header(schemas: &[String]) -> String {
 fn title(schemas: &[String]) -> String {
     let names: Vec<_> =
         schemas.iter().map(|schema| schema.rsplit(['/', ':']).next().unwrap_or(schema)).collect();
-    // A name of a file may have lines, and what it stands in has one.
-    names.join(", ").replace(char::is_control, " ")
+    text::clean_line(&names.join(", "))
 }
 
 fn write_once(path: &Path, text: &str) -> Result<(), Mistake> {

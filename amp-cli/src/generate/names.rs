@@ -58,39 +58,34 @@ fn after_a_letter(name: String, letter: &str) -> String {
     }
 }
 
-/// The field of a key, and whether it has to be renamed.
-pub(super) fn field(key: &str) -> (String, bool) {
+/// The field of a key.
+pub(super) fn field(key: &str) -> String {
     let name = snake(key);
     if NOT_RAW.contains(&name.as_str()) {
-        (format!("{name}_"), true)
+        format!("{name}_")
     } else if KEYWORDS.contains(&name.as_str()) {
-        (format!("r#{name}"), name != key)
+        format!("r#{name}")
     } else {
-        let renamed = name != key;
-        (name, renamed)
+        name
     }
-}
-
-/// A name of a function.
-pub(super) fn function(name: &str) -> String {
-    field(name).0
-}
-
-/// Whether the derive gives a variant of this name the error code that it was made of.
-pub(super) fn is_code_of_its_name(code: &str) -> bool {
-    code.split('_').all(|word| {
-        let mut letters = word.chars();
-        let mut upper = || letters.next().is_some_and(|letter| letter.is_ascii_uppercase());
-        upper()
-            && upper()
-            // Behind a digit the derive begins a word of its own.
-            && letters.all(|letter| letter.is_ascii_uppercase())
-    })
 }
 
 /// The name of one of these: `Lease` of `Leases`.
 pub(super) fn singular(name: &str) -> String {
-    for (end, instead) in [("ies", "y"), ("sses", "ss"), ("ss", "ss"), ("s", "")] {
+    for (end, instead) in [
+        ("ies", "y"),
+        ("elves", "elf"),
+        ("alves", "alf"),
+        ("leaves", "leaf"),
+        ("xes", "x"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("sses", "ss"),
+        ("ss", "ss"),
+        ("us", "us"),
+        ("is", "is"),
+        ("s", ""),
+    ] {
         if let Some(start) = name.strip_suffix(end) {
             return format!("{start}{instead}");
         }
@@ -119,37 +114,35 @@ mod tests {
 
     #[test]
     fn names_of_fields_are_never_keywords() {
-        for (key, name, renamed) in [
-            ("left", "left", false),
-            ("left-hand", "left_hand", true),
-            ("leftHand", "left_hand", true),
-            ("class", "class", false),
-            ("type", "r#type", false),
-            ("Type", "r#type", true),
-            ("self", "self_", true),
-            ("0", "key_0", true),
-            ("_route", "route", true),
-            ("", "key_", true),
+        for (key, name) in [
+            ("left", "left"),
+            ("left-hand", "left_hand"),
+            ("leftHand", "left_hand"),
+            ("class", "class"),
+            ("type", "r#type"),
+            ("Type", "r#type"),
+            ("self", "self_"),
+            ("0", "key_0"),
+            ("_route", "route"),
+            ("", "key_"),
+            ("*/", "key_"),
         ] {
-            assert_eq!(field(key), (name.to_owned(), renamed));
-        }
-    }
-
-    #[test]
-    fn codes_that_are_words_need_no_other_name() {
-        for code in ["ZERO_DIVISION", "FIRE"] {
-            assert!(is_code_of_its_name(code), "{code}");
-        }
-        for code in
-            ["A_B", "ERR_404", "IPV4ONLY", "HTTP404ERROR", "fire", "", "A__B", "NOT-FOUND", "X1_YZ"]
-        {
-            assert!(!is_code_of_its_name(code), "{code}");
+            assert_eq!(field(key), name);
         }
     }
 
     #[test]
     fn lists_are_named_for_one() {
-        for (many, one) in [("Leases", "Lease"), ("Policies", "Policy"), ("Mess", "Mess")] {
+        for (many, one) in [
+            ("Leases", "Lease"),
+            ("Policies", "Policy"),
+            ("Mess", "Mess"),
+            ("Shelves", "Shelf"),
+            ("ListsOfBoxes", "ListsOfBox"),
+            ("Status", "Status"),
+            ("Moves", "Move"),
+            ("Branches", "Branch"),
+        ] {
             assert_eq!(singular(many), one);
         }
     }

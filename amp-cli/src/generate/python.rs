@@ -1,13 +1,14 @@
 //! Commands as classes of Python.
 
 use amp_core::schema::{
-    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema,
-    WireType,
+    BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::names::pascal;
+use super::rust::is_outer;
+use super::text::clean;
 use crate::mistake::Mistake;
 use crate::scalars::SCALARS;
 
@@ -17,6 +18,19 @@ const TAKEN: &[&str] = &[
     "class", "continue", "def", "del", "elif", "else", "except", "finally", "for", "from",
     "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise",
     "return", "try", "while", "with", "yield",
+];
+/// The classes of amp-arguments.
+const ARGUMENTS: &[&str] = &[
+    "Box",
+    "Continued",
+    "ContinuedZlib",
+    "IpAddress",
+    "IpNetwork",
+    "Json",
+    "ListOf",
+    "Numbered",
+    "OneOf",
+    "Zlib",
 ];
 /// Exceptions that Python has.
 const BUILT_IN: &[&str] = &[
@@ -70,6 +84,8 @@ const BUILT_IN: &[&str] = &[
 pub(super) struct Written {
     pub(super) text: String,
     pub(super) by_hand: BTreeMap<String, WireType>,
+    /// What the classes of Twisted cannot say.
+    pub(super) lost: Vec<String>,
 }
 
 pub(super) fn write(
@@ -78,16 +94,16 @@ pub(super) fn write(
     by_hand_module: &str,
 ) -> Result<Written, Mistake> {
     let mut writer = Writer::default();
-    writer.taken.extend(TAKEN.iter().map(|&name| name.to_owned()));
+    let taken = [TAKEN, BUILT_IN, ARGUMENTS].concat();
+    writer.taken.extend(taken.into_iter().map(str::to_owned));
     // Commands have their names before anything else has one.
     let commands: Vec<_> = schema
         .commands()
         .filter(|(name, _)| *name != "StartTLS")
         .map(|(name, command)| {
-            let is_name = !name.is_empty()
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-                && !name.starts_with(|c: char| c.is_ascii_digit());
-            let wanted = if is_name { name.to_owned() } else { pascal(name) };
+            // The import leaves out what others are made of, which begins with an underscore.
+            let is_class = is_name(name) && !name.starts_with('_');
+            let wanted = if is_class { name.to_owned() } else { pascal(name) };
             (name, command, writer.unique(&wanted))
         })
         .collect();
@@ -116,7 +132,7 @@ pub(super) fn write(
     }
     let names: Vec<_> = commands.iter().map(|(_, _, class)| format!("    {class},\n")).collect();
     let _ = write!(text, "\n\nALL = [\n{}]\n", names.concat());
-    Ok(Written { text, by_hand: writer.by_hand })
+    Ok(Written { text, by_hand: writer.by_hand, lost: writer.lost })
 }
 
 /// The same box as Twisted has it, which knows no cases: what is only in some of them is optional.
@@ -166,6 +182,13 @@ fn type_without_cases(wire_type: WireType, place: &str) -> Result<WireType, Mist
     })
 }
 
+/// Whether it can be a name in Python.
+pub(super) fn is_name(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && text.starts_with(|c: char| !c.is_ascii_digit())
+        && !TAKEN.contains(&text)
+}
+
 /// A module with the arguments that are to be written by hand: bytes, until somebody makes more of them.
 pub(super) fn by_hand(by_hand: &BTreeMap<String, WireType>) -> String {
     let mut text =
@@ -191,8 +214,9 @@ struct Writer {
     by_hand: BTreeMap<String, WireType>,
     /// The names of lists of arguments, by what is in them.
     lists: BTreeMap<String, String>,
-    /// The names of exceptions that have a class.
-    exceptions: BTreeSet<String>,
+    /// The classes of exceptions, by their names and their documentation.
+    exceptions: BTreeMap<(String, String), Vec<String>>,
+    lost: Vec<String>,
     /// The names of the lists around what is being written, where they have one.
     around: Vec<Option<String>>,
 }
@@ -216,20 +240,26 @@ impl Writer {
         }
         for (title, schema) in [("arguments", &command.arguments), ("response", &command.response)]
         {
-            self.around.push(None);
             let hint = format!("{class}_{title}");
+            if is_outer(schema, 0, 0) {
+                let name = self.list(&Inner::Of(schema.clone()), &hint);
+                sections.push(format!("    {title} = {name}"));
+                continue;
+            }
+            self.around.push(None);
             let rows = self.rows(schema, &hint, "        ");
             self.around.pop();
             if !rows.is_empty() {
                 sections.push(format!("    {title} = [\n{rows}    ]"));
             }
         }
-        // Without what they are it is as if there were none.
+        self.lose(name, command);
         let errors = command.errors.as_deref().unwrap_or_default();
+        let mut raised = BTreeSet::new();
         for (title, fatal) in [("errors", false), ("fatalErrors", true)] {
             let mut rows = String::new();
             for error in errors.iter().filter(|error| error.fatal == fatal) {
-                let exception = self.exception(error);
+                let exception = self.exception(error, &mut raised);
                 let _ = writeln!(rows, "        {exception}: {},", bytes(&error.code));
             }
             if !rows.is_empty() {
@@ -246,28 +276,62 @@ impl Writer {
         self.items.push(format!("class {class}(amp.{base}):\n{}", sections.join("\n")));
     }
 
-    /// The class of an error, which is written before what raises it.
-    fn exception(&mut self, error: &ErrorSchema) -> String {
+    /// Notes what a class cannot say.
+    fn lose(&mut self, name: &str, command: &CommandSchema) {
+        let CommandSchema { errors, arguments, response, secrets, is_idempotent, .. } = command;
+        let both = [arguments, response];
+        let defaulted = both.iter().flat_map(|schema| &schema.arguments);
+        for (is_lost, what) in [
+            (errors.is_none(), "its errors are not known, so it declares none"),
+            (*is_idempotent, "that it may be sent again is not said"),
+            (!secrets.is_empty(), "which of its values are secret is not said"),
+            (both.iter().any(|schema| schema.strict), "other keys are not refused"),
+            (
+                defaulted.into_iter().any(|key| key.presence == Presence::Defaulted),
+                "what has a default is optional",
+            ),
+            (
+                both.iter().any(|schema| !schema.unknown.is_empty()),
+                "arguments whose keys are not known are left out",
+            ),
+        ] {
+            if is_lost {
+                self.lost.push(format!("command {name}: {what}"));
+            }
+        }
+    }
+
+    /// The class of an error, which is written before what raises it. One command has a class of its own for
+    /// each.
+    fn exception(&mut self, error: &ErrorSchema, raised: &mut BTreeSet<String>) -> String {
         let name = error.exception.clone().unwrap_or_else(|| pascal(&error.code.to_lowercase()));
-        if BUILT_IN.contains(&&*name) || self.exceptions.contains(&name) {
+        if BUILT_IN.contains(&&*name) && raised.insert(name.clone()) {
             return name;
         }
-        // A name with a module, or one that is a command's too.
-        let class = pascal_if_no_name(&name);
-        let class = self.unique(&class);
-        if class == name {
-            self.exceptions.insert(name);
+        let key = (name.clone(), error.docs.clone());
+        let known = self.exceptions.get(&key).into_iter().flatten();
+        if let Some(class) = known.into_iter().find(|class| !raised.contains(*class)) {
+            raised.insert(class.clone());
+            return class.clone();
         }
+        // A name with a module, or one that is a command's too.
+        let class = self.unique(&pascal_if_no_name(&name));
         let docs =
             if error.docs.is_empty() { "    pass".to_owned() } else { docstring(&error.docs) };
-        self.items.push(format!("class {class}(Exception):\n{docs}"));
+        let mut item = format!("class {class}(Exception):\n{docs}");
+        if class != name && error.exception.is_some() {
+            let _ = write!(item, "\n\n\n{class}.__name__ = {}", string(&name));
+        }
+        self.items.push(item);
+        self.exceptions.entry(key).or_default().push(class.clone());
+        raised.insert(class.clone());
         class
     }
 
     fn rows(&mut self, schema: &BoxSchema, hint: &str, indent: &str) -> String {
         let mut rows = String::new();
         for argument in &schema.arguments {
-            for line in docs_of(argument) {
+            for line in clean(&argument.docs).lines() {
                 let _ = writeln!(rows, "{}", format!("{indent}#: {line}").trim_end());
             }
             let optional = argument.presence != Presence::Required;
@@ -328,14 +392,15 @@ impl Writer {
 
     fn argument(&mut self, name: &'static str) -> &'static str {
         self.arguments.insert(name);
-        self.taken.insert(name.to_owned());
         name
     }
 
     fn hand(&mut self, name: &str, wire_type: &WireType) -> String {
-        let name = pascal(name);
+        if let Some((known, _)) = self.by_hand.iter().find(|(_, other)| *other == wire_type) {
+            return known.clone();
+        }
+        let name = self.unique(&pascal(name));
         self.by_hand.insert(name.clone(), wire_type.clone());
-        self.taken.insert(name.clone());
         name
     }
 
@@ -350,10 +415,10 @@ impl Writer {
             }
         };
         let wanted = hint.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_uppercase();
-        if contains_outer(schema) {
+        if is_outer(schema, 0, 0) {
             // It has to be there before what is in it.
             let name = self.unique(&wanted);
-            self.items.push(format!("{name} = []"));
+            self.items.push(format!("{name}: list[tuple[bytes, amp.Argument]] = []"));
             self.around.push(Some(name.clone()));
             let rows = self.rows(schema, hint, "    ");
             self.around.pop();
@@ -383,33 +448,13 @@ fn has_to_string(wire_type: &WireType) -> bool {
     }
 }
 
-fn contains_outer(schema: &BoxSchema) -> bool {
-    fn looks(wire_type: &WireType) -> bool {
-        match wire_type {
-            WireType::Of(_, inner) => looks(inner),
-            WireType::Box(inner) | WireType::AmpList(inner) => match inner {
-                Inner::Outer(_) => true,
-                Inner::Of(schema) => contains_outer(schema),
-            },
-            _ => false,
-        }
-    }
-    schema.arguments.iter().any(|argument| looks(&argument.wire_type))
-}
-
-/// The lines of the documentation. To Python a carriage return alone ends one too.
-fn docs_of(argument: &ArgumentSchema) -> impl Iterator<Item = &str> {
-    argument.docs.lines().flat_map(|line| line.split('\r'))
-}
-
 fn pascal_if_no_name(name: &str) -> String {
     let last = name.rsplit('.').next().unwrap_or_default();
-    let is_name = last.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if is_name && !last.is_empty() { last.to_owned() } else { pascal(last) }
+    if is_name(last) { last.to_owned() } else { pascal(last) }
 }
 
 fn docstring(docs: &str) -> String {
-    let escaped = docs.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
+    let escaped = clean(docs).replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
     let lines: Vec<_> = escaped.lines().collect();
     match lines[..] {
         // A quote at the end would be taken for the end.

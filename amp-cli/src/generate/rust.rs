@@ -5,10 +5,14 @@ use amp_core::schema::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::names::{field, is_code_of_its_name, pascal, singular};
+use super::names::{field, pascal, singular};
 use super::rust_docs::doc_comment;
-use super::rust_items::{Field, allowed_of_fields, allowed_of_variants, attribute, body};
-use super::rust_types::{Uses, check_integer, has_default, plain, wrapper};
+use super::rust_items::{
+    Field, allowed_of_fields, allowed_of_variants, attribute, body, joined, variants,
+};
+use super::rust_types::{Hole, Uses, check_integer, has_default, plain, wrapper};
+use super::styles::{code_of, style_of, styled};
+use super::text::code;
 use crate::hints::RustHints;
 use crate::mistake::Mistake;
 
@@ -23,6 +27,7 @@ const TAKEN: &[&str] = &[
     "Clone",
     "Command",
     "CommandError",
+    "Context",
     "Continued",
     "ContinuedZlib",
     "Copy",
@@ -36,6 +41,7 @@ const TAKEN: &[&str] = &[
     "IpAddr",
     "IpNet",
     "Json",
+    "NoError",
     "None",
     "Numbered",
     "Ok",
@@ -44,17 +50,19 @@ const TAKEN: &[&str] = &[
     "PartialEq",
     "PathBuf",
     "ProtocolSwitch",
+    "Ready",
+    "Responders",
     "Result",
     "Schema",
     "Self",
     "Send",
     "Some",
     "String",
+    "Switched",
     "Sync",
     "Vec",
     "Zlib",
 ];
-
 /// What was written, and what it was given as names.
 pub(super) struct Written {
     pub(super) text: String,
@@ -63,6 +71,8 @@ pub(super) struct Written {
     pub(super) uses: Uses,
     /// By the names of their commands.
     pub(super) signatures: BTreeMap<String, Signature>,
+    /// Places of hints that are nowhere in the schema.
+    pub(super) unused: Vec<String>,
 }
 
 /// The types of a command.
@@ -77,6 +87,20 @@ pub(super) fn write(schema: &Schema, hints: &RustHints, header: &str) -> Result<
     for (place, integer) in &hints.integers {
         check_integer(place, integer)?;
     }
+    for (place, name) in &hints.names {
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric())
+            && name.starts_with(|c: char| c.is_ascii_uppercase());
+        if !is_name {
+            return Err(Mistake::new(format!(
+                "the hint for {place}: {name:?} is no name of a type"
+            )));
+        }
+        if TAKEN.contains(&&**name) {
+            return Err(Mistake::new(format!(
+                "the hint for {place}: {name} is another type's name"
+            )));
+        }
+    }
     let mut writer = Writer::new(hints);
     let commands: Vec<_> = schema
         .commands()
@@ -85,21 +109,28 @@ pub(super) fn write(schema: &Schema, hints: &RustHints, header: &str) -> Result<
         .map(|(name, command)| {
             let wanted = pascal(name);
             let candidates = [wanted.clone(), format!("{wanted}Command")];
-            (name, command, writer.name(name, &candidates, &format!("command {name}")))
+            let shape = format!("command {name}");
+            let type_name = writer.name(name, &candidates, &shape);
+            // Commands have their names before anything else has one.
+            writer.taken.insert(type_name.clone(), shape);
+            (name, command, type_name)
         })
         .collect();
     for (name, command, type_name) in &commands {
         writer.command(name, command, type_name)?;
     }
     writer.schema(&commands);
-    let Writer { items, chosen, uses, signatures, .. } = writer;
+    let Writer { items, chosen, uses, signatures, used, .. } = writer;
+    let places = hints.names.keys().filter(|place| !chosen.contains_key(*place));
+    let unused = places.chain(hints.integers.keys().filter(|place| !used.contains(*place)));
+    let unused = unused.cloned().collect();
     let mut lines = vec![header.to_owned()];
     lines.extend(uses.lines());
     if !uses.by_hand.is_empty() {
         lines.extend([String::new(), "use super::by_hand;".to_owned()]);
     }
     let text = format!("{}\n\n{}\n", lines.join("\n"), items.join("\n\n"));
-    Ok(Written { text, names: chosen, uses, signatures })
+    Ok(Written { text, names: chosen, uses, signatures, unused })
 }
 
 pub(super) struct Writer<'a> {
@@ -114,10 +145,14 @@ pub(super) struct Writer<'a> {
     shapes: BTreeMap<String, String>,
     chosen: BTreeMap<String, String>,
     signatures: BTreeMap<String, Signature>,
+    /// The hints for integers that were asked for.
+    used: BTreeSet<String>,
     /// The structs around what is being written; `None` for one whose name is not known yet.
     pub(super) around: Vec<Option<String>>,
     /// In how many enums it stands that are flattened into others.
     pub(super) beside: usize,
+    /// Whether the fields are those of a variant, which says no style of its names.
+    pub(super) is_variant: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -131,8 +166,10 @@ impl<'a> Writer<'a> {
             shapes: BTreeMap::new(),
             chosen: BTreeMap::new(),
             signatures: BTreeMap::new(),
+            used: BTreeSet::new(),
             around: Vec::new(),
             beside: 0,
+            is_variant: false,
         }
     }
 
@@ -190,19 +227,32 @@ impl<'a> Writer<'a> {
         if command.requires_answer && !command.is_switch && !is_empty {
             let place = format!("{name}.response");
             let candidates = [format!("{type_name}Response")];
-            response = Some(self.structure(&command.response, &place, &candidates, "An answer")?);
+            let (schema, secrets) = (&command.response, &command.secrets);
+            response = Some(self.structure(schema, &place, &candidates, "An answer", secrets)?);
         }
         options.extend(response.iter().map(|response| format!("response = {response}")));
         let error = self.errors(name, command, type_name);
         options.extend(error.iter().map(|error| format!("error = {error}")));
 
-        self.taken.insert(type_name.to_owned(), format!("command {name}"));
-        self.around.push(Some(type_name.to_owned()));
-        let fields = self.fields(&command.arguments, name, type_name)?;
-        self.around.pop();
+        let (arguments, secrets) = (&command.arguments, &command.secrets);
+        let (fields, style) = if is_outer(arguments, 0, 0) {
+            // Boxes inside of it are what it is itself, and a command is no box inside of others.
+            let place = format!("{name}.arguments");
+            let candidates = [format!("{type_name}Arguments")];
+            let inner = self.structure(arguments, &place, &candidates, "A box", secrets)?;
+            let docs = "Its arguments, which boxes inside of them have too.";
+            let field = Field::new("arguments".to_owned(), &inner, &["flatten".to_owned()], docs);
+            (vec![field], None)
+        } else {
+            self.around.push(Some(type_name.to_owned()));
+            let found = self.fields(arguments, name, type_name, secrets)?;
+            self.around.pop();
+            found
+        };
+        options.extend(style);
         let mut docs = command.docs.clone();
         if docs.is_empty() {
-            docs = format!("The command `{name}`.");
+            docs = format!("The command {}.", code(name));
         }
         let mut lines = doc_comment(&docs, "");
         lines.extend(allowed_of_fields(type_name, &fields));
@@ -213,7 +263,7 @@ impl<'a> Writer<'a> {
             self.uses.name("amp_core", "ProtocolSwitch");
             lines.extend([String::new(), format!("impl ProtocolSwitch for {type_name} {{}}")]);
         }
-        self.items.push(lines.join("\n"));
+        self.items.push(joined(&lines));
         let is_switch = command.is_switch;
         let signature = Signature { command: type_name.to_owned(), response, error, is_switch };
         self.signatures.insert(name.to_owned(), signature);
@@ -227,6 +277,7 @@ impl<'a> Writer<'a> {
         place: &str,
         candidates: &[String],
         what: &str,
+        secrets: &[String],
     ) -> Result<String, Mistake> {
         if let [only] = &schema.arguments[..]
             && !schema.cases.is_empty()
@@ -236,25 +287,21 @@ impl<'a> Writer<'a> {
             return self.tagged(schema, only, place, candidates, schema.strict);
         }
         // One that is looked for from inside of other boxes has to have its name before them.
-        let early = is_outer(schema, 0).then(|| self.name(place, candidates, place));
+        let early = is_outer(schema, 0, 1).then(|| self.name(place, candidates, place));
         self.around.push(early.clone());
         let owner = early.clone().unwrap_or_else(|| candidates[0].clone());
-        let fields = self.fields(schema, place, &owner)?;
+        let (fields, style) = self.fields(schema, place, &owner, secrets)?;
         self.around.pop();
         let shape = if early.is_some() {
             place.to_owned()
         } else {
-            let lines = fields.iter().map(|field| format!("{}{}", field.attribute, field.line));
+            let lines: Vec<_> = fields.iter().map(Field::shape).collect();
             let strict = if schema.strict { "strict " } else { "" };
-            format!("{strict}struct of {what}: {}", lines.collect::<Vec<_>>().join(" "))
+            format!("{strict}struct of {what}: {style:?} {}", lines.join(" "))
         };
         let derives = self.derives("Arguments", schema);
         Ok(self.item(place, candidates, &shape, |name| {
-            let keys: Vec<_> = schema
-                .arguments
-                .iter()
-                .map(|key| format!("`{}`", key.name.escape_debug()))
-                .collect();
+            let keys: Vec<_> = schema.arguments.iter().map(|key| code(&key.name)).collect();
             let shown = match &keys[..] {
                 [] => "nothing".to_owned(),
                 [first, second, third, _, ..] => format!("{first}, {second}, {third} and others"),
@@ -263,28 +310,39 @@ impl<'a> Writer<'a> {
             let mut lines = vec![format!("/// {what} with {shown}.")];
             lines.extend(allowed_of_fields(name, &fields));
             lines.push(format!("#[derive({derives})]"));
-            lines.extend(schema.strict.then(|| "#[amp(strict)]".to_owned()));
+            let strict = schema.strict.then(|| "strict".to_owned());
+            let options: Vec<_> = strict.into_iter().chain(style).collect();
+            lines.extend(attribute(&options, ""));
             lines.extend(body(name, &fields));
-            lines.join("\n")
+            joined(&lines)
         }))
     }
 
+    /// The fields of a box, and the attribute of the struct that they are in, if that says how they are named.
     pub(super) fn fields(
         &mut self,
         schema: &BoxSchema,
         place: &str,
         owner: &str,
-    ) -> Result<Vec<Field>, Mistake> {
-        let mut fields: Vec<Field> = Vec::new();
+        secrets: &[String],
+    ) -> Result<(Vec<Field>, Option<String>), Mistake> {
+        let mut names: Vec<String> = Vec::new();
         for argument in &schema.arguments {
-            let (mut name, mut renamed) = field(&argument.name);
-            let is_tag = schema.cases.iter().any(|case| case.tag == argument.name);
-            while fields.iter().any(|other| other.name == name) {
+            let mut name = field(&argument.name);
+            while names.contains(&name) {
                 name.push('_');
-                renamed = true;
             }
+            names.push(name);
+        }
+        let plain = |name: &str| name.trim_start_matches("r#").to_owned();
+        let pairs: Vec<_> = names.iter().map(|name| plain(name)).zip(&schema.arguments).collect();
+        let pairs: Vec<_> = pairs.iter().map(|(name, key)| (&**name, &*key.name)).collect();
+        let is_variant = std::mem::take(&mut self.is_variant);
+        let style = style_of(&pairs, plain).filter(|_| !is_variant);
+        let mut fields = Vec::new();
+        for (name, argument) in names.iter().zip(&schema.arguments) {
             let inside = format!("{place}.{}", argument.name);
-            if is_tag {
+            if schema.cases.iter().any(|case| case.tag == argument.name) {
                 let wanted = pascal(&argument.name);
                 let candidates = [wanted.clone(), format!("{owner}{wanted}")];
                 self.beside += 1;
@@ -293,12 +351,16 @@ impl<'a> Writer<'a> {
                 if argument.presence != Presence::Required {
                     ty = format!("Option<{ty}>");
                 }
-                fields.push(Field::new(name, &ty, &["flatten".to_owned()], &docs_of(argument)));
+                let docs = docs_of(argument);
+                fields.push(Field::new(name.clone(), &ty, &["flatten".to_owned()], &docs));
                 continue;
             }
             let mut ty = self.ty(&argument.wire_type, &inside, owner, &argument.name)?;
             let mut options = Vec::new();
-            options.extend(renamed.then(|| format!("rename = {:?}", argument.name)));
+            let unsaid = style.map_or_else(|| plain(name), |style| styled(style, &plain(name)));
+            options
+                .extend((unsaid != argument.name).then(|| format!("rename = {:?}", argument.name)));
+            options.extend(secrets.contains(&argument.name).then(|| "secret".to_owned()));
             match argument.presence {
                 Presence::Required => {}
                 Presence::Defaulted if has_default(&argument.wire_type) => {
@@ -306,14 +368,18 @@ impl<'a> Writer<'a> {
                 }
                 Presence::Optional | Presence::Defaulted => ty = format!("Option<{ty}>"),
             }
-            fields.push(Field::new(name, &ty, &options, &docs_of(argument)));
+            fields.push(Field::new(name.clone(), &ty, &options, &docs_of(argument)));
         }
         for (at, path) in schema.unknown.iter().enumerate() {
-            let ty = self.uses.by_hand(&WireType::Unknown(path.clone()));
-            let docs = format!("Arguments that are only known as `{path}`.");
-            fields.push(Field::new(format!("others_{at}"), &ty, &["flatten".to_owned()], &docs));
+            let ty = self.uses.by_hand(&WireType::Unknown(path.clone()), Hole::Arguments);
+            let docs = format!("Arguments that are only known as {}.", code(path));
+            let mut name = format!("others_{at}");
+            while names.contains(&name) {
+                name.push('_');
+            }
+            fields.push(Field::new(name, &ty, &["flatten".to_owned()], &docs));
         }
-        Ok(fields)
+        Ok((fields, style.map(|style| format!("rename_all = {style:?}"))))
     }
 
     fn ty(
@@ -326,10 +392,11 @@ impl<'a> Writer<'a> {
         match wire_type {
             WireType::Named(name) => {
                 let integers = &self.hints.integers;
-                let integer = integers.get(place).or_else(|| integers.get(key));
-                let integer = integer.map_or("i64", |integer| integer);
+                let hint = [place, key].into_iter().find(|hint| integers.contains_key(*hint));
+                let integer = hint.map_or("i64", |hint| &integers[hint]);
+                self.used.extend(hint.filter(|_| &**name == "Integer").map(str::to_owned));
                 Ok(plain(name, integer, &mut self.uses)
-                    .unwrap_or_else(|| self.uses.by_hand(wire_type)))
+                    .unwrap_or_else(|| self.uses.by_hand(wire_type, Hole::Argument)))
             }
             WireType::OneOf(texts) => Ok(self.choices(texts, place, owner, key)),
             WireType::Of(form, inner)
@@ -345,7 +412,7 @@ impl<'a> Writer<'a> {
             }
             WireType::Of(form, inner) => match wrapper(form, &mut self.uses) {
                 Some(wrapper) => Ok(format!("{wrapper}<{}>", self.ty(inner, place, owner, key)?)),
-                None => Ok(self.uses.by_hand(wire_type)),
+                None => Ok(self.uses.by_hand(wire_type, Hole::Argument)),
             },
             WireType::Box(inner) => {
                 let found = self.boxes(inner, place, owner, &pascal(key))?;
@@ -355,7 +422,7 @@ impl<'a> Writer<'a> {
             WireType::AmpList(inner) => {
                 Ok(format!("Vec<{}>", self.boxes(inner, place, owner, &singular(&pascal(key)))?))
             }
-            _ => Ok(self.uses.by_hand(wire_type)),
+            _ => Ok(self.uses.by_hand(wire_type, Hole::Argument)),
         }
     }
 
@@ -369,7 +436,7 @@ impl<'a> Writer<'a> {
         match inner {
             Inner::Of(schema) => {
                 let candidates = [wanted.to_owned(), format!("{owner}{wanted}")];
-                self.structure(schema, place, &candidates, "A box")
+                self.structure(schema, place, &candidates, "A box", &[])
             }
             Inner::Outer(1) if self.beside > 0 => Err(Mistake::new(format!(
                 "{place}: the box around it has other arguments beside those of its cases, which cannot be \
@@ -392,71 +459,68 @@ impl<'a> Writer<'a> {
         let candidates = [wanted.clone(), format!("{owner}{wanted}")];
         self.uses.name("amp_core", "Argument");
         self.item(place, &candidates, &format!("enum {texts:?}"), |name| {
-            let mut variants: Vec<(String, &String)> = Vec::new();
-            for text in texts {
-                let mut variant = variant_of(text);
-                while variants.iter().any(|(other, _)| *other == variant) {
-                    variant.push('N');
-                }
-                variants.push((variant, text));
-            }
+            let variants = variants(texts, |text| text);
+            let pairs: Vec<_> = variants.iter().map(|(name, text)| (&**name, &***text)).collect();
+            let style = style_of(&pairs, str::to_owned);
             let mut lines = vec!["/// One of a few texts.".to_owned()];
-            lines.extend(allowed_of_variants(name, variants.iter().map(|(variant, _)| variant)));
+            lines.extend(allowed_of_variants(name, pairs.iter().map(|(variant, _)| *variant)));
             lines.push("#[derive(Argument, Clone, Copy, Debug, PartialEq, Eq)]".to_owned());
+            lines.extend(style.map(|style| format!("#[amp(rename_all = {style:?})]")));
             lines.push(format!("pub enum {name} {{"));
-            for (variant, text) in variants {
-                lines
-                    .push(format!("    /// The text `{}`.", text.replace('`', "'").escape_debug()));
-                lines.extend((variant != *text).then(|| format!("    #[amp(rename = {text:?})]")));
+            for (variant, text) in pairs {
+                let unsaid =
+                    style.map_or_else(|| variant.to_owned(), |style| styled(style, variant));
+                lines.push(format!("    /// The text {}.", code(text)));
+                lines.extend((unsaid != text).then(|| format!("    #[amp(rename = {text:?})]")));
                 lines.push(format!("    {variant},"));
             }
             lines.push("}".to_owned());
-            lines.join("\n")
+            joined(&lines)
         })
     }
 
     /// The enum of what a command declares.
     fn errors(&mut self, name: &str, command: &CommandSchema, type_name: &str) -> Option<String> {
         let Some(errors) = &command.errors else {
-            return Some(self.uses.by_hand(&WireType::Unknown(format!("{type_name}Error"))));
+            let wire_type = WireType::Unknown(format!("{type_name}Error"));
+            return Some(self.uses.by_hand(&wire_type, Hole::Errors));
         };
         if errors.is_empty() {
             return None;
         }
         self.uses.name("amp_core", "CommandError");
-        let shape: Vec<_> = errors.iter().map(|error| (&error.code, error.fatal)).collect();
         let candidates = [format!("{type_name}Error")];
         let place = format!("{name}.errors");
-        Some(self.item(&place, &candidates, &format!("errors {shape:?}"), |name| {
-            let mut variants: Vec<(String, &ErrorSchema)> = Vec::new();
-            for error in errors {
-                let mut variant = variant_of(&error.code);
-                while variants.iter().any(|(other, _)| *other == variant) {
-                    variant.push('N');
-                }
-                variants.push((variant, error));
-            }
+        Some(self.item(&place, &candidates, &format!("errors {errors:?}"), |name| {
+            let variants = variants(errors, |error| &error.code);
+            let pairs: Vec<_> =
+                variants.iter().map(|(name, error)| (&**name, &*error.code)).collect();
+            let style = style_of(&pairs, code_of);
             let mut lines = vec!["/// The errors that commands declare.".to_owned()];
-            lines.extend(allowed_of_variants(name, variants.iter().map(|(variant, _)| variant)));
+            lines.extend(allowed_of_variants(name, pairs.iter().map(|(variant, _)| *variant)));
             lines.push(
                 "#[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]".to_owned(),
             );
+            lines.extend(style.map(|style| format!("#[amp(rename_all = {style:?})]")));
             lines.push(format!("pub enum {name} {{"));
             for (variant, error) in &variants {
                 lines.extend(doc_comment(&docs_of_error(error), "    "));
                 lines.push("    #[error(\"{0}\")]".to_owned());
                 let mut options = Vec::new();
+                // The derive wants AMP's own codes to be said.
                 let is_own = matches!(&*error.code, "UNKNOWN" | "UNHANDLED");
-                let is_its_name =
-                    pascal(&error.code) == *variant && is_code_of_its_name(&error.code);
-                options
-                    .extend((is_own || !is_its_name).then(|| format!("code = {:?}", error.code)));
+                let unsaid = style.map_or_else(|| code_of(variant), |style| styled(style, variant));
+                options.extend(
+                    (is_own || unsaid != error.code).then(|| format!("code = {:?}", error.code)),
+                );
                 options.extend(error.fatal.then(|| "fatal".to_owned()));
+                let exception = error.exception.as_ref();
+                options.extend(exception.map(|exception| format!("exception = {exception:?}")));
                 lines.extend(attribute(&options, "    "));
                 lines.push(format!("    {variant}(String),"));
             }
             lines.push("}".to_owned());
-            lines.join("\n")
+            joined(&lines)
         }))
     }
 
@@ -477,6 +541,7 @@ impl<'a> Writer<'a> {
         let mut lines = vec![
             "/// Returns what these commands are on the wire, to be compared with what they were written from."
                 .to_owned(),
+            "#[must_use]".to_owned(),
             "pub fn schema() -> Schema {".to_owned(),
             "    let mut schema = Schema::default();".to_owned(),
         ];
@@ -489,27 +554,16 @@ impl<'a> Writer<'a> {
     }
 }
 
-pub(super) fn variant_of(text: &str) -> String {
-    match pascal(text) {
-        name if name == "Self" => "SelfN".to_owned(),
-        name => name,
-    }
-}
-
 fn docs_of(argument: &ArgumentSchema) -> String {
     if argument.docs.is_empty() {
-        format!("`{}` on the wire.", argument.wire_type)
+        format!("{} on the wire.", code(&argument.wire_type.to_string()))
     } else {
         argument.docs.clone()
     }
 }
 
 fn docs_of_error(error: &ErrorSchema) -> String {
-    match (&*error.docs, &error.exception) {
-        ("", Some(exception)) => format!("`{}`: in Python, `{exception}`.", error.code),
-        ("", None) => format!("`{}`.", error.code),
-        (docs, _) => docs.to_owned(),
-    }
+    if error.docs.is_empty() { format!("{}.", code(&error.code)) } else { error.docs.clone() }
 }
 
 fn has_descriptor(schema: &BoxSchema) -> bool {
@@ -527,18 +581,18 @@ fn has_descriptor(schema: &BoxSchema) -> bool {
     arguments.any(|argument| is_one(&argument.wire_type))
 }
 
-/// Whether a box that is so many boxes inside of this one is this one again, from further inside.
-pub(super) fn is_outer(schema: &BoxSchema, depth: usize) -> bool {
-    fn looks(wire_type: &WireType, depth: usize) -> bool {
+/// Whether a box that is so many boxes inside of this one is this one again, from so far inside at least.
+pub(super) fn is_outer(schema: &BoxSchema, depth: usize, least: usize) -> bool {
+    fn looks(wire_type: &WireType, depth: usize, least: usize) -> bool {
         match wire_type {
-            WireType::Of(_, inner) => looks(inner, depth),
+            WireType::Of(_, inner) => looks(inner, depth, least),
             WireType::Box(inner) | WireType::AmpList(inner) => match inner {
-                Inner::Outer(levels) => depth > 0 && *levels == depth + 1,
-                Inner::Of(schema) => is_outer(schema, depth + 1),
+                Inner::Outer(levels) => depth >= least && *levels == depth + 1,
+                Inner::Of(schema) => is_outer(schema, depth + 1, least),
             },
             _ => false,
         }
     }
     let mut arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
-    arguments.any(|argument| looks(&argument.wire_type, depth))
+    arguments.any(|argument| looks(&argument.wire_type, depth, least))
 }

@@ -1,33 +1,67 @@
-//! What a person has to go on with: arguments that the library has no type for, and responders.
+//! What a person has to go on with: types that the library does not have, and responders.
 
 use amp_core::schema::WireType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use super::names::function;
+use super::names::field;
 use super::rust::{Signature, Written};
 use super::rust_docs::doc_comment;
+use super::rust_types::{Hole, several};
+use super::text::code;
 
-/// A file with the types that are to be written by hand: bytes, until somebody makes more of them.
-pub(super) fn types(by_hand: &BTreeMap<String, WireType>) -> String {
-    let mut text = "\
-// Arguments that amp-core has no type for. This file is written once: it is yours.
-use amp_core::schema::{WireType, WireTypes};
-use amp_core::{Argument, DecodeError, EncodeError, Proto, Value, ValueWriter};
-use bytes::Bytes;
-"
-    .to_owned();
-    for (name, wire_type) in by_hand {
-        let docs = doc_comment(&format!("`{wire_type}` on the wire."), "").join("\n");
-        let said = match wire_type {
-            WireType::Named(name) => format!("WireType::named({name:?})"),
-            WireType::Unknown(path) => format!("WireType::Unknown({path:?}.to_owned())"),
-            // What is inside of it is for the one who writes it.
-            other => format!("WireType::Unknown({:?}.to_owned())", other.to_string()),
+/// The width of a line.
+const WIDTH: usize = 100;
+/// The width of calls behind each other on one line.
+const CHAIN: usize = 60;
+
+/// A file with the types that are to be written by hand: what is on the wire, until somebody makes more of it.
+pub(super) fn types(by_hand: &BTreeMap<String, (WireType, Hole)>) -> String {
+    let mut text =
+        "// What amp-core has no type for. This file is written once: it is yours.\n".to_owned();
+    let has = |hole| by_hand.values().any(|(_, other)| *other == hole);
+    let (mut names, mut schema) = (Vec::new(), Vec::new());
+    for (hole, used, of_schema) in [
+        (Hole::Argument, &["Argument", "Value", "ValueWriter"][..], &["WireType"][..]),
+        (Hole::Arguments, &["AmpBox", "Arguments", "BoxReader", "BoxWriter"], &["BoxSchema"]),
+        (Hole::Errors, &["CommandError"], &[]),
+    ] {
+        if has(hole) {
+            names.extend(used);
+            schema.extend(of_schema);
+        }
+    }
+    if has(Hole::Argument) || has(Hole::Arguments) {
+        names.extend(["DecodeError", "EncodeError", "Proto"]);
+        schema.push("WireTypes");
+    }
+    names.sort_unstable();
+    schema.sort_unstable();
+    if !schema.is_empty() {
+        text += &several("amp_core::schema", &schema);
+        text.push('\n');
+    }
+    text += &several("amp_core", &names);
+    text.push('\n');
+    if has(Hole::Argument) {
+        text += "use bytes::Bytes;\n";
+    }
+    for (name, (wire_type, hole)) in by_hand {
+        text += &match hole {
+            Hole::Argument => argument(name, wire_type),
+            Hole::Arguments => arguments(name, wire_type),
+            Hole::Errors => errors(name),
         };
-        let written = write!(
-            text,
-            "
+    }
+    text
+}
+
+fn argument(name: &str, wire_type: &WireType) -> String {
+    let docs =
+        doc_comment(&format!("{} on the wire.", code(&wire_type.to_string())), "").join("\n");
+    let said = expression(wire_type);
+    format!(
+        "
 {docs}
 #[derive(Clone, Debug, PartialEq)]
 pub struct {name}(pub Bytes);
@@ -50,61 +84,143 @@ impl Argument for {name} {{
     }}
 }}
 "
-        );
-        written.expect("a String takes all");
+    )
+}
+
+/// What makes the type on the wire.
+fn expression(wire_type: &WireType) -> String {
+    match wire_type {
+        WireType::Named(name) => format!("WireType::named({name:?})"),
+        WireType::Unknown(path) => format!("WireType::Unknown({path:?}.to_owned())"),
+        WireType::Of(form, inner)
+            if !matches!(**inner, WireType::Box(_) | WireType::AmpList(_)) =>
+        {
+            format!("{}.in_form({form:?})", expression(inner))
+        }
+        // What is inside of it is for the one who writes it.
+        other => format!("WireType::Unknown({:?}.to_owned())", other.to_string()),
     }
-    text
+}
+
+fn arguments(name: &str, wire_type: &WireType) -> String {
+    let WireType::Unknown(path) = wire_type else {
+        unreachable!("only unknown ones are flattened")
+    };
+    let docs = doc_comment(&format!("Arguments that are only known as {}.", code(path)), "");
+    format!(
+        "
+{}
+#[derive(Clone, Debug, PartialEq)]
+pub struct {name}(pub AmpBox);
+
+impl Arguments for {name} {{
+    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {{
+        self.0.to_box(out, proto)
+    }}
+
+    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {{
+        AmpBox::from_box(input, proto).map(Self)
+    }}
+
+    fn schema(_: &mut WireTypes) -> BoxSchema {{
+        let mut schema = BoxSchema::new();
+        schema.unknown.push({path:?}.to_owned());
+        schema
+    }}
+}}
+",
+        docs.join("\n")
+    )
+}
+
+fn errors(name: &str) -> String {
+    format!(
+        "
+/// Errors whose codes are not known.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(\"{{description}}\")]
+pub struct {name} {{
+    /// The code on the wire.
+    pub code: String,
+    /// What is said of it.
+    pub description: String,
+}}
+
+impl CommandError for {name} {{
+    fn code(&self) -> &str {{
+        &self.code
+    }}
+
+    fn from_wire(code: &[u8], description: &str) -> Option<Self> {{
+        let code = String::from_utf8(code.to_vec()).ok()?;
+        let description = description.to_owned();
+        Some(Self {{ code, description }})
+    }}
+}}
+"
+    )
 }
 
 /// A file with a responder for each command, which are to be filled in.
 pub(super) fn responders(written: &Written) -> String {
     let (mut added, mut functions) = (Vec::new(), Vec::new());
+    let mut names = BTreeSet::from(["responders".to_owned()]);
     let mut is_declared = false;
     for (name, Signature { command, response, error, is_switch }) in &written.signatures {
-        let function = function(name);
+        let mut function = field(name);
+        while !names.insert(function.clone()) {
+            function.push('_');
+        }
         let error = error.as_deref().unwrap_or("NoError");
         is_declared |= error == "NoError";
-        let docs = doc_comment(&format!("Answers `{name}`."), "").join("\n");
         let (method, answer) = match (is_switch, response) {
             // What speaks the other protocol.
             (true, _) => ("respond_switch", "fn(Switched) -> Ready<()>"),
             (false, Some(response)) => ("respond", &**response),
             (false, None) => ("respond", "()"),
         };
-        added.push(format!("\n        .{method}({function})"));
-        functions.push(format!(
-            "\n{docs}\nasync fn {function}(\n    _context: Context,\n    _command: {command},\n) -> \
-             Result<{answer}, {error}> {{\n    unimplemented!()\n}}\n"
-        ));
+        added.push(format!(".{method}({function})"));
+        let docs = doc_comment(&format!("Answers {}.", code(name)), "").join("\n");
+        let (takes, gives) = (
+            format!("_context: Context, _command: {command}"),
+            format!("Result<{answer}, {error}>"),
+        );
+        let mut signature = format!("async fn {function}({takes}) -> {gives} {{");
+        if signature.len() > WIDTH {
+            let takes = takes.replace(", ", ",\n    ");
+            signature = format!("async fn {function}(\n    {takes},\n) -> {gives} {{");
+        }
+        functions.push(format!("\n{docs}\n{signature}\n    unimplemented!()\n}}\n"));
     }
-    let types: BTreeSet<&str> = written
-        .signatures
-        .values()
-        .flat_map(|Signature { command, response, error, .. }| {
-            [Some(command), response.as_ref(), error.as_ref()].into_iter().flatten()
-        })
-        .map(|name| &**name)
-        .collect();
-    let types: Vec<_> = types.into_iter().collect();
     let has_switch = written.signatures.values().any(|signature| signature.is_switch);
-    let mut names = vec!["Context"];
-    names.extend(is_declared.then_some("NoError"));
-    names.push("Responders");
-    names.extend(has_switch.then_some("Switched"));
-    let (added, functions) = (added.concat(), functions.concat());
-    let ready = if has_switch { "use std::future::Ready;\n" } else { "" };
-    format!(
-        "// A responder for each command, to be filled in. This file is written once: it is yours.
-use amp_core::{{{}}};
-{ready}
-use super::commands::{{{}}};
+    let mut core = vec!["Context"];
+    core.extend(is_declared.then_some("NoError"));
+    core.push("Responders");
+    core.extend(has_switch.then_some("Switched"));
 
-/// Returns what answers the peer.
-pub fn responders() -> Responders {{
-    Responders::new(()){added}
-}}
-{functions}",
-        names.join(", "),
-        types.join(", "),
-    )
+    let types =
+        written.signatures.values().flat_map(|Signature { command, response, error, .. }| {
+            [Some(command), response.as_ref(), error.as_ref()].into_iter().flatten()
+        });
+    let (by_hand, types): (BTreeSet<&str>, BTreeSet<&str>) =
+        types.map(|name| &**name).partition(|name| name.starts_with("by_hand::"));
+    let mut text = "// A responder for each command, to be filled in. This file is written once: it is yours.\n"
+        .to_owned();
+    let _ = writeln!(text, "{}", several("amp_core", &core));
+    text += if has_switch { "use std::future::Ready;\n\n" } else { "\n" };
+    text += if by_hand.is_empty() { "" } else { "use super::by_hand;\n" };
+    let types: Vec<_> = types.into_iter().collect();
+    if !types.is_empty() {
+        let _ = writeln!(text, "{}", several("super::commands", &types));
+    }
+    let start = "Responders::new(())";
+    let chain = format!("{start}{}", added.concat());
+    let chain = if chain.len() <= CHAIN {
+        chain
+    } else {
+        added.iter().fold(start.to_owned(), |chain, call| format!("{chain}\n        {call}"))
+    };
+    let docs = "/// Returns what answers the peer.";
+    let _ = write!(text, "\n{docs}\npub fn responders() -> Responders {{\n    {chain}\n}}\n");
+    text + &functions.concat()
 }

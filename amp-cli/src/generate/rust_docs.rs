@@ -1,26 +1,35 @@
 //! Documentation of any kind, as a doc comment that neither rustdoc nor clippy stumbles over.
 
+use super::text::clean;
+
 /// The lines of a doc comment.
-///
-/// What somebody wrote for Python is no Markdown: but for code between backticks, and what is indented,
-/// which becomes a block of text, it is to be read as it stands.
 pub(super) fn doc_comment(docs: &str, indent: &str) -> Vec<String> {
+    let comment = |line: String| format!("{indent}/// {line}").trim_end().to_owned();
+    markdown(docs).into_iter().map(comment).collect()
+}
+
+/// The lines as Markdown.
+///
+/// What somebody wrote for Python is none: but for code between backticks, and what is indented, which becomes
+/// a block of text, it is to be read as it stands.
+pub(super) fn markdown(docs: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut fenced = false;
-    for line in docs.lines() {
+    for line in clean(docs).lines() {
         let line = line.replace('\t', "    ");
         let indented = line.starts_with("    ");
         if !line.trim().is_empty() && indented != fenced {
             lines.push(if indented { "~~~text" } else { "~~~" }.to_owned());
             fenced = indented;
         }
-        lines.push(if fenced { line.trim_end().to_owned() } else { plain(line.trim()) });
+        // What would end the block is no line of it.
+        let line = if fenced { line.replace("~~~", "~~ ~") } else { plain(line.trim()) };
+        lines.push(line.trim_end().to_owned());
     }
     if fenced {
         lines.push("~~~".to_owned());
     }
-    let comment = |line: String| format!("{indent}/// {line}").trim_end().to_owned();
-    lines.into_iter().map(comment).collect()
+    lines
 }
 
 /// A line whose words are what they look like.
@@ -110,6 +119,12 @@ mod tests {
         ] {
             assert_eq!(doc_comment(docs, ""), [expected]);
         }
+    }
+
+    #[test]
+    fn docs_end_no_comment() {
+        let lines = doc_comment("a */ b\rc \"\"\" \\\n# d\r\n\u{202e}e", "");
+        assert_eq!(lines, ["/// a \\*/ b c \"\"\" \\\\", "/// \\# d", "/// e"]);
     }
 
     #[test]

@@ -18,7 +18,16 @@ pub(super) struct Uses {
     /// By their crate and module.
     names: BTreeMap<&'static str, BTreeSet<&'static str>>,
     /// Types that are to be written by hand.
-    pub(super) by_hand: BTreeMap<String, WireType>,
+    pub(super) by_hand: BTreeMap<String, (WireType, Hole)>,
+}
+
+/// What a type that is to be written by hand stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hole {
+    Argument,
+    /// Several, which are flattened into others.
+    Arguments,
+    Errors,
 }
 
 impl Uses {
@@ -28,14 +37,19 @@ impl Uses {
     }
 
     /// A type that the user has to write.
-    pub(super) fn by_hand(&mut self, wire_type: &WireType) -> String {
+    pub(super) fn by_hand(&mut self, wire_type: &WireType, hole: Hole) -> String {
         let name = match wire_type {
             WireType::Unknown(path) => path.rsplit(['.', ':', '<']).find(|part| !part.is_empty()),
             WireType::Named(name) | WireType::Of(name, _) => Some(&**name),
             _ => None,
         };
-        let name = pascal(name.unwrap_or("Unknown"));
-        self.by_hand.insert(name.clone(), wire_type.clone());
+        let wanted = pascal(name.unwrap_or("Unknown"));
+        let known = (wire_type.clone(), hole);
+        let numbered = (2..).map(|number| format!("{wanted}{number}"));
+        let mut names = std::iter::once(wanted.clone()).chain(numbered);
+        let is_free = |name: &String| self.by_hand.get(name).is_none_or(|other| *other == known);
+        let name = names.find(is_free).expect("there are many numbers");
+        self.by_hand.insert(name.clone(), known);
         format!("by_hand::{name}")
     }
 
@@ -44,10 +58,7 @@ impl Uses {
         let mut lines = Vec::new();
         for (module, names) in &self.names {
             let names: Vec<_> = names.iter().copied().collect();
-            lines.push(match names[..] {
-                [only] => format!("use {module}::{only};"),
-                _ => several(module, &names),
-            });
+            lines.push(several(module, &names));
         }
         // A module is before the names beside it.
         lines.sort_by_key(|line| line.replace('{', "~"));
@@ -55,9 +66,12 @@ impl Uses {
     }
 }
 
-/// The declaration of several names, as rustfmt breaks it.
-fn several(module: &str, names: &[&str]) -> String {
+/// The declaration of names, as rustfmt breaks it.
+pub(super) fn several(module: &str, names: &[&str]) -> String {
     const WIDTH: usize = 100;
+    if let [only] = names {
+        return format!("use {module}::{only};");
+    }
     let line = format!("use {module}::{{{}}};", names.join(", "));
     // It keeps room for the brace and the semicolon once more.
     if line.len() <= WIDTH - 2 {

@@ -5,7 +5,7 @@ from twisted.protocols import amp
 from amp_arguments import OneOf
 
 
-DRAW_ARGUMENTS_SHAPES = []
+DRAW_ARGUMENTS_SHAPES: list[tuple[bytes, amp.Argument]] = []
 
 
 DRAW_ARGUMENTS_SHAPES += [

@@ -77,6 +77,7 @@ pub struct Draw {
 }
 
 /// Returns what these commands are on the wire, to be compared with what they were written from.
+#[must_use]
 pub fn schema() -> Schema {
     let mut schema = Schema::default();
     schema.add::<Draw>();

@@ -45,21 +45,20 @@
 //!
 //! What it says are lines for the file. With `--strict` it fails until all of them are there. Where a command
 //! may be missing, since a module is not there or something is only known when the program runs, a line says
-//! where. (`amp-cli/tests/import.rs`)
+//! where. (`amp-cli/tests/import.rs`; and `amp-cli/tests/guide.rs`, which runs the commands of this page)
 //!
 //! # Step 2: generate
 //!
 //! ```console
-//! $ ampctl generate rust wire.schema --hints hints.toml --keep-names > src/commands.rs
-//! $ ampctl generate rust wire.schema --hints hints.toml --responders > src/responders.rs
+//! $ ampctl generate rust wire.schema --hints hints.toml --keep-names --by-hand src/by_hand.rs --responders src/responders.rs > src/commands.rs
 //! $ ampctl generate markdown wire.schema > COMMANDS.md
 //! ```
 //!
 //! The code is committed. `--keep-names` writes the names of its types into the hints, so that another
 //! command never renames one; there, integers get their widths as well: `[rust.integers]`, `serial = "u128"`.
-//! Arguments that this crate has no type for are written by hand, in a file that `--by-hand` begins.
-//! (`amp-cli/tests/generate.rs`; and `examples/trial`, whose commands are generated from those of Twisted's
-//! own trial)
+//! Arguments that this crate has no type for are written by hand, in a file that `--by-hand` begins, as
+//! `--responders` begins that of the responders; neither is written again. (`amp-cli/tests/generate.rs`; and
+//! `examples/trial`, whose commands are generated from those of Twisted's own trial)
 //!
 //! # Step 3: hold both sides together
 //!
