@@ -1,6 +1,7 @@
 //! Which changes of a schema break peers.
 
 use amp_core::schema::Schema;
+use std::fmt::Write;
 
 /// The changes from one schema to another, each with `!` before it when it breaks peers.
 fn changes(old: &str, new: &str) -> Vec<String> {
@@ -167,6 +168,119 @@ fn boxes_inside_change_too() {
         of_arguments(&list("", x), &list(" strict", x)),
         ["! argument a: a box with other keys is refused, and was not"]
     );
+}
+
+/// Boxes in one another by `next`, each with an `x` of one of these types. In the last of them, `next`
+/// is the box that is so many around it.
+fn chain(types: &[&str], levels: usize) -> String {
+    let mut lines = String::new();
+    for (at, wire_type) in types.iter().enumerate() {
+        let indent = " ".repeat(4 + 2 * at);
+        let around = if at + 1 == types.len() { format!("(^{levels})") } else { String::new() };
+        let _ = write!(lines, "\n{indent}x: {wire_type}\n{indent}next: AmpList{around}");
+    }
+    lines
+}
+
+/// The place of `x` in a [`chain`] so many boxes inside.
+fn x_in_chain(depth: usize) -> String {
+    format!("argument next{}, key x", ", key next".repeat(depth - 1))
+}
+
+#[test]
+fn a_box_in_itself_is_the_same_however_often_it_is_written() {
+    let chains: Vec<_> = (1..=4)
+        .flat_map(|len| (1..=len).map(move |levels| chain(&["Integer"; 4][..len], levels)))
+        .collect();
+    for old in &chains {
+        for new in &chains {
+            assert_eq!(of_arguments(old, new), [""; 0], "{old}{new}");
+        }
+    }
+}
+
+#[test]
+fn neither_a_case_nor_a_form_is_a_box_around() {
+    let first =
+        "\n    a: ListOf(Box strict)\n      t: OneOf(\"a\")\n      when t is \"a\"\n        b: ";
+    let next = "Box strict\n          t: OneOf(\"a\")\n          when t is \"a\"\n            b: ";
+    let [once, twice, back] = [
+        format!("{first}Box(^1)"),
+        format!("{first}{next}Box(^1)"),
+        format!("{first}{next}Box(^2)"),
+    ];
+    for (old, new) in [(&once, &twice), (&twice, &once), (&twice, &back), (&back, &once)] {
+        assert_eq!(of_arguments(old, new), [""; 0], "{old}{new}");
+    }
+    let other = twice.replace("            b: Box(^1)", "            b: Box(^1) optional");
+    assert_eq!(
+        of_arguments(&once, &other),
+        ["! argument a, t \"a\", key b, t \"a\", key b: it is optional, and older peers need it"]
+    );
+}
+
+#[test]
+fn boxes_in_themselves_are_compared_as_far_as_they_differ() {
+    let told = |depth: usize, was: &str, is: &str| {
+        format!("! {}: it was {was} and is {is}", x_in_chain(depth))
+    };
+    let (one, two) = (chain(&["Integer"], 1), chain(&["Integer", "Float"], 2));
+    assert_eq!(of_arguments(&one, &two), [told(1, "Integer", "Float")]);
+    assert_eq!(of_arguments(&two, &one), [told(1, "Float", "Integer")]);
+    // The same text up to the last line, which goes on with another box.
+    let other = chain(&["Integer", "Float"], 1);
+    assert_eq!(of_arguments(&two, &other), [told(2, "Integer", "Float")]);
+    // Every second box, and every third: they meet again after six. What is inside is told first.
+    let three = chain(&["Integer", "Float", "Integer"], 3);
+    assert_eq!(
+        of_arguments(&two, &three),
+        [told(3, "Float", "Integer"), told(5, "Float", "Integer"), told(4, "Integer", "Float")]
+    );
+    // One that is not around its own box, and one that is no list of it.
+    let here = "\n    a: AmpList\n      x: Integer\n      a: AmpList";
+    assert_eq!(
+        of_arguments(&format!("{here}(^1)"), &format!("{here}(^2)")),
+        ["! argument a, key a, key x: it is gone, and peers send or need it"]
+    );
+    for (old, new, told) in [
+        ("AmpList(^1)", "Box(^1)", "it was AmpList(^1) and is Box(^1)"),
+        ("AmpList(^1)", "Box", "it was AmpList(^1) and is Box"),
+        ("AmpList(^2)", "AmpList", "it was AmpList(^2) and is AmpList"),
+        ("AmpList", "AmpList(^0)", "it was AmpList and is AmpList(^0)"),
+    ] {
+        let a = |wire_type: &str| format!("\n    a: {wire_type}");
+        assert_eq!(of_arguments(&a(old), &a(new)), [format!("! argument a: {told}")]);
+    }
+    // Who has a say in a text is the same in all boxes of a response.
+    let response = |last: &str| {
+        let first = "\n    next: AmpList\n      x: OneOf(\"a\")\n      next: AmpList";
+        format!("command C\n  response{first}{last}")
+    };
+    assert_eq!(
+        changes(
+            &response("(^1)"),
+            &response("\n        x: OneOf(\"a\", \"b\")\n        next: AmpList(^2)")
+        ),
+        ["! command C, response next, key next, key x: it can be \"b\", which older peers refuse"]
+    );
+}
+
+#[test]
+fn no_recursion_is_compared_for_ever() {
+    // All pairs of boxes are met, in one way of thousands of boxes.
+    let (old, new) = (chain(&["Integer"; 61], 61), chain(&["Integer"; 59], 59));
+    assert_eq!(of_arguments(&old, &new), [""; 0]);
+    // Each box is in every other one by many ways.
+    let keys = |depth: usize, wire_type: &str, inside: &str| -> String {
+        let key = |at| format!("\n{}k{at}: {wire_type}{inside}", " ".repeat(4 + 2 * depth));
+        (0..20).map(key).collect()
+    };
+    let (once, inside) = (keys(0, "Box(^1)", ""), keys(1, "Box(^1)", ""));
+    let back = keys(0, "Box", &keys(1, "Box(^2)", ""));
+    for unrolled in [keys(0, "Box", &inside), back] {
+        assert_eq!(of_arguments(&once, &unrolled), [""; 0]);
+        assert_eq!(of_arguments(&unrolled, &once), [""; 0]);
+    }
 }
 
 #[test]

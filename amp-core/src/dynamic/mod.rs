@@ -66,13 +66,12 @@ mod form;
 mod integer;
 #[cfg(feature = "json")]
 mod json;
-mod scope;
 #[cfg(test)]
 mod tests;
 mod value;
 
+pub use crate::schema::scope::Scope;
 pub use integer::{Integer, IntegerError};
 #[cfg(feature = "json")]
 pub use json::JsonError;
-pub use scope::Scope;
 pub use value::{Value, Values};

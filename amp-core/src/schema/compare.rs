@@ -4,8 +4,11 @@
 //! or sends what they do not understand. Both sides are made of the same commands, so whatever is
 //! sent by one version is received by the other, in both directions.
 
+use std::collections::{HashSet, VecDeque};
 use std::fmt::{self, Display, Formatter};
+use std::ptr;
 
+use super::scope::Scope;
 use super::{BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType};
 
 /// A difference between two schemas.
@@ -51,6 +54,9 @@ impl Schema {
     ///
     /// Another name of an argument is two changes: one is gone, and one is new. Arguments are those
     /// of commands, of responses, of boxes inside of them, and of cases of those.
+    ///
+    /// A box that contains itself is the same however often it is written before the text refers back to
+    /// it. What differs between two boxes is told once, at the first place where one is what was the other.
     pub fn changes_since(&self, old: &Schema) -> Vec<Change> {
         let mut changes = Changes::default();
         for (name, command) in &old.commands {
@@ -79,17 +85,51 @@ fn case_at(at: &str, CaseSchema { tag, text, .. }: &CaseSchema) -> String {
     format!("{at}, {tag} {text:?}")
 }
 
+/// The place of all arguments of a box.
+fn all_at(at: &str, kind: &str) -> String {
+    match kind {
+        "argument" => format!("{at}, arguments"),
+        "response" => format!("{at}, response"),
+        _ => at.to_owned(),
+    }
+}
+
 /// What an argument in a case is called.
 fn kind_in_case(kind: &str) -> &str {
     if kind == "response" { "response key" } else { "key" }
 }
 
-#[derive(Default)]
-struct Changes {
-    found: Vec<Change>,
+/// The arguments of a case that is not there.
+static NOTHING: BoxSchema =
+    BoxSchema { arguments: Vec::new(), strict: false, unknown: Vec::new(), cases: Vec::new() };
+
+/// A box as it was and as it is, each among those around it.
+struct Both<'a> {
+    old: Scope<'a>,
+    new: Scope<'a>,
+    sender: Sender,
 }
 
-impl Changes {
+impl<'a> Both<'a> {
+    /// The boxes inside of values of this one, if there are as many boxes around as they say.
+    fn inside(&self, old: &'a Inner, new: &'a Inner) -> Option<Self> {
+        let (old, new) = (self.old.inside(old)?, self.new.inside(new)?);
+        Some(Self { old, new, ..*self })
+    }
+}
+
+#[derive(Default)]
+struct Changes<'a> {
+    found: Vec<Change>,
+    /// The boxes that were compared with each other. Where a box is in a schema, it is there only once, so
+    /// that its address tells it from all others, and which are around it.
+    seen: HashSet<(*const BoxSchema, *const BoxSchema)>,
+    /// Boxes that a text refers back to, which are still to be compared, and where. They wait because
+    /// comparing them at once would nest as deep as there are pairs of boxes.
+    waiting: VecDeque<(String, Both<'a>)>,
+}
+
+impl<'a> Changes<'a> {
     fn breaking(&mut self, at: &str, what: impl Into<String>) {
         self.push(true, at, what);
     }
@@ -102,7 +142,7 @@ impl Changes {
         self.found.push(Change { breaks, at: at.to_owned(), what: what.into() });
     }
 
-    fn command(&mut self, at: &str, old: &CommandSchema, new: &CommandSchema) {
+    fn command(&mut self, at: &str, old: &'a CommandSchema, new: &'a CommandSchema) {
         match (old.requires_answer, new.requires_answer) {
             (true, false) => self.breaking(at, "it wants no answer, and did"),
             (false, true) => self.breaking(at, "it wants an answer, and did not"),
@@ -113,8 +153,16 @@ impl Changes {
             (false, true) => self.breaking(at, "it switches the protocol, and did not"),
             _ => {}
         }
-        self.boxes(at, "argument", &old.arguments, &new.arguments, Sender::Caller);
-        self.boxes(at, "response", &old.response, &new.response, Sender::Responder);
+        for (kind, old, new, sender) in [
+            ("argument", &old.arguments, &new.arguments, Sender::Caller),
+            ("response", &old.response, &new.response, Sender::Responder),
+        ] {
+            let both = Both { old: Scope::new(old), new: Scope::new(new), sender };
+            self.boxes(at, kind, &both);
+            while let Some((at, both)) = self.waiting.pop_front() {
+                self.boxes(&at, "key", &both);
+            }
+        }
         match (&old.errors, &new.errors) {
             (Some(old), Some(new)) => self.errors(at, old, new),
             (None, Some(_)) => self.addition(at, "its errors are known"),
@@ -146,7 +194,29 @@ impl Changes {
     }
 
     /// `kind` is what one of the arguments is called.
-    fn boxes(&mut self, at: &str, kind: &str, old: &BoxSchema, new: &BoxSchema, sender: Sender) {
+    fn boxes(&mut self, at: &str, kind: &str, both: &Both<'a>) {
+        let (old, new) = (both.old.schema(), both.new.schema());
+        if !self.seen.insert((ptr::from_ref(old), ptr::from_ref(new))) {
+            return;
+        }
+        self.part(at, kind, old, new, both);
+        let at = all_at(at, kind);
+        match (old.strict, new.strict) {
+            (false, true) => self.breaking(&at, "a box with other keys is refused, and was not"),
+            (true, false) => self.addition(&at, "a box with other keys is not refused, and was"),
+            _ => {}
+        }
+    }
+
+    /// Compares what is in a box in any case, or in one of them.
+    fn part(
+        &mut self,
+        at: &str,
+        kind: &str,
+        old: &'a BoxSchema,
+        new: &'a BoxSchema,
+        both: &Both<'a>,
+    ) {
         let place = |name: &str| format!("{at}, {kind} {name}");
         for was in &old.arguments {
             let at = place(&was.name);
@@ -157,7 +227,7 @@ impl Changes {
                 None => self.breaking(&at, "it is gone, and peers send or need it"),
                 Some(is) => {
                     self.presence(&at, was.presence, is.presence);
-                    self.wire_type(&at, &was.wire_type, &is.wire_type, sender);
+                    self.wire_type(&at, &was.wire_type, &is.wire_type, both);
                 }
             }
         }
@@ -170,55 +240,49 @@ impl Changes {
                 Presence::Required => {
                     self.breaking(&at, "it is new and required, and older peers do not send it");
                 }
-                _ if old.strict => {
+                // The box decides for its cases too which keys it refuses.
+                _ if both.old.schema().strict => {
                     self.breaking(&at, "it is new, and older peers refuse a box with it");
                 }
                 Presence::Optional => self.addition(&at, "it is new and optional"),
                 Presence::Defaulted => self.addition(&at, "it is new and has a default"),
             }
         }
-        self.cases(at, kind, old, new, sender);
-        let at = match kind {
-            "argument" => format!("{at}, arguments"),
-            "response" => format!("{at}, response"),
-            _ => at.to_owned(),
-        };
-        match (old.strict, new.strict) {
-            (false, true) => self.breaking(&at, "a box with other keys is refused, and was not"),
-            (true, false) => self.addition(&at, "a box with other keys is not refused, and was"),
-            _ => {}
-        }
+        self.cases(at, kind, old, new, both);
         if old.unknown != new.unknown {
             let [was, is] = [old, new].map(|schema| match &schema.unknown[..] {
                 [] => "known".to_owned(),
                 unknown => format!("only known as {}", unknown.join(", ")),
             });
             let what = format!("the keys were {was} and are {is}, which cannot be compared");
-            self.breaking(&at, what);
+            self.breaking(&all_at(at, kind), what);
         }
     }
 
     /// A case that is only in one of both is told of by what its tag can be.
-    fn cases(&mut self, at: &str, kind: &str, old: &BoxSchema, new: &BoxSchema, sender: Sender) {
-        // The box decides for its cases too which keys it refuses.
-        let in_box = |arguments: &BoxSchema| BoxSchema { strict: old.strict, ..arguments.clone() };
+    fn cases(
+        &mut self,
+        at: &str,
+        kind: &str,
+        old: &'a BoxSchema,
+        new: &'a BoxSchema,
+        both: &Both<'a>,
+    ) {
         let of = |schema: &BoxSchema, case: &CaseSchema| {
             let tag = schema.argument(&case.tag).map(|tag| &tag.wire_type);
             matches!(tag, Some(WireType::OneOf(texts)) if texts.contains(&case.text))
         };
-        let same = |schema: &BoxSchema, case: &CaseSchema| {
-            schema.cases.iter().position(|other| other.place() == case.place())
+        let same = |schema: &'a BoxSchema, case: &CaseSchema| {
+            let case = schema.cases.iter().find(|other| other.place() == case.place());
+            case.map(|case| &case.arguments)
         };
         for was in old.cases.iter().filter(|case| of(new, case)) {
-            let is = same(new, was).map(|at| in_box(&new.cases[at].arguments));
-            let is = is.unwrap_or_else(|| in_box(&BoxSchema::new()));
-            let was_in_box = in_box(&was.arguments);
-            self.boxes(&case_at(at, was), kind_in_case(kind), &was_in_box, &is, sender);
+            let is = same(new, was).unwrap_or(&NOTHING);
+            self.part(&case_at(at, was), kind_in_case(kind), &was.arguments, is, both);
         }
         let is_new = |case: &&CaseSchema| of(old, case) && same(old, case).is_none();
         for is in new.cases.iter().filter(is_new) {
-            let (was, is_in_box) = (in_box(&BoxSchema::new()), in_box(&is.arguments));
-            self.boxes(&case_at(at, is), kind_in_case(kind), &was, &is_in_box, sender);
+            self.part(&case_at(at, is), kind_in_case(kind), &NOTHING, &is.arguments, both);
         }
     }
 
@@ -235,19 +299,28 @@ impl Changes {
         }
     }
 
-    fn wire_type(&mut self, at: &str, old: &WireType, new: &WireType, sender: Sender) {
+    fn wire_type(&mut self, at: &str, old: &'a WireType, new: &'a WireType, both: &Both<'a>) {
         match (old, new) {
-            (WireType::OneOf(was), WireType::OneOf(is)) => self.texts(at, was, is, sender),
+            (WireType::OneOf(was), WireType::OneOf(is)) => self.texts(at, was, is, both.sender),
             (WireType::Of(was, old), WireType::Of(is, new)) if was == is => {
-                self.wire_type(at, old, new, sender);
+                self.wire_type(at, old, new, both);
             }
-            (WireType::Box(Inner::Of(old)), WireType::Box(Inner::Of(new)))
-            | (WireType::AmpList(Inner::Of(old)), WireType::AmpList(Inner::Of(new))) => {
-                self.boxes(at, "key", old, new, sender);
-            }
+            (WireType::Box(was), WireType::Box(is))
+            | (WireType::AmpList(was), WireType::AmpList(is)) => match both.inside(was, is) {
+                Some(inside) if matches!((was, is), (Inner::Of(_), Inner::Of(_))) => {
+                    self.boxes(at, "key", &inside);
+                }
+                Some(inside) => self.waiting.push_back((at.to_owned(), inside)),
+                None if was == is => {}
+                None => self.another(at, old, new),
+            },
             _ if old == new => {}
-            _ => self.breaking(at, format!("it was {old} and is {new}")),
+            _ => self.another(at, old, new),
         }
+    }
+
+    fn another(&mut self, at: &str, old: &WireType, new: &WireType) {
+        self.breaking(at, format!("it was {old} and is {new}"));
     }
 
     fn texts(&mut self, at: &str, old: &[String], new: &[String], sender: Sender) {

@@ -102,6 +102,7 @@
 mod compare;
 mod model;
 mod parse;
+pub(crate) mod scope;
 mod text;
 mod types;
 

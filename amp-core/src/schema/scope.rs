@@ -1,4 +1,4 @@
-use crate::schema::{BoxSchema, Inner};
+use super::{BoxSchema, Inner};
 
 /// The box that an argument stands in, and those around that: what a type means that is once more one
 /// of them.
