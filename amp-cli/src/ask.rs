@@ -25,7 +25,7 @@ pub(crate) struct Ask {
     asked: BoxSchema,
     pub(crate) response: BoxSchema,
     errors: Option<Vec<ErrorSchema>>,
-    requires_answer: bool,
+    pub(crate) requires_answer: bool,
     pub(crate) is_switch: bool,
     /// How many descriptors are sent with it.
     pub(crate) descriptors: u64,

@@ -36,6 +36,7 @@ async fn run(options: &Call, mut target: Target) -> Result<ExitCode, Failure> {
         Some(prepared) => prepared,
         None => Prepared::new(options, &target)?,
     };
+    target.log_in(&peer).await?;
     let declared = ask.declared();
     if options.switch || ask.is_switch {
         return match ask.switch(&peer, target.timeout).await? {

@@ -8,7 +8,7 @@ use crate::mistake::Mistake;
 
 /// A declared error, or for `check` a change that breaks peers.
 pub(crate) const DECLARED: u8 = 1;
-/// Something is wrong with what was asked for, and nothing was sent.
+/// Something is wrong with what was asked for, and nothing was sent but what `--reflect` asks.
 pub(crate) const WRONG_USE: u8 = 2;
 /// There is no connection.
 pub(crate) const NO_CONNECTION: u8 = 3;

@@ -27,10 +27,13 @@ impl Hidden {
         Self { anywhere: Arc::new(anywhere.into_iter().cloned().collect()), secrets: Vec::new() }
     }
 
-    /// The same, and what is secret of a command.
-    pub(crate) fn and_secrets_of(&self, command: Option<&CommandSchema>) -> Self {
-        let secrets = command.map(|command| command.secrets.clone());
-        Self { secrets: secrets.unwrap_or_default(), ..self.clone() }
+    /// The same, and what is secret of a command, or of any of these.
+    pub(crate) fn and_secrets_of<'a>(
+        &self,
+        commands: impl IntoIterator<Item = &'a CommandSchema>,
+    ) -> Self {
+        let secrets = commands.into_iter().flat_map(|command| command.secrets.iter().cloned());
+        Self { secrets: secrets.collect(), ..self.clone() }
     }
 
     /// Those that the user hides alone.

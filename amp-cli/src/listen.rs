@@ -25,6 +25,7 @@ async fn run(options: &Listen, mut target: Target) -> Result<ExitCode, Failure> 
     let (calls, mut received) = mpsc::channel(WAITING);
     let responders = target.calls(Some(calls)).responders();
     let peer = target.connect(responders).await?;
+    target.log_in(&peer).await?;
     let over = async {
         match options.duration {
             Some(duration) => sleep(duration).await,

@@ -29,8 +29,8 @@ use crate::watch_options::{Bench, Comply, Decode, Replay, Tap};
 /// file is.
 ///
 /// Exit codes: 0 when all is well; 1 for an error that the command declares, and when `check` has found a
-/// change that breaks peers; 2 when something is wrong with what was asked for, and nothing was sent; 3
-/// without a connection; 4 for an error that is not declared; 5 when the peer does not handle the command;
+/// change that breaks peers; 2 when something is wrong with what was asked for, and nothing was sent but
+/// what `--reflect` asks; 3 without a connection; 4 for an error that is not declared; 5 when the peer does not handle the command;
 /// 6 when the connection ended before the answer; 7 when the answer does not fit the schema; 8 when it came
 /// and could not be printed, copied or handed on; 124 when it did not come in time; 130 when the user
 /// interrupted the call.
@@ -81,8 +81,8 @@ pub(crate) enum Subcommand {
     /// A rule has one of `answer`, `answers` (in turn), `error` with a `description`, `close = true`, and
     /// `exec`, a program that reads the call as JSON and prints {"answer": {..}} or {"error": CODE,
     /// "description": TEXT}; for a protocol switch, the program is joined to the stream. `delay = "1s"`
-    /// waits before, `call = [{ command = NAME, arguments = {..} }]` calls the peer back before, and after
-    /// `times = N` the rule is used up. A program that has not answered within a minute is ended. A
+    /// waits before, `call = [{ command = NAME, arguments = {..} }]` calls the peer back before, of a
+    /// protocol switch with one-way commands only, and after `times = N` the rule is used up. A program that has not answered within a minute is ended. A
     /// Descriptor is { file = PATH, access = "r" }. The exit code is 1 when a rule with `times` was not
     /// used as often.
     #[command(verbatim_doc_comment)]

@@ -157,21 +157,14 @@ impl PeerOptions {
             Arc::new(schemas::load_all(peer_schemas)?)
         };
         let rules = self.respond.as_ref().or(respond.as_ref());
-        let rules = rules.map(|path| Rules::load(path, &peer_schema)).transpose()?;
+        let hidden = Hidden::new(self.hidden.iter().chain(hide));
+        let rules = rules.map(|path| Rules::load(path, &peer_schema, &hidden)).transpose()?;
         let reflects = self.reflect || *reflect;
         let has_schema = reflects || !schemas.is_empty();
         let before = self.before.as_ref().or(before.as_ref()).map(|path| lines_of(path));
         let before = before.transpose()?.unwrap_or_default();
-        // What is wrong is said before anything is sent, where the schema is known by then.
-        if !reflects {
-            for (place, line) in &before {
-                let trial = line.ask(&schema, has_schema, Opening::trial());
-                trial.map_err(|mistake| mistake.at(place))?;
-            }
-        }
-        let hidden = Hidden::new(self.hidden.iter().chain(hide));
         let verbose = self.verbose;
-        Ok(Target {
+        let target = Target {
             address,
             schema,
             has_schema,
@@ -184,17 +177,19 @@ impl PeerOptions {
             reflects,
             before,
             verbose,
-        })
+        };
+        if !reflects {
+            target.check()?;
+        }
+        Ok(target)
     }
 }
 
 impl Target {
     /// Asks the peer for its schema, on a connection for that.
     pub(crate) async fn learn(&mut self) -> Result<(), Failure> {
-        let before = std::mem::take(&mut self.before);
-        let learnt = self.connect(Responders::new(())).await;
-        self.before = before;
-        part(&learnt?).await;
+        let learnt = self.connect(Responders::new(())).await?;
+        part(&learnt).await;
         self.reflects = false;
         Ok(())
     }
@@ -204,8 +199,17 @@ impl Target {
         self.reflects
     }
 
-    /// Connects, with what answers the calls of the peer; learns its schema, and logs in, if that was
-    /// asked for.
+    /// Says what is wrong with a login and with rules, which takes the schema.
+    fn check(&self) -> Result<(), Mistake> {
+        for (place, line) in &self.before {
+            let trial = line.ask(&self.schema, self.has_schema, Opening::trial());
+            trial.map_err(|mistake| mistake.at(place))?;
+        }
+        self.rules.as_ref().map_or(Ok(()), |rules| rules.calls_are_of(&self.schema))
+    }
+
+    /// Connects, with what answers the calls of the peer, and learns its schema if that was asked for.
+    /// Nothing else was sent by then.
     pub(crate) async fn connect(&mut self, responders: Responders) -> Result<Peer, Failure> {
         let log = self.verbose.then(|| {
             let log = WireLog::new().to(|_, line| tell(line));
@@ -218,14 +222,20 @@ impl Target {
             if let Some(log) = log {
                 log.hide_from_now_on(self.secrets());
             }
+            self.check()?;
         }
+        Ok(peer)
+    }
+
+    /// Makes the calls that come before all others on a connection.
+    pub(crate) async fn log_in(&self, peer: &Peer) -> Result<(), Failure> {
         for (place, line) in &self.before {
             let ask = line.ask(&self.schema, self.has_schema, Opening::default());
             let ask = ask.map_err(|mistake| mistake.at(place))?;
             let hidden = self.hidden_of(&ask.command);
-            log_in(ask, &peer, self.timeout, &hidden).await?;
+            log_in(ask, peer, self.timeout, &hidden).await?;
         }
-        Ok(peer)
+        Ok(())
     }
 
     /// What answers the calls of the peer, each of which makes a line, if there is a place for them.

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use std::{fmt, fs, io};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+use tokio::sync::SetOnce;
 use tokio::time::{sleep, timeout};
 
 use crate::ask::Outcome;
@@ -40,7 +41,11 @@ pub(crate) struct Rules(Arc<Shared>);
 
 struct Shared {
     path: Option<PathBuf>,
+    /// Of what the peer calls.
     schema: Arc<Schema>,
+    /// Of what the peer answers, once that is known.
+    called: SetOnce<Arc<Schema>>,
+    hidden: Hidden,
     current: Mutex<Current>,
     /// What answers where no rule does.
     program: Vec<String>,
@@ -60,6 +65,8 @@ struct Rule {
     does: Does,
     delay: Duration,
     calls: Vec<Line>,
+    /// Whether it is for a protocol switch.
+    is_switch: bool,
     times: Option<u64>,
     used: AtomicU64,
 }
@@ -120,9 +127,13 @@ struct WrittenCall {
 }
 
 impl Rules {
-    /// Reads a file of rules, for the commands of this schema.
-    pub(crate) fn load(path: &Path, schema: &Arc<Schema>) -> Result<Self, Mistake> {
-        Self::new(Some(path), Vec::new(), schema)
+    /// Reads a file of rules, for the commands of this schema; what is hidden is not said.
+    pub(crate) fn load(
+        path: &Path,
+        schema: &Arc<Schema>,
+        hidden: &Hidden,
+    ) -> Result<Self, Mistake> {
+        Self::new(Some(path), Vec::new(), schema, hidden)
     }
 
     /// The same, where a program answers what no rule does.
@@ -130,12 +141,22 @@ impl Rules {
         path: Option<&Path>,
         program: Vec<String>,
         schema: &Arc<Schema>,
+        hidden: &Hidden,
     ) -> Result<Self, Mistake> {
         let stamp = path.and_then(stamp);
         let rules = path.map_or(Ok(Vec::new()), |path| read(path, schema))?;
         let current = Mutex::new(Current { rules: rules.into(), stamp });
         let (path, schema) = (path.map(Path::to_owned), schema.clone());
-        Ok(Self(Arc::new(Shared { path, schema, current, program })))
+        let (called, hidden) = (SetOnce::new(), hidden.clone());
+        Ok(Self(Arc::new(Shared { path, schema, called, hidden, current, program })))
+    }
+
+    /// The calls back are of commands of this schema. They wait until that is known.
+    pub(crate) fn calls_are_of(&self, schema: &Arc<Schema>) -> Result<(), Mistake> {
+        check_calls(&self.current(), schema)?;
+        // Each connection learns it, and they are all to the same peer.
+        let _ = self.0.called.set(schema.clone());
+        Ok(())
     }
 
     /// What a call is answered with, once what the rule does before has been done.
@@ -149,12 +170,7 @@ impl Rules {
                 words => run(words, command, known, arguments).await,
             };
         };
-        sleep(rule.delay).await;
-        for line in &rule.calls {
-            if let Err(said) = self.call(line, peer).await {
-                tell(format_args!("{}: a call of {:?}: {said}", rule.place, line.command));
-            }
-        }
+        self.prepare(rule, peer).await;
         match &rule.does {
             Does::Answer(answers) => {
                 let at = usize::try_from(turn).unwrap_or(0) % answers.len();
@@ -182,7 +198,7 @@ impl Rules {
         let rules = self.current();
         let found = rules.iter().find_map(|rule| rule.applies(command, arguments));
         let Some((rule, _)) = found else { return Err(RemoteError::unhandled(command)) };
-        sleep(rule.delay).await;
+        self.prepare(rule, peer).await;
         match &rule.does {
             Does::Exec(words) => Ok(words.clone()),
             Does::Fail { code, description } => {
@@ -206,11 +222,21 @@ impl Rules {
         unused.collect()
     }
 
+    /// Does what a rule does before it answers.
+    async fn prepare(&self, rule: &Rule, peer: &Peer) {
+        sleep(rule.delay).await;
+        for line in &rule.calls {
+            if let Err(said) = self.call(line, peer).await {
+                tell(format_args!("{}: a call of {:?}: {said}", rule.place, line.command));
+            }
+        }
+    }
+
     async fn call(&self, line: &Line, peer: &Peer) -> Result<(), String> {
-        let has_schema = self.0.schema.commands().next().is_some();
-        let ask = line.ask(&self.0.schema, has_schema, Opening::default());
+        let schema = self.0.called.wait().await;
+        let ask = line.ask(schema, has_some(schema), Opening::default());
         let ask = ask.map_err(|mistake| mistake.to_string())?;
-        let hidden = Hidden::default().and_secrets_of(self.0.schema.command(&line.command));
+        let hidden = self.0.hidden.and_secrets_of(schema.command(&line.command));
         match ask.make(peer, CALL_TIMEOUT, &hidden).await {
             Ok(Outcome::Refused(error)) => Err(error.to_string()),
             Ok(_) => Ok(()),
@@ -225,7 +251,12 @@ impl Rules {
             let seen = stamp(path);
             if seen.is_some() && seen != current.stamp {
                 current.stamp = seen;
-                match read(path, &self.0.schema) {
+                let read = read(path, &self.0.schema).and_then(|rules| {
+                    let checked =
+                        self.0.called.get().map_or(Ok(()), |called| check_calls(&rules, called));
+                    checked.map(|()| rules)
+                });
+                match read {
                     Ok(rules) => current.rules = rules.into(),
                     Err(mistake) => tell(format_args!("the rules stay as they were: {mistake}")),
                 }
@@ -270,10 +301,34 @@ fn read(path: &Path, schema: &Schema) -> Result<Vec<Rule>, Mistake> {
     rules.collect()
 }
 
+/// Refuses calls back that the peer could not be asked for.
+fn check_calls(rules: &[Rule], schema: &Schema) -> Result<(), Mistake> {
+    for Rule { place, calls, is_switch, .. } in rules {
+        for (at, line) in calls.iter().enumerate() {
+            let checked = line.ask(schema, has_some(schema), Opening::trial()).and_then(|ask| {
+                if *is_switch && ask.requires_answer {
+                    let what = "whoever asks for a protocol switch gives no answer before it";
+                    return Err(Mistake::new(format!(
+                        "{} wants an answer, and {what}",
+                        ask.command
+                    )));
+                }
+                Ok(())
+            });
+            checked.map_err(|mistake| mistake.at(&format!("call[{at}]")).at(place))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the schema has any commands: one that has none says nothing of what there is.
+fn has_some(schema: &Schema) -> bool {
+    schema.commands().next().is_some()
+}
+
 fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, Mistake> {
     let Written { command, when, answer, answers, error, description, close, exec, .. } = written;
-    let has_schema = schema.commands().next().is_some();
-    let known = find(schema, has_schema, &command)?;
+    let known = find(schema, has_some(schema), &command)?;
     let given = [answer.is_some(), answers.is_some(), error.is_some(), close, exec.is_some()];
     if given.into_iter().filter(|is| *is).count() != 1 {
         let what = "a rule has one of answer, answers, error, close and exec";
@@ -322,14 +377,11 @@ fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, 
     };
     let delay = written.delay.as_deref().map_or(Ok(Duration::ZERO), duration);
     let delay = delay.map_err(|error| Mistake::new(error).at("delay"))?;
-    let calls = written.call.into_iter().enumerate().map(|(at, call)| {
-        let line = Line::of_json(call.command, json_of(call.arguments));
-        let checked = line.ask(schema, has_schema, Opening::trial());
-        checked.map(|_| line).map_err(|mistake| mistake.at(&format!("call[{at}]")))
-    });
-    let calls = calls.collect::<Result<_, _>>()?;
+    let calls = written.call.into_iter();
+    let calls = calls.map(|call| Line::of_json(call.command, json_of(call.arguments))).collect();
     let used = AtomicU64::new(0);
-    Ok(Rule { place, command, when, does, delay, calls, times: written.times, used })
+    let times = written.times;
+    Ok(Rule { place, command, when, does, delay, calls, is_switch, times, used })
 }
 
 /// The words of a program that a user has written.

@@ -3,6 +3,7 @@
 use amp_core::Peer;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::exit::{self, Failure};
@@ -39,6 +40,31 @@ pub(crate) fn until_interrupted(
             _ = tokio::signal::ctrl_c() => Err(Failure::new(exit::INTERRUPTED, "interrupted")),
         }
     })
+}
+
+/// The signals by which a user ends what would go on for ever. None that comes after this was made is
+/// lost, nor does it end the program by itself.
+pub(crate) struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let begins = |error| Failure::new(exit::WRONG_USE, format!("cannot begin: {error}"));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(begins)?,
+            terminate: signal(SignalKind::terminate()).map_err(begins)?,
+        })
+    }
+
+    /// Waits for the next of them.
+    pub(crate) async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Closes a connection once all is done on it.

@@ -29,6 +29,15 @@ pub(crate) fn load_all(sources: &[String]) -> Result<Schema, Mistake> {
     Ok(all)
 }
 
+/// What is known of the calls of both sides.
+pub(crate) fn of_both(schema: &Schema, peer_schema: &Schema) -> Result<Schema, Mistake> {
+    let mut all = schema.clone();
+    all.merge(peer_schema.clone()).map_err(|twice| {
+        Mistake::new(format!("--schema and --peer-schema have different commands {twice:?}"))
+    })?;
+    Ok(all)
+}
+
 /// What is known of a command; nothing is where there is no schema at all.
 pub(crate) fn find<'a>(
     schema: &'a Schema,

@@ -5,7 +5,6 @@ use amp_core::{Report, Responders, tls};
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -19,7 +18,7 @@ use crate::mistake::Mistake;
 use crate::options::Serve;
 use crate::printing::{print_line, tell};
 use crate::rules::{self, Rules};
-use crate::running::run;
+use crate::running::{Interrupts, run};
 use crate::schemas;
 use crate::stream::{Listening, Stream};
 
@@ -27,12 +26,13 @@ pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Mistake> {
     let address: Address = options.address.parse().map_err(Mistake::new)?;
     let schema = Arc::new(schemas::load_all(&options.schemas)?);
     let program = options.exec.as_deref().map_or(Ok(Vec::new()), rules::program)?;
-    let rules = Rules::new(options.rules.as_deref(), program, &schema)?;
+    let hidden = Hidden::new(&options.hidden);
+    let rules = Rules::new(options.rules.as_deref(), program, &schema, &hidden)?;
+    rules.calls_are_of(&schema)?;
     let role = options.tls.accepting(&address)?;
     let under_way = options.tls.start_tls.is_some();
     let (at_once, under_way) = if under_way { (None, role) } else { (role, None) };
     let (lines, received) = mpsc::channel(WAITING);
-    let hidden = Hidden::new(&options.hidden);
     let calls = Calls { schema, rules: Some(rules.clone()), hidden, lines: Some(lines) };
     let serving = Serving {
         calls,
@@ -60,12 +60,9 @@ impl Serving {
         rules: Rules,
         mut lines: mpsc::Receiver<String>,
     ) -> Result<ExitCode, Failure> {
+        let mut interrupts = Interrupts::new()?;
         let mut listening = Listening::bind(&address).await?;
         self.print(&format!("listening {}", listening.place(&address)))?;
-        let signals = signal(SignalKind::interrupt())
-            .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
-        let (mut interrupt, mut terminate) =
-            signals.map_err(|error| Failure::new(exit::WRONG_USE, error))?;
         let mut connections = JoinSet::new();
         let mut more = true;
         loop {
@@ -73,8 +70,7 @@ impl Serving {
                 // What was received is printed before the end counts.
                 biased;
                 Some(line) = lines.recv() => self.print(&line)?,
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
+                () = interrupts.recv() => break,
                 accepted = listening.accept(), if more => match accepted {
                     Some(stream) => {
                         connections.spawn(self.connection(stream));

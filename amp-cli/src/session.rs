@@ -25,6 +25,7 @@ pub(crate) fn session(options: &Session) -> Result<ExitCode, Mistake> {
 async fn run(mut target: Target) -> Result<ExitCode, Failure> {
     let responders = target.calls(None).responders();
     let peer = target.connect(responders).await?;
+    target.log_in(&peer).await?;
     let mut lines = BufReader::new(tokio::io::stdin()).split(b'\n');
     let (mut number, mut first_code) = (0_u64, 0);
     loop {

@@ -17,9 +17,13 @@ pub(crate) struct Tap {
     /// The server: `unix:PATH`, `unix:@ABSTRACT`, `tcp:HOST:PORT`, `tls:HOST:PORT`, `exec:PROGRAM`,
     /// which is started for each client, or a name that `ampctl.toml` has
     pub(crate) peer: String,
-    /// Where the schema is: a file, or `git:REVISION:PATH`; may be given more than once
+    /// Where the schema of what the server answers is: a file, or `git:REVISION:PATH`; may be given more
+    /// than once
     #[arg(long = "schema", value_name = "SCHEMA")]
     pub(crate) schemas: Vec<String>,
+    /// Where the schema of what the server calls is, if that is another one
+    #[arg(long = "peer-schema", value_name = "SCHEMA")]
+    pub(crate) peer_schemas: Vec<String>,
     /// Does not show the values of this key, nor records them, wherever it is; may be given more than
     /// once. Those that a schema calls secret are not shown either
     #[arg(long = "hide", value_name = "KEY")]

@@ -398,3 +398,65 @@ fn a_bench_takes_what_all_that_connect_take() {
     assert_eq!(output.status.code(), Some(124));
     assert!(text(output.stderr).contains("ampctl: no answer within 100ms"));
 }
+
+#[test]
+fn a_schema_that_is_asked_for_tells_mistakes_before_a_login() {
+    let folder = Folder::new();
+    let reflected = vec![("schema", SCHEMA.as_bytes().to_vec())];
+    let server = Scripted::start(&folder, "socket", vec![reflected, vec![]]);
+    let login = folder.file("login", "Login user=u\n");
+    let wrong = folder.file("wrong", "Login user=u\nLogin usr=u\n");
+    let address = &*server.address;
+    for (arguments, before, said) in [
+        (&["call", address, "Text", "txt=t"][..], &login, "txt: there is no argument"),
+        (&["bench", address, "Text", "txt=t"], &login, "txt: there is no argument"),
+        (&["call", address, "Text", "text=t"], &wrong, "wrong:2.Login.usr: there is no argument"),
+    ] {
+        let said_is = fails(&[arguments, &["--reflect", "--before", before]].concat(), 2);
+        assert!(said_is.contains(said), "{said_is}");
+        assert_eq!(server.all_called(), ["_Schema"], "{arguments:?}");
+    }
+    let call = ["call", address, "Text", "text=t", "--reflect", "--before", &login];
+    printed(&call);
+    assert_eq!(server.all_called(), ["_Schema", "Login", "Text"]);
+}
+
+#[test]
+fn only_what_is_answered_is_measured() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", "command Note one-way\n");
+    let server = Scripted::start(&folder, "socket", vec![vec![]]);
+    let said = fails(&["bench", &server.address, "Note", "--schema", &schema], 2);
+    assert_eq!(said, "ampctl: Note wants no answer, so there is nothing to be measured");
+    assert!(server.all_called().is_empty());
+}
+
+#[test]
+fn descriptors_of_a_replay_are_those_that_the_schema_calls_so() {
+    let folder = Folder::new();
+    let inside = "    boxes: AmpList\n      descriptor: Integer\n      file: Descriptor optional\n      \
+                  price: Integer\n";
+    let schema = format!("command A\n  arguments\n{inside}  response\n{inside}");
+    let schema = folder.file("schema", &schema);
+    let boxes = |price: &[u8]| support::ampbox(&[("descriptor", b"5"), ("price", price)]);
+    let server = Scripted::start(&folder, "socket", vec![vec![("boxes", boxes(b"2"))]]);
+    let lines = [
+        (
+            "client",
+            "call",
+            support::ampbox(&[("_ask", b"1"), ("_command", b"A"), ("boxes", &boxes(b"1"))]),
+        ),
+        ("server", "answer", support::ampbox(&[("_answer", b"1"), ("boxes", &boxes(b"1"))])),
+    ];
+    let record = support::record(&folder, &lines);
+    let values = "\"values\": {\"boxes\": [{\"descriptor\": 5, \"price\": 1}]}, \"box\"";
+    let record =
+        folder.file("record", &fs::read_to_string(record).unwrap().replace("\"box\"", values));
+    let replay = ["replay", &record, &server.address];
+    for options in [&["--schema", &*schema][..], &[]] {
+        let output = ampctl(&[&replay[..], options].concat(), b"");
+        let printed = text(output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{options:?}: {printed}");
+        assert!(printed.ends_with("1 of 1 calls differ\n"), "{options:?}: {printed}");
+    }
+}

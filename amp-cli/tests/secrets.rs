@@ -2,7 +2,13 @@
 
 mod support;
 
-use std::process::Command;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Command, Stdio};
+use std::{fs, thread};
 
 use support::{Folder, Scripted, ampctl, fails, printed, text};
 
@@ -127,5 +133,68 @@ fn replays_do_not_show_what_differs_in_secrets() {
         let (out, _, code) = keeps_quiet(&[&replay[..], options].concat(), b"");
         assert_eq!(code, Some(1));
         assert!(out.contains("\"user\": \"v\"") && out.contains("(hidden)"), "{out}");
+    }
+}
+
+#[test]
+fn a_tap_hides_what_the_server_calls_and_answers() {
+    let folder = Folder::new();
+    let login = folder.file("login.schema", LOGIN);
+    let back = "#! secret pin\ncommand Back\n  arguments\n    pin: String\n    user: Unicode\n";
+    let back = folder.file("back.schema", back);
+    let listener = UnixListener::bind(folder.path("server")).unwrap();
+    // The answer belongs to no call, and what is secret of any is not shown of it.
+    let answer = support::ampbox(&[("_answer", b"9"), ("token", b"s3cret"), ("user", b"v")]);
+    let call = support::ampbox(&[("_command", b"Back"), ("pin", b"s3cret"), ("user", b"u")]);
+    let said = [call, answer].concat();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            stream.unwrap().write_all(&said).unwrap();
+        }
+    });
+    let server = format!("unix:{}", folder.path("server"));
+    let config = format!(
+        "[peers.server]\naddress = \"{server}\"\nschema = [\"login.schema\"]\n\
+         peer-schema = [\"back.schema\"]\n"
+    );
+    folder.file("ampctl.toml", &config);
+    for (number, peer) in
+        [vec!["server"], vec![&*server, "--schema", &login, "--peer-schema", &back]]
+            .into_iter()
+            .enumerate()
+    {
+        let listen = folder.path(&format!("tap{number}"));
+        let mut tap = Command::new(env!("CARGO_BIN_EXE_ampctl"))
+            .args(["tap", &format!("unix:{listen}")])
+            .args(&peer)
+            .args(["--record", "record", "--pcap", "pcap"])
+            .current_dir(folder.path(""))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(tap.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.next().unwrap().starts_with("listening "), "{peer:?}");
+        let mut stream = UnixStream::connect(&listen).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        let mut seen = Vec::new();
+        for line in lines {
+            let is_over = line.contains(" closed");
+            seen.push(line);
+            if is_over {
+                break;
+            }
+        }
+        kill(Pid::from_raw(tap.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        assert_eq!(tap.wait().unwrap().code(), Some(0));
+        let seen = seen.join("\n");
+        assert!(seen.contains("Back pin=\"(hidden)\" user=\"u\""), "{peer:?}: {seen}");
+        assert!(seen.contains("token=\"(hidden)\" user=\"v\""), "{peer:?}: {seen}");
+        let capture = String::from_utf8_lossy(&fs::read(folder.path("pcap")).unwrap()).into_owned();
+        for written in [&seen, &folder.read("record"), &capture] {
+            for secret in ["s3cret", "czNjcmV0", "M2NyZX", "zM2NyZX"] {
+                assert!(!written.contains(secret), "{peer:?}: {written}");
+            }
+        }
     }
 }

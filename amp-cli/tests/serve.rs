@@ -4,10 +4,14 @@ mod support;
 
 use amp_tests::{DEADLINE, Process, Python};
 use command_fds::{CommandFdExt, FdMapping};
-use nix::sys::signal::Signal;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::Command;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use support::{Certificates, Folder, TWISTED, ampctl, fails, printed, text};
@@ -420,4 +424,35 @@ fn mistakes_in_rules_are_said_before_anything_listens() {
     fails(&["serve", "unix:/nowhere/socket", "--exec", "true"], 3);
     let message = fails(&["serve", "tls:127.0.0.1:0", "--exec", "true"], 2);
     assert!(message.starts_with("ampctl: --cert is missing"), "{message}");
+}
+
+#[test]
+fn it_can_be_stopped_as_soon_as_it_listens() {
+    let folder = Folder::new();
+    let rules = "[[rule]]\ncommand = \"A\"\nanswer = {}\ntimes = 2\n";
+    let rules = folder.file("rules.toml", rules);
+    // The line that says where it listens waits in here for somebody to read.
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    let flags = |flag| fcntl(&writer, FcntlArg::F_SETFL(flag)).unwrap();
+    flags(OFlag::O_NONBLOCK);
+    while (&writer).write(&[b'x'; 4096]).is_ok() {}
+    flags(OFlag::empty());
+    let _ = writer.flush();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ampctl"))
+        .args(["serve", &format!("unix:{}", folder.path("socket")), "--rules", &rules])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    while UnixStream::connect(folder.path("socket")).is_err() {
+        assert!(Instant::now() < deadline, "it does not listen");
+        std::thread::yield_now();
+    }
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    std::io::copy(&mut reader, &mut std::io::sink()).unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    let expected = format!("ampctl: {rules}:1: A: used 0 of 2 times\n");
+    assert_eq!((child.wait().unwrap().code(), said), (Some(1), expected));
 }

@@ -14,7 +14,7 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
-use support::{Certificates, Folder, TWISTED, ampctl, fails, printed, text, twisted};
+use support::{Certificates, Folder, Scripted, TWISTED, ampctl, fails, printed, text, twisted};
 
 /// What `descriptors.py` serves.
 const PASS: &str = "\
@@ -453,4 +453,44 @@ fn mistakes_are_refused_before_anything_is_listened_on() {
     assert!(told.starts_with(&format!("ampctl: cannot listen on {taken}: ")), "{told}");
     let told = fails(&["replay", &lie, "nowhere"], 2);
     assert!(told.contains("\"nowhere\" is no address"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_written_is_no_mistake_of_the_user() {
+    let folder = Folder::new();
+    let server = Scripted::start(&folder, "socket", vec![vec![("a", b"b".to_vec())]]);
+    let address = format!("unix:{}", folder.path("tap"));
+    let mut tap = Tap::start(&address, &server.address, &["--record", "/dev/full"]);
+    // It is passed on, whatever becomes of what was seen; the answer may find the tap gone.
+    ampctl(&["call", &address, "A"], b"");
+    assert_eq!(server.called(), "A");
+    let mut said = String::new();
+    tap.stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(tap.child.wait().unwrap().code(), Some(8), "{said}");
+    assert!(said.starts_with("ampctl: cannot write: No space left"), "{said}");
+    // Before anything was passed on, it is one.
+    for (option, path) in [("--record", "/nowhere/record"), ("--pcap", "/dev/full")] {
+        let said = fails(&["tap", &address, &server.address, option, path], 2);
+        assert!(said.starts_with("ampctl: cannot "), "{said}");
+    }
+}
+
+#[test]
+fn a_tap_that_cannot_listen_destroys_no_record() {
+    let folder = Folder::new();
+    let server = Scripted::start(&folder, "socket", vec![vec![("a", b"b".to_vec())]]);
+    let (record, pcap) = (folder.path("record"), folder.path("pcap"));
+    let address = format!("unix:{}", folder.path("tap"));
+    let options = ["--record", &record, "--pcap", &pcap];
+    let mut tap = Tap::start(&address, &server.address, &options);
+    let again = [&["tap", &address, &server.address][..], &options].concat();
+    printed(&["call", &address, "A"]);
+    tap.closed();
+    fails(&again, 3);
+    printed(&["call", &address, "A"]);
+    tap.lines();
+    assert_eq!(printed(&["decode", &record]).lines().count(), 4);
+    assert_eq!(printed(&["decode", &pcap]).lines().count(), 4);
+    fails(&["tap", &address, &server.address, "--record", &record, "--pcap", "/nowhere/pcap"], 2);
+    assert_eq!(printed(&["decode", &record]).lines().count(), 4);
 }

@@ -50,6 +50,9 @@ async fn run(
         Some(once) => once,
         None => Once::new(options, &target)?,
     };
+    for peer in &peers {
+        target.log_in(peer).await?;
+    }
     let (in_flight, rate) = (options.in_flight, options.rate);
     let callers = Callers { load: Arc::new(once), peers, in_flight, rate, paced: false };
     let failed = |error: AnyError| match error.downcast_ref::<CallError>() {
@@ -89,6 +92,10 @@ impl Once {
             return Err(Mistake::new(format!(
                 "{command} asks for another protocol, and only once"
             )));
+        }
+        if !ask.requires_answer {
+            let what = "wants no answer, so there is nothing to be measured";
+            return Err(Mistake::new(format!("{command} {what}")));
         }
         if ask.descriptors > 0 {
             return Err(Mistake::new(format!(

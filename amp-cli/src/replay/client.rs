@@ -16,6 +16,7 @@ use crate::hide::Hidden;
 use crate::peering::Target;
 use crate::printing::print_line;
 use crate::running::part;
+use crate::schemas::response_of;
 use crate::watching::Side;
 
 /// How calls that were made again went.
@@ -37,6 +38,7 @@ pub(super) async fn run(
         let hidden = target.hidden.clone();
         let answers = Answers::of(Side::Server, [&*talk], schema.clone(), hidden.clone());
         let peer = target.connect(answers.responders()).await?;
+        target.log_in(&peer).await?;
         let again = Again { timeout: target.timeout, number, schema, hidden, talk, peer };
         again.run(&mut tally).await?;
         part(&again.peer).await;
@@ -159,7 +161,9 @@ impl Again {
     ) -> Option<String> {
         let known = exchange.command_schema(&self.schema);
         let is_like = match (expected, &seen) {
-            (Ending::Answer(expected), Ok(Ending::Answer(seen))) => expected.is_like(seen),
+            (Ending::Answer(expected), Ok(Ending::Answer(seen))) => {
+                expected.is_like(seen, &response_of(known))
+            }
             (Ending::Error(expected), Ok(Ending::Error(seen))) => {
                 expected.code == seen.code && expected.description == seen.description
             }

@@ -18,8 +18,11 @@ use crate::hide::Hidden;
 use crate::mistake::Mistake;
 use crate::on_line::{OnLine, name_of, plain_json};
 use crate::peering::Target;
-use crate::schemas::{arguments_of, box_in, response_of};
+use crate::schemas::{arguments_of, box_in, of_both, response_of};
 use crate::watching::{Entry, Kept, Side};
+
+/// The members of what says of a descriptor what it is.
+const DESCRIBES: [&str; 5] = ["descriptor", "is", "path", "bytes", "saved"];
 
 /// What writes the body of a box.
 pub(super) type Write =
@@ -75,7 +78,7 @@ pub(super) struct Body {
 
 impl Recorded {
     pub(super) fn new(entries: &[Entry], target: &Target) -> Result<Self, Mistake> {
-        let schema = Arc::new(all_of(target)?);
+        let schema = Arc::new(of_both(&target.schema, &target.peer_schema)?);
         let mut connections: BTreeMap<u64, Talk> = BTreeMap::new();
         let mut open = HashMap::new();
         for entry in entries {
@@ -94,12 +97,14 @@ impl Recorded {
                     if let Some(tag) = get(keys::ASK) {
                         open.insert(place(entry.from(), tag), index);
                     }
+                    let command = get(keys::COMMAND).unwrap_or_default();
+                    let asked = known(&schema, &command);
                     talk.exchanges.push(Exchange {
                         from: entry.from(),
-                        command: get(keys::COMMAND).unwrap_or_default(),
                         requires_answer: entry.kind == Kept::Call,
-                        arguments: Body::new(&ampbox, entry),
+                        arguments: Body::new(&ampbox, entry, asked.map(|known| &known.arguments)),
                         ending: None,
+                        command,
                     });
                     talk.steps.push(Step::Asked(index));
                 }
@@ -108,8 +113,13 @@ impl Recorded {
                     let Some(index) = open.remove(&place(entry.from().other(), tag)) else {
                         continue;
                     };
+                    let asked = known(&schema, &talk.exchanges[index].command);
                     talk.exchanges[index].ending = Some(if entry.kind == Kept::Answer {
-                        Ending::Answer(Body::new(&ampbox, entry))
+                        Ending::Answer(Body::new(
+                            &ampbox,
+                            entry,
+                            asked.map(|known| &known.response),
+                        ))
                     } else {
                         let text = |key| {
                             String::from_utf8_lossy(&get(key).unwrap_or_default()).into_owned()
@@ -128,20 +138,11 @@ impl Recorded {
     }
 }
 
-/// What is known of the calls of both sides.
-fn all_of(target: &Target) -> Result<Schema, Mistake> {
-    let mut all = Schema::clone(&target.schema);
-    all.merge(Schema::clone(&target.peer_schema)).map_err(|twice| {
-        Mistake::new(format!("--schema and --peer-schema have different commands {twice:?}"))
-    })?;
-    Ok(all)
-}
-
 impl Body {
-    fn new(ampbox: &AmpBox, entry: &Entry) -> Self {
+    fn new(ampbox: &AmpBox, entry: &Entry, schema: Option<&BoxSchema>) -> Self {
         let json = entry.values();
         let value = serde_json::from_str::<Json>(json).unwrap_or_default();
-        let has_descriptors = has_descriptors(&value);
+        let has_descriptors = schema.is_none_or(has_descriptor) && has_descriptors(&value);
         Self {
             pairs: pairs_of(ampbox),
             json: has_descriptors.then(|| json.to_owned()),
@@ -189,15 +190,17 @@ impl Body {
 
     /// Whether it is the same, but for what differs each time: where descriptors are counted, and
     /// where their files are.
-    pub(super) fn is_like(&self, seen: &Self) -> bool {
+    pub(super) fn is_like(&self, seen: &Self, schema: &BoxSchema) -> bool {
         let (recorded, answered) = (self.values(), seen.values());
+        let (recorded, answered) =
+            (without_places(recorded, schema), without_places(answered, schema));
         let keys = self.pairs.iter().chain(&seen.pairs).map(|(key, _)| key);
         keys.filter(|key| !self.hidden.iter().any(|hidden| hidden.as_bytes() == *key)).all(|key| {
             let name = String::from_utf8_lossy(key);
             let pair =
                 |values: &Json| values.get(&*name).filter(|value| has_descriptors(value)).cloned();
             match (pair(&recorded), pair(&answered)) {
-                (Some(a), Some(b)) => without_places(a) == without_places(b),
+                (Some(a), Some(b)) => a == b,
                 _ => self.pairs.get(key) == seen.pairs.get(key),
             }
         })
@@ -287,28 +290,55 @@ fn has_descriptor(schema: &BoxSchema) -> bool {
 fn has_descriptors(value: &Json) -> bool {
     match value {
         Json::Object(members) => {
-            members.get("descriptor").is_some_and(Json::is_u64)
-                || members.values().any(has_descriptors)
+            let is_one = members.get("descriptor").is_some_and(Json::is_u64)
+                && members.get("is").is_none_or(Json::is_string)
+                && members.keys().all(|name| DESCRIBES.contains(&&**name));
+            is_one || members.values().any(has_descriptors)
         }
         Json::Array(items) => items.iter().any(has_descriptors),
         _ => false,
     }
 }
 
-fn without_places(mut value: Json) -> Json {
-    match &mut value {
-        Json::Object(members) => {
-            if members.get("descriptor").is_some_and(Json::is_u64) {
-                members.retain(|name, _| name == "is" || name == "bytes");
-            }
-            for member in members.values_mut() {
-                *member = without_places(member.take());
+/// The values of a box with this schema, without what differs each time.
+fn without_places(mut values: Json, schema: &BoxSchema) -> Json {
+    let Json::Object(members) = &mut values else { return values };
+    for argument in schema.parts().into_iter().flat_map(|part| &part.arguments) {
+        if let Some(member) = members.get_mut(&argument.name)
+            && is_descriptor(&argument.wire_type)
+        {
+            take_places(member, &argument.wire_type);
+        }
+    }
+    values
+}
+
+fn take_places(value: &mut Json, wire_type: &WireType) {
+    match (value, wire_type) {
+        (Json::Object(members), WireType::Named(name)) if name == "Descriptor" => {
+            members.retain(|name, _| name == "is" || name == "bytes");
+        }
+        // That of each item of a list; other forms are shown as what they are of.
+        (Json::Array(items), WireType::Of(_, inner)) => {
+            for item in items {
+                take_places(item, inner);
             }
         }
-        Json::Array(items) => items.iter_mut().for_each(|item| *item = without_places(item.take())),
+        (value, WireType::Of(_, inner)) => take_places(value, inner),
+        (Json::Array(items), WireType::AmpList(_)) => {
+            for item in items {
+                take_places_of_box(item, wire_type);
+            }
+        }
+        (value, WireType::Box(_)) => take_places_of_box(value, wire_type),
         _ => {}
     }
-    value
+}
+
+fn take_places_of_box(value: &mut Json, wire_type: &WireType) {
+    if let Some(schema) = box_in(wire_type) {
+        *value = without_places(value.take(), schema);
+    }
 }
 
 /// The file that was saved of a descriptor.

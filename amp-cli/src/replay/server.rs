@@ -6,22 +6,20 @@ use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::recorded::{Body, Ending, Recorded, Talk, Write, is_descriptor, known};
-use crate::exit::{self, Failure};
+use crate::exit::Failure;
 use crate::hide::Hidden;
 use crate::peering::Target;
 use crate::printing::{print_line, tell};
+use crate::running::Interrupts;
 use crate::schemas::arguments_of;
 use crate::stream::Listening;
 use crate::watching::Side;
 
 /// Answers until the user has seen enough.
 pub(super) async fn serve(target: Target, recorded: Recorded) -> Result<ExitCode, Failure> {
-    let begins = |error| Failure::new(exit::WRONG_USE, format!("cannot begin: {error}"));
-    let mut terminated = signal(SignalKind::terminate()).map_err(begins)?;
-    let mut interrupted = signal(SignalKind::interrupt()).map_err(begins)?;
+    let mut interrupts = Interrupts::new()?;
     let talks = recorded.connections.values();
     let answers = Answers::of(Side::Client, talks, recorded.schema.clone(), target.hidden.clone());
     let mut listening = Listening::bind(&target.address).await?;
@@ -40,8 +38,7 @@ pub(super) async fn serve(target: Target, recorded: Recorded) -> Result<ExitCode
     };
     tokio::select! {
         () = serving => {}
-        _ = terminated.recv() => {}
-        _ = interrupted.recv() => {}
+        () = interrupts.recv() => {}
     }
     Ok(ExitCode::SUCCESS)
 }

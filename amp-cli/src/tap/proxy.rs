@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
@@ -15,11 +14,12 @@ use super::view::View;
 use super::wire::Wire;
 use crate::address::Address;
 use crate::connecting::Connecting;
-use crate::exit::{self, Failure};
+use crate::exit::Failure;
 use crate::mistake::Mistake;
 use crate::peering::{connecting, profile_of};
-use crate::running;
-use crate::schemas;
+use crate::printing::tell;
+use crate::running::{self, Interrupts};
+use crate::schemas::{load_all, of_both};
 use crate::stream::{Listening, Stream};
 use crate::watch_options::Tap;
 use crate::watching::Schemas;
@@ -56,8 +56,11 @@ pub(super) fn run(options: &Tap) -> Result<ExitCode, Mistake> {
     let server = Address::of_peer(&profile.address)?;
     connecting.tls.at_once(&server)?;
     let schemas = if options.schemas.is_empty() { &profile.schema } else { &options.schemas };
+    let peer_schemas =
+        if options.peer_schemas.is_empty() { &profile.peer_schema } else { &options.peer_schemas };
+    let schema = of_both(&load_all(schemas)?, &load_all(peer_schemas)?)?;
     let hidden = [&options.hidden[..], &profile.hide].concat();
-    let known = Schemas::new(&schemas::load_all(schemas)?, &hidden);
+    let known = Schemas::new(&schema, &hidden);
     let ending = Rc::new(Notify::new());
     let waiting = Rc::new(Notify::new());
     let saving = options.save_descriptors.as_deref().map(Saving::new).transpose()?;
@@ -72,7 +75,10 @@ pub(super) fn run(options: &Tap) -> Result<ExitCode, Mistake> {
     let mut view = view.borrow_mut();
     view.end();
     match view.failed() {
-        Some(mistake) => Err(mistake),
+        Some(Failure { code, said }) => {
+            tell(said);
+            Ok(ExitCode::from(code))
+        }
         None => ended,
     }
 }
@@ -84,10 +90,9 @@ async fn accept(
     ending: &Notify,
     waiting: &Notify,
 ) -> Result<(), Failure> {
-    let begins = |error| Failure::new(exit::WRONG_USE, format!("cannot begin: {error}"));
-    let mut terminated = signal(SignalKind::terminate()).map_err(begins)?;
-    let mut interrupted = signal(SignalKind::interrupt()).map_err(begins)?;
+    let mut interrupts = Interrupts::new()?;
     let mut listening = Listening::bind(&route.address).await?;
+    view.borrow_mut().begin()?;
     view.borrow_mut().say(&format!("listening {}", listening.place(&route.address)));
     let accepting = async {
         let mut number = 0;
@@ -113,8 +118,7 @@ async fn accept(
         () = accepting => {}
         () = flushing => {}
         () = ending.notified() => {}
-        _ = interrupted.recv() => {}
-        _ = terminated.recv() => {}
+        () = interrupts.recv() => {}
     }
     Ok(())
 }

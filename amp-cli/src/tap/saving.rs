@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::private::{not_written, private_file};
+use super::private::another_file;
 use crate::mistake::Mistake;
 use crate::watching::Side;
 
@@ -30,10 +30,8 @@ pub(super) enum Saved {
     /// It has none.
     NoFile,
     At(PathBuf),
-    /// It cannot be read, or is too much: why.
+    /// It cannot be read, or the copy cannot be written, or it is too much: why.
     Left(String),
-    /// The copy cannot be written.
-    Failed(Mistake),
 }
 
 impl Saving {
@@ -75,33 +73,34 @@ impl Saving {
 fn save(file: &File, path: &Path) -> Saved {
     // It may be open only to be written to.
     let again = File::open(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()));
-    let saved = copy(again.as_ref().unwrap_or(file), path);
-    if matches!(saved, Saved::Left(_)) {
-        let _ = fs::remove_file(path);
+    let (to, path) = match another_file(path) {
+        Ok(to) => to,
+        Err(error) => return Saved::Left(format!("cannot write {}: {error}", path.display())),
+    };
+    match copy(again.as_ref().unwrap_or(file), to) {
+        Ok(()) => Saved::At(path),
+        Err(why) => {
+            let _ = fs::remove_file(path);
+            Saved::Left(why)
+        }
     }
-    saved
 }
 
 /// Copies wherever the position of the file is, which others share.
-fn copy(from: &File, path: &Path) -> Saved {
-    let mut to = match private_file(path) {
-        Ok(to) => to,
-        Err(mistake) => return Saved::Failed(mistake),
-    };
+fn copy(from: &File, mut to: File) -> Result<(), String> {
     let (mut at, mut piece) = (0, vec![0; PIECE]);
     loop {
         let read = match from.read_at(&mut piece, at) {
-            Ok(0) => return Saved::At(path.to_owned()),
+            Ok(0) => return Ok(()),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Saved::Left(error.to_string()),
+            Err(error) => return Err(error.to_string()),
         };
         at += read as u64;
         if at > LONGEST {
-            return Saved::Left(format!("it is longer than {LONGEST} bytes"));
+            return Err(format!("it is longer than {LONGEST} bytes"));
         }
-        if let Err(error) = io::Write::write_all(&mut to, &piece[..read]) {
-            return Saved::Failed(not_written(path, &error));
-        }
+        let written = io::Write::write_all(&mut to, &piece[..read]);
+        written.map_err(|error| format!("the copy cannot be written: {error}"))?;
     }
 }

@@ -3,17 +3,19 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-use super::private::{not_written, private_file};
+use super::private::private_file;
 use super::saving::Saved;
 use super::stats::Stats;
 use crate::descriptors::what_is;
+use crate::exit::Failure;
 use crate::mistake::Mistake;
 use crate::on_line::{OnLine, plain_json};
+use crate::opening::empty;
+use crate::printing::not_printed;
 use crate::watch_options::Tap;
 use crate::watching::{Conversation, Entry, Packets, Schemas, Seen, Side};
 
@@ -22,7 +24,7 @@ pub(super) struct View {
     begun: Instant,
     sinks: Sinks,
     /// What could not be written, which ends the program.
-    failed: Option<Mistake>,
+    failed: Option<Failure>,
     /// Is told of that.
     ending: Rc<Notify>,
     /// Is told of what waits to be written.
@@ -113,7 +115,8 @@ impl View {
         waiting: Rc<Notify>,
     ) -> Result<Self, Mistake> {
         let record = options.record.as_deref().map(private_file).transpose()?.map(BufWriter::new);
-        let capture = options.pcap.as_deref().map(begin_capture).transpose()?;
+        let capture = options.pcap.as_deref().map(private_file).transpose()?;
+        let capture = capture.map(|file| (BufWriter::new(file), Packets::begin().1));
         Ok(Self {
             schemas,
             begun: Instant::now(),
@@ -129,6 +132,26 @@ impl View {
             ending,
             waiting,
         })
+    }
+
+    /// Empties the files that are written, which may be of another tap for as long as this one does not
+    /// listen.
+    pub(super) fn begin(&mut self) -> Result<(), Mistake> {
+        let Sinks { record, capture, .. } = &mut self.sinks;
+        let files = record.iter().chain(capture.iter().map(|(file, _)| file));
+        let emptied = files.map(BufWriter::get_ref).try_for_each(empty);
+        emptied.map_err(|error| Mistake::new(format!("cannot begin a file anew: {error}")))?;
+        if let Some((file, packets)) = capture {
+            let (head, begun) = Packets::begin();
+            *packets = begun;
+            let written = file.write_all(&head).and_then(|()| file.flush());
+            if let Err(error) = written {
+                // Nothing more is written there, which would fail once more.
+                *capture = None;
+                return Err(Mistake::new(format!("cannot begin a capture: {error}")));
+            }
+        }
+        Ok(())
     }
 
     /// Looks at what one side has sent.
@@ -182,7 +205,6 @@ impl View {
                 let whose = format!("the file of descriptor {ordinal} of the {}", from.name());
                 self.note(connection, &format!("{whose} is not saved: {why}"));
             }
-            Saved::Failed(mistake) => self.fail(mistake),
         }
         let is = plain_json(is);
         if let Some(record) = &mut self.sinks.record {
@@ -234,7 +256,7 @@ impl View {
         self.flush();
     }
 
-    pub(super) fn failed(&mut self) -> Option<Mistake> {
+    pub(super) fn failed(&mut self) -> Option<Failure> {
         self.failed.take()
     }
 
@@ -249,20 +271,10 @@ impl View {
             Ok(()) => {}
             // Whoever reads it has read enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.ending.notify_one(),
-            Err(error) => self.fail(Mistake::new(format!("cannot write: {error}"))),
+            Err(error) => {
+                self.failed.get_or_insert_with(|| not_printed(&error));
+                self.ending.notify_one();
+            }
         }
     }
-
-    fn fail(&mut self, mistake: Mistake) {
-        self.failed.get_or_insert(mistake);
-        self.ending.notify_one();
-    }
-}
-
-/// A capture with nothing in it so far.
-fn begin_capture(path: &Path) -> Result<(BufWriter<File>, Packets), Mistake> {
-    let (head, packets) = Packets::begin();
-    let mut file = BufWriter::new(private_file(path)?);
-    file.write_all(&head).map_err(|error| not_written(path, &error))?;
-    Ok((file, packets))
 }

@@ -12,6 +12,9 @@ use crate::on_line::name_of;
 /// How many calls without an answer are remembered for each side; the answers to others are shown
 /// without what they answer.
 const OUTSTANDING: usize = 100_000;
+/// How long the tags, the routes and the names of these calls may be together, in bytes: a client could
+/// make each of them as long as a value can be.
+const OUTSTANDING_BYTES: usize = 4 << 20;
 
 /// The boxes of one connection: which they are, and which answer belongs to which call.
 pub(crate) struct Conversation {
@@ -28,15 +31,48 @@ struct Spoken {
     decoder: Decoder,
     /// The beginning of a box.
     buffer: BytesMut,
-    /// Calls without an answer, by their route and their tag.
-    calls: HashMap<(Option<Bytes>, Bytes), Asked>,
+    calls: Calls,
     arrived: Arrived,
     unread: u64,
+}
+
+/// The route of a call, and its tag.
+type Place = (Option<Bytes>, Bytes);
+
+/// Calls without an answer.
+#[derive(Default)]
+struct Calls {
+    asked: HashMap<Place, Asked>,
+    /// The length of all that is kept of them.
+    bytes: usize,
 }
 
 struct Asked {
     command: Bytes,
     at: Duration,
+    /// Another call has the same tag, so that nobody knows which of them is answered.
+    is_doubtful: bool,
+}
+
+impl Calls {
+    fn insert(&mut self, place: Place, mut asked: Asked) {
+        asked.is_doubtful = self.remove(&place).is_some();
+        let bytes = bytes_of(&place, &asked);
+        if self.asked.len() < OUTSTANDING && self.bytes + bytes <= OUTSTANDING_BYTES {
+            self.bytes += bytes;
+            self.asked.insert(place, asked);
+        }
+    }
+
+    fn remove(&mut self, place: &Place) -> Option<Asked> {
+        let asked = self.asked.remove(place)?;
+        self.bytes -= bytes_of(place, &asked);
+        Some(asked)
+    }
+}
+
+fn bytes_of((route, tag): &Place, asked: &Asked) -> usize {
+    route.as_ref().map_or(0, Bytes::len) + tag.len() + asked.command.len()
 }
 
 /// A call that got no answer.
@@ -127,22 +163,21 @@ impl Conversation {
             (None, None, None) => (Kind::Box, None),
         };
         let tag = tag.map(Bytes::copy_from_slice);
-        let mut took = None;
+        let (mut took, mut is_doubtful) = (None, false);
         let mut command = get(keys::COMMAND).map(Bytes::copy_from_slice);
         let place = tag.clone().map(|tag| (route, tag));
         match (kind, place) {
             (Kind::Call, Some(place)) => {
-                let calls = &mut self.spoken(from).calls;
-                if let Some(command) = &command
-                    && calls.len() < OUTSTANDING
-                {
-                    calls.insert(place, Asked { command: command.clone(), at });
+                if let Some(command) = command.clone() {
+                    let asked = Asked { command, at, is_doubtful: false };
+                    self.spoken(from).calls.insert(place, asked);
                 }
             }
             (Kind::Answer | Kind::Error, Some(place)) => {
                 let caller = if self.one_sided { from } else { from.other() };
                 let asked = self.spoken(caller).calls.remove(&place);
                 took = asked.as_ref().map(|asked| at.saturating_sub(asked.at));
+                is_doubtful = asked.as_ref().is_some_and(|asked| asked.is_doubtful);
                 command = asked.map(|asked| asked.command);
             }
             _ => {}
@@ -152,7 +187,10 @@ impl Conversation {
             (Kind::Call | Kind::OneWay, Some(command)) => {
                 schemas.arguments(command, ampbox, arrived)
             }
-            (Kind::Answer, command) => schemas.response(command.as_deref(), ampbox, arrived),
+            (Kind::Answer, Some(command)) if !is_doubtful => {
+                schemas.response(command, ampbox, arrived)
+            }
+            (Kind::Answer, _) => schemas.any_response(ampbox),
             _ => schemas.anything(ampbox),
         };
         if let (Kind::Answer, Some(command)) = (kind, &command)
@@ -207,7 +245,7 @@ impl Conversation {
 
     /// The calls that have no answer, in the order of their tags.
     pub(crate) fn unanswered(&self) -> Vec<Unanswered> {
-        let calls = self.client.calls.iter().chain(&self.server.calls);
+        let calls = self.client.calls.asked.iter().chain(&self.server.calls.asked);
         let calls = calls.map(|((_, tag), asked)| Unanswered {
             tag: name_of(tag),
             command: name_of(&asked.command),
@@ -223,9 +261,61 @@ impl Spoken {
         Self {
             decoder: Decoder::new(BoxLimits::default()),
             buffer: BytesMut::new(),
-            calls: HashMap::new(),
+            calls: Calls::default(),
             arrived: Arrived::default(),
             unread: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call with a tag of 60 000 bytes, which begins with this.
+    fn call(name: &str) -> (Vec<u8>, Vec<u8>) {
+        let mut tag = vec![b'x'; 60_000];
+        tag[..name.len()].copy_from_slice(name.as_bytes());
+        let mut ampbox = AmpBox::new();
+        ampbox.insert(keys::ASK, &tag).unwrap();
+        ampbox.insert(keys::COMMAND, "A").unwrap();
+        (tag, ampbox.to_bytes().to_vec())
+    }
+
+    fn take(conversation: &mut Conversation, from: Side, bytes: &[u8]) -> Vec<Seen> {
+        let schemas = Schemas::new(&amp_core::schema::Schema::default(), &[]);
+        let mut seen = Vec::new();
+        conversation.take(&schemas, from, bytes, Duration::ZERO, |one| seen.push(one));
+        seen
+    }
+
+    #[test]
+    fn calls_without_an_answer_take_no_more_memory_than_is_said() {
+        let mut conversation = Conversation::new();
+        let (first, bytes) = call("first");
+        // One that is made again takes the place of the other.
+        take(&mut conversation, Side::Client, &bytes);
+        take(&mut conversation, Side::Client, &bytes);
+        assert_eq!(conversation.unanswered().len(), 1);
+        for number in 0..100 {
+            take(&mut conversation, Side::Client, &call(&number.to_string()).1);
+        }
+        let held = |conversation: &Conversation| -> usize {
+            conversation.unanswered().iter().map(|call| call.tag.len() + call.command.len()).sum()
+        };
+        assert!(held(&conversation) <= 4 << 20, "{}", held(&conversation));
+        let remembered = conversation.unanswered().len();
+        // What was remembered has its answer, which makes room for another.
+        let mut answer = AmpBox::new();
+        answer.insert(keys::ANSWER, &first).unwrap();
+        let seen = take(&mut conversation, Side::Server, &answer.to_bytes());
+        assert_eq!(seen[0].command.as_deref(), Some("A"));
+        assert_eq!(conversation.unanswered().len(), remembered - 1);
+        take(&mut conversation, Side::Client, &call("another").1);
+        take(&mut conversation, Side::Client, &call("one too many").1);
+        assert_eq!(conversation.unanswered().len(), remembered);
+        // The other side has its own.
+        take(&mut conversation, Side::Server, &call("server").1);
+        assert_eq!(conversation.unanswered().len(), remembered + 1);
     }
 }

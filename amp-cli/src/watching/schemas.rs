@@ -17,6 +17,8 @@ pub(crate) struct Schemas {
     commands: HashMap<String, Known>,
     /// Keys whose values are not shown, whatever the command is.
     hidden: Hidden,
+    /// The same, and those that are secret of any command.
+    all_hidden: Hidden,
     extensions: Extensions,
 }
 
@@ -50,7 +52,8 @@ impl Schemas {
             (name.to_owned(), Known { schema, hidden })
         };
         let commands = schema.commands().map(known).collect();
-        Self { commands, hidden, extensions: Extensions::default() }
+        let all_hidden = hidden.and_secrets_of(schema.commands().map(|(_, command)| command));
+        Self { commands, hidden, all_hidden, extensions: Extensions::default() }
     }
 
     fn command(&self, name: &[u8]) -> Option<&Known> {
@@ -73,13 +76,8 @@ impl Schemas {
     }
 
     /// The arguments of an answer.
-    pub(super) fn response(
-        &self,
-        name: Option<&[u8]>,
-        ampbox: &AmpBox,
-        arrived: &Arrived,
-    ) -> Understood {
-        match name.and_then(|name| self.command(name)) {
+    pub(super) fn response(&self, name: &[u8], ampbox: &AmpBox, arrived: &Arrived) -> Understood {
+        match self.command(name) {
             None => self.anything(ampbox),
             Some(Known { schema, hidden }) => {
                 self.understand(&schema.response, hidden, ampbox, arrived)
@@ -87,11 +85,14 @@ impl Schemas {
         }
     }
 
+    /// An answer to a call that is not known, which may be one of any command.
+    pub(super) fn any_response(&self, ampbox: &AmpBox) -> Understood {
+        without(&self.all_hidden, ampbox)
+    }
+
     /// A box that no schema is about.
     pub(super) fn anything(&self, ampbox: &AmpBox) -> Understood {
-        let mut values = as_they_are(ampbox);
-        let hidden = self.hidden.take_out(&mut values);
-        Understood { values, hidden, problem: None }
+        without(&self.hidden, ampbox)
     }
 
     fn understand(
@@ -117,6 +118,13 @@ impl Schemas {
             }
         }
     }
+}
+
+/// A box as it is, but for what is hidden.
+fn without(hidden: &Hidden, ampbox: &AmpBox) -> Understood {
+    let mut values = as_they_are(ampbox);
+    let hidden = hidden.take_out(&mut values);
+    Understood { values, hidden, problem: None }
 }
 
 /// Each pair that is not the protocol's own, as bytes.
