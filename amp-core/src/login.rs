@@ -42,12 +42,7 @@
 //! amp_core::serve_with(listener, |connection| {
 //!     let login = Login::within(Duration::from_secs(5));
 //!     let before = Responders::new(login.clone()).respond(authenticate);
-//!     connection.responders(before).data(login)
-//! })
-//! .on_connect(|peer| {
-//!     if let Some(login) = peer.get::<Login>().cloned() {
-//!         login.watch(peer);
-//!     }
+//!     connection.responders(before).login(login)
 //! })
 //! .await;
 //! # }
@@ -67,7 +62,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::Peer;
+use crate::connection::{self, Peer};
 use crate::error::CloseReason;
 use crate::responder::Responders;
 
@@ -81,6 +76,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 ///
 /// It is the state, or a part of it, of the responders that may be called before the login.
 #[derive(Clone, Debug)]
+#[must_use = "a login has no deadline before `Connection::login` has it"]
 pub struct Login {
     within: Duration,
     shared: Arc<Shared>,
@@ -105,8 +101,8 @@ struct Failed {
 }
 
 impl Login {
-    /// Creates a login that has to succeed within this time, from [`watch`](Login::watch) on, and
-    /// with the fifth [attempt](Login::attempts) at last.
+    /// Creates a login that has to succeed within this time, from the start of the connection that it is
+    /// [given to](crate::Connection::login) on, and with the fifth [attempt](Login::attempts) at last.
     pub fn within(within: Duration) -> Self {
         let shared = Shared {
             limit: AtomicUsize::new(5),
@@ -167,21 +163,16 @@ impl Login {
         *self.shared.succeeded.borrow()
     }
 
-    /// Closes the connection when its peer has not logged in in time, with
-    /// [`CloseReason::NoLogin`]. This takes a task, which ends with the login or the connection.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime with time enabled.
-    pub fn watch(self, peer: Peer) {
-        let Self { within, shared, .. } = self;
+    /// Closes the connection when its peer has not logged in in time.
+    pub(crate) fn watch(self, connection: Arc<connection::Shared>) {
+        let Self { within, shared } = self;
         tokio::spawn(async move {
             let mut succeeded = shared.succeeded.subscribe();
             tokio::select! {
                 _ = succeeded.wait_for(|succeeded| *succeeded) => {}
-                _ = peer.closed() => {}
+                _ = connection.closed() => {}
                 () = tokio::time::sleep(within) => {
-                    peer.shared().close(&CloseReason::NoLogin { within });
+                    connection.close(&CloseReason::NoLogin { within });
                 }
             }
         });

@@ -3,8 +3,11 @@
 use amp_core::login::{Login, same_secret};
 use amp_core::{
     CallError, CloseReason, Command, CommandError, Connection, Context, NoError, Peer, Responders,
+    tcp,
 };
 use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 const WITHIN: Duration = Duration::from_secs(5);
@@ -41,8 +44,7 @@ fn start() -> (Peer, Peer, Login) {
     let login = Login::within(WITHIN);
     let (near, far) = tokio::io::duplex(1000);
     let before = Responders::new(login.clone()).respond(authenticate);
-    let server = Connection::new(far).responders(before).spawn();
-    login.clone().watch(server.clone());
+    let server = Connection::new(far).responders(before).login(login.clone()).spawn();
     (Connection::new(near).spawn(), server, login)
 }
 
@@ -81,6 +83,37 @@ async fn a_peer_that_does_not_log_in_in_time_loses_the_connection() {
     assert_eq!(reason.to_string(), "the peer has not logged in within 5s");
     assert_eq!(since.elapsed(), WITHIN);
     assert!(matches!(client.closed().await, CloseReason::Peer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_connections_have_a_login_needs_no_hook() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (started, mut logins) = mpsc::unbounded_channel();
+    tokio::spawn(amp_core::serve_with(listener, move |connection| {
+        let login = Login::within(WITHIN);
+        started.send(login.clone()).unwrap();
+        let before = Responders::new(login.clone()).respond(authenticate);
+        connection.responders(before).login(login)
+    }));
+    let client = tcp::connect(address).await.unwrap().spawn();
+    assert!(matches!(client.closed().await, CloseReason::Peer));
+    assert!(!logins.recv().await.unwrap().has_succeeded());
+
+    let client = tcp::connect(address).await.unwrap().spawn();
+    log_in(&client, "xyzzy").await.unwrap();
+    sleep(2 * WITHIN).await;
+    client.call_remote(Work {}).await.unwrap();
+}
+
+/// The connection closes with its last handle, and not when the login is over.
+#[tokio::test(start_paused = true)]
+async fn a_login_does_not_keep_a_connection_open() {
+    let (client, server, _) = start();
+    let since = Instant::now();
+    drop(server);
+    assert!(matches!(client.closed().await, CloseReason::Peer));
+    assert_eq!(since.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,8 @@ use super::transport::Transport;
 use crate::argument::{Extensions, PeerAddress, UnknownKeys};
 use crate::command::{Command, OneWay};
 use crate::error::CloseReason;
+#[cfg(feature = "login")]
+use crate::login::Login;
 use crate::observing::{Process, WireLog};
 use crate::proto::{FailurePolicy, Limits, Together};
 use crate::responder::{Locator, Responders};
@@ -50,6 +52,8 @@ pub struct Connection {
     extensions: Extensions,
     settings: Settings,
     watching: Watching,
+    #[cfg(feature = "login")]
+    login: Option<Login>,
 }
 
 impl Connection {
@@ -104,6 +108,8 @@ impl Connection {
             extensions: Extensions::default(),
             settings: Settings::default(),
             watching: Watching::default(),
+            #[cfg(feature = "login")]
+            login: None,
         }
     }
 
@@ -253,6 +259,17 @@ impl Connection {
         self
     }
 
+    /// Closes the connection when its peer has not logged in in time, with [`CloseReason::NoLogin`].
+    /// The time begins with the connection. The login is [data](Connection::data) of the connection
+    /// too. By default a peer has any time.
+    ///
+    /// This takes a task, which ends with the login or the connection.
+    #[cfg(feature = "login")]
+    pub fn login(mut self, login: Login) -> Self {
+        self.login = Some(login.clone());
+        self.data(login)
+    }
+
     /// Shares what restrains the events of failed calls with other connections.
     pub(crate) fn failures(mut self, failures: Arc<Restraint>) -> Self {
         self.settings.failures = failures;
@@ -305,6 +322,10 @@ impl Connection {
         let Self { settings, address, extensions, .. } = self;
         let shared = Shared::new(settings, kind, boxes, address, extensions, runtime);
         let shared = Arc::new(shared);
+        #[cfg(feature = "login")]
+        if let Some(login) = self.login {
+            login.watch(Arc::clone(&shared));
+        }
         let peer = Peer::new(shared);
         let driver = Driver::new(self.transport, &peer, self.locator, self.watching);
         (peer, driver)

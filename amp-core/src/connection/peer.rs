@@ -113,13 +113,7 @@ impl Peer {
     ///
     /// Dropping the future loses nothing.
     pub async fn closed(&self) -> CloseReason {
-        loop {
-            let changed = self.shared().changed.notified();
-            if let Some(reason) = self.shared().over() {
-                return reason;
-            }
-            changed.await;
-        }
+        self.shared().closed().await
     }
 
     /// Resolves when no more calls can be made, to the reason: the connection has ended, or is about

@@ -336,6 +336,17 @@ impl Shared {
         });
     }
 
+    /// Resolves when the connection has ended, to the reason.
+    pub(crate) async fn closed(&self) -> CloseReason {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(reason) = self.over() {
+                return reason;
+            }
+            changed.await;
+        }
+    }
+
     /// Why the connection has ended, once it has.
     pub(crate) fn over(&self) -> Option<CloseReason> {
         self.peek(|state| state.core.end().over().cloned())

@@ -42,12 +42,8 @@
 //! let address = listener.local_addr()?;
 //! let server = amp_core::serve_with(listener, |connection| {
 //!     let login = Login::within(Duration::from_secs(5));
-//!     connection.responders(Responders::new(login.clone()).respond(authenticate)).data(login)
-//! })
-//! // Who has not logged in by then is closed.
-//! .on_connect(|peer| {
-//!     let login = peer.get::<Login>().cloned().expect("each connection has one");
-//!     login.watch(peer);
+//!     // Who has not logged in by then is closed.
+//!     connection.responders(Responders::new(login.clone()).respond(authenticate)).login(login)
 //! });
 //! tokio::spawn(server);
 //!

@@ -6,7 +6,7 @@ use amp_core::tls::{
     AcceptStream, ClientCertificates, Identity, TlsListener, rustls, server_config,
 };
 use amp_core::{
-    Connection, Context, NoError, Peer, PeerAddress, Responders, Switched, serve, serve_with,
+    Connection, Context, NoError, PeerAddress, Responders, Switched, serve, serve_with,
 };
 use amp_tests::workload;
 use amp_unix::UnixSocketListener;
@@ -52,14 +52,9 @@ async fn serve_login(listener: UnixSocketListener) {
     let prepare = |connection: Connection| {
         let login = Login::within(Duration::from_secs(10));
         let before = Responders::new(login.clone()).respond(authenticate);
-        connection.responders(before).data(login)
+        connection.responders(before).login(login)
     };
-    let watch = |peer: Peer| {
-        if let Some(login) = peer.get::<Login>().cloned() {
-            login.watch(peer);
-        }
-    };
-    serve_with(listener, prepare).on_connect(watch).await;
+    serve_with(listener, prepare).await;
 }
 
 /// Sockets of Unix, as what TLS is spoken over.
