@@ -4,6 +4,8 @@
 The first line of a public function, and of a method of a public trait, says what it does, with a verb:
 "Returns the schema of the command." A noun in the plural looks like one, so the verbs are listed. That of
 anything else public does not begin with a pronoun, nor with a question.
+
+Closures in documentation and in examples are written `async |...|`, and not `|...| async`.
 """
 
 import re
@@ -30,6 +32,7 @@ ITEM = re.compile(
     r"^[ ]*pub (?P<item>(?:(?:async|const|unsafe) )*(?P<kind>fn|struct|enum|trait|type|const|static|mod|\w+:)[^\n]*)",
     re.MULTILINE,
 )
+CLOSURE = re.compile(r"\|[^|\n]+\| *async\b")
 TRAIT = re.compile(r"^pub (?:unsafe )?trait [^\n]*(?:\n[^\n{}]+)*?\{\n(?P<body>.*?)^\}", re.MULTILINE | re.DOTALL)
 METHOD = re.compile(
     r"(?P<doc>(?:^    ///[^\n]*\n)+)"
@@ -57,6 +60,18 @@ def main():
             if wrong:
                 line = text.count("\n", 0, at) + 1
                 complaints.append(f"{file}:{line}: {summary}")
+    closures = [
+        f"{file}:{number}: {line.strip()}"
+        for file in subprocess.run(
+            ["git", "ls-files", "*.md", "*.rs"], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for number, line in enumerate(Path(file).read_text().split("\n"), 1)
+        if (file.endswith(".md") or file.startswith("examples/") or re.match(r" *//[/!]", line))
+        and CLOSURE.search(line)
+        and file != "CONTRIBUTING.md"
+    ]
+    if closures:
+        sys.exit("closures that are not `async |...|`:\n" + "\n".join(closures))
     if not count:
         sys.exit("there are no public items")
     if complaints:

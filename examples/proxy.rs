@@ -95,13 +95,13 @@ impl ProtocolSwitch for SwitchToEcho {}
 
 fn server() -> Responders {
     Responders::new(())
-        .try_respond(|_: Context, ReadFile { file }: ReadFile| async {
+        .try_respond(async |_: Context, ReadFile { file }: ReadFile| {
             let mut content = Vec::new();
             std::fs::File::from(file).read_to_end(&mut content)?;
             Ok::<_, amp_core::Failure<NoError>>(Content { content })
         })
-        .respond_switch(|_: Context, _: SwitchToEcho| async {
-            Ok::<_, NoError>(|stream: Switched| async {
+        .respond_switch(async |_: Context, _: SwitchToEcho| {
+            Ok::<_, NoError>(async |stream: Switched| {
                 let (mut reader, mut writer) = tokio::io::split(stream);
                 let _ = tokio::io::copy(&mut reader, &mut writer).await;
             })

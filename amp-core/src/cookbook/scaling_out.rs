@@ -74,7 +74,7 @@
 //!     let again = tokio::time::interval(every);
 //!     let addresses =
 //!         Addresses { file, known: HashSet::new(), changes: VecDeque::new(), again };
-//!     stream::unfold(addresses, |mut addresses| async move {
+//!     stream::unfold(addresses, async |mut addresses: Addresses| {
 //!         Some((Ok(addresses.next().await), addresses))
 //!     })
 //! }

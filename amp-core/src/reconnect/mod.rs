@@ -24,12 +24,12 @@
 //! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! # let address = listener.local_addr()?;
 //! # let responders = Responders::new(())
-//! #     .respond(|_: Context, _: Hello| async { Ok::<_, NoError>(()) })
-//! #     .respond(|_: Context, _: Store| async { Ok::<_, NoError>(()) });
+//! #     .respond(async |_: Context, _: Hello| Ok::<_, NoError>(()))
+//! #     .respond(async |_: Context, _: Store| Ok::<_, NoError>(()));
 //! # tokio::spawn(async { amp_core::serve(listener, responders).await });
 //! let client = Connector::new(move || tcp::connect(address))
 //!     .address(address)
-//!     .on_connect(|peer| async move { peer.call_remote(Hello { version: 3 }).await })
+//!     .on_connect(async |peer| peer.call_remote(Hello { version: 3 }).await)
 //!     .backoff(Backoff::default().cap(Duration::from_secs(10)))
 //!     .call_timeout(Duration::from_secs(30))
 //!     .wait_for_connection()

@@ -47,7 +47,7 @@ impl<S> Context<S> {
     /// #[derive(Command)]
     /// struct Render {}
     ///
-    /// let responders = Responders::new(()).respond(|context: Context, _: Render| async move {
+    /// let responders = Responders::new(()).respond(async |context: Context, _: Render| {
     ///     let rendering = async { /* ... */ };
     ///     tokio::select! {
     ///         () = rendering => {}

@@ -41,7 +41,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// }
     ///
     /// let responders = Responders::new(()).respond(import).on_own_tasks();
-    /// # let pages = Responders::new(()).respond(|_, _: NextPage| async { Ok::<_, NoError>(()) });
+    /// # let pages = Responders::new(()).respond(async |_, _: NextPage| Ok::<_, NoError>(()));
     /// # let (peer, _there) = testing::pair(pages, responders);
     /// # peer.call_remote(Import {}).await
     /// # }

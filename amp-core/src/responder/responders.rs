@@ -141,7 +141,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// #[derive(Command)]
     /// struct Restart {}
     ///
-    /// let responders = Responders::new(()).respond_then(|context: Context, _: Restart| async {
+    /// let responders = Responders::new(()).respond_then(async |context: Context, _: Restart| {
     ///     Ok(((), async move { context.peer().close().await }))
     /// });
     /// ```
@@ -250,7 +250,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// let mut schema = Schema::default();
     /// schema.add::<Flush>();
     /// let responders = Responders::new(())
-    ///     .respond(|_: Context, _: Flush| async { Ok::<_, NoError>(()) })
+    ///     .respond(async |_: Context, _: Flush| Ok::<_, NoError>(()))
     ///     .respond_schema(&schema);
     /// ```
     ///

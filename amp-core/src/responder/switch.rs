@@ -31,8 +31,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///
     /// impl ProtocolSwitch for SwitchToEcho {}
     ///
-    /// let responders = Responders::new(()).respond_switch(|_, _: SwitchToEcho| async {
-    ///     Ok(|stream: Switched| async {
+    /// let responders = Responders::new(()).respond_switch(async |_, _: SwitchToEcho| {
+    ///     Ok(async |stream: Switched| {
     ///         let (mut reader, mut writer) = tokio::io::split(stream);
     ///         let _ = tokio::io::copy(&mut reader, &mut writer).await;
     ///     })
@@ -76,7 +76,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///             CallError::Remote(error) => error,
     ///             _ => RemoteError::new("UNKNOWN", "the backend has not answered"),
     ///         })?;
-    ///         Ok(move |mut here: Switched| async move {
+    ///         Ok(async move |mut here: Switched| {
     ///             let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
     ///         })
     ///     }

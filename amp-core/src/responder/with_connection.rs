@@ -30,7 +30,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///
     /// # async fn event() {}
     /// let responders = Responders::new(())
-    ///     .respond(|_: Context, _: NextEvent| async move {
+    ///     .respond(async |_: Context, _: NextEvent| {
     ///         event().await; // Which may be never.
     ///         Ok::<(), NoError>(())
     ///     })

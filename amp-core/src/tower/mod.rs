@@ -30,7 +30,7 @@
 //!
 //! // No more than 100 responders of this set run at once, and none for over a second.
 //! let responders = Responders::new(())
-//!     .respond(|_: Context, Sum { a, b }| async move { Ok::<_, NoError>(Total { total: a + b }) })
+//!     .respond(async |_: Context, Sum { a, b }: Sum| Ok::<_, NoError>(Total { total: a + b }))
 //!     .layer(ServiceBuilder::new().concurrency_limit(100).timeout(Duration::from_secs(1)));
 //! let (peer, _there) = testing::pair(Responders::new(()), responders);
 //!
