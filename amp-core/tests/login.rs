@@ -8,7 +8,7 @@ use amp_core::{
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const WITHIN: Duration = Duration::from_secs(5);
 
@@ -78,7 +78,7 @@ async fn a_peer_that_does_not_log_in_in_time_loses_the_connection() {
     let since = Instant::now();
     sleep(WITHIN / 2).await;
     log_in(&client, "plugh").await.unwrap_err();
-    let reason = server.closed().await;
+    let reason = timeout(10 * WITHIN, server.closed()).await.unwrap();
     assert!(matches!(reason, CloseReason::NoLogin { within: WITHIN }), "{reason}");
     assert_eq!(reason.to_string(), "the peer has not logged in within 5s");
     assert_eq!(since.elapsed(), WITHIN);
@@ -97,7 +97,8 @@ async fn a_server_whose_connections_have_a_login_needs_no_hook() {
         connection.responders(before).login(login)
     }));
     let client = tcp::connect(address).await.unwrap().spawn();
-    assert!(matches!(client.closed().await, CloseReason::Peer));
+    let closed = timeout(10 * WITHIN, client.closed()).await;
+    assert!(matches!(closed, Ok(CloseReason::Peer)));
     assert!(!logins.recv().await.unwrap().has_succeeded());
 
     let client = tcp::connect(address).await.unwrap().spawn();
