@@ -159,7 +159,8 @@ async fn ours_opens_routes_at_epsilons() {
         // Closing one route leaves the others.
         counters.pop().unwrap().close().await;
         counters[0].call_remote(Count {}).await.unwrap();
-        assert!(matches!(routes.close().await, CloseReason::Local));
+        routes.close().await;
+        assert!(matches!(routes.closed().await, CloseReason::Local));
     };
     timeout(DEADLINE, conversation).await.unwrap();
 }

@@ -47,7 +47,7 @@ pub use notify::{NamedNotification, Notification};
 pub use peer::Peer;
 #[cfg(feature = "tower")]
 pub(crate) use polling::Polling;
-pub(crate) use polling::is_within_driver;
+pub(crate) use polling::{is_within_driver, is_within_responder};
 #[cfg(feature = "tls")]
 pub(crate) use quiet::NoSignal;
 pub(crate) use shared::{After, Hosted, Shared, Then};

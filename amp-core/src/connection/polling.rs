@@ -52,7 +52,7 @@ impl Drop for Polling {
 }
 
 /// Whether this thread polls a responder of the connection.
-pub(super) fn is_within_responder<C>(connection: &Arc<C>) -> bool {
+pub(crate) fn is_within_responder<C>(connection: &Arc<C>) -> bool {
     ptr::eq(POLLED.get().connection, Arc::as_ptr(connection).cast())
 }
 

@@ -60,7 +60,9 @@
 //! - [`Serve::stop_accepting_on`](crate::server::Serve::stop_accepting_on) comes before: new clients go
 //!   elsewhere while those that are connected leave by themselves.
 //! - One connection ends so by [`Peer::close_gracefully`](crate::Peer::close_gracefully), on either side,
-//!   also within a responder.
+//!   also within a responder; a client that connects again by
+//!   [`reconnect::Client::close_gracefully`](crate::reconnect::Client::close_gracefully), after which there
+//!   is no other connection.
 //! - Events that are queued are still sent. What a responder does after its answer
 //!   ([`Responders::respond_then`](crate::Responders::respond_then)) is not waited for.
 //! - A listening socket that another process takes over loses no client at all: see the example

@@ -7,9 +7,10 @@ use super::call::{Boxed, Call};
 use super::link::Link;
 use super::request::Request;
 use super::state::State;
+use super::supervisor::Stop;
 use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
-use crate::connection::Peer;
+use crate::connection::{Peer, is_within_responder};
 use crate::error::{CallError, NotConnected, NotConnectedKind};
 
 /// A client that connects again when its connection is lost.
@@ -164,7 +165,56 @@ impl Client {
     ///
     /// Dropping the future leaves the client stopping.
     pub async fn close(&self) {
-        self.link.stop.send_replace(true);
+        self.link.stop.send_replace(Stop::AtOnce);
+        self.closed().await;
+    }
+
+    /// Stops the client once the responders that run on its connection have answered, but `within` this
+    /// time; waits until the connection has ended. What is said of the connection is as with
+    /// [`Peer::close_gracefully`]: calls of the peer are refused from here on, those of this side still
+    /// go out.
+    ///
+    /// There will be no other connection. One that is not ready is closed at once, and calls that wait
+    /// for one fail with [`CallError::NotConnected`](crate::CallError::NotConnected) when none is
+    /// left. When this is called again the first time given counts; [`close`](Client::close), or
+    /// dropping the last handle of the client, cuts it short.
+    ///
+    /// In a responder that runs on the connection that there is, this resolves at once, and the client
+    /// stops when the responder has answered.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the client stopping.
+    #[doc(alias("drain", "shutdown"))]
+    pub async fn close_gracefully(&self, within: Duration) {
+        // Without the lock of the state, which the supervisor needs to go on.
+        let peer = self.link.peer_now();
+        let would_wait_for_itself = peer.is_some_and(|peer| is_within_responder(peer.shared()));
+        self.link.stop.send_if_modified(|stop| {
+            let is_first = matches!(stop, Stop::Never);
+            if is_first {
+                *stop = Stop::Gracefully { within };
+            }
+            is_first
+        });
+        if !would_wait_for_itself {
+            self.closed().await;
+        }
+    }
+
+    /// Returns whether no more calls can be made: the client is closed, or is about to be. One that has
+    /// no connection at the moment is not.
+    pub fn is_closed(&self) -> bool {
+        matches!(*self.link.stop.borrow(), Stop::AtOnce) || self.link.state.borrow().is_closed()
+    }
+
+    /// Resolves when the client has stopped, and its connection has ended. Waiting for it keeps the
+    /// client from being dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn closed(&self) {
         let mut state = self.link.state.clone();
         // The sender goes when all is over.
         while state.changed().await.is_ok() {}

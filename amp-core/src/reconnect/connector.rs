@@ -10,7 +10,7 @@ use super::backoff::{Backoff, Waits};
 use super::client::Client;
 use super::link::{Link, Options};
 use super::state::State;
-use super::supervisor::{Connect, OnConnect, Supervisor};
+use super::supervisor::{Connect, OnConnect, Stop, Supervisor};
 use crate::connection::{Connection, Peer};
 use crate::dial::Round;
 use crate::responder::Responders;
@@ -139,7 +139,7 @@ impl Connector {
     pub fn spawn(self) -> Client {
         let runtime = runtime::with_timers();
         let (state, watched) = watch::channel(State::Connecting { attempt: 1, cause: None });
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Stop::Never);
         let (closing, is_closing) = watch::channel(Weak::new());
         let link = Link {
             state: watched,

@@ -5,6 +5,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::state::State;
+use super::supervisor::Stop;
 use crate::connection::{Peer, Shared};
 use crate::error::{NotConnected, NotConnectedKind};
 
@@ -12,8 +13,8 @@ use crate::error::{NotConnected, NotConnectedKind};
 /// all calls that are awaited; the client stops when the last of them is dropped.
 pub(super) struct Link {
     pub(super) state: watch::Receiver<State>,
-    /// The supervisor stops when this is true, or gone.
-    pub(super) stop: watch::Sender<bool>,
+    /// The supervisor stops as this says, or when it is gone.
+    pub(super) stop: watch::Sender<Stop>,
     /// The connection that the peer is about to close, for the supervisor to leave.
     pub(super) closing: watch::Sender<Weak<Shared>>,
     /// One permit for each call that may wait for the connection.

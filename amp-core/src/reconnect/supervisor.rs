@@ -38,48 +38,63 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Runs until `stop` is true, or its sender gone. When it resolves, nothing of the client is
+    /// Runs until `stop` says so, or its sender is gone. When it resolves, nothing of the client is
     /// left: no connection, and no task.
     pub(super) async fn run(
         mut self,
         state: watch::Sender<State>,
-        mut stop: watch::Receiver<bool>,
+        mut stop: watch::Receiver<Stop>,
     ) {
         let mut state = Published(state);
         let mut drivers = JoinSet::new();
-        tokio::select! {
+        let mut connections = Vec::new();
+        let stopped = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => {}
-            () = self.keep_connected(&mut state, &mut drivers) => {}
+            stop = stop.wait_for(|stop| !matches!(stop, Stop::Never)) => {
+                stop.map_or(Stop::AtOnce, |stop| *stop)
+            }
+            () = self.keep_connected(&mut state, &mut drivers, &mut connections) => Stop::AtOnce,
+        };
+        if let Stop::Gracefully { within } = stopped {
+            tokio::select! {
+                biased;
+                // The last handle may go meanwhile, too.
+                _ = stop.wait_for(|stop| matches!(stop, Stop::AtOnce)) => {}
+                () = drain(within, &mut state, &mut drivers, &connections) => {}
+            }
         }
-        // The connection was closed with what held it. Whoever waits for the end waits for that
-        // too.
+        drop(connections);
+        // Whoever waits for the end waits for that of the connections too.
         state.publish(State::Closed);
         while drivers.join_next().await.is_some() {}
         tracing::debug!(address = self.shown_address(), "the client is closed");
     }
 
-    /// Connects again and again. Dropped, it closes the connection that there is.
-    async fn keep_connected(&mut self, state: &mut Published, drivers: &mut JoinSet<CloseReason>) {
+    /// Connects again and again. `connections` are those that were ready and have not ended: the one that
+    /// there is, and those that were left and end by themselves.
+    async fn keep_connected(
+        &mut self,
+        state: &mut Published,
+        drivers: &mut JoinSet<CloseReason>,
+        connections: &mut Vec<CloseOnDrop>,
+    ) {
         let mut attempt: u32 = 1;
         let mut cause = None;
-        // Connections that end by themselves.
-        let mut left: Vec<CloseOnDrop> = Vec::new();
         loop {
             state.publish(State::Connecting { attempt, cause });
             let lost = match self.connect(drivers).await {
                 Ok((peer, close_on_drop)) => {
                     tracing::debug!(address = self.shown_address(), attempt, "connected");
                     let since = Instant::now();
+                    connections.retain(|connection| connection.0.strong_count() > 0);
+                    // Once it is lost, calls that it got before are still answered, and its own calls may
+                    // still be answered. How long its end takes is nothing to wait for.
+                    connections.push(close_on_drop);
                     state.publish(State::Connected(peer.clone()));
                     let reason = tokio::select! {
                         reason = peer.closing() => reason,
                         () = is_closing(&mut self.closing, &peer) => CloseReason::Peer,
                     };
-                    // Calls that it got before are still answered, and its own calls may still
-                    // be answered. How long its end takes is nothing to wait for.
-                    left.retain(|connection| connection.0.strong_count() > 0);
-                    left.push(close_on_drop);
                     if since.elapsed() >= self.reset_after {
                         self.waits.reset();
                         self.round.begin_again();
@@ -134,6 +149,37 @@ impl Supervisor {
     fn shown_address(&self) -> Option<&str> {
         self.address.as_deref()
     }
+}
+
+/// Lets the connections end once their responders have answered, or `within` this time.
+async fn drain(
+    within: Duration,
+    state: &mut Published,
+    drivers: &mut JoinSet<CloseReason>,
+    connections: &[CloseOnDrop],
+) {
+    for shared in connections.iter().filter_map(|connection| connection.0.upgrade()) {
+        shared.drain(within);
+    }
+    // Calls are still made on the connection that there is: a responder may need them to answer. It
+    // would close without its published handle.
+    let peer = state.0.borrow().peer().cloned();
+    if let Some(peer) = peer {
+        peer.closing().await;
+    }
+    state.publish(State::Closed);
+    while drivers.join_next().await.is_some() {}
+}
+
+/// Whether a client goes on, and how it stops.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stop {
+    Never,
+    /// Its connections end once their responders have answered.
+    Gracefully {
+        within: Duration,
+    },
+    AtOnce,
 }
 
 /// The state that the client's handles see.

@@ -54,10 +54,15 @@ impl Routes {
     /// # Cancel safety
     ///
     /// Once polled, the connection closes even when the future is dropped.
-    pub async fn close(&self) -> CloseReason {
+    pub async fn close(&self) {
         self.handle.shared().lock().end.begin(CloseReason::Local);
         self.handle.shared().wake();
-        self.closed().await
+        self.closed().await;
+    }
+
+    /// Returns whether no more routes can be bound: the connection has ended, or is about to.
+    pub fn is_closed(&self) -> bool {
+        self.handle.shared().lock().end.refusal().is_some()
     }
 
     /// Resolves when the connection has ended, to the reason. It is that of the connections over

@@ -1,11 +1,18 @@
 //! How a client ends, and what with it.
 
-use amp_core::reconnect::{Connector, NotConnectedKind};
-use amp_core::{CallError, CloseReason, NoError};
+use amp_core::reconnect::{Client, Connector, NotConnectedKind, State};
+use amp_core::router::{Router, Routes};
+use amp_core::{CallError, CloseReason, Connection, Context, NoError, Peer, Responders};
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, timeout};
 
-use crate::net::{Again, Does, Net, Once, SECOND, answer, gone, not_connected, refuse, started};
+use crate::net::{
+    Again, Does, Hello, Net, Once, SECOND, Value, answer, gone, not_connected, refuse, started,
+};
 use crate::support::turns_taken;
 
 #[tokio::test(start_paused = true)]
@@ -142,4 +149,177 @@ fn a_runtime_that_ends_ends_the_client() {
         not_connected(client.call_remote(Once { n: 1 }).await)
     });
     assert_eq!(error.kind(), NotConnectedKind::Closed);
+}
+
+/// What begins and what ends a responder.
+#[derive(Default)]
+struct Work {
+    begun: Notify,
+    done: Notify,
+}
+
+/// A client that answers `Hello` when its work is done, and the peers of its connections.
+fn working() -> (Client, mpsc::UnboundedReceiver<Peer>, Arc<Work>) {
+    let work = Arc::<Work>::default();
+    let hello = async |context: Context<Arc<Work>>, Hello {}: Hello| {
+        context.state().begun.notify_one();
+        context.state().done.notified().await;
+        Ok::<_, NoError>(())
+    };
+    let (accept, accepted) = mpsc::unbounded_channel();
+    let connect = move || {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let once = async |_: Context, Once { n }: Once| Ok::<_, NoError>(Value { n });
+        let there = Connection::new(far).responders(Responders::new(()).respond(once)).spawn();
+        let _ = accept.send(there);
+        std::future::ready(Ok::<_, io::Error>(Connection::new(near)))
+    };
+    let responders = Responders::new(Arc::clone(&work)).respond(hello);
+    (Connector::new(connect).responders(responders).spawn(), accepted, work)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_closes_gracefully_answers_first() {
+    let (client, mut accepted, work) = working();
+    let there = accepted.recv().await.unwrap();
+    let answer = started(there.call_remote(Hello {})).await;
+    work.begun.notified().await;
+    let closing = started({
+        let client = client.clone();
+        async move { client.close_gracefully(10 * SECOND).await }
+    })
+    .await;
+    let refused = there.call_remote(Hello {}).await.unwrap_err();
+    assert!(refused.is_safe_to_retry(), "{refused}");
+    // The responder may need the client to answer.
+    assert!(!client.is_closed() && !closing.is_finished());
+    assert_eq!(client.call_remote(Once { n: 1 }).await.unwrap(), Value { n: 1 });
+
+    work.done.notify_one();
+    answer.await.unwrap().unwrap();
+    assert!(matches!(there.closed().await, CloseReason::Peer));
+    timeout(SECOND, closing).await.unwrap().unwrap();
+    assert!(client.is_closed() && matches!(client.state(), State::Closed));
+    assert!(accepted.recv().await.is_none(), "there is no other connection");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_graceful_end_of_a_client_has_its_time_and_can_be_cut_short() {
+    let (client, mut accepted, work) = working();
+    let there = accepted.recv().await.unwrap();
+    let _answer = started(there.call_remote(Hello {})).await;
+    work.begun.notified().await;
+    let since = Instant::now();
+    client.close_gracefully(10 * SECOND).await;
+    assert_eq!(since.elapsed(), 10 * SECOND);
+
+    for drops in [false, true] {
+        let (client, mut accepted, work) = working();
+        let there = accepted.recv().await.unwrap();
+        let _answer = started(there.call_remote(Hello {})).await;
+        work.begun.notified().await;
+        let since = Instant::now();
+        // What is dropped leaves the client stopping.
+        let _ = timeout(SECOND, client.close_gracefully(10 * SECOND)).await;
+        if drops {
+            drop(client);
+        } else {
+            client.close().await;
+        }
+        assert!(matches!(there.closed().await, CloseReason::Peer));
+        assert_eq!(since.elapsed(), SECOND);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_without_a_connection_closes_gracefully_at_once() {
+    let (client, net) = Net::client([Does::Refuse], Connector::wait_for_connection);
+    let waiting = started(client.call_remote(Once { n: 1 })).await;
+    assert!(!client.is_closed());
+    let since = Instant::now();
+    client.close_gracefully(10 * SECOND).await;
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    assert_eq!(not_connected(waiting.await.unwrap()).kind(), NotConnectedKind::Closed);
+    assert_eq!(net.attempts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_responder_that_closes_its_client_gracefully_is_answered() {
+    let (give, given) = tokio::sync::watch::channel(None::<Client>);
+    let hello = async move |_: Context, Hello {}: Hello| {
+        let client = given.borrow().clone().expect("the client is there");
+        client.close_gracefully(10 * SECOND).await;
+        Ok::<_, NoError>(())
+    };
+    let (accept, mut accepted) = mpsc::unbounded_channel();
+    let connect = move || {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let _ = accept.send(Connection::new(far).spawn());
+        std::future::ready(Ok::<_, io::Error>(Connection::new(near)))
+    };
+    let hello = Arc::new(hello);
+    let responders = Responders::new(()).respond(move |context: Context, command: Hello| {
+        let hello = Arc::clone(&hello);
+        async move { hello(context, command).await }
+    });
+    let client = Connector::new(connect).responders(responders).spawn();
+    let there = accepted.recv().await.unwrap();
+    client.connected().await.unwrap();
+    give.send_replace(Some(client.clone()));
+    let since = Instant::now();
+    there.call_remote(Hello {}).await.unwrap();
+    client.closed().await;
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    give.send_replace(None);
+}
+
+/// What all handles have in common that something can be closed by.
+trait Ends: Clone + Send + 'static {
+    fn close(&self) -> impl Future<Output = ()> + Send;
+    fn closed(&self) -> impl Future<Output = ()> + Send;
+    fn is_closed(&self) -> bool;
+}
+
+macro_rules! ends {
+    ($($handle:ty),*) => {$(
+        impl Ends for $handle {
+            async fn close(&self) {
+                <$handle>::close(self).await
+            }
+            async fn closed(&self) {
+                let _ = <$handle>::closed(self).await;
+            }
+            fn is_closed(&self) -> bool {
+                <$handle>::is_closed(self)
+            }
+        }
+    )*};
+}
+
+ends!(Peer, Routes, Client);
+
+async fn ends_alike(handle: impl Ends) {
+    let closed = started({
+        let handle = handle.clone();
+        async move { handle.closed().await }
+    })
+    .await;
+    assert!(!handle.is_closed() && !closed.is_finished());
+    // Dropped at its first await, it leaves what it closes closing.
+    let _ = futures_util::FutureExt::now_or_never(handle.close());
+    assert!(handle.is_closed());
+    timeout(10 * SECOND, closed).await.unwrap().unwrap();
+    handle.close().await;
+    handle.closed().await;
+    assert!(handle.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_handles_end_alike() {
+    let (near, _far) = tokio::io::duplex(1 << 16);
+    ends_alike(Connection::new(near).spawn()).await;
+    let (near, _far) = tokio::io::duplex(1 << 16);
+    ends_alike(Router::new(near).spawn()).await;
+    let (client, _net) = Net::client([Does::Hang], Connector::wait_for_connection);
+    ends_alike(client).await;
 }
