@@ -10,8 +10,27 @@
 //!
 //! and, first of all in `main`,
 //!
-//! ```text
-//! tracing_subscriber::fmt().with_env_filter("amp_core=debug,info").init();
+//! ```
+//! # use amp_core::{Command, Responders, testing};
+//! # use std::sync::Arc;
+//! # #[derive(Command)]
+//! # struct Restart {}
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let written = tempfile::NamedTempFile::new()?;
+//! # let there = Arc::new(written.reopen()?);
+//! tracing_subscriber::fmt()
+//!     .with_env_filter("amp_core=debug,info")
+//! #     .with_ansi(false)
+//! #     .with_writer(there)
+//!     .init();
+//! # let (peer, _there) = testing::pair(Responders::new(()), Responders::new(()));
+//! # peer.call_remote(Restart {}).await.expect_err("nobody answers it");
+//! # peer.close().await;
+//! # let written = std::fs::read_to_string(written.path())?;
+//! # for shown in ["call{", "no responder for a call", "\"Restart\"", "the connection has ended"] {
+//! #     assert!(written.contains(shown), "no {shown} in:\n{written}");
+//! # }
+//! # Ok(()) }
 //! ```
 //!
 //! shows the spans, what went wrong, and why connections ended. Boxes are shown by a
@@ -47,9 +66,39 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - **Metrics**: with the feature `metrics`, any exporter for the crate `metrics` has calls, durations,
-//!   connections and bytes. Install it before the first connection:
-//!   `metrics_exporter_prometheus::PrometheusBuilder::new().install()`.
+//! With the feature `metrics`, any exporter for the crate `metrics` has calls, durations, connections
+//! and bytes. It is installed before the first connection. With
+//!
+//! ```toml
+//! [dependencies]
+//! amp-core = { version = "0.1", features = ["metrics"] }
+//! metrics-exporter-prometheus = { version = "0.18", default-features = false }
+//! ```
+//!
+//! a program shows them where it likes; with that crate's feature `http-listener`, `install` in place of
+//! `install_recorder` serves them by HTTP on port 9000.
+//!
+#![cfg_attr(feature = "metrics", doc = "```")]
+#![cfg_attr(not(feature = "metrics"), doc = "```ignore")]
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use amp_core::{Command, Context, NoError, Responders, testing};
+//! use metrics_exporter_prometheus::PrometheusBuilder;
+//!
+//! #[derive(Command)]
+//! struct Restart {}
+//!
+//! let metrics = PrometheusBuilder::new().install_recorder()?;
+//!
+//! let restart = async |_: Context, Restart {}: Restart| Ok::<_, NoError>(());
+//! let responders = Responders::new(()).respond(restart);
+//! let (peer, _there) = testing::pair(Responders::new(()), responders);
+//! peer.call_remote(Restart {}).await?;
+//! let text = metrics.render();
+//! let count = r#"amp_calls_total{side="asking",command="Restart",outcome="answered"} 1"#;
+//! assert!(text.contains(count), "{text}");
+//! # Ok(()) }
+//! ```
+//!
 //! - **One connection**: [`Peer::counters`](crate::Peer::counters), and
 //!   [`Peer::running_responders`](crate::Peer::running_responders).
 //! - **An error with its causes**, on one line: [`Report`](crate::Report).
