@@ -62,7 +62,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{self, Peer};
+use crate::connection::{self, Connection, Peer};
 use crate::error::CloseReason;
 use crate::responder::Responders;
 
@@ -98,6 +98,18 @@ struct Shared {
 struct Failed {
     count: usize,
     last: Option<Instant>,
+}
+
+impl Connection {
+    /// Closes the connection when its peer has not logged in in time, with [`CloseReason::NoLogin`].
+    /// The time begins with the connection. The login is [data](Connection::data) of the connection
+    /// too. By default a peer has any time.
+    ///
+    /// This takes a task, which ends with the login or the connection.
+    pub fn login(self, login: Login) -> Self {
+        let deadline = login.clone();
+        self.data(login).at_start(|connection| deadline.watch(connection))
+    }
 }
 
 impl Login {
@@ -164,7 +176,7 @@ impl Login {
     }
 
     /// Closes the connection when its peer has not logged in in time.
-    pub(crate) fn watch(self, connection: Arc<connection::Shared>) {
+    fn watch(self, connection: Arc<connection::Shared>) {
         let Self { within, shared } = self;
         tokio::spawn(async move {
             let mut succeeded = shared.succeeded.subscribe();

@@ -17,8 +17,6 @@ use super::transport::Transport;
 use crate::argument::{Extensions, PeerAddress, UnknownKeys};
 use crate::command::{Command, OneWay};
 use crate::error::CloseReason;
-#[cfg(feature = "login")]
-use crate::login::Login;
 use crate::observing::{Process, WireLog};
 use crate::proto::{FailurePolicy, Limits, Together};
 use crate::responder::{Locator, Responders};
@@ -53,8 +51,12 @@ pub struct Connection {
     settings: Settings,
     watching: Watching,
     #[cfg(feature = "login")]
-    login: Option<Login>,
+    at_start: Option<AtStart>,
 }
+
+/// Of a layer above, which the connection knows nothing of.
+#[cfg(feature = "login")]
+type AtStart = Box<dyn FnOnce(Arc<Shared>) + Send>;
 
 impl Connection {
     /// Creates a connection over a stream of bytes: a socket, a TLS stream, half of a
@@ -109,7 +111,7 @@ impl Connection {
             settings: Settings::default(),
             watching: Watching::default(),
             #[cfg(feature = "login")]
-            login: None,
+            at_start: None,
         }
     }
 
@@ -259,15 +261,11 @@ impl Connection {
         self
     }
 
-    /// Closes the connection when its peer has not logged in in time, with [`CloseReason::NoLogin`].
-    /// The time begins with the connection. The login is [data](Connection::data) of the connection
-    /// too. By default a peer has any time.
-    ///
-    /// This takes a task, which ends with the login or the connection.
+    /// Sets what begins with the connection.
     #[cfg(feature = "login")]
-    pub fn login(mut self, login: Login) -> Self {
-        self.login = Some(login.clone());
-        self.data(login)
+    pub(crate) fn at_start(mut self, begin: impl FnOnce(Arc<Shared>) + Send + 'static) -> Self {
+        self.at_start = Some(Box::new(begin));
+        self
     }
 
     /// Shares what restrains the events of failed calls with other connections.
@@ -323,8 +321,8 @@ impl Connection {
         let shared = Shared::new(settings, kind, boxes, address, extensions, runtime);
         let shared = Arc::new(shared);
         #[cfg(feature = "login")]
-        if let Some(login) = self.login {
-            login.watch(Arc::clone(&shared));
+        if let Some(begin) = self.at_start {
+            begin(Arc::clone(&shared));
         }
         let peer = Peer::new(shared);
         let driver = Driver::new(self.transport, &peer, self.locator, self.watching);
