@@ -8,6 +8,7 @@ use amp_core::{
     Peer, Report, Responders, Transport, keys,
 };
 use bytes::BytesMut;
+use futures_util::FutureExt;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::IoSlice;
@@ -20,6 +21,9 @@ use support::double::Double;
 use support::{Script, echo, echoing, gated, numbered};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Two routers on the ends of a stream with so much room, and what each has bound.
 fn pair(room: usize, limits: RouterLimits) -> (Router, Router) {
@@ -210,6 +214,58 @@ async fn closing_ends_every_route_with_the_same_reason() {
     // What was bound before hears of it as well.
     let late = Connection::with_transport(bound.connect_to("x").unwrap()).spawn();
     assert!(matches!(late.closed().await, CloseReason::Local));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_graceful_end_waits_for_the_routes() {
+    let (routes, mut script) = scripted();
+    let peer = echo_over(&routes, "echo");
+    let spare = routes.bind("spare").unwrap();
+    script.send_box([("_route", "echo"), ("_ask", "1"), ("_command", "Echo")]).await;
+    assert_eq!(script.receive().await.unwrap().get("_answer"), Some(&b"1"[..]));
+
+    let mut ending = Box::pin(routes.close_gracefully(SECOND));
+    assert!((&mut ending).now_or_never().is_none());
+    assert!(routes.is_closed());
+    assert!(matches!(routes.bind("late"), Err(RouteError::Closed(CloseReason::Local))));
+    // Those that are there go on.
+    script.send_box([("_route", "echo"), ("_ask", "2"), ("_command", "Echo")]).await;
+    assert_eq!(script.receive().await.unwrap().get("_answer"), Some(&b"2"[..]));
+    drop(spare);
+    peer.close_gracefully(SECOND).await;
+    let begun = Instant::now();
+    assert!(script.receive().await.is_none());
+    drop(script);
+    ending.await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert!(matches!(routes.closed().await, CloseReason::Local));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_graceful_end_has_its_time() {
+    let (routes, mut script) = scripted();
+    let peer = echo_over(&routes, "echo");
+    let begun = Instant::now();
+    let ending = tokio::spawn({
+        let routes = routes.clone();
+        async move { routes.close_gracefully(SECOND).await }
+    });
+    assert!(matches!(peer.closed().await, CloseReason::Local));
+    assert_eq!(begun.elapsed(), SECOND);
+    assert!(script.receive().await.is_none());
+    drop(script);
+    ending.await.unwrap();
+
+    // Nothing is waited for where nothing is bound, and closing cuts a wait short.
+    let (routes, script) = scripted();
+    drop(script);
+    routes.close_gracefully(Duration::MAX).await;
+    let (routes, script) = scripted();
+    let _echo = echo_over(&routes, "echo");
+    let mut ending = Box::pin(routes.close_gracefully(Duration::MAX));
+    assert!((&mut ending).now_or_never().is_none());
+    drop(script);
+    tokio::join!(routes.close(), ending);
 }
 
 #[tokio::test]

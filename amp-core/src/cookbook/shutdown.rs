@@ -62,7 +62,8 @@
 //! - One connection ends so by [`Peer::close_gracefully`](crate::Peer::close_gracefully), on either side,
 //!   also within a responder; a client that connects again by
 //!   [`reconnect::Client::close_gracefully`](crate::reconnect::Client::close_gracefully), after which there
-//!   is no other connection.
+//!   is no other connection; what carries many conversations by
+//!   [`Routes::close_gracefully`](crate::router::Routes::close_gracefully), once each of them is over.
 //! - Events that are queued are still sent. What a responder does after its answer
 //!   ([`Responders::respond_then`](crate::Responders::respond_then)) is not waited for.
 //! - A listening socket that another process takes over loses no client at all: see the example

@@ -118,10 +118,15 @@ impl RouterDriver {
     fn look_for_close(&mut self, cx: &Context<'_>) {
         let closing = {
             let mut state = self.shared.lock();
+            if let Some(within) = state.end.draining()
+                && !self.timers.is_set(Timer::Drain)
+            {
+                self.timers.set_after(Timer::Drain, now(), within);
+            }
             if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
                 state.driver = Some(cx.waker().clone());
             }
-            if state.is_abandoned() {
+            if state.is_abandoned() || state.is_drained() {
                 state.end.begin(CloseReason::Local);
             }
             state.end.begun().cloned()
@@ -261,6 +266,7 @@ impl RouterDriver {
                 self.end_stalled_route();
                 return Ok(true);
             }
+            Timer::Drain => return Err(CloseReason::Local),
             _ => {
                 if let Some(liveness) = liveness {
                     if !read {
@@ -382,7 +388,7 @@ impl RouterDriver {
         wakers.into_iter().for_each(Waker::wake);
         let (broken, within) = (self.is_broken(), self.limits.close_timeout);
         let timers = &mut self.timers;
-        for timer in [Timer::Idle, Timer::Box, Timer::Look, Timer::Stall] {
+        for timer in [Timer::Idle, Timer::Box, Timer::Look, Timer::Stall, Timer::Drain] {
             timers.stop(timer);
         }
         let farewell = Farewell::begin(reason, broken, peer_done, within, now(), timers);

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use super::shared::RoutesHandle;
 use super::{BoundRoute, RouteError, RouteName};
@@ -43,7 +44,13 @@ impl Routes {
 
     fn bind_name(&self, name: RouteName) -> Result<BoundRoute, RouteError> {
         let handle = self.handle.clone();
-        let id = handle.shared().lock().table.bind(&name)?;
+        let id = {
+            let mut state = handle.shared().lock();
+            if state.end.draining().is_some() {
+                return Err(RouteError::Closed(CloseReason::Local));
+            }
+            state.table.bind(&name)?
+        };
         Ok(BoundRoute::new(handle, id, name))
     }
 
@@ -60,9 +67,30 @@ impl Routes {
         self.closed().await;
     }
 
+    /// Closes the connection once all of its routes are over, but `within` this time; waits until it
+    /// has ended. No route is bound from here on.
+    ///
+    /// A connection over a route goes on until it is closed, by
+    /// [`Peer::close_gracefully`](crate::Peer::close_gracefully) for one: so a responder over a route
+    /// that awaits this waits until the time is over. Those that are left then are closed as by
+    /// [`close`](Routes::close), which takes up to
+    /// [`RouterLimits::close_timeout`](field@super::RouterLimits::close_timeout) more. When this is
+    /// called again the first time given counts; [`close`](Routes::close) cuts it short.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, the connection closes even when the future is dropped.
+    #[doc(alias("drain", "shutdown"))]
+    pub async fn close_gracefully(&self, within: Duration) {
+        self.handle.shared().lock().end.drain(within);
+        self.handle.shared().wake();
+        self.closed().await;
+    }
+
     /// Returns whether no more routes can be bound: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
-        self.handle.shared().lock().end.refusal().is_some()
+        let state = self.handle.shared().lock();
+        state.end.draining().is_some() || state.end.refusal().is_some()
     }
 
     /// Resolves when the connection has ended, to the reason. It is that of the connections over

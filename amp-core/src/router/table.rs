@@ -289,6 +289,11 @@ impl Table {
         }
     }
 
+    /// Returns whether no name is bound.
+    pub(super) fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+
     /// Returns whether no route is left that may send something.
     pub(super) fn has_sent_all(&self) -> bool {
         self.connected == 0
