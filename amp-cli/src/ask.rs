@@ -19,6 +19,10 @@ use crate::opening::{Emptied, Opening};
 use crate::schemas::{arguments_of, response_of};
 use crate::{output, words};
 
+/// What writes the body of a box.
+pub(crate) type Write =
+    Box<dyn FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> + Send>;
+
 pub(crate) struct Ask {
     pub(crate) command: String,
     arguments: Values,
@@ -102,9 +106,8 @@ impl Ask {
         within: Duration,
         hidden: &Hidden,
     ) -> Result<Outcome, Failure> {
-        self.empty()?;
-        let Self { command, arguments, asked, response, requires_answer, .. } = self;
-        let write = arguments.writing(asked);
+        let Self { command, arguments, asked, response, requires_answer, emptied, .. } = self;
+        let write = writing(arguments, asked, emptied);
         if !requires_answer {
             let sent = timeout(within, peer.notify_by_name_with(command, write)).await;
             let sent = sent.map_err(|_| not_in_time(within))?;
@@ -135,8 +138,7 @@ impl Ask {
         peer: &Peer,
         within: Duration,
     ) -> Result<Result<Switched, RemoteError>, Failure> {
-        self.empty()?;
-        let write = self.arguments.writing(self.asked);
+        let write = writing(self.arguments, self.asked, self.emptied);
         let asked = peer.switch_protocol_by_name_with(self.command, write);
         match timeout(within, asked).await {
             Err(_) => Err(not_in_time(within)),
@@ -146,19 +148,29 @@ impl Ask {
         }
     }
 
-    fn empty(&self) -> Result<(), Mistake> {
-        let emptied = self.emptied.empty();
-        emptied.map_err(|error| Mistake::new(format!("a file cannot be written anew: {error}")))
-    }
-
     /// The codes that the command declares.
     pub(crate) fn declared(&self) -> Vec<String> {
         self.errors.iter().flatten().map(|error| error.code.clone()).collect()
     }
 }
 
+/// What writes these values, and empties the files that are sent with them once nothing of them is left
+/// that could be wrong.
+pub(crate) fn writing(
+    values: Values,
+    schema: BoxSchema,
+    emptied: Emptied,
+) -> impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> {
+    move |out, proto| {
+        values.to_box(&schema, out, proto)?;
+        emptied
+            .empty()
+            .map_err(|error| EncodeError::custom(format!("a file cannot be written anew: {error}")))
+    }
+}
+
 /// The arguments on the wire, and how many descriptors would be sent with them.
-fn encoded(arguments: &Values, schema: &BoxSchema) -> Result<(AmpBox, u64), Mistake> {
+pub(crate) fn encoded(arguments: &Values, schema: &BoxSchema) -> Result<(AmpBox, u64), Mistake> {
     let mut bytes = BytesMut::new();
     let mut writer = BoxWriter::new(&mut bytes);
     let (mut counted, data) = (Counted(0), Extensions::default());

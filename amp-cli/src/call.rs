@@ -4,7 +4,6 @@ use amp_core::dynamic::{Scope, Values};
 use amp_core::schema::{BoxSchema, CommandSchema};
 use amp_core::{RemoteError, Switched};
 use serde_json::json;
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,9 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::ask::{Ask, Outcome, exit_code};
 use crate::descriptors::Uses;
 use crate::exit::{self, Failure};
+use crate::hide::Hidden;
 use crate::mistake::{Mistake, none_of};
 use crate::on_line::plain_json;
-use crate::opening::Opening;
+use crate::opening::{Opening, STDIN};
 use crate::options::Call;
 use crate::output::Output;
 use crate::peering::Target;
@@ -24,13 +24,17 @@ use crate::schemas::{arguments_of, find};
 
 pub(crate) fn call(options: &Call) -> Result<ExitCode, Mistake> {
     let target = options.peer.target()?;
-    until_interrupted(run(options, target))
-}
-
-async fn run(options: &Call, mut target: Target) -> Result<ExitCode, Failure> {
-    let responders = target.calls(None).responders();
     // With a schema of its own, what is wrong is said before anything is sent.
     let prepared = if target.reflects() { None } else { Some(Prepared::new(options, &target)?) };
+    until_interrupted(run(options, target, prepared))
+}
+
+async fn run(
+    options: &Call,
+    mut target: Target,
+    prepared: Option<Prepared<'_>>,
+) -> Result<ExitCode, Failure> {
+    let responders = target.calls(None).responders();
     let peer = target.connect(responders).await?;
     let Prepared { ask, output, uses } = match prepared {
         Some(prepared) => prepared,
@@ -50,9 +54,15 @@ async fn run(options: &Call, mut target: Target) -> Result<ExitCode, Failure> {
         Outcome::Refused(error) => refused(options, &declared, &error),
         Outcome::Answered(answer, raw) => {
             let raw = hidden.shown_box(&raw, &response);
-            // Whoever waits for the answer need not wait for what is done with it.
-            print(&output.show(&answer, &raw, &hidden, options.color.is_wanted(), &response)?)?;
-            uses.apply(&answer)?
+            // Whoever waits for the answer need not wait for what is done with it, which is done too
+            // where nobody does.
+            let shown = output.show(&answer, &raw, &hidden, options.color.is_wanted(), &response);
+            let printed = shown.and_then(|shown| print(&shown));
+            let used = uses.apply(&answer)?;
+            match printed {
+                Err(failure) if !failure.said.is_empty() => return Err(failure),
+                _ => used,
+            }
         }
     };
     part(&peer).await;
@@ -70,18 +80,19 @@ impl<'a> Prepared<'a> {
     fn new(options: &'a Call, target: &Target) -> Result<Self, Mistake> {
         let Call { command, one_way, json, words, copies, exec, output, .. } = options;
         let known = find(&target.schema, target.has_schema, command)?;
-        let mut opening = Opening::default();
+        let mut opening = Opening::new(&target.inputs);
         let given = match json {
             None => Values::new(),
-            Some(source) => whole(source, known, &mut opening)?,
+            Some(source) => whole(source, known, &mut opening, &target.hidden_of(command))?,
         };
         let ask = Ask::new(command, known, words, given, opening)?;
         if command == "StartTLS" && ask.is_switch {
             return Err(Mistake::new("StartTLS: see --start-tls"));
         }
-        if ask.descriptors > 0 && !target.address.carries_descriptors() {
-            let what = "descriptors are sent to unix:PATH and exec:PROGRAM";
-            return Err(Mistake::new(format!("{}: {what}", target.address)));
+        target.carries(&ask)?;
+        if (options.switch || ask.is_switch) && target.inputs.have_stdin() {
+            let what = "a value comes from standard input, which is joined to the stream";
+            return Err(Mistake::new(format!("{command}: {what}")));
         }
         let uses = Uses::new(copies, exec.as_deref(), &ask.response)?;
         if ask.is_switch {
@@ -104,18 +115,22 @@ fn whole(
     source: &str,
     known: Option<&CommandSchema>,
     opening: &mut Opening,
+    hidden: &Hidden,
 ) -> Result<Values, Mistake> {
-    let text = match source.strip_prefix('@') {
-        None if source == "-" => io::read_to_string(io::stdin()),
-        None => Ok(source.to_owned()),
-        Some(path) => fs::read_to_string(path),
+    let about = |mistake: Mistake| Mistake::new(format!("--json: {mistake}"));
+    let path = source.strip_prefix('@').or(Some(source).filter(|source| *source == STDIN));
+    let text = match path {
+        None => source.to_owned(),
+        Some(path) => {
+            let bytes = opening.inputs.read(path).map_err(about)?;
+            let not_text = |_| about(Mistake::new(format!("{path} is not UTF-8")));
+            String::from_utf8(bytes).map_err(not_text)?
+        }
     };
-    let text =
-        text.map_err(|error| Mistake::new(format!("--json: cannot read {source}: {error}")))?;
     // What is missing may be among the words.
     let optional = all_optional(arguments_of(known));
     Values::from_json_with(&Scope::new(&optional), &text, &mut |json| opening.attach(json))
-        .map_err(|error| Mistake::new(format!("--json: {error}")))
+        .map_err(|error| about(Mistake::from(error).unless_hidden(hidden)))
 }
 
 /// The same box, in which nothing has to be.

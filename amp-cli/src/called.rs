@@ -4,21 +4,26 @@ use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, Schema};
 use amp_core::tls::{Role, StartTls};
 use amp_core::{
-    AmpBox, BoxReader, BoxWriter, DecodeError, EncodeError, Proto, ReceivedCall, RemoteError,
-    Report, Responders, Switched,
+    AmpBox, BoxReader, DecodeError, Proto, ReceivedCall, RemoteError, Report, Responders, Switched,
 };
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::sync::mpsc;
+use tokio::sync::{SetOnce, mpsc};
+use tokio::time::{sleep, timeout};
 
+use crate::ask::{Write, writing};
 use crate::descriptors;
 use crate::hide::Hidden;
 use crate::on_line::{json_text, plain_json};
 use crate::printing::tell;
 use crate::rules::{Reply, Rules};
 use crate::schemas::response_of;
+
+/// How long the rest is waited for of what a program has printed, and of a program without a stream.
+const REST: Duration = Duration::from_secs(5);
 
 /// How received calls are told of, and answered.
 #[derive(Clone)]
@@ -29,6 +34,9 @@ pub(crate) struct Calls {
     /// Where a line of JSON goes for each call. Calls that are not handled are told of on standard
     /// error where there are no lines.
     pub(crate) lines: Option<mpsc::Sender<String>>,
+    /// Is held for as long as a stream is in use that a protocol switch has left, which its connection
+    /// does not wait for.
+    pub(crate) held: Option<mpsc::Sender<()>>,
 }
 
 /// The arguments of a call.
@@ -38,9 +46,6 @@ enum Received {
     Other(Values),
     Unreadable(String),
 }
-
-/// What writes an answer.
-type Write = Box<dyn FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> + Send>;
 
 impl Calls {
     /// Answers every command, by the rules.
@@ -87,8 +92,9 @@ impl Calls {
             (None, _) => Reply::None,
         };
         match reply {
-            Reply::Answer(values) => {
-                Ok(Box::new(values.writing(response_of(self.schema.command(&name)))))
+            Reply::Answer(values, emptied) => {
+                let response = response_of(self.schema.command(&name));
+                Ok(Box::new(writing(values, response, emptied)))
             }
             Reply::Fail(error) => Err(error),
             Reply::None => {
@@ -111,7 +117,12 @@ impl Calls {
             return Err(RemoteError::unhandled(&command));
         };
         let words = rules.switch(&name, &values, &peer).await?;
-        Ok(move |stream| Box::pin(join(stream, words)) as Switching)
+        let held = self.held.clone();
+        let joined = |stream| async move {
+            join(stream, words).await;
+            drop(held);
+        };
+        Ok(move |stream| Box::pin(joined(stream)) as Switching)
     }
 
     fn is_switch(&self, command: &[u8]) -> bool {
@@ -181,17 +192,49 @@ async fn join(stream: Switched, words: Vec<String>) {
     };
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (input, output) = (child.stdin.take(), child.stdout.take());
+    let ended = SetOnce::new();
+    let waiting = async {
+        let _ = child.wait().await;
+        let _ = ended.set(());
+        std::future::pending::<()>().await;
+    };
     let to_program = async {
-        if let Some(mut input) = input {
-            let _ = tokio::io::copy(&mut reader, &mut input).await;
+        let copied = async {
+            if let Some(mut input) = input {
+                let _ = tokio::io::copy(&mut reader, &mut input).await;
+            }
+            // A pipe ends when it is closed.
+        };
+        tokio::select! {
+            () = copied => {}
+            // A peer that has more to say is not waited for.
+            &() = ended.wait() => {}
         }
-        // A pipe ends when it is closed.
     };
     let from_program = async {
-        if let Some(mut output) = output {
-            let _ = tokio::io::copy(&mut output, &mut writer).await;
+        let copied = async {
+            if let Some(mut output) = output {
+                let _ = tokio::io::copy(&mut output, &mut writer).await;
+            }
+        };
+        let rest = async {
+            ended.wait().await;
+            sleep(REST).await;
+        };
+        tokio::select! {
+            () = copied => {}
+            // Another program has its output by now, whose end nobody knows.
+            () = rest => {}
         }
         let _ = writer.shutdown().await;
     };
-    tokio::join!(to_program, from_program);
+    let joined = async {
+        tokio::join!(to_program, from_program);
+        // A program that nobody listens to is ended when it does not end by itself.
+        let _ = timeout(REST, ended.wait()).await;
+    };
+    tokio::select! {
+        () = joined => {}
+        () = waiting => {}
+    }
 }

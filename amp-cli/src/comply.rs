@@ -13,7 +13,7 @@ use crate::connecting::Connecting;
 use crate::exit;
 use crate::mistake::Mistake;
 use crate::peering::{connecting, profile_of};
-use crate::printing::{print_line, tell};
+use crate::printing::{ignoring_who_has_read_enough, print_line, tell};
 use crate::watch_options::{Comply, Differences, Policy};
 
 pub(crate) fn comply(options: &Comply) -> Result<ExitCode, Mistake> {
@@ -76,10 +76,8 @@ pub(crate) fn comply(options: &Comply) -> Result<ExitCode, Mistake> {
     });
     let printed = printed
         .and_then(|()| print_line(format_args!("{differing} of {held} conversations differ")));
-    if let Err(failure) = printed {
-        if !failure.said.is_empty() {
-            tell(&failure.said);
-        }
+    if let Err(failure) = ignoring_who_has_read_enough(printed) {
+        tell(&failure.said);
         return Ok(ExitCode::from(failure.code));
     }
     Ok(ExitCode::from(if differing == 0 { 0 } else { exit::DECLARED }))

@@ -43,6 +43,11 @@ impl Connecting {
         .chain(tls.flags())
     }
 
+    /// Whether nothing but bytes travels, whatever the address is.
+    pub(crate) fn is_bytes_alone(&self) -> bool {
+        self.route.is_some() || self.tls.tls || self.tls.start_tls.is_some()
+    }
+
     /// A stream on which nothing was said yet, but TLS from the start.
     pub(crate) async fn stream(
         &self,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::hex;
 use crate::mistake::Mistake;
+use crate::on_line::plain_json;
 use crate::schemas;
 use crate::watch_options::{Decode, Form};
 use crate::watching::{Conversation, Entry, PcapReader, Schemas, Seen, Side};
@@ -125,7 +126,7 @@ impl Shown<'_> {
             if let Some(is) = entry.descriptor() {
                 let conversations = self.conversations.entry(entry.connection);
                 let conversation = conversations.or_insert_with(Conversation::new);
-                conversation.arrive(entry.from(), is.to_owned());
+                conversation.arrive(entry.from(), plain_json(is));
             }
             if let Ok(Some(raw)) = entry.boxed() {
                 self.one(entry.connection, entry.from(), entry.at(), &raw).map_err(|what| {

@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
 use crate::on_line::plain_json;
-use crate::opening::{empty, open_to_write};
+use crate::opening::{are_the_same, empty, open_to_write};
 
 /// What is to be done with the descriptors of an answer.
 pub(crate) struct Uses<'a> {
@@ -73,6 +73,10 @@ impl<'a> Uses<'a> {
         for Copy { key, path, file } in &self.copies {
             let Some(attachment) = of(key) else { continue };
             let copied = open(attachment).and_then(|mut from| {
+                // It has in it what would be copied, until it is emptied.
+                if are_the_same(&from, file)? {
+                    return Ok(0);
+                }
                 empty(file)?;
                 io::copy(&mut from, &mut &*file)
             });

@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+/// How long a time may be, so that none is over the end of the clock.
+const LONGEST: Duration = Duration::from_secs(8784 * 3600);
+
 /// Reads a time as it is written on the command line: `10s`, `500ms`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
@@ -12,5 +15,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err("a time is a number and ms, s, m or h, as 10s".to_owned()),
     };
     let number: f64 = number.parse().map_err(|_| format!("{number:?} is no number"))?;
-    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
+    let duration = Duration::try_from_secs_f64(number * scale);
+    let duration = duration.map_err(|error| error.to_string())?;
+    if duration > LONGEST {
+        return Err("a time is a year at most, 8784h".to_owned());
+    }
+    Ok(duration)
 }

@@ -3,6 +3,7 @@
 use amp_core::dynamic::{Value, Values};
 use amp_core::schema::{BoxSchema, CommandSchema, WireType};
 use amp_core::{AmpBox, DecodeError, Report};
+use serde_json::Value as Json;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -32,8 +33,14 @@ impl Hidden {
         &self,
         commands: impl IntoIterator<Item = &'a CommandSchema>,
     ) -> Self {
-        let secrets = commands.into_iter().flat_map(|command| command.secrets.iter().cloned());
-        Self { secrets: secrets.collect(), ..self.clone() }
+        let secrets = commands.into_iter().flat_map(|command| &command.secrets);
+        Self { secrets: self.secrets.iter().chain(secrets).cloned().collect(), ..self.clone() }
+    }
+
+    /// The same, and these.
+    pub(crate) fn and_keys(&self, keys: &[String]) -> Self {
+        let secrets = self.secrets.iter().chain(keys).cloned().collect();
+        Self { secrets, ..self.clone() }
     }
 
     /// Those that the user hides alone.
@@ -58,8 +65,47 @@ impl Hidden {
         self.anywhere.contains(key) || self.anywhere.contains(without_part(key))
     }
 
-    /// Whether bytes may be boxes with such a key: whether there is one, with its length in front.
+    /// Whether such a key is on the way to a place: `token`, `points[0].token`. Keys may have dots.
+    pub(crate) fn has_place(&self, place: &str) -> bool {
+        let starts = place.match_indices(['.', ']']).map(|(at, _)| at + 1);
+        let is_on_the_way = |start: usize, has: &dyn Fn(&str) -> bool| {
+            let rest = &place[start..];
+            let ends = rest.match_indices(['.', '[']).map(|(at, _)| at);
+            ends.chain([rest.len()]).any(|end| has(&rest[..end]))
+        };
+        is_on_the_way(0, &|key| self.has(key))
+            || starts.into_iter().any(|start| is_on_the_way(start, &|key| self.has_anywhere(key)))
+    }
+
+    /// Whether JSON may have such a key in it.
+    fn is_in_json(&self, text: &str) -> bool {
+        match serde_json::from_str(text) {
+            Ok(json) => self.is_in_read_json(&json),
+            Err(_) => self.anywhere.iter().any(|key| text.contains(&**key)),
+        }
+    }
+
+    fn is_in_read_json(&self, json: &Json) -> bool {
+        match json {
+            Json::Object(members) => members
+                .iter()
+                .any(|(key, value)| self.has_anywhere(key) || self.is_in_read_json(value)),
+            Json::Array(items) => items.iter().any(|item| self.is_in_read_json(item)),
+            _ => false,
+        }
+    }
+
+    /// Whether bytes may be boxes with such a key, or JSON: whether there is one, with its length in front
+    /// or in an object.
     fn is_inside(&self, bytes: &[u8]) -> bool {
+        if self.anywhere.is_empty() {
+            return false;
+        }
+        if let Some(b'{' | b'[') = bytes.trim_ascii_start().first()
+            && str::from_utf8(bytes).is_ok_and(|text| self.is_in_json(text))
+        {
+            return true;
+        }
         let has_some = |at: usize| match &bytes[at..] {
             [0, len, rest @ ..] if *len > 0 => {
                 let key = rest.get(..usize::from(*len)).and_then(|key| str::from_utf8(key).ok());
@@ -67,7 +113,7 @@ impl Hidden {
             }
             _ => false,
         };
-        !self.anywhere.is_empty() && (0..bytes.len()).any(has_some)
+        (0..bytes.len()).any(has_some)
     }
 
     /// The values as they may be shown.
@@ -104,8 +150,16 @@ impl Hidden {
             Value::Box(values) => {
                 !self.take_out_where(values, |key| self.has_anywhere(key)).is_empty()
             }
-            // Of boxes that no schema tells of, nothing is shown.
+            // Of boxes and of JSON that no schema tells of, nothing is shown.
             Value::Bytes(bytes) if self.is_inside(bytes) => {
+                *value = Value::Text(HIDDEN.to_owned());
+                true
+            }
+            Value::Text(text) if self.is_inside(text.as_bytes()) => {
+                *value = Value::Text(HIDDEN.to_owned());
+                true
+            }
+            Value::Json(text) if self.is_in_json(text) => {
                 *value = Value::Text(HIDDEN.to_owned());
                 true
             }
@@ -161,8 +215,17 @@ impl Hidden {
 
     /// Why a box does not fit its schema. The error shows a value.
     pub(crate) fn misfit(&self, error: &DecodeError, schema: &BoxSchema) -> String {
-        let place = error.argument().split(['.', '[']).next().unwrap_or_default();
-        if self.has(place) || self.around(schema).contains(place) {
+        let place = error.argument();
+        // Names may have dots, so that the longest one counts which the place begins with.
+        let names = schema.parts().into_iter().flat_map(|part| &part.arguments);
+        let names = names.map(|argument| &*argument.name).filter(|name| {
+            place
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        });
+        let name = names.max_by_key(|name| name.len());
+        let name = name.unwrap_or_else(|| place.split(['.', '[']).next().unwrap_or_default());
+        if self.has(name) || self.around(schema).contains(name) {
             format!("argument {}: a hidden value does not fit", error.argument())
         } else {
             Report(error).to_string()
@@ -188,7 +251,7 @@ fn replace_where(ampbox: &AmpBox, is_hidden: impl Fn(&str, &[u8]) -> bool) -> Am
 }
 
 /// The name of the argument whose value is spread over keys like this one: `image` of `image.2`.
-fn without_part(key: &str) -> &str {
+pub(crate) fn without_part(key: &str) -> &str {
     match key.rsplit_once('.') {
         Some((name, part)) if part.bytes().all(|digit| digit.is_ascii_digit()) => name,
         _ => key,

@@ -67,12 +67,13 @@ impl Line {
         Self { command, written: Written::Json(arguments), one_way: false }
     }
 
-    /// The call, once its arguments fit the schema.
+    /// The call, once its arguments fit the schema. What is wrong with hidden ones is not said.
     pub(crate) fn ask(
         &self,
         schema: &Schema,
         has_schema: bool,
         mut opening: Opening,
+        hidden: &Hidden,
     ) -> Result<Ask, Mistake> {
         let Self { command, written, one_way } = self;
         let known = find(schema, has_schema, command)?;
@@ -86,7 +87,8 @@ impl Line {
                     .and_then(|given| Ask::given(command, known, given, opening))
             }
         };
-        let ask = ask.map_err(|mistake| mistake.at(command))?;
+        let hidden = hidden.and_secrets_of(known);
+        let ask = ask.map_err(|mistake| mistake.unless_hidden(&hidden).at(command))?;
         if ask.is_switch {
             let what = "it asks for a protocol switch, which only `ampctl call` makes";
             return Err(Mistake::new(what).at(command));

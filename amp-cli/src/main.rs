@@ -37,6 +37,7 @@ mod output;
 mod packaging;
 mod peering;
 mod printing;
+mod programs;
 mod replay;
 mod rules;
 mod running;

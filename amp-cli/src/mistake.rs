@@ -2,6 +2,7 @@ use amp_core::dynamic::JsonError;
 use amp_core::{EncodeError, Report};
 use std::fmt;
 
+use crate::hide::Hidden;
 use crate::on_line::OnLine;
 
 /// How many names are listed of those that there are.
@@ -24,6 +25,14 @@ impl Mistake {
     pub(crate) fn at(mut self, place: &str) -> Self {
         let dot = if self.place.is_empty() || self.place.starts_with('[') { "" } else { "." };
         self.place = format!("{place}{dot}{}", self.place);
+        self
+    }
+
+    /// The same mistake, which shows nothing of a value that is hidden.
+    pub(crate) fn unless_hidden(self, hidden: &Hidden) -> Self {
+        if !self.place.is_empty() && hidden.has_place(&self.place) {
+            return Self { what: "a hidden value does not fit".to_owned(), ..self };
+        }
         self
     }
 }

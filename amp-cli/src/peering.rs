@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::address::Address;
-use crate::ask::{failure_of, not_in_time};
+use crate::ask::{Ask, failure_of, not_in_time};
 use crate::called::Calls;
 use crate::config::{Config, Profile};
 use crate::connecting::Connecting;
@@ -20,7 +20,7 @@ use crate::exit::{self, Failure};
 use crate::hide::Hidden;
 use crate::line::{Line, log_in};
 use crate::mistake::Mistake;
-use crate::opening::Opening;
+use crate::opening::{Inputs, Opening};
 use crate::printing::tell;
 use crate::rules::Rules;
 use crate::running::part;
@@ -85,6 +85,8 @@ pub(crate) struct Target {
     reflects: bool,
     /// The calls of a login, and where each was written.
     before: Vec<(String, Line)>,
+    /// Where values come from that are in no line.
+    pub(crate) inputs: Inputs,
     verbose: bool,
 }
 
@@ -134,15 +136,25 @@ impl PeerOptions {
         let Profile { schema, peer_schema, hide, .. } = profile;
         let profile =
             Profile { address: profile.address, schema, peer_schema, hide, ..Profile::default() };
-        self.target_at(address, &profile)
+        self.target_at(address, &profile, Inputs::default())
     }
 
     pub(crate) fn target(&self) -> Result<Target, Mistake> {
-        let profile = profile_of(&self.peer)?;
-        self.target_at(Address::of_peer(&profile.address)?, &profile)
+        self.target_reading(Inputs::default())
     }
 
-    fn target_at(&self, address: Address, profile: &Profile) -> Result<Target, Mistake> {
+    /// The same, where values come from these.
+    pub(crate) fn target_reading(&self, inputs: Inputs) -> Result<Target, Mistake> {
+        let profile = profile_of(&self.peer)?;
+        self.target_at(Address::of_peer(&profile.address)?, &profile, inputs)
+    }
+
+    fn target_at(
+        &self,
+        address: Address,
+        profile: &Profile,
+        inputs: Inputs,
+    ) -> Result<Target, Mistake> {
         let Profile { schema, peer_schema, hide, reflect, timeout, respond, before, .. } = profile;
         let timeout = self.timeout.map_or_else(|| time("timeout", timeout.as_deref()), Ok)?;
         let (connecting, connect_timeout) = connecting(&self.connecting, profile)?;
@@ -176,6 +188,7 @@ impl PeerOptions {
             connect_timeout,
             reflects,
             before,
+            inputs,
             verbose,
         };
         if !reflects {
@@ -202,10 +215,30 @@ impl Target {
     /// Says what is wrong with a login and with rules, which takes the schema.
     fn check(&self) -> Result<(), Mistake> {
         for (place, line) in &self.before {
-            let trial = line.ask(&self.schema, self.has_schema, Opening::trial());
+            let trial = self.ask(line, Opening::trial(&self.inputs));
             trial.map_err(|mistake| mistake.at(place))?;
         }
         self.rules.as_ref().map_or(Ok(()), |rules| rules.calls_are_of(&self.schema))
+    }
+
+    /// The call of a line, which the connection can carry.
+    pub(crate) fn ask(&self, line: &Line, opening: Opening) -> Result<Ask, Mistake> {
+        let ask = line.ask(&self.schema, self.has_schema, opening, &self.hidden)?;
+        self.carries(&ask)?;
+        Ok(ask)
+    }
+
+    /// Refuses a call whose descriptors the connection does not carry.
+    pub(crate) fn carries(&self, ask: &Ask) -> Result<(), Mistake> {
+        let why = match () {
+            () if ask.descriptors == 0 => return Ok(()),
+            () if !self.address.carries_descriptors() => {
+                "descriptors are sent to unix:PATH and exec:PROGRAM"
+            }
+            () if self.connecting.is_bytes_alone() => "neither TLS nor a route carries descriptors",
+            () => return Ok(()),
+        };
+        Err(Mistake::new(format!("{}: {why}", self.address)))
     }
 
     /// Connects, with what answers the calls of the peer, and learns its schema if that was asked for.
@@ -230,7 +263,7 @@ impl Target {
     /// Makes the calls that come before all others on a connection.
     pub(crate) async fn log_in(&self, peer: &Peer) -> Result<(), Failure> {
         for (place, line) in &self.before {
-            let ask = line.ask(&self.schema, self.has_schema, Opening::default());
+            let ask = self.ask(line, Opening::new(&self.inputs));
             let ask = ask.map_err(|mistake| mistake.at(place))?;
             let hidden = self.hidden_of(&ask.command);
             log_in(ask, peer, self.timeout, &hidden).await?;
@@ -241,7 +274,7 @@ impl Target {
     /// What answers the calls of the peer, each of which makes a line, if there is a place for them.
     pub(crate) fn calls(&self, lines: Option<mpsc::Sender<String>>) -> Calls {
         let (schema, rules) = (self.peer_schema.clone(), self.rules.clone());
-        Calls { schema, rules, hidden: self.hidden.clone(), lines }
+        Calls { schema, rules, hidden: self.hidden.clone(), lines, held: None }
     }
 
     /// What is not shown of a command that the peer answers.

@@ -25,6 +25,14 @@ pub(crate) fn not_printed(error: &io::Error) -> Failure {
     }
 }
 
+/// Goes on where whoever reads it has read enough: the exit code is still to be known.
+pub(crate) fn ignoring_who_has_read_enough(printed: Result<(), Failure>) -> Result<(), Failure> {
+    match printed {
+        Err(failure) if failure.said.is_empty() => Ok(()),
+        printed => printed,
+    }
+}
+
 /// Says something on standard error. Line breaks stay, and all else that a terminal would act upon is
 /// only shown.
 pub(crate) fn tell(said: impl Display) {

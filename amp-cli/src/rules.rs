@@ -17,7 +17,7 @@ use tokio::process::Command;
 use tokio::sync::SetOnce;
 use tokio::time::{sleep, timeout};
 
-use crate::ask::Outcome;
+use crate::ask::{Outcome, encoded};
 use crate::config::of_toml;
 use crate::descriptors;
 use crate::duration::duration;
@@ -25,7 +25,7 @@ use crate::hide::Hidden;
 use crate::line::Line;
 use crate::mistake::{Mistake, no_such};
 use crate::on_line::json_text;
-use crate::opening::Opening;
+use crate::opening::{Emptied, Inputs, Opening};
 use crate::printing::tell;
 use crate::schemas::{arguments_of, find, response_of};
 
@@ -84,7 +84,8 @@ enum Does {
 
 /// What a call is answered with.
 pub(crate) enum Reply {
-    Answer(Values),
+    /// The values, and the files that are emptied once they are sent.
+    Answer(Values, Emptied),
     Fail(RemoteError),
     /// No rule is for this call.
     None,
@@ -153,7 +154,7 @@ impl Rules {
 
     /// The calls back are of commands of this schema. They wait until that is known.
     pub(crate) fn calls_are_of(&self, schema: &Arc<Schema>) -> Result<(), Mistake> {
-        check_calls(&self.current(), schema)?;
+        check_calls(&self.current(), schema, &self.0.hidden)?;
         // Each connection learns it, and they are all to the same peer.
         let _ = self.0.called.set(schema.clone());
         Ok(())
@@ -167,7 +168,7 @@ impl Rules {
         else {
             return match &self.0.program[..] {
                 [] => Reply::None,
-                words => run(words, command, known, arguments).await,
+                words => self.run(words, command, known, arguments, peer).await,
             };
         };
         self.prepare(rule, peer).await;
@@ -184,7 +185,7 @@ impl Rules {
                 peer.close().await;
                 Reply::Fail(RemoteError::new("UNKNOWN", "the connection is closed"))
             }
-            Does::Exec(words) => run(words, command, known, arguments).await,
+            Does::Exec(words) => self.run(words, command, known, arguments, peer).await,
         }
     }
 
@@ -232,9 +233,24 @@ impl Rules {
         }
     }
 
+    /// Lets a program answer, which is ended when nobody waits for its answer any more.
+    async fn run(
+        &self,
+        words: &[String],
+        command: &str,
+        known: Option<&CommandSchema>,
+        arguments: &Values,
+        peer: &Peer,
+    ) -> Reply {
+        tokio::select! {
+            reply = run(words, command, known, arguments) => reply,
+            _ = peer.closed() => Reply::Fail(RemoteError::new("UNKNOWN", "the connection is closed")),
+        }
+    }
+
     async fn call(&self, line: &Line, peer: &Peer) -> Result<(), String> {
         let schema = self.0.called.wait().await;
-        let ask = line.ask(schema, has_some(schema), Opening::default());
+        let ask = line.ask(schema, has_some(schema), Opening::default(), &self.0.hidden);
         let ask = ask.map_err(|mistake| mistake.to_string())?;
         let hidden = self.0.hidden.and_secrets_of(schema.command(&line.command));
         match ask.make(peer, CALL_TIMEOUT, &hidden).await {
@@ -252,8 +268,11 @@ impl Rules {
             if seen.is_some() && seen != current.stamp {
                 current.stamp = seen;
                 let read = read(path, &self.0.schema).and_then(|rules| {
-                    let checked =
-                        self.0.called.get().map_or(Ok(()), |called| check_calls(&rules, called));
+                    let checked = self
+                        .0
+                        .called
+                        .get()
+                        .map_or(Ok(()), |called| check_calls(&rules, called, &self.0.hidden));
                     checked.map(|()| rules)
                 });
                 match read {
@@ -302,10 +321,12 @@ fn read(path: &Path, schema: &Schema) -> Result<Vec<Rule>, Mistake> {
 }
 
 /// Refuses calls back that the peer could not be asked for.
-fn check_calls(rules: &[Rule], schema: &Schema) -> Result<(), Mistake> {
+fn check_calls(rules: &[Rule], schema: &Schema, hidden: &Hidden) -> Result<(), Mistake> {
     for Rule { place, calls, is_switch, .. } in rules {
         for (at, line) in calls.iter().enumerate() {
-            let checked = line.ask(schema, has_some(schema), Opening::trial()).and_then(|ask| {
+            let opening = Opening::trial(&Inputs::default());
+            let asked = line.ask(schema, has_some(schema), opening, hidden);
+            let checked = asked.and_then(|ask| {
                 if *is_switch && ask.requires_answer {
                     let what = "whoever asks for a protocol switch gives no answer before it";
                     return Err(Mistake::new(format!(
@@ -338,8 +359,8 @@ fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, 
         return Err(Mistake::new("description: it is of an error"));
     }
     let asked = arguments_of(known).optional();
-    let when = values_of(&json_of(when), &asked, Opening::trial())
-        .and_then(|when| without_descriptors(&when).map(|()| when))
+    let when = values_of(&json_of(when), &asked, Opening::trial(&Inputs::default()))
+        .and_then(|(when, _)| without_descriptors(&when).map(|()| when))
         .map_err(|mistake| mistake.at("when"))?;
     let answers = match (answer, answers) {
         (Some(answer), _) => vec![("answer".to_owned(), answer)],
@@ -362,10 +383,9 @@ fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, 
             return Err(Mistake::new("a protocol switch has one of exec, error and close"));
         }
         (None, None) => {
-            let response = response_of(known);
             let texts = answers.into_iter().map(|(place, answer)| {
                 let json = json_of(answer);
-                let read = values_of(&json, &response, Opening::trial());
+                let read = answer_of(&json, known, Opening::trial(&Inputs::default()));
                 read.map(|_| json).map_err(|mistake| mistake.at(&place))
             });
             let texts = texts.collect::<Result<Vec<_>, _>>()?;
@@ -404,18 +424,31 @@ fn check_code(known: Option<&CommandSchema>, code: &str) -> Result<(), Mistake> 
     Err(no_such("error", code, all).at("error"))
 }
 
-fn values_of(json: &str, schema: &BoxSchema, mut opening: Opening) -> Result<Values, Mistake> {
+fn values_of(
+    json: &str,
+    schema: &BoxSchema,
+    mut opening: Opening,
+) -> Result<(Values, Emptied), Mistake> {
     let mut attach = |json: &str| opening.attach(json);
     let values = Values::from_json_with(&Scope::new(schema), json, &mut attach)?;
-    // It is sent with the answer, which does not fail any more.
-    let emptied = opening.into_emptied().empty();
-    emptied.map_err(|error| Mistake::new(format!("a file cannot be written anew: {error}")))?;
-    Ok(values)
+    Ok((values, opening.into_emptied()))
 }
 
-/// The answer that this JSON is.
+/// The answer that this JSON is, which fits into a box.
+fn answer_of(
+    json: &str,
+    known: Option<&CommandSchema>,
+    opening: Opening,
+) -> Result<(Values, Emptied), Mistake> {
+    let response = response_of(known);
+    let (values, emptied) = values_of(json, &response, opening)?;
+    encoded(&values, &response)?;
+    Ok((values, emptied))
+}
+
 fn answer(json: &str, known: Option<&CommandSchema>) -> Result<Reply, Mistake> {
-    values_of(json, &response_of(known), Opening::default()).map(Reply::Answer)
+    let (values, emptied) = answer_of(json, known, Opening::default())?;
+    Ok(Reply::Answer(values, emptied))
 }
 
 /// Refuses descriptors among values that calls are compared with.

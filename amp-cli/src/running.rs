@@ -1,7 +1,8 @@
 //! The runtime that what talks to peers runs on.
 
 use amp_core::Peer;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
@@ -9,6 +10,7 @@ use tokio::time::timeout;
 use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
 use crate::printing::tell;
+use crate::programs;
 
 /// How long the end of a connection is waited for, of which nothing more is wanted.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -19,7 +21,11 @@ pub(crate) fn run(
 ) -> Result<ExitCode, Mistake> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Mistake::new(format!("cannot begin: {error}")))?;
-    let ended = runtime.block_on(running);
+    let ended = runtime.block_on(async {
+        let ended = running.await;
+        programs::end().await;
+        ended
+    });
     // A thread may be reading from standard input, which nothing would end.
     runtime.shutdown_background();
     Ok(ended.unwrap_or_else(|Failure { code, said }| {
@@ -31,15 +37,28 @@ pub(crate) fn run(
 }
 
 /// The same, until the user interrupts it.
+///
+/// Another thread waits for that: what runs may wait for a file, for a program, or for standard input, in
+/// ways that nothing interrupts.
 pub(crate) fn until_interrupted(
     running: impl Future<Output = Result<ExitCode, Failure>>,
 ) -> Result<ExitCode, Mistake> {
-    run(async {
-        tokio::select! {
-            ended = running => ended,
-            _ = tokio::signal::ctrl_c() => Err(Failure::new(exit::INTERRUPTED, "interrupted")),
+    let begins = |error| Mistake::new(format!("cannot begin: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let runtime = runtime.map_err(begins)?;
+    let interrupt = {
+        let _entered = runtime.enter();
+        signal(SignalKind::interrupt())
+    };
+    let mut interrupt = interrupt.map_err(begins)?;
+    let waiting = move || {
+        if runtime.block_on(interrupt.recv()).is_some() {
+            tell("interrupted");
+            process::exit(exit::INTERRUPTED.into());
         }
-    })
+    };
+    thread::Builder::new().spawn(waiting).map_err(begins)?;
+    run(running)
 }
 
 /// The signals by which a user ends what would go on for ever. None that comes after this was made is

@@ -6,9 +6,8 @@ use amp_core::schema::WireType;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use num_bigint::BigUint;
-use std::io::{self, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
-use std::{env, fmt, fs};
+use std::{env, fmt};
 
 use crate::address::descriptor_number;
 use crate::mistake::Mistake;
@@ -65,7 +64,8 @@ impl Source {
                 Ok((Self::File { path, access }, None))
             }
             ":hex" => {
-                hex::bytes(value.as_bytes()).map(bytes).map_err(|_| format!("{value:?} is no hex"))
+                let read = hex::bytes(value.as_bytes());
+                read.map(bytes).map_err(|error| format!("{value:?} is no hex: {error}"))
             }
             ":base64" => {
                 let read = STANDARD.decode(value);
@@ -134,7 +134,7 @@ pub(crate) fn read(
             opening.open(path, access).map(Value::Attachment)
         }
         Source::Inherited(number) if named == "Descriptor" => {
-            opening.inherited(*number).map(Value::Attachment)
+            opening.inputs.inherited(*number).map(Value::Attachment)
         }
         Source::Inherited(_) => {
             Err(Mistake::new(format!("a {wire_type} is no Descriptor, and has no KEY:fd=NUMBER")))
@@ -145,12 +145,7 @@ pub(crate) fn read(
                     "a {wire_type} is no Descriptor, and is read: KEY@=FILE"
                 )));
             }
-            let mut bytes = Vec::new();
-            let read = match &**path {
-                "-" => io::stdin().read_to_end(&mut bytes).map(drop),
-                path => fs::read(path).map(|read| bytes = read),
-            };
-            read.map_err(|error| Mistake::new(format!("cannot read {path}: {error}")))?;
+            let bytes = opening.inputs.read(path)?;
             match named {
                 "String" => Ok(Value::Bytes(bytes.into())),
                 _ => of_text(&utf8(bytes)?, named, wire_type, scope, opening)

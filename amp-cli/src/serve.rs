@@ -33,7 +33,8 @@ pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Mistake> {
     let under_way = options.tls.start_tls.is_some();
     let (at_once, under_way) = if under_way { (None, role) } else { (role, None) };
     let (lines, received) = mpsc::channel(WAITING);
-    let calls = Calls { schema, rules: Some(rules.clone()), hidden, lines: Some(lines) };
+    let calls =
+        Calls { schema, rules: Some(rules.clone()), hidden, lines: Some(lines), held: None };
     let serving = Serving {
         calls,
         at_once,
@@ -69,7 +70,11 @@ impl Serving {
             tokio::select! {
                 // What was received is printed before the end counts.
                 biased;
-                Some(line) = lines.recv() => self.print(&line)?,
+                Some(line) = lines.recv() => match self.print(&line) {
+                    // Whoever reads it has read enough, and the rules are still to be counted.
+                    Err(failure) if failure.said.is_empty() => break,
+                    printed => printed?,
+                },
                 () = interrupts.recv() => break,
                 accepted = listening.accept(), if more => match accepted {
                     Some(stream) => {
@@ -96,12 +101,16 @@ impl Serving {
 
     /// Serves one connection to its end.
     fn connection(&self, stream: Stream) -> impl Future<Output = ()> + Send + use<> {
-        let responders = self.calls.clone().responders_with_tls(self.under_way.clone());
+        let (held, mut over) = mpsc::channel(1);
+        let calls = Calls { held: Some(held), ..self.calls.clone() };
+        let responders = calls.responders_with_tls(self.under_way.clone());
         let (role, route) = (self.at_once.clone(), self.route.clone());
         async move {
             if let Err(error) = serve_one(stream, responders, role, route.as_deref()).await {
                 tell(format_args!("a connection failed: {error}"));
             }
+            // Nothing is sent there: it ends once nobody holds it any more.
+            let _ = over.recv().await;
         }
     }
 

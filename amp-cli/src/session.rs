@@ -11,14 +11,15 @@ use crate::exit::{self, Failure};
 use crate::line::Line;
 use crate::mistake::Mistake;
 use crate::on_line::{json_text, plain_json};
-use crate::opening::Opening;
+use crate::opening::{Inputs, Opening};
 use crate::options::Session;
 use crate::peering::Target;
 use crate::printing::print_line;
 use crate::running::{part, until_interrupted};
 
 pub(crate) fn session(options: &Session) -> Result<ExitCode, Mistake> {
-    let target = options.peer.target()?;
+    let inputs = Inputs::without_stdin("the lines of the session");
+    let target = options.peer.target_reading(inputs)?;
     until_interrupted(run(target))
 }
 
@@ -43,7 +44,11 @@ async fn run(mut target: Target) -> Result<ExitCode, Failure> {
         if str::from_utf8(&line).is_ok_and(Line::is_empty) {
             continue;
         }
-        let code = answer(&line, number, &peer, &target).await?;
+        let code = match answer(&line, number, &peer, &target).await {
+            // Whoever reads it has read enough, of which the calls before are none the better.
+            Err(failure) if failure.said.is_empty() => break,
+            answered => answered?,
+        };
         if first_code == 0 {
             first_code = code;
         }
@@ -56,9 +61,8 @@ async fn run(mut target: Target) -> Result<ExitCode, Failure> {
 /// would have.
 async fn answer(text: &[u8], number: u64, peer: &Peer, target: &Target) -> Result<u8, Failure> {
     let text = str::from_utf8(text).map_err(|_| Mistake::new("it is not UTF-8"));
-    let asked = text
-        .and_then(Line::parse)
-        .and_then(|line| line.ask(&target.schema, target.has_schema, Opening::default()));
+    let asked =
+        text.and_then(Line::parse).and_then(|line| target.ask(&line, Opening::new(&target.inputs)));
     let mistaken = |mistake: String| {
         print_line(plain_json(json!({ "line": number, "mistake": mistake })))?;
         Ok(exit::WRONG_USE)

@@ -21,6 +21,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::address::{Address, Kind};
 use crate::exit::{self, Failure};
 use crate::printing::tell;
+use crate::programs;
 
 /// The pause before connecting is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -138,13 +139,14 @@ impl Stream {
         let (near, far) = std::os::unix::net::UnixStream::pair()?;
         let far = OwnedFd::from(far);
         let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        // The command has the other end too, and is dropped with it. So is the child, of which the runtime
-        // leaves nothing behind once it has ended.
-        Command::new(program)
+        // The command has the other end too, and is dropped with it.
+        let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::from(far.try_clone()?))
             .stdout(Stdio::from(far))
+            .kill_on_drop(true)
             .spawn()?;
+        programs::watch(child);
         near.set_nonblocking(true)?;
         Ok(Self::Unix(UnixStream::from_std(near)?))
     }

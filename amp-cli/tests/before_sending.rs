@@ -460,3 +460,86 @@ fn descriptors_of_a_replay_are_those_that_the_schema_calls_so() {
         assert!(printed.ends_with("1 of 1 calls differ\n"), "{options:?}: {printed}");
     }
 }
+
+#[test]
+fn a_replay_of_nothing_says_so() {
+    let folder = Folder::new();
+    let server = Scripted::start(&folder, "socket", vec![vec![]]);
+    let call = support::ampbox(&[("_ask", b"1"), ("_command", b"Text")]);
+    let unanswered = support::record(&folder, &[("client", "call", call)]);
+    let empty = folder.file("empty", "");
+    for (record, calls) in [(&unanswered, 1), (&empty, 0)] {
+        let replay = ["replay", record, &server.address];
+        let output = ampctl(&replay, b"");
+        let expected = format!("0 of {calls} calls differ, nothing was compared\n");
+        assert_eq!((output.status.code(), text(output.stdout)), (Some(1), expected));
+        let output = ampctl(&[&replay[..], &["--allow-not-made"]].concat(), b"");
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn exit_codes_hold_where_nobody_reads() {
+    let folder = Folder::new();
+    let server = Scripted::start(&folder, "socket", vec![vec![("a", b"b".to_vec())]]);
+    let call = support::ampbox(&[("_ask", b"1"), ("_command", b"Text")]);
+    let answer = support::ampbox(&[("_answer", b"1")]);
+    let record =
+        support::record(&folder, &[("client", "call", call), ("server", "answer", answer)]);
+    let replay = ["replay", &record, &server.address];
+    let bench = ["bench", &server.address, "A", "--for", "10ms", "--fail-if", "rate>0"];
+    for arguments in [&replay[..], &bench] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ampctl"));
+        let output = command.args(arguments).stdout(writer).stderr(Stdio::null());
+        assert_eq!(output.status().unwrap().code(), Some(1), "{arguments:?}");
+    }
+}
+
+#[test]
+fn files_are_looked_at_before_anything_is_sent() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", SCHEMA);
+    let server = Scripted::start(&folder, "socket", vec![vec![]]);
+    let made = folder.path("made");
+    for word in ["f@w=/nowhere/x", "f@a=/nowhere/x", "f@rw=/", "f@=/nowhere"] {
+        let login =
+            folder.file("login", &format!("Login user=u\nPut n=1 f@w={made}\nPut n=1 {word}\n"));
+        let call = ["call", &server.address, "Text", "text=t", "--schema", &schema];
+        let said = fails(&[&call[..], &["--before", &login]].concat(), 2);
+        assert!(said.contains(":3.Put.f: cannot open /"), "{said}");
+        assert!(server.all_called().is_empty(), "{word}");
+    }
+    assert!(fs::metadata(&made).is_err());
+    let rule = |answer: &str| {
+        let rules = format!("[[rule]]\ncommand = \"Put\"\nanswer = {answer}\n");
+        let rules = folder.file("rules.toml", &rules);
+        fails(&["serve", "stdio:", "--rules", &rules, "--schema", &schema], 2)
+    };
+    let said = rule("{ f = { file = \"/nowhere/x\", access = \"w\" } }");
+    assert!(said.contains("answer.f: cannot open /nowhere/x"), "{said}");
+}
+
+#[test]
+fn answers_of_rules_are_written_when_they_are_read() {
+    let folder = Folder::new();
+    let long = format!("{{ a = \"{}\" }}", "x".repeat(65_536));
+    for (answer, said) in [
+        (&*long, "answer: the value of \"a\" has 65536 bytes"),
+        ("{ _ask = \"1\" }", "answer"),
+        ("{ \"\" = \"1\" }", "answer"),
+    ] {
+        let rules = format!("[[rule]]\ncommand = \"A\"\nanswer = {answer}\n");
+        let rules = folder.file("rules.toml", &rules);
+        let told = fails(&["serve", "stdio:", "--rules", &rules], 2);
+        assert!(told.starts_with(&format!("ampctl: {rules}:1: A.{said}")), "{told}");
+    }
+    // What a program prints is known only when it has.
+    let program = env!("CARGO_BIN_EXE_ampctl");
+    let script = folder.file("script", "echo '{\"answer\": {\"_ask\": \"1\"}}'");
+    let peer = format!("exec:'{program}' serve stdio: --exec 'sh {script}'");
+    let output = ampctl(&["call", &peer, "A"], b"");
+    assert_eq!(output.status.code(), Some(4));
+    assert!(text(output.stderr).contains("sh has printed: answer"));
+}

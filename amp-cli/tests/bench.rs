@@ -53,3 +53,10 @@ fn what_must_not_be_has_its_exit_code() {
         assert!(said.contains("--rate"), "{said}");
     }
 }
+
+#[test]
+fn no_time_is_over_the_end_of_the_clock() {
+    let bench = ["bench", "unix:/nowhere", "A", "--for", "18446744073709000000s"];
+    let said = support::fails(&bench, 2);
+    assert!(said.contains("a time is a year at most"), "{said}");
+}

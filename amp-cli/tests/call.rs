@@ -484,7 +484,10 @@ fn mistakes_are_refused_before_anything_is_sent() {
              2026-01-31T12:00:00+01:00",
         ),
         (&["Echo", "points=1"], "points: a value of type AmpList is written KEY:=JSON"),
-        (&["Echo", "bytes:hex=0"], "\"bytes:hex=0\": \"0\" is no hex"),
+        (
+            &["Echo", "bytes:hex=0"],
+            "\"bytes:hex=0\": \"0\" is no hex: there is half a byte at the end: each has two digits",
+        ),
         (&["Echo", "text"], "\"text\": it is KEY=VALUE, KEY:TYPE=VALUE, KEY:=JSON or KEY@=FILE"),
         (
             &["Echo", "--json", "{\"points\": [{\"x\": \"q\"}]}"],

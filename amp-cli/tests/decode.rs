@@ -86,3 +86,20 @@ fn what_cannot_be_read_is_named_behind_what_can() {
     let told = fails(&["decode", "/nowhere"], 2);
     assert_eq!(told, "ampctl: cannot read /nowhere: No such file or directory (os error 2)");
 }
+
+#[test]
+fn nothing_that_a_record_says_of_descriptors_reaches_the_terminal() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", "command A\n  arguments\n    f: Descriptor\n");
+    let call = support::ampbox(&[("_ask", b"1"), ("_command", b"A"), ("f", b"0")]);
+    let record = support::record(&folder, &[("client", "call", call)]);
+    let descriptor = "{\"connection\": 1, \"from\": \"client\", \"kind\": \"descriptor\", \
+                      \"descriptor\": {\"descriptor\": 0, \"is\": \"\u{9b}31m\"}}\n";
+    let record =
+        folder.file("record", &format!("{descriptor}{}", std::fs::read_to_string(record).unwrap()));
+    for options in [&["--json"][..], &[]] {
+        let shown = printed(&[&["decode", &record, "--schema", &schema], options].concat());
+        assert!(shown.contains("31m"), "{shown}");
+        assert!(!shown.contains('\u{9b}'), "{shown}");
+    }
+}

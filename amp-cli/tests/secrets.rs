@@ -198,3 +198,82 @@ fn a_tap_hides_what_the_server_calls_and_answers() {
         }
     }
 }
+
+#[test]
+fn keys_with_dots_and_json_are_hidden_too() {
+    let folder = Folder::new();
+    let schema = "command A\n  response\n    a.b: Integer optional\n    j: Json optional\n";
+    let schema = folder.file("schema", schema);
+    let dotted = Scripted::start(&folder, "dotted", vec![vec![("a.b", b"s3cret".to_vec())]]);
+    let call = ["call", &dotted.address, "A", "--schema", &schema, "--hide", "a.b"];
+    let (_, said, code) = keeps_quiet(&call, b"");
+    assert_eq!(code, Some(7));
+    assert!(said.contains("argument a.b: a hidden value does not fit"), "{said}");
+    let json = br#"{"inner": [{"t\u006fken": "s3cret"}]}"#.to_vec();
+    let json = Scripted::start(&folder, "json", vec![vec![("j", json)]]);
+    let hide = ["--hide", "token"];
+    for known in [&["--schema", &*schema][..], &[]] {
+        for output in ["json", "raw"] {
+            let call = ["call", &json.address, "A", "--output", output];
+            let (out, _, code) = keeps_quiet(&[&call[..], &hide, known].concat(), b"");
+            assert_eq!((&*out.replace(' ', ""), code), ("{\"j\":\"(hidden)\"}\n", Some(0)));
+        }
+        let session = [&["session", &*json.address][..], &hide, known].concat();
+        let (out, ..) = keeps_quiet(&session, b"A\n");
+        assert!(out.contains("(hidden)"), "{out}");
+    }
+    let call = support::ampbox(&[("_ask", b"1"), ("_command", b"A")]);
+    let answer = support::ampbox(&[("_answer", b"1"), ("j", br#"{"token": "s3cret"}"#)]);
+    let record =
+        support::record(&folder, &[("client", "call", call), ("server", "answer", answer)]);
+    for options in [&["--json"][..], &[]] {
+        let decode = [&["decode", &record, "--schema", &schema][..], &hide, options].concat();
+        let (out, _, code) = keeps_quiet(&decode, b"");
+        assert!(out.contains("(hidden)") && code == Some(0), "{out}");
+    }
+}
+
+#[test]
+fn mistakes_in_files_do_not_quote_secrets() {
+    let folder = Folder::new();
+    let schema = "#! secret token\ncommand Login\n  arguments\n    token: Integer\n";
+    let schema = folder.file("schema", schema);
+    let login = folder.file("login", "Login token=s3cret\n");
+    let call = ["call", "unix:/nowhere", "Login", "token=1", "--schema", &schema];
+    let (_, said, code) = keeps_quiet(&[&call[..], &["--before", &login]].concat(), b"");
+    let hidden = "a hidden value does not fit";
+    assert_eq!((said, code), (format!("ampctl: {login}:1.Login.token: {hidden}\n"), Some(2)));
+    let json = format!("@{}", folder.file("json", "{\"token\": \"s3cret\"}"));
+    let (_, said, code) = keeps_quiet(&[&call[..3], &call[4..], &["--json", &json]].concat(), b"");
+    assert_eq!((said, code), (format!("ampctl: --json: token: {hidden}\n"), Some(2)));
+}
+
+#[test]
+fn replays_keep_hidden_what_the_record_hides() {
+    let folder = Folder::new();
+    let schema = "#! secret token\ncommand A\n  response\n    f: Descriptor optional\n    image: \
+                  Continued(String) optional\n    token: Integer optional\n";
+    let schema = folder.file("schema", schema);
+    let call = || ("client", "call", support::ampbox(&[("_ask", b"1"), ("_command", b"A")]));
+    let answer = support::ampbox(&[("_answer", b"1"), ("token", b"1")]);
+    let record = support::record(&folder, &[call(), ("server", "answer", answer)]);
+    let server = Scripted::start(&folder, "socket", vec![vec![("token", b"s3cret".to_vec())]]);
+    let replay = ["replay", &record, &server.address, "--schema", &schema];
+    let (out, _, code) = keeps_quiet(&replay, b"");
+    assert_eq!(code, Some(1));
+    assert!(out.contains("argument token: a hidden value does not fit"), "{out}");
+
+    // A value that is spread over keys.
+    let raw = [("_answer", &b"1"[..]), ("image", b"(hidden)"), ("image.2", b"(hidden)")];
+    let record = support::record(&folder, &[call(), ("server", "answer", support::ampbox(&raw))]);
+    let lines = fs::read_to_string(record).unwrap();
+    let hidden = lines.replace("\"answer\",", "\"answer\", \"hidden\": [\"image\"],");
+    let record = folder.file("record", &hidden);
+    let same = [("image", b"s3cret".to_vec()), ("image.2", b"s3cret".to_vec())];
+    let other = [&same[..], &[("token", b"2".to_vec())]].concat();
+    for (name, answer, expected) in [("same", same.to_vec(), 0), ("other", other, 1)] {
+        let server = Scripted::start(&folder, name, vec![answer]);
+        let (out, _, code) = keeps_quiet(&["replay", &record, &server.address], b"");
+        assert_eq!(code, Some(expected), "{out}");
+    }
+}

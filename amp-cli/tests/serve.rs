@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
@@ -455,4 +455,57 @@ fn it_can_be_stopped_as_soon_as_it_listens() {
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     let expected = format!("ampctl: {rules}:1: A: used 0 of 2 times\n");
     assert_eq!((child.wait().unwrap().code(), said), (Some(1), expected));
+}
+
+#[test]
+fn a_switch_is_over_with_its_program() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", "command Switch switch\n");
+    let number = folder.path("number");
+    let script = folder.file("script", &format!("echo $$ > '{number}'\necho done\n"));
+    let rules = format!("[[rule]]\ncommand = \"Switch\"\nexec = \"sh {script}\"\n");
+    let rules = folder.file("rules.toml", &rules);
+    let program = env!("CARGO_BIN_EXE_ampctl");
+    let peer = format!("exec:'{program}' serve stdio: --rules '{rules}' --schema '{schema}'");
+    // Standard input stays open: whoever calls has more to say.
+    let mut child = Command::new(program)
+        .args(["call", &peer, "Switch", "--schema", &schema])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = child.stdin.take();
+    let mut shown = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut shown).unwrap();
+    assert_eq!((&*shown, child.wait().unwrap().code()), ("done\n", Some(0)));
+    drop(input);
+    assert!(!std::path::Path::new(&format!("/proc/{}", folder.read("number").trim())).exists());
+}
+
+#[test]
+fn a_program_of_a_rule_is_ended_with_whoever_asked() {
+    let folder = Folder::new();
+    let number = folder.path("number");
+    let script = folder.file("script", &format!("echo $$ > '{number}'\nexec sleep 1000\n"));
+    let rules = format!("[[rule]]\ncommand = \"A\"\nexec = \"sh {script}\"\n");
+    let rules = folder.file("rules.toml", &rules);
+    let program = env!("CARGO_BIN_EXE_ampctl");
+    let socket = folder.path("socket");
+    let mut server = Command::new(program)
+        .args(["serve", &format!("unix:{socket}"), "--rules", &rules])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(server.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    let call = ["call", &format!("unix:{socket}"), "A", "--timeout", "500ms"];
+    assert_eq!(ampctl(&call, b"").status.code(), Some(124));
+    let deadline = std::time::Instant::now() + amp_tests::DEADLINE / 4;
+    let process = format!("/proc/{}", folder.read("number").trim());
+    while std::path::Path::new(&process).exists() {
+        assert!(std::time::Instant::now() < deadline, "{process} is still there");
+        std::thread::yield_now();
+    }
+    let _ = server.kill();
+    let _ = server.wait();
 }

@@ -19,7 +19,7 @@ use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
 use crate::opening::Opening;
 use crate::peering::Target;
-use crate::printing::{print_line, tell};
+use crate::printing::{ignoring_who_has_read_enough, print_line, tell};
 use crate::running::{part, until_interrupted};
 use crate::schemas::find;
 use crate::watch_options::Bench;
@@ -66,7 +66,8 @@ async fn run(
         part(peer).await;
     }
     let report = Report::new(&measured, callers.load.errors.load(Ordering::Relaxed));
-    print_line(if options.json { report.json() } else { report.to_string() })?;
+    let printed = print_line(if options.json { report.json() } else { report.to_string() });
+    ignoring_who_has_read_enough(printed)?;
     let broken: Vec<_> = bounds.iter().filter(|bound| bound.is_broken(&report)).collect();
     for bound in &broken {
         tell(format_args!("{} is {}: --fail-if '{bound}'", bound.name(), bound.seen(&report)));
@@ -87,7 +88,7 @@ impl Once {
     fn new(options: &Bench, target: &Target) -> Result<Self, Mistake> {
         let Bench { command, words, accept, .. } = options;
         let known = find(&target.schema, target.has_schema, command)?;
-        let ask = Ask::new(command, known, words, Values::new(), Opening::trial())?;
+        let ask = Ask::new(command, known, words, Values::new(), Opening::trial(&target.inputs))?;
         if ask.is_switch {
             return Err(Mistake::new(format!(
                 "{command} asks for another protocol, and only once"

@@ -3,6 +3,7 @@
 use amp_core::schema::Schema;
 use amp_core::{BoxReader, CallError, Peer, Proto, Report};
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::server::Answers;
 use crate::exit::{self, Failure};
 use crate::hide::Hidden;
 use crate::peering::Target;
-use crate::printing::print_line;
+use crate::printing::{ignoring_who_has_read_enough, print_line};
 use crate::running::part;
 use crate::schemas::response_of;
 use crate::watching::Side;
@@ -23,8 +24,21 @@ use crate::watching::Side;
 #[derive(Default)]
 struct Tally {
     calls: u64,
+    /// Those that want no answer, and those whose answers were compared.
+    done: u64,
     differ: u64,
     not_made: u64,
+    /// Whether lines can still be printed.
+    printed: Option<Failure>,
+}
+
+impl Tally {
+    /// Prints a line, unless that has failed before: the calls are still to be counted.
+    fn print(&mut self, line: impl Display) {
+        if self.printed.is_none() {
+            self.printed = print_line(line).err();
+        }
+    }
 }
 
 pub(super) async fn run(
@@ -43,14 +57,16 @@ pub(super) async fn run(
         again.run(&mut tally).await?;
         part(&again.peer).await;
     }
-    let Tally { calls, differ, not_made } = tally;
+    let Tally { calls, done, differ, not_made, .. } = tally;
     let left_out = match not_made {
+        0 if done == 0 => ", nothing was compared".to_owned(),
         0 => String::new(),
         1 => ", 1 was not made".to_owned(),
         not_made => format!(", {not_made} were not made"),
     };
-    print_line(format_args!("{differ} of {calls} calls differ{left_out}"))?;
-    let is_well = differ == 0 && (not_made == 0 || allow_not_made);
+    tally.print(format_args!("{differ} of {calls} calls differ{left_out}"));
+    ignoring_who_has_read_enough(tally.printed.map_or(Ok(()), Err))?;
+    let is_well = differ == 0 && ((not_made == 0 && done > 0) || allow_not_made);
     Ok(ExitCode::from(if is_well { 0 } else { exit::DECLARED }))
 }
 
@@ -79,15 +95,16 @@ impl Again {
                 Step::Asked(_) => match self.ask(index).await {
                     Ok(call) => {
                         tally.calls += 1;
-                        if let Some(call) = call {
-                            asked.insert(index, call);
+                        match call {
+                            Some(call) => drop(asked.insert(index, call)),
+                            None => tally.done += 1,
                         }
                         // So that it is sent before the next one is.
                         yield_now().await;
                     }
                     Err(why) => {
                         tally.not_made += 1;
-                        self.tell(exchange, &format!("not made: {why}"))?;
+                        tally.print(self.about(exchange, &format!("not made: {why}")));
                     }
                 },
                 Step::Answered(_) => {
@@ -101,11 +118,13 @@ impl Again {
                         Ok(Err(error)) => Some(error.to_string()),
                         Err(_) => Some(format!("no answer within {within:?}")),
                     };
+                    tally.done += 1;
                     if let Some(seen) = difference {
                         tally.differ += 1;
                         let expected =
                             expected.shown(exchange.command_schema(&self.schema), &self.hidden);
-                        self.tell(exchange, &format!("expected {expected}, but {seen}"))?;
+                        let what = format!("expected {expected}, but {seen}");
+                        tally.print(self.about(exchange, &what));
                     }
                 }
             }
@@ -147,9 +166,10 @@ impl Again {
         })))
     }
 
-    fn tell(&self, exchange: &Exchange, what: &str) -> Result<(), Failure> {
+    /// A line about a call.
+    fn about(&self, exchange: &Exchange, what: &str) -> String {
         let called = exchange.shown(&self.schema, &self.hidden);
-        print_line(format_args!("#{} {called}: {what}", self.number))
+        format!("#{} {called}: {what}", self.number)
     }
 
     /// What was seen, if it is not what is expected.
@@ -171,7 +191,13 @@ impl Again {
         };
         match seen {
             _ if is_like => None,
-            Ok(seen) => Some(seen.shown(known, &self.hidden)),
+            // What was hidden in the record stays so.
+            Ok(seen) => Some(seen.shown(known, &self.hidden.and_keys(expected.hidden()))),
+            Err(CallError::Decode(error)) => {
+                let hidden = self.hidden.and_secrets_of(known).and_keys(expected.hidden());
+                let why = hidden.misfit(&error, &response_of(known));
+                Some(format!("the answer cannot be read: {why}"))
+            }
             Err(error) => Some(Report(&error).to_string()),
         }
     }

@@ -2,10 +2,7 @@
 
 use amp_core::dynamic::{Scope, Value, Values};
 use amp_core::schema::{BoxSchema, CommandSchema, Schema, WireType};
-use amp_core::{
-    AmpBox, Attachment, BoxLimits, BoxReader, BoxWriter, DecodeError, EncodeError, Proto,
-    RemoteError, keys,
-};
+use amp_core::{AmpBox, Attachment, BoxLimits, BoxReader, DecodeError, Proto, RemoteError, keys};
 use amp_unix::Descriptor;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap};
@@ -13,8 +10,9 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use crate::ask::Write;
 use crate::descriptors;
-use crate::hide::Hidden;
+use crate::hide::{Hidden, without_part};
 use crate::mistake::Mistake;
 use crate::on_line::{OnLine, name_of, plain_json};
 use crate::peering::Target;
@@ -23,10 +21,6 @@ use crate::watching::{Entry, Kept, Side};
 
 /// The members of what says of a descriptor what it is.
 const DESCRIBES: [&str; 5] = ["descriptor", "is", "path", "bytes", "saved"];
-
-/// What writes the body of a box.
-pub(super) type Write =
-    Box<dyn FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> + Send>;
 
 /// All that was recorded.
 pub(super) struct Recorded {
@@ -195,7 +189,11 @@ impl Body {
         let (recorded, answered) =
             (without_places(recorded, schema), without_places(answered, schema));
         let keys = self.pairs.iter().chain(&seen.pairs).map(|(key, _)| key);
-        keys.filter(|key| !self.hidden.iter().any(|hidden| hidden.as_bytes() == *key)).all(|key| {
+        let is_hidden = |key: &[u8]| {
+            let name = name_of(key);
+            self.hidden.iter().any(|hidden| *hidden == name || hidden == without_part(&name))
+        };
+        keys.filter(|key| !is_hidden(key)).all(|key| {
             let name = String::from_utf8_lossy(key);
             let pair =
                 |values: &Json| values.get(&*name).filter(|value| has_descriptors(value)).cloned();
@@ -245,6 +243,14 @@ impl Exchange {
 }
 
 impl Ending {
+    /// Keys whose values are not known.
+    pub(super) fn hidden(&self) -> &[String] {
+        match self {
+            Self::Answer(body) => &body.hidden,
+            Self::Error(_) => &[],
+        }
+    }
+
     /// For people: that of a call of this command.
     pub(super) fn shown(&self, known: Option<&CommandSchema>, hidden: &Hidden) -> String {
         match self {

@@ -7,7 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::recorded::{Body, Ending, Recorded, Talk, Write, is_descriptor, known};
+use super::recorded::{Body, Ending, Recorded, Talk, is_descriptor, known};
+use crate::ask::Write;
 use crate::exit::Failure;
 use crate::hide::Hidden;
 use crate::peering::Target;

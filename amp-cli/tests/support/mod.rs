@@ -232,10 +232,15 @@ impl Scripted {
         String::from_utf8(ampbox.get(b"_command").unwrap_or_default().to_vec()).unwrap()
     }
 
-    /// The commands of all calls that it has received so far.
+    /// All calls that it has received so far.
+    pub(crate) fn all_boxes(&self) -> Vec<AmpBox> {
+        self.received.try_iter().collect()
+    }
+
+    /// Their commands.
     pub(crate) fn all_called(&self) -> Vec<String> {
         let command = |ampbox: AmpBox| ampbox.get(b"_command").unwrap_or_default().to_vec();
-        self.received.try_iter().map(|ampbox| String::from_utf8(command(ampbox)).unwrap()).collect()
+        self.all_boxes().into_iter().map(|ampbox| text(command(ampbox))).collect()
     }
 }
 

@@ -90,7 +90,8 @@ impl<C: Repeated> Callers<C> {
     ///
     /// # Errors
     ///
-    /// What a call has stopped for, or when calls are not answered half a minute later.
+    /// What a call has stopped for, when calls are not answered half a minute later, and when the duration
+    /// is over the end of the clock.
     ///
     /// # Cancel safety
     ///
@@ -103,7 +104,8 @@ impl<C: Repeated> Callers<C> {
         let latencies = Arc::new(Latencies::new());
         let paced = self.paced.then(|| Arc::new(Latencies::new()));
         let begun = Instant::now();
-        let until = begun + duration;
+        let until =
+            begun.checked_add(duration).ok_or("there is no such time that it could end at")?;
         let mut callers = JoinSet::new();
         if let Some(rate) = self.rate {
             let (load, peers) = (Arc::clone(&self.load), self.peers.clone());
@@ -140,7 +142,7 @@ impl<C: Repeated> Callers<C> {
                 }
             }
         };
-        match timeout(duration + GRACE, all_done).await {
+        match timeout(duration.saturating_add(GRACE), all_done).await {
             Ok(done) => done?,
             Err(_) => {
                 return Err(format!("calls are not answered {} s later", GRACE.as_secs()).into());
