@@ -55,7 +55,7 @@
 //! login, a peer can call as often as the connection's [`Limits`](crate::Limits) let it, for as
 //! long as the login may take.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -72,7 +72,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The time that the answers to the last attempt may take, before the connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The login of the peer of one connection. Clones are the same login.
+/// The login of the peer of one connection, which it is given to by [`Connection::login`]. Clones are
+/// the same login.
 ///
 /// It is the state, or a part of it, of the responders that may be called before the login.
 #[derive(Clone, Debug)]
@@ -84,6 +85,8 @@ pub struct Login {
 
 #[derive(Debug)]
 struct Shared {
+    /// Whether a connection has it.
+    given: AtomicBool,
     /// How many attempts there may be.
     limit: AtomicUsize,
     succeeded: watch::Sender<bool>,
@@ -105,8 +108,20 @@ impl Connection {
     /// The time begins with the connection. The login is [data](Connection::data) of the connection
     /// too. By default a peer has any time.
     ///
+    /// What a peer may call before it has logged in are the connection's
+    /// [`responders`](Connection::responders), all of them: those of the login belong there, and what is
+    /// behind it into [`Attempt::succeed`].
+    ///
     /// This takes a task, which ends with the login or the connection.
+    ///
+    /// # Panics
+    ///
+    /// When the login was given to a connection before. A server makes one for each, in
+    /// [`serve_with`](crate::serve_with): else whoever fails or succeeds would do so for all.
+    #[track_caller]
     pub fn login(self, login: Login) -> Self {
+        let given = login.shared.given.swap(true, Ordering::Relaxed);
+        assert!(!given, "a login is that of one connection: make one for each");
         let deadline = login.clone();
         self.data(login).at_start(|connection| deadline.watch(connection))
     }
@@ -117,6 +132,7 @@ impl Login {
     /// [given to](crate::Connection::login) on, and with the fifth [attempt](Login::attempts) at last.
     pub fn within(within: Duration) -> Self {
         let shared = Shared {
+            given: AtomicBool::new(false),
             limit: AtomicUsize::new(5),
             succeeded: watch::Sender::new(false),
             turn: Arc::new(Semaphore::new(1)),
@@ -148,8 +164,15 @@ impl Login {
     /// # Cancel safety
     ///
     /// A future that is dropped before it has resolved is no attempt.
+    ///
+    /// # Panics
+    ///
+    /// When the login is not that of the peer's connection: it was not given to that by
+    /// [`Connection::login`].
     pub async fn attempt(&self, peer: &Peer) -> Result<Attempt, NoMoreAttempts> {
         let shared = &self.shared;
+        let is_its_own = peer.get::<Self>().is_some_and(|own| Arc::ptr_eq(&own.shared, shared));
+        assert!(is_its_own, "the connection has another login, or none: use `Connection::login`");
         let limit = shared.limit.load(Ordering::Relaxed);
         let refused = NoMoreAttempts { limit };
         let Some(mut begun) = Begun::new(shared, limit) else {
@@ -181,6 +204,8 @@ impl Login {
         tokio::spawn(async move {
             let mut succeeded = shared.succeeded.subscribe();
             tokio::select! {
+                // Who was told to be in stays, be it at the last moment.
+                biased;
                 _ = succeeded.wait_for(|succeeded| *succeeded) => {}
                 _ = connection.closed() => {}
                 () = tokio::time::sleep(within) => {
@@ -246,8 +271,9 @@ impl Attempt {
         self.succeeded = true;
         self.peer.replace_responders(responders);
         let shared = &self.login.shared;
-        shared.turn.close();
+        // Whoever finds the turn closed sees why.
         shared.succeeded.send_replace(true);
+        shared.turn.close();
     }
 }
 

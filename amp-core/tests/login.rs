@@ -204,3 +204,33 @@ fn secrets_are_the_same_or_not() {
         assert!(!same_secret(a.as_bytes(), b.as_bytes()));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_login_is_that_of_one_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let login = Login::within(WITHIN);
+    let shared = login.clone();
+    tokio::spawn(amp_core::serve_with(listener, move |connection| {
+        let before = Responders::new(shared.clone()).respond(authenticate);
+        connection.responders(before).login(shared.clone())
+    }));
+    let first = tcp::connect(address).await.unwrap().spawn();
+    log_in(&first, "xyzzy").await.unwrap();
+    let second = tcp::connect(address).await.unwrap().spawn();
+    let closed = timeout(WITHIN / 2, second.closed()).await.unwrap();
+    assert!(matches!(closed, CloseReason::Peer | CloseReason::Io(_)), "{closed}");
+    first.call_remote(Work {}).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_logs_in_where_the_connection_has_no_login() {
+    let login = Login::within(WITHIN);
+    let (near, far) = tokio::io::duplex(1000);
+    let before = Responders::new(login.clone()).respond(authenticate);
+    let _server = Connection::new(far).responders(before).spawn();
+    let client = Connection::new(near).spawn();
+    let error = log_in(&client, "xyzzy").await.unwrap_err();
+    assert!(matches!(&error, CallError::Remote(error) if error.is_unknown()), "{error}");
+    assert!(!login.has_succeeded());
+}

@@ -129,7 +129,8 @@ impl Peer {
         }
     }
 
-    /// Returns whether no more calls can be made: the connection has ended, or is about to.
+    /// Returns whether no more calls can be made: the connection has ended, or is about to. While it is
+    /// [closed gracefully](Peer::close_gracefully) they can, until its responders have answered.
     pub fn is_closed(&self) -> bool {
         self.shared().peek(|state| state.core.end().refusal().is_some())
     }

@@ -6,7 +6,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use amp_core::login::{Login, same_secret};
-//! use amp_core::{CallError, Command, CommandError, Context, NoError, Responders, tcp};
+//! use amp_core::{Command, CommandError, Context, NoError, Responders, tcp};
 //! use std::time::Duration;
 //! use tokio::net::TcpListener;
 //!
@@ -48,12 +48,15 @@
 //! tokio::spawn(server);
 //!
 //! let peer = tcp::connect(address).await?.spawn();
-//! assert!(matches!(peer.call_remote(Work {}).await, Err(CallError::Remote(_))));
+//! assert!(peer.call_remote(Work {}).await.unwrap_err().is_unhandled());
 //! peer.call_remote(Authenticate { token: b"xyzzy".to_vec() }).await?;
 //! peer.call_remote(Work {}).await?;
 //! # Ok(()) }
 //! ```
 //!
+//! - What may be called before the login are the responders that the connection begins with, and nothing
+//!   else: whatever else is given to [`Connection::responders`](crate::Connection::responders) there,
+//!   anybody can call. Each connection has a login of its own.
 //! - A secret that is sent belongs under TLS. The example `login` shows a login by challenge and
 //!   response, in which neither side tells the other what it knows.
 //! - With client certificates, TLS itself says who the peer is:

@@ -67,11 +67,10 @@
 //! ```
 //!
 //! With the feature `metrics`, any exporter for the crate `metrics` has calls, durations, connections
-//! and bytes. It is installed before the first connection. With
+//! and bytes. It is installed before the first connection. With that feature of amp-core, and
 //!
 //! ```toml
 //! [dependencies]
-//! amp-core = { version = "0.1", features = ["metrics"] }
 //! metrics-exporter-prometheus = { version = "0.18", default-features = false }
 //! ```
 //!

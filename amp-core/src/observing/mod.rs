@@ -90,6 +90,8 @@
 //! | `DEBUG` | `dropped attachments that nothing has claimed` | `count` | `amp_core::connection` |
 //! | `DEBUG` | `responders have not answered before a graceful end` | `within` | `amp_core::connection` |
 //! | `DEBUG` | `the connection did not end in time` | | `amp_core::connection`, `amp_core::router` |
+//! | `DEBUG` | `a stream was broken off`, since the peer has done what it may not | `error` | `amp_core::streams` |
+//! | `DEBUG` | `the peer was not told of a stream, since no more is sent` | `command` | `amp_core::streams` |
 //! | `DEBUG` | `the connection has ended` | `reason` | `amp_core::connection` |
 //! | `DEBUG` | `a routed connection has ended` | `reason` | `amp_core::router` |
 //! | `DEBUG` | `connected` | `address`, `attempt` | `amp_core::reconnect` |

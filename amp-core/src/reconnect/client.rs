@@ -203,7 +203,8 @@ impl Client {
     }
 
     /// Returns whether no more calls can be made: the client is closed, or is about to be. One that has
-    /// no connection at the moment is not.
+    /// no connection at the moment is not, nor one that is
+    /// [closed gracefully](Client::close_gracefully), until its responders have answered.
     pub fn is_closed(&self) -> bool {
         matches!(*self.link.stop.borrow(), Stop::AtOnce) || self.link.state.borrow().is_closed()
     }

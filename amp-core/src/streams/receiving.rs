@@ -14,6 +14,7 @@ use crate::argument::{Argument, DecodeError, Proto, read_keys};
 use crate::boxes::{AmpBox, BoxReader, Value};
 use crate::connection::Peer;
 use crate::proto::BoxNumber;
+use crate::report::Report;
 use crate::responder::{Question, Undeclared};
 
 /// Items of so few bytes are copied, so that they do not keep the buffer that they came in.
@@ -188,7 +189,7 @@ impl<T> Receiving<T> {
 
     /// The peer has done what it may not, which costs it the stream and nothing else.
     fn break_off(&self, mut question: Question, error: StreamError) {
-        tracing::debug!(%error, "a stream was broken off");
+        tracing::debug!(error = %Report(&error), "a stream was broken off");
         if question.requires_answer() {
             question.fail_with(BAD_ITEM, &error.to_string());
         } else {

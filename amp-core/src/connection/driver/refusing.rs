@@ -9,6 +9,7 @@ use super::state::Driver;
 use crate::error::CloseReason;
 use crate::keys;
 use crate::proto::{Refused, TakenBack, WasRemoved};
+use crate::report::Report;
 use crate::responder::next_reference;
 use crate::restraint::restrained;
 use crate::sync::{MutexGuard, Ordering, fence};
@@ -51,7 +52,7 @@ impl Driver {
             self.watch_room();
         }
         let (boxes, failures) = (removed.len(), &shared.settings.failures);
-        restrained!(failures, warn, "attachments were refused", boxes, %reference, %error);
+        restrained!(failures, warn, "attachments were refused", boxes, %reference, error = %Report(&*error));
         let undeclared = removed.iter().any(|(_, was)| *was == WasRemoved::Answer);
         if undeclared && policy.closes(false, true) {
             let code = keys::UNKNOWN.into();
