@@ -130,7 +130,7 @@ fn whole(
     // What is missing may be among the words.
     let optional = all_optional(arguments_of(known));
     Values::from_json_with(&Scope::new(&optional), &text, &mut |json| opening.attach(json))
-        .map_err(|error| about(Mistake::from(error).unless_hidden(hidden)))
+        .map_err(|error| about(hidden.mistake(error.into())))
 }
 
 /// The same box, in which nothing has to be.

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::mistake::Mistake;
 use crate::on_line::name_of;
 use crate::schemas::box_in;
 
@@ -66,7 +67,7 @@ impl Hidden {
     }
 
     /// Whether such a key is on the way to a place: `token`, `points[0].token`. Keys may have dots.
-    pub(crate) fn has_place(&self, place: &str) -> bool {
+    fn has_place(&self, place: &str) -> bool {
         let starts = place.match_indices(['.', ']']).map(|(at, _)| at + 1);
         let is_on_the_way = |start: usize, has: &dyn Fn(&str) -> bool| {
             let rest = &place[start..];
@@ -75,6 +76,15 @@ impl Hidden {
         };
         is_on_the_way(0, &|key| self.has(key))
             || starts.into_iter().any(|start| is_on_the_way(start, &|key| self.has_anywhere(key)))
+    }
+
+    /// The mistake, which shows nothing of a value that is hidden.
+    pub(crate) fn mistake(&self, mistake: Mistake) -> Mistake {
+        let place = mistake.place();
+        if place.is_empty() || !self.has_place(place) {
+            return mistake;
+        }
+        Mistake::new("a hidden value does not fit").at(place)
     }
 
     /// Whether JSON may have such a key in it.

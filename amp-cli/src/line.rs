@@ -88,7 +88,7 @@ impl Line {
             }
         };
         let hidden = hidden.and_secrets_of(known);
-        let ask = ask.map_err(|mistake| mistake.unless_hidden(&hidden).at(command))?;
+        let ask = ask.map_err(|mistake| hidden.mistake(mistake).at(command))?;
         if ask.is_switch {
             let what = "it asks for a protocol switch, which only `ampctl call` makes";
             return Err(Mistake::new(what).at(command));

@@ -2,7 +2,6 @@ use amp_core::dynamic::JsonError;
 use amp_core::{EncodeError, Report};
 use std::fmt;
 
-use crate::hide::Hidden;
 use crate::on_line::OnLine;
 
 /// How many names are listed of those that there are.
@@ -28,12 +27,9 @@ impl Mistake {
         self
     }
 
-    /// The same mistake, which shows nothing of a value that is hidden.
-    pub(crate) fn unless_hidden(self, hidden: &Hidden) -> Self {
-        if !self.place.is_empty() && hidden.has_place(&self.place) {
-            return Self { what: "a hidden value does not fit".to_owned(), ..self };
-        }
-        self
+    /// Where in the arguments it is.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
     }
 }
 
