@@ -19,11 +19,11 @@ use crate::proto::{
     Answer, Body, CallId, Core, CoreLimits, Event, IncomingCall, ProtocolError, RemoteError,
 };
 
-/// A connection over any stream that blocks: a socket, a child's pipes, a serial line. It makes
-/// one call at a time.
+/// A connection over any stream that blocks: a socket, a child's pipes, a serial line. It is what a
+/// [`Client`] is set up by, which [`start`](Connection::start) makes of it.
 ///
 /// ```no_run
-/// use amp_core::blocking::Client;
+/// use amp_core::blocking::Connection;
 /// use amp_core::{Arguments, Command};
 /// use std::time::Duration;
 ///
@@ -39,15 +39,24 @@ use crate::proto::{
 ///     total: i64,
 /// }
 ///
-/// let mut client = Client::connect("127.0.0.1:1234")?.call_timeout(Duration::from_secs(5));
+/// let connection = Connection::connect("127.0.0.1:1234")?;
+/// let mut client = connection.call_timeout(Duration::from_secs(5)).start();
 /// let Total { total } = client.call_remote(Sum { a: 13, b: 81 })?;
+/// // This one may take longer.
+/// client.timeout(Duration::from_secs(60)).call_remote(Sum { a: 1, b: 2 })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "a connection does nothing before it is started"]
+pub struct Connection<S> {
+    client: Client<S>,
+}
+
+/// The client of a [`Connection`] that has started. It makes one call at a time.
 ///
 /// # What it does not do
 ///
 /// - It reads only while it waits for an answer. What the peer calls meanwhile is answered by the
-///   [`responder`](Client::responder), or with `UNHANDLED`; what it calls at other times waits
+///   [`responder`](Connection::responder), or with `UNHANDLED`; what it calls at other times waits
 ///   for the next call.
 /// - It does not read while it writes. A peer that does not either, and that sends as much as the
 ///   buffers between the two hold, makes both wait for ever, or until a timeout of the stream.
@@ -61,8 +70,8 @@ use crate::proto::{
 ///
 /// # Timeouts
 ///
-/// [`call_timeout`](Client::call_timeout) is how long a call may take altogether, whatever else the
-/// peer sends meanwhile. The stream's own, such as [`TcpStream::set_read_timeout`], count for each
+/// [`call_timeout`](Connection::call_timeout), or [`timeout`](Client::timeout) for one call, is how long
+/// a call may take altogether, whatever else the peer sends meanwhile. The stream's own, such as [`TcpStream::set_read_timeout`], count for each
 /// read and each write, so a peer that sends a byte now and then can make a call last for ever.
 /// Either way the call fails with [`CallError::Timeout`] and the connection goes on: a late answer
 /// is ignored, and what was not sent of the call is sent with the next one.
@@ -77,41 +86,42 @@ pub struct Client<S> {
     address: PeerAddress,
     extensions: Extensions,
     unknown_keys: UnknownKeys,
-    timeout: Option<Timeout<S>>,
+    call_timeout: Option<Duration>,
+    /// The time that the next call may take, in place of that.
+    next_timeout: Option<Duration>,
+    /// How the stream is told of a time, while one may be set.
+    limit: Option<Limit<S>>,
     /// When the call that is being made must be over.
     deadline: Option<Instant>,
     decoded_bytes: usize,
 }
 
-/// The time that each call may take, and the way in which the stream is told.
-struct Timeout<S> {
-    after: Duration,
-    limit: fn(&S, Duration) -> io::Result<()>,
-}
+type Limit<S> = fn(&S, Option<Duration>) -> io::Result<()>;
 
 /// A stream that can be told how long a read or a write may block.
 pub trait LimitBlocking {
     /// Lets each further read and write fail with [`ErrorKind::WouldBlock`] or
-    /// [`ErrorKind::TimedOut`] when it has blocked for so long, which is at least a millisecond.
+    /// [`ErrorKind::TimedOut`] when it has blocked for so long, which is at least a millisecond, or
+    /// block for as long as it takes.
     ///
     /// # Errors
     ///
     /// When the stream refuses that.
-    fn limit_blocking(&self, timeout: Duration) -> io::Result<()>;
+    fn limit_blocking(&self, timeout: Option<Duration>) -> io::Result<()>;
 }
 
 impl LimitBlocking for TcpStream {
-    fn limit_blocking(&self, timeout: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(timeout))?;
-        self.set_write_timeout(Some(timeout))
+    fn limit_blocking(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.set_read_timeout(timeout)?;
+        self.set_write_timeout(timeout)
     }
 }
 
 #[cfg(unix)]
 impl LimitBlocking for std::os::unix::net::UnixStream {
-    fn limit_blocking(&self, timeout: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(timeout))?;
-        self.set_write_timeout(Some(timeout))
+    fn limit_blocking(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.set_read_timeout(timeout)?;
+        self.set_write_timeout(timeout)
     }
 }
 
@@ -120,7 +130,7 @@ type Responder = dyn FnMut(&[u8], AmpBox) -> Result<AmpBox, RemoteError> + Send;
 /// How much is read at least, and at most, in bytes.
 const READ: (usize, usize) = (8 << 10, 256 << 10);
 
-impl Client<TcpStream> {
+impl Connection<TcpStream> {
     /// Connects to a TCP server. Small boxes are sent at once (`TCP_NODELAY`).
     ///
     /// # Errors
@@ -130,14 +140,16 @@ impl Client<TcpStream> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         let address = stream.peer_addr()?.into();
-        Ok(Self { address, ..Self::new(stream) })
+        let mut connection = Self::new(stream);
+        connection.client.address = address;
+        Ok(connection)
     }
 }
 
-impl<S: Read + Write> Client<S> {
-    /// Creates a client over a stream that is connected.
+impl<S: Read + Write> Connection<S> {
+    /// Creates a connection over a stream that is connected.
     pub fn new(stream: S) -> Self {
-        Self {
+        let client = Client {
             stream,
             core: Core::new(CoreLimits { outstanding_calls: 1, boxes: BoxLimits::default() }),
             decoder: Decoder::new(BoxLimits::default()),
@@ -146,32 +158,35 @@ impl<S: Read + Write> Client<S> {
             address: PeerAddress::Unknown,
             extensions: Extensions::default(),
             unknown_keys: UnknownKeys::Ignore,
-            timeout: None,
+            call_timeout: None,
+            next_timeout: None,
+            limit: None,
             deadline: None,
             decoded_bytes: LEAST,
-        }
+        };
+        Self { client }
     }
 
-    /// Sets how long each call may take, and each command that is sent with
+    /// Sets how long each call may take that does not say otherwise, and each command that is sent with
     /// [`notify`](Client::notify). By default there is no limit but the stream's own timeouts,
     /// which this replaces.
     ///
     /// The time holds whatever the peer sends meanwhile, and is looked at before each read and
-    /// write and each box. A [`responder`](Client::responder) of this side is not interrupted.
+    /// write and each box. A [`responder`](Connection::responder) of this side is not interrupted.
     pub fn call_timeout(mut self, timeout: Duration) -> Self
     where
         S: LimitBlocking,
     {
-        self.timeout = Some(Timeout { after: timeout, limit: S::limit_blocking });
+        self.client.call_timeout = Some(timeout);
+        self.client.limit = Some(S::limit_blocking);
         self
     }
 
     /// Sets how large a box may be. A received one over it ends the connection; a call that would
     /// be over it fails, and nothing is sent.
-    pub fn limits(mut self, limits: BoxLimits) -> Self {
-        // A box that has begun is looked at from its beginning again.
-        self.decoder = Decoder::new(limits);
-        self.core.limit_boxes(limits);
+    pub fn box_limits(mut self, limits: BoxLimits) -> Self {
+        self.client.decoder = Decoder::new(limits);
+        self.client.core.limit_boxes(limits);
         self
     }
 
@@ -179,13 +194,13 @@ impl<S: Read + Write> Client<S> {
     /// and 18 for each byte of the box if that is more. What needs more is an error of the one
     /// call.
     pub fn decoded_bytes(mut self, decoded_bytes: usize) -> Self {
-        self.decoded_bytes = decoded_bytes;
+        self.client.decoded_bytes = decoded_bytes;
         self
     }
 
     /// Sets what becomes of an answer with a key that its command does not know.
     pub fn unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
-        self.unknown_keys = unknown_keys;
+        self.client.unknown_keys = unknown_keys;
         self
     }
 
@@ -196,8 +211,32 @@ impl<S: Read + Write> Client<S> {
         mut self,
         responder: impl FnMut(&[u8], AmpBox) -> Result<AmpBox, RemoteError> + Send + 'static,
     ) -> Self {
-        self.responder = Box::new(responder);
+        self.client.responder = Box::new(responder);
         self
+    }
+
+    /// Starts the connection. Nothing is sent or read before the first call.
+    pub fn start(self) -> Client<S> {
+        self.client
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// Lets the call or notification that is made next take so long, in place of
+    /// [`call_timeout`](Connection::call_timeout). The stream's own timeouts are replaced from here on.
+    #[must_use = "it is the time of the call that is made with it"]
+    pub fn timeout(&mut self, timeout: Duration) -> &mut Self
+    where
+        S: LimitBlocking,
+    {
+        self.next_timeout = Some(timeout);
+        self.limit = Some(S::limit_blocking);
+        self
+    }
+
+    /// Returns where the peer is.
+    pub fn peer_address(&self) -> &PeerAddress {
+        &self.address
     }
 
     /// Returns the stream, to set its timeouts or to shut it down.
@@ -216,8 +255,9 @@ impl<S: Read + Write> Client<S> {
         command: C,
     ) -> Result<C::Response, CallError<C::Error>> {
         const { assert!(C::REQUIRES_ANSWER, "use `notify` or `Answered` for one-way commands") };
+        let started = self.begin();
         let body = self.encode(|out, proto| command.to_box(out, proto)).map_err(CallError::Encode);
-        match self.exchange(C::NAME.as_bytes(), body?).map_err(CallError::widen)? {
+        match self.exchange(C::NAME.as_bytes(), body?, started).map_err(CallError::widen)? {
             Ok(ampbox) => self.decode(&ampbox).map_err(CallError::Decode),
             Err(error) => Err(CallError::of(error, C::NAME.as_bytes())),
         }
@@ -231,8 +271,9 @@ impl<S: Read + Write> Client<S> {
     /// the connection has ended.
     #[allow(clippy::needless_pass_by_value, reason = "as the calls of all clients")]
     pub fn notify<C: OneWay>(&mut self, command: C) -> Result<(), CallError> {
+        let started = self.begin();
         let body = self.encode(|out, proto| command.to_box(out, proto));
-        self.queue_and_send(C::NAME.as_bytes(), body)
+        self.queue_and_send(C::NAME.as_bytes(), body, started)
     }
 
     /// Calls a command by its name, with arguments as they are on the wire, and waits for the
@@ -250,9 +291,9 @@ impl<S: Read + Write> Client<S> {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        let command = command.as_ref();
+        let (command, started) = (command.as_ref(), self.begin());
         let body = self.encode_named(command, arguments).map_err(CallError::Encode)?;
-        let answer = self.exchange(command, body)?;
+        let answer = self.exchange(command, body, started)?;
         let ampbox = answer.map_err(|error| CallError::of(error, command))?;
         self.decode(&ampbox).map_err(CallError::Decode)
     }
@@ -271,9 +312,9 @@ impl<S: Read + Write> Client<S> {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        let command = command.as_ref();
+        let (command, started) = (command.as_ref(), self.begin());
         let body = self.encode_named(command, arguments);
-        self.queue_and_send(command, body)
+        self.queue_and_send(command, body, started)
     }
 
     fn encode_named<K, V>(
@@ -295,15 +336,19 @@ impl<S: Read + Write> Client<S> {
         &mut self,
         command: &[u8],
         body: Result<Body, EncodeError>,
+        started: Instant,
     ) -> Result<(), CallError> {
         self.core.notify(command, &mut body.map_err(CallError::Encode)?)?;
-        let started = self.start();
         self.send().map_err(|stopped| self.stop(stopped, started))
     }
 
-    fn exchange(&mut self, command: &[u8], mut body: Body) -> Result<Answer, CallError> {
+    fn exchange(
+        &mut self,
+        command: &[u8],
+        mut body: Body,
+        started: Instant,
+    ) -> Result<Answer, CallError> {
         let id = self.core.call(command, &mut body, ())?;
-        let started = self.start();
         self.wait(id).map_err(|stopped| {
             self.core.forget(id);
             self.stop(stopped, started)
@@ -311,9 +356,10 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// A call begins.
-    fn start(&mut self) -> Instant {
+    fn begin(&mut self) -> Instant {
         let now = Instant::now();
-        self.deadline = self.timeout.as_ref().and_then(|timeout| now.checked_add(timeout.after));
+        let timeout = self.next_timeout.take().or(self.call_timeout);
+        self.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
         now
     }
 
@@ -325,9 +371,13 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// Looks whether there is time to read or to write, and lets the stream take no longer.
-    fn before_blocking(&self) -> Result<(), Stopped> {
-        if let (Some(left), Some(timeout)) = (self.left()?, &self.timeout) {
-            (timeout.limit)(&self.stream, left.max(Duration::from_millis(1)))?;
+    fn before_blocking(&mut self) -> Result<(), Stopped> {
+        let left = self.left()?.map(|left| left.max(Duration::from_millis(1)));
+        let Some(limit) = self.limit else { return Ok(()) };
+        limit(&self.stream, left)?;
+        if left.is_none() {
+            // The time of an earlier call is not that of this one, and one telling is enough.
+            self.limit = None;
         }
         Ok(())
     }
@@ -437,6 +487,14 @@ impl<S: Read + Write> Client<S> {
             (0, received) => Err(Stopped::Ended(CloseReason::end_of_stream(received))),
             _ => Ok(()),
         }
+    }
+}
+
+impl<S> fmt::Debug for Connection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("peer_address", &self.client.address)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use amp_core::EncodeErrorKind;
-use amp_core::blocking::Client;
+use amp_core::blocking::{Client, Connection};
 use amp_core::proto::ProtocolError;
 use amp_core::{
     AmpBox, Argument, Arguments, Attachment, AttachmentKind, BoxError, BoxLimits, BoxReader,
@@ -97,14 +97,18 @@ fn sum(tag: &str) -> Vec<u8> {
     wire(&[("_ask", tag), ("_command", "Sum"), ("a", "13"), ("b", "81")])
 }
 
+fn started(script: Script) -> Client<Script> {
+    Connection::new(script).start()
+}
+
 #[test]
 fn calls_are_answered_however_the_bytes_come() {
     let answers = [total("1", "94"), total("2", "5")].concat();
     for cut in 0..=answers.len() {
-        let mut client = Client::new(Script::of(&[&answers[..cut], &answers[cut..]]));
+        let mut client = started(Script::of(&[&answers[..cut], &answers[cut..]]));
         if cut == 0 || cut == answers.len() {
             // An empty read would be the end.
-            client = Client::new(Script::of(&[&answers]));
+            client = started(Script::of(&[&answers]));
         }
         assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });
         assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 5 });
@@ -118,7 +122,7 @@ fn errors_are_typed_where_they_are_declared() {
     let description = ("_error_description", "Unhandled Command: b'Sum'");
     let other = wire(&[("_error", "2"), ("_error_code", "UNHANDLED"), description]);
     let wrong = total("3", "x");
-    let mut client = Client::new(Script::of(&[&declared, &other, &wrong, &total("4", "1")]));
+    let mut client = started(Script::of(&[&declared, &other, &wrong, &total("4", "1")]));
     let error = client.call_remote(SUM).unwrap_err();
     assert!(matches!(error, CallError::Command(SumError::Overflow)));
     assert!(client.call_remote(SUM).unwrap_err().is_unhandled());
@@ -133,7 +137,7 @@ fn errors_are_typed_where_they_are_declared() {
 #[test]
 fn commands_can_be_called_by_name() {
     let answer = wire(&[("_answer", "1"), ("x", "y")]);
-    let mut client = Client::new(Script::of(&[&answer]));
+    let mut client = started(Script::of(&[&answer]));
     let answer = client.call_by_name("Sum", [("a", "13"), ("b", "81")]).unwrap();
     assert_eq!(answer, AmpBox::from_pairs([("x", "y")]).unwrap());
     assert_eq!(client.stream().written, sum("1"));
@@ -152,7 +156,7 @@ fn commands_can_be_called_by_name() {
 
 #[test]
 fn one_way_commands_are_sent_and_not_waited_for() {
-    let mut client = Client::new(Script::default());
+    let mut client = started(Script::default());
     client.notify(Note { text: "x".to_owned() }).unwrap();
     assert_eq!(client.stream().written, wire(&[("_command", "Note"), ("text", "x")]));
     assert_eq!(client.stream().flushed, client.stream().written.len());
@@ -160,9 +164,9 @@ fn one_way_commands_are_sent_and_not_waited_for() {
 
 #[test]
 fn one_way_commands_by_name_are_those_of_types() {
-    let mut typed = Client::new(Script::default());
+    let mut typed = started(Script::default());
     typed.notify(Note { text: "x".to_owned() }).unwrap();
-    let mut named = Client::new(Script::default());
+    let mut named = started(Script::default());
     named.notify_by_name("Note", [("text", "x")]).unwrap();
     assert_eq!(named.stream().written, typed.stream().written);
 
@@ -181,7 +185,7 @@ fn calls_of_the_peer_are_unhandled_unless_somebody_answers_them() {
     let one_way = wire(&[("_command", "Echo"), ("x", "2")]);
     let reads: &[&[u8]] = &[&[&call[..], &one_way].concat(), &call, &total("1", "94")];
 
-    let mut client = Client::new(Script::of(reads));
+    let mut client = started(Script::of(reads));
     client.call_remote(SUM).unwrap();
     let unhandled = wire(&[
         ("_error", "p"),
@@ -191,10 +195,12 @@ fn calls_of_the_peer_are_unhandled_unless_somebody_answers_them() {
     assert_eq!(client.stream().written, [sum("1"), unhandled.clone(), unhandled].concat());
 
     let (seen, calls) = std::sync::mpsc::channel();
-    let mut client = Client::new(Script::of(reads)).responder(move |command, arguments| {
-        seen.send((command.to_vec(), arguments.clone())).unwrap();
-        Ok(arguments)
-    });
+    let mut client = Connection::new(Script::of(reads))
+        .responder(move |command, arguments| {
+            seen.send((command.to_vec(), arguments.clone())).unwrap();
+            Ok(arguments)
+        })
+        .start();
     client.call_remote(SUM).unwrap();
     let echoed = wire(&[("_answer", "p"), ("x", "1")]);
     assert_eq!(client.stream().written, [sum("1"), echoed.clone(), echoed].concat());
@@ -213,10 +219,12 @@ fn a_responder_that_fails_is_answered_for() {
         total("1", "94"),
     ]
     .concat();
-    let mut client = Client::new(Script::of(&[&reads])).responder(|command, _| match command {
-        b"Fail" => Err(RemoteError::new("NO", "not today")),
-        _ => Ok(AmpBox::from_pairs([("_ask", "reserved")]).unwrap()),
-    });
+    let mut client = Connection::new(Script::of(&[&reads]))
+        .responder(|command, _| match command {
+            b"Fail" => Err(RemoteError::new("NO", "not today")),
+            _ => Ok(AmpBox::from_pairs([("_ask", "reserved")]).unwrap()),
+        })
+        .start();
     client.call_remote(SUM).unwrap();
     let failed =
         wire(&[("_error", "a"), ("_error_code", "NO"), ("_error_description", "not today")]);
@@ -231,8 +239,9 @@ fn a_responder_that_fails_is_answered_for() {
 #[test]
 fn every_end_has_its_reason_and_stays() {
     let check = |script: Script, is_reason: fn(&CloseReason) -> bool| {
-        let mut client =
-            Client::new(script).limits(BoxLimits::default().max_bytes(100).max_pairs(10));
+        let mut client = Connection::new(script)
+            .box_limits(BoxLimits::default().max_bytes(100).max_pairs(10))
+            .start();
         for _ in 0..2 {
             let CallError::Closed(reason) = client.call_remote(SUM).unwrap_err() else { panic!() };
             assert!(is_reason(&reason), "{reason}");
@@ -284,14 +293,14 @@ fn a_timeout_costs_one_call() {
         let mut script = Script::of(&[&late[..7]]);
         script.reads.push_back(Err(kind.into()));
         script.reads.push_back(Ok([&late[7..], &total("2", "2")].concat()));
-        let mut client = Client::new(script);
+        let mut client = started(script);
         assert!(client.call_remote(SUM).unwrap_err().is_timeout());
         assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 2 });
 
         // Half of a call was sent; the next one sends the other half first.
         let mut script = Script::of(&[&total("2", "2")]);
         script.writes.extend([Ok(5), Err(kind.into())]);
-        let mut client = Client::new(script);
+        let mut client = started(script);
         assert!(client.call_remote(SUM).unwrap_err().is_timeout());
         assert_eq!(client.stream().written, sum("1")[..5]);
         assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 2 });
@@ -300,24 +309,12 @@ fn a_timeout_costs_one_call() {
 }
 
 #[test]
-fn limits_that_are_set_late_do_not_give_a_late_answer_to_another_call() {
-    let late = total("1", "1");
-    let mut script = Script::of(&[&late[..7]]);
-    script.reads.push_back(Err(ErrorKind::TimedOut.into()));
-    script.reads.push_back(Ok([&late[7..], &total("2", "2")].concat()));
-    let mut client = Client::new(script);
-    assert!(client.call_remote(SUM).unwrap_err().is_timeout());
-    let mut client = client.limits(BoxLimits::default());
-    assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 2 });
-}
-
-#[test]
 fn an_interrupted_stream_is_tried_again() {
     let mut script = Script::of(&[]);
     script.reads.push_back(Err(ErrorKind::Interrupted.into()));
     script.reads.push_back(Ok(total("1", "94")));
     script.writes.extend([Ok(3), Err(ErrorKind::Interrupted.into()), Ok(1)]);
-    let mut client = Client::new(script);
+    let mut client = started(script);
     assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });
     assert_eq!(client.stream().written, sum("1"));
 }
@@ -325,8 +322,9 @@ fn an_interrupted_stream_is_tried_again() {
 #[test]
 fn unknown_keys_can_be_refused() {
     let answer = wire(&[("_answer", "1"), ("more", ""), ("total", "1")]);
-    assert!(Client::new(Script::of(&[&answer])).call_remote(SUM).is_ok());
-    let mut client = Client::new(Script::of(&[&answer])).unknown_keys(UnknownKeys::Reject);
+    assert!(started(Script::of(&[&answer])).call_remote(SUM).is_ok());
+    let mut client =
+        Connection::new(Script::of(&[&answer])).unknown_keys(UnknownKeys::Reject).start();
     assert!(matches!(client.call_remote(SUM), Err(CallError::Decode(_))));
 }
 
@@ -368,7 +366,7 @@ struct Take {
 
 #[test]
 fn attachments_are_refused() {
-    let mut client = Client::new(Script::default());
+    let mut client = started(Script::default());
     let CallError::Encode(error) = client.call_remote(Take { thing: Beside }).unwrap_err() else {
         panic!()
     };
@@ -395,7 +393,7 @@ fn large_boxes_go_both_ways_over_tcp() {
         stream.write_all(&call.to_bytes()).unwrap();
     });
     let pairs: Vec<_> = (0..100).map(|n| (format!("k{n}"), vec![b'x'; 65_000])).collect();
-    let mut client = Client::connect(address).unwrap();
+    let mut client = Connection::connect(address).unwrap().start();
     client.stream().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let answer = client.call_by_name("Echo", pairs.clone()).unwrap();
     assert_eq!(answer.len(), 100);
@@ -419,7 +417,7 @@ fn it_calls_a_server_of_this_crate() {
     });
     runtime.spawn(async { serve(listener, responders).await });
 
-    let mut client = Client::connect(address).unwrap();
+    let mut client = Connection::connect(address).unwrap().start();
     assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });
     let error = client.call_remote(Sum { a: i64::MAX, b: 1 }).unwrap_err();
     assert!(matches!(error, CallError::Command(SumError::Overflow)));
@@ -436,9 +434,10 @@ fn what_is_over_the_limits_is_never_sent() {
         ("_error_description", "Unknown Error"),
     ]);
     let answer = wire(&[("_answer", "1"), ("total", "94")]);
-    let mut client = Client::new(Script::of(&[&called, &answer]))
-        .limits(limits)
-        .responder(|_, _| Ok(AmpBox::from_pairs([("x", "x".repeat(100))]).unwrap()));
+    let mut client = Connection::new(Script::of(&[&called, &answer]))
+        .box_limits(limits)
+        .responder(|_, _| Ok(AmpBox::from_pairs([("x", "x".repeat(100))]).unwrap()))
+        .start();
     for (error, len) in [
         (client.notify(Note { text: "x".repeat(104) }).unwrap_err(), 130),
         (client.call_by_name("A", [("x", "x".repeat(99))]).unwrap_err(), 128),
@@ -475,7 +474,7 @@ fn a_peer_that_sends_other_things_does_not_put_off_the_end_of_a_call() {
         }
     });
     let timeout = Duration::from_millis(200);
-    let mut client = Client::connect(address).unwrap().call_timeout(timeout);
+    let mut client = Connection::connect(address).unwrap().call_timeout(timeout).start();
     for _ in 0..2 {
         let error = client.call_remote(SUM).unwrap_err();
         assert!(matches!(error, CallError::Timeout { after } if after >= timeout), "{error:?}");
@@ -486,4 +485,32 @@ fn a_peer_that_sends_other_things_does_not_put_off_the_end_of_a_call() {
     assert!(matches!(error, CallError::Timeout { after } if after >= timeout), "{error:?}");
     drop(client);
     trickling.join().unwrap();
+}
+
+/// One call in a client without a time of its own has one, and the next does not.
+#[test]
+fn a_timeout_of_one_call_is_not_that_of_the_next() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (go_on, gone_on) = std::sync::mpsc::channel();
+    let answering = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        gone_on.recv().unwrap();
+        stream.write_all(&total("2", "2")).unwrap();
+        gone_on.recv().unwrap_err();
+    });
+    let timeout = Duration::from_millis(20);
+    let mut client = Connection::connect(address).unwrap().start();
+    assert_eq!(client.peer_address().to_string(), address.to_string());
+    let error = client.timeout(timeout).call_remote(SUM).unwrap_err();
+    assert!(matches!(error, CallError::Timeout { after } if after >= timeout), "{error:?}");
+    assert!(client.stream().read_timeout().unwrap().is_some());
+    // A call that is not made has used its time up as well.
+    let error = client.timeout(Duration::ZERO).call_by_name("A", [("", "")]).unwrap_err();
+    assert!(matches!(error, CallError::Encode(_)), "{error:?}");
+    go_on.send(()).unwrap();
+    assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 2 });
+    assert_eq!(client.stream().read_timeout().unwrap(), None);
+    drop((client, go_on));
+    answering.join().unwrap();
 }

@@ -73,7 +73,7 @@ async fn it_ends(peer: &Peer, mut switched: Switched) -> Result<(), Box<dyn std:
     #[expect(unused_must_use)]
     Router::new(stream()).spawn();
     #[expect(unused_must_use)]
-    blocking::Client::connect("127.0.0.1:1")?;
+    blocking::Connection::connect("127.0.0.1:1")?;
     let routes = Router::new(stream()).routes();
     #[expect(unused_must_use)]
     routes.bind("a")?;

@@ -110,7 +110,8 @@ async fn ends<C: Command>(
         check(*failed.unwrap_err().downcast().expect("an error of the command"));
     }
     failing.abort();
-    let mut client = blocking::Client::new(Canned(Cursor::new(failure(b"1", pairs).to_vec())));
+    let mut client =
+        blocking::Connection::new(Canned(Cursor::new(failure(b"1", pairs).to_vec()))).start();
     check(client.call_remote(command()).map(drop).expect_err("it fails"));
     check(read_answer_box::<C>(failure(b"1", pairs)).map(drop).expect_err("it fails"));
 }

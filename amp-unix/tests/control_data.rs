@@ -130,7 +130,7 @@ fn plain_streams_and_blocking_clients_keep_no_pidfd() {
             return;
         }
         let calling = std::thread::spawn(move || {
-            let mut client = blocking::Client::new(near);
+            let mut client = blocking::Connection::new(near).start();
             for n in 0..CALLS {
                 assert_eq!(client.call_remote(Pass { n, file: None }).unwrap().n, n);
             }

@@ -229,14 +229,14 @@ async fn the_blocking_client_carries_none() {
     let near = near.into_std().unwrap();
     near.set_nonblocking(false).unwrap();
     let _far = Connection::tcp(far).unwrap().responders(responders()).spawn();
-    let client = blocking::Client::new(near);
+    let client = blocking::Connection::new(near).start();
     spawn_blocking(move || refuses_blocking(client, assert_unknown)).await.unwrap();
 
     let (near, far) = UnixStream::pair().unwrap();
     let near = near.into_std().unwrap();
     near.set_nonblocking(false).unwrap();
     let _far = amp_unix::connection(far).unwrap().responders(responders()).spawn();
-    let client = blocking::Client::new(near);
+    let client = blocking::Connection::new(near).start();
     // The other side can send one, which is lost.
     spawn_blocking(move || refuses_blocking(client, assert_not_received)).await.unwrap();
 }

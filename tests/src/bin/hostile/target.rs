@@ -1,6 +1,6 @@
 //! The server under attack, as its attackers and its observer see it.
 
-use amp_core::blocking::Client;
+use amp_core::blocking::{Client, Connection};
 use amp_tests::{DEADLINE, Process};
 use std::env;
 use std::fs;
@@ -48,7 +48,8 @@ impl Target {
         }
         let stream = UnixStream::connect(&path)?;
         stream.set_read_timeout(Some(DEADLINE))?;
-        let mut target = Self { path, observer: Client::new(stream), process, _folder: folder };
+        let mut target =
+            Self { path, observer: Connection::new(stream).start(), process, _folder: folder };
         // Its own connection is there from the beginning, so that it never counts.
         target.status()?;
         Ok(target)

@@ -1,7 +1,7 @@
 //! Connections that should have ended.
 
 use amp_core::AmpBox;
-use amp_core::blocking::Client;
+use amp_core::blocking::Connection;
 use std::io::{self, Write};
 use std::time::Instant;
 
@@ -44,7 +44,7 @@ pub(super) fn silent(_: &Options) -> io::Result<Vec<Figure>> {
     let target = Target::start()?;
     let _silent = (0..400).map(|_| target.connect()).collect::<io::Result<Vec<_>>>()?;
     let begun = Instant::now();
-    let mut client = Client::new(target.connect()?);
+    let mut client = Connection::new(target.connect()?).start();
     client.call_remote(Status {}).map_err(io::Error::other)?;
     // Whoever has said nothing for 10 seconds gives way to others.
     let waited = begun.elapsed().as_secs_f64();
@@ -56,7 +56,7 @@ pub(super) fn trickling(options: &Options) -> io::Result<Vec<Figure>> {
     let target = Target::start()?;
     let mut streams = (0..200).map(|_| target.connect()).collect::<io::Result<Vec<_>>>()?;
     let call = calls("NoSuchCommandHasThisName", 1);
-    let mut client = Client::new(target.connect()?);
+    let mut client = Connection::new(target.connect()?).start();
     let mut waits = Vec::new();
     for byte in call.iter().cycle().take(options.pick(200, 1000)) {
         for stream in &mut streams {
