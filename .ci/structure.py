@@ -7,6 +7,7 @@
 - `proto/` imports nothing of the layers above it, and knows no clock, task or runtime.
 - `unsafe` is in one file.
 - Each public name of a library has one path.
+- No two public types of a library have one name, but for those that are defended here.
 - A public struct whose fields are all public, and a public enum, is `#[non_exhaustive]`, but for those
   that are defended here.
 """
@@ -22,6 +23,9 @@ UNSAFE_IN = "amp-unix/src/socket.rs"
 LIBRARIES = ["amp-core", "amp-unix"]
 # What is whole as it is, or what others have to know all of: a driver must not overlook an event.
 WHOLE = {"DateTime", "DecimalKind", "Event", "Failure", "Inner", "Presence", "Then"}
+# The module says which: a client of threads is one as well, and what is not known until run time a value.
+SAME_NAMES = {"Client", "Connection", "Value"}
+PUBLIC_TYPE = re.compile(r"^pub (?:struct|enum|trait|union) (\w+)", re.MULTILINE)
 OPEN = re.compile(
     r"(?P<above>(?:^#\[[^\n]*\]\n|^///[^\n]*\n)*)"
     r"^pub (?P<kind>struct|enum) (?P<name>\w+)[^;{(]*\{\n(?P<fields>.*?)^\}",
@@ -208,6 +212,13 @@ def main():
         for paths in crate.public_paths().values() if name in LIBRARIES else ():
             if len(paths) > 1:
                 complaints.append(f"{name} has one thing by two names: " + ", ".join(map("::".join, paths)))
+        types = [
+            name
+            for module, name in (crate.public_paths() if name in LIBRARIES else ())
+            if name in PUBLIC_TYPE.findall(crate.files[module][1])
+        ]
+        for twice in sorted({name for name in types if types.count(name) > 1} - SAME_NAMES):
+            complaints.append(f"{crate.name} has two types of one name: {twice}")
         exported = {path[-1] for paths in crate.public_paths().values() for path in paths}
         for file, text in crate.files.values() if name in LIBRARIES else ():
             for found in (found for found in OPEN.finditer(text) if found["name"] in exported):

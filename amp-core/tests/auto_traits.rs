@@ -96,5 +96,5 @@ fn what_is_set_up_and_what_is_awaited_goes_to_other_threads() {
     sent::<Router>();
     sent::<Serve<TcpListener>>();
     sent::<Switched>();
-    sent::<reconnect::Call<(), NoError>>();
+    sent::<reconnect::ClientCall<(), NoError>>();
 }

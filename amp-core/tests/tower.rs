@@ -4,7 +4,7 @@ mod support;
 
 use amp_core::reconnect::{Backoff, Connector, Jitter};
 use amp_core::tower::{
-    Answered, ClientService, LayeredCall, NamedRequest, PeerService, TypedCalls,
+    ClientService, LayeredAnswer, LayeredCall, NamedRequest, PeerService, TypedCalls,
 };
 use amp_core::{
     AmpBox, Arguments, CallError, CloseReason, Command, CommandError, Connection, Context, Limits,
@@ -302,12 +302,12 @@ struct Audited<S> {
 
 impl<S> Service<LayeredCall> for Audited<S>
 where
-    S: Service<LayeredCall, Response = Answered, Error = BoxError>,
+    S: Service<LayeredCall, Response = LayeredAnswer, Error = BoxError>,
     S::Future: Send + 'static,
 {
-    type Response = Answered;
+    type Response = LayeredAnswer;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Answered, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<LayeredAnswer, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx)
@@ -445,9 +445,9 @@ async fn a_service_that_fails_to_be_ready_fails_the_call() {
     #[derive(Clone)]
     struct Down;
     impl Service<LayeredCall> for Down {
-        type Response = Answered;
+        type Response = LayeredAnswer;
         type Error = RemoteError;
-        type Future = std::future::Pending<Result<Answered, RemoteError>>;
+        type Future = std::future::Pending<Result<LayeredAnswer, RemoteError>>;
 
         fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<(), RemoteError>> {
             Poll::Ready(Err(RemoteError::new("DOWN", "")))

@@ -19,7 +19,7 @@ use crate::error::{CallError, NotConnectedKind};
 /// [`notify`](super::Client::notify) and [`notify_by_name`](super::Client::notify_by_name) make it, and
 /// describe errors and cancel safety.
 #[must_use = "a call is not made before it is awaited"]
-pub struct Call<T, E = NoError> {
+pub struct ClientCall<T, E = NoError> {
     link: Arc<Link>,
     request: Request,
     send: Send<T, E>,
@@ -34,7 +34,7 @@ pub(super) type Send<T, E> =
 
 pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + marker::Send + 'a>>;
 
-impl<T, E> Call<T, E> {
+impl<T, E> ClientCall<T, E> {
     pub(super) fn new(
         link: &Arc<Link>,
         idempotent: bool,
@@ -80,7 +80,7 @@ impl<T, E> Call<T, E> {
     }
 }
 
-impl<T: 'static, E: 'static> IntoFuture for Call<T, E> {
+impl<T: 'static, E: 'static> IntoFuture for ClientCall<T, E> {
     type Output = Result<T, CallError<E>>;
     type IntoFuture = Boxed<'static, Self::Output>;
 
@@ -90,8 +90,8 @@ impl<T: 'static, E: 'static> IntoFuture for Call<T, E> {
 }
 
 /// Sends on one connection after the other what may be sent again.
-async fn make<T, E>(call: Call<T, E>) -> Result<T, CallError<E>> {
-    let Call { link, mut request, send, options, idempotent } = call;
+async fn make<T, E>(call: ClientCall<T, E>) -> Result<T, CallError<E>> {
+    let ClientCall { link, mut request, send, options, idempotent } = call;
     let Options { wait, timeout, max_repeats } = options;
     let started = Instant::now();
     let deadline = timeout.and_then(|timeout| Some((started.checked_add(timeout)?, timeout)));
@@ -139,9 +139,9 @@ async fn make<T, E>(call: Call<T, E>) -> Result<T, CallError<E>> {
     }
 }
 
-impl<T, E> fmt::Debug for Call<T, E> {
+impl<T, E> fmt::Debug for ClientCall<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
+        f.debug_struct("ClientCall")
             .field("options", &self.options)
             .field("idempotent", &self.idempotent)
             .finish_non_exhaustive()

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-use super::call::{Boxed, Call};
+use super::call::{Boxed, ClientCall};
 use super::link::Link;
 use super::request::Request;
 use super::state::State;
@@ -32,13 +32,13 @@ impl Client {
     /// awaited.
     ///
     /// While there is no connection the call fails at once, or waits for one: see
-    /// [`Connector::wait_for_connection`](super::Connector::wait_for_connection), [`Call::wait_for_connection`] and [`Call::fail_fast`]. Calls that
+    /// [`Connector::wait_for_connection`](super::Connector::wait_for_connection), [`ClientCall::wait_for_connection`] and [`ClientCall::fail_fast`]. Calls that
     /// wait are made in no particular order.
     ///
     /// A call that was sent, and whose connection was lost before the answer came, fails with
     /// [`CallError::Closed`](crate::CallError::Closed). It is sent again, on the next connection,
     /// only if its command is [`IDEMPOTENT`](Command::IDEMPOTENT), or the call itself is marked as
-    /// [`idempotent`](Call::idempotent), and the call waits for connections. A call that the peer
+    /// [`idempotent`](ClientCall::idempotent), and the call waits for connections. A call that the peer
     /// refuses because it is about to close the connection
     /// ([`RemoteError::is_closing`](crate::RemoteError::is_closing)) was not acted upon, so one
     /// that waits for connections is sent again on the next one, whatever its command. All of this
@@ -54,11 +54,16 @@ impl Client {
     ///
     /// A future that is dropped while it waits for a connection has sent nothing, unless it was
     /// to send the call again. After that, as [`Peer::call_remote`].
-    pub fn call_remote<C: Command>(&self, command: C) -> Call<C::Response, C::Error> {
+    pub fn call_remote<C: Command>(&self, command: C) -> ClientCall<C::Response, C::Error> {
         const { assert!(C::REQUIRES_ANSWER, "use `notify` or `Answered` for one-way commands") };
-        Call::new(&self.link, C::IDEMPOTENT, Request::typed(command), |peer, request, left| {
-            Box::pin(peer.call_written::<C>(left, |out, proto| request.write(out, proto)))
-        })
+        ClientCall::new(
+            &self.link,
+            C::IDEMPOTENT,
+            Request::typed(command),
+            |peer, request, left| {
+                Box::pin(peer.call_written::<C>(left, |out, proto| request.write(out, proto)))
+            },
+        )
     }
 
     /// Sends a command that wants no answer, on the connection that there is. Resolves once the
@@ -72,12 +77,12 @@ impl Client {
     /// # Cancel safety
     ///
     /// A future that was dropped has either queued the command or not.
-    pub fn notify<C: OneWay>(&self, command: C) -> Call<()> {
-        Call::new(&self.link, C::IDEMPOTENT, Request::typed(command), notify)
+    pub fn notify<C: OneWay>(&self, command: C) -> ClientCall<()> {
+        ClientCall::new(&self.link, C::IDEMPOTENT, Request::typed(command), notify)
     }
 
     /// Calls a command by its name, with arguments as they are on the wire. It is sent once,
-    /// unless it is marked as [`idempotent`](Call::idempotent).
+    /// unless it is marked as [`idempotent`](ClientCall::idempotent).
     ///
     /// # Errors
     ///
@@ -90,13 +95,13 @@ impl Client {
         &self,
         command: impl AsRef<[u8]>,
         arguments: impl IntoIterator<Item = (K, V)>,
-    ) -> Call<AmpBox>
+    ) -> ClientCall<AmpBox>
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
         let request = Request::by_name(command.as_ref(), AmpBox::from_pairs(arguments));
-        Call::new(&self.link, false, request, |peer, request, left| {
+        ClientCall::new(&self.link, false, request, |peer, request, left| {
             let command = request.command();
             Box::pin(async move {
                 peer.call_by_name_written(&command, left, |out, proto| request.write(out, proto))
@@ -106,7 +111,7 @@ impl Client {
     }
 
     /// Sends a command by its name that wants no answer, with arguments as they are on the wire. It is
-    /// sent once, unless it is marked as [`idempotent`](Call::idempotent).
+    /// sent once, unless it is marked as [`idempotent`](ClientCall::idempotent).
     ///
     /// # Errors
     ///
@@ -119,13 +124,13 @@ impl Client {
         &self,
         command: impl AsRef<[u8]>,
         arguments: impl IntoIterator<Item = (K, V)>,
-    ) -> Call<()>
+    ) -> ClientCall<()>
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
         let request = Request::by_name(command.as_ref(), AmpBox::from_pairs(arguments));
-        Call::new(&self.link, false, request, notify)
+        ClientCall::new(&self.link, false, request, notify)
     }
 
     /// Returns the connection, to be used without this client: for a protocol switch, say. Waits

@@ -98,7 +98,7 @@ impl Connector {
     }
 
     /// Calls wait for the connection while there is none, unless they say otherwise with
-    /// [`Call::fail_fast`](super::Call::fail_fast). By default they fail at once.
+    /// [`ClientCall::fail_fast`](super::ClientCall::fail_fast). By default they fail at once.
     pub fn wait_for_connection(mut self) -> Self {
         self.options.wait = true;
         self

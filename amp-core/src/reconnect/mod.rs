@@ -60,7 +60,7 @@ mod supervisor;
 
 pub use crate::error::{ConnectError, NotConnected, NotConnectedKind};
 pub use backoff::{Backoff, Jitter};
-pub use call::Call;
+pub use call::ClientCall;
 pub use client::Client;
 pub use connector::Connector;
 pub use state::State;

@@ -46,7 +46,7 @@ impl<S> Responders<S> {
     pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<Run>,
-        L::Service: Service<LayeredCall, Response = Answered> + Clone + Send + 'static,
+        L::Service: Service<LayeredCall, Response = LayeredAnswer> + Clone + Send + 'static,
         <L::Service as Service<LayeredCall>>::Error: Into<Box<dyn Error + Send + Sync>>,
         <L::Service as Service<LayeredCall>>::Future: Send,
     {
@@ -94,7 +94,7 @@ impl LayeredCall {
 
     /// Answers in place of the responder. A call that asks for a protocol switch is failed: only
     /// a responder can agree to that.
-    pub fn answer(mut self, response: &AmpBox) -> Answered {
+    pub fn answer(mut self, response: &AmpBox) -> LayeredAnswer {
         if self.question.asks_switch() {
             let why = "a layer has answered the call".to_owned();
             self.question.fail_undeclared(&Undeclared::Switch(why));
@@ -105,13 +105,13 @@ impl LayeredCall {
     }
 
     /// Answers with an error in place of the responder.
-    pub fn fail(mut self, error: &RemoteError) -> Answered {
+    pub fn fail(mut self, error: &RemoteError) -> LayeredAnswer {
         self.question.fail_with(&error.code, &error.description);
         self.answered()
     }
 
-    fn answered(self) -> Answered {
-        Answered { error_code: self.error_code.get().cloned().flatten() }
+    fn answered(self) -> LayeredAnswer {
+        LayeredAnswer { error_code: self.error_code.get().cloned().flatten() }
     }
 }
 
@@ -126,11 +126,11 @@ impl fmt::Debug for LayeredCall {
 
 /// Says that a call was answered, and how: the answer itself has gone to the peer.
 #[derive(Debug)]
-pub struct Answered {
+pub struct LayeredAnswer {
     error_code: Option<Bytes>,
 }
 
-impl Answered {
+impl LayeredAnswer {
     /// Returns the code of the error that the call was answered with; `None` when it succeeded.
     pub fn error_code(&self) -> Option<&[u8]> {
         self.error_code.as_deref()
@@ -145,9 +145,9 @@ impl Answered {
 pub struct Run;
 
 impl Service<LayeredCall> for Run {
-    type Response = Answered;
+    type Response = LayeredAnswer;
     type Error = Box<dyn Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Answered, Self::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<LayeredAnswer, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -163,7 +163,7 @@ impl Service<LayeredCall> for Run {
                 }
                 let error_code = error_code.get().cloned();
                 let error_code = error_code.ok_or("the responder is done and has not answered")?;
-                Ok(Answered { error_code })
+                Ok(LayeredAnswer { error_code })
             });
             poll_fn(|cx| {
                 let _polling = Polling::by_middleware(&shared);
@@ -182,7 +182,7 @@ struct Layered<V> {
 
 impl<V> AnyResponder for Layered<V>
 where
-    V: Service<LayeredCall, Response = Answered> + Clone + Send + 'static,
+    V: Service<LayeredCall, Response = LayeredAnswer> + Clone + Send + 'static,
     V::Error: Into<BoxedError>,
     V::Future: Send,
 {
