@@ -375,6 +375,19 @@ fn two_commands_have_two_names() {
     schema.add::<other::Log>();
 }
 
+/// A schema may be what a peer says of itself.
+#[test]
+fn many_cases_take_no_longer_each() {
+    let of = |count: usize| {
+        let texts: Vec<_> = (0..count).map(|n| format!("\"{n}\"")).collect();
+        let cases = texts.iter().map(|text| format!("    when k is {text}\n"));
+        let cases = cases.collect::<Vec<_>>().concat();
+        format!("command A\n  arguments\n    k: OneOf({})\n{cases}", texts.join(", "))
+    };
+    let schema: Schema = of(100_000).parse().unwrap();
+    assert_eq!(schema.command("A").unwrap().arguments.cases.len(), 100_000);
+}
+
 #[test]
 fn texts_that_are_no_schema_are_refused() {
     for (text, line, what) in [

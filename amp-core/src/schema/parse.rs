@@ -267,25 +267,39 @@ fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, Schema
     }
     schema.arguments.sort_by(|a, b| a.name.cmp(&b.name));
     schema.unknown.sort();
-    for (line, case) in cases {
-        add_case(&mut schema, line, case)?;
-    }
+    add_cases(&mut schema, &names, cases)?;
     Ok(schema)
 }
 
-fn add_case(schema: &mut BoxSchema, line: Line<'_>, case: CaseSchema) -> Result<(), SchemaError> {
-    let tag = schema.argument(&case.tag).map(|tag| &tag.wire_type);
-    if !matches!(tag, Some(WireType::OneOf(texts)) if texts.contains(&case.text)) {
-        return Err(line.error("no argument beside it can be this text"));
+/// Adds the cases of a box that has these names. It takes little more time for each of many: a schema may
+/// come from a peer.
+fn add_cases(
+    schema: &mut BoxSchema,
+    names: &BTreeSet<String>,
+    cases: Vec<(Line<'_>, CaseSchema)>,
+) -> Result<(), SchemaError> {
+    let mut places = BTreeSet::new();
+    for (line, case) in cases {
+        let tag = schema.arguments.binary_search_by(|argument| argument.name.cmp(&case.tag)).ok();
+        let tag = tag.map(|tag| &schema.arguments[tag].wire_type);
+        if !matches!(tag, Some(WireType::OneOf(texts)) if texts.binary_search(&case.text).is_ok()) {
+            return Err(line.error("no argument beside it can be this text"));
+        }
+        if !places.insert((case.tag.clone(), case.text.clone())) {
+            return Err(line.error("this case is there already"));
+        }
+        if case
+            .arguments
+            .parts()
+            .iter()
+            .flat_map(|part| &part.arguments)
+            .any(|a| names.contains(&a.name))
+        {
+            return Err(line.error("an argument in it is in the box in any case"));
+        }
+        schema.cases.push(case);
     }
-    if schema.cases.iter().any(|other| other.place() == case.place()) {
-        return Err(line.error("this case is there already"));
-    }
-    let parts = case.arguments.parts();
-    if parts.iter().any(|part| part.arguments.iter().any(|a| schema.argument(&a.name).is_some())) {
-        return Err(line.error("an argument in it is in the box in any case"));
-    }
-    schema.add_case(case);
+    schema.cases.sort_by(|a, b| a.place().cmp(&b.place()));
     Ok(())
 }
 
