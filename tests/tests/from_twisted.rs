@@ -8,7 +8,7 @@ use amp_core::{
 use amp_tests::commands::{Concatenate, CountNotes, Divide, DivideError, Note, Sum, Total};
 use amp_tests::{Address, DEADLINE, Process, Python, Transport};
 use std::future::pending;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::UnixListener;
 use tokio::time::timeout;
 
@@ -225,15 +225,61 @@ async fn pass_on(old: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     })
 }
 
+async fn end_with(old: Peer, client: Peer) {
+    tokio::select! {
+        // What it has answered last is handed on first.
+        _ = old.closed() => client.close_gracefully(Duration::from_secs(5)).await,
+        _ = client.closed() => old.close().await,
+    }
+}
+
 #[test]
 fn the_guide_passes_on_as_this_does() {
     let here = include_str!("from_twisted.rs");
-    let (_, rest) = here.split_once("\nasync fn pass_on(").unwrap();
-    let (body, _) = rest.split_once("\n}\n").unwrap();
-    let lines = body.lines().map(|line| format!("//! {line}\n"));
-    let shown =
-        format!("//! async fn pass_on({}", lines.collect::<String>().trim_start_matches("//! "));
-    assert!(GUIDE.contains(&shown), "{shown}");
+    for name in ["pass_on", "end_with"] {
+        let start = format!("async fn {name}(");
+        let (_, rest) = here.split_once(&format!("\n{start}")).unwrap();
+        let (body, _) = rest.split_once("\n}\n").unwrap();
+        let lines = body.lines().map(|line| format!("//! {line}\n"));
+        let lines = lines.collect::<String>();
+        let shown = format!("//! {start}{}", lines.trim_start_matches("//! "));
+        assert!(GUIDE.contains(&shown), "{shown}");
+    }
+}
+
+/// A client of the new service, of which the old one is behind.
+fn client_of(old: Peer, new: Responders) -> Peer {
+    let passed_on = old.clone();
+    let new = new.fallback(move |call| pass_on(passed_on.clone(), call));
+    let (client, server) = amp_core::testing::pair(Responders::new(()), new);
+    tokio::spawn(end_with(old, server));
+    client
+}
+
+/// A client that reconnects when it is cut off does so as before.
+#[tokio::test]
+async fn where_twisted_closes_the_client_is_closed_too() {
+    let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
+    let program = amp_tests::Peer::start(python.program("failures.py"), Transport::Unix);
+    let Address::Unix(path) = program.address() else { unreachable!("it is a Unix socket") };
+    let connect = async || {
+        let old = amp_unix::connect(path).await.unwrap().spawn();
+        client_of(old, Responders::new(()))
+    };
+    let client = connect().await;
+    let failed = timeout(DEADLINE, client.call_remote(Fatal)).await.unwrap().unwrap_err();
+    assert!(matches!(failed, CallError::Command(OnFire::OnFire)), "{failed:?}");
+    timeout(DEADLINE, client.closed()).await.unwrap();
+
+    let client = connect().await;
+    let failed = timeout(DEADLINE, client.call_remote(Undeclared)).await.unwrap().unwrap_err();
+    assert!(matches!(&failed, CallError::Remote(error) if error.is_unknown()), "{failed:?}");
+    timeout(DEADLINE, client.closed()).await.unwrap();
+
+    let client = connect().await;
+    let failed = timeout(DEADLINE, client.call_remote(Declared)).await.unwrap().unwrap_err();
+    assert!(matches!(failed, CallError::Command(SoldOut::SoldOut)), "{failed:?}");
+    timeout(DEADLINE, client.call_remote(Alive)).await.unwrap().unwrap();
 }
 
 /// Rust answers one command, and Twisted the others.
@@ -245,8 +291,7 @@ async fn commands_move_over_one_at_a_time() {
     let old = amp_unix::connect(path).await.unwrap().spawn();
     // What Twisted does not answer so.
     let sum = async |_: Context, Sum { a, b }: Sum| Ok(Total { total: a + b + 1000 });
-    let new = Responders::new(()).respond(sum).fallback(move |call| pass_on(old.clone(), call));
-    let (client, _server) = amp_core::testing::pair(Responders::new(()), new);
+    let client = client_of(old, Responders::new(()).respond(sum));
 
     let sum = Sum { a: 1.into(), b: 2.into() };
     assert_eq!(client.call_remote(sum).await.unwrap().total, 1003.into());

@@ -87,7 +87,9 @@
 //! # Step 4: one command at a time
 //!
 //! The new service stands before the old one. What it does not answer itself it passes on, by its name and
-//! without knowing it; so the commands move over one after another, and no client notices.
+//! without knowing it; so the commands move over one after another. Each client has a connection of its own to
+//! the old service, and the two end together: where Twisted closes its connection, as it does after an error
+//! that nobody declares, the client finds its own closed, as it always did.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -96,6 +98,7 @@
 //! # #[derive(Command)] #[amp(response = Total)] struct Sum { a: i64, b: i64 }
 //! # #[derive(Command)] #[amp(response = Total)] struct Product { a: i64, b: i64 }
 //! # #[derive(Arguments, Debug, PartialEq)] struct Total { total: i64 }
+//! use std::time::Duration;
 //!
 //! async fn pass_on(old: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
 //!     let arguments = call.arguments.iter();
@@ -111,15 +114,25 @@
 //!     })
 //! }
 //!
+//! async fn end_with(old: Peer, client: Peer) {
+//!     tokio::select! {
+//!         // What it has answered last is handed on first.
+//!         _ = old.closed() => client.close_gracefully(Duration::from_secs(5)).await,
+//!         _ = client.closed() => old.close().await,
+//!     }
+//! }
+//!
 //! // Over a socket, to Twisted:
 //! # let product = async |_: Context, Product { a, b }: Product| Ok::<_, NoError>(Total { total: a * b });
 //! # let twisted = Responders::new(()).respond(product);
 //! let (old, _service) = testing::pair(Responders::new(()), twisted);
 //! // Rust answers Sum by now, and Twisted all the rest.
 //! let sum = async |_: Context, Sum { a, b }: Sum| Ok::<_, NoError>(Total { total: a + b });
-//! let new = Responders::new(()).respond(sum).fallback(move |call| pass_on(old.clone(), call));
+//! let passed_on = old.clone();
+//! let new = Responders::new(()).respond(sum).fallback(move |call| pass_on(passed_on.clone(), call));
 //!
-//! let (client, _server) = testing::pair(Responders::new(()), new);
+//! let (client, server) = testing::pair(Responders::new(()), new);
+//! tokio::spawn(end_with(old, server));
 //! assert_eq!(client.call_remote(Sum { a: 2, b: 3 }).await?.total, 5);
 //! assert_eq!(client.call_remote(Product { a: 2, b: 3 }).await?.total, 6);
 //! # Ok(()) }
