@@ -47,13 +47,20 @@ struct ArgumentHint {
     /// The attribute that has the texts of a `OneOf`, or maps values to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     choices: Option<String>,
+    /// Says that the word is one that only this program knows, and no misspelt one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    own: bool,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
 struct CommandHint {
     /// Leaves it out.
     skip: bool,
+    /// The keys, of its arguments and of its response, whose values are not to be shown.
+    secrets: Vec<String>,
+    /// Whether it may be sent once more when nobody knows what came of it.
+    idempotent: bool,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -61,6 +68,11 @@ struct CommandHint {
 struct ModuleHint {
     /// Says that nothing is missing, although not all of it could be looked at.
     complete: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // Serde asks for it.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Hints {

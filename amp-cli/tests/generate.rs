@@ -354,6 +354,57 @@ fn mistakes_say_where_they_are() {
     }
 }
 
+#[test]
+fn words_that_are_nearly_types_are_mistakes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (schema, expected) in [
+        (
+            "command A\n  arguments\n    x: unicode\n",
+            "command A, argument x: \"unicode\" is no type, but \"Unicode\" is",
+        ),
+        (
+            "command A\n  response\n    x: AmpList\n      y: ListOf(Date_Time)\n",
+            "command A, response key x, key y: \"Date_Time\" is no type, but \"DateTime\" is",
+        ),
+        (
+            "command A\n  arguments\n    x: ZLIB(String)\n",
+            "command A, argument x: \"ZLIB\" is no type, but \"Zlib\" is",
+        ),
+        (
+            "command A\n  arguments\n    x: AmpList(^0)\n",
+            "command A, argument x: ^0 is no box around it, which are ^1 to ^1",
+        ),
+        (
+            "command A\n  arguments\n    x: Box\n      y: ListOf(Box(^3))\n",
+            "command A, argument x, key y: ^3 is no box around it, which are ^1 to ^2",
+        ),
+    ] {
+        fs::write(folder.path().join("s.schema"), schema).unwrap();
+        for language in ["rust", "python"] {
+            let output = in_folder(folder.path(), &["generate", language, "s.schema"]);
+            assert_eq!(String::from_utf8_lossy(&output.stderr), format!("ampctl: {expected}\n"));
+            assert!(output.stdout.is_empty());
+        }
+    }
+}
+
+/// Also of what is inside of a box in a list.
+#[test]
+fn what_a_class_cannot_say_is_said_wherever_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for (inner, expected) in
+        [("x: Integer default", "what has a default is optional"), ("x: unknown(\"a::Rest\")", "")]
+    {
+        let schema = format!("command A\n  response\n    rows: ListOf(AmpList)\n      {inner}\n");
+        fs::write(folder.path().join("s.schema"), schema).unwrap();
+        let output =
+            in_folder(folder.path(), &["generate", "python", "s.schema", "--by-hand", "own.py"]);
+        assert!(output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(expected) && (said.is_empty() == expected.is_empty()), "{said}");
+    }
+}
+
 /// Says what comes next, and with which values: the peer draws them.
 #[derive(Command)]
 #[amp(response = Prepared)]

@@ -172,7 +172,161 @@ fn what_a_command_may_have_lost_is_said() {
     fs::write(module.0.path().join("hints.toml"), "[module.miss]\ncomplete = true\n").unwrap();
     let said = module.import(&["miss", "--hints", "hints.toml"]);
     let said = text(&said.stderr);
-    assert!(!said.contains("miss.py:3: ") && said.contains("miss.py:9: left out"), "{said}");
+    assert!(!said.contains("miss.py:3: ") && !said.contains("miss.py:9: "), "{said}");
+    assert!(said.contains("miss.py:13: left out: TypeError: "), "{said}");
+    // What cannot be executed, and is not wanted.
+    let hints = "[module.miss]\ncomplete = true\n[command.F]\nskip = true\n[command.\"miss.G\"]\nskip = true\n";
+    fs::write(module.0.path().join("hints.toml"), hints).unwrap();
+    let output = module.import(&["miss", "--hints", "hints.toml", "--strict"]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+}
+
+/// Each is of a statement that is not executed.
+#[test]
+fn what_may_change_a_command_unseen_is_said() {
+    let class = "class A(amp.Command):\n    arguments = []\n";
+    for (statement, what) in [
+        ("for c in [A]: c.requiresAnswer = False", "may change a command"),
+        ("setattr(A, 'requiresAnswer', False)", "may change a command"),
+        (
+            "def extend(): A.arguments.append((b'x', amp.Integer()))\nextend()",
+            "may change a command",
+        ),
+        ("def f(): extend()\ndef extend(): A.requiresAnswer = False\nf()", "may change a command"),
+        ("L = [type(n, (amp.Command,), {}) for n in 'xy']", "that a call makes"),
+        ("H, I = type('H', (amp.Command,), {}), 1", "that a call makes"),
+        ("(G := type('G', (amp.Command,), {}))", "that a call makes"),
+    ] {
+        let body = python_of(&format!("{class}{statement}\n"));
+        let said = Module::new(&[("m.py", &body)]).in_doubt("m");
+        assert!(said.contains("m.py:") && said.contains(what), "{statement}: {said}");
+        assert_eq!(said.lines().count(), 1, "{statement}: {said}");
+    }
+    // These are executed.
+    let body = python_of(&format!(
+        "{class}A.requiresAnswer = False\nA.arguments[0:0] = [(b'x', amp.Integer())]\n"
+    ));
+    let schema = Module::new(&[("m.py", &body)]).schema("m");
+    assert_eq!(schema, "command A one-way\n  arguments\n    x: Integer\n");
+    // What only names them, and what does not run, is no reason to ask.
+    let body = python_of(&format!(
+        "{class}ALL = [A]\nNAME = A.commandName\n\
+         def main():\n    print(A)\n\
+         if __name__ == '__main__':\n    A.requiresAnswer = False\n    main()\n"
+    ));
+    assert_eq!(Module::new(&[("m.py", &body)]).schema("m"), "command A\n");
+}
+
+#[test]
+fn one_code_of_which_only_some_exceptions_are_fatal_is_said() {
+    let body = python_of(
+        "class E1(Exception): pass\nclass E2(Exception): pass\n\
+         class A(amp.Command):\n    errors = {E1: b'X'}\n    fatalErrors = {E2: b'X'}\n",
+    );
+    let said = Module::new(&[("fe.py", &body)]).in_doubt("fe");
+    assert!(said.contains("fe.py:4: ") && said.contains("X is fatal here"), "{said}");
+}
+
+/// A class whose hook changes values in no known way, and hints of it.
+#[test]
+fn hints_are_held_against_what_there_is() {
+    let body = python_of(
+        "class Odd(amp.Argument):\n    \
+             def toString(self, value): return bytes(reversed(value))\n    \
+             def fromString(self, data): return bytes(reversed(data))\n\
+         class A(amp.Command):\n    arguments = [(b'x', Odd()), (b'token', amp.String())]\n",
+    );
+    let module = Module::new(&[("h.py", &body)]);
+    let with = |hints: &str| {
+        fs::write(module.0.path().join("hints.toml"), hints).unwrap();
+        module.import(&["h", "--hints", "hints.toml", "--strict"])
+    };
+    for (wire, expected) in [
+        ("unicode", "the hint for h.Odd: 'unicode' is no type here, but 'Unicode' is one; "),
+        ("Zlb(String)", "the hint for h.Odd: 'Zlb' is no type here, but 'Zlib' is one; "),
+        ("ListOf(string)", "the hint for h.Odd: 'string' is no type here, but 'String' is one; "),
+        ("Zzz", "the hint for h.Odd: 'Zzz' is no type here, but these are: "),
+        ("AmpList(Unicode)", "nothing follows in brackets"),
+    ] {
+        let output = with(&format!("[argument.Odd]\nwire = \"{wire}\"\n"));
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{wire}: {said}");
+        assert!(said.contains(expected) && said.lines().count() == 1, "{wire}: {said}");
+    }
+    let output = with("[argument.Odd]\nwire = \"Reversed\"\nown = true\n");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    assert!(text(&output.stdout).contains("x: Reversed"), "{}", text(&output.stdout));
+
+    let odd = "[argument.Odd]\nwire = \"String\"\n";
+    let output = with(&format!("{odd}[command.A]\nsecrets = [\"token\"]\nidempotent = true\n"));
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    let schema: Schema = text(&output.stdout).parse().unwrap();
+    let command = schema.command("A").unwrap();
+    assert!(command.is_idempotent && command.secrets == ["token"]);
+    let output = with(&format!("{odd}[command.A]\nsecrets = [\"tokn\"]\n"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("it has no key 'tokn' that could be secret"));
+    let output = with(&format!("{odd}[command.B]\nskip = true\n[module.g]\ncomplete = true\n"));
+    let expected = "ampctl: the hint for command B is not needed\nampctl: the hint for module g is not needed\n";
+    assert_eq!(text(&output.stderr), expected);
+}
+
+/// A word that is not known is a mistake, unless the class or the hint says that it is meant.
+#[test]
+fn words_for_types_are_known_ones() {
+    let body = python_of(
+        "class Temperature(amp.Unicode):\n    wire_form = 'Celsius'\n\
+         class Celsius(amp.Unicode):\n    wire_form = 'Celsius'\n\
+         class Small(amp.Unicode):\n    wire_form = 'unicode'\n\
+         class Boxes(amp.AmpList):\n    wire_form = 'AmpList'\n\
+         class Own(amp.Command):\n    arguments = [(b'x', Celsius())]\n\
+         class Other(amp.Command):\n    arguments = [(b'x', Temperature())]\n\
+         class Misspelt(amp.Command):\n    arguments = [(b'x', Small())]\n\
+         class Listed(amp.Command):\n    arguments = [(b'x', Boxes([(b'y', amp.Integer())]))]\n",
+    );
+    let module = Module::new(&[("m.py", &body)]);
+    let skip = |names: &[&str]| {
+        let hints = names.iter().map(|name| format!("[command.{name}]\nskip = true\n"));
+        hints.collect::<Vec<_>>().concat()
+    };
+    let hinted = |hints: String| {
+        fs::write(module.0.path().join("h.toml"), hints).unwrap();
+        module.import(&["m", "--hints", "h.toml"])
+    };
+    let own = "a form of its own has the name of its class, or a hint with own = true";
+    for (hints, expected) in [
+        (
+            skip(&["Other", "Listed"]),
+            format!("ampctl: m.Small.wire_form: 'unicode' is no type here, but 'Unicode' is one; {own}\n"),
+        ),
+        (
+            skip(&["Other", "Listed"]) + "[argument.Small]\nwire = \"Zlib(un_code)\"\n",
+            format!("ampctl: the hint for m.Small: 'un_code' is no type here, but 'Unicode' is one; {own}\n"),
+        ),
+        (
+            skip(&["Other", "Listed"]) + "[argument.Small]\nwire = \"zlip(Unicode)\"\n",
+            format!("ampctl: the hint for m.Small: 'zlip' is no type here, but 'Zlib' is one; {own}\n"),
+        ),
+        (
+            skip(&["Misspelt", "Other"]) + "[argument.Boxes]\nwire = \"AmpList(Unicode)\"\n",
+            "ampctl: the hint for m.Boxes: 'AmpList(Unicode)': the keys of its AmpList are the attribute \
+             subargs, so nothing follows in brackets\n"
+                .to_owned(),
+        ),
+    ] {
+        let output = hinted(hints);
+        assert_eq!((text(&output.stderr), output.status.code()), (&*expected, Some(2)));
+    }
+    let output = hinted(skip(&["Misspelt", "Listed"]));
+    let said = text(&output.stderr);
+    let first =
+        "ampctl: m.Temperature.wire_form: 'Celsius' is no type here, but these are: AmpList, ";
+    assert!(said.starts_with(first) && said.contains(", base, inner, local; "), "{said}");
+
+    let hints = "[argument.Temperature]\nwire = \"Celsius\"\nown = true\n";
+    let output = hinted(skip(&["Misspelt", "Listed"]) + hints);
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(text(&output.stdout).matches("x: Celsius").count(), 2);
 }
 
 #[test]
@@ -301,6 +455,8 @@ fn packages_import_themselves_and_each_other() {
     let keys = "  arguments\n    x: Integer\n";
     let buy = format!("command Buy\n{keys}  errors\n    #! exception Gone\n    GONE\n");
     assert_eq!(module.schema("pk"), buy);
+    let output = module.import(&["pk", "pk.c"]);
+    assert_eq!(text(&output.stdout).matches("command Buy").count(), 1);
     assert_eq!(module.schema("pk.a"), format!("command Foo\n{keys}"));
     assert_eq!(module.schema("pk.b"), format!("command Bar\n{keys}"));
 }

@@ -170,6 +170,19 @@ fn boxes_inside_change_too() {
     );
 }
 
+#[test]
+fn bytes_are_streamed_as_strings() {
+    for (bytes, strings) in [("ByteStream", "StreamOf(String)"), ("ByteSink", "SinkOf(String)")] {
+        let of = |word| format!("\n    a: {word}");
+        assert_eq!(of_arguments(&of(bytes), &of(strings)), [""; 0]);
+        assert_eq!(of_arguments(&of(strings), &of(bytes)), [""; 0]);
+    }
+    assert_eq!(
+        of_arguments("\n    a: ByteStream", "\n    a: SinkOf(String)"),
+        ["! argument a: it was ByteStream and is SinkOf(String)"]
+    );
+}
+
 /// Boxes in one another by `next`, each with an `x` of one of these types. In the last of them, `next`
 /// is the box that is so many around it.
 fn chain(types: &[&str], levels: usize) -> String {

@@ -21,6 +21,7 @@ mod rust_items;
 mod rust_types;
 mod styles;
 mod text;
+mod words;
 
 /// What is written, of which schemas.
 #[derive(Args, Debug)]
@@ -99,6 +100,7 @@ pub(crate) fn generate(options: &Generate, out: &mut Vec<u8>) -> Result<ExitCode
 
 fn rust(options: &Rust) -> Result<String, Mistake> {
     let schema = schemas::load_all(&options.sources.schemas)?;
+    words::check(&schema)?;
     let hints = Hints::read(options.hints.as_deref())?;
     let header = format!("// {}", header(&options.sources.schemas));
     let written = rust::write(&schema, &hints.rust, &header)?;
@@ -119,6 +121,7 @@ fn rust(options: &Rust) -> Result<String, Mistake> {
 
 fn python(options: &Python) -> Result<String, Mistake> {
     let schema = schemas::load_all(&options.sources.schemas)?;
+    words::check(&schema)?;
     let header = format!("# {}", header(&options.sources.schemas));
     let by_hand = options.by_hand.as_deref();
     let stem = by_hand

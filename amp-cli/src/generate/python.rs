@@ -15,9 +15,9 @@ use crate::scalars::SCALARS;
 /// Words that Python keeps for itself, and names that the file has for others.
 const TAKEN: &[&str] = &[
     "ALL", "False", "None", "True", "and", "amp", "as", "assert", "async", "await", "break",
-    "class", "continue", "def", "del", "elif", "else", "except", "finally", "for", "from",
-    "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise",
-    "return", "try", "while", "with", "yield",
+    "bytes", "class", "continue", "def", "del", "elif", "else", "except", "finally", "for", "from",
+    "global", "if", "import", "in", "is", "lambda", "list", "nonlocal", "not", "or", "pass",
+    "raise", "return", "try", "tuple", "while", "with", "yield",
 ];
 /// The classes of amp-arguments.
 const ARGUMENTS: &[&str] = &[
@@ -30,8 +30,12 @@ const ARGUMENTS: &[&str] = &[
     "ListOf",
     "Numbered",
     "OneOf",
+    "SinkOf",
+    "StreamOf",
     "Zlib",
 ];
+/// Those of them that are in its module `streams`.
+const STREAMS: &[&str] = &["SinkOf", "StreamOf"];
 /// Exceptions that Python has.
 const BUILT_IN: &[&str] = &[
     "ArithmeticError",
@@ -115,9 +119,12 @@ pub(super) fn write(
     }
     let mut head = format!("{header}\n\nfrom twisted.protocols import amp\n");
     let mut imports = Vec::new();
-    if !writer.arguments.is_empty() {
-        let names: Vec<_> = writer.arguments.iter().copied().collect();
-        imports.push(format!("from amp_arguments import {}", names.join(", ")));
+    let (streams, others): (Vec<_>, Vec<_>) =
+        writer.arguments.iter().copied().partition(|name| STREAMS.contains(name));
+    for (module, names) in [("amp_arguments", others), ("amp_arguments.streams", streams)] {
+        if !names.is_empty() {
+            imports.push(format!("from {module} import {}", names.join(", ")));
+        }
     }
     if !writer.by_hand.is_empty() {
         let names: Vec<_> = writer.by_hand.keys().map(|name| &**name).collect();
@@ -279,19 +286,19 @@ impl Writer {
     /// Notes what a class cannot say.
     fn lose(&mut self, name: &str, command: &CommandSchema) {
         let CommandSchema { errors, arguments, response, secrets, is_idempotent, .. } = command;
-        let both = [arguments, response];
-        let defaulted = both.iter().flat_map(|schema| &schema.arguments);
+        let mut boxes = Vec::new();
+        for schema in [arguments, response] {
+            boxes_in(schema, &mut boxes);
+        }
+        let mut keys = boxes.iter().flat_map(|schema| &schema.arguments);
         for (is_lost, what) in [
             (errors.is_none(), "its errors are not known, so it declares none"),
             (*is_idempotent, "that it may be sent again is not said"),
             (!secrets.is_empty(), "which of its values are secret is not said"),
-            (both.iter().any(|schema| schema.strict), "other keys are not refused"),
+            (boxes.iter().any(|schema| schema.strict), "other keys are not refused"),
+            (keys.any(|key| key.presence == Presence::Defaulted), "what has a default is optional"),
             (
-                defaulted.into_iter().any(|key| key.presence == Presence::Defaulted),
-                "what has a default is optional",
-            ),
-            (
-                both.iter().any(|schema| !schema.unknown.is_empty()),
+                boxes.iter().any(|schema| !schema.unknown.is_empty()),
                 "arguments whose keys are not known are left out",
             ),
         ] {
@@ -353,6 +360,9 @@ impl Writer {
             }
             WireType::Named(name) => match &**name {
                 "Json" => call(self.argument("Json"), vec![]),
+                // A stream of bytes is one of any pieces of them.
+                "ByteSink" => call(self.argument("SinkOf"), vec!["amp.String()".to_owned()]),
+                "ByteStream" => call(self.argument("StreamOf"), vec!["amp.String()".to_owned()]),
                 "IpAddressBytes" => call(self.argument("IpAddress"), vec![]),
                 "IpNetworkBytes" => call(self.argument("IpNetwork"), vec![]),
                 _ => call(&self.hand(name, wire_type), vec![]),
@@ -361,7 +371,8 @@ impl Writer {
                 call(self.argument("OneOf"), texts.iter().map(|text| string(text)).collect())
             }
             WireType::Of(form, inner) => {
-                let known = ["Continued", "ContinuedZlib", "Numbered", "Zlib"];
+                let known =
+                    ["Continued", "ContinuedZlib", "Numbered", "SinkOf", "StreamOf", "Zlib"];
                 let class = match &**form {
                     "ListOf" if has_to_string(inner) => "amp.ListOf".to_owned(),
                     "ListOf" => self.argument("ListOf").to_owned(),
@@ -438,10 +449,31 @@ impl Writer {
     }
 }
 
+/// A box and those inside of it, which are finitely many: one that contains itself says so by how far out
+/// that is.
+fn boxes_in<'a>(schema: &'a BoxSchema, found: &mut Vec<&'a BoxSchema>) {
+    found.push(schema);
+    for part in schema.parts() {
+        if !std::ptr::eq(part, schema) {
+            found.push(part);
+        }
+        for key in &part.arguments {
+            let mut wire_type = &key.wire_type;
+            while let WireType::Of(_, inner) = wire_type {
+                wire_type = inner;
+            }
+            if let WireType::Box(Inner::Of(inner)) | WireType::AmpList(Inner::Of(inner)) = wire_type
+            {
+                boxes_in(inner, found);
+            }
+        }
+    }
+}
+
 /// Whether Twisted's own ListOf can have it: it asks for `toString`, which is not in need of a connection.
 fn has_to_string(wire_type: &WireType) -> bool {
     match wire_type {
-        WireType::Named(name) => name != "Descriptor",
+        WireType::Named(name) => !matches!(&**name, "ByteSink" | "ByteStream" | "Descriptor"),
         WireType::OneOf(_) | WireType::Unknown(_) => true,
         WireType::Of(form, inner) => &**form == "ListOf" && has_to_string(inner),
         _ => false,

@@ -10,7 +10,7 @@ use super::rust_docs::doc_comment;
 use super::rust_items::{
     Field, allowed_of_fields, allowed_of_variants, attribute, body, joined, variants,
 };
-use super::rust_types::{Hole, Uses, check_integer, has_default, plain, wrapper};
+use super::rust_types::{Hole, Uses, check_integer, has_default, is_stream, plain, wrapper};
 use super::styles::{code_of, style_of, styled};
 use super::text::code;
 use crate::hints::RustHints;
@@ -23,6 +23,8 @@ const TAKEN: &[&str] = &[
     "BigInt",
     "BigUint",
     "Box",
+    "ByteSink",
+    "ByteStream",
     "Bytes",
     "Clone",
     "Command",
@@ -56,7 +58,9 @@ const TAKEN: &[&str] = &[
     "Schema",
     "Self",
     "Send",
+    "SinkOf",
     "Some",
+    "StreamOf",
     "String",
     "Switched",
     "Sync",
@@ -524,10 +528,10 @@ impl<'a> Writer<'a> {
         }))
     }
 
-    /// The traits that a struct derives. A descriptor has one owner, and is equal to nothing.
+    /// The traits that a struct derives. What has one owner is equal to nothing.
     pub(super) fn derives(&mut self, own: &'static str, schema: &BoxSchema) -> String {
         self.uses.name("amp_core", own);
-        if has_descriptor(schema) {
+        if has_one_owner(schema) {
             return if own < "Debug" { format!("{own}, Debug") } else { "Debug".to_owned() };
         }
         let mut all = ["Clone", "Debug", "PartialEq", own];
@@ -566,13 +570,14 @@ fn docs_of_error(error: &ErrorSchema) -> String {
     if error.docs.is_empty() { format!("{}.", code(&error.code)) } else { error.docs.clone() }
 }
 
-fn has_descriptor(schema: &BoxSchema) -> bool {
+/// Whether descriptors or ends of streams are in it.
+fn has_one_owner(schema: &BoxSchema) -> bool {
     fn is_one(wire_type: &WireType) -> bool {
         match wire_type {
-            WireType::Named(name) => name == "Descriptor",
-            WireType::Of(_, inner) => is_one(inner),
+            WireType::Named(name) => matches!(&**name, "ByteSink" | "ByteStream" | "Descriptor"),
+            WireType::Of(form, inner) => is_stream(form) || is_one(inner),
             WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => {
-                has_descriptor(schema)
+                has_one_owner(schema)
             }
             _ => false,
         }

@@ -93,7 +93,10 @@ pub(super) fn joined(lines: &[String]) -> String {
     let is_long = |line: &str| line.chars().count() > WIDTH && !line.trim_start().starts_with("//");
     let mut text = lines.join("\n");
     if text.lines().any(is_long) {
-        let at = text.find("#[").or_else(|| text.find("pub ")).unwrap_or(0);
+        // Documentation may have attributes in it, as text.
+        let documentation =
+            text.split_inclusive('\n').take_while(|line| line.trim_start().starts_with("//"));
+        let at = documentation.map(str::len).sum();
         text.insert_str(at, "#[rustfmt::skip]\n");
     }
     text

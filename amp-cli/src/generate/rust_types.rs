@@ -12,6 +12,9 @@ const INTEGERS: &[&str] = &[
     "BigInt", "BigUint",
 ];
 
+const ARGUMENT: &str = "amp_core::argument";
+const STREAMS: &str = "amp_core::streams";
+
 /// What the items of a file use of others.
 #[derive(Debug, Default)]
 pub(super) struct Uses {
@@ -93,7 +96,6 @@ pub(super) fn several(module: &str, names: &[&str]) -> String {
 
 /// The type of a value that has no box inside of it, and that no wrapper is.
 pub(super) fn plain(name: &str, integer: &str, uses: &mut Uses) -> Option<String> {
-    const ARGUMENT: &str = "amp_core::argument";
     Some(match name {
         "Integer" if integer.starts_with("Big") => {
             uses.name("num_bigint", if integer == "BigInt" { "BigInt" } else { "BigUint" })
@@ -108,6 +110,8 @@ pub(super) fn plain(name: &str, integer: &str, uses: &mut Uses) -> Option<String
         "DateTime" => uses.name(ARGUMENT, "DateTime"),
         "Json" => format!("{}<serde_json::Value>", uses.name(ARGUMENT, "Json")),
         "Descriptor" => uses.name("amp_unix", "Descriptor"),
+        "ByteSink" => uses.name(STREAMS, "ByteSink"),
+        "ByteStream" => uses.name(STREAMS, "ByteStream"),
         "IpAddressBytes" => {
             format!("{}<{}>", uses.name(ARGUMENT, "Packed"), uses.name("std::net", "IpAddr"))
         }
@@ -120,9 +124,16 @@ pub(super) fn plain(name: &str, integer: &str, uses: &mut Uses) -> Option<String
 
 /// The wrapper of a form of another type.
 pub(super) fn wrapper(form: &str, uses: &mut Uses) -> Option<String> {
-    let known = ["Continued", "ContinuedZlib", "Numbered", "Zlib"];
-    let known = known.into_iter().find(|known| *known == form)?;
-    Some(uses.name("amp_core::argument", known))
+    let known = [
+        (ARGUMENT, "Continued"),
+        (ARGUMENT, "ContinuedZlib"),
+        (ARGUMENT, "Numbered"),
+        (ARGUMENT, "Zlib"),
+        (STREAMS, "SinkOf"),
+        (STREAMS, "StreamOf"),
+    ];
+    let (module, known) = known.into_iter().find(|(_, known)| *known == form)?;
+    Some(uses.name(module, known))
 }
 
 /// Refuses what is no integer.
@@ -134,12 +145,18 @@ pub(super) fn check_integer(place: &str, integer: &str) -> Result<(), Mistake> {
     Err(Mistake::new(format!("the hint for {place}: {integer:?} is none of {known}")))
 }
 
+/// Whether the values of a form of another type are an end of a stream.
+pub(super) fn is_stream(form: &str) -> bool {
+    matches!(form, "SinkOf" | "StreamOf")
+}
+
 /// Whether all types of this form have a `Default`.
 pub(super) fn has_default(wire_type: &WireType) -> bool {
     match wire_type {
         WireType::Named(name) => {
             matches!(&**name, "Integer" | "String" | "Unicode" | "Float" | "Boolean" | "Path")
         }
+        WireType::Of(form, _) if is_stream(form) => false,
         WireType::Of(form, inner) => &**form == "ListOf" || has_default(inner),
         WireType::AmpList(_) => true,
         _ => false,

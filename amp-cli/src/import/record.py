@@ -47,15 +47,18 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     slicer = Slicer(request["folders"])
     hints = request["hints"]
     describer = Describer(hints.get("argument", {}))
+    asked: set[str] = set()
     try:
         modules = [load(slicer, what) for what in request["modules"]]
+        # A package may export what is in one of its modules, and both be asked for.
+        classes = dict.fromkeys(cls for module in modules for cls in commands_of(module))
         paths = {os.path.relpath(path): one.module.__name__ for path, one in slicer.slices.items()}
         written = [
             command
-            for module in modules
-            for cls in commands_of(module)
-            if not hint_of(hints, cls).get("skip")
-            for command in [write(cls, describer, slicer)]
+            for cls in classes
+            for hint in [hint_of(hints, cls, asked)]
+            if not hint.get("skip")
+            for command in [write(cls, describer, slicer, hint)]
         ]
         two_of_a_name(written)
         if not written and not not_known and not slicer.not_looked_at and not slicer.left_out:
@@ -66,6 +69,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         # The user's code may do anything, and files may be anything.
         said = f"{type(mistake).__name__}: {mistake}"
         return {"mistake": said, "left_out": slicer.left_out}
+    left_out = without_skipped(slicer, hints, asked)
     complete = {path for path, name in paths.items()
                 if hints.get("module", {}).get(name, {}).get("complete")}
     in_doubt = [
@@ -73,12 +77,14 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         if place.rpartition(":")[0] not in complete
     ]
     unused = sorted(hints.get("argument", {}).keys() - describer.used)
+    unused += sorted(f"command {name}" for name in hints.get("command", {}).keys() - asked)
+    unused += sorted(f"module {name}" for name in hints.get("module", {}).keys() - set(paths.values()))
     written.sort(key=lambda command: command.name.encode())
     return {
         "record": "\n".join("".join(f"{line}\n" for line in command.lines) for command in written),
         "open": [vars(one) for one in in_doubt] + [
             vars(one) for command in written for one in command.open],
-        "left_out": slicer.left_out,
+        "left_out": left_out,
         "unused": unused,
     }
 
@@ -113,9 +119,27 @@ def commands_of(module: Any) -> list[Any]:
         cls.__name__.startswith("_") and any(cls in other.__mro__[1:] for other in found))]
 
 
-def hint_of(hints: dict[str, Any], cls: Any) -> dict[str, Any]:
+def hint_of(hints: dict[str, Any], cls: Any, asked: set[str]) -> dict[str, Any]:
+    """What the hints say of a command. It notes by which name they say it."""
     commands = hints.get("command", {})
-    return commands.get(f"{cls.__module__}.{cls.__name__}") or commands.get(cls.__name__) or {}
+    for name in (f"{cls.__module__}.{cls.__name__}", cls.__name__):
+        if name in commands:
+            asked.add(name)
+            return commands[name]
+    return {}
+
+
+def without_skipped(slicer: Slicer, hints: dict[str, Any], asked: set[str]) -> list[str]:
+    """What could not be executed, without the classes that a hint leaves out anyway."""
+    skipped = {name for name, hint in hints.get("command", {}).items() if hint.get("skip")}
+    said = []
+    for line in slicer.left_out:
+        names = {name for (module, inner), (path, number) in slicer.places.items()
+                 if line.startswith(f"{path}:{number}: ") for name in (f"{module}.{inner}", inner)} & skipped
+        asked |= names
+        if not names:
+            said.append(line)
+    return said
 
 
 def two_of_a_name(written: list[Written]) -> None:
@@ -126,13 +150,13 @@ def two_of_a_name(written: list[Written]) -> None:
             raise Unclear(f"two commands are named {command.name}: {other.place} and {command.place}")
 
 
-def write(cls: Any, describer: Describer, slicer: Slicer) -> Written:
+def write(cls: Any, describer: Describer, slicer: Slicer, hint: dict[str, Any]) -> Written:
     path, line = slicer.places.get((cls.__module__, cls.__qualname__), (cls.__module__, 0))
     with limited(f"{path}:{line}"):
-        return written(cls, describer, f"{path}:{line}")
+        return written(cls, describer, f"{path}:{line}", hint)
 
 
-def written(cls: Any, describer: Describer, place: str) -> Written:
+def written(cls: Any, describer: Describer, place: str, hint: dict[str, Any]) -> Written:
     name = text_of(cls.commandName)
     command = Written(name, [], place)
     one_way = not cls.requiresAnswer
@@ -141,9 +165,15 @@ def written(cls: Any, describer: Describer, place: str) -> Written:
         command.open.append(Open(obstacle, command.place, name))
         command.lines.append(f"# {obstacle}")
     command.lines += docs_of(cls)
+    arguments, response = describer.keys(cls.arguments), describer.keys(cls.response)
+    if hint.get("idempotent"):
+        command.lines.append("#! idempotent")
+    secrets = set(hint.get("secrets", ()))
+    if missing := secrets - {key.name for key in [*arguments, *response]}:
+        raise Unclear(f"the hint for command {name}: it has no key {min(missing)!r} that could be secret")
+    command.lines += [f"#! secret {word(key)}" for key in sorted(secrets, key=str.encode)]
     command.lines.append(
         f"command {word(name)}{' one-way' if one_way else ''}{' switch' if is_switch else ''}")
-    arguments, response = describer.keys(cls.arguments), describer.keys(cls.response)
     for title, keys in (("arguments", arguments), ("response", response)):
         if title == "response" and one_way:
             # Nobody answers.
@@ -154,6 +184,9 @@ def written(cls: Any, describer: Describer, place: str) -> Written:
         command.open += still_open(keys, part, command.place)
     if errors := errors_of(cls):
         command.lines += ["  errors", *errors]
+    command.open += [
+        Open(f"one of its exceptions is fatal, and another is not: {code} is fatal here", command.place, name)
+        for code in half_fatal(cls)]
     return command
 
 
@@ -183,11 +216,23 @@ def docs_of(cls: Any, indent: str = "") -> list[str]:
     return [f"{indent}#: {line}".rstrip() for line in inspect.cleandoc(text).splitlines()]
 
 
-def errors_of(cls: Any) -> list[str]:
-    """Those that it is answered with, as Twisted's metaclass adds them up."""
+def by_code_of(cls: Any) -> dict[str, list[Any]]:
     by_code: dict[str, list[Any]] = {}
     for exception, code in cls.allErrors.items():
         by_code.setdefault(text_of(code), []).append(exception)
+    return by_code
+
+
+def half_fatal(cls: Any) -> list[str]:
+    """The codes of which some exceptions close the connection."""
+    def some(exceptions: list[Any]) -> bool:
+        return len({exception in cls.fatalErrors for exception in exceptions}) > 1
+    return sorted(code for code, exceptions in by_code_of(cls).items() if some(exceptions))
+
+
+def errors_of(cls: Any) -> list[str]:
+    """Those that it is answered with, as Twisted's metaclass adds them up."""
+    by_code = by_code_of(cls)
     lines = []
     for code in sorted(by_code, key=str.encode):
         exceptions = by_code[code]

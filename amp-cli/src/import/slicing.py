@@ -101,6 +101,8 @@ def stand_in(name: str, module: str) -> Any:
         "__new__": through,
         "__init__": lambda *arguments, **named: None,
         "__call__": lambda made, *arguments, **named: through(type(made), *arguments, **named),
+        # As the keys of what is taken for a dictionary.
+        "__iter__": lambda made: iter(type(made)),
         "__module__": module,
     }
     return _StandInMeta(name, (Exception,), members)
@@ -314,17 +316,32 @@ class Slice:
                       for base in getattr(argument, "elts", ())]
             if any(map(self.is_amp, bases)):
                 self.slicer.not_looked_at.append((self.place(node), "commands that a function makes"))
-        elif isinstance(node, (ast.Expr, ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
-            call = node.value
-            given = [*call.args, *(word.value for word in call.keywords)]
-            parts = [part for one in given for part in ast.walk(one)
-                     if isinstance(part, (ast.Name, ast.Attribute))]
-            if isinstance(node, ast.Expr):
-                if id(node) not in self.done and uses(call) & reached:
-                    what = "a call that is not executed, and may change a command"
-                    self.slicer.not_looked_at.append((self.place(node), what))
-            elif id(node) not in self.done and any(map(self.is_amp, parts)):
+        elif not isinstance(node, ast.ClassDef) and id(node) not in self.done and not self.is_skipped(node):
+            calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
+            if any(self.may_change(inner, reached) for inner in ast.walk(node)):
+                what = "a statement that is not executed, and may change a command"
+                self.slicer.not_looked_at.append((self.place(node), what))
+            elif any(self.is_amp(part) for call in calls for part in given_to(call)):
                 self.slicer.not_looked_at.append((self.place(node), "a command that a call makes"))
+
+    def may_change(self, node: ast.AST, reached: set[str], within: frozenset[str] = frozenset()) -> bool:
+        """Whether a part of a statement may change one of the classes, or calls a function of this module
+        that does."""
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            call = node.value
+            if not within and uses(call) & reached:
+                return True
+            name = call.func.id if isinstance(call.func, ast.Name) else ""
+            bodies = [other for other in self.others if name and name not in within and is_function(other, name)]
+            return changes(node) in reached or any(
+                self.may_change(inner, reached, within | {name}) for body in bodies for inner in ast.walk(body))
+        if isinstance(node, (ast.For, ast.AsyncFor)):
+            return bool(uses(node.iter) & reached) and any(map(sets_attribute, ast.walk(node)))
+        return bool(sets_attribute(node) & reached)
+
+    def is_skipped(self, node: ast.stmt) -> bool:
+        """Whether it is in a branch that is known not to run."""
+        return any(self.decide(condition) is (not branch) for condition, branch in self.conditions[id(node)])
 
     def is_amp(self, base: ast.expr) -> bool:
         """Whether a class has this base because it is a command or an argument."""
@@ -440,6 +457,25 @@ def named_classes(node: ast.AST, outer: str = "") -> Iterator[tuple[ast.ClassDef
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.expr)):
         for inner in ast.iter_child_nodes(node):
             yield from named_classes(inner, outer)
+
+
+def given_to(call: ast.Call) -> Iterator[ast.expr]:
+    """The names in the arguments of a call."""
+    for given in [*call.args, *(word.value for word in call.keywords)]:
+        yield from (part for part in ast.walk(given) if isinstance(part, (ast.Name, ast.Attribute)))
+
+
+def is_function(node: ast.stmt, name: str) -> bool:
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name
+
+
+def sets_attribute(node: ast.AST) -> set[str]:
+    """The names of what it gives another attribute or element, or takes one from."""
+    if isinstance(node, (ast.Assign, ast.Delete)):
+        targets = node.targets
+    else:
+        targets = [node.target] if isinstance(node, (ast.AnnAssign, ast.AugAssign)) else []
+    return {root_of(target) for target in targets if isinstance(target, (ast.Attribute, ast.Subscript))}
 
 
 def is_amp_by_name(cls: Any) -> bool:

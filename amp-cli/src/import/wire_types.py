@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import difflib
 import json
 import re
 import zlib
@@ -58,7 +59,12 @@ HOOKS = (
     "retrieve", "fromBox", "toBox", "fromString", "toString", "fromStringProto", "toStringProto",
 )
 #: Forms of another argument, which is the attribute `inner` of the class.
-WRAPPERS = ("ListOf", "Zlib", "Numbered", "Continued", "ContinuedZlib")
+WRAPPERS = ("ListOf", "Zlib", "Numbered", "Continued", "ContinuedZlib", "StreamOf", "SinkOf")
+#: The words for types that nothing is inside of, but for those that are looked up in the class.
+SINGLE = (
+    *(name for name in BUILT_IN.values() if name not in ("AmpList", "ListOf")),
+    "Json", "IpAddressBytes", "IpNetworkBytes", "ByteStream", "ByteSink", "local",
+)
 
 
 def text_of(name: bytes | str) -> str:
@@ -96,6 +102,19 @@ def written_by_base(cls: type) -> bool:
 
 class Unclear(Exception):
     """A hint, or a class that says what it is, cannot be understood."""
+
+
+def said_of(hint: dict[str, Any], cls: str) -> str:
+    """Where a form is said."""
+    return f"the hint for {cls}" if hint else f"{cls}.wire_form"
+
+
+def no_type(form: str, known: tuple[str, ...], hint: dict[str, Any], cls: str) -> Unclear:
+    lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(form.lower().replace("_", ""), lower, 1)
+    right = f"{lower[near[0]]!r} is one" if near else "these are: " + ", ".join(sorted(known))
+    return Unclear(f"{said_of(hint, cls)}: {form!r} is no type here, but {right}; "
+                   "a form of its own has the name of its class, or a hint with own = true")
 
 
 class Describer:
@@ -177,7 +196,7 @@ class Describer:
         """The type that a text says, such as `Zlib(AmpList)`."""
         found, rest = self.read(argument, text.strip(), hint, cls)
         if rest:
-            raise Unclear(f"{cls}: {text!r}: too much: {rest!r}")
+            raise Unclear(f"{said_of(hint, cls)}: {text!r}: too much: {rest!r}")
         if found.form != "unknown":
             found.cls = cls
         return found
@@ -187,7 +206,7 @@ class Describer:
     ) -> tuple[Type, str]:
         taken = re.match(r"\w+", text)
         if not taken:
-            raise Unclear(f"{cls}: {text!r} is no type")
+            raise Unclear(f"{said_of(hint, cls)}: {text!r} is no type")
         form, rest = taken[0], text[taken.end():]
         if form == "OneOf":
             given = re.match(r"\((?:\s*\"[^\"]*\"\s*,?)+\)", rest)
@@ -203,7 +222,14 @@ class Describer:
             return Type(form, texts=sorted(map(text_of, texts))), rest
         if form == "unknown" and (given := re.match(r"\(\"([^\"\\]*)\"\)", rest)):
             return Type(form, cls=given[1]), rest[given.end():]
+        # The form of a class has its name, which a number may follow, or is one that nobody else has to know.
+        own = bool(hint.get("own")) or form in (name := cls.rpartition(".")[2], name.rstrip("0123456789"))
         if rest.startswith("("):
+            if form in ("AmpList", "Box"):
+                raise Unclear(f"{said_of(hint, cls)}: {text!r}: the keys of its {form} are the attribute subargs, "
+                              "so nothing follows in brackets")
+            if not own and form not in WRAPPERS:
+                raise no_type(form, WRAPPERS, hint, cls)
             inner, rest = self.read(argument, rest[1:], hint, cls)
             if not rest.startswith(")"):
                 raise Unclear(f"{cls}: {text!r}: expected ')' before {rest!r}")
@@ -224,6 +250,8 @@ class Describer:
             if base is None:
                 raise Unclear(f"{cls} is derived from none of Twisted's arguments")
             return self.known(argument, base), rest
+        if not own and form not in SINGLE:
+            raise no_type(form, (*SINGLE, *WRAPPERS, "AmpList", "Box", "OneOf", "base", "inner"), hint, cls)
         return Type(form), rest
 
     # -------------------------------------------------------------------------------- probing

@@ -103,6 +103,13 @@ fn kind_in_case(kind: &str) -> &str {
 static NOTHING: BoxSchema =
     BoxSchema { arguments: Vec::new(), strict: false, unknown: Vec::new(), cases: Vec::new() };
 
+/// Whether one is a stream of bytes, and the other the stream of pieces of them that it is on the wire.
+fn are_bytes(bytes: &WireType, pieces: &WireType) -> bool {
+    let (WireType::Named(name), WireType::Of(form, inner)) = (bytes, pieces) else { return false };
+    matches!((&**name, &**form), ("ByteStream", "StreamOf") | ("ByteSink", "SinkOf"))
+        && **inner == WireType::named("String")
+}
+
 /// A box as it was and as it is, each among those around it.
 struct Both<'a> {
     old: Scope<'a>,
@@ -314,7 +321,7 @@ impl<'a> Changes<'a> {
                 None if was == is => {}
                 None => self.another(at, old, new),
             },
-            _ if old == new => {}
+            _ if old == new || are_bytes(old, new) || are_bytes(new, old) => {}
             _ => self.another(at, old, new),
         }
     }

@@ -107,11 +107,12 @@ impl SchemaRecord {
     }
 
     /// Compares the commands with a file that somebody else writes, in both directions: one that `ampctl
-    /// import python` has printed, of the other side's classes. Nothing is written.
+    /// import python` has printed, of the other side's classes. Nothing is written. What is secret there has
+    /// to be secret here too.
     ///
     /// # Panics
     ///
-    /// When the file and the commands are not the same on the wire, and when the file cannot be read or
+    /// When the file and the commands are not the same, and when the file cannot be read or
     /// understood.
     #[track_caller]
     pub fn agree(self) {
@@ -125,10 +126,19 @@ impl SchemaRecord {
         let text = record::read(&self.path)?.ok_or_else(|| format!("there is no {shown}"))?;
         let other = text.parse::<Schema>().map_err(|error| format!("{shown}: {error}"))?;
         let changes = self.schema.changes_since(&other);
-        if changes.is_empty() {
+        let mut lines: Vec<_> = changes.iter().map(|change| format!("\n  {change}")).collect();
+        for (name, command) in other.commands() {
+            let ours = self.schema.command(name).map_or(&[][..], |ours| &ours.secrets);
+            let shown = command.secrets.iter().filter(|secret| !ours.contains(secret));
+            lines.extend(
+                shown.map(|secret| {
+                    format!("\n  command {name}: {secret} is not secret, and is there")
+                }),
+            );
+        }
+        if lines.is_empty() {
             return Ok(());
         }
-        let lines: Vec<_> = changes.iter().map(|change| format!("\n  {change}")).collect();
         Err(format!("the commands are not those of {shown}:{}", lines.concat()))
     }
 

@@ -1,6 +1,7 @@
 // Written from odd.schema by ampctl. What is changed here is lost.
 use amp_core::argument::{Continued, Numbered, Zlib};
 use amp_core::schema::Schema;
+use amp_core::streams::{ByteStream, SinkOf, StreamOf};
 use amp_core::{Argument, Arguments, Command, CommandError, ProtocolSwitch};
 use amp_unix::Descriptor;
 use bytes::Bytes;
@@ -165,6 +166,13 @@ pub enum G {
     SelfNN,
 }
 
+/// A box with `id`.
+#[derive(Arguments, Clone, Debug, PartialEq)]
+pub struct K {
+    /// `Integer` on the wire.
+    pub id: i64,
+}
+
 /// The command `Responders`.
 #[allow(clippy::type_complexity)]
 #[derive(Command, Debug)]
@@ -189,6 +197,10 @@ pub struct RespondersCommand {
     /// `Path` on the wire.
     #[amp(default)]
     pub i: PathBuf,
+    /// `ByteStream` on the wire.
+    pub j: ByteStream,
+    /// `ListOf(StreamOf(Box))` on the wire.
+    pub k: Option<Vec<StreamOf<K>>>,
 }
 
 /// An answer with `addressOfThisVeryLongStreetInATownWhoseNameNobodyHasEverHeardOfAndThatIsLongerThanALineOfTheFormatter`.
@@ -223,12 +235,55 @@ pub struct ResultCommand {
     pub arguments: ResultCommandArguments,
 }
 
+/// An answer with `numbers`.
+#[derive(Arguments, Debug)]
+pub struct StreamOfCommandResponse {
+    /// `StreamOf(Integer)` on the wire.
+    pub numbers: Option<StreamOf<i64>>,
+}
+
+/// The command `StreamOf`.
+#[derive(Command, Debug)]
+#[amp(name = "StreamOf", response = StreamOfCommandResponse)]
+pub struct StreamOfCommand {
+    /// `SinkOf(Unicode)` on the wire.
+    pub into: SinkOf<String>,
+    /// `StreamOf(ListOf(Integer))` on the wire.
+    pub lines: StreamOf<Vec<i64>>,
+}
+
 /// The command `String`.
 #[derive(Clone, Command, Debug, PartialEq)]
 #[amp(name = "String")]
 pub struct StringCommand;
 
 impl ProtocolSwitch for StringCommand {}
+
+/// A box with `aKeyThatIsLongerThanALineOfTheFormatterSoThatTheWholeItemStaysAsItIsAndNothingIsPutIntoTheDocumentationOfIt`, `more`.
+#[rustfmt::skip]
+#[derive(Arguments, Clone, Debug, PartialEq)]
+pub struct ListArguments {
+    /// `ListOf(Unicode)` on the wire.
+    #[amp(rename = "aKeyThatIsLongerThanALineOfTheFormatterSoThatTheWholeItemStaysAsItIsAndNothingIsPutIntoTheDocumentationOfIt")]
+    pub a_key_that_is_longer_than_a_line_of_the_formatter_so_that_the_whole_item_stays_as_it_is_and_nothing_is_put_into_the_documentation_of_it: Vec<String>,
+    /// `AmpList(^1)` on the wire.
+    pub more: Option<Vec<Self>>,
+}
+
+/// Attributes as text: `#[allow(unused)]`
+///
+/// ~~~text
+///     #[allow(unused)] pub const EVIL: u8 = 1; //
+///
+///     pub const EVIL: u8 = 1;
+/// ~~~
+#[derive(Clone, Command, Debug, PartialEq)]
+#[amp(name = "list")]
+pub struct List {
+    /// Its arguments, which boxes inside of them have too.
+    #[amp(flatten)]
+    pub arguments: ListArguments,
+}
 
 /// The errors that commands declare.
 #[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]
@@ -302,7 +357,9 @@ pub fn schema() -> Schema {
     schema.add::<NoErrorCommand>();
     schema.add::<RespondersCommand>();
     schema.add::<ResultCommand>();
+    schema.add::<StreamOfCommand>();
     schema.add_switch::<StringCommand>();
+    schema.add::<List>();
     schema.add::<ListStock>();
     schema.add::<ListStockCommand>();
     schema.add::<ListStockCommand2>();

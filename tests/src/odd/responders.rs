@@ -4,10 +4,10 @@ use std::future::Ready;
 
 use super::by_hand;
 use super::commands::{
-    ContextCommand, ContextCommandError, ContextCommandResponse, ListStock, ListStockCommand,
+    ContextCommand, ContextCommandError, ContextCommandResponse, List, ListStock, ListStockCommand,
     ListStockCommand2, ListStockCommandError, ListStockError, NoErrorCommand,
-    NoErrorCommandResponse, RespondersCommand, ResultCommand, ResultCommandResponse, StringCommand,
-    Type, TypeError,
+    NoErrorCommandResponse, RespondersCommand, ResultCommand, ResultCommandResponse,
+    StreamOfCommand, StreamOfCommandResponse, StringCommand, Type, TypeError,
 };
 
 /// Returns what answers the peer.
@@ -17,7 +17,9 @@ pub fn responders() -> Responders {
         .respond(no_error)
         .respond(responders_)
         .respond(result)
+        .respond(stream_of)
         .respond_switch(string)
+        .respond(list)
         .respond(list_stock)
         .respond(list_stock_)
         .respond(list_stock__)
@@ -53,11 +55,24 @@ async fn result(
     unimplemented!()
 }
 
+/// Answers `StreamOf`.
+async fn stream_of(
+    _context: Context,
+    _command: StreamOfCommand,
+) -> Result<StreamOfCommandResponse, NoError> {
+    unimplemented!()
+}
+
 /// Answers `String`.
 async fn string(
     _context: Context,
     _command: StringCommand,
 ) -> Result<fn(Switched) -> Ready<()>, NoError> {
+    unimplemented!()
+}
+
+/// Answers `list`.
+async fn list(_context: Context, _command: List) -> Result<(), NoError> {
     unimplemented!()
 }
 

@@ -1,0 +1,76 @@
+//! What a schema may say and no code can be written of: words that are nearly types, and boxes that are
+//! nowhere around.
+
+use amp_core::schema::{BoxSchema, Inner, Schema, WireType};
+
+use crate::mistake::Mistake;
+use crate::scalars::SCALARS;
+
+/// The words for types, beside those of single values.
+const OTHERS: &[&str] = &[
+    "AmpList",
+    "Box",
+    "ByteSink",
+    "ByteStream",
+    "Continued",
+    "ContinuedZlib",
+    "IpAddressBytes",
+    "IpNetworkBytes",
+    "Json",
+    "ListOf",
+    "Numbered",
+    "OneOf",
+    "SinkOf",
+    "StreamOf",
+    "Zlib",
+];
+
+/// Refuses a type that differs from a known one only in how it is written. Any other word is a type that
+/// somebody writes by hand, and nobody would want to write those.
+pub(super) fn check(schema: &Schema) -> Result<(), Mistake> {
+    for (name, command) in schema.commands() {
+        check_box(&command.arguments, &format!("command {name}, argument"), 1)?;
+        check_box(&command.response, &format!("command {name}, response key"), 1)?;
+    }
+    Ok(())
+}
+
+/// Checks a box, which is as deep as `depth` says, from 1.
+fn check_box(schema: &BoxSchema, place: &str, depth: usize) -> Result<(), Mistake> {
+    for argument in schema.parts().into_iter().flat_map(|part| &part.arguments) {
+        check_type(&argument.wire_type, &format!("{place} {}", argument.name), depth)?;
+    }
+    Ok(())
+}
+
+fn check_type(wire_type: &WireType, place: &str, depth: usize) -> Result<(), Mistake> {
+    match wire_type {
+        WireType::Named(word) => check_word(word, place),
+        WireType::Of(word, inner) => {
+            check_word(word, place)?;
+            check_type(inner, place, depth)
+        }
+        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => {
+            check_box(schema, &format!("{place}, key"), depth + 1)
+        }
+        WireType::Box(Inner::Outer(levels)) | WireType::AmpList(Inner::Outer(levels))
+            if *levels == 0 || *levels > depth =>
+        {
+            Err(Mistake::new(format!(
+                "{place}: ^{levels} is no box around it, which are ^1 to ^{depth}"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_word(word: &str, place: &str) -> Result<(), Mistake> {
+    let plain = |word: &str| word.replace(['_', '-'], "").to_ascii_lowercase();
+    let known = SCALARS.iter().chain(OTHERS).find(|known| plain(known) == plain(word));
+    match known {
+        Some(known) if *known != word => {
+            Err(Mistake::new(format!("{place}: {word:?} is no type, but {known:?} is")))
+        }
+        _ => Ok(()),
+    }
+}
