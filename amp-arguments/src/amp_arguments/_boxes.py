@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from twisted.protocols import amp
@@ -12,7 +13,7 @@ class Box(amp.Argument):
 
     wire_form: ClassVar[str] = "Box"
 
-    def __init__(self, subargs: list[tuple[bytes, amp.Argument]], optional: bool = False) -> None:
+    def __init__(self, subargs: Sequence[tuple[bytes, amp.Argument]], optional: bool = False) -> None:
         super().__init__(optional)
         self.subargs = subargs
 
