@@ -14,7 +14,7 @@ use crate::setters::setters;
 /// | [`boxes`](field@Limits::boxes), pairs | 16 384 | as above |
 /// | [`decoded_bytes`](field@Limits::decoded_bytes) | 1 MiB, or 18 for each byte of the box | the peer's call is refused; a call of this side fails with the answer |
 /// | [`outstanding_calls`](field@Limits::outstanding_calls) | 65 536 | the call fails, and nothing is sent |
-/// | [`running_responders`](field@Limits::running_responders) | 1024 | the peer is not read from, but for a little ahead, unless that could stop both sides |
+/// | [`running_responders`](field@Limits::running_responders) | 1024 | the peer is not read from, but for a little ahead, unless that could stop both sides, or a stream is open |
 /// | [`running_responders_max`](field@Limits::running_responders_max) | 8192 | the peer's call is refused; a one-way call ends the connection |
 /// | [`running_bytes`](field@Limits::running_bytes) | 32 MiB | as at `running_responders` |
 /// | [`running_bytes_max`](field@Limits::running_bytes_max) | 64 MiB | as at `running_responders_max` |
@@ -63,8 +63,10 @@ pub struct Limits {
     /// the peer until one of them is done; so a peer that calls too much is slowed down. Reading
     /// goes on all the same while calls of this side are outstanding or something waits to be
     /// sent, since the peer may be unable to go on before it is read from. While a
-    /// stream is open, reading goes on too, and what is read of calls waits, up to
-    /// [`running_bytes`](field@Limits::running_bytes).
+    /// stream is open, whose items a responder may wait for, reading goes on too, and what is read of
+    /// calls waits. When [`running_bytes`](field@Limits::running_bytes) of them wait, or half as many
+    /// attachments as may, the first of them are begun, up to
+    /// [`running_responders_max`](field@Limits::running_responders_max).
     ///
     /// When nothing could be read for 200 milliseconds, 64 KiB are read ahead, whose calls wait; so
     /// the end of a peer is seen. They count with what they take in memory. It is eight times as much
@@ -80,7 +82,7 @@ pub struct Limits {
     /// claimed is dropped.
     pub running_responders: usize,
     /// Responders that run at once when reading has to go on, which a peer can bring about: it needs
-    /// only to leave its answers unread. So this is the bound, and the other one is what honest peers
+    /// only to leave its answers unread, or a stream open. So this is the bound, and the other one is what honest peers
     /// see. 8192 by default. A call over it is answered with `UNKNOWN`; a one-way call over it ends the
     /// connection.
     pub running_responders_max: usize,

@@ -221,6 +221,60 @@ async fn an_open_stream_lets_no_more_responders_run() {
     assert!(!there.is_closed());
 }
 
+/// What a stream's responder waits for may be behind more calls than may wait.
+#[tokio::test(start_paused = true)]
+async fn items_behind_many_calls_come_all_the_same() {
+    #[derive(Command)]
+    #[amp(one_way)]
+    struct Push {}
+
+    type State = (Arc<Semaphore>, Arc<AtomicUsize>);
+    let upload = async |_: Context<State>, Upload { items }: Upload<u64>| {
+        let (items, error) = all(items).await;
+        assert!(error.is_none() && items.len() == 5000, "{error:?} {}", items.len());
+        Ok::<_, NoError>(())
+    };
+    let push = |context: Context<State>, _: Push| async move {
+        let (gate, done) = context.state();
+        gate.acquire().await.expect("it is open").forget();
+        done.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, NoError>(())
+    };
+    let limits = Limits::default().running_responders(1).running_bytes(20_000);
+    for (permits, most, ends) in [(500, 100, false), (0, 600, false), (0, 100, true)] {
+        let (gate, done) = (Arc::new(Semaphore::new(permits)), Arc::new(AtomicUsize::new(0)));
+        let state = (Arc::clone(&gate), Arc::clone(&done));
+        let responders = Responders::new(state).respond(upload).respond(push);
+        let limits = limits.running_responders_max(most);
+        let (peer, there) = pair_with(limits, nothing(), responders);
+        let (mut sink, items) = StreamOf::pair();
+        let call = tokio::spawn(peer.call_remote(Upload { items }));
+        sink.send(0).await.unwrap();
+        for _ in 0..500 {
+            peer.notify(Push {}).await.unwrap();
+        }
+        let sends = async {
+            for n in 1..5000 {
+                sink.send(n).await?;
+            }
+            sink.close().await
+        };
+        let sent = tokio::time::timeout(std::time::Duration::from_secs(60), sends).await;
+        let sent = sent.expect("nothing stands still");
+        if ends {
+            sent.unwrap_err();
+            let reason = there.closed().await.to_string();
+            assert!(reason.contains("100 running responders"), "{reason}");
+            continue;
+        }
+        sent.unwrap();
+        call.await.unwrap().unwrap();
+        gate.add_permits(500);
+        settle().await;
+        assert_eq!(done.load(Ordering::SeqCst), 500);
+    }
+}
+
 /// A responder that may finish does, also if it reads a stream.
 #[tokio::test(start_paused = true)]
 async fn a_graceful_end_waits_for_responders_that_read() {

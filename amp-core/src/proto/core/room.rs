@@ -109,7 +109,8 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// One more stream is open on this side, or one less. Responders that run may wait for its items, or for
-    /// room for them. So reading goes on, up to a bound; calls that are read meanwhile wait.
+    /// room for them. So reading goes on; calls that are read meanwhile wait, up to a bound, over which
+    /// the first of them are begun.
     #[cfg(feature = "tokio")]
     pub(crate) fn await_stream(&mut self, begins: bool) {
         if begins {
@@ -138,19 +139,29 @@ impl<W, H: Host> Core<W, H> {
         !self.is_full()
             || self.must_go_on(situation)
             || !self.outgoing.is_empty()
-            || self.may_read_ahead(situation) && !self.is_hoarding()
+            || situation.received < situation.ahead && !self.is_hoarding()
+            || self.may_read_beside_streams(situation)
     }
 
-    /// Whether calls are read that have to wait, and claim nothing meanwhile.
-    fn may_read_ahead(&self, situation: &Situation) -> bool {
-        situation.received < situation.ahead
-            || self.awaited_streams > 0 && situation.calls < self.limits.running_bytes
+    /// Whether calls are read that have to wait, and claim nothing meanwhile, since items may come behind
+    /// them.
+    fn may_read_beside_streams(&self, situation: &Situation) -> bool {
+        self.awaited_streams > 0
+            && situation.calls < self.limits.running_bytes
+            && (situation.calls == 0 || !self.is_hoarding())
     }
 
     /// Whether a call that was received has to wait: as many are being answered as may, or others of
     /// the server's connections leave no room for it.
     pub(crate) fn holds_back(&self, situation: &Situation) -> bool {
-        self.is_full() && !self.must_go_on(situation)
+        self.is_full() && !self.must_go_on(situation) && !self.must_make_room(situation)
+    }
+
+    /// Whether so much waits beside an open stream that the first of it is begun although as many run as
+    /// may: those that run may wait for items behind all of it.
+    fn must_make_room(&self, situation: &Situation) -> bool {
+        self.awaited_streams > 0
+            && (situation.calls >= self.limits.running_bytes || self.is_hoarding())
     }
 
     /// Whether calls are begun although as many run as may: the peer may be unable to go on
@@ -315,10 +326,26 @@ mod tests {
         assert!(core.may_read(&situation) && !core.may_start(&situation));
         let attachments = (0..3).map(|n| std::sync::Arc::new(n) as crate::Attachment);
         core.handle_attachments(attachments, std::time::Instant::now()).unwrap();
-        assert!(!core.may_read(&situation));
-        assert_eq!(core.driver_wants(&situation), Wants::NOTHING);
+        assert!(!core.may_read(&situation) && core.may_start(&situation));
+        assert_eq!(core.driver_wants(&situation), Wants::START);
+        let idle = Situation { calls: 0, ..situation };
+        assert!(core.may_read(&idle), "what claims them is still to come");
         assert!(core.claim(0).is_ok() && core.may_read(&situation));
         assert!(core.driver_wants(&situation).any(Wants::READ), "the driver is woken");
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn so_many_calls_wait_beside_an_open_stream_and_then_the_first_begin() {
+        let mut core = core();
+        (0..2).for_each(|_| core.begin_responder(10, false));
+        core.await_stream(true);
+        let most = Situation { calls: 100, ..A_CALL_WAITS };
+        assert!(!core.may_read(&most) && core.may_start(&most));
+        let less = Situation { calls: 99, ..A_CALL_WAITS };
+        assert!(core.may_read(&less) && !core.may_start(&less));
+        core.await_stream(false);
+        assert!(!core.may_read(&most) && !core.may_start(&most));
     }
 
     #[test]
