@@ -2,22 +2,24 @@
 //! the timers, whether the peer is alive, and the farewell.
 
 mod due;
+mod stint;
 
 #[cfg(feature = "tokio")]
 pub(crate) use due::{LOOK_EVERY, Progress, ToDo};
+
+pub(crate) use stint::Stint;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::admission::Busy;
 use super::farewell::Farewell;
-use super::inbound::{Inbound, Reading, Received};
+use super::inbound::{Inbound, Input, Reading, Received};
 use super::liveness::{Liveness, Pings};
 use super::timers::{Timer, Timers};
 use super::together::Together;
 use super::wants::{Public, Situation};
 use super::{Answer, CallId, Core, Host, Limits};
-use crate::argument::Attachment;
 use crate::proto::CloseReason;
 
 /// How a connection finds out whether its peer is alive.
@@ -57,6 +59,8 @@ pub(crate) struct LeftBehind {
 #[derive(Debug)]
 pub(crate) struct Drive<W> {
     pub(crate) inbound: Inbound<W>,
+    /// What was done since others had their turn.
+    pub(crate) stint: Stint,
     timers: Timers,
     /// Whether the peer is alive, where somebody asks.
     liveness: Option<Liveness>,
@@ -72,6 +76,7 @@ impl<W> Drive<W> {
         let Watched { idle, first_box, pings } = watched;
         Self {
             inbound: Inbound::new(limits.boxes),
+            stint: Stint::default(),
             liveness: Liveness::new(idle, first_box, pings, now, &mut timers),
             timers,
             farewell: None,
@@ -81,14 +86,14 @@ impl<W> Drive<W> {
     }
 
     /// What this half knows, by which others see whether there is something for the driver to do. So many
-    /// bytes are `buffered` that were received and are not decoded, and `writing` was taken off the queue.
+    /// bytes were taken off the queue and are being written.
     #[inline]
-    pub(crate) fn situation(&self, buffered: usize, writing: usize) -> Situation {
+    pub(crate) fn situation(&self, writing: usize) -> Situation {
         Situation {
             writing,
             counted: 0,
             calls: self.inbound.calls_size(),
-            received: self.inbound.calls_size() + buffered,
+            received: self.inbound.size(),
             ahead: self.inbound.ahead(),
             paused: self.inbound.is_paused(),
             left: self.inbound.has_left(),
@@ -108,8 +113,10 @@ impl<W> Drive<W> {
         self.farewell.is_some()
     }
 
-    pub(crate) fn farewell(&mut self) -> Option<&mut Farewell> {
-        self.farewell.as_mut()
+    /// The farewell, once it has begun, with what it needs.
+    pub(crate) fn farewell(&mut self) -> Option<(&mut Farewell, &mut Input, &mut Stint)> {
+        let Self { farewell, inbound, stint, .. } = self;
+        Some((farewell.as_mut()?, &mut inbound.input, stint))
     }
 
     /// Whether nothing can be written any more, while what the peer has sent before is still read.
@@ -184,17 +191,17 @@ impl<W> Drive<W> {
         }
     }
 
-    /// Keeps attachments that have just arrived. Whether they are the first of the connection.
+    /// Keeps the attachments that have just arrived. Whether they are the first of the connection.
     ///
     /// # Errors
     ///
     /// When too many wait that nothing has claimed.
     pub(crate) fn handle_attachments<H: Host>(
         &mut self,
-        attachments: impl IntoIterator<Item = Attachment>,
         now: Instant,
         core: &mut Core<W, H>,
     ) -> Result<bool, CloseReason> {
+        let attachments = self.inbound.input.attachments.drain(..);
         let first = core.handle_attachments(attachments, now)?;
         if !self.timers.is_set(Timer::Unclaimed) {
             self.timers.set_after(Timer::Unclaimed, now, core.limits().unclaimed_timeout);
@@ -364,7 +371,7 @@ mod tests {
         core.close(CloseReason::Local);
         let public = core.poll_public().unwrap();
         assert!(!drive.reads(public) && !drive.is_ending());
-        let situation = drive.situation(0, 0);
+        let situation = drive.situation(0);
         assert!(drive.look_for_end(&situation, now, &mut core));
         assert!(!drive.look_for_end(&situation, now, &mut core), "it has begun");
         assert!(drive.is_ending() && !drive.is_silent() && !drive.reads(public));
@@ -381,7 +388,7 @@ mod tests {
         core.fail(b"1", b"NO", "no");
         let public = core.poll_public().unwrap();
         assert!(drive.reads(public));
-        let situation = drive.situation(0, 0);
+        let situation = drive.situation(0);
         assert!(!drive.look_for_end(&situation, now, &mut core), "something is left");
         assert!(drive.inbound.take_left() && !drive.reads(public));
         assert!(drive.look_for_end(&situation, now, &mut core));
@@ -419,7 +426,7 @@ mod tests {
         let other = || CloseReason::Protocol(ProtocolError::SwitchesCross);
         assert!(drive.handle_too_much(other(), &mut core).is_ok());
         assert!(core.end().begun().is_some(), "the end begins by that");
-        let situation = drive.situation(0, 0);
+        let situation = drive.situation(0);
         assert!(drive.look_for_end(&situation, now, &mut core));
         for over in [
             drive.handle_too_much(CloseReason::Local, &mut core),
@@ -434,7 +441,7 @@ mod tests {
         let (mut drive, mut core, now) = both();
         core.begin_responder(1, false);
         core.drain(SECOND);
-        let situation = drive.situation(0, 0);
+        let situation = drive.situation(0);
         assert!(!drive.look_for_end(&situation, now, &mut core));
         assert!(!drive.look_for_end(&situation, now + SECOND / 2, &mut core));
         assert_eq!(drive.timers.next(), Some(now + SECOND), "it counts from the first look");

@@ -2,18 +2,24 @@
 //! decoded, and calls that were received and are not begun.
 
 mod ahead;
+mod buffers;
+mod input;
 
 pub(crate) use ahead::Looked;
+pub(crate) use input::Input;
 
 use bytes::BytesMut;
 use std::collections::VecDeque;
+use std::io;
 use std::ops::RangeInclusive;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::box_number::BoxNumber;
 use super::timers::Timers;
 use super::unfinished::Unfinished;
 use super::{Answer, Core, Event, Host, IncomingCall, ProtocolError};
+use crate::argument::Attachment;
 use crate::boxes::{AmpBox, BoxError, BoxLimits, Decoder};
 use crate::proto::CloseReason;
 
@@ -83,6 +89,7 @@ pub(crate) struct Sorted<D> {
 /// The reader's half of a connection.
 #[derive(Debug)]
 pub(crate) struct Inbound<W> {
+    pub(crate) input: Input,
     decoder: Decoder,
     /// The boxes that were decoded and are not sorted out.
     boxes: Vec<AmpBox>,
@@ -113,6 +120,7 @@ pub(crate) struct Inbound<W> {
 impl<W> Inbound<W> {
     pub(crate) fn new(limits: BoxLimits) -> Self {
         Self {
+            input: Input::default(),
             decoder: Decoder::new(limits),
             boxes: Vec::new(),
             calls: VecDeque::new(),
@@ -130,9 +138,14 @@ impl<W> Inbound<W> {
         }
     }
 
-    /// How many bytes the next box needs, as far as is known.
-    pub(crate) fn needed(&self) -> usize {
-        self.decoder.needed()
+    /// Receives more with `receive`, which appends to what it is given.
+    #[inline]
+    pub(crate) fn receive(
+        &mut self,
+        receive: impl FnOnce(&mut BytesMut, &mut Vec<Attachment>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let missing = self.decoder.needed().saturating_sub(self.input.len());
+        self.input.receive(missing, receive)
     }
 
     pub(crate) fn reading(&self) -> Reading {
@@ -210,23 +223,17 @@ impl<W> Inbound<W> {
     }
 
     /// Decodes boxes until there is a turn of them, or one alone; how many there are, and whether more
-    /// may be left. The boxes before a mistake are good. `after` is called behind each box, with the rest of
-    /// the buffer and the size of the box.
-    pub(crate) fn decode(
-        &mut self,
-        buffer: &mut BytesMut,
-        alone: bool,
-        mut after: impl FnMut(&mut BytesMut, usize),
-    ) -> (&[AmpBox], Result<bool, BoxError>) {
+    /// may be left. The boxes before a mistake are good.
+    pub(crate) fn decode(&mut self, alone: bool) -> (&[AmpBox], Result<bool, BoxError>) {
         let turn = self.turn.saturating_sub(self.callers.len());
         let most = if alone { 1 } else { turn.clamp(1, AT_ONCE) };
         let decoded = loop {
             if self.boxes.len() == most {
                 break Ok(true);
             }
-            match self.decoder.decode(buffer) {
+            match self.decoder.decode(self.input.buffer()) {
                 Ok(Some(ampbox)) => {
-                    after(buffer, ampbox.size());
+                    self.input.handle_decoded(ampbox.size());
                     self.boxes.push(ampbox);
                     self.decoded += 1;
                 }
@@ -304,12 +311,13 @@ impl<W> Inbound<W> {
     }
 
     /// Whether those who got their answers, or others, have their turn before what is left of the boxes.
-    pub(crate) fn gives_way(&mut self, buffered: bool, is_late: bool) -> bool {
+    pub(crate) fn gives_way(&mut self, is_late: bool) -> bool {
         let enough = self.callers.len() >= self.turn || is_late;
-        if enough && buffered {
+        let gives_way = enough && !self.input.is_empty();
+        if gives_way {
             self.left = Left::Turn;
         }
-        enough && buffered
+        gives_way
     }
 
     /// A protocol switch ends the boxes here, at least until it is decided.
@@ -325,6 +333,11 @@ impl<W> Inbound<W> {
     /// How many bytes the calls take that wait to be begun.
     pub(crate) fn calls_size(&self) -> usize {
         self.calls_size
+    }
+
+    /// How many bytes wait that were received and are not dealt with.
+    pub(crate) fn size(&self) -> usize {
+        self.calls_size + self.input.len()
     }
 
     /// The call that is begun next.
@@ -372,13 +385,12 @@ impl<W> Inbound<W> {
     #[inline]
     pub(crate) fn watch_box(
         &mut self,
-        buffered: bool,
         after: Duration,
         timers: &mut Timers,
         now: impl FnOnce() -> Instant,
     ) {
         let read = self.reading == Reading::Done;
-        self.unfinished.watch(read, buffered, self.decoded, after, timers, now);
+        self.unfinished.watch(read, !self.input.is_empty(), self.decoded, after, timers, now);
     }
 
     /// The timer of a box that has begun is due.
@@ -388,13 +400,19 @@ impl<W> Inbound<W> {
     /// When it is still the same box.
     pub(crate) fn handle_box_timeout(
         &mut self,
-        buffered: bool,
         after: Duration,
         timers: &mut Timers,
         now: Instant,
     ) -> Result<(), CloseReason> {
         let read = self.reading == Reading::Done;
-        self.unfinished.handle_timeout(read, buffered, self.decoded, after, timers, now)
+        self.unfinished.handle_timeout(
+            read,
+            !self.input.is_empty(),
+            self.decoded,
+            after,
+            timers,
+            now,
+        )
     }
 }
 
@@ -428,15 +446,12 @@ mod tests {
     }
 
     /// Decodes and sorts out what is there until others have their turn.
-    pub(super) fn receive(
-        inbound: &mut Inbound<usize>,
-        core: &mut Core<usize>,
-        buffer: &mut BytesMut,
-    ) {
+    pub(super) fn receive(inbound: &mut Inbound<usize>, core: &mut Core<usize>, bytes: &[u8]) {
+        inbound.input.buffer().extend_from_slice(bytes);
         loop {
-            let (_, more) = inbound.decode(buffer, false, |_, _| ());
+            let (_, more) = inbound.decode(false);
             inbound.sort(core, false).1.unwrap();
-            if !more.unwrap() || inbound.gives_way(!buffer.is_empty(), false) {
+            if !more.unwrap() || inbound.gives_way(false) {
                 return;
             }
         }
@@ -450,13 +465,12 @@ mod tests {
             let answers: Vec<u8> = (1..=count)
                 .flat_map(|tag| boxes([&[("_answer", &format!("{tag:x}"))]]).to_vec())
                 .collect();
-            let mut buffer = BytesMut::from(&answers[..]);
-            receive(&mut inbound, &mut core, &mut buffer);
+            receive(&mut inbound, &mut core, &answers);
             assert_eq!(inbound.callers.len(), turn, "of {count}");
             assert_eq!(inbound.has_left(), turn < count);
             let mut given: Vec<usize> = inbound.callers.drain(..).collect();
             while inbound.take_left() {
-                receive(&mut inbound, &mut core, &mut buffer);
+                receive(&mut inbound, &mut core, b"");
                 given.append(&mut inbound.callers);
             }
             assert_eq!(given, (0..count).collect::<Vec<_>>());
@@ -467,7 +481,7 @@ mod tests {
     #[test]
     fn no_more_calls_are_left_than_may_be() {
         let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
-        receive(&mut inbound, &mut core, &mut calls(10));
+        receive(&mut inbound, &mut core, &calls(10));
         let each = inbound.calls_size() / 10;
         assert_eq!(inbound.take_calls_over(10 * each).len(), 0);
         assert_eq!(inbound.take_calls_over(4 * each - 1).len(), 7);
@@ -477,13 +491,13 @@ mod tests {
     #[test]
     fn calls_wait_with_what_they_take_in_memory() {
         let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
-        receive(&mut inbound, &mut core, &mut calls(5));
+        receive(&mut inbound, &mut core, &calls(5));
         let one = size_of::<Received>() + calls(1).len();
         assert_eq!(inbound.calls_size(), 5 * one);
         assert!(inbound.next_call().is_some());
         assert_eq!(inbound.calls_size(), 4 * one);
-        let mut one_way = boxes([&[("_command", "B")]]);
-        receive(&mut inbound, &mut core, &mut one_way);
+        let one_way = boxes([&[("_command", "B")]]);
+        receive(&mut inbound, &mut core, &one_way);
         assert_eq!(inbound.take_unanswerable().len(), 4);
         assert_eq!(inbound.next_call().unwrap().call.command(), b"B");
         assert!(inbound.is_idle() && inbound.calls_size() == 0);
@@ -492,8 +506,8 @@ mod tests {
     #[test]
     fn behind_a_call_that_asks_for_a_switch_nothing_is_decoded() {
         let (mut inbound, mut core) = (inbound(), Core::<usize>::new(CoreLimits::default()));
-        let mut buffer = calls(2);
-        let (boxes, more) = inbound.decode(&mut buffer, true, |_, _| ());
+        *inbound.input.buffer() = calls(2);
+        let (boxes, more) = inbound.decode(true);
         assert!(boxes.len() == 1 && more.unwrap());
         inbound.sort(&mut core, true).1.unwrap();
         assert!(core.switch().is_deciding());
@@ -506,7 +520,7 @@ mod tests {
         let mut core = Core::<usize>::new(CoreLimits::default());
         let then = &mut Some(crate::proto::Then::HandOver);
         core.ask_switch(b"A", &mut Body::default(), 0, then).unwrap();
-        let _ = inbound.decode(&mut buffer, true, |_, _| ());
+        let _ = inbound.decode(true);
         let (_, sorted) = inbound.sort(&mut core, true);
         assert_eq!(sorted, Err(ProtocolError::SwitchesCross));
     }
@@ -521,8 +535,8 @@ mod tests {
             }
             let attachments = (0..3).map(|n| std::sync::Arc::new(n) as crate::Attachment);
             core.handle_attachments(attachments, Instant::now()).unwrap();
-            let mut buffer = mistake;
-            let _ = inbound.decode(&mut buffer, true, |_, _| ());
+            *inbound.input.buffer() = mistake;
+            let _ = inbound.decode(true);
             assert!(inbound.sort(&mut core, true).1.is_err());
             core.handle_end(CloseReason::Local);
             assert_eq!(core.take_released().unwrap().unclaimed.len(), 3, "{crosses}");
@@ -532,9 +546,9 @@ mod tests {
     #[test]
     fn the_boxes_before_a_mistake_are_good() {
         let (mut inbound, mut core) = (inbound(), Core::<usize>::new(CoreLimits::default()));
-        let mut buffer = calls(3);
-        buffer.extend_from_slice(b"\x01\0");
-        let (boxes, more) = inbound.decode(&mut buffer, false, |_, _| ());
+        *inbound.input.buffer() = calls(3);
+        inbound.input.buffer().extend_from_slice(b"\x01\0");
+        let (boxes, more) = inbound.decode(false);
         assert!(boxes.len() == 3 && more.is_err());
         inbound.sort(&mut core, false).1.unwrap();
         assert_eq!(inbound.take_calls().len(), 3);
@@ -545,23 +559,28 @@ mod tests {
     fn a_box_that_has_begun_has_its_time() {
         let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
         let (mut timers, start) = (Timers::default(), Instant::now());
-        inbound.watch_box(true, SECOND, &mut timers, || start);
+        *inbound.input.buffer() = BytesMut::from(&b"\0"[..]);
+        inbound.watch_box(SECOND, &mut timers, || start);
         assert!(!timers.is_set(Timer::Box), "there may be more to read");
         inbound.set_reading(Reading::Done);
-        inbound.watch_box(false, SECOND, &mut timers, || start);
+        let begun = inbound.input.take();
+        inbound.watch_box(SECOND, &mut timers, || start);
         assert!(!timers.is_set(Timer::Box), "none has begun");
-        inbound.watch_box(true, SECOND, &mut timers, || start);
+        *inbound.input.buffer() = begun.clone();
+        inbound.watch_box(SECOND, &mut timers, || start);
         assert_eq!(timers.take_due(start + SECOND), Some(Timer::Box));
         // The box was finished, and another one has begun.
-        receive(&mut inbound, &mut core, &mut calls(1));
+        inbound.input.take();
+        receive(&mut inbound, &mut core, &calls(1));
+        *inbound.input.buffer() = begun;
         let due = |inbound: &mut Inbound<usize>, timers: &mut Timers| {
-            inbound.handle_box_timeout(true, SECOND, timers, start + SECOND)
+            inbound.handle_box_timeout(SECOND, timers, start + SECOND)
         };
         due(&mut inbound, &mut timers).unwrap();
         assert_eq!(timers.next(), Some(start + 2 * SECOND));
         // Nothing was read meanwhile, so the time does not count.
         inbound.set_reading(Reading::Paused);
-        inbound.watch_box(true, SECOND, &mut timers, || start);
+        inbound.watch_box(SECOND, &mut timers, || start);
         inbound.set_reading(Reading::Done);
         due(&mut inbound, &mut timers).unwrap();
         assert!(matches!(due(&mut inbound, &mut timers), Err(CloseReason::BoxTimeout { .. })));

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use super::clock::now;
-use super::state::{Driver, Input, READ_MIN, TURNS};
+use super::state::{Driver, TURNS};
 use crate::error::CloseReason;
 use crate::proto::{Farewell, Public};
 use crate::runtime;
@@ -46,10 +46,9 @@ impl Driver {
             // What is held back is sent once there is a transport.
             return Ok(());
         }
-        let Self { shared, line, stint, input, drive, .. } = self;
-        let Some(farewell) = drive.farewell() else { return Ok(()) };
+        let Self { shared, line, drive, .. } = self;
+        let Some((farewell, input, stint)) = drive.farewell() else { return Ok(()) };
         let over = |farewell: &Farewell| Err(farewell.reason().clone());
-        let Input { buffer, attachments, .. } = input;
         let mut reads = 0;
         while farewell.reads() {
             if reads == TURNS || stint.is_over() {
@@ -58,10 +57,9 @@ impl Driver {
                 break;
             }
             reads += 1;
-            buffer.clear();
-            buffer.reserve(READ_MIN);
-            let received = line.transport.as_mut().poll_receive(cx, buffer, attachments);
-            attachments.clear();
+            let received = input.drop_received(|buffer, attachments| {
+                line.transport.as_mut().poll_receive(cx, buffer, attachments)
+            });
             match received {
                 Poll::Ready(Ok(received)) => {
                     stint.received_bytes(received);

@@ -35,7 +35,7 @@ impl Driver {
             Some(Leaving::HandOver) => None,
         };
         let mut attachments = self.shared.take_unclaimed();
-        attachments.append(&mut self.input.attachments);
+        attachments.append(&mut self.drive.inbound.input.attachments);
         let limits = self.shared.settings.limits;
         let held = std::mem::replace(&mut self.held, Share::new(None));
         let stream =
@@ -52,7 +52,7 @@ impl Driver {
     /// The stream, with what was read of it and is not a box.
     fn take_stream(&mut self, attachments: Vec<Attachment>, room: Room) -> Switched {
         let transport = std::mem::replace(&mut self.line.transport, Box::pin(NoTransport));
-        Switched::new(transport, std::mem::take(&mut self.input.buffer), attachments, room)
+        Switched::new(transport, self.drive.inbound.input.take(), attachments, room)
     }
 
     /// Goes on over another transport once that is made. Whether it is.

@@ -4,7 +4,6 @@
 //! needs. What is decided is decided by `proto`: by `Core`, which it shares with the callers, and
 //! `Inbound`, which it has alone.
 
-mod buffers;
 mod clock;
 mod ending;
 mod leaving;
@@ -17,7 +16,6 @@ mod refusing;
 mod running;
 mod starting;
 mod state;
-mod stint;
 mod timing;
 mod writing;
 

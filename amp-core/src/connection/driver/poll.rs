@@ -55,8 +55,8 @@ impl Driver {
                     }
                     return Poll::Ready(self.end(reason));
                 }
-                Ok(true) if self.stint.is_over() => {
-                    self.stint.give_way();
+                Ok(true) if self.drive.stint.is_over() => {
+                    self.drive.stint.give_way();
                     runtime::defer(cx);
                     return Poll::Pending;
                 }

@@ -1,13 +1,16 @@
 //! What comes in: bytes, the boxes among them, and the attachments beside them.
 
 use std::io;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use super::super::all_held;
 use super::clock::now;
-use super::state::{Driver, Input, READ_MAX, READ_MIN, TURNS};
+use super::state::{Driver, TURNS};
 use crate::error::CloseReason;
 use crate::proto::{HELD_UNCOUNTED, MayReceive, ProtocolError, Public, Reading, Sorted};
+
+/// So many bytes are read before what is queued is written.
+const READ_AT_ONCE: usize = 256 << 10;
 
 impl Driver {
     /// Reads; once the end has begun, only what was received before. Whether it is worth another look.
@@ -33,12 +36,12 @@ impl Driver {
     /// Reads, and deals with what was read, until there is nothing to read.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
         self.drive.inbound.set_reading(Reading::Behind);
-        let until = self.stint.bytes() + READ_MAX;
+        let until = self.drive.stint.bytes() + READ_AT_ONCE;
         for _ in 0..TURNS {
             if self.shared.wants(Public::BOUNDARY) {
                 return Ok(false);
             }
-            if self.stint.is_over() {
+            if self.drive.stint.is_over() {
                 break;
             }
             if !self.drive.inbound.take_left()
@@ -54,7 +57,7 @@ impl Driver {
             // Callers who have just got their answers claim what these name before more is read.
             let hoarding = self.drive.inbound.is_hoarding()
                 && self.shared.peek(|state| state.core.is_hoarding());
-            if self.stint.bytes() >= until || hoarding || self.drive.inbound.has_left() {
+            if self.drive.stint.bytes() >= until || hoarding || self.drive.inbound.has_left() {
                 break;
             }
         }
@@ -80,45 +83,34 @@ impl Driver {
             self.receive_attachments()?;
             self.drive.inbound.set_reading(Reading::Done);
             // What comes next is seen only once others have had their turn.
-            self.stint.reset();
+            self.drive.stint.reset();
             return Ok(Some(false));
         };
         let received = received?;
         if received == 0 {
             self.drive.inbound.set_reading(Reading::Over);
-            return Err(CloseReason::end_of_stream(self.input.buffer.len()));
+            return Err(CloseReason::end_of_stream(self.drive.inbound.input.len()));
         }
         self.drive.handle_received(now);
-        self.stint.received_bytes(received);
+        self.drive.stint.received_bytes(received);
         Ok(None)
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Self { input, drive, line, .. } = self;
-        let Input { buffer, buffers, attachments, ask, .. } = input;
-        let missing = drive.inbound.needed().saturating_sub(buffer.len());
-        let room = missing.max(*ask);
-        // A reserve that moves what is there costs more than a short read, so half is enough.
-        if buffer.capacity() - buffer.len() < missing.max(room / 2) {
-            buffers.make_room(buffer, missing, room);
-            if buffers.are_large() {
-                drive.release_buffers_later(now);
-            }
+        let Self { drive, line, .. } = self;
+        let received = drive.inbound.receive(|buffer, attachments| {
+            line.transport.as_mut().poll_receive(cx, buffer, attachments)
+        });
+        if drive.inbound.input.is_large() {
+            drive.release_buffers_later(now);
         }
-        let room = buffer.capacity() - buffer.len();
-        let received = ready!(line.transport.as_mut().poll_receive(cx, buffer, attachments))?;
-        if received == room && *ask < READ_MAX {
-            *ask *= 2;
-        }
-        Poll::Ready(Ok(received))
+        received
     }
 
     /// Gives large buffers up. What is received from now on goes into small ones again, if it is not
     /// much.
     pub(super) fn release_buffers(&mut self) {
-        let Input { buffer, buffers, ask, .. } = &mut self.input;
-        buffers.release(buffer);
-        *ask = READ_MIN;
+        self.drive.inbound.input.release();
         self.line.writing.release();
         self.shared.with(|state| state.core.outgoing().release());
     }
@@ -150,17 +142,13 @@ impl Driver {
         // each box is looked at before the next is decoded.
         let alone = self.locator.has_switches() || self.shared.wants(Public::SWITCH_ASKED);
         loop {
-            let Self { shared, drive, input: Input { buffer, buffers, .. }, .. } = self;
+            let Self { shared, drive, .. } = self;
             let inbound = &mut drive.inbound;
-            let (boxes, decoded) = inbound.decode(buffer, alone, |buffer, size| {
-                if size > READ_MAX {
-                    buffers.leave(buffer);
-                }
-            });
+            let (boxes, decoded) = inbound.decode(alone);
             if let Some(log) = &shared.settings.wire_log {
                 log.received(&shared.address, boxes);
             }
-            self.stint.received(boxes.len());
+            drive.stint.received(boxes.len());
             // A user's code may say so, so it is asked while nothing is locked.
             let asks_switch = boxes.first().is_some_and(|ampbox| self.locator.is_switch(ampbox));
             let waiting = inbound.waiting();
@@ -175,8 +163,8 @@ impl Driver {
                 self.drive.inbound.stop();
                 return Ok(());
             }
-            let buffered = !self.input.buffer.is_empty();
-            if !decoded? || self.drive.inbound.gives_way(buffered, self.stint.is_over()) {
+            let is_late = self.drive.stint.is_over();
+            if !decoded? || self.drive.inbound.gives_way(is_late) {
                 return Ok(());
             }
         }
@@ -201,17 +189,16 @@ impl Driver {
 
     #[inline]
     fn receive_attachments(&mut self) -> Result<(), CloseReason> {
-        if self.input.attachments.is_empty() {
+        if self.drive.inbound.input.attachments.is_empty() {
             return Ok(());
         }
         self.keep_attachments()
     }
 
     fn keep_attachments(&mut self) -> Result<(), CloseReason> {
-        let Self { shared, drive, input, .. } = self;
-        let (received, now) = (input.attachments.drain(..), now());
-        let first =
-            shared.with(|state| drive.handle_attachments(received, now, &mut state.core))?;
+        let Self { shared, drive, .. } = self;
+        let now = now();
+        let first = shared.with(|state| drive.handle_attachments(now, &mut state.core))?;
         if first {
             all_held::register(shared);
         }
@@ -235,11 +222,11 @@ impl Driver {
     pub(super) fn count_held(&mut self) -> Result<(), CloseReason> {
         // What is queued leaves with this turn, unless something holds it back.
         let leaves = self.line.writing.is_empty() && !self.shared.wants(Public::EVENTFUL);
-        if self.held.is_nothing() && leaves && self.received() <= HELD_UNCOUNTED {
+        if self.held.is_nothing() && leaves && self.drive.inbound.size() <= HELD_UNCOUNTED {
             return Ok(());
         }
         self.counted = self.shared.peek(|state| state.core.queued());
-        let held = self.received() + self.line.writing.len() + self.counted;
+        let held = self.drive.inbound.size() + self.line.writing.len() + self.counted;
         self.held.set(held)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::peer::Peer;
 use super::super::settings::Settings;
+use super::clock::now;
 use super::running::begin;
 use super::state::Driver;
 use crate::error::CloseReason;
@@ -15,7 +16,7 @@ impl Driver {
     /// stops while there is enough to be sent. Where the attachments that they bring come near to
     /// their own limit, it goes on longer.
     pub(super) fn start_responders(&mut self) -> Result<(), CloseReason> {
-        while !self.drive.inbound.is_idle() && !self.stint.is_over() {
+        while !self.drive.inbound.is_idle() && !self.drive.stint.is_over() {
             let full = self.drive.busy().is_full(self.shared.settings.together.as_deref());
             if full || self.shared.wants(Public::CROWDED | Public::LOOK) {
                 self.take_news();
@@ -25,9 +26,9 @@ impl Driver {
             }
             if let Some(received) = self.drive.inbound.next_call() {
                 self.queued = true;
-                self.stint.before_call();
+                self.drive.stint.before_call(now);
                 self.start_responder(&received)?;
-                self.stint.after_call(received.call.ampbox().size());
+                self.drive.stint.after_call(received.call.ampbox().size(), now);
             }
         }
         self.drive.inbound.release();

@@ -1,4 +1,3 @@
-use bytes::BytesMut;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -10,21 +9,13 @@ use super::super::line::Line;
 use super::super::peer::{Handle, Peer};
 use super::super::shared::{Shared, Upgrading};
 use super::super::transport::Transport;
-use super::buffers::Buffers;
 use super::clock::now;
 use super::pinger::{Pinger, Watching};
-use super::stint::Stint;
-use crate::argument::Attachment;
 use crate::observing;
 use crate::proto::{Drive, Share, Situation, Watched};
 use crate::responder::Locator;
 
-/// How many bytes a read asks for at first, and at most. It asks for more when it gets all it
-/// asked for.
-pub(super) const READ_MIN: usize = 8 << 10;
-pub(super) const READ_MAX: usize = 256 << 10;
-
-/// How many reads or writes follow each other before other tasks have their turn; see [`Stint`] for
+/// How many reads or writes follow each other before other tasks have their turn; see `Stint` for
 /// what else bounds them.
 pub(super) const TURNS: usize = 32;
 
@@ -47,9 +38,7 @@ pub(crate) struct Driver {
     /// The handle of the peer that responders are given.
     pub(super) handle: Weak<Handle>,
     pub(super) locator: Arc<Locator>,
-    pub(super) input: Input,
     pub(super) drive: Drive<Waker>,
-    pub(super) stint: Stint,
     /// Whether something may be queued: something was when the driver last looked, or the driver has
     /// done since then what queues something. So a turn that has nothing to write need not lock the state
     /// to find that out. The driver looks at all that is queued before it waits.
@@ -78,15 +67,6 @@ pub(super) enum Lending {
     Lent,
 }
 
-/// What was received and is not decoded.
-pub(super) struct Input {
-    pub(super) buffer: BytesMut,
-    pub(super) buffers: Buffers,
-    pub(super) attachments: Vec<Attachment>,
-    /// How many bytes the next read asks for.
-    pub(super) ask: usize,
-}
-
 impl Driver {
     pub(crate) fn new(
         transport: Pin<Box<dyn Transport>>,
@@ -96,12 +76,6 @@ impl Driver {
     ) -> Self {
         let shared = Arc::clone(peer.shared());
         let held = Share::new(shared.settings.together.clone());
-        let input = Input {
-            buffer: BytesMut::new(),
-            buffers: Buffers::default(),
-            attachments: Vec::new(),
-            ask: READ_MIN,
-        };
         let Watching { idle, first_box, pinger } = watching;
         let watched = Watched { idle, first_box, pings: pinger.as_ref().map(Pinger::pings) };
         let drive = Drive::new(&shared.settings.limits, watched, now());
@@ -114,9 +88,7 @@ impl Driver {
             waker: None,
             handle: peer.handle(),
             locator,
-            input,
             drive,
-            stint: Stint::default(),
             queued: true,
             yielded: false,
             due: Due::default(),
@@ -136,16 +108,11 @@ impl Driver {
 
     /// What the driver knows alone, by which others see whether there is something for it to do.
     pub(super) fn situation(&self) -> Situation {
-        let Self { drive, input, line, counted, .. } = self;
+        let Self { drive, line, counted, .. } = self;
         Situation {
             counted: *counted,
             refused: line.failed.is_some(),
-            ..drive.situation(input.buffer.len(), line.writing.len())
+            ..drive.situation(line.writing.len())
         }
-    }
-
-    /// How many bytes wait that were received and are not dealt with.
-    pub(super) fn received(&self) -> usize {
-        self.drive.inbound.calls_size() + self.input.buffer.len()
     }
 }

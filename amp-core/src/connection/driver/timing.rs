@@ -41,8 +41,7 @@ impl Driver {
 
     /// How far the stream has come, without what only a timer asks for.
     fn progress(&self) -> Progress {
-        let buffered = !self.input.buffer.is_empty();
-        Progress { buffered, written: self.line.written, ..Progress::default() }
+        Progress { written: self.line.written, ..Progress::default() }
     }
 
     /// Deals with a timer that was due. Whether another turn is worth it.

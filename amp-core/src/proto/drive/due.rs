@@ -27,8 +27,6 @@ const BUFFERS_KEPT: Duration = Duration::from_secs(1);
 /// How far the stream has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
-    /// Whether bytes were received that are no whole box.
-    pub(crate) buffered: bool,
     /// How many bytes were written since the beginning.
     pub(crate) written: u64,
     /// Whether the transport knows that the peer has closed it.
@@ -80,7 +78,7 @@ impl<W> Drive<W> {
             return;
         }
         let Self { inbound, timers, liveness, .. } = self;
-        inbound.watch_box(progress.buffered, limits.box_timeout, timers, &now);
+        inbound.watch_box(limits.box_timeout, timers, &now);
         let paused = inbound.is_paused() || public.any(Public::DECIDING);
         // Calls that wait until other connections hold less are looked at again by a turn: nobody says
         // when that is so.
@@ -140,7 +138,7 @@ impl<W> Drive<W> {
             }
             Timer::Box => {
                 let (timers, after) = (&mut self.timers, core.limits().box_timeout);
-                let due = self.inbound.handle_box_timeout(progress.buffered, after, timers, now);
+                let due = self.inbound.handle_box_timeout(after, timers, now);
                 due.map_or_else(|reason| close(core, reason), |()| ToDo::Nothing)
             }
             Timer::Look => self.look_for_peer(progress.closed, now, core),
@@ -315,15 +313,20 @@ mod tests {
     fn attachments_that_nothing_claims_are_dropped_in_time_and_too_many_at_once() {
         let (mut drive, mut core, now) = both(Watched::default());
         let attachments = |count| (0..count).map(|n| Arc::new(n) as Attachment);
-        assert!(drive.handle_attachments(attachments(1_usize), now, &mut core).unwrap());
-        assert!(!drive.handle_attachments(attachments(1), now + SECOND, &mut core).unwrap());
+        let mut handle = |drive: &mut Drive<()>, count: usize, now| {
+            drive.inbound.input.attachments.extend(attachments(count));
+            drive.handle_attachments(now, &mut core)
+        };
+        assert!(handle(&mut drive, 1, now).unwrap());
+        assert!(!handle(&mut drive, 1, now + SECOND).unwrap());
         let after = core.limits().unclaimed_timeout;
         assert_eq!(drive.next_due(), Some(now + after));
         due(&mut drive, &mut core, Progress::default(), now + after);
         assert_eq!(core.take_released().expect("it is dropped").unclaimed.len(), 1);
         assert_eq!(drive.next_due(), Some(now + SECOND + after), "the next");
         let limit = core.limits().unclaimed_attachments;
-        let over = drive.handle_attachments(attachments(limit), now, &mut core);
+        drive.inbound.input.attachments.extend(attachments(limit));
+        let over = drive.handle_attachments(now, &mut core);
         assert!(matches!(over, Err(CloseReason::Limit { limit: seen, .. }) if seen == limit));
         assert_eq!(core.take_released().expect("all are dropped").unclaimed.len(), limit + 1);
     }
@@ -338,7 +341,7 @@ mod tests {
         assert!(matches!(over, ToDo::Over(CloseReason::Io(_))));
         let (mut drive, mut core, start) = both(Watched::default());
         core.close(CloseReason::Local);
-        let situation = drive.situation(0, 0);
+        let situation = drive.situation(0);
         drive.look_for_end(&situation, start, &mut core);
         let over = due(&mut drive, &mut core, Progress::default(), start + within);
         assert!(matches!(over, ToDo::Over(CloseReason::Local)));

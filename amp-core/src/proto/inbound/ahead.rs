@@ -108,7 +108,7 @@ mod tests {
     fn a_peer_that_is_not_read_from_is_looked_for() {
         let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
         let limits = Limits::default();
-        receive(&mut inbound, &mut core, &mut calls(2));
+        receive(&mut inbound, &mut core, &calls(2));
         inbound.set_reading(Reading::Paused);
         let look = |inbound: &mut Inbound<usize>, closed| {
             inbound.look_for_peer(closed, false, &limits, None)
@@ -121,7 +121,7 @@ mod tests {
         assert!(matches!(look(&mut inbound, true), Looked::Same));
         let Looked::Rest(unanswerable) = look(&mut inbound, true) else { panic!() };
         assert_eq!((unanswerable.len(), inbound.ahead()), (2, limits.running_bytes));
-        receive(&mut inbound, &mut core, &mut calls(1));
+        receive(&mut inbound, &mut core, &calls(1));
         assert!(inbound.is_idle(), "nobody is there to be answered");
         assert!(matches!(look(&mut inbound, true), Looked::Gone));
     }

@@ -5,6 +5,7 @@ use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use super::pipe::Pipe;
@@ -29,7 +30,6 @@ const READS: usize = 2;
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that it knows")]
 pub(super) struct Driver {
     pub(super) drive: Drive<usize>,
-    pub(super) buffer: BytesMut,
     /// What was received behind a switch, which the transport gives that follows.
     behind: BytesMut,
     /// When it has received something last.
@@ -59,7 +59,6 @@ impl Driver {
         let watched = proto::Watched { idle, first_box, pings };
         Self {
             drive: Drive::new(limits, watched, now),
-            buffer: BytesMut::new(),
             behind: BytesMut::new(),
             heard: now,
             writing: Outgoing::default(),
@@ -138,7 +137,7 @@ impl Side {
     }
 
     pub(super) fn situation(&self) -> Situation {
-        self.driver.drive.situation(self.driver.buffer.len(), self.driver.writing.len())
+        self.driver.drive.situation(self.driver.writing.len())
     }
 
     /// One turn, phase after phase. Each looks at what the core says, and waits for nothing.
@@ -205,12 +204,12 @@ impl Side {
         assert!(self.core.end().begun().is_none(), "nothing is received once the end has begun");
         let before = self.driver.marks.len();
         let bytes = incoming.receive(&mut self.driver.marks);
-        let arrived: Vec<_> = self.driver.marks[before..]
-            .iter()
-            .map(|(_, mark)| Arc::new(*mark) as Attachment)
-            .collect();
-        if !arrived.is_empty() {
-            let kept = self.with_drive(|drive, core| drive.handle_attachments(arrived, now, core));
+        let arrived =
+            self.driver.marks[before..].iter().map(|(_, mark)| Arc::new(*mark) as Attachment);
+        let Drive { inbound, .. } = &mut self.driver.drive;
+        inbound.input.attachments.extend(arrived);
+        if !inbound.input.attachments.is_empty() {
+            let kept = self.with_drive(|drive, core| drive.handle_attachments(now, core));
             // Boxes that are read later find nothing.
             self.claims_are_late |= kept.is_err();
             kept?;
@@ -221,13 +220,17 @@ impl Side {
         if all.is_empty() {
             if incoming.is_at_end() {
                 self.driver.drive.inbound.set_reading(Reading::Over);
-                return Err(CloseReason::end_of_stream(self.driver.buffer.len()));
+                return Err(CloseReason::end_of_stream(self.buffered()));
             }
             self.driver.drive.inbound.set_reading(Reading::Done);
             self.driver.waits_to_read = true;
             return Ok(false);
         }
-        self.driver.buffer.extend_from_slice(&all);
+        let received = self.driver.drive.inbound.receive(|buffer, _| {
+            buffer.extend_from_slice(&all);
+            Poll::Ready(Ok(all.len()))
+        });
+        assert!(matches!(received, Poll::Ready(Ok(received)) if received == all.len()));
         self.driver.heard = now;
         self.driver.drive.handle_received(|| now);
         Ok(true)
@@ -255,8 +258,7 @@ impl Side {
         }
         let alone = self.expects_switches || self.public.any(Public::SWITCH_ASKED);
         loop {
-            let Driver { drive, buffer, .. } = &mut self.driver;
-            let (boxes, decoded) = drive.inbound.decode(buffer, alone, |_, _| {});
+            let (boxes, decoded) = self.driver.drive.inbound.decode(alone);
             let more = decoded.expect("boxes");
             let boxes = boxes.to_vec();
             self.sort(&boxes, incoming)?;
@@ -264,8 +266,7 @@ impl Side {
                 self.driver.drive.inbound.stop();
                 return Ok(());
             }
-            let buffered = !self.driver.buffer.is_empty();
-            if !more || self.driver.drive.inbound.gives_way(buffered, false) {
+            if !more || self.driver.drive.inbound.gives_way(false) {
                 return Ok(());
             }
         }
@@ -284,7 +285,7 @@ impl Side {
         let mut callers = told.into_iter();
         let grown = inbound.calls_size() - waiting;
         self.driver.drive.inbound = inbound;
-        let mut end = self.driver.received - self.driver.buffer.len() as u64;
+        let mut end = self.driver.received - self.buffered() as u64;
         end -= boxes.iter().map(|ampbox| ampbox.size() as u64).sum::<u64>();
         let (mut late, mut called) = (0, 0);
         for (ampbox, tagged) in boxes.iter().zip(tagged) {
@@ -421,7 +422,7 @@ impl Side {
             return Ok(());
         }
         let Some(leaving) = self.with(Core::leave) else { return Ok(()) };
-        let silent = self.buffered().is_empty() && incoming.is_empty();
+        let silent = self.buffered() == 0 && incoming.is_empty();
         let accepted = std::mem::take(&mut self.accepted);
         let wanted =
             matches!(leaving, Leaving::HandOver) && self.with(|core| core.hand_over(())).is_none();
@@ -432,7 +433,7 @@ impl Side {
             return Err(CloseReason::Switched);
         }
         self.driver.switches += 1;
-        self.driver.behind = std::mem::take(&mut self.driver.buffer);
+        self.driver.behind = self.driver.drive.inbound.input.take();
         outgoing.switch();
         self.driver.drive.inbound.take_left();
         self.with(Core::resume);
@@ -448,7 +449,7 @@ impl Side {
         }
         let Driver { drive, writing, waits_to_read, .. } = &mut self.driver;
         let sent = drive.inbound.is_idle() && writing.is_empty() && !self.core.has_to_send();
-        let Some(farewell) = drive.farewell() else { return Ok(()) };
+        let Some((farewell, ..)) = drive.farewell() else { return Ok(()) };
         if farewell.reads() {
             let received = incoming.receive(&mut Vec::new()).len();
             if received > 0 || incoming.is_at_end() {

@@ -1,6 +1,5 @@
 //! One side of a pair: a core, with the callers and responders around it.
 
-use bytes::BytesMut;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -565,8 +564,9 @@ impl Side {
         }
     }
 
-    pub(super) fn buffered(&self) -> &BytesMut {
-        &self.driver.buffer
+    /// How many bytes wait that were received and are no box.
+    pub(super) fn buffered(&self) -> usize {
+        self.driver.drive.inbound.input.len()
     }
 }
 

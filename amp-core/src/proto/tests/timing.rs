@@ -11,7 +11,6 @@ impl Side {
     /// Deals with what is due.
     pub(super) fn poll_timers(&mut self, incoming: &Pipe, now: Instant) -> Progress {
         let progress = proto::Progress {
-            buffered: !self.driver.buffer.is_empty(),
             written: self.driver.written,
             closed: incoming.closed || incoming.broken,
             room_passed: self.room_passed,

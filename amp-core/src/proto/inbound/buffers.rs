@@ -18,7 +18,7 @@ const LARGE_MAX: usize = 2 << 20;
 const SMALL: usize = 16 << 10;
 
 /// The large buffers of a connection, beside the one that is received into.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Buffers {
     /// Handles without bytes, with the sizes of what they are handles of. Values may be in there.
     large: Vec<(BytesMut, usize)>,

@@ -23,8 +23,8 @@ const TIME: Duration = Duration::from_millis(2);
 const LOOK_AFTER: usize = 1024;
 
 /// What a driver has done since others had their turn.
-#[derive(Default)]
-pub(super) struct Stint {
+#[derive(Debug, Default)]
+pub(crate) struct Stint {
     boxes: usize,
     calls: usize,
     bytes: usize,
@@ -42,60 +42,59 @@ pub(super) struct Stint {
 
 impl Stint {
     #[inline]
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.over
     }
 
     /// The driver waits, so others have their turn anyway.
     #[inline]
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
 
     /// Begins another stint, for which the driver is woken behind all other tasks.
-    pub(super) fn give_way(&mut self) {
+    pub(crate) fn give_way(&mut self) {
         *self = Self { slow: self.long > 0, ..Self::default() };
     }
 
     /// How many bytes were received.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     #[inline]
-    pub(super) fn received_bytes(&mut self, bytes: usize) {
+    pub(crate) fn received_bytes(&mut self, bytes: usize) {
         self.bytes += bytes;
         self.over |= self.bytes >= BYTES;
     }
 
     #[inline]
-    pub(super) fn received(&mut self, boxes: usize) {
+    pub(crate) fn received(&mut self, boxes: usize) {
         self.boxes += boxes;
         self.over |= self.boxes >= BOXES;
     }
 
     #[inline]
-    pub(super) fn before_call(&mut self) {
+    pub(crate) fn before_call(&mut self, now: impl FnOnce() -> Instant) {
         if (self.slow || self.calls == 1) && self.looked.is_none() {
-            self.looked = Some(Instant::now());
+            self.looked = Some(now());
         }
     }
 
     /// A call of so many bytes was begun.
     #[inline]
-    pub(super) fn after_call(&mut self, bytes: usize) {
+    pub(crate) fn after_call(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
         self.calls += 1;
         self.unlooked += bytes;
         self.over |= self.calls >= BOXES;
         let doubled = self.calls > 1 && self.calls.is_power_of_two();
         if self.unlooked >= LOOK_AFTER || doubled || self.slow || self.long > 0 {
-            self.look();
+            self.look(now());
         }
     }
 
-    fn look(&mut self) {
+    fn look(&mut self, now: Instant) {
         self.unlooked = 0;
-        let now = Instant::now();
         if self.looked.replace(now).is_some_and(|looked| now.duration_since(looked) >= TIME) {
             self.long += 1;
             self.over |= self.slow || self.long > 1;
@@ -113,16 +112,16 @@ mod tests {
 
     #[test]
     fn boxes_calls_and_bytes_end_it() {
-        let mut many = Stint::default();
+        let (mut many, now) = (Stint::default(), Instant::now());
         many.received(BOXES - 1);
         assert!(!many.is_over());
         many.received(1);
         assert!(many.is_over());
         many.give_way();
         many.received_bytes(BYTES - 1);
-        (1..BOXES).for_each(|_| many.after_call(0));
+        (1..BOXES).for_each(|_| many.after_call(0, || now));
         assert!(!many.is_over());
-        many.after_call(0);
+        many.after_call(0, || now);
         assert!(many.is_over());
         many.give_way();
         assert!(!many.is_over() && !many.slow);
@@ -134,20 +133,20 @@ mod tests {
 
     #[test]
     fn a_large_call_that_takes_long_ends_it_and_then_each_of_them() {
-        let mut large = stint(false);
-        let work = || std::thread::sleep(TIME);
+        let (mut large, mut now) = (stint(false), Instant::now());
+        let mut call = |large: &mut Stint, bytes| {
+            large.before_call(|| now);
+            now += TIME;
+            large.after_call(bytes, || now);
+        };
         for _ in 0..3 {
             assert!(!large.is_over());
-            large.before_call();
-            work();
-            large.after_call(LOOK_AFTER);
+            call(&mut large, LOOK_AFTER);
         }
         assert!(large.is_over());
         large.give_way();
         for _ in 0..3 {
-            large.before_call();
-            work();
-            large.after_call(1);
+            call(&mut large, 1);
             assert!(large.is_over());
             large.give_way();
         }
@@ -158,17 +157,16 @@ mod tests {
 
     #[test]
     fn small_calls_that_take_long_end_it_too() {
-        let mut small = stint(false);
+        let (mut small, mut now) = (stint(false), Instant::now());
         for _ in 0..3 {
             assert!(!small.is_over());
-            small.before_call();
-            std::thread::sleep(TIME);
-            small.after_call(0);
+            small.before_call(|| now);
+            now += TIME;
+            small.after_call(0, || now);
         }
         assert!(small.is_over());
         let mut lone = stint(false);
-        lone.before_call();
-        lone.after_call(0);
-        assert!(lone.looked.is_none(), "a lone call holds nobody up, and costs no look");
+        lone.before_call(|| panic!("a lone call holds nobody up, and costs no look"));
+        lone.after_call(0, || panic!("it costs no look"));
     }
 }
