@@ -2,18 +2,21 @@
 
 mod support;
 
+use amp_core::router::{Router, RouterLimits};
 use amp_core::{
     AmpBox, Argument, Arguments, BoxLimits, Command, Connection, Context, DecodeError, EncodeError,
     Failure, Limits, Listener, NoError, Peer, Proto, ProtocolSwitch, ReceivedCall, RemoteError,
-    Responders, Value, ValueWriter, serve,
+    Responders, Transport, Value, ValueWriter, serve,
 };
+use bytes::BytesMut;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Script, echoing, settled};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, oneshot};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -391,5 +394,39 @@ async fn calls_that_were_never_begun_are_said_to_be_dropped() {
         let one_way = "dropped one-way commands that were not begun".to_owned();
         let expected = if goes { vec![] } else { vec![(one_way, "3".to_owned())] };
         assert_eq!(dropped(Level::WARN), expected);
+    }
+}
+
+/// A peer has as many routers as it makes connections, and as many routes on each as it opens.
+#[tokio::test(start_paused = true)]
+async fn the_routers_of_one_peer_say_a_few_lines_together() {
+    let (log, _guard) = Log::subscribe();
+    let (astray, ended) = ("a box came for a route that is not bound", "a route has ended");
+    let call = |route: &str| {
+        let pairs = [("_route", route), ("_command", "Note"), ("text", &*"x".repeat(1000))];
+        AmpBox::from_pairs(pairs).unwrap().to_bytes()
+    };
+    for _ in 0..30 {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let limits =
+            RouterLimits::default().receive_queue(1000).stall_timeout(Duration::from_millis(1));
+        let router = Router::new(near).limits(limits);
+        let routes = router.routes();
+        let mut stalled = Box::pin(routes.bind("stalled").unwrap().connect_to("there").unwrap());
+        let running = router.spawn();
+        far.write_all(&call("nowhere").repeat(2)).await.unwrap();
+        far.write_all(&call("stalled").repeat(3)).await.unwrap();
+        let mut buffer = BytesMut::new();
+        // It has what it was given, and then its end.
+        tokio::time::sleep(limits.stall_timeout * 2).await;
+        let received =
+            poll_fn(|cx| stalled.as_mut().poll_receive(cx, &mut buffer, &mut Vec::new()));
+        received.await.unwrap_err();
+        drop(running);
+    }
+    for message in [astray, ended] {
+        let said = log.at(Level::WARN).iter().filter(|(said, _)| said == message).count();
+        assert!((1..10).contains(&said), "{message}: {said}");
+        assert!(log.count(message) >= 30, "{message}: {}", log.count(message));
     }
 }

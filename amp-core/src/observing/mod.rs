@@ -56,8 +56,8 @@
 //! with control characters escaped.
 //!
 //! A peer can cause any number of some events. Those with the field `unsaid` are said five times at
-//! most for a connection, for all connections of a server together, or for a listener, and then once
-//! a second: `unsaid` is how many were left out since the last one. Those left out are events of the
+//! most for a connection, for all connections of a server together, for a listener, or for all routers,
+//! and then once a second: `unsaid` is how many were left out since the last one. Those left out are events of the
 //! same message at the level `DEBUG`.
 //!
 //! | level | message | fields | target |
@@ -66,13 +66,13 @@
 //! | `ERROR` | `a signal to a server failed` (it panicked) | `error` | `amp_core::server` |
 //! | `WARN` | `a call failed` in a way that its command does not declare | `command`, `reference`, `error`, `unsaid` | `amp_core::responder` |
 //! | `WARN` | `more calls failed` on a connection, or all those of a server, than were said before the end | `unsaid` | `amp_core::connection`, `amp_core::server` |
-//! | `WARN` | `a ping cannot be sent` | `error` | `amp_core::connection` |
+//! | `WARN` | `a ping cannot be sent` | `error`, `unsaid` | `amp_core::connection` |
 //! | `WARN` | `cannot accept a connection` | `error`, `pause`, `unsaid` | `amp_core::server` |
 //! | `WARN` | `a connection was dropped` by a server, since `prepare` or `on_connect` panicked | `error`, `unsaid` | `amp_core::server` |
-//! | `WARN` | `a route has ended` because it stalled | `error` | `amp_core::router` |
+//! | `WARN` | `a route has ended` because it stalled | `error`, `unsaid` | `amp_core::router` |
 //! | `WARN` | `a routed connection carries no attachments` | `dropped`, `unsaid` | `amp_core::router` |
 //! | `WARN` | `a box lost its argument _route, which routes use themselves` | `unsaid` | `amp_core::router` |
-//! | `WARN` the first time, then `DEBUG` | `a box came for a route that is not bound` | | `amp_core::router` |
+//! | `WARN` | `a box came for a route that is not bound` | `unsaid` | `amp_core::router` |
 //! | `WARN` | `attachments were refused` by the transport, and their boxes not sent | `boxes`, `reference`, `error`, `unsaid` | `amp_core::connection` |
 //! | `WARN` | `dropped attachments of those who have most`, since all connections hold too many | `count`, `in_all`, `unsaid` | `amp_core::connection` |
 //! | `WARN` | `dropped one-way commands that were not begun` when their connection has ended | `dropped`, `unsaid` | `amp_core::connection` |

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,6 +31,13 @@ const TURNS: usize = 4;
 
 /// The number of slices that one write takes.
 const SLICES: usize = 32;
+
+/// What a peer can cause on one router it can cause on as many as it has connections for, so all of
+/// them together say so much of boxes for no route, of routes that stall, and of attachments, which no
+/// route carries.
+static ASTRAY: LazyLock<Restraint> = LazyLock::new(Restraint::default);
+static STALLED: LazyLock<Restraint> = LazyLock::new(Restraint::default);
+static UNCARRIED: LazyLock<Restraint> = LazyLock::new(Restraint::default);
 
 /// Drives one routed connection: a future that resolves when it has ended, to the reason.
 ///
@@ -62,10 +69,6 @@ struct RouterInput {
     attachments: Vec<Attachment>,
     /// A box whose route has no room for it. Nothing is read before it is gone.
     held: Option<Held>,
-    /// Whether a box came that had nowhere to go.
-    astray: bool,
-    /// Restrains the events that tell of attachments, which no route carries.
-    uncarried: Restraint,
 }
 
 /// A box that waits for its route, until [`Timer::Stall`] is due.
@@ -83,8 +86,6 @@ impl RouterDriver {
             decoded: 0,
             attachments: Vec::new(),
             held: None,
-            astray: false,
-            uncarried: Restraint::default(),
         };
         Self {
             transport,
@@ -159,7 +160,7 @@ impl RouterDriver {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let RouterInput { buffer, decoder, attachments, uncarried, .. } = &mut self.input;
+        let RouterInput { buffer, decoder, attachments, .. } = &mut self.input;
         // The room that a large box needed is not kept for the small ones that follow.
         if buffer.is_empty() && buffer.capacity() > 4 * READ {
             *buffer = BytesMut::new();
@@ -172,7 +173,7 @@ impl RouterDriver {
         if !attachments.is_empty() {
             let dropped = attachments.len();
             // Each message of the peer may bring some.
-            restrained!(uncarried, warn, "a routed connection carries no attachments", dropped);
+            restrained!(UNCARRIED, warn, "a routed connection carries no attachments", dropped);
             attachments.clear();
         }
         received
@@ -297,7 +298,8 @@ impl RouterDriver {
         while let Some(ampbox) = held.take() {
             let stalled = { self.shared.lock().table.stall(route, ampbox.encoded_len()) };
             let Some((ended, error, wakers)) = stalled else { return };
-            tracing::warn!(error = %Report(&error), "a route has ended");
+            // A peer stalls as many as it opens.
+            restrained!(STALLED, warn, "a route has ended", error = %Report(&error));
             wakers.into_iter().flatten().for_each(Waker::wake);
             if ended != route {
                 held = self.deliver(ampbox).map(|(_, ampbox)| ampbox);
@@ -310,11 +312,8 @@ impl RouterDriver {
         let delivered = { self.shared.lock().table.deliver(ampbox) };
         match delivered {
             Delivered::To(waker) => waker.into_iter().for_each(Waker::wake),
-            Delivered::Nowhere if self.input.astray => tracing::debug!("{ASTRAY}"),
             Delivered::Nowhere => {
-                // Once, since a peer could fill the log.
-                self.input.astray = true;
-                tracing::warn!("{ASTRAY}");
+                restrained!(ASTRAY, warn, "a box came for a route that is not bound");
             }
             Delivered::Full(route, ampbox) => return Some((route, ampbox)),
         }
@@ -471,8 +470,6 @@ impl RouterDriver {
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
-
-const ASTRAY: &str = "a box came for a route that is not bound";
 
 impl Future for RouterDriver {
     type Output = CloseReason;

@@ -1,6 +1,7 @@
 //! The mark of routes on the wire: the pair `_route` in each box.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use std::sync::LazyLock;
 
 use super::RouteName;
 use crate::boxes::{BoxError, BoxLimits, Decoder, MAX_VALUE};
@@ -20,6 +21,9 @@ pub(super) fn with_room(limits: BoxLimits) -> BoxLimits {
     }
 }
 
+/// Restrains the events that tell of arguments which a box has lost, on whatever route.
+static LOST: LazyLock<Restraint> = LazyLock::new(Restraint::default);
+
 /// Gives each box in a stream of bytes its `_route`, however the stream is cut into pieces.
 #[derive(Debug)]
 pub(super) struct Labeller {
@@ -28,8 +32,6 @@ pub(super) struct Labeller {
     decoder: Decoder,
     /// The beginning of a box that is not all there.
     partial: BytesMut,
-    /// Restrains the events that tell of arguments which a box has lost.
-    lost: Restraint,
 }
 
 impl Labeller {
@@ -44,12 +46,7 @@ impl Labeller {
         }
         // The connection over the route has held its boxes to the limits before it sent them.
         let limits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
-        Self {
-            pair: pair.freeze(),
-            decoder: Decoder::new(limits),
-            partial: BytesMut::new(),
-            lost: Restraint::default(),
-        }
+        Self { pair: pair.freeze(), decoder: Decoder::new(limits), partial: BytesMut::new() }
     }
 
     /// Takes the next bytes of the stream.
@@ -67,9 +64,8 @@ impl Labeller {
         while let Some(mut ampbox) = self.decoder.decode(&mut self.partial)? {
             if ampbox.remove(keys::ROUTE) {
                 // A peer may have chosen it, where boxes are passed on.
-                let lost = &self.lost;
                 restrained!(
-                    lost,
+                    LOST,
                     warn,
                     "a box lost its argument _route, which routes use themselves"
                 );
