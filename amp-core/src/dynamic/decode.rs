@@ -47,18 +47,36 @@ impl Values {
         move |input, proto| Self::from_box(schema.borrow(), input, proto)
     }
 
-    /// Reads what [`encode`](Values::encode) writes: one box and nothing behind it.
+    /// Reads what [`encode`](Values::encode) has written: one box and nothing behind it.
+    ///
+    /// What is made of the bytes may take any memory: a compressed value a thousand times its
+    /// length. For bytes that others may have written there is [`decode_within`](Values::decode_within).
     ///
     /// # Errors
     ///
     /// As [`from_box`](Values::from_box), and when the bytes are not one box within the default
     /// [`BoxLimits`].
-    pub fn decode(schema: &BoxSchema, mut bytes: Bytes) -> Result<Self, DecodeError> {
+    pub fn decode(schema: &BoxSchema, bytes: Bytes) -> Result<Self, DecodeError> {
+        Self::decode_within(schema, bytes, usize::MAX)
+    }
+
+    /// Reads one box and nothing behind it, as a connection does whose
+    /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes) are these: what is made of it takes
+    /// so many bytes of memory at most, or 18 for each of its own if that is more.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Values::decode), and when it would take more.
+    pub fn decode_within(
+        schema: &BoxSchema,
+        mut bytes: Bytes,
+        decoded_bytes: usize,
+    ) -> Result<Self, DecodeError> {
         let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
         if !bytes.is_empty() {
             return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
         }
-        Proto::detached(|proto| Self::read(schema, &ampbox, proto))
+        Proto::detached_within(decoded_bytes, |proto| Self::read(schema, &ampbox, proto))
     }
 
     /// Reads all that is in `ampbox`.
