@@ -26,6 +26,7 @@
 //!   that is not asked to.
 //! - After each of four rounds, as many tasks and descriptors are left as there were before it; and
 //!   after the last, no more memory than after any other, but for 16 MiB and 256 KiB for each client.
+//! - Each kind of call has been answered, each way has been gone, and streams have come to their ends.
 //!
 //! A seed gives the same plan again: `--help` says what is planned, and what is not.
 
@@ -33,6 +34,7 @@ mod call;
 mod client;
 mod commands;
 mod ends;
+mod expected;
 mod fares;
 mod hooligan;
 mod ledger;
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         return nothing_run(&error.to_string());
     }
     print!("{tally}");
+    expected::look(&options, &tally, &violations);
     let answered = tally.total(Group::Outcomes);
     println!("{answered} outcomes in {:.1?}; {} violations", begun.elapsed(), violations.count());
     if violations.count() == 0 {

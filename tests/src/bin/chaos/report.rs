@@ -29,6 +29,11 @@ impl Tally {
         *counts.entry((group, what.to_owned())).or_default() += 1;
     }
 
+    /// Whether something happened at all.
+    pub(crate) fn has(&self, group: Group, what: &str) -> bool {
+        lock(&self.0).contains_key(&(group, what.to_owned()))
+    }
+
     /// How often anything of the group happened.
     pub(crate) fn total(&self, group: Group) -> u64 {
         lock(&self.0).iter().filter(|((of, _), _)| *of == group).map(|(_, count)| count).sum()

@@ -5,7 +5,8 @@
 //! cargo run --release --bin hostile
 //! ```
 //!
-//! Each figure has a bound; one that is over it makes the exit code 1. With `--small` each attack is
+//! Each figure has a bound; one that is over it makes the exit code 1, and one that shows that the attack
+//! has missed makes it 2, as does a bound that is not that of the table. With `--small` each attack is
 //! made with less, for machines that have other things to do; only the bound of the wait beside
 //! flooders is wider then. The bounds are those of an optimised build on Linux.
 
@@ -22,6 +23,9 @@ use std::process::ExitCode;
 use crate::attacks::{ATTACKS, Attack};
 use crate::figure::Figure;
 use crate::options::{Mode, Options, USAGE};
+
+/// Where the bounds are published.
+const TABLE: &str = include_str!("../../../../SECURITY.md");
 
 /// How often an attack is made at most.
 const ATTEMPTS: usize = 3;
@@ -46,17 +50,19 @@ fn nothing_run(mistake: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// The figures of an attack, which is made again while one is over its bound: what else the machine has
-/// to do makes times longer and never shorter.
+/// The figures of an attack. It is made again while no more than a time is over its bound: what else the
+/// machine has to do makes times longer and never shorter.
 fn least_of(options: &Options, attack: Attack) -> io::Result<Vec<Figure>> {
     let mut figures = attack(options)?;
     for _ in 1..ATTEMPTS {
-        if figures.iter().all(Figure::is_within) {
+        let mut over = figures.iter().filter(|figure| !figure.is_within()).peekable();
+        if over.peek().is_none() || !over.all(Figure::is_a_time) {
             break;
         }
-        for (least, again) in figures.iter_mut().zip(attack(options)?) {
-            if again.seen < least.seen {
-                *least = again;
+        for (seen, again) in figures.iter_mut().zip(attack(options)?) {
+            // Of times the least counts, and of everything else the most.
+            if (again.seen < seen.seen) == seen.is_a_time() {
+                *seen = again;
             }
         }
     }
@@ -79,7 +85,18 @@ fn attack(options: &Options) -> ExitCode {
             }
         };
         for figure in figures {
-            let Figure { what, seen, bound, unit } = &figure;
+            let Figure { what, seen, bound, unit, .. } = &figure;
+            if figure.has_missed() {
+                eprintln!("hostile: {name}: {what} was {seen:.1} {unit}: the attack has missed");
+                failed += 1;
+            }
+            // With `--small`, those of this one are wider.
+            if !(options.small && name == "flooded") && !figure.is_in(TABLE, name) {
+                eprintln!(
+                    "hostile: {name}: SECURITY.md has no row of {what:?} with {bound} {unit}"
+                );
+                failed += 1;
+            }
             let mark = if figure.is_within() { "" } else { " **over**" };
             over += usize::from(!figure.is_within());
             println!("| {name} | {what} | {seen:.1} {unit}{mark} | {bound} {unit} |");
@@ -87,7 +104,7 @@ fn attack(options: &Options) -> ExitCode {
     }
     match (over, failed) {
         (0, 0) => ExitCode::SUCCESS,
-        (0, _) => nothing_run(&format!("{failed} attacks could not be made")),
+        (0, _) => nothing_run(&format!("{failed} attacks say nothing")),
         _ => {
             println!("{over} figures are over their bounds");
             ExitCode::FAILURE

@@ -9,7 +9,7 @@ usage: hostile [--small] [--only ATTACK]
 --only   that attack alone, by its name in the first column
 
 The exit code is 0 when every figure is within its bound, 1 when any is not, and 2 when one was not
-measured.";
+measured, has missed, or is not in SECURITY.md.";
 
 /// What the program is to do.
 pub(crate) enum Mode {

@@ -93,6 +93,18 @@ impl Target {
         Ok(Usage { descriptors, resident: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
     }
 
+    /// Waits until the server has so many tasks.
+    pub(crate) fn holds(&mut self, tasks: u64) -> io::Result<()> {
+        let begun = Instant::now();
+        while self.status()?.tasks < tasks {
+            if begun.elapsed() > DEADLINE {
+                return Err(io::Error::other(format!("the server has no {tasks} tasks")));
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
     /// How long it takes until the server holds no more than `tasks` and `descriptors`.
     pub(crate) fn given_back(&mut self, tasks: u64, descriptors: usize) -> io::Result<Duration> {
         let begun = Instant::now();

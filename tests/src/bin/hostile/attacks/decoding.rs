@@ -25,7 +25,8 @@ pub(super) fn made_of_bytes(_: &Options) -> io::Result<Vec<Figure>> {
             worst.ratio(),
             20.0,
             "bytes",
-        ),
+        )
+        .at_least(1.0),
         Figure::new(
             &format!("time for a box of 64 000 bytes, as {}", slowest.what),
             slowest.taken.as_secs_f64() * 1000.0,

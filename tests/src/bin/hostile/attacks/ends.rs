@@ -26,10 +26,14 @@ pub(super) fn gone(options: &Options) -> io::Result<Vec<Figure>> {
     let connections = options.pick(10, 100);
     let calls = calls("Wait", 1100);
     let (before, tasks) = (target.usage()?, target.status()?.tasks);
+    let mut streams = Vec::new();
     for _ in 0..connections {
         let mut stream = target.connect()?;
         stream.write_all(&calls)?;
+        streams.push(stream);
     }
+    target.holds(tasks + connections as u64)?;
+    drop(streams);
     let taken = target.given_back(tasks, before.descriptors)?.as_secs_f64();
     let left = target.usage()?.descriptors.saturating_sub(before.descriptors);
     Ok(vec![
@@ -48,7 +52,7 @@ pub(super) fn silent(_: &Options) -> io::Result<Vec<Figure>> {
     client.call_remote(Status {}).map_err(io::Error::other)?;
     // Whoever has said nothing for 10 seconds gives way to others.
     let waited = begun.elapsed().as_secs_f64();
-    Ok(vec![Figure::new("wait beside silent clients", waited, 12.0, "s")])
+    Ok(vec![Figure::new("wait beside silent clients", waited, 12.0, "s").at_least(5.0)])
 }
 
 /// Clients that send calls a byte at a time, and one that calls.
@@ -84,7 +88,7 @@ pub(super) fn nonsense(options: &Options) -> io::Result<Vec<Figure>> {
     let ended = begun.elapsed().as_secs_f64();
     Ok(vec![
         // 256 KiB are read, and the kernel takes what fits into the buffers of both sockets.
-        Figure::mib("read after a protocol error", taken, 1.0),
+        Figure::mib("read after a protocol error", taken, 1.0).at_least(0.01),
         // It is read for a second.
         Figure::new("time until its end", ended, 2.0, "s"),
     ])
@@ -106,8 +110,9 @@ pub(super) fn unfinished(options: &Options) -> io::Result<Vec<Figure>> {
     let held = target.usage()?.resident.saturating_sub(before.resident);
     Ok(vec![
         // A buffer grows by doubling, so one for a box of 17 MiB may have twice that and a little.
-        Figure::mib("held for a box of each connection", held / connections as u64, 36.0),
+        Figure::mib("held for a box of each connection", held / connections as u64, 36.0)
+            .at_least(1.0),
         // 512 MiB of all connections, and a quarter for what buffers have beyond what is in them.
-        Figure::mib("held for the boxes of all connections", held, 640.0),
+        Figure::mib("held for the boxes of all connections", held, 640.0).at_least(4.0),
     ])
 }

@@ -21,5 +21,5 @@ pub(super) fn guesses(options: &Options) -> io::Result<Vec<Figure>> {
     let _ = stream.write_all(&guesses);
     let answers = received(&mut stream)?;
     let wrong = answers.windows(14).filter(|code| code == b"WRONG_PASSWORD").count();
-    Ok(vec![Figure::count("passwords tried on one connection", wrong, 5.0)])
+    Ok(vec![Figure::count("passwords tried on one connection", wrong, 5.0).at_least(1.0)])
 }

@@ -38,7 +38,7 @@ pub(super) fn unanswered(options: &Options) -> io::Result<Vec<Figure>> {
             streams.push(stream);
         }
         let held = target.usage()?.resident.saturating_sub(before.resident);
-        figures.push(Figure::mib(what, held / connections as u64, 64.0));
+        figures.push(Figure::mib(what, held / connections as u64, 64.0).at_least(1.0));
     }
     Ok(figures)
 }
@@ -54,7 +54,7 @@ pub(super) fn after_login(_: &Options) -> io::Result<Vec<Figure>> {
     let before = target.usage()?;
     fill(&mut stream, &large("Keep"), 1 << 30)?;
     let held = target.usage()?.resident.saturating_sub(before.resident);
-    Ok(vec![Figure::mib("held for calls of a client that has logged in", held, 64.0)])
+    Ok(vec![Figure::mib("held for calls of a client that has logged in", held, 64.0).at_least(8.0)])
 }
 
 /// A client that fills routes which nobody reads from.
@@ -72,7 +72,7 @@ pub(super) fn routes(_: &Options) -> io::Result<Vec<Figure>> {
     fill(&mut stream, &boxes, 1 << 30)?;
     let held = target.usage()?.resident.saturating_sub(before.resident);
     // 32 MiB of all routes, and a quarter for what buffers have beyond what is in them.
-    Ok(vec![Figure::mib("held for routes that are not read from", held, 40.0)])
+    Ok(vec![Figure::mib("held for routes that are not read from", held, 40.0).at_least(8.0)])
 }
 
 /// A client that calls for as long as it is read from, and reads no answer.
@@ -85,7 +85,7 @@ pub(super) fn unread(_: &Options) -> io::Result<Vec<Figure>> {
     let held = target.usage()?.peak.saturating_sub(before.resident);
     // 64 MiB may wait to be sent. Beside them are the calls that were read with the last of these, and
     // the buffers of both.
-    Ok(vec![Figure::mib("held for answers that are not read", held, 72.0)])
+    Ok(vec![Figure::mib("held for answers that are not read", held, 72.0).at_least(16.0)])
 }
 
 /// Clients that have called much at once, read their answers, and do nothing more.

@@ -1,0 +1,57 @@
+//! What happens in every run that is long enough: a run without it has shown nothing of it.
+
+use std::time::Duration;
+
+use crate::options::Options;
+use crate::report::{Group, Tally, Violations};
+
+/// Of so many clients each sort is one, over each transport; each makes a few calls in so much time.
+const CLIENTS: u32 = 24;
+const TIME: Duration = Duration::from_secs(4);
+
+const EXPECTED: [(Group, &[&str]); 4] = [
+    (
+        Group::Outcomes,
+        &[
+            "answered",
+            "answered with a descriptor",
+            "answered with a stream",
+            "answer that cannot be decoded",
+            "descriptor refused",
+            "dropped",
+            "error that the command declares",
+            "sent",
+            "timed out",
+            "UNHANDLED",
+            "UNKNOWN",
+        ],
+    ),
+    (
+        Group::Ways,
+        &[
+            "Clear over Tcp",
+            "Clear over Unix",
+            "Routes over Tcp",
+            "Routes over Unix",
+            "StartTls over Tcp",
+            "StartTls over Unix",
+            "Tls over Tcp",
+            "Tls over Unix",
+        ],
+    ),
+    (Group::Streams, &["received to the end", "sent, and taken to the end"]),
+    (Group::Faults, &["cut, as a reset", "cut, as an end", "stall"]),
+];
+
+/// Makes a violation of each that has not happened.
+pub(crate) fn look(options: &Options, tally: &Tally, violations: &Violations) {
+    if options.clients < CLIENTS || options.time < TIME {
+        println!("too few clients, or too short, to see whether everything happens");
+        return;
+    }
+    for (group, all) in EXPECTED {
+        for what in all.iter().filter(|what| !tally.has(group, what)) {
+            violations.add(format!("nothing was {what:?}, of {group:?}"));
+        }
+    }
+}
