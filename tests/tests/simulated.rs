@@ -8,10 +8,11 @@
 //! and a call may end some ticks later or with another error.
 
 use amp_core::reconnect::{Backoff, Client, Connector};
+use amp_core::streams::{SinkOf, StreamOf};
 use amp_core::tower::{ClientService, NamedRequest, TypedCalls};
 use amp_core::{
-    AmpBox, Arguments, Command, Connection, Context, Limits, Listener, NoError, Ping, Responders,
-    serve,
+    AmpBox, Arguments, Command, Connection, Context, Failure, Limits, Listener, NoError, Ping,
+    Responders, serve,
 };
 use fastrand::Rng;
 use std::collections::BTreeMap;
@@ -42,6 +43,9 @@ const RECOVERY: Duration = Duration::from_secs(3 * 60);
 const PATIENCE: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(100);
 
+/// How long a stream may stand still: it ends with its connection, whose peers ping each other.
+const STREAM: Duration = Duration::from_secs(2 * 60);
+
 /// Is acted upon once at most.
 #[derive(Command)]
 #[amp(response = Done)]
@@ -71,6 +75,34 @@ struct Note {
     n: u64,
 }
 
+/// Answers with a stream of so many numbers.
+#[derive(Command)]
+#[amp(response = Fed)]
+struct Feed {
+    n: u64,
+    count: u64,
+}
+
+#[derive(Arguments)]
+struct Fed {
+    items: StreamOf<u64>,
+}
+
+/// Brings a stream of so many numbers, and is answered when they have all come.
+#[derive(Command)]
+struct Give {
+    n: u64,
+    count: u64,
+    items: StreamOf<u64>,
+}
+
+/// How a stream has ended for the one who reads it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Read {
+    ToTheEnd,
+    Broken,
+}
+
 /// What has happened, whichever servers have crashed since.
 #[derive(Default)]
 struct History {
@@ -78,6 +110,12 @@ struct History {
     begun: Mutex<BTreeMap<u64, u32>>,
     /// How each call has ended.
     ended: Mutex<BTreeMap<u64, Result<(), String>>>,
+    /// How each stream that was read has ended for its reader, and which were taken to the end as their
+    /// writers know.
+    read: Mutex<BTreeMap<u64, Read>>,
+    taken: Mutex<Vec<u64>>,
+    /// What should not have happened, where whoever sees it cannot fail the test.
+    wrong: Mutex<Vec<String>>,
     /// When each fault has begun.
     faults: Mutex<Vec<(Duration, Fault)>>,
     /// The connections of servers, and those that have ended.
@@ -88,6 +126,46 @@ impl History {
     fn begin(&self, n: u64) {
         *self.begun.lock().unwrap().entry(n).or_default() += 1;
     }
+
+    fn wrong(&self, what: String) {
+        self.wrong.lock().unwrap().push(what);
+    }
+}
+
+/// Writes the numbers from 0 on, some of them slowly.
+async fn write(history: Arc<History>, n: u64, count: u64, mut sink: SinkOf<u64>) {
+    let written = async {
+        for at in 0..count {
+            if at % 8 == 0 {
+                sleep(3 * TICK).await;
+            }
+            sink.send(at).await?;
+        }
+        sink.close().await
+    };
+    match timeout(STREAM, written).await {
+        Ok(Ok(())) => history.taken.lock().unwrap().push(n),
+        Ok(Err(_)) => {}
+        Err(_) => history.wrong(format!("stream {n} is written for longer than {STREAM:?}")),
+    }
+}
+
+/// Reads all of them; whether they came to their end.
+async fn read(history: &History, n: u64, count: u64, mut items: StreamOf<u64>) -> bool {
+    let mut next = 0;
+    let read = loop {
+        match timeout(STREAM, items.next()).await {
+            Ok(Some(Ok(item))) if item == next => next += 1,
+            Ok(None) if next == count => break Read::ToTheEnd,
+            Ok(Some(Err(_))) => break Read::Broken,
+            other => {
+                history.wrong(format!("stream {n} of {count} has {other:?} at {next}"));
+                break Read::Broken;
+            }
+        }
+    };
+    history.read.lock().unwrap().insert(n, read);
+    read == Read::ToTheEnd
 }
 
 /// The lots that a balancer draws.
@@ -139,7 +217,9 @@ async fn run_server(history: Arc<History>) -> turmoil::Result {
         .respond(|context: State, Note { client, n }: Note| async move {
             let notes = context.get::<Notes>().expect("each connection has them");
             let before = notes.0.lock().unwrap().insert(client, n);
-            assert!(before < Some(n), "note {n} of client {client} comes behind {before:?}");
+            if before >= Some(n) {
+                context.state().wrong(format!("note {n} of {client} comes behind {before:?}"));
+            }
             Ok::<_, NoError>(())
         })
         .one_at_a_time()
@@ -152,6 +232,17 @@ async fn run_server(history: Arc<History>) -> turmoil::Result {
             context.state().begin(n);
             sleep(Duration::from_millis(milliseconds)).await;
             Ok::<_, NoError>(Done { n })
+        })
+        .respond(|context: State, Feed { n, count }: Feed| async move {
+            let (sink, items) = StreamOf::pair();
+            tokio::spawn(write(Arc::clone(context.state()), n, count, sink));
+            Ok::<_, NoError>(Fed { items })
+        })
+        .try_respond(|context: State, Give { n, count, items }: Give| async move {
+            match read(context.state(), n, count, items).await {
+                true => Ok::<_, Failure<NoError>>(()),
+                false => Err(Failure::other("the stream was broken")),
+            }
         })
         .respond_ping();
     serve(listener, responders).await;
@@ -214,6 +305,24 @@ async fn run_client(
             sleep(Duration::from_secs(1)).await;
         }
     });
+    calls.spawn({
+        let (clients, history, mut rng) = (clients.clone(), Arc::clone(&history), rng.fork());
+        async move {
+            let mut streams = JoinSet::new();
+            for n in ((index + 2000) << 32).. {
+                sleep(Duration::from_millis(rng.u64(..20_000))).await;
+                if start.elapsed() >= faulty {
+                    break;
+                }
+                let client = clients[rng.usize(..clients.len())].clone();
+                let (history, count) = (Arc::clone(&history), rng.u64(..300));
+                streams.spawn(async move { stream(&client, &history, n, count).await });
+            }
+            while let Some(ended) = streams.join_next().await {
+                ended.expect("it says what is wrong otherwise");
+            }
+        }
+    });
     for n in (index << 32).. {
         sleep(Duration::from_millis(rng.u64(..4000))).await;
         if start.elapsed() >= faulty {
@@ -263,6 +372,24 @@ async fn run_client(
     // Servers notice who has gone.
     sleep(RECOVERY).await;
     Ok(())
+}
+
+/// Takes a stream from a server, or brings one there.
+async fn stream(client: &Client, history: &Arc<History>, n: u64, count: u64) {
+    if n.is_multiple_of(2) {
+        if let Ok(fed) = client.call_remote(Feed { n, count }).await {
+            read(history, n, count, fed.items).await;
+        }
+        return;
+    }
+    let (sink, items) = StreamOf::pair();
+    let written = tokio::spawn(write(Arc::clone(history), n, count, sink));
+    if client.call_remote(Give { n, count, items }).await.is_ok()
+        && history.read.lock().unwrap().get(&n) != Some(&Read::ToTheEnd)
+    {
+        history.wrong(format!("stream {n} was answered for, and not read to its end"));
+    }
+    written.await.expect("it says what is wrong otherwise");
 }
 
 /// Something that is wrong with the network, until it is mended.
@@ -378,6 +505,14 @@ fn check(history: &History) {
     for (n, _) in ended.iter().filter(|(_, answer)| answer.is_ok()) {
         assert!(begun.contains_key(n), "call {n} was answered and not begun");
     }
+    assert_eq!(*history.wrong.lock().unwrap(), [""; 0]);
+    let read = history.read.lock().unwrap();
+    for n in &*history.taken.lock().unwrap() {
+        assert_eq!(read.get(n), Some(&Read::ToTheEnd), "stream {n} was taken to the end");
+    }
+    let to_the_end = read.values().filter(|read| **read == Read::ToTheEnd).count();
+    println!("{} streams, {to_the_end} of them read to the end", read.len());
+    assert!(to_the_end > 100 && to_the_end + 20 < read.len(), "{to_the_end} of {}", read.len());
     let well = ended.values().filter(|answer| answer.is_ok()).count();
     println!("{} calls, {well} of them answered", ended.len());
     assert!(well > ended.len() / 2 && well < ended.len(), "{well} of {}", ended.len());
