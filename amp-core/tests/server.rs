@@ -440,13 +440,14 @@ async fn whoever_has_been_silent_for_longest_gives_way_when_a_server_is_full() {
     // Nobody else comes, so nobody has to go.
     tokio::time::sleep(4 * second).await;
     assert!(!first.is_closed());
+    let mut clients = Vec::new();
     for (peer, at) in [(&first, 10), (&second_silent, 14)] {
         let client = Connection::new(connect()).spawn();
         client.call_by_name("Echo", numbered(2)).await.unwrap();
         assert_eq!(start.elapsed(), at * second, "of virtual time");
         assert_eq!(peer.closed().await.to_string(), "no box was finished within 10s");
         assert!(!connected.recv().await.unwrap().is_closed());
-        std::mem::forget(client);
+        clients.push(client);
     }
     // Now all have sent something, and one who comes waits.
     let client = Connection::new(connect()).spawn();

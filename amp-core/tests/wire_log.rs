@@ -3,7 +3,7 @@
 mod support;
 
 use amp_core::{Connection, Peer, PeerAddress, WireLog};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use support::{Script, echoing, numbered, settled};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -12,11 +12,12 @@ use tracing::{Event, Level, Metadata, Subscriber};
 #[tokio::test(start_paused = true)]
 async fn what_is_sent_and_received_is_logged_with_nothing_locked() {
     let lines = Arc::new(Mutex::new(Vec::new()));
-    let used: Arc<OnceLock<Peer>> = Arc::default();
+    // Empty again at the end, so that the log does not keep the connection that keeps the log.
+    let used: Arc<Mutex<Option<Peer>>> = Arc::default();
     let log = WireLog::new().hide(["password"]).to({
         let (lines, used) = (Arc::clone(&lines), Arc::clone(&used));
         move |_, line| {
-            if let Some(peer) = used.get() {
+            if let Some(peer) = &*used.lock().unwrap() {
                 // Would hang if the state were locked.
                 peer.counters();
             }
@@ -25,7 +26,7 @@ async fn what_is_sent_and_received_is_logged_with_nothing_locked() {
     });
     let prepare = |connection: Connection| connection.wire_log(log).responders(echoing());
     let (peer, mut script) = Script::start(prepare);
-    assert!(used.set(peer.clone()).is_ok());
+    *used.lock().unwrap() = Some(peer.clone());
 
     script.send_box([("_ask", "7"), ("_command", "Echo"), ("password", "sesame")]).await;
     script.receive().await.unwrap();
@@ -57,6 +58,7 @@ async fn what_is_sent_and_received_is_logged_with_nothing_locked() {
         "received answer 1 b=\"\\xff\" (1 byte) a=\"2\"".to_owned(),
     ];
     assert_eq!(*lines.lock().unwrap(), expected);
+    used.lock().unwrap().take();
 }
 
 /// Keeps the messages of events.
