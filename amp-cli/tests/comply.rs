@@ -60,6 +60,8 @@ fn each_difference_of_ours_says_why() {
     assert!(differing.iter().any(|line| line.starts_with(expected)), "{differing:#?}");
     assert_eq!(last, format!("{} of {} conversations differ", differing.len(), lines.len()));
     assert_eq!(code, Some(1));
+    // As README.md and PROOFS.md say.
+    assert_eq!((lines.len(), differing.len()), (122, 11), "{differing:#?}");
 
     let (explained, last, code) = comply(&["--differences", "ours", "--policy", "close", &address]);
     let explained: Vec<_> =

@@ -2,18 +2,19 @@
 //! part of the API, and a field could take it away unseen.
 
 use amp_core::argument::{DateTimeError, DecimalError, Extensions};
-use amp_core::dynamic::{Integer, IntegerError, Value as DynamicValue, Values};
+use amp_core::dynamic::{Integer, IntegerError, JsonError, Value as DynamicValue, Values};
 use amp_core::login::{Attempt, Login, NoMoreAttempts};
 use amp_core::proto::{Core, NotQueued, ProtocolError, SwitchRefused, TooManyCalls};
 use amp_core::reconnect::{self, Backoff, Client, ConnectError, Connector, NotConnected, State};
 use amp_core::router::{BoundRoute, Route, RouteError, RouteName, Router, RouterLimits, Routes};
 use amp_core::schema::{Schema, SchemaError};
+use amp_core::streams::{ByteSink, ByteStream, SinkError, SinkOf, StreamError, StreamOf};
 use amp_core::tls::{TlsConfigError, TlsError, TlsListener};
 use amp_core::{
     AmpBox, BoxError, BoxLimits, Call, CallError, Clash, CloseReason, Connection, Context,
     DecodeError, EncodeError, Failure, FailurePolicy, Limits, NamedCall, NamedNotification,
     NoError, Peer, PeerAddress, Ping, ReceivedCall, RefusedAttachment, RemoteError, Responders,
-    Serve, Switched, UnknownKeys, WireLog,
+    Serve, Switched, UnknownKeys, WireLog, blocking,
 };
 use std::error::Error;
 use tokio::net::TcpListener;
@@ -34,6 +35,7 @@ fn errors_go_anywhere() {
     error::<DecodeError>();
     error::<EncodeError>();
     error::<IntegerError>();
+    error::<JsonError>();
     error::<NoError>();
     error::<NoMoreAttempts>();
     error::<NotConnected>();
@@ -43,6 +45,8 @@ fn errors_go_anywhere() {
     error::<RemoteError>();
     error::<RouteError>();
     error::<SchemaError>();
+    error::<SinkError>();
+    error::<StreamError>();
     error::<SwitchRefused>();
     error::<TlsConfigError>();
     error::<TlsError>();
@@ -87,6 +91,8 @@ fn settings_are_shared_by_threads() {
 
 #[test]
 fn what_is_set_up_and_what_is_awaited_goes_to_other_threads() {
+    sent::<ByteSink>();
+    sent::<ByteStream>();
     sent::<Call<Ping>>();
     sent::<Connection>();
     sent::<Connector>();
@@ -95,6 +101,9 @@ fn what_is_set_up_and_what_is_awaited_goes_to_other_threads() {
     sent::<NamedNotification>();
     sent::<Router>();
     sent::<Serve<TcpListener>>();
+    sent::<SinkOf<String>>();
+    sent::<StreamOf<String>>();
     sent::<Switched>();
+    sent::<blocking::Client<std::net::TcpStream>>();
     sent::<reconnect::ClientCall<(), NoError>>();
 }

@@ -103,17 +103,21 @@ fn a_driver_that_is_dropped_fails_the_calls() {
     let (of_the_driver, of_the_call) = (runtime().unwrap(), runtime().unwrap());
     let (stream, _other) = tokio::io::duplex(100);
     let peer = of_the_driver.block_on(async { Connection::new(stream).spawn() });
-    let call = of_the_call.spawn({
+    let calls = [1, 2].map(|n| {
         let peer = peer.clone();
-        async move { peer.call_by_name("A", numbered(1)).await.unwrap_err() }
+        of_the_call.spawn(async move { peer.call_by_name("A", numbered(n)).await.unwrap_err() })
     });
-    while peer.counters().calls_sent == 0 {
+    while peer.counters().calls_sent < 2 {
         std::thread::yield_now();
     }
     drop(of_the_driver);
-    assert!(of_the_call.block_on(call).unwrap().is_closed());
-    let error = of_the_call.block_on(peer.call_by_name("A", numbered(1)).into_future());
-    assert!(error.unwrap_err().is_closed());
+    let reason = of_the_call.block_on(peer.closed()).to_string();
+    let late = peer.call_by_name("A", numbered(3)).into_future();
+    let errors = calls.map(|call| of_the_call.block_on(call).unwrap());
+    let late = of_the_call.block_on(late).unwrap_err();
+    for error in errors.into_iter().chain([late]) {
+        assert!(matches!(&error, CallError::Closed(why) if why.to_string() == reason), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ on a connection of its own, and prints what that came to, and whether the connec
 """
 
 import argparse
+import re
 import sys
 
 from twisted.internet import defer, endpoints, protocol, reactor, task
@@ -31,6 +32,10 @@ class Fatal(amp.Command):
 
 
 class Undeclared(amp.Command):
+    pass
+
+
+class Panics(amp.Command):
     pass
 
 
@@ -111,7 +116,7 @@ class Peer(amp.AMP):
 
 
 CALLS = [
-    (Declared, {}), (Fatal, {}), (Undeclared, {}), (Missing, {}), (Malformed, {"n": "x"}),
+    (Declared, {}), (Fatal, {}), (Undeclared, {}), (Panics, {}), (Missing, {}), (Malformed, {"n": "x"}),
     (Response, {}), (Unhandled, {}), (Gone, {}),
 ]
 
@@ -121,18 +126,20 @@ async def call_each(_, path):
         endpoint = endpoints.UNIXClientEndpoint(reactor, path)
         peer = await endpoints.connectProtocol(endpoint, amp.AMP())
         # Twisted logs what it closes a connection for.
-        said = "nothing"
+        said, text = "nothing", ""
         try:
             await peer.callRemote(command, **arguments)
         except Exception as error:
             said = type(error).__name__
+            # The number of an entry in the log is another each time.
+            text = re.sub(r"\b[0-9a-f]{8,}\b", "REFERENCE", str(error))
         try:
             await peer.callRemote(Alive)
             goes_on = "goes on"
         except Exception:
             goes_on = "is closed"
         peer.transport.loseConnection()
-        print(command.__name__, said, goes_on, flush=True)
+        print(command.__name__, said, goes_on, text, sep="|", flush=True)
 
 
 def main():

@@ -2,8 +2,8 @@
 //! over one at a time.
 
 use amp_core::{
-    AmpBox, Arguments, CallError, Command, CommandError, Context, Failure, FailurePolicy, Peer,
-    ReceivedCall, RemoteError, Responders,
+    AmpBox, Arguments, CallError, Command, CommandError, Context, Failure, FailurePolicy, NoError,
+    Peer, ReceivedCall, RemoteError, Responders,
 };
 use amp_tests::commands::{Concatenate, CountNotes, Divide, DivideError, Note, Sum, Total};
 use amp_tests::{Address, DEADLINE, Process, Python, Transport};
@@ -37,6 +37,9 @@ enum OnFire {
 
 #[derive(Command)]
 struct Undeclared;
+
+#[derive(Command)]
+struct Panics;
 
 /// For the side that answers.
 #[derive(Command)]
@@ -94,6 +97,7 @@ fn responders() -> Responders {
         .respond(async |_, _: Declared| Err(SoldOut::SoldOut))
         .respond(async |_, _: Fatal| Err(OnFire::OnFire))
         .try_respond(async |_, _: Undeclared| Err(Failure::from("a secret")))
+        .respond(async |_, _: Panics| -> Result<(), NoError> { panic!("on purpose") })
         .respond(async |_, _: MissingWanted| Ok(()))
         .respond(async |_, _: MalformedWanted| Ok(()))
         .respond(async |_, _: ResponseGiven| Ok(Text { n: "no number".to_owned() }))
@@ -129,25 +133,42 @@ async fn seen_by_twisted(policy: FailurePolicy) -> Vec<String> {
     lines
 }
 
-/// Each way to fail: as the guide has it in Rust, what Twisted's client raises, and what becomes of the
-/// connection.
-const FROM_RUST: [(&str, &str, &str, &str); 8] = [
-    ("Declared", "a declared error", "SoldOut", "goes on"),
-    ("Fatal", "a declared error that is `fatal`", "OnFire", "is closed"),
-    ("Undeclared", "any other failure, or a panic", "UnknownRemoteError", "goes on"),
-    ("Missing", "an argument is missing", "UnknownRemoteError", "goes on"),
-    ("Malformed", "an argument does not decode", "UnknownRemoteError", "goes on"),
-    ("Response", "the response is not what the client reads", "ValueError", "goes on"),
-    ("Unhandled", "there is no responder", "UnhandledCommand", "goes on"),
-    ("Gone", "the connection ends", "ConnectionDone", "is closed"),
+const UNKNOWN: &str = "Code<UNKNOWN>: Unknown Error (reference REFERENCE)";
+const UNHANDLED: &str = r#"(b'UNHANDLED', "Unhandled Command: b'Unhandled'")"#;
+
+/// Each way to fail: as the guide has it in Rust, what Twisted's client raises, what becomes of the
+/// connection, and the text of the exception.
+const FROM_RUST: [(&str, &str, &str, &str, &str); 9] = [
+    ("Declared", "a declared error", "SoldOut", "goes on", "none left"),
+    ("Fatal", "a declared error that is `fatal`", "OnFire", "is closed", "it burns"),
+    ("Undeclared", "any other failure, or a panic", "UnknownRemoteError", "goes on", UNKNOWN),
+    ("Panics", "any other failure, or a panic", "UnknownRemoteError", "goes on", UNKNOWN),
+    ("Missing", "an argument is missing", "UnknownRemoteError", "goes on", UNKNOWN),
+    ("Malformed", "an argument does not decode", "UnknownRemoteError", "goes on", UNKNOWN),
+    (
+        "Response",
+        "the response is not what the client reads",
+        "ValueError",
+        "goes on",
+        "invalid literal for int() with base 10: b'no number'",
+    ),
+    ("Unhandled", "there is no responder", "UnhandledCommand", "goes on", UNHANDLED),
+    (
+        "Gone",
+        "the connection ends",
+        "ConnectionDone",
+        "is closed",
+        "Connection was closed cleanly.",
+    ),
 ];
 
 #[tokio::test]
 async fn failures_look_to_twisted_as_the_guide_says() {
     let seen = seen_by_twisted(FailurePolicy::Stay).await;
-    let expected = FROM_RUST.map(|(command, _, raised, then)| format!("{command} {raised} {then}"));
+    let expected = FROM_RUST
+        .map(|(command, _, raised, then, text)| format!("{command}|{raised}|{then}|{text}"));
     assert_eq!(seen, expected);
-    for (_, what, raised, then) in FROM_RUST {
+    for (_, what, raised, then, _) in FROM_RUST {
         let row = row_of(what, 0);
         // The classes of this test have names of their own.
         let said = match raised {
@@ -158,11 +179,13 @@ async fn failures_look_to_twisted_as_the_guide_says() {
         };
         assert!(row.contains(said) && row.ends_with(&format!("| {then} |")), "{row}");
     }
-    let closes = ["Fatal", "Undeclared", "Missing", "Malformed", "Gone"];
+    let closes = ["Fatal", "Undeclared", "Panics", "Missing", "Malformed", "Gone"];
     let seen = seen_by_twisted(FailurePolicy::Close).await;
-    let expected = FROM_RUST.map(|(command, _, raised, _)| {
+    let expected = FROM_RUST.map(|(command, _, raised, _, text)| {
         let then = if closes.contains(&command) { "is closed" } else { "goes on" };
-        format!("{command} {raised} {then}")
+        // It is then as Twisted says it.
+        let text = text.replace(" (reference REFERENCE)", "");
+        format!("{command}|{raised}|{then}|{text}")
     });
     assert_eq!(seen, expected);
 }

@@ -158,7 +158,8 @@
 //! | the connection ends | `ConnectionDone` or `ConnectionLost` | is closed |
 //!
 //! With [`FailurePolicy::Close`](crate::FailurePolicy::Close) the connection is closed where Twisted closes
-//! it: after failures that are not declared.
+//! it: after failures that are not declared. What it says of those is then Twisted's `Unknown Error`, without
+//! a reference.
 //!
 //! Where Twisted answers, a client in Rust sees
 //!

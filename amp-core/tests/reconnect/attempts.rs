@@ -13,7 +13,7 @@ use crate::support::{self, turns_taken};
 
 #[tokio::test(start_paused = true)]
 async fn no_call_is_made_before_the_hook_has_succeeded() {
-    let (client, mut net) = Net::client([Does::Accept], |builder| {
+    let (client, mut net) = Net::client([Does::Accept, Does::Accept], |builder| {
         builder
             .wait_for_connection()
             .on_connect(|peer| async move { peer.call_remote(Hello {}).await })
@@ -27,6 +27,18 @@ async fn no_call_is_made_before_the_hook_has_succeeded() {
     answer(&mut script, "Once").await;
     assert_eq!(call.await.unwrap().unwrap(), Value { n: 1 });
     assert!(matches!(client.state(), State::Connected(_)));
+
+    // On the next connection, it comes ahead of a call that has waited for that.
+    drop(script);
+    while matches!(client.state(), State::Connected(_)) {
+        turns_taken().await;
+    }
+    let call = started(client.call_remote(Once { n: 2 })).await;
+    let mut script = net.accept().await;
+    let tag = script.expect_call("Hello").await;
+    script.send_box([("_answer", tag.as_str())]).await;
+    answer(&mut script, "Once").await;
+    assert_eq!(call.await.unwrap().unwrap(), Value { n: 2 });
 }
 
 #[tokio::test(start_paused = true)]
