@@ -2,10 +2,10 @@
 //! or of the checker that tries their interleavings.
 
 #[cfg(modelled)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
 #[cfg(modelled)]
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 #[cfg(not(modelled))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicU32, Ordering, fence};
 #[cfg(not(modelled))]
 pub(crate) use std::sync::{Mutex, MutexGuard};

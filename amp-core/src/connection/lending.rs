@@ -52,8 +52,7 @@ impl Shared {
         if !state.core.has_lone_call() || watched || state.driver.is_none() {
             return None;
         }
-        let idle = |line: &mut Box<Line>| line.writing.is_empty() && !line.unflushed;
-        let mut line = state.line.take_if(idle)?;
+        let mut line = state.line.take_if(|line| line.is_idle())?;
         state.core.take_queued(&mut line.writing);
         Some(Loan {
             shared: self,
@@ -71,8 +70,13 @@ impl Loan<'_> {
             return;
         };
         let mut cx = Context::from_waker(driver);
-        let result = match line.poll_write(&mut cx) {
-            Poll::Ready(Ok(())) if line.writing.is_empty() => line.poll_flush(&mut cx),
+        let sent = line.write(|stream, bytes, attachments| {
+            stream.transport.as_mut().poll_send(&mut cx, bytes, attachments)
+        });
+        let result = match sent {
+            Poll::Ready(Ok(())) if line.writing.is_empty() => {
+                line.flush(|stream| stream.transport.as_mut().poll_flush(&mut cx))
+            }
             Poll::Ready(Ok(())) => Poll::Pending,
             other => other,
         };
@@ -85,7 +89,7 @@ impl Loan<'_> {
         }
         #[cfg(feature = "metrics")]
         if let Some(line) = &mut self.line {
-            line.report(|| self.shared.peek(|state| state.core.counters()));
+            line.stream.report(|| self.shared.peek(|state| state.core.counters()));
         }
     }
 }

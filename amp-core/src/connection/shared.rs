@@ -15,12 +15,12 @@ use super::line::Line;
 use super::settings::Settings;
 use super::switched::Switched;
 use super::transport::Transport;
-use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
+use crate::argument::{AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
 use crate::proto::{self, BoxNumber, Core, Host, Public, Released, RoomFor, Situation};
-use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -50,7 +50,6 @@ pub(crate) struct Shared {
     /// One of those who wait is told when there is room, and tells the next once it has found some. If
     /// all were told, each of thousands would look again whenever a few can go.
     pub(super) room: Arc<Notify>,
-    room_passed: AtomicU64,
     /// Notified when no more calls can be made.
     pub(super) refusing: Notify,
     /// Notified when the connection has ended, or goes on over another transport.
@@ -138,7 +137,6 @@ impl Shared {
             handle: OnceLock::new(),
             own: OnceLock::new(),
             room: Arc::default(),
-            room_passed: AtomicU64::new(0),
             refusing: Notify::new(),
             changed: Notify::new(),
         }
@@ -243,19 +241,6 @@ impl Shared {
         Box::pin(sleep(after))
     }
 
-    /// Goes on over the transport that an upgrade gave.
-    pub(super) fn upgraded(&self, data: Option<Arc<dyn Any + Send + Sync>>) {
-        if let Some(data) = data {
-            self.extensions.add_late(data);
-        }
-        self.with(|state| state.core.resume());
-    }
-
-    /// Takes the attachments that nothing has claimed.
-    pub(super) fn take_unclaimed(&self) -> Vec<Attachment> {
-        self.with(|state| state.core.take_unclaimed())
-    }
-
     /// A future that resolves when the queue may have room, or `None` when it has. Whoever has
     /// `waited` for such a future looks again by this, and lets the next one look.
     #[inline]
@@ -263,15 +248,9 @@ impl Shared {
         // This look may be outdated at once; but so may one under the lock, as soon as that is released.
         let room = if self.wants(Public::CROWDED) { self.look_for_room()? } else { None };
         if waited && room.is_none() {
-            self.room_passed.fetch_add(1, Ordering::Relaxed);
-            self.room.notify_one();
+            self.with(|state| state.core.pass_room());
         }
         Ok(room)
-    }
-
-    /// How often somebody who has waited for room has told the next one.
-    pub(super) fn room_passed(&self) -> u64 {
-        self.room_passed.load(Ordering::Relaxed)
     }
 
     #[cold]

@@ -1,25 +1,35 @@
-//! The driver's half of a connection, which nobody else has, and which needs no lock: what was received,
-//! the timers, whether the peer is alive, and the farewell.
+//! The driver's half of a connection, which nobody else has, and which needs no lock: what was received and
+//! is being written, the timers, whether the peer is alive, and the farewell. It decides what is done next,
+//! and somebody's [`Hands`] do it.
 
 mod due;
+mod ending;
+mod hands;
+mod leaving;
+mod line;
+mod reading;
+mod starting;
 mod stint;
+mod turn;
+mod writing;
 
-#[cfg(feature = "tokio")]
-pub(crate) use due::{LOOK_EVERY, Progress, ToDo};
-
+pub(crate) use due::LOOK_EVERY;
+pub(crate) use hands::{Hands, Note, Rest};
+pub(crate) use line::Line;
 pub(crate) use stint::Stint;
+pub(crate) use turn::Next;
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::admission::Busy;
 use super::farewell::Farewell;
-use super::inbound::{Inbound, Input, Reading, Received};
+use super::inbound::{Inbound, Reading};
 use super::liveness::{Liveness, Pings};
 use super::timers::{Timer, Timers};
-use super::together::Together;
-use super::wants::{Public, Situation};
-use super::{Answer, CallId, Core, Host, Limits};
+use super::together::{Share, Together};
+use super::wants::Situation;
+use super::{CallId, Core, Host, Limits};
 use crate::proto::CloseReason;
 
 /// How a connection finds out whether its peer is alive.
@@ -32,66 +42,77 @@ pub(crate) struct Watched {
     pub(crate) pings: Option<Pings>,
 }
 
-/// Whether more may be received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MayReceive {
-    Yes,
-    /// The answers to the calls that wait have no room before what is queued is sent.
-    SendFirst,
-    /// As many responders run as may: see [`Core::may_read`].
-    No,
-}
-
-/// Calls that were received and not begun, and that the driver has parted with.
-#[derive(Debug)]
-pub(crate) struct LeftBehind {
-    /// Calls that want an answer, which nobody waits for any more. They are dropped.
-    pub(crate) unanswerable: VecDeque<Received>,
-    /// One-way commands over what one connection may have at once, which are dropped too.
-    pub(crate) over: VecDeque<Received>,
-    /// One-way commands to be begun when fewer responders run, in their order.
-    pub(crate) calls: VecDeque<Received>,
-    /// How many bytes those take.
-    pub(crate) size: usize,
-}
-
 /// What the driver of a connection has alone.
-#[derive(Debug)]
-pub(crate) struct Drive<W> {
+#[allow(clippy::struct_excessive_bools, reason = "they have nothing to do with each other")]
+pub(crate) struct Drive<W, S> {
     pub(crate) inbound: Inbound<W>,
+    /// While the line is left to callers, one in its place that leads nowhere.
+    pub(crate) line: Box<Line<S>>,
     /// What was done since others had their turn.
-    pub(crate) stint: Stint,
+    stint: Stint,
     timers: Timers,
     /// Whether the peer is alive, where somebody asks.
     liveness: Option<Liveness>,
     farewell: Option<Farewell>,
     busy: Busy,
+    /// Whether any responder makes protocol switches.
+    makes_switches: bool,
+    /// Whether something may be queued: something was when the driver last looked, or has been since then
+    /// by what the driver has done. So a turn that has nothing to write need not lock the state to find
+    /// that out. The driver looks at all that is queued before it waits.
+    queued: bool,
+    /// Whether others have had their turn since it was last written.
+    yielded: bool,
+    /// Whether another transport is being made.
+    upgrading: bool,
+    /// How many bytes are held for the peer, as far as the server knows.
+    share: Share,
+    /// How many bytes were queued when that was counted.
+    counted: usize,
     /// The number of callers that had found room by the time when the driver last said that there is some.
     room_passed: u64,
+    limits: Limits,
+    together: Option<Arc<Together>>,
 }
 
-impl<W> Drive<W> {
-    pub(crate) fn new(limits: &Limits, watched: Watched, now: Instant) -> Self {
+impl<W, S> Drive<W, S> {
+    /// Over this stream. `makes_switches` is whether any responder makes protocol switches.
+    pub(crate) fn new(
+        stream: S,
+        limits: Limits,
+        together: Option<Arc<Together>>,
+        makes_switches: bool,
+        watched: Watched,
+        now: Instant,
+    ) -> Self {
         let mut timers = Timers::default();
         let Watched { idle, first_box, pings } = watched;
         Self {
             inbound: Inbound::new(limits.boxes),
+            line: Line::new(stream),
             stint: Stint::default(),
             liveness: Liveness::new(idle, first_box, pings, now, &mut timers),
             timers,
             farewell: None,
             busy: Busy::default(),
+            makes_switches,
+            queued: true,
+            yielded: false,
+            upgrading: false,
+            share: Share::new(together.clone()),
+            counted: 0,
             room_passed: 0,
+            limits,
+            together,
         }
     }
 
-    /// What this half knows, by which others see whether there is something for the driver to do. So many
-    /// bytes were taken off the queue and are being written.
+    /// What this half knows, by which others see whether there is something for the driver to do.
     #[inline]
-    pub(crate) fn situation(&self, writing: usize) -> Situation {
+    pub(crate) fn situation(&self) -> Situation {
         Situation {
-            writing,
-            counted: 0,
+            writing: self.line.writing.len(),
+            counted: self.counted,
             calls: self.inbound.calls_size(),
             received: self.inbound.size(),
             ahead: self.inbound.ahead(),
@@ -102,21 +123,21 @@ impl<W> Drive<W> {
             draining: self.timers.is_set(Timer::Drain),
             ending: self.is_ending(),
             silent: self.is_silent(),
-            refused: false,
+            refused: self.line.failed.is_some(),
             line: false,
         }
+    }
+
+    /// Whether others may write while the driver waits: all is read, and nothing waits to be begun.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inbound.reading() == Reading::Done && self.inbound.is_idle()
     }
 
     /// Whether the farewell has begun.
     #[inline]
     pub(crate) fn is_ending(&self) -> bool {
         self.farewell.is_some()
-    }
-
-    /// The farewell, once it has begun, with what it needs.
-    pub(crate) fn farewell(&mut self) -> Option<(&mut Farewell, &mut Input, &mut Stint)> {
-        let Self { farewell, inbound, stint, .. } = self;
-        Some((farewell.as_mut()?, &mut inbound.input, stint))
     }
 
     /// Whether nothing can be written any more, while what the peer has sent before is still read.
@@ -133,62 +154,21 @@ impl<W> Drive<W> {
 
     /// Whether its end is a matter of time.
     #[cfg(any(test, fuzzing))]
+    pub(crate) fn waits_for_its_end(&self) -> bool {
+        self.ends_in_time() || self.timers.is_set(Timer::Drain)
+    }
+
+    /// Whether what has begun to end, or is broken, is over in time.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn ends_in_time(&self) -> bool {
-        [Timer::Broken, Timer::Close, Timer::Drain].map(|timer| self.timers.is_set(timer))
-            != [false; 3]
+        let timer = if self.is_ending() { Timer::Close } else { Timer::Broken };
+        self.timers.is_set(timer)
     }
 
     /// Whether all who wait for room are told after a while.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn watches_room(&self) -> bool {
         self.timers.is_set(Timer::Room)
-    }
-
-    pub(crate) fn busy(&self) -> &Busy {
-        &self.busy
-    }
-
-    /// Whether boxes may be read: once the end has begun, only those that were received before. What
-    /// comes later than that is not answered.
-    pub(crate) fn reads(&self, public: Public) -> bool {
-        let reads_left = || self.inbound.has_left() && !public.any(Public::BOUNDARY);
-        !self.is_ending() && (!public.any(Public::ENDING) || reads_left())
-    }
-
-    /// Whether more may be received, as far as can be said without a look at the core: whether there is
-    /// nothing else to be done, and few enough responders run. Then nothing is read ahead.
-    #[inline]
-    pub(crate) fn may_receive(&mut self, public: Public, shares: Option<&Together>) -> bool {
-        let usual =
-            self.inbound.is_idle() && !public.any(Public::LOOK) && !self.busy.is_full(shares);
-        if usual {
-            self.inbound.end_ahead();
-        }
-        usual
-    }
-
-    /// Whether more may be received, by a look at the core. When it may not be, the reader has paused.
-    pub(crate) fn look_whether_to_receive<H: Host>(
-        &mut self,
-        core: &Core<W, H>,
-        situation: &Situation,
-    ) -> MayReceive {
-        if core.has_to_send() && situation.writing == 0 && !self.inbound.is_idle() {
-            return MayReceive::SendFirst;
-        }
-        if core.may_read(situation) {
-            return MayReceive::Yes;
-        }
-        self.inbound.set_reading(Reading::Paused);
-        MayReceive::No
-    }
-
-    /// Something came from the peer.
-    #[inline]
-    pub(crate) fn handle_received(&mut self, now: impl FnOnce() -> Instant) {
-        if let Some(liveness) = &mut self.liveness {
-            liveness.received(now());
-        }
     }
 
     /// Keeps the attachments that have just arrived. Whether they are the first of the connection.
@@ -207,11 +187,6 @@ impl<W> Drive<W> {
             self.timers.set_after(Timer::Unclaimed, now, core.limits().unclaimed_timeout);
         }
         Ok(first)
-    }
-
-    /// Looks at what has changed: how much is answered already, and whether calls are refused.
-    pub(crate) fn take_news<H: Host>(&mut self, core: &mut Core<W, H>) {
-        self.busy = core.take_news();
     }
 
     /// Begins the farewell when the end has begun, and the boxes are [read](Self::reads) that were
@@ -247,25 +222,6 @@ impl<W> Drive<W> {
         let farewell = Farewell::begin(reason, broken, peer_done, within, now, &mut self.timers);
         self.farewell = Some(farewell);
         true
-    }
-
-    /// Whether the calls that were received and not begun are [left behind](Self::leave_behind), since
-    /// nothing more comes from the peer and they have to wait.
-    pub(crate) fn must_leave_behind<H: Host>(
-        &self,
-        core: &Core<W, H>,
-        situation: &Situation,
-    ) -> bool {
-        self.is_ending() && !self.inbound.is_idle() && core.holds_back(situation)
-    }
-
-    /// Parts with all calls that were received and not begun. One-way commands may be begun later: as many
-    /// as one connection may have at once.
-    pub(crate) fn leave_behind(&mut self, limits: &Limits) -> LeftBehind {
-        let unanswerable = self.inbound.take_unanswerable();
-        let over = self.inbound.take_calls_over(limits.running_bytes);
-        let size = self.inbound.calls_size();
-        LeftBehind { unanswerable, over, calls: self.inbound.take_calls(), size }
     }
 
     /// Something cannot be written, for this reason. A stream that breaks is read from for a while
@@ -317,46 +273,19 @@ impl<W> Drive<W> {
     pub(crate) fn ping(&self) -> Option<CallId> {
         self.liveness.as_ref().and_then(Liveness::ping)
     }
-
-    /// Takes the answer to the ping that is outstanding, once it is there.
-    pub(crate) fn poll_ping<H: Host>(
-        &mut self,
-        now: Instant,
-        core: &mut Core<W, H>,
-    ) -> Option<Answer> {
-        let answer = core.take_unread_answer(self.ping()?)?;
-        if let Some(liveness) = &mut self.liveness {
-            liveness.answered(now, &mut self.timers);
-        }
-        Some(answer)
-    }
-
-    /// Nobody asks any more whether the peer is alive, and the ping that is outstanding is given up.
-    pub(crate) fn stop_watching<H: Host>(&mut self, core: &mut Core<W, H>) {
-        for timer in
-            [Timer::Idle, Timer::FirstBox, Timer::Ping, Timer::Box, Timer::Look, Timer::Drain]
-        {
-            self.timers.stop(timer);
-        }
-        if let Some(ping) = self.liveness.take().as_ref().and_then(Liveness::ping)
-            && core.take_unread_answer(ping).is_none()
-        {
-            core.abandon(ping);
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Body, ProtocolError, Then};
+    use crate::proto::{Body, ProtocolError, Public, Then};
     use std::io;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn both() -> (Drive<()>, Core<()>, Instant) {
+    fn both() -> (Drive<(), ()>, Core<()>, Instant) {
         let (limits, now) = (Limits::default(), Instant::now());
-        let drive = Drive::new(&limits, Watched::default(), now);
+        let drive = Drive::new((), limits, None, false, Watched::default(), now);
         (drive, Core::hosted(limits, limits.boxes, None), now)
     }
 
@@ -371,7 +300,7 @@ mod tests {
         core.close(CloseReason::Local);
         let public = core.poll_public().unwrap();
         assert!(!drive.reads(public) && !drive.is_ending());
-        let situation = drive.situation(0);
+        let situation = drive.situation();
         assert!(drive.look_for_end(&situation, now, &mut core));
         assert!(!drive.look_for_end(&situation, now, &mut core), "it has begun");
         assert!(drive.is_ending() && !drive.is_silent() && !drive.reads(public));
@@ -388,7 +317,7 @@ mod tests {
         core.fail(b"1", b"NO", "no");
         let public = core.poll_public().unwrap();
         assert!(drive.reads(public));
-        let situation = drive.situation(0);
+        let situation = drive.situation();
         assert!(!drive.look_for_end(&situation, now, &mut core), "something is left");
         assert!(drive.inbound.take_left() && !drive.reads(public));
         assert!(drive.look_for_end(&situation, now, &mut core));
@@ -426,7 +355,7 @@ mod tests {
         let other = || CloseReason::Protocol(ProtocolError::SwitchesCross);
         assert!(drive.handle_too_much(other(), &mut core).is_ok());
         assert!(core.end().begun().is_some(), "the end begins by that");
-        let situation = drive.situation(0);
+        let situation = drive.situation();
         assert!(drive.look_for_end(&situation, now, &mut core));
         for over in [
             drive.handle_too_much(CloseReason::Local, &mut core),
@@ -441,13 +370,13 @@ mod tests {
         let (mut drive, mut core, now) = both();
         core.begin_responder(1, false);
         core.drain(SECOND);
-        let situation = drive.situation(0);
+        let situation = drive.situation();
         assert!(!drive.look_for_end(&situation, now, &mut core));
         assert!(!drive.look_for_end(&situation, now + SECOND / 2, &mut core));
         assert_eq!(drive.timers.next(), Some(now + SECOND), "it counts from the first look");
         core.end_responder(1, false);
         assert!(drive.look_for_end(&situation, now, &mut core));
-        drive.stop_watching(&mut core);
+        assert_eq!(drive.stop_timers(), None);
         assert!(!drive.timers.is_set(Timer::Drain) && drive.timers.is_set(Timer::Close));
     }
 }

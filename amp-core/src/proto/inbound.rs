@@ -5,6 +5,7 @@ mod ahead;
 mod buffers;
 mod input;
 
+#[cfg(feature = "tokio")]
 pub(crate) use ahead::Looked;
 pub(crate) use input::Input;
 
@@ -84,6 +85,14 @@ pub(crate) struct Sorted<D> {
     pub(crate) ignored: usize,
     /// How many calls nobody waits for any more.
     pub(crate) unanswerable: usize,
+}
+
+impl<D> Sorted<D> {
+    /// Whether all were answers that somebody waits for and calls that are begun.
+    #[inline]
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.unwanted.is_empty() && self.ignored == 0 && self.unanswerable == 0
+    }
 }
 
 /// The reader's half of a connection.

@@ -41,6 +41,7 @@ mod body;
 mod box_number;
 mod calls;
 mod core;
+#[cfg(feature = "tokio")]
 mod drive;
 pub(crate) mod error;
 mod farewell;
@@ -82,14 +83,14 @@ pub(crate) use reason::CloseReason;
 pub use switch::Then;
 
 #[cfg(feature = "tokio")]
-pub(crate) use self::core::{CallOutcome, Refused, TakenBack, Transmit, WasRemoved};
+pub(crate) use self::core::{CallOutcome, Refused, TakenBack, WasRemoved};
 #[cfg(feature = "tokio")]
 pub(crate) use {
-    admission::Refusal,
+    admission::{Busy, Refusal},
     box_number::BoxNumber,
-    drive::{Drive, LOOK_EVERY, LeftBehind, MayReceive, Progress, ToDo, Watched},
+    drive::{Drive, Hands, LOOK_EVERY, Line, Next, Note, Rest, Watched},
     farewell::Farewell,
-    inbound::{Reading, Received, Sorted},
+    inbound::{Inbound, Received, Sorted},
     lanes::{LaneId, Place, Turn},
     liveness::{Liveness, Pings},
     outgoing::removing::Removed,
@@ -97,7 +98,7 @@ pub(crate) use {
     released::{Released, RoomFor},
     switch::Leaving,
     timers::{Timer, Timers},
-    together::{HELD_UNCOUNTED, Share, Together},
+    together::{Share, Together},
     unclaimed::Claimed,
     unfinished::Unfinished,
     wants::{Public, Situation},

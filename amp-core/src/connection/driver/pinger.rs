@@ -56,14 +56,10 @@ impl Pinger {
         Pings::new(self.every, self.timeout)
     }
 
-    /// Sends a ping: the call, and the place of its end among all bytes that this side sends.
-    pub(super) fn send(&mut self, shared: &Shared) -> Option<(CallId, u64)> {
-        if shared.peek(|state| state.core.holds()) {
-            // A ping would be held back behind a protocol switch.
-            return None;
-        }
+    /// Sends a ping.
+    pub(super) fn send(&mut self, shared: &Shared) -> Option<CallId> {
         match (self.send)(shared) {
-            Ok(id) => Some((id?, shared.peek(|state| state.core.end_of_queue()))),
+            Ok(id) => id,
             Err(error) => {
                 let error = Report(&error);
                 if std::mem::replace(&mut self.complained, true) {

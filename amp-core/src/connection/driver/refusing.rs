@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::{Arc, TryLockError};
 
+use super::super::line::Line;
 use super::super::shared::Shared;
 use super::super::transport::RefusedAttachment;
-use super::state::Driver;
+use super::state::Around;
 use crate::error::CloseReason;
 use crate::keys;
 use crate::proto::{Refused, TakenBack, WasRemoved};
@@ -14,20 +15,22 @@ use crate::responder::next_reference;
 use crate::restraint::restrained;
 use crate::sync::{MutexGuard, Ordering, fence};
 
-impl Driver {
-    /// Takes the boxes back whose attachments the transport has refused, and says whether that is
-    /// done; otherwise it is done when the driver is woken. Any other error is the end.
-    pub(super) fn take_back(&mut self, error: io::Error) -> Result<bool, CloseReason> {
+impl Around {
+    /// Takes the boxes back whose attachments the transport has refused, and says whether somebody was told
+    /// of room; `None` when it is done once the driver is woken. Any other error is the end.
+    pub(super) fn take_back(
+        &self,
+        line: &mut Line,
+        error: io::Error,
+    ) -> Result<Option<bool>, CloseReason> {
         let RefusedAttachment { error, one } = error.downcast()?;
-        let shared = Arc::clone(&self.shared);
-        let Some(mut next_ordinal) = try_lock_ordinals(&shared) else {
+        let shared = &self.shared;
+        let Some(mut next_ordinal) = try_lock_ordinals(shared) else {
             // A caller is encoding a box with later ordinals and holds the lock, perhaps for long, since
             // its code is the user's. Whoever releases the lock wakes the driver.
-            self.line.failed = Some(RefusedAttachment { error, one }.into());
-            return Ok(false);
+            line.failed = Some(RefusedAttachment { error, one }.into());
+            return Ok(None);
         };
-        // What comes of the answers that are taken back is queued.
-        self.queued = true;
         let refused = match &one {
             Some((index, stand_in)) => Refused::One { index: *index, stand_in },
             None => Refused::All,
@@ -36,7 +39,7 @@ impl Driver {
         let reference = format!("{:08x}", next_reference());
         let policy = shared.settings.policy;
         let description = policy.describe(&reference);
-        let writing = &mut self.line.writing;
+        let writing = &mut line.writing;
         let taken_back = shared.with(|state| {
             let core = &mut state.core;
             core.take_back(writing, &refused, &error, &description, &mut next_ordinal)
@@ -48,9 +51,6 @@ impl Driver {
         if let Some(log) = &shared.settings.wire_log {
             log.sent(&shared.address, writing.last_bytes(queued));
         }
-        if awaits_room {
-            self.watch_room();
-        }
         let (boxes, failures) = (removed.len(), &shared.settings.failures);
         restrained!(failures, warn, "attachments were refused", boxes, %reference, error = %Report(&*error));
         let undeclared = removed.iter().any(|(_, was)| *was == WasRemoved::Answer);
@@ -58,7 +58,7 @@ impl Driver {
             let code = keys::UNKNOWN.into();
             shared.close(&CloseReason::Failed { command: "a command".into(), code });
         }
-        Ok(true)
+        Ok(Some(awaits_room))
     }
 }
 

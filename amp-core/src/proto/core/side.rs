@@ -55,6 +55,8 @@ pub struct Core<W, H: Host = ()> {
     pub(super) stream_calls: usize,
     /// Whether a caller waits for room.
     pub(super) awaits_room: bool,
+    /// How many callers that had waited for room have found some.
+    pub(super) room_passed: u64,
     /// Whether something has changed that the reader looks at before it starts a responder, since
     /// it has last looked.
     pub(super) news: bool,
@@ -130,6 +132,7 @@ impl<W, H: Host> Core<W, H> {
             awaited_streams: 0,
             stream_calls: 0,
             awaits_room: false,
+            room_passed: 0,
             news: true,
             awaits_ordinals: false,
             published: Public::NOTHING,

@@ -147,6 +147,17 @@ impl<W, H: Host> Core<W, H> {
         awaits_room
     }
 
+    /// Somebody who has waited for room has found some, and so the next is told.
+    pub(crate) fn pass_room(&mut self) {
+        self.room_passed += 1;
+        self.released().room = RoomFor::One;
+    }
+
+    /// How many callers that had waited for room have found some.
+    pub(crate) fn room_passed(&self) -> u64 {
+        self.room_passed
+    }
+
     /// All who wait for room are told to look.
     pub(crate) fn tell_all_of_room(&mut self) {
         self.released().room = RoomFor::All;

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Drive;
+use super::hands::{Hands, Note};
 use crate::proto::inbound::{Looked, Reading, Received};
+use crate::proto::liveness::Liveness;
 use crate::proto::timers::Timer;
 use crate::proto::wants::Public;
-use crate::proto::{CallId, CloseReason, Core, Host, Limits};
+use crate::proto::{Answer, CallId, CloseReason, Core, Host};
 
 /// How often a peer is looked for that is not read from. It needs three looks to be sure that a peer has
 /// gone which had sent too much to be read ahead, and that takes less than a second.
@@ -24,24 +26,13 @@ const LOOKS_WITHIN: Duration = Duration::from_millis(50);
 /// keeps none.
 const BUFFERS_KEPT: Duration = Duration::from_secs(1);
 
-/// How far the stream has come.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Progress {
-    /// How many bytes were written since the beginning.
-    pub(crate) written: u64,
-    /// Whether the transport knows that the peer has closed it.
-    pub(crate) closed: bool,
-    /// How many callers that had waited for room have found some.
-    pub(crate) room_passed: u64,
-}
-
-/// What is left for the driver to do when something was due.
+/// What is left to be done when something was due.
 #[derive(Debug)]
-pub(crate) enum ToDo {
+enum ToDo {
     Nothing,
     /// Another turn is worth it.
     Turn,
-    /// A ping goes out, of which this half is to be [told](Drive::ping_sent).
+    /// A ping goes out.
     Ping,
     /// These calls are dropped, since nobody waits for their answers any more.
     Drop(VecDeque<Received>),
@@ -51,39 +42,128 @@ pub(crate) enum ToDo {
     Over(CloseReason),
 }
 
-impl<W> Drive<W> {
+impl<W: Clone, S> Drive<W, S> {
     /// When something is due next.
     #[inline]
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    /// Takes the timer that has been due for longest.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        self.timers.take_due(now)
+    /// Deals with what is due. Whether it is worth another look.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over.
+    pub(super) fn handle_due(
+        &mut self,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<bool, CloseReason> {
+        if self.ping().is_some() {
+            self.look_for_ping(hands);
+        }
+        self.set_timers(hands.public(), || hands.now());
+        while let Some(now) = hands.due(self.next_due()) {
+            let mut more = false;
+            while let Some(timer) = self.timers.take_due(now) {
+                hands.note(Note::Due(timer));
+                more |= self.handle_one_due(timer, now, hands)?;
+            }
+            if more {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    /// Sets the timers of what has begun since the last look, and stops those of what is over. `shares`
-    /// is whether the connection shares what may be held with others.
-    #[inline]
-    pub(crate) fn set_timers(
+    /// Deals with a timer that was due. Whether it is worth another look.
+    fn handle_one_due(
         &mut self,
-        public: Public,
-        limits: &Limits,
-        shares: bool,
-        progress: Progress,
-        now: impl Fn() -> Instant,
-    ) {
+        timer: Timer,
+        now: Instant,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<bool, CloseReason> {
+        // The stream may be a user's, so it is asked with nothing locked.
+        let looks = timer == Timer::Look && self.is_stopped(hands.public());
+        let closed = looks && hands.has_peer_closed(&self.line.stream);
+        match hands.with(|core| self.handle_timeout(timer, closed, now, core)) {
+            ToDo::Nothing => return Ok(false),
+            ToDo::Turn => {}
+            ToDo::Ping => self.send_ping(now, hands),
+            ToDo::Drop(calls) => hands.part_with(calls, None),
+            ToDo::ReleaseBuffers => {
+                self.inbound.input.release();
+                self.line.writing.release();
+                hands.with(|core| core.outgoing().release());
+                return Ok(false);
+            }
+            ToDo::Over(reason) => return Err(reason),
+        }
+        Ok(true)
+    }
+
+    /// Looks whether the ping that is outstanding was answered.
+    #[inline(never)]
+    fn look_for_ping(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+        let now = hands.now();
+        if let Some(answer) = hands.with(|core| self.poll_ping(now, core)) {
+            hands.note(Note::Pinged(Some(&answer)));
+        }
+    }
+
+    fn send_ping(&mut self, now: Instant, hands: &mut impl Hands<Caller = W, Stream = S>) {
+        // It would be held back behind a protocol switch.
+        let sent = if hands.peek(Core::holds) { None } else { hands.ping() };
+        let ping = sent.map(|id| (id, hands.peek(Core::end_of_queue)));
+        self.ping_sent(ping, now);
+    }
+
+    /// Nobody asks any more whether the peer is alive, and the ping that is outstanding is given up.
+    pub(super) fn stop_watching(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+        self.look_for_ping(hands);
+        if let Some(ping) = self.stop_timers() {
+            hands.with(|core| core.abandon(ping));
+            hands.note(Note::Pinged(None));
+        }
+    }
+
+    /// Stops the timers that end with the watching, and gives the ping that is outstanding.
+    pub(super) fn stop_timers(&mut self) -> Option<CallId> {
+        for timer in
+            [Timer::Idle, Timer::FirstBox, Timer::Ping, Timer::Box, Timer::Look, Timer::Drain]
+        {
+            self.timers.stop(timer);
+        }
+        self.liveness.take().as_ref().and_then(Liveness::ping)
+    }
+
+    /// Takes the answer to the ping that is outstanding, once it is there.
+    fn poll_ping<H: Host>(&mut self, now: Instant, core: &mut Core<W, H>) -> Option<Answer> {
+        let answer = core.take_unread_answer(self.ping()?)?;
+        if let Some(liveness) = &mut self.liveness {
+            liveness.answered(now, &mut self.timers);
+        }
+        Some(answer)
+    }
+
+    /// Whether nothing is read for the time being, because of the responders that run or a switch that is
+    /// being decided.
+    fn is_stopped(&self, public: Public) -> bool {
+        self.inbound.is_paused() || public.any(Public::DECIDING)
+    }
+
+    /// Sets the timers of what has begun since the last look, and stops those of what is over.
+    #[inline]
+    fn set_timers(&mut self, public: Public, now: impl Fn() -> Instant) {
         if self.is_ending() {
             return;
         }
-        let Self { inbound, timers, liveness, .. } = self;
-        inbound.watch_box(limits.box_timeout, timers, &now);
-        let paused = inbound.is_paused() || public.any(Public::DECIDING);
+        let stopped = self.is_stopped(public);
+        let Self { inbound, timers, liveness, line, .. } = self;
+        inbound.watch_box(self.limits.box_timeout, timers, &now);
         // Calls that wait until other connections hold less are looked at again by a turn: nobody says
         // when that is so.
-        let waits = shares && !inbound.is_idle();
-        if !paused && !waits {
+        let waits = self.together.is_some() && !inbound.is_idle();
+        if !stopped && !waits {
             if timers.is_set(Timer::Look) {
                 timers.stop(Timer::Look);
                 inbound.end_look();
@@ -92,14 +172,14 @@ impl<W> Drive<W> {
             timers.set_after(Timer::Look, now(), LOOK_EVERY);
         }
         if let Some(liveness) = liveness {
-            liveness.leaving(public.any(Public::AGREED).then_some(progress.written), now);
+            liveness.leaving(public.any(Public::AGREED).then_some(line.written), now);
         }
     }
 
     /// One of those who wait for room is told that there is some. Whoever was told tells the next when it
     /// looks. But nobody has to look: a future may be kept and not polled, as a service is that has said
     /// it was not ready. So it is watched whether they go on.
-    pub(crate) fn watch_room(&mut self, passed: u64, now: impl FnOnce() -> Instant) {
+    pub(super) fn watch_room_since(&mut self, passed: u64, now: impl FnOnce() -> Instant) {
         if !self.timers.is_set(Timer::Room) {
             self.room_passed = passed;
             self.timers.set_after(Timer::Room, now(), LOOKS_WITHIN);
@@ -107,7 +187,7 @@ impl<W> Drive<W> {
     }
 
     /// Large buffers are given up after a while.
-    pub(crate) fn release_buffers_later(&mut self, now: impl FnOnce() -> Instant) {
+    pub(super) fn release_buffers_later(&mut self, now: impl FnOnce() -> Instant) {
         if !self.timers.is_set(Timer::Buffers) {
             self.timers.set_after(Timer::Buffers, now(), BUFFERS_KEPT);
         }
@@ -115,40 +195,35 @@ impl<W> Drive<W> {
 
     /// A ping was sent, of whose call `end` is the place of the end among all bytes that this side
     /// sends; or none that wants an answer.
-    pub(crate) fn ping_sent(&mut self, ping: Option<(CallId, u64)>, written: u64, now: Instant) {
+    fn ping_sent(&mut self, ping: Option<(CallId, u64)>, now: Instant) {
         if let Some(liveness) = &mut self.liveness {
-            liveness.sent(ping, written, now, &mut self.timers);
+            liveness.sent(ping, self.line.written, now, &mut self.timers);
         }
     }
 
-    /// Deals with a timer that was [due](Self::take_due).
-    pub(crate) fn handle_timeout<H: Host>(
+    /// Deals with a timer that was due. `closed` is whether the stream knows that the peer has closed it.
+    fn handle_timeout<H: Host>(
         &mut self,
         timer: Timer,
-        progress: Progress,
+        closed: bool,
         now: Instant,
         core: &mut Core<W, H>,
-    ) -> ToDo
-    where
-        W: Clone,
-    {
+    ) -> ToDo {
         match timer {
-            Timer::Idle | Timer::FirstBox | Timer::Ping => {
-                self.handle_silence(timer, progress.written, now, core)
-            }
+            Timer::Idle | Timer::FirstBox | Timer::Ping => self.handle_silence(timer, now, core),
             Timer::Box => {
                 let (timers, after) = (&mut self.timers, core.limits().box_timeout);
                 let due = self.inbound.handle_box_timeout(after, timers, now);
                 due.map_or_else(|reason| close(core, reason), |()| ToDo::Nothing)
             }
-            Timer::Look => self.look_for_peer(progress.closed, now, core),
+            Timer::Look => self.look_for_peer(closed, now, core),
             Timer::Room => {
-                if progress.room_passed == self.room_passed {
+                if core.room_passed() == self.room_passed {
                     // One of them keeps the others waiting.
                     core.tell_all_of_room();
                     return ToDo::Nothing;
                 }
-                self.room_passed = progress.room_passed;
+                self.room_passed = core.room_passed();
                 self.timers.set_after(Timer::Room, now, LOOKS_WITHIN);
                 ToDo::Nothing
             }
@@ -159,9 +234,15 @@ impl<W> Drive<W> {
                 ToDo::Nothing
             }
             Timer::Drain => close(core, CloseReason::Local),
-            Timer::Broken => core.end().broken().map_or(ToDo::Nothing, over),
+            Timer::Broken => {
+                let reason = core.end().broken();
+                debug_assert!(reason.is_some(), "its timer is set when it breaks");
+                reason.map_or(ToDo::Nothing, over)
+            }
             Timer::Close => {
-                self.farewell.as_ref().map_or(ToDo::Nothing, |farewell| over(farewell.reason()))
+                let farewell = self.farewell.as_ref();
+                debug_assert!(farewell.is_some(), "its timer is set when that begins");
+                farewell.map_or(ToDo::Nothing, |farewell| over(farewell.reason()))
             }
             Timer::Buffers => ToDo::ReleaseBuffers,
             // A router's.
@@ -173,18 +254,14 @@ impl<W> Drive<W> {
     fn handle_silence<H: Host>(
         &mut self,
         timer: Timer,
-        written: u64,
         now: Instant,
         core: &mut Core<W, H>,
-    ) -> ToDo
-    where
-        W: Clone,
-    {
+    ) -> ToDo {
         if self.is_broken() {
             // The end has a reason already.
             return ToDo::Nothing;
         }
-        let Self { inbound, liveness: Some(liveness), timers, .. } = self else {
+        let Self { inbound, liveness: Some(liveness), timers, line, .. } = self else {
             return ToDo::Nothing;
         };
         // What is about to be read may be from just now. What waits behind calls is read right after
@@ -195,7 +272,7 @@ impl<W> Drive<W> {
         {
             liveness.received(now);
         }
-        match liveness.handle_timeout(timer, now, inbound.decoded(), written, timers) {
+        match liveness.handle_timeout(timer, now, inbound.decoded(), line.written, timers) {
             Ok(false) => ToDo::Nothing,
             Ok(true) => ToDo::Ping,
             // What it finds counts from then on, and when it finds nothing the time is over.
@@ -211,10 +288,12 @@ impl<W> Drive<W> {
     /// and nothing goes on: the end is behind that. Calls that want an answer are dropped then. Where
     /// the peer has asked for a protocol switch what follows may be no boxes, and nothing is read ahead;
     /// nobody waits for what is decided once the peer has gone.
-    fn look_for_peer<H: Host>(&mut self, closed: bool, now: Instant, core: &mut Core<W, H>) -> ToDo
-    where
-        W: Clone,
-    {
+    fn look_for_peer<H: Host>(
+        &mut self,
+        closed: bool,
+        now: Instant,
+        core: &mut Core<W, H>,
+    ) -> ToDo {
         self.timers.set_after(Timer::Look, now, LOOK_EVERY);
         let deciding = core.switch().is_deciding();
         if !self.inbound.is_paused() && !deciding {
@@ -243,22 +322,30 @@ fn over(reason: &CloseReason) -> ToDo {
 mod tests {
     use super::*;
     use crate::argument::Attachment;
-    use crate::proto::Body;
     use crate::proto::drive::Watched;
     use crate::proto::liveness::Pings;
     use crate::proto::released::RoomFor;
+    use crate::proto::together::Together;
+    use crate::proto::{Body, Limits};
     use std::sync::Arc;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn both(watched: Watched) -> (Drive<()>, Core<()>, Instant) {
-        let (limits, now) = (Limits::default(), Instant::now());
-        (Drive::new(&limits, watched, now), Core::hosted(limits, limits.boxes, None), now)
+    type Own = Drive<(), ()>;
+
+    fn both(watched: Watched) -> (Own, Core<()>, Instant) {
+        sharing(watched, None)
     }
 
-    fn due(drive: &mut Drive<()>, core: &mut Core<()>, progress: Progress, now: Instant) -> ToDo {
-        let timer = drive.take_due(now).expect("something is due");
-        drive.handle_timeout(timer, progress, now, core)
+    fn sharing(watched: Watched, together: Option<Arc<Together>>) -> (Own, Core<()>, Instant) {
+        let (limits, now) = (Limits::default(), Instant::now());
+        let core = Core::hosted(limits, limits.boxes, together.clone());
+        (Drive::new((), limits, together, false, watched, now), core, now)
+    }
+
+    fn due(drive: &mut Own, core: &mut Core<()>, now: Instant) -> ToDo {
+        let timer = drive.timers.take_due(now).expect("something is due");
+        drive.handle_timeout(timer, false, now, core)
     }
 
     #[test]
@@ -267,14 +354,14 @@ mod tests {
         let (mut drive, mut core, start) = both(watched());
         drive.inbound.set_reading(Reading::Done);
         let now = start + SECOND;
-        assert!(matches!(due(&mut drive, &mut core, Progress::default(), now), ToDo::Turn));
+        assert!(matches!(due(&mut drive, &mut core, now), ToDo::Turn));
         assert!(matches!(core.end().begun(), Some(CloseReason::Idle { .. })));
         // A stream that cannot be written to has its reason.
         let (mut drive, mut core, start) = both(watched());
         let broken = std::io::Error::other("it broke").into();
         drive.handle_not_sent(broken, start, &mut core).unwrap();
         let now = start + SECOND;
-        assert!(matches!(due(&mut drive, &mut core, Progress::default(), now), ToDo::Nothing));
+        assert!(matches!(due(&mut drive, &mut core, now), ToDo::Nothing));
         assert!(core.end().begun().is_none());
     }
 
@@ -284,9 +371,9 @@ mod tests {
         let (mut drive, mut core, start) = both(Watched { pings, ..Watched::default() });
         drive.inbound.set_reading(Reading::Done);
         let now = start + SECOND;
-        assert!(matches!(due(&mut drive, &mut core, Progress::default(), now), ToDo::Ping));
+        assert!(matches!(due(&mut drive, &mut core, now), ToDo::Ping));
         let id = core.call(b"Ping", &mut Body::default(), ()).unwrap();
-        drive.ping_sent(Some((id, core.end_of_queue())), 0, now);
+        drive.ping_sent(Some((id, core.end_of_queue())), now);
         assert!(drive.poll_ping(now, &mut core).is_none());
         let answer = crate::AmpBox::from_pairs([("_answer", "1")]).unwrap();
         core.handle_box(answer).unwrap();
@@ -297,15 +384,17 @@ mod tests {
     #[test]
     fn all_are_told_of_room_when_one_of_them_does_not_look() {
         let (mut drive, mut core, now) = both(Watched::default());
-        drive.watch_room(3, || now);
-        drive.watch_room(4, || panic!("it is watched"));
-        let mut later = |times: u32, passed: u64| {
-            let progress = Progress { room_passed: passed, ..Progress::default() };
-            due(&mut drive, &mut core, progress, now + times * LOOKS_WITHIN);
+        core.pass_room();
+        drive.watch_room_since(core.room_passed(), || now);
+        drive.watch_room_since(9, || panic!("it is watched"));
+        let mut later = |times: u32, passed: usize| {
+            (0..passed).for_each(|_| core.pass_room());
+            core.take_released();
+            due(&mut drive, &mut core, now + times * LOOKS_WITHIN);
             core.take_released().is_some_and(|released| released.room == RoomFor::All)
         };
-        assert!(!later(1, 5), "two have gone on");
-        assert!(later(2, 5));
+        assert!(!later(1, 2), "two have gone on");
+        assert!(later(2, 0));
         assert_eq!(drive.next_due(), None);
     }
 
@@ -313,7 +402,7 @@ mod tests {
     fn attachments_that_nothing_claims_are_dropped_in_time_and_too_many_at_once() {
         let (mut drive, mut core, now) = both(Watched::default());
         let attachments = |count| (0..count).map(|n| Arc::new(n) as Attachment);
-        let mut handle = |drive: &mut Drive<()>, count: usize, now| {
+        let mut handle = |drive: &mut Own, count: usize, now| {
             drive.inbound.input.attachments.extend(attachments(count));
             drive.handle_attachments(now, &mut core)
         };
@@ -321,7 +410,7 @@ mod tests {
         assert!(!handle(&mut drive, 1, now + SECOND).unwrap());
         let after = core.limits().unclaimed_timeout;
         assert_eq!(drive.next_due(), Some(now + after));
-        due(&mut drive, &mut core, Progress::default(), now + after);
+        due(&mut drive, &mut core, now + after);
         assert_eq!(core.take_released().expect("it is dropped").unclaimed.len(), 1);
         assert_eq!(drive.next_due(), Some(now + SECOND + after), "the next");
         let limit = core.limits().unclaimed_attachments;
@@ -337,36 +426,36 @@ mod tests {
         let within = core.limits().close_timeout;
         let broken = std::io::Error::other("it broke").into();
         drive.handle_not_sent(broken, start, &mut core).unwrap();
-        let over = due(&mut drive, &mut core, Progress::default(), start + within);
+        let over = due(&mut drive, &mut core, start + within);
         assert!(matches!(over, ToDo::Over(CloseReason::Io(_))));
         let (mut drive, mut core, start) = both(Watched::default());
         core.close(CloseReason::Local);
-        let situation = drive.situation(0);
+        let situation = drive.situation();
         drive.look_for_end(&situation, start, &mut core);
-        let over = due(&mut drive, &mut core, Progress::default(), start + within);
+        let over = due(&mut drive, &mut core, start + within);
         assert!(matches!(over, ToDo::Over(CloseReason::Local)));
         let (mut drive, mut core, start) = both(Watched::default());
         core.begin_responder(1, false);
         core.drain(SECOND);
         drive.look_for_end(&situation, start, &mut core);
-        let due = due(&mut drive, &mut core, Progress::default(), start + SECOND);
+        let due = due(&mut drive, &mut core, start + SECOND);
         assert!(matches!(due, ToDo::Turn) && core.end().begun().is_some());
     }
 
     #[test]
     fn the_timers_of_what_is_over_are_stopped() {
         let (mut drive, _core, start) = both(Watched::default());
-        let (limits, nothing) = (Limits::default(), Public::NOTHING);
-        let set = |drive: &mut Drive<()>, public, shares| {
-            drive.set_timers(public, &limits, shares, Progress::default(), || start);
+        let nothing = Public::NOTHING;
+        let set = |drive: &mut Own, public| {
+            drive.set_timers(public, || start);
             drive.timers.is_set(Timer::Look)
         };
-        assert!(!set(&mut drive, nothing, true));
-        assert!(set(&mut drive, Public::DECIDING, false));
-        assert!(!set(&mut drive, nothing, false));
+        assert!(!set(&mut drive, nothing));
+        assert!(set(&mut drive, Public::DECIDING));
+        assert!(!set(&mut drive, nothing));
         drive.inbound.set_reading(Reading::Paused);
-        assert!(set(&mut drive, nothing, false));
+        assert!(set(&mut drive, nothing));
         drive.inbound.set_reading(Reading::Done);
-        assert!(!set(&mut drive, nothing, false));
+        assert!(!set(&mut drive, nothing));
     }
 }

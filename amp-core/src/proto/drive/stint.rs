@@ -52,6 +52,11 @@ impl Stint {
         *self = Self::default();
     }
 
+    /// Others have their turn, although little was done.
+    pub(crate) fn finish(&mut self) {
+        self.over = true;
+    }
+
     /// Begins another stint, for which the driver is woken behind all other tasks.
     pub(crate) fn give_way(&mut self) {
         *self = Self { slow: self.long > 0, ..Self::default() };

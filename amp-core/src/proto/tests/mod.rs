@@ -7,12 +7,11 @@ mod conversations;
 mod driver;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzed;
+mod hands;
 mod model;
 mod pair;
 mod pipe;
 #[cfg(test)]
 mod properties;
 mod side;
-mod timing;
 mod world;
-mod writing;

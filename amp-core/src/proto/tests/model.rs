@@ -293,7 +293,7 @@ impl Model {
         if side.ended.is_none() {
             assert_eq!(side.core.outstanding(), self.outstanding(which), "outstanding calls");
         }
-        if side.driver.drive.inbound.is_paused() {
+        if side.driver.drive().inbound.is_paused() {
             self.reached.insert(Reached::Paused);
         }
         if side.claims_are_late {

@@ -9,13 +9,14 @@ use crate::argument::Attachment;
 use crate::boxes::{AmpBox, BoxError};
 use crate::keys;
 use crate::proto::BoxNumber;
+use crate::proto::calls::Tagged;
 use crate::proto::core::{CallOutcome, WasRemoved};
 use crate::proto::inbound::Received;
 use crate::proto::released::RoomFor;
 use crate::proto::wants::{Public, Situation, Wants};
 use crate::proto::{
-    self, Body, CallId, CloseReason, Core, Drive, FailurePolicy, Host, LaneId, Limits, NotQueued,
-    Place, RemoteError, SwitchRefused, Turn,
+    self, Body, CallId, CloseReason, Core, Counters, FailurePolicy, Host, LaneId, Limits,
+    NotQueued, Place, RemoteError, SwitchRefused, Turn,
 };
 
 /// What is attached: the number of the box that names it, and which of its attachments it is. A
@@ -166,16 +167,17 @@ pub(super) struct Side {
     pub(super) callers: BTreeMap<usize, (CallId, bool)>,
     /// The callers that were woken and have not looked yet.
     woken_callers: Vec<usize>,
-    /// Who wants to call and waits for room, and whether they were told to look.
+    /// Who wants to call and waits for room, and who of them was told to look.
     pub(super) queueing: VecDeque<Queueing>,
-    pub(super) told_of_room: bool,
-    /// Whether one alone was told, who may not look; and whether all were, because of that.
-    pub(super) one_told_of_room: bool,
+    pub(super) told_of_room: RoomFor,
+    /// Whether all were told, because one did not look.
     pub(super) all_told_of_room: bool,
     /// Who waited for the answers of calls that were given up.
     pub(super) gone: Vec<usize>,
-    /// How many of those who had waited for room have found some.
-    pub(super) room_passed: u64,
+    /// The boxes that were decoded and are not sorted out, each with the call of this side that it answers, and
+    /// what was counted before them.
+    pub(super) decoded: Vec<(AmpBox, Option<(Tagged, bool)>)>,
+    pub(super) counted: Counters,
     /// The ordinal of the next attachment.
     pub(super) next_ordinal: usize,
     pub(super) seen: VecDeque<Seen>,
@@ -208,11 +210,11 @@ impl Side {
             callers: BTreeMap::new(),
             woken_callers: Vec::new(),
             queueing: VecDeque::new(),
-            told_of_room: false,
-            one_told_of_room: false,
+            told_of_room: RoomFor::Nobody,
             all_told_of_room: false,
             gone: Vec::new(),
-            room_passed: 0,
+            decoded: Vec::new(),
+            counted: Counters::default(),
             next_ordinal: 0,
             seen: VecDeque::new(),
             ended: None,
@@ -236,15 +238,6 @@ impl Side {
         result
     }
 
-    /// As [`with`](Self::with), with what the driver has alone.
-    pub(super) fn with_drive<R>(
-        &mut self,
-        change: impl FnOnce(&mut Drive<usize>, &mut Core<usize, Hosted>) -> R,
-    ) -> R {
-        let result = change(&mut self.driver.drive, &mut self.core);
-        self.with(|_| result)
-    }
-
     fn tell(&mut self) {
         if let Some(public) = self.core.poll_public() {
             self.public = public;
@@ -261,10 +254,11 @@ impl Side {
             self.leftover_is_woken |= released.callers.contains(&LEFTOVER);
             self.woken_callers.extend(released.callers.iter().filter(|n| **n != LEFTOVER));
             self.gone.extend(released.gone);
-            self.told_of_room |= released.refuses || released.room != RoomFor::Nobody;
             self.all_told_of_room |= released.room == RoomFor::All;
-            if released.refuses || released.room != RoomFor::Nobody {
-                self.one_told_of_room = !released.refuses && released.room == RoomFor::One;
+            if released.refuses || released.room == RoomFor::All {
+                self.told_of_room = RoomFor::All;
+            } else if released.room == RoomFor::One && self.told_of_room == RoomFor::Nobody {
+                self.told_of_room = RoomFor::One;
             }
             for _ in released.after {
                 // What does not run after all is done.
@@ -273,14 +267,14 @@ impl Side {
         }
     }
 
-    /// Whether its driver is to have another turn, as far as the driver knows.
-    pub(super) fn is_at_work(&self) -> bool {
-        self.parked.is_none() && self.ended.is_none()
-    }
-
     /// What runs after an answer is done.
     pub(super) fn finish_after(&mut self) {
         self.with(|core| core.end_responder(0, true));
+    }
+
+    /// Whether its driver is to have another turn.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.parked.is_none() && self.ended.is_none()
     }
 
     /// The driver says that a caller has its answer.
@@ -562,11 +556,6 @@ impl Side {
         if let Some(number) = number {
             self.with(|core| core.leave_unread(number));
         }
-    }
-
-    /// How many bytes wait that were received and are no box.
-    pub(super) fn buffered(&self) -> usize {
-        self.driver.drive.inbound.input.len()
     }
 }
 

@@ -6,7 +6,8 @@ use super::model::{Model, Reached};
 use super::pair::{Pair, Which};
 use super::side::{Queueing, Running, Then, Watched};
 use crate::boxes::{AmpBox, BoxLimits};
-use crate::proto::{Limits, NotQueued, SwitchRefused};
+use crate::proto::released::RoomFor;
+use crate::proto::{Core, Limits, NotQueued, SwitchRefused};
 
 /// So often each side has its turn before both come to rest, unless one wants for ever what it does not
 /// get.
@@ -168,7 +169,9 @@ impl World {
             Step::Callers { of } => drop(self.run_callers(of)),
             Step::KeepRoom { by } => {
                 let side = self.pair.side(by);
-                side.told_of_room &= !side.one_told_of_room;
+                if side.told_of_room == RoomFor::One {
+                    side.told_of_room = RoomFor::Nobody;
+                }
             }
             Step::Close { by } => self.pair.side(by).close(),
             Step::Drain { by } => self.pair.side(by).drain(),
@@ -196,18 +199,32 @@ impl World {
         let mut ran = self.pair.side(of).run_callers();
         ran |= self.pair.side(of).run_leftover();
         self.look();
-        let side = self.pair.side(of);
-        if std::mem::take(&mut side.told_of_room) {
-            while let Some(first) = side_first(self.pair.side(of)) {
-                ran = true;
-                let side = self.pair.side(of);
-                side.queueing.pop_front();
-                side.room_passed += 1;
-                self.queue_now(of, first);
+        loop {
+            let side = self.pair.side(of);
+            let told = std::mem::replace(&mut side.told_of_room, RoomFor::Nobody);
+            let looking = match told {
+                RoomFor::Nobody => break,
+                RoomFor::One => 1.min(side.queueing.len()),
+                RoomFor::All => side.queueing.len(),
+            };
+            for _ in 0..looking {
+                ran |= self.look_for_room(of);
             }
         }
         self.look();
         ran
+    }
+
+    /// The first of those who wait for room looks, and tells the next once it has found some.
+    fn look_for_room(&mut self, of: Which) -> bool {
+        let side = self.pair.side(of);
+        if side.is_crowded() {
+            return false;
+        }
+        let Some(first) = side.queueing.pop_front() else { return false };
+        side.with(Core::pass_room);
+        self.queue_now(of, first);
+        true
     }
 
     /// Somebody wants to call, who waits while there is no room.
@@ -323,7 +340,7 @@ impl World {
             let side = self.pair.side(which);
             // Once the end has begun nobody waits for answers.
             let goes_on = side.ended.is_none() && side.core.end().begun().is_none();
-            let waits = goes_on && side.driver.drive.inbound.is_paused();
+            let waits = goes_on && side.driver.drive().inbound.is_paused();
             let outstanding = side.core.outstanding() - side.driver.pings();
             assert!(!waits || outstanding == 0, "answers are read however many run");
         }
@@ -361,10 +378,4 @@ impl World {
         }
         false
     }
-}
-
-/// The first of those who wait for room, if there is some.
-fn side_first(side: &mut super::side::Side) -> Option<Queueing> {
-    let first = side.queueing.front().copied()?;
-    (!side.is_crowded()).then_some(first)
 }

@@ -1,0 +1,110 @@
+//! How a connection ends, once that has begun, and what a peer that has gone leaves behind.
+
+use std::task::Poll;
+
+use super::Drive;
+use super::hands::Hands;
+use super::turn::TURNS;
+use crate::proto::together::Share;
+use crate::proto::wants::Public;
+use crate::proto::{CloseReason, Core};
+
+impl<W: Clone, S> Drive<W, S> {
+    /// Begins the farewell when the end has begun.
+    pub(super) fn begin_farewell(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+        if self.is_ending() || !hands.public().any(Public::EVENTFUL) {
+            return;
+        }
+        let (situation, now) = (self.situation(), hands.now());
+        if hands.with(|core| self.look_for_end(&situation, now, core)) {
+            self.stop_watching(hands);
+            // Before anything is written: when that fails, the connection is over.
+            self.leave_behind(hands);
+        }
+    }
+
+    /// Ends the connection properly: see [`Farewell`](crate::proto::farewell::Farewell). Whether it is worth
+    /// another look.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over.
+    pub(super) fn say_farewell(
+        &mut self,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<bool, CloseReason> {
+        if !self.is_ending() {
+            return Ok(false);
+        }
+        self.leave_behind(hands);
+        if self.upgrading {
+            // What is held back is sent once there is a transport.
+            return Ok(false);
+        }
+        let Self { inbound, line, stint, farewell: Some(farewell), .. } = self else {
+            return Ok(false);
+        };
+        let sent = inbound.is_idle() && line.is_idle();
+        let mut reads = 0;
+        while farewell.reads() {
+            if reads == TURNS {
+                stint.finish();
+            }
+            if stint.is_over() {
+                break;
+            }
+            reads += 1;
+            let received = inbound.input.drop_received(|bytes, attachments| {
+                hands.receive(&mut line.stream, bytes, attachments)
+            });
+            match received {
+                Poll::Ready(Ok(received)) => {
+                    stint.received_bytes(received);
+                    farewell.handle_received(received);
+                }
+                Poll::Ready(Err(_)) => return Err(farewell.reason().clone()),
+                Poll::Pending => break,
+            }
+        }
+        // Others may have had their turn before what is queued is written.
+        if sent && !farewell.is_silent() && !hands.peek(Core::has_to_send) {
+            match hands.shut_down(&mut line.stream) {
+                Poll::Ready(Ok(())) => farewell.handle_shut_down(),
+                Poll::Ready(Err(_)) => return Err(farewell.reason().clone()),
+                Poll::Pending => {}
+            }
+        }
+        farewell.check()?;
+        Ok(stint.is_over())
+    }
+
+    /// Once the end has begun, one-way commands that have to wait are begun as before, as responders are
+    /// done, and nothing else of the connection waits for that.
+    fn leave_behind(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+        if self.inbound.is_idle() {
+            return;
+        }
+        let situation = self.situation();
+        if hands.peek(|core| core.holds_back(&situation)) {
+            self.leave_all_behind(hands);
+        }
+    }
+
+    /// Parts with all calls that were received and not begun, whether or not they have to wait. One-way
+    /// commands are begun later: as many as one connection may have at once. They count among all that
+    /// the server holds until they are begun, and are dropped when there is no room for them there.
+    pub(super) fn leave_all_behind(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+        let unanswerable = self.inbound.take_unanswerable();
+        let over = self.inbound.take_calls_over(self.limits.running_bytes);
+        let size = self.inbound.calls_size();
+        let calls = self.inbound.take_calls();
+        for dropped in [unanswerable, over] {
+            hands.part_with(dropped, None);
+        }
+        // So that they count once. The connection ends already, whatever it holds.
+        let _ = self.count_held(hands);
+        let mut share = Share::left_behind(self.together.clone());
+        let later = share.set(size).is_ok().then_some(share);
+        hands.part_with(calls, later);
+    }
+}

@@ -1,0 +1,60 @@
+//! Calls that were received: when they are begun, and that they are refused.
+
+use super::Drive;
+use super::hands::Hands;
+use crate::proto::CloseReason;
+use crate::proto::wants::Public;
+
+impl<W: Clone, S> Drive<W, S> {
+    /// Begins the calls that were received. Most of them are answered at once, so this stops while there
+    /// is enough to be sent. Where the attachments that they bring come near to their own limit, it goes on
+    /// longer.
+    pub(super) fn start_calls(
+        &mut self,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<(), CloseReason> {
+        while !self.inbound.is_idle() && !self.stint.is_over() {
+            if self.is_full() || hands.public().any(Public::CROWDED | Public::LOOK) {
+                self.look_at_news(hands);
+                if !self.may_start(hands) {
+                    break;
+                }
+            }
+            let Some(received) = self.inbound.next_call() else { break };
+            self.queued = true;
+            self.stint.before_call(|| hands.now());
+            // Behind a call that asks for a switch nothing is decoded: it is the last one.
+            let asks_switch = self.inbound.is_idle() && hands.public().any(Public::DECIDING);
+            let size = received.call.ampbox().size();
+            let admitted = self.busy.admit(size, &self.limits, self.together.as_deref());
+            hands.begin(&received, asks_switch, admitted.err());
+            if let Err(refusal) = admitted {
+                refusal.check(received.call.tag().is_some())?;
+            }
+            self.stint.after_call(size, || hands.now());
+        }
+        self.inbound.release();
+        Ok(())
+    }
+
+    /// Looks at what has changed: what calls are answered by, and how much goes on already.
+    pub(super) fn look_at_news(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+        (self.busy, self.makes_switches) = hands.take_news();
+    }
+
+    /// Whether a call waits that may be begun.
+    #[inline]
+    pub(super) fn may_start(&self, hands: &impl Hands<Caller = W, Stream = S>) -> bool {
+        if self.inbound.is_idle() {
+            return false;
+        }
+        let situation = self.situation();
+        hands.peek(|core| core.may_start(&situation))
+    }
+
+    /// Whether as many calls are being answered as may, as far as is known.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.busy.is_full(self.together.as_deref())
+    }
+}

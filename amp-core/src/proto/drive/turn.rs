@@ -1,0 +1,116 @@
+//! The turn of whoever drives a connection: one phase after the other, until there is nothing to do.
+
+use super::Drive;
+use super::hands::Hands;
+use crate::proto::wants::Situation;
+use crate::proto::{CloseReason, Core, Host};
+
+/// How many reads or writes follow each other before other tasks have their turn; see `Stint` for
+/// what else bounds them.
+pub(super) const TURNS: usize = 32;
+
+/// How many turns follow each other, each because of what has come while the driver was at work.
+const TURNS_AT_ONCE: usize = 4;
+
+/// How a driver goes on after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It waits.
+    Wait,
+    /// It has another turn.
+    Again,
+    /// It has another turn, behind all other tasks.
+    GiveWay,
+}
+
+impl<W: Clone, S> Drive<W, S> {
+    /// Turns, until there is nothing to do or others have to run.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over. What is left of a peer that has gone is parted with already.
+    pub(crate) fn turns(
+        &mut self,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<Next, CloseReason> {
+        for _ in 0..TURNS_AT_ONCE {
+            let next = self.turn(hands)?;
+            if next != Next::Wait || hands.park(self) {
+                return Ok(next);
+            }
+        }
+        // What is wanted again and again does not keep the thread from others.
+        Ok(Next::Again)
+    }
+
+    fn turn(
+        &mut self,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<Next, CloseReason> {
+        match self.phases(hands) {
+            Ok(true) if self.stint.is_over() => {
+                self.stint.give_way();
+                Ok(Next::GiveWay)
+            }
+            Ok(true) => Ok(Next::Again),
+            Ok(false) => Ok(Next::Wait),
+            Err(reason) => {
+                if reason.is_absence() {
+                    self.leave_all_behind(hands);
+                }
+                Err(reason)
+            }
+        }
+    }
+
+    /// Each phase once. Whether it is worth another look.
+    fn phases(
+        &mut self,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<bool, CloseReason> {
+        // Calls that had to wait, when fewer run or there is room for their answers.
+        if let Err(reason) = self.start_calls(hands) {
+            hands.with(|core| core.close(reason));
+        }
+        // What comes in, when the transport has something or more may be read. Nothing does once the end has
+        // begun, but what had come by then is dealt with.
+        let mut more = self.receive_boxes(hands)?;
+        // What is held by now, in sight of what others of the server hold.
+        self.check_held(hands)?;
+        // The end, when somebody has begun it.
+        self.begin_farewell(hands);
+        // What is queued, when something is or the transport has room.
+        more |= self.write_boxes(hands)?;
+        more |= self.may_start(hands);
+        // The stream leaves, when both sides agree to a switch and everything before it is sent.
+        self.leave(hands)?;
+        more |= self.upgrade(hands)?;
+        // The farewell, when the peer goes on to send or closes its side.
+        more |= self.say_farewell(hands)?;
+        // Last, since each of those may have set a timer.
+        more |= self.handle_due(hands)?;
+        Ok(more)
+    }
+
+    /// Goes to work. From here on nobody wakes the driver, since it looks at everything before it waits.
+    #[inline]
+    pub(crate) fn go_to_work<H: Host>(&mut self, core: &Core<W, H>) {
+        self.queued = core.has_to_send();
+    }
+
+    /// Whether there is nothing to be done: what came while the driver was at work has woken nobody. Then
+    /// it waits, and leaves its [`situation`](Self::situation) for others to see by whether there is.
+    #[inline]
+    pub(crate) fn may_wait<H: Host>(&mut self, situation: &Situation, core: &Core<W, H>) -> bool {
+        let nothing = core.driver_wants(situation).is_nothing();
+        self.queued |= !nothing;
+        nothing
+    }
+
+    /// All is over: what was received is dropped, and nobody asks any more whether the peer is alive.
+    pub(crate) fn end(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+        let calls = self.inbound.take_calls();
+        hands.part_with(calls, None);
+        self.stop_watching(hands);
+    }
+}

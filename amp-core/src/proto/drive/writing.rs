@@ -1,0 +1,141 @@
+//! What goes out.
+
+use std::io;
+use std::task::Poll;
+
+use super::Drive;
+use super::hands::{Hands, Note};
+use super::turn::TURNS;
+use crate::proto::CloseReason;
+use crate::proto::core::{Core, Transmit};
+use crate::proto::wants::Public;
+
+impl<W: Clone, S> Drive<W, S> {
+    /// Writes what is queued. Whether it is worth another look.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over. Where the stream breaks it is read from a while longer: what the
+    /// peer has sent before is not lost.
+    pub(super) fn write_boxes(
+        &mut self,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<bool, CloseReason> {
+        let reason = match self.write(hands) {
+            Ok(more) => return Ok(more),
+            Err(reason) => reason,
+        };
+        let now = hands.now();
+        hands.with(|core| self.handle_not_sent(reason, now, core))?;
+        Ok(true)
+    }
+
+    /// Writes until nothing is queued, or the stream takes no more.
+    fn write(
+        &mut self,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<bool, CloseReason> {
+        if self.is_silent() {
+            drop(hands.with(|core| std::mem::take(core.outgoing())));
+            return Ok(false);
+        }
+        if let Some(error) = self.line.failed.take()
+            && !self.take_back(error, hands)?
+        {
+            return Ok(false);
+        }
+        for _ in 0..TURNS {
+            if self.line.writing.is_empty() {
+                if !self.queued {
+                    break;
+                }
+                let Self { line, yielded, queued, .. } = self;
+                let transmit = hands.with(|core| core.poll_transmit(&mut line.writing, *yielded));
+                *yielded = matches!(transmit, Transmit::Later);
+                *queued = *yielded;
+                match transmit {
+                    Transmit::Nothing => break,
+                    Transmit::Later => return Ok(true),
+                    Transmit::Taken { awaits_room, uncarried } => {
+                        drop(uncarried);
+                        hands.note(Note::Taken(&line.writing));
+                        if awaits_room {
+                            self.watch_room(hands);
+                        }
+                    }
+                }
+            }
+            let written = self
+                .line
+                .write(|stream, bytes, attachments| hands.send(stream, bytes, attachments));
+            let Poll::Ready(written) = written else {
+                self.check_queue(hands)?;
+                return Ok(false);
+            };
+            if let Err(error) = written {
+                if self.take_back(error, hands)? {
+                    continue;
+                }
+                return Ok(false);
+            }
+            if self.line.writing.is_empty() {
+                // What has been queued since then keeps the driver from waiting.
+                break;
+            }
+        }
+        self.check_queue(hands)?;
+        if !self.line.writing.is_empty() {
+            return Ok(true);
+        }
+        if self.line.unflushed
+            && let Poll::Ready(flushed) = self.line.flush(|stream| hands.flush(stream))
+        {
+            flushed?;
+            if hands.public().any(Public::AFTER) {
+                let written = self.line.written;
+                while let Some(after) = hands.with(|core| core.take_after(written)) {
+                    hands.run(after);
+                }
+            }
+        }
+        if self.line.writing.is_large() {
+            self.release_buffers_later(|| hands.now());
+        }
+        Ok(false)
+    }
+
+    /// Takes boxes back that cannot be sent, and says whether that is done.
+    fn take_back(
+        &mut self,
+        error: io::Error,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<bool, CloseReason> {
+        let Some(awaits_room) = hands.take_back(&mut self.line, error)? else { return Ok(false) };
+        // What comes of the answers that are taken back is queued.
+        self.queued = true;
+        if awaits_room {
+            self.watch_room(hands);
+        }
+        Ok(true)
+    }
+
+    /// Somebody who waits for room was told that there is some: it is watched whether they go on.
+    fn watch_room(&mut self, hands: &impl Hands<Caller = W, Stream = S>) {
+        let passed = hands.peek(Core::room_passed);
+        self.watch_room_since(passed, || hands.now());
+    }
+
+    /// Fails when too much waits to be sent.
+    #[inline]
+    pub(super) fn check_queue(
+        &self,
+        hands: &impl Hands<Caller = W, Stream = S>,
+    ) -> Result<(), CloseReason> {
+        if self.line.writing.is_empty() && !hands.public().any(Public::EVENTFUL) {
+            // Nothing is held back.
+            return Ok(());
+        }
+        let situation = self.situation();
+        hands.peek(|core| core.check_queue(&situation))
+    }
+}

@@ -1,0 +1,410 @@
+//! What a side does with: its core, two pipes, and the responders around it.
+
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use super::pipe::Pipe;
+use super::side::{Hosted, Mark, PING, Running, Seen, Side, Taken, TakenBack, asks, number};
+use crate::argument::Attachment;
+use crate::boxes::AmpBox;
+use crate::keys;
+use crate::proto::admission::{Busy, Refusal};
+use crate::proto::calls::Tagged;
+use crate::proto::core::Refused;
+use crate::proto::inbound::{Inbound, Received};
+use crate::proto::switch::Leaving;
+use crate::proto::wants::Public;
+use crate::proto::{
+    CallId, CloseReason, Core, Drive, Hands, Line, Note, Rest, Share, Sorted, Timer,
+};
+
+/// A side that has its turn, what it receives from, and what it sends to.
+pub(super) struct AtWork<'a> {
+    pub(super) side: &'a mut Side,
+    pub(super) incoming: &'a mut Pipe,
+    pub(super) outgoing: &'a mut Pipe,
+    pub(super) now: Instant,
+}
+
+/// The pipe refuses the attachment at this place, or all.
+#[derive(Debug)]
+struct RefusedAt(Option<usize>);
+
+impl fmt::Display for RefusedAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("refused")
+    }
+}
+
+impl std::error::Error for RefusedAt {}
+
+impl Hands for AtWork<'_> {
+    type Caller = usize;
+    type Host = Hosted;
+    type Stream = ();
+
+    fn with<R>(&mut self, change: impl FnOnce(&mut Core<usize, Hosted>) -> R) -> R {
+        let before = self.side.core.end().begun().is_some();
+        let result = self.side.with(change);
+        let due = self.side.driver.due.take();
+        if let Some(reason) = self.side.core.end().begun().filter(|_| !before)
+            && let Some(timer) = due
+        {
+            self.check_end_by(timer, reason);
+        }
+        result
+    }
+
+    fn peek<R>(&self, look: impl FnOnce(&Core<usize, Hosted>) -> R) -> R {
+        look(&self.side.core)
+    }
+
+    fn public(&self) -> Public {
+        self.side.public
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn due(&mut self, next: Option<Instant>) -> Option<Instant> {
+        next.filter(|next| *next <= self.now).map(|_| self.now)
+    }
+
+    fn park(&mut self, drive: &mut Drive<usize, ()>) -> bool {
+        let situation = drive.situation();
+        let waits = drive.may_wait(&situation, &self.side.core);
+        self.side.parked = waits.then_some(situation);
+        waits
+    }
+
+    fn receive(
+        &mut self,
+        (): &mut (),
+        bytes: &mut BytesMut,
+        attachments: &mut Vec<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        let driver = &mut self.side.driver;
+        if self.incoming.broken {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        if self.side.core.end().begun().is_some() {
+            driver.received_by_end.get_or_insert(driver.received);
+        }
+        let before = driver.marks.len();
+        let received = self.incoming.receive(&mut driver.marks);
+        let arrived = driver.marks[before..].iter();
+        attachments.extend(arrived.map(|(_, mark)| Arc::new(*mark) as Attachment));
+        driver.received += received.len() as u64;
+        let behind = std::mem::take(&mut driver.behind);
+        let count = behind.len() + received.len();
+        bytes.extend_from_slice(&behind);
+        bytes.extend_from_slice(&received);
+        if count == 0 && !self.incoming.is_at_end() {
+            driver.waits_to_read = true;
+            return Poll::Pending;
+        }
+        if count > 0 {
+            driver.heard = self.now;
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn send(
+        &mut self,
+        (): &mut (),
+        bytes: &[IoSlice<'_>],
+        attachments: &mut VecDeque<Attachment>,
+    ) -> Poll<io::Result<usize>> {
+        if self.outgoing.refuses_bytes() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if !attachments.is_empty()
+            && self.outgoing.room > 0
+            && let Some(at) = self.outgoing.refuses.take()
+        {
+            let at = Some(at).filter(|at| *at < attachments.len());
+            return Poll::Ready(Err(io::Error::other(RefusedAt(at))));
+        }
+        let sent = self.outgoing.send(bytes, attachments, self.now);
+        self.side.driver.written += sent as u64;
+        if sent == 0 {
+            self.side.driver.waits_to_write = true;
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(sent))
+    }
+
+    /// Nothing is flushed while there is no room.
+    fn flush(&mut self, (): &mut ()) -> Poll<io::Result<()>> {
+        if self.outgoing.refuses_bytes() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if self.outgoing.room == 0 {
+            self.side.driver.waits_to_write = true;
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn shut_down(&mut self, (): &mut ()) -> Poll<io::Result<()>> {
+        self.outgoing.closed = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn has_peer_closed(&self, (): &()) -> bool {
+        self.incoming.closed || self.incoming.broken
+    }
+
+    fn take_back(
+        &mut self,
+        line: &mut Line<()>,
+        error: io::Error,
+    ) -> Result<Option<bool>, CloseReason> {
+        let RefusedAt(at) = error.downcast()?;
+        self.side.driver.was_refused = true;
+        let stand_in = Arc::new(Mark { of: None, at: 0 }) as Attachment;
+        let refused = match at {
+            Some(index) => Refused::One { index, stand_in: &stand_in },
+            None => Refused::All,
+        };
+        let error = Arc::new(io::Error::other("refused"));
+        let mut next_ordinal = self.side.next_ordinal as u64;
+        let taken_back = self.side.with(|core| {
+            core.take_back(&mut line.writing, &refused, &error, "refused", &mut next_ordinal)
+        });
+        self.side.next_ordinal = usize::try_from(next_ordinal).expect("it is small");
+        let taken_back = taken_back.ok_or(CloseReason::Io(error))?;
+        let boxes = taken_back.boxes.into_iter().map(|(removed, was)| {
+            let (key, value) = removed.first_pair().expect("a box begins with a pair");
+            TakenBack { key: key.to_vec(), value: value.to_vec(), was }
+        });
+        self.side.seen.push_back(Seen::TakenBack(boxes.collect()));
+        Ok(Some(taken_back.awaits_room))
+    }
+
+    fn leave(&mut self, (): &mut (), leaving: Leaving<Hosted>, rest: Rest) {
+        let silent = rest.bytes.is_empty() && self.incoming.is_empty();
+        let accepted = std::mem::take(&mut self.side.accepted);
+        let wanted = matches!(leaving, Leaving::HandOver)
+            && self.side.with(|core| core.hand_over(())).is_none();
+        if accepted || wanted {
+            assert!(silent, "nothing is sent behind a switch that both sides do not know of");
+        }
+        if matches!(leaving, Leaving::Upgrade(())) {
+            self.side.driver.behind = rest.bytes;
+        }
+        // They go with the stream, also those that a caller has yet to claim.
+        self.side.claims_are_late |= !rest.attachments.is_empty();
+    }
+
+    /// It takes a turn until another transport is made.
+    fn upgrade(&mut self, (): &mut ()) -> Poll<Result<(), CloseReason>> {
+        let driver = &mut self.side.driver;
+        driver.upgrades = !driver.upgrades;
+        if driver.upgrades {
+            return Poll::Pending;
+        }
+        driver.switches += 1;
+        self.outgoing.switch();
+        Poll::Ready(Ok(()))
+    }
+
+    fn take_news(&mut self) -> (Busy, bool) {
+        (self.side.with(Core::take_news), self.side.expects_switches)
+    }
+
+    fn decoded(&mut self, boxes: &[AmpBox]) -> bool {
+        self.side.decoded =
+            boxes.iter().map(|ampbox| (ampbox.clone(), self.tagged(ampbox))).collect();
+        self.side.counted = self.side.core.counters();
+        boxes.first().is_some_and(|ampbox| asks(ampbox).is_some())
+    }
+
+    /// Notes what the core says of each box.
+    fn sorted(&mut self, sorted: Sorted<()>, inbound: &mut Inbound<usize>, behind: usize) -> bool {
+        let Side { driver, seen, core, decoded, counted, .. } = &mut *self.side;
+        let boxes = std::mem::take(decoded);
+        let mut callers = inbound.callers[driver.told..].iter().copied();
+        driver.told = inbound.callers.len();
+        let mut end = driver.received - inbound.input.len() as u64;
+        if let Some(last) = driver.received_by_end {
+            assert!(end <= last || boxes.is_empty(), "nothing is read that came after the end");
+        }
+        end -= boxes.iter().map(|(ampbox, _)| ampbox.size() as u64).sum::<u64>();
+        let (mut late, mut called) = (0, 0);
+        for (ampbox, tagged) in &boxes {
+            let start = end;
+            end += ampbox.size() as u64;
+            let transports = [start, end - 1].map(|place| self.incoming.switches_before(place));
+            let expected = [driver.switches; 2];
+            assert_eq!(transports, expected, "nothing is sent behind a switch too early");
+            let arrived = driver.marks.partition_point(|(place, _)| *place <= start);
+            let carried = driver.switches == 0;
+            seen.push_back(Seen::Box { ampbox: ampbox.clone(), arrived, carried });
+            let well = ampbox.get(keys::ANSWER).is_some();
+            seen.push_back(match *tagged {
+                None => {
+                    called += 1;
+                    Seen::Called
+                }
+                Some((Tagged::Outstanding(_), true)) if well => Seen::Switched(callers.next()),
+                Some((Tagged::Outstanding(_), asked)) => match callers.next() {
+                    Some(n) => Seen::Answered(n),
+                    None if asked => Seen::Ignored,
+                    None => panic!("an answer whose caller is not told"),
+                },
+                Some((Tagged::Past(id), _)) => {
+                    late += 1;
+                    Seen::Late(id, well)
+                }
+                Some((Tagged::Unknown, _)) => panic!("an answer to a call that was never made"),
+            });
+        }
+        assert_eq!(callers.next(), None, "nobody is told but whose answer has come");
+        let (before, counters) = (*counted, core.counters());
+        assert_eq!(counters.late_answers - before.late_answers, late);
+        assert_eq!(counters.calls_received - before.calls_received, called);
+        let waits = (inbound.waiting() - behind + sorted.unanswerable) as u64;
+        let crosses = boxes.iter().any(|(ampbox, _)| asks(ampbox).is_some());
+        assert!(waits == called || crosses && waits == 0, "calls wait to be begun");
+        for (number_of_box, discard) in sorted.unwanted {
+            match discard {
+                Some(((), answer)) => {
+                    let n = number(&answer).expect("a number");
+                    self.side.claim(n, &answer, Some(number_of_box));
+                }
+                None => self.side.leave_box(Some(number_of_box)),
+            }
+        }
+        false
+    }
+
+    fn wake(&mut self, callers: &mut Vec<usize>) {
+        self.side.driver.told = 0;
+        for caller in callers.drain(..) {
+            self.side.wake_caller(caller);
+        }
+    }
+
+    fn begin(&mut self, received: &Received, _asks_switch: bool, refusal: Option<Refusal>) {
+        match refusal {
+            None => self.side.begin(received),
+            Some(refusal) => self.side.refuse(received, refusal),
+        }
+    }
+
+    fn part_with(&mut self, calls: VecDeque<Received>, later: Option<Share>) {
+        if later.is_none() {
+            for received in calls {
+                self.side.leave_box(received.number);
+            }
+        } else {
+            self.side.leftover_is_woken |= !calls.is_empty();
+            self.side.leftover.extend(calls);
+        }
+    }
+
+    fn kept(&mut self, _first: bool, _now: Instant) {}
+
+    fn ping(&mut self) -> Option<CallId> {
+        self.side.driver.pings += 1;
+        let n = self.ping_number();
+        self.side.call_for(n, b"Ping")
+    }
+
+    fn run(&mut self, after: usize) {
+        self.side.finish_after();
+        let written = self.side.driver.written;
+        self.side.seen.push_back(Seen::After(after, written));
+    }
+
+    fn note(&mut self, note: Note<'_>) {
+        match note {
+            Note::Taken(writing) => assert!(!writing.is_empty(), "something was queued"),
+            Note::Due(timer) => {
+                self.side.driver.due = Some(timer);
+                self.side.claims_are_late |= timer == Timer::Unclaimed;
+            }
+            Note::Pinged(Some(answer)) => {
+                let taken = Taken::Answer(answer.clone());
+                self.side.seen.push_back(Seen::Taken(self.ping_number(), taken));
+            }
+            Note::Pinged(None) => {
+                let n = self.ping_number();
+                let waited = self.side.gone.pop() == Some(n);
+                self.side.seen.push_back(Seen::PingGivenUp(n, waited));
+            }
+        }
+    }
+}
+
+impl AtWork<'_> {
+    /// Which call of this side a box answers, if any, and whether that asks for a switch.
+    fn tagged(&self, ampbox: &AmpBox) -> Option<(Tagged, bool)> {
+        let tag = ampbox.get(keys::ANSWER).or_else(|| ampbox.get(keys::ERROR))?;
+        let core = &self.side.core;
+        let tagged = core.find(tag);
+        let asked = matches!(tagged, Tagged::Outstanding(id) if core.switch().is_asked_by(id));
+        Some((tagged, asked))
+    }
+
+    /// The number of the last ping.
+    fn ping_number(&self) -> usize {
+        PING + 2 * self.side.driver.pings + usize::from(self.side.is_far)
+    }
+
+    /// A timer has begun the end, for this reason.
+    fn check_end_by(&self, timer: Timer, reason: &CloseReason) {
+        let after = match (timer, reason) {
+            (Timer::Idle, CloseReason::Idle { after })
+            | (Timer::Ping, CloseReason::PingTimeout { after }) => *after,
+            (Timer::FirstBox | Timer::Box, CloseReason::BoxTimeout { .. })
+            | (Timer::Look, CloseReason::Peer)
+            | (Timer::Drain, CloseReason::Local) => return,
+            other => panic!("{other:?}"),
+        };
+        let leaves = self.side.core.switch().is_agreed();
+        let silent = self.now - self.side.driver.heard;
+        assert!(leaves || silent >= after, "whoever sends is alive: {silent:?}, {reason:?}");
+    }
+}
+
+impl Side {
+    pub(super) fn begin(&mut self, Received { call, number: number_of_box }: &Received) {
+        let n = number(call.ampbox()).expect("a number");
+        if call.command() == b"Ping" {
+            let tag = call.tag().expect("a ping wants an answer");
+            self.pong(n, tag);
+            self.leave_box(*number_of_box);
+            return;
+        }
+        self.claim(n, call.ampbox(), *number_of_box);
+        let (tag, bytes) = (call.tag().map(<[u8]>::to_vec), call.ampbox().size());
+        self.with(|core| core.begin_responder(bytes, false));
+        let asks = asks(call.ampbox());
+        let place = self.enter_lane(n, asks, tag.is_some());
+        self.running.push(Running { n, tag, asks, bytes, place });
+        assert!(
+            self.running.len() <= self.core.limits().running_responders_max,
+            "no more responders run than may"
+        );
+    }
+
+    fn refuse(&mut self, Received { call, number: number_of_box }: &Received, refusal: Refusal) {
+        self.leave_box(*number_of_box);
+        let n = number(call.ampbox()).expect("a number");
+        if let Some(tag) = call.tag() {
+            self.with(|core| match refusal {
+                Refusal::Closing => core.refuse(tag),
+                Refusal::TooMany { .. } => core.fail(tag, b"UNKNOWN", &n.to_string()),
+            });
+            self.seen.push_back(Seen::Refused(n));
+        }
+    }
+}
