@@ -10,6 +10,7 @@ use crate::hints::Hints;
 use crate::mistake::Mistake;
 use crate::schemas;
 
+mod boxes;
 mod markdown;
 mod names;
 mod python;

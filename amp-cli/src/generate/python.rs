@@ -6,9 +6,10 @@ use amp_core::schema::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use super::boxes::{boxes_in, is_outer};
 use super::names::pascal;
-use super::rust::is_outer;
 use super::text::clean;
+use super::words::FORMS;
 use crate::mistake::Mistake;
 use crate::scalars::SCALARS;
 
@@ -286,10 +287,7 @@ impl Writer {
     /// Notes what a class cannot say.
     fn lose(&mut self, name: &str, command: &CommandSchema) {
         let CommandSchema { errors, arguments, response, secrets, is_idempotent, .. } = command;
-        let mut boxes = Vec::new();
-        for schema in [arguments, response] {
-            boxes_in(schema, &mut boxes);
-        }
+        let boxes: Vec<_> = [arguments, response].into_iter().flat_map(boxes_in).collect();
         let mut keys = boxes.iter().flat_map(|schema| &schema.arguments);
         for (is_lost, what) in [
             (errors.is_none(), "its errors are not known, so it declares none"),
@@ -371,12 +369,10 @@ impl Writer {
                 call(self.argument("OneOf"), texts.iter().map(|text| string(text)).collect())
             }
             WireType::Of(form, inner) => {
-                let known =
-                    ["Continued", "ContinuedZlib", "Numbered", "SinkOf", "StreamOf", "Zlib"];
                 let class = match &**form {
                     "ListOf" if has_to_string(inner) => "amp.ListOf".to_owned(),
                     "ListOf" => self.argument("ListOf").to_owned(),
-                    form => match known.into_iter().find(|known| *known == form) {
+                    form => match FORMS.iter().find(|known| **known == form) {
                         Some(known) => self.argument(known).to_owned(),
                         None => return call(&self.hand(form, wire_type), vec![]),
                     },
@@ -446,27 +442,6 @@ impl Writer {
         self.items.push(format!("{name} = [\n{rows}]"));
         self.lists.insert(rows, name.clone());
         name
-    }
-}
-
-/// A box and those inside of it, which are finitely many: one that contains itself says so by how far out
-/// that is.
-fn boxes_in<'a>(schema: &'a BoxSchema, found: &mut Vec<&'a BoxSchema>) {
-    found.push(schema);
-    for part in schema.parts() {
-        if !std::ptr::eq(part, schema) {
-            found.push(part);
-        }
-        for key in &part.arguments {
-            let mut wire_type = &key.wire_type;
-            while let WireType::Of(_, inner) = wire_type {
-                wire_type = inner;
-            }
-            if let WireType::Box(Inner::Of(inner)) | WireType::AmpList(Inner::Of(inner)) = wire_type
-            {
-                boxes_in(inner, found);
-            }
-        }
     }
 }
 

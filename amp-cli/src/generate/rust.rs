@@ -5,12 +5,13 @@ use amp_core::schema::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::boxes::{has_one_owner, is_outer};
 use super::names::{field, pascal, singular};
 use super::rust_docs::doc_comment;
 use super::rust_items::{
     Field, allowed_of_fields, allowed_of_variants, attribute, body, joined, variants,
 };
-use super::rust_types::{Hole, Uses, check_integer, has_default, is_stream, plain, wrapper};
+use super::rust_types::{Hole, Uses, check_integer, has_default, plain, wrapper};
 use super::styles::{code_of, style_of, styled};
 use super::text::code;
 use crate::hints::RustHints;
@@ -568,36 +569,4 @@ fn docs_of(argument: &ArgumentSchema) -> String {
 
 fn docs_of_error(error: &ErrorSchema) -> String {
     if error.docs.is_empty() { format!("{}.", code(&error.code)) } else { error.docs.clone() }
-}
-
-/// Whether descriptors or ends of streams are in it.
-fn has_one_owner(schema: &BoxSchema) -> bool {
-    fn is_one(wire_type: &WireType) -> bool {
-        match wire_type {
-            WireType::Named(name) => matches!(&**name, "ByteSink" | "ByteStream" | "Descriptor"),
-            WireType::Of(form, inner) => is_stream(form) || is_one(inner),
-            WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => {
-                has_one_owner(schema)
-            }
-            _ => false,
-        }
-    }
-    let mut arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
-    arguments.any(|argument| is_one(&argument.wire_type))
-}
-
-/// Whether a box that is so many boxes inside of this one is this one again, from so far inside at least.
-pub(super) fn is_outer(schema: &BoxSchema, depth: usize, least: usize) -> bool {
-    fn looks(wire_type: &WireType, depth: usize, least: usize) -> bool {
-        match wire_type {
-            WireType::Of(_, inner) => looks(inner, depth, least),
-            WireType::Box(inner) | WireType::AmpList(inner) => match inner {
-                Inner::Outer(levels) => depth >= least && *levels == depth + 1,
-                Inner::Of(schema) => is_outer(schema, depth + 1, least),
-            },
-            _ => false,
-        }
-    }
-    let mut arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
-    arguments.any(|argument| looks(&argument.wire_type, depth, least))
 }

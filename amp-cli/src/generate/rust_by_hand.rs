@@ -7,11 +7,10 @@ use std::fmt::Write;
 use super::names::field;
 use super::rust::{Signature, Written};
 use super::rust_docs::doc_comment;
+use super::rust_items::WIDTH;
 use super::rust_types::{Hole, several};
 use super::text::code;
 
-/// The width of a line.
-const WIDTH: usize = 100;
 /// The width of calls behind each other on one line.
 const CHAIN: usize = 60;
 

@@ -2,7 +2,8 @@
 
 use amp_core::schema::{ArgumentSchema, BoxSchema, CaseSchema, WireType};
 
-use super::rust::{Writer, is_outer};
+use super::boxes::is_outer;
+use super::rust::Writer;
 use super::rust_docs::doc_comment;
 use super::rust_items::{Variant, allowed_of_variants, attribute, joined, variants};
 use super::text::code;

@@ -3,8 +3,8 @@
 use super::names::{pascal, words};
 use super::rust_docs::doc_comment;
 
-/// The width of a line.
-const WIDTH: usize = 100;
+/// The width of a line, in characters.
+pub(super) const WIDTH: usize = 100;
 
 /// One field of a struct.
 pub(super) struct Field {

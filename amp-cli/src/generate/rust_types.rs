@@ -4,6 +4,8 @@ use amp_core::schema::WireType;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::pascal;
+use super::rust_items::WIDTH;
+use super::words::FORMS;
 use crate::mistake::Mistake;
 
 /// The integers that a hint may ask for.
@@ -71,7 +73,6 @@ impl Uses {
 
 /// The declaration of names, as rustfmt breaks it.
 pub(super) fn several(module: &str, names: &[&str]) -> String {
-    const WIDTH: usize = 100;
     if let [only] = names {
         return format!("use {module}::{only};");
     }
@@ -124,15 +125,8 @@ pub(super) fn plain(name: &str, integer: &str, uses: &mut Uses) -> Option<String
 
 /// The wrapper of a form of another type.
 pub(super) fn wrapper(form: &str, uses: &mut Uses) -> Option<String> {
-    let known = [
-        (ARGUMENT, "Continued"),
-        (ARGUMENT, "ContinuedZlib"),
-        (ARGUMENT, "Numbered"),
-        (ARGUMENT, "Zlib"),
-        (STREAMS, "SinkOf"),
-        (STREAMS, "StreamOf"),
-    ];
-    let (module, known) = known.into_iter().find(|(_, known)| *known == form)?;
+    let known = FORMS.iter().find(|known| **known == form)?;
+    let module = if is_stream(form) { STREAMS } else { ARGUMENT };
     Some(uses.name(module, known))
 }
 

@@ -6,23 +6,21 @@ use amp_core::schema::{BoxSchema, Inner, Schema, WireType};
 use crate::mistake::Mistake;
 use crate::scalars::SCALARS;
 
-/// The words for types, beside those of single values.
+/// The words for forms of another type, each of which is a type of the libraries by this name.
+pub(super) const FORMS: &[&str] =
+    &["Continued", "ContinuedZlib", "Numbered", "SinkOf", "StreamOf", "Zlib"];
+
+/// The words for types, beside those of single values and of forms.
 const OTHERS: &[&str] = &[
     "AmpList",
     "Box",
     "ByteSink",
     "ByteStream",
-    "Continued",
-    "ContinuedZlib",
     "IpAddressBytes",
     "IpNetworkBytes",
     "Json",
     "ListOf",
-    "Numbered",
     "OneOf",
-    "SinkOf",
-    "StreamOf",
-    "Zlib",
 ];
 
 /// Refuses a type that differs from a known one only in how it is written. Any other word is a type that
@@ -66,7 +64,7 @@ fn check_type(wire_type: &WireType, place: &str, depth: usize) -> Result<(), Mis
 
 fn check_word(word: &str, place: &str) -> Result<(), Mistake> {
     let plain = |word: &str| word.replace(['_', '-'], "").to_ascii_lowercase();
-    let known = SCALARS.iter().chain(OTHERS).find(|known| plain(known) == plain(word));
+    let known = SCALARS.iter().chain(FORMS).chain(OTHERS).find(|known| plain(known) == plain(word));
     match known {
         Some(known) if *known != word => {
             Err(Mistake::new(format!("{place}: {word:?} is no type, but {known:?} is")))
