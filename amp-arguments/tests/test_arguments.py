@@ -58,18 +58,28 @@ class Values(unittest.TestCase):
         for argument, data in [
             (Json(), b"NaN"),
             (Json(), b"{"),
+            (Json(), b"[1e999]"),
+            (Json(), b"-1e999"),
+            (Json(), "[1]".encode("utf-16")),
+            (Json(), b'\xef\xbb\xbf[1]'),
+            (Json(), b'{"a":"\\ud800"}'),
+            (Json(), b'{"\\ud800":1}'),
             (OneOf("a"), b"b"),
             (IpAddress(), b"12345"),
             (IpNetwork(), b"1234"),
             (IpNetwork(), b"\x0a\0\0\0\x21"),
             (Box([]), b""),
             (Box([]), b"\0\0\0\0"),
+            (Box([]), b"\0\0\0\x05xx"),
+            (Box([]), b"\0\0\0"),
+            (Box([]), b"\0\x01a\0\x011\0\0\0\x05xx"),
             (ListOf(amp.String()), b"\0\x02a"),
             (ListOf(amp.String()), b"\0"),
         ]:
             with self.subTest(argument=type(argument).__name__, data=data):
                 self.assertRaises(ValueError, from_box, argument, {b"a": data})
-        self.assertRaises(ValueError, to_box, Json(), float("inf"))
+        for value in (float("inf"), {1: 2}, [{None: 1}], "\ud800", {"\udfff": 1}, ("\ud800",)):
+            self.assertRaises(ValueError, to_box, Json(), value)
         self.assertRaises(ValueError, to_box, OneOf("a"), "b")
         self.assertRaises(amp.TooLong, to_box, ListOf(amp.String()), [b"x" * 65_536])
 
@@ -108,6 +118,18 @@ class Compressed(unittest.TestCase):
             self.assertRaises(ValueError, from_box, limited, {b"a": over})
         # All parts count.
         self.assertRaises(ValueError, from_box, limited, {b"a": exactly, b"a.2": exactly})
+
+    def test_many_parts_are_joined_once(self):
+        # Copied for each part, they would be 128 GiB.
+        part = zlib.compress(b"x" * 1024)
+        keys = [b"a"] + [b"a.%d" % number for number in range(2, 16_385)]
+        read = from_box(ContinuedZlib(amp.String()), dict.fromkeys(keys, part))
+        self.assertEqual(len(read), 16 << 20)
+
+    def test_parts_with_nothing_in_them_are_refused(self):
+        parts = {b"a": zlib.compress(b"x"), b"a.2": zlib.compress(b"")}
+        self.assertRaises(ValueError, from_box, ContinuedZlib(amp.String()), parts)
+        self.assertEqual(from_box(ContinuedZlib(amp.String()), {b"a": zlib.compress(b"")}), b"")
 
     def test_it_is_one_stream(self):
         whole = zlib.compress(b"x" * 1000)

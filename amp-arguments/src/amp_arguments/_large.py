@@ -115,7 +115,13 @@ class ContinuedZlib(Continued):
             at += len(part)
 
     def _whole(self, parts: list[bytes]) -> bytes:
-        whole = b""
+        pieces: list[bytes] = []
+        left = self.limit
         for part in parts:
-            whole += inflated(part, self.limit - len(whole))
-        return whole
+            piece = inflated(part, left)
+            # Otherwise they would cost time without end, and count for nothing.
+            if pieces and not piece:
+                raise ValueError(f"part {len(pieces) + 1} of the compressed value is empty")
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)

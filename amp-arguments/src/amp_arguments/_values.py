@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 from typing import Any, ClassVar
 
 from twisted.protocols import amp
@@ -15,20 +16,49 @@ LENGTHS = (4, 16)
 class Json(amp.Argument):
     """Whatever JSON has, as ASCII text.
 
-    What JSON does not have, as infinities, is an error in both directions.
+    What JSON does not have is an error in both directions: infinities, lone surrogates, and keys that are no
+    text, which `json` would write as text. What is received is UTF-8.
     """
 
     wire_form: ClassVar[str] = "Json"
 
     def toString(self, inObject: Any) -> bytes:
-        return json.dumps(inObject, separators=(",", ":"), allow_nan=False).encode("ascii")
+        text = json.dumps(inObject, separators=(",", ":"), allow_nan=False)
+        _check(inObject)
+        return text.encode("ascii")
 
     def fromString(self, inString: bytes) -> Any:
-        return json.loads(inString, parse_constant=_no_constant)
+        value = json.loads(inString.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
+        _check(value)
+        return value
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} is too large for a float")
+    return value
+
+
+def _check(value: Any) -> None:
+    """Refuses keys that are no text, and text that no UTF-8 has. Nothing in it is inside of itself."""
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            value.encode("utf-8")
+        elif isinstance(value, dict):
+            for key in value:
+                if not isinstance(key, str):
+                    raise ValueError(f"{key!r} is no key of JSON, which are text")
+                key.encode("utf-8")
+            left.extend(value.values())
+        elif isinstance(value, list | tuple):
+            left.extend(value)
 
 
 class OneOf(amp.Argument):

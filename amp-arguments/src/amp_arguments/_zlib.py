@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 from twisted.protocols import amp
 
-#: No more bytes than that are made of what is received, unless somebody says otherwise: what
-#: comes over the network may inflate to a thousand times its length.
+#: No more bytes than that are made of one value that is received, unless somebody says otherwise: what
+#: comes over the network may inflate to a thousand times its length. Each value has this limit for itself,
+#: also where several are in one list or in one box: as many as have room there may each be so large. Who
+#: takes lists of compressed values from a peer that is not trusted gives them a `limit` that is as much less.
 LIMIT = 16 * 1024 * 1024
 
 
