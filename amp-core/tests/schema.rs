@@ -423,6 +423,12 @@ fn texts_that_are_no_schema_are_refused() {
         ("command A\n  arguments\n    a: Integer maybe", 3, "there is too much in it"),
         ("command A\n  arguments\n    a: ListOf(Integer", 3, "expected `)`"),
         ("command A\n  arguments\n    a: OneOf(\"a\" \"b\")", 3, "expected `, ` or `)`"),
+        ("command A\n  arguments\n    a: OneOf()", 3, "it has no text that it can be"),
+        (
+            "command A\n  response\n    a: OneOf(\"b\", \"a\", \"b\")",
+            3,
+            "a text of it is there twice",
+        ),
         ("command A\n  arguments\n    a: AmpList(^x)", 3, "expected `^NUMBER`"),
         ("command A\n  arguments\n    \"a: Integer", 3, "expected a text in quotes"),
         ("command A\n  arguments\n    \"\\u{110000}\": Integer", 3, "expected a text in quotes"),
@@ -434,6 +440,7 @@ fn texts_that_are_no_schema_are_refused() {
         ("command A\n  errors\n    A\n      B", 4, "the line above has nothing inside of it"),
         ("command A\n  errors unknown fatal", 2, "there is too much in it"),
         ("#! secret\ncommand A", 1, "expected a name"),
+        ("#! secret tokne\ncommand A\n  response\n    token: String", 1, "it has no such key"),
         ("#! idempotent now\ncommand A", 1, "there is too much in it"),
         ("#: x\n#! sceret a\ncommand A", 2, "expected `#! idempotent` or `#! secret KEY`"),
         ("command A\n  #! secret a\n  arguments", 2, "it cannot be said of what is below"),
@@ -452,6 +459,25 @@ fn texts_that_are_no_schema_are_refused() {
     let deep = "ListOf(".repeat(100_000);
     let error = format!("command A\n  arguments\n    a: {deep}").parse::<Schema>().unwrap_err();
     assert_eq!(error.to_string(), "line 3: the type is too deep");
+}
+
+/// A key that is secret is one of any of its boxes, or of what nothing is known of.
+#[test]
+fn secrets_are_keys_wherever_they_are() {
+    for inside in [
+        "    key: String",
+        "    a: ListOf(Zlib(AmpList))\n      b: Box\n        key: Integer",
+        "    a: OneOf(\"b\")\n    when a is \"b\"\n      key: String optional",
+        "    unknown(\"a::Rest\")",
+        "    a: unknown(\"a::Credentials\")",
+    ] {
+        for part in ["arguments", "response"] {
+            let text = format!("#! secret key\ncommand A\n  {part}\n{inside}\n");
+            let schema: Schema = text.parse().unwrap_or_else(|error| panic!("{text}{error}"));
+            assert_eq!(schema.command("A").unwrap().secrets, ["key"]);
+            assert_eq!(schema.to_string(), text);
+        }
+    }
 }
 
 #[test]

@@ -350,6 +350,7 @@ fn what_else_is_known_comes_back_and_breaks_nobody() {
 #! secret password
 command LogIn
   arguments
+    \"a b\": Integer
     #: Of the user.
     password: Unicode
   errors

@@ -219,7 +219,9 @@ class Describer:
                 if texts is None:
                     raise Unclear(f"{cls} has no {attribute!r}, which should have its texts")
                 texts = list(texts.values() if isinstance(texts, dict) else texts)
-            return Type(form, texts=sorted(map(text_of, texts))), rest
+                if not texts:
+                    raise Unclear(f"{cls}: there is no text in its {attribute!r}")
+            return Type(form, texts=sorted(set(map(text_of, texts)))), rest
         if form == "unknown" and (given := re.match(r"\(\"([^\"\\]*)\"\)", rest)):
             return Type(form, cls=given[1]), rest[given.end():]
         # The form of a class has its name, which a number may follow, or is one that nobody else has to know.
@@ -345,7 +347,7 @@ class Describer:
                 for value, text in mapping.items()
             ):
                 hint = {"wire": "OneOf", "choices": name}
-                return Type("OneOf", texts=sorted(map(text_of, mapping.values())), hint=hint)
+                return Type("OneOf", texts=sorted(set(map(text_of, mapping.values()))), hint=hint)
         return None
 
     def probe_value(self, argument: Any, base: type | None) -> Type | None:

@@ -73,8 +73,10 @@
 //! it from doc comments. Behind `#!` is what programs want to know of it: of a command that it is
 //! `idempotent`, or that the value of a key is `secret KEY`, and of an error which `exception NAME`
 //! it is in Python. In Rust these are `#[amp(idempotent)]` of a command, `#[amp(secret)]` of a field,
-//! also of one in a box inside of it, and `#[amp(exception = "NAME")]` of an error. A command that asks for a [protocol switch](crate::ProtocolSwitch) has a `
-//! switch` behind its name. Other lines that begin with `#` are comments.
+//! also of one in a box inside of it, and `#[amp(exception = "NAME")]` of an error. A key that is secret is
+//! one that the command has, unless its keys are not known. A command that asks for a
+//! [protocol switch](crate::ProtocolSwitch) has a ` switch` behind its name. Other lines that begin with `#`
+//! are comments.
 //!
 //! ```text
 //! #: Opens a session.

@@ -1,7 +1,7 @@
 //! A schema from its text.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use super::model::lines_of;
@@ -146,16 +146,17 @@ fn command(
     let requires_answer = !words.take(" one-way");
     let is_switch = words.take(" switch");
     words.end()?;
-    let (mut is_idempotent, mut secrets) = (false, Vec::new());
+    let (mut is_idempotent, mut secrets) = (false, BTreeMap::new());
     for (name, mut rest) in line.pragmas() {
         match name {
             "idempotent" => is_idempotent = true,
-            "secret" => secrets.push(rest.word()?),
+            "secret" => {
+                secrets.insert(rest.word()?, rest.line);
+            }
             _ => return Err(rest.line.error("expected `#! idempotent` or `#! secret KEY`")),
         }
         rest.end()?;
     }
-    secrets.sort();
     let (mut of_call, mut response, mut errors) = (None, None, None);
     while let Some((line, inside)) = next_block(&mut inside, 2)? {
         line.no_pragmas()?;
@@ -170,17 +171,59 @@ fn command(
             return Err(line.error("expected `arguments`, `response` or `errors`"));
         }
     }
+    let (arguments, response) = (of_call.unwrap_or_default(), response.unwrap_or_default());
+    if !secrets.is_empty() {
+        let mut keys = Keys::default();
+        keys.add(&arguments);
+        keys.add(&response);
+        // Who reads it would take what is written so for hidden.
+        let unknown =
+            secrets.iter().find(|(key, _)| !keys.are_open && !keys.known.contains(&***key));
+        if let Some((_, line)) = unknown {
+            return Err(line.error("it has no such key"));
+        }
+    }
     let command = CommandSchema {
         docs: line.docs(),
         requires_answer,
         is_switch,
         is_idempotent,
-        secrets,
-        arguments: of_call.unwrap_or_default(),
-        response: response.unwrap_or_default(),
+        secrets: secrets.into_keys().collect(),
+        arguments,
+        response,
         errors: errors.unwrap_or_else(|| Some(Vec::new())),
     };
     Ok((name, command))
+}
+
+/// The keys of boxes, and of those inside of them.
+#[derive(Default)]
+struct Keys<'a> {
+    known: BTreeSet<&'a str>,
+    /// Whether there may be others, of types that do not say what they are.
+    are_open: bool,
+}
+
+impl<'a> Keys<'a> {
+    fn add(&mut self, schema: &'a BoxSchema) {
+        for part in schema.parts() {
+            self.are_open |= !part.unknown.is_empty();
+            for argument in &part.arguments {
+                self.known.insert(&argument.name);
+                let mut wire_type = &argument.wire_type;
+                while let WireType::Of(_, inner) = wire_type {
+                    wire_type = inner;
+                }
+                match wire_type {
+                    WireType::Box(Inner::Of(inner)) | WireType::AmpList(Inner::Of(inner)) => {
+                        self.add(inner);
+                    }
+                    WireType::Unknown(_) => self.are_open = true,
+                    _ => {}
+                }
+            }
+        }
+    }
 }
 
 fn titled_box(mut words: Cursor<'_>, inside: &[Line<'_>]) -> Result<BoxSchema, SchemaError> {
@@ -399,6 +442,12 @@ impl Cursor<'_> {
                     texts.push(self.quoted()?);
                 }
                 texts.sort();
+                if texts.is_empty() {
+                    return Err(self.line.error("it has no text that it can be"));
+                }
+                if texts.windows(2).any(|two| two[0] == two[1]) {
+                    return Err(self.line.error("a text of it is there twice"));
+                }
                 Ok(WireType::OneOf(texts))
             }
             "unknown" => {
