@@ -78,7 +78,6 @@ async fn tests_end_in_every_way_and_take_their_workers_along() {
         let finding = of(&report, &format!("suite.{test}"));
         assert_eq!(finding.outcome, outcome, "{finding:?}");
     }
-    assert_eq!(report.count(Outcome::Passed), 2 + 20);
     // One test that fails, and then raises: trial sends the texts of both at the same time.
     let twice = report.tests.iter().find(|ended| ended.test == "suite.EndsTwice.test_fails");
     let outcomes = twice.unwrap().findings.iter().map(|finding| finding.outcome);
@@ -101,8 +100,7 @@ async fn tests_end_in_every_way_and_take_their_workers_along() {
     let shown = report.to_string();
     assert!(shown.len() < 20_000, "long texts are cut");
     assert!(shown.contains("skipped: suite.Ends.test_is_skipped\n    not today\n"), "{shown}");
-    let summary = "34 tests: 22 ok, 3 FAILED, 2 ERROR, 3 skipped, 1 failed as expected, \
-                   1 NOT FAILED AS EXPECTED, 1 NOT REPORTED, 3 WORKER DIED";
+    let summary = include_str!("../../examples/trial/suite.txt").trim_end();
     assert!(shown.ends_with(summary), "{shown}");
 }
 
