@@ -93,17 +93,30 @@ struct Marked<T: Kind> {
     kind: PhantomData<T>,
 }
 
-trait Kind {}
+/// What the value is of is no argument itself.
+#[derive(Arguments, Debug, PartialEq)]
+#[amp(bound = "T::Id: Argument")]
+struct Named<T: Kind> {
+    id: T::Id,
+}
+
+trait Kind {
+    type Id;
+}
 
 #[derive(Debug, PartialEq)]
 struct Small;
 
-impl Kind for Small {}
+impl Kind for Small {
+    type Id = u8;
+}
 
 #[test]
 fn bounds_are_those_that_are_said() {
     let marked = Marked::<Small> { id: 1, kind: PhantomData };
     assert_eq!(Marked::decode(marked.encode().unwrap()).unwrap(), marked);
+    let named = Named::<Small> { id: 1 };
+    assert_eq!(Named::decode(named.encode().unwrap()).unwrap(), named);
 }
 
 #[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]
