@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::mistake::Mistake;
+use crate::whole_file;
 
 /// What the file says, in TOML.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -107,9 +108,7 @@ impl Hints {
         if toml::from_str::<Self>(&text).is_err() {
             return Err(cannot(&"its names are in no table [rust.names] of their own"));
         }
-        // A disk that is full takes nothing from what there is.
-        let new = path.with_extension("new");
-        fs::write(&new, text).and_then(|()| fs::rename(&new, path)).map_err(|error| cannot(&error))
+        whole_file::replace(path, &text).map_err(|error| cannot(&error))
     }
 }
 

@@ -52,6 +52,7 @@ mod template;
 mod tls;
 mod watch_options;
 mod watching;
+mod whole_file;
 mod words;
 
 use clap::Parser;

@@ -4,9 +4,11 @@
 use amp_core::schema::Schema;
 use amp_core::testing::{PrintedRecord, SchemaRecord};
 use amp_core::{Arguments, Command as _};
+use amp_tests::Python;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 #[path = "cases/generated.rs"]
 #[allow(unreachable_pub)]
@@ -58,8 +60,45 @@ fn generated_code_is_what_the_schema_says() {
             generated::Shape::Group { members: vec![generated::Shape::Dot], name: None },
         ],
     };
+    let record: Schema = fs::read_to_string(beside(SCHEMA)).unwrap().parse().unwrap();
+    let secrets = |schema: &Schema| schema.command("Draw").unwrap().secrets.clone();
+    assert_eq!(secrets(&generated::schema()), secrets(&record));
     assert_eq!(generated::Draw::NAME, "Draw");
     assert_eq!(generated::Draw::decode(draw.encode().unwrap()).unwrap(), draw);
+}
+
+/// What Python reads of Rust's boxes it writes as they were.
+#[test]
+fn generated_classes_are_run_and_write_the_same_bytes() {
+    use generated::{Draw, DrawResponse, Fill, How, Shape};
+    let group = Shape::Group { members: vec![Shape::Dot], name: Some("é".to_owned()) };
+    let shapes = vec![Shape::Circle { radius: 0.5 }, group, Shape::Dot];
+    let boxes = [
+        ("arguments", Draw { shapes }.encode()),
+        ("arguments", Draw { shapes: Vec::new() }.encode()),
+    ];
+    let some = How::Some { missing: vec![1, -2] };
+    let answers = [
+        (Some(Fill::Color { color: "red".to_owned() }), some),
+        (Some(Fill::None), How::All),
+        (None, How::All),
+    ];
+    let answers = answers
+        .map(|(fill, how)| ("response", DrawResponse { by: "me".to_owned(), fill, how }.encode()));
+    let lines = boxes.into_iter().chain(answers).map(|(part, bytes)| {
+        let hex: String = bytes.unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("Draw {part} {hex}\n")
+    });
+    let lines = lines.collect::<String>();
+    let mut again = Python::with_twisted(env!("CARGO_TARGET_TMPDIR")).program("boxes.py");
+    again.args(["generated", "again"]).env("PYTHONPATH", beside("cases"));
+    let again = again.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut again = again.spawn().unwrap();
+    again.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let said = again.wait_with_output().unwrap();
+    let failed = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success(), "{failed}");
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), lines);
 }
 
 #[test]

@@ -1,20 +1,19 @@
 //! `ampctl generate`: what it writes of the schema of `tests/python/trade.py`, which has all that a
-//! schema has; and that what it has written speaks with the classes that it came from.
+//! schema has, and of schemas that hurt.
 //!
 //! The code is `src/trade.rs` of amp-tests, where the lints of the workspace hold. Where the generator has
 //! changed, `AMP_RECORD=all` writes it again.
 
-use amp_core::argument::Numbered;
 use amp_core::schema::Schema;
 use amp_core::testing::{PrintedRecord, SchemaRecord};
-use amp_core::{Answered, Arguments, CallError, Command, CommandError, OneWay, Peer, Responders};
-use amp_tests::{Address, DEADLINE, Python, Transport, odd, trade};
+use amp_core::{Arguments as _, CallError, Command, Responders};
+use amp_tests::{DEADLINE, Python, odd, trade};
 use bytes::Bytes;
-use std::fmt::Debug;
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command as Program, Output};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests");
@@ -323,15 +322,122 @@ fn what_nobody_knows_is_for_a_person_to_write_once() {
         let own = folder.path().join(file);
         let generate = || {
             let mut command = ampctl(&["generate", language]);
-            text(&command.arg(&schema).arg("--by-hand").arg(&own).output().unwrap())
+            command.arg(&schema).arg("--by-hand").arg(&own).output().unwrap()
         };
-        let code = generate();
+        let code = text(&generate());
         assert!(code.contains(expected[0]), "{code}");
         assert!(fs::read_to_string(&own).unwrap().contains(expected[1]));
         fs::write(&own, "mine").unwrap();
-        assert_eq!(generate(), code);
+        let again = generate();
+        assert_eq!(String::from_utf8(again.stdout).unwrap(), code);
+        let said = format!("ampctl: {} is there already, and stays as it is\n", own.display());
+        assert_eq!(String::from_utf8(again.stderr).unwrap(), said);
         assert_eq!(fs::read_to_string(&own).unwrap(), "mine");
     }
+}
+
+/// What is there and is no file is no reason to write nothing and say nothing.
+#[test]
+fn files_that_cannot_be_begun_are_mistakes() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("s.schema"), "command A\n  arguments\n    x: Rot13\n").unwrap();
+    fs::create_dir(at("folder")).unwrap();
+    symlink("nowhere/x", at("dangling")).unwrap();
+    let refused = |arguments: &[&str]| {
+        let output =
+            in_folder(folder.path(), &[&["generate", "rust", "s.schema"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for option in ["--responders", "--by-hand"] {
+        for path in ["folder", "dangling", "nowhere/x"] {
+            let said = refused(&[option, path]);
+            assert!(said.starts_with(&format!("ampctl: cannot write {path}: ")), "{said}");
+        }
+    }
+    assert!(at("dangling").is_symlink());
+    let said = refused(&["--responders", "x.rs", "--by-hand", "x.rs"]);
+    assert_eq!(said, "ampctl: --by-hand and --responders are one file\n");
+    assert!(!at("x.rs").exists());
+    // Like any file that is new.
+    let output =
+        in_folder(folder.path(), &["generate", "rust", "s.schema", "--responders", "r.rs"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    fs::write(at("like"), "").unwrap();
+    let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode();
+    assert_eq!(mode("r.rs"), mode("like"));
+    let left = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 5, "nothing else is left behind");
+}
+
+/// The hints are somebody's file: it stays where it is, who may read it, and what is beside it.
+#[test]
+fn names_are_kept_in_the_file_that_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("s.schema"), "command b\n").unwrap();
+    fs::write(at("hints.new"), "precious").unwrap();
+    fs::create_dir(at("elsewhere")).unwrap();
+    fs::write(at("elsewhere/real.toml"), "").unwrap();
+    fs::set_permissions(at("elsewhere/real.toml"), Permissions::from_mode(0o664)).unwrap();
+    symlink("elsewhere/real.toml", at("hints.toml")).unwrap();
+    let arguments = ["generate", "rust", "s.schema", "--hints", "hints.toml", "--keep-names"];
+    text(&in_folder(folder.path(), &arguments));
+    assert_eq!(fs::read_to_string(at("hints.new")).unwrap(), "precious");
+    assert!(at("hints.toml").is_symlink());
+    let kept = fs::read_to_string(at("elsewhere/real.toml")).unwrap();
+    assert_eq!(kept, "[rust.names]\n\"b\" = \"B\"\n");
+    let mode = fs::metadata(at("elsewhere/real.toml")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o664);
+    assert_eq!(fs::read_dir(at("elsewhere")).unwrap().count(), 1);
+}
+
+/// Where commands share a type and the first of them changes, the others keep its name.
+#[test]
+fn one_changed_command_renames_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let command = |name: &str, key: &str| {
+        format!(
+            "command {name}\n  response\n    rows: AmpList\n      {key}: Integer\n  errors\n    {}\n\n",
+            key.to_uppercase()
+        )
+    };
+    let all = |first: &str| {
+        [command("A", first), command("B", "id"), command("C", "id"), command("D", "id")].concat()
+    };
+    fs::write(at("s.schema"), all("id")).unwrap();
+    let places = ["A", "B", "C", "D"].map(|name| {
+        format!("\"{name}.response\" = \"Found\"\n\"{name}.response.rows\" = \"Row\"\n\"{name}.errors\" = \"Gone\"\n")
+    });
+    fs::write(at("h.toml"), format!("[rust.names]\n{}", places.concat())).unwrap();
+    let generate = || {
+        let arguments = ["generate", "rust", "s.schema", "--hints", "h.toml", "--keep-names"];
+        in_folder(folder.path(), &arguments)
+    };
+    let before = text(&generate());
+    fs::write(at("s.schema"), all("other")).unwrap();
+    let after = generate();
+    let said = String::from_utf8(after.stderr).unwrap();
+    let after = String::from_utf8(after.stdout).unwrap();
+    let items: Vec<_> = after.split("\n\n").collect();
+    for item in before.split("\n\n") {
+        if !item.contains("pub struct A;") {
+            assert!(items.contains(&item), "{item}\n{after}");
+        }
+    }
+    assert!(
+        after.contains("#[amp(response = AResponse, error = AError)]\npub struct A;"),
+        "{after}"
+    );
+    assert_eq!(
+        said,
+        "ampctl: A.errors is AError, and not Gone as the hints say, which is another type\n\
+         ampctl: A.response is AResponse, and not Found as the hints say, which is another type\n\
+         ampctl: A.response.rows is AResponseRow, and not Row as the hints say, which is another type\n"
+    );
 }
 
 #[test]
@@ -392,9 +498,17 @@ fn words_that_are_nearly_types_are_mistakes() {
 #[test]
 fn what_a_class_cannot_say_is_said_wherever_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    for (inner, expected) in
-        [("x: Integer default", "what has a default is optional"), ("x: unknown(\"a::Rest\")", "")]
-    {
+    let case = "x: OneOf(\"a\")\n      when x is \"a\"\n        y: Integer";
+    let default = format!("{case} default");
+    let cases = "what is only there with certain texts of others is optional";
+    for (inner, expected) in [
+        ("x: Integer default", "what has a default is optional"),
+        (case, cases),
+        (&default, cases),
+        (&default, "what has a default is optional"),
+        ("\"é\": Integer", "keys that are not ASCII, of which Twisted makes no names"),
+        ("x: unknown(\"a::Rest\")", ""),
+    ] {
         let schema = format!("command A\n  response\n    rows: ListOf(AmpList)\n      {inner}\n");
         fs::write(folder.path().join("s.schema"), schema).unwrap();
         let output =
@@ -403,193 +517,62 @@ fn what_a_class_cannot_say_is_said_wherever_it_is() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(expected) && (said.is_empty() == expected.is_empty()), "{said}");
     }
-}
-
-/// Says what comes next, and with which values: the peer draws them.
-#[derive(Command)]
-#[amp(response = Prepared)]
-struct Prepare {
-    command: String,
-    seed: u64,
-    code: Option<String>,
-    /// Whether the peer is to ask for an answer, of a one-way command too.
-    answered: bool,
-}
-
-#[derive(Arguments)]
-struct Prepared {
-    arguments: Numbered<Bytes>,
-    response: Numbered<Bytes>,
-}
-
-/// Has the peer call.
-#[derive(Command)]
-#[amp(error = NotThat)]
-struct CallMe {
-    description: String,
-}
-
-#[derive(CommandError, Debug, thiserror::Error)]
-enum NotThat {
-    #[error("{0}")]
-    Assertion(String),
-}
-
-#[derive(Command)]
-#[amp(response = WasCalled)]
-struct Called;
-
-#[derive(Arguments)]
-struct WasCalled {
-    right: bool,
-}
-
-/// What this side answers with: a response, or an error's code and description.
-type Answer = Result<Bytes, (String, String)>;
-
-/// A connection on which one command is answered with what is prepared, and what it was called with.
-struct Session<C> {
-    peer: Peer,
-    prepared: Prepared,
-    received: UnboundedReceiver<C>,
-}
-
-impl<C: Command> Session<C> {
-    async fn start(address: &Address, seed: u64, code: Option<&str>) -> Self {
-        let Address::Unix(path) = address else { unreachable!("it listens on a Unix socket") };
-        let (called, received) = unbounded_channel();
-        let answers = std::sync::Arc::new(std::sync::OnceLock::<Answer>::new());
-        let known = std::sync::Arc::clone(&answers);
-        let responders = Responders::new(()).respond(move |_, command: C| {
-            called.send(command).unwrap();
-            let answer = known.get().expect("it is prepared").clone();
-            async move {
-                match answer {
-                    Ok(bytes) => Ok(C::Response::decode(bytes).unwrap()),
-                    Err((code, text)) => Err(C::Error::from_wire(code.as_bytes(), &text).unwrap()),
-                }
-            }
-        });
-        let connection = amp_unix::connect(path).await.unwrap();
-        let peer = connection.responders(responders).spawn();
-        let (command, code_of) = (C::NAME.to_owned(), code.map(str::to_owned));
-        let prepare = Prepare { command, seed, code: code_of, answered: C::REQUIRES_ANSWER };
-        let prepared = timeout(DEADLINE, peer.call_remote(prepare)).await.unwrap().unwrap();
-        let failure = code.map(|code| (code.to_owned(), format!("ß{code}")));
-        answers.set(failure.map_or_else(|| Ok(prepared.response.0.clone()), Err)).unwrap();
-        Self { peer, prepared, received }
-    }
-
-    fn command(&self) -> C {
-        C::decode(self.prepared.arguments.0.clone())
-            .unwrap_or_else(|error| panic!("{}: {error}: {:?}", C::NAME, self.prepared.arguments.0))
-    }
-
-    /// Checks that the connection is closed, or else that it goes on.
-    async fn is_over(&self, is_over: bool) {
-        if is_over {
-            timeout(DEADLINE, self.peer.closed()).await.unwrap();
-        } else {
-            timeout(DEADLINE, self.peer.call_remote(Called)).await.unwrap().unwrap();
+    for (inside, is_said) in
+        [("", false), ("\n  errors\n    A", true), ("\n  response\n    x: Integer", true)]
+    {
+        fs::write(folder.path().join("s.schema"), format!("command StartTLS{inside}\n")).unwrap();
+        for language in ["rust", "python"] {
+            let output = in_folder(folder.path(), &["generate", language, "s.schema"]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            let line = "ampctl: command StartTLS: it is the library's own, without the keys and errors of \
+                        the schema\n";
+            assert_eq!(said, if is_said { line } else { "" });
         }
     }
+}
 
-    /// Has the peer call, which compares what comes of it.
-    async fn be_called(&self, code: &str) {
-        let description = format!("ß{code}");
-        let call = self.peer.call_remote(CallMe { description });
-        timeout(DEADLINE, call)
-            .await
-            .unwrap()
-            .unwrap_or_else(|error| panic!("{}: {error}", C::NAME));
+/// A box of one side, as the other side writes it once it has read it.
+fn again<C: Command>(part: &str, bytes: Bytes) -> Bytes {
+    match part {
+        "arguments" => C::decode(bytes).unwrap().encode().unwrap(),
+        _ => C::Response::decode(bytes).unwrap().encode().unwrap(),
     }
 }
 
-/// Both ways, with values at random and with each error.
-async fn is_spoken<C>(address: &Address)
-where
-    C: Command + Clone + Debug + PartialEq,
-    C::Response: Debug + PartialEq,
-{
-    let first = amp_tests::seed();
-    for seed in (0..20).map(|step| first.wrapping_add(step)) {
-        let mut session = Session::<C>::start(address, seed, None).await;
-        let command = session.command();
-        // What has one form only has that.
-        let again = command.encode().unwrap();
-        assert_eq!(C::decode(again).unwrap(), command, "seed {seed}");
-        let answer = timeout(DEADLINE, session.peer.call_remote(command.clone())).await.unwrap();
-        let answer = answer.unwrap_or_else(|error| panic!("{}, seed {seed}: {error}", C::NAME));
-        let expected = C::Response::decode(session.prepared.response.0.clone()).unwrap();
-        assert_eq!(answer, expected, "{}, seed {seed}", C::NAME);
-        session.be_called("").await;
-        assert_eq!(session.received.recv().await.unwrap(), command, "{}, seed {seed}", C::NAME);
+/// Names that are none are the same keys to both sides.
+#[test]
+fn odd_classes_are_run_and_write_what_the_odd_structs_read() {
+    use odd::commands as rust;
+    let folder = odd();
+    let arguments = ["generate", "python", "odd.schema", "--by-hand", "own.py"];
+    let output = in_folder(folder.path(), &arguments);
+    fs::write(folder.path().join("odd.py"), &output.stdout).unwrap();
+    let mut boxes = python().program("boxes.py");
+    let boxes = boxes.args(["odd", "random"]).env("PYTHONPATH", folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&boxes.stderr);
+    assert!(boxes.status.success(), "{said}");
+    let mut seen = BTreeSet::new();
+    for line in String::from_utf8(boxes.stdout).unwrap().lines() {
+        let [data, part, name] = line.rsplitn(3, ' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let digits = data.as_bytes().chunks(2);
+        let byte = |digits: &[u8]| u8::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap();
+        let bytes: Bytes = digits.map(byte).collect();
+        let written = match name {
+            "NoError" => again::<rust::NoErrorCommand>(part, bytes.clone()),
+            "Result" => again::<rust::ResultCommand>(part, bytes.clone()),
+            "String" => again::<rust::StringCommand>(part, bytes.clone()),
+            "list" => again::<rust::List>(part, bytes.clone()),
+            "list stock" => again::<rust::ListStock>(part, bytes.clone()),
+            "list-stock" => again::<rust::ListStockCommand>(part, bytes.clone()),
+            "listStock" => again::<rust::ListStockCommand2>(part, bytes.clone()),
+            "type" => again::<rust::Type>(part, bytes.clone()),
+            other => panic!("{other}"),
+        };
+        assert_eq!(written, bytes, "{line}, {said}");
+        seen.insert(name.to_owned());
     }
-    for error in C::Error::schema().unwrap() {
-        let session = Session::<C>::start(address, first, Some(&error.code)).await;
-        let failed = timeout(DEADLINE, session.peer.call_remote(session.command())).await.unwrap();
-        let Err(CallError::Command(failed)) = failed else { panic!("{}: {failed:?}", C::NAME) };
-        assert_eq!((failed.code(), failed.is_fatal()), (&*error.code, error.fatal));
-        assert_eq!(failed.to_string(), format!("é{}", error.code));
-        session.is_over(error.fatal).await;
-
-        let mut session = Session::<C>::start(address, first, Some(&error.code)).await;
-        let call = session.peer.call_remote(CallMe { description: format!("ß{}", error.code) });
-        match timeout(DEADLINE, call).await.unwrap() {
-            Ok(()) => {}
-            Err(CallError::Closed(_)) if error.fatal => {}
-            Err(other) => panic!("{}, {}: {other}", C::NAME, error.code),
-        }
-        assert!(session.received.recv().await.is_some());
-        session.is_over(error.fatal).await;
-    }
-}
-
-#[tokio::test]
-async fn each_command_is_spoken_with_its_class_both_ways() {
-    let peer = amp_tests::Peer::start(python().program("trade_peer.py"), Transport::Unix);
-    let address = peer.address();
-    is_spoken::<trade::Buy>(address).await;
-    is_spoken::<trade::Close>(address).await;
-    is_spoken::<trade::Everything>(address).await;
-    is_spoken::<trade::ListStock>(address).await;
-    is_spoken::<trade::Sell>(address).await;
-    is_told::<trade::Tick>(address).await;
-    is_spoken::<Answered<trade::Tick>>(address).await;
-    // All but the one that switches the protocol.
-    let spoken = 6;
-    let all: Schema = trade::schema();
-    assert_eq!(all.commands().filter(|(_, command)| !command.is_switch).count(), spoken);
-}
-
-/// Both ways, of a command that is not answered.
-async fn is_told<C: OneWay + Clone + Debug + PartialEq>(address: &Address) {
-    for seed in 0..20 {
-        let mut session = Session::<C>::start(address, seed, None).await;
-        let command = session.command();
-        session.peer.notify(command.clone()).await.unwrap();
-        let called = timeout(DEADLINE, session.peer.call_remote(Called)).await.unwrap();
-        assert!(called.unwrap().right, "{}, seed {seed}", C::NAME);
-        session.be_called("").await;
-        let received = timeout(DEADLINE, session.received.recv()).await.unwrap();
-        assert_eq!(received.unwrap(), command);
-    }
-    let errors = C::Error::schema().unwrap();
-    assert_eq!(errors.iter().map(|error| error.fatal).collect::<Vec<_>>(), [true, false]);
-    for error in errors {
-        // Nobody is told, and Twisted closes the connection, whatever the error is.
-        let session = Session::<C>::start(address, 0, Some(&error.code)).await;
-        session.peer.notify(session.command()).await.unwrap();
-        session.is_over(true).await;
-
-        let mut session = Session::<C>::start(address, 0, Some(&error.code)).await;
-        let call = session.peer.call_remote(CallMe { description: String::new() });
-        match timeout(DEADLINE, call).await.unwrap() {
-            Ok(()) => {}
-            Err(CallError::Closed(_)) if error.fatal => {}
-            Err(other) => panic!("{}, {}: {other}", C::NAME, error.code),
-        }
-        assert_eq!(session.received.recv().await.unwrap(), session.command());
-        session.is_over(error.fatal).await;
-    }
+    // The others have descriptors, streams, and keys that Twisted has no names for.
+    assert_eq!(seen.len(), 8, "{seen:?}");
 }

@@ -46,6 +46,20 @@ class Called(amp.Command):
     response = [(b"right", amp.Boolean())]
 
 
+class Swapped(protocol.Protocol):
+    """What is spoken behind a switch: text comes back with small letters for capitals, and the other way round."""
+
+    def dataReceived(self, data):
+        self.transport.write(data.swapcase())
+
+
+class Greeting(Swapped):
+    """The side that has asked begins."""
+
+    def connectionMade(self):
+        self.transport.write(b"Hello\n")
+
+
 class Peer(amp.AMP):
     right = False
 
@@ -70,7 +84,14 @@ class Peer(amp.AMP):
 
     @CallMe.responder
     def callMe(self, description):
-        called = self.callRemote(self.to_call, **self.arguments)
+        to_call = [self.to_call]
+        if issubclass(self.to_call, amp.ProtocolSwitchCommand):
+            to_call.append(protocol.ClientFactory.forProtocol(Greeting))
+            if self.code is None:
+                # There are no answers behind the switch.
+                reactor.callLater(0, self.callRemote, *to_call, **self.arguments)
+                return {}
+        called = self.callRemote(*to_call, **self.arguments)
         if called is None:
             return {}
         if self.code is None:
@@ -121,6 +142,11 @@ def responder(command):
 
 
 class Trader(Peer):
+    @trade.Talk.responder
+    def talk(self, **arguments):
+        self.respond(trade.Talk, arguments)
+        return Swapped()
+
     for _name, _command in COMMANDS.items():
         if not issubclass(_command, amp.ProtocolSwitchCommand):
             locals()["respond_" + _name.replace("-", "_")] = responder(_command)

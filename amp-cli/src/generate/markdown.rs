@@ -92,7 +92,7 @@ fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec
             Presence::Optional => notes.push("optional".to_owned()),
             Presence::Defaulted => notes.push("has a default".to_owned()),
         }
-        if depth == 0 && secrets.contains(&argument.name) {
+        if secrets.contains(&argument.name) {
             notes.push("secret".to_owned());
         }
         notes.extend((!argument.docs.is_empty()).then(|| cell(&argument.docs)));

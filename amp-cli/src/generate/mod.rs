@@ -1,14 +1,13 @@
 //! Code and documents that are made of schemas.
 
+use amp_core::schema::{BoxSchema, Schema};
 use clap::Args;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::hints::Hints;
 use crate::mistake::Mistake;
-use crate::schemas;
+use crate::{schemas, whole_file};
 
 mod boxes;
 mod markdown;
@@ -19,6 +18,7 @@ mod rust_by_hand;
 mod rust_cases;
 mod rust_docs;
 mod rust_items;
+mod rust_names;
 mod rust_types;
 mod styles;
 mod text;
@@ -35,8 +35,10 @@ pub(crate) struct Generate {
 enum What {
     /// Structs and enums of Rust, for amp-core
     ///
-    /// It uses the crates bytes and thiserror, and others where a schema has types of theirs. Put it into a
-    /// module of a file of its own, and do not change it: change the schema, or the hints.
+    /// It uses the crates bytes and thiserror, and others where a schema has types of theirs: `Json` needs
+    /// `serde_json` and the feature json of amp-core, `Zlib` its feature zlib, `IpNetworkBytes` its feature ipnet
+    /// and that crate, `Descriptor` amp-unix. Put it into a module of a file of its own, and do not change it:
+    /// change the schema, or the hints.
     Rust(Rust),
     /// Classes of Python, for Twisted
     Python(Python),
@@ -100,13 +102,20 @@ pub(crate) fn generate(options: &Generate, out: &mut Vec<u8>) -> Result<ExitCode
 }
 
 fn rust(options: &Rust) -> Result<String, Mistake> {
+    if options.by_hand.is_some() && options.by_hand == options.responders {
+        return Err(Mistake::new("--by-hand and --responders are one file".to_owned()));
+    }
     let schema = schemas::load_all(&options.sources.schemas)?;
     words::check(&schema)?;
     let hints = Hints::read(options.hints.as_deref())?;
+    say_of_start_tls(&schema);
     let header = format!("// {}", header(&options.sources.schemas));
     let written = rust::write(&schema, &hints.rust, &header)?;
     for place in &written.unused {
         eprintln!("ampctl: the hint for {place} is not needed");
+    }
+    for line in &written.renamed {
+        eprintln!("ampctl: {line}");
     }
     if let (true, Some(path)) = (options.keep_names, &options.hints) {
         hints.keep_names(path, &written.names)?;
@@ -131,6 +140,7 @@ fn python(options: &Python) -> Result<String, Mistake> {
         return Err(Mistake::new(format!("{stem:?} is no name of a module of Python")));
     }
     let written = python::write(&schema, &header, &stem)?;
+    say_of_start_tls(&schema);
     for note in &written.lost {
         eprintln!("ampctl: {note}");
     }
@@ -151,11 +161,25 @@ fn title(schemas: &[String]) -> String {
     text::clean_line(&names.join(", "))
 }
 
-fn write_once(path: &Path, text: &str) -> Result<(), Mistake> {
-    match OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => file.write_all(text.as_bytes()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
+/// Says what is lost of the command that both libraries have, with what it does.
+fn say_of_start_tls(schema: &Schema) {
+    let Some(command) = schema.command("StartTLS") else { return };
+    let boxes = [&command.arguments, &command.response];
+    let has_keys = boxes.iter().any(|schema| **schema != BoxSchema::new());
+    if has_keys || command.errors != Some(Vec::new()) {
+        eprintln!(
+            "ampctl: command StartTLS: it is the library's own, without the keys and errors of the schema"
+        );
     }
-    .map_err(|error| Mistake::new(format!("cannot write {}: {error}", path.display())))
+}
+
+/// Writes a file that is somebody's from then on.
+fn write_once(path: &Path, text: &str) -> Result<(), Mistake> {
+    let shown = path.display();
+    if path.is_file() {
+        eprintln!("ampctl: {shown} is there already, and stays as it is");
+        return Ok(());
+    }
+    whole_file::create(path, text)
+        .map_err(|error| Mistake::new(format!("cannot write {shown}: {error}")))
 }

@@ -70,13 +70,23 @@ pub(super) fn field(key: &str) -> String {
     }
 }
 
-/// The name of one of these: `Lease` of `Leases`.
+/// The name of one of these: `Lease` of `Leases`. What is many in a way of its own is a rule or two in
+/// English, and a few words that no rule has.
 pub(super) fn singular(name: &str) -> String {
-    for (end, instead) in [
-        ("ies", "y"),
-        ("elves", "elf"),
-        ("alves", "alf"),
+    const WORDS: &[(&str, &str)] = &[
+        ("caches", "cache"),
+        ("cookies", "cookie"),
+        ("halves", "half"),
         ("leaves", "leaf"),
+        ("movies", "movie"),
+        ("news", "news"),
+        ("selves", "self"),
+        ("series", "series"),
+        ("shelves", "shelf"),
+        ("species", "species"),
+    ];
+    const ENDS: &[(&str, &str)] = &[
+        ("ies", "y"),
         ("xes", "x"),
         ("ches", "ch"),
         ("shes", "sh"),
@@ -85,12 +95,15 @@ pub(super) fn singular(name: &str) -> String {
         ("us", "us"),
         ("is", "is"),
         ("s", ""),
-    ] {
-        if let Some(start) = name.strip_suffix(end) {
-            return format!("{start}{instead}");
-        }
-    }
-    name.to_owned()
+    ];
+    let last = words(name).pop().unwrap_or_default().to_ascii_lowercase();
+    let is_known = |(many, _): &&(&str, &str)| *many == last;
+    // `Ties` are no `Ty`.
+    let is_end = |(end, _): &&(&str, &str)| last.ends_with(end) && last.len() > end.len() + 1;
+    let found = WORDS.iter().find(is_known).or_else(|| ENDS.iter().find(is_end));
+    let Some((many, one)) = found else { return name.to_owned() };
+    let same = many.bytes().zip(one.bytes()).take_while(|(a, b)| a == b).count();
+    format!("{}{}", &name[..name.len() - many.len() + same], &one[same..])
 }
 
 #[cfg(test)]
@@ -142,6 +155,19 @@ mod tests {
             ("Status", "Status"),
             ("Moves", "Move"),
             ("Branches", "Branch"),
+            ("Leaves", "Leaf"),
+            ("TeaLeaves", "TeaLeaf"),
+            ("Selves", "Self"),
+            ("Valves", "Valve"),
+            ("Caches", "Cache"),
+            ("Movies", "Movie"),
+            ("Series", "Series"),
+            ("TimeSeries", "TimeSeries"),
+            ("Ties", "Tie"),
+            ("Glasses", "Glass"),
+            ("S", "S"),
+            ("Dns", "Dn"),
+            ("N", "N"),
         ] {
             assert_eq!(singular(many), one);
         }

@@ -113,6 +113,7 @@ pub(super) fn write(
         })
         .collect();
     for (name, command, class) in &commands {
+        writer.lose(name, command);
         let mut command = CommandSchema::clone(command);
         command.arguments = without_cases(command.arguments, name)?;
         command.response = without_cases(command.response, &format!("{name}.response"))?;
@@ -261,7 +262,6 @@ impl Writer {
                 sections.push(format!("    {title} = [\n{rows}    ]"));
             }
         }
-        self.lose(name, command);
         let errors = command.errors.as_deref().unwrap_or_default();
         let mut raised = BTreeSet::new();
         for (title, fatal) in [("errors", false), ("fatalErrors", true)] {
@@ -288,13 +288,24 @@ impl Writer {
     fn lose(&mut self, name: &str, command: &CommandSchema) {
         let CommandSchema { errors, arguments, response, secrets, is_idempotent, .. } = command;
         let boxes: Vec<_> = [arguments, response].into_iter().flat_map(boxes_in).collect();
-        let mut keys = boxes.iter().flat_map(|schema| &schema.arguments);
+        let keys = boxes.iter().flat_map(|schema| &schema.arguments);
         for (is_lost, what) in [
             (errors.is_none(), "its errors are not known, so it declares none"),
             (*is_idempotent, "that it may be sent again is not said"),
             (!secrets.is_empty(), "which of its values are secret is not said"),
             (boxes.iter().any(|schema| schema.strict), "other keys are not refused"),
-            (keys.any(|key| key.presence == Presence::Defaulted), "what has a default is optional"),
+            (
+                keys.clone().any(|key| key.presence == Presence::Defaulted),
+                "what has a default is optional",
+            ),
+            (
+                keys.clone().any(|key| !key.name.is_ascii()),
+                "it has keys that are not ASCII, of which Twisted makes no names",
+            ),
+            (
+                boxes.iter().any(|schema| !schema.cases.is_empty()),
+                "what is only there with certain texts of others is optional",
+            ),
             (
                 boxes.iter().any(|schema| !schema.unknown.is_empty()),
                 "arguments whose keys are not known are left out",

@@ -11,63 +11,13 @@ use super::rust_docs::doc_comment;
 use super::rust_items::{
     Field, allowed_of_fields, allowed_of_variants, attribute, body, joined, variants,
 };
+use super::rust_names::{Names, check_names};
 use super::rust_types::{Hole, Uses, check_integer, has_default, plain, wrapper};
 use super::styles::{code_of, style_of, styled};
 use super::text::code;
 use crate::hints::RustHints;
 use crate::mistake::Mistake;
 
-/// Names that a type of this file cannot have, as it uses them for others.
-const TAKEN: &[&str] = &[
-    "Argument",
-    "Arguments",
-    "BigInt",
-    "BigUint",
-    "Box",
-    "ByteSink",
-    "ByteStream",
-    "Bytes",
-    "Clone",
-    "Command",
-    "CommandError",
-    "Context",
-    "Continued",
-    "ContinuedZlib",
-    "Copy",
-    "DateTime",
-    "Debug",
-    "Decimal",
-    "Default",
-    "Descriptor",
-    "Eq",
-    "Err",
-    "IpAddr",
-    "IpNet",
-    "Json",
-    "NoError",
-    "None",
-    "Numbered",
-    "Ok",
-    "Option",
-    "Packed",
-    "PartialEq",
-    "PathBuf",
-    "ProtocolSwitch",
-    "Ready",
-    "Responders",
-    "Result",
-    "Schema",
-    "Self",
-    "Send",
-    "SinkOf",
-    "Some",
-    "StreamOf",
-    "String",
-    "Switched",
-    "Sync",
-    "Vec",
-    "Zlib",
-];
 /// What was written, and what it was given as names.
 pub(super) struct Written {
     pub(super) text: String,
@@ -78,6 +28,10 @@ pub(super) struct Written {
     pub(super) signatures: BTreeMap<String, Signature>,
     /// Places of hints that are nowhere in the schema.
     pub(super) unused: Vec<String>,
+    /// What is said of places that have not the name that the hints keep for them.
+    pub(super) renamed: Vec<String>,
+    /// Places whose kept name is that of another type in more places.
+    outvoted: BTreeSet<String>,
 }
 
 /// The types of a command.
@@ -92,21 +46,22 @@ pub(super) fn write(schema: &Schema, hints: &RustHints, header: &str) -> Result<
     for (place, integer) in &hints.integers {
         check_integer(place, integer)?;
     }
-    for (place, name) in &hints.names {
-        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric())
-            && name.starts_with(|c: char| c.is_ascii_uppercase());
-        if !is_name {
-            return Err(Mistake::new(format!(
-                "the hint for {place}: {name:?} is no name of a type"
-            )));
-        }
-        if TAKEN.contains(&&**name) {
-            return Err(Mistake::new(format!(
-                "the hint for {place}: {name} is another type's name"
-            )));
-        }
+    check_names(&hints.names)?;
+    let written = write_with(schema, hints, header, BTreeSet::new())?;
+    if written.outvoted.is_empty() {
+        return Ok(written);
     }
-    let mut writer = Writer::new(hints);
+    write_with(schema, hints, header, written.outvoted)
+}
+
+/// Writes it, where some places do not have the name that the hints keep for them.
+fn write_with(
+    schema: &Schema,
+    hints: &RustHints,
+    header: &str,
+    outvoted: BTreeSet<String>,
+) -> Result<Written, Mistake> {
+    let mut writer = Writer::new(hints, Names::new(&hints.names, outvoted));
     let commands: Vec<_> = schema
         .commands()
         // The library has it, with what it does.
@@ -115,9 +70,8 @@ pub(super) fn write(schema: &Schema, hints: &RustHints, header: &str) -> Result<
             let wanted = pascal(name);
             let candidates = [wanted.clone(), format!("{wanted}Command")];
             let shape = format!("command {name}");
-            let type_name = writer.name(name, &candidates, &shape);
             // Commands have their names before anything else has one.
-            writer.taken.insert(type_name.clone(), shape);
+            let (type_name, _) = writer.names.taken_by(name, &candidates, &shape);
             (name, command, type_name)
         })
         .collect();
@@ -125,30 +79,27 @@ pub(super) fn write(schema: &Schema, hints: &RustHints, header: &str) -> Result<
         writer.command(name, command, type_name)?;
     }
     writer.schema(&commands);
-    let Writer { items, chosen, uses, signatures, used, .. } = writer;
-    let places = hints.names.keys().filter(|place| !chosen.contains_key(*place));
-    let unused = places.chain(hints.integers.keys().filter(|place| !used.contains(*place)));
-    let unused = unused.cloned().collect();
+    let Writer { items, names, uses, signatures, used, .. } = writer;
+    let unused = hints.integers.keys().filter(|place| !used.contains(*place));
+    let unused = names.nowhere().chain(unused).cloned().collect();
+    let (renamed, outvoted) = (names.renamed(), names.outvoted());
     let mut lines = vec![header.to_owned()];
     lines.extend(uses.lines());
     if !uses.by_hand.is_empty() {
         lines.extend([String::new(), "use super::by_hand;".to_owned()]);
     }
     let text = format!("{}\n\n{}\n", lines.join("\n"), items.join("\n\n"));
-    Ok(Written { text, names: chosen, uses, signatures, unused })
+    Ok(Written { text, names: names.into_chosen(), uses, signatures, unused, renamed, outvoted })
 }
 
 pub(super) struct Writer<'a> {
     hints: &'a RustHints,
     items: Vec<String>,
     uses: Uses,
-    /// What each name is the name of.
-    taken: BTreeMap<String, String>,
-    /// The names that the hints keep.
-    kept: BTreeSet<&'a str>,
-    /// The first name of each shape.
-    shapes: BTreeMap<String, String>,
-    chosen: BTreeMap<String, String>,
+    names: Names<'a>,
+    /// The keys of the command that is being written whose values are not to be shown, in whichever of its
+    /// boxes they are.
+    secrets: &'a [String],
     signatures: BTreeMap<String, Signature>,
     /// The hints for integers that were asked for.
     used: BTreeSet<String>,
@@ -161,15 +112,13 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(hints: &'a RustHints) -> Self {
+    fn new(hints: &'a RustHints, names: Names<'a>) -> Self {
         Self {
             hints,
             items: Vec::new(),
             uses: Uses::default(),
-            taken: TAKEN.iter().map(|&name| (name.to_owned(), String::new())).collect(),
-            kept: hints.names.values().map(|name| &**name).collect(),
-            shapes: BTreeMap::new(),
-            chosen: BTreeMap::new(),
+            names,
+            secrets: &[],
             signatures: BTreeMap::new(),
             used: BTreeSet::new(),
             around: Vec::new(),
@@ -178,25 +127,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The name of what is in this place: the one that is kept, that of the same shape, or one of these.
+    /// The name of what is in this place.
     pub(super) fn name(&mut self, place: &str, candidates: &[String], shape: &str) -> String {
-        let is_free = |taken: &BTreeMap<String, String>, name: &str| {
-            taken.get(name).is_none_or(|other| other == shape)
-        };
-        let kept = self.hints.names.get(place).filter(|name| is_free(&self.taken, name));
-        let name = kept.cloned().or_else(|| self.shapes.get(shape).cloned()).unwrap_or_else(|| {
-            let last = candidates.last().expect("there is a candidate");
-            let numbered = (2..).map(|number| format!("{last}{number}"));
-            candidates
-                .iter()
-                .cloned()
-                .chain(numbered)
-                .find(|name| !self.kept.contains(&**name) && is_free(&self.taken, name))
-                .expect("there are many numbers")
-        });
-        self.shapes.entry(shape.to_owned()).or_insert_with(|| name.clone());
-        self.chosen.insert(place.to_owned(), name.clone());
-        name
+        self.names.of(place, candidates, shape)
     }
 
     /// Adds an item, unless it is there, and returns its name.
@@ -207,8 +140,8 @@ impl<'a> Writer<'a> {
         shape: &str,
         written: impl FnOnce(&str) -> String,
     ) -> String {
-        let name = self.name(place, candidates, shape);
-        if self.taken.insert(name.clone(), shape.to_owned()).is_none() {
+        let (name, is_new) = self.names.taken_by(place, candidates, shape);
+        if is_new {
             self.items.push(written(&name));
         }
         name
@@ -217,9 +150,10 @@ impl<'a> Writer<'a> {
     fn command(
         &mut self,
         name: &str,
-        command: &CommandSchema,
+        command: &'a CommandSchema,
         type_name: &str,
     ) -> Result<(), Mistake> {
+        self.secrets = &command.secrets;
         let mut options = Vec::new();
         if name != type_name {
             options.push(format!("name = {name:?}"));
@@ -232,25 +166,24 @@ impl<'a> Writer<'a> {
         if command.requires_answer && !command.is_switch && !is_empty {
             let place = format!("{name}.response");
             let candidates = [format!("{type_name}Response")];
-            let (schema, secrets) = (&command.response, &command.secrets);
-            response = Some(self.structure(schema, &place, &candidates, "An answer", secrets)?);
+            response = Some(self.structure(&command.response, &place, &candidates, "An answer")?);
         }
         options.extend(response.iter().map(|response| format!("response = {response}")));
         let error = self.errors(name, command, type_name);
         options.extend(error.iter().map(|error| format!("error = {error}")));
 
-        let (arguments, secrets) = (&command.arguments, &command.secrets);
+        let arguments = &command.arguments;
         let (fields, style) = if is_outer(arguments, 0, 0) {
             // Boxes inside of it are what it is itself, and a command is no box inside of others.
             let place = format!("{name}.arguments");
             let candidates = [format!("{type_name}Arguments")];
-            let inner = self.structure(arguments, &place, &candidates, "A box", secrets)?;
+            let inner = self.structure(arguments, &place, &candidates, "A box")?;
             let docs = "Its arguments, which boxes inside of them have too.";
             let field = Field::new("arguments".to_owned(), &inner, &["flatten".to_owned()], docs);
             (vec![field], None)
         } else {
             self.around.push(Some(type_name.to_owned()));
-            let found = self.fields(arguments, name, type_name, secrets)?;
+            let found = self.fields(arguments, name, type_name)?;
             self.around.pop();
             found
         };
@@ -282,7 +215,6 @@ impl<'a> Writer<'a> {
         place: &str,
         candidates: &[String],
         what: &str,
-        secrets: &[String],
     ) -> Result<String, Mistake> {
         if let [only] = &schema.arguments[..]
             && !schema.cases.is_empty()
@@ -295,7 +227,7 @@ impl<'a> Writer<'a> {
         let early = is_outer(schema, 0, 1).then(|| self.name(place, candidates, place));
         self.around.push(early.clone());
         let owner = early.clone().unwrap_or_else(|| candidates[0].clone());
-        let (fields, style) = self.fields(schema, place, &owner, secrets)?;
+        let (fields, style) = self.fields(schema, place, &owner)?;
         self.around.pop();
         let shape = if early.is_some() {
             place.to_owned()
@@ -329,7 +261,6 @@ impl<'a> Writer<'a> {
         schema: &BoxSchema,
         place: &str,
         owner: &str,
-        secrets: &[String],
     ) -> Result<(Vec<Field>, Option<String>), Mistake> {
         let mut names: Vec<String> = Vec::new();
         for argument in &schema.arguments {
@@ -365,7 +296,7 @@ impl<'a> Writer<'a> {
             let unsaid = style.map_or_else(|| plain(name), |style| styled(style, &plain(name)));
             options
                 .extend((unsaid != argument.name).then(|| format!("rename = {:?}", argument.name)));
-            options.extend(secrets.contains(&argument.name).then(|| "secret".to_owned()));
+            options.extend(self.secrets.contains(&argument.name).then(|| "secret".to_owned()));
             match argument.presence {
                 Presence::Required => {}
                 Presence::Defaulted if has_default(&argument.wire_type) => {
@@ -441,7 +372,7 @@ impl<'a> Writer<'a> {
         match inner {
             Inner::Of(schema) => {
                 let candidates = [wanted.to_owned(), format!("{owner}{wanted}")];
-                self.structure(schema, place, &candidates, "A box", &[])
+                self.structure(schema, place, &candidates, "A box")
             }
             Inner::Outer(1) if self.beside > 0 => Err(Mistake::new(format!(
                 "{place}: the box around it has other arguments beside those of its cases, which cannot be \

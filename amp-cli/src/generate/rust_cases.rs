@@ -32,9 +32,7 @@ impl Writer<'_> {
             let case = schema.cases.iter().find(is_of);
             self.is_variant = true;
             let (fields, _) = match case {
-                Some(case) => {
-                    self.fields(&case.arguments, &format!("{place}.{text}"), &owner, &[])?
-                }
+                Some(case) => self.fields(&case.arguments, &format!("{place}.{text}"), &owner)?,
                 None => Default::default(),
             };
             self.is_variant = false;

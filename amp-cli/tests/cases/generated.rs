@@ -28,6 +28,7 @@ pub enum How {
     #[amp(rename = "some")]
     Some {
         /// `ListOf(Integer)` on the wire.
+        #[amp(secret)]
         missing: Vec<i64>,
     },
 }
@@ -53,6 +54,7 @@ pub enum Shape {
     #[amp(rename = "circle")]
     Circle {
         /// In metres.
+        #[amp(secret)]
         radius: f64,
     },
     /// `dot`.
@@ -64,6 +66,7 @@ pub enum Shape {
         /// `AmpList(^1)` on the wire.
         members: Vec<Self>,
         /// `Unicode` on the wire.
+        #[amp(secret)]
         name: Option<String>,
     },
 }
