@@ -30,44 +30,87 @@
 //!
 //! # Step 1: import the classes
 //!
-//! `ampctl import python` prints what the classes are on the wire. It runs in the Python of the service, and
-//! executes no more of it than the commands need. Arguments of its own it calls with samples; what it has
-//! found so stays marked until a file of hints confirms it.
+//! The service stays where it is, and a crate begins beside it. Here they are the folders `service`, which has
+//! a package `shop` with the service's commands in it (in this repository it is `tests/service`), and `front`,
+//! and this repository is cloned beside both as `amp`:
+//!
+//! ```sh
+//! cargo install --path amp/amp-cli
+//! cargo new front
+//! cd front
+//! touch hints.toml
+//! ```
+//!
+//! `ampctl import python` prints what the classes are on the wire. It runs in the Python of the service, which is
+//! `python3` unless `--python` says another, and executes no more of the service than the commands need.
+//! Arguments of its own it calls with samples; what it has found so stays marked until a file of hints confirms
+//! it.
 //!
 //! ```console
-//! $ ampctl import python shop.commands --path src --hints hints.toml > wire.schema
+//! $ ampctl import python shop.commands --path ../service --hints hints.toml > wire.schema
 //! ampctl: a hint file has to say, or to confirm, what these arguments are on the wire:
 //!
-//! # probed: src/shop/commands.py:84: Custom, argument compressed
+//! # probed: ../service/shop/commands.py:33: Stock, response items
 //! [argument."shop.arguments.CompressedAmpList"]
 //! wire = "Zlib(base)"
 //! ```
 //!
-//! What it says are lines for the file. With `--strict` it fails until all of them are there. Where a command
-//! may be missing, since a module is not there or something is only known when the program runs, a line says
-//! where. (`amp-cli/tests/import.rs`; and `amp-cli/tests/guide.rs`, which runs the commands of this page)
+//! What it says are lines for the file `hints.toml`. With `--strict` it fails until all of them are there. Where a
+//! command may be missing, since a module is not there or something is only known when the program runs, a line
+//! says where. (`amp-cli/tests/import.rs`; and `amp-cli/tests/guide.rs`, which runs the commands of this page)
 //!
 //! # Step 2: generate
 //!
 //! ```console
+//! $ ampctl import python shop.commands --path ../service --hints hints.toml --strict > wire.schema
 //! $ ampctl generate rust wire.schema --hints hints.toml --keep-names --by-hand src/by_hand.rs --responders src/responders.rs > src/commands.rs
 //! $ ampctl generate markdown wire.schema > COMMANDS.md
 //! ```
 //!
 //! The code is committed. `--keep-names` writes the names of its types into the hints, so that another
 //! command never renames one; there, integers get their widths as well: `[rust.integers]`, `serial = "u128"`.
-//! Arguments that this crate has no type for are written by hand, in a file that `--by-hand` begins, as
-//! `--responders` begins that of the responders; neither is written again. (`amp-cli/tests/generate.rs`; and
-//! `examples/trial`, whose commands are generated from those of Twisted's own trial)
+//! Arguments that this crate has no type for are written by hand, in a file that `--by-hand` begins where there
+//! are any, as `--responders` begins that of the responders; neither is written again. (`amp-cli/tests/generate.rs`;
+//! and `examples/trial`, whose commands are generated from those of Twisted's own trial)
+//!
+//! They are the modules of a library, `src/lib.rs`, with a line `mod by_hand;` where there is such a file:
+//!
+//! ```text
+//! pub mod commands;
+//! pub mod responders;
+//! ```
+//!
+//! The code needs, in `Cargo.toml`,
+//!
+//! ```toml
+//! [dependencies]
+//! amp-core = { path = "../amp/amp-core", features = ["zlib"] }
+//! bytes = "1"
+//! thiserror = "2"
+//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread", "sync"] }
+//!
+//! [dev-dependencies]
+//! amp-core = { path = "../amp/amp-core", features = ["testing"] }
+//! ```
+//!
+//! and more where the schema has certain types:
+//!
+//! | a type of the schema | needs |
+//! |---|---|
+//! | `Zlib`, `ContinuedZlib` | amp-core's feature `zlib` |
+//! | `Json` | its feature `json`, and the crate `serde_json` |
+//! | `IpNetworkBytes` | its feature `ipnet`, and the crate `ipnet` |
+//! | `Descriptor` | the crate `amp-unix` |
+//! | `Integer`, with a hint that says `BigInt` or `BigUint` | its feature `num-bigint`, and the crate `num-bigint` |
 //!
 //! # Step 3: hold both sides together
 //!
 //! A test runs both programs again. It fails when somebody changes a class, and when the code is stale.
 //! [`SchemaRecord::agree`](crate::testing::SchemaRecord::agree) compares what the compiler has made of the
-//! code with what the classes are.
+//! code with what the classes are. It is a function in `tests/agree.rs` with `#[test]` above it, and in it:
 //!
 //! ```no_run
-//! # mod commands { pub fn schema() -> amp_core::schema::Schema { Default::default() } }
+//! # mod front { pub mod commands { pub fn schema() -> amp_core::schema::Schema { Default::default() } } }
 //! use amp_core::testing::{PrintedRecord, SchemaRecord};
 //! use std::process::Command;
 //!
@@ -77,11 +120,19 @@
 //!     ampctl
 //! }
 //!
-//! let import = ampctl("import python shop.commands --path src --hints hints.toml --strict");
+//! let import = ampctl("import python shop.commands --path ../service --hints hints.toml --strict");
 //! PrintedRecord::new("wire.schema", import).check();
 //! let generate = ampctl("generate rust wire.schema --hints hints.toml");
 //! PrintedRecord::new("src/commands.rs", generate).check();
-//! SchemaRecord::new("wire.schema").schema(commands::schema()).agree();
+//! SchemaRecord::new("wire.schema").schema(front::commands::schema()).agree();
+//! ```
+//!
+//! Where a change is meant, `AMP_RECORD=all cargo test` writes the schema and the code anew, and fails once more,
+//! since what it runs was compiled of the old code; run again, it passes. Which changes break the programs that
+//! are out there, `ampctl check` says, of the schema as it was committed and as it is:
+//!
+//! ```console
+//! $ ampctl check git:HEAD:wire.schema wire.schema
 //! ```
 //!
 //! # Step 4: one command at a time
@@ -89,16 +140,50 @@
 //! The new service stands before the old one. What it does not answer itself it passes on, by its name and
 //! without knowing it; so the commands move over one after another. Each client has a connection of its own to
 //! the old service, and the two end together: where Twisted closes its connection, as it does after an error
-//! that nobody declares, the client finds its own closed, as it always did.
+//! that nobody declares, the client finds its own closed, as it always did. What the old service calls of its
+//! clients goes back the same way. This is all of `src/main.rs`:
 //!
-//! ```
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use amp_core::{AmpBox, CallError, Peer, ReceivedCall, RemoteError, Responders, testing};
-//! # use amp_core::{Arguments, Command, Context, NoError};
-//! # #[derive(Command)] #[amp(response = Total)] struct Sum { a: i64, b: i64 }
-//! # #[derive(Command)] #[amp(response = Total)] struct Product { a: i64, b: i64 }
-//! # #[derive(Arguments, Debug, PartialEq)] struct Total { total: i64 }
+//! ```no_run
+//! # mod front { pub mod responders { pub fn responders() -> amp_core::Responders { amp_core::Responders::new(()) } } }
+//! use amp_core::{AmpBox, CallError, Connection, Peer, ReceivedCall, RemoteError, Responders, tcp};
+//! use front::responders::responders;
+//! use std::env;
+//! use std::io;
+//! use std::sync::Arc;
 //! use std::time::Duration;
+//! use tokio::net::{TcpListener, TcpStream};
+//! use tokio::sync::SetOnce;
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut arguments = env::args().skip(1);
+//!     let (Some(here), Some(there)) = (arguments.next(), arguments.next()) else {
+//!         return Err("it takes an address to listen on, and that of the old service".into());
+//!     };
+//!     let listener = TcpListener::bind(here).await?;
+//!     println!("listening on {}", listener.local_addr()?);
+//!     loop {
+//!         let (stream, _) = listener.accept().await?;
+//!         tokio::spawn(stand_before(there.clone(), stream));
+//!     }
+//! }
+//!
+//! async fn stand_before(old_address: String, stream: TcpStream) -> io::Result<()> {
+//!     // Each side's responders are to know the other, and one of the two is there first.
+//!     let client = Arc::new(SetOnce::<Peer>::new());
+//!     let calls_back = Arc::clone(&client);
+//!     let back = Responders::new(()).fallback(move |call| {
+//!         let client = Arc::clone(&calls_back);
+//!         async move { pass_on(client.wait().await.clone(), call).await }
+//!     });
+//!     let old = tcp::connect(old_address).await?.responders(back).spawn();
+//!     let passed_on = old.clone();
+//!     let new = responders().fallback(move |call| pass_on(passed_on.clone(), call));
+//!     let server = Connection::tcp(stream)?.responders(new).spawn();
+//!     let _ = client.set(server.clone());
+//!     end_with(old, server).await;
+//!     Ok(())
+//! }
 //!
 //! async fn pass_on(old: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
 //!     let arguments = call.arguments.iter();
@@ -121,26 +206,52 @@
 //!         _ = client.closed() => old.close().await,
 //!     }
 //! }
-//!
-//! // Over a socket, to Twisted:
-//! # let product = async |_: Context, Product { a, b }: Product| Ok::<_, NoError>(Total { total: a * b });
-//! # let twisted = Responders::new(()).respond(product);
-//! let (old, _service) = testing::pair(Responders::new(()), twisted);
-//! // Rust answers Sum by now, and Twisted all the rest.
-//! let sum = async |_: Context, Sum { a, b }: Sum| Ok::<_, NoError>(Total { total: a + b });
-//! let passed_on = old.clone();
-//! let new = Responders::new(()).respond(sum).fallback(move |call| pass_on(passed_on.clone(), call));
-//!
-//! let (client, server) = testing::pair(Responders::new(()), new);
-//! tokio::spawn(end_with(old, server));
-//! assert_eq!(client.call_remote(Sum { a: 2, b: 3 }).await?.total, 5);
-//! assert_eq!(client.call_remote(Product { a: 2, b: 3 }).await?.total, 6);
-//! # Ok(()) }
 //! ```
 //!
-//! Calls that the old service makes of its clients go back the same way, so each client has a connection of
-//! its own to it. Protocol switches and descriptors can be passed on too: `examples/proxy.rs`. With Twisted
-//! behind it, this is `tests/tests/from_twisted.rs`.
+//! `src/responders.rs` is begun with all commands. Only what has moved over stays in it, so that the fallback has
+//! the rest; here that is `Price`:
+//!
+//! ```
+//! # mod commands {
+//! #     #[derive(amp_core::Command)] #[amp(response = PriceResponse, error = PriceError)]
+//! #     pub struct Price { pub item: String }
+//! #     #[derive(amp_core::Arguments)] pub struct PriceResponse { pub cents: i64 }
+//! #     #[derive(amp_core::CommandError, Debug, thiserror::Error)]
+//! #     pub enum PriceError { #[error("{0}")] NoSuchItem(String) }
+//! # }
+//! # mod responders {
+//! use amp_core::{Context, Responders};
+//!
+//! use super::commands::{Price, PriceError, PriceResponse};
+//!
+//! /// Returns what answers the peer.
+//! pub fn responders() -> Responders {
+//!     Responders::new(()).respond(price)
+//! }
+//!
+//! /// Answers `Price`.
+//! async fn price(_context: Context, command: Price) -> Result<PriceResponse, PriceError> {
+//!     match &*command.item {
+//!         "apple" => Ok(PriceResponse { cents: 30 }),
+//!         "pear" => Ok(PriceResponse { cents: 45 }),
+//!         other => Err(PriceError::NoSuchItem(format!("no {other}"))),
+//!     }
+//! }
+//! # }
+//! # fn main() { responders::responders(); }
+//! ```
+//!
+//! With the old service on port 4001, its clients find on port 4000 what they found there, and `Price` is
+//! answered in Rust:
+//!
+//! ```console
+//! $ cargo run -- 127.0.0.1:4000 127.0.0.1:4001
+//! listening on 127.0.0.1:4000
+//! ```
+//!
+//! Protocol switches and descriptors can be passed on too: `examples/proxy.rs`. How calls fail through it is
+//! tested in `tests/tests/from_twisted.rs`; and `.ci/from-twisted` takes all the steps of this page, in an empty
+//! folder.
 //!
 //! # What failures look like from the other side
 //!
@@ -180,7 +291,7 @@
 //!   Twisted: see [`tests`](super::tests).
 //! - A test that starts the other side waits until that has printed where it listens, and gives it a socket
 //!   in a folder of its own: `tests/src/peer.rs` and `tests/python/peer.py` do so.
-//! - For values at random in both directions, and each error, `amp-cli/tests/generate.rs` has a Twisted peer
+//! - For values at random in both directions, and each error, `amp-cli/tests/spoken.rs` has a Twisted peer
 //!   that knows its commands only by their classes: `tests/python/trade_peer.py`.
 //! - Tests in Python can run on workers of trial that are children of a program in Rust: `examples/trial`.
 //!

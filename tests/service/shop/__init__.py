@@ -1,0 +1,1 @@
+"""A shop, as a service of Twisted's: what the guide "From Twisted" begins with."""
