@@ -86,8 +86,7 @@ fn generated_classes_are_run_and_write_the_same_bytes() {
     let answers = answers
         .map(|(fill, how)| ("response", DrawResponse { by: "me".to_owned(), fill, how }.encode()));
     let lines = boxes.into_iter().chain(answers).map(|(part, bytes)| {
-        let hex: String = bytes.unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("Draw {part} {hex}\n")
+        format!("Draw {part} {:x}\n", bytes.unwrap())
     });
     let lines = lines.collect::<String>();
     let mut again = Python::with_twisted(env!("CARGO_TARGET_TMPDIR")).program("boxes.py");
