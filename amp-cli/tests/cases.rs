@@ -85,9 +85,10 @@ fn generated_classes_are_run_and_write_the_same_bytes() {
     ];
     let answers = answers
         .map(|(fill, how)| ("response", DrawResponse { by: "me".to_owned(), fill, how }.encode()));
-    let lines = boxes.into_iter().chain(answers).map(|(part, bytes)| {
-        format!("Draw {part} {:x}\n", bytes.unwrap())
-    });
+    let lines = boxes
+        .into_iter()
+        .chain(answers)
+        .map(|(part, bytes)| format!("Draw {part} {:x}\n", bytes.unwrap()));
     let lines = lines.collect::<String>();
     let mut again = Python::with_twisted(env!("CARGO_TARGET_TMPDIR")).program("boxes.py");
     again.args(["generated", "again"]).env("PYTHONPATH", beside("cases"));
