@@ -179,10 +179,10 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 /// | | one connection | all connections of a server together |
 /// |---|---|---|
 /// | connections, also those that have switched to another protocol, and so descriptors | | by how many descriptors the process may have, 288 of 1024: [`max_connections`](Serve::max_connections) |
-/// | items of streams that nobody has taken | 1024 and 256 KiB for each of 256: [`streams`](field@crate::Limits::streams), [`stream_items`](field@crate::Limits::stream_items), [`stream_bytes`](field@crate::Limits::stream_bytes) | that for each connection |
+/// | items of streams that nobody has taken | 1024 and 256 KiB for each of 256: [`streams`](field@crate::Limits::streams), [`stream_items`](field@crate::Limits::stream_items), [`stream_bytes`](field@crate::Limits::stream_bytes) | among the 512 MiB of [`max_bytes`](Serve::max_bytes) |
 /// | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024 and 65 536 at most, of which responders hold three quarters at most: [`attachments_in_all`](field@crate::Limits::attachments_in_all) |
 /// | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and 16 small ones for each connection: [`max_running_responders`](Serve::max_running_responders) |
-/// | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | 512 MiB, together with the two lines below: [`max_bytes`](Serve::max_bytes) |
+/// | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | 512 MiB, together with what is said to be among them: [`max_bytes`](Serve::max_bytes) |
 /// | what is being decoded | 18 bytes for each of a box, and 1 MiB at least: [`decoded_bytes`](field@crate::Limits::decoded_bytes) | one box on each thread, of 306 MiB at most |
 /// | bytes of a box that is not finished | 17 MiB: [`boxes`](field@crate::Limits::boxes) | |
 /// | bytes of one-way calls that a peer has left behind, until they are begun | 32 MiB: [`running_bytes`](field@crate::Limits::running_bytes) | among the 512 MiB |
@@ -271,12 +271,13 @@ impl<L: Listener> Serve<L> {
     }
 
     /// Sets how many bytes the server may hold for all its connections together: of calls that are
-    /// being answered, of boxes that are not finished, and of what waits to be sent. 512 MiB by
+    /// being answered, of boxes that are not finished, of what waits to be sent, and of items of streams that
+    /// nobody has taken. 512 MiB by
     /// default. What a connection holds of the latter two is not counted up to 64 KiB.
     ///
     /// A connection that holds more than what is left for all ends with
     /// [`CloseReason::Limit`](crate::CloseReason::Limit); or is not read from, or is refused a call, if
-    /// it is its calls. What is being decoded counts once it is, so each thread may need as much more as
+    /// it is its calls; or loses a stream, if it is an item of that. What is being decoded counts once it is, so each thread may need as much more as
     /// one box may take, which is dropped at once when it is too much. One-way calls that a peer has
     /// left behind are dropped when there is no room for them.
     pub fn max_bytes(self, max: usize) -> Self {

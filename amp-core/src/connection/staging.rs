@@ -22,6 +22,9 @@ pub(crate) struct Encoded<'a> {
     carried: Option<Box<AllCarried>>,
 }
 
+/// What was decoded of a call, and how many bytes of memory were spent.
+pub(crate) type Decoded<A> = (Result<A, DecodeError>, usize);
+
 /// What the arguments of one box have left with it.
 pub(crate) struct AllCarried(Vec<Box<dyn Carried>>);
 
@@ -155,23 +158,20 @@ impl Shared {
     }
 
     /// As [`decode`](Self::decode), for a call: what it claims counts until it is answered. Over the
-    /// limit it is dropped, and that is the error. Says how many bytes of memory were spent.
+    /// limit it is dropped, and that is the error: what there are too many of, and how many there may
+    /// be. Says how many bytes of memory were spent.
     pub(crate) fn decode_call<A>(
         &self,
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
         read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
-    ) -> (Result<A, DecodeError>, usize) {
+    ) -> Result<Decoded<A>, (&'static str, usize)> {
         let (arguments, count, spent) = self.read(ampbox, number, read);
-        let (Some(number), Ok(_)) = (number, &arguments) else { return (arguments, spent) };
-        match self.with(|state| state.core.hold(number, count)) {
-            Ok(()) => (arguments, spent),
-            Err((what, limit)) => {
-                drop(arguments);
-                let message = format!("there are {limit} {what}, which is the limit");
-                (Err(DecodeError::custom(message)), 0)
-            }
+        if let (Some(number), Ok(_)) = (number, &arguments) {
+            // The arguments are dropped with nothing locked.
+            self.with(|state| state.core.hold(number, count))?;
         }
+        Ok((arguments, spent))
     }
 
     /// Closes what nothing can claim any more, when nothing will read this box or it was read in

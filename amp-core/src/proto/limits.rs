@@ -145,7 +145,7 @@ pub struct Limits {
     /// a process half of what it may have.
     pub attachments_in_all: usize,
     /// Streams that are open, or wait to be: those that either side sends and receives, together. 256 by
-    /// default. An argument that is one more cannot be encoded, or not decoded.
+    /// default. What this side sends waits too, up to 64 KiB and one item more for each of them. An argument that is one more cannot be encoded, or not decoded.
     pub streams: usize,
     /// Items of one stream that the peer may send before this side has taken the first of them. 1024 by
     /// default, and one at least. The peer is told, and its sink waits.
@@ -153,7 +153,9 @@ pub struct Limits {
     /// Bytes of items, as they are on the wire, of one stream that the peer may send before this side
     /// has taken the first of them. 256 KiB by default. The peer is told, and its sink waits; an item
     /// that is larger than that fails there. So the streams of a connection hold no more than that many
-    /// bytes each.
+    /// bytes each, and a kilobyte or so for each of 64 calls that may bring them. Items that come while
+    /// attachments wait to be claimed are decoded at once, and what that takes counts as that of
+    /// [running calls](field@Limits::running_bytes).
     pub stream_bytes: usize,
     /// The time that an attachment may wait for a box that names it, and that for whoever reads it, before
     /// it is dropped. 60 seconds by default. Who reads the box later finds it gone, and the call fails.
@@ -217,7 +219,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the limits for a peer that may be anybody: a connection holds 28 MiB at worst, where it may hold 514
+    /// Returns the limits for a peer that may be anybody: a connection holds 29 MiB at worst, where it may hold 530
     /// by [default](Limits::default): its running calls, with one more that is as large as a box may be
     /// once it is decoded, a box that is not finished, what waits to be sent, and the items of its streams. Boxes are of 1 MiB and
     /// 1024 pairs at most. [`Connection::untrusted_peer`](crate::Connection::untrusted_peer) sets them, and what else

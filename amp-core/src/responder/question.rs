@@ -216,8 +216,10 @@ impl Asked {
         read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
     ) -> Result<A, Undeclared> {
         let decoded = caught(|| self.peer.shared().decode_call(ampbox, self.number, read));
-        let (arguments, spent) = decoded.map_err(Undeclared::Panicked)?;
+        let decoded = decoded.map_err(Undeclared::Panicked)?;
         self.read = true;
+        let too_many = |(what, limit)| Undeclared::TooMany { what, limit };
+        let (arguments, spent) = decoded.map_err(too_many)?;
         let more = spent.saturating_sub(ampbox.size());
         if more > UNCOUNTED && arguments.is_ok() {
             let added = self.peer.shared().with(|state| state.core.add_bytes(more));

@@ -72,12 +72,25 @@ pub enum StreamError {
     },
     /// The peer has sent more than it may before the first of it was taken: over
     /// [`Limits::stream_items`](field@crate::Limits::stream_items) or
-    /// [`Limits::stream_bytes`](field@crate::Limits::stream_bytes).
+    /// [`Limits::stream_bytes`](field@crate::Limits::stream_bytes), or more than 64 calls with items.
     #[error("the peer has sent more than {limit} {what} of a stream ahead")]
     TooMuch {
-        /// What there is too much of: `items` or `bytes`.
+        /// What there is too much of: `items`, `bytes` or `calls with items`.
         what: &'static str,
         /// How much there may be.
+        limit: usize,
+    },
+    /// There is no room for an item beside what else this side holds: the attachments of responders and
+    /// items ([`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments)
+    /// and [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all)), what is decoded when it
+    /// comes since it may name attachments
+    /// ([`Limits::running_bytes_max`](field@crate::Limits::running_bytes_max)), or what all connections of
+    /// a server hold ([`Serve::max_bytes`](crate::Serve::max_bytes)).
+    #[error("an item was dropped: there are {limit} {what}, which is the limit")]
+    Limit {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
         limit: usize,
     },
     /// The connection has ended.

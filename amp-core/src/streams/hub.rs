@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::held::Holding;
 use super::receive::Receive;
 use super::sending::Sending;
 use super::wire::Window;
 use crate::connection::Peer;
-use crate::proto::Limits;
+use crate::proto::{Limits, Together};
 use crate::responder::Own;
 
 /// The streams of one connection. It is made for the first of them.
@@ -19,6 +20,9 @@ use crate::responder::Own;
 pub(super) struct Hub {
     tables: Mutex<Tables>,
     limits: Limits,
+    /// What all connections of a server hold, if it is one of a server's.
+    together: Option<Arc<Together>>,
+    holding: Holding,
 }
 
 #[derive(Default)]
@@ -33,10 +37,12 @@ impl Hub {
     /// The streams of the peer's connection.
     pub(super) fn of(peer: &Peer) -> Arc<Self> {
         let shared = peer.shared();
-        let limits = shared.settings.limits;
-        let own = shared
-            .own
-            .get_or_init(|| Arc::new(Own(Arc::new(Self { tables: Mutex::default(), limits }))));
+        let own = shared.own.get_or_init(|| {
+            let limits = shared.settings.limits;
+            let together = shared.settings.together.clone();
+            let (tables, holding) = (Mutex::default(), Holding::default());
+            Arc::new(Own(Arc::new(Self { tables, limits, together, holding })))
+        });
         let own = Arc::clone(own).downcast::<Own>().expect("streams alone are a connection's own");
         let hub: Arc<dyn Any + Send + Sync> = Arc::clone(&own.0) as _;
         hub.downcast().expect("streams alone are a connection's own")
@@ -46,6 +52,14 @@ impl Hub {
     pub(super) fn window(&self) -> Window {
         let Limits { stream_items, stream_bytes, .. } = self.limits;
         Window { items: stream_items.max(1), bytes: stream_bytes }
+    }
+
+    pub(super) fn together(&self) -> Option<&Together> {
+        self.together.as_deref()
+    }
+
+    pub(super) fn holding(&self) -> &Holding {
+        &self.holding
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -120,7 +134,9 @@ impl Hub {
             return Err(format!("there is a stream {number} already"));
         }
         if tables.sending.len() + tables.receiving.len() >= limit {
-            return Err(format!("there are {limit} streams, which is the limit"));
+            return Err(format!(
+                "there are {limit} streams, which is the limit (`Limits::streams`)"
+            ));
         }
         Ok(())
     }

@@ -63,6 +63,7 @@ mod answering;
 mod bytes;
 mod error;
 mod guard;
+mod held;
 mod hub;
 mod pump;
 mod receive;

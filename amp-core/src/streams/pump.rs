@@ -9,13 +9,10 @@ use std::task::{Context, Poll, ready};
 use super::error::SinkError;
 use super::hub::Hub;
 use super::sending::{Next, Sending};
-use super::wire::{self, Ending, Items, NO_STREAM, Window};
+use super::wire::{self, CALLS, Ending, Items, NO_STREAM, Window};
 use crate::argument::EncodeError;
 use crate::connection::{Call, Peer};
 use crate::error::{CallError, CloseReason};
-
-/// How many calls of one stream wait for their answers at most, whatever the receiver lets it send.
-const CALLS: usize = 64;
 
 /// How many calls are made before other tasks have their turn.
 const AT_ONCE: usize = 16;

@@ -7,18 +7,16 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 
 use super::error::StreamError;
+use super::held::Held;
 use super::hub::Hub;
 use super::receive::Receive;
-use super::wire::{self, BAD_ITEM, End, ITEM, LIST, Window};
+use super::wire::{self, BAD_ITEM, CALLS, End, ITEM, LIST, Window};
 use crate::argument::{Argument, DecodeError, Proto, read_keys};
 use crate::boxes::{AmpBox, BoxReader, Value};
 use crate::connection::Peer;
 use crate::proto::BoxNumber;
 use crate::report::Report;
 use crate::responder::{Question, Undeclared};
-
-/// Items of so few bytes are copied, so that they do not keep the buffer that they came in.
-const COPIED: usize = 16 << 10;
 
 pub(super) struct Receiving<T> {
     state: Mutex<State<T>>,
@@ -30,7 +28,8 @@ struct State<T> {
     /// Whether the other end was sent.
     bound: bool,
     parcels: VecDeque<Parcel<T>>,
-    /// How much the calls have brought that are not answered.
+    /// How many calls are not answered that have brought items, and how much they have brought.
+    calls: usize,
     load: Window,
     /// How the stream ends, behind the parcels.
     ending: Option<Ending>,
@@ -64,6 +63,7 @@ pub(super) struct Parcel<T> {
     load: Window,
     question: Question,
     /// Dropped after the items.
+    _held: Held,
     _claims: Option<Claims>,
 }
 
@@ -82,6 +82,8 @@ impl Drop for Claims {
 enum Items<T> {
     /// A `ListOf` them, and where the next one is.
     List(Bytes, usize),
+    /// The box of one, until that is read.
+    Alone(Option<AmpBox>),
     /// Those that were read when they came, since they may name attachments.
     Read(VecDeque<Result<T, DecodeError>>),
 }
@@ -94,6 +96,16 @@ impl<T> Parcel<T> {
     {
         match &mut self.items {
             Items::Read(items) => items.pop_front(),
+            Items::Alone(ampbox) => {
+                let ampbox = ampbox.take()?;
+                let read = |ampbox: &AmpBox, proto: &mut Proto<'_>| {
+                    read_keys(ampbox, proto, false, |input, proto| {
+                        wire::take_number(input);
+                        T::from_box(ITEM, input, proto)
+                    })
+                };
+                Some(self.question.peer().shared().decode_with(&ampbox, None, read))
+            }
             Items::List(list, at) => {
                 let len = length_at(list, *at)?;
                 let start = *at + 2;
@@ -109,6 +121,7 @@ impl<T> Parcel<T> {
     pub(super) fn is_taken(&self) -> bool {
         match &self.items {
             Items::Read(items) => items.is_empty(),
+            Items::Alone(ampbox) => ampbox.is_none(),
             Items::List(list, at) => *at >= list.len(),
         }
     }
@@ -129,6 +142,7 @@ impl<T> Receiving<T> {
             stage: Stage::Unsent,
             parcels: VecDeque::new(),
             bound: false,
+            calls: 0,
             load: Window { items: 0, bytes: 0 },
             ending: None,
             consumer: None,
@@ -273,9 +287,10 @@ impl<T> Receiving<T> {
 
     /// All items of a call are taken.
     pub(super) fn taken(&self, parcel: Parcel<T>) {
-        let Parcel { load, mut question, _claims: claims, .. } = parcel;
-        drop(claims);
+        let Parcel { load, mut question, _claims: claims, _held: held, .. } = parcel;
+        drop((held, claims));
         let mut state = self.lock();
+        state.calls -= 1;
         state.load.items -= load.items;
         state.load.bytes -= load.bytes;
         drop(state);
@@ -303,26 +318,20 @@ impl Stage {
 }
 
 impl<T: Argument + Send + 'static> Receiving<T> {
-    /// Reads items that came, unless they are read when they are taken.
-    fn read(
+    /// Keeps items that came, which are read when they are taken, but where they may name attachments.
+    fn keep(
         question: &mut Question,
         ampbox: &AmpBox,
+        held: &mut Held,
         may_claim: bool,
-    ) -> Result<(Items<T>, Window), StreamError> {
-        let list = ampbox.value(LIST);
-        let load = if let Some(list) = &list {
-            let Some(items) = count_elements(list) else {
-                let what = "a list that ends within an item".to_owned();
-                return Err(StreamError::Malformed { what });
-            };
-            Window { items, bytes: list.len() }
-        } else {
-            Window { items: 1, bytes: ampbox.size() }
-        };
-        if let (Some(list), false) = (list, may_claim) {
-            let list =
-                if list.len() < COPIED { Bytes::copy_from_slice(&list) } else { list.to_bytes() };
-            return Ok((Items::List(list, 0), load));
+    ) -> Result<Items<T>, StreamError> {
+        if !may_claim {
+            return Ok(match ampbox.value(LIST) {
+                // What it came in may be many times as large.
+                Some(list) => Items::List(Bytes::copy_from_slice(&list), 0),
+                None if held.may_keep_buffer(ampbox.size()) => Items::Alone(Some(ampbox.clone())),
+                None => Items::Alone(Some(ampbox.unshared())),
+            });
         }
         let read = |input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
             wire::take_number(input);
@@ -339,15 +348,50 @@ impl<T: Argument + Send + 'static> Receiving<T> {
             Ok(items)
         };
         let read = |ampbox: &AmpBox, proto: &mut Proto<'_>| read_keys(ampbox, proto, false, read);
-        match question.read_with(ampbox, read) {
-            Ok(items) => Ok((Items::Read(items), load)),
-            Err(Undeclared::TooMany { what, limit }) => Err(StreamError::TooMuch { what, limit }),
-            Err(Undeclared::Decode(error)) => Ok((Items::Read(VecDeque::from([Err(error)])), load)),
+        // Items may share what their box is in.
+        match question.read_with(&ampbox.unshared(), read) {
+            Ok(items) => Ok(Items::Read(items)),
+            Err(Undeclared::TooMany { what, limit }) => Err(StreamError::Limit { what, limit }),
+            Err(Undeclared::Decode(error)) => Ok(Items::Read(VecDeque::from([Err(error)]))),
             Err(other) => {
                 let error = DecodeError::custom(other.to_string());
-                Ok((Items::Read(VecDeque::from([Err(error)])), load))
+                Ok(Items::Read(VecDeque::from([Err(error)])))
             }
         }
+    }
+
+    /// How much a call brings.
+    fn load(ampbox: &AmpBox) -> Result<Window, StreamError> {
+        let Some(list) = ampbox.value(LIST) else {
+            return Ok(Window { items: 1, bytes: ampbox.size() });
+        };
+        let what = "a list that ends within an item";
+        let items = count_elements(&list)
+            .ok_or_else(|| StreamError::Malformed { what: what.to_owned() })?;
+        Ok(Window { items, bytes: list.len() })
+    }
+
+    /// Takes up room for so much more, if the stream is open and may have it.
+    fn take_room(&self, load: Window) -> Option<Result<Arc<Hub>, StreamError>> {
+        let mut state = self.lock();
+        let Stage::Open(Open { hub, .. }) = &state.stage else { return None };
+        let (hub, window) = (Arc::clone(hub), hub.window());
+        let all =
+            Window { items: state.load.items + load.items, bytes: state.load.bytes + load.bytes };
+        let calls = state.calls + 1;
+        for (count, what, limit) in [
+            (all.bytes, "bytes", window.bytes),
+            (all.items, "items", window.items),
+            (calls, "calls with items", CALLS),
+        ] {
+            if count > limit {
+                return Some(Err(StreamError::TooMuch { what, limit }));
+            }
+        }
+        if load.items > 0 {
+            (state.load, state.calls) = (all, calls);
+        }
+        Some(Ok(hub))
     }
 }
 
@@ -369,14 +413,26 @@ fn count_elements(list: &[u8]) -> Option<usize> {
 impl<T: Argument + Send + 'static> Receive for Receiving<T> {
     fn handle_items(&self, mut question: Question, ampbox: &AmpBox, number: Option<BoxNumber>) {
         let claims = number.map(|number| Claims { peer: question.peer().clone(), number });
-        let window = match &self.lock().stage {
-            Stage::Open(open) => Some(open.hub.window()),
-            _ => None,
+        let load = match Self::load(ampbox) {
+            Ok(load) => load,
+            Err(error) => return self.break_off(question, error),
         };
-        let Some(window) = window else { return refuse(question) };
+        let hub = match self.take_room(load) {
+            Some(Ok(hub)) => hub,
+            Some(Err(error)) => return self.break_off(question, error),
+            None => return refuse(question),
+        };
+        if load.items == 0 {
+            question.answer(&());
+            return;
+        }
         // The items are a user's, so nothing is locked.
-        let (items, load) = match Self::read(&mut question, ampbox, number.is_some()) {
-            Ok(read) => read,
+        let kept = Held::new(hub, load.bytes + ampbox.index_size()).and_then(|mut held| {
+            Self::keep(&mut question, ampbox, &mut held, number.is_some())
+                .map(|items| (items, held))
+        });
+        let (items, held) = match kept {
+            Ok(kept) => kept,
             Err(error) => return self.break_off(question, error),
         };
         let mut state = self.lock();
@@ -384,25 +440,7 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
             drop(state);
             return refuse(question);
         }
-        let (all_items, all_bytes) = (state.load.items + load.items, state.load.bytes + load.bytes);
-        let too_much = if all_bytes > window.bytes {
-            Some(("bytes", window.bytes))
-        } else if all_items > window.items {
-            Some(("items", window.items))
-        } else {
-            None
-        };
-        if let Some((what, limit)) = too_much {
-            drop(state);
-            return self.break_off(question, StreamError::TooMuch { what, limit });
-        }
-        if load.items == 0 {
-            drop(state);
-            question.answer(&());
-            return;
-        }
-        state.load = Window { items: all_items, bytes: all_bytes };
-        state.parcels.push_back(Parcel { items, load, question, _claims: claims });
+        state.parcels.push_back(Parcel { items, load, question, _held: held, _claims: claims });
         let consumer = state.consumer.take();
         drop(state);
         if let Some(consumer) = consumer {

@@ -50,6 +50,9 @@ pub(super) const BAD_ITEM: &[u8] = b"BAD_ITEM";
 /// The most bytes of a box of one item beside that.
 pub(super) const OVERHEAD: usize = 128;
 
+/// How many calls with items of one stream wait for their answers at most, whatever the window is.
+pub(super) const CALLS: usize = 64;
+
 /// How much may be on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {

@@ -1,8 +1,10 @@
 //! A peer that does not keep to what streams are.
 
 use amp_core::streams::{SinkError, SinkOf, StreamError, StreamOf};
-use amp_core::{AmpBox, Arguments, CallError, Command, Connection, Context, FailurePolicy};
-use amp_core::{Limits, NoError, Peer, ReceivedCall, Report, Responders};
+use amp_core::{AmpBox, Argument, Arguments, CallError, Command, Connection, Context};
+use amp_core::{FailurePolicy, Limits, NoError, Peer, ReceivedCall, Report, Responders};
+use bytes::Bytes;
+use std::fmt::Debug;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -62,11 +64,16 @@ fn code(answer: Result<AmpBox, CallError>) -> String {
     }
 }
 
-type Streams = mpsc::UnboundedSender<StreamOf<u64>>;
+type Streams<T> = mpsc::UnboundedSender<StreamOf<T>>;
 
-fn uploads() -> (Responders<Streams>, mpsc::UnboundedReceiver<StreamOf<u64>>) {
+fn uploads() -> (Responders<Streams<u64>>, mpsc::UnboundedReceiver<StreamOf<u64>>) {
+    uploads_of()
+}
+
+fn uploads_of<T: Argument + Debug + Send + 'static>()
+-> (Responders<Streams<T>>, mpsc::UnboundedReceiver<StreamOf<T>>) {
     let (streams, taken) = mpsc::unbounded_channel();
-    let upload = async |context: Context<Streams>, Upload { items }: Upload<u64>| {
+    let upload = async |context: Context<Streams<T>>, Upload { items }: Upload<T>| {
         context.state().send(items).expect("the test waits");
         Ok::<_, NoError>(())
     };
@@ -122,8 +129,8 @@ async fn there_are_no_more_streams_than_may_be() {
     assert_eq!(code(raw.call("Upload", &[("items", "6")]).await), "UNKNOWN");
     let (sink, items) = StreamOf::<u64>::pair();
     let error = ours.call_remote(Upload { items }).await.unwrap_err();
-    let message =
-        "the call cannot be written: argument items: there are 3 streams, which is the limit";
+    let message = "the call cannot be written: argument items: there are 3 streams, which is the limit \
+                   (`Limits::streams`)";
     assert_eq!(Report(&error).to_string(), message);
     assert!(matches!(sink.stopped().await, SinkError::NotSent));
     drop(streams.recv().await.unwrap());
@@ -426,4 +433,129 @@ async fn a_call_that_cannot_be_read_leaves_no_stream() {
     for _ in 0..10 {
         assert!(matches!(ours.call_remote(Get {}).await, Err(CallError::Decode(_))));
     }
+}
+
+/// What this process has in memory, in bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
+}
+
+/// However much comes beside the items of a call, and whatever they came in: they keep what counts.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn items_keep_no_more_than_they_count() {
+    const CALLS: usize = 48;
+    const JUNK: usize = 8 * 65_000;
+    for (key, values) in [("items", list(&["x"; 5000])), ("item", vec![b'x'; 10_000])] {
+        let (responders, mut streams) = uploads_of::<Bytes>();
+        let limits = Limits::default().stream_items(100_000).stream_bytes(CALLS * (JUNK + 99_000));
+        let (mut raw, ours) = Raw::pair(limits, responders);
+        raw.call("Upload", &[("items", "0")]).await.unwrap();
+        raw.expect("_StreamOpen").await;
+        let mut stream = streams.recv().await.unwrap();
+        let before = resident();
+        for _ in 0..CALLS {
+            let mut pairs = vec![("stream".to_owned(), b"0".to_vec())];
+            // One alone counts with its box.
+            let junk = if key == "items" { JUNK / 65_000 } else { 0 };
+            pairs.extend((0..junk).map(|n| (format!("junk{n}"), vec![b'j'; 65_000])));
+            pairs.push((key.to_owned(), values.clone()));
+            let call = raw.peer.call_by_name("_StreamItems", pairs);
+            tokio::spawn(call);
+            // What fills the rest of the buffer that the items come in, and is not kept.
+            let nothing = vec![b'j'; 60_000];
+            for _ in 0..4 {
+                let pairs = [("stream", &b"2"[..]), ("items", &nothing)];
+                let _ = raw.peer.call_by_name("_StreamItems", pairs).await;
+            }
+        }
+        settle().await;
+        let held = resident().saturating_sub(before);
+        assert!(held < 8 << 20, "{held} bytes are held for {key}");
+        assert_eq!(stream.next().await.unwrap().unwrap().first(), Some(&b'x'));
+        assert!(!ours.is_closed());
+    }
+}
+
+/// Nor do they count among the bytes of running calls, before they are taken.
+#[tokio::test(start_paused = true)]
+async fn items_that_grow_when_they_are_read_stop_no_calls() {
+    let (responders, mut streams) = uploads_of::<Vec<String>>();
+    let limits = Limits::default().running_bytes(10_000);
+    let (mut raw, _ours) = Raw::pair(limits, responders.respond_ping());
+    raw.call("Upload", &[("items", "0")]).await.unwrap();
+    raw.expect("_StreamOpen").await;
+    let mut stream = streams.recv().await.unwrap();
+    let peer = raw.peer.clone();
+    tokio::spawn(async move {
+        let item = list(&["a"; 5000]);
+        let pairs = [("stream", &b"0"[..]), ("item", &item)];
+        peer.call_by_name("_StreamItems", pairs).await
+    });
+    settle().await;
+    let began = tokio::time::Instant::now();
+    for _ in 0..3 {
+        raw.peer.call_remote(amp_core::Ping).await.unwrap();
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO, "nobody waits for them");
+    assert_eq!(stream.next().await.unwrap().unwrap().len(), 5000);
+}
+
+/// The streams of one connection leave room for others.
+#[tokio::test]
+async fn items_count_among_what_all_connections_of_a_server_hold() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (responders, mut streams) = uploads_of::<Bytes>();
+    tokio::spawn(amp_core::serve(listener, responders).max_bytes(300_000).into_future());
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let raw = Connection::tcp(stream).unwrap().spawn();
+    raw.call_by_name("Upload", [("items", "0")]).await.unwrap();
+    let stream = streams.recv().await.unwrap();
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        let pairs = [("stream", b"0".to_vec()), ("item", vec![b'x'; 60_000])];
+        let raw = raw.clone();
+        calls.push(tokio::spawn(async move { raw.call_by_name("_StreamItems", pairs).await }));
+    }
+    assert_eq!(code(calls.pop().unwrap().await.unwrap()), "BAD_ITEM");
+    let (items, error) = all(stream).await;
+    assert_eq!(items.len(), 2);
+    let message =
+        "an item was dropped: there are 300000 bytes held for all connections, which is the limit";
+    assert_eq!(error.unwrap().to_string(), message);
+    // What was taken counts no more.
+    raw.call_by_name("Upload", [("items", "0")]).await.unwrap();
+    let mut stream = streams.recv().await.unwrap();
+    for _ in 0..5 {
+        let pairs = [("stream", b"0".to_vec()), ("item", vec![b'x'; 60_000])];
+        let (answer, item) = tokio::join!(raw.call_by_name("_StreamItems", pairs), stream.next());
+        assert_eq!((answer.unwrap().len(), item.unwrap().unwrap().len()), (0, 60_000));
+    }
+}
+
+/// Each call takes memory, whatever it brings.
+#[tokio::test(start_paused = true)]
+async fn more_calls_than_may_wait_end_the_stream() {
+    let (responders, mut streams) = uploads();
+    let (mut raw, ours) = Raw::pair(Limits::default(), responders);
+    raw.call("Upload", &[("items", "0")]).await.unwrap();
+    raw.expect("_StreamOpen").await;
+    let stream = streams.recv().await.unwrap();
+    for _ in 0..64 {
+        let peer = raw.peer.clone();
+        tokio::spawn(async move {
+            let pairs = [("stream", &b"0"[..]), ("items", b"\0\x011")];
+            peer.call_by_name("_StreamItems", pairs).await
+        });
+    }
+    settle().await;
+    assert_eq!(code(raw.items("0", &list(&["1"])).await), "BAD_ITEM");
+    let (items, error) = all(stream).await;
+    let message = "the peer has sent more than 64 calls with items of a stream ahead";
+    assert_eq!((items.len(), error.unwrap().to_string()), (64, message.to_owned()));
+    assert!(!ours.is_closed());
 }
