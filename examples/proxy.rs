@@ -127,8 +127,15 @@ async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     let _server = amp_unix::connection(far)?.responders(server()).spawn();
     let backend = amp_unix::connection(near)?.spawn();
     let (near, far) = UnixStream::pair()?;
-    let proxy = proxy_of(backend, Arc::new(SCHEMA.parse()?));
-    let _proxy = amp_unix::connection(far)?.responders(proxy).spawn();
+    let proxy = proxy_of(backend.clone(), Arc::new(SCHEMA.parse()?));
+    let client = amp_unix::connection(far)?.responders(proxy).spawn();
+    // Whichever ends, the other has nobody to speak with any more.
+    let _both = tokio::spawn(async move {
+        tokio::select! {
+            _ = backend.closed() => client.close_gracefully(Duration::from_secs(5)).await,
+            _ = client.closed() => backend.close().await,
+        }
+    });
     let peer = amp_unix::connection(near)?.spawn();
 
     let (reader, mut writer) = std::io::pipe()?;

@@ -104,7 +104,9 @@ fn classes_of_python_come_back_from_their_schema() {
 /// A folder with the schema whose names are no names.
 fn odd() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(of_tests("python/odd.schema"), folder.path().join("odd.schema")).unwrap();
+    for file in ["odd.schema", "odd.toml"] {
+        fs::copy(of_tests("python").join(file), folder.path().join(file)).unwrap();
+    }
     folder
 }
 
@@ -117,9 +119,9 @@ fn in_folder(folder: &Path, arguments: &[&str]) -> Output {
 fn names_that_are_none_and_docs_that_hurt_are_compiled_and_formatted() {
     let folder = odd();
     let files = ["commands.rs", "by_hand.rs", "responders.rs"];
-    let arguments =
-        ["generate", "rust", "odd.schema", "--by-hand", files[1], "--responders", files[2]];
-    let commands = text(&in_folder(folder.path(), &arguments));
+    let arguments = ["generate", "rust", "odd.schema", "--hints", "odd.toml"];
+    let others = ["--by-hand", files[1], "--responders", files[2]];
+    let commands = text(&in_folder(folder.path(), &[&arguments[..], &others[..]].concat()));
     fs::write(folder.path().join(files[0]), commands).unwrap();
     for file in files {
         let (written, committed) = (folder.path().join(file), of_tests("src/odd").join(file));
@@ -566,7 +568,7 @@ fn odd_classes_are_run_and_write_what_the_odd_structs_read() {
             "list" => again::<rust::List>(part, bytes.clone()),
             "list stock" => again::<rust::ListStock>(part, bytes.clone()),
             "list-stock" => again::<rust::ListStockCommand>(part, bytes.clone()),
-            "listStock" => again::<rust::ListStockCommand2>(part, bytes.clone()),
+            "listStock" => again::<rust::StockOfList>(part, bytes.clone()),
             "type" => again::<rust::Type>(part, bytes.clone()),
             other => panic!("{other}"),
         };

@@ -299,8 +299,9 @@
 //!
 //! Its `amp.ListOf` is for elements that need nothing but themselves: lists of lists of boxes, of compressed
 //! values and of descriptors it cannot write. It has no values over 65 535 bytes, none that are compressed,
-//! and no JSON. For all of these there are classes in the package
-//! `amp-arguments`, which `pip install ./amp-arguments` installs from this repository. Enums with fixed texts
-//! are `amp.Unicode()` there, or `OneOf`. What only this crate has is on the wire what any peer can
-//! refuse: the codes with which calls are told not to have been acted upon, and `_Schema`, which hands out the
-//! schema, if it is asked to.
+//! and no JSON. For all of these there are classes in the package `amp-arguments`, which
+//! `pip install ./amp-arguments` installs from this repository. Enums with fixed texts are `amp.Unicode()`
+//! there, or `OneOf`. Keys are ASCII, since it makes names of Python of them; `ampctl generate python` says
+//! where a schema has others, and what else of it classes do not say. What only this crate has is on the wire
+//! what any peer can refuse: the codes with which calls are told not to have been acted upon, and `_Schema`,
+//! which hands out the schema, if it is asked to.

@@ -219,6 +219,10 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// }
     /// # drop(proxy_of);
     /// ```
+    ///
+    /// Where the backend closes its connection, as Twisted does after errors that nobody declares, the
+    /// client's has to be closed as well, or it calls in vain from then on: `end_with` in the guide
+    /// [From Twisted](crate::cookbook::from_twisted) does so.
     #[doc(alias("locateResponder", "Proxy"))]
     pub fn fallback(mut self, responder: impl RespondByName) -> Self {
         let fallback = Arc::new(ByName(Arc::new(responder)));

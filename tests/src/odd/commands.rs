@@ -12,7 +12,7 @@ use super::by_hand;
 /// An answer with `id`, `token`.
 #[derive(Arguments, Clone, Debug, PartialEq)]
 #[amp(strict)]
-pub struct ContextCommandResponse {
+pub struct Opened {
     /// The first.
     pub id: i64,
     /// `String` on the wire.
@@ -23,7 +23,7 @@ pub struct ContextCommandResponse {
 /// The errors that commands declare.
 #[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]
 #[amp(rename_all = "UPPERCASE")]
-pub enum ContextCommandError {
+pub enum Refusal {
     /// `AB1C`.
     #[error("{0}")]
     Ab1C(String),
@@ -69,11 +69,7 @@ pub enum ContextCommandError {
 /// ~~~
 /// reversed end
 #[derive(Clone, Command, Debug, PartialEq)]
-#[amp(name = "Context")]
-#[amp(idempotent)]
-#[amp(response = ContextCommandResponse)]
-#[amp(error = ContextCommandError)]
-#[amp(rename_all = "snake_case")]
+#[amp(name = "Context", idempotent, response = Opened, error = Refusal, rename_all = "snake_case")]
 pub struct ContextCommand {
     /// \*/ """ \\
     #[amp(rename = "\"")]
@@ -96,7 +92,7 @@ pub struct ContextCommand {
     pub foo_bar: i64,
     /// `Integer` on the wire.
     #[amp(rename = "fooBar")]
-    pub foo_bar_: i64,
+    pub foo_bar_: u128,
     /// `Integer` on the wire.
     pub foo_bar__: i64,
     /// `Integer` on the wire.
@@ -142,7 +138,7 @@ pub struct NoErrorCommand;
 
 /// One of a few texts.
 #[derive(Argument, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum G {
+pub enum Letter {
     /// The text `""`.
     #[amp(rename = "")]
     N,
@@ -191,7 +187,7 @@ pub struct RespondersCommand {
     /// `Descriptor` on the wire.
     pub f: Option<Descriptor>,
     /// `OneOf("", "*/", "Self", "a\\"b", "fooBar", "foo_bar", "self")` on the wire.
-    pub g: G,
+    pub g: Letter,
     /// `ListOf(ListOf(ListOf(Zlib(ListOf(Numbered(ListOf(Continued(ListOf(ListOf(ListOf(Unicode)))))))))))` on the wire.
     pub h: Option<Vec<Vec<Vec<Zlib<Vec<Numbered<Vec<Continued<Vec<Vec<Vec<String>>>>>>>>>>>>,
     /// `Path` on the wire.
@@ -213,9 +209,10 @@ pub struct ResultCommandResponse {
 }
 
 /// A box with `addressOfCity`, `addressOfHouse`, `addressOfStreet` and others.
+#[allow(clippy::struct_field_names)]
 #[derive(Arguments, Clone, Debug, PartialEq)]
 #[amp(rename_all = "camelCase")]
-pub struct ResultCommandArguments {
+pub struct Street {
     /// `Unicode` on the wire.
     pub address_of_city: String,
     /// `Unicode` on the wire.
@@ -232,7 +229,7 @@ pub struct ResultCommandArguments {
 pub struct ResultCommand {
     /// Its arguments, which boxes inside of them have too.
     #[amp(flatten)]
-    pub arguments: ResultCommandArguments,
+    pub arguments: Street,
 }
 
 /// An answer with `numbers`.
@@ -326,7 +323,7 @@ pub struct ListStockCommand;
 /// The command `listStock`.
 #[derive(Clone, Command, Debug, PartialEq)]
 #[amp(name = "listStock")]
-pub struct ListStockCommand2;
+pub struct StockOfList;
 
 /// The errors that commands declare.
 #[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]
@@ -362,7 +359,7 @@ pub fn schema() -> Schema {
     schema.add::<List>();
     schema.add::<ListStock>();
     schema.add::<ListStockCommand>();
-    schema.add::<ListStockCommand2>();
+    schema.add::<StockOfList>();
     schema.add::<Type>();
     schema
 }

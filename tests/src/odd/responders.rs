@@ -4,10 +4,10 @@ use std::future::Ready;
 
 use super::by_hand;
 use super::commands::{
-    ContextCommand, ContextCommandError, ContextCommandResponse, List, ListStock, ListStockCommand,
-    ListStockCommand2, ListStockCommandError, ListStockError, NoErrorCommand,
-    NoErrorCommandResponse, RespondersCommand, ResultCommand, ResultCommandResponse,
-    StreamOfCommand, StreamOfCommandResponse, StringCommand, Type, TypeError,
+    ContextCommand, List, ListStock, ListStockCommand, ListStockCommandError, ListStockError,
+    NoErrorCommand, NoErrorCommandResponse, Opened, Refusal, RespondersCommand, ResultCommand,
+    ResultCommandResponse, StockOfList, StreamOfCommand, StreamOfCommandResponse, StringCommand,
+    Type, TypeError,
 };
 
 /// Returns what answers the peer.
@@ -27,10 +27,7 @@ pub fn responders() -> Responders {
 }
 
 /// Answers `Context`.
-async fn context(
-    _context: Context,
-    _command: ContextCommand,
-) -> Result<ContextCommandResponse, ContextCommandError> {
+async fn context(_context: Context, _command: ContextCommand) -> Result<Opened, Refusal> {
     unimplemented!()
 }
 
@@ -90,7 +87,7 @@ async fn list_stock_(
 }
 
 /// Answers `listStock`.
-async fn list_stock__(_context: Context, _command: ListStockCommand2) -> Result<(), NoError> {
+async fn list_stock__(_context: Context, _command: StockOfList) -> Result<(), NoError> {
     unimplemented!()
 }
 
