@@ -124,6 +124,7 @@ impl<W, S> Drive<W, S> {
             ending: self.is_ending(),
             silent: self.is_silent(),
             refused: self.line.failed.is_some(),
+            may_leave: self.may_leave(),
             line: false,
         }
     }
@@ -132,6 +133,12 @@ impl<W, S> Drive<W, S> {
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.inbound.reading() == Reading::Done && self.inbound.is_idle()
+    }
+
+    /// Whether the stream may leave after a switch: all is written and begun that came before that.
+    #[inline]
+    fn may_leave(&self) -> bool {
+        self.line.is_idle() && self.inbound.is_idle() && !self.is_ending() && !self.is_broken()
     }
 
     /// Whether the farewell has begun.

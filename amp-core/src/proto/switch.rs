@@ -101,6 +101,11 @@ impl<H: Host> Switch<H> {
         matches!(self.agreement, Agreement::Agreed(_))
     }
 
+    /// Whether both sides agree to another transport.
+    pub(crate) fn upgrades(&self) -> bool {
+        matches!(self.agreement, Agreement::Agreed(Some(Then::Upgrade(_))))
+    }
+
     /// Whether another transport is being made.
     pub(crate) fn is_upgrading(&self) -> bool {
         matches!(self.agreement, Agreement::Upgrading)

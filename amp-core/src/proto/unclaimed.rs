@@ -135,6 +135,11 @@ impl<D> Unclaimed<D> {
         self.waiting.len()
     }
 
+    /// Whether some are waiting that a box which was received may still name.
+    pub(crate) fn may_be_claimed(&self) -> bool {
+        !self.waiting.is_empty() && !self.boxes.is_empty()
+    }
+
     /// All that are waiting, in the order in which they came.
     pub(crate) fn into_attachments(self) -> Vec<Attachment> {
         self.waiting.into_iter().map(|waiting| waiting.attachment).collect()

@@ -56,6 +56,8 @@ impl Wants {
     pub(crate) const TAKE_BACK: Self = Self(1 << 7);
     /// The stream is back, which a caller has had.
     pub(crate) const LINE: Self = Self(1 << 8);
+    /// The stream may leave after a protocol switch.
+    pub(crate) const LEAVE: Self = Self(1 << 9);
 }
 
 /// What every set of bits has. Two sets of different kinds do not mix.
@@ -110,7 +112,7 @@ impl Wants {
     }
 
     /// Whether one of these is among them.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(test)]
     pub(crate) const fn any(self, of: Self) -> bool {
         self.0 & of.0 != 0
     }
@@ -146,6 +148,8 @@ pub(crate) struct Situation {
     pub(crate) silent: bool,
     /// Whether it waits to take back what the transport has refused.
     pub(crate) refused: bool,
+    /// Whether the stream may leave as far as the driver knows: see [`Core::leave`](super::Core::leave).
+    pub(crate) may_leave: bool,
     /// Whether it waits for the stream, which a caller has.
     pub(crate) line: bool,
 }

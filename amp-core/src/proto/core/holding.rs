@@ -80,11 +80,18 @@ impl<W, H: Host> Core<W, H> {
         released.changed = true;
     }
 
-    /// What becomes of the stream, once both sides agree and everything before the switch was taken
-    /// off the queue.
+    /// What becomes of the stream, once it [leaves](Self::leaves).
     pub(crate) fn leave(&mut self) -> Option<Leaving<H>> {
-        let leaves = self.switch.is_agreed() && self.outgoing.is_empty();
-        leaves.then(|| self.switch.leave())
+        self.leaves().then(|| self.switch.leave())
+    }
+
+    /// Whether both sides agree to a switch and everything before it was taken off the queue. Attachments
+    /// that nothing has claimed go with the stream, unless boxes go on, so it stays while somebody has yet
+    /// to read a box that may name some. They are not kept for ever, and neither is the stream.
+    pub(super) fn leaves(&self) -> bool {
+        self.switch.is_agreed()
+            && self.outgoing.is_empty()
+            && (self.switch.upgrades() || !self.unclaimed.may_be_claimed())
     }
 
     /// Keeps the stream for whoever has asked. Gives it back if nobody wants it any more.
@@ -138,8 +145,38 @@ mod tests {
     use super::*;
     use crate::argument::Attachment;
     use crate::proto::core::queue::Transmit;
+    use crate::proto::wants::{Situation, Wants};
     use crate::proto::{Core, CoreLimits};
     use std::sync::Arc;
+    use std::time::Instant;
+
+    /// A caller may have its answer, and not have read it.
+    #[test]
+    fn a_stream_does_not_leave_with_what_an_answer_brings() {
+        for read in [false, true] {
+            let mut core = Core::<()>::new(CoreLimits::default());
+            let id = core.call(b"A", &mut Body::default(), ()).unwrap();
+            core.ask_switch(b"B", &mut Body::default(), (), &mut Some(Then::HandOver)).unwrap();
+            core.outgoing().take_bytes();
+            let now = Instant::now();
+            core.handle_attachments([Arc::new(()) as Attachment], now).unwrap();
+            let number = core.unclaimed.number().expect("one waits");
+            let answer = |tag| crate::AmpBox::from_pairs([("_answer", tag)]).unwrap();
+            core.handle_box(answer("1")).unwrap();
+            core.unclaimed.answered(id, number);
+            core.handle_box(answer("2")).unwrap();
+            let situation = Situation { may_leave: true, ..Situation::default() };
+            assert!(core.leave().is_none() && core.driver_wants(&situation).is_nothing());
+            if read {
+                assert!(core.claim(0).is_ok());
+                core.handle_read(number, Some((0, 0)), true);
+            } else {
+                core.drop_expired(now + core.limits().unclaimed_timeout);
+            }
+            assert_eq!(core.driver_wants(&situation), Wants::LEAVE);
+            assert!(matches!(core.leave(), Some(Leaving::HandOver)));
+        }
+    }
 
     /// The boxes that name them were encoded before.
     #[test]

@@ -275,6 +275,7 @@ mod tests {
         ending: false,
         silent: false,
         refused: false,
+        may_leave: false,
         line: false,
     };
 

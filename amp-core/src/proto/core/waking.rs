@@ -106,6 +106,7 @@ impl<W, H: Host> Core<W, H> {
                 | Wants::READ.when(situation.paused && self.may_read(situation))
                 | Wants::READ.when(situation.boundary && !self.switch.ends_boxes())
                 | Wants::START.when(self.may_start(situation))
+                | Wants::LEAVE.when(situation.may_leave && self.leaves())
                 | Wants::DRAIN
                     .when(draining && (!situation.draining || self.is_drained(situation)));
         }
@@ -183,7 +184,7 @@ impl<W, H: Host> Core<W, H> {
 mod tests {
     use super::*;
     use crate::proto::together::Together;
-    use crate::proto::{Body, CoreLimits};
+    use crate::proto::{Body, CoreLimits, Then};
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -249,6 +250,16 @@ mod tests {
             |_, situation| situation.boundary = false,
         ),
         (Wants::START, |_, situation| situation.calls = 1, |_, situation| situation.calls = 0),
+        (
+            Wants::LEAVE,
+            |core, situation| {
+                core.handle_switch(b"1").expect("nobody has asked");
+                assert!(core.accept_switch(b"1", Then::Succeed(())).is_ok());
+                core.outgoing().take_bytes();
+                situation.may_leave = true;
+            },
+            |core, _| assert!(core.leave().is_some()),
+        ),
     ];
 
     /// What a driver may want once the end has begun.

@@ -19,9 +19,7 @@ impl<W: Clone, S> Drive<W, S> {
         &mut self,
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<(), CloseReason> {
-        let written = self.line.is_idle() && self.inbound.is_idle();
-        let stays = self.is_ending() || self.is_broken();
-        if !hands.public().any(Public::BOUNDARY) || stays || !written {
+        if !hands.public().any(Public::BOUNDARY) || !self.may_leave() {
             return Ok(());
         }
         let Some(leaving) = hands.with(Core::leave) else { return Ok(()) };

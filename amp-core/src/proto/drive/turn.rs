@@ -48,7 +48,7 @@ impl<W: Clone, S> Drive<W, S> {
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<Next, CloseReason> {
         match self.phases(hands) {
-            Ok(true) if self.stint.is_over() => {
+            Ok(_) if self.stint.is_over() => {
                 self.stint.give_way();
                 Ok(Next::GiveWay)
             }
@@ -63,7 +63,8 @@ impl<W: Clone, S> Drive<W, S> {
         }
     }
 
-    /// Each phase once. Whether it is worth another look.
+    /// Each phase once. Whether one of them has not done all it could; what is wanted by then for another
+    /// reason is found out before the driver waits.
     fn phases(
         &mut self,
         hands: &mut impl Hands<Caller = W, Stream = S>,
@@ -81,7 +82,6 @@ impl<W: Clone, S> Drive<W, S> {
         self.begin_farewell(hands);
         // What is queued, when something is or the transport has room.
         more |= self.write_boxes(hands)?;
-        more |= self.may_start(hands);
         // The stream leaves, when both sides agree to a switch and everything before it is sent.
         self.leave(hands)?;
         more |= self.upgrade(hands)?;

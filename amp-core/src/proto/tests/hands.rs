@@ -199,8 +199,6 @@ impl Hands for AtWork<'_> {
         if matches!(leaving, Leaving::Upgrade(())) {
             self.side.driver.behind = rest.bytes;
         }
-        // They go with the stream, also those that a caller has yet to claim.
-        self.side.claims_are_late |= !rest.attachments.is_empty();
     }
 
     /// It takes a turn until another transport is made.
