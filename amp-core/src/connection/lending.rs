@@ -46,20 +46,17 @@ impl Shared {
     /// Takes the only box in the queue, which is a call, and the line to write it to, when nobody
     /// else is about to queue one that could share the write.
     fn borrow_line(&self, state: &mut State) -> Option<Loan<'_>> {
-        state.line.as_ref()?;
-        // What a log does, and how long it takes, is no caller's business.
-        let watched = self.settings.wire_log.is_some();
-        if !state.core.has_lone_call() || watched || state.driver.is_none() {
+        if !state.parking.has_line() {
             return None;
         }
-        let mut line = state.line.take_if(|line| line.is_idle())?;
+        // What a log does, and how long it takes, is no caller's business.
+        let watched = self.settings.wire_log.is_some();
+        if !state.core.has_lone_call() || watched {
+            return None;
+        }
+        let (mut line, driver) = state.parking.lend()?;
         state.core.take_queued(&mut line.writing);
-        Some(Loan {
-            shared: self,
-            line: Some(line),
-            driver: state.driver.take(),
-            written: Written::Unknown,
-        })
+        Some(Loan { shared: self, line: Some(line), driver, written: Written::Unknown })
     }
 }
 
@@ -104,10 +101,7 @@ impl Drop for Loan<'_> {
         // after the lock has been released.
         shared.with(|state| {
             if state.core.end().over().is_none() {
-                state.line = line.take();
-                // The driver may have come meanwhile, on another task even.
-                state.driver = state.came.take().or_else(|| driver.take());
-                state.situation.line |= *written != Written::All;
+                state.parking.give_back(line, driver, *written == Written::All);
             }
         });
     }

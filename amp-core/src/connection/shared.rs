@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Sleep, sleep};
 
-use super::line::Line;
+use super::line::Stream;
 use super::settings::Settings;
 use super::switched::Switched;
 use super::transport::Transport;
@@ -19,7 +19,7 @@ use crate::argument::{AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
-use crate::proto::{self, BoxNumber, Core, Host, Public, Released, RoomFor, Situation};
+use crate::proto::{self, BoxNumber, Core, Host, Parking, Public, Released, RoomFor};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 
 pub(crate) struct Shared {
@@ -58,13 +58,8 @@ pub(crate) struct Shared {
 
 pub(crate) struct State {
     pub(crate) core: Core<Waker, Hosted>,
-    /// The driver, while it waits for something to do, and what it waits for.
-    pub(super) driver: Option<Waker>,
-    pub(super) situation: Situation,
-    /// The driver, if it has come while a caller had the stream.
-    pub(super) came: Option<Waker>,
-    /// The stream, while the driver waits and no caller has it, where callers may write.
-    pub(super) line: Option<Box<Line>>,
+    /// The driver while it waits, and the stream that it leaves to callers.
+    pub(super) parking: Parking<Waker, Stream>,
     /// The locator that answers from the next call on, when it was replaced. `None` once the
     /// connection has ended: it may hold a [`Peer`](super::Peer), and that this. Its type is not
     /// named here, since it knows connections.
@@ -120,9 +115,7 @@ impl Shared {
         let mut core =
             Core::hosted(limits, limits.boxes.and(transport_limits), settings.together.clone());
         let public = core.poll_public().unwrap_or_default();
-        let situation = Situation::default();
-        let state =
-            State { core, driver: None, situation, came: None, line: None, new_locator: None };
+        let state = State { core, parking: Parking::default(), new_locator: None };
         Self {
             state: Mutex::new(state),
             public: AtomicU32::new(public.bits()),
@@ -152,8 +145,7 @@ impl Shared {
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
-        let waits = state.driver.as_ref().map(|_| &state.situation);
-        if !state.core.concerns_nobody(waits) {
+        if !state.core.concerns_nobody(state.parking.situation()) {
             self.tell(state);
         }
         result
@@ -178,9 +170,8 @@ impl Shared {
         if let Some(public) = state.core.poll_public() {
             self.public.store(public.bits(), Ordering::SeqCst);
         }
-        let State { core, driver, situation, .. } = &mut *state;
-        let wakes = driver.is_some() && !core.driver_wants(situation).is_nothing();
-        let driver = if wakes { driver.take() } else { None };
+        let State { core, parking, .. } = &mut *state;
+        let driver = parking.take_wanted(core);
         let released = core.take_released();
         drop(state);
         if let Some(driver) = driver {
@@ -286,15 +277,7 @@ impl Shared {
         let (ended, released) = self.with(|state| {
             let ended = state.core.handle_end(reason);
             observing::outliving::add(ended.1);
-            (
-                ended,
-                (
-                    state.new_locator.take(),
-                    state.driver.take(),
-                    state.came.take(),
-                    state.line.take(),
-                ),
-            )
+            (ended, (state.new_locator.take(), std::mem::take(&mut state.parking)))
         });
         drop(released);
         #[cfg(feature = "metrics")]

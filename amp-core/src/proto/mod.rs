@@ -53,6 +53,8 @@ pub(crate) mod limits;
 mod liveness;
 mod not_queued;
 mod outgoing;
+#[cfg(feature = "tokio")]
+mod parking;
 mod phase;
 #[cfg(feature = "tokio")]
 pub(crate) mod policy;
@@ -84,16 +86,19 @@ pub use switch::Then;
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::core::{CallOutcome, Refused, TakenBack, WasRemoved};
+pub(crate) use inbound::Inbound;
+
 #[cfg(feature = "tokio")]
 pub(crate) use {
     admission::{Busy, Refusal},
     box_number::BoxNumber,
     drive::{Drive, Hands, LOOK_EVERY, Line, Next, Note, Rest, Watched},
     farewell::Farewell,
-    inbound::{Inbound, Received, Sorted},
+    inbound::{Received, Sorted},
     lanes::{LaneId, Place, Turn},
     liveness::{Liveness, Pings},
     outgoing::removing::Removed,
+    parking::Parking,
     phase::End,
     released::{Released, RoomFor},
     switch::Leaving,
@@ -101,5 +106,5 @@ pub(crate) use {
     together::{Share, Together},
     unclaimed::Claimed,
     unfinished::Unfinished,
-    wants::{Public, Situation},
+    wants::Public,
 };

@@ -19,15 +19,14 @@ impl Around {
         // Wakers are dropped with nothing locked.
         let (works, _stale) = shared.with(|state| {
             if *lending == Lending::Lent {
-                let Some(back) = state.line.take() else {
-                    state.situation.line = true;
-                    return (false, state.came.replace(cx.waker().clone()));
-                };
-                *stand_in = Some(std::mem::replace(&mut drive.line, back));
+                match state.parking.take_line(|| cx.waker().clone()) {
+                    Ok(line) => *stand_in = Some(std::mem::replace(&mut drive.line, line)),
+                    Err(stale) => return (false, stale),
+                }
                 *lending = Lending::Kept;
             }
             drive.go_to_work(&state.core);
-            let waker = state.driver.take().map(|driver| waker.replace(driver));
+            let waker = state.parking.go_to_work().map(|driver| waker.replace(driver));
             (true, waker.flatten())
         });
         works
@@ -46,14 +45,13 @@ impl Around {
                 *kept = Some(waker);
                 return false;
             }
-            state.driver = Some(waker);
-            state.situation = situation;
+            state.parking.wait(waker, situation);
             // A reader that has paused is to hear of a call: from then on it may read, and begin
             // what it has read ahead. And where a switch was asked for, or has replaced the
             // transport, only the driver writes.
             if *lending == Lending::Kept && drive.is_idle() && state.core.is_uneventful() {
                 let stand_in = stand_in.take().unwrap_or_else(|| Line::new(Stream::dead()));
-                state.line = Some(std::mem::replace(&mut drive.line, stand_in));
+                state.parking.leave_line(std::mem::replace(&mut drive.line, stand_in));
                 *lending = Lending::Lent;
             }
             true

@@ -35,7 +35,7 @@ impl Driver {
         let shared = Arc::clone(&around.shared);
         // Whoever hears of the end finds the stream closed, unless a caller is just writing to it,
         // who closes it then.
-        if let Some(line) = shared.with(|state| state.line.take()) {
+        if let Some(line) = shared.with(|state| state.parking.end()) {
             drive.line = line;
         }
         drop(drive.line.stream.take_transport());

@@ -260,7 +260,7 @@ async fn the_buffers_of_a_burst_are_not_kept() {
     assert!(driver.borrow_mut().drive.line.writing.is_empty());
     let is_kept = || {
         let queued = shared.with(|state| {
-            let lent = state.line.as_mut().is_some_and(|line| line.writing.is_large());
+            let lent = state.parking.line().is_some_and(|line| line.writing.is_large());
             lent || state.core.outgoing().is_large()
         });
         queued || driver.borrow_mut().drive.line.writing.is_large()
@@ -288,7 +288,7 @@ async fn what_is_queued_behind_a_blocked_write_at_the_end_does_not_keep_the_driv
     for _ in 0..3 {
         shared.with(|state| state.core.fail(b"1", b"NO", "no"));
         poll();
-        let waits = shared.with(|state| state.driver.is_some());
+        let waits = shared.with(|state| state.parking.situation().is_some());
         assert!(waits, "nothing is left to be done");
     }
 }
