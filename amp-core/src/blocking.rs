@@ -3,20 +3,18 @@
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-
-use crate::argument::budget::LEAST;
 use crate::argument::{
     DecodeError, EncodeError, Extensions, NoAttachments, PeerAddress, Proto, UnknownKeys,
 };
-use crate::boxes::{AmpBox, BoxLimits, BoxWriter, Decoder, check_value};
+use crate::boxes::{AmpBox, BoxLimits, BoxWriter, check_value};
 use crate::command::{Arguments, Command, NoError, OneWay, read_arguments};
 use crate::error::{CallError, CloseReason};
 use crate::keys;
 use crate::proto::{
-    Answer, Body, CallId, Core, CoreLimits, Event, IncomingCall, ProtocolError, RemoteError,
+    Answer, Body, CallId, Core, Inbound, IncomingCall, Limits, ProtocolError, RemoteError,
 };
 
 /// A connection over any stream that blocks: a socket, a child's pipes, a serial line. It is what a
@@ -79,9 +77,7 @@ pub struct Connection<S> {
 pub struct Client<S> {
     stream: S,
     core: Core<()>,
-    decoder: Decoder,
-    /// The bytes that were received and not decoded yet.
-    received: BytesMut,
+    inbound: Inbound<()>,
     responder: Box<Responder>,
     address: PeerAddress,
     extensions: Extensions,
@@ -93,7 +89,7 @@ pub struct Client<S> {
     limit: Option<Limit<S>>,
     /// When the call that is being made must be over.
     deadline: Option<Instant>,
-    decoded_bytes: usize,
+    limits: Limits,
 }
 
 type Limit<S> = fn(&S, Option<Duration>) -> io::Result<()>;
@@ -127,9 +123,6 @@ impl LimitBlocking for std::os::unix::net::UnixStream {
 
 type Responder = dyn FnMut(&[u8], AmpBox) -> Result<AmpBox, RemoteError> + Send;
 
-/// How much is read at least, and at most, in bytes.
-const READ: (usize, usize) = (8 << 10, 256 << 10);
-
 impl Connection<TcpStream> {
     /// Connects to a TCP server. Small boxes are sent at once (`TCP_NODELAY`).
     ///
@@ -149,11 +142,11 @@ impl Connection<TcpStream> {
 impl<S: Read + Write> Connection<S> {
     /// Creates a connection over a stream that is connected.
     pub fn new(stream: S) -> Self {
+        let limits = Limits { outstanding_calls: 1, ..Limits::default() };
         let client = Client {
             stream,
-            core: Core::new(CoreLimits { outstanding_calls: 1, boxes: BoxLimits::default() }),
-            decoder: Decoder::new(BoxLimits::default()),
-            received: BytesMut::new(),
+            core: Core::hosted(limits, limits.boxes, None),
+            inbound: Inbound::new(limits.boxes),
             responder: Box::new(|command, _| Err(RemoteError::unhandled(command))),
             address: PeerAddress::Unknown,
             extensions: Extensions::default(),
@@ -162,7 +155,7 @@ impl<S: Read + Write> Connection<S> {
             next_timeout: None,
             limit: None,
             deadline: None,
-            decoded_bytes: LEAST,
+            limits,
         };
         Self { client }
     }
@@ -185,7 +178,7 @@ impl<S: Read + Write> Connection<S> {
     /// Sets how large a box may be. A received one over it ends the connection; a call that would
     /// be over it fails, and nothing is sent.
     pub fn box_limits(mut self, limits: BoxLimits) -> Self {
-        self.client.decoder = Decoder::new(limits);
+        self.client.inbound = Inbound::new(limits);
         self.client.core.limit_boxes(limits);
         self
     }
@@ -194,7 +187,7 @@ impl<S: Read + Write> Connection<S> {
     /// and 18 for each byte of the box if that is more. What needs more is an error of the one
     /// call.
     pub fn decoded_bytes(mut self, decoded_bytes: usize) -> Self {
-        self.client.decoded_bytes = decoded_bytes;
+        self.client.limits.decoded_bytes = decoded_bytes;
         self
     }
 
@@ -397,12 +390,17 @@ impl<S: Read + Write> Client<S> {
     fn wait(&mut self, id: CallId) -> Result<Answer, Stopped> {
         loop {
             self.send()?;
-            while let Some(ampbox) = self.decoder.decode(&mut self.received)? {
-                if let Event::Called(call) = self.core.handle_box(ampbox)? {
-                    self.respond(&call);
+            // One box after the other, since answering a call of the peer may take all the time there is.
+            while self.inbound.decode(true).1? {
+                self.inbound.sort(&mut self.core, false).1?;
+                // Nobody but this call waits.
+                self.inbound.callers.clear();
+                while let Some(received) = self.inbound.next_call() {
+                    self.respond(&received.call);
                     self.send()?;
                 }
                 if let Some(answer) = self.core.take_answer(id) {
+                    self.inbound.input.release();
                     return Ok(answer);
                 }
                 self.left()?;
@@ -442,7 +440,7 @@ impl<S: Read + Write> Client<S> {
         let mut none = NoAttachments;
         let mut proto = Proto::new(&mut none, &self.address, &self.extensions)
             .with_unknown_keys(self.unknown_keys)
-            .with_decoded_bytes(self.decoded_bytes);
+            .with_decoded_bytes(self.limits.decoded_bytes);
         read_arguments(ampbox, &mut proto)
     }
 
@@ -468,24 +466,22 @@ impl<S: Read + Write> Client<S> {
 
     /// Reads what there is, and waits for it.
     fn receive(&mut self) -> Result<(), Stopped> {
-        let before = self.received.len();
-        let (least, most) = READ;
-        let room = self.decoder.needed().saturating_sub(before).clamp(least, most);
-        self.received.resize(before + room, 0);
-        let read = loop {
-            if let Err(stopped) = self.before_blocking() {
-                self.received.truncate(before);
-                return Err(stopped);
+        loop {
+            self.before_blocking()?;
+            let Self { stream, inbound, .. } = self;
+            let received = inbound.receive(|bytes, _| {
+                let before = bytes.len();
+                bytes.resize(bytes.capacity(), 0);
+                let read = stream.read(&mut bytes[before..]);
+                bytes.truncate(before + *read.as_ref().unwrap_or(&0));
+                Poll::Ready(read)
+            });
+            match received {
+                Poll::Ready(Err(CloseReason::Io(error)))
+                    if error.kind() == ErrorKind::Interrupted => {}
+                Poll::Ready(Err(reason)) => return Err(reason.into()),
+                Poll::Ready(Ok(_)) | Poll::Pending => return Ok(()),
             }
-            match self.stream.read(&mut self.received[before..]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => break read,
-            }
-        };
-        self.received.truncate(before + *read.as_ref().unwrap_or(&0));
-        match (read?, before) {
-            (0, received) => Err(Stopped::Ended(CloseReason::end_of_stream(received))),
-            _ => Ok(()),
         }
     }
 }
@@ -518,13 +514,23 @@ enum Stopped {
     Ended(CloseReason),
 }
 
+impl From<CloseReason> for Stopped {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            // Which of them it is depends on the system.
+            CloseReason::Io(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+            {
+                Stopped::TimedOut
+            }
+            reason => Stopped::Ended(reason),
+        }
+    }
+}
+
 impl From<io::Error> for Stopped {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            // Which of them it is depends on the system.
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => Stopped::TimedOut,
-            _ => Stopped::Ended(error.into()),
-        }
+        CloseReason::from(error).into()
     }
 }
 

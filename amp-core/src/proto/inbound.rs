@@ -13,7 +13,7 @@ use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::RangeInclusive;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::box_number::BoxNumber;
@@ -147,14 +147,23 @@ impl<W> Inbound<W> {
         }
     }
 
-    /// Receives more with `receive`, which appends to what it is given.
+    /// Receives more with `receive`, which appends to what it is given. How many bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke, and when the peer has closed its side.
     #[inline]
     pub(crate) fn receive(
         &mut self,
         receive: impl FnOnce(&mut BytesMut, &mut Vec<Attachment>) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<Result<usize, CloseReason>> {
         let missing = self.decoder.needed().saturating_sub(self.input.len());
-        self.input.receive(missing, receive)
+        let received = ready!(self.input.receive(missing, receive))?;
+        if received == 0 {
+            self.reading = Reading::Over;
+            return Poll::Ready(Err(CloseReason::end_of_stream(self.input.len())));
+        }
+        Poll::Ready(Ok(received))
     }
 
     pub(crate) fn reading(&self) -> Reading {

@@ -3,13 +3,13 @@
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 
 use super::step::{Reply, Step, shown, without_reserved};
-use crate::boxes::{BoxLimits, Decoder};
 use crate::error::CloseReason;
-use crate::proto::{Core, CoreLimits, Event, IncomingCall};
+use crate::proto::{Core, CoreLimits, Inbound, IncomingCall, Limits};
 use crate::report::Report;
 
 /// How far a script has come.
@@ -35,8 +35,7 @@ impl Progress {
 pub(super) async fn run(stream: DuplexStream, steps: Vec<Step>, state: watch::Sender<Progress>) {
     let mut actor = Actor {
         stream: Some(stream),
-        buffer: BytesMut::new(),
-        decoder: Decoder::new(BoxLimits::default()),
+        inbound: Inbound::new(Limits::default().boxes),
         core: Core::new(CoreLimits::default()),
         waiting: VecDeque::new(),
     };
@@ -65,8 +64,7 @@ pub(super) async fn run(stream: DuplexStream, steps: Vec<Step>, state: watch::Se
 struct Actor {
     /// `None` when this side has ended the connection.
     stream: Option<DuplexStream>,
-    buffer: BytesMut,
-    decoder: Decoder,
+    inbound: Inbound<()>,
     core: Core<()>,
     /// Calls that came while an answer was waited for.
     waiting: VecDeque<IncomingCall>,
@@ -137,25 +135,30 @@ impl Actor {
     /// Takes one box in, which may be a call.
     async fn receive(&mut self) -> Result<Option<IncomingCall>, String> {
         loop {
-            let received = self.decoder.decode(&mut self.buffer);
-            if let Some(ampbox) =
-                received.map_err(|error| format!("no box came: {}", Report(&error)))?
-            {
-                let shown = format!("{ampbox:?}");
-                return match self.core.handle_box(ampbox) {
-                    Ok(Event::Called(call)) => Ok(Some(call)),
-                    Ok(Event::Answered { .. } | Event::Switched(_)) => Ok(None),
-                    Ok(Event::Late { .. } | Event::Ignored) => {
-                        Err(format!("an answer came to no call: {shown}"))
-                    }
-                    Err(error) => Err(Report(&error).to_string()),
-                };
+            let (boxes, decoded) = self.inbound.decode(true);
+            let shown = boxes.first().map(|ampbox| format!("{ampbox:?}"));
+            decoded.map_err(|error| format!("no box came: {}", Report(&error)))?;
+            if let Some(shown) = shown {
+                let (sorted, handled) = self.inbound.sort(&mut self.core, false);
+                handled.map_err(|error| Report(&error).to_string())?;
+                self.inbound.callers.clear();
+                if sorted.ignored > 0 {
+                    return Err(format!("an answer came to no call: {shown}"));
+                }
+                return Ok(self.inbound.next_call().map(|received| received.call));
             }
             let stream = self.stream.as_mut().ok_or("it had ended the connection")?;
-            let read = stream.read_buf(&mut self.buffer).await;
-            if read.map_err(|error| error.to_string())? == 0 {
-                let reason = CloseReason::end_of_stream(self.buffer.len());
-                return Err(format!("the connection ended: {reason}"));
+            let mut bytes = BytesMut::new();
+            let read = stream.read_buf(&mut bytes).await;
+            let received = self.inbound.receive(|input, _| {
+                input.extend_from_slice(&bytes);
+                Poll::Ready(read)
+            });
+            if let Poll::Ready(Err(reason)) = received {
+                return Err(match reason {
+                    CloseReason::Io(error) => error.to_string(),
+                    reason => format!("the connection ended: {reason}"),
+                });
             }
         }
     }

@@ -114,10 +114,6 @@ impl<W: Clone, S> Drive<W, S> {
             return Ok(Some(false));
         };
         let received = received?;
-        if received == 0 {
-            self.inbound.set_reading(Reading::Over);
-            return Err(CloseReason::end_of_stream(self.inbound.input.len()));
-        }
         if let Some(liveness) = &mut self.liveness {
             liveness.received(hands.now());
         }
