@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::event::Answer;
 use super::side::Core;
+#[cfg(any(test, fuzzing))]
+use super::side::Pending;
 use crate::proto::CloseReason;
 use crate::proto::box_number::BoxNumber;
 use crate::proto::{CallId, Host};
@@ -50,6 +52,12 @@ impl<W, H: Host> Core<W, H> {
         }
         self.abandon(id);
         Some(CallOutcome::Closed(reason))
+    }
+
+    /// How many wait for answers.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn waiters(&mut self) -> usize {
+        self.calls.values_mut().filter(|waiting| matches!(waiting, Pending::For(_))).count()
     }
 
     /// Nobody waits for the answer to a call any more. Where that may name attachments, `discard` says

@@ -174,3 +174,85 @@ impl<W, H: Host> Core<W, H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{Body, CoreLimits, Then};
+
+    /// As many one-way boxes with an attachment each.
+    fn queue(core: &mut Core<()>, count: usize) {
+        for n in 0..count {
+            let attachments = vec![Arc::new(n) as Attachment];
+            core.notify(b"A", &mut Body { attachments, ..Body::default() }).unwrap();
+        }
+    }
+
+    /// So many boxes are being written, queued, and held back behind an answer and a call that asks for a
+    /// switch; the first is refused, or all.
+    fn take_back([writing, queued, held]: [usize; 3], all: bool) {
+        let mut core = Core::<()>::new(CoreLimits::default());
+        let mut outgoing = Outgoing::default();
+        queue(&mut core, writing);
+        core.poll_transmit(&mut outgoing, true);
+        let box_len = outgoing.len() / writing;
+        let mut slices = [io::IoSlice::new(&[])];
+        assert_eq!(outgoing.parts(&mut slices).1.len(), writing, "they go with the next byte");
+        queue(&mut core, queued);
+        core.answer_then(b"1", &mut Body::default(), &mut Some(())).unwrap();
+        if held > 0 {
+            core.ask_switch(b"S", &mut Body::default(), (), &mut Some(Then::HandOver)).unwrap();
+            queue(&mut core, held);
+        }
+
+        let stand_in = Arc::new(()) as Attachment;
+        let refused =
+            if all { Refused::All } else { Refused::One { index: 0, stand_in: &stand_in } };
+        let error = Arc::new(io::Error::other("refused"));
+        let mut next_ordinal = (writing + queued + held) as u64;
+        let sent = core.counters().boxes_sent;
+        let taken_back =
+            core.take_back(&mut outgoing, &refused, &error, "refused", &mut next_ordinal).unwrap();
+
+        // What is held back cannot follow a stand-in.
+        let all = all || held > 0;
+        let removed = if all { writing + queued + held } else { 1 };
+        assert_eq!(taken_back.boxes.len(), removed);
+        assert!(taken_back.boxes.iter().all(|(_, was)| *was == WasRemoved::OneWay));
+        let stays = writing + queued > 1;
+        assert_eq!(next_ordinal, if all || !stays { 0 } else { (writing + queued) as u64 });
+        let bytes_before = if all { 0 } else { (writing - 1) * box_len };
+        assert_eq!(taken_back.queued, outgoing.len() - bytes_before, "what a log has yet to see");
+        let left = outgoing.len() + core.queued();
+        assert_eq!(core.end_of_queue(), left as u64, "nothing is written");
+        assert_eq!(core.counters().bytes_sent, left as u64);
+        assert_eq!(core.counters().boxes_sent, sent - removed as u64);
+        let bytes = outgoing.bytes().collect::<Vec<_>>().concat();
+        let answer = b"\0\x07_answer\0\x011\0\0";
+        let start = bytes.windows(answer.len()).position(|window| window == answer).unwrap();
+        let end = (start + answer.len()) as u64;
+        assert!(core.take_after(end - 1).is_none() && core.take_after(end).is_some());
+    }
+
+    #[test]
+    fn boxes_are_taken_back_wherever_they_are_and_places_behind_them_move() {
+        for counts in [[1, 0, 0], [2, 0, 0], [1, 1, 0], [2, 2, 0], [1, 0, 1], [2, 1, 2]] {
+            take_back(counts, false);
+            take_back(counts, true);
+        }
+    }
+
+    #[test]
+    fn nothing_is_taken_back_when_a_part_was_sent() {
+        let mut core = Core::<()>::new(CoreLimits::default());
+        let mut outgoing = Outgoing::default();
+        let attachments = vec![Arc::new(0) as Attachment; 2];
+        core.notify(b"A", &mut Body { attachments, ..Body::default() }).unwrap();
+        core.poll_transmit(&mut outgoing, true);
+        outgoing.parts(&mut [io::IoSlice::new(&[])]).1.pop_front();
+        outgoing.advance(1);
+        let error = Arc::new(io::Error::other("refused"));
+        let taken_back = core.take_back(&mut outgoing, &Refused::All, &error, "refused", &mut 2);
+        assert!(taken_back.is_none());
+    }
+}

@@ -522,6 +522,7 @@ impl Model {
             assert!(side.queueing.is_empty(), "the {which:?} side waits for room for ever");
             assert!(side.leftover.is_empty(), "what was left behind is begun");
             assert!(side.running.is_empty(), "all responders are done");
+            assert_eq!(side.core.waiters(), 0, "nobody waits in the core of the {which:?} side");
         }
         let ended = Which::BOTH.map(|which| self.sides[which as usize].ended.as_ref());
         if ended != [None, None] {
