@@ -3,7 +3,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
@@ -16,7 +16,7 @@ use crate::boxes::{AmpBox, BoxError, BoxReader, BoxWriter, MAX_VALUE};
 use crate::command::{Arguments, Command, CommandError, NoError, read_arguments};
 use crate::error::CallError;
 use crate::observing::{Side, Watch};
-use crate::proto::{BoxNumber, CallId, CallOutcome, RemoteError};
+use crate::proto::{Answer, BoxNumber, CallId, CallOutcome};
 use crate::shorten::Shortened;
 
 impl Peer {
@@ -103,17 +103,17 @@ impl<C: Command> Future for Call<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { command, exchange } = &mut *self;
-        let mut encoded = false;
-        let answer = exchange.poll(cx, C::NAME.as_bytes(), |out, proto| {
-            encoded = true;
-            // There is a command until it was encoded.
-            command.as_ref().map_or(Ok(()), |command| command.to_box(out, proto))
-        });
-        if encoded {
-            // Here, where nothing is locked: it is the user's.
-            *command = None;
+        let name = C::NAME.as_bytes();
+        // There is a command until it is encoded. It is dropped where nothing is locked: it is the user's.
+        if command.is_some() {
+            ready!(exchange.poll_room(cx, name)).map_err(CallError::widen)?;
+            if let Some(command) = command.take() {
+                let queued = exchange
+                    .queue(cx.waker().clone(), name, |out, proto| command.to_box(out, proto));
+                queued.map_err(CallError::widen)?;
+            }
         }
-        let answer = ready!(answer);
+        let answer = ready!(exchange.poll_answer(cx));
         Poll::Ready(match answer.map_err(CallError::widen)? {
             Ok(ampbox) => exchange.decode(&ampbox).map_err(CallError::Decode),
             Err(error) => Err(CallError::of(error, C::NAME.as_bytes())),
@@ -133,14 +133,15 @@ impl<C: Command> fmt::Debug for Call<C> {
 #[must_use = "a call is not made before it is awaited"]
 pub struct NamedCall {
     command: Bytes,
-    arguments: Result<AmpBox, BoxError>,
+    /// `None` once they are encoded.
+    arguments: Option<Result<AmpBox, BoxError>>,
     exchange: Exchange,
 }
 
 impl NamedCall {
     pub(super) fn new(peer: Peer, command: &[u8], arguments: Result<AmpBox, BoxError>) -> Self {
         let command = Bytes::copy_from_slice(command);
-        Self { command, arguments, exchange: Exchange::new(peer, false, None) }
+        Self { command, arguments: Some(arguments), exchange: Exchange::new(peer, false, None) }
     }
 
     /// Sets how long the call may take: see [`Call::timeout`].
@@ -155,11 +156,17 @@ impl Future for NamedCall {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { command, arguments, exchange } = &mut *self;
-        let answer = ready!(exchange.poll(cx, command, |out, _| {
-            let arguments = std::mem::replace(arguments, Ok(AmpBox::new()))?;
-            check_command(command)?;
-            Ok(out.put_box(&arguments)?)
-        }));
+        if arguments.is_some() {
+            ready!(exchange.poll_room(cx, command))?;
+            if let Some(arguments) = arguments.take() {
+                exchange.queue(cx.waker().clone(), command, |out, _| {
+                    let arguments = arguments?;
+                    check_command(command)?;
+                    Ok(out.put_box(&arguments)?)
+                })?;
+            }
+        }
+        let answer = ready!(exchange.poll_answer(cx));
         let ampbox = answer?.map_err(|error| CallError::of(error, command))?;
         let answer = without_own_keys(&ampbox);
         exchange.ended(answer.is_ok());
@@ -215,6 +222,8 @@ pub(super) struct Exchange {
 enum Stage {
     New,
     WaitingForRoom(Pin<Box<OwnedNotified>>),
+    /// It was queued just now, with the waker of the task.
+    Queued(CallId),
     Sent(CallId),
     /// The answer was taken, and whoever took it may claim the attachments that it names. Other
     /// answers are over when they are taken.
@@ -255,86 +264,90 @@ impl Exchange {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
         read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<T, DecodeError>,
     ) -> Result<T, CallError<E>> {
-        let mut write = Some(write);
-        let answer = poll_fn(|cx| {
-            self.poll(cx, command, |out, proto| {
-                // It is written once.
-                write.take().map_or(Ok(()), |write| write(out, proto))
-            })
-        })
-        .await;
-        match answer.map_err(CallError::widen)? {
+        match self.ask(command, write).await.map_err(CallError::widen)? {
             Ok(ampbox) => self.decode_with(&ampbox, read).map_err(CallError::Decode),
             Err(error) => Err(CallError::of(error, command)),
         }
     }
 
-    /// `write` is called at most once, when the box can be queued.
+    /// Makes the call, with what `write` writes. The answer.
+    pub(super) async fn ask(
+        &mut self,
+        command: &[u8],
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<Answer, CallError<NoError>> {
+        poll_fn(|cx| self.poll_room(cx, command)).await?;
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        self.queue(waker, command, write)?;
+        poll_fn(|cx| self.poll_answer(cx)).await
+    }
+
+    /// Waits until the box of the call can be [queued](Self::queue), which is to be done at once.
     ///
     /// A call that is over stays pending for ever, as a future that is polled again after it was
     /// ready may.
-    pub(super) fn poll(
+    pub(super) fn poll_room(
         &mut self,
         cx: &mut Context<'_>,
         command: &[u8],
-        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-    ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
+    ) -> Poll<Result<(), CallError<NoError>>> {
         let Self { watch, typed, peer, .. } = self;
         watch.get_or_insert_with(|| peer.shared().watch(Side::Asking, command, *typed));
-        let mut answer = self.poll_answer(cx, command, write);
-        if answer.is_pending() {
-            answer = self.poll_deadline(cx);
-        }
-        if let (Poll::Ready(answer), Some(watch)) = (&answer, &mut self.watch) {
-            watch.end_unless_answered(answer);
-        }
-        answer
+        let room = match self.wait_for_room(cx) {
+            Poll::Ready(room) => room,
+            Poll::Pending => Err(ready!(self.poll_deadline(cx))),
+        };
+        Poll::Ready(room.map_err(|error| self.not_queued(error)))
     }
 
-    fn poll_answer(
-        &mut self,
-        cx: &mut Context<'_>,
-        command: &[u8],
-        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-    ) -> Poll<Result<Result<AmpBox, RemoteError>, CallError<NoError>>> {
-        let Self { peer, then, stage, number, watch, carried, .. } = self;
-        let shared = peer.shared();
+    fn wait_for_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<NoError>>> {
+        let Self { peer, stage, .. } = self;
         let mut waited = false;
         loop {
             match stage {
-                Stage::New => match shared.room(waited) {
-                    Ok(None) => break,
+                Stage::New => match peer.shared().room(waited) {
+                    Ok(None) => return Poll::Ready(Ok(())),
                     Ok(Some(room)) => *stage = Stage::WaitingForRoom(Box::pin(room)),
-                    Err(reason) => {
-                        *stage = Stage::Over;
-                        return Poll::Ready(Err(CallError::Closed(reason)));
-                    }
+                    Err(reason) => return Poll::Ready(Err(CallError::Closed(reason))),
                 },
                 Stage::WaitingForRoom(room) => {
                     ready!(room.as_mut().poll(cx));
                     waited = true;
                     *stage = Stage::New;
                 }
-                Stage::Sent(id) => {
-                    let ended = ready!(poll_answer(shared, *id, cx));
-                    *stage = Stage::Over;
-                    *carried = None;
-                    let (answer, of_box) = ended?;
-                    if of_box.is_some() {
-                        *stage = Stage::Answered;
-                        *number = of_box;
-                    }
-                    return Poll::Ready(Ok(answer));
-                }
-                Stage::Answered | Stage::Over => return Poll::Pending,
+                _ => return Poll::Pending,
             }
         }
-        // Whatever goes wrong from here on, the call is over.
-        *stage = Stage::Over;
-        let waker = cx.waker().clone();
+    }
+
+    /// Encodes the box of the call by what `write` writes, and queues it. When it is answered, the waker is
+    /// woken.
+    pub(super) fn queue(
+        &mut self,
+        waker: Waker,
+        command: &[u8],
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<(), CallError<NoError>> {
+        // Also when what writes panics.
+        self.stage = Stage::Over;
+        let id = self.try_queue(waker, command, write).map_err(|error| self.not_queued(error))?;
+        self.stage = Stage::Queued(id);
+        if let Some(watch) = &mut self.watch {
+            watch.tag(|| format!("{:x}", self.peer.shared().peek(|state| state.core.tag(id))));
+        }
+        Ok(())
+    }
+
+    fn try_queue(
+        &mut self,
+        waker: Waker,
+        command: &[u8],
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<CallId, CallError<NoError>> {
+        let shared = self.peer.shared();
         let mut encoded = shared.encode(write).map_err(CallError::Encode)?;
         let body = &mut *encoded.body;
-        let (queued, loan) = if let Some(then) = then.take() {
+        let (queued, loan) = if let Some(then) = self.then.take() {
             let mut then = Some(*then);
             let ask = |state: &mut State| state.core.ask_switch(command, body, waker, &mut then);
             (shared.with(ask).map_err(CallError::from), None)
@@ -348,17 +361,59 @@ impl Exchange {
             loan.write();
         }
         // Once nothing is locked any more.
-        *carried = taken.map(AllCarried::queued);
-        let id = queued?;
-        *stage = Stage::Sent(id);
-        if let Some(watch) = watch {
-            watch.tag(|| format!("{:x}", shared.peek(|state| state.core.tag(id))));
+        self.carried = taken.map(AllCarried::queued);
+        queued
+    }
+
+    /// Nothing comes of the call, for this reason.
+    fn not_queued(&mut self, error: CallError<NoError>) -> CallError<NoError> {
+        self.stage = Stage::Over;
+        if let Some(watch) = &mut self.watch {
+            watch.end_failed(&error);
         }
-        Poll::Pending
+        error
+    }
+
+    /// Waits for the answer to the call, which was [queued](Self::queue).
+    ///
+    /// A call that is over stays pending for ever, as a future that is polled again after it was
+    /// ready may.
+    pub(super) fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Answer, CallError<NoError>>> {
+        let answer = match self.take_answer(cx) {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => Err(ready!(self.poll_deadline(cx))),
+        };
+        if let Some(watch) = &mut self.watch {
+            watch.end_unless_answered(&answer);
+        }
+        Poll::Ready(answer)
+    }
+
+    fn take_answer(&mut self, cx: &Context<'_>) -> Poll<Result<Answer, CallError<NoError>>> {
+        let id = match self.stage {
+            Stage::Sent(id) => id,
+            Stage::Queued(id) => {
+                self.stage = Stage::Sent(id);
+                return Poll::Pending;
+            }
+            _ => return Poll::Pending,
+        };
+        let ended = ready!(poll_answer(self.peer.shared(), id, cx));
+        self.stage = Stage::Over;
+        self.carried = None;
+        let (answer, of_box) = ended?;
+        if of_box.is_some() {
+            self.stage = Stage::Answered;
+            self.number = of_box;
+        }
+        Poll::Ready(Ok(answer))
     }
 
     /// Ends a call that is under way when its time is over.
-    fn poll_deadline<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError<NoError>>> {
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<CallError<NoError>> {
         if matches!(self.stage, Stage::Answered | Stage::Over) {
             return Poll::Pending;
         }
@@ -369,10 +424,11 @@ impl Exchange {
         };
         let deadline = self.deadline.get_or_insert_with(|| shared.sleep(after));
         ready!(deadline.as_mut().poll(cx));
-        if let Stage::Sent(id) = std::mem::replace(&mut self.stage, Stage::Over) {
+        if let Stage::Sent(id) | Stage::Queued(id) = std::mem::replace(&mut self.stage, Stage::Over)
+        {
             self.give_up(id);
         }
-        Poll::Ready(Err(CallError::Timeout { after }))
+        Poll::Ready(CallError::Timeout { after })
     }
 
     /// Reads the answer that was taken.
@@ -416,7 +472,7 @@ impl Exchange {
 }
 
 /// An answer that was taken, and the number of its box.
-type Taken = (Result<AmpBox, RemoteError>, Option<BoxNumber>);
+type Taken = (Answer, Option<BoxNumber>);
 
 /// The answer, or why there will be none. An answer that has arrived counts, even if the
 /// connection has ended since.
@@ -452,7 +508,7 @@ fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Tak
 impl Drop for Exchange {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Sent(id) => self.give_up(id),
+            Stage::Sent(id) | Stage::Queued(id) => self.give_up(id),
             Stage::Answered => {
                 let shared = self.peer.shared();
                 if let Some(number) = self.number {
@@ -482,7 +538,6 @@ mod tests {
     use crate::connection::wakes::Wakes;
     use std::pin::pin;
     use std::sync::{Arc, Barrier};
-    use std::task::Waker;
 
     #[tokio::test]
     async fn a_call_that_changes_its_task_while_the_connection_ends_is_woken() {

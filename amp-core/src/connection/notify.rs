@@ -87,14 +87,8 @@ impl Peer {
     ) -> Result<(), CallError> {
         let mut queueing = Queueing::new(self.clone(), typed);
         queueing.timeout = timeout;
-        let mut write = Some(write);
-        poll_fn(|cx| {
-            queueing.poll(cx, command, |out, proto| {
-                // It is written once.
-                write.take().map_or(Ok(()), |write| write(out, proto))
-            })
-        })
-        .await
+        poll_fn(|cx| queueing.poll_room(cx, command)).await?;
+        queueing.queue(command, write)
     }
 }
 
@@ -124,12 +118,11 @@ impl<C: OneWay> Future for Notification<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { command, queueing } = &mut *self;
-        let queued = ready!(queueing.poll(cx, C::NAME.as_bytes(), |out, proto| {
-            // There is a command until it is over.
-            command.as_ref().map_or(Ok(()), |command| command.to_box(out, proto))
-        }));
-        *command = None;
-        Poll::Ready(queued)
+        let name = C::NAME.as_bytes();
+        ready!(queueing.poll_room(cx, name))?;
+        // There is a command until it is over. It is dropped where nothing is locked.
+        let Some(command) = command.take() else { return Poll::Pending };
+        Poll::Ready(queueing.queue(name, |out, proto| command.to_box(out, proto)))
     }
 }
 
@@ -162,11 +155,12 @@ impl Future for NamedNotification {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { command, arguments, queueing } = &mut *self;
-        queueing.poll(cx, command, |out, _| {
+        ready!(queueing.poll_room(cx, command))?;
+        Poll::Ready(queueing.queue(command, |out, _| {
             let arguments = std::mem::replace(arguments, Ok(AmpBox::new()))?;
             check_command(command)?;
             Ok(out.put_box(&arguments)?)
-        })
+        }))
     }
 }
 
@@ -196,45 +190,27 @@ impl Queueing {
         Self { peer, typed, timeout: None, room: None, deadline: None, watch: None, over: false }
     }
 
-    /// `write` is called at most once, when the box can be queued.
+    /// Waits until the box can be [queued](Self::queue), which is to be done at once.
     ///
     /// A command that is over stays pending for ever, as a future that is polled again after it was
     /// ready may.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        command: &[u8],
-        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-    ) -> Poll<Result<(), CallError>> {
+    fn poll_room(&mut self, cx: &mut Context<'_>, command: &[u8]) -> Poll<Result<(), CallError>> {
         if self.over {
             return Poll::Pending;
         }
         let Self { watch, typed, peer, .. } = self;
         watch.get_or_insert_with(|| peer.shared().watch(Side::Asking, command, *typed));
-        let ended = match self.poll_room(cx) {
-            Poll::Ready(Ok(())) => {
-                // Also when what writes panics.
-                self.over = true;
-                self.queue(command, write)
-            }
-            Poll::Ready(Err(error)) => Err(error),
+        let room = match self.wait_for_room(cx) {
+            Poll::Ready(room) => room,
             Poll::Pending => Err(ready!(self.poll_deadline(cx))),
         };
+        // Also when what writes panics.
         self.over = true;
         self.room = None;
-        let outcome = match &ended {
-            Ok(()) => Outcome::Sent,
-            Err(CallError::Closed(_)) => Outcome::Closed,
-            Err(CallError::Timeout { .. }) => Outcome::TimedOut,
-            Err(_) => Outcome::NotSent,
-        };
-        if let Some(watch) = &mut self.watch {
-            watch.end(outcome, None);
-        }
-        Poll::Ready(ended)
+        Poll::Ready(room.inspect_err(|error| self.end_failed(error)))
     }
 
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+    fn wait_for_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
         let mut waited = false;
         loop {
             if let Some(room) = &mut self.room {
@@ -258,7 +234,25 @@ impl Queueing {
         deadline.as_mut().poll(cx).map(|()| CallError::Timeout { after })
     }
 
+    /// Encodes the box by what `write` writes, and queues it.
     fn queue(
+        &mut self,
+        command: &[u8],
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> Result<(), CallError> {
+        let queued = self.try_queue(command, write);
+        match &queued {
+            Ok(()) => {
+                if let Some(watch) = &mut self.watch {
+                    watch.end(Outcome::Sent, None);
+                }
+            }
+            Err(error) => self.end_failed(error),
+        }
+        queued
+    }
+
+    fn try_queue(
         &self,
         command: &[u8],
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
@@ -266,5 +260,11 @@ impl Queueing {
         let shared = self.peer.shared();
         let mut encoded = shared.encode(write).map_err(CallError::Encode)?;
         Ok(shared.with(|state| state.core.notify(command, &mut encoded.body))?)
+    }
+
+    fn end_failed(&mut self, error: &CallError) {
+        if let Some(watch) = &mut self.watch {
+            watch.end_failed(error);
+        }
     }
 }

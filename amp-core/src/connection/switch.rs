@@ -1,5 +1,3 @@
-use std::future::poll_fn;
-
 use super::call::Exchange;
 use super::peer::Peer;
 #[cfg(feature = "tls")]
@@ -123,15 +121,7 @@ async fn ask_switch<E: CommandError>(
     command: &[u8],
     write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
 ) -> Result<(), CallError<E>> {
-    let mut write = Some(write);
-    let answer = poll_fn(|cx| {
-        exchange.poll(cx, command, |out, proto| {
-            // The box is written once.
-            write.take().map_or(Ok(()), |write| write(out, proto))
-        })
-    })
-    .await;
-    match answer.map_err(CallError::widen)? {
+    match exchange.ask(command, write).await.map_err(CallError::widen)? {
         Ok(_) => {
             exchange.ended(true);
             Ok(())

@@ -104,10 +104,18 @@ impl Watch {
         match ended {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => self.end(Outcome::Failed, Some(&error.code)),
-            Err(CallError::Closed(_)) => self.end(Outcome::Closed, None),
-            Err(CallError::Timeout { .. }) => self.end(Outcome::TimedOut, None),
-            Err(_) => self.end(Outcome::NotSent, None),
+            Err(error) => self.end_failed(error),
         }
+    }
+
+    /// The call is over, and has no answer.
+    pub(crate) fn end_failed(&mut self, error: &CallError) {
+        let outcome = match error {
+            CallError::Closed(_) => Outcome::Closed,
+            CallError::Timeout { .. } => Outcome::TimedOut,
+            _ => Outcome::NotSent,
+        };
+        self.end(outcome, None);
     }
 
     /// The answer was read.
