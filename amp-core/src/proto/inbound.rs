@@ -62,12 +62,12 @@ enum Left {
 
 /// A call that was received.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct WaitingCall {
     pub(crate) call: IncomingCall,
     pub(crate) number: Option<BoxNumber>,
 }
 
-impl Received {
+impl WaitingCall {
     /// How many bytes it takes: those of its box, and what it is in memory, which is many times as
     /// much for a call without arguments.
     pub(crate) fn size(&self) -> usize {
@@ -103,8 +103,8 @@ pub(crate) struct Inbound<W> {
     /// The boxes that were decoded and are not sorted out.
     boxes: Vec<AmpBox>,
     /// Calls that are not answered yet because there is enough to be sent, or that were read ahead.
-    calls: VecDeque<Received>,
-    /// How many bytes `calls` take: see [`Received::size`].
+    calls: VecDeque<WaitingCall>,
+    /// How many bytes `calls` take: see [`WaitingCall::size`].
     calls_size: usize,
     reading: Reading,
     /// How many bytes may be read ahead while as many responders run as may.
@@ -206,7 +206,7 @@ impl<W> Inbound<W> {
         &mut self,
         behind: usize,
         is_own: impl Fn(&[u8]) -> bool,
-    ) -> Vec<Received> {
+    ) -> Vec<WaitingCall> {
         let mut own = Vec::new();
         let mut at = behind;
         while let Some(received) = self.calls.get(at) {
@@ -216,7 +216,7 @@ impl<W> Inbound<W> {
                 at += 1;
             }
         }
-        self.calls_size -= own.iter().map(Received::size).sum::<usize>();
+        self.calls_size -= own.iter().map(WaitingCall::size).sum::<usize>();
         own
     }
 
@@ -301,7 +301,7 @@ impl<W> Inbound<W> {
                     if asks_switch && let Some(tag) = call.tag() {
                         core.handle_switch(tag)?;
                     }
-                    let received = Received { call, number };
+                    let received = WaitingCall { call, number };
                     *calls_size += received.size();
                     calls.push_back(received);
                 }
@@ -359,7 +359,7 @@ impl<W> Inbound<W> {
     }
 
     /// The call that is begun next.
-    pub(crate) fn next_call(&mut self) -> Option<Received> {
+    pub(crate) fn next_call(&mut self) -> Option<WaitingCall> {
         let received = self.calls.pop_front()?;
         self.calls_size -= received.size();
         Some(received)
@@ -367,28 +367,28 @@ impl<W> Inbound<W> {
 
     /// What a flood of calls needed is not kept.
     pub(crate) fn release(&mut self) {
-        if self.calls.is_empty() && self.calls.capacity() * size_of::<Received>() > KEPT {
+        if self.calls.is_empty() && self.calls.capacity() * size_of::<WaitingCall>() > KEPT {
             self.calls = VecDeque::new();
         }
     }
 
     /// Takes all calls that wait to be begun.
-    pub(crate) fn take_calls(&mut self) -> VecDeque<Received> {
+    pub(crate) fn take_calls(&mut self) -> VecDeque<WaitingCall> {
         self.calls_size = 0;
         std::mem::take(&mut self.calls)
     }
 
     /// Takes those that want an answer.
-    pub(crate) fn take_unanswerable(&mut self) -> VecDeque<Received> {
+    pub(crate) fn take_unanswerable(&mut self) -> VecDeque<WaitingCall> {
         let (unanswerable, left): (VecDeque<_>, _) =
             self.take_calls().into_iter().partition(|received| received.call.tag().is_some());
-        self.calls_size = left.iter().map(Received::size).sum();
+        self.calls_size = left.iter().map(WaitingCall::size).sum();
         self.calls = left;
         unanswerable
     }
 
     /// Takes those that came last, until the others take no more than so many bytes.
-    pub(crate) fn take_calls_over(&mut self, bytes: usize) -> VecDeque<Received> {
+    pub(crate) fn take_calls_over(&mut self, bytes: usize) -> VecDeque<WaitingCall> {
         let mut over = VecDeque::new();
         while self.calls_size > bytes
             && let Some(received) = self.calls.pop_back()
@@ -510,7 +510,7 @@ mod tests {
     fn calls_wait_with_what_they_take_in_memory() {
         let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
         receive(&mut inbound, &mut core, &calls(5));
-        let one = size_of::<Received>() + calls(1).len();
+        let one = size_of::<WaitingCall>() + calls(1).len();
         assert_eq!(inbound.calls_size(), 5 * one);
         assert!(inbound.next_call().is_some());
         assert_eq!(inbound.calls_size(), 4 * one);

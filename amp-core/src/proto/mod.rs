@@ -94,7 +94,7 @@ pub(crate) use {
     box_number::BoxNumber,
     drive::{Drive, Hands, LOOK_EVERY, Line, Next, Note, Rest, Watched},
     farewell::Farewell,
-    inbound::{Received, Sorted},
+    inbound::{Sorted, WaitingCall},
     lanes::{LaneId, Place, Turn},
     liveness::{Liveness, Pings},
     outgoing::removing::Removed,

@@ -32,7 +32,7 @@ struct State<T> {
     calls: usize,
     load: Window,
     /// How the stream ends, behind the parcels.
-    ending: Option<Ending>,
+    ending: Option<Ended>,
     consumer: Option<Waker>,
 }
 
@@ -52,7 +52,7 @@ struct Open {
     peer: Peer,
 }
 
-struct Ending {
+struct Ended {
     end: Result<(), StreamError>,
     question: Option<Question>,
 }
@@ -230,7 +230,7 @@ impl<T> Receiving<T> {
             return;
         }
         let before = std::mem::replace(&mut state.stage, Stage::Over);
-        state.ending = Some(Ending { end, question });
+        state.ending = Some(Ended { end, question });
         let consumer = state.consumer.take();
         drop(state);
         before.leave(self);
@@ -270,7 +270,7 @@ impl<T> Receiving<T> {
         if let Some(parcel) = state.parcels.pop_front() {
             return Poll::Ready(Some(Ok(parcel)));
         }
-        if let Some(Ending { end, question }) = state.ending.take() {
+        if let Some(Ended { end, question }) = state.ending.take() {
             drop(state);
             if let Some(mut question) = question {
                 question.answer(&());

@@ -21,8 +21,8 @@ use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::error::CloseReason;
 use crate::proto::{
-    Busy, CallId, Core, Drive, Hands, Inbound, Leaving, Note, Public, Received, Refusal, Rest,
-    Share, Sorted, Timer,
+    Busy, CallId, Core, Drive, Hands, Inbound, Leaving, Note, Public, Refusal, Rest, Share, Sorted,
+    Timer, WaitingCall,
 };
 use crate::responder::{Locator, Own, Question, Undeclared};
 use crate::restraint::restrained;
@@ -177,7 +177,7 @@ impl Hands for AtWork<'_, '_> {
     }
 
     #[inline]
-    fn begin(&mut self, received: &Received, asks_switch: bool, refusal: Option<Refusal>) {
+    fn begin(&mut self, received: &WaitingCall, asks_switch: bool, refusal: Option<Refusal>) {
         let Around { shared, handle, locator, .. } = &mut *self.around;
         let peer = Peer::recent(shared, handle);
         let mut question = Question::new(peer, &received.call, received.number, asks_switch);
@@ -190,7 +190,7 @@ impl Hands for AtWork<'_, '_> {
         }
     }
 
-    fn part_with(&mut self, calls: VecDeque<Received>, later: Option<Share>) {
+    fn part_with(&mut self, calls: VecDeque<WaitingCall>, later: Option<Share>) {
         if calls.is_empty() {
             return;
         }
@@ -265,7 +265,7 @@ impl AtWork<'_, '_> {
         let Some(Ok(own)) = own else { return false };
         let calls = inbound.take_own(behind, |name| own.0.is_own(name));
         let any = !calls.is_empty();
-        for Received { call, number } in calls {
+        for WaitingCall { call, number } in calls {
             let question = Question::new(Peer::recent(shared, handle), &call, number, false);
             own.0.respond(question, &call, number);
         }
@@ -274,7 +274,7 @@ impl AtWork<'_, '_> {
 
     /// Says which calls are dropped that were received and not begun. Who waits for an answer sees the
     /// end of the connection; nobody sees what becomes of a one-way command.
-    fn note_dropped(&self, calls: &VecDeque<Received>) {
+    fn note_dropped(&self, calls: &VecDeque<WaitingCall>) {
         let one_way = calls.iter().filter(|received| received.call.tag().is_none()).count();
         let dropped = calls.len() - one_way;
         if dropped > 0 {

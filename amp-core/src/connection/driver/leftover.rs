@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use super::super::peer::{Handle, Peer};
 use super::super::shared::Shared;
 use super::running::begin;
-use crate::proto::{Received, Share};
+use crate::proto::{Share, WaitingCall};
 use crate::responder::{Locator, Question};
 use crate::runtime;
 
@@ -18,7 +18,7 @@ const AT_ONCE: usize = 64;
 
 /// What is to be begun of a connection that has ended, as responders are done.
 pub(super) struct Leftover {
-    calls: VecDeque<Received>,
+    calls: VecDeque<WaitingCall>,
     /// How many bytes those take.
     size: usize,
     /// What of them counts among all that the server holds.
@@ -30,13 +30,13 @@ pub(super) struct Leftover {
 
 impl Leftover {
     pub(super) fn new(
-        calls: VecDeque<Received>,
+        calls: VecDeque<WaitingCall>,
         share: Share,
         shared: Arc<Shared>,
         handle: Weak<Handle>,
         locator: Arc<Locator>,
     ) -> Self {
-        let size = calls.iter().map(Received::size).sum();
+        let size = calls.iter().map(WaitingCall::size).sum();
         Self { calls, size, share, shared, handle, locator }
     }
 }
@@ -61,7 +61,7 @@ impl Future for Leftover {
             if let Some(received) = calls.pop_front() {
                 *size -= received.size();
                 let _ = share.set(*size);
-                let Received { call, number } = &received;
+                let WaitingCall { call, number } = &received;
                 let question = Question::new(Peer::recent(shared, handle), call, *number, false);
                 begin(shared, locator, question, &received);
             }

@@ -10,7 +10,7 @@ use tracing::Instrument;
 use super::super::counted::Running;
 use super::super::polling::Polling;
 use super::super::shared::Shared;
-use crate::proto::Received;
+use crate::proto::WaitingCall;
 use crate::responder::{Locator, Question};
 
 /// A responder that has to wait.
@@ -36,9 +36,9 @@ pub(super) fn begin(
     shared: &Arc<Shared>,
     locator: &Locator,
     question: Question,
-    received: &Received,
+    received: &WaitingCall,
 ) {
-    let Received { call, number } = received;
+    let WaitingCall { call, number } = received;
     let span = question.span();
     // The responder that panics drops its question, which is answered by that.
     let started = catch_unwind(AssertUnwindSafe(|| {

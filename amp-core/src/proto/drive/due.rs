@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Drive;
 use super::hands::{Hands, Note};
-use crate::proto::inbound::{Looked, Reading, Received};
+use crate::proto::inbound::{Looked, Reading, WaitingCall};
 use crate::proto::liveness::Liveness;
 use crate::proto::timers::Timer;
 use crate::proto::wants::Public;
@@ -35,7 +35,7 @@ enum ToDo {
     /// A ping goes out.
     Ping,
     /// These calls are dropped, since nobody waits for their answers any more.
-    Drop(VecDeque<Received>),
+    Drop(VecDeque<WaitingCall>),
     /// Large buffers are given up.
     ReleaseBuffers,
     /// The connection is over.

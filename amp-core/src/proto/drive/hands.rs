@@ -12,7 +12,7 @@ use super::line::Line;
 use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::proto::admission::{Busy, Refusal};
-use crate::proto::inbound::{Inbound, Received, Sorted};
+use crate::proto::inbound::{Inbound, Sorted, WaitingCall};
 use crate::proto::switch::Leaving;
 use crate::proto::timers::Timer;
 use crate::proto::together::Share;
@@ -20,7 +20,8 @@ use crate::proto::wants::Public;
 use crate::proto::{Answer, CallId, CloseReason, Core, Host, Outgoing};
 
 /// The operations of whoever drives a connection. None of them decides anything: each does one thing, when
-/// the turn of a [`Drive`] says so. A driver has a transport, tasks and a runtime to do them
+/// the turn of a [`Drive`] says so. There is one for all that a driver does with anything but this half, so
+/// that nothing of a turn is decided elsewhere. A driver has a transport, tasks and a runtime to do them
 /// with, and the model of the tests two pipes and a clock.
 pub(crate) trait Hands {
     /// Who is told that an answer has come.
@@ -112,10 +113,10 @@ pub(crate) trait Hands {
     fn wake(&mut self, callers: &mut Vec<Self::Caller>);
 
     /// Begins to answer a call, or refuses it. It may be one that `asks_switch`.
-    fn begin(&mut self, received: &Received, asks_switch: bool, refusal: Option<Refusal>);
+    fn begin(&mut self, received: &WaitingCall, asks_switch: bool, refusal: Option<Refusal>);
 
     /// Parts with calls: they are begun `later`, as responders are done, or dropped.
-    fn part_with(&mut self, calls: VecDeque<Received>, later: Option<Share>);
+    fn part_with(&mut self, calls: VecDeque<WaitingCall>, later: Option<Share>);
 
     /// Attachments were received and kept, the `first` ones of the connection.
     fn kept(&mut self, first: bool, now: Instant);

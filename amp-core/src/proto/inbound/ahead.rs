@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Inbound, Received};
+use super::{Inbound, WaitingCall};
 use crate::proto::Limits;
 use crate::proto::together::Together;
 
@@ -24,7 +24,7 @@ pub(crate) enum Looked {
     Same,
     /// The peer has gone, and all that there is of it is read. These calls want an answer, and are not
     /// begun.
-    Rest(VecDeque<Received>),
+    Rest(VecDeque<WaitingCall>),
     /// The peer has gone, and has sent more than there is memory for, or than can be read.
     Gone,
 }

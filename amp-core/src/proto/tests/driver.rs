@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::hands::AtWork;
 use super::pipe::Pipe;
-use super::side::{LEFTOVER, Mark, Seen, Side, Watched};
+use super::side::{LEFTOVER, Mark, Seen, Side, Vigil};
 use crate::proto::{self, CloseReason, Drive, Limits, Next, Pings, Timer};
 
 /// What the driver of a side knows alone.
@@ -42,8 +42,8 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(limits: &Limits, watched: Watched, now: Instant) -> Self {
-        let Watched { idle, first_box, ping } = watched;
+    pub(super) fn new(limits: &Limits, watched: Vigil, now: Instant) -> Self {
+        let Vigil { idle, first_box, ping } = watched;
         let pings = ping.map(|(every, timeout)| Pings::new(every, timeout));
         let watched = proto::Watched { idle, first_box, pings };
         Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::pair::Which;
-use super::side::{Then, Watched};
+use super::side::{Then, Vigil};
 use super::world::{Step, World};
 use crate::proto::Limits;
 
@@ -22,7 +22,7 @@ pub fn take(bytes: &[u8]) {
     let Some([first, second]) = bytes.next().zip(bytes.next()).map(<[u8; 2]>::from) else {
         return;
     };
-    let Some(watched) = bytes.watched().zip(bytes.watched()).map(<[Watched; 2]>::from) else {
+    let Some(watched) = bytes.watched().zip(bytes.watched()).map(<[Vigil; 2]>::from) else {
         return;
     };
     let steps: Vec<_> = std::iter::from_fn(|| bytes.step()).take(STEPS).collect();
@@ -87,9 +87,9 @@ impl Bytes<'_> {
     }
 
     /// How a side finds out whether its peer is alive.
-    fn watched(&mut self) -> Option<Watched> {
+    fn watched(&mut self) -> Option<Vigil> {
         let ways = self.next()?;
-        let mut watched = Watched::default();
+        let mut watched = Vigil::default();
         if ways & 1 != 0 {
             watched.idle = Some(self.seconds(40)?);
         }

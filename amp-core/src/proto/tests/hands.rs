@@ -16,7 +16,7 @@ use crate::keys;
 use crate::proto::admission::{Busy, Refusal};
 use crate::proto::calls::Tagged;
 use crate::proto::core::Refused;
-use crate::proto::inbound::{Inbound, Received};
+use crate::proto::inbound::{Inbound, WaitingCall};
 use crate::proto::switch::Leaving;
 use crate::proto::wants::Public;
 use crate::proto::{
@@ -290,14 +290,14 @@ impl Hands for AtWork<'_> {
         }
     }
 
-    fn begin(&mut self, received: &Received, _asks_switch: bool, refusal: Option<Refusal>) {
+    fn begin(&mut self, received: &WaitingCall, _asks_switch: bool, refusal: Option<Refusal>) {
         match refusal {
             None => self.side.begin(received),
             Some(refusal) => self.side.refuse(received, refusal),
         }
     }
 
-    fn part_with(&mut self, calls: VecDeque<Received>, later: Option<Share>) {
+    fn part_with(&mut self, calls: VecDeque<WaitingCall>, later: Option<Share>) {
         if later.is_none() {
             for received in calls {
                 self.side.leave_box(received.number);
@@ -374,7 +374,7 @@ impl AtWork<'_> {
 }
 
 impl Side {
-    pub(super) fn begin(&mut self, Received { call, number: number_of_box }: &Received) {
+    pub(super) fn begin(&mut self, WaitingCall { call, number: number_of_box }: &WaitingCall) {
         let n = number(call.ampbox()).expect("a number");
         if call.command() == b"Ping" {
             let tag = call.tag().expect("a ping wants an answer");
@@ -394,7 +394,11 @@ impl Side {
         );
     }
 
-    fn refuse(&mut self, Received { call, number: number_of_box }: &Received, refusal: Refusal) {
+    fn refuse(
+        &mut self,
+        WaitingCall { call, number: number_of_box }: &WaitingCall,
+        refusal: Refusal,
+    ) {
         self.leave_box(*number_of_box);
         let n = number(call.ampbox()).expect("a number");
         if let Some(tag) = call.tag() {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::model::Reached;
 use super::pair::Which;
-use super::side::{Then, Watched};
+use super::side::{Then, Vigil};
 use super::world::{Step, World};
 use crate::proto::wants::Wants;
 use crate::proto::{FailurePolicy, Limits};
@@ -62,11 +62,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// How a side finds out whether its peer is alive.
-fn watched() -> impl Strategy<Value = Watched> {
+fn watched() -> impl Strategy<Value = Vigil> {
     let seconds = |within: std::ops::Range<u64>| within.prop_map(Duration::from_secs);
     let often = (seconds(1..20), seconds(1..10));
     (weighted(0.2, seconds(5..40)), weighted(0.1, seconds(1..20)), weighted(0.3, often))
-        .prop_map(|(idle, first_box, ping)| Watched { idle, first_box, ping })
+        .prop_map(|(idle, first_box, ping)| Vigil { idle, first_box, ping })
 }
 
 /// What wakes a driver that waits, and whether its end has begun by then. What no turn takes away keeps a

@@ -11,7 +11,7 @@ use crate::keys;
 use crate::proto::BoxNumber;
 use crate::proto::calls::Tagged;
 use crate::proto::core::{CallOutcome, WasRemoved};
-use crate::proto::inbound::Received;
+use crate::proto::inbound::WaitingCall;
 use crate::proto::released::RoomFor;
 use crate::proto::wants::{Public, Situation, Wants};
 use crate::proto::{
@@ -124,7 +124,7 @@ impl Running {
 
 /// By what a side finds out whether its peer is alive.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Watched {
+pub(super) struct Vigil {
     pub(super) idle: Option<Duration>,
     pub(super) first_box: Option<Duration>,
     /// How often a ping is sent, and how long its answer may take.
@@ -190,13 +190,13 @@ pub(super) struct Side {
     /// Whether a responder that fails closes the connection.
     pub(super) policy: FailurePolicy,
     /// One-way commands that are begun when fewer responders run, and whether that was told.
-    pub(super) leftover: VecDeque<Received>,
+    pub(super) leftover: VecDeque<WaitingCall>,
     pub(super) leftover_is_woken: bool,
     lane: LaneId,
 }
 
 impl Side {
-    pub(super) fn new(limits: Limits, is_far: bool, watched: Watched, now: Instant) -> Self {
+    pub(super) fn new(limits: Limits, is_far: bool, watched: Vigil, now: Instant) -> Self {
         let mut core = Core::hosted(limits, limits.boxes, None);
         let public = core.poll_public().unwrap_or_default();
         Self {

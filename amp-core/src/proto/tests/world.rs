@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::model::{Model, Reached};
 use super::pair::{Pair, Which};
-use super::side::{Queueing, Running, Then, Watched};
+use super::side::{Queueing, Running, Then, Vigil};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::proto::released::RoomFor;
 use crate::proto::{Core, Limits, NotQueued, SwitchRefused};
@@ -109,11 +109,11 @@ pub(super) struct World {
 impl World {
     /// Two sides with a stream that passes on only what it is told to.
     pub(super) fn new(limits: Limits) -> Self {
-        Self::watching(limits, [Watched::default(); 2])
+        Self::watching(limits, [Vigil::default(); 2])
     }
 
     /// As [`new`](Self::new), with sides that find out whether their peers are alive.
-    pub(super) fn watching(limits: Limits, watched: [Watched; 2]) -> Self {
+    pub(super) fn watching(limits: Limits, watched: [Vigil; 2]) -> Self {
         let boxes = BoxLimits { max_bytes: MAX_BYTES, ..BoxLimits::default() };
         let limits = Limits { boxes, ..limits };
         let outstanding_calls = limits.outstanding_calls;
