@@ -204,3 +204,28 @@ async fn who_is_kept_and_not_polled_does_not_hold_up_those_behind_it() {
     }
     behind.abort();
 }
+
+/// There will be no room any more, so nobody waits for it.
+#[tokio::test(start_paused = true)]
+async fn all_who_wait_for_room_are_told_of_the_end() {
+    let limits = Limits::default().send_queue(1000);
+    let (peer, _script) = Script::with_room(10, limited(limits));
+    let calls: Vec<_> = (0..10)
+        .map(|_| {
+            let peer = peer.clone();
+            let text = "x".repeat(500);
+            tokio::spawn(async move { peer.notify_by_name("Note", [("text", text)]).await })
+        })
+        .collect();
+    settled().await;
+    let waiting = calls.iter().filter(|call| !call.is_finished()).count();
+    assert!(waiting > 2, "{waiting} wait");
+    let begun = tokio::time::Instant::now();
+    let closing = tokio::spawn(async move { peer.close().await });
+    for call in calls.into_iter().rev().take(waiting) {
+        let error = call.await.unwrap().unwrap_err();
+        assert!(matches!(error, CallError::Closed(_)), "{error}");
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO, "they wait for nothing else");
+    closing.await.unwrap();
+}
