@@ -6,12 +6,12 @@
 //! ```
 //!
 //! A server and its client are in this program too, to have something to pass on. The proxy is
-//! `proxy_of`, some thirty lines, and knows none of their types. Commands that its schema does not have are passed on as
-//! they are; of those it needs to know only which carry descriptors, since descriptors are counted on
-//! each connection.
+//! `proxy_of`, some thirty lines with what it knows of a command, and has none of their types. Commands that
+//! its schema does not have are passed on as they are. Those with descriptors have to be in it, since
+//! descriptors are counted on each connection, and so have protocol switches.
 
 use amp_core::dynamic::Values;
-use amp_core::schema::{BoxSchema, Schema};
+use amp_core::schema::{BoxSchema, CommandSchema, Schema};
 use amp_core::{
     AmpBox, Arguments, BoxReader, CallError, Command, Context, NoError, Peer, Proto,
     ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched,
@@ -19,23 +19,23 @@ use amp_core::{
 use amp_unix::Descriptor;
 use std::error::Error;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// Passes on whatever comes to `to`.
-fn proxy_of(to: Peer, schema: Arc<Schema>) -> Responders {
-    let (for_calls, for_switches, reads) =
-        ((to.clone(), schema.clone()), (to, schema.clone()), schema);
+fn proxy_of(to: Peer, schema: Schema) -> Responders {
+    let both = Arc::new((to, schema));
+    let [reads, calls, asks, knows] = [(); 4].map(|()| both.clone());
     let read = move |command: &[u8], input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
-        Values::from_box(&boxes(&reads, command).0, input, proto)
+        Values::from_box(&boxes(&reads.1, command).0, input, proto)
     };
     let call = move |call: ReceivedCall<Values>| {
-        let (to, schema) = for_calls.clone();
+        let both = calls.clone();
         async move {
-            let (asked, answered) = boxes(&schema, &call.command);
+            let (to, (asked, answered)) = (&both.0, boxes(&both.1, &call.command));
             let write = call.arguments.writing(asked);
             let answer = if call.requires_answer {
                 to.call_by_name_with(&call.command, write, Values::reading(&answered)).await
@@ -46,27 +46,30 @@ fn proxy_of(to: Peer, schema: Arc<Schema>) -> Responders {
         }
     };
     let switch = move |call: ReceivedCall<Values>| {
-        let (to, schema) = for_switches.clone();
+        let both = asks.clone();
         async move {
-            let write = call.arguments.writing(boxes(&schema, &call.command).0);
-            let there = to.switch_protocol_by_name_with(&call.command, write).await;
+            let write = call.arguments.writing(boxes(&both.1, &call.command).0);
+            let there = both.0.switch_protocol_by_name_with(&call.command, write).await;
             let mut there = there.map_err(handed_on)?;
             Ok(async move |mut here: Switched| {
                 let _ = copy_bidirectional(&mut here, &mut there).await;
             })
         }
     };
-    let is_switch = |command: &[u8]| command.starts_with(b"SwitchTo");
+    let is_switch = move |command: &[u8]| known(&knows.1, command).is_some_and(|it| it.is_switch);
     Responders::new(())
         .fallback_with(read.clone(), call)
         .fallback_switch_with(is_switch, read, switch)
 }
 
+fn known<'a>(schema: &'a Schema, command: &[u8]) -> Option<&'a CommandSchema> {
+    schema.command(str::from_utf8(command).ok()?)
+}
+
 /// What the calls and the answers of a command have in them: anything, when it is not known.
 fn boxes(schema: &Schema, command: &[u8]) -> (BoxSchema, BoxSchema) {
-    let known = str::from_utf8(command).ok().and_then(|command| schema.command(command));
     let anything = || (BoxSchema::of::<AmpBox>(), BoxSchema::of::<AmpBox>());
-    known.map_or_else(anything, |known| (known.arguments.clone(), known.response.clone()))
+    known(schema, command).map_or_else(anything, |it| (it.arguments.clone(), it.response.clone()))
 }
 
 fn handed_on(error: CallError) -> RemoteError {
@@ -89,18 +92,39 @@ struct Content {
 }
 
 #[derive(Command)]
-struct SwitchToEcho {}
+struct Echo {}
 
-impl ProtocolSwitch for SwitchToEcho {}
+impl ProtocolSwitch for Echo {}
+
+#[derive(Command)]
+#[amp(one_way)]
+struct Remember {
+    text: String,
+}
+
+/// Is in no schema.
+#[derive(Command)]
+#[amp(response = Content)]
+struct Recall {}
 
 fn server() -> Responders {
+    let remembered = Arc::new(Mutex::new(Vec::new()));
+    let recalled = remembered.clone();
     Responders::new(())
+        .respond(move |_: Context, Remember { text }: Remember| {
+            *remembered.lock().unwrap() = text.into_bytes();
+            async { Ok::<_, NoError>(()) }
+        })
+        .respond(move |_: Context, _: Recall| {
+            let content = recalled.lock().unwrap().clone();
+            async { Ok::<_, NoError>(Content { content }) }
+        })
         .try_respond(async |_: Context, ReadFile { file }: ReadFile| {
             let mut content = Vec::new();
             std::fs::File::from(file).read_to_end(&mut content)?;
             Ok::<_, amp_core::Failure<NoError>>(Content { content })
         })
-        .respond_switch(async |_: Context, _: SwitchToEcho| {
+        .respond_switch(async |_: Context, _: Echo| {
             Ok::<_, NoError>(async |stream: Switched| {
                 let (mut reader, mut writer) = tokio::io::split(stream);
                 let _ = tokio::io::copy(&mut reader, &mut writer).await;
@@ -115,6 +139,12 @@ command ReadFile
     file: Descriptor
   response
     content: String
+
+command Echo switch
+
+command Remember one-way
+  arguments
+    text: Unicode
 ";
 
 #[tokio::main]
@@ -127,7 +157,7 @@ async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     let _server = amp_unix::connection(far)?.responders(server()).spawn();
     let backend = amp_unix::connection(near)?.spawn();
     let (near, far) = UnixStream::pair()?;
-    let proxy = proxy_of(backend.clone(), Arc::new(SCHEMA.parse()?));
+    let proxy = proxy_of(backend.clone(), SCHEMA.parse()?);
     let client = amp_unix::connection(far)?.responders(proxy).spawn();
     // Whichever ends, the other has nobody to speak with any more.
     let _both = tokio::spawn(async move {
@@ -146,7 +176,12 @@ async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("read: {}", String::from_utf8_lossy(&content));
     assert_eq!(content, b"through a pipe");
 
-    let mut stream = peer.switch_protocol(SwitchToEcho {}).await?;
+    peer.notify(Remember { text: "one way".into() }).await?;
+    let Content { content } = peer.call_remote(Recall {}).await?;
+    println!("recalled: {}", String::from_utf8_lossy(&content));
+    assert_eq!(content, b"one way");
+
+    let mut stream = peer.switch_protocol(Echo {}).await?;
     stream.write_all(b"another protocol").await?;
     stream.shutdown().await?;
     let mut echo = String::new();
