@@ -1,20 +1,11 @@
 use amp_core::{Connection, tcp};
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What a peer listens on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// A Unix socket in a temporary folder.
-    Unix,
-    /// A free TCP port of the loopback interface.
-    Tcp,
-}
-
-/// Where a peer listens. As text, `unix:PATH` or `tcp:HOST:PORT`, which is also how the programs
-/// of the compliance suite take an address.
+/// The place that a peer listens at. As text it is `unix:PATH` or `tcp:HOST:PORT`, which is also how the
+/// programs of the compliance suite take an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// The path of a Unix socket.
@@ -24,24 +15,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// What to listen on for `transport`, with its socket, if it has one, in `folder`.
-    pub fn to_listen_on(transport: Transport, folder: &Path) -> Self {
-        match transport {
-            Transport::Unix => Self::Unix(folder.join("socket")),
-            Transport::Tcp => Self::Tcp("127.0.0.1:0".into()),
-        }
-    }
-
-    /// The address as a peer prints it once it listens: without its kind, and with the port that
-    /// it was given.
-    pub fn printed(transport: Transport, text: &str) -> Self {
-        match transport {
-            Transport::Unix => Self::Unix(text.into()),
-            Transport::Tcp => Self::Tcp(text.into()),
-        }
-    }
-
-    /// Connects, to call what listens there.
+    /// Connects to what listens there, to call it.
     ///
     /// # Errors
     ///
@@ -70,7 +44,7 @@ impl FromStr for Address {
     }
 }
 
-/// Text that is no [`Address`].
+/// The text is no [`Address`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an address is unix:PATH or tcp:HOST:PORT, not {text:?}")]
 pub struct UnknownAddress {

@@ -1,16 +1,15 @@
-use amp_core::BoxLimits;
-use amp_core::Decoder;
+use amp_core::{BoxLimits, Decoder};
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use crate::Address;
 
-/// How long a test waits for something that should come at once. Long enough for a machine that is
-/// busy with something else.
+/// The time that a peer is waited for where something should come at once, and to be connected to. It is
+/// long enough for a machine that is busy with something else.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A connection to a peer on which any bytes can be sent, AMP or not.
@@ -30,7 +29,7 @@ impl fmt::Debug for RawClient {
     }
 }
 
-/// A stream to a peer, as sockets are. It waits for [`DEADLINE`] at most to read and to write.
+/// A stream to a peer, as sockets are, which waits for [`DEADLINE`] at most to read and to write.
 #[derive(Debug)]
 pub enum RawStream {
     /// On a Unix socket.
@@ -40,11 +39,11 @@ pub enum RawStream {
 }
 
 impl RawStream {
-    /// Connects.
+    /// Connects to what listens at the address.
     ///
     /// # Errors
     ///
-    /// When nobody listens at the address.
+    /// When nobody listens there, or a host does not say so for [`DEADLINE`].
     pub fn connect(address: &Address) -> io::Result<Self> {
         match address {
             Address::Unix(path) => {
@@ -54,7 +53,7 @@ impl RawStream {
                 Ok(Self::Unix(stream))
             }
             Address::Tcp(address) => {
-                let stream = TcpStream::connect(address)?;
+                let stream = connect_to_any(address)?;
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(DEADLINE))?;
                 stream.set_write_timeout(Some(DEADLINE))?;
@@ -62,6 +61,18 @@ impl RawStream {
             }
         }
     }
+}
+
+/// Connects to the first of the host's addresses that somebody listens on.
+fn connect_to_any(address: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
+    for place in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&place, DEADLINE) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 impl Read for RawStream {
@@ -87,11 +98,11 @@ impl Write for RawStream {
 }
 
 impl RawClient {
-    /// Connects.
+    /// Connects to what listens at the address.
     ///
     /// # Errors
     ///
-    /// When nobody listens at the address.
+    /// When nobody listens there, or a host does not say so for [`DEADLINE`].
     pub fn connect(address: &Address) -> io::Result<Self> {
         RawStream::connect(address).map(Self::new)
     }
@@ -102,7 +113,7 @@ impl RawClient {
         Self { stream: Box::new(stream), received: BytesMut::new(), decoder }
     }
 
-    /// Sends bytes.
+    /// Sends these bytes as they are.
     ///
     /// # Errors
     ///
@@ -112,7 +123,7 @@ impl RawClient {
         self.stream.flush()
     }
 
-    /// The bytes of the next box exactly as they came, or `None` when the peer closed.
+    /// Returns the bytes of the next box exactly as they came, or `None` when the peer closed.
     ///
     /// # Errors
     ///
@@ -132,7 +143,7 @@ impl RawClient {
         }
     }
 
-    /// The next so many bytes.
+    /// Returns the next `count` bytes.
     ///
     /// # Errors
     ///
@@ -155,7 +166,7 @@ impl RawClient {
             }
             // A peer that closes with bytes unread resets the connection.
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(0),
-            // What systems call it when a deadline is over is of no help to people.
+            // The words that systems have for a deadline that is over are of no help to people.
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 let message = format!("nothing comes for {} s", DEADLINE.as_secs());
                 Err(io::Error::new(ErrorKind::TimedOut, message))

@@ -16,10 +16,10 @@ pub mod starvation;
 pub mod trade;
 pub mod workload;
 
-pub use amp_probe::{Address, DEADLINE, RawClient, Transport, UnknownAddress, conversations};
+pub use amp_probe::{Address, DEADLINE, RawClient, UnknownAddress, conversations};
 pub use command_line::{arguments, policy_named};
 pub use counted::{Count, Counted, Counts};
-pub use peer::Peer;
+pub use peer::{Peer, Transport};
 pub use process::{Finished, Process};
 pub use python::Python;
 pub use seed::seed;

@@ -2,7 +2,16 @@ use std::process::Command;
 use std::time::Instant;
 use tempfile::TempDir;
 
-use crate::{Address, DEADLINE, Process, Transport};
+use crate::{Address, DEADLINE, Process};
+
+/// The kind of socket that a peer listens on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A Unix socket in a temporary folder.
+    Unix,
+    /// A free TCP port of the loopback interface.
+    Tcp,
+}
 
 /// A peer of the compliance suite in a process of its own, which accepts connections until this is
 /// dropped.
@@ -23,7 +32,10 @@ impl Peer {
     /// When it cannot be started, ends, prints something else, or does not listen in time.
     pub fn start(mut command: Command, transport: Transport) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let listen = Address::to_listen_on(transport, folder.path());
+        let listen = match transport {
+            Transport::Unix => Address::Unix(folder.path().join("socket")),
+            Transport::Tcp => Address::Tcp("127.0.0.1:0".into()),
+        };
         command.arg("--listen").arg(listen.to_string());
         let mut process = Process::start(command);
         let line = process.line(Instant::now() + DEADLINE);
@@ -31,7 +43,10 @@ impl Peer {
         let Some(address) = address else {
             panic!("a peer should print `listening ADDRESS`; this one printed {line:?}");
         };
-        let address = Address::printed(transport, address);
+        let address = match transport {
+            Transport::Unix => Address::Unix(address.into()),
+            Transport::Tcp => Address::Tcp(address.into()),
+        };
         Self { address, _process: process, _folder: folder }
     }
 

@@ -1,4 +1,4 @@
-//! What is a box and what is not, and tags.
+//! Boxes and what is none, and tags.
 
 use super::conversation::Step::{Closed, Open, Receive, Send};
 use super::conversation::{Conversation, case};

@@ -14,36 +14,36 @@ use super::wire::{sum, total};
 use super::{boxes, calls, switch, values};
 use crate::{DEADLINE, RawClient};
 
-/// Whose behaviour is expected of a peer.
+/// The program whose behaviour is expected of a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Standard {
-    /// Twisted's.
+    /// Twisted.
     #[default]
     Twisted,
-    /// That of `compliance-peer`, which differs on purpose here and there.
+    /// The program `compliance-peer`, which differs on purpose here and there.
     Ours,
 }
 
-/// What is expected of a peer.
+/// The expectations of a peer.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
-    /// Whose behaviour.
+    /// The program that it is to behave as.
     pub standard: Standard,
-    /// What the peer does after a failure that is not declared. Twisted closes.
+    /// The policy of the peer after a failure that is not declared. Twisted closes.
     pub policy: FailurePolicy,
 }
 
-/// How a conversation went. As text, it is one line.
+/// The outcome of a conversation. As text, it is one line.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     name: &'static str,
-    /// Why something else than Twisted's behaviour was expected.
+    /// The reason that something else than Twisted's behaviour was expected.
     difference: Option<&'static str>,
     result: Result<(), String>,
 }
 
 impl Outcome {
-    /// Whether it went as expected.
+    /// Returns whether it went as expected.
     pub fn is_ok(&self) -> bool {
         self.result.is_ok()
     }
@@ -63,7 +63,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How many conversations are held at once. A peer that is slow to accept has no more of them waiting
+/// The number of conversations that are held at once. A peer that is slow to accept has no more of them waiting
 /// than Twisted's backlog for TCP takes, which is 50: beyond that, Linux may reset a connection that
 /// it has already said to be open.
 const AT_ONCE: usize = 40;

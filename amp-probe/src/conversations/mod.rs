@@ -1,4 +1,4 @@
-//! What happens on the wire, byte for byte: conversations with a peer that serves the commands of
+//! Conversations on the wire, byte for byte: with a peer that serves the commands of
 //! the compliance suite. Twisted sets the standard; where ours differs on purpose, the conversation
 //! says why.
 

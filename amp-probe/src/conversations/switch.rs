@@ -14,7 +14,7 @@ pub(super) fn switch() -> Vec<Conversation> {
     let agreed = |tag: &str| wire!["_answer" => tag];
     let refused = |tag: &str| error(tag, "FRIENDLY", "not today");
     let silent = wire!["_command" => "SwitchToEcho"];
-    // What could be taken for a call, and what could be no box.
+    // The first could be taken for a call, and the second could be no box.
     let odd = [sum("2"), b"\0\0\xff\xffhello".to_vec()].concat();
     let bytes = [ask("1"), odd.clone()].concat().into_iter().map(|byte| Send(vec![byte]));
     let hello = || [Send(b"hello".to_vec()), ReceiveBytes(b"hello".to_vec())];

@@ -3,18 +3,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many latencies a caller keeps before it hands them in.
+/// The number of latencies that a caller keeps before it hands them in.
 const BATCH: usize = 32;
 
-/// How long a caller keeps latencies at most, so that progress can be seen.
+/// The time that a caller keeps latencies at most, so that progress can be seen.
 const HAND_IN: Duration = Duration::from_millis(200);
 
 /// The longest latency that is told apart from longer ones, in nanoseconds: an hour.
 const LONGEST: u64 = 3_600_000_000_000;
 
-/// What calls took, in nanoseconds, and how many there were.
+/// The times that calls took, and how many there were.
 #[derive(Debug)]
 pub struct Latencies {
+    /// In nanoseconds.
     histogram: Mutex<Histogram<u64>>,
     calls: AtomicU64,
 }
@@ -29,17 +30,17 @@ impl Latencies {
         self.histogram.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many calls were handed in so far.
+    /// Returns how many calls were handed in so far.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// The latency that this part of all calls kept below, in microseconds.
+    /// Returns the latency that this part of all calls kept below, in microseconds.
     pub fn quantile_us(&self, quantile: f64) -> f64 {
         microseconds(self.histogram().value_at_quantile(quantile))
     }
 
-    /// The longest latency, in microseconds.
+    /// Returns the longest latency, in microseconds.
     pub fn max_us(&self) -> f64 {
         microseconds(self.histogram().max())
     }

@@ -10,16 +10,16 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use super::Latencies;
 use super::latencies::Latency;
 
-/// Why a caller has stopped.
+/// The reason that a caller has stopped for.
 pub type AnyError = Box<dyn Error + Send + Sync>;
 
-/// How long calls may take that are not answered when the time is over.
+/// The time that calls may take which are not answered when the time is over.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// How often the paced caller calls.
+/// The time between two calls of the paced caller.
 const PACE: Duration = Duration::from_millis(1);
 
-/// How long calls that are due may wait to be begun when the time is over.
+/// The time that calls which are due may wait to be begun when the time is over.
 const BEHIND: Duration = Duration::from_secs(5);
 
 /// A call that is made again and again.
@@ -37,18 +37,19 @@ pub trait Repeated: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), AnyError>> + Send;
 }
 
-/// What is to be done, by whom.
+/// Those who call, and what they do.
 pub struct Callers<C> {
-    /// What each of them calls.
+    /// The call that each of them makes.
     pub load: Arc<C>,
-    /// Whom they call, in turn.
+    /// The peers that they call, in turn.
     pub peers: Vec<Peer>,
-    /// How many callers each connection has; with a rate, how many calls at most are under way on it.
+    /// The number of callers that each connection has; with a rate, of calls that are under way on it at
+    /// most.
     pub in_flight: usize,
-    /// How many calls a second are begun, whether others are answered or not. Without, each caller calls
-    /// again as soon as it was answered.
+    /// The number of calls that begin in a second, whether others are answered or not. Without one, each
+    /// caller calls again as soon as it was answered.
     pub rate: Option<f64>,
-    /// Whether there is one more that calls every millisecond.
+    /// True if there is one more caller, who calls every millisecond.
     pub paced: bool,
 }
 
@@ -64,19 +65,19 @@ impl<C> fmt::Debug for Callers<C> {
     }
 }
 
-/// What was measured.
+/// The times that were measured.
 #[derive(Debug)]
 pub struct Measured {
-    /// Those of all callers but the paced one.
+    /// The latencies of all callers but the paced one.
     pub latencies: Arc<Latencies>,
-    /// Of the caller who calls every millisecond.
+    /// The latencies of the caller who calls every millisecond.
     pub paced: Option<Arc<Latencies>>,
-    /// From the first call to the last answer.
+    /// The time from the first call to the last answer.
     pub elapsed: Duration,
 }
 
 impl Measured {
-    /// How many calls were answered.
+    /// Returns how many calls were answered.
     pub fn all_calls(&self) -> u64 {
         self.latencies.calls() + self.paced.as_ref().map_or(0, |paced| paced.calls())
     }
@@ -90,8 +91,8 @@ impl<C: Repeated> Callers<C> {
     ///
     /// # Errors
     ///
-    /// What a call has stopped for, when calls are not answered half a minute later, and when the duration
-    /// is over the end of the clock.
+    /// When a call has failed for which its caller stops, when calls are not answered half a minute later, and
+    /// when the duration is over the end of the clock.
     ///
     /// # Cancel safety
     ///
@@ -201,8 +202,8 @@ async fn paced_loop<C: Repeated>(
 struct Open<C> {
     load: Arc<C>,
     peers: Vec<Peer>,
-    /// How many are under way at most on each connection. What waits for that counts as waiting for its
-    /// answer.
+    /// The number that is under way at most on each connection. A call that waits for others counts as one
+    /// that waits for its answer.
     at_most: usize,
     rate: f64,
 }
