@@ -1,4 +1,4 @@
-//! Where peers are, and where this program can be found.
+//! The addresses of peers, and those that are listened on.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ pub(crate) struct Address {
     pub(crate) kind: Kind,
 }
 
-/// What an address is of.
+/// The kind of place that an address is of.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     /// A Unix socket; an abstract name begins with a NUL byte.
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Tcp {
         host: String,
         port: u16,
-        /// Whether the connection begins with TLS.
+        /// Says whether the connection begins with TLS.
         tls: bool,
     },
     /// A program, and what it is started with.
@@ -43,12 +43,12 @@ impl Address {
         }
     }
 
-    /// Whether the connection begins with TLS, whatever else was asked for.
+    /// Returns whether the connection begins with TLS, whatever else was asked for.
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self.kind, Kind::Tcp { tls: true, .. })
     }
 
-    /// Whether descriptors can be sent to a peer there.
+    /// Returns whether descriptors can be sent to a peer there.
     pub(crate) fn carries_descriptors(&self) -> bool {
         matches!(self.kind, Kind::Unix(_) | Kind::Exec(_) | Kind::Stdio)
     }
@@ -62,7 +62,7 @@ impl Address {
         }
     }
 
-    /// Whether standard output is the connection's.
+    /// Returns whether standard output is the connection's.
     pub(crate) fn takes_stdout(&self) -> bool {
         matches!(self.kind, Kind::Stdio | Kind::Pipes(_, 1))
     }

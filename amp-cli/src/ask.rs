@@ -19,7 +19,7 @@ use crate::opening::{Emptied, Opening};
 use crate::schemas::{arguments_of, response_of};
 use crate::{output, words};
 
-/// What writes the body of a box.
+/// A function that writes the body of a box.
 pub(crate) type Write =
     Box<dyn FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> + Send>;
 
@@ -31,12 +31,12 @@ pub(crate) struct Ask {
     errors: Option<Vec<ErrorSchema>>,
     pub(crate) requires_answer: bool,
     pub(crate) is_switch: bool,
-    /// How many descriptors are sent with it.
+    /// The number of descriptors that are sent with it.
     pub(crate) descriptors: u64,
     emptied: Emptied,
 }
 
-/// What has become of a call.
+/// The outcome of a call.
 pub(crate) enum Outcome {
     /// It wants no answer.
     Sent,
@@ -154,7 +154,7 @@ impl Ask {
     }
 }
 
-/// What writes these values, and empties the files that are sent with them once nothing of them is left
+/// Returns what writes these values, and empties the files that are sent with them once nothing of them is left
 /// that could be wrong.
 pub(crate) fn writing(
     values: Values,

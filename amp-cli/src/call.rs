@@ -19,7 +19,7 @@ use crate::options::Call;
 use crate::output::Output;
 use crate::peering::Target;
 use crate::printing::{not_printed, print};
-use crate::running::{part, until_interrupted};
+use crate::running::{say_farewell, until_interrupted};
 use crate::schemas::{arguments_of, find};
 
 pub(crate) fn call(options: &Call) -> Result<ExitCode, Mistake> {
@@ -65,7 +65,7 @@ async fn run(
             }
         }
     };
-    part(&peer).await;
+    say_farewell(&peer).await;
     Ok(ended)
 }
 

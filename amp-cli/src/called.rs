@@ -1,4 +1,4 @@
-//! What a peer calls here: it is told, and answered by rules.
+//! Calls of a peer: they are told of, and answered by rules.
 
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, Schema};
@@ -6,32 +6,25 @@ use amp_core::tls::{Role, StartTls};
 use amp_core::{
     AmpBox, BoxReader, DecodeError, Proto, ReceivedCall, RemoteError, Report, Responders, Switched,
 };
-use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
-use tokio::sync::{SetOnce, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc;
 
 use crate::ask::{Write, writing};
 use crate::descriptors;
 use crate::hide::Hidden;
 use crate::on_line::{json_text, plain_json};
 use crate::printing::tell;
+use crate::programs;
 use crate::rules::{Reply, Rules};
 use crate::schemas::response_of;
 
-/// How long the rest is waited for of what a program has printed, and of a program without a stream.
-const REST: Duration = Duration::from_secs(5);
-
-/// How received calls are told of, and answered.
+/// The way that received calls are told of, and answered.
 #[derive(Clone)]
 pub(crate) struct Calls {
     pub(crate) schema: Arc<Schema>,
     pub(crate) rules: Option<Rules>,
     pub(crate) hidden: Hidden,
-    /// Where a line of JSON goes for each call. Calls that are not handled are told of on standard
+    /// The place that a line of JSON goes to for each call. Calls that are not handled are told of on standard
     /// error where there are no lines.
     pub(crate) lines: Option<mpsc::Sender<String>>,
     /// Is held for as long as a stream is in use that a protocol switch has left, which its connection
@@ -83,7 +76,7 @@ impl Calls {
     async fn answer(&self, call: ReceivedCall<Received>) -> Result<Write, RemoteError> {
         let ReceivedCall { command, arguments, requires_answer, peer, .. } = call;
         let name = String::from_utf8_lossy(&command).into_owned();
-        self.tell(&name, requires_answer, &arguments).await;
+        self.tell_of(&name, requires_answer, &arguments).await;
         let reply = match (&self.rules, arguments) {
             (Some(rules), Received::Known(values)) => rules.reply(&name, &values, &peer).await,
             (Some(_), _) => {
@@ -112,14 +105,14 @@ impl Calls {
     ) -> Result<impl FnOnce(Switched) -> Switching + Send + use<>, RemoteError> {
         let ReceivedCall { command, arguments, peer, .. } = call;
         let name = String::from_utf8_lossy(&command).into_owned();
-        self.tell(&name, true, &arguments).await;
+        self.tell_of(&name, true, &arguments).await;
         let (Some(rules), Received::Known(values)) = (&self.rules, arguments) else {
             return Err(RemoteError::unhandled(&command));
         };
         let words = rules.switch(&name, &values, &peer).await?;
         let held = self.held.clone();
         let joined = |stream| async move {
-            join(stream, words).await;
+            programs::join(stream, words).await;
             drop(held);
         };
         Ok(move |stream| Box::pin(joined(stream)) as Switching)
@@ -131,7 +124,7 @@ impl Calls {
     }
 
     /// Makes a line of a call.
-    async fn tell(&self, command: &str, requires_answer: bool, arguments: &Received) {
+    async fn tell_of(&self, command: &str, requires_answer: bool, arguments: &Received) {
         let Some(lines) = &self.lines else { return };
         let arguments = match arguments {
             Received::Known(values) | Received::Other(values) => {
@@ -175,66 +168,5 @@ impl Calls {
     }
 }
 
-/// What speaks on a stream after a protocol switch.
+/// The conversation on a stream after a protocol switch.
 type Switching = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Joins a stream to the standard input and output of a program.
-async fn join(stream: Switched, words: Vec<String>) {
-    let child = Command::new(&words[0])
-        .args(&words[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn();
-    let mut child = match child {
-        Ok(child) => child,
-        Err(error) => return tell(format_args!("{}: {error}", words[0])),
-    };
-    let (mut reader, mut writer) = tokio::io::split(stream);
-    let (input, output) = (child.stdin.take(), child.stdout.take());
-    let ended = SetOnce::new();
-    let waiting = async {
-        let _ = child.wait().await;
-        let _ = ended.set(());
-        std::future::pending::<()>().await;
-    };
-    let to_program = async {
-        let copied = async {
-            if let Some(mut input) = input {
-                let _ = tokio::io::copy(&mut reader, &mut input).await;
-            }
-            // A pipe ends when it is closed.
-        };
-        tokio::select! {
-            () = copied => {}
-            // A peer that has more to say is not waited for.
-            &() = ended.wait() => {}
-        }
-    };
-    let from_program = async {
-        let copied = async {
-            if let Some(mut output) = output {
-                let _ = tokio::io::copy(&mut output, &mut writer).await;
-            }
-        };
-        let rest = async {
-            ended.wait().await;
-            sleep(REST).await;
-        };
-        tokio::select! {
-            () = copied => {}
-            // Another program has its output by now, whose end nobody knows.
-            () = rest => {}
-        }
-        let _ = writer.shutdown().await;
-    };
-    let joined = async {
-        tokio::join!(to_program, from_program);
-        // A program that nobody listens to is ended when it does not end by itself.
-        let _ = timeout(REST, ended.wait()).await;
-    };
-    tokio::select! {
-        () = joined => {}
-        () = waiting => {}
-    }
-}

@@ -4,34 +4,34 @@ use amp_core::tls::Role;
 use amp_core::tls::rustls::{ClientConnection, StreamOwned};
 use amp_core::{FailurePolicy, Report};
 use amp_probe::conversations::{Expected, Standard, hold_all};
-use amp_probe::{Address as Place, RawClient, RawStream};
+use amp_probe::{RawClient, RawStream};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use crate::address::{Address, Kind};
+use crate::config::Profile;
 use crate::connecting::Connecting;
 use crate::exit;
 use crate::mistake::Mistake;
-use crate::peering::{connecting, profile_of};
+use crate::options::{Comply, Differences, Policy};
 use crate::printing::{ignoring_who_has_read_enough, print_line, tell};
-use crate::watch_options::{Comply, Differences, Policy};
 
 pub(crate) fn comply(options: &Comply) -> Result<ExitCode, Mistake> {
-    let profile = profile_of(&options.peer)?;
+    let profile = Profile::of(&options.peer)?;
     let address = Address::of_peer(&profile.address)?;
     let given = Connecting { tls: options.tls.clone(), ..Connecting::default() };
-    let (Connecting { tls, route, .. }, _) = connecting(&given, &profile)?;
+    let (Connecting { tls, route, .. }, _) = given.with(&profile)?;
     if tls.start_tls.is_some() || route.is_some() {
         let what =
             "the conversations are held as they are: on no route, and they start TLS themselves";
         return Err(Mistake::new(format!("{address}: {what}")));
     }
     let place = match &address.kind {
-        Kind::Unix(path) => Place::Unix(path.clone()),
+        Kind::Unix(path) => amp_probe::Address::Unix(path.clone()),
         Kind::Tcp { host, port, .. } if host.contains(':') => {
-            Place::Tcp(format!("[{host}]:{port}"))
+            amp_probe::Address::Tcp(format!("[{host}]:{port}"))
         }
-        Kind::Tcp { host, port, .. } => Place::Tcp(format!("{host}:{port}")),
+        Kind::Tcp { host, port, .. } => amp_probe::Address::Tcp(format!("{host}:{port}")),
         _ => {
             let what = "the conversations are held over unix:PATH, tcp:HOST:PORT and tls:HOST:PORT";
             return Err(Mistake::new(format!("{address}: {what}")));

@@ -10,11 +10,11 @@ use crate::mistake::{Mistake, no_such};
 
 const NAME: &str = "ampctl.toml";
 
-/// What is in `ampctl.toml`: in the folder that the program runs in, in one around it, or else in the
+/// The content of `ampctl.toml`: in the folder that the program runs in, in one around it, or else in the
 /// user's folder for configuration.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Config {
+struct Config {
     #[serde(default)]
     peers: BTreeMap<String, Profile>,
     #[serde(skip)]
@@ -22,7 +22,7 @@ pub(crate) struct Config {
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "they are flags")]
-/// What is known of a peer: as the flags of the same names say it.
+/// A peer as it is known: as the flags of the same names say it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Profile {
@@ -53,9 +53,20 @@ pub(crate) struct Profile {
     pub(crate) hide: Vec<String>,
 }
 
+impl Profile {
+    /// Returns what is known of a peer: by its name in `ampctl.toml`, or no more than the address that it is.
+    pub(crate) fn of(peer: &str) -> Result<Self, Mistake> {
+        if peer.contains(':') {
+            Ok(Self { address: peer.to_owned(), ..Self::default() })
+        } else {
+            Config::profile(peer)
+        }
+    }
+}
+
 impl Config {
-    /// What is known of the peer with this name. Files are found beside the one that names them.
-    pub(crate) fn profile(name: &str) -> Result<Profile, Mistake> {
+    /// Returns what is known of the peer with this name. Files are found beside the one that names them.
+    fn profile(name: &str) -> Result<Profile, Mistake> {
         let Some(config) = Self::find()? else {
             let what =
                 format!("{name:?} is no address, and there is no {NAME} that it could be named in");
@@ -109,7 +120,7 @@ impl Config {
     }
 }
 
-/// What is wrong in a file of TOML, on one line: with the line and the column.
+/// Says what is wrong in a file of TOML, on one line: with the line and the column.
 pub(crate) fn of_toml(path: &Path, text: &str, error: &toml::de::Error) -> Mistake {
     let path = path.display();
     let place = match error.span() {

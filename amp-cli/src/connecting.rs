@@ -1,19 +1,23 @@
-//! How a peer is connected to, before the first call.
+//! Connecting to a peer, before the first call.
 
 use amp_core::router::RouteName;
 use amp_core::tls::StartTls;
 use amp_core::{CallError, Connection, Peer, Report, Responders, WireLog};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::address::Address;
+use crate::config::Profile;
 use crate::duration::duration;
 use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
 use crate::stream::{Stream, connect};
-use crate::tls::Tls;
+use crate::tls::{Tls, TlsSide};
+
+/// The time that an answer may take, and connecting, unless another time is asked for.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Connecting {
@@ -43,7 +47,57 @@ impl Connecting {
         .chain(tls.flags())
     }
 
-    /// Whether nothing but bytes travels, whatever the address is.
+    /// How to connect, and how long that may take. Flags count before what the profile says.
+    pub(crate) fn with(&self, profile: &Profile) -> Result<(Self, Duration), Mistake> {
+        let mut connecting = self.clone();
+        connecting.wait |= profile.wait;
+        connecting.route = connecting.route.or_else(|| profile.route.clone());
+        let tls = &mut connecting.tls;
+        tls.tls |= profile.tls;
+        if tls.start_tls.is_none()
+            && let Some(side) = &profile.start_tls
+        {
+            let wrong = |_| {
+                Mistake::new(format!(
+                    "start-tls: {side:?} is no side: it is client, server or auto"
+                ))
+            };
+            tls.start_tls = Some(TlsSide::from_str(side, true).map_err(wrong)?);
+        }
+        let Profile { ca, cert, key, server_name, no_verify, .. } = profile;
+        if cert.is_none() && key.is_some() {
+            return Err(Mistake::new("key: it belongs to a cert, which is not there"));
+        }
+        if ca.is_some() && *no_verify {
+            return Err(Mistake::new("ca and no-verify: which certificates count is said twice"));
+        }
+        if tls.ca.is_none() && !tls.no_verify {
+            tls.ca.clone_from(ca);
+            tls.no_verify = *no_verify && ca.is_none();
+        }
+        if tls.cert.is_none() {
+            tls.cert.clone_from(cert);
+            tls.key.clone_from(key);
+        }
+        if tls.server_name.is_none() {
+            tls.server_name.clone_from(server_name);
+        }
+        if connecting.tls.start_tls.is_some() && connecting.tls.tls {
+            return Err(Mistake::new(
+                "tls and start-tls: the connection begins with TLS, or starts it",
+            ));
+        }
+        if connecting.tls.start_tls.is_some() && connecting.route.is_some() {
+            return Err(Mistake::new("route and start-tls: TLS cannot be started on a route"));
+        }
+        let within = match connecting.connect_timeout {
+            Some(timeout) => timeout,
+            None => time("connect-timeout", profile.connect_timeout.as_deref())?,
+        };
+        Ok((connecting, within))
+    }
+
+    /// Returns whether nothing but bytes travels, whatever the address is.
     pub(crate) fn is_bytes_alone(&self) -> bool {
         self.route.is_some() || self.tls.tls || self.tls.start_tls.is_some()
     }
@@ -103,6 +157,12 @@ impl Connecting {
 fn late(address: &Address, within: Duration) -> Failure {
     let said = format!("cannot connect to {address}: no connection within {within:?}");
     Failure::new(exit::NO_CONNECTION, said)
+}
+
+/// A time that an option or a profile has said, or the usual one.
+pub(crate) fn time(option: &str, said: Option<&str>) -> Result<Duration, Mistake> {
+    let read = said.map_or(Ok(TIMEOUT), duration);
+    read.map_err(|error| Mistake::new(format!("{option}: {error}")))
 }
 
 /// A conversation on the route of this name, on both sides.

@@ -37,7 +37,7 @@ pub(crate) fn decode(options: &Decode, out: &mut Vec<u8>) -> Result<ExitCode, Mi
     Ok(ExitCode::SUCCESS)
 }
 
-/// What bytes look like.
+/// The form that bytes look like.
 fn form_of(bytes: &[u8]) -> Form {
     let text = bytes.trim_ascii();
     match text.first() {
@@ -60,7 +60,7 @@ fn without_space(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
 }
 
-/// What is shown, and the conversations that it is of.
+/// The boxes that are shown, and the conversations that they are of.
 struct Shown<'a> {
     schemas: Schemas,
     json: bool,
@@ -126,10 +126,10 @@ impl Shown<'_> {
             if let Some(is) = entry.descriptor() {
                 let conversations = self.conversations.entry(entry.connection);
                 let conversation = conversations.or_insert_with(Conversation::new);
-                conversation.arrive(entry.from(), plain_json(is));
+                conversation.arrive(entry.from, plain_json(is));
             }
             if let Ok(Some(raw)) = entry.boxed() {
-                self.one(entry.connection, entry.from(), entry.at(), &raw).map_err(|what| {
+                self.one(entry.connection, entry.from, entry.at(), &raw).map_err(|what| {
                     Mistake::new(format!("the \"box\" of entry {}: {what}", at + 1))
                 })?;
             }

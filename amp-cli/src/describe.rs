@@ -1,4 +1,4 @@
-//! What is known of commands.
+//! `ampctl describe`: shows what schemas say of commands.
 
 use amp_core::Responders;
 use amp_core::schema::{BoxSchema, CaseSchema, CommandSchema, Presence, Schema};
@@ -11,7 +11,7 @@ use crate::mistake::{Mistake, no_such, none_of};
 use crate::on_line::{OnLine, plain_json};
 use crate::options::Describe;
 use crate::peering::{PeerOptions, Target};
-use crate::running::{part, until_interrupted};
+use crate::running::{say_farewell, until_interrupted};
 use crate::schemas::{self, box_in};
 use crate::table::write_rows;
 use crate::template;
@@ -63,10 +63,10 @@ pub(crate) fn describe(options: &Describe, out: &mut Vec<u8>) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a peer says that it answers.
+/// Asks a peer what it answers.
 async fn reflected(mut target: Target) -> Result<Schema, Failure> {
     let peer = target.connect(Responders::new(())).await?;
-    part(&peer).await;
+    say_farewell(&peer).await;
     Ok(Schema::clone(&target.schema))
 }
 

@@ -20,12 +20,12 @@ use crate::opening::{are_the_same, empty, open_to_write};
 
 /// What is to be done with the descriptors of an answer.
 pub(crate) struct Uses<'a> {
-    copies: Vec<Copy<'a>>,
+    copies: Vec<Copied<'a>>,
     program: Vec<String>,
 }
 
 /// What a descriptor reads is to be in a file, which keeps what it has until then.
-struct Copy<'a> {
+struct Copied<'a> {
     key: &'a str,
     path: &'a str,
     file: File,
@@ -41,18 +41,18 @@ impl<'a> Uses<'a> {
         let copies = copies.iter().map(|copy| {
             let wrong = || Mistake::new(format!("--fd {copy}: it is KEY=FILE"));
             let (key, path) = copy.split_once('=').ok_or_else(wrong)?;
-            has_descriptor(response, key).map_err(|mistake| mistake.at(&format!("--fd {key}")))?;
+            check_key(response, key).map_err(|mistake| mistake.at(&format!("--fd {key}")))?;
             let file = open_to_write(path).map_err(|error| {
                 Mistake::new(format!("--fd {key}: cannot write {path}: {error}"))
             })?;
-            Ok::<_, Mistake>(Copy { key, path, file })
+            Ok::<_, Mistake>(Copied { key, path, file })
         });
         let copies = copies.collect::<Result<Vec<_>, _>>()?;
         let words = shell_words::split(program.unwrap_or_default());
         let program = words.map_err(|error| Mistake::new(format!("--exec: {error}")))?;
         for key in program.iter().flat_map(|word| keys(word)) {
             let place = format!("--exec {{{key}}}");
-            has_descriptor(response, key).map_err(|mistake| mistake.at(&place))?;
+            check_key(response, key).map_err(|mistake| mistake.at(&place))?;
         }
         if let Some(name) = program.first().filter(|name| !is_program(name)) {
             return Err(Mistake::new(format!("--exec {name}: there is no such program")));
@@ -60,7 +60,7 @@ impl<'a> Uses<'a> {
         Ok(Self { copies, program })
     }
 
-    /// Whether anything is to be done with them.
+    /// Returns whether anything is to be done with them.
     pub(crate) fn is_empty(&self) -> bool {
         self.copies.is_empty() && self.program.is_empty()
     }
@@ -70,7 +70,7 @@ impl<'a> Uses<'a> {
             Some(Value::Attachment(attachment)) => Some(attachment),
             _ => None,
         };
-        for Copy { key, path, file } in &self.copies {
+        for Copied { key, path, file } in &self.copies {
             let Some(attachment) = of(key) else { continue };
             let copied = open(attachment).and_then(|mut from| {
                 // It has in it what would be copied, until it is emptied.
@@ -116,7 +116,8 @@ impl<'a> Uses<'a> {
     }
 }
 
-fn has_descriptor(response: &BoxSchema, key: &str) -> Result<(), Mistake> {
+/// Refuses a key under which no descriptor comes.
+fn check_key(response: &BoxSchema, key: &str) -> Result<(), Mistake> {
     let argument = response.parts().into_iter().find_map(|part| part.argument(key));
     if argument.is_some_and(|argument| argument.wire_type.to_string() == "Descriptor") {
         return Ok(());
@@ -124,7 +125,7 @@ fn has_descriptor(response: &BoxSchema, key: &str) -> Result<(), Mistake> {
     Err(Mistake::new("the answer has no Descriptor of this name"))
 }
 
-/// Whether there is a program of this name, where the system looks for programs.
+/// Returns whether there is a program of this name, where the system looks for programs.
 fn is_program(name: &str) -> bool {
     if name.contains('/') {
         return Path::new(name).is_file();

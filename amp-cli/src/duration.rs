@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// How long a time may be, so that none is over the end of the clock.
+/// The longest time, so that none is over the end of the clock.
 const LONGEST: Duration = Duration::from_secs(8784 * 3600);
 
 /// Reads a time as it is written on the command line: `10s`, `500ms`.

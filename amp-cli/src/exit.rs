@@ -1,4 +1,4 @@
-//! What exit codes mean.
+//! The exit codes.
 
 use amp_core::tls::rustls;
 use amp_core::{CallError, CloseReason};
@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use crate::mistake::Mistake;
 
-/// A declared error, or for `check` a change that breaks peers.
+/// A declared error; or what was compared differs, and what was to hold does not.
 pub(crate) const DECLARED: u8 = 1;
 /// Something is wrong with what was asked for, and nothing was sent but what `--reflect` asks.
 pub(crate) const WRONG_USE: u8 = 2;

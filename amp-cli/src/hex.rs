@@ -1,4 +1,4 @@
-/// Whether a byte may be between hexadecimal digits.
+/// Returns whether a byte may be between hexadecimal digits.
 pub(crate) fn is_between(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == b':'
 }

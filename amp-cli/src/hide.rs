@@ -11,20 +11,20 @@ use crate::mistake::Mistake;
 use crate::on_line::name_of;
 use crate::schemas::box_in;
 
-/// What is shown instead.
+/// The text that is shown instead.
 pub(crate) const HIDDEN: &str = "(hidden)";
 
 /// Keys whose values are not to be shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hidden {
-    /// Those that are hidden wherever they are, since the user wants it.
+    /// The keys that are hidden wherever they are, since the user wants it.
     anywhere: Arc<HashSet<String>>,
-    /// Those that the schema of a command calls secret.
+    /// The keys that the schema of a command calls secret.
     secrets: Vec<String>,
 }
 
 impl Hidden {
-    /// Those that the user hides.
+    /// The keys that the user hides.
     pub(crate) fn new<'a>(anywhere: impl IntoIterator<Item = &'a String>) -> Self {
         Self { anywhere: Arc::new(anywhere.into_iter().cloned().collect()), secrets: Vec::new() }
     }
@@ -44,7 +44,7 @@ impl Hidden {
         Self { secrets, ..self.clone() }
     }
 
-    /// Those that the user hides alone.
+    /// The keys that the user hides, alone.
     pub(crate) fn without_secrets(&self) -> Self {
         Self { secrets: Vec::new(), ..self.clone() }
     }
@@ -66,7 +66,7 @@ impl Hidden {
         self.anywhere.contains(key) || self.anywhere.contains(without_part(key))
     }
 
-    /// Whether such a key is on the way to a place: `token`, `points[0].token`. Keys may have dots.
+    /// Returns whether such a key is on the way to a place: `token`, `points[0].token`. Keys may have dots.
     fn has_place(&self, place: &str) -> bool {
         let starts = place.match_indices(['.', ']']).map(|(at, _)| at + 1);
         let is_on_the_way = |start: usize, has: &dyn Fn(&str) -> bool| {
@@ -87,7 +87,7 @@ impl Hidden {
         Mistake::new("a hidden value does not fit").at(place)
     }
 
-    /// Whether JSON may have such a key in it.
+    /// Returns whether JSON may have such a key in it.
     fn is_in_json(&self, text: &str) -> bool {
         match serde_json::from_str(text) {
             Ok(json) => self.is_in_read_json(&json),
@@ -105,7 +105,7 @@ impl Hidden {
         }
     }
 
-    /// Whether bytes may be boxes with such a key, or JSON: whether there is one, with its length in front
+    /// Returns whether bytes may be boxes with such a key, or JSON: there is one, with its length in front
     /// or in an object.
     fn is_inside(&self, bytes: &[u8]) -> bool {
         if self.anywhere.is_empty() {

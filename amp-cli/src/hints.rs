@@ -60,7 +60,7 @@ struct CommandHint {
     skip: bool,
     /// The keys, of its arguments and of its response, whose values are not to be shown.
     secrets: Vec<String>,
-    /// Whether it may be sent once more when nobody knows what came of it.
+    /// Says whether it may be sent once more when nobody knows what came of it.
     idempotent: bool,
 }
 

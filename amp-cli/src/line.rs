@@ -37,7 +37,7 @@ struct Json<'a> {
 }
 
 impl Line {
-    /// Whether a line says nothing.
+    /// Returns whether a line says nothing.
     pub(crate) fn is_empty(text: &str) -> bool {
         let text = text.trim_start();
         text.is_empty() || text.starts_with('#')

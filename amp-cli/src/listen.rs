@@ -1,4 +1,4 @@
-//! What the peer calls.
+//! `ampctl listen`: prints the calls of a peer.
 
 use amp_core::Report;
 use std::future::pending;
@@ -11,9 +11,9 @@ use crate::mistake::Mistake;
 use crate::options::Listen;
 use crate::peering::Target;
 use crate::printing::print_line;
-use crate::running::{part, until_interrupted};
+use crate::running::{say_farewell, until_interrupted};
 
-/// How many calls wait to be printed; more wait to be answered.
+/// The number of calls that wait to be printed; more wait to be answered.
 pub(crate) const WAITING: usize = 16;
 
 pub(crate) fn listen(options: &Listen) -> Result<ExitCode, Mistake> {
@@ -55,6 +55,6 @@ async fn run(options: &Listen, mut target: Target) -> Result<ExitCode, Failure> 
         () = over => {}
         failure = ended => return Err(failure),
     }
-    part(&peer).await;
+    say_farewell(&peer).await;
     Ok(ExitCode::SUCCESS)
 }

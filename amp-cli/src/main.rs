@@ -1,9 +1,11 @@
 //! `ampctl`, a command line for AMP: see `ampctl --help`.
 //!
-//! Each subcommand is a file or a folder of its name, and the command lines are in `options`, `peering`,
-//! `connecting`, `tls` and `watch_options`. A call that a user has written goes through `words` and
+//! Each subcommand is a file or a folder of its name, but for `completions` and `man`, which are in
+//! `packaging`. The command lines are in `options`, `peering`, `connecting`, `tls` and `watch_options`, and
+//! what has examples of their help in `help`. A call that a user has written goes through `words` and
 //! `scalars`, or as a whole line through `line`, with files from `opening`, and is an `ask` once it fits
-//! its schema. `called` is what a peer calls here, answered by `rules`. An `address` becomes a `stream`.
+//! its schema. `called` is what a peer calls here, answered by `rules`. An `address` becomes a `stream`, of
+//! those that connect by `listening`, and of `programs` that are started.
 //! Whatever is wrong is a `mistake`, or a failure of `exit`; what comes from others is shown by `output`,
 //! `table` and `descriptors`, without what `hide` takes out, on one line by `on_line`, and printed by
 //! `printing`. `watching` is what `tap`, `replay` and `decode` share.
@@ -23,12 +25,14 @@ mod descriptors;
 mod duration;
 mod exit;
 mod generate;
+mod help;
 mod hex;
 mod hide;
 mod hints;
 mod import;
 mod line;
 mod listen;
+mod listening;
 mod mistake;
 mod on_line;
 mod opening;

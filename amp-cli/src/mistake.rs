@@ -4,13 +4,13 @@ use std::fmt;
 
 use crate::on_line::OnLine;
 
-/// How many names are listed of those that there are.
+/// The number of names that are listed of those that there are.
 const LISTED: usize = 40;
 
-/// What is wrong with what was asked for: where, and what would be right.
+/// A mistake in what was asked for: where it is, and what would be right.
 #[derive(Debug)]
 pub(crate) struct Mistake {
-    /// Where in the arguments it is: `points[0].x`. Empty when it is in none.
+    /// The place in the arguments: `points[0].x`. Empty when it is in none.
     place: String,
     what: String,
 }
@@ -27,7 +27,7 @@ impl Mistake {
         self
     }
 
-    /// Where in the arguments it is.
+    /// Returns the place in the arguments.
     pub(crate) fn place(&self) -> &str {
         &self.place
     }

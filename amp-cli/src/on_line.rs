@@ -1,9 +1,9 @@
-//! What others have sent, as something that a terminal only shows.
+//! Text that others have sent, as something that a terminal only shows.
 
 use amp_core::dynamic::Value;
 use std::fmt::{self, Write};
 
-/// What a key is called, whatever its bytes are.
+/// The name of a key, whatever its bytes are.
 pub(crate) fn name_of(key: &[u8]) -> String {
     match str::from_utf8(key) {
         Ok(name) => name.to_owned(),

@@ -16,8 +16,8 @@ use crate::mistake::Mistake;
 /// The name of standard input, where a file can be read.
 pub(crate) const STDIN: &str = "-";
 
-/// What was read and taken for the calls of this program. A pipe can be read only once, and a call may be
-/// written more than once: to look whether it can be, and on each connection.
+/// Files and descriptors that were read and taken for the calls of this program. A pipe can be read only
+/// once, and a call may be written more than once: to look whether it can be, and on each connection.
 #[derive(Clone, Default)]
 pub(crate) struct Inputs(Arc<Mutex<Taken>>);
 
@@ -25,7 +25,7 @@ pub(crate) struct Inputs(Arc<Mutex<Taken>>);
 struct Taken {
     files: HashMap<String, Vec<u8>>,
     descriptors: HashMap<i32, Descriptor>,
-    /// What standard input is for, where no value can come from it.
+    /// The use of standard input, where no value can come from it.
     stdin_is_for: Option<&'static str>,
 }
 
@@ -36,12 +36,12 @@ impl Inputs {
         Self(Arc::new(Mutex::new(taken)))
     }
 
-    /// Whether a value has come from standard input.
+    /// Returns whether a value has come from standard input.
     pub(crate) fn have_stdin(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).files.contains_key(STDIN)
     }
 
-    /// What is in a file, or in standard input.
+    /// Returns the bytes of a file, or of standard input.
     pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, Mistake> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bytes) = taken.files.get(path) {
@@ -81,7 +81,7 @@ impl Inputs {
 pub(crate) struct Opening {
     is_trial: bool,
     pub(crate) inputs: Inputs,
-    /// Those that are to have nothing in them once the call is made. No mistake destroys a file.
+    /// The files that are to have nothing in them once the call is made. No mistake destroys a file.
     emptied: Emptied,
 }
 
@@ -107,13 +107,13 @@ pub(crate) fn open_to_write(path: &str) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).open(path)
 }
 
-/// Whether two open files are of one file.
+/// Returns whether two open files are of one file.
 pub(crate) fn are_the_same(one: &File, other: &File) -> io::Result<bool> {
     let (one, other) = (one.metadata()?, other.metadata()?);
     Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
-/// How a file is opened.
+/// The way to open a file.
 fn options(access: &str) -> OpenOptions {
     let mut options = OpenOptions::new();
     match access {

@@ -6,42 +6,21 @@ use std::time::Duration;
 use crate::connecting::Connecting;
 use crate::duration::duration;
 use crate::generate::Generate;
+use crate::help::{PROGRAM, SERVE};
 use crate::import::Import;
 use crate::output::{Color, Output};
 use crate::peering::PeerOptions;
 use crate::tls::Tls;
-use crate::watch_options::{Bench, Comply, Decode, Replay, Tap};
+use crate::watch_options::{Decode, Replay, Tap};
 
-/// A command line for AMP, the Asynchronous Messaging Protocol
-///
-/// Calls peers and answers them, describes what commands look like on the wire, and tells which changes
-/// break peers that know them as they were. Commands are known from schemas: the texts that the
-/// `SchemaRecord` of the library writes beside the tests, or that a server hands out.
-///
-/// A peer is an address, or a name of `ampctl.toml`, which is looked for in this folder, in those around
-/// it, and in the user's folder for configuration:
-///
-///     [peers.calculator]
-///     address = "unix:/run/calculator"
-///     schema = ["calculator.schema"]
-///
-/// It takes the flags of `ampctl call` that are about the peer, by the same names. Paths begin where the
-/// file is.
-///
-/// Exit codes: 0 when all is well; 1 for an error that the command declares, and when `check` has found a
-/// change that breaks peers; 2 when something is wrong with what was asked for, and nothing was sent but
-/// what `--reflect` asks; 3 without a connection; 4 for an error that is not declared; 5 when the peer does not handle the command;
-/// 6 when the connection ended before the answer; 7 when the answer does not fit the schema; 8 when it came
-/// and could not be printed, copied or handed on; 124 when it did not come in time; 130 when the user
-/// interrupted the call.
 #[derive(Debug, Parser)]
 #[command(
     name = "ampctl",
     version,
-    about,
-    long_about,
+    about = "A command line for AMP, the Asynchronous Messaging Protocol",
+    long_about = PROGRAM,
     subcommand_required = true,
-    verbatim_doc_comment
+    max_term_width = 100
 )]
 pub(crate) struct Options {
     #[command(subcommand)]
@@ -52,7 +31,10 @@ pub(crate) struct Options {
 pub(crate) enum Subcommand {
     /// Makes one call, and prints the answer as JSON
     Call(Call),
-    /// Prints what the peer calls, a line of JSON for each call, and answers by rules, if there are some
+    /// Prints what the peer calls, a line of JSON for each call, and answers by rules
+    ///
+    /// Without rules, no command is handled. Lines are the same wherever they are printed, as programs read
+    /// them.
     Listen(Listen),
     /// Makes many calls on one connection: lines in, and a line of JSON out for each
     ///
@@ -60,32 +42,12 @@ pub(crate) enum Subcommand {
     /// `{"command": NAME, "arguments": {..}, "one_way": true}`, of which only the command has to be there.
     /// Empty lines and those that begin with # are left out. What is printed has the command and one of
     /// "answer", "error" with "description", "sent" and "failed"; or "line" and "mistake" for a line that
-    /// was not understood, of which nothing was sent. Each call is answered before the next is made. The
-    /// exit code is that of the first call that was not answered.
+    /// was not understood, of which nothing was sent. Lines are the same wherever they are printed, as
+    /// programs read them; one call has other forms (`ampctl call --output`). Each call is answered before
+    /// the next is made. The exit code is that of the first call that was not answered.
     Session(Session),
     /// Answers calls by rules, or by a program: a test double of a server
-    ///
-    /// Prints `listening ADDRESS`, and then a line of JSON for each call, until it is interrupted. Rules
-    /// are tables of TOML, and the first that is for a call answers it:
-    ///
-    ///     [[rule]]
-    ///     command = "Divide"
-    ///     when = { denominator = 0 }     # a part of the arguments
-    ///     error = "ZERO_DIVISION"
-    ///     description = "division by zero"
-    ///
-    ///     [[rule]]
-    ///     command = "Divide"
-    ///     answer = { result = 0.5 }
-    ///
-    /// A rule has one of `answer`, `answers` (in turn), `error` with a `description`, `close = true`, and
-    /// `exec`, a program that reads the call as JSON and prints {"answer": {..}} or {"error": CODE,
-    /// "description": TEXT}; for a protocol switch, the program is joined to the stream. `delay = "1s"`
-    /// waits before, `call = [{ command = NAME, arguments = {..} }]` calls the peer back before, of a
-    /// protocol switch with one-way commands only, and after `times = N` the rule is used up. A program that has not answered within a minute is ended. A
-    /// Descriptor is { file = PATH, access = "r" }. The exit code is 1 when a rule with `times` was not
-    /// used as often.
-    #[command(verbatim_doc_comment)]
+    #[command(long_about = SERVE)]
     Serve(Serve),
     /// Shows the commands of a schema, or all that is known of one
     Describe(Describe),
@@ -106,6 +68,8 @@ pub(crate) enum Subcommand {
     /// The server does not see who its clients are, but this program: checks of the user or of the
     /// address that a connection comes from are made of whoever runs it. Only this user can connect to a
     /// Unix socket that is listened on, and read the files that are written.
+    ///
+    /// Nothing is passed on while nobody reads what is printed: all connections wait for that.
     Tap(Tap),
     /// Makes the calls of a record again, and compares the answers
     ///
@@ -153,12 +117,16 @@ pub(crate) struct Call {
     pub(crate) command: String,
     /// The arguments
     ///
-    /// KEY=TEXT is a value of the type that the schema has; KEY:=JSON, or KEY@=FILE with what is in a file,
-    /// or in `-`, standard input. KEY:hex=00ff, KEY:base64=AP8= and KEY:env=VARIABLE are others. A key that
-    /// comes again is one more element of a list, and a path leads into boxes: `points[0].x=1`. Without a
-    /// schema, a value is a String unless KEY:TYPE=TEXT declares it. A Descriptor is KEY@=FILE, opened to
-    /// be read, KEY@w=FILE to be written anew, KEY@rw=FILE or KEY@a=FILE to be appended to. A backslash
-    /// takes what is behind it for a part of the key.
+    /// KEY=TEXT is a value of the type that the schema has, as n=-5, n=0x1f, f=inf or, of a date,
+    /// at=now; KEY:=JSON is any value, and KEY@=FILE what is in a file, or in `-`, standard input.
+    /// KEY:hex=00ff, KEY:base64=AP8= and KEY:env=VARIABLE are other ways to write one. Without a schema, a
+    /// value is a String unless KEY:TYPE=TEXT declares it.
+    ///
+    /// A key that comes again is one more element of a list, and a path leads into boxes: `points[0].x=1`. A
+    /// backslash takes what is behind it for a part of the key.
+    ///
+    /// A Descriptor is KEY@=FILE, opened to be read, KEY@w=FILE to be written anew, KEY@rw=FILE, KEY@a=FILE
+    /// to be appended to, or KEY:fd=NUMBER, one that this program was started with.
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) words: Vec<String>,
     /// A whole box of arguments: JSON, `@FILE` or `-`; further arguments are added
@@ -279,6 +247,87 @@ pub(crate) enum Format {
     Json,
     /// Annotations of GitHub Actions
     Github,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Comply {
+    /// The peer: `unix:PATH`, `tcp:HOST:PORT`, `tls:HOST:PORT`, or a name that `ampctl.toml` has
+    ///
+    /// Of what `ampctl.toml` says, the address and TLS count. The times of the suite are its own: it waits
+    /// a minute for what a peer does not say.
+    #[arg(value_name = "PEER")]
+    pub(crate) peer: String,
+    #[command(flatten)]
+    pub(crate) tls: Tls,
+    /// What the peer does after a failure that its command does not declare: Twisted closes
+    #[arg(long, value_enum, default_value_t = Policy::Close)]
+    pub(crate) policy: Policy,
+    /// Whose differences from Twisted are expected, and say why: those of `compliance-peer`, or none
+    #[arg(long, value_enum, default_value_t = Differences::None)]
+    pub(crate) differences: Differences,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Policy {
+    Close,
+    Stay,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Differences {
+    None,
+    Ours,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) peer: PeerOptions,
+    /// The name of the command
+    pub(crate) command: String,
+    /// The arguments, as of `call`
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) words: Vec<String>,
+    /// How many calls are under way at once on each connection
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) in_flight: usize,
+    /// How many connections there are
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) connections: usize,
+    /// Begins so many calls a second, whether others are answered or not; at most `--in-flight` are
+    /// under way on each connection, and what waits for that counts as waiting for its answer
+    #[arg(long, value_name = "CALLS", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// How long it is called, behind half a second that does not count
+    #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub(crate) duration: Duration,
+    /// Does not count an error with this code; may be given more than once
+    #[arg(long, value_name = "CODE")]
+    pub(crate) accept: Vec<String>,
+    /// Ends with exit code 1 where this is so: `p99>5ms`, `errors>0`, `rate<1000`; may be given more
+    /// than once
+    #[arg(long = "fail-if", value_name = "BOUND")]
+    pub(crate) bounds: Vec<String>,
+    /// Prints one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A rate whose calls are apart by a time that can be waited for.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if (0.001..=1e6).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err("there is a call every 1000 seconds at least, and 1000000 a second at most".to_owned())
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=65_535) => Ok(number),
+        _ => Err("it is a number from 1 to 65535".to_owned()),
+    }
 }
 
 fn count(text: &str) -> Result<u64, String> {

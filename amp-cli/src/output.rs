@@ -1,4 +1,4 @@
-//! How answers are printed.
+//! The forms in which answers are printed.
 
 use amp_core::AmpBox;
 use amp_core::dynamic::{Value, Values};
@@ -31,7 +31,7 @@ impl Color {
     }
 }
 
-/// How an answer is printed.
+/// The form that an answer is printed in.
 #[derive(Clone, Debug)]
 pub(crate) enum Output {
     Json,
@@ -171,7 +171,7 @@ pub(crate) fn pretty(json: &str, colored: bool) -> String {
     out
 }
 
-/// Where a text ends that begins with a quote, the other quote included.
+/// The end of a text that begins with a quote, the other quote included.
 fn end_of_text(json: &str) -> usize {
     let mut escaped = false;
     for (at, c) in json.char_indices().skip(1) {

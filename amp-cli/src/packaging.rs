@@ -1,4 +1,4 @@
-//! What packages of the program need: completions and manual pages.
+//! Completions and manual pages, for packages of the program.
 
 use clap::CommandFactory;
 use clap_complete::Shell;

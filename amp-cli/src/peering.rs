@@ -2,7 +2,7 @@
 
 use amp_core::schema::Schema;
 use amp_core::{Peer, Reflect, Responders, WireLog};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use crate::address::Address;
 use crate::ask::{Ask, failure_of, not_in_time};
 use crate::called::Calls;
-use crate::config::{Config, Profile};
-use crate::connecting::Connecting;
+use crate::config::Profile;
+use crate::connecting::{Connecting, time};
 use crate::duration::duration;
 use crate::exit::{self, Failure};
 use crate::hide::Hidden;
@@ -23,12 +23,8 @@ use crate::mistake::Mistake;
 use crate::opening::{Inputs, Opening};
 use crate::printing::tell;
 use crate::rules::Rules;
-use crate::running::part;
+use crate::running::say_farewell;
 use crate::schemas;
-use crate::tls::TlsSide;
-
-/// How long an answer may take, and connecting, unless another time is asked for.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whom to talk to, and what is known of it.
 #[derive(Args, Debug)]
@@ -72,20 +68,20 @@ pub(crate) struct PeerOptions {
 pub(crate) struct Target {
     pub(crate) address: Address,
     pub(crate) schema: Arc<Schema>,
-    /// Whether the schema is all that there is, so that a command that it does not have is a mistake.
+    /// Says whether the schema is all that there is, so that a command that it does not have is a mistake.
     pub(crate) has_schema: bool,
     /// Of what the peer calls.
     pub(crate) peer_schema: Arc<Schema>,
     rules: Option<Rules>,
     pub(crate) timeout: Duration,
-    /// What the user hides.
+    /// The keys that the user hides.
     pub(crate) hidden: Hidden,
     connecting: Connecting,
     connect_timeout: Duration,
     reflects: bool,
     /// The calls of a login, and where each was written.
     before: Vec<(String, Line)>,
-    /// Where values come from that are in no line.
+    /// The sources of values that are in no line.
     pub(crate) inputs: Inputs,
     verbose: bool,
 }
@@ -123,7 +119,7 @@ impl PeerOptions {
 
     /// The peer as something to listen on, where TLS does not begin.
     pub(crate) fn listening(&self) -> Result<Target, Mistake> {
-        let profile = profile_of(&self.peer)?;
+        let profile = Profile::of(&self.peer)?;
         let address: Address = profile.address.parse().map_err(Mistake::new)?;
         if address.is_tls() {
             let what = "--serve has no certificate to show: it is tcp:HOST:PORT";
@@ -145,7 +141,7 @@ impl PeerOptions {
 
     /// The same, where values come from these.
     pub(crate) fn target_reading(&self, inputs: Inputs) -> Result<Target, Mistake> {
-        let profile = profile_of(&self.peer)?;
+        let profile = Profile::of(&self.peer)?;
         self.target_at(Address::of_peer(&profile.address)?, &profile, inputs)
     }
 
@@ -157,7 +153,7 @@ impl PeerOptions {
     ) -> Result<Target, Mistake> {
         let Profile { schema, peer_schema, hide, reflect, timeout, respond, before, .. } = profile;
         let timeout = self.timeout.map_or_else(|| time("timeout", timeout.as_deref()), Ok)?;
-        let (connecting, connect_timeout) = connecting(&self.connecting, profile)?;
+        let (connecting, connect_timeout) = self.connecting.with(profile)?;
         let schemas = if self.schemas.is_empty() { schema } else { &self.schemas };
         let schema = schemas::load_all(schemas)?;
         let peer_schemas =
@@ -202,12 +198,12 @@ impl Target {
     /// Asks the peer for its schema, on a connection for that.
     pub(crate) async fn learn(&mut self) -> Result<(), Failure> {
         let learnt = self.connect(Responders::new(())).await?;
-        part(&learnt).await;
+        say_farewell(&learnt).await;
         self.reflects = false;
         Ok(())
     }
 
-    /// Whether the schema is known only once the peer was asked for it.
+    /// Returns whether the schema is known only once the peer was asked for it.
     pub(crate) fn reflects(&self) -> bool {
         self.reflects
     }
@@ -271,13 +267,13 @@ impl Target {
         Ok(())
     }
 
-    /// What answers the calls of the peer, each of which makes a line, if there is a place for them.
+    /// Returns what answers the calls of the peer, each of which makes a line, if there is a place for them.
     pub(crate) fn calls(&self, lines: Option<mpsc::Sender<String>>) -> Calls {
         let (schema, rules) = (self.peer_schema.clone(), self.rules.clone());
         Calls { schema, rules, hidden: self.hidden.clone(), lines, held: None }
     }
 
-    /// What is not shown of a command that the peer answers.
+    /// Returns what is not shown of a command that the peer answers.
     pub(crate) fn hidden_of(&self, command: &str) -> Hidden {
         self.hidden.and_secrets_of(self.schema.command(command))
     }
@@ -288,7 +284,7 @@ impl Target {
         commands.flat_map(|(_, command)| &command.secrets)
     }
 
-    /// What the peer says that it answers.
+    /// Asks the peer what it answers.
     async fn reflect(&self, peer: &Peer) -> Result<Schema, Failure> {
         let reflected = timeout(self.timeout, peer.call_remote(Reflect)).await;
         let reflected = reflected.map_err(|_| not_in_time(self.timeout))?;
@@ -301,71 +297,6 @@ impl Target {
         })?;
         Ok(schema)
     }
-}
-
-/// What `ampctl.toml` says of the peer, or an address.
-pub(crate) fn profile_of(peer: &str) -> Result<Profile, Mistake> {
-    if peer.contains(':') {
-        Ok(Profile { address: peer.to_owned(), ..Profile::default() })
-    } else {
-        Config::profile(peer)
-    }
-}
-
-/// How to connect, and how long that may take. Flags count before what the profile says.
-pub(crate) fn connecting(
-    given: &Connecting,
-    profile: &Profile,
-) -> Result<(Connecting, Duration), Mistake> {
-    let mut connecting = given.clone();
-    connecting.wait |= profile.wait;
-    connecting.route = connecting.route.or_else(|| profile.route.clone());
-    let tls = &mut connecting.tls;
-    tls.tls |= profile.tls;
-    if tls.start_tls.is_none()
-        && let Some(side) = &profile.start_tls
-    {
-        let wrong = |_| {
-            Mistake::new(format!("start-tls: {side:?} is no side: it is client, server or auto"))
-        };
-        tls.start_tls = Some(TlsSide::from_str(side, true).map_err(wrong)?);
-    }
-    let Profile { ca, cert, key, server_name, no_verify, .. } = profile;
-    if cert.is_none() && key.is_some() {
-        return Err(Mistake::new("key: it belongs to a cert, which is not there"));
-    }
-    if ca.is_some() && *no_verify {
-        return Err(Mistake::new("ca and no-verify: which certificates count is said twice"));
-    }
-    if tls.ca.is_none() && !tls.no_verify {
-        tls.ca.clone_from(ca);
-        tls.no_verify = *no_verify && ca.is_none();
-    }
-    if tls.cert.is_none() {
-        tls.cert.clone_from(cert);
-        tls.key.clone_from(key);
-    }
-    if tls.server_name.is_none() {
-        tls.server_name.clone_from(server_name);
-    }
-    if connecting.tls.start_tls.is_some() && connecting.tls.tls {
-        return Err(Mistake::new(
-            "tls and start-tls: the connection begins with TLS, or starts it",
-        ));
-    }
-    if connecting.tls.start_tls.is_some() && connecting.route.is_some() {
-        return Err(Mistake::new("route and start-tls: TLS cannot be started on a route"));
-    }
-    let within = match connecting.connect_timeout {
-        Some(timeout) => timeout,
-        None => time("connect-timeout", profile.connect_timeout.as_deref())?,
-    };
-    Ok((connecting, within))
-}
-
-fn time(option: &str, said: Option<&str>) -> Result<Duration, Mistake> {
-    let read = said.map_or(Ok(TIMEOUT), duration);
-    read.map_err(|error| Mistake::new(format!("{option}: {error}")))
 }
 
 /// The calls in a file, a line for each, and where each is.

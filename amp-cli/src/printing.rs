@@ -1,4 +1,4 @@
-//! What is printed, and what is said on standard error.
+//! Printing, and saying something on standard error.
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -1,21 +1,72 @@
-//! Programs that were started as peers, of which none is left behind.
+//! Programs that are started here, of which none is left behind: peers, those that answer a call, and those
+//! that a stream is joined to.
 
+use amp_core::Switched;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::process::Child;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+use tokio::sync::SetOnce;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-/// How long a program may go on once this one has nothing more to say to it.
+use crate::mistake::Mistake;
+use crate::printing::tell;
+
+/// The time that a program may take to answer.
+const TO_ANSWER: Duration = Duration::from_secs(60);
+
+/// The time that the rest is waited for of what a program has printed, and of a program without a stream.
+const REST: Duration = Duration::from_secs(5);
+
+/// The time that a program may go on once this one has nothing more to say to it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What waits for the end of each.
+/// The numbers of those that run.
+static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// A program that runs for as long as this is held, at least.
+struct Running(Option<i32>);
+
+impl Running {
+    fn new(child: &Child) -> Self {
+        let number = child.id().and_then(|number| i32::try_from(number).ok());
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).extend(number);
+        Self(number)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(number) = self.0 {
+            RUNNING.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        }
+    }
+}
+
+/// Ends those that run, where this program ends in the middle of something.
+pub(crate) fn kill_all() {
+    for number in RUNNING.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        // It may have ended by itself.
+        let _ = kill(Pid::from_raw(*number), Signal::SIGKILL);
+    }
+}
+
+/// The tasks that wait for the end of each peer.
 static WATCHED: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
 /// Waits for the end of a program, so that nothing is left of it.
 pub(crate) fn watch(mut child: Child) {
+    let running = Running::new(&child);
     let watching = tokio::spawn(async move {
         let _ = child.wait().await;
+        drop(running);
     });
     let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
     watched.retain(|watching| !watching.is_finished());
@@ -32,4 +83,116 @@ pub(crate) async fn end() {
         }
     };
     let _ = timeout(LAST_WORDS, all).await;
+}
+
+/// The words of a program that a user has written.
+pub(crate) fn words(text: &str) -> Result<Vec<String>, Mistake> {
+    let wrong = |what: String| Mistake::new(what).at("exec");
+    let words = shell_words::split(text).map_err(|error| wrong(error.to_string()))?;
+    if words.is_empty() {
+        return Err(wrong("it is a program, and what it is started with".into()));
+    }
+    Ok(words)
+}
+
+/// Returns what a program prints that reads this.
+pub(crate) async fn printed(words: &[String], input: String) -> io::Result<Vec<u8>> {
+    let mut child = Command::new(&words[0])
+        .args(words[1..].iter().map(OsString::from))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let _running = Running::new(&child);
+    let stdin = child.stdin.take();
+    let told = async {
+        if let Some(mut stdin) = stdin {
+            // It may not want to know.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+    };
+    // It may print before it has read all.
+    let answered = async { tokio::join!(told, child.wait_with_output()).1 };
+    let output = timeout(TO_ANSWER, answered).await.map_err(|_| {
+        let what = format!("it has not answered within {TO_ANSWER:?}");
+        io::Error::new(io::ErrorKind::TimedOut, what)
+    })??;
+    if !output.status.success() {
+        return Err(io::Error::other(output.status.to_string()));
+    }
+    Ok(output.stdout)
+}
+
+/// Joins a stream to the standard input and output of a program.
+pub(crate) async fn join(stream: Switched, words: Vec<String>) {
+    let child = Command::new(&words[0])
+        .args(&words[1..])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => return tell(format_args!("{}: {error}", words[0])),
+    };
+    let _running = Running::new(&child);
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (input, output) = (child.stdin.take(), child.stdout.take());
+    let ended = SetOnce::new();
+    let waiting = async {
+        let _ = child.wait().await;
+        let _ = ended.set(());
+        std::future::pending::<()>().await;
+    };
+    let to_program = async {
+        let copied = async {
+            if let Some(mut input) = input {
+                let _ = tokio::io::copy(&mut reader, &mut input).await;
+            }
+            // A pipe ends when it is closed.
+        };
+        tokio::select! {
+            () = copied => {}
+            // A peer that has more to say is not waited for.
+            &() = ended.wait() => {}
+        }
+    };
+    let from_program = async {
+        let copied = async {
+            if let Some(mut output) = output {
+                let _ = tokio::io::copy(&mut output, &mut writer).await;
+            }
+        };
+        let rest = async {
+            ended.wait().await;
+            sleep(REST).await;
+        };
+        tokio::select! {
+            () = copied => {}
+            // Another program has its output by now, whose end nobody knows.
+            () = rest => {}
+        }
+        let _ = writer.shutdown().await;
+    };
+    let joined = async {
+        tokio::join!(to_program, from_program);
+        // A program that nobody listens to is ended when it does not end by itself.
+        let _ = timeout(REST, ended.wait()).await;
+    };
+    tokio::select! {
+        () = joined => {}
+        () = waiting => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_program_that_never_answers_is_ended() {
+        let words = ["sh", "-c", "exec sleep 1000"].map(str::to_owned);
+        let error = printed(&words, String::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "it has not answered within 60s");
+    }
 }

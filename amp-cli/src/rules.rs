@@ -5,17 +5,13 @@ use amp_core::schema::{BoxSchema, CommandSchema, Schema};
 use amp_core::{Peer, RemoteError, Report};
 use serde::Deserialize;
 use serde_json::json;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use std::{fmt, fs, io};
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use std::{fmt, fs};
 use tokio::sync::SetOnce;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::ask::{Outcome, encoded};
 use crate::config::of_toml;
@@ -27,13 +23,11 @@ use crate::mistake::{Mistake, no_such};
 use crate::on_line::json_text;
 use crate::opening::{Emptied, Inputs, Opening};
 use crate::printing::tell;
+use crate::programs::{self, words};
 use crate::schemas::{arguments_of, find, response_of};
 
-/// How long a call may take that a rule makes.
+/// The time that a call may take that a rule makes.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a program may take to answer.
-const PROGRAM_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The rules of a file, which is read again when it has changed.
 #[derive(Clone)]
@@ -47,7 +41,7 @@ struct Shared {
     called: SetOnce<Arc<Schema>>,
     hidden: Hidden,
     current: Mutex<Current>,
-    /// What answers where no rule does.
+    /// The program that answers where no rule does.
     program: Vec<String>,
 }
 
@@ -58,14 +52,14 @@ struct Current {
 
 /// A rule that was understood.
 struct Rule {
-    /// Where it is, for messages.
+    /// The place of the rule, for messages.
     place: String,
     command: String,
     when: Values,
     does: Does,
     delay: Duration,
     calls: Vec<Line>,
-    /// Whether it is for a protocol switch.
+    /// Says whether it is for a protocol switch.
     is_switch: bool,
     times: Option<u64>,
     used: AtomicU64,
@@ -82,7 +76,7 @@ enum Does {
     Exec(Vec<String>),
 }
 
-/// What a call is answered with.
+/// The answer to a call.
 pub(crate) enum Reply {
     /// The values, and the files that are emptied once they are sent.
     Answer(Values, Emptied),
@@ -94,7 +88,7 @@ pub(crate) enum Reply {
 /// A file of rules, as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct WrittenRules {
     #[serde(default)]
     rule: Vec<toml::Spanned<Written>>,
 }
@@ -160,7 +154,7 @@ impl Rules {
         Ok(())
     }
 
-    /// What a call is answered with, once what the rule does before has been done.
+    /// Returns the answer to a call, once what the rule does before has been done.
     pub(crate) async fn reply(&self, command: &str, arguments: &Values, peer: &Peer) -> Reply {
         let known = self.0.schema.command(command);
         let rules = self.current();
@@ -286,7 +280,7 @@ impl Rules {
 }
 
 impl Rule {
-    /// Whether it is for this call, and how often it was used before.
+    /// Returns whether it is for this call, and how often it was used before.
     fn applies(&self, command: &str, arguments: &Values) -> Option<(&Self, u64)> {
         let fits = self.command == command
             && self.when.iter().all(|(name, value)| arguments.get(name) == Some(value));
@@ -309,7 +303,7 @@ fn read(path: &Path, schema: &Schema) -> Result<Vec<Rule>, Mistake> {
     let text = fs::read_to_string(path).map_err(|error| {
         Mistake::new(format!("cannot read the rules {}: {error}", path.display()))
     })?;
-    let file: File = toml::from_str(&text).map_err(|error| of_toml(path, &text, &error))?;
+    let file: WrittenRules = toml::from_str(&text).map_err(|error| of_toml(path, &text, &error))?;
     let rules = file.rule.into_iter().map(|written| {
         let before = text.get(..written.span().start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
@@ -342,7 +336,7 @@ fn check_calls(rules: &[Rule], schema: &Schema, hidden: &Hidden) -> Result<(), M
     Ok(())
 }
 
-/// Whether the schema has any commands: one that has none says nothing of what there is.
+/// Returns whether the schema has any commands: one that has none says nothing of what there is.
 fn has_some(schema: &Schema) -> bool {
     schema.commands().next().is_some()
 }
@@ -377,7 +371,7 @@ fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, 
             check_code(known, &code)?;
             Does::Fail { code, description: description.unwrap_or_default() }
         }
-        (None, Some(exec)) => Does::Exec(program(&exec)?),
+        (None, Some(exec)) => Does::Exec(words(&exec)?),
         (None, None) if close => Does::Close,
         (None, None) if is_switch => {
             return Err(Mistake::new("a protocol switch has one of exec, error and close"));
@@ -402,16 +396,6 @@ fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, 
     let used = AtomicU64::new(0);
     let times = written.times;
     Ok(Rule { place, command, when, does, delay, calls, is_switch, times, used })
-}
-
-/// The words of a program that a user has written.
-pub(crate) fn program(text: &str) -> Result<Vec<String>, Mistake> {
-    let wrong = |what: String| Mistake::new(what).at("exec");
-    let words = shell_words::split(text).map_err(|error| wrong(error.to_string()))?;
-    if words.is_empty() {
-        return Err(wrong("it is a program, and what it is started with".into()));
-    }
-    Ok(words)
 }
 
 fn check_code(known: Option<&CommandSchema>, code: &str) -> Result<(), Mistake> {
@@ -492,7 +476,7 @@ fn json_of_value(value: toml::Value) -> serde_json::Value {
     }
 }
 
-/// What a program prints.
+/// The JSON that a program prints.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Printed<'a> {
@@ -511,7 +495,7 @@ async fn run(
 ) -> Reply {
     let (name, arguments) = (json_text(command), descriptors::json(arguments));
     let call = format!("{{\"command\": {name}, \"arguments\": {arguments}}}\n");
-    let printed = match printed(words, call).await {
+    let printed = match programs::printed(words, call).await {
         Ok(printed) => printed,
         Err(error) => return failed(format_args!("{}: {}", words[0], Report(&error))),
     };
@@ -533,46 +517,8 @@ async fn run(
     }
 }
 
-async fn printed(words: &[String], call: String) -> io::Result<Vec<u8>> {
-    let mut child = Command::new(&words[0])
-        .args(words[1..].iter().map(OsString::from))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let input = child.stdin.take();
-    let told = async {
-        if let Some(mut input) = input {
-            // It may not want to know.
-            let _ = input.write_all(call.as_bytes()).await;
-        }
-    };
-    // It may print before it has read all.
-    let answered = async { tokio::join!(told, child.wait_with_output()).1 };
-    let output = timeout(PROGRAM_TIMEOUT, answered).await.map_err(|_| {
-        let what = format!("it has not answered within {PROGRAM_TIMEOUT:?}");
-        io::Error::new(io::ErrorKind::TimedOut, what)
-    })??;
-    if !output.status.success() {
-        return Err(io::Error::other(output.status.to_string()));
-    }
-    Ok(output.stdout)
-}
-
 /// Says what has gone wrong here, of which the peer learns no more than that.
 fn failed(said: fmt::Arguments<'_>) -> Reply {
     tell(said);
     Reply::Fail(RemoteError::new("UNKNOWN", "Unknown Error"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_program_that_never_answers_is_ended() {
-        let words = ["sh", "-c", "exec sleep 1000"].map(str::to_owned);
-        let error = printed(&words, String::new()).await.unwrap_err();
-        assert_eq!(error.to_string(), "it has not answered within 60s");
-    }
 }

@@ -12,7 +12,7 @@ use crate::mistake::Mistake;
 use crate::printing::tell;
 use crate::programs;
 
-/// How long the end of a connection is waited for, of which nothing more is wanted.
+/// The time that the end of a connection is waited for, of which nothing more is wanted.
 const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Runs to the end, and says why it has failed.
@@ -54,6 +54,7 @@ pub(crate) fn until_interrupted(
     let waiting = move || {
         if runtime.block_on(interrupt.recv()).is_some() {
             tell("interrupted");
+            programs::kill_all();
             process::exit(exit::INTERRUPTED.into());
         }
     };
@@ -87,6 +88,6 @@ impl Interrupts {
 }
 
 /// Closes a connection once all is done on it.
-pub(crate) async fn part(peer: &Peer) {
+pub(crate) async fn say_farewell(peer: &Peer) {
     let _ = timeout(FAREWELL, peer.close()).await;
 }

@@ -27,14 +27,14 @@ pub(crate) const SCALARS: [&str; 9] = [
     "Unicode",
 ];
 
-/// How much of a value that does not fit is told, in characters.
+/// The length that is told of a value that does not fit, in characters.
 const SHOWN: usize = 60;
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug)]
 pub(crate) enum Source {
     Text(String),
-    /// What is in a variable of the environment, which may be a secret.
+    /// The text of a variable of the environment, which may be a secret.
     Variable {
         name: String,
         text: String,
@@ -97,12 +97,12 @@ impl Source {
         matches!(self, Self::Json(_))
     }
 
-    /// Whether it says that there is no value.
+    /// Returns whether it says that there is no value.
     pub(crate) fn is_null(&self) -> bool {
         matches!(self, Self::Json(text) if text.trim() == "null")
     }
 
-    /// Whether nothing but a descriptor can be made of it.
+    /// Returns whether nothing but a descriptor can be made of it.
     pub(crate) fn is_descriptor(&self) -> bool {
         match self {
             Self::File { access, .. } => !access.is_empty(),
@@ -159,7 +159,7 @@ fn utf8(bytes: Vec<u8>) -> Result<String, Mistake> {
     String::from_utf8(bytes).map_err(|_| Mistake::new("it is not UTF-8"))
 }
 
-/// What was read from somewhere is not told, as it may be long or a secret.
+/// The mistake does not tell what was read from somewhere, as it may be long or a secret.
 fn unfit(what: impl fmt::Display, wire_type: &WireType) -> Mistake {
     Mistake::new(format!("{what} has no {wire_type} in it"))
 }

@@ -1,4 +1,4 @@
-//! Where schemas come from, and what is in them.
+//! Reading schemas, and looking things up in them.
 
 use amp_core::AmpBox;
 use amp_core::schema::{BoxSchema, CommandSchema, Inner, Schema, WireType};
@@ -29,7 +29,7 @@ pub(crate) fn load_all(sources: &[String]) -> Result<Schema, Mistake> {
     Ok(all)
 }
 
-/// What is known of the calls of both sides.
+/// Returns what is known of the calls of both sides.
 pub(crate) fn of_both(schema: &Schema, peer_schema: &Schema) -> Result<Schema, Mistake> {
     let mut all = schema.clone();
     all.merge(peer_schema.clone()).map_err(|twice| {
@@ -38,7 +38,7 @@ pub(crate) fn of_both(schema: &Schema, peer_schema: &Schema) -> Result<Schema, M
     Ok(all)
 }
 
-/// What is known of a command; nothing is where there is no schema at all.
+/// Returns what is known of a command; nothing is where there is no schema at all.
 pub(crate) fn find<'a>(
     schema: &'a Schema,
     has_schema: bool,
@@ -51,12 +51,12 @@ pub(crate) fn find<'a>(
     Ok(known)
 }
 
-/// What a command is called with: anything where it is not known.
+/// The arguments of a command: anything where it is not known.
 pub(crate) fn arguments_of(known: Option<&CommandSchema>) -> BoxSchema {
     known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.arguments.clone())
 }
 
-/// What a command is answered with: anything where it is not known.
+/// The response of a command: anything where it is not known.
 pub(crate) fn response_of(known: Option<&CommandSchema>) -> BoxSchema {
     known.map_or_else(BoxSchema::of::<AmpBox>, |known| known.response.clone())
 }
@@ -68,6 +68,21 @@ pub(crate) fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
         WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
         _ => None,
     }
+}
+
+/// Returns whether values of this type have descriptors in them.
+pub(crate) fn carries_descriptors(wire_type: &WireType) -> bool {
+    match wire_type {
+        WireType::Named(name) => name == "Descriptor",
+        WireType::Of(_, inner) => carries_descriptors(inner),
+        _ => box_in(wire_type).is_some_and(has_descriptors),
+    }
+}
+
+/// Returns whether there can be descriptors in such a box.
+pub(crate) fn has_descriptors(schema: &BoxSchema) -> bool {
+    let mut arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
+    arguments.any(|argument| carries_descriptors(&argument.wire_type))
 }
 
 fn of_git(source: &str, place: &str) -> Result<String, Mistake> {

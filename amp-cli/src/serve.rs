@@ -14,18 +14,20 @@ use crate::connecting::on_route;
 use crate::exit::{self, Failure};
 use crate::hide::Hidden;
 use crate::listen::WAITING;
+use crate::listening::Listening;
 use crate::mistake::Mistake;
 use crate::options::Serve;
 use crate::printing::{print_line, tell};
-use crate::rules::{self, Rules};
+use crate::programs;
+use crate::rules::Rules;
 use crate::running::{Interrupts, run};
 use crate::schemas;
-use crate::stream::{Listening, Stream};
+use crate::stream::Stream;
 
 pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Mistake> {
     let address: Address = options.address.parse().map_err(Mistake::new)?;
     let schema = Arc::new(schemas::load_all(&options.schemas)?);
-    let program = options.exec.as_deref().map_or(Ok(Vec::new()), rules::program)?;
+    let program = options.exec.as_deref().map_or(Ok(Vec::new()), programs::words)?;
     let hidden = Hidden::new(&options.hidden);
     let rules = Rules::new(options.rules.as_deref(), program, &schema, &hidden)?;
     rules.calls_are_of(&schema)?;
@@ -45,7 +47,7 @@ pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Mistake> {
     run(serving.until_stopped(address, rules, received))
 }
 
-/// What each connection is served with.
+/// The things that each connection is served with.
 struct Serving {
     calls: Calls,
     at_once: Option<Role>,

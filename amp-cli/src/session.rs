@@ -15,7 +15,7 @@ use crate::opening::{Inputs, Opening};
 use crate::options::Session;
 use crate::peering::Target;
 use crate::printing::print_line;
-use crate::running::{part, until_interrupted};
+use crate::running::{say_farewell, until_interrupted};
 
 pub(crate) fn session(options: &Session) -> Result<ExitCode, Mistake> {
     let inputs = Inputs::without_stdin("the lines of the session");
@@ -53,7 +53,7 @@ async fn run(mut target: Target) -> Result<ExitCode, Failure> {
             first_code = code;
         }
     }
-    part(&peer).await;
+    say_farewell(&peer).await;
     Ok(ExitCode::from(first_code))
 }
 

@@ -1,9 +1,9 @@
-//! Streams to peers, made by connecting or by listening, before anything is said on them.
+//! Streams to peers, before anything is said on them.
 
 use amp_core::router::Router;
 use amp_core::tls::Role;
 use amp_core::{Connection, Limits, PeerAddress, Report, tcp};
-use amp_unix::{AnyListener, UnixSocketListener, UnixTransport, inherited};
+use amp_unix::{UnixTransport, inherited};
 use std::fmt::Display;
 use std::fs::File;
 use std::io;
@@ -13,21 +13,17 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, join};
 use tokio::net::unix::pipe;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::address::{Address, Kind};
 use crate::exit::{self, Failure};
-use crate::printing::tell;
 use crate::programs;
 
 /// The pause before connecting is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// The pause after an error of accepting, as when there are too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How many descriptors may have come before what names them: many calls at once bring more than a
 /// server would take from a stranger.
@@ -92,7 +88,7 @@ impl Stream {
         }
     }
 
-    fn tcp(stream: TcpStream) -> io::Result<Self> {
+    pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let address = stream.peer_addr()?;
         Ok(Self::Bytes(Box::new(stream), address.into()))
@@ -188,7 +184,8 @@ fn is_not_there_yet(error: &io::Error) -> bool {
     )
 }
 
-async fn attempt(address: &Address) -> io::Result<Stream> {
+/// Tries once.
+pub(crate) async fn attempt(address: &Address) -> io::Result<Stream> {
     match &address.kind {
         Kind::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
         Kind::Tcp { host, port, .. } => {
@@ -198,76 +195,5 @@ async fn attempt(address: &Address) -> io::Result<Stream> {
         Kind::Pipes(reader, writer) => Stream::pipes(*reader, *writer),
         Kind::Stdio => Stream::stdio(),
         Kind::Systemd => Err(io::Error::other("systemd: is an address to listen on")),
-    }
-}
-
-/// What is listened on.
-pub(crate) enum Listening {
-    Unix(UnixSocketListener),
-    Tcp(TcpListener),
-    /// One peer, which is connected already.
-    One(Option<Stream>),
-}
-
-impl Listening {
-    /// Begins to listen.
-    pub(crate) async fn bind(address: &Address) -> Result<Self, Failure> {
-        let bound = match &address.kind {
-            Kind::Unix(path) => UnixSocketListener::bind(path).map(Self::Unix),
-            Kind::Tcp { host, port, .. } => {
-                TcpListener::bind((host.as_str(), *port)).await.map(Self::Tcp)
-            }
-            Kind::Systemd => inherited::listen_fds().and_then(|mut passed| match passed.len() {
-                1 => Ok(match passed.remove(0).into_listener()? {
-                    AnyListener::Tcp(listener) => Self::Tcp(listener),
-                    AnyListener::Unix(listener) => Self::Unix(listener),
-                    _ => return Err(io::ErrorKind::Unsupported.into()),
-                }),
-                count => {
-                    Err(io::Error::other(format!("systemd passes {count} sockets, and not one")))
-                }
-            }),
-            Kind::Exec(_) | Kind::Pipes(..) | Kind::Stdio => {
-                attempt(address).await.map(|stream| Self::One(Some(stream)))
-            }
-        };
-        bound.map_err(|error| {
-            let error = Report(&error);
-            Failure::new(exit::NO_CONNECTION, format!("cannot listen on {address}: {error}"))
-        })
-    }
-
-    /// The next peer; none when no other can come. What goes wrong before one comes is said.
-    pub(crate) async fn accept(&mut self) -> Option<Stream> {
-        loop {
-            match self.try_accept().await {
-                Ok(accepted) => return accepted,
-                Err(error) => {
-                    tell(format_args!("cannot accept: {error}"));
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    async fn try_accept(&mut self) -> io::Result<Option<Stream>> {
-        match self {
-            Self::Unix(listener) => listener.accept_stream().await.map(Stream::Unix).map(Some),
-            Self::Tcp(listener) => Stream::tcp(listener.accept().await?.0).map(Some),
-            Self::One(stream) => Ok(stream.take()),
-        }
-    }
-
-    /// Where it listens: with the port that the system has given it.
-    pub(crate) fn place(&self, address: &Address) -> String {
-        match (self, &address.kind) {
-            (Self::Tcp(listener), Kind::Tcp { tls, .. }) => {
-                let scheme = if *tls { "tls" } else { "tcp" };
-                listener
-                    .local_addr()
-                    .map_or_else(|_| address.to_string(), |address| format!("{scheme}:{address}"))
-            }
-            _ => address.to_string(),
-        }
     }
 }

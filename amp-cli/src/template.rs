@@ -4,7 +4,8 @@ use amp_core::schema::{BoxSchema, Inner, WireType};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
-/// An object with a value for each argument, which dynamic values read as it is. Of cases it is the first.
+/// An object with a value for each argument. Of cases it is the first. Dynamic values read it as it is, but
+/// for ends of streams, which have none, and boxes that contain themselves, which are to be filled in.
 pub(crate) fn of(schema: &BoxSchema) -> Value {
     let parts = schema.parts();
     let tags = parts.iter().flat_map(|part| &part.arguments).filter_map(|tag| {

@@ -1,4 +1,4 @@
-//! The command lines of what looks at boxes of others.
+//! The command lines of what looks at boxes of others, or has kept some.
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::connecting::Connecting;
 use crate::duration::duration;
 use crate::peering::PeerOptions;
-use crate::tls::Tls;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Tap {
@@ -43,7 +42,8 @@ pub(crate) struct Tap {
     /// Says at the end how often each command was called, and how long its answers took
     #[arg(long)]
     pub(crate) stats: bool,
-    /// Copies what is in the files that descriptors are of into this folder, so that they can be replayed
+    /// Copies what is in the files that descriptors are of into this folder, so that they can be replayed:
+    /// at most 64 MiB of one, and 1 GiB of all
     #[arg(long, value_name = "FOLDER")]
     pub(crate) save_descriptors: Option<PathBuf>,
     #[command(flatten)]
@@ -96,82 +96,4 @@ pub(crate) enum Form {
     Capture,
     /// A record, as `ampctl tap --record` writes it
     Record,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Comply {
-    /// The peer: `unix:PATH`, `tcp:HOST:PORT`, `tls:HOST:PORT`, or a name that `ampctl.toml` has
-    #[arg(value_name = "PEER")]
-    pub(crate) peer: String,
-    #[command(flatten)]
-    pub(crate) tls: Tls,
-    /// What the peer does after a failure that its command does not declare: Twisted closes
-    #[arg(long, value_enum, default_value_t = Policy::Close)]
-    pub(crate) policy: Policy,
-    /// Whose differences from Twisted are expected, and say why: those of `compliance-peer`, or none
-    #[arg(long, value_enum, default_value_t = Differences::None)]
-    pub(crate) differences: Differences,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Policy {
-    Close,
-    Stay,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Differences {
-    None,
-    Ours,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Bench {
-    #[command(flatten)]
-    pub(crate) peer: PeerOptions,
-    /// The name of the command
-    pub(crate) command: String,
-    /// The arguments, as of `call`
-    #[arg(value_name = "KEY=VALUE")]
-    pub(crate) words: Vec<String>,
-    /// How many calls are under way at once on each connection
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
-    pub(crate) in_flight: usize,
-    /// How many connections there are
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
-    pub(crate) connections: usize,
-    /// Begins so many calls a second, whether others are answered or not; at most `--in-flight` are
-    /// under way on each connection, and what waits for that counts as waiting for its answer
-    #[arg(long, value_name = "CALLS", value_parser = rate)]
-    pub(crate) rate: Option<f64>,
-    /// How long it is called, behind half a second that does not count
-    #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = duration)]
-    pub(crate) duration: Duration,
-    /// Does not count an error with this code; may be given more than once
-    #[arg(long, value_name = "CODE")]
-    pub(crate) accept: Vec<String>,
-    /// Ends with exit code 1 where this is so: `p99>5ms`, `errors>0`, `rate<1000`; may be given more
-    /// than once
-    #[arg(long = "fail-if", value_name = "BOUND")]
-    pub(crate) bounds: Vec<String>,
-    /// Prints one line of JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// A rate whose calls are apart by a time that can be waited for.
-fn rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
-    if (0.001..=1e6).contains(&rate) {
-        Ok(rate)
-    } else {
-        Err("there is a call every 1000 seconds at least, and 1000000 a second at most".to_owned())
-    }
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 1..=65_535) => Ok(number),
-        _ => Err("it is a number from 1 to 65535".to_owned()),
-    }
 }

@@ -1,5 +1,7 @@
 //! `ampctl call`, as a user runs it, against a server of this process.
 
+mod support;
+
 use amp_core::schema::Schema;
 use amp_core::{
     Arguments, CallError, Command, CommandError, Context, Failure, NoError, Responders, serve,
@@ -9,11 +11,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::net::UnixListener;
 use std::process::{self, Output, Stdio};
 use std::thread;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use support::{Folder, ampctl, liar};
 
 /// Divides one integer by another.
 #[derive(Command)]
@@ -202,18 +205,7 @@ impl Server {
 }
 
 fn call(arguments: &[&str], stdin: Option<&str>) -> Output {
-    let mut child = process::Command::new(env!("CARGO_BIN_EXE_ampctl"))
-        .arg("call")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(stdin.unwrap_or_default().as_bytes()).unwrap();
-    drop(input);
-    child.wait_with_output().unwrap()
+    ampctl(&[&["call"], arguments].concat(), stdin.unwrap_or_default().as_bytes())
 }
 
 #[test]
@@ -418,38 +410,22 @@ fn twisted_is_called_too() {
     assert_eq!(call(&[&address, "Nonsense"], None).status.code(), Some(5));
 }
 
-/// A peer that answers the first call with these bytes, and cuts the connection.
-fn liar(answer: &'static [u8]) -> (TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("socket");
-    let listener = UnixListener::bind(&path).unwrap();
-    thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut read = [0; 1024];
-        let _ = stream.read(&mut read).unwrap();
-        stream.write_all(answer).unwrap();
-        // It is read until the other side goes, unless it is cut.
-        if !answer.is_empty() {
-            let _ = stream.read(&mut read);
-        }
-    });
-    (folder, format!("unix:{}", path.display()))
-}
-
 #[test]
 fn peers_that_cut_and_lie_have_their_exit_codes() {
     let server = Server::start();
     let divide = ["Divide", "numerator=1", "denominator=4", "--schema", &server.schema];
-    let (_cutting, address) = liar(b"");
+    let folder = Folder::new();
+    let (address, _) = liar(&folder, "cutting", b"", false);
     assert_eq!(call(&[&[&*address], &divide[..]].concat(), None).status.code(), Some(6));
-    let (_lying, address) = liar(b"\0\x07_answer\0\x011\0\x06result\0\x01x\0\0");
+    let lie = b"\0\x07_answer\0\x011\0\x06result\0\x01x\0\0";
+    let (address, _) = liar(&folder, "lying", lie, true);
     let output = call(&[&[&*address], &divide[..]].concat(), None);
     assert_eq!(output.status.code(), Some(7));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
         "ampctl: the answer cannot be read: argument result: \"x\" is not a Float\n{\"result\": \"x\"}\n"
     );
-    let (_babbling, address) = liar(b"\0\x07_answer\0\x011\xff\xff");
+    let (address, _) = liar(&folder, "babbling", b"\0\x07_answer\0\x011\xff\xff", true);
     assert_eq!(call(&[&[&*address], &divide[..]].concat(), None).status.code(), Some(6));
 }
 

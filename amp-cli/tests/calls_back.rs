@@ -2,40 +2,10 @@
 
 mod support;
 
-use amp_tests::{DEADLINE, Process};
-use nix::sys::signal::Signal;
-use std::process::Command;
-use std::time::Instant;
+use support::{Folder, Scripted, Server, TWISTED, ampctl, fails, printed, text};
 
-use support::{Folder, Scripted, TWISTED, ampctl, fails, printed, text};
-
-/// A server by rules.
-struct Server {
-    process: Process,
-    address: String,
-}
-
-impl Server {
-    fn start(options: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ampctl"));
-        command.args(["serve", "tcp:127.0.0.1:0"]).args(options);
-        let mut process = Process::start(command);
-        let line = process.line(Instant::now() + DEADLINE).expect("it says where it listens");
-        let address = line.strip_prefix("listening ").expect(&line).to_owned();
-        Self { process, address }
-    }
-
-    /// The call that it tells of next.
-    fn line(&mut self) -> String {
-        self.process.line(Instant::now() + DEADLINE).expect("it tells of calls")
-    }
-
-    /// Ends it, and returns what it says on standard error.
-    fn stop(self) -> String {
-        self.process.signal(Signal::SIGTERM);
-        self.process.finish(Instant::now() + DEADLINE).stderr
-    }
-}
+/// Where servers listen.
+const LISTEN: &str = "tcp:127.0.0.1:0";
 
 /// What a server answers.
 const ASKED: &str = "command Ask\n\ncommand Note\n  arguments\n    n: Integer\n";
@@ -57,12 +27,13 @@ fn what_is_called_back_is_of_the_schema_that_the_peer_answers() {
     let folder = Folder::new();
     let (asked, back) = (folder.file("asked", ASKED), folder.file("back", BACK));
     let (rules, mine) = (folder.file("rules.toml", RULES), folder.file("mine.toml", MINE));
-    let mut server = Server::start(&["--rules", &rules, "--schema", &asked, "--schema", &back]);
+    let mut server =
+        Server::start(LISTEN, &["--rules", &rules, "--schema", &asked, "--schema", &back]);
     let call = ["call", &server.address, "Ask", "--respond", &mine];
     printed(&[&call[..], &["--schema", &asked, "--peer-schema", &back]].concat());
     assert_eq!(server.line(), told("Ask", "{}"));
     assert_eq!(server.line(), told("Note", "{\"n\": 5}"));
-    assert_eq!(server.stop(), "");
+    assert_eq!(server.stop(), (Some(0), String::new()));
     // Neither is a command of the other direction.
     let call = ["call", "unix:/nowhere", "Ask", "--schema", &asked, "--peer-schema", &back];
     let wrong = MINE.replace("\"Note\"", "\"Back\"");
@@ -81,11 +52,11 @@ fn what_is_called_back_is_of_the_schema_that_was_asked_for() {
     );
     let rules = folder.file("rules.toml", &reflected);
     let mine = folder.file("mine.toml", MINE);
-    let mut server = Server::start(&["--rules", &rules, "--schema", &schema]);
+    let mut server = Server::start(LISTEN, &["--rules", &rules, "--schema", &schema]);
     printed(&["call", &server.address, "Ask", "--respond", &mine, "--reflect"]);
     let lines = [server.line(), server.line(), server.line()];
     assert_eq!(lines[1..], [told("Ask", "{}"), told("Note", "{\"n\": 5}")]);
-    assert_eq!(server.stop(), "");
+    assert_eq!(server.stop(), (Some(0), String::new()));
 
     // A mistake is said as soon as the schema is known.
     let reflected = vec![("schema", ASKED.as_bytes().to_vec())];
@@ -109,13 +80,13 @@ fn whoever_asks_for_a_switch_is_told_before_it() {
     assert!(said.contains("1: SwitchToEcho.call[0]: CountNotes wants an answer, and"), "{said}");
     let rules = folder.file("rules.toml", rules);
     let mine = folder.file("mine.toml", "[[rule]]\ncommand = \"Note\"\nanswer = {}\n");
-    let server = Server::start(&["--rules", &rules, "--schema", &schema]);
+    let server = Server::start(LISTEN, &["--rules", &rules, "--schema", &schema]);
     let call = ["call", &server.address, "SwitchToEcho", "refuse=true", "--schema", &schema];
     let output = ampctl(&[&call[..], &["--respond", &mine, "--verbose"]].concat(), b"");
     let said = text(output.stderr);
     assert!(said.contains(" Note text=\"t\""), "{said}");
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert_eq!(server.stop(), "");
+    assert_eq!(server.stop(), (Some(0), String::new()));
 }
 
 #[test]
@@ -127,9 +98,10 @@ fn what_is_hidden_of_what_is_called_back_is_not_said() {
     let rules = folder.file("rules.toml", rules);
     let mine =
         folder.file("mine.toml", "[[rule]]\ncommand = \"Sum\"\nanswer = { total = \"s3cret\" }\n");
-    let server = Server::start(&["--rules", &rules, "--schema", &schema, "--hide", "total"]);
+    let server =
+        Server::start(LISTEN, &["--rules", &rules, "--schema", &schema, "--hide", "total"]);
     let call = ["call", &server.address, "CallBack", "a:Integer=1", "b:Integer=2"];
     printed(&[&call[..], &["--respond", &mine]].concat());
-    let said = server.stop();
+    let (_, said) = server.stop();
     assert!(said.contains("a hidden value does not fit") && !said.contains("s3cret"), "{said}");
 }

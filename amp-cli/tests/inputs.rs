@@ -2,10 +2,12 @@
 
 mod support;
 
+use amp_tests::DEADLINE;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Instant;
 
 use support::{Folder, Scripted, ampctl, fails, printed, text};
 
@@ -216,8 +218,30 @@ fn no_program_that_was_a_peer_is_left_behind() {
     let number = folder.path("number");
     let script = folder.file("script", &format!("echo $$ > '{number}'\nexec sleep 1000\n"));
     fails(&["call", &format!("exec:sh '{script}'"), "A", "--timeout", "500ms"], 124);
-    let number = folder.read("number");
+    assert!(!runs(&folder.read("number")));
+
+    // Nor one of a call that the user ends.
+    fs::remove_file(&number).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ampctl"))
+        .args(["call", &format!("exec:sh '{script}'"), "A", "--timeout", "1h"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !fs::read_to_string(&number).is_ok_and(|number| number.ends_with('\n')) {
+        thread::yield_now();
+    }
+    let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let deadline = Instant::now() + DEADLINE;
+    while runs(&folder.read("number")) {
+        assert!(Instant::now() < deadline, "it is left behind");
+        thread::yield_now();
+    }
+}
+
+/// Whether a process runs. Nobody has to have waited for it yet where it does not.
+fn runs(number: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{}/stat", number.trim()));
-    // Nobody has to have waited for it yet.
-    assert!(state.as_ref().is_err() || state.unwrap().contains(") Z "), "{number}");
+    state.is_ok_and(|state| !state.contains(") Z "))
 }

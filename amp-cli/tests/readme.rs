@@ -3,13 +3,13 @@
 mod support;
 
 use amp_tests::{DEADLINE, Process};
+use nix::sys::signal::Signal;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-use support::{Folder, text};
+use support::{Folder, ampctl, text};
 
 const README: &str = include_str!("../../README.md");
 const PROGRAM: &str = "cargo run -q --bin ampctl -- ";
@@ -55,15 +55,21 @@ fn is_like(printed: &str, shown: &str, line: &str) {
     assert!(is_same_json || printed.trim_end() == shown.trim_end(), "{line}: {printed}");
 }
 
-#[test]
-fn calls_are_answered_as_it_says() {
+/// The server of `examples/quickstart`, which listens where README has it.
+fn quickstart(folder: &Folder) -> Process {
     let program = Path::new(env!("CARGO_BIN_EXE_ampctl")).with_file_name("examples/quickstart");
     assert!(program.exists(), "build it: cargo build --example quickstart");
-    let folder = folder();
     let mut server = Command::new(program);
     server.args(["serve", &format!("unix:{}", folder.path("q.socket"))]);
     let mut server = Process::start(server);
     server.line(Instant::now() + DEADLINE).expect("it says where it listens");
+    server
+}
+
+#[test]
+fn calls_are_answered_as_it_says() {
+    let folder = folder();
+    let _server = quickstart(&folder);
     let commands = commands(block("quickstart serve unix:/tmp/q.socket` in another terminal"));
     assert!(commands.len() > 5, "{commands:?}");
     for (line, shown) in commands {
@@ -76,15 +82,63 @@ fn calls_are_answered_as_it_says() {
 fn a_server_is_faked_as_it_says() {
     let folder = folder();
     let (line, shown) = commands(block("answer = { result = 0.5 }\n```"))[0];
-    let mut server = shell(line, &folder).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let listening = lines.next().unwrap();
+    let mut server = Process::start(shell(line, &folder));
+    let mut next = || server.line(Instant::now() + DEADLINE).expect("it goes on");
+    let listening = next();
     let (session, answers) = commands(block("{\"numerator\": 1, \"denominator\": 0}}\n```"))[0];
     let output = shell(session, &folder).output().unwrap();
     is_like(&text(output.stdout), answers, session);
-    let received = lines.by_ref().take(2).collect::<Vec<_>>().join("\n");
-    let _ = server.kill();
-    let _ = server.wait();
-    let printed = format!("{listening}\n{received}").replace(&folder.path(""), "/tmp/");
+    let printed = format!("{listening}\n{}\n{}", next(), next()).replace(&folder.path(""), "/tmp/");
     is_like(&printed, shown, line);
+}
+
+/// The words of each line, without times, which are others each time.
+fn without_times(text: &str) -> Vec<String> {
+    let word = |word: &str| match word.trim_matches(['[', ']', ':']) {
+        number if number.contains('.') && number.parse::<f64>().is_ok() => "TIME".to_owned(),
+        "ms" | "s" => "UNIT".to_owned(),
+        _ => word.to_owned(),
+    };
+    let line = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn a_tap_shows_what_it_says() {
+    let folder = folder();
+    let _server = quickstart(&folder);
+    let commands = commands(block("also those of TLS and of other protocols"));
+    let [(line, shown), (replay, replayed), (tshark, read)] = commands[..] else {
+        panic!("{commands:?}")
+    };
+    let mut tap = Process::start(shell(line, &folder));
+    let mut printed = vec![tap.line(Instant::now() + DEADLINE).expect("it listens")];
+    let (address, schema) =
+        (format!("unix:{}", folder.path("tap.socket")), folder.path("calculator.schema"));
+    for (_, call) in shown.lines().filter_map(|line| line.split_once(" -> ")) {
+        let call = call.trim_start_matches("call 1 ").trim_start_matches("one-way ");
+        let words = shell_words::split(call).unwrap();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        ampctl(&[&["call", &address][..], &words, &["--schema", &schema]].concat(), b"");
+        while !printed.last().is_some_and(|line| line.ends_with("closed")) {
+            printed.push(tap.line(Instant::now() + DEADLINE).expect("it goes on"));
+        }
+        printed.push(String::new());
+    }
+    tap.signal(Signal::SIGINT);
+    printed.extend(tap.finish(Instant::now() + DEADLINE).stdout);
+    printed.retain(|line| !line.is_empty());
+    let printed = printed.join("\n").replace(&folder.path(""), "/tmp/");
+    assert_eq!(without_times(&printed), without_times(&shown.replace("^C\n", "")));
+    let output = shell(replay, &folder).output().unwrap();
+    is_like(&text(output.stdout), replayed, replay);
+    // It reads the capture where it is: `.ci/run` says so where it is not.
+    let dissector = concat!(env!("CARGO_MANIFEST_DIR"), "/wireshark/");
+    let tshark = tshark.replace("amp-cli/wireshark/", dissector);
+    let mut command = Command::new("sh");
+    command.args(["-c", &tshark]).current_dir(folder.path(""));
+    let output = command.output().unwrap();
+    if output.status.code() != Some(127) {
+        assert_eq!(without_times(&text(output.stdout)), without_times(read));
+    }
 }

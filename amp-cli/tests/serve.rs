@@ -14,35 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use support::{Certificates, Folder, TWISTED, ampctl, fails, printed, text};
-
-/// A server that runs, and where it listens.
-struct Server {
-    process: Process,
-    address: String,
-}
-
-impl Server {
-    fn start(address: &str, options: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ampctl"));
-        command.args(["serve", address]).args(options);
-        let mut process = Process::start(command);
-        let line = process.line(Instant::now() + DEADLINE).expect("it says where it listens");
-        let address = line.strip_prefix("listening ").expect(&line).to_owned();
-        Self { process, address }
-    }
-
-    fn line(&mut self) -> String {
-        self.process.line(Instant::now() + DEADLINE).expect("it tells of calls")
-    }
-
-    /// Ends it: the exit code, and what it says on standard error.
-    fn stop(self) -> (Option<i32>, String) {
-        self.process.signal(Signal::SIGTERM);
-        let finished = self.process.finish(Instant::now() + DEADLINE);
-        (finished.code, finished.stderr)
-    }
-}
+use support::{Certificates, Folder, Server, TWISTED, ampctl, fails, printed, text};
 
 const RULES: &str = r#"
 [[rule]]

@@ -3,13 +3,11 @@
 mod support;
 
 use amp_tests::{DEADLINE, Process, Transport};
-use std::io::{Read, Write};
-use std::os::unix::net::UnixListener;
+use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::{env, thread};
 
-use support::{Folder, TWISTED, ampctl, fails, printed, text, twisted};
+use support::{Folder, TWISTED, ampctl, fails, liar, printed, text, twisted};
 
 #[test]
 fn lines_in_are_lines_out() {
@@ -153,35 +151,18 @@ fn peers_have_names() {
     );
 }
 
-/// A peer that answers the first call with these bytes, and cuts the connection if that is no answer.
-fn liar(folder: &Folder, name: &str, answer: &'static [u8]) -> String {
-    let path = folder.path(name);
-    let listener = UnixListener::bind(&path).unwrap();
-    thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut read = [0; 1024];
-        let _ = stream.read(&mut read).unwrap();
-        stream.write_all(answer).unwrap();
-        // One that lies is there until the other side goes.
-        if answer.first() == Some(&0) {
-            let _ = stream.read(&mut read);
-        }
-    });
-    format!("unix:{path}")
-}
-
 #[test]
 fn peers_that_cut_and_lie_end_a_session() {
     let folder = Folder::new();
     let schema = folder.file("schema", TWISTED);
     let answer = b"\0\x07_answer\0\x011\0\x05total\0\x01x\0\0";
-    let address = liar(&folder, "lies", answer);
+    let (address, _) = liar(&folder, "lies", answer, true);
     let output = ampctl(&["session", &address, "--schema", &schema], b"Sum a=1 b=2");
     let failed = "{\"command\": \"Sum\", \"failed\": \"the answer cannot be read: argument total: \
                   \\\"x\\\" is not an Integer\\n{\\\"total\\\": \\\"x\\\"}\"}\n";
     assert_eq!((output.status.code(), &*text(output.stdout)), (Some(7), failed));
     for (name, answer) in [("cuts", &b""[..]), ("babbles", b"\xff\xff")] {
-        let address = liar(&folder, name, answer);
+        let (address, _) = liar(&folder, name, answer, false);
         let output = ampctl(&["session", &address, "--schema", &schema], b"Sum a=1 b=2\n");
         assert_eq!(output.status.code(), Some(6), "{name}");
         assert_eq!(text(output.stdout), "");
@@ -195,10 +176,7 @@ fn peers_that_cut_and_lie_end_a_session() {
 #[test]
 fn the_server_of_quickstart_is_called() {
     let program = Path::new(env!("CARGO_BIN_EXE_ampctl")).with_file_name("examples/quickstart");
-    if !program.exists() {
-        println!("not tried, as it is not built: {}", program.display());
-        return;
-    }
+    assert!(program.exists(), "build it: cargo build --example quickstart");
     let folder = Folder::new();
     let schema = folder.file("schema", TWISTED);
     let address = format!("unix:{}", folder.path("socket"));

@@ -4,12 +4,14 @@ mod support;
 
 use amp_tests::Transport;
 use command_fds::{CommandFdExt, FdMapping};
-use std::fs::File;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
+use std::thread;
 
-use support::{Folder, TWISTED, ampctl, fails, printed, text, twisted};
+use support::{Folder, TWISTED, ampbox, ampctl, fails, printed, text, twisted};
 
 #[test]
 fn a_switch_joins_standard_input_and_output() {
@@ -32,7 +34,7 @@ fn a_switch_joins_standard_input_and_output() {
         let mut output = child.stdout.take().unwrap();
         input.write_all(b"through a pipe").unwrap();
         let mut echo = [0; 14];
-        std::io::Read::read_exact(&mut output, &mut echo).unwrap();
+        output.read_exact(&mut echo).unwrap();
         assert_eq!(&echo, b"through a pipe");
         drop(input);
         assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -49,6 +51,31 @@ fn a_switch_joins_standard_input_and_output() {
     }
     let refused = ["call", &address, "SwitchToEcho", "refuse=true", "--schema", &schema];
     assert_eq!(ampctl(&refused, b"").status.code(), Some(1));
+}
+
+#[test]
+fn all_of_a_file_goes_through_a_switch_and_comes_back() {
+    let folder = Folder::new();
+    let path = folder.path("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let echoing = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // A box without arguments, whose tag is the first.
+        let mut call = vec![0; ampbox(&[("_ask", b"1"), ("_command", b"Echo")]).len()];
+        stream.read_exact(&mut call).unwrap();
+        stream.write_all(&ampbox(&[("_answer", b"1")])).unwrap();
+        std::io::copy(&mut &stream, &mut &stream).unwrap()
+    });
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
+    fs::write(folder.path("input"), &bytes).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ampctl"))
+        .args(["call", &format!("unix:{path}"), "Echo", "--switch"])
+        .stdin(File::open(folder.path("input")).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), text(output.stderr)), (Some(0), String::new()));
+    assert_eq!(echoing.join().unwrap(), 1_000_000);
+    assert!(output.stdout == bytes, "{} bytes came back", output.stdout.len());
 }
 
 #[test]

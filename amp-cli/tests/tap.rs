@@ -2,19 +2,18 @@
 
 mod support;
 
-use amp_tests::{DEADLINE, Python, Transport};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use amp_tests::{DEADLINE, Finished, Python, Transport};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Instant;
-use support::{Certificates, Folder, Scripted, TWISTED, ampctl, fails, printed, text, twisted};
+use support::{
+    Certificates, Folder, Scripted, TWISTED, Tap, ampctl, fails, liar, printed, text, twisted,
+};
 
 /// What `descriptors.py` serves.
 const PASS: &str = "\
@@ -36,67 +35,8 @@ command PassBack
     MISMATCH
 ";
 
-/// A tap that listens.
-struct Tap {
-    child: Child,
-    stderr: ChildStderr,
-    /// What it prints is read as it comes: a tap waits for whoever reads it.
-    printed: Receiver<String>,
-    lines: Vec<String>,
-    address: String,
-}
-
-impl Tap {
-    /// Starts one that listens here, in front of the server there.
-    fn start(address: &str, server: &str, options: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ampctl"))
-            .args(["tap", address, server])
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = child.stderr.take().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let address = line.trim_end().strip_prefix("listening ").map(str::to_owned);
-        let address = address.unwrap_or_else(|| panic!("it says {line:?}"));
-        let (line, printed) = mpsc::channel();
-        thread::spawn(move || stdout.lines().for_each(|read| line.send(read.unwrap()).unwrap()));
-        Self { child, stderr, printed, lines: Vec::new(), address }
-    }
-
-    fn open_files(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
-    }
-
-    /// Waits until it has told of the end of a connection.
-    fn closed(&mut self) {
-        while !self.lines.last().is_some_and(|line| line.contains(" closed")) {
-            self.lines.push(self.printed.recv_timeout(DEADLINE).unwrap());
-        }
-    }
-
-    /// Interrupts it, and returns its lines without their times.
-    fn lines(mut self) -> Vec<String> {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
-        self.lines.extend(self.printed.iter());
-        let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
-        assert_eq!((self.child.wait().unwrap().code(), &*said), (Some(0), ""));
-        self.lines.iter().map(|line| without_times(line)).collect()
-    }
-}
-
-/// A line without what is another each time.
-fn without_times(line: &str) -> String {
-    let line = line.trim_start().split_once(' ').map_or(line, |(_, rest)| rest);
-    match line.rsplit_once("  [") {
-        Some((rest, took)) if took.ends_with("s]") => rest.to_owned(),
-        _ => line.to_owned(),
-    }
+fn open_files(tap: &Tap) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", tap.id())).unwrap().count()
 }
 
 fn client(program: &str, arguments: &[&str]) -> Output {
@@ -134,12 +74,12 @@ fn all_descriptors_are_passed_on_and_none_stays_open() {
     let options =
         ["--schema", &schema, "--record", &record, "--save-descriptors", &saved, "--stats"];
     let tap = Tap::start(&format!("unix:{}", folder.path("tap")), &server, &options);
-    let before = tap.open_files();
+    let before = open_files(&tap);
     let output = client("descriptors_client.py", &[&tap.address, "300"]);
     assert_eq!((text(output.stderr), text(output.stdout)), (String::new(), "ok\n".to_owned()));
     let deadline = Instant::now() + DEADLINE;
-    while tap.open_files() != before {
-        assert!(Instant::now() < deadline, "{} and not {before} are open", tap.open_files());
+    while open_files(&tap) != before {
+        assert!(Instant::now() < deadline, "{} and not {before} are open", open_files(&tap));
         thread::yield_now();
     }
     let lines = tap.lines();
@@ -212,29 +152,13 @@ fn another_protocol_is_passed_on_unread() {
     stream.read_exact(&mut echo).unwrap();
     assert_eq!(&echo, sent);
     drop(stream);
-    tap.closed();
+    tap.until(" closed");
     let lines = tap.lines();
     assert!(lines.contains(
         &"#1 from here on bytes are passed on unread: another protocol follows: that of SwitchToEcho"
             .to_owned()
     ));
     assert_eq!(lines.iter().filter(|line| line.contains("box")).count(), 0, "{lines:#?}");
-}
-
-/// A server that sends these bytes to its first client, says what that has sent, and cuts.
-fn liar(bytes: &'static [u8]) -> (Folder, String, thread::JoinHandle<Vec<u8>>) {
-    let folder = Folder::new();
-    let path = folder.path("socket");
-    let listener = UnixListener::bind(&path).unwrap();
-    let told = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut read = vec![0; 1000];
-        let count = stream.read(&mut read).unwrap();
-        read.truncate(count);
-        stream.write_all(bytes).unwrap();
-        read
-    });
-    (folder, format!("unix:{path}"), told)
 }
 
 #[test]
@@ -252,7 +176,8 @@ fn peers_that_cut_and_lie_are_passed_on_too() {
         (b"\0\x01a\0\x05b", "#1 closed, without an answer: 9 Sum, 6 bytes of the server unread"),
         (b"\0\x01\x1b\0\x02[2\0\0", "#1 <- box (neither a call nor an answer) \\u{1b}=\"[2\""),
     ] {
-        let (folder, address, told) = liar(lie);
+        let folder = Folder::new();
+        let (address, told) = liar(&folder, "socket", lie, false);
         let mut tap = Tap::start(&format!("unix:{}", folder.path("tap")), &address, &[]);
         let mut stream = UnixStream::connect(folder.path("tap")).unwrap();
         stream.write_all(CALL).unwrap();
@@ -261,7 +186,7 @@ fn peers_that_cut_and_lie_are_passed_on_too() {
         drop(stream);
         // Byte for byte, and in no other order.
         assert_eq!((received, told.join().unwrap()), (lie.to_vec(), CALL.to_vec()));
-        tap.closed();
+        tap.until(" closed");
         let lines = tap.lines();
         assert!(lines.iter().any(|line| line == said), "{said}: {lines:#?}");
     }
@@ -274,7 +199,7 @@ fn a_server_that_is_not_there_is_named() {
     let mut tap = Tap::start(&address, "unix:/nowhere/socket", &[]);
     let mut stream = UnixStream::connect(folder.path("tap")).unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-    tap.closed();
+    tap.until(" closed");
     let lines = tap.lines();
     assert_eq!(lines[0], "#1 opened");
     assert!(
@@ -460,13 +385,12 @@ fn what_cannot_be_written_is_no_mistake_of_the_user() {
     let folder = Folder::new();
     let server = Scripted::start(&folder, "socket", vec![vec![("a", b"b".to_vec())]]);
     let address = format!("unix:{}", folder.path("tap"));
-    let mut tap = Tap::start(&address, &server.address, &["--record", "/dev/full"]);
+    let tap = Tap::start(&address, &server.address, &["--record", "/dev/full"]);
     // It is passed on, whatever becomes of what was seen; the answer may find the tap gone.
     ampctl(&["call", &address, "A"], b"");
     assert_eq!(server.called(), "A");
-    let mut said = String::new();
-    tap.stderr.read_to_string(&mut said).unwrap();
-    assert_eq!(tap.child.wait().unwrap().code(), Some(8), "{said}");
+    let Finished { code, stderr: said, .. } = tap.finish();
+    assert_eq!(code, Some(8), "{said}");
     assert!(said.starts_with("ampctl: cannot write: No space left"), "{said}");
     // Before anything was passed on, it is one.
     for (option, path) in [("--record", "/nowhere/record"), ("--pcap", "/dev/full")] {
@@ -485,7 +409,7 @@ fn a_tap_that_cannot_listen_destroys_no_record() {
     let mut tap = Tap::start(&address, &server.address, &options);
     let again = [&["tap", &address, &server.address][..], &options].concat();
     printed(&["call", &address, "A"]);
-    tap.closed();
+    tap.until(" closed");
     fails(&again, 3);
     printed(&["call", &address, "A"]);
     tap.lines();

@@ -155,3 +155,18 @@ fn boxes_are_put_together_over_segments() {
         ["Echo|call", "|", "Note,StartTLS|one-way,call", "Echo,StartTLS|answer,answer", "|"]
     );
 }
+
+#[test]
+fn a_stream_is_found_by_any_key_of_its_first_box() {
+    let call = ampbox(&[("0", b""), ("A", b"argument"), ("_ask", b"1"), ("_command", b"Echo")]);
+    let none = ampbox(&[("A", b"argument"), ("b", b"another")]);
+    let folder = Folder::new();
+    for (name, sent, expected) in
+        [("call", &call[..], "Echo|call"), ("none", &none, "|"), ("cut", &call[..20], "|")]
+    {
+        fs::write(folder.path(name), network(&[(true, sent)])).unwrap();
+        let fields = ["ampbox.command", "ampbox.kind"];
+        let Some(packets) = tshark(&folder.path(name), &fields) else { return };
+        assert_eq!(packets, [expected], "{name}");
+    }
+}

@@ -205,12 +205,21 @@ end
 
 amp.dissector = dissect
 
--- The first key of a stream is one of the protocol's own: Twisted and amp-core sort them first.
+-- One of the keys of the first box is the protocol's own. Keys are sorted, so those that begin with a capital
+-- letter or a digit are before it.
 local function looks_like_amp(tvb, pinfo, tree)
-  if tvb:len() < 8 or tvb(0, 1):uint() ~= 0 then return false end
-  local len = tvb(1, 1):uint()
-  if len < 4 or len > 18 or 2 + len > tvb:len() then return false end
-  if not OWN[tvb(2, len):raw()] then return false end
+  local at, found = 0, false
+  while not found do
+    if at + 3 > tvb:len() then return false end
+    local len = tvb(at, 2):uint()
+    if len == 0 or len > 255 or at + 2 + len > tvb:len() then return false end
+    found = OWN[tvb(at + 2, len):raw()]
+    at = at + 2 + len
+    if not found then
+      if at + 2 > tvb:len() then return false end
+      at = at + 2 + tvb(at, 2):uint()
+    end
+  end
   pinfo.conversation = amp
   dissect(tvb, pinfo, tree)
   return true

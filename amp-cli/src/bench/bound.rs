@@ -1,4 +1,4 @@
-//! What must not be: `p99>5ms`.
+//! Bounds that fail a measurement: `p99>5ms`.
 
 use std::fmt;
 

@@ -18,13 +18,13 @@ use crate::ask::{Ask, failure_of, not_in_time};
 use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
 use crate::opening::Opening;
+use crate::options::Bench;
 use crate::peering::Target;
 use crate::printing::{ignoring_who_has_read_enough, print_line, tell};
-use crate::running::{part, until_interrupted};
+use crate::running::{say_farewell, until_interrupted};
 use crate::schemas::find;
-use crate::watch_options::Bench;
 
-/// How long it is called before that counts.
+/// The time for which it is called before that counts.
 const WARM_UP: Duration = Duration::from_millis(500);
 
 pub(crate) fn bench(options: &Bench) -> Result<ExitCode, Mistake> {
@@ -63,7 +63,7 @@ async fn run(
     callers.load.errors.store(0, Ordering::Relaxed);
     let measured = callers.run(options.duration, |_, _| {}).await.map_err(failed)?;
     for peer in &callers.peers {
-        part(peer).await;
+        say_farewell(peer).await;
     }
     let report = Report::new(&measured, callers.load.errors.load(Ordering::Relaxed));
     let printed = print_line(if options.json { report.json() } else { report.to_string() });

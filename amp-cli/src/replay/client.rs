@@ -16,19 +16,19 @@ use crate::exit::{self, Failure};
 use crate::hide::Hidden;
 use crate::peering::Target;
 use crate::printing::{ignoring_who_has_read_enough, print_line};
-use crate::running::part;
+use crate::running::say_farewell;
 use crate::schemas::response_of;
 use crate::watching::Side;
 
-/// How calls that were made again went.
+/// The calls that were made again, by how they went.
 #[derive(Default)]
 struct Tally {
     calls: u64,
-    /// Those that want no answer, and those whose answers were compared.
+    /// The calls that want no answer, and those whose answers were compared.
     done: u64,
     differ: u64,
     not_made: u64,
-    /// Whether lines can still be printed.
+    /// Says whether lines can still be printed.
     printed: Option<Failure>,
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn run(
         target.log_in(&peer).await?;
         let again = Again { timeout: target.timeout, number, schema, hidden, talk, peer };
         again.run(&mut tally).await?;
-        part(&again.peer).await;
+        say_farewell(&again.peer).await;
     }
     let Tally { calls, done, differ, not_made, .. } = tally;
     let left_out = match not_made {
@@ -172,7 +172,7 @@ impl Again {
         format!("#{} {called}: {what}", self.number)
     }
 
-    /// What was seen, if it is not what is expected.
+    /// Returns what was seen, if it is not what is expected.
     fn difference(
         &self,
         exchange: &Exchange,

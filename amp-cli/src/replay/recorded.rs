@@ -16,7 +16,9 @@ use crate::hide::{Hidden, without_part};
 use crate::mistake::Mistake;
 use crate::on_line::{OnLine, name_of, plain_json};
 use crate::peering::Target;
-use crate::schemas::{arguments_of, box_in, of_both, response_of};
+use crate::schemas::{
+    arguments_of, box_in, carries_descriptors, has_descriptors, of_both, response_of,
+};
 use crate::watching::{Entry, Kept, Side};
 
 /// The members of what says of a descriptor what it is.
@@ -29,14 +31,14 @@ pub(super) struct Recorded {
     pub(super) connections: BTreeMap<u64, Talk>,
 }
 
-/// What was said on one connection.
+/// The calls and answers of one connection.
 #[derive(Default)]
 pub(super) struct Talk {
     pub(super) exchanges: Vec<Exchange>,
     pub(super) steps: Vec<Step>,
 }
 
-/// What came next, of the exchange at an index.
+/// The next thing that was said, of the exchange at an index.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
     Asked(usize),
@@ -52,7 +54,7 @@ pub(super) struct Exchange {
     pub(super) ending: Option<Ending>,
 }
 
-/// How a call ended.
+/// The end of a call.
 #[derive(Clone)]
 pub(super) enum Ending {
     Answer(Body),
@@ -89,12 +91,12 @@ impl Recorded {
                 Kept::Call | Kept::OneWay => {
                     let index = talk.exchanges.len();
                     if let Some(tag) = get(keys::ASK) {
-                        open.insert(place(entry.from(), tag), index);
+                        open.insert(place(entry.from, tag), index);
                     }
                     let command = get(keys::COMMAND).unwrap_or_default();
                     let asked = known(&schema, &command);
                     talk.exchanges.push(Exchange {
-                        from: entry.from(),
+                        from: entry.from,
                         requires_answer: entry.kind == Kept::Call,
                         arguments: Body::new(&ampbox, entry, asked.map(|known| &known.arguments)),
                         ending: None,
@@ -104,7 +106,7 @@ impl Recorded {
                 }
                 Kept::Answer | Kept::Error => {
                     let tag = get(keys::ANSWER).or_else(|| get(keys::ERROR)).unwrap_or_default();
-                    let Some(index) = open.remove(&place(entry.from().other(), tag)) else {
+                    let Some(index) = open.remove(&place(entry.from.other(), tag)) else {
                         continue;
                     };
                     let asked = known(&schema, &talk.exchanges[index].command);
@@ -136,15 +138,15 @@ impl Body {
     fn new(ampbox: &AmpBox, entry: &Entry, schema: Option<&BoxSchema>) -> Self {
         let json = entry.values();
         let value = serde_json::from_str::<Json>(json).unwrap_or_default();
-        let has_descriptors = schema.is_none_or(has_descriptor) && has_descriptors(&value);
+        let is_described = schema.is_none_or(has_descriptors) && says_of_descriptors(&value);
         Self {
             pairs: pairs_of(ampbox),
-            json: has_descriptors.then(|| json.to_owned()),
+            json: is_described.then(|| json.to_owned()),
             hidden: entry.hidden.clone(),
         }
     }
 
-    /// What writes it once more; or why that cannot be.
+    /// Returns what writes it once more; or why that cannot be.
     pub(super) fn writing(&self, schema: Option<&BoxSchema>) -> Result<Write, String> {
         if let Some(hidden) = self.hidden.first() {
             return Err(format!("the value of {hidden} was hidden when it was recorded"));
@@ -165,7 +167,7 @@ impl Body {
         Ok(Box::new(move |out, proto| values.writing(schema)(out, proto)))
     }
 
-    /// Reads one, whatever is in it.
+    /// The arguments that a box has, whether they are as the record says or not.
     pub(super) fn read(
         schema: Option<&BoxSchema>,
         input: &mut BoxReader<'_>,
@@ -174,7 +176,7 @@ impl Body {
         let pairs = pairs_of(input.ampbox());
         let mut json = None;
         if let Some(schema) = schema
-            && has_descriptor(schema)
+            && has_descriptors(schema)
         {
             let values = Values::from_box(schema, input, proto)?;
             json = Some(descriptors::json(&values));
@@ -182,7 +184,7 @@ impl Body {
         Ok(Self { pairs, json, hidden: Vec::new() })
     }
 
-    /// Whether it is the same, but for what differs each time: where descriptors are counted, and
+    /// Returns whether it is the same, but for what differs each time: where descriptors are counted, and
     /// where their files are.
     pub(super) fn is_like(&self, seen: &Self, schema: &BoxSchema) -> bool {
         let (recorded, answered) = (self.values(), seen.values());
@@ -195,8 +197,9 @@ impl Body {
         };
         keys.filter(|key| !is_hidden(key)).all(|key| {
             let name = String::from_utf8_lossy(key);
-            let pair =
-                |values: &Json| values.get(&*name).filter(|value| has_descriptors(value)).cloned();
+            let pair = |values: &Json| {
+                values.get(&*name).filter(|value| says_of_descriptors(value)).cloned()
+            };
             match (pair(&recorded), pair(&answered)) {
                 (Some(a), Some(b)) => a == b,
                 _ => self.pairs.get(key) == seen.pairs.get(key),
@@ -208,13 +211,13 @@ impl Body {
         self.json.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
     }
 
-    /// What is in it, for people: of a box with this schema.
+    /// Shows what is in it to people: in a box with this schema.
     pub(super) fn shown(&self, schema: &BoxSchema, hidden: &Hidden) -> String {
         let pairs = hidden.shown_box(&self.pairs, schema);
         let mut described = self.values();
         let values = pairs.iter().map(|(key, value)| {
             let name = name_of(key);
-            let described = described.get_mut(&name).filter(|value| has_descriptors(value));
+            let described = described.get_mut(&name).filter(|value| says_of_descriptors(value));
             let value = match described.map(Json::take) {
                 Some(described) if self.pairs.get(key) == Some(value) => {
                     Value::Json(plain_json(described))
@@ -228,12 +231,12 @@ impl Body {
 }
 
 impl Exchange {
-    /// What is known of its command.
+    /// Returns what is known of its command.
     pub(super) fn command_schema<'a>(&self, schema: &'a Schema) -> Option<&'a CommandSchema> {
         known(schema, &self.command)
     }
 
-    /// What is called, for people.
+    /// Shows the call to people.
     pub(super) fn shown(&self, schema: &Schema, hidden: &Hidden) -> String {
         let command = String::from_utf8_lossy(&self.command).into_owned();
         let known = self.command_schema(schema);
@@ -277,31 +280,16 @@ fn pairs_of(ampbox: &AmpBox) -> AmpBox {
     pairs
 }
 
-/// Whether values of this type have descriptors in them.
-pub(super) fn is_descriptor(wire_type: &WireType) -> bool {
-    match wire_type {
-        WireType::Named(name) => name == "Descriptor",
-        WireType::Of(_, inner) => is_descriptor(inner),
-        _ => box_in(wire_type).is_some_and(has_descriptor),
-    }
-}
-
-/// Whether there can be descriptors in such a box.
-fn has_descriptor(schema: &BoxSchema) -> bool {
-    let mut arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
-    arguments.any(|argument| is_descriptor(&argument.wire_type))
-}
-
-/// Whether there is something among recorded values that says what a descriptor is.
-fn has_descriptors(value: &Json) -> bool {
+/// Returns whether there is something among recorded values that says what a descriptor is.
+fn says_of_descriptors(value: &Json) -> bool {
     match value {
         Json::Object(members) => {
             let is_one = members.get("descriptor").is_some_and(Json::is_u64)
                 && members.get("is").is_none_or(Json::is_string)
                 && members.keys().all(|name| DESCRIBES.contains(&&**name));
-            is_one || members.values().any(has_descriptors)
+            is_one || members.values().any(says_of_descriptors)
         }
-        Json::Array(items) => items.iter().any(has_descriptors),
+        Json::Array(items) => items.iter().any(says_of_descriptors),
         _ => false,
     }
 }
@@ -311,7 +299,7 @@ fn without_places(mut values: Json, schema: &BoxSchema) -> Json {
     let Json::Object(members) = &mut values else { return values };
     for argument in schema.parts().into_iter().flat_map(|part| &part.arguments) {
         if let Some(member) = members.get_mut(&argument.name)
-            && is_descriptor(&argument.wire_type)
+            && carries_descriptors(&argument.wire_type)
         {
             take_places(member, &argument.wire_type);
         }

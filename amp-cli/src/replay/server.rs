@@ -7,15 +7,15 @@ use std::collections::{HashMap, VecDeque};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::recorded::{Body, Ending, Recorded, Talk, is_descriptor, known};
+use super::recorded::{Body, Ending, Recorded, Talk, known};
 use crate::ask::Write;
 use crate::exit::Failure;
 use crate::hide::Hidden;
+use crate::listening::Listening;
 use crate::peering::Target;
 use crate::printing::{print_line, tell};
 use crate::running::Interrupts;
-use crate::schemas::arguments_of;
-use crate::stream::Listening;
+use crate::schemas::{arguments_of, carries_descriptors};
 use crate::watching::Side;
 
 /// Answers until the user has seen enough.
@@ -47,7 +47,7 @@ pub(super) async fn serve(target: Target, recorded: Recorded) -> Result<ExitCode
 /// A command, and its arguments as bytes.
 type Asked = (Bytes, Bytes);
 
-/// What one side has answered to the calls of the other one.
+/// The answers of one side to the calls of the other one.
 #[derive(Clone)]
 pub(super) struct Answers {
     schema: Arc<Schema>,
@@ -73,7 +73,7 @@ impl Answers {
         Self { schema, hidden, endings: Arc::new(Mutex::new(endings)) }
     }
 
-    /// What answers as was answered then: calls that are alike in turn, and the last of their answers
+    /// Returns what answers as was answered then: calls that are alike in turn, and the last of their answers
     /// from then on.
     pub(super) fn responders(&self) -> Responders {
         let (reads, answers) = (self.schema.clone(), self.clone());
@@ -119,12 +119,12 @@ impl Answers {
     }
 }
 
-/// What tells a call from others: descriptors are other ones each time.
+/// Returns what tells a call from others: descriptors are other ones each time.
 fn asked(schema: &Schema, command: &[u8], arguments: &AmpBox) -> Asked {
     let mut arguments = arguments.clone();
     let parts = known(schema, command).into_iter().flat_map(|known| known.arguments.parts());
     for argument in parts.flat_map(|part| &part.arguments) {
-        if is_descriptor(&argument.wire_type) {
+        if carries_descriptors(&argument.wire_type) {
             arguments.remove(&argument.name);
         }
     }

@@ -13,19 +13,20 @@ use super::saving::Saving;
 use super::view::View;
 use super::wire::Wire;
 use crate::address::Address;
+use crate::config::Profile;
 use crate::connecting::Connecting;
 use crate::exit::Failure;
+use crate::listening::Listening;
 use crate::mistake::Mistake;
-use crate::peering::{connecting, profile_of};
 use crate::printing::tell;
 use crate::running::{self, Interrupts};
 use crate::schemas::{load_all, of_both};
-use crate::stream::{Listening, Stream};
+use crate::stream::Stream;
 use crate::watch_options::Tap;
 use crate::watching::Schemas;
 
-/// How long lines are gathered before they are written together: whoever reads them takes time of the
-/// processor each time.
+/// The time for which lines are gathered before they are written together: whoever reads them takes time of
+/// the processor each time.
 const GATHERED: Duration = Duration::from_millis(20);
 
 /// Where clients come from, and where they go.
@@ -38,8 +39,8 @@ struct Route {
 }
 
 pub(super) fn run(options: &Tap) -> Result<ExitCode, Mistake> {
-    let profile = profile_of(&options.peer)?;
-    let (connecting, within) = connecting(&options.connecting, &profile)?;
+    let profile = Profile::of(&options.peer)?;
+    let (connecting, within) = options.connecting.with(&profile)?;
     if connecting.route.is_some() || connecting.tls.start_tls.is_some() {
         return Err(Mistake::new(
             "--route and --start-tls are for whoever speaks: the client does that through the tap",

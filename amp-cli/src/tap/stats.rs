@@ -1,4 +1,4 @@
-//! How often each command was called, and how long its answers have taken.
+//! The number of calls of each command, and the times of its answers.
 
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What is shown, recorded and measured of all connections.
+//! The view of all connections: lines, records, captures and figures.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

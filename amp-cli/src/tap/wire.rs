@@ -15,7 +15,7 @@ use tokio_util::io::poll_read_buf;
 
 use crate::stream::{Bytes, Stream};
 
-/// How long descriptors may wait for others of this user to be received.
+/// The time that descriptors may wait for others of this user to be received.
 const IN_FLIGHT: Duration = Duration::from_secs(10);
 /// How often that is looked at.
 const PAUSE: Duration = Duration::from_millis(5);

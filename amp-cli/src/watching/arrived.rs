@@ -11,7 +11,7 @@ const REMEMBERED: usize = 4096;
 /// What the descriptors of one direction are, of which the latest are remembered.
 #[derive(Default)]
 pub(crate) struct Arrived {
-    /// Whether nobody says what descriptors are.
+    /// Says whether nobody says what descriptors are.
     are_unknown: bool,
     /// How many there were before the remembered ones.
     forgotten: u64,

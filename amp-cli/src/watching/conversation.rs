@@ -9,10 +9,10 @@ use super::seen::{Kind, Seen};
 use super::side::Side;
 use crate::on_line::name_of;
 
-/// How many calls without an answer are remembered for each side; the answers to others are shown
+/// The number of calls without an answer that are remembered for each side; the answers to others are shown
 /// without what they answer.
 const OUTSTANDING: usize = 100_000;
-/// How long the tags, the routes and the names of these calls may be together, in bytes: a client could
+/// The length of the tags, the routes and the names of these calls together, in bytes: a client could
 /// make each of them as long as a value can be.
 const OUTSTANDING_BYTES: usize = 4 << 20;
 
@@ -20,13 +20,13 @@ const OUTSTANDING_BYTES: usize = 4 << 20;
 pub(crate) struct Conversation {
     client: Spoken,
     server: Spoken,
-    /// Whether both sides' boxes are among those of the client, since nobody knows whose they are.
+    /// Says whether both sides' boxes are among those of the client, since nobody knows whose they are.
     one_sided: bool,
     /// Why what follows is not read.
     over: Option<String>,
 }
 
-/// What one side has sent.
+/// The bytes and calls that one side has sent.
 struct Spoken {
     decoder: Decoder,
     /// The beginning of a box.
@@ -219,7 +219,7 @@ impl Conversation {
         }
     }
 
-    /// How many descriptors this side has sent so far.
+    /// Returns how many descriptors this side has sent so far.
     pub(crate) fn descriptors(&mut self, from: Side) -> u64 {
         self.spoken(from).arrived.count()
     }
@@ -234,7 +234,7 @@ impl Conversation {
         self.over.as_deref()
     }
 
-    /// How many bytes of a side were not read, or not yet because more is to come.
+    /// Returns how many bytes of a side were not read, or not yet because more is to come.
     pub(crate) fn unread(&self, from: Side) -> u64 {
         let spoken = match from {
             Side::Client => &self.client,

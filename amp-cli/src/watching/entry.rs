@@ -18,7 +18,7 @@ pub(crate) struct Entry {
     /// Which connection it was on, counted from 1.
     #[serde(default)]
     pub(crate) connection: u64,
-    from: From,
+    pub(crate) from: Side,
     pub(crate) kind: Kept,
     /// The values, by the schema that the record was made with.
     values: Option<Box<RawValue>>,
@@ -28,18 +28,11 @@ pub(crate) struct Entry {
     /// The box as it was sent, in base64.
     #[serde(rename = "box")]
     raw: Option<String>,
-    /// What a descriptor is.
+    /// The description of a descriptor.
     descriptor: Option<Box<RawValue>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum From {
-    Client,
-    Server,
-}
-
-/// What an [`Entry`] is about.
+/// The kind of thing that an [`Entry`] is about.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kept {
@@ -68,13 +61,6 @@ impl Entry {
         entries.collect()
     }
 
-    pub(crate) fn from(&self) -> Side {
-        match self.from {
-            From::Client => Side::Client,
-            From::Server => Side::Server,
-        }
-    }
-
     pub(crate) fn at(&self) -> Duration {
         Duration::try_from_secs_f64(self.at).unwrap_or_default()
     }
@@ -98,7 +84,7 @@ impl Entry {
         self.values.as_deref().map_or("{}", RawValue::get)
     }
 
-    /// What the descriptor is, as JSON, if it is about one.
+    /// Returns the description of the descriptor, as JSON, if it is about one.
     pub(crate) fn descriptor(&self) -> Option<&str> {
         self.descriptor.as_deref().map(RawValue::get)
     }

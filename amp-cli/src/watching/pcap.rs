@@ -14,7 +14,7 @@ use crate::mistake::Mistake;
 const MAGIC: u32 = 0xa1b2_c3d4;
 /// The same with nanoseconds.
 const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
-/// How captures of a newer kind begin.
+/// The first bytes of captures of a newer kind.
 const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 /// `LINKTYPE_WIRESHARK_UPPER_PDU`.
 const EXPORTED_PDU: u32 = 252;
@@ -147,12 +147,12 @@ pub(crate) struct Packet<'a> {
     /// Since the first packet.
     pub(crate) at: Duration,
     pub(crate) bytes: &'a [u8],
-    /// Whether it was longer than captures can have.
+    /// Says whether it was longer than captures can have.
     pub(crate) is_cut: bool,
 }
 
 impl<'a> PcapReader<'a> {
-    /// Whether a file is a capture, of any kind.
+    /// Returns whether a file is a capture, of any kind.
     pub(crate) fn is_one(file: &[u8]) -> bool {
         let magic = file.first_chunk().copied().unwrap_or_default();
         let is = |magic| magic == MAGIC || magic == MAGIC_NANOSECONDS;

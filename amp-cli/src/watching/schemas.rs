@@ -8,11 +8,11 @@ use super::arrived::Arrived;
 use crate::hide::Hidden;
 use crate::on_line::name_of;
 
-/// How many bytes of memory the values of one box may take: as many as a connection allows which
+/// The bytes of memory that the values of one box may take: as many as a connection allows which
 /// takes the largest boxes.
 const DECODED_BYTES: usize = 64 << 20;
 
-/// What is known beforehand of the boxes to come, whoever exchanges them.
+/// The schemas of the boxes to come, whoever exchanges them.
 pub(crate) struct Schemas {
     commands: HashMap<String, Known>,
     /// Keys whose values are not shown, whatever the command is.
@@ -22,7 +22,7 @@ pub(crate) struct Schemas {
     extensions: Extensions,
 }
 
-/// What is known of a command.
+/// A command as it is known.
 struct Known {
     schema: CommandSchema,
     /// Keys whose values are not shown.
@@ -32,7 +32,7 @@ struct Known {
 /// The values of a box.
 pub(super) struct Understood {
     pub(super) values: Values,
-    /// Those of the keys whose values are not shown.
+    /// The keys whose values are not shown.
     pub(super) hidden: Vec<String>,
     /// Why they are not what the schema says.
     pub(super) problem: Option<String>,
@@ -60,7 +60,7 @@ impl Schemas {
         self.commands.get(str::from_utf8(name).ok()?)
     }
 
-    /// Whether boxes are over once a call of this command is answered.
+    /// Returns whether boxes are over once a call of this command is answered.
     pub(super) fn is_switch(&self, command: &[u8]) -> bool {
         command == b"StartTLS" || self.command(command).is_some_and(|known| known.schema.is_switch)
     }

@@ -1,5 +1,8 @@
+use serde::Deserialize;
+
 /// Who has sent a box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Side {
     Client,
     Server,

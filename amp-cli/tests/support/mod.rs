@@ -3,10 +3,11 @@
 #![allow(dead_code, reason = "not every test needs all of it")]
 
 use amp_core::{AmpBox, BoxLimits, Decoder};
-use amp_tests::{DEADLINE, Peer, Python, Transport};
+use amp_tests::{DEADLINE, Finished, Peer, Process, Python, Transport};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
+use nix::sys::signal::Signal;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +15,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{self, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
 use tempfile::TempDir;
 
 /// Runs the program to its end.
@@ -78,6 +80,127 @@ impl Folder {
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
+}
+
+/// The program, with these arguments, as it runs; and where it says that it listens.
+fn listening(arguments: &[&str]) -> (Process, String) {
+    let mut command = process::Command::new(env!("CARGO_BIN_EXE_ampctl"));
+    command.args(arguments);
+    let mut process = Process::start(command);
+    let line = process.line(Instant::now() + DEADLINE).expect("it says where it listens");
+    let address = line.strip_prefix("listening ").expect(&line).to_owned();
+    (process, address)
+}
+
+/// `ampctl serve` as it runs, and where it listens.
+pub(crate) struct Server {
+    process: Process,
+    pub(crate) address: String,
+}
+
+impl Server {
+    pub(crate) fn start(address: &str, options: &[&str]) -> Self {
+        let (process, address) = listening(&[&["serve", address], options].concat());
+        Self { process, address }
+    }
+
+    /// The call that it tells of next.
+    pub(crate) fn line(&mut self) -> String {
+        self.process.line(Instant::now() + DEADLINE).expect("it tells of calls")
+    }
+
+    /// Ends it: the exit code, and what it says on standard error.
+    pub(crate) fn stop(self) -> (Option<i32>, String) {
+        self.process.signal(Signal::SIGTERM);
+        let Finished { code, stderr, .. } = self.process.finish(Instant::now() + DEADLINE);
+        (code, stderr)
+    }
+}
+
+/// `ampctl tap` as it runs, and where it listens.
+pub(crate) struct Tap {
+    process: Process,
+    lines: Vec<String>,
+    pub(crate) address: String,
+}
+
+impl Tap {
+    /// Starts one that listens here, in front of the server there.
+    pub(crate) fn start(address: &str, server: &str, options: &[&str]) -> Self {
+        let (process, address) = listening(&[&["tap", address, server], options].concat());
+        Self { process, lines: Vec::new(), address }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Reads on to a line with this in it.
+    #[track_caller]
+    pub(crate) fn until(&mut self, part: &str) -> String {
+        loop {
+            let line = self.process.line(Instant::now() + DEADLINE);
+            let line = line.unwrap_or_else(|| panic!("it has ended without {part:?}"));
+            self.lines.push(line.clone());
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for its end, and returns all of its lines.
+    pub(crate) fn finish(self) -> Finished {
+        let finished = self.process.finish(Instant::now() + DEADLINE);
+        let stdout = [self.lines, finished.stdout].concat();
+        Finished { stdout, ..finished }
+    }
+
+    /// The same, of one that goes on until it is interrupted.
+    pub(crate) fn interrupt(self) -> Finished {
+        self.process.signal(Signal::SIGINT);
+        self.finish()
+    }
+
+    /// Interrupts it when all is well, and returns its lines without their times.
+    #[track_caller]
+    pub(crate) fn lines(self) -> Vec<String> {
+        let Finished { code, stdout, stderr } = self.interrupt();
+        assert_eq!((code, &*stderr), (Some(0), ""));
+        stdout.iter().map(|line| without_times(line)).collect()
+    }
+}
+
+/// A line of a tap without what is another each time.
+fn without_times(line: &str) -> String {
+    let line = line.trim_start().split_once(' ').map_or(line, |(_, rest)| rest);
+    match line.rsplit_once("  [") {
+        Some((rest, took)) if took.ends_with("s]") => rest.to_owned(),
+        _ => line.to_owned(),
+    }
+}
+
+/// A peer that answers the first call with these bytes, and says what it has received. It cuts the
+/// connection then, unless it `stays` until the other side goes.
+pub(crate) fn liar(
+    folder: &Folder,
+    name: &str,
+    answer: &'static [u8],
+    stays: bool,
+) -> (String, JoinHandle<Vec<u8>>) {
+    let path = folder.path(name);
+    let listener = UnixListener::bind(&path).unwrap();
+    let told = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut received = vec![0; 1024];
+        let count = stream.read(&mut received).unwrap();
+        received.truncate(count);
+        stream.write_all(answer).unwrap();
+        if stays {
+            let _ = stream.read(&mut [0]);
+        }
+        received
+    });
+    (format!("unix:{path}"), told)
 }
 
 /// The commands of Twisted's peer that the tests call.
