@@ -286,6 +286,7 @@ impl Exchange {
     ///
     /// A call that is over stays pending for ever, as a future that is polled again after it was
     /// ready may.
+    #[inline]
     pub(super) fn poll_room(
         &mut self,
         cx: &mut Context<'_>,
@@ -300,6 +301,7 @@ impl Exchange {
         Poll::Ready(room.map_err(|error| self.not_queued(error)))
     }
 
+    #[inline]
     fn wait_for_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<NoError>>> {
         let Self { peer, stage, .. } = self;
         let mut waited = false;
@@ -322,6 +324,7 @@ impl Exchange {
 
     /// Encodes the box of the call by what `write` writes, and queues it. When it is answered, the waker is
     /// woken.
+    #[inline]
     pub(super) fn queue(
         &mut self,
         waker: Waker,
@@ -338,6 +341,7 @@ impl Exchange {
         Ok(())
     }
 
+    #[inline]
     fn try_queue(
         &mut self,
         waker: Waker,
@@ -366,6 +370,7 @@ impl Exchange {
     }
 
     /// Nothing comes of the call, for this reason.
+    #[cold]
     fn not_queued(&mut self, error: CallError<NoError>) -> CallError<NoError> {
         self.stage = Stage::Over;
         if let Some(watch) = &mut self.watch {
@@ -382,16 +387,17 @@ impl Exchange {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, CallError<NoError>>> {
-        let answer = match self.take_answer(cx) {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => Err(ready!(self.poll_deadline(cx))),
-        };
-        if let Some(watch) = &mut self.watch {
-            watch.end_unless_answered(&answer);
+        let mut answer = self.take_answer(cx);
+        if answer.is_pending() {
+            answer = self.poll_deadline(cx).map(Err);
         }
-        Poll::Ready(answer)
+        if let (Poll::Ready(answer), Some(watch)) = (&answer, &mut self.watch) {
+            watch.end_unless_answered(answer);
+        }
+        answer
     }
 
+    #[inline]
     fn take_answer(&mut self, cx: &Context<'_>) -> Poll<Result<Answer, CallError<NoError>>> {
         let id = match self.stage {
             Stage::Sent(id) => id,
@@ -413,6 +419,7 @@ impl Exchange {
     }
 
     /// Ends a call that is under way when its time is over.
+    #[inline]
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<CallError<NoError>> {
         if matches!(self.stage, Stage::Answered | Stage::Over) {
             return Poll::Pending;
@@ -422,6 +429,11 @@ impl Exchange {
         let Some(after) = self.timeout.or(usual) else {
             return Poll::Pending;
         };
+        self.poll_timeout(after, cx)
+    }
+
+    fn poll_timeout(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<CallError<NoError>> {
+        let shared = self.peer.shared();
         let deadline = self.deadline.get_or_insert_with(|| shared.sleep(after));
         ready!(deadline.as_mut().poll(cx));
         if let Stage::Sent(id) | Stage::Queued(id) = std::mem::replace(&mut self.stage, Stage::Over)
