@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ampctl_slicing import Slicer, is_stand_in, limited, not_known
-from ampctl_wire_types import Describer, Key, Type, Unclear, text_of, word
+from ampctl_limits import limited, reason
+from ampctl_slicing import Slicer
+from ampctl_stand_ins import is_stand_in, not_known
+from ampctl_wire_types import Describer, Key, Type, Unclear, quoted, text_of, word
 from twisted.protocols import amp
 
 #: What a command may do by itself, and then nothing is known of its boxes.
@@ -48,43 +50,36 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     hints = request["hints"]
     describer = Describer(hints.get("argument", {}))
     asked: set[str] = set()
+    mistake = ""
+    commands: list[Written] = []
     try:
         modules = [load(slicer, what) for what in request["modules"]]
         # A package may export what is in one of its modules, and both be asked for.
         classes = dict.fromkeys(cls for module in modules for cls in commands_of(module))
-        paths = {os.path.relpath(path): one.module.__name__ for path, one in slicer.slices.items()}
-        written = [
-            command
-            for cls in classes
-            for hint in [hint_of(hints, cls, asked)]
-            if not hint.get("skip")
-            for command in [write(cls, describer, slicer, hint)]
-        ]
-        two_of_a_name(written)
-        if not written and not not_known and not slicer.not_looked_at and not slicer.left_out:
+        for cls in classes:
+            hint = hint_of(hints, cls, asked)
+            if not hint.get("skip"):
+                commands += write(cls, describer, slicer, hint)
+        two_of_a_name(commands)
+        if not (commands or not_known or slicer.not_looked_at or slicer.left_out):
             raise Unclear(f"there are no commands in {', '.join(request['modules'])}")
-    except Unclear as mistake:
-        return {"mistake": str(mistake), "left_out": slicer.left_out}
-    except BaseException as mistake:
+    except Unclear as unclear:
+        mistake = str(unclear)
+    except BaseException as error:
         # The user's code may do anything, and files may be anything.
-        said = f"{type(mistake).__name__}: {mistake}"
-        return {"mistake": said, "left_out": slicer.left_out}
-    left_out = without_skipped(slicer, hints, asked)
-    complete = {path for path, name in paths.items()
-                if hints.get("module", {}).get(name, {}).get("complete")}
-    in_doubt = [
-        Open(what, place, "") for place, what in [*not_known, *slicer.not_looked_at]
-        if place.rpartition(":")[0] not in complete
-    ]
+        mistake = reason(error)
+    if mistake:
+        return {"mistake": mistake, "left_out": [f"{place}: {what}" for place, what in slicer.left_out]}
+    in_doubt = doubts(slicer, hints, asked)
+    names = {one.module.__name__ for one in slicer.slices.values()}
     unused = sorted(hints.get("argument", {}).keys() - describer.used)
     unused += sorted(f"command {name}" for name in hints.get("command", {}).keys() - asked)
-    unused += sorted(f"module {name}" for name in hints.get("module", {}).keys() - set(paths.values()))
-    written.sort(key=lambda command: command.name.encode())
+    unused += sorted(f"module {name}" for name in hints.get("module", {}).keys() - names)
+    commands.sort(key=lambda command: command.name.encode())
     return {
-        "record": "\n".join("".join(f"{line}\n" for line in command.lines) for command in written),
+        "record": "\n".join("".join(f"{line}\n" for line in command.lines) for command in commands),
         "open": [vars(one) for one in in_doubt] + [
-            vars(one) for command in written for one in command.open],
-        "left_out": left_out,
+            vars(one) for command in commands for one in command.open],
         "unused": unused,
     }
 
@@ -129,17 +124,21 @@ def hint_of(hints: dict[str, Any], cls: Any, asked: set[str]) -> dict[str, Any]:
     return {}
 
 
-def without_skipped(slicer: Slicer, hints: dict[str, Any], asked: set[str]) -> list[str]:
-    """What could not be executed, without the classes that a hint leaves out anyway."""
+def doubts(slicer: Slicer, hints: dict[str, Any], asked: set[str]) -> list[Open]:
+    """Where a command may be missing, or another than it is, unless a person knows better: the module is
+    complete, or the command at this place is not wanted. It notes which hints say so."""
+    complete = {os.path.relpath(path) for path, one in slicer.slices.items()
+                if hints.get("module", {}).get(one.module.__name__, {}).get("complete")}
     skipped = {name for name, hint in hints.get("command", {}).items() if hint.get("skip")}
-    said = []
-    for line in slicer.left_out:
-        names = {name for (module, inner), (path, number) in slicer.places.items()
-                 if line.startswith(f"{path}:{number}: ") for name in (f"{module}.{inner}", inner)} & skipped
-        asked |= names
-        if not names:
-            said.append(line)
-    return said
+    names: dict[str, set[str]] = {}
+    for (module, inner), (path, line) in slicer.places.items():
+        names.setdefault(f"{path}:{line}", set()).update({f"{module}.{inner}", inner} & skipped)
+    found = []
+    for place, what in [*slicer.left_out, *not_known, *slicer.not_looked_at]:
+        asked |= names.get(place, set())
+        if place.rpartition(":")[0] not in complete and not names.get(place):
+            found.append(Open(what, place, ""))
+    return found
 
 
 def two_of_a_name(written: list[Written]) -> None:
@@ -150,10 +149,18 @@ def two_of_a_name(written: list[Written]) -> None:
             raise Unclear(f"two commands are named {command.name}: {other.place} and {command.place}")
 
 
-def write(cls: Any, describer: Describer, slicer: Slicer, hint: dict[str, Any]) -> Written:
+def write(cls: Any, describer: Describer, slicer: Slicer, hint: dict[str, Any]) -> list[Written]:
+    """A command, unless what it says of itself cannot be looked at."""
     path, line = slicer.places.get((cls.__module__, cls.__qualname__), (cls.__module__, 0))
-    with limited(f"{path}:{line}"):
-        return written(cls, describer, f"{path}:{line}", hint)
+    place = f"{path}:{line}"
+    try:
+        with limited(place):
+            return [written(cls, describer, place, hint)]
+    except Unclear:
+        raise
+    except BaseException as error:
+        slicer.left_out.append((place, f"{quoted(cls.__name__)}: left out: {reason(error)}"))
+        return []
 
 
 def written(cls: Any, describer: Describer, place: str, hint: dict[str, Any]) -> Written:
@@ -251,11 +258,16 @@ def box(keys: list[Key], indent: int) -> Iterator[str]:
     for key in keys:
         for one in chain(key.type):
             if one.hint:
-                yield f"{space}# probed, to be confirmed by a hint: {one.cls} is {one}"
+                yield f"{space}# probed, to be confirmed by a hint: {on_line(one.cls)} is {one}"
             if one.wrong:
                 yield f"{space}# {one.wrong}"
         yield f"{space}{word(key.name)}: {key.type}{' optional' if key.optional else ''}"
         yield from box(key.type.box_in() or [], indent + 2)
+
+
+def on_line(text: str) -> str:
+    """A text that may be anything, in a comment."""
+    return quoted(text)[1:-1]
 
 
 def chain(described: Type) -> list[Type]:

@@ -11,13 +11,13 @@ import ast
 import builtins
 import importlib
 import os
-import signal
 import sys
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from ampctl_limits import limited, reason
+from ampctl_stand_ins import is_stand_in, not_known, stand_in
 from twisted.protocols import amp
 
 #: Packages that are imported as they are.
@@ -28,88 +28,6 @@ CHANGES = {"add", "append", "clear", "discard", "extend", "insert", "pop", "remo
 PLAIN = {"bool", "getattr", "hasattr", "int", "isinstance", "issubclass", "len", "platform", "str", "sys"}
 #: What a class says that is a command.
 SAID_BY_COMMANDS = {"arguments", "commandName", "fatalErrors", "requiresAnswer", "response"}
-#: How long one statement, or one hook of an argument, may take: in seconds.
-LONGEST = 3.0
-
-#: The statement that is being executed, or the command that is described: its file and line.
-here: list[str] = []
-#: What is not known although a command needs it: where, and what.
-not_known: dict[tuple[str, str], None] = {}
-
-
-class TooLong(BaseException):
-    """Not an Exception, which the user's code may well catch."""
-
-    def __str__(self) -> str:
-        return f"it has not ended in {LONGEST:g} s"
-
-
-def too_long(*_: Any) -> None:
-    raise TooLong
-
-
-@contextmanager
-def limited(place: str) -> Iterator[None]:
-    """Runs the user's code, which may do anything, for a while."""
-    signal.signal(signal.SIGALRM, too_long)
-    here.append(place)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
-    try:
-        yield
-    finally:
-        here.pop()
-        # Around it is other code of the user's, whose time starts again.
-        signal.setitimer(signal.ITIMER_REAL, LONGEST if here else 0)
-
-
-def miss(cls: Any, what: str) -> None:
-    if here:
-        not_known[here[-1], f"{cls.__module__}.{cls.__name__} is not found: {what}"] = None
-
-
-class _StandInMeta(type):
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return stand_in(name, f"{cls.__module__}.{cls.__name__}")
-
-    def __iter__(cls) -> Iterator[Any]:
-        miss(cls, "what is in it is left out")
-        return iter(())
-
-    def __getitem__(cls, _: Any) -> Any:
-        return cls
-
-    def __add__(cls, other: Any) -> Any:
-        miss(cls, "what is in it is left out")
-        return other
-
-    __radd__ = __or__ = __ror__ = __add__
-
-
-def stand_in(name: str, module: str) -> Any:
-    """For a name that is not known: a class, an exception, a decorator, or a value."""
-
-    def through(cls: Any, *arguments: Any, **named: Any) -> Any:
-        if len(arguments) == 1 and not named and callable(arguments[0]):
-            return arguments[0]
-        made = Exception.__new__(cls)
-        made.optional = bool(named.get("optional", False))
-        return made
-
-    members = {
-        "__new__": through,
-        "__init__": lambda *arguments, **named: None,
-        "__call__": lambda made, *arguments, **named: through(type(made), *arguments, **named),
-        # As the keys of what is taken for a dictionary.
-        "__iter__": lambda made: iter(type(made)),
-        "__module__": module,
-    }
-    return _StandInMeta(name, (Exception,), members)
-
-
-def is_stand_in(cls: Any) -> bool:
-    return isinstance(cls, _StandInMeta)
 
 
 class _Builtins(dict):
@@ -138,7 +56,7 @@ class Slicer:
         #: Where each class stands: by module and name, the file and the line.
         self.places: dict[tuple[str, str], tuple[str, int]] = {}
         #: What could not be executed.
-        self.left_out: list[str] = []
+        self.left_out: list[tuple[str, str]] = []
         #: Statements that have not been executed and may be about commands: where, and what.
         self.not_looked_at: list[tuple[str, str]] = []
 
@@ -175,7 +93,7 @@ class Slicer:
         try:
             return self.load(path, name).module
         except (SyntaxError, OSError, ValueError, RecursionError) as error:
-            self.left_out.append(f"{os.path.relpath(path)}: left out: {error}")
+            self.left_out.append((f"{os.path.relpath(path)}:1", f"left out: {reason(error)}"))
             return None
 
 
@@ -382,7 +300,7 @@ class Slice:
             with limited(place):
                 exec(compile(ast.Module([node], []), self.path, "exec"), self.namespace)
         except BaseException as error:
-            self.slicer.left_out.append(f"{place}: left out: {type(error).__name__}: {error}")
+            self.slicer.left_out.append((place, f"left out: {reason(error)}"))
 
     def execute_imports(self, names: set[str]) -> None:
         for node in self.imports:

@@ -1,4 +1,7 @@
-"""Runs the other files, which come over standard input as JSON, and prints what they return."""
+"""Runs the other files, which come over standard input as JSON, and prints what they return.
+
+Each line before the last is the place of what is being executed, for whoever has to end it.
+"""
 
 import sys
 
@@ -16,16 +19,25 @@ def start() -> None:
     # What the user's code prints must not come between.
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+
+    def say(line: object) -> None:
+        answer.write(json.dumps(line) + "\n")
+        answer.flush()
+
     try:
         import twisted.protocols.amp
     except ImportError as error:
-        mistake = f"{sys.executable} has no Twisted: {error}"
-        json.dump({"mistake": mistake, "left_out": []}, answer)
+        say({"mistake": f"{sys.executable} has no Twisted: {error}", "left_out": []})
         return
     for name, source in request["sources"]:
         module = sys.modules[name] = types.ModuleType(name)
         exec(compile(source, f"ampctl: {name}.py", "exec"), vars(module))
-    json.dump(sys.modules["ampctl_record"].answer(request), answer)
+    limits = sys.modules["ampctl_limits"]
+    limits.tellers.append(say)
+    limits.limit_all()
+    say(sys.modules["ampctl_record"].answer(request))
+    # Threads that the user's code has started would be waited for.
+    os._exit(0)
 
 
 start()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import decimal
 import difflib
+import dis
 import json
 import re
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ampctl_slicing import TooLong, here, is_stand_in, limited
+from ampctl_limits import TooLong, here, limited
+from ampctl_stand_ins import is_stand_in
 from twisted.protocols import amp
 from twisted.python.filepath import FilePath
 
@@ -23,6 +25,8 @@ class Type:
     form: str
     inner: Type | None = None
     box: list[Key] | None = None
+    #: How many boxes further out the box is that it has, where it is one of those around it.
+    levels: int = 0
     texts: list[str] = field(default_factory=list)
     #: The class, where it is not one of Twisted's.
     cls: str = ""
@@ -39,6 +43,8 @@ class Type:
             return "OneOf(" + ", ".join(map(quoted, self.texts)) + ")"
         if self.form == "unknown":
             return f"unknown({quoted(self.cls)})"
+        if self.levels:
+            return f"{word(self.form)}(^{self.levels})"
         return f"{word(self.form)}({self.inner})" if self.inner else word(self.form)
 
 
@@ -72,7 +78,7 @@ def text_of(name: bytes | str) -> str:
 
 
 def word(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z0-9_.-]+|[A-Za-z0-9_.-]+\(\^\d+\)", text) else quoted(text)
+    return text if re.fullmatch(r"[A-Za-z0-9_.-]+", text) else quoted(text)
 
 
 def quoted(text: str) -> str:
@@ -82,6 +88,20 @@ def quoted(text: str) -> str:
         return "\\u{%x}" % ord(c) if ord(c) < 32 or 127 <= ord(c) < 160 else c
 
     return '"' + "".join(map(escaped, text)) + '"'
+
+
+def is_local(argument: Any) -> bool:
+    """Whether neither of its hooks for boxes can read or write a key: it never names the keys that it is
+    given."""
+    def names_keys(hook: Any) -> bool:
+        code = getattr(getattr(hook, "__func__", None), "__code__", None)
+        if code is None or code.co_argcount < 3:
+            return True
+        given = code.co_varnames[2]
+        return any(given == part.argval or isinstance(part.argval, tuple) and given in part.argval
+                   for part in dis.get_instructions(code))
+
+    return not names_keys(argument.toBox) and not names_keys(argument.fromBox)
 
 
 def base_of(cls: type) -> type | None:
@@ -129,6 +149,12 @@ class Describer:
 
     def keys(self, pairs: list[Any]) -> list[Key]:
         self.around.append(pairs)
+        try:
+            return self.keys_of(pairs)
+        finally:
+            self.around.pop()
+
+    def keys_of(self, pairs: list[Any]) -> list[Key]:
         found: dict[str, Key] = {}
         for name, argument in pairs:
             described = self.type(argument)
@@ -138,13 +164,12 @@ class Describer:
                 key = Key(text_of(name), described, not is_stand_in(optional) and bool(optional))
                 key.is_utf8 = text_of(name).encode() == name
                 found[key.name] = key
-        self.around.pop()
         return sorted(found.values(), key=lambda key: key.name.encode())
 
     def box(self, form: str, pairs: list[Any]) -> Type:
         for levels, outer in enumerate(reversed(self.around), 1):
             if outer is pairs:
-                return Type(f"{form}(^{levels})")
+                return Type(form, levels=levels)
         return Type(form, box=self.keys(pairs))
 
     def type(self, argument: Any) -> Type:
@@ -264,6 +289,8 @@ class Describer:
             try:
                 with limited(here[-1]):
                     found = probe(argument, base)
+            except Unclear:
+                raise
             except TooLong:
                 return None
             except BaseException:  # A hook may want anything.
@@ -294,8 +321,8 @@ class Describer:
             objects: dict[str, Any] = {}
             try:
                 argument.toBox(b"name", strings, {"name": sample}, None)
-                if not strings and not inside:
-                    return Type("local")
+                if not strings:
+                    return Type("local") if is_local(argument) else None
                 argument.fromBox(b"name", dict(strings), objects, None)
                 expected = plain.toStringProto(sample, None)
             except Exception:
