@@ -224,42 +224,6 @@ fn names_stay_on_their_lines() {
     assert!(!text(&output.stderr).contains("\ncommand Evil"));
 }
 
-/// Each is of a statement that is not executed.
-#[test]
-fn what_may_change_a_command_unseen_is_said() {
-    let class = "class A(amp.Command):\n    arguments = []\n";
-    for (statement, what) in [
-        ("for c in [A]: c.requiresAnswer = False", "may change a command"),
-        ("setattr(A, 'requiresAnswer', False)", "may change a command"),
-        (
-            "def extend(): A.arguments.append((b'x', amp.Integer()))\nextend()",
-            "may change a command",
-        ),
-        ("def f(): extend()\ndef extend(): A.requiresAnswer = False\nf()", "may change a command"),
-        ("L = [type(n, (amp.Command,), {}) for n in 'xy']", "that a call makes"),
-        ("H, I = type('H', (amp.Command,), {}), 1", "that a call makes"),
-        ("(G := type('G', (amp.Command,), {}))", "that a call makes"),
-    ] {
-        let body = python_of(&format!("{class}{statement}\n"));
-        let said = Module::new(&[("m.py", &body)]).in_doubt("m");
-        assert!(said.contains("m.py:") && said.contains(what), "{statement}: {said}");
-        assert_eq!(said.lines().count(), 1, "{statement}: {said}");
-    }
-    // These are executed.
-    let body = python_of(&format!(
-        "{class}A.requiresAnswer = False\nA.arguments[0:0] = [(b'x', amp.Integer())]\n"
-    ));
-    let schema = Module::new(&[("m.py", &body)]).schema("m");
-    assert_eq!(schema, "command A one-way\n  arguments\n    x: Integer\n");
-    // What only names them, and what does not run, is no reason to ask.
-    let body = python_of(&format!(
-        "{class}ALL = [A]\nNAME = A.commandName\n\
-         def main():\n    print(A)\n\
-         if __name__ == '__main__':\n    A.requiresAnswer = False\n    main()\n"
-    ));
-    assert_eq!(Module::new(&[("m.py", &body)]).schema("m"), "command A\n");
-}
-
 #[test]
 fn one_code_of_which_only_some_exceptions_are_fatal_is_said() {
     let body = python_of(
@@ -277,7 +241,8 @@ fn hints_are_held_against_what_there_is() {
         "class Odd(amp.Argument):\n    \
              def toString(self, value): return bytes(reversed(value))\n    \
              def fromString(self, data): return bytes(reversed(data))\n\
-         class A(amp.Command):\n    arguments = [(b'x', Odd()), (b'token', amp.String())]\n",
+         class A(amp.Command):\n    arguments = [(b'x', Odd()), (b'token', amp.String()),\n        \
+             (b'boxes', amp.AmpList([(b'inside', amp.String())]))]\n",
     );
     let module = Module::new(&[("h.py", &body)]);
     let with = |hints: &str| {
@@ -306,6 +271,8 @@ fn hints_are_held_against_what_there_is() {
     let schema: Schema = text(&output.stdout).parse().unwrap();
     let command = schema.command("A").unwrap();
     assert!(command.is_idempotent && command.secrets == ["token"]);
+    let output = with(&format!("{odd}[command.A]\nsecrets = [\"inside\"]\n"));
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
     let output = with(&format!("{odd}[command.A]\nsecrets = [\"tokn\"]\n"));
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("it has no key 'tokn' that could be secret"));
@@ -392,88 +359,19 @@ fn commands_that_are_no_plain_classes_are_found_or_named() {
     assert!(schema.contains("command Baz") && schema.contains("command Ping"), "{schema}");
 }
 
+/// In the manner of MAAS, Virtualbricks and Evennia: what surrounds commands there.
 #[test]
-fn of_branches_the_one_that_runs_counts() {
-    let body = python_of(
-        "import sys, contextlib\nfrom typing import TYPE_CHECKING\n\
-         if sys.version_info < (3,):\n    Text = amp.String\nelse:\n    Text = amp.Unicode\n\
-         class A(amp.Command):\n    arguments = [(b'x', Text())]\n\
-         if not TYPE_CHECKING:\n    class B(amp.Command): pass\n\
-         else:\n    from nowhere import B\n\
-         try:\n    import nothere\nexcept ImportError:\n    class C(amp.Command): pass\n\
-         else:\n    class D(amp.Command): pass\n\
-         with contextlib.suppress(ImportError):\n    class E(amp.Command): pass\n\
-         for _ in range(1):\n    class F(amp.Command): pass\n\
-         if __name__ == '__main__':\n    class G(amp.Command): pass\n",
-    );
-    let schema = Module::new(&[("ver.py", &body)]).schema("ver");
-    let names = ["B", "C", "D", "E", "F"].map(|name| format!("command {name}\n"));
-    let first = "command A\n  arguments\n    x: Unicode\n";
-    assert_eq!(schema, format!("{first}\n{}", names.join("\n")));
-
-    let body = python_of(
-        "from nothere import settings\n\
-         if settings.DEBUG:\n    class A(amp.Command):\n        arguments = [(b'x', amp.Integer())]\n\
-         else:\n    class A(amp.Command): pass\n\
-         if settings.OTHER:\n    raise SystemExit\n",
-    );
-    let said = Module::new(&[("set.py", &body)]).in_doubt("set");
-    assert_eq!(said, "ampctl: set.py:3: which of its branches runs is not known\n");
-}
-
-#[test]
-fn nothing_is_executed_that_no_command_needs() {
-    let folder = tempfile::tempdir().unwrap();
-    let body = python_of(&format!(
-        "import os, sys\nfrom twisted.internet import reactor\nfrom nothere import app\n\
-         FILE = {:?}\n\
-         class Local(amp.Argument):\n    wire_form = 'String'\n    \
-             def toString(self, value):\n        sys.exit(os.system(FILE))\n        reactor.run()\n\
-         class A(amp.Command):\n    arguments = [(b'x', Local())]\n    errors = {{}}\n\
-         A.errors.update()\n\
-         open(FILE, 'w')\n\
-         os.system('touch ' + FILE)\n\
-         made = open(FILE, 'w')\n\
-         app.run(open(FILE, 'w'))\n\
-         reactor.run()\n\
-         while True: pass\n\
-         sys.exit(3)\n",
-        folder.path().join("executed")
-    ));
-    let schema = Module::new(&[("server.py", &body)]).schema("server");
-    assert_eq!(schema, "command A\n  arguments\n    x: String\n");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-}
-
-#[test]
-fn code_that_does_not_end_or_ends_everything_is_left_out() {
-    let body = python_of(
-        "import sys\n\
-         class Hangs(amp.Argument):\n    \
-             def toString(self, value):\n        while True: pass\n\
-         class Exits(amp.Argument):\n    \
-             def toString(self, value):\n        sys.exit(3)\n\
-         def loop():\n    while True: pass\n\
-         class A(amp.Command):\n    arguments = [(b'x', Hangs()), (b'y', Exits())]\n\
-         class B(amp.Command):\n    arguments = loop()\n\
-         class C(amp.Command):\n    arguments = sys.exit(3)\n\
-         class D(amp.Command):\n    print('x' * 1000000)\n    print('x' * 1000000, file=sys.stderr)\n",
-    );
-    let module = Module::new(&[("hang.py", &body)]);
-    let said = module.in_doubt("hang");
-    assert!(
-        said.contains("hang.py:13: left out: TooLong: it has not ended in 3 s"),
-        "{said:.2000}"
-    );
-    assert!(said.contains("hang.py:15: left out: SystemExit: 3"), "{said:.2000}");
-    assert!(said.contains("[argument.\"hang.Hangs\"]\nwire = \"?\""), "{said:.2000}");
-    assert!(said.contains("[argument.\"hang.Exits\"]\nwire = \"?\""), "{said:.2000}");
-    assert!(said.len() < 2000);
-    let schema = text(&module.import(&["hang"]).stdout).to_owned();
-    assert!(
-        schema.contains("x: unknown(\"hang.Hangs\")") && schema.contains("command D"),
-        "{schema}"
-    );
+fn modules_of_services_are_read() {
+    for (module, name) in [
+        ("services.region.cluster", "region"),
+        ("services.bricks", "bricks"),
+        ("services.portal", "portal"),
+    ] {
+        let output = import(&[module]);
+        assert_is(&output.stdout, &format!("services/{name}.schema"));
+        assert_is(&output.stderr, &format!("services/{name}.txt"));
+        assert!(output.status.success());
+    }
 }
 
 #[test]

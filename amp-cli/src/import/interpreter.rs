@@ -17,10 +17,13 @@ use crate::running::Interrupts;
 
 /// What runs in it: a start, and the modules that it is given.
 const START: &str = include_str!("start.py");
-const SOURCES: [(&str, &str); 5] = [
+const SOURCES: [(&str, &str); 8] = [
     ("ampctl_limits", include_str!("limits.py")),
     ("ampctl_stand_ins", include_str!("stand_ins.py")),
+    ("ampctl_syntax", include_str!("syntax.py")),
+    ("ampctl_meanings", include_str!("meanings.py")),
     ("ampctl_slicing", include_str!("slicing.py")),
+    ("ampctl_doubts", include_str!("doubts.py")),
     ("ampctl_wire_types", include_str!("wire_types.py")),
     ("ampctl_record", include_str!("record.py")),
 ];

@@ -30,8 +30,11 @@ enum Language {
     ///
     /// It runs in your Python, which needs Twisted and nothing else: of the modules, and of those that they
     /// import from the folders, only what the commands need is executed, and for what is not found there are
-    /// stand-ins. Where a command may be missing for that, a line says so, until the hint file says in
-    /// `[module."NAME"]` that it is `complete = true`.
+    /// stand-ins. Which classes are commands, and which branch of an `if` runs, is found by reading: nothing is
+    /// executed for it. A statement that a command needs is executed whole, as the `with` or `for` that is
+    /// around a class. Of a `try` around imports the branch counts that runs with what is found. Where a command
+    /// may be missing or another for all that, a line says so, until the hint file says in `[module."NAME"]`
+    /// that it is `complete = true`, or leaves out the command by `skip = true` in `[command."NAME"]`.
     ///
     /// The type of an argument is known when it is one of Twisted's, or derived from one without another form
     /// on the wire, and when its class has an attribute `wire_form`, as those of the package amp-arguments.

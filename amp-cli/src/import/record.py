@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ampctl_doubts import look
 from ampctl_limits import limited, reason
-from ampctl_slicing import Slicer
+from ampctl_slicing import Slice, Slicer
 from ampctl_stand_ins import is_stand_in, not_known
 from ampctl_wire_types import Describer, Key, Type, Unclear, quoted, text_of, word
 from twisted.protocols import amp
@@ -53,7 +54,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     mistake = ""
     commands: list[Written] = []
     try:
-        modules = [load(slicer, what) for what in request["modules"]]
+        slices = [load(slicer, what) for what in request["modules"]]
+        modules = [one.module for one in slices]
         # A package may export what is in one of its modules, and both be asked for.
         classes = dict.fromkeys(cls for module in modules for cls in commands_of(module))
         for cls in classes:
@@ -61,6 +63,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             if not hint.get("skip"):
                 commands += write(cls, describer, slicer, hint)
         two_of_a_name(commands)
+        look(slicer, slices)
         if not (commands or not_known or slicer.not_looked_at or slicer.left_out):
             raise Unclear(f"there are no commands in {', '.join(request['modules'])}")
     except Unclear as unclear:
@@ -84,13 +87,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def load(slicer: Slicer, what: str) -> Any:
+def load(slicer: Slicer, what: str) -> Slice:
     path = what if what.endswith(".py") or os.sep in what else slicer.find(what)
     if path is None:
         raise Unclear(f"there is no module {what} in {', '.join(slicer.folders)}, nor on Python's path")
     found = slicer.load(path, None if path == what else what)
     found.need_commands()
-    return found.module
+    return found
 
 
 def commands_of(module: Any) -> list[Any]:
@@ -110,6 +113,9 @@ def commands_of(module: Any) -> list[Any]:
                 look(dict(vars(value)))
 
     look(dict(vars(module)))
+    # Of several that were made under a name, the one counts that it stands for.
+    last = {(cls.__module__, cls.__qualname__): cls for cls in found if vars(module).get(cls.__name__) is cls}
+    found = [cls for cls in found if last.get((cls.__module__, cls.__qualname__), cls) is cls]
     return [cls for cls in found if not (
         cls.__name__.startswith("_") and any(cls in other.__mro__[1:] for other in found))]
 
@@ -176,7 +182,7 @@ def written(cls: Any, describer: Describer, place: str, hint: dict[str, Any]) ->
     if hint.get("idempotent"):
         command.lines.append("#! idempotent")
     secrets = set(hint.get("secrets", ()))
-    if missing := secrets - {key.name for key in [*arguments, *response]}:
+    if missing := secrets - set(names_in([*arguments, *response])):
         raise Unclear(f"the hint for command {name}: it has no key {min(missing)!r} that could be secret")
     command.lines += [f"#! secret {word(key)}" for key in sorted(secrets, key=str.encode)]
     command.lines.append(
@@ -268,6 +274,13 @@ def box(keys: list[Key], indent: int) -> Iterator[str]:
 def on_line(text: str) -> str:
     """A text that may be anything, in a comment."""
     return quoted(text)[1:-1]
+
+
+def names_in(keys: list[Key]) -> Iterator[str]:
+    """Those of its keys, and of the boxes inside of it."""
+    for key in keys:
+        yield key.name
+        yield from names_in(key.type.box_in() or [])
 
 
 def chain(described: Type) -> list[Type]:

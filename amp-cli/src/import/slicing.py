@@ -13,38 +13,41 @@ import importlib
 import os
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from typing import Any
 
 from ampctl_limits import limited, reason
+from ampctl_meanings import Missing, Module, Reader, Statement, is_amp_by_name
 from ampctl_stand_ins import is_stand_in, not_known, stand_in
-from twisted.protocols import amp
+from ampctl_syntax import (
+    FUNCTIONS, IMPORTS, binds, catches_import_error, changes, defines, file_of, inside, named_classes, uses,
+)
 
 #: Packages that are imported as they are.
 REAL = {"amp_arguments", "twisted", "zope", *sys.stdlib_module_names}
-#: What a call of a method on module level does, so that it belongs to the name: `ERRORS.update(...)`.
-CHANGES = {"add", "append", "clear", "discard", "extend", "insert", "pop", "remove", "setdefault", "update"}
-#: What an `if` on module level may call and still be decided.
-PLAIN = {"bool", "getattr", "hasattr", "int", "isinstance", "issubclass", "len", "platform", "str", "sys"}
 #: What a class says that is a command.
 SAID_BY_COMMANDS = {"arguments", "commandName", "fatalErrors", "requiresAnswer", "response"}
 
 
 class _Builtins(dict):
     """Where code looks that has not found a name in its module: the module is asked once more, since what
-    only the bodies of functions name is not executed before."""
+    only the bodies of functions name is not executed before. Imports inside of functions come here, too."""
 
-    def __init__(self, module: str, look_up: Callable[[str], Any]):
+    def __init__(self, slice: Slice):
         super().__init__(vars(builtins))
-        self.module, self.look_up = module, look_up
+        self.slice = slice
+        self["__import__"] = slice.import_inside
 
     def __missing__(self, name: str) -> Any:
         if name.startswith("__"):
             raise KeyError(name)
         try:
-            return self.look_up(name)
+            return self.slice.attribute(name)
         except AttributeError:
-            return stand_in(name, self.module)
+            if self.slice.is_trying and not self.slice.may_bring_any():
+                raise KeyError(name) from None
+            return stand_in(name, self.slice.module.__name__)
 
 
 class Slicer:
@@ -59,6 +62,8 @@ class Slicer:
         self.left_out: list[tuple[str, str]] = []
         #: Statements that have not been executed and may be about commands: where, and what.
         self.not_looked_at: list[tuple[str, str]] = []
+        #: The packages that are imported as they are.
+        self.real = REAL
 
     def load(self, path: str, name: str | None = None) -> Slice:
         path = os.path.abspath(path)
@@ -73,12 +78,43 @@ class Slicer:
                 return path
         return None
 
+    def exists(self, name: str) -> bool:
+        """Whether a module could be imported, by what is in the folders and on Python's path."""
+        if name.split(".")[0] in REAL:
+            return self.module(name) is not None
+        paths: Any = [*self.folders, *sys.path]
+        for part in name.split("."):
+            spec = PathFinder.find_spec(part, paths) if paths is not None else None
+            if spec is None:
+                return False
+            paths = spec.submodule_search_locations
+        return True
+
+    def read(self, name: str) -> Slice | None:
+        """A module, to be looked at only."""
+        path = self.find(name)
+        try:
+            return self.load(path, name) if path else None
+        except (SyntaxError, OSError, ValueError, RecursionError):
+            return None
+
     def name_of(self, path: str) -> str:
         for folder in self.folders:
             relative = os.path.relpath(path, folder)
             if not relative.startswith(".."):
                 return relative.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        return os.path.basename(path).removesuffix(".py")
+        # Its package is looked for where it is.
+        folder = os.path.dirname(path)
+        while os.path.isfile(os.path.join(folder, "__init__.py")):
+            folder = os.path.dirname(folder)
+        self.folders.append(folder)
+        return self.name_of(path)
+
+    def is_own(self, slice: Slice) -> bool:
+        """Whether a module is of the program, and not of what is installed beside it."""
+        folders = [folder for folder in (*self.folders, *map(os.path.abspath, sys.path))
+                   if slice.path.startswith(folder.rstrip(os.sep) + os.sep)]
+        return max(folders, key=len, default="") in self.folders
 
     def module(self, name: str) -> types.ModuleType | None:
         if name.split(".")[0] in REAL:
@@ -87,7 +123,22 @@ class Slicer:
             except ImportError:
                 return None
         path = self.find(name)
+        if path is None and self.exists(name):
+            return self.folder_of_modules(name)
         return self.sliced(path, name) if path else None
+
+    def folder_of_modules(self, name: str) -> types.ModuleType:
+        """A package without a file of its own."""
+        package = types.ModuleType(name)
+
+        def inner(attribute: str) -> types.ModuleType:
+            found = None if attribute.startswith("__") else self.module(f"{name}.{attribute}")
+            if found is None:
+                raise AttributeError(attribute)
+            return found
+
+        vars(package)["__getattr__"] = inner
+        return package
 
     def sliced(self, path: str, name: str) -> types.ModuleType | None:
         try:
@@ -107,37 +158,90 @@ class Slice:
         #: The tests of every `if` around a statement, and which of its branches that is in.
         self.conditions: dict[int, list[tuple[ast.If, bool]]] = {}
         self.decided: dict[int, bool | None] = {}
+        self.package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
+        #: What would be executed if a module were found: where that is asked for, the module, and a statement.
+        self.otherwise: list[tuple[str, str, ast.stmt]] = []
+        #: By name, once somebody has asked.
+        self.callable: dict[str, list[ast.stmt]] | None = None
+        #: Whether a name that nobody defines is to be none.
+        self.is_trying = False
         with open(path, "rb") as file:
             statements = list(self.flat(ast.parse(file.read(), path).body, []))
-        self.imports = [node for node in statements if isinstance(node, (ast.Import, ast.ImportFrom))]
-        self.others = [node for node in statements if node not in self.imports]
-        self.package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
+        self.imports = [node for node in statements if isinstance(node, IMPORTS)]
+        self.others = [node for node in statements if not isinstance(node, IMPORTS)]
+        self.classes = [(node, *named) for node in self.others for named in named_classes(node)]
+        #: The statements that give each name its value.
+        self.bindings: dict[str, list[ast.stmt]] = {}
+        for node in self.others:
+            for inner in inside(node):
+                for bound in binds(inner):
+                    self.bindings.setdefault(bound, []).append(inner)
         self.done: set[int] = set()
         self.asked: set[str] = set()
         self.namespace = vars(self.module)
-        self.namespace["__builtins__"] = _Builtins(name, self.attribute)
+        self.namespace["__builtins__"] = _Builtins(self)
         # Whoever looks for a name in the module needs it.
         self.namespace["__getattr__"] = self.attribute
-        for node in self.others:
-            for inner, inner_name in named_classes(node):
-                slicer.places[name, inner_name] = (os.path.relpath(path), inner.lineno)
+        for _, inner, qualified in self.classes:
+            slicer.places[name, qualified] = (os.path.relpath(path), inner.lineno)
+            if "." in qualified:
+                self.bindings.setdefault(inner.name, []).append(inner)
+
+    def reader(self) -> Reader:
+        return Reader(self.slicer)
+
+    def called(self, name: str) -> list[ast.stmt]:
+        """The functions, methods and classes of this name, wherever they are."""
+        if self.callable is None:
+            self.callable = {}
+            for node in self.others:
+                for inner in ast.walk(node):
+                    if isinstance(inner, (ast.ClassDef, *FUNCTIONS)):
+                        self.callable.setdefault(inner.name, []).append(inner)
+        return self.callable.get(name, [])
 
     def flat(self, nodes: list[ast.stmt], around: list[tuple[ast.If, bool]]) -> Iterator[ast.stmt]:
-        """The statements of a module, with those inside of `try` and `if`, where they may well run."""
+        """The statements of a module, with those inside of `if`, and of the branches of a `try` around imports
+        those that run with what is found here."""
         for node in nodes:
-            if isinstance(node, ast.Try):
-                yield from self.flat(node.body, around)
-                names = {name for inner in node.body for name in defines(inner)}
-                # What both define is what the first says.
-                others = [*(inner for handler in node.handlers for inner in handler.body),
-                          *node.orelse, *node.finalbody]
-                yield from (inner for inner in self.flat(others, around) if not defines(inner) & names)
+            if isinstance(node, ast.Try) and any(isinstance(inner, IMPORTS) for inner in node.body):
+                yield from self.flat(self.taken(node), around)
             elif isinstance(node, ast.If):
                 yield from self.flat(node.body, [*around, (node, True)])
                 yield from self.flat(node.orelse, [*around, (node, False)])
             else:
                 self.conditions[id(node)] = around
                 yield node
+
+    def taken(self, node: ast.Try) -> list[ast.stmt]:
+        handler = next(filter(catches_import_error, node.handlers), None)
+        for at, inner in enumerate(node.body):
+            missing = self.missing_of(inner)
+            if missing and handler:
+                others = [*node.body[at + 1:], *node.orelse]
+                self.otherwise += [(self.place(inner), missing, other) for other in others]
+                return [*node.body[:at], *handler.body, *node.finalbody]
+        return [*node.body, *node.orelse, *node.finalbody]
+
+    def missing_of(self, node: ast.stmt) -> str:
+        """What an import would not find, or nothing."""
+        if isinstance(node, ast.Import):
+            return next((alias.name for alias in node.names if not self.slicer.exists(alias.name)), "")
+        if not isinstance(node, ast.ImportFrom):
+            return ""
+        module = self.absolute(node)
+        if not self.slicer.exists(module):
+            return module
+        return next((f"{module}.{alias.name}" for alias in node.names if not self.has(module, alias.name)), "")
+
+    def has(self, module: str, name: str) -> bool:
+        if name == "*" or self.slicer.exists(f"{module}.{name}"):
+            return True
+        if module.split(".")[0] in REAL:
+            return hasattr(self.slicer.module(module), name)
+        found = self.slicer.read(module)
+        # What is no Python has names that nobody can read.
+        return found is None or bool(self.reader().named(found, name))
 
     def runs(self, node: ast.stmt) -> bool:
         """Whether the branches that a statement is in are those that are taken."""
@@ -156,15 +260,15 @@ class Slice:
         if id(node) not in self.decided:
             # While it is being decided, and unless it is.
             self.decided[id(node)] = None
-            if all(is_plain(call) for call in ast.walk(node.test) if isinstance(call, ast.Call)):
+            if self.reader().is_plain(self, node.test):
                 self.decided[id(node)] = self.value_of(node)
         return self.decided[id(node)]
 
     def value_of(self, node: ast.If) -> bool | None:
-        self.need(uses(node.test))
         parts = [part for part in ast.walk(node.test) if isinstance(part, (ast.Name, ast.Attribute))]
         try:
             with limited(self.place(node)):
+                self.need(uses(node.test))
                 values = [self.evaluate(part) for part in [*parts, node.test]]
         except BaseException:
             return None
@@ -186,90 +290,65 @@ class Slice:
                 self.need({name})
             finally:
                 self.asked.discard(name)
+        folder, file = os.path.split(self.path)
+        if name not in self.namespace and not name.startswith("__") and file == "__init__.py":
+            path = file_of(os.path.join(folder, name))
+            inner = self.slicer.sliced(path, f"{self.module.__name__}.{name}") if path else None
+            if inner is not None:
+                return inner
         if name in self.namespace:
             return self.namespace[name]
         raise AttributeError(name)
 
+    def may_bring_any(self) -> bool:
+        """Whether a module that is not found may define any name here."""
+        stars = (node for node in self.imports for alias in node.names if alias.name == "*")
+        return not all(self.slicer.exists(self.absolute(node)) for node in stars)
+
+    def import_inside(self, name: str, _: Any = None, __: Any = None, names: Any = (), level: int = 0) -> Any:
+        """As Python's own: of what it brings as little is executed as of all else."""
+        absolute = self.absolute(ast.ImportFrom(name or None, [], level))
+        module = self.slicer.module(absolute)
+        if module is None:
+            raise ImportError(f"no module {absolute} is found", name=absolute)
+        for inner in names or ():
+            if inner != "*" and not hasattr(module, inner):
+                found = self.slicer.module(f"{absolute}.{inner}")
+                if found is not None:
+                    setattr(module, inner, found)
+        return module if names else self.slicer.module(absolute.split(".")[0])
+
     def need_commands(self) -> None:
         """Executes the commands and arguments that are defined here, and what says which to export."""
-        classes = [(node, inner) for node in self.others for inner, _ in named_classes(node)]
-        self.execute_imports({root_of(base) for _, node in classes for base in node.bases})
         reached = {"__all__"}
-        changed = True
-        while changed:
-            changed = False
-            for outer, node in classes:
-                names = {node.name, *defines(outer)}
-                if not names <= reached and any(
-                    last_word(base) in reached or self.is_amp(base) for base in node.bases
-                ):
-                    reached |= names
-                    changed = True
+        untaken = [(outer, *named) for _, _, outer in self.otherwise for named in named_classes(outer)]
+        for outer, node, _ in [*self.classes, *untaken]:
+            if any(self.reader().is_amp(self, base) for base in node.bases):
+                reached |= {node.name, *defines(outer)}
         self.need(reached)
-        for _, node in classes:
-            self.look_for_lost_base(node)
-        for node in self.others:
-            self.look_for_makers(node, reached)
+        for _, node, _ in self.classes:
+            value = self.namespace.get(node.name)
+            if node.name not in reached or is_stand_in(value):
+                self.look_for_lost_base(node)
+            elif value is not None and not isinstance(value, type):
+                # What makes it is not found.
+                not_known[self.place(node), f"{node.name}: it is no class here, so it is left out"] = None
         for name in self.namespace.get("__all__", ()):
-            getattr(self.module, name, None)
+            if isinstance(name, str) and self.reader().is_amp(self, ast.Name(name)):
+                getattr(self.module, name, None)
 
     def look_for_lost_base(self, node: ast.ClassDef) -> None:
         """A class may be a command by a base that is not found."""
         said = {name for inner in node.body for name in defines(inner)} & SAID_BY_COMMANDS
         for base in node.bases:
-            try:
-                value = self.evaluate(base)
-            except BaseException:
-                continue
-            if is_stand_in(value) and (said or is_amp_by_name(value)):
-                what = f"its base {value.__module__}.{value.__name__} is not found, so it is left out"
+            name = ast.unparse(base)
+            if (said or is_amp_by_name(name)) and self.reader().is_lost(self, base):
+                what = f"its base {name} is not found, so it is left out"
                 not_known[self.place(node), f"{node.name}: {what}"] = None
-
-    def look_for_makers(self, node: ast.stmt, reached: set[str]) -> None:
-        """Commands that are made by calls, and calls that may change one."""
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            bases = [base for inner in ast.walk(node) if isinstance(inner, ast.ClassDef) for base in inner.bases]
-            bases += [base for inner in ast.walk(node) if isinstance(inner, ast.Call)
-                      and last_word(inner.func) == "type" for argument in inner.args[1:2]
-                      for base in getattr(argument, "elts", ())]
-            if any(map(self.is_amp, bases)):
-                self.slicer.not_looked_at.append((self.place(node), "commands that a function makes"))
-        elif not isinstance(node, ast.ClassDef) and id(node) not in self.done and not self.is_skipped(node):
-            calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
-            if any(self.may_change(inner, reached) for inner in ast.walk(node)):
-                what = "a statement that is not executed, and may change a command"
-                self.slicer.not_looked_at.append((self.place(node), what))
-            elif any(self.is_amp(part) for call in calls for part in given_to(call)):
-                self.slicer.not_looked_at.append((self.place(node), "a command that a call makes"))
-
-    def may_change(self, node: ast.AST, reached: set[str], within: frozenset[str] = frozenset()) -> bool:
-        """Whether a part of a statement may change one of the classes, or calls a function of this module
-        that does."""
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            call = node.value
-            if not within and uses(call) & reached:
-                return True
-            name = call.func.id if isinstance(call.func, ast.Name) else ""
-            bodies = [other for other in self.others if name and name not in within and is_function(other, name)]
-            return changes(node) in reached or any(
-                self.may_change(inner, reached, within | {name}) for body in bodies for inner in ast.walk(body))
-        if isinstance(node, (ast.For, ast.AsyncFor)):
-            return bool(uses(node.iter) & reached) and any(map(sets_attribute, ast.walk(node)))
-        return bool(sets_attribute(node) & reached)
 
     def is_skipped(self, node: ast.stmt) -> bool:
         """Whether it is in a branch that is known not to run."""
         return any(self.decide(condition) is (not branch) for condition, branch in self.conditions[id(node)])
-
-    def is_amp(self, base: ast.expr) -> bool:
-        """Whether a class has this base because it is a command or an argument."""
-        try:
-            value = self.evaluate(base)
-        except BaseException:
-            return False
-        if is_stand_in(value):
-            return is_amp_by_name(value)
-        return isinstance(value, type) and issubclass(value, (amp.Command, amp.Argument))
 
     def need(self, names: set[str]) -> None:
         """Executes what defines these names, with what that names, again and again."""
@@ -280,6 +359,9 @@ class Slice:
                 if name in self.defined(node):
                     todo += sorted(uses(node) - reached)
                     reached |= uses(node)
+        for place, missing, node in self.otherwise:
+            for name in sorted(defines(node) & reached):
+                not_known[place, f"{missing} is not found, and what {name} is depends on it"] = None
         self.execute_imports(reached)
         for node in self.others:
             if self.defined(node) & reached and id(node) not in self.done:
@@ -288,19 +370,22 @@ class Slice:
                     self.execute(node)
 
     def defined(self, node: ast.stmt) -> set[str]:
-        """The names that a statement defines, or changes if they are this module's own."""
-        changed = changes(node)
-        if changed and not any(changed in defines(other) for other in self.others):
-            return set()
-        return defines(node) | ({changed} if changed else set())
+        """The names that a statement defines, or changes if they are this program's own."""
+        bound = {name for inner in inside(node) for name in binds(inner)}
+        changed = (defines(node) | {changes(node)}) - bound
+        return bound | {name for name in changed
+                        if any(isinstance(one, Statement) for one in self.reader().named(self, name))}
 
     def execute(self, node: ast.stmt) -> None:
         place = self.place(node)
+        before, self.is_trying = self.is_trying, isinstance(node, ast.Try)
         try:
             with limited(place):
                 exec(compile(ast.Module([node], []), self.path, "exec"), self.namespace)
         except BaseException as error:
             self.slicer.left_out.append((place, f"left out: {reason(error)}"))
+        finally:
+            self.is_trying = before
 
     def execute_imports(self, names: set[str]) -> None:
         for node in self.imports:
@@ -310,13 +395,18 @@ class Slice:
             for alias in node.names:
                 bound = alias.asname or alias.name.split(".")[0]
                 if alias.name == "*":
-                    # What it brings is not known before.
-                    module = self.module_of(node)
                     for name in sorted(names - self.namespace.keys()):
-                        if module is not None and hasattr(module, name):
-                            self.namespace[name] = getattr(module, name)
+                        self.namespace.update(self.brought(node, name))
                 elif bound in names and bound not in self.namespace:
                     self.namespace[bound] = self.imported(node, alias, bound)
+
+    def brought(self, node: Any, name: str) -> dict[str, Any]:
+        """What a name stands for that comes with all of a module, which modules may do in a circle."""
+        for one in self.reader().attribute(Module(self.absolute(node)), name):
+            module = one.slice.module if isinstance(one, Statement) else self.module_of(node)
+            if not isinstance(one, Missing) and hasattr(module, name):
+                return {name: getattr(module, name)}
+        return {}
 
     def imported(self, node: Any, alias: ast.alias, bound: str) -> Any:
         if isinstance(node, ast.Import):
@@ -356,105 +446,3 @@ class Slice:
         package = self.package.split(".")
         outer = package[: len(package) - node.level + 1]
         return ".".join(filter(None, [*outer, node.module]))
-
-
-def file_of(stem: str) -> str | None:
-    """The file of the module or package that would be here."""
-    stem = stem.rstrip(os.sep)
-    for candidate in (stem + ".py", os.path.join(stem, "__init__.py")):
-        if os.path.isfile(candidate):
-            return candidate
-    return None
-
-
-def named_classes(node: ast.AST, outer: str = "") -> Iterator[tuple[ast.ClassDef, str]]:
-    """The classes that a statement defines, and those inside of them, with their qualified names."""
-    if isinstance(node, ast.ClassDef):
-        outer = f"{outer}.{node.name}" if outer else node.name
-        yield node, outer
-    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.expr)):
-        for inner in ast.iter_child_nodes(node):
-            yield from named_classes(inner, outer)
-
-
-def given_to(call: ast.Call) -> Iterator[ast.expr]:
-    """The names in the arguments of a call."""
-    for given in [*call.args, *(word.value for word in call.keywords)]:
-        yield from (part for part in ast.walk(given) if isinstance(part, (ast.Name, ast.Attribute)))
-
-
-def is_function(node: ast.stmt, name: str) -> bool:
-    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name
-
-
-def sets_attribute(node: ast.AST) -> set[str]:
-    """The names of what it gives another attribute or element, or takes one from."""
-    if isinstance(node, (ast.Assign, ast.Delete)):
-        targets = node.targets
-    else:
-        targets = [node.target] if isinstance(node, (ast.AnnAssign, ast.AugAssign)) else []
-    return {root_of(target) for target in targets if isinstance(target, (ast.Attribute, ast.Subscript))}
-
-
-def is_amp_by_name(cls: Any) -> bool:
-    """A base that is not installed. Its name is all there is."""
-    return any(word in cls.__name__ for word in ("Command", "Argument"))
-
-
-def is_plain(call: ast.Call) -> bool:
-    """Whether a call in the test of an `if` does nothing but look."""
-    return root_of(call.func) in PLAIN or ast.unparse(call.func) in ("os.environ.get", "os.getenv")
-
-
-def defines(node: ast.stmt) -> set[str]:
-    """The names that a statement gives a value."""
-    if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-        return {node.name}
-    if isinstance(node, ast.Assign):
-        return {name.id for target in node.targets for name in ast.walk(target)
-                if isinstance(name, ast.Name)}
-    if isinstance(node, (ast.AnnAssign, ast.AugAssign)):
-        return {root_of(node.target)}
-    if isinstance(node, (ast.For, ast.With, ast.While, ast.Match, ast.If, ast.Try)):
-        return {name for inner in ast.walk(node) if isinstance(inner, ast.stmt)
-                and inner is not node for name in {*defines(inner), changes(inner)} - {""}}
-    return set()
-
-
-def changes(node: ast.stmt) -> str:
-    """The name of what a call changes, as `ERRORS.update(...)` does; or nothing."""
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        function = node.value.func
-        if isinstance(function, ast.Attribute) and function.attr in CHANGES:
-            return root_of(function)
-    return ""
-
-
-def uses(node: ast.AST) -> set[str]:
-    """The names that it takes to execute this: the bodies of functions are not executed with it."""
-    found: set[str] = set()
-    todo = [node]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            todo += [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]
-            # What types are called is looked up as well, unless annotations are put off.
-            todo += [argument for argument in ast.walk(node.args) if isinstance(argument, ast.arg)]
-            todo += filter(None, [node.returns])
-        elif isinstance(node, ast.Lambda):
-            todo += [*node.args.defaults, *filter(None, node.args.kw_defaults)]
-        else:
-            todo += ast.iter_child_nodes(node)
-    return found
-
-
-def root_of(node: ast.AST) -> str:
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def last_word(node: ast.AST) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
