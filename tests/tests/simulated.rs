@@ -239,9 +239,10 @@ async fn run_server(history: Arc<History>) -> turmoil::Result {
             Ok::<_, NoError>(Fed { items })
         })
         .try_respond(|context: State, Give { n, count, items }: Give| async move {
-            match read(context.state(), n, count, items).await {
-                true => Ok::<_, Failure<NoError>>(()),
-                false => Err(Failure::other("the stream was broken")),
+            if read(context.state(), n, count, items).await {
+                Ok::<_, Failure<NoError>>(())
+            } else {
+                Err(Failure::other("the stream was broken"))
             }
         })
         .respond_ping();

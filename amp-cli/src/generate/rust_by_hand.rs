@@ -11,7 +11,7 @@ use super::rust_items::WIDTH;
 use super::rust_types::{Hole, several};
 use super::text::code;
 
-/// The width of calls behind each other on one line.
+/// The width of calls behind each other on one line, where there are two or more.
 const CHAIN: usize = 60;
 
 /// A file with the types that are to be written by hand: what is on the wire, until somebody makes more of it.
@@ -58,7 +58,8 @@ pub(super) fn types(by_hand: &BTreeMap<String, (WireType, Hole)>) -> String {
 fn argument(name: &str, wire_type: &WireType) -> String {
     let docs =
         doc_comment(&format!("{} on the wire.", code(&wire_type.to_string())), "").join("\n");
-    let said = expression(wire_type);
+    let (start, calls) = expression(wire_type);
+    let said = chain(&start, &calls, "        ");
     format!(
         "
 {docs}
@@ -86,19 +87,32 @@ impl Argument for {name} {{
     )
 }
 
-/// What makes the type on the wire.
-fn expression(wire_type: &WireType) -> String {
-    match wire_type {
+/// What makes the type on the wire, and what is then called of it.
+fn expression(wire_type: &WireType) -> (String, Vec<String>) {
+    let start = match wire_type {
         WireType::Named(name) => format!("WireType::named({name:?})"),
         WireType::Unknown(path) => format!("WireType::Unknown({path:?}.to_owned())"),
         WireType::Of(form, inner)
             if !matches!(**inner, WireType::Box(_) | WireType::AmpList(_)) =>
         {
-            format!("{}.in_form({form:?})", expression(inner))
+            let (start, mut calls) = expression(inner);
+            calls.push(format!(".in_form({form:?})"));
+            return (start, calls);
         }
         // What is inside of it is for the one who writes it.
         other => format!("WireType::Unknown({:?}.to_owned())", other.to_string()),
+    };
+    (start, Vec::new())
+}
+
+/// Calls behind each other, on one line or on several, which begin at `indent`.
+fn chain(start: &str, calls: &[String], indent: &str) -> String {
+    let line = format!("{start}{}", calls.concat());
+    let room = if calls.len() == 1 { WIDTH - indent.len() } else { CHAIN };
+    if line.len() <= room {
+        return line;
     }
+    calls.iter().fold(start.to_owned(), |chain, call| format!("{chain}\n{indent}    {call}"))
 }
 
 fn arguments(name: &str, wire_type: &WireType) -> String {
@@ -212,14 +226,25 @@ pub(super) fn responders(written: &Written) -> String {
     if !types.is_empty() {
         let _ = writeln!(text, "{}", several("super::commands", &types));
     }
-    let start = "Responders::new(())";
-    let chain = format!("{start}{}", added.concat());
-    let chain = if chain.len() <= CHAIN {
-        chain
-    } else {
-        added.iter().fold(start.to_owned(), |chain, call| format!("{chain}\n        {call}"))
-    };
+    let chain = chain("Responders::new(())", &added, "    ");
     let docs = "/// Returns what answers the peer.";
     let _ = write!(text, "\n{docs}\npub fn responders() -> Responders {{\n    {chain}\n}}\n");
     text + &functions.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As rustfmt does it, which was asked.
+    #[test]
+    fn calls_are_broken_where_rustfmt_breaks_them() {
+        let start = "WireType::Unknown(\"OneOf(\\\"a\\\", \\\"b\\\")\".to_owned())";
+        let calls = |count| vec![".in_form(\"Own\")".to_owned(); count];
+        assert_eq!(chain(start, &calls(0), ""), start);
+        assert_eq!(chain(start, &calls(1), "    "), format!("{start}.in_form(\"Own\")"));
+        let broken = format!("{start}\n        .in_form(\"Own\")\n        .in_form(\"Own\")");
+        assert_eq!(chain(start, &calls(2), "    "), broken);
+        assert_eq!(chain("a", &calls(2), "    "), "a.in_form(\"Own\").in_form(\"Own\")");
+    }
 }

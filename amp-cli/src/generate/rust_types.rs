@@ -83,8 +83,10 @@ pub(super) fn several(module: &str, names: &[&str]) -> String {
     }
     let mut lines = vec![format!("use {module}::{{")];
     let mut line = String::new();
-    for name in names {
-        if !line.is_empty() && line.len() + name.len() + 2 > WIDTH {
+    for (at, name) in names.iter().enumerate() {
+        // It keeps room for one more behind each but the last.
+        let room = if at + 1 < names.len() { WIDTH - 1 } else { WIDTH };
+        if !line.is_empty() && line.len() + name.len() + 2 > room {
             lines.push(std::mem::take(&mut line));
         }
         line += if line.is_empty() { "    " } else { " " };
@@ -154,5 +156,31 @@ pub(super) fn has_default(wire_type: &WireType) -> bool {
         WireType::Of(form, inner) => &**form == "ListOf" || has_default(inner),
         WireType::AmpList(_) => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As rustfmt does it, which was asked.
+    #[test]
+    fn declarations_are_broken_where_rustfmt_breaks_them() {
+        let names = [
+            "FooBar",
+            "FooBarCommand",
+            "FooBarCommandError",
+            "FooBarCommandResponse",
+            "FooBarError",
+        ];
+        for (others, expected) in [
+            (&["N", "NResponse", "XY"][..], "N, NResponse, XY,\n"),
+            (&["N", "NResponse", "XYZ"], "N, NResponse,\n    XYZ,\n"),
+            (&["N", "NResponse", "XY", "XYError"], "N, NResponse,\n    XY, XYError,\n"),
+            (&["N", "NResponse", "X", "XYError"], "N, NResponse, X,\n    XYError,\n"),
+        ] {
+            let written = several("super::commands", &[&names[..], others].concat());
+            assert!(written.contains(expected), "{written}");
+        }
     }
 }
