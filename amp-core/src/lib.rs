@@ -60,7 +60,7 @@
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! let address = listener.local_addr()?;
 //! let server = serve(listener, Responders::new(()).respond(divide));
-//! tokio::spawn(async { server.await });
+//! tokio::spawn(server);
 //!
 //! let peer = tcp::connect(address).await?.spawn();
 //! let Quotient { result } = peer.call_remote(Divide { numerator: 3, denominator: 4 }).await?;
@@ -262,6 +262,7 @@ pub mod __private {
     pub use crate::command::described::DescribedInJson;
     pub use crate::command::fields::{or_error, read_on};
     pub use crate::command::include_errors;
+    pub use crate::command::names::Names;
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay};
     #[cfg(feature = "tokio")]
     pub use crate::connection::{CalledBeforeTheStart, from_process};

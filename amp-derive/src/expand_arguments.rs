@@ -10,6 +10,7 @@ use crate::ast::{Field, Struct};
 use crate::bodies::Bodies;
 use crate::expand_field;
 use crate::expand_fields::{FieldsCode, of_fields};
+use crate::expand_names::{self, NamesCode};
 use crate::expand_schema;
 use crate::generics;
 
@@ -36,6 +37,9 @@ pub(crate) fn arguments(
         strict.then(|| quote_spanned!(span=> const STRICT: ::core::primitive::bool = true;));
     let schema = expand_schema::of_arguments(item, krate, bodies);
     let any_in = (bodies == Bodies::Working).then(|| any_in(item, krate));
+    let names =
+        (bodies == Bodies::Working).then(|| expand_names::of_struct(item, &generics, krate));
+    let NamesCode { constant: names, check_within, check_beside } = names.unwrap_or_default();
     let (to_box, from_box) = match bodies {
         Bodies::Working => bodies_of(item, krate),
         Bodies::Stubs => {
@@ -49,12 +53,14 @@ pub(crate) fn arguments(
         #[allow(deprecated)]
         impl #impl_generics #krate::__private::Arguments for #ident #ty_generics #where_clause {
             #strict
+            #names
 
             fn to_box(
                 &self,
                 #out: &mut #krate::__private::BoxWriter<'_>,
                 #proto: &mut #krate::__private::Proto<'_>,
             ) -> ::core::result::Result<(), #krate::__private::EncodeError> {
+                #check_within
                 #to_box
             }
 
@@ -62,6 +68,7 @@ pub(crate) fn arguments(
                 #input: &mut #krate::__private::BoxReader<'_>,
                 #proto: &mut #krate::__private::Proto<'_>,
             ) -> ::core::result::Result<Self, #krate::__private::DecodeError> {
+                #check_within
                 #from_box
             }
 
@@ -69,6 +76,8 @@ pub(crate) fn arguments(
 
             #schema
         }
+
+        #check_beside
     }
 }
 

@@ -7,7 +7,9 @@ use syn::{Generics, Ident, LitByteStr, LitStr, Path};
 use crate::ast::{Choice, Field};
 use crate::bodies::Bodies;
 use crate::expand_choice;
+use crate::expand_field;
 use crate::expand_fields::{FieldsCode, Place, Write, of_fields};
+use crate::expand_names::{self, NamesCode};
 use crate::expand_schema;
 use crate::tagged::{Tagged, TaggedEnum};
 
@@ -25,36 +27,42 @@ pub(crate) fn arguments(
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let strict =
         strict.then(|| quote_spanned!(span=> const STRICT: ::core::primitive::bool = true;));
-    let (others, to_box, from_box) = match bodies {
+    let (others, names, to_box, from_box) = match bodies {
         Bodies::Working => {
             let schema = expand_schema::of_tagged(item, tag, krate);
             let (to_box, from_box) = bodies_of(item, tag, krate);
+            let fields = item.fields().filter(|field| !field.skip);
+            let fields = fields.map(|field| expand_field::is_in(field, krate));
             let others = quote_spanned! {span=>
                 fn any_in(input: &#krate::__private::BoxReader<'_>) -> ::core::primitive::bool {
-                    #krate::__private::AmpBox::contains_key(input.ampbox(), #tag)
+                    #krate::__private::AmpBox::contains_key(input.ampbox(), #tag) #(|| #fields)*
                 }
 
                 #schema
             };
-            (Some(others), to_box, from_box)
+            let names = expand_names::of_tagged(item, generics, tag, krate);
+            (Some(others), names, to_box, from_box)
         }
         Bodies::Stubs => {
             let stub = quote_spanned!(span=> ::core::unreachable!());
-            (None, stub.clone(), stub)
+            (None, NamesCode::default(), stub.clone(), stub)
         }
     };
+    let NamesCode { constant: names, check_within, check_beside } = names;
 
     quote_spanned! {span=>
         #[automatically_derived]
         #[allow(deprecated, unused_variables)]
         impl #impl_generics #krate::__private::Arguments for #ident #ty_generics #where_clause {
             #strict
+            #names
 
             fn to_box(
                 &self,
                 out: &mut #krate::__private::BoxWriter<'_>,
                 proto: &mut #krate::__private::Proto<'_>,
             ) -> ::core::result::Result<(), #krate::__private::EncodeError> {
+                #check_within
                 #to_box
             }
 
@@ -62,11 +70,14 @@ pub(crate) fn arguments(
                 input: &mut #krate::__private::BoxReader<'_>,
                 proto: &mut #krate::__private::Proto<'_>,
             ) -> ::core::result::Result<Self, #krate::__private::DecodeError> {
+                #check_within
                 #from_box
             }
 
             #others
         }
+
+        #check_beside
     }
 }
 

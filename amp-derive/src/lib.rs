@@ -14,6 +14,7 @@ mod expand_command;
 mod expand_error;
 mod expand_field;
 mod expand_fields;
+mod expand_names;
 mod expand_schema;
 mod expand_tagged;
 mod generics;
@@ -85,7 +86,7 @@ use crate::tagged::TaggedEnum;
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
 /// | `rename = "text"` | the wire name: 1 to 255 bytes | the field's name |
-/// | `flatten` | the field's type derives [`Arguments`]; they are written beside the others. An `Option` of such a type is `None` when none of its keys is there | |
+/// | `flatten` | the field's type derives [`Arguments`]; they are written beside the others, which have other names, or it does not compile. An `Option` of such a type is `None` when none of its keys is there | |
 /// | `skip` | the field is not on the wire, and is `Default::default()` where it is read, or what `default` says | |
 /// | `with = "path"` | the functions `to_string_proto` and `from_string_proto` of a module or a type make and read the value | the type's [`Argument`] |
 /// | `default` | a missing key is `Default::default()` | an error, or `None` |
@@ -218,6 +219,10 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 /// box. A variant has named fields, none, or one without a name, whose type derives `Arguments`: that
 /// one's arguments are then the variant's. Any other text of the tag is an error that names the tag and
 /// the texts that there are. What belongs to another variant is a key like any other that is not known.
+///
+/// Under `flatten`, the tag and the arguments of all variants stand beside those of others, which have
+/// other names, or it does not compile. An `Option` of an enum is there when any of these is: arguments
+/// without the tag are an error.
 ///
 /// Twisted has no such thing: there it is the tag, an `amp.Unicode()`, and what is not in all variants
 /// is `optional=True`.

@@ -1,8 +1,8 @@
 //! What the derive macros expand to: the bytes on the wire, and what is read from them.
 
 use amp_core::{
-    Argument, Arguments, BoxError, Command, CommandError, DecodeError, DecodeErrorKind,
-    EncodeError, EncodeErrorKind, NoError, OneWay, Proto, Value, ValueWriter,
+    Argument, Arguments, BoxError, BoxReader, BoxWriter, Command, CommandError, DecodeError,
+    DecodeErrorKind, EncodeError, EncodeErrorKind, NoError, OneWay, Proto, Value, ValueWriter,
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use std::borrow::Cow;
@@ -265,15 +265,32 @@ fn errors_name_the_argument() {
 
 #[test]
 fn a_flattened_name_that_comes_twice_is_an_error_of_encoding() {
+    /// The compiler knows no names of arguments by hand.
+    struct ByHand;
+
+    impl Arguments for ByHand {
+        fn to_box(
+            &self,
+            out: &mut BoxWriter<'_>,
+            proto: &mut Proto<'_>,
+        ) -> Result<(), EncodeError> {
+            "b".to_owned().to_box("user", out, proto)
+        }
+
+        fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+            Ok(Self)
+        }
+    }
+
     #[derive(Arguments)]
     struct Twice {
         user: String,
         #[amp(flatten)]
-        author: Author,
+        author: ByHand,
     }
-    let author = Author { user: "b".into(), host: None };
-    let error = Twice { user: "a".into(), author }.encode().unwrap_err();
+    let error = Twice { user: "a".into(), author: ByHand }.encode().unwrap_err();
     assert!(matches!(error.kind(), EncodeErrorKind::Box(BoxError::DuplicateKey { .. })));
+    assert!(error.to_string().contains("\"user\""), "{error}");
 }
 
 #[test]

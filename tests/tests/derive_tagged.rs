@@ -250,6 +250,11 @@ fn enums_stand_beside_others_and_in_each_other() {
         assert_eq!(values.encode(&schema).unwrap(), wire);
         assert_eq!(Values::from_json(&schema, &values.to_json()).unwrap(), values);
     }
+    let untagged = b"\0\x05color\0\x03red\0\x04fill\0\x09one-color\0\x03gap\0\x013\0\0";
+    assert_eq!(
+        Both::decode(untagged[..].into()).unwrap_err().to_string(),
+        "argument line: missing"
+    );
     let missing = b"\0\x05color\0\x03red\0\x04fill\0\x09one-color\0\x04line\0\x06Dashed\0\0";
     assert_eq!(Both::decode(missing[..].into()).unwrap_err().to_string(), "argument gap: missing");
 }

@@ -1,3 +1,4 @@
+use super::names::Names;
 use super::{Arguments, Command, OneWay};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter};
@@ -38,6 +39,7 @@ pub struct Answered<C>(pub C);
 
 impl<C: Arguments> Arguments for Answered<C> {
     const STRICT: bool = C::STRICT;
+    const NAMES: &'static Names = C::NAMES;
 
     fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
         self.0.to_box(out, proto)

@@ -2,6 +2,7 @@ use bytes::Bytes;
 
 use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto, read_keys};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, BoxWriter, Found};
+use crate::command::names::Names;
 use crate::keys;
 use crate::proto::{Body, Scratch};
 use crate::schema::{BoxSchema, WireTypes};
@@ -39,6 +40,11 @@ pub trait Arguments: Sized {
     ///
     /// It is asked of what a box is read as, not of what is flattened into that.
     const STRICT: bool = false;
+
+    /// The names of the arguments, so that the compiler refuses two of one name in a box. Where it is
+    /// not known, as with arguments by hand, such a box cannot be encoded.
+    #[doc(hidden)]
+    const NAMES: &'static Names = Names::UNKNOWN;
 
     /// Writes each argument to the box.
     ///

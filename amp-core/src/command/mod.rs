@@ -7,6 +7,7 @@ mod arguments;
 pub(crate) mod described;
 mod error;
 pub(crate) mod fields;
+pub(crate) mod names;
 mod ping;
 mod reflect;
 mod schema;

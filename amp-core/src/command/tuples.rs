@@ -5,6 +5,7 @@
 
 use super::amp_list::{read_amp_list, read_box, write_amp_list, write_box};
 use super::arguments::Arguments;
+use super::names::Names;
 use crate::argument::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
 use crate::schema::{BoxSchema, WireType, WireTypes};
@@ -14,6 +15,8 @@ macro_rules! tuples {
         /// A box with a key for each element: `0`, `1`, and so on.
         #[diagnostic::do_not_recommend]
         impl<$($element: Argument),*> Arguments for ($($element,)*) {
+            const NAMES: &'static Names = &Names { own: &[$($key),*], flattened: &[], cases: &[] };
+
             fn to_box(
                 &self,
                 out: &mut BoxWriter<'_>,
