@@ -5,7 +5,8 @@ The first line of a public function, and of a method of a public trait, says wha
 "Returns the schema of the command." A noun in the plural looks like one, so the verbs are listed. That of
 anything else public does not begin with a pronoun, nor with a question.
 
-Closures in documentation and in examples are written `async |...|`, and not `|...| async`.
+Closures in documentation and in examples are written `async |...|`, and not `|...| async`. A server is a
+future, which is spawned as it is: `tokio::spawn(serve(...))`.
 """
 
 import re
@@ -33,6 +34,7 @@ ITEM = re.compile(
     re.MULTILINE,
 )
 CLOSURE = re.compile(r"\|[^|\n]+\| *async\b")
+WRAPPED = re.compile(r"spawn\(async(?: move)? \{\s*(?://!? *)?(?:server|(?:\w+::)*serve(?:_with)?\([^{}]*\))\.await;?\s*\}\)")
 TRAIT = re.compile(r"^pub (?:unsafe )?trait [^\n]*(?:\n[^\n{}]+)*?\{\n(?P<body>.*?)^\}", re.MULTILINE | re.DOTALL)
 METHOD = re.compile(
     r"(?P<doc>(?:^    ///[^\n]*\n)+)"
@@ -72,6 +74,15 @@ def main():
     ]
     if closures:
         sys.exit("closures that are not `async |...|`:\n" + "\n".join(closures))
+    wrapped = [
+        f"{file}: {found[0]}"
+        for file in subprocess.run(
+            ["git", "ls-files", "*.md", "*.rs"], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for found in WRAPPED.finditer(Path(file).read_text())
+    ]
+    if wrapped:
+        sys.exit("servers that are spawned inside of another future:\n" + "\n".join(wrapped))
     if not count:
         sys.exit("there are no public items")
     if complaints:

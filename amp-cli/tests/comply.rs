@@ -99,7 +99,7 @@ fn conversations_are_held_over_tls_too() {
             .failure_policy(FailurePolicy::Close)
             .data(Notes::default())
     };
-    runtime.spawn(async move { serve_with(listener, prepare).await });
+    runtime.spawn(serve_with(listener, prepare));
     let address = format!("tls:{address}");
     let trusts = ["--ca", &certificates.authority, "--server-name", "localhost"];
     let (lines, _, code) = comply(&[&[&*address, "--differences", "ours"], &trusts[..]].concat());

@@ -146,7 +146,7 @@ fn files_that_cannot_be_saved_are_noted_and_all_goes_on() {
     };
     let responders =
         amp_core::Responders::new(()).fallback(|_| async { Ok(amp_core::AmpBox::new()) });
-    runtime.spawn(async move { serve(listener, responders).await });
+    runtime.spawn(serve(listener, responders));
     let server = format!("unix:{}", folder.path("socket"));
     let record = folder.path("record");
     let options = ["--schema", &schema, "--save-descriptors", &saved, "--record", &record];
@@ -263,7 +263,7 @@ fn descriptors_whose_names_are_no_text_are_shown() {
             }
         },
     );
-    runtime.spawn(async move { serve(listener, responders).await });
+    runtime.spawn(serve(listener, responders));
     let address = format!("unix:{}", folder.path("socket"));
     let (out, said, code) = plain(&["call", &address, "A", "--schema", &schema], b"");
     assert_eq!((code, &*said), (Some(0), ""));

@@ -118,7 +118,7 @@ fn a_peer_is_asked_what_it_answers() {
     };
     let schema = CALCULATOR.parse().unwrap();
     let responders = amp_core::Responders::new(()).respond_schema(&schema);
-    runtime.spawn(async move { amp_core::serve(listener, responders).await });
+    runtime.spawn(amp_core::serve(listener, responders));
     let address = format!("unix:{}", socket.display());
     for rest in [&[][..], &["Divide"], &["Divide", "--json"], &["Divide", "--template"]] {
         let reflected = printed(&[&["describe", "--reflect", &address], rest].concat());
@@ -130,7 +130,7 @@ fn a_peer_is_asked_what_it_answers() {
         amp_unix::UnixSocketListener::bind(folder.path().join("other")).unwrap()
     });
     let none = amp_core::Responders::new(());
-    runtime.spawn(async move { amp_core::serve(refuses, none).await });
+    runtime.spawn(amp_core::serve(refuses, none));
     let other = format!("unix:{}", folder.path().join("other").display());
     assert_eq!(ampctl(&["describe", "--reflect", &other]).status.code(), Some(5));
     assert_eq!(ampctl(&["describe"]).status.code(), Some(2));

@@ -5,7 +5,6 @@ use amp_core::reconnect::{Backoff, Client, Connector, Jitter};
 use amp_core::tls::{self, Authorities, ClientCertificates, Identity, TlsListener};
 use amp_core::{Command, Context, NoError, Responders, serve, tcp};
 use rcgen::{CertificateParams, KeyPair};
-use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +41,7 @@ async fn ending(says: &'static [u8]) -> (mpsc::UnboundedReceiver<()>, SocketAddr
 /// An address that serves.
 async fn serving() -> SocketAddr {
     let (listener, address) = listen().await;
-    tokio::spawn(serve(listener, responders()).into_future());
+    tokio::spawn(serve(listener, responders()));
     address
 }
 
@@ -95,7 +94,7 @@ async fn a_login_that_fails_is_tried_at_the_next_address() {
     let refuses = serve(listener, Responders::new(())).on_connect(move |_| {
         let _ = accept.send(());
     });
-    tokio::spawn(refuses.into_future());
+    tokio::spawn(refuses);
     let second = serving().await;
     let login = |peer: amp_core::Peer| async move { peer.call_remote(Login {}).await };
     let client = client([first, second], LONG).on_connect(login).spawn();
@@ -121,7 +120,7 @@ async fn a_tls_handshake_that_fails_is_tried_at_the_next_address() {
 
     let (mut accepted, first) = ending(b"not TLS").await;
     let (listener, second) = listen().await;
-    tokio::spawn(serve(TlsListener::new(listener, server), responders()).into_future());
+    tokio::spawn(serve(TlsListener::new(listener, server), responders()));
     let hosts = [first, second];
     let connect = move || {
         let config = Arc::clone(&config);

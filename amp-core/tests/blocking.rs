@@ -415,7 +415,7 @@ fn it_calls_a_server_of_this_crate() {
     let responders = Responders::new(()).respond(|_: Context, Sum { a, b }: Sum| async move {
         a.checked_add(b).map(|total| Total { total }).ok_or(SumError::Overflow)
     });
-    runtime.spawn(async { serve(listener, responders).await });
+    runtime.spawn(serve(listener, responders));
 
     let mut client = Connection::connect(address).unwrap().start();
     assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });

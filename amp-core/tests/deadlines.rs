@@ -9,7 +9,6 @@ use amp_core::{
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use std::future::IntoFuture;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,10 +109,10 @@ async fn what_wants_no_answer_waits_for_room_as_long_as_a_call_may_take() {
         (usual, peer.notify_by_name(named().0, named().1).boxed()),
         (own, peer.notify_by_name(named().0, named().1).timeout(own).boxed()),
         (usual, peer.notify_by_name_with("Note", write).boxed()),
-        (usual, client.notify(note.clone()).into_future()),
-        (own, client.notify(note.clone()).timeout(own).into_future()),
-        (usual, client.notify_by_name(named().0, named().1).into_future()),
-        (own, client.notify_by_name(named().0, named().1).timeout(own).into_future()),
+        (usual, client.notify(note.clone()).boxed()),
+        (own, client.notify(note.clone()).timeout(own).boxed()),
+        (usual, client.notify_by_name(named().0, named().1).boxed()),
+        (own, client.notify_by_name(named().0, named().1).timeout(own).boxed()),
     ];
     for (timeout, wait) in waits {
         let before = Instant::now();

@@ -112,7 +112,7 @@ fn a_driver_that_is_dropped_fails_the_calls() {
     }
     drop(of_the_driver);
     let reason = of_the_call.block_on(peer.closed()).to_string();
-    let late = peer.call_by_name("A", numbered(3)).into_future();
+    let late = peer.call_by_name("A", numbered(3));
     let errors = calls.map(|call| of_the_call.block_on(call).unwrap());
     let late = of_the_call.block_on(late).unwrap_err();
     for error in errors.into_iter().chain([late]) {

@@ -51,7 +51,7 @@ async fn peers_leave_some_for_the_program() {
     assert_eq!((limits.attachments_in_all, limits.unclaimed_attachments), (64, 64));
     let listener = Endless::default();
     let connections = Arc::clone(&listener.accepted);
-    tokio::spawn(serve(listener, echoing()).into_future());
+    tokio::spawn(serve(listener, echoing()));
     let listener = Endless::default();
     let handshakes = Arc::clone(&listener.accepted);
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();

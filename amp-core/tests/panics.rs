@@ -7,7 +7,6 @@ use amp_core::{
     CallError, CloseReason, Connection, Listener, PeerAddress, WireLog, serve, serve_with,
 };
 use rcgen::{CertificateParams, KeyPair};
-use std::future::IntoFuture;
 use std::io;
 use support::{echoing, numbered};
 use tokio::io::DuplexStream;
@@ -44,7 +43,7 @@ async fn a_listener_below_tls_that_panics_costs_no_handshake_and_no_server() {
 
     let (connect, streams) = mpsc::unbounded_channel();
     let listener = TlsListener::new(Streams(streams), server);
-    tokio::spawn(serve(listener, echoing()).into_future());
+    tokio::spawn(serve(listener, echoing()));
     let (near, far) = tokio::io::duplex(1 << 16);
     connect.send(Some(far)).unwrap();
     connect.send(None).unwrap();
@@ -64,7 +63,7 @@ async fn a_wire_log_that_panics_costs_its_connection_alone() {
     let log = WireLog::new().to(|_, line| assert!(!line.contains("Broken"), "the log"));
     let prepare =
         move |connection: Connection| connection.wire_log(log.clone()).responders(echoing());
-    tokio::spawn(serve_with(Streams(streams), prepare).into_future());
+    tokio::spawn(serve_with(Streams(streams), prepare));
     let connected = || {
         let (near, far) = tokio::io::duplex(1 << 16);
         connect.send(Some(far)).unwrap();

@@ -65,7 +65,7 @@ async fn clients_that_switch_keep_their_places_until_their_streams_are_dropped()
     let (streams, listener) = scripted();
     let accepted = Accepted::of(&listener);
     let (responders, mut switched) = giving_away();
-    tokio::spawn(serve(listener, responders).max_connections(3).into_future());
+    tokio::spawn(serve(listener, responders).max_connections(3));
     let clients = connect(&streams, 6);
     let mut theirs = Vec::new();
     for client in &clients[..3] {
@@ -100,7 +100,7 @@ async fn a_server_that_switches_by_itself_counts_the_stream() {
     let (peers, mut connected) = mpsc::unbounded_channel();
     let server = serve_with(listener, |connection| connection).max_connections(1);
     let server = server.on_connect(move |peer: Peer| peers.send(peer).unwrap());
-    tokio::spawn(server.into_future());
+    tokio::spawn(server);
     let (responders, mut switched) = giving_away();
     let (near, far) = tokio::io::duplex(1000);
     streams.send(Ok(far)).unwrap();
@@ -122,7 +122,7 @@ async fn a_server_that_stops_does_not_wait_for_streams_that_have_switched() {
     let (responders, mut switched) = giving_away();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = serve(listener, responders).shutdown_on(stopped);
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(server);
     let clients = connect(&streams, 1);
     let mut theirs = clients[0].switch_protocol(SwitchToNothing {}).await.unwrap();
     let mut stream = switched.recv().await.unwrap();

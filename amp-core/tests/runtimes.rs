@@ -5,7 +5,6 @@ mod support;
 use amp_core::reconnect::{Connector, NotConnectedKind};
 use amp_core::router::Router;
 use amp_core::{AmpBox, CallError, Command, Connection, Context, NoError, Peer, Responders, serve};
-use std::future::IntoFuture;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -89,9 +88,9 @@ fn a_client_that_connects_again_is_called_from_anywhere() {
         other => panic!("{other:?}"),
     };
     let waited = NotConnectedKind::Waited { after: SHORT };
-    let call = client.call_remote(Wait {}).timeout(SHORT).into_future();
+    let call = client.call_remote(Wait {}).timeout(SHORT);
     assert_eq!(not_connected(block_on(call)), waited);
-    let note = client.notify(Note {}).timeout(SHORT).into_future();
+    let note = client.notify(Note {}).timeout(SHORT);
     assert_eq!(not_connected(block_on(note)), waited);
     block_on(client.close());
 
@@ -100,8 +99,8 @@ fn a_client_that_connects_again_is_called_from_anywhere() {
         let _entered = runtime.enter();
         Connector::new(connected).wait_for_connection().call_timeout(LONG).spawn()
     };
-    block_on(client.call_by_name("Echo", numbered(1)).into_future()).unwrap();
-    block_on(client.notify(Note {}).into_future()).unwrap();
+    block_on(client.call_by_name("Echo", numbered(1))).unwrap();
+    block_on(client.notify(Note {})).unwrap();
     block_on(client.close());
 }
 

@@ -76,7 +76,7 @@ async fn a_server_stops_in_spite_of_a_client_that_does_not_close() {
     let (streams, listener) = scripted();
     streams.send(Ok(far)).unwrap();
     let server = serve(listener, echoing());
-    let server = tokio::spawn(server.shutdown_on(stopped).into_future());
+    let server = tokio::spawn(server.shutdown_on(stopped));
     tokio::task::yield_now().await;
     stop.send(()).unwrap();
     let before = tokio::time::Instant::now();
@@ -92,7 +92,7 @@ async fn a_server_that_accepts_no_more_serves_its_clients_until_they_leave() {
     streams.send(Ok(far)).unwrap();
     let (retire, retired) = oneshot::channel::<()>();
     let server = serve(listener, echoing()).stop_accepting_on(retired);
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(server);
     let peer = Connection::new(near).spawn();
     peer.call_by_name("Echo", numbered(1)).await.unwrap();
     drop(retire);
@@ -115,7 +115,7 @@ async fn clients_that_do_not_leave_are_closed_when_the_server_is_told_to() {
     let server = serve(listener, echoing())
         .stop_accepting_on(retired)
         .shutdown_on(tokio::time::sleep(patience));
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(server);
     let peer = Connection::new(near).spawn();
     peer.call_by_name("Echo", numbered(1)).await.unwrap();
     let before = Instant::now();
@@ -135,7 +135,7 @@ async fn responders_of_a_server_have_so_long_to_answer() {
     let (stop, stopped) = oneshot::channel::<()>();
     let timeout = Duration::from_secs(77);
     let server = serve(listener, slow).shutdown_on(stopped).drain_timeout(timeout);
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(server);
     let peer = Connection::new(near).spawn();
     let call = tokio::spawn(async move { peer.call_by_name("Slow", numbered(1)).await });
     settled().await;
@@ -154,7 +154,7 @@ async fn a_full_server_accepts_again_when_a_connection_has_ended() {
         streams.send(Ok(far)).unwrap();
     }
     let accepted = Arc::clone(&listener.accepted);
-    tokio::spawn(serve(listener, echoing()).max_connections(2).into_future());
+    tokio::spawn(serve(listener, echoing()).max_connections(2));
     let mut peers: Vec<_> =
         near_ends.into_iter().map(|near| Connection::new(near).spawn()).collect();
     for peer in &peers[..2] {
@@ -185,7 +185,7 @@ async fn errors_of_accept_are_survived() {
     streams.send(Ok(far)).unwrap();
     streams.send(Err(io::Error::other("anything"))).unwrap();
     let start = Instant::now();
-    tokio::spawn(serve(listener, echoing()).into_future());
+    tokio::spawn(serve(listener, echoing()));
     let peer = Connection::new(near).spawn();
     assert!(peer.call_by_name("Echo", numbered(1)).await.is_ok());
     settled().await;
@@ -213,7 +213,7 @@ async fn a_server_can_call_clients_that_have_not_called() {
     let server = serve(listener, Responders::new(())).on_connect(move |peer| {
         peers.send(peer).unwrap();
     });
-    tokio::spawn(server.into_future());
+    tokio::spawn(server);
     for n in 0..3 {
         let (near, far) = tokio::io::duplex(1000);
         streams.send(Ok(far)).unwrap();
@@ -241,7 +241,7 @@ async fn each_connection_can_be_prepared() {
         accepted += 1;
         connection.responders(number.clone()).data(Number(accepted))
     });
-    tokio::spawn(server.into_future());
+    tokio::spawn(server);
     for n in 1..4 {
         let peer = tcp::connect(address).await.unwrap().spawn();
         let answer = peer.call_by_name("Number", numbered(0)).await.unwrap();
@@ -275,7 +275,7 @@ async fn a_panic_before_a_connection_is_served_costs_that_one() {
         let _ = stopped.await;
         panic!("the signal");
     });
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(server);
     for _ in 0..2 {
         let error = connect().call_by_name("Echo", numbered(1)).await.unwrap_err();
         assert!(error.is_closed(), "{error:?}");
@@ -421,7 +421,7 @@ async fn whoever_has_been_silent_for_longest_gives_way_when_a_server_is_full() {
     let server = serve(listener, echoing()).max_connections(3).on_connect(move |peer| {
         peers.send(peer).unwrap();
     });
-    tokio::spawn(server.into_future());
+    tokio::spawn(server);
     let connect = || {
         let (near, far) = tokio::io::duplex(1000);
         streams.send(Ok(far)).unwrap();
@@ -466,7 +466,7 @@ async fn another_gives_way_when_the_first_has_spoken_meanwhile() {
     let (streams, listener) = scripted();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = serve(listener, echoing()).max_connections(2).stop_accepting_on(stopped);
-    tokio::spawn(server.into_future());
+    tokio::spawn(server);
     let connect = || {
         let (near, far) = tokio::io::duplex(1000);
         streams.send(Ok(far)).unwrap();

@@ -44,8 +44,8 @@ async fn over_tls() -> (Connection, Connection) {
     let client = tls::client_config(&trusted, None).unwrap();
     let (near, far) = UnixStream::pair().unwrap();
     let ended = socket2::SockRef::from(&far).try_clone().unwrap();
-    let client = tls::client(near, "far", client).into_future();
-    let (near, far) = tokio::join!(client, tls::server(far, server).into_future());
+    let client = tls::client(near, "far", client);
+    let (near, far) = tokio::join!(client, tls::server(far, server));
     ended.shutdown(std::net::Shutdown::Read).unwrap();
     (near.unwrap(), far.unwrap())
 }

@@ -210,7 +210,7 @@ async fn what_is_not_tls_is_an_error_on_both_sides() {
     let config = no_clients(authority.identity("localhost"));
     let (stream, mut other) = tokio::io::duplex(1 << 16);
     other.write_all(b"\0\x04_ask\0\x011\0\x08_command\0\x03Sum\0\0").await.unwrap();
-    let server = tokio::spawn(tls::server(stream, config).into_future());
+    let server = tokio::spawn(tls::server(stream, config));
     let mut alert = Vec::new();
     other.read_to_end(&mut alert).await.unwrap();
     assert_eq!(alert[..1], [21], "an alert");
@@ -257,7 +257,7 @@ async fn a_client_that_stalls_holds_nobody_up() {
         let (stream, other) = tokio::io::duplex(1 << 16);
         clients.send(other).unwrap();
         let config = tls::client_config(&authority.trusted(), None).unwrap();
-        let client = tokio::spawn(tls::client(stream, "localhost", config).into_future());
+        let client = tokio::spawn(tls::client(stream, "localhost", config));
         let server = listener.accept().await.unwrap().responders(echoing()).spawn();
         let client = client.await.unwrap().unwrap().spawn();
         assert_eq!(server.peer_address(), &PeerAddress::Name("memory".into()));
@@ -295,7 +295,7 @@ async fn large_boxes_go_both_ways_at_once_through_little_room() {
     let server = no_clients(authority.identity("localhost"));
     let client = tls::client_config(&authority.trusted(), None).unwrap();
     let (near, far) = tokio::io::duplex(500);
-    let server = tokio::spawn(tls::server(far, server).into_future());
+    let server = tokio::spawn(tls::server(far, server));
     let client = tls::client(near, "localhost", client).await.unwrap();
     let client = client.responders(echoing()).spawn();
     let server = server.await.unwrap().unwrap().responders(echoing()).spawn();
@@ -331,7 +331,7 @@ async fn a_client_that_goes_is_noticed_behind_what_is_not_read() {
         let responders = Responders::new(()).respond_by_name("Wait", endless);
         connection.limits(limits).responders(responders)
     });
-    tokio::spawn(server.on_connect(move |peer| accepted.send(peer).unwrap()).into_future());
+    tokio::spawn(server.on_connect(move |peer| accepted.send(peer).unwrap()));
     let config = tls::client_config(&authority.trusted(), None).unwrap();
     let client = tls::connect(address, "localhost", config).await.unwrap().spawn();
     for n in 0..3000 {
@@ -365,7 +365,7 @@ async fn an_end_without_close_notify_is_not_taken_for_a_proper_one() {
         let (mut relay, mut other_relay) = (relay, other_relay);
         let _ = tokio::io::copy_bidirectional(&mut relay, &mut other_relay).await;
     });
-    let server = tokio::spawn(tls::server(far, server).into_future());
+    let server = tokio::spawn(tls::server(far, server));
     let client = tls::client(near, "localhost", client).await.unwrap().spawn();
     let server = server.await.unwrap().unwrap().responders(echoing()).spawn();
     client.call_by_name("Echo", numbered(1)).await.unwrap();

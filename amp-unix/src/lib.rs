@@ -28,7 +28,7 @@
 //! # let path = folder.path().join("socket");
 //! let listener = UnixSocketListener::bind(&path)?;
 //! let server = amp_core::serve(listener, Responders::new(()).respond(keep));
-//! tokio::spawn(async { server.await });
+//! tokio::spawn(server);
 //!
 //! let peer = amp_unix::connect(&path).await?.spawn();
 //! let (mut reader, writer) = pipe()?;

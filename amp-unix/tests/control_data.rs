@@ -100,7 +100,7 @@ fn a_server_whose_sockets_pass_pidfds_keeps_none() {
             if !pass_pidfds(&listener) {
                 return;
             }
-            tokio::spawn(async { amp_core::serve(listener, responders()).await });
+            tokio::spawn(amp_core::serve(listener, responders()));
             let peer = amp_unix::connect(&path).await.unwrap().spawn();
             let call = async |n: u64| {
                 let file = n.is_multiple_of(2).then(|| numbered(n));

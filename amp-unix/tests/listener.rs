@@ -266,7 +266,7 @@ async fn an_abstract_name_is_served_and_is_free_again_afterwards() {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let responders = Responders::new(()).respond(who_am_i);
         let server = amp_core::serve(listener, responders).shutdown_on(stopped);
-        let server = tokio::spawn(server.into_future());
+        let server = tokio::spawn(server);
         let peer = amp_unix::connect(&name).await.unwrap().spawn();
         assert_eq!(*peer.peer_address(), PeerAddress::Name(shown.clone().into()));
         let Caller { uid } = peer.call_remote(WhoAmI {}).await.unwrap();

@@ -119,7 +119,7 @@ async fn all() -> Result<(), AnyError> {
     let mut file = std::fs::File::create(&log)?;
     let listener = UnixSocketListener::bind(&path)?;
     let server = amp_core::serve(listener, Responders::new(log).respond(follow));
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(server);
 
     // All over one connection, since one stream holds up no other.
     let peer = amp_unix::connect(&path).await?.spawn();

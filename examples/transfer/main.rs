@@ -215,7 +215,7 @@ async fn all() -> Result<(), AnyError> {
     let (from, to) = (folder.path().join("from"), folder.path().join("to"));
     fs::write(&from, &bytes).await?;
     let listener = UnixSocketListener::bind(&path)?;
-    let server = tokio::spawn(amp_core::serve(listener, responders(kept.clone())).into_future());
+    let server = tokio::spawn(amp_core::serve(listener, responders(kept.clone())));
     let peer = amp_unix::connect(&path).await?.spawn();
 
     let (mut told, mut last) = (0, 0);

@@ -118,7 +118,7 @@ fn serve_until(
         let _ = started.send(listener.local_addr()?);
         // Connections are tasks in both, so that none of it runs elsewhere than the rest.
         match kind {
-            Kind::Amp => drop(tokio::spawn(serve(listener, responders()).into_future())),
+            Kind::Amp => drop(tokio::spawn(serve(listener, responders()))),
             Kind::Echo => drop(tokio::spawn(echo(listener))),
         }
         let _ = stopped.await;

@@ -70,10 +70,10 @@ impl Server {
             let unix = UnixSocketListener::bind(socket(folder.path())).unwrap();
             let keep = accepted.clone();
             let server = serve(tcp, responders()).on_connect(move |peer| keep.send(peer).unwrap());
-            tokio::spawn(server.into_future());
+            tokio::spawn(server);
             let keep = accepted.clone();
             let server = serve(unix, responders()).on_connect(move |peer| keep.send(peer).unwrap());
-            tokio::spawn(server.into_future());
+            tokio::spawn(server);
             address
         });
         Self { runtime, tcp, folder, peers: peers.into(), accepted }

@@ -24,7 +24,7 @@ async fn ours_calls_twisted_and_shows_the_certificate_that_it_wants() {
     let server = serve(&["--identity", files.server(), "--authorities", files.authority()]);
     let identity = Identity::from_pem(read(files.client())).unwrap();
     let config = tls::client_config(&files.trusted(), Some(identity)).unwrap();
-    let connect = || tls::connect(address(&server), "localhost", config.clone()).into_future();
+    let connect = || tls::connect(address(&server), "localhost", config.clone());
 
     let peer = connect().await.unwrap().spawn();
     assert!(peer.get::<PeerCertificates>().is_some());

@@ -60,8 +60,15 @@
 //! - A secret that is sent belongs under TLS. The example `login` shows a login by challenge and
 //!   response, in which neither side tells the other what it knows.
 //! - With client certificates, TLS itself says who the peer is:
-//!   `tls::ClientCertificates` and
-//!   `tls::PeerCertificates`, in the feature `tls`. On a Unix socket the
-//!   kernel does: `amp_unix::PeerCredentials`.
+#![cfg_attr(
+    feature = "tls",
+    doc = "  [`ClientCertificates`](crate::tls::ClientCertificates) and
+  [`PeerCertificates`](crate::tls::PeerCertificates)."
+)]
+#![cfg_attr(
+    not(feature = "tls"),
+    doc = "  `tls::ClientCertificates` and `tls::PeerCertificates`, in the feature `tls`."
+)]
+//!   On a Unix socket the kernel does: `amp_unix::PeerCredentials`.
 //! - A client that connects again logs in in its hook: see
 //!   [`reconnecting`](crate::cookbook::reconnecting).

@@ -19,7 +19,7 @@
 //! | see what happens | [`watching`] |
 //! | spread calls over several machines | [`scaling_out`] |
 //!
-//! The cookbook of `amp_unix` has open files and sockets as arguments, who owns them, and child
+//! The cookbook of the crate `amp_unix` has open files and sockets as arguments, who owns them, and child
 //! processes.
 //!
 //! Recipes connect two peers in memory, by [`testing::pair`](crate::testing::pair), where it does not

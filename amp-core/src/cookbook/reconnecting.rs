@@ -36,7 +36,7 @@
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let address = listener.local_addr()?;
 //! let responders = Responders::new(AtomicU64::new(0)).respond(subscribe).respond(set);
-//! tokio::spawn(async move { amp_core::serve(listener, responders).await });
+//! tokio::spawn(amp_core::serve(listener, responders));
 //!
 //! let client = Connector::new(move || tcp::connect(address))
 //!     .address(address)

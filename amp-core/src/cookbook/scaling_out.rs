@@ -84,7 +84,7 @@
 //! #     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! #     listening.push(listener.local_addr()?.to_string());
 //! #     let square = async |_: Context, Square { n }: Square| Ok::<_, NoError>(Squared { square: n * n });
-//! #     tokio::spawn(async move { amp_core::serve(listener, Responders::new(()).respond(square)).await });
+//! #     tokio::spawn(amp_core::serve(listener, Responders::new(()).respond(square)));
 //! # }
 //! # let file = tempfile::NamedTempFile::new()?;
 //! # std::fs::write(&file, listening.join("\n"))?;

@@ -1,8 +1,9 @@
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::marker;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -20,6 +21,14 @@ use crate::error::{CallError, NotConnectedKind};
 /// describe errors and cancel safety.
 #[must_use = "a call is not made before it is awaited"]
 pub struct ClientCall<T, E = NoError> {
+    /// Until the first poll.
+    planned: Option<Planned<T, E>>,
+    /// From then on, until it has ended.
+    made: Option<Boxed<'static, Result<T, CallError<E>>>>,
+}
+
+/// A call that nobody has polled.
+struct Planned<T, E> {
     link: Arc<Link>,
     request: Request,
     send: Send<T, E>,
@@ -41,57 +50,68 @@ impl<T, E> ClientCall<T, E> {
         request: Request,
         send: Send<T, E>,
     ) -> Self {
-        Self { link: Arc::clone(link), request, send, options: link.options, idempotent }
+        let (link, options) = (Arc::clone(link), link.options);
+        let planned = Planned { link, request, send, options, idempotent };
+        Self { planned: Some(planned), made: None }
     }
 
     /// Sets how long the call may take, from its first poll on: waiting for a connection, and being
     /// sent again, included. In place of [`Connector::call_timeout`](super::Connector::call_timeout),
     /// and of the connection's own [`call_timeout`](crate::Connection::call_timeout).
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
-        self
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.set(|planned| planned.options.timeout = Some(timeout))
     }
 
     /// Waits for a connection while there is none.
-    pub fn wait_for_connection(mut self) -> Self {
-        self.options.wait = true;
-        self
+    pub fn wait_for_connection(self) -> Self {
+        self.set(|planned| planned.options.wait = true)
     }
 
     /// Fails at once while there is no connection. Such a call is never sent again.
-    pub fn fail_fast(mut self) -> Self {
-        self.options.wait = false;
-        self
+    pub fn fail_fast(self) -> Self {
+        self.set(|planned| planned.options.wait = false)
     }
 
     /// Sets how many times the call may be sent again, at most, in place of
     /// [`Connector::max_repeats`](super::Connector::max_repeats).
-    pub fn max_repeats(mut self, repeats: u32) -> Self {
-        self.options.max_repeats = repeats;
-        self
+    pub fn max_repeats(self, repeats: u32) -> Self {
+        self.set(|planned| planned.options.max_repeats = repeats)
     }
 
     /// Lets the call be sent again when its connection was lost before the answer came: the peer
     /// may act on it twice. A call of a command that is
     /// [`IDEMPOTENT`](crate::Command::IDEMPOTENT) may be anyway.
-    pub fn idempotent(mut self) -> Self {
-        self.idempotent = true;
+    pub fn idempotent(self) -> Self {
+        self.set(|planned| planned.idempotent = true)
+    }
+
+    /// What is under way already stays as it is.
+    fn set(mut self, set: impl FnOnce(&mut Planned<T, E>)) -> Self {
+        if let Some(planned) = &mut self.planned {
+            set(planned);
+        }
         self
     }
 }
 
-impl<T: 'static, E: 'static> IntoFuture for ClientCall<T, E> {
+impl<T: 'static, E: 'static> Future for ClientCall<T, E> {
     type Output = Result<T, CallError<E>>;
-    type IntoFuture = Boxed<'static, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(make(self))
+    /// A call that is over stays pending for ever.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(planned) = self.planned.take() {
+            self.made = Some(Box::pin(make(planned)));
+        }
+        let Some(made) = &mut self.made else { return Poll::Pending };
+        let ended = ready!(made.as_mut().poll(cx));
+        self.made = None;
+        Poll::Ready(ended)
     }
 }
 
 /// Sends on one connection after the other what may be sent again.
-async fn make<T, E>(call: ClientCall<T, E>) -> Result<T, CallError<E>> {
-    let ClientCall { link, mut request, send, options, idempotent } = call;
+async fn make<T, E>(planned: Planned<T, E>) -> Result<T, CallError<E>> {
+    let Planned { link, mut request, send, options, idempotent } = planned;
     let Options { wait, timeout, max_repeats } = options;
     let started = Instant::now();
     let deadline = timeout.and_then(|timeout| Some((started.checked_add(timeout)?, timeout)));
@@ -141,9 +161,10 @@ async fn make<T, E>(call: ClientCall<T, E>) -> Result<T, CallError<E>> {
 
 impl<T, E> fmt::Debug for ClientCall<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientCall")
-            .field("options", &self.options)
-            .field("idempotent", &self.idempotent)
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("ClientCall");
+        if let Some(Planned { options, idempotent, .. }) = &self.planned {
+            shown.field("options", options).field("idempotent", idempotent);
+        }
+        shown.finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use super::state::State;
 use super::supervisor::Stop;
 use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
-use crate::connection::{Peer, is_within_responder};
+use crate::connection::Peer;
 use crate::error::{CallError, NotConnected, NotConnectedKind};
 
 /// A client that connects again when its connection is lost.
@@ -184,17 +184,15 @@ impl Client {
     /// left. When this is called again the first time given counts; [`close`](Client::close), or
     /// dropping the last handle of the client, cuts it short.
     ///
-    /// In a responder that runs on the connection that there is, this resolves at once, and the client
-    /// stops when the responder has answered.
+    /// In a responder that runs on a connection of the client, be it one that was left, this resolves at
+    /// once, and the client stops when the responder has answered.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the client stopping.
     #[doc(alias("drain", "shutdown"))]
     pub async fn close_gracefully(&self, within: Duration) {
-        // Without the lock of the state, which the supervisor needs to go on.
-        let peer = self.link.peer_now();
-        let would_wait_for_itself = peer.is_some_and(|peer| is_within_responder(peer.shared()));
+        let would_wait_for_itself = self.link.connections.has_responder_here();
         self.link.stop.send_if_modified(|stop| {
             let is_first = matches!(stop, Stop::Never);
             if is_first {
@@ -209,9 +207,15 @@ impl Client {
 
     /// Returns whether no more calls can be made: the client is closed, or is about to be. One that has
     /// no connection at the moment is not, nor one that is
-    /// [closed gracefully](Client::close_gracefully), until its responders have answered.
+    /// [closed gracefully](Client::close_gracefully) over a connection, until its responders have
+    /// answered.
     pub fn is_closed(&self) -> bool {
-        matches!(*self.link.stop.borrow(), Stop::AtOnce) || self.link.state.borrow().is_closed()
+        let stop = *self.link.stop.borrow();
+        match stop {
+            Stop::Never => self.link.state.borrow().is_closed(),
+            Stop::Gracefully { .. } => self.link.peer_now().is_none(),
+            Stop::AtOnce => true,
+        }
     }
 
     /// Resolves when the client has stopped, and its connection has ended. Waiting for it keeps the

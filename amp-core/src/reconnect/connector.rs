@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::backoff::{Backoff, Waits};
 use super::client::Client;
+use super::connections::Connections;
 use super::link::{Link, Options};
 use super::state::State;
 use super::supervisor::{Connect, OnConnect, Stop, Supervisor};
@@ -141,12 +142,14 @@ impl Connector {
         let (state, watched) = watch::channel(State::Connecting { attempt: 1, cause: None });
         let (stop, stopped) = watch::channel(Stop::Never);
         let (closing, is_closing) = watch::channel(Weak::new());
+        let connections = Arc::<Connections>::default();
         let link = Link {
             state: watched,
             stop,
             waiting: Semaphore::new(self.max_waiting),
             max_waiting: self.max_waiting,
             closing,
+            connections: Arc::clone(&connections),
             address: self.address.clone(),
             options: self.options,
             runtime: runtime.clone(),
@@ -160,6 +163,7 @@ impl Connector {
             reset_after: self.backoff.reset_after,
             waits: Waits::new(self.backoff, Rng::new()),
             address: self.address,
+            connections,
             closing: is_closing,
         };
         runtime.spawn(supervisor.run(state, stopped));

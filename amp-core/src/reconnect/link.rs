@@ -4,6 +4,7 @@ use tokio::runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
+use super::connections::Connections;
 use super::state::State;
 use super::supervisor::Stop;
 use crate::connection::{Peer, Shared};
@@ -17,6 +18,7 @@ pub(super) struct Link {
     pub(super) stop: watch::Sender<Stop>,
     /// The connection that the peer is about to close, for the supervisor to leave.
     pub(super) closing: watch::Sender<Weak<Shared>>,
+    pub(super) connections: Arc<Connections>,
     /// One permit for each call that may wait for the connection.
     pub(super) waiting: Semaphore,
     pub(super) max_waiting: usize,

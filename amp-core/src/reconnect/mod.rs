@@ -26,7 +26,7 @@
 //! # let responders = Responders::new(())
 //! #     .respond(async |_: Context, _: Hello| Ok::<_, NoError>(()))
 //! #     .respond(async |_: Context, _: Store| Ok::<_, NoError>(()));
-//! # tokio::spawn(async { amp_core::serve(listener, responders).await });
+//! # tokio::spawn(amp_core::serve(listener, responders));
 //! let client = Connector::new(move || tcp::connect(address))
 //!     .address(address)
 //!     .on_connect(async |peer| peer.call_remote(Hello { version: 3 }).await)
@@ -52,6 +52,7 @@
 mod backoff;
 mod call;
 mod client;
+mod connections;
 mod connector;
 mod link;
 mod request;

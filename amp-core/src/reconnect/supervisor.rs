@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::backoff::Waits;
+use super::connections::{CloseAll, CloseOnDrop, Connections};
 use super::state::State;
 use crate::connection::{Connection, Peer, Shared};
 use crate::dial::Round;
@@ -33,6 +34,7 @@ pub(super) struct Supervisor {
     pub(super) reset_after: Duration,
     pub(super) waits: Waits,
     pub(super) address: Option<Arc<str>>,
+    pub(super) connections: Arc<Connections>,
     /// The connection that the peer is about to close, by what calls were told.
     pub(super) closing: watch::Receiver<Weak<Shared>>,
 }
@@ -47,20 +49,20 @@ impl Supervisor {
     ) {
         let mut state = Published(state);
         let mut drivers = JoinSet::new();
-        let mut connections = Vec::new();
+        let connections = CloseAll(Arc::clone(&self.connections));
         let stopped = tokio::select! {
             biased;
             stop = stop.wait_for(|stop| !matches!(stop, Stop::Never)) => {
                 stop.map_or(Stop::AtOnce, |stop| *stop)
             }
-            () = self.keep_connected(&mut state, &mut drivers, &mut connections) => Stop::AtOnce,
+            () = self.keep_connected(&mut state, &mut drivers) => Stop::AtOnce,
         };
         if let Stop::Gracefully { within } = stopped {
             tokio::select! {
                 biased;
                 // The last handle may go meanwhile, too.
                 _ = stop.wait_for(|stop| matches!(stop, Stop::AtOnce)) => {}
-                () = drain(within, &mut state, &mut drivers, &connections) => {}
+                () = drain(within, &mut state, &mut drivers, &connections.0) => {}
             }
         }
         drop(connections);
@@ -70,14 +72,8 @@ impl Supervisor {
         tracing::debug!(address = self.shown_address(), "the client is closed");
     }
 
-    /// Connects again and again. `connections` are those that were ready and have not ended: the one that
-    /// there is, and those that were left and end by themselves.
-    async fn keep_connected(
-        &mut self,
-        state: &mut Published,
-        drivers: &mut JoinSet<CloseReason>,
-        connections: &mut Vec<CloseOnDrop>,
-    ) {
+    /// Connects again and again.
+    async fn keep_connected(&mut self, state: &mut Published, drivers: &mut JoinSet<CloseReason>) {
         let mut attempt: u32 = 1;
         let mut cause = None;
         loop {
@@ -86,10 +82,9 @@ impl Supervisor {
                 Ok((peer, close_on_drop)) => {
                     tracing::debug!(address = self.shown_address(), attempt, "connected");
                     let since = Instant::now();
-                    connections.retain(|connection| connection.0.strong_count() > 0);
                     // Once it is lost, calls that it got before are still answered, and its own calls may
                     // still be answered. How long its end takes is nothing to wait for.
-                    connections.push(close_on_drop);
+                    self.connections.add(close_on_drop);
                     state.publish(State::Connected(peer.clone()));
                     let reason = tokio::select! {
                         reason = peer.closing() => reason,
@@ -156,11 +151,9 @@ async fn drain(
     within: Duration,
     state: &mut Published,
     drivers: &mut JoinSet<CloseReason>,
-    connections: &[CloseOnDrop],
+    connections: &Connections,
 ) {
-    for shared in connections.iter().filter_map(|connection| connection.0.upgrade()) {
-        shared.drain(within);
-    }
+    connections.drain(within);
     // Calls are still made on the connection that there is: a responder may need them to answer. It
     // would close without its published handle.
     let peer = state.0.borrow().peer().cloned();
@@ -196,17 +189,6 @@ impl Drop for Published {
     /// Also when the runtime shuts down: nobody waits for a connection then.
     fn drop(&mut self) {
         self.publish(State::Closed);
-    }
-}
-
-/// A connection that is closed when this is dropped, whoever has a handle of it.
-struct CloseOnDrop(Weak<Shared>);
-
-impl Drop for CloseOnDrop {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.close(&CloseReason::Local);
-        }
     }
 }
 

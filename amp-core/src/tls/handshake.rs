@@ -1,7 +1,8 @@
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::ToSocketAddrs;
@@ -84,7 +85,10 @@ pub fn server(
 /// Dropping the future closes the stream.
 #[must_use = "a handshake does nothing before it is awaited"]
 pub struct Handshake<'a> {
-    future: HandshakeFuture<'a>,
+    /// Until the first poll.
+    planned: Option<HandshakeFuture<'a>>,
+    /// From then on, within the time, until it has ended.
+    begun: Option<HandshakeFuture<'a>>,
     timeout: Duration,
 }
 
@@ -92,22 +96,29 @@ type HandshakeFuture<'a> = Pin<Box<dyn Future<Output = Result<Connection, TlsErr
 
 impl<'a> Handshake<'a> {
     fn new(future: impl Future<Output = Result<Connection, TlsError>> + Send + 'a) -> Self {
-        Self { future: Box::pin(future), timeout: TIMEOUT }
+        Self { planned: Some(Box::pin(future)), begun: None, timeout: TIMEOUT }
     }
 
-    /// Sets how long it may take, connecting to the server included. 10 seconds by default.
+    /// Sets how long it may take, from its first poll on, connecting to the server included. 10 seconds by
+    /// default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 }
 
-impl<'a> IntoFuture for Handshake<'a> {
+impl Future for Handshake<'_> {
     type Output = Result<Connection, TlsError>;
-    type IntoFuture = HandshakeFuture<'a>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(within(self.timeout, self.future))
+    /// A handshake that is over stays pending for ever.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(planned) = self.planned.take() {
+            self.begun = Some(Box::pin(within(self.timeout, planned)));
+        }
+        let Some(begun) = &mut self.begun else { return Poll::Pending };
+        let ended = ready!(begun.as_mut().poll(cx));
+        self.begun = None;
+        Poll::Ready(ended)
     }
 }
 

@@ -1,6 +1,4 @@
 use std::fmt;
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
@@ -8,7 +6,7 @@ use super::{NamedRequest, Readiness};
 use crate::boxes::AmpBox;
 use crate::command::{Command, NoError};
 use crate::error::CallError;
-use crate::reconnect::{Client, NotConnectedKind};
+use crate::reconnect::{Client, ClientCall, NotConnectedKind};
 
 /// The calls of a client that connects again, as a service of every command.
 ///
@@ -62,21 +60,21 @@ impl ClientService {
 impl<C: Command> Service<C> for ClientService {
     type Response = C::Response;
     type Error = CallError<C::Error>;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, CallError<C::Error>>> + Send>>;
+    type Future = ClientCall<C::Response, C::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.poll_connected(cx)
     }
 
     fn call(&mut self, command: C) -> Self::Future {
-        self.client.call_remote(command).into_future()
+        self.client.call_remote(command)
     }
 }
 
 impl Service<NamedRequest> for ClientService {
     type Response = AmpBox;
     type Error = CallError;
-    type Future = Pin<Box<dyn Future<Output = Result<AmpBox, CallError>> + Send>>;
+    type Future = ClientCall<AmpBox>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.poll_connected::<NoError>(cx)
@@ -85,7 +83,7 @@ impl Service<NamedRequest> for ClientService {
     fn call(&mut self, call: NamedRequest) -> Self::Future {
         let NamedRequest { command, arguments, idempotent } = call;
         let call = self.client.call_by_name(command, arguments.iter());
-        if idempotent { call.idempotent().into_future() } else { call.into_future() }
+        if idempotent { call.idempotent() } else { call }
     }
 }
 

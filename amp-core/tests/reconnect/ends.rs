@@ -2,12 +2,13 @@
 
 use amp_core::reconnect::{Client, Connector, NotConnectedKind, State};
 use amp_core::router::{Router, Routes};
-use amp_core::{CallError, CloseReason, Connection, Context, NoError, Peer, Responders};
+use amp_core::{AmpBox, CallError, CloseReason, Connection, Context, NoError, Peer, Responders};
+use futures_util::FutureExt;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::net::{
@@ -237,46 +238,79 @@ async fn a_client_without_a_connection_closes_gracefully_at_once() {
     let waiting = started(client.call_remote(Once { n: 1 })).await;
     assert!(!client.is_closed());
     let since = Instant::now();
+    // Nothing can be called any more as soon as it is said.
+    let _ = client.close_gracefully(10 * SECOND).now_or_never();
+    assert!(client.is_closed());
     client.close_gracefully(10 * SECOND).await;
     assert_eq!(since.elapsed(), Duration::ZERO);
     assert_eq!(not_connected(waiting.await.unwrap()).kind(), NotConnectedKind::Closed);
     assert_eq!(net.attempts(), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_responder_that_closes_its_client_gracefully_is_answered() {
-    let (give, given) = tokio::sync::watch::channel(None::<Client>);
-    let hello = async move |_: Context, Hello {}: Hello| {
-        let client = given.borrow().clone().expect("the client is there");
-        client.close_gracefully(10 * SECOND).await;
+/// Answers `Hello` once it has closed the client that it is given, which takes as long as there are
+/// responders.
+fn closing() -> (watch::Sender<Option<Client>>, Responders<watch::Receiver<Option<Client>>>) {
+    let (give, given) = watch::channel(None);
+    let hello = async |context: Context<watch::Receiver<Option<Client>>>, Hello {}: Hello| {
+        let mut given = context.state().clone();
+        let client = given.wait_for(Option::is_some).await.expect("the client is there").clone();
+        client.expect("the client").close_gracefully(Duration::MAX).await;
         Ok::<_, NoError>(())
     };
-    let (accept, mut accepted) = mpsc::unbounded_channel();
-    let connect = move || {
-        let (near, far) = tokio::io::duplex(1 << 16);
-        let _ = accept.send(Connection::new(far).spawn());
-        std::future::ready(Ok::<_, io::Error>(Connection::new(near)))
-    };
-    let hello = Arc::new(hello);
-    let responders = Responders::new(()).respond(move |context: Context, command: Hello| {
-        let hello = Arc::clone(&hello);
-        async move { hello(context, command).await }
-    });
-    let client = Connector::new(connect).responders(responders).spawn();
-    let there = accepted.recv().await.unwrap();
-    client.connected().await.unwrap();
-    give.send_replace(Some(client.clone()));
+    (give, Responders::new(given).respond(hello))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_responder_that_closes_its_client_gracefully_is_answered() {
+    let (give, responders) = closing();
+    let (client, mut net) = Net::client([Does::Accept], |client| client.responders(responders));
+    let mut script = net.accept().await;
+    script.send_box([("_ask", "1"), ("_command", "Hello")]).await;
     let since = Instant::now();
-    there.call_remote(Hello {}).await.unwrap();
-    client.closed().await;
+    give.send_replace(Some(client.clone()));
+    assert_eq!(script.receive().await, Some(AmpBox::from_pairs([("_answer", "1")]).unwrap()));
+    assert_eq!(script.receive().await, None);
+    drop(script);
+    timeout(SECOND, client.closed()).await.unwrap();
     assert_eq!(since.elapsed(), Duration::ZERO);
-    give.send_replace(None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_responder_on_a_connection_that_was_left_closes_its_client_gracefully_too() {
+    // There is another connection, or none yet.
+    for then in [Does::Accept, Does::Hang, Does::Refuse] {
+        let (give, responders) = closing();
+        let (client, mut net) = Net::client([Does::Accept, then], |client| {
+            client.wait_for_connection().responders(responders)
+        });
+        let mut left = net.accept().await;
+        left.send_box([("_ask", "1"), ("_command", "Hello")]).await;
+        let call = started(client.call_remote(Once { n: 1 })).await;
+        let tag = left.expect_call("Once").await;
+        refuse(&mut left, &tag).await;
+        // The attempt that fails is the first that is made.
+        tokio::time::sleep(SECOND + SECOND / 2).await;
+        let other = match then {
+            Does::Accept => Some(net.accept().await),
+            _ => None,
+        };
+        let since = Instant::now();
+        give.send_replace(Some(client.clone()));
+        let answer = timeout(SECOND, left.receive()).await.expect("an answer");
+        assert_eq!(answer, Some(AmpBox::from_pairs([("_answer", "1")]).unwrap()));
+        assert_eq!(left.receive().await, None);
+        drop((left, other));
+        timeout(SECOND, client.closed()).await.unwrap();
+        call.await.unwrap().unwrap_err();
+        assert_eq!(since.elapsed(), Duration::ZERO);
+    }
 }
 
 /// What all handles have in common that something can be closed by.
 trait Ends: Clone + Send + 'static {
     fn close(&self) -> impl Future<Output = ()> + Send;
     fn closed(&self) -> impl Future<Output = ()> + Send;
+    fn close_gracefully(&self, within: Duration) -> impl Future<Output = ()> + Send;
     fn is_closed(&self) -> bool;
 }
 
@@ -288,6 +322,9 @@ macro_rules! ends {
             }
             async fn closed(&self) {
                 let _ = <$handle>::closed(self).await;
+            }
+            async fn close_gracefully(&self, within: Duration) {
+                <$handle>::close_gracefully(self, within).await
             }
             fn is_closed(&self) -> bool {
                 <$handle>::is_closed(self)
@@ -306,7 +343,7 @@ async fn ends_alike(handle: impl Ends) {
     .await;
     assert!(!handle.is_closed() && !closed.is_finished());
     // Dropped at its first await, it leaves what it closes closing.
-    let _ = futures_util::FutureExt::now_or_never(handle.close());
+    let _ = handle.close().now_or_never();
     assert!(handle.is_closed());
     timeout(10 * SECOND, closed).await.unwrap().unwrap();
     handle.close().await;
@@ -314,12 +351,42 @@ async fn ends_alike(handle: impl Ends) {
     assert!(handle.is_closed());
 }
 
+async fn ends_gracefully_alike(handle: impl Ends) {
+    let closed = started({
+        let handle = handle.clone();
+        async move { handle.closed().await }
+    })
+    .await;
+    timeout(10 * SECOND, handle.close_gracefully(Duration::MAX)).await.unwrap();
+    assert!(handle.is_closed());
+    timeout(SECOND, closed).await.unwrap().unwrap();
+    // What has ended does so at once.
+    assert_eq!(handle.close_gracefully(Duration::MAX).now_or_never(), Some(()));
+    assert_eq!(handle.close().now_or_never(), Some(()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn all_handles_end_alike() {
-    let (near, _far) = tokio::io::duplex(1 << 16);
-    ends_alike(Connection::new(near).spawn()).await;
-    let (near, _far) = tokio::io::duplex(1 << 16);
-    ends_alike(Router::new(near).spawn()).await;
-    let (client, _net) = Net::client([Does::Hang], Connector::wait_for_connection);
-    ends_alike(client).await;
+    let connection = || {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        (Connection::new(near).spawn(), far)
+    };
+    let router = || {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        (Router::new(near).spawn(), far)
+    };
+    let client = || Net::client([Does::Hang], Connector::wait_for_connection);
+    let (handle, _far) = connection();
+    ends_alike(handle).await;
+    let (handle, _far) = router();
+    ends_alike(handle).await;
+    let (handle, _net) = client();
+    ends_alike(handle).await;
+
+    let (handle, _far) = connection();
+    ends_gracefully_alike(handle).await;
+    let (handle, _far) = router();
+    ends_gracefully_alike(handle).await;
+    let (handle, _net) = client();
+    ends_gracefully_alike(handle).await;
 }

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod ends;
+mod futures;
 mod net;
 mod repeats;
 #[path = "../support/mod.rs"]

@@ -3,7 +3,7 @@
 use amp_core::reconnect::{Backoff, Client, Connector, Jitter, NotConnected, State};
 use amp_core::{Arguments, CallError, Command, Connection};
 use std::collections::VecDeque;
-use std::future::IntoFuture;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -116,9 +116,9 @@ impl Net {
 
 /// Runs a call on a task of its own, as far as it gets.
 pub(crate) async fn started<T: Send + 'static>(
-    call: impl IntoFuture<Output = T, IntoFuture: Send + 'static>,
+    call: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
-    let call = tokio::spawn(call.into_future());
+    let call = tokio::spawn(call);
     turns_taken().await;
     call
 }

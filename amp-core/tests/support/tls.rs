@@ -107,7 +107,7 @@ pub(crate) async fn handshake(
     server: Arc<ServerConfig>,
 ) -> (Result<Connection, TlsError>, Result<Connection, TlsError>) {
     let (near, far) = tokio::io::duplex(1 << 16);
-    let server = tokio::spawn(tls::server(far, server).into_future());
+    let server = tokio::spawn(tls::server(far, server));
     let client = tls::client(near, name, client).await;
     (client, server.await.unwrap())
 }
@@ -126,7 +126,7 @@ pub(crate) async fn serve_tls(config: Arc<ServerConfig>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let responders = echoing().merge(who()).unwrap();
-    tokio::spawn(serve(TlsListener::new(listener, config), responders).into_future());
+    tokio::spawn(serve(TlsListener::new(listener, config), responders));
     address
 }
 

@@ -56,7 +56,7 @@
 //! let path = folder.path().join("socket");
 //! let listener = UnixSocketListener::bind(&path)?;
 //! let responders = Responders::new(folder.path().to_owned()).try_respond(open).try_respond(log_to);
-//! tokio::spawn(async move { amp_core::serve(listener, responders).await });
+//! tokio::spawn(amp_core::serve(listener, responders));
 //!
 //! let peer = amp_unix::connect(&path).await?.spawn();
 //! let Opened { file } = peer.call_remote(Open { name: "notes".to_owned() }).await?;

@@ -83,7 +83,7 @@ impl Begun<'_> {
         let mut stopped = self.stopped.clone();
         let server = serve_with(listener, prepare(self.world, way))
             .shutdown_on(async move { stopped.changed().await });
-        self.servers.spawn(server.into_future());
+        self.servers.spawn(server);
     }
 
     fn serve_tls(&mut self, address: Address, listener: impl AcceptStream) {
