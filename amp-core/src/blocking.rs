@@ -59,6 +59,7 @@ pub struct Connection<S> {
 /// - It does not read while it writes. A peer that does not either, and that sends as much as the
 ///   buffers between the two hold, makes both wait for ever, or until a timeout of the stream.
 /// - It carries no attachments: an argument that needs one is an error.
+/// - It has no end of its own. It ends when it is dropped, with the stream, and nothing is under way then.
 ///
 /// # Signals
 ///

@@ -106,7 +106,7 @@ struct Failed {
 impl Connection {
     /// Closes the connection when its peer has not logged in in time, with [`CloseReason::NoLogin`].
     /// The time begins with the connection. The login is [data](Connection::data) of the connection
-    /// too. By default a peer has any time.
+    /// too. By default a peer has any time. When this is called again, the last one counts.
     ///
     /// What a peer may call before it has logged in are the connection's
     /// [`responders`](Connection::responders), all of them: those of the login belong there, and what is

@@ -109,8 +109,8 @@ pub fn serve_with<L: Listener>(
         prepare: Box::new(prepare),
         on_connect: Box::new(drop),
         max_connections: None,
-        max_bytes: 512 << 20,
-        max_running_responders: 1 << 16,
+        bytes_in_all: 512 << 20,
+        running_responders_in_all: 1 << 16,
         drain_timeout: Duration::from_secs(5),
         stop_accepting: Box::pin(std::future::pending()),
         shutdown: Box::pin(std::future::pending()),
@@ -179,10 +179,10 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 /// | | one connection | all connections of a server together |
 /// |---|---|---|
 /// | connections, also those that have switched to another protocol, and so descriptors | | by how many descriptors the process may have, 288 of 1024: [`max_connections`](Serve::max_connections) |
-/// | items of streams that nobody has taken | 1024 and 256 KiB for each of 256: [`streams`](field@crate::Limits::streams), [`stream_items`](field@crate::Limits::stream_items), [`stream_bytes`](field@crate::Limits::stream_bytes) | among the 512 MiB of [`max_bytes`](Serve::max_bytes) |
+/// | items of streams that nobody has taken | 1024 and 256 KiB for each of 256: [`streams`](field@crate::Limits::streams), [`stream_items`](field@crate::Limits::stream_items), [`stream_bytes`](field@crate::Limits::stream_bytes) | among the 512 MiB of [`bytes_in_all`](Serve::bytes_in_all) |
 /// | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024 and 65 536 at most, of which responders hold three quarters at most: [`attachments_in_all`](field@crate::Limits::attachments_in_all) |
-/// | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and 16 small ones for each connection: [`max_running_responders`](Serve::max_running_responders) |
-/// | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | 512 MiB, together with what is said to be among them: [`max_bytes`](Serve::max_bytes) |
+/// | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and 16 small ones for each connection: [`running_responders_in_all`](Serve::running_responders_in_all) |
+/// | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | 512 MiB, together with what is said to be among them: [`bytes_in_all`](Serve::bytes_in_all) |
 /// | what is being decoded | 18 bytes for each of a box, and 1 MiB at least: [`decoded_bytes`](field@crate::Limits::decoded_bytes) | one box on each thread, of 306 MiB at most |
 /// | bytes of a box that is not finished | 17 MiB: [`boxes`](field@crate::Limits::boxes) | |
 /// | bytes of one-way calls that a peer has left behind, until they are begun | 32 MiB: [`running_bytes`](field@crate::Limits::running_bytes) | among the 512 MiB |
@@ -219,8 +219,8 @@ struct Settings<L> {
     on_connect: Box<dyn FnMut(Peer) + Send>,
     /// `None` for as many as there may be descriptors for.
     max_connections: Option<usize>,
-    max_bytes: usize,
-    max_running_responders: usize,
+    bytes_in_all: usize,
+    running_responders_in_all: usize,
     drain_timeout: Duration,
     stop_accepting: Signal,
     shutdown: Signal,
@@ -280,8 +280,8 @@ impl<L: Listener> Serve<L> {
     /// it is its calls; or loses a stream, if it is an item of that. What is being decoded counts once it is, so each thread may need as much more as
     /// one box may take, which is dropped at once when it is too much. One-way calls that a peer has
     /// left behind are dropped when there is no room for them.
-    pub fn max_bytes(self, max: usize) -> Self {
-        self.set(|settings| settings.max_bytes = max)
+    pub fn bytes_in_all(self, max: usize) -> Self {
+        self.set(|settings| settings.bytes_in_all = max)
     }
 
     /// Sets how many responders may run at once for all connections together, of those that have to wait.
@@ -291,8 +291,8 @@ impl<L: Listener> Serve<L> {
     /// [`running_responders_max`](field@crate::Limits::running_responders_max), but for those of a
     /// connection that runs fewer than 16, of less than 64 KiB: who calls now and then is answered
     /// whatever others do.
-    pub fn max_running_responders(self, max: usize) -> Self {
-        self.set(|settings| settings.max_running_responders = max)
+    pub fn running_responders_in_all(self, max: usize) -> Self {
+        self.set(|settings| settings.running_responders_in_all = max)
     }
 
     /// Sets how long running responders may take to answer once the connections are being closed. 5
@@ -331,11 +331,11 @@ impl<L: Listener> Settings<L> {
     async fn run(self: Box<Self>) {
         runtime::with_timers();
         let Self { mut listener, mut prepare, mut on_connect, .. } = *self;
-        let Self { max_connections, max_bytes, max_running_responders, .. } = *self;
+        let Self { max_connections, bytes_in_all, running_responders_in_all, .. } = *self;
         let Self { drain_timeout, mut stop_accepting, mut shutdown, .. } = *self;
         let max_connections =
             max_connections.unwrap_or_else(|| Descriptors::by_default().connections);
-        let together = Arc::new(Together::new(max_bytes, max_running_responders));
+        let together = Arc::new(Together::new(bytes_in_all, running_responders_in_all));
         let mut places = Places::new(max_connections);
         let (stop, stopped) = watch::channel(());
         let mut connections = JoinSet::new();

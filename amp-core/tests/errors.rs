@@ -104,10 +104,10 @@ fn decode_errors() -> Vec<DecodeError> {
         DecodeErrorKind::Missing,
         DecodeErrorKind::UnknownKey { key: seen.clone() },
         DecodeErrorKind::Malformed { expected: what.into(), seen: seen.clone() },
-        DecodeErrorKind::OutOfRange { expected: what, seen },
+        DecodeErrorKind::OutOfRange { expected: what, seen: seen.clone() },
         DecodeErrorKind::Truncated { index: 1 },
         DecodeErrorKind::WrongLength { expected: 1, seen: 2 },
-        DecodeErrorKind::DuplicateKey,
+        DecodeErrorKind::DuplicateKey { seen },
         DecodeErrorKind::Trailing { len: 1 },
         DecodeErrorKind::TooDeep { limit: 5 },
         DecodeErrorKind::TooMuchStack { limit: 5 },
@@ -143,7 +143,8 @@ fn close_reasons() -> Vec<CloseReason> {
             CloseReason::Peer,
             CloseReason::Truncated { received: 3 },
             CloseReason::Io(of_io()),
-            CloseReason::Failed { command: "Sum".into(), code: "UNKNOWN".into() },
+            CloseReason::Failed { command: Some("Sum".into()), code: "UNKNOWN".into() },
+            CloseReason::Failed { command: None, code: "UNKNOWN".into() },
             CloseReason::Switched,
             CloseReason::Idle { after: AFTER },
             CloseReason::NoLogin { within: AFTER },
@@ -306,9 +307,9 @@ fn what_a_peer_wrote_is_escaped_where_it_is_displayed() {
     assert_eq!(remote.description, text);
     let call: CallError = CallError::Remote(remote);
     assert_eq!(Report(&call).to_string(), format!("the peer answered {shown}: {shown}"));
-    let failed = CloseReason::Failed { command: "Sum".into(), code: text.into() };
+    let failed = CloseReason::Failed { command: Some("Sum".into()), code: text.into() };
     assert_eq!(failed.to_string(), format!("closed after Sum failed with {shown}"));
-    let command = format!("{text}{}", "x".repeat(1000)).into();
+    let command = Some(format!("{text}{}", "x".repeat(1000)).into());
     let failed = CloseReason::Failed { command, code: "X".into() }.to_string();
     assert!(
         failed.starts_with(&format!("closed after {shown}xx")) && failed.len() < 200,

@@ -4,9 +4,10 @@ mod support;
 
 use amp_core::router::{Router, RouterLimits};
 use amp_core::{
-    AmpBox, Argument, Arguments, BoxLimits, Command, Connection, Context, DecodeError, EncodeError,
-    Failure, Limits, Listener, NoError, Peer, Proto, ProtocolSwitch, ReceivedCall, RemoteError,
-    Responders, Transport, Value, ValueWriter, serve,
+    AmpBox, Argument, Arguments, AttachmentKind, BoxLimits, CallError, Command, Connection,
+    Context, DecodeError, EncodeError, Failure, Limits, Listener, NoError, Peer, Proto,
+    ProtocolSwitch, ReceivedCall, RefusedAttachment, RemoteError, Responders, Transport, Value,
+    ValueWriter, serve,
 };
 use bytes::BytesMut;
 use std::collections::BTreeMap;
@@ -14,7 +15,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
+use support::double::{self, Double};
 use support::{Script, echoing, settled};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, oneshot};
@@ -127,6 +130,43 @@ struct Take {
 struct Change {}
 
 impl ProtocolSwitch for Change {}
+
+/// A value that travels beside the bytes.
+struct Beside;
+
+impl Beside {
+    fn kind() -> AttachmentKind {
+        AttachmentKind::of::<u64>("a number")
+    }
+}
+
+impl Argument for Beside {
+    fn to_string_proto(
+        &self,
+        proto: &mut Proto<'_>,
+        out: &mut ValueWriter<'_>,
+    ) -> Result<(), EncodeError> {
+        let ordinal = proto.attach(Self::kind(), Arc::new(1_u64))?;
+        ordinal.to_string_proto(proto, out)
+    }
+
+    fn from_string_proto(_: Value<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+}
+
+#[derive(Command)]
+struct Pass {
+    beside: Beside,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no\nsuch thing is passed")]
+struct NotPassed(#[source] NoRoom);
+
+#[derive(Debug, thiserror::Error)]
+#[error("no\rroom")]
+struct NoRoom;
 
 const PLAIN: Result<Done, NoError> = Ok(Done { result: Fragile::Plain });
 
@@ -278,8 +318,7 @@ async fn the_connections_of_a_server_say_a_few_lines_together() {
     let (connect, streams) = mpsc::unbounded_channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async { drop(stopped.await) };
-    let server =
-        tokio::spawn(serve(Streams(streams), responders).shutdown_on(shutdown).into_future());
+    let server = tokio::spawn(serve(Streams(streams), responders).shutdown_on(shutdown));
     for _ in 0..100 {
         let (near, far) = tokio::io::duplex(1 << 10);
         connect.send(far).unwrap();
@@ -429,4 +468,23 @@ async fn the_routers_of_one_peer_say_a_few_lines_together() {
         assert!((1..10).contains(&said), "{message}: {said}");
         assert!(log.count(message) >= 30, "{message}: {}", log.count(message));
     }
+}
+
+#[tokio::test]
+async fn why_a_transport_refuses_is_on_one_line_with_its_cause() {
+    let (log, _guard) = Log::subscribe();
+    let double = Double::new().carries(Beside::kind());
+    let peer = Connection::with_transport(double.takes(|_, bytes, attachments| {
+        if attachments.is_empty() {
+            return Poll::Ready(Ok(double::len(bytes)));
+        }
+        let error = io::Error::other(NotPassed(NoRoom));
+        Poll::Ready(Err(RefusedAttachment::one(0, error, Arc::new(0_u64)).into()))
+    }));
+    let error = peer.spawn().call_remote(Pass { beside: Beside }).await.unwrap_err();
+    assert!(matches!(error, CallError::NotSent(_)), "{error}");
+    let said = log.at(Level::WARN);
+    let [(message, fields)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(message, "attachments were refused");
+    assert_eq!(fields["error"], r"no\nsuch thing is passed: no\rroom");
 }

@@ -34,7 +34,7 @@ async fn received(route: &mut Pin<Box<Route>>) -> io::Result<usize> {
 /// whoever has most ends for the others.
 #[tokio::test(start_paused = true)]
 async fn all_routes_together_hold_no_more_than_they_may() {
-    let limits = RouterLimits::default().receive_queues(10_000);
+    let limits = RouterLimits::default().receive_queue_in_all(10_000);
     let (near, mut far) = tokio::io::duplex(1 << 20);
     let router = Router::new(near).limits(limits);
     let mut all: Vec<_> = ["a", "b", "c"].map(|name| route(&router.routes(), name)).into();
@@ -58,7 +58,7 @@ async fn all_routes_together_hold_no_more_than_they_may() {
 /// Whoever reads makes room for all.
 #[tokio::test(start_paused = true)]
 async fn a_route_that_is_read_from_makes_room_for_the_others() {
-    let limits = RouterLimits::default().receive_queues(5_000);
+    let limits = RouterLimits::default().receive_queue_in_all(5_000);
     let (near, mut far) = tokio::io::duplex(1 << 20);
     let router = Router::new(near).limits(limits);
     let (mut a, mut b) = (route(&router.routes(), "a"), route(&router.routes(), "b"));

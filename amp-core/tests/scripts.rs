@@ -280,17 +280,31 @@ async fn responders_are_called_in_memory() {
     assert!(matches!(error, Err(CallError::Command(SumError::TooLarge))));
     assert!(testing::call_remote(&none(), Ping {}).await.unwrap_err().is_unhandled());
     let broken = none().try_respond(|_, _: Ping| async {
-        Err::<(), Failure<NoError>>(Failure::other("a secret"))
+        Err::<(), Failure<NoError>>(Failure::other("the disk is full"))
     });
     let Err(CallError::Remote(error)) = testing::call_remote(&broken, Ping {}).await else {
         panic!()
     };
-    assert!(error.is_unknown() && !error.description.contains("secret"), "{error}");
+    assert!(error.is_unknown() && error.description.ends_with(": the disk is full"), "{error}");
 
     let answer = testing::call_by_name(&summing(), "Sum", [("a", "1"), ("b", "2")]).await.unwrap();
     assert_eq!(answer.get("total"), Some(&b"3"[..]));
     let error = testing::call_by_name(&summing(), "Sum", [("a", "1")]).await.unwrap_err();
-    assert!(matches!(error, CallError::Remote(error) if error.is_unknown()));
+    let CallError::Remote(error) = error else { panic!("{error}") };
+    assert!(error.is_unknown() && error.description.ends_with(": argument b: missing"), "{error}");
+}
+
+#[tokio::test]
+async fn a_script_shows_why_what_it_calls_has_failed() {
+    let message = message_of(async {
+        let script = Script::new().call(&sum(1, 2), &total(3));
+        let (_peer, script) = script.start(none().try_respond(async |_: Context, _: Sum| {
+            Err::<Total, _>(Failure::<SumError>::other("the disk is full"))
+        }));
+        script.finish().await;
+    });
+    let message = message.await;
+    assert!(message.contains("the disk is full"), "{message}");
 }
 
 #[tokio::test]

@@ -36,10 +36,10 @@ async fn all_connections_together_hold_no_more_than_the_server_may() {
     const EACH: usize = 300 << 10;
     let (streams, listener) = scripted();
     let (peers, mut connected) = mpsc::unbounded_channel();
-    let server = serve(listener, echoing()).max_bytes(1 << 20).on_connect(move |peer| {
+    let server = serve(listener, echoing()).bytes_in_all(1 << 20).on_connect(move |peer| {
         peers.send(peer).unwrap();
     });
-    tokio::spawn(server.into_future());
+    tokio::spawn(server);
     let mut held = Vec::new();
     for _ in 0..10 {
         let (mut near, far) = tokio::io::duplex(1 << 20);
@@ -71,8 +71,8 @@ async fn one_connection_leaves_responders_for_the_others() {
     let gate = Arc::new(Semaphore::new(0));
     let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let (streams, listener) = scripted();
-    let server = serve(listener, slow.merge(echoing()).unwrap()).max_running_responders(8);
-    tokio::spawn(server.into_future());
+    let server = serve(listener, slow.merge(echoing()).unwrap()).running_responders_in_all(8);
+    tokio::spawn(server);
     let connect = || {
         let (near, far) = tokio::io::duplex(1 << 20);
         streams.send(Ok(far)).unwrap();
@@ -120,8 +120,8 @@ async fn what_calls_are_decoded_to_counts_over_all_connections() {
         connection.limits(limits).responders(responders.clone())
     });
     let (peers, mut connected) = mpsc::unbounded_channel();
-    let server = server.max_bytes(MAX).on_connect(move |peer| peers.send(peer).unwrap());
-    tokio::spawn(server.into_future());
+    let server = server.bytes_in_all(MAX).on_connect(move |peer| peers.send(peer).unwrap());
+    tokio::spawn(server);
     let mut connect = async || {
         let (near, far) = tokio::io::duplex(1 << 20);
         streams.send(Ok(far)).unwrap();
@@ -176,8 +176,8 @@ async fn what_peers_leave_behind_counts_over_all_connections() {
         let limits = Limits::default().running_responders(1);
         connection.limits(limits).responders(responders.clone())
     });
-    let server = server.max_bytes(MAX).on_connect(move |peer| peers.send(peer).unwrap());
-    tokio::spawn(server.into_future());
+    let server = server.bytes_in_all(MAX).on_connect(move |peer| peers.send(peer).unwrap());
+    tokio::spawn(server);
     let call = [("_command", "Slow".to_owned()), ("data", "x".repeat(EACH))];
     let call = amp_core::AmpBox::from_pairs(call).unwrap().to_bytes();
     for visit in 1..=60 {
@@ -211,9 +211,9 @@ async fn calls_that_wait_for_others_are_begun_when_those_have_gone() {
         .respond_by_name("Second", gated(Arc::clone(&second)));
     let (streams, listener) = scripted();
     let (peers, mut connected) = mpsc::unbounded_channel();
-    let server = serve(listener, responders).max_running_responders(8);
+    let server = serve(listener, responders).running_responders_in_all(8);
     let server = server.on_connect(move |peer| peers.send(peer).unwrap());
-    tokio::spawn(server.into_future());
+    tokio::spawn(server);
     let mut connect = async |command: &'static str| {
         let (near, far) = tokio::io::duplex(1 << 20);
         streams.send(Ok(far)).unwrap();

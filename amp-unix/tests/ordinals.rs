@@ -3,7 +3,9 @@
 
 mod support;
 
-use amp_core::{AmpBox, Arguments, CallError, CloseReason, Command, Limits, Peer, Responders};
+use amp_core::{
+    AmpBox, Arguments, CallError, CloseReason, Command, Context, Limits, NoError, Peer, Responders,
+};
 use amp_unix::Descriptor;
 use std::error::Error as _;
 use support::numbered::{Far, number};
@@ -16,6 +18,20 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 struct Take {
     file: Descriptor,
     other: Descriptor,
+}
+
+/// Takes a descriptor of one kind, or none.
+#[derive(Command, Debug)]
+struct Open {
+    #[amp(flatten)]
+    source: Source,
+}
+
+#[derive(Arguments, Debug)]
+#[amp(tag = "kind")]
+enum Source {
+    File { file: Descriptor },
+    Nothing,
 }
 
 /// Gets two descriptors.
@@ -44,6 +60,10 @@ fn sides() -> Sides {
     let responders = Responders::new(()).respond(move |_, Take { file, other }| {
         take.send([file, other].map(number)).unwrap();
         async { Ok(()) }
+    });
+    let responders = responders.respond(async |_: Context, Open { source }: Open| match source {
+        Source::File { file } => Ok::<_, NoError>(drop(file)),
+        Source::Nothing => Ok(()),
     });
     let limits = Limits::default().unclaimed_attachments(256);
     let near = amp_unix::connection(near).unwrap().responders(responders).limits(limits).spawn();
@@ -102,6 +122,29 @@ fn a_call_with_a_wrong_ordinal_fails_alone() {
                 assert_eq!(answer.get("_error_code").unwrap(), b"UNKNOWN", "{mistake:?}");
                 sides.take_two().await;
             }
+        }
+    });
+}
+
+/// What stands beside a tag that is none, and what belongs to another variant, is closed.
+#[test]
+fn a_descriptor_of_no_variant_is_closed() {
+    without_leak("a_descriptor_of_no_variant_is_closed", || async {
+        let mut sides = sides();
+        for (kind, expected) in [
+            (Some("File"), "_answer"),
+            (Some("Nothing"), "_answer"),
+            (Some("Pipe"), "_error"),
+            (Some(""), "_error"),
+            (None, "_error"),
+        ] {
+            let file = sides.far.sent.to_string();
+            let mut arguments = vec![("file", file.as_str())];
+            arguments.extend(kind.map(|kind| ("kind", kind)));
+            sides.far.send(&ask("1", "Open", &arguments), 1).await;
+            let answer = sides.far.receive().await.unwrap();
+            assert!(answer.contains_key(expected), "{kind:?}: {answer:?}");
+            sides.take_two().await;
         }
     });
 }

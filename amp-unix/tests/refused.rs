@@ -226,7 +226,10 @@ async fn an_answer_that_is_refused_ends_the_connection_where_failures_do() {
     let error = pass(&other, 1, false, true).await.unwrap_err();
     let CallError::Remote(remote) = &error else { panic!("{error:?}") };
     assert_eq!((&remote.code[..], &remote.description[..]), (&b"UNKNOWN"[..], "Unknown Error"));
-    assert!(matches!(peer.closed().await, CloseReason::Failed { .. }));
+    // No responder has failed, so none is blamed.
+    let reason = peer.closed().await;
+    assert!(matches!(&reason, CloseReason::Failed { command: None, .. }), "{reason:?}");
+    assert_eq!(reason.to_string(), "closed after a command failed with UNKNOWN");
 }
 
 /// A call that nobody waits for any more is told nothing.

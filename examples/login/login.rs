@@ -14,6 +14,10 @@
 //! - challenges and salts have 16 bytes each, or one could be taken for the end of the other.
 //!
 //! What is left is a middleman who passes everything on. That takes TLS.
+//!
+//! The feature `login` of amp-core is for servers whose clients log in by a call, as often as that lets
+//! them. Here each side calls the other, once: a wrong proof ends the connection, and one deadline is for
+//! both proofs. So neither has attempts to count.
 
 use amp_core::{
     Arguments, CallError, Command, CommandError, Connection, Context, Peer, Responders,

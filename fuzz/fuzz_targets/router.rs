@@ -225,7 +225,7 @@ async fn run(input: &mut Input<'_>) -> Option<()> {
         .boxes(BoxLimits::default().max_bytes(1000).max_pairs(6))
         .routes(3)
         .receive_queue(receive)
-        .receive_queues(receive * 2)
+        .receive_queue_in_all(receive * 2)
         .send_queue(send);
     let (stream, raw) = tokio::io::duplex(room + 1);
     let router = Router::new(stream).limits(limits);

@@ -61,8 +61,8 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// Whether there is such a date and time.
-    fn exists(&self) -> bool {
+    /// Returns whether there is such a date and time. Others cannot be written.
+    pub fn exists(&self) -> bool {
         (1..=9999).contains(&self.year)
             && (1..=self.days_of_month()).contains(&self.day)
             && self.hour < 24

@@ -227,8 +227,11 @@ pub enum DecodeErrorKind {
         seen: usize,
     },
     /// A map has two entries with one key.
-    #[error("the key is that of an earlier entry")]
-    DuplicateKey,
+    #[error("{seen} is the key of an earlier entry")]
+    DuplicateKey {
+        /// The key, shortened.
+        seen: Shortened,
+    },
     /// A box inside of a value is not one.
     #[error(transparent)]
     Box(#[from] BoxError),
@@ -341,15 +344,14 @@ impl DecodeError {
     pub(crate) fn hide_value(mut self) -> Self {
         // Each kind is named, so that none is added without a decision.
         match &mut self.inner.kind {
-            DecodeErrorKind::Malformed { seen, .. } | DecodeErrorKind::OutOfRange { seen, .. } => {
-                seen.hide();
-            }
+            DecodeErrorKind::Malformed { seen, .. }
+            | DecodeErrorKind::OutOfRange { seen, .. }
+            | DecodeErrorKind::DuplicateKey { seen } => seen.hide(),
             DecodeErrorKind::Box(error) => error.hide_value(),
             DecodeErrorKind::Missing
             | DecodeErrorKind::UnknownKey { .. }
             | DecodeErrorKind::Truncated { .. }
             | DecodeErrorKind::WrongLength { .. }
-            | DecodeErrorKind::DuplicateKey
             | DecodeErrorKind::Trailing { .. }
             | DecodeErrorKind::TooDeep { .. }
             | DecodeErrorKind::TooMuchStack { .. }

@@ -11,6 +11,7 @@ use super::budget::{table_size, tree_size};
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{Inner, WireType, WireTypes};
+use crate::shorten::Shortened;
 
 /// An `AmpList` of boxes with a `key` and a `value`, in ascending order of the keys. It is read in
 /// any order, and a key that comes twice is an error.
@@ -100,7 +101,8 @@ fn read<K: Argument, V: Argument>(
         if refused || insert(key, value) {
             Ok(())
         } else {
-            Err(DecodeErrorKind::DuplicateKey.into())
+            let key = input.ampbox().get("key").unwrap_or_default();
+            Err(DecodeErrorKind::DuplicateKey { seen: Shortened::new(key) }.into())
         }
     })
 }
@@ -167,7 +169,7 @@ mod tests {
             decode::<BTreeMap<String, i64>>(&twice).unwrap_err(),
             decode::<HashMap<String, i64>>(&twice).unwrap_err(),
         ] {
-            assert_eq!(error.to_string(), "argument [2]: the key is that of an earlier entry");
+            assert_eq!(error.to_string(), "argument [2]: \"a\" is the key of an earlier entry");
         }
     }
 

@@ -37,10 +37,11 @@ pub enum CloseReason {
     Protocol(#[from] ProtocolError),
     /// A responder failed, and that ends the connection: the error is fatal, or the policy is
     /// [`FailurePolicy::Close`](crate::FailurePolicy::Close).
-    #[error("closed after {} failed with {}", Escaped(shown(command)), Escaped(code))]
+    #[error("closed after {} failed with {}", Escaped(shown(command.as_deref().unwrap_or("a command"))), Escaped(code))]
     Failed {
-        /// The name of the command, as it is.
-        command: Arc<str>,
+        /// The name of the command, as it is. `None` when the responder did not fail, but the transport has
+        /// refused the attachments of its answer.
+        command: Option<Arc<str>>,
         /// The code that was answered, or that would have been.
         code: Arc<str>,
     },

@@ -446,7 +446,7 @@ impl Asked {
         }
         self.watch.end(Outcome::Failed, Some(code));
         if fatal || self.policy().closes(declared, self.tag.is_some()) {
-            let command = String::from_utf8_lossy(&self.command).into();
+            let command = Some(String::from_utf8_lossy(&self.command).into());
             let code = String::from_utf8_lossy(code).into();
             shared.close(&CloseReason::Failed { command, code });
         }

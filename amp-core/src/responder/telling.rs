@@ -5,7 +5,7 @@ use super::locator::{AnyResponder, Responding, Wrap};
 use super::question::Question;
 use crate::boxes::AmpBox;
 
-impl<S: Send + Sync + 'static> Responders<S> {
+impl<S> Responders<S> {
     /// Tells the peer why a call has failed with `UNKNOWN`, of the responders that the set has so far, the
     /// fallback included: where the other side is one's own, or a test.
     ///
@@ -14,7 +14,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// argument that is missing, or is no such value, by its name; a value of the response that is too
     /// long, by its name and length; what the error of the responder says, with all of its causes; and
     /// the message of a panic. Values that the peer has sent are not shown. What an error says may be for no
-    /// stranger's eyes: paths, addresses, parts of requests to others.
+    /// stranger's eyes: paths, addresses, parts of requests to others. Responders that are called by
+    /// `amp_core::testing::call_remote` or by a `Script` tell it anyway.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -22,9 +22,9 @@ pub struct RouterLimits {
     /// Bytes that were received for all routes together and that they have not read. 32 MiB by
     /// default. Over it nothing is read either, and of those that are not read from the one with
     /// the most ends first. A box more may wait.
-    pub receive_queues: usize,
+    pub receive_queue_in_all: usize,
     /// The time for which the others wait for a route over `receive_queue`, or for any over
-    /// `receive_queues`. 5 seconds by default. Then the route ends with
+    /// `receive_queue_in_all`. 5 seconds by default. Then the route ends with
     /// [`RouteError::Stalled`](super::RouteError::Stalled), and the others go on.
     pub stall_timeout: Duration,
     /// Bytes that a route has queued before it has to wait for room. 64 KiB by default, for each
@@ -45,7 +45,7 @@ setters!(RouterLimits {
     boxes: BoxLimits,
     routes: usize,
     receive_queue: usize,
-    receive_queues: usize,
+    receive_queue_in_all: usize,
     stall_timeout: Duration,
     send_queue: usize,
     box_timeout: Duration,
@@ -58,7 +58,7 @@ impl Default for RouterLimits {
             boxes: BoxLimits::default(),
             routes: 1024,
             receive_queue: 1 << 20,
-            receive_queues: 32 << 20,
+            receive_queue_in_all: 32 << 20,
             stall_timeout: Duration::from_secs(5),
             send_queue: 64 << 10,
             box_timeout: Duration::from_secs(60),

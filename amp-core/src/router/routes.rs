@@ -72,7 +72,8 @@ impl Routes {
     ///
     /// A connection over a route goes on until it is closed, by
     /// [`Peer::close_gracefully`](crate::Peer::close_gracefully) for one: so a responder over a route
-    /// that awaits this waits until the time is over. Those that are left then are closed as by
+    /// that awaits this waits until the time is over. A route that is bound and that nothing is connected
+    /// over is not over either, until it is dropped. Those that are left then are closed as by
     /// [`close`](Routes::close), which takes up to
     /// [`RouterLimits::close_timeout`](field@super::RouterLimits::close_timeout) more. When this is
     /// called again the first time given counts; [`close`](Routes::close) cuts it short.

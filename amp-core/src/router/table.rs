@@ -140,7 +140,7 @@ impl Table {
         }
         let before = route.inbound.len();
         if is_over(before, self.limits.receive_queue)
-            || is_over(self.received, self.limits.receive_queues)
+            || is_over(self.received, self.limits.receive_queue_in_all)
         {
             return Delivered::Full(id, ampbox);
         }
@@ -152,9 +152,9 @@ impl Table {
 
     /// Returns whether the queue of a route is too full for another box, or all of them are.
     pub(super) fn is_full(&self, id: RouteId) -> bool {
-        let RouterLimits { receive_queue, receive_queues, .. } = self.limits;
+        let RouterLimits { receive_queue, receive_queue_in_all, .. } = self.limits;
         self.routes.get(&id).is_some_and(|route| is_over(route.inbound.len(), receive_queue))
-            || is_over(self.received, receive_queues)
+            || is_over(self.received, receive_queue_in_all)
     }
 
     /// Ends a route whose queue stayed full, or the one with the most while all of them are, for a
@@ -164,13 +164,14 @@ impl Table {
         id: RouteId,
         len: usize,
     ) -> Option<(RouteId, RouteError, [Wake; 2])> {
-        let RouterLimits { receive_queue, receive_queues, stall_timeout: after, .. } = self.limits;
+        let RouterLimits { receive_queue, receive_queue_in_all, stall_timeout: after, .. } =
+            self.limits;
         let own = self.routes.get(&id).map_or(0, |route| route.inbound.len());
         let (id, waiting, limit) = if is_over(own, receive_queue) {
             (id, own + len, receive_queue)
         } else {
             let most = self.routes.iter().max_by_key(|(_, route)| route.inbound.len());
-            (most.map_or(id, |(id, _)| *id), self.received + len, receive_queues)
+            (most.map_or(id, |(id, _)| *id), self.received + len, receive_queue_in_all)
         };
         let route = self.routes.get_mut(&id)?;
         let name = route.name.clone();

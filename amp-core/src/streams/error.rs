@@ -85,7 +85,7 @@ pub enum StreamError {
     /// and [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all)), what is decoded when it
     /// comes since it may name attachments
     /// ([`Limits::running_bytes_max`](field@crate::Limits::running_bytes_max)), or what all connections of
-    /// a server hold ([`Serve::max_bytes`](crate::Serve::max_bytes)).
+    /// a server hold ([`Serve::bytes_in_all`](crate::Serve::bytes_in_all)).
     #[error("an item was dropped: there are {limit} {what}, which is the limit")]
     Limit {
         /// What there are too many of.

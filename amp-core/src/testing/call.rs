@@ -13,8 +13,9 @@ use crate::responder::{Question, Responders};
 /// Calls one of `responders`, with nothing beside it but memory, and waits for its answer.
 ///
 /// The command is encoded, sent and decoded, and so is what it is answered with: nothing is other
-/// than over a connection. What the responder calls back is answered with `UNHANDLED`; for more,
-/// see [`pair`](super::pair).
+/// than over a connection, but that a failure which the command does not declare is told with its
+/// cause, as by [`Responders::tell_causes`]. What the responder calls back is answered with
+/// `UNHANDLED`; for more, see [`pair`](super::pair).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -68,7 +69,7 @@ pub async fn call_remote<S, C: Command>(
     responders: &Responders<S>,
     command: C,
 ) -> Result<C::Response, CallError<C::Error>> {
-    let (peer, _called) = pair(Responders::new(()), responders.clone());
+    let (peer, _called) = pair(Responders::new(()), responders.clone().tell_causes());
     peer.call_remote(command).await
 }
 
@@ -95,7 +96,7 @@ where
     K: AsRef<[u8]>,
     V: AsRef<[u8]>,
 {
-    let (peer, _called) = pair(Responders::new(()), responders.clone());
+    let (peer, _called) = pair(Responders::new(()), responders.clone().tell_causes());
     peer.call_by_name(command, arguments).await
 }
 

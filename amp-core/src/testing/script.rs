@@ -203,14 +203,16 @@ impl Script {
         self.then(Step::Cut)
     }
 
-    /// Starts the script, with a connection to it whose own side answers with `responders`.
+    /// Starts the script, with a connection to it whose own side answers with `responders`. Of failures
+    /// that a command does not declare the script is told the causes, as by
+    /// [`Responders::tell_causes`](crate::Responders::tell_causes).
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
     pub fn start<S>(self, responders: Responders<S>) -> (Peer, Running) {
         let (stream, running) = self.stream();
-        (Connection::new(stream).responders(responders).spawn(), running)
+        (Connection::new(stream).responders(responders.tell_causes()).spawn(), running)
     }
 
     /// Starts the script, with a stream to it, for a connection of any settings.

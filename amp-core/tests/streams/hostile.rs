@@ -510,7 +510,7 @@ async fn items_count_among_what_all_connections_of_a_server_hold() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (responders, mut streams) = uploads_of::<Bytes>();
-    tokio::spawn(amp_core::serve(listener, responders).max_bytes(300_000).into_future());
+    tokio::spawn(amp_core::serve(listener, responders).bytes_in_all(300_000));
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let raw = Connection::tcp(stream).unwrap().spawn();
     raw.call_by_name("Upload", [("items", "0")]).await.unwrap();

@@ -56,7 +56,7 @@ impl Around {
         let undeclared = removed.iter().any(|(_, was)| *was == WasRemoved::Answer);
         if undeclared && policy.closes(false, true) {
             let code = keys::UNKNOWN.into();
-            shared.close(&CloseReason::Failed { command: "a command".into(), code });
+            shared.close(&CloseReason::Failed { command: None, code });
         }
         Ok(Some(awaits_room))
     }

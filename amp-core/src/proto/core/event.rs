@@ -9,6 +9,7 @@ pub type Answer = Result<AmpBox, RemoteError>;
 
 /// The meaning of a received box.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event<W> {
     /// An outstanding call has its answer, which
     /// [`Core::take_answer`](super::Core::take_answer) hands out.

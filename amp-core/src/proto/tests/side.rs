@@ -474,7 +474,7 @@ impl Side {
             self.with(|core| core.fail(&tag, b"NO", &n.to_string()));
         }
         if self.policy.closes(false, self.running[at].tag.is_some()) {
-            let (command, code) = ("Call".into(), "NO".into());
+            let (command, code) = (Some("Call".into()), "NO".into());
             self.with(|core| core.close(CloseReason::Failed { command, code }));
         }
         self.finish(at)
