@@ -111,6 +111,7 @@ impl<C: Command> Future for Call<C> {
                 let queued = exchange
                     .queue(cx.waker().clone(), name, |out, proto| command.to_box(out, proto));
                 queued.map_err(CallError::widen)?;
+                return exchange.poll_queued(cx).map(|error| Err(error.widen()));
             }
         }
         let answer = ready!(exchange.poll_answer(cx));
@@ -164,6 +165,7 @@ impl Future for NamedCall {
                     check_command(command)?;
                     Ok(out.put_box(&arguments)?)
                 })?;
+                return exchange.poll_queued(cx).map(Err);
             }
         }
         let answer = ready!(exchange.poll_answer(cx));
@@ -222,8 +224,6 @@ pub(super) struct Exchange {
 enum Stage {
     New,
     WaitingForRoom(Pin<Box<OwnedNotified>>),
-    /// It was queued just now, with the waker of the task.
-    Queued(CallId),
     Sent(CallId),
     /// The answer was taken, and whoever took it may claim the attachments that it names. Other
     /// answers are over when they are taken.
@@ -279,7 +279,14 @@ impl Exchange {
         poll_fn(|cx| self.poll_room(cx, command)).await?;
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         self.queue(waker, command, write)?;
-        poll_fn(|cx| self.poll_answer(cx)).await
+        let mut first = true;
+        poll_fn(|cx| {
+            if std::mem::take(&mut first) {
+                return self.poll_queued(cx).map(Err);
+            }
+            self.poll_answer(cx)
+        })
+        .await
     }
 
     /// Waits until the box of the call can be [queued](Self::queue), which is to be done at once.
@@ -334,7 +341,7 @@ impl Exchange {
         // Also when what writes panics.
         self.stage = Stage::Over;
         let id = self.try_queue(waker, command, write).map_err(|error| self.not_queued(error))?;
-        self.stage = Stage::Queued(id);
+        self.stage = Stage::Sent(id);
         if let Some(watch) = &mut self.watch {
             watch.tag(|| format!("{:x}", self.peer.shared().peek(|state| state.core.tag(id))));
         }
@@ -379,6 +386,13 @@ impl Exchange {
         error
     }
 
+    /// The call was [queued](Self::queue) just now, with the waker of this task: nobody has answered it yet,
+    /// but its time may be over.
+    #[inline]
+    pub(super) fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<CallError<NoError>> {
+        self.poll_deadline(cx).map(|error| self.not_queued(error))
+    }
+
     /// Waits for the answer to the call, which was [queued](Self::queue).
     ///
     /// A call that is over stays pending for ever, as a future that is polled again after it was
@@ -399,14 +413,7 @@ impl Exchange {
 
     #[inline]
     fn take_answer(&mut self, cx: &Context<'_>) -> Poll<Result<Answer, CallError<NoError>>> {
-        let id = match self.stage {
-            Stage::Sent(id) => id,
-            Stage::Queued(id) => {
-                self.stage = Stage::Sent(id);
-                return Poll::Pending;
-            }
-            _ => return Poll::Pending,
-        };
+        let Stage::Sent(id) = self.stage else { return Poll::Pending };
         let ended = ready!(poll_answer(self.peer.shared(), id, cx));
         self.stage = Stage::Over;
         self.carried = None;
@@ -436,8 +443,7 @@ impl Exchange {
         let shared = self.peer.shared();
         let deadline = self.deadline.get_or_insert_with(|| shared.sleep(after));
         ready!(deadline.as_mut().poll(cx));
-        if let Stage::Sent(id) | Stage::Queued(id) = std::mem::replace(&mut self.stage, Stage::Over)
-        {
+        if let Stage::Sent(id) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.give_up(id);
         }
         Poll::Ready(CallError::Timeout { after })
@@ -520,7 +526,7 @@ fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Tak
 impl Drop for Exchange {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Sent(id) | Stage::Queued(id) => self.give_up(id),
+            Stage::Sent(id) => self.give_up(id),
             Stage::Answered => {
                 let shared = self.peer.shared();
                 if let Some(number) = self.number {
