@@ -18,6 +18,7 @@ usage: load                      a moment of each work, over both kinds of addre
        load serve ADDRESS        run a server, until Ctrl-C
        load call ADDRESS         load a server
        load run [ADDRESS]        both, as two processes; over a Unix socket if not said otherwise
+       load streams              streams, beside calls and the socket alone; both sides in one process
 
 ADDRESS is unix:PATH or tcp:HOST:PORT.
 
@@ -45,6 +46,7 @@ What is said:
 pub(crate) enum Action {
     Help,
     Check,
+    Streams,
     Serve { address: Address, runtime: Runtime },
     Call { address: Address, options: Options },
     Run { address: Option<Address>, options: Options },
@@ -154,6 +156,10 @@ where
     match parser.next()? {
         None => Ok(Action::Check),
         Some(Short('h') | Long("help")) => Ok(Action::Help),
+        Some(Value(word)) if word == "streams" => match parser.next()? {
+            None => Ok(Action::Streams),
+            Some(other) => Err(other.unexpected().into()),
+        },
         Some(Value(word)) if word == "serve" => parse_serve(parser),
         Some(Value(word)) if word == "call" => match parse_load(parser)? {
             (Some(address), options) => Ok(Action::Call { address, options }),

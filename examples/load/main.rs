@@ -16,6 +16,8 @@
 //! cargo run --release --example load -- call unix:/tmp/load.socket --work fd --in-flight 16
 //! ```
 //!
+//! `load streams` measures streams, both sides in one process, beside calls and beside the socket alone.
+//!
 //! `--paced` adds a caller that calls once a millisecond beside the others, and shows what a single
 //! call has to wait on a busy connection.
 //!
@@ -37,6 +39,7 @@ mod counted;
 mod process;
 mod report;
 mod server;
+mod streams;
 mod work;
 
 use std::env;
@@ -81,6 +84,7 @@ fn run(action: Action) -> Result<(), AnyError> {
             Ok(())
         }
         Action::Check => on(Runtime::default(), check()),
+        Action::Streams => on(Runtime::default(), streams::run()),
         Action::Serve { address, runtime } => on(runtime, serve(&address)),
         Action::Call { address, options } => on(options.runtime, call(&address, &options)),
         Action::Run { address, options } => on(options.runtime, both(address, &options)),

@@ -125,6 +125,22 @@ async fn ours_calls_twisted() {
                 Some(other) => panic!("{other}"),
             }
         }
+        // Beside one of theirs, which has the same number.
+        let call = Count { to: 10_000, how: "closed".to_owned() };
+        let mut numbers = peer.call_remote(call).await.unwrap().numbers;
+        assert_eq!(numbers.next().await.unwrap().unwrap(), 0);
+        let (mut sink, own) = StreamOf::pair();
+        let sum = tokio::spawn(peer.call_remote(Sum { numbers: own }));
+        for n in 0..5000 {
+            sink.send(n).await.unwrap();
+            assert_eq!(numbers.next().await.unwrap().unwrap(), n + 1);
+        }
+        sink.close().await.unwrap();
+        assert_eq!(sum.await.unwrap().unwrap().total, 5000 * 4999 / 2);
+        for n in 5001..10_000 {
+            assert_eq!(numbers.next().await.unwrap().unwrap(), n);
+        }
+        assert!(numbers.next().await.is_none());
         // Stopped half way, more than once on a connection.
         for _ in 0..3 {
             let call = Count { to: 1 << 40, how: String::new() };
@@ -134,11 +150,12 @@ async fn ours_calls_twisted() {
             }
         }
 
-        for ends in [
-            |sink: SinkOf<u64>| drop(tokio::spawn(sink.close())),
-            |sink: SinkOf<u64>| drop(sink),
-            |sink: SinkOf<u64>| sink.fail_with(RemoteError::new("FIRE", "it burns")),
-        ] {
+        let ends: [(fn(SinkOf<u64>), &str); 3] = [
+            (|sink| drop(tokio::spawn(sink.close())), ""),
+            (drop, "the end is missing"),
+            (|sink| sink.fail_with(RemoteError::new("FIRE", "it burns")), "Code<FIRE>: it burns"),
+        ];
+        for (ends, expected) in ends {
             let (mut sink, numbers) = StreamOf::pair();
             let call = tokio::spawn(peer.call_remote(Sum { numbers }));
             for n in 0..5000 {
@@ -147,7 +164,7 @@ async fn ours_calls_twisted() {
             ends(sink);
             let Total { total, error } = call.await.unwrap().unwrap();
             assert_eq!(total, 5000 * 4999 / 2);
-            assert!(["", "the end is missing"].contains(&&*error) || error.contains("FIRE"));
+            assert_eq!(error, expected);
         }
 
         let (progress, mut received) = StreamOf::pair();
