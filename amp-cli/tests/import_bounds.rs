@@ -67,8 +67,9 @@ fn whoever_ends_the_interpreter_is_named() {
 fn leaves_nothing(body: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("executed");
+    let shown = file.to_str().unwrap();
     let body = python_of(&format!(
-        "import os, sys, time\nFILE = {file:?}\n\
+        "import os, sys, time\nFILE = {shown:?}\n\
          def made(*_):\n    open(FILE, 'w')\n    return object\n\
          {body}\n\
          class Ping(amp.Command):\n    arguments = [(b'a', amp.Integer())]\n"
@@ -121,6 +122,7 @@ fn nothing_is_executed_to_find_the_commands() {
 fn imports_inside_of_functions_execute_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("executed");
+    let shown = file.to_str().unwrap();
     let body = python_of(
         "class Own(amp.Argument):\n    \
              def toString(self, value):\n        from lib.inner import packed\n        return packed(value)\n    \
@@ -128,7 +130,7 @@ fn imports_inside_of_functions_execute_no_more() {
          class A(amp.Command):\n    arguments = [(b'x', Own())]\n",
     );
     let inner = format!(
-        "open({file:?}, 'w')\ndef packed(value): return value.encode()\ndef unpacked(data): return data.decode()\n"
+        "open({shown:?}, 'w')\ndef packed(value): return value.encode()\ndef unpacked(data): return data.decode()\n"
     );
     // A folder is a package without a file of its own.
     let module = Module::new(&[("m.py", &body), ("lib/inner.py", inner.as_bytes())]);
@@ -192,11 +194,11 @@ fn what_may_change_a_command_unseen_is_said() {
         1
     );
     // These are executed.
-    let body = python_of(&format!(
+    let body = python_of(
         "BASES = (amp.Command,)\nclass A(*BASES):\n    arguments = []\n\
          A.requiresAnswer = False\nA.arguments[0:0] = [(b'x', amp.Integer()), (b'y', amp.Integer())]\n\
-         del A.arguments[1]\n"
-    ));
+         del A.arguments[1]\n",
+    );
     let schema = Module::new(&[("m.py", &body)]).schema("m");
     assert_eq!(schema, "command A one-way\n  arguments\n    x: Integer\n");
     // What only names them, and what does not run, is no reason to ask.
@@ -214,7 +216,8 @@ fn what_may_change_a_command_unseen_is_said() {
 /// Modules that import all of each other, and a name that none of them has.
 #[test]
 fn circles_of_stars_come_to_an_end() {
-    let stars = (0..9).map(|n| format!("from m{n} import *\n")).collect::<String>();
+    let stars: Vec<_> = (0..9).map(|n| format!("from m{n} import *\n")).collect();
+    let stars = stars.concat();
     let body = python_of(&format!(
         "{stars}class A(amp.Command): pass\nclass B(Nowhere):\n    response = []\nclass C(B): pass\n"
     ));
@@ -357,14 +360,22 @@ fn code_that_does_not_end_or_ends_everything_is_left_out() {
 /// It takes no time that grows with the square of what there is.
 #[test]
 fn many_functions_that_call_each_other_are_looked_at() {
-    let functions = (1..1000).map(|n| {
-        format!(
-            "def f{n}(x):\n    return [{} for _ in x]\nr{n} = f{n}(3)\n",
-            format!("f{}(x.f{n}())", n - 1)
-        )
-    });
-    let body = python_of(&format!("class A(amp.Command): pass\n{}", functions.collect::<String>()));
+    let functions: Vec<_> = (1..1000)
+        .map(|n| {
+            format!("def f{n}(x):\n    return [f{}(x.f{n}()) for _ in x]\nr{n} = f{n}(3)\n", n - 1)
+        })
+        .collect();
+    let body = python_of(&format!("class A(amp.Command): pass\n{}", functions.concat()));
     assert_eq!(Module::new(&[("m.py", &body)]).schema("m"), "command A\n");
+}
+
+/// Each is made of the one before.
+#[test]
+fn classes_are_commands_however_deep_they_are_derived() {
+    let classes: Vec<_> = (1..500).map(|n| format!("class C{n}(C{}): pass\n", n - 1)).collect();
+    let body = python_of(&format!("class C0(amp.Command): pass\n{}", classes.concat()));
+    let schema = Module::new(&[("m.py", &body)]).schema("m");
+    assert_eq!(schema.matches("command ").count(), 500);
 }
 
 /// What would be one, were its base found, is not executed for its name.
@@ -372,9 +383,10 @@ fn many_functions_that_call_each_other_are_looked_at() {
 fn a_class_is_no_command_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("executed");
+    let shown = file.to_str().unwrap();
     let body = python_of(&format!(
         "from nothere import BaseCommand\nclass A(amp.Command): pass\n\
-         class Command(BaseCommand):\n    open({file:?}, 'w')\n"
+         class Command(BaseCommand):\n    open({shown:?}, 'w')\n"
     ));
     let said = Module::new(&[("m.py", &body)]).in_doubt("m");
     assert_eq!(

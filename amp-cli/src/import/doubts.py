@@ -101,7 +101,7 @@ def makes(slice: Slice, function: ast.AST) -> bool:
     bases = [base for inner in ast.walk(function) if isinstance(inner, ast.ClassDef) for base in inner.bases]
     bases += [argument for inner in ast.walk(function) if isinstance(inner, ast.Call)
               and last_word(inner.func) == "type" for argument in inner.args[1:2]]
-    return any(slice.reader().is_amp(slice, base) for base in bases)
+    return any(slice.may_be(Reader.is_amp, base) for base in bases)
 
 
 def is_made(slice: Slice, node: ast.stmt) -> bool:
@@ -183,7 +183,8 @@ class Looker:
         if isinstance(value, type):
             return (not is_stand_in(value) and issubclass(value, (amp.Command, amp.Argument))
                     and value.__module__.split(".")[0] not in self.slice.slicer.real)
-        return isinstance(value, (list, dict, set, tuple, amp.Argument)) and bool(value or not isinstance(value, tuple))
+        # An empty tuple has nothing in it that could change.
+        return isinstance(value, (list, dict, set, tuple, amp.Argument)) and value != ()
 
     def there(self, chain: ast.expr) -> Any:
         """The value of a chain of names, if it has been executed."""

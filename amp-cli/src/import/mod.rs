@@ -42,8 +42,12 @@ enum Language {
     /// until a hint file confirms it, and what it has not found is `unknown`. Both are listed on standard error,
     /// as lines for the hint file.
     ///
+    /// Not looked at are modules that are imported by none of the commands' for a name, so what they change of a
+    /// command when they are loaded is not seen; nor is what metaclasses and properties do.
+    ///
     /// Your code gets three seconds for each statement and each hook, a minute in all, and 2 GiB of memory to
-    /// write to. What it has started is ended with it.
+    /// write to, but for memory that is shared. One call that does not come back to Python takes the whole
+    /// minute. What it has started is ended with it.
     Python(Python),
 }
 

@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -163,6 +163,7 @@ class Slice:
         self.otherwise: list[tuple[str, str, ast.stmt]] = []
         #: By name, once somebody has asked.
         self.callable: dict[str, list[ast.stmt]] | None = None
+        self.by_name: dict[str, list[ast.stmt]] | None = None
         #: Whether a name that nobody defines is to be none.
         self.is_trying = False
         with open(path, "rb") as file:
@@ -323,7 +324,7 @@ class Slice:
         reached = {"__all__"}
         untaken = [(outer, *named) for _, _, outer in self.otherwise for named in named_classes(outer)]
         for outer, node, _ in [*self.classes, *untaken]:
-            if any(self.reader().is_amp(self, base) for base in node.bases):
+            if any(self.may_be(Reader.is_amp, base) for base in node.bases):
                 reached |= {node.name, *defines(outer)}
         self.need(reached)
         for _, node, _ in self.classes:
@@ -337,12 +338,19 @@ class Slice:
             if isinstance(name, str) and self.reader().is_amp(self, ast.Name(name)):
                 getattr(self.module, name, None)
 
+    def may_be(self, question: Callable[[Reader, Slice, ast.AST], bool], node: ast.AST) -> bool:
+        try:
+            return question(self.reader(), self, node)
+        except RecursionError:
+            # It is made of what is made of too many others to tell.
+            return True
+
     def look_for_lost_base(self, node: ast.ClassDef) -> None:
         """A class may be a command by a base that is not found."""
         said = {name for inner in node.body for name in defines(inner)} & SAID_BY_COMMANDS
         for base in node.bases:
             name = ast.unparse(base)
-            if (said or is_amp_by_name(name)) and self.reader().is_lost(self, base):
+            if (said or is_amp_by_name(name)) and self.may_be(Reader.is_lost, base):
                 what = f"its base {name} is not found, so it is left out"
                 not_known[self.place(node), f"{node.name}: {what}"] = None
 
@@ -355,19 +363,29 @@ class Slice:
         reached, todo = set(names), sorted(names)
         while todo:
             name = todo.pop()
-            for node in self.others:
-                if name in self.defined(node):
-                    todo += sorted(uses(node) - reached)
-                    reached |= uses(node)
+            for node in self.definitions().get(name, ()):
+                used = uses(node) - reached
+                todo += sorted(used)
+                reached |= used
         for place, missing, node in self.otherwise:
             for name in sorted(defines(node) & reached):
                 not_known[place, f"{missing} is not found, and what {name} is depends on it"] = None
         self.execute_imports(reached)
-        for node in self.others:
-            if self.defined(node) & reached and id(node) not in self.done:
+        needed = {id(node) for name in reached for node in self.definitions().get(name, ())} - self.done
+        for node in self.others if needed else ():
+            if id(node) in needed and id(node) not in self.done:
                 self.done.add(id(node))
                 if self.runs(node):
                     self.execute(node)
+
+    def definitions(self) -> dict[str, list[ast.stmt]]:
+        """The statements that define each name, or change it."""
+        if self.by_name is None:
+            self.by_name = {}
+            for node in self.others:
+                for name in self.defined(node):
+                    self.by_name.setdefault(name, []).append(node)
+        return self.by_name
 
     def defined(self, node: ast.stmt) -> set[str]:
         """The names that a statement defines, or changes if they are this program's own."""
