@@ -1,18 +1,25 @@
-//! Dynamic values are the same bytes as typed ones, of every type in the table of arguments.
+//! Dynamic values are the same bytes as typed ones: of each form on the wire in the table of arguments, and
+//! of each type of the standard library in it. Cases are in `cases.rs`, descriptors in amp-unix, the numbers
+//! and dates of other crates in the fuzzer, which tries what can be read as well.
 
 use amp_core::argument::{
-    Continued, ContinuedZlib, DateTime, Decimal, Json, Numbered, Packed, Zlib,
+    Continued, ContinuedZlib, DateTime, Decimal, Json, Numbered, Packed, UuidBytes, UuidInteger,
+    Zlib,
 };
 use amp_core::dynamic::{Value, Values};
 use amp_core::schema::{BoxSchema, Schema};
 use amp_core::{Argument, Arguments, Command};
 use bytes::Bytes;
+use ipnet::IpNet;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use url::Url;
+use uuid::Uuid;
 
 #[derive(Arguments, Debug, Clone)]
 struct Plain {
@@ -67,6 +74,26 @@ struct Nested {
     json: Json<Vec<Option<String>>>,
 }
 
+#[derive(Arguments, Debug)]
+struct Others {
+    character: char,
+    letters: Vec<char>,
+    single: f32,
+    array: [u8; 3],
+    at: SystemTime,
+    took: Duration,
+    pair: (i64, String),
+    pairs: Vec<(u8, bool)>,
+    set: BTreeSet<String>,
+    host: Ipv6Addr,
+    net: IpNet,
+    packed_net: Packed<IpNet>,
+    id: Option<Uuid>,
+    id_bytes: UuidBytes,
+    id_number: UuidInteger,
+    url: Url,
+}
+
 /// What is written for `typed` is read and written again as dynamic values, directly and over JSON.
 fn assert_same<T: Arguments>(typed: &T) -> Result<(), TestCaseError> {
     let schema = BoxSchema::of::<T>();
@@ -104,6 +131,18 @@ fn tree() -> impl Strategy<Value = Tree> {
     leaf.prop_recursive(4, 16, 3, |inner| {
         (any::<String>(), vec(inner, 0..3)).prop_map(|(name, below)| Tree { name, below })
     })
+}
+
+/// Before the epoch and behind it, in the years 1 to 9999.
+fn time() -> impl Strategy<Value = SystemTime> {
+    (-62_000_000_000_000_000..250_000_000_000_000_000_i64).prop_map(|micros: i64| {
+        let apart = Duration::from_micros(micros.unsigned_abs());
+        if micros < 0 { UNIX_EPOCH - apart } else { UNIX_EPOCH + apart }
+    })
+}
+
+fn net() -> impl Strategy<Value = IpNet> {
+    (any::<IpAddr>(), 0..=32_u8).prop_map(|(ip, prefix)| IpNet::new(ip, prefix).unwrap())
 }
 
 proptest! {
@@ -144,6 +183,24 @@ proptest! {
             continued_zlib: ContinuedZlib(bytes),
             packed: Packed(packed),
             json: Json(json),
+        })?;
+    }
+
+    #[test]
+    fn values_of_other_types(
+        (character, letters, single, array) in any::<(char, Vec<char>, f32, [u8; 3])>(),
+        (pair, pairs, set) in any::<((i64, String), Vec<(u8, bool)>, BTreeSet<String>)>(),
+        (at, milliseconds, net, packed_net) in (time(), any::<u32>(), net(), net()),
+        (host, id, some, path) in (any::<Ipv6Addr>(), any::<u128>(), any::<bool>(), "[a-z0-9/]{0,9}"),
+    ) {
+        // One of more digits is only as near as an `f64` is.
+        let took = Duration::from_millis(milliseconds.into());
+        let id = Uuid::from_u128(id);
+        let url = format!("https://example.org/{path}").parse().unwrap();
+        assert_same(&Others {
+            character, letters, single, array, at, took, pair, pairs, set, host, net,
+            packed_net: Packed(packed_net), id: some.then_some(id), id_bytes: UuidBytes(id),
+            id_number: UuidInteger(id), url,
         })?;
     }
 

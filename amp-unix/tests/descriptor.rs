@@ -3,9 +3,12 @@
 mod support;
 
 use amp_core::argument::{Attachments, Extensions};
-use amp_core::schema::WireTypes;
-use amp_core::{Argument, Attachment, AttachmentKind, DecodeError, EncodeError};
-use amp_core::{PeerAddress, Proto, Value, ValueWriter};
+use amp_core::dynamic::Values;
+use amp_core::schema::{BoxSchema, WireTypes};
+use amp_core::{
+    AmpBox, Argument, Arguments, Attachment, AttachmentKind, BoxLimits, BoxReader, BoxWriter,
+    DecodeError, EncodeError, PeerAddress, Proto, Value, ValueWriter,
+};
 use amp_unix::Descriptor;
 use bytes::BytesMut;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -55,6 +58,29 @@ impl Loopback {
         Ok(out)
     }
 
+    fn with<T>(&mut self, f: impl FnOnce(&mut Proto<'_>) -> T) -> T {
+        let extensions = Extensions::default();
+        f(&mut Proto::new(self, &PeerAddress::Unknown, &extensions))
+    }
+
+    /// A box that is written by this.
+    fn boxed(
+        &mut self,
+        write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    ) -> BytesMut {
+        let mut out = BytesMut::new();
+        let mut writer = BoxWriter::new(&mut out);
+        self.with(|proto| write(&mut writer, proto)).unwrap();
+        writer.finish().unwrap();
+        out
+    }
+
+    /// What was attached, in its order, and was not claimed.
+    fn tags(&self) -> Vec<usize> {
+        let attached = self.attachments.iter().flatten();
+        attached.map(|one| tag(Descriptor::from_attachment(one.clone()).unwrap())).collect()
+    }
+
     fn decode<T: Argument>(&mut self, bytes: &[u8]) -> Result<T, DecodeError> {
         let extensions = Extensions::default();
         let mut proto = Proto::new(self, &PeerAddress::Unknown, &extensions);
@@ -84,6 +110,49 @@ fn a_list_of_them_has_the_ordinals() {
     assert_eq!(&bytes[..], b"\0\x010\0\x011");
     let list: Vec<Descriptor> = connection.decode(&bytes).unwrap();
     assert_eq!(list.iter().map(tag).collect::<Vec<_>>(), [7, 8]);
+}
+
+#[derive(Arguments)]
+struct Files {
+    one: Option<Descriptor>,
+    list: Vec<Descriptor>,
+    named: Vec<Named>,
+    lists: Vec<Vec<Descriptor>>,
+}
+
+#[derive(Arguments)]
+struct Named {
+    name: String,
+    file: Descriptor,
+}
+
+/// Those of typed values and those of dynamic ones by the schema of the type: the bytes, and what was
+/// attached in which order.
+#[test]
+fn dynamic_values_have_the_same_descriptors() {
+    let schema = BoxSchema::of::<Files>();
+    let mut next = 0;
+    let mut file = || {
+        next += 1;
+        Descriptor::from(tagged(next % 40))
+    };
+    for shape in 0..81 {
+        let [one, list, named, lists] = [1, 3, 9, 27].map(|power| shape / power % 3);
+        let files = Files {
+            one: (one > 0).then(&mut file),
+            list: (0..list).map(|_| file()).collect(),
+            named: (0..named).map(|n| Named { name: format!("{n}"), file: file() }).collect(),
+            lists: (0..lists).map(|n| (0..n).map(|_| file()).collect()).collect(),
+        };
+        let (mut typed, mut dynamic) = (Loopback::new(), Loopback::new());
+        let bytes = typed.boxed(|out, proto| Arguments::to_box(&files, out, proto));
+        let tags = typed.tags();
+        let ampbox = AmpBox::parse(&mut bytes.clone().freeze(), BoxLimits::default()).unwrap();
+        let values = typed
+            .with(|proto| Values::from_box(&schema, &mut BoxReader::new(&ampbox), proto).unwrap());
+        let again = dynamic.boxed(|out, proto| values.to_box(&schema, out, proto));
+        assert_eq!((again, dynamic.tags()), (bytes, tags), "{shape}");
+    }
 }
 
 #[test]

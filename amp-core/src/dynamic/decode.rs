@@ -1,4 +1,4 @@
-//! How dynamic values are read: as the arguments of the same types are, with the same bounds.
+//! Dynamic values are read as the arguments of the same types are, with the same bounds.
 
 use bytes::Bytes;
 use std::borrow::Borrow;
@@ -223,7 +223,7 @@ fn read_value(
     })
 }
 
-/// What a text should have been that is none of these. They are named while that is short, as the derive of
+/// Says what a text should have been that is none of these. They are named while that is short, as the derive of
 /// enums does.
 fn one_of(texts: &[String]) -> String {
     const SHOWN: usize = 200;

@@ -1,4 +1,4 @@
-//! How dynamic values are written: as the arguments of the same types are.
+//! Dynamic values are written as the arguments of the same types are.
 
 use bytes::{Bytes, BytesMut};
 use std::borrow::Borrow;

@@ -7,7 +7,7 @@ use crate::schema::WireType;
 /// A box that says to be one of those around it, of which there are not as many.
 pub(super) const NOWHERE: &str = "a box that is to be one around it, and none is there,";
 
-/// How a value is written.
+/// The form that a value is written in.
 pub(super) enum Form<'a> {
     Integer,
     /// Also of types that nothing is known of.

@@ -48,6 +48,7 @@
 //! | `ListOf`, `AmpList` | [`List`](Value::List) | an array |
 //! | a box | [`Box`](Value::Box) | an object |
 //! | Zlib, and values over several keys | what is inside | what is inside |
+//! | `StreamOf`, `SinkOf`, `ByteStream`, `ByteSink` | [`Integer`](Value::Integer), which can be read only | a number |
 //! | Descriptor | [`Attachment`](Value::Attachment) | `{"attachment": 0}`, or what the program shows |
 //!
 //! A Float is an `f64` here, which has about 16 digits: a [`Duration`](std::time::Duration), whose

@@ -35,7 +35,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// What it is, with its article, for messages.
+    /// Returns what kind it is, with its article, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Value::Bytes(_) => "bytes",

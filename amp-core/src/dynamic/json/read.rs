@@ -65,7 +65,7 @@ fn parse(text: &str) -> Result<&RawValue, JsonError> {
     serde_json::from_str(text).map_err(|error| JsonError::new(format!("it is no JSON: {error}")))
 }
 
-/// What is in an object, in its order.
+/// The members of an object, in its order.
 struct Object<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Object<'de> {

@@ -7,7 +7,7 @@ use crate::argument::{Attachment, EncodeError};
 use crate::boxes::ValueWriter;
 use crate::dynamic::{Value, Values};
 
-/// How an attachment is shown: as the text of some JSON.
+/// Shows an attachment, as the text of some JSON.
 type Show<'a> = &'a mut dyn FnMut(&Attachment) -> String;
 
 impl Values {
@@ -89,7 +89,7 @@ fn write_value(value: &Value, out: &mut String, show: Show<'_>) {
     }
 }
 
-/// Whether a text can be shown as it is.
+/// Returns whether a text can be shown as it is.
 fn is_printable(text: &str) -> bool {
     text.chars().all(|c| matches!(c, '\n' | '\t') || !c.is_control())
 }
@@ -131,7 +131,7 @@ fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(what);
 }
 
-/// Whether a text is one JSON value.
+/// Returns whether a text is one JSON value.
 pub(in crate::dynamic) fn is_json(text: &str) -> bool {
     serde_json::from_str::<&RawValue>(text).is_ok()
 }
