@@ -1,5 +1,5 @@
-//! Programs that are started here, of which none is left behind: peers, those that answer a call, and those
-//! that a stream is joined to.
+//! Programs that are started here, of which none is left behind when this one ends by itself or is
+//! interrupted: peers, those that answer a call, and those that a stream is joined to.
 
 use amp_core::Switched;
 use nix::sys::signal::{Signal, kill};
@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::process::Stdio;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::sync::SetOnce;
 use tokio::task::JoinHandle;
@@ -28,10 +28,12 @@ const REST: Duration = Duration::from_secs(5);
 /// The time that a program may go on once this one has nothing more to say to it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The numbers of those that run.
+/// The numbers of those that run, and who waits for them to end.
 static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+static ENDED: Condvar = Condvar::new();
 
-/// A program that runs for as long as this is held, at least.
+/// A program that has not been waited for. This is dropped once it has: the system gives its number to
+/// another one then.
 struct Running(Option<i32>);
 
 impl Running {
@@ -46,16 +48,26 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(number) = self.0 {
             RUNNING.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+            ENDED.notify_all();
         }
     }
 }
 
-/// Ends those that run, where this program ends in the middle of something.
-pub(crate) fn kill_all() {
-    for number in RUNNING.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        // It may have ended by itself.
-        let _ = kill(Pid::from_raw(*number), Signal::SIGKILL);
-    }
+/// Ends those that run, where this program ends in the middle of something. They are asked to, and have a
+/// moment for it.
+pub(crate) fn end_all() {
+    let signal_all = |running: &BTreeSet<i32>, signal| {
+        for number in running {
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(*number), signal);
+        }
+    };
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    signal_all(&running, Signal::SIGTERM);
+    let some_run = |running: &mut BTreeSet<i32>| !running.is_empty();
+    let waited = ENDED.wait_timeout_while(running, LAST_WORDS, some_run);
+    let (running, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    signal_all(&running, Signal::SIGKILL);
 }
 
 /// The tasks that wait for the end of each peer.
@@ -103,24 +115,39 @@ pub(crate) async fn printed(words: &[String], input: String) -> io::Result<Vec<u
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    let _running = Running::new(&child);
-    let stdin = child.stdin.take();
+    let running = Running::new(&child);
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let told = async {
         if let Some(mut stdin) = stdin {
             // It may not want to know.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
     };
+    let printed = async {
+        let mut printed = Vec::new();
+        if let Some(mut stdout) = stdout {
+            stdout.read_to_end(&mut printed).await?;
+        }
+        Ok::<_, io::Error>(printed)
+    };
+    let ended = async move {
+        let status = child.wait().await;
+        drop(running);
+        status
+    };
     // It may print before it has read all.
-    let answered = async { tokio::join!(told, child.wait_with_output()).1 };
-    let output = timeout(TO_ANSWER, answered).await.map_err(|_| {
+    let answered = async {
+        let ((), printed, status) = tokio::join!(told, printed, ended);
+        Ok::<_, io::Error>((printed?, status?))
+    };
+    let (printed, status) = timeout(TO_ANSWER, answered).await.map_err(|_| {
         let what = format!("it has not answered within {TO_ANSWER:?}");
         io::Error::new(io::ErrorKind::TimedOut, what)
     })??;
-    if !output.status.success() {
-        return Err(io::Error::other(output.status.to_string()));
+    if !status.success() {
+        return Err(io::Error::other(status.to_string()));
     }
-    Ok(output.stdout)
+    Ok(printed)
 }
 
 /// Joins a stream to the standard input and output of a program.
@@ -135,12 +162,13 @@ pub(crate) async fn join(stream: Switched, words: Vec<String>) {
         Ok(child) => child,
         Err(error) => return tell(format_args!("{}: {error}", words[0])),
     };
-    let _running = Running::new(&child);
+    let mut running = Some(Running::new(&child));
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (input, output) = (child.stdin.take(), child.stdout.take());
     let ended = SetOnce::new();
     let waiting = async {
         let _ = child.wait().await;
+        running = None;
         let _ = ended.set(());
         std::future::pending::<()>().await;
     };

@@ -54,7 +54,7 @@ pub(crate) fn until_interrupted(
     let waiting = move || {
         if runtime.block_on(interrupt.recv()).is_some() {
             tell("interrupted");
-            programs::kill_all();
+            programs::end_all();
             process::exit(exit::INTERRUPTED.into());
         }
     };

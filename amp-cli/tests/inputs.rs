@@ -227,17 +227,52 @@ fn no_program_that_was_a_peer_is_left_behind() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let deadline = Instant::now() + DEADLINE;
     while !fs::read_to_string(&number).is_ok_and(|number| number.ends_with('\n')) {
+        assert!(Instant::now() < deadline, "the program is not started");
         thread::yield_now();
     }
     let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
     nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    let deadline = Instant::now() + DEADLINE;
+    let code = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code();
+        }
+        assert!(Instant::now() < deadline, "it goes on");
+        thread::yield_now();
+    };
+    assert_eq!(code, Some(130));
     while runs(&folder.read("number")) {
         assert!(Instant::now() < deadline, "it is left behind");
         thread::yield_now();
     }
+}
+
+/// A program that is a peer may have something to put in order.
+#[test]
+fn a_program_that_was_a_peer_is_asked_to_end() {
+    let folder = Folder::new();
+    let (begun, ended) = (folder.path("begun"), folder.path("ended"));
+    let script =
+        format!("trap 'echo > {ended}; exit' TERM\necho > {begun}\nwhile :; do sleep 0.01; done\n");
+    let script = folder.file("script", &script);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ampctl"))
+        .args(["call", &format!("exec:sh '{script}'"), "A", "--timeout", "1h"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    while !fs::exists(&begun).unwrap() {
+        assert!(Instant::now() < deadline, "the program is not started");
+        thread::yield_now();
+    }
+    let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "it goes on");
+        thread::yield_now();
+    }
+    assert!(fs::exists(&ended).unwrap());
 }
 
 /// Whether a process runs. Nobody has to have waited for it yet where it does not.

@@ -6,8 +6,8 @@
 --
 -- It reads captures of networks, and those that `ampctl tap --pcap` writes, where each packet is a box.
 --
--- AMP has no port of its own and no version: a stream is taken for AMP when its first key is one of
--- the protocol's, or by "Decode As", or by the preference "TCP ports".
+-- AMP has no port of its own and no version: a stream is taken for AMP when a key of its first box, as
+-- far as the first segment has it, is one of the protocol's, or by "Decode As", or by the preference "TCP ports".
 
 local amp = Proto("ampbox", "Asynchronous Messaging Protocol")
 

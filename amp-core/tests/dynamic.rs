@@ -1,5 +1,5 @@
-//! Dynamic values are the same bytes as typed ones: of each form on the wire in the table of arguments, and
-//! of each type of the standard library in it. Cases are in `cases.rs`, descriptors in amp-unix, the numbers
+//! Dynamic values are the same bytes as typed ones: of each form on the wire in the table of arguments,
+//! and of many of the types in it. Cases are in `cases.rs`, descriptors in amp-unix, the numbers
 //! and dates of other crates in the fuzzer, which tries what can be read as well.
 
 use amp_core::argument::{

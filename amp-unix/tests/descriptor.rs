@@ -10,7 +10,7 @@ use amp_core::{
     DecodeError, EncodeError, PeerAddress, Proto, Value, ValueWriter,
 };
 use amp_unix::Descriptor;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -147,7 +147,9 @@ fn dynamic_values_have_the_same_descriptors() {
         let (mut typed, mut dynamic) = (Loopback::new(), Loopback::new());
         let bytes = typed.boxed(|out, proto| Arguments::to_box(&files, out, proto));
         let tags = typed.tags();
-        let ampbox = AmpBox::parse(&mut bytes.clone().freeze(), BoxLimits::default()).unwrap();
+        // A box ends with a key of no bytes.
+        let mut whole = Bytes::from([&bytes[..], b"\0\0"].concat());
+        let ampbox = AmpBox::parse(&mut whole, BoxLimits::default()).unwrap();
         let values = typed
             .with(|proto| Values::from_box(&schema, &mut BoxReader::new(&ampbox), proto).unwrap());
         let again = dynamic.boxed(|out, proto| values.to_box(&schema, out, proto));
