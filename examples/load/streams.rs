@@ -52,22 +52,22 @@ struct Store {
 }
 
 fn peer() -> Result<(Peer, Peer), AnyError> {
-    let pushes = |context: Context<Arc<AtomicU64>>, Push { n }: Push| async move {
+    let pushes = async |context: Context<Arc<AtomicU64>>, Push { n }: Push| {
         context.state().fetch_add(n.min(1), Ordering::Relaxed);
         Ok::<_, NoError>(())
     };
-    let count = |context: Context<Arc<AtomicU64>>, _: CountPushes| async move {
+    let count = async |context: Context<Arc<AtomicU64>>, _: CountPushes| {
         Ok::<_, NoError>(Taken { count: context.state().load(Ordering::Relaxed) })
     };
-    let read = |_: Context<Arc<AtomicU64>>, Bytes60k { mut contents }: Bytes60k| async move {
+    let read = async |_: Context<Arc<AtomicU64>>, Bytes60k { mut contents }: Bytes60k| {
         while contents.next_piece().await.is_ok_and(|piece| piece.is_some()) {}
         Ok::<_, NoError>(())
     };
-    let sum = |_: Context<Arc<AtomicU64>>, Numbers { mut numbers }: Numbers| async move {
+    let sum = async |_: Context<Arc<AtomicU64>>, Numbers { mut numbers }: Numbers| {
         while numbers.next().await.is_some_and(|number| number.is_ok()) {}
         Ok::<_, NoError>(())
     };
-    let store = |_: Context<Arc<AtomicU64>>, Store { bytes }: Store| async move {
+    let store = async |_: Context<Arc<AtomicU64>>, Store { bytes }: Store| {
         drop(bytes);
         Ok::<_, NoError>(())
     };
