@@ -525,6 +525,15 @@ fn what_a_class_cannot_say_is_said_wherever_it_is() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(expected) && (said.is_empty() == expected.is_empty()), "{said}");
     }
+    // The derive has no word for it.
+    let tag = "#! secret k\ncommand A\n  arguments\n    k: OneOf(\"a\")\n    when k is \"a\"\n";
+    for others in ["", "    l: Integer\n"] {
+        fs::write(folder.path().join("s.schema"), format!("{tag}{others}")).unwrap();
+        let output = in_folder(folder.path(), &["generate", "rust", "s.schema"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let line = "ampctl: A.k: that `k` is secret is not said, since it is a tag\n";
+        assert_eq!(said, line);
+    }
     for (inside, is_said) in
         [("", false), ("\n  errors\n    A", true), ("\n  response\n    x: Integer", true)]
     {

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Without arguments it runs `suite.py` beside this file, in which tests end in every way that there is, and
-//! take their workers along; how many end in which is in `suite.txt`. It needs a Python that has Twisted, such as the one that the tests install;
-//! `AMP_PYTHON` names another.
+//! take their workers along; how many end in which is in `suite.txt`. It needs a Python that has Twisted, such
+//! as the one that the tests install; `AMP_PYTHON` names another.
 //!
 //! Read `worker.rs`, one worker and what it says, and then `manager.rs`, which has several. `commands.rs`
 //! was not written by hand: `ampctl import python` has printed `trial.schema`, of the classes that trial has,
@@ -82,8 +82,7 @@ async fn run(folder: &str, modules: &[String]) -> Result<Report, AnyError> {
 /// Whether the tests of `suite.py` have ended as they are to end.
 fn is_as_expected(report: &Report) -> Result<bool, AnyError> {
     let expected = include_str!("suite.txt").trim_end();
-    let shown = report.to_string();
-    if !shown.ends_with(expected) {
+    if report.to_string().lines().next_back() != Some(expected) {
         return Err(format!("there were to be {expected}").into());
     }
     println!("all as it is to be");

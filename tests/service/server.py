@@ -1,4 +1,6 @@
-"""The shop, on a port of this machine, which it prints."""
+"""The shop, on a port of this machine, which it prints: `server.py [PORT]`."""
+
+import sys
 
 from shop.commands import Asked, Buy, Closed, NoSuchItem, Price, Seen, Sold, Stock, Watch
 from twisted.internet import endpoints, protocol, reactor
@@ -61,6 +63,7 @@ def listening(port):
     print(port.getHost().port, flush=True)
 
 
-endpoint = endpoints.TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+endpoint = endpoints.TCP4ServerEndpoint(reactor, wanted, interface="127.0.0.1")
 endpoint.listen(protocol.Factory.forProtocol(Shop)).addCallback(listening)
 reactor.run()

@@ -114,7 +114,7 @@ fn rust(options: &Rust) -> Result<String, Mistake> {
     for place in &written.unused {
         eprintln!("ampctl: the hint for {place} is not needed");
     }
-    for line in &written.renamed {
+    for line in written.renamed.iter().chain(&written.lost) {
         eprintln!("ampctl: {line}");
     }
     if let (true, Some(path)) = (options.keep_names, &options.hints) {

@@ -30,6 +30,8 @@ pub(super) struct Written {
     pub(super) unused: Vec<String>,
     /// What is said of places that have not the name that the hints keep for them.
     pub(super) renamed: Vec<String>,
+    /// What the derive macros cannot say.
+    pub(super) lost: BTreeSet<String>,
     /// Places whose kept name is that of another type in more places.
     outvoted: BTreeSet<String>,
 }
@@ -79,7 +81,7 @@ fn write_with(
         writer.command(name, command, type_name)?;
     }
     writer.schema(&commands);
-    let Writer { items, names, uses, signatures, used, .. } = writer;
+    let Writer { items, names, uses, signatures, used, lost, .. } = writer;
     let unused = hints.integers.keys().filter(|place| !used.contains(*place));
     let unused = names.nowhere().chain(unused).cloned().collect();
     let (renamed, outvoted) = (names.renamed(), names.outvoted());
@@ -89,7 +91,16 @@ fn write_with(
         lines.extend([String::new(), "use super::by_hand;".to_owned()]);
     }
     let text = format!("{}\n\n{}\n", lines.join("\n"), items.join("\n\n"));
-    Ok(Written { text, names: names.into_chosen(), uses, signatures, unused, renamed, outvoted })
+    Ok(Written {
+        text,
+        names: names.into_chosen(),
+        uses,
+        signatures,
+        unused,
+        renamed,
+        lost,
+        outvoted,
+    })
 }
 
 pub(super) struct Writer<'a> {
@@ -99,8 +110,9 @@ pub(super) struct Writer<'a> {
     names: Names<'a>,
     /// The keys of the command that is being written whose values are not to be shown, in whichever of its
     /// boxes they are.
-    secrets: &'a [String],
+    pub(super) secrets: &'a [String],
     signatures: BTreeMap<String, Signature>,
+    pub(super) lost: BTreeSet<String>,
     /// The hints for integers that were asked for.
     used: BTreeSet<String>,
     /// The structs around what is being written; `None` for one whose name is not known yet.
@@ -119,6 +131,7 @@ impl<'a> Writer<'a> {
             uses: Uses::default(),
             names,
             secrets: &[],
+            lost: BTreeSet::new(),
             signatures: BTreeMap::new(),
             used: BTreeSet::new(),
             around: Vec::new(),

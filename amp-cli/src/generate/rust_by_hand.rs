@@ -236,7 +236,7 @@ pub(super) fn responders(written: &Written) -> String {
 mod tests {
     use super::*;
 
-    /// As rustfmt does it, which was asked.
+    /// As rustfmt breaks them.
     #[test]
     fn calls_are_broken_where_rustfmt_breaks_them() {
         let start = "WireType::Unknown(\"OneOf(\\\"a\\\", \\\"b\\\")\".to_owned())";

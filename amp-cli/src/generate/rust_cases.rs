@@ -22,6 +22,11 @@ impl Writer<'_> {
         let WireType::OneOf(texts) = &tag.wire_type else {
             return Err(Mistake::new(format!("{place}: a tag is one of a few texts")));
         };
+        if self.secrets.contains(&tag.name) {
+            let key = code(&tag.name);
+            self.lost
+                .insert(format!("{place}: that {key} is secret is not said, since it is a tag"));
+        }
         let early = is_outer(schema, 0, 1).then(|| self.name(place, candidates, place));
         let is_box = self.beside == 0;
         self.around.extend(is_box.then(|| early.clone()));

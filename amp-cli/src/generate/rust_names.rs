@@ -142,7 +142,8 @@ impl<'a> Names<'a> {
     }
 
     /// Places for which a name is kept that is kept for more others, which are alike and not like them: one of
-    /// several commands that shared a type has changed. The others keep the name.
+    /// several commands that shared a type has changed. Where most still do the name stays, and of as many, where
+    /// it comes first.
     pub(super) fn outvoted(&self) -> BTreeSet<String> {
         let mut by_name = BTreeMap::<_, BTreeMap<_, Vec<_>>>::new();
         for (place, name) in self.hints {

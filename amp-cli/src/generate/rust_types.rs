@@ -84,7 +84,7 @@ pub(super) fn several(module: &str, names: &[&str]) -> String {
     let mut lines = vec![format!("use {module}::{{")];
     let mut line = String::new();
     for (at, name) in names.iter().enumerate() {
-        // It keeps room for one more behind each but the last.
+        // Rustfmt keeps room for one more behind each but the last.
         let room = if at + 1 < names.len() { WIDTH - 1 } else { WIDTH };
         if !line.is_empty() && line.len() + name.len() + 2 > room {
             lines.push(std::mem::take(&mut line));
@@ -163,7 +163,7 @@ pub(super) fn has_default(wire_type: &WireType) -> bool {
 mod tests {
     use super::*;
 
-    /// As rustfmt does it, which was asked.
+    /// As rustfmt breaks them.
     #[test]
     fn declarations_are_broken_where_rustfmt_breaks_them() {
         let names = [

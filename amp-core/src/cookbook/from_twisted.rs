@@ -87,7 +87,7 @@
 //! amp-core = { path = "../amp/amp-core", features = ["zlib"] }
 //! bytes = "1"
 //! thiserror = "2"
-//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread", "sync"] }
+//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread", "sync", "time"] }
 //!
 //! [dev-dependencies]
 //! amp-core = { path = "../amp/amp-core", features = ["testing"] }
@@ -153,6 +153,7 @@
 //! use std::time::Duration;
 //! use tokio::net::{TcpListener, TcpStream};
 //! use tokio::sync::SetOnce;
+//! use tokio::time::sleep;
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -163,12 +164,25 @@
 //!     let listener = TcpListener::bind(here).await?;
 //!     println!("listening on {}", listener.local_addr()?);
 //!     loop {
-//!         let (stream, _) = listener.accept().await?;
-//!         tokio::spawn(stand_before(there.clone(), stream));
+//!         match listener.accept().await {
+//!             Ok((stream, _)) => {
+//!                 let there = there.clone();
+//!                 tokio::spawn(async move {
+//!                     if let Err(error) = stand_before(&there, stream).await {
+//!                         eprintln!("no connection to {there}: {error}");
+//!                     }
+//!                 });
+//!             }
+//!             Err(error) => {
+//!                 // For want of descriptors, say: others will give theirs back.
+//!                 eprintln!("cannot accept a connection: {error}");
+//!                 sleep(Duration::from_millis(100)).await;
+//!             }
+//!         }
 //!     }
 //! }
 //!
-//! async fn stand_before(old_address: String, stream: TcpStream) -> io::Result<()> {
+//! async fn stand_before(old_address: &str, stream: TcpStream) -> io::Result<()> {
 //!     // Each side's responders are to know the other, and one of the two is there first.
 //!     let client = Arc::new(SetOnce::<Peer>::new());
 //!     let calls_back = Arc::clone(&client);
