@@ -61,6 +61,83 @@ fn descriptors_come_in_their_order_and_few_at_a_time() {
     });
 }
 
+#[derive(Command)]
+struct SendMany {
+    files: StreamOf<Vec<Descriptor>>,
+}
+
+/// As many wait for all streams as the receiver can hold, also where nobody takes those of some.
+#[test]
+fn descriptors_of_slow_streams_all_arrive() {
+    let name = "descriptors_of_slow_streams_all_arrive";
+    without_leak(name, || async {
+        let (streams, mut taken) = mpsc::unbounded_channel();
+        let send = async |context: Context<Streams>, Send { files }: Send| {
+            context.state().send(files).expect("the test waits");
+            Ok::<_, NoError>(())
+        };
+        let limits = Limits::default().unclaimed_attachments(16);
+        let (peer, _far) = pair(limits, Responders::new(streams).respond(send));
+        let (mut received, mut sends) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let (mut sink, files) = StreamOf::pair();
+            peer.call_remote(Send { files }).await.unwrap();
+            received.push(taken.recv().await.unwrap());
+            sends.push(tokio::spawn(async move {
+                for n in 0..40 {
+                    sink.send(tagged(n).into()).await?;
+                }
+                sink.close().await
+            }));
+        }
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        for mut files in received {
+            for n in 0..40 {
+                assert_eq!(tag(files.next().await.unwrap().unwrap()), n);
+            }
+            assert!(files.next().await.is_none());
+        }
+        for sent in sends {
+            sent.await.unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn items_of_many_descriptors_all_arrive() {
+    let name = "items_of_many_descriptors_all_arrive";
+    without_leak(name, || async {
+        let (streams, mut taken) = mpsc::unbounded_channel();
+        type Many = mpsc::UnboundedSender<StreamOf<Vec<Descriptor>>>;
+        let send = async |context: Context<Many>, SendMany { files }: SendMany| {
+            context.state().send(files).expect("the test waits");
+            Ok::<_, NoError>(())
+        };
+        let limits = Limits::default().unclaimed_attachments(128);
+        let (peer, _far) = pair(limits, Responders::new(streams).respond(send));
+        let (mut sink, files) = StreamOf::pair();
+        peer.call_remote(SendMany { files }).await.unwrap();
+        let mut files = taken.recv().await.unwrap();
+        let sends = tokio::spawn(async move {
+            for n in 0..12 {
+                sink.send((n..n + 20).map(|tag| tagged(tag).into()).collect()).await?;
+            }
+            sink.close().await
+        });
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        for n in 0..12 {
+            let item = files.next().await.unwrap().unwrap();
+            assert!(item.into_iter().map(tag).eq(n..n + 20));
+        }
+        assert!(files.next().await.is_none());
+        sends.await.unwrap().unwrap();
+    });
+}
+
 /// Those that were not taken are closed with the stream.
 #[test]
 fn descriptors_in_anything_and_those_that_nobody_takes() {

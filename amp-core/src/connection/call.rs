@@ -93,6 +93,11 @@ impl<C: Command> Call<C> {
     pub(crate) fn is_queued(&self) -> bool {
         !matches!(self.exchange.stage, Stage::New | Stage::WaitingForRoom(_))
     }
+
+    /// Returns the command of a call that there were too many others for.
+    pub(crate) fn into_command(mut self) -> Option<C> {
+        self.command.take()
+    }
 }
 
 // The command is never pinned: it is encoded, and dropped.
@@ -107,9 +112,12 @@ impl<C: Command> Future for Call<C> {
         // There is a command until it is encoded. It is dropped where nothing is locked: it is the user's.
         if command.is_some() {
             ready!(exchange.poll_room(cx, name)).map_err(CallError::widen)?;
-            if let Some(command) = command.take() {
-                let queued = exchange
-                    .queue(cx.waker().clone(), name, |out, proto| command.to_box(out, proto));
+            if let Some(taken) = command.take() {
+                let queued =
+                    exchange.queue(cx.waker().clone(), name, |out, proto| taken.to_box(out, proto));
+                if let Err(CallError::TooManyCalls(_)) = &queued {
+                    *command = Some(taken);
+                }
                 queued.map_err(CallError::widen)?;
                 return exchange.poll_queued(cx).map(|error| Err(error.widen()));
             }

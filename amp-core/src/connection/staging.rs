@@ -75,6 +75,12 @@ impl Encoded<'_> {
 }
 
 impl Shared {
+    /// Returns what attachments are that can be sent, if any can.
+    #[inline]
+    pub(crate) fn sent_attachment_kind(&self) -> Option<AttachmentKind> {
+        self.attachment_kind.filter(|_| !self.wants(Public::BYTES_ONLY))
+    }
+
     /// Encodes arguments on the caller's task, with nothing locked that anyone else needs. Not to be
     /// called with the state locked.
     #[inline]
@@ -248,10 +254,8 @@ impl Drop for Ordinals<'_> {
 
 impl Attachments for Staging<'_, '_> {
     fn kind(&self) -> Option<AttachmentKind> {
-        let kind = self.shared.attachment_kind?;
         // What came before the transport was replaced can be claimed.
-        let carried = self.received || !self.shared.wants(Public::BYTES_ONLY);
-        carried.then_some(kind)
+        if self.received { self.shared.attachment_kind } else { self.shared.sent_attachment_kind() }
     }
 
     fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError> {

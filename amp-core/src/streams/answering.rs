@@ -46,8 +46,7 @@ impl OwnCommands for Hub {
         question.answer(&());
         if command == wire::OPEN.as_bytes() {
             // One that says nothing of the window lets nothing come.
-            let nothing = Window { items: 0, bytes: 0 };
-            self.handle_open(&peer, number, wire::window(ampbox).unwrap_or(nothing));
+            self.handle_open(&peer, number, wire::window(ampbox).unwrap_or(Window::NOTHING));
         } else if command == wire::TAKEN.as_bytes() {
             match self.receiving(number) {
                 Some(receiving) => receiving.handle_taken(&peer),
@@ -78,8 +77,8 @@ impl Hub {
             wire::tell_dropped(peer, number);
             return;
         };
-        if sending.open(peer, window) {
-            let pump = Pump::new(peer.clone(), number, sending, window);
+        if let Some(awaited) = sending.open(peer, window) {
+            let pump = Pump::new(peer.clone(), number, sending, window, awaited);
             peer.shared().runtime.spawn(pump);
         }
     }

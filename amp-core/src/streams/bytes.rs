@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use super::error::SinkError;
 use super::sink::SinkOf;
 use super::stream::StreamOf;
-use super::wire::ITEM;
+use super::wire::{ITEM, OVERHEAD};
 use crate::argument::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxWriter, MAX_VALUE, Value, ValueWriter};
 use crate::command::CommandError;
@@ -20,11 +20,15 @@ use crate::schema::{WireType, WireTypes};
 /// Pieces of so many bytes are sent in boxes of their own, without being copied into one.
 const ALONE: usize = 4096;
 
+/// Pieces are not made shorter than this.
+const SHORT: usize = 64;
+
 /// The end of a stream of bytes that is read: an argument, and an [`AsyncRead`].
 ///
 /// It is a [`StreamOf`] pieces, and all that is said there holds here: one of a
 /// [pair](ByteStream::pair) goes to the peer, and whoever does not read holds back who writes. The end
-/// of the bytes is the end of the stream. A stream whose sink was dropped fails with
+/// of the bytes is the end of the stream. An error is the last, also of one piece that cannot be read, and
+/// whoever reads on has it again. A stream whose sink was dropped fails with
 /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof); the error inside is the
 /// [`StreamError`](super::StreamError).
 ///
@@ -66,6 +70,8 @@ const ALONE: usize = 4096;
 pub struct ByteStream {
     pieces: StreamOf<Bytes>,
     piece: Bytes,
+    /// How it has failed, if it has.
+    failed: Option<io::ErrorKind>,
 }
 
 /// The end of a stream of bytes that is written to: an argument, and an [`AsyncWrite`].
@@ -91,7 +97,7 @@ impl ByteStream {
     }
 
     fn of(pieces: StreamOf<Bytes>) -> Self {
-        Self { pieces, piece: Bytes::new() }
+        Self { pieces, piece: Bytes::new(), failed: None }
     }
 
     /// Reads the next piece as it came, without copying it; `None` at the end.
@@ -113,8 +119,18 @@ impl ByteStream {
         use futures_core::Stream;
 
         while self.piece.is_empty() {
+            if let Some(kind) = self.failed {
+                return Poll::Ready(Err(io::Error::new(kind, "the stream has failed before")));
+            }
             match ready!(Pin::new(&mut self.pieces).poll_next(cx)) {
-                Some(piece) => self.piece = piece?,
+                Some(Ok(piece)) => self.piece = piece,
+                Some(Err(error)) => {
+                    let error = io::Error::from(error);
+                    self.failed = Some(error.kind());
+                    // What comes behind a gap is not what was sent.
+                    self.pieces.stop();
+                    return Poll::Ready(Err(error));
+                }
                 None => return Poll::Ready(Ok(false)),
             }
         }
@@ -188,9 +204,15 @@ impl ByteSink {
         Ok(())
     }
 
-    /// How many bytes go into one box. A few are on their way at a time.
+    /// How many bytes go into one box. A few are on their way at a time, unless they were very short.
     fn most(&self) -> usize {
-        self.pieces.most_bytes().clamp(1, MAX_VALUE)
+        let window = self.pieces.window_bytes();
+        let most = if window / 4 < SHORT { window } else { window / 4 };
+        if most < ALONE + OVERHEAD {
+            most.saturating_sub(2).clamp(1, ALONE - 1)
+        } else {
+            (most - OVERHEAD).min(MAX_VALUE)
+        }
     }
 
     fn put(&self, piece: Bytes) -> Result<(), SinkError> {
@@ -204,7 +226,7 @@ impl ByteSink {
         let len = piece.len();
         let write =
             move |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| piece.to_box(ITEM, out, proto);
-        self.pieces.put_alone(len, 1, Box::new(write))
+        self.pieces.put_alone(len, 0, Box::new(write))
     }
 }
 

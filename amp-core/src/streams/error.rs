@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::argument::{DecodeError, EncodeError};
 use crate::command::CommandError;
-use crate::error::CloseReason;
+use crate::error::{CallError, CloseReason};
 use crate::proto::RemoteError;
 
 /// The reason why a sink takes no more items, or has not taken one.
@@ -23,7 +23,9 @@ pub enum SinkError {
     /// The peer answered an item with an error.
     #[error("the peer has refused an item")]
     Refused(#[source] RemoteError),
-    /// An item cannot be written. It is left out, and the sink takes further ones.
+    /// An item cannot be written. It is left out, and the sink takes further ones. Of one that shows so
+    /// only when its box is written, since it needs the connection, whatever is done next with the sink
+    /// says it; when that is the end, the receiver learns that the end is missing.
     #[error("an item cannot be written")]
     Encode(#[source] Arc<EncodeError>),
     /// An item is larger than what the peer lets one stream have on its way
@@ -36,6 +38,9 @@ pub enum SinkError {
         /// The number of bytes that may be on their way.
         limit: usize,
     },
+    /// A call that brings items has failed on this side, and the receiver is told that the end is missing.
+    #[error("the stream was given up")]
+    Failed(#[source] Arc<CallError>),
     /// The sink was closed before.
     #[error("the stream has ended")]
     Ended,

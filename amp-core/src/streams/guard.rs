@@ -67,9 +67,18 @@ impl Kept {
     }
 
     /// Waits for so long until the peer has said that it has the other end.
-    pub(super) fn expire(self, runtime: &Handle, within: Duration, hub: Arc<Hub>, number: u64) {
+    /// Meanwhile `peer` is held, whose connection then stays.
+    pub(super) fn expire(
+        self,
+        runtime: &Handle,
+        within: Duration,
+        hub: Arc<Hub>,
+        number: u64,
+        peer: Option<Peer>,
+    ) {
         if self.is_awaited() {
             runtime.spawn(async move {
+                let _peer = peer;
                 if timeout(within, self.settled()).await.is_err() {
                     self.not_taken(&hub, number);
                 }
@@ -109,6 +118,6 @@ impl Drop for Guard {
             return;
         };
         let (kept, hub) = (self.kept.clone(), Arc::clone(&self.hub));
-        kept.expire(&self.runtime, within, hub, self.number);
+        kept.expire(&self.runtime, within, hub, self.number, None);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::StreamError;
-use super::hub::Hub;
+use crate::proto::Together;
 
 /// What a call that brings items takes beside those, in bytes, as far as it is known.
 const CALL: usize = 640;
@@ -15,15 +15,22 @@ const BUFFERS: usize = 16;
 const SMALL: usize = 32 << 10;
 
 /// How much that is.
-#[derive(Default)]
 pub(super) struct Holding {
     bytes: AtomicUsize,
     buffers: AtomicUsize,
+    /// What all connections of a server hold, if it is one of a server's.
+    together: Option<Arc<Together>>,
+}
+
+impl Holding {
+    pub(super) fn new(together: Option<Arc<Together>>) -> Self {
+        Self { bytes: AtomicUsize::new(0), buffers: AtomicUsize::new(0), together }
+    }
 }
 
 /// What one call has brought, until that is taken.
 pub(super) struct Held {
-    hub: Arc<Hub>,
+    holding: Arc<Holding>,
     bytes: usize,
     keeps_buffer: bool,
 }
@@ -34,20 +41,16 @@ impl Held {
     /// # Errors
     ///
     /// When the connections of the server hold too much.
-    pub(super) fn new(hub: Arc<Hub>, bytes: usize) -> Result<Self, StreamError> {
+    pub(super) fn new(holding: &Arc<Holding>, bytes: usize) -> Result<Self, StreamError> {
         let bytes = bytes + CALL;
-        let before = hub.holding().bytes.fetch_add(bytes, Ordering::Relaxed);
-        // It is taken back when this is dropped.
-        let mut held = Self { hub, bytes: 0, keeps_buffer: false };
-        if let Some(together) = held.hub.together() {
-            let added = together.add_bytes(0, before, bytes);
-            if let Err((what, limit)) = added {
-                held.hub.holding().bytes.fetch_sub(bytes, Ordering::Relaxed);
-                return Err(StreamError::Limit { what, limit });
-            }
+        let before = holding.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(together) = &holding.together
+            && let Err((what, limit)) = together.add_bytes(0, before, bytes)
+        {
+            holding.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(StreamError::Limit { what, limit });
         }
-        held.bytes = bytes;
-        Ok(held)
+        Ok(Self { holding: Arc::clone(holding), bytes, keeps_buffer: false })
     }
 
     /// Whether a box of so many bytes may stay in the buffer that it was received into.
@@ -55,7 +58,7 @@ impl Held {
         if len < SMALL {
             return false;
         }
-        let buffers = &self.hub.holding().buffers;
+        let buffers = &self.holding.buffers;
         self.keeps_buffer = buffers.fetch_add(1, Ordering::Relaxed) < BUFFERS;
         if !self.keeps_buffer {
             buffers.fetch_sub(1, Ordering::Relaxed);
@@ -66,12 +69,12 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let holding = self.hub.holding();
+        let holding = &self.holding;
         holding.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         if self.keeps_buffer {
             holding.buffers.fetch_sub(1, Ordering::Relaxed);
         }
-        if let Some(together) = self.hub.together() {
+        if let Some(together) = &holding.together {
             together.remove_bytes(self.bytes);
         }
     }

@@ -6,11 +6,12 @@ use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::held::Holding;
+use super::on_their_way::OnTheirWay;
 use super::receive::Receive;
 use super::sending::Sending;
 use super::wire::Window;
 use crate::connection::Peer;
-use crate::proto::{Limits, Together};
+use crate::proto::Limits;
 use crate::responder::Own;
 
 /// The streams of one connection. It is made for the first of them.
@@ -20,9 +21,8 @@ use crate::responder::Own;
 pub(super) struct Hub {
     tables: Mutex<Tables>,
     limits: Limits,
-    /// What all connections of a server hold, if it is one of a server's.
-    together: Option<Arc<Together>>,
-    holding: Holding,
+    holding: Arc<Holding>,
+    on_their_way: OnTheirWay,
 }
 
 #[derive(Default)]
@@ -39,9 +39,9 @@ impl Hub {
         let shared = peer.shared();
         let own = shared.own.get_or_init(|| {
             let limits = shared.settings.limits;
-            let together = shared.settings.together.clone();
-            let (tables, holding) = (Mutex::default(), Holding::default());
-            Arc::new(Own(Arc::new(Self { tables, limits, together, holding })))
+            let holding = Arc::new(Holding::new(shared.settings.together.clone()));
+            let (tables, on_their_way) = (Mutex::default(), OnTheirWay::default());
+            Arc::new(Own(Arc::new(Self { tables, limits, holding, on_their_way })))
         });
         let own = Arc::clone(own).downcast::<Own>().expect("streams alone are a connection's own");
         let hub: Arc<dyn Any + Send + Sync> = Arc::clone(&own.0) as _;
@@ -50,16 +50,18 @@ impl Hub {
 
     /// How much the peer may send of one stream before the first of it is taken.
     pub(super) fn window(&self) -> Window {
-        let Limits { stream_items, stream_bytes, .. } = self.limits;
-        Window { items: stream_items.max(1), bytes: stream_bytes }
+        let Limits { stream_items, stream_bytes, unclaimed_attachments, .. } = self.limits;
+        let attachments = unclaimed_attachments / 2;
+        Window { items: stream_items.max(1), bytes: stream_bytes, attachments }
     }
 
-    pub(super) fn together(&self) -> Option<&Together> {
-        self.together.as_deref()
-    }
-
-    pub(super) fn holding(&self) -> &Holding {
+    pub(super) fn holding(&self) -> &Arc<Holding> {
         &self.holding
+    }
+
+    /// The attachments of items that this side sends.
+    pub(super) fn on_their_way(&self) -> &OnTheirWay {
+        &self.on_their_way
     }
 
     pub(super) fn limits(&self) -> &Limits {

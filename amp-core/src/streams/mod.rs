@@ -60,11 +60,13 @@
 //! [`Limits::unclaimed_timeout`]: field@crate::Limits::unclaimed_timeout
 
 mod answering;
+mod awaited;
 mod bytes;
 mod error;
 mod guard;
 mod held;
 mod hub;
+mod on_their_way;
 mod pump;
 mod receive;
 mod receiving;

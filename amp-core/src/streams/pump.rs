@@ -5,10 +5,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::Sleep;
 
+use super::awaited::Awaited;
 use super::error::SinkError;
 use super::hub::Hub;
-use super::sending::{Next, Sending};
+use super::sending::{Next, Parcel, Sending};
 use super::wire::{self, CALLS, Ending, Items, NO_STREAM, Window};
 use crate::argument::EncodeError;
 use crate::connection::{Call, Peer};
@@ -17,24 +20,48 @@ use crate::error::{CallError, CloseReason};
 /// How many calls are made before other tasks have their turn.
 const AT_ONCE: usize = 16;
 
+/// How long a call waits before it is made again, when there are as many on the connection as may be and
+/// none of them is the stream's.
+const AGAIN: Duration = Duration::from_millis(10);
+
 /// Sends what a sink was given, as the receiver's answers make room for it: a future that resolves
 /// when the receiver has taken all, or nothing more can be sent.
 pub(super) struct Pump {
     peer: Peer,
     number: u64,
     sending: Arc<Sending>,
+    hub: Arc<Hub>,
     window: Window,
     /// The calls that are not answered, in the order in which they are sent.
     calls: VecDeque<Sent>,
     /// How much they bring.
     load: Window,
+    /// What is sent next, until it is queued.
+    next: Option<Stage>,
     /// Whether the end is among them.
     ending: bool,
+    /// Until it is dropped.
+    _awaited: Awaited,
 }
 
 struct Sent {
     call: Bringing,
     load: Window,
+}
+
+/// How far the next call is.
+enum Stage {
+    /// There are as many attachments on their way as may be.
+    Waits(Parcel),
+    /// There are as many calls as may be.
+    Again(Pin<Box<Sleep>>, Command, Window),
+    /// There is no room in the queue.
+    Made(Sent),
+}
+
+enum Command {
+    Items(Items),
+    End(Ending),
 }
 
 enum Bringing {
@@ -56,36 +83,52 @@ impl Bringing {
             Self::End(call) => call.is_queued(),
         }
     }
+
+    /// What there were too many calls for.
+    fn into_command(self) -> Option<Command> {
+        match self {
+            Self::Items(call) => call.into_command().map(Command::Items),
+            Self::End(call) => call.into_command().map(Command::End),
+        }
+    }
 }
 
 impl Pump {
-    pub(super) fn new(peer: Peer, number: u64, sending: Arc<Sending>, window: Window) -> Self {
-        let load = Window { items: 0, bytes: 0 };
-        // Until it is dropped.
-        peer.shared().with(|state| state.core.await_stream(true));
-        Self { peer, number, sending, window, calls: VecDeque::new(), load, ending: false }
+    pub(super) fn new(
+        peer: Peer,
+        number: u64,
+        sending: Arc<Sending>,
+        window: Window,
+        awaited: Awaited,
+    ) -> Self {
+        let hub = Hub::of(&peer);
+        let (calls, load) = (VecDeque::new(), Window::NOTHING);
+        let (next, ending) = (None, false);
+        Self { peer, number, sending, hub, window, calls, load, next, ending, _awaited: awaited }
     }
 
     /// Takes the answers that have come. Whether that of the end was among them.
     fn take_answers(&mut self, cx: &mut Context<'_>) -> Result<bool, SinkError> {
         while let Some(first) = self.calls.front_mut() {
             let Poll::Ready(answer) = first.call.poll(cx) else { break };
-            self.answered(true, answer)?;
-            if self.ending && self.calls.is_empty() {
+            if let Some(Sent { load, .. }) = self.calls.pop_front() {
+                self.peer.shared().with(|state| state.core.await_items(0, 1));
+                self.give_back(load);
+            }
+            self.answered(answer)?;
+            if self.ending && self.calls.is_empty() && self.next.is_none() {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// The first or the last call was answered.
-    fn answered(&mut self, first: bool, answer: Result<(), CallError>) -> Result<(), SinkError> {
-        let sent = if first { self.calls.pop_front() } else { self.calls.pop_back() };
-        if let Some(Sent { load, .. }) = sent {
-            self.peer.shared().with(|state| state.core.await_items(0, 1));
-            self.load.items -= load.items;
-            self.load.bytes -= load.bytes;
-        }
+    fn give_back(&mut self, load: Window) {
+        self.load.remove(load);
+        self.hub.on_their_way().remove(load.attachments);
+    }
+
+    fn answered(&mut self, answer: Result<(), CallError>) -> Result<(), SinkError> {
         match answer {
             Ok(()) => Ok(()),
             // It was left out, and nothing was sent.
@@ -100,7 +143,7 @@ impl Pump {
             Err(CallError::Remote(error)) if error.code == NO_STREAM => Err(SinkError::Stopped),
             Err(CallError::Remote(error)) => Err(SinkError::Refused(error)),
             Err(CallError::Closed(reason)) => Err(SinkError::Closed(reason)),
-            Err(error) => Err(SinkError::Encode(Arc::new(EncodeError::custom(error)))),
+            Err(error) => Err(SinkError::Failed(Arc::new(error))),
         }
     }
 
@@ -112,47 +155,111 @@ impl Pump {
                 && self.load.bytes + more.bytes <= self.window.bytes
     }
 
+    /// Takes what is to be sent next.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stage, SinkError>> {
+        if self.ending {
+            return Poll::Pending;
+        }
+        // What is wrong with an item that has attachments may show late, and the end says it.
+        let may_end = self.load.attachments == 0;
+        Poll::Ready(match ready!(self.sending.poll_next(cx, |load| self.fits(load), may_end)) {
+            Next::Parcel(parcel) if parcel.load.attachments > 0 => Ok(Stage::Waits(parcel)),
+            Next::Parcel(parcel) => Ok(self.made_of(parcel)),
+            Next::End(end) => {
+                self.ending = true;
+                let ending = Ending { number: self.number, end };
+                Ok(self.make(Command::End(ending), Window::NOTHING))
+            }
+            Next::Over => Err(SinkError::Ended),
+        })
+    }
+
+    fn made_of(&self, parcel: Parcel) -> Stage {
+        let load = parcel.load;
+        let items = Items { number: self.number, content: parcel.into_content() };
+        self.make(Command::Items(items), load)
+    }
+
+    fn make(&self, command: Command, load: Window) -> Stage {
+        let call = match command {
+            Command::Items(items) => {
+                Bringing::Items(self.peer.call_remote(items).without_timeout())
+            }
+            Command::End(end) => Bringing::End(self.peer.call_remote(end).without_timeout()),
+        };
+        Stage::Made(Sent { call, load })
+    }
+
+    /// Brings what is sent next as far as it comes: until it is queued.
+    fn poll_queued(&mut self, cx: &mut Context<'_>, stage: Stage) -> Result<(), SinkError> {
+        let mut stage = stage;
+        loop {
+            stage = match stage {
+                Stage::Waits(parcel) => {
+                    let (own, more) = (self.load.attachments, parcel.load.attachments);
+                    let limit = self.window.attachments;
+                    if self.hub.on_their_way().poll_add(cx, own, more, limit).is_pending() {
+                        self.next = Some(Stage::Waits(parcel));
+                        return Ok(());
+                    }
+                    // From here on they are given back with the load.
+                    self.load.attachments += more;
+                    self.made_of(parcel)
+                }
+                Stage::Again(mut sleep, command, load) => {
+                    if sleep.as_mut().poll(cx).is_pending() {
+                        self.next = Some(Stage::Again(sleep, command, load));
+                        return Ok(());
+                    }
+                    self.make(command, load)
+                }
+                Stage::Made(mut sent) => {
+                    let answer = sent.call.poll(cx);
+                    match answer {
+                        Poll::Pending if sent.call.is_queued() => {
+                            let Window { items, bytes, .. } = sent.load;
+                            // The attachments count already.
+                            self.load.add(Window { items, bytes, attachments: 0 });
+                            self.peer.shared().with(|state| state.core.await_items(1, 0));
+                            self.calls.push_back(sent);
+                        }
+                        Poll::Pending => self.next = Some(Stage::Made(sent)),
+                        Poll::Ready(Err(CallError::TooManyCalls(error))) => {
+                            let load = sent.load;
+                            let Some(command) = sent.call.into_command() else {
+                                let error = Arc::new(CallError::TooManyCalls(error));
+                                return Err(SinkError::Failed(error));
+                            };
+                            let sleep = Box::pin(tokio::time::sleep(AGAIN));
+                            stage = Stage::Again(sleep, command, load);
+                            continue;
+                        }
+                        Poll::Ready(answer) => {
+                            let attachments = sent.load.attachments;
+                            self.give_back(Window { attachments, ..Window::NOTHING });
+                            return self.answered(answer);
+                        }
+                    }
+                    return Ok(());
+                }
+            };
+        }
+    }
+
     fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
         for _ in 0..AT_ONCE {
             if self.take_answers(cx)? {
                 return Poll::Ready(Ok(()));
             }
             // Items keep their order, so the next call waits until this one is queued.
-            if let Some(last) = self.calls.back_mut()
-                && !last.call.is_queued()
-            {
-                if let Poll::Ready(answer) = last.call.poll(cx) {
-                    self.answered(false, answer)?;
-                } else if !self.calls.back().is_some_and(|last| last.call.is_queued()) {
-                    return Poll::Pending;
-                }
-            }
-            if self.ending {
-                return Poll::Pending;
-            }
-            let next = ready!(self.sending.poll_next(cx, |load| self.fits(load)));
-            let (call, load) = match next {
-                Next::Parcel(parcel) => {
-                    let load = parcel.load;
-                    let items = Items { number: self.number, content: parcel.into_content() };
-                    (Bringing::Items(self.peer.call_remote(items).without_timeout()), load)
-                }
-                Next::End(end) => {
-                    self.ending = true;
-                    let ending = Ending { number: self.number, end };
-                    let call = self.peer.call_remote(ending).without_timeout();
-                    (Bringing::End(call), Window { items: 0, bytes: 0 })
-                }
-                Next::Over => return Poll::Ready(Err(SinkError::Ended)),
+            let next = match self.next.take() {
+                Some(next) => next,
+                None => ready!(self.poll_next(cx))?,
             };
-            self.load.items += load.items;
-            self.load.bytes += load.bytes;
-            self.peer.shared().with(|state| state.core.await_items(1, 0));
-            self.calls.push_back(Sent { call, load });
-            if let Some(last) = self.calls.back_mut()
-                && let Poll::Ready(answer) = last.call.poll(cx)
-            {
-                self.answered(false, answer)?;
+            self.poll_queued(cx, next)?;
+            if self.next.is_some() {
+                // A stream that is over takes nothing more with it.
+                return self.sending.poll_over(cx).map(|()| Err(SinkError::Ended));
             }
         }
         cx.waker().wake_by_ref();
@@ -165,11 +272,14 @@ impl Future for Pump {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match ready!(self.poll_all(cx)) {
-            Ok(()) => self.sending.finish(),
+            Ok(()) => {
+                self.hub.forget_sending(self.number, &self.sending);
+                self.sending.finish();
+            }
             Err(error) => {
-                Hub::of(&self.peer).forget_sending(self.number, &self.sending);
+                self.hub.forget_sending(self.number, &self.sending);
                 // The receiver knows of what it has said itself, and of the end of the connection.
-                if matches!(error, SinkError::Refused(_) | SinkError::Encode(_)) {
+                if matches!(error, SinkError::Refused(_) | SinkError::Failed(_)) {
                     wire::tell_dropped(&self.peer, self.number);
                 }
                 self.sending.fail(error);
@@ -184,11 +294,10 @@ impl Drop for Pump {
     fn drop(&mut self) {
         let calls = self.calls.len();
         self.calls.clear();
-        self.peer.shared().with(|state| {
-            state.core.await_items(0, calls);
-            state.core.await_stream(false);
-        });
-        Hub::of(&self.peer).forget_sending(self.number, &self.sending);
+        self.next = None;
+        self.hub.on_their_way().remove(self.load.attachments);
+        self.peer.shared().with(|state| state.core.await_items(0, calls));
+        self.hub.forget_sending(self.number, &self.sending);
         self.sending.fail(SinkError::Closed(CloseReason::Local));
     }
 }

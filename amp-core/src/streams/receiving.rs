@@ -143,7 +143,7 @@ impl<T> Receiving<T> {
             parcels: VecDeque::new(),
             bound: false,
             calls: 0,
-            load: Window { items: 0, bytes: 0 },
+            load: Window::NOTHING,
             ending: None,
             consumer: None,
         };
@@ -291,8 +291,7 @@ impl<T> Receiving<T> {
         drop((held, claims));
         let mut state = self.lock();
         state.calls -= 1;
-        state.load.items -= load.items;
-        state.load.bytes -= load.bytes;
+        state.load.remove(load);
         drop(state);
         question.answer(&());
     }
@@ -363,12 +362,12 @@ impl<T: Argument + Send + 'static> Receiving<T> {
     /// How much a call brings.
     fn load(ampbox: &AmpBox) -> Result<Window, StreamError> {
         let Some(list) = ampbox.value(LIST) else {
-            return Ok(Window { items: 1, bytes: ampbox.size() });
+            return Ok(Window { items: 1, bytes: ampbox.size(), attachments: 0 });
         };
         let what = "a list that ends within an item";
         let items = count_elements(&list)
             .ok_or_else(|| StreamError::Malformed { what: what.to_owned() })?;
-        Ok(Window { items, bytes: list.len() })
+        Ok(Window { items, bytes: list.len(), attachments: 0 })
     }
 
     /// Takes up room for so much more, if the stream is open and may have it.
@@ -376,8 +375,8 @@ impl<T: Argument + Send + 'static> Receiving<T> {
         let mut state = self.lock();
         let Stage::Open(Open { hub, .. }) = &state.stage else { return None };
         let (hub, window) = (Arc::clone(hub), hub.window());
-        let all =
-            Window { items: state.load.items + load.items, bytes: state.load.bytes + load.bytes };
+        let mut all = state.load;
+        all.add(load);
         let calls = state.calls + 1;
         for (count, what, limit) in [
             (all.bytes, "bytes", window.bytes),
@@ -427,10 +426,11 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
             return;
         }
         // The items are a user's, so nothing is locked.
-        let kept = Held::new(hub, load.bytes + ampbox.index_size()).and_then(|mut held| {
-            Self::keep(&mut question, ampbox, &mut held, number.is_some())
-                .map(|items| (items, held))
-        });
+        let kept =
+            Held::new(hub.holding(), load.bytes + ampbox.index_size()).and_then(|mut held| {
+                Self::keep(&mut question, ampbox, &mut held, number.is_some())
+                    .map(|items| (items, held))
+            });
         let (items, held) = match kept {
             Ok(kept) => kept,
             Err(error) => return self.break_off(question, error),

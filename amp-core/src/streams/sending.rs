@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 
+use super::awaited::Awaited;
 use super::error::SinkError;
 use super::wire::{Content, End, Window, WriteItem};
 use crate::argument::EncodeError;
@@ -37,8 +38,10 @@ struct State {
     end: Option<End>,
     /// Whether the receiver has taken all, and the end.
     done: bool,
-    /// An item that could not be written, until the sink is told.
-    unwritable: Option<Arc<EncodeError>>,
+    /// Whether the last parcel is not queued yet.
+    pumping: bool,
+    /// The items that could not be written, until the sink is told.
+    unwritable: VecDeque<Arc<EncodeError>>,
     producer: Option<Waker>,
     pump: Option<Waker>,
 }
@@ -47,7 +50,7 @@ enum Stage {
     /// The other end is still on this side.
     Unsent,
     /// The number is given out, and the receiver has not said that it is there.
-    Sent,
+    Sent(Awaited),
     Open(Peer, Window),
     Over(SinkError),
 }
@@ -79,6 +82,23 @@ pub(super) enum Next {
     Over,
 }
 
+impl State {
+    fn takes_more(&self) -> Result<(), SinkError> {
+        match &self.stage {
+            Stage::Over(error) => Err(error.clone()),
+            _ if self.end.is_some() => Err(SinkError::Ended),
+            _ => Ok(()),
+        }
+    }
+
+    /// A stream that lacks items which its sink has not been told of does not end well.
+    fn tell_of_gaps(&mut self) {
+        if !self.unwritable.is_empty() && self.end == Some(End::Closed) {
+            self.end = Some(End::Dropped);
+        }
+    }
+}
+
 impl Sending {
     pub(super) fn new() -> Self {
         let state = State {
@@ -86,10 +106,11 @@ impl Sending {
             bound: false,
             parcels: VecDeque::new(),
             waiting: 0,
-            most: Window { items: 1, bytes: SHARED },
+            most: Window { items: 1, bytes: SHARED, attachments: 0 },
             end: None,
             done: false,
-            unwritable: None,
+            pumping: false,
+            unwritable: VecDeque::new(),
             producer: None,
             pump: None,
         };
@@ -97,22 +118,27 @@ impl Sending {
     }
 
     /// The other end is about to be sent. Whether it was not before.
-    pub(super) fn bind(&self) -> bool {
+    pub(super) fn bind(&self, peer: &Peer) -> bool {
+        let awaited = Awaited::new(peer);
         let mut state = self.lock();
-        let unsent = matches!(state.stage, Stage::Unsent);
-        if unsent {
-            state.stage = Stage::Sent;
-            state.bound = true;
+        if !matches!(state.stage, Stage::Unsent) {
+            drop(state);
+            drop(awaited);
+            return false;
         }
-        unsent
+        state.stage = Stage::Sent(awaited);
+        state.bound = true;
+        true
     }
 
     /// The other end was not sent after all.
     pub(super) fn unbind(&self) {
         let mut state = self.lock();
-        if matches!(state.stage, Stage::Sent) {
-            state.stage = Stage::Unsent;
+        if matches!(state.stage, Stage::Sent(_)) {
+            let before = std::mem::replace(&mut state.stage, Stage::Unsent);
             state.bound = false;
+            drop(state);
+            drop(before);
         }
     }
 
@@ -127,20 +153,25 @@ impl Sending {
 
     /// Whether the other end was sent, and the receiver has not said that it is there.
     pub(super) fn is_awaited(&self) -> bool {
-        matches!(self.lock().stage, Stage::Sent)
+        matches!(self.lock().stage, Stage::Sent(_))
     }
 
-    /// The receiver is there. Whether that is new.
-    pub(super) fn open(&self, peer: &Peer, window: Window) -> bool {
+    /// The receiver is there, if that is new.
+    pub(super) fn open(&self, peer: &Peer, window: Window) -> Option<Awaited> {
+        let open = Stage::Open(peer.clone(), window);
         let mut state = self.lock();
-        if !matches!(state.stage, Stage::Sent) {
-            return false;
+        if !matches!(state.stage, Stage::Sent(_)) {
+            drop(state);
+            return None;
         }
-        state.stage = Stage::Open(peer.clone(), window);
-        state.most =
-            Window { items: (window.items / 4).max(1), bytes: (window.bytes / 4).clamp(1, SHARED) };
+        let before = std::mem::replace(&mut state.stage, open);
+        state.most = Window {
+            items: (window.items / 4).max(1),
+            bytes: (window.bytes / 4).clamp(1, SHARED),
+            attachments: 0,
+        };
         self.tell(state);
-        true
+        if let Stage::Sent(awaited) = before { Some(awaited) } else { None }
     }
 
     /// Nothing more is sent, unless that was so before.
@@ -150,7 +181,7 @@ impl Sending {
 
     /// The receiver has not said in time that it is there.
     pub(super) fn not_taken(&self) {
-        self.fail_if(SinkError::NotTaken, |stage| matches!(stage, Stage::Sent));
+        self.fail_if(SinkError::NotTaken, |stage| matches!(stage, Stage::Sent(_)));
     }
 
     fn fail_if(&self, error: SinkError, fails: impl FnOnce(&Stage) -> bool) {
@@ -218,32 +249,46 @@ impl Sending {
 
     /// Waits for room for an item.
     pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), SinkError>> {
-        self.poll(cx, |state| state.waiting < ROOM && state.parcels.len() < CALLS)
+        self.poll(cx, |state| match &state.stage {
+            Stage::Over(error) => Some(Err(error.clone())),
+            _ if state.end.is_some() => Some(Err(SinkError::Ended)),
+            Stage::Open(..) if state.waiting < ROOM && state.parcels.len() < CALLS => Some(Ok(())),
+            _ => None,
+        })
     }
 
-    /// Waits until all items are on their way.
+    /// Waits until all items are queued.
     pub(super) fn poll_sent(&self, cx: &Context<'_>) -> Poll<Result<(), SinkError>> {
-        self.poll(cx, |state| state.parcels.is_empty())
+        self.poll(cx, |state| match &state.stage {
+            Stage::Over(error) if !state.done => Some(Err(error.clone())),
+            _ if state.parcels.is_empty() && !state.pumping => Some(Ok(())),
+            _ => None,
+        })
     }
 
+    /// Waits until the receiver has taken all, and the end.
+    pub(super) fn poll_done(&self, cx: &Context<'_>) -> Poll<Result<(), SinkError>> {
+        self.poll(cx, |state| match &state.stage {
+            _ if state.done => Some(Ok(())),
+            Stage::Over(error) => Some(Err(error.clone())),
+            _ => None,
+        })
+    }
+
+    /// Waits until there is something to say; what is wrong with an item goes before.
     fn poll(
         &self,
         cx: &Context<'_>,
-        is_ready: impl Fn(&State) -> bool,
+        say: impl Fn(&State) -> Option<Result<(), SinkError>>,
     ) -> Poll<Result<(), SinkError>> {
         let mut waker = None;
         loop {
             let mut state = self.lock();
-            if let Some(error) = state.unwritable.take() {
+            if let Some(error) = state.unwritable.pop_front() {
                 return Poll::Ready(Err(SinkError::Encode(error)));
             }
-            match &state.stage {
-                Stage::Over(error) => return Poll::Ready(Err(error.clone())),
-                Stage::Open(..) if state.end.is_some() => {
-                    return Poll::Ready(Err(SinkError::Ended));
-                }
-                Stage::Open(..) if is_ready(&state) => return Poll::Ready(Ok(())),
-                _ => {}
+            if let Some(said) = say(&state) {
+                return Poll::Ready(said);
             }
             // Wakers are cloned and dropped with nothing locked.
             if waker.is_some() {
@@ -256,27 +301,10 @@ impl Sending {
         }
     }
 
-    /// Waits until the receiver has taken all, and the end.
-    pub(super) fn poll_done(&self, cx: &Context<'_>) -> Poll<Result<(), SinkError>> {
-        let mut waker = Some(cx.waker().clone());
-        let mut state = self.lock();
-        if state.done {
-            return Poll::Ready(Ok(()));
-        }
-        if let Stage::Over(error) = &state.stage {
-            return Poll::Ready(Err(error.clone()));
-        }
-        std::mem::swap(&mut state.producer, &mut waker);
-        drop(state);
-        Poll::Pending
-    }
-
     /// Adds an item that may share a box with others: its form in a `ListOf`.
-    pub(super) fn push_shared(&self, item: &[u8]) {
+    pub(super) fn push_shared(&self, item: &[u8]) -> Result<(), SinkError> {
         let mut state = self.lock();
-        if !matches!(state.stage, Stage::Open(..)) {
-            return;
-        }
+        state.takes_more()?;
         let most = state.most;
         state.waiting += item.len();
         match state.parcels.back_mut() {
@@ -288,24 +316,26 @@ impl Sending {
                 load.bytes += item.len();
             }
             _ => {
-                let load = Window { items: 1, bytes: item.len() };
+                let load = Window { items: 1, bytes: item.len(), attachments: 0 };
                 let content = Parceled::List(BytesMut::from(item));
                 state.parcels.push_back(Parcel { content, load });
             }
         }
         self.wake_pump(state);
+        Ok(())
     }
 
     /// Adds an item that has a box of its own, and counts for so much.
-    pub(super) fn push_alone(&self, load: Window, write: WriteItem) {
+    pub(super) fn push_alone(&self, load: Window, write: WriteItem) -> Result<(), SinkError> {
         let mut state = self.lock();
-        if !matches!(state.stage, Stage::Open(..)) {
+        if let Err(error) = state.takes_more() {
             drop(state);
-            return;
+            return Err(error);
         }
         state.waiting += load.bytes;
         state.parcels.push_back(Parcel { content: Parceled::Item(write), load });
         self.wake_pump(state);
+        Ok(())
     }
 
     /// Whether the sink has said how it ends.
@@ -318,6 +348,7 @@ impl Sending {
         let mut state = self.lock();
         if state.end.is_none() {
             state.end = Some(end);
+            state.tell_of_gaps();
         }
         self.wake_pump(state);
     }
@@ -334,23 +365,43 @@ impl Sending {
     /// An item could not be written.
     pub(super) fn report(&self, error: Arc<EncodeError>) {
         let mut state = self.lock();
-        let before = state.unwritable.replace(error);
+        state.unwritable.push_back(error);
+        state.tell_of_gaps();
         let producer = state.producer.take();
         drop(state);
-        drop(before);
         if let Some(producer) = producer {
             producer.wake();
         }
     }
 
-    /// Takes what is to be sent next, if it `fits`.
+    /// Tells the pump when the stream is over, and whether it is.
+    pub(super) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut waker = Some(cx.waker().clone());
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Over(_)) {
+            return Poll::Ready(());
+        }
+        std::mem::swap(&mut state.pump, &mut waker);
+        drop(state);
+        Poll::Pending
+    }
+
+    /// Takes what is to be sent next, if it `fits`, and the end if that may be sent. What was taken before is
+    /// queued.
     pub(super) fn poll_next(
         &self,
         cx: &Context<'_>,
         fits: impl FnOnce(Window) -> bool,
+        may_end: bool,
     ) -> Poll<Next> {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
+        if std::mem::take(&mut state.pumping) && state.parcels.is_empty() {
+            let producer = state.producer.take();
+            drop(state);
+            producer.into_iter().for_each(Waker::wake);
+            state = self.lock();
+        }
         if matches!(state.stage, Stage::Over(_)) {
             return Poll::Ready(Next::Over);
         }
@@ -358,8 +409,8 @@ impl Sending {
             Some(parcel) if fits(parcel.load) => state.parcels.pop_front(),
             Some(_) => None,
             None => match &state.end {
-                Some(end) => return Poll::Ready(Next::End(end.clone())),
-                None => None,
+                Some(end) if may_end => return Poll::Ready(Next::End(end.clone())),
+                _ => None,
             },
         };
         let Some(parcel) = taken else {
@@ -368,6 +419,7 @@ impl Sending {
             return Poll::Pending;
         };
         state.waiting -= parcel.load.bytes;
+        state.pumping = true;
         let producer = state.producer.take();
         drop(state);
         if let Some(producer) = producer {

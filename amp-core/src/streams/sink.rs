@@ -87,7 +87,7 @@ pub struct SinkOf<T> {
 
 impl<T> SinkOf<T> {
     pub(super) fn new(sending: Arc<Sending>, other: Option<Arc<Receiving<T>>>) -> Self {
-        let window = Window { items: 0, bytes: 0 };
+        let window = Window::NOTHING;
         Self { sending, other, peer: None, window, held: None, scratch: BytesMut::new() }
     }
 
@@ -170,16 +170,16 @@ impl<T> SinkOf<T> {
         self.held = Some((peer, number));
     }
 
-    /// How many bytes an item should have at most, so that a few are on their way at a time.
-    pub(super) fn most_bytes(&self) -> usize {
-        (self.window.bytes / 4).saturating_sub(OVERHEAD)
+    /// How many bytes may be on their way.
+    pub(super) fn window_bytes(&self) -> usize {
+        self.window.bytes
     }
 
-    /// Takes an item of so many bytes that has a box of its own, and counts as so many items.
+    /// Takes an item of so many bytes that has a box of its own.
     pub(super) fn put_alone(
         &self,
         bytes: usize,
-        items: usize,
+        attachments: usize,
         write: wire::WriteItem,
     ) -> Result<(), SinkError> {
         let limit = self.window.bytes;
@@ -187,8 +187,7 @@ impl<T> SinkOf<T> {
         if len > limit {
             return Err(SinkError::TooLarge { len, limit });
         }
-        self.sending.push_alone(Window { items, bytes: len }, write);
-        Ok(())
+        self.sending.push_alone(Window { items: 1, bytes: len, attachments }, write)
     }
 
     pub(super) fn put_shared(&self, item: &[u8]) -> Result<(), SinkError> {
@@ -196,8 +195,7 @@ impl<T> SinkOf<T> {
         if len > limit {
             return Err(SinkError::TooLarge { len, limit });
         }
-        self.sending.push_shared(item);
-        Ok(())
+        self.sending.push_shared(item)
     }
 }
 
@@ -224,7 +222,8 @@ impl<T: Argument + Send + 'static> SinkOf<T> {
             return Err(self.sending.error().unwrap_or(SinkError::NotTaken));
         };
         let shared = peer.shared();
-        let mut measuring = Measuring { kind: shared.attachment_kind, asked: Cell::new(false) };
+        let kind = shared.sent_attachment_kind();
+        let mut measuring = Measuring { kind, attachments: 0, asked: Cell::new(false) };
         self.scratch.clear();
         let mut proto = Proto::new(&mut measuring, &shared.address, &shared.extensions);
         let too_long = |len| EncodeErrorKind::ElementTooLong { index: 0, len }.into();
@@ -235,6 +234,7 @@ impl<T: Argument + Send + 'static> SinkOf<T> {
         }
         // What does not fit into a list may fit into a box.
         self.scratch.clear();
+        measuring.attachments = 0;
         let mut writer = BoxWriter::new(&mut self.scratch);
         let mut proto = Proto::new(&mut measuring, &shared.address, &shared.extensions);
         let written = item
@@ -248,18 +248,16 @@ impl<T: Argument + Send + 'static> SinkOf<T> {
         };
         let write =
             move |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| item.to_box(ITEM, out, proto);
-        let weight = if measuring.asked.get() { self.window.items / WITH_ATTACHMENTS } else { 1 };
-        self.put_alone(bytes, weight.max(1), Box::new(write))
+        self.put_alone(bytes, measuring.attachments, Box::new(write))
     }
 }
-
-/// Items with attachments are open files, so few of them are on their way at a time.
-const WITH_ATTACHMENTS: usize = 8;
 
 /// Takes attachments that are only measured, and notes whether a value needs its connection: then it
 /// is written when its box is sent.
 struct Measuring {
     kind: Option<AttachmentKind>,
+    /// How many a value has.
+    attachments: usize,
     asked: Cell<bool>,
 }
 
@@ -270,6 +268,7 @@ impl Attachments for Measuring {
 
     fn attach(&mut self, _: Attachment) -> Result<u64, EncodeError> {
         self.asked.set(true);
+        self.attachments += 1;
         // None takes more digits.
         Ok(u64::MAX)
     }
@@ -322,7 +321,7 @@ impl<T> Drop for SinkOf<T> {
             if had_end {
                 let within = hub.limits().unclaimed_timeout;
                 let kept = Kept::Sending(Arc::clone(&self.sending));
-                kept.expire(&shared.runtime, within, hub, *number);
+                kept.expire(&shared.runtime, within, hub, *number, Some(peer.clone()));
             } else if self.sending.is_awaited() {
                 hub.forget_sending(*number, &self.sending);
             }
@@ -360,7 +359,7 @@ impl<T: Argument + Send + 'static> Argument for SinkOf<T> {
         let expected = "the number of a stream that the peer receives";
         let (number, peer) = wire::named_by_peer(value, proto, 1, expected)?;
         let sending = Arc::new(Sending::new());
-        sending.bind();
+        sending.bind(&peer);
         let hub = Hub::of(&peer);
         hub.take_sink(number, Arc::clone(&sending)).map_err(DecodeError::custom)?;
         if let Some(reason) = peer.shared().over() {

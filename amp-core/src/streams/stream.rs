@@ -89,6 +89,17 @@ impl<T> StreamOf<T> {
     }
 }
 
+impl<T> StreamOf<T> {
+    /// Takes nothing more.
+    pub(super) fn stop(&mut self) {
+        self.over = true;
+        self.receiving.stop();
+        if let Some(parcel) = self.parcel.take() {
+            parcel.refuse();
+        }
+    }
+}
+
 impl<T: Argument> StreamOf<T> {
     /// Receives the next item; `None` when the stream has ended and its sink was closed.
     ///
@@ -157,10 +168,7 @@ impl<T> Drop for StreamOf<T> {
             Some(other) if !self.receiving.is_bound() => other.fail(SinkError::NotSent),
             _ => {}
         }
-        self.receiving.stop();
-        if let Some(parcel) = self.parcel.take() {
-            parcel.refuse();
-        }
+        self.stop();
     }
 }
 
@@ -178,7 +186,7 @@ impl<T: Argument + Send + 'static> Argument for StreamOf<T> {
         if self.receiving.is_bound() {
             return Err(EncodeError::custom("the other end of the stream was sent"));
         }
-        if !other.bind() {
+        if !other.bind(&peer) {
             return Err(EncodeError::custom("the stream was sent before"));
         }
         let hub = Hub::of(&peer);

@@ -33,6 +33,7 @@ pub(super) const LIST: &str = "items";
 pub(super) const ITEM: &str = "item";
 const WINDOW_ITEMS: &str = "items";
 const WINDOW_BYTES: &str = "bytes";
+const WINDOW_ATTACHMENTS: &str = "attachments";
 const HOW: &str = "end";
 const CODE: &str = "code";
 const DESCRIPTION: &str = "description";
@@ -53,11 +54,32 @@ pub(super) const OVERHEAD: usize = 128;
 /// How many calls with items of one stream wait for their answers at most, whatever the window is.
 pub(super) const CALLS: usize = 64;
 
+/// How many attachments of items may be on their way to a peer that says nothing of it.
+const ATTACHMENTS: usize = 8;
+
 /// How much may be on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) items: usize,
     pub(super) bytes: usize,
+    /// Of all streams of the connection that go the same way.
+    pub(super) attachments: usize,
+}
+
+impl Window {
+    pub(super) const NOTHING: Self = Self { items: 0, bytes: 0, attachments: 0 };
+
+    pub(super) fn add(&mut self, more: Self) {
+        self.items += more.items;
+        self.bytes += more.bytes;
+        self.attachments += more.attachments;
+    }
+
+    pub(super) fn remove(&mut self, less: Self) {
+        self.items -= less.items;
+        self.bytes -= less.bytes;
+        self.attachments -= less.attachments;
+    }
 }
 
 /// How a stream ends.
@@ -76,7 +98,8 @@ pub(super) fn number(ampbox: &AmpBox) -> Option<u64> {
 /// The window that a stream is opened with.
 pub(super) fn window(ampbox: &AmpBox) -> Option<Window> {
     let number = |key| str::from_utf8(ampbox.get(key)?).ok()?.parse().ok();
-    Some(Window { items: number(WINDOW_ITEMS)?, bytes: number(WINDOW_BYTES)? })
+    let attachments = number(WINDOW_ATTACHMENTS).unwrap_or(ATTACHMENTS);
+    Some(Window { items: number(WINDOW_ITEMS)?, bytes: number(WINDOW_BYTES)?, attachments })
 }
 
 /// How the stream ends, by a call that says so.
@@ -108,7 +131,8 @@ pub(super) fn refuse(mut question: Question, why: &str) {
 /// call of the peer's.
 pub(super) fn tell(peer: &Peer, command: &str, number: u64, window: Option<Window>) {
     tell_with(peer, command, |out, proto| {
-        if let Some(Window { items, bytes }) = window {
+        if let Some(Window { items, bytes, attachments }) = window {
+            attachments.to_box(WINDOW_ATTACHMENTS, out, proto)?;
             bytes.to_box(WINDOW_BYTES, out, proto)?;
             items.to_box(WINDOW_ITEMS, out, proto)?;
         }

@@ -1,5 +1,5 @@
 use amp_core::argument::Numbered;
-use amp_core::streams::{SinkError, StreamOf};
+use amp_core::streams::{SinkError, StreamError, StreamOf};
 use amp_core::{Argument, Command, Context, Limits, NoError, Responders, testing};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
@@ -426,4 +426,104 @@ async fn items_may_be_streams() {
     }
     drop(sink);
     assert!(outer.next().await.unwrap().is_err());
+}
+
+/// An item that shows only when its box is written that it cannot be: the sink is told in any case, and the
+/// receiver does not take what is left for all.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_lost_late_is_missed_by_both() {
+    for takes_the_report in [false, true] {
+        let (responders, mut streams) = uploads::<StreamOf<u64>>();
+        let (peer, _there) = pair_with(Limits::default().streams(2), nothing(), responders);
+        let (mut sink, items) = StreamOf::<StreamOf<u64>>::pair();
+        peer.call_remote(Upload { items }).await.unwrap();
+        let mut outer = streams.recv().await.unwrap();
+        let mut inner = Vec::new();
+        for _ in 0..2 {
+            let (sink_of_it, items) = StreamOf::pair();
+            inner.push(sink_of_it);
+            sink.send(items).await.unwrap();
+        }
+        // There may be one of them at a time.
+        let first = outer.next().await.unwrap().unwrap();
+        settle().await;
+        if takes_the_report {
+            assert!(matches!(SinkExt::flush(&mut sink).await, Err(SinkError::Encode(_))));
+            SinkExt::flush(&mut sink).await.unwrap();
+        }
+        let closed = tokio::spawn(sink.close());
+        let end = outer.next().await;
+        match closed.await.unwrap() {
+            Err(SinkError::Encode(_)) => {
+                assert!(!takes_the_report && matches!(end, Some(Err(StreamError::Unfinished))));
+            }
+            other => assert!(takes_the_report && other.is_ok() && end.is_none(), "{other:?}"),
+        }
+        drop(first);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_waits_for_what_was_sent_and_for_nothing_else() {
+    let (responders, mut streams) = uploads::<u64>();
+    let (peer, _there) = testing::pair(nothing(), responders);
+    let (mut sink, items) = StreamOf::pair();
+    SinkExt::flush(&mut sink).await.unwrap();
+    peer.call_remote(Upload { items }).await.unwrap();
+    let stream = streams.recv().await.unwrap();
+    let before = peer.counters().boxes_sent;
+    sink.send(1).await.unwrap();
+    SinkExt::flush(&mut sink).await.unwrap();
+    assert!(peer.counters().boxes_sent > before || !peer.is_closed());
+    let received = tokio::spawn(all(stream));
+    SinkExt::close(&mut sink).await.unwrap();
+    SinkExt::flush(&mut sink).await.unwrap();
+    assert!(matches!(SinkExt::feed(&mut sink, 2).await, Err(SinkError::Ended)));
+    assert_eq!(received.await.unwrap().0, [1]);
+}
+
+/// Who waits for a sink to be opened is not stopped by its own call, which fills the connection.
+#[tokio::test(start_paused = true)]
+async fn a_responder_that_waits_for_its_sink_is_not_held_up() {
+    let work = async |_: Context, Work { mut progress }: Work| {
+        progress.send(7).await.expect("somebody receives");
+        Ok::<_, NoError>(())
+    };
+    let limits = Limits::default().running_responders(1);
+    let (peer, _there) = pair_with(limits, nothing(), Responders::new(()).respond(work));
+    let began = tokio::time::Instant::now();
+    for _ in 0..10 {
+        let (progress, mut received) = StreamOf::pair();
+        let call = tokio::spawn(peer.call_remote(Work { progress }));
+        assert_eq!(received.next().await.unwrap().unwrap(), 7);
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(began.elapsed(), std::time::Duration::ZERO);
+}
+
+/// The stream's calls wait for a place beside the program's own.
+#[tokio::test(start_paused = true)]
+async fn a_stream_waits_for_a_place_among_the_calls() {
+    let (responders, mut streams) = uploads::<u64>();
+    let waits = responders.respond_by_name("Wait", |_: amp_core::ReceivedCall| async {
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        Ok(amp_core::AmpBox::new())
+    });
+    let limits = Limits::default().outstanding_calls(2);
+    let (peer, _there) = pair_with(limits, nothing(), waits);
+    let (mut sink, items) = StreamOf::pair();
+    peer.call_remote(Upload { items }).await.unwrap();
+    let received = tokio::spawn(all(streams.recv().await.unwrap()));
+    let call = || tokio::spawn(peer.call_by_name("Wait", [("", ""); 0]));
+    let calls = [call(), call()];
+    settle().await;
+    for n in 0..5000 {
+        sink.send(n).await.unwrap();
+    }
+    sink.close().await.unwrap();
+    let (items, error) = received.await.unwrap();
+    assert!(items.len() == 5000 && error.is_none(), "{} {error:?}", items.len());
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
 }
