@@ -150,7 +150,8 @@ async fn ours_calls_twisted() {
             }
         }
 
-        let ends: [(fn(SinkOf<u64>), &str); 3] = [
+        type Ends = fn(SinkOf<u64>);
+        let ends: [(Ends, &str); 3] = [
             (|sink| drop(tokio::spawn(sink.close())), ""),
             (drop, "the end is missing"),
             (|sink| sink.fail_with(RemoteError::new("FIRE", "it burns")), "Code<FIRE>: it burns"),

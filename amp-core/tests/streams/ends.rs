@@ -39,7 +39,8 @@ async fn close_waits_until_all_was_taken() {
 async fn what_was_sent_comes_before_how_it_ends() {
     let (responders, mut sinks) = downloads();
     let (peer, _there) = testing::pair(nothing(), responders);
-    let ends: [(fn(SinkOf<u64>), Option<&str>); 3] = [
+    type Ends = fn(SinkOf<u64>);
+    let ends: [(Ends, Option<&str>); 3] = [
         (drop, None),
         (|sink| sink.fail(&JobError::OutOfPaper), Some("paper")),
         (|sink| sink.fail_with(RemoteError::new("FIRE", "it burns")), Some("FIRE: it burns")),

@@ -449,7 +449,7 @@ fn resident() -> usize {
 async fn items_keep_no_more_than_they_count() {
     const CALLS: usize = 48;
     const JUNK: usize = 8 * 65_000;
-    for (key, values) in [("items", list(&["x"; 5000])), ("item", vec![b'x'; 10_000])] {
+    for (key, values) in [("items", list(&vec!["x"; 5000])), ("item", vec![b'x'; 10_000])] {
         let (responders, mut streams) = uploads_of::<Bytes>();
         let limits = Limits::default().stream_items(100_000).stream_bytes(CALLS * (JUNK + 99_000));
         let (mut raw, ours) = Raw::pair(limits, responders);
@@ -491,7 +491,7 @@ async fn items_that_grow_when_they_are_read_stop_no_calls() {
     let mut stream = streams.recv().await.unwrap();
     let peer = raw.peer.clone();
     tokio::spawn(async move {
-        let item = list(&["a"; 5000]);
+        let item = list(&vec!["a"; 5000]);
         let pairs = [("stream", &b"0"[..]), ("item", &item)];
         peer.call_by_name("_StreamItems", pairs).await
     });
