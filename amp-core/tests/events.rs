@@ -452,7 +452,7 @@ async fn the_routers_of_one_peer_say_a_few_lines_together() {
         let router = Router::new(near).limits(limits);
         let routes = router.routes();
         let mut stalled = Box::pin(routes.bind("stalled").unwrap().connect_to("there").unwrap());
-        let running = router.spawn();
+        let driver = router.spawn();
         far.write_all(&call("nowhere").repeat(2)).await.unwrap();
         far.write_all(&call("stalled").repeat(3)).await.unwrap();
         let mut buffer = BytesMut::new();
@@ -461,7 +461,7 @@ async fn the_routers_of_one_peer_say_a_few_lines_together() {
         let received =
             poll_fn(|cx| stalled.as_mut().poll_receive(cx, &mut buffer, &mut Vec::new()));
         received.await.unwrap_err();
-        drop(running);
+        drop(driver);
     }
     for message in [astray, ended] {
         let said = log.at(Level::WARN).iter().filter(|(said, _)| said == message).count();

@@ -85,7 +85,7 @@ fn expand(
         None => {}
         Some(_) if generics.params.is_empty() => {
             let check = check(quote_spanned!(span=> #ident));
-            check_beside = Some(quote_spanned!(span=> const _: () = #check;));
+            check_beside = Some(quote_spanned!(span=> #[allow(deprecated)] const _: () = #check;));
         }
         Some(_) => {
             let check = check(quote_spanned!(span=> Self));

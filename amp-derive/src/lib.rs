@@ -155,6 +155,27 @@ use crate::tagged::TaggedEnum;
 /// # Ok::<(), amp_core::EncodeError>(())
 /// ```
 ///
+/// Arguments of one name do not compile. Of a type parameter that is flattened it is code generation that
+/// finds them, so `cargo check` does not:
+///
+/// ```compile_fail,E0080
+/// use amp_core::Arguments;
+///
+/// #[derive(Arguments)]
+/// struct Sized {
+///     size: u8,
+/// }
+///
+/// #[derive(Arguments)]
+/// struct Around<T> {
+///     size: u8,
+///     #[amp(flatten)]
+///     inner: T,
+/// }
+///
+/// let _ = Around { size: 1, inner: Sized { size: 2 } }.encode();
+/// ```
+///
 /// # Generics
 ///
 /// Type parameters are bound by what the fields they appear in need ([`Argument`], or

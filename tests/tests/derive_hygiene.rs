@@ -238,6 +238,13 @@ mod deprecated {
     #[derive(Debug, amp_core::Arguments)]
     pub(crate) struct Gone {
         pub(crate) id: i64,
+        #[amp(flatten)]
+        pub(crate) kept: Kept,
+    }
+
+    #[derive(Debug, amp_core::Arguments)]
+    pub(crate) struct Kept {
+        pub(crate) place: i64,
     }
 
     #[derive(Debug, amp_core::Argument)]
