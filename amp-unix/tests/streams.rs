@@ -26,6 +26,7 @@ fn pair<S>(limits: Limits, responders: Responders<S>) -> (Peer, Peer) {
 }
 
 type Streams = mpsc::UnboundedSender<StreamOf<Descriptor>>;
+type Many = mpsc::UnboundedSender<StreamOf<Vec<Descriptor>>>;
 
 #[test]
 fn descriptors_come_in_their_order_and_few_at_a_time() {
@@ -110,7 +111,6 @@ fn items_of_many_descriptors_all_arrive() {
     let name = "items_of_many_descriptors_all_arrive";
     without_leak(name, || async {
         let (streams, mut taken) = mpsc::unbounded_channel();
-        type Many = mpsc::UnboundedSender<StreamOf<Vec<Descriptor>>>;
         let send = async |context: Context<Many>, SendMany { files }: SendMany| {
             context.state().send(files).expect("the test waits");
             Ok::<_, NoError>(())

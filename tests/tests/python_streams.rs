@@ -85,6 +85,9 @@ struct Said {
     said: String,
 }
 
+/// A way to end a sink.
+type Ends = fn(SinkOf<u64>);
+
 async fn connect<S>(program: &amp_tests::Peer, responders: Responders<S>) -> Peer {
     let Address::Unix(path) = program.address() else { unreachable!("it listens on a socket") };
     amp_unix::connect(path).await.unwrap().responders(responders).spawn()
@@ -150,7 +153,6 @@ async fn ours_calls_twisted() {
             }
         }
 
-        type Ends = fn(SinkOf<u64>);
         let ends: [(Ends, &str); 3] = [
             (|sink| drop(tokio::spawn(sink.close())), ""),
             (drop, "the end is missing"),

@@ -35,11 +35,13 @@ async fn close_waits_until_all_was_taken() {
     closed.await.unwrap().unwrap();
 }
 
+/// A way to end a sink.
+type Ends = fn(SinkOf<u64>);
+
 #[tokio::test(start_paused = true)]
 async fn what_was_sent_comes_before_how_it_ends() {
     let (responders, mut sinks) = downloads();
     let (peer, _there) = testing::pair(nothing(), responders);
-    type Ends = fn(SinkOf<u64>);
     let ends: [(Ends, Option<&str>); 3] = [
         (drop, None),
         (|sink| sink.fail(&JobError::OutOfPaper), Some("paper")),
