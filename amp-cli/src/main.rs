@@ -4,7 +4,7 @@
 //! `packaging`. The command lines are in `options`, `peering`, `connecting`, `tls` and `watch_options`, and
 //! what has examples of their help in `help`. A call that a user has written goes through `words` and
 //! `scalars`, or as a whole line through `line`, with files from `opening`, and is an `ask` once it fits
-//! its schema. `called` is what a peer calls here, answered by `rules`. An `address` becomes a `stream`, of
+//! its schema, whose words for types are those of `type_words`. `called` is what a peer calls here, answered by `rules`. An `address` becomes a `stream`, of
 //! those that connect by `listening`, and of `programs` that are started.
 //! Whatever is wrong is a `mistake`, or a failure of `exit`; what comes from others is shown by `output`,
 //! `table` and `descriptors`, without what `hide` takes out, on one line by `on_line`, and printed by
@@ -54,6 +54,7 @@ mod table;
 mod tap;
 mod template;
 mod tls;
+mod type_words;
 mod watch_options;
 mod watching;
 mod whole_file;

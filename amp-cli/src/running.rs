@@ -2,6 +2,7 @@
 
 use amp_core::Peer;
 use std::process::{self, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,6 +12,10 @@ use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
 use crate::printing::tell;
 use crate::programs;
+
+/// Whether the user has interrupted what runs. Then nothing else is said of its end, which that may have
+/// brought about.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// The time that the end of a connection is waited for, of which nothing more is wanted.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -26,6 +31,10 @@ pub(crate) fn run(
         programs::end().await;
         ended
     });
+    while INTERRUPTED.load(Ordering::SeqCst) {
+        // Another thread ends the program.
+        thread::park();
+    }
     // A thread may be reading from standard input, which nothing would end.
     runtime.shutdown_background();
     Ok(ended.unwrap_or_else(|Failure { code, said }| {
@@ -53,6 +62,7 @@ pub(crate) fn until_interrupted(
     let mut interrupt = interrupt.map_err(begins)?;
     let waiting = move || {
         if runtime.block_on(interrupt.recv()).is_some() {
+            INTERRUPTED.store(true, Ordering::SeqCst);
             tell("interrupted");
             programs::end_all();
             process::exit(exit::INTERRUPTED.into());

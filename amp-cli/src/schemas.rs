@@ -6,6 +6,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::mistake::{Mistake, no_such};
+use crate::type_words;
 
 /// The schema in a file, or in one of git's as it was in some revision.
 pub(crate) fn load(source: &str) -> Result<Schema, Mistake> {
@@ -14,7 +15,13 @@ pub(crate) fn load(source: &str) -> Result<Schema, Mistake> {
         None => fs::read_to_string(source)
             .map_err(|error| Mistake::new(format!("cannot read the schema {source}: {error}")))?,
     };
-    text.parse().map_err(|error| Mistake::new(format!("{source}: {error}")))
+    let schema = text.parse().map_err(|error| Mistake::new(format!("{source}: {error}")))?;
+    if !source.starts_with("git:") {
+        // What was committed once may be what has been put right since.
+        type_words::check(&schema)
+            .map_err(|mistake| Mistake::new(format!("{source}: {mistake}")))?;
+    }
+    Ok(schema)
 }
 
 /// All of them together.

@@ -496,7 +496,10 @@ fn words_that_are_nearly_types_are_mistakes() {
         fs::write(folder.path().join("s.schema"), schema).unwrap();
         for language in ["rust", "python"] {
             let output = in_folder(folder.path(), &["generate", language, "s.schema"]);
-            assert_eq!(String::from_utf8_lossy(&output.stderr), format!("ampctl: {expected}\n"));
+            assert_eq!(
+                String::from_utf8_lossy(&output.stderr),
+                format!("ampctl: s.schema: {expected}\n")
+            );
             assert!(output.stdout.is_empty());
         }
     }

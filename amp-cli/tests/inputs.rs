@@ -280,3 +280,20 @@ fn runs(number: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{}/stat", number.trim()));
     state.is_ok_and(|state| !state.contains(") Z "))
 }
+
+/// Whoever has written it has meant that type, and its values would be sent as they stand.
+#[test]
+fn words_that_are_nearly_types_are_refused_wherever_a_schema_is_read() {
+    let folder = Folder::new();
+    let schema = folder.file("near.schema", "command A\n  arguments\n    a: boolean\n");
+    let expected = format!(
+        "ampctl: {schema}: command A, argument a: \"boolean\" is no type, but \"Boolean\" is"
+    );
+    for arguments in [
+        &["call", "unix:/nowhere", "A", "a=1", "--schema", &schema][..],
+        &["describe", "--schema", &schema],
+        &["generate", "rust", &schema],
+    ] {
+        assert_eq!(fails(arguments, 2), expected, "{arguments:?}");
+    }
+}

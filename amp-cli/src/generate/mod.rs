@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use crate::hints::Hints;
 use crate::mistake::Mistake;
-use crate::{schemas, whole_file};
+use crate::{schemas, type_words, whole_file};
 
 mod boxes;
 mod markdown;
@@ -22,7 +22,6 @@ mod rust_names;
 mod rust_types;
 mod styles;
 mod text;
-mod words;
 
 /// What is written, of which schemas.
 #[derive(Args, Debug)]
@@ -106,7 +105,7 @@ fn rust(options: &Rust) -> Result<String, Mistake> {
         return Err(Mistake::new("--by-hand and --responders are one file".to_owned()));
     }
     let schema = schemas::load_all(&options.sources.schemas)?;
-    words::check(&schema)?;
+    type_words::check(&schema)?;
     let hints = Hints::read(options.hints.as_deref())?;
     say_of_start_tls(&schema);
     let header = format!("// {}", header(&options.sources.schemas));
@@ -131,7 +130,7 @@ fn rust(options: &Rust) -> Result<String, Mistake> {
 
 fn python(options: &Python) -> Result<String, Mistake> {
     let schema = schemas::load_all(&options.sources.schemas)?;
-    words::check(&schema)?;
+    type_words::check(&schema)?;
     let header = format!("# {}", header(&options.sources.schemas));
     let by_hand = options.by_hand.as_deref();
     let stem = by_hand

@@ -9,9 +9,9 @@ use std::fmt::Write;
 use super::boxes::{boxes_in, is_outer};
 use super::names::pascal;
 use super::text::clean;
-use super::words::FORMS;
 use crate::mistake::Mistake;
 use crate::scalars::SCALARS;
+use crate::type_words::FORMS;
 
 /// Words that Python keeps for itself, and names that the file has for others.
 const TAKEN: &[&str] = &[

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::pascal;
 use super::rust_items::WIDTH;
-use super::words::FORMS;
 use crate::mistake::Mistake;
+use crate::type_words::FORMS;
 
 /// The integers that a hint may ask for.
 const INTEGERS: &[&str] = &[

@@ -7,7 +7,7 @@ use crate::mistake::Mistake;
 use crate::scalars::SCALARS;
 
 /// The words for forms of another type, each of which is a type of the libraries by this name.
-pub(super) const FORMS: &[&str] =
+pub(crate) const FORMS: &[&str] =
     &["Continued", "ContinuedZlib", "Numbered", "SinkOf", "StreamOf", "Zlib"];
 
 /// The words for types, beside those of single values and of forms.
@@ -23,9 +23,9 @@ const OTHERS: &[&str] = &[
     "OneOf",
 ];
 
-/// Refuses a type that differs from a known one only in how it is written. Any other word is a type that
-/// somebody writes by hand, and nobody would want to write those.
-pub(super) fn check(schema: &Schema) -> Result<(), Mistake> {
+/// Refuses a type that differs from a known one only in how it is written. Any other word is a type of
+/// somebody's own, and nobody would give it such a name.
+pub(crate) fn check(schema: &Schema) -> Result<(), Mistake> {
     for (name, command) in schema.commands() {
         check_box(&command.arguments, &format!("command {name}, argument"), 1)?;
         check_box(&command.response, &format!("command {name}, response key"), 1)?;
