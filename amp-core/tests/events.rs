@@ -450,8 +450,8 @@ async fn the_routers_of_one_peer_say_a_few_lines_together() {
         let limits =
             RouterLimits::default().receive_queue(1000).stall_timeout(Duration::from_millis(1));
         let router = Router::new(near).limits(limits);
-        let routes = router.routes();
-        let mut stalled = Box::pin(routes.bind("stalled").unwrap().connect_to("there").unwrap());
+        let bound = router.routes().bind("stalled").unwrap();
+        let mut stalled = Box::pin(bound.connect_to("there").unwrap());
         let driver = router.spawn();
         far.write_all(&call("nowhere").repeat(2)).await.unwrap();
         far.write_all(&call("stalled").repeat(3)).await.unwrap();

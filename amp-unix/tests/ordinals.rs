@@ -62,7 +62,10 @@ fn sides() -> Sides {
         async { Ok(()) }
     });
     let responders = responders.respond(async |_: Context, Open { source }: Open| match source {
-        Source::File { file } => Ok::<_, NoError>(drop(file)),
+        Source::File { file } => {
+            drop(file);
+            Ok::<_, NoError>(())
+        }
         Source::Nothing => Ok(()),
     });
     let limits = Limits::default().unclaimed_attachments(256);
