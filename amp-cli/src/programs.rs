@@ -5,10 +5,9 @@ use amp_core::Switched;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::io;
 use std::process::Stdio;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -28,54 +27,72 @@ const REST: Duration = Duration::from_secs(5);
 /// The time that a program may go on once this one has nothing more to say to it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The numbers of those that run, and who waits for them to end.
-static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// The programs of this one.
+struct Programs {
+    /// The numbers of those that run.
+    running: BTreeSet<i32>,
+    /// Whether all are to end, and no other is started.
+    are_over: bool,
+}
+
+static PROGRAMS: Mutex<Programs> =
+    Mutex::new(Programs { running: BTreeSet::new(), are_over: false });
+
+/// Notified when one has ended.
 static ENDED: Condvar = Condvar::new();
+
+fn programs() -> MutexGuard<'static, Programs> {
+    PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A program that has not been waited for. This is dropped once it has: the system gives its number to
 /// another one then.
-struct Running(Option<i32>);
-
-impl Running {
-    fn new(child: &Child) -> Self {
-        let number = child.id().and_then(|number| i32::try_from(number).ok());
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).extend(number);
-        Self(number)
-    }
-}
+pub(crate) struct Running(Option<i32>);
 
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(number) = self.0 {
-            RUNNING.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+            programs().running.remove(&number);
             ENDED.notify_all();
         }
     }
 }
 
+/// Starts a program. There is no moment in which it runs and [`end_all`] does not know of it.
+pub(crate) fn start(command: &mut Command) -> io::Result<(Child, Running)> {
+    let mut programs = programs();
+    if programs.are_over {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    let child = command.spawn()?;
+    let number = child.id().and_then(|number| i32::try_from(number).ok());
+    programs.running.extend(number);
+    Ok((child, Running(number)))
+}
+
 /// Ends those that run, where this program ends in the middle of something. They are asked to, and have a
 /// moment for it.
 pub(crate) fn end_all() {
-    let signal_all = |running: &BTreeSet<i32>, signal| {
-        for number in running {
+    let signal_all = |programs: &Programs, signal| {
+        for number in &programs.running {
             // It may have ended by itself.
             let _ = kill(Pid::from_raw(*number), signal);
         }
     };
-    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    signal_all(&running, Signal::SIGTERM);
-    let some_run = |running: &mut BTreeSet<i32>| !running.is_empty();
-    let waited = ENDED.wait_timeout_while(running, LAST_WORDS, some_run);
-    let (running, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    signal_all(&running, Signal::SIGKILL);
+    let mut programs = programs();
+    programs.are_over = true;
+    signal_all(&programs, Signal::SIGTERM);
+    let some_run = |programs: &mut Programs| !programs.running.is_empty();
+    let waited = ENDED.wait_timeout_while(programs, LAST_WORDS, some_run);
+    let (programs, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    signal_all(&programs, Signal::SIGKILL);
 }
 
 /// The tasks that wait for the end of each peer.
 static WATCHED: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
 /// Waits for the end of a program, so that nothing is left of it.
-pub(crate) fn watch(mut child: Child) {
-    let running = Running::new(&child);
+pub(crate) fn watch((mut child, running): (Child, Running)) {
     let watching = tokio::spawn(async move {
         let _ = child.wait().await;
         drop(running);
@@ -107,15 +124,16 @@ pub(crate) fn words(text: &str) -> Result<Vec<String>, Mistake> {
     Ok(words)
 }
 
+/// A program that reads what is written to it, and whose output is read.
+fn piped(words: &[String]) -> Command {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
 /// Returns what a program prints that reads this.
 pub(crate) async fn printed(words: &[String], input: String) -> io::Result<Vec<u8>> {
-    let mut child = Command::new(&words[0])
-        .args(words[1..].iter().map(OsString::from))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let running = Running::new(&child);
+    let (mut child, running) = start(&mut piped(words))?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let told = async {
         if let Some(mut stdin) = stdin {
@@ -152,17 +170,11 @@ pub(crate) async fn printed(words: &[String], input: String) -> io::Result<Vec<u
 
 /// Joins a stream to the standard input and output of a program.
 pub(crate) async fn join(stream: Switched, words: Vec<String>) {
-    let child = Command::new(&words[0])
-        .args(&words[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn();
-    let mut child = match child {
-        Ok(child) => child,
+    let (mut child, running) = match start(&mut piped(&words)) {
+        Ok(started) => started,
         Err(error) => return tell(format_args!("{}: {error}", words[0])),
     };
-    let mut running = Some(Running::new(&child));
+    let mut running = Some(running);
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (input, output) = (child.stdin.take(), child.stdout.take());
     let ended = SetOnce::new();

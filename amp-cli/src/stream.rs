@@ -135,14 +135,12 @@ impl Stream {
         let (near, far) = std::os::unix::net::UnixStream::pair()?;
         let far = OwnedFd::from(far);
         let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        // The command has the other end too, and is dropped with it.
-        let child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::from(far.try_clone()?))
-            .stdout(Stdio::from(far))
-            .kill_on_drop(true)
-            .spawn()?;
-        programs::watch(child);
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::from(far.try_clone()?)).stdout(Stdio::from(far));
+        let started = programs::start(command.kill_on_drop(true))?;
+        // It has the other end too.
+        drop(command);
+        programs::watch(started);
         near.set_nonblocking(true)?;
         Ok(Self::Unix(UnixStream::from_std(near)?))
     }

@@ -275,6 +275,23 @@ fn a_program_that_was_a_peer_is_asked_to_end() {
     assert!(fs::exists(&ended).unwrap());
 }
 
+/// It may be interrupted before anybody has taken note of the program.
+#[test]
+fn a_program_that_has_just_been_started_is_ended_too() {
+    let folder = Folder::new();
+    let number = folder.path("number");
+    let script =
+        folder.file("script", &format!("echo $$ > '{number}'\nkill -INT $PPID\nexec sleep 1000\n"));
+    for _ in 0..20 {
+        fails(&["call", &format!("exec:sh '{script}'"), "A", "--timeout", "1h"], 130);
+        let deadline = Instant::now() + DEADLINE;
+        while runs(&folder.read("number")) {
+            assert!(Instant::now() < deadline, "it is left behind");
+            thread::yield_now();
+        }
+    }
+}
+
 /// Whether a process runs. Nobody has to have waited for it yet where it does not.
 fn runs(number: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{}/stat", number.trim()));
