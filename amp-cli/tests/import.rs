@@ -142,6 +142,32 @@ fn what_a_command_may_have_lost_is_said() {
     }
 }
 
+/// What is asked of a name that is not found, and decides what is on the wire.
+#[test]
+fn what_hangs_on_a_value_that_is_not_found_is_said() {
+    let body = python_of(
+        "from nothere import settings, config\n\
+         class A(amp.Command):\n    requiresAnswer = not settings.ANSWERS\n\
+         class B(amp.Command):\n    arguments = [(b'x', amp.Integer(optional=settings.OPTIONAL))]\n\
+         class C(amp.Command):\n    arguments = [(b'x', amp.Integer(optional=config.getboolean('x')))]\n\
+         class D(amp.Command):\n    \
+             arguments = [(b'x', amp.Integer() if settings.WIDE else amp.Unicode())]\n\
+         class E(amp.Command):\n    \
+             arguments = [(b'x', amp.Integer() if settings.MODE == 'wide' else amp.Unicode())]\n\
+         class F(amp.Command):\n    arguments = [(b'x', amp.Integer())]\n    \
+             if settings.DEBUG:\n        arguments.append((b'y', amp.Integer()))\n",
+    );
+    let module = Module::new(&[("blind.py", &body)]);
+    let said = module.in_doubt("blind");
+    for line in [3, 5, 7, 9, 11, 13] {
+        assert!(said.contains(&format!("blind.py:{line}: ")), "{line}: {said}");
+    }
+    assert!(
+        said.contains("nothere.settings.ANSWERS is not found: it is taken to be true\n"),
+        "{said}"
+    );
+}
+
 /// A statement that raises, and a name that is not found and is taken for a dictionary.
 #[test]
 fn what_cannot_be_executed_is_accepted_where_a_hint_says_so() {

@@ -28,7 +28,7 @@ pub(crate) struct Import {
 enum Language {
     /// The `amp.Command` classes of modules
     ///
-    /// It runs in your Python, which needs Twisted and nothing else: of the modules, and of those that they
+    /// It runs in your Python, 3.10 or later, which needs Twisted and nothing else: of the modules, and of those that they
     /// import from the folders, only what the commands need is executed, and for what is not found there are
     /// stand-ins. Which classes are commands, and which branch of an `if` runs, is found by reading: nothing is
     /// executed for it. A statement that a command needs is executed whole, as the `with` or `for` that is
@@ -43,7 +43,10 @@ enum Language {
     /// as lines for the hint file.
     ///
     /// Not looked at are modules that are imported by none of the commands' for a name, so what they change of a
-    /// command when they are loaded is not seen; nor is what metaclasses and properties do.
+    /// command when they are loaded is not seen; nor is what metaclasses, properties, `__call__`, `__enter__`, `__init_subclass__`, functions
+    /// inside of functions, and decorators of classes that are not found do. Commands of other modules count
+    /// where `__all__` has their names as they stand. So what is said to be sure is no proof: a test that
+    /// compares both sides while they run is.
     ///
     /// Your code gets three seconds for each statement and each hook, a minute in all, and 2 GiB of memory to
     /// write to, but for memory that is shared. One call that does not come back to Python takes the whole

@@ -16,6 +16,18 @@ def miss(cls: Any, what: str) -> None:
         not_known[here[-1], f"{cls.__module__}.{cls.__name__} is not found: {what}"] = None
 
 
+def is_true(cls: Any) -> bool:
+    miss(cls, "it is taken to be true")
+    return True
+
+
+def is_equal(cls: Any, other: Any) -> bool:
+    """Whatever is none is itself, as what is looked for in a dictionary."""
+    if cls is not other:
+        miss(cls, "it is taken to be equal to nothing")
+    return cls is other
+
+
 class _StandInMeta(type):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
@@ -40,6 +52,9 @@ class _StandInMeta(type):
         return other
 
     __radd__ = __or__ = __ror__ = __add__
+    __bool__ = is_true
+    __eq__ = is_equal
+    __hash__ = type.__hash__
 
 
 def stand_in(name: str, module: str) -> Any:
@@ -58,6 +73,9 @@ def stand_in(name: str, module: str) -> Any:
         "__call__": lambda made, *arguments, **named: through(type(made), *arguments, **named),
         # As the keys of what is taken for a dictionary.
         "__iter__": lambda made: iter(type(made)),
+        "__bool__": lambda made: is_true(type(made)),
+        "__eq__": lambda made, other: made is other or is_equal(type(made), other),
+        "__hash__": Exception.__hash__,
         "__module__": module,
     }
     return _StandInMeta(name, (Exception,), members)

@@ -24,6 +24,9 @@ def start() -> None:
         answer.write(json.dumps(line) + "\n")
         answer.flush()
 
+    if sys.version_info < (3, 10):
+        say({"mistake": f"{sys.executable} is Python {sys.version.split()[0]}, and 3.10 is needed", "left_out": []})
+        return
     try:
         import twisted.protocols.amp
     except ImportError as error:

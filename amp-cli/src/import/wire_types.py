@@ -161,7 +161,8 @@ class Describer:
             if described.form != "local":
                 # A stand-in has every attribute.
                 optional = getattr(argument, "optional", False)
-                key = Key(text_of(name), described, not is_stand_in(optional) and bool(optional))
+                # A class that is not found has every attribute.
+                key = Key(text_of(name), described, not is_stand_in(argument) and bool(optional))
                 key.is_utf8 = text_of(name).encode() == name
                 found[key.name] = key
         return sorted(found.values(), key=lambda key: key.name.encode())
