@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A server and its client are in this program too, to have something to pass on. The proxy is
-//! `proxy_of`, some thirty lines with what it knows of a command, and has none of their types. Commands that
+//! `proxy_of`, some fifty lines with what it knows of a command, and has none of their types. Commands that
 //! its schema does not have are passed on as they are. Those with descriptors have to be in it, since
 //! descriptors are counted on each connection, and so have protocol switches.
 

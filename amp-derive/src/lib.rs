@@ -86,7 +86,7 @@ use crate::tagged::TaggedEnum;
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
 /// | `rename = "text"` | the wire name: 1 to 255 bytes | the field's name |
-/// | `flatten` | the field's type derives [`Arguments`]; they are written beside the others, which have other names, or it does not compile. An `Option` of such a type is `None` when none of its keys is there | |
+/// | `flatten` | the field's type derives [`Arguments`]; they are written beside the others, which have other names, or it does not compile (see below of type parameters). An `Option` of such a type is `None` when none of its keys is there | |
 /// | `skip` | the field is not on the wire, and is `Default::default()` where it is read, or what `default` says | |
 /// | `with = "path"` | the functions `to_string_proto` and `from_string_proto` of a module or a type make and read the value | the type's [`Argument`] |
 /// | `default` | a missing key is `Default::default()` | an error, or `None` |
@@ -162,7 +162,7 @@ use crate::tagged::TaggedEnum;
 /// use amp_core::Arguments;
 ///
 /// #[derive(Arguments)]
-/// struct Sized {
+/// struct Label {
 ///     size: u8,
 /// }
 ///
@@ -173,7 +173,7 @@ use crate::tagged::TaggedEnum;
 ///     inner: T,
 /// }
 ///
-/// let _ = Around { size: 1, inner: Sized { size: 2 } }.encode();
+/// let _ = Around { size: 1, inner: Label { size: 2 } }.encode();
 /// ```
 ///
 /// # Generics

@@ -6,7 +6,7 @@ use std::str;
 /// The names of arguments, as far as they are known when a program is compiled.
 #[derive(Debug)]
 pub struct Names {
-    /// The names of the fields themselves, in their order.
+    /// The names of the fields themselves, in ascending order.
     pub own: &'static [&'static str],
     /// The names of what is flattened beside them.
     pub flattened: &'static [&'static Names],

@@ -1,4 +1,5 @@
-//! Dynamic values are read as the arguments of the same types are, with the same bounds.
+//! Dynamic values are read as the arguments of the same types are, with the same bounds; but keys of a case
+//! without its tag, which a derived enum refuses, are those of arguments that are not in the schema.
 
 use bytes::Bytes;
 use std::borrow::Borrow;

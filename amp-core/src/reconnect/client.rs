@@ -192,7 +192,6 @@ impl Client {
     /// Dropping the future leaves the client stopping.
     #[doc(alias("drain", "shutdown"))]
     pub async fn close_gracefully(&self, within: Duration) {
-        let would_wait_for_itself = self.link.connections.has_responder_here();
         self.link.stop.send_if_modified(|stop| {
             let is_first = matches!(stop, Stop::Never);
             if is_first {
@@ -200,9 +199,10 @@ impl Client {
             }
             is_first
         });
-        if !would_wait_for_itself {
-            self.closed().await;
-        }
+        let mut state = self.link.state.clone();
+        // Asked at each change, since a connection that becomes ready meanwhile may be the one on which the
+        // caller is a responder. The sender goes when all is over.
+        while !self.link.connections.has_responder_here() && state.changed().await.is_ok() {}
     }
 
     /// Returns whether no more calls can be made: the client is closed, or is about to be. One that has
