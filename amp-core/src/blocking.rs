@@ -17,6 +17,9 @@ use crate::proto::{
     Answer, Body, CallId, Core, Inbound, IncomingCall, Limits, ProtocolError, RemoteError,
 };
 
+/// The number of bytes that one read takes at most.
+const READ: usize = 64 << 10;
+
 /// A connection over any stream that blocks: a socket, a child's pipes, a serial line. It is what a
 /// [`Client`] is set up by, which [`start`](Connection::start) makes of it.
 ///
@@ -401,7 +404,9 @@ impl<S: Read + Write> Client<S> {
                     self.send()?;
                 }
                 if let Some(answer) = self.core.take_answer(id) {
-                    self.inbound.input.release();
+                    if self.inbound.input.is_large() {
+                        self.inbound.input.release();
+                    }
                     return Ok(answer);
                 }
                 self.left()?;
@@ -472,7 +477,9 @@ impl<S: Read + Write> Client<S> {
             let Self { stream, inbound, .. } = self;
             let received = inbound.receive(|bytes, _| {
                 let before = bytes.len();
-                bytes.resize(bytes.capacity(), 0);
+                // What is read into has to be written first, and a buffer for a large box has much room.
+                let room = (bytes.capacity() - before).min(READ);
+                bytes.resize(before + room, 0);
                 let read = stream.read(&mut bytes[before..]);
                 bytes.truncate(before + *read.as_ref().unwrap_or(&0));
                 Poll::Ready(read)

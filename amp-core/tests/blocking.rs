@@ -61,6 +61,8 @@ impl Script {
 impl Read for Script {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         assert_eq!(self.flushed, self.written.len(), "who waits has sent everything");
+        // It was cleared for this read, which may bring a byte.
+        assert!(out.len() <= 64 << 10, "{}", out.len());
         let Some(read) = self.reads.pop_front() else { return Ok(0) };
         let mut bytes = read?;
         let count = bytes.len().min(out.len());
@@ -95,6 +97,19 @@ fn total(tag: &str, total: &str) -> Vec<u8> {
 
 fn sum(tag: &str) -> Vec<u8> {
     wire(&[("_ask", tag), ("_command", "Sum"), ("a", "13"), ("b", "81")])
+}
+
+#[test]
+fn a_large_box_may_come_in_small_pieces() {
+    let text = "x".repeat(60_000);
+    let keys: Vec<_> = (0..50).map(|n| format!("key{n}")).collect();
+    let values = keys.iter().map(|key| (key.as_str(), text.as_str()));
+    let pairs: Vec<_> = [("_answer", "1")].into_iter().chain(values).collect();
+    let answer = wire(&pairs);
+    let pieces: Vec<_> = answer.chunks(1000).collect();
+    let mut client = started(Script::of(&pieces));
+    let answer = client.call_by_name("A", [("a", "b")]).unwrap();
+    assert_eq!(answer.len(), 50);
 }
 
 fn started(script: Script) -> Client<Script> {

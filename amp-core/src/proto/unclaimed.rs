@@ -244,7 +244,7 @@ impl<D> Unclaimed<D> {
     }
 
     /// Concludes nothing any more of what has come so far.
-    fn forget_boxes(&mut self) {
+    pub(crate) fn forget_boxes(&mut self) {
         self.first += self.boxes.len() as u64;
         self.boxes.clear();
         self.floor = self.received;

@@ -57,8 +57,18 @@ impl<W, H: Host> Core<W, H> {
         Some(answer)
     }
 
-    /// Drops what has waited for too long, and says when the next will have.
+    /// Drops what has waited for too long, and says when the next will have. Where the stream is about to
+    /// leave it is not dropped, but goes with that, whatever has yet to be read.
     pub(crate) fn drop_expired(&mut self, now: Instant) -> Option<Instant> {
+        if self.switch.is_agreed() && !self.switch.upgrades() {
+            let after = self.limits.unclaimed_timeout;
+            let next = self.unclaimed.since().next()?.checked_add(after)?;
+            if next <= now {
+                self.unclaimed.forget_boxes();
+                return None;
+            }
+            return Some(next);
+        }
         let (dead, next) = self.unclaimed.expire(now, self.limits.unclaimed_timeout);
         self.drop_attachments(dead);
         next

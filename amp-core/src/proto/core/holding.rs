@@ -175,6 +175,8 @@ mod tests {
             }
             assert_eq!(core.driver_wants(&situation), Wants::LEAVE);
             assert!(matches!(core.leave(), Some(Leaving::HandOver)));
+            // They go with the stream: what came behind the switch may be of the other protocol.
+            assert_eq!(core.take_unclaimed().len(), usize::from(!read));
         }
     }
 

@@ -261,15 +261,18 @@ impl<W: Clone, S> Drive<W, S> {
             // The end has a reason already.
             return ToDo::Nothing;
         }
+        // All is written before an agreed switch, and the stream stays for whoever has yet to read what came:
+        // it is not the peer who is silent then.
+        let stays = core.switch().is_agreed() && !core.switch().upgrades() && self.may_leave();
         let Self { inbound, liveness: Some(liveness), timers, line, .. } = self else {
             return ToDo::Nothing;
         };
         // What is about to be read may be from just now. What waits behind calls is read right after
         // them.
-        if inbound.reading() == Reading::Behind
+        let behind = inbound.reading() == Reading::Behind
             && (core.switch().ends_boxes() || inbound.is_idle())
-            && !liveness.leaves()
-        {
+            && !liveness.leaves();
+        if stays || behind {
             liveness.received(now);
         }
         match liveness.handle_timeout(timer, now, inbound.decoded(), line.written, timers) {
@@ -325,6 +328,7 @@ mod tests {
     use crate::proto::drive::Watched;
     use crate::proto::liveness::Pings;
     use crate::proto::released::RoomFor;
+    use crate::proto::switch::Then;
     use crate::proto::together::Together;
     use crate::proto::{Body, Limits};
     use std::sync::Arc;
@@ -363,6 +367,31 @@ mod tests {
         let now = start + SECOND;
         assert!(matches!(due(&mut drive, &mut core, now), ToDo::Nothing));
         assert!(core.end().begun().is_none());
+    }
+
+    /// It has agreed to a switch, and this side has not let the stream go.
+    #[test]
+    fn a_peer_that_waits_for_the_stream_is_not_silent() {
+        let pings = Some(Pings::new(SECOND, SECOND));
+        for watched in [
+            Watched { idle: Some(SECOND), ..Watched::default() },
+            Watched { pings, ..Watched::default() },
+        ] {
+            let (mut drive, mut core, start) = both(watched);
+            drive.inbound.set_reading(Reading::Done);
+            core.ask_switch(b"A", &mut Body::default(), (), &mut Some(Then::HandOver)).unwrap();
+            core.outgoing().take_bytes();
+            core.handle_box(crate::AmpBox::from_pairs([("_answer", "1")]).unwrap()).unwrap();
+            assert!(core.switch().is_agreed() && drive.may_leave());
+            for seconds in 1..10 {
+                drive.set_timers(Public::AGREED, || start + (seconds - 1) * SECOND);
+                let now = start + seconds * SECOND;
+                if matches!(due(&mut drive, &mut core, now), ToDo::Ping) {
+                    drive.ping_sent(None, now);
+                }
+                assert!(core.end().begun().is_none(), "after {seconds} s");
+            }
+        }
     }
 
     #[test]
