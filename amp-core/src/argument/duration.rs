@@ -12,6 +12,9 @@ use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
+/// 2^64 seconds, as it stands: how precise a power is, is not specified.
+const TOO_LONG: f64 = 18_446_744_073_709_551_616.0;
+
 /// A Float: seconds, in Python `timedelta.total_seconds()` and `timedelta(seconds=...)`. Up to a
 /// nanosecond it is exact. A negative or infinite number, and one of more than 2^64 seconds, are
 /// errors.
@@ -30,8 +33,8 @@ impl Argument for Duration {
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         let about = f64::from_string_proto(value, proto)?;
         let wrong = || DecodeError::out_of_range("Duration", value);
-        // Zero may have a sign.
-        if about.is_nan() || about < 0.0 || about > 2_f64.powi(64) {
+        // Zero may have a sign, and what is no number is in no range.
+        if !(0.0..=TOO_LONG).contains(&about) {
             return Err(wrong());
         }
         nanoseconds(trim(value.as_slice())).and_then(of_nanoseconds).ok_or_else(wrong)
