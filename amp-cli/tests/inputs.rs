@@ -5,7 +5,7 @@ mod support;
 use amp_tests::DEADLINE;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -222,30 +222,12 @@ fn no_program_that_was_a_peer_is_left_behind() {
 
     // Nor one of a call that the user ends.
     fs::remove_file(&number).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ampctl"))
-        .args(["call", &format!("exec:sh '{script}'"), "A", "--timeout", "1h"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + DEADLINE;
-    while !fs::read_to_string(&number).is_ok_and(|number| number.ends_with('\n')) {
-        assert!(Instant::now() < deadline, "the program is not started");
-        thread::yield_now();
-    }
-    let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
-    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
-    let code = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status.code();
-        }
-        assert!(Instant::now() < deadline, "it goes on");
-        thread::yield_now();
-    };
-    assert_eq!(code, Some(130));
-    while runs(&folder.read("number")) {
-        assert!(Instant::now() < deadline, "it is left behind");
-        thread::yield_now();
-    }
+    let mut child = calling(&script);
+    wait_until("the program is started", || {
+        fs::read_to_string(&number).is_ok_and(|number| number.ends_with('\n'))
+    });
+    interrupt(&mut child);
+    wait_until("it has ended too", || !runs(&folder.read("number")));
 }
 
 /// A program that is a peer may have something to put in order.
@@ -256,22 +238,9 @@ fn a_program_that_was_a_peer_is_asked_to_end() {
     let script =
         format!("trap 'echo > {ended}; exit' TERM\necho > {begun}\nwhile :; do sleep 0.01; done\n");
     let script = folder.file("script", &script);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ampctl"))
-        .args(["call", &format!("exec:sh '{script}'"), "A", "--timeout", "1h"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + DEADLINE;
-    while !fs::exists(&begun).unwrap() {
-        assert!(Instant::now() < deadline, "the program is not started");
-        thread::yield_now();
-    }
-    let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
-    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
-    while child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < deadline, "it goes on");
-        thread::yield_now();
-    }
+    let mut child = calling(&script);
+    wait_until("the program is started", || fs::exists(&begun).unwrap());
+    interrupt(&mut child);
     assert!(fs::exists(&ended).unwrap());
 }
 
@@ -284,11 +253,36 @@ fn a_program_that_has_just_been_started_is_ended_too() {
         folder.file("script", &format!("echo $$ > '{number}'\nkill -INT $PPID\nexec sleep 1000\n"));
     for _ in 0..20 {
         fails(&["call", &format!("exec:sh '{script}'"), "A", "--timeout", "1h"], 130);
-        let deadline = Instant::now() + DEADLINE;
-        while runs(&folder.read("number")) {
-            assert!(Instant::now() < deadline, "it is left behind");
-            thread::yield_now();
-        }
+        wait_until("it has ended too", || !runs(&folder.read("number")));
+    }
+}
+
+/// A call of a program that a shell runs, and that does not answer.
+fn calling(script: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_ampctl"))
+        .args(["call", &format!("exec:sh '{script}'"), "A", "--timeout", "1h"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Interrupts a call as a user does, who is told of nothing else.
+fn interrupt(child: &mut Child) {
+    let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+    let mut status = None;
+    wait_until("the call has ended", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(130));
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        thread::yield_now();
     }
 }
 

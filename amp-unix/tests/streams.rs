@@ -3,15 +3,15 @@
 mod support;
 
 use amp_core::streams::{StreamError, StreamOf};
-use amp_core::{Command, Context, Limits, NoError, Peer, Responders};
+use amp_core::{Argument, Command, Context, Limits, NoError, Peer, Responders};
 use amp_unix::Descriptor;
 use support::{open_descriptors, tag, tagged, without_leak};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 #[derive(Command)]
-struct Send {
-    files: StreamOf<Descriptor>,
+struct Pass<T: Send + 'static> {
+    files: StreamOf<T>,
 }
 
 #[derive(Command)]
@@ -25,22 +25,27 @@ fn pair<S>(limits: Limits, responders: Responders<S>) -> (Peer, Peer) {
     (amp_unix::connection(near).unwrap().limits(limits).spawn(), far)
 }
 
-type Streams = mpsc::UnboundedSender<StreamOf<Descriptor>>;
-type Many = mpsc::UnboundedSender<StreamOf<Vec<Descriptor>>>;
+/// A peer that hands on each stream that it is passed, and may hold so many attachments.
+fn handing_on<T: Argument + Send + 'static>(
+    unclaimed: usize,
+) -> (Peer, Peer, mpsc::UnboundedReceiver<StreamOf<T>>) {
+    let (streams, taken) = mpsc::unbounded_channel();
+    let pass = async |context: Context<mpsc::UnboundedSender<StreamOf<T>>>, passed: Pass<T>| {
+        context.state().send(passed.files).expect("the test waits");
+        Ok::<_, NoError>(())
+    };
+    let limits = Limits::default().unclaimed_attachments(unclaimed);
+    let (peer, far) = pair(limits, Responders::new(streams).respond(pass));
+    (peer, far, taken)
+}
 
 #[test]
 fn descriptors_come_in_their_order_and_few_at_a_time() {
     let name = "descriptors_come_in_their_order_and_few_at_a_time";
     without_leak(name, || async {
-        let (streams, mut taken) = mpsc::unbounded_channel();
-        let send = async |context: Context<Streams>, Send { files }: Send| {
-            context.state().send(files).expect("the test waits");
-            Ok::<_, NoError>(())
-        };
-        let limits = Limits::default().unclaimed_attachments(16);
-        let (peer, _far) = pair(limits, Responders::new(streams).respond(send));
-        let (mut sink, files) = StreamOf::pair();
-        peer.call_remote(Send { files }).await.unwrap();
+        let (peer, _far, mut taken) = handing_on::<Descriptor>(16);
+        let (mut sink, files) = StreamOf::<Descriptor>::pair();
+        peer.call_remote(Pass { files }).await.unwrap();
         let mut files = taken.recv().await.unwrap();
         let before = open_descriptors();
         let sends = tokio::spawn(async move {
@@ -62,27 +67,16 @@ fn descriptors_come_in_their_order_and_few_at_a_time() {
     });
 }
 
-#[derive(Command)]
-struct SendMany {
-    files: StreamOf<Vec<Descriptor>>,
-}
-
 /// As many wait for all streams as the receiver can hold, also where nobody takes those of some.
 #[test]
 fn descriptors_of_slow_streams_all_arrive() {
     let name = "descriptors_of_slow_streams_all_arrive";
     without_leak(name, || async {
-        let (streams, mut taken) = mpsc::unbounded_channel();
-        let send = async |context: Context<Streams>, Send { files }: Send| {
-            context.state().send(files).expect("the test waits");
-            Ok::<_, NoError>(())
-        };
-        let limits = Limits::default().unclaimed_attachments(16);
-        let (peer, _far) = pair(limits, Responders::new(streams).respond(send));
+        let (peer, _far, mut taken) = handing_on::<Descriptor>(16);
         let (mut received, mut sends) = (Vec::new(), Vec::new());
         for _ in 0..3 {
-            let (mut sink, files) = StreamOf::pair();
-            peer.call_remote(Send { files }).await.unwrap();
+            let (mut sink, files) = StreamOf::<Descriptor>::pair();
+            peer.call_remote(Pass { files }).await.unwrap();
             received.push(taken.recv().await.unwrap());
             sends.push(tokio::spawn(async move {
                 for n in 0..40 {
@@ -110,15 +104,9 @@ fn descriptors_of_slow_streams_all_arrive() {
 fn items_of_many_descriptors_all_arrive() {
     let name = "items_of_many_descriptors_all_arrive";
     without_leak(name, || async {
-        let (streams, mut taken) = mpsc::unbounded_channel();
-        let send = async |context: Context<Many>, SendMany { files }: SendMany| {
-            context.state().send(files).expect("the test waits");
-            Ok::<_, NoError>(())
-        };
-        let limits = Limits::default().unclaimed_attachments(128);
-        let (peer, _far) = pair(limits, Responders::new(streams).respond(send));
-        let (mut sink, files) = StreamOf::pair();
-        peer.call_remote(SendMany { files }).await.unwrap();
+        let (peer, _far, mut taken) = handing_on::<Vec<Descriptor>>(128);
+        let (mut sink, files) = StreamOf::<Vec<Descriptor>>::pair();
+        peer.call_remote(Pass { files }).await.unwrap();
         let mut files = taken.recv().await.unwrap();
         let sends = tokio::spawn(async move {
             for n in 0..12 {
@@ -172,14 +160,14 @@ fn descriptors_in_anything_and_those_that_nobody_takes() {
 /// A transport that carries none refuses the item, and nothing else.
 #[tokio::test]
 async fn an_item_that_the_transport_does_not_carry() {
-    let send = async |_: Context, Send { mut files }: Send| {
+    let send = async |_: Context, Pass { mut files }: Pass<Descriptor>| {
         assert!(matches!(files.next().await, Some(Err(StreamError::Unfinished))));
         Ok::<_, NoError>(())
     };
     let (peer, _far) =
         amp_core::testing::pair(Responders::new(()), Responders::new(()).respond(send));
     let (mut sink, files) = StreamOf::pair();
-    let call = tokio::spawn(peer.call_remote(Send { files }));
+    let call = tokio::spawn(peer.call_remote(Pass { files }));
     let error = sink.send(Descriptor::from(tagged(1))).await.unwrap_err();
     assert!(amp_core::Report(&error).to_string().contains("cannot be sent over this transport"));
     drop(sink);
