@@ -487,26 +487,6 @@ fn values_that_are_not_whole_boxes_are_errors() {
     assert_eq!(cover(b""), "argument cover: 0 bytes end in the middle of a box");
 }
 
-#[derive(Arguments, Debug, PartialEq)]
-struct Tree {
-    children: Vec<Tree>,
-}
-
-#[test]
-fn a_peer_cannot_exhaust_the_stack() {
-    let tree = |depth| {
-        let grow = |tree: Bytes, _| wire(&[("children", &tree)]);
-        Tree::decode((0..depth).fold(wire(&[("children", b"")]), grow))
-    };
-    assert!(tree(64).is_ok());
-    let error = tree(65).unwrap_err();
-    assert!(error.to_string().ends_with("boxes are nested more than 64 deep"), "{error}");
-    assert!(tree(4_000).is_err(), "one value has room for that");
-
-    let wide = Tree { children: (0..100).map(|_| Tree { children: Vec::new() }).collect() };
-    assert_eq!(Tree::decode(wide.encode().unwrap()).unwrap(), wide);
-}
-
 #[derive(Command, Debug, PartialEq)]
 #[amp(response = Several<T>)]
 struct Several<T> {

@@ -53,6 +53,26 @@ fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
     thread.join().unwrap();
 }
 
+#[derive(Arguments, Debug, PartialEq)]
+struct Tree {
+    children: Vec<Tree>,
+}
+
+#[test]
+fn a_peer_cannot_exhaust_the_stack() {
+    let tree = |depth| {
+        let around = |tree: Bytes| AmpBox::from_pairs([("children", tree)]).unwrap().to_bytes();
+        Tree::decode((0..depth).fold(around(Bytes::new()), |tree, _| around(tree)))
+    };
+    assert!(tree(64).is_ok());
+    let error = tree(65).unwrap_err();
+    assert!(error.to_string().ends_with("boxes are nested more than 64 deep"), "{error}");
+    assert!(tree(4_000).is_err(), "one value has room for that");
+
+    let wide = Tree { children: (0..100).map(|_| Tree { children: Vec::new() }).collect() };
+    assert_eq!(Tree::decode(wide.encode().unwrap()).unwrap(), wide);
+}
+
 #[test]
 fn wide_structs_are_read_as_deep_as_they_are_written() {
     on_a_small_stack(|| {
