@@ -104,6 +104,7 @@ fn rust(options: &Rust) -> Result<String, Mistake> {
     if options.by_hand.is_some() && options.by_hand == options.responders {
         return Err(Mistake::new("--by-hand and --responders are one file".to_owned()));
     }
+    // Words of a schema of git's are not looked at when it is read.
     let schema = schemas::load_all(&options.sources.schemas)?;
     type_words::check(&schema)?;
     let hints = Hints::read(options.hints.as_deref())?;

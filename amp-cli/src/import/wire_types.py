@@ -159,7 +159,6 @@ class Describer:
         for name, argument in pairs:
             described = self.type(argument)
             if described.form != "local":
-                # A stand-in has every attribute.
                 optional = getattr(argument, "optional", False)
                 # A class that is not found has every attribute.
                 key = Key(text_of(name), described, not is_stand_in(argument) and bool(optional))

@@ -1,3 +1,5 @@
+//! The connections of a client that comes back, however many there are at a time.
+
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
