@@ -26,6 +26,8 @@ pub(crate) const NOT_USED: u8 = 8;
 pub(crate) const NOT_IN_TIME: u8 = 124;
 /// Interrupted by the user.
 pub(crate) const INTERRUPTED: u8 = 130;
+/// Ended by another program.
+pub(crate) const TERMINATED: u8 = 143;
 
 /// Why it did not come to what was asked for, and the exit code for that.
 pub(crate) struct Failure {

@@ -36,6 +36,7 @@ Exit codes:
          handed on; or what is seen could not be written
     124  the answer did not come in time
     130  the user interrupted it
+    143  another program ended it, by SIGTERM
 
 With `call --exec`, the code is that of the program.";
 

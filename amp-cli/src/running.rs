@@ -55,33 +55,44 @@ pub(crate) fn until_interrupted(
     let begins = |error| Mistake::new(format!("cannot begin: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     let runtime = runtime.map_err(begins)?;
-    let interrupt = {
+    let interrupts = {
         let _entered = runtime.enter();
-        signal(SignalKind::interrupt())
+        Interrupts::new()
     };
-    let mut interrupt = interrupt.map_err(begins)?;
+    let mut interrupts = interrupts?;
     let waiting = move || {
-        if runtime.block_on(interrupt.recv()).is_some() {
-            INTERRUPTED.store(true, Ordering::SeqCst);
-            tell("interrupted");
-            programs::end_all();
-            process::exit(exit::INTERRUPTED.into());
-        }
+        let (said, code) = match runtime.block_on(interrupts.recv()) {
+            Interrupt::Interrupted => ("interrupted", exit::INTERRUPTED),
+            Interrupt::Terminated => ("terminated", exit::TERMINATED),
+        };
+        INTERRUPTED.store(true, Ordering::SeqCst);
+        tell(said);
+        programs::end_all();
+        process::exit(code.into());
     };
     thread::Builder::new().spawn(waiting).map_err(begins)?;
     run(running)
 }
 
-/// The signals by which a user ends what would go on for ever. None that comes after this was made is
-/// lost, nor does it end the program by itself.
+/// A signal by which a program is ended.
+pub(crate) enum Interrupt {
+    /// By the user.
+    Interrupted,
+    /// By another program.
+    Terminated,
+}
+
+/// The signals by which a program is ended that would go on. None that comes after this was made is
+/// lost, nor does it end the program by itself. That a terminal was closed is none of them: the programs
+/// that were started are told of that as well.
 pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Interrupts {
-    pub(crate) fn new() -> Result<Self, Failure> {
-        let begins = |error| Failure::new(exit::WRONG_USE, format!("cannot begin: {error}"));
+    pub(crate) fn new() -> Result<Self, Mistake> {
+        let begins = |error| Mistake::new(format!("cannot begin: {error}"));
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(begins)?,
             terminate: signal(SignalKind::terminate()).map_err(begins)?,
@@ -89,10 +100,10 @@ impl Interrupts {
     }
 
     /// Waits for the next of them.
-    pub(crate) async fn recv(&mut self) {
+    pub(crate) async fn recv(&mut self) -> Interrupt {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Interrupt::Interrupted,
+            _ = self.terminate.recv() => Interrupt::Terminated,
         }
     }
 }

@@ -77,7 +77,7 @@ impl Serving {
                     Err(failure) if failure.said.is_empty() => break,
                     printed => printed?,
                 },
-                () = interrupts.recv() => break,
+                _ = interrupts.recv() => break,
                 accepted = listening.accept(), if more => match accepted {
                     Some(stream) => {
                         connections.spawn(self.connection(stream));

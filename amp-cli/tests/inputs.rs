@@ -3,6 +3,7 @@
 mod support;
 
 use amp_tests::DEADLINE;
+use nix::sys::signal::Signal;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -208,7 +209,7 @@ fn an_interrupt_ends_whatever_is_waited_for() {
         thread::yield_now();
     }
     let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
-    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+    nix::sys::signal::kill(id, Signal::SIGINT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
@@ -226,22 +227,25 @@ fn no_program_that_was_a_peer_is_left_behind() {
     wait_until("the program is started", || {
         fs::read_to_string(&number).is_ok_and(|number| number.ends_with('\n'))
     });
-    interrupt(&mut child);
+    end(&mut child, Signal::SIGINT, 130);
     wait_until("it has ended too", || !runs(&folder.read("number")));
 }
 
 /// A program that is a peer may have something to put in order.
 #[test]
 fn a_program_that_was_a_peer_is_asked_to_end() {
-    let folder = Folder::new();
-    let (begun, ended) = (folder.path("begun"), folder.path("ended"));
-    let script =
-        format!("trap 'echo > {ended}; exit' TERM\necho > {begun}\nwhile :; do sleep 0.01; done\n");
-    let script = folder.file("script", &script);
-    let mut child = calling(&script);
-    wait_until("the program is started", || fs::exists(&begun).unwrap());
-    interrupt(&mut child);
-    assert!(fs::exists(&ended).unwrap());
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let folder = Folder::new();
+        let (begun, ended) = (folder.path("begun"), folder.path("ended"));
+        let script = format!(
+            "trap 'echo > {ended}; exit' TERM\necho > {begun}\nwhile :; do sleep 0.01; done\n"
+        );
+        let script = folder.file("script", &script);
+        let mut child = calling(&script);
+        wait_until("the program is started", || fs::exists(&begun).unwrap());
+        end(&mut child, signal, code);
+        assert!(fs::exists(&ended).unwrap());
+    }
 }
 
 /// It may be interrupted before anybody has taken note of the program.
@@ -266,16 +270,16 @@ fn calling(script: &str) -> Child {
         .unwrap()
 }
 
-/// Interrupts a call as a user does, who is told of nothing else.
-fn interrupt(child: &mut Child) {
+/// Ends a call as a user does, or another program, who is told of nothing else.
+fn end(child: &mut Child, signal: Signal, code: i32) {
     let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
-    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+    nix::sys::signal::kill(id, signal).unwrap();
     let mut status = None;
     wait_until("the call has ended", || {
         status = child.try_wait().unwrap();
         status.is_some()
     });
-    assert_eq!(status.and_then(|status| status.code()), Some(130));
+    assert_eq!(status.and_then(|status| status.code()), Some(code));
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -54,7 +54,7 @@ pub(super) async fn ask(interpreter: &Path, mut request: Value) -> Result<Answer
     let mut said = Said::default();
     let is_in_time = tokio::select! {
         heard = timeout(LONGEST, said.hear(&mut child, request)) => heard.is_ok(),
-        () = interrupts.recv() => {
+        _ = interrupts.recv() => {
             end(&child);
             return Err(Failure::new(exit::INTERRUPTED, "interrupted"));
         }

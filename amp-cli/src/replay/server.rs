@@ -39,7 +39,7 @@ pub(super) async fn serve(target: Target, recorded: Recorded) -> Result<ExitCode
     };
     tokio::select! {
         () = serving => {}
-        () = interrupts.recv() => {}
+        _ = interrupts.recv() => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -119,7 +119,7 @@ async fn accept(
         () = accepting => {}
         () = flushing => {}
         () = ending.notified() => {}
-        () = interrupts.recv() => {}
+        _ = interrupts.recv() => {}
     }
     Ok(())
 }
