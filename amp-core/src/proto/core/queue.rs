@@ -80,6 +80,12 @@ impl<W, H: Host> Core<W, H> {
         self.taken + self.queued() as u64
     }
 
+    /// The place of the end of what may be sent, and is not held back.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn end_of_outgoing(&self) -> u64 {
+        self.taken + self.outgoing.len() as u64
+    }
+
     /// Takes what is queued, to be written. When more than one call is outstanding it is first left for
     /// a moment, unless whoever writes has `waited`: others are about to call too, and what they queue
     /// goes out with the same write. A lone call has nobody to wait for.

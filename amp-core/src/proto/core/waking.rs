@@ -98,14 +98,14 @@ impl<W, H: Host> Core<W, H> {
             )
             | Wants::TAKE_BACK
                 .when(situation.refused && !situation.silent && !self.awaits_ordinals)
-            | Wants::LINE.when(situation.line);
+            | Wants::LINE.when(situation.line)
+            | Wants::START.when(self.may_start(situation));
         if !situation.ending {
             let draining = self.end.draining().is_some();
             wants = wants
                 | Wants::CLOSE.when(self.end.begun().is_some())
                 | Wants::READ.when(situation.paused && self.may_read(situation))
                 | Wants::READ.when(situation.boundary && !self.switch.ends_boxes())
-                | Wants::START.when(self.may_start(situation))
                 | Wants::LEAVE.when(situation.may_leave && self.leaves())
                 | Wants::DRAIN
                     .when(draining && (!situation.draining || self.is_drained(situation)));
@@ -264,7 +264,7 @@ mod tests {
 
     /// What a driver may want once the end has begun.
     fn at_the_end() -> Wants {
-        Wants::WRITE | Wants::LIMIT | Wants::COUNT | Wants::TAKE_BACK | Wants::LINE
+        Wants::WRITE | Wants::LIMIT | Wants::COUNT | Wants::TAKE_BACK | Wants::LINE | Wants::START
     }
 
     fn queue(core: &mut Core<()>) {

@@ -75,8 +75,7 @@ impl<W: Clone, S> Drive<W, S> {
             }
         }
         farewell.check()?;
-        // Calls that were received before the end are begun when what was written has made room.
-        Ok(stint.is_over() || self.may_start(hands))
+        Ok(stint.is_over())
     }
 
     /// Once the end has begun, one-way commands that have to wait are begun as before, as responders are

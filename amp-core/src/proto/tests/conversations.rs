@@ -5,10 +5,11 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 use super::pair::Which::{self, Far, Near};
-use super::side::Running;
+use super::side::{self, Running};
 use super::world::{Step, World};
 use crate::boxes::{AmpBox, BoxLimits};
-use crate::proto::{Body, Core, CoreLimits, Event, Limits, Then};
+use crate::proto::wants::Wants;
+use crate::proto::{Body, CloseReason, Core, CoreLimits, Event, Limits, Then};
 
 /// How many calls each side makes.
 const CALLS: usize = 20;
@@ -142,6 +143,37 @@ fn a_side_reads_while_its_writes_are_blocked() {
     world.take(&Step::Take { of: Near, bytes: usize::MAX });
     talk(&mut world, || usize::MAX);
     check(world);
+}
+
+#[test]
+fn the_stream_leaves_when_the_last_answer_is_read_that_came_before_the_switch() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let watched = side::Vigil { idle: Some(5 * SECOND), ..side::Vigil::default() };
+    let mut world = World::watching(Limits::default(), [watched; 2]);
+    for which in Which::BOTH {
+        world.pair.pipe(which).open();
+    }
+    world.take(&Step::Call { by: Near, size: 0, attachments: 0 });
+    world.take(&Step::AskSwitch { by: Near, then: side::Then::HandOver, attachments: 0 });
+    run(&mut world, Near);
+    run(&mut world, Far);
+    for attachments in [2, 0] {
+        world.take(&Step::Answer { by: Far, call: 0, size: 0, attachments, then: false });
+    }
+    run(&mut world, Far);
+    run(&mut world, Near);
+    // It is not the peer who keeps silent meanwhile.
+    for _ in 0..10 {
+        world.pair.pass(SECOND);
+        run(&mut world, Near);
+        assert!(world.pair.side(Near).core.switch().is_agreed(), "an answer has yet to be read");
+    }
+    world.take(&Step::Callers { of: Near });
+    let near = world.pair.side(Near);
+    assert!(near.woken_for[0].any(Wants::LEAVE) && near.is_at_work());
+    run(&mut world, Near);
+    assert!(matches!(world.pair.side(Near).ended, Some(CloseReason::Switched)));
+    world.finish();
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) struct Driver {
     pub(super) heard: Instant,
     /// How many bytes it has written.
     pub(super) written: u64,
+    /// How many of them are flushed.
+    pub(super) flushed: u64,
     /// Whether it waits for bytes, and for room to write.
     pub(super) waits_to_read: bool,
     pub(super) waits_to_write: bool,
@@ -51,6 +53,7 @@ impl Driver {
             behind: BytesMut::new(),
             heard: now,
             written: 0,
+            flushed: 0,
             waits_to_read: true,
             waits_to_write: false,
             upgrades: false,

@@ -116,7 +116,7 @@ impl Bytes<'_> {
         let first = self.next()?;
         let side = if first & 1 == 0 { Which::Near } else { Which::Far };
         let (by, of) = (side, side);
-        Some(match (first >> 1) % 16 {
+        Some(match (first >> 1) % 19 {
             0 => Step::Call { by, size: self.size()?, attachments: self.attachments()? },
             1 => Step::Notify { by, size: self.size()?, attachments: self.attachments()? },
             2 => Step::Drop { by, call: self.number()? },
@@ -141,6 +141,9 @@ impl Bytes<'_> {
             12 => Step::Close { by },
             13 => Step::Drain { by },
             14 => Step::Deafen { of },
+            16 => Step::OpenStream { by },
+            17 => Step::EndStream { by },
+            18 => Step::SendItems { by, size: self.size()?, attachments: self.attachments()? },
             // Both sides have the same stream.
             _ if by == Which::Near => Step::Break,
             _ => Step::KeepRoom { by },

@@ -9,7 +9,9 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::pipe::Pipe;
-use super::side::{Hosted, Mark, PING, Running, Seen, Side, Taken, TakenBack, asks, number};
+use super::side::{
+    Command, Hosted, Mark, PING, Running, Seen, Side, Taken, TakenBack, asks, number,
+};
 use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::keys;
@@ -149,6 +151,7 @@ impl Hands for AtWork<'_> {
             self.side.driver.waits_to_write = true;
             return Poll::Pending;
         }
+        self.side.driver.flushed = self.side.driver.written;
         Poll::Ready(Ok(()))
     }
 
@@ -280,7 +283,13 @@ impl Hands for AtWork<'_> {
                 None => self.side.leave_box(Some(number_of_box)),
             }
         }
-        false
+        let own = inbound.take_own(behind, |command| command == Command::Items.name().as_bytes());
+        for WaitingCall { call, number: number_of_box } in &own {
+            let n = number(call.ampbox()).expect("a number");
+            self.side.claim(n, call.ampbox(), *number_of_box);
+            self.side.pong(n, call.tag().expect("items want an answer"));
+        }
+        !own.is_empty()
     }
 
     fn wake(&mut self, callers: &mut Vec<usize>) {
@@ -367,7 +376,9 @@ impl AtWork<'_> {
             | (Timer::Drain, CloseReason::Local) => return,
             other => panic!("{other:?}"),
         };
-        let leaves = self.side.core.switch().is_agreed();
+        // While what comes before a switch is not written nothing is read.
+        let leaves = self.side.core.switch().is_agreed()
+            && self.side.core.end_of_outgoing() > self.side.driver.flushed;
         let silent = self.now - self.side.driver.heard;
         assert!(leaves || silent >= after, "whoever sends is alive: {silent:?}, {reason:?}");
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::pair::{Pair, Which};
-use super::side::{Mark, PING, Seen, Taken, TakenBack, Then, number, ordinals};
+use super::side::{Command, Mark, Seen, Taken, TakenBack, Then, number, ordinals};
 use crate::boxes::AmpBox;
 use crate::keys;
 use crate::proto::core::WasRemoved;
@@ -58,6 +58,8 @@ pub(super) enum Reached {
     FailureCloses,
     /// Whoever was told of room does not look, and all are told.
     AllToldOfRoom,
+    /// Items come while as many responders run as may.
+    ItemsBesideResponders,
 }
 
 impl Reached {
@@ -94,6 +96,7 @@ impl Reached {
         Self::TooManyUnclaimed,
         Self::FailureCloses,
         Self::AllToldOfRoom,
+        Self::ItemsBesideResponders,
     ];
 }
 
@@ -145,7 +148,7 @@ struct Call {
     by: Which,
     id: CallId,
     tag: String,
-    asks: Option<Then>,
+    command: Command,
     given_up: bool,
     /// Whether it was received.
     received: bool,
@@ -168,6 +171,11 @@ enum Outcome {
 }
 
 impl Call {
+    /// What it asks for, where that is a switch.
+    fn asks(&self) -> Option<Then> {
+        if let Command::Switch(then) = self.command { Some(then) } else { None }
+    }
+
     /// Whether nobody waits for it any more.
     fn is_over(&self) -> bool {
         self.given_up || self.outcome.is_some()
@@ -176,7 +184,7 @@ impl Call {
     /// Whether it takes a place among the outstanding ones. That of a switch which was given up is
     /// kept: its answer says which protocol the peer speaks.
     fn is_outstanding(&self) -> bool {
-        let kept = self.asks.is_some() && !self.settled;
+        let kept = self.asks().is_some() && !self.settled;
         kept || self.outcome.is_none() && !self.given_up
     }
 }
@@ -202,7 +210,7 @@ impl Model {
         which: Which,
         n: usize,
         (id, tag): (CallId, u64),
-        asks: Option<Then>,
+        command: Command,
         attachments: usize,
     ) {
         let tag = format!("{tag:x}");
@@ -212,7 +220,7 @@ impl Model {
             by: which,
             id,
             tag,
-            asks,
+            command,
             given_up: false,
             received: false,
             answered: None,
@@ -280,11 +288,16 @@ impl Model {
                 }
                 Seen::Pinged(n, id) => {
                     let tag = pair.side(which).core.tag(id);
-                    self.called(which, n, (id, tag), None, 0);
+                    self.called(which, n, (id, tag), Command::Ping, 0);
                     self.reached.insert(Reached::Pinged);
                 }
                 Seen::PingGivenUp(n, waited) => self.given_up(n, waited),
-                Seen::Ponged(n) => self.answered(which, n, true, 0),
+                Seen::Ponged(n) => {
+                    self.answered(which, n, true, 0);
+                    if self.calls[&n].command == Command::Items && pair.side(which).core.is_full() {
+                        self.reached.insert(Reached::ItemsBesideResponders);
+                    }
+                }
                 Seen::Ended(why) => self.ended(which, &why),
                 other => panic!("{other:?} without a box"),
             }
@@ -336,9 +349,7 @@ impl Model {
             let tag = Some(call.tag.clone());
             match kind {
                 Kind::Call => {
-                    let usual = if n < PING { "Call" } else { "Ping" };
-                    let command = call.asks.map_or(usual.to_owned(), |asks| format!("{asks:?}"));
-                    let expected = [tag, Some(command), None, None];
+                    let expected = [tag, Some(call.command.name().to_owned()), None, None];
                     assert_eq!(found, expected, "boxes come in their order");
                     assert!(!std::mem::replace(&mut call.received, true), "a call comes once");
                     assert!(matches!(says, Some(Seen::Called)), "{says:?}");
@@ -390,8 +401,8 @@ impl Model {
         match says {
             Some(Seen::Answered(waiter)) => {
                 assert_eq!((*waiter, call.is_over()), (n, false), "the answer is its caller's");
-                assert!(!well || call.asks.is_none(), "a switch that was agreed to is made");
-                self.reached.insert(match (well, call.asks) {
+                assert!(!well || call.asks().is_none(), "a switch that was agreed to is made");
+                self.reached.insert(match (well, call.asks()) {
                     (true, _) => Reached::Answered,
                     (false, None) => Reached::Failed,
                     (false, Some(_)) => Reached::SwitchRefused,
@@ -400,18 +411,18 @@ impl Model {
             Some(Seen::Switched(waiter)) => {
                 let waits = (!call.is_over()).then_some(n);
                 assert_eq!((*waiter, well), (waits, true), "who asked learns of the switch");
-                self.reached.insert(match call.asks.expect("it asks for a switch") {
+                self.reached.insert(match call.asks().expect("it asks for a switch") {
                     Then::HandOver => Reached::HandedOver,
                     Then::StartTls => Reached::TlsStarted,
                 });
             }
             Some(Seen::Late(id, was_well)) => {
                 assert_eq!((*id, *was_well), (call.id, well), "a late answer is its call's");
-                assert!(call.is_over() && call.asks.is_none(), "somebody waits: {n}");
+                assert!(call.is_over() && call.asks().is_none(), "somebody waits: {n}");
                 self.reached.insert(Reached::LateAnswer);
             }
             Some(Seen::Ignored) => {
-                assert!(call.is_over() && call.asks.is_some() && !well, "somebody waits: {n}");
+                assert!(call.is_over() && call.asks().is_some() && !well, "somebody waits: {n}");
                 self.reached.insert(Reached::SwitchGivenUp);
             }
             other => panic!("{which:?} says {other:?} of the answer to call {n}"),
@@ -464,9 +475,9 @@ impl Model {
                 let call = self.calls.get_mut(&n).expect("a call that was made");
                 let waits = !call.given_up && call.outcome.is_none();
                 assert_eq!((*id, *waited), (call.id, waits));
-                assert_eq!(*asked_switch, call.asks.is_some());
+                assert_eq!(*asked_switch, call.asks().is_some());
                 (call.settled, call.taken_back) = (true, true);
-                self.reached.insert(match call.asks {
+                self.reached.insert(match call.asks() {
                     None => Reached::CallTakenBack,
                     Some(_) => Reached::SwitchTakenBack,
                 });

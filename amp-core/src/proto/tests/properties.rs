@@ -44,6 +44,10 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (which(), size(), attachments())
             .prop_map(|(by, size, attachments)| Step::Notify { by, size, attachments }),
         4 => (which(), call()).prop_map(|(by, call)| Step::Drop { by, call }),
+        2 => which().prop_map(|by| Step::OpenStream { by }),
+        1 => which().prop_map(|by| Step::EndStream { by }),
+        3 => (which(), size(), attachments())
+            .prop_map(|(by, size, attachments)| Step::SendItems { by, size, attachments }),
         2 => (which(), then, attachments())
             .prop_map(|(by, then, attachments)| Step::AskSwitch { by, then, attachments }),
         10 => (which(), call(), size(), attachments(), any::<bool>()).prop_map(
@@ -70,7 +74,7 @@ fn watched() -> impl Strategy<Value = Vigil> {
 }
 
 /// What wakes a driver that waits, and whether its end has begun by then. What no turn takes away keeps a
-/// side from coming to rest, which each case does in the end.
+/// side from coming to rest, which each case does in the end. What few cases come to is in `conversations.rs`.
 const WAKING: &[(Wants, bool)] = &[
     (Wants::WRITE, false),
     (Wants::READ, false),

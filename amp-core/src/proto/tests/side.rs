@@ -36,6 +36,28 @@ pub(super) enum Then {
     StartTls,
 }
 
+/// What a call of this side is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Call,
+    /// It brings items of a stream.
+    Items,
+    Ping,
+    Switch(Then),
+}
+
+impl Command {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Call => "Call",
+            Self::Items => "Items",
+            Self::Ping => "Ping",
+            Self::Switch(Then::HandOver) => "HandOver",
+            Self::Switch(Then::StartTls) => "StartTls",
+        }
+    }
+}
+
 /// What the core keeps for a side: of an answer, what runs when it is written.
 pub(super) enum Hosted {}
 
@@ -75,7 +97,7 @@ pub(super) enum Seen {
     Pinged(usize, CallId),
     /// A ping is not waited for any more; whether somebody did.
     PingGivenUp(usize, bool),
-    /// A ping with this number was answered, without a responder.
+    /// The ping or the items with this number were answered, without a responder.
     Ponged(usize),
     /// Boxes were taken back whose attachments were refused: the last first.
     TakenBack(Vec<TakenBack>),
@@ -143,7 +165,8 @@ const IN_LANE: usize = 3;
 /// A caller that waits for room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queueing {
-    pub(super) wants_answer: bool,
+    /// None where it wants no answer.
+    pub(super) command: Option<Command>,
     pub(super) size: usize,
     pub(super) attachments: usize,
 }
@@ -163,8 +186,10 @@ pub(super) struct Side {
     pub(super) running: Vec<Running>,
     /// Whether it has agreed to a switch that is to be made.
     pub(super) accepted: bool,
-    /// Who waits for an answer, or has one to take; and whether it is that of a switch.
-    pub(super) callers: BTreeMap<usize, (CallId, bool)>,
+    /// Who waits for an answer, or has one to take; and to what.
+    pub(super) callers: BTreeMap<usize, (CallId, Command)>,
+    /// How many streams are open whose items, or room for them, its responders may wait for.
+    pub(super) streams: usize,
     /// The callers that were woken and have not looked yet.
     woken_callers: Vec<usize>,
     /// Who wants to call and waits for room, and who of them was told to look.
@@ -208,6 +233,7 @@ impl Side {
             running: Vec::new(),
             accepted: false,
             callers: BTreeMap::new(),
+            streams: 0,
             woken_callers: Vec::new(),
             queueing: VecDeque::new(),
             told_of_room: RoomFor::Nobody,
@@ -326,10 +352,38 @@ impl Side {
         Ok(queued)
     }
 
-    pub(super) fn call(&mut self, n: usize, size: usize, with: usize) -> Result<CallId, NotQueued> {
-        let id = self.queue((n, size, with), |core, body| core.call(b"Call", body, n))?;
-        self.callers.insert(n, (id, false));
+    pub(super) fn call(
+        &mut self,
+        (n, command): (usize, Command),
+        size: usize,
+        with: usize,
+    ) -> Result<CallId, NotQueued> {
+        let name = command.name().as_bytes();
+        let id = self.queue((n, size, with), |core, body| core.call(name, body, n))?;
+        if command == Command::Items {
+            self.with(|core| core.await_items(1, 0));
+        }
+        self.callers.insert(n, (id, command));
         Ok(id)
+    }
+
+    /// One more stream is open, or one less.
+    pub(super) fn await_stream(&mut self, begins: bool) {
+        self.streams = if begins { self.streams + 1 } else { self.streams - 1 };
+        self.with(|core| core.await_stream(begins));
+    }
+
+    /// The calls that bring items of a stream and wait for their answers.
+    pub(super) fn items(&self) -> Vec<usize> {
+        let items = self.callers.iter().filter(|(_, (_, command))| *command == Command::Items);
+        items.map(|(n, _)| *n).collect()
+    }
+
+    /// A call of this kind is over.
+    fn end_call(&mut self, command: Command) {
+        if command == Command::Items {
+            self.with(|core| core.await_items(0, 1));
+        }
     }
 
     pub(super) fn ask_switch(
@@ -338,14 +392,15 @@ impl Side {
         then: Then,
         attachments: usize,
     ) -> Result<CallId, SwitchRefused> {
-        let (command, follows): (&[u8], _) = match then {
-            Then::HandOver => (b"HandOver", proto::Then::HandOver),
-            Then::StartTls => (b"StartTls", proto::Then::Upgrade(())),
+        let command = Command::Switch(then);
+        let follows = match then {
+            Then::HandOver => proto::Then::HandOver,
+            Then::StartTls => proto::Then::Upgrade(()),
         };
         let id = self.queue((n, 0, attachments), |core, body| {
-            core.ask_switch(command, body, n, &mut Some(follows))
+            core.ask_switch(command.name().as_bytes(), body, n, &mut Some(follows))
         })?;
-        self.callers.insert(n, (id, true));
+        self.callers.insert(n, (id, command));
         Ok(id)
     }
 
@@ -356,11 +411,14 @@ impl Side {
 
     /// Gives a call up. Whether somebody waited for its answer.
     pub(super) fn give_up(&mut self, n: usize) -> bool {
-        let (id, asks_switch) = self.callers.remove(&n).expect("a caller");
+        let (id, command) = self.callers.remove(&n).expect("a caller");
         self.woken_callers.retain(|woken| *woken != n);
+        let asks_switch = matches!(command, Command::Switch(_));
         let given_up = self.with(|core| core.give_up(id, asks_switch, Some(())));
         self.leave_box(given_up.number);
-        std::mem::take(&mut self.gone) == [n]
+        let waited = std::mem::take(&mut self.gone) == [n];
+        self.end_call(command);
+        waited
     }
 
     /// Answers a call, with what runs when that is written if `then` says so. What is too large is not
@@ -461,7 +519,7 @@ impl Side {
         Some(id)
     }
 
-    /// Answers a ping.
+    /// Answers a ping, or items.
     pub(super) fn pong(&mut self, n: usize, tag: &[u8]) {
         self.queue((n, 0, 0), |core, body| core.answer(tag, body)).expect("it is small");
         self.seen.push_back(Seen::Ponged(n));
@@ -509,9 +567,10 @@ impl Side {
     pub(super) fn run_callers(&mut self) -> bool {
         let woken = std::mem::take(&mut self.woken_callers);
         for n in &woken {
-            let Some((id, _)) = self.callers.get(n).copied() else { continue };
+            let Some((id, command)) = self.callers.get(n).copied() else { continue };
             let Some(outcome) = self.with(|core| core.poll_answer(id)) else { continue };
             self.callers.remove(n);
+            self.end_call(command);
             let taken = match outcome {
                 CallOutcome::Answered(answer, number) => {
                     if let Ok(ampbox) = &answer {

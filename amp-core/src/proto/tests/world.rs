@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::model::{Model, Reached};
 use super::pair::{Pair, Which};
-use super::side::{Queueing, Running, Then, Vigil};
+use super::side::{Command, Queueing, Running, Then, Vigil};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::proto::released::RoomFor;
 use crate::proto::{Core, Limits, NotQueued, SwitchRefused};
@@ -37,6 +37,19 @@ pub(super) enum Step {
     AskSwitch {
         by: Which,
         then: Then,
+        attachments: usize,
+    },
+    /// A stream is opened whose items, or room for them, responders of a side may wait for.
+    OpenStream {
+        by: Which,
+    },
+    EndStream {
+        by: Which,
+    },
+    /// Items of a stream are sent.
+    SendItems {
+        by: Which,
+        size: usize,
         attachments: usize,
     },
     /// A responder ends, and answers; or it agrees to a switch. Something may run `then`, when the
@@ -132,11 +145,18 @@ impl World {
     pub(super) fn take(&mut self, step: &Step) {
         match *step {
             Step::Call { by, size, attachments } => {
-                self.queue(by, Queueing { wants_answer: true, size, attachments });
+                self.queue(by, Queueing { command: Some(Command::Call), size, attachments });
             }
             Step::Notify { by, size, attachments } => {
-                self.queue(by, Queueing { wants_answer: false, size, attachments });
+                self.queue(by, Queueing { command: None, size, attachments });
             }
+            Step::SendItems { by, size, attachments } => {
+                if self.pair.side(by).streams > 0 {
+                    self.queue(by, Queueing { command: Some(Command::Items), size, attachments });
+                }
+            }
+            Step::OpenStream { by } => self.pair.side(by).await_stream(true),
+            Step::EndStream { by } => self.end_stream(by),
             Step::Drop { by, call } => {
                 let side = self.pair.side(by);
                 let count = side.callers.len().max(1);
@@ -180,6 +200,22 @@ impl World {
             Step::Pass { time } => self.pair.pass(time),
         }
         self.look();
+    }
+
+    /// A stream ends. With the last one, its items are given up that are on their way.
+    fn end_stream(&mut self, by: Which) {
+        let side = self.pair.side(by);
+        if side.streams == 0 {
+            return;
+        }
+        if side.streams == 1 {
+            side.queueing.retain(|queueing| queueing.command != Some(Command::Items));
+            for n in side.items() {
+                let waited = side.give_up(n);
+                self.model.given_up(n, waited);
+            }
+        }
+        side.await_stream(false);
     }
 
     fn run(&mut self, which: Which) -> bool {
@@ -239,18 +275,19 @@ impl World {
 
     fn queue_now(&mut self, by: Which, queueing: Queueing) {
         let n = self.model.next();
-        let Queueing { wants_answer, size, attachments } = queueing;
+        let Queueing { command, size, attachments } = queueing;
+        let wants_answer = command.is_some();
         let full = self.model.outstanding(by) == self.outstanding_calls;
         let calling = self.pair.side(by);
         let over = calling.core.end().refusal().is_some();
         assert!(over || calling.core.has_room(), "what is queued has a bound");
         let attachments = calling.carried(attachments);
         let ordinals = calling.ordinals(attachments);
-        let result = if wants_answer {
-            calling.call(n, size, attachments).map(|id| {
+        let result = if let Some(command) = command {
+            calling.call((n, command), size, attachments).map(|id| {
                 let tag = calling.core.tag(id);
-                self.model.called(by, n, (id, tag), None, attachments);
-                vec![("_ask", format!("{tag:x}")), ("_command", "Call".to_owned())]
+                self.model.called(by, n, (id, tag), command, attachments);
+                vec![("_ask", format!("{tag:x}")), ("_command", command.name().to_owned())]
             })
         } else {
             calling.notify(n, size, attachments).map(|()| {
@@ -288,7 +325,7 @@ impl World {
             Ok(id) => {
                 assert!(!full && !held && !over);
                 let tag = asking.core.tag(id);
-                self.model.called(by, n, (id, tag), Some(then), attachments);
+                self.model.called(by, n, (id, tag), Command::Switch(then), attachments);
             }
             Err(SwitchRefused::NotQueued(NotQueued::TooManyCalls(_))) => assert!(full),
             Err(SwitchRefused::NotQueued(NotQueued::Closed(_))) => assert!(over),
@@ -341,13 +378,39 @@ impl World {
             // Once the end has begun nobody waits for answers.
             let goes_on = side.ended.is_none() && side.core.end().begun().is_none();
             let waits = goes_on && side.driver.drive().inbound.is_paused();
-            let outstanding = side.core.outstanding() - side.driver.pings();
+            let outstanding = side.core.outstanding() - side.driver.pings() - side.items().len();
             assert!(!waits || outstanding == 0, "answers are read however many run");
+            assert!(!waits || side.streams == 0, "items are read however many run");
+        }
+        self.check_items();
+        for which in Which::BOTH {
+            while self.pair.side(which).streams > 0 {
+                self.take(&Step::EndStream { by: which });
+            }
         }
         while self.end_a_responder() || self.pair.pass_to_deadline() {
             self.go_on_without_responders();
         }
         self.model.check_end(&mut self.pair);
+    }
+
+    /// What responders wait for has come, where nothing but them could hold it up.
+    fn check_items(&mut self) {
+        let goes_on = |world: &mut Self, which| {
+            let core = &world.pair.side(which).core;
+            core.end().refusal().is_none() && !core.holds() && !core.switch().ends_boxes()
+        };
+        if !Which::BOTH.into_iter().all(|which| goes_on(self, which)) {
+            return;
+        }
+        for which in Which::BOTH {
+            let awaits = self.pair.side(which).streams > 0;
+            let items = self.pair.side(which.other()).items();
+            assert!(
+                !awaits || items.is_empty(),
+                "items are dealt with however many responders run"
+            );
+        }
     }
 
     fn go_on_without_responders(&mut self) {
