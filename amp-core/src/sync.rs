@@ -2,9 +2,10 @@
 //! or of the checker that tries their interleavings.
 
 #[cfg(modelled)]
-pub(crate) use loom::sync::atomic::{AtomicU32, Ordering, fence};
+mod checker;
+
 #[cfg(modelled)]
-pub(crate) use loom::sync::{Mutex, MutexGuard};
+pub(crate) use checker::{AtomicU32, Mutex, MutexGuard, Ordering, fence};
 #[cfg(not(modelled))]
 pub(crate) use std::sync::atomic::{AtomicU32, Ordering, fence};
 #[cfg(not(modelled))]

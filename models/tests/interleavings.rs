@@ -5,27 +5,18 @@
 //! Each task is a thread of the checker's. A task that nobody wakes makes it fail, since then no thread can go
 //! on. Tokio's own parts (`Notify`, timers) are taken for one step each, and no time passes.
 
-use amp_core::modelled::{Lane, start};
-use amp_core::{
-    AmpBox, Attachment, AttachmentKind, BoxLimits, CallError, CloseReason, Connection, Decoder,
-    Limits, Peer, RefusedAttachment, Transport,
-};
-use bytes::BytesMut;
-use loom::future::block_on;
-use loom::model::Builder;
-use loom::thread;
-use std::collections::VecDeque;
-use std::future::Future;
-use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
-use std::task::{Context, Poll, Waker};
-use tokio::runtime::Runtime;
+#![cfg(not(feature = "shuttle"))]
 
-/// Has the timers of connections. Nobody drives it, so no time passes.
-static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap());
+mod sides;
+
+use amp_core::modelled::Lane;
+use amp_core::{CallError, CloseReason, Limits};
+use loom::model::Builder;
+use sides::{RUNTIME, block_on, call, note, note_with_attachment, poll_once, sides, thread};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 /// Tries all orders, and says how many there were.
 fn check(name: &str, model: impl Fn() + Send + Sync + 'static) {
@@ -43,156 +34,10 @@ fn check(name: &str, model: impl Fn() + Send + Sync + 'static) {
     println!("{name}: {} interleavings", count.load(Ordering::Relaxed));
 }
 
-/// The other side, which answers each call as soon as that is sent, and closes when this side does.
-/// Nothing of the checker's is used while it is locked.
-#[derive(Default)]
-struct Far {
-    state: Mutex<FarState>,
-}
-
-#[derive(Default)]
-struct FarState {
-    received: BytesMut,
-    /// How many boxes came whole, that wanted an answer or none.
-    calls: usize,
-    notes: usize,
-    sends: BytesMut,
-    closed: bool,
-    reader: Option<Waker>,
-}
-
-struct Near {
-    far: Arc<Far>,
-    lends: bool,
-}
-
-impl Far {
-    /// Changes what there is, and wakes who reads if that is another now.
-    fn change(&self, change: impl FnOnce(&mut FarState)) {
-        let reader = {
-            let mut state = self.state.lock().unwrap();
-            change(&mut state);
-            state.reader.take()
-        };
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-    }
-
-    fn counts(&self) -> (usize, usize) {
-        let state = self.state.lock().unwrap();
-        assert!(state.received.is_empty(), "a box is cut off");
-        (state.calls, state.notes)
-    }
-}
-
-impl FarState {
-    fn answer(&mut self) {
-        let mut decoder = Decoder::new(BoxLimits::default());
-        while let Some(ampbox) = decoder.decode(&mut self.received).unwrap() {
-            match ampbox.get("_ask") {
-                Some(tag) => {
-                    let answer = AmpBox::from_pairs([(&b"_answer"[..], tag)]).unwrap();
-                    self.sends.extend_from_slice(&answer.to_bytes());
-                    self.calls += 1;
-                }
-                None => self.notes += 1,
-            }
-        }
-    }
-}
-
-impl Transport for Near {
-    fn poll_receive(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        _: &mut Vec<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        let waker = cx.waker().clone();
-        let (received, _stale) = {
-            let mut state = self.far.state.lock().unwrap();
-            match state.sends.len() {
-                0 if state.closed => (Poll::Ready(Ok(0)), None),
-                0 => (Poll::Pending, state.reader.replace(waker)),
-                len => {
-                    buffer.extend_from_slice(&state.sends.split());
-                    (Poll::Ready(Ok(len)), None)
-                }
-            }
-        };
-        received
-    }
-
-    fn poll_send(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-        attachments: &mut VecDeque<Attachment>,
-    ) -> Poll<io::Result<usize>> {
-        if !attachments.is_empty() {
-            let error = RefusedAttachment::all(io::Error::other("not this one"));
-            return Poll::Ready(Err(error.into()));
-        }
-        let count = bytes.iter().map(|slice| slice.len()).sum();
-        self.far.change(|state| {
-            for slice in bytes {
-                state.received.extend_from_slice(slice);
-            }
-            state.answer();
-        });
-        Poll::Ready(Ok(count))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.far.change(|state| state.closed = true);
-        Poll::Ready(Ok(()))
-    }
-
-    fn sends_on_any_task(&self) -> bool {
-        self.lends
-    }
-
-    fn attachment_kind(&self) -> Option<AttachmentKind> {
-        Some(kind())
-    }
-}
-
-fn kind() -> AttachmentKind {
-    AttachmentKind::of::<u8>("a byte")
-}
-
-type Driver = Pin<Box<dyn Future<Output = CloseReason> + Send>>;
-
-/// A connection, whose driver may leave its stream to callers.
-fn sides(lends: bool, limits: Limits) -> (Peer, Driver, Arc<Far>) {
-    let far = Arc::<Far>::default();
-    let near = Near { far: Arc::clone(&far), lends };
-    let (peer, driver) = start(Connection::with_transport(near).limits(limits));
-    (peer, Box::pin(driver), far)
-}
-
-async fn call(peer: &Peer) -> Result<AmpBox, CallError> {
-    peer.call_by_name("A", [("a", "b")]).await
-}
-
-async fn note(peer: &Peer) -> Result<(), CallError> {
-    peer.notify_by_name("A", [("a", "b")]).await
-}
-
-/// Polls once, for nobody.
-fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
 fn one_caller(lends: bool) {
     let (peer, driver, far) = sides(lends, Limits::default());
     let driver = thread::spawn(|| block_on(driver));
-    block_on(call(&peer)).unwrap();
+    block_on(call(&peer, 1)).unwrap();
     drop(peer);
     let reason = driver.join().unwrap();
     assert!(matches!(reason, CloseReason::Local), "{reason}");
@@ -209,8 +54,8 @@ fn two_callers(lends: bool, limits: Limits) {
     let (peer, driver, far) = sides(lends, limits);
     let driver = thread::spawn(|| block_on(driver));
     let other = peer.clone();
-    let other = thread::spawn(move || block_on(call(&other)).map(drop));
-    block_on(call(&peer)).unwrap();
+    let other = thread::spawn(move || block_on(call(&other, 2)));
+    block_on(call(&peer, 1)).unwrap();
     other.join().unwrap().unwrap();
     drop(peer);
     driver.join().unwrap();
@@ -234,7 +79,7 @@ fn one_way(lends: bool) {
     let driver = thread::spawn(|| block_on(driver));
     let other = peer.clone();
     let other = thread::spawn(move || block_on(note(&other)));
-    block_on(call(&peer)).unwrap();
+    block_on(call(&peer, 1)).unwrap();
     other.join().unwrap().unwrap();
     drop(peer);
     driver.join().unwrap();
@@ -264,12 +109,12 @@ fn close_meanwhile(lends: bool) {
     let driver = thread::spawn(|| block_on(driver));
     let other = peer.clone();
     let other = thread::spawn(move || block_on(other.close()));
-    let answer = block_on(call(&peer));
+    let answer = block_on(call(&peer, 1));
     other.join().unwrap();
     let reason = driver.join().unwrap();
     assert!(matches!(reason, CloseReason::Local), "{reason}");
     match answer {
-        Ok(_) => assert_eq!(far.counts().0, 1),
+        Ok(()) => assert_eq!(far.counts().0, 1),
         Err(CallError::Closed(CloseReason::Local)) => {}
         Err(error) => panic!("{error}"),
     }
@@ -289,8 +134,8 @@ fn drop_meanwhile(lends: bool, polls: usize) {
         }
         drop(driver);
     });
-    match block_on(call(&peer)) {
-        Ok(_) | Err(CallError::Closed(CloseReason::Local)) => {}
+    match block_on(call(&peer, 1)) {
+        Ok(()) | Err(CallError::Closed(CloseReason::Local)) => {}
         Err(error) => panic!("{error}"),
     }
     driver.join().unwrap();
@@ -310,7 +155,7 @@ fn other_task(lends: bool) {
     let driver = thread::spawn(|| block_on(driver));
     let mut call = Box::pin({
         let peer = peer.clone();
-        async move { call(&peer).await }
+        async move { call(&peer, 1).await }
     });
     let answer = match poll_once(call.as_mut()) {
         Poll::Ready(answer) => answer,
@@ -335,10 +180,10 @@ fn a_call_that_is_dropped_leaves_the_next_its_own_answer() {
         let (peer, driver, far) = sides(true, Limits::default());
         let driver = thread::spawn(|| block_on(driver));
         {
-            let mut dropped = pin!(call(&peer));
+            let mut dropped = pin!(call(&peer, 2));
             let _ = poll_once(dropped.as_mut());
         }
-        block_on(call(&peer)).unwrap();
+        block_on(call(&peer, 1)).unwrap();
         drop(peer);
         driver.join().unwrap();
         assert!((1..=2).contains(&far.counts().0));
@@ -356,19 +201,11 @@ fn boxes_that_are_refused_and_encoded_at_once_hold_up_nobody() {
         let other = thread::spawn(move || block_on(note_with_attachment(&other)));
         block_on(note_with_attachment(&peer)).unwrap();
         other.join().unwrap().unwrap();
-        block_on(call(&peer)).unwrap();
+        block_on(call(&peer, 1)).unwrap();
         drop(peer);
         driver.join().unwrap();
         assert_eq!(far.counts(), (1, 0));
     });
-}
-
-async fn note_with_attachment(peer: &Peer) -> Result<(), CallError> {
-    peer.notify_by_name_with("A", |out, proto| {
-        let ordinal = proto.attach(kind(), Arc::new(7_u8))?;
-        Ok(out.put(b"a", ordinal.to_string().as_bytes())?)
-    })
-    .await
 }
 
 #[test]
