@@ -8,6 +8,8 @@
 - `unsafe` is in one file.
 - Each public name of a library has one path.
 - No two public types of a library have one name, but for those that are defended here.
+- Each public type of a library that borrows nothing is one of which a test says that it goes to other threads, and
+  each public error is among those of which one says what they display.
 - A public struct whose fields are all public, and a public enum, is `#[non_exhaustive]`, but for those
   that are defended here.
 """
@@ -26,6 +28,10 @@ WHOLE = {"DateTime", "DecimalKind", "Event", "Failure", "Inner", "Presence", "Th
 # The module says which: a client of threads is one as well, and what is not known until run time a value.
 SAME_NAMES = {"Client", "Connection", "Value"}
 PUBLIC_TYPE = re.compile(r"^pub (?:struct|enum|trait|union) (\w+)", re.MULTILINE)
+# What borrows goes no further than what it borrows.
+OWNED_TYPE = re.compile(r"^pub (?:struct|enum) (\w+)(?!\w|<')", re.MULTILINE)
+TO_OTHER_THREADS = re.compile(r"\b(?:sent|shared|error)::<(?:\w+::)*(\w+)")
+ERRORS_DISPLAYED = "amp-core/tests/errors.rs"
 OPEN = re.compile(
     r"(?P<above>(?:^#\[[^\n]*\]\n|^///[^\n]*\n)*)"
     r"^pub (?P<kind>struct|enum) (?P<name>\w+)[^;{(]*\{\n(?P<fields>.*?)^\}",
@@ -197,6 +203,7 @@ def main():
     sys.setrecursionlimit(10_000)
     files = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.split()
     complaints, count = [], 0
+    displayed = Path(ERRORS_DISPLAYED).read_text()
     for name in CRATES:
         crate = Crate(name, files)
         edges = crate.imports()
@@ -222,6 +229,13 @@ def main():
         ]
         for twice in sorted({name for name in types if types.count(name) > 1} - SAME_NAMES):
             complaints.append(f"{crate.name} has two types of one name: {twice}")
+        tests = [file for file in files if file.startswith(f"{name}/tests/") and file.endswith(".rs")]
+        tested = {found for file in tests for found in TO_OTHER_THREADS.findall(Path(file).read_text())}
+        for module, item in crate.public_paths() if name in LIBRARIES else ():
+            if item in OWNED_TYPE.findall(crate.files[module][1]) and item not in tested:
+                complaints.append(f"no test of {name} says that {item} goes to other threads")
+            if name == "amp-core" and item in types and item.endswith("Error") and item not in displayed:
+                complaints.append(f"{ERRORS_DISPLAYED} has no {item}")
         exported = {path[-1] for paths in crate.public_paths().values() for path in paths}
         for file, text in crate.files.values() if name in LIBRARIES else ():
             for found in (found for found in OPEN.finditer(text) if found["name"] in exported):

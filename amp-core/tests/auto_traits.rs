@@ -1,23 +1,49 @@
 //! What programs may do with the types of this crate from any thread: what a compiler proves of them is
 //! part of the API, and a field could take it away unseen.
 
-use amp_core::argument::{DateTimeError, DecimalError, Extensions};
-use amp_core::dynamic::{Integer, IntegerError, JsonError, Value as DynamicValue, Values};
+use amp_core::argument::{
+    Continued, ContinuedZlib, DateTime, DateTimeError, Decimal, DecimalError, DecimalKind,
+    Extensions, FromConnection, Json, Numbered, Packed, UuidBytes, UuidInteger, Zlib,
+};
+use amp_core::boxes::{AmpBoxIntoIter, BoxCodec};
+use amp_core::dynamic::{self, Integer, IntegerError, JsonError, Values};
 use amp_core::login::{Attempt, Login, NoMoreAttempts};
-use amp_core::proto::{Core, NotQueued, ProtocolError, SwitchRefused, TooManyCalls};
-use amp_core::reconnect::{self, Backoff, Client, ConnectError, Connector, NotConnected, State};
+use amp_core::proto::{
+    Body, CallId, Core, CoreLimits, Counters, Event, IncomingCall, NotQueued, Outgoing,
+    ProtocolError, SwitchRefused, Then, TooManyCalls,
+};
+use amp_core::reconnect::{
+    self, Backoff, Client, ConnectError, Connector, Jitter, NotConnected, NotConnectedKind, State,
+};
 use amp_core::router::{BoundRoute, Route, RouteError, RouteName, Router, RouterLimits, Routes};
-use amp_core::schema::{Schema, SchemaError};
+use amp_core::schema::{
+    ArgumentSchema, BoxSchema, CaseSchema, Change, CommandSchema, ErrorSchema, Inner, Presence,
+    Schema, SchemaError, WireType, WireTypes,
+};
 use amp_core::streams::{ByteSink, ByteStream, SinkError, SinkOf, StreamError, StreamOf};
-use amp_core::tls::{TlsConfigError, TlsError, TlsListener};
+use amp_core::tcp::KeepaliveListener;
+use amp_core::testing::{Expected, Golden, PrintedRecord, Running, SchemaRecord, Script};
+use amp_core::tls::{
+    Authorities, ClientCertificates, Identity, PeerCertificates, Role, StartTls, TlsConfigError,
+    TlsError, TlsListener,
+};
+use amp_core::tower::{
+    ClientService, LayeredAnswer, LayeredCall, NamedRequest, PeerService, Run, TypedCalls,
+};
 use amp_core::{
-    AmpBox, BoxError, BoxLimits, Call, CallError, Clash, CloseReason, Connection, Context,
-    DecodeError, EncodeError, Failure, FailurePolicy, Limits, NamedCall, NamedNotification,
-    NoError, Peer, PeerAddress, Ping, ReceivedCall, RefusedAttachment, RemoteError, Responders,
-    Serve, Switched, UnknownKeys, WireLog, blocking,
+    AmpBox, Answered, AttachmentKind, BoxError, BoxLimits, Call, CallError, Clash, CloseReason,
+    Connection, Context, DecodeError, DecodeErrorKind, Decoder, EncodeError, EncodeErrorKind,
+    Failure, FailurePolicy, Limits, NamedCall, NamedNotification, NoError, Notification, Peer,
+    PeerAddress, Ping, ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError,
+    Responders, Serve, Shortened, Switched, UnknownKeys, WireLog, blocking,
 };
 use std::error::Error;
 use tokio::net::TcpListener;
+
+/// A command that wants no answer.
+#[derive(amp_core::Command)]
+#[amp(one_way)]
+struct Note {}
 
 fn sent<T: Send + 'static>() {}
 fn shared<T: Send + Sync + 'static>() {}
@@ -56,54 +82,118 @@ fn errors_go_anywhere() {
 #[test]
 fn handles_and_values_are_shared_by_threads() {
     shared::<AmpBox>();
+    shared::<AmpBoxIntoIter>();
+    shared::<ArgumentSchema>();
+    shared::<AttachmentKind>();
     shared::<Attempt>();
+    shared::<Authorities>();
+    shared::<Body>();
     shared::<BoundRoute>();
+    shared::<BoxSchema>();
+    shared::<CallId>();
+    shared::<CaseSchema>();
+    shared::<Change>();
     shared::<Client>();
+    shared::<CommandSchema>();
     shared::<Context<String>>();
+    shared::<Continued<String>>();
+    shared::<ContinuedZlib<String>>();
     shared::<Core<()>>();
-    shared::<DynamicValue>();
+    shared::<Counters>();
+    shared::<DateTime>();
+    shared::<Decimal>();
+    shared::<DecimalKind>();
+    shared::<DecodeErrorKind>();
+    shared::<EncodeErrorKind>();
+    shared::<ErrorSchema>();
+    shared::<Event<()>>();
     shared::<Extensions>();
+    shared::<FromConnection<String>>();
+    shared::<Identity>();
+    shared::<IncomingCall>();
+    shared::<Inner>();
     shared::<Integer>();
+    shared::<Json<String>>();
     shared::<Login>();
+    shared::<NamedRequest>();
+    shared::<NotConnectedKind>();
+    shared::<Numbered<String>>();
+    shared::<Outgoing>();
+    shared::<Packed<String>>();
     shared::<Peer>();
     shared::<PeerAddress>();
+    shared::<PeerCertificates>();
+    shared::<Ping>();
+    shared::<Presence>();
     shared::<ReceivedCall>();
+    shared::<Reflect>();
+    shared::<Reflected>();
     shared::<Responders<String>>();
+    shared::<Role>();
     shared::<Route>();
     shared::<RouteName>();
     shared::<Routes>();
     shared::<Schema>();
+    shared::<Shortened>();
+    shared::<StartTls>();
     shared::<State>();
+    shared::<UuidBytes>();
+    shared::<UuidInteger>();
+    shared::<dynamic::Value>();
     shared::<Values>();
     shared::<WireLog>();
+    shared::<Then<()>>();
+    shared::<WireType>();
+    shared::<WireTypes>();
+    shared::<Zlib<String>>();
 }
 
 #[test]
 fn settings_are_shared_by_threads() {
     shared::<Backoff>();
     shared::<BoxLimits>();
+    shared::<ClientCertificates>();
+    shared::<CoreLimits>();
     shared::<FailurePolicy>();
+    shared::<Golden>();
+    shared::<Jitter>();
+    shared::<KeepaliveListener>();
     shared::<Limits>();
+    shared::<PrintedRecord>();
     shared::<RouterLimits>();
+    shared::<SchemaRecord>();
     shared::<TlsListener<TcpListener>>();
     shared::<UnknownKeys>();
 }
 
 #[test]
 fn what_is_set_up_and_what_is_awaited_goes_to_other_threads() {
+    sent::<Answered<Ping>>();
+    sent::<BoxCodec>();
     sent::<ByteSink>();
     sent::<ByteStream>();
     sent::<Call<Ping>>();
+    sent::<ClientService>();
     sent::<Connection>();
     sent::<Connector>();
+    sent::<Decoder>();
+    sent::<Expected<Ping>>();
     sent::<Failure<NoError>>();
+    sent::<LayeredAnswer>();
+    sent::<LayeredCall>();
     sent::<NamedCall>();
     sent::<NamedNotification>();
+    sent::<Notification<Note>>();
+    sent::<PeerService>();
     sent::<Router>();
+    sent::<Run>();
+    sent::<Running>();
+    sent::<Script>();
     sent::<Serve<TcpListener>>();
     sent::<SinkOf<String>>();
     sent::<StreamOf<String>>();
     sent::<Switched>();
+    sent::<TypedCalls<PeerService>>();
     sent::<blocking::Client<std::net::TcpStream>>();
     sent::<reconnect::ClientCall<(), NoError>>();
 }

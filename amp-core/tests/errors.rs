@@ -2,17 +2,20 @@
 
 use amp_core::BoxError;
 use amp_core::Clash;
-use amp_core::argument::{Decimal, DecimalError};
+use amp_core::argument::{DateTime, DateTimeError, Decimal, DecimalError};
+use amp_core::dynamic::{Integer, IntegerError, JsonError, Values};
 use amp_core::proto::{
     Body, Core, CoreLimits, NotQueued, ProtocolError, SwitchRefused, TooManyCalls,
 };
 use amp_core::reconnect::{self, ConnectError};
 use amp_core::router::{RouteError, RouteName};
-use amp_core::schema::Schema;
+use amp_core::schema::{BoxSchema, Schema, SchemaError};
+use amp_core::streams::{SinkError, StreamError};
 use amp_core::tls::{TlsConfigError, TlsError};
 use amp_core::{
     CallError, CloseReason, CommandError, Connection, DecodeError, DecodeErrorKind, EncodeError,
-    EncodeErrorKind, PeerAddress, ReceivedCall, RemoteError, Report, Responders, Shortened,
+    EncodeErrorKind, PeerAddress, ReceivedCall, RefusedAttachment, RemoteError, Report, Responders,
+    Shortened,
 };
 use std::error::Error;
 use std::io;
@@ -54,6 +57,9 @@ impl AsRef<str> for Missing {
     }
 }
 
+/// What a peer writes that would do something to a terminal.
+const SAID: &str = "\u{1b}[2Jsaid\r\n";
+
 const AFTER: Duration = Duration::from_secs(3);
 
 fn of_io() -> Arc<io::Error> {
@@ -61,7 +67,7 @@ fn of_io() -> Arc<io::Error> {
 }
 
 fn box_errors() -> Vec<BoxError> {
-    let key = Shortened::new("key");
+    let key = Shortened::new(SAID);
     vec![
         BoxError::NotAmp { beginning: key.clone(), protocol: Some("HTTP") },
         BoxError::KeyTooLong { len: 256 },
@@ -90,7 +96,7 @@ fn encode_errors() -> Vec<EncodeError> {
         EncodeErrorKind::TooDeep { limit: 5 },
         EncodeErrorKind::TooMuchStack { limit: 5 },
         EncodeErrorKind::NotCarried { what },
-        EncodeErrorKind::Unwritable { what, seen: Shortened::new("x") },
+        EncodeErrorKind::Unwritable { what, seen: Shortened::new(SAID) },
         EncodeErrorKind::NoForm { what },
         EncodeErrorKind::Custom(Outer(Inner).into()),
     ]);
@@ -98,7 +104,7 @@ fn encode_errors() -> Vec<EncodeError> {
 }
 
 fn decode_errors() -> Vec<DecodeError> {
-    let (what, seen) = ("a thing", Shortened::new("x"));
+    let (what, seen) = ("a thing", Shortened::new(SAID));
     let of_boxes = box_errors().into_iter().map(DecodeErrorKind::Box);
     let kinds = of_boxes.chain([
         DecodeErrorKind::Missing,
@@ -143,7 +149,7 @@ fn close_reasons() -> Vec<CloseReason> {
             CloseReason::Peer,
             CloseReason::Truncated { received: 3 },
             CloseReason::Io(of_io()),
-            CloseReason::Failed { command: Some("Sum".into()), code: "UNKNOWN".into() },
+            CloseReason::Failed { command: Some(SAID.into()), code: SAID.into() },
             CloseReason::Failed { command: None, code: "UNKNOWN".into() },
             CloseReason::Switched,
             CloseReason::Idle { after: AFTER },
@@ -155,7 +161,7 @@ fn close_reasons() -> Vec<CloseReason> {
 }
 
 fn route_errors(reason: CloseReason) -> Vec<RouteError> {
-    let name = RouteName::from("jobs");
+    let name = RouteName::from(SAID);
     let stalled = RouteError::Stalled { name: name.clone(), waiting: 1, limit: 2, after: AFTER };
     let mut errors = vec![
         RouteError::Bound { name },
@@ -173,7 +179,7 @@ fn connect_errors() -> Vec<ConnectError> {
         ConnectError::Connect(Arc::new(Outer(Inner))),
         ConnectError::Hook(Arc::new(Outer(Inner))),
         ConnectError::Timeout { after: AFTER },
-        ConnectError::Panicked { text: "a text".into() },
+        ConnectError::Panicked { text: SAID.into() },
     ];
     errors.extend(close_reasons().into_iter().map(ConnectError::Lost));
     errors
@@ -206,7 +212,7 @@ async fn call_errors() -> Vec<CallError<Declared>> {
     let CallError::NotConnected(not_connected) = not_connected().await else { panic!() };
     let mut errors = vec![
         CallError::Command(missing),
-        CallError::Remote(RemoteError::new("A", "b")),
+        CallError::Remote(RemoteError::new(SAID, SAID)),
         CallError::Timeout { after: AFTER },
         CallError::NotSent(of_io()),
         CallError::TooManyCalls(too_many_calls()),
@@ -230,6 +236,37 @@ fn tls_config_errors() -> Vec<TlsConfigError> {
         TlsConfigError::Identity(rustls::Error::DecryptError),
         TlsConfigError::Provider(rustls::Error::DecryptError),
     ]
+}
+
+fn sink_errors() -> Vec<SinkError> {
+    let failed = CallError::TooManyCalls(too_many_calls());
+    let mut errors = vec![
+        SinkError::Stopped,
+        SinkError::NotSent,
+        SinkError::NotTaken,
+        SinkError::Refused(RemoteError::new(SAID, SAID)),
+        SinkError::TooLarge { len: 5, limit: 4 },
+        SinkError::Failed(Arc::new(failed)),
+        SinkError::Ended,
+    ];
+    errors.extend(encode_errors().into_iter().map(|error| SinkError::Encode(Arc::new(error))));
+    errors.extend(close_reasons().into_iter().map(SinkError::Closed));
+    errors
+}
+
+fn stream_errors() -> Vec<StreamError> {
+    let mut errors = vec![
+        StreamError::Failed(RemoteError::new(SAID, SAID)),
+        StreamError::Unfinished,
+        StreamError::NotSent,
+        StreamError::NotTaken,
+        StreamError::Malformed { what: "a list".into() },
+        StreamError::TooMuch { what: "items", limit: 4 },
+        StreamError::Limit { what: "attachments", limit: 4 },
+    ];
+    errors.extend(decode_errors().into_iter().map(StreamError::Item));
+    errors.extend(close_reasons().into_iter().map(StreamError::Closed));
+    errors
 }
 
 fn clash() -> Clash {
@@ -262,8 +299,16 @@ async fn all() -> Vec<Box<dyn Error>> {
         .chain(boxed(connect_errors()))
         .chain(boxed(call_errors().await))
         .chain(boxed(vec![clash()]))
-        .chain(boxed(vec!["x".parse::<Decimal>().unwrap_err(), DecimalError::ExponentOutOfRange]))
-        .chain(boxed(vec!["x".parse::<Schema>().unwrap_err()]))
+        .chain(boxed(vec![SAID.parse::<Decimal>().unwrap_err(), DecimalError::ExponentOutOfRange]))
+        .chain(boxed::<SchemaError>(vec![SAID.parse::<Schema>().unwrap_err()]))
+        .chain(boxed(sink_errors()))
+        .chain(boxed(stream_errors()))
+        .chain(boxed::<IntegerError>(vec![SAID.parse::<Integer>().unwrap_err()]))
+        .chain(boxed::<DateTimeError>(vec![SAID.parse::<DateTime>().unwrap_err()]))
+        .chain(boxed::<JsonError>(vec![
+            Values::from_json(&BoxSchema::default(), SAID).unwrap_err(),
+        ]))
+        .chain(boxed(vec![RefusedAttachment::all(io::Error::other(Outer(Inner)))]))
         .collect()
 }
 
@@ -296,6 +341,14 @@ async fn a_report_says_everything_once_on_one_line() {
                     not be started: the stream broke during the TLS handshake: the shelf is empty: \
                     the van broke down";
     assert_eq!(Report(&lost).to_string(), expected);
+}
+
+#[tokio::test]
+async fn no_error_says_what_a_peer_wrote_as_it_is() {
+    for error in all().await {
+        let report = Report(&*error).to_string();
+        assert!(!report.contains(char::is_control), "{report:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,12 @@ use amp_core::{
     AmpBox, Argument, Arguments, Attachment, AttachmentKind, BoxLimits, BoxReader, BoxWriter,
     DecodeError, EncodeError, PeerAddress, Proto, Value, ValueWriter,
 };
-use amp_unix::Descriptor;
+use amp_unix::inherited::ListenFd;
+use amp_unix::socket::Moved;
+use amp_unix::{
+    AnyListener, ChildPipes, Descriptor, DescriptorError, PeerCredentials, UnixSocketListener,
+    UnixTransport,
+};
 use bytes::{Bytes, BytesMut};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::File;
@@ -349,4 +354,20 @@ fn a_clone_is_the_same_descriptor_until_one_is_taken_out() {
 fn a_descriptor_says_what_it_is_on_the_wire() {
     let wire_type = WireTypes::default().of::<Vec<Descriptor>>();
     assert_eq!(wire_type.to_string(), "ListOf(Descriptor)");
+}
+
+#[test]
+fn what_this_crate_has_goes_to_other_threads() {
+    fn sent<T: Send + 'static>() {}
+    fn shared<T: Send + Sync + 'static>() {}
+    fn error<T: std::error::Error + Send + Sync + 'static>() {}
+    error::<DescriptorError>();
+    sent::<ChildPipes>();
+    sent::<UnixTransport<tokio::net::UnixStream>>();
+    shared::<AnyListener>();
+    shared::<Descriptor>();
+    shared::<ListenFd>();
+    shared::<Moved>();
+    shared::<PeerCredentials>();
+    shared::<UnixSocketListener>();
 }
