@@ -3,10 +3,11 @@
 
 use amp_core::{
     AmpBox, Arguments, CallError, Command, CommandError, Context, Failure, FailurePolicy, NoError,
-    Peer, ReceivedCall, RemoteError, Responders,
+    Peer, ReceivedCall, RemoteError, Report, Responders,
 };
 use amp_tests::commands::{Concatenate, CountNotes, Divide, DivideError, Note, Sum, Total};
 use amp_tests::{Address, DEADLINE, Process, Python, Transport};
+use std::fmt;
 use std::future::pending;
 use std::time::{Duration, Instant};
 use tokio::net::UnixListener;
@@ -198,15 +199,21 @@ fn row_of(what: &str, table: usize) -> &'static str {
     table.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no {what}"))
 }
 
-fn shown<T: std::fmt::Debug, E: std::fmt::Debug>(result: Result<T, CallError<E>>) -> &'static str {
-    match result.unwrap_err() {
+/// The kind of an error, as the guide has it, and what it says.
+fn shown<T: fmt::Debug, E: std::error::Error + 'static>(
+    result: Result<T, CallError<E>>,
+) -> (&'static str, String) {
+    let error = result.unwrap_err();
+    let said = Report(&error).to_string();
+    let kind = match error {
         CallError::Command(_) => "`CallError::Command`",
         CallError::Remote(error) if error.is_unknown() => "`CallError::Remote`, `is_unknown`",
         CallError::Remote(error) if error.is_unhandled() => "`CallError::Remote`, `is_unhandled`",
         CallError::Decode(_) => "`CallError::Decode`",
         CallError::Closed(_) => "`CallError::Closed`",
         other => panic!("{other:?}"),
-    }
+    };
+    (kind, said)
 }
 
 #[tokio::test]
@@ -216,22 +223,35 @@ async fn failures_of_twisted_look_as_the_guide_says() {
     let Address::Unix(path) = program.address() else { unreachable!("it is a Unix socket") };
     let connect = async || amp_unix::connect(path).await.unwrap().spawn();
     macro_rules! check {
-        ($command:expr, $what:literal) => {{
+        ($command:expr, $what:literal, $text:expr) => {{
             let peer = connect().await;
-            let seen = shown(timeout(DEADLINE, peer.call_remote($command)).await.unwrap());
+            let (seen, said) = shown(timeout(DEADLINE, peer.call_remote($command)).await.unwrap());
             let alive = timeout(DEADLINE, peer.call_remote(Alive)).await.unwrap();
             let then = if alive.is_ok() { "goes on" } else { "is closed" };
             assert_eq!(row_of($what, 1), format!("//! | {} | {seen} | {then} |", $what));
+            assert_eq!(said, $text);
         }};
     }
-    check!(Declared, "an exception of `errors`");
-    check!(Fatal, "an exception of `fatalErrors`");
-    check!(Undeclared, "any other exception");
-    check!(Missing, "an argument is missing");
-    check!(Malformed { n: "x".to_owned() }, "an argument does not decode");
-    check!(Response, "the response is not what the client reads");
-    check!(Unhandled, "there is no responder");
-    check!(Gone, "the connection ends");
+    check!(Declared, "an exception of `errors`", "none left");
+    check!(Fatal, "an exception of `fatalErrors`", "it burns");
+    check!(Undeclared, "any other exception", "the peer answered UNKNOWN: Unknown Error");
+    check!(Missing, "an argument is missing", "the peer answered UNKNOWN: Unknown Error");
+    check!(
+        Malformed { n: "x".to_owned() },
+        "an argument does not decode",
+        "the peer answered UNKNOWN: Unknown Error"
+    );
+    check!(
+        Response,
+        "the response is not what the client reads",
+        r#"the answer cannot be read: argument n: "no number" is not an Integer"#
+    );
+    check!(
+        Unhandled,
+        "there is no responder",
+        "the peer answered UNHANDLED: Unhandled Command: b'Unhandled'"
+    );
+    check!(Gone, "the connection ends", "the connection is closed: closed by the peer");
 }
 
 async fn pass_on(old: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
