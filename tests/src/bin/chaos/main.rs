@@ -131,8 +131,12 @@ fn run(options: &Options, tally: &Arc<Tally>, violations: &Arc<Violations>) -> i
         if let Some(series) = &series {
             series.round(number);
         }
-        runtime
-            .block_on(async { tokio::spawn(round::run(world, options.time / ROUNDS)).await })??;
+        let (late, time) = (Arc::clone(tally), options.time / ROUNDS);
+        let goes_on = {
+            let options = options.clone();
+            move || number == ROUNDS && expected::is_late(&options, &late)
+        };
+        runtime.block_on(async { tokio::spawn(round::run(world, time, goes_on)).await })??;
         if let Some((resident, most)) = resident_mib() {
             println!("after round {number}: {resident} MiB resident, {most} MiB at most so far");
             left.push(resident);

@@ -9,8 +9,13 @@ use crate::resources::Held;
 use crate::world::{Stage, World};
 use crate::{HANGS_AFTER, client, hooligan, server};
 
-/// Lets everybody loose for `time`, brings everybody to an end, and looks at what is left.
-pub(crate) async fn run(world: Arc<World>, time: Duration) -> io::Result<()> {
+/// Lets everybody loose for `time`, and a while longer if it has to go on, brings everybody to an end, and looks
+/// at what is left.
+pub(crate) async fn run(
+    world: Arc<World>,
+    time: Duration,
+    goes_on: impl Fn() -> bool,
+) -> io::Result<()> {
     let before = Held::now(&Handle::current())?;
     let round = world.round;
     world.progress.phase(format!("round {round} runs"));
@@ -29,9 +34,15 @@ pub(crate) async fn run(world: Arc<World>, time: Duration) -> io::Result<()> {
             Ok(())
         });
     }
-    let end = Instant::now() + time;
+    let end = async {
+        let begun = Instant::now();
+        sleep(time).await;
+        while goes_on() && begun.elapsed() < HANGS_AFTER {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
     let early = tokio::select! {
-        () = tokio::time::sleep_until(end) => None,
+        () = end => None,
         Some(ended) = server.join_next() => Some(ended),
         Some(ended) = clients.join_next() => Some(ended),
     };
