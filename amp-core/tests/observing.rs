@@ -212,8 +212,8 @@ async fn a_call_has_a_span_on_either_side_and_its_responder_runs_within() {
     let expected = [
         "asking command=Measure outcome=answered tag=1",
         "answering command=Measure outcome=answered tag=1",
-        "asking code=TOO_LONG command=Measure outcome=failed tag=10001",
-        "answering code=TOO_LONG command=Measure outcome=failed tag=10001",
+        "asking code=TOO_LONG command=Measure outcome=failed tag=20001",
+        "answering code=TOO_LONG command=Measure outcome=failed tag=20001",
         "asking command=Note outcome=sent",
         "answering command=Note outcome=done",
     ];
@@ -326,13 +326,13 @@ async fn each_way_a_call_can_end_has_its_word() {
     let expected = [
         "asking command=Measure outcome=timed_out tag=1",
         "asking command=Measure outcome=not_sent",
-        "asking command=Measure outcome=dropped tag=10001",
+        "asking command=Measure outcome=dropped tag=20001",
         "asking command=Note outcome=not_sent",
-        "asking command=Measure outcome=unreadable tag=20001",
+        "asking command=Measure outcome=unreadable tag=40001",
         "answering code=UNHANDLED command=N\\xc3\\xa4h outcome=failed tag=\\n",
         &long,
         "answering command=Measure outcome=answered tag=9",
-        "asking command=Late outcome=closed tag=30001",
+        "asking command=Late outcome=closed tag=60001",
     ];
     assert_eq!(spans, expected);
 }

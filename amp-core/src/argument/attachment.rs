@@ -85,6 +85,10 @@ pub trait Carried: Send {
     /// Learns that the box is queued: it is sent, unless the connection ends. `is_call` says whether it
     /// is a call that waits for its answer.
     fn queued(&mut self, is_call: bool);
+
+    /// Learns that the peer has refused the call without a look at it, since it is
+    /// [closing](crate::RemoteError::is_closing): what it carries may be sent again.
+    fn refused(&mut self) {}
 }
 
 /// For values that are encoded and decoded without a connection.

@@ -229,6 +229,12 @@ impl<'a> BoxWriter<'a> {
         ampbox.iter().try_for_each(|(key, value)| self.put(key, value))
     }
 
+    /// Returns how many bytes were appended.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn len(&self) -> usize {
+        self.out.len_since(self.start)
+    }
+
     /// Returns how many pairs were appended.
     pub(crate) fn pairs(&self) -> usize {
         self.pairs

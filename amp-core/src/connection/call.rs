@@ -83,20 +83,16 @@ impl<C: Command> Call<C> {
         self
     }
 
-    /// Lets the call take any time, whatever the connection's own timeout is.
-    pub(crate) fn without_timeout(mut self) -> Self {
-        self.exchange.patient = true;
+    /// Lets the call be one of a stream: it takes any time, whatever the connection's own timeout is, and
+    /// has a place beside the program's calls.
+    pub(crate) fn of_stream(mut self) -> Self {
+        self.exchange.of_stream = true;
         self
     }
 
     /// Returns whether the call is queued.
     pub(crate) fn is_queued(&self) -> bool {
         !matches!(self.exchange.stage, Stage::New | Stage::WaitingForRoom(_))
-    }
-
-    /// Returns the command of a call that there were too many others for.
-    pub(crate) fn into_command(mut self) -> Option<C> {
-        self.command.take()
     }
 }
 
@@ -113,12 +109,9 @@ impl<C: Command> Future for Call<C> {
         if command.is_some() {
             ready!(exchange.poll_room(cx, name)).map_err(CallError::widen)?;
             if let Some(taken) = command.take() {
-                let queued =
-                    exchange.queue(cx.waker().clone(), name, |out, proto| taken.to_box(out, proto));
-                if let Err(CallError::TooManyCalls(_)) = &queued {
-                    *command = Some(taken);
-                }
-                queued.map_err(CallError::widen)?;
+                exchange
+                    .queue(cx.waker().clone(), name, |out, proto| taken.to_box(out, proto))
+                    .map_err(CallError::widen)?;
                 return exchange.poll_queued(cx).map(|error| Err(error.widen()));
             }
         }
@@ -217,8 +210,8 @@ pub(super) struct Exchange {
     /// The number of the answer's box, from when that is taken until it is read.
     number: Option<BoxNumber>,
     pub(super) timeout: Option<Duration>,
-    /// Whether it takes any time, whatever the connection's own timeout is.
-    patient: bool,
+    /// Whether it is one of a stream.
+    of_stream: bool,
     /// What its arguments have left with it, until it is over.
     carried: Option<Box<AllCarried>>,
     /// Runs from the first poll on, where there is a timeout.
@@ -249,7 +242,7 @@ impl Exchange {
             discard,
             number: None,
             timeout: None,
-            patient: false,
+            of_stream: false,
             carried: None,
             deadline: None,
             typed,
@@ -371,7 +364,12 @@ impl Exchange {
             let ask = |state: &mut State| state.core.ask_switch(command, body, waker, &mut then);
             (shared.with(ask).map_err(CallError::from), None)
         } else {
-            let (queued, loan) = shared.with_line(|state| state.core.call(command, body, waker));
+            let (queued, loan) = shared.with_line(|state| {
+                if self.of_stream {
+                    return state.core.call_of_stream(command, body, waker);
+                }
+                state.core.call(command, body, waker)
+            });
             (queued.map_err(CallError::from), loan)
         };
         let taken = if queued.is_ok() { encoded.take_carried() } else { None };
@@ -422,10 +420,15 @@ impl Exchange {
     #[inline]
     fn take_answer(&mut self, cx: &Context<'_>) -> Poll<Result<Answer, CallError<NoError>>> {
         let Stage::Sent(id) = self.stage else { return Poll::Pending };
-        let ended = ready!(poll_answer(self.peer.shared(), id, cx));
+        let ended = ready!(poll_answer(self.peer.shared(), id, self.of_stream, cx));
         self.stage = Stage::Over;
-        self.carried = None;
+        let carried = self.carried.take();
         let (answer, of_box) = ended?;
+        if let (Some(mut carried), Err(error)) = (carried, &answer)
+            && error.is_closing()
+        {
+            carried.refused();
+        }
         if of_box.is_some() {
             self.stage = Stage::Answered;
             self.number = of_box;
@@ -440,7 +443,7 @@ impl Exchange {
             return Poll::Pending;
         }
         let shared = self.peer.shared();
-        let usual = shared.settings.call_timeout.filter(|_| !self.patient);
+        let usual = shared.settings.call_timeout.filter(|_| !self.of_stream);
         let Some(after) = self.timeout.or(usual) else {
             return Poll::Pending;
         };
@@ -485,6 +488,9 @@ impl Exchange {
     fn give_up(&self, id: CallId) {
         let shared = self.peer.shared();
         let given_up = shared.with(|state| {
+            if self.of_stream {
+                state.core.end_call_of_stream();
+            }
             let discard = if shared.attachment_kind.is_some() { self.discard } else { None };
             state.core.give_up(id, self.asks_switch, discard)
         });
@@ -502,13 +508,21 @@ type Taken = (Answer, Option<BoxNumber>);
 
 /// The answer, or why there will be none. An answer that has arrived counts, even if the
 /// connection has ended since.
-fn poll_answer(shared: &Shared, id: CallId, cx: &Context<'_>) -> Poll<Result<Taken, CallError>> {
+fn poll_answer(
+    shared: &Shared,
+    id: CallId,
+    of_stream: bool,
+    cx: &Context<'_>,
+) -> Poll<Result<Taken, CallError>> {
     // Wakers are cloned and dropped with nothing locked.
     let mut other = None;
     loop {
         let polled = shared.with(|state| {
             let outcome = state.core.poll_answer(id);
             if outcome.is_some() {
+                if of_stream {
+                    state.core.end_call_of_stream();
+                }
                 return Poll::Ready(outcome);
             }
             match (state.core.waiter_mut(id), &mut other) {

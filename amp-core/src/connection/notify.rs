@@ -31,7 +31,9 @@ impl Peer {
     /// There is none that can be relied upon. A peer of this implementation that cannot keep up stops
     /// to read at its [`running_responders`](field@crate::Limits::running_responders), and this waits once what is
     /// between the two is full. But while the peer waits for the answer to a call of its own it has to
-    /// read on, since that may be behind the commands; it begins these in their order, up to its
+    /// read on, since that may be behind the commands, and so it has while a stream is open between the two, whose
+    /// items may be behind them; it begins these in their order, beside a stream once as many bytes of them wait as
+    /// [`running_bytes`](field@crate::Limits::running_bytes), up to its
     /// [`running_responders_max`](field@crate::Limits::running_responders_max), and one more ends the
     /// connection: a command that wants no answer cannot be told to wait, and none may be lost unseen.
     /// Twisted reads on and on. So what is sent often, or to whoever may be slow, is for a

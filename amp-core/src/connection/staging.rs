@@ -44,6 +44,12 @@ impl AllCarried {
         self.0.iter_mut().for_each(|carried| carried.queued(true));
         self
     }
+
+    /// The peer has refused it.
+    #[cold]
+    pub(super) fn refused(&mut self) {
+        self.0.iter_mut().for_each(|carried| carried.refused());
+    }
 }
 
 impl Drop for Encoded<'_> {

@@ -56,7 +56,8 @@ pub struct Limits {
     /// they hold. Where a peer is trusted with those, raise it.
     pub decoded_bytes: usize,
     /// Calls that wait for their answers at once, at most 2^31. 65 536 by default. Over it, a
-    /// call fails with [`CallError::TooManyCalls`](crate::CallError::TooManyCalls).
+    /// call fails with [`CallError::TooManyCalls`](crate::CallError::TooManyCalls). Those that bring items of
+    /// [streams](field@Limits::streams) have 65 places beside these for each of them.
     pub outstanding_calls: usize,
     /// Responders that run at once, and what runs
     /// [after their answers](crate::Responders::respond_then). 1024 by default. At this number nothing more is read from

@@ -69,6 +69,7 @@ mod unclaimed;
 mod unfinished;
 mod wants;
 
+pub(crate) use self::core::STREAM_CALLS;
 pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
 pub use body::Body;
 pub(crate) use body::Scratch;

@@ -43,7 +43,9 @@ impl Client {
     /// ([`RemoteError::is_closing`](crate::RemoteError::is_closing)) was not acted upon, so one
     /// that waits for connections is sent again on the next one, whatever its command. All of this
     /// is within the call's timeout, and at most
-    /// [`Connector::max_repeats`](super::Connector::max_repeats) times.
+    /// [`Connector::max_repeats`](super::Connector::max_repeats) times. [Streams](crate::streams) of a call
+    /// that was refused so are sent again with it; those of one that was lost have ended with the connection, so
+    /// it is not sent again.
     ///
     /// # Errors
     ///

@@ -47,8 +47,9 @@ impl Kept {
     fn unbind(&self, hub: &Hub, number: u64) {
         match self {
             Self::Sending(sending) => {
-                sending.unbind();
-                hub.forget_sending(number, sending);
+                if sending.unbind() {
+                    hub.forget_sending(number, sending);
+                }
             }
             Self::Receiving(receiving) => receiving.unbind(),
         }
@@ -108,9 +109,13 @@ impl Carried for Guard {
     fn queued(&mut self, is_call: bool) {
         self.within = Some(if is_call { GRACE } else { self.hub.limits().unclaimed_timeout });
     }
+
+    fn refused(&mut self) {
+        self.within = None;
+    }
 }
 
-/// The box was not queued; or the call is over, or there is none that would be.
+/// The box was not queued, or the peer has refused it; or the call is over, or there is none that would be.
 impl Drop for Guard {
     fn drop(&mut self) {
         let Some(within) = self.within else {

@@ -5,24 +5,18 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
-use tokio::time::Sleep;
 
 use super::awaited::Awaited;
 use super::error::SinkError;
 use super::hub::Hub;
 use super::sending::{Next, Parcel, Sending};
 use super::wire::{self, CALLS, Ending, Items, NO_STREAM, Window};
-use crate::argument::EncodeError;
+use crate::argument::{EncodeError, EncodeErrorKind};
 use crate::connection::{Call, Peer};
 use crate::error::{CallError, CloseReason};
 
 /// How many calls are made before other tasks have their turn.
 const AT_ONCE: usize = 16;
-
-/// How long a call waits before it is made again, when there are as many on the connection as may be and
-/// none of them is the stream's.
-const AGAIN: Duration = Duration::from_millis(10);
 
 /// Sends what a sink was given, as the receiver's answers make room for it: a future that resolves
 /// when the receiver has taken all, or nothing more can be sent.
@@ -53,15 +47,8 @@ struct Sent {
 enum Stage {
     /// There are as many attachments on their way as may be.
     Waits(Parcel),
-    /// There are as many calls as may be.
-    Again(Pin<Box<Sleep>>, Command, Window),
     /// There is no room in the queue.
     Made(Sent),
-}
-
-enum Command {
-    Items(Items),
-    End(Ending),
 }
 
 enum Bringing {
@@ -81,14 +68,6 @@ impl Bringing {
         match self {
             Self::Items(call) => call.is_queued(),
             Self::End(call) => call.is_queued(),
-        }
-    }
-
-    /// What there were too many calls for.
-    fn into_command(self) -> Option<Command> {
-        match self {
-            Self::Items(call) => call.into_command().map(Command::Items),
-            Self::End(call) => call.into_command().map(Command::End),
         }
     }
 }
@@ -112,7 +91,6 @@ impl Pump {
         while let Some(first) = self.calls.front_mut() {
             let Poll::Ready(answer) = first.call.poll(cx) else { break };
             if let Some(Sent { load, .. }) = self.calls.pop_front() {
-                self.peer.shared().with(|state| state.core.await_items(0, 1));
                 self.give_back(load);
             }
             self.answered(answer)?;
@@ -125,7 +103,7 @@ impl Pump {
 
     fn give_back(&mut self, load: Window) {
         self.load.remove(load);
-        self.hub.on_their_way().remove(load.attachments);
+        self.hub.on_their_way().remove(load.attachments, self.load.attachments);
     }
 
     fn answered(&mut self, answer: Result<(), CallError>) -> Result<(), SinkError> {
@@ -133,11 +111,11 @@ impl Pump {
             Ok(()) => Ok(()),
             // It was left out, and nothing was sent.
             Err(CallError::Encode(error)) => {
-                self.sending.report(Arc::new(error));
+                self.sending.report(not_written(error));
                 Ok(())
             }
             Err(error @ CallError::NotSent(_)) => {
-                self.sending.report(Arc::new(EncodeError::custom(error)));
+                self.sending.report(not_written(EncodeError::custom(error)));
                 Ok(())
             }
             Err(CallError::Remote(error)) if error.code == NO_STREAM => Err(SinkError::Stopped),
@@ -158,7 +136,8 @@ impl Pump {
     /// Takes what is to be sent next.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stage, SinkError>> {
         if self.ending {
-            return Poll::Pending;
+            // The answer to the end may never come.
+            return self.sending.poll_over(cx).map(|()| Err(SinkError::Ended));
         }
         // What is wrong with an item that has attachments may show late, and the end says it.
         let may_end = self.load.attachments == 0;
@@ -167,8 +146,10 @@ impl Pump {
             Next::Parcel(parcel) => Ok(self.made_of(parcel)),
             Next::End(end) => {
                 self.ending = true;
-                let ending = Ending { number: self.number, end };
-                Ok(self.make(Command::End(ending), Window::NOTHING))
+                let most = self.hub.limits().boxes.max_bytes / 4;
+                let ending = Ending { number: self.number, end, most };
+                let call = Bringing::End(self.peer.call_remote(ending).of_stream());
+                Ok(Stage::Made(Sent { call, load: Window::NOTHING }))
             }
             Next::Over => Err(SinkError::Ended),
         })
@@ -177,16 +158,7 @@ impl Pump {
     fn made_of(&self, parcel: Parcel) -> Stage {
         let load = parcel.load;
         let items = Items { number: self.number, content: parcel.into_content() };
-        self.make(Command::Items(items), load)
-    }
-
-    fn make(&self, command: Command, load: Window) -> Stage {
-        let call = match command {
-            Command::Items(items) => {
-                Bringing::Items(self.peer.call_remote(items).without_timeout())
-            }
-            Command::End(end) => Bringing::End(self.peer.call_remote(end).without_timeout()),
-        };
+        let call = Bringing::Items(self.peer.call_remote(items).of_stream());
         Stage::Made(Sent { call, load })
     }
 
@@ -206,13 +178,6 @@ impl Pump {
                     self.load.attachments += more;
                     self.made_of(parcel)
                 }
-                Stage::Again(mut sleep, command, load) => {
-                    if sleep.as_mut().poll(cx).is_pending() {
-                        self.next = Some(Stage::Again(sleep, command, load));
-                        return Ok(());
-                    }
-                    self.make(command, load)
-                }
                 Stage::Made(mut sent) => {
                     let answer = sent.call.poll(cx);
                     match answer {
@@ -220,19 +185,12 @@ impl Pump {
                             let Window { items, bytes, .. } = sent.load;
                             // The attachments count already.
                             self.load.add(Window { items, bytes, attachments: 0 });
-                            self.peer.shared().with(|state| state.core.await_items(1, 0));
                             self.calls.push_back(sent);
                         }
                         Poll::Pending => self.next = Some(Stage::Made(sent)),
-                        Poll::Ready(Err(CallError::TooManyCalls(error))) => {
-                            let load = sent.load;
-                            let Some(command) = sent.call.into_command() else {
-                                let error = Arc::new(CallError::TooManyCalls(error));
-                                return Err(SinkError::Failed(error));
-                            };
-                            let sleep = Box::pin(tokio::time::sleep(AGAIN));
-                            stage = Stage::Again(sleep, command, load);
-                            continue;
+                        // Nothing is left to be sent of a stream whose end cannot be.
+                        Poll::Ready(Err(error)) if self.ending => {
+                            return Err(SinkError::Failed(Arc::new(error)));
                         }
                         Poll::Ready(answer) => {
                             let attachments = sent.load.attachments;
@@ -267,6 +225,16 @@ impl Pump {
     }
 }
 
+/// What the sink is told of an item that could not be written.
+fn not_written(error: EncodeError) -> SinkError {
+    if let EncodeErrorKind::Custom(cause) = error.kind()
+        && let Some(too_large @ SinkError::TooLarge { .. }) = cause.downcast_ref()
+    {
+        return too_large.clone();
+    }
+    SinkError::Encode(Arc::new(error))
+}
+
 impl Future for Pump {
     type Output = ();
 
@@ -292,11 +260,9 @@ impl Future for Pump {
 /// However it ends, also with its runtime.
 impl Drop for Pump {
     fn drop(&mut self) {
-        let calls = self.calls.len();
         self.calls.clear();
         self.next = None;
-        self.hub.on_their_way().remove(self.load.attachments);
-        self.peer.shared().with(|state| state.core.await_items(0, calls));
+        self.hub.on_their_way().remove(self.load.attachments, 0);
         self.hub.forget_sending(self.number, &self.sending);
         self.sending.fail(SinkError::Closed(CloseReason::Local));
     }

@@ -12,11 +12,14 @@ use super::hub::Hub;
 use super::receive::Receive;
 use super::wire::{self, BAD_ITEM, CALLS, End, ITEM, LIST, Window};
 use crate::argument::{Argument, DecodeError, Proto, read_keys};
-use crate::boxes::{AmpBox, BoxReader, Value};
+use crate::boxes::{AmpBox, BoxLimits, BoxReader, Value};
 use crate::connection::Peer;
 use crate::proto::BoxNumber;
 use crate::report::Report;
 use crate::responder::{Question, Undeclared};
+
+/// Those of a box that was received within its own.
+const UNLIMITED: BoxLimits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
 
 pub(super) struct Receiving<T> {
     state: Mutex<State<T>>,
@@ -84,6 +87,8 @@ enum Items<T> {
     List(Bytes, usize),
     /// The box of one, until that is read.
     Alone(Option<AmpBox>),
+    /// The bytes of such a box, whose index would take as much again.
+    Packed(Option<Bytes>),
     /// Those that were read when they came, since they may name attachments.
     Read(VecDeque<Result<T, DecodeError>>),
 }
@@ -98,13 +103,11 @@ impl<T> Parcel<T> {
             Items::Read(items) => items.pop_front(),
             Items::Alone(ampbox) => {
                 let ampbox = ampbox.take()?;
-                let read = |ampbox: &AmpBox, proto: &mut Proto<'_>| {
-                    read_keys(ampbox, proto, false, |input, proto| {
-                        wire::take_number(input);
-                        T::from_box(ITEM, input, proto)
-                    })
-                };
-                Some(self.question.peer().shared().decode_with(&ampbox, None, read))
+                Some(self.read_alone(&ampbox))
+            }
+            Items::Packed(bytes) => {
+                let ampbox = AmpBox::parse(&mut bytes.take()?, UNLIMITED);
+                Some(ampbox.map_err(DecodeError::from).and_then(|ampbox| self.read_alone(&ampbox)))
             }
             Items::List(list, at) => {
                 let len = length_at(list, *at)?;
@@ -118,10 +121,25 @@ impl<T> Parcel<T> {
         }
     }
 
+    /// Reads the item of its box.
+    fn read_alone(&self, ampbox: &AmpBox) -> Result<T, DecodeError>
+    where
+        T: Argument,
+    {
+        let read = |ampbox: &AmpBox, proto: &mut Proto<'_>| {
+            read_keys(ampbox, proto, false, |input, proto| {
+                wire::take_number(input);
+                T::from_box(ITEM, input, proto)
+            })
+        };
+        self.question.peer().shared().decode_with(ampbox, None, read)
+    }
+
     pub(super) fn is_taken(&self) -> bool {
         match &self.items {
             Items::Read(items) => items.is_empty(),
             Items::Alone(ampbox) => ampbox.is_none(),
+            Items::Packed(bytes) => bytes.is_none(),
             Items::List(list, at) => *at >= list.len(),
         }
     }
@@ -328,13 +346,18 @@ impl<T: Argument + Send + 'static> Receiving<T> {
             return Ok(match ampbox.value(LIST) {
                 // What it came in may be many times as large.
                 Some(list) => Items::List(Bytes::copy_from_slice(&list), 0),
+                None if ampbox.index_size() > 0 => Items::Packed(Some(ampbox.to_bytes())),
                 None if held.may_keep_buffer(ampbox.size()) => Items::Alone(Some(ampbox.clone())),
                 None => Items::Alone(Some(ampbox.unshared())),
             });
         }
+        // Items may share what they are read from, which may be many times as large.
+        let list = ampbox.value(LIST).map(|list| Bytes::copy_from_slice(&list));
+        let own = if list.is_none() { Some(ampbox.unshared()) } else { None };
         let read = |input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
             wire::take_number(input);
-            let Some(list) = input.take(LIST) else {
+            input.take(LIST);
+            let Some(list) = list.as_ref().map(Value::from) else {
                 return Ok(VecDeque::from([T::from_box(ITEM, input, proto)]));
             };
             let mut at = 0;
@@ -347,8 +370,7 @@ impl<T: Argument + Send + 'static> Receiving<T> {
             Ok(items)
         };
         let read = |ampbox: &AmpBox, proto: &mut Proto<'_>| read_keys(ampbox, proto, false, read);
-        // Items may share what their box is in.
-        match question.read_with(&ampbox.unshared(), read) {
+        match question.read_with(own.as_ref().unwrap_or(ampbox), read) {
             Ok(items) => Ok(Items::Read(items)),
             Err(Undeclared::TooMany { what, limit }) => Err(StreamError::Limit { what, limit }),
             Err(Undeclared::Decode(error)) => Ok(Items::Read(VecDeque::from([Err(error)]))),
@@ -426,11 +448,10 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
             return;
         }
         // The items are a user's, so nothing is locked.
-        let kept =
-            Held::new(hub.holding(), load.bytes + ampbox.index_size()).and_then(|mut held| {
-                Self::keep(&mut question, ampbox, &mut held, number.is_some())
-                    .map(|items| (items, held))
-            });
+        let kept = Held::new(hub.holding(), load.bytes).and_then(|mut held| {
+            Self::keep(&mut question, ampbox, &mut held, number.is_some())
+                .map(|items| (items, held))
+        });
         let (items, held) = match kept {
             Ok(kept) => kept,
             Err(error) => return self.break_off(question, error),

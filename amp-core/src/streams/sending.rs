@@ -2,14 +2,13 @@
 
 use bytes::BytesMut;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 
 use super::awaited::Awaited;
 use super::error::SinkError;
 use super::wire::{Content, End, Window, WriteItem};
-use crate::argument::EncodeError;
 use crate::connection::Peer;
 
 /// How many bytes and calls wait for the pump at most, before the sink takes no more items.
@@ -41,7 +40,7 @@ struct State {
     /// Whether the last parcel is not queued yet.
     pumping: bool,
     /// The items that could not be written, until the sink is told.
-    unwritable: VecDeque<Arc<EncodeError>>,
+    unwritable: VecDeque<SinkError>,
     producer: Option<Waker>,
     pump: Option<Waker>,
 }
@@ -131,15 +130,17 @@ impl Sending {
         true
     }
 
-    /// The other end was not sent after all.
-    pub(super) fn unbind(&self) {
+    /// The other end was not sent after all, unless the receiver has said that it is there.
+    pub(super) fn unbind(&self) -> bool {
         let mut state = self.lock();
-        if matches!(state.stage, Stage::Sent(_)) {
-            let before = std::mem::replace(&mut state.stage, Stage::Unsent);
-            state.bound = false;
-            drop(state);
-            drop(before);
+        if !matches!(state.stage, Stage::Sent(_)) {
+            return false;
         }
+        let before = std::mem::replace(&mut state.stage, Stage::Unsent);
+        state.bound = false;
+        drop(state);
+        drop(before);
+        true
     }
 
     /// Whether the other end was sent.
@@ -285,7 +286,7 @@ impl Sending {
         loop {
             let mut state = self.lock();
             if let Some(error) = state.unwritable.pop_front() {
-                return Poll::Ready(Err(SinkError::Encode(error)));
+                return Poll::Ready(Err(error));
             }
             if let Some(said) = say(&state) {
                 return Poll::Ready(said);
@@ -363,7 +364,7 @@ impl Sending {
     }
 
     /// An item could not be written.
-    pub(super) fn report(&self, error: Arc<EncodeError>) {
+    pub(super) fn report(&self, error: SinkError) {
         let mut state = self.lock();
         state.unwritable.push_back(error);
         state.tell_of_gaps();

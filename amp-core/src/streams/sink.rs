@@ -240,14 +240,21 @@ impl<T: Argument + Send + 'static> SinkOf<T> {
         let written = item
             .to_box(ITEM, &mut writer, &mut proto)
             .and_then(|()| writer.finish().map_err(EncodeError::from));
+        let limit = self.window.bytes;
         let bytes = match written {
             Ok(()) => self.scratch.len(),
             // It needs the connection itself. So it is written when nothing else is on its way.
-            Err(_) if measuring.asked.get() => self.window.bytes.saturating_sub(OVERHEAD),
+            Err(_) if measuring.asked.get() => limit.saturating_sub(OVERHEAD),
             Err(error) => return Err(SinkError::Encode(Arc::new(error))),
         };
-        let write =
-            move |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| item.to_box(ITEM, out, proto);
+        let write = move |out: &mut BoxWriter<'_>, proto: &mut Proto<'_>| {
+            item.to_box(ITEM, out, proto)?;
+            let len = out.len() + OVERHEAD;
+            if len > limit {
+                return Err(EncodeError::custom(SinkError::TooLarge { len, limit }));
+            }
+            Ok(())
+        };
         self.put_alone(bytes, measuring.attachments, Box::new(write))
     }
 }
@@ -309,7 +316,7 @@ impl<T> Drop for SinkOf<T> {
     fn drop(&mut self) {
         match &self.other {
             // This end was sent.
-            Some(other) if other.is_bound() => return,
+            Some(other) if other.is_bound() => return self.sending.fail(SinkError::Ended),
             Some(other) if !self.sending.is_bound() => other.fail(StreamError::NotSent),
             _ => {}
         }
@@ -324,6 +331,7 @@ impl<T> Drop for SinkOf<T> {
                 kept.expire(&shared.runtime, within, hub, *number, Some(peer.clone()));
             } else if self.sending.is_awaited() {
                 hub.forget_sending(*number, &self.sending);
+                self.sending.fail(SinkError::Ended);
             }
         }
     }

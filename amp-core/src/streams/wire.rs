@@ -9,6 +9,7 @@ use crate::command::{Arguments, Command, NoError};
 use crate::connection::Peer;
 use crate::keys;
 use crate::proto::RemoteError;
+pub(super) use crate::proto::STREAM_CALLS as CALLS;
 use crate::responder::Question;
 
 /// What the names of all of them begin with.
@@ -51,11 +52,11 @@ pub(super) const BAD_ITEM: &[u8] = b"BAD_ITEM";
 /// The most bytes of a box of one item beside that.
 pub(super) const OVERHEAD: usize = 128;
 
-/// How many calls with items of one stream wait for their answers at most, whatever the window is.
-pub(super) const CALLS: usize = 64;
-
 /// How many attachments of items may be on their way to a peer that says nothing of it.
 const ATTACHMENTS: usize = 8;
+
+/// More than this of anything is never on its way, whatever a receiver lets come, so sums of a few are numbers.
+const MOST: usize = usize::MAX >> 3;
 
 /// How much may be on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,9 @@ pub(super) fn number(ampbox: &AmpBox) -> Option<u64> {
 pub(super) fn window(ampbox: &AmpBox) -> Option<Window> {
     let number = |key| str::from_utf8(ampbox.get(key)?).ok()?.parse().ok();
     let attachments = number(WINDOW_ATTACHMENTS).unwrap_or(ATTACHMENTS);
-    Some(Window { items: number(WINDOW_ITEMS)?, bytes: number(WINDOW_BYTES)?, attachments })
+    let [items, bytes] = [number(WINDOW_ITEMS)?, number(WINDOW_BYTES)?];
+    let [items, bytes, attachments] = [items, bytes, attachments].map(|most: usize| most.min(MOST));
+    Some(Window { items, bytes, attachments })
 }
 
 /// How the stream ends, by a call that says so.
@@ -142,7 +145,7 @@ pub(super) fn tell(peer: &Peer, command: &str, number: u64, window: Option<Windo
 
 /// Says that a stream has ended whose sink there is not.
 pub(super) fn tell_dropped(peer: &Peer, number: u64) {
-    let end = Ending { number, end: End::Dropped };
+    let end = Ending { number, end: End::Dropped, most: 0 };
     tell_with(peer, END, |out, proto| end.to_box(out, proto));
 }
 
@@ -180,6 +183,8 @@ pub(super) struct Items {
 pub(super) struct Ending {
     pub(super) number: u64,
     pub(super) end: End,
+    /// How many bytes of an error's code are sent at most, and of its description.
+    pub(super) most: usize,
 }
 
 impl Arguments for Items {
@@ -207,9 +212,9 @@ impl Command for Items {
 impl Arguments for Ending {
     fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
         if let End::Failed(error) = &self.end {
-            out.put(CODE.as_bytes(), &error.code[..error.code.len().min(MAX_CODE)])?;
+            out.put(CODE.as_bytes(), &error.code[..error.code.len().min(MAX_CODE).min(self.most)])?;
             let description = &error.description;
-            let mut end = description.len().min(MAX_DESCRIPTION);
+            let mut end = description.len().min(MAX_DESCRIPTION).min(self.most);
             while !description.is_char_boundary(end) {
                 end -= 1;
             }

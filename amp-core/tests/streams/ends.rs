@@ -374,3 +374,48 @@ async fn streams_of_a_client_that_connects_again_end_with_their_connection() {
         assert!(matches!(sink.send(8).await, Err(SinkError::Closed(_))));
     }
 }
+
+/// A call that a closing peer has refused is made again with its streams: nothing of those was sent.
+#[tokio::test(start_paused = true)]
+async fn streams_of_calls_that_a_closing_peer_refuses_go_over_to_the_next() {
+    let waits = async |_: Context, _: Get| -> Result<Download, NoError> { pending().await };
+    let takes = async |_: Context, Upload { items }: Upload<u64>| {
+        assert_eq!(all(items).await.0, [7, 8]);
+        Ok::<_, NoError>(())
+    };
+    let works = async |_: Context, Work { mut progress }: Work| {
+        progress.send(9).await.expect("somebody receives");
+        Ok::<_, NoError>(())
+    };
+    let (connected, mut connections) = mpsc::unbounded_channel();
+    let client = Connector::new(move || {
+        let connected = connected.clone();
+        async move {
+            let (near, far) = tokio::io::duplex(64 << 10);
+            let responders = Responders::new(()).respond(waits).respond(takes).respond(works);
+            let _ = connected.send(Connection::new(far).responders(responders).spawn());
+            Ok::<_, std::io::Error>(Connection::new(near))
+        }
+    })
+    .spawn();
+    for _ in 0..3 {
+        // Who waits for a call keeps the connection open that ends.
+        let waiting = tokio::spawn(client.call_remote(Get {}).wait_for_connection());
+        let there = connections.recv().await.unwrap();
+        settle().await;
+        let closing = there.clone();
+        tokio::spawn(async move { closing.close_gracefully(Duration::from_secs(100)).await });
+        settle().await;
+        let ((mut sink, call), (mut stream, other)) = (upload(), work());
+        let calls = tokio::spawn(client.call_remote(call).wait_for_connection());
+        sink.send(7).await.unwrap();
+        sink.send(8).await.unwrap();
+        sink.close().await.unwrap();
+        calls.await.unwrap().unwrap();
+        let other = tokio::spawn(client.call_remote(other).wait_for_connection());
+        assert_eq!(stream.next().await.unwrap().unwrap(), 9);
+        other.await.unwrap().unwrap();
+        connections.recv().await.unwrap().close().await;
+        assert!(waiting.await.unwrap().is_err());
+    }
+}

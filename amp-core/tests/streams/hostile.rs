@@ -2,10 +2,14 @@
 
 use amp_core::streams::{SinkError, SinkOf, StreamError, StreamOf};
 use amp_core::{AmpBox, Argument, Arguments, CallError, Command, Connection, Context};
-use amp_core::{FailurePolicy, Limits, NoError, Peer, ReceivedCall, Report, Responders};
+use amp_core::{FailurePolicy, Limits, NoError, Peer, Ping, ReceivedCall, RemoteError};
+use amp_core::{Report, Responders};
 use bytes::Bytes;
+use futures_util::SinkExt;
 use std::fmt::Debug;
+use std::future::pending;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -235,7 +239,7 @@ async fn ends_that_come_twice_or_with_items_behind_them() {
 async fn a_receiver_that_opens_wide_or_not_at_all_or_often() {
     let (responders, mut sinks) = downloads();
     let silent = Responders::new(()).respond_by_name("_StreamItems", |_: ReceivedCall| async {
-        std::future::pending::<Result<AmpBox, amp_core::RemoteError>>().await
+        pending::<Result<AmpBox, RemoteError>>().await
     });
     let (ours, raw) = pair_with(limits(), responders, silent);
     let raw = Raw { peer: raw, calls: mpsc::unbounded_channel().1 };
@@ -281,7 +285,7 @@ async fn one_item_sent(raw: &Peer, sinks: &mut Sinks) -> SinkOf<u64> {
 #[tokio::test(start_paused = true)]
 async fn items_that_are_refused_fail_the_sink() {
     let refuses = Responders::new(()).respond_by_name("_StreamItems", |_: ReceivedCall| async {
-        Err::<AmpBox, _>(amp_core::RemoteError::new("NO", "not here"))
+        Err::<AmpBox, _>(RemoteError::new("NO", "not here"))
     });
     let (responders, mut sinks) = downloads();
     let (_ours, raw) = pair_with(limits(), responders, refuses);
@@ -297,7 +301,7 @@ async fn who_fails_a_sink_learns_that_nothing_follows() {
     let (told, mut ended) = mpsc::unbounded_channel();
     let refuses = Responders::new(())
         .respond_by_name("_StreamItems", |_: ReceivedCall| async {
-            Err::<AmpBox, _>(amp_core::RemoteError::new("NO", "not here"))
+            Err::<AmpBox, _>(RemoteError::new("NO", "not here"))
         })
         .respond_by_name("_StreamEnd", move |call: ReceivedCall| {
             let _ = told.send(call.arguments);
@@ -326,7 +330,7 @@ async fn sinks_that_a_peer_names_again_or_never_opens() {
     // One that has an end waits for a while with that.
     raw.call("Work", &[("progress", "1")]).await.unwrap();
     let sink: SinkOf<u64> = sinks.recv().await.unwrap();
-    sink.fail_with(amp_core::RemoteError::new("NO", "not here"));
+    sink.fail_with(RemoteError::new("NO", "not here"));
     assert_eq!(code(raw.call("Work", &[("progress", "1")]).await), "UNKNOWN");
     tokio::time::sleep(limits().unclaimed_timeout + Duration::from_secs(1)).await;
     raw.call("Work", &[("progress", "1")]).await.unwrap();
@@ -558,4 +562,169 @@ async fn more_calls_than_may_wait_end_the_stream() {
     let message = "the peer has sent more than 64 calls with items of a stream ahead";
     assert_eq!((items.len(), error.unwrap().to_string()), (64, message.to_owned()));
     assert!(!ours.is_closed());
+}
+
+/// Who answers the end of no stream, and stops each, keeps nothing of it.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_nobody_answers_is_stopped_as_an_item_is() {
+    let (told, mut ended) = mpsc::unbounded_channel();
+    let silent = Responders::new(()).respond_ping().respond_by_name(
+        "_StreamEnd",
+        move |call: ReceivedCall| {
+            let _ = told.send(call.arguments);
+            pending::<Result<AmpBox, RemoteError>>()
+        },
+    );
+    let (responders, mut sinks) = downloads();
+    let limits = limits().streams(2).outstanding_calls(50);
+    let (ours, raw) = pair_with(limits, responders, silent);
+    for round in 0..300 {
+        let number = (2 * round).to_string();
+        raw.call_by_name("Get", [("", ""); 0]).await.unwrap();
+        let open = [("stream", &number[..]), ("items", "10"), ("bytes", "100")];
+        raw.notify_by_name("_StreamOpen", open).await.unwrap();
+        let closed = tokio::spawn(sinks.recv().await.unwrap().close());
+        let end = timeout(Duration::from_secs(100), ended.recv()).await.expect("it ends").unwrap();
+        assert_eq!(end.get("end"), Some(&b"closed"[..]));
+        raw.notify_by_name("_StreamStop", [("stream", &number[..])]).await.unwrap();
+        assert!(matches!(closed.await.unwrap(), Err(SinkError::Stopped)));
+    }
+    settle().await;
+    ours.call_remote(Ping).await.unwrap();
+    drop(ours);
+    timeout(Duration::from_secs(100), raw.closed()).await.expect("nobody holds the connection");
+}
+
+/// A receiver that says nothing leaves nobody waiting for what it will not say.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_sink_that_goes_learns_so() {
+    let (taken, mut sinks) = mpsc::unbounded_channel();
+    let works = async |context: Context<mpsc::UnboundedSender<_>>, call: Work| {
+        context.state().send(call.progress).expect("the test waits");
+        Ok::<_, NoError>(())
+    };
+    let (mut raw, ours) = Raw::pair(limits(), Responders::new(taken).respond(works));
+    raw.call("Work", &[("progress", "1")]).await.unwrap();
+    raw.expect("_StreamTaken").await;
+    // It is never opened,
+    let sink: SinkOf<u64> = sinks.recv().await.unwrap();
+    let stopped = tokio::spawn(sink.stopped());
+    settle().await;
+    assert!(!stopped.is_finished());
+    drop(sink);
+    let error = timeout(Duration::from_secs(100), stopped).await.expect("it is over").unwrap();
+    assert!(matches!(error, SinkError::Ended), "{error}");
+    // or the peer has it.
+    let (progress, _stream) = StreamOf::pair();
+    let stopped = progress.stopped();
+    ours.call_remote(Work { progress }).await.unwrap();
+    let error = timeout(Duration::from_secs(100), stopped).await.expect("it is elsewhere");
+    assert!(matches!(error, SinkError::Ended), "{error}");
+}
+
+/// An end that would be over the limit of this side's own boxes.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_too_large_is_cut() {
+    for items in [0, 3] {
+        let boxes = amp_core::BoxLimits::default().max_bytes(2048);
+        let (responders, mut sinks) = downloads();
+        let limits = Limits::default().boxes(boxes);
+        let (peer, _there) = pair_with(limits, nothing(), responders);
+        let stream = peer.call_remote(Get {}).await.unwrap().items;
+        let mut sink = sinks.recv().await.unwrap();
+        for n in 0..items {
+            sink.send(n).await.unwrap();
+        }
+        sink.fail_with(RemoteError::new("C".repeat(900), "\u{e9}".repeat(5000)));
+        let (received, error) =
+            timeout(Duration::from_secs(100), all(stream)).await.expect("it ends");
+        assert_eq!(received.len() as u64, items);
+        let Some(StreamError::Failed(error)) = error else { panic!("{error:?}") };
+        assert_eq!((error.code.len(), error.description.len()), (512, 512));
+    }
+}
+
+/// Sums of what a receiver lets come stay numbers, and an item that shows its length when it is written has
+/// no more of it than another.
+#[tokio::test(start_paused = true)]
+async fn items_that_need_the_connection_beside_any_window() {
+    #[derive(Debug)]
+    struct Padded(StreamOf<u64>, usize);
+
+    impl Argument for Padded {
+        fn to_string_proto(
+            &self,
+            proto: &mut amp_core::Proto<'_>,
+            out: &mut amp_core::ValueWriter<'_>,
+        ) -> Result<(), amp_core::EncodeError> {
+            self.0.to_string_proto(proto, out)?;
+            out.put_slice(&vec![b' '; self.1]);
+            Ok(())
+        }
+
+        fn from_string_proto(
+            _: amp_core::Value<'_>,
+            _: &mut amp_core::Proto<'_>,
+        ) -> Result<Self, amp_core::DecodeError> {
+            unreachable!()
+        }
+    }
+
+    let (mut raw, ours) = Raw::pair(Limits::default(), nothing());
+    for (bytes, window, padding) in
+        [("18446744073709551615", usize::MAX >> 3, 60_000), ("1000", 1000, 10)]
+    {
+        let (mut sink, items) = StreamOf::<Padded>::pair();
+        let call = tokio::spawn(ours.call_remote(Upload { items }));
+        let number = raw.expect("Upload").await.get("items").unwrap().to_vec();
+        let items = "18446744073709551615";
+        let open = [("items", items.as_bytes()), ("bytes", bytes.as_bytes()), ("stream", &number)];
+        raw.peer.notify_by_name("_StreamOpen", open).await.unwrap();
+        call.await.unwrap().unwrap();
+        for _ in 0..3 {
+            sink.send(Padded(StreamOf::pair().1, padding)).await.unwrap();
+        }
+        SinkExt::flush(&mut sink).await.unwrap();
+        sink.send(Padded(StreamOf::pair().1, 2000)).await.unwrap();
+        match SinkExt::flush(&mut sink).await {
+            Err(SinkError::TooLarge { len, limit }) => {
+                assert!(len > 2000 && limit == 1000 && window == 1000, "{len} {limit}");
+            }
+            flushed => assert!(window > 1000 && flushed.is_ok(), "{flushed:?}"),
+        }
+        drop(sink);
+        while raw.calls.recv().await.unwrap().0 != "_StreamEnd" {}
+    }
+}
+
+/// What finds the pairs of a box is no part of what is kept of it.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn items_of_many_pairs_keep_no_more_than_their_bytes() {
+    const CALLS: usize = 60;
+    let (responders, mut streams) = uploads_of::<Bytes>();
+    let limits = Limits::default().stream_bytes(64 << 20);
+    let (near, mut far) = tokio::io::duplex(64 << 10);
+    let _ours = Connection::new(near).limits(limits).responders(responders).spawn();
+    let upload = AmpBox::from_pairs([("_command", "Upload"), ("_ask", "1"), ("items", "0")]);
+    far.write_all(&upload.unwrap().to_bytes()).await.unwrap();
+    let mut stream = streams.recv().await.unwrap();
+    let mut call = AmpBox::new();
+    for (key, value) in [("_command", "_StreamItems"), ("stream", "0"), ("item", "x")] {
+        call.insert(key, value).unwrap();
+    }
+    for n in 0..16_000 {
+        call.insert(format!("{n:03x}"), "").unwrap();
+    }
+    let call = call.to_bytes();
+    let before = resident();
+    for _ in 0..CALLS {
+        far.write_all(&call).await.unwrap();
+    }
+    settle().await;
+    let held = resident().saturating_sub(before);
+    assert!(held < CALLS * call.len() + (4 << 20), "{held} are held of 60 times {}", call.len());
+    for _ in 0..CALLS {
+        assert_eq!(stream.next().await.unwrap().unwrap(), "x");
+    }
 }

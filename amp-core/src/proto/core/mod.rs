@@ -18,6 +18,7 @@ pub(crate) use callers::CallOutcome;
 pub use event::{Answer, Counters, Event, IncomingCall};
 #[cfg(feature = "tokio")]
 pub(crate) use queue::Transmit;
+pub(crate) use side::STREAM_CALLS;
 pub use side::{Core, CoreLimits};
 #[cfg(feature = "tokio")]
 pub(crate) use taking_back::{Refused, TakenBack, WasRemoved};

@@ -6,6 +6,8 @@ use crate::proto::CloseReason;
 use crate::proto::admission::Admission;
 use crate::proto::lanes::{LaneId, Place, Turn};
 use crate::proto::wants::Situation;
+#[cfg(feature = "tokio")]
+use crate::proto::{Body, CallId, NotQueued};
 use crate::proto::{Host, held};
 
 impl<W, H: Host> Core<W, H> {
@@ -121,11 +123,28 @@ impl<W, H: Host> Core<W, H> {
         self.news = true;
     }
 
-    /// One more call that brings items of a stream waits for its answer, or so many less do. Nothing but
-    /// the stream waits for those, so they let no calls of the peer begin.
+    /// As [`call`](Self::call), for one that brings items of a stream, or its end. It has a place of its own
+    /// among the outstanding ones, and nothing but the stream waits for the answer, so it lets no calls of
+    /// the peer begin.
     #[cfg(feature = "tokio")]
-    pub(crate) fn await_items(&mut self, begun: usize, done: usize) {
-        self.stream_calls = (self.stream_calls + begun).saturating_sub(done);
+    pub(crate) fn call_of_stream(
+        &mut self,
+        command: &[u8],
+        body: &mut Body,
+        waiter: W,
+    ) -> Result<CallId, NotQueued> {
+        self.stream_calls += 1;
+        let called = self.call(command, body, waiter);
+        if called.is_err() {
+            self.stream_calls -= 1;
+        }
+        called
+    }
+
+    /// One that was [made](Self::call_of_stream) is over.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn end_call_of_stream(&mut self) {
+        self.stream_calls -= 1;
         self.news = true;
     }
 
@@ -234,6 +253,7 @@ impl<W, H: Host> Core<W, H> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::side::STREAM_CALLS;
     use super::*;
     use crate::proto::wants::Wants;
     use crate::proto::{Body, Limits};
@@ -347,6 +367,37 @@ mod tests {
         assert!(core.may_read(&less) && !core.may_start(&less));
         core.await_stream(false);
         assert!(!core.may_read(&most) && !core.may_start(&most));
+    }
+
+    /// Nobody is woken for what a call of a stream would not let begin.
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn a_call_of_a_stream_lets_no_call_begin_and_takes_the_place_of_none() {
+        let situation = A_CALL_WAITS;
+        let limits = Limits { outstanding_calls: 1, streams: 1, ..limits() };
+        let mut core = Core::<(), ()>::hosted(limits, limits.boxes, None);
+        (0..2).for_each(|_| core.begin_responder(10, false));
+        let calls = [(); STREAM_CALLS + 1].map(|()| {
+            let id = core.call_of_stream(b"A", &mut body(0), ()).unwrap();
+            core.outgoing().take_bytes();
+            assert_eq!(core.driver_wants(&situation), Wants::NOTHING);
+            id
+        });
+        let own = core.call(b"A", &mut body(0), ()).unwrap();
+        assert!(matches!(core.call(b"A", &mut body(0), ()), Err(NotQueued::TooManyCalls(_))));
+        let over = core.call_of_stream(b"A", &mut body(0), ());
+        assert!(matches!(over, Err(NotQueued::TooManyCalls(_))), "nothing holds more");
+        core.outgoing().take_bytes();
+        assert!(core.may_start(&situation), "an answer is awaited");
+        core.forget(own);
+        assert!(!core.may_start(&situation));
+        for id in calls {
+            core.forget(id);
+            core.end_call_of_stream();
+            assert!(!core.may_start(&situation));
+        }
+        core.call(b"A", &mut body(0), ()).unwrap();
+        assert!(core.may_start(&situation));
     }
 
     #[test]

@@ -18,7 +18,9 @@ use crate::proto::switch::Switch;
 use crate::proto::together::Together;
 use crate::proto::unclaimed::Unclaimed;
 use crate::proto::wants::Public;
-use crate::proto::{Body, Host, Limits, NotQueued, Outgoing, ProtocolError, RemoteError};
+use crate::proto::{
+    Body, Host, Limits, NotQueued, Outgoing, ProtocolError, RemoteError, TooManyCalls,
+};
 use crate::setters::setters;
 
 /// A side of a connection: what its callers, its responders and the wire all change.
@@ -97,11 +99,21 @@ pub(super) enum Pending<W> {
     NotSent(Arc<io::Error>),
 }
 
+/// How many calls with items of one stream wait for their answers at most. The end of it is one more.
+pub(crate) const STREAM_CALLS: usize = 64;
+
+/// How many calls may be outstanding: those of the program, and of each stream those that bring its items
+/// and its end.
+fn places(limits: &Limits) -> usize {
+    let of_streams = limits.streams.saturating_mul(STREAM_CALLS + 1);
+    limits.outstanding_calls.max(1).saturating_add(of_streams)
+}
+
 impl<W> Core<W> {
     /// Creates a side that has sent and received nothing yet.
     pub fn new(limits: CoreLimits) -> Self {
         let CoreLimits { outstanding_calls, boxes } = limits;
-        let limits = Limits { boxes, outstanding_calls, ..Limits::default() };
+        let limits = Limits { boxes, outstanding_calls, streams: 0, ..Limits::default() };
         Self::hosted(limits, boxes, None)
     }
 }
@@ -114,7 +126,7 @@ impl<W, H: Host> Core<W, H> {
         together: Option<Arc<Together>>,
     ) -> Self {
         Self {
-            calls: Calls::new(limits.outstanding_calls),
+            calls: Calls::new(places(&limits)),
             limits,
             boxes,
             outgoing: Outgoing::default(),
@@ -160,6 +172,11 @@ impl<W, H: Host> Core<W, H> {
     ) -> Result<CallId, NotQueued> {
         self.check_end()?;
         self.check(call_len(self.calls.next_tag(), command), 2, body)?;
+        // Those of streams have places of their own.
+        let limit = self.limits.outstanding_calls.max(1);
+        if self.calls.len().saturating_sub(self.stream_calls) >= limit {
+            return Err(TooManyCalls { limit }.into());
+        }
         let id = self.calls.insert(Pending::For(waiter))?;
         let tag = self.calls.tag(id);
         self.counters.calls_sent += 1;

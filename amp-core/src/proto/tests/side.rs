@@ -359,10 +359,10 @@ impl Side {
         with: usize,
     ) -> Result<CallId, NotQueued> {
         let name = command.name().as_bytes();
-        let id = self.queue((n, size, with), |core, body| core.call(name, body, n))?;
-        if command == Command::Items {
-            self.with(|core| core.await_items(1, 0));
-        }
+        let id = self.queue((n, size, with), |core, body| match command {
+            Command::Items => core.call_of_stream(name, body, n),
+            _ => core.call(name, body, n),
+        })?;
         self.callers.insert(n, (id, command));
         Ok(id)
     }
@@ -382,7 +382,7 @@ impl Side {
     /// A call of this kind is over.
     fn end_call(&mut self, command: Command) {
         if command == Command::Items {
-            self.with(|core| core.await_items(0, 1));
+            self.with(Core::end_call_of_stream);
         }
     }
 

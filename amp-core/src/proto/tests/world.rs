@@ -273,11 +273,17 @@ impl World {
         }
     }
 
+    /// Whether as many calls of a side are outstanding as may be, beside those that bring items.
+    fn is_full(&mut self, by: Which) -> bool {
+        let items = self.pair.side(by).items().len();
+        self.model.outstanding(by) == self.outstanding_calls + items
+    }
+
     fn queue_now(&mut self, by: Which, queueing: Queueing) {
         let n = self.model.next();
         let Queueing { command, size, attachments } = queueing;
         let wants_answer = command.is_some();
-        let full = self.model.outstanding(by) == self.outstanding_calls;
+        let full = command != Some(Command::Items) && self.is_full(by);
         let calling = self.pair.side(by);
         let over = calling.core.end().refusal().is_some();
         assert!(over || calling.core.has_room(), "what is queued has a bound");
@@ -316,7 +322,7 @@ impl World {
 
     fn ask_switch(&mut self, by: Which, then: Then, attachments: usize) {
         let n = self.model.next();
-        let full = self.model.outstanding(by) == self.outstanding_calls;
+        let full = self.is_full(by);
         let asking = self.pair.side(by);
         let over = asking.core.end().refusal().is_some();
         let held = asking.core.holds();

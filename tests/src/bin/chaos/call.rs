@@ -92,11 +92,6 @@ impl Caller {
                 let (_lasts, over) = oneshot::channel::<()>();
                 streaming::send(&self.world, id, count, sink, over);
                 self.make(made, Upload { call, want, count, items }, |answer| match &answer {
-                    // A client that connects again makes a call again that was not acted upon, and the
-                    // stream has gone with the first.
-                    Err(CallError::Encode(_)) if self.plan.kind != ClientKind::Plain => {
-                        self.never(id, "its stream was sent before")
-                    }
                     // The items did not all come, as when this side has not waited for its call.
                     Err(_) => self.failed(id, &answer),
                     Ok(_) => self.world.ledger.heeded(id).and_then(|()| done(answer)),
