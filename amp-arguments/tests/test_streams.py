@@ -4,11 +4,16 @@
 """
 
 import gc
+import io
+import re
+import threading
 import unittest
+from pathlib import Path
 from unittest import mock
 
+from amp_arguments import Continued, Numbered
 from amp_arguments.streams import BadItem, NoStream, Sink, SinkOf, Stream, StreamOf, Streams
-from twisted.internet.defer import ensureDeferred, succeed
+from twisted.internet.defer import CancelledError, ensureDeferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -28,6 +33,13 @@ class Put(amp.Command):
 
 class Work(amp.Command):
     arguments = [(b"progress", SinkOf(amp.Integer()))]
+
+
+class Time(Clock):
+    """A clock that is called from other threads, as a reactor is."""
+
+    def callFromThread(self, call, *arguments):
+        self.callLater(0, call, *arguments)
 
 
 class Peer(Streams, amp.AMP):
@@ -67,14 +79,28 @@ def all_of(stream):
     return came
 
 
+def answering(answer=amp.AmpBox):
+    """A peer that knows no streams, and says yes to all."""
+    peer = amp.AMP()
+    peer.called = []
+
+    def respond(name):
+        peer.called.append(name)
+        return lambda box: maybeDeferred(answer)
+
+    peer.locateResponder = respond
+    return peer
+
+
 class Case(unittest.TestCase):
     def setUp(self):
-        self.clock = Clock()
-        patch = mock.patch("amp_arguments._stream_ends._later", self.clock)
-        patch.start()
-        self.addCleanup(patch.stop)
-        self.near, self.far = Peer(), Peer()
-        for peer in (self.near, self.far):
+        self.clock = Time()
+        self.connect(Peer(), Peer())
+
+    def connect(self, near, far):
+        self.near, self.far = near, far
+        for peer in (near, far):
+            peer.clock = self.clock
             peer.makeConnection(StringTransport())
 
     def run_both(self):
@@ -129,7 +155,7 @@ class BothWays(Case):
             sink.close()
         self.run_both()
         self.assertEqual(came, [[*range(100), None]] * 3)
-        self.assertFalse(self.near.sinks or self.near.streams or self.far.sinks or self.far.streams)
+        self.assertFalse(self.near.ends or self.far.ends)
 
     def test_small_items_share_boxes_and_the_window_holds(self):
         numbers = self.call(Get)["numbers"]
@@ -173,22 +199,235 @@ class BothWays(Case):
         self.run_both()
         self.assertTrue(self.far.sink.stopped.called)
 
-    def test_what_nobody_takes_ends(self):
-        sink = Sink()
-        waiting = sink.send(1)
-        self.near.callRemote(Put, numbers=sink)
-        self.near.transport.clear()
+    def test_a_sink_is_dropped_although_its_call_waits(self):
+        class Sum(amp.Command):
+            arguments = [(b"numbers", NUMBERS)]
+            response = [(b"total", amp.Integer())]
+
+        class Far(Peer):
+            @Sum.responder
+            async def sum(self, numbers):
+                total = 0
+                try:
+                    async for number in numbers:
+                        total += number
+                except EOFError:
+                    return {"total": total}
+
+        self.connect(Peer(), Far())
+        sink, answers = Sink(), []
+        self.near.callRemote(Sum, numbers=sink).addBoth(answers.append)
+        sink.send(7)
+        self.run_both()
+        self.assertFalse(answers)
+        del sink
+        self.run_both()
+        self.assertEqual(answers, [{"total": 7}])
         failed = []
-        waiting.addErrback(lambda failure: failed.append(failure.value))
-        self.clock.advance(61)
-        self.assertIsInstance(failed[0], NoStream)
-        # A call that fails has told so.
+        self.near.callRemote(Sum).addErrback(lambda failure: failed.append(failure.type))
+        self.assertEqual(failed, [amp.InvalidSignature])
+
+    def test_what_nobody_takes_ends_when_its_call_is_over(self):
         class Other(amp.Command):
             arguments = [(b"numbers", NUMBERS)]
-        sink = Sink()
+
+        sink, failed = Sink(), []
+        sink.send(1).addErrback(lambda failure: failed.append(failure.value))
         self.call(Other, numbers=sink)
+        self.assertIsInstance(failed[0], NoStream)
         self.assertTrue(sink.stopped.called)
-        self.assertFalse(self.near.sinks)
+        self.assertFalse(self.near.ends)
+        # One that says nothing of streams, and yet answers.
+        self.connect(Peer(), answering())
+        sink = Sink()
+        self.call(Put, numbers=sink)
+        self.assertTrue(sink.stopped.called)
+
+    def test_a_call_may_wait_for_longer_than_a_minute(self):
+        sink = Sink()
+        sent = sink.send(1)
+        answers = []
+        self.near.callRemote(Put, numbers=sink).addBoth(answers.append)
+        self.clock.advance(61)
+        self.run_both()
+        self.assertEqual(answers, [{}])
+        self.assertTrue(sent.called)
+        self.clock.advance(61)
+        came = all_of(self.far.stream)
+        sink.close()
+        self.run_both()
+        self.assertEqual(came, [1, None])
+
+    def test_a_stream_in_a_stream_may_wait_for_longer_than_a_minute(self):
+        class GetMany(amp.Command):
+            response = [(b"many", StreamOf(NUMBERS))]
+
+        class Many(Peer):
+            window = {"items": 1, "bytes": 1000}
+
+            @GetMany.responder
+            def get_many(self):
+                self.sink, sink = Sink(), self.sink
+                return {"many": self.sink}
+
+        self.connect(Many(), Many())
+        many = self.call(GetMany)["many"]
+        inner = [Sink() for _ in range(3)]
+        for sink in inner:
+            self.far.sink.send(sink)
+        self.run_both()
+        self.clock.advance(61)
+        self.run_both()
+        self.assertFalse(any(sink.stopped.called for sink in inner))
+        streams = all_of(many)
+        self.run_both()
+        self.assertEqual(len(streams), 3)
+        came = [all_of(stream) for stream in streams]
+        for n, sink in enumerate(inner):
+            sink.send(n)
+            sink.close()
+        self.run_both()
+        self.assertEqual(came, [[0, None], [1, None], [2, None]])
+        # Where who takes it has dropped what it came in, it is over with its call.
+        unread = [Sink() for _ in range(2)]
+        for sink in unread:
+            self.far.sink.send(sink)
+        many.stop()
+        self.run_both()
+        self.assertTrue(all(sink.stopped.called for sink in unread[:1]))
+
+    def test_what_an_answer_brings_is_taken_within_a_minute(self):
+        self.connect(answering(), Peer())
+        self.raw("Get")
+        self.clock.advance(59)
+        self.assertFalse(self.far.sink.stopped.called)
+        self.clock.advance(1)
+        self.assertTrue(self.far.sink.stopped.called)
+        self.assertFalse(self.far.ends)
+        # And no time is kept for what is taken, or over.
+        self.raw("Get")
+        self.raw("_StreamOpen", stream=2, items=5, bytes=50)
+        self.raw("Get")
+        self.far.connectionLost(Failure(ConnectionDone()))
+        self.assertFalse(self.clock.getDelayedCalls())
+
+    def test_arguments_of_several_keys(self):
+        large = "x" * 100_000
+        for argument, values in (
+            (Numbered(amp.Unicode()), ["", "hello", large]), (Continued(amp.Unicode()), ["", "hello", large]),
+            (amp.Integer(optional=True), [1, None, 2]),
+        ):
+            class Take(amp.Command):
+                arguments = [(b"stream", StreamOf(argument))]
+
+            class Taker(Peer):
+                window = {"items": 10, "bytes": 256 << 10}
+
+                @Take.responder
+                def take(self, stream):
+                    self.stream = stream
+                    return {}
+
+            self.connect(Taker(), Taker())
+            sink = Sink()
+            self.call(Take, stream=sink)
+            sent = [sink.send(value) for value in values]
+            sink.close()
+            came = all_of(self.far.stream)
+            self.run_both()
+            self.assertEqual([done.result for done in sent], [None] * 3)
+            self.assertEqual(came, [*values, None])
+
+    def test_items_alone_count_what_their_boxes_weigh(self):
+        class Take(amp.Command):
+            arguments = [(b"stream", StreamOf(amp.String()))]
+
+        class Taker(Peer):
+            window = {"items": 1024, "bytes": 256 << 10}
+            most = unanswered = 0
+
+            @Take.responder
+            def take(self, stream):
+                self.stream = stream
+                return {}
+
+            def ampBoxReceived(self, box):
+                if box.get(b"_command") == b"_StreamItems":
+                    self.unanswered += len(box.serialize())
+                super().ampBoxReceived(box)
+
+        for length in range(65_400, 65_536):
+            self.connect(Taker(), Taker())
+            sink = Sink()
+            self.call(Take, stream=sink)
+            for _ in range(8):
+                sink.send(bytes(length))
+            self.run_both()
+            self.assertIsNone(sink.end.over)
+            self.assertIn(self.far.unanswered // length, (3, 4))
+            self.assertLessEqual(self.far.unanswered, (256 << 10) + 4 * 128)
+            # Its weight is bounded only where it goes alone.
+            if length > 65_533:
+                self.assertLessEqual(self.far.unanswered, 256 << 10)
+            self.far.stream.stop()
+        # Nor does one go that is more than may come.
+        Taker.window = {"items": 256, "bytes": 64 << 10}
+        self.connect(Taker(), Taker())
+        sink, failed = Sink(), []
+        self.call(Take, stream=sink)
+        sink.send(bytes(65_534)).addErrback(lambda failure: failed.append(failure.value))
+        sink.send(b"x")
+        sink.close()
+        came = all_of(self.far.stream)
+        self.run_both()
+        self.assertEqual((came, type(failed[0])), ([b"x", None], ValueError))
+
+    def test_several_readers_have_one_item_each(self):
+        numbers = self.call(Get)["numbers"]
+        came = []
+
+        async def one():
+            came.append(await numbers.__anext__())
+
+        readers = [ensureDeferred(one()) for _ in range(4)]
+        readers[1].addErrback(lambda failure: failure.trap(CancelledError))
+        readers[1].cancel()
+        self.far.sink.send(1)
+        self.run_both()
+        self.far.sink.send(2)
+        self.run_both()
+        self.assertEqual(came, [1, 2])
+        self.far.sink.close()
+        self.run_both()
+        self.assertEqual([type(reader.result.value) for reader in readers[3:]], [StopAsyncIteration])
+        readers[3].addErrback(lambda _: None)
+
+    def test_rubbish_is_collected_in_other_threads(self):
+        numbers, where = self.call(Get)["numbers"], []
+        came = all_of(numbers)
+
+        class Cycle:
+            pass
+
+        cycle = Cycle()
+        cycle.itself, cycle.sink = cycle, self.far.sink
+        cycle.stream = self.call(Get)["numbers"]
+        self.far.sink, second = None, self.far.sink
+        for peer in (self.near, self.far):
+            peer.transport.write = lambda data, write=peer.transport.write: (
+                where.append(threading.current_thread()), write(data))
+        gc.disable()
+        try:
+            del cycle
+            collector = threading.Thread(target=gc.collect)
+            collector.start()
+            collector.join()
+        finally:
+            gc.enable()
+        self.run_both()
+        self.assertIsInstance(came[0], EOFError)
+        self.assertTrue(second.stopped.called)
+        self.assertEqual({*where}, {threading.current_thread()})
 
     def test_the_end_of_the_connection_ends_all(self):
         numbers, own = self.call(Get)["numbers"], Sink()
@@ -200,13 +439,28 @@ class BothWays(Case):
         self.assertTrue(own.stopped.called and stopped.called)
 
 
+class Readme(Case):
+    def test_its_example_works(self):
+        readme = Path(__file__).parent.parent.joinpath("README.md").read_text("utf-8")
+        (example,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "Streams" in block]
+        names = {}
+        exec(example, names)
+        self.connect(names["Client"](), names["Server"]())
+        printed = []
+        names["print"] = printed.append
+        watching = ensureDeferred(self.near.watch("weather"))
+        uploading = ensureDeferred(self.near.upload(io.BytesIO(bytes(1_000_000))))
+        self.run_both()
+        self.assertIsNone(watching.result)
+        self.assertEqual(uploading.result, 1_000_000)
+        self.assertEqual(printed, ["weather 0", "weather 1", "weather 2"])
+        self.assertFalse(self.near.ends or self.far.ends)
+
+
 class Hostile(Case):
     def setUp(self):
         super().setUp()
-        # It says yes to all.
-        self.near = amp.AMP()
-        self.near.locateResponder = lambda name: lambda box: succeed(amp.AmpBox())
-        self.near.makeConnection(StringTransport())
+        self.connect(answering(), Peer())
 
     def open(self):
         self.raw("Put", numbers=0)
@@ -255,6 +509,59 @@ class Hostile(Case):
         self.run_both()
         stream.stop()
 
+    def test_a_receiver_that_refuses_otherwise_is_told(self):
+        for code, told in ((b"NO_STREAM", False), (b"BAD_ITEM", True), (b"UNKNOWN", True), (b"OTHER", True)):
+            def refuse():
+                raise amp.RemoteAmpError(code, "no")
+
+            near = answering(refuse)
+            self.connect(near, Peer())
+            self.raw("Get")
+            self.raw("_StreamOpen", stream=0, items=5, bytes=50)
+            sink = self.far.sink
+            self.assertTrue(sink.send(1).called)
+            self.run_both()
+            self.assertTrue(sink.stopped.called)
+            self.assertEqual(near.called.count(b"_StreamEnd"), told, code)
+            self.assertFalse(self.far.ends)
+            failed = []
+            sink.send(2).addErrback(lambda failure: failed.append(failure.value))
+            self.assertIsInstance(failed[0], amp.RemoteAmpError)
+            self.assertEqual(isinstance(failed[0], NoStream), not told)
+
+    def test_what_wants_no_answer_costs_no_connection(self):
+        stream = self.open()
+        for command, arguments in (
+            ("_StreamItems", {"stream": b"8", "items": b"\0\0011"}), ("_StreamEnd", {"stream": b"8", "end": b"dropped"}),
+            ("_StreamEnd", {"stream": b"0", "end": b"other"}), ("_StreamItems", {"items": b"\0\0011"}),
+            ("_StreamStop", {"stream": b"x"}), ("_StreamTaken", {}), ("_StreamOpen", {"stream": b"-1"}),
+            ("_StreamItems", {"stream": b"0", "items": b"\0\0011"}),
+        ):
+            self.near.callRemoteString(command.encode(), False, **arguments)
+        self.run_both()
+        self.assertFalse(self.far.transport.disconnecting)
+        stream.stop()
+        self.run_both()
+        self.assertFalse(self.far.transport.disconnecting)
+
+    def test_nothing_comes_before_the_stream_is_open(self):
+        class Out(amp.Command):
+            response = [(b"into", SinkOf(amp.Integer()))]
+
+        class Far(Peer):
+            @Out.responder
+            def out(self):
+                self.stream = Stream()
+                return {"into": self.stream}
+
+        self.connect(answering(), Far())
+        self.raw("Out")
+        self.assertEqual(self.code("_StreamItems", stream=1, items=b"\0\0011"), b"NO_STREAM")
+        self.raw("_StreamTaken", stream=1)
+        came = all_of(self.far.stream)
+        self.assertIsInstance(self.raw("_StreamItems", stream=1, items=b"\0\0011"), dict)
+        self.assertEqual(came, [1])
+
     def test_numbers_that_are_none(self):
         self.open()
         for number in (0, -2, 1):
@@ -262,7 +569,7 @@ class Hostile(Case):
         self.code("Work", progress=2)
         for number in range(2, 512, 2):
             self.raw("Put", numbers=number)
-        self.assertEqual(len(self.far.streams), 1, "those that are dropped are stopped")
+        self.assertEqual(len(self.far.ends), 1, "those that are dropped are stopped")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,12 @@ Prints `listening PATH` once it accepts connections.
 """
 
 import argparse
+import itertools
 import os
+import random
+import tempfile
 
-from amp_arguments.streams import Sink, SinkOf, Stream, StreamOf, Streams
+from amp_arguments.streams import NoStream, Sink, SinkOf, Stream, StreamOf, Streams
 from twisted.internet import defer, protocol, reactor
 from twisted.protocols import amp
 
@@ -45,6 +48,29 @@ class Fed(amp.Command):
     response = [(b"len", amp.Integer())]
 
 
+class Pushed(amp.Command):
+    """How many numbers the last `Count` has got rid of."""
+
+    response = [(b"len", amp.Integer())]
+
+
+class Hold(amp.Command):
+    """Takes nothing out of the stream, until it is to be summed up."""
+
+    arguments = [(b"numbers", NUMBERS)]
+
+
+class Release(amp.Command):
+    response = [(b"total", amp.Integer())]
+
+
+class Echo(amp.Command):
+    """Sends all bytes back."""
+
+    arguments = [(b"bytes", StreamOf(amp.String()))]
+    response = [(b"back", StreamOf(amp.String()))]
+
+
 class ReadAll(amp.Command):
     arguments = [(b"files", StreamOf(amp.Descriptor()))]
     response = [(b"into", StreamOf(amp.String()))]
@@ -59,22 +85,48 @@ class Drive(amp.Command):
 class Peer(Streams, amp.AMP):
     @Count.responder
     def count(self, to, how):
-        sink = Sink()
+        sink, self.pushed = Sink(), 0
 
         async def send():
             try:
                 for n in range(to):
                     await sink.send(n)
+                    self.pushed += 1
                 if how == "closed":
                     await sink.close()
                 elif how == "failed":
                     await sink.close(end=b"failed", code=b"FIRE", description=b"it burns")
-            except KeyError:
+            except NoStream:
                 pass
 
-        # The number is given out when the answer is written.
-        reactor.callLater(0, lambda: defer.ensureDeferred(send()))
+        defer.ensureDeferred(send())
         return {"numbers": sink}
+
+    @Pushed.responder
+    def how_many(self):
+        return {"len": self.pushed}
+
+    @Hold.responder
+    def hold(self, numbers):
+        self.held = numbers
+        return {}
+
+    @Release.responder
+    async def release(self):
+        held, self.held = self.held, None
+        return {"total": sum([n async for n in held])}
+
+    @Echo.responder
+    def echo(self, bytes):
+        sink = Sink()
+
+        async def copy():
+            async for piece in bytes:
+                await sink.send(piece)
+            await sink.close()
+
+        defer.ensureDeferred(copy())
+        return {"back": sink}
 
     @Sum.responder
     async def sum(self, numbers):
@@ -93,7 +145,7 @@ class Peer(Streams, amp.AMP):
             while True:
                 await progress.send(done)
                 done += 1
-        except KeyError:
+        except NoStream:
             return {"done": done}
 
     @Feed.responder
@@ -107,7 +159,7 @@ class Peer(Streams, amp.AMP):
                     stream.stop()
                     return
 
-        reactor.callLater(0, lambda: defer.ensureDeferred(read()))
+        defer.ensureDeferred(read())
         return {"into": stream}
 
     @Fed.responder
@@ -124,7 +176,7 @@ class Peer(Streams, amp.AMP):
                 os.close(file)
             await sink.close()
 
-        reactor.callLater(0, lambda: defer.ensureDeferred(read()))
+        defer.ensureDeferred(read())
         return {"into": sink}
 
     @Drive.responder
@@ -149,9 +201,67 @@ class Peer(Streams, amp.AMP):
         try:
             while True:
                 await into.send(bytes(1000))
-        except KeyError as error:
-            said.append(error.args[0])
-        return {"said": repr(said)}
+        except NoStream as error:
+            said.append(error.description)
+        for how in ("failed", "dropped"):
+            numbers, count = (await self.callRemote(Count, to=10, how=how))["numbers"], 0
+            try:
+                async for _ in numbers:
+                    count += 1
+            except (EOFError, amp.RemoteAmpError) as error:
+                said.append(f"{error} after {count}")
+            said.append((await self.sum_up(how))["error"])
+        said.append(await self.same_bytes())
+        said.append(await self.read_files())
+        return {"said": "\n".join(map(str, said))}
+
+    async def sum_up(self, how):
+        sink = Sink()
+        call = self.callRemote(Sum, numbers=sink)
+        for n in range(10):
+            await sink.send(n)
+        if how == "failed":
+            await sink.close(end=b"failed", code=b"FIRE", description=b"it burns")
+        del sink
+        return await call
+
+    async def same_bytes(self):
+        """Whether megabytes come back as they were sent, in pieces of other sizes."""
+        data = random.Random(7).randbytes(8_000_000)
+        sink, at = Sink(), 0
+        back = (await self.callRemote(Echo, bytes=sink))["back"]
+
+        async def send():
+            for size in itertools.cycle((1, 70, 4000, 65_535, 50_000, 0)):
+                nonlocal at
+                if at >= len(data):
+                    break
+                await sink.send(data[at : at + size])
+                at += size
+            await sink.close()
+
+        sending = defer.ensureDeferred(send())
+        pieces = [piece async for piece in back]
+        await sending
+        return b"".join(pieces) == data
+
+    async def read_files(self):
+        """What is in files whose descriptors go over."""
+        sink, texts = Sink(), []
+        into = (await self.callRemote(ReadAll, files=sink))["into"]
+
+        async def send():
+            for n in range(50):
+                with tempfile.TemporaryFile() as file:
+                    file.write(b"%d" % n)
+                    file.flush()
+                    await sink.send(file.fileno())
+            await sink.close()
+
+        sending = defer.ensureDeferred(send())
+        texts = [int(text) async for text in into]
+        await sending
+        return texts == list(range(50))
 
 
 def main():

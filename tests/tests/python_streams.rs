@@ -5,8 +5,8 @@ use amp_core::{Arguments, Command, Context, NoError, Peer, RemoteError, Responde
 use amp_tests::{Address, DEADLINE, Python, Transport};
 use amp_unix::Descriptor;
 use bytes::Bytes;
-use std::io::{self, Write};
-use std::time::Duration;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -65,6 +65,38 @@ struct Len {
     len: u64,
 }
 
+/// How many numbers the last `Count` has got rid of.
+#[derive(Command)]
+#[amp(response = Len)]
+struct Pushed {}
+
+/// Takes nothing out of the stream, until it is to be summed up.
+#[derive(Command)]
+struct Hold {
+    numbers: StreamOf<u64>,
+}
+
+#[derive(Command)]
+#[amp(response = Released)]
+struct Release {}
+
+#[derive(Arguments)]
+struct Released {
+    total: u64,
+}
+
+/// Sends all bytes back.
+#[derive(Command)]
+#[amp(response = Back)]
+struct Echo {
+    bytes: ByteStream,
+}
+
+#[derive(Arguments)]
+struct Back {
+    back: ByteStream,
+}
+
 #[derive(Command)]
 #[amp(response = Contents)]
 struct ReadAll {
@@ -84,6 +116,9 @@ struct Drive {}
 struct Said {
     said: String,
 }
+
+/// How many items either side takes ahead of each stream.
+const ITEMS: u64 = 1024;
 
 /// A way to end a sink.
 type Ends = fn(SinkOf<u64>);
@@ -203,6 +238,82 @@ async fn ours_calls_twisted() {
     .unwrap();
 }
 
+/// Bytes go there and back as they are, more than either side takes ahead.
+#[tokio::test]
+async fn megabytes_go_to_twisted_and_back() {
+    let program = twisted();
+    timeout(4 * DEADLINE, async {
+        let peer = connect(&program, Responders::new(())).await;
+        let scattered = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+        let data: Bytes = (0..1_000_000).flat_map(scattered).collect();
+        let (mut sink, bytes) = ByteStream::pair();
+        let mut back = peer.call_remote(Echo { bytes }).await.unwrap().back;
+        let sent = data.clone();
+        let sending = tokio::spawn(async move {
+            sink.write_all(&sent).await.unwrap();
+            sink.shutdown().await.unwrap();
+        });
+        let mut received = Vec::new();
+        back.read_to_end(&mut received).await.unwrap();
+        sending.await.unwrap();
+        assert!(received == data);
+    })
+    .await
+    .unwrap();
+}
+
+/// Who takes nothing stops who sends: all that waits is in the window of who takes it. An answer comes
+/// behind all that was said before it, so what has not come after two of them comes not at all.
+#[tokio::test]
+async fn a_slow_consumer_bounds_what_waits_on_the_other_side() {
+    let program = twisted();
+    timeout(4 * DEADLINE, async {
+        let peer = connect(&program, Responders::new(())).await;
+        let pushed = async || {
+            peer.call_remote(Pushed {}).await.unwrap();
+            peer.call_remote(Pushed {}).await.unwrap().len
+        };
+        // Twisted sends.
+        let call = Count { to: 1 << 40, how: String::new() };
+        let mut numbers = peer.call_remote(call).await.unwrap().numbers;
+        assert_eq!(pushed().await, ITEMS);
+        for n in 0..3000 {
+            assert_eq!(numbers.next().await.unwrap().unwrap(), n);
+        }
+        let more = pushed().await;
+        assert!((3000..=3000 + ITEMS).contains(&more), "{more}");
+        assert_eq!(pushed().await, more);
+        drop(numbers);
+
+        // Twisted takes nothing.
+        let (mut sink, numbers) = StreamOf::pair();
+        peer.call_remote(Hold { numbers }).await.unwrap();
+        let mut sent = 0;
+        let mut answers = 0;
+        while answers < 2 {
+            let wait = async { peer.call_remote(Pushed {}).await.unwrap() };
+            tokio::select! {
+                biased;
+                result = sink.send(sent) => {
+                    result.unwrap();
+                    (sent, answers) = (sent + 1, 0);
+                }
+                _ = wait => answers += 1,
+            }
+        }
+        // Beside those on their way, a few wait here to share a box.
+        assert!((ITEMS..=2 * ITEMS).contains(&sent), "{sent}");
+        let release = tokio::spawn(peer.call_remote(Release {}));
+        for n in sent..10_000 {
+            sink.send(n).await.unwrap();
+        }
+        sink.close().await.unwrap();
+        assert_eq!(release.await.unwrap().unwrap().total, 10_000 * 9999 / 2);
+    })
+    .await
+    .unwrap();
+}
+
 /// What nobody takes ends; what a Twisted without the mixin says of it too.
 #[tokio::test]
 async fn a_twisted_that_knows_no_streams_takes_none() {
@@ -221,22 +332,25 @@ async fn a_twisted_that_knows_no_streams_takes_none() {
 
 #[tokio::test]
 async fn twisted_calls_ours() {
-    let count = async |_: Context<()>, Count { to, .. }: Count| {
+    let count = async |_: Context<()>, Count { to, how }: Count| {
         let (mut sink, numbers) = StreamOf::pair();
         tokio::spawn(async move {
             for n in 0..to {
                 sink.send(n).await?;
             }
-            sink.close().await
+            match &*how {
+                "closed" => sink.close().await?,
+                "failed" => sink.fail_with(RemoteError::new("FIRE", "it burns")),
+                _ => drop(sink),
+            }
+            Ok::<_, SinkError>(())
         });
         Ok::<_, NoError>(Numbers { numbers })
     };
-    let sum = async |_: Context<()>, Sum { mut numbers }: Sum| {
-        let mut total = 0;
-        while let Some(n) = numbers.next().await {
-            total += n.expect("it is closed");
-        }
-        Ok::<_, NoError>(Total { total, error: String::new() })
+    let sum = async |_: Context<()>, Sum { numbers }: Sum| {
+        let (count, error) = all(numbers).await;
+        let error = error.map(|error| error.to_string()).unwrap_or_default();
+        Ok::<_, NoError>(Total { total: count * count.saturating_sub(1) / 2, error })
     };
     let work = async |_: Context<()>, Work { mut progress }: Work| {
         let mut done = 0;
@@ -254,12 +368,46 @@ async fn twisted_calls_ours() {
         });
         Ok::<_, NoError>(Into { into })
     };
+    let echo = async |_: Context<()>, Echo { mut bytes }: Echo| {
+        let (mut sink, back) = ByteStream::pair();
+        tokio::spawn(async move {
+            tokio::io::copy(&mut bytes, &mut sink).await?;
+            sink.shutdown().await
+        });
+        Ok::<_, NoError>(Back { back })
+    };
+    let read_all = async |_: Context<()>, ReadAll { mut files }: ReadAll| {
+        let (mut sink, into) = StreamOf::pair();
+        tokio::spawn(async move {
+            while let Some(file) = files.next().await {
+                let mut file = File::from(file.unwrap());
+                let mut text = Vec::new();
+                file.rewind().unwrap();
+                file.read_to_end(&mut text).unwrap();
+                sink.send(Bytes::from(text)).await.unwrap();
+            }
+            sink.close().await
+        });
+        Ok::<_, NoError>(Contents { into })
+    };
     let responders = Responders::new(());
     let responders = responders.respond(count).respond(sum).respond(work).respond(feed);
+    let responders = responders.respond(echo).respond(read_all);
     let program = twisted();
     let peer = connect(&program, responders).await;
-    let said = peer.call_remote(Drive {}).timeout(Duration::from_secs(60)).await.unwrap().said;
+    let said = peer.call_remote(Drive {}).timeout(4 * DEADLINE).await.unwrap().said;
     let total = 5000 * 4999 / 2;
-    let expected = format!("[{total}, {total}, True, 'the receiver has dropped the stream']");
-    assert_eq!(said, expected);
+    let expected = [
+        &*format!("{total}"),
+        &*format!("{total}"),
+        "True",
+        "the receiver has dropped the stream",
+        "Code<FIRE>: it burns after 10",
+        "the stream has failed",
+        "the end is missing after 10",
+        "the stream has no end: its sink was dropped",
+        "True",
+        "True",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
 }
