@@ -11,6 +11,7 @@ use amp_core::{
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use support::{Script, echo, echoing, gated, numbered, settled};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -556,4 +557,52 @@ async fn what_takes_too_much_once_it_is_decoded_costs_one_call() {
             script.expect_unknown(tag).await;
         }
     }
+}
+
+/// The table in the documentation of `Limits`.
+#[test]
+fn the_table_of_limits_has_the_defaults() {
+    let count = |n: usize| match n {
+        0..10_000 => n.to_string(),
+        _ => format!("{} {:03}", n / 1000, n % 1000),
+    };
+    let bytes = |n: usize| match n % (1 << 20) {
+        0 => format!("{} MiB", n >> 20),
+        _ => format!("{} KiB", n >> 10),
+    };
+    let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
+    let limits = Limits::default();
+    let decoded = format!("{}, or 18 for each byte of the box", bytes(limits.decoded_bytes));
+    // These two are of how many files may be open.
+    let (unclaimed, in_all) = (limits.unclaimed_attachments, limits.attachments_in_all);
+    assert!(in_all <= 1 << 16 && unclaimed <= in_all && unclaimed <= 256, "{limits:?}");
+    assert!(unclaimed >= 128 || unclaimed == in_all, "{limits:?}");
+    let unclaimed = "128, or 256 by `RLIMIT_NOFILE`".to_owned();
+    let in_all = "a quarter of `RLIMIT_NOFILE`, 65 536 at most".to_owned();
+    let expected = [
+        ("boxes", bytes(limits.boxes.max_bytes)),
+        ("boxes", count(limits.boxes.max_pairs)),
+        ("decoded_bytes", decoded),
+        ("outstanding_calls", count(limits.outstanding_calls)),
+        ("running_responders", count(limits.running_responders)),
+        ("running_responders_max", count(limits.running_responders_max)),
+        ("running_bytes", bytes(limits.running_bytes)),
+        ("running_bytes_max", bytes(limits.running_bytes_max)),
+        ("send_queue", bytes(limits.send_queue)),
+        ("send_queue_boxes", count(limits.send_queue_boxes)),
+        ("send_queue_max", bytes(limits.send_queue_max)),
+        ("unclaimed_attachments", unclaimed),
+        ("attachments_in_all", in_all),
+        ("unclaimed_timeout", seconds(limits.unclaimed_timeout)),
+        ("streams", count(limits.streams)),
+        ("stream_items", count(limits.stream_items)),
+        ("stream_bytes", bytes(limits.stream_bytes)),
+        ("box_timeout", seconds(limits.box_timeout)),
+        ("close_timeout", seconds(limits.close_timeout)),
+    ];
+    let rows = include_str!("../src/proto/limits.rs").lines().filter_map(|line| {
+        let (name, row) = line.strip_prefix("/// | [`")?.split_once('`')?;
+        Some((name, row.split('|').nth(1)?.trim().to_owned()))
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
 }
