@@ -543,3 +543,30 @@ async fn calls_and_streams_have_places_of_their_own() {
     }
     drop(not_read);
 }
+
+/// As many calls are outstanding as may be, and each waits for the items of its own stream.
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_as_many_as_may_be_leave_room_for_their_own_items() {
+    let limits = Limits::default().outstanding_calls(2);
+    let receive = async |_: Context, Upload { items }: Upload<u64>| {
+        let (items, error) = all(items).await;
+        assert!(error.is_none() && items.into_iter().eq(0..1000));
+        Ok::<_, NoError>(())
+    };
+    let (peer, _there) = pair_with(limits, nothing(), Responders::new(()).respond(receive));
+    let uploads = [(); 2].map(|()| {
+        let (mut sink, items) = StreamOf::pair();
+        let call = tokio::spawn(peer.call_remote(Upload { items }));
+        let sent = tokio::spawn(async move {
+            for n in 0..1000 {
+                sink.send(n).await?;
+            }
+            sink.close().await
+        });
+        (call, sent)
+    });
+    for (call, sent) in uploads {
+        sent.await.unwrap().unwrap();
+        call.await.unwrap().unwrap();
+    }
+}

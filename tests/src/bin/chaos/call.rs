@@ -1,6 +1,6 @@
 //! One call after the other, and whether each ended as it may.
 
-use amp_core::streams::StreamOf;
+use amp_core::streams::{ByteStream, StreamOf};
 use amp_core::{CallError, Command, CommandError, Report};
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::HANGS_AFTER;
 use crate::commands::{
-    Act, CallBack, Done, Download, Items, Look, Misanswer, Misread, Missing, Panic, Pass, Passed,
-    Refuse, RefuseError, Tell, Turn, Upload, content,
+    Act, CallBack, Done, Download, Fetch, Items, Look, Misanswer, Misread, Missing, Panic, Pass,
+    PassAll, Passed, Refuse, RefuseError, Store, Tell, Turn, Upload, content,
 };
 use crate::ends::{Ends, Handle};
 use crate::fares;
@@ -91,10 +91,30 @@ impl Caller {
                 // Dropped when the call has ended.
                 let (_lasts, over) = oneshot::channel::<()>();
                 streaming::send(&self.world, id, count, sink, over);
-                self.make(made, Upload { call, want, count, items }, |answer| match &answer {
-                    // The items did not all come, as when this side has not waited for its call.
-                    Err(_) => self.failed(id, &answer),
-                    Ok(_) => self.world.ledger.heeded(id).and_then(|()| done(answer)),
+                let upload = Upload { call, want, count, items };
+                self.make(made, upload, |answer| self.brought(id, want, answer)).await;
+            }
+            Kind::Store => {
+                let (count, (sink, bytes)) = (plan.load, ByteStream::pair());
+                let (_lasts, over) = oneshot::channel::<()>();
+                streaming::write(&self.world, id, count, sink, over);
+                let store = Store { call, want, count, bytes };
+                self.make(made, store, |answer| self.brought(id, want, answer)).await;
+            }
+            Kind::PassAll => {
+                let (count, (sink, pipes)) = (plan.load, StreamOf::pair());
+                let (_lasts, over) = oneshot::channel::<()>();
+                streaming::pass(&self.world, id, count, sink, over);
+                let pass = PassAll { call, want, count, pipes };
+                self.make(made, pass, |answer| self.brought(id, want, answer)).await;
+            }
+            Kind::Fetch => {
+                let (count, (sink, bytes)) = (plan.load, ByteStream::pair());
+                let (_lasts, over) = oneshot::channel::<()>();
+                streaming::read(&self.world, id, count, bytes, over);
+                let fetch = Fetch { call, want, count, sink };
+                self.make(made, fetch, |answer| {
+                    if answer.is_err() { self.failed(id, &answer) } else { done(answer) }
                 })
                 .await;
             }
@@ -305,6 +325,15 @@ impl Caller {
             Ok(done) => Err(format!("{id} was answered for {}", CallId(done.call))),
             error => wrong(id, &error),
         }
+    }
+
+    /// The call is answered when all of its stream has come. That need not, as when this side has not waited.
+    fn brought(&self, id: CallId, want: usize, answer: Result<Done, CallError>) -> Verdict {
+        if answer.is_err() {
+            return self.failed(id, &answer);
+        }
+        self.world.ledger.heeded(id)?;
+        self.done(id, want, answer)
     }
 
     fn refused(&self, id: CallId, answer: Answer<Refuse>) -> Verdict {

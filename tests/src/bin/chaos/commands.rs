@@ -1,7 +1,7 @@
 //! What the two sides say to each other. Every call has its number in it, and so has every answer.
 
 use amp_core::argument::Numbered;
-use amp_core::streams::StreamOf;
+use amp_core::streams::{ByteSink, ByteStream, StreamOf};
 use amp_core::{Arguments, Command, CommandError};
 use amp_unix::Descriptor;
 
@@ -121,6 +121,36 @@ pub(crate) struct Upload {
     pub(crate) want: usize,
     pub(crate) count: usize,
     pub(crate) items: StreamOf<u64>,
+}
+
+/// Brings bytes that say which call they belong to; answered once all have come.
+#[derive(Command)]
+#[amp(response = Done)]
+pub(crate) struct Store {
+    pub(crate) call: u64,
+    pub(crate) want: usize,
+    pub(crate) count: usize,
+    pub(crate) bytes: ByteStream,
+}
+
+/// Asks for so many bytes before the answer.
+#[derive(Command)]
+#[amp(response = Done)]
+pub(crate) struct Fetch {
+    pub(crate) call: u64,
+    pub(crate) want: usize,
+    pub(crate) count: usize,
+    pub(crate) sink: ByteSink,
+}
+
+/// Brings pipes that hold the numbers of an [`Upload`]; answered once all have come.
+#[derive(Command)]
+#[amp(response = Done)]
+pub(crate) struct PassAll {
+    pub(crate) call: u64,
+    pub(crate) want: usize,
+    pub(crate) count: usize,
+    pub(crate) pipes: StreamOf<Descriptor>,
 }
 
 /// Asks for so many numbers of the call's own.

@@ -39,7 +39,15 @@ const EXPECTED: [(Group, &[&str]); 4] = [
             "Tls over Unix",
         ],
     ),
-    (Group::Streams, &["received to the end", "sent, and taken to the end"]),
+    (
+        Group::Streams,
+        &[
+            "bytes received to the end",
+            "pipes sent, and taken to the end",
+            "received to the end",
+            "sent, and taken to the end",
+        ],
+    ),
     (Group::Faults, &["cut, as a reset", "cut, as an end", "stall"]),
 ];
 

@@ -18,7 +18,8 @@
 //! - A call that was answered was acted upon once. No other call was acted upon twice, unless it is
 //!   idempotent, and none that its caller knows was not sent.
 //! - A descriptor that arrives is the one that was passed.
-//! - The items of a stream come once each and in order, and all of them before it ends well.
+//! - The items of a stream come once each and in order, and all of them before it ends well: numbers, bytes
+//!   and descriptors.
 //! - What is sent behind a one-way command on one connection is read behind it.
 //! - In a lane, one call is acted upon at a time, and they are in order; one that panics lets the next go on.
 //! - Nothing is acted upon in clear text that its client sends once TLS has been started.

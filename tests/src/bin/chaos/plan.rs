@@ -130,6 +130,9 @@ pub(crate) enum Kind {
     Turn,
     Upload,
     Download,
+    Store,
+    Fetch,
+    PassAll,
 }
 
 /// How the caller waits for an answer.
@@ -145,7 +148,10 @@ pub(crate) enum Fate {
 impl CallPlan {
     pub(crate) fn new(random: &mut Rng) -> Self {
         let kind = match random.u32(..100) {
-            0..23 => Kind::Act,
+            0..15 => Kind::Act,
+            15..17 => Kind::Store,
+            17..19 => Kind::Fetch,
+            19..23 => Kind::PassAll,
             23..26 => Kind::Upload,
             26..29 => Kind::Download,
             29..35 => Kind::Turn,

@@ -166,6 +166,9 @@ fn responders(world: &Arc<World>, way: Way) -> Responders<Arc<World>> {
         .try_respond(pass)
         .try_respond(streaming::upload)
         .respond(streaming::download)
+        .try_respond(streaming::store)
+        .try_respond(streaming::fetch)
+        .try_respond(streaming::pass_all)
 }
 
 /// Everything that is acted upon goes through here.
