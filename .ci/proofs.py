@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fails when PROOFS.md names a proof that is not there.
+"""Fails when PROOFS.md names a proof that is not there, or ARCHITECTURE.md what no type has.
 
 A proof is a file of this repository, and behind it, after a colon, the tests in that file; or a
 command. A row that names none, a file that is gone, a test that has another name by now, and a
@@ -53,6 +53,17 @@ def complaints_of(row, files):
         yield "no proof is named"
 
 
+def names_that_are_not_there(files):
+    """Each `Type::name` of ARCHITECTURE.md, unless one file has a type and a function, field or constant of these names."""
+    sources = [Path(name).read_text() for name in files if name.endswith(".rs")]
+    for number, line in enumerate(Path("ARCHITECTURE.md").read_text().splitlines(), 1):
+        for name, item in re.findall(r"`(?:\w+::)*([A-Z]\w*)::(\w+)`", line):
+            has_type = re.compile(rf"\b(?:impl|struct|enum|trait)\b[^\n]*\b{name}\b")
+            has_item = re.compile(rf"\b(?:fn|const) {item}\b|^    (?:pub(?:\([^)]*\))? )?{item}\b", re.MULTILINE)
+            if not any(has_type.search(text) and has_item.search(text) for text in sources):
+                yield f"ARCHITECTURE.md:{number}: no file has {name}::{item}"
+
+
 def main():
     files = set(subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.split())
     rows, complaints = 0, []
@@ -61,6 +72,7 @@ def main():
             continue
         rows += 1
         complaints += [f"PROOFS.md:{number}: {text}" for text in complaints_of(line, files)]
+    complaints += names_that_are_not_there(files)
     if not rows:
         sys.exit("PROOFS.md has no rows")
     if complaints:

@@ -214,17 +214,16 @@ pub use command::{
 };
 #[cfg(feature = "tokio")]
 pub use connection::{
-    Call, Connection, NamedCall, NamedNotification, Notification, Peer, RefusedAttachment,
-    Switched, Transport,
+    Call, Connection, NamedCall, NamedNotification, Notification, Peer, Switched, Transport,
 };
 pub use error::CallError;
 #[cfg(feature = "tokio")]
 pub use observing::wire_log::WireLog;
 pub use proto::error::RemoteError;
 pub use proto::limits::Limits;
-#[cfg(feature = "tokio")]
-pub use proto::policy::FailurePolicy;
 pub use proto::reason::CloseReason;
+#[cfg(feature = "tokio")]
+pub use proto::{policy::FailurePolicy, refused::RefusedAttachment};
 pub use report::Report;
 #[cfg(feature = "tokio")]
 pub use responder::{Clash, Context, Failure, ReceivedCall, Respond, RespondByName, Responders};

@@ -10,7 +10,7 @@ pub(super) const SHARED: usize = 32 << 10;
 pub(crate) type Segments = Vec<Segment>;
 
 /// One of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Segment {
     /// The number of bytes of the buffer that come before it.
     pub(crate) at: usize,

@@ -8,9 +8,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::byte_transport::ByteTransport;
-use super::driver::{Driver, Pinger, Watching};
+use super::driver::Driver;
 use super::halves::Halves;
 use super::peer::Peer;
+use super::pinger::{Pinger, Watching};
 use super::settings::Settings;
 use super::shared::Shared;
 use super::transport::Transport;
@@ -325,7 +326,8 @@ impl Connection {
             begin(Arc::clone(&shared));
         }
         let peer = Peer::new(shared);
-        let driver = Driver::new(self.transport, &peer, self.locator, self.watching);
+        let watched = self.watching.begin(peer.shared());
+        let driver = Driver::new(self.transport, &peer, self.locator, watched);
         (peer, driver)
     }
 }

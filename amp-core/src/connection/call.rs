@@ -497,7 +497,7 @@ impl Exchange {
         if let Some(number) = given_up.number {
             match (self.discard, &given_up.answer) {
                 (Some(discard), Some(Ok(answer))) => discard(shared, answer, number),
-                _ => shared.leave(number),
+                _ => shared.leave_unread(number),
             }
         }
     }
@@ -552,7 +552,7 @@ impl Drop for Exchange {
             Stage::Answered => {
                 let shared = self.peer.shared();
                 if let Some(number) = self.number {
-                    shared.leave(number);
+                    shared.leave_unread(number);
                 }
             }
             _ => {}
@@ -567,7 +567,7 @@ pub(super) fn discard<A: Arguments>(shared: &Shared, ampbox: &AmpBox, number: Bo
         drop(shared.decode::<A>(ampbox, Some(number)));
     }));
     if read.is_err() {
-        shared.leave(number);
+        shared.leave_unread(number);
     }
 }
 

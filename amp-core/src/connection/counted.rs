@@ -24,8 +24,8 @@ pub(crate) fn following(
 
 /// Counts a responder that has been started and is not done, or what runs after its answer, and the
 /// bytes of its call, and what that has claimed.
-pub(super) struct Running {
-    pub(super) shared: Arc<Shared>,
+pub(crate) struct Running {
+    pub(crate) shared: Arc<Shared>,
     len: usize,
     number: Option<BoxNumber>,
     /// Whether it runs after the answer.
@@ -33,7 +33,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, len: usize, number: Option<BoxNumber>) -> Self {
         Self::count(shared, len, number, false)
     }
 

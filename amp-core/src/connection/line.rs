@@ -17,21 +17,23 @@ pub(super) struct Stream {
     measured: Option<crate::observing::MeasuredConnection>,
 }
 
+/// One that leads nowhere.
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            transport: Box::pin(NoTransport),
+            #[cfg(feature = "metrics")]
+            measured: None,
+        }
+    }
+}
+
 impl Stream {
     pub(super) fn new(transport: Pin<Box<dyn Transport>>) -> Self {
         Self {
             transport,
             #[cfg(feature = "metrics")]
             measured: Some(crate::observing::MeasuredConnection::new()),
-        }
-    }
-
-    /// One that leads nowhere.
-    pub(super) fn dead() -> Self {
-        Self {
-            transport: Box::pin(NoTransport),
-            #[cfg(feature = "metrics")]
-            measured: None,
         }
     }
 

@@ -16,8 +16,10 @@ mod lane_turn;
 mod lending;
 mod line;
 mod not_started;
+mod noted;
 mod notify;
 mod peer;
+mod pinger;
 mod placed;
 mod polling;
 mod quiet;
@@ -37,7 +39,7 @@ pub use builder::from_process;
 pub(crate) use byte_transport::ByteTransport;
 pub(crate) use call::check_command;
 pub use call::{Call, NamedCall};
-pub(crate) use counted::following;
+pub(crate) use counted::{Running, following};
 pub(crate) use driver::Driver;
 pub(crate) use due::Due;
 pub(crate) use lane_turn::LaneTurn;
@@ -45,13 +47,11 @@ pub(crate) use lane_turn::LaneTurn;
 pub use not_started::CalledBeforeTheStart;
 pub use notify::{NamedNotification, Notification};
 pub use peer::Peer;
-#[cfg(feature = "tower")]
-pub(crate) use polling::Polling;
-pub(crate) use polling::{is_within_driver, is_within_responder};
+pub(crate) use polling::{Polling, is_within_driver, is_within_responder};
 #[cfg(feature = "tls")]
 pub(crate) use quiet::NoSignal;
 pub(crate) use shared::{After, Hosted, Shared, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;
-pub use transport::{RefusedAttachment, Transport};
+pub use transport::Transport;

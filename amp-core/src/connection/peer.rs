@@ -183,7 +183,7 @@ impl Peer {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.abandon();
+        self.shared.with(|state| state.core.abandon_connection());
     }
 }
 

@@ -25,11 +25,11 @@ pub(crate) struct Polling {
 }
 
 impl Polling {
-    pub(super) fn by_driver<C>(connection: &Arc<C>) -> Self {
+    pub(crate) fn by_driver<C>(connection: &Arc<C>) -> Self {
         Self::new(Polled { connection: Arc::as_ptr(connection).cast(), by_driver: true })
     }
 
-    pub(super) fn by_task<C>(connection: &Arc<C>) -> Self {
+    pub(crate) fn by_task<C>(connection: &Arc<C>) -> Self {
         Self::new(Polled { connection: Arc::as_ptr(connection).cast(), by_driver: false })
     }
 

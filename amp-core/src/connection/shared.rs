@@ -112,8 +112,9 @@ impl Shared {
         runtime: Handle,
     ) -> Self {
         let limits = settings.limits;
-        let mut core =
-            Core::hosted(limits, limits.boxes.and(transport_limits), settings.together.clone());
+        let boxes = limits.boxes.and(transport_limits);
+        let core = Core::hosted(limits, boxes, settings.together.clone());
+        let mut core = core.with_policy(settings.policy);
         let public = core.poll_public().unwrap_or_default();
         let state = State { core, parking: Parking::default(), new_locator: None };
         Self {
@@ -178,12 +179,12 @@ impl Shared {
             driver.wake();
         }
         if let Some(released) = released {
-            self.let_go(*released);
+            self.release(*released);
         }
     }
 
     #[cold]
-    fn let_go(&self, mut released: Released<Waker, Hosted>) {
+    fn release(&self, mut released: Released<Waker, Hosted>) {
         released.callers.drain(..).for_each(Waker::wake);
         match released.room {
             RoomFor::Nobody => {}
@@ -255,14 +256,6 @@ impl Shared {
     /// Begins to close, unless that has begun for another reason.
     pub(crate) fn close(&self, reason: &CloseReason) {
         self.with(|state| state.core.close(reason.clone()));
-    }
-
-    /// Closes because nobody holds the connection any more; but not when the stream is about to be
-    /// handed over, to somebody who does.
-    pub(super) fn abandon(&self) {
-        if !self.peek(|state| state.core.switch().is_succeeded()) {
-            self.close(&CloseReason::Local);
-        }
     }
 
     /// Closes once the running responders have answered, or this time is over. The first time that

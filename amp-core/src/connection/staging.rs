@@ -1,7 +1,7 @@
 //! Boxes on their way out of a call or an answer, and into one: their arguments and attachments.
 
 use std::any::Any;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
 use super::shared::Shared;
 use crate::argument::{
@@ -186,9 +186,25 @@ impl Shared {
         Ok((arguments, spent))
     }
 
+    /// The ordinal of the next attachment, unless a box is being encoded: then the driver is woken when that is
+    /// over. Encoding may take long, since its code is the user's.
+    pub(super) fn try_lock_ordinal(&self) -> Option<MutexGuard<'_, u64>> {
+        let try_lock = || match self.next_ordinal.try_lock() {
+            Ok(next_ordinal) => Some(next_ordinal),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        try_lock().or_else(|| {
+            self.with(|state| state.core.await_ordinals(true));
+            fence(Ordering::SeqCst);
+            // The lock may have been released before that.
+            try_lock()
+        })
+    }
+
     /// Closes what nothing can claim any more, when nothing will read this box or it was read in
     /// part.
-    pub(crate) fn leave(&self, number: BoxNumber) {
+    pub(crate) fn leave_unread(&self, number: BoxNumber) {
         self.with(|state| state.core.leave_unread(number));
     }
 }

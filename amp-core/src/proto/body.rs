@@ -80,6 +80,13 @@ impl Body {
         BoxWriter::sharing(&mut self.pairs, &mut self.segments, &mut self.count)
     }
 
+    /// The same pairs once more, with none of the attachments.
+    pub(super) fn copy(&self) -> Self {
+        let Self { pairs, segments, count, .. } = self;
+        let (pairs, segments) = (pairs.clone(), segments.clone());
+        Self { pairs, segments, attachments: Vec::new(), count: *count }
+    }
+
     /// How many bytes the pairs have on the wire.
     #[inline]
     pub(super) fn len(&self) -> usize {

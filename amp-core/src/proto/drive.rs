@@ -7,15 +7,18 @@ mod ending;
 mod hands;
 mod leaving;
 mod line;
+mod ping;
 mod reading;
 mod starting;
 mod stint;
 mod turn;
+mod waiting;
 mod writing;
 
 pub(crate) use due::LOOK_EVERY;
 pub(crate) use hands::{Hands, Note, Rest};
 pub(crate) use line::Line;
+pub(crate) use ping::Ping;
 pub(crate) use stint::Stint;
 pub(crate) use turn::Next;
 
@@ -31,15 +34,17 @@ use super::together::{Share, Together};
 use super::wants::Situation;
 use super::{CallId, Core, Host, Limits};
 use crate::proto::CloseReason;
+use line::Lending;
 
 /// How a connection finds out whether its peer is alive.
-#[derive(Debug, Default)]
-pub(crate) struct Watched {
+#[derive(Default)]
+pub(crate) struct Watched<W> {
     /// How long nothing may come from the peer.
     pub(crate) idle: Option<Duration>,
     /// How long its first box may take.
     pub(crate) first_box: Option<Duration>,
-    pub(crate) pings: Option<Pings>,
+    /// When a ping is sent, and which.
+    pub(crate) pings: Option<(Pings, Ping<W>)>,
 }
 
 /// What the driver of a connection has alone.
@@ -48,11 +53,18 @@ pub(crate) struct Drive<W, S> {
     pub(crate) inbound: Inbound<W>,
     /// While the line is left to callers, one in its place that leads nowhere.
     pub(crate) line: Box<Line<S>>,
+    lending: Lending,
+    /// The line that leads nowhere, which is kept for the next time that its own is left to callers. `None`
+    /// until that was so once, and while it is.
+    stand_in: Option<Box<Line<S>>>,
+    /// Who has woken it after the last wait, kept for the next; `None` while it waits.
+    waker: Option<W>,
     /// What was done since others had their turn.
     stint: Stint,
     timers: Timers,
     /// Whether the peer is alive, where somebody asks.
     liveness: Option<Liveness>,
+    ping: Option<Ping<W>>,
     farewell: Option<Farewell>,
     busy: Busy,
     /// Whether any responder makes protocol switches.
@@ -76,23 +88,29 @@ pub(crate) struct Drive<W, S> {
 }
 
 impl<W, S> Drive<W, S> {
-    /// Over this stream. `makes_switches` is whether any responder makes protocol switches.
+    /// Over this stream, which callers may write to if it `lends`. `makes_switches` is whether any responder
+    /// makes protocol switches.
     pub(crate) fn new(
-        stream: S,
+        (stream, lends): (S, bool),
         limits: Limits,
         together: Option<Arc<Together>>,
         makes_switches: bool,
-        watched: Watched,
+        watched: Watched<W>,
         now: Instant,
     ) -> Self {
         let mut timers = Timers::default();
         let Watched { idle, first_box, pings } = watched;
+        let (pings, ping) = pings.unzip();
         Self {
             inbound: Inbound::new(limits.boxes),
             line: Line::new(stream),
+            lending: if lends { Lending::Kept } else { Lending::Never },
+            stand_in: None,
+            waker: None,
             stint: Stint::default(),
             liveness: Liveness::new(idle, first_box, pings, now, &mut timers),
             timers,
+            ping,
             farewell: None,
             busy: Busy::default(),
             makes_switches,
@@ -131,7 +149,7 @@ impl<W, S> Drive<W, S> {
 
     /// Whether others may write while the driver waits: all is read, and nothing waits to be begun.
     #[inline]
-    pub(crate) fn is_idle(&self) -> bool {
+    fn is_idle(&self) -> bool {
         self.inbound.reading() == Reading::Done && self.inbound.is_idle()
     }
 
@@ -292,7 +310,7 @@ mod tests {
 
     fn both() -> (Drive<(), ()>, Core<()>, Instant) {
         let (limits, now) = (Limits::default(), Instant::now());
-        let drive = Drive::new((), limits, None, false, Watched::default(), now);
+        let drive = Drive::new(((), false), limits, None, false, Watched::default(), now);
         (drive, Core::hosted(limits, limits.boxes, None), now)
     }
 

@@ -85,13 +85,18 @@ pub(crate) struct Sorted<D> {
     pub(crate) ignored: usize,
     /// How many calls nobody waits for any more.
     pub(crate) unanswerable: usize,
+    /// Calls of the connection's own: they are dealt with as answers are, whatever waits before them.
+    pub(crate) own: Vec<WaitingCall>,
 }
 
 impl<D> Sorted<D> {
     /// Whether all were answers that somebody waits for and calls that are begun.
     #[inline]
     pub(crate) fn is_nothing(&self) -> bool {
-        self.unwanted.is_empty() && self.ignored == 0 && self.unanswerable == 0
+        self.unwanted.is_empty()
+            && self.ignored == 0
+            && self.unanswerable == 0
+            && self.own.is_empty()
     }
 }
 
@@ -194,30 +199,9 @@ impl<W> Inbound<W> {
     }
 
     /// How many calls were received and are not begun.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn waiting(&self) -> usize {
         self.calls.len()
-    }
-
-    /// Takes those calls that came `behind` so many others and are the connection's own: they are
-    /// dealt with as answers are, whatever waits before them.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn take_own(
-        &mut self,
-        behind: usize,
-        is_own: impl Fn(&[u8]) -> bool,
-    ) -> Vec<WaitingCall> {
-        let mut own = Vec::new();
-        let mut at = behind;
-        while let Some(received) = self.calls.get(at) {
-            if is_own(received.call.command()) {
-                own.extend(self.calls.remove(at));
-            } else {
-                at += 1;
-            }
-        }
-        self.calls_size -= own.iter().map(WaitingCall::size).sum::<usize>();
-        own
     }
 
     /// How many boxes were decoded.
@@ -276,7 +260,8 @@ impl<W> Inbound<W> {
             outstanding => (outstanding / 2).clamp(least, most),
         };
         self.hoarding = core.is_hoarding();
-        let mut sorted = Sorted { unwanted: Vec::new(), ignored: 0, unanswerable: 0 };
+        let mut sorted =
+            Sorted { unwanted: Vec::new(), ignored: 0, unanswerable: 0, own: Vec::new() };
         let Self { boxes, calls, calls_size, callers, gone, .. } = self;
         let mut number = None;
         let handled = boxes.drain(..).try_for_each(|ampbox| {
@@ -296,6 +281,9 @@ impl<W> Inbound<W> {
                 Event::Called(call) if *gone && call.tag().is_some() => {
                     sorted.unanswerable += 1;
                     sorted.unwanted.extend(number.map(|number| (number, None)));
+                }
+                Event::Called(call) if core.is_own(call.command()) => {
+                    sorted.own.push(WaitingCall { call, number });
                 }
                 Event::Called(call) => {
                     if asks_switch && let Some(tag) = call.tag() {
@@ -435,4 +423,4 @@ impl<W> Inbound<W> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

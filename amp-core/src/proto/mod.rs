@@ -49,6 +49,8 @@ pub(crate) mod held;
 mod host;
 mod inbound;
 mod lanes;
+#[cfg(feature = "tokio")]
+mod leftover;
 pub(crate) mod limits;
 mod liveness;
 mod not_queued;
@@ -56,9 +58,10 @@ mod outgoing;
 #[cfg(feature = "tokio")]
 mod parking;
 mod phase;
-#[cfg(feature = "tokio")]
 pub(crate) mod policy;
 pub(crate) mod reason;
+#[cfg(feature = "tokio")]
+pub(crate) mod refused;
 mod released;
 mod switch;
 #[cfg(all(any(test, fuzzing), feature = "tokio"))]
@@ -80,23 +83,25 @@ pub use host::Host;
 pub(crate) use limits::Limits;
 pub use not_queued::{NotQueued, SwitchRefused, TooManyCalls};
 pub use outgoing::Outgoing;
-#[cfg(feature = "tokio")]
 pub(crate) use policy::FailurePolicy;
 pub(crate) use reason::CloseReason;
 pub use switch::Then;
 
 #[cfg(feature = "tokio")]
-pub(crate) use self::core::{CallOutcome, Refused, TakenBack, WasRemoved};
+pub(crate) use self::core::{CallOutcome, Failed};
 pub(crate) use inbound::Inbound;
+#[cfg(feature = "tokio")]
+pub(crate) use refused::RefusedAttachment;
 
 #[cfg(feature = "tokio")]
 pub(crate) use {
     admission::{Busy, Refusal},
     box_number::BoxNumber,
-    drive::{Drive, Hands, LOOK_EVERY, Line, Next, Note, Rest, Watched},
+    drive::{Drive, Hands, LOOK_EVERY, Line, Next, Note, Ping, Rest, Watched},
     farewell::Farewell,
     inbound::{Sorted, WaitingCall},
     lanes::{LaneId, Place, Turn},
+    leftover::{Leftover, NextLeft},
     liveness::{Liveness, Pings},
     outgoing::removing::Removed,
     parking::Parking,

@@ -49,26 +49,21 @@ impl<W, S> Parking<W, S> {
         self.line = Some(line);
     }
 
-    /// The driver is at work again. What has woken it, if nothing has yet.
+    /// The driver is at work again: who wakes it, unless that was taken to wake it.
     #[inline]
     pub(crate) fn go_to_work(&mut self) -> Option<W> {
         self.driver.take()
     }
 
-    /// Takes the line back that was left to callers.
-    ///
-    /// # Errors
-    ///
-    /// While a caller has it. Then `driver` is woken when that gives it back, in place of whoever is given here.
+    /// Takes the line back that was left to callers. While a caller has it there is none: then the `driver`, if
+    /// any is given, is woken when that is back, and whoever was to be woken before is left in its place.
     #[inline]
-    pub(crate) fn take_line(
-        &mut self,
-        driver: impl FnOnce() -> W,
-    ) -> Result<Box<Line<S>>, Option<W>> {
-        self.line.take().ok_or_else(|| {
+    pub(crate) fn take_line(&mut self, driver: &mut Option<W>) -> Option<Box<Line<S>>> {
+        if self.line.is_none() && driver.is_some() {
             self.situation.line = true;
-            self.came.replace(driver())
-        })
+            std::mem::swap(&mut self.came, driver);
+        }
+        self.line.take()
     }
 
     /// Whether a caller may borrow the line, as far as is known without a look at it.
@@ -139,12 +134,15 @@ mod tests {
     fn a_driver_that_has_come_meanwhile_is_woken_where_it_was_last() {
         let (mut parking, core) = parked();
         let (line, mut driver) = parking.lend().unwrap();
-        assert!(matches!(parking.take_line(|| 2), Err(None)));
-        assert!(matches!(parking.take_line(|| 3), Err(Some(2))));
+        for (comes, before) in [(2, None), (3, Some(2))] {
+            let mut comes = Some(comes);
+            assert!(parking.take_line(&mut comes).is_none());
+            assert_eq!(comes, before);
+        }
         assert_eq!(parking.take_wanted(&core), None);
         parking.give_back(&mut Some(line), &mut driver, true);
         assert_eq!((parking.take_wanted(&core), driver), (Some(3), Some(1)));
-        assert!(parking.take_line(|| 3).is_ok());
+        assert!(parking.take_line(&mut None).is_some());
         parking.wait(3, Situation::default());
         assert_eq!(parking.take_wanted(&core), None, "it waits for nothing of that any more");
     }
@@ -152,7 +150,7 @@ mod tests {
     #[test]
     fn nobody_borrows_a_line_that_something_is_being_written_to() {
         let (mut parking, _core) = parked();
-        let mut line = parking.take_line(|| 2).ok().unwrap();
+        let mut line = parking.take_line(&mut None).unwrap();
         line.unflushed = true;
         parking.leave_line(line);
         assert!(parking.has_line() && parking.lend().is_none());

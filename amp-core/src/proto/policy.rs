@@ -1,3 +1,10 @@
+#[cfg(feature = "tokio")]
+use std::hash::{BuildHasher, Hasher, RandomState};
+#[cfg(feature = "tokio")]
+use std::sync::OnceLock;
+#[cfg(feature = "tokio")]
+use std::sync::atomic::{AtomicU32, Ordering};
+
 /// The fate of a connection on which a responder fails with an error that its command does
 /// not declare, or on which a call cannot be decoded or its response not encoded.
 ///
@@ -5,6 +12,10 @@
 /// in a `tracing` event at the level `WARN`, `a call failed`, with the fields `command`,
 /// `reference` and `error`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "tokio"),
+    expect(unreachable_pub, reason = "connections are set up by it")
+)]
 #[non_exhaustive]
 pub enum FailurePolicy {
     /// The connection goes on. A one-way call that fails is logged. The answer's description is
@@ -31,6 +42,17 @@ impl FailurePolicy {
     pub(crate) fn closes(self, declared: bool, answered: bool) -> bool {
         self == FailurePolicy::Close && !(declared && answered)
     }
+}
+
+/// Returns a number that ties an answer to the event in this side's log. The first is random, so
+/// that the references of two runs are hardly ever the same.
+#[cfg(feature = "tokio")]
+pub(crate) fn next_reference() -> String {
+    static FIRST: OnceLock<u32> = OnceLock::new();
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    #[allow(clippy::cast_possible_truncation, reason = "any part of it will do")]
+    let first = *FIRST.get_or_init(|| RandomState::new().build_hasher().finish() as u32);
+    format!("{:08x}", first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)))
 }
 
 #[cfg(test)]

@@ -102,6 +102,12 @@ impl Together {
         }
     }
 
+    /// How many bytes are held that count.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     fn left(&self) -> (usize, usize) {
         let calls = self.calls_max.saturating_sub(self.calls.load(Ordering::Relaxed));
         (calls, self.bytes_max.saturating_sub(self.bytes.load(Ordering::Relaxed)))

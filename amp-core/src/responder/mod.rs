@@ -11,6 +11,7 @@ mod own;
 mod own_task;
 mod question;
 mod responders;
+mod running;
 mod switch;
 mod telling;
 mod with_connection;
@@ -25,5 +26,6 @@ pub(crate) use locator::{AnyResponder, Responding, Wrap};
 pub(crate) use own::{Own, OwnCommands};
 #[cfg(feature = "tower")]
 pub(crate) use question::ErrorCode;
-pub(crate) use question::{Question, Undeclared, next_reference};
+pub(crate) use question::{Question, Undeclared};
 pub use responders::{Respond, Responders};
+pub(crate) use running::begin;

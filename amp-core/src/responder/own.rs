@@ -10,9 +10,6 @@ pub(crate) struct Own(pub(crate) Arc<dyn OwnCommands>);
 
 /// Commands that belong to a connection and to no responder.
 pub(crate) trait OwnCommands: Any + Send + Sync {
-    /// Returns whether the command is one of these.
-    fn is_own(&self, command: &[u8]) -> bool;
-
     /// Deals with a call of one of them, on the driver. There is a number where attachments wait that it
     /// may name; what it claims counts until that is let go.
     fn respond(&self, question: Question, call: &IncomingCall, number: Option<BoxNumber>);

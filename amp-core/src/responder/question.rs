@@ -1,10 +1,7 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
-use std::collections::hash_map::RandomState;
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher};
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use tokio::sync::oneshot;
@@ -15,11 +12,11 @@ use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxWriter};
 use crate::command::{Arguments, CommandError, read_arguments};
 use crate::connection::{After, Hosted, Peer, Then, following};
-use crate::error::CloseReason;
 use crate::keys;
 use crate::observing::{Outcome, Plain, Side, Watch};
 use crate::panics::{Panic, caught, caught_future};
-use crate::proto::{BoxNumber, Core, FailurePolicy, IncomingCall, RemoteError};
+use crate::proto::policy::next_reference;
+use crate::proto::{BoxNumber, Core, Failed, FailurePolicy, IncomingCall, RemoteError};
 use crate::report::Report;
 use crate::restraint::restrained;
 use crate::shorten::Shortened;
@@ -400,9 +397,8 @@ impl Asked {
 
     pub(crate) fn fail_undeclared(&mut self, error: &Undeclared) {
         let reference = next_reference();
-        let shown = format!("{reference:08x}");
-        self.log(&shown, error);
-        let mut description = self.policy().describe(&shown);
+        self.log(&reference, error);
+        let mut description = self.policy().describe(&reference);
         if self.told == Told::Cause {
             let cause = error.to_string();
             let mut ends = (0..=MAX_CAUSE.min(cause.len())).rev();
@@ -438,18 +434,14 @@ impl Asked {
     ) {
         debug_assert!(!self.answered, "a call is answered once");
         self.has_answered(Some(code));
-        let shared = self.peer.shared();
-        if let Some(tag) = &self.tag {
-            shared.with(|state| {
+        let failed = Failed { declared, answered: self.tag.is_some(), fatal };
+        self.peer.shared().with(|state| {
+            if let Some(tag) = &self.tag {
                 fail(&mut state.core, tag);
-            });
-        }
+            }
+            state.core.handle_failure(Some(&self.command), code, failed);
+        });
         self.watch.end(Outcome::Failed, Some(code));
-        if fatal || self.policy().closes(declared, self.tag.is_some()) {
-            let command = Some(String::from_utf8_lossy(&self.command).into());
-            let code = String::from_utf8_lossy(code).into();
-            shared.close(&CloseReason::Failed { command, code });
-        }
     }
 
     fn command(&self) -> Shortened {
@@ -466,7 +458,7 @@ impl Drop for Asked {
         if let Some(number) = self.number
             && !self.read
         {
-            self.peer.shared().leave(number);
+            self.peer.shared().leave_unread(number);
         }
         if self.decoded > 0 {
             // It may outlive the responder, in a queue of a user's.
@@ -491,16 +483,6 @@ impl Drop for Asked {
             });
         }
     }
-}
-
-/// Returns a number that ties an answer to the event in this side's log. The first is random, so
-/// that the references of two runs are hardly ever the same.
-pub(crate) fn next_reference() -> u32 {
-    static FIRST: OnceLock<u32> = OnceLock::new();
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    #[allow(clippy::cast_possible_truncation, reason = "any part of it will do")]
-    let first = *FIRST.get_or_init(|| RandomState::new().build_hasher().finish() as u32);
-    first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Why a call failed in a way that its command does not declare.

@@ -10,13 +10,6 @@ use crate::proto::{BoxNumber, IncomingCall};
 use crate::responder::{OwnCommands, Question};
 
 impl OwnCommands for Hub {
-    fn is_own(&self, command: &[u8]) -> bool {
-        command.starts_with(wire::PREFIX)
-            && [wire::OPEN, wire::TAKEN, wire::ITEMS, wire::END, wire::STOP]
-                .iter()
-                .any(|own| own.as_bytes() == command)
-    }
-
     fn respond(
         &self,
         mut question: Question,

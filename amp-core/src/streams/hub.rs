@@ -9,7 +9,7 @@ use super::held::Holding;
 use super::on_their_way::OnTheirWay;
 use super::receive::Receive;
 use super::sending::Sending;
-use super::wire::Window;
+use super::wire::{self, Window};
 use crate::connection::Peer;
 use crate::proto::Limits;
 use crate::responder::Own;
@@ -38,6 +38,7 @@ impl Hub {
     pub(super) fn of(peer: &Peer) -> Arc<Self> {
         let shared = peer.shared();
         let own = shared.own.get_or_init(|| {
+            shared.with(|state| state.core.set_own(wire::is_own));
             let limits = shared.settings.limits;
             let holding = Arc::new(Holding::new(shared.settings.together.clone()));
             let (tables, on_their_way) = (Mutex::default(), OnTheirWay::default());

@@ -275,3 +275,9 @@ pub(super) fn named_by_peer(
 pub(super) fn received() -> EncodeError {
     EncodeError::custom("an end that came from a peer cannot be sent on")
 }
+
+/// Returns whether the command is one of those of streams.
+pub(super) fn is_own(command: &[u8]) -> bool {
+    command.starts_with(PREFIX)
+        && [OPEN, TAKEN, ITEMS, END, STOP].iter().any(|own| own.as_bytes() == command)
+}

@@ -8,24 +8,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::super::all_held;
-use super::super::line::{Line, Stream};
+use super::super::line::Stream;
 use super::super::peer::Peer;
 use super::super::shared::{After, Discard, Hosted, Upgraded};
 use super::super::switched::{Room, Switched};
 use super::clock::now;
-use super::leftover::Leftover;
-use super::running::begin;
+use super::leftover::LeftBehind;
 use super::state::Around;
 use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::error::CloseReason;
 use crate::proto::{
-    Busy, CallId, Core, Drive, Hands, Inbound, Leaving, Note, Public, Refusal, Rest, Share, Sorted,
-    Timer, WaitingCall,
+    BoxNumber, Busy, Core, Hands, Leaving, Leftover, Note, Parking, Public, Refusal, Rest,
+    WaitingCall,
 };
-use crate::responder::{Locator, Own, Question, Undeclared};
-use crate::restraint::restrained;
+use crate::responder::{Locator, Own, Question, Undeclared, begin};
 
 /// A driver that was polled.
 pub(super) struct AtWork<'a, 'c> {
@@ -39,8 +36,11 @@ impl Hands for AtWork<'_, '_> {
     type Stream = Stream;
 
     #[inline]
-    fn with<R>(&mut self, change: impl FnOnce(&mut Core<Waker, Hosted>) -> R) -> R {
-        self.around.shared.with(|state| change(&mut state.core))
+    fn with_parking<R>(
+        &mut self,
+        change: impl FnOnce(&mut Core<Waker, Hosted>, &mut Parking<Waker, Stream>) -> R,
+    ) -> R {
+        self.around.shared.with(|state| change(&mut state.core, &mut state.parking))
     }
 
     #[inline]
@@ -61,11 +61,14 @@ impl Hands for AtWork<'_, '_> {
         self.around.due.poll(next, self.cx)
     }
 
-    fn park(&mut self, drive: &mut Drive<Waker, Stream>) -> bool {
-        // Before it waits: then the line may be a caller's.
+    #[inline]
+    fn driver(&mut self, stream: &mut Stream, last: Option<Waker>) -> Waker {
         #[cfg(feature = "metrics")]
-        drive.line.stream.report(|| self.peek(Core::counters));
-        self.around.park(drive, self.cx)
+        stream.report(|| self.peek(Core::counters));
+        #[cfg(not(feature = "metrics"))]
+        let _ = stream;
+        last.filter(|last| last.will_wake(self.cx.waker()))
+            .unwrap_or_else(|| self.cx.waker().clone())
     }
 
     fn receive(
@@ -98,14 +101,6 @@ impl Hands for AtWork<'_, '_> {
         stream.transport.has_peer_closed()
     }
 
-    fn take_back(
-        &mut self,
-        line: &mut Line,
-        error: io::Error,
-    ) -> Result<Option<bool>, CloseReason> {
-        self.around.take_back(line, error)
-    }
-
     fn leave(&mut self, stream: &mut Stream, leaving: Leaving<Hosted>, rest: Rest) {
         let Rest { bytes, attachments, share } = rest;
         let transport = stream.take_transport();
@@ -136,6 +131,12 @@ impl Hands for AtWork<'_, '_> {
         Poll::Ready(Ok(()))
     }
 
+    fn with_ordinal<R>(&mut self, run: impl FnOnce(&mut Self, &mut u64) -> R) -> Option<R> {
+        let shared = Arc::clone(&self.around.shared);
+        let mut next_ordinal = shared.try_lock_ordinal()?;
+        Some(run(self, &mut next_ordinal))
+    }
+
     fn take_news(&mut self) -> (Busy, bool) {
         let Around { shared, locator, .. } = &mut *self.around;
         let (busy, new_locator) =
@@ -157,21 +158,6 @@ impl Hands for AtWork<'_, '_> {
     }
 
     #[inline]
-    fn sorted(
-        &mut self,
-        sorted: Sorted<Discard>,
-        inbound: &mut Inbound<Waker>,
-        behind: usize,
-    ) -> bool {
-        if !sorted.is_nothing() {
-            self.drop_unwanted(sorted);
-        }
-        // Nothing holds back calls of the connection's own: responders that run may wait for what they
-        // bring.
-        self.around.shared.own.get().is_some() && self.answer_own(inbound, behind)
-    }
-
-    #[inline]
     fn wake(&mut self, callers: &mut Vec<Waker>) {
         callers.drain(..).for_each(Waker::wake);
     }
@@ -190,31 +176,23 @@ impl Hands for AtWork<'_, '_> {
         }
     }
 
-    fn part_with(&mut self, calls: VecDeque<WaitingCall>, later: Option<Share>) {
-        if calls.is_empty() {
-            return;
+    fn answer_own(&mut self, received: &WaitingCall) {
+        let Around { shared, handle, .. } = &mut *self.around;
+        if let Some(own) = shared.own.get().and_then(|own| own.downcast_ref::<Own>()) {
+            let WaitingCall { call, number } = received;
+            let question = Question::new(Peer::recent(shared, handle), call, *number, false);
+            own.0.respond(question, call, *number);
         }
+    }
+
+    fn discard(&mut self, discard: Discard, answer: &AmpBox, number: BoxNumber) {
+        discard(&self.around.shared, answer, number);
+    }
+
+    fn leave_behind(&mut self, leftover: Leftover) {
         let Around { shared, handle, locator, .. } = &*self.around;
-        let Some(share) = later else {
-            self.note_dropped(&calls);
-            calls.into_iter().filter_map(|received| received.number).for_each(|n| shared.leave(n));
-            return;
-        };
-        let (shared, locator) = (Arc::clone(shared), Arc::clone(locator));
-        tokio::spawn(Leftover::new(calls, share, shared, handle.clone(), locator));
-    }
-
-    fn kept(&mut self, first: bool, now: Instant) {
-        let shared = &self.around.shared;
-        if first {
-            all_held::register(shared);
-        }
-        all_held::make_room(shared.settings.limits.attachments_in_all, now);
-    }
-
-    fn ping(&mut self) -> Option<CallId> {
-        let Around { shared, pinger, .. } = &mut *self.around;
-        pinger.as_mut()?.send(shared)
+        let (shared, handle, locator) = (Arc::clone(shared), handle.clone(), Arc::clone(locator));
+        tokio::spawn(LeftBehind { leftover, shared, handle, locator });
     }
 
     fn run(&mut self, after: After) {
@@ -222,68 +200,7 @@ impl Hands for AtWork<'_, '_> {
     }
 
     #[inline]
-    fn note(&mut self, note: Note<'_>) {
-        let Around { shared, .. } = &*self.around;
-        match note {
-            Note::Taken(writing) => {
-                if let Some(log) = &shared.settings.wire_log {
-                    log.sent(&shared.address, writing.bytes());
-                }
-            }
-            Note::Due(Timer::Drain) => {
-                tracing::debug!("responders have not answered before a graceful end");
-            }
-            Note::Due(Timer::Close) => tracing::debug!("the connection did not end in time"),
-            Note::Due(_) | Note::Pinged(_) => {}
-        }
-    }
-}
-
-impl AtWork<'_, '_> {
-    #[inline(never)]
-    fn drop_unwanted(&self, sorted: Sorted<Discard>) {
-        let shared = &self.around.shared;
-        let Sorted { unwanted, ignored, unanswerable } = sorted;
-        for (number, discard) in unwanted {
-            match discard {
-                Some((discard, answer)) => discard(shared, &answer, number),
-                None => shared.leave(number),
-            }
-        }
-        if unanswerable > 0 {
-            let dropped = unanswerable;
-            tracing::debug!(dropped, "dropped calls that nobody waits for any more");
-        }
-        if ignored > 0 {
-            tracing::debug!(ignored, "ignored answers to calls that are not outstanding");
-        }
-    }
-
-    fn answer_own(&mut self, inbound: &mut Inbound<Waker>, behind: usize) -> bool {
-        let Around { shared, handle, .. } = &mut *self.around;
-        let own = shared.own.get().map(Arc::clone).map(Arc::downcast::<Own>);
-        let Some(Ok(own)) = own else { return false };
-        let calls = inbound.take_own(behind, |name| own.0.is_own(name));
-        let any = !calls.is_empty();
-        for WaitingCall { call, number } in calls {
-            let question = Question::new(Peer::recent(shared, handle), &call, number, false);
-            own.0.respond(question, &call, number);
-        }
-        any
-    }
-
-    /// Says which calls are dropped that were received and not begun. Who waits for an answer sees the
-    /// end of the connection; nobody sees what becomes of a one-way command.
-    fn note_dropped(&self, calls: &VecDeque<WaitingCall>) {
-        let one_way = calls.iter().filter(|received| received.call.tag().is_none()).count();
-        let dropped = calls.len() - one_way;
-        if dropped > 0 {
-            tracing::debug!(dropped, "dropped calls that nobody waits for any more");
-        }
-        if one_way > 0 {
-            let failures = &self.around.shared.settings.failures;
-            let dropped = one_way;
-            restrained!(failures, warn, "dropped one-way commands that were not begun", dropped);
-        }
+    fn note(&mut self, note: Note<'_, Waker, Hosted>) {
+        self.around.shared.noted(note);
     }
 }

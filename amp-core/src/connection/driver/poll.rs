@@ -17,10 +17,11 @@ impl Driver {
     /// Turns, until there is nothing to do or others have to run.
     fn turns(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let Self { drive, around } = self;
-        if !around.go_to_work(drive, cx) {
+        let mut hands = AtWork { around, cx };
+        if !drive.go_to_work(&mut hands) {
             return Poll::Pending;
         }
-        match drive.turns(&mut AtWork { around, cx }) {
+        match drive.turns(&mut hands) {
             Ok(Next::Wait) => {}
             Ok(Next::Again) => cx.waker().wake_by_ref(),
             Ok(Next::GiveWay) => runtime::defer(cx),
@@ -33,15 +34,11 @@ impl Driver {
     fn end(&mut self, reason: CloseReason) -> CloseReason {
         let Self { drive, around } = self;
         let shared = Arc::clone(&around.shared);
-        // Whoever hears of the end finds the stream closed, unless a caller is just writing to it,
-        // who closes it then.
-        if let Some(line) = shared.with(|state| state.parking.end()) {
-            drive.line = line;
-        }
-        drop(drive.line.stream.take_transport());
-        around.upgrading = None;
         let mut cx = Context::from_waker(Waker::noop());
         drive.end(&mut AtWork { around, cx: &mut cx });
+        // Whoever hears of the end finds the stream closed.
+        drop(drive.line.stream.take_transport());
+        around.upgrading = None;
         let reason = shared.end(reason);
         if let Some(Ok(own)) = shared.own.get().map(Arc::clone).map(Arc::downcast::<Own>) {
             own.0.ended(&reason);

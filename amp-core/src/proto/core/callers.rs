@@ -54,6 +54,18 @@ impl<W, H: Host> Core<W, H> {
         Some(CallOutcome::Closed(reason))
     }
 
+    /// The number that the tag of the next call is.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn next_tag(&self) -> u64 {
+        self.calls.next_tag()
+    }
+
+    /// Whether this call has a place among those that are outstanding.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn is_outstanding(&mut self, id: CallId) -> bool {
+        self.calls.get_mut(id).is_some()
+    }
+
     /// How many wait for answers.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn waiters(&mut self) -> usize {

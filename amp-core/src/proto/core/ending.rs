@@ -6,6 +6,21 @@ use super::side::{Core, Pending};
 use crate::proto::CloseReason;
 use crate::proto::Host;
 
+/// How a call has failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed {
+    /// Whether its command declares the error.
+    pub(crate) declared: bool,
+    /// Whether the peer is told.
+    pub(crate) answered: bool,
+    /// Whether the error ends the connection by itself.
+    pub(crate) fatal: bool,
+}
+
+impl Failed {
+    pub(super) const UNDECLARED: Self = Self { declared: false, answered: true, fatal: false };
+}
+
 impl<W, H: Host> Core<W, H> {
     /// Ends the connection once the responders that run have answered, or this time is over. The
     /// first time that is given counts. Calls that come are to be refused from here on.
@@ -44,6 +59,25 @@ impl<W: Clone, H: Host> Core<W, H> {
         let reason = self.end.begin(reason)?.clone();
         self.refuse_callers();
         Some(reason)
+    }
+
+    /// Closes because nobody holds the connection any more; but not when the stream is about to be handed
+    /// over, to somebody who does.
+    pub(crate) fn abandon_connection(&mut self) {
+        if !self.switch.is_succeeded() {
+            self.close(CloseReason::Local);
+        }
+    }
+
+    /// Takes note that a call of the peer has failed, with this code, or that this is told instead of an
+    /// answer. That ends the connection where the [`FailurePolicy`](crate::proto::FailurePolicy) says so, or
+    /// the error itself.
+    pub(crate) fn handle_failure(&mut self, command: Option<&[u8]>, code: &[u8], failed: Failed) {
+        let Failed { declared, answered, fatal } = failed;
+        if fatal || self.policy.closes(declared, answered) {
+            let text = |bytes| String::from_utf8_lossy(bytes).into();
+            self.close(CloseReason::Failed { command: command.map(text), code: text(code) });
+        }
     }
 
     /// Takes note that the connection has ended: nothing is sent or answered any more. Says why,
@@ -144,6 +178,37 @@ mod tests {
         core.leave_unread(second);
         let released = core.take_released().expect("nothing reads a box any more");
         assert_eq!(released.unclaimed.len(), 2);
+    }
+
+    #[test]
+    fn a_failure_ends_the_connection_where_policy_or_error_say_so() {
+        use crate::proto::FailurePolicy::{Close, Stay};
+        for (policy, declared, fatal, closes) in [
+            (Stay, false, false, false),
+            (Stay, true, true, true),
+            (Close, true, false, false),
+            (Close, false, false, true),
+        ] {
+            let mut core = core().with_policy(policy);
+            let failed = Failed { declared, answered: true, fatal };
+            core.handle_failure(Some(b"A"), b"NO", failed);
+            let begun = core.end().begun();
+            assert_eq!(begun.is_some(), closes, "{policy:?} {failed:?}");
+            let Some(CloseReason::Failed { command, code }) = begun else { continue };
+            assert_eq!((command.as_deref(), &**code), (Some("A"), "NO"));
+        }
+    }
+
+    #[test]
+    fn who_holds_a_connection_no_more_ends_it_unless_its_stream_is_for_another_protocol() {
+        let mut abandoned = core();
+        abandoned.abandon_connection();
+        assert!(matches!(abandoned.end().begun(), Some(CloseReason::Local)));
+        let mut succeeded = core();
+        succeeded.handle_switch(b"1").unwrap();
+        assert!(succeeded.accept_switch(b"1", Then::Succeed(())).is_ok());
+        succeeded.abandon_connection();
+        assert!(succeeded.end().begun().is_none());
     }
 
     #[test]

@@ -15,10 +15,12 @@ mod waking;
 
 #[cfg(feature = "tokio")]
 pub(crate) use callers::CallOutcome;
+#[cfg(feature = "tokio")]
+pub(crate) use ending::Failed;
 pub use event::{Answer, Counters, Event, IncomingCall};
 #[cfg(feature = "tokio")]
 pub(crate) use queue::Transmit;
 pub(crate) use side::STREAM_CALLS;
 pub use side::{Core, CoreLimits};
 #[cfg(feature = "tokio")]
-pub(crate) use taking_back::{Refused, TakenBack, WasRemoved};
+pub(crate) use taking_back::{TakenBack, WasRemoved};

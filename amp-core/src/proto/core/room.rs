@@ -184,9 +184,11 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Whether calls are begun although as many run as may: the peer may be unable to go on
-    /// otherwise, or they are only to be refused.
+    /// otherwise, or they are only to be refused. Once the end has begun nobody waits for answers any more,
+    /// whether or not those have heard of it who did.
     fn must_go_on(&self, situation: &Situation) -> bool {
-        self.outstanding() > situation.pings + self.stream_calls
+        let outstanding = self.outstanding() > situation.pings + self.stream_calls;
+        outstanding && !situation.ending
             || situation.writing > 0
             || self.end.refuses_calls()
             || self.switch.ends_boxes()
@@ -310,8 +312,11 @@ mod tests {
         // This side waits for an answer,
         let id = core.call(b"A", &mut body(0), ()).unwrap();
         assert!(core.may_read(&situation) && core.may_start(&situation));
-        // but not for that of a ping.
+        // unless it is about to end,
         core.outgoing().take_bytes();
+        let ending = Situation { ending: true, ..situation };
+        assert!(!core.may_start(&ending) && core.holds_back(&ending));
+        // but not for that of a ping.
         let pings = Situation { pings: 1, ..situation };
         assert!(!core.may_read(&pings) && !core.may_start(&pings));
         core.forget(id);

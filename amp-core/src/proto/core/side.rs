@@ -19,7 +19,8 @@ use crate::proto::together::Together;
 use crate::proto::unclaimed::Unclaimed;
 use crate::proto::wants::Public;
 use crate::proto::{
-    Body, Host, Limits, NotQueued, Outgoing, ProtocolError, RemoteError, TooManyCalls,
+    Body, FailurePolicy, Host, Limits, NotQueued, Outgoing, ProtocolError, RemoteError,
+    TooManyCalls,
 };
 use crate::setters::setters;
 
@@ -55,6 +56,10 @@ pub struct Core<W, H: Host = ()> {
     pub(super) awaited_streams: usize,
     /// How many calls bring items of them and are not answered.
     pub(super) stream_calls: usize,
+    /// What becomes of the connection when a call of the peer's fails.
+    pub(super) policy: FailurePolicy,
+    /// Which commands are the connection's own, where some are.
+    own: Option<fn(&[u8]) -> bool>,
     /// Whether a caller waits for room.
     pub(super) awaits_room: bool,
     /// How many callers that had waited for room have found some.
@@ -143,6 +148,8 @@ impl<W, H: Host> Core<W, H> {
             leftovers: Vec::new(),
             awaited_streams: 0,
             stream_calls: 0,
+            policy: FailurePolicy::default(),
+            own: None,
             awaits_room: false,
             room_passed: 0,
             news: true,
@@ -153,9 +160,24 @@ impl<W, H: Host> Core<W, H> {
         }
     }
 
+    pub(crate) fn with_policy(mut self, policy: FailurePolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// Sets how large a box may be that is sent from now on.
     pub fn limit_boxes(&mut self, boxes: BoxLimits) {
         self.boxes = boxes;
+    }
+
+    /// Calls of these commands are dealt with as answers are, beside those of responders.
+    pub(crate) fn set_own(&mut self, is_own: fn(&[u8]) -> bool) {
+        self.own = Some(is_own);
+    }
+
+    #[inline]
+    pub(in crate::proto) fn is_own(&self, command: &[u8]) -> bool {
+        self.own.is_some_and(|is_own| is_own(command))
     }
 
     /// Queues a call that wants an answer. The body is left empty.

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::ending::Failed;
 use super::side::{Core, Pending};
 use crate::argument::Attachment;
 use crate::keys;
@@ -26,16 +27,6 @@ pub(crate) enum WasRemoved {
     OneWay,
 }
 
-/// Which attachments the transport has refused, of those that go with the next byte.
-pub(crate) enum Refused<'a> {
-    /// The one at this place. `stand_in` is sent for each attachment of its box that others come behind.
-    One {
-        index: usize,
-        stand_in: &'a Attachment,
-    },
-    All,
-}
-
 /// What has come of boxes that were taken back.
 pub(crate) struct TakenBack {
     /// The boxes, the last first.
@@ -46,11 +37,13 @@ pub(crate) struct TakenBack {
     pub(crate) awaits_room: bool,
 }
 
-impl<W, H: Host> Core<W, H> {
-    /// Takes the boxes back whose attachments the transport has refused, for this reason: out of what is
-    /// being written, and if all are refused out of what is queued and held back, too. What is queued is
-    /// being written then. The calls among them are over, and answers become the failure `UNKNOWN` with
-    /// this description.
+impl<W: Clone, H: Host> Core<W, H> {
+    /// Takes the boxes back whose attachments the transport has refused, for this reason: `one` of those that
+    /// go with the next byte, with what is sent for each attachment of its box that others come behind; or
+    /// all. They are taken out of what is being written, and if all are refused out of what is queued and
+    /// held back, too. What is queued is being written then. The calls among them are over, and answers become
+    /// the failure `UNKNOWN` with this reference, which closes the connection where any that is not declared
+    /// does.
     ///
     /// The peer counts what it receives. Where nothing else has an ordinal behind those of the boxes,
     /// their ordinals are given out again, from `next_ordinal` on; elsewhere stand-ins are sent for them.
@@ -59,11 +52,12 @@ impl<W, H: Host> Core<W, H> {
     pub(crate) fn take_back(
         &mut self,
         writing: &mut Outgoing,
-        refused: &Refused<'_>,
+        one: Option<&(usize, Attachment)>,
         error: &Arc<io::Error>,
-        description: &str,
+        reference: &str,
         next_ordinal: &mut u64,
     ) -> Option<TakenBack> {
+        let description = self.policy.describe(reference);
         let before = writing.len();
         let start = self.taken - before as u64;
         let mut queued = Outgoing::default();
@@ -74,15 +68,15 @@ impl<W, H: Host> Core<W, H> {
         let held = self.held_attachments();
         let waited = writing.attachments() + held;
         let mut dropped = Vec::new();
-        let removed = match refused {
+        let removed = match one {
             // A stand-in must be followed by the attachments behind it. Those of boxes that are held back
             // cannot follow yet, so then all boxes are taken back.
-            Refused::One { index, stand_in } if held == 0 => {
+            Some((index, stand_in)) if held == 0 => {
                 writing.remove(*index, stand_in, &mut dropped).map(|removed| vec![removed])
             }
             _ => writing.remove_all(&mut dropped),
         };
-        let all = held > 0 || matches!(refused, Refused::All);
+        let all = held > 0 || one.is_none();
         let held = if all && removed.is_some() {
             self.held.as_mut().and_then(|held| held.remove_all(&mut dropped)).unwrap_or_default()
         } else {
@@ -103,12 +97,15 @@ impl<W, H: Host> Core<W, H> {
                     self.taken -= len as u64;
                     queued_len -= if removed.before >= before { len } else { 0 };
                 }
-                let was = self.handle_removed(&removed, error, description);
+                let was = self.handle_removed(&removed, error, &description);
                 boxes.push((removed, was));
             }
         }
         let left = writing.attachments() + self.held_attachments();
         *next_ordinal -= (waited - left) as u64;
+        if boxes.iter().any(|(_, was)| *was == WasRemoved::Answer) {
+            self.handle_failure(None, keys::UNKNOWN.as_bytes(), Failed::UNDECLARED);
+        }
         Some(TakenBack { boxes, queued: queued_len, awaits_room })
     }
 
@@ -178,7 +175,7 @@ impl<W, H: Host> Core<W, H> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Body, CoreLimits, Then};
+    use crate::proto::{Body, CoreLimits, FailurePolicy, Then};
 
     /// As many one-way boxes with an attachment each.
     fn queue(core: &mut Core<()>, count: usize) {
@@ -206,13 +203,12 @@ mod tests {
         }
 
         let stand_in = Arc::new(()) as Attachment;
-        let refused =
-            if all { Refused::All } else { Refused::One { index: 0, stand_in: &stand_in } };
+        let one = (!all).then_some((0, stand_in));
         let error = Arc::new(io::Error::other("refused"));
         let mut next_ordinal = (writing + queued + held) as u64;
         let sent = core.counters().boxes_sent;
         let taken_back =
-            core.take_back(&mut outgoing, &refused, &error, "refused", &mut next_ordinal).unwrap();
+            core.take_back(&mut outgoing, one.as_ref(), &error, "1", &mut next_ordinal).unwrap();
 
         // What is held back cannot follow a stand-in.
         let all = all || held > 0;
@@ -243,6 +239,25 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_taken_back_is_a_failure_that_its_command_does_not_declare() {
+        for (policy, closes) in [(FailurePolicy::Stay, false), (FailurePolicy::Close, true)] {
+            let core = Core::<()>::new(CoreLimits::default());
+            let mut core = core.with_policy(policy);
+            let attachments = vec![Arc::new(0) as Attachment];
+            core.answer(b"1", &mut Body { attachments, ..Body::default() }).unwrap();
+            let mut outgoing = Outgoing::default();
+            core.poll_transmit(&mut outgoing, true);
+            let error = Arc::new(io::Error::other("refused"));
+            let taken_back = core.take_back(&mut outgoing, None, &error, "1f2e", &mut 1).unwrap();
+            assert!(matches!(taken_back.boxes[..], [(_, WasRemoved::Answer)]));
+            assert_eq!(core.end().begun().is_some(), closes);
+            let failure = core.outgoing().take_bytes();
+            let told = String::from_utf8_lossy(&failure).contains("reference 1f2e");
+            assert_eq!(told, !closes);
+        }
+    }
+
+    #[test]
     fn nothing_is_taken_back_when_a_part_was_sent() {
         let mut core = Core::<()>::new(CoreLimits::default());
         let mut outgoing = Outgoing::default();
@@ -252,7 +267,7 @@ mod tests {
         outgoing.parts(&mut [io::IoSlice::new(&[])]).1.pop_front();
         outgoing.advance(1);
         let error = Arc::new(io::Error::other("refused"));
-        let taken_back = core.take_back(&mut outgoing, &Refused::All, &error, "refused", &mut 2);
+        let taken_back = core.take_back(&mut outgoing, None, &error, "1", &mut 2);
         assert!(taken_back.is_none());
     }
 }

@@ -9,7 +9,7 @@ use crate::proto::inbound::{Looked, Reading, WaitingCall};
 use crate::proto::liveness::Liveness;
 use crate::proto::timers::Timer;
 use crate::proto::wants::Public;
-use crate::proto::{Answer, CallId, CloseReason, Core, Host};
+use crate::proto::{Answer, CallId, CloseReason, Core, Host, NotQueued};
 
 /// How often a peer is looked for that is not read from. It needs three looks to be sure that a peer has
 /// gone which had sent too much to be read ahead, and that takes less than a second.
@@ -32,8 +32,8 @@ enum ToDo {
     Nothing,
     /// Another turn is worth it.
     Turn,
-    /// A ping goes out.
-    Ping,
+    /// A ping cannot be queued; the first, or one more.
+    NotPinged(NotQueued, bool),
     /// These calls are dropped, since nobody waits for their answers any more.
     Drop(VecDeque<WaitingCall>),
     /// Large buffers are given up.
@@ -42,7 +42,7 @@ enum ToDo {
     Over(CloseReason),
 }
 
-impl<W: Clone, S> Drive<W, S> {
+impl<W: Clone, S: Default> Drive<W, S> {
     /// When something is due next.
     #[inline]
     pub(crate) fn next_due(&self) -> Option<Instant> {
@@ -88,8 +88,8 @@ impl<W: Clone, S> Drive<W, S> {
         match hands.with(|core| self.handle_timeout(timer, closed, now, core)) {
             ToDo::Nothing => return Ok(false),
             ToDo::Turn => {}
-            ToDo::Ping => self.send_ping(now, hands),
-            ToDo::Drop(calls) => hands.part_with(calls, None),
+            ToDo::NotPinged(error, first) => hands.note(Note::NotPinged { error, first }),
+            ToDo::Drop(calls) => Self::drop_calls(&calls, hands),
             ToDo::ReleaseBuffers => {
                 self.inbound.input.release();
                 self.line.writing.release();
@@ -105,16 +105,8 @@ impl<W: Clone, S> Drive<W, S> {
     #[inline(never)]
     fn look_for_ping(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
         let now = hands.now();
-        if let Some(answer) = hands.with(|core| self.poll_ping(now, core)) {
-            hands.note(Note::Pinged(Some(&answer)));
-        }
-    }
-
-    fn send_ping(&mut self, now: Instant, hands: &mut impl Hands<Caller = W, Stream = S>) {
-        // It would be held back behind a protocol switch.
-        let sent = if hands.peek(Core::holds) { None } else { hands.ping() };
-        let ping = sent.map(|id| (id, hands.peek(Core::end_of_queue)));
-        self.ping_sent(ping, now);
+        // It is dropped with nothing locked.
+        drop(hands.with(|core| self.poll_ping(now, core)));
     }
 
     /// Nobody asks any more whether the peer is alive, and the ping that is outstanding is given up.
@@ -122,7 +114,6 @@ impl<W: Clone, S> Drive<W, S> {
         self.look_for_ping(hands);
         if let Some(ping) = self.stop_timers() {
             hands.with(|core| core.abandon(ping));
-            hands.note(Note::Pinged(None));
         }
     }
 
@@ -193,12 +184,16 @@ impl<W: Clone, S> Drive<W, S> {
         }
     }
 
-    /// A ping was sent, of whose call `end` is the place of the end among all bytes that this side
-    /// sends; or none that wants an answer.
-    fn ping_sent(&mut self, ping: Option<(CallId, u64)>, now: Instant) {
-        if let Some(liveness) = &mut self.liveness {
-            liveness.sent(ping, self.line.written, now, &mut self.timers);
-        }
+    /// Queues a ping, unless it would be held back behind a protocol switch.
+    fn send_ping<H: Host>(&mut self, now: Instant, core: &mut Core<W, H>) -> ToDo {
+        let Self { ping: Some(ping), liveness: Some(liveness), line, timers, .. } = self else {
+            return ToDo::Nothing;
+        };
+        let queued = if core.holds() { Ok(None) } else { ping.queue(core) };
+        let id = queued.as_ref().ok().copied().flatten();
+        let sent = id.map(|id| (id, core.end_of_queue()));
+        liveness.sent(sent, line.written, now, timers);
+        queued.map_or_else(|(error, first)| ToDo::NotPinged(error, first), |_| ToDo::Turn)
     }
 
     /// Deals with a timer that was due. `closed` is whether the stream knows that the peer has closed it.
@@ -277,7 +272,7 @@ impl<W: Clone, S> Drive<W, S> {
         }
         match liveness.handle_timeout(timer, now, inbound.decoded(), line.written, timers) {
             Ok(false) => ToDo::Nothing,
-            Ok(true) => ToDo::Ping,
+            Ok(true) => self.send_ping(now, core),
             // What it finds counts from then on, and when it finds nothing the time is over.
             Err(_) if inbound.look_further(core.limits(), core.together()) => {
                 timers.set_after(timer, now, SOON);
@@ -325,7 +320,7 @@ fn over(reason: &CloseReason) -> ToDo {
 mod tests {
     use super::*;
     use crate::argument::Attachment;
-    use crate::proto::drive::Watched;
+    use crate::proto::drive::{Ping, Watched};
     use crate::proto::liveness::Pings;
     use crate::proto::released::RoomFor;
     use crate::proto::switch::Then;
@@ -337,14 +332,14 @@ mod tests {
 
     type Own = Drive<(), ()>;
 
-    fn both(watched: Watched) -> (Own, Core<()>, Instant) {
+    fn both(watched: Watched<()>) -> (Own, Core<()>, Instant) {
         sharing(watched, None)
     }
 
-    fn sharing(watched: Watched, together: Option<Arc<Together>>) -> (Own, Core<()>, Instant) {
+    fn sharing(watched: Watched<()>, together: Option<Arc<Together>>) -> (Own, Core<()>, Instant) {
         let (limits, now) = (Limits::default(), Instant::now());
         let core = Core::hosted(limits, limits.boxes, together.clone());
-        (Drive::new((), limits, together, false, watched, now), core, now)
+        (Drive::new(((), false), limits, together, false, watched, now), core, now)
     }
 
     fn due(drive: &mut Own, core: &mut Core<()>, now: Instant) -> ToDo {
@@ -372,7 +367,8 @@ mod tests {
     /// It has agreed to a switch, and this side has not let the stream go.
     #[test]
     fn a_peer_that_waits_for_the_stream_is_not_silent() {
-        let pings = Some(Pings::new(SECOND, SECOND));
+        let ping = Ping::new("Ping", Body::default(), Some(()));
+        let pings = Some((Pings::new(SECOND, SECOND), ping));
         for watched in [
             Watched { idle: Some(SECOND), ..Watched::default() },
             Watched { pings, ..Watched::default() },
@@ -385,10 +381,8 @@ mod tests {
             assert!(core.switch().is_agreed() && drive.may_leave());
             for seconds in 1..10 {
                 drive.set_timers(Public::AGREED, || start + (seconds - 1) * SECOND);
-                let now = start + seconds * SECOND;
-                if matches!(due(&mut drive, &mut core, now), ToDo::Ping) {
-                    drive.ping_sent(None, now);
-                }
+                due(&mut drive, &mut core, start + seconds * SECOND);
+                assert!(drive.ping().is_none(), "it would be held back");
                 assert!(core.end().begun().is_none(), "after {seconds} s");
             }
         }
@@ -396,13 +390,13 @@ mod tests {
 
     #[test]
     fn a_ping_is_sent_and_its_answer_is_waited_for() {
-        let pings = Some(Pings::new(SECOND, SECOND));
+        let ping = Ping::new("Ping", Body::default(), Some(()));
+        let pings = Some((Pings::new(SECOND, SECOND), ping));
         let (mut drive, mut core, start) = both(Watched { pings, ..Watched::default() });
         drive.inbound.set_reading(Reading::Done);
         let now = start + SECOND;
-        assert!(matches!(due(&mut drive, &mut core, now), ToDo::Ping));
-        let id = core.call(b"Ping", &mut Body::default(), ()).unwrap();
-        drive.ping_sent(Some((id, core.end_of_queue())), now);
+        assert!(matches!(due(&mut drive, &mut core, now), ToDo::Turn));
+        assert!(drive.ping().is_some() && core.outstanding() == 1);
         assert!(drive.poll_ping(now, &mut core).is_none());
         let answer = crate::AmpBox::from_pairs([("_answer", "1")]).unwrap();
         core.handle_box(answer).unwrap();

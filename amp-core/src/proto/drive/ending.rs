@@ -5,11 +5,12 @@ use std::task::Poll;
 use super::Drive;
 use super::hands::Hands;
 use super::turn::TURNS;
+use crate::proto::leftover::Leftover;
 use crate::proto::together::Share;
 use crate::proto::wants::Public;
 use crate::proto::{CloseReason, Core};
 
-impl<W: Clone, S> Drive<W, S> {
+impl<W: Clone, S: Default> Drive<W, S> {
     /// Begins the farewell when the end has begun.
     pub(super) fn begin_farewell(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
         if self.is_ending() || !hands.public().any(Public::EVENTFUL) {
@@ -99,12 +100,18 @@ impl<W: Clone, S> Drive<W, S> {
         let size = self.inbound.calls_size();
         let calls = self.inbound.take_calls();
         for dropped in [unanswerable, over] {
-            hands.part_with(dropped, None);
+            Self::drop_calls(&dropped, hands);
         }
         // So that they count once. The connection ends already, whatever it holds.
         let _ = self.count_held(hands);
+        if calls.is_empty() {
+            return;
+        }
         let mut share = Share::left_behind(self.together.clone());
-        let later = share.set(size).is_ok().then_some(share);
-        hands.part_with(calls, later);
+        if share.set(size).is_ok() {
+            hands.leave_behind(Leftover::new(calls, size, share));
+        } else {
+            Self::drop_calls(&calls, hands);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What a [`Drive`] does with: the core behind its lock, the stream, the time, and whoever
+//! What a [`Drive`](super::Drive) needs others for: the core behind its lock, the stream, the time, and whoever
 //! answers calls.
 
 use bytes::BytesMut;
@@ -7,31 +7,44 @@ use std::io::{self, IoSlice};
 use std::task::Poll;
 use std::time::Instant;
 
-use super::Drive;
-use super::line::Line;
 use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::proto::admission::{Busy, Refusal};
+use crate::proto::box_number::BoxNumber;
+use crate::proto::core::WasRemoved;
 use crate::proto::inbound::{Inbound, Sorted, WaitingCall};
+use crate::proto::leftover::Leftover;
+use crate::proto::parking::Parking;
 use crate::proto::switch::Leaving;
 use crate::proto::timers::Timer;
 use crate::proto::together::Share;
 use crate::proto::wants::Public;
-use crate::proto::{Answer, CallId, CloseReason, Core, Host, Outgoing};
+use crate::proto::{CloseReason, Core, Host, NotQueued, Outgoing, Removed};
 
 /// The operations of whoever drives a connection. None of them decides anything: each does one thing, when
-/// the turn of a [`Drive`] says so. There is one for all that a driver does with anything but this half, so
-/// that nothing of a turn is decided elsewhere. A driver has a transport, tasks and a runtime to do them
+/// the turn of a [`Drive`](super::Drive) says so. A driver has a transport, tasks and a runtime to do them
 /// with, and the model of the tests two pipes and a clock.
 pub(crate) trait Hands {
-    /// Who is told that an answer has come.
+    /// Who is told that an answer has come, or that a driver is to go to work.
     type Caller: Clone;
     type Host: Host;
-    /// The stream, of which this half knows nothing.
-    type Stream;
+    /// The stream, of which this half knows nothing. That by default leads nowhere.
+    type Stream: Default;
 
-    /// Changes the core, and tells whom that concerns.
-    fn with<R>(&mut self, change: impl FnOnce(&mut Core<Self::Caller, Self::Host>) -> R) -> R;
+    /// Changes what is behind the lock, and tells whom that concerns.
+    fn with_parking<R>(
+        &mut self,
+        change: impl FnOnce(
+            &mut Core<Self::Caller, Self::Host>,
+            &mut Parking<Self::Caller, Self::Stream>,
+        ) -> R,
+    ) -> R;
+
+    /// As [`with_parking`](Self::with_parking), of the core alone.
+    #[inline]
+    fn with<R>(&mut self, change: impl FnOnce(&mut Core<Self::Caller, Self::Host>) -> R) -> R {
+        self.with_parking(|core, _| change(core))
+    }
 
     /// Looks at the core, and changes nothing.
     fn peek<R>(&self, look: impl FnOnce(&Core<Self::Caller, Self::Host>) -> R) -> R;
@@ -41,11 +54,12 @@ pub(crate) trait Hands {
 
     fn now(&self) -> Instant;
 
-    /// Waits, if [`Drive::may_wait`] says so. Whether it waits.
-    fn park(&mut self, drive: &mut Drive<Self::Caller, Self::Stream>) -> bool;
-
     /// The time, if the `next` is due; else another turn follows when it is.
     fn due(&mut self, next: Option<Instant>) -> Option<Instant>;
+
+    /// The driver is about to wait, and others may have the stream meanwhile. Who wakes it: the `last` who did,
+    /// if that still does.
+    fn driver(&mut self, stream: &mut Self::Stream, last: Option<Self::Caller>) -> Self::Caller;
 
     /// Receives behind what there is already: bytes, and the attachments that came with them. None at all
     /// are the end.
@@ -72,18 +86,6 @@ pub(crate) trait Hands {
     /// Whether the stream knows that the peer has closed it, behind what was not received.
     fn has_peer_closed(&self, stream: &Self::Stream) -> bool;
 
-    /// Takes the boxes back whose attachments the stream refuses by this error, and says whether somebody
-    /// was told of room. `None` when that has to wait: then the line has the error again.
-    ///
-    /// # Errors
-    ///
-    /// When it is another error, or they cannot be taken back.
-    fn take_back(
-        &mut self,
-        line: &mut Line<Self::Stream>,
-        error: io::Error,
-    ) -> Result<Option<bool>, CloseReason>;
-
     /// The stream leaves after a protocol switch, with the rest of what was received.
     fn leave(&mut self, stream: &mut Self::Stream, leaving: Leaving<Self::Host>, rest: Rest);
 
@@ -94,41 +96,41 @@ pub(crate) trait Hands {
     /// When it cannot be made.
     fn upgrade(&mut self, stream: &mut Self::Stream) -> Poll<Result<(), CloseReason>>;
 
+    /// Runs this with the ordinal of the next attachment. `None` while a box with attachments is being
+    /// encoded: then the core [is told](Core::await_ordinals) to say when that is over.
+    fn with_ordinal<R>(&mut self, run: impl FnOnce(&mut Self, &mut u64) -> R) -> Option<R>;
+
     /// Looks at what has changed: how much is answered, and what by. Whether any responder makes switches.
     fn take_news(&mut self) -> (Busy, bool);
 
     /// These boxes were received. Whether the first asks for a protocol switch, if it is a call.
     fn decoded(&mut self, boxes: &[AmpBox]) -> bool;
 
-    /// They were sorted out: what nobody waits for is dropped, and the connection's own calls are answered
-    /// among those that came `behind` so many others. Whether there were any.
-    fn sorted(
+    /// Begins to answer a call, or refuses it. It may be one that `asks_switch`.
+    fn begin(&mut self, received: &WaitingCall, asks_switch: bool, refusal: Option<Refusal>);
+
+    /// Answers a call of the connection's own.
+    fn answer_own(&mut self, received: &WaitingCall);
+
+    /// Drops an answer that nobody waits for, as the core was told to.
+    fn discard(
         &mut self,
-        sorted: Sorted<<Self::Host as Host>::Discard>,
-        inbound: &mut Inbound<Self::Caller>,
-        behind: usize,
-    ) -> bool;
+        discard: <Self::Host as Host>::Discard,
+        answer: &AmpBox,
+        number: BoxNumber,
+    );
 
     /// Wakes callers whose answers have come.
     fn wake(&mut self, callers: &mut Vec<Self::Caller>);
 
-    /// Begins to answer a call, or refuses it. It may be one that `asks_switch`.
-    fn begin(&mut self, received: &WaitingCall, asks_switch: bool, refusal: Option<Refusal>);
-
-    /// Parts with calls: they are begun `later`, as responders are done, or dropped.
-    fn part_with(&mut self, calls: VecDeque<WaitingCall>, later: Option<Share>);
-
-    /// Attachments were received and kept, the `first` ones of the connection.
-    fn kept(&mut self, first: bool, now: Instant);
-
-    /// Queues a ping. The call, if it wants an answer.
-    fn ping(&mut self) -> Option<CallId>;
+    /// Begins later, as responders are done, what a peer has left behind that has gone.
+    fn leave_behind(&mut self, leftover: Leftover);
 
     /// Runs what was to run when an answer is written.
     fn run(&mut self, after: <Self::Host as Host>::After);
 
     /// Takes note of what is of interest to whoever watches.
-    fn note(&mut self, note: Note<'_>);
+    fn note(&mut self, note: Note<'_, Self::Caller, Self::Host>);
 }
 
 /// What came in before the stream has left, beside boxes.
@@ -141,15 +143,27 @@ pub(crate) struct Rest {
 }
 
 /// What is of interest to whoever watches.
-pub(crate) enum Note<'a> {
-    /// All this is about to be written.
-    Taken(&'a Outgoing),
+pub(crate) enum Note<'a, W, H: Host> {
+    /// So many bytes at the end of this are about to be written.
+    Taken(&'a Outgoing, usize),
+    /// These boxes were taken back, since the stream refuses what they name. Whoever is told of that is
+    /// told this reference.
+    TakenBack { boxes: &'a [(Removed, WasRemoved)], error: &'a io::Error, reference: &'a str },
+    /// Attachments were received and kept, the `first` ones of the connection.
+    Kept { first: bool, now: Instant },
+    /// What was decoded was sorted out.
+    Sorted(
+        &'a Sorted<H::Discard>,
+        #[cfg_attr(
+            not(any(test, fuzzing)),
+            expect(dead_code, reason = "the model of the tests looks at what is left")
+        )]
+        &'a Inbound<W>,
+    ),
+    /// These calls were received, and are dropped before they are begun.
+    Dropped(&'a VecDeque<WaitingCall>),
+    /// A ping cannot be queued; the `first` that cannot.
+    NotPinged { error: NotQueued, first: bool },
     /// Something was due.
     Due(Timer),
-    /// The ping that was outstanding is answered, or given up.
-    #[cfg_attr(
-        not(any(test, fuzzing)),
-        expect(dead_code, reason = "a driver asks only whether it came")
-    )]
-    Pinged(Option<&'a Answer>),
 }

@@ -9,7 +9,7 @@ use crate::proto::together::Share;
 use crate::proto::wants::Public;
 use crate::proto::{CloseReason, Core};
 
-impl<W: Clone, S> Drive<W, S> {
+impl<W: Clone, S: Default> Drive<W, S> {
     /// Lets the stream go once both sides agree and everything before the switch is sent.
     ///
     /// # Errors

@@ -23,6 +23,17 @@ pub(crate) struct Line<S> {
     pub(crate) failed: Option<io::Error>,
 }
 
+/// Whether callers may write while the driver waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lending {
+    /// Not over this stream.
+    Never,
+    /// The driver has the line.
+    Kept,
+    /// The line was left to callers.
+    Lent,
+}
+
 impl<S> Line<S> {
     pub(crate) fn new(stream: S) -> Box<Self> {
         let writing = Outgoing::default();

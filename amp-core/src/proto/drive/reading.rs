@@ -3,9 +3,9 @@
 use std::task::Poll;
 
 use super::Drive;
-use super::hands::Hands;
+use super::hands::{Hands, Note};
 use super::turn::TURNS;
-use crate::proto::inbound::Reading;
+use crate::proto::inbound::{Reading, Sorted};
 use crate::proto::together::HELD_UNCOUNTED;
 use crate::proto::wants::{Public, Situation};
 use crate::proto::{CloseReason, Core, Host, ProtocolError};
@@ -23,7 +23,7 @@ pub(super) enum MayReceive {
     No,
 }
 
-impl<W: Clone, S> Drive<W, S> {
+impl<W: Clone, S: Default> Drive<W, S> {
     /// Reads; once the end has begun, only what was received before. Whether it is worth another look.
     ///
     /// # Errors
@@ -186,12 +186,15 @@ impl<W: Clone, S> Drive<W, S> {
             stint.received(boxes.len());
             // A user's code may say so, so it is asked while nothing is locked.
             let asks_switch = hands.decoded(boxes);
-            let waiting = inbound.waiting();
             let (sorted, handled) = hands.with(|core| {
                 *queued |= core.has_to_send();
                 inbound.sort(core, asks_switch)
             });
-            *queued |= hands.sorted(sorted, inbound, waiting);
+            hands.note(Note::Sorted(&sorted, inbound));
+            if !sorted.is_nothing() {
+                *queued |= !sorted.own.is_empty();
+                Self::deal_with(sorted, hands);
+            }
             handled?;
             if hands.public().any(Public::BOUNDARY) {
                 inbound.stop();
@@ -200,6 +203,24 @@ impl<W: Clone, S> Drive<W, S> {
             if !decoded? || inbound.gives_way(stint.is_over()) {
                 return Ok(());
             }
+        }
+    }
+
+    /// What nobody waits for is dropped. Calls of the connection's own are answered, and nothing holds them
+    /// back: responders that run may wait for what they bring.
+    #[inline(never)]
+    fn deal_with<H: Hands<Caller = W, Stream = S>>(
+        sorted: Sorted<<H::Host as Host>::Discard>,
+        hands: &mut H,
+    ) {
+        for (number, discard) in sorted.unwanted {
+            match discard {
+                Some((discard, answer)) => hands.discard(discard, &answer, number),
+                None => hands.with(|core| core.leave_unread(number)),
+            }
+        }
+        for received in &sorted.own {
+            hands.answer_own(received);
         }
     }
 
@@ -223,7 +244,7 @@ impl<W: Clone, S> Drive<W, S> {
     fn keep(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) -> Result<(), CloseReason> {
         let now = hands.now();
         let first = hands.with(|core| self.handle_attachments(now, core))?;
-        hands.kept(first, now);
+        hands.note(Note::Kept { first, now });
         Ok(())
     }
 

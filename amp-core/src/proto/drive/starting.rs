@@ -1,11 +1,14 @@
 //! Calls that were received: when they are begun, and that they are refused.
 
+use std::collections::VecDeque;
+
 use super::Drive;
-use super::hands::Hands;
+use super::hands::{Hands, Note};
 use crate::proto::CloseReason;
+use crate::proto::inbound::WaitingCall;
 use crate::proto::wants::Public;
 
-impl<W: Clone, S> Drive<W, S> {
+impl<W: Clone, S: Default> Drive<W, S> {
     /// Begins the calls that were received. Most of them are answered at once, so this stops while there
     /// is enough to be sent. Where the attachments that they bring come near to their own limit, it goes on
     /// longer.
@@ -35,6 +38,21 @@ impl<W: Clone, S> Drive<W, S> {
         }
         self.inbound.release();
         Ok(())
+    }
+
+    /// Calls that were received are dropped, and not begun.
+    pub(super) fn drop_calls(
+        calls: &VecDeque<WaitingCall>,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) {
+        if calls.is_empty() {
+            return;
+        }
+        hands.note(Note::Dropped(calls));
+        hands.with(|core| {
+            let numbers = calls.iter().filter_map(|received| received.number);
+            numbers.for_each(|number| core.leave_unread(number));
+        });
     }
 
     /// Looks at what has changed: what calls are answered by, and how much goes on already.

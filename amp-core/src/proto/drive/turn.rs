@@ -2,8 +2,7 @@
 
 use super::Drive;
 use super::hands::Hands;
-use crate::proto::wants::Situation;
-use crate::proto::{CloseReason, Core, Host};
+use crate::proto::CloseReason;
 
 /// How many reads or writes follow each other before other tasks have their turn; see `Stint` for
 /// what else bounds them.
@@ -23,7 +22,7 @@ pub(crate) enum Next {
     GiveWay,
 }
 
-impl<W: Clone, S> Drive<W, S> {
+impl<W: Clone, S: Default> Drive<W, S> {
     /// Turns, until there is nothing to do or others have to run.
     ///
     /// # Errors
@@ -35,7 +34,7 @@ impl<W: Clone, S> Drive<W, S> {
     ) -> Result<Next, CloseReason> {
         for _ in 0..TURNS_AT_ONCE {
             let next = self.turn(hands)?;
-            if next != Next::Wait || hands.park(self) {
+            if next != Next::Wait || self.park(hands) {
                 return Ok(next);
             }
         }
@@ -90,27 +89,5 @@ impl<W: Clone, S> Drive<W, S> {
         // Last, since each of those may have set a timer.
         more |= self.handle_due(hands)?;
         Ok(more)
-    }
-
-    /// Goes to work. From here on nobody wakes the driver, since it looks at everything before it waits.
-    #[inline]
-    pub(crate) fn go_to_work<H: Host>(&mut self, core: &Core<W, H>) {
-        self.queued = core.has_to_send();
-    }
-
-    /// Whether there is nothing to be done: what came while the driver was at work has woken nobody. Then
-    /// it waits, and leaves its [`situation`](Self::situation) for others to see by whether there is.
-    #[inline]
-    pub(crate) fn may_wait<H: Host>(&mut self, situation: &Situation, core: &Core<W, H>) -> bool {
-        let nothing = core.driver_wants(situation).is_nothing();
-        self.queued |= !nothing;
-        nothing
-    }
-
-    /// All is over: what was received is dropped, and nobody asks any more whether the peer is alive.
-    pub(crate) fn end(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
-        let calls = self.inbound.take_calls();
-        hands.part_with(calls, None);
-        self.stop_watching(hands);
     }
 }

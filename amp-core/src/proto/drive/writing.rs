@@ -1,16 +1,18 @@
 //! What goes out.
 
 use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 
 use super::Drive;
 use super::hands::{Hands, Note};
 use super::turn::TURNS;
-use crate::proto::CloseReason;
-use crate::proto::core::{Core, Transmit};
+use crate::proto::core::{Core, TakenBack, Transmit};
+use crate::proto::policy::next_reference;
 use crate::proto::wants::Public;
+use crate::proto::{CloseReason, RefusedAttachment};
 
-impl<W: Clone, S> Drive<W, S> {
+impl<W: Clone, S: Default> Drive<W, S> {
     /// Writes what is queued. Whether it is worth another look.
     ///
     /// # Errors
@@ -58,7 +60,7 @@ impl<W: Clone, S> Drive<W, S> {
                     Transmit::Later => return Ok(true),
                     Transmit::Taken { awaits_room, uncarried } => {
                         drop(uncarried);
-                        hands.note(Note::Taken(&line.writing));
+                        hands.note(Note::Taken(&line.writing, line.writing.len()));
                         if awaits_room {
                             self.watch_room(hands);
                         }
@@ -104,13 +106,35 @@ impl<W: Clone, S> Drive<W, S> {
         Ok(false)
     }
 
-    /// Takes boxes back that cannot be sent, and says whether that is done.
+    /// Takes the boxes back whose attachments the stream refuses by this error. Whether that is done; it has
+    /// to wait while a box with attachments is being encoded.
+    ///
+    /// # Errors
+    ///
+    /// When it is another error, or they cannot be taken back.
     fn take_back(
         &mut self,
         error: io::Error,
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<bool, CloseReason> {
-        let Some(awaits_room) = hands.take_back(&mut self.line, error)? else { return Ok(false) };
+        let RefusedAttachment { error, one } = error.downcast()?;
+        let (error, reference) = (Arc::new(error), next_reference());
+        let writing = &mut self.line.writing;
+        let taken_back = hands.with_ordinal(|hands, next| {
+            hands.with(|core| core.take_back(writing, one.as_ref(), &error, &reference, next))
+        });
+        let Some(taken_back) = taken_back else {
+            let error = Arc::into_inner(error);
+            self.line.failed = error.map(|error| RefusedAttachment { error, one }.into());
+            return Ok(false);
+        };
+        let Some(TakenBack { boxes, queued, awaits_room }) = taken_back else {
+            return Err(CloseReason::Io(error));
+        };
+        if queued > 0 {
+            hands.note(Note::Taken(&self.line.writing, queued));
+        }
+        hands.note(Note::TakenBack { boxes: &boxes, error: &error, reference: &reference });
         // What comes of the answers that are taken back is queued.
         self.queued = true;
         if awaits_room {

@@ -4,7 +4,7 @@ use crate::proto::{Body, CoreLimits};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(super) fn inbound<W>() -> Inbound<W> {
+pub(in crate::proto) fn inbound<W>() -> Inbound<W> {
     Inbound::new(BoxLimits::default())
 }
 
@@ -13,7 +13,7 @@ fn boxes<const N: usize>(pairs: [&[(&str, &str)]; N]) -> BytesMut {
     BytesMut::from(&bytes.concat()[..])
 }
 
-pub(super) fn calls(count: usize) -> BytesMut {
+pub(in crate::proto) fn calls(count: usize) -> BytesMut {
     let call = boxes([&[("_ask", "1"), ("_command", "A")]]);
     BytesMut::from(&call.repeat(count)[..])
 }
@@ -26,7 +26,11 @@ fn outstanding(core: &mut Core<usize>, count: usize) {
 }
 
 /// Decodes and sorts out what is there until others have their turn.
-pub(super) fn receive(inbound: &mut Inbound<usize>, core: &mut Core<usize>, bytes: &[u8]) {
+pub(in crate::proto) fn receive(
+    inbound: &mut Inbound<usize>,
+    core: &mut Core<usize>,
+    bytes: &[u8],
+) {
     inbound.input.buffer().extend_from_slice(bytes);
     loop {
         let (_, more) = inbound.decode(false);

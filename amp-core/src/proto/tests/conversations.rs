@@ -149,7 +149,8 @@ fn a_side_reads_while_its_writes_are_blocked() {
 fn the_stream_leaves_when_the_last_answer_is_read_that_came_before_the_switch() {
     const SECOND: Duration = Duration::from_secs(1);
     let watched = side::Vigil { idle: Some(5 * SECOND), ..side::Vigil::default() };
-    let mut world = World::watching(Limits::default(), [watched; 2]);
+    let way = side::Way { watched, ..side::Way::default() };
+    let mut world = World::of(Limits::default(), [way; 2]);
     for which in Which::BOTH {
         world.pair.pipe(which).open();
     }

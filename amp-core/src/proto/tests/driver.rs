@@ -6,14 +6,21 @@ use std::time::Instant;
 
 use super::hands::AtWork;
 use super::pipe::Pipe;
-use super::side::{LEFTOVER, Mark, Seen, Side, Vigil};
-use crate::proto::{self, CloseReason, Drive, Limits, Next, Pings, Timer};
+use super::side::{LEFTOVER, Mark, PINGER, Seen, Side, Vigil};
+use crate::proto::{
+    self, Body, CallId, CloseReason, Drive, Limits, Next, NextLeft, Ping, Pings, Timer,
+};
 
 /// What the driver of a side knows alone.
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that it knows")]
 pub(super) struct Driver {
     /// `None` while it has its turn.
     pub(super) drive: Option<Drive<usize, ()>>,
+    /// The ping that is outstanding.
+    pub(super) ping: Option<CallId>,
+    /// How many calls have come in, and how many of them do not wait to be begun any more.
+    pub(super) called: u64,
+    pub(super) dealt_with: usize,
     /// What was received behind a switch, which the transport gives that follows.
     pub(super) behind: BytesMut,
     /// When it has received something last.
@@ -36,7 +43,6 @@ pub(super) struct Driver {
     pub(super) told: usize,
     /// How many switches to another transport were made.
     pub(super) switches: usize,
-    pub(super) pings: usize,
     /// The timer that is being dealt with.
     pub(super) due: Option<Timer>,
     /// Whether attachments were refused.
@@ -46,10 +52,15 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(limits: &Limits, watched: Vigil, now: Instant) -> Self {
         let Vigil { idle, first_box, ping } = watched;
-        let pings = ping.map(|(every, timeout)| Pings::new(every, timeout));
+        let pings = ping.map(|(every, timeout)| {
+            (Pings::new(every, timeout), Ping::new("Ping", Body::default(), Some(PINGER)))
+        });
         let watched = proto::Watched { idle, first_box, pings };
         Self {
-            drive: Some(Drive::new((), *limits, None, true, watched, now)),
+            drive: Some(Drive::new(((), false), *limits, None, true, watched, now)),
+            ping: None,
+            called: 0,
+            dealt_with: 0,
             behind: BytesMut::new(),
             heard: now,
             written: 0,
@@ -62,7 +73,6 @@ impl Driver {
             received_by_end: None,
             told: 0,
             switches: 0,
-            pings: 0,
             due: None,
             was_refused: false,
         }
@@ -91,7 +101,7 @@ impl Side {
             self.driver.waits_to_write && (outgoing.room > 0 || outgoing.refuses_bytes());
         let due = self.next_due().is_some_and(|next| next <= now);
         if readable || writable || due || self.driver.upgrades {
-            self.parked = None;
+            self.woken = true;
         }
     }
 
@@ -108,18 +118,20 @@ impl Side {
 
     /// Runs the driver, if it was woken. Whether it was.
     pub(super) fn run(&mut self, incoming: &mut Pipe, outgoing: &mut Pipe, now: Instant) -> bool {
-        if self.parked.is_some() || self.ended.is_some() {
+        if self.ended.is_some() || !std::mem::take(&mut self.woken) {
             return false;
         }
         // It is woken for what it asks for in this turn, and for nothing from before.
         (self.driver.waits_to_read, self.driver.waits_to_write) = (false, false);
         let mut drive = self.driver.drive.take().expect("it is not at work");
-        drive.go_to_work(&self.core);
         let mut hands = AtWork { side: self, incoming, outgoing, now };
+        assert!(drive.go_to_work(&mut hands), "nobody has its line");
         match drive.turns(&mut hands) {
             Ok(next) => {
                 let waits = next == Next::Wait;
-                assert_eq!(waits, self.parked.is_some(), "who waits for nothing is at work");
+                self.woken |= !waits;
+                let is_parked = self.parking.situation().is_some();
+                assert_eq!(waits, is_parked, "who waits for nothing is at work");
                 let all_dealt_with = drive.next_due().is_none_or(|next| next > now);
                 assert!(!waits || all_dealt_with, "what is due is dealt with");
                 let ends = drive.is_ending() || self.core.end().broken().is_some();
@@ -145,13 +157,14 @@ impl Side {
     /// Begins what was left behind, as far as responders are done. Whether it was woken.
     pub(super) fn run_leftover(&mut self) -> bool {
         let is_woken = std::mem::take(&mut self.leftover_is_woken);
-        while is_woken && !self.leftover.is_empty() {
+        while is_woken && let Some(mut leftover) = self.leftover.take() {
             let is_same = |waiter: &usize| *waiter == LEFTOVER;
-            if self.with(|core| core.poll_full(&mut Some(LEFTOVER), is_same)) {
-                break;
-            }
-            if let Some(received) = self.leftover.pop_front() {
-                self.begin(&received);
+            let next = self.with(|core| leftover.next(core, &mut Some(LEFTOVER), is_same));
+            self.leftover = Some(leftover);
+            match next {
+                NextLeft::Begin(received) => self.begin(&received),
+                NextLeft::Wait => break,
+                NextLeft::Over => self.leftover = None,
             }
         }
         is_woken

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::pair::Which;
-use super::side::{Then, Vigil};
+use super::side::{Then, Vigil, Way};
 use super::world::{Step, World};
 use crate::proto::Limits;
 
@@ -38,7 +38,8 @@ pub fn take(bytes: &[u8]) {
         attachments_in_all: 1 << 20,
         ..Limits::default()
     };
-    let mut world = World::watching(limits, watched);
+    let ways = watched.map(|watched| Way { watched, ..Way::default() });
+    let mut world = World::of(limits, ways);
     for which in Which::BOTH {
         world.pair.side(which).expects_switches = switches;
     }

@@ -2,7 +2,6 @@
 
 use bytes::BytesMut;
 use std::collections::VecDeque;
-use std::fmt;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,19 +9,19 @@ use std::time::Instant;
 
 use super::pipe::Pipe;
 use super::side::{
-    Command, Hosted, Mark, PING, Running, Seen, Side, Taken, TakenBack, asks, number,
+    Command, DRIVER, Hosted, Mark, PINGER, Running, Seen, Side, TakenBack, asks, number,
 };
 use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::keys;
 use crate::proto::admission::{Busy, Refusal};
 use crate::proto::calls::Tagged;
-use crate::proto::core::Refused;
 use crate::proto::inbound::{Inbound, WaitingCall};
 use crate::proto::switch::Leaving;
 use crate::proto::wants::Public;
 use crate::proto::{
-    CallId, CloseReason, Core, Drive, Hands, Line, Note, Rest, Share, Sorted, Timer,
+    BoxNumber, CloseReason, Core, Hands, Leftover, Note, Parking, RefusedAttachment, Rest, Sorted,
+    Timer,
 };
 
 /// A side that has its turn, what it receives from, and what it sends to.
@@ -33,26 +32,32 @@ pub(super) struct AtWork<'a> {
     pub(super) now: Instant,
 }
 
-/// The pipe refuses the attachment at this place, or all.
-#[derive(Debug)]
-struct RefusedAt(Option<usize>);
-
-impl fmt::Display for RefusedAt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused")
-    }
-}
-
-impl std::error::Error for RefusedAt {}
-
 impl Hands for AtWork<'_> {
     type Caller = usize;
     type Host = Hosted;
     type Stream = ();
 
-    fn with<R>(&mut self, change: impl FnOnce(&mut Core<usize, Hosted>) -> R) -> R {
+    fn with_parking<R>(
+        &mut self,
+        change: impl FnOnce(&mut Core<usize, Hosted>, &mut Parking<usize, ()>) -> R,
+    ) -> R {
         let before = self.side.core.end().begun().is_some();
-        let result = self.side.with(change);
+        let (sent, tag) = (self.side.core.counters().calls_sent, self.side.core.next_tag());
+        let pinged = self.side.driver.ping;
+        let is_answered = pinged.is_some_and(|id| self.side.core.waiter_mut(id).is_none());
+        let result = self.side.with_parking(change);
+        if self.side.core.counters().calls_sent > sent {
+            self.pinged(tag);
+        }
+        if let Some(id) = pinged
+            && !self.side.core.is_outstanding(id)
+        {
+            self.side.driver.ping = None;
+            let waited = self.side.gone.pop() == Some(PINGER);
+            let seen =
+                if is_answered { Seen::PingTaken(id) } else { Seen::PingGivenUp(id, waited) };
+            self.side.seen.push_back(seen);
+        }
         let due = self.side.driver.due.take();
         if let Some(reason) = self.side.core.end().begun().filter(|_| !before)
             && let Some(timer) = due
@@ -78,11 +83,8 @@ impl Hands for AtWork<'_> {
         next.filter(|next| *next <= self.now).map(|_| self.now)
     }
 
-    fn park(&mut self, drive: &mut Drive<usize, ()>) -> bool {
-        let situation = drive.situation();
-        let waits = drive.may_wait(&situation, &self.side.core);
-        self.side.parked = waits.then_some(situation);
-        waits
+    fn driver(&mut self, (): &mut (), last: Option<usize>) -> usize {
+        last.unwrap_or(DRIVER)
     }
 
     fn receive(
@@ -130,8 +132,15 @@ impl Hands for AtWork<'_> {
             && self.outgoing.room > 0
             && let Some(at) = self.outgoing.refuses.take()
         {
-            let at = Some(at).filter(|at| *at < attachments.len());
-            return Poll::Ready(Err(io::Error::other(RefusedAt(at))));
+            self.side.driver.was_refused = true;
+            let error = io::Error::other("refused");
+            let stand_in = Arc::new(Mark { of: None, at: 0 }) as Attachment;
+            let refused = if at < attachments.len() {
+                RefusedAttachment::one(at, error, stand_in)
+            } else {
+                RefusedAttachment::all(error)
+            };
+            return Poll::Ready(Err(refused.into()));
         }
         let sent = self.outgoing.send(bytes, attachments, self.now);
         self.side.driver.written += sent as u64;
@@ -164,33 +173,6 @@ impl Hands for AtWork<'_> {
         self.incoming.closed || self.incoming.broken
     }
 
-    fn take_back(
-        &mut self,
-        line: &mut Line<()>,
-        error: io::Error,
-    ) -> Result<Option<bool>, CloseReason> {
-        let RefusedAt(at) = error.downcast()?;
-        self.side.driver.was_refused = true;
-        let stand_in = Arc::new(Mark { of: None, at: 0 }) as Attachment;
-        let refused = match at {
-            Some(index) => Refused::One { index, stand_in: &stand_in },
-            None => Refused::All,
-        };
-        let error = Arc::new(io::Error::other("refused"));
-        let mut next_ordinal = self.side.next_ordinal as u64;
-        let taken_back = self.side.with(|core| {
-            core.take_back(&mut line.writing, &refused, &error, "refused", &mut next_ordinal)
-        });
-        self.side.next_ordinal = usize::try_from(next_ordinal).expect("it is small");
-        let taken_back = taken_back.ok_or(CloseReason::Io(error))?;
-        let boxes = taken_back.boxes.into_iter().map(|(removed, was)| {
-            let (key, value) = removed.first_pair().expect("a box begins with a pair");
-            TakenBack { key: key.to_vec(), value: value.to_vec(), was }
-        });
-        self.side.seen.push_back(Seen::TakenBack(boxes.collect()));
-        Ok(Some(taken_back.awaits_room))
-    }
-
     fn leave(&mut self, (): &mut (), leaving: Leaving<Hosted>, rest: Rest) {
         let silent = rest.bytes.is_empty() && self.incoming.is_empty();
         let accepted = std::mem::take(&mut self.side.accepted);
@@ -216,6 +198,13 @@ impl Hands for AtWork<'_> {
         Poll::Ready(Ok(()))
     }
 
+    fn with_ordinal<R>(&mut self, run: impl FnOnce(&mut Self, &mut u64) -> R) -> Option<R> {
+        let mut next_ordinal = self.side.next_ordinal as u64;
+        let result = run(self, &mut next_ordinal);
+        self.side.next_ordinal = usize::try_from(next_ordinal).expect("it is small");
+        Some(result)
+    }
+
     fn take_news(&mut self) -> (Busy, bool) {
         (self.side.with(Core::take_news), self.side.expects_switches)
     }
@@ -227,8 +216,71 @@ impl Hands for AtWork<'_> {
         boxes.first().is_some_and(|ampbox| asks(ampbox).is_some())
     }
 
+    fn wake(&mut self, callers: &mut Vec<usize>) {
+        self.side.driver.told = 0;
+        for caller in callers.drain(..) {
+            self.side.wake_caller(caller);
+        }
+    }
+
+    fn begin(&mut self, received: &WaitingCall, _asks_switch: bool, refusal: Option<Refusal>) {
+        self.side.driver.dealt_with += 1;
+        match refusal {
+            None => self.side.begin(received),
+            Some(refusal) => self.side.refuse(received, refusal),
+        }
+    }
+
+    fn answer_own(&mut self, WaitingCall { call, number: number_of_box }: &WaitingCall) {
+        let n = number(call.ampbox()).expect("a number");
+        self.side.claim(n, call.ampbox(), *number_of_box);
+        self.side.pong(call.tag().expect("items want an answer"));
+    }
+
+    fn discard(&mut self, (): (), answer: &AmpBox, number_of_box: BoxNumber) {
+        // That to a ping or to items has none, and names nothing.
+        let n = number(answer).unwrap_or_default();
+        self.side.claim(n, answer, Some(number_of_box));
+    }
+
+    fn leave_behind(&mut self, leftover: Leftover) {
+        self.side.leftover_is_woken = true;
+        self.side.driver.dealt_with += leftover.len();
+        assert!(self.side.leftover.replace(leftover).is_none(), "it is left behind once");
+    }
+
+    fn run(&mut self, after: usize) {
+        self.side.finish_after();
+        let written = self.side.driver.written;
+        self.side.seen.push_back(Seen::After(after, written));
+    }
+
+    fn note(&mut self, note: Note<'_, usize, Hosted>) {
+        match note {
+            Note::Taken(writing, len) => {
+                assert!(0 < len && len <= writing.len(), "something was queued");
+            }
+            Note::TakenBack { boxes, .. } => {
+                let boxes = boxes.iter().map(|(removed, was)| {
+                    let (key, value) = removed.first_pair().expect("a box begins with a pair");
+                    TakenBack { key: key.to_vec(), value: value.to_vec(), was: *was }
+                });
+                self.side.seen.push_back(Seen::TakenBack(boxes.collect()));
+            }
+            Note::Due(timer) => {
+                self.side.driver.due = Some(timer);
+                self.side.claims_are_late |= timer == Timer::Unclaimed;
+            }
+            Note::Sorted(sorted, inbound) => self.sorted(sorted, inbound),
+            Note::Dropped(calls) => self.side.driver.dealt_with += calls.len(),
+            Note::Kept { .. } | Note::NotPinged { .. } => {}
+        }
+    }
+}
+
+impl AtWork<'_> {
     /// Notes what the core says of each box.
-    fn sorted(&mut self, sorted: Sorted<()>, inbound: &mut Inbound<usize>, behind: usize) -> bool {
+    fn sorted(&mut self, sorted: &Sorted<()>, inbound: &Inbound<usize>) {
         let Side { driver, seen, core, decoded, counted, .. } = &mut *self.side;
         let boxes = std::mem::take(decoded);
         let mut callers = inbound.callers[driver.told..].iter().copied();
@@ -271,87 +323,22 @@ impl Hands for AtWork<'_> {
         let (before, counters) = (*counted, core.counters());
         assert_eq!(counters.late_answers - before.late_answers, late);
         assert_eq!(counters.calls_received - before.calls_received, called);
-        let waits = (inbound.waiting() - behind + sorted.unanswerable) as u64;
-        let crosses = boxes.iter().any(|(ampbox, _)| asks(ampbox).is_some());
-        assert!(waits == called || crosses && waits == 0, "calls wait to be begun");
-        for (number_of_box, discard) in sorted.unwanted {
-            match discard {
-                Some(((), answer)) => {
-                    let n = number(&answer).expect("a number");
-                    self.side.claim(n, &answer, Some(number_of_box));
-                }
-                None => self.side.leave_box(Some(number_of_box)),
-            }
-        }
-        let own = inbound.take_own(behind, |command| command == Command::Items.name().as_bytes());
-        for WaitingCall { call, number: number_of_box } in &own {
-            let n = number(call.ampbox()).expect("a number");
-            self.side.claim(n, call.ampbox(), *number_of_box);
-            self.side.pong(n, call.tag().expect("items want an answer"));
-        }
-        !own.is_empty()
+        let crosses = core.switch().is_asked();
+        driver.called += called;
+        driver.dealt_with += sorted.own.len() + sorted.unanswerable;
+        let dealt_with = (driver.dealt_with + inbound.waiting()) as u64;
+        assert!(driver.called == dealt_with || crosses, "calls wait to be begun");
     }
 
-    fn wake(&mut self, callers: &mut Vec<usize>) {
-        self.side.driver.told = 0;
-        for caller in callers.drain(..) {
-            self.side.wake_caller(caller);
-        }
+    /// A ping was sent, with this tag.
+    fn pinged(&mut self, tag: u64) {
+        let Tagged::Outstanding(id) = self.side.core.find(format!("{tag:x}").as_bytes()) else {
+            panic!("it is outstanding")
+        };
+        self.side.driver.ping = Some(id);
+        self.side.seen.push_back(Seen::Pinged(id));
     }
 
-    fn begin(&mut self, received: &WaitingCall, _asks_switch: bool, refusal: Option<Refusal>) {
-        match refusal {
-            None => self.side.begin(received),
-            Some(refusal) => self.side.refuse(received, refusal),
-        }
-    }
-
-    fn part_with(&mut self, calls: VecDeque<WaitingCall>, later: Option<Share>) {
-        if later.is_none() {
-            for received in calls {
-                self.side.leave_box(received.number);
-            }
-        } else {
-            self.side.leftover_is_woken |= !calls.is_empty();
-            self.side.leftover.extend(calls);
-        }
-    }
-
-    fn kept(&mut self, _first: bool, _now: Instant) {}
-
-    fn ping(&mut self) -> Option<CallId> {
-        self.side.driver.pings += 1;
-        let n = self.ping_number();
-        self.side.call_for(n, b"Ping")
-    }
-
-    fn run(&mut self, after: usize) {
-        self.side.finish_after();
-        let written = self.side.driver.written;
-        self.side.seen.push_back(Seen::After(after, written));
-    }
-
-    fn note(&mut self, note: Note<'_>) {
-        match note {
-            Note::Taken(writing) => assert!(!writing.is_empty(), "something was queued"),
-            Note::Due(timer) => {
-                self.side.driver.due = Some(timer);
-                self.side.claims_are_late |= timer == Timer::Unclaimed;
-            }
-            Note::Pinged(Some(answer)) => {
-                let taken = Taken::Answer(answer.clone());
-                self.side.seen.push_back(Seen::Taken(self.ping_number(), taken));
-            }
-            Note::Pinged(None) => {
-                let n = self.ping_number();
-                let waited = self.side.gone.pop() == Some(n);
-                self.side.seen.push_back(Seen::PingGivenUp(n, waited));
-            }
-        }
-    }
-}
-
-impl AtWork<'_> {
     /// Which call of this side a box answers, if any, and whether that asks for a switch.
     fn tagged(&self, ampbox: &AmpBox) -> Option<(Tagged, bool)> {
         let tag = ampbox.get(keys::ANSWER).or_else(|| ampbox.get(keys::ERROR))?;
@@ -359,11 +346,6 @@ impl AtWork<'_> {
         let tagged = core.find(tag);
         let asked = matches!(tagged, Tagged::Outstanding(id) if core.switch().is_asked_by(id));
         Some((tagged, asked))
-    }
-
-    /// The number of the last ping.
-    fn ping_number(&self) -> usize {
-        PING + 2 * self.side.driver.pings + usize::from(self.side.is_far)
     }
 
     /// A timer has begun the end, for this reason.
@@ -386,13 +368,12 @@ impl AtWork<'_> {
 
 impl Side {
     pub(super) fn begin(&mut self, WaitingCall { call, number: number_of_box }: &WaitingCall) {
-        let n = number(call.ampbox()).expect("a number");
-        if call.command() == b"Ping" {
-            let tag = call.tag().expect("a ping wants an answer");
-            self.pong(n, tag);
+        if call.command() == Command::Ping.name().as_bytes() {
+            self.pong(call.tag().expect("a ping wants an answer"));
             self.leave_box(*number_of_box);
             return;
         }
+        let n = number(call.ampbox()).expect("a number");
         self.claim(n, call.ampbox(), *number_of_box);
         let (tag, bytes) = (call.tag().map(<[u8]>::to_vec), call.ampbox().size());
         self.with(|core| core.begin_responder(bytes, false));
@@ -411,13 +392,12 @@ impl Side {
         refusal: Refusal,
     ) {
         self.leave_box(*number_of_box);
-        let n = number(call.ampbox()).expect("a number");
         if let Some(tag) = call.tag() {
             self.with(|core| match refusal {
                 Refusal::Closing => core.refuse(tag),
-                Refusal::TooMany { .. } => core.fail(tag, b"UNKNOWN", &n.to_string()),
+                Refusal::TooMany { .. } => core.fail(tag, b"UNKNOWN", "refused"),
             });
-            self.seen.push_back(Seen::Refused(n));
+            self.seen.push_back(Seen::Refused(String::from_utf8_lossy(tag).into_owned()));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::pair::{Pair, Which};
-use super::side::{Command, Mark, Seen, Taken, TakenBack, Then, number, ordinals};
+use super::side::{Command, Mark, PINGER, Seen, Taken, TakenBack, Then, number, ordinals};
 use crate::boxes::AmpBox;
 use crate::keys;
 use crate::proto::core::WasRemoved;
@@ -272,7 +272,8 @@ impl Model {
                     self.claimed(which, n, &claimed, pair.side(which).claims_are_late);
                 }
                 Seen::Taken(n, taken) => self.taken(which, n, &taken),
-                Seen::Refused(n) => {
+                Seen::Refused(tag) => {
+                    let n = self.sides[which.other() as usize].tags[&tag];
                     self.reached.insert(Reached::Refused);
                     self.answered(which, n, false, 0);
                 }
@@ -286,13 +287,16 @@ impl Model {
                         self.taken_back(which, taken_back);
                     }
                 }
-                Seen::Pinged(n, id) => {
+                Seen::PingTaken(id) => self.ping_taken(which, id),
+                Seen::Pinged(id) => {
+                    let n = self.next();
                     let tag = pair.side(which).core.tag(id);
                     self.called(which, n, (id, tag), Command::Ping, 0);
                     self.reached.insert(Reached::Pinged);
                 }
-                Seen::PingGivenUp(n, waited) => self.given_up(n, waited),
-                Seen::Ponged(n) => {
+                Seen::PingGivenUp(id, waited) => self.given_up(self.ping(which, id), waited),
+                Seen::Ponged(tag) => {
+                    let n = self.sides[which.other() as usize].tags[&tag];
                     self.answered(which, n, true, 0);
                     if self.calls[&n].command == Command::Items && pair.side(which).core.is_full() {
                         self.reached.insert(Reached::ItemsBesideResponders);
@@ -315,7 +319,7 @@ impl Model {
         if side.running.iter().any(|running| !running.may_go_on()) {
             self.reached.insert(Reached::InLane);
         }
-        if !side.leftover.is_empty() {
+        if side.leftover.as_ref().is_some_and(|leftover| leftover.len() > 0) {
             self.reached.insert(Reached::LeftBehind);
         }
         if side.all_told_of_room {
@@ -400,7 +404,8 @@ impl Model {
         assert!(!std::mem::replace(&mut call.settled, true), "a call has one answer");
         match says {
             Some(Seen::Answered(waiter)) => {
-                assert_eq!((*waiter, call.is_over()), (n, false), "the answer is its caller's");
+                let caller = if call.command == Command::Ping { PINGER } else { n };
+                assert_eq!((*waiter, call.is_over()), (caller, false), "it is its caller's");
                 assert!(!well || call.asks().is_none(), "a switch that was agreed to is made");
                 self.reached.insert(match (well, call.asks()) {
                     (true, _) => Reached::Answered,
@@ -451,7 +456,23 @@ impl Model {
         assert_eq!(call.outcome.replace(outcome), None, "a call has one outcome");
     }
 
-    #[cfg(feature = "tokio")]
+    /// The number of the ping which is this call.
+    fn ping(&self, which: Which, id: CallId) -> usize {
+        let is_it = |call: &Call| {
+            call.by == which && call.id == id && call.command == Command::Ping && !call.is_over()
+        };
+        let mut found = self.calls.iter().filter(|(_, call)| is_it(call));
+        *found.next().expect("a ping that was sent").0
+    }
+
+    /// Whoever has sent a ping has seen its answer.
+    fn ping_taken(&mut self, which: Which, id: CallId) {
+        let n = self.ping(which, id);
+        let call = self.calls.get_mut(&n).expect("it was sent");
+        assert!(call.settled && !call.given_up && !call.taken_back, "an answer has come");
+        assert_eq!(call.outcome.replace(Outcome::Answered), None, "a ping has one answer");
+    }
+
     fn taken_back(&mut self, which: Which, taken_back: &TakenBack) {
         let after = &mut self.sides[which as usize].after;
         for end in after.values_mut() {
@@ -531,7 +552,7 @@ impl Model {
         for which in Which::BOTH {
             let side = pair.side(which);
             assert!(side.queueing.is_empty(), "the {which:?} side waits for room for ever");
-            assert!(side.leftover.is_empty(), "what was left behind is begun");
+            assert!(side.leftover.is_none(), "what was left behind is begun");
             assert!(side.running.is_empty(), "all responders are done");
             assert_eq!(side.core.waiters(), 0, "nobody waits in the core of the {which:?} side");
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::pipe::Pipe;
-use super::side::{Side, Vigil};
+use super::side::{Side, Way};
 use crate::proto::Limits;
 
 /// Which of the two sides. What it sends goes into the pipe of the same name.
@@ -33,10 +33,9 @@ pub(super) struct Pair {
 
 impl Pair {
     /// Two sides with a stream that passes on only what it is told to.
-    pub(super) fn new(limits: Limits, watched: [Vigil; 2]) -> Self {
+    pub(super) fn new(limits: Limits, ways: [Way; 2]) -> Self {
         let now = Instant::now();
-        let [near, far] = watched;
-        let sides = [Side::new(limits, false, near, now), Side::new(limits, true, far, now)];
+        let sides = ways.map(|way| Side::new(limits, way, now));
         Self { sides, pipes: [Pipe::new(), Pipe::new()], now }
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::model::Reached;
 use super::pair::Which;
-use super::side::{Then, Vigil};
+use super::side::{Then, Vigil, Way};
 use super::world::{Step, World};
 use crate::proto::wants::Wants;
 use crate::proto::{FailurePolicy, Limits};
@@ -73,6 +73,11 @@ fn watched() -> impl Strategy<Value = Vigil> {
         .prop_map(|(idle, first_box, ping)| Vigil { idle, first_box, ping })
 }
 
+fn way() -> impl Strategy<Value = Way> {
+    let policy = prop_oneof![4 => Just(FailurePolicy::Stay), 1 => Just(FailurePolicy::Close)];
+    (watched(), policy).prop_map(|(watched, policy)| Way { watched, policy })
+}
+
 /// What wakes a driver that waits, and whether its end has begun by then. What no turn takes away keeps a
 /// side from coming to rest, which each case does in the end. What few cases come to is in `conversations.rs`.
 const WAKING: &[(Wants, bool)] = &[
@@ -104,12 +109,9 @@ fn whatever_happens_the_invariants_hold() {
     };
     let reached = RefCell::new(BTreeMap::<Reached, usize>::new());
     let woken_for = Cell::new([Wants::NOTHING; 2]);
-    let watched = (watched(), watched());
-    let closes = (weighted(0.2, Just(())), weighted(0.2, Just(())));
-    let steps = (vec(step(), 0..STEPS), 1_usize..6, 1_usize..4, any::<bool>(), watched, closes);
-    let checked = TestRunner::new(config).run(
-        &steps,
-        |(steps, calls, responders, stalled, watched, closes)| {
+    let steps = (vec(step(), 0..STEPS), 1_usize..6, 1_usize..4, any::<bool>(), [way(), way()]);
+    let checked =
+        TestRunner::new(config).run(&steps, |(steps, calls, responders, stalled, ways)| {
             let limits = Limits {
                 outstanding_calls: calls,
                 running_responders: responders,
@@ -120,12 +122,10 @@ fn whatever_happens_the_invariants_hold() {
                 attachments_in_all: 1 << 20,
                 ..Limits::default()
             };
-            let mut world = World::watching(limits, watched.into());
+            let mut world = World::of(limits, ways);
             let switches = steps.iter().any(|step| matches!(step, Step::AskSwitch { .. }));
-            for (which, closes) in Which::BOTH.into_iter().zip(<[_; 2]>::from(closes)) {
-                let side = world.pair.side(which);
-                side.expects_switches = switches;
-                side.policy = closes.map_or(FailurePolicy::Stay, |()| FailurePolicy::Close);
+            for which in Which::BOTH {
+                world.pair.side(which).expects_switches = switches;
             }
             if !stalled {
                 for which in Which::BOTH {
@@ -144,8 +144,7 @@ fn whatever_happens_the_invariants_hold() {
                 *reached.borrow_mut().entry(reached_now).or_default() += 1;
             }
             Ok(())
-        },
-    );
+        });
     if let Err(error) = checked {
         panic!("{error}");
     }

@@ -11,12 +11,11 @@ use crate::keys;
 use crate::proto::BoxNumber;
 use crate::proto::calls::Tagged;
 use crate::proto::core::{CallOutcome, WasRemoved};
-use crate::proto::inbound::WaitingCall;
 use crate::proto::released::RoomFor;
-use crate::proto::wants::{Public, Situation, Wants};
+use crate::proto::wants::{Public, Wants};
 use crate::proto::{
-    self, Body, CallId, CloseReason, Core, Counters, FailurePolicy, Host, LaneId, Limits,
-    NotQueued, Place, RemoteError, SwitchRefused, Turn,
+    self, Body, CallId, CloseReason, Core, Counters, Failed, FailurePolicy, Host, LaneId, Leftover,
+    Limits, NotQueued, Parking, Place, RemoteError, SwitchRefused, Turn,
 };
 
 /// What is attached: the number of the box that names it, and which of its attachments it is. A
@@ -89,16 +88,18 @@ pub(super) enum Seen {
     Claimed(usize, Vec<Option<Mark>>),
     /// The caller with this number has looked, and learned what has come of its call.
     Taken(usize, Taken),
-    /// The call with this number was answered with this, without a responder.
-    Refused(usize),
+    /// The call with this tag was refused, without a responder.
+    Refused(String),
     /// What was to run when the answer to this call is written has run, with so many bytes written.
     After(usize, u64),
-    /// It has sent a ping with this number, which is this call.
-    Pinged(usize, CallId),
-    /// A ping is not waited for any more; whether somebody did.
-    PingGivenUp(usize, bool),
-    /// The ping or the items with this number were answered, without a responder.
-    Ponged(usize),
+    /// It has sent a ping, which is this call.
+    Pinged(CallId),
+    /// This ping was answered, and whoever has sent it has seen so.
+    PingTaken(CallId),
+    /// This ping is not waited for any more; whether somebody did.
+    PingGivenUp(CallId, bool),
+    /// The call with this tag, a ping or items, was answered without a responder.
+    Ponged(String),
     /// Boxes were taken back whose attachments were refused: the last first.
     TakenBack(Vec<TakenBack>),
     /// It has ended.
@@ -153,11 +154,22 @@ pub(super) struct Vigil {
     pub(super) ping: Option<(Duration, Duration)>,
 }
 
-/// From this number on, boxes are pings and their answers.
-pub(super) const PING: usize = 1_000_000_000;
-
 /// Who begins what was left behind, among those who are woken.
 pub(super) const LEFTOVER: usize = usize::MAX;
+
+/// The driver, among those who are woken.
+pub(super) const DRIVER: usize = usize::MAX - 1;
+
+/// Who is told that a ping was answered.
+pub(super) const PINGER: usize = usize::MAX - 2;
+
+/// How a side is set up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Way {
+    pub(super) watched: Vigil,
+    /// What becomes of the connection when a responder fails.
+    pub(super) policy: FailurePolicy,
+}
 
 /// Of every so many calls one is in the lane.
 const IN_LANE: usize = 3;
@@ -177,8 +189,9 @@ pub(super) struct Queueing {
 pub(super) struct Side {
     pub(super) core: Core<usize, Hosted>,
     pub(super) driver: Driver,
-    /// What the driver waits for, while it does.
-    pub(super) parked: Option<Situation>,
+    /// The driver while it waits, and whether it is woken.
+    pub(super) parking: Parking<usize, ()>,
+    pub(super) woken: bool,
     /// What the driver was woken for while it waited, before and since the end has begun.
     pub(super) woken_for: [Wants; 2],
     /// What the core has made public.
@@ -211,23 +224,23 @@ pub(super) struct Side {
     pub(super) expects_switches: bool,
     /// Whether attachments may be gone before somebody claims them.
     pub(super) claims_are_late: bool,
-    pub(super) is_far: bool,
-    /// Whether a responder that fails closes the connection.
-    pub(super) policy: FailurePolicy,
     /// One-way commands that are begun when fewer responders run, and whether that was told.
-    pub(super) leftover: VecDeque<WaitingCall>,
+    pub(super) leftover: Option<Leftover>,
     pub(super) leftover_is_woken: bool,
     lane: LaneId,
 }
 
 impl Side {
-    pub(super) fn new(limits: Limits, is_far: bool, watched: Vigil, now: Instant) -> Self {
-        let mut core = Core::hosted(limits, limits.boxes, None);
+    pub(super) fn new(limits: Limits, by: Way, now: Instant) -> Self {
+        let Way { watched, policy } = by;
+        let mut core = Core::hosted(limits, limits.boxes, None).with_policy(policy);
+        core.set_own(|command| command == Command::Items.name().as_bytes());
         let public = core.poll_public().unwrap_or_default();
         Self {
             core,
             driver: Driver::new(&limits, watched, now),
-            parked: Some(Situation::default()),
+            parking: Parking::default(),
+            woken: true,
             woken_for: [Wants::NOTHING; 2],
             public,
             running: Vec::new(),
@@ -246,9 +259,7 @@ impl Side {
             ended: None,
             expects_switches: true,
             claims_are_late: false,
-            is_far,
-            policy: FailurePolicy::Stay,
-            leftover: VecDeque::new(),
+            leftover: None,
             leftover_is_woken: false,
             lane: LaneId::new(),
         }
@@ -257,8 +268,15 @@ impl Side {
     /// The one way to the core, as a connection's is: after a change, what the core wants is made public,
     /// the driver is woken if there is something for it to do, and so is whom else it concerns.
     pub(super) fn with<R>(&mut self, change: impl FnOnce(&mut Core<usize, Hosted>) -> R) -> R {
-        let result = change(&mut self.core);
-        if !self.core.concerns_nobody(self.parked.as_ref()) {
+        self.with_parking(|core, _| change(core))
+    }
+
+    pub(super) fn with_parking<R>(
+        &mut self,
+        change: impl FnOnce(&mut Core<usize, Hosted>, &mut Parking<usize, ()>) -> R,
+    ) -> R {
+        let result = change(&mut self.core, &mut self.parking);
+        if !self.core.concerns_nobody(self.parking.situation()) {
             self.tell();
         }
         result
@@ -268,14 +286,11 @@ impl Side {
         if let Some(public) = self.core.poll_public() {
             self.public = public;
         }
-        if let Some(situation) = &self.parked {
-            let wants = self.core.driver_wants(situation);
-            if !wants.is_nothing() {
-                let woken_for = &mut self.woken_for[usize::from(situation.ending)];
-                *woken_for = *woken_for | wants;
-                self.parked = None;
-            }
+        if let Some(situation) = self.parking.situation() {
+            let woken_for = &mut self.woken_for[usize::from(situation.ending)];
+            *woken_for = *woken_for | self.core.driver_wants(situation);
         }
+        self.woken |= self.parking.take_wanted(&self.core).is_some();
         if let Some(released) = self.core.take_released() {
             self.leftover_is_woken |= released.callers.contains(&LEFTOVER);
             self.woken_callers.extend(released.callers.iter().filter(|n| **n != LEFTOVER));
@@ -300,7 +315,7 @@ impl Side {
 
     /// Whether its driver is to have another turn.
     pub(super) fn is_at_work(&self) -> bool {
-        self.parked.is_none() && self.ended.is_none()
+        self.woken && self.ended.is_none()
     }
 
     /// The driver says that a caller has its answer.
@@ -512,29 +527,22 @@ impl Side {
         }
     }
 
-    /// Calls the peer by a name, for the driver itself.
-    pub(super) fn call_for(&mut self, n: usize, command: &[u8]) -> Option<CallId> {
-        let id = self.queue((n, 0, 0), |core, body| core.call(command, body, n)).ok()?;
-        self.seen.push_back(Seen::Pinged(n, id));
-        Some(id)
-    }
-
     /// Answers a ping, or items.
-    pub(super) fn pong(&mut self, n: usize, tag: &[u8]) {
-        self.queue((n, 0, 0), |core, body| core.answer(tag, body)).expect("it is small");
-        self.seen.push_back(Seen::Ponged(n));
+    pub(super) fn pong(&mut self, tag: &[u8]) {
+        self.with(|core| core.answer(tag, &mut Body::default())).expect("it is small");
+        self.seen.push_back(Seen::Ponged(String::from_utf8_lossy(tag).into_owned()));
     }
 
     pub(super) fn fail(&mut self, at: usize) -> Running {
         let running = &self.running[at];
         let (n, tag) = (running.n, running.tag.clone());
-        if let Some(tag) = tag {
-            self.with(|core| core.fail(&tag, b"NO", &n.to_string()));
-        }
-        if self.policy.closes(false, self.running[at].tag.is_some()) {
-            let (command, code) = (Some("Call".into()), "NO".into());
-            self.with(|core| core.close(CloseReason::Failed { command, code }));
-        }
+        let failed = Failed { declared: false, answered: tag.is_some(), fatal: false };
+        self.with(|core| {
+            if let Some(tag) = &tag {
+                core.fail(tag, b"NO", &n.to_string());
+            }
+            core.handle_failure(Some(b"Call"), b"NO", failed);
+        });
         self.finish(at)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::model::{Model, Reached};
 use super::pair::{Pair, Which};
-use super::side::{Command, Queueing, Running, Then, Vigil};
+use super::side::{Command, Queueing, Running, Then, Way};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::proto::released::RoomFor;
 use crate::proto::{Core, Limits, NotQueued, SwitchRefused};
@@ -122,15 +122,15 @@ pub(super) struct World {
 impl World {
     /// Two sides with a stream that passes on only what it is told to.
     pub(super) fn new(limits: Limits) -> Self {
-        Self::watching(limits, [Vigil::default(); 2])
+        Self::of(limits, [Way::default(); 2])
     }
 
-    /// As [`new`](Self::new), with sides that find out whether their peers are alive.
-    pub(super) fn watching(limits: Limits, watched: [Vigil; 2]) -> Self {
+    /// As [`new`](Self::new), with sides that are set up so.
+    pub(super) fn of(limits: Limits, ways: [Way; 2]) -> Self {
         let boxes = BoxLimits { max_bytes: MAX_BYTES, ..BoxLimits::default() };
         let limits = Limits { boxes, ..limits };
         let outstanding_calls = limits.outstanding_calls;
-        Self { pair: Pair::new(limits, watched), model: Model::default(), outstanding_calls }
+        Self { pair: Pair::new(limits, ways), model: Model::default(), outstanding_calls }
     }
 
     /// What `pairs` and those of every box come to in bytes. It says whether they are too large.

@@ -7,11 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tracing::Instrument;
 
-use super::super::counted::Running;
-use super::super::polling::Polling;
-use super::super::shared::Shared;
+use super::{Locator, Question};
+use crate::connection::{Polling, Running, Shared};
 use crate::proto::WaitingCall;
-use crate::responder::{Locator, Question};
 
 /// A responder that has to wait.
 struct OnTask {
@@ -32,7 +30,7 @@ impl Future for OnTask {
 
 /// Begins to answer a call, and leaves that to a task of its own if it has to wait.
 #[inline]
-pub(super) fn begin(
+pub(crate) fn begin(
     shared: &Arc<Shared>,
     locator: &Locator,
     question: Question,

@@ -1,0 +1,82 @@
+//! What becomes of notes that a driver makes: the log has them, that of boxes, and what all connections hold
+//! together.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::all_held;
+use super::pinger::UNSENT;
+use super::shared::{Hosted, Shared};
+use crate::proto::{Note, Sorted, Timer, WaitingCall};
+use crate::report::Report;
+use crate::restraint::restrained;
+
+impl Shared {
+    /// The driver has made this note.
+    #[inline]
+    pub(super) fn noted(self: &Arc<Self>, note: Note<'_, Waker, Hosted>) {
+        match note {
+            Note::Taken(writing, len) => {
+                if let Some(log) = &self.settings.wire_log {
+                    log.sent(&self.address, writing.last_bytes(len));
+                }
+            }
+            Note::Sorted(Sorted { ignored: 0, unanswerable: 0, .. }, _) => {}
+            other => self.noted_rarely(&other),
+        }
+    }
+
+    #[inline(never)]
+    fn noted_rarely(self: &Arc<Self>, note: &Note<'_, Waker, Hosted>) {
+        match *note {
+            Note::TakenBack { boxes, error, reference } => {
+                let (boxes, failures) = (boxes.len(), &self.settings.failures);
+                restrained!(failures, warn, "attachments were refused", boxes, %reference, error = %Report(error));
+            }
+            Note::Kept { first, now } => {
+                if first {
+                    all_held::register(self);
+                }
+                all_held::make_room(self.settings.limits.attachments_in_all, now);
+            }
+            Note::Sorted(Sorted { ignored, unanswerable, .. }, _) => {
+                drops_unanswerable(*unanswerable);
+                if *ignored > 0 {
+                    tracing::debug!(ignored, "ignored answers to calls that are not outstanding");
+                }
+            }
+            Note::Dropped(calls) => self.drops_calls(calls),
+            Note::NotPinged { ref error, first } => {
+                let error = Report(error);
+                if first {
+                    restrained!(UNSENT, warn, "a ping cannot be sent", %error);
+                } else {
+                    tracing::debug!(%error, "a ping cannot be sent");
+                }
+            }
+            Note::Due(Timer::Drain) => {
+                tracing::debug!("responders have not answered before a graceful end");
+            }
+            Note::Due(Timer::Close) => tracing::debug!("the connection did not end in time"),
+            Note::Taken(..) | Note::Due(_) => {}
+        }
+    }
+
+    /// Who waits for an answer sees the end of the connection; nobody sees what becomes of a one-way
+    /// command.
+    fn drops_calls(&self, calls: &VecDeque<WaitingCall>) {
+        let dropped = calls.iter().filter(|received| received.call.tag().is_none()).count();
+        drops_unanswerable(calls.len() - dropped);
+        if dropped > 0 {
+            let failures = &self.settings.failures;
+            restrained!(failures, warn, "dropped one-way commands that were not begun", dropped);
+        }
+    }
+}
+
+fn drops_unanswerable(dropped: usize) {
+    if dropped > 0 {
+        tracing::debug!(dropped, "dropped calls that nobody waits for any more");
+    }
+}
