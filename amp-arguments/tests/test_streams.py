@@ -227,6 +227,17 @@ class BothWays(Case):
         self.near.callRemote(Sum).addErrback(lambda failure: failed.append(failure.type))
         self.assertEqual(failed, [amp.InvalidSignature])
 
+    def test_an_end_that_cannot_be_written_is_none(self):
+        numbers = self.call(Get)["numbers"]
+        came, failed = all_of(numbers), []
+        for error in ({"description": "text"}, {"description": bytes(70_000)}):
+            self.far.sink.close(end=b"failed", **error).addErrback(lambda failure: failed.append(failure.type))
+        self.far.sink.send(1)
+        self.far.sink.close(end=b"failed", code=b"FIRE", description=bytes(60_000))
+        self.run_both()
+        self.assertEqual(failed, [TypeError, amp.TooLong])
+        self.assertEqual((came[0], came[1].errorCode, len(came[1].description)), (1, b"FIRE", 60_000))
+
     def test_what_nobody_takes_ends_when_its_call_is_over(self):
         class Other(amp.Command):
             arguments = [(b"numbers", NUMBERS)]

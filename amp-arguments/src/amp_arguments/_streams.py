@@ -134,7 +134,7 @@ class Sending(End):
                     break
             except Exception:
                 self.head = None
-                done.errback()
+                done.errback(self.over)
         self.flush(AHEAD)
 
     def write(self, value: Any) -> Any:
@@ -200,6 +200,8 @@ class Sending(End):
 
     def end(self, how: dict[str, bytes]) -> Deferred[Any]:
         """Says how the stream ends, which is answered when all was taken."""
+        # What cannot be written is an error of who ends it, and the stream goes on.
+        amp.AmpBox(how).serialize()
         self.flush()
         ended = maybeDeferred(self.proto.callRemoteString, b"_StreamEnd", stream=self.number, **how)
         self.fail(NoStream("the stream has ended"))
