@@ -22,6 +22,15 @@ KINDS = {
 }
 
 
+# How a stream ends, and what its reader has of that.
+ENDS = {"closed": StopAsyncIteration, "failed": amp.RemoteAmpError, "dropped": EOFError}
+
+
+def over(failure):
+    """Whoever sends learns why nobody takes more."""
+    failure.trap(NoStream, ConnectionDone)
+
+
 class Bring(amp.Command):
     """A stream or a sink of one kind, with its name."""
 
@@ -133,7 +142,15 @@ class Histories(unittest.TestCase):
             _, make = KINDS[kinds[name]]
             item = [null] * random.randrange(1, 5) if make is None else make(random, len(sent[name]))
             sent[name].append(item)
-            sinks[name].send(item).addErrback(lambda failure: failure.trap(NoStream, ConnectionDone))
+            sinks[name].send(item).addErrback(over)
+
+        def end(name, how):
+            closed[name] = how
+            if how == "dropped":
+                del sinks[name]
+            else:
+                error = {"code": b"FIRE"} if how == "failed" else {}
+                sinks[name].close(end=how.encode(), **error).addErrback(over)
 
         for _ in range(300):
             name = random.randrange(6)
@@ -144,13 +161,7 @@ class Histories(unittest.TestCase):
             elif do < 0.7 and name in readers:
                 readers[name].take()
             elif do < 0.705 and name in sinks and name not in closed:
-                how = closed[name] = random.choice(("closed", "failed", "dropped"))
-                if how == "closed":
-                    sinks[name].close().addErrback(lambda failure: failure.trap(NoStream, ConnectionDone))
-                elif how == "failed":
-                    sinks[name].close(end=b"failed", code=b"FIRE").addErrback(lambda failure: failure.trap(NoStream, ConnectionDone))
-                else:
-                    del sinks[name]
+                end(name, random.choice([*ENDS]))
             elif do < 0.708 and name in readers and name not in stopped:
                 stopped.add(name)
                 readers[name].stream.stop()
@@ -163,16 +174,14 @@ class Histories(unittest.TestCase):
         # Somebody takes all that there is.
         for name in [*sinks]:
             if name not in closed:
-                closed[name] = "closed"
-                sinks[name].close().addErrback(lambda failure: failure.trap(NoStream, ConnectionDone))
+                end(name, "closed")
         for _ in range(100_000):
             for reader in readers.values():
                 reader.take()
             if not (lost or deliver(whole=True)) and all(reader.end is not None for reader in readers.values()):
                 break
-        ends = {"closed": StopAsyncIteration, "failed": amp.RemoteAmpError, "dropped": EOFError}
         for name, reader in readers.items():
-            expected = ends[closed[name]] if name not in stopped and not lost else Exception
+            expected = ENDS[closed[name]] if name not in stopped and not lost else Exception
             self.assertIsInstance(reader.end, expected)
             items = sent[name]
             if kinds[name] == "files":

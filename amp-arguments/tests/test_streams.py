@@ -543,7 +543,8 @@ class Hostile(Case):
     def test_what_wants_no_answer_costs_no_connection(self):
         stream = self.open()
         for command, arguments in (
-            ("_StreamItems", {"stream": b"8", "items": b"\0\0011"}), ("_StreamEnd", {"stream": b"8", "end": b"dropped"}),
+            ("_StreamItems", {"stream": b"8", "items": b"\0\0011"}),
+            ("_StreamEnd", {"stream": b"8", "end": b"dropped"}),
             ("_StreamEnd", {"stream": b"0", "end": b"other"}), ("_StreamItems", {"items": b"\0\0011"}),
             ("_StreamStop", {"stream": b"x"}), ("_StreamTaken", {}), ("_StreamOpen", {"stream": b"-1"}),
             ("_StreamItems", {"stream": b"0", "items": b"\0\0011"}),

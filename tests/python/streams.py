@@ -76,6 +76,18 @@ class ReadAll(amp.Command):
     response = [(b"into", StreamOf(amp.String()))]
 
 
+class TakeOne(amp.Command):
+    """Takes the first descriptor, and no other."""
+
+    arguments = [(b"files", StreamOf(amp.Descriptor()))]
+
+
+class Opened(amp.Command):
+    """How many descriptors the program has."""
+
+    response = [(b"len", amp.Integer())]
+
+
 class Drive(amp.Command):
     """Calls each of these at the caller."""
 
@@ -178,6 +190,21 @@ class Peer(Streams, amp.AMP):
 
         defer.ensureDeferred(read())
         return {"into": sink}
+
+    @TakeOne.responder
+    def take_one(self, files):
+        async def take():
+            async for file in files:
+                os.close(file)
+                files.stop()
+                break
+
+        defer.ensureDeferred(take())
+        return {}
+
+    @Opened.responder
+    def opened(self):
+        return {"len": len(os.listdir("/proc/self/fd"))}
 
     @Drive.responder
     async def drive(self):

@@ -108,6 +108,17 @@ struct Contents {
     into: StreamOf<Bytes>,
 }
 
+/// Takes the first descriptor, and no other.
+#[derive(Command)]
+struct TakeOne {
+    files: StreamOf<Descriptor>,
+}
+
+/// How many descriptors the program has.
+#[derive(Command)]
+#[amp(response = Len)]
+struct Opened {}
+
 #[derive(Command)]
 #[amp(response = Said)]
 struct Drive {}
@@ -309,6 +320,30 @@ async fn a_slow_consumer_bounds_what_waits_on_the_other_side() {
         }
         sink.close().await.unwrap();
         assert_eq!(release.await.unwrap().unwrap().total, 10_000 * 9999 / 2);
+    })
+    .await
+    .unwrap();
+}
+
+/// Also those that are on their way when their stream is stopped.
+#[tokio::test]
+async fn twisted_closes_the_descriptors_that_it_does_not_take() {
+    let program = twisted();
+    timeout(4 * DEADLINE, async {
+        let peer = connect(&program, Responders::new(())).await;
+        let before = peer.call_remote(Opened {}).await.unwrap().len;
+        for _ in 0..50 {
+            let (mut sink, files) = StreamOf::pair();
+            peer.call_remote(TakeOne { files }).await.unwrap();
+            let stopped = loop {
+                let file = File::open("/dev/null").unwrap();
+                if let Err(error) = sink.send(Descriptor::from(file)).await {
+                    break error;
+                }
+            };
+            assert!(matches!(stopped, SinkError::Stopped), "{stopped}");
+        }
+        assert_eq!(peer.call_remote(Opened {}).await.unwrap().len, before);
     })
     .await
     .unwrap();

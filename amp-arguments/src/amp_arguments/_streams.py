@@ -1,7 +1,7 @@
-"""The mixin that speaks streams with amp-core, both ways: ARCHITECTURE.md there has their form.
+"""What speaks streams with amp-core, both ways: ARCHITECTURE.md there has their form.
 
-An end here is what its connection has of it. `streams` has what users need beside that: the arguments, handles of
-the ends, whether the peer has taken the other ones, and what becomes of descriptors.
+An end here is what its connection has of it: what goes, what comes, how much of that may, and how it ends. Users
+have handles of the ends, which are in `streams`; items that need their connection are in `_stream_files`.
 """
 
 from __future__ import annotations
@@ -249,6 +249,8 @@ class Receiving(End):
 
     def take(self) -> Deferred[Any]:
         """Fires with the next item, or what is wrong with it; behind all of them, with how the stream has ended."""
+        if self.queue:
+            return maybeDeferred(self.next)
         reader: Deferred[Any] = Deferred(self.readers.remove)
         self.readers.append(reader)
         self.pump()
