@@ -248,6 +248,15 @@ class BothWays(Case):
         self.assertIsInstance(failed[0], NoStream)
         self.assertTrue(sink.stopped.called)
         self.assertFalse(self.near.ends)
+        # So it is with one that cannot be written.
+        class Both(amp.Command):
+            arguments = [(b"numbers", NUMBERS), (b"n", amp.Integer())]
+
+        sink = Sink()
+        with self.assertRaises(TypeError):
+            self.near.callRemote(Both, numbers=sink, n="x")
+        self.assertTrue(sink.stopped.called)
+        self.assertFalse(self.near.ends)
         # One that says nothing of streams, and yet answers.
         self.connect(Peer(), answering())
         sink = Sink()

@@ -167,9 +167,16 @@ class Streams(StreamsOfFiles):
             command = commandType(*args, **kw)
         except Exception:
             return fail()
-        called = command._doCommand(self)
-        command.structured = {}
-        return called
+        try:
+            return command._doCommand(self)
+        except Exception:
+            # What was to go with it goes with no other box.
+            sent, self.sent = self.sent, []
+            for end in sent:
+                end.settle()
+            raise
+        finally:
+            command.structured = {}
 
     def sendBox(self, box: Any) -> None:
         """Whether the peer has taken what goes with a call, it has said when that is over."""
