@@ -15,7 +15,8 @@ const KEPT_BOX: usize = 128 << 10;
 
 /// A String: any bytes. They share the memory of the buffer that they were received into, with
 /// other boxes perhaps, all of which is kept for as long as they are: 512 KiB, or their box if that
-/// is larger. But out of a box of more than 128 KiB, what is less than a quarter of it is copied; and
+/// is larger. But out of a box of at most 62 bytes all is copied, and out of one of more than 128 KiB what is
+/// less than a quarter of it; and
 /// while values keep 2 MiB of large buffers that a connection has made within a second or so, more
 /// is received into small ones. From 32 KiB on bytes are also [sent](ValueWriter::put_bytes) without
 /// being copied.

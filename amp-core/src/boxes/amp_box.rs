@@ -5,13 +5,15 @@ use super::indexed::Indexed;
 use super::pair::{Pair, Walk, check_key, check_value, put_pair};
 use super::pairs::{FoundPair, Pairs, find};
 use super::scan::Found;
+use super::small::Small;
 use super::{BoxError, BoxLimits, Reserved, Value};
 use crate::keys;
 use crate::shorten::Shortened;
 
 /// A box: a map from keys to values, both of them bytes.
 ///
-/// A received box shares the buffer that it was read into; finding a value in it copies nothing.
+/// A received box of more than 62 bytes shares the buffer that it was read into; finding a value in a box
+/// copies nothing.
 /// Keys are unique: of a received key that comes twice the last value counts, as in Twisted.
 ///
 /// ```
@@ -29,17 +31,25 @@ pub struct AmpBox {
     form: Form,
 }
 
-/// A box is moved several times on its way, so it is small: what most boxes do without is on the
-/// heap.
+/// A box is moved several times on its way, so it is no larger than a line of the cache: what most boxes do
+/// without is on the heap.
 #[derive(Clone)]
 enum Form {
+    /// As [`Plain`](Form::Plain), of few bytes.
+    Small(Small),
     /// At most [`MOST_PLAIN`] pairs as they are on the wire, sorted by key, each key once. What
     /// follows them is nothing, or the box's end.
     Plain(Bytes),
     Indexed(Box<Indexed>),
 }
 
-const _: () = assert!(size_of::<AmpBox>() == size_of::<Bytes>());
+const _: () = assert!(size_of::<AmpBox>() <= 64);
+
+/// A box as it is read, wherever its bytes are.
+enum View<'a> {
+    Plain(&'a [u8]),
+    Indexed(&'a Indexed),
+}
 
 /// So few pairs are gone through as fast as they would be searched.
 const MOST_PLAIN: usize = 16;
@@ -83,12 +93,29 @@ impl AmpBox {
     #[inline]
     pub(crate) fn found(found: &Found, data: Bytes) -> Self {
         let Found { pairs, sorted, .. } = *found;
-        let form = if sorted && pairs <= MOST_PLAIN {
+        let form = if Self::is_plain(found) {
             Form::Plain(data)
         } else {
             Form::Indexed(Box::new(Indexed::received(data, pairs, sorted)))
         };
         Self { form }
+    }
+
+    /// The box that was found at the beginning of `buffer`, off which it is taken.
+    #[inline]
+    pub(super) fn take(found: &Found, buffer: &mut BytesMut) -> Self {
+        if Self::is_plain(found)
+            && let Some(small) = Small::take(buffer, found.end)
+        {
+            return Self { form: Form::Small(small) };
+        }
+        Self::found(found, buffer.split_to(found.end).freeze())
+    }
+
+    /// Whether it needs no index.
+    #[inline]
+    fn is_plain(found: &Found) -> bool {
+        found.sorted && found.pairs <= MOST_PLAIN
     }
 
     /// Returns how many pairs the box has, those with reserved keys included.
@@ -104,9 +131,9 @@ impl AmpBox {
     /// Returns the value of `key`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&[u8]> {
         let key = key.as_ref();
-        match &self.form {
-            Form::Plain(data) => find(data, key).map(|found| found.value),
-            Form::Indexed(indexed) => indexed.find(key).ok().map(|at| indexed.value(at)),
+        match self.view() {
+            View::Plain(data) => find(data, key).map(|found| found.value),
+            View::Indexed(indexed) => indexed.find(key).ok().map(|at| indexed.value(at)),
         }
     }
 
@@ -140,15 +167,19 @@ impl AmpBox {
     /// Removes the pair with this key, and says whether there was one.
     pub fn remove(&mut self, key: impl AsRef<[u8]>) -> bool {
         let key = key.as_ref();
-        if let Form::Plain(data) = &mut self.form {
+        if !matches!(self.form, Form::Indexed(_)) {
             // The protocol's own keys, which are what is mostly removed, come first.
-            let mut walk = Walk::new(data);
-            if walk.next_if(key).is_some() {
-                let len = data.len() - walk.rest().len();
-                data.advance(len);
+            let mut walk = self.plain();
+            if let Some(value) = walk.next_if(key) {
+                let len = key.len() + value.len() + 4;
+                match &mut self.form {
+                    Form::Small(data) => data.advance(len),
+                    Form::Plain(data) => data.advance(len),
+                    Form::Indexed(_) => {}
+                }
                 return true;
             }
-            if find(data, key).is_none() {
+            if !self.contains_key(key) {
                 return false;
             }
         }
@@ -180,6 +211,7 @@ impl AmpBox {
     }
 
     /// Returns how many bytes the box keeps in memory: those that it was received with.
+    #[inline]
     pub(crate) fn size(&self) -> usize {
         self.bytes().len()
     }
@@ -187,18 +219,18 @@ impl AmpBox {
     /// Returns how many bytes an index of the pairs takes.
     #[inline]
     pub(crate) fn index_size(&self) -> usize {
-        match &self.form {
-            Form::Plain(_) => 0,
-            Form::Indexed(indexed) => size_of_val(indexed.index()),
+        match self.view() {
+            View::Plain(_) => 0,
+            View::Indexed(indexed) => size_of_val(indexed.index()),
         }
     }
 
     /// Finds the pairs that say what the box is.
     #[inline]
     pub(crate) fn reserved(&self) -> Reserved {
-        match &self.form {
-            Form::Plain(data) => Reserved::on_the_wire(data),
-            Form::Indexed(indexed) => Reserved::in_index(indexed.bytes(), indexed.index()),
+        match self.view() {
+            View::Plain(data) => Reserved::on_the_wire(data),
+            View::Indexed(indexed) => Reserved::in_index(indexed.bytes(), indexed.index()),
         }
     }
 
@@ -219,6 +251,7 @@ impl AmpBox {
     #[cfg(feature = "tokio")]
     pub(crate) fn unshared(&self) -> Self {
         let form = match &self.form {
+            Form::Small(data) => Form::Small(data.clone()),
             Form::Plain(data) => Form::Plain(Bytes::copy_from_slice(data)),
             Form::Indexed(indexed) => Form::Indexed(Box::new(indexed.unshared())),
         };
@@ -228,9 +261,9 @@ impl AmpBox {
     /// Returns the pairs, sorted by the bytes of their keys.
     #[inline]
     pub(crate) fn pairs(&self) -> Pairs<'_> {
-        match &self.form {
-            Form::Plain(data) => Pairs::Plain(Walk::new(data)),
-            Form::Indexed(indexed) => Pairs::Indexed(indexed.bytes(), indexed.index().iter()),
+        match self.view() {
+            View::Plain(data) => Pairs::Plain(Walk::new(data)),
+            View::Indexed(indexed) => Pairs::Indexed(indexed.bytes(), indexed.index().iter()),
         }
     }
 
@@ -243,17 +276,17 @@ impl AmpBox {
     /// Returns the pairs as on the wire, for a reader: none where an index is needed to find one.
     #[inline]
     pub(super) fn plain(&self) -> Walk<'_> {
-        match &self.form {
-            Form::Plain(data) => Walk::new(data),
-            Form::Indexed(_) => Walk::default(),
+        match self.view() {
+            View::Plain(data) => Walk::new(data),
+            View::Indexed(_) => Walk::default(),
         }
     }
 
     /// Finds `key` for a reader, which tries the place `likely` of an index first.
     pub(super) fn find(&self, key: &[u8], likely: usize) -> Option<FoundPair<'_>> {
-        match &self.form {
-            Form::Plain(data) => find(data, key),
-            Form::Indexed(indexed) => {
+        match self.view() {
+            View::Plain(data) => find(data, key),
+            View::Indexed(indexed) => {
                 let at = indexed.find_near(key, likely)?;
                 Some(FoundPair { at, value: indexed.value(at), behind: Walk::default() })
             }
@@ -264,6 +297,7 @@ impl AmpBox {
     #[inline]
     pub(super) fn received_bytes(&self) -> Option<&Bytes> {
         match &self.form {
+            Form::Small(_) => None,
             Form::Plain(data) => Some(data),
             Form::Indexed(indexed) => indexed.received_bytes(),
         }
@@ -271,22 +305,35 @@ impl AmpBox {
 
     /// The box in a form that can be changed.
     fn indexed(&mut self) -> &mut Indexed {
-        if let Form::Plain(data) = &mut self.form {
-            let data = std::mem::take(data);
+        let data = match &mut self.form {
+            Form::Small(data) => Some(Bytes::copy_from_slice(data)),
+            Form::Plain(data) => Some(std::mem::take(data)),
+            Form::Indexed(_) => None,
+        };
+        if let Some(data) = data {
             let pairs = Walk::new(&data).count();
             self.form = Form::Indexed(Box::new(Indexed::received(data, pairs, true)));
         }
         match &mut self.form {
             Form::Indexed(indexed) => indexed,
-            Form::Plain(_) => unreachable!("it was replaced above"),
+            Form::Small(_) | Form::Plain(_) => unreachable!("it was replaced above"),
         }
     }
 
     #[inline]
     fn bytes(&self) -> &[u8] {
+        match self.view() {
+            View::Plain(data) => data,
+            View::Indexed(indexed) => indexed.bytes(),
+        }
+    }
+
+    #[inline]
+    fn view(&self) -> View<'_> {
         match &self.form {
-            Form::Plain(data) => data,
-            Form::Indexed(indexed) => indexed.bytes(),
+            Form::Small(data) => View::Plain(data),
+            Form::Plain(data) => View::Plain(data),
+            Form::Indexed(indexed) => View::Indexed(indexed),
         }
     }
 }
@@ -316,7 +363,7 @@ impl fmt::Debug for AmpBox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boxes::BoxReader;
+    use crate::boxes::{BoxReader, Decoder};
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -493,6 +540,7 @@ mod tests {
             pairs in vec(pair(), 0..40),
             is_sorted in any::<bool>(),
             is_unique in any::<bool>(),
+            is_decoded in any::<bool>(),
             asked in vec(key(), 0..60),
             changes in vec((key(), proptest::option::of(vec(any::<u8>(), 0..5))), 0..10),
         ) {
@@ -509,7 +557,11 @@ mod tests {
             }
             wire.put_u16(0);
             let mut map: BTreeMap<_, _> = pairs.into_iter().collect();
-            let mut ampbox = AmpBox::parse(&mut wire.freeze(), BoxLimits::default()).unwrap();
+            let mut ampbox = if is_decoded {
+                Decoder::new(BoxLimits::default()).decode(&mut wire).unwrap().unwrap()
+            } else {
+                AmpBox::parse(&mut wire.freeze(), BoxLimits::default()).unwrap()
+            };
             assert_same(&ampbox, &map);
             #[cfg(feature = "tokio")]
             assert_same(&ampbox.unshared(), &map);

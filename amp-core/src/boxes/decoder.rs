@@ -29,7 +29,7 @@ impl Decoder {
     /// already certain.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<AmpBox>, BoxError> {
         let found = self.scan.next(buffer)?;
-        Ok(found.map(|found| AmpBox::found(&found, buffer.split_to(found.end).freeze())))
+        Ok(found.map(|found| AmpBox::take(&found, buffer)))
     }
 
     /// Returns where the next box ends, for whoever wants its bytes as they came. `buffer` is as for

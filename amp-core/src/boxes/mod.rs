@@ -19,6 +19,7 @@ mod pairs;
 pub(crate) mod reader;
 mod reserved;
 mod scan;
+mod small;
 pub(crate) mod value;
 pub(crate) mod writer;
 

@@ -6,8 +6,8 @@ use crate::shorten::Shortened;
 
 /// The bytes of one received value, borrowed from the box that they came in.
 ///
-/// It reads as a byte slice. [`to_bytes`](Value::to_bytes) keeps it beyond the box without
-/// copying.
+/// It reads as a byte slice. [`to_bytes`](Value::to_bytes) keeps it beyond the box, without copying
+/// what is large.
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
     bytes: &'a [u8],
@@ -27,8 +27,8 @@ impl<'a> Value<'a> {
         self.bytes
     }
 
-    /// Returns the bytes, on their own. Where the box was received they share the buffer that it
-    /// came in, and are copied otherwise.
+    /// Returns the bytes, on their own. Where the box was received, and has more than 62 bytes, they share the
+    /// buffer that it came in, and are copied otherwise.
     pub fn to_bytes(&self) -> Bytes {
         match self.shared {
             Some(buffer) => buffer.slice_ref(self.bytes),

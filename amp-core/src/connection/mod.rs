@@ -25,6 +25,7 @@ mod polling;
 mod quiet;
 mod settings;
 mod shared;
+mod spare;
 mod staging;
 mod switch;
 mod switched;
@@ -53,5 +54,6 @@ pub(crate) use quiet::NoSignal;
 pub(crate) use shared::{After, Hosted, Shared, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
+pub(crate) use spare::Reused;
 pub use switched::Switched;
 pub use transport::Transport;

@@ -394,7 +394,7 @@ where
 {
     fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
         let command = question.decode(ampbox)?;
-        let context = Context::new(Arc::clone(&self.state), question.peer().clone());
+        let context = Context::new(&self.state, question.peer());
         let responding = Some(question.caught(|| (self.responder)(context, command))?);
         let question = Some(question);
         Some(Box::pin(Answering::<R, C> { responding, question, ended: self.ended }))
@@ -456,7 +456,7 @@ where
 {
     fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
         let command = question.decode(ampbox)?;
-        let context = Context::new(Arc::clone(&self.state), question.peer().clone());
+        let context = Context::new(&self.state, question.peer());
         let response = question.caught(|| (self.responder)(context, command))?;
         let len = ampbox.size();
         Some(Box::pin(async move {

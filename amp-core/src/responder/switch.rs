@@ -171,7 +171,7 @@ where
 
     fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
         let command = question.decode(ampbox)?;
-        let context = Context::new(Arc::clone(&self.state), question.peer().clone());
+        let context = Context::new(&self.state, question.peer());
         let decision = question.caught(|| (self.responder)(context, command))?;
         let then = self.then;
         Some(Box::pin(async move {

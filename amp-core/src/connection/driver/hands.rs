@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::super::line::Stream;
 use super::super::peer::Peer;
 use super::super::shared::{After, Discard, Hosted, Upgraded};
+use super::super::spare::peer_of;
 use super::super::switched::{Room, Switched};
 use super::clock::now;
 use super::leftover::LeftBehind;
@@ -165,7 +166,7 @@ impl Hands for AtWork<'_, '_> {
     #[inline]
     fn begin(&mut self, received: &WaitingCall, asks_switch: bool, refusal: Option<Refusal>) {
         let Around { shared, handle, locator, .. } = &mut *self.around;
-        let peer = Peer::recent(shared, handle);
+        let peer = peer_of(shared, handle);
         let mut question = Question::new(peer, &received.call, received.number, asks_switch);
         match refusal {
             None => begin(shared, locator, question, received),

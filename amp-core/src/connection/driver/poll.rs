@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::super::spare::Keeping;
 use super::hands::AtWork;
 use super::state::Driver;
 use crate::error::CloseReason;
@@ -21,6 +22,7 @@ impl Driver {
         if !drive.go_to_work(&mut hands) {
             return Poll::Pending;
         }
+        let _keeping = Keeping::new(&hands.around.shared);
         match drive.turns(&mut hands) {
             Ok(Next::Wait) => {}
             Ok(Next::Again) => cx.waker().wake_by_ref(),
