@@ -4,7 +4,7 @@ import gc
 import os
 
 from amp_arguments import Box, ListOf
-from amp_arguments.streams import BadItem, Sink, SinkOf, Stream, StreamOf, Streams
+from amp_arguments.streams import BadItem, Sink, StreamOf, Streams
 from test_streams import Case, all_of, answering
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IUNIXTransport

@@ -12,7 +12,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from . import _streams
-from ._streams import OVERHEAD, STREAMS, BadItem, NoStream, split
+from ._streams import STREAMS, BadItem, NoStream, split
 
 # So many descriptors are on their way to who says nothing of it, and so many may have come that nothing has claimed.
 FILES, UNCLAIMED_FILES = 8, 128
