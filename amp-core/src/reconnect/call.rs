@@ -117,7 +117,7 @@ async fn make<T, E>(planned: Planned<T, E>) -> Result<T, CallError<E>> {
     let deadline = timeout.and_then(|timeout| Some((started.checked_add(timeout)?, timeout)));
     let mut repeats = 0;
     let mut lost = None;
-    let mut closing = None;
+    let (mut closing, mut refused) = (None, None);
     loop {
         let peer = match link.peer(closing.take(), wait, deadline).await {
             Ok(peer) => peer,
@@ -137,7 +137,12 @@ async fn make<T, E>(planned: Planned<T, E>) -> Result<T, CallError<E>> {
                 }
                 repeats += 1;
                 closing = Some(left);
+                refused = Some(error);
                 continue;
+            }
+            // What it was written with before may have ended with that connection, as streams do.
+            Err(CallError::Encode(error)) if lost.is_none() => {
+                return Err(refused.map_or(CallError::Encode(error), CallError::Remote));
             }
             // This is true of the last attempt alone.
             Err(error) if error.is_safe_to_retry() => {

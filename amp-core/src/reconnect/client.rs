@@ -44,8 +44,9 @@ impl Client {
     /// that waits for connections is sent again on the next one, whatever its command. All of this
     /// is within the call's timeout, and at most
     /// [`Connector::max_repeats`](super::Connector::max_repeats) times. [Streams](crate::streams) of a call
-    /// that was refused so are sent again with it; those of one that was lost have ended with the connection, so
-    /// it is not sent again.
+    /// that was refused so are sent again with it, unless the connection has ended before the refusal was
+    /// looked at, which is then what the call fails with; those of one that was lost have ended with the
+    /// connection, so it is not sent again.
     ///
     /// # Errors
     ///

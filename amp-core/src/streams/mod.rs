@@ -16,8 +16,8 @@
 //! A call that brings items is answered when the last of them has been taken out of the stream. As long as
 //! as many items or bytes are on their way as the receiver has room for ([`Limits::stream_items`],
 //! [`Limits::stream_bytes`]), the sink waits. So a slow consumer stops its producer, and nothing else: calls
-//! and other streams of the connection go on, and items count neither as running responders nor as
-//! their bytes. Streams of a connection are in order in themselves, and in none among each other or with
+//! and other streams of the connection go on, and items count neither as running responders nor, until they are
+//! taken or may name attachments that wait, as their bytes. Streams of a connection are in order in themselves, and in none among each other or with
 //! calls.
 //!
 //! # Who waits for whom

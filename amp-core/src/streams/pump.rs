@@ -190,7 +190,10 @@ impl Pump {
                         Poll::Pending => self.next = Some(Stage::Made(sent)),
                         // Nothing is left to be sent of a stream whose end cannot be.
                         Poll::Ready(Err(error)) if self.ending => {
-                            return Err(SinkError::Failed(Arc::new(error)));
+                            return Err(match error {
+                                CallError::Closed(reason) => SinkError::Closed(reason),
+                                error => SinkError::Failed(Arc::new(error)),
+                            });
                         }
                         Poll::Ready(answer) => {
                             let attachments = sent.load.attachments;

@@ -10,6 +10,7 @@ use super::error::StreamError;
 use super::held::Held;
 use super::hub::Hub;
 use super::receive::Receive;
+use super::sending::OtherEnd;
 use super::wire::{self, BAD_ITEM, CALLS, End, ITEM, LIST, Window};
 use crate::argument::{Argument, DecodeError, Proto, read_keys};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, Value};
@@ -28,8 +29,7 @@ pub(super) struct Receiving<T> {
 
 struct State<T> {
     stage: Stage,
-    /// Whether the other end was sent.
-    bound: bool,
+    other: OtherEnd,
     parcels: VecDeque<Parcel<T>>,
     /// How many calls are not answered that have brought items, and how much they have brought.
     calls: usize,
@@ -159,7 +159,7 @@ impl<T> Receiving<T> {
         let state = State {
             stage: Stage::Unsent,
             parcels: VecDeque::new(),
-            bound: false,
+            other: OtherEnd::Here,
             calls: 0,
             load: Window::NOTHING,
             ending: None,
@@ -170,17 +170,23 @@ impl<T> Receiving<T> {
 
     /// Whether the other end was sent.
     pub(super) fn is_bound(&self) -> bool {
-        self.lock().bound
+        self.lock().other != OtherEnd::Here
+    }
+
+    /// The other end is dropped. Whether it was sent.
+    pub(super) fn other_goes(&self) -> bool {
+        let mut state = self.lock();
+        state.other.goes()
     }
 
     /// The other end is about to be sent under this number. Whether it was not before. Where nobody
     /// receives any more, the number is free, so the sink is stopped when it is taken.
     pub(super) fn bind(&self, hub: &Arc<Hub>, number: u64) -> bool {
         let mut state = self.lock();
-        if state.bound {
+        if state.other != OtherEnd::Here {
             return false;
         }
-        state.bound = true;
+        state.other = OtherEnd::Sent;
         let over = matches!(state.stage, Stage::Over);
         if !over {
             state.stage = Stage::Sent(Arc::clone(hub), number);
@@ -499,9 +505,14 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
 
     fn unbind(&self) {
         let mut state = self.lock();
+        if state.other == OtherEnd::Gone {
+            drop(state);
+            self.not_taken();
+            return;
+        }
         if matches!(state.stage, Stage::Sent(..)) {
             let before = std::mem::replace(&mut state.stage, Stage::Unsent);
-            state.bound = false;
+            state.other = OtherEnd::Here;
             drop(state);
             before.leave(self);
         }

@@ -26,8 +26,7 @@ pub(super) struct Sending {
 
 struct State {
     stage: Stage,
-    /// Whether the other end was sent.
-    bound: bool,
+    other: OtherEnd,
     parcels: VecDeque<Parcel>,
     /// How many bytes those have.
     waiting: usize,
@@ -43,6 +42,27 @@ struct State {
     unwritable: VecDeque<SinkError>,
     producer: Option<Waker>,
     pump: Option<Waker>,
+}
+
+/// Where the other end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OtherEnd {
+    /// On this side.
+    Here,
+    /// It was sent, and perhaps can be again.
+    Sent,
+    /// It was sent, and then dropped on this side.
+    Gone,
+}
+
+impl OtherEnd {
+    /// It is dropped on this side. Whether it was sent.
+    pub(super) fn goes(&mut self) -> bool {
+        if *self == Self::Sent {
+            *self = Self::Gone;
+        }
+        *self != Self::Here
+    }
 }
 
 enum Stage {
@@ -102,7 +122,7 @@ impl Sending {
     pub(super) fn new() -> Self {
         let state = State {
             stage: Stage::Unsent,
-            bound: false,
+            other: OtherEnd::Here,
             parcels: VecDeque::new(),
             waiting: 0,
             most: Window { items: 1, bytes: SHARED, attachments: 0 },
@@ -126,18 +146,30 @@ impl Sending {
             return false;
         }
         state.stage = Stage::Sent(awaited);
-        state.bound = true;
+        state.other = OtherEnd::Sent;
         true
     }
 
-    /// The other end was not sent after all, unless the receiver has said that it is there.
+    /// The other end is dropped. Whether it was sent.
+    pub(super) fn other_goes(&self) -> bool {
+        let mut state = self.lock();
+        state.other.goes()
+    }
+
+    /// The other end was not sent after all, unless the receiver has said that it is there. It may be
+    /// sent again, if somebody has it. Whether nothing more comes of the number.
     pub(super) fn unbind(&self) -> bool {
         let mut state = self.lock();
         if !matches!(state.stage, Stage::Sent(_)) {
             return false;
         }
+        if state.other == OtherEnd::Gone {
+            drop(state);
+            self.not_taken();
+            return !self.is_open();
+        }
         let before = std::mem::replace(&mut state.stage, Stage::Unsent);
-        state.bound = false;
+        state.other = OtherEnd::Here;
         drop(state);
         drop(before);
         true
@@ -145,7 +177,7 @@ impl Sending {
 
     /// Whether the other end was sent.
     pub(super) fn is_bound(&self) -> bool {
-        self.lock().bound
+        self.lock().other != OtherEnd::Here
     }
 
     pub(super) fn is_open(&self) -> bool {

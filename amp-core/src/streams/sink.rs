@@ -316,7 +316,7 @@ impl<T> Drop for SinkOf<T> {
     fn drop(&mut self) {
         match &self.other {
             // This end was sent.
-            Some(other) if other.is_bound() => return self.sending.fail(SinkError::Ended),
+            Some(other) if other.other_goes() => return self.sending.fail(SinkError::Ended),
             Some(other) if !self.sending.is_bound() => other.fail(StreamError::NotSent),
             _ => {}
         }

@@ -164,7 +164,7 @@ impl<T> Drop for StreamOf<T> {
     fn drop(&mut self) {
         match &self.other {
             // This end was sent.
-            Some(other) if other.is_bound() => return,
+            Some(other) if other.other_goes() => return,
             Some(other) if !self.receiving.is_bound() => other.fail(SinkError::NotSent),
             _ => {}
         }

@@ -1,11 +1,11 @@
 use amp_core::streams::{ByteSink, ByteStream, StreamError};
-use amp_core::{Command, Context, NoError, RemoteError, Responders, testing};
+use amp_core::{Command, Context, Limits, NoError, RemoteError, Responders, testing};
 use bytes::Bytes;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use super::{nothing, settle};
+use super::{nothing, pair_with, settle};
 
 #[derive(Command)]
 struct Store {
@@ -116,4 +116,27 @@ async fn a_sink_of_bytes_in_a_command() {
     }
     assert_eq!(read, 500_000);
     call.await.unwrap().unwrap();
+}
+
+/// However little the receiver lets come.
+#[tokio::test(start_paused = true)]
+async fn bytes_come_through_windows_of_any_size() {
+    for window in [3, 4, 63, 64, 255, 256, 257, 4095, 4096, 4224, 16_895, 16_896, 300_000] {
+        // A few windows, and more than a piece may have.
+        let len = if window < 255 { 700 } else { 70_000 };
+        let load = move |_: Context, Load { mut to }: Load| async move {
+            to.write_all(&[3; 300]).await.expect("somebody reads");
+            to.write_bytes(vec![3; len].into()).await.expect("somebody reads");
+            to.shutdown().await.expect("all is read");
+            Ok::<_, NoError>(())
+        };
+        let limits = Limits::default().stream_bytes(window);
+        let (peer, _there) = pair_with(limits, nothing(), Responders::new(()).respond(load));
+        let (to, mut stream) = ByteStream::pair();
+        let call = tokio::spawn(peer.call_remote(Load { to }));
+        let mut read = Vec::new();
+        stream.read_to_end(&mut read).await.unwrap();
+        assert!(read.len() == 300 + len && read.iter().all(|byte| *byte == 3), "{window}");
+        call.await.unwrap().unwrap();
+    }
 }

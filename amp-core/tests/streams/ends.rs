@@ -419,3 +419,78 @@ async fn streams_of_calls_that_a_closing_peer_refuses_go_over_to_the_next() {
         assert!(waiting.await.unwrap().is_err());
     }
 }
+
+#[derive(Command)]
+#[amp(response = Input)]
+struct Start {}
+
+#[derive(Arguments)]
+struct Input {
+    numbers: SinkOf<u64>,
+}
+
+/// It has nothing else of the connection, and the other side has not said that it receives.
+#[tokio::test(start_paused = true)]
+async fn how_a_sink_ends_that_is_the_last_of_its_connection_is_sent() {
+    let ends: [(Ends, bool); 2] = [
+        (|sink| sink.fail(&JobError::OutOfPaper), true),
+        (|sink| drop(tokio::spawn(sink.close())), false),
+    ];
+    for (ends, fails) in ends {
+        let (streams, mut taken) = mpsc::unbounded_channel();
+        let start = async |context: Context<mpsc::UnboundedSender<_>>, _: Start| {
+            let (numbers, received) = StreamOf::pair();
+            context.state().send(received).expect("the test waits");
+            Ok::<_, NoError>(Input { numbers })
+        };
+        let (peer, _there) = testing::pair(nothing(), Responders::new(streams).respond(start));
+        let Input { numbers } = peer.call_remote(Start {}).await.unwrap();
+        drop(peer);
+        ends(numbers);
+        let error = all::<u64>(taken.recv().await.unwrap()).await.1;
+        let failed = error.map(|error| error.declared());
+        assert_eq!(failed, fails.then_some(Some(JobError::OutOfPaper)));
+    }
+}
+
+/// Where nobody makes the call again.
+#[tokio::test(start_paused = true)]
+async fn streams_of_calls_that_a_closing_peer_refuses_end() {
+    let waits = async |_: Context, _: Get| -> Result<Download, NoError> { pending().await };
+    let (peer, there) = testing::pair(nothing(), Responders::new(()).respond(waits));
+    let waiting = tokio::spawn(peer.call_remote(Get {}));
+    settle().await;
+    tokio::spawn(async move { there.close_gracefully(Duration::from_secs(1000)).await });
+    settle().await;
+    let ((sink, call), (stream, other)) = (upload(), work());
+    let is_closing = |called: Result<(), CallError>| match called {
+        Err(CallError::Remote(error)) => error.is_closing(),
+        _ => false,
+    };
+    assert!(is_closing(peer.call_remote(call).await));
+    assert!(is_closing(peer.call_remote(other).await));
+    let both = async { tokio::join!(sink.stopped(), all(stream)) };
+    let (stopped, (_, error)) =
+        tokio::time::timeout(Duration::from_secs(100), both).await.expect("both are told");
+    assert!(matches!(stopped, SinkError::NotTaken), "{stopped}");
+    assert!(matches!(error, Some(StreamError::NotTaken)), "{error:?}");
+    drop(waiting);
+}
+
+/// Its reason is that of the connection also while that is only about to end.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_closed_while_its_connection_ends_has_its_reason() {
+    let (responders, mut sinks) = downloads();
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let ours = Connection::new(near).responders(responders).spawn();
+    let raw = Connection::new(far).spawn();
+    raw.call_by_name("Get", [("", ""); 0]).await.unwrap();
+    let sink = sinks.recv().await.unwrap();
+    let open = [("stream", "0"), ("items", "10"), ("bytes", "100")];
+    raw.notify_by_name("_StreamOpen", open).await.unwrap();
+    settle().await;
+    let closing = tokio::spawn(async move { ours.close().await });
+    let closed = sink.close().await;
+    assert!(matches!(closed, Err(SinkError::Closed(CloseReason::Local))), "{closed:?}");
+    closing.await.unwrap();
+}
