@@ -140,8 +140,12 @@ async fn connect<S>(program: &amp_tests::Peer, responders: Responders<S>) -> Pee
 }
 
 fn twisted() -> amp_tests::Peer {
+    running("streams.py")
+}
+
+fn running(program: &str) -> amp_tests::Peer {
     let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
-    amp_tests::Peer::start(python.program("streams.py"), Transport::Unix)
+    amp_tests::Peer::start(python.program(program), Transport::Unix)
 }
 
 async fn all(mut stream: StreamOf<u64>) -> (u64, Option<StreamError>) {
@@ -352,8 +356,7 @@ async fn twisted_closes_the_descriptors_that_it_does_not_take() {
 /// What nobody takes ends; what a Twisted without the mixin says of it too.
 #[tokio::test]
 async fn a_twisted_that_knows_no_streams_takes_none() {
-    let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
-    let program = amp_tests::Peer::start(python.program("arguments.py"), Transport::Unix);
+    let program = running("arguments.py");
     timeout(DEADLINE, async {
         let peer = connect(&program, Responders::new(())).await;
         let (sink, numbers) = StreamOf::pair();
@@ -365,8 +368,8 @@ async fn a_twisted_that_knows_no_streams_takes_none() {
     .unwrap();
 }
 
-#[tokio::test]
-async fn twisted_calls_ours() {
+/// What counts, sums up and works for the other side.
+fn ours() -> Responders {
     let count = async |_: Context<()>, Count { to, how }: Count| {
         let (mut sink, numbers) = StreamOf::pair();
         tokio::spawn(async move {
@@ -394,6 +397,11 @@ async fn twisted_calls_ours() {
         }
         Ok::<_, NoError>(Done { done })
     };
+    Responders::new(()).respond(count).respond(sum).respond(work)
+}
+
+#[tokio::test]
+async fn twisted_calls_ours() {
     let feed = async |_: Context<()>, Feed { most }: Feed| {
         let (into, mut stream) = ByteStream::pair();
         tokio::spawn(async move {
@@ -425,9 +433,7 @@ async fn twisted_calls_ours() {
         });
         Ok::<_, NoError>(Contents { into })
     };
-    let responders = Responders::new(());
-    let responders = responders.respond(count).respond(sum).respond(work).respond(feed);
-    let responders = responders.respond(echo).respond(read_all);
+    let responders = ours().respond(feed).respond(echo).respond(read_all);
     let program = twisted();
     let peer = connect(&program, responders).await;
     let said = peer.call_remote(Drive {}).timeout(4 * DEADLINE).await.unwrap().said;
@@ -445,4 +451,60 @@ async fn twisted_calls_ours() {
         "True",
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+}
+
+/// Who has no more than 150 lines of Python for it, written by what ARCHITECTURE.md says of the form, speaks
+/// streams both ways.
+#[tokio::test]
+async fn the_form_takes_no_more_than_150_lines() {
+    let source = include_str!("../python/least_streams.py");
+    let mut in_text = false;
+    let code = source.lines().filter(|line| {
+        let line = line.trim();
+        let was_in_text = in_text;
+        in_text ^= line.matches("\"\"\"").count() == 1;
+        !(line.is_empty() || was_in_text || line.starts_with("\"\"\""))
+    });
+    assert!(code.count() <= 150);
+
+    let program = running("least_peer.py");
+    timeout(4 * DEADLINE, async {
+        let peer = connect(&program, ours()).await;
+        for (how, to) in [("closed", 0), ("closed", 20_000), ("failed", 2000)] {
+            let call = Count { to, how: how.to_owned() };
+            let (received, error) = all(peer.call_remote(call).await.unwrap().numbers).await;
+            assert_eq!(received, to);
+            assert_eq!(error.is_some(), how == "failed");
+        }
+        let call = Count { to: 1 << 40, how: String::new() };
+        let mut numbers = peer.call_remote(call).await.unwrap().numbers;
+        for n in 0..3000 {
+            assert_eq!(numbers.next().await.unwrap().unwrap(), n);
+        }
+        drop(numbers);
+
+        let (mut sink, numbers) = StreamOf::pair();
+        let call = tokio::spawn(peer.call_remote(Sum { numbers }));
+        for n in 0..5000 {
+            sink.send(n).await.unwrap();
+        }
+        drop(sink);
+        let Total { total, error } = call.await.unwrap().unwrap();
+        assert_eq!((total, &*error), (5000 * 4999 / 2, "the end is missing"));
+
+        let (progress, mut received) = StreamOf::pair();
+        let call = tokio::spawn(peer.call_remote(Work { progress }));
+        for n in 0..5000 {
+            assert_eq!(received.next().await.unwrap().unwrap(), n);
+        }
+        drop(received);
+        assert!(call.await.unwrap().unwrap().done >= 5000);
+
+        let said = peer.call_remote(Drive {}).await.unwrap().said;
+        let total = (5000 * 4999 / 2).to_string();
+        let expected = [&*total, &*total, "the stream has failed", "True", "the end is missing"];
+        assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+    })
+    .await
+    .unwrap();
 }
