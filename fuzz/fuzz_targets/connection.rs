@@ -1,12 +1,14 @@
-//! A connection and its peer, which is another one or speaks bytes, over a short stream and in virtual
-//! time. However they go on, calls get their own answers or an error, lanes keep their order, and when
-//! all have let go everything ends.
+//! A connection and its peer, which is another one or speaks bytes, over a short stream or a route of one, and
+//! in virtual time. However they go on, calls get their own answers or an error, streams their items in order and
+//! all of them before the end, lanes keep their order, and when all have let go everything ends.
 
 #![no_main]
 
+use amp_core::router::{RouteName, Router, RouterLimits};
+use amp_core::streams::{SinkOf, StreamOf};
 use amp_core::{
-    AmpBox, BoxLimits, CallError, Command, CommandError, Connection, Context, Decoder, Limits,
-    NoError, Peer, ProtocolSwitch, Responders, Switched, keys,
+    AmpBox, Arguments, BoxLimits, CallError, Command, CommandError, Connection, Context, Decoder,
+    Limits, NoError, Peer, ProtocolSwitch, Responders, Switched, keys,
 };
 use amp_fuzz::Input;
 use bytes::BytesMut;
@@ -34,7 +36,7 @@ struct Echo {
     padding: Vec<u8>,
 }
 
-#[derive(amp_core::Arguments)]
+#[derive(Arguments)]
 struct Number {
     n: u8,
     padding: Vec<u8>,
@@ -95,23 +97,110 @@ struct Switch {
 
 impl ProtocolSwitch for Switch {}
 
-/// How many of a lane run.
-#[derive(Default)]
-struct Lane(AtomicUsize);
+/// What a sink is given, and how it ends.
+#[derive(Clone, Copy)]
+struct Writing {
+    count: u8,
+    size: u8,
+    how: u8,
+}
 
-impl Lane {
+/// Brings so many items, of which so many are taken.
+#[derive(Command)]
+struct Upload {
+    count: u8,
+    take: u8,
+    stream: StreamOf<Vec<u8>>,
+}
+
+#[derive(Command)]
+#[amp(response = Fed)]
+struct Download {
+    count: u8,
+    size: u8,
+    how: u8,
+}
+
+#[derive(Arguments)]
+struct Fed {
+    stream: StreamOf<Vec<u8>>,
+}
+
+/// Sends items before it is answered.
+#[derive(Command)]
+struct Progress {
+    count: u8,
+    size: u8,
+    how: u8,
+    sink: SinkOf<Vec<u8>>,
+}
+
+/// Answers with a sink, of which so many items are taken.
+#[derive(Command)]
+#[amp(response = Opened)]
+struct Open {
+    count: u8,
+    take: u8,
+}
+
+#[derive(Arguments)]
+struct Opened {
+    sink: SinkOf<Vec<u8>>,
+}
+
+/// What the responders of a connection know.
+struct State {
+    /// How many of the lane run.
+    lane: AtomicUsize,
+    /// Whether the peer sends what its commands say.
+    honest: bool,
+}
+
+impl State {
     fn enter(&self) {
-        assert_eq!(self.0.fetch_add(1, Relaxed), 0, "one of a lane runs at a time");
+        assert_eq!(self.lane.fetch_add(1, Relaxed), 0, "one of a lane runs at a time");
     }
 
     fn leave(&self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.lane.fetch_sub(1, Relaxed);
     }
 }
 
 async fn turns(turns: u8) {
     for _ in 0..turns % 8 {
         yield_now().await;
+    }
+}
+
+async fn write(writing: Writing, mut sink: SinkOf<Vec<u8>>) {
+    let Writing { count, size, how } = writing;
+    for at in 0..count % 32 {
+        turns(how / 8).await;
+        if sink.send(vec![at; 1 + usize::from(size) * 8]).await.is_err() {
+            return;
+        }
+    }
+    match how % 4 {
+        0 => {}
+        1 => sink.fail(&Failed::Failed),
+        _ => _ = sink.close().await,
+    }
+}
+
+/// Takes so many items, which come once each and in order, all of them before the end.
+async fn read(honest: bool, count: u8, take: u8, mut stream: StreamOf<Vec<u8>>) {
+    for at in 0..=take % 64 {
+        turns(take / 64).await;
+        match stream.next().await {
+            Some(Ok(item)) => {
+                assert!(!honest || at < count % 32 && item.iter().all(|byte| *byte == at));
+            }
+            Some(Err(_)) => return,
+            None => {
+                assert!(!honest || at == count % 32, "{at} of {}", count % 32);
+                return;
+            }
+        }
     }
 }
 
@@ -127,28 +216,28 @@ async fn follow(stream: Switched) {
     let _ = tokio::join!(send, read.read_to_end(&mut received));
 }
 
-fn responders() -> Responders<Lane> {
-    type State = Context<Lane>;
-    Responders::new(Lane::default())
-        .respond(|context: State, Work { n: _, milliseconds }: Work| async move {
-            let lane = context.state();
-            lane.enter();
+fn responders(honest: bool) -> Responders<State> {
+    type In = Context<State>;
+    Responders::new(State { lane: AtomicUsize::new(0), honest })
+        .respond(|context: In, Work { n: _, milliseconds }: Work| async move {
+            let state = context.state();
+            state.enter();
             sleep(Duration::from_millis(milliseconds.into())).await;
-            lane.leave();
+            state.leave();
             Ok::<_, NoError>(())
         })
-        .respond(|context: State, Late { n }: Late| async move {
+        .respond(|context: In, Late { n }: Late| async move {
             context.state().enter();
             turns(n).await;
             context.state().leave();
             Ok::<_, NoError>(())
         })
         .one_at_a_time()
-        .respond(|_: State, Echo { n, turns: count, padding }: Echo| async move {
+        .respond(|_: In, Echo { n, turns: count, padding }: Echo| async move {
             turns(count).await;
             Ok::<_, NoError>(Number { n, padding })
         })
-        .respond(|context: State, Back { times }: Back| async move {
+        .respond(|context: In, Back { times }: Back| async move {
             let times = times % 16;
             if times > 0 {
                 // It fails where the connection ends or has too much to do.
@@ -156,35 +245,67 @@ fn responders() -> Responders<Lane> {
             }
             Ok::<_, NoError>(())
         })
-        .respond(|_: State, Note { n }: Note| async move {
+        .respond(|_: In, Note { n }: Note| async move {
             turns(n).await;
             Ok::<_, NoError>(())
         })
-        .respond_then(|_: State, After { turns: count }: After| async move {
+        .respond_then(|_: In, After { turns: count }: After| async move {
             Ok::<_, NoError>(((), turns(count)))
         })
-        .respond(|_: State, Fail { fatal }: Fail| async move {
+        .respond(|_: In, Fail { fatal }: Fail| async move {
             Err::<(), _>(if fatal { Failed::Fatally } else { Failed::Failed })
         })
-        .respond_switch(|_: State, Switch { refuse }| async move {
+        .respond_switch(|_: In, Switch { refuse }| async move {
             if refuse { Err(Failed::Failed) } else { Ok(follow) }
+        })
+        .respond(|context: In, Upload { count, take, stream }: Upload| async move {
+            read(context.state().honest, count, take, stream).await;
+            Ok::<_, NoError>(())
+        })
+        .respond(|_: In, Download { count, size, how }: Download| async move {
+            let (sink, stream) = StreamOf::pair();
+            tokio::spawn(write(Writing { count, size, how }, sink));
+            Ok::<_, NoError>(Fed { stream })
+        })
+        .respond(|_: In, Progress { count, size, how, sink }: Progress| async move {
+            write(Writing { count, size, how }, sink).await;
+            Ok::<_, NoError>(())
+        })
+        .respond(|context: In, Open { count, take }: Open| async move {
+            let (sink, stream) = StreamOf::pair();
+            tokio::spawn(read(context.state().honest, count, take, stream));
+            Ok::<_, NoError>(Opened { sink })
         })
         .respond_ping()
 }
 
+/// A connection over the only route of a stream.
+fn over_a_route(stream: DuplexStream) -> Connection {
+    let limits = RouterLimits::default().receive_queue(1000).send_queue(1000);
+    let router = Router::new(stream).limits(limits);
+    let name = RouteName::from("r");
+    let bound = router.routes().bind(name.clone()).expect("there is no other");
+    let route = bound.connect_to(name).expect("it is short");
+    tokio::spawn(router.run());
+    Connection::with_transport(route)
+}
+
 /// A connection as a byte of an input says. When nothing is left of it, `ends` is dropped.
-fn connect(stream: DuplexStream, settings: u8, ends: Sender<()>) -> Peer {
+fn connect(connection: Connection, settings: u8, honest: bool, ends: Sender<()>) -> Peer {
     let limits = Limits::default()
         .outstanding_calls(if settings & 1 == 0 { 3 } else { 1000 })
         .running_responders(1 + usize::from(settings >> 1 & 3))
         .running_responders_max(1000)
         .send_queue(64)
-        .send_queue_boxes(3);
-    let mut connection = Connection::new(stream).limits(limits).data(ends);
+        .send_queue_boxes(3)
+        .streams(4)
+        .stream_items(if settings & 0x80 == 0 { 2 } else { 100 })
+        .stream_bytes(1000);
+    let mut connection = connection.limits(limits).data(ends);
     connection = if settings & 8 == 0 {
-        connection.responders(responders())
+        connection.responders(responders(honest))
     } else {
-        connection.responders(responders().on_own_tasks())
+        connection.responders(responders(honest).on_own_tasks())
     };
     if settings & 0x10 != 0 {
         let (every, timeout) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -213,8 +334,41 @@ impl Calls {
         self.aborts.push(self.tasks.spawn(call));
     }
 
+    /// Makes a call with a stream, or with a sink.
+    fn stream(&mut self, peer: &Peer, what: u8, input: &mut Input<'_>) -> Option<()> {
+        let (honest, peer) = (self.honest, peer.clone());
+        let [count, size, how, take] = [input.byte()?, input.byte()?, input.byte()?, input.byte()?];
+        let writing = Writing { count, size, how };
+        match what % 4 {
+            0 => {
+                let (sink, stream) = StreamOf::pair();
+                let call = peer.call_remote(Upload { count, take, stream });
+                self.add(async move { _ = tokio::join!(call, write(writing, sink)) });
+            }
+            1 => self.add(async move {
+                if let Ok(fed) = peer.call_remote(Download { count, size, how }).await {
+                    read(honest, count, take, fed.stream).await;
+                }
+            }),
+            2 => {
+                let (sink, stream) = StreamOf::pair();
+                let call = peer.call_remote(Progress { count, size, how, sink });
+                self.add(async move { _ = tokio::join!(call, read(honest, count, take, stream)) });
+            }
+            _ => self.add(async move {
+                if let Ok(opened) = peer.call_remote(Open { count, take }).await {
+                    write(writing, opened.sink).await;
+                }
+            }),
+        }
+        Some(())
+    }
+
     /// Makes a call, whose outcome is looked at, or another step that a connection takes by itself.
     fn step(&mut self, peer: &Peer, what: u8, input: &mut Input<'_>) -> Option<()> {
+        if what >= 84 {
+            return self.stream(peer, what, input);
+        }
         let (honest, closed) = (self.honest, Arc::clone(&self.closed));
         let peer = peer.clone();
         match what % 12 {
@@ -330,11 +484,17 @@ async fn converse(input: &mut Input<'_>) -> Option<()> {
     let (near, far, room) = (input.byte()?, input.byte()?, input.number()?);
     let (stream, other) = tokio::io::duplex(room + 1);
     let (ends, ended) = channel(1);
-    let mut peers = [Some(connect(stream, near, ends.clone())), Some(connect(other, far, ends))];
+    // What stands still for long ends a route.
+    let routed = near & 0x40 != 0;
+    let over = |stream| if routed { over_a_route(stream) } else { Connection::new(stream) };
+    let mut peers = [
+        Some(connect(over(stream), near, true, ends.clone())),
+        Some(connect(over(other), far, true, ends)),
+    ];
     let mut calls = Calls {
         tasks: JoinSet::new(),
         aborts: Vec::new(),
-        calm: true,
+        calm: !routed,
         honest: true,
         closed: Arc::default(),
     };
@@ -414,7 +574,7 @@ impl Raw {
             0 | 1 => {
                 let (command, tag) = (input.number()?, input.byte()?);
                 let value = [b'0' + input.byte()? % 10];
-                let commands: [(_, &[&str]); 9] = [
+                let commands: [(_, &[&str]); 19] = [
                     ("Echo", &["n", "turns", "padding"]),
                     ("Work", &["n", "milliseconds"]),
                     ("Note", &["n"]),
@@ -424,11 +584,34 @@ impl Raw {
                     ("Fail", &["fatal"]),
                     ("Switch", &["refuse"]),
                     ("Nothing", &[]),
+                    ("Upload", &["count", "take", "stream"]),
+                    ("Download", &["count", "size", "how"]),
+                    ("Progress", &["count", "size", "how", "sink"]),
+                    ("Open", &["count", "take"]),
+                    ("_StreamOpen", &["stream", "items", "bytes"]),
+                    ("_StreamTaken", &["stream"]),
+                    ("_StreamItems", &["stream", "items"]),
+                    ("_StreamItems", &["stream", "item"]),
+                    ("_StreamEnd", &["stream", "end"]),
+                    ("_StreamStop", &["stream"]),
                 ];
                 let (name, arguments) = commands[command % commands.len()];
-                let boolean: &[u8] = if value[0].is_multiple_of(2) { b"True" } else { b"False" };
-                let value = if matches!(name, "Fail" | "Switch") { boolean } else { &value };
-                let mut pairs: Vec<_> = arguments.iter().map(|key| (*key, value)).collect();
+                let digit = value[0];
+                let value = |key| -> &[u8] {
+                    match (name, key) {
+                        ("Fail" | "Switch", _) if digit.is_multiple_of(2) => b"True",
+                        ("Fail" | "Switch", _) => b"False",
+                        // One item, several, or what is none.
+                        ("_StreamItems", "items") if digit < b'4' => b"\0\x01a",
+                        ("_StreamItems", "items") if digit < b'8' => b"\0\0\0\x02ab\0\0\0\0",
+                        ("_StreamItems", "items") => b"\0\x01",
+                        (_, "end") if digit < b'4' => b"closed",
+                        (_, "end") if digit < b'8' => b"failed",
+                        (_, "end") => b"dropped",
+                        _ => &value,
+                    }
+                };
+                let mut pairs: Vec<_> = arguments.iter().map(|key| (*key, value(*key))).collect();
                 let one_way = tag & 0x80 != 0;
                 let tag = [tag & 3];
                 if !one_way {
@@ -472,7 +655,7 @@ async fn endure(input: &mut Input<'_>) -> Option<()> {
     let (near, room) = (input.byte()?, input.number()?);
     let (stream, other) = tokio::io::duplex(room + 1);
     let (ends, ended) = channel(1);
-    let mut peer = Some(connect(stream, near, ends));
+    let mut peer = Some(connect(Connection::new(stream), near, false, ends));
     let mut raw = Raw {
         stream: other,
         read: BytesMut::new(),
@@ -498,7 +681,7 @@ async fn endure(input: &mut Input<'_>) -> Option<()> {
             100.. => raw.step(what, input).await,
             _ => match &peer {
                 Some(peer) => {
-                    raw.switches |= what % 12 == 7;
+                    raw.switches |= what < 84 && what % 12 == 7;
                     calls.step(peer, what, input)
                 }
                 None => Some(()),

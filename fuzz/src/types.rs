@@ -4,12 +4,18 @@ use amp_core::argument::{
     Continued, ContinuedZlib, DateTime, Decimal, Json, Numbered, Packed, UuidBytes, UuidInteger,
     Zlib,
 };
-use amp_core::{Argument, Arguments, Command, CommandError};
+use amp_core::schema::{WireType, WireTypes};
+use amp_core::{
+    Argument, Arguments, Command, CommandError, DecodeError, EncodeError, Proto, Value, ValueWriter,
+};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// The value of a box that has but one.
@@ -41,6 +47,81 @@ pub struct Tree {
     pub below: Vec<Tree>,
 }
 
+/// One of several boxes, which a text in it tells apart.
+#[derive(Arguments, Clone, Debug, PartialEq)]
+#[amp(tag = "kind")]
+pub enum Shape {
+    Circle {
+        radius: f64,
+        label: Option<String>,
+    },
+    #[amp(rename = "box")]
+    Box {
+        width: u8,
+        #[amp(default)]
+        corners: Vec<Point>,
+    },
+    Tree(Tree),
+    Nothing,
+}
+
+/// What has no order, which is shown in one.
+pub struct Hashed<C>(C);
+
+impl<C> fmt::Debug for Hashed<C>
+where
+    for<'a> &'a C: IntoIterator<Item: fmt::Debug>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut items: Vec<_> = self.0.into_iter().map(|item| format!("{item:?}")).collect();
+        items.sort_unstable();
+        f.debug_list().entries(items).finish()
+    }
+}
+
+/// A packed network, of which the bits behind the prefix are not written.
+pub struct Network<N>(Packed<N>);
+
+impl<N: Copy + Into<ipnet::IpNet>> fmt::Debug for Network<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let network: ipnet::IpNet = (*self.0).into();
+        network.trunc().fmt(f)
+    }
+}
+
+macro_rules! as_what_it_has {
+    ($([$($generics:tt)*] $type:ty, $of:ty;)*) => { $(
+        impl<$($generics)*> Argument for $type
+        where
+            $of: Argument,
+        {
+            fn to_string_proto(
+                &self,
+                proto: &mut Proto<'_>,
+                out: &mut ValueWriter<'_>,
+            ) -> Result<(), EncodeError> {
+                self.0.to_string_proto(proto, out)
+            }
+
+            fn from_string_proto(
+                value: Value<'_>,
+                proto: &mut Proto<'_>,
+            ) -> Result<Self, DecodeError> {
+                <$of>::from_string_proto(value, proto).map(Self)
+            }
+
+            fn wire_type(types: &mut WireTypes) -> WireType {
+                <$of>::wire_type(types)
+            }
+        }
+    )* };
+}
+
+as_what_it_has! {
+    [C] Hashed<C>, C;
+    [N] Network<N>, Packed<N>;
+}
+
 /// A command with a little of everything.
 #[derive(Command, Debug)]
 #[amp(response = Everything, error = Failed)]
@@ -70,8 +151,8 @@ pub enum Failed {
     That,
 }
 
-impl std::fmt::Display for Failed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("it has failed")
     }
 }
@@ -80,7 +161,7 @@ impl std::error::Error for Failed {}
 
 /// Something that is done with a value of any type.
 pub trait Visit {
-    fn visit<T: Argument + std::fmt::Debug>(self);
+    fn visit<T: Argument + fmt::Debug>(self);
 }
 
 /// Does it with the type of this number, counted modulo as many as there are.
@@ -116,5 +197,9 @@ pub fn visit(number: usize, visit: impl Visit) {
         Continued<String>, Continued<Vec<i64>>,
         Zlib<String>, Zlib<Vec<Point>>, Vec<Zlib<Vec<u8>>>, Continued<Zlib<String>>,
         ContinuedZlib<Vec<u8>>, ContinuedZlib<Vec<Tree>>,
+        Shape, Vec<Shape>, Option<Numbered<Vec<Shape>>>,
+        Cow<'static, str>, Arc<str>, Box<[i64]>, Arc<[Point]>, Arc<Tree>,
+        Hashed<HashSet<i32>>, Hashed<HashMap<String, i64>>,
+        Network<ipnet::IpNet>, Network<ipnet::Ipv4Net>, Network<ipnet::Ipv6Net>,
     ];
 }
