@@ -103,7 +103,7 @@ impl Together {
     }
 
     /// How many bytes are held that count.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
