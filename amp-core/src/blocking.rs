@@ -14,7 +14,7 @@ use crate::command::{Arguments, Command, NoError, OneWay, read_arguments};
 use crate::error::{CallError, CloseReason};
 use crate::keys;
 use crate::proto::{
-    Answer, Body, CallId, Core, Inbound, IncomingCall, Limits, ProtocolError, RemoteError,
+    Answer, CallId, Core, Inbound, IncomingCall, Limits, ProtocolError, RemoteError, Scratch,
 };
 
 /// The number of bytes that one read takes at most.
@@ -318,7 +318,7 @@ impl<S: Read + Write> Client<S> {
         &self,
         command: &[u8],
         arguments: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Body, EncodeError>
+    ) -> Result<Scratch, EncodeError>
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
@@ -332,17 +332,18 @@ impl<S: Read + Write> Client<S> {
     fn queue_and_send(
         &mut self,
         command: &[u8],
-        body: Result<Body, EncodeError>,
+        body: Result<Scratch, EncodeError>,
         started: Instant,
     ) -> Result<(), CallError> {
-        self.core.notify(command, &mut body.map_err(CallError::Encode)?)?;
+        let mut body = body.map_err(CallError::Encode)?;
+        self.core.notify(command, &mut body)?;
         self.send().map_err(|stopped| self.stop(stopped, started))
     }
 
     fn exchange(
         &mut self,
         command: &[u8],
-        mut body: Body,
+        mut body: Scratch,
         started: Instant,
     ) -> Result<Answer, CallError> {
         let id = self.core.call(command, &mut body, ())?;
@@ -433,8 +434,8 @@ impl<S: Read + Write> Client<S> {
     fn encode(
         &self,
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
-    ) -> Result<Body, EncodeError> {
-        let mut body = Body::default();
+    ) -> Result<Scratch, EncodeError> {
+        let mut body = Scratch::new();
         let mut writer = body.writer();
         let mut none = NoAttachments;
         write(&mut writer, &mut Proto::new(&mut none, &self.address, &self.extensions))?;

@@ -1,7 +1,7 @@
 //! A lone call is written by whoever makes it, while the driver waits.
 
 use std::io;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use super::line::Line;
 use super::shared::{Shared, State};
@@ -51,11 +51,10 @@ impl Shared {
         }
         // What a log does, and how long it takes, is no caller's business.
         let watched = self.settings.wire_log.is_some();
-        if !state.core.has_lone_call() || watched {
+        if watched {
             return None;
         }
-        let (mut line, driver) = state.parking.lend()?;
-        state.core.take_queued(&mut line.writing);
+        let (line, driver) = state.parking.lend(&mut state.core)?;
         Some(Loan { shared: self, line: Some(line), driver, written: Written::Unknown })
     }
 }
@@ -66,24 +65,14 @@ impl Loan<'_> {
         let Self { line: Some(line), driver: Some(driver), written, .. } = &mut self else {
             return;
         };
-        let mut cx = Context::from_waker(driver);
-        let sent = line.write(|stream, bytes, attachments| {
-            stream.transport.as_mut().poll_send(&mut cx, bytes, attachments)
-        });
-        let result = match sent {
-            Poll::Ready(Ok(())) if line.writing.is_empty() => {
-                line.flush(|stream| stream.transport.as_mut().poll_flush(&mut cx))
-            }
-            Poll::Ready(Ok(())) => Poll::Pending,
-            other => other,
-        };
-        *written = match result {
-            Poll::Ready(Ok(())) => Written::All,
-            _ => Written::InPart,
-        };
-        if let Poll::Ready(Err(error)) = result {
-            line.failed = Some(error);
-        }
+        let all = line.write_lent(
+            &mut Context::from_waker(driver),
+            |cx, stream, bytes, attachments| {
+                stream.transport.as_mut().poll_send(cx, bytes, attachments)
+            },
+            |cx, stream| stream.transport.as_mut().poll_flush(cx),
+        );
+        *written = if all { Written::All } else { Written::InPart };
         #[cfg(feature = "metrics")]
         if let Some(line) = &mut self.line {
             line.stream.report(|| self.shared.peek(|state| state.core.counters()));

@@ -3,32 +3,30 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
 
 use super::all_held;
 use super::pinger::UNSENT;
-use super::shared::{Hosted, Shared};
-use crate::proto::{Note, Sorted, Timer, WaitingCall};
+use super::shared::Shared;
+use crate::proto::{Note, Timer, WaitingCall};
 use crate::report::Report;
 use crate::restraint::restrained;
 
 impl Shared {
     /// The driver has made this note.
     #[inline]
-    pub(super) fn noted(self: &Arc<Self>, note: Note<'_, Waker, Hosted>) {
+    pub(super) fn noted(self: &Arc<Self>, note: Note<'_>) {
         match note {
             Note::Taken(writing, len) => {
                 if let Some(log) = &self.settings.wire_log {
                     log.sent(&self.address, writing.last_bytes(len));
                 }
             }
-            Note::Sorted(Sorted { ignored: 0, unanswerable: 0, .. }, _) => {}
             other => self.noted_rarely(&other),
         }
     }
 
     #[inline(never)]
-    fn noted_rarely(self: &Arc<Self>, note: &Note<'_, Waker, Hosted>) {
+    fn noted_rarely(self: &Arc<Self>, note: &Note<'_>) {
         match *note {
             Note::TakenBack { boxes, error, reference } => {
                 let (boxes, failures) = (boxes.len(), &self.settings.failures);
@@ -40,9 +38,9 @@ impl Shared {
                 }
                 all_held::make_room(self.settings.limits.attachments_in_all, now);
             }
-            Note::Sorted(Sorted { ignored, unanswerable, .. }, _) => {
-                drops_unanswerable(*unanswerable);
-                if *ignored > 0 {
+            Note::Unwanted { ignored, unanswerable } => {
+                drops_unanswerable(unanswerable);
+                if ignored > 0 {
                     tracing::debug!(ignored, "ignored answers to calls that are not outstanding");
                 }
             }

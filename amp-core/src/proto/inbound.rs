@@ -85,18 +85,13 @@ pub(crate) struct Sorted<D> {
     pub(crate) ignored: usize,
     /// How many calls nobody waits for any more.
     pub(crate) unanswerable: usize,
-    /// Calls of the connection's own: they are dealt with as answers are, whatever waits before them.
-    pub(crate) own: Vec<WaitingCall>,
 }
 
 impl<D> Sorted<D> {
     /// Whether all were answers that somebody waits for and calls that are begun.
     #[inline]
     pub(crate) fn is_nothing(&self) -> bool {
-        self.unwanted.is_empty()
-            && self.ignored == 0
-            && self.unanswerable == 0
-            && self.own.is_empty()
+        self.unwanted.is_empty() && self.ignored == 0 && self.unanswerable == 0
     }
 }
 
@@ -111,6 +106,9 @@ pub(crate) struct Inbound<W> {
     calls: VecDeque<WaitingCall>,
     /// How many bytes `calls` take: see [`WaitingCall::size`].
     calls_size: usize,
+    /// Calls of the connection's own, which nothing holds back: responders that run may wait for what they
+    /// bring. They are answered right after they are sorted out, as callers are told.
+    pub(crate) own: Vec<WaitingCall>,
     reading: Reading,
     /// How many bytes may be read ahead while as many responders run as may.
     ahead: usize,
@@ -139,6 +137,7 @@ impl<W> Inbound<W> {
             boxes: Vec::new(),
             calls: VecDeque::new(),
             calls_size: 0,
+            own: Vec::new(),
             reading: Reading::Behind,
             ahead: 0,
             went: false,
@@ -260,9 +259,8 @@ impl<W> Inbound<W> {
             outstanding => (outstanding / 2).clamp(least, most),
         };
         self.hoarding = core.is_hoarding();
-        let mut sorted =
-            Sorted { unwanted: Vec::new(), ignored: 0, unanswerable: 0, own: Vec::new() };
-        let Self { boxes, calls, calls_size, callers, gone, .. } = self;
+        let mut sorted = Sorted { unwanted: Vec::new(), ignored: 0, unanswerable: 0 };
+        let Self { boxes, calls, calls_size, own, callers, gone, .. } = self;
         let mut number = None;
         let handled = boxes.drain(..).try_for_each(|ampbox| {
             number = core.unclaimed.number();
@@ -283,7 +281,7 @@ impl<W> Inbound<W> {
                     sorted.unwanted.extend(number.map(|number| (number, None)));
                 }
                 Event::Called(call) if core.is_own(call.command()) => {
-                    sorted.own.push(WaitingCall { call, number });
+                    own.push(WaitingCall { call, number });
                 }
                 Event::Called(call) => {
                     if asks_switch && let Some(tag) = call.tag() {

@@ -99,7 +99,7 @@ pub(crate) use {
     box_number::BoxNumber,
     drive::{Drive, Hands, LOOK_EVERY, Line, Next, Note, Ping, Rest, Watched},
     farewell::Farewell,
-    inbound::{Sorted, WaitingCall},
+    inbound::WaitingCall,
     lanes::{LaneId, Place, Turn},
     leftover::{Leftover, NextLeft},
     liveness::{Liveness, Pings},

@@ -17,6 +17,9 @@ pub(crate) struct Parking<W, S> {
     line: Option<Box<Line<S>>>,
 }
 
+/// What a caller is lent: the line, and whoever it wakes what the stream has to wait for.
+pub(crate) type Lent<W, S> = (Box<Line<S>>, Option<W>);
+
 impl<W, S> Default for Parking<W, S> {
     fn default() -> Self {
         Self { driver: None, situation: Situation::default(), came: None, line: None }
@@ -72,10 +75,15 @@ impl<W, S> Parking<W, S> {
         self.line.is_some() && self.driver.is_some()
     }
 
-    /// Lends the line to a caller, and the driver with it, if nothing is being written.
+    /// Lends the line to a caller, and the driver with it, with the only box in the queue, which is a call, when
+    /// nothing is being written and nobody else is about to queue a box that could share the write.
     #[inline]
-    pub(crate) fn lend(&mut self) -> Option<(Box<Line<S>>, Option<W>)> {
-        let line = self.line.take_if(|line| line.is_idle())?;
+    pub(crate) fn lend<H: Host>(&mut self, core: &mut Core<W, H>) -> Option<Lent<W, S>> {
+        if !core.has_lone_call() {
+            return None;
+        }
+        let mut line = self.line.take_if(|line| line.is_idle())?;
+        core.take_queued(&mut line.writing);
         Some((line, self.driver.take()))
     }
 
@@ -108,7 +116,7 @@ impl<W, S> Parking<W, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::CoreLimits;
+    use crate::proto::{Body, CoreLimits};
 
     /// The driver 1 waits, and has left its line.
     fn parked() -> (Parking<u32, ()>, Core<u32>) {
@@ -118,12 +126,24 @@ mod tests {
         (parking, Core::new(CoreLimits::default()))
     }
 
+    /// It makes a call, and is lent the line for that.
+    fn lend(parking: &mut Parking<u32, ()>, core: &mut Core<u32>) -> Option<Lent<u32, ()>> {
+        core.call(b"A", &mut Body::default(), 0).unwrap();
+        parking.lend(core)
+    }
+
+    /// All is written of what was lent.
+    fn written((mut line, driver): Lent<u32, ()>) -> Lent<u32, ()> {
+        line.writing = crate::proto::Outgoing::default();
+        (line, driver)
+    }
+
     #[test]
     fn a_driver_is_wanted_when_its_line_is_back_and_not_all_is_written() {
         for all in [false, true] {
-            let (mut parking, core) = parked();
-            let (line, mut driver) = parking.lend().unwrap();
-            assert!(parking.lend().is_none() && !parking.has_line(), "there is but one");
+            let (mut parking, mut core) = parked();
+            let (line, mut driver) = written(lend(&mut parking, &mut core).unwrap());
+            assert!(parking.lend(&mut core).is_none() && !parking.has_line(), "there is but one");
             assert_eq!(parking.take_wanted(&core), None, "whoever has the line has the driver");
             parking.give_back(&mut Some(line), &mut driver, all);
             assert_eq!(parking.take_wanted(&core), (!all).then_some(1));
@@ -132,8 +152,8 @@ mod tests {
 
     #[test]
     fn a_driver_that_has_come_meanwhile_is_woken_where_it_was_last() {
-        let (mut parking, core) = parked();
-        let (line, mut driver) = parking.lend().unwrap();
+        let (mut parking, mut core) = parked();
+        let (line, mut driver) = written(lend(&mut parking, &mut core).unwrap());
         for (comes, before) in [(2, None), (3, Some(2))] {
             let mut comes = Some(comes);
             assert!(parking.take_line(&mut comes).is_none());
@@ -149,11 +169,11 @@ mod tests {
 
     #[test]
     fn nobody_borrows_a_line_that_something_is_being_written_to() {
-        let (mut parking, _core) = parked();
+        let (mut parking, mut core) = parked();
         let mut line = parking.take_line(&mut None).unwrap();
         line.unflushed = true;
         parking.leave_line(line);
-        assert!(parking.has_line() && parking.lend().is_none());
+        assert!(parking.has_line() && lend(&mut parking, &mut core).is_none());
         assert!(parking.end().is_some());
     }
 }

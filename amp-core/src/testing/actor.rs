@@ -12,6 +12,9 @@ use crate::error::CloseReason;
 use crate::proto::{Core, CoreLimits, Inbound, IncomingCall, Limits};
 use crate::report::Report;
 
+/// How many bytes are read at once.
+const READ: usize = 8 << 10;
+
 /// How far a script has come.
 #[derive(Clone, Debug)]
 pub(super) enum Progress {
@@ -148,7 +151,7 @@ impl Actor {
                 return Ok(self.inbound.next_call().map(|received| received.call));
             }
             let stream = self.stream.as_mut().ok_or("it had ended the connection")?;
-            let mut bytes = BytesMut::new();
+            let mut bytes = BytesMut::with_capacity(READ);
             let read = stream.read_buf(&mut bytes).await;
             let received = self.inbound.receive(|input, _| {
                 input.extend_from_slice(&bytes);

@@ -201,7 +201,7 @@ impl Hands for AtWork<'_, '_> {
     }
 
     #[inline]
-    fn note(&mut self, note: Note<'_, Waker, Hosted>) {
+    fn note(&mut self, note: Note<'_>) {
         self.around.shared.noted(note);
     }
 }

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Wake, ready};
+use std::task::{Poll, Wake, ready};
 
 /// What becomes of one attempt to send so many bytes.
 type Sending = Box<dyn FnOnce(usize) -> Poll<io::Result<usize>> + Send>;

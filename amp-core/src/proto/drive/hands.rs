@@ -106,6 +106,10 @@ pub(crate) trait Hands {
     /// These boxes were received. Whether the first asks for a protocol switch, if it is a call.
     fn decoded(&mut self, boxes: &[AmpBox]) -> bool;
 
+    /// What was decoded was sorted out. That is nobody's business but the model's of the tests.
+    #[inline]
+    fn sorted(&mut self, _: &Sorted<<Self::Host as Host>::Discard>, _: &Inbound<Self::Caller>) {}
+
     /// Begins to answer a call, or refuses it. It may be one that `asks_switch`.
     fn begin(&mut self, received: &WaitingCall, asks_switch: bool, refusal: Option<Refusal>);
 
@@ -130,7 +134,7 @@ pub(crate) trait Hands {
     fn run(&mut self, after: <Self::Host as Host>::After);
 
     /// Takes note of what is of interest to whoever watches.
-    fn note(&mut self, note: Note<'_, Self::Caller, Self::Host>);
+    fn note(&mut self, note: Note<'_>);
 }
 
 /// What came in before the stream has left, beside boxes.
@@ -143,7 +147,7 @@ pub(crate) struct Rest {
 }
 
 /// What is of interest to whoever watches.
-pub(crate) enum Note<'a, W, H: Host> {
+pub(crate) enum Note<'a> {
     /// So many bytes at the end of this are about to be written.
     Taken(&'a Outgoing, usize),
     /// These boxes were taken back, since the stream refuses what they name. Whoever is told of that is
@@ -151,15 +155,8 @@ pub(crate) enum Note<'a, W, H: Host> {
     TakenBack { boxes: &'a [(Removed, WasRemoved)], error: &'a io::Error, reference: &'a str },
     /// Attachments were received and kept, the `first` ones of the connection.
     Kept { first: bool, now: Instant },
-    /// What was decoded was sorted out.
-    Sorted(
-        &'a Sorted<H::Discard>,
-        #[cfg_attr(
-            not(any(test, fuzzing)),
-            expect(dead_code, reason = "the model of the tests looks at what is left")
-        )]
-        &'a Inbound<W>,
-    ),
+    /// So many answers came to calls that are not outstanding, and so many calls nobody waits for any more.
+    Unwanted { ignored: usize, unanswerable: usize },
     /// These calls were received, and are dropped before they are begun.
     Dropped(&'a VecDeque<WaitingCall>),
     /// A ping cannot be queued; the `first` that cannot.

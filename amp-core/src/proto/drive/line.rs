@@ -48,6 +48,7 @@ impl<S> Line<S> {
 
     /// Writes some of what is being written, which is not empty, with `poll_send`: it takes bytes of the slices,
     /// and all attachments with the first of them.
+    #[inline]
     pub(crate) fn write(
         &mut self,
         poll_send: impl FnOnce(
@@ -86,6 +87,36 @@ impl<S> Line<S> {
             return Poll::Ready(Err(io::Error::other(text)));
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes what somebody was lent the line for, and flushes it, as far as that is done at once: whether it
+    /// is. Whatever goes wrong is left to the driver.
+    #[inline]
+    pub(crate) fn write_lent<C>(
+        &mut self,
+        cx: &mut C,
+        poll_send: impl FnOnce(
+            &mut C,
+            &mut S,
+            &[IoSlice<'_>],
+            &mut VecDeque<Attachment>,
+        ) -> Poll<io::Result<usize>>,
+        poll_flush: impl FnOnce(&mut C, &mut S) -> Poll<io::Result<()>>,
+    ) -> bool {
+        let sent =
+            self.write(|stream, bytes, attachments| poll_send(cx, stream, bytes, attachments));
+        let written = match sent {
+            Poll::Ready(Ok(())) if self.writing.is_empty() => {
+                self.flush(|stream| poll_flush(cx, stream))
+            }
+            Poll::Ready(Ok(())) => Poll::Pending,
+            other => other,
+        };
+        let all = matches!(written, Poll::Ready(Ok(())));
+        if let Poll::Ready(Err(error)) = written {
+            self.failed = Some(error);
+        }
+        all
     }
 
     /// Flushes what was written, if that is yet to be done.

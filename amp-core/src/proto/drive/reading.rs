@@ -190,10 +190,13 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 *queued |= core.has_to_send();
                 inbound.sort(core, asks_switch)
             });
-            hands.note(Note::Sorted(&sorted, inbound));
+            hands.sorted(&sorted, inbound);
             if !sorted.is_nothing() {
-                *queued |= !sorted.own.is_empty();
-                Self::deal_with(sorted, hands);
+                Self::drop_unwanted(sorted, hands);
+            }
+            if !inbound.own.is_empty() {
+                *queued = true;
+                inbound.own.drain(..).for_each(|received| hands.answer_own(&received));
             }
             handled?;
             if hands.public().any(Public::BOUNDARY) {
@@ -206,21 +209,20 @@ impl<W: Clone, S: Default> Drive<W, S> {
         }
     }
 
-    /// What nobody waits for is dropped. Calls of the connection's own are answered, and nothing holds them
-    /// back: responders that run may wait for what they bring.
     #[inline(never)]
-    fn deal_with<H: Hands<Caller = W, Stream = S>>(
+    fn drop_unwanted<H: Hands<Caller = W, Stream = S>>(
         sorted: Sorted<<H::Host as Host>::Discard>,
         hands: &mut H,
     ) {
-        for (number, discard) in sorted.unwanted {
+        let Sorted { unwanted, ignored, unanswerable } = sorted;
+        if ignored > 0 || unanswerable > 0 {
+            hands.note(Note::Unwanted { ignored, unanswerable });
+        }
+        for (number, discard) in unwanted {
             match discard {
                 Some((discard, answer)) => hands.discard(discard, &answer, number),
                 None => hands.with(|core| core.leave_unread(number)),
             }
-        }
-        for received in &sorted.own {
-            hands.answer_own(received);
         }
     }
 

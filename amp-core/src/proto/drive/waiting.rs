@@ -10,17 +10,17 @@ impl<W: Clone, S: Default> Drive<W, S> {
     /// back.
     #[inline]
     pub(crate) fn go_to_work(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) -> bool {
+        self.try_to_work(&mut None, hands) || self.ask_for_line(hands)
+    }
+
+    /// Whoever has the line wakes the driver, unless it is back just now.
+    #[cold]
+    fn ask_for_line(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) -> bool {
         // Wakers are cloned and dropped with nothing locked.
-        let mut driver = None;
-        if self.try_to_work(&mut driver, hands) {
-            return true;
-        }
-        driver = Some(hands.driver(&mut self.line.stream, None));
+        let mut driver = Some(hands.driver(&mut self.line.stream, None));
         self.try_to_work(&mut driver, hands)
     }
 
-    /// As [`go_to_work`](Self::go_to_work). Whoever has the line wakes the `driver`, if there is one; whom it
-    /// would have woken before is left there.
     #[inline]
     fn try_to_work(
         &mut self,
@@ -34,8 +34,9 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 self.lending = Lending::Kept;
             }
             self.queued = core.has_to_send();
-            if let Some(waited) = parking.go_to_work() {
-                *driver = self.waker.replace(waited);
+            // Who has not left its waker has it.
+            if self.waker.is_none() {
+                self.waker = parking.go_to_work();
             }
             true
         })

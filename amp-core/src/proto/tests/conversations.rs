@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::pair::Which::{self, Far, Near};
@@ -9,7 +10,7 @@ use super::side::{self, Running};
 use super::world::{Step, World};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::proto::wants::Wants;
-use crate::proto::{Body, CloseReason, Core, CoreLimits, Event, Limits, Then};
+use crate::proto::{Body, CloseReason, Core, CoreLimits, Event, Limits, Then, Together};
 
 /// How many calls each side makes.
 const CALLS: usize = 20;
@@ -150,7 +151,7 @@ fn the_stream_leaves_when_the_last_answer_is_read_that_came_before_the_switch() 
     const SECOND: Duration = Duration::from_secs(1);
     let watched = side::Vigil { idle: Some(5 * SECOND), ..side::Vigil::default() };
     let way = side::Way { watched, ..side::Way::default() };
-    let mut world = World::of(Limits::default(), [way; 2]);
+    let mut world = World::of(Limits::default(), None, [way; 2]);
     for which in Which::BOTH {
         world.pair.pipe(which).open();
     }
@@ -175,6 +176,36 @@ fn the_stream_leaves_when_the_last_answer_is_read_that_came_before_the_switch() 
     run(&mut world, Near);
     assert!(matches!(world.pair.side(Near).ended, Some(CloseReason::Switched)));
     world.finish();
+}
+
+#[test]
+fn what_a_side_holds_counts_among_all_until_it_holds_it_no_more() {
+    let together = Arc::new(Together::new(1 << 20, 100));
+    let ways = [side::Way::default(); 2];
+    let mut world = World::of(Limits::default(), Some(&together), ways);
+    for which in Which::BOTH {
+        world.pair.pipe(which).open();
+    }
+    for _ in 0..5 {
+        world.take(&Step::Call { by: Far, size: 0, attachments: 0 });
+    }
+    run(&mut world, Far);
+    world.pair.pipe(Near).room = 10;
+    run(&mut world, Near);
+    for _ in 0..5 {
+        let (size, attachments) = (19_800, 0);
+        world.take(&Step::Answer { by: Near, call: 0, size, attachments, then: false });
+        run(&mut world, Near);
+    }
+    let held = together.bytes();
+    assert!(held > 90_000, "{held} bytes wait");
+    // A part leaves, and what is left is too little to be counted.
+    for (room, counts) in [(10_000, true), (50_000, false), (40_000, false)] {
+        world.take(&Step::Take { of: Near, bytes: room });
+        run(&mut world, Near);
+        assert_eq!(together.bytes() > 0, counts, "{room} bytes more are taken");
+    }
+    assert!(world.pair.pipe(Near).room > 0 && together.bytes() == 0);
 }
 
 #[test]

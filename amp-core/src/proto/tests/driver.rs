@@ -2,13 +2,19 @@
 //! place of a transport, at a time that whoever tests moves on.
 
 use bytes::BytesMut;
-use std::time::Instant;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use super::hands::AtWork;
 use super::pipe::Pipe;
-use super::side::{LEFTOVER, Mark, PINGER, Seen, Side, Vigil};
+use super::side::{LEFTOVER, Mark, PINGER, Seen, Side, Vigil, Way};
+use crate::argument::Attachment;
 use crate::proto::{
-    self, Body, CallId, CloseReason, Drive, Limits, Next, NextLeft, Ping, Pings, Timer,
+    self, Body, CallId, CloseReason, Drive, Limits, Next, NextLeft, Ping, Pings, RefusedAttachment,
+    Timer, Together,
 };
 
 /// What the driver of a side knows alone.
@@ -47,17 +53,27 @@ pub(super) struct Driver {
     pub(super) due: Option<Timer>,
     /// Whether attachments were refused.
     pub(super) was_refused: bool,
+    /// How long it takes to begin a call.
+    pub(super) each_call: Duration,
+    /// Whether it has given way to others, and come while a caller had its line.
+    pub(super) gave_way: bool,
+    pub(super) came: bool,
 }
 
 impl Driver {
-    pub(super) fn new(limits: &Limits, watched: Vigil, now: Instant) -> Self {
-        let Vigil { idle, first_box, ping } = watched;
+    pub(super) fn new(
+        limits: &Limits,
+        together: Option<Arc<Together>>,
+        way: Way,
+        now: Instant,
+    ) -> Self {
+        let Way { watched: Vigil { idle, first_box, ping }, lends, .. } = way;
         let pings = ping.map(|(every, timeout)| {
             (Pings::new(every, timeout), Ping::new("Ping", Body::default(), Some(PINGER)))
         });
         let watched = proto::Watched { idle, first_box, pings };
         Self {
-            drive: Some(Drive::new(((), false), *limits, None, true, watched, now)),
+            drive: Some(Drive::new(((), lends), *limits, together, true, watched, now)),
             ping: None,
             called: 0,
             dealt_with: 0,
@@ -75,6 +91,9 @@ impl Driver {
             switches: 0,
             due: None,
             was_refused: false,
+            each_call: Duration::ZERO,
+            gave_way: false,
+            came: false,
         }
     }
 
@@ -85,6 +104,52 @@ impl Driver {
     /// The attachments that came no later than the box that was counted with `arrived`.
     pub(super) fn marks(&self, arrived: usize) -> impl Iterator<Item = Mark> {
         self.marks[..arrived].iter().map(|(_, mark)| *mark)
+    }
+
+    pub(super) fn send(
+        &mut self,
+        outgoing: &mut Pipe,
+        bytes: &[IoSlice<'_>],
+        attachments: &mut VecDeque<Attachment>,
+        now: Instant,
+    ) -> Poll<io::Result<usize>> {
+        if outgoing.refuses_bytes() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if !attachments.is_empty()
+            && outgoing.room > 0
+            && let Some(at) = outgoing.refuses.take()
+        {
+            self.was_refused = true;
+            let error = io::Error::other("refused");
+            let stand_in = Arc::new(Mark { of: None, at: 0 }) as Attachment;
+            let refused = if at < attachments.len() {
+                RefusedAttachment::one(at, error, stand_in)
+            } else {
+                RefusedAttachment::all(error)
+            };
+            return Poll::Ready(Err(refused.into()));
+        }
+        let sent = outgoing.send(bytes, attachments, now);
+        self.written += sent as u64;
+        if sent == 0 {
+            self.waits_to_write = true;
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(sent))
+    }
+
+    /// Nothing is flushed while there is no room.
+    pub(super) fn flush(&mut self, outgoing: &Pipe) -> Poll<io::Result<()>> {
+        if outgoing.refuses_bytes() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if outgoing.room == 0 {
+            self.waits_to_write = true;
+            return Poll::Pending;
+        }
+        self.flushed = self.written;
+        Poll::Ready(Ok(()))
     }
 
     /// How many calls of its own are outstanding.
@@ -113,11 +178,19 @@ impl Side {
     /// Whether its end is a matter of time, or that those who wait for room are all told.
     pub(super) fn waits_for_time(&self) -> bool {
         let drive = self.driver.drive();
-        drive.waits_for_its_end() || drive.watches_room() && !self.queueing.is_empty()
+        // Nobody says when other connections leave room for calls.
+        let shares = self.core.together().is_some() && !drive.inbound.is_idle();
+        drive.waits_for_its_end() || shares || drive.watches_room() && !self.queueing.is_empty()
     }
 
     /// Runs the driver, if it was woken. Whether it was.
-    pub(super) fn run(&mut self, incoming: &mut Pipe, outgoing: &mut Pipe, now: Instant) -> bool {
+    pub(super) fn run(
+        &mut self,
+        incoming: &mut Pipe,
+        outgoing: &mut Pipe,
+        time: &mut Instant,
+    ) -> bool {
+        let now = *time;
         if self.ended.is_some() || !std::mem::take(&mut self.woken) {
             return false;
         }
@@ -125,9 +198,16 @@ impl Side {
         (self.driver.waits_to_read, self.driver.waits_to_write) = (false, false);
         let mut drive = self.driver.drive.take().expect("it is not at work");
         let mut hands = AtWork { side: self, incoming, outgoing, now };
-        assert!(drive.go_to_work(&mut hands), "nobody has its line");
-        match drive.turns(&mut hands) {
+        if !drive.go_to_work(&mut hands) {
+            (self.driver.drive, self.driver.came) = (Some(drive), true);
+            return true;
+        }
+        let turned = drive.turns(&mut hands);
+        *time = hands.now;
+        let now = hands.now;
+        match turned {
             Ok(next) => {
+                self.driver.gave_way |= next == Next::GiveWay;
                 let waits = next == Next::Wait;
                 self.woken |= !waits;
                 let is_parked = self.parking.situation().is_some();
@@ -138,7 +218,7 @@ impl Side {
                 assert!(!ends || drive.ends_in_time(), "what ends or is broken is over in time");
             }
             Err(reason) => {
-                drive.end(&mut hands);
+                drive.end(&mut AtWork { side: self, incoming, outgoing, now });
                 let breaks = incoming.broken || outgoing.refuses_bytes() || self.driver.was_refused;
                 assert!(breaks || !matches!(reason, CloseReason::Io(_)), "{reason:?}");
                 (outgoing.closed, incoming.deaf) = (true, true);
@@ -151,6 +231,25 @@ impl Side {
         };
         // Boxes that are read later find nothing.
         self.claims_are_late |= self.core.end().begun().is_some_and(too_many);
+        true
+    }
+
+    /// The caller that has the line writes to it. Whether one has.
+    pub(super) fn write_lent(&mut self, outgoing: &mut Pipe, now: Instant) -> bool {
+        let Some((mut line, mut driver)) = self.lent.take() else { return false };
+        if self.ended.is_some() {
+            // It is dropped, and closed by that.
+            return true;
+        }
+        let all = line.write_lent(
+            &mut (&mut self.driver, outgoing),
+            |(driver, outgoing), (), bytes, attachments| {
+                driver.send(outgoing, bytes, attachments, now)
+            },
+            |(driver, outgoing), ()| driver.flush(outgoing),
+        );
+        let mut line = Some(line);
+        self.with_parking(|_, parking| parking.give_back(&mut line, &mut driver, all));
         true
     }
 

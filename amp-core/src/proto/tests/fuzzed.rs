@@ -38,8 +38,8 @@ pub fn take(bytes: &[u8]) {
         attachments_in_all: 1 << 20,
         ..Limits::default()
     };
-    let ways = watched.map(|watched| Way { watched, ..Way::default() });
-    let mut world = World::of(limits, ways);
+    let ways = watched.map(|watched| Way { watched, lends: first & 0x80 != 0, ..Way::default() });
+    let mut world = World::of(limits, None, ways);
     for which in Which::BOTH {
         world.pair.side(which).expects_switches = switches;
     }
@@ -117,7 +117,7 @@ impl Bytes<'_> {
         let first = self.next()?;
         let side = if first & 1 == 0 { Which::Near } else { Which::Far };
         let (by, of) = (side, side);
-        Some(match (first >> 1) % 19 {
+        Some(match (first >> 1) % 22 {
             0 => Step::Call { by, size: self.size()?, attachments: self.attachments()? },
             1 => Step::Notify { by, size: self.size()?, attachments: self.attachments()? },
             2 => Step::Drop { by, call: self.number()? },
@@ -145,6 +145,9 @@ impl Bytes<'_> {
             16 => Step::OpenStream { by },
             17 => Step::EndStream { by },
             18 => Step::SendItems { by, size: self.size()?, attachments: self.attachments()? },
+            19 => Step::WriteLent { by },
+            20 => Step::Encode { by, begins: self.next()? % 2 == 0 },
+            21 => Step::Slow { of, each: Duration::from_millis(u64::from(self.next()? % 4)) },
             // Both sides have the same stream.
             _ if by == Which::Near => Step::Break,
             _ => Step::KeepRoom { by },

@@ -8,21 +8,16 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::pipe::Pipe;
-use super::side::{
-    Command, DRIVER, Hosted, Mark, PINGER, Running, Seen, Side, TakenBack, asks, number,
-};
+use super::side::{Command, DRIVER, Hosted, PINGER, Running, Seen, Side, TakenBack, asks, number};
 use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::keys;
 use crate::proto::admission::{Busy, Refusal};
 use crate::proto::calls::Tagged;
-use crate::proto::inbound::{Inbound, WaitingCall};
+use crate::proto::inbound::{Inbound, Sorted, WaitingCall};
 use crate::proto::switch::Leaving;
 use crate::proto::wants::Public;
-use crate::proto::{
-    BoxNumber, CloseReason, Core, Hands, Leftover, Note, Parking, RefusedAttachment, Rest, Sorted,
-    Timer,
-};
+use crate::proto::{BoxNumber, CloseReason, Core, Hands, Leftover, Note, Parking, Rest, Timer};
 
 /// A side that has its turn, what it receives from, and what it sends to.
 pub(super) struct AtWork<'a> {
@@ -125,46 +120,19 @@ impl Hands for AtWork<'_> {
         bytes: &[IoSlice<'_>],
         attachments: &mut VecDeque<Attachment>,
     ) -> Poll<io::Result<usize>> {
-        if self.outgoing.refuses_bytes() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        if !attachments.is_empty()
-            && self.outgoing.room > 0
-            && let Some(at) = self.outgoing.refuses.take()
-        {
-            self.side.driver.was_refused = true;
-            let error = io::Error::other("refused");
-            let stand_in = Arc::new(Mark { of: None, at: 0 }) as Attachment;
-            let refused = if at < attachments.len() {
-                RefusedAttachment::one(at, error, stand_in)
-            } else {
-                RefusedAttachment::all(error)
-            };
-            return Poll::Ready(Err(refused.into()));
-        }
-        let sent = self.outgoing.send(bytes, attachments, self.now);
-        self.side.driver.written += sent as u64;
-        if sent == 0 {
-            self.side.driver.waits_to_write = true;
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(sent))
+        self.side.driver.send(self.outgoing, bytes, attachments, self.now)
     }
 
-    /// Nothing is flushed while there is no room.
     fn flush(&mut self, (): &mut ()) -> Poll<io::Result<()>> {
-        if self.outgoing.refuses_bytes() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
+        self.side.driver.flush(self.outgoing)
+    }
+
+    /// It takes room to say so.
+    fn shut_down(&mut self, (): &mut ()) -> Poll<io::Result<()>> {
         if self.outgoing.room == 0 {
             self.side.driver.waits_to_write = true;
             return Poll::Pending;
         }
-        self.side.driver.flushed = self.side.driver.written;
-        Poll::Ready(Ok(()))
-    }
-
-    fn shut_down(&mut self, (): &mut ()) -> Poll<io::Result<()>> {
         self.outgoing.closed = true;
         Poll::Ready(Ok(()))
     }
@@ -199,6 +167,10 @@ impl Hands for AtWork<'_> {
     }
 
     fn with_ordinal<R>(&mut self, run: impl FnOnce(&mut Self, &mut u64) -> R) -> Option<R> {
+        if self.side.encoding {
+            self.side.with(|core| core.await_ordinals(true));
+            return None;
+        }
         let mut next_ordinal = self.side.next_ordinal as u64;
         let result = run(self, &mut next_ordinal);
         self.side.next_ordinal = usize::try_from(next_ordinal).expect("it is small");
@@ -216,69 +188,6 @@ impl Hands for AtWork<'_> {
         boxes.first().is_some_and(|ampbox| asks(ampbox).is_some())
     }
 
-    fn wake(&mut self, callers: &mut Vec<usize>) {
-        self.side.driver.told = 0;
-        for caller in callers.drain(..) {
-            self.side.wake_caller(caller);
-        }
-    }
-
-    fn begin(&mut self, received: &WaitingCall, _asks_switch: bool, refusal: Option<Refusal>) {
-        self.side.driver.dealt_with += 1;
-        match refusal {
-            None => self.side.begin(received),
-            Some(refusal) => self.side.refuse(received, refusal),
-        }
-    }
-
-    fn answer_own(&mut self, WaitingCall { call, number: number_of_box }: &WaitingCall) {
-        let n = number(call.ampbox()).expect("a number");
-        self.side.claim(n, call.ampbox(), *number_of_box);
-        self.side.pong(call.tag().expect("items want an answer"));
-    }
-
-    fn discard(&mut self, (): (), answer: &AmpBox, number_of_box: BoxNumber) {
-        // That to a ping or to items has none, and names nothing.
-        let n = number(answer).unwrap_or_default();
-        self.side.claim(n, answer, Some(number_of_box));
-    }
-
-    fn leave_behind(&mut self, leftover: Leftover) {
-        self.side.leftover_is_woken = true;
-        self.side.driver.dealt_with += leftover.len();
-        assert!(self.side.leftover.replace(leftover).is_none(), "it is left behind once");
-    }
-
-    fn run(&mut self, after: usize) {
-        self.side.finish_after();
-        let written = self.side.driver.written;
-        self.side.seen.push_back(Seen::After(after, written));
-    }
-
-    fn note(&mut self, note: Note<'_, usize, Hosted>) {
-        match note {
-            Note::Taken(writing, len) => {
-                assert!(0 < len && len <= writing.len(), "something was queued");
-            }
-            Note::TakenBack { boxes, .. } => {
-                let boxes = boxes.iter().map(|(removed, was)| {
-                    let (key, value) = removed.first_pair().expect("a box begins with a pair");
-                    TakenBack { key: key.to_vec(), value: value.to_vec(), was: *was }
-                });
-                self.side.seen.push_back(Seen::TakenBack(boxes.collect()));
-            }
-            Note::Due(timer) => {
-                self.side.driver.due = Some(timer);
-                self.side.claims_are_late |= timer == Timer::Unclaimed;
-            }
-            Note::Sorted(sorted, inbound) => self.sorted(sorted, inbound),
-            Note::Dropped(calls) => self.side.driver.dealt_with += calls.len(),
-            Note::Kept { .. } | Note::NotPinged { .. } => {}
-        }
-    }
-}
-
-impl AtWork<'_> {
     /// Notes what the core says of each box.
     fn sorted(&mut self, sorted: &Sorted<()>, inbound: &Inbound<usize>) {
         let Side { driver, seen, core, decoded, counted, .. } = &mut *self.side;
@@ -325,11 +234,74 @@ impl AtWork<'_> {
         assert_eq!(counters.calls_received - before.calls_received, called);
         let crosses = core.switch().is_asked();
         driver.called += called;
-        driver.dealt_with += sorted.own.len() + sorted.unanswerable;
+        driver.dealt_with += inbound.own.len() + sorted.unanswerable;
         let dealt_with = (driver.dealt_with + inbound.waiting()) as u64;
         assert!(driver.called == dealt_with || crosses, "calls wait to be begun");
     }
 
+    fn wake(&mut self, callers: &mut Vec<usize>) {
+        self.side.driver.told = 0;
+        for caller in callers.drain(..) {
+            self.side.wake_caller(caller);
+        }
+    }
+
+    fn begin(&mut self, received: &WaitingCall, _asks_switch: bool, refusal: Option<Refusal>) {
+        self.side.driver.dealt_with += 1;
+        self.now += self.side.driver.each_call;
+        match refusal {
+            None => self.side.begin(received),
+            Some(refusal) => self.side.refuse(received, refusal),
+        }
+    }
+
+    fn answer_own(&mut self, WaitingCall { call, number: number_of_box }: &WaitingCall) {
+        let n = number(call.ampbox()).expect("a number");
+        self.side.claim(n, call.ampbox(), *number_of_box);
+        self.side.pong(call.tag().expect("items want an answer"));
+    }
+
+    fn discard(&mut self, (): (), answer: &AmpBox, number_of_box: BoxNumber) {
+        // That to a ping or to items has none, and names nothing.
+        let n = number(answer).unwrap_or_default();
+        self.side.claim(n, answer, Some(number_of_box));
+    }
+
+    fn leave_behind(&mut self, leftover: Leftover) {
+        self.side.leftover_is_woken = true;
+        self.side.driver.dealt_with += leftover.len();
+        assert!(self.side.leftover.replace(leftover).is_none(), "it is left behind once");
+    }
+
+    fn run(&mut self, after: usize) {
+        self.side.finish_after();
+        let written = self.side.driver.written;
+        self.side.seen.push_back(Seen::After(after, written));
+    }
+
+    fn note(&mut self, note: Note<'_>) {
+        match note {
+            Note::Taken(writing, len) => {
+                assert!(0 < len && len <= writing.len(), "something was queued");
+            }
+            Note::TakenBack { boxes, .. } => {
+                let boxes = boxes.iter().map(|(removed, was)| {
+                    let (key, value) = removed.first_pair().expect("a box begins with a pair");
+                    TakenBack { key: key.to_vec(), value: value.to_vec(), was: *was }
+                });
+                self.side.seen.push_back(Seen::TakenBack(boxes.collect()));
+            }
+            Note::Due(timer) => {
+                self.side.driver.due = Some(timer);
+                self.side.claims_are_late |= timer == Timer::Unclaimed;
+            }
+            Note::Dropped(calls) => self.side.driver.dealt_with += calls.len(),
+            Note::Kept { .. } | Note::NotPinged { .. } | Note::Unwanted { .. } => {}
+        }
+    }
+}
+
+impl AtWork<'_> {
     /// A ping was sent, with this tag.
     fn pinged(&mut self, tag: u64) {
         let Tagged::Outstanding(id) = self.side.core.find(format!("{tag:x}").as_bytes()) else {

@@ -60,6 +60,13 @@ pub(super) enum Reached {
     AllToldOfRoom,
     /// Items come while as many responders run as may.
     ItemsBesideResponders,
+    /// A caller has the line, and the driver comes meanwhile.
+    Lent,
+    CameMeanwhile,
+    /// A driver has done enough, and others have their turn.
+    GaveWay,
+    /// Too much waits to be sent.
+    TooMuchToSend,
 }
 
 impl Reached {
@@ -97,6 +104,10 @@ impl Reached {
         Self::FailureCloses,
         Self::AllToldOfRoom,
         Self::ItemsBesideResponders,
+        Self::Lent,
+        Self::CameMeanwhile,
+        Self::GaveWay,
+        Self::TooMuchToSend,
     ];
 }
 
@@ -322,6 +333,13 @@ impl Model {
         if side.leftover.as_ref().is_some_and(|leftover| leftover.len() > 0) {
             self.reached.insert(Reached::LeftBehind);
         }
+        for (reached, is_so) in [
+            (Reached::Lent, side.lent.is_some()),
+            (Reached::CameMeanwhile, side.driver.came),
+            (Reached::GaveWay, side.driver.gave_way),
+        ] {
+            self.reached.extend(is_so.then_some(reached));
+        }
         if side.all_told_of_room {
             self.reached.insert(Reached::AllToldOfRoom);
         }
@@ -535,6 +553,9 @@ impl Model {
             CloseReason::Failed { .. } => self.reached.insert(Reached::FailureCloses),
             CloseReason::Limit { what: "unclaimed attachments", .. } => {
                 self.reached.insert(Reached::TooManyUnclaimed)
+            }
+            CloseReason::Limit { what: "bytes waiting to be sent", .. } => {
+                self.reached.insert(Reached::TooMuchToSend)
             }
             _ => false,
         };

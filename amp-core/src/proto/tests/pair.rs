@@ -1,10 +1,11 @@
 //! Two sides and the stream between them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pipe::Pipe;
 use super::side::{Side, Way};
-use crate::proto::Limits;
+use crate::proto::{Limits, Together};
 
 /// Which of the two sides. What it sends goes into the pipe of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +34,9 @@ pub(super) struct Pair {
 
 impl Pair {
     /// Two sides with a stream that passes on only what it is told to.
-    pub(super) fn new(limits: Limits, ways: [Way; 2]) -> Self {
+    pub(super) fn new(limits: Limits, together: Option<&Arc<Together>>, ways: [Way; 2]) -> Self {
         let now = Instant::now();
-        let sides = ways.map(|way| Side::new(limits, way, now));
+        let sides = ways.map(|way| Side::new(limits, together.cloned(), way, now));
         Self { sides, pipes: [Pipe::new(), Pipe::new()], now }
     }
 
@@ -51,9 +52,18 @@ impl Pair {
     /// Lets the driver of a side act, if it was woken. Whether it was.
     pub(super) fn run(&mut self, which: Which) -> bool {
         self.look_around();
-        let now = self.now;
+        let mut now = self.now;
         let (side, incoming, outgoing) = self.parts(which);
-        side.run(incoming, outgoing, now)
+        let ran = side.run(incoming, outgoing, &mut now);
+        self.now = now;
+        ran
+    }
+
+    /// Lets the caller of a side write that has the line. Whether one has.
+    pub(super) fn write_lent(&mut self, which: Which) -> bool {
+        let now = self.now;
+        let (side, _, outgoing) = self.parts(which);
+        side.write_lent(outgoing, now)
     }
 
     /// Lets time pass until the next that is due, where the end of a side is a matter of time. Whether it

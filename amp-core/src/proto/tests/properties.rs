@@ -10,6 +10,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestRunner};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::model::Reached;
@@ -17,7 +18,7 @@ use super::pair::Which;
 use super::side::{Then, Vigil, Way};
 use super::world::{Step, World};
 use crate::proto::wants::Wants;
-use crate::proto::{FailurePolicy, Limits};
+use crate::proto::{FailurePolicy, Limits, Together};
 
 fn step() -> impl Strategy<Value = Step> {
     let which = || prop_oneof![Just(Which::Near), Just(Which::Far)];
@@ -60,6 +61,12 @@ fn step() -> impl Strategy<Value = Step> {
         20 => which().prop_map(|of| Step::Run { of }),
         8 => which().prop_map(|of| Step::Callers { of }),
         6 => time.prop_map(|millis| Step::Pass { time: Duration::from_millis(millis) }),
+        6 => which().prop_map(|by| Step::WriteLent { by }),
+        2 => (which(), any::<bool>()).prop_map(|(by, begins)| Step::Encode { by, begins }),
+        1 => (which(), 0_u64..4).prop_map(|(of, millis)| Step::Slow {
+            of,
+            each: Duration::from_millis(millis)
+        }),
         1 => which().prop_map(|by| Step::KeepRoom { by }),
         1 => end,
     ]
@@ -73,9 +80,19 @@ fn watched() -> impl Strategy<Value = Vigil> {
         .prop_map(|(idle, first_box, ping)| Vigil { idle, first_box, ping })
 }
 
+/// How much may wait to be sent, and how many calls both sides answer together.
+fn limits() -> impl Strategy<Value = (usize, Option<usize>)> {
+    let usual = Limits::default().send_queue_max;
+    (prop_oneof![3 => Just(usual), 1 => Just(30_000)], weighted(0.2, 1_usize..6))
+}
+
 fn way() -> impl Strategy<Value = Way> {
     let policy = prop_oneof![4 => Just(FailurePolicy::Stay), 1 => Just(FailurePolicy::Close)];
-    (watched(), policy).prop_map(|(watched, policy)| Way { watched, policy })
+    (watched(), policy, any::<bool>()).prop_map(|(watched, policy, lends)| Way {
+        watched,
+        policy,
+        lends,
+    })
 }
 
 /// What wakes a driver that waits, and whether its end has begun by then. What no turn takes away keeps a
@@ -86,6 +103,10 @@ const WAKING: &[(Wants, bool)] = &[
     (Wants::START, false),
     (Wants::CLOSE, false),
     (Wants::DRAIN, false),
+    (Wants::TAKE_BACK, false),
+    (Wants::LINE, false),
+    (Wants::LIMIT, false),
+    (Wants::COUNT, false),
     (Wants::WRITE, true),
 ];
 
@@ -109,20 +130,24 @@ fn whatever_happens_the_invariants_hold() {
     };
     let reached = RefCell::new(BTreeMap::<Reached, usize>::new());
     let woken_for = Cell::new([Wants::NOTHING; 2]);
-    let steps = (vec(step(), 0..STEPS), 1_usize..6, 1_usize..4, any::<bool>(), [way(), way()]);
-    let checked =
-        TestRunner::new(config).run(&steps, |(steps, calls, responders, stalled, ways)| {
+    let steps =
+        (vec(step(), 0..STEPS), 1_usize..6, 1_usize..4, any::<bool>(), [way(), way()], limits());
+    let checked = TestRunner::new(config).run(
+        &steps,
+        |(steps, calls, responders, stalled, ways, (send_queue_max, together))| {
             let limits = Limits {
                 outstanding_calls: calls,
                 running_responders: responders,
                 running_responders_max: responders + 2,
                 send_queue: 600,
                 send_queue_boxes: 6,
+                send_queue_max,
                 unclaimed_attachments: 150,
                 attachments_in_all: 1 << 20,
                 ..Limits::default()
             };
-            let mut world = World::of(limits, ways);
+            let together = together.map(|calls| Arc::new(Together::new(1 << 20, calls)));
+            let mut world = World::of(limits, together.as_ref(), ways);
             let switches = steps.iter().any(|step| matches!(step, Step::AskSwitch { .. }));
             for which in Which::BOTH {
                 world.pair.side(which).expects_switches = switches;
@@ -144,7 +169,8 @@ fn whatever_happens_the_invariants_hold() {
                 *reached.borrow_mut().entry(reached_now).or_default() += 1;
             }
             Ok(())
-        });
+        },
+    );
     if let Err(error) = checked {
         panic!("{error}");
     }

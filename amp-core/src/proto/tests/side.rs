@@ -11,11 +11,12 @@ use crate::keys;
 use crate::proto::BoxNumber;
 use crate::proto::calls::Tagged;
 use crate::proto::core::{CallOutcome, WasRemoved};
+use crate::proto::parking::Lent;
 use crate::proto::released::RoomFor;
 use crate::proto::wants::{Public, Wants};
 use crate::proto::{
     self, Body, CallId, CloseReason, Core, Counters, Failed, FailurePolicy, Host, LaneId, Leftover,
-    Limits, NotQueued, Parking, Place, RemoteError, SwitchRefused, Turn,
+    Limits, NotQueued, Parking, Place, RemoteError, SwitchRefused, Together, Turn,
 };
 
 /// What is attached: the number of the box that names it, and which of its attachments it is. A
@@ -169,6 +170,8 @@ pub(super) struct Way {
     pub(super) watched: Vigil,
     /// What becomes of the connection when a responder fails.
     pub(super) policy: FailurePolicy,
+    /// Whether a lone caller writes its call itself.
+    pub(super) lends: bool,
 }
 
 /// Of every so many calls one is in the lane.
@@ -192,6 +195,10 @@ pub(super) struct Side {
     /// The driver while it waits, and whether it is woken.
     pub(super) parking: Parking<usize, ()>,
     pub(super) woken: bool,
+    /// The line, while a caller has that.
+    pub(super) lent: Option<Lent<usize, ()>>,
+    /// Whether somebody is encoding a box with attachments.
+    pub(super) encoding: bool,
     /// What the driver was woken for while it waited, before and since the end has begun.
     pub(super) woken_for: [Wants; 2],
     /// What the core has made public.
@@ -231,16 +238,23 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) fn new(limits: Limits, by: Way, now: Instant) -> Self {
-        let Way { watched, policy } = by;
-        let mut core = Core::hosted(limits, limits.boxes, None).with_policy(policy);
+    pub(super) fn new(
+        limits: Limits,
+        together: Option<Arc<Together>>,
+        way: Way,
+        now: Instant,
+    ) -> Self {
+        let core = Core::hosted(limits, limits.boxes, together.clone());
+        let mut core = core.with_policy(way.policy);
         core.set_own(|command| command == Command::Items.name().as_bytes());
         let public = core.poll_public().unwrap_or_default();
         Self {
             core,
-            driver: Driver::new(&limits, watched, now),
+            driver: Driver::new(&limits, together, way, now),
             parking: Parking::default(),
             woken: true,
+            lent: None,
+            encoding: false,
             woken_for: [Wants::NOTHING; 2],
             public,
             running: Vec::new(),
@@ -329,9 +343,18 @@ impl Side {
             && self.with(|core| core.poll_room().is_ok_and(|has_room| !has_room))
     }
 
-    /// How many attachments a box may have of so many: none once the transport carries none.
+    /// How many attachments a box may have of so many: none once the transport carries none, and none while
+    /// another box has the ordinals.
     pub(super) fn carried(&self, attachments: usize) -> usize {
-        if self.public.any(Public::BYTES_ONLY) { 0 } else { attachments }
+        if self.public.any(Public::BYTES_ONLY) || self.encoding { 0 } else { attachments }
+    }
+
+    /// Somebody begins to encode a box with attachments, or is done.
+    pub(super) fn encode(&mut self, begins: bool) {
+        self.encoding = begins;
+        if !begins && self.public.any(Public::ORDINALS) {
+            self.with(|core| core.await_ordinals(false));
+        }
     }
 
     /// The value that names the next attachments, if any.
@@ -373,11 +396,18 @@ impl Side {
         size: usize,
         with: usize,
     ) -> Result<CallId, NotQueued> {
-        let name = command.name().as_bytes();
-        let id = self.queue((n, size, with), |core, body| match command {
-            Command::Items => core.call_of_stream(name, body, n),
-            _ => core.call(name, body, n),
-        })?;
+        let (name, mut body) = (command.name().as_bytes(), self.body(n, size, with));
+        let (id, lent) = self.with_parking(|core, parking| {
+            let id = match command {
+                Command::Items => core.call_of_stream(name, &mut body, n),
+                _ => core.call(name, &mut body, n),
+            };
+            // A lone caller has the line, if it can be had.
+            (id, if parking.has_line() { parking.lend(core) } else { None })
+        });
+        self.lent = self.lent.take().or(lent);
+        let id = id?;
+        self.next_ordinal += with;
         self.callers.insert(n, (id, command));
         Ok(id)
     }

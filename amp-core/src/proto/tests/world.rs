@@ -1,5 +1,6 @@
 //! What may happen to two sides, step by step, each with what ought to come of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::model::{Model, Reached};
@@ -7,7 +8,7 @@ use super::pair::{Pair, Which};
 use super::side::{Command, Queueing, Running, Then, Way};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::proto::released::RoomFor;
-use crate::proto::{Core, Limits, NotQueued, SwitchRefused};
+use crate::proto::{Core, Limits, NotQueued, SwitchRefused, Together};
 
 /// So often each side has its turn before both come to rest, unless one wants for ever what it does not
 /// get.
@@ -89,6 +90,20 @@ pub(super) enum Step {
     Callers {
         of: Which,
     },
+    /// The caller of a side writes that has the line.
+    WriteLent {
+        by: Which,
+    },
+    /// Somebody begins to encode a box with attachments, or is done.
+    Encode {
+        by: Which,
+        begins: bool,
+    },
+    /// Responders of a side take long, each so much.
+    Slow {
+        of: Which,
+        each: Duration,
+    },
     /// Whoever was told of room does not look.
     KeepRoom {
         by: Which,
@@ -122,15 +137,15 @@ pub(super) struct World {
 impl World {
     /// Two sides with a stream that passes on only what it is told to.
     pub(super) fn new(limits: Limits) -> Self {
-        Self::of(limits, [Way::default(); 2])
+        Self::of(limits, None, [Way::default(); 2])
     }
 
-    /// As [`new`](Self::new), with sides that are set up so.
-    pub(super) fn of(limits: Limits, ways: [Way; 2]) -> Self {
+    /// As [`new`](Self::new), with sides that are set up so, and what they hold together.
+    pub(super) fn of(limits: Limits, together: Option<&Arc<Together>>, ways: [Way; 2]) -> Self {
         let boxes = BoxLimits { max_bytes: MAX_BYTES, ..BoxLimits::default() };
         let limits = Limits { boxes, ..limits };
         let outstanding_calls = limits.outstanding_calls;
-        Self { pair: Pair::new(limits, ways), model: Model::default(), outstanding_calls }
+        Self { pair: Pair::new(limits, together, ways), model: Model::default(), outstanding_calls }
     }
 
     /// What `pairs` and those of every box come to in bytes. It says whether they are too large.
@@ -193,6 +208,9 @@ impl World {
                     side.told_of_room = RoomFor::Nobody;
                 }
             }
+            Step::WriteLent { by } => drop(self.pair.write_lent(by)),
+            Step::Encode { by, begins } => self.pair.side(by).encode(begins),
+            Step::Slow { of, each } => self.pair.side(of).driver.each_call = each,
             Step::Close { by } => self.pair.side(by).close(),
             Step::Drain { by } => self.pair.side(by).drain(),
             Step::Deafen { of } => self.pair.pipe(of).deaf = true,
@@ -232,7 +250,8 @@ impl World {
 
     /// Lets the callers of a side look that were woken, and those who wait for room.
     fn run_callers(&mut self, of: Which) -> bool {
-        let mut ran = self.pair.side(of).run_callers();
+        let mut ran = self.pair.write_lent(of);
+        ran |= self.pair.side(of).run_callers();
         ran |= self.pair.side(of).run_leftover();
         self.look();
         loop {
@@ -378,6 +397,9 @@ impl World {
     /// Lets everything come to its end: the stream passes all, responders end, callers look. Nobody is
     /// woken who is not woken by that.
     pub(super) fn finish(&mut self) {
+        for which in Which::BOTH {
+            self.take(&Step::Encode { by: which, begins: false });
+        }
         self.go_on_without_responders();
         for which in Which::BOTH {
             let side = self.pair.side(which);
