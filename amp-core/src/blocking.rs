@@ -146,7 +146,7 @@ impl Connection<TcpStream> {
 impl<S: Read + Write> Connection<S> {
     /// Creates a connection over a stream that is connected.
     pub fn new(stream: S) -> Self {
-        let limits = Limits { outstanding_calls: 1, ..Limits::default() };
+        let limits = Limits { outstanding_calls: 1, streams: 0, ..Limits::default() };
         let client = Client {
             stream,
             core: Core::hosted(limits, limits.boxes, None),
