@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use tokio::task::coop::has_budget_remaining;
 use tracing::Instrument;
 
 use super::{Locator, Question};
@@ -28,14 +29,15 @@ impl Future for OnTask {
     }
 }
 
-/// Begins to answer a call, and leaves that to a task of its own if it has to wait.
+/// Begins to answer a call, and leaves that to a task of its own if it has to wait. Whether that may be because
+/// this task has done as much as one may do at once, so the next would have to wait too.
 #[inline]
 pub(crate) fn begin(
     shared: &Arc<Shared>,
     locator: &Locator,
     question: Question,
     received: &WaitingCall,
-) {
+) -> bool {
     let WaitingCall { call, number } = received;
     let span = question.span();
     // The responder that panics drops its question, which is answered by that.
@@ -49,7 +51,10 @@ pub(crate) fn begin(
     if let Ok(Some(responding)) = started {
         let running = Running::new(Arc::clone(shared), call.ampbox().size(), *number);
         tokio::spawn(OnTask { responding, running }.instrument(span));
-    } else if let Some(number) = number {
+        return !has_budget_remaining();
+    }
+    if let Some(number) = number {
         shared.with(|state| state.core.let_go(*number));
     }
+    false
 }

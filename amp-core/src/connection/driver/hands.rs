@@ -164,17 +164,23 @@ impl Hands for AtWork<'_, '_> {
     }
 
     #[inline]
-    fn begin(&mut self, received: &WaitingCall, asks_switch: bool, refusal: Option<Refusal>) {
+    fn begin(
+        &mut self,
+        received: &WaitingCall,
+        asks_switch: bool,
+        refusal: Option<Refusal>,
+    ) -> bool {
         let Around { shared, handle, locator, .. } = &mut *self.around;
         let peer = peer_of(shared, handle);
         let mut question = Question::new(peer, &received.call, received.number, asks_switch);
         match refusal {
-            None => begin(shared, locator, question, received),
+            None => return begin(shared, locator, question, received),
             Some(Refusal::Closing) => question.fail_closing(),
             Some(Refusal::TooMany { what, limit }) => {
                 question.fail_undeclared(&Undeclared::TooMany { what, limit });
             }
         }
+        false
     }
 
     fn answer_own(&mut self, received: &WaitingCall) {

@@ -33,7 +33,9 @@ impl Future for LeftBehind {
                 NextLeft::Begin(received) => {
                     let peer = Peer::recent(shared, handle);
                     let question = Question::new(peer, &received.call, received.number, false);
-                    begin(shared, locator, question, &received);
+                    if begin(shared, locator, question, &received) {
+                        break;
+                    }
                 }
                 NextLeft::Wait => return Poll::Pending,
                 NextLeft::Over => return Poll::Ready(()),

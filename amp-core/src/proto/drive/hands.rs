@@ -110,8 +110,14 @@ pub(crate) trait Hands {
     #[inline]
     fn sorted(&mut self, _: &Sorted<<Self::Host as Host>::Discard>, _: &Inbound<Self::Caller>) {}
 
-    /// Begins to answer a call, or refuses it. It may be one that `asks_switch`.
-    fn begin(&mut self, received: &WaitingCall, asks_switch: bool, refusal: Option<Refusal>);
+    /// Begins to answer a call, or refuses it. It may be one that `asks_switch`. Whether it can be gone on with
+    /// only once others have had their turn.
+    fn begin(
+        &mut self,
+        received: &WaitingCall,
+        asks_switch: bool,
+        refusal: Option<Refusal>,
+    ) -> bool;
 
     /// Answers a call of the connection's own.
     fn answer_own(&mut self, received: &WaitingCall);

@@ -30,7 +30,9 @@ impl<W: Clone, S: Default> Drive<W, S> {
             let asks_switch = self.inbound.is_idle() && hands.public().any(Public::DECIDING);
             let size = received.call.ampbox().size();
             let admitted = self.busy.admit(size, &self.limits, self.together.as_deref());
-            hands.begin(&received, asks_switch, admitted.err());
+            if hands.begin(&received, asks_switch, admitted.err()) {
+                self.stint.finish();
+            }
             if let Err(refusal) = admitted {
                 refusal.check(received.call.tag().is_some())?;
             }

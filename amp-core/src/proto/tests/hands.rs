@@ -246,13 +246,19 @@ impl Hands for AtWork<'_> {
         }
     }
 
-    fn begin(&mut self, received: &WaitingCall, _asks_switch: bool, refusal: Option<Refusal>) {
+    fn begin(
+        &mut self,
+        received: &WaitingCall,
+        _asks_switch: bool,
+        refusal: Option<Refusal>,
+    ) -> bool {
         self.side.driver.dealt_with += 1;
         self.now += self.side.driver.each_call;
         match refusal {
             None => self.side.begin(received),
             Some(refusal) => self.side.refuse(received, refusal),
         }
+        false
     }
 
     fn answer_own(&mut self, WaitingCall { call, number: number_of_box }: &WaitingCall) {
