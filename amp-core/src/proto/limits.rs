@@ -127,6 +127,9 @@ pub struct Limits {
     /// this implementation sends at most 64 ahead of their boxes, unless one box names more, and
     /// Twisted sends them with their boxes; so twice as many leave room, and are an eighth of the 1024
     /// files that a process may have open on most systems.
+    ///
+    /// Half as many may be on their way in the items of streams. Where those of many streams are not read,
+    /// beyond three eighths of it, a further stream of attachments waits until one is.
     pub unclaimed_attachments: usize,
     /// Attachments that all connections of this process hold together, those that no argument has
     /// claimed and those that running responders hold. By default a quarter of the files that the

@@ -187,6 +187,11 @@ impl Asked {
         self.tag.is_some()
     }
 
+    /// How many bytes of its tag are kept beside it.
+    pub(crate) fn extra(&self) -> usize {
+        self.tag.as_ref().map_or(0, |tag| if tag.spilled() { tag.len() } else { 0 })
+    }
+
     /// Returns the arguments of the call. When they cannot be read the call is answered, and there
     /// is nothing more to do.
     pub(super) fn decode<A: Arguments>(&mut self, ampbox: &AmpBox) -> Option<A> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::StreamError;
-use crate::proto::Together;
+use super::wire::CALLS;
+use crate::proto::{Limits, Together};
 
 /// What a call that brings items takes beside those, in bytes, as far as it is known.
 const CALL: usize = 640;
@@ -17,14 +18,19 @@ const SMALL: usize = 32 << 10;
 /// How much that is.
 pub(super) struct Holding {
     bytes: AtomicUsize,
+    /// How much it may be: what as many streams may hold as there may be. Those that have ended count with
+    /// what was not taken out of them.
+    limit: usize,
     buffers: AtomicUsize,
     /// What all connections of a server hold, if it is one of a server's.
     together: Option<Arc<Together>>,
 }
 
 impl Holding {
-    pub(super) fn new(together: Option<Arc<Together>>) -> Self {
-        Self { bytes: AtomicUsize::new(0), buffers: AtomicUsize::new(0), together }
+    pub(super) fn new(limits: &Limits, together: Option<Arc<Together>>) -> Self {
+        let of_each = limits.stream_bytes.saturating_add((CALLS + 1) * CALL);
+        let limit = limits.streams.saturating_mul(of_each);
+        Self { bytes: AtomicUsize::new(0), limit, buffers: AtomicUsize::new(0), together }
     }
 }
 
@@ -40,10 +46,15 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// When the connections of the server hold too much.
+    /// When the streams of the connection hold too much, or the connections of the server.
     pub(super) fn new(holding: &Arc<Holding>, bytes: usize) -> Result<Self, StreamError> {
         let bytes = bytes + CALL;
         let before = holding.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > holding.limit {
+            holding.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let what = "bytes held for the streams of the connection";
+            return Err(StreamError::Limit { what, limit: holding.limit });
+        }
         if let Some(together) = &holding.together
             && let Err((what, limit)) = together.add_bytes(0, before, bytes)
         {

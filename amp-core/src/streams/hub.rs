@@ -40,7 +40,7 @@ impl Hub {
         let own = shared.own.get_or_init(|| {
             shared.with(|state| state.core.set_own(wire::is_own));
             let limits = shared.settings.limits;
-            let holding = Arc::new(Holding::new(shared.settings.together.clone()));
+            let holding = Arc::new(Holding::new(&limits, shared.settings.together.clone()));
             let (tables, on_their_way) = (Mutex::default(), OnTheirWay::default());
             Arc::new(Own(Arc::new(Self { tables, limits, holding, on_their_way })))
         });

@@ -28,6 +28,9 @@
 //! - A sink or a stream that stays with the caller is used while its call is under way, by
 //!   [`join!`](tokio::join), [`select!`](tokio::select) or a task, wherever the responder does not answer
 //!   before the stream has ended.
+//! - Who makes a call for each item before it takes the next one, beside a peer that runs as many responders
+//!   as it may ([`Limits::running_responders`]), waits for ever if those wait for room in the stream: take
+//!   items and make calls by different tasks.
 //! - A responder that answers with a stream leaves its sink to a task: nothing is sent before the answer is.
 //! - [`SinkOf::close`] waits for the consumer. Who answers a call behind it makes the caller take all items
 //!   first.
@@ -55,6 +58,7 @@
 //! An end cannot be encoded or decoded without one, as by [`Arguments::encode`](crate::Arguments::encode);
 //! nor can one that came from a peer be sent on: read it, and send its items.
 //!
+//! [`Limits::running_responders`]: field@crate::Limits::running_responders
 //! [`Limits::stream_items`]: field@crate::Limits::stream_items
 //! [`Limits::stream_bytes`]: field@crate::Limits::stream_bytes
 //! [`Limits::unclaimed_timeout`]: field@crate::Limits::unclaimed_timeout

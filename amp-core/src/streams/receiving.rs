@@ -58,6 +58,8 @@ struct Open {
 struct Ended {
     end: Result<(), StreamError>,
     question: Option<Question>,
+    /// What those hold that came from the peer.
+    _held: Option<Held>,
 }
 
 /// The items of one call.
@@ -238,13 +240,14 @@ impl<T> Receiving<T> {
 
     /// Nothing more comes behind what has come.
     fn end(&self, end: Result<(), StreamError>, question: Option<Question>) {
-        self.end_if(end, question, |stage| !matches!(stage, Stage::Over));
+        self.end_if(end, question, None, |stage| !matches!(stage, Stage::Over));
     }
 
     fn end_if(
         &self,
         end: Result<(), StreamError>,
         question: Option<Question>,
+        held: Option<Held>,
         ends: impl FnOnce(&Stage) -> bool,
     ) {
         let mut state = self.lock();
@@ -254,7 +257,7 @@ impl<T> Receiving<T> {
             return;
         }
         let before = std::mem::replace(&mut state.stage, Stage::Over);
-        state.ending = Some(Ended { end, question });
+        state.ending = Some(Ended { end, question, _held: held });
         let consumer = state.consumer.take();
         drop(state);
         before.leave(self);
@@ -294,8 +297,9 @@ impl<T> Receiving<T> {
         if let Some(parcel) = state.parcels.pop_front() {
             return Poll::Ready(Some(Ok(parcel)));
         }
-        if let Some(Ended { end, question }) = state.ending.take() {
+        if let Some(Ended { end, question, _held: held }) = state.ending.take() {
             drop(state);
+            drop(held);
             if let Some(mut question) = question {
                 question.answer(&());
             }
@@ -388,14 +392,15 @@ impl<T: Argument + Send + 'static> Receiving<T> {
     }
 
     /// How much a call brings.
-    fn load(ampbox: &AmpBox) -> Result<Window, StreamError> {
+    fn load(question: &Question, ampbox: &AmpBox) -> Result<Window, StreamError> {
+        let extra = question.extra();
         let Some(list) = ampbox.value(LIST) else {
-            return Ok(Window { items: 1, bytes: ampbox.size(), attachments: 0 });
+            return Ok(Window { items: 1, bytes: ampbox.size() + extra, attachments: 0 });
         };
         let what = "a list that ends within an item";
         let items = count_elements(&list)
             .ok_or_else(|| StreamError::Malformed { what: what.to_owned() })?;
-        Ok(Window { items, bytes: list.len(), attachments: 0 })
+        Ok(Window { items, bytes: list.len() + extra, attachments: 0 })
     }
 
     /// Takes up room for so much more, if the stream is open and may have it.
@@ -440,7 +445,7 @@ fn count_elements(list: &[u8]) -> Option<usize> {
 impl<T: Argument + Send + 'static> Receive for Receiving<T> {
     fn handle_items(&self, mut question: Question, ampbox: &AmpBox, number: Option<BoxNumber>) {
         let claims = number.map(|number| Claims { peer: question.peer().clone(), number });
-        let load = match Self::load(ampbox) {
+        let load = match Self::load(&question, ampbox) {
             Ok(load) => load,
             Err(error) => return self.break_off(question, error),
         };
@@ -476,12 +481,26 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
     }
 
     fn handle_end(&self, question: Question, end: End) {
-        let end = match end {
-            End::Closed => Ok(()),
-            End::Failed(error) => Err(StreamError::Failed(error)),
-            End::Dropped => Err(StreamError::Unfinished),
+        let hub = match &self.lock().stage {
+            Stage::Open(Open { hub, .. }) => Some(Arc::clone(hub)),
+            _ => None,
         };
-        self.end(end, Some(question));
+        let Some(hub) = hub else { return refuse(question) };
+        let (end, bytes) = match end {
+            End::Closed => (Ok(()), 0),
+            End::Failed(error) => {
+                let bytes = error.code.len() + error.description.len();
+                (Err(StreamError::Failed(error)), bytes)
+            }
+            End::Dropped => (Err(StreamError::Unfinished), 0),
+        };
+        match Held::new(hub.holding(), question.extra() + bytes) {
+            Ok(held) => {
+                let ends = |stage: &Stage| !matches!(stage, Stage::Over);
+                self.end_if(end, Some(question), Some(held), ends);
+            }
+            Err(error) => self.break_off(question, error),
+        }
     }
 
     fn handle_taken(&self, peer: &Peer) {
@@ -500,7 +519,7 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
 
     fn not_taken(&self) {
         let not_taken = Err(StreamError::NotTaken);
-        self.end_if(not_taken, None, |stage| matches!(stage, Stage::Sent(..)));
+        self.end_if(not_taken, None, None, |stage| matches!(stage, Stage::Sent(..)));
     }
 
     fn unbind(&self) {

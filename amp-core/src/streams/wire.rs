@@ -111,10 +111,12 @@ pub(super) fn end(ampbox: &AmpBox) -> Option<End> {
         CLOSED => Some(End::Closed),
         DROPPED => Some(End::Dropped),
         FAILED => {
-            let code = ampbox.value(CODE).map(|code| Bytes::copy_from_slice(&code));
-            let description = ampbox.get(DESCRIPTION).unwrap_or_default();
-            let description = String::from_utf8_lossy(description);
-            Some(End::Failed(RemoteError::new(code.unwrap_or_default(), description)))
+            // What is longer than anybody sends is cut.
+            let cut = |value: &[u8], most| Bytes::copy_from_slice(&value[..value.len().min(most)]);
+            let code = cut(ampbox.get(CODE).unwrap_or_default(), MAX_CODE);
+            let description = cut(ampbox.get(DESCRIPTION).unwrap_or_default(), MAX_DESCRIPTION);
+            let description = String::from_utf8_lossy(&description);
+            Some(End::Failed(RemoteError::new(code, description)))
         }
         _ => None,
     }

@@ -728,3 +728,69 @@ async fn items_of_many_pairs_keep_no_more_than_their_bytes() {
         assert_eq!(stream.next().await.unwrap().unwrap(), "x");
     }
 }
+
+/// What was not taken out of streams that have ended counts as that of others.
+#[tokio::test(start_paused = true)]
+async fn streams_that_have_ended_hold_no_more_than_open_ones() {
+    let (responders, mut streams) = uploads_of::<Bytes>();
+    let limits = Limits::default().streams(2).stream_bytes(1000);
+    let (mut raw, ours) = Raw::pair(limits, responders.respond_ping());
+    let mut put_aside = Vec::new();
+    let item = list(&["x".repeat(898).as_str()]);
+    for round in 0..500 {
+        let number = (2 * round).to_string();
+        raw.call("Upload", &[("items", &number)]).await.unwrap();
+        raw.expect("_StreamOpen").await;
+        let items = [(&b"stream"[..], number.as_bytes()), (b"items", &item)];
+        raw.peer.notify_by_name("_StreamItems", items).await.unwrap();
+        let end = [("stream", number.as_str()), ("end", "failed"), ("code", &"C".repeat(9000))];
+        raw.peer.notify_by_name("_StreamEnd", end).await.unwrap();
+        put_aside.push(streams.recv().await.unwrap());
+    }
+    raw.peer.call_remote(Ping).await.unwrap();
+    let (mut held, mut refused) = (0, 0);
+    for stream in put_aside {
+        let (items, error) = all(stream).await;
+        held += items.iter().map(Bytes::len).sum::<usize>();
+        match error.unwrap() {
+            StreamError::Limit { limit, .. } => {
+                assert_eq!(limit, 2 * (1000 + 65 * 640));
+                refused += 1;
+            }
+            StreamError::Failed(error) => assert_eq!(error.code.len(), 1000),
+            other => panic!("{other}"),
+        }
+    }
+    assert!(held < 2 * (1000 + 65 * 640) && refused > 400, "{held} bytes, {refused} refused");
+    // Nothing counts that was taken.
+    raw.call("Upload", &[("items", "2000")]).await.unwrap();
+    let stream = streams.recv().await.unwrap();
+    let items = [(&b"stream"[..], &b"2000"[..]), (b"items", &item)];
+    raw.peer.notify_by_name("_StreamItems", items).await.unwrap();
+    raw.peer.notify_by_name("_StreamEnd", [("stream", "2000"), ("end", "closed")]).await.unwrap();
+    let (items, error) = all(stream).await;
+    assert!(items.len() == 1 && error.is_none(), "{error:?}");
+    assert!(!ours.is_closed());
+}
+
+/// What a call is named by is kept with its items.
+#[tokio::test(start_paused = true)]
+async fn a_long_tag_counts_with_what_its_call_brings() {
+    let (responders, mut streams) = uploads();
+    let (near, mut far) = tokio::io::duplex(64 << 10);
+    let ours = Connection::new(near).limits(limits()).responders(responders).spawn();
+    let upload = AmpBox::from_pairs([("_command", "Upload"), ("_ask", "1"), ("items", "0")]);
+    far.write_all(&upload.unwrap().to_bytes()).await.unwrap();
+    let mut stream = streams.recv().await.unwrap();
+    for len in [16, 90, 98] {
+        let tag = "t".repeat(len);
+        let pairs =
+            [("_command", "_StreamItems"), ("_ask", &tag), ("stream", "0"), ("items", "\0\x017")];
+        far.write_all(&AmpBox::from_pairs(pairs).unwrap().to_bytes()).await.unwrap();
+        match stream.next().await.unwrap() {
+            Ok(item) => assert!(item == 7 && len < 98),
+            Err(error) => assert!(len == 98 && matches!(error, StreamError::TooMuch { .. })),
+        }
+    }
+    assert!(!ours.is_closed());
+}
