@@ -2,12 +2,17 @@
 
 mod support;
 
-use amp_core::streams::{StreamError, StreamOf};
+use amp_core::streams::{SinkError, SinkOf, StreamError, StreamOf};
 use amp_core::{Argument, Command, Context, Limits, NoError, Peer, Responders};
 use amp_unix::Descriptor;
-use support::{open_descriptors, tag, tagged, without_leak};
+use bytes::Bytes;
+use std::io::IoSlice;
+use std::os::fd::AsFd;
+use support::{DEADLINE, ask, open_descriptors, tag, tagged, without_leak};
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 #[derive(Command)]
 struct Pass<T: Send + 'static> {
@@ -153,6 +158,96 @@ fn descriptors_in_anything_and_those_that_nobody_takes() {
             }
             call.await.unwrap().unwrap();
             assert!(sink.is_stopped());
+        }
+    });
+}
+
+/// One that is read goes on beside as many as leave it one on its way.
+#[test]
+fn a_stream_of_descriptors_goes_on_beside_others_that_nobody_reads() {
+    let name = "a_stream_of_descriptors_goes_on_beside_others_that_nobody_reads";
+    without_leak(name, || async {
+        let (peer, _far, mut taken) = handing_on::<Descriptor>(16);
+        let (mut unread, mut unsent) = (Vec::new(), Vec::new());
+        let send = |mut sink: SinkOf<Descriptor>| {
+            tokio::spawn(async move {
+                for n in 0..100 {
+                    sink.send(tagged(n).into()).await?;
+                }
+                sink.close().await
+            })
+        };
+        for _ in 0..5 {
+            let (sink, files) = StreamOf::pair();
+            peer.call_remote(Pass { files }).await.unwrap();
+            unread.push(taken.recv().await.unwrap());
+            unsent.push(send(sink));
+            for _ in 0..1000 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let (sink, files) = StreamOf::pair();
+        peer.call_remote(Pass { files }).await.unwrap();
+        let mut files = taken.recv().await.unwrap();
+        let sent = send(sink);
+        for n in 0..100 {
+            let file = timeout(DEADLINE, files.next()).await.expect("it goes on");
+            assert_eq!(tag(file.unwrap().unwrap()), n);
+        }
+        assert!(files.next().await.is_none());
+        sent.await.unwrap().unwrap();
+        drop(unread);
+        for unsent in unsent {
+            assert!(matches!(unsent.await.unwrap(), Err(SinkError::Stopped)));
+        }
+    });
+}
+
+/// What this process has in memory, in bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
+}
+
+/// Items that may name a descriptor are read at once, and keep nothing of what they came in.
+#[cfg(target_os = "linux")]
+#[test]
+fn items_beside_a_waiting_descriptor_keep_no_more_than_they_count() {
+    let name = "items_beside_a_waiting_descriptor_keep_no_more_than_they_count";
+    without_leak(name, || async {
+        let (streams, mut taken) = mpsc::unbounded_channel();
+        let pass = async |context: Context<mpsc::UnboundedSender<_>>, passed: Pass<Bytes>| {
+            context.state().send(passed.files).expect("the test waits");
+            Ok::<_, NoError>(())
+        };
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let responders = Responders::new(streams).respond(pass);
+        let _far = amp_unix::connection(far).unwrap().responders(responders).spawn();
+        let upload = ask("1", "Pass", &[("files", "0")]);
+        // No box names it.
+        let descriptor = tagged(1);
+        near.writable().await.unwrap();
+        let first = [IoSlice::new(&upload[..1])];
+        let send = || amp_unix::socket::send(&near, &first, &[descriptor.as_fd()]);
+        near.try_io(Interest::WRITABLE, send).unwrap();
+        near.write_all(&upload[1..]).await.unwrap();
+        let mut stream: StreamOf<Bytes> = taken.recv().await.unwrap();
+        let junk = "j".repeat(60_000);
+        let pairs = [("stream", "0"), ("items", "\0\x01x"), ("junk", &junk), ("more", &junk)];
+        let items = ask("2", "_StreamItems", &pairs);
+        let before = resident();
+        for _ in 0..60 {
+            near.write_all(&items).await.unwrap();
+        }
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        let held = resident().saturating_sub(before);
+        assert!(held < 3 << 20, "{held} bytes are held for 60 items of one");
+        for _ in 0..60 {
+            assert_eq!(stream.next().await.unwrap().unwrap(), "x");
         }
     });
 }

@@ -10,11 +10,11 @@
 //! place in the file of its own, and the server holds no more than a window of lines for it.
 
 use amp_core::streams::{SinkOf, StreamOf};
-use amp_core::{Arguments, Command, Context, NoError, Peer, Report, Responders};
+use amp_core::{Arguments, Command, Context, NoError, Peer, RemoteError, Report, Responders};
 use amp_unix::UnixSocketListener;
 use std::env;
 use std::error::Error;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,17 +45,24 @@ async fn follow(context: Context<PathBuf>, _: Follow) -> Result<Following, NoErr
         tokio::select! {
             // Whoever drops the stream is followed no further, also while nothing is written.
             _ = stopped => {}
-            ended = send_lines(&path, sink) => {
-                if let Err(error) = ended {
-                    eprintln!("tail: {}", Report(&*error));
-                }
-            }
+            () = send_lines(&path, sink) => {}
         }
     });
     Ok(Following { lines })
 }
 
-async fn send_lines(path: &Path, mut sink: SinkOf<String>) -> Result<(), AnyError> {
+/// Sends lines until they cannot be read, which the watcher is told.
+async fn send_lines(path: &Path, mut sink: SinkOf<String>) {
+    let error = match send_read(path, &mut sink).await {
+        // Nobody follows any more.
+        Ok(()) => return,
+        Err(error) => format!("{}: {error}", path.display()),
+    };
+    eprintln!("tail: {error}");
+    sink.fail_with(RemoteError::new("FILE", error));
+}
+
+async fn send_read(path: &Path, sink: &mut SinkOf<String>) -> io::Result<()> {
     let mut file = BufReader::new(File::open(path).await?);
     let mut line = String::new();
     loop {
@@ -65,7 +72,9 @@ async fn send_lines(path: &Path, mut sink: SinkOf<String>) -> Result<(), AnyErro
             continue;
         }
         line.pop();
-        sink.send(std::mem::take(&mut line)).await?;
+        if sink.send(std::mem::take(&mut line)).await.is_err() {
+            return Ok(());
+        }
     }
 }
 
@@ -157,8 +166,25 @@ fn check(line: &str, n: usize) -> Result<(), AnyError> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use amp_core::streams::StreamError;
+
     #[tokio::test]
     async fn a_slow_watcher_holds_up_no_other() {
-        super::all().await.unwrap();
+        all().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_follows_a_file_that_is_not_there_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = UnixSocketListener::bind(&path).unwrap();
+        let responders = Responders::new(PathBuf::from("/nowhere/log")).respond(follow);
+        let server = amp_core::serve(listener, responders);
+        tokio::spawn(server);
+        let peer = amp_unix::connect(&path).await.unwrap().spawn();
+        let Following { mut lines } = peer.call_remote(Follow {}).await.unwrap();
+        let Some(Err(StreamError::Failed(error))) = lines.next().await else { panic!() };
+        assert!(error.description.starts_with("/nowhere/log: "), "{error}");
     }
 }

@@ -6,6 +6,7 @@ mod ends;
 mod login;
 mod memory;
 mod starvation;
+mod streams;
 
 use std::io;
 
@@ -15,7 +16,7 @@ use crate::options::Options;
 pub(crate) type Attack = fn(&Options) -> io::Result<Vec<Figure>>;
 
 /// All of them, by the names that `--only` takes.
-pub(crate) const ATTACKS: [(&str, Attack); 18] = [
+pub(crate) const ATTACKS: [(&str, Attack); 19] = [
     ("gone", ends::gone),
     ("silent", ends::silent),
     ("nonsense", ends::nonsense),
@@ -33,5 +34,6 @@ pub(crate) const ATTACKS: [(&str, Attack); 18] = [
     ("handshakes", descriptors::handshakes),
     ("guesses", login::guesses),
     ("decoding", decoding::made_of_bytes),
+    ("streams", streams::badly_spoken),
     ("flooded", starvation::flooded),
 ];

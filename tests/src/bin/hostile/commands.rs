@@ -1,3 +1,4 @@
+use amp_core::streams::StreamOf;
 use amp_core::{Arguments, Command, CommandError, ProtocolSwitch};
 use amp_unix::Descriptor;
 use bytes::Bytes;
@@ -26,6 +27,22 @@ pub(crate) struct Keep {
 #[derive(Command)]
 pub(crate) struct Hold {
     pub(crate) file: Descriptor,
+}
+
+/// Takes a stream, and nothing out of it until its connection has ended.
+#[derive(Command)]
+pub(crate) struct Take {
+    pub(crate) items: StreamOf<Bytes>,
+}
+
+/// Asks for a stream, which ends at once.
+#[derive(Command)]
+#[amp(response = Subscribed)]
+pub(crate) struct Subscribe {}
+
+#[derive(Arguments)]
+pub(crate) struct Subscribed {
+    pub(crate) items: StreamOf<Bytes>,
 }
 
 /// Leaves for another protocol, in which nothing is said.

@@ -2,6 +2,7 @@
 
 use amp_core::login::{Login, same_secret};
 use amp_core::router::Router;
+use amp_core::streams::StreamOf;
 use amp_core::tls::{
     AcceptStream, ClientCertificates, Identity, TlsListener, rustls, server_config,
 };
@@ -20,7 +21,9 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::{Builder, Handle};
 
-use crate::commands::{Authenticate, Held, Hold, Keep, Leave, Refused, Status, Wait};
+use crate::commands::{
+    Authenticate, Held, Hold, Keep, Leave, Refused, Status, Subscribe, Subscribed, Take, Wait,
+};
 use crate::target::beside;
 
 /// How many routes there are on a stream.
@@ -101,7 +104,7 @@ async fn authenticate(context: Context<Login>, call: Authenticate) -> Result<(),
 
 fn responders() -> Responders {
     let others = workload::responders().respond(status).respond(wait).respond(keep);
-    others.respond(hold).respond_switch(leave)
+    others.respond(hold).respond(take).respond(subscribe).respond_switch(leave)
 }
 
 async fn status(_: Context, _: Status) -> Result<Held, NoError> {
@@ -118,6 +121,18 @@ async fn hold(context: Context, Hold { file }: Hold) -> Result<(), NoError> {
     context.closed().await;
     drop(file);
     Ok(())
+}
+
+async fn take(context: Context, Take { items }: Take) -> Result<(), NoError> {
+    context.closed().await;
+    drop(items);
+    Ok(())
+}
+
+async fn subscribe(_: Context, _: Subscribe) -> Result<Subscribed, NoError> {
+    let (sink, items) = StreamOf::pair();
+    tokio::spawn(sink.close());
+    Ok(Subscribed { items })
 }
 
 async fn leave(
