@@ -210,6 +210,10 @@ impl Connection {
     /// Whatever else comes gives the answer as much time again: it may be behind a lot. While as many
     /// responders run as may, this side reads ahead to see it, for four times as long at most.
     ///
+    /// Its arguments are encoded once, when the connection starts: each ping has the same. One that cannot be
+    /// encoded then, or brings attachments or streams, which can be sent but once, is not sent at all, and the
+    /// log says so.
+    ///
     /// ```
     /// # use amp_core::{Connection, Ping};
     /// # use std::time::Duration;
@@ -225,7 +229,7 @@ impl Connection {
     }
 
     /// Sends a one-way command every so often, for peers that have an idle limit. It is in place of
-    /// a [`ping`](Connection::ping). Nothing by default.
+    /// a [`ping`](Connection::ping), and encoded once as that is. Nothing by default.
     ///
     /// Nothing is known of what becomes of it. So it takes an
     /// [`idle_timeout`](Connection::idle_timeout) on this side too to learn that the peer is gone.

@@ -34,9 +34,11 @@ impl Pinger {
     pub(super) fn new<C: Command>(command: C, every: Duration, timeout: Duration) -> Self {
         let make = move |shared: &Shared| {
             let mut encoded = shared.encode(|out, proto| command.to_box(out, proto))?;
-            if !encoded.body.attachments.is_empty() {
-                // It would be sent again and again, and they can be sent but once.
-                return Err(EncodeErrorKind::NoForm { what: "a ping with attachments" }.into());
+            if !encoded.body.attachments.is_empty() || encoded.take_carried().is_some() {
+                // It is sent again and again, and those can be sent but once.
+                return Err(
+                    EncodeErrorKind::NoForm { what: "a ping with attachments or streams" }.into()
+                );
             }
             let body = std::mem::take(&mut *encoded.body);
             // Nobody is to be woken: whoever receives the answer looks for it.

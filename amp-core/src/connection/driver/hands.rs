@@ -189,6 +189,9 @@ impl Hands for AtWork<'_, '_> {
             let WaitingCall { call, number } = received;
             let question = Question::new(Peer::recent(shared, handle), call, *number, false);
             own.0.respond(question, call, *number);
+        } else {
+            // What answers it is being made just now.
+            self.begin(received, false, None);
         }
     }
 

@@ -408,3 +408,14 @@ async fn nothing_is_read_once_the_end_has_begun() {
     assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
     assert_eq!(peer.counters().calls_received, 0);
 }
+
+/// What answers those of streams is made on another thread.
+#[tokio::test]
+async fn a_call_of_the_connections_own_is_answered_before_there_is_anything_that_answers_those() {
+    let (peer, mut driver, mut far) = start();
+    peer.shared().with(|state| state.core.set_own(|_| true));
+    let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "Own")]).unwrap().to_bytes();
+    far.write_all(&call).await.unwrap();
+    assert!(Pin::new(&mut driver).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(peer.counters().errors_sent, 1);
+}

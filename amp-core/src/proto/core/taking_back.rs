@@ -42,8 +42,7 @@ impl<W: Clone, H: Host> Core<W, H> {
     /// go with the next byte, with what is sent for each attachment of its box that others come behind; or
     /// all. They are taken out of what is being written, and if all are refused out of what is queued and
     /// held back, too. What is queued is being written then. The calls among them are over, and answers become
-    /// the failure `UNKNOWN` with this reference, which closes the connection where any that is not declared
-    /// does.
+    /// the failure `UNKNOWN` with this reference: [`handle_taken_back`](Self::handle_taken_back) is to follow.
     ///
     /// The peer counts what it receives. Where nothing else has an ordinal behind those of the boxes,
     /// their ordinals are given out again, from `next_ordinal` on; elsewhere stand-ins are sent for them.
@@ -103,10 +102,15 @@ impl<W: Clone, H: Host> Core<W, H> {
         }
         let left = writing.attachments() + self.held_attachments();
         *next_ordinal -= (waited - left) as u64;
+        Some(TakenBack { boxes, queued: queued_len, awaits_room })
+    }
+
+    /// These boxes were taken back. An answer among them is a failure that its command does not declare, which
+    /// closes the connection where any does.
+    pub(crate) fn handle_taken_back(&mut self, boxes: &[(Removed, WasRemoved)]) {
         if boxes.iter().any(|(_, was)| *was == WasRemoved::Answer) {
             self.handle_failure(None, keys::UNKNOWN.as_bytes(), Failed::UNDECLARED);
         }
-        Some(TakenBack { boxes, queued: queued_len, awaits_room })
     }
 
     /// How many attachments wait that are named by boxes which are held back.
@@ -250,6 +254,8 @@ mod tests {
             let error = Arc::new(io::Error::other("refused"));
             let taken_back = core.take_back(&mut outgoing, None, &error, "1f2e", &mut 1).unwrap();
             assert!(matches!(taken_back.boxes[..], [(_, WasRemoved::Answer)]));
+            assert!(core.end().begun().is_none(), "nobody is told while ordinals are locked");
+            core.handle_taken_back(&taken_back.boxes);
             assert_eq!(core.end().begun().is_some(), closes);
             let failure = core.outgoing().take_bytes();
             let told = String::from_utf8_lossy(&failure).contains("reference 1f2e");

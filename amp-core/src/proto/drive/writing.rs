@@ -134,6 +134,8 @@ impl<W: Clone, S: Default> Drive<W, S> {
         if queued > 0 {
             hands.note(Note::Taken(&self.line.writing, queued));
         }
+        // Those who are told of an end may encode a box with attachments, so its ordinals are unlocked.
+        hands.with(|core| core.handle_taken_back(&boxes));
         hands.note(Note::TakenBack { boxes: &boxes, error: &error, reference: &reference });
         // What comes of the answers that are taken back is queued.
         self.queued = true;
