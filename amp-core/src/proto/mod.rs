@@ -72,6 +72,7 @@ mod unclaimed;
 mod unfinished;
 mod wants;
 
+#[cfg(feature = "tokio")]
 pub(crate) use self::core::STREAM_CALLS;
 pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
 pub use body::Body;

@@ -20,6 +20,7 @@ pub(crate) use ending::Failed;
 pub use event::{Answer, Counters, Event, IncomingCall};
 #[cfg(feature = "tokio")]
 pub(crate) use queue::Transmit;
+#[cfg(feature = "tokio")]
 pub(crate) use side::STREAM_CALLS;
 pub use side::{Core, CoreLimits};
 #[cfg(feature = "tokio")]
