@@ -141,7 +141,8 @@ impl Shared {
     /// concerns; and what the change has let go is dropped.
     ///
     /// No code of a user runs in there, wakers and log subscribers included: it might come back here.
-    /// What is to be dropped is returned.
+    /// What is to be dropped is returned. Only at the end of a connection are wakers cloned there, of those who
+    /// wait for answers.
     #[inline]
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
