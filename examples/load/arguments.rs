@@ -32,6 +32,8 @@ What a call does:
 How it is called:
   --in-flight N                  calls at once on each connection, 1 to 65535; 1 by default
   --connections N                1 by default
+  --one-task                     all callers of a connection on one task, as join_all has them; on
+                                 tasks of their own if not said
   --paced                        one more caller, who calls every millisecond
   --seconds S                    how long it is measured; 5 by default
   --warm-up S                    how long it is called before that; 0.5 by default
@@ -54,11 +56,13 @@ pub(crate) enum Action {
 
 /// How to load a server.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct Options {
     pub(crate) work: Work,
     /// On each connection.
     pub(crate) in_flight: usize,
     pub(crate) connections: usize,
+    pub(crate) one_task: bool,
     pub(crate) paced: bool,
     pub(crate) duration: Duration,
     pub(crate) warm_up: Duration,
@@ -73,6 +77,7 @@ impl Default for Options {
             work: Work::Sum,
             in_flight: 1,
             connections: 1,
+            one_task: false,
             paced: false,
             duration: Duration::from_secs(5),
             warm_up: Duration::from_millis(500),
@@ -100,7 +105,12 @@ impl Options {
             Work::Pairs { pairs } => words.push(format!("--pairs={pairs}")),
             Work::List { elements } => words.push(format!("--elements={elements}")),
         }
-        let flags = [(self.paced, "--paced"), (self.json, "--json"), (self.progress, "--progress")];
+        let flags = [
+            (self.one_task, "--one-task"),
+            (self.paced, "--paced"),
+            (self.json, "--json"),
+            (self.progress, "--progress"),
+        ];
         words.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| (*flag).to_owned()));
         words
     }
@@ -204,6 +214,7 @@ fn parse_load(mut parser: Parser) -> Result<(Option<Address>, Options), AnyError
             Long("connections") => {
                 options.connections = number(&mut parser, "--connections", 1..=100_000)?;
             }
+            Long("one-task") => options.one_task = true,
             Long("paced") => options.paced = true,
             Long("seconds") => options.duration = seconds(&mut parser, "--seconds", 0.01)?,
             Long("warm-up") => options.warm_up = seconds(&mut parser, "--warm-up", 0.0)?,
@@ -291,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_is_given_to_another_process_is_read_as_it_was() {
-        let line = "run --work echo --bytes 0 --in-flight 3 --connections 2 --paced --seconds 0.5 \
+        let line = "run --work echo --bytes 0 --in-flight 3 --connections 2 --one-task --paced --seconds 0.5 \
                     --warm-up 0 --runtime ct --json --progress";
         let Ok(Action::Run { address: None, options }) = parse(line.split_whitespace()) else {
             panic!("not read");

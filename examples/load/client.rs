@@ -24,6 +24,7 @@ pub(crate) async fn run(
         peers: connect(address, options.connections).await?,
         in_flight: options.in_flight,
         rate: None,
+        together: options.one_task,
         paced: options.paced,
     };
     let say = |text: String| {

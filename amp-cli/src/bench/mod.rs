@@ -54,7 +54,8 @@ async fn run(
         target.log_in(peer).await?;
     }
     let (in_flight, rate) = (options.in_flight, options.rate);
-    let callers = Callers { load: Arc::new(once), peers, in_flight, rate, paced: false };
+    let (together, paced) = (false, false);
+    let callers = Callers { load: Arc::new(once), peers, in_flight, rate, together, paced };
     let failed = |error: AnyError| match error.downcast_ref::<CallError>() {
         Some(error) => failure_of(error),
         None => Failure::new(exit::NOT_IN_TIME, error),

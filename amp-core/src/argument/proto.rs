@@ -39,6 +39,7 @@ pub struct Proto<'a> {
 
 impl<'a> Proto<'a> {
     /// Creates the context of a connection, which ignores unknown keys.
+    #[inline]
     pub fn new(
         attachments: &'a mut dyn Attachments,
         address: &'a PeerAddress,
@@ -60,6 +61,7 @@ impl<'a> Proto<'a> {
     }
 
     /// Sets how unknown keys are dealt with.
+    #[inline]
     pub fn with_unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
         self.unknown_keys = unknown_keys;
         self
@@ -67,6 +69,7 @@ impl<'a> Proto<'a> {
 
     /// Sets the limit to the memory that is made of a box: see
     /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
+    #[inline]
     pub fn with_decoded_bytes(mut self, decoded_bytes: usize) -> Self {
         self.budget = Budget::new(decoded_bytes);
         self

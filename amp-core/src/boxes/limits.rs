@@ -27,6 +27,7 @@ setters!(BoxLimits { max_bytes: usize, max_pairs: usize });
 
 impl BoxLimits {
     /// Returns whether a box of so many bytes and pairs is within the limits.
+    #[inline]
     pub(crate) fn check(self, bytes: usize, pairs: usize) -> Result<(), BoxError> {
         if bytes > self.max_bytes {
             return Err(self.too_long(bytes));

@@ -42,6 +42,7 @@ impl<'a> ValueWriter<'a> {
     }
 
     /// Returns how many bytes were appended so far.
+    #[inline]
     pub fn len(&self) -> usize {
         self.out.len_since(self.start)
     }
@@ -136,6 +137,7 @@ impl<'a> BoxWriter<'a> {
 
     /// Creates a writer that appends to `out`, but for large values that need not be copied, which
     /// it appends to `segments`. It adds the number of its pairs to `count`.
+    #[inline]
     pub(crate) fn sharing(
         out: &'a mut BytesMut,
         segments: &'a mut Segments,
@@ -245,6 +247,7 @@ impl<'a> BoxWriter<'a> {
     /// # Errors
     ///
     /// When a key comes twice.
+    #[inline]
     pub fn finish(mut self) -> Result<(), BoxError> {
         self.settle()
     }

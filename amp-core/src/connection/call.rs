@@ -478,6 +478,7 @@ impl Exchange {
     }
 
     /// The answer was read, or is not what the command says.
+    #[inline]
     pub(super) fn ended(&mut self, readable: bool) {
         if let Some(watch) = &mut self.watch {
             watch.end_read(readable);

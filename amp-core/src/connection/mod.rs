@@ -54,6 +54,6 @@ pub(crate) use quiet::NoSignal;
 pub(crate) use shared::{After, Hosted, Shared, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
-pub(crate) use spare::Reused;
+pub(crate) use spare::{Given, Reused};
 pub use switched::Switched;
 pub use transport::Transport;

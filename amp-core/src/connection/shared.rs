@@ -224,6 +224,7 @@ impl Shared {
     }
 
     /// Watches a call from its beginning: see [`Watch::new`].
+    #[inline]
     pub(crate) fn watch(&self, side: Side, command: &[u8], known: bool) -> Watch {
         Watch::new(side, command, known, self.id, &self.address, &self.measures)
     }

@@ -22,11 +22,11 @@ struct Spares {
     /// Of a question.
     peer: Option<Peer>,
     /// Of a responder: its state and its peer.
-    context: Option<(Arc<dyn Any + Send + Sync>, Peer)>,
+    given: Option<(Arc<dyn Any + Send + Sync>, Peer)>,
 }
 
 impl Spares {
-    const NOTHING: Self = Self { connection: ptr::null(), peer: None, context: None };
+    const NOTHING: Self = Self { connection: ptr::null(), peer: None, given: None };
 }
 
 /// While this is there, what responders of the connection give back on this thread is kept.
@@ -50,33 +50,29 @@ impl Drop for Keeping {
     }
 }
 
-/// Something that is given back when it is dropped.
-pub(crate) struct Reused<T> {
-    /// There until it is dropped.
-    value: Option<T>,
-    give_back: fn(T),
+/// What can be given back.
+pub(crate) trait GiveBack {
+    fn give_back(self);
 }
 
-impl<T> Deref for Reused<T> {
+/// Something that is given back when it is dropped, and is there until then.
+#[derive(Clone)]
+pub(crate) struct Reused<T: GiveBack>(Option<T>);
+
+impl<T: GiveBack> Deref for Reused<T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        self.value.as_ref().expect("it is there until it is given back")
+        self.0.as_ref().expect("it is there until it is given back")
     }
 }
 
-impl<T: Clone> Clone for Reused<T> {
-    fn clone(&self) -> Self {
-        Self { value: self.value.clone(), give_back: self.give_back }
-    }
-}
-
-impl<T> Drop for Reused<T> {
+impl<T: GiveBack> Drop for Reused<T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(value) = self.value.take() {
-            (self.give_back)(value);
+        if let Some(value) = self.0.take() {
+            value.give_back();
         }
     }
 }
@@ -84,15 +80,29 @@ impl<T> Drop for Reused<T> {
 impl Reused<Peer> {
     #[inline]
     pub(crate) fn peer(peer: Peer) -> Self {
-        Self { value: Some(peer), give_back: give_back_peer }
+        Self(Some(peer))
     }
 }
 
-impl<S: Send + Sync + 'static> Reused<(Arc<S>, Peer)> {
+impl GiveBack for Peer {
+    fn give_back(self) {
+        keep(Arc::as_ptr(self.shared()), self, |spares| &mut spares.peer);
+    }
+}
+
+/// What a responder is given.
+pub(crate) struct Given<S> {
+    pub(crate) state: Arc<S>,
+    pub(crate) peer: Peer,
+    /// Gives both back. Only who makes this knows what a state is.
+    give_back: fn(Arc<S>, Peer),
+}
+
+impl<S: Send + Sync + 'static> Reused<Given<S>> {
     /// What a responder with this state is given to answer a call of this peer.
     #[inline]
-    pub(crate) fn context(state: &Arc<S>, peer: &Peer) -> Self {
-        let spare = kept_of(peer.shared(), |spares| spares.context.take());
+    pub(crate) fn given(state: &Arc<S>, peer: &Peer) -> Self {
+        let spare = kept_of(peer.shared(), |spares| spares.given.take());
         let (state, peer) = match spare {
             None => (Arc::clone(state), peer.clone()),
             Some((spare, peer)) => {
@@ -100,8 +110,28 @@ impl<S: Send + Sync + 'static> Reused<(Arc<S>, Peer)> {
                 (same.unwrap_or_else(|| Arc::clone(state)), peer)
             }
         };
-        Self { value: Some((state, peer)), give_back: give_back_context }
+        Self(Some(Given { state, peer, give_back }))
     }
+}
+
+impl<S> GiveBack for Given<S> {
+    #[inline]
+    fn give_back(self) {
+        let Self { state, peer, give_back } = self;
+        give_back(state, peer);
+    }
+}
+
+impl<S> Clone for Given<S> {
+    fn clone(&self) -> Self {
+        let Self { state, peer, give_back } = self;
+        Self { state: Arc::clone(state), peer: peer.clone(), give_back: *give_back }
+    }
+}
+
+fn give_back<S: Send + Sync + 'static>(state: Arc<S>, peer: Peer) {
+    let connection = Arc::as_ptr(peer.shared());
+    keep(connection, (state as Arc<dyn Any + Send + Sync>, peer), |spares| &mut spares.given);
 }
 
 /// Returns the peer of a call that was received: one that was given back, or the [`recent`](Peer::recent)
@@ -122,20 +152,9 @@ fn kept_of<T>(shared: &Arc<Shared>, look: impl FnOnce(&mut Spares) -> Option<T>)
     SPARES.try_with(look).ok().flatten()
 }
 
-fn give_back_peer(peer: Peer) {
-    give_back(Arc::as_ptr(peer.shared()), peer, |spares| &mut spares.peer);
-}
-
-fn give_back_context<S: Send + Sync + 'static>((state, peer): (Arc<S>, Peer)) {
-    let connection = Arc::as_ptr(peer.shared());
-    give_back(connection, (state as Arc<dyn Any + Send + Sync>, peer), |spares| {
-        &mut spares.context
-    });
-}
-
 /// Keeps what was given back in its place, if what is kept on this thread is of this connection.
 #[inline]
-fn give_back<T>(connection: *const Shared, value: T, place: fn(&mut Spares) -> &mut Option<T>) {
+fn keep<T>(connection: *const Shared, value: T, place: fn(&mut Spares) -> &mut Option<T>) {
     let give = |kept: &RefCell<Spares>| {
         let spares = &mut *kept.borrow_mut();
         if ptr::eq(spares.connection, connection) {

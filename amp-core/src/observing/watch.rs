@@ -97,6 +97,7 @@ impl Watch {
     }
 
     /// The call is over, unless it has an answer that is still to be read.
+    #[inline]
     pub(crate) fn end_unless_answered<T>(
         &mut self,
         ended: &Result<Result<T, RemoteError>, CallError>,
@@ -119,6 +120,7 @@ impl Watch {
     }
 
     /// The answer was read.
+    #[inline]
     pub(crate) fn end_read(&mut self, readable: bool) {
         self.end(if readable { Outcome::Answered } else { Outcome::Unreadable }, None);
     }

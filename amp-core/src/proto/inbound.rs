@@ -30,8 +30,7 @@ const AT_ONCE: usize = 16;
 
 /// When half of the outstanding calls have their answers, but at least and at most so many, those who
 /// made them have their turn before the next boxes. What they call next is sent while others still wait: so
-/// both sides are at work at once. And a few tasks have run before another thread of the runtime
-/// comes to share them, which costs more than it gains when all that they do is to call.
+/// both sides are at work at once.
 const ANSWERS_AT_ONCE: RangeInclusive<usize> = 8..=16;
 
 /// The room for calls that is kept when none waits, in bytes.
@@ -120,6 +119,8 @@ pub(crate) struct Inbound<W> {
     pub(crate) callers: Vec<W>,
     /// How many answers are given out before others have their turn: see [`ANSWERS_AT_ONCE`].
     turn: usize,
+    /// How many those are at most.
+    turn_max: usize,
     left: Left,
     /// Whether so many attachments waited when boxes were last sorted out that they should be claimed
     /// before more are received.
@@ -144,11 +145,20 @@ impl<W> Inbound<W> {
             gone: false,
             callers: Vec::new(),
             turn: *ANSWERS_AT_ONCE.start(),
+            turn_max: *ANSWERS_AT_ONCE.end(),
             left: Left::Nothing,
             hoarding: false,
             decoded: 0,
             unfinished: Unfinished::default(),
         }
+    }
+
+    /// Several threads run those who call. Few of them have run before another thread comes to share
+    /// them, which costs more than it gains when all that they do is to call: both threads lock the same
+    /// state, and hand its memory from one to the other.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn share_threads(&mut self) {
+        self.turn_max = *ANSWERS_AT_ONCE.start();
     }
 
     /// Receives more with `receive`, which appends to what it is given. How many bytes.
@@ -252,7 +262,7 @@ impl<W> Inbound<W> {
         core: &mut Core<W, H>,
         asks_switch: bool,
     ) -> (Sorted<H::Discard>, Result<(), ProtocolError>) {
-        let (least, most) = ANSWERS_AT_ONCE.into_inner();
+        let (least, most) = (*ANSWERS_AT_ONCE.start(), self.turn_max);
         // Who waits for nothing has no answers to give out.
         self.turn = match core.outstanding() {
             0 => most,
@@ -345,6 +355,7 @@ impl<W> Inbound<W> {
     }
 
     /// The call that is begun next.
+    #[inline]
     pub(crate) fn next_call(&mut self) -> Option<WaitingCall> {
         let received = self.calls.pop_front()?;
         self.calls_size -= received.size();

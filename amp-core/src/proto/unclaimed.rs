@@ -146,6 +146,7 @@ impl<D> Unclaimed<D> {
     }
 
     /// Counts a box that was received, if it may name an attachment.
+    #[inline]
     pub(crate) fn number(&mut self) -> Option<BoxNumber> {
         if self.waiting.is_empty() || self.closed {
             return None;

@@ -3,19 +3,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::argument::PeerAddress;
-use crate::connection::{Peer, Reused};
+use crate::connection::{Given, Peer, Reused};
 use crate::error::CloseReason;
 
 /// All that a responder knows beside the arguments of a call: the state that its set of responders
 /// shares, and the peer that called.
 pub struct Context<S = ()> {
-    held: Reused<(Arc<S>, Peer)>,
+    given: Reused<Given<S>>,
 }
 
 impl<S: Send + Sync + 'static> Context<S> {
     #[inline]
     pub(super) fn new(state: &Arc<S>, peer: &Peer) -> Self {
-        Self { held: Reused::context(state, peer) }
+        Self { given: Reused::given(state, peer) }
     }
 }
 
@@ -23,14 +23,14 @@ impl<S> Context<S> {
     /// Returns the state given to [`Responders::new`](crate::Responders::new), shared by all
     /// connections that these responders answer.
     pub fn state(&self) -> &S {
-        &self.held.0
+        &self.given.state
     }
 
     /// Returns the peer that called, to call it back. The answer is awaited: a responder that
     /// blocks its thread until it is there may wait for ever
     /// ([`Responders::on_own_tasks`](crate::Responders::on_own_tasks)).
     pub fn peer(&self) -> &Peer {
-        &self.held.1
+        &self.given.peer
     }
 
     /// Returns where the peer is.
@@ -81,7 +81,7 @@ impl<S> Context<S> {
 
 impl<S> Clone for Context<S> {
     fn clone(&self) -> Self {
-        Self { held: self.held.clone() }
+        Self { given: self.given.clone() }
     }
 }
 

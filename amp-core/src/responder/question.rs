@@ -72,12 +72,14 @@ impl Question {
 impl Deref for Question {
     type Target = Asked;
 
+    #[inline]
     fn deref(&self) -> &Asked {
         self.asked.as_ref().expect("the call is there until its question is dropped")
     }
 }
 
 impl DerefMut for Question {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Asked {
         self.asked.as_mut().expect("the call is there until its question is dropped")
     }
@@ -85,8 +87,10 @@ impl DerefMut for Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        if let Some(mut asked) = self.asked.take()
-            && !asked.answered
+        // It is large: it is moved only where it goes on.
+        let goes_back = |asked: &Asked| !asked.answered && asked.lent.is_some();
+        if self.asked.as_ref().is_some_and(goes_back)
+            && let Some(mut asked) = self.asked.take()
             && let Some(lent) = asked.lent.take()
         {
             asked.lent = lent.before;
@@ -163,6 +167,7 @@ impl Asked {
         }
     }
 
+    #[inline]
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
     }

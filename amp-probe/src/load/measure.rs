@@ -1,4 +1,5 @@
 use amp_core::Peer;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -49,17 +50,20 @@ pub struct Callers<C> {
     /// The number of calls that begin in a second, whether others are answered or not. Without one, each
     /// caller calls again as soon as it was answered.
     pub rate: Option<f64>,
+    /// True if all callers of a connection are on one task, and not each on a task of its own.
+    pub together: bool,
     /// True if there is one more caller, who calls every millisecond.
     pub paced: bool,
 }
 
 impl<C> fmt::Debug for Callers<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { peers, in_flight, rate, paced, .. } = self;
+        let Self { peers, in_flight, rate, together, paced, .. } = self;
         f.debug_struct("Callers")
             .field("peers", &peers.len())
             .field("in_flight", in_flight)
             .field("rate", rate)
+            .field("together", together)
             .field("paced", paced)
             .finish_non_exhaustive()
     }
@@ -114,10 +118,26 @@ impl<C: Repeated> Callers<C> {
             callers.spawn(open.run(begun, until, Arc::clone(&latencies)));
         }
         let closed = if self.rate.is_none() { self.in_flight } else { 0 };
-        for number in 0..self.peers.len() * closed {
-            let peer = self.peers[number % self.peers.len()].clone();
-            let latency = Latency::new(&latencies);
-            callers.spawn(closed_loop(Arc::clone(&self.load), peer, number, until, latency));
+        let connections = self.peers.len();
+        let caller = |number: usize| {
+            let (load, peer) = (Arc::clone(&self.load), self.peers[number % connections].clone());
+            closed_loop(load, peer, number, until, Latency::new(&latencies))
+        };
+        if self.together {
+            for first in 0..connections {
+                let numbers = (0..closed).map(|nth| first + nth * connections);
+                let mut all: FuturesUnordered<_> = numbers.map(caller).collect();
+                callers.spawn(async move {
+                    while let Some(done) = all.next().await {
+                        done?;
+                    }
+                    Ok(())
+                });
+            }
+        } else {
+            for number in 0..connections * closed {
+                callers.spawn(caller(number));
+            }
         }
         if let Some(paced) = &paced {
             let (load, peer) = (Arc::clone(&self.load), self.peers[0].clone());
@@ -269,7 +289,7 @@ mod tests {
     async fn run(rate: f64, duration: Duration) -> Result<Measured, AnyError> {
         let (peer, _other) = pair(Responders::new(()), Responders::new(()));
         let (load, peers) = (Arc::new(Nothing), vec![peer]);
-        Callers { load, peers, in_flight: 1, rate: Some(rate), paced: false }
+        Callers { load, peers, in_flight: 1, rate: Some(rate), together: false, paced: false }
             .run(duration, |_, _| {})
             .await
     }

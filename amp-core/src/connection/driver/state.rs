@@ -50,7 +50,10 @@ impl Driver {
         let (limits, together) = (shared.settings.limits, shared.settings.together.clone());
         let lends = transport.sends_on_any_task();
         let (stream, switches) = ((Stream::new(transport), lends), locator.has_switches());
-        let drive = Drive::new(stream, limits, together, switches, watched, now());
+        let mut drive = Drive::new(stream, limits, together, switches, watched, now());
+        if shared.runtime.metrics().num_workers() > 1 {
+            drive.inbound.share_threads();
+        }
         let span = observing::span(shared.id, &shared.address, shared.settings.process);
         let around = Around {
             shared,

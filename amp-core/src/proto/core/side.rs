@@ -435,6 +435,7 @@ impl<W, H: Host> Core<W, H> {
         self.calls.len()
     }
 
+    #[inline]
     pub(super) fn check_end(&self) -> Result<(), NotQueued> {
         match self.end.refusal() {
             None => Ok(()),
