@@ -41,7 +41,10 @@ impl OnTheirWay {
             *streams += usize::from(own == 0);
             return Poll::Ready(());
         }
-        waiting.extend(waker.take());
+        // Whoever is woken for another reason waits here again.
+        if !waiting.iter().any(|waiting| waiting.will_wake(cx.waker())) {
+            waiting.extend(waker.take());
+        }
         Poll::Pending
     }
 

@@ -140,8 +140,9 @@ impl<T> SinkOf<T> {
         self.fail_with(RemoteError::new(error.code().to_owned(), error.describe()));
     }
 
-    /// Fails the stream with this code and description, behind the items that were sent. Of the
-    /// description 10 000 bytes are sent at most.
+    /// Fails the stream with this code and description, behind the items that were sent. Of the code
+    /// 1000 bytes are sent at most and of the description 10 000, and of neither more than a quarter of
+    /// [`BoxLimits::max_bytes`](field@crate::BoxLimits::max_bytes); a code that is cut is another code.
     pub fn fail_with(self, error: RemoteError) {
         self.sending.end(End::Failed(error));
     }

@@ -697,38 +697,6 @@ async fn items_that_need_the_connection_beside_any_window() {
     }
 }
 
-/// What finds the pairs of a box is no part of what is kept of it.
-#[cfg(target_os = "linux")]
-#[tokio::test(start_paused = true)]
-async fn items_of_many_pairs_keep_no_more_than_their_bytes() {
-    const CALLS: usize = 60;
-    let (responders, mut streams) = uploads_of::<Bytes>();
-    let limits = Limits::default().stream_bytes(64 << 20);
-    let (near, mut far) = tokio::io::duplex(64 << 10);
-    let _ours = Connection::new(near).limits(limits).responders(responders).spawn();
-    let upload = AmpBox::from_pairs([("_command", "Upload"), ("_ask", "1"), ("items", "0")]);
-    far.write_all(&upload.unwrap().to_bytes()).await.unwrap();
-    let mut stream = streams.recv().await.unwrap();
-    let mut call = AmpBox::new();
-    for (key, value) in [("_command", "_StreamItems"), ("stream", "0"), ("item", "x")] {
-        call.insert(key, value).unwrap();
-    }
-    for n in 0..16_000 {
-        call.insert(format!("{n:03x}"), "").unwrap();
-    }
-    let call = call.to_bytes();
-    let before = resident();
-    for _ in 0..CALLS {
-        far.write_all(&call).await.unwrap();
-    }
-    settle().await;
-    let held = resident().saturating_sub(before);
-    assert!(held < CALLS * call.len() + (4 << 20), "{held} are held of 60 times {}", call.len());
-    for _ in 0..CALLS {
-        assert_eq!(stream.next().await.unwrap().unwrap(), "x");
-    }
-}
-
 /// What was not taken out of streams that have ended counts as that of others.
 #[tokio::test(start_paused = true)]
 async fn streams_that_have_ended_hold_no_more_than_open_ones() {
