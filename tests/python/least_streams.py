@@ -47,12 +47,11 @@ class Sink(End):
 
     async def send(self, value):
         await self.until(lambda: self.window.get("items"))
-        if self.over is None:
-            box, most = amp.AmpBox({b"item": self.inner.toStringProto(value, self.proto)}), self.window
-            size = len(box.serialize()) + 128
-            if size > most["bytes"]:
-                raise ValueError(f"an item of {size} bytes is more than {most['bytes']}")
-            await self.until(lambda: self.items < min(most["items"], 64) and self.bytes + size <= most["bytes"])
+        box, most = amp.AmpBox({b"item": self.inner.toStringProto(value, self.proto)}), self.window
+        size = len(box.serialize()) + 128
+        if size > most.get("bytes", size):
+            raise ValueError(f"an item of {size} bytes is more than {most['bytes']}")
+        await self.until(lambda: self.items < min(most["items"], 64) and self.bytes + size <= most["bytes"])
         if self.over is not None:
             raise self.over
         box[b"stream"] = self.number
@@ -72,31 +71,33 @@ class Sink(End):
 class Stream(End):
     def __init__(self):
         super().__init__()
-        self.queue = deque()
+        self.queue, self.last = deque(), None
 
     def came(self, box):
         """Answered when all that it brings was taken."""
-        boxes, items = [box], box.get(b"items")
-        if items is not None:
-            boxes = []
-            while items:
-                size = int.from_bytes(items[:2], "big") + 2
-                boxes.append({b"item": items[2:size]})
-                items = items[size:]
-        answer, size = Deferred(), len(box.get(b"items") or box.serialize())
+        boxes, items = ([], box[b"items"]) if b"items" in box else ([box], b"")
+        size = len(items or box.serialize())
+        while items:
+            end = int.from_bytes(items[:2], "big") + 2
+            boxes.append({b"item": items[2:end]} if end <= len(items) else self.refuse())
+            items = items[end:]
         if self.items + len(boxes) > WINDOW["items"] or self.bytes + size > WINDOW["bytes"]:
-            self.end(ValueError("more has come than may come ahead"))
-            raise amp.RemoteAmpError(b"BAD_ITEM", str(self.over))
-        self.queue.extend((box, None) for box in boxes[:-1])
-        self.queue.extend((box, answer) for box in boxes[-1:])
-        self.count(len(boxes), size)
-        answer.addBoth(lambda result: self.count(-len(boxes), -size) or result)
-        return answer if boxes else amp.AmpBox()
+            self.refuse()
+        answers = [None] * (len(boxes) - 1) + [Deferred()]
+        answers[-1].addBoth(lambda result: self.count(-len(boxes), -size) or result)
+        self.queue.extend(zip(boxes, answers))
+        self.count(len(boxes), size if boxes else 0)
+        return answers[-1] if boxes else amp.AmpBox()
+
+    def refuse(self):
+        self.end(amp.RemoteAmpError(b"BAD_ITEM", "it is no item, or more than may come ahead"))
+        raise self.over
 
     def ended(self, box):
         error = amp.RemoteAmpError(box.get(b"code", b""), box.get(b"description", b"").decode())
         self.end({b"closed": StopAsyncIteration(), b"failed": error}.get(box[b"end"], EOFError("the end is missing")))
-        return amp.AmpBox()
+        self.last = Deferred()
+        return self.last
 
     def __aiter__(self):
         return self
@@ -104,6 +105,8 @@ class Stream(End):
     async def __anext__(self):
         await self.until(lambda: self.queue)
         if not self.queue:
+            if self.last is not None and not self.last.called:
+                self.last.callback(amp.AmpBox())
             raise self.over
         box, answer = self.queue.popleft()
         if answer is not None:
@@ -114,8 +117,8 @@ class Stream(End):
         if self.over is None:
             self.proto.callRemoteString(b"_StreamStop", False, stream=self.number)
             self.end(NO_STREAM)
-        for _, answer in self.queue:
-            if answer is not None:
+        for answer in [*(answer for _, answer in self.queue), self.last]:
+            if answer is not None and not answer.called:
                 answer.errback(NO_STREAM)
         self.queue.clear()
 
@@ -131,7 +134,7 @@ class StreamOf(amp.Argument):
 
     def bind(self, end, number, proto):
         end.number, end.proto, end.inner = b"%d" % number, proto, self.inner
-        if proto.ends.setdefault((type(end), end.number), end) is not end or number % 2 != self.odd:
+        if number % 2 != self.odd or proto.ends.setdefault((type(end), end.number), end) is not end:
             raise ValueError(f"{number} is not the number of a new stream")
 
     def toStringProto(self, end, proto):
@@ -169,24 +172,23 @@ class Streams(amp.AMP):
         self.callRemoteString(b"_StreamOpen", False, stream=stream.number, **window)
 
     def dispatchCommand(self, box):
-        answer = self.streamed if box[b"_command"].startswith(b"_Stream") else super().dispatchCommand
-        done = maybeDeferred(answer, box)
+        if not box[b"_command"].startswith(b"_Stream"):
+            return super().dispatchCommand(box)
+        done = maybeDeferred(self.streamed, box)
         return done if b"_ask" in box else done.addErrback(lambda _: None)
 
     def streamed(self, box):
         command, number = box[b"_command"], box[b"stream"]
         sink, stream = self.ends.get((Sink, number)), self.ends.get((Stream, number))
-        if command == b"_StreamTaken" and stream is None:
-            self.callRemoteString(b"_StreamStop", False, stream=number)
-        elif command == b"_StreamTaken":
-            self.open(stream)
+        if command == b"_StreamTaken":
+            self.open(stream) if stream else self.callRemoteString(b"_StreamStop", False, stream=number)
         elif command == b"_StreamOpen" and sink is None:
             self.callRemoteString(b"_StreamEnd", False, stream=number, end=b"dropped")
         elif command == b"_StreamOpen":
             sink.window = {key: int(box[key.encode()]) for key in WINDOW}
             sink.wake()
-        elif command == b"_StreamStop" and sink is not None:
-            sink.end(NO_STREAM)
+        elif command == b"_StreamStop":
+            sink is None or sink.end(NO_STREAM)
         elif stream is None:
             raise NO_STREAM
         else:

@@ -47,7 +47,7 @@ pub trait Transport: Send + 'static {
     ///
     /// When the stream broke. The connection then ends with this error as its reason, as it does
     /// when no byte is taken. An attachment that cannot be sent over a stream that is well is a
-    /// [`RefusedAttachment`]: then only its call fails.
+    /// [`RefusedAttachment`](crate::RefusedAttachment): then only its call fails.
     fn poll_send(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -26,7 +26,7 @@ use crate::setters::setters;
 /// | [`unclaimed_timeout`](field@Limits::unclaimed_timeout) | 60 s | the attachment is dropped |
 /// | [`streams`](field@Limits::streams) | 256 | the argument fails, and with it its call or answer |
 /// | [`stream_items`](field@Limits::stream_items) | 1024 | the sink waits; a peer that goes over it ends the stream |
-/// | [`stream_bytes`](field@Limits::stream_bytes) | 256 KiB | as at `stream_items`; an item that is larger fails |
+/// | [`stream_bytes`](field@Limits::stream_bytes) | 256 KiB | as at `stream_items`; an item that is larger fails; over it times `streams`, those that have ended included, a stream ends |
 /// | [`box_timeout`](field@Limits::box_timeout) | 60 s | the connection ends |
 /// | [`close_timeout`](field@Limits::close_timeout) | 5 s | the stream is dropped |
 ///
@@ -65,7 +65,7 @@ pub struct Limits {
     /// goes on all the same while calls of this side are outstanding or something waits to be
     /// sent, since the peer may be unable to go on before it is read from. While a
     /// stream is open, whose items a responder may wait for, reading goes on too, and what is read of
-    /// calls waits. When [`running_bytes`](field@Limits::running_bytes) of them wait, or half as many
+    /// calls waits: see [`streams`](mod@crate::streams). When [`running_bytes`](field@Limits::running_bytes) of them wait, or half as many
     /// attachments as may, the first of them are begun, up to
     /// [`running_responders_max`](field@Limits::running_responders_max).
     ///
@@ -156,8 +156,10 @@ pub struct Limits {
     pub stream_items: usize,
     /// Bytes of items, as they are on the wire, of one stream that the peer may send before this side
     /// has taken the first of them. 256 KiB by default. The peer is told, and its sink waits; an item
-    /// that is larger than that fails there. So the streams of a connection hold no more than that many
-    /// bytes each, and a kilobyte or so for each of 64 calls that may bring them. Items that come while
+    /// that is larger than that fails there. So the streams of a connection, those that have ended and were not
+    /// read to their end too, hold no more together than [`streams`](field@Limits::streams) times so many bytes and
+    /// 52 600 more, for the calls that bring them; what goes over it ends its stream with
+    /// [`StreamError::Limit`](crate::streams::StreamError::Limit). Items that come while
     /// attachments wait to be claimed are decoded at once, and what that takes counts as that of
     /// [running calls](field@Limits::running_bytes).
     pub stream_bytes: usize,

@@ -89,7 +89,8 @@ pub enum StreamError {
     /// items ([`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments)
     /// and [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all)), what is decoded when it
     /// comes since it may name attachments
-    /// ([`Limits::running_bytes_max`](field@crate::Limits::running_bytes_max)), or what all connections of
+    /// ([`Limits::running_bytes_max`](field@crate::Limits::running_bytes_max)), what the streams of the
+    /// connection hold ([`Limits::stream_bytes`](field@crate::Limits::stream_bytes)), or what all connections of
     /// a server hold ([`Serve::bytes_in_all`](crate::Serve::bytes_in_all)).
     #[error("an item was dropped: there are {limit} {what}, which is the limit")]
     Limit {

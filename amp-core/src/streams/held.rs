@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::StreamError;
-use super::wire::CALLS;
+use super::wire::{CALLS, MAX_CODE, MAX_DESCRIPTION};
 use crate::proto::{Limits, Together};
 
 /// What a call that brings items takes beside those, in bytes, as far as it is known.
@@ -28,7 +28,8 @@ pub(super) struct Holding {
 
 impl Holding {
     pub(super) fn new(limits: &Limits, together: Option<Arc<Together>>) -> Self {
-        let of_each = limits.stream_bytes.saturating_add((CALLS + 1) * CALL);
+        let calls = (CALLS + 1) * CALL + MAX_CODE + MAX_DESCRIPTION;
+        let of_each = limits.stream_bytes.saturating_add(calls);
         let limit = limits.streams.saturating_mul(of_each);
         Self { bytes: AtomicUsize::new(0), limit, buffers: AtomicUsize::new(0), together }
     }

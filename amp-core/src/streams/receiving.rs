@@ -392,15 +392,14 @@ impl<T: Argument + Send + 'static> Receiving<T> {
     }
 
     /// How much a call brings.
-    fn load(question: &Question, ampbox: &AmpBox) -> Result<Window, StreamError> {
-        let extra = question.extra();
+    fn load(ampbox: &AmpBox) -> Result<Window, StreamError> {
         let Some(list) = ampbox.value(LIST) else {
-            return Ok(Window { items: 1, bytes: ampbox.size() + extra, attachments: 0 });
+            return Ok(Window { items: 1, bytes: ampbox.size(), attachments: 0 });
         };
         let what = "a list that ends within an item";
         let items = count_elements(&list)
             .ok_or_else(|| StreamError::Malformed { what: what.to_owned() })?;
-        Ok(Window { items, bytes: list.len() + extra, attachments: 0 })
+        Ok(Window { items, bytes: list.len(), attachments: 0 })
     }
 
     /// Takes up room for so much more, if the stream is open and may have it.
@@ -445,7 +444,7 @@ fn count_elements(list: &[u8]) -> Option<usize> {
 impl<T: Argument + Send + 'static> Receive for Receiving<T> {
     fn handle_items(&self, mut question: Question, ampbox: &AmpBox, number: Option<BoxNumber>) {
         let claims = number.map(|number| Claims { peer: question.peer().clone(), number });
-        let load = match Self::load(&question, ampbox) {
+        let load = match Self::load(ampbox) {
             Ok(load) => load,
             Err(error) => return self.break_off(question, error),
         };
@@ -459,7 +458,7 @@ impl<T: Argument + Send + 'static> Receive for Receiving<T> {
             return;
         }
         // The items are a user's, so nothing is locked.
-        let kept = Held::new(hub.holding(), load.bytes).and_then(|mut held| {
+        let kept = Held::new(hub.holding(), question.extra() + load.bytes).and_then(|mut held| {
             Self::keep(&mut question, ampbox, &mut held, number.is_some())
                 .map(|items| (items, held))
         });

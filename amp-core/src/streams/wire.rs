@@ -115,8 +115,9 @@ pub(super) fn end(ampbox: &AmpBox) -> Option<End> {
             let cut = |value: &[u8], most| Bytes::copy_from_slice(&value[..value.len().min(most)]);
             let code = cut(ampbox.get(CODE).unwrap_or_default(), MAX_CODE);
             let description = cut(ampbox.get(DESCRIPTION).unwrap_or_default(), MAX_DESCRIPTION);
+            // What is not UTF-8 takes more than it did.
             let description = String::from_utf8_lossy(&description);
-            Some(End::Failed(RemoteError::new(code, description)))
+            Some(End::Failed(RemoteError::new(code, cut_text(&description, MAX_DESCRIPTION))))
         }
         _ => None,
     }
@@ -215,12 +216,8 @@ impl Arguments for Ending {
     fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
         if let End::Failed(error) = &self.end {
             out.put(CODE.as_bytes(), &error.code[..error.code.len().min(MAX_CODE).min(self.most)])?;
-            let description = &error.description;
-            let mut end = description.len().min(MAX_DESCRIPTION).min(self.most);
-            while !description.is_char_boundary(end) {
-                end -= 1;
-            }
-            out.put(DESCRIPTION.as_bytes(), &description.as_bytes()[..end])?;
+            let description = cut_text(&error.description, MAX_DESCRIPTION.min(self.most));
+            out.put(DESCRIPTION.as_bytes(), description.as_bytes())?;
         }
         let how = match &self.end {
             End::Closed => CLOSED,
@@ -244,8 +241,17 @@ impl Command for Ending {
 }
 
 /// What of an error is sent at most, in bytes.
-const MAX_CODE: usize = 1000;
-const MAX_DESCRIPTION: usize = 10_000;
+pub(super) const MAX_CODE: usize = 1000;
+pub(super) const MAX_DESCRIPTION: usize = 10_000;
+
+/// Returns what of a text fits into so many bytes.
+fn cut_text(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
 
 /// Takes the pairs of a call's own that its stream does not read.
 pub(super) fn take_number(input: &mut BoxReader<'_>) {

@@ -722,14 +722,17 @@ async fn streams_that_have_ended_hold_no_more_than_open_ones() {
         held += items.iter().map(Bytes::len).sum::<usize>();
         match error.unwrap() {
             StreamError::Limit { limit, .. } => {
-                assert_eq!(limit, 2 * (1000 + 65 * 640));
+                assert_eq!(limit, 2 * (1000 + 65 * 640 + 11_000));
                 refused += 1;
             }
             StreamError::Failed(error) => assert_eq!(error.code.len(), 1000),
             other => panic!("{other}"),
         }
     }
-    assert!(held < 2 * (1000 + 65 * 640) && refused > 400, "{held} bytes, {refused} refused");
+    assert!(
+        held < 2 * (1000 + 65 * 640 + 11_000) && refused > 400,
+        "{held} bytes, {refused} refused"
+    );
     // Nothing counts that was taken.
     raw.call("Upload", &[("items", "2000")]).await.unwrap();
     let stream = streams.recv().await.unwrap();
@@ -746,19 +749,47 @@ async fn streams_that_have_ended_hold_no_more_than_open_ones() {
 async fn a_long_tag_counts_with_what_its_call_brings() {
     let (responders, mut streams) = uploads();
     let (near, mut far) = tokio::io::duplex(64 << 10);
-    let ours = Connection::new(near).limits(limits()).responders(responders).spawn();
+    let limits = Limits::default().streams(1).stream_bytes(60);
+    let ours = Connection::new(near).limits(limits).responders(responders).spawn();
     let upload = AmpBox::from_pairs([("_command", "Upload"), ("_ask", "1"), ("items", "0")]);
     far.write_all(&upload.unwrap().to_bytes()).await.unwrap();
     let mut stream = streams.recv().await.unwrap();
-    for len in [16, 90, 98] {
-        let tag = "t".repeat(len);
+    let mut bring = async |tag: &str| {
         let pairs =
-            [("_command", "_StreamItems"), ("_ask", &tag), ("stream", "0"), ("items", "\0\x017")];
+            [("_command", "_StreamItems"), ("_ask", tag), ("stream", "0"), ("items", "\0\x017")];
         far.write_all(&AmpBox::from_pairs(pairs).unwrap().to_bytes()).await.unwrap();
-        match stream.next().await.unwrap() {
-            Ok(item) => assert!(item == 7 && len < 98),
-            Err(error) => assert!(len == 98 && matches!(error, StreamError::TooMuch { .. })),
-        }
+    };
+    // The window is of the lists alone.
+    for n in 0..20 {
+        bring(&format!("{n:036}")).await;
     }
+    settle().await;
+    for _ in 0..20 {
+        assert_eq!(stream.next().await.unwrap().unwrap(), 7);
+    }
+    bring(&"t".repeat(60_000)).await;
+    let error = stream.next().await.unwrap().unwrap_err();
+    assert!(matches!(error, StreamError::Limit { .. }), "{error}");
     assert!(!ours.is_closed());
+}
+
+/// An end says why, also where the stream holds as much as it may.
+#[tokio::test(start_paused = true)]
+async fn a_full_stream_has_room_for_its_end() {
+    let (responders, mut streams) = uploads_of::<Bytes>();
+    let (mut raw, _ours) = Raw::pair(Limits::default().streams(1).stream_bytes(6400), responders);
+    raw.call("Upload", &[("items", "0")]).await.unwrap();
+    raw.expect("_StreamOpen").await;
+    let item = list(&["x".repeat(98).as_str()]);
+    for _ in 0..64 {
+        let items = [(&b"stream"[..], &b"0"[..]), (b"items", &item)];
+        raw.peer.notify_by_name("_StreamItems", items).await.unwrap();
+    }
+    let (code, description) = ("C".repeat(1000), "d".repeat(10_000));
+    let end = [("stream", "0"), ("end", "failed"), ("code", &code), ("description", &description)];
+    raw.peer.notify_by_name("_StreamEnd", end).await.unwrap();
+    settle().await;
+    let (items, error) = all(streams.recv().await.unwrap()).await;
+    assert_eq!(items.len(), 64);
+    assert!(matches!(error.unwrap(), StreamError::Failed(_)));
 }
