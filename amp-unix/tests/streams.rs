@@ -189,13 +189,13 @@ fn a_stream_of_descriptors_goes_on_beside_others_that_nobody_reads() {
         let (sink, files) = StreamOf::pair();
         peer.call_remote(Pass { files }).await.unwrap();
         let mut files = taken.recv().await.unwrap();
-        let sent = send(sink);
+        let whole = send(sink);
         for n in 0..100 {
             let file = timeout(DEADLINE, files.next()).await.expect("it goes on");
             assert_eq!(tag(file.unwrap().unwrap()), n);
         }
         assert!(files.next().await.is_none());
-        sent.await.unwrap().unwrap();
+        whole.await.unwrap().unwrap();
         drop(unread);
         for unsent in unsent {
             assert!(matches!(unsent.await.unwrap(), Err(SinkError::Stopped)));

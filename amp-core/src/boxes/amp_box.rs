@@ -109,7 +109,13 @@ impl AmpBox {
         {
             return Self { form: Form::Small(small) };
         }
-        Self::found(found, buffer.split_to(found.end).freeze())
+        let data = buffer.split_to(found.end);
+        // One that needs an index is small as well.
+        let keeps_nothing = found.end <= Small::MOST;
+        Self::found(
+            found,
+            if keeps_nothing { Bytes::copy_from_slice(&data) } else { data.freeze() },
+        )
     }
 
     /// Whether it needs no index.

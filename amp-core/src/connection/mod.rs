@@ -25,7 +25,6 @@ mod polling;
 mod quiet;
 mod settings;
 mod shared;
-mod spare;
 mod staging;
 mod switch;
 mod switched;
@@ -54,6 +53,5 @@ pub(crate) use quiet::NoSignal;
 pub(crate) use shared::{After, Hosted, Shared, Then};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
-pub(crate) use spare::{Given, Reused};
 pub use switched::Switched;
 pub use transport::Transport;

@@ -265,7 +265,7 @@ impl<W> Inbound<W> {
         let (least, most) = (*ANSWERS_AT_ONCE.start(), self.turn_max);
         // Who waits for nothing has no answers to give out.
         self.turn = match core.outstanding() {
-            0 => most,
+            0 => *ANSWERS_AT_ONCE.end(),
             outstanding => (outstanding / 2).clamp(least, most),
         };
         self.hoarding = core.is_hoarding();

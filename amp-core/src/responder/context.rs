@@ -3,34 +3,33 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::argument::PeerAddress;
-use crate::connection::{Given, Peer, Reused};
+use crate::connection::Peer;
 use crate::error::CloseReason;
 
 /// All that a responder knows beside the arguments of a call: the state that its set of responders
 /// shares, and the peer that called.
 pub struct Context<S = ()> {
-    given: Reused<Given<S>>,
-}
-
-impl<S: Send + Sync + 'static> Context<S> {
-    #[inline]
-    pub(super) fn new(state: &Arc<S>, peer: &Peer) -> Self {
-        Self { given: Reused::given(state, peer) }
-    }
+    state: Arc<S>,
+    peer: Peer,
 }
 
 impl<S> Context<S> {
+    #[inline]
+    pub(super) fn new(state: &Arc<S>, peer: &Peer) -> Self {
+        Self { state: Arc::clone(state), peer: peer.clone() }
+    }
+
     /// Returns the state given to [`Responders::new`](crate::Responders::new), shared by all
     /// connections that these responders answer.
     pub fn state(&self) -> &S {
-        &self.given.state
+        &self.state
     }
 
     /// Returns the peer that called, to call it back. The answer is awaited: a responder that
     /// blocks its thread until it is there may wait for ever
     /// ([`Responders::on_own_tasks`](crate::Responders::on_own_tasks)).
     pub fn peer(&self) -> &Peer {
-        &self.given.peer
+        &self.peer
     }
 
     /// Returns where the peer is.
@@ -81,7 +80,7 @@ impl<S> Context<S> {
 
 impl<S> Clone for Context<S> {
     fn clone(&self) -> Self {
-        Self { given: self.given.clone() }
+        Self { state: Arc::clone(&self.state), peer: self.peer.clone() }
     }
 }
 

@@ -11,7 +11,7 @@ use super::failure::{BoxedError, Failure};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxWriter};
 use crate::command::{Arguments, CommandError, read_arguments};
-use crate::connection::{After, Hosted, Peer, Reused, Then, following};
+use crate::connection::{After, Hosted, Peer, Then, following};
 use crate::keys;
 use crate::observing::{Outcome, Plain, Side, Watch};
 use crate::panics::{Panic, caught, caught_future};
@@ -102,7 +102,7 @@ impl Drop for Question {
 
 /// The call behind a question. Dropped unanswered, it is answered with `UNKNOWN`.
 pub(crate) struct Asked {
-    peer: Reused<Peer>,
+    peer: Peer,
     /// `None` when the peer wants no answer. A copy, so as not to keep the call's box in memory.
     tag: Option<SmallVec<[u8; 16]>>,
     /// For messages. Most names fit in without an allocation.
@@ -153,7 +153,7 @@ impl Asked {
         });
         let command = SmallVec::from_slice(call.command());
         Self {
-            peer: Reused::peer(peer),
+            peer,
             tag,
             command,
             number,

@@ -11,7 +11,6 @@ use std::time::Instant;
 use super::super::line::Stream;
 use super::super::peer::Peer;
 use super::super::shared::{After, Discard, Hosted, Upgraded};
-use super::super::spare::peer_of;
 use super::super::switched::{Room, Switched};
 use super::clock::now;
 use super::leftover::LeftBehind;
@@ -171,7 +170,7 @@ impl Hands for AtWork<'_, '_> {
         refusal: Option<Refusal>,
     ) -> bool {
         let Around { shared, handle, locator, .. } = &mut *self.around;
-        let peer = peer_of(shared, handle);
+        let peer = Peer::recent(shared, handle);
         let mut question = Question::new(peer, &received.call, received.number, asks_switch);
         match refusal {
             None => return begin(shared, locator, question, received),

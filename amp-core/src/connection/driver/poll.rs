@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::super::spare::Keeping;
 use super::hands::AtWork;
 use super::state::Driver;
 use crate::error::CloseReason;
@@ -22,7 +21,6 @@ impl Driver {
         if !drive.go_to_work(&mut hands) {
             return Poll::Pending;
         }
-        let _keeping = Keeping::new(&hands.around.shared);
         match drive.turns(&mut hands) {
             Ok(Next::Wait) => {}
             Ok(Next::Again) => cx.waker().wake_by_ref(),
