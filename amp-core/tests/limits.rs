@@ -354,7 +354,7 @@ async fn a_call_over_the_limits_is_never_sent() {
     let boxes = BoxLimits::default().max_bytes(200).max_pairs(4);
     let (near, far) = tokio::io::duplex(1 << 16);
     // So tags are short.
-    let limits = Limits::default().boxes(boxes).outstanding_calls(1);
+    let limits = Limits::default().boxes(boxes).outstanding_calls(1).streams(0);
     let near = Connection::new(near).limits(limits).spawn();
     let responders = Responders::new(()).respond_by_name("A", echo);
     let _far = Connection::new(far).responders(responders).spawn();
