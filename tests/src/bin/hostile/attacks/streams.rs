@@ -25,7 +25,7 @@ const STEP: Duration = Duration::from_secs(60);
 
 pub(super) fn badly_spoken(options: &Options) -> io::Result<Vec<Figure>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (rounds, streams) = if options.small { (1000, 16) } else { (20_000, 250) };
+    let (rounds, streams) = if options.small { (1000, 200) } else { (20_000, 250) };
     let mut target = Target::start()?;
     let tasks = target.status()?.tasks;
     let before = target.usage()?;
