@@ -5,13 +5,12 @@
 Prints `listening PATH` once it accepts connections.
 """
 
-import argparse
 import os
 
 from amp_arguments import (
     Box, Continued, ContinuedZlib, IpAddress, IpNetwork, Json, ListOf, Numbered, OneOf, Zlib,
 )
-from twisted.internet import protocol, reactor
+from listening import listen
 from twisted.protocols import amp
 
 POINT = [(b"x", amp.Integer()), (b"label", amp.Unicode(optional=True))]
@@ -53,14 +52,5 @@ class Peer(amp.AMP):
         return {"contents": [os.pread(file, 100, 0) for file in files], "files": files}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--listen", required=True)
-    path = parser.parse_args().listen.partition(":")[2]
-    reactor.listenUNIX(path, protocol.Factory.forProtocol(Peer))
-    print("listening", path, flush=True)
-    reactor.run()
-
-
 if __name__ == "__main__":
-    main()
+    listen(Peer)

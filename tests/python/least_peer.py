@@ -5,10 +5,9 @@
 Prints `listening PATH` once it accepts connections.
 """
 
-import argparse
-
 from least_streams import Sink, SinkOf, Stream, StreamOf, Streams
-from twisted.internet import defer, protocol, reactor
+from listening import listen
+from twisted.internet import defer
 from twisted.protocols import amp
 
 NUMBERS = StreamOf(amp.Integer())
@@ -100,14 +99,5 @@ class Peer(Streams):
         return {"said": "\n".join(map(str, said))}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--listen", required=True)
-    path = parser.parse_args().listen.partition(":")[2]
-    reactor.listenUNIX(path, protocol.Factory.forProtocol(Peer))
-    print("listening", path, flush=True)
-    reactor.run()
-
-
 if __name__ == "__main__":
-    main()
+    listen(Peer)

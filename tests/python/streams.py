@@ -5,14 +5,14 @@
 Prints `listening PATH` once it accepts connections.
 """
 
-import argparse
 import itertools
 import os
 import random
 import tempfile
 
 from amp_arguments.streams import NoStream, Sink, SinkOf, Stream, StreamOf, Streams
-from twisted.internet import defer, protocol, reactor
+from listening import listen
+from twisted.internet import defer
 from twisted.protocols import amp
 
 NUMBERS = StreamOf(amp.Integer())
@@ -291,14 +291,5 @@ class Peer(Streams, amp.AMP):
         return texts == list(range(50))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--listen", required=True)
-    path = parser.parse_args().listen.partition(":")[2]
-    reactor.listenUNIX(path, protocol.Factory.forProtocol(Peer))
-    print("listening", path, flush=True)
-    reactor.run()
-
-
 if __name__ == "__main__":
-    main()
+    listen(Peer)
