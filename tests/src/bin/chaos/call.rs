@@ -20,9 +20,9 @@ use crate::ends::{Ends, Handle};
 use crate::fares;
 use crate::ledger::CallId;
 use crate::pipes::{held, holding};
-use crate::plan::{CallPlan, ClientKind, ClientPlan, Fate, For, Kind};
+use crate::plan::{CallPlan, ClientKind, ClientPlan, End, Fate, For, Kind};
 use crate::report::Group;
-use crate::streaming;
+use crate::streaming::{self, Streamed};
 use crate::world::{World, kind_of_end};
 
 /// How often a call is acted upon at most that may be sent again: as often as a client sends it
@@ -72,6 +72,7 @@ impl Caller {
         let load = || content(call, plan.load).into();
         let done = |answer: Result<Done, CallError>| self.done(id, want, answer);
         let made = Made { handle, id, plan };
+        let streamed = |count| Streamed { call: id, count, dropped: plan.dropped };
         match kind {
             Kind::Act => {
                 self.make(made, Act { call, load: load(), pause, want }, done).await;
@@ -90,29 +91,29 @@ impl Caller {
                 let (count, (sink, items)) = (plan.load, StreamOf::pair());
                 // Dropped when the call has ended.
                 let (_lasts, over) = oneshot::channel::<()>();
-                streaming::send(&self.world, id, count, sink, over);
-                let upload = Upload { call, want, count, items };
+                streaming::send(&self.world, streamed(count), sink, over);
+                let upload = Upload { call, want, count, drops: plan.drops(End::Stream), items };
                 self.make(made, upload, |answer| self.brought(id, want, answer)).await;
             }
             Kind::Store => {
                 let (count, (sink, bytes)) = (plan.load, ByteStream::pair());
                 let (_lasts, over) = oneshot::channel::<()>();
-                streaming::write(&self.world, id, count, sink, over);
-                let store = Store { call, want, count, bytes };
+                streaming::write(&self.world, streamed(count), sink, over);
+                let store = Store { call, want, count, drops: plan.drops(End::Stream), bytes };
                 self.make(made, store, |answer| self.brought(id, want, answer)).await;
             }
             Kind::PassAll => {
                 let (count, (sink, pipes)) = (plan.load, StreamOf::pair());
                 let (_lasts, over) = oneshot::channel::<()>();
-                streaming::pass(&self.world, id, count, sink, over);
-                let pass = PassAll { call, want, count, pipes };
+                streaming::pass(&self.world, streamed(count), sink, over);
+                let pass = PassAll { call, want, count, drops: plan.drops(End::Stream), pipes };
                 self.make(made, pass, |answer| self.brought(id, want, answer)).await;
             }
             Kind::Fetch => {
                 let (count, (sink, bytes)) = (plan.load, ByteStream::pair());
                 let (_lasts, over) = oneshot::channel::<()>();
-                streaming::read(&self.world, id, count, bytes, over);
-                let fetch = Fetch { call, want, count, sink };
+                streaming::read(&self.world, streamed(count), bytes, over);
+                let fetch = Fetch { call, want, count, drops: plan.drops(End::Sink), sink };
                 self.make(made, fetch, |answer| {
                     if answer.is_err() { self.failed(id, &answer) } else { done(answer) }
                 })
@@ -120,9 +121,10 @@ impl Caller {
             }
             Kind::Download => {
                 let count = plan.want;
-                self.make(made, Download { call, count }, |answer| match answer {
+                let download = Download { call, count, drops: plan.drops(End::Sink) };
+                self.make(made, download, |answer| match answer {
                     Ok(Items { call, items }) if call == id.0 => {
-                        streaming::receive(&self.world, id, count, items);
+                        streaming::receive(&self.world, streamed(count), items);
                         self.acted(id, "answered with a stream")
                     }
                     other => wrong(id, &other),

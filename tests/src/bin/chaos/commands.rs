@@ -120,6 +120,8 @@ pub(crate) struct Upload {
     pub(crate) call: u64,
     pub(crate) want: usize,
     pub(crate) count: usize,
+    /// Whether the server drops its end half way, and fails the call.
+    pub(crate) drops: bool,
     pub(crate) items: StreamOf<u64>,
 }
 
@@ -130,16 +132,18 @@ pub(crate) struct Store {
     pub(crate) call: u64,
     pub(crate) want: usize,
     pub(crate) count: usize,
+    pub(crate) drops: bool,
     pub(crate) bytes: ByteStream,
 }
 
-/// Asks for so many bytes before the answer.
+/// Asks for so many bytes before the answer, or for the first half of them.
 #[derive(Command)]
 #[amp(response = Done)]
 pub(crate) struct Fetch {
     pub(crate) call: u64,
     pub(crate) want: usize,
     pub(crate) count: usize,
+    pub(crate) drops: bool,
     pub(crate) sink: ByteSink,
 }
 
@@ -150,15 +154,17 @@ pub(crate) struct PassAll {
     pub(crate) call: u64,
     pub(crate) want: usize,
     pub(crate) count: usize,
+    pub(crate) drops: bool,
     pub(crate) pipes: StreamOf<Descriptor>,
 }
 
-/// Asks for so many numbers of the call's own.
+/// Asks for so many numbers of the call's own, or for the first half of them.
 #[derive(Command)]
 #[amp(response = Items)]
 pub(crate) struct Download {
     pub(crate) call: u64,
     pub(crate) count: usize,
+    pub(crate) drops: bool,
 }
 
 #[derive(Arguments, Debug)]

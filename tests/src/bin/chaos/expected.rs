@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::options::Options;
 use crate::report::{Group, Tally, Violations};
+use crate::streaming::{DROPPED_BY_SENDER, DROPPED_BY_TAKER};
 
 /// Of so many clients each sort is one, over each transport; each makes a few calls in so much time.
 const CLIENTS: u32 = 24;
@@ -43,6 +44,9 @@ const EXPECTED: [(Group, &[&str]); 4] = [
         Group::Streams,
         &[
             "bytes received to the end",
+            "not wanted any more",
+            DROPPED_BY_SENDER,
+            DROPPED_BY_TAKER,
             "pipes sent, and taken to the end",
             "received to the end",
             "sent, and taken to the end",

@@ -19,7 +19,7 @@
 //!   idempotent, and none that its caller knows was not sent.
 //! - A descriptor that arrives is the one that was passed.
 //! - The items of a stream come once each and in order, and all of them before it ends well: numbers, bytes
-//!   and descriptors.
+//!   and descriptors. Where one end drops it half way, the other one learns that it has not ended well.
 //! - What is sent behind a one-way command on one connection is read behind it.
 //! - In a lane, one call is acted upon at a time, and they are in order; one that panics lets the next go on.
 //! - Nothing is acted upon in clear text that its client sends once TLS has been started.
@@ -27,7 +27,8 @@
 //!   that is not asked to.
 //! - After each of four rounds, as many tasks and descriptors are left as there were before it; and
 //!   after the last, no more memory than after any other, but for 16 MiB and 256 KiB for each client.
-//! - Each kind of call has been answered, each way has been gone, and streams have come to their ends.
+//! - Each kind of call has been answered, each way has been gone, and streams have come to their ends,
+//!   and were dropped half way by either end.
 //!
 //! A seed gives the same plan again: `--help` says what is planned, and what is not.
 

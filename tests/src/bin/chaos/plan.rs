@@ -109,6 +109,8 @@ pub(crate) struct CallPlan {
     /// Bytes of the call, and of its answer.
     pub(crate) load: usize,
     pub(crate) want: usize,
+    /// The end of its stream that is dropped half way, where it has one.
+    pub(crate) dropped: Option<End>,
     /// Milliseconds that the responder takes.
     pub(crate) pause: u64,
     /// What the caller waits before it makes the call.
@@ -133,6 +135,13 @@ pub(crate) enum Kind {
     Store,
     Fetch,
     PassAll,
+}
+
+/// An end of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Sink,
+    Stream,
 }
 
 /// How the caller waits for an answer.
@@ -171,9 +180,19 @@ impl CallPlan {
             82..92 => Fate::DropAfterPolls(random.u32(..20)),
             _ => Fate::DropAfter(Duration::from_millis(random.u64(..30))),
         };
+        let dropped = match random.u32(..4) {
+            0 => Some(End::Sink),
+            1 => Some(End::Stream),
+            _ => None,
+        };
         let pause = if random.u32(..10) == 0 { random.u64(..100) } else { 0 };
         let think = Duration::from_millis(if random.bool() { random.u64(..20) } else { 0 });
-        Self { kind, fate, load: size(random), want: size(random), pause, think }
+        Self { kind, fate, load: size(random), want: size(random), dropped, pause, think }
+    }
+
+    /// Whether this end of its stream is dropped half way.
+    pub(crate) fn drops(self, end: End) -> bool {
+        self.dropped == Some(end)
     }
 }
 

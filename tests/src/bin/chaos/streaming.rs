@@ -1,5 +1,6 @@
 //! Streams, from a client to the server and back: the numbers of a call in order, bytes that say which call
-//! they are of, and pipes that hold its numbers.
+//! they are of, and pipes that hold its numbers. One of the two ends may drop it half way, and the other
+//! one has to learn of that.
 
 use amp_core::streams::{ByteSink, ByteStream, SinkError, SinkOf, StreamOf};
 use amp_core::{Argument, Failure, NoError};
@@ -15,9 +16,14 @@ use crate::HANGS_AFTER;
 use crate::commands::{Done, Download, Fetch, Items, PassAll, Store, Upload, content, is_content};
 use crate::ledger::CallId;
 use crate::pipes::{held, holding};
+use crate::plan::End;
 use crate::report::Group;
 use crate::server::{Server, act, done};
 use crate::world::World;
+
+/// What is counted when an end has been dropped half way.
+pub(crate) const DROPPED_BY_SENDER: &str = "dropped half way by who sends";
+pub(crate) const DROPPED_BY_TAKER: &str = "dropped half way by who takes";
 
 /// What is at a place of the stream of a call.
 fn item(call: CallId, at: usize) -> u64 {
@@ -29,13 +35,41 @@ fn len(count: usize) -> usize {
     count.min(2000)
 }
 
+/// The stream of a call, as far as one side knows of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Streamed {
+    pub(crate) call: CallId,
+    pub(crate) count: usize,
+    /// The end that is dropped half way.
+    pub(crate) dropped: Option<End>,
+}
+
+impl Streamed {
+    /// As a responder knows it, which has this end.
+    fn at_responder(end: End, call: u64, count: usize, drops: bool) -> Self {
+        Self { call: CallId(call), count, dropped: drops.then_some(end) }
+    }
+
+    /// Behind how many of so many items this end is dropped.
+    fn half_way(self, end: End, len: usize) -> Option<usize> {
+        (self.dropped == Some(end) && len > 0).then_some(len / 2)
+    }
+}
+
+/// How much of a stream was sent.
+enum Sent {
+    All,
+    Half,
+}
+
 /// Sends a stream on a task of its own: whatever becomes of the call, that ends once the call is `over`.
 fn spawn(
     world: &Arc<World>,
-    call: CallId,
+    streamed: Streamed,
     over: impl Future + Send + 'static,
-    sending: impl Future<Output = Result<(), SinkError>> + Send + 'static,
+    sending: impl Future<Output = Result<Sent, SinkError>> + Send + 'static,
 ) {
+    let Streamed { call, count, .. } = streamed;
     let world = Arc::clone(world);
     tokio::spawn(async move {
         let hung = async {
@@ -44,11 +78,17 @@ fn spawn(
         };
         tokio::select! {
             biased;
-            sent = sending => world.count(Group::Streams, match sent {
-                Ok(()) => "sent, and taken to the end",
-                Err(SinkError::Stopped) => "not wanted any more",
-                Err(_) => "not sent to the end",
-            }),
+            sent = sending => {
+                if matches!(sent, Ok(Sent::All)) && streamed.half_way(End::Stream, count).is_some() {
+                    world.violation(format!("who sends for {call} was told that all was taken"));
+                }
+                world.count(Group::Streams, match sent {
+                    Ok(Sent::All) => "sent, and taken to the end",
+                    Ok(Sent::Half) => DROPPED_BY_SENDER,
+                    Err(SinkError::Stopped) => "not wanted any more",
+                    Err(_) => "not sent to the end",
+                });
+            }
             () = hung => world.violation(format!("the sink of {call} hangs")),
         }
     });
@@ -57,34 +97,42 @@ fn spawn(
 /// Sends all items.
 pub(crate) fn send(
     world: &Arc<World>,
-    call: CallId,
-    count: usize,
+    streamed: Streamed,
     mut sink: SinkOf<u64>,
     over: impl Future + Send + 'static,
 ) {
-    spawn(world, call, over, async move {
-        for at in 0..len(count) {
-            sink.send(item(call, at)).await?;
+    spawn(world, streamed, over, async move {
+        let len = len(streamed.count);
+        let half = streamed.half_way(End::Sink, len);
+        for at in 0..half.unwrap_or(len) {
+            sink.send(item(streamed.call, at)).await?;
         }
-        sink.close().await
+        if half.is_some() {
+            return Ok(Sent::Half);
+        }
+        sink.close().await.map(|()| Sent::All)
     });
 }
 
 /// Sends all bytes.
 pub(crate) fn write(
     world: &Arc<World>,
-    call: CallId,
-    count: usize,
+    streamed: Streamed,
     sink: ByteSink,
     over: impl Future + Send + 'static,
 ) {
-    spawn(world, call, over, async move { write_all(call, count, sink).await });
+    spawn(world, streamed, over, async move { write_all(streamed, sink).await });
 }
 
-async fn write_all(call: CallId, count: usize, mut sink: ByteSink) -> Result<(), SinkError> {
+async fn write_all(streamed: Streamed, mut sink: ByteSink) -> Result<Sent, SinkError> {
+    let Streamed { call, count, .. } = streamed;
+    let half = streamed.half_way(End::Sink, count);
     let written = async {
-        sink.write_all(&content(call.0, count)).await?;
-        sink.shutdown().await
+        sink.write_all(&content(call.0, half.unwrap_or(count))).await?;
+        if half.is_some() {
+            return Ok(Sent::Half);
+        }
+        sink.shutdown().await.map(|()| Sent::All)
     };
     // There is one inside of each of its errors.
     written.await.map_err(|error| error.downcast().unwrap_or(SinkError::Ended))
@@ -98,42 +146,54 @@ fn pipes(count: usize) -> usize {
 /// Sends all pipes, where there is a way for them.
 pub(crate) fn pass(
     world: &Arc<World>,
-    call: CallId,
-    count: usize,
+    streamed: Streamed,
     mut sink: SinkOf<Descriptor>,
     over: impl Future + Send + 'static,
 ) {
     let told = Arc::clone(world);
-    spawn(world, call, over, async move {
-        for at in 0..pipes(count) {
+    spawn(world, streamed, over, async move {
+        let Streamed { call, count, .. } = streamed;
+        let len = pipes(count);
+        let half = streamed.half_way(End::Sink, len);
+        for at in 0..half.unwrap_or(len) {
             match holding(item(call, at)) {
                 Ok(pipe) => sink.send(pipe).await?,
                 Err(error) => told.violation(format!("no pipe for {call}: {error}")),
             }
         }
+        if half.is_some() {
+            return Ok(Sent::Half);
+        }
         sink.close().await?;
         told.count(Group::Streams, "pipes sent, and taken to the end");
-        Ok(())
+        Ok(Sent::All)
     });
 }
 
 /// Takes all items, on a task of its own.
-pub(crate) fn receive(world: &Arc<World>, call: CallId, count: usize, items: StreamOf<u64>) {
+pub(crate) fn receive(world: &Arc<World>, streamed: Streamed, items: StreamOf<u64>) {
     let world = Arc::clone(world);
     tokio::spawn(async move {
-        take(&world, call, len(count), items, |at, it| *it == item(call, at)).await
+        let Streamed { call, count, .. } = streamed;
+        take(&world, streamed, len(count), items, |at, it| *it == item(call, at)).await
     });
 }
 
 /// Takes all items, each of which `is_right` at its place; whether it has come to their end.
 async fn take<T: Argument + Debug>(
     world: &World,
-    call: CallId,
+    streamed: Streamed,
     len: usize,
     mut items: StreamOf<T>,
     is_right: impl Fn(usize, &T) -> bool,
 ) -> bool {
+    let call = streamed.call;
+    let half = streamed.half_way(End::Stream, len);
     for at in 0.. {
+        if half == Some(at) {
+            world.count(Group::Streams, DROPPED_BY_TAKER);
+            return false;
+        }
         match timeout(HANGS_AFTER, items.next()).await {
             Ok(Some(Ok(it))) if at < len && is_right(at, &it) => {}
             Ok(None) if at == len => {
@@ -160,11 +220,11 @@ async fn take<T: Argument + Debug>(
 /// Reads all bytes, on a task of its own, which ends once the call is `over`.
 pub(crate) fn read(
     world: &Arc<World>,
-    call: CallId,
-    count: usize,
+    streamed: Streamed,
     bytes: ByteStream,
     over: impl Future + Send + 'static,
 ) {
+    let call = streamed.call;
     let world = Arc::clone(world);
     tokio::spawn(async move {
         let hung = async {
@@ -173,19 +233,24 @@ pub(crate) fn read(
         };
         tokio::select! {
             biased;
-            _ = read_all(&world, call, count, bytes) => {}
+            _ = read_all(&world, streamed, bytes) => {}
             () = hung => world.violation(format!("the bytes of {call} hang")),
         }
     });
 }
 
 /// Reads all bytes; whether it has come to their end.
-async fn read_all(world: &World, call: CallId, count: usize, mut bytes: ByteStream) -> bool {
+async fn read_all(world: &World, streamed: Streamed, mut bytes: ByteStream) -> bool {
+    let Streamed { call, count, .. } = streamed;
+    let half = streamed.half_way(End::Stream, count);
     let mut all = Vec::new();
     let ended = loop {
+        if half.is_some_and(|half| half <= all.len()) {
+            break None;
+        }
         match bytes.next_piece().await {
             Ok(Some(piece)) => all.extend_from_slice(&piece),
-            ended => break ended,
+            ended => break Some(ended),
         }
     };
     // What came before the end is right however that is.
@@ -193,12 +258,13 @@ async fn read_all(world: &World, call: CallId, count: usize, mut bytes: ByteStre
         world.violation(format!("{call} has the bytes of another"));
     }
     match ended {
-        Ok(_) if all.len() == count => {
+        None => world.count(Group::Streams, DROPPED_BY_TAKER),
+        Some(Ok(_)) if all.len() == count => {
             world.count(Group::Streams, "bytes received to the end");
             return true;
         }
-        Ok(_) => world.violation(format!("{call} has {} bytes of {count}", all.len())),
-        Err(_) => world.count(Group::Streams, "broken off"),
+        Some(Ok(_)) => world.violation(format!("{call} has {} bytes of {count}", all.len())),
+        Some(Err(_)) => world.count(Group::Streams, "broken off"),
     }
     false
 }
@@ -220,21 +286,22 @@ async fn brought(
 
 pub(crate) async fn upload(
     context: Server,
-    Upload { call, want, count, items }: Upload,
+    Upload { call, want, count, drops, items }: Upload,
 ) -> Result<Done, Failure<NoError>> {
     act(&context, call, &[]);
-    let id = CallId(call);
-    let is_right = |at, it: &u64| *it == item(id, at);
-    let all = take(context.state(), id, len(count), items, is_right).await;
+    let streamed = Streamed::at_responder(End::Stream, call, count, drops);
+    let is_right = |at, it: &u64| *it == item(streamed.call, at);
+    let all = take(context.state(), streamed, len(count), items, is_right).await;
     brought(&context, call, want, all).await
 }
 
 pub(crate) async fn store(
     context: Server,
-    Store { call, want, count, bytes }: Store,
+    Store { call, want, count, drops, bytes }: Store,
 ) -> Result<Done, Failure<NoError>> {
     act(&context, call, &[]);
-    let reading = read_all(context.state(), CallId(call), count, bytes);
+    let streamed = Streamed::at_responder(End::Stream, call, count, drops);
+    let reading = read_all(context.state(), streamed, bytes);
     let Ok(all) = timeout(HANGS_AFTER, reading).await else {
         context.state().violation(format!("the bytes of {} hang", CallId(call)));
         return Err(Failure::other("the bytes did not all come"));
@@ -244,35 +311,40 @@ pub(crate) async fn store(
 
 pub(crate) async fn pass_all(
     context: Server,
-    PassAll { call, want, count, pipes: items }: PassAll,
+    PassAll { call, want, count, drops, pipes: items }: PassAll,
 ) -> Result<Done, Failure<NoError>> {
     act(&context, call, &[]);
-    let id = CallId(call);
-    let is_right =
-        |at, pipe: &Descriptor| held(pipe.clone()).is_ok_and(|number| number == item(id, at));
-    let all = take(context.state(), id, pipes(count), items, is_right).await;
+    let streamed = Streamed::at_responder(End::Stream, call, count, drops);
+    let is_right = |at, pipe: &Descriptor| {
+        held(pipe.clone()).is_ok_and(|number| number == item(streamed.call, at))
+    };
+    let all = take(context.state(), streamed, pipes(count), items, is_right).await;
     brought(&context, call, want, all).await
 }
 
 pub(crate) async fn fetch(
     context: Server,
-    Fetch { call, want, count, sink }: Fetch,
+    Fetch { call, want, count, drops, sink }: Fetch,
 ) -> Result<Done, Failure<NoError>> {
     act(&context, call, &[]);
-    let writing = write_all(CallId(call), count, sink);
+    let streamed = Streamed::at_responder(End::Sink, call, count, drops);
+    let writing = write_all(streamed, sink);
     match timeout(HANGS_AFTER, writing).await {
-        Ok(written) => written.map_err(io::Error::from)?,
-        Err(_) => context.state().violation(format!("the sink of {} hangs", CallId(call))),
+        Ok(Ok(Sent::All)) => {}
+        Ok(Ok(Sent::Half)) => context.state().count(Group::Streams, DROPPED_BY_SENDER),
+        Ok(Err(error)) => return Err(io::Error::from(error).into()),
+        Err(_) => context.state().violation(format!("the sink of {} hangs", streamed.call)),
     }
     Ok(done(call, 0, want).await?)
 }
 
 pub(crate) async fn download(
     context: Server,
-    Download { call, count }: Download,
+    Download { call, count, drops }: Download,
 ) -> Result<Items, NoError> {
     act(&context, call, &[]);
     let (sink, items) = StreamOf::pair();
-    send(context.state(), CallId(call), count, sink, ready(()));
+    let streamed = Streamed::at_responder(End::Sink, call, count, drops);
+    send(context.state(), streamed, sink, ready(()));
     Ok(Items { call, items })
 }
