@@ -153,6 +153,17 @@ impl Shared {
         result
     }
 
+    /// Changes what the driver leaves with the state, by a look at the core. Only the driver does, so that is
+    /// at work: nothing is to be made public, and nobody to be woken.
+    #[inline]
+    pub(super) fn with_parking<R>(
+        &self,
+        change: impl FnOnce(&Core<Waker, Hosted>, &mut Parking<Waker, Stream>) -> R,
+    ) -> R {
+        let State { core, parking, .. } = &mut *self.lock();
+        change(core, parking)
+    }
+
     /// Looks at the state and changes nothing, so there is nothing to be made public, and nobody to be
     /// woken.
     #[inline]

@@ -36,16 +36,16 @@ impl Hands for AtWork<'_, '_> {
     type Stream = Stream;
 
     #[inline]
-    fn with_parking<R>(
-        &mut self,
-        change: impl FnOnce(&mut Core<Waker, Hosted>, &mut Parking<Waker, Stream>) -> R,
-    ) -> R {
-        self.around.shared.with(|state| change(&mut state.core, &mut state.parking))
+    fn with<R>(&mut self, change: impl FnOnce(&mut Core<Waker, Hosted>) -> R) -> R {
+        self.around.shared.with(|state| change(&mut state.core))
     }
 
     #[inline]
-    fn peek<R>(&self, look: impl FnOnce(&Core<Waker, Hosted>) -> R) -> R {
-        self.around.shared.peek(|state| look(&state.core))
+    fn with_parking<R>(
+        &mut self,
+        change: impl FnOnce(&Core<Waker, Hosted>, &mut Parking<Waker, Stream>) -> R,
+    ) -> R {
+        self.around.shared.with_parking(change)
     }
 
     #[inline]
@@ -64,7 +64,7 @@ impl Hands for AtWork<'_, '_> {
     #[inline]
     fn driver(&mut self, stream: &mut Stream, last: Option<Waker>) -> Waker {
         #[cfg(feature = "metrics")]
-        stream.report(|| self.peek(Core::counters));
+        stream.report(|| self.around.shared.peek(|state| state.core.counters()));
         #[cfg(not(feature = "metrics"))]
         let _ = stream;
         last.filter(|last| last.will_wake(self.cx.waker()))

@@ -31,23 +31,23 @@ pub(crate) trait Hands {
     /// The stream, of which this half knows nothing. That by default leads nowhere.
     type Stream: Default;
 
-    /// Changes what is behind the lock, and tells whom that concerns.
+    /// Changes the core behind the lock, and tells whom that concerns.
+    fn with<R>(&mut self, change: impl FnOnce(&mut Core<Self::Caller, Self::Host>) -> R) -> R;
+
+    /// Changes what the driver leaves beside the core, by a look at that. It concerns nobody.
     fn with_parking<R>(
         &mut self,
         change: impl FnOnce(
-            &mut Core<Self::Caller, Self::Host>,
+            &Core<Self::Caller, Self::Host>,
             &mut Parking<Self::Caller, Self::Stream>,
         ) -> R,
     ) -> R;
 
-    /// As [`with_parking`](Self::with_parking), of the core alone.
-    #[inline]
-    fn with<R>(&mut self, change: impl FnOnce(&mut Core<Self::Caller, Self::Host>) -> R) -> R {
-        self.with_parking(|core, _| change(core))
-    }
-
     /// Looks at the core, and changes nothing.
-    fn peek<R>(&self, look: impl FnOnce(&Core<Self::Caller, Self::Host>) -> R) -> R;
+    #[inline]
+    fn peek<R>(&mut self, look: impl FnOnce(&Core<Self::Caller, Self::Host>) -> R) -> R {
+        self.with_parking(|core, _| look(core))
+    }
 
     /// What the core has made public.
     fn public(&self) -> Public;

@@ -268,7 +268,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
     #[inline]
     pub(super) fn count_held(
         &mut self,
-        hands: &impl Hands<Caller = W, Stream = S>,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<(), CloseReason> {
         // What is queued leaves with this turn, unless something holds it back.
         let leaves = self.line.writing.is_empty() && !hands.public().any(Public::EVENTFUL);

@@ -64,7 +64,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
 
     /// Whether a call waits that may be begun.
     #[inline]
-    pub(super) fn may_start(&self, hands: &impl Hands<Caller = W, Stream = S>) -> bool {
+    pub(super) fn may_start(&self, hands: &mut impl Hands<Caller = W, Stream = S>) -> bool {
         if self.inbound.is_idle() {
             return false;
         }

@@ -146,7 +146,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
     }
 
     /// Somebody who waits for room was told that there is some: it is watched whether they go on.
-    fn watch_room(&mut self, hands: &impl Hands<Caller = W, Stream = S>) {
+    fn watch_room(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
         let passed = hands.peek(Core::room_passed);
         self.watch_room_since(passed, || hands.now());
     }
@@ -155,7 +155,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
     #[inline]
     pub(super) fn check_queue(
         &self,
-        hands: &impl Hands<Caller = W, Stream = S>,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<(), CloseReason> {
         if self.line.writing.is_empty() && !hands.public().any(Public::EVENTFUL) {
             // Nothing is held back.

@@ -32,15 +32,12 @@ impl Hands for AtWork<'_> {
     type Host = Hosted;
     type Stream = ();
 
-    fn with_parking<R>(
-        &mut self,
-        change: impl FnOnce(&mut Core<usize, Hosted>, &mut Parking<usize, ()>) -> R,
-    ) -> R {
+    fn with<R>(&mut self, change: impl FnOnce(&mut Core<usize, Hosted>) -> R) -> R {
         let before = self.side.core.end().begun().is_some();
         let (sent, tag) = (self.side.core.counters().calls_sent, self.side.core.next_tag());
         let pinged = self.side.driver.ping;
         let is_answered = pinged.is_some_and(|id| self.side.core.waiter_mut(id).is_none());
-        let result = self.side.with_parking(change);
+        let result = self.side.with(change);
         if self.side.core.counters().calls_sent > sent {
             self.pinged(tag);
         }
@@ -62,8 +59,11 @@ impl Hands for AtWork<'_> {
         result
     }
 
-    fn peek<R>(&self, look: impl FnOnce(&Core<usize, Hosted>) -> R) -> R {
-        look(&self.side.core)
+    fn with_parking<R>(
+        &mut self,
+        change: impl FnOnce(&Core<usize, Hosted>, &mut Parking<usize, ()>) -> R,
+    ) -> R {
+        change(&self.side.core, &mut self.side.parking)
     }
 
     fn public(&self) -> Public {
