@@ -6,7 +6,7 @@ use super::pair::{Pair, Walk, check_key, check_value, put_pair};
 use super::pairs::{FoundPair, Pairs, find};
 use super::scan::Found;
 use super::small::Small;
-use super::{BoxError, BoxLimits, Reserved, Value};
+use super::{BoxError, BoxLimits, Kind, Value};
 use crate::keys;
 use crate::shorten::Shortened;
 
@@ -231,12 +231,12 @@ impl AmpBox {
         }
     }
 
-    /// Finds the pairs that say what the box is.
+    /// Says what the box is.
     #[inline]
-    pub(crate) fn reserved(&self) -> Reserved {
+    pub(crate) fn kind(&self) -> Kind {
         match self.view() {
-            View::Plain(data) => Reserved::on_the_wire(data),
-            View::Indexed(indexed) => Reserved::in_index(indexed.bytes(), indexed.index()),
+            View::Plain(data) => Kind::on_the_wire(data),
+            View::Indexed(indexed) => Kind::in_index(indexed.bytes(), indexed.index()),
         }
     }
 
@@ -369,6 +369,7 @@ impl fmt::Debug for AmpBox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boxes::kind::tests::check_kind;
     use crate::boxes::{BoxReader, Decoder};
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
@@ -397,26 +398,6 @@ mod tests {
             b"\0\x04_ask\0\x01f\0\x08_command\0\x03Sum\0\x01Z\0\x012\0\x01a\0\x011\0\0";
         assert_eq!(bytes, wire);
         assert_eq!(bytes.len(), ampbox.encoded_len());
-    }
-
-    #[test]
-    fn what_a_box_is_does_not_depend_on_how_that_is_found() {
-        let keys = ["A", "_a", "_answer", "_ask", "_command", "_error", "_error_code", "_z", "a"];
-        for chosen in 0..1_u32 << keys.len() {
-            let pairs = (0..keys.len()).filter(|at| chosen >> at & 1 == 1);
-            let mut bytes = BytesMut::new();
-            pairs.for_each(|at| put_pair(&mut bytes, keys[at].as_bytes(), &vec![b'v'; at]));
-            bytes.put_u16(0);
-            let ampbox = AmpBox::parse(&mut bytes.freeze(), BoxLimits::default()).unwrap();
-            let found = ampbox.reserved();
-            let value = |pair: Option<Pair>| pair.map(|pair| ampbox.value_of(pair));
-            assert_eq!(value(found.answer), ampbox.get(keys::ANSWER));
-            if found.answer.is_none() {
-                assert_eq!(value(found.ask), ampbox.get(keys::ASK));
-                assert_eq!(value(found.command), ampbox.get(keys::COMMAND));
-                assert_eq!(value(found.error), ampbox.get(keys::ERROR));
-            }
-        }
     }
 
     #[test]
@@ -526,18 +507,7 @@ mod tests {
         let wire = ampbox.to_bytes();
         assert_eq!(wire.len(), ampbox.encoded_len());
         assert_eq!(AmpBox::parse(&mut wire.clone(), BoxLimits::default()).unwrap(), *ampbox);
-        let reserved = ampbox.reserved();
-        for (found, key) in [
-            (reserved.ask, keys::ASK),
-            (reserved.answer, keys::ANSWER),
-            (reserved.error, keys::ERROR),
-            (reserved.command, keys::COMMAND),
-        ] {
-            if key == keys::ANSWER || reserved.answer.is_none() {
-                let found = found.map(|pair| ampbox.value_of(pair));
-                assert_eq!(found, map.get(key).map(Vec::as_slice), "{key:?}");
-            }
-        }
+        check_kind(ampbox, |key| map.get(key).map(Vec::as_slice));
     }
 
     proptest! {

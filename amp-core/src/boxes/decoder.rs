@@ -28,8 +28,8 @@ impl Decoder {
     /// When the bytes are not a box, or one over a limit; before it is all there if that is
     /// already certain.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<AmpBox>, BoxError> {
-        let found = self.scan.next(buffer)?;
-        Ok(found.map(|found| AmpBox::take(&found, buffer)))
+        let Some(found) = self.scan.next(buffer)? else { return Ok(None) };
+        Ok(Some(AmpBox::take(&found, buffer)))
     }
 
     /// Returns where the next box ends, for whoever wants its bytes as they came. `buffer` is as for

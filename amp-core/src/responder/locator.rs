@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Question;
 use super::clash::{Clash, Origin};
-use crate::boxes::{AmpBox, Reserved};
+use crate::boxes::{AmpBox, Kind};
 use crate::panics::caught;
 
 /// A responder at work, or `None` when it is already done.
@@ -152,11 +152,7 @@ impl Locator {
         if !self.has_switches {
             return false;
         }
-        let Reserved { ask: Some(_), answer: None, error: None, command: Some(command) } =
-            ampbox.reserved()
-        else {
-            return false;
-        };
+        let Kind::Call { command, ask: Some(_) } = ampbox.kind() else { return false };
         let command = ampbox.value_of(command);
         match self.by_name.get(command) {
             Some(named) => named.responder.is_switch(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::event::{Answer, Counters, Event, IncomingCall};
 use super::heads::{END, call_len, put_answer, put_call, put_reserved, reserved_len};
-use crate::boxes::{AmpBox, BoxError, BoxLimits, MAX_VALUE, Reserved};
+use crate::boxes::{AmpBox, BoxError, BoxLimits, Kind, MAX_VALUE};
 use crate::keys;
 use crate::proto::admission::Admission;
 use crate::proto::calls::{CallId, Calls, Tagged};
@@ -306,22 +306,23 @@ impl<W, H: Host> Core<W, H> {
     pub fn handle_box(&mut self, ampbox: AmpBox) -> Result<Event<W>, ProtocolError> {
         self.counters.boxes_received += 1;
         self.counters.bytes_received += ampbox.size() as u64;
-        let Reserved { ask, answer, error, command } = ampbox.reserved();
-        if let Some(tag) = answer {
-            self.counters.answers_received += 1;
-            let tagged = self.calls.find(ampbox.value_of(tag));
-            return Ok(self.answered(tagged, || Ok(ampbox)));
+        match ampbox.kind() {
+            Kind::Answer(tag) => {
+                self.counters.answers_received += 1;
+                let tagged = self.calls.find(ampbox.value_of(tag));
+                Ok(self.answered(tagged, || Ok(ampbox)))
+            }
+            Kind::Error(tag) => {
+                self.counters.errors_received += 1;
+                let tagged = self.calls.find(ampbox.value_of(tag));
+                Ok(self.answered(tagged, || Err(RemoteError::of(&ampbox))))
+            }
+            Kind::Call { command, ask } => {
+                self.counters.calls_received += 1;
+                Ok(Event::Called(IncomingCall { ampbox, command, ask }))
+            }
+            Kind::Other => Err(ProtocolError::NoKind { pairs: ampbox.len() }),
         }
-        if let Some(tag) = error {
-            self.counters.errors_received += 1;
-            let tagged = self.calls.find(ampbox.value_of(tag));
-            return Ok(self.answered(tagged, || Err(RemoteError::of(&ampbox))));
-        }
-        if let Some(command) = command {
-            self.counters.calls_received += 1;
-            return Ok(Event::Called(IncomingCall { ampbox, command, ask }));
-        }
-        Err(ProtocolError::NoKind { pairs: ampbox.len() })
     }
 
     #[inline]
