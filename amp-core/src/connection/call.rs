@@ -420,10 +420,14 @@ impl Exchange {
     #[inline]
     fn take_answer(&mut self, cx: &Context<'_>) -> Poll<Result<Answer, CallError<NoError>>> {
         let Stage::Sent(id) = self.stage else { return Poll::Pending };
-        let ended = ready!(poll_answer(self.peer.shared(), id, self.of_stream, cx));
+        let outcome = ready!(self.poll_outcome(id, cx));
         self.stage = Stage::Over;
         let carried = self.carried.take();
-        let (answer, of_box) = ended?;
+        let (answer, of_box) = match outcome {
+            CallOutcome::Answered(answer, of_box) => (answer, of_box),
+            CallOutcome::NotSent(error) => return Poll::Ready(Err(CallError::NotSent(error))),
+            CallOutcome::Closed(reason) => return Poll::Ready(Err(CallError::Closed(reason))),
+        };
         if let (Some(mut carried), Err(error)) = (carried, &answer)
             && error.is_closing()
         {
@@ -434,6 +438,35 @@ impl Exchange {
             self.number = of_box;
         }
         Poll::Ready(Ok(answer))
+    }
+
+    /// How the call has come out. When nothing has come of it yet, this task is woken when something does.
+    #[inline]
+    fn poll_outcome(&self, id: CallId, cx: &Context<'_>) -> Poll<CallOutcome> {
+        // Wakers are cloned and dropped with nothing locked.
+        let mut other = None;
+        loop {
+            let mut task_has_changed = false;
+            let outcome = self.peer.shared().with(|state| {
+                let outcome = state.core.poll_answer(id);
+                if outcome.is_some() {
+                    if self.of_stream {
+                        state.core.end_call_of_stream();
+                    }
+                } else if let Some(waiter) = state.core.waiter_mut(id) {
+                    match &mut other {
+                        Some(other) => std::mem::swap(waiter, other),
+                        None => task_has_changed = !waiter.will_wake(cx.waker()),
+                    }
+                }
+                outcome
+            });
+            match outcome {
+                Some(outcome) => return Poll::Ready(outcome),
+                None if task_has_changed => other = Some(cx.waker().clone()),
+                None => return Poll::Pending,
+            }
+        }
     }
 
     /// Ends a call that is under way when its time is over.
@@ -501,48 +534,6 @@ impl Exchange {
                 _ => shared.leave_unread(number),
             }
         }
-    }
-}
-
-/// An answer that was taken, and the number of its box.
-type Taken = (Answer, Option<BoxNumber>);
-
-/// The answer, or why there will be none. An answer that has arrived counts, even if the
-/// connection has ended since.
-fn poll_answer(
-    shared: &Shared,
-    id: CallId,
-    of_stream: bool,
-    cx: &Context<'_>,
-) -> Poll<Result<Taken, CallError>> {
-    // Wakers are cloned and dropped with nothing locked.
-    let mut other = None;
-    loop {
-        let polled = shared.with(|state| {
-            let outcome = state.core.poll_answer(id);
-            if outcome.is_some() {
-                if of_stream {
-                    state.core.end_call_of_stream();
-                }
-                return Poll::Ready(outcome);
-            }
-            match (state.core.waiter_mut(id), &mut other) {
-                (Some(waiter), Some(other)) => std::mem::swap(waiter, other),
-                // The task has changed.
-                (Some(waiter), None) if !waiter.will_wake(cx.waker()) => return Poll::Ready(None),
-                _ => {}
-            }
-            Poll::Pending
-        });
-        return match ready!(polled) {
-            Some(CallOutcome::Answered(answer, number)) => Poll::Ready(Ok((answer, number))),
-            Some(CallOutcome::NotSent(error)) => Poll::Ready(Err(CallError::NotSent(error))),
-            Some(CallOutcome::Closed(reason)) => Poll::Ready(Err(CallError::Closed(reason))),
-            None => {
-                other = Some(cx.waker().clone());
-                continue;
-            }
-        };
     }
 }
 

@@ -270,58 +270,71 @@ impl<W> Inbound<W> {
         };
         self.hoarding = core.is_hoarding();
         let mut sorted = Sorted { unwanted: Vec::new(), ignored: 0, unanswerable: 0 };
-        let Self { boxes, calls, calls_size, own, callers, gone, .. } = self;
-        let mut number = None;
-        let handled = boxes.drain(..).try_for_each(|ampbox| {
-            number = core.unclaimed.number();
-            match core.handle_box(ampbox)? {
-                Event::Answered { id, waiter } => {
-                    if let Some(number) = number {
-                        core.unclaimed.answered(id, number);
-                    }
-                    callers.push(waiter);
+        let (mut boxes, mut handled) = (std::mem::take(&mut self.boxes), Ok(()));
+        for ampbox in boxes.drain(..) {
+            let number = core.unclaimed.number();
+            handled = self.sort_one(ampbox, number, asks_switch, core, &mut sorted);
+            if handled.is_err() {
+                // Nothing reads the box that is the mistake, and nothing claims what it names.
+                if let Some(number) = number {
+                    core.leave_unread(number);
                 }
-                Event::Switched(waiter) => {
-                    callers.extend(waiter);
-                    sorted.unwanted.extend(number.map(|number| (number, None)));
+                break;
+            }
+        }
+        self.boxes = boxes;
+        (sorted, handled)
+    }
+
+    #[inline]
+    fn sort_one<H: Host>(
+        &mut self,
+        ampbox: AmpBox,
+        number: Option<BoxNumber>,
+        asks_switch: bool,
+        core: &mut Core<W, H>,
+        sorted: &mut Sorted<H::Discard>,
+    ) -> Result<(), ProtocolError> {
+        match core.handle_box(ampbox)? {
+            Event::Answered { id, waiter } => {
+                if let Some(number) = number {
+                    core.unclaimed.answered(id, number);
                 }
-                // Nobody is there to be answered.
-                Event::Called(call) if *gone && call.tag().is_some() => {
-                    sorted.unanswerable += 1;
-                    sorted.unwanted.extend(number.map(|number| (number, None)));
+                self.callers.push(waiter);
+            }
+            Event::Switched(waiter) => {
+                self.callers.extend(waiter);
+                sorted.unwanted.extend(number.map(|number| (number, None)));
+            }
+            // Nobody is there to be answered.
+            Event::Called(call) if self.gone && call.tag().is_some() => {
+                sorted.unanswerable += 1;
+                sorted.unwanted.extend(number.map(|number| (number, None)));
+            }
+            Event::Called(call) if core.is_own(call.command()) => {
+                self.own.push(WaitingCall { call, number });
+            }
+            Event::Called(call) => {
+                if asks_switch && let Some(tag) = call.tag() {
+                    core.handle_switch(tag)?;
                 }
-                Event::Called(call) if core.is_own(call.command()) => {
-                    own.push(WaitingCall { call, number });
-                }
-                Event::Called(call) => {
-                    if asks_switch && let Some(tag) = call.tag() {
-                        core.handle_switch(tag)?;
-                    }
-                    let received = WaitingCall { call, number };
-                    *calls_size += received.size();
-                    calls.push_back(received);
-                }
-                Event::Late { id, answer } => {
-                    sorted.ignored += 1;
-                    let discard = core.unclaimed.take_given_up(id);
-                    if let Some(number) = number {
-                        sorted.unwanted.push((number, discard.zip(Answer::ok(answer))));
-                    }
-                }
-                Event::Ignored => {
-                    sorted.ignored += 1;
-                    sorted.unwanted.extend(number.map(|number| (number, None)));
+                let received = WaitingCall { call, number };
+                self.calls_size += received.size();
+                self.calls.push_back(received);
+            }
+            Event::Late { id, answer } => {
+                sorted.ignored += 1;
+                let discard = core.unclaimed.take_given_up(id);
+                if let Some(number) = number {
+                    sorted.unwanted.push((number, discard.zip(Answer::ok(answer))));
                 }
             }
-            Ok(())
-        });
-        if handled.is_err()
-            && let Some(number) = number
-        {
-            // Nothing reads the box that is the mistake, and nothing claims what it names.
-            core.leave_unread(number);
+            Event::Ignored => {
+                sorted.ignored += 1;
+                sorted.unwanted.extend(number.map(|number| (number, None)));
+            }
         }
-        (sorted, handled)
+        Ok(())
     }
 
     /// Whether those who got their answers, or others, have their turn before what is left of the boxes.
