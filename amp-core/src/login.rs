@@ -51,7 +51,7 @@
 //! Attempts are made one after the other, each after a pause that doubles with each failure, and
 //! there are few on a connection: then that is closed. A peer can make another connection; how many
 //! there may be is the server's to say
-//! ([`max_connections`](crate::server::Serve::max_connections)). What else there is before the
+//! ([`max_connections`](crate::Serve::max_connections)). What else there is before the
 //! login, a peer can call as often as the connection's [`Limits`](crate::Limits) let it, for as
 //! long as the login may take.
 

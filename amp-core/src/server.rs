@@ -61,8 +61,8 @@ impl Listener for TcpListener {
     }
 }
 
-/// Serves every connection that `listener` accepts with the same responders: await what it
-/// returns, or spawn it.
+/// Serves every connection that `listener` accepts with the same responders: await what it returns,
+/// or spawn it.
 ///
 /// ```no_run
 /// # async fn f() -> std::io::Result<()> {
@@ -129,8 +129,8 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
     })
 }
 
-/// A server that is about to run: await it, or give it to `tokio::spawn`. Once polled, it is not set up any
-/// more.
+/// A server that is about to run: await it, or give it to `tokio::spawn`. Once polled, it is not
+/// set up any more.
 ///
 /// It runs until it is told to stop, or for ever. Dropped, it ends its connections at once.
 ///
@@ -147,8 +147,9 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 ///    has its [`close_timeout`](field@crate::Limits::close_timeout) to end.
 /// 3. Its future resolves when no connection is left.
 ///
-/// A stream that has switched to another protocol is no connection any more: it is neither closed nor
-/// waited for. Tell those who speak on it to end before the program does, by a signal of your own.
+/// A stream that has switched to another protocol is no connection any more: it is neither closed
+/// nor waited for. Tell those who speak on it to end before the program does, by a signal of your
+/// own.
 ///
 /// A responder may tell it to stop, but not wait until it has: the server waits for the responder,
 /// and both for the end of the `drain_timeout`.
@@ -174,34 +175,39 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 ///
 /// # What a server can cost
 ///
-/// Whoever can connect can fill what is bounded here, and nothing else. These are the defaults:
+/// This table has everything that peers can fill, with the defaults. "Counted" means that the bytes
+/// count among the 512 MiB of [`bytes_in_all`](Serve::bytes_in_all).
 ///
-/// | | one connection | all connections of a server together |
+/// | what | one connection | all connections of a server together |
 /// |---|---|---|
-/// | connections, also those that have switched to another protocol, and so descriptors | | by how many descriptors the process may have, 288 of 1024: [`max_connections`](Serve::max_connections) |
-/// | items of streams that nobody has taken | 1024 and 256 KiB for each of 256: [`streams`](field@crate::Limits::streams), [`stream_items`](field@crate::Limits::stream_items), [`stream_bytes`](field@crate::Limits::stream_bytes) | among the 512 MiB of [`bytes_in_all`](Serve::bytes_in_all) |
-/// | descriptors that were passed | 128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024 and 65 536 at most, of which responders hold three quarters at most: [`attachments_in_all`](field@crate::Limits::attachments_in_all) |
-/// | calls being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and 16 small ones for each connection: [`running_responders_in_all`](Serve::running_responders_in_all) |
-/// | bytes of those calls, also once they are decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | 512 MiB, together with what is said to be among them: [`bytes_in_all`](Serve::bytes_in_all) |
-/// | what is being decoded | 18 bytes for each of a box, and 1 MiB at least: [`decoded_bytes`](field@crate::Limits::decoded_bytes) | one box on each thread, of 306 MiB at most |
-/// | bytes of a box that is not finished | 17 MiB: [`boxes`](field@crate::Limits::boxes) | |
-/// | bytes of one-way calls that a peer has left behind, until they are begun | 32 MiB: [`running_bytes`](field@crate::Limits::running_bytes) | among the 512 MiB |
-/// | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](field@crate::Limits::send_queue_max) | |
-/// | what is not counted, in bytes: small boxes and answers, and the connection itself | 64 KiB, and a few more | as many for each |
-/// | buffers that are received into, and those that are kept for a second to be used again | 256 KiB, and 2 MiB | as many for each |
-/// | tasks of responders that wait, of 1 KiB or so, and a kilobyte that decoding may make of each call | 16 MiB for 8192 | 128 MiB for 65 536 |
-/// | how long a box may be unfinished | 60 to 120 seconds: [`box_timeout`](field@crate::Limits::box_timeout) | |
-/// | how long a peer may say nothing | for ever while there is room for others, and 10 seconds before its first box when there is none, unless [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) is set | |
-/// | how long a connection takes to end | 5 seconds, or one if the peer is to blame: [`close_timeout`](field@crate::Limits::close_timeout) | |
+/// | connections, and so descriptors; a connection that has switched to another protocol is one too | | 288, where the process may have 1024 descriptors: [`max_connections`](Serve::max_connections) |
+/// | calls that are being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and 16 small ones more for each connection: [`running_responders_in_all`](Serve::running_responders_in_all) |
+/// | bytes of those calls, on the wire or decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | counted |
+/// | memory for a box that is being decoded | 18 bytes for each byte of the box, and 1 MiB at least: [`decoded_bytes`](field@crate::Limits::decoded_bytes) | one box on each thread, of 306 MiB at most; counted once it is decoded |
+/// | bytes of a box that is not finished | 17 MiB: [`boxes`](field@crate::Limits::boxes) | counted, once a connection holds more than 64 KiB |
+/// | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](field@crate::Limits::send_queue_max) | counted, once a connection holds more than 64 KiB |
+/// | items of streams that nobody has taken | 256 streams, each of 1024 items and 256 KiB: [`streams`](field@crate::Limits::streams), [`stream_items`](field@crate::Limits::stream_items), [`stream_bytes`](field@crate::Limits::stream_bytes) | counted |
+/// | bytes of one-way calls that a peer has left behind, until they are begun | 32 MiB: [`running_bytes`](field@crate::Limits::running_bytes) | counted |
+/// | small boxes and answers, and the connection itself | 64 KiB, and a few more | as much for each connection, not counted |
+/// | buffers to receive into, and those that are kept for a second to be used again | 256 KiB, and 2 MiB | as much for each connection, not counted |
+/// | tasks of responders that wait, of about 1 KiB, and 1 KiB that decoding may make of each call | 16 MiB for 8192 | 128 MiB for 65 536, not counted |
+/// | descriptors that peers have passed | 128 or 256 unclaimed, and as many that responders hold, but fewer while others hold some: [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024 and 65 536 at most; responders hold three quarters of that at most: [`attachments_in_all`](field@crate::Limits::attachments_in_all) |
 /// | TLS handshakes | 10 seconds each: `TlsListener::handshake_timeout` | an eighth of how many descriptors the process may have, 128 of 1024, with those that are done and wait: `TlsListener::max_handshakes` |
-/// | routes of a [`Router`](crate::router::Router), which is no connection of a server, and has the same deadlines: 60 to 120 seconds for a box, and none for a peer that says nothing unless [`idle_timeout`](crate::router::Router::idle_timeout) is set | 1024, with 32 MiB received in all, and each with 1 MiB of that and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as many for each router |
+/// | time that a box may be unfinished | 60 to 120 seconds: [`box_timeout`](field@crate::Limits::box_timeout) | |
+/// | time that a peer may say nothing | for ever; but 10 seconds before its first box, when the server is full; or what [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) says | |
+/// | time that a connection takes to end | 5 seconds, or one second if the peer is to blame: [`close_timeout`](field@crate::Limits::close_timeout) | |
+/// | routes of a [`Router`](crate::router::Router) | 1024, which hold 32 MiB received in all, and each 1 MiB of that and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as much for each router, not counted |
 ///
-/// A connection may hold as much of what is counted for all as is left: one alone half of it, two a
-/// third each. A connection over that, or over a limit of its own, waits, is refused a call, or ends,
-/// as at its own limits. So those that hold little get on beside some that hold all they can: with
-/// fewer than 16 calls at once, of less than 64 KiB together, once decoded, whatever others do.
+/// A router is no connection of a server. It has the same deadline for a box, and none for a peer
+/// that says nothing unless its [`idle_timeout`](crate::router::Router::idle_timeout) is set.
 ///
-/// Not bounded are what responders make of their calls, and how long they take.
+/// A connection may hold as much of what is counted as is left for all: one connection alone may
+/// hold half of it, two a third each. A connection that goes over that, or over a limit of its own,
+/// waits, is refused a call, or ends, as the table of [`Limits`](crate::Limits) says. So
+/// connections that hold little go on beside some that hold all they can. Little is fewer than 16
+/// calls at once, of less than 64 KiB together once they are decoded.
+///
+/// What responders make of their calls, and how long they take, is not bounded.
 ///
 /// # Panics
 ///
@@ -230,9 +236,9 @@ impl<L: Listener> Serve<L> {
     /// Calls `hook` with the [`Peer`] of each connection, when that has just been accepted: to call
     /// clients that have not called, or to keep a list of them.
     ///
-    /// A peer that is kept does not keep the connection open, but it takes memory:
-    /// [`Peer::closed`] says when it is of no use any more. The hook runs on the server's task, and
-    /// must not block; what has to wait gets a task of its own:
+    /// A peer that is kept does not keep the connection open, but it takes memory: [`Peer::closed`]
+    /// says when it is of no use any more. The hook runs on the server's task, and must not block;
+    /// what has to wait gets a task of its own:
     ///
     /// ```no_run
     /// # async fn f() -> std::io::Result<()> {
@@ -254,40 +260,46 @@ impl<L: Listener> Serve<L> {
         self.set(|settings| settings.on_connect = Box::new(hook))
     }
 
-    /// Sets how many connections of this server there may be at once, at least one. By default three quarters
-    /// of the descriptors that the process may have when the server is started (`RLIMIT_NOFILE`), after
-    /// half of them are taken off for those that peers may pass, and an eighth for TLS handshakes: 288
-    /// of 1024. The rest is for the program itself. A process that has several servers has to share it
-    /// out. There is no limit where the system has none. A connection that has switched to another
-    /// protocol counts until its stream is dropped: see [`Switched`](crate::Switched).
+    /// Sets how many connections of this server there may be at once, at least one. The default
+    /// comes from the descriptors that the process may have when the server is started
+    /// (`RLIMIT_NOFILE`): half of them are left for those that peers pass, an eighth for TLS
+    /// handshakes, and of the rest three quarters are connections: 288 of 1024. The last quarter is
+    /// for the program itself. A process that has several servers has to share these out. There is
+    /// no limit where the system has none. A connection that has switched to another protocol
+    /// counts until its stream is dropped: see [`Switched`](crate::Switched).
     ///
-    /// At this number no more are accepted until one of them has ended, or may give way: a connection
-    /// whose peer has not sent a box within 10 seconds ends when another one comes, with
-    /// [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout), the oldest first. So a peer that
-    /// only waits to be called had better send something at the beginning. Clients that connect meanwhile wait in the backlog
-    /// of the listening socket, and see a connection that is slow.
+    /// At this number no more are accepted until one of them has ended, or may give way: a
+    /// connection whose peer has not sent a box within 10 seconds ends when another one comes, with
+    /// [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout), the oldest first. So a peer
+    /// that only waits to be called had better send something at the beginning. Clients that
+    /// connect meanwhile wait in the backlog of the listening socket, and see a connection that is
+    /// slow.
     pub fn max_connections(self, max: usize) -> Self {
         self.set(|settings| settings.max_connections = Some(max.max(1)))
     }
 
-    /// Sets how many bytes the server may hold for all its connections together: of calls that are
-    /// being answered, of boxes that are not finished, of what waits to be sent, and of items of streams that
-    /// nobody has taken. 512 MiB by
-    /// default. What a connection holds of the latter two is not counted up to 64 KiB.
+    /// Sets how many bytes the server may hold for all its connections together. 512 MiB by
+    /// default. These count: calls that are being answered, boxes that are not finished, what waits
+    /// to be sent, and items of streams that nobody has taken. Unfinished boxes and what waits to
+    /// be sent count once a connection holds more than 64 KiB of them.
+    ///
+    /// The bytes in a buffer count, and not the room that the buffer has beyond them. So the
+    /// process may need up to a quarter more memory than this.
     ///
     /// A connection that holds more than what is left for all ends with
-    /// [`CloseReason::Limit`](crate::CloseReason::Limit); or is not read from, or is refused a call, if
-    /// it is its calls; or loses a stream, if it is an item of that. What is being decoded counts once it is, so each thread may need as much more as
-    /// one box may take, which is dropped at once when it is too much. One-way calls that a peer has
-    /// left behind are dropped when there is no room for them.
+    /// [`CloseReason::Limit`](crate::CloseReason::Limit). If what it holds are calls, it is not
+    /// read from, or is refused a call, instead; if it is an item of a stream, it loses that
+    /// stream. What is being decoded counts once it is decoded. So each thread may need as much
+    /// more as one box may take, which is dropped at once when it is too much. One-way calls that a
+    /// peer has left behind are dropped when there is no room for them.
     pub fn bytes_in_all(self, max: usize) -> Self {
         self.set(|settings| settings.bytes_in_all = max)
     }
 
-    /// Sets how many responders may run at once for all connections together, of those that have to wait.
-    /// 65 536 by default. A connection with as many as are left for all is not read from, as at
-    /// [`running_responders`](field@crate::Limits::running_responders); and where reading has to go on its
-    /// calls are refused, as at
+    /// Sets how many responders may run at once for all connections together, of those that have to
+    /// wait. 65 536 by default. A connection with as many as are left for all is not read from, as
+    /// at [`running_responders`](field@crate::Limits::running_responders); and where reading has to
+    /// go on its calls are refused, as at
     /// [`running_responders_max`](field@crate::Limits::running_responders_max), but for those of a
     /// connection that runs fewer than 16, of less than 64 KiB: who calls now and then is answered
     /// whatever others do.
@@ -310,8 +322,8 @@ impl<L: Listener> Serve<L> {
         self.set(|settings| settings.stop_accepting = given(signal))
     }
 
-    /// Stops the server when `signal` resolves, to whatever, or panics: see
-    /// [how it stops](Serve#how-it-stops).
+    /// Stops the server when `signal` resolves, to whatever, or panics: see [how it
+    /// stops](Serve#how-it-stops).
     pub fn shutdown_on<F>(self, signal: F) -> Self
     where
         F: Future + Send + 'static,

@@ -94,7 +94,7 @@ impl Peer {
     /// responder has answered. The same holds of all that the responder itself polls, but a task
     /// that it has spawned is not known to be its own: when it awaits a task that awaits this, both
     /// wait until the time is over. So does one that awaits [`closed`](Peer::closed), or the end of
-    /// its [server](crate::server::Serve), meanwhile.
+    /// its [server](crate::Serve), meanwhile.
     ///
     /// # Cancel safety
     ///

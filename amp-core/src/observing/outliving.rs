@@ -11,7 +11,7 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// A responder is not stopped by that, so a peer that calls, goes, and comes again leaves some
 /// behind each time: at most [`running_responders_max`](field@crate::Limits::running_responders_max) for each
 /// connection. No limit of a connection bounds how many there are altogether; but those of a server
-/// count among its [`running_responders_in_all`](crate::server::Serve::running_responders_in_all) until they
+/// count among its [`running_responders_in_all`](crate::Serve::running_responders_in_all) until they
 /// are done. A program may stop accepting, or complain, when there are too many; a set whose
 /// responders [end with their connection](crate::Responders::end_with_connection) leaves none.
 pub fn outliving_responders() -> usize {

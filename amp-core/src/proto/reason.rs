@@ -58,7 +58,7 @@ pub enum CloseReason {
     /// The peer has not finished a box in time: see [`Limits::box_timeout`](field@crate::Limits::box_timeout)
     /// and [`Connection::first_box_timeout`](crate::Connection::first_box_timeout). Or its server was
     /// full, and it had sent none:
-    /// see [`Serve::max_connections`](crate::server::Serve::max_connections).
+    /// see [`Serve::max_connections`](crate::Serve::max_connections).
     #[error("no box was finished within {after:?}")]
     BoxTimeout {
         /// The time that the peer had.

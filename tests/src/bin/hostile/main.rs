@@ -86,8 +86,12 @@ fn attack(options: &Options) -> ExitCode {
         };
         for figure in figures {
             let Figure { what, seen, bound, unit, .. } = &figure;
+            // What has no unit was counted.
+            let digits = usize::from(!unit.is_empty());
             if figure.has_missed() {
-                eprintln!("hostile: {name}: {what} was {seen:.1} {unit}: the attack has missed");
+                eprintln!(
+                    "hostile: {name}: {what} was {seen:.digits$} {unit}: the attack has missed"
+                );
                 failed += 1;
             }
             // With `--small`, those of this one are wider.
@@ -99,7 +103,7 @@ fn attack(options: &Options) -> ExitCode {
             }
             let mark = if figure.is_within() { "" } else { " **over**" };
             over += usize::from(!figure.is_within());
-            println!("| {name} | {what} | {seen:.1} {unit}{mark} | {bound} {unit} |");
+            println!("| {name} | {what} | {seen:.digits$} {unit}{mark} | {bound} {unit} |");
         }
     }
     match (over, failed) {
