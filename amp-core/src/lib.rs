@@ -142,7 +142,7 @@ pub mod boxes;
 mod command;
 #[cfg(feature = "tokio")]
 mod connection;
-// Only to be read.
+// The cookbook is documentation alone.
 #[cfg(all(any(doc, doctest), feature = "derive", feature = "tokio"))]
 pub mod cookbook;
 mod descriptors;

@@ -108,8 +108,8 @@ mod adapter;
 mod any_listener;
 mod children;
 mod connect;
-// Only to be read.
 mod conversions;
+// The cookbook is documentation alone.
 #[cfg(any(doc, doctest))]
 pub mod cookbook;
 mod credentials;

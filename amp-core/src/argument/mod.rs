@@ -33,6 +33,8 @@
 //! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length | the box: [`BoxLimits`](crate::BoxLimits) |
 //! | `Zlib<T>` (feature `zlib`) | a `T`, compressed | 65 535 bytes once compressed |
 //! | `ContinuedZlib<T>` (feature `zlib`) | a `T` over several keys, each of them compressed | the box, as for `Numbered` |
+//! | [`StreamOf<T>`](crate::streams::StreamOf), [`SinkOf<T>`](crate::streams::SinkOf), [`ByteStream`](crate::streams::ByteStream), [`ByteSink`](crate::streams::ByteSink) | Integer: the number of a stream of the connection | [`Limits::streams`](field@crate::Limits::streams) |
+//! | `amp_unix::Descriptor` | Integer: the position of an open file among those that were sent | Unix sockets; [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) |
 //! | [`FromConnection<T>`], [`PeerAddress`] | nothing: it is taken from the connection | nothing |
 //!
 //! What decoding makes of a box is bounded too, whatever its types:

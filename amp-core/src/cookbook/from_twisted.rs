@@ -19,13 +19,22 @@
 //! | a key that says which of the `optional=True` ones are there | an enum that derives [`Arguments`](macro@crate::Arguments), with `#[amp(tag = "key")]` |
 //! | `amp.Integer()`, `amp.String()`, `amp.AmpList(...)` and the others | the table of [`argument`](crate::argument) |
 //! | arguments that commands share by inheritance | `#[amp(flatten)]` |
+//! | `amp.Descriptor()` | `amp_unix::Descriptor` |
+//! | a subclass of `amp.Argument` with `toString` and `fromString`, or `toStringProto` and `fromStringProto` | a type of one's own that implements [`Argument`](trait@crate::Argument), with `to_string_proto` and `from_string_proto` |
 //! | `amp.AMP`, `CommandLocator` | [`Responders`](crate::Responders) |
+//! | `amp.AMP(locator=...)` | [`Connection::responders`](crate::Connection::responders) |
+//! | a responder that returns a `Deferred` | an `async` function; all responders are |
+//! | `Factory`, `listenTCP`, endpoints that listen | [`serve`](crate::serve), [`serve_with`](crate::serve_with); `tls::TlsListener` for TLS, `amp_unix::UnixSocketListener` for Unix sockets |
+//! | `connectTCP`, endpoints that connect | [`tcp::connect`](crate::tcp::connect), `tls::connect`, `amp_unix::connect` |
+//! | `ReconnectingClientFactory`, `ClientService` | [`reconnect::Connector`](crate::reconnect::Connector) |
 //! | `@Sum.responder` | [`Responders::respond`](crate::Responders::respond) |
 //! | `callRemote(Sum, a=1, b=2)` | [`peer.call_remote(Sum { a: 1, b: 2 })`](crate::Peer::call_remote) |
 //! | `callRemoteString` | [`Peer::call_by_name`](crate::Peer::call_by_name) |
 //! | `RemoteAmpError`, `UnknownRemoteError`, `UnhandledCommand` | [`CallError::Remote`](crate::CallError::Remote) |
 //! | `ProtocolSwitchCommand` | [`ProtocolSwitch`](crate::ProtocolSwitch) |
 //! | `StartTLS` | `Peer::start_tls`, with the feature `tls` |
+//! | `self.transport.getPeer()` | [`Peer::peer_address`](crate::Peer::peer_address) |
+//! | `self.transport.loseConnection()` | [`Peer::close`](crate::Peer::close) |
 //! | `connectionLost` | [`Peer::closed`](crate::Peer::closed) |
 //!
 //! # Step 1: import the classes
@@ -269,7 +278,13 @@
 //!
 //! # What failures look like from the other side
 //!
-//! Where Rust answers, a Twisted client sees
+//! After a failure that its command does not declare, Twisted closes the connection. By default this crate keeps
+//! it, and describes the failure by a reference to the log. A service whose clients rely on being cut off sets
+//! [`FailurePolicy::Close`](crate::FailurePolicy::Close) with
+//! [`Connection::failure_policy`](crate::Connection::failure_policy): then the connection is closed where
+//! Twisted closes it, and the description is Twisted's `Unknown Error`, without a reference.
+//!
+//! Where Rust answers, with the default, a Twisted client sees
 //!
 //! | in Rust | the exception in Twisted | the connection |
 //! |---|---|---|
@@ -281,10 +296,6 @@
 //! | the response is not what the client reads | whatever its argument raises | goes on |
 //! | there is no responder | `UnhandledCommand` | goes on |
 //! | the connection ends | `ConnectionDone` or `ConnectionLost` | is closed |
-//!
-//! With [`FailurePolicy::Close`](crate::FailurePolicy::Close) the connection is closed where Twisted closes
-//! it: after failures that are not declared. What it says of those is then Twisted's `Unknown Error`, without
-//! a reference.
 //!
 //! Where Twisted answers, a client in Rust sees
 //!
@@ -298,6 +309,29 @@
 //! | the response is not what the client reads | `CallError::Decode` | goes on |
 //! | there is no responder | `CallError::Remote`, `is_unhandled` | goes on |
 //! | the connection ends | `CallError::Closed` | is closed |
+//!
+//! # Where this differs from Twisted
+//!
+//! A peer can tell this crate from Twisted by two things. The first is the default after failures, which is
+//! described above. The second are the cases of this table: with `FailurePolicy::Close`, all other conversations of
+//! the compliance suite go byte for byte as with Twisted.
+//!
+//! | what the peer sends | Twisted | this crate | why |
+//! |---|---|---|---|
+//! | the empty box behind a whole one | closes, and drops the answer that it has not sent yet | answers the call, then closes | a call that was good is answered, whatever follows it |
+//! | a command name that is not ASCII | closes | answers `UNHANDLED` | a command with any name is answered |
+//! | a call back that fails | answers the call that led to it with `UNKNOWN` and the description of that error, and goes on | answers with `UNKNOWN` and `Unknown Error`, as after any failure that is not declared | what another call failed with is told to the log, not to the peer |
+//! | `_error` beside `_command` | as above | as above | what another call failed with is told to the log, not to the peer |
+//! | an error without a description | closes | fails the call with that error | a description is for people, and may be missing |
+//! | an answer to no call | closes | drops the answer, and goes on | a call that was given up may still be answered |
+//! | an error to no call | closes | drops the error, and goes on | a call that was given up may still be answered |
+//! | an Integer of 5000 digits | refuses it | reads it | Python's limit on digits is not the protocol's |
+//! | a Path with dots | makes `/a/b/d` of `/a//b/./c/../d` | leaves it as it came | a path means what the file system says, and is passed on as it came |
+//! | a ListOf that is cut short | reads the elements that are whole | refuses it | a value that is cut short is refused, not shortened |
+//! | an AmpList that is cut short | reads the boxes that are whole | refuses it | a value that is cut short is refused, not shortened |
+//!
+//! `ampctl comply` holds these conversations with any peer; with `--differences ours` it says of each which
+//! side of the table it expects. (`amp-cli/tests/comply.rs`)
 //!
 //! # Testing both sides
 //!

@@ -42,8 +42,33 @@
 //! | `ContinuedZlib<T>` (feature `zlib`) | as `Continued`, each part compressed | Evennia |
 //! | `Zlib<T>` (feature `zlib`) | `name`, and no longer than 65 535 bytes once compressed | MAAS |
 //!
-//! With a peer that has none of them, a list is sent in pieces: a command with an offset, called until
-//! a piece is empty, as [`large_files`](super::large_files) does.
+//! With a peer that has none of them, the list goes in pieces. A command has an offset, and is called until a
+//! piece is empty:
+//!
+//! ```
+//! # use amp_core::{Arguments, CallError, Command, Peer};
+//! #[derive(Command)]
+//! #[amp(response = Piece)]
+//! struct ListNames {
+//!     offset: u64,
+//! }
+//!
+//! #[derive(Arguments)]
+//! struct Piece {
+//!     names: Vec<String>, // no more than fit into 65 535 bytes
+//! }
+//!
+//! async fn all_names(peer: &Peer) -> Result<Vec<String>, CallError> {
+//!     let mut all = Vec::new();
+//!     loop {
+//!         let Piece { names } = peer.call_remote(ListNames { offset: all.len() as u64 }).await?;
+//!         if names.is_empty() {
+//!             return Ok(all);
+//!         }
+//!         all.extend(names);
+//!     }
+//! }
+//! ```
 //!
 //! All keys are in one box. [`BoxLimits`](crate::BoxLimits) says how large a box may be, and
 //! [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes) what it may be in memory.

@@ -44,5 +44,6 @@
 //!   [`fallback_switch`](crate::Responders::fallback_switch).
 //! - Calls that the backend makes of the client go back the same way: its connection has a fallback that
 //!   passes them on to the client's `Peer`, as a rule one connection to the backend for each client.
-//! - A proxy cannot pass on descriptors, which are not in boxes. Where both are Unix sockets, it knows the
-//!   commands that have some.
+//! - Descriptors are not in boxes. A proxy passes them on only if it has a schema of the commands that have
+//!   some: [`Responders::fallback_with`](crate::Responders::fallback_with), as in the example `proxy`. Both
+//!   connections have to be Unix sockets.

@@ -57,7 +57,7 @@
 //! - Calls that come while the server waits for its responders are refused with a mark that they were
 //!   not acted upon. [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) knows it, and a
 //!   [`reconnect::Client`](crate::reconnect::Client) that waits makes such calls again by itself.
-//! - [`Serve::stop_accepting_on`](crate::server::Serve::stop_accepting_on) comes before: new clients go
+//! - [`Serve::stop_accepting_on`](crate::Serve::stop_accepting_on) comes before: new clients go
 //!   elsewhere while those that are connected leave by themselves.
 //! - One connection ends so by [`Peer::close_gracefully`](crate::Peer::close_gracefully), on either side,
 //!   also within a responder; a client that connects again by

@@ -5,7 +5,7 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! amp-core = { version = "0.1", features = ["testing"] }
+//! amp-core = { path = "../amp/amp-core", features = ["testing"] } # version = "0.1", once it is published
 //! ```
 //!
 //! A responder by itself, two peers that call each other, and a peer that misbehaves:

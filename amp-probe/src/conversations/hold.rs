@@ -230,3 +230,29 @@ fn without_reference(bytes: Bytes) -> Bytes {
     ampbox.insert(keys::ERROR_DESCRIPTION, "Unknown Error").expect("it fits");
     ampbox.to_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUIDE: &str = include_str!("../../../amp-core/src/cookbook/from_twisted.rs");
+
+    #[test]
+    fn the_guide_has_each_difference_and_its_reason() {
+        let (_, section) = GUIDE.split_once("//! # Where this differs from Twisted\n").unwrap();
+        let (section, _) = section.split_once("\n//! # ").unwrap();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("//! | "));
+        let mut said: Vec<_> = rows
+            .skip(1) // What the columns are.
+            .map(|row| row.trim_end_matches(" |").replace('`', ""))
+            .map(|row| row.split(" | ").map(str::to_owned).collect::<Vec<_>>())
+            .map(|cells| (cells[0].clone(), cells[3].clone()))
+            .collect();
+        let differing = all().into_iter().filter_map(|it| Some((it.name, it.ours?.0)));
+        let mut held: Vec<_> =
+            differing.map(|(name, why)| (name.to_owned(), why.to_owned())).collect();
+        said.sort();
+        held.sort();
+        assert_eq!(said, held);
+    }
+}
