@@ -5,7 +5,7 @@ use amp_core::argument::{
     Continued, ContinuedZlib, DateTime, DateTimeError, Decimal, DecimalError, DecimalKind,
     Extensions, FromConnection, Json, Numbered, Packed, UuidBytes, UuidInteger, Zlib,
 };
-use amp_core::boxes::{AmpBoxIntoIter, BoxCodec};
+use amp_core::boxes::{BoxCodec, IntoIter};
 use amp_core::dynamic::{self, Integer, IntegerError, JsonError, Values};
 use amp_core::login::{Attempt, Login, NoMoreAttempts};
 use amp_core::proto::{
@@ -82,7 +82,7 @@ fn errors_go_anywhere() {
 #[test]
 fn handles_and_values_are_shared_by_threads() {
     shared::<AmpBox>();
-    shared::<AmpBoxIntoIter>();
+    shared::<IntoIter>();
     shared::<ArgumentSchema>();
     shared::<AttachmentKind>();
     shared::<Attempt>();

@@ -11,9 +11,9 @@ use super::pairs::Pairs;
 
 /// The pairs of a box, in ascending order of their keys: what [`AmpBox::iter`] returns.
 #[derive(Clone)]
-pub struct AmpBoxIter<'a>(Pairs<'a>);
+pub struct Iter<'a>(Pairs<'a>);
 
-impl<'a> Iterator for AmpBoxIter<'a> {
+impl<'a> Iterator for Iter<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     #[inline]
@@ -26,21 +26,21 @@ impl<'a> Iterator for AmpBoxIter<'a> {
     }
 }
 
-impl ExactSizeIterator for AmpBoxIter<'_> {}
+impl ExactSizeIterator for Iter<'_> {}
 
-impl FusedIterator for AmpBoxIter<'_> {}
+impl FusedIterator for Iter<'_> {}
 
-impl fmt::Debug for AmpBoxIter<'_> {
+impl fmt::Debug for Iter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AmpBoxIter").field("len", &self.len()).finish()
+        f.debug_struct("Iter").field("len", &self.len()).finish()
     }
 }
 
 /// The pairs of a box, in ascending order of their keys. They share its memory.
 #[derive(Clone, Debug)]
-pub struct AmpBoxIntoIter(vec::IntoIter<(Bytes, Bytes)>);
+pub struct IntoIter(vec::IntoIter<(Bytes, Bytes)>);
 
-impl Iterator for AmpBoxIntoIter {
+impl Iterator for IntoIter {
     type Item = (Bytes, Bytes);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -52,35 +52,35 @@ impl Iterator for AmpBoxIntoIter {
     }
 }
 
-impl ExactSizeIterator for AmpBoxIntoIter {}
+impl ExactSizeIterator for IntoIter {}
 
-impl FusedIterator for AmpBoxIntoIter {}
+impl FusedIterator for IntoIter {}
 
 impl AmpBox {
     /// Returns the pairs in ascending order of their keys, those with reserved keys included.
-    pub fn iter(&self) -> AmpBoxIter<'_> {
-        AmpBoxIter(self.pairs())
+    pub fn iter(&self) -> Iter<'_> {
+        Iter(self.pairs())
     }
 }
 
 impl<'a> IntoIterator for &'a AmpBox {
     type Item = (&'a [u8], &'a [u8]);
-    type IntoIter = AmpBoxIter<'a>;
+    type IntoIter = Iter<'a>;
 
-    fn into_iter(self) -> AmpBoxIter<'a> {
+    fn into_iter(self) -> Iter<'a> {
         self.iter()
     }
 }
 
 impl IntoIterator for AmpBox {
     type Item = (Bytes, Bytes);
-    type IntoIter = AmpBoxIntoIter;
+    type IntoIter = IntoIter;
 
-    fn into_iter(self) -> AmpBoxIntoIter {
+    fn into_iter(self) -> IntoIter {
         let pairs = self.iter();
         let pairs =
             pairs.map(|(key, value)| (self.share(key).to_bytes(), self.share(value).to_bytes()));
-        AmpBoxIntoIter(pairs.collect::<Vec<_>>().into_iter())
+        IntoIter(pairs.collect::<Vec<_>>().into_iter())
     }
 }
 

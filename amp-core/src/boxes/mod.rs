@@ -28,7 +28,7 @@ pub(crate) use amp_box::AmpBox;
 pub use codec::BoxCodec;
 pub(crate) use decoder::Decoder;
 pub(crate) use error::BoxError;
-pub use iter::{AmpBoxIntoIter, AmpBoxIter};
+pub use iter::{IntoIter, Iter};
 pub(crate) use kind::Kind;
 pub use lengths::{MAX_KEY, MAX_VALUE};
 pub(crate) use limits::BoxLimits;
