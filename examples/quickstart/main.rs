@@ -82,8 +82,7 @@ fn wrong_usage(mistake: &str) -> ExitCode {
 /// Runs the server here and the client in a process of its own.
 async fn both() -> Result<(), AnyError> {
     let folder = tempfile::tempdir()?;
-    let listener = server::listen(&Address::Unix(folder.path().join("socket"))).await?;
-    let address = listener.address()?;
+    let (listener, address) = server::listen(&Address::Unix(folder.path().join("socket"))).await?;
     println!("server: listening at {address}");
 
     let (stop, stopped) = oneshot::channel::<()>();
@@ -106,8 +105,8 @@ async fn both() -> Result<(), AnyError> {
 }
 
 async fn serve(address: &Address) -> Result<(), AnyError> {
-    let listener = server::listen(address).await?;
-    println!("server: listening at {}, until Ctrl-C", listener.address()?);
+    let (listener, address) = server::listen(address).await?;
+    println!("server: listening at {address}, until Ctrl-C");
     amp_core::serve(listener, server::responders())
         .shutdown_on(async {
             if let Err(error) = ctrl_c().await {

@@ -1,8 +1,8 @@
 //! The side that listens: a responder for each command, and a socket.
 
 use amp_core::streams::StreamOf;
-use amp_core::{Connection, Context, Failure, Listener, NoError, Responders};
-use amp_unix::UnixSocketListener;
+use amp_core::{Context, Failure, NoError, Responders};
+use amp_unix::{AnyListener, UnixSocketListener};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::sync::Mutex;
@@ -113,38 +113,19 @@ pub(crate) fn temporary_file(content: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Accepts clients at either kind of address.
-pub(crate) enum AnyListener {
-    Unix(UnixSocketListener),
-    Tcp(TcpListener),
-}
-
-pub(crate) async fn listen(address: &Address) -> Result<AnyListener, AnyError> {
+/// Listens for clients, and says where: the system chooses the port where 0 is asked for.
+pub(crate) async fn listen(address: &Address) -> Result<(AnyListener, Address), AnyError> {
     match address {
         // Its errors say where.
-        Address::Unix(path) => Ok(AnyListener::Unix(UnixSocketListener::bind(path)?)),
+        Address::Unix(path) => {
+            Ok((AnyListener::Unix(UnixSocketListener::bind(path)?), address.clone()))
+        }
         Address::Tcp(at) => match TcpListener::bind(at).await {
-            Ok(listener) => Ok(AnyListener::Tcp(listener)),
+            Ok(listener) => {
+                let address = Address::Tcp(listener.local_addr()?.to_string());
+                Ok((AnyListener::Tcp(listener), address))
+            }
             Err(error) => Err(format!("cannot listen at {at}: {error}").into()),
         },
-    }
-}
-
-impl AnyListener {
-    /// Where it listens. The system has chosen the port where 0 was asked for.
-    pub(crate) fn address(&self) -> io::Result<Address> {
-        Ok(match self {
-            Self::Unix(listener) => Address::Unix(listener.path().to_owned()),
-            Self::Tcp(listener) => Address::Tcp(listener.local_addr()?.to_string()),
-        })
-    }
-}
-
-impl Listener for AnyListener {
-    async fn accept(&mut self) -> io::Result<Connection> {
-        match self {
-            Self::Unix(listener) => Listener::accept(listener).await,
-            Self::Tcp(listener) => Listener::accept(listener).await,
-        }
     }
 }
