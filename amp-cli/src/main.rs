@@ -1,14 +1,32 @@
 //! `ampctl`, a command line for AMP: see `ampctl --help`.
 //!
 //! Each subcommand is a file or a folder of its name, but for `completions` and `man`, which are in
-//! `packaging`. The command lines are in `options`, `peering`, `connecting`, `tls` and `watch_options`, and
-//! what has examples of their help in `help`. A call that a user has written goes through `words` and
-//! `scalars`, or as a whole line through `line`, with files from `opening`, and is an `ask` once it fits
-//! its schema, whose words for types are those of `type_words`. `called` is what a peer calls here, answered by `rules`. An `address` becomes a `stream`, of
-//! those that connect by `listening`, and of `programs` that are started.
-//! Whatever is wrong is a `mistake`, or a failure of `exit`; what comes from others is shown by `output`,
-//! `table` and `descriptors`, without what `hide` takes out, on one line by `on_line`, and printed by
-//! `printing`. `watching` is what `tap`, `replay` and `decode` share.
+//! `packaging`. These files are shared:
+//!
+//! | subject | files |
+//! |---|---|
+//! | the command line | `options`; `peering`, `connecting`, `tls` and `watch_options` have what several subcommands take, `help` the texts with examples |
+//! | a peer, its schemas and its login | `peering`; `config` knows peers by their names |
+//! | streams to a peer | `address` says where it is, `stream` makes one, `listening` gets one from a client, `connecting` begins TLS (`tls`), `StartTLS` and routes on it |
+//! | programs | `programs` starts them as peers and to answer, and ends them; `running` is the runtime |
+//! | a call that a user writes | `words` reads it by the schema, `scalars` single values, `line` a whole line; `opening` opens its files; `ask` is a call that fits its schema, so that only the connection can fail; `template` has arguments to fill in |
+//! | a call of the peer | `called`, which `rules` answer |
+//! | schemas | `schemas` reads them, `hints` says what they do not; `type_words` finds words that are nearly types |
+//! | what is shown | `output`, `table` and `descriptors`; `hide` takes values out, `on_line` takes out what a terminal would act upon, `printing` prints; `hex`, `duration` and `whole_file` are for single forms |
+//! | what goes wrong | a `mistake` is said before anything is done; `exit` has the codes |
+//!
+//! `import` gives the files of Python in its folder to the user's `interpreter`. `syntax.py` and `meanings.py`
+//! find by reading what names stand for. `slicing.py` executes of a program what its commands need, with
+//! `stand_ins.py` for what is not found and within the bounds of `limits.py`. `doubts.py` names what is not
+//! executed and might matter, `wire_types.py` finds out what arguments are, and `record.py` writes the schema.
+//!
+//! `generate` makes code of a schema: `rust`, `python` and `markdown`. `styles` knows what the derive macros
+//! make of names. `text` stands between the text of a schema, which anybody may have written, and code. Its
+//! tests compile `tests/src/odd/`, of names that are none, and `tests/src/trade.rs`, which speaks with Twisted.
+//!
+//! `watching` is what `tap`, `replay` and `decode` share: the boxes of a conversation of others, which answer
+//! belongs to which call, records and captures. `tap` passes bytes on and looks at a copy of them, so it cannot
+//! change what is said.
 
 mod address;
 mod ask;
