@@ -177,7 +177,7 @@ pub(crate) fn encoded(arguments: &Values, schema: &BoxSchema) -> Result<(AmpBox,
     let mut proto = Proto::new(&mut counted, &PeerAddress::Unknown, &data);
     arguments.to_box(schema, &mut writer, &mut proto)?;
     writer.finish().map_err(EncodeError::from)?;
-    // The end of a box.
+    // An empty key ends a box.
     bytes.extend_from_slice(&[0, 0]);
     let ampbox = AmpBox::parse(&mut bytes.freeze(), BoxLimits::default());
     Ok((ampbox.map_err(EncodeError::from)?, counted.0))

@@ -2,7 +2,7 @@
 
 use crate::code_name::screaming_snake_case;
 
-/// One of them.
+/// One way to write such names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     Lower,

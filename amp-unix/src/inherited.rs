@@ -14,7 +14,7 @@
 //! Each one that is taken becomes a new descriptor, close-on-exec, that is owned and closed like
 //! any other. Its old number is left to `/dev/null`, for good: so it cannot be taken twice, what
 //! somebody prints to a standard output that was taken does not come between boxes, and whoever
-//! still uses the number finds nothing there that could be mistaken for his.
+//! still uses the number finds nothing there that could be mistaken for theirs.
 //!
 //! A descriptor that is close-on-exec cannot have been inherited, and is not taken: that is
 //! everything that Rust opens. A library in C that opens a descriptor without that flag could be

@@ -249,7 +249,7 @@ impl fmt::Debug for UnixSocketListener {
 }
 
 /// Whoever may write to the folder may have put a symbolic link in the place of the socket, to a
-/// file that this process may open to others and he may not: links are not followed.
+/// file that this process may open to others and they may not: links are not followed.
 fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     let bits = Mode::from_bits_truncate(mode as _);
     match fchmodat(AT_FDCWD, path, bits, FchmodatFlags::NoFollowSymlink) {

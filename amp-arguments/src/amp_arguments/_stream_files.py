@@ -50,7 +50,7 @@ class SendingFiles(_streams.Sending):
         return True
 
     def write_with_copies(self, value: Any) -> Any:
-        """Twisted sends descriptors some time, before which the user may have closed his own."""
+        """Twisted sends a descriptor later, and its user may have closed it by then."""
         self.proto.copying = True
         try:
             return super().write(value)

@@ -187,7 +187,7 @@ pub(super) fn responders(written: &Written) -> String {
         let error = error.as_deref().unwrap_or("NoError");
         is_declared |= error == "NoError";
         let (method, answer) = match (is_switch, response) {
-            // What speaks the other protocol.
+            // The responder of a switch gives the code that speaks the other protocol.
             (true, _) => ("respond_switch", "fn(Switched) -> Ready<()>"),
             (false, Some(response)) => ("respond", &**response),
             (false, None) => ("respond", "()"),

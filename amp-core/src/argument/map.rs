@@ -137,7 +137,7 @@ mod tests {
         assert_wire(HashMap::<_, _>::from(entries()), ONE_AND_TWO);
         assert_wire(BTreeMap::<i64, i64>::new(), "");
         assert_wire(HashMap::<i64, i64>::new(), "");
-        // By number, not by text.
+        // The keys are ordered as numbers, not as texts.
         let numbers = BTreeMap::from([(10, true), (9, false)]);
         let wire = b"\0\x03key\0\x019\0\x05value\0\x05False\0\0\
                      \0\x03key\0\x0210\0\x05value\0\x04True\0\0";

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_small_box_keeps_nothing_of_the_buffer_that_it_was_received_into() {
-        // Sorted, and not.
+        // With the first key the pairs are sorted, with the second they are not.
         for key in [&b"a"[..], b"z"] {
             check(key);
         }

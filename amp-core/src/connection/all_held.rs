@@ -1,7 +1,6 @@
 //! Which attachments are dropped when all connections of this process hold too many.
 //!
-//! When there are too many, those are dropped of whoever has most, the oldest first: what is wanted is
-//! claimed at once, and nobody loses what he has for another who has more.
+//! The connection that has most loses some, the oldest first: what is wanted is claimed at once, and no connection loses what it has for another that has more.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Instant;

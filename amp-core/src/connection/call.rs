@@ -339,7 +339,7 @@ impl Exchange {
         command: &[u8],
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), CallError<NoError>> {
-        // Also when what writes panics.
+        // This also holds when `write` panics.
         self.stage = Stage::Over;
         let id = self.try_queue(waker, command, write).map_err(|error| self.not_queued(error))?;
         self.stage = Stage::Sent(id);

@@ -206,7 +206,7 @@ impl Queueing {
             Poll::Ready(room) => room,
             Poll::Pending => Err(ready!(self.poll_deadline(cx))),
         };
-        // Also when what writes panics.
+        // This also holds when writing panics.
         self.over = true;
         self.room = None;
         Poll::Ready(room.inspect_err(|error| self.end_failed(error)))

@@ -146,9 +146,9 @@ pub(crate) fn is_crowded_by(waiting: usize, in_all: usize) -> bool {
     waiting > in_all / 8 && waiting_in_all + claimed > in_all / 2
 }
 
-/// Decides whose attachments are dropped when all connections together hold more than `in_all`: those of
-/// whoever has most, the oldest first, and then some more, so that this need not be done for each. So
-/// nobody loses what he has for another who has more.
+/// Decides whose attachments are dropped when all connections together hold more than `in_all`: those of the
+/// connection that has most, the oldest first, and then some more, so that this need not be done for each. So
+/// no connection loses what it has for another that has more.
 ///
 /// Of each connection, `held` has since when those wait that nothing has claimed, the longest first, and how
 /// many its running responders hold; of all together, `counts` has the same. Says of each up to which time

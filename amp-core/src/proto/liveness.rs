@@ -240,11 +240,11 @@ mod tests {
         let id = a_call();
         liveness.sent(Some((id, 20)), 10, at(5), &mut timers);
         assert_eq!((liveness.ping(), timers.next()), (Some(id), Some(at(7))));
-        // Something else has come,
+        // Something else has come in the meantime.
         liveness.received(at(6));
         assert!(!liveness.handle_timeout(Timer::Ping, at(7), 0, 10, &mut timers).unwrap());
         assert_eq!(timers.next(), Some(at(8)));
-        // and the ping is on its way.
+        // The ping is still on its way.
         assert!(!liveness.handle_timeout(Timer::Ping, at(8), 0, 15, &mut timers).unwrap());
         assert_eq!(timers.next(), Some(at(10)));
         liveness.answered(at(9), &mut timers);

@@ -327,19 +327,19 @@ mod tests {
     #[test]
     fn a_stream_that_nobody_wants_any_more_is_given_back() {
         let [call, other] = ids();
-        // Before the answer has come,
+        // The asker gives up before the answer has come.
         let mut switch = asked(Then::HandOver);
         assert!(switch.give_up(other).is_none());
         assert!(matches!(switch.give_up(call), Some(Then::HandOver)));
         assert!(switch.is_asked_by(call), "the peer decides all the same");
         switch.answered(true);
         assert_eq!(switch.hand_over("stream"), Some("stream"));
-        // when it has come,
+        // The asker gives up when the answer has come.
         let mut switch = asked(Then::HandOver);
         switch.answered(true);
         assert_eq!(switch.forget_stream(), None);
         assert_eq!(switch.hand_over("stream"), Some("stream"));
-        // and when the stream is there.
+        // The asker gives up when the stream is there.
         let mut switch = asked(Then::HandOver);
         switch.answered(true);
         assert_eq!(switch.hand_over("stream"), None);

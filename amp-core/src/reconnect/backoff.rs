@@ -70,7 +70,7 @@ pub(super) struct Waits {
 impl Waits {
     pub(super) fn new(backoff: Backoff, random: Rng) -> Self {
         let base = backoff.base.max(Duration::from_millis(1));
-        // NaN too.
+        // A factor that is no number becomes 1 here as well.
         let factor = backoff.factor.max(1.0);
         let backoff = Backoff { base, factor, ..backoff };
         Self { backoff, random, wait: base }

@@ -15,10 +15,10 @@ const CALL: usize = 640;
 const BUFFERS: usize = 16;
 const SMALL: usize = 32 << 10;
 
-/// How much that is.
+/// The bytes that the streams of one connection hold, and the most that they may hold.
 pub(super) struct Holding {
     bytes: AtomicUsize,
-    /// How much it may be: what as many streams may hold as there may be. Those that have ended count with
+    /// The most bytes: the limit of one stream, times the limit of streams. Streams that have ended count with
     /// what was not taken out of them.
     limit: usize,
     buffers: AtomicUsize,

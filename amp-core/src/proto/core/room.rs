@@ -309,14 +309,14 @@ mod tests {
         (0..2).for_each(|_| core.begin_responder(10, false));
         assert!(!core.may_read(&situation) && !core.may_start(&situation));
         assert_eq!(core.driver_wants(&situation), Wants::NOTHING);
-        // This side waits for an answer,
+        // Reading goes on while this side waits for an answer.
         let id = core.call(b"A", &mut body(0), ()).unwrap();
         assert!(core.may_read(&situation) && core.may_start(&situation));
-        // unless it is about to end,
+        // It does not go on when the connection is about to end.
         core.outgoing().take_bytes();
         let ending = Situation { ending: true, ..situation };
         assert!(!core.may_start(&ending) && core.holds_back(&ending));
-        // but not for that of a ping.
+        // It does not go on for the answer to a ping.
         let pings = Situation { pings: 1, ..situation };
         assert!(!core.may_read(&pings) && !core.may_start(&pings));
         core.forget(id);

@@ -240,7 +240,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 farewell.map_or(ToDo::Nothing, |farewell| over(farewell.reason()))
             }
             Timer::Buffers => ToDo::ReleaseBuffers,
-            // A router's.
+            // Only a router has this timer.
             Timer::Stall => ToDo::Nothing,
         }
     }
