@@ -1,9 +1,11 @@
 //! Streams: items and bytes with back-pressure, over connections in memory.
 
+mod bounds;
 mod bytes;
 mod ends;
 mod hostile;
 mod items;
+mod raw;
 
 use amp_core::streams::{SinkOf, StreamError, StreamOf};
 use amp_core::{Argument, Arguments, Command, Connection, Limits, NoError, Peer, Responders};
