@@ -35,7 +35,7 @@ impl Descriptors {
 
     /// Shares out so many. Something is left for the program itself.
     #[cfg_attr(not(all(unix, feature = "tokio")), allow(dead_code, reason = "no limit is known"))]
-    fn of(limit: usize) -> Self {
+    pub(crate) fn of(limit: usize) -> Self {
         let attachments = (limit / 4).clamp(1, MOST_ATTACHMENTS);
         let handshakes = (limit / 8).clamp(1, MOST_HANDSHAKES);
         let left = limit.saturating_sub(2 * attachments + handshakes);

@@ -1,5 +1,7 @@
 //! Servers: accept connections and serve them until told to stop.
 
+#[cfg(all(test, feature = "tls"))]
+mod defaults;
 mod places;
 mod silent;
 

@@ -10,7 +10,7 @@ use crate::boxes::MAX_VALUE;
 
 /// What may be made of each byte of a box, in bytes. Lists of what is honest stay below: an empty
 /// text has 2 bytes on the wire and 24 in memory, one of five letters 7 and 29.
-const PER_BYTE: usize = 18;
+pub(crate) const PER_BYTE: usize = 18;
 
 /// What may be made of a small box by default, in bytes. Compressed values, JSON, and rows of which
 /// most fields are empty take many times their length, and are honest: a hundred kilobytes of text

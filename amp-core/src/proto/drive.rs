@@ -19,6 +19,8 @@ pub(crate) use due::LOOK_EVERY;
 pub(crate) use hands::{Hands, Note, Rest};
 pub(crate) use line::Line;
 pub(crate) use ping::Ping;
+#[cfg(all(test, feature = "tls"))]
+pub(crate) use reading::READ_AT_ONCE;
 pub(crate) use stint::Stint;
 pub(crate) use turn::Next;
 

@@ -7,6 +7,8 @@ mod input;
 
 #[cfg(feature = "tokio")]
 pub(crate) use ahead::Looked;
+#[cfg(all(test, feature = "tls"))]
+pub(crate) use buffers::LARGE_MAX as LARGE_BUFFERS;
 pub(crate) use input::Input;
 
 use bytes::BytesMut;

@@ -115,3 +115,9 @@ pub(crate) use {
     unfinished::Unfinished,
     wants::Public,
 };
+#[cfg(all(test, feature = "tls"))]
+pub(crate) use {
+    drive::READ_AT_ONCE,
+    inbound::LARGE_BUFFERS,
+    together::{HELD_UNCOUNTED, SPARED},
+};

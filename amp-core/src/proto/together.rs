@@ -11,7 +11,7 @@ pub(crate) const HELD_UNCOUNTED: usize = 64 << 10;
 
 /// How many calls of each connection are answered whatever others do: so those who take all there is
 /// do not stop those who call now and then.
-const SPARED: usize = 16;
+pub(crate) const SPARED: usize = 16;
 
 /// Names this limit in messages and errors.
 const BYTES: &str = "bytes held for all connections";

@@ -8,7 +8,7 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::io::{self, Write};
+use std::io;
 use tokio::runtime::{Builder, Runtime};
 
 /// Runs `body` on a thread of its own, in which these system calls fail with `errno`.
@@ -35,13 +35,10 @@ pub(crate) fn failing_fcntl<R: Send>(
 }
 
 /// Whether a test has to be left out, since this system does not let threads filter their calls. It is
-/// said then, where no runner of tests keeps it to itself.
+/// said then.
 pub(crate) fn is_left_out() -> bool {
     let Err(error) = on_thread(&filter(BTreeMap::new(), libc::EPERM), || ()) else { return false };
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a test").to_owned();
-    let said = format!("LEFT OUT: {name}: threads cannot filter their system calls: {error}\n");
-    io::stderr().write_all(said.as_bytes()).unwrap();
+    super::leave_out(format_args!("threads cannot filter their system calls: {error}"));
     true
 }
 

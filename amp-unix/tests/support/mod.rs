@@ -14,6 +14,7 @@ use bytes::BytesMut;
 use nix::libc::rlim_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
@@ -142,6 +143,13 @@ pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && stdout.contains(DONE), "{stdout}\n{stderr}");
+}
+
+/// Says that a test is left out, and why, where no runner of tests keeps it to itself.
+pub(crate) fn leave_out(why: impl Display) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
+    io::stderr().write_all(format!("LEFT OUT: {name}: {why}\n").as_bytes()).unwrap();
 }
 
 /// Runs a future on this thread; it must not hang.

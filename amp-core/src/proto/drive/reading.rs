@@ -11,7 +11,7 @@ use crate::proto::wants::{Public, Situation};
 use crate::proto::{CloseReason, Core, Host, ProtocolError};
 
 /// So many bytes are read before what is queued is written.
-const READ_AT_ONCE: usize = 256 << 10;
+pub(crate) const READ_AT_ONCE: usize = 256 << 10;
 
 /// Whether more may be received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ const LARGE: usize = 64 << 10;
 /// How many bytes the large buffers have that values may keep, of those made since buffers were last
 /// given up. When they keep so many, a buffer is made no larger than what is to be received, so that
 /// a value cannot keep many times its size.
-const LARGE_MAX: usize = 2 << 20;
+pub(crate) const LARGE_MAX: usize = 2 << 20;
 
 /// What a buffer has at least while values keep large ones, in bytes.
 const SMALL: usize = 16 << 10;

@@ -1,0 +1,224 @@
+//! The table in the documentation of [`Serve`](super::Serve), held against what a server has by default.
+
+use std::fmt::Display;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+use super::silent::GIVES_WAY_AFTER;
+use super::{Responders, Settings, serve};
+use crate::argument::budget::PER_BYTE;
+use crate::descriptors::Descriptors;
+use crate::proto::{HELD_UNCOUNTED, LARGE_BUFFERS, Limits, READ_AT_ONCE, SPARED};
+use crate::router::RouterLimits;
+use crate::tls::handshake::TIMEOUT;
+
+/// The files that a process may have on most systems.
+const FILES: usize = 1024;
+
+/// What a task of a responder that waits takes, with what decoding may make of its call besides.
+const TASK: usize = 2 << 10;
+
+fn count(n: usize) -> String {
+    if n < 10_000 { n.to_string() } else { format!("{} {:03}", n / 1000, n % 1000) }
+}
+
+fn bytes(n: usize) -> String {
+    if n.is_multiple_of(1 << 20) { format!("{} MiB", n >> 20) } else { format!("{} KiB", n >> 10) }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} seconds", time.as_secs_f64())
+}
+
+/// From so long on and up to twice as long.
+fn looked_at_every(time: Duration) -> String {
+    format!("{} to {}", time.as_secs_f64(), seconds(2 * time))
+}
+
+/// The cells of a row, with what its links lead to taken out.
+fn cells(row: &str) -> Vec<String> {
+    let mut text = String::new();
+    let mut rest = row;
+    while let Some((before, after)) = rest.split_once("](") {
+        text += before;
+        rest = after.split_once(')').expect("a link ends").1;
+    }
+    text += rest;
+    text.split('|').map(|cell| cell.replace(['[', '`'], "").trim().to_owned()).collect()
+}
+
+/// What is said of one connection, and of all together.
+type Expected = (&'static str, String, String);
+
+fn row(what: &'static str, one: impl Display, all: impl Display) -> Expected {
+    (what, one.to_string(), all.to_string())
+}
+
+/// What peers may have many of.
+fn numbers(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
+    let files = Descriptors::of(FILES);
+    let most = Descriptors::of(usize::MAX);
+    let all = bytes(server.bytes_in_all);
+    vec![
+        row(
+            "connections, also those",
+            "",
+            format!(
+                "by how many descriptors the process may have, {} of {FILES}: max_connections",
+                files.connections
+            ),
+        ),
+        row(
+            "items of streams that nobody has taken",
+            format!(
+                "{} and {} for each of {}: streams, stream_items, stream_bytes",
+                count(limits.stream_items),
+                bytes(limits.stream_bytes),
+                limits.streams
+            ),
+            format!("among the {all} of bytes_in_all"),
+        ),
+        row(
+            "descriptors that were passed",
+            "128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: \
+             unclaimed_attachments",
+            format!(
+                "a quarter of how many the process may have, {} of {FILES} and {} at most, of which \
+                 responders hold three quarters at most: attachments_in_all",
+                files.attachments,
+                count(most.attachments)
+            ),
+        ),
+    ]
+}
+
+/// What calls take, and what is on its way.
+fn calls(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
+    let all = bytes(server.bytes_in_all);
+    let responders = server.running_responders_in_all;
+    let largest = bytes(PER_BYTE * limits.boxes.max_bytes);
+    let [running, running_max] = [limits.running_bytes, limits.running_bytes_max].map(bytes);
+    let calls = limits.running_responders_max;
+    vec![
+        row(
+            "calls being answered",
+            format!("{}: running_responders_max", count(calls)),
+            format!(
+                "{}, and {SPARED} small ones for each connection: running_responders_in_all",
+                count(responders)
+            ),
+        ),
+        row(
+            "bytes of those calls",
+            format!("{running_max} and one more call, of {largest} at most: running_bytes_max"),
+            format!("{all}, together with what is said to be among them: bytes_in_all"),
+        ),
+        row(
+            "what is being decoded",
+            format!(
+                "{PER_BYTE} bytes for each of a box, and {} at least: decoded_bytes",
+                bytes(limits.decoded_bytes)
+            ),
+            format!("one box on each thread, of {largest} at most"),
+        ),
+        row(
+            "bytes of a box that is not finished",
+            format!("{}: boxes", bytes(limits.boxes.max_bytes)),
+            "",
+        ),
+        row(
+            "bytes of one-way calls",
+            format!("{running}: running_bytes"),
+            format!("among the {all}"),
+        ),
+        row(
+            "bytes that wait to be sent",
+            format!("{}: send_queue_max", bytes(limits.send_queue_max)),
+            "",
+        ),
+        row(
+            "what is not counted",
+            format!("{}, and a few more", bytes(HELD_UNCOUNTED)),
+            "as many for each",
+        ),
+        row(
+            "buffers that are received into",
+            format!("{}, and {}", bytes(READ_AT_ONCE), bytes(LARGE_BUFFERS)),
+            "as many for each",
+        ),
+        row(
+            "tasks of responders that wait",
+            format!("{} for {}", bytes(calls * TASK), count(calls)),
+            format!("{} for {}", bytes(responders * TASK), count(responders)),
+        ),
+    ]
+}
+
+/// How long things take, and what comes beside connections.
+fn times(limits: &Limits) -> Vec<Expected> {
+    let files = Descriptors::of(FILES);
+    let router = RouterLimits::default();
+    assert_eq!(router.box_timeout, limits.box_timeout, "it has the same deadlines");
+    vec![
+        row(
+            "how long a box may be unfinished",
+            format!("{}: box_timeout", looked_at_every(limits.box_timeout)),
+            "",
+        ),
+        row(
+            "how long a peer may say nothing",
+            format!(
+                "for ever while there is room for others, and {} before its first box when there is \
+                 none, unless first_box_timeout, idle_timeout or a ping is set",
+                seconds(GIVES_WAY_AFTER)
+            ),
+            "",
+        ),
+        row(
+            "how long a connection takes to end",
+            format!(
+                "{}, or one if the peer is to blame: close_timeout",
+                seconds(limits.close_timeout)
+            ),
+            "",
+        ),
+        row(
+            "TLS handshakes",
+            format!("{} each: TlsListener::handshake_timeout", seconds(TIMEOUT)),
+            format!(
+                "an eighth of how many descriptors the process may have, {} of {FILES}, with those \
+                 that are done and wait: TlsListener::max_handshakes",
+                files.handshakes
+            ),
+        ),
+        row(
+            "routes of a Router, which is no connection of a server, and has the same deadlines: \
+             60 to 120 seconds for a box,",
+            format!(
+                "{}, with {} received in all, and each with {} of that and {} to be sent: RouterLimits",
+                count(router.routes),
+                bytes(router.receive_queue_in_all),
+                bytes(router.receive_queue),
+                bytes(router.send_queue)
+            ),
+            "as many for each router",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn the_table_has_the_defaults() {
+    let table = include_str!("../server.rs").lines().filter_map(|line| line.strip_prefix("/// | "));
+    let rows: Vec<_> = table.skip(1).map(cells).collect();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = serve(listener, Responders::new(())).settings.unwrap();
+    assert_eq!(server.max_connections, None, "as many as there may be descriptors for");
+    let limits = Limits::default();
+    let expected = [numbers(&server, &limits), calls(&server, &limits), times(&limits)].concat();
+    for (row, (what, one, all)) in rows.iter().zip(&expected) {
+        let [first, rest @ ..] = &row[..] else { panic!("{row:?}") };
+        assert!(first.starts_with(what), "{first:?} is not of {what}");
+        assert_eq!(rest[..2], [one.clone(), all.clone()], "{first}");
+    }
+    assert_eq!(rows.len(), expected.len());
+}
