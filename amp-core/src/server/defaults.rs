@@ -10,7 +10,6 @@ use crate::argument::budget::PER_BYTE;
 use crate::descriptors::Descriptors;
 use crate::proto::{HELD_UNCOUNTED, LARGE_BUFFERS, Limits, READ_AT_ONCE, SPARED};
 use crate::router::RouterLimits;
-use crate::tls::handshake::TIMEOUT;
 
 /// The files that a process may have on most systems.
 const FILES: usize = 1024;
@@ -182,9 +181,10 @@ fn times(limits: &Limits) -> Vec<Expected> {
             ),
             "",
         ),
+        // `tls/` holds how long they have.
         row(
             "TLS handshakes",
-            format!("{} each: TlsListener::handshake_timeout", seconds(TIMEOUT)),
+            "10 seconds each: TlsListener::handshake_timeout",
             format!(
                 "an eighth of how many descriptors the process may have, {} of {FILES}, with those \
                  that are done and wait: TlsListener::max_handshakes",

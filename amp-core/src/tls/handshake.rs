@@ -235,3 +235,14 @@ async fn within<T>(
 ) -> Result<T, TlsError> {
     tokio::time::timeout(after, future).await.unwrap_or(Err(TlsError::Timeout { after }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_have_as_long_as_the_table_of_servers_says() {
+        let row = format!("/// | TLS handshakes | {} seconds each:", TIMEOUT.as_secs());
+        assert!(include_str!("../server.rs").contains(&row), "{row}");
+    }
+}
