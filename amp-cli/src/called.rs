@@ -135,7 +135,7 @@ impl Calls {
         };
         let command = json_text(command);
         let line = format!(
-            r#"{{"command": {command}, "wants_answer": {requires_answer}, "arguments": {arguments}}}"#
+            r#"{{"command": {command}, "requires_answer": {requires_answer}, "arguments": {arguments}}}"#
         );
         // Nobody prints it when enough was printed.
         let _ = lines.send(line).await;

@@ -19,7 +19,7 @@ const MINE: &str = "[[rule]]\ncommand = \"Back\"\nanswer = {}\n\
                     call = [{ command = \"Note\", arguments = { n = 5 } }]\n";
 
 fn told(command: &str, arguments: &str) -> String {
-    format!(r#"{{"command": "{command}", "wants_answer": true, "arguments": {arguments}}}"#)
+    format!(r#"{{"command": "{command}", "requires_answer": true, "arguments": {arguments}}}"#)
 }
 
 #[test]

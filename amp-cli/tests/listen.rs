@@ -47,9 +47,9 @@ fn listen(arguments: &[&str]) -> Output {
 }
 
 const LINES: [&str; 3] = [
-    r#"{"command": "Note", "wants_answer": false, "arguments": {"text": "one"}}"#,
-    r#"{"command": "Other", "wants_answer": true, "arguments": {"b": {"base64": "fw=="}, "n": "1"}}"#,
-    r#"{"command": "Count", "wants_answer": false, "arguments": {"n": "x"}}"#,
+    r#"{"command": "Note", "requires_answer": false, "arguments": {"text": "one"}}"#,
+    r#"{"command": "Other", "requires_answer": true, "arguments": {"b": {"base64": "fw=="}, "n": "1"}}"#,
+    r#"{"command": "Count", "requires_answer": false, "arguments": {"n": "x"}}"#,
 ];
 
 #[test]
@@ -74,7 +74,7 @@ fn calls_are_read_by_a_schema() {
     fs::write(&schema, text).unwrap();
     let output = listen(&[&address, "--count", "3", "--schema", schema.to_str().unwrap()]);
     let printed = String::from_utf8(output.stdout).unwrap();
-    let second = r#"{"command": "Other", "wants_answer": true, "arguments": {"n": 1}}"#;
+    let second = r#"{"command": "Other", "requires_answer": true, "arguments": {"n": 1}}"#;
     assert_eq!(printed.lines().collect::<Vec<_>>(), [LINES[0], second, LINES[2]]);
     let said = String::from_utf8(output.stderr).unwrap();
     // The fourth call may be read too, before the third is printed.

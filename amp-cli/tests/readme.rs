@@ -1,4 +1,4 @@
-//! What README.md shows of the command line is what it does.
+//! What the README of this crate shows of `ampctl` is what it does, and the front page shows a part of that.
 
 mod support;
 
@@ -11,12 +11,17 @@ use std::time::Instant;
 
 use support::{Folder, ampctl, text};
 
-const README: &str = include_str!("../../README.md");
-const PROGRAM: &str = "cargo run -q --bin ampctl -- ";
+const README: &str = include_str!("../README.md");
+const FRONT_PAGE: &str = include_str!("../../README.md");
+const PROGRAM: &str = "ampctl ";
 
 /// The first block behind these words.
 fn block(after: &str) -> &'static str {
-    let (_, rest) = README.split_once(after).unwrap_or_else(|| panic!("README has {after:?}"));
+    block_of(README, after)
+}
+
+fn block_of(text: &'static str, after: &str) -> &'static str {
+    let (_, rest) = text.split_once(after).unwrap_or_else(|| panic!("README has {after:?}"));
     let (_, rest) = rest.split_once("\n```").expect("a block follows");
     let (_, rest) = rest.split_once('\n').expect("it has lines");
     rest.split_once("```").expect("it ends").0
@@ -40,10 +45,10 @@ fn shell(line: &str, folder: &Folder) -> Command {
 
 fn folder() -> Folder {
     let folder = Folder::new();
-    folder.file("calculator.schema", block("With this one in `calculator.schema`"));
-    folder.file("new.schema", block("another version of it in `new.schema`"));
-    folder.file("rules.toml", block("A server that is not there yet is faked by rules"));
-    folder.file("calls", block("With these lines in `calls`"));
+    folder.file("calculator.schema", block("`calculator.schema`:"));
+    folder.file("new.schema", block("`new.schema`, another version of it:"));
+    folder.file("rules.toml", block("`rules.toml`:"));
+    folder.file("calls", block("`calls`:"));
     folder
 }
 
@@ -70,12 +75,19 @@ fn quickstart(folder: &Folder) -> Process {
 fn calls_are_answered_as_it_says() {
     let folder = folder();
     let _server = quickstart(&folder);
-    let commands = commands(block("quickstart serve unix:/tmp/q.socket` in another terminal"));
+    let commands = commands(block("In another terminal:"));
     assert!(commands.len() > 5, "{commands:?}");
     for (line, shown) in commands {
         let output = shell(line, &folder).output().unwrap();
         is_like(&(text(output.stdout) + &text(output.stderr)), shown, line);
     }
+}
+
+#[test]
+fn the_front_page_shows_what_is_run_here() {
+    let run = commands(block("In another terminal:"));
+    let shown = commands(block_of(FRONT_PAGE, "## The command line"));
+    assert!(shown.len() > 2 && shown.iter().all(|one| run.contains(one)), "{shown:?}");
 }
 
 #[test]
@@ -107,7 +119,7 @@ fn without_times(text: &str) -> Vec<String> {
 fn a_tap_shows_what_it_says() {
     let folder = folder();
     let _server = quickstart(&folder);
-    let commands = commands(block("also those of TLS and of other protocols"));
+    let commands = commands(block("## What others say"));
     let [(line, shown), (replay, replayed), (tshark, read)] = commands[..] else {
         panic!("{commands:?}")
     };

@@ -60,7 +60,7 @@ fn calls_are_answered_by_rules() {
     assert_eq!(zero.status.code(), Some(1));
     let expected = r#"{"description":"division by zero","error":"ZERO_DIVISION"}"#;
     assert_eq!(text(zero.stderr).trim_end(), expected);
-    let line = r#"{"command": "Divide", "wants_answer": true, "arguments": {"denominator": 0, "numerator": 1}}"#;
+    let line = r#"{"command": "Divide", "requires_answer": true, "arguments": {"denominator": 0, "numerator": 1}}"#;
     assert_eq!(server.line(), line);
     for (numbers, result) in
         [(("1", "4"), "0.25"), (("7", "8"), "1.0"), (("7", "8"), "\"inf\""), (("7", "8"), "1.0")]
