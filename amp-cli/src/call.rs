@@ -133,7 +133,7 @@ fn whole(
         .map_err(|error| about(hidden.mistake(error.into())))
 }
 
-/// The same box, in which nothing has to be.
+/// A box with the same keys, all of which may be missing.
 fn all_optional(schema: BoxSchema) -> BoxSchema {
     let mut schema = schema.optional();
     for case in &mut schema.cases {

@@ -63,7 +63,7 @@ impl Calls {
             )
     }
 
-    /// The same, which starts TLS for whoever asks.
+    /// Returns the responders, which also start TLS for a peer that asks for it.
     pub(crate) fn responders_with_tls(self, role: Option<Role>) -> Responders {
         let responders = self.responders();
         let Some(role) = role else { return responders };

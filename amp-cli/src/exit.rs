@@ -22,7 +22,7 @@ pub(crate) const ENDED: u8 = 6;
 pub(crate) const NO_FIT: u8 = 7;
 /// The answer is there, and cannot be printed, copied or handed on as was asked for.
 pub(crate) const NOT_USED: u8 = 8;
-/// Not in time.
+/// The answer did not come in time.
 pub(crate) const NOT_IN_TIME: u8 = 124;
 /// Interrupted by the user.
 pub(crate) const INTERRUPTED: u8 = 130;

@@ -38,7 +38,7 @@ impl Hidden {
         Self { secrets: self.secrets.iter().chain(secrets).cloned().collect(), ..self.clone() }
     }
 
-    /// The same, and these.
+    /// Hides these keys as well.
     pub(crate) fn and_keys(&self, keys: &[String]) -> Self {
         let secrets = self.secrets.iter().chain(keys).cloned().collect();
         Self { secrets, ..self.clone() }

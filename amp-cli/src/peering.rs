@@ -139,7 +139,7 @@ impl PeerOptions {
         self.target_reading(Inputs::default())
     }
 
-    /// The same, where values come from these.
+    /// The target, whose values come from these inputs.
     pub(crate) fn target_reading(&self, inputs: Inputs) -> Result<Target, Mistake> {
         let profile = Profile::of(&self.peer)?;
         self.target_at(Address::of_peer(&profile.address)?, &profile, inputs)

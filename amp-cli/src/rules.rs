@@ -131,7 +131,7 @@ impl Rules {
         Self::new(Some(path), Vec::new(), schema, hidden)
     }
 
-    /// The same, where a program answers what no rule does.
+    /// Rules, and a program that answers what no rule does.
     pub(crate) fn new(
         path: Option<&Path>,
         program: Vec<String>,

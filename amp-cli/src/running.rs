@@ -45,7 +45,7 @@ pub(crate) fn run(
     }))
 }
 
-/// The same, until the user interrupts it.
+/// Runs until the end, or until the user interrupts it.
 ///
 /// Another thread waits for that: what runs may wait for a file, for a program, or for standard input, in
 /// ways that nothing interrupts.

@@ -32,7 +32,7 @@ impl Style {
     ///
     /// # Errors
     ///
-    /// Those that there are.
+    /// The message lists the names that there are.
     pub(crate) fn named(name: &str) -> Result<Self, String> {
         let known = Self::ALL.iter().find(|(known, _)| *known == name);
         known.map(|(_, style)| *style).ok_or_else(|| {

@@ -35,7 +35,7 @@ const ARGUMENTS: &[&str] = &[
     "StreamOf",
     "Zlib",
 ];
-/// Those of them that are in its module `streams`.
+/// The classes of that package that are in its module `streams`.
 const STREAMS: &[&str] = &["SinkOf", "StreamOf"];
 /// Exceptions that Python has.
 const BUILT_IN: &[&str] = &[
@@ -218,7 +218,7 @@ pub(super) fn by_hand(by_hand: &BTreeMap<String, WireType>) -> String {
 struct Writer {
     items: Vec<String>,
     taken: BTreeSet<String>,
-    /// Those of the package amp-arguments.
+    /// The classes that are imported from the package amp-arguments.
     arguments: BTreeSet<&'static str>,
     by_hand: BTreeMap<String, WireType>,
     /// The names of lists of arguments, by what is in them.

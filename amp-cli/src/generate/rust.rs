@@ -21,7 +21,7 @@ use crate::mistake::Mistake;
 /// What was written, and what it was given as names.
 pub(super) struct Written {
     pub(super) text: String,
-    /// Those of the types, by the places that have them.
+    /// The names of types, by the places that have them.
     pub(super) names: BTreeMap<String, String>,
     pub(super) uses: Uses,
     /// By the names of their commands.

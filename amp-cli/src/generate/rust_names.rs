@@ -77,7 +77,7 @@ pub(super) fn check_names(hints: &BTreeMap<String, String>) -> Result<(), Mistak
 
 /// The names of types. Places whose types have one shape, which is what is written of them, share one type.
 pub(super) struct Names<'a> {
-    /// Those that the hints keep, by their places.
+    /// The names that the hints keep, by the places of their types.
     hints: &'a BTreeMap<String, String>,
     kept: BTreeSet<&'a str>,
     /// Places that do not get the name that is kept for them.
@@ -124,7 +124,7 @@ impl<'a> Names<'a> {
         name
     }
 
-    /// The same, and whether nothing had this name before.
+    /// Takes the name that [`of`](Self::of) returns, and says whether nothing had it before.
     pub(super) fn taken_by(
         &mut self,
         place: &str,

@@ -44,7 +44,7 @@ struct Sinks {
 
 /// Which boxes are shown.
 struct Shows {
-    /// Those of these commands; all, where there are none.
+    /// The commands whose boxes are shown. Empty means all.
     only: Vec<String>,
     /// Answers that have taken at least as long.
     slow: Option<Duration>,

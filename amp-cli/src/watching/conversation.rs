@@ -97,7 +97,7 @@ impl Conversation {
         conversation
     }
 
-    /// The same, whose boxes all seem to be the client's.
+    /// A conversation without descriptors, whose boxes all seem to be the client's.
     pub(crate) fn one_sided() -> Self {
         Self { one_sided: true, ..Self::without_descriptors() }
     }

@@ -17,7 +17,7 @@ pub(crate) struct Schemas {
     commands: HashMap<String, Known>,
     /// Keys whose values are not shown, whatever the command is.
     hidden: Hidden,
-    /// The same, and those that are secret of any command.
+    /// The keys of `hidden`, and all keys that are secret in any command.
     all_hidden: Hidden,
     extensions: Extensions,
 }

@@ -144,7 +144,7 @@ pub(crate) enum Scheme {
     FromZero,
     /// `name`, `name.2`
     PlainFirst,
-    /// The same, with each part compressed.
+    /// The keys are those of `PlainFirst`, and each part is compressed.
     #[cfg(feature = "zlib")]
     Compressed,
 }

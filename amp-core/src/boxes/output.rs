@@ -9,7 +9,7 @@ pub(super) const SHARED: usize = 32 << 10;
 /// were copied. None is empty.
 pub(crate) type Segments = Vec<Segment>;
 
-/// One of them.
+/// Bytes that stay where they are, and their place among those that were copied.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
     /// The number of bytes of the buffer that come before it.

@@ -10,7 +10,7 @@ pub(super) const NOWHERE: &str = "a box that is to be one around it, and none is
 /// The form that a value is written in.
 pub(super) enum Form<'a> {
     Integer,
-    /// Also of types that nothing is known of.
+    /// Values of types that nothing is known of are bytes too.
     Bytes,
     Text,
     OneOf(&'a [String]),

@@ -23,7 +23,7 @@ pub(crate) fn add(count: usize) {
     COUNT.fetch_add(count, Ordering::Relaxed);
 }
 
-/// One of them is done.
+/// A responder that has outlived its connection is done.
 pub(crate) fn remove() {
     COUNT.fetch_sub(1, Ordering::Relaxed);
     #[cfg(feature = "metrics")]

@@ -12,7 +12,7 @@ pub struct Clash(Kind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Command(Shortened, [Origin; 2]),
-    /// Both are fallbacks, for this.
+    /// Both responders are a fallback; the text says of what.
     Fallback(&'static str),
 }
 

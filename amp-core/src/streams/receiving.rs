@@ -19,7 +19,7 @@ use crate::proto::BoxNumber;
 use crate::report::Report;
 use crate::responder::{Question, Undeclared};
 
-/// Those of a box that was received within its own.
+/// An item came in a box that was within the limits, so nothing else limits it.
 const UNLIMITED: BoxLimits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
 
 pub(super) struct Receiving<T> {

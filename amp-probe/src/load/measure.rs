@@ -38,7 +38,7 @@ pub trait Repeated: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), AnyError>> + Send;
 }
 
-/// Those who call, and what they do.
+/// The callers of a measurement, and what they do.
 pub struct Callers<C> {
     /// The call that each of them makes.
     pub load: Arc<C>,

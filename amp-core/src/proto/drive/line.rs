@@ -26,7 +26,7 @@ pub(crate) struct Line<S> {
 /// Whether callers may write while the driver waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lending {
-    /// Not over this stream.
+    /// Callers never write over this stream.
     Never,
     /// The driver has the line.
     Kept,
