@@ -4,16 +4,15 @@
 
 mod support;
 
-use amp_core::{CallError, CloseReason, Connection, Responders, tcp};
+use amp_core::{CallError, CloseReason, Limits, Responders};
 use amp_unix::{Descriptor, UnixSocketListener};
 use nix::libc::{self, c_long};
-use std::io;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use support::kernel::{assert_failed, failing, is_left_out, keeps_nothing, runtime};
+use support::kernel::{assert_failed, failing, failing_with, is_left_out, keeps_nothing, runtime};
 use support::numbered::{number, numbered};
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixStream};
 
 /// The system call that changes modes since Linux 6.6, of which the C library's headers need not know.
 const FCHMODAT2: c_long = 452;
@@ -30,13 +29,15 @@ fn a_listener_that_cannot_be_set_up_leaves_nothing_behind() {
         return;
     }
     support::in_own_process("a_listener_that_cannot_be_set_up_leaves_nothing_behind", || {
-        let cases: [(&[c_long], i32); 9] = [
+        let cases: [(&[c_long], i32); 10] = [
             (&[libc::SYS_socket], libc::EMFILE),
             (&[libc::SYS_socket], libc::ENOBUFS),
             (&[libc::SYS_bind], libc::EACCES),
             (&[libc::SYS_bind], libc::ENOSPC),
             (CHMOD, libc::EPERM),
             (CHMOD, libc::EROFS),
+            // Where links cannot be told not to be followed, there is another way, which is of these too.
+            (CHMOD, libc::EOPNOTSUPP),
             (&[libc::SYS_listen], libc::EADDRINUSE),
             (&[libc::SYS_epoll_ctl], libc::ENOSPC),
             (&[libc::SYS_epoll_ctl], libc::ENOMEM),
@@ -82,6 +83,69 @@ fn a_file_that_cannot_be_removed_stays_and_is_replaced_later() {
     assert_eq!(names(folder.path()), [&*path]);
     drop(UnixSocketListener::bind(&path).unwrap());
     assert!(names(folder.path()).is_empty());
+}
+
+/// Whether a server has a path is asked by connecting a socket of another type to it.
+#[test]
+fn a_path_that_nobody_can_be_asked_about_is_not_taken() {
+    if is_left_out() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let runtime = runtime();
+    let bind = || {
+        let _entered = runtime.enter();
+        UnixSocketListener::bind(&path).map(drop)
+    };
+    let datagram = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    let bound = failing_with(libc::SYS_socket, 1, datagram, libc::EMFILE, bind);
+    assert_failed(bound, libc::EMFILE, "there is no such socket");
+    assert_eq!(names(folder.path()), [&*path]);
+    for errno in [libc::EACCES, libc::ENOBUFS] {
+        let bound = failing(&[libc::SYS_connect], errno, bind);
+        assert_failed(bound, libc::EADDRINUSE, "it may be somebody's");
+        assert_eq!(names(folder.path()), [&*path]);
+    }
+}
+
+#[test]
+fn a_client_whom_the_system_does_not_say_is_not_admitted() {
+    if is_left_out() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let listener = UnixSocketListener::bind(folder.path().join("socket")).unwrap().admit(|_| true);
+    let mut client = std::os::unix::net::UnixStream::connect(listener.path()).unwrap();
+    failing(&[libc::SYS_getsockopt], libc::ENOPROTOOPT, || {
+        runtime.block_on(async {
+            let accepting = tokio::task::unconstrained(listener.accept_stream());
+            tokio::select! {
+                biased;
+                _ = accepting => panic!("it is admitted"),
+                () = async { for _ in 0..100 { tokio::task::yield_now().await } } => {}
+            }
+        });
+    });
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "it is closed");
+}
+
+/// Then there are as many as where the system has no limit.
+#[test]
+fn a_limit_of_files_that_the_system_does_not_say_is_none() {
+    if is_left_out() {
+        return;
+    }
+    let name = "a_limit_of_files_that_the_system_does_not_say_is_none";
+    support::in_own_process(name, || {
+        support::limit_open_files(100);
+        let limits =
+            failing(&[libc::SYS_prlimit64, libc::SYS_getrlimit], libc::EPERM, Limits::default);
+        assert_eq!((limits.attachments_in_all, limits.unclaimed_attachments), (256, 128));
+    });
 }
 
 #[test]
@@ -144,10 +208,11 @@ fn a_server_outlives_what_fails_with_each_of_its_clients() {
     support::in_own_process("a_server_outlives_what_fails_with_each_of_its_clients", || {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let cases: [(c_long, i32); 6] = [
+        let cases: [(c_long, i32); 7] = [
             (libc::SYS_accept4, libc::ECONNABORTED),
             (libc::SYS_accept4, libc::EMFILE),
             (libc::SYS_accept4, libc::ENOMEM),
+            (libc::SYS_epoll_ctl, libc::ENOSPC),
             (libc::SYS_getsockopt, libc::ENOBUFS),
             (libc::SYS_recvmsg, libc::ECONNRESET),
             (libc::SYS_recvmsg, libc::ENOMEM),
@@ -239,48 +304,6 @@ fn a_descriptor_that_cannot_be_duplicated_is_still_the_one_it_was() {
         });
     }
     assert_eq!(number(kept), 7);
-}
-
-/// Over TCP, a stream whose options cannot be set is closed, on either side.
-#[test]
-fn a_tcp_stream_whose_options_cannot_be_set_is_closed() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_tcp_stream_whose_options_cannot_be_set_is_closed", || {
-        for errno in [libc::ENOBUFS, libc::ENOMEM] {
-            let before = support::open_descriptors();
-            let runtime = runtime();
-            let entered = runtime.enter();
-            let listening = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-            let mut listener = listening();
-            let address = listener.local_addr().unwrap();
-            let clients = [(); 4].map(|()| std::net::TcpStream::connect(address).unwrap());
-            let kept_alive = listening();
-            let at = kept_alive.local_addr().unwrap();
-            let client_kept_alive = std::net::TcpStream::connect(at).unwrap();
-            failing(&[libc::SYS_setsockopt], errno, || {
-                for _ in &clients {
-                    let accepted = runtime.block_on(amp_core::Listener::accept(&mut listener));
-                    assert_failed(accepted, errno, "a stream that was accepted");
-                }
-                let connected = runtime.block_on(tcp::connect(address));
-                assert_failed(connected, errno, "a stream that is to connect");
-                let (stream, _) = runtime.block_on(kept_alive.accept()).unwrap();
-                let second = Duration::from_secs(1);
-                let kept = tcp::set_keepalive(&stream, second, second);
-                assert_failed(kept, errno, "keepalive");
-                assert_failed(Connection::tcp(stream), errno, "a stream that is connected");
-            });
-            for mut client in clients {
-                assert!(!matches!(io::Read::read(&mut client, &mut [0]), Ok(1..)), "it is closed");
-            }
-            drop((listener, kept_alive, client_kept_alive));
-            drop(entered);
-            drop(runtime);
-            assert_eq!(support::open_descriptors(), before);
-        }
-    });
 }
 
 /// That the peer cannot be told of the end keeps nobody from coming to it.

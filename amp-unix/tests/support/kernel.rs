@@ -23,14 +23,21 @@ pub(crate) fn failing_fcntl<R: Send>(
     errno: i32,
     body: impl FnOnce() -> R + Send,
 ) -> R {
-    let is_command = SeccompCondition::new(
-        1,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::Eq,
-        command.cast_unsigned().into(),
-    );
-    let rule = SeccompRule::new(vec![is_command.unwrap()]).unwrap();
-    let rules = [(libc::SYS_fcntl, vec![rule])].into();
+    failing_with(libc::SYS_fcntl, 1, command, errno, body)
+}
+
+/// As [`failing`], for one call where its argument of this number has this value.
+pub(crate) fn failing_with<R: Send>(
+    call: c_long,
+    argument: u8,
+    value: libc::c_int,
+    errno: i32,
+    body: impl FnOnce() -> R + Send,
+) -> R {
+    let value = value.cast_unsigned().into();
+    let is_so =
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value).unwrap();
+    let rules = [(call, vec![SeccompRule::new(vec![is_so]).unwrap()])].into();
     on_thread(&filter(rules, errno), body).expect("the system lets threads filter their calls")
 }
 
