@@ -35,6 +35,15 @@ const AT_ONCE: usize = 16;
 /// both sides are at work at once.
 const ANSWERS_AT_ONCE: RangeInclusive<usize> = 8..=16;
 
+/// More than so many callers are many.
+const MANY: usize = 32;
+
+/// Where several threads run those who call, few of them have run before another thread comes to share them,
+/// which costs more than it gains when all that they do is to call: both threads lock the same state, and hand its
+/// memory from one to the other. So others have their turn behind fewer answers: behind the least that there may be,
+/// and of many callers behind a tenth, but at least so many.
+const LEAST_TO_MANY: usize = 6;
+
 /// The room for calls that is kept when none waits, in bytes.
 const KEPT: usize = 1 << 20;
 
@@ -49,6 +58,17 @@ pub(crate) enum Reading {
     Done,
     /// The peer has closed its side, and all it has sent is read.
     Over,
+}
+
+/// Those who call, as they were when boxes were last sorted out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Among {
+    /// All that one thread runs.
+    OneThread,
+    /// A few that several threads run.
+    Few,
+    /// More than [`MANY`] of those.
+    Many,
 }
 
 /// Whether there may be more boxes among what was received, and what those wait for.
@@ -121,8 +141,7 @@ pub(crate) struct Inbound<W> {
     pub(crate) callers: Vec<W>,
     /// How many answers are given out before others have their turn: see [`ANSWERS_AT_ONCE`].
     turn: usize,
-    /// How many those are at most.
-    turn_max: usize,
+    among: Among,
     left: Left,
     /// Whether so many attachments waited when boxes were last sorted out that they should be claimed
     /// before more are received.
@@ -147,7 +166,7 @@ impl<W> Inbound<W> {
             gone: false,
             callers: Vec::new(),
             turn: *ANSWERS_AT_ONCE.start(),
-            turn_max: *ANSWERS_AT_ONCE.end(),
+            among: Among::OneThread,
             left: Left::Nothing,
             hoarding: false,
             decoded: 0,
@@ -155,12 +174,17 @@ impl<W> Inbound<W> {
         }
     }
 
-    /// Several threads run those who call. Few of them have run before another thread comes to share
-    /// them, which costs more than it gains when all that they do is to call: both threads lock the same
-    /// state, and hand its memory from one to the other.
-    #[cfg(feature = "tokio")]
+    /// Several threads run those who call.
+    #[cfg(any(test, feature = "tokio"))]
     pub(crate) fn share_threads(&mut self) {
-        self.turn_max = *ANSWERS_AT_ONCE.start();
+        self.among = Among::Few;
+    }
+
+    /// Whether many callers on several threads had outstanding calls when boxes were last sorted out. Whoever
+    /// is woken again at once then wakes another thread, which takes some of them.
+    #[inline]
+    pub(crate) fn is_among_many(&self) -> bool {
+        self.among == Among::Many
     }
 
     /// Receives more with `receive`, which appends to what it is given. How many bytes.
@@ -264,11 +288,17 @@ impl<W> Inbound<W> {
         core: &mut Core<W, H>,
         asks_switch: bool,
     ) -> (Sorted<H::Discard>, Result<(), ProtocolError>) {
-        let (least, most) = (*ANSWERS_AT_ONCE.start(), self.turn_max);
-        // Who waits for nothing has no answers to give out.
-        self.turn = match core.outstanding() {
-            0 => *ANSWERS_AT_ONCE.end(),
-            outstanding => (outstanding / 2).clamp(least, most),
+        let outstanding = core.outstanding();
+        if self.among != Among::OneThread {
+            self.among = if outstanding > MANY { Among::Many } else { Among::Few };
+        }
+        let (least, most) = (*ANSWERS_AT_ONCE.start(), *ANSWERS_AT_ONCE.end());
+        self.turn = match self.among {
+            // Who waits for nothing has no answers to give out.
+            _ if outstanding == 0 => most,
+            Among::Many => outstanding.div_ceil(10).clamp(LEAST_TO_MANY, most),
+            Among::Few => least,
+            Among::OneThread => (outstanding / 2).clamp(least, most),
         };
         self.hoarding = core.is_hoarding();
         let mut sorted = Sorted { unwanted: Vec::new(), ignored: 0, unanswerable: 0 };

@@ -47,7 +47,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<Next, CloseReason> {
         match self.phases(hands) {
-            Ok(_) if self.stint.is_over() => {
+            Ok(more) if self.stint.is_over() || (more && self.inbound.is_among_many()) => {
                 self.stint.give_way();
                 Ok(Next::GiveWay)
             }

@@ -41,14 +41,35 @@ pub(in crate::proto) fn receive(
     }
 }
 
+/// Answers to the first calls.
+fn answers(count: usize) -> Vec<u8> {
+    (1..=count).flat_map(|tag| boxes([&[("_answer", &format!("{tag:x}"))]]).to_vec()).collect()
+}
+
+#[test]
+fn many_callers_on_several_threads_are_answered_a_few_at_a_time() {
+    for (count, is_among_many, turn) in
+        [(300, true, 16), (101, true, 11), (33, true, 6), (32, false, 8), (16, false, 8)]
+    {
+        let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+        inbound.share_threads();
+        assert!(!inbound.is_among_many(), "nobody has called");
+        outstanding(&mut core, count);
+        receive(&mut inbound, &mut core, &answers(1));
+        assert_eq!(inbound.is_among_many(), is_among_many, "{count} call");
+        inbound.callers.clear();
+        receive(&mut inbound, &mut core, &answers(count)[answers(1).len()..]);
+        assert_eq!(inbound.callers.len(), turn, "of {count}");
+        inbound.callers.clear();
+    }
+}
+
 #[test]
 fn answers_are_given_out_in_turns() {
     for (count, turn) in [(40, 16), (24, 12), (16, 8), (10, 8), (1, 1)] {
         let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
         outstanding(&mut core, count);
-        let answers: Vec<u8> = (1..=count)
-            .flat_map(|tag| boxes([&[("_answer", &format!("{tag:x}"))]]).to_vec())
-            .collect();
+        let answers = answers(count);
         receive(&mut inbound, &mut core, &answers);
         assert_eq!(inbound.callers.len(), turn, "of {count}");
         assert_eq!(inbound.has_left(), turn < count);
