@@ -154,7 +154,7 @@ impl Login {
     /// of 250 milliseconds, which doubles with each further one. An attempt has failed when it is
     /// dropped. When the last one has, the connection is closed as by
     /// [`Peer::close_gracefully`], so that its answer is still sent; and so it is, within a second, when
-    /// more attempts are begun than there may be: who guesses without waiting gets no answers to that.
+    /// more attempts are begun than there may be: a peer that guesses without waiting gets no answers.
     ///
     /// # Errors
     ///

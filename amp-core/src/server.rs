@@ -303,8 +303,8 @@ impl<L: Listener> Serve<L> {
     /// at [`running_responders`](field@crate::Limits::running_responders); and where reading has to
     /// go on its calls are refused, as at
     /// [`running_responders_max`](field@crate::Limits::running_responders_max), but for those of a
-    /// connection that runs fewer than 16, of less than 64 KiB: who calls now and then is answered
-    /// whatever others do.
+    /// connection that runs fewer than 16, of less than 64 KiB: a peer that calls now and then
+    /// is answered whatever others do.
     pub fn running_responders_in_all(self, max: usize) -> Self {
         self.set(|settings| settings.running_responders_in_all = max)
     }

@@ -42,8 +42,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 ///
 /// While as many clients wait to be accepted as the server's backlog holds, this waits for room, as
 /// a blocking `connect` does. No event says that there is room, so it tries again, every 20
-/// milliseconds, for 10 seconds at most. Who wants to wait for less uses
-/// [`tokio::time::timeout`].
+/// milliseconds, for 10 seconds at most. [`tokio::time::timeout`]
+/// makes that shorter.
 ///
 /// # Errors
 ///

@@ -41,9 +41,9 @@ const BACKLOG: u32 = 4096;
 /// On Linux and Android a path that begins with a NUL byte is an abstract name, as it is in
 /// Twisted: `bind("\0name")`. There is no file, nothing is left behind, and nothing has to be
 /// removed: the name is free again once no process has the socket open. No mode guards it either:
-/// whoever is in the same network namespace may connect, or take the name before this server
-/// does. Who connected is then all that a server can go by, and
-/// who listens, all that a client can: [`PeerCredentials`].
+/// every process in the same network namespace may connect, or take the name before this server
+/// does. The server can then only go by who has connected, and a client by who listens:
+/// [`PeerCredentials`].
 ///
 /// # From elsewhere
 ///

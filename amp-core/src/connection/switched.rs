@@ -26,7 +26,7 @@ const READ: usize = 16 << 10;
 /// A connection of a [server](crate::Serve) counts as one of its
 /// [`max_connections`](crate::Serve::max_connections) until this is dropped, or the transport
 /// that it comes apart into. Nothing else bounds it: no deadline holds, the server does not end it, and
-/// one that stops does not wait for it. Whoever speaks on it has to see that it ends. Served by the same
+/// one that stops does not wait for it. The code that speaks on it has to see that it ends. Served by the same
 /// server again it would need a second place while it has its first: run it as a
 /// [`Connection`](crate::Connection) of its own instead.
 ///

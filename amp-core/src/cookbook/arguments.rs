@@ -1,9 +1,10 @@
 //! An argument of a type of your own.
 //!
-//! Most types need no code: enums without fields derive [`Argument`](macro@crate::Argument), structs,
-//! and enums whose variants have fields, that derive [`Arguments`](macro@crate::Arguments) are arguments too, and the table of
-//! [`argument`](crate::argument) has types of `std` and of other crates. Anything else is an implementation
-//! of [`Argument`](crate::Argument), whose hooks are those of Twisted: a value to and from its bytes.
+//! Most types need no code. An enum without fields derives [`Argument`](macro@crate::Argument). A
+//! struct, or an enum whose variants have fields, derives [`Arguments`](macro@crate::Arguments).
+//! The table of [`argument`](crate::argument) has types of `std` and of other crates. Any other
+//! type implements [`Argument`](crate::Argument), whose hooks are those of Twisted: a value to and
+//! from its bytes.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -55,7 +56,7 @@
 //!
 //! - A type of another crate gets its form from `#[amp(with = "module")]` on the field, as
 //!   [`Command`](macro@crate::Command) shows.
-//! - An argument that is spread over several keys, or has none, implements `to_box` and `from_box`: see
-//!   the example `custom_argument`.
+//! - An argument that is spread over several keys, or has none, implements `to_box` and `from_box`:
+//!   see the example `custom_argument`.
 //! - A type that takes much more memory than its bytes asks for it first:
 //!   [`Proto::spend`](crate::Proto::spend).

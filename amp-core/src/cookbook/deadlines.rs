@@ -33,12 +33,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - A timeout is of the caller's side. Nothing on the wire says it, so where the responder should know,
-//!   the command has an argument for it: how much time is left, since clocks differ.
-//! - A call that timed out may have been acted upon, or still be. Its answer is ignored when it comes.
-//! - It counts from the first poll of the call, and so what a call waits for room in a full queue.
-//! - What [`Peer::notify`](crate::Peer::notify) waits for room has the same timeouts, and nothing was sent
-//!   when it is over.
-//! - That the peer is there at all is another question:
+//! - A timeout belongs to the caller's side, and is not on the wire. Where the responder should
+//!   know it, give the command an argument for the time that is left. Clocks differ, so a point in
+//!   time would not do.
+//! - The peer may have acted upon a call that timed out, or may do so later. Its answer is ignored
+//!   when it comes.
+//! - The timeout counts from the first poll of the call. So the time that a call waits for room in
+//!   a full queue counts too.
+//! - [`Peer::notify`](crate::Peer::notify) has the same timeouts while it waits for room. When one
+//!   is over, nothing was sent.
+//! - Whether the peer is there at all is another question:
 //!   [`Connection::idle_timeout`](crate::Connection::idle_timeout) and
 //!   [`Connection::ping`](crate::Connection::ping).

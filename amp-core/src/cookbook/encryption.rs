@@ -29,8 +29,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Under way, by AMP's own `StartTLS`, for peers that begin in clear text. Anybody in between can read
-//! and change what was said before, and can take the call itself out: begin with TLS if you can.
+//! Under way, by AMP's own `StartTLS`, for peers that begin in clear text. Anybody in between can
+//! read and change what was said before, and can take the call itself out: begin with TLS if you
+//! can.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -60,7 +61,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Who the peer is, by its certificate, is data of the connection:
-//! [`PeerCertificates`](crate::tls::PeerCertificates), with
-//! [`ClientCertificates::Required`](crate::tls::ClientCertificates::Required) on the server. TLS carries
-//! no attachments, and so no descriptors.
+//! The certificate of the peer is data of the connection:
+//! [`PeerCertificates`](crate::tls::PeerCertificates). A server asks for one by
+//! [`ClientCertificates::Required`](crate::tls::ClientCertificates::Required). TLS carries no
+//! attachments, and so no descriptors.

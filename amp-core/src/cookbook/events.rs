@@ -1,7 +1,7 @@
-//! Events, and what holds back who sends them.
+//! Events, and what slows down their sender.
 //!
-//! A subscription is a call whose answer has a stream ([`StreamOf`]). The publisher keeps the sink of
-//! each, which waits while its subscriber takes nothing, and for no other:
+//! A subscription is a call whose answer has a stream ([`StreamOf`]). The publisher keeps a sink
+//! for each subscriber. A sink waits while its own subscriber takes nothing, and for no other:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -55,21 +55,21 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - **In order**, each once, and none behind the end: a stream that ends without one fails with
-//!   [`StreamError::Unfinished`].
-//! - **Held back.** A subscriber is sent as many events ahead as its own limits say
-//!   ([`Limits::stream_items`](field@crate::Limits::stream_items)). What happens behind that is for the
-//!   publisher to say: here a thousand are kept, and who is slower loses its subscription. A
-//!   [`watch`](tokio::sync::watch) in place of the `broadcast` keeps the last only, and nobody lags.
-//! - **Acknowledged.** [`SinkOf::close`] resolves when all was taken.
-//! - **Unsubscribed** is who drops the stream.
+//! - **Order.** Each event arrives once, in order. A stream whose sink was dropped without being
+//!   closed fails with [`StreamError::Unfinished`].
+//! - **Back-pressure.** The publisher sends as many events ahead as the limits of the subscriber
+//!   say ([`Limits::stream_items`](field@crate::Limits::stream_items)). What happens with further
+//!   ones, the publisher decides. Here it keeps a thousand, and a slower subscriber loses its
+//!   subscription. With a [`watch`](tokio::sync::watch) in place of the `broadcast` it keeps only
+//!   the last, and nobody lags.
+//! - **Acknowledgement.** [`SinkOf::close`] resolves when the subscriber has taken everything.
+//! - **Unsubscribing.** The subscriber drops the stream.
 //!
 //! # One-way commands
 //!
-//! [`Peer::notify`] sends an event that nobody has subscribed to, and that costs nothing but itself. It is
-//! for what is rare or may be dropped: it resolves once the event is queued, and nothing says how far
-//! the peer is behind. [Its documentation](crate::Peer::notify) says what becomes of
-//! too many.
+//! [`Peer::notify`] sends an event that nobody has subscribed to. It is for events that are rare or
+//! may be dropped: it resolves once the event is queued, and nothing says how far the peer is
+//! behind. [Its documentation](crate::Peer::notify) says what becomes of too many.
 //!
 //! [`Peer::notify`]: crate::Peer::notify
 //! [`SinkOf::close`]: crate::streams::SinkOf::close

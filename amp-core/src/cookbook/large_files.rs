@@ -1,8 +1,8 @@
 //! A large file, as a stream of bytes.
 //!
-//! Whoever has the file keeps a [`ByteSink`] and writes it there; whoever wants it reads a
-//! [`ByteStream`]. Neither side holds more of it than a window, other calls get their turn in between, and
-//! who reads slowly holds back who writes:
+//! The side that has the file keeps a [`ByteSink`] and writes the file there; the other side reads
+//! a [`ByteStream`]. Neither side holds more of it than a window. Other calls get their turn in
+//! between. A slow reader slows down the writer:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,12 +53,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - **The other way round**, a [`ByteStream`] in the command is an upload. The example `transfer` has both,
-//!   with progress.
+//! - **The other way round**, a [`ByteStream`] in the command is an upload. The example `transfer`
+//!   has both, with progress.
 //! - **Without copies**: [`ByteSink::write_bytes`] and [`ByteStream::next_piece`].
 //! - Where nothing else is to be said on a connection,
-//!   [`Peer::switch_protocol`](crate::Peer::switch_protocol) hands over the stream, to be copied with no
-//!   boxes around it.
+//!   [`Peer::switch_protocol`](crate::Peer::switch_protocol) hands over the stream, to be copied
+//!   with no boxes around it.
 //! - Over a Unix socket, send the open file: `amp_unix::Descriptor`.
 //!
 //! [`ByteSink`]: crate::streams::ByteSink

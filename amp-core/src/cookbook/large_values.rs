@@ -42,8 +42,8 @@
 //! | `ContinuedZlib<T>` (feature `zlib`) | as `Continued`, each part compressed | Evennia |
 //! | `Zlib<T>` (feature `zlib`) | `name`, and no longer than 65 535 bytes once compressed | MAAS |
 //!
-//! With a peer that has none of them, the list goes in pieces. A command has an offset, and is called until a
-//! piece is empty:
+//! With a peer that has none of them, the list goes in pieces. A command has an offset, and is
+//! called until a piece is empty:
 //!
 //! ```
 //! # use amp_core::{Arguments, CallError, Command, Peer};

@@ -1,7 +1,7 @@
 //! A login.
 //!
-//! A connection begins with responders for the login alone; the others take their place once the peer
-//! has proved itself:
+//! A connection begins with responders for the login alone; the others take their place once the
+//! peer has proved itself:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,9 +54,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - What may be called before the login are the responders that the connection begins with, and nothing
-//!   else: whatever else is given to [`Connection::responders`](crate::Connection::responders) there,
-//!   anybody can call. Each connection has a login of its own.
+//! - Before the login, a peer can call the responders that the connection begins with, and no
+//!   others. So anybody can call what is given to
+//!   [`Connection::responders`](crate::Connection::responders) there. Each connection has a login
+//!   of its own.
 //! - A secret that is sent belongs under TLS. The example `login` shows a login by challenge and
 //!   response, in which neither side tells the other what it knows.
 //! - With client certificates, TLS itself says who the peer is:

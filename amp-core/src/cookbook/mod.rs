@@ -5,7 +5,7 @@
 //! | move a service from Twisted, step by step | [`from_twisted`] |
 //! | send a list over 64 KiB, or any other large value | [`large_values`] |
 //! | send a large file | [`large_files`] |
-//! | send events, and be held back by those who cannot keep up | [`events`] |
+//! | send events, no faster than the subscribers take them | [`events`] |
 //! | show progress, and cancel what runs | [`progress`] |
 //! | bound how long a call takes | [`deadlines`] |
 //! | stop a server or a client without losing calls | [`shutdown`] |

@@ -1,8 +1,9 @@
 //! Progress and cancellation.
 //!
-//! A caller that drops its call tells nobody, and an answer is one box. So whoever wants to know how far
-//! a call is gives it the sink of a stream ([`SinkOf`]), and keeps the stream. Dropping that cancels:
-//! the sink says at once that nobody receives any more.
+//! An answer is one box, so it does not show progress. Nor does a caller that drops its call tell
+//! the other side. So a caller that wants both gives the call the sink of a stream ([`SinkOf`]),
+//! and keeps the stream. Dropping the stream cancels the call: the sink says at once that nobody
+//! receives any more.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,7 +34,7 @@
 //!     let work = async {
 //!         for page in 1..=pages {
 //!             tokio::task::yield_now().await; // The page is rendered here.
-//!             // Who cannot keep up with the news holds back the work.
+//!             // A slow reader of the progress slows down the work.
 //!             let _ = progress.send(page).await;
 //!         }
 //!         Rendered { pages }
@@ -44,7 +45,7 @@
 //!     }
 //! }
 //!
-//! /// Calls, and tells how far it is meanwhile. Whoever drops this future has cancelled the call.
+//! /// Calls, and tells how far it is meanwhile. Dropping this future cancels the call.
 //! async fn rendered(
 //!     peer: &Peer,
 //!     pages: u32,
@@ -80,11 +81,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - A job whose caller has gone ends in the same way: the sink stops with its connection. Without a
-//!   stream, [`Context::closed`](crate::Context::closed) and
-//!   [`Responders::end_with_connection`](crate::Responders::end_with_connection) tell it.
-//! - A job that outlives its call is a stream in the answer, whose last item is its outcome, and whose
-//!   errors are typed: [`SinkOf::fail`].
+//! - When the caller has gone, the job ends in the same way: the sink stops with its connection.
+//!   Without a stream, use [`Context::closed`](crate::Context::closed) or
+//!   [`Responders::end_with_connection`](crate::Responders::end_with_connection).
+//! - A job that outlives its call is a stream in the answer, whose last item is its outcome, and
+//!   whose errors are typed: [`SinkOf::fail`].
 //!
 //! [`SinkOf`]: crate::streams::SinkOf
 //! [`SinkOf::fail`]: crate::streams::SinkOf::fail

@@ -51,10 +51,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - Without [`wait_for_connection`](crate::reconnect::Connector::wait_for_connection), calls fail at once while there is no connection.
-//!   Each call can choose: `client.call_remote(..).wait_for_connection()`, `.fail_fast()`.
-//! - A call that is not `#[amp(idempotent)]` is not made again once the peer may have acted upon it. It fails,
-//!   and [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) says whether the peer certainly has
-//!   not.
+//! - Without [`wait_for_connection`](crate::reconnect::Connector::wait_for_connection), calls fail
+//!   at once while there is no connection. Each call can choose:
+//!   `client.call_remote(..).wait_for_connection()`, `.fail_fast()`.
+//! - A call that is not `#[amp(idempotent)]` is not made again once the peer may have acted upon
+//!   it. It fails, and [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) says
+//!   whether the peer certainly has not.
 //! - [`Client::watch`](crate::reconnect::Client::watch) shows when the connection comes and goes.
 //! - The delays between attempts are [`Backoff`](crate::reconnect::Backoff).

@@ -1,10 +1,9 @@
 //! Calls over several machines, whose addresses come and go.
 //!
-//! A [`reconnect::Client`](crate::reconnect::Client) keeps a connection to each server, tower's balancer
-//! chooses among those that are connected by the number of calls that they have not answered, and a
-//! stream of changes says which servers there are. Here that is a file with an address on each line,
-//! read again whenever its time has come; by DNS, [`tokio::net::lookup_host`] takes the place of reading
-//! it.
+//! A [`reconnect::Client`](crate::reconnect::Client) keeps a connection to each server. Tower's
+//! balancer chooses among those that are connected, by the number of calls that they have not
+//! answered. A stream of changes says which servers there are. Here it reads a file with an address
+//! on each line again and again; with DNS, [`tokio::net::lookup_host`] takes the place of the file.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower::BoxError> {
@@ -102,6 +101,7 @@
 //! ```
 //!
 //! - While no server is connected, calls wait, as long as the timeout says.
-//! - A call whose connection is lost fails. The example `balance` puts tower's retry around the balancer,
-//!   for commands that are `#[amp(idempotent)]`, and loses none while servers come and go.
+//! - A call whose connection is lost fails. The example `balance` puts tower's retry around the
+//!   balancer, for commands that are `#[amp(idempotent)]`, and loses none while servers come and
+//!   go.
 //! - Servers are as for one client: nothing of it is on the wire.

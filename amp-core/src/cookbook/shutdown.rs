@@ -54,16 +54,18 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - Calls that come while the server waits for its responders are refused with a mark that they were
-//!   not acted upon. [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) knows it, and a
-//!   [`reconnect::Client`](crate::reconnect::Client) that waits makes such calls again by itself.
+//! - Calls that come while the server waits for its responders are refused with a mark that they
+//!   were not acted upon. [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) knows
+//!   it, and a [`reconnect::Client`](crate::reconnect::Client) that waits makes such calls again by
+//!   itself.
 //! - [`Serve::stop_accepting_on`](crate::Serve::stop_accepting_on) comes before: new clients go
 //!   elsewhere while those that are connected leave by themselves.
-//! - One connection ends so by [`Peer::close_gracefully`](crate::Peer::close_gracefully), on either side,
-//!   also within a responder; a client that connects again by
-//!   [`reconnect::Client::close_gracefully`](crate::reconnect::Client::close_gracefully), after which there
-//!   is no other connection; what carries many conversations by
-//!   [`Routes::close_gracefully`](crate::router::Routes::close_gracefully), once each of them is over.
+//! - [`Peer::close_gracefully`](crate::Peer::close_gracefully) ends one connection in this way, on
+//!   either side, also within a responder. A client that connects again has
+//!   [`reconnect::Client::close_gracefully`](crate::reconnect::Client::close_gracefully), and makes
+//!   no other connection after it.
+//!   [`Routes::close_gracefully`](crate::router::Routes::close_gracefully) ends a router, once each
+//!   of its conversations is over.
 //! - Events that are queued are still sent. What a responder does after its answer
 //!   ([`Responders::respond_then`](crate::Responders::respond_then)) is not waited for.
 //! - A listening socket that another process takes over loses no client at all: see the example

@@ -1,7 +1,7 @@
 //! Tests without sockets.
 //!
-//! [`testing`](crate::testing) has what they need, with the feature `testing`. Everything is encoded and
-//! decoded as on a socket.
+//! [`testing`](crate::testing) has what they need, with the feature `testing`. Everything is
+//! encoded and decoded as on a socket.
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -73,9 +73,9 @@
 //! # a_peer_that_says_nothing_is_given_up();
 //! ```
 //!
-//! - What a change to a command does to peers of other versions is a test with
-//!   [`testing::SchemaRecord`](crate::testing::SchemaRecord); that its bytes stay the same, one with
-//!   [`testing::Golden`](crate::testing::Golden).
-//! - A transport of one's own is held against [`testing::check_transport`](crate::testing::check_transport).
+//! - A test with [`testing::SchemaRecord`](crate::testing::SchemaRecord) fails when a change to a
+//!   command would break peers of other versions. One with
+//!   [`testing::Golden`](crate::testing::Golden) fails when its bytes change.
+//! - [`testing::check_transport`](crate::testing::check_transport) checks a transport of one's own.
 //! - Descriptors need a Unix socket; a pair of connected ones needs no file: see the cookbook of
 //!   `amp_unix`.

@@ -1,10 +1,10 @@
 //! A transport of your own, step by step.
 //!
-//! Whatever is [`AsyncRead`](tokio::io::AsyncRead) and [`AsyncWrite`](tokio::io::AsyncWrite) is a transport
-//! already, by [`Connection::new`](crate::Connection::new), and two halves are by
-//! [`Connection::from_halves`](crate::Connection::from_halves). What has other methods, or carries more
-//! than bytes, implements [`Transport`](crate::Transport). Here that is a stream of messages, such as a
-//! WebSocket has, which stands for one as a pair of channels:
+//! Whatever is [`AsyncRead`](tokio::io::AsyncRead) and [`AsyncWrite`](tokio::io::AsyncWrite) is a
+//! transport already, by [`Connection::new`](crate::Connection::new), and two halves are by
+//! [`Connection::from_halves`](crate::Connection::from_halves). A type that has other methods, or
+//! carries more than bytes, implements [`Transport`](crate::Transport). Here it is a stream of
+//! messages, as a WebSocket has; a pair of channels stands for one:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -92,14 +92,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Then `Connection::with_transport(messages)` is a connection like any other. For a server, implement
-//! [`Listener`](crate::Listener), whose connections are made so.
+//! Then `Connection::with_transport(messages)` is a connection like any other. For a server,
+//! implement [`Listener`](crate::Listener), whose connections are made so.
 //!
 //! - The methods that are not here have defaults: where the peer is
 //!   ([`peer_address`](crate::Transport::peer_address)), and what makes a connection faster
 //!   ([`sends_on_any_task`](crate::Transport::sends_on_any_task)) or notice its end sooner
 //!   ([`has_peer_closed`](crate::Transport::has_peer_closed)).
 //! - Descriptors, or what else travels beside the bytes, are attachments: implement
-//!   [`attachment_kind`](crate::Transport::attachment_kind), keep their order, and send none later than
-//!   the first byte of theirs. [`testing::check_attachments`](crate::testing::check_attachments) looks at
-//!   that. For descriptors there is `amp_unix::IUnixTransport`, which is less to implement.
+//!   [`attachment_kind`](crate::Transport::attachment_kind), keep their order, and send none later
+//!   than the first byte of theirs.
+//!   [`testing::check_attachments`](crate::testing::check_attachments) looks at that. For
+//!   descriptors there is `amp_unix::IUnixTransport`, which is less to implement.

@@ -33,8 +33,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! shows the spans, what went wrong, and why connections ended. Boxes are shown by a
-//! [`WireLog`](crate::WireLog), where a connection has one; what must not be seen is named:
+//! shows the spans, what went wrong, and why connections ended. A [`WireLog`](crate::WireLog) shows
+//! the boxes of a connection. It hides the values that you name:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -36,8 +36,8 @@ pub(super) type BoxedError = Box<dyn Error + Send + Sync>;
 /// So a responder that makes the same call elsewhere hands on by `?` what that declares: the error
 /// of a [`CallError::Command`].
 ///
-/// A cause is looked for because context is for this side: whoever adds `while opening the index`
-/// to a declared error says more of it to those who read the log, and nothing else to the caller.
+/// A cause is looked for because context is for this side. Code that adds `while opening the index`
+/// to a declared error says more in the log, and nothing else to the caller.
 /// Nothing of what stands around the declared error goes to the peer.
 ///
 /// An `anyhow::Error` does not say what it was made of once it is boxed, which `?` does. A declared

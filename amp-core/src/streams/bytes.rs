@@ -175,8 +175,8 @@ impl ByteSink {
         self.pieces.stopped()
     }
 
-    /// Fails the stream with an error that both sides know, behind what was written. Who reads has it
-    /// inside of the [`io::Error`], as a [`StreamError`](super::StreamError).
+    /// Fails the stream with an error that both sides know, behind what was written. The reader
+    /// finds it inside of the [`io::Error`], as a [`StreamError`](super::StreamError).
     pub fn fail(self, error: &impl CommandError) {
         self.pieces.fail(error);
     }

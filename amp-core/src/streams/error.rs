@@ -10,7 +10,7 @@ use crate::proto::RemoteError;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SinkError {
-    /// Whoever receives the stream has dropped it.
+    /// The receiver has dropped the stream.
     #[error("the receiver has dropped the stream")]
     Stopped,
     /// The other end was dropped before it was sent to the peer, or its call was not sent.
@@ -53,7 +53,7 @@ pub enum SinkError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// Whoever sends the stream has failed it: see [`declared`](StreamError::declared).
+    /// The sender has failed the stream: see [`declared`](StreamError::declared).
     #[error("the stream has failed")]
     Failed(#[source] RemoteError),
     /// The sink was dropped without having been closed, so there may have been more.

@@ -22,8 +22,8 @@ use super::{Authorities, Identity, TlsConfigError};
 /// for, **whatever its name**. A certificate that is itself one of them is trusted too. This is
 /// what Twisted's AMP does.
 ///
-/// Whoever has any certificate of these authorities, a client's perhaps, can stand in for every
-/// server. That is in order only where all who have one are trusted alike. With a public authority
+/// With any certificate of these authorities, a client's perhaps, a program can stand in for every
+/// server. That is in order only where all that have one are trusted alike. With a public authority
 /// it would be worth nothing.
 ///
 /// The server is not told the name that the client connects to.

@@ -1,7 +1,7 @@
 //! A child process.
 //!
-//! [`socketpair`](crate::socketpair) makes a connection and its other end, which the child gets as its
-//! standard input. Here the child is this same program, started once more:
+//! [`socketpair`](crate::socketpair) makes a connection and its other end, which the child gets as
+//! its standard input. Here the child is this same program, started once more:
 //!
 //! ```
 //! use amp_core::{Arguments, Command, Context, NoError, Responders};
@@ -53,8 +53,8 @@
 //!
 //! - The connection carries descriptors, both ways.
 //! - A child that dies ends the connection at once, and all calls to it fail.
-//! - A child that needs its standard input gets its end under another number, by the crate `command-fds`:
-//!   see [`socketpair`](crate::socketpair).
-//! - Children that speak over two pipes, as those of Twisted's `trial` and of `ampoule`, are started with
-//!   [`child_pipes`](crate::child_pipes), and are such themselves by
-//!   [`inherited::pipes`](crate::inherited::pipes).
+//! - A child that needs its standard input gets its end under another number, by the crate
+//!   `command-fds`: see [`socketpair`](crate::socketpair).
+//! - Some children speak over two pipes, as those of Twisted's `trial` and of `ampoule` do. The
+//!   parent starts them with [`child_pipes`](crate::child_pipes). A program is such a child itself
+//!   by [`inherited::pipes`](crate::inherited::pipes).

@@ -1,7 +1,7 @@
 //! Open files as arguments, and who owns them.
 //!
-//! A [`Descriptor`](crate::Descriptor) is made of any open file, socket or pipe, and becomes one again. It
-//! owns what it is: whoever sends it has given it away, and whoever receives it has it to drop.
+//! A [`Descriptor`](crate::Descriptor) is made of any open file, socket or pipe, and becomes one
+//! again. It owns what it is: the sender has given it away, and the receiver has it to drop.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -71,10 +71,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - The offset and the flags of a file belong to the open file, and so to both sides, as after `dup`.
-//! - Descriptors are carried by Unix sockets only: over TCP and under TLS the call fails, before anything
-//!   is sent.
-//! - What happens to descriptors that nobody takes, and how many may wait, is said in
-//!   [the documentation of the crate](crate#who-owns-a-descriptor).
-//! - A responder decides what a peer may open. See the example `privsep`, which does so below one folder
-//!   whatever links there are.
+//! - The offset and the flags of a file belong to the open file, and so to both sides, as after
+//!   `dup`.
+//! - Only Unix sockets carry descriptors. Over TCP and under TLS the call fails, before anything is
+//!   sent.
+//! - [The documentation of the crate](crate#who-owns-a-descriptor) says what happens to descriptors
+//!   that nobody takes, and how many may wait.
+//! - A responder decides what a peer may open. See the example `privsep`, which does so below one
+//!   folder whatever links there are.

@@ -1,8 +1,8 @@
 //! Tests without socket files, with descriptors.
 //!
-//! [`amp_core::testing`], the feature `testing` of `amp-core`, connects peers in memory, which carries no
-//! descriptors: those are the kernel's. A
-//! pair of sockets that are connected from the start has no file, no name, and nothing to clean up:
+//! [`amp_core::testing`], the feature `testing` of `amp-core`, connects peers in memory. Memory
+//! carries no descriptors, since those are the kernel's. A pair of connected sockets does. It has
+//! no file, no name, and nothing to clean up:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,10 +40,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A transport of one's own that carries descriptors is held against
 //! [`check_transport`](amp_core::testing::check_transport) and
-//! [`check_attachments`](amp_core::testing::check_attachments); its attachments are
-//! [`OwnedFd`](std::os::fd::OwnedFd)s:
+//! [`check_attachments`](amp_core::testing::check_attachments) check a transport of one's own that
+//! carries descriptors. Its attachments are [`OwnedFd`](std::os::fd::OwnedFd)s:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
