@@ -58,35 +58,35 @@
 //!
 //! # Who owns a descriptor
 //!
-//! A descriptor that is sent belongs to the connection from the moment that its box is queued. It
-//! stays open until the kernel has taken it, and is closed then, or when the connection ends or
-//! TLS is started on it, which carries no descriptors.
+//! **Sent.** A descriptor belongs to the connection from the moment that its box is queued. It
+//! stays open until the kernel has taken it, and is then closed. It is also closed when the
+//! connection ends, or when TLS is started on it, which carries no descriptors.
 //!
-//! One that the kernel does not take fails its call, with
-//! [`CallError::NotSent`](amp_core::CallError::NotSent), and is closed: an `io_uring`, say, or any, when
-//! the peer's socket has `SO_PASSRIGHTS` off. Where boxes with other descriptors wait behind that
-//! one, the peer receives a closed socket in its place, which nothing names: descriptors are counted.
+//! The kernel refuses some descriptors, such as that of an `io_uring`, and all of them when the
+//! peer's socket has `SO_PASSRIGHTS` off. Then the call fails with
+//! [`CallError::NotSent`](amp_core::CallError::NotSent), and the descriptor is closed. If boxes with
+//! other descriptors wait behind it, the peer receives a closed socket in its place, which nothing
+//! names, since descriptors are counted.
 //!
-//! A descriptor that is received belongs to the [`Descriptor`] that names it, and is closed with
-//! it. One that nothing takes is closed too:
+//! **Received.** A descriptor belongs to the [`Descriptor`] that names it, and is closed with it. A
+//! descriptor that nothing takes is closed too:
 //!
-//! - When the box that names it cannot be read, at once, with all others that the box names; and at
-//!   once when it is the answer to a call that was dropped or that has timed out.
-//! - When nothing reads its box as a command or a response, or when it is an argument that is not
-//!   known here, as soon as a later box is read that names another: ordinals have the order of
-//!   boxes, and nothing else tells which descriptors a box has brought.
-//! - When nothing has named it for
-//!   [`Limits::unclaimed_timeout`](field@amp_core::Limits::unclaimed_timeout), a minute by default: it may be
-//!   the other end of this very connection, which would never end.
-//! - When the connection ends. A protocol switch hands over those that are left.
+//! - A box that names it cannot be read: at once, with all others that the box names. So is one in
+//!   the answer to a call that was dropped or that has timed out.
+//! - Nothing reads its box as a command or a response, or it is an argument that is not known here:
+//!   as soon as a later box is read that names another. Descriptors have the order of boxes, and
+//!   nothing else tells which of them a box has brought.
+//! - Nothing names it for [`Limits::unclaimed_timeout`](field@amp_core::Limits::unclaimed_timeout),
+//!   a minute by default. It may be the other end of this very connection, which would then never
+//!   end.
+//! - The connection ends. A protocol switch hands over those that are left.
 //!
-//! There may be as many unclaimed ones as
-//! [`Limits::unclaimed_attachments`](field@amp_core::Limits::unclaimed_attachments) says, 128 or 256 by default.
-//! One more ends the connection, with that as the reason, and closes them. All descriptors of a box
-//! come before its end, so no box can bring more than that either. As many may be held by running
-//! responders. Over all connections of the process,
-//! [`Limits::attachments_in_all`](field@amp_core::Limits::attachments_in_all) counts: when there are
-//! more, some are closed of the connection that has most.
+//! [`Limits::unclaimed_attachments`](field@amp_core::Limits::unclaimed_attachments) says how many
+//! unclaimed descriptors there may be: 128 or 256 by default. One more ends the connection for that
+//! reason, and closes them all. All descriptors of a box come before its end, so no box can bring
+//! more than that either. Running responders may hold as many.
+//! [`Limits::attachments_in_all`](field@amp_core::Limits::attachments_in_all) counts over all
+//! connections of the process. When there are more, the connection that has most loses some.
 //!
 //! # Operating systems
 //!
