@@ -53,133 +53,107 @@ fn row(what: &'static str, one: impl Display, all: impl Display) -> Expected {
     (what, one.to_string(), all.to_string())
 }
 
-/// What peers may have many of.
-fn numbers(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
+/// What counts among the bytes of all connections, by the words above the table.
+const COUNTED: &str = "counted";
+
+/// What calls take, and what is on its way.
+fn calls(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
     let files = Descriptors::of(FILES);
-    let most = Descriptors::of(usize::MAX);
-    let all = bytes(server.bytes_in_all);
+    let responders = server.running_responders_in_all;
+    let largest = bytes(PER_BYTE * limits.boxes.max_bytes);
+    let running_max = bytes(limits.running_bytes_max);
+    let calls = limits.running_responders_max;
+    let held = bytes(HELD_UNCOUNTED);
+    let counted_beyond = format!("{COUNTED}, once a connection holds more than {held}");
     vec![
         row(
-            "connections, also those",
+            "connections, and so descriptors",
             "",
             format!(
-                "by how many descriptors the process may have, {} of {FILES}: max_connections",
+                "{}, where the process may have {FILES} descriptors: max_connections",
                 files.connections
             ),
         ),
         row(
-            "items of streams that nobody has taken",
-            format!(
-                "{} and {} for each of {}: streams, stream_items, stream_bytes",
-                count(limits.stream_items),
-                bytes(limits.stream_bytes),
-                limits.streams
-            ),
-            format!("among the {all} of bytes_in_all"),
-        ),
-        row(
-            "descriptors that were passed",
-            "128 or 256 unclaimed, and as many held by responders, but fewer while others hold some: \
-             unclaimed_attachments",
-            format!(
-                "a quarter of how many the process may have, {} of {FILES} and {} at most, of which \
-                 responders hold three quarters at most: attachments_in_all",
-                files.attachments,
-                count(most.attachments)
-            ),
-        ),
-    ]
-}
-
-/// What calls take, and what is on its way.
-fn calls(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
-    let all = bytes(server.bytes_in_all);
-    let responders = server.running_responders_in_all;
-    let largest = bytes(PER_BYTE * limits.boxes.max_bytes);
-    let [running, running_max] = [limits.running_bytes, limits.running_bytes_max].map(bytes);
-    let calls = limits.running_responders_max;
-    vec![
-        row(
-            "calls being answered",
+            "calls that are being answered",
             format!("{}: running_responders_max", count(calls)),
             format!(
-                "{}, and {SPARED} small ones for each connection: running_responders_in_all",
+                "{}, and {SPARED} small ones more for each connection: running_responders_in_all",
                 count(responders)
             ),
         ),
         row(
             "bytes of those calls",
             format!("{running_max} and one more call, of {largest} at most: running_bytes_max"),
-            format!("{all}, together with what is said to be among them: bytes_in_all"),
+            COUNTED,
         ),
         row(
-            "what is being decoded",
+            "memory for a box that is being decoded",
             format!(
-                "{PER_BYTE} bytes for each of a box, and {} at least: decoded_bytes",
+                "{PER_BYTE} bytes for each byte of the box, and {} at least: decoded_bytes",
                 bytes(limits.decoded_bytes)
             ),
-            format!("one box on each thread, of {largest} at most"),
+            format!("one box on each thread, of {largest} at most; counted once it is decoded"),
         ),
         row(
             "bytes of a box that is not finished",
             format!("{}: boxes", bytes(limits.boxes.max_bytes)),
-            "",
-        ),
-        row(
-            "bytes of one-way calls",
-            format!("{running}: running_bytes"),
-            format!("among the {all}"),
+            &counted_beyond,
         ),
         row(
             "bytes that wait to be sent",
             format!("{}: send_queue_max", bytes(limits.send_queue_max)),
-            "",
+            &counted_beyond,
         ),
         row(
-            "what is not counted",
-            format!("{}, and a few more", bytes(HELD_UNCOUNTED)),
-            "as many for each",
+            "items of streams that nobody has taken",
+            format!(
+                "{} streams, each of {} items and {}: streams, stream_items, stream_bytes",
+                limits.streams,
+                count(limits.stream_items),
+                bytes(limits.stream_bytes)
+            ),
+            COUNTED,
         ),
         row(
-            "buffers that are received into",
-            format!("{}, and {}", bytes(READ_AT_ONCE), bytes(LARGE_BUFFERS)),
-            "as many for each",
-        ),
-        row(
-            "tasks of responders that wait",
-            format!("{} for {}", bytes(calls * TASK), count(calls)),
-            format!("{} for {}", bytes(responders * TASK), count(responders)),
+            "bytes of one-way calls",
+            format!("{}: running_bytes", bytes(limits.running_bytes)),
+            COUNTED,
         ),
     ]
 }
 
-/// How long things take, and what comes beside connections.
-fn times(limits: &Limits) -> Vec<Expected> {
+/// What is not counted in bytes.
+fn others(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
     let files = Descriptors::of(FILES);
-    let router = RouterLimits::default();
-    assert_eq!(router.box_timeout, limits.box_timeout, "it has the same deadlines");
+    let most = Descriptors::of(usize::MAX);
+    let (calls, responders) = (limits.running_responders_max, server.running_responders_in_all);
     vec![
         row(
-            "how long a box may be unfinished",
-            format!("{}: box_timeout", looked_at_every(limits.box_timeout)),
-            "",
+            "small boxes and answers",
+            format!("{}, and a few more", bytes(HELD_UNCOUNTED)),
+            "as much for each connection, not counted",
         ),
         row(
-            "how long a peer may say nothing",
-            format!(
-                "for ever while there is room for others, and {} before its first box when there is \
-                 none, unless first_box_timeout, idle_timeout or a ping is set",
-                seconds(GIVES_WAY_AFTER)
-            ),
-            "",
+            "buffers to receive into",
+            format!("{}, and {}", bytes(READ_AT_ONCE), bytes(LARGE_BUFFERS)),
+            "as much for each connection, not counted",
         ),
         row(
-            "how long a connection takes to end",
+            "tasks of responders that wait",
+            format!("{} for {}", bytes(calls * TASK), count(calls)),
+            format!("{} for {}, not counted", bytes(responders * TASK), count(responders)),
+        ),
+        row(
+            "descriptors that peers have passed",
+            "128 or 256 unclaimed, and as many that responders hold, but fewer while others hold \
+             some: unclaimed_attachments",
             format!(
-                "{}, or one if the peer is to blame: close_timeout",
-                seconds(limits.close_timeout)
+                "a quarter of how many the process may have, {} of {FILES} and {} at most; \
+                 responders hold three quarters of that at most: attachments_in_all",
+                files.attachments,
+                count(most.attachments)
             ),
-            "",
         ),
         // `tls/` holds how long they have.
         row(
@@ -191,30 +165,63 @@ fn times(limits: &Limits) -> Vec<Expected> {
                 files.handshakes
             ),
         ),
+    ]
+}
+
+/// How long things take, and what comes beside connections.
+fn times(limits: &Limits) -> Vec<Expected> {
+    let router = RouterLimits::default();
+    assert_eq!(router.box_timeout, limits.box_timeout, "it has the same deadline");
+    vec![
         row(
-            "routes of a Router, which is no connection of a server, and has the same deadlines: \
-             60 to 120 seconds for a box,",
+            "time that a box may be unfinished",
+            format!("{}: box_timeout", looked_at_every(limits.box_timeout)),
+            "",
+        ),
+        row(
+            "time that a peer may say nothing",
             format!(
-                "{}, with {} received in all, and each with {} of that and {} to be sent: RouterLimits",
+                "for ever; but {} before its first box, when the server is full; or what \
+                 first_box_timeout, idle_timeout or a ping says",
+                seconds(GIVES_WAY_AFTER)
+            ),
+            "",
+        ),
+        row(
+            "time that a connection takes to end",
+            format!(
+                "{}, or one second if the peer is to blame: close_timeout",
+                seconds(limits.close_timeout)
+            ),
+            "",
+        ),
+        row(
+            "routes of a Router",
+            format!(
+                "{}, which hold {} received in all, and each {} of that and {} to be sent: \
+                 RouterLimits",
                 count(router.routes),
                 bytes(router.receive_queue_in_all),
                 bytes(router.receive_queue),
                 bytes(router.send_queue)
             ),
-            "as many for each router",
+            "as much for each router, not counted",
         ),
     ]
 }
 
 #[tokio::test]
 async fn the_table_has_the_defaults() {
-    let table = include_str!("../server.rs").lines().filter_map(|line| line.strip_prefix("/// | "));
+    let documentation = include_str!("../server.rs");
+    let table = documentation.lines().filter_map(|line| line.strip_prefix("/// | "));
     let rows: Vec<_> = table.skip(1).map(cells).collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = serve(listener, Responders::new(())).settings.unwrap();
     assert_eq!(server.max_connections, None, "as many as there may be descriptors for");
     let limits = Limits::default();
-    let expected = [numbers(&server, &limits), calls(&server, &limits), times(&limits)].concat();
+    let counted = format!("among the {} of [`bytes_in_all`]", bytes(server.bytes_in_all));
+    assert!(documentation.contains(&counted), "{counted}");
+    let expected = [calls(&server, &limits), others(&server, &limits), times(&limits)].concat();
     for (row, (what, one, all)) in rows.iter().zip(&expected) {
         let [first, rest @ ..] = &row[..] else { panic!("{row:?}") };
         assert!(first.starts_with(what), "{first:?} is not of {what}");
