@@ -217,7 +217,7 @@ async fn what_calls_are_decoded_to_is_bounded_there_too() {
         Ok::<_, NoError>(())
     };
     let responders = Responders::new(Arc::clone(&gate)).respond(unpack).on_own_tasks();
-    let limits = Limits::default().running_bytes_max(1 << 20);
+    let limits = Limits::default().running_bytes(1 << 20).running_bytes_max(1 << 20);
     let (near, far) = tokio::io::duplex(1 << 20);
     let peer = Connection::new(near).spawn();
     let _there = Connection::new(far).limits(limits).responders(responders).spawn();

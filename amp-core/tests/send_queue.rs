@@ -133,7 +133,7 @@ async fn a_peer_that_never_reads_its_answers_is_cut_off() {
 }
 
 #[test]
-#[should_panic(expected = "a send_queue of 11 bytes is over the send_queue_max of 10")]
+#[should_panic(expected = "a send_queue of 11 is over the send_queue_max of 10")]
 fn a_queue_that_is_larger_than_the_connection_bears_is_refused() {
     let mut limits = Limits::default();
     (limits.send_queue, limits.send_queue_max) = (11, 10);

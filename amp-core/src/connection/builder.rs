@@ -141,12 +141,16 @@ impl Connection {
     }
 
     /// Sets what the connection holds at most. It has to get on: a responder can always run, and a box
-    /// can always be queued when none are.
+    /// can always be queued when none are, also where the limit is zero.
     ///
     /// # Panics
     ///
-    /// When [`send_queue`](field@Limits::send_queue) is over [`send_queue_max`](field@Limits::send_queue_max): this
-    /// side's own calls would end the connection.
+    /// When a limit is over the bound behind it, so that a peer that waits when it has to would be refused
+    /// all the same: [`running_responders`](field@Limits::running_responders) over
+    /// [`running_responders_max`](field@Limits::running_responders_max),
+    /// [`running_bytes`](field@Limits::running_bytes) over
+    /// [`running_bytes_max`](field@Limits::running_bytes_max), or
+    /// [`send_queue`](field@Limits::send_queue) over [`send_queue_max`](field@Limits::send_queue_max).
     #[track_caller]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits.able_to_get_on();

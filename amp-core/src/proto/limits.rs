@@ -74,6 +74,9 @@ use crate::setters::setters;
 /// let limits = Limits::default().running_responders(16).send_queue(64 << 10);
 /// assert_eq!(limits.running_responders, 16);
 /// ```
+///
+/// Three of them have a bound behind them, whose name ends in `_max`, and are no more than that:
+/// [`Connection::limits`](crate::Connection::limits) panics otherwise.
 #[doc(alias("MaxLength", "rate limit"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -287,20 +290,56 @@ impl Limits {
         }
     }
 
-    /// Those that would bring a connection to a stop, were they zero, are at least one.
+    /// What honest peers see is no more than the bound behind it, and what would bring a connection to a
+    /// stop, were it zero, is at least one.
     #[track_caller]
-    pub(crate) fn able_to_get_on(self) -> Self {
-        let Self { send_queue, send_queue_max, .. } = self;
-        assert!(
-            send_queue <= send_queue_max,
-            "a send_queue of {send_queue} bytes is over the send_queue_max of {send_queue_max}"
-        );
-        Self {
-            running_responders: self.running_responders.max(1),
-            running_bytes: self.running_bytes.max(1),
-            send_queue: self.send_queue.max(1),
-            send_queue_boxes: self.send_queue_boxes.max(1),
-            ..self
+    pub(crate) fn able_to_get_on(mut self) -> Self {
+        for (name, plain, max) in [
+            ("running_responders", &mut self.running_responders, &mut self.running_responders_max),
+            ("running_bytes", &mut self.running_bytes, &mut self.running_bytes_max),
+            ("send_queue", &mut self.send_queue, &mut self.send_queue_max),
+        ] {
+            assert!(*plain <= *max, "a {name} of {plain} is over the {name}_max of {max}");
+            *plain = (*plain).max(1);
+            *max = (*max).max(1);
         }
+        self.send_queue_boxes = self.send_queue_boxes.max(1);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_that_is_zero_stops_a_connection() {
+        let none = Limits::default().running_responders(0).running_responders_max(0);
+        let none = none.running_bytes(0).running_bytes_max(0);
+        let none = none.send_queue(0).send_queue_max(0).send_queue_boxes(0).able_to_get_on();
+        assert_eq!((none.running_responders, none.running_responders_max), (1, 1));
+        assert_eq!((none.running_bytes, none.running_bytes_max), (1, 1));
+        assert_eq!((none.send_queue, none.send_queue_max, none.send_queue_boxes), (1, 1, 1));
+    }
+
+    #[test]
+    fn the_limits_that_there_are_get_on() {
+        for limits in [Limits::default(), Limits::untrusted()] {
+            assert_eq!(limits.able_to_get_on(), limits);
+        }
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "a running_responders of 10000 is over the running_responders_max of 8192"
+    )]
+    fn no_more_responders_run_than_may() {
+        Limits::default().running_responders(10_000).able_to_get_on();
+    }
+
+    #[test]
+    #[should_panic(expected = "a running_bytes of 33554432 is over the running_bytes_max of 0")]
+    fn no_more_bytes_of_calls_are_held_than_may_be() {
+        Limits::default().running_bytes_max(0).able_to_get_on();
     }
 }
