@@ -292,8 +292,9 @@ impl Target {
         let read = text.parse::<Schema>();
         let read = read.map_err(|error| Failure::new(exit::NO_FIT, format!("_Schema: {error}")))?;
         let mut schema = Schema::clone(&self.schema);
-        schema.merge(read).map_err(|twice| {
-            Mistake::new(format!("the peer and --schema have different commands {twice:?}"))
+        schema.merge(read).map_err(|clash| {
+            let what = "the peer and --schema have different commands";
+            Mistake::new(format!("{what} {:?}", clash.command))
         })?;
         Ok(schema)
     }

@@ -28,9 +28,9 @@ pub(crate) fn load(source: &str) -> Result<Schema, Mistake> {
 pub(crate) fn load_all(sources: &[String]) -> Result<Schema, Mistake> {
     let mut all = Schema::default();
     for source in sources {
-        all.merge(load(source)?).map_err(|twice| {
+        all.merge(load(source)?).map_err(|clash| {
             let what = "another schema has a different command";
-            Mistake::new(format!("{source}: {what} {twice:?}"))
+            Mistake::new(format!("{source}: {what} {:?}", clash.command))
         })?;
     }
     Ok(all)
@@ -39,8 +39,9 @@ pub(crate) fn load_all(sources: &[String]) -> Result<Schema, Mistake> {
 /// Returns what is known of the calls of both sides.
 pub(crate) fn of_both(schema: &Schema, peer_schema: &Schema) -> Result<Schema, Mistake> {
     let mut all = schema.clone();
-    all.merge(peer_schema.clone()).map_err(|twice| {
-        Mistake::new(format!("--schema and --peer-schema have different commands {twice:?}"))
+    all.merge(peer_schema.clone()).map_err(|clash| {
+        let what = "--schema and --peer-schema have different commands";
+        Mistake::new(format!("{what} {:?}", clash.command))
     })?;
     Ok(all)
 }

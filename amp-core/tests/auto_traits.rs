@@ -18,7 +18,7 @@ use amp_core::reconnect::{
 use amp_core::router::{BoundRoute, Route, RouteError, RouteName, Router, RouterLimits, Routes};
 use amp_core::schema::{
     ArgumentSchema, BoxSchema, CaseSchema, Change, CommandSchema, ErrorSchema, Inner, Presence,
-    Schema, SchemaError, WireType, WireTypes,
+    Schema, SchemaClash, SchemaError, WireType, WireTypes,
 };
 use amp_core::streams::{ByteSink, ByteStream, SinkError, SinkOf, StreamError, StreamOf};
 use amp_core::tcp::KeepaliveListener;
@@ -70,6 +70,7 @@ fn errors_go_anywhere() {
     error::<RefusedAttachment>();
     error::<RemoteError>();
     error::<RouteError>();
+    error::<SchemaClash>();
     error::<SchemaError>();
     error::<SinkError>();
     error::<StreamError>();

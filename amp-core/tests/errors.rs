@@ -9,7 +9,7 @@ use amp_core::proto::{
 };
 use amp_core::reconnect::{self, ConnectError};
 use amp_core::router::{RouteError, RouteName};
-use amp_core::schema::{BoxSchema, Schema, SchemaError};
+use amp_core::schema::{BoxSchema, Schema, SchemaClash, SchemaError};
 use amp_core::streams::{SinkError, StreamError};
 use amp_core::tls::{TlsConfigError, TlsError};
 use amp_core::{
@@ -275,6 +275,15 @@ fn clash() -> Clash {
     set().merge(set()).expect_err("two responders of one name")
 }
 
+fn schema_clash() -> SchemaClash {
+    let schema = |requires_answer: &str| -> Schema {
+        format!("command \"{}\"{requires_answer}\n", SAID.escape_unicode())
+            .parse()
+            .expect("it is a schema")
+    };
+    schema("").merge(schema(" one-way")).expect_err("two commands of one name")
+}
+
 async fn all() -> Vec<Box<dyn Error>> {
     fn boxed<E: Error + 'static>(errors: Vec<E>) -> impl Iterator<Item = Box<dyn Error>> {
         errors.into_iter().map(|error| Box::new(error) as _)
@@ -299,6 +308,7 @@ async fn all() -> Vec<Box<dyn Error>> {
         .chain(boxed(connect_errors()))
         .chain(boxed(call_errors().await))
         .chain(boxed(vec![clash()]))
+        .chain(boxed(vec![schema_clash()]))
         .chain(boxed(vec![SAID.parse::<Decimal>().unwrap_err(), DecimalError::ExponentOutOfRange]))
         .chain(boxed::<SchemaError>(vec![SAID.parse::<Schema>().unwrap_err()]))
         .chain(boxed(sink_errors()))

@@ -513,3 +513,20 @@ command _Schema
         assert_eq!(schema.to_string(), text);
     }
 }
+
+#[test]
+fn a_schema_that_clashes_adds_nothing_to_another() {
+    let [before, other, more] = [
+        "command A\n\ncommand C\n",
+        "command A\n\ncommand B\n\ncommand C one-way\n",
+        "command A\n\ncommand D\n",
+    ]
+    .map(|text| text.parse::<Schema>().unwrap());
+    let mut schema = before.clone();
+    let clash = schema.merge(other).unwrap_err();
+    assert_eq!(clash.command, "C");
+    assert_eq!(clash.to_string(), "both schemas have a command \"C\", and they differ");
+    assert_eq!(schema, before);
+    schema.merge(more).unwrap();
+    assert_eq!(schema.to_string(), "command A\n\ncommand C\n\ncommand D\n");
+}

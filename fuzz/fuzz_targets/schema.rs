@@ -19,9 +19,15 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         let changes = new.changes_since(&old);
         assert!(old != new || changes.is_empty(), "{changes:?}");
         let mut merged = new.clone();
-        if merged.merge(old.clone()).is_ok() {
-            for (name, command) in old.commands().chain(new.commands()) {
-                assert_eq!(merged.command(name), Some(command));
+        match merged.merge(old.clone()) {
+            Ok(()) => {
+                for (name, command) in old.commands().chain(new.commands()) {
+                    assert_eq!(merged.command(name), Some(command));
+                }
+            }
+            Err(clash) => {
+                assert_ne!(old.command(&clash.command), new.command(&clash.command));
+                assert_eq!(merged, new, "nothing was added");
             }
         }
     }

@@ -101,6 +101,7 @@
 //! by hand and leave [`wire_type`](crate::Argument::wire_type) as it is: they are known by their
 //! paths in the program.
 
+mod clash;
 mod compare;
 mod model;
 mod parse;
@@ -108,6 +109,7 @@ pub(crate) mod scope;
 mod text;
 mod types;
 
+pub use clash::SchemaClash;
 pub use compare::Change;
 pub use model::{
     ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema,

@@ -133,21 +133,6 @@ impl Schema {
         self.commands.get(name)
     }
 
-    /// Adds the commands of another schema.
-    ///
-    /// # Errors
-    ///
-    /// The name of a command that is another one in both. Those before it are added.
-    pub fn merge(&mut self, other: Schema) -> Result<(), String> {
-        for (name, command) in other.commands {
-            match self.commands.get(&name) {
-                Some(known) if *known != command => return Err(name),
-                _ => self.commands.insert(name, command),
-            };
-        }
-        Ok(())
-    }
-
     /// Returns the commands, by their names.
     pub fn commands(&self) -> impl Iterator<Item = (&str, &CommandSchema)> {
         self.commands.iter().map(|(name, command)| (name.as_str(), command))
@@ -161,11 +146,13 @@ impl ErrorSchema {
     }
 
     /// Sets the documentation.
+    #[must_use]
     pub fn documented(self, docs: &str) -> Self {
         Self { docs: lines_of(docs), ..self }
     }
 
     /// Sets the name of the exception that the error is in Python.
+    #[must_use]
     pub fn raised_as(self, exception: impl Into<String>) -> Self {
         Self { exception: Some(exception.into()), ..self }
     }
@@ -186,6 +173,7 @@ impl BoxSchema {
     }
 
     /// Sets the documentation of each argument that has none.
+    #[must_use]
     pub fn documented(mut self, docs: &str) -> Self {
         for argument in self.arguments.iter_mut().filter(|argument| argument.docs.is_empty()) {
             argument.docs = lines_of(docs);
@@ -199,12 +187,14 @@ impl BoxSchema {
     }
 
     /// Lets each of the arguments be left out.
+    #[must_use]
     pub fn optional(mut self) -> Self {
         self.arguments.iter_mut().for_each(|argument| argument.presence = Presence::Optional);
         self
     }
 
     /// Lets each of the arguments be missing in what is received.
+    #[must_use]
     pub fn with_default(mut self) -> Self {
         let required = |argument: &&mut ArgumentSchema| argument.presence == Presence::Required;
         for argument in self.arguments.iter_mut().filter(required) {
@@ -281,6 +271,7 @@ impl CaseSchema {
     }
 
     /// Sets the documentation.
+    #[must_use]
     pub fn documented(self, docs: &str) -> Self {
         Self { docs: lines_of(docs), ..self }
     }
@@ -311,6 +302,7 @@ impl WireType {
     }
 
     /// Returns values of this type in a form of that name.
+    #[must_use]
     pub fn in_form(self, form: &'static str) -> Self {
         WireType::Of(Cow::Borrowed(form), Box::new(self))
     }

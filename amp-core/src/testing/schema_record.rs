@@ -100,8 +100,8 @@ impl SchemaRecord {
     /// When another command of one of their names is there.
     #[track_caller]
     pub fn schema(mut self, schema: Schema) -> Self {
-        if let Err(name) = self.schema.merge(schema) {
-            panic!("two different commands are named {name:?}");
+        if let Err(clash) = self.schema.merge(schema) {
+            panic!("two different commands are named {:?}", clash.command);
         }
         self
     }
