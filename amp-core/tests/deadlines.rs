@@ -128,9 +128,9 @@ async fn what_wants_no_answer_waits_for_room_as_long_as_a_call_may_take() {
 async fn a_responder_learns_when_the_connection_is_gone() {
     let (ended, mut reasons) = mpsc::unbounded_channel();
     let responders = Responders::new(ended).respond(|context: Context<_>, _: Wait| async move {
-        assert!(!context.is_closed());
+        assert!(!context.has_ended());
         let reason = context.closed().await;
-        assert!(context.is_closed());
+        assert!(context.has_ended());
         context.state().send(reason).unwrap();
         Ok::<(), NoError>(())
     });

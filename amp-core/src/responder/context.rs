@@ -66,8 +66,9 @@ impl<S> Context<S> {
     }
 
     /// Returns whether the connection has ended: for work that does not await, such as that of a
-    /// blocking task. While the connection is only closing, an answer may still be sent.
-    pub fn is_closed(&self) -> bool {
+    /// blocking task. While the connection is only closing, when its [`Peer::is_closed`] already, an
+    /// answer may still be sent.
+    pub fn has_ended(&self) -> bool {
         self.peer().has_ended()
     }
 
