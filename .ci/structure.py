@@ -2,7 +2,8 @@
 """Fails when the sources break what ARCHITECTURE.md says of their structure.
 
 - No files of a crate import each other in a circle, and no folders do, but for those that are
-  defended there. An import counts for the file that has what is imported, however it is re-exported
+  defended there. Nothing of amp-core imports what stands below it in the table of layers, neither by itself nor
+  through what is in no table, but for the same. An import counts for the file that has what is imported, however it is re-exported
   on the way. Tests, and files that declare their children, do not count.
 - `proto/` imports nothing of the layers above it, and knows no clock, task or runtime.
 - `unsafe` is in one file.
@@ -20,7 +21,10 @@ import sys
 from pathlib import Path
 
 CRATES = ["amp-core", "amp-derive", "amp-unix", "amp-probe", "amp-cli"]
-DEFENDED_FOLDERS = [{"connection", "responder"}]
+LAYERED = "amp-core"
+LAYERS = "| folder | is | knows nothing of |\n"
+LAYER = re.compile(r"^\| `(\w+)(?:/|\.rs)` \|", re.MULTILINE)
+DEFENDED = re.compile(r"^- `(\w+)/` imports `(\w+)/`", re.MULTILINE)
 UNSAFE_IN = "amp-unix/src/socket.rs"
 LIBRARIES = ["amp-core", "amp-unix"]
 # What is whole as it is, or what others have to know all of: a driver must not overlook an event.
@@ -199,8 +203,23 @@ def circles(edges):
     return found
 
 
+def upwards(folders, layers):
+    """The folders and what each imports that is further down in the table."""
+    for at, layer in enumerate(layers):
+        reached, look_at = set(), [layer]
+        while look_at:
+            for other in sorted(folders.get(look_at.pop(), set()) - reached):
+                reached.add(other)
+                if other not in layers:
+                    look_at.append(other)
+        yield from ((layer, other) for other in layers[at + 1 :] if other in reached)
+
+
 def main():
     sys.setrecursionlimit(10_000)
+    architecture = Path("ARCHITECTURE.md").read_text()
+    table = architecture.partition(LAYERS)[2].partition("\n\n")[0]
+    layers, defended = LAYER.findall(table), DEFENDED.findall(architecture)
     files = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.split()
     complaints, count = [], 0
     displayed = Path(ERRORS_DISPLAYED).read_text()
@@ -217,8 +236,15 @@ def main():
                 if module and other and module[0] != other[0]:
                     folders.setdefault(module[0], set()).add(other[0])
         for circle in circles(folders):
-            if set(circle) not in DEFENDED_FOLDERS:
+            if set(circle) not in map(set, defended):
                 complaints.append(f"folders of {name} that import each other: " + ", ".join(sorted(circle)))
+        if name == LAYERED:
+            for gone in sorted(set(layers) - {module[0] for module in crate.files if module}):
+                complaints.append(f"{name} has no {gone}, which is in the table of layers")
+            imports_up = set(upwards(folders, layers))
+            for layer, other in sorted(imports_up.symmetric_difference(defended)):
+                fault = "imports" if (layer, other) in imports_up else "is defended, and does not import"
+                complaints.append(f"{layer} of {name} {fault} {other}, which stands below it in the table of layers")
         for paths in crate.public_paths().values() if name in LIBRARIES else ():
             if len(paths) > 1:
                 complaints.append(f"{name} has one thing by two names: " + ", ".join(map("::".join, paths)))

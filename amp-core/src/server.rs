@@ -12,7 +12,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
@@ -33,7 +32,7 @@ use crate::runtime;
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 const ACCEPT_AGAIN_MAX: Duration = Duration::from_secs(1);
 
-/// Accepts connections: a [`TcpListener`], `amp_unix::UnixSocketListener`, or one of your own.
+/// Accepts connections: a [`TcpListener`](tokio::net::TcpListener), `amp_unix::UnixSocketListener`, or one of your own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an AMP listener",
     label = "a server cannot accept connections from this",
@@ -54,13 +53,6 @@ pub trait Listener: Send + 'static {
     /// A server drops the future whenever one of its connections ends, and when it is told to stop.
     /// Dropping it must not lose a connection that a later call could accept.
     fn accept(&mut self) -> impl Future<Output = io::Result<Connection>> + Send;
-}
-
-impl Listener for TcpListener {
-    async fn accept(&mut self) -> io::Result<Connection> {
-        let (stream, _) = TcpListener::accept(self).await?;
-        Connection::tcp(stream)
-    }
 }
 
 /// Serves every connection that `listener` accepts with the same responders: await what it returns,

@@ -20,8 +20,10 @@ use std::io;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
+use crate::argument::PeerAddress;
 use crate::connection::Connection;
 use crate::dial;
+use crate::router::Router;
 use crate::server::Listener;
 
 /// Connects to a TCP server. [`spawn`](Connection::spawn) starts the connection, and gives the
@@ -58,8 +60,7 @@ pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Connection> {
 }
 
 /// Connects to whichever address of a host answers, as [`connect`] does, for what begins with
-/// something else than boxes of one connection: a [`Router`](crate::router::Router), a proxy, TLS of
-/// one's own.
+/// something else than boxes of one connection: a [`Router`], a proxy, TLS of one's own.
 ///
 /// # Errors
 ///
@@ -74,6 +75,38 @@ pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Connection> {
 /// Dropping the future leaves nothing behind.
 pub async fn connect_stream(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
     dial::connect(address).await
+}
+
+/// Lets a stream send small boxes at once, and looks where its other end is.
+pub(crate) fn prepared(stream: TcpStream) -> io::Result<(TcpStream, PeerAddress)> {
+    stream.set_nodelay(true)?;
+    let address = stream.peer_addr()?;
+    Ok((stream, address.into()))
+}
+
+impl Connection {
+    /// Creates a connection over a TCP stream that is connected. Small boxes are sent at once
+    /// (`TCP_NODELAY`). [`tcp::connect`](crate::tcp::connect) makes one to an address.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is not connected any more.
+    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
+        let (stream, address) = prepared(stream)?;
+        Ok(Self::new(stream).peer_address(address))
+    }
+}
+
+impl Router {
+    /// Routes over a TCP stream that is connected. Small boxes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// When the stream is not connected any more.
+    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
+        let (stream, address) = prepared(stream)?;
+        Ok(Self::new(stream).peer_address(address))
+    }
 }
 
 /// Lets the system probe the peer once nothing has come from it for `after`, and then at each
@@ -165,7 +198,7 @@ impl KeepaliveListener {
         self
     }
 
-    async fn accept_stream(&self) -> io::Result<TcpStream> {
+    pub(crate) async fn accept_stream(&self) -> io::Result<TcpStream> {
         let (stream, _) = self.listener.accept().await?;
         set_keepalive(&stream, self.after, self.interval)?;
         if let Some((timeout, set)) = self.user_timeout {
@@ -175,21 +208,16 @@ impl KeepaliveListener {
     }
 }
 
-impl Listener for KeepaliveListener {
+impl Listener for TcpListener {
     async fn accept(&mut self) -> io::Result<Connection> {
-        Connection::tcp(self.accept_stream().await?)
+        let (stream, _) = TcpListener::accept(self).await?;
+        Connection::tcp(stream)
     }
 }
 
-#[cfg(feature = "tls")]
-impl crate::tls::AcceptStream for KeepaliveListener {
-    type Stream = TcpStream;
-
-    async fn accept(&mut self) -> io::Result<(TcpStream, crate::PeerAddress)> {
-        let stream = self.accept_stream().await?;
-        stream.set_nodelay(true)?;
-        let address = stream.peer_addr()?;
-        Ok((stream, address.into()))
+impl Listener for KeepaliveListener {
+    async fn accept(&mut self) -> io::Result<Connection> {
+        Connection::tcp(self.accept_stream().await?)
     }
 }
 

@@ -1,11 +1,9 @@
 use std::any::Any;
 use std::fmt;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use super::byte_transport::ByteTransport;
 use super::driver::Driver;
@@ -114,18 +112,6 @@ impl Connection {
             #[cfg(feature = "login")]
             at_start: None,
         }
-    }
-
-    /// Creates a connection over a TCP stream that is connected. Small boxes are sent at once
-    /// (`TCP_NODELAY`). [`tcp::connect`](crate::tcp::connect) makes one to an address.
-    ///
-    /// # Errors
-    ///
-    /// When the stream is not connected any more.
-    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        let address = stream.peer_addr()?;
-        Ok(Self::new(stream).peer_address(address))
     }
 
     /// Sets what answers the peer's calls. Without it each call is answered with `UNHANDLED`.

@@ -1,9 +1,7 @@
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tracing::{Instrument, Span};
 
 use super::driver::RouterDriver;
@@ -28,17 +26,6 @@ impl Router {
     /// Routes over a stream of bytes, as [`Connection::new`](crate::Connection::new) takes.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         Self::with_transport(ByteTransport::new(stream))
-    }
-
-    /// Routes over a TCP stream that is connected. Small boxes are sent at once (`TCP_NODELAY`).
-    ///
-    /// # Errors
-    ///
-    /// When the stream is not connected any more.
-    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        let address = stream.peer_addr()?;
-        Ok(Self::new(stream).peer_address(address))
     }
 
     /// Routes over a transport of one's own. Attachments that the peer sends are dropped.

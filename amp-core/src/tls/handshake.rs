@@ -14,6 +14,7 @@ use super::{PeerCertificates, TlsError};
 use crate::argument::PeerAddress;
 use crate::connection::{ByteTransport, Connection, NoSignal, Transport};
 use crate::dial;
+use crate::tcp::prepared;
 
 /// The time that a handshake may take unless another is asked for.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,15 +36,10 @@ pub fn connect<'a>(
     let role = Role::client(server_name, config);
     Handshake::new(async move {
         let role = role?;
-        let connected = async {
-            let stream = dial::connect(address).await?;
-            stream.set_nodelay(true)?;
-            let address = stream.peer_addr()?;
-            Ok((stream, address))
-        };
+        let connected = async { prepared(dial::connect(address).await?) };
         let (stream, address) =
             connected.await.map_err(|error| TlsError::Connect(Arc::new(error)))?;
-        Ok(connection(shake(stream, role).await?, address.into()))
+        Ok(connection(shake(stream, role).await?, address))
     })
 }
 

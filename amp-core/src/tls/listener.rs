@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -15,6 +15,7 @@ use crate::descriptors::Descriptors;
 use crate::report::Report;
 use crate::restraint::{Restraint, restrained};
 use crate::server::Listener;
+use crate::tcp::{KeepaliveListener, prepared};
 
 /// Accepts streams: a [`TcpListener`], or something of your own.
 pub trait AcceptStream: Send + 'static {
@@ -35,12 +36,19 @@ pub trait AcceptStream: Send + 'static {
 }
 
 impl AcceptStream for TcpListener {
-    type Stream = tokio::net::TcpStream;
+    type Stream = TcpStream;
 
-    async fn accept(&mut self) -> io::Result<(Self::Stream, PeerAddress)> {
-        let (stream, address) = TcpListener::accept(self).await?;
-        stream.set_nodelay(true)?;
-        Ok((stream, address.into()))
+    async fn accept(&mut self) -> io::Result<(TcpStream, PeerAddress)> {
+        let (stream, _) = TcpListener::accept(self).await?;
+        prepared(stream)
+    }
+}
+
+impl AcceptStream for KeepaliveListener {
+    type Stream = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, PeerAddress)> {
+        prepared(self.accept_stream().await?)
     }
 }
 
