@@ -22,7 +22,7 @@ PRONOUN = re.compile(
 VERBS = set(
     """
     Accepts Adds Agrees Answers Appends Asks Begins Binds Brings Calls Closes Compares Connects Creates Does Drops
-    Ends Expects Fails Forgets Gives Goes Hands Hides Holds Keeps Learns Leaves Lets Listens Logs Moves Notes Puts Queues
+    Ends Expects Fails Forgets Gives Goes Hands Hides Holds Keeps Learns Leaves Lets Listens Logs Moves Notes Passes Puts Queues
     Reads Receives Refuses Removes Replaces Resolves Returns Routes Runs Says Sends Serves Sets Spends Stages Starts
     Stops Takes Tells Waits Writes
     """.split()

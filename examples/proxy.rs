@@ -13,8 +13,8 @@
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, CommandSchema, Schema};
 use amp_core::{
-    AmpBox, Arguments, BoxReader, CallError, Command, Context, NoError, Peer, Proto,
-    ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched,
+    AmpBox, Arguments, BoxReader, Command, Context, NoError, Peer, Proto, ProtocolSwitch,
+    ReceivedCall, Responders, Switched,
 };
 use amp_unix::Descriptor;
 use std::error::Error;
@@ -42,15 +42,14 @@ fn proxy_of(to: Peer, schema: Schema) -> Responders {
             } else {
                 to.notify_by_name_with(&call.command, write).await.map(|()| Values::new())
             };
-            Ok(answer.map_err(handed_on)?.writing(answered))
+            Ok(answer?.writing(answered))
         }
     };
     let switch = move |call: ReceivedCall<Values>| {
         let both = asks.clone();
         async move {
             let write = call.arguments.writing(boxes(&both.1, &call.command).0);
-            let there = both.0.switch_protocol_by_name_with(&call.command, write).await;
-            let mut there = there.map_err(handed_on)?;
+            let mut there = both.0.switch_protocol_by_name_with(&call.command, write).await?;
             Ok(async move |mut here: Switched| {
                 let _ = copy_bidirectional(&mut here, &mut there).await;
             })
@@ -70,13 +69,6 @@ fn known<'a>(schema: &'a Schema, command: &[u8]) -> Option<&'a CommandSchema> {
 fn boxes(schema: &Schema, command: &[u8]) -> (BoxSchema, BoxSchema) {
     let anything = || (BoxSchema::of::<AmpBox>(), BoxSchema::of::<AmpBox>());
     known(schema, command).map_or_else(anything, |it| (it.arguments.clone(), it.response.clone()))
-}
-
-fn handed_on(error: CallError) -> RemoteError {
-    match error {
-        CallError::Remote(error) => error,
-        _ => RemoteError::new("UNKNOWN", "the backend has not answered"),
-    }
 }
 
 /// Reads an open file.

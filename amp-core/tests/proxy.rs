@@ -36,23 +36,6 @@ struct Note {
 #[amp(response = AmpBox)]
 struct Notes {}
 
-fn handed_on(error: CallError) -> RemoteError {
-    match error {
-        CallError::Remote(error) => error,
-        other => RemoteError::new("UNKNOWN", other.to_string()),
-    }
-}
-
-async fn pass_on(backend: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
-    let arguments = call.arguments.iter();
-    if call.requires_answer {
-        backend.call_by_name(&call.command, arguments).await.map_err(handed_on)
-    } else {
-        let queued = backend.notify_by_name(&call.command, arguments).await;
-        queued.map(|()| AmpBox::new()).map_err(handed_on)
-    }
-}
-
 /// What speaks once both connections have switched.
 type Joined = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -61,7 +44,7 @@ async fn pass_on_switch(
     call: ReceivedCall,
 ) -> Result<impl FnOnce(Switched) -> Joined + Send + 'static, RemoteError> {
     let switch = backend.switch_protocol_by_name(&call.command, call.arguments.iter());
-    let mut there = switch.await.map_err(handed_on)?;
+    let mut there = switch.await?;
     Ok(move |mut here: Switched| -> Joined {
         Box::pin(async move { drop(copy_bidirectional(&mut here, &mut there).await) })
     })
@@ -70,7 +53,7 @@ async fn pass_on_switch(
 /// Passes on everything, and knows switches by how their names begin.
 fn fallbacks(backend: Peer) -> Responders {
     let other = backend.clone();
-    Responders::new(()).fallback(move |call| pass_on(backend.clone(), call)).fallback_switch(
+    Responders::new(()).fallback(move |call: ReceivedCall| call.pass_on(&backend)).fallback_switch(
         |command| command.starts_with(b"SwitchTo"),
         move |call| pass_on_switch(other.clone(), call),
     )
@@ -80,7 +63,7 @@ fn fallbacks(backend: Peer) -> Responders {
 fn by_name(backend: Peer) -> Responders {
     let other = backend.clone();
     Responders::new(())
-        .fallback(move |call| pass_on(backend.clone(), call))
+        .fallback(move |call: ReceivedCall| call.pass_on(&backend))
         .respond_switch_by_name("SwitchToEcho", move |call| pass_on_switch(other.clone(), call))
 }
 
@@ -199,6 +182,25 @@ async fn a_refused_switch_leaves_both_connections_and_keeps_its_error() {
         stream.unwrap().read_exact(&mut text).await.unwrap();
         assert_eq!(&text, b"hello ");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_is_passed_on_has_its_error_or_none_of_the_backend() {
+    let (backend, mut there) = Script::start(|connection| connection);
+    let (client, _proxy) = pair(Responders::new(()), fallbacks(backend));
+    let call = client.clone();
+    let call = tokio::spawn(async move { call.call_by_name("A", numbered(1)).await });
+    let tag = there.expect_call("A").await;
+    let error = [("_error", &*tag), ("_error_code", "SOLD_OUT"), ("_error_description", "gone")];
+    there.send_box(error).await;
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "the peer answered SOLD_OUT: gone");
+    drop(there);
+    let error = client.call_by_name("A", numbered(2)).await.unwrap_err();
+    assert_eq!(error.to_string(), "the peer answered UNKNOWN: the backend has not answered");
+    // Nobody is told that a one-way call got no further.
+    client.notify_by_name("A", numbered(3)).await.unwrap();
+    assert!(!client.is_closed());
 }
 
 #[tokio::test(start_paused = true)]

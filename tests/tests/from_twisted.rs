@@ -2,8 +2,8 @@
 //! over one at a time.
 
 use amp_core::{
-    AmpBox, Arguments, CallError, Command, CommandError, Context, Failure, FailurePolicy, NoError,
-    Peer, ReceivedCall, RemoteError, Report, Responders,
+    Arguments, CallError, Command, CommandError, Context, Failure, FailurePolicy, NoError, Peer,
+    ReceivedCall, Report, Responders,
 };
 use amp_tests::commands::{Concatenate, CountNotes, Divide, DivideError, Note, Sum, Total};
 use amp_tests::{Address, DEADLINE, Process, Python, Transport};
@@ -254,20 +254,6 @@ async fn failures_of_twisted_look_as_the_guide_says() {
     check!(Gone, "the connection ends", "the connection is closed: closed by the peer");
 }
 
-async fn pass_on(old: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
-    let arguments = call.arguments.iter();
-    let answer = if call.requires_answer {
-        old.call_by_name(&call.command, arguments).await
-    } else {
-        old.notify_by_name(&call.command, arguments).await.map(|()| AmpBox::new())
-    };
-    answer.map_err(|error| match error {
-        // Its errors go on as they are, declared ones too.
-        CallError::Remote(error) => error,
-        _ => RemoteError::new("UNKNOWN", "the old service has not answered"),
-    })
-}
-
 async fn end_with(old: Peer, client: Peer) {
     tokio::select! {
         // What it has answered last is handed on first.
@@ -279,21 +265,21 @@ async fn end_with(old: Peer, client: Peer) {
 #[test]
 fn the_guide_passes_on_as_this_does() {
     let here = include_str!("from_twisted.rs");
-    for name in ["pass_on", "end_with"] {
-        let start = format!("async fn {name}(");
-        let (_, rest) = here.split_once(&format!("\n{start}")).unwrap();
-        let (body, _) = rest.split_once("\n}\n").unwrap();
-        let lines = body.lines().map(|line| format!("//! {line}\n"));
-        let lines = lines.collect::<String>();
-        let shown = format!("//! {start}{}", lines.trim_start_matches("//! "));
-        assert!(GUIDE.contains(&shown), "{shown}");
-    }
+    let (_, rest) = here.split_once("\nasync fn end_with(").unwrap();
+    let (body, _) = rest.split_once("\n}\n").unwrap();
+    let lines = body.lines().map(|line| format!("//! {line}\n"));
+    let lines = lines.collect::<String>();
+    let shown = format!("//! async fn end_with({}", lines.trim_start_matches("//! "));
+    assert!(GUIDE.contains(&shown), "{shown}");
+    assert!(GUIDE.contains(PASSED_ON) && here.matches(PASSED_ON).count() == 2, "{PASSED_ON}");
 }
+
+const PASSED_ON: &str = "fallback(move |call: ReceivedCall| call.pass_on(&passed_on))";
 
 /// A client of the new service, of which the old one is behind.
 fn client_of(old: Peer, new: Responders) -> Peer {
     let passed_on = old.clone();
-    let new = new.fallback(move |call| pass_on(passed_on.clone(), call));
+    let new = new.fallback(move |call: ReceivedCall| call.pass_on(&passed_on));
     let (client, server) = amp_core::testing::pair(Responders::new(()), new);
     tokio::spawn(end_with(old, server));
     client

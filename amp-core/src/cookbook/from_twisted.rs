@@ -154,7 +154,7 @@
 //!
 //! ```no_run
 //! # mod front { pub mod responders { pub fn responders() -> amp_core::Responders { amp_core::Responders::new(()) } } }
-//! use amp_core::{AmpBox, CallError, Connection, Peer, ReceivedCall, RemoteError, Responders, tcp};
+//! use amp_core::{Connection, Peer, ReceivedCall, Responders, tcp};
 //! use front::responders::responders;
 //! use std::env;
 //! use std::io;
@@ -195,31 +195,17 @@
 //!     // Each side's responders are to know the other, and one of the two is there first.
 //!     let client = Arc::new(SetOnce::<Peer>::new());
 //!     let calls_back = Arc::clone(&client);
-//!     let back = Responders::new(()).fallback(move |call| {
+//!     let back = Responders::new(()).fallback(move |call: ReceivedCall| {
 //!         let client = Arc::clone(&calls_back);
-//!         async move { pass_on(client.wait().await.clone(), call).await }
+//!         async move { call.pass_on(client.wait().await).await }
 //!     });
 //!     let old = tcp::connect(old_address).await?.responders(back).spawn();
 //!     let passed_on = old.clone();
-//!     let new = responders().fallback(move |call| pass_on(passed_on.clone(), call));
+//!     let new = responders().fallback(move |call: ReceivedCall| call.pass_on(&passed_on));
 //!     let server = Connection::tcp(stream)?.responders(new).spawn();
 //!     let _ = client.set(server.clone());
 //!     end_with(old, server).await;
 //!     Ok(())
-//! }
-//!
-//! async fn pass_on(old: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
-//!     let arguments = call.arguments.iter();
-//!     let answer = if call.requires_answer {
-//!         old.call_by_name(&call.command, arguments).await
-//!     } else {
-//!         old.notify_by_name(&call.command, arguments).await.map(|()| AmpBox::new())
-//!     };
-//!     answer.map_err(|error| match error {
-//!         // Its errors go on as they are, declared ones too.
-//!         CallError::Remote(error) => error,
-//!         _ => RemoteError::new("UNKNOWN", "the old service has not answered"),
-//!     })
 //! }
 //!
 //! async fn end_with(old: Peer, client: Peer) {

@@ -5,25 +5,11 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use amp_core::{AmpBox, CallError, Peer, ReceivedCall, RemoteError, Responders, testing};
+//! use amp_core::{Peer, ReceivedCall, Responders, testing};
 //! # use amp_core::{Arguments, Command, Context, NoError};
 //!
-//! async fn pass_on(backend: Peer, call: ReceivedCall) -> Result<AmpBox, RemoteError> {
-//!     let arguments = call.arguments.iter();
-//!     let answer = if call.requires_answer {
-//!         backend.call_by_name(&call.command, arguments).await
-//!     } else {
-//!         backend.notify_by_name(&call.command, arguments).await.map(|()| AmpBox::new())
-//!     };
-//!     answer.map_err(|error| match error {
-//!         // What the backend has said goes on as it is.
-//!         CallError::Remote(error) => error,
-//!         _ => RemoteError::new("UNKNOWN", "the backend has not answered"),
-//!     })
-//! }
-//!
 //! fn proxy_of(backend: Peer) -> Responders {
-//!     Responders::new(()).fallback(move |call| pass_on(backend.clone(), call))
+//!     Responders::new(()).fallback(move |call: ReceivedCall| call.pass_on(&backend))
 //! }
 //!
 //! # #[derive(Command)] #[amp(response = Total)] struct Sum { a: i64, b: i64 }
@@ -37,6 +23,7 @@
 //! # Ok(()) }
 //! ```
 //!
+//! - What the backend has said goes on as it is, errors too. Where it has not answered, the client gets `UNKNOWN`.
 //! - Responders for single commands stand beside the fallback, and come first: so a proxy answers some
 //!   calls itself.
 //! - Protocol switches are passed on too:

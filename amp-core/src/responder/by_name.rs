@@ -9,6 +9,8 @@ use crate::connection::Peer;
 use crate::proto::RemoteError;
 
 /// A call that was received by a responder that does not know its command.
+///
+/// It is the responder's own, so its parts are fields, to be taken out of it.
 #[doc(alias = "Proxy")]
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -29,6 +31,45 @@ impl ReceivedCall {
     pub(super) fn of(question: &mut Question, command: &[u8], ampbox: &AmpBox) -> Option<Self> {
         let arguments = question.decode(ampbox)?;
         Some(Self::with(question, command, arguments))
+    }
+
+    /// Passes the call on to another peer, and returns what that answers; of a call that wants no answer, an
+    /// empty box once it is queued. For a proxy: see [`Responders::fallback`](crate::Responders::fallback).
+    ///
+    /// ```
+    /// use amp_core::{Peer, ReceivedCall, Responders};
+    ///
+    /// fn proxy_of(backend: Peer) -> Responders {
+    ///     Responders::new(()).fallback(move |call: ReceivedCall| call.pass_on(&backend))
+    /// }
+    /// # drop(proxy_of);
+    /// ```
+    ///
+    /// Attachments, such as descriptors, are not in the box, and do not go with it: those need a schema, as the example
+    /// `proxy` has one. A [protocol switch](crate::Responders::fallback_switch) is asked for by
+    /// [`Peer::switch_protocol_by_name`].
+    ///
+    /// # Errors
+    ///
+    /// The error that the other peer has answered, as it is; `UNKNOWN` when there is no answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`Peer::call_by_name`].
+    #[doc(alias = "forward")]
+    pub fn pass_on(
+        self,
+        to: &Peer,
+    ) -> impl Future<Output = Result<AmpBox, RemoteError>> + Send + use<> {
+        let to = to.clone();
+        async move {
+            let arguments = self.arguments.iter();
+            if self.requires_answer {
+                return Ok(to.call_by_name(&self.command, arguments).await?);
+            }
+            to.notify_by_name(&self.command, arguments).await?;
+            Ok(AmpBox::new())
+        }
     }
 }
 

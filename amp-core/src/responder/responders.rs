@@ -192,30 +192,11 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// switch there is [`fallback_switch`](Responders::fallback_switch).
     ///
     /// ```
-    /// use amp_core::{AmpBox, CallError, Peer, RemoteError, Responders, ReceivedCall};
+    /// use amp_core::{Peer, ReceivedCall, Responders};
     ///
     /// /// Passes on all calls, and hands on how they end.
     /// fn proxy_of(backend: Peer) -> Responders {
-    ///     Responders::new(()).fallback(move |call: ReceivedCall| {
-    ///         let backend = backend.clone();
-    ///         async move {
-    ///             let arguments = call.arguments.iter();
-    ///             if call.requires_answer {
-    ///                 let answer = backend.call_by_name(&call.command, arguments).await;
-    ///                 answer.map_err(handed_on)
-    ///             } else {
-    ///                 let queued = backend.notify_by_name(&call.command, arguments).await;
-    ///                 queued.map(|()| AmpBox::new()).map_err(handed_on)
-    ///             }
-    ///         }
-    ///     })
-    /// }
-    ///
-    /// fn handed_on(error: CallError) -> RemoteError {
-    ///     match error {
-    ///         CallError::Remote(error) => error,
-    ///         _ => RemoteError::new("UNKNOWN", "the backend has not answered"),
-    ///     }
+    ///     Responders::new(()).fallback(move |call: ReceivedCall| call.pass_on(&backend))
     /// }
     /// # drop(proxy_of);
     /// ```

@@ -65,17 +65,14 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// and then copies what either side sends:
     ///
     /// ```
-    /// use amp_core::{CallError, Peer, RemoteError, Responders, ReceivedCall, Switched};
+    /// use amp_core::{Peer, ReceivedCall, Responders, Switched};
     ///
     /// # fn proxy_of(backend: Peer) -> Responders {
     /// Responders::new(()).respond_switch_by_name("SwitchToEcho", move |call: ReceivedCall| {
     ///     let backend = backend.clone();
     ///     async move {
     ///         let switch = backend.switch_protocol_by_name(&call.command, call.arguments.iter());
-    ///         let mut there = switch.await.map_err(|error| match error {
-    ///             CallError::Remote(error) => error,
-    ///             _ => RemoteError::new("UNKNOWN", "the backend has not answered"),
-    ///         })?;
+    ///         let mut there = switch.await?;
     ///         Ok(async move |mut here: Switched| {
     ///             let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
     ///         })

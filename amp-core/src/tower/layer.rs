@@ -59,7 +59,8 @@ impl<S> Responders<S> {
     }
 }
 
-/// A call that was received, on its way to its responder.
+/// A call that was received, on its way to its responder. So it only shows its parts, which a
+/// [`ReceivedCall`](crate::ReceivedCall) has as fields.
 ///
 /// Dropped, it goes back to the layers before it that have not given up, and to the peer with the
 /// code `UNKNOWN` when there are none.
