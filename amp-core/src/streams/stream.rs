@@ -87,9 +87,7 @@ impl<T> StreamOf<T> {
         let sink = SinkOf::new(Arc::clone(&sending), Some(Arc::clone(&receiving)));
         (sink, Self { receiving, other: Some(sending), parcel: None, over: false })
     }
-}
 
-impl<T> StreamOf<T> {
     /// Takes nothing more.
     pub(super) fn stop(&mut self) {
         self.over = true;
