@@ -220,6 +220,7 @@ pub use error::CallError;
 #[cfg(feature = "tokio")]
 pub use observing::wire_log::WireLog;
 pub use proto::error::RemoteError;
+pub use proto::limit_kind::LimitKind;
 pub use proto::limits::Limits;
 pub use proto::reason::CloseReason;
 #[cfg(feature = "tokio")]

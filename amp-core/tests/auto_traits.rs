@@ -33,8 +33,8 @@ use amp_core::tower::{
 use amp_core::{
     AmpBox, Answered, AttachmentKind, BoxError, BoxLimits, Call, CallError, Clash, CloseReason,
     Connection, Context, DecodeError, DecodeErrorKind, Decoder, EncodeError, EncodeErrorKind,
-    Failure, FailurePolicy, Limits, NamedCall, NamedNotification, NoError, Notification, Peer,
-    PeerAddress, Ping, ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError,
+    Failure, FailurePolicy, LimitKind, Limits, NamedCall, NamedNotification, NoError, Notification,
+    Peer, PeerAddress, Ping, ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError,
     Responders, Serve, Shortened, Switched, UnknownKeys, WireLog, blocking,
 };
 use std::error::Error;
@@ -159,6 +159,7 @@ fn settings_are_shared_by_threads() {
     shared::<Golden>();
     shared::<Jitter>();
     shared::<KeepaliveListener>();
+    shared::<LimitKind>();
     shared::<Limits>();
     shared::<PrintedRecord>();
     shared::<RouterLimits>();

@@ -14,14 +14,14 @@ use amp_core::streams::{SinkError, StreamError};
 use amp_core::tls::{TlsConfigError, TlsError};
 use amp_core::{
     CallError, CloseReason, CommandError, Connection, DecodeError, DecodeErrorKind, EncodeError,
-    EncodeErrorKind, PeerAddress, ReceivedCall, RefusedAttachment, RemoteError, Report, Responders,
-    Shortened,
+    EncodeErrorKind, LimitKind, Limits, PeerAddress, ReceivedCall, RefusedAttachment, RemoteError,
+    Report, Responders, Shortened,
 };
 use std::error::Error;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::pem;
 
@@ -155,9 +155,38 @@ fn close_reasons() -> Vec<CloseReason> {
             CloseReason::Idle { after: AFTER },
             CloseReason::NoLogin { within: AFTER },
             CloseReason::PingTimeout { after: AFTER },
-            CloseReason::Limit { what: "calls", limit: 3 },
+            limit_reached(),
         ])
         .collect()
+}
+
+/// It has no constructor, so a peer goes over a limit.
+fn limit_reached() -> CloseReason {
+    static REACHED: LazyLock<CloseReason> = LazyLock::new(|| {
+        let reached = async {
+            let (here, mut there) = tokio::io::duplex(1 << 10);
+            let limits = Limits::default().running_responders(1).running_responders_max(1);
+            let never = async |_: ReceivedCall| std::future::pending().await;
+            let never = Responders::new(()).respond_by_name("A", never);
+            let peer = Connection::new(here).limits(limits).responders(never).spawn();
+            // While a call is outstanding, reading goes on.
+            let _call = tokio::spawn(peer.call_by_name("A", [("a", "b")]));
+            there.read_u8().await.expect("the call comes");
+            there.write_all(&b"\0\x08_command\0\x01A\0\0".repeat(2)).await.expect("it is read");
+            drop(there);
+            peer.closed().await
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        // Tests have runtimes of their own, on their threads.
+        let run = || runtime.expect("a runtime").block_on(reached);
+        std::thread::scope(|scope| scope.spawn(run).join().expect("it is reached"))
+    });
+    let reason = REACHED.clone();
+    assert!(
+        matches!(reason, CloseReason::Limit { what: LimitKind::RunningResponders, limit: 1, .. }),
+        "{reason:?}"
+    );
+    reason
 }
 
 fn route_errors(reason: CloseReason) -> Vec<RouteError> {
@@ -261,8 +290,6 @@ fn stream_errors() -> Vec<StreamError> {
         StreamError::NotSent,
         StreamError::NotTaken,
         StreamError::Malformed { what: "a list".into() },
-        StreamError::TooMuch { what: "items", limit: 4 },
-        StreamError::Limit { what: "attachments", limit: 4 },
     ];
     errors.extend(decode_errors().into_iter().map(StreamError::Item));
     errors.extend(close_reasons().into_iter().map(StreamError::Closed));

@@ -9,7 +9,7 @@ use crate::argument::{
 };
 use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
-use crate::proto::{Body, BoxNumber, Claimed, Public, Scratch};
+use crate::proto::{Body, BoxNumber, Claimed, LimitKind, Public, Scratch};
 use crate::sync::{MutexGuard, Ordering, fence};
 
 /// The pairs of a box that is about to be queued, and the attachments that they name.
@@ -177,7 +177,7 @@ impl Shared {
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
         read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
-    ) -> Result<Decoded<A>, (&'static str, usize)> {
+    ) -> Result<Decoded<A>, (LimitKind, usize)> {
         let (arguments, count, spent) = self.read(ampbox, number, read);
         if let (Some(number), Ok(_)) = (number, &arguments) {
             // The arguments are dropped with nothing locked.

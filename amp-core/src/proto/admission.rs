@@ -1,10 +1,7 @@
 //! Whether a call of the peer is begun or refused.
 
 use super::together::Together;
-use super::{CloseReason, Limits};
-
-/// Names this limit in messages and errors.
-const RUNNING_BYTES: &str = "bytes of calls being answered";
+use super::{CloseReason, LimitKind, Limits};
 
 /// What a connection answers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +20,7 @@ pub(crate) enum Refusal {
     /// The connection is about to end.
     Closing,
     /// So many of these are there already.
-    TooMany { what: &'static str, limit: usize },
+    TooMany { what: LimitKind, limit: usize },
 }
 
 impl Refusal {
@@ -105,9 +102,9 @@ impl Admission {
         let over = if closing {
             return Err(Refusal::Closing);
         } else if self.all() >= limits.running_responders_max {
-            Some(("running responders", limits.running_responders_max))
+            Some((LimitKind::RunningResponders, limits.running_responders_max))
         } else if self.bytes >= limits.running_bytes_max {
-            Some((RUNNING_BYTES, limits.running_bytes_max))
+            Some((LimitKind::RunningBytes, limits.running_bytes_max))
         } else {
             together.and_then(|together| together.reached(self.all(), self.bytes, bytes))
         };
@@ -121,9 +118,9 @@ impl Admission {
         more: usize,
         limits: &Limits,
         together: Option<&Together>,
-    ) -> Result<(), (&'static str, usize)> {
+    ) -> Result<(), (LimitKind, usize)> {
         if self.bytes >= limits.running_bytes_max {
-            return Err((RUNNING_BYTES, limits.running_bytes_max));
+            return Err((LimitKind::RunningBytes, limits.running_bytes_max));
         }
         if let Some(together) = together {
             together.add_bytes(self.all(), self.bytes, more)?;
@@ -155,8 +152,8 @@ mod tests {
             (2, 0, true, None),
             (1, 100, true, None),
             (3, 199, true, None),
-            (4, 0, true, Some(("running responders", 4))),
-            (3, 200, true, Some((RUNNING_BYTES, 200))),
+            (4, 0, true, Some((LimitKind::RunningResponders, 4))),
+            (3, 200, true, Some((LimitKind::RunningBytes, 200))),
         ] {
             let admission = Admission { running, following: 0, bytes };
             let behind = Admission { running: 0, following: running, bytes };
@@ -170,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_one_way_command_that_is_refused_ends_the_connection_where_there_are_too_many() {
-        let many = Refusal::TooMany { what: "responders", limit: 3 };
+        let many = Refusal::TooMany { what: LimitKind::RunningResponders, limit: 3 };
         assert!(many.check(true).is_ok() && Refusal::Closing.check(false).is_ok());
         assert!(matches!(many.check(false), Err(CloseReason::Limit { limit: 3, .. })));
     }
@@ -198,7 +195,7 @@ mod tests {
         // One goes over it, whatever it takes.
         assert_eq!(admission.grow(1000, &limits(), None), Ok(()));
         assert_eq!(admission.bytes, 1199);
-        assert_eq!(admission.grow(1, &limits(), None), Err((RUNNING_BYTES, 200)));
+        assert_eq!(admission.grow(1, &limits(), None), Err((LimitKind::RunningBytes, 200)));
         assert_eq!(admission.bytes, 1199);
         let together = Together::new(100_000, 10);
         let mut admission = Admission { running: 1, following: 0, bytes: 0 };

@@ -305,7 +305,7 @@ impl<W, S> Drive<W, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Body, ProtocolError, Public, Then};
+    use crate::proto::{Body, LimitKind, ProtocolError, Public, Then};
     use std::io;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(drive.timers.take_due(due), Some(Timer::Broken));
 
         let (mut drive, mut core, now) = both();
-        let limit = CloseReason::Limit { what: "of anything", limit: 1 };
+        let limit = CloseReason::Limit { what: LimitKind::SendQueue, limit: 1 };
         assert!(drive.handle_not_sent(limit, now, &mut core).is_err());
         // Where both sides agree to a switch no boxes follow.
         core.ask_switch(b"A", &mut Body::default(), (), &mut Some(Then::HandOver)).unwrap();

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::LimitKind;
 use super::box_number::BoxNumber;
 use crate::descriptors::Descriptors;
 
@@ -68,19 +69,19 @@ impl Claims {
         count: usize,
         limit: usize,
         in_all: usize,
-    ) -> Result<(), (&'static str, usize)> {
+    ) -> Result<(), (LimitKind, usize)> {
         if count == 0 {
             return Ok(());
         }
         if self.count + count > limit {
-            return Err(("attachments of running responders", limit));
+            return Err((LimitKind::ClaimedAttachments, limit));
         }
         let before = CLAIMED.fetch_add(count, Ordering::Relaxed);
         let (most, share) = (most_claimed(in_all), share(in_all, before - self.count));
         let over = if before + count > most {
-            Some(("attachments of running responders over all connections", most))
+            Some((LimitKind::ClaimedAttachmentsInAll, most))
         } else if self.count + count > share {
-            Some(("attachments of running responders, beside what others hold,", share))
+            Some((LimitKind::ClaimedAttachmentsShare, share))
         } else {
             None
         };

@@ -51,6 +51,7 @@ mod inbound;
 mod lanes;
 #[cfg(feature = "tokio")]
 mod leftover;
+pub(crate) mod limit_kind;
 pub(crate) mod limits;
 mod liveness;
 mod not_queued;
@@ -81,6 +82,7 @@ pub use calls::CallId;
 pub use error::ProtocolError;
 pub(crate) use error::RemoteError;
 pub use host::Host;
+pub(crate) use limit_kind::LimitKind;
 pub(crate) use limits::Limits;
 pub use not_queued::{NotQueued, SwitchRefused, TooManyCalls};
 pub use outgoing::Outgoing;

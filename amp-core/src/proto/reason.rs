@@ -3,7 +3,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ProtocolError;
+use super::{LimitKind, ProtocolError};
 use crate::report::Escaped;
 
 /// The reason why a connection ended. Every outstanding call fails with the same. [`Report`](crate::Report)
@@ -78,10 +78,11 @@ pub enum CloseReason {
     },
     /// The connection went over a limit that protects this side.
     #[error("the connection went over the limit of {limit} {what}")]
+    #[non_exhaustive]
     Limit {
-        /// The kind of thing of which there was too much.
-        what: &'static str,
-        /// The limit.
+        /// Which limit it is.
+        what: LimitKind,
+        /// How much there may be.
         limit: usize,
     },
 }

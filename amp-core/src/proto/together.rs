@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::proto::CloseReason;
+use crate::proto::{CloseReason, LimitKind};
 
 /// What each connection may hold without being counted, in bytes. So most connections have nothing
 /// to do with each other.
@@ -12,9 +12,6 @@ pub(crate) const HELD_UNCOUNTED: usize = 64 << 10;
 /// How many calls of each connection are answered whatever others do: so those who take all there is
 /// do not stop those who call now and then.
 pub(crate) const SPARED: usize = 16;
-
-/// Names this limit in messages and errors.
-const BYTES: &str = "bytes held for all connections";
 
 /// What the connections of one server hold, and may hold at most.
 ///
@@ -55,14 +52,14 @@ impl Together {
         calls: usize,
         bytes: usize,
         more: usize,
-    ) -> Result<(), (&'static str, usize)> {
+    ) -> Result<(), (LimitKind, usize)> {
         let before = self.bytes.fetch_add(more, Ordering::Relaxed);
         let left = self.bytes_max.saturating_sub(before);
         if bytes + more <= left || is_spared(calls, bytes + more) {
             return Ok(());
         }
         self.remove_bytes(more);
-        Err((BYTES, self.bytes_max))
+        Err((LimitKind::BytesInAll, self.bytes_max))
     }
 
     pub(crate) fn remove_bytes(&self, bytes: usize) {
@@ -88,15 +85,15 @@ impl Together {
         calls: usize,
         bytes: usize,
         more: usize,
-    ) -> Option<(&'static str, usize)> {
+    ) -> Option<(LimitKind, usize)> {
         if is_spared(calls, bytes + more) {
             return None;
         }
         let (calls_left, bytes_left) = self.left();
         if calls >= calls_left {
-            Some(("running responders of all connections", self.calls_max))
+            Some((LimitKind::RunningRespondersInAll, self.calls_max))
         } else if bytes + more.max(1) > bytes_left {
-            Some((BYTES, self.bytes_max))
+            Some((LimitKind::BytesInAll, self.bytes_max))
         } else {
             None
         }
@@ -159,7 +156,10 @@ impl Share {
         together.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         self.bytes = bytes;
         if more && bytes > together.left().1 {
-            return Err(CloseReason::Limit { what: BYTES, limit: together.bytes_max });
+            return Err(CloseReason::Limit {
+                what: LimitKind::BytesInAll,
+                limit: together.bytes_max,
+            });
         }
         Ok(())
     }
@@ -215,7 +215,7 @@ mod tests {
         assert!(together.is_full_for(5, 50));
         assert!(!together.is_full_for(4, 40) && !together.is_full_for(0, 0));
         (0..5).for_each(|_| together.begin_call(10));
-        let reached = Some(("running responders of all connections", 10));
+        let reached = Some((LimitKind::RunningRespondersInAll, 10));
         assert_eq!(together.reached(SPARED, 0, 1), reached);
         assert_eq!(together.reached(1, HELD_UNCOUNTED, 1), reached);
         assert_eq!(together.reached(SPARED - 1, HELD_UNCOUNTED - 2, 1), None);
@@ -223,9 +223,9 @@ mod tests {
         let together = Together::new(1000, 100);
         together.begin_call(900);
         assert_eq!(together.reached(SPARED, 50, 50), None);
-        assert_eq!(together.reached(SPARED, 50, 51), Some((BYTES, 1000)));
+        assert_eq!(together.reached(SPARED, 50, 51), Some((LimitKind::BytesInAll, 1000)));
         together.begin_call(100);
-        assert_eq!(together.reached(SPARED, 0, 0), Some((BYTES, 1000)));
+        assert_eq!(together.reached(SPARED, 0, 0), Some((LimitKind::BytesInAll, 1000)));
     }
 
     /// Each begins all the calls it may, one connection after the other.
@@ -247,12 +247,15 @@ mod tests {
         let together = Together::new(1 << 20, 10);
         together.begin_call(1 << 20);
         assert_eq!(together.reached(0, 0, HELD_UNCOUNTED - 1), None);
-        assert_eq!(together.reached(0, 0, HELD_UNCOUNTED), Some((BYTES, 1 << 20)));
-        assert_eq!(together.add_bytes(1, 10, HELD_UNCOUNTED - 10), Err((BYTES, 1 << 20)));
+        assert_eq!(together.reached(0, 0, HELD_UNCOUNTED), Some((LimitKind::BytesInAll, 1 << 20)));
+        assert_eq!(
+            together.add_bytes(1, 10, HELD_UNCOUNTED - 10),
+            Err((LimitKind::BytesInAll, 1 << 20))
+        );
         assert_eq!(together.add_bytes(1, 10, HELD_UNCOUNTED - 11), Ok(()));
         together.remove_bytes(HELD_UNCOUNTED - 11);
         together.remove_bytes(1000);
-        assert_eq!(together.add_bytes(SPARED, 10, 991), Err((BYTES, 1 << 20)));
+        assert_eq!(together.add_bytes(SPARED, 10, 991), Err((LimitKind::BytesInAll, 1 << 20)));
         assert_eq!(together.add_bytes(SPARED, 10, 990), Ok(()));
     }
 }

@@ -16,7 +16,7 @@ use crate::keys;
 use crate::observing::{Outcome, Plain, Side, Watch};
 use crate::panics::{Panic, caught, caught_future};
 use crate::proto::policy::next_reference;
-use crate::proto::{BoxNumber, Core, Failed, FailurePolicy, IncomingCall, RemoteError};
+use crate::proto::{BoxNumber, Core, Failed, FailurePolicy, IncomingCall, LimitKind, RemoteError};
 use crate::report::Report;
 use crate::restraint::restrained;
 use crate::shorten::Shortened;
@@ -514,5 +514,5 @@ pub(crate) enum Undeclared {
     #[error("the responder was dropped")]
     Dropped,
     #[error("there are {limit} {what}, which is the limit")]
-    TooMany { what: &'static str, limit: usize },
+    TooMany { what: LimitKind, limit: usize },
 }

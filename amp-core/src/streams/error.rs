@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::argument::{DecodeError, EncodeError};
 use crate::command::CommandError;
 use crate::error::{CallError, CloseReason};
-use crate::proto::RemoteError;
+use crate::proto::{LimitKind, RemoteError};
 
 /// The reason why a sink takes no more items, or has not taken one.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -79,9 +79,10 @@ pub enum StreamError {
     /// [`Limits::stream_items`](field@crate::Limits::stream_items) or
     /// [`Limits::stream_bytes`](field@crate::Limits::stream_bytes), or more than 64 calls with items.
     #[error("the peer has sent more than {limit} {what} of a stream ahead")]
+    #[non_exhaustive]
     TooMuch {
-        /// What there is too much of: `items`, `bytes` or `calls with items`.
-        what: &'static str,
+        /// Which limit it is.
+        what: LimitKind,
         /// How much there may be.
         limit: usize,
     },
@@ -93,9 +94,10 @@ pub enum StreamError {
     /// connection hold ([`Limits::stream_bytes`](field@crate::Limits::stream_bytes)), or what all connections of
     /// a server hold ([`Serve::bytes_in_all`](crate::Serve::bytes_in_all)).
     #[error("an item was dropped: there are {limit} {what}, which is the limit")]
+    #[non_exhaustive]
     Limit {
-        /// What there are too many of.
-        what: &'static str,
+        /// Which limit it is.
+        what: LimitKind,
         /// How many there may be.
         limit: usize,
     },
@@ -137,5 +139,41 @@ impl From<StreamError> for io::Error {
             _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_limit_of_a_stream_was_gone_over_is_said_in_words() {
+        for (what, words) in [
+            (LimitKind::StreamItems, "items"),
+            (LimitKind::StreamBytes, "bytes"),
+            (LimitKind::StreamCalls, "calls with items"),
+        ] {
+            let error = StreamError::TooMuch { what, limit: 4 };
+            let expected = format!("the peer has sent more than 4 {words} of a stream ahead");
+            assert_eq!(error.to_string(), expected);
+        }
+        for (what, words) in [
+            (LimitKind::BytesOfStreams, "bytes held for the streams of the connection"),
+            (LimitKind::BytesInAll, "bytes held for all connections"),
+            (LimitKind::RunningBytes, "bytes of calls being answered"),
+            (LimitKind::ClaimedAttachments, "attachments of running responders"),
+            (
+                LimitKind::ClaimedAttachmentsInAll,
+                "attachments of running responders over all connections",
+            ),
+            (
+                LimitKind::ClaimedAttachmentsShare,
+                "attachments of running responders, beside what others hold,",
+            ),
+        ] {
+            let error = StreamError::Limit { what, limit: 4 };
+            let expected = format!("an item was dropped: there are 4 {words}, which is the limit");
+            assert_eq!(error.to_string(), expected);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::StreamError;
 use super::wire::{CALLS, MAX_CODE, MAX_DESCRIPTION};
-use crate::proto::{Limits, Together};
+use crate::proto::{LimitKind, Limits, Together};
 
 /// What a call that brings items takes beside those, in bytes, as far as it is known.
 const CALL: usize = 640;
@@ -53,7 +53,7 @@ impl Held {
         let before = holding.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes > holding.limit {
             holding.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            let what = "bytes held for the streams of the connection";
+            let what = LimitKind::BytesOfStreams;
             return Err(StreamError::Limit { what, limit: holding.limit });
         }
         if let Some(together) = &holding.together

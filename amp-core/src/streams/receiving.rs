@@ -15,7 +15,7 @@ use super::wire::{self, BAD_ITEM, CALLS, End, ITEM, LIST, Window};
 use crate::argument::{Argument, DecodeError, Proto, read_keys};
 use crate::boxes::{AmpBox, BoxLimits, BoxReader, Value};
 use crate::connection::Peer;
-use crate::proto::BoxNumber;
+use crate::proto::{BoxNumber, LimitKind};
 use crate::report::Report;
 use crate::responder::{Question, Undeclared};
 
@@ -411,9 +411,9 @@ impl<T: Argument + Send + 'static> Receiving<T> {
         all.add(load);
         let calls = state.calls + 1;
         for (count, what, limit) in [
-            (all.bytes, "bytes", window.bytes),
-            (all.items, "items", window.items),
-            (calls, "calls with items", CALLS),
+            (all.bytes, LimitKind::StreamBytes, window.bytes),
+            (all.items, LimitKind::StreamItems, window.items),
+            (calls, LimitKind::StreamCalls, CALLS),
         ] {
             if count > limit {
                 return Some(Err(StreamError::TooMuch { what, limit }));

@@ -8,7 +8,7 @@ use super::side::Core;
 use crate::argument::{Attachment, DecodeError};
 use crate::proto::box_number::BoxNumber;
 use crate::proto::unclaimed::Claimed;
-use crate::proto::{CallId, CloseReason, Host};
+use crate::proto::{CallId, CloseReason, Host, LimitKind};
 
 impl<W, H: Host> Core<W, H> {
     /// Keeps attachments that have just arrived, until something claims them. Whether these are the first.
@@ -26,7 +26,7 @@ impl<W, H: Host> Core<W, H> {
         if self.unclaimed.len() > limit {
             let all = self.unclaimed.take_all();
             self.drop_attachments(all);
-            return Err(CloseReason::Limit { what: "unclaimed attachments", limit });
+            return Err(CloseReason::Limit { what: LimitKind::UnclaimedAttachments, limit });
         }
         Ok(first)
     }
@@ -98,7 +98,7 @@ impl<W, H: Host> Core<W, H> {
         &mut self,
         number: BoxNumber,
         count: usize,
-    ) -> Result<(), (&'static str, usize)> {
+    ) -> Result<(), (LimitKind, usize)> {
         let limits = &self.limits;
         self.claims.add(number, count, limits.unclaimed_attachments, limits.attachments_in_all)
     }

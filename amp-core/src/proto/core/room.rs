@@ -2,12 +2,12 @@
 //! to wait, whether more is read, and whether there is room for a call of this side.
 
 use super::side::Core;
-use crate::proto::CloseReason;
 use crate::proto::admission::Admission;
 use crate::proto::lanes::{LaneId, Place, Turn};
 use crate::proto::wants::Situation;
 #[cfg(feature = "tokio")]
 use crate::proto::{Body, CallId, NotQueued};
+use crate::proto::{CloseReason, LimitKind};
 use crate::proto::{Host, held};
 
 impl<W, H: Host> Core<W, H> {
@@ -51,7 +51,7 @@ impl<W, H: Host> Core<W, H> {
     /// # Errors
     ///
     /// The name of the limit that it goes over, and its value.
-    pub(crate) fn add_bytes(&mut self, bytes: usize) -> Result<(), (&'static str, usize)> {
+    pub(crate) fn add_bytes(&mut self, bytes: usize) -> Result<(), (LimitKind, usize)> {
         self.news = true;
         self.admission.grow(bytes, &self.limits, self.together.as_deref())
     }
@@ -238,7 +238,7 @@ impl<W, H: Host> Core<W, H> {
     pub(crate) fn check_queue(&self, situation: &Situation) -> Result<(), CloseReason> {
         if self.holds_too_much(situation) {
             let limit = self.limits.send_queue_max;
-            return Err(CloseReason::Limit { what: "bytes waiting to be sent", limit });
+            return Err(CloseReason::Limit { what: LimitKind::SendQueue, limit });
         }
         Ok(())
     }

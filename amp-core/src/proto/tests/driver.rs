@@ -13,8 +13,8 @@ use super::pipe::Pipe;
 use super::side::{LEFTOVER, Mark, PINGER, Seen, Side, Vigil, Way};
 use crate::argument::Attachment;
 use crate::proto::{
-    self, Body, CallId, CloseReason, Drive, Limits, Next, NextLeft, Ping, Pings, RefusedAttachment,
-    Timer, Together,
+    self, Body, CallId, CloseReason, Drive, LimitKind, Limits, Next, NextLeft, Ping, Pings,
+    RefusedAttachment, Timer, Together,
 };
 
 /// What the driver of a side knows alone.
@@ -227,7 +227,7 @@ impl Side {
         }
         self.driver.drive = Some(drive);
         let too_many = |reason: &CloseReason| {
-            matches!(reason, CloseReason::Limit { what: "unclaimed attachments", .. })
+            matches!(reason, CloseReason::Limit { what: LimitKind::UnclaimedAttachments, .. })
         };
         // Boxes that are read later find nothing.
         self.claims_are_late |= self.core.end().begun().is_some_and(too_many);

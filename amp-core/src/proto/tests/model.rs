@@ -7,7 +7,7 @@ use super::side::{Command, Mark, PINGER, Seen, Taken, TakenBack, Then, number, o
 use crate::boxes::AmpBox;
 use crate::keys;
 use crate::proto::core::WasRemoved;
-use crate::proto::{Answer, CallId, CloseReason, Counters};
+use crate::proto::{Answer, CallId, CloseReason, Counters, LimitKind};
 
 /// Something that not every case comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -551,10 +551,10 @@ impl Model {
             }
             CloseReason::BoxTimeout { .. } => self.reached.insert(Reached::BoxTimeout),
             CloseReason::Failed { .. } => self.reached.insert(Reached::FailureCloses),
-            CloseReason::Limit { what: "unclaimed attachments", .. } => {
+            CloseReason::Limit { what: LimitKind::UnclaimedAttachments, .. } => {
                 self.reached.insert(Reached::TooManyUnclaimed)
             }
-            CloseReason::Limit { what: "bytes waiting to be sent", .. } => {
+            CloseReason::Limit { what: LimitKind::SendQueue, .. } => {
                 self.reached.insert(Reached::TooMuchToSend)
             }
             _ => false,

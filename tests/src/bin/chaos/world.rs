@@ -1,5 +1,5 @@
-use amp_core::CloseReason;
 use amp_core::tls::{TlsError, rustls};
+use amp_core::{CloseReason, LimitKind};
 use amp_tests::{Address, Transport};
 use std::error::Error;
 use std::fmt;
@@ -160,7 +160,7 @@ pub(crate) fn kind_of_end(reason: &CloseReason) -> (&'static str, bool) {
         CloseReason::PingTimeout { .. } => ("closed as a ping was not answered", true),
         CloseReason::Failed { .. } => ("closed after a failure", true),
         CloseReason::Protocol(_) => ("closed for a breach of the protocol", false),
-        CloseReason::Limit { what: "bytes waiting to be sent", .. } => {
+        CloseReason::Limit { what: LimitKind::SendQueue, .. } => {
             ("closed for what the peer does not read", true)
         }
         CloseReason::Limit { .. } => ("closed at another limit", false),
