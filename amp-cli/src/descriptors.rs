@@ -10,13 +10,13 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::exit::{self, Failure};
 use crate::mistake::Mistake;
 use crate::on_line::plain_json;
 use crate::opening::{are_the_same, empty, open_to_write};
+use crate::programs;
 
 /// What is to be done with the descriptors of an answer.
 pub(crate) struct Uses<'a> {
@@ -54,7 +54,7 @@ impl<'a> Uses<'a> {
             let place = format!("--exec {{{key}}}");
             check_key(response, key).map_err(|mistake| mistake.at(&place))?;
         }
-        if let Some(name) = program.first().filter(|name| !is_program(name)) {
+        if let Some(name) = program.first().filter(|name| !programs::is_one(name)) {
             return Err(Mistake::new(format!("--exec {name}: there is no such program")));
         }
         Ok(Self { copies, program })
@@ -123,15 +123,6 @@ fn check_key(response: &BoxSchema, key: &str) -> Result<(), Mistake> {
         return Ok(());
     }
     Err(Mistake::new("the answer has no Descriptor of this name"))
-}
-
-/// Returns whether there is a program of this name, where the system looks for programs.
-fn is_program(name: &str) -> bool {
-    if name.contains('/') {
-        return Path::new(name).is_file();
-    }
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&folders).any(|folder| folder.join(name).is_file())
 }
 
 /// The keys in braces of a word.

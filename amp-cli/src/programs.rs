@@ -6,6 +6,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -116,12 +118,26 @@ pub(crate) async fn end() {
 
 /// The words of a program that a user has written.
 pub(crate) fn words(text: &str) -> Result<Vec<String>, Mistake> {
-    let wrong = |what: String| Mistake::new(what).at("exec");
-    let words = shell_words::split(text).map_err(|error| wrong(error.to_string()))?;
+    let words = shell_words::split(text).map_err(|error| Mistake::new(error.to_string()))?;
     if words.is_empty() {
-        return Err(wrong("it is a program, and what it is started with".into()));
+        return Err(Mistake::new("it is a program, and what it is started with"));
+    }
+    if !is_one(&words[0]) {
+        return Err(Mistake::new(format!("there is no such program: {:?}", words[0])));
     }
     Ok(words)
+}
+
+/// Returns whether the system finds a program by this name.
+pub(crate) fn is_one(name: &str) -> bool {
+    let may_run = |path: &Path| {
+        path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    if name.contains('/') {
+        return may_run(Path::new(name));
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| may_run(&folder.join(name)))
 }
 
 /// A program that reads what is written to it, and whose output is read.

@@ -371,7 +371,7 @@ fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, 
             check_code(known, &code)?;
             Does::Fail { code, description: description.unwrap_or_default() }
         }
-        (None, Some(exec)) => Does::Exec(words(&exec)?),
+        (None, Some(exec)) => Does::Exec(words(&exec).map_err(|mistake| mistake.at("exec"))?),
         (None, None) if close => Does::Close,
         (None, None) if is_switch => {
             return Err(Mistake::new("a protocol switch has one of exec, error and close"));

@@ -27,7 +27,8 @@ use crate::stream::Stream;
 pub(crate) fn serve(options: &Serve) -> Result<ExitCode, Mistake> {
     let address: Address = options.address.parse().map_err(Mistake::new)?;
     let schema = Arc::new(schemas::load_all(&options.schemas)?);
-    let program = options.exec.as_deref().map_or(Ok(Vec::new()), programs::words)?;
+    let program = options.exec.as_deref().map_or(Ok(Vec::new()), programs::words);
+    let program = program.map_err(|mistake| mistake.at("--exec"))?;
     let hidden = Hidden::new(&options.hidden);
     let rules = Rules::new(options.rules.as_deref(), program, &schema, &hidden)?;
     rules.calls_are_of(&schema)?;

@@ -158,6 +158,31 @@ fn names_that_are_none_and_docs_that_hurt_are_compiled_and_formatted() {
     }
 }
 
+/// A schema is begun with none, and code of it is compiled as that of any other.
+#[test]
+fn code_of_no_commands_is_compiled_and_formatted() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("none.schema"), "").unwrap();
+    let arguments = ["generate", "rust", "none.schema", "--responders", "responders.rs"];
+    let files = ["commands.rs", "responders.rs"];
+    let commands = text(&in_folder(folder.path(), &arguments));
+    fs::write(folder.path().join(files[0]), commands).unwrap();
+    for file in files {
+        let committed = of_tests("src/odd/none").join(file);
+        if std::env::var("AMP_RECORD").is_ok_and(|record| record == "all") {
+            fs::copy(folder.path().join(file), &committed).unwrap();
+        }
+        let [written, committed] =
+            [&folder.path().join(file), &committed].map(|path| fs::read_to_string(path).unwrap());
+        assert_eq!(written, committed, "{file}");
+    }
+    let mut format = Program::new("rustfmt");
+    format.args(["--edition", "2024", "--check"]).args(files).current_dir(folder.path());
+    let said = format.output().expect("rustfmt is there");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+    assert_eq!(odd::none::commands::schema(), Schema::default());
+}
+
 /// As they are begun: each command is one that its peer has, and fails alone.
 #[tokio::test]
 async fn responders_run_before_they_are_filled_in() {

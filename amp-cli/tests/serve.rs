@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -151,7 +152,6 @@ fn programs_answer_too() {
         ("sh -c 'echo nonsense'", "sh has printed: expected"),
         ("sh -c 'echo {}'", "sh has printed: it is {\"answer\": {..}} or"),
         ("false", "false: exit status: 1"),
-        ("/nowhere/program", "/nowhere/program: No such file"),
     ] {
         let server = Server::start("tcp:127.0.0.1:0", &["--exec", program, "--schema", &schema]);
         fails(&[&["call", &server.address, "Sum", "a=1", "b=2"][..], &with].concat(), 4);
@@ -159,6 +159,23 @@ fn programs_answer_too() {
         assert_eq!(code, Some(0));
         assert!(told.contains(said), "{told}");
     }
+}
+
+#[test]
+fn a_program_that_is_not_there_is_found_at_the_start_or_when_it_is_to_answer() {
+    let folder = Folder::new();
+    let program = folder.file("program", "#!/bin/sh\n");
+    let serve = ["serve", "tcp:127.0.0.1:0", "--exec", &program];
+    let no_such = format!("ampctl: --exec: there is no such program: {program:?}");
+    assert_eq!(fails(&serve, 2), no_such, "nobody may run it");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let server = Server::start("tcp:127.0.0.1:0", &serve[2..]);
+    fs::remove_file(&program).unwrap();
+    fails(&["call", &server.address, "Sum", "a=1"], 4);
+    let (code, told) = server.stop();
+    assert_eq!(code, Some(0));
+    assert!(told.contains(&format!("{program}: No such file")), "{told}");
+    assert_eq!(fails(&serve, 2), no_such);
 }
 
 #[test]
@@ -368,6 +385,8 @@ fn mistakes_in_rules_are_said_before_anything_listens() {
         (rule("error = 'WORN'"), "1: Sum.error: there is no error \"WORN\""),
         (rule("close = true\ndescription = 'x'"), "1: Sum: description: it is of an error"),
         (rule("exec = ''"), "1: Sum.exec: it is a program"),
+        (rule("exec = 'no-such x'"), "1: Sum.exec: there is no such program: \"no-such\""),
+        (rule("exec = '/etc/passwd x'"), "1: Sum.exec: there is no such program: \"/etc/passwd\""),
         (
             rule("close = true\ncall = [{ command = 'Su' }]"),
             "1: Sum.call[0]: there is no command \"Su\"; did you mean \"Sum\"?",

@@ -487,19 +487,21 @@ impl<'a> Writer<'a> {
     /// A function that says what all of it is on the wire.
     fn schema(&mut self, commands: &[(&str, &CommandSchema, String)]) {
         self.uses.name("amp_core::schema", "Schema");
-        let mut lines = vec![
-            "/// Returns what these commands are on the wire, to be compared with what they were written from."
-                .to_owned(),
-            "#[must_use]".to_owned(),
-            "pub fn schema() -> Schema {".to_owned(),
-            "    let mut schema = Schema::default();".to_owned(),
-        ];
-        for (_, command, name) in commands {
+        let added = commands.iter().map(|(_, command, name)| {
             let switch = if command.is_switch { "_switch" } else { "" };
-            lines.push(format!("    schema.add{switch}::<{name}>();"));
-        }
-        lines.extend(["    schema".to_owned(), "}".to_owned()]);
-        self.items.push(lines.join("\n"));
+            format!("    schema.add{switch}::<{name}>();")
+        });
+        let body = match &*added.collect::<Vec<_>>() {
+            [] => "    Schema::default()".to_owned(),
+            added => {
+                let added = added.join("\n");
+                format!("    let mut schema = Schema::default();\n{added}\n    schema")
+            }
+        };
+        self.items.push(format!(
+            "/// Returns what these commands are on the wire, to be compared with what they were written from.\n\
+             #[must_use]\npub fn schema() -> Schema {{\n{body}\n}}"
+        ));
     }
 }
 

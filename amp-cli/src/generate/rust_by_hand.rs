@@ -206,7 +206,8 @@ pub(super) fn responders(written: &Written) -> String {
         functions.push(format!("\n{docs}\n{signature}\n    unimplemented!()\n}}\n"));
     }
     let has_switch = written.signatures.values().any(|signature| signature.is_switch);
-    let mut core = vec!["Context"];
+    let mut core = Vec::new();
+    core.extend((!written.signatures.is_empty()).then_some("Context"));
     core.extend(is_declared.then_some("NoError"));
     core.push("Responders");
     core.extend(has_switch.then_some("Switched"));
@@ -220,7 +221,8 @@ pub(super) fn responders(written: &Written) -> String {
     let mut text = "// A responder for each command, to be filled in. This file is written once: it is yours.\n"
         .to_owned();
     let _ = writeln!(text, "{}", several("amp_core", &core));
-    text += if has_switch { "use std::future::Ready;\n\n" } else { "\n" };
+    text += if has_switch { "use std::future::Ready;\n" } else { "" };
+    text += if written.signatures.is_empty() { "" } else { "\n" };
     text += if by_hand.is_empty() { "" } else { "use super::by_hand;\n" };
     let types: Vec<_> = types.into_iter().collect();
     if !types.is_empty() {

@@ -7,5 +7,7 @@
 pub mod by_hand;
 /// Commands.
 pub mod commands;
+/// The same of a schema without commands.
+pub mod none;
 /// Nothing but `unimplemented!()`.
 pub mod responders;

@@ -1,0 +1,6 @@
+//! What `ampctl generate rust` makes of a schema without commands.
+
+/// None.
+pub mod commands;
+/// None.
+pub mod responders;
