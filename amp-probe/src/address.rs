@@ -30,6 +30,11 @@ impl Address {
             Self::Tcp(address) => tcp::connect(address.as_str()).await,
         }
     }
+
+    /// Returns whether connections to it carry descriptors.
+    pub fn carries_descriptors(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
 }
 
 impl FromStr for Address {
@@ -37,8 +42,8 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, UnknownAddress> {
         match text.split_once(':') {
-            Some(("unix", path)) => Ok(Self::Unix(path.into())),
-            Some(("tcp", address)) => Ok(Self::Tcp(address.into())),
+            Some(("unix", path)) if !path.is_empty() => Ok(Self::Unix(path.into())),
+            Some(("tcp", address)) if address.contains(':') => Ok(Self::Tcp(address.into())),
             _ => Err(UnknownAddress { text: text.into() }),
         }
     }
@@ -69,7 +74,9 @@ mod tests {
         for text in ["unix:/some/where: else", "unix:socket", "tcp:127.0.0.1:0", "tcp:[::1]:7"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
-        for text in ["", "unix", "/socket", "Unix:socket", "127.0.0.1:0"] {
+        for text in
+            ["", "unix", "unix:", "/socket", "Unix:socket", "127.0.0.1:0", "tcp:", "tcp:host"]
+        {
             let error = text.parse::<Address>().unwrap_err();
             assert_eq!(
                 error.to_string(),

@@ -1,5 +1,6 @@
 //! The command line.
 
+use amp_probe::Address;
 use amp_probe::load::AnyError;
 use lexopt::Parser;
 use lexopt::prelude::{Long, Short, Value, ValueExt};
@@ -10,7 +11,6 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::address::Address;
 use crate::work::Work;
 
 pub(crate) const USAGE: &str = "\
@@ -319,7 +319,7 @@ mod tests {
             ("call", "call needs an address"),
             ("serve", "serve needs an address"),
             ("--json", "say first what to do: serve, call or run"),
-            ("call there", "an address is unix:PATH or tcp:HOST:PORT"),
+            ("call there", "an address is unix:PATH or tcp:HOST:PORT, not \"there\""),
             ("run unix:a unix:b", "unexpected argument \"unix:b\""),
             ("serve unix:a --json", "invalid option '--json'"),
             ("run --work", "missing argument for option '--work'"),

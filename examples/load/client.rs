@@ -1,12 +1,12 @@
 //! The side that calls.
 
 use amp_core::{CallError, Connection, Peer};
+use amp_probe::Address;
 use amp_probe::load::{AnyError, Callers};
 use std::io;
 use std::sync::Arc;
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::address::Address;
 use crate::arguments::Options;
 use crate::commands::{LoadUsage, Usage};
 use crate::report::{Report, Used};

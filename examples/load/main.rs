@@ -31,7 +31,6 @@
 //! Read `commands.rs` first, what is called; then `work.rs` and `client.rs`. The
 //! callers are those of `ampctl bench`, in `amp-probe/src/load`.
 
-mod address;
 mod arguments;
 mod client;
 mod commands;
@@ -51,9 +50,9 @@ use tokio::runtime::Builder;
 use tokio::signal::ctrl_c;
 use tokio::sync::oneshot;
 
+use amp_probe::Address;
 use amp_probe::load::AnyError;
 
-use crate::address::Address;
 use crate::arguments::{Action, Options, Runtime};
 use crate::report::Report;
 use crate::server::Server;

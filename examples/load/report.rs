@@ -1,8 +1,8 @@
+use amp_probe::Address;
 use amp_probe::load::{Latencies, Measured};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use crate::address::Address;
 use crate::arguments::{Options, Runtime};
 use crate::commands::Usage;
 

@@ -2,13 +2,13 @@
 
 use amp_core::{AmpBox, Connection, Context, Failure, Listener, NoError};
 use amp_core::{ReceivedCall, RemoteError, Responders};
+use amp_probe::Address;
 use amp_probe::load::AnyError;
 use amp_unix::UnixSocketListener;
 use std::fs::File;
 use std::io;
 use tokio::net::TcpListener;
 
-use crate::address::Address;
 use crate::commands::{
     ECHO_BOX, EchoLists, EchoScalars, FileSize, LoadUsage, Size, Sum, Total, Usage,
 };
