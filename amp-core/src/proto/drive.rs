@@ -10,18 +10,16 @@ mod line;
 mod ping;
 mod reading;
 mod starting;
-mod stint;
 mod turn;
 mod waiting;
 mod writing;
 
-pub(crate) use due::LOOK_EVERY;
+pub(crate) use due::{BUFFERS_KEPT, LOOK_EVERY};
 pub(crate) use hands::{Hands, Note, Rest};
 pub(crate) use line::Line;
 pub(crate) use ping::Ping;
 #[cfg(all(test, feature = "tls"))]
 pub(crate) use reading::READ_AT_ONCE;
-pub(crate) use stint::Stint;
 pub(crate) use turn::Next;
 
 use std::sync::Arc;
@@ -31,6 +29,7 @@ use super::admission::Busy;
 use super::farewell::Farewell;
 use super::inbound::{Inbound, Reading};
 use super::liveness::{Liveness, Pings};
+use super::stint::Stint;
 use super::timers::{Timer, Timers};
 use super::together::{Share, Together};
 use super::wants::Situation;

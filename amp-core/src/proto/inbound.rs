@@ -281,6 +281,12 @@ impl<W> Inbound<W> {
         (&self.boxes, decoded)
     }
 
+    /// Takes the box that was decoded alone, where boxes are not sorted out.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn take_box(&mut self) -> Option<AmpBox> {
+        self.boxes.pop()
+    }
+
     /// Sorts out what was decoded: answers to their calls, calls to be begun. `asks_switch` is whether
     /// the first box asks for a protocol switch if it is a call. Then it is the only one.
     pub(crate) fn sort<H: Host>(

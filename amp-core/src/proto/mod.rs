@@ -64,6 +64,7 @@ pub(crate) mod reason;
 #[cfg(feature = "tokio")]
 pub(crate) mod refused;
 mod released;
+mod stint;
 mod switch;
 #[cfg(all(any(test, fuzzing), feature = "tokio"))]
 pub(crate) mod tests;
@@ -100,9 +101,9 @@ pub(crate) use refused::RefusedAttachment;
 pub(crate) use {
     admission::{Busy, Refusal},
     box_number::BoxNumber,
-    drive::{Drive, Hands, LOOK_EVERY, Line, Next, Note, Ping, Rest, Watched},
+    drive::{BUFFERS_KEPT, Drive, Hands, LOOK_EVERY, Line, Next, Note, Ping, Rest, Watched},
     farewell::Farewell,
-    inbound::WaitingCall,
+    inbound::{Reading, WaitingCall},
     lanes::{LaneId, Place, Turn},
     leftover::{Leftover, NextLeft},
     liveness::{Liveness, Pings},
@@ -110,11 +111,11 @@ pub(crate) use {
     parking::Parking,
     phase::End,
     released::{Released, RoomFor},
+    stint::Stint,
     switch::Leaving,
     timers::{Timer, Timers},
     together::{Share, Together},
     unclaimed::Claimed,
-    unfinished::Unfinished,
     wants::Public,
 };
 #[cfg(all(test, feature = "tls"))]

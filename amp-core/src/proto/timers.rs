@@ -88,6 +88,14 @@ impl Timers {
         }
     }
 
+    /// Stops those by which a stream is watched until its end begins.
+    pub(crate) fn stop_watching(&mut self) {
+        use Timer::{Box, Drain, FirstBox, Idle, Look, Ping, Stall};
+        for timer in [Idle, FirstBox, Ping, Box, Look, Stall, Drain] {
+            self.stop(timer);
+        }
+    }
+
     fn put(&mut self, timer: Timer, at: Option<Instant>) {
         self.at[timer as usize] = at;
         self.next = self.at.iter().flatten().min().copied();

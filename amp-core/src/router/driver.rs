@@ -1,6 +1,6 @@
 //! The one task that owns the stream of a routed connection.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -14,17 +14,16 @@ use super::RouterLimits;
 use super::shared::SharedRoutes;
 use super::table::{Delivered, RouteId};
 use super::wire::with_room;
-use crate::argument::Attachment;
-use crate::boxes::{AmpBox, Decoder};
+use crate::boxes::AmpBox;
 use crate::connection::{ByteTransport, Due, Transport};
 use crate::error::CloseReason;
-use crate::proto::{Farewell, LOOK_EVERY, Liveness, ProtocolError, Timer, Timers, Unfinished};
+use crate::proto::{
+    BUFFERS_KEPT, Farewell, Inbound, LOOK_EVERY, Liveness, ProtocolError, Reading, Stint, Timer,
+    Timers,
+};
 use crate::report::Report;
 use crate::restraint::{Restraint, restrained};
 use crate::runtime;
-
-/// The number of bytes that a read asks for at least.
-const READ: usize = 64 << 10;
 
 /// The number of reads or writes that follow each other before other tasks have their turn.
 const TURNS: usize = 4;
@@ -47,7 +46,10 @@ pub(super) struct RouterDriver {
     transport: Pin<Box<dyn Transport>>,
     shared: Arc<SharedRoutes>,
     limits: RouterLimits,
-    input: RouterInput,
+    /// What was received, and is no whole box.
+    inbound: Inbound<()>,
+    /// A box whose route has no room for it. Nothing is read before it is gone.
+    held: Option<Held>,
     /// The bytes that were taken of the routes and are being written.
     writing: VecDeque<Bytes>,
     /// The routes that it was taken of, until it is written and flushed.
@@ -55,20 +57,9 @@ pub(super) struct RouterDriver {
     /// How long nothing may come, from the first poll on.
     idle: Option<Duration>,
     liveness: Option<Liveness>,
-    unfinished: Unfinished,
     timers: Timers,
     due: Due,
     farewell: Option<Farewell>,
-}
-
-struct RouterInput {
-    buffer: BytesMut,
-    decoder: Decoder,
-    /// How many boxes were decoded.
-    decoded: u64,
-    attachments: Vec<Attachment>,
-    /// A box whose route has no room for it. Nothing is read before it is gone.
-    held: Option<Held>,
 }
 
 /// A box that waits for its route, until [`Timer::Stall`] is due.
@@ -80,23 +71,16 @@ struct Held {
 impl RouterDriver {
     pub(super) fn new(transport: Pin<Box<dyn Transport>>, shared: Arc<SharedRoutes>) -> Self {
         let limits = RouterLimits::default();
-        let input = RouterInput {
-            buffer: BytesMut::new(),
-            decoder: Decoder::new(with_room(limits.boxes)),
-            decoded: 0,
-            attachments: Vec::new(),
-            held: None,
-        };
         Self {
             transport,
             shared,
             limits,
-            input,
+            inbound: Inbound::new(with_room(limits.boxes)),
+            held: None,
             writing: VecDeque::new(),
             taken: Vec::new(),
             idle: None,
             liveness: None,
-            unfinished: Unfinished::default(),
             timers: Timers::default(),
             due: Due::default(),
             farewell: None,
@@ -111,7 +95,22 @@ impl RouterDriver {
     /// For a driver that was not polled yet.
     pub(super) fn set_limits(&mut self, limits: RouterLimits) {
         self.limits = limits;
-        self.input.decoder = Decoder::new(with_room(limits.boxes));
+        self.inbound = Inbound::new(with_room(limits.boxes));
+    }
+
+    /// Each phase once, as those of a connection: see [`Drive`](crate::proto::Drive). Whether one of them has
+    /// not done all it could.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over.
+    fn phases(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        self.look_for_close(cx);
+        let mut more = self.receive_boxes(cx)?;
+        more |= self.write_boxes(cx)?;
+        more |= self.say_farewell(cx)?;
+        more |= self.handle_due(cx)?;
+        Ok(more)
     }
 
     /// Looks whether this side wants the end, and takes note of who is to be woken when it does.
@@ -135,22 +134,43 @@ impl RouterDriver {
         if let Some(reason) = closing
             && self.farewell.is_none()
         {
-            self.begin_ending(reason, false);
+            self.begin_farewell(reason);
         }
     }
 
-    /// Reads and hands out what was read; whether it is worth another look.
-    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+    /// Reads and hands out what was read. Whether it is worth another look.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke, which is the end at once.
+    fn receive_boxes(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        if self.farewell.is_some() {
+            return Ok(false);
+        }
+        match self.read(cx) {
+            Err(reason @ CloseReason::Io(_)) => Err(reason),
+            Err(reason) => {
+                self.begin_farewell(reason);
+                Ok(false)
+            }
+            read => read,
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        self.inbound.set_reading(Reading::Behind);
         self.deliver_held();
         self.handle_received()?;
         for _ in 0..TURNS {
-            if self.input.held.is_some() {
+            if self.held.is_some() {
+                self.inbound.set_reading(Reading::Paused);
                 return Ok(false);
             }
-            let Poll::Ready(received) = self.poll_receive(cx) else { return Ok(false) };
-            if received? == 0 {
-                return Err(CloseReason::end_of_stream(self.input.buffer.len()));
-            }
+            let Poll::Ready(received) = self.poll_receive(cx) else {
+                self.inbound.set_reading(Reading::Done);
+                return Ok(false);
+            };
+            received?;
             if let Some(liveness) = &mut self.liveness {
                 liveness.received(now());
             }
@@ -159,84 +179,76 @@ impl RouterDriver {
         Ok(true)
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let RouterInput { buffer, decoder, attachments, .. } = &mut self.input;
-        // The room that a large box needed is not kept for the small ones that follow.
-        if buffer.is_empty() && buffer.capacity() > 4 * READ {
-            *buffer = BytesMut::new();
-        }
-        let missing = decoder.needed().saturating_sub(buffer.len());
-        if buffer.capacity() - buffer.len() < missing.max(READ / 2) {
-            buffer.reserve(missing.max(READ));
-        }
-        let received = self.transport.as_mut().poll_receive(cx, buffer, attachments);
-        if !attachments.is_empty() {
-            let dropped = attachments.len();
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, CloseReason>> {
+        let Self { inbound, transport, .. } = self;
+        let received = inbound.receive(|buffer, attachments| {
+            transport.as_mut().poll_receive(cx, buffer, attachments)
+        });
+        let dropped = inbound.input.attachments.len();
+        if dropped > 0 {
             // Each message of the peer may bring some.
             restrained!(UNCARRIED, warn, "a routed connection carries no attachments", dropped);
-            attachments.clear();
+            inbound.input.attachments.clear();
         }
         received
     }
 
     /// Hands out the boxes that were read, until one has to wait for its route.
-    fn handle_received(&mut self) -> Result<(), CloseReason> {
-        while self.input.held.is_none() {
-            let RouterInput { buffer, decoder, .. } = &mut self.input;
-            let decoded = decoder.decode(buffer).map_err(ProtocolError::Box)?;
-            let Some(ampbox) = decoded else { break };
-            self.input.decoded += 1;
+    fn handle_received(&mut self) -> Result<(), ProtocolError> {
+        while self.held.is_none() && self.inbound.decode(true).1? {
+            let Some(ampbox) = self.inbound.take_box() else { break };
             if let Some((route, ampbox)) = self.deliver(ampbox) {
-                self.input.held = Some(Held { ampbox, route });
+                self.held = Some(Held { ampbox, route });
                 self.timers.set_after(Timer::Stall, now(), self.limits.stall_timeout);
             }
         }
         Ok(())
     }
 
-    /// Sets the timers of what has begun, and stops those of what is over. `read` is whether all there was
-    /// is read.
-    fn set_timers(&mut self, read: bool) {
-        let Self { limits, input, idle, liveness, unfinished, timers, .. } = self;
+    /// Sets the timers of what has begun, and stops those of what is over.
+    fn set_timers(&mut self) {
+        let Self { limits, inbound, held, idle, liveness, timers, .. } = self;
+        if inbound.input.is_large() && !timers.is_set(Timer::Buffers) {
+            timers.set_after(Timer::Buffers, now(), BUFFERS_KEPT);
+        }
+        if self.farewell.is_some() {
+            return;
+        }
         if let Some(after) = idle.take() {
             *liveness = Liveness::new(Some(after), None, None, now(), timers);
         }
-        let buffered = !input.buffer.is_empty();
-        unfinished.watch(read, buffered, input.decoded, limits.box_timeout, timers, now);
-        if input.held.is_none() {
+        inbound.watch_box(limits.box_timeout, timers, now);
+        if held.is_none() {
             timers.stop(Timer::Look);
         } else if !timers.is_set(Timer::Look) {
             timers.set_after(Timer::Look, now(), LOOK_EVERY);
         }
     }
 
-    /// Deals with the farewell and with what is due. Whether it is worth another look; `None` when the
-    /// connection is over.
-    fn go_on(&mut self, cx: &mut Context<'_>, read: bool) -> Option<bool> {
-        if self.poll_ending(cx).is_ready() {
-            return None;
-        }
-        if self.farewell.is_none() {
-            self.set_timers(read);
-        }
+    /// Deals with what is due. Whether it is worth another look.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over.
+    fn handle_due(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        self.set_timers();
         let mut more = false;
         while let Some(now) = self.due.poll(self.timers.next(), cx) {
             while let Some(timer) = self.timers.take_due(now) {
-                match timer {
-                    Timer::Broken => return None,
-                    Timer::Close => {
+                if let Timer::Broken | Timer::Close = timer {
+                    if timer == Timer::Close {
                         tracing::debug!("the connection did not end in time");
-                        return None;
                     }
-                    _ => {}
+                    let reason = self.shared.lock().end.refusal().cloned();
+                    return Err(reason.unwrap_or(CloseReason::Local));
                 }
-                more |= self.handle_timeout(timer, read, now).unwrap_or_else(|reason| {
-                    self.begin_ending(reason, false);
+                more |= self.handle_timeout(timer, now).unwrap_or_else(|reason| {
+                    self.begin_farewell(reason);
                     true
                 });
             }
         }
-        Some(more)
+        Ok(more)
     }
 
     /// Deals with a timer that was due. Whether it is worth another look.
@@ -247,15 +259,12 @@ impl RouterDriver {
     fn handle_timeout(
         &mut self,
         timer: Timer,
-        read: bool,
         now: std::time::Instant,
     ) -> Result<bool, CloseReason> {
-        let Self { limits, input, liveness, unfinished, timers, .. } = self;
+        let Self { limits, inbound, liveness, timers, .. } = self;
         match timer {
-            Timer::Box => {
-                let (buffered, after) = (!input.buffer.is_empty(), limits.box_timeout);
-                unfinished.handle_timeout(read, buffered, input.decoded, after, timers, now)?;
-            }
+            Timer::Box => inbound.handle_box_timeout(limits.box_timeout, timers, now)?,
+            Timer::Buffers => inbound.input.release(),
             Timer::Look => {
                 timers.set_after(Timer::Look, now, LOOK_EVERY);
                 // Those who keep a box waiting may wait for just that.
@@ -270,11 +279,11 @@ impl RouterDriver {
             Timer::Drain => return Err(CloseReason::Local),
             _ => {
                 if let Some(liveness) = liveness {
-                    if !read {
+                    if inbound.reading() != Reading::Done {
                         // What was not read may be from just now.
                         liveness.received(now);
                     }
-                    liveness.handle_timeout(timer, now, input.decoded, 0, timers)?;
+                    liveness.handle_timeout(timer, now, inbound.decoded(), 0, timers)?;
                 }
             }
         }
@@ -283,9 +292,9 @@ impl RouterDriver {
 
     /// Hands out the box that waits for its route, if that has room by now.
     fn deliver_held(&mut self) {
-        let Some(Held { ampbox, .. }) = self.input.held.take() else { return };
+        let Some(Held { ampbox, .. }) = self.held.take() else { return };
         match self.deliver(ampbox) {
-            Some((route, ampbox)) => self.input.held = Some(Held { ampbox, route }),
+            Some((route, ampbox)) => self.held = Some(Held { ampbox, route }),
             None => self.timers.stop(Timer::Stall),
         }
     }
@@ -293,7 +302,7 @@ impl RouterDriver {
     /// Ends the route that has kept a box waiting for long enough, or whichever has most if all of them
     /// together have too much.
     fn end_stalled_route(&mut self) {
-        let Some(Held { ampbox, route }) = self.input.held.take() else { return };
+        let Some(Held { ampbox, route }) = self.held.take() else { return };
         let mut held = self.deliver(ampbox).map(|(_, ampbox)| ampbox);
         while let Some(ampbox) = held.take() {
             let stalled = { self.shared.lock().table.stall(route, ampbox.encoded_len()) };
@@ -320,9 +329,25 @@ impl RouterDriver {
         None
     }
 
-    /// Writes until nothing is queued, or the transport takes no more; whether it is worth another
-    /// look.
-    fn poll_writing(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+    /// Writes what the routes have queued. Whether it is worth another look.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over: the stream broke, and the end had begun.
+    fn write_boxes(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        if self.is_broken() {
+            return Ok(false);
+        }
+        match (self.write(cx), &self.farewell) {
+            (Ok(more), _) => return Ok(more),
+            (Err(_), Some(farewell)) => return Err(farewell.reason().clone()),
+            (Err(error), None) => self.break_off(error.into()),
+        }
+        Ok(true)
+    }
+
+    /// Writes until nothing is queued, or the transport takes no more.
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut turns = 0;
         loop {
             if self.writing.is_empty() && !self.take_outbound() {
@@ -377,20 +402,18 @@ impl RouterDriver {
     }
 
     /// Nothing more is handed out. What the routes have to send is still sent.
-    fn begin_ending(&mut self, reason: CloseReason, peer_done: bool) {
-        self.input.held = None;
+    fn begin_farewell(&mut self, reason: CloseReason) {
+        self.held = None;
         let (wakers, reason) = {
             let mut state = self.shared.lock();
             let wakers = state.table.end_receiving(&reason);
             (wakers, state.end.begin(reason.clone()).cloned().unwrap_or(reason))
         };
         wakers.into_iter().for_each(Waker::wake);
+        let peer_done = self.inbound.reading() == Reading::Over;
         let (broken, within) = (self.is_broken(), self.limits.close_timeout);
-        let timers = &mut self.timers;
-        for timer in [Timer::Idle, Timer::Box, Timer::Look, Timer::Stall, Timer::Drain] {
-            timers.stop(timer);
-        }
-        let farewell = Farewell::begin(reason, broken, peer_done, within, now(), timers);
+        self.timers.stop_watching();
+        let farewell = Farewell::begin(reason, broken, peer_done, within, now(), &mut self.timers);
         self.farewell = Some(farewell);
     }
 
@@ -400,8 +423,7 @@ impl RouterDriver {
     }
 
     /// Nothing more is sent. What has come is still handed out.
-    fn begin_broken(&mut self, error: io::Error) {
-        let reason = CloseReason::from(error);
+    fn break_off(&mut self, reason: CloseReason) {
         let wakers = {
             let mut state = self.shared.lock();
             let wakers = state.table.end_sending(&reason);
@@ -411,41 +433,28 @@ impl RouterDriver {
         wakers.into_iter().for_each(Waker::wake);
         self.writing.clear();
         self.timers.set_after(Timer::Broken, now(), self.limits.close_timeout);
-        if let Some(farewell) = &mut self.farewell {
-            farewell.handle_shut_down();
-        }
     }
 
     /// Ends the connection properly, as [`Farewell`] says. What the routes queue until they are gone is
-    /// sent before.
-    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(farewell) = &mut self.farewell else { return Poll::Pending };
-        let mut reads = 0;
-        while farewell.reads() {
-            if reads == TURNS {
-                runtime::defer(cx);
-                break;
-            }
-            reads += 1;
-            let RouterInput { buffer, attachments, .. } = &mut self.input;
-            buffer.clear();
-            buffer.reserve(READ);
-            match self.transport.as_mut().poll_receive(cx, buffer, attachments) {
-                Poll::Ready(Ok(received)) => farewell.handle_received(received),
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-            attachments.clear();
-        }
-        let written = self.writing.is_empty() && self.taken.is_empty();
-        if written && !farewell.is_silent() && self.shared.lock().table.has_sent_all() {
-            match self.transport.as_mut().poll_shutdown(cx) {
-                Poll::Ready(Ok(())) => farewell.handle_shut_down(),
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => {}
-            }
-        }
-        if farewell.check().is_err() { Poll::Ready(()) } else { Poll::Pending }
+    /// sent before. Whether it is worth another look.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over.
+    fn say_farewell(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        let Self { farewell: Some(farewell), inbound, transport, writing, taken, shared, .. } =
+            self
+        else {
+            return Ok(false);
+        };
+        let mut stint = Stint::default();
+        farewell.read(&mut inbound.input, &mut stint, |buffer, attachments| {
+            transport.as_mut().poll_receive(cx, buffer, attachments)
+        })?;
+        let written = writing.is_empty() && taken.is_empty();
+        let sent = written && shared.lock().table.has_sent_all();
+        farewell.tell(sent, || transport.as_mut().poll_shutdown(cx))?;
+        Ok(stint.is_over())
     }
 
     /// Tells everybody that the connection has ended.
@@ -475,38 +484,15 @@ impl Future for RouterDriver {
     type Output = CloseReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let this = &mut *self;
-        this.look_for_close(cx);
-        let mut more = false;
-        if this.farewell.is_none() {
-            match this.poll_reading(cx) {
-                Ok(again) => more = again,
-                Err(reason @ CloseReason::Io(_)) => return Poll::Ready(this.end(reason)),
-                Err(reason) => {
-                    let peer_done = reason.is_end_of_stream();
-                    this.begin_ending(reason, peer_done);
+        match self.phases(cx) {
+            Ok(more) => {
+                if more {
+                    runtime::defer(cx);
                 }
+                Poll::Pending
             }
+            Err(reason) => Poll::Ready(self.end(reason)),
         }
-        let read = !more && this.input.held.is_none();
-        if !this.is_broken() {
-            match this.poll_writing(cx) {
-                Ok(again) => more |= again,
-                Err(error) => {
-                    this.begin_broken(error);
-                    more = true;
-                }
-            }
-        }
-        let Some(again) = this.go_on(cx, read) else {
-            let reason = this.shared.lock().end.refusal().cloned();
-            return Poll::Ready(this.end(reason.unwrap_or(CloseReason::Local)));
-        };
-        more |= again;
-        if more {
-            runtime::defer(cx);
-        }
-        Poll::Pending
     }
 }
 

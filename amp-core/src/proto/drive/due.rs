@@ -24,7 +24,7 @@ const LOOKS_WITHIN: Duration = Duration::from_millis(50);
 
 /// How long large buffers are there to be used again, so that a connection on which nothing happens
 /// keeps none.
-const BUFFERS_KEPT: Duration = Duration::from_secs(1);
+pub(crate) const BUFFERS_KEPT: Duration = Duration::from_secs(1);
 
 /// What is left to be done when something was due.
 #[derive(Debug)]
@@ -119,11 +119,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
 
     /// Stops the timers that end with the watching, and gives the ping that is outstanding.
     pub(super) fn stop_timers(&mut self) -> Option<CallId> {
-        for timer in
-            [Timer::Idle, Timer::FirstBox, Timer::Ping, Timer::Box, Timer::Look, Timer::Drain]
-        {
-            self.timers.stop(timer);
-        }
+        self.timers.stop_watching();
         self.liveness.take().as_ref().and_then(Liveness::ping)
     }
 

@@ -1,10 +1,7 @@
 //! How a connection ends, once that has begun, and what a peer that has gone leaves behind.
 
-use std::task::Poll;
-
 use super::Drive;
 use super::hands::Hands;
-use super::turn::TURNS;
 use crate::proto::leftover::Leftover;
 use crate::proto::together::Share;
 use crate::proto::wants::Public;
@@ -45,37 +42,12 @@ impl<W: Clone, S: Default> Drive<W, S> {
         let Self { inbound, line, stint, farewell: Some(farewell), .. } = self else {
             return Ok(false);
         };
-        let sent = inbound.is_idle() && line.is_idle();
-        let mut reads = 0;
-        while farewell.reads() {
-            if reads == TURNS {
-                stint.finish();
-            }
-            if stint.is_over() {
-                break;
-            }
-            reads += 1;
-            let received = inbound.input.drop_received(|bytes, attachments| {
-                hands.receive(&mut line.stream, bytes, attachments)
-            });
-            match received {
-                Poll::Ready(Ok(received)) => {
-                    stint.received_bytes(received);
-                    farewell.handle_received(received);
-                }
-                Poll::Ready(Err(_)) => return Err(farewell.reason().clone()),
-                Poll::Pending => break,
-            }
-        }
+        farewell.read(&mut inbound.input, stint, |bytes, attachments| {
+            hands.receive(&mut line.stream, bytes, attachments)
+        })?;
         // Others may have had their turn before what is queued is written.
-        if sent && !farewell.is_silent() && !hands.peek(Core::has_to_send) {
-            match hands.shut_down(&mut line.stream) {
-                Poll::Ready(Ok(())) => farewell.handle_shut_down(),
-                Poll::Ready(Err(_)) => return Err(farewell.reason().clone()),
-                Poll::Pending => {}
-            }
-        }
-        farewell.check()?;
+        let sent = inbound.is_idle() && line.is_idle() && !hands.peek(Core::has_to_send);
+        farewell.tell(sent, || hands.shut_down(&mut line.stream))?;
         Ok(stint.is_over())
     }
 

@@ -4,8 +4,8 @@ use std::task::Poll;
 
 use super::Drive;
 use super::hands::{Hands, Note};
-use super::turn::TURNS;
 use crate::proto::inbound::{Reading, Sorted};
+use crate::proto::stint::TURNS;
 use crate::proto::together::HELD_UNCOUNTED;
 use crate::proto::wants::{Public, Situation};
 use crate::proto::{CloseReason, Core, Host, ProtocolError};

@@ -4,10 +4,6 @@ use super::Drive;
 use super::hands::Hands;
 use crate::proto::CloseReason;
 
-/// How many reads or writes follow each other before other tasks have their turn; see `Stint` for
-/// what else bounds them.
-pub(super) const TURNS: usize = 32;
-
 /// How many turns follow each other, each because of what has come while the driver was at work.
 const TURNS_AT_ONCE: usize = 4;
 

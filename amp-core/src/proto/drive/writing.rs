@@ -6,9 +6,9 @@ use std::task::Poll;
 
 use super::Drive;
 use super::hands::{Hands, Note};
-use super::turn::TURNS;
 use crate::proto::core::{Core, TakenBack, Transmit};
 use crate::proto::policy::next_reference;
+use crate::proto::stint::TURNS;
 use crate::proto::wants::Public;
 use crate::proto::{CloseReason, RefusedAttachment};
 

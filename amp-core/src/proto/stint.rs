@@ -6,6 +6,9 @@
 
 use std::time::{Duration, Instant};
 
+/// So many reads or writes follow each other before other tasks have their turn, whatever they bring.
+pub(crate) const TURNS: usize = 32;
+
 /// The stint ends after this many boxes received, or this many calls begun. Fewer would cut what many
 /// callers have sent at once into many writes of answers.
 const BOXES: usize = 1024;
