@@ -5,12 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::sync::futures::OwnedNotified;
-use tokio::time::Sleep;
 
 use super::peer::Peer;
 use super::shared::{Discard, Shared, State, Then};
 use super::staging::AllCarried;
+use super::waiting::Waiting;
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxReader, BoxWriter, MAX_VALUE};
 use crate::command::{Arguments, Command, CommandError, NoError, read_arguments};
@@ -79,7 +78,7 @@ impl<C: Command> Call<C> {
     /// Sets how long the call may take, from its first poll on, in place of the connection's own
     /// [`call_timeout`](crate::Connection::call_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.exchange.timeout = Some(timeout);
+        self.exchange.waiting.set_timeout(Some(timeout));
         self
     }
 
@@ -87,12 +86,13 @@ impl<C: Command> Call<C> {
     /// has a place beside the program's calls.
     pub(crate) fn of_stream(mut self) -> Self {
         self.exchange.of_stream = true;
+        self.exchange.waiting.set_timeout(None);
         self
     }
 
     /// Returns whether the call is queued.
     pub(crate) fn is_queued(&self) -> bool {
-        !matches!(self.exchange.stage, Stage::New | Stage::WaitingForRoom(_))
+        !matches!(self.exchange.stage, Stage::New)
     }
 }
 
@@ -148,7 +148,7 @@ impl NamedCall {
 
     /// Sets how long the call may take: see [`Call::timeout`].
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.exchange.timeout = Some(timeout);
+        self.exchange.waiting.set_timeout(Some(timeout));
         self
     }
 }
@@ -209,13 +209,11 @@ pub(super) struct Exchange {
     discard: Option<Discard>,
     /// The number of the answer's box, from when that is taken until it is read.
     number: Option<BoxNumber>,
-    pub(super) timeout: Option<Duration>,
+    pub(super) waiting: Waiting,
     /// Whether it is one of a stream.
     of_stream: bool,
     /// What its arguments have left with it, until it is over.
     carried: Option<Box<AllCarried>>,
-    /// Runs from the first poll on, where there is a timeout.
-    deadline: Option<Pin<Box<Sleep>>>,
     /// Whether the command is the program's own, not a name.
     typed: bool,
     /// From the first poll on.
@@ -223,8 +221,8 @@ pub(super) struct Exchange {
 }
 
 enum Stage {
+    /// It waits for room.
     New,
-    WaitingForRoom(Pin<Box<OwnedNotified>>),
     Sent(CallId),
     /// The answer was taken, and whoever took it may claim the attachments that it names. Other
     /// answers are over when they are taken.
@@ -234,6 +232,7 @@ enum Stage {
 
 impl Exchange {
     pub(super) fn new(peer: Peer, typed: bool, discard: Option<Discard>) -> Self {
+        let waiting = Waiting::new(peer.shared());
         Self {
             peer,
             asks_switch: false,
@@ -241,10 +240,9 @@ impl Exchange {
             stage: Stage::New,
             discard,
             number: None,
-            timeout: None,
+            waiting,
             of_stream: false,
             carried: None,
-            deadline: None,
             typed,
             watch: None,
         }
@@ -300,34 +298,13 @@ impl Exchange {
         cx: &mut Context<'_>,
         command: &[u8],
     ) -> Poll<Result<(), CallError<NoError>>> {
-        let Self { watch, typed, peer, .. } = self;
-        watch.get_or_insert_with(|| peer.shared().watch(Side::Asking, command, *typed));
-        let room = match self.wait_for_room(cx) {
-            Poll::Ready(room) => room,
-            Poll::Pending => Err(ready!(self.poll_deadline(cx))),
-        };
-        Poll::Ready(room.map_err(|error| self.not_queued(error)))
-    }
-
-    #[inline]
-    fn wait_for_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<NoError>>> {
-        let Self { peer, stage, .. } = self;
-        let mut waited = false;
-        loop {
-            match stage {
-                Stage::New => match peer.shared().room(waited) {
-                    Ok(None) => return Poll::Ready(Ok(())),
-                    Ok(Some(room)) => *stage = Stage::WaitingForRoom(Box::pin(room)),
-                    Err(reason) => return Poll::Ready(Err(CallError::Closed(reason))),
-                },
-                Stage::WaitingForRoom(room) => {
-                    ready!(room.as_mut().poll(cx));
-                    waited = true;
-                    *stage = Stage::New;
-                }
-                _ => return Poll::Pending,
-            }
+        if !matches!(self.stage, Stage::New) {
+            return Poll::Pending;
         }
+        let Self { watch, typed, peer, waiting, .. } = self;
+        watch.get_or_insert_with(|| peer.shared().watch(Side::Asking, command, *typed));
+        let room = ready!(waiting.poll_room(peer.shared(), cx));
+        Poll::Ready(room.map_err(|error| self.not_queued(error)))
     }
 
     /// Encodes the box of the call by what `write` writes, and queues it. When it is answered, the waker is
@@ -475,22 +452,11 @@ impl Exchange {
         if matches!(self.stage, Stage::Answered | Stage::Over) {
             return Poll::Pending;
         }
-        let shared = self.peer.shared();
-        let usual = shared.settings.call_timeout.filter(|_| !self.of_stream);
-        let Some(after) = self.timeout.or(usual) else {
-            return Poll::Pending;
-        };
-        self.poll_timeout(after, cx)
-    }
-
-    fn poll_timeout(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<CallError<NoError>> {
-        let shared = self.peer.shared();
-        let deadline = self.deadline.get_or_insert_with(|| shared.sleep(after));
-        ready!(deadline.as_mut().poll(cx));
+        let error = ready!(self.waiting.poll_deadline(self.peer.shared(), cx));
         if let Stage::Sent(id) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.give_up(id);
         }
-        Poll::Ready(CallError::Timeout { after })
+        Poll::Ready(error)
     }
 
     /// Reads the answer that was taken.

@@ -29,6 +29,7 @@ mod staging;
 mod switch;
 mod switched;
 mod transport;
+mod waiting;
 #[cfg(test)]
 mod wakes;
 mod written;
@@ -55,3 +56,5 @@ pub(crate) use shared::{After, Hosted, Shared, Then};
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;
 pub use transport::Transport;
+#[cfg(feature = "tower")]
+pub(crate) use waiting::Room;

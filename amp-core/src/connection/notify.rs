@@ -4,11 +4,10 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::futures::OwnedNotified;
-use tokio::time::Sleep;
 
 use super::call::check_command;
 use super::peer::Peer;
+use super::waiting::Waiting;
 use crate::argument::{EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxWriter};
 use crate::command::OneWay;
@@ -88,7 +87,9 @@ impl Peer {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), CallError> {
         let mut queueing = Queueing::new(self.clone(), typed);
-        queueing.timeout = timeout;
+        if timeout.is_some() {
+            queueing.waiting.set_timeout(timeout);
+        }
         poll_fn(|cx| queueing.poll_room(cx, command)).await?;
         queueing.queue(command, write)
     }
@@ -107,7 +108,7 @@ impl<C: OneWay> Notification<C> {
     /// Sets how long it may wait for room in the queue, from its first poll on, in place of the
     /// connection's own [`call_timeout`](crate::Connection::call_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.queueing.timeout = Some(timeout);
+        self.queueing.waiting.set_timeout(Some(timeout));
         self
     }
 }
@@ -147,7 +148,7 @@ pub struct NamedNotification {
 impl NamedNotification {
     /// Sets how long it may wait for room in the queue: see [`Notification::timeout`].
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.queueing.timeout = Some(timeout);
+        self.queueing.waiting.set_timeout(Some(timeout));
         self
     }
 }
@@ -178,10 +179,7 @@ struct Queueing {
     peer: Peer,
     /// Whether the command is the program's own, not a name.
     typed: bool,
-    timeout: Option<Duration>,
-    room: Option<Pin<Box<OwnedNotified>>>,
-    /// Runs from the first poll on, where there is no room at once.
-    deadline: Option<Pin<Box<Sleep>>>,
+    waiting: Waiting,
     /// From the first poll on.
     watch: Option<Watch>,
     over: bool,
@@ -189,7 +187,8 @@ struct Queueing {
 
 impl Queueing {
     fn new(peer: Peer, typed: bool) -> Self {
-        Self { peer, typed, timeout: None, room: None, deadline: None, watch: None, over: false }
+        let waiting = Waiting::new(peer.shared());
+        Self { peer, typed, waiting, watch: None, over: false }
     }
 
     /// Waits until the box can be [queued](Self::queue), which is to be done at once.
@@ -200,40 +199,12 @@ impl Queueing {
         if self.over {
             return Poll::Pending;
         }
-        let Self { watch, typed, peer, .. } = self;
+        let Self { watch, typed, peer, waiting, .. } = self;
         watch.get_or_insert_with(|| peer.shared().watch(Side::Asking, command, *typed));
-        let room = match self.wait_for_room(cx) {
-            Poll::Ready(room) => room,
-            Poll::Pending => Err(ready!(self.poll_deadline(cx))),
-        };
+        let room = ready!(waiting.poll_room(peer.shared(), cx));
         // This also holds when writing panics.
         self.over = true;
-        self.room = None;
         Poll::Ready(room.inspect_err(|error| self.end_failed(error)))
-    }
-
-    fn wait_for_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        let mut waited = false;
-        loop {
-            if let Some(room) = &mut self.room {
-                ready!(room.as_mut().poll(cx));
-                waited = true;
-            }
-            self.room = self.peer.shared().room(waited).map_err(CallError::Closed)?.map(Box::pin);
-            if self.room.is_none() {
-                return Poll::Ready(Ok(()));
-            }
-        }
-    }
-
-    /// Resolves to the error when the time is over.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<CallError> {
-        let shared = self.peer.shared();
-        let Some(after) = self.timeout.or(shared.settings.call_timeout) else {
-            return Poll::Pending;
-        };
-        let deadline = self.deadline.get_or_insert_with(|| shared.sleep(after));
-        deadline.as_mut().poll(cx).map(|()| CallError::Timeout { after })
     }
 
     /// Encodes the box by what `write` writes, and queues it.

@@ -198,11 +198,7 @@ impl Shared {
     #[cold]
     fn release(&self, mut released: Released<Waker, Hosted>) {
         released.callers.drain(..).for_each(Waker::wake);
-        match released.room {
-            RoomFor::Nobody => {}
-            RoomFor::One => self.room.notify_one(),
-            RoomFor::All => self.room.notify_waiters(),
-        }
+        self.tell_of_room(released.room);
         if released.refuses {
             // Nobody waits for room any more: there will be none.
             self.room.notify_waiters();
@@ -214,6 +210,14 @@ impl Shared {
         let count = released.unclaimed.len();
         if count > 0 {
             tracing::debug!(count, "dropped attachments that nothing has claimed");
+        }
+    }
+
+    fn tell_of_room(&self, room: RoomFor) {
+        match room {
+            RoomFor::Nobody => {}
+            RoomFor::One => self.room.notify_one(),
+            RoomFor::All => self.room.notify_waiters(),
         }
     }
 
@@ -253,7 +257,7 @@ impl Shared {
         // This look may be outdated at once; but so may one under the lock, as soon as that is released.
         let room = if self.wants(Public::CROWDED) { self.look_for_room()? } else { None };
         if waited && room.is_none() {
-            self.with(|state| state.core.pass_room());
+            self.tell_of_room(self.with(|state| state.core.pass_room()));
         }
         Ok(room)
     }

@@ -17,7 +17,9 @@ impl Peer {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Result<C::Response, CallError<C::Error>> {
         let mut exchange = Exchange::new(self.clone(), true, Some(discard::<C::Response>));
-        exchange.timeout = timeout;
+        if timeout.is_some() {
+            exchange.waiting.set_timeout(timeout);
+        }
         exchange.make(C::NAME.as_bytes(), write, read_arguments).await
     }
 
@@ -29,7 +31,9 @@ impl Peer {
         write: impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
     ) -> Result<AmpBox, CallError> {
         let mut exchange = Exchange::new(self.clone(), false, None);
-        exchange.timeout = timeout;
+        if timeout.is_some() {
+            exchange.waiting.set_timeout(timeout);
+        }
         exchange.make(command, write, |ampbox, _| without_own_keys(ampbox)).await
     }
 }

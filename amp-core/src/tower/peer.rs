@@ -1,11 +1,11 @@
 use std::fmt;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tower_service::Service;
 
-use super::{NamedRequest, Readiness};
+use super::NamedRequest;
 use crate::boxes::AmpBox;
 use crate::command::{Command, NoError};
-use crate::connection::{Call, NamedCall, Peer};
+use crate::connection::{Call, NamedCall, Peer, Room};
 use crate::error::CallError;
 
 /// The calls of one connection, as a service of every command.
@@ -17,13 +17,13 @@ use crate::error::CallError;
 #[doc(alias("Middleware", "Retry"))]
 pub struct PeerService {
     peer: Peer,
-    room: Option<Readiness>,
+    room: Room,
 }
 
 impl PeerService {
     /// Creates a service that calls this peer.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, room: None }
+        Self { peer, room: Room::default() }
     }
 
     /// Returns the peer that it calls.
@@ -32,19 +32,7 @@ impl PeerService {
     }
 
     fn poll_room<E>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<E>>> {
-        let mut waited = false;
-        loop {
-            if let Some(room) = &mut self.room {
-                ready!(room.as_mut().poll(cx));
-                self.room = None;
-                waited = true;
-            }
-            match self.peer.room(waited) {
-                Ok(None) => return Poll::Ready(Ok(())),
-                Ok(Some(room)) => self.room = Some(Box::pin(room)),
-                Err(reason) => return Poll::Ready(Err(CallError::Closed(reason))),
-            }
-        }
+        self.room.poll(self.peer.shared(), cx).map_err(CallError::Closed)
     }
 }
 

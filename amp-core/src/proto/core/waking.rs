@@ -148,10 +148,10 @@ impl<W, H: Host> Core<W, H> {
         awaits_room
     }
 
-    /// Somebody who has waited for room has found some, and so the next is told.
-    pub(crate) fn pass_room(&mut self) {
+    /// Somebody who has waited for room has found some. Who is told of that, by whoever has found it.
+    pub(crate) fn pass_room(&mut self) -> RoomFor {
         self.room_passed += 1;
-        self.released().room = RoomFor::One;
+        RoomFor::One
     }
 
     /// How many callers that had waited for room have found some.

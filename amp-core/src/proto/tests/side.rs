@@ -310,15 +310,20 @@ impl Side {
             self.woken_callers.extend(released.callers.iter().filter(|n| **n != LEFTOVER));
             self.gone.extend(released.gone);
             self.all_told_of_room |= released.room == RoomFor::All;
-            if released.refuses || released.room == RoomFor::All {
-                self.told_of_room = RoomFor::All;
-            } else if released.room == RoomFor::One && self.told_of_room == RoomFor::Nobody {
-                self.told_of_room = RoomFor::One;
-            }
+            self.tell_of_room(if released.refuses { RoomFor::All } else { released.room });
             for _ in released.after {
                 // What does not run after all is done.
                 self.finish_after();
             }
+        }
+    }
+
+    /// These callers are told that there is room, or will be none any more.
+    pub(super) fn tell_of_room(&mut self, room: RoomFor) {
+        match room {
+            RoomFor::Nobody => {}
+            RoomFor::One if self.told_of_room == RoomFor::All => {}
+            told => self.told_of_room = told,
         }
     }
 

@@ -277,7 +277,8 @@ impl World {
             return false;
         }
         let Some(first) = side.queueing.pop_front() else { return false };
-        side.with(Core::pass_room);
+        let told = side.with(Core::pass_room);
+        side.tell_of_room(told);
         self.queue_now(of, first);
         true
     }
