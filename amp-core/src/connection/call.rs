@@ -497,7 +497,7 @@ impl Exchange {
         if let Some(number) = given_up.number {
             match (self.discard, &given_up.answer) {
                 (Some(discard), Some(Ok(answer))) => discard(shared, answer, number),
-                _ => shared.leave_unread(number),
+                _ => shared.handle_unread(number),
             }
         }
     }
@@ -510,7 +510,7 @@ impl Drop for Exchange {
             Stage::Answered => {
                 let shared = self.peer.shared();
                 if let Some(number) = self.number {
-                    shared.leave_unread(number);
+                    shared.handle_unread(number);
                 }
             }
             _ => {}
@@ -525,7 +525,7 @@ pub(super) fn discard<A: Arguments>(shared: &Shared, ampbox: &AmpBox, number: Bo
         drop(shared.decode::<A>(ampbox, Some(number)));
     }));
     if read.is_err() {
-        shared.leave_unread(number);
+        shared.handle_unread(number);
     }
 }
 

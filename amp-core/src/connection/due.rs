@@ -3,6 +3,11 @@ use std::task::Context;
 use std::time::Instant;
 use tokio::time::{Sleep, sleep_until};
 
+/// The time, as the timers of the runtime have it.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// The one timer of the runtime for all that is due: it runs until the next is.
 #[derive(Default)]
 pub(crate) struct Due(Option<Pin<Box<Sleep>>>);

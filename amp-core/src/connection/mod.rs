@@ -42,7 +42,7 @@ pub(crate) use call::check_command;
 pub use call::{Call, NamedCall};
 pub(crate) use counted::{Running, following};
 pub(crate) use driver::Driver;
-pub(crate) use due::Due;
+pub(crate) use due::{Due, now};
 pub(crate) use lane_turn::LaneTurn;
 #[doc(hidden)]
 pub use not_started::CalledBeforeTheStart;

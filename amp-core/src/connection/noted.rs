@@ -1,10 +1,7 @@
-//! What becomes of notes that a driver makes: the log has them, that of boxes, and what all connections hold
-//! together.
+//! What becomes of notes that a driver makes: they are logged.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use super::all_held;
 use super::pinger::UNSENT;
 use super::shared::Shared;
 use crate::proto::{Note, Timer, WaitingCall};
@@ -14,7 +11,7 @@ use crate::restraint::restrained;
 impl Shared {
     /// The driver has made this note.
     #[inline]
-    pub(super) fn noted(self: &Arc<Self>, note: Note<'_>) {
+    pub(super) fn noted(&self, note: Note<'_>) {
         match note {
             Note::Taken(writing, len) => {
                 if let Some(log) = &self.settings.wire_log {
@@ -26,25 +23,19 @@ impl Shared {
     }
 
     #[inline(never)]
-    fn noted_rarely(self: &Arc<Self>, note: &Note<'_>) {
+    fn noted_rarely(&self, note: &Note<'_>) {
         match *note {
             Note::TakenBack { boxes, error, reference } => {
                 let (boxes, failures) = (boxes.len(), &self.settings.failures);
                 restrained!(failures, warn, "attachments were refused", boxes, %reference, error = %Report(error));
             }
-            Note::Kept { first, now } => {
-                if first {
-                    all_held::register(self);
-                }
-                all_held::make_room(self.settings.limits.attachments_in_all, now);
-            }
             Note::Unwanted { ignored, unanswerable } => {
-                drops_unanswerable(unanswerable);
+                log_unanswerable(unanswerable);
                 if ignored > 0 {
                     tracing::debug!(ignored, "ignored answers to calls that are not outstanding");
                 }
             }
-            Note::Dropped(calls) => self.drops_calls(calls),
+            Note::Dropped(calls) => self.log_dropped(calls),
             Note::NotPinged { ref error, first } => {
                 let error = Report(error);
                 if first {
@@ -63,9 +54,9 @@ impl Shared {
 
     /// Who waits for an answer sees the end of the connection; nobody sees what becomes of a one-way
     /// command.
-    fn drops_calls(&self, calls: &VecDeque<WaitingCall>) {
+    fn log_dropped(&self, calls: &VecDeque<WaitingCall>) {
         let dropped = calls.iter().filter(|received| received.call.tag().is_none()).count();
-        drops_unanswerable(calls.len() - dropped);
+        log_unanswerable(calls.len() - dropped);
         if dropped > 0 {
             let failures = &self.settings.failures;
             restrained!(failures, warn, "dropped one-way commands that were not begun", dropped);
@@ -73,7 +64,7 @@ impl Shared {
     }
 }
 
-fn drops_unanswerable(dropped: usize) {
+fn log_unanswerable(dropped: usize) {
     if dropped > 0 {
         tracing::debug!(dropped, "dropped calls that nobody waits for any more");
     }

@@ -221,13 +221,7 @@ impl Shared {
         }
     }
 
-    /// Whether one of these is wanted, as far as is known without a lock.
-    #[inline]
-    pub(crate) fn wants(&self, any: Public) -> bool {
-        self.public().any(any)
-    }
-
-    /// All that is wanted, as far as is known without a lock.
+    /// What the core has made public, as far as is known without a lock.
     #[inline]
     pub(super) fn public(&self) -> Public {
         Public::from_bits(self.public.load(Ordering::Relaxed))
@@ -255,7 +249,7 @@ impl Shared {
     #[inline]
     pub(super) fn room(&self, waited: bool) -> Result<Option<OwnedNotified>, CloseReason> {
         // This look may be outdated at once; but so may one under the lock, as soon as that is released.
-        let room = if self.wants(Public::CROWDED) { self.look_for_room()? } else { None };
+        let room = if self.public().any(Public::CROWDED) { self.look_for_room()? } else { None };
         if waited && room.is_none() {
             self.tell_of_room(self.with(|state| state.core.pass_room()));
         }

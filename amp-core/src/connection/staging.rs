@@ -84,7 +84,7 @@ impl Shared {
     /// Returns what attachments are that can be sent, if any can.
     #[inline]
     pub(crate) fn sent_attachment_kind(&self) -> Option<AttachmentKind> {
-        self.attachment_kind.filter(|_| !self.wants(Public::BYTES_ONLY))
+        self.attachment_kind.filter(|_| !self.public().any(Public::BYTES_ONLY))
     }
 
     /// Encodes arguments on the caller's task, with nothing locked that anyone else needs. Not to be
@@ -204,8 +204,8 @@ impl Shared {
 
     /// Closes what nothing can claim any more, when nothing will read this box or it was read in
     /// part.
-    pub(crate) fn leave_unread(&self, number: BoxNumber) {
-        self.with(|state| state.core.leave_unread(number));
+    pub(crate) fn handle_unread(&self, number: BoxNumber) {
+        self.with(|state| state.core.handle_unread(number));
     }
 }
 
@@ -268,7 +268,7 @@ impl Drop for Ordinals<'_> {
         self.next = None;
         // Looked at once it is unlocked, and set before the driver looks whether it is locked.
         fence(Ordering::SeqCst);
-        if self.shared.wants(Public::ORDINALS) {
+        if self.shared.public().any(Public::ORDINALS) {
             self.shared.with(|state| state.core.await_ordinals(false));
         }
     }

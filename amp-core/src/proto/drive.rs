@@ -15,7 +15,7 @@ mod waiting;
 mod writing;
 
 pub(crate) use due::{BUFFERS_KEPT, LOOK_EVERY};
-pub(crate) use hands::{Hands, Note, Rest};
+pub(crate) use hands::{AnsweredBy, Hands, Note, Rest};
 pub(crate) use line::Line;
 pub(crate) use ping::Ping;
 #[cfg(all(test, feature = "tls"))]
@@ -92,7 +92,8 @@ impl<W, S> Drive<W, S> {
     /// Over this stream, which callers may write to if it `lends`. `makes_switches` is whether any responder
     /// makes protocol switches.
     pub(crate) fn new(
-        (stream, lends): (S, bool),
+        stream: S,
+        lends: bool,
         limits: Limits,
         together: Option<Arc<Together>>,
         makes_switches: bool,
@@ -311,7 +312,7 @@ mod tests {
 
     fn both() -> (Drive<(), ()>, Core<()>, Instant) {
         let (limits, now) = (Limits::default(), Instant::now());
-        let drive = Drive::new(((), false), limits, None, false, Watched::default(), now);
+        let drive = Drive::new((), false, limits, None, false, Watched::default(), now);
         (drive, Core::hosted(limits, limits.boxes, None), now)
     }
 

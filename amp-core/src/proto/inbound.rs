@@ -315,7 +315,7 @@ impl<W> Inbound<W> {
             if handled.is_err() {
                 // Nothing reads the box that is the mistake, and nothing claims what it names.
                 if let Some(number) = number {
-                    core.leave_unread(number);
+                    core.handle_unread(number);
                 }
                 break;
             }

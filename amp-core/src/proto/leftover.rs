@@ -6,6 +6,9 @@ use super::inbound::WaitingCall;
 use super::together::Share;
 use super::{Core, Host};
 
+/// So many are begun before others have their turn.
+const AT_ONCE: usize = 64;
+
 /// What is to be begun of a connection that has ended, as responders are done.
 pub(crate) struct Leftover {
     calls: VecDeque<WaitingCall>,
@@ -13,6 +16,8 @@ pub(crate) struct Leftover {
     size: usize,
     /// What of them counts among all that the server holds.
     share: Share,
+    /// How many were begun since others had their turn.
+    begun: usize,
 }
 
 /// What becomes of it next.
@@ -20,6 +25,8 @@ pub(crate) struct Leftover {
 pub(crate) enum NextLeft {
     /// This call is begun.
     Begin(WaitingCall),
+    /// Others have their turn before more is begun.
+    GiveWay,
     /// As many responders run as may. Whoever begins calls is told when fewer do.
     Wait,
     /// Nothing is left.
@@ -29,12 +36,17 @@ pub(crate) enum NextLeft {
 impl Leftover {
     /// The calls take so many bytes, which the share counts.
     pub(super) fn new(calls: VecDeque<WaitingCall>, size: usize, share: Share) -> Self {
-        Self { calls, size, share }
+        Self { calls, size, share, begun: 0 }
     }
 
     #[cfg(any(test, fuzzing))]
     pub(crate) fn len(&self) -> usize {
         self.calls.len()
+    }
+
+    /// Others have their turn, however little was begun.
+    pub(crate) fn give_way(&mut self) {
+        self.begun = AT_ONCE;
     }
 
     /// What is to be done next. Where that is to wait, `waiter` is taken, unless one that `is_same` waits
@@ -49,8 +61,14 @@ impl Leftover {
             return NextLeft::Over;
         }
         if core.poll_full(waiter, is_same) {
+            self.begun = 0;
             return NextLeft::Wait;
         }
+        if self.begun == AT_ONCE {
+            self.begun = 0;
+            return NextLeft::GiveWay;
+        }
+        self.begun += 1;
         let Some(received) = self.calls.pop_front() else { return NextLeft::Over };
         self.size -= received.size();
         // Less counts, so there is room for it.
@@ -90,5 +108,24 @@ mod tests {
         assert!(matches!(next(&mut core), NextLeft::Begin(_)));
         assert!(matches!(next(&mut core), NextLeft::Over));
         assert_eq!(together.bytes(), 0);
+    }
+
+    #[test]
+    fn others_have_their_turn_while_much_is_left() {
+        let mut core = Core::<usize>::new(CoreLimits::default());
+        let mut inbound = inbound();
+        receive(&mut inbound, &mut core, &calls(AT_ONCE + 2));
+        let mut leftover = Leftover::new(inbound.take_calls(), 1 << 20, Share::new(None));
+        let mut next =
+            |leftover: &mut Leftover| leftover.next(&mut core, &mut None, |_| unreachable!());
+        for _ in 0..AT_ONCE {
+            assert!(matches!(next(&mut leftover), NextLeft::Begin(_)));
+        }
+        assert!(matches!(next(&mut leftover), NextLeft::GiveWay));
+        assert!(matches!(next(&mut leftover), NextLeft::Begin(_)));
+        leftover.give_way();
+        assert!(matches!(next(&mut leftover), NextLeft::GiveWay));
+        assert!(matches!(next(&mut leftover), NextLeft::Begin(_)));
+        assert!(matches!(next(&mut leftover), NextLeft::Over));
     }
 }

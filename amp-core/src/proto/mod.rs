@@ -101,7 +101,9 @@ pub(crate) use refused::RefusedAttachment;
 pub(crate) use {
     admission::{Busy, Refusal},
     box_number::BoxNumber,
-    drive::{BUFFERS_KEPT, Drive, Hands, LOOK_EVERY, Line, Next, Note, Ping, Rest, Watched},
+    drive::{
+        AnsweredBy, BUFFERS_KEPT, Drive, Hands, LOOK_EVERY, Line, Next, Note, Ping, Rest, Watched,
+    },
     farewell::Farewell,
     inbound::{Reading, WaitingCall},
     lanes::{LaneId, Place, Turn},

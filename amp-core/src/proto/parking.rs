@@ -48,7 +48,7 @@ impl<W, S> Parking<W, S> {
 
     /// The driver that waits leaves its line to callers.
     #[inline]
-    pub(crate) fn leave_line(&mut self, line: Box<Line<S>>) {
+    pub(crate) fn offer_line(&mut self, line: Box<Line<S>>) {
         self.line = Some(line);
     }
 
@@ -122,7 +122,7 @@ mod tests {
     fn parked() -> (Parking<u32, ()>, Core<u32>) {
         let mut parking = Parking::default();
         parking.wait(1, Situation::default());
-        parking.leave_line(Line::new(()));
+        parking.offer_line(Line::new(()));
         (parking, Core::new(CoreLimits::default()))
     }
 
@@ -172,7 +172,7 @@ mod tests {
         let (mut parking, mut core) = parked();
         let mut line = parking.take_line(&mut None).unwrap();
         line.unflushed = true;
-        parking.leave_line(line);
+        parking.offer_line(line);
         assert!(parking.has_line() && lend(&mut parking, &mut core).is_none());
         assert!(parking.end().is_some());
     }

@@ -2,11 +2,19 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::Question;
+use crate::connection::Shared;
 use crate::error::CloseReason;
 use crate::proto::{BoxNumber, IncomingCall};
 
 /// What answers calls of a connection's own, beside its responders: those of its streams.
 pub(crate) struct Own(pub(crate) Arc<dyn OwnCommands>);
+
+impl Own {
+    /// That of a connection, once it has any.
+    pub(crate) fn of(shared: &Shared) -> Option<&Self> {
+        shared.own.get()?.downcast_ref()
+    }
+}
 
 /// Commands that belong to a connection and to no responder.
 pub(crate) trait OwnCommands: Any + Send + Sync {

@@ -468,7 +468,7 @@ impl Drop for Asked {
         if let Some(number) = self.number
             && !self.read
         {
-            self.peer.shared().leave_unread(number);
+            self.peer.shared().handle_unread(number);
         }
         if self.decoded > 0 {
             // It may outlive the responder, in a queue of a user's.

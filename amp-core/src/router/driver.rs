@@ -7,15 +7,14 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::RouterLimits;
 use super::shared::SharedRoutes;
 use super::table::{Delivered, RouteId};
 use super::wire::with_room;
 use crate::boxes::AmpBox;
-use crate::connection::{ByteTransport, Due, Transport};
+use crate::connection::{ByteTransport, Due, Transport, now};
 use crate::error::CloseReason;
 use crate::proto::{
     BUFFERS_KEPT, Farewell, Inbound, LOOK_EVERY, Liveness, ProtocolError, Reading, Stint, Timer,
@@ -256,11 +255,7 @@ impl RouterDriver {
     /// # Errors
     ///
     /// When that begins the end.
-    fn handle_timeout(
-        &mut self,
-        timer: Timer,
-        now: std::time::Instant,
-    ) -> Result<bool, CloseReason> {
+    fn handle_timeout(&mut self, timer: Timer, now: Instant) -> Result<bool, CloseReason> {
         let Self { limits, inbound, liveness, timers, .. } = self;
         match timer {
             Timer::Box => inbound.handle_box_timeout(limits.box_timeout, timers, now)?,
@@ -473,11 +468,6 @@ impl RouterDriver {
         tracing::debug!(reason = %Report(&reason), "a routed connection has ended");
         reason
     }
-}
-
-/// The time, as the timers of the runtime have it.
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }
 
 impl Future for RouterDriver {

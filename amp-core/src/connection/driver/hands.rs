@@ -8,19 +8,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use super::super::all_held;
+use super::super::due::now;
 use super::super::line::Stream;
 use super::super::peer::Peer;
 use super::super::shared::{After, Discard, Hosted, Upgraded};
 use super::super::switched::{Room, Switched};
-use super::clock::now;
 use super::leftover::LeftBehind;
 use super::state::Around;
 use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::error::CloseReason;
 use crate::proto::{
-    BoxNumber, Busy, Core, Hands, Leaving, Leftover, Note, Parking, Public, Refusal, Rest,
-    WaitingCall,
+    AnsweredBy, BoxNumber, Busy, Core, Hands, Leaving, Leftover, Note, Parking, Public, Refusal,
+    Rest, WaitingCall,
 };
 use crate::responder::{Locator, Own, Question, Undeclared, begin};
 
@@ -62,7 +63,7 @@ impl Hands for AtWork<'_, '_> {
     }
 
     #[inline]
-    fn driver(&mut self, stream: &mut Stream, last: Option<Waker>) -> Waker {
+    fn waker(&mut self, stream: &mut Stream, last: Option<Waker>) -> Waker {
         #[cfg(feature = "metrics")]
         stream.report(|| self.around.shared.peek(|state| state.core.counters()));
         #[cfg(not(feature = "metrics"))]
@@ -163,42 +164,27 @@ impl Hands for AtWork<'_, '_> {
     }
 
     #[inline]
-    fn begin(
-        &mut self,
-        received: &WaitingCall,
-        asks_switch: bool,
-        refusal: Option<Refusal>,
-    ) -> bool {
+    fn begin(&mut self, received: &WaitingCall, asks_switch: bool, by: AnsweredBy) -> bool {
         let Around { shared, handle, locator, .. } = &mut *self.around;
-        let peer = Peer::recent(shared, handle);
-        let mut question = Question::new(peer, &received.call, received.number, asks_switch);
-        match refusal {
-            None => return begin(shared, locator, question, received),
-            Some(Refusal::Closing) => question.fail_closing(),
-            Some(Refusal::TooMany { what, limit }) => {
+        let WaitingCall { call, number } = received;
+        let mut question = Question::new(Peer::recent(shared, handle), call, *number, asks_switch);
+        let own = if let AnsweredBy::Own = by { Own::of(shared) } else { None };
+        match (by, own) {
+            (AnsweredBy::Refusal(Refusal::Closing), _) => question.fail_closing(),
+            (AnsweredBy::Refusal(Refusal::TooMany { what, limit }), _) => {
                 question.fail_undeclared(&Undeclared::TooMany { what, limit });
             }
+            (_, Some(own)) => own.0.respond(question, call, *number),
+            (_, None) => return begin(shared, locator, question, received),
         }
         false
-    }
-
-    fn answer_own(&mut self, received: &WaitingCall) {
-        let Around { shared, handle, .. } = &mut *self.around;
-        if let Some(own) = shared.own.get().and_then(|own| own.downcast_ref::<Own>()) {
-            let WaitingCall { call, number } = received;
-            let question = Question::new(Peer::recent(shared, handle), call, *number, false);
-            own.0.respond(question, call, *number);
-        } else {
-            // What answers it is being made just now.
-            self.begin(received, false, None);
-        }
     }
 
     fn discard(&mut self, discard: Discard, answer: &AmpBox, number: BoxNumber) {
         discard(&self.around.shared, answer, number);
     }
 
-    fn leave_behind(&mut self, leftover: Leftover) {
+    fn begin_later(&mut self, leftover: Leftover) {
         let Around { shared, handle, locator, .. } = &*self.around;
         let (shared, handle, locator) = (Arc::clone(shared), handle.clone(), Arc::clone(locator));
         tokio::spawn(LeftBehind { leftover, shared, handle, locator });
@@ -206,6 +192,14 @@ impl Hands for AtWork<'_, '_> {
 
     fn run(&mut self, after: After) {
         tokio::spawn(after);
+    }
+
+    fn share_attachments(&mut self, first: bool, now: Instant) {
+        let shared = &self.around.shared;
+        if first {
+            all_held::register(shared);
+        }
+        all_held::make_room(shared.settings.limits.attachments_in_all, now);
     }
 
     #[inline]

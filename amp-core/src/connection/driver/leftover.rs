@@ -9,9 +9,6 @@ use crate::proto::{Leftover, NextLeft};
 use crate::responder::{Locator, Question, begin};
 use crate::runtime;
 
-/// So many are begun before others have their turn.
-const AT_ONCE: usize = 64;
-
 /// Begins what a peer has left behind that has gone.
 pub(super) struct LeftBehind {
     pub(super) leftover: Leftover,
@@ -25,7 +22,7 @@ impl Future for LeftBehind {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { leftover, shared, handle, locator } = &mut *self;
-        for _ in 0..AT_ONCE {
+        loop {
             // Wakers are cloned and dropped with nothing locked.
             let mut waker = Some(cx.waker().clone());
             let is_same = |other: &Waker| other.will_wake(cx.waker());
@@ -34,14 +31,16 @@ impl Future for LeftBehind {
                     let peer = Peer::recent(shared, handle);
                     let question = Question::new(peer, &received.call, received.number, false);
                     if begin(shared, locator, question, &received) {
-                        break;
+                        leftover.give_way();
                     }
+                }
+                NextLeft::GiveWay => {
+                    runtime::defer(cx);
+                    return Poll::Pending;
                 }
                 NextLeft::Wait => return Poll::Pending,
                 NextLeft::Over => return Poll::Ready(()),
             }
         }
-        runtime::defer(cx);
-        Poll::Pending
     }
 }

@@ -3,7 +3,6 @@
 //! What is decided is decided by `proto`: by `Core`, which it shares with the callers, and `Drive`, which it
 //! has alone. Here is what those are done with (`hands.rs`), and what runs on a task of its own (`leftover.rs`).
 
-mod clock;
 mod hands;
 mod leftover;
 mod poll;

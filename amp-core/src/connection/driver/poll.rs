@@ -40,7 +40,7 @@ impl Driver {
         drop(drive.line.stream.take_transport());
         around.upgrading = None;
         let reason = shared.end(reason);
-        if let Some(Ok(own)) = shared.own.get().map(Arc::clone).map(Arc::downcast::<Own>) {
+        if let Some(own) = Own::of(&shared) {
             own.0.ended(&reason);
         }
         #[cfg(feature = "metrics")]

@@ -4,12 +4,11 @@ use std::task::Waker;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Span;
 
-use super::super::due::Due;
+use super::super::due::{Due, now};
 use super::super::line::Stream;
 use super::super::peer::{Handle, Peer};
 use super::super::shared::{Shared, Upgrading};
 use super::super::transport::Transport;
-use super::clock::now;
 use crate::observing;
 use crate::proto::{Drive, Watched};
 use crate::responder::Locator;
@@ -48,9 +47,10 @@ impl Driver {
     ) -> Self {
         let shared = Arc::clone(peer.shared());
         let (limits, together) = (shared.settings.limits, shared.settings.together.clone());
-        let lends = transport.sends_on_any_task();
-        let (stream, switches) = ((Stream::new(transport), lends), locator.has_switches());
-        let mut drive = Drive::new(stream, limits, together, switches, watched, now());
+        // What a log does, and how long it takes, is no caller's business.
+        let lends = transport.sends_on_any_task() && shared.settings.wire_log.is_none();
+        let (stream, switches) = (Stream::new(transport), locator.has_switches());
+        let mut drive = Drive::new(stream, lends, limits, together, switches, watched, now());
         if shared.runtime.metrics().num_workers() > 1 {
             drive.inbound.share_threads();
         }

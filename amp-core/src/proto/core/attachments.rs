@@ -44,7 +44,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Nothing reads this box, or no more of it is read.
-    pub(crate) fn leave_unread(&mut self, number: BoxNumber) {
+    pub(crate) fn handle_unread(&mut self, number: BoxNumber) {
         self.handle_read(number, None, false);
     }
 
@@ -52,7 +52,7 @@ impl<W, H: Host> Core<W, H> {
     pub(crate) fn take_unread_answer(&mut self, id: CallId) -> Option<Answer> {
         let answer = self.take_answer(id)?;
         if let Some(number) = self.unclaimed.take_answer(id) {
-            self.leave_unread(number);
+            self.handle_unread(number);
         }
         Some(answer)
     }

@@ -15,7 +15,7 @@ use crate::proto::{CallId, Host};
 #[derive(Debug)]
 pub(crate) enum CallOutcome {
     /// The answer, and the number of its box if that may name attachments. Whoever gets one says when it was
-    /// [read](Core::handle_read), or [left](Core::leave_unread).
+    /// [read](Core::handle_read), or [left](Core::handle_unread).
     Answered(Answer, Option<BoxNumber>),
     /// The call was not sent, since an attachment of it was refused.
     NotSent(Arc<io::Error>),

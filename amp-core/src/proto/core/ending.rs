@@ -175,7 +175,7 @@ mod tests {
         assert!(core.take_released().unwrap().unclaimed.is_empty());
         assert!(core.claim(1).is_ok());
         core.handle_read(first, Some((1, 1)), true);
-        core.leave_unread(second);
+        core.handle_unread(second);
         let released = core.take_released().expect("nothing reads a box any more");
         assert_eq!(released.unclaimed.len(), 2);
     }

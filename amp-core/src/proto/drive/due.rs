@@ -335,7 +335,7 @@ mod tests {
     fn sharing(watched: Watched<()>, together: Option<Arc<Together>>) -> (Own, Core<()>, Instant) {
         let (limits, now) = (Limits::default(), Instant::now());
         let core = Core::hosted(limits, limits.boxes, together.clone());
-        (Drive::new(((), false), limits, together, false, watched, now), core, now)
+        (Drive::new((), false, limits, together, false, watched, now), core, now)
     }
 
     fn due(drive: &mut Own, core: &mut Core<()>, now: Instant) -> ToDo {
@@ -407,7 +407,7 @@ mod tests {
         drive.watch_room_since(core.room_passed(), || now);
         drive.watch_room_since(9, || panic!("it is watched"));
         let mut later = |times: u32, passed: usize| {
-            (0..passed).for_each(|_| core.pass_room());
+            (0..passed).for_each(|_| _ = core.pass_room());
             core.take_released();
             due(&mut drive, &mut core, now + times * LOOKS_WITHIN);
             core.take_released().is_some_and(|released| released.room == RoomFor::All)

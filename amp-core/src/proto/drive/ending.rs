@@ -17,7 +17,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         if hands.with(|core| self.look_for_end(&situation, now, core)) {
             self.stop_watching(hands);
             // Before anything is written: when that fails, the connection is over.
-            self.leave_behind(hands);
+            self.part_with_held_back(hands);
         }
     }
 
@@ -34,7 +34,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         if !self.is_ending() {
             return Ok(false);
         }
-        self.leave_behind(hands);
+        self.part_with_held_back(hands);
         if self.upgrading {
             // What is held back is sent once there is a transport.
             return Ok(false);
@@ -53,20 +53,20 @@ impl<W: Clone, S: Default> Drive<W, S> {
 
     /// Once the end has begun, one-way commands that have to wait are begun as before, as responders are
     /// done, and nothing else of the connection waits for that.
-    fn leave_behind(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+    fn part_with_held_back(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
         if self.inbound.is_idle() {
             return;
         }
         let situation = self.situation();
         if hands.peek(|core| core.holds_back(&situation)) {
-            self.leave_all_behind(hands);
+            self.part_with_calls(hands);
         }
     }
 
     /// Parts with all calls that were received and not begun, whether or not they have to wait. One-way
     /// commands are begun later: as many as one connection may have at once. They count among all that
     /// the server holds until they are begun, and are dropped when there is no room for them there.
-    pub(super) fn leave_all_behind(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+    pub(super) fn part_with_calls(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
         let unanswerable = self.inbound.take_unanswerable();
         let over = self.inbound.take_calls_over(self.limits.running_bytes);
         let size = self.inbound.calls_size();
@@ -81,7 +81,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         }
         let mut share = Share::left_behind(self.together.clone());
         if share.set(size).is_ok() {
-            hands.leave_behind(Leftover::new(calls, size, share));
+            hands.begin_later(Leftover::new(calls, size, share));
         } else {
             Self::drop_calls(&calls, hands);
         }

@@ -59,7 +59,7 @@ pub(crate) trait Hands {
 
     /// The driver is about to wait, and others may have the stream meanwhile. Who wakes it: the `last` who did,
     /// if that still does.
-    fn driver(&mut self, stream: &mut Self::Stream, last: Option<Self::Caller>) -> Self::Caller;
+    fn waker(&mut self, stream: &mut Self::Stream, last: Option<Self::Caller>) -> Self::Caller;
 
     /// Receives behind what there is already: bytes, and the attachments that came with them. None at all
     /// are the end.
@@ -110,17 +110,9 @@ pub(crate) trait Hands {
     #[inline]
     fn sorted(&mut self, _: &Sorted<<Self::Host as Host>::Discard>, _: &Inbound<Self::Caller>) {}
 
-    /// Begins to answer a call, or refuses it. It may be one that `asks_switch`. Whether it can be gone on with
-    /// only once others have had their turn.
-    fn begin(
-        &mut self,
-        received: &WaitingCall,
-        asks_switch: bool,
-        refusal: Option<Refusal>,
-    ) -> bool;
-
-    /// Answers a call of the connection's own.
-    fn answer_own(&mut self, received: &WaitingCall);
+    /// Begins to answer a call, which may be one that `asks_switch`. Whether it can be gone on with only once
+    /// others have had their turn.
+    fn begin(&mut self, received: &WaitingCall, asks_switch: bool, by: AnsweredBy) -> bool;
 
     /// Drops an answer that nobody waits for, as the core was told to.
     fn discard(
@@ -130,17 +122,32 @@ pub(crate) trait Hands {
         number: BoxNumber,
     );
 
+    /// Attachments were received and kept `now`, the `first` ones of the connection. When all connections of the
+    /// process keep too many, those who keep most give some up.
+    fn share_attachments(&mut self, first: bool, now: Instant);
+
     /// Wakes callers whose answers have come.
     fn wake(&mut self, callers: &mut Vec<Self::Caller>);
 
     /// Begins later, as responders are done, what a peer has left behind that has gone.
-    fn leave_behind(&mut self, leftover: Leftover);
+    fn begin_later(&mut self, leftover: Leftover);
 
     /// Runs what was to run when an answer is written.
     fn run(&mut self, after: <Self::Host as Host>::After);
 
     /// Takes note of what is of interest to whoever watches.
     fn note(&mut self, note: Note<'_>);
+}
+
+/// What a received call is answered by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AnsweredBy {
+    /// The responder for its command.
+    Responder,
+    /// What answers the commands of the connection's own, once there is something. Before, as any other.
+    Own,
+    /// Nobody: it is refused.
+    Refusal(Refusal),
 }
 
 /// What came in before the stream has left, beside boxes.
@@ -159,8 +166,6 @@ pub(crate) enum Note<'a> {
     /// These boxes were taken back, since the stream refuses what they name. Whoever is told of that is
     /// told this reference.
     TakenBack { boxes: &'a [(Removed, WasRemoved)], error: &'a io::Error, reference: &'a str },
-    /// Attachments were received and kept, the `first` ones of the connection.
-    Kept { first: bool, now: Instant },
     /// So many answers came to calls that are not outstanding, and so many calls nobody waits for any more.
     Unwanted { ignored: usize, unanswerable: usize },
     /// These calls were received, and are dropped before they are begun.

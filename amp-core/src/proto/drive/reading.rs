@@ -3,7 +3,7 @@
 use std::task::Poll;
 
 use super::Drive;
-use super::hands::{Hands, Note};
+use super::hands::{AnsweredBy, Hands, Note};
 use crate::proto::inbound::{Reading, Sorted};
 use crate::proto::stint::TURNS;
 use crate::proto::together::HELD_UNCOUNTED;
@@ -196,7 +196,9 @@ impl<W: Clone, S: Default> Drive<W, S> {
             }
             if !inbound.own.is_empty() {
                 *queued = true;
-                inbound.own.drain(..).for_each(|received| hands.answer_own(&received));
+                for received in inbound.own.drain(..) {
+                    hands.begin(&received, false, AnsweredBy::Own);
+                }
             }
             handled?;
             if hands.public().any(Public::BOUNDARY) {
@@ -221,7 +223,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         for (number, discard) in unwanted {
             match discard {
                 Some((discard, answer)) => hands.discard(discard, &answer, number),
-                None => hands.with(|core| core.leave_unread(number)),
+                None => hands.with(|core| core.handle_unread(number)),
             }
         }
     }
@@ -246,7 +248,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
     fn keep(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) -> Result<(), CloseReason> {
         let now = hands.now();
         let first = hands.with(|core| self.handle_attachments(now, core))?;
-        hands.note(Note::Kept { first, now });
+        hands.share_attachments(first, now);
         Ok(())
     }
 

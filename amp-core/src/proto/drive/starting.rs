@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Drive;
-use super::hands::{Hands, Note};
+use super::hands::{AnsweredBy, Hands, Note};
 use crate::proto::CloseReason;
 use crate::proto::inbound::WaitingCall;
 use crate::proto::wants::Public;
@@ -30,7 +30,8 @@ impl<W: Clone, S: Default> Drive<W, S> {
             let asks_switch = self.inbound.is_idle() && hands.public().any(Public::DECIDING);
             let size = received.call.ampbox().size();
             let admitted = self.busy.admit(size, &self.limits, self.together.as_deref());
-            if hands.begin(&received, asks_switch, admitted.err()) {
+            let by = admitted.err().map_or(AnsweredBy::Responder, AnsweredBy::Refusal);
+            if hands.begin(&received, asks_switch, by) {
                 self.stint.finish();
             }
             if let Err(refusal) = admitted {
@@ -53,7 +54,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         hands.note(Note::Dropped(calls));
         hands.with(|core| {
             let numbers = calls.iter().filter_map(|received| received.number);
-            numbers.for_each(|number| core.leave_unread(number));
+            numbers.for_each(|number| core.handle_unread(number));
         });
     }
 

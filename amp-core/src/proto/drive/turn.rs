@@ -51,7 +51,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
             Ok(false) => Ok(Next::Wait),
             Err(reason) => {
                 if reason.is_absence() {
-                    self.leave_all_behind(hands);
+                    self.part_with_calls(hands);
                 }
                 Err(reason)
             }

@@ -17,7 +17,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
     #[cold]
     fn ask_for_line(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) -> bool {
         // Wakers are cloned and dropped with nothing locked.
-        let mut driver = Some(hands.driver(&mut self.line.stream, None));
+        let mut driver = Some(hands.waker(&mut self.line.stream, None));
         self.try_to_work(&mut driver, hands)
     }
 
@@ -47,7 +47,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
     /// there is something to do, and its line, if they may write.
     #[inline]
     pub(super) fn park(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) -> bool {
-        let driver = hands.driver(&mut self.line.stream, self.waker.take());
+        let driver = hands.waker(&mut self.line.stream, self.waker.take());
         let situation = self.situation();
         hands.with_parking(|core, parking| {
             if !core.driver_wants(&situation).is_nothing() {
@@ -61,7 +61,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
             // driver writes.
             if self.lending == Lending::Kept && self.is_idle() && core.is_uneventful() {
                 let stand_in = self.stand_in.take().unwrap_or_else(|| Line::new(S::default()));
-                parking.leave_line(std::mem::replace(&mut self.line, stand_in));
+                parking.offer_line(std::mem::replace(&mut self.line, stand_in));
                 self.lending = Lending::Lent;
             }
             true

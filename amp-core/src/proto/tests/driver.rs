@@ -73,7 +73,7 @@ impl Driver {
         });
         let watched = proto::Watched { idle, first_box, pings };
         Self {
-            drive: Some(Drive::new(((), lends), *limits, together, true, watched, now)),
+            drive: Some(Drive::new((), lends, *limits, together, true, watched, now)),
             ping: None,
             called: 0,
             dealt_with: 0,
@@ -262,6 +262,7 @@ impl Side {
             self.leftover = Some(leftover);
             match next {
                 NextLeft::Begin(received) => self.begin(&received),
+                NextLeft::GiveWay => {}
                 NextLeft::Wait => break,
                 NextLeft::Over => self.leftover = None,
             }

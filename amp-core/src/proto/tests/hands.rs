@@ -17,7 +17,9 @@ use crate::proto::calls::Tagged;
 use crate::proto::inbound::{Inbound, Sorted, WaitingCall};
 use crate::proto::switch::Leaving;
 use crate::proto::wants::Public;
-use crate::proto::{BoxNumber, CloseReason, Core, Hands, Leftover, Note, Parking, Rest, Timer};
+use crate::proto::{
+    AnsweredBy, BoxNumber, CloseReason, Core, Hands, Leftover, Note, Parking, Rest, Timer,
+};
 
 /// A side that has its turn, what it receives from, and what it sends to.
 pub(super) struct AtWork<'a> {
@@ -78,7 +80,7 @@ impl Hands for AtWork<'_> {
         next.filter(|next| *next <= self.now).map(|_| self.now)
     }
 
-    fn driver(&mut self, (): &mut (), last: Option<usize>) -> usize {
+    fn waker(&mut self, (): &mut (), last: Option<usize>) -> usize {
         last.unwrap_or(DRIVER)
     }
 
@@ -246,26 +248,21 @@ impl Hands for AtWork<'_> {
         }
     }
 
-    fn begin(
-        &mut self,
-        received: &WaitingCall,
-        _asks_switch: bool,
-        refusal: Option<Refusal>,
-    ) -> bool {
+    fn begin(&mut self, received: &WaitingCall, _asks_switch: bool, by: AnsweredBy) -> bool {
+        if let AnsweredBy::Own = by {
+            self.answer_own(received);
+            return false;
+        }
         self.side.driver.dealt_with += 1;
         self.now += self.side.driver.each_call;
-        match refusal {
-            None => self.side.begin(received),
-            Some(refusal) => self.side.refuse(received, refusal),
+        match by {
+            AnsweredBy::Refusal(refusal) => self.side.refuse(received, refusal),
+            _ => self.side.begin(received),
         }
         false
     }
 
-    fn answer_own(&mut self, WaitingCall { call, number: number_of_box }: &WaitingCall) {
-        let n = number(call.ampbox()).expect("a number");
-        self.side.claim(n, call.ampbox(), *number_of_box);
-        self.side.pong(call.tag().expect("items want an answer"));
-    }
+    fn share_attachments(&mut self, _first: bool, _now: Instant) {}
 
     fn discard(&mut self, (): (), answer: &AmpBox, number_of_box: BoxNumber) {
         // That to a ping or to items has none, and names nothing.
@@ -273,7 +270,7 @@ impl Hands for AtWork<'_> {
         self.side.claim(n, answer, Some(number_of_box));
     }
 
-    fn leave_behind(&mut self, leftover: Leftover) {
+    fn begin_later(&mut self, leftover: Leftover) {
         self.side.leftover_is_woken = true;
         self.side.driver.dealt_with += leftover.len();
         assert!(self.side.leftover.replace(leftover).is_none(), "it is left behind once");
@@ -302,12 +299,18 @@ impl Hands for AtWork<'_> {
                 self.side.claims_are_late |= timer == Timer::Unclaimed;
             }
             Note::Dropped(calls) => self.side.driver.dealt_with += calls.len(),
-            Note::Kept { .. } | Note::NotPinged { .. } | Note::Unwanted { .. } => {}
+            Note::NotPinged { .. } | Note::Unwanted { .. } => {}
         }
     }
 }
 
 impl AtWork<'_> {
+    fn answer_own(&mut self, WaitingCall { call, number: number_of_box }: &WaitingCall) {
+        let n = number(call.ampbox()).expect("a number");
+        self.side.claim(n, call.ampbox(), *number_of_box);
+        self.side.pong(call.tag().expect("items want an answer"));
+    }
+
     /// A ping was sent, with this tag.
     fn pinged(&mut self, tag: u64) {
         let Tagged::Outstanding(id) = self.side.core.find(format!("{tag:x}").as_bytes()) else {

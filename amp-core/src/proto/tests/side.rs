@@ -656,7 +656,7 @@ impl Side {
     /// Nothing reads this box.
     pub(super) fn leave_box(&mut self, number: Option<BoxNumber>) {
         if let Some(number) = number {
-            self.with(|core| core.leave_unread(number));
+            self.with(|core| core.handle_unread(number));
         }
     }
 }
