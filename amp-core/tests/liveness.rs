@@ -2,6 +2,7 @@
 
 mod support;
 
+use amp_core::streams::StreamOf;
 use amp_core::testing::pair;
 use amp_core::{AmpBox, CallError, CloseReason, Command, Connection, Limits, Peer, Ping};
 use amp_core::{NoError, ProtocolSwitch, Responders, Switched};
@@ -17,6 +18,11 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Command)]
 #[amp(one_way)]
 struct NoOp {}
+
+#[derive(Command)]
+struct WithStream {
+    stream: StreamOf<u64>,
+}
 
 #[derive(Command)]
 struct SwitchToNothing {}
@@ -331,4 +337,15 @@ async fn a_peer_that_stops_reading_before_its_switch_is_made_is_given_up() {
             "{reason}"
         );
     }
+}
+
+/// It could be sent but once.
+#[tokio::test(start_paused = true)]
+async fn a_ping_with_a_stream_is_not_sent() {
+    let (_sink, stream) = StreamOf::<u64>::pair();
+    let ping = WithStream { stream };
+    let (peer, _script) = Script::start(|connection| connection.ping(ping, SECOND, SECOND));
+    sleep(100 * SECOND).await;
+    assert!(!peer.is_closed());
+    assert_eq!(peer.counters().calls_sent, 0);
 }

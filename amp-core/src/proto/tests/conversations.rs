@@ -5,8 +5,10 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::command;
 use super::pair::Which::{self, Far, Near};
-use super::side::{self, Running};
+use super::side::Running;
+use super::way::{Vigil, Way};
 use super::world::{Step, World};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::proto::wants::Wants;
@@ -149,14 +151,14 @@ fn a_side_reads_while_its_writes_are_blocked() {
 #[test]
 fn the_stream_leaves_when_the_last_answer_is_read_that_came_before_the_switch() {
     const SECOND: Duration = Duration::from_secs(1);
-    let watched = side::Vigil { idle: Some(5 * SECOND), ..side::Vigil::default() };
-    let way = side::Way { watched, ..side::Way::default() };
+    let watched = Vigil { idle: Some(5 * SECOND), ..Vigil::default() };
+    let way = Way { watched, ..Way::default() };
     let mut world = World::of(Limits::default(), None, [way; 2]);
     for which in Which::BOTH {
         world.pair.pipe(which).open();
     }
     world.take(&Step::Call { by: Near, size: 0, attachments: 0 });
-    world.take(&Step::AskSwitch { by: Near, then: side::Then::HandOver, attachments: 0 });
+    world.take(&Step::AskSwitch { by: Near, then: command::Then::HandOver, attachments: 0 });
     run(&mut world, Near);
     run(&mut world, Far);
     for attachments in [2, 0] {
@@ -181,7 +183,7 @@ fn the_stream_leaves_when_the_last_answer_is_read_that_came_before_the_switch() 
 #[test]
 fn what_a_side_holds_counts_among_all_until_it_holds_it_no_more() {
     let together = Arc::new(Together::new(1 << 20, 100));
-    let ways = [side::Way::default(); 2];
+    let ways = [Way::default(); 2];
     let mut world = World::of(Limits::default(), Some(&together), ways);
     for which in Which::BOTH {
         world.pair.pipe(which).open();

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::hands::AtWork;
 use super::pipe::Pipe;
-use super::side::{LEFTOVER, Mark, PINGER, Seen, Side, Vigil, Way};
+use super::seen::Seen;
+use super::side::{LEFTOVER, Mark, PINGER, Side};
+use super::way::{Vigil, Way};
 use crate::argument::Attachment;
 use crate::proto::{
     self, Body, CallId, CloseReason, Drive, LimitKind, Limits, Next, NextLeft, Ping, Pings,
@@ -58,6 +60,11 @@ pub(super) struct Driver {
     /// Whether it has given way to others, and come while a caller had its line.
     pub(super) gave_way: bool,
     pub(super) came: bool,
+    /// Whether a ping could not be queued, and whether no other transport could be made.
+    pub(super) not_pinged: bool,
+    pub(super) upgrade_failed: bool,
+    /// Whether none can be made.
+    pub(super) fails_upgrade: bool,
 }
 
 impl Driver {
@@ -94,6 +101,9 @@ impl Driver {
             each_call: Duration::ZERO,
             gave_way: false,
             came: false,
+            not_pinged: false,
+            upgrade_failed: false,
+            fails_upgrade: false,
         }
     }
 
@@ -219,7 +229,8 @@ impl Side {
             }
             Err(reason) => {
                 drive.end(&mut AtWork { side: self, incoming, outgoing, now });
-                let breaks = incoming.broken || outgoing.refuses_bytes() || self.driver.was_refused;
+                let refused = self.driver.was_refused || self.driver.upgrade_failed;
+                let breaks = incoming.broken || outgoing.refuses_bytes() || refused;
                 assert!(breaks || !matches!(reason, CloseReason::Io(_)), "{reason:?}");
                 (outgoing.closed, incoming.deaf) = (true, true);
                 self.end(reason, now);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::command::Then;
 use super::pair::Which;
-use super::side::{Then, Vigil, Way};
+use super::way::{Vigil, Way};
 use super::world::{Step, World};
 use crate::proto::Limits;
 

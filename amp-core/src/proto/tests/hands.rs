@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use super::command::Command;
 use super::pipe::Pipe;
-use super::side::{Command, DRIVER, Hosted, PINGER, Running, Seen, Side, TakenBack, asks, number};
+use super::seen::{Seen, TakenBack};
+use super::side::{DRIVER, Hosted, PINGER, Running, Side, asks, number};
 use crate::argument::Attachment;
 use crate::boxes::AmpBox;
 use crate::keys;
@@ -156,12 +158,16 @@ impl Hands for AtWork<'_> {
         }
     }
 
-    /// It takes a turn until another transport is made.
+    /// It takes a turn until another transport is made, or cannot be.
     fn upgrade(&mut self, (): &mut ()) -> Poll<Result<(), CloseReason>> {
         let driver = &mut self.side.driver;
         driver.upgrades = !driver.upgrades;
         if driver.upgrades {
             return Poll::Pending;
+        }
+        if driver.fails_upgrade {
+            driver.upgrade_failed = true;
+            return Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionReset).into()));
         }
         driver.switches += 1;
         self.outgoing.switch();
@@ -299,7 +305,8 @@ impl Hands for AtWork<'_> {
                 self.side.claims_are_late |= timer == Timer::Unclaimed;
             }
             Note::Dropped(calls) => self.side.driver.dealt_with += calls.len(),
-            Note::NotPinged { .. } | Note::Unwanted { .. } => {}
+            Note::NotPinged { .. } => self.side.driver.not_pinged = true,
+            Note::Unwanted { .. } => {}
         }
     }
 }

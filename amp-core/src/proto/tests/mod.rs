@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), allow(dead_code, reason = "a fuzzer needs but a part of it"))]
 
+mod command;
 #[cfg(test)]
 mod conversations;
 mod driver;
@@ -13,5 +14,8 @@ mod pair;
 mod pipe;
 #[cfg(test)]
 mod properties;
+mod reached;
+mod seen;
 mod side;
+mod way;
 mod world;

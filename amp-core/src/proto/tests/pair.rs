@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pipe::Pipe;
-use super::side::{Side, Way};
+use super::side::Side;
+use super::way::Way;
 use crate::proto::{Limits, Together};
 
 /// Which of the two sides. What it sends goes into the pipe of the same name.

@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::Reached;
+use super::command::Then;
 use super::pair::Which;
-use super::side::{Then, Vigil, Way};
+use super::reached::Reached;
+use super::way::{Vigil, Way};
 use super::world::{Step, World};
 use crate::proto::wants::Wants;
 use crate::proto::{FailurePolicy, Limits, Together};
@@ -63,6 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => time.prop_map(|millis| Step::Pass { time: Duration::from_millis(millis) }),
         6 => which().prop_map(|by| Step::WriteLent { by }),
         2 => (which(), any::<bool>()).prop_map(|(by, begins)| Step::Encode { by, begins }),
+        1 => which().prop_map(|of| Step::FailUpgrade { of }),
         1 => (which(), 0_u64..4).prop_map(|(of, millis)| Step::Slow {
             of,
             each: Duration::from_millis(millis)

@@ -4,19 +4,22 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::command::{Command, Then};
 use super::driver::Driver;
+use super::seen::{Seen, Taken};
+use super::way::Way;
 use crate::argument::Attachment;
 use crate::boxes::{AmpBox, BoxError};
 use crate::keys;
 use crate::proto::BoxNumber;
 use crate::proto::calls::Tagged;
-use crate::proto::core::{CallOutcome, WasRemoved};
+use crate::proto::core::CallOutcome;
 use crate::proto::parking::Lent;
 use crate::proto::released::RoomFor;
 use crate::proto::wants::{Public, Wants};
 use crate::proto::{
-    self, Body, CallId, CloseReason, Core, Counters, Failed, FailurePolicy, Host, LaneId, Leftover,
-    Limits, NotQueued, Parking, Place, RemoteError, SwitchRefused, Together, Turn,
+    self, Body, CallId, CloseReason, Core, Counters, Failed, Host, LaneId, Leftover, Limits,
+    NotQueued, Parking, Place, SwitchRefused, Together, Turn,
 };
 
 /// What is attached: the number of the box that names it, and which of its attachments it is. A
@@ -25,37 +28,6 @@ use crate::proto::{
 pub(super) struct Mark {
     pub(super) of: Option<usize>,
     pub(super) at: usize,
-}
-
-/// What a call of a protocol switch wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// Another protocol, and no boxes any more.
-    HandOver,
-    /// Boxes again, over another transport.
-    StartTls,
-}
-
-/// What a call of this side is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
-    Call,
-    /// It brings items of a stream.
-    Items,
-    Ping,
-    Switch(Then),
-}
-
-impl Command {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Call => "Call",
-            Self::Items => "Items",
-            Self::Ping => "Ping",
-            Self::Switch(Then::HandOver) => "HandOver",
-            Self::Switch(Then::StartTls) => "StartTls",
-        }
-    }
 }
 
 /// What the core keeps for a side: of an answer, what runs when it is written.
@@ -67,62 +39,6 @@ impl Host for Hosted {
     type Upgrade = ();
     type Stream = ();
     type Discard = ();
-}
-
-/// What a side has seen, in the order in which it did.
-#[derive(Debug)]
-pub(super) enum Seen {
-    /// A box was received, which the core has not been given yet. So many attachments came no later
-    /// than its first byte; or it came over a transport that carries none.
-    Box { ampbox: AmpBox, arrived: usize, carried: bool },
-    /// The core says that the call with this number was answered.
-    Answered(usize),
-    /// The core says that the peer has agreed to a switch, and who waited for that.
-    Switched(Option<usize>),
-    /// The core says that the peer calls.
-    Called,
-    /// The core says that an answer was late, to this call, and how it went.
-    Late(CallId, bool),
-    /// The core says that an answer is nobody's.
-    Ignored,
-    /// A box was read, with so many attachments, of which the core has given these.
-    Claimed(usize, Vec<Option<Mark>>),
-    /// The caller with this number has looked, and learned what has come of its call.
-    Taken(usize, Taken),
-    /// The call with this tag was refused, without a responder.
-    Refused(String),
-    /// What was to run when the answer to this call is written has run, with so many bytes written.
-    After(usize, u64),
-    /// It has sent a ping, which is this call.
-    Pinged(CallId),
-    /// This ping was answered, and whoever has sent it has seen so.
-    PingTaken(CallId),
-    /// This ping is not waited for any more; whether somebody did.
-    PingGivenUp(CallId, bool),
-    /// The call with this tag, a ping or items, was answered without a responder.
-    Ponged(String),
-    /// Boxes were taken back whose attachments were refused: the last first.
-    TakenBack(Vec<TakenBack>),
-    /// It has ended.
-    Ended(CloseReason),
-}
-
-/// What has come of a call.
-#[derive(Debug)]
-pub(super) enum Taken {
-    Answer(Result<AmpBox, RemoteError>),
-    NotSent,
-    Closed(CloseReason),
-}
-
-/// A box that was taken back.
-#[derive(Debug)]
-pub(super) struct TakenBack {
-    /// Its first pair, which says which it is.
-    pub(super) key: Vec<u8>,
-    pub(super) value: Vec<u8>,
-    /// What the core says of it.
-    pub(super) was: WasRemoved,
 }
 
 /// A call that is being answered.
@@ -146,15 +62,6 @@ impl Running {
     }
 }
 
-/// By what a side finds out whether its peer is alive.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Vigil {
-    pub(super) idle: Option<Duration>,
-    pub(super) first_box: Option<Duration>,
-    /// How often a ping is sent, and how long its answer may take.
-    pub(super) ping: Option<(Duration, Duration)>,
-}
-
 /// Who begins what was left behind, among those who are woken.
 pub(super) const LEFTOVER: usize = usize::MAX;
 
@@ -163,16 +70,6 @@ pub(super) const DRIVER: usize = usize::MAX - 1;
 
 /// Who is told that a ping was answered.
 pub(super) const PINGER: usize = usize::MAX - 2;
-
-/// How a side is set up.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Way {
-    pub(super) watched: Vigil,
-    /// What becomes of the connection when a responder fails.
-    pub(super) policy: FailurePolicy,
-    /// Whether a lone caller writes its call itself.
-    pub(super) lends: bool,
-}
 
 /// Of every so many calls one is in the lane.
 const IN_LANE: usize = 3;

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::{Model, Reached};
+use super::command::{Command, Then};
+use super::model::Model;
 use super::pair::{Pair, Which};
-use super::side::{Command, Queueing, Running, Then, Way};
+use super::reached::Reached;
+use super::side::{Queueing, Running};
+use super::way::Way;
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::proto::released::RoomFor;
 use crate::proto::{Core, Limits, NotQueued, SwitchRefused, Together};
@@ -98,6 +101,10 @@ pub(super) enum Step {
     Encode {
         by: Which,
         begins: bool,
+    },
+    /// No other transport can be made any more, from here on.
+    FailUpgrade {
+        of: Which,
     },
     /// Responders of a side take long, each so much.
     Slow {
@@ -211,6 +218,7 @@ impl World {
             Step::WriteLent { by } => drop(self.pair.write_lent(by)),
             Step::Encode { by, begins } => self.pair.side(by).encode(begins),
             Step::Slow { of, each } => self.pair.side(of).driver.each_call = each,
+            Step::FailUpgrade { of } => self.pair.side(of).driver.fails_upgrade = true,
             Step::Close { by } => self.pair.side(by).close(),
             Step::Drain { by } => self.pair.side(by).drain(),
             Step::Deafen { of } => self.pair.pipe(of).deaf = true,
