@@ -85,7 +85,7 @@ fn watched() -> impl Strategy<Value = Vigil> {
 /// How much may wait to be sent, and how many calls both sides answer together.
 fn limits() -> impl Strategy<Value = (usize, Option<usize>)> {
     let usual = Limits::default().send_queue_max;
-    (prop_oneof![3 => Just(usual), 1 => Just(30_000)], weighted(0.2, 1_usize..6))
+    (prop_oneof![3 => Just(usual), 1 => Just(15_000)], weighted(0.2, 1_usize..6))
 }
 
 fn way() -> impl Strategy<Value = Way> {
