@@ -143,8 +143,11 @@ pub(crate) fn counts() -> (usize, usize) {
 
 /// Whether a connection on which so many wait adds to there being many in all. Who has few does not.
 pub(crate) fn is_crowded_by(waiting: usize, in_all: usize) -> bool {
-    let (waiting_in_all, claimed) = counts();
-    waiting > in_all / 8 && waiting_in_all + claimed > in_all / 2
+    let held_in_all = || {
+        let (waiting, claimed) = counts();
+        waiting + claimed
+    };
+    waiting > in_all / 8 && held_in_all() > in_all / 2
 }
 
 /// Decides whose attachments are dropped when all connections together hold more than `in_all`: those of the
