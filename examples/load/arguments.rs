@@ -18,6 +18,8 @@ usage: load                      a moment of each work, over both kinds of addre
        load serve ADDRESS        run a server, until Ctrl-C
        load call ADDRESS         load a server
        load run [ADDRESS]        both, as two processes; over a Unix socket if not said otherwise
+       load raw                  tasks that call with no protocol, which is the limit; --work sum or fd,
+                                 --in-flight, --seconds and --runtime
        load streams              streams, beside calls and the socket alone; both sides in one process
 
 ADDRESS is unix:PATH or tcp:HOST:PORT.
@@ -49,6 +51,7 @@ pub(crate) enum Action {
     Help,
     Check,
     Streams,
+    Raw { address: Option<Address>, options: Options },
     Serve { address: Address, runtime: Runtime },
     Call { address: Address, options: Options },
     Run { address: Option<Address>, options: Options },
@@ -170,6 +173,13 @@ where
             None => Ok(Action::Streams),
             Some(other) => Err(other.unexpected().into()),
         },
+        Some(Value(word)) if word == "raw" => {
+            let (address, options) = parse_load(parser)?;
+            if !matches!(options.work, Work::Sum | Work::Fd) {
+                return Err("raw has --work sum and fd alone".into());
+            }
+            Ok(Action::Raw { address, options })
+        }
         Some(Value(word)) if word == "serve" => parse_serve(parser),
         Some(Value(word)) if word == "call" => match parse_load(parser)? {
             (Some(address), options) => Ok(Action::Call { address, options }),
@@ -328,6 +338,7 @@ mod tests {
                 "run --work fd tcp:a:1",
                 "--work fd needs a Unix socket: TCP carries no file descriptors",
             ),
+            ("raw --work echo", "raw has --work sum and fd alone"),
             ("run --bytes 1", "--bytes is for --work echo, not sum"),
             ("run --in-flight 0", "--in-flight is a number from 1 to 65535, not \"0\""),
             ("run --seconds NaN", "--seconds is seconds from 0.01 to 86400, not \"NaN\""),

@@ -16,6 +16,9 @@
 //! cargo run --release --example load -- call unix:/tmp/load.socket --work fd --in-flight 16
 //! ```
 //!
+//! `load raw` measures as many tasks that call over a Unix socket with no protocol: what is left between that and
+//! `load run` is what calls cost.
+//!
 //! `load streams` measures streams, both sides in one process, beside calls and beside the socket alone.
 //!
 //! `--paced` adds a caller that calls once a millisecond beside the others, and shows what a single
@@ -36,6 +39,7 @@ mod client;
 mod commands;
 mod counted;
 mod process;
+mod raw;
 mod report;
 mod server;
 mod streams;
@@ -83,6 +87,11 @@ fn run(action: Action) -> Result<(), AnyError> {
             Ok(())
         }
         Action::Check => on(Runtime::default(), check()),
+        Action::Raw { address: Some(Address::Unix(path)), options } => {
+            on(options.runtime, raw::call(&path, &options))
+        }
+        Action::Raw { address: None, options } => on(options.runtime, raw::both(&options)),
+        Action::Raw { .. } => Err("raw is over Unix sockets alone".into()),
         Action::Streams => on(Runtime::default(), streams::run()),
         Action::Serve { address, runtime } => on(runtime, serve(&address)),
         Action::Call { address, options } => on(options.runtime, call(&address, &options)),
