@@ -4,11 +4,13 @@
 mod support;
 
 use amp_core::tcp::KeepaliveListener;
-use amp_core::{CallError, CloseReason, Connection, Listener, Responders, blocking, tcp};
+use amp_core::{CallError, CloseReason, Connection, Listener, blocking, tcp};
 use nix::libc::{self, c_long};
 use std::io::{Read, Write};
 use std::time::Duration;
-use support::kernel::{assert_failed, failing, failing_with, is_left_out, keeps_nothing, runtime};
+use support::kernel::{
+    assert_failed, assert_outlives, failing, failing_with, is_left_out, keeps_nothing, runtime,
+};
 use tokio::net::TcpListener;
 
 /// So long without a sign of the peer.
@@ -48,7 +50,7 @@ fn a_client_of_tcp_that_cannot_connect_leaves_nothing_open() {
     });
 }
 
-/// The server drops such clients, and stops when it is told to.
+/// It drops such clients, and serves the next.
 #[test]
 fn a_server_over_tcp_outlives_what_fails_with_each_of_its_clients() {
     if is_left_out() {
@@ -70,21 +72,12 @@ fn a_server_over_tcp_outlives_what_fails_with_each_of_its_clients() {
             let before = support::open_descriptors();
             let runtime = runtime();
             let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-            let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            failing(&[call], errno, || {
-                runtime.block_on(async {
-                    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-                    let server = amp_core::serve(listener, Responders::new(()));
-                    let server = tokio::spawn(server.shutdown_on(stopped));
-                    for _ in 0..100 {
-                        tokio::task::yield_now().await;
-                    }
-                    assert!(!server.is_finished(), "{call} with {errno} ends the server");
-                    stop.send(()).unwrap();
-                    server.await.unwrap();
-                });
-            });
-            drop((client, runtime));
+            let address = listener.local_addr().unwrap();
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            client.write_all(b"\0").unwrap();
+            client.set_nonblocking(true).unwrap();
+            assert_outlives(&runtime, listener, (call, errno), client, tcp::connect(address));
+            drop(runtime);
             assert_eq!(support::open_descriptors(), before, "{call} with {errno}");
         }
     });

@@ -1,6 +1,7 @@
 //! System calls that fail, by a filter of the thread that makes them.
 
 use allocation_counter::measure;
+use amp_core::{CloseReason, Connection, Listener, Ping, Responders};
 use nix::libc::{self, c_long};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -8,8 +9,9 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::io;
+use std::io::{self, ErrorKind, Read};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
 
 /// Runs `body` on a thread of its own, in which these system calls fail with `errno`.
 pub(crate) fn failing<R: Send>(calls: &[c_long], errno: i32, body: impl FnOnce() -> R + Send) -> R {
@@ -94,4 +96,68 @@ pub(crate) fn assert_failed<T>(result: io::Result<T>, errno: i32, what: &str) {
         cause = error.source();
     }
     panic!("{what} fails with {error:?}");
+}
+
+/// A listener that tells of what it could not accept.
+struct Telling<L> {
+    listener: L,
+    told: mpsc::UnboundedSender<Option<i32>>,
+}
+
+impl<L: Listener> Listener for Telling<L> {
+    async fn accept(&mut self) -> io::Result<Connection> {
+        let accepted = self.listener.accept().await;
+        if let Err(error) = &accepted {
+            self.told.send(error.raw_os_error()).unwrap();
+        }
+        accepted
+    }
+}
+
+/// Asserts that a server goes on when this call fails with its first client, which has sent a byte and does
+/// not block: that one loses its connection, or waits on where it was not accepted, and `second` is answered.
+pub(crate) fn assert_outlives(
+    runtime: &Runtime,
+    listener: impl Listener,
+    (call, errno): (c_long, i32),
+    mut client: impl Read,
+    second: impl Future<Output = io::Result<Connection>>,
+) {
+    let what = format!("{call} with {errno}");
+    let (told, mut failed) = mpsc::unbounded_channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let listener = Telling { listener, told: told.clone() };
+    let server = amp_core::serve(listener, Responders::new(()).respond_ping())
+        .on_connect(move |peer| {
+            let told = told.clone();
+            tokio::spawn(async move {
+                if let CloseReason::Io(error) = peer.closed().await {
+                    told.send(error.raw_os_error()).unwrap();
+                }
+            });
+        })
+        .shutdown_on(stopped);
+    let server = failing(&[call], errno, || {
+        let server = runtime.spawn(server);
+        assert_eq!(runtime.block_on(failed.recv()), Some(Some(errno)), "{what}");
+        server
+    });
+    let waits = call == libc::SYS_accept4;
+    if waits {
+        assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "{what}");
+    }
+    runtime.block_on(async {
+        let peer = second.await.unwrap().spawn();
+        peer.call_remote(Ping).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+    });
+    if !waits {
+        match client.read(&mut [0]) {
+            Ok(0) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            other => panic!("{what}: the client sees {other:?}"),
+        }
+    }
+    drop(client);
+    stop.send(()).unwrap();
+    runtime.block_on(server).unwrap();
 }
