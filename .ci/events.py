@@ -3,6 +3,9 @@
 
 Programs look for events by their messages, which the table promises to have all of. So each literal
 that an event is said with stands in it, and each message in it stands in the sources.
+
+Nor may an event from `WARN` on be said without `restrained!`, but for those of `ALOUD`, which no peer can cause
+again and again: the log does not grow with what a peer does.
 """
 
 import re
@@ -13,6 +16,9 @@ from pathlib import Path
 TABLE = Path("amp-core/src/observing/mod.rs")
 ROW = re.compile(r"^//! \| `(?:ERROR|WARN|INFO|DEBUG|TRACE)`[^|]*\| `([^`]+)`", re.MULTILINE)
 EVENT = re.compile(r"\b(?:tracing::(?:error|warn|info|debug|trace)|restrained)!\(")
+LOUD = re.compile(r"\btracing::(?:error|warn)!\(")
+# What `Restraint` itself says of those that it has left out, and that a server cannot be told to stop any more.
+ALOUD = ["amp-core/src/restraint.rs", "amp-core/src/server.rs"]
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 CONSTANT = re.compile(r'const (\w+): &str = "([^"]*)"')
 
@@ -39,6 +45,9 @@ def main():
         text = re.sub(r"//[^\n]*", "", Path(file).read_text())
         # A module of tests is the last thing in its file.
         text = re.split(r"#\[cfg\((?:all\()?test\b[^\]]*\]\s*(?:pub(?:\([^)]*\))? )?mod \w+ \{", text)[0]
+        loud = len(LOUD.findall(text))
+        if loud > ALOUD.count(file):
+            complaints.append(f"{file}: says {loud} events from WARN on without `restrained!`")
         constants = dict(CONSTANT.findall(text))
         for event in EVENT.finditer(text):
             found = LITERAL.findall(argument(text, event.end()))

@@ -12,6 +12,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind, Read};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// Runs `body` on a thread of its own, in which these system calls fail with `errno`.
 pub(crate) fn failing<R: Send>(calls: &[c_long], errno: i32, body: impl FnOnce() -> R + Send) -> R {
@@ -146,10 +147,12 @@ pub(crate) fn assert_outlives(
     if waits {
         assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "{what}");
     }
-    runtime.block_on(async {
+    let answered = async {
         let peer = second.await.unwrap().spawn();
-        peer.call_remote(Ping).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-    });
+        peer.call_remote(Ping).await
+    };
+    let answered = runtime.block_on(async { timeout(super::DEADLINE, answered).await });
+    assert!(matches!(answered, Ok(Ok(()))), "{what}: the second client has {answered:?}");
     if !waits {
         match client.read(&mut [0]) {
             Ok(0) => {}
