@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::admission::Busy;
-use super::farewell::Farewell;
+use super::ending::Ending;
 use super::inbound::{Inbound, Reading};
 use super::liveness::{Liveness, Pings};
 use super::stint::Stint;
@@ -66,7 +66,7 @@ pub(crate) struct Drive<W, S> {
     /// Whether the peer is alive, where somebody asks.
     liveness: Option<Liveness>,
     ping: Option<Ping<W>>,
-    farewell: Option<Farewell>,
+    ending: Ending,
     busy: Busy,
     /// Whether any responder makes protocol switches.
     makes_switches: bool,
@@ -113,7 +113,7 @@ impl<W, S> Drive<W, S> {
             liveness: Liveness::new(idle, first_box, pings, now, &mut timers),
             timers,
             ping,
-            farewell: None,
+            ending: Ending::default(),
             busy: Busy::default(),
             makes_switches,
             queued: true,
@@ -164,19 +164,19 @@ impl<W, S> Drive<W, S> {
     /// Whether the farewell has begun.
     #[inline]
     pub(crate) fn is_ending(&self) -> bool {
-        self.farewell.is_some()
+        self.ending.has_begun()
     }
 
     /// Whether nothing can be written any more, while what the peer has sent before is still read.
     #[inline]
     pub(crate) fn is_broken(&self) -> bool {
-        self.timers.is_set(Timer::Broken)
+        self.ending.is_broken()
     }
 
     /// Whether nothing is sent any more.
     #[inline]
     pub(crate) fn is_silent(&self) -> bool {
-        self.is_broken() || self.farewell.as_ref().is_some_and(Farewell::is_silent)
+        self.ending.is_silent()
     }
 
     /// Whether its end is a matter of time.
@@ -232,23 +232,16 @@ impl<W, S> Drive<W, S> {
         if self.is_ending() {
             return false;
         }
-        if let Some(within) = core.end().draining() {
-            if !self.timers.is_set(Timer::Drain) {
-                self.timers.set_after(Timer::Drain, now, within);
-            }
-            if core.is_drained(situation) {
-                core.close(CloseReason::Local);
-            }
+        let Self { ending, inbound, timers, .. } = self;
+        let is_drained = || core.is_drained(situation);
+        if Ending::look_for_drained(core.end(), is_drained, || now, timers) {
+            core.close(CloseReason::Local);
         }
-        let Some(reason) = core.end().begun().cloned() else { return false };
-        if self.inbound.has_left() && !core.switch().ends_boxes() {
+        if inbound.has_left() && !core.switch().ends_boxes() {
             return false;
         }
-        let peer_done = self.inbound.reading() == Reading::Over;
-        let (broken, within) = (self.is_broken(), core.limits().close_timeout);
-        let farewell = Farewell::begin(reason, broken, peer_done, within, now, &mut self.timers);
-        self.farewell = Some(farewell);
-        true
+        let peer_done = inbound.reading() == Reading::Over;
+        ending.begin_farewell(core.end(), peer_done, core.limits().close_timeout, now, timers)
     }
 
     /// Something cannot be written, for this reason. A stream that breaks is read from for a while
@@ -264,13 +257,9 @@ impl<W, S> Drive<W, S> {
         now: Instant,
         core: &mut Core<W, H>,
     ) -> Result<(), CloseReason> {
-        if let Some(farewell) = &self.farewell {
-            return Err(farewell.reason().clone());
-        }
-        if !matches!(reason, CloseReason::Io(_)) || core.switch().is_agreed() {
-            return Err(reason);
-        }
-        self.timers.set_after(Timer::Broken, now, core.limits().close_timeout);
+        let may_break = matches!(reason, CloseReason::Io(_)) && !core.switch().is_agreed();
+        let (within, timers) = (core.limits().close_timeout, &mut self.timers);
+        self.ending.handle_not_sent(&reason, may_break, within, now, timers)?;
         core.break_off(reason);
         Ok(())
     }
@@ -288,9 +277,7 @@ impl<W, S> Drive<W, S> {
     where
         W: Clone,
     {
-        if let Some(farewell) = &self.farewell {
-            return Err(farewell.reason().clone());
-        }
+        self.ending.check_begun()?;
         core.close(reason);
         Ok(())
     }
@@ -377,33 +364,26 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_wrong_during_the_farewell_ends_it_for_its_own_reason() {
+    fn too_much_is_the_end_and_once_that_has_begun_the_end_of_the_farewell() {
         let (mut drive, mut core, now) = both();
-        let other = || CloseReason::Protocol(ProtocolError::SwitchesCross);
-        assert!(drive.handle_too_much(other(), &mut core).is_ok());
+        let other = CloseReason::Protocol(ProtocolError::SwitchesCross);
+        assert!(drive.handle_too_much(other, &mut core).is_ok());
         assert!(core.end().begun().is_some(), "the end begins by that");
         let situation = drive.situation();
         assert!(drive.look_for_end(&situation, now, &mut core));
-        for over in [
-            drive.handle_too_much(CloseReason::Local, &mut core),
-            drive.handle_not_sent(broken(), now, &mut core),
-        ] {
-            assert!(matches!(over, Err(CloseReason::Protocol(_))));
-        }
+        let over = drive.handle_too_much(CloseReason::Local, &mut core);
+        assert!(matches!(over, Err(CloseReason::Protocol(_))));
     }
 
     #[test]
-    fn a_connection_is_drained_within_its_time() {
+    fn a_connection_is_drained_when_no_responder_runs() {
         let (mut drive, mut core, now) = both();
         core.begin_responder(1, false);
         core.drain(SECOND);
         let situation = drive.situation();
         assert!(!drive.look_for_end(&situation, now, &mut core));
-        assert!(!drive.look_for_end(&situation, now + SECOND / 2, &mut core));
-        assert_eq!(drive.timers.next(), Some(now + SECOND), "it counts from the first look");
         core.end_responder(1, false);
         assert!(drive.look_for_end(&situation, now, &mut core));
-        assert_eq!(drive.stop_timers(), None);
-        assert!(!drive.timers.is_set(Timer::Drain) && drive.timers.is_set(Timer::Close));
+        assert!(matches!(core.end().begun(), Some(CloseReason::Local)));
     }
 }

@@ -43,6 +43,7 @@ mod calls;
 mod core;
 #[cfg(feature = "tokio")]
 mod drive;
+mod ending;
 pub(crate) mod error;
 mod farewell;
 pub(crate) mod held;
@@ -104,7 +105,7 @@ pub(crate) use {
     drive::{
         AnsweredBy, BUFFERS_KEPT, Drive, Hands, LOOK_EVERY, Line, Next, Note, Ping, Rest, Watched,
     },
-    farewell::Farewell,
+    ending::Ending,
     inbound::{Reading, WaitingCall},
     lanes::{LaneId, Place, Turn},
     leftover::{Leftover, NextLeft},

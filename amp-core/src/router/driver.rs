@@ -17,7 +17,7 @@ use crate::boxes::AmpBox;
 use crate::connection::{ByteTransport, Due, Transport, now};
 use crate::error::CloseReason;
 use crate::proto::{
-    BUFFERS_KEPT, Farewell, Inbound, LOOK_EVERY, Liveness, ProtocolError, Reading, Stint, Timer,
+    BUFFERS_KEPT, Ending, Inbound, LOOK_EVERY, Liveness, ProtocolError, Reading, Stint, Timer,
     Timers,
 };
 use crate::report::Report;
@@ -58,7 +58,7 @@ pub(super) struct RouterDriver {
     liveness: Option<Liveness>,
     timers: Timers,
     due: Due,
-    farewell: Option<Farewell>,
+    ending: Ending,
 }
 
 /// A box that waits for its route, until [`Timer::Stall`] is due.
@@ -82,7 +82,7 @@ impl RouterDriver {
             liveness: None,
             timers: Timers::default(),
             due: Due::default(),
-            farewell: None,
+            ending: Ending::default(),
         }
     }
 
@@ -117,21 +117,18 @@ impl RouterDriver {
     fn look_for_close(&mut self, cx: &Context<'_>) {
         let closing = {
             let mut state = self.shared.lock();
-            if let Some(within) = state.end.draining()
-                && !self.timers.is_set(Timer::Drain)
-            {
-                self.timers.set_after(Timer::Drain, now(), within);
-            }
             if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
                 state.driver = Some(cx.waker().clone());
             }
-            if state.is_abandoned() || state.is_drained() {
+            let (table, timers) = (&state.table, &mut self.timers);
+            let drained = Ending::look_for_drained(&state.end, || table.is_empty(), now, timers);
+            if drained || state.is_abandoned() {
                 state.end.begin(CloseReason::Local);
             }
             state.end.begun().cloned()
         };
         if let Some(reason) = closing
-            && self.farewell.is_none()
+            && !self.ending.has_begun()
         {
             self.begin_farewell(reason);
         }
@@ -143,7 +140,7 @@ impl RouterDriver {
     ///
     /// When the stream broke, which is the end at once.
     fn receive_boxes(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
-        if self.farewell.is_some() {
+        if self.ending.has_begun() {
             return Ok(false);
         }
         match self.read(cx) {
@@ -210,7 +207,7 @@ impl RouterDriver {
         if inbound.input.is_large() && !timers.is_set(Timer::Buffers) {
             timers.set_after(Timer::Buffers, now(), BUFFERS_KEPT);
         }
-        if self.farewell.is_some() {
+        if self.ending.has_begun() {
             return;
         }
         if let Some(after) = idle.take() {
@@ -234,14 +231,12 @@ impl RouterDriver {
         let mut more = false;
         while let Some(now) = self.due.poll(self.timers.next(), cx) {
             while let Some(timer) = self.timers.take_due(now) {
-                if let Timer::Broken | Timer::Close = timer {
-                    if timer == Timer::Close {
-                        tracing::debug!("the connection did not end in time");
-                    }
-                    let reason = self.shared.lock().end.refusal().cloned();
-                    return Err(reason.unwrap_or(CloseReason::Local));
+                if timer == Timer::Close {
+                    tracing::debug!("the connection did not end in time");
                 }
-                more |= self.handle_timeout(timer, now).unwrap_or_else(|reason| {
+                let begins = self.ending.handle_timeout(timer, &self.shared.lock().end)?;
+                let handled = begins.map_or_else(|| self.handle_timeout(timer, now), Err);
+                more |= handled.unwrap_or_else(|reason| {
                     self.begin_farewell(reason);
                     true
                 });
@@ -271,7 +266,6 @@ impl RouterDriver {
                 self.end_stalled_route();
                 return Ok(true);
             }
-            Timer::Drain => return Err(CloseReason::Local),
             _ => {
                 if let Some(liveness) = liveness {
                     if inbound.reading() != Reading::Done {
@@ -330,15 +324,13 @@ impl RouterDriver {
     ///
     /// When the connection is over: the stream broke, and the end had begun.
     fn write_boxes(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
-        if self.is_broken() {
+        if self.ending.is_broken() {
             return Ok(false);
         }
-        match (self.write(cx), &self.farewell) {
-            (Ok(more), _) => return Ok(more),
-            (Err(_), Some(farewell)) => return Err(farewell.reason().clone()),
-            (Err(error), None) => self.break_off(error.into()),
+        match self.write(cx) {
+            Ok(more) => Ok(more),
+            Err(error) => self.break_off(error.into()).map(|()| true),
         }
-        Ok(true)
     }
 
     /// Writes until nothing is queued, or the transport takes no more.
@@ -399,26 +391,26 @@ impl RouterDriver {
     /// Nothing more is handed out. What the routes have to send is still sent.
     fn begin_farewell(&mut self, reason: CloseReason) {
         self.held = None;
-        let (wakers, reason) = {
+        let peer_done = self.inbound.reading() == Reading::Over;
+        let (within, timers) = (self.limits.close_timeout, &mut self.timers);
+        let wakers = {
             let mut state = self.shared.lock();
             let wakers = state.table.end_receiving(&reason);
-            (wakers, state.end.begin(reason.clone()).cloned().unwrap_or(reason))
+            state.end.begin(reason);
+            self.ending.begin_farewell(&state.end, peer_done, within, now(), timers);
+            wakers
         };
         wakers.into_iter().for_each(Waker::wake);
-        let peer_done = self.inbound.reading() == Reading::Over;
-        let (broken, within) = (self.is_broken(), self.limits.close_timeout);
-        self.timers.stop_watching();
-        let farewell = Farewell::begin(reason, broken, peer_done, within, now(), &mut self.timers);
-        self.farewell = Some(farewell);
-    }
-
-    /// Whether nothing can be written any more.
-    fn is_broken(&self) -> bool {
-        self.timers.is_set(Timer::Broken)
     }
 
     /// Nothing more is sent. What has come is still handed out.
-    fn break_off(&mut self, reason: CloseReason) {
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over, since its end had begun.
+    fn break_off(&mut self, reason: CloseReason) -> Result<(), CloseReason> {
+        let (within, timers) = (self.limits.close_timeout, &mut self.timers);
+        self.ending.handle_not_sent(&reason, true, within, now(), timers)?;
         let wakers = {
             let mut state = self.shared.lock();
             let wakers = state.table.end_sending(&reason);
@@ -427,7 +419,7 @@ impl RouterDriver {
         };
         wakers.into_iter().for_each(Waker::wake);
         self.writing.clear();
-        self.timers.set_after(Timer::Broken, now(), self.limits.close_timeout);
+        Ok(())
     }
 
     /// Ends the connection properly, as [`Farewell`] says. What the routes queue until they are gone is
@@ -437,11 +429,8 @@ impl RouterDriver {
     ///
     /// When the connection is over.
     fn say_farewell(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
-        let Self { farewell: Some(farewell), inbound, transport, writing, taken, shared, .. } =
-            self
-        else {
-            return Ok(false);
-        };
+        let Self { ending, inbound, transport, writing, taken, shared, .. } = self;
+        let Some(farewell) = &mut ending.farewell else { return Ok(false) };
         let mut stint = Stint::default();
         farewell.read(&mut inbound.input, &mut stint, |buffer, attachments| {
             transport.as_mut().poll_receive(cx, buffer, attachments)

@@ -30,11 +30,6 @@ impl RouterState {
     pub(super) fn is_abandoned(&self) -> bool {
         self.handles == 0
     }
-
-    /// Returns whether a graceful end has nothing left to wait for.
-    pub(super) fn is_drained(&self) -> bool {
-        self.end.draining().is_some() && self.table.is_empty()
-    }
 }
 
 impl SharedRoutes {

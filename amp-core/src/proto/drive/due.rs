@@ -9,7 +9,7 @@ use crate::proto::inbound::{Looked, Reading, WaitingCall};
 use crate::proto::liveness::Liveness;
 use crate::proto::timers::Timer;
 use crate::proto::wants::Public;
-use crate::proto::{Answer, CallId, CloseReason, Core, Host, NotQueued};
+use crate::proto::{Answer, CloseReason, Core, Host, NotQueued};
 
 /// How often a peer is looked for that is not read from. It needs three looks to be sure that a peer has
 /// gone which had sent too much to be read ahead, and that takes less than a second.
@@ -111,16 +111,16 @@ impl<W: Clone, S: Default> Drive<W, S> {
 
     /// Nobody asks any more whether the peer is alive, and the ping that is outstanding is given up.
     pub(super) fn stop_watching(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
-        self.look_for_ping(hands);
-        if let Some(ping) = self.stop_timers() {
-            hands.with(|core| core.abandon(ping));
-        }
-    }
-
-    /// Stops the timers that end with the watching, and gives the ping that is outstanding.
-    pub(super) fn stop_timers(&mut self) -> Option<CallId> {
-        self.timers.stop_watching();
-        self.liveness.take().as_ref().and_then(Liveness::ping)
+        let liveness = self.liveness.take();
+        let Some(ping) = liveness.as_ref().and_then(Liveness::ping) else { return };
+        // An answer that is there already is dropped with nothing locked.
+        drop(hands.with(|core| {
+            let answer = core.take_unread_answer(ping);
+            if answer.is_none() {
+                core.abandon(ping);
+            }
+            answer
+        }));
     }
 
     /// Takes the answer to the ping that is outstanding, once it is there.
@@ -224,16 +224,11 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 }
                 ToDo::Nothing
             }
-            Timer::Drain => close(core, CloseReason::Local),
-            Timer::Broken => {
-                let reason = core.end().broken();
-                debug_assert!(reason.is_some(), "its timer is set when it breaks");
-                reason.map_or(ToDo::Nothing, over)
-            }
-            Timer::Close => {
-                let farewell = self.farewell.as_ref();
-                debug_assert!(farewell.is_some(), "its timer is set when that begins");
-                farewell.map_or(ToDo::Nothing, |farewell| over(farewell.reason()))
+            Timer::Drain | Timer::Broken | Timer::Close => {
+                match self.ending.handle_timeout(timer, core.end()) {
+                    Ok(begins) => begins.map_or(ToDo::Nothing, |reason| close(core, reason)),
+                    Err(reason) => ToDo::Over(reason),
+                }
             }
             Timer::Buffers => ToDo::ReleaseBuffers,
             // Only a router has this timer.
@@ -306,10 +301,6 @@ impl<W: Clone, S: Default> Drive<W, S> {
 fn close<W: Clone, H: Host>(core: &mut Core<W, H>, reason: CloseReason) -> ToDo {
     core.close(reason);
     ToDo::Turn
-}
-
-fn over(reason: &CloseReason) -> ToDo {
-    ToDo::Over(reason.clone())
 }
 
 #[cfg(test)]

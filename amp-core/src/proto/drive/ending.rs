@@ -39,9 +39,8 @@ impl<W: Clone, S: Default> Drive<W, S> {
             // What is held back is sent once there is a transport.
             return Ok(false);
         }
-        let Self { inbound, line, stint, farewell: Some(farewell), .. } = self else {
-            return Ok(false);
-        };
+        let Self { inbound, line, stint, ending, .. } = self;
+        let Some(farewell) = &mut ending.farewell else { return Ok(false) };
         farewell.read(&mut inbound.input, stint, |bytes, attachments| {
             hands.receive(&mut line.stream, bytes, attachments)
         })?;
