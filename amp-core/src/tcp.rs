@@ -17,6 +17,7 @@
 
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
@@ -79,9 +80,24 @@ pub async fn connect_stream(address: impl ToSocketAddrs) -> io::Result<TcpStream
 
 /// Lets a stream send small boxes at once, and looks where its other end is.
 pub(crate) fn prepared(stream: TcpStream) -> io::Result<(TcpStream, PeerAddress)> {
-    stream.set_nodelay(true)?;
     let address = stream.peer_addr()?;
+    prepared_to(stream, address)
+}
+
+/// Lets a stream send small boxes at once whose other end is known: of one that was accepted and that its
+/// client has reset since, the system does not know it any more.
+pub(crate) fn prepared_to(
+    stream: TcpStream,
+    address: SocketAddr,
+) -> io::Result<(TcpStream, PeerAddress)> {
+    stream.set_nodelay(true)?;
     Ok((stream, address.into()))
+}
+
+/// The connection of a stream that was accepted.
+fn connection_of((stream, address): (TcpStream, SocketAddr)) -> io::Result<Connection> {
+    let (stream, address) = prepared_to(stream, address)?;
+    Ok(Connection::new(stream).peer_address(address))
 }
 
 impl Connection {
@@ -198,26 +214,25 @@ impl KeepaliveListener {
         self
     }
 
-    pub(crate) async fn accept_stream(&self) -> io::Result<TcpStream> {
-        let (stream, _) = self.listener.accept().await?;
+    pub(crate) async fn accept_stream(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, address) = self.listener.accept().await?;
         set_keepalive(&stream, self.after, self.interval)?;
         if let Some((timeout, set)) = self.user_timeout {
             set(&stream, timeout)?;
         }
-        Ok(stream)
+        Ok((stream, address))
     }
 }
 
 impl Listener for TcpListener {
     async fn accept(&mut self) -> io::Result<Connection> {
-        let (stream, _) = TcpListener::accept(self).await?;
-        Connection::tcp(stream)
+        connection_of(TcpListener::accept(self).await?)
     }
 }
 
 impl Listener for KeepaliveListener {
     async fn accept(&mut self) -> io::Result<Connection> {
-        Connection::tcp(self.accept_stream().await?)
+        connection_of(self.accept_stream().await?)
     }
 }
 
@@ -232,7 +247,8 @@ mod tests {
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         assert!(!SockRef::from(&near).keepalive().unwrap());
         set_keepalive(&near, after, interval).unwrap();
-        let far = KeepaliveListener::new(listener, after, interval).accept_stream().await.unwrap();
+        let listener = KeepaliveListener::new(listener, after, interval);
+        let (far, _) = listener.accept_stream().await.unwrap();
         for stream in [near, far] {
             let socket = SockRef::from(&stream);
             assert!(socket.keepalive().unwrap());

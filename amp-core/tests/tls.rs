@@ -4,6 +4,7 @@
 mod over_tls;
 mod support;
 
+use amp_core::tcp::KeepaliveListener;
 use amp_core::tls::rustls::sign::SingleCertAndKey;
 use amp_core::tls::rustls::{AlertDescription, CertificateError, ClientConfig, Error, version};
 use amp_core::tls::{
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use support::{echoing, numbered};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -43,6 +44,45 @@ async fn a_server_and_its_clients_call_over_tcp() {
     let address = peer.call_by_name("Who", numbered(1)).await.unwrap();
     assert_eq!(address.get("certificates"), Some(&b"0"[..]));
     assert!(address.get("address").unwrap().starts_with(b"127.0.0.1:"));
+}
+
+/// Linux hands out the stream all the same, and does not know where its other end was.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_client_that_resets_at_once_is_no_failure_of_the_listener() {
+    let minute = Duration::from_secs(60);
+    let authority = Authority::new();
+    let server = authority.identity("localhost");
+    let server = tls::server_config(server, ClientCertificates::NotAsked).unwrap();
+    let config = tls::client_config(&authority.trusted(), None).unwrap();
+    let bound = async || {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = TcpStream::connect(address).await.unwrap();
+        client.set_zero_linger().unwrap();
+        (listener, address, client.local_addr().unwrap())
+    };
+
+    let (listener, address, _) = bound().await;
+    let mut listener = TlsListener::new(listener, Arc::clone(&server));
+    let client = tls::connect(address, "localhost", Arc::clone(&config));
+    let (accepted, client) = tokio::join!(listener.accept(), client);
+    drop((accepted.unwrap(), client.unwrap()));
+    let (listener, address, _) = bound().await;
+    let listener = KeepaliveListener::new(listener, minute, minute);
+    let mut listener = TlsListener::new(listener, server);
+    let client = tls::connect(address, "localhost", config);
+    let (accepted, client) = tokio::join!(listener.accept(), client);
+    drop((accepted.unwrap(), client.unwrap()));
+
+    // Without TLS it is a connection, which ends.
+    let (mut listener, _, client) = bound().await;
+    let accepted = Listener::accept(&mut listener).await.unwrap().spawn();
+    assert_eq!(accepted.peer_address().to_string(), client.to_string());
+    let (listener, _, client) = bound().await;
+    let mut listener = KeepaliveListener::new(listener, minute, minute);
+    let accepted = listener.accept().await.unwrap().spawn();
+    assert_eq!(accepted.peer_address().to_string(), client.to_string());
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::descriptors::Descriptors;
 use crate::report::Report;
 use crate::restraint::{Restraint, restrained};
 use crate::server::Listener;
-use crate::tcp::{KeepaliveListener, prepared};
+use crate::tcp::{KeepaliveListener, prepared_to};
 
 /// Accepts streams: a [`TcpListener`], or something of your own.
 pub trait AcceptStream: Send + 'static {
@@ -39,8 +39,8 @@ impl AcceptStream for TcpListener {
     type Stream = TcpStream;
 
     async fn accept(&mut self) -> io::Result<(TcpStream, PeerAddress)> {
-        let (stream, _) = TcpListener::accept(self).await?;
-        prepared(stream)
+        let (stream, address) = TcpListener::accept(self).await?;
+        prepared_to(stream, address)
     }
 }
 
@@ -48,7 +48,8 @@ impl AcceptStream for KeepaliveListener {
     type Stream = TcpStream;
 
     async fn accept(&mut self) -> io::Result<(TcpStream, PeerAddress)> {
-        prepared(self.accept_stream().await?)
+        let (stream, address) = self.accept_stream().await?;
+        prepared_to(stream, address)
     }
 }
 
