@@ -19,6 +19,7 @@ use amp_core::{
 use amp_unix::Descriptor;
 use std::error::Error;
 use std::io::Read;
+use std::mem::take;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -32,24 +33,25 @@ fn proxy_of(to: Peer, schema: Schema) -> Responders {
     let read = move |command: &[u8], input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
         Values::from_box(&boxes(&reads.1, command).0, input, proto)
     };
-    let call = move |call: ReceivedCall<Values>| {
+    let call = move |mut call: ReceivedCall<Values>| {
         let both = calls.clone();
         async move {
             let (to, (asked, answered)) = (&both.0, boxes(&both.1, &call.command));
-            let write = call.arguments.writing(asked);
+            let write = take(&mut call.arguments).writing(asked);
             let answer = if call.requires_answer {
                 to.call_by_name_with(&call.command, write, Values::reading(&answered)).await
             } else {
                 to.notify_by_name_with(&call.command, write).await.map(|()| Values::new())
             };
-            Ok(answer?.writing(answered))
+            answer.map(|answer| answer.writing(answered)).map_err(|error| call.handed_on(error))
         }
     };
-    let switch = move |call: ReceivedCall<Values>| {
+    let switch = move |mut call: ReceivedCall<Values>| {
         let both = asks.clone();
         async move {
-            let write = call.arguments.writing(boxes(&both.1, &call.command).0);
-            let mut there = both.0.switch_protocol_by_name_with(&call.command, write).await?;
+            let write = take(&mut call.arguments).writing(boxes(&both.1, &call.command).0);
+            let switch = both.0.switch_protocol_by_name_with(&call.command, write).await;
+            let mut there = switch.map_err(|error| call.handed_on(error))?;
             Ok(async move |mut here: Switched| {
                 let _ = copy_bidirectional(&mut here, &mut there).await;
             })

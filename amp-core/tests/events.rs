@@ -3,6 +3,7 @@
 mod support;
 
 use amp_core::router::{Router, RouterLimits};
+use amp_core::testing::pair;
 use amp_core::{
     AmpBox, Argument, Arguments, AttachmentKind, BoxLimits, CallError, Command, Connection,
     Context, DecodeError, EncodeError, Failure, Limits, Listener, NoError, Peer, Proto,
@@ -487,4 +488,39 @@ async fn why_a_transport_refuses_is_on_one_line_with_its_cause() {
     let [(message, fields)] = &said[..] else { panic!("{said:?}") };
     assert_eq!(message, "attachments were refused");
     assert_eq!(fields["error"], r"no\nsuch thing is passed: no\rroom");
+}
+
+/// Its client is told less: what limits it has, and how it reaches its backend, is its own affair.
+#[tokio::test(start_paused = true)]
+async fn a_proxy_says_why_it_has_no_answer() {
+    let (log, _guard) = Log::subscribe();
+    let limits = Limits::default().outstanding_calls(1);
+    let (backend, there) =
+        Script::start(|it| it.limits(limits).call_timeout(Duration::from_secs(1)));
+    let proxy = Responders::new(()).fallback(move |call: ReceivedCall| call.pass_on(&backend));
+    let (client, _proxy) = pair(Responders::new(()), proxy);
+    let call = || client.call_by_name("A", [("a", "b")]);
+    let (late, refused) = tokio::join!(call(), call());
+    let answer = |text| Err(format!("the peer answered UNKNOWN: {text}"));
+    let told = |ended: Result<AmpBox, CallError>| ended.map_err(|error| error.to_string());
+    assert_eq!(told(late), answer("the call was passed on, and not answered in time"));
+    assert_eq!(told(refused), answer("the call could not be passed on"));
+    drop(there);
+    assert_eq!(told(call().await), answer("the connection to the backend has ended"));
+    // Nobody else hears of a command that wants no answer.
+    client.notify_by_name("Note", [("a", "b")]).await.unwrap();
+    settled().await;
+    let said = log.at(Level::WARN);
+    let causes = said.iter().map(|(message, fields)| {
+        assert_eq!(message, "passing on a call failed");
+        (&*fields["command"], &*fields["error"])
+    });
+    let ended = "the connection is closed: closed by the peer";
+    let expected = [
+        ("\"A\"", "1 calls are outstanding already, which is the limit"),
+        ("\"A\"", "no answer within 1s"),
+        ("\"A\"", ended),
+        ("\"Note\"", ended),
+    ];
+    assert_eq!(causes.collect::<Vec<_>>(), expected);
 }

@@ -44,7 +44,7 @@ async fn pass_on_switch(
     call: ReceivedCall,
 ) -> Result<impl FnOnce(Switched) -> Joined + Send + 'static, RemoteError> {
     let switch = backend.switch_protocol_by_name(&call.command, call.arguments.iter());
-    let mut there = switch.await?;
+    let mut there = switch.await.map_err(|error| call.handed_on(error))?;
     Ok(move |mut here: Switched| -> Joined {
         Box::pin(async move { drop(copy_bidirectional(&mut here, &mut there).await) })
     })
@@ -197,7 +197,10 @@ async fn a_call_that_is_passed_on_has_its_error_or_none_of_the_backend() {
     assert_eq!(error.to_string(), "the peer answered SOLD_OUT: gone");
     drop(there);
     let error = client.call_by_name("A", numbered(2)).await.unwrap_err();
-    assert_eq!(error.to_string(), "the peer answered UNKNOWN: the backend has not answered");
+    assert_eq!(
+        error.to_string(),
+        "the peer answered UNKNOWN: the connection to the backend has ended"
+    );
     // Nobody is told that a one-way call got no further.
     client.notify_by_name("A", numbered(3)).await.unwrap();
     assert!(!client.is_closed());

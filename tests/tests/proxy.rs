@@ -6,10 +6,7 @@ mod support;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use amp_core::{
-    AmpBox, CallError, Connection, FailurePolicy, Peer, ReceivedCall, RemoteError, Responders,
-    Switched,
-};
+use amp_core::{Connection, FailurePolicy, Peer, ReceivedCall, Responders, Switched};
 use amp_tests::{Address, DEADLINE, Process, Transport};
 use support::{ours, python, twisted};
 use tokio::io::copy_bidirectional;
@@ -68,15 +65,7 @@ fn proxy_of(to: Arc<OnceLock<Peer>>) -> Responders {
     Responders::new(())
         .fallback(move |call: ReceivedCall| {
             let to = Arc::clone(&to);
-            async move {
-                let (to, arguments) = (peer(&to), call.arguments.iter());
-                if call.requires_answer {
-                    to.call_by_name(&call.command, arguments).await.map_err(handed_on)
-                } else {
-                    let queued = to.notify_by_name(&call.command, arguments).await;
-                    queued.map(|()| AmpBox::new()).map_err(handed_on)
-                }
-            }
+            async move { call.pass_on(peer(&to)).await }
         })
         .fallback_switch(
             |command| command.starts_with(b"SwitchTo"),
@@ -85,7 +74,7 @@ fn proxy_of(to: Arc<OnceLock<Peer>>) -> Responders {
                 async move {
                     let arguments = call.arguments.iter();
                     let switch = peer(&asked).switch_protocol_by_name(&call.command, arguments);
-                    let mut there = switch.await.map_err(handed_on)?;
+                    let mut there = switch.await.map_err(|error| call.handed_on(error))?;
                     Ok(move |mut here: Switched| async move {
                         let _ = copy_bidirectional(&mut here, &mut there).await;
                     })
@@ -96,11 +85,4 @@ fn proxy_of(to: Arc<OnceLock<Peer>>) -> Responders {
 
 fn peer(of: &OnceLock<Peer>) -> &Peer {
     of.get().expect("both are connected")
-}
-
-fn handed_on(error: CallError) -> RemoteError {
-    match error {
-        CallError::Remote(error) => error,
-        other => RemoteError::new("UNKNOWN", other.to_string()),
-    }
 }

@@ -23,7 +23,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - What the backend has said goes on as it is, errors too. Where it has not answered, the client gets `UNKNOWN`.
+//! - What the backend has said goes on as it is, errors too. Where there is no answer, the client gets `UNKNOWN`,
+//!   and the log says why. A proxy that passes calls on by itself does both with
+//!   [`ReceivedCall::handed_on`](crate::ReceivedCall::handed_on).
 //! - Responders for single commands stand beside the fallback, and come first: so a proxy answers some
 //!   calls itself.
 //! - Protocol switches are passed on too:

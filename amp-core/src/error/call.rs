@@ -7,7 +7,6 @@ use super::CloseReason;
 use super::not_connected::{NotConnected, NotConnectedKind};
 use crate::argument::{DecodeError, EncodeError};
 use crate::command::{CommandError, NoError};
-use crate::keys::UNKNOWN;
 use crate::proto::{NotQueued, RemoteError, SwitchRefused, TooManyCalls};
 
 /// The reason why a call did not give a response. [`Report`](crate::Report) displays it with its causes.
@@ -122,17 +121,6 @@ impl<E: CommandError> CallError<E> {
         match E::from_wire(&error.code, &error.description) {
             Some(declared) => CallError::Command(declared),
             None => CallError::Remote(error.answering(command)),
-        }
-    }
-}
-
-/// The answer of a proxy to a call that it has passed on: the peer's error as it is, and `UNKNOWN` where the
-/// peer has not answered.
-impl From<CallError> for RemoteError {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Remote(error) => error,
-            _ => RemoteError::new(UNKNOWN, "the backend has not answered"),
         }
     }
 }

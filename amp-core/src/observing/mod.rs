@@ -65,6 +65,7 @@
 //! | `ERROR` | `a TLS handshake failed` (it panicked) | `error`, `unsaid` | `amp_core::tls` |
 //! | `ERROR` | `a signal to a server failed` (it panicked) | `error` | `amp_core::server` |
 //! | `WARN` | `a call failed` in a way that its command does not declare | `command`, `reference`, `error`, `unsaid` | `amp_core::responder` |
+//! | `WARN` | `passing on a call failed`, so that a proxy has no answer of its backend | `command`, `error`, `unsaid` | `amp_core::responder` |
 //! | `WARN` | `more calls failed` on a connection, or all those of a server, than were said before the end | `unsaid` | `amp_core::connection`, `amp_core::server` |
 //! | `WARN` | `a ping cannot be sent` | `error`, `unsaid` | `amp_core::connection` |
 //! | `WARN` | `cannot accept a connection` | `error`, `pause`, `unsaid` | `amp_core::server` |

@@ -6,7 +6,12 @@ use super::locator::{AnyResponder, Responding};
 use super::question::Question;
 use crate::boxes::AmpBox;
 use crate::connection::Peer;
+use crate::error::CallError;
+use crate::keys::UNKNOWN;
 use crate::proto::RemoteError;
+use crate::report::Report;
+use crate::restraint::restrained;
+use crate::shorten::Shortened;
 
 /// A call that was received by a responder that does not know its command.
 ///
@@ -51,7 +56,7 @@ impl ReceivedCall {
     ///
     /// # Errors
     ///
-    /// The error that the other peer has answered, as it is; `UNKNOWN` when there is no answer.
+    /// As [`handed_on`](Self::handed_on).
     ///
     /// # Cancel safety
     ///
@@ -64,16 +69,48 @@ impl ReceivedCall {
         let to = to.clone();
         async move {
             let arguments = self.arguments.iter();
-            if self.requires_answer {
-                return Ok(to.call_by_name(&self.command, arguments).await?);
-            }
-            to.notify_by_name(&self.command, arguments).await?;
-            Ok(AmpBox::new())
+            let answer = if self.requires_answer {
+                to.call_by_name(&self.command, arguments).await
+            } else {
+                to.notify_by_name(&self.command, arguments).await.map(|()| AmpBox::new())
+            };
+            answer.map_err(|error| self.handed_on(error))
         }
     }
 }
 
 impl<A> ReceivedCall<A> {
+    /// Returns what to answer where passing the call on has failed, for a proxy that does that itself: the error
+    /// that the other peer has answered, as it is, and `UNKNOWN` when there is no answer.
+    ///
+    /// Why there is none is for the log, as the event `passing on a call failed`: the client is only told whether
+    /// the call was passed on at all.
+    ///
+    /// ```
+    /// use amp_core::{Peer, ReceivedCall, RemoteError, Switched};
+    ///
+    /// async fn pass_on_switch(call: &ReceivedCall, to: &Peer) -> Result<Switched, RemoteError> {
+    ///     let switch = to.switch_protocol_by_name(&call.command, call.arguments.iter());
+    ///     switch.await.map_err(|error| call.handed_on(error))
+    /// }
+    /// ```
+    pub fn handed_on(&self, error: CallError) -> RemoteError {
+        let error = match error {
+            CallError::Remote(error) => return error,
+            other => other,
+        };
+        let text = match &error {
+            CallError::Timeout { .. } => "the call was passed on, and not answered in time",
+            CallError::Closed(_) => "the connection to the backend has ended",
+            CallError::Decode(_) => "the answer of the backend cannot be read",
+            _ => "the call could not be passed on",
+        };
+        let (command, error) = (Shortened::new(&self.command), Report(&error));
+        let failures = &self.peer.shared().settings.failures;
+        restrained!(failures, warn, "passing on a call failed", %command, %error);
+        RemoteError::new(UNKNOWN, text)
+    }
+
     /// The call of a question whose arguments were read.
     pub(super) fn with(question: &Question, command: &[u8], arguments: A) -> Self {
         Self {

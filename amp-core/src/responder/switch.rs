@@ -72,7 +72,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///     let backend = backend.clone();
     ///     async move {
     ///         let switch = backend.switch_protocol_by_name(&call.command, call.arguments.iter());
-    ///         let mut there = switch.await?;
+    ///         let mut there = switch.await.map_err(|error| call.handed_on(error))?;
     ///         Ok(async move |mut here: Switched| {
     ///             let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
     ///         })
