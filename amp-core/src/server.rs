@@ -93,7 +93,9 @@ pub fn serve<L: Listener, S: Send + Sync + 'static>(
 /// with responders, limits, data of its own.
 ///
 /// A panic of `prepare`, of [`on_connect`](Serve::on_connect) or of the listener costs the one
-/// connection that it happens for, unless the program is built with `panic = "abort"`.
+/// connection that it happens for, unless the program is built with `panic = "abort"`. So a `prepare` that
+/// always panics costs each connection, and not the server its start:
+/// [`Connection::limits`] does with limits that are over the bounds behind them.
 pub fn serve_with<L: Listener>(
     listener: L,
     prepare: impl FnMut(Connection) -> Connection + Send + 'static,

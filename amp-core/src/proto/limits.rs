@@ -209,12 +209,30 @@ setters!(Limits {
     boxes: BoxLimits,
     decoded_bytes: usize,
     outstanding_calls: usize,
+    ///
+    /// Over [`running_responders_max`](field@Self::running_responders_max),
+    /// [`Connection::limits`](crate::Connection::limits) panics.
     running_responders: usize,
+    ///
+    /// Below [`running_responders`](field@Self::running_responders),
+    /// [`Connection::limits`](crate::Connection::limits) panics.
     running_responders_max: usize,
+    ///
+    /// Over [`running_bytes_max`](field@Self::running_bytes_max),
+    /// [`Connection::limits`](crate::Connection::limits) panics.
     running_bytes: usize,
+    ///
+    /// Below [`running_bytes`](field@Self::running_bytes),
+    /// [`Connection::limits`](crate::Connection::limits) panics.
     running_bytes_max: usize,
     send_queue_boxes: usize,
+    ///
+    /// Over [`send_queue_max`](field@Self::send_queue_max),
+    /// [`Connection::limits`](crate::Connection::limits) panics.
     send_queue: usize,
+    ///
+    /// Below [`send_queue`](field@Self::send_queue),
+    /// [`Connection::limits`](crate::Connection::limits) panics.
     send_queue_max: usize,
     unclaimed_attachments: usize,
     attachments_in_all: usize,
