@@ -128,6 +128,9 @@ pub(crate) fn words(text: &str) -> Result<Vec<String>, Mistake> {
     Ok(words)
 }
 
+/// Where the system looks for programs when no `PATH` says so.
+const WITHOUT_PATH: &str = "/bin:/usr/bin";
+
 /// Returns whether the system finds a program by this name.
 pub(crate) fn is_one(name: &str) -> bool {
     let may_run = |path: &Path| {
@@ -136,7 +139,7 @@ pub(crate) fn is_one(name: &str) -> bool {
     if name.contains('/') {
         return may_run(Path::new(name));
     }
-    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::var_os("PATH").unwrap_or_else(|| WITHOUT_PATH.into());
     std::env::split_paths(&folders).any(|folder| may_run(&folder.join(name)))
 }
 

@@ -178,6 +178,20 @@ fn a_program_that_is_not_there_is_found_at_the_start_or_when_it_is_to_answer() {
     assert_eq!(fails(&serve, 2), no_such);
 }
 
+/// The system then looks where it always has some.
+#[test]
+fn a_program_is_found_without_a_path() {
+    let serve = |program| {
+        let mut ampctl = Command::new(env!("CARGO_BIN_EXE_ampctl"));
+        ampctl.env_remove("PATH").args(["serve", "stdio:", "--exec", program]);
+        let ended = ampctl.stdin(Stdio::piped()).output().unwrap();
+        (ended.status.code(), text(ended.stderr))
+    };
+    assert_eq!(serve("cat"), (Some(0), "listening stdio:\n".to_owned()));
+    let (code, told) = serve("no-such-program-anywhere");
+    assert_eq!(code, Some(2), "{told}");
+}
+
 #[test]
 fn callers_are_called_back_first() {
     let folder = Folder::new();
