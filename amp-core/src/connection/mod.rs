@@ -57,4 +57,4 @@ pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;
 pub use transport::Transport;
 #[cfg(feature = "tower")]
-pub(crate) use waiting::Room;
+pub(crate) use waiting::WaitsForRoom;

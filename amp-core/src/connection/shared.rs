@@ -73,7 +73,7 @@ impl Host for Hosted {
     type After = After;
     type Successor = Successor;
     type Upgrade = Upgrade;
-    type Stream = Switched;
+    type Switched = Switched;
     type Discard = Discard;
 }
 

@@ -12,9 +12,9 @@ use crate::error::{CallError, CloseReason};
 
 /// Waits for room in the queue.
 #[derive(Default)]
-pub(crate) struct Room(Option<Pin<Box<OwnedNotified>>>);
+pub(crate) struct WaitsForRoom(Option<Pin<Box<OwnedNotified>>>);
 
-impl Room {
+impl WaitsForRoom {
     /// Resolves when another box may be queued, which is to be done at once.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Room {
 
 /// A command that waits for room, and then for its answer if it is a call.
 pub(super) struct Waiting {
-    room: Room,
+    room: WaitsForRoom,
     /// How long it may take, from its first poll on.
     after: Option<Duration>,
     /// Runs once it has waited.
@@ -53,7 +53,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// It may take as long as the connection says.
     pub(super) fn new(shared: &Shared) -> Self {
-        Self { room: Room::default(), after: shared.settings.call_timeout, deadline: None }
+        Self { room: WaitsForRoom::default(), after: shared.settings.call_timeout, deadline: None }
     }
 
     /// Sets how long it may take, or that it may take any time.
@@ -73,7 +73,7 @@ impl Waiting {
             Poll::Pending => {
                 let error = ready!(self.poll_deadline(shared, cx));
                 // Another is told of room in its place.
-                self.room = Room::default();
+                self.room = WaitsForRoom::default();
                 Poll::Ready(Err(error))
             }
         }

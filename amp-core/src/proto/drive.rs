@@ -138,7 +138,7 @@ impl<W, S> Drive<W, S> {
             ahead: self.inbound.ahead(),
             paused: self.inbound.is_paused(),
             left: self.inbound.has_left(),
-            boundary: self.inbound.is_at_switch(),
+            at_switch: self.inbound.is_at_switch(),
             pings: usize::from(self.ping().is_some()),
             draining: self.timers.is_set(Timer::Drain),
             ending: self.is_ending(),
@@ -327,7 +327,7 @@ mod tests {
         drive.inbound.stop();
         core.close(CloseReason::Local);
         let public = core.poll_public().unwrap();
-        assert!(public.any(Public::BOUNDARY) && !drive.reads(public));
+        assert!(public.any(Public::ENDS_BOXES) && !drive.reads(public));
         core.fail(b"1", b"NO", "no");
         let public = core.poll_public().unwrap();
         assert!(drive.reads(public));

@@ -9,8 +9,8 @@ pub trait Host {
     type Successor;
     /// The step that makes another transport of the stream: TLS, say.
     type Upgrade;
-    /// The stream, once it is handed over.
-    type Stream;
+    /// The stream that is handed over when it has left.
+    type Switched;
     /// The way to drop the answer to a call that was given up, with the attachments that it names.
     type Discard;
 }
@@ -19,6 +19,6 @@ impl Host for () {
     type After = ();
     type Successor = ();
     type Upgrade = ();
-    type Stream = ();
+    type Switched = ();
     type Discard = ();
 }

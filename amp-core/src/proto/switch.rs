@@ -50,7 +50,7 @@ enum Agreement<H: Host> {
     /// Another transport is being made of the stream.
     Upgrading,
     /// The stream is gone, or is here for whoever has asked.
-    HandedOver(Option<H::Stream>),
+    HandedOver(Option<H::Switched>),
 }
 
 impl<H: Host> Switch<H> {
@@ -160,7 +160,7 @@ impl<H: Host> Switch<H> {
 
     /// Nobody wants the stream any more that the peer has agreed to. Gives it, if it is there. Another
     /// transport is made all the same.
-    pub(crate) fn forget_stream(&mut self) -> Option<H::Stream> {
+    pub(crate) fn forget_stream(&mut self) -> Option<H::Switched> {
         match &mut self.agreement {
             Agreement::Agreed(then @ Some(Then::HandOver)) => *then = None,
             Agreement::HandedOver(stream) => return stream.take(),
@@ -225,7 +225,7 @@ impl<H: Host> Switch<H> {
     }
 
     /// Hands the stream to whoever has asked, or gives it back when they do not want it any more.
-    pub(crate) fn hand_over(&mut self, stream: H::Stream) -> Option<H::Stream> {
+    pub(crate) fn hand_over(&mut self, stream: H::Switched) -> Option<H::Switched> {
         let wanted = matches!(self.agreement, Agreement::Agreed(Some(Then::HandOver)));
         let (here, back) = if wanted { (Some(stream), None) } else { (None, Some(stream)) };
         self.agreement = Agreement::HandedOver(here);
@@ -233,7 +233,7 @@ impl<H: Host> Switch<H> {
     }
 
     /// Takes the stream that was handed over.
-    pub(crate) fn take_stream(&mut self) -> Option<H::Stream> {
+    pub(crate) fn take_stream(&mut self) -> Option<H::Switched> {
         match &mut self.agreement {
             Agreement::HandedOver(stream) => stream.take(),
             _ => None,
@@ -293,7 +293,7 @@ mod tests {
         type After = ();
         type Successor = u8;
         type Upgrade = u8;
-        type Stream = &'static str;
+        type Switched = &'static str;
         type Discard = ();
     }
 

@@ -16,7 +16,7 @@ impl Public {
     /// was a protocol switch.
     pub(crate) const EVENTFUL: Self = Self(1 << 2);
     /// What comes behind the last box is not to be read as one.
-    pub(crate) const BOUNDARY: Self = Self(1 << 3);
+    pub(crate) const ENDS_BOXES: Self = Self(1 << 3);
     /// This side has asked for a protocol switch.
     pub(crate) const SWITCH_ASKED: Self = Self(1 << 4);
     /// The peer has asked for one, and the responder has not decided.
@@ -138,7 +138,7 @@ pub(crate) struct Situation {
     /// Whether boxes were read and not looked at, since they wait for the driver's next turn.
     pub(crate) left: bool,
     /// Whether it has stopped reading boxes because of a protocol switch.
-    pub(crate) boundary: bool,
+    pub(crate) at_switch: bool,
     /// How many calls of its own are outstanding, whose answers nothing has to wait for.
     pub(crate) pings: usize,
     /// Whether it has begun to drain the connection, and to end it.
@@ -159,7 +159,7 @@ impl Situation {
     /// nothing else. Without a switch and a sign of the end only what is queued wakes it then.
     #[inline]
     pub(crate) const fn is_usual(&self) -> bool {
-        let waits = self.paused || self.boundary || self.refused || self.line;
+        let waits = self.paused || self.at_switch || self.refused || self.line;
         self.writing == 0 && self.calls == 0 && !waits
     }
 }

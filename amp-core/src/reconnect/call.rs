@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::marker;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -31,24 +30,24 @@ pub struct ClientCall<T, E = NoError> {
 struct Planned<T, E> {
     link: Arc<Link>,
     request: Request,
-    send: Send<T, E>,
+    send: SendOn<T, E>,
     options: Options,
     idempotent: bool,
 }
 
 /// Sends a request on a connection, and waits for its answer if it wants one, within the time that is
 /// left for it.
-pub(super) type Send<T, E> =
+pub(super) type SendOn<T, E> =
     for<'a> fn(&'a Peer, &'a mut Request, Option<Duration>) -> Boxed<'a, Result<T, CallError<E>>>;
 
-pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + marker::Send + 'a>>;
+pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl<T, E> ClientCall<T, E> {
     pub(super) fn new(
         link: &Arc<Link>,
         idempotent: bool,
         request: Request,
-        send: Send<T, E>,
+        send: SendOn<T, E>,
     ) -> Self {
         let (link, options) = (Arc::clone(link), link.options);
         let planned = Planned { link, request, send, options, idempotent };

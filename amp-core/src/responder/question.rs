@@ -60,7 +60,7 @@ impl Question {
         let error_code =
             before.as_ref().map_or_else(ErrorCode::default, |lent| lent.error_code.clone());
         let (give_back, back) = oneshot::channel();
-        self.lent = Some(Box::new(Lent { give_back, error_code: error_code.clone(), before }));
+        self.lent = Some(Box::new(WayBack { give_back, error_code: error_code.clone(), before }));
         (self, back, error_code)
     }
 
@@ -119,7 +119,7 @@ pub(crate) struct Asked {
     decoded: usize,
     watch: Watch,
     /// There while the question is lent.
-    lent: Option<Box<Lent>>,
+    lent: Option<Box<WayBack>>,
 }
 
 /// What the peer is told of a failure that the command does not declare.
@@ -132,11 +132,11 @@ enum Told {
 }
 
 /// The way back of a question that was lent.
-struct Lent {
+struct WayBack {
     give_back: oneshot::Sender<Question>,
     error_code: ErrorCode,
     /// Of the lender that this one has it from.
-    before: Option<Box<Lent>>,
+    before: Option<Box<WayBack>>,
 }
 
 /// The code of the error that a question was answered with, if it was one, from when it is answered.

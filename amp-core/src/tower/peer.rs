@@ -5,7 +5,7 @@ use tower_service::Service;
 use super::NamedRequest;
 use crate::boxes::AmpBox;
 use crate::command::{Command, NoError};
-use crate::connection::{Call, NamedCall, Peer, Room};
+use crate::connection::{Call, NamedCall, Peer, WaitsForRoom};
 use crate::error::CallError;
 
 /// The calls of one connection, as a service of every command.
@@ -17,13 +17,13 @@ use crate::error::CallError;
 #[doc(alias("Middleware", "Retry"))]
 pub struct PeerService {
     peer: Peer,
-    room: Room,
+    room: WaitsForRoom,
 }
 
 impl PeerService {
     /// Creates a service that calls this peer.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, room: Room::default() }
+        Self { peer, room: WaitsForRoom::default() }
     }
 
     /// Returns the peer that it calls.

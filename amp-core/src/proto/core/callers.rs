@@ -31,7 +31,7 @@ pub(crate) struct GivenUp<H: Host> {
     /// Of its box, which nobody reads.
     pub(crate) number: Option<BoxNumber>,
     _not_sent: Option<Arc<io::Error>>,
-    _stream: Option<H::Stream>,
+    _stream: Option<H::Switched>,
 }
 
 impl<W, H: Host> Core<W, H> {

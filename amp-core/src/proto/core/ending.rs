@@ -132,7 +132,7 @@ mod tests {
         type After = u8;
         type Successor = ();
         type Upgrade = ();
-        type Stream = ();
+        type Switched = ();
         type Discard = ();
     }
 

@@ -95,17 +95,17 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Keeps the stream for whoever has asked. Gives it back if nobody wants it any more.
-    pub(crate) fn hand_over(&mut self, stream: H::Stream) -> Option<H::Stream> {
+    pub(crate) fn hand_over(&mut self, stream: H::Switched) -> Option<H::Switched> {
         self.switch.hand_over(stream)
     }
 
     /// Takes the stream that was handed over, once it is there.
-    pub(crate) fn take_stream(&mut self) -> Option<H::Stream> {
+    pub(crate) fn take_stream(&mut self) -> Option<H::Switched> {
         self.switch.take_stream()
     }
 
     /// Nobody wants the stream any more that the peer has agreed to give. Gives it, if it is there.
-    pub(crate) fn forget_stream(&mut self) -> Option<H::Stream> {
+    pub(crate) fn forget_stream(&mut self) -> Option<H::Switched> {
         self.switch.forget_stream()
     }
 

@@ -291,7 +291,7 @@ mod tests {
         ahead: 0,
         paused: true,
         left: false,
-        boundary: false,
+        at_switch: false,
         pings: 0,
         draining: false,
         ending: false,

@@ -53,7 +53,7 @@ impl<W, H: Host> Core<W, H> {
         let switch = if self.switch.is_far() {
             Public::NOTHING
         } else {
-            Public::BOUNDARY.when(self.switch.ends_boxes())
+            Public::ENDS_BOXES.when(self.switch.ends_boxes())
                 | Public::SWITCH_ASKED.when(self.switch.is_asked())
                 | Public::DECIDING.when(self.switch.is_deciding())
                 | Public::AGREED.when(self.switch.is_agreed())
@@ -105,7 +105,7 @@ impl<W, H: Host> Core<W, H> {
             wants = wants
                 | Wants::CLOSE.when(self.end.begun().is_some())
                 | Wants::READ.when(situation.paused && self.may_read(situation))
-                | Wants::READ.when(situation.boundary && !self.switch.ends_boxes())
+                | Wants::READ.when(situation.at_switch && !self.switch.ends_boxes())
                 | Wants::LEAVE.when(situation.may_leave && self.leaves())
                 | Wants::DRAIN
                     .when(draining && (!situation.draining || self.is_drained(situation)));
@@ -243,11 +243,11 @@ mod tests {
             Wants::READ,
             |core, situation| {
                 core.handle_switch(b"1").expect("nobody has asked");
-                situation.boundary = true;
+                situation.at_switch = true;
                 core.fail(b"1", b"NO", "no");
                 core.outgoing().take_bytes();
             },
-            |_, situation| situation.boundary = false,
+            |_, situation| situation.at_switch = false,
         ),
         (Wants::START, |_, situation| situation.calls = 1, |_, situation| situation.calls = 0),
         (
@@ -308,7 +308,7 @@ mod tests {
             }),
             (Public::EVENTFUL, |core| core.drain(Duration::ZERO)),
             (Public::ENDING, |core| drop(core.close(CloseReason::Local))),
-            (Public::BOUNDARY, |core| core.handle_switch(b"1").expect("nobody has asked")),
+            (Public::ENDS_BOXES, |core| core.handle_switch(b"1").expect("nobody has asked")),
         ];
         for (wants, change) in each {
             let mut core = core();

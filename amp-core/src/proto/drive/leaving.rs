@@ -19,7 +19,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         &mut self,
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<(), CloseReason> {
-        if !hands.public().any(Public::BOUNDARY) || !self.may_leave() {
+        if !hands.public().any(Public::ENDS_BOXES) || !self.may_leave() {
             return Ok(());
         }
         let Some(leaving) = hands.with(Core::leave) else { return Ok(()) };

@@ -49,7 +49,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
     /// Whether boxes may be read: once the end has begun, only those that were received before. What
     /// comes later than that is not answered.
     pub(super) fn reads(&self, public: Public) -> bool {
-        let reads_left = || self.inbound.has_left() && !public.any(Public::BOUNDARY);
+        let reads_left = || self.inbound.has_left() && !public.any(Public::ENDS_BOXES);
         !self.is_ending() && (!public.any(Public::ENDING) || reads_left())
     }
 
@@ -61,7 +61,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         self.inbound.set_reading(Reading::Behind);
         let until = self.stint.bytes() + READ_AT_ONCE;
         for _ in 0..TURNS {
-            if hands.public().any(Public::BOUNDARY) {
+            if hands.public().any(Public::ENDS_BOXES) {
                 return Ok(false);
             }
             if self.stint.is_over() {
@@ -162,7 +162,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
             decoded?;
             // A switch that is refused at once leaves the boxes behind it, and those are answered
             // even if the refusal closes the connection.
-            if !self.inbound.is_at_switch() || hands.public().any(Public::BOUNDARY) {
+            if !self.inbound.is_at_switch() || hands.public().any(Public::ENDS_BOXES) {
                 return Ok(());
             }
             self.inbound.take_left();
@@ -201,7 +201,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 }
             }
             handled?;
-            if hands.public().any(Public::BOUNDARY) {
+            if hands.public().any(Public::ENDS_BOXES) {
                 inbound.stop();
                 return Ok(());
             }

@@ -37,7 +37,7 @@ impl Host for Hosted {
     type After = usize;
     type Successor = ();
     type Upgrade = ();
-    type Stream = ();
+    type Switched = ();
     type Discard = ();
 }
 
