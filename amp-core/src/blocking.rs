@@ -14,7 +14,8 @@ use crate::command::{Arguments, Command, NoError, OneWay, read_arguments};
 use crate::error::{CallError, CloseReason};
 use crate::keys;
 use crate::proto::{
-    Answer, CallId, Core, Inbound, IncomingCall, Limits, ProtocolError, RemoteError, Scratch,
+    Answer, CallId, Core, FailurePolicy, Inbound, IncomingCall, Limits, ProtocolError, RemoteError,
+    Scratch,
 };
 
 /// The number of bytes that one read takes at most.
@@ -204,6 +205,10 @@ impl<S: Read + Write> Connection<S> {
     /// Sets what answers the peer's calls while this side waits for an answer. It gets the
     /// command's name and the arguments; for a command that it does not know it returns
     /// [`RemoteError::unhandled`]. What it returns for a one-way command is ignored.
+    ///
+    /// A call whose arguments cannot be read, and one whose answer does not fit into a box, are answered
+    /// with the code `UNKNOWN` and what Twisted says, `Unknown Error`: nothing is logged on this side, so
+    /// there is no reference to look for. The connection goes on.
     pub fn responder(
         mut self,
         responder: impl FnMut(&[u8], AmpBox) -> Result<AmpBox, RemoteError> + Send + 'static,
@@ -512,9 +517,10 @@ impl<S> fmt::Debug for Client<S> {
     }
 }
 
-/// The answer to a call that fails in a way that its command does not declare.
+/// The answer to a call that fails in a way that its command does not declare. Nothing is logged here, so
+/// there is no reference that the cause could be found by.
 fn unknown() -> RemoteError {
-    RemoteError::new(keys::UNKNOWN, "Unknown Error")
+    RemoteError::new(keys::UNKNOWN, FailurePolicy::Close.describe(""))
 }
 
 /// Why the stream is not waited for any longer.
