@@ -1,7 +1,9 @@
-//! The client that blocks: over scripted streams, and over TCP.
+//! The client that blocks: over a double of a stream, and over TCP.
 
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+#[path = "support/blocking_double.rs"]
+mod blocking_double;
+
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use amp_core::{
     BoxWriter, CallError, CloseReason, Command, CommandError, DecodeError, EncodeError, Proto,
     RemoteError, UnknownKeys, Value, ValueWriter, keys,
 };
+use blocking_double::BlockingDouble;
 
 #[derive(Command)]
 #[amp(response = Total, error = SumError)]
@@ -41,52 +44,6 @@ struct Note {
 
 const SUM: Sum = Sum { a: 13, b: 81 };
 
-/// A stream that gives what it was told to, and keeps what is written to it.
-#[derive(Default)]
-struct Script {
-    reads: VecDeque<io::Result<Vec<u8>>>,
-    /// How much each write takes, or how it fails. After them, everything is taken.
-    writes: VecDeque<io::Result<usize>>,
-    written: Vec<u8>,
-    flushed: usize,
-}
-
-impl Script {
-    /// Each read gives the bytes of one of these; then the stream ends.
-    fn of(reads: &[&[u8]]) -> Self {
-        Self { reads: reads.iter().map(|bytes| Ok(bytes.to_vec())).collect(), ..Self::default() }
-    }
-}
-
-impl Read for Script {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        assert_eq!(self.flushed, self.written.len(), "who waits has sent everything");
-        // It was cleared for this read, which may bring a byte.
-        assert!(out.len() <= 64 << 10, "{}", out.len());
-        let Some(read) = self.reads.pop_front() else { return Ok(0) };
-        let mut bytes = read?;
-        let count = bytes.len().min(out.len());
-        out[..count].copy_from_slice(&bytes[..count]);
-        if count < bytes.len() {
-            self.reads.push_front(Ok(bytes.split_off(count)));
-        }
-        Ok(count)
-    }
-}
-
-impl Write for Script {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.writes.pop_front().unwrap_or(Ok(bytes.len()))?.min(bytes.len());
-        self.written.extend_from_slice(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.flushed = self.written.len();
-        Ok(())
-    }
-}
-
 fn wire(pairs: &[(&str, &str)]) -> Vec<u8> {
     AmpBox::from_pairs(pairs.iter().copied()).unwrap().to_bytes().to_vec()
 }
@@ -107,23 +64,23 @@ fn a_large_box_may_come_in_small_pieces() {
     let pairs: Vec<_> = [("_answer", "1")].into_iter().chain(values).collect();
     let answer = wire(&pairs);
     let pieces: Vec<_> = answer.chunks(1000).collect();
-    let mut client = started(Script::of(&pieces));
+    let mut client = started(BlockingDouble::of(&pieces));
     let answer = client.call_by_name("A", [("a", "b")]).unwrap();
     assert_eq!(answer.len(), 50);
 }
 
-fn started(script: Script) -> Client<Script> {
-    Connection::new(script).start()
+fn started(double: BlockingDouble) -> Client<BlockingDouble> {
+    Connection::new(double).start()
 }
 
 #[test]
 fn calls_are_answered_however_the_bytes_come() {
     let answers = [total("1", "94"), total("2", "5")].concat();
     for cut in 0..=answers.len() {
-        let mut client = started(Script::of(&[&answers[..cut], &answers[cut..]]));
+        let mut client = started(BlockingDouble::of(&[&answers[..cut], &answers[cut..]]));
         if cut == 0 || cut == answers.len() {
             // An empty read would be the end.
-            client = started(Script::of(&[&answers]));
+            client = started(BlockingDouble::of(&[&answers]));
         }
         assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });
         assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 5 });
@@ -137,7 +94,7 @@ fn errors_are_typed_where_they_are_declared() {
     let description = ("_error_description", "Unhandled Command: b'Sum'");
     let other = wire(&[("_error", "2"), ("_error_code", "UNHANDLED"), description]);
     let wrong = total("3", "x");
-    let mut client = started(Script::of(&[&declared, &other, &wrong, &total("4", "1")]));
+    let mut client = started(BlockingDouble::of(&[&declared, &other, &wrong, &total("4", "1")]));
     let error = client.call_remote(SUM).unwrap_err();
     assert!(matches!(error, CallError::Command(SumError::Overflow)));
     assert!(client.call_remote(SUM).unwrap_err().is_unhandled());
@@ -152,7 +109,7 @@ fn errors_are_typed_where_they_are_declared() {
 #[test]
 fn commands_can_be_called_by_name() {
     let answer = wire(&[("_answer", "1"), ("x", "y")]);
-    let mut client = started(Script::of(&[&answer]));
+    let mut client = started(BlockingDouble::of(&[&answer]));
     let answer = client.call_by_name("Sum", [("a", "13"), ("b", "81")]).unwrap();
     assert_eq!(answer, AmpBox::from_pairs([("x", "y")]).unwrap());
     assert_eq!(client.stream().written, sum("1"));
@@ -171,7 +128,7 @@ fn commands_can_be_called_by_name() {
 
 #[test]
 fn one_way_commands_are_sent_and_not_waited_for() {
-    let mut client = started(Script::default());
+    let mut client = started(BlockingDouble::default());
     client.notify(Note { text: "x".to_owned() }).unwrap();
     assert_eq!(client.stream().written, wire(&[("_command", "Note"), ("text", "x")]));
     assert_eq!(client.stream().flushed, client.stream().written.len());
@@ -179,9 +136,9 @@ fn one_way_commands_are_sent_and_not_waited_for() {
 
 #[test]
 fn one_way_commands_by_name_are_those_of_types() {
-    let mut typed = started(Script::default());
+    let mut typed = started(BlockingDouble::default());
     typed.notify(Note { text: "x".to_owned() }).unwrap();
-    let mut named = started(Script::default());
+    let mut named = started(BlockingDouble::default());
     named.notify_by_name("Note", [("text", "x")]).unwrap();
     assert_eq!(named.stream().written, typed.stream().written);
 
@@ -200,7 +157,7 @@ fn calls_of_the_peer_are_unhandled_unless_somebody_answers_them() {
     let one_way = wire(&[("_command", "Echo"), ("x", "2")]);
     let reads: &[&[u8]] = &[&[&call[..], &one_way].concat(), &call, &total("1", "94")];
 
-    let mut client = started(Script::of(reads));
+    let mut client = started(BlockingDouble::of(reads));
     client.call_remote(SUM).unwrap();
     let unhandled = wire(&[
         ("_error", "p"),
@@ -210,7 +167,7 @@ fn calls_of_the_peer_are_unhandled_unless_somebody_answers_them() {
     assert_eq!(client.stream().written, [sum("1"), unhandled.clone(), unhandled].concat());
 
     let (seen, calls) = std::sync::mpsc::channel();
-    let mut client = Connection::new(Script::of(reads))
+    let mut client = Connection::new(BlockingDouble::of(reads))
         .responder(move |command, arguments| {
             seen.send((command.to_vec(), arguments.clone())).unwrap();
             Ok(arguments)
@@ -234,7 +191,7 @@ fn a_responder_that_fails_is_answered_for() {
         total("1", "94"),
     ]
     .concat();
-    let mut client = Connection::new(Script::of(&[&reads]))
+    let mut client = Connection::new(BlockingDouble::of(&[&reads]))
         .responder(|command, _| match command {
             b"Fail" => Err(RemoteError::new("NO", "not today")),
             _ => Ok(AmpBox::from_pairs([("_ask", "reserved")]).unwrap()),
@@ -253,8 +210,8 @@ fn a_responder_that_fails_is_answered_for() {
 
 #[test]
 fn every_end_has_its_reason_and_stays() {
-    let check = |script: Script, is_reason: fn(&CloseReason) -> bool| {
-        let mut client = Connection::new(script)
+    let check = |double: BlockingDouble, is_reason: fn(&CloseReason) -> bool| {
+        let mut client = Connection::new(double)
             .box_limits(BoxLimits::default().max_bytes(100).max_pairs(10))
             .start();
         for _ in 0..2 {
@@ -265,11 +222,11 @@ fn every_end_has_its_reason_and_stays() {
         }
         assert!(sum("1").starts_with(&client.stream().written), "nothing is sent afterwards");
     };
-    check(Script::default(), |reason| matches!(reason, CloseReason::Peer));
-    check(Script::of(&[b"\0\x01a"]), |reason| {
+    check(BlockingDouble::default(), |reason| matches!(reason, CloseReason::Peer));
+    check(BlockingDouble::of(&[b"\0\x01a"]), |reason| {
         matches!(reason, CloseReason::Truncated { received: 3 })
     });
-    check(Script::of(&[b"HTTP/1.1 400 Bad Request"]), |reason| {
+    check(BlockingDouble::of(&[b"HTTP/1.1 400 Bad Request"]), |reason| {
         matches!(
             reason,
             CloseReason::Protocol(ProtocolError::Box(BoxError::NotAmp {
@@ -278,22 +235,22 @@ fn every_end_has_its_reason_and_stays() {
             }))
         )
     });
-    check(Script::of(&[b"\0\x01a\xff\xff"]), |reason| {
+    check(BlockingDouble::of(&[b"\0\x01a\xff\xff"]), |reason| {
         matches!(
             reason,
             CloseReason::Protocol(ProtocolError::Box(BoxError::BoxTooLong { limit: 100, .. }))
         )
     });
-    check(Script::of(&[b"\0\0"]), |reason| {
+    check(BlockingDouble::of(&[b"\0\0"]), |reason| {
         matches!(reason, CloseReason::Protocol(ProtocolError::NoKind { pairs: 0 }))
     });
-    let mut broken = Script::default();
+    let mut broken = BlockingDouble::default();
     broken.reads.push_back(Err(ErrorKind::ConnectionReset.into()));
     check(
         broken,
         |reason| matches!(reason, CloseReason::Io(error) if error.kind() == ErrorKind::ConnectionReset),
     );
-    let mut full = Script::default();
+    let mut full = BlockingDouble::default();
     full.writes.extend([Ok(5), Ok(0)]);
     check(
         full,
@@ -305,17 +262,17 @@ fn every_end_has_its_reason_and_stays() {
 fn a_timeout_costs_one_call() {
     for kind in [ErrorKind::WouldBlock, ErrorKind::TimedOut] {
         let late = total("1", "1");
-        let mut script = Script::of(&[&late[..7]]);
-        script.reads.push_back(Err(kind.into()));
-        script.reads.push_back(Ok([&late[7..], &total("2", "2")].concat()));
-        let mut client = started(script);
+        let mut double = BlockingDouble::of(&[&late[..7]]);
+        double.reads.push_back(Err(kind.into()));
+        double.reads.push_back(Ok([&late[7..], &total("2", "2")].concat()));
+        let mut client = started(double);
         assert!(client.call_remote(SUM).unwrap_err().is_timeout());
         assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 2 });
 
         // Half of a call was sent; the next one sends the other half first.
-        let mut script = Script::of(&[&total("2", "2")]);
-        script.writes.extend([Ok(5), Err(kind.into())]);
-        let mut client = started(script);
+        let mut double = BlockingDouble::of(&[&total("2", "2")]);
+        double.writes.extend([Ok(5), Err(kind.into())]);
+        let mut client = started(double);
         assert!(client.call_remote(SUM).unwrap_err().is_timeout());
         assert_eq!(client.stream().written, sum("1")[..5]);
         assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 2 });
@@ -325,11 +282,11 @@ fn a_timeout_costs_one_call() {
 
 #[test]
 fn an_interrupted_stream_is_tried_again() {
-    let mut script = Script::of(&[]);
-    script.reads.push_back(Err(ErrorKind::Interrupted.into()));
-    script.reads.push_back(Ok(total("1", "94")));
-    script.writes.extend([Ok(3), Err(ErrorKind::Interrupted.into()), Ok(1)]);
-    let mut client = started(script);
+    let mut double = BlockingDouble::of(&[]);
+    double.reads.push_back(Err(ErrorKind::Interrupted.into()));
+    double.reads.push_back(Ok(total("1", "94")));
+    double.writes.extend([Ok(3), Err(ErrorKind::Interrupted.into()), Ok(1)]);
+    let mut client = started(double);
     assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });
     assert_eq!(client.stream().written, sum("1"));
 }
@@ -337,9 +294,9 @@ fn an_interrupted_stream_is_tried_again() {
 #[test]
 fn unknown_keys_can_be_refused() {
     let answer = wire(&[("_answer", "1"), ("more", ""), ("total", "1")]);
-    assert!(started(Script::of(&[&answer])).call_remote(SUM).is_ok());
+    assert!(started(BlockingDouble::of(&[&answer])).call_remote(SUM).is_ok());
     let mut client =
-        Connection::new(Script::of(&[&answer])).unknown_keys(UnknownKeys::Reject).start();
+        Connection::new(BlockingDouble::of(&[&answer])).unknown_keys(UnknownKeys::Reject).start();
     assert!(matches!(client.call_remote(SUM), Err(CallError::Decode(_))));
 }
 
@@ -381,7 +338,7 @@ struct Take {
 
 #[test]
 fn attachments_are_refused() {
-    let mut client = started(Script::default());
+    let mut client = started(BlockingDouble::default());
     let CallError::Encode(error) = client.call_remote(Take { thing: Beside }).unwrap_err() else {
         panic!()
     };
@@ -449,7 +406,7 @@ fn what_is_over_the_limits_is_never_sent() {
         ("_error_description", "Unknown Error"),
     ]);
     let answer = wire(&[("_answer", "1"), ("total", "94")]);
-    let mut client = Connection::new(Script::of(&[&called, &answer]))
+    let mut client = Connection::new(BlockingDouble::of(&[&called, &answer]))
         .box_limits(limits)
         .responder(|_, _| Ok(AmpBox::from_pairs([("x", "x".repeat(100))]).unwrap()))
         .start();

@@ -8,10 +8,10 @@ use amp_core::{
     AmpBox, CallError, Command, CommandError, Connection, NoError, ReceivedCall, RemoteError,
     Responders, blocking,
 };
-use std::io::{self, Cursor, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use support::blocking_double::BlockingDouble;
 use support::{Script, gated, settled};
 use tokio::sync::Semaphore;
 
@@ -110,29 +110,10 @@ async fn ends<C: Command>(
         check(*failed.unwrap_err().downcast().expect("an error of the command"));
     }
     failing.abort();
-    let mut client =
-        blocking::Connection::new(Canned(Cursor::new(failure(b"1", pairs).to_vec()))).start();
+    let stream = BlockingDouble::of(&[&failure(b"1", pairs)]);
+    let mut client = blocking::Connection::new(stream).start();
     check(client.call_remote(command()).map(drop).expect_err("it fails"));
     check(read_answer_box::<C>(failure(b"1", pairs)).map(drop).expect_err("it fails"));
-}
-
-/// A stream on which the peer has sent this.
-struct Canned(Cursor<Vec<u8>>);
-
-impl Read for Canned {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl Write for Canned {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// A client that connects again a second after a connection was lost, to a server that fails every

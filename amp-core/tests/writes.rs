@@ -3,57 +3,22 @@
 mod support;
 
 use amp_core::Connection;
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use support::double::Double;
 use support::{echoing, numbered};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-
-/// A stream that counts what is written to it.
-struct Counting {
-    stream: DuplexStream,
-    writes: Arc<AtomicUsize>,
-}
-
-impl AsyncRead for Counting {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Counting {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.writes.fetch_add(1, Ordering::Relaxed);
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
 
 /// Makes so many rounds of so many calls at once; how many writes the callers' side and the
 /// answering side needed.
 async fn writes(rounds: usize, at_once: usize) -> (usize, usize) {
     let (near, far) = tokio::io::duplex(1 << 20);
     let counters = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
-    let counting = |stream, side: usize| Counting { stream, writes: Arc::clone(&counters[side]) };
-    let peer = Connection::new(counting(near, 0)).spawn();
-    let _far = Connection::new(counting(far, 1)).responders(echoing()).spawn();
+    let counting = |stream, side: usize| {
+        let double = Double::over(stream).counts_sends(&counters[side]);
+        Connection::with_transport(double)
+    };
+    let peer = counting(near, 0).spawn();
+    let _far = counting(far, 1).responders(echoing()).spawn();
     for _ in 0..rounds {
         let calls: Vec<_> = (0..at_once)
             .map(|n| {

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncWrite, DuplexStream};
@@ -60,26 +61,49 @@ impl Double {
         })
     }
 
-    /// Receives from a stream, and sends to it. With all that is received comes an attachment, and so
-    /// does one with the end.
-    pub(crate) fn attaching(
-        stream: DuplexStream,
-        mut attachment: impl FnMut() -> Attachment + Send + 'static,
-    ) -> Self {
+    /// Receives from a stream, and sends to it.
+    pub(crate) fn over(stream: DuplexStream) -> Self {
         let stream = Arc::new(Mutex::new(stream));
         let [receiving, sending, ending] = [(); 3].map(|()| Arc::clone(&stream));
         Self {
-            receive: Box::new(move |cx, buffer, attachments| {
-                let mut stream = receiving.lock().unwrap();
-                let received = ready!(poll_read_buf(Pin::new(&mut *stream), cx, buffer));
-                attachments.push(attachment());
-                Poll::Ready(received)
+            receive: Box::new(move |cx, buffer, _| {
+                poll_read_buf(Pin::new(&mut *receiving.lock().unwrap()), cx, buffer)
             }),
             take: Box::new(move |cx, bytes, _| {
                 Pin::new(&mut *sending.lock().unwrap()).poll_write_vectored(cx, bytes)
             }),
             shut_down: Box::new(move |cx| Pin::new(&mut *ending.lock().unwrap()).poll_shutdown(cx)),
             ..Self::new()
+        }
+    }
+
+    /// Receives from a stream, and sends to it. With all that is received comes an attachment, and so
+    /// does one with the end.
+    pub(crate) fn attaching(
+        stream: DuplexStream,
+        mut attachment: impl FnMut() -> Attachment + Send + 'static,
+    ) -> Self {
+        let over = Self::over(stream);
+        let mut receive = over.receive;
+        Self {
+            receive: Box::new(move |cx, buffer, attachments| {
+                let received = ready!(receive(cx, buffer, attachments));
+                attachments.push(attachment());
+                Poll::Ready(received)
+            }),
+            ..over
+        }
+    }
+
+    /// Counts how often something is sent.
+    pub(crate) fn counts_sends(self, sends: &Arc<AtomicUsize>) -> Self {
+        let (mut take, sends) = (self.take, Arc::clone(sends));
+        Self {
+            take: Box::new(move |cx, bytes, attachments| {
+                sends.fetch_add(1, Ordering::Relaxed);
+                take(cx, bytes, attachments)
+            }),
+            ..self
         }
     }
 

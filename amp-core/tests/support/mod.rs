@@ -1,6 +1,7 @@
 //! What several test programs need; each of them uses a part.
 #![allow(dead_code, reason = "every test program compiles this file for itself")]
 
+pub(crate) mod blocking_double;
 pub(crate) mod double;
 pub(crate) mod scripted;
 
