@@ -396,19 +396,6 @@ async fn what_is_behind_a_switch_that_is_refused_is_answered_although_that_is_th
     }
 }
 
-/// What comes later than the end is not answered, whoever has begun that.
-#[tokio::test]
-async fn nothing_is_read_once_the_end_has_begun() {
-    let mut cx = Context::from_waker(Waker::noop());
-    let (peer, mut driver, mut far) = start();
-    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
-    let command = AmpBox::from_pairs([("_command", "A")]).unwrap().to_bytes();
-    far.write_all(&command).await.unwrap();
-    driver.around.shared.close(&CloseReason::Local);
-    assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
-    assert_eq!(peer.counters().calls_received, 0);
-}
-
 /// What answers those of streams is made on another thread.
 #[tokio::test]
 async fn a_call_of_the_connections_own_is_answered_before_there_is_anything_that_answers_those() {
