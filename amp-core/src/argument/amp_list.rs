@@ -66,6 +66,7 @@ pub(crate) fn read_boxes(
 
 /// Reads `ampbox` with `read`. A key that it leaves is an error when `strict`, or when the
 /// connection is.
+#[inline]
 pub(crate) fn read_keys<T>(
     ampbox: &AmpBox,
     proto: &mut Proto<'_>,

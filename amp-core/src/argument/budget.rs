@@ -38,6 +38,7 @@ const ROWS: usize = 4096;
 
 impl Budget {
     /// The budget of a value outside of any box: what the longest value in a box has.
+    #[inline]
     pub(crate) fn new(least: usize) -> Self {
         let mut budget = Self { least, limit: 0, left: 0, digits: 0, rows: 0 };
         budget.begin(MAX_VALUE, 0);

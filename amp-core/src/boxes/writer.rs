@@ -259,6 +259,7 @@ impl<'a> BoxWriter<'a> {
         Ok(())
     }
 
+    #[inline]
     fn settle(&mut self) -> Result<(), BoxError> {
         if !self.sorted {
             self.sort()?;
@@ -311,6 +312,7 @@ fn put_head(out: &mut BytesMut, key: &[u8], key_len: u8) {
 }
 
 impl Drop for BoxWriter<'_> {
+    #[inline]
     fn drop(&mut self) {
         if !self.finished {
             self.out.truncate(self.start);

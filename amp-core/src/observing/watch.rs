@@ -80,6 +80,7 @@ impl Watch {
     }
 
     /// The call has a tag.
+    #[inline]
     pub(crate) fn tag<T: fmt::Display>(&self, tag: impl FnOnce() -> T) {
         if let Some(watched) = &self.0
             && !watched.span.is_disabled()

@@ -327,6 +327,7 @@ impl Asked {
         }
     }
 
+    #[inline]
     fn has_answered(&mut self, error_code: Option<&[u8]>) {
         self.answered = true;
         if let Some(lent) = &self.lent {
