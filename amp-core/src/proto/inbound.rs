@@ -180,6 +180,12 @@ impl<W> Inbound<W> {
         self.among = Among::Few;
     }
 
+    /// Whether several threads run those who call.
+    #[inline]
+    pub(crate) fn shares_threads(&self) -> bool {
+        self.among != Among::OneThread
+    }
+
     /// Whether many callers on several threads had outstanding calls when boxes were last sorted out. Whoever
     /// is woken again at once then wakes another thread, which takes some of them.
     #[inline]
@@ -295,7 +301,7 @@ impl<W> Inbound<W> {
         asks_switch: bool,
     ) -> (Sorted<H::Discard>, Result<(), ProtocolError>) {
         let outstanding = core.outstanding();
-        if self.among != Among::OneThread {
+        if self.shares_threads() {
             self.among = if outstanding > MANY { Among::Many } else { Among::Few };
         }
         let (least, most) = (*ANSWERS_AT_ONCE.start(), *ANSWERS_AT_ONCE.end());

@@ -33,10 +33,12 @@ pub(crate) enum Timer {
     Buffers,
     /// A route must have made room for the box that waits for it.
     Stall,
+    /// A driver that has given way must have had its turn.
+    GivenWay,
 }
 
 impl Timer {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Idle,
         Self::FirstBox,
         Self::Ping,
@@ -49,6 +51,7 @@ impl Timer {
         Self::Close,
         Self::Buffers,
         Self::Stall,
+        Self::GivenWay,
     ];
 }
 

@@ -82,6 +82,32 @@ async fn give_out_answers(count: usize, turn: usize) {
     }
 }
 
+/// Whoever gives way is not seen by other threads. So the driver is woken after a while too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_driver_is_woken_in_time_while_it_gives_way_to_many_callers_and_not_to_few() {
+    for (count, is_due) in [(40, true), (30, false)] {
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let (peer, driver) = Connection::new(near).start();
+        let mut none = Context::from_waker(Waker::noop());
+        let mut calls: Vec<_> = (0..count).map(|_| peer.call_by_name("A", [("", ""); 0])).collect();
+        for call in &mut calls {
+            assert!(Pin::new(call).poll(&mut none).is_pending());
+        }
+        for tag in 1..=count {
+            let answer = AmpBox::from_pairs([("_answer", format!("{tag:x}"))]).unwrap();
+            far.write_all(&answer.to_bytes()).await.unwrap();
+        }
+        let mut driver = pin!(driver);
+        assert!(driver.as_mut().poll(&mut none).is_pending());
+        assert_eq!(driver.drive.next_due().is_some(), is_due, "{count} call");
+        let come = std::future::poll_fn(|cx| {
+            assert!(driver.as_mut().poll(cx).is_pending());
+            if driver.drive.next_due().is_none() { Poll::Ready(()) } else { Poll::Pending }
+        });
+        come.await;
+    }
+}
+
 #[tokio::test]
 async fn the_room_of_a_large_box_is_not_kept() {
     let value = vec![0; 65_535];

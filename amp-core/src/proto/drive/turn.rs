@@ -42,28 +42,21 @@ impl<W: Clone, S: Default> Drive<W, S> {
         &mut self,
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<Next, CloseReason> {
-        match self.phases(hands) {
-            Ok(more) if self.stint.is_over() || (more && self.inbound.is_among_many()) => {
-                self.stint.give_way();
-                Ok(Next::GiveWay)
-            }
-            Ok(true) => Ok(Next::Again),
-            Ok(false) => Ok(Next::Wait),
-            Err(reason) => {
-                if reason.is_absence() {
-                    self.part_with_calls(hands);
-                }
-                Err(reason)
-            }
+        let next = self.phases(hands);
+        if let Err(reason) = &next
+            && reason.is_absence()
+        {
+            self.part_with_calls(hands);
         }
+        next
     }
 
-    /// Each phase once. Whether one of them has not done all it could; what is wanted by then for another
-    /// reason is found out before the driver waits.
+    /// Each phase once. It goes on where one of them has not done all it could; what is wanted by then for
+    /// another reason is found out before the driver waits.
     fn phases(
         &mut self,
         hands: &mut impl Hands<Caller = W, Stream = S>,
-    ) -> Result<bool, CloseReason> {
+    ) -> Result<Next, CloseReason> {
         // Calls that had to wait, when fewer run or there is room for their answers.
         if let Err(reason) = self.start_calls(hands) {
             hands.with(|core| core.close(reason));
@@ -86,8 +79,19 @@ impl<W: Clone, S: Default> Drive<W, S> {
         more |= self.upgrade(hands)?;
         // The farewell, when the peer goes on to send or closes its side.
         more |= self.say_farewell(hands)?;
-        // Last, since each of those may have set a timer.
-        more |= self.handle_due(hands)?;
-        Ok(more)
+        let gives_way = self.stint.is_over() || (more && self.inbound.is_among_many());
+        if gives_way {
+            self.watch_giving_way(|| hands.now());
+        }
+        // Last, since each of those may have set a timer. After something was due the hands do not know yet
+        // what is next.
+        if self.handle_due(hands)? {
+            return Ok(Next::Again);
+        }
+        if gives_way {
+            self.stint.give_way();
+            return Ok(Next::GiveWay);
+        }
+        Ok(if more { Next::Again } else { Next::Wait })
     }
 }
