@@ -216,6 +216,24 @@ async fn closing_ends_every_route_with_the_same_reason() {
     assert!(matches!(late.closed().await, CloseReason::Local));
 }
 
+/// What the peer sends until it closes its side is still read, or it might lose what was sent to it last.
+#[tokio::test(start_paused = true)]
+async fn a_route_that_connects_once_the_peer_was_told_of_the_end_does_not_cut_that_short() {
+    let (routes, mut script) = scripted();
+    let bound = routes.bind("late").unwrap();
+    let mut closed = Box::pin(routes.close());
+    assert!((&mut closed).now_or_never().is_none());
+    assert_eq!(script.receive().await, None);
+    let mut late = Box::pin(bound.connect_to("x").unwrap());
+    let slices = [IoSlice::new(b"\0\x01a\0\0\0\0")];
+    let sent = poll_fn(|cx| late.as_mut().poll_send(cx, &slices, &mut VecDeque::new())).await;
+    assert!(matches!(CloseReason::from(sent.unwrap_err()), CloseReason::Local));
+    script.send_box([("_route", "late"), ("_command", "Note")]).await;
+    assert!((&mut closed).now_or_never().is_none(), "the peer has not closed its side");
+    drop(script);
+    closed.await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_graceful_end_waits_for_the_routes() {
     let (routes, mut script) = scripted();

@@ -436,7 +436,7 @@ impl RouterDriver {
             transport.as_mut().poll_receive(cx, buffer, attachments)
         })?;
         let written = writing.is_empty() && taken.is_empty();
-        let sent = written && shared.lock().table.has_sent_all();
+        let sent = written && shared.lock().table.has_sent_all(farewell.reason());
         farewell.tell(sent, || transport.as_mut().poll_shutdown(cx))?;
         Ok(stint.is_over())
     }

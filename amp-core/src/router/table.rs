@@ -295,9 +295,13 @@ impl Table {
         self.routes.is_empty()
     }
 
-    /// Returns whether no route is left that may send something.
-    pub(super) fn has_sent_all(&self) -> bool {
-        self.connected == 0
+    /// Returns whether no route is left that may send something. From then on nothing more can be sent, by a
+    /// route either that connects only then.
+    pub(super) fn has_sent_all(&mut self, reason: &CloseReason) -> bool {
+        if self.connected == 0 {
+            self.sent_all.get_or_insert_with(|| reason.clone());
+        }
+        self.sent_all.is_some()
     }
 
     /// Nothing more is received; the routes are told so behind what they have received.

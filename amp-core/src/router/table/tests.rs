@@ -184,14 +184,15 @@ fn the_end_is_told_behind_what_was_received() {
     // Told once: what the route still has to send goes out, until it is done.
     assert!(matches!(receive(&mut table, id), Poll::Ready(Ok(0))));
     table.queue(id, &mut b"\0\0"[..].into()).unwrap();
-    assert!(!table.has_sent_all());
+    assert!(!table.has_sent_all(&reason));
     assert!(matches!(table.bind(&"new".into()), Err(RouteError::Closed(_))));
     drop(table.unbind(id));
-    assert!(table.has_sent_all(), "a route that is not connected sends nothing");
-
-    table.end_sending(&CloseReason::Local);
+    assert!(table.has_sent_all(&CloseReason::Local), "a route that is not connected sends nothing");
+    // It connects too late.
+    table.connect(other);
     let error = table.queue(other, &mut b"\0\0"[..].into()).unwrap_err();
     assert!(matches!(CloseReason::from(error), CloseReason::Local));
+    assert!(table.has_sent_all(&CloseReason::Local));
 }
 
 proptest! {
