@@ -140,7 +140,8 @@ pub(crate) fn assert_outlives(
         .shutdown_on(stopped);
     let server = failing(&[call], errno, || {
         let server = runtime.spawn(server);
-        assert_eq!(runtime.block_on(failed.recv()), Some(Some(errno)), "{what}");
+        let failed = runtime.block_on(async { timeout(super::DEADLINE, failed.recv()).await });
+        assert_eq!(failed, Ok(Some(Some(errno))), "{what}");
         server
     });
     let waits = call == libc::SYS_accept4;
