@@ -23,9 +23,9 @@ const SOON: Duration = Duration::from_millis(1);
 const LOOKS_WITHIN: Duration = Duration::from_millis(50);
 
 /// Whoever gives way is woken by the thread that it was on, once that has run the other tasks. If one of those
-/// keeps the thread, the driver is woken after this time, and another thread has it. It is far more than
-/// what tasks take that only call, and less than anybody's timeout.
-const WAITS_BEHIND_OTHERS: Duration = Duration::from_millis(5);
+/// keeps the thread, the driver is woken after this time, and another thread has it. It is less than anybody's
+/// timeout, and seldom enough that it costs little to move a driver that was not held up.
+const WAITS_BEHIND_OTHERS: Duration = Duration::from_millis(25);
 
 /// How long large buffers are there to be used again, so that a connection on which nothing happens
 /// keeps none.
