@@ -9,7 +9,7 @@ use amp_core::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use support::{Script, echo, echoing, gated, numbered, settled};
+use support::{Script, echo, echoing, gated, numbered, settled, three_are_read_at_once};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -191,21 +191,7 @@ async fn the_bytes_of_running_calls_stop_the_reading_too() {
     let text = "x".repeat(2000);
     let call = [("_ask", "1"), ("_command", "Slow"), ("text", &*text)];
     let call = AmpBox::from_pairs(call).unwrap().to_bytes();
-    for _ in 0..3 {
-        script.send(&call).await;
-    }
-    tokio::select! {
-        biased;
-        () = script.send(&call) => panic!("the connection read on"),
-        () = settled() => {}
-    }
-    assert_eq!(peer.counters().calls_received, 3);
-    gate.add_permits(1);
-    assert!(script.receive().await.is_some());
-    settled().await;
-    // Less than the limit is being answered: it has read on, and stands within the next call.
-    gate.add_permits(2);
-    assert!(script.receive().await.is_some() && script.receive().await.is_some());
+    three_are_read_at_once(&call, &gate, &peer, &mut script).await;
 }
 
 #[tokio::test]

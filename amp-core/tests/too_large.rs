@@ -10,7 +10,7 @@ use amp_core::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use support::{Script, echo, echoing, numbered, settled};
+use support::{Script, echo, echoing, numbered, three_are_read_at_once};
 use tokio::sync::Semaphore;
 
 /// Answers with as many bytes as it is asked for.
@@ -197,21 +197,7 @@ async fn what_running_calls_take_once_they_are_decoded_stops_the_reading() {
     let fats = [0; 100];
     let call = [("_ask", &b"1"[..]), ("_command", b"Fats"), ("fats", &fats)];
     let call = AmpBox::from_pairs(call).unwrap().to_bytes();
-    for _ in 0..3 {
-        script.send(&call).await;
-    }
-    tokio::select! {
-        biased;
-        () = script.send(&call) => panic!("the connection read on"),
-        () = settled() => {}
-    }
-    assert_eq!(peer.counters().calls_received, 3);
-    gate.add_permits(1);
-    assert!(script.receive().await.is_some());
-    settled().await;
-    // What the first one took is free again, so the fourth is read.
-    gate.add_permits(2);
-    assert!(script.receive().await.is_some() && script.receive().await.is_some());
+    three_are_read_at_once(&call, &gate, &peer, &mut script).await;
 }
 
 #[tokio::test]

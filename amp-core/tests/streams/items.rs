@@ -10,20 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::raw::uploads_of;
 use super::{Get, Upload, Work, all, downloads, nothing, pair_with, settle};
-
-type Streams<T> = mpsc::UnboundedSender<StreamOf<T>>;
-
-/// Answers each upload at once, and hands its stream to the test.
-fn uploads<T: Argument + Send + Debug + 'static>()
--> (Responders<Streams<T>>, mpsc::UnboundedReceiver<StreamOf<T>>) {
-    let (streams, taken) = mpsc::unbounded_channel();
-    let upload = async |context: Context<Streams<T>>, Upload { items }: Upload<T>| {
-        context.state().send(items).expect("the test waits");
-        Ok::<_, NoError>(())
-    };
-    (Responders::new(streams).respond(upload), taken)
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_in_an_answer_keeps_its_order_and_ends() {
@@ -45,7 +33,7 @@ async fn a_stream_in_an_answer_keeps_its_order_and_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_in_a_command_goes_on_behind_its_answer() {
-    let (responders, mut streams) = uploads::<String>();
+    let (responders, mut streams) = uploads_of::<String>();
     let (peer, _there) = testing::pair(nothing(), responders);
     let (mut sink, items) = StreamOf::pair();
     peer.call_remote(Upload { items }).await.unwrap();
@@ -89,7 +77,7 @@ async fn a_sink_in_a_command_sends_before_the_answer_and_behind_it() {
 
 #[tokio::test(start_paused = true)]
 async fn sinks_are_those_of_futures() {
-    let (responders, mut streams) = uploads::<u64>();
+    let (responders, mut streams) = uploads_of::<u64>();
     let (peer, _there) = testing::pair(nothing(), responders);
     let (sink, items) = StreamOf::pair();
     peer.call_remote(Upload { items }).await.unwrap();
@@ -303,7 +291,7 @@ async fn a_graceful_end_waits_for_responders_that_read() {
 
 #[tokio::test(start_paused = true)]
 async fn small_items_share_boxes() {
-    let (responders, mut streams) = uploads::<u8>();
+    let (responders, mut streams) = uploads_of::<u8>();
     let (peer, _there) = testing::pair(nothing(), responders);
     let (mut sink, items) = StreamOf::pair();
     peer.call_remote(Upload { items }).await.unwrap();
@@ -318,7 +306,7 @@ async fn small_items_share_boxes() {
 }
 
 async fn come_through<T: Argument + Send + Clone + Debug + PartialEq + 'static>(items: Vec<T>) {
-    let (responders, mut streams) = uploads::<T>();
+    let (responders, mut streams) = uploads_of::<T>();
     let (peer, _there) = testing::pair(nothing(), responders);
     let (mut sink, stream) = StreamOf::pair();
     peer.call_remote(Upload { items: stream }).await.unwrap();
@@ -373,7 +361,7 @@ impl Argument for Odd {
 
 #[tokio::test(start_paused = true)]
 async fn an_item_that_cannot_be_sent_costs_no_other() {
-    let (responders, mut streams) = uploads::<Numbered<Bytes>>();
+    let (responders, mut streams) = uploads_of::<Numbered<Bytes>>();
     let (peer, _there) = testing::pair(nothing(), responders);
     let (mut sink, stream) = StreamOf::pair();
     peer.call_remote(Upload { items: stream }).await.unwrap();
@@ -387,7 +375,7 @@ async fn an_item_that_cannot_be_sent_costs_no_other() {
     let received: Vec<_> = received.await.unwrap().0.into_iter().map(|item| item.0).collect();
     assert_eq!(received, [&b"first"[..], b"last"]);
 
-    let (responders, mut streams) = uploads::<Odd>();
+    let (responders, mut streams) = uploads_of::<Odd>();
     let (peer, _there) = testing::pair(nothing(), responders);
     let (mut sink, stream) = StreamOf::pair();
     peer.call_remote(Upload { items: stream }).await.unwrap();
@@ -408,7 +396,7 @@ async fn an_item_that_cannot_be_sent_costs_no_other() {
 /// Streams of streams: each is opened when its item is taken.
 #[tokio::test(start_paused = true)]
 async fn items_may_be_streams() {
-    let (responders, mut streams) = uploads::<StreamOf<u64>>();
+    let (responders, mut streams) = uploads_of::<StreamOf<u64>>();
     let (peer, _there) = testing::pair(nothing(), responders);
     let (mut sink, items) = StreamOf::pair();
     peer.call_remote(Upload { items }).await.unwrap();
@@ -435,7 +423,7 @@ async fn items_may_be_streams() {
 #[tokio::test(start_paused = true)]
 async fn an_item_that_is_lost_late_is_missed_by_both() {
     for takes_the_report in [false, true] {
-        let (responders, mut streams) = uploads::<StreamOf<u64>>();
+        let (responders, mut streams) = uploads_of::<StreamOf<u64>>();
         let (peer, _there) = pair_with(Limits::default().streams(2), nothing(), responders);
         let (mut sink, items) = StreamOf::<StreamOf<u64>>::pair();
         peer.call_remote(Upload { items }).await.unwrap();
@@ -467,7 +455,7 @@ async fn an_item_that_is_lost_late_is_missed_by_both() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flush_waits_for_what_was_sent_and_for_nothing_else() {
-    let (responders, mut streams) = uploads::<u64>();
+    let (responders, mut streams) = uploads_of::<u64>();
     let (peer, _there) = testing::pair(nothing(), responders);
     let (mut sink, items) = StreamOf::pair();
     SinkExt::flush(&mut sink).await.unwrap();
@@ -506,7 +494,7 @@ async fn a_responder_that_waits_for_its_sink_is_not_held_up() {
 /// Neither a program that makes as many calls as may be nor a consumer that takes nothing leaves the other none.
 #[tokio::test(start_paused = true)]
 async fn calls_and_streams_have_places_of_their_own() {
-    let (responders, mut streams) = uploads::<u64>();
+    let (responders, mut streams) = uploads_of::<u64>();
     let waits = responders.respond_ping().respond_by_name("Wait", |_: ReceivedCall| async {
         tokio::time::sleep(Duration::from_secs(5)).await;
         Ok(amp_core::AmpBox::new())

@@ -147,6 +147,31 @@ pub(crate) async fn settled() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
+/// Three of these calls are read, and what they take is as much as there may be. Once one of them is answered there
+/// is room for the next, and they are answered when `gate` lets them.
+pub(crate) async fn three_are_read_at_once(
+    call: &[u8],
+    gate: &Semaphore,
+    peer: &Peer,
+    script: &mut Script,
+) {
+    for _ in 0..3 {
+        script.send(call).await;
+    }
+    tokio::select! {
+        biased;
+        () = script.send(call) => panic!("the connection read on"),
+        () = settled() => {}
+    }
+    assert_eq!(peer.counters().calls_received, 3);
+    gate.add_permits(1);
+    assert!(script.receive().await.is_some());
+    settled().await;
+    // What the first one took is free again: it has read on, and stands within the next call.
+    gate.add_permits(2);
+    assert!(script.receive().await.is_some() && script.receive().await.is_some());
+}
+
 /// Lets others run for a while, at the same moment of a paused clock: for tests of exact times.
 pub(crate) async fn turns_taken() {
     for _ in 0..100 {
