@@ -10,7 +10,8 @@ use nix::libc::{self, c_long};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use support::kernel::{
-    assert_failed, assert_outlives, failing, failing_with, is_left_out, keeps_nothing, runtime,
+    assert_failed, assert_outlives, failing, failing_with, in_filtering_process, is_left_out,
+    keeps_nothing, runtime,
 };
 use support::numbered::{number, numbered};
 use tokio::io::AsyncWriteExt;
@@ -27,10 +28,7 @@ const CHMOD: &[c_long] = &[libc::SYS_chmod, libc::SYS_fchmodat, FCHMODAT2];
 
 #[test]
 fn a_listener_that_cannot_be_set_up_leaves_nothing_behind() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_listener_that_cannot_be_set_up_leaves_nothing_behind", || {
+    in_filtering_process("a_listener_that_cannot_be_set_up_leaves_nothing_behind", || {
         let cases: [(&[c_long], i32); 10] = [
             (&[libc::SYS_socket], libc::EMFILE),
             (&[libc::SYS_socket], libc::ENOBUFS),
@@ -138,11 +136,8 @@ fn a_client_whom_the_system_does_not_say_is_not_admitted() {
 /// Then there are as many as where the system has no limit.
 #[test]
 fn a_limit_of_files_that_the_system_does_not_say_is_none() {
-    if is_left_out() {
-        return;
-    }
     let name = "a_limit_of_files_that_the_system_does_not_say_is_none";
-    support::in_own_process(name, || {
+    in_filtering_process(name, || {
         support::limit_open_files(100);
         let limits =
             failing(&[libc::SYS_prlimit64, libc::SYS_getrlimit], libc::EPERM, Limits::default);
@@ -152,10 +147,7 @@ fn a_limit_of_files_that_the_system_does_not_say_is_none() {
 
 #[test]
 fn a_client_that_cannot_connect_leaves_nothing_open() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_client_that_cannot_connect_leaves_nothing_open", || {
+    in_filtering_process("a_client_that_cannot_connect_leaves_nothing_open", || {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let cases: [(c_long, i32); 7] = [
@@ -204,10 +196,7 @@ fn a_stream_whose_peer_the_system_does_not_say_is_closed() {
 /// It drops such clients, and serves the next.
 #[test]
 fn a_server_outlives_what_fails_with_each_of_its_clients() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_server_outlives_what_fails_with_each_of_its_clients", || {
+    in_filtering_process("a_server_outlives_what_fails_with_each_of_its_clients", || {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let cases: [(c_long, i32); 7] = [
@@ -239,10 +228,7 @@ fn a_server_outlives_what_fails_with_each_of_its_clients() {
 /// What goes over a stream says so as the reason for the end.
 #[test]
 fn a_stream_that_fails_ends_its_connection_with_the_error() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_stream_that_fails_ends_its_connection_with_the_error", || {
+    in_filtering_process("a_stream_that_fails_ends_its_connection_with_the_error", || {
         let send: &[c_long] = &[libc::SYS_sendmsg, libc::SYS_sendto];
         let cases: [(&[c_long], i32); 5] = [
             (send, libc::ENOMEM),
@@ -296,10 +282,7 @@ fn a_descriptor_that_cannot_be_duplicated_is_still_the_one_it_was() {
 /// That the peer cannot be told of the end keeps nobody from coming to it.
 #[test]
 fn a_stream_that_cannot_be_shut_down_is_closed() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_stream_that_cannot_be_shut_down_is_closed", || {
+    in_filtering_process("a_stream_that_cannot_be_shut_down_is_closed", || {
         for errno in [libc::ENOTCONN, libc::ENOBUFS] {
             let before = support::open_descriptors();
             let runtime = runtime();

@@ -10,8 +10,11 @@ use nix::libc::{self, c_int, c_long};
 use std::io::{self, Read};
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use support::kernel::{assert_failed, failing, failing_fcntl, is_left_out, keeps_nothing, runtime};
-use support::{in_own_process, tag, tagged};
+use support::kernel::{
+    assert_failed, failing, failing_fcntl, in_filtering_process, is_left_out, keeps_nothing,
+    runtime,
+};
+use support::{tag, tagged};
 
 /// A descriptor that another process has left open for this one.
 fn left_open(fd: impl Into<OwnedFd>) -> RawFd {
@@ -22,10 +25,7 @@ fn left_open(fd: impl Into<OwnedFd>) -> RawFd {
 
 #[test]
 fn what_could_not_be_taken_can_be_taken_later() {
-    if is_left_out() {
-        return;
-    }
-    in_own_process("what_could_not_be_taken_can_be_taken_later", || {
+    in_filtering_process("what_could_not_be_taken_can_be_taken_later", || {
         let number = left_open(tagged(7));
         let before = support::open_descriptors();
         let take = |errno, what: &str| {
@@ -54,10 +54,7 @@ fn what_could_not_be_taken_can_be_taken_later() {
 /// By then the descriptor has moved, and what is at its number is nobody's.
 #[test]
 fn what_has_moved_is_taken_whatever_fails_then() {
-    if is_left_out() {
-        return;
-    }
-    in_own_process("what_has_moved_is_taken_whatever_fails_then", || {
+    in_filtering_process("what_has_moved_is_taken_whatever_fails_then", || {
         let number = left_open(tagged(7));
         let taken = failing_fcntl(libc::F_SETFD, libc::EPERM, || inherited::take(number));
         assert_eq!(tag(taken.unwrap()), 7);
@@ -69,10 +66,7 @@ fn what_has_moved_is_taken_whatever_fails_then() {
 /// Whoever has the other end sees that.
 #[test]
 fn what_was_taken_and_is_of_no_use_is_closed() {
-    if is_left_out() {
-        return;
-    }
-    in_own_process("what_was_taken_and_is_of_no_use_is_closed", || {
+    in_filtering_process("what_was_taken_and_is_of_no_use_is_closed", || {
         let runtime = runtime();
         let cases: [(c_long, c_int); 4] = [
             (libc::SYS_getsockopt, libc::ENOBUFS),
@@ -112,10 +106,7 @@ fn what_was_taken_and_is_of_no_use_is_closed() {
 
 #[test]
 fn what_a_child_cannot_be_started_with_is_closed() {
-    if is_left_out() {
-        return;
-    }
-    in_own_process("what_a_child_cannot_be_started_with_is_closed", || {
+    in_filtering_process("what_a_child_cannot_be_started_with_is_closed", || {
         let runtime = runtime();
         let _entered = runtime.enter();
         let before = support::open_descriptors();
@@ -148,10 +139,7 @@ fn what_a_child_cannot_be_started_with_is_closed() {
 
 #[test]
 fn a_socket_that_cannot_be_listened_on_is_closed() {
-    if is_left_out() {
-        return;
-    }
-    in_own_process("a_socket_that_cannot_be_listened_on_is_closed", || {
+    in_filtering_process("a_socket_that_cannot_be_listened_on_is_closed", || {
         let folder = tempfile::tempdir().unwrap();
         let runtime = runtime();
         let cases: [(c_long, c_int); 4] = [
@@ -178,10 +166,7 @@ fn a_socket_that_cannot_be_listened_on_is_closed() {
 /// A descriptor that came, and whose owner wants a socket of tokio's.
 #[test]
 fn a_descriptor_that_cannot_become_a_socket_is_closed() {
-    if is_left_out() {
-        return;
-    }
-    in_own_process("a_descriptor_that_cannot_become_a_socket_is_closed", || {
+    in_filtering_process("a_descriptor_that_cannot_become_a_socket_is_closed", || {
         let runtime = runtime();
         for (call, errno) in [(libc::SYS_ioctl, libc::ENOMEM), (libc::SYS_epoll_ctl, libc::ENOSPC)]
         {

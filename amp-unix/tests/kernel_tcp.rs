@@ -9,7 +9,8 @@ use nix::libc::{self, c_long};
 use std::io::{Read, Write};
 use std::time::Duration;
 use support::kernel::{
-    assert_failed, assert_outlives, failing, failing_with, is_left_out, keeps_nothing, runtime,
+    assert_failed, assert_outlives, failing, failing_with, in_filtering_process, keeps_nothing,
+    runtime,
 };
 use tokio::net::TcpListener;
 
@@ -18,10 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_client_of_tcp_that_cannot_connect_leaves_nothing_open() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_client_of_tcp_that_cannot_connect_leaves_nothing_open", || {
+    in_filtering_process("a_client_of_tcp_that_cannot_connect_leaves_nothing_open", || {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let cases: [(c_long, i32); 9] = [
@@ -53,11 +51,8 @@ fn a_client_of_tcp_that_cannot_connect_leaves_nothing_open() {
 /// It drops such clients, and serves the next.
 #[test]
 fn a_server_over_tcp_outlives_what_fails_with_each_of_its_clients() {
-    if is_left_out() {
-        return;
-    }
     let name = "a_server_over_tcp_outlives_what_fails_with_each_of_its_clients";
-    support::in_own_process(name, || {
+    in_filtering_process(name, || {
         let cases: [(c_long, i32); 7] = [
             (libc::SYS_accept4, libc::ECONNABORTED),
             (libc::SYS_accept4, libc::EMFILE),
@@ -85,11 +80,8 @@ fn a_server_over_tcp_outlives_what_fails_with_each_of_its_clients() {
 /// What goes over a stream says so as the reason for the end.
 #[test]
 fn a_stream_of_tcp_that_fails_ends_its_connection_with_the_error() {
-    if is_left_out() {
-        return;
-    }
     let name = "a_stream_of_tcp_that_fails_ends_its_connection_with_the_error";
-    support::in_own_process(name, || {
+    in_filtering_process(name, || {
         let send: &[c_long] = &[libc::SYS_sendmsg, libc::SYS_sendto];
         let receive: &[c_long] = &[libc::SYS_recvfrom];
         let cases: [(&[c_long], i32); 6] = [
@@ -129,10 +121,7 @@ fn a_stream_of_tcp_that_fails_ends_its_connection_with_the_error() {
 /// That the peer cannot be told of the end keeps nobody from coming to it.
 #[test]
 fn a_stream_of_tcp_that_cannot_be_shut_down_is_closed() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_stream_of_tcp_that_cannot_be_shut_down_is_closed", || {
+    in_filtering_process("a_stream_of_tcp_that_cannot_be_shut_down_is_closed", || {
         for errno in [libc::ENOTCONN, libc::ENOBUFS] {
             let before = support::open_descriptors();
             let runtime = runtime();
@@ -158,10 +147,7 @@ fn a_stream_of_tcp_that_cannot_be_shut_down_is_closed() {
 /// One that would not notice that its peer is gone is none.
 #[test]
 fn a_stream_that_cannot_be_kept_alive_is_closed() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_stream_that_cannot_be_kept_alive_is_closed", || {
+    in_filtering_process("a_stream_that_cannot_be_kept_alive_is_closed", || {
         let options =
             [libc::SO_KEEPALIVE, libc::TCP_KEEPIDLE, libc::TCP_KEEPINTVL, libc::TCP_USER_TIMEOUT];
         for option in options {
@@ -184,10 +170,7 @@ fn a_stream_that_cannot_be_kept_alive_is_closed() {
 
 #[test]
 fn a_client_that_blocks_says_what_has_failed() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_client_that_blocks_says_what_has_failed", || {
+    in_filtering_process("a_client_that_blocks_says_what_has_failed", || {
         let before = support::open_descriptors();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -230,10 +213,7 @@ fn a_client_that_blocks_says_what_has_failed() {
 /// Over TCP, a stream whose options cannot be set is closed, on either side.
 #[test]
 fn a_tcp_stream_whose_options_cannot_be_set_is_closed() {
-    if is_left_out() {
-        return;
-    }
-    support::in_own_process("a_tcp_stream_whose_options_cannot_be_set_is_closed", || {
+    in_filtering_process("a_tcp_stream_whose_options_cannot_be_set_is_closed", || {
         for errno in [libc::ENOBUFS, libc::ENOMEM] {
             let before = support::open_descriptors();
             let runtime = runtime();

@@ -52,6 +52,14 @@ pub(crate) fn is_left_out() -> bool {
     true
 }
 
+/// Runs `body` in a process of its own, as [`in_own_process`](super::in_own_process) does, where threads can
+/// filter their calls.
+pub(crate) fn in_filtering_process(name: &str, body: impl FnOnce()) {
+    if !is_left_out() {
+        super::in_own_process(name, body);
+    }
+}
+
 fn filter(rules: BTreeMap<c_long, Vec<SeccompRule>>, errno: i32) -> BpfProgram {
     let fails = SeccompAction::Errno(errno.cast_unsigned());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, fails, TargetArch::x86_64);
