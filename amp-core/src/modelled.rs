@@ -12,6 +12,11 @@ pub fn start(connection: Connection) -> (Peer, impl Future<Output = CloseReason>
     connection.start()
 }
 
+/// Waits until no more calls can be made.
+pub async fn closing(peer: &Peer) -> CloseReason {
+    peer.closing().await
+}
+
 /// A lane of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Lane(LaneId);

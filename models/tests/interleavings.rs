@@ -3,13 +3,13 @@
 //! very long.
 //!
 //! Each task is a thread of the checker's. A task that nobody wakes makes it fail, since then no thread can go
-//! on. Tokio's own parts (`Notify`, timers) are taken for one step each, and no time passes.
+//! on. Tokio's own parts are taken for one step each, with others in between, and no time passes.
 
 #![cfg(not(feature = "shuttle"))]
 
 mod sides;
 
-use amp_core::modelled::Lane;
+use amp_core::modelled::{Lane, closing};
 use amp_core::{CallError, CloseReason, Limits};
 use loom::model::Builder;
 use sides::{RUNTIME, block_on, call, note, note_with_attachment, poll_once, sides, thread};
@@ -148,6 +148,44 @@ fn a_call_is_told_of_a_driver_that_is_dropped() {
         check("a dropped driver", move || drop_meanwhile(false, polls));
         check("a dropped driver, and callers may write", move || drop_meanwhile(true, polls));
     }
+}
+
+/// It ends while somebody looks whether it has, whether calls can be made, or whether there is room for one; and
+/// nobody waits for ever.
+#[test]
+fn whoever_looks_meanwhile_is_told_of_the_end() {
+    check("a look for the end", || {
+        let (peer, driver, _far) = sides(false, Limits::default());
+        let ends = thread::spawn(move || drop(driver));
+        assert!(matches!(block_on(peer.closed()), CloseReason::Local));
+        ends.join().unwrap();
+    });
+    check("a look whether calls can be made", || {
+        let (peer, driver, _far) = sides(false, Limits::default());
+        let ends = thread::spawn(move || drop(driver));
+        assert!(matches!(block_on(closing(&peer)), CloseReason::Local));
+        ends.join().unwrap();
+    });
+    check("a look for room, and the end", || {
+        let (peer, driver, _far) = sides(false, Limits::default().send_queue(1));
+        block_on(note(&peer)).unwrap();
+        let ends = thread::spawn(move || drop(driver));
+        let called = block_on(call(&peer, 1));
+        assert!(matches!(called, Err(CallError::Closed(CloseReason::Local))), "{called:?}");
+        ends.join().unwrap();
+    });
+}
+
+/// The stream is handed over while the caller looks whether it was.
+#[test]
+fn whoever_has_asked_for_a_switch_is_given_the_stream() {
+    check("a switch", || {
+        let (peer, driver, _far) = sides(false, Limits::default());
+        let driver = thread::spawn(|| block_on(driver));
+        let no_arguments: [(&str, &str); 0] = [];
+        drop(block_on(peer.switch_protocol_by_name("A", no_arguments)).unwrap());
+        assert!(matches!(driver.join().unwrap(), CloseReason::Switched));
+    });
 }
 
 fn other_task(lends: bool) {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::polling::is_within_responder;
-use super::shared::Shared;
+use super::shared::{Shared, seen};
 use crate::argument::{PeerAddress, Proto};
 use crate::error::CloseReason;
 use crate::proto::Counters;
@@ -120,13 +120,8 @@ impl Peer {
     /// to.
     pub(crate) async fn closing(&self) -> CloseReason {
         let shared = self.shared();
-        loop {
-            let refusing = shared.refusing.notified();
-            if let Some(reason) = shared.peek(|state| state.core.end().refusal().cloned()) {
-                return reason;
-            }
-            refusing.await;
-        }
+        let refusal = || shared.peek(|state| state.core.end().refusal().cloned());
+        seen(&shared.refusing, refusal).await
     }
 
     /// Returns whether no more calls can be made: the connection has ended, or is about to. While it is

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Sleep, sleep};
 
@@ -20,7 +19,7 @@ use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
 use crate::proto::{self, BoxNumber, Core, Host, Parking, Public, Released, RoomFor};
-use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Notify, Ordering};
 
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -304,17 +303,23 @@ impl Shared {
 
     /// Resolves when the connection has ended, to the reason.
     pub(crate) async fn closed(&self) -> CloseReason {
-        loop {
-            let changed = self.changed.notified();
-            if let Some(reason) = self.over() {
-                return reason;
-            }
-            changed.await;
-        }
+        seen(&self.changed, || self.over()).await
     }
 
     /// Why the connection has ended, once it has.
     pub(crate) fn over(&self) -> Option<CloseReason> {
         self.peek(|state| state.core.end().over().cloned())
+    }
+}
+
+/// Looks now, and whenever those who wait are told, until there is something to be seen.
+pub(super) async fn seen<T>(told: &Notify, look: impl Fn() -> Option<T>) -> T {
+    loop {
+        // From before the look on, so that nothing is missed that comes in between.
+        let told = told.notified();
+        if let Some(seen) = look() {
+            return seen;
+        }
+        told.await;
     }
 }

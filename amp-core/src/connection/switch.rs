@@ -2,7 +2,7 @@ use super::call::Exchange;
 use super::peer::Peer;
 #[cfg(feature = "tls")]
 use super::shared::Upgrade;
-use super::shared::{Shared, Then};
+use super::shared::{Shared, Then, seen};
 use super::switched::Switched;
 use crate::argument::{EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxWriter};
@@ -100,18 +100,14 @@ impl Peer {
     ) -> Result<(), CallError<C::Error>> {
         let exchange = Exchange::for_switch(self.clone(), true, Then::Upgrade(upgrade));
         ask_switch(exchange, C::NAME.as_bytes(), |out, proto| command.to_box(out, proto)).await?;
-        loop {
-            // Made before the look, so that a change in between is not missed.
-            let changed = self.shared().changed.notified();
-            let replaced = self.shared().peek(|state| state.core.switch().has_upgraded());
-            if replaced {
-                return Ok(());
+        let shared = self.shared();
+        seen(&shared.changed, || {
+            if shared.peek(|state| state.core.switch().has_upgraded()) {
+                return Some(Ok(()));
             }
-            if let Some(reason) = self.shared().over() {
-                return Err(CallError::Closed(reason));
-            }
-            changed.await;
-        }
+            shared.over().map(|reason| Err(CallError::Closed(reason)))
+        })
+        .await
     }
 }
 
@@ -135,20 +131,13 @@ struct Wanted<'a>(&'a Shared);
 
 impl Wanted<'_> {
     async fn stream(self) -> Result<Switched, CloseReason> {
-        loop {
-            // Made before the look, so that an end in between is not missed.
-            let changed = self.0.changed.notified();
+        seen(&self.0.changed, || {
             // One look at both: the connection ends right after it has handed over the stream.
             let (stream, over) =
                 self.0.with(|state| (state.core.take_stream(), state.core.end().over().cloned()));
-            if let Some(stream) = stream {
-                return Ok(stream);
-            }
-            if let Some(reason) = over {
-                return Err(reason);
-            }
-            changed.await;
-        }
+            stream.map(Ok).or_else(|| over.map(Err))
+        })
+        .await
     }
 }
 
