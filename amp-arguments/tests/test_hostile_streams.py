@@ -35,7 +35,7 @@ class Hostile(Case):
         for first, over in (
             (b"\0\0011" * 10, b"\0\0011"), (b"\0\0011", b"\0\xc8" + b"9" * 200),
         ):
-            self.far.window = {"items": 10, "bytes": 100}
+            self.far.stream_window = {"items": 10, "bytes": 100}
             stream = self.open()
             self.assertIsNone(self.raw("_StreamItems", stream=0, items=first))
             self.assertEqual(self.code("_StreamItems", stream=0, items=over), b"BAD_ITEM")
@@ -82,7 +82,7 @@ class Hostile(Case):
             self.run_both()
             self.assertTrue(sink.stopped.called)
             self.assertEqual(near.called.count(b"_StreamEnd"), told, code)
-            self.assertFalse(self.far.ends)
+            self.assertFalse(self.far._amp_streams.all)
             failed = []
             sink.send(2).addErrback(lambda failure: failed.append(failure.value))
             self.assertIsInstance(failed[0], amp.RemoteAmpError)
@@ -129,7 +129,7 @@ class Hostile(Case):
         self.code("Work", progress=2)
         for number in range(2, 512, 2):
             self.raw("Put", numbers=number)
-        self.assertEqual(len(self.far.ends), 1, "those that are dropped are stopped")
+        self.assertEqual(len(self.far._amp_streams.all), 1, "those that are dropped are stopped")
 
 
 if __name__ == "__main__":

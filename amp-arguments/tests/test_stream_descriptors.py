@@ -80,7 +80,7 @@ class Descriptors(Case):
     def connect(self, near, far):
         self.near, self.far = near, far
         for peer in (near, far):
-            peer.clock = self.clock
+            peer.stream_clock = self.clock
             peer.makeConnection(Unix(self))
 
     def keep(self, descriptor):
@@ -136,10 +136,10 @@ class Descriptors(Case):
         self.assertEqual(len(came), 20)
         other.close()
         self.run_both()
-        self.assertEqual(self.near.files, 3)
+        self.assertEqual(self.near._amp_streams.files, 3)
         lists.stop()
         self.run_both()
-        self.assertEqual((self.near.files, self.open()), (0, 20))
+        self.assertEqual((self.near._amp_streams.files, self.open()), (0, 20))
 
     def test_one_item_goes_however_many_it_has(self):
         sink = Sink()
@@ -149,7 +149,7 @@ class Descriptors(Case):
         self.run_both()
         self.assertTrue(all(done.called for done in sent))
         self.assertEqual([len(item[0]["files"]) for item in came], [20] * 3)
-        self.assertEqual((self.near.files, self.open()), (0, 60))
+        self.assertEqual((self.near._amp_streams.files, self.open()), (0, 60))
 
     def test_those_that_cannot_be_sent_cost_their_item(self):
         sink, failed = Sink(), []
@@ -161,7 +161,7 @@ class Descriptors(Case):
         came = all_of(self.far.stream)
         self.run_both()
         self.assertEqual((len(came), came[-1], failed), (2, None, [OSError, TypeError]))
-        self.assertEqual(self.near.files, 0)
+        self.assertEqual(self.near._amp_streams.files, 0)
 
     def test_who_sends_may_close_his_own_at_once(self):
         sink = Sink()
@@ -175,10 +175,10 @@ class Descriptors(Case):
         came = all_of(self.far.stream)
         self.run_both()
         self.assertEqual([os.read(file, 9) for file in came], [b"%d" % n for n in range(6)])
-        self.assertFalse(self.near.copies)
+        self.assertFalse(self.near._amp_streams.copies)
         # Those too that the peer never takes.
         sink.send(self.null)
-        self.assertEqual(len(self.near.copies), 1)
+        self.assertEqual(len(self.near._amp_streams.copies), 1)
         self.near.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(len(os.listdir("/proc/self/fd")), before + 6)
 
@@ -231,7 +231,7 @@ class Descriptors(Case):
 
     def test_those_of_items_that_are_refused_are_closed(self):
         self.hostile()
-        self.far.stream.end.window = {"items": 1, "bytes": 1000}
+        self.far.stream._end.window = {"items": 1, "bytes": 1000}
         self.assertIsNone(self.item())
         self.assertEqual(self.item(), b"BAD_ITEM")
         self.assertEqual(self.item(), b"NO_STREAM")

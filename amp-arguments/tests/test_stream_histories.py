@@ -99,8 +99,8 @@ class Histories(unittest.TestCase):
         clock = Time()
         self.near, self.far = Peer(), Peer()
         for peer in (self.near, self.far):
-            peer.window = {"items": random.choice((1, 3, 40)), "bytes": random.choice((8000, 20_000))}
-            peer.clock = clock
+            peer.stream_window = {"items": random.choice((1, 3, 40)), "bytes": random.choice((8000, 20_000))}
+            peer.stream_clock = clock
             peer.makeConnection(Unix(self))
         on_the_way = {self.near: b"", self.far: b""}
 
@@ -194,7 +194,9 @@ class Histories(unittest.TestCase):
             if name not in stopped and not lost:
                 self.assertEqual(len(reader.items), len(items))
         for peer in (self.near, self.far):
-            self.assertEqual((peer.ends, peer.files, peer.copies, peer._descriptors, peer.sent), ({}, 0, [], {}, []))
+            streams = peer._amp_streams
+            left = streams.all, streams.files, streams.copies, peer._descriptors, streams.sent
+            self.assertEqual(left, ({}, 0, [], {}, []))
             if not lost:
                 peer.connectionLost(Failure(ConnectionDone()))
         self.assertFalse(clock.getDelayedCalls())

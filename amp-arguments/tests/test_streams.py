@@ -43,7 +43,7 @@ class Time(Clock):
 
 
 class Peer(Streams, amp.AMP):
-    window = {"items": 10, "bytes": 1000}
+    stream_window = {"items": 10, "bytes": 1000}
     stream = sink = made = None
 
     @Get.responder
@@ -100,7 +100,7 @@ class Case(unittest.TestCase):
     def connect(self, near, far):
         self.near, self.far = near, far
         for peer in (near, far):
-            peer.clock = self.clock
+            peer.stream_clock = self.clock
             peer.makeConnection(StringTransport())
 
     def run_both(self):
@@ -155,7 +155,7 @@ class BothWays(Case):
             sink.close()
         self.run_both()
         self.assertEqual(came, [[*range(100), None]] * 3)
-        self.assertFalse(self.near.ends or self.far.ends)
+        self.assertFalse(self.near._amp_streams.all or self.far._amp_streams.all)
 
     def test_small_items_share_boxes_and_the_window_holds(self):
         numbers = self.call(Get)["numbers"]
@@ -247,7 +247,7 @@ class BothWays(Case):
         self.call(Other, numbers=sink)
         self.assertIsInstance(failed[0], NoStream)
         self.assertTrue(sink.stopped.called)
-        self.assertFalse(self.near.ends)
+        self.assertFalse(self.near._amp_streams.all)
         # So it is with one that cannot be written.
         class Both(amp.Command):
             arguments = [(b"numbers", NUMBERS), (b"n", amp.Integer())]
@@ -256,7 +256,7 @@ class BothWays(Case):
         with self.assertRaises(TypeError):
             self.near.callRemote(Both, numbers=sink, n="x")
         self.assertTrue(sink.stopped.called)
-        self.assertFalse(self.near.ends)
+        self.assertFalse(self.near._amp_streams.all)
         # One that says nothing of streams, and yet answers.
         self.connect(Peer(), answering())
         sink = Sink()
@@ -283,7 +283,7 @@ class BothWays(Case):
             response = [(b"many", StreamOf(NUMBERS))]
 
         class Many(Peer):
-            window = {"items": 1, "bytes": 1000}
+            stream_window = {"items": 1, "bytes": 1000}
 
             @GetMany.responder
             def get_many(self):
@@ -323,7 +323,7 @@ class BothWays(Case):
         self.assertFalse(self.far.sink.stopped.called)
         self.clock.advance(1)
         self.assertTrue(self.far.sink.stopped.called)
-        self.assertFalse(self.far.ends)
+        self.assertFalse(self.far._amp_streams.all)
         # And no time is kept for what is taken, or over.
         self.raw("Get")
         self.raw("_StreamOpen", stream=2, items=5, bytes=50)
@@ -341,7 +341,7 @@ class BothWays(Case):
                 arguments = [(b"stream", StreamOf(argument))]
 
             class Taker(Peer):
-                window = {"items": 10, "bytes": 256 << 10}
+                stream_window = {"items": 10, "bytes": 256 << 10}
 
                 @Take.responder
                 def take(self, stream):
@@ -363,7 +363,7 @@ class BothWays(Case):
             arguments = [(b"stream", StreamOf(amp.String()))]
 
         class Taker(Peer):
-            window = {"items": 1024, "bytes": 256 << 10}
+            stream_window = {"items": 1024, "bytes": 256 << 10}
             most = unanswered = 0
 
             @Take.responder
@@ -383,7 +383,7 @@ class BothWays(Case):
             for _ in range(8):
                 sink.send(bytes(length))
             self.run_both()
-            self.assertIsNone(sink.end.over)
+            self.assertIsNone(sink._end.over)
             self.assertIn(self.far.unanswered // length, (3, 4))
             self.assertLessEqual(self.far.unanswered, (256 << 10) + 4 * 128)
             # Its weight is bounded only where it goes alone.
@@ -391,7 +391,7 @@ class BothWays(Case):
                 self.assertLessEqual(self.far.unanswered, 256 << 10)
             self.far.stream.stop()
         # Nor does one go that is more than may come.
-        Taker.window = {"items": 256, "bytes": 64 << 10}
+        Taker.stream_window = {"items": 256, "bytes": 64 << 10}
         self.connect(Taker(), Taker())
         sink, failed = Sink(), []
         self.call(Take, stream=sink)
@@ -459,6 +459,73 @@ class BothWays(Case):
         self.assertTrue(own.stopped.called and stopped.called)
 
 
+# What a protocol of somebody's may have: words for what it does and counts.
+EVERYDAY = """all answer asked ask bind called calls claim claimed clock close close_copies copies copying count end ends
+fail files gone lost needs next numbers open pump queue read send sent sink stop stopped stream streamed streams take
+tell there timer to_send window write""".split()
+
+
+class NamesOfUsers(Case):
+    """The mixin leaves all names to the class that it is mixed into."""
+
+    def all_works(self):
+        received, own, progress = self.call(Get)["numbers"], Sink(), Stream()
+        self.call(Put, numbers=own)
+        self.call(Work, progress=progress)
+        sinks = [self.far.its_sinks[0], own, self.far.its_sinks[1]]
+        came = [all_of(stream) for stream in (received, self.far.its_stream, progress)]
+        for sink in sinks:
+            sink.send(7)
+            sink.close()
+        self.run_both()
+        self.assertEqual(came, [[7, None]] * 3)
+
+    def protocol(self, **names):
+        def get(self):
+            self.its_sinks = [Sink()]
+            return {"numbers": self.its_sinks[0]}
+
+        def put(self, numbers):
+            self.its_stream = numbers
+            return {}
+
+        def work(self, progress):
+            self.its_sinks.append(progress)
+            return {}
+
+        its = {"its_get": Get.responder(get), "its_put": Put.responder(put), "its_work": Work.responder(work)}
+        return type("Its", (Streams, amp.AMP), its | names)()
+
+    def test_responders(self):
+        for name in EVERYDAY:
+            command = type(name, (amp.Command,), {"response": [(b"name", amp.Unicode())]})
+            # Twisted gives it to the class that is made next.
+            far = self.protocol(**{name: command.responder(lambda self, name=name: {"name": name})})
+            with self.subTest(name=name):
+                self.connect(self.protocol(), far)
+                self.assertEqual(self.call(command), {"name": name})
+                self.all_works()
+                self.assertEqual(self.call(command), {"name": name})
+
+    def test_attributes(self):
+        for name in EVERYDAY:
+            with self.subTest(name=name):
+                self.connect(self.protocol(), self.protocol(**{name: 0}))
+                setattr(self.far, name, getattr(self.far, name) + 1)
+                self.all_works()
+                setattr(self.far, name, getattr(self.far, name) + 1)
+                self.assertEqual(getattr(self.far, name), 2)
+
+    def test_no_others_are_taken(self):
+        settings = {"stream_clock", "stream_window"}
+        self.assertEqual({*dir(Streams)} - {*dir(amp.AMP)} - {"__annotations__"}, settings)
+        plain = amp.AMP()
+        plain.makeConnection(StringTransport())
+        self.assertEqual({*vars(self.protocol())} - {*vars(plain)}, set())
+        self.connect(self.protocol(), self.protocol())
+        self.assertEqual({*vars(self.far)} - {*vars(plain)}, {"_amp_streams", "stream_clock"})
+
+
 class Readme(Case):
     def test_its_example_works(self):
         readme = Path(__file__).parent.parent.joinpath("README.md").read_text("utf-8")
@@ -474,7 +541,7 @@ class Readme(Case):
         self.assertIsNone(watching.result)
         self.assertEqual(uploading.result, 1_000_000)
         self.assertEqual(printed, ["weather 0", "weather 1", "weather 2"])
-        self.assertFalse(self.near.ends or self.far.ends)
+        self.assertFalse(self.near._amp_streams.all or self.far._amp_streams.all)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
-
 from . import _streams
 from ._streams import STREAMS, BadItem, NoStream, split
 
@@ -29,43 +26,43 @@ class SendingFiles(_streams.Sending):
 
     def write(self, value: Any) -> Any:
         """Only weighs what needs the connection: that is written when there is room for it."""
-        self.proto.needs = self.needs = []
+        self.of.needs = self.needs = []
         try:
             return super().write(value)
         finally:
-            self.proto.needs = None
+            self.of.needs = None
 
     def send(self, value: Any) -> bool:
         if self.head is None:
             self.head = self.write(value)
         if not self.needs:
             return super().send(value)
-        files, before = sum(self.needs), len(self.proto.copies)
+        files, before = sum(self.needs), len(self.of.copies)
         called = self.send_alone(lambda: self.write_with_copies(value))
         if called is None:
             return False
-        copies = self.proto.copies[before:]
+        copies = self.of.copies[before:]
         self.count_files(None, files)
-        called.addBoth(self.proto.close_copies, copies).addBoth(self.count_files, -files)
+        called.addBoth(self.of.close_copies, copies).addBoth(self.count_files, -files)
         return True
 
     def write_with_copies(self, value: Any) -> Any:
         """Twisted sends a descriptor later, and its user may have closed it by then."""
-        self.proto.copying = True
+        self.of.copying = True
         try:
             return super().write(value)
         finally:
-            self.proto.copying = False
+            self.of.copying = False
 
     def count_files(self, _: Any, more: int) -> None:
-        self.files, self.proto.files = self.files + more, self.proto.files + more
+        self.files, self.of.files = self.files + more, self.of.files + more
         if more < 0:
-            for end in [end for end in self.proto.ends.values() if end.sends]:
+            for end in [end for end in self.of.all.values() if end.sends]:
                 end.pump()
 
     def fits(self, size: int) -> bool:
         """A stream may have as many descriptors on their way as it leaves for others; those of one item always may."""
-        files, others, most = sum(self.needs), self.proto.files, self.window.get("attachments", FILES)
+        files, others, most = sum(self.needs), self.of.files, self.window.get("attachments", FILES)
         return super().fits(size) and (not files or not others or self.files + files <= most - others)
 
 
@@ -97,17 +94,17 @@ class ReceivingFiles(_streams.Receiving):
 
     def keep(self, box: Any) -> Any:
         """Where descriptors wait that it may claim, an item is read at once."""
-        if not self.proto._descriptors:
+        if not self.of.proto._descriptors:
             return box
         claimed: list[int] = []
-        self.proto.claimed = claimed
+        self.of.claimed = claimed
         try:
             return Kept(super().read(box), None, claimed)
         except Exception as error:
             close(claimed)
             return Kept(None, error, [])
         finally:
-            self.proto.claimed = None
+            self.of.claimed = None
 
     def read(self, kept: Any) -> Any:
         if not isinstance(kept, Kept):
@@ -123,10 +120,10 @@ class ReceivingFiles(_streams.Receiving):
     def fail(self, reason: Exception) -> bool:
         """What is on its way yet is still to be closed."""
         failed = super().fail(reason)
-        if failed and self.proto is not None:
-            self.proto.gone[self.number] = self
-            if len(self.proto.gone) > STREAMS:
-                del self.proto.gone[next(iter(self.proto.gone))]
+        if failed and self.of is not None:
+            self.of.gone[self.number] = self
+            if len(self.of.gone) > STREAMS:
+                del self.of.gone[next(iter(self.of.gone))]
         return failed
 
 
@@ -135,10 +132,11 @@ def close(descriptors: list[int]) -> None:
         os.close(descriptors.pop())
 
 
-class StreamsOfFiles(_streams.Streams):
-    """A connection whose streams may have descriptors."""
+class EndsOfFiles(_streams.Ends):
+    """The streams of a connection, which may have descriptors."""
 
-    def makeConnection(self, transport: Any) -> None:
+    def __init__(self, proto: Any) -> None:
+        super().__init__(proto)
         # How many descriptors of items are on their way, and what was made for that; what an item that is weighed needs
         # the connection for; what one that is read has claimed; and streams that are over, whose items may still come.
         self.files = 0
@@ -147,43 +145,42 @@ class StreamsOfFiles(_streams.Streams):
         self.needs: list[int] | None = None
         self.claimed: list[int] | None = None
         self.gone: dict[bytes, ReceivingFiles] = {}
-        super().makeConnection(transport)
-        self._getDescriptor: Any = self._claim
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)
-        close([*self._descriptors.values()])
-        self._descriptors.clear()
+    def end(self, reason: Any) -> None:
+        super().end(reason)
+        close([*self.proto._descriptors.values()])
+        self.proto._descriptors.clear()
         self.close_copies(None, [*self.copies])
 
-    def streamed(self, command: bytes, number: bytes, box: Any) -> Any:
+    def answer(self, command: bytes, number: bytes, box: Any) -> Any:
         try:
-            return super().streamed(command, number, box)
+            return super().answer(command, number, box)
         except NoStream:
             if command == b"_StreamItems" and number in self.gone:
                 self.gone[number].discard(box)
             raise
 
-    def fileDescriptorReceived(self, descriptor: int) -> None:
-        super().fileDescriptorReceived(descriptor)
-        if len(self._descriptors) > UNCLAIMED_FILES:
-            self.transport.abortConnection()  # type: ignore[union-attr]
-
-    def _claim(self, number: int) -> int:
-        descriptor: int = self._descriptors.pop(number)
+    def claim(self, number: int) -> int:
+        """A descriptor that has come, for an argument that names it."""
+        descriptor: int = self.proto._descriptors.pop(number)
         if self.claimed is not None:
             self.claimed.append(descriptor)
         return descriptor
 
-    def _sendFileDescriptor(self, descriptor: int) -> Any:
-        if self.needs is not None:
-            os.fstat(descriptor)
-            self.needs.append(1)
-            return SOME_NUMBER
+    def weighs(self, descriptor: int) -> bool:
+        """Whether an item is only weighed, of which this is part."""
+        if self.needs is None:
+            return False
+        os.fstat(descriptor)
+        self.needs.append(1)
+        return True
+
+    def to_send(self, descriptor: int) -> int:
+        """The descriptor, or a copy of it."""
         if self.copying:
             descriptor = os.dup(descriptor)
             self.copies.append(descriptor)
-        return super()._sendFileDescriptor(descriptor)
+        return descriptor
 
     def close_copies(self, _: Any, copies: list[int]) -> None:
         for copy in copies:

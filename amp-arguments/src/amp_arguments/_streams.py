@@ -12,7 +12,6 @@ from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.protocol import connectionDone
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
@@ -59,7 +58,8 @@ class End:
     """An end of a stream, and the argument `inner` that its items are. `stopped` fires when it is over."""
 
     sends = there = False
-    proto = inner = number = over = None  # type: Any
+    # `of` has all streams of its connection, once it is one of them.
+    of = inner = number = over = None  # type: Any
     # What is not answered.
     calls = items = bytes = 0
 
@@ -88,8 +88,8 @@ class End:
         if self.over is not None:
             return False
         self.over, self.window = reason, {}
-        if self.proto is not None:
-            del self.proto.ends[self.sends, self.number]
+        if self.of is not None:
+            del self.of.all[self.sends, self.number]
         self.stopped.callback(reason)
         self.pump()
         return True
@@ -140,7 +140,7 @@ class Sending(End):
     def write(self, value: Any) -> Any:
         """The box of an item."""
         box = amp.AmpBox()
-        self.inner.toBox(b"item", box, {"item": value}, self.proto)
+        self.inner.toBox(b"item", box, {"item": value}, self.of.proto)
         return box
 
     def send(self, value: Any) -> bool:
@@ -188,14 +188,14 @@ class Sending(End):
         """Brings items. There is room again when they are taken."""
         box[b"stream"] = self.number
         self.calls += 1
-        called: Deferred[Any] = maybeDeferred(self.proto._sendBoxCommand, b"_StreamItems", box)
+        called: Deferred[Any] = maybeDeferred(self.of.proto._sendBoxCommand, b"_StreamItems", box)
         called.addBoth(self.count, -1, -items, -size).addErrback(named).addErrback(self.refused)
         return called.addCallback(lambda _: self.pump())
 
     def refused(self, failure: Failure) -> None:
         """The receiver knows of what it has said itself, and of the end of the connection."""
         if failure.check(amp.RemoteAmpError) and not failure.check(NoStream) and self.over is None:
-            self.proto.tell(b"_StreamEnd", self.number, end=b"dropped")
+            self.of.tell(b"_StreamEnd", self.number, end=b"dropped")
         self.fail(failure.value)  # type: ignore[arg-type]
 
     def end(self, how: dict[str, bytes]) -> Deferred[Any]:
@@ -203,7 +203,7 @@ class Sending(End):
         # What cannot be written is an error of who ends it, and the stream goes on.
         amp.AmpBox(how).serialize()
         self.flush()
-        ended = maybeDeferred(self.proto.callRemoteString, b"_StreamEnd", stream=self.number, **how)
+        ended = maybeDeferred(self.of.proto.callRemoteString, b"_StreamEnd", stream=self.number, **how)
         self.fail(NoStream("the stream has ended"))
         return ended.addErrback(named)
 
@@ -244,7 +244,7 @@ class Receiving(End):
     def read(self, kept: Any) -> Any:
         """It is taken."""
         objects: dict[str, Any] = {}
-        self.inner.fromBox(b"item", kept, objects, self.proto)
+        self.inner.fromBox(b"item", kept, objects, self.of.proto)
         return objects["item"]
 
     def take(self) -> Deferred[Any]:
@@ -286,7 +286,7 @@ class Receiving(End):
         """Nobody takes anything more."""
         stopped = NoStream("the stream was stopped")
         if self.fail(stopped) and self.there:
-            self.proto.tell(b"_StreamStop", self.number)
+            self.of.tell(b"_StreamStop", self.number)
         while self.queue:
             kept, answer = self.queue.popleft()
             self.drop(kept)
@@ -294,53 +294,52 @@ class Receiving(End):
                 answer.errback(stopped)
 
 
-class Streams(amp.AMP):
-    """Lets a protocol have streams. Of each one so much is taken ahead as `window` says."""
+class Ends:
+    """The streams of one connection. It is no part of the protocol, whose names are its user's."""
 
-    window = {"items": 1024, "bytes": 256 << 10}
+    # What it was lost by.
     lost: Any = None
 
-    def makeConnection(self, transport: Any) -> None:
+    def __init__(self, proto: Any) -> None:
+        self.proto = proto
         # The ends by whether they send, and their numbers.
-        self.ends: dict[tuple[bool, bytes], Any] = {}
+        self.all: dict[tuple[bool, bytes], Any] = {}
         self.numbers = count(0, 2)
-        super().makeConnection(transport)
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost = reason.value
-        super().connectionLost(reason)
-        for end in [*self.ends.values()]:
-            end.fail(self.lost)
+    def end(self, reason: Any) -> None:
+        """The connection is lost."""
+        self.lost = reason
+        for end in [*self.all.values()]:
+            end.fail(reason)
 
     def bind(self, end: Any, number: int, inner: amp.Argument, odd: int) -> None:
         """The other end is sent, or has come, under this number."""
         key = end.sends, b"%d" % number
         if self.lost is not None:
             raise self.lost
-        if key in self.ends or number % 2 != odd or number < 0:
+        if key in self.all or number % 2 != odd or number < 0:
             raise ValueError(f"{number} is not the number of a stream that the peer may open")
-        if len(self.ends) >= STREAMS:
+        if len(self.all) >= STREAMS:
             raise ValueError(f"there are {STREAMS} streams, which is the limit")
-        end.proto, end.number, end.inner, self.ends[key] = self, key[1], inner, end
+        end.of, end.number, end.inner, self.all[key] = self, key[1], inner, end
 
     def tell(self, command: bytes, number: bytes, **content: bytes) -> None:
-        self.callRemoteString(command, False, stream=number, **content)
+        self.proto.callRemoteString(command, False, stream=number, **content)
 
     def open(self, stream: Receiving) -> None:
         """Items may come."""
-        stream.opened(self.window)
-        self.tell(b"_StreamOpen", stream.number, **{key: b"%d" % most for key, most in self.window.items()})
+        window = self.proto.stream_window
+        stream.opened(window)
+        self.tell(b"_StreamOpen", stream.number, **{key: b"%d" % most for key, most in window.items()})
 
-    def dispatchCommand(self, box: Any) -> Any:
-        if box[amp.COMMAND] not in COMMANDS:
-            return super().dispatchCommand(box)
-        done = maybeDeferred(self.streamed, box[amp.COMMAND], box.get(b"stream", b""), box)
+    def called(self, box: Any) -> Any:
+        """Answers a call of one of these commands."""
+        done = maybeDeferred(self.answer, box[amp.COMMAND], box.get(b"stream", b""), box)
         # A call that wants no answer may have crossed what has ended its stream.
         return done if amp.ASK in box else done.addErrback(lambda _: None)
 
-    def streamed(self, command: bytes, number: bytes, box: Any) -> Any:
-        """Answers a call for a stream."""
-        sink, stream = self.ends.get((True, number)), self.ends.get((False, number))
+    def answer(self, command: bytes, number: bytes, box: Any) -> Any:
+        sink, stream = self.all.get((True, number)), self.all.get((False, number))
         if command == b"_StreamTaken":
             self.tell(b"_StreamStop", number) if stream is None else self.open(stream)
         elif command == b"_StreamStop":

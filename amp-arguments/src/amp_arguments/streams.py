@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.protocol import connectionDone
 from twisted.protocols import amp
+from twisted.python.failure import Failure
 
-from ._stream_files import SOME_NUMBER, ReceivingFiles, SendingFiles, StreamsOfFiles
-from ._streams import BadItem, End, NoStream
+from ._stream_files import SOME_NUMBER, UNCLAIMED_FILES, EndsOfFiles, ReceivingFiles, SendingFiles
+from ._streams import COMMANDS, BadItem, End, NoStream
 
 __all__ = ["BadItem", "NoStream", "Sink", "SinkOf", "Stream", "StreamOf", "Streams"]
 
@@ -59,21 +61,21 @@ class Sink:
     """
 
     def __init__(self, end: _Sending | None = None) -> None:
-        self.end = end or _Sending()
-        self.stopped = self.end.stopped
+        self._end = end or _Sending()
+        self.stopped = self._end.stopped
 
     def send(self, item: Any) -> Deferred[Any]:
         """Fires when there was room for the item: await it before the next one."""
-        return self.end.put(item)
+        return self._end.put(item)
 
     def close(self, end: bytes = b"closed", **error: bytes) -> Deferred[Any]:
         """Fires when all was taken. It fails with `end=b"failed", code=..., description=...`."""
-        return self.end.put({"end": end, **error}, last=True)
+        return self._end.put({"end": end, **error}, last=True)
 
     def __del__(self) -> None:
-        if self.end.proto is not None and self.end.over is None:
+        if self._end.of is not None and self._end.over is None:
             # Rubbish is collected anywhere, also in other threads.
-            self.end.proto.clock.callFromThread(_drop, self.end)
+            self._end.of.proto.stream_clock.callFromThread(_drop, self._end)
 
 
 def _drop(end: _Sending) -> None:
@@ -85,21 +87,21 @@ class Stream:
     error, and the next one comes behind it. One that is dropped stops its sink."""
 
     def __init__(self, end: _Receiving | None = None) -> None:
-        self.end = end or _Receiving()
+        self._end = end or _Receiving()
 
     def __aiter__(self) -> Stream:
         return self
 
     def __anext__(self) -> Deferred[Any]:
-        return self.end.take()
+        return self._end.take()
 
     def stop(self) -> None:
         """The sink learns that nobody takes more."""
-        self.end.stop()
+        self._end.stop()
 
     def __del__(self) -> None:
-        if self.end.proto is not None and (self.end.over is None or self.end.queue):
-            self.end.proto.clock.callFromThread(self.end.stop)
+        if self._end.of is not None and (self._end.over is None or self._end.queue):
+            self._end.of.proto.stream_clock.callFromThread(self._end.stop)
 
 
 class StreamOf(amp.Argument):
@@ -107,9 +109,9 @@ class StreamOf(amp.Argument):
 
     wire_form: ClassVar[str] = "StreamOf"
     # What is kept, and what comes of which end. Who gives out the number sends items, or receives them: then it is odd.
-    kept: ClassVar[Any] = Sink
-    comes: ClassVar[Any] = (Stream, _Receiving)
-    odd: ClassVar[int] = 0
+    _kept: ClassVar[Any] = Sink
+    _comes: ClassVar[Any] = (Stream, _Receiving)
+    _odd: ClassVar[int] = 0
 
     def __init__(self, inner: amp.Argument, optional: bool = False) -> None:
         super().__init__(optional)
@@ -117,24 +119,27 @@ class StreamOf(amp.Argument):
 
     def toStringProto(self, inObject: Any, proto: Any) -> bytes:
         """Gives out the number of the end that is kept, `inObject`."""
-        if not isinstance(inObject, self.kept) or inObject.end.proto is not None or inObject.end.over is not None:
+        if not isinstance(inObject, self._kept) or inObject._end.of is not None or inObject._end.over is not None:
             raise ValueError(f"a {self.wire_form} is made of the end that is kept, once")
-        if proto.needs is not None:
-            proto.needs.append(0)
+        streams = proto._amp_streams
+        if streams.needs is not None:
+            streams.needs.append(0)
             return b"%d" % SOME_NUMBER
-        proto.bind(inObject.end, next(proto.numbers) + self.odd, self.inner, self.odd)
-        proto.sent.append(inObject.end)
-        return bytes(inObject.end.number)
+        end = inObject._end
+        streams.bind(end, next(streams.numbers) + self._odd, self.inner, self._odd)
+        streams.sent.append(end)
+        return bytes(end.number)
 
     def fromStringProto(self, inString: bytes, proto: Any) -> Any:
         """Makes the end that has come, and says that it is there."""
-        handle, make = self.comes
+        handle, make = self._comes
         end = make()
-        proto.bind(end, int(inString), self.inner, self.odd)
+        streams = proto._amp_streams
+        streams.bind(end, int(inString), self.inner, self._odd)
         if end.sends:
-            proto.tell(b"_StreamTaken", end.number)
+            streams.tell(b"_StreamTaken", end.number)
         else:
-            proto.open(end)
+            streams.open(end)
         return handle(end)
 
 
@@ -142,24 +147,50 @@ class SinkOf(StreamOf):
     """A sink of values of another argument: a `Stream` there, and a `Sink` here."""
 
     wire_form = "SinkOf"
-    kept, comes, odd = Stream, (Sink, _Sending), 1
+    _kept, _comes, _odd = Stream, (Sink, _Sending), 1
 
 
-class Streams(StreamsOfFiles):
-    """Lets a protocol have streams. Of each one so much is taken ahead as `window` says."""
+class _Ends(EndsOfFiles):
+    """The streams of a connection, and those whose other ends are on their way."""
 
-    # What tells the time, and is called from other threads: the reactor, if it is nothing else.
-    clock: Any = None
-
-    def makeConnection(self, transport: Any) -> None:
-        if self.clock is None:
-            from twisted.internet import reactor
-
-            self.clock = reactor
+    def __init__(self, proto: Any) -> None:
+        super().__init__(proto)
         # The ends whose other ends go with the next box, and with calls by their tags.
         self.sent: list[_Timed] = []
         self.asked: dict[bytes, list[_Timed]] = {}
+
+    def take_sent(self) -> list[_Timed]:
+        sent, self.sent = self.sent, []
+        return sent
+
+
+class Streams(amp.AMP):
+    """Lets a protocol have streams.
+
+    Beside what Twisted's protocol has, it takes the names `stream_window`, `stream_clock` and `_amp_streams`: all
+    others are left to the class that it is mixed into, whose responders and attributes they may be.
+    """
+
+    # Of each stream so much is taken ahead.
+    stream_window: dict[str, int] = {"items": 1024, "bytes": 256 << 10}
+    # What tells the time, and is called from other threads: the reactor, if it is nothing else.
+    stream_clock: Any = None
+    _amp_streams: _Ends
+
+    def makeConnection(self, transport: Any) -> None:
+        if self.stream_clock is None:
+            from twisted.internet import reactor
+
+            self.stream_clock = reactor
+        self._amp_streams = _Ends(self)
         super().makeConnection(transport)
+        self._getDescriptor: Any = self._amp_streams.claim
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        # Whoever learns of it below opens no more.
+        self._amp_streams.lost = reason.value
+        super().connectionLost(reason)
+        self._amp_streams.end(reason.value)
 
     def callRemote(self, commandType: Any, *args: Any, **kw: Any) -> Any:
         """The call keeps no end that it takes along: its producer may have to be dropped before the answer."""
@@ -171,8 +202,7 @@ class Streams(StreamsOfFiles):
             return command._doCommand(self)
         except Exception:
             # What was to go with it goes with no other box.
-            sent, self.sent = self.sent, []
-            for end in sent:
+            for end in self._amp_streams.take_sent():
                 end.settle()
             raise
         finally:
@@ -180,15 +210,30 @@ class Streams(StreamsOfFiles):
 
     def sendBox(self, box: Any) -> None:
         """Whether the peer has taken what goes with a call, it has said when that is over."""
-        sent, self.sent = self.sent, []
+        sent = self._amp_streams.take_sent()
         super().sendBox(box)
         if sent and amp.COMMAND in box and amp.ASK in box:
-            self.asked[box[amp.ASK]] = sent
+            self._amp_streams.asked[box[amp.ASK]] = sent
         else:
             for end in sent:
-                end.timer = self.clock.callLater(UNCLAIMED, end.settle)
+                end.timer = self.stream_clock.callLater(UNCLAIMED, end.settle)
 
     def ampBoxReceived(self, box: Any) -> None:
         super().ampBoxReceived(box)
-        for end in self.asked.pop(box.get(amp.ANSWER, box.get(amp.ERROR)), ()):
+        for end in self._amp_streams.asked.pop(box.get(amp.ANSWER, box.get(amp.ERROR)), ()):
             end.settle()
+
+    def dispatchCommand(self, box: Any) -> Any:
+        if box[amp.COMMAND] in COMMANDS:
+            return self._amp_streams.called(box)
+        return super().dispatchCommand(box)
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        super().fileDescriptorReceived(descriptor)
+        if len(self._descriptors) > UNCLAIMED_FILES:
+            self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _sendFileDescriptor(self, descriptor: int) -> Any:
+        if self._amp_streams.weighs(descriptor):
+            return SOME_NUMBER
+        return super()._sendFileDescriptor(self._amp_streams.to_send(descriptor))
