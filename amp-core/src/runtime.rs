@@ -20,6 +20,11 @@ pub(crate) fn with_timers() -> Handle {
     Handle::current()
 }
 
+/// Returns whether several threads run the tasks of a runtime.
+pub(crate) fn has_several_threads(runtime: &Handle) -> bool {
+    runtime.metrics().num_workers() > 1
+}
+
 /// Wakes the task that is being polled once the runtime has run all others that can run and has
 /// looked at its sockets and timers. Waking it right now would put it before those.
 pub(crate) fn defer(cx: &mut Context<'_>) {

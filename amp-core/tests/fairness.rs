@@ -1,13 +1,15 @@
-//! Whoever is never without work lets others have their turn, and whoever keeps a thread holds up nobody on
-//! another. All but the last is on one thread.
+//! A driver that is never without work lets other tasks have their turn, and a task that keeps its thread holds up
+//! no task of another thread. All but the last two tests run on one thread.
 #![cfg(unix)]
 
 mod support;
 
 use amp_core::router::Router;
 use amp_core::{AmpBox, Connection, ReceivedCall, RemoteError, Responders};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::task::Poll;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 use support::Script;
@@ -80,28 +82,37 @@ fn flood<const N: usize>(call: [(&str, &str); N], received: &Arc<AtomicUsize>) -
     })
 }
 
-/// More than are few, so the driver gives way behind some of their answers.
-const CALLERS: usize = 40;
+/// As callers, these are so many that the driver gives way after some of their answers.
+const TASKS: usize = 40;
 
 /// Longer than it takes. Only a test that fails takes so long.
 const LONG: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_task_that_keeps_its_thread_keeps_no_answer_from_tasks_of_another() {
+    blocks_the_thread_of_a_driver(answer_beside_a_blocked_thread);
+}
+
+#[test]
+fn a_task_that_keeps_its_thread_keeps_no_call_from_routes_of_another() {
+    blocks_the_thread_of_a_driver(route_beside_a_blocked_thread);
+}
+
+fn blocks_the_thread_of_a_driver(is_blocked: impl Fn(&Runtime) -> bool) {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let blocked = (0..20).filter(|_| answer_beside_a_blocked_thread(&runtime)).count();
-    assert!(blocked > 0, "no caller was on the thread of the driver");
+    let blocked = (0..20).filter(|_| is_blocked(&runtime)).count();
+    assert!(blocked > 0, "no other task was on the thread of the driver");
 }
 
 #[derive(Default)]
 struct State {
-    /// Whether a caller has blocked the thread of the driver.
+    /// Whether a task has blocked the thread of the driver.
     blocked: bool,
-    /// Whether all have their answers, or that takes too long.
+    /// Whether all tasks have what they wait for, or that takes too long.
     over: bool,
 }
 
-/// What those who call have in common.
+/// The tasks that wait for something from one driver have this in common.
 #[derive(Default)]
 struct Round {
     /// On which thread the driver has read.
@@ -111,14 +122,33 @@ struct Round {
 }
 
 impl Round {
-    /// The first who is on the thread of the driver blocks it, until all others have their answers.
-    fn handle_answer(&self) {
+    /// The driver has read on this thread.
+    fn read(&self) {
+        *self.driver.lock().unwrap() = Some(thread::current().id());
+    }
+
+    /// The first task that gets something on the thread of the driver blocks that thread until the others have
+    /// theirs.
+    fn block(&self) {
         let here = Some(thread::current().id());
         let mut state = self.state.lock().unwrap();
         if !state.blocked && *self.driver.lock().unwrap() == here {
             state.blocked = true;
             drop(self.over.wait_while(state, |state| !state.over));
         }
+    }
+
+    /// Waits until all tasks have what they wait for. Whether one of them has blocked the thread of the driver
+    /// meanwhile.
+    fn finish(&self, told: &mpsc::Receiver<()>) -> bool {
+        let all = (0..TASKS).all(|_| told.recv_timeout(LONG).is_ok());
+        // Whether or not they have, or nothing could be torn down.
+        let mut state = self.state.lock().unwrap();
+        state.over = true;
+        self.over.notify_all();
+        assert!(all, "a task has nothing while another blocks its own thread");
+        // A task that comes later finds that it is over.
+        state.blocked
     }
 }
 
@@ -127,35 +157,58 @@ fn answer_beside_a_blocked_thread(runtime: &Runtime) -> bool {
     let round = Arc::new(Round::default());
     let (near, far) = tokio::io::duplex(1 << 16);
     let reads = Arc::clone(&round);
-    let near = InspectReader::new(near, move |_: &[u8]| {
-        *reads.driver.lock().unwrap() = Some(thread::current().id());
-    });
+    let near = InspectReader::new(near, move |_: &[u8]| reads.read());
     let _entered = runtime.enter();
     let peer = Connection::new(near).spawn();
     let (answered, answers) = mpsc::channel();
-    for _ in 0..CALLERS {
+    for _ in 0..TASKS {
         let (peer, round, answered) = (peer.clone(), Arc::clone(&round), answered.clone());
         tokio::spawn(async move {
             peer.call_by_name("A", [("", ""); 0]).await.unwrap();
             answered.send(()).unwrap();
-            round.handle_answer();
+            round.block();
         });
     }
     runtime.block_on(async {
         let (mut script, mut bytes) = (Script::of(far), Vec::new());
-        for _ in 0..CALLERS {
+        for _ in 0..TASKS {
             let call = script.receive().await.unwrap();
             let answer = AmpBox::from_pairs([("_answer", call.get("_ask").unwrap())]).unwrap();
             bytes.extend_from_slice(&answer.to_bytes());
         }
         script.send(&bytes).await;
     });
-    let all = (0..CALLERS).all(|_| answers.recv_timeout(LONG).is_ok());
-    // Whether or not they have, or nothing could be torn down.
-    let mut state = round.state.lock().unwrap();
-    state.over = true;
-    round.over.notify_all();
-    assert!(all, "a caller has no answer while another blocks its own thread");
-    // Who comes later finds that it is over.
-    state.blocked
+    round.finish(&answers)
+}
+
+/// One-way calls arrive for routes, each in a read of its own. No answer to them wakes the router. Whether a
+/// responder has blocked the thread of the router meanwhile.
+fn route_beside_a_blocked_thread(runtime: &Runtime) -> bool {
+    let round = Arc::new(Round::default());
+    let names: Vec<_> = (0..TASKS).map(|n| n.to_string()).collect();
+    let call = |name| AmpBox::from_pairs([("_command", "A"), ("_route", name)]);
+    let mut calls: VecDeque<_> = names.iter().map(|name| call(name).unwrap().to_bytes()).collect();
+    let reads = Arc::clone(&round);
+    let transport = Double::new().receives(move |buffer, _| {
+        reads.read();
+        let Some(call) = calls.pop_front() else { return Poll::Pending };
+        buffer.extend_from_slice(&call);
+        Poll::Ready(Ok(call.len()))
+    });
+    let _entered = runtime.enter();
+    let router = Router::with_transport(transport);
+    let (begun, calls) = mpsc::channel();
+    let bind = |name: &String| {
+        let (round, begun) = (Arc::clone(&round), begun.clone());
+        let responders = Responders::new(()).respond_by_name("A", move |_: ReceivedCall| {
+            begun.send(()).unwrap();
+            round.block();
+            std::future::ready(Ok::<_, RemoteError>(AmpBox::new()))
+        });
+        let route = router.routes().bind(name.as_str()).unwrap().connect_to(name.as_str()).unwrap();
+        Connection::with_transport(route).responders(responders).spawn()
+    };
+    let _peers: Vec<_> = names.iter().map(bind).collect();
+    let _routes = router.spawn();
+    round.finish(&calls)
 }

@@ -19,7 +19,7 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::box_number::BoxNumber;
-use super::timers::Timers;
+use super::timers::{Timer, Timers};
 use super::unfinished::Unfinished;
 use super::{Answer, Core, Event, Host, IncomingCall, ProtocolError};
 use crate::argument::Attachment;
@@ -43,6 +43,11 @@ const MANY: usize = 32;
 /// memory from one to the other. So others have their turn behind fewer answers: behind the least that there may be,
 /// and of many callers behind a tenth, but at least so many.
 const LEAST_TO_MANY: usize = 6;
+
+/// A driver that gives way is woken by the thread that it was on, once that has run the other tasks. If one of
+/// those keeps the thread, the driver is woken after this time, and another thread runs it. That is less than
+/// anybody's timeout, and seldom enough that it costs little to move a driver that was not held up.
+pub(crate) const WAITS_BEHIND_OTHERS: Duration = Duration::from_millis(25);
 
 /// The room for calls that is kept when none waits, in bytes.
 const KEPT: usize = 1 << 20;
@@ -184,6 +189,15 @@ impl<W> Inbound<W> {
     #[inline]
     pub(crate) fn shares_threads(&self) -> bool {
         self.among != Among::OneThread
+    }
+
+    /// The driver gives way, and is woken after a while however long others keep its thread. The timer runs once
+    /// in that while, however often the driver gives way, so it costs nothing for each time. Where there is but
+    /// one thread, no other could go on with it.
+    pub(crate) fn watch_giving_way(&self, timers: &mut Timers, now: impl FnOnce() -> Instant) {
+        if self.shares_threads() && !timers.is_set(Timer::GivenWay) {
+            timers.set_after(Timer::GivenWay, now(), WAITS_BEHIND_OTHERS);
+        }
     }
 
     /// Whether many callers on several threads had outstanding calls when boxes were last sorted out. Whoever

@@ -74,8 +74,9 @@ impl Router {
     /// Outside of a tokio runtime with time enabled.
     #[must_use = "the connection closes when its last routes are dropped"]
     #[track_caller]
-    pub fn spawn(self) -> Routes {
+    pub fn spawn(mut self) -> Routes {
         let runtime = runtime::with_timers();
+        self.driver.starts_on(&runtime);
         let (routes, span) = (self.routes(), self.span());
         runtime.spawn(self.driver.instrument(span));
         routes
@@ -91,8 +92,8 @@ impl Router {
     /// # Panics
     ///
     /// When it is first polled outside of a tokio runtime with time enabled.
-    pub async fn run(self) -> CloseReason {
-        runtime::with_timers();
+    pub async fn run(mut self) -> CloseReason {
+        self.driver.starts_on(&runtime::with_timers());
         let span = self.span();
         self.driver.instrument(span).await
     }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 
 use super::RouterLimits;
 use super::shared::SharedRoutes;
@@ -17,8 +18,8 @@ use crate::boxes::AmpBox;
 use crate::connection::{ByteTransport, Due, Transport, now};
 use crate::error::CloseReason;
 use crate::proto::{
-    BUFFERS_KEPT, Ending, Inbound, LOOK_EVERY, Liveness, ProtocolError, Reading, Stint, Timer,
-    Timers,
+    BUFFERS_KEPT, Ending, Inbound, LOOK_EVERY, Liveness, Next, ProtocolError, Reading, Stint,
+    Timer, Timers,
 };
 use crate::report::Report;
 use crate::restraint::{Restraint, restrained};
@@ -97,19 +98,32 @@ impl RouterDriver {
         self.inbound = Inbound::new(with_room(limits.boxes));
     }
 
-    /// Each phase once, as those of a connection: see [`Drive`](crate::proto::Drive). Whether one of them has
-    /// not done all it could.
+    /// For a driver that was not polled yet.
+    pub(super) fn starts_on(&mut self, runtime: &Handle) {
+        if runtime::has_several_threads(runtime) {
+            self.inbound.share_threads();
+        }
+    }
+
+    /// Each phase once, as those of a connection: see [`Drive`](crate::proto::Drive). It goes on where one of
+    /// them has not done all it could.
     ///
     /// # Errors
     ///
     /// When the connection is over.
-    fn phases(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+    fn phases(&mut self, cx: &mut Context<'_>) -> Result<Next, CloseReason> {
         self.look_for_close(cx);
         let mut more = self.receive_boxes(cx)?;
         more |= self.write_boxes(cx)?;
         more |= self.say_farewell(cx)?;
-        more |= self.handle_due(cx)?;
-        Ok(more)
+        if more {
+            self.inbound.watch_giving_way(&mut self.timers, now);
+        }
+        // Last, since each of those may have set a timer.
+        if self.handle_due(cx)? {
+            return Ok(Next::Again);
+        }
+        Ok(if more { Next::GiveWay } else { Next::Wait })
     }
 
     /// Looks whether this side wants the end, and takes note of who is to be woken when it does.
@@ -266,6 +280,8 @@ impl RouterDriver {
                 self.end_stalled_route();
                 return Ok(true);
             }
+            // It has its turn by that.
+            Timer::GivenWay => {}
             _ => {
                 if let Some(liveness) = liveness {
                     if inbound.reading() != Reading::Done {
@@ -464,14 +480,12 @@ impl Future for RouterDriver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         match self.phases(cx) {
-            Ok(more) => {
-                if more {
-                    runtime::defer(cx);
-                }
-                Poll::Pending
-            }
-            Err(reason) => Poll::Ready(self.end(reason)),
+            Ok(Next::Wait) => {}
+            Ok(Next::Again) => cx.waker().wake_by_ref(),
+            Ok(Next::GiveWay) => runtime::defer(cx),
+            Err(reason) => return Poll::Ready(self.end(reason)),
         }
+        Poll::Pending
     }
 }
 

@@ -35,6 +35,8 @@ impl Future for LeftBehind {
                     }
                 }
                 NextLeft::GiveWay => {
+                    // A task that keeps this thread holds it up, unlike a driver: no timer wakes it, since the
+                    // peer has gone and waits for nothing.
                     runtime::defer(cx);
                     return Poll::Pending;
                 }

@@ -12,6 +12,7 @@ use super::super::transport::Transport;
 use crate::observing;
 use crate::proto::{Drive, Watched};
 use crate::responder::Locator;
+use crate::runtime;
 
 /// Drives one connection: a future that resolves when it has ended, to the reason.
 ///
@@ -51,7 +52,7 @@ impl Driver {
         let lends = transport.sends_on_any_task() && shared.settings.wire_log.is_none();
         let (stream, switches) = (Stream::new(transport), locator.has_switches());
         let mut drive = Drive::new(stream, lends, limits, together, switches, watched, now());
-        if shared.runtime.metrics().num_workers() > 1 {
+        if runtime::has_several_threads(&shared.runtime) {
             drive.inbound.share_threads();
         }
         let span = observing::span(shared.id, &shared.address, shared.settings.process);

@@ -22,11 +22,6 @@ const SOON: Duration = Duration::from_millis(1);
 /// of them too early costs each of them a look.
 const LOOKS_WITHIN: Duration = Duration::from_millis(50);
 
-/// Whoever gives way is woken by the thread that it was on, once that has run the other tasks. If one of those
-/// keeps the thread, the driver is woken after this time, and another thread has it. It is less than anybody's
-/// timeout, and seldom enough that it costs little to move a driver that was not held up.
-const WAITS_BEHIND_OTHERS: Duration = Duration::from_millis(25);
-
 /// How long large buffers are there to be used again, so that a connection on which nothing happens
 /// keeps none.
 pub(crate) const BUFFERS_KEPT: Duration = Duration::from_secs(1);
@@ -178,15 +173,6 @@ impl<W: Clone, S: Default> Drive<W, S> {
         }
     }
 
-    /// The driver gives way, and is woken after a while however long others keep its thread. That is due once in
-    /// the while, however often it gives way: it costs nothing for each time. Where there is but one thread
-    /// nobody else could go on.
-    pub(super) fn watch_giving_way(&mut self, now: impl FnOnce() -> Instant) {
-        if self.inbound.shares_threads() && !self.timers.is_set(Timer::GivenWay) {
-            self.timers.set_after(Timer::GivenWay, now(), WAITS_BEHIND_OTHERS);
-        }
-    }
-
     /// Large buffers are given up after a while.
     pub(super) fn release_buffers_later(&mut self, now: impl FnOnce() -> Instant) {
         if !self.timers.is_set(Timer::Buffers) {
@@ -322,6 +308,7 @@ mod tests {
     use super::*;
     use crate::argument::Attachment;
     use crate::proto::drive::{Ping, Watched};
+    use crate::proto::inbound::WAITS_BEHIND_OTHERS;
     use crate::proto::liveness::Pings;
     use crate::proto::released::RoomFor;
     use crate::proto::switch::Then;
@@ -425,10 +412,10 @@ mod tests {
     #[test]
     fn a_driver_that_gives_way_among_several_threads_is_woken_in_time() {
         let (mut drive, mut core, now) = both(Watched::default());
-        drive.watch_giving_way(|| panic!("nobody else could go on"));
+        drive.inbound.watch_giving_way(&mut drive.timers, || panic!("nobody else could go on"));
         drive.inbound.share_threads();
-        drive.watch_giving_way(|| now);
-        drive.watch_giving_way(|| panic!("it is due already"));
+        drive.inbound.watch_giving_way(&mut drive.timers, || now);
+        drive.inbound.watch_giving_way(&mut drive.timers, || panic!("it is due already"));
         assert_eq!(drive.next_due(), Some(now + WAITS_BEHIND_OTHERS));
         assert!(matches!(due(&mut drive, &mut core, now + WAITS_BEHIND_OTHERS), ToDo::Nothing));
         assert_eq!(drive.next_due(), None);

@@ -81,7 +81,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         more |= self.say_farewell(hands)?;
         let gives_way = self.stint.is_over() || (more && self.inbound.is_among_many());
         if gives_way {
-            self.watch_giving_way(|| hands.now());
+            self.inbound.watch_giving_way(&mut self.timers, || hands.now());
         }
         // Last, since each of those may have set a timer. After something was due the hands do not know yet
         // what is next.
