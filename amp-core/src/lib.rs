@@ -1,10 +1,11 @@
-//! AMP, the Asynchronous Messaging Protocol: boxes of key/value pairs, calls and answers in both
-//! directions over one connection, typed commands. It is what Twisted's `twisted.protocols.amp`
-//! speaks, byte for byte.
+//! AMP, the Asynchronous Messaging Protocol: calls and answers in both directions over one
+//! connection, carried in boxes of key/value pairs, with typed commands on top. On the wire it is
+//! byte for byte the protocol of Twisted's `twisted.protocols.amp`.
 //!
 //! # Commands
 //!
-//! A command is a struct; its fields are the arguments. It names its response and its errors.
+//! A command is a struct whose fields are its arguments. It names the type of its response and the
+//! type of its errors.
 //!
 //! ```
 //! use amp_core::{Arguments, Command, CommandError};
@@ -28,14 +29,14 @@
 //! }
 //! ```
 //!
-//! [`argument`] has the table of types that a field can have. `#[amp(...)]` renames, flattens and
-//! gives defaults: see the derive macros [`Command`](macro@Command),
+//! [`argument`] lists the types that a field can have. Attributes (`#[amp(...)]`) rename fields,
+//! flatten them and give them defaults: see the derive macros [`Command`](macro@Command),
 //! [`Arguments`](macro@Arguments) and [`CommandError`](macro@CommandError).
 //!
 //! # Calling and answering
 //!
-//! [`Responders`] answer; a [`Peer`] is called. A [`Connection`] is made over TCP, over any
-//! stream, or over a [`Transport`] of your own, and both ends may do both.
+//! [`Responders`] answer calls, and a [`Peer`] makes them. A [`Connection`] runs over TCP, over any
+//! other stream, or over a [`Transport`] of your own. Both ends can call and answer.
 //!
 //! ```
 //! # use amp_core::{Arguments, Command, CommandError};
@@ -71,58 +72,61 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The [`cookbook`] has recipes for the rest: large values and files, events, progress, logins,
-//! TLS, tests, proxies, and more.
+//! The [`cookbook`] has recipes for everything else: large values and files, events, progress,
+//! logins, TLS, tests, proxies and more.
 //!
 //! # Changing the connection
 //!
 //! [`Peer::switch_protocol`] and [`Responders::respond_switch`] hand the stream over to another
-//! protocol. With the feature `tls`, `amp_core::tls` has TLS from the start, and `Peer::start_tls`
-//! under way. [`Peer::replace_responders`] changes what answers.
+//! protocol. With the feature `tls`, a connection uses TLS from the start (`amp_core::tls`) or
+//! changes to it later (`Peer::start_tls`). [`Peer::replace_responders`] replaces the responders of
+//! a running connection.
 //!
 //! # Sharing a connection
 //!
-//! [`router`] puts many conversations on one connection, each with responders and an end of its
-//! own.
+//! [`router`] puts many conversations on one connection. Each has its own responders, and ends by
+//! itself.
 //!
-//! # What goes wrong, and what follows
+//! # Errors and failures
 //!
-//! - A value that cannot be written fails its one call with an [`EncodeError`] before anything
-//!   is sent.
-//! - A call that fails on the other side is a [`CallError`]: typed for the errors that the command
-//!   declares, a [`RemoteError`] otherwise.
-//! - An error says what went wrong, and its source says why: [`Report`] displays both, on one line.
-//! - A connection that ends fails every outstanding call with the same [`CloseReason`]. A
-//!   [`reconnect::Client`] makes another one.
-//! - A peer that calls wrongly is answered with an error; whether the connection goes on is the
-//!   [`FailurePolicy`].
-//! - A panic of a responder, of an argument's own code or of a hook costs the call or the connection
-//!   that it happens for, and nothing else. A program that is built with `panic = "abort"` ends at any
-//!   panic: there, a peer that finds one bug ends the server.
-//! - A peer that does not keep to the protocol loses the connection. One that goes over the
-//!   [`Limits`] is made to wait, is answered with an error, or loses it: each limit says which.
+//! - A value that cannot be encoded fails its own call with an [`EncodeError`], before anything is
+//!   sent.
+//! - A call that fails on the other side returns a [`CallError`]. An error that the command declares
+//!   is typed; any other is a [`RemoteError`].
+//! - An error says what went wrong, and its source says why. [`Report`] displays both on one line.
+//! - When a connection ends, every outstanding call fails with the same [`CloseReason`]. A
+//!   [`reconnect::Client`] then connects again.
+//! - A peer that makes an invalid call is answered with an error. The [`FailurePolicy`] decides
+//!   whether the connection stays open.
+//! - A panic in a responder, in the code of an argument type or in a hook costs the call or the
+//!   connection that it happened for, and nothing else. A program that is built with
+//!   `panic = "abort"` ends at any panic, so a peer that finds one bug can end the server.
+//! - A peer that violates the protocol loses the connection. A peer that exceeds one of the
+//!   [`Limits`] has to wait, is answered with an error, or loses the connection: the documentation
+//!   of each limit says which.
 //!
 //! # Without a connection
 //!
-//! [`Arguments::encode`] and [`Arguments::decode`] turn commands to bytes and back, for queues and
-//! databases; with the feature `serde`, `amp_core::serde` does it for any type that serde knows.
-//! [`blocking`] has a client for threads. [`proto`] is the protocol without input and output, for
-//! other runtimes than tokio. All of it needs no tokio: `default-features = false`.
+//! [`Arguments::encode`] and [`Arguments::decode`] turn commands into bytes and back, for queues and
+//! databases. With the feature `serde`, `amp_core::serde` does the same for any type that serde
+//! supports. [`blocking`] has a client for threads. [`proto`] is the protocol without any input or
+//! output, for runtimes other than tokio. None of these need tokio: use `default-features = false`.
 //!
-//! # Crates of others in this interface
+//! # Other crates in the public API
 //!
-//! Types of `bytes`, `serde`, `tokio`, and by their features of `ipnet`, `rust_decimal`, `url` and `uuid`
-//! stand in it, all of them at 1.0 or later. These are not there yet, so another version of one that is not
-//! compatible is another version of this crate; without the feature it is none:
+//! The public API uses types of `bytes`, `serde` and `tokio` and, behind the features of the same
+//! names, of `ipnet`, `rust_decimal`, `url` and `uuid`. All of those are at 1.0 or later. The
+//! crates below are not. Moving to an incompatible version of one of them is therefore a breaking
+//! change of this crate, but only for programs that enable its feature:
 //!
-//! | crate | feature | is there for |
+//! | crate | feature | used for |
 //! |---|---|---|
-//! | `futures-core`, `futures-sink` 0.3 | `tokio` | streams as `Stream` and `Sink`, which everything that takes a stream knows |
-//! | `tokio-util` 0.7 | `tokio` | `BoxCodec` as one of its codecs |
-//! | `tracing` 0.1 | `tokio` | spans and events, by their names only |
-//! | `rustls` 0.23 | `tls` | configurations and certificates: `tls::rustls` is the one that is meant |
+//! | `futures-core`, `futures-sink` 0.3 | `tokio` | the traits `Stream` and `Sink`, which streams implement |
+//! | `tokio-util` 0.7 | `tokio` | `BoxCodec`, which implements its codec traits |
+//! | `tracing` 0.1 | `tokio` | spans and events; only their names are part of the API |
+//! | `rustls` 0.23 | `tls` | configurations and certificates; re-exported as `tls::rustls` |
 //! | `tower-layer`, `tower-service` 0.3 | `tower` | calls and responders as services |
-//! | `metrics` 0.24 | `metrics` | names that its recorder gets |
+//! | `metrics` 0.24 | `metrics` | metrics; only the names that its recorder receives are part of the API |
 //! | `chrono` 0.4, `jiff` 0.2, `time` 0.3, `num-bigint` 0.5 | their own | their types as arguments |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -32,7 +32,8 @@ use crate::runtime;
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 const ACCEPT_AGAIN_MAX: Duration = Duration::from_secs(1);
 
-/// Accepts connections: a [`TcpListener`](tokio::net::TcpListener), `amp_unix::UnixSocketListener`, or one of your own.
+/// Accepts connections. It is implemented by [`TcpListener`](tokio::net::TcpListener) and
+/// `amp_unix::UnixSocketListener`, and you can implement it for a listener of your own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an AMP listener",
     label = "a server cannot accept connections from this",
@@ -43,10 +44,10 @@ pub trait Listener: Send + 'static {
     ///
     /// # Errors
     ///
-    /// When it could not be accepted. The server tries again: at once if the error is about that
-    /// one connection, such as `ConnectionAborted`. Otherwise, such as for want of descriptors,
-    /// after a pause of 10 milliseconds, which doubles with each further failure up to a second, or
-    /// as soon as one of its connections has ended.
+    /// When no connection could be accepted. The server then tries again. If the error is about one
+    /// connection only, such as `ConnectionAborted`, it does so at once. After any other error, such
+    /// as a lack of descriptors, it first pauses for 10 milliseconds, or until one of its connections
+    /// has ended. The pause doubles with each further failure, up to a second.
     ///
     /// # Cancel safety
     ///
@@ -55,8 +56,8 @@ pub trait Listener: Send + 'static {
     fn accept(&mut self) -> impl Future<Output = io::Result<Connection>> + Send;
 }
 
-/// Serves every connection that `listener` accepts with the same responders: await what it returns,
-/// or spawn it.
+/// Serves every connection that `listener` accepts with the same responders. Await the returned
+/// [`Serve`], or spawn it.
 ///
 /// ```no_run
 /// # async fn f() -> std::io::Result<()> {
@@ -67,7 +68,7 @@ pub trait Listener: Send + 'static {
 /// # Ok(()) }
 /// ```
 ///
-/// On a task of its own, and until it is told to stop:
+/// To run it on a task of its own until it is told to stop:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -89,13 +90,13 @@ pub fn serve<L: Listener, S: Send + Sync + 'static>(
     serve_with(listener, move |connection| connection.responders(responders.clone()))
 }
 
-/// Serves every connection that `listener` accepts as `prepare` says, which is called for each:
-/// with responders, limits, data of its own.
+/// Serves every connection that `listener` accepts. `prepare` is called for each of them, to set its
+/// responders, limits and data.
 ///
-/// A panic of `prepare`, of [`on_connect`](Serve::on_connect) or of the listener costs the one
-/// connection that it happens for, unless the program is built with `panic = "abort"`. So a `prepare` that
-/// always panics costs each connection, and not the server its start:
-/// [`Connection::limits`] does with limits that are over the bounds behind them.
+/// A panic in `prepare`, in [`on_connect`](Serve::on_connect) or in the listener costs the one
+/// connection that it happens for, unless the program is built with `panic = "abort"`. So if
+/// `prepare` always panics, the server starts all the same and then drops every connection.
+/// [`Connection::limits`] panics in that way when a limit is above its bound.
 pub fn serve_with<L: Listener>(
     listener: L,
     prepare: impl FnMut(Connection) -> Connection + Send + 'static,
@@ -125,35 +126,35 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
     })
 }
 
-/// A server that is about to run: await it, or give it to `tokio::spawn`. Once polled, it is not
-/// set up any more.
+/// A server that is about to run. Await it, or pass it to `tokio::spawn`. Once it has been polled, its
+/// settings no longer change.
 ///
-/// It runs until it is told to stop, or for ever. Dropped, it ends its connections at once.
+/// It runs until it is told to stop, or for ever. If it is dropped, its connections end at once.
 ///
 /// # How it stops
 ///
-/// 1. When it is told to by [`stop_accepting_on`](Serve::stop_accepting_on), it drops its listener,
-///    and serves the clients that it has until they leave by themselves.
-/// 2. When it is told to by [`shutdown_on`](Serve::shutdown_on), it drops its listener if it still
-///    has it, and closes the connections gracefully: running responders finish, but within the
-///    [`drain_timeout`](Serve::drain_timeout), and their answers are sent. Calls that come
-///    meanwhile are answered with [`CLOSING`](crate::keys::CLOSING), so that their callers know
-///    that they may make them again elsewhere
+/// 1. After the signal of [`stop_accepting_on`](Serve::stop_accepting_on), it drops its listener, and
+///    serves its present clients until they leave by themselves.
+/// 2. After the signal of [`shutdown_on`](Serve::shutdown_on), it drops its listener if it still has
+///    it, and closes the connections gracefully. Running responders may finish within the
+///    [`drain_timeout`](Serve::drain_timeout), and their answers are sent. Calls that arrive
+///    meanwhile are answered with [`CLOSING`](crate::keys::CLOSING), which tells callers that they
+///    can make them again elsewhere
 ///    ([`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry)). Each connection then
 ///    has its [`close_timeout`](field@crate::Limits::close_timeout) to end.
-/// 3. Its future resolves when no connection is left.
+/// 3. When no connection is left, its future resolves.
 ///
-/// A stream that has switched to another protocol is no connection any more: it is neither closed
-/// nor waited for. Tell those who speak on it to end before the program does, by a signal of your
-/// own.
+/// A stream that has switched to another protocol is no longer a connection: the server neither
+/// closes it nor waits for it. Use a signal of your own to end what runs on it before the program
+/// ends.
 ///
-/// A responder may tell it to stop, but not wait until it has: the server waits for the responder,
-/// and both for the end of the `drain_timeout`.
+/// A responder may tell the server to stop, but must not wait until it has stopped: the server waits
+/// for the responder, so both would wait until the `drain_timeout` is over.
 ///
-/// A client whose call crosses the end of its connection cannot know what became of it. For no call
-/// to fail, stop accepting first and let clients leave: tell them with a command of your own, to
-/// those that [`on_connect`](Serve::on_connect) gave. One signal for both, with 20 seconds to
-/// leave:
+/// A client whose call crosses the end of its connection cannot know what became of the call. To let
+/// no call fail, first stop accepting and let clients leave: tell them to with a command of your own,
+/// through the peers that [`on_connect`](Serve::on_connect) has provided. This does both with one
+/// signal, and gives clients 20 seconds to leave:
 ///
 /// ```
 /// # use amp_core::{Listener, Serve};
@@ -171,43 +172,43 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 ///
 /// # What a server can cost
 ///
-/// This table has everything that peers can fill, with the defaults. "Counted" means that the bytes
-/// count among the 512 MiB of [`bytes_in_all`](Serve::bytes_in_all).
+/// This table lists everything that peers can fill, with the defaults. "Counted" means that the bytes
+/// count towards the 512 MiB of [`bytes_in_all`](Serve::bytes_in_all).
 ///
-/// | what | one connection | all connections of a server together |
+/// | resource | one connection | all connections of a server together |
 /// |---|---|---|
-/// | connections, and so descriptors; a connection that has switched to another protocol is one too | | 288, where the process may have 1024 descriptors: [`max_connections`](Serve::max_connections) |
-/// | calls that are being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and 16 small ones more for each connection: [`running_responders_in_all`](Serve::running_responders_in_all) |
-/// | bytes of those calls, on the wire or decoded | 64 MiB and one more call, of 306 MiB at most: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | counted |
-/// | memory for a box that is being decoded | 18 bytes for each byte of the box, and 1 MiB at least: [`decoded_bytes`](field@crate::Limits::decoded_bytes) | one box on each thread, of 306 MiB at most; counted once it is decoded |
-/// | bytes of a box that is not finished | 17 MiB: [`boxes`](field@crate::Limits::boxes) | counted, once a connection holds more than 64 KiB |
+/// | connections, each of which takes a descriptor, including connections that have switched to another protocol | | 288, if the process may have 1024 descriptors: [`max_connections`](Serve::max_connections) |
+/// | calls that are being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and another 16 small ones for each connection: [`running_responders_in_all`](Serve::running_responders_in_all) |
+/// | bytes of those calls, on the wire or decoded | 64 MiB, and one more call of at most 306 MiB: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | counted |
+/// | memory for a box that is being decoded | 18 bytes for each byte of the box, but at least 1 MiB: [`decoded_bytes`](field@crate::Limits::decoded_bytes) | one box on each thread, of at most 306 MiB; counted once it is decoded |
+/// | bytes of an unfinished box | 17 MiB: [`boxes`](field@crate::Limits::boxes) | counted, once a connection holds more than 64 KiB |
 /// | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](field@crate::Limits::send_queue_max) | counted, once a connection holds more than 64 KiB |
-/// | items of streams that nobody has taken | 256 streams, each of 1024 items and 256 KiB: [`streams`](field@crate::Limits::streams), [`stream_items`](field@crate::Limits::stream_items), [`stream_bytes`](field@crate::Limits::stream_bytes) | counted |
+/// | items of streams that nobody has taken | 256 streams with 1024 items and 256 KiB each: [`streams`](field@crate::Limits::streams), [`stream_items`](field@crate::Limits::stream_items), [`stream_bytes`](field@crate::Limits::stream_bytes) | counted |
 /// | bytes of one-way calls that a peer has left behind, until they are begun | 32 MiB: [`running_bytes`](field@crate::Limits::running_bytes) | counted |
-/// | small boxes and answers, and the connection itself | 64 KiB, and a few more | as much for each connection, not counted |
-/// | buffers to receive into, and those that are kept for a second to be used again | 256 KiB, and 2 MiB | as much for each connection, not counted |
-/// | tasks of responders that wait, of about 1 KiB, and 1 KiB that decoding may make of each call | 16 MiB for 8192 | 128 MiB for 65 536, not counted |
-/// | descriptors that peers have passed | 128 or 256 unclaimed, and as many that responders hold, but fewer while others hold some: [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) | a quarter of how many the process may have, 256 of 1024 and 65 536 at most; responders hold three quarters of that at most: [`attachments_in_all`](field@crate::Limits::attachments_in_all) |
-/// | TLS handshakes | 10 seconds each: `TlsListener::handshake_timeout` | an eighth of how many descriptors the process may have, 128 of 1024, with those that are done and wait: `TlsListener::max_handshakes` |
+/// | small boxes and answers, and the connection itself | a little over 64 KiB | as much for each connection, not counted |
+/// | buffers to receive into, and buffers that are kept for a second to be used again | 256 KiB, and 2 MiB | as much for each connection, not counted |
+/// | tasks of responders that wait, about 1 KiB each, and 1 KiB that decoding may make of each call | 16 MiB for 8192 | 128 MiB for 65 536, not counted |
+/// | descriptors that peers have passed | 128 or 256 unclaimed, and as many that responders hold, but fewer while other connections hold some: [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) | a quarter of what the process may have (256 of 1024), and at most 65 536, of which responders hold at most three quarters: [`attachments_in_all`](field@crate::Limits::attachments_in_all) |
+/// | TLS handshakes | 10 seconds each: `TlsListener::handshake_timeout` | an eighth of the descriptors that the process may have (128 of 1024), including finished ones that wait to be accepted: `TlsListener::max_handshakes` |
 /// | time that a box may be unfinished | 60 to 120 seconds: [`box_timeout`](field@crate::Limits::box_timeout) | |
-/// | time that a peer may say nothing | for ever; but 10 seconds before its first box, when the server is full; or what [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) says | |
-/// | time that a connection takes to end | 5 seconds, or one second if the peer is to blame: [`close_timeout`](field@crate::Limits::close_timeout) | |
-/// | routes of a [`Router`](crate::router::Router) | 1024, which hold 32 MiB received in all, and each 1 MiB of that and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as much for each router, not counted |
+/// | time that a peer may send nothing | not limited, unless [`first_box_timeout`](Connection::first_box_timeout), [`idle_timeout`](Connection::idle_timeout) or a [`ping`](Connection::ping) is set; when the server is full, 10 seconds before the first box | |
+/// | time that a connection takes to end | 5 seconds, or one second if the peer caused the end: [`close_timeout`](field@crate::Limits::close_timeout) | |
+/// | routes of a [`Router`](crate::router::Router) | 1024, which together hold 32 MiB received; each holds up to 1 MiB of that, and 64 KiB to be sent: [`RouterLimits`](crate::router::RouterLimits) | as much for each router, not counted |
 ///
-/// A router is no connection of a server. It has the same deadline for a box, and none for a peer
-/// that says nothing unless its [`idle_timeout`](crate::router::Router::idle_timeout) is set.
+/// A router is not a connection of a server. It has the same deadline for a box, but none for a peer
+/// that sends nothing, unless its [`idle_timeout`](crate::router::Router::idle_timeout) is set.
 ///
-/// A connection may hold as much of what is counted as is left for all: one connection alone may
-/// hold half of it, two a third each. A connection that goes over that, or over a limit of its own,
-/// waits, is refused a call, or ends, as the table of [`Limits`](crate::Limits) says. So
-/// connections that hold little go on beside some that hold all they can. Little is fewer than 16
-/// calls at once, of less than 64 KiB together once they are decoded.
+/// A connection may hold as much of what is counted as it leaves free: one connection alone may hold
+/// half of it, and two may hold a third each. A connection that exceeds this, or a limit of its own,
+/// has to wait, is refused a call, or ends, as the table of [`Limits`](crate::Limits) says. So
+/// connections that hold little continue beside some that hold all they can. Little means fewer than
+/// 16 calls at once, with less than 64 KiB together once they are decoded.
 ///
-/// What responders make of their calls, and how long they take, is not bounded.
+/// The server does not limit the memory that responders themselves use, nor how long they take.
 ///
 /// # Panics
 ///
-/// When it is first polled outside of a tokio runtime with time enabled.
+/// Panics when it is first polled outside of a tokio runtime with time enabled.
 #[must_use = "a server does nothing before it is awaited"]
 pub struct Serve<L> {
     /// What it runs by, until it is polled.
@@ -229,12 +230,12 @@ struct Settings<L> {
 }
 
 impl<L: Listener> Serve<L> {
-    /// Calls `hook` with the [`Peer`] of each connection, when that has just been accepted: to call
-    /// clients that have not called, or to keep a list of them.
+    /// Calls `hook` with the [`Peer`] of each connection that has just been accepted. Use it to call
+    /// clients that have not called, or to keep a list of clients.
     ///
-    /// A peer that is kept does not keep the connection open, but it takes memory: [`Peer::closed`]
-    /// says when it is of no use any more. The hook runs on the server's task, and must not block;
-    /// what has to wait gets a task of its own:
+    /// Keeping the peer does not keep the connection open, but takes memory. [`Peer::closed`] tells
+    /// when it is no longer of any use. The hook runs on the server's task and must not block. Spawn a
+    /// task for what has to wait:
     ///
     /// ```no_run
     /// # async fn f() -> std::io::Result<()> {
@@ -256,60 +257,63 @@ impl<L: Listener> Serve<L> {
         self.set(|settings| settings.on_connect = Box::new(hook))
     }
 
-    /// Sets how many connections of this server there may be at once, at least one. The default
-    /// comes from the descriptors that the process may have when the server is started
-    /// (`RLIMIT_NOFILE`): half of them are left for those that peers pass, an eighth for TLS
-    /// handshakes, and of the rest three quarters are connections: 288 of 1024. The last quarter is
-    /// for the program itself. A process that has several servers has to share these out. There is
-    /// no limit where the system has none. A connection that has switched to another protocol
-    /// counts until its stream is dropped: see [`Switched`](crate::Switched).
+    /// Sets how many connections this server may have at once, at least one.
     ///
-    /// At this number no more are accepted until one of them has ended, or may give way: a
-    /// connection whose peer has not sent a box within 10 seconds ends when another one comes, with
-    /// [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout), the oldest first. So a peer
-    /// that only waits to be called had better send something at the beginning. Clients that
-    /// connect meanwhile wait in the backlog of the listening socket, and see a connection that is
-    /// slow.
+    /// The default is derived from the number of descriptors that the process may have when the
+    /// server starts (`RLIMIT_NOFILE`). Half of them are left for descriptors that peers pass, and an
+    /// eighth for TLS handshakes. Three quarters of the rest are connections (288 of 1024), and the
+    /// last quarter is for the program itself. Several servers in one process have to share these
+    /// out. Where the system has no such limit, there is none here. A connection that has switched to
+    /// another protocol counts until its stream is dropped: see [`Switched`](crate::Switched).
+    ///
+    /// At this number, no more connections are accepted until one has ended or gives way. A
+    /// connection gives way when another one arrives and its peer has sent no box for its first 10
+    /// seconds. It then ends with [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout), the
+    /// oldest first. So a client that only waits to be called should send something at the
+    /// beginning. Clients that connect meanwhile wait in the backlog of the listening socket. To them
+    /// the connection just looks slow.
     pub fn max_connections(self, max: usize) -> Self {
         self.set(|settings| settings.max_connections = Some(max.max(1)))
     }
 
-    /// Sets how many bytes the server may hold for all its connections together. 512 MiB by
-    /// default. These count: calls that are being answered, boxes that are not finished, what waits
-    /// to be sent, and items of streams that nobody has taken. Unfinished boxes and what waits to
-    /// be sent count once a connection holds more than 64 KiB of them.
+    /// Sets how many bytes the server may hold for all its connections together. 512 MiB by default.
+    /// These count: calls that are being answered, unfinished boxes, what waits to be sent, and items
+    /// of streams that nobody has taken. Unfinished boxes and what waits to be sent count only once a
+    /// connection holds more than 64 KiB of them.
     ///
-    /// The bytes in a buffer count, and not the room that the buffer has beyond them. So the
-    /// process may need up to a quarter more memory than this.
+    /// Only the bytes in a buffer count, not the spare room that it has. So the process may need up
+    /// to a quarter more memory than this.
     ///
-    /// A connection that holds more than what is left for all ends with
-    /// [`CloseReason::Limit`](crate::CloseReason::Limit). If what it holds are calls, it is not
-    /// read from, or is refused a call, instead; if it is an item of a stream, it loses that
-    /// stream. What is being decoded counts once it is decoded. So each thread may need as much
-    /// more as one box may take, which is dropped at once when it is too much. One-way calls that a
-    /// peer has left behind are dropped when there is no room for them.
+    /// A connection that holds more than what is left free ends with
+    /// [`CloseReason::Limit`](crate::CloseReason::Limit). There are exceptions: if calls are what it
+    /// holds, this side stops reading from it or refuses a call, and if an item of a stream is too
+    /// much, that stream ends. What is being decoded counts once it is decoded, so each thread may
+    /// need as much more as one box may take. If that is too much, it is dropped at once. One-way
+    /// calls that a peer has left behind are dropped when there is no room for them.
     pub fn bytes_in_all(self, max: usize) -> Self {
         self.set(|settings| settings.bytes_in_all = max)
     }
 
-    /// Sets how many responders may run at once for all connections together, of those that have to
-    /// wait. 65 536 by default. A connection with as many as are left for all is not read from, as
-    /// at [`running_responders`](field@crate::Limits::running_responders); and where reading has to
-    /// go on its calls are refused, as at
-    /// [`running_responders_max`](field@crate::Limits::running_responders_max), but for those of a
-    /// connection that runs fewer than 16, of less than 64 KiB: a peer that calls now and then
-    /// is answered whatever others do.
+    /// Sets how many responders may run at once for all connections together. 65 536 by default. Only
+    /// responders count that do not answer at once.
+    ///
+    /// When a connection runs as many as are left free, this side stops reading from it, as at
+    /// [`running_responders`](field@crate::Limits::running_responders). Where reading has to go on,
+    /// the connection's calls are refused, as at
+    /// [`running_responders_max`](field@crate::Limits::running_responders_max). A connection that
+    /// runs fewer than 16, with less than 64 KiB, is exempt: a peer that calls now and then is
+    /// answered whatever others do.
     pub fn running_responders_in_all(self, max: usize) -> Self {
         self.set(|settings| settings.running_responders_in_all = max)
     }
 
-    /// Sets how long running responders may take to answer once the connections are being closed. 5
+    /// Sets how long running responders may take to answer when the connections are being closed. 5
     /// seconds by default.
     pub fn drain_timeout(self, timeout: Duration) -> Self {
         self.set(|settings| settings.drain_timeout = timeout)
     }
 
-    /// Stops accepting when `signal` resolves, to whatever, or panics. The server goes on until its
+    /// Stops accepting when `signal` resolves to anything, or panics. The server goes on until its
     /// clients have left.
     pub fn stop_accepting_on<F>(self, signal: F) -> Self
     where
@@ -318,7 +322,7 @@ impl<L: Listener> Serve<L> {
         self.set(|settings| settings.stop_accepting = given(signal))
     }
 
-    /// Stops the server when `signal` resolves, to whatever, or panics: see [how it
+    /// Stops the server when `signal` resolves to anything, or panics: see [how it
     /// stops](Serve#how-it-stops).
     pub fn shutdown_on<F>(self, signal: F) -> Self
     where

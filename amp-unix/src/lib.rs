@@ -41,58 +41,62 @@
 //!
 //! The [`cookbook`] has recipes for descriptors, child processes and tests.
 //!
-//! - [`connect`] makes a connection, [`connection`] makes one over a socket that is connected
-//!   already, and [`UnixSocketListener`] is what a server listens on.
-//! - [`Descriptor`] is the argument: an open file, socket or pipe that is handed to the peer.
-//! - [`IUnixTransport`] is what a transport implements to carry descriptors. tokio's
+//! - [`connect`] connects to a path, and [`connection`] uses a socket that is already connected. A
+//!   server listens on a [`UnixSocketListener`].
+//! - A [`Descriptor`] is an argument that hands an open file, socket or pipe to the peer.
+//! - A transport that carries descriptors implements [`IUnixTransport`], as tokio's
 //!   [`UnixStream`](tokio::net::UnixStream) does. [`connection_over`] makes a connection over any
-//!   of them, and [`UnixTransport`] a transport for `amp_core`.
-//! - A server's socket is open to nobody else by default, and [`PeerCredentials`] says who
-//!   connected: to responders, and to a listener that admits certain users.
+//!   such transport, and [`UnixTransport`] makes one a transport of `amp_core`.
+//! - By default, only the user that a server runs as can connect to its socket. [`PeerCredentials`]
+//!   tell responders who has connected, and let a listener admit certain users.
 //! - [`socketpair`] connects a parent and its child process by a socket, and [`child_pipes`] by two
-//!   pipes; [`inherited`] takes what a process was started with: pipes, sockets, and what systemd
-//!   listens on for it ([`AnyListener`]).
-//! - [`take_descriptors`] gives the descriptors that came around a protocol switch and that nothing
-//!   has named.
+//!   pipes. [`inherited`] takes what a process was started with: pipes, sockets, and the sockets
+//!   that systemd listens on for it ([`AnyListener`]).
+//! - [`take_descriptors`] returns the descriptors that arrived around a protocol switch and that
+//!   nothing has named.
 //! - [`socket`] sends and receives descriptors on any Unix socket, for a transport of your own.
 //!
 //! # Who owns a descriptor
 //!
 //! **Sent.** A descriptor belongs to the connection from the moment that its box is queued. It
 //! stays open until the kernel has taken it, and is then closed. It is also closed when the
-//! connection ends, or when TLS is started on it, which carries no descriptors.
+//! connection ends, or when the connection changes to TLS, which carries no descriptors.
 //!
-//! The kernel refuses some descriptors, such as that of an `io_uring`, and all of them when the
-//! peer's socket has `SO_PASSRIGHTS` off. Then the call fails with
+//! The kernel refuses some descriptors, such as that of an `io_uring`, and refuses all of them when
+//! the peer's socket has `SO_PASSRIGHTS` off. The call then fails with
 //! [`CallError::NotSent`](amp_core::CallError::NotSent), and the descriptor is closed. If boxes with
-//! other descriptors wait behind it, the peer receives a closed socket in its place, which nothing
-//! names, since descriptors are counted.
+//! other descriptors wait behind it, the peer receives a closed socket in its place, since
+//! descriptors are counted. No box names that socket.
 //!
 //! **Received.** A descriptor belongs to the [`Descriptor`] that names it, and is closed with it. A
 //! descriptor that nothing takes is closed too:
 //!
-//! - A box that names it cannot be read: at once, with all others that the box names. So is one in
-//!   the answer to a call that was dropped or that has timed out.
-//! - Nothing reads its box as a command or a response, or it is an argument that is not known here:
-//!   as soon as a later box is read that names another. Descriptors have the order of boxes, and
-//!   nothing else tells which of them a box has brought.
-//! - Nothing names it for [`Limits::unclaimed_timeout`](field@amp_core::Limits::unclaimed_timeout),
-//!   a minute by default. It may be the other end of this very connection, which would then never
-//!   end.
-//! - The connection ends. A protocol switch hands over those that are left.
+//! - If the box that names it cannot be read, it is closed at once, with all others that the box
+//!   names. The same happens to a descriptor in the answer to a call that was dropped or has timed
+//!   out.
+//! - If nothing reads its box as a command or a response, or if its argument is unknown here, it is
+//!   closed as soon as a later box that names another descriptor is read. Descriptors arrive in the
+//!   order of their boxes, and nothing else tells which box one belongs to.
+//! - If nothing names it within
+//!   [`Limits::unclaimed_timeout`](field@amp_core::Limits::unclaimed_timeout), a minute by default,
+//!   it is closed then. It might be the other end of this very connection, which would otherwise
+//!   never end.
+//! - If the connection ends, it is closed. A protocol switch hands over the descriptors that are
+//!   left.
 //!
-//! [`Limits::unclaimed_attachments`](field@amp_core::Limits::unclaimed_attachments) says how many
-//! unclaimed descriptors there may be: 128 or 256 by default. One more ends the connection for that
-//! reason, and closes them all. All descriptors of a box come before its end, so no box can bring
-//! more than that either. Running responders may hold as many.
-//! [`Limits::attachments_in_all`](field@amp_core::Limits::attachments_in_all) counts over all
-//! connections of the process. When there are more, the connection that has most loses some.
+//! [`Limits::unclaimed_attachments`](field@amp_core::Limits::unclaimed_attachments) limits how many
+//! descriptors may be unclaimed: 128 or 256 by default. One more ends the connection, and closes
+//! them all. All descriptors of a box arrive before its end, so this also limits how many one box
+//! can bring. Running responders may hold as many again.
+//! [`Limits::attachments_in_all`](field@amp_core::Limits::attachments_in_all) limits all connections
+//! of the process together. When that limit is exceeded, the connection that has the most loses
+//! some.
 //!
 //! # Operating systems
 //!
-//! It is tested on Linux. What differs on macOS and the BSDs, where it was only compiled, is listed
-//! in [`socket`](socket#operating-systems). On systems that are not Unix it does not
-//! compile, and says so.
+//! This crate is tested on Linux. On macOS and the BSDs it has only been compiled; the differences
+//! are listed in [`socket`](socket#operating-systems). On systems other than Unix it does not
+//! compile, and the error says so.
 
 // An attribute, since an item would go with the others: elsewhere this one error is all there is.
 #![cfg_attr(

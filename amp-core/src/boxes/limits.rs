@@ -1,25 +1,25 @@
 use super::BoxError;
 use crate::setters::setters;
 
-/// The size that a box may have.
+/// Limits on the size of a box.
 ///
-/// The protocol itself sets no end to a box, so a peer that never finishes one would fill the
-/// memory. A received box that goes over a limit is a [`BoxError`](crate::BoxError), which ends the
-/// connection, since what follows cannot be made sense of.
+/// The protocol itself does not limit a box, so a peer that never finished one would fill the
+/// memory. Receiving a box that exceeds a limit is a [`BoxError`](crate::BoxError). It ends the
+/// connection, since this side could not tell where the next box begins.
 ///
-/// A side holds what it sends to its own limits too: the peer would most likely refuse a larger
-/// box, and with it the connection and all calls on it. So the call or the answer that would be
-/// over a limit fails before anything of it is sent, and the connection goes on.
+/// A side applies its limits to what it sends too. The peer would most likely refuse a larger box,
+/// which would cost the connection and all calls on it. So a call or an answer that would exceed a
+/// limit fails before any of it is sent, and the connection goes on.
 ///
-/// The memory that decoding makes of a box is bounded too: see
+/// The memory that decoding a box takes is limited too: see
 /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BoxLimits {
-    /// Bytes of one box on the wire, its lengths and its end included. 17 MiB by default: room
-    /// for a value of 16 MiB spread over numbered keys.
+    /// Bytes of one box on the wire, including its lengths and its end. 17 MiB by default, which has
+    /// room for a value of 16 MiB that is spread over numbered keys.
     pub max_bytes: usize,
-    /// Pairs of one box, those with reserved keys included. 16 384 by default.
+    /// Pairs of one box, including those with reserved keys. 16 384 by default.
     pub max_pairs: usize,
 }
 

@@ -22,11 +22,10 @@ use crate::responder::{Locator, Responders};
 use crate::restraint::Restraint;
 use crate::runtime;
 
-/// A connection that is about to start: a transport, and how to deal with what comes over it.
+/// A connection that has not started yet: a transport, and the settings for it.
 ///
-/// It is made over a stream or a transport by the functions here, and to an address by `connect` of
-/// whatever it goes over: [`tcp::connect`](crate::tcp::connect), `tls::connect`,
-/// `amp_unix::connect`.
+/// The functions here make one over a stream or a transport. To connect to an address, use
+/// [`tcp::connect`](crate::tcp::connect), `tls::connect` or `amp_unix::connect`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,46 +52,46 @@ pub struct Connection {
     at_start: Option<AtStart>,
 }
 
-/// Of a layer above, which the connection knows nothing of.
+/// A layer above runs this, of which the connection knows nothing.
 #[cfg(feature = "login")]
 type AtStart = Box<dyn FnOnce(Arc<Shared>) + Send>;
 
 impl Connection {
-    /// Creates a connection over a stream of bytes: a socket, a TLS stream, half of a
+    /// Creates a connection over a stream of bytes, such as a socket, a TLS stream or one half of a
     /// [`duplex`](tokio::io::duplex).
     ///
-    /// Its `poll_shutdown` must let the peer see the end, or closing takes all of
+    /// The stream's `poll_shutdown` must let the peer see the end. Otherwise closing takes all of
     /// [`field@Limits::close_timeout`]. That of a pipe does not: see
     /// [`from_halves`](Connection::from_halves), which also says when writing raises `SIGPIPE`.
     ///
-    /// A Unix socket given to this function carries no file descriptors, and drops those that the
-    /// peer sends: for them, use `amp_unix::connection`.
+    /// A Unix socket that is used in this way carries no file descriptors, and drops those that the
+    /// peer sends. To exchange descriptors, use `amp_unix::connection`.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         Self::with_transport(ByteTransport::new(stream))
     }
 
-    /// Creates a connection over two streams, each for one direction: the pipes of a child process. The
-    /// writer is dropped when nothing more is to be sent, since a pipe ends when it is closed and not
-    /// before.
+    /// Creates a connection over two streams, one for each direction, such as the pipes of a child
+    /// process. The writer is dropped when there is nothing more to send, since a pipe only ends when
+    /// it is closed.
     ///
-    /// On Unix, use the pipes of tokio: those of `tokio::process`, and `tokio::net::unix::pipe`. A
-    /// process that was started with its pipes, as its standard input and output or under other
-    /// numbers, takes them with `amp_unix::inherited::pipes`. Not with `tokio::io::stdin`: that
-    /// reads on a thread, whose read nothing ends, so that the process does not end before its parent
-    /// has sent something more or closed the pipe; and whatever anyone prints comes between the boxes.
+    /// On Unix, use tokio's pipes: those of `tokio::process`, or `tokio::net::unix::pipe`. A process
+    /// that was started with pipes, as its standard input and output or under other numbers, takes
+    /// them with `amp_unix::inherited::pipes`. Do not use `tokio::io::stdin` for this. It reads on a
+    /// thread that nothing can interrupt, so the process could not end before its parent sends more
+    /// or closes the pipe, and anything that is printed would end up between the boxes.
     ///
     /// # Signals
     ///
-    /// A write to a pipe that nobody reads any more raises `SIGPIPE`. Where that is ignored, as the
-    /// runtime of Rust has it in every program with a `main` in Rust, and that of Python too, the write
-    /// fails and the connection ends. Elsewhere, as in a library that a program in C loads, it ends the
-    /// process: let the program ignore the signal, with `signal(SIGPIPE, SIG_IGN)`. No flag of a write
-    /// to a pipe prevents it.
+    /// Writing to a pipe that nobody reads any more raises `SIGPIPE`. If the signal is ignored, the
+    /// write fails and the connection ends. The runtimes of Rust (in every program with a `main` in
+    /// Rust) and of Python ignore it. Elsewhere, for example in a library that a C program loads, the
+    /// signal ends the process, unless the program ignores it with `signal(SIGPIPE, SIG_IGN)`. No
+    /// flag of a write to a pipe prevents it.
     ///
-    /// A write to a socket of tokio's raises none: to the socket itself, to its `OwnedWriteHalf`, and
-    /// under the TLS of this crate. A socket inside of another stream, such as a `BufStream`, the halves
-    /// of `tokio::io::split` or a TLS stream made elsewhere, is written to as that stream likes: there
-    /// too, let the program ignore the signal.
+    /// Writing to a socket of tokio raises no signal: neither to the socket itself, nor to its
+    /// `OwnedWriteHalf`, nor below the TLS of this crate. A socket inside another stream, such as a
+    /// `BufStream`, the halves of `tokio::io::split` or another crate's TLS stream, is written to in
+    /// whatever way that stream chooses. There, too, let the program ignore the signal.
     pub fn from_halves(
         reader: impl AsyncRead + Send + 'static,
         writer: impl AsyncWrite + Send + 'static,
@@ -100,7 +99,7 @@ impl Connection {
         Self::new(Halves::new(reader, writer))
     }
 
-    /// Creates a connection over a transport of one's own.
+    /// Creates a connection over a transport of your own.
     pub fn with_transport(transport: impl Transport) -> Self {
         Self {
             address: transport.peer_address(),
@@ -114,66 +113,70 @@ impl Connection {
         }
     }
 
-    /// Sets what answers the peer's calls. Without it each call is answered with `UNHANDLED`.
+    /// Sets the responders that answer the peer's calls. Without responders, each call is answered
+    /// with `UNHANDLED`.
     pub fn responders<S>(mut self, responders: Responders<S>) -> Self {
         self.locator = responders.into_locator();
         self
     }
 
-    /// Sets what a failing responder means for the connection. [`FailurePolicy::Stay`] by default.
+    /// Sets what happens to the connection when a responder fails. [`FailurePolicy::Stay`] by
+    /// default.
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
         self.settings.policy = policy;
         self
     }
 
-    /// Sets what the connection holds at most. It has to get on: a responder can always run, and a box
-    /// can always be queued when none are, also where the limit is zero.
+    /// Sets how much the connection may hold. One responder can always run, and one box can always be
+    /// queued, even where the limit is zero.
     ///
     /// # Panics
     ///
-    /// When a limit is over the bound behind it, so that a peer that waits when it has to would be refused
-    /// all the same: [`running_responders`](field@Limits::running_responders) over
+    /// Panics when a limit is above its bound, because the peer would then be refused before it was
+    /// made to wait: [`running_responders`](field@Limits::running_responders) above
     /// [`running_responders_max`](field@Limits::running_responders_max),
-    /// [`running_bytes`](field@Limits::running_bytes) over
+    /// [`running_bytes`](field@Limits::running_bytes) above
     /// [`running_bytes_max`](field@Limits::running_bytes_max), or
-    /// [`send_queue`](field@Limits::send_queue) over [`send_queue_max`](field@Limits::send_queue_max).
+    /// [`send_queue`](field@Limits::send_queue) above
+    /// [`send_queue_max`](field@Limits::send_queue_max).
     #[track_caller]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits.able_to_get_on();
         self
     }
 
-    /// Sets how long each call may take that does not say otherwise, and how long each command that
-    /// wants no answer may wait for room in the queue. No end by default.
+    /// Sets how long a call may take that sets no timeout of its own, and how long a one-way command
+    /// may wait for room in the queue. No timeout by default.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.settings.call_timeout = Some(timeout);
         self
     }
 
-    /// Closes the connection when nothing was received for so long, with
-    /// [`CloseReason::Idle`]. No end by default.
+    /// Closes the connection, with [`CloseReason::Idle`], when nothing was received for this long. No
+    /// timeout by default.
     ///
-    /// Anything that comes counts, be it a part of a box. While as many responders run as may, this
-    /// side reads ahead to see it, for four times as long at most: see
-    /// [`Limits::running_responders`](field@crate::Limits::running_responders). While a protocol switch is
-    /// being made, no time passes; but that the peer has closed a socket is noticed.
+    /// Anything that is received counts, even a part of a box. While so many responders run that
+    /// reading stops, this side reads ahead to see whether something has arrived, for at most four
+    /// times as long: see [`Limits`](crate::Limits#reading-ahead). During a protocol switch the time
+    /// does not run, but a socket that the peer closes is still noticed.
     pub fn idle_timeout(mut self, after: Duration) -> Self {
         self.watching.idle = Some(after);
         self
     }
 
-    /// Closes the connection when its peer has not sent a whole box within this time from its
-    /// beginning, with [`CloseReason::BoxTimeout`]. No end by default: a client may wait to be called.
+    /// Closes the connection, with [`CloseReason::BoxTimeout`], when the peer has not sent a whole box
+    /// within this time after it started. No timeout by default, since a client may only wait to be
+    /// called.
     pub fn first_box_timeout(mut self, after: Duration) -> Self {
         self.watching.first_box = Some(after);
         self
     }
 
-    /// Sets what is right for a peer that may be anybody, as on the open internet: [`Limits::untrusted`], a first
-    /// box within 15 seconds ([`first_box_timeout`](Connection::first_box_timeout)), and something every
-    /// 2 minutes ([`idle_timeout`](Connection::idle_timeout)). Whatever is set behind this holds in
-    /// its place. What a server holds of all its connections is bounded by
-    /// [the server](crate::Serve#what-a-server-can-cost).
+    /// Sets up the connection for a peer that may be anybody, as on the open internet. This sets
+    /// [`Limits::untrusted`], a [`first_box_timeout`](Connection::first_box_timeout) of 15 seconds and
+    /// an [`idle_timeout`](Connection::idle_timeout) of 2 minutes. Settings that are made after this
+    /// call override it. [The server](crate::Serve#what-a-server-can-cost) limits what all of its
+    /// connections hold together.
     ///
     /// ```no_run
     /// # async fn f(listener: tokio::net::TcpListener) {
@@ -192,17 +195,18 @@ impl Connection {
             .idle_timeout(Duration::from_secs(120))
     }
 
-    /// Calls `command` every so often, and closes the connection with
-    /// [`CloseReason::PingTimeout`] when it is not answered within `timeout`. No pings by default.
+    /// Calls `command` regularly, and closes the connection with [`CloseReason::PingTimeout`] when a
+    /// call is not answered within `timeout`. No pings by default.
     ///
-    /// The first goes out when the connection has been there for as long as `every`, and each
-    /// further one so long after the answer to the one before. Any answer will do, `UNHANDLED` too.
-    /// Whatever else comes gives the answer as much time again: it may be behind a lot. While as many
-    /// responders run as may, this side reads ahead to see it, for four times as long at most.
+    /// The first ping is sent after `every`, and each further one that long after the previous
+    /// answer. Any answer will do, even `UNHANDLED`. Anything else that is received restarts the
+    /// timeout, since the answer may be queued behind it. While so many responders run that reading
+    /// stops, this side reads ahead to see whether something has arrived, for at most four times as
+    /// long.
     ///
-    /// Its arguments are encoded once, when the connection starts: each ping has the same. One that cannot be
-    /// encoded then, or brings attachments or streams, which can be sent but once, is not sent at all, and the
-    /// log says so.
+    /// The command is encoded once, when the connection starts, so all pings have the same arguments.
+    /// A command that cannot be encoded, or that carries attachments or streams (which can be sent
+    /// only once), is never sent. The log then says so.
     ///
     /// ```
     /// # use amp_core::{Connection, Ping};
@@ -218,39 +222,40 @@ impl Connection {
         self
     }
 
-    /// Sends a one-way command every so often, for peers that have an idle limit. It is in place of
-    /// a [`ping`](Connection::ping), and encoded once as that is. Nothing by default.
+    /// Sends a one-way command regularly, for peers that close idle connections. It replaces a
+    /// [`ping`](Connection::ping), and is encoded once, as a ping is. No heartbeat by default.
     ///
-    /// Nothing is known of what becomes of it. So it takes an
-    /// [`idle_timeout`](Connection::idle_timeout) on this side too to learn that the peer is gone.
+    /// Nothing tells this side whether it has arrived. To notice that the peer has gone, set an
+    /// [`idle_timeout`](Connection::idle_timeout) on this side too.
     pub fn heartbeat<C: OneWay>(mut self, command: C, every: Duration) -> Self {
         self.watching.pinger = Some(Pinger::new(command, every, every));
         self
     }
 
-    /// Sets what becomes of a call or an answer with a key that its command does not know.
-    /// [`UnknownKeys::Ignore`] by default; commands that are
-    /// [`STRICT`](crate::Arguments::STRICT) refuse such a box either way.
+    /// Sets how to treat a call or an answer with a key that its command does not know.
+    /// [`UnknownKeys::Ignore`] by default. A command that is [`STRICT`](crate::Arguments::STRICT)
+    /// refuses such a box in any case.
     pub fn unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
         self.settings.unknown_keys = unknown_keys;
         self
     }
 
-    /// Logs every box that is sent or received. None is by default.
+    /// Logs every box that is sent or received. By default no boxes are logged.
     #[doc(alias("debug", "dump"))]
     pub fn wire_log(mut self, log: WireLog) -> Self {
         self.settings.wire_log = Some(log);
         self
     }
 
-    /// Sets where the peer is, for those who ask. A transport that knows says so by itself.
+    /// Sets the address of the peer, as [`Peer::peer_address`](crate::Peer::peer_address) returns it.
+    /// This is only needed for a transport that does not know the address.
     pub fn peer_address(mut self, address: impl Into<PeerAddress>) -> Self {
         self.address = address.into();
         self
     }
 
-    /// Sets data of this connection, one value of each type: for responders
-    /// ([`Peer::get`](crate::Peer::get)) and arguments ([`Proto::get`](crate::Proto::get)).
+    /// Sets a value that belongs to this connection, one of each type. Responders read it with
+    /// [`Peer::get`](crate::Peer::get), and arguments with [`Proto::get`](crate::Proto::get).
     pub fn data<T: Any + Send + Sync>(mut self, value: T) -> Self {
         self.extensions.insert(value);
         self
@@ -271,12 +276,12 @@ impl Connection {
 
     /// Starts the connection on a task of its own.
     ///
-    /// The connection closes when the last clone of the [`Peer`] is dropped. A program that ends
-    /// right after that may end before the last boxes are sent: await [`Peer::close`] first.
+    /// The connection closes when the last clone of the [`Peer`] is dropped. A program that exits
+    /// right after that may exit before the last boxes are sent: await [`Peer::close`] first.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with time enabled.
+    /// Panics outside of a tokio runtime with time enabled.
     #[track_caller]
     #[must_use = "the connection closes when its last peer is dropped; `run` is for a side that only answers"]
     pub fn spawn(self) -> Peer {
@@ -285,16 +290,16 @@ impl Connection {
         peer
     }
 
-    /// Runs the connection until it ends, and says why it did. This is for the side that only
+    /// Runs the connection until it ends, and returns the reason. This is for a side that only
     /// answers.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the connection at once: what is queued is lost.
+    /// Dropping the future ends the connection at once, and boxes that are queued are lost.
     ///
     /// # Panics
     ///
-    /// When it is first polled outside of a tokio runtime with time enabled.
+    /// Panics when it is first polled outside of a tokio runtime with time enabled.
     pub async fn run(self) -> CloseReason {
         let (_peer, driver) = self.start();
         driver.await

@@ -19,29 +19,29 @@ use crate::proto::{Answer, BoxNumber, CallId, CallOutcome};
 use crate::shorten::Shortened;
 
 impl Peer {
-    /// Calls the peer. Nothing is sent before the future is awaited, which may be anywhere: a
-    /// timeout of the call is kept by the runtime of the connection.
+    /// Calls the peer. Nothing is sent until the returned future is awaited. It may be awaited on any
+    /// runtime, since the connection's own runtime keeps its timeout.
     ///
     /// # Errors
     ///
-    /// See [`CallError`]. A call that fails leaves the connection as it is.
+    /// See [`CallError`]. A call that fails does not affect the connection.
     ///
     /// # Cancel safety
     ///
-    /// A future that was dropped before its first poll has sent nothing. After that the call may
-    /// have been sent, and be acted upon; its answer is ignored.
+    /// If the future is dropped before its first poll, nothing is sent. After that, the call may have
+    /// been sent and may be acted upon. Its answer is ignored.
     #[doc(alias = "callRemote")]
     pub fn call_remote<C: Command>(&self, command: C) -> Call<C> {
         const { assert!(C::REQUIRES_ANSWER, "use `notify` or `Answered` for one-way commands") };
         Call::new(self.clone(), command)
     }
 
-    /// Calls a command by its name, with arguments as they are on the wire: Twisted's
-    /// `callRemoteString`. The answer is the box, without the protocol's own keys.
+    /// Calls a command by its name, with arguments as they are on the wire, like Twisted's
+    /// `callRemoteString`. The answer is a box, without the protocol's own keys.
     ///
     /// # Errors
     ///
-    /// As [`call_remote`](Peer::call_remote), but no error is typed.
+    /// As [`call_remote`](Peer::call_remote), except that no error is typed.
     ///
     /// # Cancel safety
     ///
@@ -60,9 +60,9 @@ impl Peer {
     }
 }
 
-/// A call of a typed command: await it for the response.
+/// A call of a typed command. Await it for the response.
 ///
-/// [`Peer::call_remote`] makes it, and describes errors and cancel safety.
+/// [`Peer::call_remote`] returns it, and describes its errors and its cancel safety.
 #[must_use = "a call is not made before it is awaited"]
 pub struct Call<C: Command> {
     command: Option<C>,
@@ -75,7 +75,7 @@ impl<C: Command> Call<C> {
         Self { command: Some(command), exchange }
     }
 
-    /// Sets how long the call may take, from its first poll on, in place of the connection's own
+    /// Sets how long the call may take, counted from its first poll. This replaces the connection's
     /// [`call_timeout`](crate::Connection::call_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.exchange.waiting.set_timeout(Some(timeout));
@@ -129,9 +129,9 @@ impl<C: Command> fmt::Debug for Call<C> {
     }
 }
 
-/// A call of a command by its name: await it for the answer's box.
+/// A call of a command by its name. Await it for the box of the answer.
 ///
-/// [`Peer::call_by_name`] makes it.
+/// [`Peer::call_by_name`] returns it.
 #[must_use = "a call is not made before it is awaited"]
 pub struct NamedCall {
     command: Bytes,

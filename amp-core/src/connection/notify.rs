@@ -16,43 +16,45 @@ use crate::observing::{Outcome, Side, Watch};
 use crate::shorten::Shortened;
 
 impl Peer {
-    /// Sends a command that wants no answer. Resolves once the command is queued; that it
-    /// arrives is as certain as with any bytes written to a socket, and that it succeeds is not
-    /// known at all.
+    /// Sends a one-way command, which has no answer. Resolves once the command is queued. It is as
+    /// likely to arrive as any bytes that are written to a socket, and nothing tells whether it
+    /// succeeds.
     ///
-    /// Commands keep their order: a call made after this one is read by the peer after it.
+    /// Commands keep their order: the peer reads this one before a call that is made after it.
     ///
-    /// It waits for room in the queue, for no longer than a call may take: the connection's
-    /// [`call_timeout`](crate::Connection::call_timeout), or its own [`timeout`](Notification::timeout).
+    /// This waits for room in the queue, for as long as a call may take: the connection's
+    /// [`call_timeout`](crate::Connection::call_timeout), or a [`timeout`](Notification::timeout) of
+    /// its own.
     ///
     /// # Back-pressure
     ///
-    /// There is none that can be relied upon. A peer of this implementation that cannot keep up stops
-    /// to read at its [`running_responders`](field@crate::Limits::running_responders), and this waits once what is
-    /// between the two is full. But while the peer waits for the answer to a call of its own it has to
-    /// read on, since that may be behind the commands, and so it has while a stream is open between the two, whose
-    /// items may be behind them; it begins these in their order, beside a stream once as many bytes of them wait as
-    /// [`running_bytes`](field@crate::Limits::running_bytes), up to its
-    /// [`running_responders_max`](field@crate::Limits::running_responders_max), and one more ends the
-    /// connection: a command that wants no answer cannot be told to wait, and none may be lost unseen.
-    /// Twisted reads on and on. So what is sent often, or to whoever may be slow, is for a
-    /// [stream](crate::streams), whose items wait for their receiver.
+    /// There is none that you can rely on. A peer that runs this implementation and cannot keep up
+    /// stops reading at its [`running_responders`](field@crate::Limits::running_responders). This
+    /// then waits as soon as all buffers in between are full. But the peer has to go on reading while
+    /// it waits for an answer to a call of its own, since the answer may be behind these commands, and
+    /// while a stream is open, since the stream's items may be. It then begins the commands in their
+    /// order (while a stream is open, only once
+    /// [`running_bytes`](field@crate::Limits::running_bytes) of them wait), up to its
+    /// [`running_responders_max`](field@crate::Limits::running_responders_max). One more ends the
+    /// connection, because a one-way command cannot be refused and must not be lost unnoticed.
+    /// Twisted never stops reading. So for what is sent often, or to a peer that may be slow, use a
+    /// [stream](crate::streams): its items wait for their receiver.
     ///
     /// # Errors
     ///
-    /// When an argument cannot be written, when the command is over a limit of this side
+    /// When an argument cannot be encoded, when the command exceeds a limit of this side
     /// ([`BoxLimits`](crate::BoxLimits)), when there was no room in time, or when the connection has
-    /// ended. Nothing is sent then.
+    /// ended. In each case nothing is sent.
     ///
     /// # Cancel safety
     ///
-    /// A future that was dropped has either queued the command or not; it never queues a part.
+    /// If the future is dropped, the command has either been queued as a whole or not at all.
     #[doc(alias("callRemote", "event", "publish"))]
     pub fn notify<C: OneWay>(&self, command: C) -> Notification<C> {
         Notification { command: Some(command), queueing: Queueing::new(self.clone(), true) }
     }
 
-    /// Sends a command by its name that wants no answer.
+    /// Sends a one-way command by its name.
     ///
     /// # Errors
     ///
@@ -95,9 +97,9 @@ impl Peer {
     }
 }
 
-/// A typed command that wants no answer, on its way: await it to have it queued.
+/// A typed one-way command that is about to be sent. Await it to have it queued.
 ///
-/// [`Peer::notify`] makes it, and describes errors and cancel safety.
+/// [`Peer::notify`] returns it, and describes its errors and its cancel safety.
 #[must_use = "a command is not sent before it is awaited"]
 pub struct Notification<C: OneWay> {
     command: Option<C>,
@@ -105,8 +107,8 @@ pub struct Notification<C: OneWay> {
 }
 
 impl<C: OneWay> Notification<C> {
-    /// Sets how long it may wait for room in the queue, from its first poll on, in place of the
-    /// connection's own [`call_timeout`](crate::Connection::call_timeout).
+    /// Sets how long it may wait for room in the queue, counted from its first poll. This replaces
+    /// the connection's [`call_timeout`](crate::Connection::call_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.queueing.waiting.set_timeout(Some(timeout));
         self

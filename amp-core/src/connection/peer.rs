@@ -9,10 +9,10 @@ use crate::argument::{PeerAddress, Proto};
 use crate::error::CloseReason;
 use crate::proto::Counters;
 
-/// The other side of a connection: the handle that calls it.
+/// The other side of a connection: a handle that makes calls to it.
 ///
-/// Clones are cheap and stand for the same connection, which closes when the last of them is
-/// dropped. A responder gets one in its [`Context`](crate::Context), so both sides can call.
+/// Clones are cheap and refer to the same connection, which closes when the last of them is dropped.
+/// A responder gets one in its [`Context`](crate::Context), so both sides can call.
 #[derive(Clone)]
 pub struct Peer {
     handle: Arc<Handle>,
@@ -32,10 +32,11 @@ impl Peer {
         Self { handle }
     }
 
-    /// Returns the peer that a value is encoded for or came from, for an argument that goes on with the
-    /// connection; `None` where there is none, or where it is about to end because nobody holds it.
+    /// Returns the peer that a value is encoded for or was received from, for an argument type that
+    /// uses the connection itself. Returns `None` where there is no connection, or where it is about
+    /// to end because nobody holds it.
     ///
-    /// The peer keeps the connection open, as any other does.
+    /// The returned peer keeps the connection open, as any other does.
     pub fn of(proto: &Proto<'_>) -> Option<Self> {
         proto.connection()?.downcast().ok().map(|handle| Self { handle })
     }
@@ -58,47 +59,48 @@ impl Peer {
         &self.handle.shared
     }
 
-    /// Closes the connection and waits until it has ended. Calls that are outstanding fail with
-    /// [`CloseReason::Local`]; what is queued is still sent.
+    /// Closes the connection and waits until it has ended. Outstanding calls fail with
+    /// [`CloseReason::Local`]. Boxes that are queued are still sent.
     ///
-    /// It takes no longer than [`Limits::close_timeout`](field@crate::Limits::close_timeout).
+    /// This takes no longer than [`Limits::close_timeout`](field@crate::Limits::close_timeout).
     ///
-    /// A responder that awaits this is still running when the connection has ended, and answers
-    /// nobody. To close the connection with or after its answer, it awaits
-    /// [`close_gracefully`](Peer::close_gracefully), or leaves the closing to
-    /// [`respond_then`](crate::Responders::respond_then).
+    /// A responder that awaits this cannot answer, since it is still running when the connection has
+    /// ended. To close the connection together with or after its answer, a responder awaits
+    /// [`close_gracefully`](Peer::close_gracefully) instead, or is registered with
+    /// [`respond_then`](crate::Responders::respond_then) and closes the connection afterwards.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the connection closing.
+    /// If the future is dropped, the connection still closes.
     pub async fn close(&self) {
         self.shared().close(&CloseReason::Local);
         self.closed().await;
     }
 
-    /// Closes the connection once the responders that run on it have answered, but `within` this
-    /// time; waits until it has ended.
+    /// Lets the responders that run on the connection answer, for at most the time `within`, then
+    /// closes the connection and waits until it has ended.
     ///
-    /// Calls that the peer makes from here on are answered with
-    /// [`CLOSING`](crate::keys::CLOSING), which says that they were not acted upon; one-way calls
-    /// are dropped. Calls of this side still go out, since a responder may need them to answer. Those
-    /// that are outstanding at the end fail as with [`close`](Peer::close).
+    /// From now on, calls of the peer are answered with [`CLOSING`](crate::keys::CLOSING), which says
+    /// that they were not acted upon, and its one-way calls are dropped. This side can still call,
+    /// since a responder may have to call in order to answer. Calls that are outstanding at the end
+    /// fail, as with [`close`](Peer::close).
     ///
-    /// The end itself takes up to [`Limits::close_timeout`](field@crate::Limits::close_timeout) more. When
-    /// this is called again the first time given counts; [`close`](Peer::close) cuts it short.
+    /// The end itself takes up to [`Limits::close_timeout`](field@crate::Limits::close_timeout) more.
+    /// If this is called again, the time of the first call counts. [`close`](Peer::close) cuts it
+    /// short.
     ///
     /// # In a responder
     ///
-    /// The end waits for all responders that run on the connection. One of them that awaits this
-    /// would wait for itself; so there it resolves at once, and the connection ends when the
-    /// responder has answered. The same holds of all that the responder itself polls, but a task
-    /// that it has spawned is not known to be its own: when it awaits a task that awaits this, both
-    /// wait until the time is over. So does one that awaits [`closed`](Peer::closed), or the end of
-    /// its [server](crate::Serve), meanwhile.
+    /// The end waits for all responders that run on the connection, so a responder that awaits this
+    /// would wait for itself. Therefore the future resolves at once there, and the connection ends
+    /// after the responder has answered. This applies to everything that the responder polls itself,
+    /// but not to tasks that it spawns. If a responder awaits a task that awaits this, both wait until
+    /// the time is over. The same happens to a responder that awaits [`closed`](Peer::closed), or the
+    /// end of its [server](crate::Serve).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the connection closing.
+    /// If the future is dropped, the connection still closes.
     #[doc(alias("drain", "shutdown"))]
     pub async fn close_gracefully(&self, within: Duration) {
         self.shared().drain(within);
@@ -107,7 +109,7 @@ impl Peer {
         }
     }
 
-    /// Resolves when the connection has ended, to the reason.
+    /// Resolves to the reason when the connection has ended.
     ///
     /// # Cancel safety
     ///
@@ -116,16 +118,17 @@ impl Peer {
         self.shared().closed().await
     }
 
-    /// Resolves when no more calls can be made, to the reason: the connection has ended, or is about
-    /// to.
+    /// Resolves to the reason when no more calls can be made, because the connection has ended or is
+    /// about to.
     pub(crate) async fn closing(&self) -> CloseReason {
         let shared = self.shared();
         let refusal = || shared.peek(|state| state.core.end().refusal().cloned());
         seen(&shared.refusing, refusal).await
     }
 
-    /// Returns whether no more calls can be made: the connection has ended, or is about to. While it is
-    /// [closed gracefully](Peer::close_gracefully) they can, until its responders have answered.
+    /// Returns whether no more calls can be made, because the connection has ended or is about to.
+    /// During a [graceful close](Peer::close_gracefully), calls can be made until the responders have
+    /// answered.
     pub fn is_closed(&self) -> bool {
         self.shared().peek(|state| state.core.end().refusal().is_some())
     }
@@ -134,12 +137,13 @@ impl Peer {
         self.shared().peek(|state| state.core.end().over().is_some())
     }
 
-    /// Returns the number of the connection, which no other of this process has: `id` in its span.
+    /// Returns the number of the connection, which is unique in this process. It is `id` in the
+    /// connection's span.
     pub fn id(&self) -> u64 {
         self.shared().id
     }
 
-    /// Returns where the peer is.
+    /// Returns the address of the peer.
     pub fn peer_address(&self) -> &PeerAddress {
         &self.shared().address
     }
@@ -149,18 +153,18 @@ impl Peer {
         self.shared().extensions.get()
     }
 
-    /// Returns what happened on the connection so far.
+    /// Returns counters of what has happened on the connection so far.
     pub fn counters(&self) -> Counters {
         self.shared().peek(|state| state.core.counters())
     }
 
-    /// Returns how many responders run on the connection at the moment that have had to wait. It goes on to
-    /// count once the connection has ended.
+    /// Returns how many responders of the connection are running at the moment. Only those count that
+    /// did not answer at once. They keep counting after the connection has ended.
     pub fn running_responders(&self) -> usize {
         self.shared().peek(|state| state.core.admission().running)
     }
 
-    /// Returns whether both are handles of one connection.
+    /// Returns whether both handles belong to the same connection.
     pub fn is_same_connection(&self, other: &Peer) -> bool {
         Arc::ptr_eq(self.shared(), other.shared())
     }

@@ -5,8 +5,8 @@ use crate::argument::budget::LEAST as DECODED_BYTES;
 use crate::boxes::BoxLimits;
 use crate::setters::setters;
 
-/// The limits of what one connection holds. A side that reaches a limit is slowed down, or gets an
-/// error that names the limit:
+/// Limits on what one connection may hold. A side that reaches one is slowed down, or gets an error
+/// that names the limit:
 ///
 /// | limit | default | what happens there |
 /// |---|---|---|
@@ -30,44 +30,11 @@ use crate::setters::setters;
 /// | [`box_timeout`](field@Limits::box_timeout) | 60 to 120 seconds | the connection ends |
 /// | [`close_timeout`](field@Limits::close_timeout) | 5 seconds | the stream is dropped |
 ///
-/// [`Serve`](crate::Serve) has the limits of all connections of a server together.
+/// [`Serve`](crate::Serve) has the limits for all connections of a server together.
 ///
-/// A peer that does not read its answers stops its own calls: they wait while the send queue is
-/// full. Answers never wait for room. They are queued at once, behind what is queued already and
+/// A peer that does not read its answers holds up its own calls: they wait while the send queue is
+/// full. Answers never wait for room. They are queued at once, behind what is already queued and
 /// before the calls that wait.
-///
-/// # When reading stops
-///
-/// At [`running_responders`](field@Limits::running_responders) or
-/// [`running_bytes`](field@Limits::running_bytes) this side reads nothing more until a responder is
-/// done, so a peer that calls too much is slowed down. There are two exceptions:
-///
-/// - Reading goes on while calls of this side are outstanding, or while something waits to be sent.
-///   The peer may be unable to go on before it is read from, and then both sides would wait for
-///   ever.
-/// - Reading goes on while a [stream](mod@crate::streams) is open, since a responder may wait for
-///   its items. The calls that are read meanwhile wait. When they have `running_bytes` together, or
-///   half as many attachments as may be unclaimed, the first of them are begun.
-///
-/// In both cases [`running_responders_max`](field@Limits::running_responders_max) and
-/// [`running_bytes_max`](field@Limits::running_bytes_max) bound what runs.
-///
-/// # Reading ahead
-///
-/// A side that has stopped reading would not see that its peer has gone. So after 200 milliseconds
-/// it reads 64 KiB ahead. The calls among them wait, and count with what they take in memory. Every
-/// further 200 milliseconds it reads eight times as far, up to 4 MiB. An
-/// [`idle_timeout`](crate::Connection::idle_timeout) or a [`ping`](crate::Connection::ping) that
-/// needs a sign of life reads further, up to the largest box there may be. This side never reads
-/// further ahead than [`running_bytes`](field@Limits::running_bytes), or than half of what all
-/// connections of a server leave.
-///
-/// So a peer that has gone ends its connection within about a second. Over sockets, and TLS over
-/// them, this also holds for a peer that had sent more, as long as the rest fits into the system's
-/// buffers of this side: TCP does not tell of an end behind more than that. One-way commands that
-/// the peer had sent are begun as responders are done, also after the connection has ended. Calls
-/// that want an answer are not begun. A command that names attachments fails if it is begun that
-/// late, since unclaimed attachments are dropped at the end of the connection.
 ///
 /// ```
 /// # use amp_core::Limits;
@@ -75,133 +42,167 @@ use crate::setters::setters;
 /// assert_eq!(limits.running_responders, 16);
 /// ```
 ///
-/// Three of them have a bound behind them, whose name ends in `_max`, and are no more than that:
-/// [`Connection::limits`](crate::Connection::limits) panics otherwise.
+/// Three of these limits have a hard bound beside them, whose name ends in `_max`.
+/// [`Connection::limits`](crate::Connection::limits) panics when a limit is above its bound.
+///
+/// # When reading stops
+///
+/// At [`running_responders`](field@Limits::running_responders) or
+/// [`running_bytes`](field@Limits::running_bytes), this side stops reading until a responder has
+/// finished. So a peer that calls too much is slowed down. There are two exceptions:
+///
+/// - Reading goes on while calls of this side are outstanding, or while something waits to be sent.
+///   The peer may be unable to continue until it is read from, and then both sides would wait for
+///   ever.
+/// - Reading goes on while a [stream](mod@crate::streams) is open, since a responder may wait for
+///   its items. Calls that are read meanwhile wait. When together they reach `running_bytes`, or
+///   half as many attachments as may be unclaimed, the first of them are begun.
+///
+/// In both cases [`running_responders_max`](field@Limits::running_responders_max) and
+/// [`running_bytes_max`](field@Limits::running_bytes_max) bound what runs.
+///
+/// # Reading ahead
+///
+/// A side that has stopped reading would not notice that its peer has gone. So after 200
+/// milliseconds it reads 64 KiB ahead. The calls among them wait, and count with the memory that
+/// they take. After every further 200 milliseconds it reads eight times as far, up to 4 MiB. An
+/// [`idle_timeout`](crate::Connection::idle_timeout) or a [`ping`](crate::Connection::ping) that
+/// needs a sign of life reads further, up to the largest box that is allowed. This side never reads
+/// further ahead than [`running_bytes`](field@Limits::running_bytes), or than half of what all
+/// connections of a server leave free.
+///
+/// So the connection of a peer that has gone ends within about a second. Over sockets, and over TLS
+/// on sockets, this is true even if the peer had sent more, as long as the rest fits into this
+/// side's system buffers: TCP does not report an end that lies behind more than that. One-way
+/// commands that the peer had sent are begun as responders finish, even after the connection has
+/// ended. Calls that want an answer are not begun. A command that names attachments fails if it is
+/// begun that late, since unclaimed attachments are dropped when the connection ends.
 #[doc(alias("MaxLength", "rate limit"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The size that a box may have. A received one over it ends the connection. A call of this
-    /// side that would be over it fails with [`CallError::Encode`](crate::CallError::Encode) and is
-    /// not sent, and an answer becomes the answer `UNKNOWN`.
+    /// The size of a box. Receiving a larger box ends the connection. A call of this side that would
+    /// be larger fails with [`CallError::Encode`](crate::CallError::Encode) and is not sent. An
+    /// answer that would be larger is replaced by the error `UNKNOWN`.
     pub boxes: BoxLimits,
-    /// Bytes of memory that what is decoded of one box may take. 1 MiB by default, and 18 for each
-    /// byte of the box if that is more. Lists, maps, texts and what compressed values inflate to
-    /// count, and so does what JSON becomes. What needs more is refused with
-    /// [`DecodeErrorKind::TooMuchMemory`](crate::DecodeErrorKind::TooMuchMemory): lists of structs
-    /// that have many fields and few values, and compressed values that are many times shorter than
-    /// what they hold. Where a peer is trusted with those, raise it.
+    /// Bytes of memory that the decoded contents of one box may take. 1 MiB by default, or 18 times
+    /// the length of the box if that is more. Lists, maps, texts, decompressed values and decoded
+    /// JSON count. A box that needs more is refused with
+    /// [`DecodeErrorKind::TooMuchMemory`](crate::DecodeErrorKind::TooMuchMemory). This concerns
+    /// lists of structs with many fields and few values, and values that compress very well. Raise
+    /// the limit for a peer that is trusted with those.
     pub decoded_bytes: usize,
-    /// Calls that wait for their answers at once, at most 2^31. 65 536 by default. Over it, a call
-    /// fails with [`CallError::TooManyCalls`](crate::CallError::TooManyCalls). Those that bring
-    /// items of [streams](field@Limits::streams) have 65 places beside these for each of them.
+    /// Calls of this side that wait for their answers, at most 2^31. 65 536 by default. A further
+    /// call fails with [`CallError::TooManyCalls`](crate::CallError::TooManyCalls). The calls that
+    /// bring the items of [streams](field@Limits::streams) do not count here: each stream has 65
+    /// places of its own for them.
     pub outstanding_calls: usize,
-    /// Responders that run at once, and what runs [after their
-    /// answers](crate::Responders::respond_then). 1024 by default. At this number this side reads
-    /// nothing more from the peer until one of them is done, with
-    /// [exceptions](Limits#when-reading-stops); while it does not read, it [reads
+    /// Responders that run at once, including what runs [after their
+    /// answers](crate::Responders::respond_then). 1024 by default. At this number, this side stops
+    /// reading from the peer until one of them has finished, with
+    /// [exceptions](Limits#when-reading-stops). While it does not read, it still [reads
     /// ahead](Limits#reading-ahead) a little.
     pub running_responders: usize,
     /// Responders that run at once when [reading goes on](Limits#when-reading-stops). 8192 by
-    /// default. A peer can make reading go on, by leaving its answers unread or a stream open. So
-    /// this is the bound, and [`running_responders`](field@Limits::running_responders) is what
-    /// honest peers see. A call over it is answered with `UNKNOWN`; a one-way call over it ends the
-    /// connection.
+    /// default. A peer can keep reading going, by leaving its answers unread or a stream open. So
+    /// this is the hard bound, and [`running_responders`](field@Limits::running_responders) is the
+    /// limit that honest peers meet. A call above the bound is answered with `UNKNOWN`; a one-way
+    /// call above it ends the connection.
     pub running_responders_max: usize,
     /// Bytes of the calls whose responders run: their length on the wire, or the memory that
-    /// [decoding](field@Limits::decoded_bytes) has taken if that is more. 32 MiB by default. At
-    /// this number this side reads nothing more, with the same
-    /// [exceptions](Limits#when-reading-stops), and calls that were read wait. The call that goes
-    /// over the limit is begun, so one call more than this may run.
+    /// [decoding](field@Limits::decoded_bytes) took if that is more. 32 MiB by default. At this
+    /// size, this side stops reading, with the same [exceptions](Limits#when-reading-stops), and
+    /// calls that it has read wait. The call that crosses the limit is begun, so one more call than
+    /// fits may run.
     pub running_bytes: usize,
     /// Bytes of the calls whose responders run when [reading goes on](Limits#when-reading-stops):
-    /// the bound, as [`running_responders_max`](field@Limits::running_responders_max) is. 64 MiB by
-    /// default. At this number a call that comes, or that has just been decoded, is answered with
-    /// `UNKNOWN`, and a one-way call that comes ends the connection. One call more may run, and
-    /// decoding may make 18 times its length of it: 306 MiB of the largest box. Where that is too
-    /// much, bound the [boxes](field@Limits::boxes).
+    /// the hard bound, as [`running_responders_max`](field@Limits::running_responders_max) is. 64
+    /// MiB by default. At this size, a call that arrives or has just been decoded is answered with
+    /// `UNKNOWN`, and a one-way call that arrives ends the connection. One more call may run, and
+    /// decoding may make it 18 times as large: 306 MiB for the largest box. If that is too much,
+    /// lower the limit on [boxes](field@Limits::boxes).
     pub running_bytes_max: usize,
-    /// Boxes that wait to be sent before callers have to wait for room, and before responders of
-    /// further calls of the peer have to wait to be started. 65 536 by default.
+    /// Boxes that wait to be sent. 65 536 by default. At this number, callers wait for room, and
+    /// responders for further calls of the peer wait to be started.
     pub send_queue_boxes: usize,
-    /// Bytes that wait to be sent before callers have to wait for room, and before responders of
-    /// further calls of the peer have to wait to be started. 1 MiB by default. Boxes are never cut,
-    /// so a few more bytes may wait. A received value that is sent on without being
-    /// [copied](crate::ValueWriter::put_bytes) keeps more than it counts while it waits: the buffer
-    /// that it came in. And while more than three quarters of
-    /// [`unclaimed_attachments`](field@Self::unclaimed_attachments) wait, responders are started
-    /// until half of [`send_queue_max`](field@Self::send_queue_max) is queued, for they may claim
-    /// them.
+    /// Bytes that wait to be sent. 1 MiB by default. At this size, callers wait for room, and
+    /// responders for further calls of the peer wait to be started. Boxes are never split, so slightly
+    /// more may wait.
+    ///
+    /// A received value that is sent on without being [copied](crate::ValueWriter::put_bytes) holds
+    /// more memory than it counts for while it waits: the whole buffer that it arrived in. While
+    /// more than three quarters of [`unclaimed_attachments`](field@Self::unclaimed_attachments)
+    /// wait, responders are started until half of [`send_queue_max`](field@Self::send_queue_max) is
+    /// queued, since they may claim those.
     pub send_queue: usize,
-    /// Bytes that wait to be sent at all, answers included, together with the calls that are not
-    /// answered yet because of them, which count with what they take in memory. 64 MiB by default.
-    /// Over it, the peer calls without reading what it is answered, and the connection ends.
+    /// Bytes that wait to be sent in all, answers included, together with the calls that are not
+    /// answered yet because of them, which count with the memory that they take. 64 MiB by default.
+    /// A peer gets there by calling without reading its answers. The connection then ends.
     pub send_queue_max: usize,
     /// Attachments, such as open files, that were received and that no argument has claimed. 128 by
-    /// default, and 256 where the process may have 2048 files open (`RLIMIT_NOFILE`) or more. Over
-    /// it, the connection ends, and they are dropped at once.
+    /// default, or 256 if the process may have 2048 or more files open (`RLIMIT_NOFILE`). One more
+    /// ends the connection, and all of them are dropped at once.
     ///
-    /// As many may be held by the responders that run, which have claimed them. A call that would
-    /// bring more is answered with `UNKNOWN`, and what it brought is dropped at once.
+    /// Running responders may hold as many again, which they have claimed. A call that would bring
+    /// more is answered with `UNKNOWN`, and its attachments are dropped at once.
     ///
-    /// No box can name more than that; raise it, and
-    /// [`attachments_in_all`](field@Limits::attachments_in_all) with it, for boxes that do. A peer
-    /// that runs this implementation sends at most 64 ahead of their boxes, unless one box names
-    /// more, and Twisted sends them with their boxes; so twice as many leave room, and are an
-    /// eighth of the 1024 files that a process may have open on most systems.
+    /// No box can name more attachments than this. For boxes that do, raise it together with
+    /// [`attachments_in_all`](field@Limits::attachments_in_all). A peer that runs this
+    /// implementation sends at most 64 ahead of their boxes, unless one box names more, and Twisted
+    /// sends them with their boxes. The default is twice that, and an eighth of the 1024 files that
+    /// a process may have open on most systems.
     ///
-    /// Half as many may be on their way in the items of streams. Where those of many streams are
-    /// not read, beyond three eighths of it, a further stream of attachments waits until one is.
+    /// The items of streams may have half as many on their way. If many streams are not read and
+    /// reach three eighths of it, a further stream of attachments waits until one of them is read.
     pub unclaimed_attachments: usize,
-    /// Attachments that all connections of this process hold together, those that no argument has
-    /// claimed and those that running responders hold. By default a quarter of the files that the
-    /// process may have open when this is first asked for (`RLIMIT_NOFILE`), and 65 536 at most:
-    /// 256 of 1024, and 256 on systems that have no such limit. When a connection receives one over
-    /// it, some are dropped of those that wait for a box that names them: those of the connection
-    /// that has most, the oldest first.
+    /// Attachments that all connections of this process hold together: those that no argument has
+    /// claimed, and those that running responders hold. The default is a quarter of the files that
+    /// the process may have open when this is first asked for (`RLIMIT_NOFILE`), and 65 536 at most:
+    /// 256 of 1024, and 256 on systems without such a limit. When a connection receives one more,
+    /// the connection that has the most unclaimed attachments loses some, the oldest first.
     ///
-    /// Running responders may hold three quarters of them. Those of one connection may hold half of
-    /// all while those of others hold none, an eighth when those of others hold half of what they
-    /// may, a 32nd when they hold three quarters of it, and one in any case: of 256, these are 128,
-    /// 32, 8 and 1. A call that would bring more is answered with `UNKNOWN`. So it takes more than
-    /// 30 connections to leave nothing of 256 to the others, and more where there are more.
+    /// Running responders may hold three quarters of this limit. The responders of one connection
+    /// may hold half of the limit while those of other connections hold none, an eighth when the
+    /// others hold half of what they may, a 32nd when they hold three quarters of it, and always
+    /// one: of 256, these are 128, 32, 8 and 1. A call that would bring more is answered with
+    /// `UNKNOWN`. So it takes more than 30 connections to leave none of 256 to others, and more
+    /// connections if the limit is higher.
     ///
-    /// The limit that counts is that of the connection that receives. An attachment that holds up
-    /// the end of its own connection, because it is the other end, costs two files; so the default
-    /// leaves a process half of what it may have.
+    /// The limit of the receiving connection applies. An attachment may be the other end of its own
+    /// connection and hold up its end; it then costs two files. So the default leaves a process half
+    /// of the files that it may have.
     pub attachments_in_all: usize,
-    /// Streams that are open, or wait to be opened: those that this side sends and those that it
-    /// receives, together. 256 by default. The argument of a further stream cannot be encoded, or
-    /// not decoded. Each stream that this side sends keeps up to 64 KiB and one item more that wait
-    /// to be sent.
+    /// Streams that are open or wait to be opened, counting both those that this side sends and
+    /// those that it receives. 256 by default. The argument of a further stream cannot be encoded
+    /// or decoded. Each stream that this side sends keeps up to 64 KiB that wait to be sent, and one
+    /// item more.
     pub streams: usize,
     /// Items of one stream that the peer may send before this side has taken the first of them.
-    /// 1024 by default, and one at least. The peer is told, and its sink waits.
+    /// 1024 by default, and at least one. The peer is told this limit, and its sink waits.
     pub stream_items: usize,
-    /// Bytes of items, as they are on the wire, of one stream that the peer may send before this
-    /// side has taken the first of them. 256 KiB by default. The peer is told, and its sink waits;
-    /// an item that is larger than that fails there.
+    /// Bytes of items of one stream, as they are on the wire, that the peer may send before this
+    /// side has taken the first of them. 256 KiB by default. The peer is told this limit, and its
+    /// sink waits. A larger item fails there.
     ///
-    /// All streams of a connection together hold [`streams`](field@Limits::streams) times so many
-    /// bytes, and 52 600 bytes more for each, for the calls that bring them. Streams that have
-    /// ended and were not read to their end count too. What goes over it ends its stream with
-    /// [`StreamError::Limit`](crate::streams::StreamError::Limit). Items that come while
-    /// attachments wait to be claimed are decoded at once, and what that takes counts as that of
+    /// All streams of a connection together hold at most [`streams`](field@Limits::streams) times
+    /// this many bytes, and another 52 600 bytes for each, for the calls that bring the items.
+    /// Streams that have ended and were not read to their end count too. A stream that exceeds this
+    /// ends with [`StreamError::Limit`](crate::streams::StreamError::Limit). Items that arrive while
+    /// attachments wait to be claimed are decoded at once, and the memory for that counts as that of
     /// [running calls](field@Limits::running_bytes).
     pub stream_bytes: usize,
-    /// The time that an attachment may wait for a box that names it, and for its reader. 60 seconds
-    /// by default. Then it is dropped, and a call that is read later fails.
+    /// The time that an attachment may wait for a box that names it, and for that box to be read. 60
+    /// seconds by default. It is then dropped, and a call that is read later fails.
     pub unclaimed_timeout: Duration,
-    /// The time that a peer may take to finish a box that it has begun, while it is read from. 60
-    /// seconds by default. This side looks once in that time, so a box may take up to twice as
-    /// long. Then the connection ends with
+    /// The time that a peer may take to finish a box that it has begun, while this side reads. 60
+    /// seconds by default. This side checks once in that time, so a box may take up to twice as
+    /// long. The connection then ends with
     /// [`CloseReason::BoxTimeout`](crate::CloseReason::BoxTimeout).
     pub box_timeout: Duration,
-    /// The time that the end of a connection may take: sending what is queued, and waiting until
-    /// the peer has closed its side. 5 seconds by default. When the peer is to blame for the end,
-    /// because it does not keep to the protocol or has gone over a limit, it takes a second at
-    /// most. What the peer goes on to send meanwhile is read and dropped, but no more than 16 MiB
-    /// of it, and 256 KiB if it is to blame.
+    /// The time that the end of a connection may take: sending what is queued, and waiting until the peer
+    /// has closed its side. 5 seconds by default. If the peer caused the end, by violating the
+    /// protocol or exceeding a limit, it takes at most a second. Whatever the peer still sends
+    /// meanwhile is read and dropped, up to 16 MiB, or up to 256 KiB if the peer caused the end.
     pub close_timeout: Duration,
 }
 
@@ -270,12 +271,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the limits for a peer that may be anybody: a connection holds 29 MiB at worst, where
-    /// it may hold 530 by [default](Limits::default): its running calls, with one more that is as
-    /// large as a box may be once it is decoded, a box that is not finished, what waits to be sent,
-    /// and the items of its streams. Boxes are of 1 MiB and 1024 pairs at most.
-    /// [`Connection::untrusted_peer`](crate::Connection::untrusted_peer) sets them, and what else
-    /// is right for such a peer.
+    /// Returns limits for a peer that may be anybody. A connection then holds 29 MiB at worst, where
+    /// the [default](Limits::default) allows 530 MiB. This counts the running calls, one more call
+    /// that decodes to as much as a box may, an unfinished box, what waits to be sent, and the items
+    /// of streams. Boxes have at most 1 MiB and 1024 pairs.
+    /// [`Connection::untrusted_peer`](crate::Connection::untrusted_peer) sets these limits and the
+    /// timeouts that suit such a peer.
     ///
     /// ```
     /// # use amp_core::Limits;

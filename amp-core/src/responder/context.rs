@@ -6,8 +6,7 @@ use crate::argument::PeerAddress;
 use crate::connection::Peer;
 use crate::error::CloseReason;
 
-/// All that a responder knows beside the arguments of a call: the state that its set of responders
-/// shares, and the peer that called.
+/// The context of a call: the state that the set of responders shares, and the peer that called.
 pub struct Context<S = ()> {
     state: Arc<S>,
     peer: Peer,
@@ -25,22 +24,23 @@ impl<S> Context<S> {
         &self.state
     }
 
-    /// Returns the peer that called, to call it back. The answer is awaited: a responder that
-    /// blocks its thread until it is there may wait for ever
-    /// ([`Responders::on_own_tasks`](crate::Responders::on_own_tasks)).
+    /// Returns the peer that called, for example to call it back. Await the answer: a responder that
+    /// blocks its thread to wait for it may wait for ever (see
+    /// [`Responders::on_own_tasks`](crate::Responders::on_own_tasks)).
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// Returns where the peer is.
+    /// Returns the address of the peer.
     pub fn peer_address(&self) -> &PeerAddress {
         self.peer().peer_address()
     }
 
-    /// Resolves when the connection has ended, to the reason: an answer would reach nobody.
+    /// Resolves to the reason when the connection has ended. From then on an answer reaches nobody.
     ///
-    /// A responder is not stopped then, nor when the caller gives up its call, which nothing on the
-    /// wire says. One that takes long, and is of no use to anyone else, looks for this itself:
+    /// Nothing stops the responder then. Nor does anything when the caller gives up its call, since
+    /// AMP has no message for that. A responder that takes long and works for its caller alone can
+    /// watch for the end itself:
     ///
     /// ```
     /// use amp_core::{Command, Context, NoError, Responders};
@@ -52,7 +52,7 @@ impl<S> Context<S> {
     ///     let rendering = async { /* ... */ };
     ///     tokio::select! {
     ///         () = rendering => {}
-    ///         _ = context.closed() => {} // Whatever is answered here is dropped.
+    ///         _ = context.closed() => {} // An answer would be dropped.
     ///     }
     ///     Ok::<(), NoError>(())
     /// });
@@ -65,14 +65,14 @@ impl<S> Context<S> {
         self.peer().closed().await
     }
 
-    /// Returns whether the connection has ended: for work that does not await, such as that of a
-    /// blocking task. While the connection is only closing, when its [`Peer::is_closed`] already, an
-    /// answer may still be sent.
+    /// Returns whether the connection has ended, for code that cannot await, such as a blocking
+    /// task. This is still `false` while the connection is closing: then [`Peer::is_closed`] returns
+    /// `true` already, but an answer may still be sent.
     pub fn has_ended(&self) -> bool {
         self.peer().has_ended()
     }
 
-    /// Returns the connection's own data of type `T`: see
+    /// Returns the value of type `T` that was given to
     /// [`Connection::data`](crate::Connection::data).
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.peer().get()

@@ -43,10 +43,10 @@ use crate::shorten::Shortened;
 /// let responders = Responders::new(AtomicI64::new(0)).respond(add);
 /// ```
 ///
-/// Clones share the state. A responder starts to run on the connection's own task, and moves to
-/// a task of its own once it has to wait; so it must not block, unless the set runs
-/// [`on_own_tasks`](Responders::on_own_tasks). It runs to its end even when the
-/// caller has given up or is gone; [`Context::closed`] tells it when the connection has ended.
+/// Clones share the state. A responder starts on the connection's own task, and moves to a task of
+/// its own once it has to wait. So it must not block, unless the set runs its responders
+/// [`on_own_tasks`](Responders::on_own_tasks). It runs to its end even if the caller has given up or
+/// has gone. [`Context::closed`] tells it when the connection has ended.
 #[doc(alias("CommandLocator", "Handler", "responder", "Router", "Service"))]
 #[must_use = "responders answer nothing before a connection or a server has them"]
 pub struct Responders<S = ()> {
@@ -54,7 +54,7 @@ pub struct Responders<S = ()> {
     pub(super) locator: Arc<Locator>,
 }
 
-/// A command that a struct answers: an alternative to passing functions.
+/// Answers a command by a method of the shared state, as an alternative to passing functions.
 ///
 /// ```
 /// use amp_core::{Arguments, Command, Context, NoError, Respond, Responders};
@@ -76,7 +76,7 @@ pub trait Respond<C: Command>: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// The error is the answer: it is one that the command declares.
+    /// The error becomes the answer. It is one that the command declares.
     fn respond(
         context: Context<Self>,
         command: C,
@@ -84,20 +84,21 @@ pub trait Respond<C: Command>: Send + Sync + Sized + 'static {
 }
 
 impl<S: Send + Sync + 'static> Responders<S> {
-    /// Creates an empty set that shares `state`; `()` when there is nothing to share.
+    /// Creates an empty set whose responders share `state`. Pass `()` if there is nothing to share.
     pub fn new(state: S) -> Self {
         Self { state: Arc::new(state), locator: Arc::default() }
     }
 
-    /// Adds a responder for the command `C`, in place of one that it had before.
+    /// Adds a responder for the command `C`. It replaces a responder that `C` already had.
     ///
-    /// It can fail with the errors that the command declares. For one that can fail in other
-    /// ways as well, see [`try_respond`](Responders::try_respond).
+    /// The responder can fail with the errors that the command declares. If it can fail in other ways
+    /// too, use [`try_respond`](Responders::try_respond).
     ///
     /// # Panics
     ///
-    /// When the set has a responder for another command of the same name: of another type, or known
-    /// [by its name](Responders::respond_by_name) only. The others that add one do so too.
+    /// Panics when the set has a responder for another command of the same name: for another type, or
+    /// one that was added [by name](Responders::respond_by_name). The other methods that add a
+    /// responder do the same.
     #[track_caller]
     pub fn respond<C, F, R>(self, responder: F) -> Self
     where
@@ -108,9 +109,9 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.typed(responder, |ended| ended.map_err(Failure::Declared))
     }
 
-    /// Adds a responder for the command `C` that can fail in ways that the command does not
-    /// declare: with [`Failure`], `?` works on any error, and one that it does declare keeps its
-    /// code.
+    /// Adds a responder for the command `C` that can fail in ways that the command does not declare.
+    /// It returns a [`Failure`], so `?` works on any error. An error that the command declares keeps
+    /// its code.
     ///
     /// # Panics
     ///
@@ -125,15 +126,15 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.typed(responder, |ended| ended)
     }
 
-    /// Adds a responder for the command `C` that has something to run just after its answer has
-    /// been written: it returns the response and a future, which gets a task of its own.
+    /// Adds a responder for the command `C` that has something to do right after its answer has been
+    /// written. It returns the response and a future, which then runs on a task of its own.
     ///
-    /// Written means handed to the transport and flushed, not received by the peer. The future
-    /// never runs when the connection ends before that, or when the call fails.
+    /// "Written" means handed to the transport and flushed, not received by the peer. If the
+    /// connection ends before that, or if the call fails, the future never runs.
     ///
-    /// Until it is done it counts among the responders that run
-    /// ([`Limits::running_responders`](field@crate::Limits::running_responders)), with the bytes of its
-    /// call. But a graceful end does not wait for it: it may be what waits for that.
+    /// Until the future has finished, it counts as a running responder
+    /// ([`Limits::running_responders`](field@crate::Limits::running_responders)), with the bytes of
+    /// its call. A graceful end does not wait for it, since the future may itself wait for that end.
     ///
     /// ```
     /// use amp_core::{Command, Context, NoError, Responders};
@@ -162,7 +163,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.add_typed::<C>(Arc::new(then))
     }
 
-    /// Adds the responder that the state itself is for the command `C`, by its [`Respond`].
+    /// Adds a responder for the command `C` that is the state's own implementation of [`Respond`].
     ///
     /// # Panics
     ///
@@ -175,35 +176,35 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.respond(|context, command: C| S::respond(context, command))
     }
 
-    /// Adds a responder for the command of this name that works on boxes as they are on the
-    /// wire, in place of one that it had before.
+    /// Adds a responder for the command of this name. It works on boxes as they are on the wire, and
+    /// replaces a responder that was added by the same name.
     ///
     /// # Panics
     ///
-    /// When the set has a responder for a typed command of this name.
+    /// Panics when the set has a responder for a typed command of this name.
     #[track_caller]
     pub fn respond_by_name(self, command: impl AsRef<[u8]>, responder: impl RespondByName) -> Self {
         let command = Bytes::copy_from_slice(command.as_ref());
         self.add(command, Origin::Name, Arc::new(ByName(Arc::new(responder))))
     }
 
-    /// Sets the responder for all commands that have none: a proxy, say. It learns whether a call
-    /// wants an answer, and so can pass on one that does not. For calls that ask for a protocol
-    /// switch there is [`fallback_switch`](Responders::fallback_switch).
+    /// Sets the responder for all commands that have none, for example in a proxy. It learns whether
+    /// a call wants an answer, so it can pass on one-way calls too. For calls that ask for a protocol
+    /// switch, use [`fallback_switch`](Responders::fallback_switch).
     ///
     /// ```
     /// use amp_core::{Peer, ReceivedCall, Responders};
     ///
-    /// /// Passes on all calls, and hands on how they end.
+    /// /// Passes on all calls, and returns their outcomes.
     /// fn proxy_of(backend: Peer) -> Responders {
     ///     Responders::new(()).fallback(move |call: ReceivedCall| call.pass_on(&backend))
     /// }
     /// # drop(proxy_of);
     /// ```
     ///
-    /// Where the backend closes its connection, as Twisted does after errors that nobody declares, the
-    /// client's has to be closed as well, or it calls in vain from then on: `end_with` in the guide
-    /// [From Twisted](crate::cookbook::from_twisted) does so.
+    /// If the backend closes its connection, as Twisted does after an undeclared error, close the
+    /// client's connection as well. Otherwise all its further calls fail. `end_with` in the guide
+    /// [From Twisted](crate::cookbook::from_twisted) shows how.
     #[doc(alias("locateResponder", "Proxy"))]
     pub fn fallback(mut self, responder: impl RespondByName) -> Self {
         let fallback = Arc::new(ByName(Arc::new(responder)));
@@ -221,8 +222,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.respond(|_, _: Ping| async { Ok(()) })
     }
 
-    /// Adds a responder for [`Reflect`], which hands out this schema: what a command line and other
-    /// tools need to know to call the commands in it.
+    /// Adds a responder for [`Reflect`] that returns this schema. A command line and other tools need
+    /// it to call the commands.
     ///
     /// ```
     /// use amp_core::schema::Schema;
@@ -251,10 +252,10 @@ impl<S: Send + Sync + 'static> Responders<S> {
         })
     }
 
-    /// Adds the responders that `add` puts into an empty set with the state of this one, for what is to
-    /// hold for them alone: [`one_at_a_time`](Responders::one_at_a_time),
-    /// [`on_own_tasks`](Responders::on_own_tasks),
-    /// [`end_with_connection`](Responders::end_with_connection), and layers.
+    /// Adds a group of responders, so that some settings apply to them alone:
+    /// [`one_at_a_time`](Responders::one_at_a_time), [`on_own_tasks`](Responders::on_own_tasks),
+    /// [`end_with_connection`](Responders::end_with_connection), and layers. `add` gets an empty set
+    /// that shares the state of this one, and adds the responders to it.
     ///
     /// ```
     /// # use amp_core::{Command, Context, NoError, Responders};
@@ -271,7 +272,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///
     /// # Panics
     ///
-    /// When this set has a responder for another command of the same name.
+    /// Panics when this set has a responder for another command of the same name.
     #[track_caller]
     pub fn group(mut self, add: impl FnOnce(Self) -> Self) -> Self {
         let empty = Self { state: Arc::clone(&self.state), locator: Arc::default() };
@@ -282,11 +283,11 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self
     }
 
-    /// Adds the responders of another set, which keep the state of theirs.
+    /// Adds the responders of another set. They keep their own state.
     ///
     /// # Errors
     ///
-    /// When both sets have a responder for one command, or both have a fallback.
+    /// When both sets have a responder for the same command, or both have a fallback.
     pub fn merge<T>(mut self, other: Responders<T>) -> Result<Self, Clash> {
         Arc::make_mut(&mut self.locator).merge(Arc::unwrap_or_clone(other.locator))?;
         Ok(self)
@@ -335,9 +336,9 @@ impl<S> Responders<S> {
 }
 
 impl Peer {
-    /// Replaces what answers the peer's calls on this connection: after a login, say. It holds
-    /// from the next call on whose responder is started. A responder that replaces the set before
-    /// it first waits does so before any call that the peer sent behind its own.
+    /// Replaces the responders of this connection, for example after a login. The new set applies from
+    /// the next call whose responder is started. A responder that replaces the set before it first
+    /// waits does so before any call that the peer has sent after its own.
     pub fn replace_responders<S>(&self, responders: Responders<S>) {
         self.shared().replace_locator(responders.into_locator());
     }

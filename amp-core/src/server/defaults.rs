@@ -67,10 +67,10 @@ fn calls(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
     let counted_beyond = format!("{COUNTED}, once a connection holds more than {held}");
     vec![
         row(
-            "connections, and so descriptors",
+            "connections, each of which takes a descriptor",
             "",
             format!(
-                "{}, where the process may have {FILES} descriptors: max_connections",
+                "{}, if the process may have {FILES} descriptors: max_connections",
                 files.connections
             ),
         ),
@@ -78,25 +78,25 @@ fn calls(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
             "calls that are being answered",
             format!("{}: running_responders_max", count(calls)),
             format!(
-                "{}, and {SPARED} small ones more for each connection: running_responders_in_all",
+                "{}, and another {SPARED} small ones for each connection: running_responders_in_all",
                 count(responders)
             ),
         ),
         row(
             "bytes of those calls",
-            format!("{running_max} and one more call, of {largest} at most: running_bytes_max"),
+            format!("{running_max}, and one more call of at most {largest}: running_bytes_max"),
             COUNTED,
         ),
         row(
             "memory for a box that is being decoded",
             format!(
-                "{PER_BYTE} bytes for each byte of the box, and {} at least: decoded_bytes",
+                "{PER_BYTE} bytes for each byte of the box, but at least {}: decoded_bytes",
                 bytes(limits.decoded_bytes)
             ),
-            format!("one box on each thread, of {largest} at most; counted once it is decoded"),
+            format!("one box on each thread, of at most {largest}; counted once it is decoded"),
         ),
         row(
-            "bytes of a box that is not finished",
+            "bytes of an unfinished box",
             format!("{}: boxes", bytes(limits.boxes.max_bytes)),
             &counted_beyond,
         ),
@@ -108,7 +108,7 @@ fn calls(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
         row(
             "items of streams that nobody has taken",
             format!(
-                "{} streams, each of {} items and {}: streams, stream_items, stream_bytes",
+                "{} streams with {} items and {} each: streams, stream_items, stream_bytes",
                 limits.streams,
                 count(limits.stream_items),
                 bytes(limits.stream_bytes)
@@ -131,7 +131,7 @@ fn others(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
     vec![
         row(
             "small boxes and answers",
-            format!("{}, and a few more", bytes(HELD_UNCOUNTED)),
+            format!("a little over {}", bytes(HELD_UNCOUNTED)),
             "as much for each connection, not counted",
         ),
         row(
@@ -146,11 +146,11 @@ fn others(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
         ),
         row(
             "descriptors that peers have passed",
-            "128 or 256 unclaimed, and as many that responders hold, but fewer while others hold \
-             some: unclaimed_attachments",
+            "128 or 256 unclaimed, and as many that responders hold, but fewer while other \
+             connections hold some: unclaimed_attachments",
             format!(
-                "a quarter of how many the process may have, {} of {FILES} and {} at most; \
-                 responders hold three quarters of that at most: attachments_in_all",
+                "a quarter of what the process may have ({} of {FILES}), and at most {}, of which \
+                 responders hold at most three quarters: attachments_in_all",
                 files.attachments,
                 count(most.attachments)
             ),
@@ -160,8 +160,8 @@ fn others(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
             "TLS handshakes",
             "10 seconds each: TlsListener::handshake_timeout",
             format!(
-                "an eighth of how many descriptors the process may have, {} of {FILES}, with those \
-                 that are done and wait: TlsListener::max_handshakes",
+                "an eighth of the descriptors that the process may have ({} of {FILES}), including \
+                 finished ones that wait to be accepted: TlsListener::max_handshakes",
                 files.handshakes
             ),
         ),
@@ -179,10 +179,10 @@ fn times(limits: &Limits) -> Vec<Expected> {
             "",
         ),
         row(
-            "time that a peer may say nothing",
+            "time that a peer may send nothing",
             format!(
-                "for ever; but {} before its first box, when the server is full; or what \
-                 first_box_timeout, idle_timeout or a ping says",
+                "not limited, unless first_box_timeout, idle_timeout or a ping is set; when the \
+                 server is full, {} before the first box",
                 seconds(GIVES_WAY_AFTER)
             ),
             "",
@@ -190,7 +190,7 @@ fn times(limits: &Limits) -> Vec<Expected> {
         row(
             "time that a connection takes to end",
             format!(
-                "{}, or one second if the peer is to blame: close_timeout",
+                "{}, or one second if the peer caused the end: close_timeout",
                 seconds(limits.close_timeout)
             ),
             "",
@@ -198,8 +198,8 @@ fn times(limits: &Limits) -> Vec<Expected> {
         row(
             "routes of a Router",
             format!(
-                "{}, which hold {} received in all, and each {} of that and {} to be sent: \
-                 RouterLimits",
+                "{}, which together hold {} received; each holds up to {} of that, and {} to be \
+                 sent: RouterLimits",
                 count(router.routes),
                 bytes(router.receive_queue_in_all),
                 bytes(router.receive_queue),
@@ -219,7 +219,7 @@ async fn the_table_has_the_defaults() {
     let server = serve(listener, Responders::new(())).settings.unwrap();
     assert_eq!(server.max_connections, None, "as many as there may be descriptors for");
     let limits = Limits::default();
-    let counted = format!("among the {} of [`bytes_in_all`]", bytes(server.bytes_in_all));
+    let counted = format!("towards the {} of [`bytes_in_all`]", bytes(server.bytes_in_all));
     assert!(documentation.contains(&counted), "{counted}");
     let expected = [calls(&server, &limits), others(&server, &limits), times(&limits)].concat();
     for (row, (what, one, all)) in rows.iter().zip(&expected) {

@@ -23,13 +23,13 @@ const ALONE: usize = 4096;
 /// Pieces are not made shorter than this.
 const SHORT: usize = 64;
 
-/// The end of a stream of bytes that is read: an argument, and an [`AsyncRead`].
+/// The end of a stream of bytes that is read from. It is an argument, and an [`AsyncRead`].
 ///
-/// It is a [`StreamOf`] pieces, and all that is said there holds here: one of a
-/// [pair](ByteStream::pair) goes to the peer, and whoever does not read holds back who writes. The end
-/// of the bytes is the end of the stream. An error is the last, also of one piece that cannot be read, and
-/// whoever reads on has it again. A stream whose sink was dropped fails with
-/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof); the error inside is the
+/// It is a [`StreamOf`] pieces of bytes, and everything in that documentation applies: one end of a
+/// [pair](ByteStream::pair) goes to the peer, and a reader that does not read holds up the writer.
+/// The end of the bytes is the end of the stream. Nothing follows an error, even if only one piece
+/// could not be read: reading again returns the same error. A stream whose sink was dropped fails
+/// with [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). The error inside the [`io::Error`] is the
 /// [`StreamError`](super::StreamError).
 ///
 /// ```
@@ -74,12 +74,12 @@ pub struct ByteStream {
     failed: Option<io::ErrorKind>,
 }
 
-/// The end of a stream of bytes that is written to: an argument, and an [`AsyncWrite`].
+/// The end of a stream of bytes that is written to. It is an argument, and an [`AsyncWrite`].
 ///
-/// It is a [`SinkOf`] pieces, and all that is said there holds here.
+/// It is a [`SinkOf`] pieces of bytes, and everything in that documentation applies.
 /// [`shutdown`](tokio::io::AsyncWriteExt::shutdown) ends the bytes, and waits until all of them were
-/// read; a sink that is dropped otherwise leaves them without an end. An error of writing has the
-/// [`SinkError`] inside.
+/// read. If the sink is dropped without that, the reader gets an error in place of the end. The error
+/// inside the [`io::Error`] of a write is the [`SinkError`].
 #[doc(alias("download", "file", "upload"))]
 #[derive(Debug)]
 #[must_use = "a sink that is dropped leaves its stream without an end"]
@@ -88,8 +88,8 @@ pub struct ByteSink {
 }
 
 impl ByteStream {
-    /// Creates a stream of bytes: what is written into the sink is read from the stream. One of them is
-    /// for the peer: see [`StreamOf::pair`].
+    /// Creates a stream of bytes. What is written to the sink is read from the stream. Send one of the
+    /// two to the peer: see [`StreamOf::pair`].
     #[doc(alias("channel", "new"))]
     pub fn pair() -> (ByteSink, Self) {
         let (sink, stream) = StreamOf::pair();
@@ -100,11 +100,11 @@ impl ByteStream {
         Self { pieces, piece: Bytes::new(), failed: None }
     }
 
-    /// Reads the next piece as it came, without copying it; `None` at the end.
+    /// Reads the next piece as it arrived, without copying it. Returns `None` at the end.
     ///
     /// # Errors
     ///
-    /// As reading does.
+    /// The same as for reading.
     ///
     /// # Cancel safety
     ///
@@ -165,7 +165,7 @@ impl AsyncBufRead for ByteStream {
 }
 
 impl ByteSink {
-    /// Resolves when nothing more can be written, to the reason: see [`SinkOf::stopped`].
+    /// Resolves to the reason when nothing more can be written: see [`SinkOf::stopped`].
     ///
     /// # Cancel safety
     ///
@@ -175,22 +175,22 @@ impl ByteSink {
         self.pieces.stopped()
     }
 
-    /// Fails the stream with an error that both sides know, behind what was written. The reader
-    /// finds it inside of the [`io::Error`], as a [`StreamError`](super::StreamError).
+    /// Fails the stream with an error that both sides know, after what was written. The reader finds
+    /// it inside the [`io::Error`], as a [`StreamError`](super::StreamError).
     pub fn fail(self, error: &impl CommandError) {
         self.pieces.fail(error);
     }
 
-    /// Fails the stream with this code and description, behind what was written.
+    /// Fails the stream with this code and description, after what was written.
     pub fn fail_with(self, error: RemoteError) {
         self.pieces.fail_with(error);
     }
 
-    /// Writes bytes that are not copied, all of them.
+    /// Writes all of these bytes without copying them.
     ///
     /// # Errors
     ///
-    /// As writing does.
+    /// The same as for writing.
     ///
     /// # Cancel safety
     ///
@@ -255,7 +255,7 @@ impl AsyncWrite for ByteSink {
     }
 }
 
-/// On the wire as a `StreamOf` its pieces.
+/// On the wire this is a `StreamOf` its pieces.
 impl Argument for ByteStream {
     fn to_string_proto(
         &self,
@@ -274,7 +274,7 @@ impl Argument for ByteStream {
     }
 }
 
-/// On the wire as a `SinkOf` its pieces.
+/// On the wire this is a `SinkOf` its pieces.
 impl Argument for ByteSink {
     fn to_string_proto(
         &self,

@@ -6,7 +6,7 @@ use crate::command::CommandError;
 use crate::error::{CallError, CloseReason};
 use crate::proto::{LimitKind, RemoteError};
 
-/// The reason why a sink takes no more items, or has not taken one.
+/// The reason why a sink accepts no more items, or did not accept one.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SinkError {
@@ -23,14 +23,15 @@ pub enum SinkError {
     /// The peer answered an item with an error.
     #[error("the peer has refused an item")]
     Refused(#[source] RemoteError),
-    /// An item cannot be written. It is left out, and the sink takes further ones. Of one that shows so
-    /// only when its box is written, since it needs the connection, whatever is done next with the sink
-    /// says it; when that is the end, the receiver learns that the end is missing.
+    /// An item cannot be encoded. It is left out, and the sink accepts further items. An item that
+    /// needs the connection is encoded only when its box is written. If that fails, the next operation
+    /// on the sink returns the error. If that operation is the end, the receiver learns that the end is
+    /// missing.
     #[error("an item cannot be written")]
     Encode(#[source] Arc<EncodeError>),
-    /// An item is larger than what the peer lets one stream have on its way
-    /// ([`Limits::stream_bytes`](field@crate::Limits::stream_bytes) of the peer). It is left out, and the
-    /// sink takes further ones.
+    /// An item is larger than what the peer allows one stream to have on its way
+    /// ([`Limits::stream_bytes`](field@crate::Limits::stream_bytes) of the peer). It is left out, and
+    /// the sink accepts further items.
     #[error("an item has {len} bytes, over the peer's limit of {limit} for one stream")]
     TooLarge {
         /// The length of the item in bytes.
@@ -49,14 +50,14 @@ pub enum SinkError {
     Closed(#[source] CloseReason),
 }
 
-/// The reason why an item of a stream is not there, or why no more come.
+/// The reason why an item of a stream is missing, or why no more items come.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// The sender has failed the stream: see [`declared`](StreamError::declared).
+    /// The sender failed the stream: see [`declared`](StreamError::declared).
     #[error("the stream has failed")]
     Failed(#[source] RemoteError),
-    /// The sink was dropped without having been closed, so there may have been more.
+    /// The sink was dropped without being closed, so there may have been more items.
     #[error("the stream has no end: its sink was dropped")]
     Unfinished,
     /// The other end was dropped before it was sent to the peer, or its call was not sent.
@@ -66,7 +67,7 @@ pub enum StreamError {
     /// without, or it was not read in time.
     #[error("the peer has not taken the stream")]
     NotTaken,
-    /// One item cannot be read. The stream goes on behind it.
+    /// One item cannot be decoded. The stream goes on after it.
     #[error("an item cannot be read")]
     Item(#[source] DecodeError),
     /// The peer has sent something that is no item of this stream.
@@ -75,7 +76,7 @@ pub enum StreamError {
         /// What is wrong with it.
         what: String,
     },
-    /// The peer has sent more than it may before the first of it was taken: over
+    /// The peer has sent too much that was not taken yet: more than
     /// [`Limits::stream_items`](field@crate::Limits::stream_items) or
     /// [`Limits::stream_bytes`](field@crate::Limits::stream_bytes), or more than 64 calls with items.
     #[error("the peer has sent more than {limit} {what} of a stream ahead")]
@@ -83,22 +84,23 @@ pub enum StreamError {
     TooMuch {
         /// Which limit it is.
         what: LimitKind,
-        /// How much there may be.
+        /// The limit's value.
         limit: usize,
     },
-    /// There is no room for an item beside what else this side holds: the attachments of responders and
-    /// items ([`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments)
-    /// and [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all)), what is decoded when it
-    /// comes since it may name attachments
+    /// An item does not fit beside what this side holds already. One of these is full: the attachments
+    /// of responders and items
+    /// ([`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) and
+    /// [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all)), what is decoded on
+    /// arrival because it may name attachments
     /// ([`Limits::running_bytes_max`](field@crate::Limits::running_bytes_max)), what the streams of the
-    /// connection hold ([`Limits::stream_bytes`](field@crate::Limits::stream_bytes)), or what all connections of
-    /// a server hold ([`Serve::bytes_in_all`](crate::Serve::bytes_in_all)).
+    /// connection hold ([`Limits::stream_bytes`](field@crate::Limits::stream_bytes)), or what all
+    /// connections of a server hold ([`Serve::bytes_in_all`](crate::Serve::bytes_in_all)).
     #[error("an item was dropped: there are {limit} {what}, which is the limit")]
     #[non_exhaustive]
     Limit {
         /// Which limit it is.
         what: LimitKind,
-        /// How many there may be.
+        /// The limit's value.
         limit: usize,
     },
     /// The connection has ended.
@@ -107,7 +109,7 @@ pub enum StreamError {
 }
 
 impl StreamError {
-    /// Returns the error that the sink was failed with, if it is one of these.
+    /// Returns the error that the sink was failed with, if it is an `E`.
     pub fn declared<E: CommandError>(&self) -> Option<E> {
         match self {
             Self::Failed(error) => E::from_wire(&error.code, &error.description),

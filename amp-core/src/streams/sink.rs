@@ -25,17 +25,19 @@ use crate::connection::Peer;
 use crate::proto::RemoteError;
 use crate::schema::{WireType, WireTypes};
 
-/// The end of a stream that sends items: an argument, and a [`Sink`] of them.
+/// The end of a stream that sends items. It is an argument, and a [`Sink`] for the items.
 ///
-/// One of a [pair](super::StreamOf::pair) stays here, and the other one goes to the peer as an argument: see
-/// [`streams`](super).
+/// One end of a [pair](super::StreamOf::pair) stays here, and the other goes to the peer as an
+/// argument: see [`streams`](super).
 ///
-/// It is closed with [`close`](SinkOf::close), which waits until all was taken. One that is dropped
-/// otherwise, or failed, ends the stream behind the items that it has taken.
+/// Close a sink with [`close`](SinkOf::close), which waits until everything was taken. If it is
+/// dropped or failed instead, the stream ends with an error after the items that the sink has
+/// accepted.
 ///
-/// Until the peer has the other end, no items are taken; nor while as much is on its way as the peer
-/// takes. An end that the peer has keeps its connection open, as a [`Peer`] does; so do items and an end
-/// that were left behind by a sink, until the receiver has taken them.
+/// The sink accepts no items until the peer has the other end, nor while as much is on its way as the
+/// peer allows. Once the peer has the other end, the sink keeps its connection open, as a [`Peer`]
+/// does. So do items and an end that a dropped sink has left behind, until the receiver has taken
+/// them.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +52,7 @@ use crate::schema::{WireType, WireTypes};
 ///
 /// let count = async |_: Context, Count { to, mut numbers }: Count| {
 ///     for n in 1..=to {
-///         // Whoever has dropped the stream wants no more.
+///         // The receiver has dropped the stream, and wants no more.
 ///         if numbers.send(n).await.is_err() {
 ///             break;
 ///         }
@@ -91,8 +93,9 @@ impl<T> SinkOf<T> {
         Self { sending, other, peer: None, window, held: None, scratch: BytesMut::new() }
     }
 
-    /// Resolves when nothing more can be sent, to the reason: the receiver has dropped the stream, or
-    /// the connection has ended. So a long job learns that nobody wants what it does.
+    /// Resolves to the reason when nothing more can be sent, because the receiver has dropped the
+    /// stream or the connection has ended. A long job can use this to notice that nobody wants its
+    /// results.
     ///
     /// ```
     /// # use amp_core::streams::SinkOf;
@@ -123,26 +126,27 @@ impl<T> SinkOf<T> {
     ///
     /// # Errors
     ///
-    /// When the receiver drops the stream before, or the connection ends: then some items may not have
+    /// When the receiver drops the stream first, or the connection ends. Some items may then not have
     /// been taken.
     ///
     /// # Cancel safety
     ///
-    /// Once it was polled the stream ends, also if the future is dropped.
+    /// Once the future has been polled, the stream ends even if the future is dropped.
     pub async fn close(self) -> Result<(), SinkError> {
         self.sending.end(End::Closed);
         poll_fn(|cx| self.sending.poll_done(cx)).await
     }
 
-    /// Fails the stream with an error that both sides know, behind the items that were sent. The
-    /// receiver has it by [`StreamError::declared`](StreamError::declared).
+    /// Fails the stream with an error that both sides know, after the items that were sent. The
+    /// receiver gets it from [`StreamError::declared`](StreamError::declared).
     pub fn fail(self, error: &impl CommandError) {
         self.fail_with(RemoteError::new(error.code().to_owned(), error.describe()));
     }
 
-    /// Fails the stream with this code and description, behind the items that were sent. Of the code
-    /// 1000 bytes are sent at most and of the description 10 000, and of neither more than a quarter of
-    /// [`BoxLimits::max_bytes`](field@crate::BoxLimits::max_bytes); a code that is cut is another code.
+    /// Fails the stream with this code and description, after the items that were sent. At most 1000
+    /// bytes of the code and 10 000 bytes of the description are sent, and of each at most a quarter of
+    /// [`BoxLimits::max_bytes`](field@crate::BoxLimits::max_bytes). A code that was cut is a different
+    /// code.
     pub fn fail_with(self, error: RemoteError) {
         self.sending.end(End::Failed(error));
     }
@@ -201,18 +205,19 @@ impl<T> SinkOf<T> {
 }
 
 impl<T: Argument + Send + 'static> SinkOf<T> {
-    /// Sends an item: resolves when that is taken to be sent, behind those before. It waits while as
-    /// much is on its way as the peer takes. Items that are sent one after the other without a pause
-    /// share boxes. Until the other end is with the peer it waits too, so whoever is to send it does not
-    /// wait for this.
+    /// Sends an item. Resolves when the sink has accepted it, behind the items before it. This waits
+    /// until the peer has the other end, so the code that sends that end must not wait for this. It
+    /// also waits while as much is on its way as the peer allows. Items that are sent one after the
+    /// other without a pause share boxes.
     ///
     /// # Errors
     ///
-    /// When the item cannot be written, which costs nothing but that; or when no more can be sent.
+    /// When the item cannot be encoded, in which case the sink can send others, or when nothing more
+    /// can be sent.
     ///
     /// # Cancel safety
     ///
-    /// An item whose future is dropped is either sent or not, and dropped then.
+    /// If the future is dropped, the item is either sent or dropped as a whole.
     pub async fn send(&mut self, item: T) -> Result<(), SinkError> {
         poll_fn(|cx| self.poll_room(cx)).await?;
         self.put(item)
@@ -338,8 +343,8 @@ impl<T> Drop for SinkOf<T> {
     }
 }
 
-/// On the wire an Integer, the number of the stream. It is odd, since it was given out by who receives
-/// the items.
+/// On the wire this is an Integer, the number of the stream. It is odd, since the receiver of the items
+/// has chosen it.
 impl<T: Argument + Send + 'static> Argument for SinkOf<T> {
     fn to_string_proto(
         &self,

@@ -18,17 +18,17 @@ use crate::boxes::{Value, ValueWriter};
 use crate::connection::Peer;
 use crate::schema::{WireType, WireTypes};
 
-/// The end of a stream that receives items: an argument, and a [`Stream`] of them.
+/// The end of a stream that receives items. It is an argument, and a [`Stream`] of the items.
 ///
-/// One of a [pair](StreamOf::pair) stays here, and the other one goes to the peer as an argument: see
+/// One end of a [pair](StreamOf::pair) stays here, and the other goes to the peer as an argument: see
 /// [`streams`](super).
 ///
-/// It ends with `None` when the sink was closed. Everything else is an error, which is the last but
-/// for [`StreamError::Item`]. What came before the end, or before the connection ended, is received
-/// before that.
+/// The stream ends with `None` when the sink was closed. Every other end is an error. Nothing follows
+/// an error, except after [`StreamError::Item`]. Items that arrived before the end, or before the
+/// connection ended, are received first.
 ///
-/// Dropping it stops the sink: its next item fails, and [`SinkOf::stopped`] resolves. Until then
-/// it keeps its connection open, as a [`Peer`] does.
+/// Dropping the stream stops the sink: its next item fails, and [`SinkOf::stopped`] resolves. Until
+/// then the stream keeps its connection open, as a [`Peer`] does.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -75,12 +75,12 @@ pub struct StreamOf<T> {
 }
 
 impl<T> StreamOf<T> {
-    /// Creates a stream: the sink that its items go into, and the stream that they come out of. One of
-    /// them is for the peer, as an argument of a call or in the answer to one. Whichever it is, items
-    /// flow from the sink to the stream.
+    /// Creates a stream: a sink that items go into, and a stream that they come out of. Send one of the
+    /// two to the peer, as an argument of a call or in an answer. Items always flow from the sink to
+    /// the stream.
     ///
-    /// When one is dropped before either was sent, the other one fails with
-    /// [`SinkError::NotSent`] or [`StreamError::NotSent`].
+    /// If one end is dropped before either was sent, the other fails with [`SinkError::NotSent`] or
+    /// [`StreamError::NotSent`].
     #[doc(alias("channel", "new"))]
     pub fn pair() -> (SinkOf<T>, Self) {
         let (sending, receiving) = (Arc::new(Sending::new()), Arc::new(Receiving::new()));
@@ -99,7 +99,7 @@ impl<T> StreamOf<T> {
 }
 
 impl<T: Argument> StreamOf<T> {
-    /// Receives the next item; `None` when the stream has ended and its sink was closed.
+    /// Receives the next item. Returns `None` when the stream has ended because its sink was closed.
     ///
     /// # Errors
     ///
@@ -170,8 +170,8 @@ impl<T> Drop for StreamOf<T> {
     }
 }
 
-/// On the wire an Integer, the number of the stream. It is even, since it was given out by who sends
-/// the items.
+/// On the wire this is an Integer, the number of the stream. It is even, since the sender of the items
+/// has chosen it.
 impl<T: Argument + Send + 'static> Argument for StreamOf<T> {
     fn to_string_proto(
         &self,
