@@ -261,6 +261,7 @@ pub mod __private {
         error.to_string()
     }
 
+    pub use crate::argument::list::wrap_each;
     pub use crate::command::amp_list::{read_amp_list, read_box, write_amp_list, write_box};
     #[cfg(feature = "json")]
     pub use crate::command::described::DescribedInJson;

@@ -127,7 +127,10 @@ impl<'a> Struct<'a> {
                     fields.extend(named.named.iter().filter_map(|f| Field::parse(f, mistakes)));
                 }
                 Fields::Unnamed(unnamed) => {
-                    mistakes.at(unnamed, wrong + ": each argument needs a name");
+                    let is_newtype = derived == "Arguments" && unnamed.unnamed.len() == 1;
+                    let hint = "; for one that is its only field on the wire derive `Argument`";
+                    let hint = if is_newtype { hint } else { "" };
+                    mistakes.at(unnamed, wrong + ": each argument needs a name" + hint);
                 }
                 Fields::Unit => {}
             },
@@ -232,6 +235,38 @@ impl<'a> Field<'a> {
             attributes: Vec::new(),
             docs: String::new(),
         }
+    }
+}
+
+impl<'a> Field<'a> {
+    /// A field of a struct that is called `item`, which is one argument.
+    pub(crate) fn of_newtype(
+        item: &'a Ident,
+        at: u32,
+        field: &'a syn::Field,
+        mistakes: &mut Mistakes,
+    ) -> Self {
+        const KNOWN: Known = Known { place: "a field without a name", items: &["skip"] };
+
+        let mut parsed = Self {
+            ident: item,
+            member: Member::Unnamed(Index { index: at, span: item.span() }),
+            ty: &field.ty,
+            wire_name: name_of(item),
+            flatten: false,
+            secret: false,
+            skip: false,
+            with: None,
+            default: None,
+            attributes: Vec::new(),
+            docs: String::new(),
+        };
+        attributes::read(&field.attrs, &KNOWN, mistakes, |name, input| {
+            attributes::flag(name, input)?;
+            parsed.skip = true;
+            Ok(())
+        });
+        parsed
     }
 }
 
@@ -414,16 +449,18 @@ impl<'a> Variant<'a> {
 impl<'a> ChoiceEnum<'a> {
     pub(crate) fn parse(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Self {
         const KNOWN: Known = Known { place: "an enum of texts", items: &["rename_all", "crate"] };
-        const WRONG: &str = "`Argument` is derived for enums; for structs derive `Arguments`";
-
         let (krate, style) = read_enum(&input.attrs, &KNOWN, mistakes);
         let mut choices = Vec::new();
         match &input.data {
             Data::Enum(data) => {
                 choices.extend(data.variants.iter().map(|v| Choice::parse(v, style, mistakes)));
             }
-            Data::Struct(data) => mistakes.at(data.struct_token, WRONG),
-            Data::Union(data) => mistakes.at(data.union_token, WRONG),
+            // It is one argument, or a box: neither is read here.
+            Data::Struct(_) => {}
+            Data::Union(data) => mistakes.at(
+                data.union_token,
+                "`Argument` is derived for enums and for structs that are their one field, not for unions",
+            ),
         }
         Self { krate, ident: &input.ident, generics: &input.generics, choices }
     }
@@ -496,7 +533,7 @@ fn in_style(style: Style, ident: &Ident) -> LitStr {
     LitStr::new(&style.of(&ident.unraw().to_string()), ident.span())
 }
 
-fn default_crate() -> Path {
+pub(crate) fn default_crate() -> Path {
     parse_quote!(::amp_core)
 }
 

@@ -5,6 +5,7 @@ use quote::ToTokens;
 use syn::{Generics, Path, TypeParam, WherePredicate, parse_quote};
 
 use crate::ast::{DefaultValue, Field, Struct};
+use crate::newtype::Newtype;
 use crate::tagged::TaggedEnum;
 
 /// Returns the generics of a struct: see [`of_fields`].
@@ -15,6 +16,12 @@ pub(crate) fn of_struct(item: &Struct<'_>, krate: &Path) -> Generics {
 /// Returns the generics of an enum: see [`of_fields`].
 pub(crate) fn of_tagged(item: &TaggedEnum<'_>, krate: &Path) -> Generics {
     of_fields(item.generics, item.bound.as_deref(), &item.fields().collect::<Vec<_>>(), krate)
+}
+
+/// Returns the generics of a struct that is its one field: see [`of_fields`].
+pub(crate) fn of_newtype(item: &Newtype<'_>) -> Generics {
+    let fields: Vec<_> = item.fields.iter().collect();
+    of_fields(item.generics, item.bound.as_deref(), &fields, &item.krate)
 }
 
 /// Returns the generics of an item with these fields, with the bounds that it says itself, or each type

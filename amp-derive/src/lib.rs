@@ -15,10 +15,12 @@ mod expand_error;
 mod expand_field;
 mod expand_fields;
 mod expand_names;
+mod expand_newtype;
 mod expand_schema;
 mod expand_tagged;
 mod generics;
 mod mistakes;
+mod newtype;
 mod style;
 mod tagged;
 
@@ -29,6 +31,7 @@ use syn::{Data, DeriveInput, parse_macro_input};
 use crate::ast::{ArgumentsAttributes, ChoiceEnum, CommandAttributes, ErrorEnum, Struct};
 use crate::bodies::Bodies;
 use crate::mistakes::Mistakes;
+use crate::newtype::Newtype;
 use crate::tagged::TaggedEnum;
 
 /// Implements [`Command`] and [`Arguments`] for a struct with named fields, or with none.
@@ -393,7 +396,50 @@ pub fn derive_command_error(input: TokenStream) -> TokenStream {
     quote!(#command_error #errors).into()
 }
 
-/// Implements [`Argument`] for an enum without fields: Unicode out of a fixed set.
+/// Implements [`Argument`] for an enum without fields, which is Unicode out of a fixed set, and for a struct
+/// that is its one field.
+///
+/// # Structs
+///
+/// A struct with one field that has no name is on the wire what this is, wherever it stands: in a box, in
+/// lists, as the key of a map, and in a [schema](../amp_core/schema/index.html). So peers do not notice when a
+/// program gets a type of its own for what it had a number or a text for.
+///
+/// ```
+/// use amp_core::{Argument, Arguments, Command};
+/// use std::marker::PhantomData;
+///
+/// #[derive(Argument, Debug, PartialEq)]
+/// struct UserId(u64);
+///
+/// /// The number of one kind of thing.
+/// #[derive(Argument, Debug, PartialEq)]
+/// struct Id<T>(u64, #[amp(skip)] PhantomData<T>);
+///
+/// #[derive(Debug, PartialEq)]
+/// struct Event;
+///
+/// #[derive(Command, Debug, PartialEq)]
+/// struct Befriend {
+///     who: UserId,
+///     whom: Vec<UserId>,
+///     at: Option<Id<Event>>,
+/// }
+///
+/// let befriend =
+///     Befriend { who: UserId(1), whom: vec![UserId(2), UserId(3)], at: Some(Id(4, PhantomData)) };
+/// let bytes = befriend.encode()?;
+/// assert_eq!(&bytes[..], b"\0\x02at\0\x014\0\x03who\0\x011\0\x04whom\0\x06\0\x012\0\x013\0\0");
+/// assert_eq!(Befriend::decode(bytes)?, befriend);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Of more than one field, `#[amp(skip)]` marks those that are not on the wire, which are
+/// `Default::default()` where the struct is read. A struct of several arguments derives
+/// [`Arguments`](macro@Arguments), and so does one whose field has a name: that is a box on the wire. Type
+/// parameters are bound by [`Argument`] where the field on the wire has them.
+///
+/// # Enums
 ///
 /// A variant is its name on the wire, exactly as it is written in the code, unless it is renamed.
 /// Any other text is an error that names those that there are. Twisted has no such argument: there
@@ -419,28 +465,29 @@ pub fn derive_command_error(input: TokenStream) -> TokenStream {
 /// # Ok::<(), amp_core::EncodeError>(())
 /// ```
 ///
-/// # Attributes of the enum
+/// # Attributes
 ///
-/// | `#[amp(...)]` | Meaning | Without it |
-/// |---|---|---|
-/// | `rename_all = "style"` | the style of the texts: one of those of [`Command`](macro@Command) | as the variants' names |
-/// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
-///
-/// # Attributes of a variant
-///
-/// | `#[amp(...)]` | Meaning | Without it |
-/// |---|---|---|
-/// | `rename = "text"` | the text on the wire | the variant's name |
+/// | `#[amp(...)]` | of | Meaning | Without it |
+/// |---|---|---|---|
+/// | `crate = "path"` | both | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
+/// | `bound = "T: Trait"` | a struct | the bounds of type parameters, in place of those that its fields need | as above |
+/// | `skip` | a field of a struct | it is not on the wire, and is `Default::default()` where it is read | it is the argument |
+/// | `rename_all = "style"` | an enum | the style of the texts: one of those of [`Command`](macro@Command) | as the variants' names |
+/// | `rename = "text"` | a variant | the text on the wire | the variant's name |
 ///
 /// [`Argument`]: ../amp_core/trait.Argument.html
 #[proc_macro_derive(Argument, attributes(amp))]
 pub fn derive_argument(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     let mut mistakes = Mistakes::default();
-    let item = ChoiceEnum::parse(&input, &mut mistakes);
-    check::choices(&item, &mut mistakes);
-
-    let argument = expand_choice::argument(&item, Bodies::unless(&mistakes));
+    let argument = if let Data::Struct(data) = &input.data {
+        let item = Newtype::parse(&input, data, &mut mistakes);
+        expand_newtype::argument(&item, Bodies::unless(&mistakes))
+    } else {
+        let item = ChoiceEnum::parse(&input, &mut mistakes);
+        check::choices(&item, &mut mistakes);
+        expand_choice::argument(&item, Bodies::unless(&mistakes))
+    };
     let errors = mistakes.into_compile_errors();
     quote!(#argument #errors).into()
 }

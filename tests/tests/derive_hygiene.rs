@@ -96,6 +96,17 @@ mod shadowed {
         Ok,
     }
 
+    /// A number.
+    #[derive(Debug, amp_core::Argument)]
+    pub(crate) struct Number(pub(crate) i64);
+
+    /// A number with what its type is for.
+    #[derive(Debug, amp_core::Argument)]
+    pub(crate) struct Id<T, inner>(
+        pub(crate) T,
+        #[amp(skip)] pub(crate) ::std::marker::PhantomData<inner>,
+    );
+
     /// Its errors.
     #[derive(Debug, amp_core::CommandError)]
     pub(crate) enum Failure {

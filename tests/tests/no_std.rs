@@ -18,6 +18,7 @@ mod without_prelude {
         pub(crate) text: Option<::alloc::string::String>,
         #[amp(default)]
         pub(crate) list: ::alloc::vec::Vec<Choice>,
+        pub(crate) alone: Option<Alone<bool>>,
         #[amp(with = "codec")]
         pub(crate) coded: bool,
         #[amp(with = "codec")]
@@ -39,6 +40,12 @@ mod without_prelude {
     pub(crate) enum Choice {
         One,
     }
+
+    #[derive(Argument)]
+    pub(crate) struct Alone<T>(
+        pub(crate) i64,
+        #[amp(skip)] pub(crate) ::core::marker::PhantomData<T>,
+    );
 
     #[derive(Arguments)]
     #[amp(tag = "kind")]
@@ -96,7 +103,7 @@ mod without_prelude {
 #[test]
 fn items_without_std_work() {
     use amp_core::{Arguments, CommandError};
-    use without_prelude::{Answer, Choice, Failure, Note, Question, Tagged};
+    use without_prelude::{Alone, Answer, Choice, Failure, Note, Question, Tagged};
 
     let some = Tagged::Some { list: alloc::vec![Choice::One], coded: true, optional: None };
     for tagged in [Tagged::None, Tagged::Of(Answer { answer: 2 }), some] {
@@ -108,12 +115,14 @@ fn items_without_std_work() {
         number: 1,
         text: None,
         list: alloc::vec![Choice::One],
+        alone: Some(Alone(3, core::marker::PhantomData)),
         coded: true,
         optional: None,
         rest: Answer { answer: 2 },
     };
     let read = Question::decode(question.encode().unwrap()).unwrap();
-    let Question { number, text, list, coded, optional, rest } = read;
+    let Question { number, text, list, alone, coded, optional, rest } = read;
+    assert_eq!(alone.map(|alone| alone.0), Some(3));
     assert_eq!((number, text, coded, optional, rest.answer), (1, None, true, None, 2));
     assert!(matches!(list[..], [Choice::One]));
     assert!(Note {}.encode().is_ok());

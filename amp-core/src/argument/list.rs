@@ -24,6 +24,28 @@ impl<T: Argument> Argument for Vec<T> {
     }
 }
 
+/// Returns the items of a list, each wrapped in the struct whose one field it is.
+///
+/// # Errors
+///
+/// When these take more memory, and so much is not left.
+pub fn wrap_each<T, U>(
+    items: Vec<T>,
+    proto: &mut Proto<'_>,
+    wrap: impl FnMut(T) -> U,
+) -> Result<Vec<U>, DecodeError> {
+    let freed = items.len() * size_of::<T>();
+    let grows = size_of::<U>() > size_of::<T>();
+    if grows {
+        proto.spend_for::<U>(items.len())?;
+    }
+    let wrapped = items.into_iter().map(wrap).collect();
+    if grows {
+        proto.give_back(freed);
+    }
+    Ok(wrapped)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;

@@ -27,6 +27,7 @@
 //! | `Vec<S>` where `S` derives [`Arguments`](crate::Arguments) | AmpList | 65 535 bytes: see `Numbered` and `Continued` |
 //! | an enum whose variants have arguments, and that derives [`Arguments`](derive@crate::Arguments) | a box, which a text in it tells apart; a `Vec` of them is an AmpList | 65 535 bytes; the names of its variants |
 //! | an enum that derives [`Argument`](macro@crate::Argument) | Unicode out of a fixed set | the names of its variants |
+//! | a struct of one field without a name that derives [`Argument`](macro@crate::Argument) | what the field is, in lists too | as the field |
 //! | `BTreeMap<K, V>`, `HashMap<K, V>` | AmpList of boxes with the keys `key` and `value` | 65 535 bytes |
 //! | `(A, B)` and other tuples of up to eight | a box with the keys `0`, `1`, and so on; a list of them is an AmpList | 65 535 bytes |
 //! | `Option<T>` | optional: no key when it is `None` | its `T`; `Some(None)` is refused |
@@ -68,7 +69,7 @@ mod integer;
 #[cfg(feature = "json")]
 mod json;
 mod large;
-mod list;
+pub(crate) mod list;
 mod map;
 #[cfg(any(feature = "json", feature = "serde"))]
 pub(crate) mod metered;

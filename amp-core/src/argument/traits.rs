@@ -32,6 +32,10 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
 /// }
 /// ```
 ///
+/// A type that is on the wire what another one is derives it: `#[derive(Argument)] struct UserId(u64);` is a
+/// `u64` wherever it stands. By hand, a list of such a type is a `ListOf`, also where that of what it has is
+/// not, as of boxes and of bytes.
+///
 /// `proto` is the connection that the value is written for or came from: its peer's address, its
 /// data, and the attachments that travel beside its bytes.
 ///
@@ -44,7 +48,7 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an AMP argument",
     label = "cannot be a value in a box",
-    note = "a struct, or an enum with fields, becomes one with `#[derive(Arguments)]`, and an enum without fields with `#[derive(Argument)]`; for any other type implement `amp_core::Argument`"
+    note = "a struct, or an enum with fields, becomes one with `#[derive(Arguments)]`, and an enum without fields, or a struct around one other argument, with `#[derive(Argument)]`; for any other type implement `amp_core::Argument`"
 )]
 #[doc(alias("AmpList", "Boolean", "Float", "Integer", "ListOf", "Unicode"))]
 pub trait Argument: Sized {
