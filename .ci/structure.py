@@ -7,6 +7,7 @@
   on the way. Tests, and files that declare their children, do not count.
 - `proto/` imports nothing of the layers above it, and knows no clock, task or runtime.
 - `unsafe` is in one file.
+- No `select!` of a library draws lots.
 - Each public name of a library has one path.
 - No two public types of a library have one name, but for those that are defended here.
 - Each public type of a library that borrows nothing is one of which a test says that it goes to other threads, and
@@ -45,6 +46,8 @@ NOT_IN_THE_CORE = re.compile(
     r"\btokio::|\bInstant::now\b|\bSystemTime::now\b|\bWaker\b|crate::connection|\bstd::(?:net|fs|process)\b"
     r"|\bio::(?:Read|Write)\b"
 )
+# Comments are gone.
+LOT = re.compile(r"\bselect! *[({](?!\s*biased;)")
 
 USE = re.compile(r"^[ \t]*(pub(?:\([^)]*\))? )?use ([^;]+);", re.MULTILINE)
 # Paths in the code itself, without a `use`.
@@ -272,6 +275,8 @@ def main():
         for file, text in crate.files.values():
             if re.search("/(?:proto|boxes)/", file) and (found := NOT_IN_THE_CORE.search(text)):
                 complaints.append(f"{file}: the core knows of {found[0]}")
+            if name in LIBRARIES and LOT.search(text):
+                complaints.append(f"{file}: a `select!` draws lots, unless it begins with `biased;`")
     for file in files:
         if file.endswith(".rs") and file != UNSAFE_IN:
             text = re.sub(r'//[^\n]*|"(?:[^"\\]|\\.)*"', "", Path(file).read_text())

@@ -80,6 +80,7 @@ where
             poll_fn(|cx| attempts.poll(cx)).await
         } else {
             tokio::select! {
+                biased;
                 connected = poll_fn(|cx| attempts.poll(cx)) => connected,
                 () = tokio::time::sleep(ATTEMPT_DELAY) => None,
             }

@@ -373,9 +373,7 @@ impl<L: Listener> Settings<L> {
                     let running = run_until(peer, driver, stopped.clone(), drain_timeout);
                     silent.push(&shared, connections.spawn(running));
                 }
-                Err(error) => {
-                    restrained!(panics, warn, "a connection was dropped", %error);
-                }
+                Err(error) => restrained!(panics, warn, "a connection was dropped", %error),
             }
         };
         let mut silent = Silent::default();
@@ -398,6 +396,7 @@ impl<L: Listener> Settings<L> {
             let needs_one_to_give_way =
                 if waiting.is_some() { !makes_way } else { may_accept && !accepts };
             let accepted = tokio::select! {
+                biased;
                 () = &mut shutdown => break true,
                 () = &mut stop_accepting => break false,
                 Some(_) = connections.join_next() => {
@@ -439,6 +438,7 @@ impl<L: Listener> Settings<L> {
         drop((listener, waiting));
         if !told_to_close {
             tokio::select! {
+                biased;
                 () = &mut shutdown => {}
                 () = all_ended(&mut connections) => {}
             }
@@ -486,6 +486,7 @@ async fn run_until(
 ) {
     let mut driver = pin!(driver);
     tokio::select! {
+        biased;
         _ = &mut driver => return,
         // The server holds the sending side, and drops it to stop.
         _ = stopped.changed() => {}

@@ -1,11 +1,10 @@
 //! Several clients and servers on a simulated network, for hours of its own time: links break, in one
 //! direction or both, and hold up what is sent; servers crash and come back; some addresses are dead.
 //!
-//! The faults and the calls are those of a seed, and so are the lots that clients, balancers and the network
-//! draw; all hosts run on one thread and by virtual time. `AMP_SEED=7 cargo test -p amp-tests --test simulated`
-//! takes this one alone. Which of several branches that are ready `tokio::select!` takes is not the seed's,
-//! and so what is sent in one tick may be sent in another order: then the network draws other delays for it,
-//! and a call may end some ticks later or with another error.
+//! A seed gives the same again, call by call: faults, calls, and the lots that clients, balancers and the network
+//! draw are the seed's, all hosts run on one thread and by virtual time, and amp-core draws no lots of its own for
+//! who comes first. `AMP_SEED=7 cargo test -p amp-tests --test simulated` takes this one alone, and
+//! `-- --nocapture` says a digest of all that has happened.
 
 use amp_core::reconnect::{Backoff, Client, Connector};
 use amp_core::streams::{SinkOf, StreamOf};
@@ -16,8 +15,9 @@ use amp_core::{
 };
 use fastrand::Rng;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -118,17 +118,26 @@ struct History {
     wrong: Mutex<Vec<String>>,
     /// When each fault has begun.
     faults: Mutex<Vec<(Duration, Fault)>>,
+    /// All of that in order.
+    log: Mutex<Vec<String>>,
     /// The connections of servers, and those that have ended.
     connections: Mutex<[usize; 2]>,
 }
 
 impl History {
     fn begin(&self, n: u64) {
+        self.log(format!("call {n} is begun"));
         *self.begun.lock().unwrap().entry(n).or_default() += 1;
     }
 
     fn wrong(&self, what: String) {
         self.wrong.lock().unwrap().push(what);
+    }
+
+    /// What is the same each time with one seed: what happens, when, and in which order.
+    fn log(&self, what: String) {
+        let now = turmoil::sim_elapsed().expect("it happens on a simulated host");
+        self.log.lock().unwrap().push(format!("{now:?}: {what}"));
     }
 }
 
@@ -144,8 +153,11 @@ async fn write(history: Arc<History>, n: u64, count: u64, mut sink: SinkOf<u64>)
         sink.close().await
     };
     match timeout(STREAM, written).await {
-        Ok(Ok(())) => history.taken.lock().unwrap().push(n),
-        Ok(Err(_)) => {}
+        Ok(Ok(())) => {
+            history.log(format!("stream {n} is taken"));
+            history.taken.lock().unwrap().push(n);
+        }
+        Ok(Err(error)) => history.log(format!("stream {n} is not taken: {error}")),
         Err(_) => history.wrong(format!("stream {n} is written for longer than {STREAM:?}")),
     }
 }
@@ -164,6 +176,7 @@ async fn read(history: &History, n: u64, count: u64, mut items: StreamOf<u64>) -
             }
         }
     };
+    history.log(format!("stream {n} is read, {read:?}"));
     history.read.lock().unwrap().insert(n, read);
     read == Read::ToTheEnd
 }
@@ -355,6 +368,7 @@ async fn run_client(
             };
             assert!(begun.elapsed() <= PATIENCE + 2 * TICK, "call {n} took {:?}", begun.elapsed());
             let answer = answer.map(|done| assert_eq!(done.n, n));
+            history.log(format!("call {n} ends: {answer:?}"));
             history.ended.lock().unwrap().insert(n, answer);
         });
     }
@@ -449,8 +463,20 @@ impl Fault {
     }
 }
 
+/// One simulation at a time, each of which begins with a task of the same number: a runtime that is dropped drops
+/// its tasks in an order that these numbers decide, and the process has one series of them.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let number = || runtime.spawn(async {}).id().to_string().parse::<u64>().unwrap();
+    while !number().is_multiple_of(64) {}
+    alone
+}
+
 /// What has happened when the network has been `faulty` for so long, and well again.
 fn simulate(seed: u64, faulty: Duration) -> Arc<History> {
+    let _alone = alone();
     let history = Arc::<History>::default();
     let mut rng = Rng::with_seed(seed);
     // Clients wait before they connect again for as long as these numbers say.
@@ -530,20 +556,23 @@ fn calls_end_as_promised_whatever_the_network_does() {
     };
     for seed in seeds {
         println!("AMP_SEED={seed}");
-        check(&simulate(seed, FAULTS));
+        let history = simulate(seed, FAULTS);
+        let digest =
+            BuildHasherDefault::<DefaultHasher>::new().hash_one(&*history.log.lock().unwrap());
+        println!("the digest of what has happened is {digest:016x}");
+        check(&history);
     }
 }
 
 #[test]
-fn a_seed_gives_the_same_faults_and_calls_again() {
-    let planned = |seed| {
-        let history = simulate(seed, FAULTS / 12);
-        let calls: Vec<_> = history.ended.lock().unwrap().keys().copied().collect();
-        let faults = history.faults.lock().unwrap().clone();
-        (faults, calls)
-    };
-    let first = planned(3);
-    assert!(first.0.len() > 5 && first.1.len() > 100, "{first:?}");
-    assert_eq!(first, planned(3));
-    assert_ne!(first, planned(4));
+fn a_seed_gives_the_same_outcomes_again() {
+    let first = simulate(3, FAULTS / 3);
+    assert!(first.faults.lock().unwrap().len() > 20 && first.ended.lock().unwrap().len() > 1000);
+    let log = |history: &History| history.log.lock().unwrap().clone();
+    let (first, again) = (log(&first), log(&simulate(3, FAULTS / 3)));
+    for (at, (before, now)) in first.iter().zip(&again).enumerate() {
+        assert_eq!(before, now, "line {at} of {}", first.len());
+    }
+    assert_eq!(first.len(), again.len());
+    assert_ne!(first, log(&simulate(4, FAULTS / 12)));
 }

@@ -51,7 +51,7 @@ pub use peer::Peer;
 pub(crate) use polling::{Polling, is_within_driver, is_within_responder};
 #[cfg(feature = "tls")]
 pub(crate) use quiet::NoSignal;
-pub(crate) use shared::{After, Hosted, Shared, Then};
+pub(crate) use shared::{After, Hosted, Shared, Then, seen};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
 pub use switched::Switched;

@@ -313,7 +313,7 @@ impl Shared {
 }
 
 /// Looks now, and whenever those who wait are told, until there is something to be seen.
-pub(super) async fn seen<T>(told: &Notify, look: impl Fn() -> Option<T>) -> T {
+pub(crate) async fn seen<T>(told: &Notify, look: impl Fn() -> Option<T>) -> T {
     loop {
         // From before the look on, so that nothing is missed that comes in between.
         let told = told.notified();

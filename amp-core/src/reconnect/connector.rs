@@ -11,11 +11,12 @@ use super::client::Client;
 use super::connections::Connections;
 use super::link::{Link, Options};
 use super::state::State;
-use super::supervisor::{Connect, OnConnect, Stop, Supervisor};
+use super::supervisor::{Connect, OnConnect, Published, Stop, Supervisor};
 use crate::connection::{Connection, Peer};
 use crate::dial::Round;
 use crate::responder::Responders;
 use crate::runtime;
+use crate::sync::Notify;
 
 /// A [`Client`] that is about to start: how it connects, and what it does while it is not.
 #[must_use = "a client does nothing before it is spawned"]
@@ -100,6 +101,7 @@ impl Connector {
 
     /// Calls wait for the connection while there is none, unless they say otherwise with
     /// [`ClientCall::fail_fast`](super::ClientCall::fail_fast). By default they fail at once.
+    /// Once there is one, they are made in the order in which they began to wait.
     pub fn wait_for_connection(mut self) -> Self {
         self.options.wait = true;
         self
@@ -142,9 +144,12 @@ impl Connector {
         let (state, watched) = watch::channel(State::Connecting { attempt: 1, cause: None });
         let (stop, stopped) = watch::channel(Stop::Never);
         let (closing, is_closing) = watch::channel(Weak::new());
+        let connected = Arc::new(Notify::new());
+        let state = Published { state, connected: Arc::clone(&connected) };
         let connections = Arc::<Connections>::default();
         let link = Link {
             state: watched,
+            connected,
             stop,
             waiting: Semaphore::new(self.max_waiting),
             max_waiting: self.max_waiting,

@@ -7,13 +7,17 @@ use tokio::time::{Instant, timeout_at};
 use super::connections::Connections;
 use super::state::State;
 use super::supervisor::Stop;
-use crate::connection::{Peer, Shared};
+use crate::connection::{Peer, Shared, seen};
 use crate::error::{NotConnected, NotConnectedKind};
+use crate::sync::Notify;
 
 /// The way from calls to whichever connection a client has. All handles of the client share it, and
 /// all calls that are awaited; the client stops when the last of them is dropped.
 pub(super) struct Link {
     pub(super) state: watch::Receiver<State>,
+    /// Notified when there is a connection, and when there will be none any more: in the order in which calls
+    /// began to wait, which `state` does not keep.
+    pub(super) connected: Arc<Notify>,
     /// The supervisor stops as this says, or when it is gone.
     pub(super) stop: watch::Sender<Stop>,
     /// The connection that the peer is about to close, for the supervisor to leave.
@@ -99,15 +103,13 @@ impl Link {
 
     /// Waits for a connection that is not this one. `None` when there will be none.
     async fn wait_for_other(&self, closing: Weak<Shared>) -> Option<Peer> {
-        let is_other = |peer: &Peer| Arc::as_ptr(peer.shared()) != closing.as_ptr();
-        let mut state = self.state.clone();
-        let peer =
-            state.wait_for(|state| state.is_closed() || state.peer().is_some_and(is_other)).await;
-        // Lost again in between is no matter: whoever uses it comes back here.
-        peer.ok().and_then(|state| match &*state {
-            State::Connected(peer) => Some(peer.clone()),
-            _ => None,
+        let is_other = |peer: &&Peer| Arc::as_ptr(peer.shared()) != closing.as_ptr();
+        seen(&self.connected, || {
+            let state = self.state.borrow();
+            let other = state.peer().filter(is_other);
+            (other.is_some() || state.is_closed()).then(|| other.cloned())
         })
+        .await
     }
 
     pub(super) fn not_connected(&self, kind: NotConnectedKind) -> NotConnected {

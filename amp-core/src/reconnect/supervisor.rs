@@ -17,6 +17,7 @@ use crate::dial::Round;
 use crate::error::{CloseReason, ConnectError};
 use crate::panics::caught_future;
 use crate::report::Report;
+use crate::sync::Notify;
 
 pub(super) type Connect = Box<dyn FnMut() -> Step<Connection> + Send>;
 pub(super) type OnConnect = Box<dyn FnMut(Peer) -> Step<()> + Send>;
@@ -42,12 +43,7 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Runs until `stop` says so, or its sender is gone. When it resolves, nothing of the client is
     /// left: no connection, and no task.
-    pub(super) async fn run(
-        mut self,
-        state: watch::Sender<State>,
-        mut stop: watch::Receiver<Stop>,
-    ) {
-        let mut state = Published(state);
+    pub(super) async fn run(mut self, mut state: Published, mut stop: watch::Receiver<Stop>) {
         let mut drivers = JoinSet::new();
         let connections = CloseAll(Arc::clone(&self.connections));
         let stopped = tokio::select! {
@@ -87,6 +83,7 @@ impl Supervisor {
                     self.connections.add(close_on_drop);
                     state.publish(State::Connected(peer.clone()));
                     let reason = tokio::select! {
+                        biased;
                         reason = peer.closing() => reason,
                         () = is_closing(&mut self.closing, &peer) => CloseReason::Peer,
                     };
@@ -156,7 +153,7 @@ async fn drain(
     connections.drain(within);
     // Calls are still made on the connection that there is: a responder may need them to answer. It
     // would close without its published handle.
-    let peer = state.0.borrow().peer().cloned();
+    let peer = state.state.borrow().peer().cloned();
     if let Some(peer) = peer {
         peer.closing().await;
     }
@@ -176,12 +173,20 @@ pub(super) enum Stop {
 }
 
 /// The state that the client's handles see.
-struct Published(watch::Sender<State>);
+pub(super) struct Published {
+    pub(super) state: watch::Sender<State>,
+    /// See [`Link::connected`](super::link::Link::connected).
+    pub(super) connected: Arc<Notify>,
+}
 
 impl Published {
     fn publish(&mut self, state: State) {
+        let waits_on = state.peer().is_none() && !state.is_closed();
         // Dropped once the channel's own lock is released: the old state may be a connection.
-        let _old = self.0.send_replace(state);
+        let _old = self.state.send_replace(state);
+        if !waits_on {
+            self.connected.notify_waiters();
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The streams of one connection, by their numbers.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,8 +27,9 @@ pub(super) struct Hub {
 
 #[derive(Default)]
 struct Tables {
-    sending: HashMap<u64, Arc<Sending>>,
-    receiving: HashMap<u64, Arc<dyn Receive>>,
+    // In the order of their numbers, which is that in which they are told of the end.
+    sending: BTreeMap<u64, Arc<Sending>>,
+    receiving: BTreeMap<u64, Arc<dyn Receive>>,
     /// How many numbers this side has given out.
     given_out: u64,
 }

@@ -100,6 +100,7 @@ impl<L: AcceptStream> Listener for TlsListener<L> {
         loop {
             let room = self.handshakes.len() < self.max_handshakes;
             tokio::select! {
+                biased;
                 Some(done) = self.handshakes.join_next() => match done {
                     Ok(Some(connection)) => return Ok(connection),
                     Ok(None) => {}

@@ -91,3 +91,17 @@ async fn so_many_calls_wait_and_no_more() {
     first.await.unwrap().unwrap();
     third.await.unwrap().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_are_made_in_the_order_in_which_they_began_to() {
+    let plan = [Does::Refuse, Does::Accept];
+    let (client, mut net) = Net::client(plan, Connector::wait_for_connection);
+    for n in 0..16 {
+        drop(started(client.call_remote(Once { n })).await);
+    }
+    let mut script = net.accept().await;
+    for n in 0..16 {
+        let call = script.receive().await.expect("a call");
+        assert_eq!(call.get("n"), Some(n.to_string().as_bytes()));
+    }
+}
