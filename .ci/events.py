@@ -4,8 +4,9 @@
 Programs look for events by their messages, which the table promises to have all of. So each literal
 that an event is said with stands in it, and each message in it stands in the sources.
 
-Nor may an event from `WARN` on be said without `restrained!`, but for those of `ALOUD`, which no peer can cause
-again and again: the log does not grow with what a peer does.
+Events are said by `tracing::warn!(` and the like, by no other name, so that all are seen. Nor may one from `WARN` on
+be said without `restrained!`, but for those of `ALOUD`, which no peer can cause again and again: the
+log does not grow with what a peer does.
 """
 
 import re
@@ -15,10 +16,23 @@ from pathlib import Path
 
 TABLE = Path("amp-core/src/observing/mod.rs")
 ROW = re.compile(r"^//! \| `(?:ERROR|WARN|INFO|DEBUG|TRACE)`[^|]*\| `([^`]+)`", re.MULTILINE)
-EVENT = re.compile(r"\b(?:tracing::(?:error|warn|info|debug|trace)|restrained)!\(")
+LEVELS = "error|warn|info|debug|trace"
+EVENT = re.compile(rf"\b(?:tracing::(?:{LEVELS})|restrained)!\(")
 LOUD = re.compile(r"\btracing::(?:error|warn)!\(")
+# Whatever else says an event, and is not seen by those: a macro by its bare name, by another crate or path, with
+# other brackets, or with a level that is an argument.
+OTHERWISE = re.compile(
+    rf"(?<!\btracing::)\b(?:{LEVELS})!\s*[(\[{{]|\btracing::(?:{LEVELS})!\s*[\[{{]|\bevent(?:_enabled)?!|\blog::log!"
+)
+# A macro that has another name, or is called by its bare one.
+NAMED = re.compile(
+    rf"\b(?:tracing|log)::(?:\{{[^}}]*\b(?:{LEVELS}|event)\b|(?:{LEVELS}|event)\b(?!!)|\*)"
+    r"|\b(?:tracing|log|restrained)\s+as\b"
+)
+# Its macro has the level as an argument.
+RESTRAINT = "amp-core/src/restraint.rs"
 # What `Restraint` itself says of those that it has left out, and that a server cannot be told to stop any more.
-ALOUD = ["amp-core/src/restraint.rs", "amp-core/src/server.rs"]
+ALOUD = [RESTRAINT, "amp-core/src/server.rs"]
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 CONSTANT = re.compile(r'const (\w+): &str = "([^"]*)"')
 
@@ -48,6 +62,12 @@ def main():
         loud = len(LOUD.findall(text))
         if loud > ALOUD.count(file):
             complaints.append(f"{file}: says {loud} events from WARN on without `restrained!`")
+        for found in OTHERWISE.finditer(text):
+            complaints.append(f"{file}: says an event by {found[0]!r}, not by `tracing::` and a level")
+        for found in NAMED.finditer(text):
+            complaints.append(f"{file}: names what says events otherwise: {found[0]!r}")
+        if len(re.findall(r"\$\w+!", text)) > (file == RESTRAINT):
+            complaints.append(f"{file}: says an event by a macro whose name is an argument")
         constants = dict(CONSTANT.findall(text))
         for event in EVENT.finditer(text):
             found = LITERAL.findall(argument(text, event.end()))
