@@ -126,7 +126,7 @@ struct History {
 
 impl History {
     fn begin(&self, n: u64) {
-        self.log(format!("call {n} is begun"));
+        self.log(&format!("call {n} is begun"));
         *self.begun.lock().unwrap().entry(n).or_default() += 1;
     }
 
@@ -135,7 +135,7 @@ impl History {
     }
 
     /// What is the same each time with one seed: what happens, when, and in which order.
-    fn log(&self, what: String) {
+    fn log(&self, what: &str) {
         let now = turmoil::sim_elapsed().expect("it happens on a simulated host");
         self.log.lock().unwrap().push(format!("{now:?}: {what}"));
     }
@@ -154,10 +154,10 @@ async fn write(history: Arc<History>, n: u64, count: u64, mut sink: SinkOf<u64>)
     };
     match timeout(STREAM, written).await {
         Ok(Ok(())) => {
-            history.log(format!("stream {n} is taken"));
+            history.log(&format!("stream {n} is taken"));
             history.taken.lock().unwrap().push(n);
         }
-        Ok(Err(error)) => history.log(format!("stream {n} is not taken: {error}")),
+        Ok(Err(error)) => history.log(&format!("stream {n} is not taken: {error}")),
         Err(_) => history.wrong(format!("stream {n} is written for longer than {STREAM:?}")),
     }
 }
@@ -176,7 +176,7 @@ async fn read(history: &History, n: u64, count: u64, mut items: StreamOf<u64>) -
             }
         }
     };
-    history.log(format!("stream {n} is read, {read:?}"));
+    history.log(&format!("stream {n} is read, {read:?}"));
     history.read.lock().unwrap().insert(n, read);
     read == Read::ToTheEnd
 }
@@ -368,7 +368,7 @@ async fn run_client(
             };
             assert!(begun.elapsed() <= PATIENCE + 2 * TICK, "call {n} took {:?}", begun.elapsed());
             let answer = answer.map(|done| assert_eq!(done.n, n));
-            history.log(format!("call {n} ends: {answer:?}"));
+            history.log(&format!("call {n} ends: {answer:?}"));
             history.ended.lock().unwrap().insert(n, answer);
         });
     }
