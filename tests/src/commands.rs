@@ -89,6 +89,9 @@ pub struct EchoScalars {
     pub datetime: Option<DateTime>,
     /// A Path.
     pub path: Option<PathBuf>,
+    /// A Unicode whose key comes before the protocol's own.
+    #[amp(rename = "Zone")]
+    pub zone: Option<String>,
 }
 
 /// [`EchoScalars`] for lists.

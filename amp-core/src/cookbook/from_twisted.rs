@@ -305,6 +305,8 @@
 //! | what the peer sends | Twisted | this crate | why |
 //! |---|---|---|---|
 //! | the empty box behind a whole one | closes, and drops the answer that it has not sent yet | answers the call, then closes | a call that was good is answered, whatever follows it |
+//! | an argument whose key comes before `_` | sorts it before `_ask`, `_answer` and `_command` | writes it behind these | the protocol's own keys come first in every box, where peers look for them |
+//! | `StartTLS` to a peer without a certificate | makes one for this connection | answers `UNHANDLED` | a certificate that nobody can check protects nobody |
 //! | a command name that is not ASCII | closes | answers `UNHANDLED` | a command with any name is answered |
 //! | a call back that fails | answers the call that led to it with `UNKNOWN` and the description of that error, and goes on | answers with `UNKNOWN` and `Unknown Error`, as after any failure that is not declared | what another call failed with is told to the log, not to the peer |
 //! | `_error` beside `_command` | as above | as above | what another call failed with is told to the log, not to the peer |

@@ -48,6 +48,22 @@ pub(super) fn boxes() -> Vec<Conversation> {
                 Open,
             ],
         ),
+        case(
+            "an argument whose key comes before _",
+            [
+                Send(wire!["Zone" => "UTC", "_ask" => "1", "_command" => "EchoScalars"]),
+                Receive(vec![wire!["Zone" => "UTC", "_answer" => "1"]]),
+                Open,
+            ],
+        )
+        .but_ours(
+            "the protocol's own keys come first in every box, where peers look for them",
+            [
+                Send(wire!["Zone" => "UTC", "_ask" => "1", "_command" => "EchoScalars"]),
+                Receive(vec![wire!["_answer" => "1", "Zone" => "UTC"]]),
+                Open,
+            ],
+        ),
         case("the empty box", [Send(wire![]), Closed]),
         case("a box without reserved keys", [Send(wire!["a" => "1"]), Closed]),
         case("a box that only asks", [Send(wire!["_ask" => "1", "a" => "1"]), Closed]),

@@ -13,6 +13,7 @@ pub(super) fn switch() -> Vec<Conversation> {
     };
     let agreed = |tag: &str| wire!["_answer" => tag];
     let refused = |tag: &str| error(tag, "FRIENDLY", "not today");
+    let start_tls = || wire!["_ask" => "1", "_command" => "StartTLS"];
     let silent = wire!["_command" => "SwitchToEcho"];
     // The first could be taken for a call, and the second could be no box.
     let odd = [sum("2"), b"\0\0\xff\xffhello".to_vec()].concat();
@@ -84,5 +85,17 @@ pub(super) fn switch() -> Vec<Conversation> {
             ],
         ),
         case("a switch that does not ask", [Send(silent), Open]),
+        case(
+            "StartTLS to a peer without a certificate",
+            [Send(start_tls()), Receive(vec![agreed("1")])],
+        )
+        .but_ours(
+            "a certificate that nobody can check protects nobody",
+            [
+                Send(start_tls()),
+                Receive(vec![error("1", "UNHANDLED", "Unhandled Command: b'StartTLS'")]),
+                Open,
+            ],
+        ),
     ]
 }
