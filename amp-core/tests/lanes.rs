@@ -7,7 +7,9 @@ use amp_core::{
     Switched,
 };
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use support::{Script, echo, settled};
+use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 use tokio::task::Id;
 
@@ -242,6 +244,38 @@ async fn when_the_connection_ends_only_one_way_commands_still_have_their_turn() 
     settled().await;
     assert_eq!(log.lines(), lines(["begin 1", "end 1", "note 3", "note 5"]));
     assert_eq!(Arc::strong_count(&log), 1, "nothing of the connection is left");
+}
+
+/// On a thread that polls who was woken last first: then what was left behind enters the lane, and then
+/// the other looks who has no turn any more.
+#[test]
+fn what_was_left_behind_takes_nobodys_place() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let log = Log::new();
+    runtime.block_on(async {
+        let limits = Limits::default().running_responders(3);
+        let prepare = |connection: Connection| connection.limits(limits).responders(in_lane(&log));
+        let (peer, mut script) = Script::start(prepare);
+        let calls = ["1", "2", "3"].map(|n| {
+            let pairs = [("_ask", n), ("_command", "Wait"), ("n", n)];
+            AmpBox::from_pairs(pairs).unwrap().to_bytes()
+        });
+        let note = AmpBox::from_pairs([("_command", "Note"), ("n", "4")]).unwrap().to_bytes();
+        script.send(&[calls.concat(), note.to_vec()].concat()).await;
+        drop(script);
+        peer.closed().await;
+        drop(peer);
+        log.gate.add_permits(1);
+        let is_over = async {
+            while Arc::strong_count(&log) > 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        // It takes no time, unless somebody waits for ever.
+        let is_over = tokio::time::timeout(Duration::from_secs(60), is_over).await;
+        assert_eq!(log.lines(), lines(["begin 1", "end 1", "note 4"]));
+        is_over.expect("nothing of the connection is left");
+    });
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Calls that are begun one after the other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A lane of a set of responders. Each connection that has the set has a lane of its own for it.
@@ -14,8 +15,9 @@ impl LaneId {
     }
 }
 
-/// A place in a lane: 0 for the call that entered it while it was empty, then counted up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A place in a lane. No other of the connection has had it before, nor will: who is told that its turn never comes
+/// may look at its place later, when others have entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place(u64);
 
 /// Whether it is somebody's turn.
@@ -31,6 +33,8 @@ pub(crate) enum Turn {
 #[derive(Debug)]
 pub(crate) struct Lanes<W> {
     taken: HashMap<LaneId, Lane<W>>,
+    /// How many places were given out.
+    places: u64,
     ended: bool,
 }
 
@@ -38,37 +42,39 @@ pub(crate) struct Lanes<W> {
 struct Lane<W> {
     /// Whose turn it is.
     turn: Place,
-    /// Who is behind that, each in the next place.
-    waiting: VecDeque<InLane<W>>,
-    /// The place of the first of them.
-    first: u64,
+    /// Who waits for it, in the order in which they came.
+    waiting: BTreeMap<Place, InLane<W>>,
 }
 
 #[derive(Debug)]
 struct InLane<W> {
     waiter: Option<W>,
     requires_answer: bool,
-    /// Whether nobody waits here any more, or for nothing.
-    gone: bool,
 }
 
 impl<W> Default for Lanes<W> {
     fn default() -> Self {
-        Self { taken: HashMap::new(), ended: false }
+        Self { taken: HashMap::new(), places: 0, ended: false }
     }
 }
 
 impl<W> Lanes<W> {
     /// Enters a lane behind all who are in there.
     pub(crate) fn enter(&mut self, lane: LaneId, requires_answer: bool) -> Place {
-        let Some(lane) = self.taken.get_mut(&lane) else {
-            let turn = Place(0);
-            self.taken.insert(lane, Lane { turn, waiting: VecDeque::new(), first: 1 });
-            return turn;
-        };
-        let gone = self.ended && requires_answer;
-        lane.waiting.push_back(InLane { waiter: None, requires_answer, gone });
-        Place(lane.first + lane.waiting.len() as u64 - 1)
+        let place = Place(self.places);
+        self.places += 1;
+        match self.taken.entry(lane) {
+            Entry::Vacant(lane) => {
+                lane.insert(Lane { turn: place, waiting: BTreeMap::new() });
+            }
+            Entry::Occupied(mut lane) => {
+                if !(self.ended && requires_answer) {
+                    let waiting = InLane { waiter: None, requires_answer };
+                    lane.get_mut().waiting.insert(place, waiting);
+                }
+            }
+        }
+        place
     }
 
     /// Whether it is the turn of who is there; if it is not yet, `waiter` is told when that changes, in
@@ -78,13 +84,9 @@ impl<W> Lanes<W> {
         if lane.turn == place {
             return Turn::Yes;
         }
-        match lane.at(place) {
-            Some(waiting) if !waiting.gone => {
-                std::mem::swap(&mut waiting.waiter, waiter);
-                Turn::NotYet
-            }
-            _ => Turn::Never,
-        }
+        let Some(waiting) = lane.waiting.get_mut(&place) else { return Turn::Never };
+        std::mem::swap(&mut waiting.waiter, waiter);
+        Turn::NotYet
     }
 
     /// Who is there is done, or waits no longer. Gives who is to look again: the next, whose turn has
@@ -92,45 +94,34 @@ impl<W> Lanes<W> {
     pub(crate) fn leave(&mut self, id: LaneId, place: Place) -> Option<W> {
         let lane = self.taken.get_mut(&id)?;
         if lane.turn != place {
-            let waiter = lane.at(place).and_then(|waiting| {
-                waiting.gone = true;
-                waiting.waiter.take()
-            });
-            // So those who come and go do not pile up behind one who stays.
-            while lane.waiting.back().is_some_and(|last| last.gone) {
-                lane.waiting.pop_back();
-            }
-            return waiter;
+            return lane.waiting.remove(&place)?.waiter;
         }
-        while let Some(next) = lane.waiting.pop_front() {
-            lane.turn = Place(lane.first);
-            lane.first += 1;
-            if !next.gone {
-                return next.waiter;
-            }
-        }
-        self.taken.remove(&id);
-        None
+        let Some((next, waiting)) = lane.waiting.pop_first() else {
+            self.taken.remove(&id);
+            return None;
+        };
+        lane.turn = next;
+        waiting.waiter
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn waiting(&self) -> usize {
+        self.taken.values().map(|lane| 1 + lane.waiting.len()).sum()
     }
 
     /// The connection has ended: who waits to answer waits no longer. Gives those.
     pub(crate) fn end(&mut self) -> Vec<W> {
         self.ended = true;
-        let all = self.taken.values_mut().flat_map(|lane| &mut lane.waiting);
-        let unanswered = all.filter(|waiting| waiting.requires_answer);
+        let mut unanswered = Vec::new();
+        for lane in self.taken.values_mut() {
+            lane.waiting.retain(|_, waiting| {
+                if waiting.requires_answer {
+                    unanswered.extend(waiting.waiter.take());
+                }
+                !waiting.requires_answer
+            });
+        }
         unanswered
-            .filter_map(|waiting| {
-                waiting.gone = true;
-                waiting.waiter.take()
-            })
-            .collect()
-    }
-}
-
-impl<W> Lane<W> {
-    fn at(&mut self, place: Place) -> Option<&mut InLane<W>> {
-        let at = usize::try_from(place.0.checked_sub(self.first)?).ok()?;
-        self.waiting.get_mut(at)
     }
 }
 
@@ -210,5 +201,43 @@ mod tests {
         assert_eq!(lanes.poll_turn(lane, command, &mut None), Turn::Yes);
         assert_eq!(lanes.leave(lane, command), None);
         assert!(lanes.taken.is_empty());
+    }
+
+    /// Those who are told of the end leave one by one, and what was left behind enters meanwhile.
+    #[test]
+    fn behind_the_end_nobody_gets_the_place_of_who_has_yet_to_look() {
+        let (mut lanes, lane) = (Lanes::default(), LaneId::new());
+        let [first, early, behind] = [(); 3].map(|()| lanes.enter(lane, true));
+        for (name, place) in [("early", early), ("behind", behind)] {
+            assert_eq!(lanes.poll_turn(lane, place, &mut Some(name)), Turn::NotYet);
+        }
+        assert_eq!(lanes.end(), ["early", "behind"]);
+        assert_eq!(lanes.leave(lane, behind), None);
+        let command = lanes.enter(lane, false);
+        assert_ne!(command, early);
+        assert_eq!(lanes.poll_turn(lane, command, &mut Some("command")), Turn::NotYet);
+        assert_eq!(lanes.poll_turn(lane, early, &mut Some("early")), Turn::Never);
+        assert_eq!(lanes.leave(lane, early), None);
+        assert_eq!(lanes.leave(lane, first), Some("command"));
+        assert_eq!(lanes.leave(lane, command), None);
+        assert_eq!(lanes.waiting(), 0);
+    }
+
+    #[test]
+    fn a_lane_that_is_entered_again_has_other_places() {
+        let (mut lanes, lane) = (Lanes::default(), LaneId::new());
+        let [first, call] = [(); 2].map(|()| lanes.enter(lane, true));
+        assert_eq!(lanes.poll_turn(lane, call, &mut Some("call")), Turn::NotYet);
+        assert_eq!(lanes.end(), ["call"]);
+        // Nobody is there but who has yet to look.
+        assert_eq!(lanes.leave(lane, first), None);
+        let [next, command] = [(); 2].map(|()| lanes.enter(lane, false));
+        assert_eq!(lanes.poll_turn(lane, command, &mut Some("command")), Turn::NotYet);
+        assert_eq!(lanes.poll_turn(lane, call, &mut Some("call")), Turn::Never);
+        assert_eq!(lanes.leave(lane, call), None);
+        assert_eq!(lanes.leave(lane, next), Some("command"));
+        assert_eq!(lanes.poll_turn(lane, command, &mut None), Turn::Yes);
+        assert_eq!(lanes.leave(lane, command), None);
+        assert_eq!(lanes.waiting(), 0);
     }
 }

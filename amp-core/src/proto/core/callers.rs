@@ -69,7 +69,8 @@ impl<W, H: Host> Core<W, H> {
     /// How many wait for answers.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn waiters(&mut self) -> usize {
-        self.calls.values_mut().filter(|waiting| matches!(waiting, Pending::For(_))).count()
+        let calls = self.calls.values_mut();
+        calls.filter(|waiting| matches!(waiting, Pending::For(_))).count() + self.lanes.waiting()
     }
 
     /// Nobody waits for the answer to a call any more. Where that may name attachments, `discard` says

@@ -2,6 +2,8 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use super::side::Running;
 use super::way::{Vigil, Way};
 use super::world::{Step, World};
 use crate::boxes::{AmpBox, BoxLimits};
+use crate::proto::drive::LOOK_EVERY;
 use crate::proto::wants::Wants;
 use crate::proto::{Body, CloseReason, Core, CoreLimits, Event, Limits, Then, Together};
 
@@ -111,6 +114,59 @@ proptest! {
         talk(&mut world, || sizes.next().unwrap_or(usize::MAX));
         check(world);
     }
+}
+
+/// Once the connection has ended, those leave the lane one by one that could not be answered, while what was
+/// left behind enters it.
+#[test]
+fn behind_the_end_each_in_the_lane_leaves_in_its_own_time() {
+    let says = prop_oneof![
+        Just(Step::Call { by: Near, size: 0, attachments: 0 }),
+        Just(Step::Notify { by: Near, size: 0, attachments: 0 }),
+    ];
+    let (size, attachments, then) = (0, 0, false);
+    let does = prop_oneof![
+        (0_usize..6).prop_map(move |call| Step::Answer { by: Far, call, size, attachments, then }),
+        (0_usize..6).prop_map(|call| Step::Fail { by: Far, call }),
+        Just(Step::Callers { of: Far }),
+    ];
+    let steps = (3_usize..8, vec(says, 15..40), vec(does.clone(), 0..4), vec(does, 2..12));
+    let entered_late = Cell::new(false);
+    let config = Config { failure_persistence: None, ..Config::with_cases(500) };
+    let checked = TestRunner::new(config).run(&steps, |(responders, said, before, behind)| {
+        let mut world = World::new(Limits {
+            running_responders: responders,
+            running_responders_max: responders,
+            ..Limits::default()
+        });
+        world.take(&Step::Take { of: Near, bytes: usize::MAX });
+        for step in &said {
+            world.take(step);
+        }
+        run(&mut world, Near);
+        world.take(&Step::Deliver { of: Near, bytes: usize::MAX });
+        run(&mut world, Far);
+        for step in &before {
+            world.take(step);
+        }
+        world.take(&Step::Close { by: Near });
+        while world.pair.side(Far).ended.is_none() {
+            for which in Which::BOTH {
+                run(&mut world, which);
+                world.take(&Step::Deliver { of: which, bytes: usize::MAX });
+            }
+            // Nothing is read while as many run as may, but for a look now and then.
+            world.take(&Step::Pass { time: LOOK_EVERY });
+        }
+        for step in &behind {
+            world.take(step);
+        }
+        world.finish();
+        entered_late.set(entered_late.get() | world.pair.side(Far).entered_late);
+        Ok(())
+    });
+    checked.unwrap_or_else(|error| panic!("{error}"));
+    assert!(entered_late.get(), "no case has somebody in the lane who has yet to look");
 }
 
 #[test]

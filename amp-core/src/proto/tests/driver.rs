@@ -284,7 +284,7 @@ impl Side {
     fn end(&mut self, reason: CloseReason, now: Instant) {
         let (reason, _) = self.with(|core| core.handle_end(reason));
         self.driver.heard = now;
-        self.leave_lanes();
+        self.dismiss();
         self.seen.push_back(Seen::Ended(reason.clone()));
         self.ended = Some(reason);
     }

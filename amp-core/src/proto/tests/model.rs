@@ -479,6 +479,8 @@ impl Model {
             assert!(side.leftover.is_none(), "what was left behind is begun");
             assert!(side.running.is_empty(), "all responders are done");
             assert_eq!(side.core.waiters(), 0, "nobody waits in the core of the {which:?} side");
+            let admission = side.core.admission();
+            assert_eq!((admission.running, admission.following, admission.bytes), (0, 0, 0));
         }
         let ended = Which::BOTH.map(|which| self.sides[which as usize].ended.as_ref());
         if ended != [None, None] {
@@ -494,8 +496,6 @@ impl Model {
             assert_eq!(side.core.outstanding(), 0);
             assert_eq!((side.core.queued(), side.core.queued_boxes()), (0, 0));
             assert!(!side.core.holds() && !side.core.switch().is_asked());
-            let admission = side.core.admission();
-            assert_eq!((admission.running, admission.following, admission.bytes), (0, 0, 0));
         }
         let [near, far] = Which::BOTH.map(|which| pair.side(which).core.counters());
         check_counters(near, far);

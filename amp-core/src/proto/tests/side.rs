@@ -52,13 +52,13 @@ pub(super) struct Running {
     /// How many bytes it counts with.
     pub(super) bytes: usize,
     /// Its place in the lane, where it is in that, and whether its turn has come.
-    pub(super) place: Option<(Place, bool)>,
+    pub(super) place: Option<(Place, Turn)>,
 }
 
 impl Running {
-    /// Whether it is not in the lane, or its turn has come there.
+    /// Whether it waits for nothing: it is not in the lane, or its turn has come there or never will.
     pub(super) fn may_go_on(&self) -> bool {
-        self.place.is_none_or(|(_, turn)| turn)
+        self.place.is_none_or(|(_, turn)| turn != Turn::NotYet)
     }
 }
 
@@ -131,6 +131,8 @@ pub(super) struct Side {
     /// One-way commands that are begun when fewer responders run, and whether that was told.
     pub(super) leftover: Option<Leftover>,
     pub(super) leftover_is_woken: bool,
+    /// Whether one of those has entered the lane before all have looked that the end has sent away.
+    pub(super) entered_late: bool,
     lane: LaneId,
 }
 
@@ -172,6 +174,7 @@ impl Side {
             claims_are_late: false,
             leftover: None,
             leftover_is_woken: false,
+            entered_late: false,
             lane: LaneId::new(),
         }
     }
@@ -403,16 +406,22 @@ impl Side {
         n: usize,
         asks: Option<Then>,
         requires_answer: bool,
-    ) -> Option<(Place, bool)> {
+    ) -> Option<(Place, Turn)> {
         if asks.is_some() || !n.is_multiple_of(IN_LANE) {
             return None;
         }
         let lane = self.lane;
         let place = self.with(|core| core.enter_lane(lane, requires_answer));
-        let first = self.running.iter().all(|running| running.place.is_none());
+        // Those whose turn never comes are there no longer, although they have yet to look.
+        let is_gone = |turn| turn == Turn::Never;
+        let others = self.running.iter().filter_map(|running| running.place);
+        let (gone, others): (Vec<_>, Vec<_>) = others.partition(|(_, turn)| is_gone(*turn));
+        let first = others.is_empty();
+        self.entered_late |= !gone.is_empty() && !first;
         let turn = self.turn_of(n, place);
         assert_eq!(turn == Turn::Yes, first, "whoever is alone in the lane has its turn");
-        Some((place, first))
+        assert!(!is_gone(turn), "who is begun in the lane has its turn some time");
+        Some((place, turn))
     }
 
     fn turn_of(&mut self, n: usize, place: Place) -> Turn {
@@ -421,42 +430,49 @@ impl Side {
     }
 
     /// Who is there leaves the lane, and the next has its turn.
-    fn leave_lane(&mut self, place: Option<(Place, bool)>) {
-        let Some((place, had_turn)) = place else { return };
+    fn leave_lane(&mut self, place: Option<(Place, Turn)>) {
+        let Some((place, turn)) = place else { return };
         let lane = self.lane;
         let before = self.woken_callers.len();
         self.with(|core| core.leave_lane(lane, place));
         let next = self.woken_callers.split_off(before).pop();
-        let waits = |running: &Running| running.place.is_some();
-        let first = self.running.iter().filter(|running| waits(running)).map(|running| running.n);
-        let first = first.min();
-        if had_turn {
-            assert_eq!(next, first, "the turn goes to whoever has waited for longest");
+        if turn != Turn::Yes {
+            return;
         }
-        let Some(next) = next.filter(|_| had_turn) else { return };
+        let waiting = self.running.iter().filter(|running| !running.may_go_on());
+        let first = waiting.map(|running| running.n).min();
+        assert_eq!(next, first, "the turn goes to whoever has waited for longest");
+        let Some(next) = next else { return };
         let at = self.running.iter().position(|running| running.n == next).expect("it waits");
         let place = self.running[at].place.expect("it is in the lane").0;
         assert_eq!(self.turn_of(next, place), Turn::Yes, "its turn has come");
-        self.running[at].place = Some((place, true));
+        self.running[at].place = Some((place, Turn::Yes));
     }
 
-    /// The connection has ended, and those in the lane go.
-    pub(super) fn leave_lanes(&mut self) {
-        for at in 0..self.running.len() {
-            let Running { n, ref tag, place, .. } = self.running[at];
-            let wants_answer = tag.is_some();
-            if let Some((place, false)) = place {
-                let turn = self.turn_of(n, place);
-                assert_eq!(turn == Turn::Never, wants_answer, "nobody could be answered");
+    /// The connection has ended: who waits in the lane to answer is told, and looks some time.
+    pub(super) fn dismiss(&mut self) {
+        for Running { n, tag, place, .. } in &mut self.running {
+            if let Some((_, turn @ Turn::NotYet)) = place
+                && tag.is_some()
+            {
+                assert!(self.woken_callers.contains(n), "nobody could be answered");
+                *turn = Turn::Never;
             }
         }
-        let lane = self.lane;
-        for running in std::mem::take(&mut self.running) {
-            if let Some((place, _)) = running.place {
-                self.with(|core| core.leave_lane(lane, place));
-            }
-            self.with(|core| core.end_responder(running.bytes, false));
+    }
+
+    /// A responder that has outlived the connection is done, which nobody hears of, or finds that its turn
+    /// never comes.
+    pub(super) fn finish_unheard(&mut self, at: usize) {
+        let Running { n, ref tag, place, .. } = self.running[at];
+        if let Some((place, Turn::Never)) = place {
+            assert_eq!(self.turn_of(n, place), Turn::Never, "nobody could be answered");
+        } else if let Some(tag) = tag.clone() {
+            let queued = (self.core.queued(), self.core.counters().answers_sent);
+            self.with(|core| core.answer(&tag, &mut Body::default())).expect("it is small");
+            assert_eq!(queued, (self.core.queued(), self.core.counters().answers_sent));
         }
+        self.finish(at);
     }
 
     /// Answers a ping, or items.

@@ -195,7 +195,12 @@ impl World {
                 let side = self.pair.side(by);
                 // Who waits in the lane may be given up.
                 if !side.running.is_empty() {
-                    let running = side.fail(call % side.running.len());
+                    let at = call % side.running.len();
+                    if side.ended.is_some() {
+                        side.finish_unheard(at);
+                        return self.look();
+                    }
+                    let running = side.fail(at);
                     if running.tag.is_some() {
                         self.model.answered(by, running.n, false, 0);
                     }
@@ -375,6 +380,10 @@ impl World {
         }
         let at = call % answering.running.len();
         if !answering.running[at].may_go_on() {
+            return;
+        }
+        if answering.ended.is_some() {
+            answering.finish_unheard(at);
             return;
         }
         if answering.running[at].asks.is_some() {
