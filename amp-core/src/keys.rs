@@ -21,10 +21,11 @@ pub const NOT_ACTED_UPON: &[u8] = b"_not_acted_upon";
 /// connections that are [routed](crate::router) give it a meaning, as those of epsilon do.
 pub const ROUTE: &[u8] = b"_route";
 
-/// All reserved keys, in the order in which they are written.
+/// All reserved keys, in the order in which they are written. They are the protocol's. Keys that this
+/// implementation adds are not among them, since a peer may have an argument of that name.
 ///
 /// They come before every argument; some peers insist on `_ask` before `_command`.
-pub const RESERVED: [&[u8]; 6] = [ASK, ANSWER, ERROR, COMMAND, ERROR_CODE, ERROR_DESCRIPTION];
+pub const RESERVED: &[&[u8]] = &[ASK, ANSWER, ERROR, COMMAND, ERROR_CODE, ERROR_DESCRIPTION];
 
 /// The error code of a failure that the command does not declare.
 pub const UNKNOWN: &str = "UNKNOWN";

@@ -7,15 +7,15 @@ use amp_core::dynamic::{Integer, IntegerError, JsonError, Values};
 use amp_core::proto::{
     Body, Core, CoreLimits, NotQueued, ProtocolError, SwitchRefused, TooManyCalls,
 };
-use amp_core::reconnect::{self, ConnectError};
+use amp_core::reconnect::{self, ConnectError, NotConnected, NotConnectedKind};
 use amp_core::router::{RouteError, RouteName};
 use amp_core::schema::{BoxSchema, Schema, SchemaClash, SchemaError};
 use amp_core::streams::{SinkError, StreamError};
 use amp_core::tls::{TlsConfigError, TlsError};
 use amp_core::{
     CallError, CloseReason, CommandError, Connection, DecodeError, DecodeErrorKind, EncodeError,
-    EncodeErrorKind, LimitKind, Limits, PeerAddress, ReceivedCall, RefusedAttachment, RemoteError,
-    Report, Responders, Shortened,
+    EncodeErrorKind, LimitKind, Limits, NoError, PeerAddress, ReceivedCall, RefusedAttachment,
+    RemoteError, Report, Responders, Shortened,
 };
 use std::error::Error;
 use std::io;
@@ -234,6 +234,20 @@ fn too_many_calls() -> TooManyCalls {
         Err(NotQueued::TooManyCalls(error)) => error,
         other => panic!("{other:?}"),
     }
+}
+
+/// As a client that stands in for the real one in a test fails.
+#[test]
+fn errors_of_clients_can_be_made_without_one() {
+    assert_eq!(TooManyCalls::new(1), too_many_calls());
+    let kind = NotConnectedKind::TooManyWaiting { limit: 2 };
+    let error = CallError::<NoError>::from(NotConnected::new(kind));
+    assert_eq!(
+        Report(&error).to_string(),
+        "not connected, and 2 calls wait for it already, which is the limit"
+    );
+    assert!(!error.is_closed() && error.is_safe_to_retry());
+    assert!(CallError::<NoError>::from(NotConnected::new(NotConnectedKind::Closed)).is_closed());
 }
 
 async fn call_errors() -> Vec<CallError<Declared>> {

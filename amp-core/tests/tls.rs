@@ -41,6 +41,7 @@ async fn a_server_and_its_clients_call_over_tcp() {
     let shown = peer.get::<PeerCertificates>().expect("the server shows its certificate");
     assert_eq!(shown.chain().len(), 1);
     assert_eq!(shown.own(), &shown.chain()[0]);
+    assert_eq!(PeerCertificates::new(shown.own().clone(), []), *shown);
     let address = peer.call_by_name("Who", numbered(1)).await.unwrap();
     assert_eq!(address.get("certificates"), Some(&b"0"[..]));
     assert!(address.get("address").unwrap().starts_with(b"127.0.0.1:"));

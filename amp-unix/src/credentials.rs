@@ -58,6 +58,21 @@ pub struct PeerCredentials {
 }
 
 impl PeerCredentials {
+    /// Makes those of a peer that no kernel has told of: for tests of what looks at them, as
+    /// [data](Connection::data) of a connection.
+    ///
+    /// ```
+    /// use amp_core::Connection;
+    /// use amp_unix::PeerCredentials;
+    ///
+    /// # let (near, far) = tokio::io::duplex(1024);
+    /// let of_root = Connection::new(near).data(PeerCredentials::new(0, 0, None));
+    /// # let _ = (of_root, far);
+    /// ```
+    pub fn new(uid: u32, gid: u32, pid: Option<i32>) -> Self {
+        Self { uid, gid, pid }
+    }
+
     /// Returns the credentials of the peer of `stream`.
     ///
     /// # Errors

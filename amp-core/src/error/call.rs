@@ -72,9 +72,14 @@ impl<E> CallError<E> {
         }
     }
 
-    /// Returns whether the connection has ended.
+    /// Returns whether the connection has ended, or the client that connects again is closed.
     pub fn is_closed(&self) -> bool {
-        matches!(self, CallError::Closed(_))
+        match self {
+            CallError::Closed(_) => true,
+            #[cfg(feature = "tokio")]
+            CallError::NotConnected(error) => error.kind() == NotConnectedKind::Closed,
+            _ => false,
+        }
     }
 
     /// Returns whether the call may be made again without being acted upon twice: nothing was sent,

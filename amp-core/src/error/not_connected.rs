@@ -76,7 +76,12 @@ pub enum NotConnectedKind {
 }
 
 impl NotConnected {
-    pub(crate) fn new(
+    /// Makes the error of a client of which no more is known, for tests of what is done about it.
+    pub fn new(kind: NotConnectedKind) -> Self {
+        Self::of(kind, None, Next::Nothing, None)
+    }
+
+    pub(crate) fn of(
         kind: NotConnectedKind,
         address: Option<Arc<str>>,
         next: Next,

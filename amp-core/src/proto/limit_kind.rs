@@ -51,7 +51,7 @@ impl fmt::Display for LimitKind {
                 "attachments of running responders over all connections"
             }
             Self::ClaimedAttachmentsShare => {
-                "attachments of running responders, beside what others hold,"
+                "attachments of running responders beside those of others"
             }
             Self::StreamItems => "items",
             Self::StreamBytes => "bytes",

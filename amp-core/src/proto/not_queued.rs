@@ -10,6 +10,13 @@ pub struct TooManyCalls {
     pub limit: usize,
 }
 
+impl TooManyCalls {
+    /// Makes the error, for tests of what is done about it.
+    pub fn new(limit: usize) -> Self {
+        Self { limit }
+    }
+}
+
 /// A call that was not queued. Nothing was sent.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

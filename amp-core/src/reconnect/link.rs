@@ -116,6 +116,6 @@ impl Link {
         let state = self.state.borrow();
         let kind = if state.is_closed() { NotConnectedKind::Closed } else { kind };
         let (next, cause) = state.outlook();
-        NotConnected::new(kind, self.address.clone(), next, cause)
+        NotConnected::of(kind, self.address.clone(), next, cause)
     }
 }

@@ -147,22 +147,17 @@ impl From<StreamError> for io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::responder::Undeclared;
 
     #[test]
-    fn which_limit_of_a_stream_was_gone_over_is_said_in_words() {
+    fn whichever_limit_was_gone_over_the_sentence_is_whole() {
         for (what, words) in [
-            (LimitKind::StreamItems, "items"),
-            (LimitKind::StreamBytes, "bytes"),
-            (LimitKind::StreamCalls, "calls with items"),
-        ] {
-            let error = StreamError::TooMuch { what, limit: 4 };
-            let expected = format!("the peer has sent more than 4 {words} of a stream ahead");
-            assert_eq!(error.to_string(), expected);
-        }
-        for (what, words) in [
-            (LimitKind::BytesOfStreams, "bytes held for the streams of the connection"),
-            (LimitKind::BytesInAll, "bytes held for all connections"),
+            (LimitKind::RunningResponders, "running responders"),
+            (LimitKind::RunningRespondersInAll, "running responders of all connections"),
             (LimitKind::RunningBytes, "bytes of calls being answered"),
+            (LimitKind::BytesInAll, "bytes held for all connections"),
+            (LimitKind::SendQueue, "bytes waiting to be sent"),
+            (LimitKind::UnclaimedAttachments, "unclaimed attachments"),
             (LimitKind::ClaimedAttachments, "attachments of running responders"),
             (
                 LimitKind::ClaimedAttachmentsInAll,
@@ -170,12 +165,27 @@ mod tests {
             ),
             (
                 LimitKind::ClaimedAttachmentsShare,
-                "attachments of running responders, beside what others hold,",
+                "attachments of running responders beside those of others",
             ),
+            (LimitKind::StreamItems, "items"),
+            (LimitKind::StreamBytes, "bytes"),
+            (LimitKind::StreamCalls, "calls with items"),
+            (LimitKind::BytesOfStreams, "bytes held for the streams of the connection"),
         ] {
-            let error = StreamError::Limit { what, limit: 4 };
-            let expected = format!("an item was dropped: there are 4 {words}, which is the limit");
-            assert_eq!(error.to_string(), expected);
+            let ends = CloseReason::Limit { what, limit: 4 }.to_string();
+            assert_eq!(ends, format!("the connection went over the limit of 4 {words}"));
+            let fails = Undeclared::TooMany { what, limit: 4 }.to_string();
+            assert_eq!(fails, format!("there are 4 {words}, which is the limit"));
+            let drops = StreamError::Limit { what, limit: 4 }.to_string();
+            assert_eq!(
+                drops,
+                format!("an item was dropped: there are 4 {words}, which is the limit")
+            );
+            let ahead = StreamError::TooMuch { what, limit: 4 }.to_string();
+            assert_eq!(ahead, format!("the peer has sent more than 4 {words} of a stream ahead"));
+            for sentence in [ends, fails, drops, ahead] {
+                assert!(!sentence.contains(",,") && !sentence.ends_with(','), "{sentence}");
+            }
         }
     }
 }

@@ -89,6 +89,16 @@ pub struct PeerCertificates {
 }
 
 impl PeerCertificates {
+    /// Makes those of a peer that has shown its own certificate and those that lead from it to an
+    /// authority. Nobody has checked them: this is for tests of what looks at them, as
+    /// [data](crate::Connection::data) of a connection.
+    pub fn new(
+        own: CertificateDer<'static>,
+        intermediates: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Self {
+        Self { chain: std::iter::once(own).chain(intermediates).collect() }
+    }
+
     /// Returns what the peer has shown, unless that is nothing.
     pub(super) fn of(session: &CommonState) -> Option<Self> {
         let chain = session.peer_certificates().filter(|chain| !chain.is_empty())?;

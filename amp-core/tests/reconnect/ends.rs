@@ -119,7 +119,9 @@ async fn a_closed_client_fails_every_call() {
     for call in [once.await.unwrap(), again.await.unwrap()] {
         assert!(matches!(call, Err(CallError::Closed(CloseReason::Local))), "{call:?}");
     }
-    let error = not_connected(client.call_remote(Once { n: 3 }).fail_fast().await);
+    let error = client.call_remote(Once { n: 3 }).fail_fast().await.unwrap_err();
+    assert!(error.is_closed() && !error.is_timeout(), "{error}");
+    let error = not_connected::<(), _>(Err(error));
     assert_eq!(error.kind(), NotConnectedKind::Closed);
     let error = not_connected(client.call_remote(Once { n: 3 }).await);
     assert_eq!(error.kind(), NotConnectedKind::Closed);
