@@ -219,6 +219,7 @@ fn read_value(
         }
         Form::Parts(..) => return Err(DecodeErrorKind::NoForm { what: INSIDE }.into()),
         Form::Nowhere => return Err(DecodeErrorKind::NoForm { what: NOWHERE }.into()),
+        Form::Without(what) => return Err(DecodeErrorKind::NoForm { what }.into()),
         Form::Box(scope) => Value::Box(read_box(value, &scope, proto)?),
         Form::AmpList(scope) => Value::List(read_amp_list(value, &scope, proto)?),
     })

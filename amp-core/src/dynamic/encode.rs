@@ -166,6 +166,7 @@ fn write_value(
         (Form::Parts(..), _) => return Err(EncodeErrorKind::NoForm { what: INSIDE }.into()),
         (Form::Stream, _) => return Err(EncodeErrorKind::NoForm { what: STREAM }.into()),
         (Form::Nowhere, _) => return Err(EncodeErrorKind::NoForm { what: NOWHERE }.into()),
+        (Form::Without(what), _) => return Err(EncodeErrorKind::NoForm { what }.into()),
         (Form::Box(scope), Value::Box(values)) => write_box(values, &scope, proto, out)?,
         (Form::AmpList(scope), Value::List(items)) => {
             for (index, item) in items.iter().enumerate() {

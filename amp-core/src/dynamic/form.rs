@@ -35,6 +35,10 @@ pub(super) enum Form<'a> {
     AmpList(Scope<'a>),
     /// A box that the schema says to be one of those around it, and that is not.
     Nowhere,
+    /// Of a type that a feature knows which is not there. As other bytes it would be another value as soon
+    /// as any crate of the program has the feature.
+    #[cfg_attr(all(feature = "ipnet", feature = "json", feature = "zlib"), expect(dead_code))]
+    Without(&'static str),
 }
 
 impl<'a> Form<'a> {
@@ -46,11 +50,17 @@ impl<'a> Form<'a> {
                 "ListOf" => Form::ListOf(inner),
                 #[cfg(feature = "zlib")]
                 "Zlib" => Form::Zlib(inner),
+                #[cfg(not(feature = "zlib"))]
+                "Zlib" => Form::Without("a Zlib, without the feature `zlib` of amp-core,"),
                 "StreamOf" | "SinkOf" => Form::Stream,
                 "Numbered" => Form::Parts(Scheme::FromZero, inner),
                 "Continued" => Form::Parts(Scheme::PlainFirst, inner),
                 #[cfg(feature = "zlib")]
                 "ContinuedZlib" => Form::Parts(Scheme::Compressed, inner),
+                #[cfg(not(feature = "zlib"))]
+                "ContinuedZlib" => {
+                    Form::Without("a ContinuedZlib, without the feature `zlib` of amp-core,")
+                }
                 _ => Form::Bytes,
             },
             WireType::Box(inner) => scope.inside(inner).map_or(Form::Nowhere, Form::Box),
@@ -70,10 +80,14 @@ impl<'a> Form<'a> {
             #[cfg(feature = "json")]
             "Json" => Form::Json,
             #[cfg(not(feature = "json"))]
-            "Json" => Form::Text,
+            "Json" => Form::Without("JSON, without the feature `json` of amp-core,"),
             "IpAddressBytes" => Form::IpAddress,
             #[cfg(feature = "ipnet")]
             "IpNetworkBytes" => Form::IpNetwork,
+            #[cfg(not(feature = "ipnet"))]
+            "IpNetworkBytes" => {
+                Form::Without("an IP network, without the feature `ipnet` of amp-core,")
+            }
             "Descriptor" => Form::Attachment,
             "ByteStream" | "ByteSink" => Form::Stream,
             _ => Form::Bytes,

@@ -39,17 +39,20 @@
 //! | Integer | [`Integer`](Value::Integer), of any size | a number, with all digits |
 //! | String, and types that a schema does not explain | [`Bytes`](Value::Bytes) | text where that is printable, else `{"base64": "AP8="}` |
 //! | Unicode, Path, a text out of a fixed set | [`Text`](Value::Text) | text |
-//! | IP addresses, and with the feature `ipnet` networks, as bytes | [`Text`](Value::Text): what they display | text |
+//! | IP addresses, and networks (feature `ipnet`), as bytes | [`Text`](Value::Text): what they display | text |
 //! | Float | [`Float`](Value::Float) | a number, or `"inf"`, `"-inf"`, `"nan"` |
 //! | Boolean | [`Boolean`](Value::Boolean) | `true`, `false` |
 //! | Decimal | [`Decimal`](Value::Decimal) | text with all digits; a number is read too |
 //! | `DateTime` | [`DateTime`](Value::DateTime) | text |
-//! | Json | [`Json`](Value::Json), and `Text` without the feature | what it is |
+//! | Json (feature `json`) | [`Json`](Value::Json) | what it is |
 //! | `ListOf`, `AmpList` | [`List`](Value::List) | an array |
 //! | a box | [`Box`](Value::Box) | an object |
-//! | Zlib, and values over several keys | what is inside | what is inside |
+//! | Zlib (feature `zlib`), and values over several keys | what is inside | what is inside |
 //! | `StreamOf`, `SinkOf`, `ByteStream`, `ByteSink` | [`Integer`](Value::Integer), which can be read only | a number |
 //! | Descriptor | [`Attachment`](Value::Attachment) | `{"attachment": 0}`, or what the program shows |
+//!
+//! Without its feature a value of such a type is an error that names the feature, both to write and to
+//! read: so no crate that has a feature changes what another one reads.
 //!
 //! A Float is an `f64` here, which has about 16 digits: a [`Duration`](std::time::Duration), whose
 //! type writes more where it takes more, is as near as that.

@@ -223,3 +223,36 @@ mod json {
         assert!(Values::from_json(&schema, &deep(100_000)).is_err());
     }
 }
+
+/// Bytes would become another value as soon as any crate of the program has the feature.
+#[test]
+fn a_type_whose_feature_is_missing_is_an_error_that_names_the_feature() {
+    for (wire_type, feature, is_there) in [
+        ("Json", "json", cfg!(feature = "json")),
+        ("Zlib(Integer)", "zlib", cfg!(feature = "zlib")),
+        ("ContinuedZlib(String)", "zlib", cfg!(feature = "zlib")),
+        ("ListOf(Zlib(String))", "zlib", cfg!(feature = "zlib")),
+        ("IpNetworkBytes", "ipnet", cfg!(feature = "ipnet")),
+    ] {
+        let schema = schema(&format!("a: {wire_type}"));
+        let is_named = |error: String| error.contains(&format!("the feature `{feature}`"));
+        let bytes = Value::Bytes(Bytes::from_static(b"0"));
+        let value = if wire_type.starts_with("List") { Value::List(vec![bytes]) } else { bytes };
+        let written = [("a", value)].into_iter().collect::<Values>().encode(&schema);
+        let wire = Bytes::from_static(b"\0\x01a\0\x03\0\x010\0\0");
+        let read = Values::decode(&schema, wire);
+        assert_eq!(written.is_err_and(|error| is_named(error.to_string())), !is_there);
+        assert_eq!(read.is_err_and(|error| is_named(error.to_string())), !is_there);
+        #[cfg(feature = "json")]
+        {
+            let read = Values::from_json(&schema, "{\"a\": 0}");
+            assert_eq!(read.is_err_and(|error| is_named(error.to_string())), !is_there);
+        }
+    }
+    // Nothing knows it, with any feature.
+    let schema = schema("a: Coordinates");
+    let wire = Bytes::from_static(b"\0\x01a\0\x010\0\0");
+    let values = Values::decode(&schema, wire.clone()).unwrap();
+    assert_eq!(values.get("a"), Some(&Value::Bytes(Bytes::from_static(b"0"))));
+    assert_eq!(values.encode(&schema).unwrap(), wire);
+}

@@ -218,6 +218,9 @@ fn read_value(
                 "{wire_type} is an end of a stream, for programs only"
             )));
         }
+        Form::Without(what) => {
+            return Err(JsonError::new(format!("{what} has no form on the wire")));
+        }
         Form::Nowhere => return Err(JsonError::new(format!("there is no box for {wire_type}"))),
         Form::Box(scope) => Value::Box(read_values(json, &scope, attach, depth + 1)?),
         Form::AmpList(scope) => Value::List(read_list(json, wire_type, |json| {
