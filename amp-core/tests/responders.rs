@@ -4,8 +4,8 @@
 mod support;
 
 use amp_core::{
-    AmpBox, CallError, Command, CommandError, Connection, Context, Failure, NoError, ReceivedCall,
-    RemoteError, Responders, testing,
+    AmpBox, CallError, Command, CommandError, Connection, Context, Failure, NoError,
+    ProtocolSwitch, ReceivedCall, RemoteError, Respond, Responders, Switched, testing,
 };
 use anyhow::Context as _;
 use std::error::Error;
@@ -176,6 +176,56 @@ async fn a_declared_error_keeps_its_code_whichever_way_it_came() {
     // It does not say what it was made of, once it is boxed.
     let ended = ended("anyhow").await;
     assert!(matches!(&ended, Err(CallError::Remote(error)) if error.is_unknown()), "{ended:?}");
+}
+
+impl ProtocolSwitch for Read {}
+
+struct Library;
+
+impl Respond<Read> for Library {
+    async fn respond(context: Context<Self>, command: Read) -> Result<(), Failure<ReadError>> {
+        assert!(!context.has_ended());
+        fail(command)
+    }
+}
+
+/// Fails as the command declares or not.
+fn fail(Read { how }: Read) -> Result<(), Failure<ReadError>> {
+    if how == "declared" {
+        Err(not_found())?
+    }
+    Err(io::Error::other("the disk is full"))?
+}
+
+#[tokio::test]
+async fn whatever_way_a_call_is_answered_it_may_fail_as_its_command_does_not_declare() {
+    let then = async |_: Context<Library>, command: Read| {
+        fail(command)?;
+        Ok(((), async {}))
+    };
+    let switch = async |_: Context<Library>, command: Read| {
+        fail(command)?;
+        Ok(async |_: Switched| {})
+    };
+    let set = || Responders::new(Library);
+    for responders in [
+        set().try_respond(async |_, command: Read| fail(command)),
+        set().respond_by_state::<Read>(),
+        set().try_respond_then(then),
+        set().try_respond_switch(switch),
+        #[cfg(feature = "tls")]
+        set().try_respond_start_tls(async |_, command: Read| {
+            fail(command)?;
+            unreachable!("it always fails")
+        }),
+    ] {
+        let (peer, _far) = testing::pair(Responders::new(()), responders);
+        let call = |how: &str| peer.call_remote(Read { how: how.to_owned() });
+        let declared = call("declared").await.unwrap_err();
+        assert!(matches!(&declared, CallError::Command(error) if *error == not_found()));
+        let other = call("other").await.unwrap_err();
+        assert!(matches!(&other, CallError::Remote(error) if error.is_unknown()), "{other}");
+    }
 }
 
 #[tokio::test]

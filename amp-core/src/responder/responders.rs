@@ -2,7 +2,6 @@ use bytes::Bytes;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -47,6 +46,32 @@ use crate::shorten::Shortened;
 /// its own once it has to wait. So it must not block, unless the set runs its responders
 /// [`on_own_tasks`](Responders::on_own_tasks). It runs to its end even if the caller has given up or
 /// has gone. [`Context::closed`] tells it when the connection has ended.
+///
+/// # What a responder keeps
+///
+/// What responders share belongs into the state, which each of them has by [`Context::state`]. A
+/// closure `async |..|` that uses what it has captured is not a responder, because its future borrows
+/// from the closure and may outlive it. Instead, such a closure makes a clone for each call and
+/// returns an `async move` block:
+///
+/// ```
+/// use amp_core::{Command, Context, Responders};
+///
+/// #[derive(Command)]
+/// struct Note {
+///     text: String,
+/// }
+///
+/// let (notes, mut received) = tokio::sync::mpsc::channel(16);
+/// let responders = Responders::new(()).respond(move |_: Context, Note { text }: Note| {
+///     let notes = notes.clone();
+///     async move {
+///         let _ = notes.send(text).await;
+///         Ok(())
+///     }
+/// });
+/// # drop((responders, received.try_recv()));
+/// ```
 #[doc(alias("CommandLocator", "Handler", "responder", "Router", "Service"))]
 #[must_use = "responders answer nothing before a connection or a server has them"]
 pub struct Responders<S = ()> {
@@ -57,30 +82,58 @@ pub struct Responders<S = ()> {
 /// Answers a command by a method of the shared state, as an alternative to passing functions.
 ///
 /// ```
-/// use amp_core::{Arguments, Command, Context, NoError, Respond, Responders};
+/// use amp_core::{Arguments, Command, CommandError, Context, Failure, Respond, Responders};
+/// use std::path::PathBuf;
 ///
-/// # #[derive(Command)] #[amp(response = Total)] struct Sum { a: i64, b: i64 }
-/// # #[derive(Arguments)] struct Total { total: i64 }
-/// struct Calculator;
+/// /// Returns the text of a page.
+/// #[derive(Command)]
+/// #[amp(response = Page, error = ReadError)]
+/// struct Read {
+///     name: String,
+/// }
 ///
-/// impl Respond<Sum> for Calculator {
-///     async fn respond(_: Context<Self>, Sum { a, b }: Sum) -> Result<Total, NoError> {
-///         Ok(Total { total: a + b })
+/// #[derive(Arguments)]
+/// struct Page {
+///     text: String,
+/// }
+///
+/// #[derive(CommandError, Debug, thiserror::Error)]
+/// enum ReadError {
+///     #[error("no such page")]
+///     NoSuchPage,
+/// }
+///
+/// struct Library {
+///     pages: PathBuf,
+/// }
+///
+/// impl Respond<Read> for Library {
+///     async fn respond(
+///         context: Context<Self>,
+///         Read { name }: Read,
+///     ) -> Result<Page, Failure<ReadError>> {
+///         if name.contains('/') {
+///             Err(ReadError::NoSuchPage)? // is answered with NO_SUCH_PAGE
+///         }
+///         let path = context.state().pages.join(name);
+///         Ok(Page { text: std::fs::read_to_string(path)? }) // with UNKNOWN
 ///     }
 /// }
 ///
-/// let responders = Responders::new(Calculator).respond_by_state::<Sum>();
+/// let library = Library { pages: "/srv/pages".into() };
+/// let responders = Responders::new(library).respond_by_state::<Read>();
 /// ```
 pub trait Respond<C: Command>: Send + Sync + Sized + 'static {
     /// Answers one call.
     ///
     /// # Errors
     ///
-    /// The error becomes the answer. It is one that the command declares.
+    /// The error becomes the answer. With [`Failure`], `?` works on any error, and one that the
+    /// command declares keeps its code.
     fn respond(
         context: Context<Self>,
         command: C,
-    ) -> impl Future<Output = Result<C::Response, C::Error>> + Send;
+    ) -> impl Future<Output = Result<C::Response, Failure<C::Error>>> + Send;
 }
 
 impl<S: Send + Sync + 'static> Responders<S> {
@@ -158,9 +211,24 @@ impl<S: Send + Sync + 'static> Responders<S> {
         R: Future<Output = Result<(C::Response, A), C::Error>> + Send + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
-        let state = Arc::clone(&self.state);
-        let then = AndThen { state, responder, command: PhantomData::<fn(C)> };
-        self.add_typed::<C>(Arc::new(then))
+        self.typed_then(responder, |ended| ended.map_err(Failure::Declared))
+    }
+
+    /// Adds a responder as [`respond_then`](Responders::respond_then) does, which may fail in the ways
+    /// that one of [`try_respond`](Responders::try_respond) may.
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
+    pub fn try_respond_then<C, F, R, A>(self, responder: F) -> Self
+    where
+        C: Command,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(C::Response, A), Failure<C::Error>>> + Send + 'static,
+        A: Future<Output = ()> + Send + 'static,
+    {
+        self.typed_then(responder, |ended| ended)
     }
 
     /// Adds a responder for the command `C` that is the state's own implementation of [`Respond`].
@@ -173,7 +241,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     where
         S: Respond<C>,
     {
-        self.respond(|context, command: C| S::respond(context, command))
+        self.try_respond(|context, command: C| S::respond(context, command))
     }
 
     /// Adds a responder for the command of this name. It works on boxes as they are on the wire, and
@@ -294,7 +362,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     }
 
     #[track_caller]
-    fn typed<C, F, R>(self, responder: F, ended: Ended<C, R::Output>) -> Self
+    fn typed<C, F, R>(self, responder: F, ended: Ended<C, R::Output, C::Response>) -> Self
     where
         C: Command,
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
@@ -303,6 +371,23 @@ impl<S: Send + Sync + 'static> Responders<S> {
         let state = Arc::clone(&self.state);
         let typed = Typed { state, responder, ended };
         self.add_typed::<C>(Arc::new(typed))
+    }
+
+    #[track_caller]
+    fn typed_then<C, F, R, A>(
+        self,
+        responder: F,
+        ended: Ended<C, R::Output, (C::Response, A)>,
+    ) -> Self
+    where
+        C: Command,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output: 'static> + Send + 'static,
+        A: Future<Output = ()> + Send + 'static,
+    {
+        let state = Arc::clone(&self.state);
+        let then = AndThen { state, responder, ended };
+        self.add_typed::<C>(Arc::new(then))
     }
 
     #[track_caller]
@@ -357,14 +442,14 @@ impl<S> fmt::Debug for Responders<S> {
     }
 }
 
-/// Makes of what a responder has ended with what the call is answered with.
-type Ended<C, O> = fn(O) -> Result<<C as Command>::Response, Failure<<C as Command>::Error>>;
+/// Makes of what a responder has ended with what becomes of the call.
+pub(super) type Ended<C, O, T> = fn(O) -> Result<T, Failure<<C as Command>::Error>>;
 
 /// The responder of a typed command.
 struct Typed<S, F, C: Command, O> {
     state: Arc<S>,
     responder: F,
-    ended: Ended<C, O>,
+    ended: Ended<C, O, C::Response>,
 }
 
 impl<S, F, R, C> AnyResponder for Typed<S, F, C, R::Output>
@@ -391,7 +476,7 @@ pin_project! {
         #[pin]
         responding: Option<R>,
         question: Option<Question>,
-        ended: Ended<C, R::Output>,
+        ended: Ended<C, R::Output, C::Response>,
     }
 }
 
@@ -422,29 +507,29 @@ impl<R: Future, C: Command> Future for Answering<R, C> {
 }
 
 /// The responder of a command that has something to do after its answer.
-struct AndThen<S, F, C> {
+struct AndThen<S, F, C: Command, O, A> {
     state: Arc<S>,
     responder: F,
-    command: PhantomData<fn(C)>,
+    ended: Ended<C, O, (C::Response, A)>,
 }
 
-impl<S, F, R, C, A> AnyResponder for AndThen<S, F, C>
+impl<S, F, R, C, A> AnyResponder for AndThen<S, F, C, R::Output, A>
 where
     S: Send + Sync + 'static,
     C: Command,
     F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<(C::Response, A), C::Error>> + Send + 'static,
+    R: Future<Output: 'static> + Send + 'static,
     A: Future<Output = ()> + Send + 'static,
 {
     fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
         let command = question.decode(ampbox)?;
         let context = Context::new(&self.state, question.peer());
         let response = question.caught(|| (self.responder)(context, command))?;
-        let len = ampbox.size();
+        let (len, ended) = (ampbox.size(), self.ended);
         Some(Box::pin(async move {
-            match question.caught_future(response).await {
+            match question.caught_future(response).await.map(ended) {
                 Some(Ok((response, after))) => question.answer_then(&response, len, after),
-                Some(Err(error)) => question.fail(&error),
+                Some(Err(failure)) => question.fail_as(failure),
                 None => {}
             }
         }))

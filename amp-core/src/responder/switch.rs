@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::by_name::ReceivedCall;
 use super::clash::Origin;
 use super::locator::{AnyResponder, FallbackSwitch, Responding};
 use super::question::Question;
-use super::{Context, Responders};
+use super::responders::Ended;
+use super::{Context, Failure, Responders};
 use crate::boxes::AmpBox;
-use crate::command::ProtocolSwitch;
+use crate::command::{Command, ProtocolSwitch};
 use crate::connection::{Switched, Then};
 use crate::proto::RemoteError;
 
@@ -51,7 +51,25 @@ impl<S: Send + Sync + 'static> Responders<S> {
         H: FnOnce(Switched) -> G + Send + 'static,
         G: Future<Output = ()> + Send + 'static,
     {
-        self.switching(responder, hand_over)
+        self.switching(responder, |ended| ended.map(hand_over).map_err(Failure::Declared))
+    }
+
+    /// Adds a responder as [`respond_switch`](Responders::respond_switch) does, which may fail in the
+    /// ways that one of [`try_respond`](Responders::try_respond) may. Any failure refuses the switch.
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
+    pub fn try_respond_switch<C, F, R, H, G>(self, responder: F) -> Self
+    where
+        C: ProtocolSwitch,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<H, Failure<C::Error>>> + Send + 'static,
+        H: FnOnce(Switched) -> G + Send + 'static,
+        G: Future<Output = ()> + Send + 'static,
+    {
+        self.switching(responder, |ended| ended.map(hand_over))
     }
 
     /// Adds a responder for the command of this name that agrees to a protocol switch, as
@@ -123,17 +141,21 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self
     }
 
-    /// Adds a responder that decides on a protocol switch, which goes on as `then` makes of it.
+    /// Adds a responder that decides on a protocol switch. `ended` makes of its decision how the
+    /// connection goes on.
     #[track_caller]
-    pub(crate) fn switching<C, F, R, D>(self, responder: F, then: fn(D) -> Then) -> Self
+    pub(crate) fn switching<C, F, R>(
+        self,
+        responder: F,
+        ended: fn(R::Output) -> Result<Then, Failure<C::Error>>,
+    ) -> Self
     where
         C: ProtocolSwitch,
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<D, C::Error>> + Send + 'static,
-        D: Send + 'static,
+        R: Future<Output: 'static> + Send + 'static,
     {
         let state = Arc::clone(&self.state);
-        let switching = Switching { state, responder, then, command: PhantomData::<fn(C)> };
+        let switching = Switching::<S, F, C, R::Output> { state, responder, ended };
         self.add_typed::<C>(Arc::new(switching))
     }
 }
@@ -146,21 +168,19 @@ where
     Then::Succeed(Box::new(move |stream| Box::pin(successor(stream))))
 }
 
-/// The responder of a command that switches the protocol, which decides by a `D`.
-struct Switching<S, F, C, D> {
+/// The responder of a command that switches the protocol.
+struct Switching<S, F, C: Command, O> {
     state: Arc<S>,
     responder: F,
-    then: fn(D) -> Then,
-    command: PhantomData<fn(C)>,
+    ended: Ended<C, O, Then>,
 }
 
-impl<S, F, R, C, D> AnyResponder for Switching<S, F, C, D>
+impl<S, F, R, C> AnyResponder for Switching<S, F, C, R::Output>
 where
     S: Send + Sync + 'static,
     C: ProtocolSwitch,
     F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<D, C::Error>> + Send + 'static,
-    D: Send + 'static,
+    R: Future<Output: 'static> + Send + 'static,
 {
     fn is_switch(&self) -> bool {
         true
@@ -170,11 +190,11 @@ where
         let command = question.decode(ampbox)?;
         let context = Context::new(&self.state, question.peer());
         let decision = question.caught(|| (self.responder)(context, command))?;
-        let then = self.then;
+        let ended = self.ended;
         Some(Box::pin(async move {
-            match question.caught_future(decision).await {
-                Some(Ok(decision)) => question.accept_switch(then(decision)),
-                Some(Err(error)) => question.fail(&error),
+            match question.caught_future(decision).await.map(ended) {
+                Some(Ok(then)) => question.accept_switch(then),
+                Some(Err(failure)) => question.fail_as(failure),
                 None => {}
             }
         }))

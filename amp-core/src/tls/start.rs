@@ -7,7 +7,7 @@ use crate::boxes::{BoxReader, BoxWriter};
 use crate::command::{Arguments, Command, NoError, ProtocolSwitch};
 use crate::connection::{Peer, Then, Upgrade, Upgraded};
 use crate::error::{CallError, CloseReason};
-use crate::responder::{Context, Responders};
+use crate::responder::{Context, Failure, Responders};
 use crate::schema::{BoxSchema, WireTypes};
 
 /// Asks for TLS on a connection that began in clear text: Twisted's `StartTLS`.
@@ -118,8 +118,28 @@ impl<S: Send + Sync + 'static> Responders<S> {
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Role, C::Error>> + Send + 'static,
     {
-        self.switching(responder, |role| Then::Upgrade(upgrade(role)))
+        self.switching(responder, |ended| ended.map(upgrading).map_err(Failure::Declared))
     }
+
+    /// Adds a responder as [`respond_start_tls`](Responders::respond_start_tls) does, which may fail in
+    /// the ways that one of [`try_respond`](Responders::try_respond) may. Any failure refuses TLS.
+    ///
+    /// # Panics
+    ///
+    /// As [`respond`](Responders::respond).
+    #[track_caller]
+    pub fn try_respond_start_tls<C, F, R>(self, responder: F) -> Self
+    where
+        C: ProtocolSwitch,
+        F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Role, Failure<C::Error>>> + Send + 'static,
+    {
+        self.switching(responder, |ended| ended.map(upgrading))
+    }
+}
+
+fn upgrading(role: Role) -> Then {
+    Then::Upgrade(upgrade(role))
 }
 
 /// Makes a transport out of a stream in clear text. What was read behind the switch goes to the
