@@ -31,7 +31,7 @@ LIBRARIES = ["amp-core", "amp-unix"]
 # What is whole as it is, or what others have to know all of: a driver must not overlook an event.
 WHOLE = {"DateTime", "DecimalKind", "Event", "Failure", "Inner", "Presence", "Then"}
 # The module says which: a client of threads is one as well, and what is not known until run time a value.
-SAME_NAMES = {"Client", "Connection", "Value"}
+SAME_NAMES = {"Client", "Connection", "ReceivedCall", "Value"}
 PUBLIC_TYPE = re.compile(r"^pub (?:struct|enum|trait|union) (\w+)", re.MULTILINE)
 # What borrows goes no further than what it borrows.
 OWNED_TYPE = re.compile(r"^pub (?:struct|enum) (\w+)(?!\w|<')", re.MULTILINE)

@@ -241,7 +241,7 @@ impl Target {
     /// Nothing else was sent by then.
     pub(crate) async fn connect(&mut self, responders: Responders) -> Result<Peer, Failure> {
         let log = self.verbose.then(|| {
-            let log = WireLog::new().to(|_, line| tell(line));
+            let log = WireLog::new().to(|line| tell(line.text));
             log.hide(self.hidden.keys().chain(self.secrets()))
         });
         let within = self.connect_timeout;

@@ -206,8 +206,8 @@ fn trusting_the_system(identity: Option<Identity>) -> Result<Arc<ClientConfig>, 
     let config = match identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
-            let (chain, key) = identity.into_parts();
-            builder.with_client_auth_cert(chain, key).map_err(wrong)?
+            let own = identity.into_parts();
+            builder.with_client_auth_cert(own.chain, own.key).map_err(wrong)?
         }
     };
     Ok(Arc::new(config))

@@ -1,5 +1,6 @@
 //! A client without a runtime: it calls, and waits.
 
+use bytes::Bytes;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -126,7 +127,19 @@ impl LimitBlocking for std::os::unix::net::UnixStream {
     }
 }
 
-type Responder = dyn FnMut(&[u8], AmpBox) -> Result<AmpBox, RemoteError> + Send;
+type Responder = dyn FnMut(ReceivedCall) -> Result<AmpBox, RemoteError> + Send;
+
+/// A call of the peer, for the [`responder`](Connection::responder).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReceivedCall {
+    /// The name of the command.
+    pub command: Bytes,
+    /// The arguments as they are on the wire, without the protocol's own keys.
+    pub arguments: AmpBox,
+    /// True if the peer wants an answer. If it does not, nothing that is returned goes anywhere.
+    pub requires_answer: bool,
+}
 
 impl Connection<TcpStream> {
     /// Connects to a TCP server. Small boxes are sent at once (`TCP_NODELAY`).
@@ -152,7 +165,7 @@ impl<S: Read + Write> Connection<S> {
             stream,
             core: Core::hosted(limits, limits.boxes, None),
             inbound: Inbound::new(limits.boxes),
-            responder: Box::new(|command, _| Err(RemoteError::unhandled(command))),
+            responder: Box::new(|call| Err(RemoteError::unhandled(&call.command))),
             address: PeerAddress::Unknown,
             extensions: Extensions::default(),
             unknown_keys: UnknownKeys::Ignore,
@@ -202,16 +215,26 @@ impl<S: Read + Write> Connection<S> {
         self
     }
 
-    /// Sets what answers the peer's calls while this side waits for an answer. It gets the
-    /// command's name and the arguments; for a command that it does not know it returns
-    /// [`RemoteError::unhandled`]. What it returns for a one-way command is ignored.
+    /// Sets what answers the peer's calls while this side waits for an answer. For a command that it
+    /// does not know it returns [`RemoteError::unhandled`].
+    ///
+    /// ```
+    /// use amp_core::{AmpBox, RemoteError, blocking};
+    ///
+    /// # fn f(stream: std::net::TcpStream) {
+    /// let connection = blocking::Connection::new(stream).responder(|call| match &call.command[..] {
+    ///     b"Ping" => Ok(AmpBox::new()),
+    ///     unknown => Err(RemoteError::unhandled(unknown)),
+    /// });
+    /// # drop(connection); }
+    /// ```
     ///
     /// A call whose arguments cannot be read, and one whose answer does not fit into a box, are answered
     /// with the code `UNKNOWN` and what Twisted says, `Unknown Error`: nothing is logged on this side, so
     /// there is no reference to look for. The connection goes on.
     pub fn responder(
         mut self,
-        responder: impl FnMut(&[u8], AmpBox) -> Result<AmpBox, RemoteError> + Send + 'static,
+        responder: impl FnMut(ReceivedCall) -> Result<AmpBox, RemoteError> + Send + 'static,
     ) -> Self {
         self.client.responder = Box::new(responder);
         self
@@ -424,7 +447,11 @@ impl<S: Read + Write> Client<S> {
     /// Answers a call of the peer.
     fn respond(&mut self, call: &IncomingCall) {
         let arguments = self.decode(call.ampbox()).map_err(|_| unknown());
-        let response = arguments.and_then(|arguments| (self.responder)(call.command(), arguments));
+        let response = arguments.and_then(|arguments| {
+            let command = Bytes::copy_from_slice(call.command());
+            let requires_answer = call.tag().is_some();
+            (self.responder)(ReceivedCall { command, arguments, requires_answer })
+        });
         let Some(tag) = call.tag() else { return };
         let encoded = response.and_then(|response| {
             self.encode(|out, _| Ok(out.put_box(&response)?)).map_err(|_| unknown())

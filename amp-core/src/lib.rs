@@ -218,11 +218,12 @@ pub use command::{
 };
 #[cfg(feature = "tokio")]
 pub use connection::{
-    Call, Connection, NamedCall, NamedNotification, Notification, Peer, Switched, Transport,
+    Call, Connection, NamedCall, NamedNotification, Notification, Peer, Switched, SwitchedParts,
+    Transport,
 };
 pub use error::CallError;
 #[cfg(feature = "tokio")]
-pub use observing::wire_log::WireLog;
+pub use observing::wire_log::{WireLine, WireLog};
 pub use proto::error::RemoteError;
 pub use proto::limit_kind::LimitKind;
 pub use proto::limits::Limits;

@@ -24,8 +24,8 @@ use amp_core::streams::{ByteSink, ByteStream, SinkError, SinkOf, StreamError, St
 use amp_core::tcp::KeepaliveListener;
 use amp_core::testing::{Expected, Golden, PrintedRecord, Running, SchemaRecord, Script};
 use amp_core::tls::{
-    Authorities, ClientCertificates, Identity, PeerCertificates, Role, StartTls, TlsConfigError,
-    TlsError, TlsListener,
+    Authorities, ClientCertificates, Identity, IdentityParts, PeerCertificates, Role, StartTls,
+    TlsConfigError, TlsError, TlsListener,
 };
 use amp_core::tower::{
     ClientService, LayeredAnswer, LayeredCall, NamedRequest, PeerService, Run, TypedCalls,
@@ -35,7 +35,7 @@ use amp_core::{
     Connection, Context, DecodeError, DecodeErrorKind, Decoder, EncodeError, EncodeErrorKind,
     Failure, FailurePolicy, LimitKind, Limits, NamedCall, NamedNotification, NoError, Notification,
     Peer, PeerAddress, Ping, ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError,
-    Responders, Serve, Shortened, Switched, UnknownKeys, WireLog, blocking,
+    Responders, Serve, Shortened, Switched, SwitchedParts, UnknownKeys, WireLog, blocking,
 };
 use std::error::Error;
 use tokio::net::TcpListener;
@@ -111,6 +111,7 @@ fn handles_and_values_are_shared_by_threads() {
     shared::<Extensions>();
     shared::<FromConnection<String>>();
     shared::<Identity>();
+    shared::<IdentityParts>();
     shared::<IncomingCall>();
     shared::<Inner>();
     shared::<Integer>();
@@ -143,6 +144,7 @@ fn handles_and_values_are_shared_by_threads() {
     shared::<dynamic::Value>();
     shared::<Values>();
     shared::<WireLog>();
+    shared::<blocking::ReceivedCall>();
     shared::<Then<()>>();
     shared::<WireType>();
     shared::<WireTypes>();
@@ -195,6 +197,7 @@ fn what_is_set_up_and_what_is_awaited_goes_to_other_threads() {
     sent::<SinkOf<String>>();
     sent::<StreamOf<String>>();
     sent::<Switched>();
+    sent::<SwitchedParts>();
     sent::<TypedCalls<PeerService>>();
     sent::<blocking::Client<std::net::TcpStream>>();
     sent::<reconnect::ClientCall<(), NoError>>();

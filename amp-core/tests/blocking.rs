@@ -168,9 +168,9 @@ fn calls_of_the_peer_are_unhandled_unless_somebody_answers_them() {
 
     let (seen, calls) = std::sync::mpsc::channel();
     let mut client = Connection::new(BlockingDouble::of(reads))
-        .responder(move |command, arguments| {
-            seen.send((command.to_vec(), arguments.clone())).unwrap();
-            Ok(arguments)
+        .responder(move |call| {
+            seen.send(call.clone()).unwrap();
+            Ok(call.arguments)
         })
         .start();
     client.call_remote(SUM).unwrap();
@@ -179,8 +179,9 @@ fn calls_of_the_peer_are_unhandled_unless_somebody_answers_them() {
     drop(client);
     let calls: Vec<_> = calls.iter().collect();
     assert_eq!(calls.len(), 3);
-    assert_eq!(calls[1].0, b"Echo");
-    assert_eq!(calls[1].1, AmpBox::from_pairs([("x", "2")]).unwrap());
+    assert_eq!(calls[1].command, "Echo");
+    assert_eq!(calls[1].arguments, AmpBox::from_pairs([("x", "2")]).unwrap());
+    assert_eq!([0, 1, 2].map(|at: usize| calls[at].requires_answer), [true, false, true]);
 }
 
 #[test]
@@ -192,7 +193,7 @@ fn a_responder_that_fails_is_answered_for() {
     ]
     .concat();
     let mut client = Connection::new(BlockingDouble::of(&[&reads]))
-        .responder(|command, _| match command {
+        .responder(|call| match &call.command[..] {
             b"Fail" => Err(RemoteError::new("NO", "not today")),
             _ => Ok(AmpBox::from_pairs([("_ask", "reserved")]).unwrap()),
         })
@@ -408,7 +409,7 @@ fn what_is_over_the_limits_is_never_sent() {
     let answer = wire(&[("_answer", "1"), ("total", "94")]);
     let mut client = Connection::new(BlockingDouble::of(&[&called, &answer]))
         .box_limits(limits)
-        .responder(|_, _| Ok(AmpBox::from_pairs([("x", "x".repeat(100))]).unwrap()))
+        .responder(|_| Ok(AmpBox::from_pairs([("x", "x".repeat(100))]).unwrap()))
         .start();
     for (error, len) in [
         (client.notify(Note { text: "x".repeat(104) }).unwrap_err(), 130),

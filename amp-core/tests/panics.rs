@@ -60,7 +60,7 @@ async fn a_listener_below_tls_that_panics_costs_no_handshake_and_no_server() {
 #[tokio::test(start_paused = true)]
 async fn a_wire_log_that_panics_costs_its_connection_alone() {
     let (connect, streams) = mpsc::unbounded_channel();
-    let log = WireLog::new().to(|_, line| assert!(!line.contains("Broken"), "the log"));
+    let log = WireLog::new().to(|line| assert!(!line.text.contains("Broken"), "the log"));
     let prepare =
         move |connection: Connection| connection.wire_log(log.clone()).responders(echoing());
     tokio::spawn(serve_with(Streams(streams), prepare));
@@ -78,7 +78,7 @@ async fn a_wire_log_that_panics_costs_its_connection_alone() {
     }
 
     // Its own calls fail, and do not wait for ever.
-    let log = WireLog::new().to(|_, _| panic!("the log"));
+    let log = WireLog::new().to(|_| panic!("the log"));
     let (near, _far) = tokio::io::duplex(1 << 16);
     let peer = Connection::new(near).wire_log(log).spawn();
     let error = peer.call_by_name("Echo", numbered(4)).await.unwrap_err();

@@ -80,7 +80,7 @@ async fn clients_that_switch_keep_their_places_until_their_streams_are_dropped()
     drop(first);
     clients[3].call_by_name("Echo", numbered(1)).await.unwrap();
     assert_eq!(accepted.count().await, 4);
-    let (transport, ..) = switched.recv().await.unwrap().into_parts();
+    let transport = switched.recv().await.unwrap().into_parts().transport;
     assert_eq!(accepted.count().await, 4);
     let over_it = Connection::with_transport(transport).spawn();
     assert_eq!(accepted.count().await, 4);

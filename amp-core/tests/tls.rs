@@ -8,8 +8,8 @@ use amp_core::tcp::KeepaliveListener;
 use amp_core::tls::rustls::sign::SingleCertAndKey;
 use amp_core::tls::rustls::{AlertDescription, CertificateError, ClientConfig, Error, version};
 use amp_core::tls::{
-    self, Authorities, ClientCertificates, Identity, PeerCertificates, TlsConfigError, TlsError,
-    TlsListener, dangerous,
+    self, Authorities, ClientCertificates, Identity, IdentityParts, PeerCertificates,
+    TlsConfigError, TlsError, TlsListener, dangerous,
 };
 use amp_core::{
     AmpBox, CloseReason, Limits, Listener, PeerAddress, RemoteError, Responders, serve_with,
@@ -175,7 +175,7 @@ async fn a_client_certificate_reaches_the_responders() {
     ] {
         let server = tls::server_config(server.clone(), clients).unwrap();
         let identity = authority.identity("a client");
-        let own = identity.clone().into_parts().0.remove(0);
+        let own = identity.clone().into_parts().chain.remove(0);
         let client = tls::client_config(&authority.trusted(), Some(identity)).unwrap();
         let (client, server) = handshake(client, "localhost", server).await;
         let server = server.unwrap().responders(who()).spawn();
@@ -465,8 +465,8 @@ async fn a_certificate_that_is_its_own_authority_will_do_while_it_is_valid() {
 #[tokio::test]
 async fn a_server_without_the_key_of_its_certificate_is_refused() {
     let authority = Authority::new();
-    let (chain, own_key) = authority.identity("localhost").into_parts();
-    let (_, other_key) = authority.identity("localhost").into_parts();
+    let IdentityParts { chain, key: own_key, .. } = authority.identity("localhost").into_parts();
+    let other_key = authority.identity("localhost").into_parts().key;
     for (key, good) in [(own_key, true), (other_key, false)] {
         for version in [&version::TLS12, &version::TLS13] {
             let server = with_any_key(chain.clone(), key.clone_key(), version);
@@ -492,8 +492,8 @@ async fn a_client_without_the_key_of_its_certificate_is_refused() {
     let authority = Authority::new();
     let clients = ClientCertificates::Required(authority.trusted());
     let server = tls::server_config(authority.identity("localhost"), clients).unwrap();
-    let (chain, own_key) = authority.identity("a client").into_parts();
-    let (_, other_key) = authority.identity("a client").into_parts();
+    let IdentityParts { chain, key: own_key, .. } = authority.identity("a client").into_parts();
+    let other_key = authority.identity("a client").into_parts().key;
     for (key, good) in [(own_key, true), (other_key, false)] {
         for version in [&version::TLS12, &version::TLS13] {
             let resolver = SingleCertAndKey::from(certified(chain.clone(), key.clone_key()));
@@ -569,7 +569,7 @@ fn key_and_certificates_may_come_in_any_order() {
         format!("what this is\n{own}{}{key}", authority.pem),
     ] {
         let identity = Identity::from_pem(pem).unwrap();
-        assert_eq!(identity.clone().into_parts().0.len(), 2);
+        assert_eq!(identity.clone().into_parts().chain.len(), 2);
         no_clients(identity);
     }
 }

@@ -16,12 +16,12 @@ async fn what_is_sent_and_received_is_logged_with_nothing_locked() {
     let used: Arc<Mutex<Option<Peer>>> = Arc::default();
     let log = WireLog::new().hide(["password"]).to({
         let (lines, used) = (Arc::clone(&lines), Arc::clone(&used));
-        move |_, line| {
+        move |line| {
             if let Some(peer) = &*used.lock().unwrap() {
                 // Would hang if the state were locked.
                 peer.counters();
             }
-            lines.lock().unwrap().push(line.to_owned());
+            lines.lock().unwrap().push(line.text.to_owned());
         }
     });
     let prepare = |connection: Connection| connection.wire_log(log).responders(echoing());

@@ -157,7 +157,7 @@ fn what_a_switch_hands_over_keeps_no_pidfd() {
             }
             let responders = Responders::new(()).respond_switch(|_, _: Raw| async {
                 Ok(|stream: Switched| async {
-                    let (mut transport, ..) = stream.into_parts();
+                    let mut transport = stream.into_parts().transport;
                     for _ in 0..CALLS {
                         let attachments = support::attachments([1]);
                         support::send_all(&mut transport, b"x", attachments).await;

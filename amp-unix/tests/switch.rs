@@ -2,7 +2,7 @@
 
 mod support;
 
-use amp_core::{Command, Connection, Peer, ProtocolSwitch, Responders, Switched};
+use amp_core::{Command, Connection, Peer, ProtocolSwitch, Responders, Switched, SwitchedParts};
 use amp_unix::{Descriptor, UnixTransport, take_descriptors};
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -142,7 +142,8 @@ fn what_comes_apart_has_its_descriptors() {
     let name = "what_comes_apart_has_its_descriptors";
     without_leak(name, || async {
         let (mut far, stream) = leave().await;
-        let (mut transport, read, mut unclaimed) = stream.into_parts();
+        let SwitchedParts { mut transport, read, attachments: mut unclaimed, .. } =
+            stream.into_parts();
         assert_eq!(read, "behind");
         assert_eq!(tags(&unclaimed), [0, 2, 3]);
         // The transport goes on to carry them.
@@ -160,8 +161,8 @@ fn what_comes_apart_has_its_descriptors() {
 fn what_is_handed_over_can_carry_boxes_again() {
     without_leak("what_is_handed_over_can_carry_boxes_again", || async {
         let (mut far, stream) = leave().await;
-        let (transport, read, received) = stream.into_parts();
-        assert_eq!((&read[..], tags(&received)), (&b"behind"[..], vec![0, 2, 3]));
+        let SwitchedParts { transport, read, attachments, .. } = stream.into_parts();
+        assert_eq!((&read[..], tags(&attachments)), (&b"behind"[..], vec![0, 2, 3]));
 
         let peer = Connection::with_transport(transport).spawn();
         let call = tokio::spawn(async move {

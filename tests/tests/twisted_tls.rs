@@ -105,7 +105,7 @@ async fn twisted_calls_ours_and_shows_the_certificate_that_it_wants() {
     let (reason, certificates) = connection.expect("Twisted is accepted");
     assert_eq!(finished.stdout, ["94", "True", "ConnectionDone"], "{}", finished.stderr);
     assert!(matches!(reason, CloseReason::Peer), "{reason:?}");
-    let own = Identity::from_pem(read(files.client())).unwrap().into_parts().0.remove(0);
+    let own = Identity::from_pem(read(files.client())).unwrap().into_parts().chain.remove(0);
     assert_eq!(certificates.expect("Twisted shows a certificate").own(), &own);
 }
 

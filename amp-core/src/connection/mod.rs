@@ -54,7 +54,7 @@ pub(crate) use quiet::NoSignal;
 pub(crate) use shared::{After, Hosted, Shared, Then, seen};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
-pub use switched::Switched;
+pub use switched::{Switched, SwitchedParts};
 pub use transport::Transport;
 #[cfg(feature = "tower")]
 pub(crate) use waiting::WaitsForRoom;

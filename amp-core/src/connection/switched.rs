@@ -74,6 +74,26 @@ impl Room {
     }
 }
 
+/// What a [`Switched`] comes apart into.
+#[non_exhaustive]
+pub struct SwitchedParts {
+    /// The transport. In a server it is this that has the place of the connection from then on.
+    pub transport: Pin<Box<dyn Transport>>,
+    /// The bytes that were read already, and come before whatever the transport receives.
+    pub read: Bytes,
+    /// The attachments that were received and not taken.
+    pub attachments: Vec<Attachment>,
+}
+
+impl fmt::Debug for SwitchedParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SwitchedParts")
+            .field("read", &self.read.len())
+            .field("attachments", &self.attachments.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Switched {
     pub(super) fn new(
         transport: Pin<Box<dyn Transport>>,
@@ -108,11 +128,10 @@ impl Switched {
         std::mem::take(&mut self.attachments)
     }
 
-    /// Returns the transport, the bytes that were read already and come before whatever it receives, and
-    /// the attachments that were received and not taken. In a server it is the transport that has the
-    /// place of the connection from then on.
-    pub fn into_parts(self) -> (Pin<Box<dyn Transport>>, Bytes, Vec<Attachment>) {
-        (self.transport, self.read.freeze(), self.attachments)
+    /// Takes the stream apart, into the transport and what was received already.
+    pub fn into_parts(self) -> SwitchedParts {
+        let Self { transport, read, attachments, .. } = self;
+        SwitchedParts { transport, read: read.freeze(), attachments }
     }
 
     pub(super) fn has_peer_closed(&self) -> bool {

@@ -52,7 +52,7 @@
 //! // Without `to`, they are events of the level TRACE.
 //! let log = WireLog::new()
 //!     .hide(["password"])
-//!     .to(move |_, line| written.lock().unwrap().push(line.to_owned()));
+//!     .to(move |line| written.lock().unwrap().push(line.text.to_owned()));
 //!
 //! let (near, far) = tokio::io::duplex(1024);
 //! let login = async |_: Context, Login { .. }: Login| Ok::<_, NoError>(());

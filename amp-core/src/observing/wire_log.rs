@@ -53,7 +53,17 @@ pub struct WireLog {
     to: Option<Arc<Lines>>,
 }
 
-type Lines = dyn Fn(&PeerAddress, &str) + Send + Sync;
+/// A line of a [`WireLog`], as [`to`](WireLog::to) hands it on.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct WireLine<'a> {
+    /// The address of the peer.
+    pub peer: &'a PeerAddress,
+    /// The line, without an end.
+    pub text: &'a str,
+}
+
+type Lines = dyn Fn(WireLine<'_>) + Send + Sync;
 
 impl WireLog {
     /// Creates a log in which nothing is hidden.
@@ -82,11 +92,11 @@ impl WireLog {
         self.hidden.write().unwrap_or_else(PoisonError::into_inner).extend(names);
     }
 
-    /// Gives each line, with the address of the peer, to a function rather than to `tracing`.
+    /// Gives each line to a function rather than to `tracing`.
     ///
     /// It runs on the connection's own task, so it must not block. If it panics, the connection
     /// ends.
-    pub fn to(mut self, lines: impl Fn(&PeerAddress, &str) + Send + Sync + 'static) -> Self {
+    pub fn to(mut self, lines: impl Fn(WireLine<'_>) + Send + Sync + 'static) -> Self {
         self.to = Some(Arc::new(lines));
         self
     }
@@ -123,7 +133,7 @@ impl WireLog {
                 Line { direction, pairs: &pairs, hidden: &hidden }.to_string()
             };
             if let Some(lines) = &self.to {
-                lines(peer, &line);
+                lines(WireLine { peer, text: &line });
             } else {
                 tracing::trace!(target: TARGET, %peer, "{line}");
             }
@@ -269,7 +279,9 @@ mod tests {
     fn lines(log: WireLog, parts: &[&[u8]]) -> Vec<String> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);
-        let log = log.to(move |peer, line| kept.lock().unwrap().push(format!("{peer} {line}")));
+        let log = log.to(move |WireLine { peer, text }| {
+            kept.lock().unwrap().push(format!("{peer} {text}"));
+        });
         log.sent(&PeerAddress::Unknown, parts.iter().copied());
         drop(log);
         Arc::into_inner(lines).unwrap().into_inner().unwrap()

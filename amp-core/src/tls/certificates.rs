@@ -30,10 +30,22 @@ impl Identity {
         Ok(Self { chain, key: key.map_err(TlsConfigError::Pem)? })
     }
 
-    /// Returns the certificates and the key, for a configuration of one's own.
-    pub fn into_parts(self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        (self.chain, self.key)
+    /// Takes it apart, for a configuration of one's own.
+    pub fn into_parts(self) -> IdentityParts {
+        let Self { chain, key } = self;
+        IdentityParts { chain, key }
     }
+}
+
+/// What an [`Identity`] comes apart into.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct IdentityParts {
+    /// The certificates: first the one that belongs to the key, then each that the one before it is
+    /// signed with.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The private key.
+    pub key: PrivateKeyDer<'static>,
 }
 
 impl Clone for Identity {

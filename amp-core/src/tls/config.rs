@@ -4,7 +4,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, ServerConfig, WantsVerifier};
 
 use super::verify::ClientVerifier;
-use super::{Authorities, Identity, TlsConfigError};
+use super::{Authorities, Identity, IdentityParts, TlsConfigError};
 
 /// Creates the configuration of a client that trusts the servers that `authorities` vouch for,
 /// under the name that it connects to. `identity` is what it shows to a server that asks for a
@@ -46,7 +46,7 @@ pub fn server_config(
             builder.with_client_cert_verifier(Arc::new(verifier))
         }
     };
-    let (chain, key) = identity.into_parts();
+    let IdentityParts { chain, key } = identity.into_parts();
     builder.with_single_cert(chain, key).map(Arc::new).map_err(TlsConfigError::Identity)
 }
 
@@ -77,7 +77,7 @@ pub(super) fn with_identity(
     identity: Option<Identity>,
 ) -> Result<ClientConfig, TlsConfigError> {
     let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
-    let (chain, key) = identity.into_parts();
+    let IdentityParts { chain, key } = identity.into_parts();
     builder.with_client_auth_cert(chain, key).map_err(TlsConfigError::Identity)
 }
 

@@ -58,7 +58,7 @@ mod start;
 mod verify;
 pub(crate) mod x509;
 
-pub use certificates::{Authorities, Identity, PeerCertificates};
+pub use certificates::{Authorities, Identity, IdentityParts, PeerCertificates};
 pub use config::{ClientCertificates, client_config, server_config};
 pub use error::{TlsConfigError, TlsError};
 pub use handshake::{Handshake, Role, client, connect, server};

@@ -184,7 +184,7 @@ async fn a_call_that_is_refused_writes_nothing() {
 async fn the_log_is_written_by_the_driver() {
     let lines = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&lines);
-    let log = WireLog::new().to(move |_, _| {
+    let log = WireLog::new().to(move |_| {
         counted.fetch_add(1, Ordering::SeqCst);
     });
     let sides = Sides::with(|connection| connection.wire_log(log));
