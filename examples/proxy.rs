@@ -156,7 +156,9 @@ async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     // Whichever ends, the other has nobody to speak with any more.
     let _both = tokio::spawn(async move {
         tokio::select! {
-            _ = backend.closed() => client.close_gracefully(Duration::from_secs(5)).await,
+            _ = backend.closed() => {
+                client.close_gracefully(Duration::from_secs(5)).await;
+            }
             _ = client.closed() => backend.close().await,
         }
     });

@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 
 use self::places::Places;
 use self::silent::Silent;
-use crate::connection::{Connection, Driver, Peer};
+use crate::connection::{Connection, Drained, Driver, Peer};
 use crate::descriptors::Descriptors;
 use crate::panics::{caught, caught_future};
 use crate::proto::Together;
@@ -142,7 +142,8 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 ///    can make them again elsewhere
 ///    ([`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry)). Each connection then
 ///    has its [`close_timeout`](field@crate::Limits::close_timeout) to end.
-/// 3. When no connection is left, its future resolves.
+/// 3. When no connection is left, its future resolves, to how many responders were cut off because the
+///    `drain_timeout` was over ([`Drained`]).
 ///
 /// A stream that has switched to another protocol is no longer a connection: the server neither
 /// closes it nor waits for it. Use a signal of your own to end what runs on it before the program
@@ -213,7 +214,7 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 pub struct Serve<L> {
     /// What it runs by, until it is polled.
     settings: Option<Box<Settings<L>>>,
-    running: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    running: Option<Pin<Box<dyn Future<Output = Drained> + Send>>>,
 }
 
 struct Settings<L> {
@@ -340,7 +341,7 @@ impl<L: Listener> Serve<L> {
 }
 
 impl<L: Listener> Settings<L> {
-    async fn run(self: Box<Self>) {
+    async fn run(self: Box<Self>) -> Drained {
         runtime::with_timers();
         let Self { mut listener, mut prepare, mut on_connect, .. } = *self;
         let Self { max_connections, bytes_in_all, running_responders_in_all, .. } = *self;
@@ -357,7 +358,7 @@ impl<L: Listener> Settings<L> {
         let (refusals, panics) = (Restraint::default(), Restraint::default());
         // A peer may connect any number of times.
         let failures = Arc::<Restraint>::default();
-        let mut serve = |connection, place, connections: &mut JoinSet<()>, silent: &mut Silent| {
+        let mut serve = |connection, place, connections: &mut Running, silent: &mut Silent| {
             let begun = caught(|| {
                 let connection = prepare(connection)
                     .failures(Arc::clone(&failures))
@@ -440,28 +441,36 @@ impl<L: Listener> Settings<L> {
             tokio::select! {
                 biased;
                 () = &mut shutdown => {}
-                () = all_ended(&mut connections) => {}
+                _ = all_ended(&mut connections) => {}
             }
         }
         drop(stop);
-        all_ended(&mut connections).await;
+        let drained = all_ended(&mut connections).await;
         failures.say_how_many_more_failed();
+        drained
     }
 }
 
-async fn all_ended(connections: &mut JoinSet<()>) {
-    while connections.join_next().await.is_some() {}
+/// The tasks of connections.
+type Running = JoinSet<Drained>;
+
+async fn all_ended(connections: &mut Running) -> Drained {
+    let mut all = Drained::default();
+    while let Some(ended) = connections.join_next().await {
+        all.cut_off += ended.map_or(0, |drained| drained.cut_off);
+    }
+    all
 }
 
 impl<L: Listener> Future for Serve<L> {
-    type Output = ();
+    type Output = Drained;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Drained> {
         let this = self.get_mut();
         if let Some(settings) = this.settings.take() {
             this.running = Some(Box::pin(settings.run()));
         }
-        let Some(running) = &mut this.running else { return Poll::Ready(()) };
+        let Some(running) = &mut this.running else { return Poll::Ready(Drained::default()) };
         let poll = running.as_mut().poll(cx);
         if poll.is_ready() {
             this.running = None;
@@ -483,16 +492,17 @@ async fn run_until(
     driver: Driver,
     mut stopped: watch::Receiver<()>,
     drain_timeout: Duration,
-) {
+) -> Drained {
     let mut driver = pin!(driver);
     tokio::select! {
         biased;
-        _ = &mut driver => return,
+        _ = &mut driver => return Drained::default(),
         // The server holds the sending side, and drops it to stop.
         _ = stopped.changed() => {}
     }
     peer.shared().drain(drain_timeout);
     driver.await;
+    peer.shared().drained()
 }
 
 fn concerns_one_connection(error: &io::Error) -> bool {

@@ -103,7 +103,9 @@ struct Leave {}
 #[tokio::test(start_paused = true)]
 async fn a_graceful_end_does_not_wait_for_it() {
     let leave = async |context: Context, Leave {}: Leave| {
-        Ok(((), async move { context.peer().close_gracefully(Duration::from_secs(60)).await }))
+        Ok(((), async move {
+            context.peer().close_gracefully(Duration::from_secs(60)).await;
+        }))
     };
     let responders = Responders::new(()).respond_then(leave);
     let (peer, mut script) = Script::start(|connection| connection.responders(responders));

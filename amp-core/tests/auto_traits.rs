@@ -32,10 +32,11 @@ use amp_core::tower::{
 };
 use amp_core::{
     AmpBox, Answered, AttachmentKind, BoxError, BoxLimits, Call, CallError, Clash, CloseReason,
-    Connection, Context, DecodeError, DecodeErrorKind, Decoder, EncodeError, EncodeErrorKind,
-    Failure, FailurePolicy, LimitKind, Limits, NamedCall, NamedNotification, NoError, Notification,
-    Peer, PeerAddress, Ping, ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError,
-    Responders, Serve, Shortened, Switched, SwitchedParts, UnknownKeys, WireLog, blocking,
+    Connection, Context, DecodeError, DecodeErrorKind, Decoder, Drained, EncodeError,
+    EncodeErrorKind, Failure, FailurePolicy, LimitKind, Limits, NamedCall, NamedNotification,
+    NoError, Notification, Peer, PeerAddress, Ping, ReceivedCall, Reflect, Reflected,
+    RefusedAttachment, RemoteError, Responders, Serve, Shortened, Switched, SwitchedParts,
+    UnknownKeys, WireLog, blocking,
 };
 use std::error::Error;
 use tokio::net::TcpListener;
@@ -112,6 +113,7 @@ fn handles_and_values_are_shared_by_threads() {
     shared::<FromConnection<String>>();
     shared::<Identity>();
     shared::<IdentityParts>();
+    shared::<Drained>();
     shared::<IncomingCall>();
     shared::<Inner>();
     shared::<Integer>();

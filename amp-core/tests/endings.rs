@@ -172,7 +172,7 @@ async fn a_graceful_end_lets_responders_answer_and_refuses_further_calls() {
     assert_eq!(script.receive().await, None);
     let before = tokio::time::Instant::now();
     drop(script);
-    closing.await.unwrap();
+    assert_eq!(closing.await.unwrap().cut_off, 0);
     assert_eq!(before.elapsed(), Duration::ZERO, "of virtual time");
 }
 
@@ -220,7 +220,7 @@ async fn a_graceful_end_waits_so_long_and_no_longer() {
         let expected = if cut_short { Duration::ZERO } else { within };
         assert_eq!(before.elapsed(), expected, "of virtual time");
         drop(script);
-        closing.await.unwrap();
+        assert_eq!(closing.await.unwrap().cut_off, 1);
     }
 }
 

@@ -254,7 +254,7 @@ async fn a_graceful_end_waits_for_the_routes() {
     let begun = Instant::now();
     assert!(script.receive().await.is_none());
     drop(script);
-    ending.await;
+    assert_eq!(ending.await.cut_off, 0);
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert!(matches!(routes.closed().await, CloseReason::Local));
 }
@@ -272,7 +272,7 @@ async fn a_graceful_end_has_its_time() {
     assert_eq!(begun.elapsed(), SECOND);
     assert!(script.receive().await.is_none());
     drop(script);
-    ending.await.unwrap();
+    assert_eq!(ending.await.unwrap().cut_off, 1);
 
     // Nothing is waited for where nothing is bound, and closing cuts a wait short.
     let (routes, script) = scripted();
@@ -283,7 +283,7 @@ async fn a_graceful_end_has_its_time() {
     let mut ending = Box::pin(routes.close_gracefully(Duration::MAX));
     assert!((&mut ending).now_or_never().is_none());
     drop(script);
-    tokio::join!(routes.close(), ending);
+    assert_eq!(tokio::join!(routes.close(), ending).1.cut_off, 1);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 mod support;
 
-use amp_core::{CloseReason, Connection, Limits, Responders, serve, serve_with, tcp};
+use amp_core::{CloseReason, Connection, Drained, Limits, Responders, serve, serve_with, tcp};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// A server on a free port, where it is, how to stop it, and when it has stopped.
-async fn start(responders: Responders) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
+async fn start(responders: Responders) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<Drained>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -142,7 +142,7 @@ async fn responders_of_a_server_have_so_long_to_answer() {
     let before = Instant::now();
     drop(stop);
     assert!(call.await.unwrap().unwrap_err().is_closed());
-    server.await.unwrap();
+    assert_eq!(server.await.unwrap().cut_off, 1);
     assert_eq!(before.elapsed(), timeout, "of virtual time");
 }
 

@@ -257,7 +257,9 @@ async fn failures_of_twisted_look_as_the_guide_says() {
 async fn end_with(old: Peer, client: Peer) {
     tokio::select! {
         // What it has answered last is handed on first.
-        _ = old.closed() => client.close_gracefully(Duration::from_secs(5)).await,
+        _ = old.closed() => {
+            client.close_gracefully(Duration::from_secs(5)).await;
+        }
         _ = client.closed() => old.close().await,
     }
 }

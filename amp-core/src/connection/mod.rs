@@ -9,6 +9,7 @@ mod counted;
 #[cfg(test)]
 #[path = "../../tests/support/double.rs"]
 mod double;
+mod drained;
 mod driver;
 mod due;
 mod halves;
@@ -41,6 +42,7 @@ pub(crate) use byte_transport::ByteTransport;
 pub(crate) use call::check_command;
 pub use call::{Call, NamedCall};
 pub(crate) use counted::{Running, following};
+pub use drained::Drained;
 pub(crate) use driver::Driver;
 pub(crate) use due::{Due, now};
 pub(crate) use lane_turn::LaneTurn;

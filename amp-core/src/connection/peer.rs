@@ -3,6 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::drained::Drained;
 use super::polling::is_within_responder;
 use super::shared::{Shared, seen};
 use crate::argument::{PeerAddress, Proto};
@@ -89,11 +90,13 @@ impl Peer {
     /// If this is called again, the time of the first call counts. [`close`](Peer::close) cuts it
     /// short.
     ///
+    /// Returns how many responders were cut off, which the time was too short for.
+    ///
     /// # In a responder
     ///
     /// The end waits for all responders that run on the connection, so a responder that awaits this
-    /// would wait for itself. Therefore the future resolves at once there, and the connection ends
-    /// after the responder has answered. This applies to everything that the responder polls itself,
+    /// would wait for itself. Therefore the future resolves at once there, with none that were cut off
+    /// by then, and the connection ends after the responder has answered. This applies to everything that the responder polls itself,
     /// but not to tasks that it spawns. If a responder awaits a task that awaits this, both wait until
     /// the time is over. The same happens to a responder that awaits [`closed`](Peer::closed), or the
     /// end of its [server](crate::Serve).
@@ -102,11 +105,13 @@ impl Peer {
     ///
     /// If the future is dropped, the connection still closes.
     #[doc(alias("drain", "shutdown"))]
-    pub async fn close_gracefully(&self, within: Duration) {
+    pub async fn close_gracefully(&self, within: Duration) -> Drained {
         self.shared().drain(within);
-        if !is_within_responder(self.shared()) {
-            self.closed().await;
+        if is_within_responder(self.shared()) {
+            return Drained::default();
         }
+        self.closed().await;
+        self.shared().drained()
     }
 
     /// Resolves to the reason when the connection has ended.

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Sleep, sleep};
 
+use super::drained::Drained;
 use super::line::Stream;
 use super::settings::Settings;
 use super::switched::Switched;
@@ -272,6 +273,11 @@ impl Shared {
     /// is given counts.
     pub(crate) fn drain(&self, within: Duration) {
         self.with(|state| state.core.drain(within));
+    }
+
+    /// What a graceful end has come to, once it has begun.
+    pub(crate) fn drained(&self) -> Drained {
+        Drained { cut_off: self.peek(|state| state.core.cut_off()) }
     }
 
     /// The connection has ended: everything that waits for it is told so. The reason is the first

@@ -211,7 +211,9 @@
 //! async fn end_with(old: Peer, client: Peer) {
 //!     tokio::select! {
 //!         // What it has answered last is handed on first.
-//!         _ = old.closed() => client.close_gracefully(Duration::from_secs(5)).await,
+//!         _ = old.closed() => {
+//!             client.close_gracefully(Duration::from_secs(5)).await;
+//!         }
 //!         _ = client.closed() => old.close().await,
 //!     }
 //! }

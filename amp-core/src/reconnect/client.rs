@@ -10,7 +10,7 @@ use super::state::State;
 use super::supervisor::Stop;
 use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
-use crate::connection::Peer;
+use crate::connection::{Drained, Peer};
 use crate::error::{CallError, NotConnected, NotConnectedKind};
 
 /// A client that connects again when its connection is lost.
@@ -187,14 +187,16 @@ impl Client {
     /// left. When this is called again the first time given counts; [`close`](Client::close), or
     /// dropping the last handle of the client, cuts it short.
     ///
+    /// Returns how many responders were cut off, which the time was too short for.
+    ///
     /// In a responder that runs on a connection of the client, be it one that was left, this resolves at
-    /// once, and the client stops when the responder has answered.
+    /// once, with none that were cut off by then, and the client stops when the responder has answered.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the client stopping.
     #[doc(alias("drain", "shutdown"))]
-    pub async fn close_gracefully(&self, within: Duration) {
+    pub async fn close_gracefully(&self, within: Duration) -> Drained {
         self.link.stop.send_if_modified(|stop| {
             let is_first = matches!(stop, Stop::Never);
             if is_first {
@@ -206,6 +208,7 @@ impl Client {
         // Asked at each change, since a connection that becomes ready meanwhile may be the one on which the
         // caller is a responder. The sender goes when all is over.
         while !self.link.connections.has_responder_here() && state.changed().await.is_ok() {}
+        self.link.connections.drained()
     }
 
     /// Returns whether no more calls can be made: the client is closed, or is about to be. One that has

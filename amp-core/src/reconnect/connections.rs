@@ -1,20 +1,24 @@
 //! The connections of a client that comes back, however many there are at a time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::Duration;
 
-use crate::connection::{Shared, is_within_responder};
+use crate::connection::{Drained, Shared, is_within_responder};
 use crate::error::CloseReason;
 use crate::sync::Mutex;
 
 /// The connections of a client that were ready and have not ended: the one that there is, and those that
 /// were left and end by themselves.
 #[derive(Default)]
-pub(super) struct Connections(Mutex<Vec<CloseOnDrop>>);
+pub(super) struct Connections {
+    those: Mutex<Vec<CloseOnDrop>>,
+    /// How many of their responders a graceful end has cut off, once that is over.
+    cut_off: AtomicUsize,
+}
 
 impl Connections {
     pub(super) fn add(&self, connection: CloseOnDrop) {
-        let mut connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.those.lock().unwrap_or_else(PoisonError::into_inner);
         connections.retain(|connection| connection.0.strong_count() > 0);
         connections.push(connection);
     }
@@ -24,15 +28,20 @@ impl Connections {
         self.alive().iter().any(is_within_responder)
     }
 
-    pub(super) fn drain(&self, within: Duration) {
-        for shared in self.alive() {
-            shared.drain(within);
-        }
+    /// Takes note of what the graceful end of these has come to, which were all there were.
+    pub(super) fn set_drained(&self, connections: &[Arc<Shared>]) {
+        let cut_off = connections.iter().map(|shared| shared.drained().cut_off).sum();
+        self.cut_off.store(cut_off, Ordering::Release);
+    }
+
+    /// What a graceful end has come to, once that is over.
+    pub(super) fn drained(&self) -> Drained {
+        Drained { cut_off: self.cut_off.load(Ordering::Acquire) }
     }
 
     /// A connection that is dropped with its last handle is so with nothing locked.
-    fn alive(&self) -> Vec<Arc<Shared>> {
-        let connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn alive(&self) -> Vec<Arc<Shared>> {
+        let connections = self.those.lock().unwrap_or_else(PoisonError::into_inner);
         connections.iter().filter_map(|connection| connection.0.upgrade()).collect()
     }
 }
@@ -43,7 +52,7 @@ pub(super) struct CloseAll(pub(super) Arc<Connections>);
 impl Drop for CloseAll {
     fn drop(&mut self) {
         let connections =
-            std::mem::take(&mut *self.0.0.lock().unwrap_or_else(PoisonError::into_inner));
+            std::mem::take(&mut *self.0.those.lock().unwrap_or_else(PoisonError::into_inner));
         drop(connections);
     }
 }

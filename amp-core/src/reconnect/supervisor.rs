@@ -53,18 +53,22 @@ impl Supervisor {
             }
             () = self.keep_connected(&mut state, &mut drivers) => Stop::AtOnce,
         };
+        let mut drained = Vec::new();
         if let Stop::Gracefully { within } = stopped {
+            drained = self.connections.alive();
+            drained.iter().for_each(|shared| shared.drain(within));
             tokio::select! {
                 biased;
                 // The last handle may go meanwhile, too.
                 _ = stop.wait_for(|stop| matches!(stop, Stop::AtOnce)) => {}
-                () = drain(within, &mut state, &mut drivers, &connections.0) => {}
+                () = all_ended(&mut state, &mut drivers) => {}
             }
         }
         drop(connections);
         // Whoever waits for the end waits for that of the connections too.
         state.publish(State::Closed);
         while drivers.join_next().await.is_some() {}
+        self.connections.set_drained(&drained);
         tracing::debug!(address = self.shown_address(), "the client is closed");
     }
 
@@ -143,14 +147,8 @@ impl Supervisor {
     }
 }
 
-/// Lets the connections end once their responders have answered, or `within` this time.
-async fn drain(
-    within: Duration,
-    state: &mut Published,
-    drivers: &mut JoinSet<CloseReason>,
-    connections: &Connections,
-) {
-    connections.drain(within);
+/// Waits until the connections, which are drained, have ended.
+async fn all_ended(state: &mut Published, drivers: &mut JoinSet<CloseReason>) {
     // Calls are still made on the connection that there is: a responder may need them to answer. It
     // would close without its published handle.
     let peer = state.state.borrow().peer().cloned();

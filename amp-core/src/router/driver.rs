@@ -137,7 +137,7 @@ impl RouterDriver {
             let (table, timers) = (&state.table, &mut self.timers);
             let drained = Ending::look_for_drained(&state.end, || table.is_empty(), now, timers);
             if drained || state.is_abandoned() {
-                state.end.begin(CloseReason::Local);
+                state.begin_end(CloseReason::Local);
             }
             state.end.begun().cloned()
         };
@@ -412,7 +412,7 @@ impl RouterDriver {
         let wakers = {
             let mut state = self.shared.lock();
             let wakers = state.table.end_receiving(&reason);
-            state.end.begin(reason);
+            state.begin_end(reason);
             self.ending.begin_farewell(&state.end, peer_done, within, now(), timers);
             wakers
         };
@@ -464,6 +464,7 @@ impl RouterDriver {
         self.writing.clear();
         let (reason, receiving, sending) = {
             let mut state = self.shared.lock();
+            state.begin_end(reason.clone());
             let (reason, _) = state.end.finish(reason);
             let receiving = state.table.end_receiving(&reason);
             (reason.clone(), receiving, state.table.end_sending(&reason))

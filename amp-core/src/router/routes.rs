@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::shared::RoutesHandle;
 use super::{BoundRoute, RouteError, RouteName};
+use crate::connection::Drained;
 use crate::error::CloseReason;
 
 /// Binds the routes of a connection, before it starts and while it runs. It can be cloned, and
@@ -62,7 +63,7 @@ impl Routes {
     ///
     /// Once polled, the connection closes even when the future is dropped.
     pub async fn close(&self) {
-        self.handle.shared().lock().end.begin(CloseReason::Local);
+        self.handle.shared().lock().begin_end(CloseReason::Local);
         self.handle.shared().wake();
         self.closed().await;
     }
@@ -78,14 +79,17 @@ impl Routes {
     /// [`RouterLimits::close_timeout`](field@super::RouterLimits::close_timeout) more. When this is
     /// called again the first time given counts; [`close`](Routes::close) cuts it short.
     ///
+    /// Returns how many routes were cut off, which the time was too short for.
+    ///
     /// # Cancel safety
     ///
     /// Once polled, the connection closes even when the future is dropped.
     #[doc(alias("drain", "shutdown"))]
-    pub async fn close_gracefully(&self, within: Duration) {
+    pub async fn close_gracefully(&self, within: Duration) -> Drained {
         self.handle.shared().lock().end.drain(within);
         self.handle.shared().wake();
         self.closed().await;
+        self.handle.shared().lock().drained()
     }
 
     /// Returns whether no more routes can be bound: the connection has ended, or is about to.

@@ -4,6 +4,8 @@ use tokio::sync::Notify;
 
 use super::table::{Table, Wake};
 use crate::argument::PeerAddress;
+use crate::connection::Drained;
+use crate::error::CloseReason;
 use crate::proto::End;
 
 /// The things that the driver, the routes and their handles share.
@@ -23,9 +25,22 @@ pub(super) struct RouterState {
     /// The number of handles and routes.
     handles: usize,
     pub(super) end: End,
+    /// How many routes were not over when the end began.
+    cut_off: usize,
 }
 
 impl RouterState {
+    /// Begins the end, unless it has begun before.
+    pub(super) fn begin_end(&mut self, reason: CloseReason) {
+        if self.end.begin(reason).is_some() {
+            self.cut_off = self.table.len();
+        }
+    }
+
+    pub(super) fn drained(&self) -> Drained {
+        Drained { cut_off: self.cut_off }
+    }
+
     /// Returns whether nobody is left who could want something of the connection.
     pub(super) fn is_abandoned(&self) -> bool {
         self.handles == 0

@@ -295,6 +295,10 @@ impl Table {
         self.routes.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.routes.len()
+    }
+
     /// Returns whether no route is left that may send something. From then on nothing more can be sent, by a
     /// route either that connects only then.
     pub(super) fn has_sent_all(&mut self, reason: &CloseReason) -> bool {

@@ -2,7 +2,9 @@
 
 use amp_core::reconnect::{Client, Connector, NotConnectedKind, State};
 use amp_core::router::{Router, Routes};
-use amp_core::{AmpBox, CallError, CloseReason, Connection, Context, NoError, Peer, Responders};
+use amp_core::{
+    AmpBox, CallError, CloseReason, Connection, Context, Drained, NoError, Peer, Responders,
+};
 use futures_util::FutureExt;
 use std::future::Future;
 use std::io;
@@ -201,7 +203,7 @@ async fn a_client_that_closes_gracefully_answers_first() {
     work.done.notify_one();
     answer.await.unwrap().unwrap();
     assert!(matches!(there.closed().await, CloseReason::Peer));
-    timeout(SECOND, closing).await.unwrap().unwrap();
+    assert_eq!(timeout(SECOND, closing).await.unwrap().unwrap().cut_off, 0);
     assert!(client.is_closed() && matches!(client.state(), State::Closed));
     assert!(accepted.recv().await.is_none(), "there is no other connection");
 }
@@ -213,7 +215,7 @@ async fn a_graceful_end_of_a_client_has_its_time_and_can_be_cut_short() {
     let _answer = started(there.call_remote(Hello {})).await;
     work.begun.notified().await;
     let since = Instant::now();
-    client.close_gracefully(10 * SECOND).await;
+    assert_eq!(client.close_gracefully(10 * SECOND).await.cut_off, 1);
     assert_eq!(since.elapsed(), 10 * SECOND);
 
     for drops in [false, true] {
@@ -312,7 +314,7 @@ async fn a_responder_on_a_connection_that_was_left_closes_its_client_gracefully_
 trait Ends: Clone + Send + 'static {
     fn close(&self) -> impl Future<Output = ()> + Send;
     fn closed(&self) -> impl Future<Output = ()> + Send;
-    fn close_gracefully(&self, within: Duration) -> impl Future<Output = ()> + Send;
+    fn close_gracefully(&self, within: Duration) -> impl Future<Output = Drained> + Send;
     fn is_closed(&self) -> bool;
 }
 
@@ -325,7 +327,7 @@ macro_rules! ends {
             async fn closed(&self) {
                 let _ = <$handle>::closed(self).await;
             }
-            async fn close_gracefully(&self, within: Duration) {
+            async fn close_gracefully(&self, within: Duration) -> Drained {
                 <$handle>::close_gracefully(self, within).await
             }
             fn is_closed(&self) -> bool {
@@ -359,11 +361,12 @@ async fn ends_gracefully_alike(handle: impl Ends) {
         async move { handle.closed().await }
     })
     .await;
-    timeout(10 * SECOND, handle.close_gracefully(Duration::MAX)).await.unwrap();
+    let drained = timeout(10 * SECOND, handle.close_gracefully(Duration::MAX)).await.unwrap();
+    assert_eq!(drained.cut_off, 0);
     assert!(handle.is_closed());
     timeout(SECOND, closed).await.unwrap().unwrap();
     // What has ended does so at once.
-    assert_eq!(handle.close_gracefully(Duration::MAX).now_or_never(), Some(()));
+    assert_eq!(handle.close_gracefully(Duration::MAX).now_or_never(), Some(drained));
     assert_eq!(handle.close().now_or_never(), Some(()));
 }
 

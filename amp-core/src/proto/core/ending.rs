@@ -57,6 +57,7 @@ impl<W: Clone, H: Host> Core<W, H> {
     /// wait are to look again.
     pub fn close(&mut self, reason: CloseReason) -> Option<CloseReason> {
         let reason = self.end.begin(reason)?.clone();
+        self.cut_off = self.admission.running;
         self.refuse_callers();
         Some(reason)
     }
@@ -84,6 +85,9 @@ impl<W: Clone, H: Host> Core<W, H> {
     /// which is the first reason there was; and how many responders outlive it, with what runs
     /// after answers, if it had not ended before.
     pub fn handle_end(&mut self, reason: CloseReason) -> (CloseReason, usize) {
+        if self.end.begun().is_none() {
+            self.cut_off = self.admission.running;
+        }
         let (reason, first) = self.end.finish(reason);
         self.refuse_callers();
         let unsent = [self.held.take(), Some(std::mem::take(&mut self.outgoing))];
@@ -101,6 +105,11 @@ impl<W: Clone, H: Host> Core<W, H> {
         released.changed = true;
         let outliving = self.admission.running + self.admission.following;
         (reason, if first { outliving } else { 0 })
+    }
+
+    /// How many responders had not answered when the end began.
+    pub(crate) fn cut_off(&self) -> usize {
+        self.cut_off
     }
 
     fn refuse_callers(&mut self) {
@@ -225,11 +234,31 @@ mod tests {
         assert!(
             core.close(CloseReason::Local).is_some() && core.close(CloseReason::Peer).is_none()
         );
+        assert_eq!(core.cut_off(), 0, "what runs after an answer has answered");
         assert!(core.driver_wants(&draining).any(Wants::CLOSE));
         let ending = Situation { ending: true, ..draining };
         assert_eq!(core.driver_wants(&ending), Wants::NOTHING);
         assert!(matches!(core.handle_end(CloseReason::Peer), (CloseReason::Local, 1)));
         assert!(matches!(core.handle_end(CloseReason::Peer), (CloseReason::Local, 0)));
+    }
+
+    #[test]
+    fn those_are_cut_off_that_run_when_the_end_begins() {
+        for closes in [true, false] {
+            let mut core = core();
+            core.begin_responder(10, false);
+            core.drain(Duration::MAX);
+            core.begin_responder(10, false);
+            core.begin_responder(10, true);
+            core.end_responder(10, false);
+            if closes {
+                core.close(CloseReason::Local);
+                core.end_responder(10, false);
+            }
+            core.handle_end(CloseReason::Peer);
+            core.end_responder(10, closes);
+            assert_eq!(core.cut_off(), 1);
+        }
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Core<W, H: Host = ()> {
     /// What runs once so many bytes are written: the later ones behind.
     pub(super) after: VecDeque<(u64, H::After)>,
     pub(super) end: End,
+    /// How many responders had not answered when the end began.
+    pub(super) cut_off: usize,
     pub(super) switch: Switch<H>,
     pub(super) admission: Admission,
     /// What the connections of the same server hold together.
@@ -139,6 +141,7 @@ impl<W, H: Host> Core<W, H> {
             taken: 0,
             after: VecDeque::new(),
             end: End::new(),
+            cut_off: 0,
             switch: Switch::new(),
             admission: Admission::default(),
             together,

@@ -2,7 +2,7 @@
 
 use amp_core::router::{Router, Routes};
 use amp_core::tls::{AcceptStream, TlsListener};
-use amp_core::{Connection, Listener, PeerAddress, serve_with};
+use amp_core::{Connection, Drained, Listener, PeerAddress, serve_with};
 use amp_tests::{Address, Transport};
 use amp_unix::UnixSocketListener;
 use std::io;
@@ -36,7 +36,7 @@ impl Addresses {
 /// Serves on tasks of `servers` until the other end of `stopped` is dropped.
 pub(crate) async fn begin(
     world: &Arc<World>,
-    servers: &mut JoinSet<()>,
+    servers: &mut JoinSet<Drained>,
     stopped: &watch::Receiver<()>,
 ) -> io::Result<Addresses> {
     let mut begun = Begun { world, servers, stopped, addresses: Vec::new() };
@@ -68,7 +68,7 @@ pub(crate) async fn begin(
 
 struct Begun<'a> {
     world: &'a Arc<World>,
-    servers: &'a mut JoinSet<()>,
+    servers: &'a mut JoinSet<Drained>,
     stopped: &'a watch::Receiver<()>,
     addresses: Vec<(Transport, Way, Address)>,
 }
