@@ -445,10 +445,14 @@ impl<L: Listener> Settings<L> {
             }
         }
         drop(stop);
-        let drained = all_ended(&mut connections).await;
-        failures.say_how_many_more_failed();
-        drained
+        last_ended(&mut connections, &failures).await
     }
+}
+
+async fn last_ended(connections: &mut Running, failures: &Restraint) -> Drained {
+    let drained = all_ended(connections).await;
+    failures.say_how_many_more_failed();
+    drained
 }
 
 /// The tasks of connections.

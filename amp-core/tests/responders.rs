@@ -192,7 +192,7 @@ impl Respond<Read> for Library {
 /// Fails as the command declares or not.
 fn fail(Read { how }: Read) -> Result<(), Failure<ReadError>> {
     if how == "declared" {
-        Err(not_found())?
+        Err(not_found())?;
     }
     Err(io::Error::other("the disk is full"))?
 }

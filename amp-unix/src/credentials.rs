@@ -58,8 +58,10 @@ pub struct PeerCredentials {
 }
 
 impl PeerCredentials {
-    /// Makes those of a peer that no kernel has told of: for tests of what looks at them, as
-    /// [data](Connection::data) of a connection.
+    /// Creates the credentials of this user, group and process.
+    ///
+    /// No kernel vouches for them. They are for a test of code that looks at credentials, as
+    /// [data](Connection::data) of its connection:
     ///
     /// ```
     /// use amp_core::Connection;

@@ -490,7 +490,7 @@ mod tests {
 
     /// Keys that are alike, that are the protocol's own, and that come before and after those.
     fn key() -> impl Strategy<Value = Vec<u8>> {
-        let own = proptest::sample::select(&keys::RESERVED[..]).prop_map(<[u8]>::to_vec);
+        let own = proptest::sample::select(keys::RESERVED).prop_map(<[u8]>::to_vec);
         prop_oneof![1 => own, 4 => "[A_ab]{1,3}".prop_map(String::into_bytes)]
     }
 

@@ -2,7 +2,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// How many were cut off: responders that had not answered when their connection began to close, or
-    /// of a router, routes that were not over. Zero if all have answered.
+    /// The number of responders that had not answered when their connection began to close, and of a router
+    /// the number of routes that were not over. Zero if the time was long enough.
     pub cut_off: usize,
 }

@@ -74,7 +74,7 @@ impl Room {
     }
 }
 
-/// What a [`Switched`] comes apart into.
+/// The parts of a [`Switched`].
 #[non_exhaustive]
 pub struct SwitchedParts {
     /// The transport. In a server it is this that has the place of the connection from then on.

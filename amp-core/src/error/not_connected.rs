@@ -76,7 +76,8 @@ pub enum NotConnectedKind {
 }
 
 impl NotConnected {
-    /// Makes the error of a client of which no more is known, for tests of what is done about it.
+    /// Creates the error, with this kind and without a cause: for a test in which another client stands in
+    /// for the one that connects again.
     pub fn new(kind: NotConnectedKind) -> Self {
         Self::of(kind, None, Next::Nothing, None)
     }

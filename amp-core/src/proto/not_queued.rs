@@ -11,7 +11,7 @@ pub struct TooManyCalls {
 }
 
 impl TooManyCalls {
-    /// Makes the error, for tests of what is done about it.
+    /// Creates the error with this limit: for a test in which another client stands in for a connection.
     pub fn new(limit: usize) -> Self {
         Self { limit }
     }

@@ -56,7 +56,9 @@ impl Supervisor {
         let mut drained = Vec::new();
         if let Stop::Gracefully { within } = stopped {
             drained = self.connections.alive();
-            drained.iter().for_each(|shared| shared.drain(within));
+            for shared in &drained {
+                shared.drain(within);
+            }
             tokio::select! {
                 biased;
                 // The last handle may go meanwhile, too.

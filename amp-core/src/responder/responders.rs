@@ -113,7 +113,7 @@ pub struct Responders<S = ()> {
 ///         Read { name }: Read,
 ///     ) -> Result<Page, Failure<ReadError>> {
 ///         if name.contains('/') {
-///             Err(ReadError::NoSuchPage)? // is answered with NO_SUCH_PAGE
+///             Err(ReadError::NoSuchPage)?; // is answered with NO_SUCH_PAGE
 ///         }
 ///         let path = context.state().pages.join(name);
 ///         Ok(Page { text: std::fs::read_to_string(path)? }) // with UNKNOWN

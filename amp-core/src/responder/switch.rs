@@ -144,11 +144,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// Adds a responder that decides on a protocol switch. `ended` makes of its decision how the
     /// connection goes on.
     #[track_caller]
-    pub(crate) fn switching<C, F, R>(
-        self,
-        responder: F,
-        ended: fn(R::Output) -> Result<Then, Failure<C::Error>>,
-    ) -> Self
+    pub(crate) fn switching<C, F, R>(self, responder: F, ended: Ended<C, R::Output, Then>) -> Self
     where
         C: ProtocolSwitch,
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,

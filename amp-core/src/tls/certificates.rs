@@ -37,7 +37,7 @@ impl Identity {
     }
 }
 
-/// What an [`Identity`] comes apart into.
+/// The parts of an [`Identity`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct IdentityParts {
@@ -101,9 +101,10 @@ pub struct PeerCertificates {
 }
 
 impl PeerCertificates {
-    /// Makes those of a peer that has shown its own certificate and those that lead from it to an
-    /// authority. Nobody has checked them: this is for tests of what looks at them, as
-    /// [data](crate::Connection::data) of a connection.
+    /// Creates the certificates of a peer: its own one, and those that lead from that to an authority.
+    ///
+    /// Nothing checks them. They are for a test of code that looks at certificates, as
+    /// [data](crate::Connection::data) of its connection.
     pub fn new(
         own: CertificateDer<'static>,
         intermediates: impl IntoIterator<Item = CertificateDer<'static>>,
