@@ -54,8 +54,8 @@ async fn run(
         Outcome::Refused(error) => refused(options, &declared, &error),
         Outcome::Answered(answer, raw) => {
             let raw = hidden.shown_box(&raw, &response);
-            // Whoever waits for the answer need not wait for what is done with it, which is done too
-            // where nobody does.
+            // A caller that waits for the answer need not wait for what is done with it. That is done even
+            // if nobody waits.
             let shown = output.show(&answer, &raw, &hidden, options.color.is_wanted(), &response);
             let printed = shown.and_then(|shown| print(&shown));
             let used = uses.apply(&answer)?;

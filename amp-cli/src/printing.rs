@@ -19,7 +19,7 @@ pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
 /// Why it goes no further where nothing more can be printed.
 pub(crate) fn not_printed(error: &io::Error) -> Failure {
     match error.kind() {
-        // Whoever reads it has read enough.
+        // The reader of the output wants no more of it.
         io::ErrorKind::BrokenPipe => Failure { code: 0, said: String::new() },
         _ => Failure::new(exit::NOT_USED, format!("cannot write: {error}")),
     }

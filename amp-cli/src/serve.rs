@@ -74,7 +74,7 @@ impl Serving {
                 // What was received is printed before the end counts.
                 biased;
                 Some(line) = lines.recv() => match self.print(&line) {
-                    // Whoever reads it has read enough, and the rules are still to be counted.
+                    // The reader of the output wants no more of it, and the rules still have to be counted.
                     Err(failure) if failure.said.is_empty() => break,
                     printed => printed?,
                 },

@@ -45,7 +45,7 @@ async fn run(mut target: Target) -> Result<ExitCode, Failure> {
             continue;
         }
         let code = match answer(&line, number, &peer, &target).await {
-            // Whoever reads it has read enough, of which the calls before are none the better.
+            // The reader of the output wants no more of it. That does not mend calls that have failed before.
             Err(failure) if failure.said.is_empty() => break,
             answered => answered?,
         };

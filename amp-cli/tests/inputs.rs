@@ -296,7 +296,7 @@ fn runs(number: &str) -> bool {
     state.is_ok_and(|state| !state.contains(") Z "))
 }
 
-/// Whoever has written it has meant that type, and its values would be sent as they stand.
+/// The author of the schema has meant that type, and its values would be sent as they stand.
 #[test]
 fn words_that_are_nearly_types_are_refused_wherever_a_schema_is_read() {
     let folder = Folder::new();

@@ -28,7 +28,7 @@ fn server(cuts: bool) -> (TempDir, String, Runtime) {
 async fn call(peer: Peer, cuts: bool) -> Result<(), CallError> {
     peer.notify_by_name("Note", [("text", "one")]).await?;
     let error = peer.call_by_name("Other", [("n", "1"), ("b", "\u{7f}")]).await.unwrap_err();
-    // Who wants no more calls goes without an answer.
+    // A program that wants no more calls leaves without answering.
     assert!(error.is_closed() || error.to_string().contains("UNHANDLED"), "{error}");
     peer.notify_by_name("Count", [("n", "x")]).await?;
     let nothing: AmpBox = AmpBox::new();

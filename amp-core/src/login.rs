@@ -204,7 +204,7 @@ impl Login {
         tokio::spawn(async move {
             let mut succeeded = shared.succeeded.subscribe();
             tokio::select! {
-                // Who was told to be in stays, be it at the last moment.
+                // A peer that was told that it is logged in stays, even at the last moment.
                 biased;
                 _ = succeeded.wait_for(|succeeded| *succeeded) => {}
                 _ = connection.closed() => {}
@@ -271,7 +271,7 @@ impl Attempt {
         self.succeeded = true;
         self.peer.replace_responders(responders);
         let shared = &self.login.shared;
-        // Whoever finds the turn closed sees why.
+        // A task that finds the turn closed sees why.
         shared.succeeded.send_replace(true);
         shared.turn.close();
     }

@@ -435,7 +435,7 @@ impl<L: Listener> Settings<L> {
                 }
             }
         };
-        // Who waits is served by nobody any more, and may connect to another server.
+        // A client that waits is not served any more, and may connect to another server.
         drop((listener, waiting));
         if !told_to_close {
             tokio::select! {

@@ -400,7 +400,7 @@ async fn that_a_ping_cannot_be_sent_is_said_once() {
     assert!(log.count("a ping cannot be sent") > 90);
 }
 
-/// Whoever waits for an answer sees the end; but nobody hears what became of a one-way command.
+/// A caller that waits for an answer sees the end, but nobody hears what became of a one-way command.
 #[tokio::test(start_paused = true)]
 async fn calls_that_were_never_begun_are_said_to_be_dropped() {
     for goes in [true, false] {

@@ -170,7 +170,7 @@ async fn a_flood_of_attempts_is_as_few_as_any() {
     assert!(!login.has_succeeded());
 }
 
-/// Whoever has a clone has the same login.
+/// All clones belong to the same login.
 #[tokio::test(start_paused = true)]
 async fn clones_have_the_same_number_of_attempts() {
     let (client, server, login) = start();

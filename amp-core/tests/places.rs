@@ -115,7 +115,7 @@ async fn a_server_that_switches_by_itself_counts_the_stream() {
     assert_eq!(accepted.count().await, 2);
 }
 
-/// Whoever speaks on it ends it.
+/// The code that uses such a stream ends it.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_stops_does_not_wait_for_streams_that_have_switched() {
     let (streams, listener) = scripted();

@@ -55,7 +55,7 @@ async fn all_routes_together_hold_no_more_than_they_may() {
     assert!((4000..5000).contains(&received(c).await.unwrap()));
 }
 
-/// Whoever reads makes room for all.
+/// A route that is read from makes room for all.
 #[tokio::test(start_paused = true)]
 async fn a_route_that_is_read_from_makes_room_for_the_others() {
     let limits = RouterLimits::default().receive_queue_in_all(5_000);

@@ -264,7 +264,7 @@ fn boxes_in_themselves_are_compared_as_far_as_they_differ() {
         let a = |wire_type: &str| format!("\n    a: {wire_type}");
         assert_eq!(of_arguments(&a(old), &a(new)), [format!("! argument a: {told}")]);
     }
-    // Who has a say in a text is the same in all boxes of a response.
+    // The side that decides on a text is the same in all boxes of a response.
     let response = |last: &str| {
         let first = "\n    next: AmpList\n      x: OneOf(\"a\")\n      next: AmpList";
         format!("command C\n  response{first}{last}")

@@ -140,7 +140,7 @@ fn a_queue_that_is_larger_than_the_connection_bears_is_refused() {
     let _ = Connection::new(tokio::io::empty()).limits(limits);
 }
 
-/// Who waits looks again when it is its turn, and not whenever anybody's is.
+/// A call that waits looks again when it is its turn, and not whenever it is another's.
 #[tokio::test(start_paused = true)]
 async fn thousands_that_wait_for_room_are_told_one_after_the_other() {
     const CALLERS: usize = 2000;

@@ -221,7 +221,7 @@ async fn a_server_can_call_clients_that_have_not_called() {
         let peer = connected.recv().await.unwrap();
         let answer = peer.call_by_name("Echo", numbered(n)).await.unwrap();
         assert_eq!(answer.get("n"), Some(n.to_string().as_bytes()));
-        // Whoever keeps the peer hears of the end, and does not put it off.
+        // Code that keeps the peer hears of the end, and does not put it off.
         client.close().await;
         assert!(matches!(peer.closed().await, CloseReason::Peer));
     }
@@ -458,8 +458,8 @@ async fn whoever_has_been_silent_for_longest_gives_way_when_a_server_is_full() {
     call.await.unwrap();
 }
 
-/// Who was about to give way when somebody came may say something first. Then the next one does, once
-/// it may.
+/// A client that was about to give way when another came may send something first. Then the next silent
+/// client gives way, once it may.
 #[tokio::test(start_paused = true)]
 async fn another_gives_way_when_the_first_has_spoken_meanwhile() {
     let second = Duration::from_secs(1);
@@ -484,7 +484,7 @@ async fn another_gives_way_when_the_first_has_spoken_meanwhile() {
     call.await.expect("the silent one gives way");
     assert_eq!(start.elapsed(), 19 * second, "of virtual time");
     first.call_by_name("Echo", numbered(3)).await.unwrap();
-    // Who still waits when nobody is accepted any more does not wait for the others to leave.
+    // A client that still waits when nobody is accepted any more does not wait for the others to leave.
     drop(late);
     let third = connect();
     tokio::time::sleep(11 * second).await;

@@ -140,7 +140,7 @@ async fn what_calls_are_decoded_to_counts_over_all_connections() {
     assert!((4..=7).contains(&running[0]), "{running:?} run");
     assert!((1..running[0]).contains(&running[1]), "{running:?} run");
     assert!((running[0] + running[1]) * EACH <= MAX, "{running:?} run");
-    // Who runs nothing may not begin with more than is left, but with little.
+    // A connection that runs nothing may not begin with more than is left, but with little.
     let (peer, _server) = connect().await;
     let error = unpack(&peer, MAX / 2).await.unwrap().unwrap_err();
     assert!(matches!(&error, CallError::Remote(error) if error.code == "UNKNOWN"), "{error}");
@@ -152,7 +152,7 @@ async fn what_calls_are_decoded_to_counts_over_all_connections() {
     assert!(answers.iter().all(|ok| *ok), "the others waited: {answers:?}");
 }
 
-/// Who goes leaves one-way commands behind that wait until fewer responders run, and may come again.
+/// A peer that goes leaves one-way commands behind that wait until fewer responders run, and may come again.
 #[tokio::test(start_paused = true)]
 async fn what_peers_leave_behind_counts_over_all_connections() {
     const MAX: usize = 1 << 20;

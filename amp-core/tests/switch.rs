@@ -102,7 +102,7 @@ async fn a_switch_that_is_refused_leaves_the_boxes_behind_it() {
     assert_eq!(script.receive_bytes(1).await, b"X");
 }
 
-/// Whoever decides on the switch holds the connection, and lets go of it when that is agreed to.
+/// The responder that decides on the switch holds the connection, and lets go of it once it has agreed.
 #[tokio::test(start_paused = true)]
 async fn a_switch_that_was_agreed_to_is_made_when_nobody_holds_the_connection_any_more() {
     let gate = Arc::new(Semaphore::new(0));

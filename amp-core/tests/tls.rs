@@ -461,7 +461,7 @@ async fn a_certificate_that_is_its_own_authority_will_do_while_it_is_valid() {
     }
 }
 
-/// Whoever has a certificate but not its key is refused, also where any certificate will do.
+/// A server that has a certificate but not its key is refused, even where any certificate will do.
 #[tokio::test]
 async fn a_server_without_the_key_of_its_certificate_is_refused() {
     let authority = Authority::new();

@@ -1,5 +1,5 @@
-//! The derive macros of `amp-core`, which re-exports them and where they are to be read: their
-//! links go there.
+//! The derive macros of `amp-core`. That crate re-exports them: read their documentation there, since
+//! its links lead to that crate.
 
 #![forbid(unsafe_code)]
 
@@ -34,11 +34,11 @@ use crate::mistakes::Mistakes;
 use crate::newtype::Newtype;
 use crate::tagged::TaggedEnum;
 
-/// Implements [`Command`] and [`Arguments`] for a struct with named fields, or with none.
+/// Implements [`Command`] and [`Arguments`] for a struct with named fields or without fields.
 ///
-/// Each field is an argument, and its type implements [`Argument`]. Arguments are written sorted
-/// by their wire names, whatever the order of the fields, and are read in that order too: of two
-/// arguments that are wrong, the error names the one that comes first.
+/// Each field is an argument, and its type implements [`Argument`]. Arguments are written in the order
+/// of their wire names, whatever the order of the fields. They are read in that order too, so if two
+/// arguments are wrong, the error names the one that comes first.
 ///
 /// ```
 /// use amp_core::{Arguments, Command, CommandError};
@@ -75,33 +75,34 @@ use crate::tagged::TaggedEnum;
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
 /// | `name = "text"` | the command's name on the wire | the struct's name |
-/// | `rename_all = "style"` | the style of the wire names: `camelCase`, `kebab-case` and others, see below | as the fields' |
-/// | `response = Type` | what a successful answer holds: a type that derives [`Arguments`] | `()` |
+/// | `rename_all = "style"` | the style of the wire names, such as `camelCase` or `kebab-case` (see below) | the fields' names |
+/// | `response = Type` | the contents of a successful answer: a type that derives [`Arguments`] | `()` |
 /// | `error = Type` | the declared errors: a type that derives [`CommandError`] | `NoError` |
-/// | `one_way` | no answer is wanted; implements [`OneWay`]. Its errors are answered to whoever asks for an answer all the same (`Answered`), and a fatal one closes the connection | an answer is wanted |
-/// | `idempotent` | a call may be sent again when its connection is lost: see `Command::IDEMPOTENT` | it is sent once |
-/// | `bound = "T: Trait"` | the bounds of type parameters, in place of those that their fields need | see below |
-/// | `strict` | a call with a key that is no argument's is refused | such a key is ignored, unless the connection refuses it |
-/// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
+/// | `one_way` | the command has no answer, and implements [`OneWay`]. A caller may ask for an answer all the same (`Answered`), and then gets its errors. A fatal error closes the connection | the command has an answer |
+/// | `idempotent` | a call may be sent again when its connection is lost: see `Command::IDEMPOTENT` | a call is sent once |
+/// | `bound = "T: Trait"` | the bounds of type parameters, in place of those that the fields need | see below |
+/// | `strict` | a call with a key that belongs to no argument is refused | such a key is ignored, unless the connection refuses it |
+/// | `crate = "path"` | the path of `amp-core`, if it was renamed or re-exported | `::amp_core` |
 ///
 /// # Attributes of a field
 ///
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
 /// | `rename = "text"` | the wire name: 1 to 255 bytes | the field's name |
-/// | `flatten` | the field's type derives [`Arguments`]; they are written beside the others, which have other names, or it does not compile (see below of type parameters). An `Option` of such a type is `None` when none of its keys is there | |
-/// | `skip` | the field is not on the wire, and is `Default::default()` where it is read, or what `default` says | |
-/// | `with = "path"` | the functions `to_string_proto` and `from_string_proto` of a module or a type make and read the value | the type's [`Argument`] |
-/// | `default` | a missing key is `Default::default()` | an error, or `None` |
-/// | `default = "path"` | a missing key is what this function returns; so a `None`, which has no key, is read as that | an error, or `None` |
-/// | `secret` | its value is not to be shown: a [schema](../amp_core/schema/index.html) says so, and tools keep to it | it may be |
+/// | `flatten` | the field's type derives [`Arguments`], which are written beside the other arguments. All names must differ, or the struct does not compile (see below for type parameters). An `Option` of such a type is `None` when none of its keys is present | |
+/// | `skip` | the field is not on the wire. When it is read, it is `Default::default()`, or the value of `default` | |
+/// | `with = "path"` | the functions `to_string_proto` and `from_string_proto` of this module or type write and read the value | the type's [`Argument`] |
+/// | `default` | a missing key is read as `Default::default()` | an error, or `None` |
+/// | `default = "path"` | a missing key is read as the return value of this function. So a `None`, which has no key, is read as that value | an error, or `None` |
+/// | `secret` | the value must not be shown. A [schema](../amp_core/schema/index.html) says so, and tools obey | it may be shown |
 ///
 /// The styles of `rename_all` are `lowercase`, `UPPERCASE`, `PascalCase`, `camelCase`, `snake_case`,
-/// `SCREAMING_SNAKE_CASE`, `kebab-case` and `SCREAMING-KEBAB-CASE`. A field with a `rename` has that.
+/// `SCREAMING_SNAKE_CASE`, `kebab-case` and `SCREAMING-KEBAB-CASE`. A `rename` of a field takes
+/// precedence.
 ///
-/// `flatten` stands alone, and `skip` goes with `default`; the others go together. The functions of `with` have the signatures
-/// below, `T` being the field's type. When that is written `Option<U>`, they get and return `U`,
-/// and the argument is optional.
+/// `flatten` cannot be combined with other attributes, and `skip` only with `default`. All others can
+/// be combined. The functions of `with` have the signatures below, where `T` is the field's type. If
+/// the type is written `Option<U>`, they take and return `U`, and the argument is optional.
 ///
 /// ```
 /// use amp_core::{Arguments, Command};
@@ -118,7 +119,7 @@ use crate::tagged::TaggedEnum;
 ///     sender: Sender,
 /// }
 ///
-/// /// What several commands have in common.
+/// /// Several commands have these arguments in common.
 /// #[derive(Arguments)]
 /// struct Sender {
 ///     user: String,
@@ -158,8 +159,8 @@ use crate::tagged::TaggedEnum;
 /// # Ok::<(), amp_core::EncodeError>(())
 /// ```
 ///
-/// Arguments of one name do not compile. Of a type parameter that is flattened it is code generation that
-/// finds them, so `cargo check` does not:
+/// Two arguments with the same name do not compile. If one of them is in a flattened type parameter,
+/// only code generation finds that, and `cargo check` does not:
 ///
 /// ```compile_fail,E0080
 /// use amp_core::Arguments;
@@ -181,8 +182,8 @@ use crate::tagged::TaggedEnum;
 ///
 /// # Generics
 ///
-/// Type parameters are bound by what the fields they appear in need ([`Argument`], or
-/// [`Arguments`] under `flatten`) and, as a command goes from task to task, by `Send + 'static`.
+/// Type parameters get the bounds that their fields need: [`Argument`], or [`Arguments`] for a
+/// `flatten` field. They also get `Send + 'static`, since commands move between tasks.
 ///
 /// [`Argument`]: ../amp_core/trait.Argument.html
 /// [`Arguments`]: ../amp_core/trait.Arguments.html
@@ -207,11 +208,11 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
     quote!(#arguments #command #errors).into()
 }
 
-/// Implements [`Arguments`] for a struct with named fields, or with none, and for an enum: a response,
-/// or a group of arguments that commands share with `flatten`.
+/// Implements [`Arguments`] for a struct with named fields or without fields, and for an enum. Use it
+/// for a response, or for a group of arguments that commands share with `flatten`.
 ///
-/// It implements [`Argument`] as well, so that such structs and enums stand in a value: one as its box,
-/// and a `Vec` of them as an `AmpList`.
+/// It implements [`Argument`] as well, so such a struct or enum can also be a value: a single one is
+/// written as its box, and a `Vec` of them as an `AmpList`.
 ///
 /// ```
 /// use amp_core::Arguments;
@@ -239,17 +240,18 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///
 /// # Enums
 ///
-/// One key says which variant it is, the *tag*, and the variant's arguments stand beside it in the same
-/// box. A variant has named fields, none, or one without a name, whose type derives `Arguments`: that
-/// one's arguments are then the variant's. Any other text of the tag is an error that names the tag and
-/// the texts that there are. What belongs to another variant is a key like any other that is not known.
+/// One key, the *tag*, says which variant it is. The variant's arguments stand beside it in the same
+/// box. A variant has named fields, no fields, or one unnamed field whose type derives `Arguments`. In
+/// the last case, that type's arguments are the variant's. Any other text of the tag is an error that
+/// names the tag and the possible texts. A key that belongs to another variant is treated like any
+/// other unknown key.
 ///
-/// Under `flatten`, the tag and the arguments of all variants stand beside those of others, which have
-/// other names, or it does not compile. An `Option` of an enum is there when any of these is: arguments
-/// without the tag are an error.
+/// With `flatten`, the tag and the arguments of all variants must differ in their names from the other
+/// arguments, or the struct does not compile. An `Option` of an enum is `Some` when any of its keys is
+/// present. Arguments without the tag are then an error.
 ///
-/// Twisted has no such thing: there it is the tag, an `amp.Unicode()`, and what is not in all variants
-/// is `optional=True`.
+/// Twisted has no such type. There, declare the tag as an `amp.Unicode()`, and arguments that not all
+/// variants have with `optional=True`.
 ///
 /// ```
 /// use amp_core::{Arguments, Command};
@@ -290,17 +292,17 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///
 /// # Attributes
 ///
-/// They are those of the struct or of the enum; a field has the same as in `#[derive(Command)]`, where
-/// they are explained: `rename`, `flatten`, `skip`, `with`, `default` and `secret`. A variant has
-/// `rename = "text"`, which is its text on the wire, in place of its name.
+/// These are the attributes of the struct or the enum. A field has the attributes that
+/// `#[derive(Command)]` explains: `rename`, `flatten`, `skip`, `with`, `default` and `secret`. A variant
+/// has `rename = "text"`, which replaces its name as its text on the wire.
 ///
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
-/// | `tag = "text"` | the key whose value says which variant of an enum it is: 1 to 255 bytes | only a struct is without |
-/// | `rename_all = "style"` | the style of the wire names of a struct, as of a command's, and of the texts of an enum's variants | as those in the code |
-/// | `bound = "T: Trait"` | the bounds of type parameters, in place of those that their fields need | as of a command's |
-/// | `strict` | a box with a key that is no argument's is refused | such a key is ignored, unless the connection refuses it |
-/// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
+/// | `tag = "text"` | the key whose value says which variant of an enum it is: 1 to 255 bytes | an enum must have it |
+/// | `rename_all = "style"` | the style of a struct's wire names, or of the texts of an enum's variants, as for a command | the names in the code |
+/// | `bound = "T: Trait"` | the bounds of type parameters, in place of those that the fields need | as for a command |
+/// | `strict` | a box with a key that belongs to no argument is refused | such a key is ignored, unless the connection refuses it |
+/// | `crate = "path"` | the path of `amp-core`, if it was renamed or re-exported | `::amp_core` |
 ///
 /// [`Argument`]: ../amp_core/trait.Argument.html
 /// [`Arguments`]: ../amp_core/trait.Arguments.html
@@ -332,16 +334,15 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
 
 /// Implements [`CommandError`] for an enum whose variants are the errors that a command declares.
 ///
-/// A variant has no field, or one without a name which takes the description that was received:
-/// its type is `String`, or implements `From<String>`. What the enum displays is the description
-/// that is sent.
+/// The description that is sent is what the enum displays. A variant has no field, or one unnamed field
+/// that takes the received description. Its type is `String`, or implements `From<String>`.
 ///
-/// A variant with named fields has them in the description, as a JSON object: for that amp-core needs
-/// its feature `json`, and the types implement serde's traits. A description that is no such object, as
-/// one that was cut at 65 535 bytes, makes it an error that is not declared.
+/// A variant with named fields sends them in the description, as a JSON object. This needs the feature
+/// `json` of amp-core, and types that implement serde's traits. If a received description is not such
+/// an object, for example because it was cut at 65 535 bytes, the error counts as undeclared.
 ///
-/// A variant with `include` has another such enum in its field, all of whose errors are these as well.
-/// Where both have a code, it is the outer one's.
+/// A variant with `include` has another such enum in its field. All errors of that enum are errors of
+/// this one too. If both have the same code, it is that of the outer enum.
 ///
 /// ```
 /// use amp_core::CommandError;
@@ -367,21 +368,21 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
 /// | `rename_all = "style"` | the style of the codes: one of those of [`Command`](macro@Command) | `SCREAMING_SNAKE_CASE` |
-/// | `crate = "path"` | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
+/// | `crate = "path"` | the path of `amp-core`, if it was renamed or re-exported | `::amp_core` |
 ///
 /// # Attributes of a variant
 ///
 /// | `#[amp(...)]` | Meaning | Without it |
 /// |---|---|---|
 /// | `code = "text"` | the code on the wire | the variant's name in upper case, its words joined by `_` |
-/// | `fatal` | the connection is closed once this error was answered | it goes on |
-/// | `exception = "text"` | the name of the exception that it is in Python, for a [schema](../amp_core/schema/index.html) | the schema names none |
+/// | `fatal` | the connection is closed after this error was answered | it stays open |
+/// | `exception = "text"` | the name of the corresponding exception in Python, for a [schema](../amp_core/schema/index.html) | the schema names none |
 /// | `include` | the errors of the field's type are errors of this enum too | |
 ///
-/// The codes `UNKNOWN` and `UNHANDLED` are AMP's own, for failures that nobody declares and for calls that
-/// nothing responds to. A variant of such a name needs a `code`; where it is one of them, because a
-/// command of Twisted's declares it, what AMP itself answers so is that variant for the caller. A caller
-/// in Twisted has an `UnhandledCommand` of the second all the same.
+/// AMP itself uses the codes `UNKNOWN`, for undeclared failures, and `UNHANDLED`, for calls that have no
+/// responder. A variant whose name would give one of these codes needs a `code`. That `code` may be one
+/// of the two, for a Twisted command that declares it. The caller then gets this variant for AMP's own
+/// answers too. A caller in Twisted still gets `UnhandledCommand` for `UNHANDLED`.
 ///
 /// [`CommandError`]: ../amp_core/trait.CommandError.html
 #[proc_macro_derive(CommandError, attributes(amp))]
@@ -396,14 +397,14 @@ pub fn derive_command_error(input: TokenStream) -> TokenStream {
     quote!(#command_error #errors).into()
 }
 
-/// Implements [`Argument`] for an enum without fields, which is Unicode out of a fixed set, and for a struct
-/// that is its one field.
+/// Implements [`Argument`] for an enum without fields, which is a Unicode out of a fixed set, and for a struct
+/// with one unnamed field, which is that field on the wire.
 ///
 /// # Structs
 ///
-/// A struct with one field that has no name is on the wire what this is, wherever it stands: in a box, in
-/// lists, as the key of a map, and in a [schema](../amp_core/schema/index.html). So peers do not notice when a
-/// program gets a type of its own for what it had a number or a text for.
+/// A struct with one unnamed field looks on the wire exactly like that field: in a box, in lists, as the key of
+/// a map, and in a [schema](../amp_core/schema/index.html). So peers do not notice when a program replaces a
+/// number or a text by a type of its own.
 ///
 /// ```
 /// use amp_core::{Argument, Arguments, Command};
@@ -434,16 +435,15 @@ pub fn derive_command_error(input: TokenStream) -> TokenStream {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Of more than one field, `#[amp(skip)]` marks those that are not on the wire, which are
-/// `Default::default()` where the struct is read. A struct of several arguments derives
-/// [`Arguments`](macro@Arguments), and so does one whose field has a name: that is a box on the wire. Type
-/// parameters are bound by [`Argument`] where the field on the wire has them.
+/// If there are more fields, mark those that are not on the wire with `#[amp(skip)]`. They are
+/// `Default::default()` when the struct is read. A struct with several arguments, or whose field has a name,
+/// derives [`Arguments`](macro@Arguments) instead, and is a box on the wire. Type parameters of the field on the
+/// wire get the bound [`Argument`].
 ///
 /// # Enums
 ///
-/// A variant is its name on the wire, exactly as it is written in the code, unless it is renamed.
-/// Any other text is an error that names those that there are. Twisted has no such argument: there
-/// it is an `amp.Unicode()`.
+/// On the wire, a variant is its name exactly as in the code, unless it is renamed. Any other text is
+/// an error that names the possible ones. Twisted has no such argument: use an `amp.Unicode()` there.
 ///
 /// ```
 /// use amp_core::{Argument, Arguments, Command};
@@ -469,10 +469,10 @@ pub fn derive_command_error(input: TokenStream) -> TokenStream {
 ///
 /// | `#[amp(...)]` | of | Meaning | Without it |
 /// |---|---|---|---|
-/// | `crate = "path"` | both | where `amp-core` is, when it was renamed or re-exported | `::amp_core` |
-/// | `bound = "T: Trait"` | a struct | the bounds of type parameters, in place of those that its fields need | as above |
-/// | `skip` | a field of a struct | it is not on the wire, and is `Default::default()` where it is read | it is the argument |
-/// | `rename_all = "style"` | an enum | the style of the texts: one of those of [`Command`](macro@Command) | as the variants' names |
+/// | `crate = "path"` | both | the path of `amp-core`, if it was renamed or re-exported | `::amp_core` |
+/// | `bound = "T: Trait"` | a struct | the bounds of type parameters, in place of those that its fields need | see above |
+/// | `skip` | a field of a struct | the field is not on the wire, and is `Default::default()` when it is read | the field is the argument |
+/// | `rename_all = "style"` | an enum | the style of the texts: one of those of [`Command`](macro@Command) | the variants' names |
 /// | `rename = "text"` | a variant | the text on the wire | the variant's name |
 ///
 /// [`Argument`]: ../amp_core/trait.Argument.html

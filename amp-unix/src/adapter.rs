@@ -14,8 +14,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{DescriptorError, IUnixTransport, socket};
 
-/// Anything that implements [`IUnixTransport`] as a [`Transport`], over which descriptors travel
-/// as attachments.
+/// Turns anything that implements [`IUnixTransport`] into a [`Transport`] that carries descriptors as
+/// attachments.
 #[derive(Debug)]
 pub struct UnixTransport<T> {
     inner: T,
@@ -48,7 +48,7 @@ impl<T: IUnixTransport> UnixTransport<T> {
         Self { inner, received: Vec::new(), runtime: Handle::try_current().ok(), crowded: None }
     }
 
-    /// Returns what it is made of.
+    /// Returns the stream that it was made of.
     pub fn inner(&self) -> &T {
         &self.inner
     }

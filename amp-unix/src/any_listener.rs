@@ -9,11 +9,11 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::UnixSocketListener;
 
-/// A listening socket that somebody else has bound, as what it turns out to be.
+/// A listening socket that another process has bound, which is either a Unix or a TCP socket.
 ///
-/// It is made from an [`OwnedFd`], with `TryFrom`: one that was
-/// [inherited](crate::inherited::listen_fds), or that came as a [`Descriptor`](crate::Descriptor).
-/// Connections over a Unix socket carry descriptors, those over TCP do not.
+/// `TryFrom` makes one from an [`OwnedFd`] that was
+/// [inherited](crate::inherited::listen_fds) or that arrived as a [`Descriptor`](crate::Descriptor).
+/// Connections over a Unix socket carry descriptors, and those over TCP do not.
 ///
 /// To admit certain users only:
 ///
@@ -37,7 +37,7 @@ pub enum AnyListener {
     Tcp(TcpListener),
 }
 
-/// Puts the socket into non-blocking mode, for other processes that have it as well.
+/// Puts the socket into non-blocking mode, which also affects other processes that have it.
 ///
 /// # Errors
 ///

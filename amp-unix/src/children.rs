@@ -6,10 +6,10 @@ use tokio::net::unix::pipe;
 
 use crate::connection_over;
 
-/// Creates a connection to a child process that is about to be started, and the child's end of it. It
-/// carries descriptors, both ways.
+/// Creates a connection to a child process that is about to be started, and returns it with the
+/// child's end. The connection carries descriptors in both directions.
 ///
-/// The child gets its end as its standard input, and takes it with
+/// Here the child gets its end as its standard input, and takes it with
 /// [`inherited::socket`](crate::inherited::socket):
 ///
 /// ```no_run
@@ -25,8 +25,8 @@ use crate::connection_over;
 /// # Ok(()) }
 /// ```
 ///
-/// A child that needs its standard input for something else gets its end under another number. The
-/// crate `command-fds` does that, without `unsafe`:
+/// If the child needs its standard input for something else, pass its end under another number. The
+/// crate `command-fds` does this without `unsafe`:
 ///
 /// ```no_run
 /// # use std::process::Command;
@@ -41,15 +41,16 @@ use crate::connection_over;
 /// # Ok(()) }
 /// ```
 ///
-/// The `Command` owns the child's end here, and must be dropped: as long as anyone has that end
-/// open, this side does not see that the child is gone. Both ends are close-on-exec, so that no
+/// Here the `Command` owns the child's end, so it must be dropped: as long as that end is open
+/// anywhere, this side does not notice that the child has gone. Both ends are close-on-exec, so no
 /// other program inherits them.
 ///
-/// This side has no [`PeerCredentials`](crate::PeerCredentials): the kernel would name who made the
-/// pair, which is this process. A child in another language finds a plain blocking socket.
+/// This side has no [`PeerCredentials`](crate::PeerCredentials), since the kernel would name the
+/// process that made the pair, which is this one. A child in another language finds a plain blocking
+/// socket.
 ///
 /// To connect two tasks of one process, use tokio's [`UnixStream::pair`] and
-/// [`connection`](crate::connection); for a child that wants two pipes, [`child_pipes`].
+/// [`connection`](crate::connection). For a child that expects two pipes, use [`child_pipes`].
 ///
 /// # Errors
 ///
@@ -64,12 +65,13 @@ pub fn socketpair() -> io::Result<(Connection, OwnedFd)> {
     Ok((connection_over(UnixStream::from_std(near)?), far.into()))
 }
 
-/// Creates a connection over two pipes to a child process that is about to be started, and the child's ends
-/// of them. Pipes carry no descriptors.
+/// Creates a connection over two pipes to a child process that is about to be started, and returns it
+/// with the child's ends. Pipes carry no descriptors.
 ///
-/// The workers of Twisted's `trial`, and the children of `ampoule`, read from 3 and write to 4, as
-/// [`inherited::pipes`](crate::inherited::pipes) does for those in Rust. Their standard streams
-/// stay what they are. The crate `command-fds` gives them their numbers, without `unsafe`:
+/// The workers of Twisted's `trial` and the children of `ampoule` read from descriptor 3 and write to
+/// descriptor 4, and keep their standard streams. A child in Rust does the same with
+/// [`inherited::pipes`](crate::inherited::pipes). The crate `command-fds` passes the ends under these
+/// numbers without `unsafe`:
 ///
 /// ```no_run
 /// # use std::process::Command;
@@ -94,14 +96,14 @@ pub fn socketpair() -> io::Result<(Connection, OwnedFd)> {
 /// # Ok(()) }
 /// ```
 ///
-/// The `Command` owns the child's ends here, and must be dropped: as long as anyone has them open,
-/// neither side sees that the other is gone. For a child that uses its standard input and output,
-/// give them to [`Command::stdin`](std::process::Command::stdin) and
+/// Here the `Command` owns the child's ends, so it must be dropped: as long as they are open anywhere
+/// else, neither side notices that the other has gone. For a child that uses its standard input and
+/// output, pass them to [`Command::stdin`](std::process::Command::stdin) and
 /// [`Command::stdout`](std::process::Command::stdout).
 ///
-/// All ends are close-on-exec, so that no other program inherits them. Those of the child are in
-/// blocking mode. Writing to a child that is gone raises `SIGPIPE`, which the runtime of Rust has
-/// ignored: see [`Connection::from_halves`].
+/// All ends are close-on-exec, so no other program inherits them. The child's ends are in blocking
+/// mode. Writing to a child that has gone raises `SIGPIPE`, which the runtime of Rust ignores: see
+/// [`Connection::from_halves`].
 ///
 /// # Errors
 ///
@@ -124,8 +126,8 @@ pub fn child_pipes() -> io::Result<(Connection, ChildPipes)> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ChildPipes {
-    /// The number that the child reads from: 3, for many.
+    /// The end that the child reads from, often as descriptor 3.
     pub reader: OwnedFd,
-    /// The number that the child writes to: 4, for many.
+    /// The end that the child writes to, often as descriptor 4.
     pub writer: OwnedFd,
 }

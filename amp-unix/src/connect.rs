@@ -9,17 +9,17 @@ use crate::{IUnixTransport, PeerCredentials, UnixTransport, name};
 
 /// Returns a connection over a transport that carries descriptors.
 ///
-/// Over a Unix socket, [`connection`] adds who the peer is.
+/// For a Unix socket, use [`connection`], which adds the peer's credentials.
 pub fn connection_over(transport: impl IUnixTransport) -> Connection {
     Connection::with_transport(UnixTransport::new(transport))
 }
 
-/// Returns a connection over a Unix socket. The peer's [`PeerCredentials`] are data of the
-/// connection: `context.get::<PeerCredentials>()`.
+/// Returns a connection over a Unix socket. The [`PeerCredentials`] are part of the connection's data:
+/// `context.get::<PeerCredentials>()` returns them.
 ///
 /// # Errors
 ///
-/// When the system does not say who the peer is, as when the socket is not connected.
+/// When the system does not say who the peer is, for example because the socket is not connected.
 pub fn connection(stream: UnixStream) -> io::Result<Connection> {
     let credentials = PeerCredentials::of(&stream)?;
     Ok(credentials.of_peer(connection_over(stream)))
@@ -37,20 +37,18 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 /// Connects to the server that listens at `path`, or on Linux and Android under an abstract name,
 /// which begins with a NUL byte: `"\0name"`.
 ///
-/// [`spawn`](Connection::spawn) starts it, and gives the [`Peer`](amp_core::Peer) to call. This is
-/// to Unix sockets what [`tcp::connect`](amp_core::tcp::connect) is to TCP.
+/// [`spawn`](Connection::spawn) starts the connection, and returns the [`Peer`](amp_core::Peer) to
+/// call. This is for Unix sockets what [`tcp::connect`](amp_core::tcp::connect) is for TCP.
 ///
-/// While as many clients wait to be accepted as the server's backlog holds, this waits for room, as
-/// a blocking `connect` does. No event says that there is room, so it tries again, every 20
-/// milliseconds, for 10 seconds at most. [`tokio::time::timeout`]
-/// makes that shorter.
+/// While the server's backlog is full of clients that wait to be accepted, this waits for room, as a
+/// blocking `connect` does. No event says that there is room, so it tries again every 20
+/// milliseconds, for at most 10 seconds. Use [`tokio::time::timeout`] to wait for less.
 ///
 /// # Errors
 ///
-/// When nobody listens there, or this user may not connect;
-/// [`TimedOut`](io::ErrorKind::TimedOut) when the backlog stays full; and those of
-/// [`connection`]. Each names the path; its [`source`](std::error::Error::source) is the error of
-/// the system.
+/// When nobody listens there, when this user may not connect, when the backlog stays full
+/// ([`TimedOut`](io::ErrorKind::TimedOut)), and the errors of [`connection`]. Each error names the
+/// path. Its [`source`](std::error::Error::source) is the error of the system.
 ///
 /// # Panics
 ///

@@ -3,16 +3,16 @@ use amp_core::Connection;
 use std::io;
 use tokio::net::UnixStream;
 
-/// The identity of the peer of a Unix socket, as the kernel recorded it when the peer connected, or
-/// for a server, when it began to listen.
+/// The identity of the peer of a Unix socket. The kernel records that of a client when it connects,
+/// and that of a server when it begins to listen.
 ///
-/// A peer cannot forge it. It may have changed its user since, or have handed the socket on to
-/// another process, and a process that has ended may have left its number to another: `pid` is for
-/// messages, and no ground to trust anyone.
+/// A peer cannot forge it. But it may have changed its user since, or have passed the socket to
+/// another process. And when a process has ended, its number may be given to another. So use `pid`
+/// for messages only, and never to decide whom to trust.
 ///
-/// On a connection of [`connection`](crate::connection), [`connect`](crate::connect) or a
-/// [`UnixSocketListener`](crate::UnixSocketListener), responders have them from their context, and
-/// the calling side from its peer (`peer.get::<PeerCredentials>()`):
+/// A connection made by [`connection`](crate::connection), [`connect`](crate::connect) or a
+/// [`UnixSocketListener`](crate::UnixSocketListener) has them. Responders get them from their
+/// context, and callers from their peer (`peer.get::<PeerCredentials>()`):
 ///
 /// ```
 /// use amp_core::{Command, CommandError, Context};
@@ -38,13 +38,13 @@ use tokio::net::UnixStream;
 /// # let _ = amp_core::Responders::new(()).respond(stop);
 /// ```
 ///
-/// As an argument that the connection fills in, they are
-/// [`FromConnection<PeerCredentials>`](amp_core::argument::FromConnection). Whole connections are
-/// refused with [`UnixSocketListener::admit`](crate::UnixSocketListener::admit).
+/// [`FromConnection<PeerCredentials>`](amp_core::argument::FromConnection) is an argument that the
+/// connection fills in with them. To refuse whole connections, use
+/// [`UnixSocketListener::admit`](crate::UnixSocketListener::admit).
 ///
-/// Where they come from is in [`socket`](crate::socket#operating-systems). On Linux, a user from
-/// outside of this process's user namespace shows as the overflow user, 65534 if nobody has changed
-/// it.
+/// [`socket`](crate::socket#operating-systems) says where each system gets them from. On Linux, a user
+/// from outside this process's user namespace appears as the overflow user, which is 65534 unless
+/// somebody has changed it.
 #[doc(alias("SO_PEERCRED", "uid"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -53,7 +53,7 @@ pub struct PeerCredentials {
     pub uid: u32,
     /// The effective group.
     pub gid: u32,
-    /// The process, where the system says so: Linux and macOS do, FreeBSD does not.
+    /// The process, if the system provides it: Linux and macOS do, FreeBSD does not.
     pub pid: Option<i32>,
 }
 

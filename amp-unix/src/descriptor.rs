@@ -9,9 +9,9 @@ use crate::adapter::attachment_kind;
 
 /// An open file descriptor as an argument: AMP's Descriptor.
 ///
-/// It is made from anything that owns one, with `From` (and `TryFrom` for tokio's types), or from
-/// anything that has one, with [`duplicate`](Descriptor::duplicate). It becomes what the receiver
-/// takes it for in the same way:
+/// `From` makes one from anything that owns a descriptor (`TryFrom` for tokio's types), and
+/// [`duplicate`](Descriptor::duplicate) from anything that has one. The receiver turns it into the
+/// type that it expects in the same way:
 ///
 /// ```no_run
 /// # use amp_unix::Descriptor;
@@ -24,30 +24,31 @@ use crate::adapter::attachment_kind;
 /// # }
 /// ```
 ///
-/// It is not checked whether it is one: the first use of a file as a socket fails.
+/// Nothing checks that it is of that type. If a file is taken for a socket, its first use fails.
 ///
-/// The peer's descriptor is another one for the same open file. Both share its position and its
+/// The peer gets a new descriptor for the same open file. Both share the file's position and its
 /// flags, such as non-blocking mode, which tokio's types turn on.
 ///
 /// # On the wire
 ///
 /// The descriptor travels beside the bytes. The box holds its ordinal as an Integer: descriptors
-/// are counted in each direction of a connection, from 0. A connection whose transport carries no
-/// descriptors refuses it, on either side.
+/// are counted from 0 in each direction of a connection. If the transport of a connection carries no
+/// descriptors, the argument cannot be encoded or decoded.
 ///
-/// A list of descriptors is a `ListOf` ordinals. A Twisted peer cannot read or send one: there,
+/// A list of descriptors is a `ListOf` ordinals. Twisted can neither read nor send one: its
 /// `ListOf(Descriptor())` writes numbers that mean nothing to the other side.
 ///
 /// # When it is closed
 ///
-/// Once a box is queued that names it, the connection holds the descriptor open until it is really
-/// sent, or until the connection ends. The `Descriptor` itself may be dropped at once. A received
-/// one is closed when it is dropped.
+/// Once a box that names it is queued, the connection keeps the descriptor open until it has really
+/// been sent, or until the connection ends. The `Descriptor` itself may be dropped at once. A
+/// received descriptor is closed when it is dropped.
 ///
-/// # Sending one often
+/// # Sending the same descriptor often
 ///
-/// A clone is the same descriptor, not a new one for the same open file: no system call is made for
-/// it, and it is closed with the last clone. So what is sent with many calls is cloned for each.
+/// A clone is the same descriptor, not a new one for the same open file. It costs no system call, and
+/// the descriptor is closed with its last clone. So to send a descriptor with many calls, clone it for
+/// each.
 #[doc(alias("fd", "FileDescriptor", "SCM_RIGHTS"))]
 #[derive(Clone)]
 pub struct Descriptor(Arc<OwnedFd>);
@@ -57,25 +58,26 @@ impl Descriptor {
     ///
     /// # Errors
     ///
-    /// When this process may have no more open files.
+    /// When this process has as many open files as it may have.
     pub fn duplicate(open: impl AsFd) -> io::Result<Self> {
         open.as_fd().try_clone_to_owned().map(Self::from)
     }
 
-    /// Returns the descriptor on its own.
+    /// Returns the descriptor as an [`OwnedFd`].
     ///
-    /// While there is a clone of it, or a box that names it waits to be sent, this is a duplicate.
-    /// One that was just received is never one.
+    /// If there is a clone of it, or a box that names it waits to be sent, this returns a duplicate. A
+    /// descriptor that was just received is never duplicated.
     ///
     /// # Errors
     ///
-    /// When it must be duplicated, and this process may have no more open files.
+    /// When it must be duplicated, and this process has as many open files as it may have.
     pub fn into_owned(self) -> io::Result<OwnedFd> {
         Arc::try_unwrap(self.0).or_else(|shared| shared.try_clone())
     }
 
-    /// Returns what a Unix transport received, and is an attachment of a
-    /// [dynamic value](amp_core::dynamic::Value::Attachment); `None` if another transport did.
+    /// Returns the descriptor of an attachment that a Unix transport received, as in a
+    /// [dynamic value](amp_core::dynamic::Value::Attachment). Returns `None` for an attachment of
+    /// another transport.
     pub fn from_attachment(attachment: Attachment) -> Option<Self> {
         attachment.downcast().ok().map(Self)
     }

@@ -1,10 +1,10 @@
 use std::io;
 
-/// The errors of descriptors on their way, beside the errors of the socket itself.
+/// The errors of sending and receiving descriptors, in addition to the errors of the socket itself.
 ///
-/// Each ends the connection: descriptors are counted in each direction, and with one missing
-/// every later one would be taken for another. A transport returns it as an [`io::Error`], from
-/// which [`io::Error::downcast`] gets it back.
+/// Each ends the connection: descriptors are counted in each direction, so if one were missing, every
+/// later one would be taken for another. A transport returns it as an [`io::Error`], and
+/// [`io::Error::downcast`] gets it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescriptorError {

@@ -1,25 +1,25 @@
 //! Descriptors that this process was started with: its parent left them open for it.
 //!
-//! - [`pipes`] makes a connection of two pipes, as Twisted's process pools start their children:
-//!   `ampoule` and `trial` with 3 to read from and 4 to write to.
-//! - [`socket`] makes one of a connected socket, over which descriptors travel.
-//! - [`listen_fds`] gives the sockets that systemd, or another that follows its protocol, listens
-//!   on for this service.
-//! - [`take`] takes anything else.
+//! - [`pipes`] makes a connection of two pipes. Twisted's process pools start their children with
+//!   pipes: `ampoule` and `trial` with descriptor 3 to read from and 4 to write to.
+//! - [`socket`] makes a connection of a connected socket, over which descriptors travel.
+//! - [`listen_fds`] returns the sockets on which systemd, or another program that follows its
+//!   protocol, listens for this service.
+//! - [`take`] takes any other descriptor.
 //!
 //! The parent's side is [`child_pipes`](crate::child_pipes) or [`socketpair`](crate::socketpair).
 //!
 //! # Each can be taken once
 //!
-//! Each one that is taken becomes a new descriptor, close-on-exec, that is owned and closed like
-//! any other. Its old number is left to `/dev/null`, for good: so it cannot be taken twice, what
-//! somebody prints to a standard output that was taken does not come between boxes, and whoever
-//! still uses the number finds nothing there that could be mistaken for theirs.
+//! A descriptor that is taken becomes a new descriptor, close-on-exec, which is owned and closed like
+//! any other. From then on its old number is `/dev/null`. So it cannot be taken twice, text that is
+//! printed to a standard output that was taken does not end up between boxes, and code that still
+//! uses the number does not reach another file by mistake.
 //!
-//! A descriptor that is close-on-exec cannot have been inherited, and is not taken: that is
-//! everything that Rust opens. A library in C that opens a descriptor without that flag could be
-//! robbed of it by a wrong number. So take what is yours at the start of the program; until then,
-//! the programs that this one starts inherit it too.
+//! A descriptor that is close-on-exec cannot have been inherited, so it is not taken. This includes
+//! everything that Rust opens. But with a wrong number you could take a descriptor from a C library
+//! that has opened it without that flag. So take inherited descriptors at the start of the program.
+//! Until then, programs that this one starts inherit them too.
 
 use amp_core::Connection;
 use nix::sys::socket::AddressFamily;
@@ -43,9 +43,9 @@ const LISTEN_FDS_START: RawFd = 3;
 ///
 /// # Errors
 ///
-/// [`NotFound`](io::ErrorKind::NotFound) when it is not open;
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) when it was taken already, or was opened by this
-/// process; and when this process may have no more open files.
+/// [`NotFound`](io::ErrorKind::NotFound) when it is not open,
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) when it was taken already or was opened by this
+/// process, and an error when this process has as many open files as it may have.
 pub fn take(number: RawFd) -> io::Result<OwnedFd> {
     static TAKEN: Mutex<Option<HashSet<RawFd>>> = Mutex::new(None);
     // A number counts as taken only once nothing can fail any more.
@@ -61,8 +61,8 @@ pub fn take(number: RawFd) -> io::Result<OwnedFd> {
 
 /// Returns a connection over two inherited pipes: one to read from, and one to write to.
 ///
-/// The child of `ampoule` or `trial` reads from 3 and writes to 4; one that was started with pipes
-/// for its standard input and output has 0 and 1.
+/// A child of `ampoule` or `trial` reads from 3 and writes to 4. A child that was started with pipes as
+/// its standard input and output has 0 and 1.
 ///
 /// ```no_run
 /// # use amp_core::Responders;
@@ -73,15 +73,15 @@ pub fn take(number: RawFd) -> io::Result<OwnedFd> {
 /// # Ok(()) }
 /// ```
 ///
-/// They are put into non-blocking mode, as they must be then for whoever else has the same end.
+/// The pipes are put into non-blocking mode. This affects other processes that have the same ends.
 ///
-/// Writing to a pipe that nobody reads raises `SIGPIPE`, which the runtime of Rust has ignored: see
+/// Writing to a pipe that nobody reads raises `SIGPIPE`, which the runtime of Rust ignores: see
 /// [`Connection::from_halves`].
 ///
 /// # Errors
 ///
-/// As [`take`]; and [`InvalidInput`](io::ErrorKind::InvalidInput) when one is not a pipe, or is the
-/// other end of one. What was taken by then is closed.
+/// The errors of [`take`], and [`InvalidInput`](io::ErrorKind::InvalidInput) when one is not a pipe or
+/// is the wrong end of one. Descriptors that were taken by then are closed.
 ///
 /// # Panics
 ///
@@ -95,13 +95,13 @@ pub fn pipes(reader: RawFd, writer: RawFd) -> io::Result<Connection> {
 /// Creates a connection over an inherited Unix socket that is connected, such as the other end of a
 /// [`socketpair`](crate::socketpair). It carries descriptors.
 ///
-/// The peer's [`PeerCredentials`] are data of the connection where the system knows them. For a
-/// socketpair, Linux knows who made it: the parent.
+/// The [`PeerCredentials`] are part of the connection's data if the system knows them. For a
+/// socketpair, Linux knows who made it, which is the parent.
 ///
 /// # Errors
 ///
-/// As [`take`]; and [`InvalidInput`](io::ErrorKind::InvalidInput) when it is not a connected Unix
-/// stream socket, which is closed then.
+/// The errors of [`take`], and [`InvalidInput`](io::ErrorKind::InvalidInput) when it is not a connected
+/// Unix stream socket. It is then closed.
 ///
 /// # Panics
 ///
@@ -116,8 +116,8 @@ pub fn socket(number: RawFd) -> io::Result<Connection> {
     })
 }
 
-/// Returns the descriptors that systemd passes to this service, in order; none where it passes
-/// none, or passes them to another process.
+/// Returns the descriptors that systemd passes to this service, in order. The list is empty if it
+/// passes none, or passes them to another process.
 ///
 /// ```no_run
 /// # use amp_core::Responders;
@@ -127,16 +127,16 @@ pub fn socket(number: RawFd) -> io::Result<Connection> {
 /// # Ok(()) }
 /// ```
 ///
-/// This is systemd's `sd_listen_fds_with_names`: `LISTEN_PID` is the process that is meant,
-/// `LISTEN_FDS` the number of descriptors, from 3 on, and `LISTEN_FDNAMES` their names with colons
-/// between them. The variables are left as they are; programs that this one starts have another
-/// number than `LISTEN_PID`.
+/// This follows systemd's `sd_listen_fds_with_names`. `LISTEN_PID` is the process that the descriptors
+/// are for, `LISTEN_FDS` is their number, counted from 3, and `LISTEN_FDNAMES` has their names,
+/// separated by colons. The variables are not removed. Programs that this one starts ignore them, since
+/// their process number is not `LISTEN_PID`.
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) when a variable cannot be understood, or there are
-/// not as many names as descriptors; and as [`take`], so that the second call is an error. What was
-/// taken by then is closed.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) when a variable cannot be understood or the number of
+/// names is not that of descriptors, and the errors of [`take`], so calling this twice is an error.
+/// Descriptors that were taken by then are closed.
 pub fn listen_fds() -> io::Result<Vec<ListenFd>> {
     let variable = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     passed(
@@ -157,8 +157,8 @@ pub struct ListenFd {
 }
 
 impl ListenFd {
-    /// Returns the name: what `FileDescriptorName=` says, or the name of the `.socket` unit. It is
-    /// `unknown` when there are no names.
+    /// Returns the name, which is that of `FileDescriptorName=` or of the `.socket` unit. Without
+    /// names, it is `unknown`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -167,7 +167,7 @@ impl ListenFd {
     ///
     /// # Errors
     ///
-    /// When it is not a socket that listens for streams, Unix or TCP, and then it is closed.
+    /// When it is not a Unix or TCP socket that listens for streams. It is then closed.
     ///
     /// # Panics
     ///

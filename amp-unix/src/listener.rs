@@ -20,9 +20,9 @@ const BACKLOG: u32 = 4096;
 
 /// A listening Unix socket, and the file that clients find it by.
 ///
-/// The file is open to its owner alone unless another mode is asked for, replaces one that a
-/// server left behind, and is removed when the listener is dropped. Over that,
-/// [`only_own_user`](Self::only_own_user) and [`admit`](Self::admit) choose by who connects.
+/// Only the file's owner can connect, unless you set another mode. The file replaces one that a
+/// server left behind, and is removed when the listener is dropped. In addition,
+/// [`only_own_user`](Self::only_own_user) and [`admit`](Self::admit) choose clients by their user.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -38,17 +38,16 @@ const BACKLOG: u32 = 4096;
 ///
 /// # Abstract names
 ///
-/// On Linux and Android a path that begins with a NUL byte is an abstract name, as it is in
-/// Twisted: `bind("\0name")`. There is no file, nothing is left behind, and nothing has to be
-/// removed: the name is free again once no process has the socket open. No mode guards it either:
-/// every process in the same network namespace may connect, or take the name before this server
-/// does. The server can then only go by who has connected, and a client by who listens:
-/// [`PeerCredentials`].
+/// On Linux and Android a path that begins with a NUL byte is an abstract name, as in Twisted:
+/// `bind("\0name")`. There is no file, so nothing is left behind or has to be removed: the name is
+/// free again once no process has the socket open. No mode protects the name either: every process
+/// in the same network namespace can connect, or take the name before this server does. Only the
+/// [`PeerCredentials`] then tell the server who has connected, and a client who listens.
 ///
 /// # From elsewhere
 ///
-/// A tokio [`UnixListener`] becomes one with `From`: one that was inherited, or that came as a
-/// [`Descriptor`](crate::Descriptor). Its file is not removed.
+/// `From` makes one from a tokio [`UnixListener`], for example one that was inherited or that arrived
+/// as a [`Descriptor`](crate::Descriptor). The file of such a listener is not removed.
 #[doc(alias = "listenUNIX")]
 #[must_use = "nobody listens any more when this is dropped"]
 pub struct UnixSocketListener {
@@ -78,25 +77,29 @@ impl UnixSocketListener {
         Self::bind_with_mode(path, 0o600)
     }
 
-    /// Listens at `path`, for those clients that `mode` gives the right to write: on Linux that
-    /// decides who may connect. The process's umask does not matter. BSDs of old ignored the mode
-    /// of a socket: there, put it into a folder that only the right ones may enter.
+    /// Listens at `path`, for clients to whom `mode` gives the right to write, which on Linux decides
+    /// who may connect. The process's umask has no effect. Old BSDs ignore the mode of a socket:
+    /// there, put it into a folder that only the right users can enter.
     ///
-    /// A socket that a server left behind at `path` is replaced. Two servers that find the same
-    /// one at the same moment can both replace it, and the later one keeps the path. Where that
-    /// may happen, start them under a lock.
+    /// A socket that a server left behind at `path` is replaced. If two servers find the same one at
+    /// the same moment, both can replace it, and the later one keeps the path. If that can happen,
+    /// start them under a lock.
     ///
     /// An [abstract name](Self#abstract-names) has no mode.
     ///
     /// # Errors
     ///
-    /// [`AddrInUse`](io::ErrorKind::AddrInUse) when a server listens at `path`, or when something
-    /// else than a socket is there;
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) when the path is longer than the kernel takes
-    /// (107 bytes on Linux, 103 on macOS and the BSDs; an abstract name, 107 without its NUL byte),
-    /// or has a NUL byte inside; [`Unsupported`](io::ErrorKind::Unsupported) for an abstract name
-    /// on another system than Linux and Android; and the errors of the file system. Each names the
-    /// path; its [`source`](std::error::Error::source) is the error of the system.
+    /// - [`AddrInUse`](io::ErrorKind::AddrInUse) when a server listens at `path`, or when something
+    ///   other than a socket is there.
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) when the path has a NUL byte inside, or is
+    ///   longer than the kernel allows: 107 bytes on Linux, 103 on macOS and the BSDs, and 107 for an
+    ///   abstract name, without its NUL byte.
+    /// - [`Unsupported`](io::ErrorKind::Unsupported) for an abstract name on systems other than Linux
+    ///   and Android.
+    /// - The errors of the file system.
+    ///
+    /// Each error names the path. Its [`source`](std::error::Error::source) is the error of the
+    /// system.
     ///
     /// # Panics
     ///
@@ -126,25 +129,26 @@ impl UnixSocketListener {
         Ok(Self { file, listener, admit: Vec::new(), refusals: Restraint::default() })
     }
 
-    /// Serves those clients only whose effective user is that of this process: [`admit`]. Root is
-    /// another user too.
+    /// Serves only clients whose effective user is that of this process, by [`admit`]. Root is not an
+    /// exception: it is refused too, unless this process runs as root.
     ///
-    /// In a user namespace of Linux, all users that it does not map look like one, the overflow
-    /// user (65534). A process that is itself that user there admits all of them.
+    /// In a user namespace of Linux, all users that it does not map look like one, the overflow user
+    /// (65534). A process that runs as that user admits all of them.
     ///
     /// [`admit`]: Self::admit
     pub fn only_own_user(self) -> Self {
         self.admit(|client| client.uid == geteuid().as_raw())
     }
 
-    /// Serves those clients only that `admits` admits; asked for twice, those that both admit.
+    /// Serves only clients for which `admits` returns `true`. If this is called twice, both must admit
+    /// a client.
     ///
-    /// The connection of another client is closed before anything is read from it, with a `tracing`
-    /// event at the level `WARN`, `a client was not admitted`, with the fields `uid`, `gid`, `pid`
-    /// and `path`. The same is done where the system does not say who a client is, and where
-    /// `admits` panics, with the field `error`. At most five such events follow each other at once,
-    /// and then one a second, which says in the field `unsaid` how many were left out; those are at
-    /// the level `DEBUG`.
+    /// The connection of any other client is closed before anything is read from it. A `tracing`
+    /// event says so: `a client was not admitted`, at the level `WARN`, with the fields `uid`, `gid`,
+    /// `pid` and `path`. The same happens, with the field `error`, when the system does not say who a
+    /// client is and when `admits` panics. After five such events in a row, only one a second is at
+    /// the level `WARN`. Its field `unsaid` tells how many others there were, which are at the level
+    /// `DEBUG`.
     pub fn admit(
         mut self,
         admits: impl Fn(&PeerCredentials) -> bool + Send + Sync + 'static,
@@ -153,17 +157,17 @@ impl UnixSocketListener {
         self
     }
 
-    /// Waits for the next client that is admitted, as a stream. As a [`Connection`], it comes from
-    /// [`Listener::accept`].
+    /// Waits for the next client that is admitted, and returns its stream. [`Listener::accept`]
+    /// returns it as a [`Connection`].
     ///
     /// # Errors
     ///
-    /// When this process or the system may have no more open files, or the client is gone again.
-    /// The listener works on.
+    /// When this process or the system has as many open files as it may have, or the client has gone
+    /// already. The listener still works after an error.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped: the client waits on.
+    /// If the future is dropped, nothing is lost: the client still waits.
     pub async fn accept_stream(&self) -> io::Result<UnixStream> {
         loop {
             let (stream, _) = self.listener.accept().await?;
@@ -205,13 +209,13 @@ impl UnixSocketListener {
         }
     }
 
-    /// Returns where it listens: a path, or an abstract name behind a NUL byte.
+    /// Returns the path at which it listens, or a NUL byte followed by its abstract name.
     pub fn path(&self) -> &Path {
         &self.file.path
     }
 
-    /// Returns the listener alone, to hand it to another process. The file stays, and nothing
-    /// removes it. Nothing is left of [`admit`](Self::admit).
+    /// Returns the listening socket alone, to hand it to another process. The socket's file stays, and
+    /// nothing removes it. The effect of [`admit`](Self::admit) is lost.
     pub fn into_inner(self) -> UnixListener {
         let Self { mut file, listener, .. } = self;
         file.identity = None;
@@ -248,8 +252,8 @@ impl fmt::Debug for UnixSocketListener {
     }
 }
 
-/// Whoever may write to the folder may have put a symbolic link in the place of the socket, to a
-/// file that this process may open to others and they may not: links are not followed.
+/// A user who may write to the folder may have put a symbolic link in the place of the socket, to a
+/// file that this process may open to others and that user may not. So links are not followed.
 fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     let bits = Mode::from_bits_truncate(mode as _);
     match fchmodat(AT_FDCWD, path, bits, FchmodatFlags::NoFollowSymlink) {

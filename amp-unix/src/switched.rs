@@ -2,11 +2,11 @@ use amp_core::Switched;
 
 use crate::Descriptor;
 
-/// Takes the descriptors that a connection received before its protocol switch and that no
-/// argument has claimed, and those that came with what was read from `stream` since, in the order
-/// in which they came.
+/// Takes the descriptors that a connection received before its protocol switch and that no argument
+/// has claimed, and those that arrived with what was read from `stream` since then, in their order.
 ///
-/// Each is owned, as if an argument had named it. What is not taken is closed with `stream`.
+/// The caller owns each of them, as if an argument had named it. Descriptors that are not taken are
+/// closed with `stream`.
 ///
 /// A transport that is no [`UnixTransport`](crate::UnixTransport) may have attachments of another
 /// kind. They are taken too, and dropped:

@@ -6,30 +6,29 @@ use std::task::{Context, Poll};
 
 use crate::socket::MAX_DESCRIPTORS;
 
-/// A stream of bytes that carries file descriptors beside them: what Twisted calls by the same
-/// name.
+/// A stream of bytes that carries file descriptors beside them. Twisted's interface has the same name.
 ///
-/// [`UnixTransport`](crate::UnixTransport) makes anything that implements it a transport for
-/// connections, over which [`Descriptor`](crate::Descriptor) works. tokio's
+/// [`UnixTransport`](crate::UnixTransport) turns anything that implements this into a transport for
+/// connections, over which a [`Descriptor`](crate::Descriptor) can be sent. tokio's
 /// [`UnixStream`](tokio::net::UnixStream) implements it.
 ///
 /// # What a connection relies on
 ///
-/// - **Order.** Bytes arrive in the order in which they were sent, and descriptors in the order in
-///   which they were sent. AMP names a descriptor by its place in that order and by nothing else.
+/// - **Order.** Bytes arrive in the order in which they were sent, and so do descriptors. AMP
+///   identifies a descriptor only by its place in that order.
 /// - **Never late.** A descriptor arrives with the first byte that it was sent with, or before it,
 ///   and never after it. It may arrive together with bytes that were sent before it.
-/// - **Never lost.** When a descriptor may have been lost, receiving fails, for good.
-/// - **Wake-ups.** A method that returns [`Poll::Pending`] has arranged for the task of its
-///   context to be woken when it is worth calling again. Receiving and sending are polled by one
-///   task, but independently: each needs a wake-up of its own, and neither may wait for the other.
-///   A caller's task sends only where [`sends_on_any_task`](Self::sends_on_any_task) says so.
+/// - **Never lost.** If a descriptor may have been lost, receiving fails, and keeps failing.
+/// - **Wake-ups.** When a method returns [`Poll::Pending`], it has arranged for the task of its
+///   context to be woken as soon as it is worth calling again. One task polls both receiving and
+///   sending, but independently: each needs its own wake-up, and neither may wait for the other. The
+///   task of a caller sends only where [`sends_on_any_task`](Self::sends_on_any_task) allows it.
 ///
 /// # Implementing it
 ///
 /// Over a socket, [`socket::receive`](crate::socket::receive) and
-/// [`socket::send`](crate::socket::send) do what the kernel asks for. This is a transport over
-/// sockets that keep messages apart, which is all that one needs:
+/// [`socket::send`](crate::socket::send) make the system calls. This is a complete transport over
+/// sockets that preserve message boundaries:
 ///
 /// ```
 /// use amp_unix::{IUnixTransport, socket};
@@ -95,28 +94,28 @@ use crate::socket::MAX_DESCRIPTORS;
 /// }
 /// ```
 pub trait IUnixTransport: Send + 'static {
-    /// Receives some bytes, and the descriptors that came with them.
+    /// Receives some bytes, and the descriptors that arrive with them.
     ///
-    /// Appends the bytes to `buffer`, whose spare capacity is not empty, and appends the
-    /// descriptors to `descriptors`, in the order in which they were sent. Resolves to the number
-    /// of bytes. That is at least one until the peer will send nothing more, and 0 from then on.
+    /// This appends the bytes to `buffer`, which has spare capacity, and the descriptors to
+    /// `descriptors`, in the order in which they were sent. It resolves to the number of bytes, which
+    /// is at least one until the peer sends nothing more, and 0 from then on.
     ///
-    /// Descriptors may be appended whatever is returned, so that a transport on which they come
-    /// apart from bytes need not keep them. On an error they are closed.
+    /// Descriptors may be appended whatever is returned, so that a transport on which they arrive
+    /// apart from bytes need not keep them. After an error they are closed.
     ///
-    /// A descriptor that is appended must be close-on-exec, or every program that this process
-    /// starts inherits it. Ask the kernel to set that as it arrives (`MSG_CMSG_CLOEXEC`): done
+    /// Each descriptor must be close-on-exec, or every program that this process starts inherits it.
+    /// Let the kernel set that flag as the descriptor arrives (`MSG_CMSG_CLOEXEC`). If it is set
     /// later, a program may start in between.
     ///
-    /// A plain `read` on a Unix socket drops the descriptors that wait in it, without a word: use
-    /// `recvmsg`, always. And close what the kernel adds: with `SO_PASSPIDFD` each message opens a
-    /// descriptor for its sender (`SCM_PIDFD`).
+    /// Always use `recvmsg`: a plain `read` on a Unix socket silently drops the descriptors that wait
+    /// in it. Also close what the kernel adds: with `SO_PASSPIDFD`, each message opens a descriptor
+    /// for its sender (`SCM_PIDFD`).
     ///
     /// # Errors
     ///
     /// When the stream broke, and [`DescriptorError::Lost`](crate::DescriptorError::Lost) when a
-    /// descriptor may have been lost. The connection then ends with this error as its reason. An
-    /// interruption by a signal is no error, but a reason to try again.
+    /// descriptor may have been lost. The connection then ends with this error as its reason. If a
+    /// signal interrupts the call, try again instead of failing.
     fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
@@ -124,29 +123,30 @@ pub trait IUnixTransport: Send + 'static {
         descriptors: &mut Vec<OwnedFd>,
     ) -> Poll<io::Result<usize>>;
 
-    /// Sends some of `bytes`, of which there is at least one, and all of `descriptors`, of which
-    /// there are at most [`max_descriptors`](Self::max_descriptors) and mostly none.
+    /// Sends some of `bytes`, and all of `descriptors`. There is at least one byte, and there are at
+    /// most [`max_descriptors`](Self::max_descriptors) descriptors, usually none.
     ///
-    /// Resolves to the number of bytes that were taken, from the first; at least one. All
-    /// descriptors were taken with them, so that the caller may close its own. When nothing can
-    /// be taken now the result is `Pending`, and no descriptor was taken either. The next call may
-    /// then come with other bytes and descriptors than this one.
+    /// This resolves to the number of bytes that were taken, counted from the first, which is at least
+    /// one. All descriptors were then taken too, and the caller may close its own. If nothing can be
+    /// taken now, the result is `Pending`, and no descriptor was taken either. The next call may have
+    /// other bytes and descriptors.
     ///
     /// # Errors
     ///
-    /// When the stream broke. The connection then ends with this error as its reason. No signal may
-    /// be raised (`SIGPIPE`).
+    /// When the stream broke. The connection then ends with this error as its reason. The call must
+    /// not raise a signal (`SIGPIPE`).
     ///
-    /// Two kinds of errors mean that the descriptors cannot be sent, over a stream that is well:
+    /// Two kinds of errors mean that the stream works, but the descriptors cannot be sent:
     ///
-    /// - [`DescriptorError::TooManyInFlight`](crate::DescriptorError::TooManyInFlight) is waited for:
-    ///   this is called again, for up to 10 seconds.
-    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied),
+    /// - After [`DescriptorError::TooManyInFlight`](crate::DescriptorError::TooManyInFlight), the
+    ///   connection waits and tries again, for up to 10 seconds.
+    /// - If there are descriptors, [`PermissionDenied`](io::ErrorKind::PermissionDenied),
     ///   [`InvalidInput`](io::ErrorKind::InvalidInput) and
-    ///   [`Unsupported`](io::ErrorKind::Unsupported), where there are descriptors, are refusals. The
-    ///   one that the kernel refuses fails its call, with
-    ///   [`CallError::NotSent`](amp_core::CallError::NotSent); where the kernel would take each of
-    ///   them, all calls fail that wait to be sent and have some. A message of bytes alone goes on.
+    ///   [`Unsupported`](io::ErrorKind::Unsupported) mean that the kernel refuses them. The call
+    ///   whose descriptor is refused fails with
+    ///   [`CallError::NotSent`](amp_core::CallError::NotSent). If the kernel would accept each of
+    ///   them alone, all queued calls that have descriptors fail. Bytes without descriptors are still
+    ///   sent.
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -154,7 +154,7 @@ pub trait IUnixTransport: Send + 'static {
         descriptors: &[BorrowedFd<'_>],
     ) -> Poll<io::Result<usize>>;
 
-    /// Hands to the peer what was taken and held back; nothing, unless this is implemented.
+    /// Hands to the peer what was taken and held back. The default implementation does nothing.
     ///
     /// # Errors
     ///
@@ -173,26 +173,25 @@ pub trait IUnixTransport: Send + 'static {
 
     /// Returns whether [`poll_send`](Self::poll_send) and [`poll_flush`](Self::poll_flush) may be
     /// called on the task of a caller too, which saves a lone call a wake-up: see
-    /// [`Transport::sends_on_any_task`](amp_core::Transport::sends_on_any_task). No unless this is
-    /// implemented.
+    /// [`Transport::sends_on_any_task`](amp_core::Transport::sends_on_any_task). `false` by default.
     fn sends_on_any_task(&self) -> bool {
         false
     }
 
     /// Returns whether the peer has closed its side, as far as that is known without receiving what
-    /// came before: see [`Transport::has_peer_closed`](amp_core::Transport::has_peer_closed). No
-    /// unless this is implemented.
+    /// came before: see [`Transport::has_peer_closed`](amp_core::Transport::has_peer_closed). `false`
+    /// by default.
     fn has_peer_closed(&self) -> bool {
         false
     }
 
-    /// Returns how many descriptors one call of [`poll_send`](Self::poll_send) takes; at least one.
-    /// It is what Linux takes in one message, unless this is implemented.
+    /// Returns how many descriptors one call of [`poll_send`](Self::poll_send) takes, which is at least
+    /// one. By default, it is the number that Linux takes in one message.
     fn max_descriptors(&self) -> usize {
         MAX_DESCRIPTORS
     }
 
-    /// Returns where the other side is; unknown unless this is implemented.
+    /// Returns the address of the other side. Unknown by default.
     fn peer_address(&self) -> PeerAddress {
         PeerAddress::Unknown
     }

@@ -1,5 +1,5 @@
 //! What can fail in the kernel fails: each system call that Unix sockets and descriptors need, in turn.
-//! Whoever needed it gets the system's error, nothing stays open, and no file is left behind.
+//! The code that needed it gets the system's error, nothing stays open, and no file is left behind.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod support;
@@ -175,7 +175,7 @@ fn a_client_that_cannot_connect_leaves_nothing_open() {
     });
 }
 
-/// Who the peer is has to be known before anything is said to it.
+/// The peer's user has to be known before anything is sent to it.
 #[test]
 fn a_stream_whose_peer_the_system_does_not_say_is_closed() {
     if is_left_out() {

@@ -63,7 +63,7 @@ fn what_has_moved_is_taken_whatever_fails_then() {
     });
 }
 
-/// Whoever has the other end sees that.
+/// The process that has the other end sees that.
 #[test]
 fn what_was_taken_and_is_of_no_use_is_closed() {
     in_filtering_process("what_was_taken_and_is_of_no_use_is_closed", || {

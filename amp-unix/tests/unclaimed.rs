@@ -399,7 +399,7 @@ fn a_command_is_dropped_with_nothing_locked() {
     is_done.recv_timeout(Duration::from_secs(60)).expect("the call waits for itself");
 }
 
-/// Whoever made a call may not look for its answer, and keep it.
+/// A caller may keep a call without looking for its answer.
 #[tokio::test]
 async fn a_peer_that_is_gone_leaves_nothing_open_whatever_waits_for_it() {
     in_time(async {

@@ -48,7 +48,7 @@ fn start_worker(socket: OwnedFd, arguments: &[&str]) -> Result<Child, AnyError> 
     command.spawn().map_err(|error| format!("the worker cannot be started: {error}").into())
 }
 
-/// Who the worker is, if the helper may choose. Otherwise it is who the helper is.
+/// The user of the worker, if the helper may choose one. Otherwise it is the helper's own.
 pub(crate) fn worker_user() -> Result<Option<User>, AnyError> {
     if !geteuid().is_root() {
         return Ok(None);

@@ -73,7 +73,7 @@ pub(crate) struct CountDown {
 
 #[derive(Arguments)]
 pub(crate) struct Countdown {
-    /// Whoever answers has the other end of it.
+    /// The responder has the other end of it.
     pub(crate) numbers: StreamOf<u32>,
 }
 

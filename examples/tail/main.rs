@@ -43,7 +43,7 @@ async fn follow(context: Context<PathBuf>, _: Follow) -> Result<Following, NoErr
     tokio::spawn(async move {
         let stopped = sink.stopped();
         tokio::select! {
-            // Whoever drops the stream is followed no further, also while nothing is written.
+            // A client that drops the stream gets nothing more, also while nothing is written to the file.
             _ = stopped => {}
             () = send_lines(&path, sink) => {}
         }

@@ -79,7 +79,7 @@ async fn put(
     while let Some(piece) = contents.next_piece().await? {
         file.write_all(&piece).await?;
         len += piece.len() as u64;
-        // Who does not want to know is none the worse off.
+        // A caller that does not want to know may have dropped the stream.
         let _ = progress.send(len).await;
     }
     file.flush().await?;

@@ -184,7 +184,7 @@ fn run(scheduler: impl Scheduler + 'static) {
     Runner::new(scheduler, config).run(history);
 }
 
-/// Whoever can go on does, by lot.
+/// A lot decides which of those that can go on does.
 #[test]
 fn nothing_is_lost_whoever_goes_on() {
     run(RandomScheduler::new_from_seed(1, 10_000));

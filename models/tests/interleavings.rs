@@ -270,7 +270,7 @@ fn a_lane_has_one_turn_at_a_time_and_loses_none() {
     });
 }
 
-/// Who waits in a lane is told of the end, and who does not want its turn any more leaves it to the next.
+/// A call that waits in a lane is told of the end, and one that does not want its turn any more leaves it to the next.
 #[test]
 fn a_lane_ends_with_its_connection() {
     check("the end of a lane", || {

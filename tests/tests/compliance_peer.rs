@@ -55,7 +55,7 @@ async fn it_stops_once_running_responders_are_done() {
         let peer = address.connect().await.unwrap().call_timeout(DEADLINE).spawn();
         let wait = peer.call_remote(Wait { seconds: 0.5, token: "t".into() });
         let (waited, ()) = tokio::join!(wait, async {
-            // Whoever answers this has read the other call, which is older.
+            // A peer that answers this has read the other call, which is older.
             peer.call_remote(CountNotes).await.unwrap();
             process.signal(signal);
         });

@@ -226,7 +226,7 @@ async fn a_one_way_call_may_fail_as_it_declares() {
     is_one_way::<Hint>();
     assert!(CommandSchema::of::<Hint>().errors.unwrap().iter().any(|error| error.fatal));
 
-    // Whoever asks for an answer has one.
+    // A caller that asks for an answer gets one.
     let (near, _far) = pair(Responders::new(()), responders());
     let asked = near.call_by_name(Hint::NAME, [("fire", "False")]).await.unwrap_err();
     let CallError::Remote(error) = asked else { panic!("{asked:?}") };

@@ -1,8 +1,8 @@
 //! Values inside of values: as deep as a peer likes, without more stack than a thread has.
 //!
-//! Whoever decodes may have half of the stack of a thread of tokio's, 2 MiB. How much of it one
-//! level takes depends on the compiler: without optimisation, which is how tests are built mostly, a
-//! struct of many fields takes the most.
+//! Decoding may take half of the stack of a thread of tokio's, 2 MiB. How much of it one level takes
+//! depends on the compiler. Without optimisation, as tests are usually built, a struct of many fields takes
+//! the most.
 
 use std::collections::HashMap;
 use std::thread;

@@ -277,8 +277,8 @@ async fn megabytes_go_to_twisted_and_back() {
     .unwrap();
 }
 
-/// Who takes nothing stops who sends: all that waits is in the window of who takes it. An answer comes
-/// behind all that was said before it, so what has not come after two of them comes not at all.
+/// A receiver that takes nothing stops the sender: all that waits is in the receiver's window. An answer comes
+/// after everything that was sent before it, so what has not come after two answers does not come at all.
 #[tokio::test]
 async fn a_slow_consumer_bounds_what_waits_on_the_other_side() {
     let program = twisted();
@@ -453,8 +453,8 @@ async fn twisted_calls_ours() {
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);
 }
 
-/// Who has no more than 150 lines of Python for it, written by what ARCHITECTURE.md says of the form, speaks
-/// streams both ways.
+/// A peer of no more than 150 lines of Python, written by what ARCHITECTURE.md says of the form, speaks streams
+/// both ways.
 #[tokio::test]
 async fn the_form_takes_no_more_than_150_lines() {
     let source = include_str!("../python/least_streams.py");

@@ -269,7 +269,7 @@ impl View {
     fn done(&mut self, written: io::Result<()>) {
         match written {
             Ok(()) => {}
-            // Whoever reads it has read enough.
+            // The reader of the output wants no more of it.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.ending.notify_one(),
             Err(error) => {
                 self.failed.get_or_insert_with(|| not_printed(&error));

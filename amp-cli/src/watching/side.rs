@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-/// Who has sent a box.
+/// The side that has sent a box.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Side {

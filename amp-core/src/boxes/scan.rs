@@ -137,7 +137,7 @@ mod tests {
             let mut scan = Scan::new(BoxLimits::default());
             let mut buffer = bytes[..cut].to_vec();
             assert!(scan.next(&buffer).unwrap().is_none());
-            // Whoever looked at these lengths again would refuse them.
+            // A second look at these lengths would refuse them.
             let mut at = 0;
             while at < scan.seen.at {
                 let value = at + 4 + usize::from(bytes[at + 1]);

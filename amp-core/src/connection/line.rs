@@ -12,7 +12,7 @@ pub(super) type Line = proto::Line<Stream>;
 /// The transport of a connection.
 pub(super) struct Stream {
     pub(super) transport: Pin<Box<dyn Transport>>,
-    /// Whoever has written reports it. `None` in a stream that leads nowhere.
+    /// What was written is reported here. `None` in a stream that leads nowhere.
     #[cfg(feature = "metrics")]
     measured: Option<crate::observing::MeasuredConnection>,
 }

@@ -52,8 +52,8 @@ impl Shared {
         }
     }
 
-    /// Who waits for an answer sees the end of the connection; nobody sees what becomes of a one-way
-    /// command.
+    /// A caller that waits for an answer sees the end of the connection. Nobody sees what becomes of a
+    /// one-way command.
     fn log_dropped(&self, calls: &VecDeque<WaitingCall>) {
         let dropped = calls.iter().filter(|received| received.call.tag().is_none()).count();
         log_unanswerable(calls.len() - dropped);

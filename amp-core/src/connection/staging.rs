@@ -54,7 +54,7 @@ impl AllCarried {
 
 impl Drop for Encoded<'_> {
     fn drop(&mut self) {
-        // Whoever did not queue the box left its attachments where they are.
+        // If the box was not queued, its attachments are still here.
         if let Some(ordinals) = &mut self.ordinals
             && self.body.attachments.is_empty()
         {

@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 pub(crate) struct BoxNumber(NonZeroU64);
 
 impl BoxNumber {
-    /// Whoever answers a call keeps one, if there is one, in the space of the number alone.
+    /// A question keeps an `Option` of it in the space of the number alone.
     pub(super) fn new(number: u64) -> Self {
         Self(NonZeroU64::MIN.saturating_add(number))
     }

@@ -58,7 +58,7 @@ pub(crate) struct Drive<W, S> {
     /// The line that leads nowhere, which is kept for the next time that its own is left to callers. `None`
     /// until that was so once, and while it is.
     stand_in: Option<Box<Line<S>>>,
-    /// Who has woken it after the last wait, kept for the next; `None` while it waits.
+    /// The waker of the driver, kept from the last wait for the next; `None` while it waits.
     waker: Option<W>,
     /// What was done since others had their turn.
     stint: Stint,

@@ -320,7 +320,7 @@ impl<W> Inbound<W> {
         }
         let (least, most) = (*ANSWERS_AT_ONCE.start(), *ANSWERS_AT_ONCE.end());
         self.turn = match self.among {
-            // Who waits for nothing has no answers to give out.
+            // A side without outstanding calls has no answers to give out.
             _ if outstanding == 0 => most,
             Among::Many => outstanding.div_ceil(10).clamp(LEAST_TO_MANY, most),
             Among::Few => least,

@@ -42,7 +42,7 @@ pub(crate) struct Lanes<W> {
 struct Lane<W> {
     /// Whose turn it is.
     turn: Place,
-    /// Who waits for it, in the order in which they came.
+    /// The calls that wait for it, in the order in which they came.
     waiting: BTreeMap<Place, InLane<W>>,
 }
 
@@ -89,8 +89,8 @@ impl<W> Lanes<W> {
         Turn::NotYet
     }
 
-    /// Who is there is done, or waits no longer. Gives who is to look again: the next, whose turn has
-    /// come, or who has left.
+    /// The call in this place is done, or waits no longer. Returns the waker of the call that is to look
+    /// again: the next one, whose turn has come, or the one that has left.
     pub(crate) fn leave(&mut self, id: LaneId, place: Place) -> Option<W> {
         let lane = self.taken.get_mut(&id)?;
         if lane.turn != place {
@@ -141,7 +141,7 @@ mod tests {
         let other = LaneId::new();
         let place = lanes.enter(other, true);
         assert_eq!(lanes.poll_turn(other, place, &mut None), Turn::Yes);
-        // Who has waited on another task is told there.
+        // A call that has moved to another task is told there.
         let mut waiter = Some(20);
         assert_eq!(lanes.poll_turn(lane, places[2], &mut waiter), Turn::NotYet);
         assert_eq!(waiter, Some(2));

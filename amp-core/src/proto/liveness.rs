@@ -164,7 +164,7 @@ impl Liveness {
         };
         let left = timeout.saturating_sub(silent);
         if !left.is_zero() {
-            // Whoever sends is alive. The answer may be behind what has come.
+            // A peer that sends is alive. The answer may be behind what has come.
             timers.set_after(Timer::Ping, now, left);
         } else if written < ping.end && written > ping.written {
             // The ping is still on its way, and the peer takes what is before it.

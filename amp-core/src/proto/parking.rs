@@ -17,7 +17,7 @@ pub(crate) struct Parking<W, S> {
     line: Option<Box<Line<S>>>,
 }
 
-/// What a caller is lent: the line, and whoever it wakes what the stream has to wait for.
+/// What a caller is lent: the line, and the waker of the driver, which it registers with the stream.
 pub(crate) type Lent<W, S> = (Box<Line<S>>, Option<W>);
 
 impl<W, S> Default for Parking<W, S> {
@@ -52,7 +52,7 @@ impl<W, S> Parking<W, S> {
         self.line = Some(line);
     }
 
-    /// The driver is at work again: who wakes it, unless that was taken to wake it.
+    /// The driver is at work again. Returns its waker, unless that was taken to wake it.
     #[inline]
     pub(crate) fn go_to_work(&mut self) -> Option<W> {
         self.driver.take()

@@ -5,11 +5,11 @@ use crate::argument::Attachment;
 /// What a change of the core has let go. Waking and dropping these may run code of a user, so whoever
 /// holds the lock does it after releasing it.
 pub(crate) struct Released<W, H: Host> {
-    /// Who is to look again.
+    /// The callers that are to look again.
     pub(crate) callers: Vec<W>,
-    /// Who waits for nothing any more.
+    /// The callers that wait for nothing any more.
     pub(super) gone: Vec<W>,
-    /// Who is told that there is room for calls.
+    /// The callers that are told of room for calls.
     pub(crate) room: RoomFor,
     /// Whether no more calls are made: nobody waits for room any more.
     pub(crate) refuses: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Released<W, H: Host> {
     pub(super) unsent: Vec<Outgoing>,
 }
 
-/// Who of those who wait for room is told that there is some.
+/// Which of the callers that wait for room are told that there is some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RoomFor {
     Nobody,

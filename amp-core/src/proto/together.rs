@@ -15,8 +15,8 @@ pub(crate) const SPARED: usize = 16;
 
 /// What the connections of one server hold, and may hold at most.
 ///
-/// Whoever holds much leaves room for others: a connection may have as much as is left for all. So
-/// one alone can have half of all there is, two a third each, and somebody who comes late finds room.
+/// A connection that holds much leaves room for others: it may have as much as it leaves free. So one
+/// alone can have half of it all, two a third each, and a connection that comes late finds room.
 #[derive(Debug)]
 pub(crate) struct Together {
     bytes_max: usize,

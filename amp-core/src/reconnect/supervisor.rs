@@ -67,7 +67,7 @@ impl Supervisor {
             }
         }
         drop(connections);
-        // Whoever waits for the end waits for that of the connections too.
+        // Waiting for the end of the client includes that of its connections.
         state.publish(State::Closed);
         while drivers.join_next().await.is_some() {}
         self.connections.set_drained(&drained);

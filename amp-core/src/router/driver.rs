@@ -459,7 +459,7 @@ impl RouterDriver {
 
     /// Tells everybody that the connection has ended.
     fn end(&mut self, reason: CloseReason) -> CloseReason {
-        // Whoever hears of the end finds the stream closed.
+        // A task that hears of the end finds the stream closed.
         self.transport = Box::pin(ByteTransport::new(tokio::io::empty()));
         self.writing.clear();
         let (reason, receiving, sending) = {

@@ -19,7 +19,7 @@ const KEEP: usize = 64 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RouteId(u64);
 
-/// Whoever holds one of these wakes it once nothing is locked.
+/// A waker that its holder wakes once nothing is locked.
 pub(super) type Wake = Option<Waker>;
 
 #[derive(Default)]

@@ -176,7 +176,7 @@ fn command(
         let mut keys = Keys::default();
         keys.add(&arguments);
         keys.add(&response);
-        // Who reads it would take what is written so for hidden.
+        // A reader of the schema would take that key for hidden.
         let unknown =
             secrets.iter().find(|(key, _)| !keys.are_open && !keys.known.contains(&***key));
         if let Some((_, line)) = unknown {

@@ -138,8 +138,8 @@ impl<'a, 'w> Serializer for ValueSerializer<'a, 'w> {
         Err(EncodeErrorKind::Absent.into())
     }
 
-    /// Whoever reads an optional element of a list does not know yet whether it is a box. So it
-    /// is an element of a `ListOf` either way, as it is with typed arguments.
+    /// The reader of an optional element of a list does not know yet whether it is a box. So it is an
+    /// element of a `ListOf` either way, as it is with typed arguments.
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Form, EncodeError> {
         match value.serialize(self) {
             Ok(_) => Ok(Form::Plain),

@@ -13,7 +13,7 @@ struct State {
     count: usize,
     /// How many streams have some of them.
     streams: usize,
-    /// Who waits until there are fewer.
+    /// The tasks that wait until there are fewer.
     waiting: Vec<Waker>,
 }
 
@@ -41,7 +41,7 @@ impl OnTheirWay {
             *streams += usize::from(own == 0);
             return Poll::Ready(());
         }
-        // Whoever is woken for another reason waits here again.
+        // A task that was woken for another reason waits here already.
         if !waiting.iter().any(|waiting| waiting.will_wake(cx.waker())) {
             waiting.extend(waker.take());
         }

@@ -87,7 +87,7 @@ async fn a_stream_of_bytes_fails_as_its_sink_does() {
     let mut read = Vec::new();
     let error = stream.read_to_end(&mut read).await.unwrap_err();
     assert_eq!((&read[..], error.kind()), (&b"some"[..], io::ErrorKind::UnexpectedEof));
-    // Whoever reads on does not take it for the end.
+    // Reading on does not take it for the end.
     assert_eq!(stream.read(&mut [0; 10]).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     assert!(stream.next_piece().await.is_err());
 

@@ -131,7 +131,7 @@ async fn both_ends_have_the_reason_of_the_connection() {
     assert!(matches!(all(progress).await.1, Some(StreamError::NotSent)));
 }
 
-/// Whoever has an end keeps the connection.
+/// An end that is held keeps the connection open.
 #[tokio::test(start_paused = true)]
 async fn an_end_keeps_its_connection_open() {
     let (responders, mut sinks) = downloads();
@@ -399,7 +399,7 @@ async fn streams_of_calls_that_a_closing_peer_refuses_go_over_to_the_next() {
     })
     .spawn();
     for _ in 0..3 {
-        // Who waits for a call keeps the connection open that ends.
+        // A call that is waited for keeps the ending connection open.
         let waiting = tokio::spawn(client.call_remote(Get {}).wait_for_connection());
         let there = connections.recv().await.unwrap();
         settle().await;

@@ -41,7 +41,7 @@ async fn numbers_that_are_none_of_a_stream() {
         assert_eq!(code(raw.call(command, &[]).await), "NO_STREAM");
     }
     assert_eq!(code(raw.call("_StreamOther", &[]).await), "UNHANDLED");
-    // Who would receive what nobody sends, or send what nobody receives, learns so.
+    // A peer that would receive what nobody sends, or send what nobody receives, is told.
     raw.call("_StreamOpen", &[("stream", "6"), ("items", "1"), ("bytes", "1")]).await.unwrap();
     assert_eq!(raw.expect("_StreamEnd").await.get("end"), Some(&b"dropped"[..]));
     raw.call("_StreamTaken", &[("stream", "7")]).await.unwrap();
@@ -140,7 +140,7 @@ async fn items_that_are_refused_fail_the_sink() {
     assert!(sink.close().await.is_err());
 }
 
-/// Who has refused an item does not wait for the next.
+/// A peer that has refused an item does not wait for the next.
 #[tokio::test(start_paused = true)]
 async fn who_fails_a_sink_learns_that_nothing_follows() {
     let (told, mut ended) = mpsc::unbounded_channel();
@@ -284,7 +284,7 @@ async fn a_call_that_cannot_be_read_leaves_no_stream() {
     }
 }
 
-/// Who answers the end of no stream, and stops each, keeps nothing of it.
+/// A peer that answers the end of no stream and stops each costs no memory.
 #[tokio::test(start_paused = true)]
 async fn an_end_that_nobody_answers_is_stopped_as_an_item_is() {
     let (told, mut ended) = mpsc::unbounded_channel();

@@ -167,7 +167,7 @@ async fn responders_that_wait_for_items_do_not_stop_the_reading() {
     }
 }
 
-/// Whoever has a stream open holds back its peer's calls all the same, in either direction.
+/// An open stream does not let the peer make more calls, in either direction.
 #[tokio::test(start_paused = true)]
 async fn an_open_stream_lets_no_more_responders_run() {
     #[derive(Command)]
@@ -472,7 +472,7 @@ async fn a_flush_waits_for_what_was_sent_and_for_nothing_else() {
     assert_eq!(received.await.unwrap().0, [1]);
 }
 
-/// Who waits for a sink to be opened is not stopped by its own call, which fills the connection.
+/// A responder that waits for its sink to be opened is not stopped by its own call, which fills the connection.
 #[tokio::test(start_paused = true)]
 async fn a_responder_that_waits_for_its_sink_is_not_held_up() {
     let work = async |_: Context, Work { mut progress }: Work| {

@@ -36,7 +36,7 @@ impl Driver {
         let shared = Arc::clone(&around.shared);
         let mut cx = Context::from_waker(Waker::noop());
         drive.end(&mut AtWork { around, cx: &mut cx });
-        // Whoever hears of the end finds the stream closed.
+        // A task that hears of the end finds the stream closed.
         drop(drive.line.stream.take_transport());
         around.upgrading = None;
         let reason = shared.end(reason);

@@ -16,9 +16,9 @@ use crate::runtime;
 
 /// Drives one connection: a future that resolves when it has ended, to the reason.
 ///
-/// Who wakes it: the transport, when there is something to read or room to write; whoever changes the
-/// core so that it wants something, through [`Shared::with`]; and its timer, when something is
-/// [due](Drive::next_due).
+/// It is woken by the transport, when there is something to read or room to write; by a change of the
+/// core, through [`Shared::with`], after which the core wants something of it; and by its timer, when
+/// something is [due](Drive::next_due).
 pub(crate) struct Driver {
     /// What decides what is done.
     pub(super) drive: Drive<Waker, Stream>,

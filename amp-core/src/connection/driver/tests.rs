@@ -82,7 +82,7 @@ async fn give_out_answers(count: usize, turn: usize) {
     }
 }
 
-/// Whoever gives way is not seen by other threads. So the driver is woken after a while too.
+/// Other threads do not see a task that gives way. So the driver is woken after a while too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_driver_is_woken_in_time_while_it_gives_way_to_many_callers_and_not_to_few() {
     for (count, is_due) in [(40, true), (30, false)] {
@@ -235,7 +235,7 @@ async fn attachments_are_claimed_before_more_are_received() {
             assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
             assert!(!driver.drive.is_ending(), "over the limit");
             if peer.counters().answers_received >= naming {
-                // Whoever got the answer claims what it names.
+                // The caller that got the answer claims what it names.
                 drop(driver.around.shared.with(|state| state.core.take_unclaimed()));
             }
         }

@@ -98,7 +98,7 @@ impl<W, H: Host> Core<W, H> {
         self.lanes.poll_turn(lane, place, waiter)
     }
 
-    /// Who is there is done, or waits no longer. Whoever is next is told.
+    /// The call in this place is done, or waits no longer. The next one is told.
     pub(crate) fn leave_lane(&mut self, lane: LaneId, place: Place) {
         if let Some(next) = self.lanes.leave(lane, place) {
             self.released().callers.push(next);
@@ -329,7 +329,7 @@ mod tests {
         // A little may be read ahead.
         let ahead = Situation { ahead: 11, ..situation };
         assert!(core.may_read(&ahead) && !core.may_start(&ahead));
-        // Who is refused need not wait.
+        // A call that is refused need not wait.
         core.drain(Duration::from_secs(1));
         assert!(core.may_read(&situation) && core.may_start(&situation));
         assert!(core.driver_wants(&situation).any(Wants::DRAIN));

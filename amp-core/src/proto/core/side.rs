@@ -52,7 +52,7 @@ pub struct Core<W, H: Host = ()> {
     pub(super) claims: Claims,
     /// Responders that are begun one after the other.
     pub(super) lanes: Lanes<W>,
-    /// Who waits until fewer responders run, to begin what a peer has left behind that has gone.
+    /// The wakers of tasks that wait until fewer responders run, to begin what a gone peer has left behind.
     pub(super) leftovers: Vec<W>,
     /// How many streams are open, whose items or room for them running responders may wait for.
     pub(super) awaited_streams: usize,

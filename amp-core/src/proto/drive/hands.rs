@@ -25,7 +25,7 @@ use crate::proto::{CloseReason, Core, Host, NotQueued, Outgoing, Removed};
 /// the turn of a [`Drive`](super::Drive) says so. A driver has a transport, tasks and a runtime to do them
 /// with, and the model of the tests two pipes and a clock.
 pub(crate) trait Hands {
-    /// Who is told that an answer has come, or that a driver is to go to work.
+    /// A caller that is told that its answer has come, or a driver that is to go to work.
     type Caller: Clone;
     type Host: Host;
     /// The stream, of which this half knows nothing. That by default leads nowhere.

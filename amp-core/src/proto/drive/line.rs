@@ -10,7 +10,7 @@ use crate::proto::Outgoing;
 /// How many slices one write takes.
 const SLICES: usize = 32;
 
-/// Whoever has it may write: the driver, or a caller while the driver waits.
+/// Only its holder may write: the driver, or a caller while the driver waits.
 pub(crate) struct Line<S> {
     pub(crate) stream: S,
     /// What was taken off the queue and is being written.

@@ -6,7 +6,8 @@ use crate::proto::{Body, CallId, Core, Host, NotQueued};
 pub(crate) struct Ping<W> {
     command: &'static str,
     body: Body,
-    /// Who is told of the answer, though whoever sends the ping looks for that. `None` if it wants none.
+    /// The caller that is told of the answer, though the sender of the ping looks for it too. `None` if the
+    /// command wants no answer.
     caller: Option<W>,
     /// Whether one could not be sent: the next is mostly no better.
     failed: bool,

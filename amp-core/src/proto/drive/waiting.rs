@@ -13,7 +13,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         self.try_to_work(&mut None, hands) || self.ask_for_line(hands)
     }
 
-    /// Whoever has the line wakes the driver, unless it is back just now.
+    /// Asks the caller that has the line to wake the driver, unless the line has just come back.
     #[cold]
     fn ask_for_line(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) -> bool {
         // Wakers are cloned and dropped with nothing locked.
@@ -34,7 +34,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 self.lending = Lending::Kept;
             }
             self.queued = core.has_to_send();
-            // Who has not left its waker has it.
+            // A driver that has not left its waker behind still has it.
             if self.waker.is_none() {
                 self.waker = parking.go_to_work();
             }

@@ -220,7 +220,7 @@ mod tests {
         (Bytes::from_owner(Owner(vec![b'v'; 20_000], Arc::clone(&owner))), owner)
     }
 
-    /// Whoever drops them may run code of a user by it.
+    /// Dropping them may run code of a user.
     #[test]
     fn the_values_and_the_stand_ins_that_are_taken_out_are_given_to_the_caller() {
         let stand_in = Arc::new(99_u8) as Attachment;

@@ -307,7 +307,7 @@ impl Model {
         }
     }
 
-    /// Whoever reads a box gets what it names, whatever others leave unread.
+    /// The reader of a box gets what it names, whatever others leave unread.
     fn claimed(&mut self, which: Which, n: usize, claimed: &[Option<Mark>], late: bool) {
         let (count, carried) =
             self.sides[which as usize].attached.remove(&n).expect("claimed once");
@@ -386,7 +386,7 @@ impl Model {
         *found.next().expect("a ping that was sent").0
     }
 
-    /// Whoever has sent a ping has seen its answer.
+    /// The sender of a ping has seen its answer.
     fn ping_taken(&mut self, which: Which, id: CallId) {
         let n = self.ping(which, id);
         let call = self.calls.get_mut(&n).expect("it was sent");

@@ -47,7 +47,7 @@ pub(super) enum Reached {
     TooManyUnclaimed,
     /// The failure of a responder closes the connection.
     FailureCloses,
-    /// Whoever was told of room does not look, and all are told.
+    /// A caller that was told of room does not look, and all are told.
     AllToldOfRoom,
     /// Items come while as many responders run as may.
     ItemsBesideResponders,

@@ -62,13 +62,13 @@ impl Running {
     }
 }
 
-/// Who begins what was left behind, among those who are woken.
+/// Stands for what begins leftover calls, among the callers that are woken.
 pub(super) const LEFTOVER: usize = usize::MAX;
 
 /// The driver, among those who are woken.
 pub(super) const DRIVER: usize = usize::MAX - 1;
 
-/// Who is told that a ping was answered.
+/// Stands for the sender of pings, which is told that one was answered.
 pub(super) const PINGER: usize = usize::MAX - 2;
 
 /// Of every so many calls one is in the lane.
@@ -103,18 +103,18 @@ pub(super) struct Side {
     pub(super) running: Vec<Running>,
     /// Whether it has agreed to a switch that is to be made.
     pub(super) accepted: bool,
-    /// Who waits for an answer, or has one to take; and to what.
+    /// The callers that wait for an answer or have one to take, with the call and its command.
     pub(super) callers: BTreeMap<usize, (CallId, Command)>,
     /// How many streams are open whose items, or room for them, its responders may wait for.
     pub(super) streams: usize,
     /// The callers that were woken and have not looked yet.
     woken_callers: Vec<usize>,
-    /// Who wants to call and waits for room, and who of them was told to look.
+    /// The callers that wait for room, and which of them were told to look.
     pub(super) queueing: VecDeque<Queueing>,
     pub(super) told_of_room: RoomFor,
     /// Whether all were told, because one did not look.
     pub(super) all_told_of_room: bool,
-    /// Who waited for the answers of calls that were given up.
+    /// The callers whose calls were given up.
     pub(super) gone: Vec<usize>,
     /// The boxes that were decoded and are not sorted out, each with the call of this side that it answers, and
     /// what was counted before them.
@@ -429,7 +429,7 @@ impl Side {
         self.with(|core| core.poll_turn(lane, place, &mut Some(n)))
     }
 
-    /// Who is there leaves the lane, and the next has its turn.
+    /// Leaves a place in a lane, so that the next call there has its turn.
     fn leave_lane(&mut self, place: Option<(Place, Turn)>) {
         let Some((place, turn)) = place else { return };
         let lane = self.lane;

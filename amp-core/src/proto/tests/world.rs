@@ -111,7 +111,7 @@ pub(super) enum Step {
         of: Which,
         each: Duration,
     },
-    /// Whoever was told of room does not look.
+    /// A caller that was told of room does not look.
     KeepRoom {
         by: Which,
     },
@@ -193,7 +193,7 @@ impl World {
             }
             Step::Fail { by, call } => {
                 let side = self.pair.side(by);
-                // Who waits in the lane may be given up.
+                // A call that waits in the lane may be given up.
                 if !side.running.is_empty() {
                     let at = call % side.running.len();
                     if side.ended.is_some() {

@@ -109,7 +109,7 @@ impl World {
         (client < self.clients).then_some(client)
     }
 
-    /// Who does not belong to the stage is to come to an end.
+    /// Tasks that do not belong to the stage are to come to an end.
     pub(crate) fn set_stage(&self, stage: Stage) {
         self.stage.send_replace(stage);
     }

@@ -50,7 +50,7 @@ pub(super) fn silent(_: &Options) -> io::Result<Vec<Figure>> {
     let begun = Instant::now();
     let mut client = Connection::new(target.connect()?).start();
     client.call_remote(Status {}).map_err(io::Error::other)?;
-    // Whoever has said nothing for 10 seconds gives way to others.
+    // A client that has sent nothing for 10 seconds gives way to others.
     let waited = begun.elapsed().as_secs_f64();
     Ok(vec![Figure::new("wait beside silent clients", waited, 12.0, "s").at_least(5.0)])
 }
