@@ -5,8 +5,11 @@
 mod support;
 
 use amp_core::router::Router;
-use amp_core::{AmpBox, Connection, ReceivedCall, RemoteError, Responders};
+use amp_core::{
+    AmpBox, CloseReason, Connection, Context, NoError, Ping, ReceivedCall, RemoteError, Responders,
+};
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::task::Poll;
@@ -16,7 +19,6 @@ use support::Script;
 use support::double::Double;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
-use tokio_util::io::InspectReader;
 
 #[tokio::test]
 async fn a_socket_is_looked_at_while_one_peer_calls_without_end() {
@@ -82,32 +84,36 @@ fn flood<const N: usize>(call: [(&str, &str); N], received: &Arc<AtomicUsize>) -
     })
 }
 
-/// As callers, these are so many that the driver gives way after some of their answers.
-const TASKS: usize = 40;
+/// As callers, these are so many that the driver gives way after some of their answers, and again after the next.
+const TASKS: usize = 100;
+
+/// So many tasks block the thread of the driver, one after the other: each time another thread goes on with it.
+const BLOCKED: usize = 2;
 
 /// Longer than it takes. Only a test that fails takes so long.
 const LONG: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_task_that_keeps_its_thread_keeps_no_answer_from_tasks_of_another() {
-    blocks_the_thread_of_a_driver(answer_beside_a_blocked_thread);
+    block_threads_of_a_driver(answer_beside_blocked_threads);
 }
 
 #[test]
 fn a_task_that_keeps_its_thread_keeps_no_call_from_routes_of_another() {
-    blocks_the_thread_of_a_driver(route_beside_a_blocked_thread);
+    block_threads_of_a_driver(route_beside_blocked_threads);
 }
 
-fn blocks_the_thread_of_a_driver(is_blocked: impl Fn(&Runtime) -> bool) {
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let blocked = (0..20).filter(|_| is_blocked(&runtime)).count();
-    assert!(blocked > 0, "no other task was on the thread of the driver");
+fn block_threads_of_a_driver(blocks: impl Fn(&Runtime) -> usize) {
+    let workers = BLOCKED + 1;
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap();
+    let all = (0..20).filter(|_| blocks(&runtime) == BLOCKED).count();
+    assert!(all > 0, "not enough other tasks were on the thread of the driver");
 }
 
 #[derive(Default)]
 struct State {
-    /// Whether a task has blocked the thread of the driver.
-    blocked: bool,
+    /// How many tasks have blocked the thread of the driver.
+    blocked: usize,
     /// Whether all tasks have what they wait for, or that takes too long.
     over: bool,
 }
@@ -115,62 +121,73 @@ struct State {
 /// The tasks that wait for something from one driver have this in common.
 #[derive(Default)]
 struct Round {
-    /// On which thread the driver has read.
+    /// On which thread the driver has run.
     driver: Mutex<Option<ThreadId>>,
     state: Mutex<State>,
     over: Condvar,
 }
 
 impl Round {
-    /// The driver has read on this thread.
-    fn read(&self) {
-        *self.driver.lock().unwrap() = Some(thread::current().id());
+    /// Runs the driver on a task, and notes on which thread that is.
+    fn spawn(self: &Arc<Self>, driver: impl Future<Output = CloseReason> + Send + 'static) {
+        let (round, mut driver) = (Arc::clone(self), Box::pin(driver));
+        tokio::spawn(poll_fn(move |cx| {
+            *round.driver.lock().unwrap() = Some(thread::current().id());
+            driver.as_mut().poll(cx)
+        }));
     }
 
-    /// The first task that gets something on the thread of the driver blocks that thread until the others have
-    /// theirs.
+    /// A task that gets something on the thread of the driver blocks that thread until all others have theirs,
+    /// unless enough do already.
     fn block(&self) {
         let here = Some(thread::current().id());
         let mut state = self.state.lock().unwrap();
-        if !state.blocked && *self.driver.lock().unwrap() == here {
-            state.blocked = true;
+        if state.blocked < BLOCKED && *self.driver.lock().unwrap() == here {
+            state.blocked += 1;
             drop(self.over.wait_while(state, |state| !state.over));
         }
     }
 
-    /// Waits until all tasks have what they wait for. Whether one of them has blocked the thread of the driver
+    /// Waits until all tasks have what they wait for. How many of them have blocked the thread of the driver
     /// meanwhile.
-    fn finish(&self, told: &mpsc::Receiver<()>) -> bool {
+    fn finish(&self, told: &mpsc::Receiver<()>) -> usize {
         let all = (0..TASKS).all(|_| told.recv_timeout(LONG).is_ok());
         // Whether or not they have, or nothing could be torn down.
         let mut state = self.state.lock().unwrap();
         state.over = true;
+        let blocked = state.blocked;
+        drop(state);
         self.over.notify_all();
-        assert!(all, "a task has nothing while another blocks its own thread");
-        // A task that comes later finds that it is over.
-        state.blocked
+        assert!(all, "a task has nothing while others block their own threads");
+        blocked
     }
 }
 
-/// All answers come at once. Whether a caller has blocked the thread of the driver meanwhile.
-fn answer_beside_a_blocked_thread(runtime: &Runtime) -> bool {
+/// All answers come at once. How many callers have blocked the thread of the driver meanwhile.
+fn answer_beside_blocked_threads(runtime: &Runtime) -> usize {
     let round = Arc::new(Round::default());
     let (near, far) = tokio::io::duplex(1 << 16);
-    let reads = Arc::clone(&round);
-    let near = InspectReader::new(near, move |_: &[u8]| reads.read());
+    let (give, given) = mpsc::channel();
+    let responders = Responders::new(()).respond(move |context: Context, _: Ping| {
+        give.send(context.peer().clone()).unwrap();
+        std::future::ready(Ok::<_, NoError>(()))
+    });
     let _entered = runtime.enter();
-    let peer = Connection::new(near).spawn();
+    round.spawn(Connection::new(near).responders(responders).run());
+    let mut script = Script::of(far);
+    runtime.block_on(script.send_box([("_command", "Ping")]));
+    let peer = given.recv_timeout(LONG).expect("the connection runs");
     let (answered, answers) = mpsc::channel();
     for _ in 0..TASKS {
         let (peer, round, answered) = (peer.clone(), Arc::clone(&round), answered.clone());
         tokio::spawn(async move {
             peer.call_by_name("A", [("", ""); 0]).await.unwrap();
-            answered.send(()).unwrap();
+            let _ = answered.send(());
             round.block();
         });
     }
     runtime.block_on(async {
-        let (mut script, mut bytes) = (Script::of(far), Vec::new());
+        let mut bytes = Vec::new();
         for _ in 0..TASKS {
             let call = script.receive().await.unwrap();
             let answer = AmpBox::from_pairs([("_answer", call.get("_ask").unwrap())]).unwrap();
@@ -181,16 +198,14 @@ fn answer_beside_a_blocked_thread(runtime: &Runtime) -> bool {
     round.finish(&answers)
 }
 
-/// One-way calls arrive for routes, each in a read of its own. No answer to them wakes the router. Whether a
-/// responder has blocked the thread of the router meanwhile.
-fn route_beside_a_blocked_thread(runtime: &Runtime) -> bool {
+/// One-way calls arrive for routes, each in a read of its own. No answer to them wakes the router. How many
+/// responders have blocked the thread of the router meanwhile.
+fn route_beside_blocked_threads(runtime: &Runtime) -> usize {
     let round = Arc::new(Round::default());
     let names: Vec<_> = (0..TASKS).map(|n| n.to_string()).collect();
     let call = |name| AmpBox::from_pairs([("_command", "A"), ("_route", name)]);
     let mut calls: VecDeque<_> = names.iter().map(|name| call(name).unwrap().to_bytes()).collect();
-    let reads = Arc::clone(&round);
     let transport = Double::new().receives(move |buffer, _| {
-        reads.read();
         let Some(call) = calls.pop_front() else { return Poll::Pending };
         buffer.extend_from_slice(&call);
         Poll::Ready(Ok(call.len()))
@@ -201,7 +216,7 @@ fn route_beside_a_blocked_thread(runtime: &Runtime) -> bool {
     let bind = |name: &String| {
         let (round, begun) = (Arc::clone(&round), begun.clone());
         let responders = Responders::new(()).respond_by_name("A", move |_: ReceivedCall| {
-            begun.send(()).unwrap();
+            let _ = begun.send(());
             round.block();
             std::future::ready(Ok::<_, RemoteError>(AmpBox::new()))
         });
@@ -209,6 +224,6 @@ fn route_beside_a_blocked_thread(runtime: &Runtime) -> bool {
         Connection::with_transport(route).responders(responders).spawn()
     };
     let _peers: Vec<_> = names.iter().map(bind).collect();
-    let _routes = router.spawn();
+    round.spawn(router.run());
     round.finish(&calls)
 }

@@ -193,11 +193,17 @@ impl<W> Inbound<W> {
 
     /// The driver gives way, and is woken after a while however long others keep its thread. The timer runs once
     /// in that while, however often the driver gives way, so it costs nothing for each time. Where there is but
-    /// one thread, no other could go on with it.
-    pub(crate) fn watch_giving_way(&self, timers: &mut Timers, now: impl FnOnce() -> Instant) {
-        if self.shares_threads() && !timers.is_set(Timer::GivenWay) {
+    /// one thread, no other could go on with it. Returns whether the timer was set just now.
+    pub(crate) fn watch_giving_way(
+        &self,
+        timers: &mut Timers,
+        now: impl FnOnce() -> Instant,
+    ) -> bool {
+        let is_new = self.shares_threads() && !timers.is_set(Timer::GivenWay);
+        if is_new {
             timers.set_after(Timer::GivenWay, now(), WAITS_BEHIND_OTHERS);
         }
+        is_new
     }
 
     /// Whether many callers on several threads had outstanding calls when boxes were last sorted out. Whoever

@@ -116,14 +116,17 @@ impl RouterDriver {
         let mut more = self.receive_boxes(cx)?;
         more |= self.write_boxes(cx)?;
         more |= self.say_farewell(cx)?;
-        if more {
-            self.inbound.watch_giving_way(&mut self.timers, now);
-        }
         // Last, since each of those may have set a timer.
         if self.handle_due(cx)? {
             return Ok(Next::Again);
         }
-        Ok(if more { Next::GiveWay } else { Next::Wait })
+        if !more {
+            return Ok(Next::Wait);
+        }
+        // Behind what was due, since this timer may have been.
+        let is_set = self.inbound.watch_giving_way(&mut self.timers, now);
+        let is_due = is_set && self.due.poll(self.timers.next(), cx).is_some();
+        Ok(if is_due { Next::Again } else { Next::GiveWay })
     }
 
     /// Looks whether this side wants the end, and takes note of who is to be woken when it does.

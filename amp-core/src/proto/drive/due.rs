@@ -411,13 +411,16 @@ mod tests {
 
     #[test]
     fn a_driver_that_gives_way_among_several_threads_is_woken_in_time() {
-        let (mut drive, mut core, now) = both(Watched::default());
-        drive.inbound.watch_giving_way(&mut drive.timers, || panic!("nobody else could go on"));
+        let (mut drive, mut core, start) = both(Watched::default());
+        let watch = |drive: &mut Own, now: fn(Instant) -> Instant| {
+            drive.inbound.watch_giving_way(&mut drive.timers, || now(start))
+        };
+        assert!(!watch(&mut drive, |_| panic!("nobody else could go on")));
         drive.inbound.share_threads();
-        drive.inbound.watch_giving_way(&mut drive.timers, || now);
-        drive.inbound.watch_giving_way(&mut drive.timers, || panic!("it is due already"));
-        assert_eq!(drive.next_due(), Some(now + WAITS_BEHIND_OTHERS));
-        assert!(matches!(due(&mut drive, &mut core, now + WAITS_BEHIND_OTHERS), ToDo::Nothing));
+        assert!(watch(&mut drive, |now| now));
+        assert!(!watch(&mut drive, |_| panic!("it is due already")));
+        assert_eq!(drive.next_due(), Some(start + WAITS_BEHIND_OTHERS));
+        assert!(matches!(due(&mut drive, &mut core, start + WAITS_BEHIND_OTHERS), ToDo::Nothing));
         assert_eq!(drive.next_due(), None);
     }
 

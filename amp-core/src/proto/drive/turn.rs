@@ -80,9 +80,6 @@ impl<W: Clone, S: Default> Drive<W, S> {
         // The farewell, when the peer goes on to send or closes its side.
         more |= self.say_farewell(hands)?;
         let gives_way = self.stint.is_over() || (more && self.inbound.is_among_many());
-        if gives_way {
-            self.inbound.watch_giving_way(&mut self.timers, || hands.now());
-        }
         // Last, since each of those may have set a timer. After something was due the hands do not know yet
         // what is next.
         if self.handle_due(hands)? {
@@ -90,8 +87,17 @@ impl<W: Clone, S: Default> Drive<W, S> {
         }
         if gives_way {
             self.stint.give_way();
-            return Ok(Next::GiveWay);
+            return Ok(self.give_way(hands));
         }
         Ok(if more { Next::Again } else { Next::Wait })
+    }
+
+    /// Gives way, but is woken in time. The timer for that is set only once due ones are dealt with, since it may
+    /// have been due itself.
+    fn give_way(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) -> Next {
+        let is_set = self.inbound.watch_giving_way(&mut self.timers, || hands.now());
+        // The hands look out for the timer. If anything else is due by now, it is dealt with at once.
+        let is_due = is_set && hands.due(self.next_due()).is_some();
+        if is_due { Next::Again } else { Next::GiveWay }
     }
 }

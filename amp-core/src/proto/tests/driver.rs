@@ -14,6 +14,7 @@ use super::seen::Seen;
 use super::side::{LEFTOVER, Mark, PINGER, Side};
 use super::way::{Vigil, Way};
 use crate::argument::Attachment;
+use crate::proto::inbound::WAITS_BEHIND_OTHERS;
 use crate::proto::{
     self, Body, CallId, CloseReason, Drive, LimitKind, Limits, Next, NextLeft, Ping, Pings,
     RefusedAttachment, Timer, Together,
@@ -74,13 +75,17 @@ impl Driver {
         way: Way,
         now: Instant,
     ) -> Self {
-        let Way { watched: Vigil { idle, first_box, ping }, lends, .. } = way;
+        let Way { watched: Vigil { idle, first_box, ping }, lends, shares_threads, .. } = way;
         let pings = ping.map(|(every, timeout)| {
             (Pings::new(every, timeout), Ping::new("Ping", Body::default(), Some(PINGER)))
         });
         let watched = proto::Watched { idle, first_box, pings };
+        let mut drive = Drive::new((), lends, *limits, together, true, watched, now);
+        if shares_threads {
+            drive.inbound.share_threads();
+        }
         Self {
-            drive: Some(Drive::new((), lends, *limits, together, true, watched, now)),
+            drive: Some(drive),
             ping: None,
             called: 0,
             dealt_with: 0,
@@ -217,7 +222,11 @@ impl Side {
         let now = hands.now;
         match turned {
             Ok(next) => {
-                self.driver.gave_way |= next == Next::GiveWay;
+                let gives_way = next == Next::GiveWay;
+                self.driver.gave_way |= gives_way;
+                let in_time = drive.next_due().is_some_and(|due| due <= now + WAITS_BEHIND_OTHERS);
+                let is_seen = in_time || !drive.inbound.shares_threads();
+                assert!(is_seen || !gives_way, "no other thread sees who gives way");
                 let waits = next == Next::Wait;
                 self.woken |= !waits;
                 let is_parked = self.parking.situation().is_some();

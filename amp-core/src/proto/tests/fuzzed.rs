@@ -39,7 +39,12 @@ pub fn take(bytes: &[u8]) {
         attachments_in_all: 1 << 20,
         ..Limits::default()
     };
-    let ways = watched.map(|watched| Way { watched, lends: first & 0x80 != 0, ..Way::default() });
+    let ways = watched.map(|watched| Way {
+        watched,
+        lends: first & 0x80 != 0,
+        shares_threads: second & 0x40 != 0,
+        ..Way::default()
+    });
     let mut world = World::of(limits, None, ways);
     for which in Which::BOTH {
         world.pair.side(which).expects_switches = switches;

@@ -90,10 +90,12 @@ fn limits() -> impl Strategy<Value = (usize, Option<usize>)> {
 
 fn way() -> impl Strategy<Value = Way> {
     let policy = prop_oneof![4 => Just(FailurePolicy::Stay), 1 => Just(FailurePolicy::Close)];
-    (watched(), policy, any::<bool>()).prop_map(|(watched, policy, lends)| Way {
+    let both = any::<[bool; 2]>();
+    (watched(), policy, both).prop_map(|(watched, policy, [lends, shares_threads])| Way {
         watched,
         policy,
         lends,
+        shares_threads,
     })
 }
 

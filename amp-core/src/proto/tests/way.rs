@@ -12,6 +12,8 @@ pub(super) struct Way {
     pub(super) policy: FailurePolicy,
     /// Whether a lone caller writes its call itself.
     pub(super) lends: bool,
+    /// Whether several threads run those who call.
+    pub(super) shares_threads: bool,
 }
 
 /// By what a side finds out whether its peer is alive.
