@@ -1,4 +1,4 @@
-//! A client without a runtime: it calls, and waits.
+//! A client that blocks its thread, and needs no async runtime.
 
 use bytes::Bytes;
 use std::fmt;
@@ -22,8 +22,8 @@ use crate::proto::{
 /// The number of bytes that one read takes at most.
 const READ: usize = 64 << 10;
 
-/// A connection over any stream that blocks: a socket, a child's pipes, a serial line. It is what a
-/// [`Client`] is set up by, which [`start`](Connection::start) makes of it.
+/// A connection over any blocking stream, such as a socket, a child's pipes or a serial line, that has not
+/// started yet. [`start`](Connection::start) turns it into a [`Client`].
 ///
 /// ```no_run
 /// use amp_core::blocking::Connection;
@@ -56,29 +56,31 @@ pub struct Connection<S> {
 
 /// The client of a [`Connection`] that has started. It makes one call at a time.
 ///
-/// # What it does not do
+/// # Restrictions
 ///
-/// - It reads only while it waits for an answer. What the peer calls meanwhile is answered by the
-///   [`responder`](Connection::responder), or with `UNHANDLED`; what it calls at other times waits
-///   for the next call.
-/// - It does not read while it writes. A peer that does not either, and that sends as much as the
-///   buffers between the two hold, makes both wait for ever, or until a timeout of the stream.
+/// - It reads only while it waits for an answer. Calls that the peer makes meanwhile are answered by
+///   the [`responder`](Connection::responder), or with `UNHANDLED`. Calls that it makes at other times
+///   wait for the next call of this side.
+/// - It does not read while it writes. If the peer does not either, and sends as much as the buffers
+///   between the two hold, both wait for ever, or until a timeout of the stream.
 /// - It carries no attachments: an argument that needs one is an error.
-/// - It has no end of its own. It ends when it is dropped, with the stream, and nothing is under way then.
+/// - It has no method to close it. It ends when it is dropped, together with the stream. Nothing is under
+///   way then.
 ///
 /// # Signals
 ///
-/// A write to a stream whose other end is gone raises `SIGPIPE`. The runtime of Rust, and that of
-/// Python, have it ignored; in a library that another program loads, let that ignore it, or it ends
+/// Writing to a stream whose other end has gone raises `SIGPIPE`. The runtimes of Rust and of Python
+/// ignore it. In a library that another program loads, let that program ignore it, or the signal ends
 /// the process.
 ///
 /// # Timeouts
 ///
-/// [`call_timeout`](Connection::call_timeout), or [`timeout`](Client::timeout) for one call, is how long
-/// a call may take altogether, whatever else the peer sends meanwhile. The stream's own, such as [`TcpStream::set_read_timeout`], count for each
-/// read and each write, so a peer that sends a byte now and then can make a call last for ever.
-/// Either way the call fails with [`CallError::Timeout`] and the connection goes on: a late answer
-/// is ignored, and what was not sent of the call is sent with the next one.
+/// [`call_timeout`](Connection::call_timeout), or [`timeout`](Client::timeout) for one call, limits how
+/// long a call may take in all, whatever else the peer sends meanwhile. The stream's own timeouts, such as
+/// [`TcpStream::set_read_timeout`], apply to each read and each write. With them alone, a peer that sends
+/// a byte now and then can make a call last for ever. In either case the call fails with
+/// [`CallError::Timeout`], and the connection goes on: a late answer is ignored, and the unsent part of
+/// the call is sent with the next one.
 #[must_use = "the connection is closed when its client is dropped"]
 pub struct Client<S> {
     stream: S,
@@ -178,12 +180,12 @@ impl<S: Read + Write> Connection<S> {
         Self { client }
     }
 
-    /// Sets how long each call may take that does not say otherwise, and each command that is sent with
-    /// [`notify`](Client::notify). By default there is no limit but the stream's own timeouts,
-    /// which this replaces.
+    /// Sets how long a call may take that sets no timeout of its own, and how long each
+    /// [`notify`](Client::notify) may take. By default, only the stream's own timeouts apply, which this
+    /// replaces.
     ///
-    /// The time holds whatever the peer sends meanwhile, and is looked at before each read and
-    /// write and each box. A [`responder`](Connection::responder) of this side is not interrupted.
+    /// The timeout applies whatever the peer sends meanwhile. It is checked before each read, each write
+    /// and each box. A [`responder`](Connection::responder) of this side is not interrupted.
     pub fn call_timeout(mut self, timeout: Duration) -> Self
     where
         S: LimitBlocking,
@@ -193,30 +195,29 @@ impl<S: Read + Write> Connection<S> {
         self
     }
 
-    /// Sets how large a box may be. A received one over it ends the connection; a call that would
-    /// be over it fails, and nothing is sent.
+    /// Sets how large a box may be. Receiving a larger box ends the connection. A call that would be
+    /// larger fails, and nothing is sent.
     pub fn box_limits(mut self, limits: BoxLimits) -> Self {
         self.client.inbound = Inbound::new(limits);
         self.client.core.limit_boxes(limits);
         self
     }
 
-    /// Sets how many bytes of memory that what is decoded of one box may take. 1 MiB by default,
-    /// and 18 for each byte of the box if that is more. What needs more is an error of the one
-    /// call.
+    /// Sets how many bytes of memory the decoded contents of one box may take. 1 MiB by default, or 18
+    /// times the length of the box if that is more. A call whose answer needs more fails.
     pub fn decoded_bytes(mut self, decoded_bytes: usize) -> Self {
         self.client.limits.decoded_bytes = decoded_bytes;
         self
     }
 
-    /// Sets what becomes of an answer with a key that its command does not know.
+    /// Sets how to treat an answer with a key that its command does not know.
     pub fn unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
         self.client.unknown_keys = unknown_keys;
         self
     }
 
-    /// Sets what answers the peer's calls while this side waits for an answer. For a command that it
-    /// does not know it returns [`RemoteError::unhandled`].
+    /// Sets the responder for calls that the peer makes while this side waits for an answer. For a command
+    /// that it does not know, it should return [`RemoteError::unhandled`].
     ///
     /// ```
     /// use amp_core::{AmpBox, RemoteError, blocking};
@@ -229,9 +230,9 @@ impl<S: Read + Write> Connection<S> {
     /// # drop(connection); }
     /// ```
     ///
-    /// A call whose arguments cannot be read, and one whose answer does not fit into a box, are answered
-    /// with the code `UNKNOWN` and what Twisted says, `Unknown Error`: nothing is logged on this side, so
-    /// there is no reference to look for. The connection goes on.
+    /// If the arguments of a call cannot be read, or its answer does not fit into a box, the call is
+    /// answered with the code `UNKNOWN` and Twisted's text `Unknown Error`. This side logs nothing, so
+    /// the text has no reference to a log. The connection goes on.
     pub fn responder(
         mut self,
         responder: impl FnMut(ReceivedCall) -> Result<AmpBox, RemoteError> + Send + 'static,
@@ -247,8 +248,8 @@ impl<S: Read + Write> Connection<S> {
 }
 
 impl<S: Read + Write> Client<S> {
-    /// Lets the call or notification that is made next take so long, in place of
-    /// [`call_timeout`](Connection::call_timeout). The stream's own timeouts are replaced from here on.
+    /// Sets the timeout of the next call or notification, in place of
+    /// [`call_timeout`](Connection::call_timeout). From now on the stream's own timeouts are replaced.
     #[must_use = "it is the time of the call that is made with it"]
     pub fn timeout(&mut self, timeout: Duration) -> &mut Self
     where
@@ -259,7 +260,7 @@ impl<S: Read + Write> Client<S> {
         self
     }
 
-    /// Returns where the peer is.
+    /// Returns the address of the peer.
     pub fn peer_address(&self) -> &PeerAddress {
         &self.address
     }
@@ -273,7 +274,7 @@ impl<S: Read + Write> Client<S> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`]. Only with [`CallError::Closed`] has the connection ended.
+    /// See [`CallError`]. The connection has ended only if it is a [`CallError::Closed`].
     #[allow(clippy::needless_pass_by_value, reason = "as the calls of all clients")]
     pub fn call_remote<C: Command>(
         &mut self,
@@ -288,11 +289,11 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// Sends a command that wants no answer.
+    /// Sends a one-way command.
     ///
     /// # Errors
     ///
-    /// When an argument cannot be written, when the command was not all sent in time, and when
+    /// When an argument cannot be encoded, when the command was not sent completely in time, and when
     /// the connection has ended.
     #[allow(clippy::needless_pass_by_value, reason = "as the calls of all clients")]
     pub fn notify<C: OneWay>(&mut self, command: C) -> Result<(), CallError> {
@@ -301,8 +302,8 @@ impl<S: Read + Write> Client<S> {
         self.queue_and_send(C::NAME.as_bytes(), body, started)
     }
 
-    /// Calls a command by its name, with arguments as they are on the wire, and waits for the
-    /// answer: the box, without the protocol's own keys.
+    /// Calls a command by its name, with arguments as they are on the wire, and waits for the answer,
+    /// which is a box without the protocol's own keys.
     ///
     /// # Errors
     ///
@@ -323,7 +324,7 @@ impl<S: Read + Write> Client<S> {
         self.decode(&ampbox).map_err(CallError::Decode)
     }
 
-    /// Sends a command by its name that wants no answer.
+    /// Sends a one-way command by its name.
     ///
     /// # Errors
     ///

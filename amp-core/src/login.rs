@@ -1,8 +1,8 @@
-//! Logins: what a peer may call before it, how long it may take, and how secrets are compared.
+//! Logins: which commands a peer may call before it has logged in, how long that may take, and how
+//! to compare secrets.
 //!
-//! Nothing of this is on the wire. The commands of a login are the user's own: any that show that
-//! the peer knows a secret. The example `login` has one in which both sides do, by challenge and
-//! response.
+//! None of this is on the wire. The commands of a login are your own, and show that the peer knows a
+//! secret. In the example `login`, both sides do so by challenge and response.
 //!
 //! ```
 //! use amp_core::login::{Login, same_secret};
@@ -31,9 +31,9 @@
 //!     let attempt = context.state().attempt(context.peer()).await;
 //!     let attempt = attempt.map_err(|_| Refused::TooManyAttempts)?;
 //!     if !same_secret(&call.password, b"xyzzy") {
-//!         return Err(Refused::WrongPassword); // Dropped, the attempt has failed.
+//!         return Err(Refused::WrongPassword); // The attempt is dropped, so it has failed.
 //!     }
-//!     // What was registered before is not answered any more, and this is.
+//!     // These responders replace those from before the login.
 //!     attempt.succeed(Responders::new(()).respond(work));
 //!     Ok(())
 //! }
@@ -48,9 +48,9 @@
 //! # }
 //! ```
 //!
-//! Attempts are made one after the other, each after a pause that doubles with each failure, and
-//! there are few on a connection: then that is closed. A peer can make another connection; how many
-//! there may be is the server's to say
+//! Attempts on a connection are made one after the other, each after a pause that doubles with each
+//! failure. After a few of them the connection is closed. A peer can then make another connection:
+//! the server limits how many there may be
 //! ([`max_connections`](crate::Serve::max_connections)). What else there is before the
 //! login, a peer can call as often as the connection's [`Limits`](crate::Limits) let it, for as
 //! long as the login may take.
@@ -72,10 +72,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The time that the answers to the last attempt may take, before the connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The login of the peer of one connection, which it is given to by [`Connection::login`]. Clones are
-/// the same login.
+/// The login of the peer of one connection. [`Connection::login`] gives it to the connection. Clones
+/// are the same login.
 ///
-/// It is the state, or a part of it, of the responders that may be called before the login.
+/// It is the state, or a part of the state, of the responders that may be called before the login.
 #[derive(Clone, Debug)]
 #[must_use = "a login has no deadline before `Connection::login` has it"]
 pub struct Login {
@@ -104,20 +104,21 @@ struct Failed {
 }
 
 impl Connection {
-    /// Closes the connection when its peer has not logged in in time, with [`CloseReason::NoLogin`].
-    /// The time begins with the connection. The login is [data](Connection::data) of the connection
-    /// too. By default a peer has any time. When this is called again, the last one counts.
+    /// Closes the connection, with [`CloseReason::NoLogin`], when its peer has not logged in in time.
+    /// The time begins with the connection, and is not limited by default. The login is also part of
+    /// the connection's [data](Connection::data). If this is called again, the last login counts.
     ///
-    /// What a peer may call before it has logged in are the connection's
-    /// [`responders`](Connection::responders), all of them: those of the login belong there, and what is
-    /// behind it into [`Attempt::succeed`].
+    /// Before the login, a peer may call all of the connection's
+    /// [`responders`](Connection::responders). Put the responders of the login there, and those that
+    /// need a login into [`Attempt::succeed`].
     ///
     /// This takes a task, which ends with the login or the connection.
     ///
     /// # Panics
     ///
-    /// When the login was given to a connection before. A server makes one for each, in
-    /// [`serve_with`](crate::serve_with): else whoever fails or succeeds would do so for all.
+    /// Panics when the login was given to a connection before. A server makes a new one for each
+    /// connection, in [`serve_with`](crate::serve_with). Otherwise one peer would log in or fail for
+    /// all others.
     #[track_caller]
     pub fn login(self, login: Login) -> Self {
         let given = login.shared.given.swap(true, Ordering::Relaxed);
@@ -128,8 +129,8 @@ impl Connection {
 }
 
 impl Login {
-    /// Creates a login that has to succeed within this time, from the start of the connection that it is
-    /// [given to](crate::Connection::login) on, and with the fifth [attempt](Login::attempts) at last.
+    /// Creates a login that has to succeed within this time after the start of its
+    /// [connection](crate::Connection::login), and by the fifth [attempt](Login::attempts).
     pub fn within(within: Duration) -> Self {
         let shared = Shared {
             given: AtomicBool::new(false),
@@ -142,33 +143,32 @@ impl Login {
         Self { within, shared: Arc::new(shared) }
     }
 
-    /// Sets how many attempts there may be, at least one, for all clones. 5 by default.
+    /// Sets how many attempts are allowed, at least one, for all clones. 5 by default.
     pub fn attempts(self, limit: usize) -> Self {
         self.shared.limit.store(limit.max(1), Ordering::Relaxed);
         self
     }
 
-    /// Begins an attempt, whose secret may be looked at when this resolves: before the costly part.
+    /// Begins an attempt. Await this before the secret is checked, and before any costly work.
     ///
-    /// Attempts of one connection are made one at a time. One that follows a failure waits for a pause
-    /// of 250 milliseconds, which doubles with each further one. An attempt has failed when it is
-    /// dropped. When the last one has, the connection is closed as by
-    /// [`Peer::close_gracefully`], so that its answer is still sent; and so it is, within a second, when
-    /// more attempts are begun than there may be: a peer that guesses without waiting gets no answers.
+    /// Attempts of one connection are made one at a time. After a failure, the next attempt waits for
+    /// 250 milliseconds, and this pause doubles with each further failure. An attempt has failed when
+    /// it is dropped. After the last one, the connection is closed as by [`Peer::close_gracefully`], so
+    /// the last answer is still sent. If the peer begins more attempts than are allowed, the connection
+    /// is closed within a second: a peer that guesses without waiting gets no answers.
     ///
     /// # Errors
     ///
-    /// When as many attempts as there may be have been begun, those that wait included, and when
-    /// the peer has logged in.
+    /// When all attempts that are allowed have begun, including those that wait, and when the peer has
+    /// logged in already.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped before it has resolved is no attempt.
+    /// A future that is dropped before it has resolved does not count as an attempt.
     ///
     /// # Panics
     ///
-    /// When the login is not that of the peer's connection: it was not given to that by
-    /// [`Connection::login`].
+    /// Panics when this login was not given to the peer's connection by [`Connection::login`].
     pub async fn attempt(&self, peer: &Peer) -> Result<Attempt, NoMoreAttempts> {
         let shared = &self.shared;
         let is_its_own = peer.get::<Self>().is_some_and(|own| Arc::ptr_eq(&own.shared, shared));
@@ -252,8 +252,8 @@ impl Drop for Begun<'_> {
     }
 }
 
-/// An attempt to log in, which is the only one of its connection at this time. It has failed when
-/// it is dropped.
+/// An attempt to log in. There is only one at a time on a connection. It has failed when it is
+/// dropped.
 #[derive(Debug)]
 #[must_use = "an attempt that is dropped has failed"]
 pub struct Attempt {
@@ -265,8 +265,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Logs the peer in: from the next call on `responders` answer it, in place of those that
-    /// did before. See [`Peer::replace_responders`].
+    /// Logs the peer in. From its next call on, `responders` answer it in place of those before. See
+    /// [`Peer::replace_responders`].
     pub fn succeed<S>(mut self, responders: Responders<S>) {
         self.succeeded = true;
         self.peer.replace_responders(responders);
@@ -299,18 +299,18 @@ impl Drop for Attempt {
     }
 }
 
-/// No attempt to log in may be made any more: the peer has made as many as it may, or has logged
-/// in.
+/// An error that says that no more attempts to log in are allowed, because the peer has used them up or
+/// has logged in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no attempt to log in may be made any more; {limit} are the limit")]
 #[non_exhaustive]
 pub struct NoMoreAttempts {
-    /// The number that there may be on a connection.
+    /// The number of attempts that are allowed on a connection.
     pub limit: usize,
 }
 
-/// Returns whether two secrets are the same, in a time that says nothing of where they differ. It
-/// may say that they have different lengths.
+/// Returns whether two secrets are the same. The time that this takes does not reveal where they
+/// differ, but may reveal that their lengths differ.
 #[must_use = "it only says whether they are the same"]
 pub fn same_secret(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()

@@ -1,19 +1,19 @@
-//! TCP: [`connect`], and TCP's own ways to notice that a peer is gone: keepalive, and a limit for what
-//! is not acknowledged.
+//! TCP: [`connect`], and TCP's own ways to notice that a peer has gone, which are keepalive and a
+//! timeout for unacknowledged data.
 //!
-//! Those ways cost no boxes and want nothing of the peer. They notice a machine or a network that is
-//! gone, and not a process that hangs: for that, see [`Connection::ping`](crate::Connection::ping).
+//! These cost no boxes, and need nothing from the peer. They notice when a machine or a network has
+//! gone, but not when a process hangs. For that, use [`Connection::ping`](crate::Connection::ping).
 //!
-//! What is noticed, and when, is the system's to decide:
+//! The operating system decides what is noticed and when:
 //!
-//! | a network that is gone | is noticed |
+//! | when the network fails | it is noticed |
 //! |---|---|
-//! | while all that was sent is acknowledged | by [keepalive](set_keepalive), after `after` and some times `interval`: 9 on Linux and Android unless the system is told otherwise, and a number of their own on others |
-//! | while something is not acknowledged, which was sent when the network was gone or just before | on Linux, Android and Fuchsia, [after the time that is set](set_user_timeout); without that, and on other systems, when TCP gives up to send it again: on Linux after about 15 minutes (924 seconds at least), on others after a time of their own, which is minutes on most |
+//! | while everything that was sent is acknowledged | by [keepalive](set_keepalive), after the time `after` and several times `interval`: 9 times on Linux and Android by default, and a different number on other systems |
+//! | while data is unacknowledged, because it was sent when the network had failed or just before | on Linux, Android and Fuchsia, [after the timeout that you set](set_user_timeout). Without a timeout, and on other systems, when TCP stops sending the data again: on Linux after about 15 minutes (at least 924 seconds), on most others after some minutes |
 //!
-//! No probe is sent while something is not acknowledged, so keepalive alone does not help a
-//! connection whose calls are under way when the network goes: set both, or use pings, whose limit
-//! is of the program's own clock on every system.
+//! No probes are sent while data is unacknowledged. So keepalive alone does not help if calls are under
+//! way when the network fails. Set both, or use pings, whose timeout is kept by the program itself on
+//! every system.
 
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -27,14 +27,14 @@ use crate::dial;
 use crate::router::Router;
 use crate::server::Listener;
 
-/// Connects to a TCP server. [`spawn`](Connection::spawn) starts the connection, and gives the
+/// Connects to a TCP server. [`spawn`](Connection::spawn) starts the connection, and returns the
 /// [`Peer`](crate::Peer) to call. Small boxes are sent at once (`TCP_NODELAY`). For keepalive, see the
 /// [module](self).
 ///
-/// When the host has several addresses, they are tried as RFC 8305 says: those of IPv6 and IPv4 in
-/// turn, each 250 milliseconds after the one before or as soon as that has failed, until one
-/// answers. So an address that is dead costs little. How long that may take altogether is not
-/// bounded here, but by the system, which may try for minutes.
+/// If the host has several addresses, they are tried as RFC 8305 says: IPv6 and IPv4 alternate, and
+/// each attempt begins 250 milliseconds after the one before, or as soon as that has failed, until one
+/// address answers. So a dead address costs little time. This function sets no overall timeout. The
+/// system has one, which may be minutes.
 ///
 /// ```no_run
 /// # async fn f() -> std::io::Result<()> {
@@ -44,12 +44,13 @@ use crate::server::Listener;
 ///
 /// # Errors
 ///
-/// When the connection cannot be made. If there are several addresses, the error of the last is the
-/// [`source`](std::error::Error::source), and those of the others are in the text.
+/// When the connection cannot be made. If there are several addresses, the
+/// [`source`](std::error::Error::source) is the error of the last one, and the text has the errors of
+/// the others.
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime with I/O enabled, and with time enabled if there are several
+/// Panics outside of a tokio runtime with I/O enabled, and with time enabled if there are several
 /// addresses.
 ///
 /// # Cancel safety
@@ -60,8 +61,8 @@ pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Connection> {
     Connection::tcp(dial::connect(address).await?)
 }
 
-/// Connects to whichever address of a host answers, as [`connect`] does, for what begins with
-/// something else than boxes of one connection: a [`Router`], a proxy, TLS of one's own.
+/// Connects to whichever address of a host answers, as [`connect`] does, and returns the stream. Use it
+/// for a [`Router`], a proxy, or anything else that does not begin with the boxes of one connection.
 ///
 /// # Errors
 ///
@@ -101,8 +102,8 @@ fn connection_of((stream, address): (TcpStream, SocketAddr)) -> io::Result<Conne
 }
 
 impl Connection {
-    /// Creates a connection over a TCP stream that is connected. Small boxes are sent at once
-    /// (`TCP_NODELAY`). [`tcp::connect`](crate::tcp::connect) makes one to an address.
+    /// Creates a connection over a connected TCP stream. Small boxes are sent at once (`TCP_NODELAY`).
+    /// To connect to an address, use [`tcp::connect`](crate::tcp::connect).
     ///
     /// # Errors
     ///
@@ -114,7 +115,7 @@ impl Connection {
 }
 
 impl Router {
-    /// Routes over a TCP stream that is connected. Small boxes are sent at once (`TCP_NODELAY`).
+    /// Routes over a connected TCP stream. Small boxes are sent at once (`TCP_NODELAY`).
     ///
     /// # Errors
     ///
@@ -125,13 +126,13 @@ impl Router {
     }
 }
 
-/// Lets the system probe the peer once nothing has come from it for `after`, and then at each
-/// `interval`. When some probes have got no answer (on Linux 9, unless the system is told
-/// otherwise), the stream fails, and with it the connection. While bytes that were sent are not
-/// acknowledged, there are no probes: see the [module](self).
+/// Lets the system probe the peer once nothing has come from it for the time `after`, and then after
+/// each `interval`. When several probes have got no answer (9 on Linux by default), the stream fails,
+/// and with it the connection. While data is unacknowledged, there are no probes: see the
+/// [module](self).
 ///
-/// Systems count in whole seconds, and want at least one. OpenBSD, and others that are rare, use
-/// times of their own.
+/// Systems count in whole seconds, and require at least one. OpenBSD and some rare systems use their
+/// own times.
 ///
 /// ```no_run
 /// # async fn f() -> std::io::Result<()> {
@@ -164,13 +165,12 @@ pub fn set_keepalive(stream: &TcpStream, after: Duration, interval: Duration) ->
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-/// Lets the stream fail, and with it the connection, when something that was sent was not
-/// acknowledged for so long (`TCP_USER_TIMEOUT`, RFC 5482), or when a peer has had no room for so
-/// long for what is to be sent.
+/// Lets the stream fail, and with it the connection, when sent data was not acknowledged for this long
+/// (`TCP_USER_TIMEOUT`, RFC 5482), or when a peer had no room for data for this long.
 ///
-/// So it also ends the connection of a peer that is there and reads nothing. Keepalive then gives
-/// up after this time too, in place of a number of probes: give it no less than `after` and one
-/// `interval`. The system counts in milliseconds.
+/// So this also ends the connection of a peer that is alive but reads nothing. Keepalive then gives up
+/// after this time too, instead of after a number of probes. So the time should be at least `after` and
+/// one `interval`. The system counts in milliseconds.
 ///
 /// # Errors
 ///
@@ -186,8 +186,7 @@ pub fn set_user_timeout(stream: &TcpStream, timeout: Duration) -> io::Result<()>
     SockRef::from(stream).set_tcp_user_timeout(Some(timeout))
 }
 
-/// A TCP listener whose streams have keepalive, to be given to [`serve`](crate::serve) or to a
-/// `TlsListener`.
+/// A TCP listener whose streams have keepalive, for [`serve`](crate::serve) or a `TlsListener`.
 #[derive(Debug)]
 #[must_use = "nothing is accepted before a server has the listener"]
 pub struct KeepaliveListener {
@@ -201,13 +200,12 @@ pub struct KeepaliveListener {
 type SetTime = fn(&TcpStream, Duration) -> io::Result<()>;
 
 impl KeepaliveListener {
-    /// Accepts what `listener` does, with [`set_keepalive`].
+    /// Accepts the streams of `listener`, and calls [`set_keepalive`] for each.
     pub fn new(listener: TcpListener, after: Duration, interval: Duration) -> Self {
         Self { listener, after, interval, user_timeout: None }
     }
 
-    /// Sets how long something that was sent may be without an acknowledgement:
-    /// [`set_user_timeout`].
+    /// Sets how long sent data may stay unacknowledged: see [`set_user_timeout`].
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     pub fn user_timeout(mut self, timeout: Duration) -> Self {
         self.user_timeout = Some((timeout, set_user_timeout));

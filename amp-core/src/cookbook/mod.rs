@@ -1,29 +1,29 @@
-//! Recipes for what people do with AMP. Each is compiled and run with the tests of this crate.
+//! Recipes for common tasks. Each is compiled and run with the tests of this crate.
 //!
 //! | to | see |
 //! |---|---|
 //! | move a service from Twisted, step by step | [`from_twisted`] |
 //! | send a list over 64 KiB, or any other large value | [`large_values`] |
 //! | send a large file | [`large_files`] |
-//! | send events, no faster than the subscribers take them | [`events`] |
-//! | show progress, and cancel what runs | [`progress`] |
-//! | bound how long a call takes | [`deadlines`] |
+//! | send events no faster than subscribers take them | [`events`] |
+//! | show the progress of a call, and cancel it | [`progress`] |
+//! | limit how long a call takes | [`deadlines`] |
 //! | stop a server or a client without losing calls | [`shutdown`] |
 //! | stay connected | [`reconnecting`] |
-//! | let in those who know a secret | [`logins`] |
-//! | encrypt | [`encryption`] |
+//! | admit only peers that know a secret | [`logins`] |
+//! | encrypt a connection | [`encryption`] |
 //! | test without sockets | [`tests`] |
-//! | carry connections over something else than a socket | [`transports`] |
-//! | make an argument of a type of your own | [`arguments`] |
-//! | pass on calls that are not known | [`proxies`] |
-//! | see what happens | [`watching`] |
+//! | run connections over something other than a socket | [`transports`] |
+//! | use your own type as an argument | [`arguments`] |
+//! | pass on unknown calls | [`proxies`] |
+//! | log, trace and measure calls | [`watching`] |
 //! | spread calls over several machines | [`scaling_out`] |
 //!
-//! The cookbook of the crate `amp_unix` has open files and sockets as arguments, who owns them, and child
-//! processes.
+//! The cookbook of the crate `amp_unix` is about open files and sockets as arguments, their ownership, and
+//! child processes.
 //!
-//! Recipes connect two peers in memory, by [`testing::pair`](crate::testing::pair), where it does not
-//! matter what is between them.
+//! Where the transport does not matter, recipes connect two peers in memory with
+//! [`testing::pair`](crate::testing::pair).
 
 pub mod arguments;
 pub mod deadlines;

@@ -1,9 +1,9 @@
-//! Values and boxes whose schema is known only at run time: for proxies, gateways, command lines and
+//! Values and boxes whose schema is known only at run time, for proxies, gateways, command lines and
 //! bindings for other languages.
 //!
-//! A [`Value`] says itself what it is; [`Values`] are what a box holds, by their names. A
-//! [`BoxSchema`](crate::schema::BoxSchema), which may have been read from a text, says how they are
-//! written and read. The bytes are those of the typed arguments.
+//! A [`Value`] knows its own type. [`Values`] are the contents of a box, by their names. A
+//! [`BoxSchema`](crate::schema::BoxSchema), which may come from a text, says how to write and read
+//! them. The bytes are the same as for typed arguments.
 //!
 //! ```
 //! use amp_core::dynamic::{Value, Values};

@@ -1,5 +1,5 @@
-//! A client whose connection comes back: it connects, makes the connection ready, and does so
-//! again whenever the connection is lost.
+//! A client that connects again: it connects, prepares the connection, and does so again whenever
+//! the connection is lost.
 //!
 //! ```
 //! use amp_core::reconnect::{Backoff, Connector};
@@ -12,7 +12,7 @@
 //!     version: u32,
 //! }
 //!
-//! /// May be sent again when the connection was lost before the answer came.
+//! /// May be sent again if the connection was lost before the answer came.
 //! #[derive(Command)]
 //! #[amp(idempotent)]
 //! struct Store {
@@ -40,14 +40,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A host may have several addresses. When the one that was taken is of no use, because what comes
-//! after TCP fails (TLS, the hook) or because the connection does not last as long as
-//! [`field@Backoff::reset_after`], the next attempt by [`tcp::connect`](crate::tcp::connect)
-//! or `amp_core::tls::connect` begins with the address behind it. After a connection that lasted they
-//! are tried in their own order again.
+//! A host may have several addresses. An address may turn out to be of no use, because TLS or the
+//! hook fails after TCP has connected, or because the connection does not last as long as
+//! [`field@Backoff::reset_after`]. The next attempt by [`tcp::connect`](crate::tcp::connect) or
+//! `amp_core::tls::connect` then begins with the address after it. After a connection that lasted,
+//! the addresses are tried in their own order again.
 //!
-//! Nothing is sent twice unless it may be: a call whose connection was lost before the answer came
-//! is sent again only if its command is [`IDEMPOTENT`](crate::Command::IDEMPOTENT).
+//! A call whose connection was lost before the answer came is sent again only if its command is
+//! [`IDEMPOTENT`](crate::Command::IDEMPOTENT).
 
 mod backoff;
 mod call;

@@ -13,9 +13,9 @@ use crate::connection::{ByteTransport, Transport};
 use crate::error::CloseReason;
 use crate::{observing, runtime};
 
-/// A connection that many conversations are about to share: see the [module](super).
+/// A connection that many conversations share: see the [module](super).
 ///
-/// It is driven by [`spawn`](Router::spawn) or [`run`](Router::run). Dropping it ends its routes.
+/// [`spawn`](Router::spawn) or [`run`](Router::run) starts it. Dropping it ends its routes.
 #[must_use = "a router does nothing before it is spawned or run"]
 pub struct Router {
     driver: RouterDriver,
@@ -28,7 +28,7 @@ impl Router {
         Self::with_transport(ByteTransport::new(stream))
     }
 
-    /// Routes over a transport of one's own. Attachments that the peer sends are dropped.
+    /// Routes over a transport of your own. Attachments that the peer sends are dropped.
     pub fn with_transport(transport: impl Transport) -> Self {
         let shared = Arc::new(SharedRoutes::default());
         shared.lock().address = transport.peer_address();
@@ -36,33 +36,33 @@ impl Router {
         Self { driver, shared }
     }
 
-    /// Sets what the connection holds at most. A queue can always take one box, also where its
-    /// limit is zero.
+    /// Sets how much the connection may hold. A queue can always take one box, even where its limit is
+    /// zero.
     pub fn limits(mut self, limits: RouterLimits) -> Self {
         self.shared.lock().table.limits = limits;
         self.driver.set_limits(limits);
         self
     }
 
-    /// Closes the connection when nothing was received for so long, with
-    /// [`CloseReason::Idle`](crate::CloseReason::Idle). No end by default.
+    /// Closes the connection, with [`CloseReason::Idle`](crate::CloseReason::Idle), when nothing was
+    /// received for this long. No timeout by default.
     ///
-    /// Anything that comes counts, be it a part of a box and for whatever route. While nothing is read
-    /// because a route is full, no time passes: see
+    /// Anything that is received counts, even a part of a box, for any route. While nothing is read
+    /// because a route is full, the time does not run: see
     /// [`stall_timeout`](field@RouterLimits::stall_timeout).
     pub fn idle_timeout(mut self, after: Duration) -> Self {
         self.driver.set_idle_timeout(after);
         self
     }
 
-    /// Sets where the peer is, for the connections over the routes. A transport that knows says so
-    /// by itself.
+    /// Sets the address of the peer, for the connections over the routes. This is only needed for a
+    /// transport that does not know the address.
     pub fn peer_address(self, address: impl Into<PeerAddress>) -> Self {
         self.shared.lock().address = address.into();
         self
     }
 
-    /// Binds routes.
+    /// Returns a handle that binds routes.
     pub fn routes(&self) -> Routes {
         Routes::new(RoutesHandle::new(&self.shared))
     }
@@ -71,7 +71,7 @@ impl Router {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with time enabled.
+    /// Panics outside of a tokio runtime with time enabled.
     #[must_use = "the connection closes when its last routes are dropped"]
     #[track_caller]
     pub fn spawn(mut self) -> Routes {
@@ -82,16 +82,16 @@ impl Router {
         routes
     }
 
-    /// Runs the connection until it ends, and says why it did. It ends at once when there is
-    /// neither a route nor a [`Routes`].
+    /// Runs the connection until it ends, and returns the reason. It ends at once when there is neither
+    /// a route nor a [`Routes`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the connection at once: what is queued is lost.
+    /// Dropping the future ends the connection at once, and boxes that are queued are lost.
     ///
     /// # Panics
     ///
-    /// When it is first polled outside of a tokio runtime with time enabled.
+    /// Panics when it is first polled outside of a tokio runtime with time enabled.
     pub async fn run(mut self) -> CloseReason {
         self.driver.starts_on(&runtime::with_timers());
         let span = self.span();

@@ -2,8 +2,8 @@
 //!
 //! Each box carries the name of its route under the key [`_route`](crate::keys::ROUTE), as in
 //! epsilon's `epsilon.amprouter` and in Calendar Server's control socket. A [`Router`] owns the
-//! stream; each [`Route`] is a [`Transport`](crate::Transport) of its own, so that an ordinary
-//! [`Connection`](crate::Connection) runs over it, with its own responders, tags, limits and end.
+//! stream. Each [`Route`] is a [`Transport`](crate::Transport), over which an ordinary
+//! [`Connection`](crate::Connection) runs, with its own responders, tags, limits and end.
 //!
 //! ```
 //! use amp_core::router::{RouteName, Router, Routes};
@@ -33,7 +33,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (here, there) = tokio::io::duplex(4096);
-//! // The side that waits to be asked. What the peer uses at once is bound before it starts.
+//! // The side that waits to be asked. Routes that the peer uses at once are bound before it starts.
 //! let router = Router::new(there);
 //! let default = router.routes().bind(RouteName::DEFAULT)?.connect_to(RouteName::DEFAULT)?;
 //! let new_route = async |context: Context<Routes>, NewRoute { name }: NewRoute| {
@@ -62,19 +62,20 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Where both sides agree on the names beforehand, as in Calendar Server, there is nothing to ask:
+//! If both sides agree on the names beforehand, as in Calendar Server, no command is needed:
 //! `routes.bind("jobs")?.connect_to("jobs")?`.
 //!
-//! # What to know
+//! # Things to know
 //!
-//! - The peer is not told when a route ends: nothing on the wire says it. Agree on it with a
-//!   command. A box for a route that is not bound is dropped and logged, so a call there waits for
-//!   its timeout; epsilon closes the connection instead, and Calendar Server too.
-//! - AMP has no flow control of its own. A route that is not read from first slows the peer down
-//!   on all routes, then ends: see [`field@RouterLimits::receive_queue`].
-//! - Routes take turns to send. A box is never cut, so a large one delays the others.
-//! - When the connection ends, each connection over one of its routes ends with the same reason.
-//! - Routes do not nest: a box has one `_route`. A box that has one of its own loses it.
+//! - The peer is not told when a route ends, since AMP has no message for it. Agree on the end with
+//!   a command. A box for a route that is not bound is dropped and logged, so a call on it waits until
+//!   its timeout. Epsilon and Calendar Server close the connection instead.
+//! - AMP has no flow control. A route that is not read from first slows the peer down on all routes,
+//!   and then ends: see [`field@RouterLimits::receive_queue`].
+//! - Routes take turns to send. Boxes are never split, so a large one delays the others.
+//! - When the connection ends, the connections over all its routes end with the same reason.
+//! - Routes do not nest, since a box has only one `_route`. If a box that is sent over a route has
+//!   one already, it loses that.
 
 mod builder;
 mod driver;

@@ -1,9 +1,9 @@
-//! The look of commands on the wire, as data: names, types, what may be missing, codes of
-//! errors.
+//! Schemas: what commands look like on the wire, as data. They have the names and types of arguments,
+//! which of them are optional, and the codes of errors.
 //!
-//! The derive macros know it, and the argument types of this crate do. It costs nothing where
-//! nobody asks. [`SchemaRecord`](crate::testing::SchemaRecord) keeps it in a file beside the tests,
-//! and fails the test when a change would break a peer.
+//! The derive macros and the argument types of this crate provide schemas. A program that does not use
+//! them pays nothing. [`SchemaRecord`](crate::testing::SchemaRecord) keeps a schema in a file beside the
+//! tests, and fails the test when a change would break a peer.
 //!
 //! ```
 //! use amp_core::schema::Schema;
@@ -48,13 +48,14 @@
 //!
 //! # The text
 //!
-//! A line for each argument, and lines two spaces deeper for what is inside of it. `optional` is an
-//! argument that may be left out; `default` is one that is always sent, and that may be missing in
-//! what is received. `^1` is the box that the line stands in, once more, and `^2` the one around
-//! that. `unknown` is a type that does not say what it is on the wire.
+//! Each argument has a line. The lines for its contents are indented by two more spaces. An `optional`
+//! argument may be left out. A `default` argument is always sent, but may be missing when it is
+//! received. `^1` stands for the box that the line is in, and `^2` for the box around that one.
+//! `unknown` is a type that does not tell what it looks like on the wire.
 //!
-//! Below `when KEY is "TEXT"` are arguments that are in the box only where that one, which is beside it,
-//! has that value: the variants of an enum that derives [`Arguments`](derive@crate::Arguments).
+//! The arguments below `when KEY is "TEXT"` are in the box only if the argument `KEY` beside them has
+//! that value. These are the variants of an enum that derives
+//! [`Arguments`](derive@crate::Arguments).
 //!
 //! ```text
 //! command Draw
@@ -69,14 +70,14 @@
 //!         width: Float
 //! ```
 //!
-//! Lines that begin with `#:` are the documentation of the line below them; the derive macros take
-//! it from doc comments. Behind `#!` is what programs want to know of it: of a command that it is
-//! `idempotent`, or that the value of a key is `secret KEY`, and of an error which `exception NAME`
-//! it is in Python. In Rust these are `#[amp(idempotent)]` of a command, `#[amp(secret)]` of a field,
-//! also of one in a box inside of it, and `#[amp(exception = "NAME")]` of an error. A key that is secret is
-//! one that the command has, unless its keys are not known. A command that asks for a
-//! [protocol switch](crate::ProtocolSwitch) has a ` switch` behind its name. Other lines that begin with `#`
-//! are comments.
+//! Lines that begin with `#:` are the documentation of the line below them. The derive macros take it
+//! from doc comments. Lines that begin with `#!` are facts for programs: that a command is
+//! `idempotent`, that the value of a key is secret (`secret KEY`), or which exception in Python an error
+//! corresponds to (`exception NAME`). In Rust they come from `#[amp(idempotent)]` of a command,
+//! `#[amp(secret)]` of a field (including fields of boxes inside the command), and
+//! `#[amp(exception = "NAME")]` of an error. A secret key must be a key of the command, unless its keys
+//! are not known. A command that asks for a [protocol switch](crate::ProtocolSwitch) has ` switch` after
+//! its name. Other lines that begin with `#` are comments.
 //!
 //! ```text
 //! #: Opens a session.
@@ -93,13 +94,13 @@
 //! command StartTLS switch
 //! ```
 //!
-//! # What it does not tell
+//! # What a schema does not show
 //!
-//! Which values a type has: the range of an integer, the length of an array, the zone of a date. An
-//! `i64` that becomes a `u8` is an `Integer` before and after. Neither does it see into the
-//! functions of `#[amp(with = "...")]`, nor into types that implement [`Argument`](crate::Argument)
-//! by hand and leave [`wire_type`](crate::Argument::wire_type) as it is: they are known by their
-//! paths in the program.
+//! A schema does not show the values that a type allows, such as the range of an integer, the length of
+//! an array or the zone of a date: if an `i64` becomes a `u8`, it is still an `Integer`. It does not
+//! show what the functions of `#[amp(with = "...")]` do either, nor what a type looks like that
+//! implements [`Argument`](crate::Argument) by hand without [`wire_type`](crate::Argument::wire_type).
+//! It shows the paths of those in the program instead.
 
 mod clash;
 mod compare;

@@ -1,16 +1,16 @@
-//! For tests of what is built on this crate: the feature `testing`, which belongs to a program's
+//! Tools for testing programs that use this crate. Enable the feature `testing` in your
 //! `[dev-dependencies]`.
 //!
 //! | | |
 //! |---|---|
 //! | [`pair`] | two peers, connected in memory |
-//! | [`call_remote`], [`call_by_name`], [`notify`] | a responder called with nothing beside it |
-//! | [`Script`] | a peer that expects certain calls, and answers, fails, or cuts the connection |
+//! | [`call_remote`], [`call_by_name`], [`notify`] | call a responder directly, without a connection of your own |
+//! | [`Script`] | a peer that expects certain calls, and answers them, fails them, or cuts the connection |
 //! | [`Golden`] | a file with the exact bytes of calls, answers and failures |
 //! | [`ask_box`], [`answer_box`], [`error_box`] | those bytes; [`read_ask_box`] and [`read_answer_box`] read them |
-//! | [`check_transport`], [`check_attachments`] | what a connection relies on in a transport |
+//! | [`check_transport`], [`check_attachments`] | check the properties of a transport that a connection relies on |
 //! | [`PrintedRecord`] | a file that a program prints, such as generated code, and a test that fails when it is stale |
-//! | [`SchemaRecord`] | a file that says what the commands look like on the wire, and a test that fails when a change would break peers |
+//! | [`SchemaRecord`] | a file that records what the commands look like on the wire, and a test that fails when a change would break peers |
 
 #[cfg(feature = "tokio")]
 mod actor;

@@ -1,8 +1,8 @@
-//! TLS, by [`rustls`]: from the start of a connection, or started under way ([`StartTls`]). This
-//! is the feature `tls`.
+//! TLS with [`rustls`], either from the start of a connection or later ([`StartTls`]). This needs the
+//! feature `tls`.
 //!
-//! A client and a server whose certificates come from a private authority, as PEM files. In Twisted
-//! the same files are read by `ssl.PrivateCertificate.loadPEM` and `ssl.Certificate.loadPEM`.
+//! In this example, a client and a server have certificates of a private authority in PEM files. In
+//! Twisted, `ssl.PrivateCertificate.loadPEM` and `ssl.Certificate.loadPEM` read the same files.
 //!
 //! ```no_run
 //! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,7 +11,7 @@
 //!
 //! let authorities = Authorities::from_pem(std::fs::read("authority.pem")?)?;
 //!
-//! // The server shows its own certificate and asks its clients for theirs.
+//! // The server presents its own certificate, and asks its clients for theirs.
 //! let identity = Identity::from_pem(std::fs::read("server.pem")?)?;
 //! let config = tls::server_config(identity, ClientCertificates::Required(authorities.clone()))?;
 //! let listener = tokio::net::TcpListener::bind("0.0.0.0:1234").await?;
@@ -24,26 +24,26 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Any other [`rustls::ClientConfig`] or [`rustls::ServerConfig`] can be given instead: with the
-//! authorities of the system, with certificates that change while the server runs, with another
-//! provider of cryptography.
+//! You can pass any other [`rustls::ClientConfig`] or [`rustls::ServerConfig`] instead, for example
+//! with the system's authorities, with certificates that change while the server runs, or with
+//! another cryptography provider.
 //!
-//! The certificates that the peer has shown are data of the connection:
-//! `context.get::<PeerCertificates>()`, and the same on a [`Peer`](crate::Peer).
+//! The certificates that the peer has presented are part of the connection's data:
+//! `context.get::<PeerCertificates>()` returns them, and so does `get` of a [`Peer`](crate::Peer).
 //!
 //! # How connections end
 //!
-//! Closing a connection sends TLS's own end, `close_notify`. A peer that sends it too has closed
-//! the connection ([`CloseReason::Peer`]). A stream that ends without it may have been cut by
-//! anybody on the way, and is not taken for closed: the reason is a [`CloseReason::Io`] of the kind
-//! [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof). A program that is killed, and Twisted's
-//! `abortConnection`, end that way; Twisted's `loseConnection` sends `close_notify`.
+//! Closing a connection sends `close_notify`, which is TLS's own end. If the peer sends it too, it has
+//! closed the connection ([`CloseReason::Peer`]). If a stream ends without it, anybody on the way may
+//! have cut it. So the reason is then a [`CloseReason::Io`] of the kind
+//! [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof). This happens when a program is killed, and
+//! with Twisted's `abortConnection`. Twisted's `loseConnection` sends `close_notify`.
 //!
 //! # A server that refuses its client
 //!
-//! In TLS 1.3 a client is done with the handshake before the server has looked at its certificate.
-//! A client that is refused for it has a connection, and loses that at once: the reason is a
-//! [`CloseReason::Io`] whose error has a [`rustls::Error::AlertReceived`] inside.
+//! In TLS 1.3, a client has finished the handshake before the server has checked its certificate. So
+//! a client whose certificate is refused first has a connection, and then loses it at once. The reason
+//! is a [`CloseReason::Io`] whose error has a [`rustls::Error::AlertReceived`] inside.
 //!
 //! [`CloseReason::Io`]: crate::CloseReason::Io
 //! [`CloseReason::Peer`]: crate::CloseReason::Peer

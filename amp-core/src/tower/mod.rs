@@ -1,12 +1,12 @@
-//! Calls and responders as services of [tower](https://docs.rs/tower), so that timeouts, retries,
-//! limits and load balancing come from there.
+//! Calls and responders as services of [tower](https://docs.rs/tower), which has timeouts, retries,
+//! limits and load balancing.
 //!
-//! Calls: [`PeerService`] and [`ClientService`] are services of every typed command, and of a
-//! [`NamedRequest`], which is any command by its name. Middleware that works for any request, as most
-//! of tower's does, wraps all commands at once; for what has to name its request, such as a buffer
-//! or a balancer, [`TypedCalls`] makes typed calls of calls by name.
+//! For calls, [`PeerService`] and [`ClientService`] are services for every typed command, and for a
+//! [`NamedRequest`], which is any command by its name. Most of tower's middleware works for any type
+//! of request, so it wraps all commands at once. Some of it, such as a buffer or a balancer, has to
+//! name the type of its request. There, [`TypedCalls`] makes typed calls out of calls by name.
 //!
-//! Responders: [`Responders::service`](crate::Responders::service) makes a service answer a
+//! For responders, [`Responders::service`](crate::Responders::service) lets a service answer a
 //! command, and [`Responders::layer`](crate::Responders::layer) puts middleware around a whole set.
 //!
 //! ```
@@ -28,7 +28,7 @@
 //!     total: i64,
 //! }
 //!
-//! // No more than 100 responders of this set run at once, and none for over a second.
+//! // At most 100 responders of this set run at once, and none runs for more than a second.
 //! let responders = Responders::new(())
 //!     .respond(async |_: Context, Sum { a, b }: Sum| Ok::<_, NoError>(Total { total: a + b }))
 //!     .layer(ServiceBuilder::new().concurrency_limit(100).timeout(Duration::from_secs(1)));
