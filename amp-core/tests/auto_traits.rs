@@ -9,8 +9,8 @@ use amp_core::boxes::{BoxCodec, IntoIter};
 use amp_core::dynamic::{self, Integer, IntegerError, JsonError, Values};
 use amp_core::login::{Attempt, Login, NoMoreAttempts};
 use amp_core::proto::{
-    Body, CallId, Core, CoreLimits, Counters, Event, IncomingCall, NotQueued, Outgoing,
-    ProtocolError, SwitchRefused, Then, TooManyCalls,
+    Body, CallId, Counters, Event, IncomingCall, NotQueued, Outgoing, Protocol, ProtocolError,
+    ProtocolLimits, SwitchRefused, TooManyCalls,
 };
 use amp_core::reconnect::{
     self, Backoff, Client, ConnectError, Connector, Jitter, NotConnected, NotConnectedKind, State,
@@ -100,7 +100,7 @@ fn handles_and_values_are_shared_by_threads() {
     shared::<Context<String>>();
     shared::<Continued<String>>();
     shared::<ContinuedZlib<String>>();
-    shared::<Core<()>>();
+    shared::<Protocol<()>>();
     shared::<Counters>();
     shared::<DateTime>();
     shared::<Decimal>();
@@ -147,7 +147,6 @@ fn handles_and_values_are_shared_by_threads() {
     shared::<Values>();
     shared::<WireLog>();
     shared::<blocking::ReceivedCall>();
-    shared::<Then<()>>();
     shared::<WireType>();
     shared::<WireTypes>();
     shared::<Zlib<String>>();
@@ -158,7 +157,7 @@ fn settings_are_shared_by_threads() {
     shared::<Backoff>();
     shared::<BoxLimits>();
     shared::<ClientCertificates>();
-    shared::<CoreLimits>();
+    shared::<ProtocolLimits>();
     shared::<FailurePolicy>();
     shared::<Golden>();
     shared::<Jitter>();

@@ -5,7 +5,7 @@ use amp_core::Clash;
 use amp_core::argument::{DateTime, DateTimeError, Decimal, DecimalError};
 use amp_core::dynamic::{Integer, IntegerError, JsonError, Values};
 use amp_core::proto::{
-    Body, Core, CoreLimits, NotQueued, ProtocolError, SwitchRefused, TooManyCalls,
+    Body, NotQueued, Protocol, ProtocolError, ProtocolLimits, SwitchRefused, TooManyCalls,
 };
 use amp_core::reconnect::{self, ConnectError, NotConnected, NotConnectedKind};
 use amp_core::router::{RouteError, RouteName};
@@ -227,8 +227,8 @@ async fn not_connected() -> CallError {
 }
 
 fn too_many_calls() -> TooManyCalls {
-    let mut core = Core::new(CoreLimits::default().outstanding_calls(1));
-    let mut call = || core.call(b"A", &mut Body::default(), ());
+    let mut protocol = Protocol::new(ProtocolLimits::default().outstanding_calls(1));
+    let mut call = || protocol.call(b"A", &mut Body::default(), ());
     call().unwrap();
     match call() {
         Err(NotQueued::TooManyCalls(error)) => error,

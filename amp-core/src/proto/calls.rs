@@ -1,6 +1,6 @@
 use super::TooManyCalls;
 
-/// The mark of a call among those that a [`Core`](super::Core) has made.
+/// The mark of a call among those that a [`Protocol`](super::Protocol) has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallId {
     slot: u32,
@@ -107,6 +107,13 @@ impl<T> Calls<T> {
             Content::Used(value) => Some(value),
             Content::Free { .. } => None,
         }
+    }
+
+    /// The calls that there are.
+    pub(super) fn ids(&self) -> Vec<CallId> {
+        let used =
+            (0..).zip(&self.slots).filter(|(_, slot)| matches!(slot.content, Content::Used(_)));
+        used.map(|(slot, place)| CallId { slot, generation: place.generation }).collect()
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {

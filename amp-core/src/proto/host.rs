@@ -2,7 +2,7 @@
 /// looking at them.
 ///
 /// `()` is for those who have nothing of that to be kept: who make and answer calls.
-pub trait Host {
+pub(crate) trait Host {
     /// The work to be done when an answer has been written.
     type After;
     /// The protocol that speaks on the stream when this side has agreed to a switch.

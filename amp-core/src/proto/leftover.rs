@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::proto::inbound::tests::{calls, inbound, receive};
     use crate::proto::together::Together;
-    use crate::proto::{CoreLimits, Limits};
+    use crate::proto::{Limits, ProtocolLimits};
     use std::sync::Arc;
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
         let limits = Limits { running_responders: 1, ..Limits::default() };
         let together = Arc::new(Together::new(1 << 20, 100));
         let mut core = Core::<usize>::hosted(limits, limits.boxes, None);
-        let (mut inbound, mut other) = (inbound(), Core::new(CoreLimits::default()));
+        let (mut inbound, mut other) = (inbound(), Core::new(ProtocolLimits::default()));
         receive(&mut inbound, &mut other, &calls(2));
         let (size, calls) = (inbound.calls_size(), inbound.take_calls());
         let mut share = Share::left_behind(Some(Arc::clone(&together)));
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn others_have_their_turn_while_much_is_left() {
-        let mut core = Core::<usize>::new(CoreLimits::default());
+        let mut core = Core::<usize>::new(ProtocolLimits::default());
         let mut inbound = inbound();
         receive(&mut inbound, &mut core, &calls(AT_ONCE + 2));
         let mut leftover = Leftover::new(inbound.take_calls(), 1 << 20, Share::new(None));

@@ -327,6 +327,24 @@ impl Limits {
     }
 }
 
+/// The limits of what a [`Protocol`](super::Protocol) holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProtocolLimits {
+    /// Calls that wait for their answers at once, at most 2^31. 65 536 by default.
+    pub outstanding_calls: usize,
+    /// The size that a box may have which is sent.
+    pub boxes: BoxLimits,
+}
+
+setters!(ProtocolLimits { outstanding_calls: usize, boxes: BoxLimits });
+
+impl Default for ProtocolLimits {
+    fn default() -> Self {
+        Self { outstanding_calls: 1 << 16, boxes: BoxLimits::default() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -180,7 +180,7 @@ impl Liveness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Body, Core, CoreLimits};
+    use crate::proto::{Body, Core, ProtocolLimits};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn a_call() -> CallId {
-        let mut core = Core::<()>::new(CoreLimits::default());
+        let mut core = Core::<()>::new(ProtocolLimits::default());
         core.call(b"Ping", &mut Body::default(), ()).unwrap()
     }
 

@@ -1,17 +1,17 @@
 //! The protocol without any input or output: tags, outstanding calls, what is to be sent.
 //!
-//! [`Core`] is one side of one connection. Boxes that were received go in
-//! ([`handle_box`](Core::handle_box)), events come out; calls and answers go in, and bytes to send
-//! come out ([`outgoing`](Core::outgoing)). It knows no sockets, no clocks and no tasks, so it
+//! [`Protocol`] is one side of one connection. Boxes that were received go in
+//! ([`handle_box`](Protocol::handle_box)), events come out; calls and answers go in, and bytes to send
+//! come out ([`outgoing`](Protocol::outgoing)). It knows no sockets, no clocks and no tasks, so it
 //! runs in a thread that blocks as well as in a test that cuts its bytes anywhere.
 //!
 //! ```
-//! use amp_core::proto::{Body, Core, CoreLimits, Event};
+//! use amp_core::proto::{Body, Event, Protocol, ProtocolLimits};
 //! use amp_core::{AmpBox, BoxLimits, Decoder};
 //! use bytes::BytesMut;
 //!
-//! let mut asking = Core::<()>::new(CoreLimits::default());
-//! let mut answering = Core::<()>::new(CoreLimits::default());
+//! let mut asking = Protocol::<()>::new(ProtocolLimits::default());
+//! let mut answering = Protocol::<()>::new(ProtocolLimits::default());
 //!
 //! // One side calls,
 //! let id = asking.call(b"Ping", &mut Body::default(), ())?;
@@ -61,6 +61,7 @@ mod outgoing;
 mod parking;
 mod phase;
 pub(crate) mod policy;
+mod protocol;
 pub(crate) mod reason;
 #[cfg(feature = "tokio")]
 pub(crate) mod refused;
@@ -75,22 +76,24 @@ mod unclaimed;
 mod unfinished;
 mod wants;
 
+pub(crate) use self::core::Core;
 #[cfg(feature = "tokio")]
 pub(crate) use self::core::STREAM_CALLS;
-pub use self::core::{Answer, Core, CoreLimits, Counters, Event, IncomingCall};
+pub use self::core::{Answer, Counters, Event, IncomingCall};
 pub use body::Body;
 pub(crate) use body::Scratch;
 pub use calls::CallId;
 pub use error::ProtocolError;
 pub(crate) use error::RemoteError;
-pub use host::Host;
+pub(crate) use host::Host;
 pub(crate) use limit_kind::LimitKind;
 pub(crate) use limits::Limits;
+pub use limits::ProtocolLimits;
 pub use not_queued::{NotQueued, SwitchRefused, TooManyCalls};
 pub use outgoing::Outgoing;
 pub(crate) use policy::FailurePolicy;
+pub use protocol::Protocol;
 pub(crate) use reason::CloseReason;
-pub use switch::Then;
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::core::{CallOutcome, Failed};
@@ -115,7 +118,7 @@ pub(crate) use {
     phase::End,
     released::{Released, RoomFor},
     stint::Stint,
-    switch::Leaving,
+    switch::{Leaving, Then},
     timers::{Timer, Timers},
     together::{Share, Together},
     unclaimed::Claimed,

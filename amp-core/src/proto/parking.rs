@@ -116,14 +116,14 @@ impl<W, S> Parking<W, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Body, CoreLimits};
+    use crate::proto::{Body, ProtocolLimits};
 
     /// The driver 1 waits, and has left its line.
     fn parked() -> (Parking<u32, ()>, Core<u32>) {
         let mut parking = Parking::default();
         parking.wait(1, Situation::default());
         parking.offer_line(Line::new(()));
-        (parking, Core::new(CoreLimits::default()))
+        (parking, Core::new(ProtocolLimits::default()))
     }
 
     /// It makes a call, and is lent the line for that.

@@ -10,7 +10,7 @@ use super::calls::CallId;
 use super::{Host, ProtocolError, SwitchRefused};
 
 /// The step that follows a switch which both sides have agreed to.
-pub enum Then<H: Host> {
+pub(crate) enum Then<H: Host> {
     /// Another protocol, spoken by whoever has asked, on this side.
     HandOver,
     /// Another protocol, spoken by this successor.
@@ -285,7 +285,7 @@ impl<H: Host> fmt::Debug for Then<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Body, Core, CoreLimits};
+    use crate::proto::{Body, Core, ProtocolLimits};
 
     struct Test;
 
@@ -298,7 +298,7 @@ mod tests {
     }
 
     fn ids() -> [CallId; 2] {
-        let mut core = Core::<()>::new(CoreLimits::default());
+        let mut core = Core::<()>::new(ProtocolLimits::default());
         [(); 2].map(|()| core.call(b"A", &mut Body::default(), ()).unwrap())
     }
 

@@ -437,7 +437,7 @@ mod tests {
         read(&mut unclaimed, first, &[0], true, &[]);
         assert!(unclaimed.claim(1).is_ok());
 
-        let mut core = crate::proto::Core::new(crate::proto::CoreLimits::default());
+        let mut core = crate::proto::Core::new(crate::proto::ProtocolLimits::default());
         let mut call = || core.call(b"", &mut crate::proto::Body::default(), ()).unwrap();
         let calls: Vec<_> = (0..=MAX_GIVEN_UP).map(|_| call()).collect();
         for id in &calls {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::step::{Reply, Step, shown, without_reserved};
 use crate::error::CloseReason;
-use crate::proto::{Core, CoreLimits, Inbound, IncomingCall, Limits};
+use crate::proto::{Core, Inbound, IncomingCall, Limits, ProtocolLimits};
 use crate::report::Report;
 
 /// How many bytes are read at once.
@@ -39,7 +39,7 @@ pub(super) async fn run(stream: DuplexStream, steps: Vec<Step>, state: watch::Se
     let mut actor = Actor {
         stream: Some(stream),
         inbound: Inbound::new(Limits::default().boxes),
-        core: Core::new(CoreLimits::default()),
+        core: Core::new(ProtocolLimits::default()),
         waiting: VecDeque::new(),
     };
     let count = steps.len();

@@ -8,7 +8,7 @@ use crate::boxes::{AmpBox, BoxError, BoxLimits};
 use crate::command::{Arguments, Command, CommandError, read_arguments};
 use crate::error::CallError;
 use crate::keys;
-use crate::proto::{Body, Core, CoreLimits, NotQueued, RemoteError};
+use crate::proto::{Body, Core, NotQueued, ProtocolLimits, RemoteError};
 use crate::shorten::Shortened;
 
 /// The tag of the boxes: the first one that a side gives.
@@ -65,7 +65,7 @@ pub fn answer_box<C: Command>(response: &C::Response) -> Result<Bytes, EncodeErr
 
 /// Returns the box of the failure of the call of [`ask_box`].
 pub fn error_box<C: Command>(error: &C::Error) -> Bytes {
-    let mut core = Core::<()>::new(CoreLimits::default());
+    let mut core = Core::<()>::new(ProtocolLimits::default());
     core.fail(TAG.as_bytes(), error.code().as_bytes(), &error.describe());
     core.outgoing().take_bytes().into()
 }
@@ -109,7 +109,7 @@ pub fn read_answer_box<C: Command>(bytes: Bytes) -> Result<C::Response, CallErro
 
 /// Returns what a side sends that does this and nothing else.
 fn sent(act: impl FnOnce(&mut Core<()>) -> Result<(), BoxError>) -> Result<Bytes, EncodeError> {
-    let mut core = Core::new(CoreLimits::default());
+    let mut core = Core::new(ProtocolLimits::default());
     act(&mut core)?;
     Ok(core.outgoing().take_bytes().into())
 }

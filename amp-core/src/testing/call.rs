@@ -7,7 +7,7 @@ use crate::boxes::AmpBox;
 use crate::command::{Command, OneWay};
 use crate::connection::{Connection, Peer};
 use crate::error::CallError;
-use crate::proto::{Core, CoreLimits, Event, NotQueued};
+use crate::proto::{Core, Event, NotQueued, ProtocolLimits};
 use crate::responder::{Question, Responders};
 
 /// Calls one of `responders`, with nothing beside it but memory, and waits for its answer.
@@ -123,7 +123,7 @@ pub async fn notify<S, C: OneWay>(
     let (here, there) = tokio::io::duplex(64 << 10);
     let (_caller, called): (DuplexStream, Peer) = (here, Connection::new(there).spawn());
     let mut ampbox = AmpBox::new();
-    let mut core = Core::<()>::new(CoreLimits::default());
+    let mut core = Core::<()>::new(ProtocolLimits::default());
     let queued = core.notify(C::NAME.as_bytes(), &mut body_of(&command)?);
     if let Err(NotQueued::TooLarge(error)) = queued {
         return Err(error.into());

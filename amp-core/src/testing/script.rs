@@ -14,7 +14,7 @@ use crate::argument::{EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::command::{Arguments, Command, CommandError, OneWay, read_arguments};
 use crate::connection::{Connection, Peer};
-use crate::proto::{Core, CoreLimits, NotQueued, RemoteError};
+use crate::proto::{Core, NotQueued, ProtocolLimits, RemoteError};
 use crate::report::Report;
 use crate::responder::Responders;
 use crate::shorten::Shortened;
@@ -185,7 +185,7 @@ impl Script {
     /// When the command cannot be written without a connection.
     #[track_caller]
     pub fn notify<C: OneWay>(self, command: &C) -> Self {
-        let mut core = Core::<()>::new(CoreLimits::default());
+        let mut core = Core::<()>::new(ProtocolLimits::default());
         let queued = core.notify(C::NAME.as_bytes(), &mut written(C::NAME, body_of(command)));
         if let Err(NotQueued::TooLarge(error)) = queued {
             written::<()>(C::NAME, Err(error.into()));

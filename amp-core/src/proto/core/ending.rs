@@ -24,13 +24,13 @@ impl Failed {
 impl<W, H: Host> Core<W, H> {
     /// Ends the connection once the responders that run have answered, or this time is over. The
     /// first time that is given counts. Calls that come are to be refused from here on.
-    pub fn drain(&mut self, within: Duration) {
+    pub(crate) fn drain(&mut self, within: Duration) {
         self.end.drain(within);
         self.news = true;
     }
 
     /// Drops what is to be sent, since nothing can be, while what the peer sent before is still read.
-    pub fn break_off(&mut self, reason: CloseReason) {
+    pub(crate) fn break_off(&mut self, reason: CloseReason) {
         self.end.break_off(reason);
         self.released().refuses = true;
     }
@@ -55,7 +55,7 @@ impl<W, H: Host> Core<W, H> {
 impl<W: Clone, H: Host> Core<W, H> {
     /// Begins the end, unless it has begun before; says why then. No more calls are made: those that
     /// wait are to look again.
-    pub fn close(&mut self, reason: CloseReason) -> Option<CloseReason> {
+    pub(crate) fn close(&mut self, reason: CloseReason) -> Option<CloseReason> {
         let reason = self.end.begin(reason)?.clone();
         self.cut_off = self.admission.running;
         self.refuse_callers();
@@ -84,12 +84,38 @@ impl<W: Clone, H: Host> Core<W, H> {
     /// Takes note that the connection has ended: nothing is sent or answered any more. Says why,
     /// which is the first reason there was; and how many responders outlive it, with what runs
     /// after answers, if it had not ended before.
-    pub fn handle_end(&mut self, reason: CloseReason) -> (CloseReason, usize) {
+    pub(crate) fn handle_end(&mut self, reason: CloseReason) -> (CloseReason, usize) {
+        self.refuse_callers();
+        self.finish(reason)
+    }
+
+    fn refuse_callers(&mut self) {
+        let callers: Vec<W> = self
+            .calls
+            .values_mut()
+            .filter_map(|waiting| match waiting {
+                Pending::For(waiter) => Some(waiter.clone()),
+                _ => None,
+            })
+            .collect();
+        let released = self.released();
+        released.callers.extend(callers);
+        released.refuses = true;
+    }
+}
+
+impl<W, H: Host> Core<W, H> {
+    /// Begins the end, unless it has begun before, for whoever has told those that wait for answers.
+    pub(crate) fn begin_end(&mut self, reason: CloseReason) {
+        self.end.begin(reason);
+    }
+
+    /// As [`handle_end`](Self::handle_end), for whoever has told those that wait for answers.
+    pub(crate) fn finish(&mut self, reason: CloseReason) -> (CloseReason, usize) {
         if self.end.begun().is_none() {
             self.cut_off = self.admission.running;
         }
         let (reason, first) = self.end.finish(reason);
-        self.refuse_callers();
         let unsent = [self.held.take(), Some(std::mem::take(&mut self.outgoing))];
         let (after, then) = (std::mem::take(&mut self.after), self.switch.end());
         let waiting = self.lanes.end();
@@ -111,28 +137,15 @@ impl<W: Clone, H: Host> Core<W, H> {
     pub(crate) fn cut_off(&self) -> usize {
         self.cut_off
     }
-
-    fn refuse_callers(&mut self) {
-        let callers: Vec<W> = self
-            .calls
-            .values_mut()
-            .filter_map(|waiting| match waiting {
-                Pending::For(waiter) => Some(waiter.clone()),
-                _ => None,
-            })
-            .collect();
-        let released = self.released();
-        released.callers.extend(callers);
-        released.refuses = true;
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::argument::Attachment;
+    use crate::proto::switch::Then;
     use crate::proto::wants::{Situation, Wants};
-    use crate::proto::{Body, Limits, Then};
+    use crate::proto::{Body, Limits};
     use std::sync::Arc;
 
     struct Test;

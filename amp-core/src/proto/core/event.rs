@@ -12,7 +12,7 @@ pub type Answer = Result<AmpBox, RemoteError>;
 #[non_exhaustive]
 pub enum Event<W> {
     /// An outstanding call has its answer, which
-    /// [`Core::take_answer`](super::Core::take_answer) hands out.
+    /// [`Protocol::take_answer`](crate::proto::Protocol::take_answer) hands out.
     Answered {
         /// The call.
         id: CallId,
@@ -31,7 +31,8 @@ pub enum Event<W> {
         /// The answer.
         answer: Answer,
     },
-    /// An answer to a call that was never made, or that nobody is told of. It is counted.
+    /// An answer to a call that was never made, or that nobody is told of: it is counted. Or a call that came
+    /// when the end was near.
     Ignored,
 }
 

@@ -19,7 +19,7 @@ impl<W, H: Host> Core<W, H> {
     /// # Panics
     ///
     /// When nothing is in `then`.
-    pub fn ask_switch(
+    pub(crate) fn ask_switch(
         &mut self,
         command: &[u8],
         body: &mut Body,
@@ -43,7 +43,7 @@ impl<W, H: Host> Core<W, H> {
     /// # Errors
     ///
     /// When this side has asked for one too, which ends the connection.
-    pub fn handle_switch(&mut self, tag: &[u8]) -> Result<(), ProtocolError> {
+    pub(crate) fn handle_switch(&mut self, tag: &[u8]) -> Result<(), ProtocolError> {
         self.switch.receive(tag)
     }
 
@@ -55,7 +55,7 @@ impl<W, H: Host> Core<W, H> {
     /// When the peer has [asked](Core::handle_switch) for none with this tag, when the transport would be replaced
     /// for the second time, and when the end has begun. Nothing is queued then, and what would have
     /// followed is given back.
-    pub fn accept_switch(
+    pub(crate) fn accept_switch(
         &mut self,
         tag: &[u8],
         then: Then<H>,
@@ -71,7 +71,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Goes on with boxes after a switch, over another transport: what was held back can be sent.
-    pub fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         self.switch.resume();
         self.stop_holding();
         let dead = self.unclaimed.close();
@@ -146,7 +146,7 @@ mod tests {
     use crate::argument::Attachment;
     use crate::proto::core::queue::Transmit;
     use crate::proto::wants::{Situation, Wants};
-    use crate::proto::{Core, CoreLimits};
+    use crate::proto::{Core, ProtocolLimits};
     use std::sync::Arc;
     use std::time::Instant;
 
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_stream_does_not_leave_with_what_an_answer_brings() {
         for read in [false, true] {
-            let mut core = Core::<()>::new(CoreLimits::default());
+            let mut core = Core::<()>::new(ProtocolLimits::default());
             let id = core.call(b"A", &mut Body::default(), ()).unwrap();
             core.ask_switch(b"B", &mut Body::default(), (), &mut Some(Then::HandOver)).unwrap();
             core.outgoing().take_bytes();
@@ -183,7 +183,7 @@ mod tests {
     /// The boxes that name them were encoded before.
     #[test]
     fn attachments_that_were_held_back_are_not_sent_over_a_transport_that_has_none() {
-        let mut core = Core::<()>::new(CoreLimits::default());
+        let mut core = Core::<()>::new(ProtocolLimits::default());
         core.ask_switch(b"A", &mut Body::default(), (), &mut Some(Then::Upgrade(()))).unwrap();
         let attachments = vec![Arc::new(()) as Attachment];
         core.notify(b"B", &mut Body { attachments, ..Body::default() }).unwrap();

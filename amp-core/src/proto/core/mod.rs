@@ -20,8 +20,8 @@ pub(crate) use ending::Failed;
 pub use event::{Answer, Counters, Event, IncomingCall};
 #[cfg(feature = "tokio")]
 pub(crate) use queue::Transmit;
+pub(crate) use side::Core;
 #[cfg(feature = "tokio")]
 pub(crate) use side::STREAM_CALLS;
-pub use side::{Core, CoreLimits};
 #[cfg(feature = "tokio")]
 pub(crate) use taking_back::{TakenBack, WasRemoved};

@@ -26,13 +26,13 @@ pub(crate) enum Transmit {
 
 impl<W, H: Host> Core<W, H> {
     /// Returns how many bytes are queued: those to be sent, and those that are held back.
-    pub fn queued(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         self.outgoing.len() + self.held.as_ref().map_or(0, Outgoing::len)
     }
 
     /// Returns how many boxes are queued: those to be sent, and those that are held back. See
     /// [`Outgoing::boxes`].
-    pub fn queued_boxes(&self) -> usize {
+    pub(crate) fn queued_boxes(&self) -> usize {
         self.outgoing.boxes() + self.held.as_ref().map_or(0, Outgoing::boxes)
     }
 
@@ -50,7 +50,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Returns whether what is queued is held back, because of a protocol switch.
-    pub fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.held.is_some()
     }
 
@@ -113,7 +113,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Returns what is to be sent.
-    pub fn outgoing(&mut self) -> &mut Outgoing {
+    pub(crate) fn outgoing(&mut self) -> &mut Outgoing {
         &mut self.outgoing
     }
 }

@@ -19,16 +19,15 @@ use crate::proto::together::Together;
 use crate::proto::unclaimed::Unclaimed;
 use crate::proto::wants::Public;
 use crate::proto::{
-    Body, FailurePolicy, Host, Limits, NotQueued, Outgoing, ProtocolError, RemoteError,
-    TooManyCalls,
+    Body, FailurePolicy, Host, Limits, NotQueued, Outgoing, ProtocolError, ProtocolLimits,
+    RemoteError, TooManyCalls,
 };
-use crate::setters::setters;
 
 /// A side of a connection: what its callers, its responders and the wire all change.
 ///
 /// Each outstanding call keeps a `W`, which says who waits for its answer: a waker, a channel,
 /// or nothing. What else it keeps for others, the [`Host`] says.
-pub struct Core<W, H: Host = ()> {
+pub(crate) struct Core<W, H: Host = ()> {
     pub(super) calls: Calls<Pending<W>>,
     pub(super) limits: Limits,
     /// How large a box may be that this side sends.
@@ -77,24 +76,6 @@ pub struct Core<W, H: Host = ()> {
     pub(super) counters: Counters,
 }
 
-/// The limits of what a core holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CoreLimits {
-    /// Calls that wait for their answers at once, at most 2^31. 65 536 by default.
-    pub outstanding_calls: usize,
-    /// The size that a box may have which is sent.
-    pub boxes: BoxLimits,
-}
-
-setters!(CoreLimits { outstanding_calls: usize, boxes: BoxLimits });
-
-impl Default for CoreLimits {
-    fn default() -> Self {
-        Self { outstanding_calls: 1 << 16, boxes: BoxLimits::default() }
-    }
-}
-
 #[derive(Debug)]
 pub(super) enum Pending<W> {
     For(W),
@@ -118,8 +99,8 @@ fn places(limits: &Limits) -> usize {
 
 impl<W> Core<W> {
     /// Creates a side that has sent and received nothing yet.
-    pub fn new(limits: CoreLimits) -> Self {
-        let CoreLimits { outstanding_calls, boxes } = limits;
+    pub(crate) fn new(limits: ProtocolLimits) -> Self {
+        let ProtocolLimits { outstanding_calls, boxes } = limits;
         let limits = Limits { boxes, outstanding_calls, streams: 0, ..Limits::default() };
         Self::hosted(limits, boxes, None)
     }
@@ -169,7 +150,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Sets how large a box may be that is sent from now on.
-    pub fn limit_boxes(&mut self, boxes: BoxLimits) {
+    pub(crate) fn limit_boxes(&mut self, boxes: BoxLimits) {
         self.boxes = boxes;
     }
 
@@ -189,7 +170,7 @@ impl<W, H: Host> Core<W, H> {
     ///
     /// When too many calls are outstanding, when the box would be over a limit, or when no more calls
     /// are made. Nothing is queued then, and the body is as it was.
-    pub fn call(
+    pub(crate) fn call(
         &mut self,
         command: &[u8],
         body: &mut Body,
@@ -215,7 +196,7 @@ impl<W, H: Host> Core<W, H> {
     ///
     /// When the box would be over a limit, or when no more calls are made. Nothing is queued then, and
     /// the body is as it was.
-    pub fn notify(&mut self, command: &[u8], body: &mut Body) -> Result<(), NotQueued> {
+    pub(crate) fn notify(&mut self, command: &[u8], body: &mut Body) -> Result<(), NotQueued> {
         self.check_end()?;
         self.check(reserved_len(keys::COMMAND, command), 1, body)?;
         self.counters.calls_sent += 1;
@@ -230,7 +211,7 @@ impl<W, H: Host> Core<W, H> {
     ///
     /// When the box would be over a limit. Nothing is queued then, and the body is as it was: the
     /// call still wants an answer.
-    pub fn answer(&mut self, tag: &[u8], body: &mut Body) -> Result<(), BoxError> {
+    pub(crate) fn answer(&mut self, tag: &[u8], body: &mut Body) -> Result<(), BoxError> {
         if self.end.over().is_some() {
             return Ok(());
         }
@@ -260,14 +241,14 @@ impl<W, H: Host> Core<W, H> {
     /// Queues the failure of the call with this tag. A code or a description that is too long
     /// for a value is cut, and so is a description that does not fit into the box. Where the call has asked
     /// for a protocol switch, boxes follow.
-    pub fn fail(&mut self, tag: &[u8], code: &[u8], description: &str) {
+    pub(crate) fn fail(&mut self, tag: &[u8], code: &[u8], description: &str) {
         self.push_failure(tag, code, description, false);
     }
 
     /// Queues the refusal of the call with this tag, because the connection is about to end: it was
     /// certainly not acted upon, which [`NOT_ACTED_UPON`](keys::NOT_ACTED_UPON) says. No failure of
     /// a command is marked so, whatever its code.
-    pub fn refuse(&mut self, tag: &[u8]) {
+    pub(crate) fn refuse(&mut self, tag: &[u8]) {
         const WHY: &str = "The connection is closing; the call was not acted upon";
         self.push_failure(tag, keys::CLOSING.as_bytes(), WHY, true);
     }
@@ -306,7 +287,7 @@ impl<W, H: Host> Core<W, H> {
     ///
     /// When it means nothing, which ends the connection.
     #[inline]
-    pub fn handle_box(&mut self, ampbox: AmpBox) -> Result<Event<W>, ProtocolError> {
+    pub(crate) fn handle_box(&mut self, ampbox: AmpBox) -> Result<Event<W>, ProtocolError> {
         self.counters.boxes_received += 1;
         self.counters.bytes_received += ampbox.size() as u64;
         match ampbox.kind() {
@@ -354,7 +335,7 @@ impl<W, H: Host> Core<W, H> {
 
     /// Takes the answer of a call, once it is there. The call is then over.
     #[inline]
-    pub fn take_answer(&mut self, id: CallId) -> Option<Answer> {
+    pub(crate) fn take_answer(&mut self, id: CallId) -> Option<Answer> {
         if !matches!(self.calls.get_mut(id)?, Pending::Done(_)) {
             return None;
         }
@@ -381,7 +362,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Returns who waits for the answer of a call that has none yet.
-    pub fn waiter_mut(&mut self, id: CallId) -> Option<&mut W> {
+    pub(crate) fn waiter_mut(&mut self, id: CallId) -> Option<&mut W> {
         match self.calls.get_mut(id)? {
             Pending::For(waiter) => Some(waiter),
             _ => None,
@@ -389,7 +370,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Gives up a call: its answer, should one come, is ignored. Returns who waited for it.
-    pub fn forget(&mut self, id: CallId) -> Option<W> {
+    pub(crate) fn forget(&mut self, id: CallId) -> Option<W> {
         let waiting = if self.switch.is_asked_by(id) {
             std::mem::replace(self.calls.get_mut(id)?, Pending::Nobody)
         } else {
@@ -399,6 +380,13 @@ impl<W, H: Host> Core<W, H> {
             Pending::For(waiter) => Some(waiter),
             _ => None,
         }
+    }
+
+    /// Gives up all calls that have no answer. Returns who waited for them.
+    pub(crate) fn forget_all(&mut self) -> Vec<W> {
+        let all = self.calls.ids();
+        let waiting: Vec<_> = all.into_iter().filter(|id| self.waiter_mut(*id).is_some()).collect();
+        waiting.into_iter().filter_map(|id| self.forget(id)).collect()
     }
 
     /// Finds the call that an answer with this tag is to.
@@ -435,7 +423,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Returns how many calls are outstanding.
-    pub fn outstanding(&self) -> usize {
+    pub(crate) fn outstanding(&self) -> usize {
         self.calls.len()
     }
 
@@ -448,7 +436,7 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Returns what happened so far.
-    pub fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> Counters {
         self.counters
     }
 }

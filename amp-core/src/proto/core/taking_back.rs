@@ -179,7 +179,7 @@ impl<W: Clone, H: Host> Core<W, H> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Body, CoreLimits, FailurePolicy, Then};
+    use crate::proto::{Body, FailurePolicy, ProtocolLimits, Then};
 
     /// As many one-way boxes with an attachment each.
     fn queue(core: &mut Core<()>, count: usize) {
@@ -192,7 +192,7 @@ mod tests {
     /// So many boxes are being written, queued, and held back behind an answer and a call that asks for a
     /// switch; the first is refused, or all.
     fn take_back([writing, queued, held]: [usize; 3], all: bool) {
-        let mut core = Core::<()>::new(CoreLimits::default());
+        let mut core = Core::<()>::new(ProtocolLimits::default());
         let mut outgoing = Outgoing::default();
         queue(&mut core, writing);
         core.poll_transmit(&mut outgoing, true);
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_taken_back_is_a_failure_that_its_command_does_not_declare() {
         for (policy, closes) in [(FailurePolicy::Stay, false), (FailurePolicy::Close, true)] {
-            let core = Core::<()>::new(CoreLimits::default());
+            let core = Core::<()>::new(ProtocolLimits::default());
             let mut core = core.with_policy(policy);
             let attachments = vec![Arc::new(0) as Attachment];
             core.answer(b"1", &mut Body { attachments, ..Body::default() }).unwrap();
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn nothing_is_taken_back_when_a_part_was_sent() {
-        let mut core = Core::<()>::new(CoreLimits::default());
+        let mut core = Core::<()>::new(ProtocolLimits::default());
         let mut outgoing = Outgoing::default();
         let attachments = vec![Arc::new(0) as Attachment; 2];
         core.notify(b"A", &mut Body { attachments, ..Body::default() }).unwrap();

@@ -183,8 +183,9 @@ impl<W, H: Host> Core<W, H> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::switch::Then;
     use crate::proto::together::Together;
-    use crate::proto::{Body, CoreLimits, Then};
+    use crate::proto::{Body, ProtocolLimits};
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -272,7 +273,7 @@ mod tests {
     }
 
     fn core() -> Core<()> {
-        let mut core = Core::new(CoreLimits::default());
+        let mut core = Core::new(ProtocolLimits::default());
         core.take_news();
         core.poll_public();
         core

@@ -38,12 +38,12 @@ impl<W: Clone> Ping<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{CoreLimits, TooManyCalls};
+    use crate::proto::{ProtocolLimits, TooManyCalls};
 
     #[test]
     fn each_ping_is_as_the_first_and_what_cannot_be_sent_is_said_to_be_the_first_once() {
         let mut core =
-            Core::<u8>::new(CoreLimits { outstanding_calls: 2, ..CoreLimits::default() });
+            Core::<u8>::new(ProtocolLimits { outstanding_calls: 2, ..ProtocolLimits::default() });
         let mut body = Body::default();
         let mut writer = body.writer();
         writer.put(b"a", b"b").unwrap();

@@ -102,11 +102,11 @@ mod tests {
     use super::*;
     use crate::proto::inbound::Reading;
     use crate::proto::inbound::tests::{calls, inbound, receive};
-    use crate::proto::{Core, CoreLimits};
+    use crate::proto::{Core, ProtocolLimits};
 
     #[test]
     fn a_peer_that_is_not_read_from_is_looked_for() {
-        let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+        let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));
         let limits = Limits::default();
         receive(&mut inbound, &mut core, &calls(2));
         inbound.set_reading(Reading::Paused);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::proto::timers::Timer;
-use crate::proto::{Body, CoreLimits};
+use crate::proto::{Body, ProtocolLimits};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -51,7 +51,7 @@ fn many_callers_on_several_threads_are_answered_a_few_at_a_time() {
     for (count, is_among_many, turn) in
         [(300, true, 16), (101, true, 11), (33, true, 6), (32, false, 8), (16, false, 8)]
     {
-        let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+        let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));
         inbound.share_threads();
         assert!(!inbound.is_among_many(), "nobody has called");
         outstanding(&mut core, count);
@@ -67,7 +67,7 @@ fn many_callers_on_several_threads_are_answered_a_few_at_a_time() {
 #[test]
 fn answers_are_given_out_in_turns() {
     for (count, turn) in [(40, 16), (24, 12), (16, 8), (10, 8), (1, 1)] {
-        let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+        let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));
         outstanding(&mut core, count);
         let answers = answers(count);
         receive(&mut inbound, &mut core, &answers);
@@ -85,7 +85,7 @@ fn answers_are_given_out_in_turns() {
 
 #[test]
 fn no_more_calls_are_left_than_may_be() {
-    let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+    let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));
     receive(&mut inbound, &mut core, &calls(10));
     let each = inbound.calls_size() / 10;
     assert_eq!(inbound.take_calls_over(10 * each).len(), 0);
@@ -95,7 +95,7 @@ fn no_more_calls_are_left_than_may_be() {
 
 #[test]
 fn calls_wait_with_what_they_take_in_memory() {
-    let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+    let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));
     receive(&mut inbound, &mut core, &calls(5));
     let one = size_of::<WaitingCall>() + calls(1).len();
     assert_eq!(inbound.calls_size(), 5 * one);
@@ -110,7 +110,7 @@ fn calls_wait_with_what_they_take_in_memory() {
 
 #[test]
 fn behind_a_call_that_asks_for_a_switch_nothing_is_decoded() {
-    let (mut inbound, mut core) = (inbound(), Core::<usize>::new(CoreLimits::default()));
+    let (mut inbound, mut core) = (inbound(), Core::<usize>::new(ProtocolLimits::default()));
     *inbound.input.buffer() = calls(2);
     let (boxes, more) = inbound.decode(true);
     assert!(boxes.len() == 1 && more.unwrap());
@@ -122,8 +122,8 @@ fn behind_a_call_that_asks_for_a_switch_nothing_is_decoded() {
     assert!(inbound.take_left());
     assert!(!inbound.has_left() && !inbound.is_at_switch());
     // This side has asked by then, and neither may answer.
-    let mut core = Core::<usize>::new(CoreLimits::default());
-    let then = &mut Some(crate::proto::Then::HandOver);
+    let mut core = Core::<usize>::new(ProtocolLimits::default());
+    let then = &mut Some(crate::proto::switch::Then::HandOver);
     core.ask_switch(b"A", &mut Body::default(), 0, then).unwrap();
     let _ = inbound.decode(true);
     let (_, sorted) = inbound.sort(&mut core, true);
@@ -132,9 +132,9 @@ fn behind_a_call_that_asks_for_a_switch_nothing_is_decoded() {
 
 #[test]
 fn what_a_box_names_that_is_a_mistake_is_let_go_at_the_end() {
-    let then = &mut Some(crate::proto::Then::HandOver);
+    let then = &mut Some(crate::proto::switch::Then::HandOver);
     for (mistake, crosses) in [(boxes([&[("x", "y")]]), false), (calls(1), true)] {
-        let (mut inbound, mut core) = (inbound(), Core::<usize>::new(CoreLimits::default()));
+        let (mut inbound, mut core) = (inbound(), Core::<usize>::new(ProtocolLimits::default()));
         if crosses {
             core.ask_switch(b"A", &mut Body::default(), 0, then).unwrap();
         }
@@ -150,7 +150,7 @@ fn what_a_box_names_that_is_a_mistake_is_let_go_at_the_end() {
 
 #[test]
 fn the_boxes_before_a_mistake_are_good() {
-    let (mut inbound, mut core) = (inbound(), Core::<usize>::new(CoreLimits::default()));
+    let (mut inbound, mut core) = (inbound(), Core::<usize>::new(ProtocolLimits::default()));
     *inbound.input.buffer() = calls(3);
     inbound.input.buffer().extend_from_slice(b"\x01\0");
     let (boxes, more) = inbound.decode(false);
@@ -162,7 +162,7 @@ fn the_boxes_before_a_mistake_are_good() {
 
 #[test]
 fn a_box_that_has_begun_has_its_time() {
-    let (mut inbound, mut core) = (inbound(), Core::new(CoreLimits::default()));
+    let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));
     let (mut timers, start) = (Timers::default(), Instant::now());
     *inbound.input.buffer() = BytesMut::from(&b"\0"[..]);
     inbound.watch_box(SECOND, &mut timers, || start);

@@ -15,7 +15,7 @@ use super::world::{Step, World};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::proto::drive::LOOK_EVERY;
 use crate::proto::wants::Wants;
-use crate::proto::{Body, CloseReason, Core, CoreLimits, Event, Limits, Then, Together};
+use crate::proto::{Body, CloseReason, Core, Event, Limits, ProtocolLimits, Then, Together};
 
 /// How many calls each side makes.
 const CALLS: usize = 20;
@@ -284,7 +284,7 @@ fn a_stream_that_breaks_fails_all_calls_wherever_it_does() {
 
 #[test]
 fn a_call_that_was_given_up_is_answered_to_nobody() {
-    let mut near = Core::new(CoreLimits { outstanding_calls: 1, ..CoreLimits::default() });
+    let mut near = Core::new(ProtocolLimits { outstanding_calls: 1, ..ProtocolLimits::default() });
     let call = near.call(b"A", &mut Body::default(), ()).unwrap();
     assert!(near.call(b"A", &mut Body::default(), ()).is_err());
     near.forget(call);
@@ -300,7 +300,7 @@ fn a_call_that_was_given_up_is_answered_to_nobody() {
 
 #[test]
 fn texts_of_errors_are_cut_to_what_fits() {
-    let mut core = Core::<()>::new(CoreLimits::default());
+    let mut core = Core::<()>::new(ProtocolLimits::default());
     core.fail(b"1", b"CODE", &"ä".repeat(40_000));
     let bytes = core.outgoing().take_bytes();
     let ampbox = AmpBox::parse(&mut bytes.into(), BoxLimits::default()).unwrap();
@@ -311,7 +311,7 @@ fn texts_of_errors_are_cut_to_what_fits() {
 #[test]
 fn a_switch_that_is_given_up_gives_back_who_waited_for_it() {
     for (kind, agreed) in [("_answer", true), ("_error", false)] {
-        let mut core = Core::<&str>::new(CoreLimits::default());
+        let mut core = Core::<&str>::new(ProtocolLimits::default());
         let id = core
             .ask_switch(b"Switch", &mut Body::default(), "who asked", &mut Some(Then::HandOver))
             .unwrap();

@@ -1,0 +1,309 @@
+//! One side of a connection, for whoever drives it.
+
+use super::switch::Then;
+use super::{
+    Answer, Body, CallId, CloseReason, Core, Counters, Event, NotQueued, Outgoing, ProtocolError,
+    ProtocolLimits, SwitchRefused,
+};
+use crate::boxes::{AmpBox, BoxError, BoxLimits};
+use std::fmt;
+use std::time::Duration;
+
+/// One side of a connection, without its input and output.
+///
+/// Each outstanding call keeps a `W`, which says who waits for its answer: a waker, a channel,
+/// or nothing. It comes back with the answer, or when the connection ends.
+///
+/// # The end
+///
+/// A driver that lets what runs come to its end [drains](Self::drain) the connection, and [closes](Self::close)
+/// it once it [has drained](Self::has_drained). What is queued by then is still to be sent. When the stream has
+/// ended or failed, [`handle_end`](Self::handle_end) lets go of everything.
+///
+/// ```
+/// use amp_core::proto::{Body, Event, NotQueued, Protocol, ProtocolLimits};
+/// use amp_core::{AmpBox, CloseReason};
+///
+/// let mut side = Protocol::new(ProtocolLimits::default());
+/// side.call(b"Ping", &mut Body::default(), "who waits for it")?;
+/// let call = |tag| AmpBox::from_pairs([("_ask", tag), ("_command", "Work")]);
+/// assert!(matches!(side.handle_box(call("1")?)?, Event::Called(_)));
+///
+/// // What came before it is answered, and what comes now is refused.
+/// side.drain();
+/// assert!(matches!(side.handle_box(call("2")?)?, Event::Ignored));
+/// assert!(!side.has_drained());
+/// side.answer(b"1", &mut Body::default())?;
+/// assert!(side.has_drained());
+///
+/// // Nobody waits any longer, and what was answered is sent before the stream is closed.
+/// assert_eq!(side.close(CloseReason::Local), ["who waits for it"]);
+/// assert!(!side.outgoing().take_bytes().is_empty());
+/// side.handle_end(CloseReason::Local);
+/// let late = side.call(b"Ping", &mut Body::default(), "too late");
+/// assert!(matches!(late, Err(NotQueued::Closed(CloseReason::Local))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Protocol<W> {
+    core: Core<W>,
+    /// How many calls of the peer want an answer and have none.
+    unanswered: usize,
+}
+
+impl<W> Protocol<W> {
+    /// Creates a side that has sent and received nothing yet.
+    pub fn new(limits: ProtocolLimits) -> Self {
+        Self { core: Core::new(limits), unanswered: 0 }
+    }
+
+    /// Sets how large a box may be that is sent from now on.
+    pub fn limit_boxes(&mut self, boxes: BoxLimits) {
+        self.core.limit_boxes(boxes);
+    }
+
+    /// Queues a call that wants an answer. The body is left empty.
+    ///
+    /// # Errors
+    ///
+    /// When too many calls are outstanding, when the box would be over a limit, or when the end has begun.
+    /// Nothing is queued then, and the body is as it was.
+    pub fn call(
+        &mut self,
+        command: &[u8],
+        body: &mut Body,
+        waiter: W,
+    ) -> Result<CallId, NotQueued> {
+        self.core.call(command, body, waiter)
+    }
+
+    /// Queues a call that wants no answer. The body is left empty.
+    ///
+    /// # Errors
+    ///
+    /// When the box would be over a limit, or when the end has begun. Nothing is queued then, and the
+    /// body is as it was.
+    pub fn notify(&mut self, command: &[u8], body: &mut Body) -> Result<(), NotQueued> {
+        self.core.notify(command, body)
+    }
+
+    /// Queues the answer to the call with this tag. The body is left empty. One that comes when the
+    /// connection has ended is dropped. Where the call has asked for a protocol switch, boxes follow.
+    ///
+    /// # Errors
+    ///
+    /// When the box would be over a limit. Nothing is queued then, and the body is as it was: the
+    /// call still wants an answer.
+    pub fn answer(&mut self, tag: &[u8], body: &mut Body) -> Result<(), BoxError> {
+        self.core.answer(tag, body)?;
+        self.has_answered();
+        Ok(())
+    }
+
+    /// Queues the failure of the call with this tag. A code or a description that is too long
+    /// for a value is cut, and so is a description that does not fit into the box. Where the call has asked
+    /// for a protocol switch, boxes follow.
+    pub fn fail(&mut self, tag: &[u8], code: &[u8], description: &str) {
+        self.core.fail(tag, code, description);
+        self.has_answered();
+    }
+
+    /// Returns what the received box means. A call that comes when the connection [is drained](Self::drain) is
+    /// refused, and one that comes when it closes is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When it means nothing: the driver ends the connection.
+    pub fn handle_box(&mut self, ampbox: AmpBox) -> Result<Event<W>, ProtocolError> {
+        let event = self.core.handle_box(ampbox)?;
+        self.let_go();
+        let Event::Called(call) = &event else { return Ok(event) };
+        let end = self.core.end();
+        let (refuses, has_begun) = (end.refuses_calls(), end.begun().is_some());
+        match call.tag() {
+            Some(tag) if refuses => self.core.refuse(tag),
+            Some(_) if !has_begun => {
+                self.unanswered += 1;
+                return Ok(event);
+            }
+            None if !refuses && !has_begun => return Ok(event),
+            _ => {}
+        }
+        Ok(Event::Ignored)
+    }
+
+    /// Takes the answer of a call, once it is there. The call is then over.
+    pub fn take_answer(&mut self, id: CallId) -> Option<Answer> {
+        self.core.take_answer(id)
+    }
+
+    /// Returns who waits for the answer of a call that has none yet.
+    pub fn waiter_mut(&mut self, id: CallId) -> Option<&mut W> {
+        self.core.waiter_mut(id)
+    }
+
+    /// Gives up a call: its answer, should one come, is ignored. Returns who waited for it.
+    pub fn forget(&mut self, id: CallId) -> Option<W> {
+        self.core.forget(id)
+    }
+
+    /// Queues a call that asks for a protocol switch. What is queued behind it is held back until the peer
+    /// refuses. If the peer agrees, which is an [`Event::Switched`], the stream is no longer this connection's.
+    /// The body is left empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), and when a switch is under way. Nothing is queued then.
+    pub fn ask_switch(
+        &mut self,
+        command: &[u8],
+        body: &mut Body,
+        waiter: W,
+    ) -> Result<CallId, SwitchRefused> {
+        self.core.ask_switch(command, body, waiter, &mut Some(Then::HandOver))
+    }
+
+    /// Asks for a switch behind which boxes go on over another transport that is made of the stream, as
+    /// `StartTLS` does; otherwise as [`ask_switch`](Self::ask_switch). The driver [resumes](Self::resume) once
+    /// the transport is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`ask_switch`](Self::ask_switch), and when the transport would be replaced for the second time.
+    pub fn ask_upgrade(
+        &mut self,
+        command: &[u8],
+        body: &mut Body,
+        waiter: W,
+    ) -> Result<CallId, SwitchRefused> {
+        self.core.ask_switch(command, body, waiter, &mut Some(Then::Upgrade(())))
+    }
+
+    /// Takes note that the call which was received last, and has this tag, asks for a protocol switch.
+    /// What comes behind it is not to be read as boxes until it is answered otherwise than by
+    /// [`accept_switch`](Self::accept_switch), or until [`resume`](Self::resume).
+    ///
+    /// # Errors
+    ///
+    /// When this side has asked for one too: the driver ends the connection.
+    pub fn handle_switch(&mut self, tag: &[u8]) -> Result<(), ProtocolError> {
+        self.core.handle_switch(tag)
+    }
+
+    /// Agrees to the switch that the peer has asked for with this tag. The answer is the last box
+    /// that is sent: the stream is no longer this connection's once it is.
+    ///
+    /// # Errors
+    ///
+    /// When the peer has [asked](Self::handle_switch) for none with this tag, and when the end has begun.
+    /// Nothing is queued then.
+    pub fn accept_switch(&mut self, tag: &[u8]) -> Result<(), SwitchRefused> {
+        self.accept(tag, Then::HandOver)
+    }
+
+    /// Agrees to a switch behind which boxes go on over another transport; otherwise as
+    /// [`accept_switch`](Self::accept_switch). What is queued behind the answer is held back until the driver
+    /// [resumes](Self::resume).
+    ///
+    /// # Errors
+    ///
+    /// As [`accept_switch`](Self::accept_switch), and when the transport would be replaced for the second time.
+    pub fn accept_upgrade(&mut self, tag: &[u8]) -> Result<(), SwitchRefused> {
+        self.accept(tag, Then::Upgrade(()))
+    }
+
+    /// Goes on with boxes after a switch, over another transport: what was held back can be sent.
+    pub fn resume(&mut self) {
+        self.core.resume();
+        self.let_go();
+    }
+
+    /// Refuses the calls that come from here on, and lets those end that came before. Once nothing more
+    /// is to be answered, the connection [has drained](Self::has_drained), and the driver closes it: how long
+    /// that may take is the driver's to say.
+    pub fn drain(&mut self) {
+        self.core.drain(Duration::MAX);
+    }
+
+    /// Returns whether the connection is [drained](Self::drain) and all calls that the peer wants answers to are
+    /// answered.
+    pub fn has_drained(&self) -> bool {
+        self.core.end().draining().is_some() && self.unanswered == 0
+    }
+
+    /// Begins the end, unless it has begun before: no more calls are made, nor begun. What is queued is still
+    /// to be sent. Returns who waits for answers, which do not come.
+    pub fn close(&mut self, reason: CloseReason) -> Vec<W> {
+        self.core.begin_end(reason);
+        self.core.forget_all()
+    }
+
+    /// Takes note that the connection has ended: nothing is sent or answered any more, and what was queued is
+    /// dropped. Returns who waits for answers, which do not come. Why it has ended, for the first reason that
+    /// there was, [`end_reason`](Self::end_reason) says.
+    pub fn handle_end(&mut self, reason: CloseReason) -> Vec<W> {
+        let waiters = self.core.forget_all();
+        self.core.finish(reason);
+        self.let_go();
+        waiters
+    }
+
+    /// Returns why the connection ends, once that has begun.
+    pub fn end_reason(&self) -> Option<&CloseReason> {
+        self.core.end().begun()
+    }
+
+    /// Returns what is to be sent.
+    pub fn outgoing(&mut self) -> &mut Outgoing {
+        self.core.outgoing()
+    }
+
+    /// Returns how many bytes are queued: those to be sent, and those that are held back.
+    pub fn queued(&self) -> usize {
+        self.core.queued()
+    }
+
+    /// Returns how many boxes are queued: those to be sent, and those that are held back. See
+    /// [`Outgoing::boxes`].
+    pub fn queued_boxes(&self) -> usize {
+        self.core.queued_boxes()
+    }
+
+    /// Returns whether what is queued is held back, because of a protocol switch.
+    pub fn holds(&self) -> bool {
+        self.core.holds()
+    }
+
+    /// Returns how many calls are outstanding.
+    pub fn outstanding(&self) -> usize {
+        self.core.outstanding()
+    }
+
+    /// Returns what happened so far.
+    pub fn counters(&self) -> Counters {
+        self.core.counters()
+    }
+
+    fn accept(&mut self, tag: &[u8], then: Then<()>) -> Result<(), SwitchRefused> {
+        self.core.accept_switch(tag, then).map_err(|(_, refused)| refused)?;
+        self.has_answered();
+        Ok(())
+    }
+
+    fn has_answered(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+
+    /// Drops what others would do outside of a lock: here there is none.
+    fn let_go(&mut self) {
+        drop(self.core.take_released());
+    }
+}
+
+impl<W> fmt::Debug for Protocol<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Protocol")
+            .field("unanswered", &self.unanswered)
+            .field("core", &self.core)
+            .finish()
+    }
+}
