@@ -38,6 +38,12 @@
 //! | `amp_unix::Descriptor` | Integer: the position of an open file among those that were sent | Unix sockets; [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) |
 //! | [`FromConnection<T>`], [`PeerAddress`] | nothing: it is taken from the connection | nothing |
 //!
+//! A Twisted without further packages speaks these, with some exceptions. It has nothing for [`Numbered`],
+//! [`Continued`], `Zlib`, `ContinuedZlib` and streams, nor for lists whose elements are lists of boxes,
+//! compressed or descriptors: for all of these the package `amp-arguments` has classes. One box is an
+//! `amp.AmpList` of one there; and JSON, the texts of an enum and packed addresses are Unicode and String,
+//! which its programs make and read themselves. See [what Twisted cannot speak](crate::cookbook::from_twisted#what-twisted-cannot-speak).
+//!
 //! What decoding makes of a box is bounded too, whatever its types:
 //! `Limits::decoded_bytes`.
 //!
