@@ -1,6 +1,7 @@
 //! A client that blocks its thread, and needs no async runtime.
 
 use bytes::Bytes;
+use std::any::Any;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::argument::{
     DecodeError, EncodeError, Extensions, NoAttachments, PeerAddress, Proto, UnknownKeys,
 };
-use crate::boxes::{AmpBox, BoxLimits, BoxWriter, check_value};
+use crate::boxes::{AmpBox, BoxWriter, check_value};
 use crate::command::{Arguments, Command, NoError, OneWay, read_arguments};
 use crate::error::{CallError, CloseReason};
 use crate::keys;
@@ -97,7 +98,7 @@ pub struct Client<S> {
     limit: Option<Limit<S>>,
     /// When the call that is being made must be over.
     deadline: Option<Instant>,
-    limits: Limits,
+    decoded_bytes: usize,
 }
 
 type Limit<S> = fn(&S, Option<Duration>) -> io::Result<()>;
@@ -152,10 +153,8 @@ impl Connection<TcpStream> {
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        let address = stream.peer_addr()?.into();
-        let mut connection = Self::new(stream);
-        connection.client.address = address;
-        Ok(connection)
+        let address = stream.peer_addr()?;
+        Ok(Self::new(stream).peer_address(address))
     }
 }
 
@@ -175,7 +174,7 @@ impl<S: Read + Write> Connection<S> {
             next_timeout: None,
             limit: None,
             deadline: None,
-            limits,
+            decoded_bytes: limits.decoded_bytes,
         };
         Self { client }
     }
@@ -195,18 +194,28 @@ impl<S: Read + Write> Connection<S> {
         self
     }
 
-    /// Sets how large a box may be. Receiving a larger box ends the connection. A call that would be
-    /// larger fails, and nothing is sent.
-    pub fn box_limits(mut self, limits: BoxLimits) -> Self {
-        self.client.inbound = Inbound::new(limits);
-        self.client.core.limit_boxes(limits);
+    /// Sets the limits. A client that makes one call at a time uses two of them. Receiving a box over
+    /// [`boxes`](field@Limits::boxes) ends the connection; a call that would be larger fails, and nothing is
+    /// sent. A call whose answer needs more memory than [`decoded_bytes`](field@Limits::decoded_bytes) fails.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        let Limits { boxes, decoded_bytes, .. } = limits;
+        self.client.inbound = Inbound::new(boxes);
+        self.client.core.limit_boxes(boxes);
+        self.client.decoded_bytes = decoded_bytes;
         self
     }
 
-    /// Sets how many bytes of memory the decoded contents of one box may take. 1 MiB by default, or 18
-    /// times the length of the box if that is more. A call whose answer needs more fails.
-    pub fn decoded_bytes(mut self, decoded_bytes: usize) -> Self {
-        self.client.limits.decoded_bytes = decoded_bytes;
+    /// Sets the address of the peer, as [`Client::peer_address`] returns it. Without this, only a connection
+    /// that was made by [`connect`](Connection::connect) knows it.
+    pub fn peer_address(mut self, address: impl Into<PeerAddress>) -> Self {
+        self.client.address = address.into();
+        self
+    }
+
+    /// Sets a value that belongs to this connection, one of each type. Arguments read it with
+    /// [`Proto::get`], as [`FromConnection`](crate::argument::FromConnection) does.
+    pub fn data<T: Any + Send + Sync>(mut self, value: T) -> Self {
+        self.client.extensions.insert(value);
         self
     }
 
@@ -268,6 +277,11 @@ impl<S: Read + Write> Client<S> {
     /// Returns the stream, to set its timeouts or to shut it down.
     pub fn stream(&self) -> &S {
         &self.stream
+    }
+
+    /// Returns the stream, and ends the connection. What was received behind the last answer is lost.
+    pub fn into_inner(self) -> S {
+        self.stream
     }
 
     /// Calls the peer, and waits for the answer.
@@ -480,7 +494,7 @@ impl<S: Read + Write> Client<S> {
         let mut none = NoAttachments;
         let mut proto = Proto::new(&mut none, &self.address, &self.extensions)
             .with_unknown_keys(self.unknown_keys)
-            .with_decoded_bytes(self.limits.decoded_bytes);
+            .with_decoded_bytes(self.decoded_bytes);
         read_arguments(ampbox, &mut proto)
     }
 

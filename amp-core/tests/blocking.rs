@@ -4,17 +4,18 @@
 mod blocking_double;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use amp_core::EncodeErrorKind;
+use amp_core::argument::FromConnection;
 use amp_core::blocking::{Client, Connection};
 use amp_core::proto::ProtocolError;
 use amp_core::{
     AmpBox, Argument, Arguments, Attachment, AttachmentKind, BoxError, BoxLimits, BoxReader,
-    BoxWriter, CallError, CloseReason, Command, CommandError, DecodeError, EncodeError, Proto,
-    RemoteError, UnknownKeys, Value, ValueWriter, keys,
+    BoxWriter, CallError, CloseReason, Command, CommandError, DecodeError, EncodeError, Limits,
+    PeerAddress, Proto, RemoteError, UnknownKeys, Value, ValueWriter, keys,
 };
 use blocking_double::BlockingDouble;
 
@@ -213,7 +214,7 @@ fn a_responder_that_fails_is_answered_for() {
 fn every_end_has_its_reason_and_stays() {
     let check = |double: BlockingDouble, is_reason: fn(&CloseReason) -> bool| {
         let mut client = Connection::new(double)
-            .box_limits(BoxLimits::default().max_bytes(100).max_pairs(10))
+            .limits(Limits::default().boxes(BoxLimits::default().max_bytes(100).max_pairs(10)))
             .start();
         for _ in 0..2 {
             let CallError::Closed(reason) = client.call_remote(SUM).unwrap_err() else { panic!() };
@@ -399,7 +400,7 @@ fn it_calls_a_server_of_this_crate() {
 
 #[test]
 fn what_is_over_the_limits_is_never_sent() {
-    let limits = BoxLimits::default().max_bytes(100).max_pairs(4);
+    let limits = Limits::default().boxes(BoxLimits::default().max_bytes(100).max_pairs(4));
     let called = wire(&[("_ask", "a"), ("_command", "Large")]);
     let unknown = wire(&[
         ("_error", "a"),
@@ -408,7 +409,7 @@ fn what_is_over_the_limits_is_never_sent() {
     ]);
     let answer = wire(&[("_answer", "1"), ("total", "94")]);
     let mut client = Connection::new(BlockingDouble::of(&[&called, &answer]))
-        .box_limits(limits)
+        .limits(limits)
         .responder(|_| Ok(AmpBox::from_pairs([("x", "x".repeat(100))]).unwrap()))
         .start();
     for (error, len) in [
@@ -429,6 +430,27 @@ fn what_is_over_the_limits_is_never_sent() {
     assert!(client.stream().written.is_empty());
     client.call_remote(SUM).unwrap();
     assert_eq!(client.stream().written, [sum("1"), unknown].concat());
+}
+
+#[derive(Command)]
+#[amp(response = Seen)]
+struct See {}
+
+#[derive(Arguments)]
+struct Seen {
+    level: FromConnection<u32>,
+    peer: PeerAddress,
+}
+
+#[test]
+fn arguments_have_the_data_and_the_address_of_the_connection() {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1234));
+    let double = BlockingDouble::of(&[&wire(&[("_answer", "1")])]);
+    let mut client = Connection::new(double).data(7_u32).peer_address(address).start();
+    let Seen { level, peer } = client.call_remote(See {}).unwrap();
+    assert_eq!((level.0, peer), (7, address.into()));
+    assert_eq!(*client.peer_address(), address.into());
+    assert_eq!(client.into_inner().written, wire(&[("_ask", "1"), ("_command", "See")]));
 }
 
 /// One byte at a time, boxes that are no answer: each read has something before its own timeout.
