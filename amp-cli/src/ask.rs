@@ -10,7 +10,6 @@ use amp_core::{
 use bytes::BytesMut;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use tokio::time::timeout;
 
 use crate::exit::{self, Failure};
 use crate::hide::Hidden;
@@ -109,8 +108,7 @@ impl Ask {
         let Self { command, arguments, asked, response, requires_answer, emptied, .. } = self;
         let write = writing(arguments, asked, emptied);
         if !requires_answer {
-            let sent = timeout(within, peer.notify_by_name_with(command, write)).await;
-            let sent = sent.map_err(|_| not_in_time(within))?;
+            let sent = peer.notify_by_name_with(command, write).timeout(within).await;
             return sent.map(|()| Outcome::Sent).map_err(|error| failure_of(&error));
         }
         let mut raw = AmpBox::new();
@@ -118,17 +116,16 @@ impl Ask {
             raw = input.ampbox().clone();
             Values::from_box(&response, input, proto)
         };
-        let called = timeout(within, peer.call_by_name_with(command, write, read)).await;
+        let called = peer.call_by_name_with(command, write, read).timeout(within).await;
         match called {
-            Err(_) => Err(not_in_time(within)),
-            Ok(Ok(answer)) => Ok(Outcome::Answered(answer, raw)),
-            Ok(Err(CallError::Remote(error))) => Ok(Outcome::Refused(error)),
-            Ok(Err(CallError::Decode(error))) => {
+            Ok(answer) => Ok(Outcome::Answered(answer, raw)),
+            Err(CallError::Remote(error)) => Ok(Outcome::Refused(error)),
+            Err(CallError::Decode(error)) => {
                 let why = hidden.misfit(&error, &response);
                 let raw = output::raw(&hidden.shown_box(&raw, &response)).unwrap_or_default();
                 Err(Failure::new(exit::NO_FIT, format!("the answer cannot be read: {why}\n{raw}")))
             }
-            Ok(Err(error)) => Err(failure_of(&error)),
+            Err(error) => Err(failure_of(&error)),
         }
     }
 
@@ -140,11 +137,10 @@ impl Ask {
     ) -> Result<Result<Switched, RemoteError>, Failure> {
         let write = writing(self.arguments, self.asked, self.emptied);
         let asked = peer.switch_protocol_by_name_with(self.command, write);
-        match timeout(within, asked).await {
-            Err(_) => Err(not_in_time(within)),
-            Ok(Ok(stream)) => Ok(Ok(stream)),
-            Ok(Err(CallError::Remote(error))) => Ok(Err(error)),
-            Ok(Err(error)) => Err(failure_of(&error)),
+        match asked.timeout(within).await {
+            Ok(stream) => Ok(Ok(stream)),
+            Err(CallError::Remote(error)) => Ok(Err(error)),
+            Err(error) => Err(failure_of(&error)),
         }
     }
 

@@ -218,8 +218,8 @@ pub use command::{
 };
 #[cfg(feature = "tokio")]
 pub use connection::{
-    Call, Connection, Drained, NamedCall, NamedNotification, Notification, Peer, Switched,
-    SwitchedParts, Transport,
+    Call, Connection, Drained, NamedCall, NamedCallWith, NamedNotification, NamedNotificationWith,
+    Notification, Peer, SwitchCall, Switched, SwitchedParts, Transport,
 };
 pub use error::CallError;
 #[cfg(feature = "tokio")]

@@ -25,7 +25,7 @@ use amp_core::tcp::KeepaliveListener;
 use amp_core::testing::{Expected, Golden, PrintedRecord, Running, SchemaRecord, Script};
 use amp_core::tls::{
     Authorities, ClientCertificates, Identity, IdentityParts, PeerCertificates, Role, StartTls,
-    TlsConfigError, TlsError, TlsListener,
+    StartTlsCall, TlsConfigError, TlsError, TlsListener,
 };
 use amp_core::tower::{
     ClientService, LayeredAnswer, LayeredCall, NamedRequest, PeerService, Run, TypedCalls,
@@ -33,10 +33,10 @@ use amp_core::tower::{
 use amp_core::{
     AmpBox, Answered, AttachmentKind, BoxError, BoxLimits, Call, CallError, Clash, CloseReason,
     Connection, Context, DecodeError, DecodeErrorKind, Decoder, Drained, EncodeError,
-    EncodeErrorKind, Failure, FailurePolicy, LimitKind, Limits, NamedCall, NamedNotification,
-    NoError, Notification, Peer, PeerAddress, Ping, ReceivedCall, Reflect, Reflected,
-    RefusedAttachment, RemoteError, Responders, Serve, Shortened, Switched, SwitchedParts,
-    UnknownKeys, WireLog, blocking,
+    EncodeErrorKind, Failure, FailurePolicy, LimitKind, Limits, NamedCall, NamedCallWith,
+    NamedNotification, NamedNotificationWith, NoError, Notification, Peer, PeerAddress, Ping,
+    ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError, Responders, Serve, Shortened,
+    SwitchCall, Switched, SwitchedParts, UnknownKeys, WireLog, blocking,
 };
 use std::error::Error;
 use tokio::net::TcpListener;
@@ -194,10 +194,14 @@ fn what_is_set_up_and_what_is_awaited_goes_to_other_threads() {
     sent::<Run>();
     sent::<Running>();
     sent::<Script>();
+    sent::<NamedCallWith<(), fn(), fn()>>();
+    sent::<NamedNotificationWith<fn()>>();
     sent::<Serve<TcpListener>>();
+    sent::<StartTlsCall>();
     sent::<SinkOf<String>>();
     sent::<StreamOf<String>>();
     sent::<Switched>();
+    sent::<SwitchCall<'static>>();
     sent::<SwitchedParts>();
     sent::<TypedCalls<PeerService>>();
     sent::<blocking::Client<std::net::TcpStream>>();

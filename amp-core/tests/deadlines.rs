@@ -5,7 +5,8 @@ mod support;
 use amp_core::reconnect::Connector;
 use amp_core::testing::pair;
 use amp_core::{
-    BoxWriter, CallError, CloseReason, Command, Connection, Context, NoError, Proto, Responders,
+    BoxWriter, CallError, CloseReason, Command, Connection, Context, EncodeError, NoError, Proto,
+    Responders,
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -36,6 +37,34 @@ async fn a_responder_is_not_stopped_when_the_caller_gives_up() {
     assert_eq!(gate.available_permits(), 0);
     near.call_by_name("Nope", numbered(2)).await.unwrap_err();
     assert!(!near.is_closed());
+}
+
+/// They go to other tasks, as all calls may.
+#[tokio::test(start_paused = true)]
+async fn calls_that_closures_write_have_times_of_their_own() {
+    fn write(out: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
+        Ok(out.put(b"text", &[b'x'; 200])?)
+    }
+    let limits = amp_core::Limits::default().send_queue(100);
+    let (peer, mut script) = Script::with_room(10, |connection| connection.limits(limits));
+    let before = Instant::now();
+    let call = tokio::spawn(peer.call_by_name_with("A", write, |_, _| Ok(())).timeout(SECOND));
+    assert!(call.await.unwrap().unwrap_err().is_timeout());
+    assert_eq!(before.elapsed(), SECOND, "of virtual time");
+    // The queue is full of one that is being written, and one behind it.
+    peer.notify_by_name_with("B", write).await.unwrap();
+    let late = tokio::spawn(peer.notify_by_name_with("C", write).timeout(2 * SECOND));
+    assert!(late.await.unwrap().unwrap_err().is_timeout());
+    assert_eq!(before.elapsed(), 3 * SECOND, "of virtual time");
+    script.expect_call("A").await;
+    assert_eq!(script.receive().await.unwrap().get("_command"), Some(&b"B"[..]));
+    let answered =
+        tokio::spawn(peer.call_by_name_with("D", write, |input, _| {
+            Ok(input.take("n").map(|value| value.to_vec()))
+        }));
+    let tag = script.expect_call("D").await;
+    script.send_box([("_answer", &*tag), ("n", "1")]).await;
+    assert_eq!(answered.await.unwrap().unwrap(), Some(b"1".to_vec()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use amp_core::{
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use support::{Script, echo, numbered};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::io::InspectWriter;
@@ -174,6 +175,33 @@ async fn a_peer_that_agrees_and_says_nothing_is_given_up() {
     let error = starting.await.unwrap().unwrap_err();
     let CallError::Closed(reason) = error else { panic!("{error:?}") };
     assert!(matches!(tls_error(&reason), TlsError::Timeout { .. }), "{reason:?}");
+}
+
+/// The answer has its time, and then the handshake.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_says_nothing_is_given_up_when_the_caller_says() {
+    let (timeout, handshake) = (Duration::from_secs(2), Duration::from_secs(3));
+    for agrees in [false, true] {
+        let (near, mut script) = Script::start(|connection| connection);
+        let call = near.start_tls(StartTls, Certificate::new().client());
+        let before = tokio::time::Instant::now();
+        let starting = tokio::spawn(call.timeout(timeout).handshake_timeout(handshake));
+        let tag = script.expect_call("StartTLS").await;
+        if agrees {
+            script.send_box([("_answer", &*tag)]).await;
+        }
+        let error = starting.await.unwrap().unwrap_err();
+        if agrees {
+            let CallError::Closed(reason) = error else { panic!("{error}") };
+            assert!(
+                matches!(tls_error(&reason), TlsError::Timeout { after } if *after == handshake)
+            );
+            assert_eq!(before.elapsed(), handshake, "of virtual time");
+        } else {
+            assert!(error.is_timeout(), "{error}");
+            assert_eq!(before.elapsed(), timeout, "of virtual time");
+        }
+    }
 }
 
 #[tokio::test]

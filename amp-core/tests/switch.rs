@@ -4,8 +4,8 @@
 mod support;
 
 use amp_core::{
-    AmpBox, CallError, CloseReason, Command, CommandError, Connection, Limits, Peer,
-    ProtocolSwitch, Responders, Switched,
+    AmpBox, CallError, CloseReason, Command, CommandError, Connection, Limits, NoError, Peer,
+    ProtocolSwitch, Responders, SwitchCall, Switched,
 };
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -321,6 +321,28 @@ async fn a_switch_that_takes_too_long_is_given_up() {
     let tag = script.expect_call("SwitchToEcho").await;
     script.send_box([("_answer", &*tag)]).await;
     assert_eq!(script.receive().await, None);
+}
+
+/// Each has a time of its own, and goes to another task.
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_has_a_time_of_its_own_is_given_up_then() {
+    let (timeout, of_connection) = (Duration::from_secs(3), Duration::from_secs(9));
+    let asks: [fn(&Peer) -> SwitchCall<'static, NoError>; 2] = [
+        |peer| peer.switch_protocol_by_name("SwitchToEcho", [("refuse", "False")]),
+        |peer| peer.switch_protocol_by_name_with("SwitchToEcho", |out, _| Ok(out.put(b"a", b"b")?)),
+    ];
+    for ask in asks {
+        let (peer, mut script) = Script::start(|connection| connection.call_timeout(of_connection));
+        let before = tokio::time::Instant::now();
+        let asked = tokio::spawn(ask(&peer).timeout(timeout));
+        let tag = script.expect_call("SwitchToEcho").await;
+        let error = asked.await.unwrap().unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        assert_eq!(before.elapsed(), timeout, "of virtual time");
+        // As the peer may not know that nobody waits for it.
+        script.send_box([("_answer", &*tag)]).await;
+        assert_eq!(script.receive().await, None);
+    }
 }
 
 #[tokio::test]

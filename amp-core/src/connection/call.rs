@@ -248,12 +248,14 @@ impl Exchange {
         }
     }
 
-    /// A call that asks for a protocol switch to this.
-    pub(super) fn for_switch(peer: Peer, typed: bool, then: Then) -> Self {
-        let mut exchange = Self::new(peer, typed, None);
-        exchange.asks_switch = true;
-        exchange.then = Some(Box::new(then));
-        exchange
+    /// Lets the call be one that asks for a protocol switch to this.
+    pub(super) fn switch_to(&mut self, then: Then) {
+        self.asks_switch = true;
+        self.then = Some(Box::new(then));
+    }
+
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Makes the call, with what `write` writes, and reads the answer with `read`.

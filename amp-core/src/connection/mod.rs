@@ -38,6 +38,7 @@ mod written;
 pub use builder::Connection;
 #[doc(hidden)]
 pub use builder::from_process;
+pub use by_name::NamedCallWith;
 pub(crate) use byte_transport::ByteTransport;
 pub(crate) use call::check_command;
 pub use call::{Call, NamedCall};
@@ -48,7 +49,7 @@ pub(crate) use due::{Due, now};
 pub(crate) use lane_turn::LaneTurn;
 #[doc(hidden)]
 pub use not_started::CalledBeforeTheStart;
-pub use notify::{NamedNotification, Notification};
+pub use notify::{NamedNotification, NamedNotificationWith, Notification};
 pub use peer::Peer;
 pub(crate) use polling::{Polling, is_within_driver, is_within_responder};
 #[cfg(feature = "tls")]
@@ -56,6 +57,9 @@ pub(crate) use quiet::NoSignal;
 pub(crate) use shared::{After, Hosted, Shared, Then, seen};
 #[cfg(feature = "tls")]
 pub(crate) use shared::{Upgrade, Upgraded};
+#[cfg(feature = "tls")]
+pub(crate) use switch::Asks;
+pub use switch::SwitchCall;
 pub use switched::{Switched, SwitchedParts};
 pub use transport::Transport;
 #[cfg(feature = "tower")]

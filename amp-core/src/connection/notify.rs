@@ -79,6 +79,31 @@ impl Peer {
         }
     }
 
+    /// Sends a one-way command by its name, with what `write` writes as arguments: as
+    /// [`notify_by_name`](Peer::notify_by_name), for values that need the connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify`](Peer::notify), and what `write` returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`notify`](Peer::notify).
+    pub fn notify_by_name_with<W>(
+        &self,
+        command: impl AsRef<[u8]>,
+        write: W,
+    ) -> NamedNotificationWith<W>
+    where
+        W: FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+    {
+        NamedNotificationWith {
+            command: Bytes::copy_from_slice(command.as_ref()),
+            write: Some(write),
+            queueing: Queueing::new(self.clone(), false),
+        }
+    }
+
     /// Sends a command that wants no answer once the queue has room, but within this time, or else
     /// within the connection's own.
     pub(crate) async fn notify_when_room(
@@ -173,6 +198,53 @@ impl fmt::Debug for NamedNotification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let command = Shortened::new(&self.command);
         f.debug_struct("NamedNotification").field("command", &command).finish_non_exhaustive()
+    }
+}
+
+/// A one-way command by its name that is about to be sent, and whose body is written by a closure. Await
+/// it to have it queued.
+///
+/// [`Peer::notify_by_name_with`] returns it.
+#[must_use = "a command is not sent before it is awaited"]
+pub struct NamedNotificationWith<W> {
+    command: Bytes,
+    /// `None` once it has written.
+    write: Option<W>,
+    queueing: Queueing,
+}
+
+impl<W> NamedNotificationWith<W> {
+    /// Sets how long it may wait for room in the queue: see [`Notification::timeout`].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.queueing.waiting.set_timeout(Some(timeout));
+        self
+    }
+}
+
+// The closure is never pinned: it is called, and dropped.
+impl<W> Unpin for NamedNotificationWith<W> {}
+
+impl<W> Future for NamedNotificationWith<W>
+where
+    W: FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>,
+{
+    type Output = Result<(), CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { command, write, queueing } = &mut *self;
+        ready!(queueing.poll_room(cx, command))?;
+        let Some(write) = write.take() else { return Poll::Pending };
+        Poll::Ready(queueing.queue(command, |out, proto| {
+            check_command(command)?;
+            write(out, proto)
+        }))
+    }
+}
+
+impl<W> fmt::Debug for NamedNotificationWith<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let command = Shortened::new(&self.command);
+        f.debug_struct("NamedNotificationWith").field("command", &command).finish_non_exhaustive()
     }
 }
 

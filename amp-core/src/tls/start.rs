@@ -1,11 +1,15 @@
+use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Duration;
 
 use super::handshake::{Role, TIMEOUT, handshake, transport};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter};
-use crate::command::{Arguments, Command, NoError, ProtocolSwitch};
-use crate::connection::{Peer, Then, Upgrade, Upgraded};
+use crate::command::{Arguments, Command, CommandError, NoError, ProtocolSwitch};
+use crate::connection::{Asks, Peer, Then, Upgrade, Upgraded};
 use crate::error::{CallError, CloseReason};
 use crate::responder::{Context, Failure, Responders};
 use crate::schema::{BoxSchema, WireTypes};
@@ -77,12 +81,53 @@ impl Peer {
     ///
     /// Once the call is sent, the peer decides: if it agrees and the future was dropped before
     /// the answer came, the connection is closed.
-    pub async fn start_tls<C: ProtocolSwitch>(
-        &self,
-        command: C,
-        role: Role,
-    ) -> Result<(), CallError<C::Error>> {
-        self.upgrade(command, upgrade(role)).await
+    pub fn start_tls<C: ProtocolSwitch>(&self, command: C, role: Role) -> StartTlsCall<C::Error> {
+        let (role, handshake_timeout) = (Some(role), TIMEOUT);
+        StartTlsCall { asks: self.upgrade(command), role, handshake_timeout }
+    }
+}
+
+/// A call that asks for TLS. Await it to have the connection protected.
+///
+/// [`Peer::start_tls`](crate::Peer::start_tls) returns it, and describes its errors and its cancel safety.
+#[must_use = "TLS is not asked for before this is awaited"]
+pub struct StartTlsCall<E = NoError> {
+    asks: Asks<'static, (), E>,
+    /// `None` from the first poll on.
+    role: Option<Role>,
+    handshake_timeout: Duration,
+}
+
+impl<E> StartTlsCall<E> {
+    /// Sets how long the peer may take to answer: see [`Call::timeout`](crate::Call::timeout).
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { asks: self.asks.timeout(timeout), ..self }
+    }
+
+    /// Sets how long the handshake may take once the peer has agreed. 10 seconds by default.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+}
+
+impl<E: CommandError> Future for StartTlsCall<E> {
+    type Output = Result<(), CallError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let Self { asks, role, handshake_timeout } = &mut *self;
+        if let Some(role) = role.take() {
+            asks.set_switch(Then::Upgrade(upgrade(role, *handshake_timeout)));
+        }
+        Pin::new(asks).poll(cx)
+    }
+}
+
+impl<E> fmt::Debug for StartTlsCall<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartTlsCall")
+            .field("handshake_timeout", &self.handshake_timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,15 +184,15 @@ impl<S: Send + Sync + 'static> Responders<S> {
 }
 
 fn upgrading(role: Role) -> Then {
-    Then::Upgrade(upgrade(role))
+    Then::Upgrade(upgrade(role, TIMEOUT))
 }
 
 /// Makes a transport out of a stream in clear text. What was read behind the switch goes to the
 /// TLS layer, and never to the boxes.
-fn upgrade(role: Role) -> Upgrade {
+fn upgrade(role: Role, timeout: Duration) -> Upgrade {
     Box::new(move |stream| {
         Box::pin(async move {
-            let shaken = handshake(stream, role, TIMEOUT).await;
+            let shaken = handshake(stream, role, timeout).await;
             let (stream, certificates) =
                 shaken.map_err(|error| CloseReason::Tls(Arc::new(error)))?;
             Ok(Upgraded {
