@@ -1,6 +1,6 @@
 //! Connecting to a peer, before the first call.
 
-use amp_core::router::RouteName;
+use amp_core::router::{RouteName, Router};
 use amp_core::tls::StartTls;
 use amp_core::{CallError, Connection, Peer, Report, Responders, WireLog};
 use clap::{Args, ValueEnum};
@@ -133,10 +133,10 @@ impl Connecting {
         }
         let under_way = self.tls.under_way(address)?;
         let stream = self.stream(address, within).await?;
-        let connection = match &self.route {
-            None => stream.connection(),
-            Some(name) => on_route(stream, name),
-        };
+        let connection = stream.connection().and_then(|connection| match &self.route {
+            None => Ok(connection),
+            Some(name) => on_route(connection, name),
+        });
         let connection = connection.map_err(|error| {
             let error = Report(&error);
             Failure::new(exit::NO_CONNECTION, format!("cannot connect to {address}: {error}"))
@@ -166,8 +166,8 @@ pub(crate) fn time(option: &str, said: Option<&str>) -> Result<Duration, Mistake
 }
 
 /// A conversation on the route of this name, on both sides.
-pub(crate) fn on_route(stream: Stream, name: &str) -> io::Result<Connection> {
-    let router = stream.router();
+pub(crate) fn on_route(connection: Connection, name: &str) -> io::Result<Connection> {
+    let router = Router::from(connection);
     let name = RouteName::from(name);
     let route = router.routes().bind(&name)?.connect_to(name)?;
     tokio::spawn(router.run());

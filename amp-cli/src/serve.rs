@@ -133,21 +133,18 @@ async fn serve_one(
     route: Option<&str>,
 ) -> Result<(), String> {
     let told = |error: &io::Error| Report(error).to_string();
-    let connection = match (role, route) {
-        (Some(Role::Server(config)), None) => {
+    let connection = match role {
+        None => stream.connection().map_err(|error| told(&error))?,
+        Some(Role::Server(config)) => {
             let (stream, address) = stream.into_bytes();
             let shaken = tls::server(stream, config).await;
             shaken.map_err(|error| Report(&error).to_string())?.peer_address(address)
         }
-        (None, None) => stream.connection().map_err(|error| told(&error))?,
-        (role, Some(route)) => {
-            let stream = match role {
-                None => stream,
-                Some(role) => stream.protected(role).await.map_err(|failure| failure.said)?,
-            };
-            on_route(stream, route).map_err(|error| told(&error))?
-        }
-        (Some(_), None) => return Err("a server has the server's side of TLS".to_owned()),
+        Some(_) => return Err("a server has the server's side of TLS".to_owned()),
+    };
+    let connection = match route {
+        None => connection,
+        Some(route) => on_route(connection, route).map_err(|error| told(&error))?,
     };
     connection.responders(responders).run().await;
     Ok(())

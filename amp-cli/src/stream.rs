@@ -1,9 +1,8 @@
 //! Streams to peers, before anything is said on them.
 
-use amp_core::router::Router;
 use amp_core::tls::Role;
 use amp_core::{Connection, Limits, PeerAddress, Report, tcp};
-use amp_unix::{UnixTransport, inherited};
+use amp_unix::inherited;
 use std::fmt::Display;
 use std::fs::File;
 use std::io;
@@ -51,15 +50,6 @@ impl Stream {
             Self::Bytes(stream, address) => Connection::new(stream).peer_address(address),
         };
         Ok(connection.limits(Limits::default().unclaimed_attachments(DESCRIPTORS)))
-    }
-
-    /// Many conversations from the first byte on.
-    pub(crate) fn router(self) -> Router {
-        match self {
-            Self::Unix(stream) => Router::with_transport(UnixTransport::new(stream)),
-            Self::Pipes(reader, writer) => Router::new(join(reader, writer)),
-            Self::Bytes(stream, address) => Router::new(stream).peer_address(address),
-        }
     }
 
     /// The same stream, protected by TLS. It carries no descriptors.

@@ -5,7 +5,7 @@ mod support;
 use amp_core::router::{Route, RouteError, RouteName, Router, RouterLimits, Routes};
 use amp_core::{
     AmpBox, Attachment, AttachmentKind, BoxLimits, CallError, CloseReason, Connection, Limits,
-    Peer, Report, Responders, Transport, keys,
+    Peer, PeerAddress, Report, Responders, Transport, keys,
 };
 use bytes::BytesMut;
 use futures_util::FutureExt;
@@ -257,6 +257,32 @@ async fn a_graceful_end_waits_for_the_routes() {
     assert_eq!(ending.await.cut_off, 0);
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert!(matches!(routes.closed().await, CloseReason::Local));
+}
+
+#[tokio::test]
+async fn connections_over_routes_begin_with_what_was_known_of_the_peer() {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let connection =
+        Connection::new(near).peer_address(PeerAddress::Name("far".into())).data(7_u32);
+    let routes = Router::from(connection).data("two").spawn();
+    let _far = Script::of(far);
+    let route = routes.bind("a").unwrap().connect_to("b").unwrap();
+    let peer = Connection::with_transport(route).data(1_u8).spawn();
+    assert_eq!(peer.peer_address().to_string(), "far");
+    let known = (peer.get::<u32>(), peer.get::<&str>(), peer.get::<u8>(), peer.get::<u64>());
+    assert_eq!(known, (Some(&7), Some(&"two"), Some(&1), None));
+}
+
+/// A pipe has no end but that its writer is dropped.
+#[tokio::test]
+async fn the_peer_of_routes_over_two_streams_sees_the_end() {
+    let (near, mut there) = tokio::io::duplex(1 << 16);
+    let (mut written, writer) = tokio::io::duplex(1 << 16);
+    let routes = Router::from_halves(near, writer).spawn();
+    let closing = tokio::spawn(async move { routes.close().await });
+    assert_eq!(written.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    there.shutdown().await.unwrap();
+    closing.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

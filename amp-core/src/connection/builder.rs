@@ -103,9 +103,9 @@ impl Connection {
     pub fn with_transport(transport: impl Transport) -> Self {
         Self {
             address: transport.peer_address(),
+            extensions: transport.data(),
             transport: Box::pin(transport),
             locator: Arc::default(),
-            extensions: Extensions::default(),
             settings: Settings::default(),
             watching: Watching::default(),
             #[cfg(feature = "login")]
@@ -303,6 +303,11 @@ impl Connection {
     pub async fn run(self) -> CloseReason {
         let (_peer, driver) = self.start();
         driver.await
+    }
+
+    /// Takes it apart, for conversations that share it.
+    pub(crate) fn into_shared(self) -> (Pin<Box<dyn Transport>>, PeerAddress, Extensions) {
+        (self.transport, self.address, self.extensions)
     }
 
     /// The connection is one of a server's.

@@ -5,7 +5,7 @@ use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::argument::{Attachment, AttachmentKind, PeerAddress};
+use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::BoxLimits;
 
 /// A stream of bytes that a connection runs over, with attachments beside them if it carries any.
@@ -108,6 +108,12 @@ pub trait Transport: Send + 'static {
     fn peer_address(&self) -> PeerAddress {
         PeerAddress::Unknown
     }
+
+    /// Returns the [data](crate::Connection::data) that a connection over this transport begins with, such
+    /// as who the peer is; none unless this is implemented.
+    fn data(&self) -> Extensions {
+        Extensions::default()
+    }
 }
 
 /// A transport behind a pointer, such as the one that a [`Switched`](crate::Switched) comes apart
@@ -160,6 +166,10 @@ where
 
     fn peer_address(&self) -> PeerAddress {
         (**self).peer_address()
+    }
+
+    fn data(&self) -> Extensions {
+        (**self).data()
     }
 }
 

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use super::limits::RouterLimits;
 use super::routes::Routes;
 use super::shared::{RoutesHandle, SharedRoutes};
 use crate::argument::PeerAddress;
-use crate::connection::{ByteTransport, Transport};
+use crate::connection::{Connection, Transport};
 use crate::error::CloseReason;
 use crate::{observing, runtime};
 
@@ -25,15 +26,21 @@ pub struct Router {
 impl Router {
     /// Routes over a stream of bytes, as [`Connection::new`](crate::Connection::new) takes.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
-        Self::with_transport(ByteTransport::new(stream))
+        Connection::new(stream).into()
+    }
+
+    /// Routes over two streams, one for each direction, as
+    /// [`Connection::from_halves`](crate::Connection::from_halves) takes.
+    pub fn from_halves(
+        reader: impl AsyncRead + Send + 'static,
+        writer: impl AsyncWrite + Send + 'static,
+    ) -> Self {
+        Connection::from_halves(reader, writer).into()
     }
 
     /// Routes over a transport of your own. Attachments that the peer sends are dropped.
     pub fn with_transport(transport: impl Transport) -> Self {
-        let shared = Arc::new(SharedRoutes::default());
-        shared.lock().address = transport.peer_address();
-        let driver = RouterDriver::new(Box::pin(transport), Arc::clone(&shared));
-        Self { driver, shared }
+        Connection::with_transport(transport).into()
     }
 
     /// Sets how much the connection may hold. A queue can always take one box, even where its limit is
@@ -59,6 +66,13 @@ impl Router {
     /// transport that does not know the address.
     pub fn peer_address(self, address: impl Into<PeerAddress>) -> Self {
         self.shared.lock().address = address.into();
+        self
+    }
+
+    /// Sets a value that each connection over a route begins with, as
+    /// [`Connection::data`](crate::Connection::data) sets one.
+    pub fn data<T: Any + Send + Sync>(self, value: T) -> Self {
+        self.shared.lock().data.insert(value);
         self
     }
 
@@ -101,6 +115,33 @@ impl Router {
     /// Returns the span that its driver runs in.
     fn span(&self) -> Span {
         observing::span_of_router(&self.shared.lock().address)
+    }
+}
+
+/// Routes over what a connection was made over: by `tls::connect`, by a [`Listener`](crate::Listener), by
+/// `amp_unix::connect`. The connections over the routes begin with the address and the data of this one,
+/// such as the certificates or the credentials of the peer. What else was set up is for the one conversation
+/// that it would have been, and is dropped. Attachments that the peer sends are dropped too.
+///
+/// ```
+/// # async fn f(mut listener: impl amp_core::Listener) -> std::io::Result<()> {
+/// use amp_core::router::Router;
+///
+/// let router = Router::from(listener.accept().await?);
+/// # drop(router);
+/// # Ok(()) }
+/// ```
+impl From<Connection> for Router {
+    fn from(connection: Connection) -> Self {
+        let (transport, address, data) = connection.into_shared();
+        let shared = Arc::new(SharedRoutes::default());
+        {
+            let mut state = shared.lock();
+            state.address = address;
+            state.data = data;
+        }
+        let driver = RouterDriver::new(transport, Arc::clone(&shared));
+        Self { driver, shared }
     }
 }
 

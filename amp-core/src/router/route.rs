@@ -9,7 +9,7 @@ use super::shared::RoutesHandle;
 use super::table::{RouteId, check_length};
 use super::wire::Labeller;
 use super::{RouteError, RouteName};
-use crate::argument::{Attachment, PeerAddress};
+use crate::argument::{Attachment, Extensions, PeerAddress};
 use crate::boxes::BoxLimits;
 use crate::connection::Transport;
 
@@ -160,6 +160,10 @@ impl Transport for Route {
 
     fn peer_address(&self) -> PeerAddress {
         self.binding.handle.shared().lock().address.clone()
+    }
+
+    fn data(&self) -> Extensions {
+        self.binding.handle.shared().lock().data.clone()
     }
 }
 

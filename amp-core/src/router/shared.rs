@@ -3,7 +3,7 @@ use std::task::Waker;
 use tokio::sync::Notify;
 
 use super::table::{Table, Wake};
-use crate::argument::PeerAddress;
+use crate::argument::{Extensions, PeerAddress};
 use crate::connection::Drained;
 use crate::error::CloseReason;
 use crate::proto::End;
@@ -20,6 +20,8 @@ pub(super) struct SharedRoutes {
 pub(super) struct RouterState {
     pub(super) table: Table,
     pub(super) address: PeerAddress,
+    /// What the connections over the routes begin with.
+    pub(super) data: Extensions,
     /// The driver, which is woken by whatever it has to look at again.
     pub(super) driver: Wake,
     /// The number of handles and routes.
