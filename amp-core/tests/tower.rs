@@ -2,13 +2,15 @@
 
 mod support;
 
+use amp_core::argument::Numbered;
 use amp_core::reconnect::{Backoff, Connector, Jitter};
 use amp_core::tower::{
     ClientService, LayeredAnswer, LayeredCall, NamedRequest, PeerService, TypedCalls,
 };
 use amp_core::{
-    AmpBox, Arguments, CallError, CloseReason, Command, CommandError, Connection, Context, Limits,
-    NoError, ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched, testing,
+    AmpBox, Arguments, BoxLimits, CallError, CloseReason, Command, CommandError, Connection,
+    Context, Limits, NoError, ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched,
+    testing,
 };
 use std::future::{pending, poll_fn, ready};
 use std::pin::Pin;
@@ -173,6 +175,19 @@ async fn typed_calls_go_through_a_service_of_calls_by_name() {
     let error = TypedCalls::new(wrong).oneshot(Double { n: 1 }).await.unwrap_err();
     let error = error.downcast::<CallError<ValueError>>().unwrap();
     assert!(matches!(*error, CallError::Decode(_)), "{error:?}");
+}
+
+#[derive(Command)]
+struct Store {
+    data: Numbered<Vec<u8>>,
+}
+
+#[test]
+fn how_large_a_typed_call_by_name_may_be_is_for_its_connection_to_say() {
+    let len = BoxLimits::default().max_bytes + 1;
+    let store = Store { data: Numbered(vec![0; len]) };
+    assert!(store.encode().is_err());
+    assert!(NamedRequest::of(&store).unwrap().arguments.encoded_len() > len);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use tower_service::Service;
 
 use crate::argument::budget::LEAST;
 use crate::argument::{EncodeError, Proto};
-use crate::boxes::{AmpBox, BoxLimits};
+use crate::boxes::{AmpBox, BoxLimits, BoxWriter};
 use crate::command::{Command, NoError, read_arguments};
 use crate::error::CallError;
 
@@ -43,8 +43,13 @@ impl NamedRequest {
     ///
     /// When an argument cannot be written, or needs a connection to be: a descriptor, say.
     pub fn of<C: Command>(command: &C) -> Result<Self, EncodeError> {
+        // How large a box may be is for the connection to say that it is sent over.
         const NO_LIMITS: BoxLimits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
-        let arguments = AmpBox::parse(&mut command.encode()?, NO_LIMITS)?;
+        let mut bytes = BytesMut::new();
+        let mut writer = BoxWriter::new(&mut bytes);
+        Proto::detached(|proto| command.to_box(&mut writer, proto))?;
+        writer.end()?;
+        let arguments = AmpBox::parse(&mut bytes.freeze(), NO_LIMITS)?;
         let command = Bytes::from_static(C::NAME.as_bytes());
         Ok(Self { command, arguments, idempotent: C::IDEMPOTENT })
     }
