@@ -1,8 +1,9 @@
 //! Seeing what happens on connections: spans and events of `tracing`, counters, metrics, and a log
 //! of the boxes.
 //!
-//! All names, fields and words below are stable: one that changes is a breaking change. Values of
-//! arguments are in none of it, but for a [`WireLog`] that somebody asked for, and for what errors
+//! The spans, the metrics, the events from `WARN` on, and the fields of these are stable: one that changes
+//! is a breaking change. Events of the levels `DEBUG` and `TRACE`, the lines of a [`WireLog`] among them, are
+//! for people, and may change in any version. Values of arguments are in none of it, but for a [`WireLog`] that somebody asked for, and for what errors
 //! that are not of this crate say: those of a responder, of JSON, of an argument of one's own.
 //!
 //! # A span for each connection
