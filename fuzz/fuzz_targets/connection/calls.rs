@@ -138,7 +138,7 @@ impl Calls {
             10 => {
                 self.calm = false;
                 let within = Duration::from_millis(1 << (input.byte()? % 14));
-                self.add(async move { peer.close_gracefully(within).await });
+                self.add(async move { _ = peer.close_gracefully(within).await });
             }
             _ => {
                 let count = self.aborts.len().max(1);
