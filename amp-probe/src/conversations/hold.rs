@@ -234,25 +234,65 @@ fn without_reference(bytes: Bytes) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conversations::conversation::Step::Closed;
 
     const GUIDE: &str = include_str!("../../../amp-core/src/cookbook/from_twisted.rs");
 
-    #[test]
-    fn the_guide_has_each_difference_and_its_reason() {
+    /// The rows of the table: what the peer sends, what Twisted does, what this does, and why.
+    fn rows() -> Vec<[&'static str; 4]> {
         let (_, section) = GUIDE.split_once("//! # Where this differs from Twisted\n").unwrap();
         let (section, _) = section.split_once("\n//! # ").unwrap();
-        let rows = section.lines().filter_map(|line| line.strip_prefix("//! | "));
-        let mut said: Vec<_> = rows
-            .skip(1) // What the columns are.
-            .map(|row| row.trim_end_matches(" |").replace('`', ""))
-            .map(|row| row.split(" | ").map(str::to_owned).collect::<Vec<_>>())
-            .map(|cells| (cells[0].clone(), cells[3].clone()))
+        let rows = section.lines().filter_map(|line| line.strip_prefix("//! | ")).skip(1);
+        let cells = |row: &'static str| row.trim_end_matches(" |").split(" | ").collect::<Vec<_>>();
+        rows.map(|row| cells(row).try_into().expect("a row has four cells")).collect()
+    }
+
+    #[test]
+    fn the_guide_has_each_difference_and_its_reason() {
+        let mut said: Vec<_> = rows()
+            .iter()
+            .map(|[sent, .., why]| [sent, why].map(|cell| cell.replace('`', "")))
             .collect();
-        let differing = all().into_iter().filter_map(|it| Some((it.name, it.ours?.0)));
-        let mut held: Vec<_> =
-            differing.map(|(name, why)| (name.to_owned(), why.to_owned())).collect();
+        let differing = all().into_iter().filter_map(|it| Some([it.name, it.ours?.0]));
+        let mut held: Vec<_> = differing.map(|row| row.map(str::to_owned)).collect();
         said.sort();
         held.sort();
         assert_eq!(said, held);
+    }
+
+    /// What a cell says of the end and of errors is what the conversation expects, and each text in it is in that.
+    #[test]
+    fn the_guide_says_of_both_sides_what_their_conversations_expect() {
+        let conversations = all();
+        let mut above = ["", ""];
+        for [sent, twisted, ours, _] in rows() {
+            let name = sent.replace('`', "");
+            let held = conversations.iter().find(|it| it.name == name).expect("it is held");
+            let (_, our_steps) = held.ours.as_ref().expect("it differs");
+            let cells = if twisted == "as above" { above } else { [twisted, ours] };
+            above = cells;
+            for (cell, steps) in cells.into_iter().zip([&held.steps, our_steps]) {
+                let closes = steps.iter().any(|step| matches!(step, Closed));
+                assert_eq!(cell.contains("closes"), closes, "{name}: {cell}");
+                let (mut sent, mut received) = (Vec::new(), Vec::new());
+                for step in steps {
+                    match step {
+                        Send(bytes) => sent.extend_from_slice(bytes),
+                        Receive(boxes) => received.extend(boxes.concat()),
+                        _ => {}
+                    }
+                }
+                let has = |bytes: &[u8], text: &str| {
+                    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+                };
+                let fails = ["refuses", "fails", "UNKNOWN", "UNHANDLED"]
+                    .iter()
+                    .any(|word| cell.contains(word));
+                assert_eq!(fails, has(&received, "_error"), "{name}: {cell}");
+                for text in cell.split('`').skip(1).step_by(2) {
+                    assert!(has(&received, text) || has(&sent, text), "{name}: {text}");
+                }
+            }
+        }
     }
 }
