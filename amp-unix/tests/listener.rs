@@ -2,7 +2,7 @@
 
 mod support;
 
-use amp_core::{Arguments, Command, Context, NoError, PeerAddress, Report, Responders};
+use amp_core::{PeerAddress, Report};
 use amp_unix::{PeerCredentials, UnixSocketListener};
 use nix::sys::stat::{Mode, umask};
 use std::error::Error;
@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::caller::{Caller, WhoAmI, telling_callers};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::{UnixSocket, UnixStream};
@@ -237,20 +238,6 @@ async fn a_panic_over_one_client_refuses_that_one() {
     assert_eq!(served(|listener| listener.admit(admit)).await, [&b""[..], b"x", b""]);
 }
 
-/// Asks who is calling.
-#[derive(Command, Debug)]
-#[amp(response = Caller)]
-struct WhoAmI {}
-
-#[derive(Arguments, Debug)]
-struct Caller {
-    uid: u32,
-}
-
-async fn who_am_i(context: Context, _: WhoAmI) -> Result<Caller, NoError> {
-    Ok(Caller { uid: context.get::<PeerCredentials>().unwrap().uid })
-}
-
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[tokio::test]
 async fn an_abstract_name_is_served_and_is_free_again_afterwards() {
@@ -264,7 +251,7 @@ async fn an_abstract_name_is_served_and_is_free_again_afterwards() {
         assert!(error.to_string().contains(&shown), "{error}");
 
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let responders = Responders::new(()).respond(who_am_i);
+        let responders = telling_callers();
         let server = amp_core::serve(listener, responders).shutdown_on(stopped);
         let server = tokio::spawn(server);
         let peer = amp_unix::connect(&name).await.unwrap().spawn();

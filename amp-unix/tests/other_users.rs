@@ -3,7 +3,6 @@
 
 mod support;
 
-use amp_core::{Arguments, Command, Context, NoError, Responders};
 use amp_unix::{PeerCredentials, UnixSocketListener};
 use nix::unistd::{Uid, geteuid, seteuid};
 use std::fs::{self, Permissions};
@@ -12,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process;
+use support::caller::{WhoAmI, telling_callers};
 use tempfile::TempDir;
 
 const ROOT: u32 = 0;
@@ -135,20 +135,6 @@ fn root_is_not_served_where_only_another_user_is() {
     });
 }
 
-/// Asks who is calling.
-#[derive(Command, Debug)]
-#[amp(response = Caller)]
-struct WhoAmI {}
-
-#[derive(Arguments, Debug)]
-struct Caller {
-    uid: u32,
-}
-
-async fn who_am_i(context: Context, _: WhoAmI) -> Result<Caller, NoError> {
-    Ok(Caller { uid: context.get::<PeerCredentials>().unwrap().uid })
-}
-
 /// Each of them is whoever it was when it connected, or began to listen.
 #[test]
 fn each_side_knows_which_user_the_other_one_is() {
@@ -160,7 +146,7 @@ fn each_side_knows_which_user_the_other_one_is() {
             for (server, client) in [(ROOT, NOBODY), (NOBODY, ROOT)] {
                 let (_folder, path) = open_folder();
                 let listener = as_user(server, || UnixSocketListener::bind_with_mode(&path, 0o666));
-                let responders = Responders::new(()).respond(who_am_i);
+                let responders = telling_callers();
                 let serving =
                     tokio::spawn(amp_core::serve(listener.unwrap(), responders).into_future());
                 let stream = connect_as(client, &path).unwrap();

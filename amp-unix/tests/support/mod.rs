@@ -2,6 +2,7 @@
 //! that have a process of their own.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod caller;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) mod kernel;
 pub(crate) mod numbered;
