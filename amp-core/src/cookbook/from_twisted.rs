@@ -79,7 +79,7 @@
 //! The code is committed. `--keep-names` writes the names of its types into the hints, so that another
 //! command never renames one; there, integers get their widths as well: `[rust.integers]`, `serial = "u128"`.
 //! Arguments that this crate has no type for are written by hand, in a file that `--by-hand` begins where there
-//! are any, as `--responders` begins that of the responders; neither is written again. (`amp-cli/tests/generate.rs`;
+//! are any, as `--responders` begins that of the responders; neither is written again. (`amp-cli/tests/generate`;
 //! and `examples/trial`, whose commands are generated from those of Twisted's own trial)
 //!
 //! They are the modules of a library, `src/lib.rs`, with a line `mod by_hand;` where there is such a file:
